@@ -1,0 +1,443 @@
+//! ELO: chooses the mmap threshold of every allocation among twelve, by ratings that measured costs move.
+//!
+//! A strategy is a threshold: requests of at least that size get a mapping of their own, smaller ones come from pages
+//! that stay. The strategy is chosen *before* the allocation, by softmax over the ratings or epsilon-greedily. Requests
+//! whose path it decides are measured: time of the call and of its free, OS pages that are new and will fault, bytes
+//! held beyond the request. Every 1,024 measured requests the strategies with at least 50 samples are compared pair by
+//! pair on 0.40 time + 0.30 faults + 0.30 memory, and rated by Elo's rule (K 32, 400 points a decade, start 1500); after
+//! four such rounds the six best stay active.
+//!
+//! Costs 1 KiB, one random number and up to twelve adds and compares an allocation (the plan estimates 100 to 200 ns);
+//! two reads of the cycle counter and four atomic adds a measured one. No system call. Different from the original: the
+//! choice comes before the allocation, durations are measured (it passed 0, so that no rating ever moved), and equal
+//! ratings do not make everything choose the first strategy.
+//!
+//! Rating: A. E. Elo, *The Rating of Chessplayers*, 1978, §1.5 and §1.6. Random numbers: xorshift64*, S. Vigna, ACM
+//! TOMS 42:4, 2016.
+
+use crate::request::Pick;
+use crate::sync::Lock;
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+counters! {
+    /// Allocations whose threshold came from here.
+    decisions,
+    /// Decisions drawn by rating; the others were frozen.
+    selections,
+    /// Measured requests.
+    samples,
+    /// Rounds of comparisons, each of which moved ratings.
+    rounds,
+}
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// Number of strategies.
+pub(crate) const STRATEGIES: usize = 12;
+
+const THRESHOLDS: [usize; STRATEGIES] = [
+    512 * KIB,
+    768 * KIB,
+    MIB,
+    MIB + 512 * KIB,
+    2 * MIB,
+    3 * MIB,
+    4 * MIB,
+    6 * MIB,
+    8 * MIB,
+    12 * MIB,
+    16 * MIB,
+    32 * MIB,
+];
+
+/// The threshold when nothing chooses.
+pub(crate) const FIXED_THRESHOLD: usize = 2 * MIB;
+/// The strategy that does as [`FIXED_THRESHOLD`] does: taken while no rating says otherwise.
+const NEUTRAL: u8 = 4;
+const _: () = assert!(THRESHOLDS[NEUTRAL as usize] == FIXED_THRESHOLD);
+
+const START_RATING: f64 = 1500.0;
+const K: f64 = 32.0;
+/// Points of difference that make one side ten times as likely to win.
+const SCALE: f64 = 400.0;
+/// Epsilon of the epsilon-greedy choice, in 65,536ths: 0.1.
+const EPSILON: u64 = 6554;
+const SAMPLES_MIN: u32 = 50;
+const ROUND_SAMPLES: u32 = 1024;
+const ROUNDS_BEFORE_CUT: u32 = 4;
+const SURVIVORS: u32 = 6;
+const WEIGHT_TIME: f64 = 0.40;
+const WEIGHT_FAULTS: f64 = 0.30;
+const WEIGHT_MEMORY: f64 = 0.30;
+/// Shares of a pair's cost this close to one half are a draw.
+const DRAW_BAND: f64 = 0.005;
+
+/// How strategies are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// With a probability that grows tenfold with 400 points.
+    Softmax,
+    /// The best one, or with probability 0.1 any active one.
+    EpsilonGreedy,
+}
+
+/// One of the twelve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Strategy(u8);
+
+impl Strategy {
+    /// Requests of at least so many bytes are mapped.
+    pub(crate) fn threshold(self) -> usize {
+        THRESHOLDS[usize::from(self.0)]
+    }
+
+    /// The strategy as a number that travels with the object.
+    pub(crate) fn index(self) -> u8 {
+        self.0
+    }
+}
+
+/// What one measured request cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// Cycles of the call.
+    pub(crate) cycles: u64,
+    /// OS pages that are new, and fault when touched.
+    pub(crate) fresh_pages: u64,
+    /// Bytes held beyond the request.
+    pub(crate) spare_bytes: u64,
+}
+
+/// State of one thread.
+#[derive(Debug)]
+pub(crate) struct Local {
+    random: u64,
+}
+
+/// Costs since the round began, of one strategy.
+struct Costs {
+    samples: AtomicU32,
+    cycles: AtomicU64,
+    fresh_pages: AtomicU64,
+    spare_bytes: AtomicU64,
+}
+
+/// What the choice reads: weights of the active strategies (bits of an `f64`, 0 when not active), and the best two.
+/// Relaxed throughout: a choice by a rating that is just changing is as good as one a moment earlier.
+struct Board {
+    weights: [AtomicU64; STRATEGIES],
+    active: AtomicU16,
+    best: AtomicU8,
+    second: AtomicU8,
+    frozen: AtomicU8,
+    candidate: AtomicU8,
+}
+
+const ALL_ACTIVE: u16 = (1 << STRATEGIES) - 1;
+
+static BOARD: Board = Board {
+    weights: [const { AtomicU64::new(1.0_f64.to_bits()) }; STRATEGIES],
+    active: AtomicU16::new(ALL_ACTIVE),
+    best: AtomicU8::new(NEUTRAL),
+    second: AtomicU8::new(NEUTRAL + 1),
+    frozen: AtomicU8::new(NEUTRAL),
+    candidate: AtomicU8::new(NEUTRAL + 1),
+};
+
+static COSTS: [Costs; STRATEGIES] = [const {
+    Costs {
+        samples: AtomicU32::new(0),
+        cycles: AtomicU64::new(0),
+        fresh_pages: AtomicU64::new(0),
+        spare_bytes: AtomicU64::new(0),
+    }
+}; STRATEGIES];
+static ROUND_SAMPLES_SEEN: AtomicU32 = AtomicU32::new(0);
+static RATINGS: Lock<Ratings> = Lock::new(Ratings::new());
+
+/// Chooses the strategy of an allocation.
+#[inline]
+pub(crate) fn choose(local: &mut Local, counters: &Counters, selection: Selection, pick: Pick) -> Strategy {
+    counters.decisions.add(1);
+    match pick {
+        Pick::Frozen => Strategy(BOARD.frozen.load(Ordering::Relaxed)),
+        Pick::Candidate => Strategy(BOARD.candidate.load(Ordering::Relaxed)),
+        Pick::Learn => {
+            counters.selections.add(1);
+            match selection {
+                Selection::Softmax => softmax(local.random()),
+                Selection::EpsilonGreedy => epsilon_greedy(local.random()),
+            }
+        }
+    }
+}
+
+impl Local {
+    fn random(&mut self) -> u64 {
+        if self.random == 0 {
+            // The address differs from thread to thread; any odd constant makes it a seed.
+            self.random = (&raw const *self).addr() as u64 | 1;
+        }
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
+
+fn softmax(random: u64) -> Strategy {
+    let weights: [f64; STRATEGIES] =
+        core::array::from_fn(|index| f64::from_bits(BOARD.weights[index].load(Ordering::Relaxed)));
+    let total: f64 = weights.iter().sum();
+    // 53 random bits: a fraction in [0, 1).
+    let mut rest = (random >> 11) as f64 / (1_u64 << 53) as f64 * total;
+    let mut last = NEUTRAL;
+    for (index, &weight) in weights.iter().enumerate() {
+        if weight > 0.0 {
+            last = index as u8;
+            rest -= weight;
+            if rest < 0.0 {
+                break;
+            }
+        }
+    }
+    Strategy(last)
+}
+
+fn epsilon_greedy(random: u64) -> Strategy {
+    if random >> 48 >= EPSILON {
+        return Strategy(BOARD.best.load(Ordering::Relaxed));
+    }
+    let active = BOARD.active.load(Ordering::Relaxed);
+    // The high half of a product maps 32 random bits to a number below the count.
+    let nth = (((random & 0xffff_ffff) * u64::from(active.count_ones())) >> 32) as usize;
+    let index = (0..STRATEGIES as u8).filter(|&index| active & (1 << index) != 0).nth(nth);
+    Strategy(index.unwrap_or(NEUTRAL))
+}
+
+/// Takes note of what an allocation by this strategy cost; rates the strategies when the round is full.
+pub(crate) fn learn(counters: &Counters, strategy: Strategy, cost: Cost) {
+    counters.samples.add(1);
+    let costs = &COSTS[usize::from(strategy.0)];
+    costs.samples.fetch_add(1, Ordering::Relaxed);
+    costs.cycles.fetch_add(cost.cycles, Ordering::Relaxed);
+    costs.fresh_pages.fetch_add(cost.fresh_pages, Ordering::Relaxed);
+    costs.spare_bytes.fetch_add(cost.spare_bytes, Ordering::Relaxed);
+    if ROUND_SAMPLES_SEEN.fetch_add(1, Ordering::Relaxed) + 1 >= ROUND_SAMPLES
+        && let Some(mut ratings) = RATINGS.try_lock()
+        && ROUND_SAMPLES_SEEN.load(Ordering::Relaxed) >= ROUND_SAMPLES
+    {
+        ROUND_SAMPLES_SEEN.store(0, Ordering::Relaxed);
+        ratings.round(&COSTS.each_ref().map(Costs::take));
+        ratings.publish();
+        counters.rounds.add(1);
+    }
+}
+
+/// Adds the cycles of the free to what its strategy cost.
+pub(crate) fn learn_free(strategy_index: u8, cycles: u64) {
+    if let Some(costs) = COSTS.get(usize::from(strategy_index)) {
+        costs.cycles.fetch_add(cycles, Ordering::Relaxed);
+    }
+}
+
+/// Learning stops: the best strategy becomes the frozen one, the second best the candidate.
+pub(crate) fn freeze() {
+    BOARD.frozen.store(BOARD.best.load(Ordering::Relaxed), Ordering::Relaxed);
+    BOARD.candidate.store(BOARD.second.load(Ordering::Relaxed), Ordering::Relaxed);
+}
+
+/// The candidate passed its trial: the two change places.
+pub(crate) fn adopt_candidate() {
+    let frozen = BOARD.frozen.load(Ordering::Relaxed);
+    BOARD.frozen.store(BOARD.candidate.load(Ordering::Relaxed), Ordering::Relaxed);
+    BOARD.candidate.store(frozen, Ordering::Relaxed);
+}
+
+/// Ratings as they are now, in the order of the thresholds.
+pub(crate) fn ratings() -> [f64; STRATEGIES] {
+    RATINGS.lock().rating
+}
+
+/// Mean costs of one strategy in a round.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mean {
+    samples: u32,
+    cycles: f64,
+    fresh_pages: f64,
+    spare_bytes: f64,
+}
+
+impl Costs {
+    fn take(&self) -> Mean {
+        let samples = self.samples.swap(0, Ordering::Relaxed);
+        let divisor = f64::from(samples.max(1));
+        Mean {
+            samples,
+            cycles: self.cycles.swap(0, Ordering::Relaxed) as f64 / divisor,
+            fresh_pages: self.fresh_pages.swap(0, Ordering::Relaxed) as f64 / divisor,
+            spare_bytes: self.spare_bytes.swap(0, Ordering::Relaxed) as f64 / divisor,
+        }
+    }
+}
+
+/// Share of the pair's cost that is `a`'s, from 0 (all is `b`'s) to 1.
+fn share(a: &Mean, b: &Mean) -> f64 {
+    let part = |a: f64, b: f64| if a + b > 0.0 { a / (a + b) } else { 0.5 };
+    WEIGHT_TIME * part(a.cycles, b.cycles)
+        + WEIGHT_FAULTS * part(a.fresh_pages, b.fresh_pages)
+        + WEIGHT_MEMORY * part(a.spare_bytes, b.spare_bytes)
+}
+
+#[derive(Debug)]
+struct Ratings {
+    rating: [f64; STRATEGIES],
+    active: u16,
+    rounds: u32,
+}
+
+impl Ratings {
+    const fn new() -> Ratings {
+        Ratings { rating: [START_RATING; STRATEGIES], active: ALL_ACTIVE, rounds: 0 }
+    }
+
+    /// Compares every pair with enough samples, then cuts the field once.
+    fn round(&mut self, means: &[Mean; STRATEGIES]) {
+        for a in 0..STRATEGIES {
+            for b in a + 1..STRATEGIES {
+                if means[a].samples < SAMPLES_MIN || means[b].samples < SAMPLES_MIN {
+                    continue;
+                }
+                let share = share(&means[a], &means[b]);
+                let score = if (share - 0.5).abs() <= DRAW_BAND {
+                    0.5
+                } else if share < 0.5 {
+                    1.0
+                } else {
+                    0.0
+                };
+                let expected = 1.0 / (1.0 + exp10((self.rating[b] - self.rating[a]) / SCALE));
+                let step = K * (score - expected);
+                self.rating[a] += step;
+                self.rating[b] -= step;
+            }
+        }
+        self.rounds += 1;
+        if self.rounds == ROUNDS_BEFORE_CUT {
+            self.active = (0..STRATEGIES).filter(|&index| self.rank(index) < SURVIVORS).fold(0, |set, i| set | 1 << i);
+        }
+    }
+
+    /// How many strategies are better; of equals the one nearer to the neutral one is.
+    fn rank(&self, index: usize) -> u32 {
+        let distance =
+            |index: usize| index.abs_diff(usize::from(NEUTRAL)) * 2 + usize::from(index > usize::from(NEUTRAL));
+        let better = |other: usize| {
+            self.rating[other] > self.rating[index]
+                || (self.rating[other] == self.rating[index] && distance(other) < distance(index))
+        };
+        (0..STRATEGIES).filter(|&other| better(other)).count() as u32
+    }
+
+    /// Tells the choosers.
+    fn publish(&self) {
+        for index in 0..STRATEGIES {
+            let active = self.active & (1 << index) != 0;
+            let weight = if active { exp10((self.rating[index] - START_RATING) / SCALE) } else { 0.0 };
+            BOARD.weights[index].store(weight.to_bits(), Ordering::Relaxed);
+            match self.rank(index) {
+                0 => BOARD.best.store(index as u8, Ordering::Relaxed),
+                1 => BOARD.second.store(index as u8, Ordering::Relaxed),
+                _ => {}
+            }
+        }
+        BOARD.active.store(self.active, Ordering::Relaxed);
+    }
+}
+
+fn exp10(x: f64) -> f64 {
+    libm::exp2(x * core::f64::consts::LOG2_10)
+}
+
+/// The lock, for the handlers around a fork.
+pub(crate) fn acquire_for_fork() {
+    RATINGS.acquire();
+}
+
+/// Frees the lock after a fork.
+///
+/// # Safety
+/// - [`acquire_for_fork`] took it.
+pub(crate) unsafe fn release_after_fork() {
+    // SAFETY: passed on.
+    unsafe { RATINGS.release() };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Strategy `index` costs `cycles(index)`; all else is equal.
+    fn means(cycles: impl Fn(usize) -> f64) -> [Mean; STRATEGIES] {
+        core::array::from_fn(|index| Mean { samples: 60, cycles: cycles(index), fresh_pages: 1.0, spare_bytes: 1.0 })
+    }
+
+    #[test]
+    fn one_game_between_equals_moves_half_of_k() {
+        let mut ratings = Ratings::new();
+        let mut means = [Mean::default(); STRATEGIES];
+        means[0] = Mean { samples: 50, cycles: 100.0, ..Mean::default() };
+        means[1] = Mean { samples: 50, cycles: 300.0, ..Mean::default() };
+        ratings.round(&means);
+        assert_eq!(ratings.rating[..3], [1516.0, 1484.0, 1500.0]);
+    }
+
+    #[test]
+    fn a_strategy_with_too_few_samples_does_not_play() {
+        let mut ratings = Ratings::new();
+        let mut means = means(|index| (index + 1) as f64);
+        means[0].samples = 49;
+        ratings.round(&means);
+        assert_eq!(ratings.rating[0], START_RATING);
+        assert!(ratings.rating[1] > ratings.rating[2]);
+    }
+
+    #[test]
+    fn cheap_strategies_rise_and_six_survive() {
+        let mut ratings = Ratings::new();
+        for _ in 0..ROUNDS_BEFORE_CUT {
+            ratings.round(&means(|index| 100.0 + 50.0 * (STRATEGIES - index) as f64));
+        }
+        assert_eq!(ratings.rank(STRATEGIES - 1), 0);
+        assert_eq!(ratings.active, 0b1111_1100_0000);
+        let sum: f64 = ratings.rating.iter().sum();
+        assert!((sum - START_RATING * STRATEGIES as f64).abs() < 1e-6, "points are only passed on");
+    }
+
+    #[test]
+    fn equals_draw_and_the_neutral_one_leads() {
+        let mut ratings = Ratings::new();
+        ratings.round(&means(|_| 100.0));
+        assert_eq!(ratings.rating, [START_RATING; STRATEGIES]);
+        assert_eq!(ratings.rank(usize::from(NEUTRAL)), 0);
+    }
+
+    #[test]
+    fn softmax_draws_every_strategy_when_all_are_equal() {
+        let mut local = Local { random: 12345 };
+        let mut seen = [0_u32; STRATEGIES];
+        for _ in 0..12_000 {
+            seen[usize::from(softmax(local.random()).0)] += 1;
+        }
+        assert!(seen.iter().all(|&count| (800..1200).contains(&count)), "{seen:?}");
+    }
+
+    #[test]
+    fn epsilon_greedy_takes_the_best_nine_times_of_ten() {
+        let mut local = Local { random: 777 };
+        let best = (0..20_000).filter(|_| epsilon_greedy(local.random()).0 == NEUTRAL).count();
+        // 0.9 and a twelfth of 0.1.
+        assert!((17_800..18_600).contains(&best), "{best}");
+    }
+}

@@ -1,0 +1,588 @@
+//! Evolution: decides when learning stops, when it starts again, and when another strategy gets a trial.
+//!
+//! Every allocation's size enters a histogram, every 16th one's latency is measured, and every 1,024th brings both to
+//! the shared state. A window closes after 10,000 allocations or 2 s and gives a p99 latency (P² estimator) and a size
+//! distribution.
+//!
+//! - LEARN → FROZEN: learning has lasted 180 s and the p99 of three windows in a row changed by at most 1 %.
+//! - FROZEN → LEARN: three windows in a row are 20 % slower than the frozen baseline, or the size distribution is
+//!   farther than 0.25 from it (L1, 0 to 2).
+//! - FROZEN → CANARY: ten windows passed quietly; 5 % of the allocations then use the second-best strategy for one
+//!   window, which is adopted if its p99 is at least 1 % better than the others', else given up.
+//!
+//! The numbers are the original's defaults; `HAKMEM_EVO_*` sets them ([`Settings`]). The policies `learn` and `frozen`
+//! hold one mode for ever. In FROZEN no strategy is drawn, and so none is rated.
+//!
+//! Costs 1 KiB a thread; an increment and a shift an allocation, two reads of the cycle counter every 16th, a lock that
+//! is only tried every 1,024th, and one `clock_gettime` there (no system call where the vDSO serves it). Different from
+//! the original: latencies are measured (it recorded 0), per thread and without a race, and conditions that it left open
+//! are the ones above.
+//!
+//! P²: R. Jain, I. Chlamtac, CACM 28:10, 1985, pp. 1076–1085.
+
+use crate::os;
+use crate::request::Pick;
+use crate::sync::Lock;
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+counters! {
+    /// Allocations whose size was recorded.
+    sizes,
+    /// Allocations whose latency was measured.
+    latencies,
+    /// Visits to the shared state.
+    ticks,
+    /// Windows that closed.
+    windows,
+    /// Times that learning stopped.
+    freezes,
+    /// Times that learning started again.
+    relearns,
+    /// Trials that ended, either way.
+    canaries,
+    /// Allocations that took the frozen strategy without drawing one.
+    frozen_picks,
+}
+
+const TICK_ALLOCATIONS: u32 = 1024;
+const LATENCY_EVERY: u32 = 16;
+const LATENCIES: usize = (TICK_ALLOCATIONS / LATENCY_EVERY) as usize;
+/// Buckets of the size distribution: one a power of two; the last one is open.
+const BUCKETS: usize = 32;
+/// Quiet windows in FROZEN before a trial.
+const CANARY_AFTER_WINDOWS: u32 = 10;
+
+/// What may be set; the defaults are the original's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Settings {
+    /// Least learning time, seconds.
+    pub freeze_seconds: f64,
+    /// Largest relative change of p99 that counts as converged.
+    pub freeze_epsilon: f64,
+    /// Converged windows in a row that stop learning.
+    pub freeze_windows: u32,
+    /// Relative worsening of p99 that counts as bad.
+    pub relearn_delta: f64,
+    /// Bad windows in a row that start learning again.
+    pub relearn_windows: u32,
+    /// Distance of size distributions (L1, 0 to 2) that starts learning again.
+    pub dist_delta: f64,
+    /// Share of allocations that try the candidate, 0 to 1.
+    pub canary_fraction: f64,
+    /// Allocations that close a window.
+    pub window_ops: u32,
+    /// Seconds that close a window.
+    pub window_seconds: f64,
+}
+
+impl Settings {
+    /// The original's values.
+    pub(crate) const DEFAULT: Settings = Settings {
+        freeze_seconds: 180.0,
+        freeze_epsilon: 0.01,
+        freeze_windows: 3,
+        relearn_delta: 0.20,
+        relearn_windows: 3,
+        dist_delta: 0.25,
+        canary_fraction: 0.05,
+        window_ops: 10_000,
+        window_seconds: 2.0,
+    };
+}
+
+/// Takes a value into the settings; `false` when it is out of range.
+pub(crate) type Setter = fn(&mut Settings, f64) -> bool;
+
+/// The variables that set them.
+pub(crate) const VARIABLES: [(&str, Setter); 9] = [
+    ("HAKMEM_EVO_FREEZE_SECONDS", |s, x| put(&mut s.freeze_seconds, x, 1e9)),
+    ("HAKMEM_EVO_FREEZE_EPSILON", |s, x| put(&mut s.freeze_epsilon, x, 1e9)),
+    ("HAKMEM_EVO_FREEZE_WINDOWS", |s, x| put_count(&mut s.freeze_windows, x)),
+    ("HAKMEM_EVO_RELEARN_DELTA", |s, x| put(&mut s.relearn_delta, x, 1e9)),
+    ("HAKMEM_EVO_RELEARN_WINDOWS", |s, x| put_count(&mut s.relearn_windows, x)),
+    ("HAKMEM_EVO_DIST_DELTA", |s, x| put(&mut s.dist_delta, x, 2.0)),
+    ("HAKMEM_EVO_CANARY_FRACTION", |s, x| put(&mut s.canary_fraction, x, 1.0)),
+    ("HAKMEM_EVO_WINDOW_OPS", |s, x| put_count(&mut s.window_ops, x)),
+    ("HAKMEM_EVO_WINDOW_SECONDS", |s, x| put(&mut s.window_seconds, x, 1e9)),
+];
+
+fn put(field: &mut f64, value: f64, most: f64) -> bool {
+    let good = (0.0..=most).contains(&value);
+    if good {
+        *field = value;
+    }
+    good
+}
+
+fn put_count(field: &mut u32, value: f64) -> bool {
+    // Exact: every u32 is an f64.
+    let good = (1.0..=f64::from(u32::MAX)).contains(&value) && f64::from(value as u32) == value;
+    if good {
+        *field = value as u32;
+    }
+    good
+}
+
+/// Which modes the lifecycle may enter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
+    Auto,
+    Learn,
+    Frozen,
+}
+
+/// The mode of the lifecycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Mode {
+    Learn = 0,
+    Frozen = 1,
+    Canary = 2,
+}
+
+/// What the other side of learning must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Learning stopped.
+    Freeze,
+    /// The candidate was better.
+    Adopt,
+}
+
+/// State of one thread.
+#[derive(Debug)]
+pub(crate) struct Local {
+    histogram: [u32; BUCKETS],
+    latencies: [u32; LATENCIES],
+    /// Bit `n` says that latency `n` was measured under trial.
+    trials: u64,
+    latency_count: u32,
+    since_tick: u32,
+    /// Counts through the shares of a trial.
+    trial_phase: u32,
+}
+
+const _: () = assert!(LATENCIES <= u64::BITS as usize);
+
+/// The mode, for the allocation paths. Relaxed: a moment's delay is no harm.
+static MODE: AtomicU8 = AtomicU8::new(Mode::Learn as u8);
+/// One allocation of so many tries the candidate.
+static TRIAL_EVERY: AtomicU32 = AtomicU32::new(20);
+static LIFE: Lock<Life> = Lock::new(Life::new(Policy::Auto, Settings::DEFAULT));
+
+/// Starts the lifecycle, before the first request.
+pub(crate) fn begin(policy: Policy, settings: Settings) {
+    let mut life = LIFE.lock();
+    *life = Life::new(policy, settings);
+    life.started_ns = os::now_ns();
+    life.window_start_ns = life.started_ns;
+    MODE.store(life.mode as u8, Ordering::Relaxed);
+    let every = if settings.canary_fraction > 0.0 { 1.0 / settings.canary_fraction } else { f64::from(u32::MAX) };
+    TRIAL_EVERY.store(every as u32, Ordering::Relaxed);
+}
+
+/// One allocation under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    /// Cycles at the start, or 0 when this one is not measured.
+    start: u64,
+    /// Which strategy the allocation shall get.
+    pub(crate) pick: Pick,
+}
+
+/// Records the size of an allocation that begins, and says which strategy it shall get.
+#[inline]
+pub(crate) fn enter(local: &mut Local, counters: &Counters, size: usize) -> Watch {
+    counters.sizes.add(1);
+    let bucket = (usize::BITS - size.leading_zeros()) as usize;
+    local.histogram[bucket.min(BUCKETS - 1)] += 1;
+    local.since_tick += 1;
+    let pick = match MODE.load(Ordering::Relaxed) {
+        mode if mode == Mode::Learn as u8 => Pick::Learn,
+        mode if mode == Mode::Canary as u8 && local.is_trial() => Pick::Candidate,
+        _ => {
+            counters.frozen_picks.add(1);
+            Pick::Frozen
+        }
+    };
+    let start = if local.since_tick.is_multiple_of(LATENCY_EVERY) { os::cycles() } else { 0 };
+    Watch { start, pick }
+}
+
+/// The allocation is done. Returns what follows from it for learning, which is nothing all but once in a long while.
+#[inline]
+pub(crate) fn leave(local: &mut Local, counters: &Counters, watch: Watch) -> Option<Event> {
+    if watch.start == 0 {
+        return None;
+    }
+    local.add_latency(os::cycles().saturating_sub(watch.start), watch.pick == Pick::Candidate);
+    counters.latencies.add(1);
+    if local.since_tick >= TICK_ALLOCATIONS { tick(local, counters) } else { None }
+}
+
+/// Brings what the thread recorded to the shared state, unless another thread is there; then it keeps recording.
+#[cold]
+#[inline(never)]
+fn tick(local: &mut Local, counters: &Counters) -> Option<Event> {
+    local.since_tick = 0;
+    let mut life = LIFE.try_lock()?;
+    counters.ticks.add(1);
+    let event = life.visit(local, os::now_ns(), counters);
+    MODE.store(life.mode as u8, Ordering::Relaxed);
+    event
+}
+
+impl Local {
+    fn add_latency(&mut self, cycles: u64, trial: bool) {
+        // When visits failed, the newest latencies take the place of the oldest.
+        let place = self.latency_count % LATENCIES as u32;
+        self.latencies[place as usize] = u32::try_from(cycles).unwrap_or(u32::MAX);
+        self.trials = (self.trials & !(1 << place)) | (u64::from(trial) << place);
+        self.latency_count += 1;
+    }
+
+    fn is_trial(&mut self) -> bool {
+        self.trial_phase = self.trial_phase.wrapping_add(1);
+        self.trial_phase.is_multiple_of(TRIAL_EVERY.load(Ordering::Relaxed))
+    }
+}
+
+/// A distribution of sizes: shares that sum to 1.
+type Distribution = [f64; BUCKETS];
+
+/// The shared state.
+#[derive(Debug)]
+struct Life {
+    policy: Policy,
+    settings: Settings,
+    mode: Mode,
+    started_ns: u64,
+    window_start_ns: u64,
+    window_ops: u32,
+    histogram: [u32; BUCKETS],
+    p99: P2,
+    trial_p99: P2,
+    last_p99: f64,
+    converged: u32,
+    bad: u32,
+    quiet: u32,
+    baseline_p99: f64,
+    baseline: Distribution,
+}
+
+impl Life {
+    const fn new(policy: Policy, settings: Settings) -> Life {
+        Life {
+            policy,
+            settings,
+            mode: match policy {
+                Policy::Frozen => Mode::Frozen,
+                Policy::Auto | Policy::Learn => Mode::Learn,
+            },
+            started_ns: 0,
+            window_start_ns: 0,
+            window_ops: 0,
+            histogram: [0; BUCKETS],
+            p99: P2::new(0.99),
+            trial_p99: P2::new(0.99),
+            last_p99: f64::INFINITY,
+            converged: 0,
+            bad: 0,
+            quiet: 0,
+            baseline_p99: f64::INFINITY,
+            baseline: [0.0; BUCKETS],
+        }
+    }
+
+    fn visit(&mut self, local: &mut Local, now_ns: u64, counters: &Counters) -> Option<Event> {
+        for (sum, count) in self.histogram.iter_mut().zip(&mut local.histogram) {
+            self.window_ops = self.window_ops.saturating_add(*count);
+            *sum = sum.saturating_add(core::mem::take(count));
+        }
+        for place in 0..(local.latency_count as usize).min(LATENCIES) {
+            let estimator = if local.trials & (1 << place) != 0 { &mut self.trial_p99 } else { &mut self.p99 };
+            estimator.add(f64::from(local.latencies[place]));
+        }
+        local.latency_count = 0;
+        let seconds = now_ns.saturating_sub(self.window_start_ns) as f64 / 1e9;
+        if self.window_ops < self.settings.window_ops && seconds < self.settings.window_seconds {
+            return None;
+        }
+        counters.windows.add(1);
+        let event = self.close_window(now_ns, counters);
+        self.window_start_ns = now_ns;
+        self.window_ops = 0;
+        self.histogram = [0; BUCKETS];
+        self.p99 = P2::new(0.99);
+        self.trial_p99 = P2::new(0.99);
+        event
+    }
+
+    fn close_window(&mut self, now_ns: u64, counters: &Counters) -> Option<Event> {
+        if self.policy != Policy::Auto {
+            return None;
+        }
+        let p99 = self.p99.value();
+        let distribution = normalise(&self.histogram);
+        match self.mode {
+            Mode::Learn => {
+                let change = (p99 - self.last_p99).abs() / self.last_p99;
+                self.last_p99 = p99;
+                // Compared this way round, a change that is no number does not count as converged.
+                self.converged = if change <= self.settings.freeze_epsilon { self.converged + 1 } else { 0 };
+                let learned = now_ns.saturating_sub(self.started_ns) as f64 / 1e9;
+                if self.converged < self.settings.freeze_windows || learned < self.settings.freeze_seconds {
+                    return None;
+                }
+                self.mode = Mode::Frozen;
+                self.baseline_p99 = p99;
+                self.baseline = distribution;
+                (self.converged, self.bad, self.quiet) = (0, 0, 0);
+                counters.freezes.add(1);
+                Some(Event::Freeze)
+            }
+            Mode::Frozen => {
+                let slow = p99 > self.baseline_p99 * (1.0 + self.settings.relearn_delta);
+                self.bad = if slow { self.bad + 1 } else { 0 };
+                let drifted = distance(&distribution, &self.baseline) > self.settings.dist_delta;
+                if self.bad >= self.settings.relearn_windows || drifted {
+                    self.mode = Mode::Learn;
+                    self.started_ns = now_ns;
+                    self.last_p99 = f64::INFINITY;
+                    (self.bad, self.quiet) = (0, 0);
+                    counters.relearns.add(1);
+                    return None;
+                }
+                self.quiet += 1;
+                if self.quiet >= CANARY_AFTER_WINDOWS {
+                    self.mode = Mode::Canary;
+                }
+                None
+            }
+            Mode::Canary => {
+                self.mode = Mode::Frozen;
+                self.quiet = 0;
+                counters.canaries.add(1);
+                let better = self.trial_p99.value() <= p99 * (1.0 - self.settings.freeze_epsilon);
+                better.then_some(Event::Adopt)
+            }
+        }
+    }
+}
+
+fn normalise(histogram: &[u32; BUCKETS]) -> Distribution {
+    let total: f64 = histogram.iter().map(|&count| f64::from(count)).sum();
+    histogram.map(|count| if total > 0.0 { f64::from(count) / total } else { 0.0 })
+}
+
+/// L1 distance of two distributions, 0 to 2.
+fn distance(a: &Distribution, b: &Distribution) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum()
+}
+
+/// P²: a quantile of a stream from five markers, without keeping the stream.
+#[derive(Debug)]
+struct P2 {
+    quantile: f64,
+    count: u32,
+    heights: [f64; 5],
+    positions: [f64; 5],
+}
+
+impl P2 {
+    const fn new(quantile: f64) -> P2 {
+        P2 { quantile, count: 0, heights: [0.0; 5], positions: [1.0, 2.0, 3.0, 4.0, 5.0] }
+    }
+
+    fn add(&mut self, x: f64) {
+        if self.count < 5 {
+            self.heights[self.count as usize] = x;
+            self.count += 1;
+            self.heights[..self.count as usize].sort_unstable_by(f64::total_cmp);
+            return;
+        }
+        self.count = self.count.saturating_add(1);
+        self.heights[0] = self.heights[0].min(x);
+        self.heights[4] = self.heights[4].max(x);
+        // Markers above the new value move up by one rank.
+        let cell = (1..4).find(|&marker| x < self.heights[marker]).unwrap_or(4);
+        for position in &mut self.positions[cell..] {
+            *position += 1.0;
+        }
+        let last = f64::from(self.count - 1);
+        let q = self.quantile;
+        let wanted = [0.0, q / 2.0, q, (1.0 + q) / 2.0, 1.0].map(|share| 1.0 + last * share);
+        for (marker, wanted) in wanted.into_iter().enumerate().take(4).skip(1) {
+            let off = wanted - self.positions[marker];
+            let room_above = self.positions[marker + 1] - self.positions[marker] > 1.0;
+            let room_below = self.positions[marker - 1] - self.positions[marker] < -1.0;
+            if (off >= 1.0 && room_above) || (off <= -1.0 && room_below) {
+                self.shift(marker, off.signum());
+            }
+        }
+    }
+
+    /// Moves a marker by one rank, its height along the parabola through its neighbours, or the line if that leaves them.
+    fn shift(&mut self, marker: usize, step: f64) {
+        let [below, here, above] = [marker - 1, marker, marker + 1];
+        let (n, h) = (&self.positions, &self.heights);
+        let rise = (n[here] - n[below] + step) * (h[above] - h[here]) / (n[above] - n[here]);
+        let fall = (n[above] - n[here] - step) * (h[here] - h[below]) / (n[here] - n[below]);
+        let parabolic = h[here] + step / (n[above] - n[below]) * (rise + fall);
+        let height = if h[below] < parabolic && parabolic < h[above] {
+            parabolic
+        } else {
+            let other = if step > 0.0 { above } else { below };
+            h[here] + step * (h[other] - h[here]) / (n[other] - n[here])
+        };
+        self.heights[marker] = height;
+        self.positions[marker] += step;
+    }
+
+    /// The estimate; infinite while there is no value.
+    fn value(&self) -> f64 {
+        match self.count {
+            0 => f64::INFINITY,
+            1..5 => self.heights[self.count as usize - 1],
+            _ => self.heights[2],
+        }
+    }
+}
+
+/// The lock, for the handlers around a fork.
+pub(crate) fn acquire_for_fork() {
+    LIFE.acquire();
+}
+
+/// Frees the lock after a fork.
+///
+/// # Safety
+/// - [`acquire_for_fork`] took it.
+pub(crate) unsafe fn release_after_fork() {
+    // SAFETY: passed on.
+    unsafe { LIFE.release() };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p2_comes_close_to_the_true_quantile() {
+        let mut estimator = P2::new(0.99);
+        let mut x = 1_u64;
+        for _ in 0..20_000 {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            estimator.add((x >> 33) as f64 / f64::from(1_u32 << 31));
+        }
+        assert!((estimator.value() - 0.99).abs() < 0.005, "{}", estimator.value());
+    }
+
+    #[test]
+    fn p2_is_exact_for_few_values() {
+        let mut estimator = P2::new(0.99);
+        assert_eq!(estimator.value(), f64::INFINITY);
+        for x in [3.0, 1.0, 2.0] {
+            estimator.add(x);
+        }
+        assert_eq!(estimator.value(), 3.0);
+    }
+
+    #[test]
+    fn distances_run_from_0_to_2() {
+        let mut a = [0; BUCKETS];
+        let mut b = [0; BUCKETS];
+        (a[3], b[9]) = (10, 70);
+        assert_eq!(distance(&normalise(&a), &normalise(&a)), 0.0);
+        assert_eq!(distance(&normalise(&a), &normalise(&b)), 2.0);
+    }
+
+    /// A thread that recorded one window: allocations of one size, latencies of one value.
+    fn window(bucket: usize, cycles: u32) -> Local {
+        let mut local = Local {
+            histogram: [0; BUCKETS],
+            latencies: [cycles; LATENCIES],
+            trials: 0,
+            latency_count: LATENCIES as u32,
+            since_tick: 0,
+            trial_phase: 0,
+        };
+        local.histogram[bucket] = 20_000;
+        local
+    }
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn learning_stops_after_three_steady_windows_and_180_s() {
+        let counters = Counters::new();
+        let mut life = Life::new(Policy::Auto, Settings::DEFAULT);
+        for second in 1..=179 {
+            assert_eq!(life.visit(&mut window(5, 100), second * SECOND, &counters), None);
+        }
+        assert_eq!(life.mode, Mode::Learn, "steady, but not long enough");
+        assert_eq!(life.visit(&mut window(5, 100), 181 * SECOND, &counters), Some(Event::Freeze));
+        assert_eq!((life.mode, counters.freezes.get(), counters.windows.get()), (Mode::Frozen, 1, 180));
+    }
+
+    /// A lifecycle that just froze at 100 cycles and bucket 5.
+    fn frozen(counters: &Counters) -> Life {
+        let mut life = Life::new(Policy::Auto, Settings { freeze_seconds: 0.0, ..Settings::DEFAULT });
+        while life.mode == Mode::Learn {
+            life.visit(&mut window(5, 100), SECOND, counters);
+        }
+        life
+    }
+
+    #[test]
+    fn three_slow_windows_start_learning_again() {
+        let counters = Counters::new();
+        let mut life = frozen(&counters);
+        for cycles in [130, 130, 110, 130, 130] {
+            life.visit(&mut window(5, cycles), SECOND, &counters);
+            assert_eq!(life.mode, Mode::Frozen, "not three in a row");
+        }
+        life.visit(&mut window(5, 130), SECOND, &counters);
+        assert_eq!((life.mode, counters.relearns.get()), (Mode::Learn, 1));
+    }
+
+    #[test]
+    fn another_size_distribution_starts_learning_again() {
+        let counters = Counters::new();
+        let mut life = frozen(&counters);
+        life.visit(&mut window(6, 100), SECOND, &counters);
+        assert_eq!((life.mode, counters.relearns.get()), (Mode::Learn, 1));
+    }
+
+    #[test]
+    fn a_candidate_that_is_faster_is_adopted() {
+        for (candidate_cycles, expected) in [(90, Some(Event::Adopt)), (100, None)] {
+            let counters = Counters::new();
+            let mut life = frozen(&counters);
+            for _ in 0..CANARY_AFTER_WINDOWS {
+                assert_eq!(life.mode, Mode::Frozen);
+                life.visit(&mut window(5, 100), SECOND, &counters);
+            }
+            assert_eq!(life.mode, Mode::Canary);
+            let mut trial = window(5, 100);
+            for place in (0..LATENCIES).step_by(4) {
+                trial.latencies[place] = candidate_cycles;
+                trial.trials |= 1 << place;
+            }
+            assert_eq!(life.visit(&mut trial, SECOND, &counters), expected);
+            assert_eq!((life.mode, counters.canaries.get()), (Mode::Frozen, 1));
+        }
+    }
+
+    #[test]
+    fn policies_hold_their_mode() {
+        let counters = Counters::new();
+        for (policy, mode) in [(Policy::Learn, Mode::Learn), (Policy::Frozen, Mode::Frozen)] {
+            let mut life = Life::new(policy, Settings { freeze_seconds: 0.0, ..Settings::DEFAULT });
+            for cycles in [100, 100, 100, 100, 200, 200, 200, 200] {
+                assert_eq!(life.visit(&mut window(5, cycles), SECOND, &counters), None);
+            }
+            assert_eq!(life.mode, mode);
+        }
+    }
+}

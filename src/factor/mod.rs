@@ -1,0 +1,461 @@
+//! The registry of factors: each overhead source once, with its name, feature, toggle, levels and counters.
+//!
+//! This is the only place that names Cargo features and that decides whether a factor is at work; the factor files do
+//! the work and never ask. Levels are sealed before the first request ([`seal_once`]) and never change after: the
+//! packed word of [`active`] is one relaxed load. In which order factors act on a request is written in
+//! [`crate::source`]; how the environment is read, in [`crate::env`].
+
+/// Declares a factor's counters: a struct of [`crate::sync::Count`], and their names.
+macro_rules! counters {
+    ($($(#[$about:meta])* $name:ident),+ $(,)?) => {
+        /// Activity counters of one thread.
+        #[derive(Debug)]
+        pub(crate) struct Counters {
+            $($(#[$about])* pub(crate) $name: $crate::sync::Count,)+
+        }
+
+        impl Counters {
+            pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
+
+            pub(crate) const fn new() -> Counters {
+                Counters { $($name: $crate::sync::Count::new()),+ }
+            }
+
+            pub(super) fn read(&self, index: usize) -> u64 {
+                [$(&self.$name),+][index].get()
+            }
+        }
+    };
+}
+
+pub(crate) mod bigcache;
+pub(crate) mod elo;
+pub(crate) mod evolution;
+pub(crate) mod header;
+pub(crate) mod madvise_batch;
+pub(crate) mod tick;
+
+use crate::env;
+use crate::sync::Lock;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+/// One overhead source. The name is also the Cargo feature, the file in `src/factor/` and the name in configs.
+#[derive(Debug)]
+pub struct Factor {
+    /// `[a-z0-9-]+`.
+    pub name: &'static str,
+    /// Whether this build has it.
+    pub present: bool,
+    /// The environment variable that switches it off when true.
+    pub toggle: &'static str,
+    /// The environment variable that chooses among its variants, with the variants it knows; the first is the default.
+    pub choice: Option<Choice>,
+    /// Names of its activity counters, each a number of events since the process began.
+    pub counters: &'static [&'static str],
+    /// What it does, in one line.
+    pub about: &'static str,
+}
+
+/// A variable with a fixed set of values.
+#[derive(Debug)]
+pub struct Choice {
+    /// Name of the variable.
+    pub variable: &'static str,
+    /// Its values with the level that each stands for; the first is the default.
+    pub values: &'static [(&'static str, Level)],
+}
+
+/// What a factor is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Not compiled in.
+    Absent,
+    /// Compiled in, switched off.
+    Off,
+    /// At work, in its default form.
+    On,
+    /// At work in another form.
+    Variant(&'static str),
+}
+
+impl Level {
+    /// The level's name in receipts, configs and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Absent => "absent",
+            Level::Off => "off",
+            Level::On => "on",
+            Level::Variant(name) => name,
+        }
+    }
+}
+
+/// Index of a factor in the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Id {
+    BigCache,
+    Elo,
+    Header,
+    Tick,
+    Evolution,
+    MadviseBatch,
+}
+
+/// Number of factors.
+pub(crate) const FACTORS: usize = 6;
+
+/// The registry, in the order of [`Id`].
+pub(crate) static REGISTRY: [Factor; FACTORS] = [
+    Factor {
+        name: "bigcache",
+        present: cfg!(feature = "bigcache"),
+        toggle: "HAKMEM_DISABLE_BIGCACHE",
+        choice: None,
+        counters: bigcache::Counters::NAMES,
+        about: "keeps freed large spans by call site: 64 sites, a ring of 4 each",
+    },
+    Factor {
+        name: "elo",
+        present: cfg!(feature = "elo"),
+        toggle: "HAKMEM_DISABLE_ELO",
+        choice: Some(Choice {
+            variable: "HAKMEM_ELO",
+            values: &[("softmax", Level::On), ("epsilon-greedy", Level::Variant("epsilon-greedy"))],
+        }),
+        counters: elo::Counters::NAMES,
+        about: "chooses one of 12 mmap thresholds for every allocation, by Elo ratings of measured costs",
+    },
+    Factor {
+        name: "header",
+        present: cfg!(feature = "header"),
+        toggle: "HAKMEM_DISABLE_HEADER",
+        choice: None,
+        counters: header::Counters::NAMES,
+        about: "32 bytes before every object, with a magic value that free verifies",
+    },
+    Factor {
+        name: "tick",
+        present: cfg!(feature = "tick"),
+        toggle: "HAKMEM_DISABLE_TICK",
+        choice: None,
+        counters: tick::Counters::NAMES,
+        about: "one atomic fetch_add per allocation, shared by all threads",
+    },
+    Factor {
+        name: "evolution",
+        present: cfg!(feature = "evolution"),
+        toggle: "HAKMEM_DISABLE_EVOLUTION",
+        choice: Some(Choice {
+            variable: "HAKMEM_EVO_POLICY",
+            values: &[
+                ("auto", Level::On),
+                ("learn", Level::Variant("learn")),
+                ("frozen", Level::Variant("frozen")),
+                ("off", Level::Off),
+            ],
+        }),
+        counters: evolution::Counters::NAMES,
+        about: "records every size, and decides by p99 and size distribution when learning stops and starts again",
+    },
+    Factor {
+        name: "madvise-batch",
+        present: cfg!(feature = "madvise-batch"),
+        toggle: "HAKMEM_DISABLE_MADVISE_BATCH",
+        choice: None,
+        counters: madvise_batch::Counters::NAMES,
+        about: "collects freed spans and unmaps them together, neighbours in one call",
+    },
+];
+
+/// The registry of all factors, compiled in or not.
+pub fn registry() -> &'static [Factor] {
+    &REGISTRY
+}
+
+/// A preset of levels, the variable `HAKMEM_MODE`; toggles in the environment override it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything on, learning stops by itself: what is sealed when nothing is said.
+    Default,
+    /// BigCache, ELO and evolution off.
+    Minimal,
+    /// Learning frozen.
+    Fast,
+    /// Learning frozen; the original gives it the levels of `fast`.
+    Balanced,
+    /// Learning that stops when it has converged.
+    Learning,
+    /// Learning that never stops.
+    Research,
+    /// ELO and evolution off: the original's `hakmem-baseline`.
+    Baseline,
+    /// Everything on: the original's `hakmem-evolving`.
+    Evolving,
+}
+
+impl Mode {
+    /// The values of `HAKMEM_MODE`.
+    pub const NAMED: &'static [(&'static str, Mode)] = &[
+        ("minimal", Mode::Minimal),
+        ("fast", Mode::Fast),
+        ("balanced", Mode::Balanced),
+        ("learning", Mode::Learning),
+        ("research", Mode::Research),
+    ];
+
+    /// The levels before the toggles.
+    pub(crate) fn levels(self) -> Levels {
+        let mut levels = Levels([Level::On; FACTORS]);
+        match self {
+            Mode::Default | Mode::Evolving | Mode::Learning => {}
+            Mode::Minimal => {
+                levels.set(Id::BigCache, Level::Off);
+                levels.set(Id::Elo, Level::Off);
+                levels.set(Id::Evolution, Level::Off);
+            }
+            Mode::Fast | Mode::Balanced => levels.set(Id::Evolution, Level::Variant("frozen")),
+            Mode::Research => levels.set(Id::Evolution, Level::Variant("learn")),
+            Mode::Baseline => {
+                levels.set(Id::Elo, Level::Off);
+                levels.set(Id::Evolution, Level::Off);
+            }
+        }
+        levels
+    }
+}
+
+/// A level for each factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Levels([Level; FACTORS]);
+
+impl Levels {
+    pub(crate) fn set(&mut self, id: Id, level: Level) {
+        self.0[id as usize] = level;
+    }
+
+    pub(crate) fn set_index(&mut self, index: usize, level: Level) {
+        self.0[index] = level;
+    }
+
+    /// The level of the factor with this index; absent when it is not compiled in, whatever was set.
+    pub(crate) fn get(&self, index: usize) -> Level {
+        if REGISTRY[index].present { self.0[index] } else { Level::Absent }
+    }
+
+    fn pack(&self) -> u32 {
+        let mut word = SEALED;
+        for (index, factor) in REGISTRY.iter().enumerate() {
+            let ordinal = match self.get(index) {
+                Level::Absent | Level::Off => 0,
+                Level::On => 1,
+                // A choice's position is its ordinal: `on` is the first value.
+                Level::Variant(name) => factor.choice.as_ref().map_or(1, |choice| {
+                    choice.values.iter().position(|(_, level)| *level == Level::Variant(name)).unwrap_or(0) as u32 + 1
+                }),
+            };
+            word |= ordinal << (LEVEL_BITS * index as u32);
+        }
+        word
+    }
+}
+
+const LEVEL_BITS: u32 = 4;
+const LEVEL_MASK: u32 = (1 << LEVEL_BITS) - 1;
+const SEALED: u32 = 1 << 31;
+const _: () = assert!(FACTORS as u32 * LEVEL_BITS < 31);
+
+static LEVELS: AtomicU32 = AtomicU32::new(0);
+static SEAL: Lock<()> = Lock::new(());
+
+/// Which factors are at work: the sealed levels, packed. Copied around within a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Active(u32);
+
+/// The sealed levels; before the seal, nothing is at work.
+#[inline(always)]
+pub(crate) fn active() -> Active {
+    // Relaxed: threads seal, or see the seal, before their first request.
+    Active(LEVELS.load(Ordering::Relaxed))
+}
+
+impl Active {
+    #[inline(always)]
+    fn ordinal(self, id: Id) -> u32 {
+        (self.0 >> (LEVEL_BITS * id as u32)) & LEVEL_MASK
+    }
+
+    #[inline(always)]
+    pub(crate) fn bigcache(self) -> bool {
+        cfg!(feature = "bigcache") && self.ordinal(Id::BigCache) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn elo(self) -> Option<elo::Selection> {
+        if !cfg!(feature = "elo") {
+            return None;
+        }
+        match self.ordinal(Id::Elo) {
+            0 => None,
+            1 => Some(elo::Selection::Softmax),
+            _ => Some(elo::Selection::EpsilonGreedy),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn header(self) -> bool {
+        cfg!(feature = "header") && self.ordinal(Id::Header) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn tick(self) -> bool {
+        cfg!(feature = "tick") && self.ordinal(Id::Tick) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn evolution(self) -> bool {
+        cfg!(feature = "evolution") && self.ordinal(Id::Evolution) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn madvise_batch(self) -> bool {
+        cfg!(feature = "madvise-batch") && self.ordinal(Id::MadviseBatch) != 0
+    }
+
+    /// Whether some factor must see every request, so that no thread may use its cache unseen.
+    #[inline(always)]
+    pub(crate) fn per_request(self) -> bool {
+        self.header() || self.tick() || self.evolution() || self.elo().is_some()
+    }
+
+    fn evolution_policy(self) -> evolution::Policy {
+        match self.ordinal(Id::Evolution) {
+            2 => evolution::Policy::Learn,
+            3 => evolution::Policy::Frozen,
+            _ => evolution::Policy::Auto,
+        }
+    }
+
+    /// The level of the factor with this index.
+    pub(crate) fn level(self, index: usize) -> Level {
+        let factor = &REGISTRY[index];
+        let ordinal = (self.0 >> (LEVEL_BITS * index as u32)) & LEVEL_MASK;
+        match (factor.present, ordinal, &factor.choice) {
+            (false, _, _) => Level::Absent,
+            (true, 0, _) => Level::Off,
+            (true, n, Some(choice)) => choice.values[n as usize - 1].1,
+            (true, _, None) => Level::On,
+        }
+    }
+}
+
+/// The levels were sealed before: by an earlier call, or by the first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlreadySealed;
+
+impl core::fmt::Display for AlreadySealed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the levels are sealed already; call seal() before the first request")
+    }
+}
+
+impl core::error::Error for AlreadySealed {}
+
+/// Seals the levels: the toggles of the environment over a preset. `HAKMEM_MODE` overrides the preset.
+///
+/// # Errors
+/// [`AlreadySealed`] when a request or an earlier call came first; nothing changes then.
+pub fn seal(mode: Mode) -> Result<(), AlreadySealed> {
+    if seal_with(mode) { Ok(()) } else { Err(AlreadySealed) }
+}
+
+/// Seals the default levels unless they are sealed. Called before a thread's first request.
+pub(crate) fn seal_once() {
+    if LEVELS.load(Ordering::Acquire) == 0 {
+        seal_with(Mode::Default);
+    }
+}
+
+#[cold]
+fn seal_with(mode: Mode) -> bool {
+    let _seal = SEAL.lock();
+    if LEVELS.load(Ordering::Acquire) != 0 {
+        return false;
+    }
+    let environment = env::read(mode);
+    let active = Active(environment.levels.pack());
+    if active.evolution() {
+        evolution::begin(active.evolution_policy(), environment.settings);
+    }
+    // Release: pairs with the acquires above; who sees the levels sees the settings.
+    LEVELS.store(active.0, Ordering::Release);
+    true
+}
+
+/// Activity counters of one thread.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    pub(crate) bigcache: bigcache::Counters,
+    pub(crate) elo: elo::Counters,
+    pub(crate) header: header::Counters,
+    pub(crate) tick: tick::Counters,
+    pub(crate) evolution: evolution::Counters,
+    pub(crate) madvise_batch: madvise_batch::Counters,
+}
+
+impl Counters {
+    /// All at zero; so are zeroes.
+    pub(crate) const fn new() -> Counters {
+        Counters {
+            bigcache: bigcache::Counters::new(),
+            elo: elo::Counters::new(),
+            header: header::Counters::new(),
+            tick: tick::Counters::new(),
+            evolution: evolution::Counters::new(),
+            madvise_batch: madvise_batch::Counters::new(),
+        }
+    }
+
+    /// The counter of the factor with this index.
+    pub(crate) fn read(&self, index: usize, counter: usize) -> u64 {
+        match index {
+            0 => self.bigcache.read(counter),
+            1 => self.elo.read(counter),
+            2 => self.header.read(counter),
+            3 => self.tick.read(counter),
+            4 => self.evolution.read(counter),
+            _ => self.madvise_batch.read(counter),
+        }
+    }
+}
+
+/// State of the factors in one thread. Zeroes are the state of a new thread.
+#[derive(Debug)]
+pub(crate) struct Locals {
+    pub(crate) elo: elo::Local,
+    pub(crate) evolution: evolution::Local,
+}
+
+/// The locks of the factors, for the handlers around a fork.
+pub(crate) fn acquire_for_fork() {
+    SEAL.acquire();
+    bigcache::acquire_for_fork();
+    elo::acquire_for_fork();
+    evolution::acquire_for_fork();
+    madvise_batch::acquire_for_fork();
+}
+
+/// Frees the locks after a fork.
+///
+/// # Safety
+/// - [`acquire_for_fork`] took them.
+pub(crate) unsafe fn release_after_fork() {
+    // SAFETY: passed on, and the seal is held.
+    unsafe {
+        madvise_batch::release_after_fork();
+        evolution::release_after_fork();
+        elo::release_after_fork();
+        bigcache::release_after_fork();
+        SEAL.release();
+    }
+}

@@ -1,0 +1,36 @@
+//! The last words of a process whose heap is corrupt: one fixed sentence, then abort.
+
+use crate::os;
+
+/// What is wrong, as a fixed sentence that tests compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The address lies in no memory of ours.
+    Foreign,
+    /// The address lies in our memory, but no object starts there.
+    Interior,
+    /// The object was free already.
+    DoubleFree,
+    /// The header's magic value is gone.
+    Header,
+}
+
+impl Fault {
+    fn sentence(self) -> &'static [u8] {
+        match self {
+            Fault::Foreign => b"hakmem: free of a pointer that hakmem did not allocate\n",
+            Fault::Interior => b"hakmem: free of a pointer inside an object, not at its start\n",
+            Fault::DoubleFree => b"hakmem: double free\n",
+            Fault::Header => b"hakmem: allocation header overwritten (magic value does not match)\n",
+        }
+    }
+}
+
+/// Writes the sentence and aborts.
+#[cold]
+#[inline(never)]
+pub(crate) fn die(fault: Fault) -> ! {
+    os::write_stderr(fault.sentence());
+    // SAFETY: does not return, and runs no code of ours.
+    unsafe { libc::abort() }
+}

@@ -1,0 +1,59 @@
+//! The allocator as Rust programs use it.
+
+use crate::request::Site;
+use crate::source;
+use core::alloc::{GlobalAlloc, Layout};
+
+/// The allocator. All values are one: the state is the process's.
+///
+/// ```
+/// use hakmem::Hakmem;
+///
+/// #[global_allocator]
+/// static GLOBAL: Hakmem = Hakmem;
+///
+/// let words: Vec<u64> = (0..1000).collect();
+/// assert!(hakmem::owns(words.as_ptr().cast()));
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hakmem;
+
+impl Hakmem {
+    /// Allocates for a call site, by which BigCache keeps what is freed. [`site!`](crate::site!) names the place where it
+    /// is written. Objects are freed with [`GlobalAlloc::dealloc`].
+    ///
+    /// Returns null when there is no memory. A layout of size 0 is served like one of size 1.
+    ///
+    /// # Safety
+    /// - none beyond what [`GlobalAlloc::alloc`] asks; size 0 is allowed.
+    #[inline]
+    pub unsafe fn alloc_at(&self, layout: Layout, site: Site) -> *mut u8 {
+        source::allocate(layout.size(), layout.align(), Some(site))
+    }
+}
+
+// SAFETY: objects do not overlap, hold their layout, and live until they are freed; nothing unwinds; layouts are not
+// stored by reference. The tests in tests/contract.rs hold this at every level of every factor.
+unsafe impl GlobalAlloc for Hakmem {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        source::allocate(layout.size(), layout.align(), None)
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, object: *mut u8, _layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { source::free(object) }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        source::allocate_zeroed(layout.size(), layout.align())
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, object: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { source::reallocate(object, layout.size(), layout.align(), size) }
+    }
+}

@@ -1,0 +1,80 @@
+//! hakmem: a memory allocator that can be taken apart.
+//!
+//! A general-purpose, thread-safe allocator for Linux on x86-64 and aarch64 that takes its memory from the OS itself.
+//! Six overhead sources of an older research allocator are built in as *factors*, each behind a Cargo feature of the
+//! same name and an environment toggle, so that each can be priced:
+//!
+//! | factor | switched off by | what it is |
+//! |---|---|---|
+//! | `bigcache` | `HAKMEM_DISABLE_BIGCACHE=1` | freed large spans kept by call site |
+//! | `elo` | `HAKMEM_DISABLE_ELO=1` | mmap threshold chosen by Elo rating, every allocation |
+//! | `header` | `HAKMEM_DISABLE_HEADER=1` | 32 bytes before every object, verified on free |
+//! | `tick` | `HAKMEM_DISABLE_TICK=1` | one shared `fetch_add` per allocation |
+//! | `evolution` | `HAKMEM_DISABLE_EVOLUTION=1` | size and latency records that stop and restart learning |
+//! | `madvise-batch` | `HAKMEM_DISABLE_MADVISE_BATCH=1` | freed spans unmapped together |
+//!
+//! [`receipt()`] tells what is at work and what it did. docs/factors.md has every variable; ARCHITECTURE.md the design.
+//!
+//! ```
+//! use hakmem::Hakmem;
+//! use std::alloc::{GlobalAlloc, Layout};
+//!
+//! let layout = Layout::from_size_align(2 << 20, 16).unwrap();
+//! // SAFETY: the layout is not empty, and the object is freed with the layout it was made with.
+//! unsafe {
+//!     let object = Hakmem.alloc_at(layout, hakmem::site!());
+//!     assert!(hakmem::owns(object));
+//!     Hakmem.dealloc(object, layout);
+//! }
+//! ```
+
+#![no_std]
+#![warn(missing_docs)]
+
+#[cfg(any(test, feature = "settings"))]
+extern crate std;
+
+mod class;
+mod env;
+mod factor;
+mod fatal;
+mod fork;
+mod global;
+mod list;
+mod map;
+mod meta;
+mod os;
+mod page;
+mod receipt;
+mod request;
+#[cfg(feature = "settings")]
+pub mod settings;
+mod source;
+mod span;
+mod sync;
+
+pub use factor::{AlreadySealed, Choice, Factor, Level, Mode, registry, seal};
+pub use global::Hakmem;
+pub use receipt::{FactorReceipt, Receipt, receipt};
+pub use request::Site;
+
+/// Whether the address lies in memory that hakmem has handed out: a live large object's own address, or any address in
+/// a page of small ones.
+pub fn owns(address: *const u8) -> bool {
+    source::owns(address)
+}
+
+/// Gives back to the OS what waits in the madvise batch, full or not.
+pub fn flush() {
+    source::flush();
+}
+
+/// The shared count of allocations that the factor `tick` keeps.
+pub fn ticks() -> u64 {
+    factor::tick::total()
+}
+
+/// Elo ratings of the twelve mmap thresholds, smallest threshold first, in points; all 1500 before the first round.
+pub fn elo_ratings() -> [f64; 12] {
+    factor::elo::ratings()
+}

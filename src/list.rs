@@ -1,0 +1,112 @@
+//! Lists through the records themselves: no memory of their own, any record removed in constant time.
+
+use core::cell::Cell;
+
+/// The two links of a record in the one list that it may be in. Zeroes are the links of a record in no list.
+#[derive(Debug)]
+pub(crate) struct Links<T: 'static> {
+    next: Cell<Option<&'static T>>,
+    prev: Cell<Option<&'static T>>,
+}
+
+/// A record that lists can link.
+pub(crate) trait Linked: Sized + 'static {
+    /// The record's links.
+    fn links(&self) -> &Links<Self>;
+}
+
+/// Records, newest first. Zeroes are an empty list.
+#[derive(Debug)]
+pub(crate) struct List<T: 'static> {
+    head: Cell<Option<&'static T>>,
+}
+
+impl<T: Linked> List<T> {
+    /// An empty list.
+    pub(crate) const fn new() -> List<T> {
+        List { head: Cell::new(None) }
+    }
+
+    /// The newest record.
+    pub(crate) fn first(&self) -> Option<&'static T> {
+        self.head.get()
+    }
+
+    /// Takes the newest record out.
+    pub(crate) fn pop(&self) -> Option<&'static T> {
+        let first = self.head.get()?;
+        self.remove(first);
+        Some(first)
+    }
+
+    /// Whether one record is all there is.
+    pub(crate) fn is_single(&self) -> bool {
+        self.head.get().is_some_and(|first| first.links().next.get().is_none())
+    }
+
+    /// The records, newest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'static T> {
+        core::iter::successors(self.head.get(), |record| record.links().next.get())
+    }
+
+    /// Adds a record that is in no list.
+    pub(crate) fn push(&self, record: &'static T) {
+        let old = self.head.replace(Some(record));
+        record.links().prev.set(None);
+        record.links().next.set(old);
+        if let Some(old) = old {
+            old.links().prev.set(Some(record));
+        }
+    }
+
+    /// Takes a record out that is in this list.
+    pub(crate) fn remove(&self, record: &'static T) {
+        let (next, prev) = (record.links().next.take(), record.links().prev.take());
+        match prev {
+            Some(prev) => prev.links().next.set(next),
+            None => self.head.set(next),
+        }
+        if let Some(next) = next {
+            next.links().prev.set(prev);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    struct Number(u32, Links<Number>);
+
+    impl Linked for Number {
+        fn links(&self) -> &Links<Number> {
+            &self.1
+        }
+    }
+
+    fn numbers(list: &List<Number>) -> Vec<u32> {
+        list.iter().map(|number| number.0).collect()
+    }
+
+    #[test]
+    fn records_leave_from_any_place() {
+        let list: List<Number> = List::new();
+        let records: Vec<&'static Number> = (0..5)
+            .map(|n| &*Box::leak(Box::new(Number(n, Links { next: Cell::new(None), prev: Cell::new(None) }))))
+            .collect();
+        for record in &records {
+            list.push(*record);
+        }
+        assert_eq!(numbers(&list), [4, 3, 2, 1, 0]);
+        for (gone, left) in [(2, &[4, 3, 1, 0][..]), (1, &[4, 3, 0]), (4, &[3, 0]), (0, &[3]), (3, &[])] {
+            list.remove(records[gone]);
+            assert_eq!(numbers(&list), left);
+            assert_eq!(list.is_single(), left.len() == 1);
+        }
+        list.push(records[1]);
+        assert_eq!(list.pop().map(|number| number.0), Some(1));
+        assert!(list.pop().is_none());
+    }
+}

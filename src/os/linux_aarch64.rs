@@ -1,0 +1,72 @@
+//! Linux on aarch64: system calls, the virtual counter and thread-local storage.
+
+use core::arch::{asm, global_asm};
+
+pub(super) const SYS_WRITE: usize = 64;
+pub(super) const SYS_FUTEX: usize = 98;
+pub(super) const SYS_MUNMAP: usize = 215;
+pub(super) const SYS_MREMAP: usize = 216;
+pub(super) const SYS_MMAP: usize = 222;
+pub(super) const SYS_MADVISE: usize = 233;
+
+/// Makes one system call and returns the kernel's answer unread.
+///
+/// # Safety
+/// - the call does to memory only what its caller may do.
+#[inline]
+pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> usize {
+    let result;
+    // SAFETY: the kernel's calling convention: number in x8, arguments and result in x0 to x5.
+    unsafe {
+        asm!(
+            "svc #0",
+            in("x8") number,
+            inlateout("x0") a => result,
+            in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// Reads the virtual counter: a monotonic count at a constant rate, not ordered with the code around it.
+#[inline]
+pub(crate) fn cycles() -> u64 {
+    let count;
+    // SAFETY: Linux lets user space read it.
+    unsafe { asm!("mrs {0}, cntvct_el0", out(reg) count, options(nomem, nostack)) };
+    count
+}
+
+// Two words of initial-exec thread-local storage; the twin file for x86-64 says why.
+global_asm!(
+    ".pushsection .tdata.hakmem_0_1_slots,\"awT\",@progbits",
+    ".hidden hakmem_0_1_slots",
+    ".globl hakmem_0_1_slots",
+    ".type hakmem_0_1_slots,@object",
+    ".size hakmem_0_1_slots,16",
+    ".p2align 4",
+    "hakmem_0_1_slots:",
+    ".xword hakmem_0_1_empty_cache",
+    ".xword 0",
+    ".popsection",
+);
+
+/// The calling thread's two words.
+#[inline(always)]
+pub(crate) fn thread_slots() -> *mut [usize; 2] {
+    let slots;
+    // SAFETY: reads the thread pointer and a constant offset.
+    unsafe {
+        asm!(
+            "mrs {0}, tpidr_el0",
+            "adrp {1}, :gottprel:hakmem_0_1_slots",
+            "ldr {1}, [{1}, :gottprel_lo12:hakmem_0_1_slots]",
+            "add {0}, {0}, {1}",
+            out(reg) slots,
+            out(reg) _,
+            options(pure, readonly, nostack),
+        );
+    }
+    slots
+}

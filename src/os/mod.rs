@@ -1,0 +1,168 @@
+//! The operating system: the only system calls of the allocator.
+//!
+//! | call | where it comes from | when |
+//! |---|---|---|
+//! | `mmap` | [`map`] | a chunk of the arena, metadata, a large span |
+//! | `munmap` | [`unmap`] | a large span goes back |
+//! | `mremap` | [`move_pages`] | a large span grows |
+//! | `madvise` | [`decommit`] | an empty segment's memory goes back |
+//! | `futex` | [`wait`], [`wake`] | a lock is contended |
+//! | `write` | [`write_stderr`] | a warning, or the last words |
+//!
+//! The calls are made directly, not through libc's wrappers: nothing can interpose them and none of them touches
+//! `errno`, so `free` preserves it without saving it. What memory is used for is left to the layers above.
+
+use core::ptr;
+
+cfg_if::cfg_if! {
+    if #[cfg(all(target_os = "linux", target_arch = "x86_64"))] {
+        mod linux_x86_64;
+        use linux_x86_64 as arch;
+    } else if #[cfg(all(target_os = "linux", target_arch = "aarch64"))] {
+        mod linux_aarch64;
+        use linux_aarch64 as arch;
+    } else {
+        compile_error!("hakmem runs on Linux x86-64 and aarch64");
+    }
+}
+
+pub(crate) use arch::{cycles, thread_slots};
+
+/// The pages that the allocator counts in. The kernel's own may be larger (aarch64); [`map`] then rounds up by itself,
+/// and lengths that are given back are the lengths that were asked for.
+pub(crate) const OS_PAGE: usize = 4096;
+
+const PROT_READ_WRITE: usize = 1 | 2;
+const MAP_PRIVATE_ANONYMOUS: usize = 0x02 | 0x20;
+const MAP_NORESERVE: usize = 0x4000;
+const MADV_DONTNEED: usize = 4;
+const MREMAP_MAYMOVE_FIXED: usize = 1 | 2;
+const FUTEX_WAIT_PRIVATE: usize = 128;
+const FUTEX_WAKE_PRIVATE: usize = 129;
+
+/// Results from -4095 to -1 are error numbers.
+fn failed(result: usize) -> bool {
+    result > usize::MAX - 4096
+}
+
+/// Maps `len` bytes of zeroed memory, or returns null.
+pub(crate) fn map(len: usize) -> *mut u8 {
+    map_flags(len, MAP_PRIVATE_ANONYMOUS)
+}
+
+/// Reserves `len` bytes that count as memory only once they are touched, or returns null.
+pub(crate) fn reserve(len: usize) -> *mut u8 {
+    map_flags(len, MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE)
+}
+
+fn map_flags(len: usize, flags: usize) -> *mut u8 {
+    // SAFETY: a private anonymous mapping at an address of the kernel's choice disturbs no memory in use.
+    let result = unsafe { arch::syscall6(arch::SYS_MMAP, 0, len, PROT_READ_WRITE, flags, usize::MAX, 0) };
+    if failed(result) { ptr::null_mut() } else { ptr::with_exposed_provenance_mut(result) }
+}
+
+/// Gives a mapping back. A refusal (the process is at its limit of mappings, and a hole would add one) leaves the memory
+/// mapped; its pages are then dropped, so that only address space is lost.
+///
+/// # Safety
+/// - `[base, base + len)` came from [`map`] or [`reserve`], and nobody uses it any more.
+pub(crate) unsafe fn unmap(base: *mut u8, len: usize) {
+    // SAFETY: the caller gives the range up.
+    let result = unsafe { arch::syscall6(arch::SYS_MUNMAP, base.addr(), len, 0, 0, 0, 0) };
+    if failed(result) {
+        // SAFETY: as above.
+        unsafe { decommit(base, len) };
+    }
+}
+
+/// Drops the memory behind a range and keeps the addresses; the next touch finds zeroes. Returns whether the kernel did.
+///
+/// # Safety
+/// - `[base, base + len)` is mapped by us, and its contents are not needed.
+pub(crate) unsafe fn decommit(base: *mut u8, len: usize) -> bool {
+    // SAFETY: the caller gives the contents up.
+    let result = unsafe { arch::syscall6(arch::SYS_MADVISE, base.addr(), len, MADV_DONTNEED, 0, 0, 0) };
+    !failed(result)
+}
+
+/// Moves the pages of one mapping over another, longer one, without copying. Returns whether it was done; when it was
+/// not, both are as they were.
+///
+/// # Safety
+/// - both ranges came from [`map`]; nobody uses the target, and the source's user waits for this call.
+pub(crate) unsafe fn move_pages(from: *mut u8, from_len: usize, to: *mut u8, to_len: usize) -> bool {
+    // SAFETY: the caller owns both ranges.
+    let result =
+        unsafe { arch::syscall6(arch::SYS_MREMAP, from.addr(), from_len, to_len, MREMAP_MAYMOVE_FIXED, to.addr(), 0) };
+    !failed(result)
+}
+
+/// Sleeps while `*word == expected`, or returns at once; wakes spuriously.
+pub(crate) fn wait(word: &core::sync::atomic::AtomicU32, expected: u32) {
+    // SAFETY: the word outlives the call; a null timeout means no limit.
+    unsafe {
+        arch::syscall6(arch::SYS_FUTEX, word.as_ptr().addr(), FUTEX_WAIT_PRIVATE, expected as usize, 0, 0, 0);
+    }
+}
+
+/// Wakes one sleeper of [`wait`].
+pub(crate) fn wake(word: &core::sync::atomic::AtomicU32) {
+    // SAFETY: the kernel only compares the address.
+    unsafe {
+        arch::syscall6(arch::SYS_FUTEX, word.as_ptr().addr(), FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+    }
+}
+
+/// Writes to standard error, once, whatever becomes of it.
+pub(crate) fn write_stderr(text: &[u8]) {
+    // SAFETY: the kernel reads `text.len()` bytes of a live slice.
+    unsafe {
+        arch::syscall6(arch::SYS_WRITE, 2, text.as_ptr().addr(), text.len(), 0, 0, 0);
+    }
+}
+
+/// Monotonic time in nanoseconds.
+pub(crate) fn now_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes the struct; neither allocates nor locks.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_zeroed_memory_and_gives_it_back() {
+        let base = map(3 * OS_PAGE);
+        assert!(!base.is_null());
+        // SAFETY: the mapping is ours and three pages long.
+        unsafe {
+            assert_eq!(*base.add(2 * OS_PAGE), 0);
+            *base = 7;
+            assert!(decommit(base, OS_PAGE));
+            assert_eq!(*base, 0, "decommitted memory reads as zero");
+            unmap(base, 3 * OS_PAGE);
+        }
+    }
+
+    #[test]
+    fn refusals_are_null() {
+        assert!(map(usize::MAX / 2).is_null());
+    }
+
+    #[test]
+    fn moved_pages_keep_their_contents() {
+        let from = map(OS_PAGE);
+        let to = map(4 * OS_PAGE);
+        // SAFETY: both mappings are ours; `from` is given up by the move.
+        unsafe {
+            *from.add(5) = 42;
+            assert!(move_pages(from, OS_PAGE, to, 4 * OS_PAGE));
+            assert_eq!(*to.add(5), 42);
+            assert_eq!(*to.add(3 * OS_PAGE), 0);
+            unmap(to, 4 * OS_PAGE);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The same `HAKMEM_*` names for programs: typed by serde, read by envy, from the one registry.
+//!
+//! A program that wants to know what its environment asks for, or to refuse a misspelt name before it starts, reads it
+//! here. The allocator does not: it must not allocate ([`crate::env`]). A test holds both readings equal.
+
+use crate::env::{self, Refusal};
+use crate::factor::{Mode, REGISTRY};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+/// The level of each factor by name, as the environment asks for it.
+pub type Levels = BTreeMap<&'static str, &'static str>;
+
+/// One variable that is not understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected(String);
+
+impl core::fmt::Display for Rejected {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for Rejected {}
+
+/// All variables of ours, as envy hands them to serde: names in lower case, without the prefix, values as text.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Variables(BTreeMap<String, String>);
+
+/// Reads the levels that the environment asks for over a preset, and lists what is not understood.
+pub fn read(mode: Mode) -> (Levels, Vec<Rejected>) {
+    let Variables(by_name) = match envy::prefixed(env::PREFIX).from_iter(text_variables()) {
+        Ok(variables) => variables,
+        // A map of texts takes anything that `text_variables` lets through.
+        Err(error) => return (Levels::new(), Vec::from([Rejected(error.to_string())])),
+    };
+    // envy lowers the names; the registry has them as they are written.
+    let variables: Vec<(String, String)> =
+        by_name.into_iter().map(|(name, value)| (env::PREFIX.to_string() + &name.to_uppercase(), value)).collect();
+    let mut rejected = Vec::new();
+    let environment = env::interpret(
+        mode,
+        |each| variables.iter().for_each(|(name, value)| each(name, value)),
+        |name, value, refusal| rejected.push(Rejected(message(name, value, refusal))),
+    );
+    let levels = REGISTRY.iter().enumerate().map(|(i, factor)| (factor.name, environment.levels.get(i).as_str()));
+    (levels.collect(), rejected)
+}
+
+/// Every variable that is not understood, with what is known instead.
+pub fn rejected() -> Vec<String> {
+    read(Mode::Default).1.into_iter().map(|rejected| rejected.0).collect()
+}
+
+/// Variables whose name and value are text; envy panics on others.
+fn text_variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn message(name: &str, value: &str, refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Name(nearest) => {
+            format!("unknown variable {name}; the nearest known one is {nearest}")
+        }
+        Refusal::Value(values) => {
+            let mut known = Vec::new();
+            values.each(|name| known.push(name.to_string()));
+            format!("{name}={value} is not understood; it takes {}", known.join(", "))
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Large objects: spans mapped for one object, and runs of units below the mmap threshold.
+//!
+//! Which of the two serves a request is decided above, by the threshold that is passed in. A span that is freed goes to
+//! whoever the caller names (a cache, the batch, the OS); this file only maps, describes and unmaps.
+
+use super::central;
+use crate::class::UNIT;
+use crate::map;
+use crate::meta;
+use crate::os::{self, OS_PAGE};
+use crate::page::{Page, SEGMENT};
+use crate::request::Request;
+use crate::span::Span;
+use crate::sync::Lock;
+
+/// Records of spans that are gone, for the next ones.
+static SPARE: Lock<SpareSpans> = Lock::new(SpareSpans { first: None });
+
+#[derive(Debug)]
+struct SpareSpans {
+    first: Option<&'static Span>,
+}
+
+/// Bytes to map for an object whose user part starts `prefix` bytes in; `None` when no mapping can be that long.
+fn mapping_bytes(request: &Request, prefix: usize) -> Option<usize> {
+    // Mappings start at an OS page; stricter alignments need room to move up.
+    let slack = if request.align > OS_PAGE { request.align } else { 0 };
+    let bytes = request.size.checked_add(prefix)?.checked_add(slack)?.checked_next_multiple_of(OS_PAGE)?;
+    (bytes <= isize::MAX as usize).then_some(bytes)
+}
+
+/// Maps a span for a request, its user part at least `prefix` bytes in; the memory is zero.
+pub(crate) fn map_span(request: &Request, prefix: usize) -> Option<&'static Span> {
+    let mapped = mapping_bytes(request, prefix)?;
+    let span = take_record()?;
+    let base = os::map(mapped);
+    if base.is_null() {
+        give_record(span);
+        return None;
+    }
+    let offset = (base.addr() + prefix).next_multiple_of(request.align) - base.addr();
+    span.base.set(base);
+    span.mapped.set(mapped);
+    // SAFETY: `mapping_bytes` left room for prefix and alignment.
+    span.user.set(unsafe { base.add(offset) });
+    span.site.set(request.site.id());
+    span.kept.set(false);
+    span.revive();
+    if !map::enter_span(span.user.get(), span) {
+        // SAFETY: nobody has seen the mapping.
+        unsafe { os::unmap(base, mapped) };
+        give_record(span);
+        return None;
+    }
+    Some(span)
+}
+
+/// Forgets a span and returns its mapping, which is now the caller's to unmap.
+pub(crate) fn forget(span: &'static Span) -> (*mut u8, usize) {
+    let range = (span.base.get(), span.mapped.get());
+    map::remove_span(span.user.get());
+    give_record(span);
+    range
+}
+
+/// Lengthens a live span to hold `size` bytes by moving its pages; the user's address changes. `None` leaves all as it was.
+pub(crate) fn grow_span(span: &'static Span, request: &Request, prefix: usize) -> Option<&'static Span> {
+    let longer = map_span(request, prefix)?;
+    let offset = span.user.get().addr() - span.base.get().addr();
+    let longer_offset = longer.user.get().addr() - longer.base.get().addr();
+    // Out of the map before the move: the kernel may give the old addresses to another thread right after it.
+    map::remove_span(span.user.get());
+    // Moving keeps offsets, so the user's part must start as far in as before.
+    let moved = offset == longer_offset
+        // SAFETY: the new mapping is ours and unused; the old one's user waits for us.
+        && unsafe { os::move_pages(span.base.get(), span.mapped.get(), longer.base.get(), longer.mapped.get()) };
+    if !moved {
+        // The leaf is there, so this cannot fail.
+        map::enter_span(span.user.get(), span);
+        let (base, mapped) = forget(longer);
+        // SAFETY: nobody has seen it.
+        unsafe { os::unmap(base, mapped) };
+        return None;
+    }
+    longer.site.set(span.site.get());
+    longer.strategy.set(span.strategy.get());
+    longer.kept.set(span.kept.get());
+    give_record(span);
+    Some(longer)
+}
+
+/// Takes a run of units for a request below the mmap threshold, if segments can hold it.
+pub(crate) fn take_run(request: &Request, prefix: usize) -> Option<&'static Page> {
+    let bytes = request.size.checked_add(prefix)?;
+    if bytes > SEGMENT || request.align > UNIT {
+        return None;
+    }
+    let page = central::take_run(bytes.div_ceil(UNIT))?;
+    page.begin_large();
+    Some(page)
+}
+
+fn take_record() -> Option<&'static Span> {
+    let mut spare = SPARE.lock();
+    if let Some(span) = spare.first {
+        spare.first = span.next.take();
+        return Some(span);
+    }
+    drop(spare);
+    // SAFETY: the record lives for ever, and all zeroes are a dead span.
+    meta::allocate::<Span>().map(|span| unsafe { span.as_ref() })
+}
+
+fn give_record(span: &'static Span) {
+    let mut spare = SPARE.lock();
+    span.retire();
+    span.next.set(spare.first);
+    spare.first = Some(span);
+}
+
+/// The lock, for the handlers around a fork.
+pub(crate) fn acquire_for_fork() {
+    SPARE.acquire();
+}
+
+/// Frees the lock after a fork.
+///
+/// # Safety
+/// - [`acquire_for_fork`] took it.
+pub(crate) unsafe fn release_after_fork() {
+    // SAFETY: passed on.
+    unsafe { SPARE.release() };
+}

@@ -1,0 +1,78 @@
+//! Spans above a segment's size that the mmap threshold does not send back to the OS: kept when freed, for the next
+//! request of like size.
+
+use super::large;
+use crate::request::Request;
+use crate::span::Span;
+use crate::sync::Lock;
+
+/// Most bytes that wait here; what comes beyond goes back to the OS.
+const KEPT_BYTES_MAX: usize = 128 << 20;
+
+static POOL: Lock<Pool> = Lock::new(Pool { first: None, bytes: 0 });
+
+#[derive(Debug)]
+struct Pool {
+    first: Option<&'static Span>,
+    bytes: usize,
+}
+
+/// A kept span that fits, at most twice as long as needed, or a new one. Says whether its memory is known to be zero.
+pub(super) fn take(request: &Request, prefix: usize) -> Option<(&'static Span, bool)> {
+    if let Some(span) = POOL.lock().take(request) {
+        span.site.set(request.site.id());
+        span.revive();
+        return Some((span, false));
+    }
+    let span = large::map_span(request, prefix)?;
+    span.kept.set(true);
+    Some((span, true))
+}
+
+/// Keeps a freed span, or returns it when the pool is full.
+pub(super) fn give(span: &'static Span) -> Result<(), &'static Span> {
+    let mut pool = POOL.lock();
+    let bytes = pool.bytes + span.mapped.get();
+    if bytes > KEPT_BYTES_MAX {
+        return Err(span);
+    }
+    pool.bytes = bytes;
+    span.next.set(pool.first);
+    pool.first = Some(span);
+    Ok(())
+}
+
+impl Pool {
+    fn take(&mut self, request: &Request) -> Option<&'static Span> {
+        let mut before: Option<&'static Span> = None;
+        let mut candidate = self.first;
+        while let Some(span) = candidate {
+            if span.fits(request) && span.usable() / 2 <= request.size {
+                match before {
+                    Some(before) => before.next.set(span.next.get()),
+                    None => self.first = span.next.get(),
+                }
+                span.next.set(None);
+                self.bytes -= span.mapped.get();
+                return Some(span);
+            }
+            before = Some(span);
+            candidate = span.next.get();
+        }
+        None
+    }
+}
+
+/// The lock, for the handlers around a fork.
+pub(crate) fn acquire_for_fork() {
+    POOL.acquire();
+}
+
+/// Frees the lock after a fork.
+///
+/// # Safety
+/// - [`acquire_for_fork`] took it.
+pub(crate) unsafe fn release_after_fork() {
+    // SAFETY: passed on.
+    unsafe { POOL.release() };
+}

@@ -1,0 +1,163 @@
+//! Ten million operations in eight threads, with hakmem as the global allocator.
+//!
+//! Every object carries its size and a pattern of its own; who frees it checks both. A fifth of the objects are handed to
+//! another thread, which frees them. Runs at whatever levels the environment and the features set; the CI runs it for
+//! every feature set of its list.
+
+use hakmem::Hakmem;
+use std::alloc::{GlobalAlloc, Layout};
+use std::sync::Mutex;
+
+#[global_allocator]
+static GLOBAL: Hakmem = Hakmem;
+
+const THREADS: usize = 8;
+const OPERATIONS: usize = 10_000_000;
+const LIVE: usize = 256;
+
+/// An object with the pattern that fills it.
+struct Object {
+    base: *mut u8,
+    layout: Layout,
+    pattern: u8,
+}
+
+// SAFETY: the memory is nobody else's; handing it to another thread is what is tested.
+unsafe impl Send for Object {}
+
+impl Object {
+    fn new(random: &mut Random) -> Object {
+        let bits = random.next();
+        // Mostly small; one in 64 up to 64 KiB, one in 4096 up to 4 MiB.
+        let most = match bits % 4096 {
+            0 => 4 << 20,
+            n if n % 64 == 1 => 64 << 10,
+            _ => 512,
+        };
+        let size = 1 + (bits >> 20) as usize % most;
+        let align = 1 << ((bits >> 12) % 8);
+        let layout = Layout::from_size_align(size, align).expect("a power of two, and far from overflow");
+        // SAFETY: the size is not 0.
+        let base = unsafe {
+            match bits >> 62 {
+                0 => GLOBAL.alloc_zeroed(layout),
+                1 => GLOBAL.alloc_at(layout, hakmem::site!()),
+                _ => GLOBAL.alloc(layout),
+            }
+        };
+        assert!(!base.is_null(), "no memory for {layout:?}");
+        assert_eq!(base.addr() % align, 0);
+        if bits >> 62 == 0 {
+            // SAFETY: the object is `size` bytes long and initialised.
+            unsafe { assert!(*base == 0 && *base.add(size / 2) == 0 && *base.add(size - 1) == 0, "not zeroed") };
+        }
+        let object = Object { base, layout, pattern: bits as u8 };
+        object.mark();
+        object
+    }
+
+    /// Writes the pattern where objects meet: at both ends, and in the middle.
+    fn mark(&self) {
+        let size = self.layout.size();
+        let ends = size.min(16);
+        // SAFETY: inside the object.
+        unsafe {
+            self.base.write_bytes(self.pattern, ends);
+            self.base.add(size / 2).write(self.pattern);
+            self.base.add(size - ends).write_bytes(self.pattern, ends);
+        }
+    }
+
+    fn check(&self, size: usize) {
+        let ends = size.min(16);
+        for at in (0..ends).chain([size / 2]).chain(size - ends..size) {
+            // SAFETY: inside the object, and written by `mark`.
+            assert_eq!(unsafe { *self.base.add(at) }, self.pattern, "byte {at} of {:?}", self.layout);
+        }
+    }
+
+    fn resize(&mut self, random: &mut Random) {
+        let old = self.layout.size();
+        let size = 1 + random.next() as usize % (2 * old);
+        // SAFETY: the object was made with this layout; the new size is not 0.
+        self.base = unsafe { GLOBAL.realloc(self.base, self.layout, size) };
+        assert!(!self.base.is_null());
+        self.layout = Layout::from_size_align(size, self.layout.align()).expect("far from overflow");
+        for at in 0..old.min(size).min(16.min(old)) {
+            // SAFETY: inside the object; the old contents are kept.
+            assert_eq!(unsafe { *self.base.add(at) }, self.pattern, "contents lost by realloc");
+        }
+        self.mark();
+    }
+
+    fn free(self) {
+        self.check(self.layout.size());
+        // SAFETY: made with this layout, and consumed here.
+        unsafe { GLOBAL.dealloc(self.base, self.layout) };
+    }
+}
+
+/// xorshift64*
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
+
+fn work(thread: usize, operations: usize, mailbox: &Mutex<Vec<Object>>) {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (thread as u64 + 1));
+    let mut live: Vec<Option<Object>> = (0..LIVE).map(|_| None).collect();
+    for _ in 0..operations {
+        let bits = random.next();
+        let slot = &mut live[bits as usize % LIVE];
+        match slot.take() {
+            None => *slot = Some(Object::new(&mut random)),
+            Some(mut object) if bits >> 60 == 0 => {
+                object.resize(&mut random);
+                *slot = Some(object);
+            }
+            Some(object) if bits >> 32 & 7 == 0 => {
+                let mut waiting = mailbox.lock().expect("no thread panicked");
+                waiting.push(object);
+                if waiting.len() > 64 {
+                    let others = std::mem::take(&mut *waiting);
+                    drop(waiting);
+                    others.into_iter().for_each(Object::free);
+                }
+            }
+            Some(object) => object.free(),
+        }
+    }
+    live.into_iter().flatten().for_each(Object::free);
+}
+
+#[test]
+fn ten_million_operations_in_eight_threads() {
+    let before = hakmem::receipt();
+    let mailbox = Mutex::new(Vec::new());
+    // Four generations, so that threads end while their objects live on and their heaps are taken over.
+    for generation in 0..4 {
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let mailbox = &mailbox;
+                scope.spawn(move || work(generation * THREADS + thread, OPERATIONS / THREADS / 4, mailbox));
+            }
+        });
+    }
+    mailbox.into_inner().expect("no thread panicked").into_iter().for_each(Object::free);
+    let after = hakmem::receipt();
+    let allocations = after.allocations - before.allocations;
+    assert!(allocations > OPERATIONS as u64 / 3, "{allocations} went through hakmem");
+    for factor in after.factors() {
+        assert!(
+            ["on", "absent", "off"].contains(&factor.level.as_str())
+                || factor.name == "evolution"
+                || factor.name == "elo"
+        );
+    }
+}
