@@ -60,7 +60,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         .iter()
         .flat_map(|factor| [Some(factor.toggle), factor.choice.as_ref().map(|choice| choice.variable)])
         .flatten();
-    core::iter::once(MODE).chain(factors).chain(evolution::VARIABLES.iter().map(|(name, _)| *name))
+    core::iter::once(MODE).chain(factors).chain(evolution::VARIABLES.iter().map(|setting| setting.variable))
 }
 
 /// Reads 1/0/true/false/on/off, in any case.
@@ -109,8 +109,8 @@ pub(crate) fn interpret<'a>(
                 Some(false) => {}
                 None => refuse(name, value, Refusal::Value(Values::Flag)),
             }
-        } else if let Some((_, set)) = evolution::VARIABLES.iter().find(|(known, _)| *known == name) {
-            if !value.parse().is_ok_and(|number| set(&mut environment.settings, number)) {
+        } else if let Some(setting) = evolution::VARIABLES.iter().find(|setting| setting.variable == name) {
+            if !value.parse().is_ok_and(|number| setting.set(&mut environment.settings, number)) {
                 refuse(name, value, Refusal::Value(Values::Number));
             }
         } else if name.starts_with(PREFIX) && !names().any(|known| known == name) {

@@ -53,7 +53,7 @@ mod source;
 mod span;
 mod sync;
 
-pub use factor::{AlreadySealed, Choice, Factor, Level, Mode, registry, seal};
+pub use factor::{AlreadySealed, Choice, Factor, Level, Mode, Setting, lifecycle_settings, registry, seal};
 pub use global::Hakmem;
 pub use receipt::{FactorReceipt, Receipt, receipt};
 pub use request::Site;

@@ -90,37 +90,66 @@ impl Settings {
     };
 }
 
-/// Takes a value into the settings; `false` when it is out of range.
-pub(crate) type Setter = fn(&mut Settings, f64) -> bool;
-
-/// The variables that set them.
-pub(crate) const VARIABLES: [(&str, Setter); 9] = [
-    ("HAKMEM_EVO_FREEZE_SECONDS", |s, x| put(&mut s.freeze_seconds, x, 1e9)),
-    ("HAKMEM_EVO_FREEZE_EPSILON", |s, x| put(&mut s.freeze_epsilon, x, 1e9)),
-    ("HAKMEM_EVO_FREEZE_WINDOWS", |s, x| put_count(&mut s.freeze_windows, x)),
-    ("HAKMEM_EVO_RELEARN_DELTA", |s, x| put(&mut s.relearn_delta, x, 1e9)),
-    ("HAKMEM_EVO_RELEARN_WINDOWS", |s, x| put_count(&mut s.relearn_windows, x)),
-    ("HAKMEM_EVO_DIST_DELTA", |s, x| put(&mut s.dist_delta, x, 2.0)),
-    ("HAKMEM_EVO_CANARY_FRACTION", |s, x| put(&mut s.canary_fraction, x, 1.0)),
-    ("HAKMEM_EVO_WINDOW_OPS", |s, x| put_count(&mut s.window_ops, x)),
-    ("HAKMEM_EVO_WINDOW_SECONDS", |s, x| put(&mut s.window_seconds, x, 1e9)),
-];
-
-fn put(field: &mut f64, value: f64, most: f64) -> bool {
-    let good = (0.0..=most).contains(&value);
-    if good {
-        *field = value;
-    }
-    good
+/// A variable that sets one of them.
+#[derive(Debug)]
+pub struct Setting {
+    /// Name of the variable.
+    pub variable: &'static str,
+    /// What it sets, in one line, with its unit.
+    pub about: &'static str,
+    /// The values it takes: the whole numbers or the numbers from `least` to `most`.
+    pub least: f64,
+    /// See `least`.
+    pub most: f64,
+    /// Whether it takes whole numbers only.
+    pub whole: bool,
+    pub(crate) default: fn(&Settings) -> f64,
+    pub(crate) put: fn(&mut Settings, f64),
 }
 
-fn put_count(field: &mut u32, value: f64) -> bool {
-    // Exact: every u32 is an f64.
-    let good = (1.0..=f64::from(u32::MAX)).contains(&value) && f64::from(value as u32) == value;
-    if good {
-        *field = value as u32;
+impl Setting {
+    /// The value when the variable is not set.
+    pub fn default_value(&self) -> f64 {
+        (self.default)(&Settings::DEFAULT)
     }
-    good
+
+    /// Takes a value into the settings; `false` when the variable does not take it.
+    pub(crate) fn set(&self, settings: &mut Settings, value: f64) -> bool {
+        let good = (self.least..=self.most).contains(&value) && (!self.whole || libm::trunc(value) == value);
+        if good {
+            (self.put)(settings, value);
+        }
+        good
+    }
+}
+
+/// Declares the settings: variable, field, range, and what it is.
+macro_rules! settings {
+    ($($variable:literal $field:ident: $type:ty = $least:literal..$most:expr, $about:literal;)+) => {
+        /// The variables that set them.
+        pub(crate) static VARIABLES: &[Setting] = &[$(Setting {
+            variable: $variable,
+            about: $about,
+            least: $least,
+            most: $most,
+            // Whole numbers are the ones whose type has no fractions.
+            whole: (0.5_f64 as $type) as f64 == 0.0,
+            default: |settings| settings.$field as f64,
+            put: |settings, value| settings.$field = value as $type,
+        }),+];
+    };
+}
+
+settings! {
+    "HAKMEM_EVO_FREEZE_SECONDS" freeze_seconds: f64 = 0.0..1e9, "least learning time, seconds";
+    "HAKMEM_EVO_FREEZE_EPSILON" freeze_epsilon: f64 = 0.0..1e9, "relative change of p99 that counts as converged";
+    "HAKMEM_EVO_FREEZE_WINDOWS" freeze_windows: u32 = 1.0..1e9, "converged windows in a row that stop learning";
+    "HAKMEM_EVO_RELEARN_DELTA" relearn_delta: f64 = 0.0..1e9, "relative worsening of p99 that counts as bad";
+    "HAKMEM_EVO_RELEARN_WINDOWS" relearn_windows: u32 = 1.0..1e9, "bad windows in a row that start learning again";
+    "HAKMEM_EVO_DIST_DELTA" dist_delta: f64 = 0.0..2.0, "L1 distance of size distributions that starts learning again";
+    "HAKMEM_EVO_CANARY_FRACTION" canary_fraction: f64 = 0.0..1.0, "share of allocations that try the candidate";
+    "HAKMEM_EVO_WINDOW_OPS" window_ops: u32 = 1.0..1e9, "allocations that close a window";
+    "HAKMEM_EVO_WINDOW_SECONDS" window_seconds: f64 = 0.0..1e9, "seconds that close a window";
 }
 
 /// Which modes the lifecycle may enter.

@@ -38,6 +38,7 @@ pub(crate) mod tick;
 use crate::env;
 use crate::sync::Lock;
 use core::sync::atomic::{AtomicU32, Ordering};
+pub use evolution::Setting;
 
 /// One overhead source. The name is also the Cargo feature, the file in `src/factor/` and the name in configs.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub struct Factor {
     pub counters: &'static [&'static str],
     /// What it does, in one line.
     pub about: &'static str,
+    /// What it takes while it is on: bytes, instructions, system calls.
+    pub costs: &'static str,
 }
 
 /// A variable with a fixed set of values.
@@ -114,6 +117,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         choice: None,
         counters: bigcache::Counters::NAMES,
         about: "keeps freed large spans by call site: 64 sites, a ring of 4 each",
+        costs: "2.5 KiB, and up to 256 spans of memory that wait; a lock and up to four compares a request or free of 1 MiB or more; saves system calls and page faults",
     },
     Factor {
         name: "elo",
@@ -125,6 +129,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         }),
         counters: elo::Counters::NAMES,
         about: "chooses one of 12 mmap thresholds for every allocation, by Elo ratings of measured costs",
+        costs: "1 KiB; a random number and up to twelve adds and compares an allocation; two reads of the cycle counter and four atomic adds a large one",
     },
     Factor {
         name: "header",
@@ -133,6 +138,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         choice: None,
         counters: header::Counters::NAMES,
         about: "32 bytes before every object, with a magic value that free verifies",
+        costs: "32 bytes an object (or its alignment), one OS page more for a large power of two; four stores an allocation, a load, a compare and a store a free",
     },
     Factor {
         name: "tick",
@@ -141,6 +147,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         choice: None,
         counters: tick::Counters::NAMES,
         about: "one atomic fetch_add per allocation, shared by all threads",
+        costs: "one locked instruction an allocation; the line travels between cores",
     },
     Factor {
         name: "evolution",
@@ -157,6 +164,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         }),
         counters: evolution::Counters::NAMES,
         about: "records every size, and decides by p99 and size distribution when learning stops and starts again",
+        costs: "0.5 KiB a thread; an increment an allocation, two reads of the cycle counter every 16th, a clock every 1,024th",
     },
     Factor {
         name: "madvise-batch",
@@ -165,12 +173,18 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         choice: None,
         counters: madvise_batch::Counters::NAMES,
         about: "collects freed spans and unmaps them together, neighbours in one call",
+        costs: "4 KiB, and up to 4 MiB of memory that waits; a lock and two stores a freed span; saves system calls",
     },
 ];
 
 /// The registry of all factors, compiled in or not.
 pub fn registry() -> &'static [Factor] {
     &REGISTRY
+}
+
+/// The variables that set the numbers of the lifecycle (factor `evolution`).
+pub fn lifecycle_settings() -> &'static [Setting] {
+    evolution::VARIABLES
 }
 
 /// A preset of levels, the variable `HAKMEM_MODE`; toggles in the environment override it.
@@ -203,6 +217,11 @@ impl Mode {
         ("learning", Mode::Learning),
         ("research", Mode::Research),
     ];
+
+    /// The level that the preset gives each factor, in the order of the registry, if it is compiled in.
+    pub fn preset(self) -> impl Iterator<Item = Level> {
+        self.levels().0.into_iter()
+    }
 
     /// The levels before the toggles.
     pub(crate) fn levels(self) -> Levels {

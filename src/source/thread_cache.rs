@@ -56,7 +56,7 @@ impl ThreadCache {
     /// Takes a slot.
     #[inline(always)]
     pub(crate) fn pop(&self, class: Class) -> Option<&'static Object> {
-        let list = &self.lists[class.index()];
+        let list = self.list(class.index());
         let head = list.head.get();
         // SAFETY: the list holds free slots, which are readable and linked by their first words.
         let object: &'static Object = unsafe { head.as_ref() }?;
@@ -68,7 +68,7 @@ impl ThreadCache {
     /// Puts a slot back; `false` when the list is at its limit.
     #[inline(always)]
     pub(crate) fn push(&self, class_index: u8, object: *mut Object) -> bool {
-        let list = &self.lists[usize::from(class_index)];
+        let list = self.list(usize::from(class_index));
         let count = list.count.get();
         if count >= list.limit.get() {
             return false;
@@ -78,6 +78,14 @@ impl ThreadCache {
         list.head.set(object);
         list.count.set(count + 1);
         true
+    }
+
+    /// The list with an index that is a class's or [`crate::page::NO_CLASS`].
+    #[inline(always)]
+    fn list(&self, index: usize) -> &List {
+        debug_assert!(index <= CLASSES);
+        // SAFETY: pages have no other index, and the compiler cannot see that; a compare would be on every path.
+        unsafe { self.lists.get_unchecked(index) }
     }
 
     /// How many slots a refill asks for, and an overflow drains: half the limit, at least one.

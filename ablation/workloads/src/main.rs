@@ -1,2 +1,86 @@
-//! The measured program.
-fn main() {}
+//! `bench_allocators`: the measured program. One allocator, one scenario, one result.
+//!
+//! It drives every allocator through the same loop, each in its own monomorphised copy, says how long the operations
+//! took, proves which allocator served them, and knows nothing of comparing: that is the runner's. The program's own
+//! memory is the C library's for every allocator, so that only the measured calls reach the one that is measured.
+//!
+//! The way of a run: arguments → [`plan`] → [`script`] → [`drive`] ([`lifetime`] × [`touch`] × [`subject`]) →
+//! [`latency`], [`proof`] → [`output`].
+
+mod args;
+mod clock;
+mod drive;
+mod handoff;
+mod latency;
+mod lifetime;
+mod list;
+mod output;
+mod plan;
+mod proof;
+mod scenario;
+mod script;
+mod spsc;
+mod subject;
+mod touch;
+mod usage;
+
+use crate::args::{Args, Order};
+use crate::latency::Latency;
+use crate::list::List;
+use crate::output::{Findings, Report};
+use crate::proof::Counted;
+use crate::script::Script;
+use anyhow::{Context, anyhow};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use std::io::Write;
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let text = if args.list {
+        let list = List::new();
+        if args.json { list.json()? } else { list.tables() }
+    } else {
+        let order =
+            args.order().unwrap_or_else(|refused| Args::command().error(ErrorKind::InvalidValue, refused).exit());
+        let report = measure(&order)?;
+        if args.json { report.json()? } else { report.table() }
+    };
+    writeln!(std::io::stdout(), "{text}").context("cannot write the result to standard output")
+}
+
+/// Seals hakmem's levels, runs the plan, and gathers what is to be said, in an order that disturbs nothing: counters
+/// and peak memory before the proof, whose requests would show in them.
+fn measure(order: &Order) -> anyhow::Result<Report> {
+    let Order { allocator, engine, plan } = order;
+    if let Some(mode) = allocator.mode {
+        hakmem::seal(mode)
+            .map_err(|_| anyhow!("hakmem's levels were sealed before the program could choose '{}'", allocator.name))?;
+    }
+    let mut run = (engine.drive)(plan);
+    let receipt = allocator.mode.map(|_| hakmem::receipt());
+    let rss_peak_bytes = usage::rss_peak_bytes();
+    let tallies = (engine.verify)(&Script::new(plan, 0).ops, &subject::witnesses());
+    let counted = receipt.as_ref().map(|receipt| Counted {
+        allocations: receipt.allocations,
+        operations: run.warm_up_operations + run.operations,
+    });
+    let factors = receipt.as_ref().map_or(&[][..], |receipt| receipt.factors());
+    Ok(Report::new(
+        plan,
+        Findings {
+            allocator: allocator.name,
+            operations: run.operations,
+            warm_up_operations: run.warm_up_operations,
+            checksum: run.checksum,
+            latency: Latency::of(&mut run.batch_ns, plan.batch()),
+            page_faults: run.page_faults,
+            rss_peak_bytes,
+            timer_ns: clock::price_ns(),
+            levels: factors.iter().map(|f| (f.name, f.level.as_str())).collect(),
+            counters: factors.iter().map(|f| (f.name, f.counters().collect())).collect(),
+            proof: proof::judge(engine.witness.name, &tallies, counted),
+            env_rejected: hakmem::settings::rejected(),
+        },
+    ))
+}

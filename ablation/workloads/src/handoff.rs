@@ -1,0 +1,116 @@
+//! The scenario with threads: a producer requests and touches, another thread gives back.
+//!
+//! Time is the producers': a batch ends when its last block is handed over, and a producer that runs ahead waits for a
+//! place in the queue, so that in the long run a batch takes as long as the slower side.
+
+use crate::drive::{Bench, Run};
+use crate::lifetime::{Block, Checksum, Lives, release, request};
+use crate::plan::Plan;
+use crate::script::{Op, Script};
+use crate::spsc::{Consumer, Producer, Queue};
+use crate::subject::Subject;
+use crate::touch::Use;
+use crate::usage;
+use std::sync::Barrier;
+
+/// A block on its way to another thread.
+#[derive(Clone, Copy)]
+struct Handed(Block);
+
+// SAFETY: the block belongs to nobody else; freeing it in another thread is what allocators promise to allow.
+unsafe impl Send for Handed {}
+
+/// The producing half of the loop.
+struct Handoff<'q> {
+    queue: Producer<'q, Handed>,
+    sum: Checksum,
+}
+
+impl Lives for Handoff<'_> {
+    #[inline(never)]
+    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+        let mut sum = self.sum;
+        for op in ops {
+            // SAFETY: the consumer releases every block it receives once, with the same types.
+            self.queue.push(Handed(unsafe { request::<A, U>(a, op, &mut sum) }));
+        }
+        self.sum = sum;
+    }
+
+    fn checksum(&self) -> Checksum {
+        self.sum
+    }
+}
+
+/// The freeing half of the loop, until the queue is closed.
+#[inline(never)]
+fn free_all<A: Subject, U: Use>(a: A, mut queue: Consumer<'_, Handed>) -> Checksum {
+    let mut sum = Checksum::default();
+    while let Some(Handed(block)) = queue.pop() {
+        // SAFETY: handed over by a producer with the same types, which forgot it.
+        unsafe { release::<A, U>(a, block, &mut sum) };
+    }
+    sum
+}
+
+/// What one producer brings back.
+struct Produced {
+    batch_ns: Vec<u64>,
+    sum: Checksum,
+}
+
+/// Runs the plan with `plan.threads` pairs.
+pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
+    let pairs = plan.threads as usize;
+    let scripts: Vec<Script> = (0..plan.threads).map(|pair| Script::new(plan, pair)).collect();
+    let mut queues: Vec<Queue<Handed>> = (0..pairs).map(|_| Queue::new()).collect();
+    // Warm-up is over; go; the last block is freed. Threads end after the third, so that their ending is not measured.
+    let (ready, go, end) = (Barrier::new(pairs + 1), Barrier::new(pairs + 1), Barrier::new(2 * pairs + 1));
+    let (mut batch_ns, mut sum, mut page_faults) = (Vec::new(), Checksum::default(), 0);
+    std::thread::scope(|scope| {
+        let mut producers = Vec::with_capacity(pairs);
+        let mut consumers = Vec::with_capacity(pairs);
+        for (queue, script) in queues.iter_mut().zip(&scripts) {
+            let (producer, consumer) = queue.split();
+            let (ready, go, end) = (&ready, &go, &end);
+            consumers.push(scope.spawn(move || {
+                let sum = free_all::<A, U>(a, consumer);
+                end.wait();
+                sum
+            }));
+            producers.push(scope.spawn(move || {
+                let mut bench = Bench::new(plan, script, Handoff { queue: producer, sum: Checksum::default() });
+                // SAFETY: the same types throughout.
+                unsafe { bench.warm_up::<A, U>(a) };
+                ready.wait();
+                go.wait();
+                // SAFETY: the same types throughout.
+                unsafe { bench.measure::<A, U>(a) };
+                let Bench { lives, batch_ns, .. } = bench;
+                let sum = lives.checksum();
+                drop(lives); // closes the queue
+                end.wait();
+                Produced { batch_ns, sum }
+            }));
+        }
+        ready.wait();
+        let faults_before = usage::page_faults();
+        go.wait();
+        end.wait();
+        page_faults = usage::page_faults() - faults_before;
+        for (producer, consumer) in producers.into_iter().zip(consumers) {
+            let produced = producer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let freed = consumer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            batch_ns.extend(produced.batch_ns);
+            sum.add(produced.sum.0);
+            sum.add(freed.0);
+        }
+    });
+    Run {
+        operations: batch_ns.len() as u64 * plan.batch(),
+        warm_up_operations: pairs as u64 * plan.warm_up_batches() * plan.batch(),
+        batch_ns,
+        checksum: sum.0,
+        page_faults,
+    }
+}

@@ -1,0 +1,242 @@
+//! The timed loops: one for each way in which blocks live, the same for every allocator.
+//!
+//! A loop works through a slice of operations and does nothing else: no clock, no decision, no division, no bounds
+//! check. Who calls it with which slice, and when, is left to [`crate::drive`].
+
+use crate::script::{ALIGN, Op, SLOTS, Script};
+use crate::subject::Subject;
+use crate::touch::Use;
+use std::alloc::Layout;
+
+/// Blocks that `--lifetime ring` keeps.
+const RING: usize = 16;
+
+/// A block that lives on after its operation's request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Block {
+    /// Null when there is none.
+    pub(crate) ptr: *mut u8,
+    /// Bytes requested.
+    pub(crate) size: u32,
+}
+
+impl Block {
+    pub(crate) const NONE: Block = Block { ptr: std::ptr::null_mut(), size: 0 };
+}
+
+/// A running checksum over what was done: sizes in order, and a byte read back from each block. No address enters it,
+/// so that it is equal for every allocator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Checksum(pub(crate) u64);
+
+impl Checksum {
+    /// Takes one value in.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, value: u64) {
+        self.0 = self.0.rotate_left(1).wrapping_add(value);
+    }
+}
+
+/// One way in which blocks live, with the blocks that live at the moment.
+pub(crate) trait Lives {
+    /// Does the operations.
+    ///
+    /// # Safety
+    /// - `ops` is the part of the script that follows the part of the last call, or its beginning after
+    ///   [`Lives::rewind`] (at first, and after the end).
+    /// - `A` and `U` are the same in all calls, [`Lives::drain`] included.
+    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]);
+
+    /// Says that the script begins again.
+    fn rewind(&mut self) {}
+
+    /// Gives back what still lives.
+    ///
+    /// # Safety
+    /// - As for [`Lives::run`], and it is not called again.
+    unsafe fn drain<A: Subject, U: Use>(&mut self, _a: A) {}
+
+    /// What was done so far.
+    fn checksum(&self) -> Checksum;
+}
+
+/// Every block is given back at once.
+#[derive(Default)]
+pub(crate) struct Lifo {
+    sum: Checksum,
+}
+
+impl Lives for Lifo {
+    #[inline(never)]
+    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+        let mut sum = self.sum;
+        for op in ops {
+            // SAFETY: the block is live until `release`, which comes once and with the same types.
+            unsafe {
+                let block = request::<A, U>(a, op, &mut sum);
+                release::<A, U>(a, block, &mut sum);
+            }
+        }
+        self.sum = sum;
+    }
+
+    fn checksum(&self) -> Checksum {
+        self.sum
+    }
+}
+
+/// 16 blocks live; the oldest is given back before the next is requested.
+pub(crate) struct Ring {
+    blocks: [Block; RING],
+    next: usize,
+    sum: Checksum,
+}
+
+impl Default for Ring {
+    fn default() -> Ring {
+        Ring { blocks: [Block::NONE; RING], next: 0, sum: Checksum::default() }
+    }
+}
+
+impl Lives for Ring {
+    #[inline(never)]
+    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+        let (mut next, mut sum) = (self.next, self.sum);
+        for op in ops {
+            let place = &mut self.blocks[next % RING];
+            next = next.wrapping_add(1);
+            if !place.ptr.is_null() {
+                // SAFETY: requested 16 operations ago, and overwritten below.
+                unsafe { release::<A, U>(a, *place, &mut sum) };
+            }
+            // SAFETY: the block is kept until its turn, or `drain`.
+            *place = unsafe { request::<A, U>(a, op, &mut sum) };
+        }
+        (self.next, self.sum) = (next, sum);
+    }
+
+    unsafe fn drain<A: Subject, U: Use>(&mut self, a: A) {
+        for i in 0..RING {
+            let block = self.blocks[(self.next + i) % RING];
+            if !block.ptr.is_null() {
+                // SAFETY: live, and drained once.
+                unsafe { release::<A, U>(a, block, &mut self.sum) };
+            }
+        }
+    }
+
+    fn checksum(&self) -> Checksum {
+        self.sum
+    }
+}
+
+/// Random lifetimes in 64 slots, as the script says.
+pub(crate) struct Churn<'s> {
+    frees: &'s [u8],
+    next_free: usize,
+    blocks: [Block; SLOTS],
+    sum: Checksum,
+}
+
+impl<'s> Churn<'s> {
+    /// All slots empty.
+    pub(crate) fn new(script: &'s Script) -> Churn<'s> {
+        Churn { frees: &script.frees, next_free: 0, blocks: [Block::NONE; SLOTS], sum: Checksum::default() }
+    }
+}
+
+impl Lives for Churn<'_> {
+    #[inline(never)]
+    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+        let (mut next_free, mut sum) = (self.next_free, self.sum);
+        for op in ops {
+            // SAFETY: the script names slots below SLOTS, and only empty ones to fill.
+            unsafe { *self.blocks.get_unchecked_mut(usize::from(op.slot)) = request::<A, U>(a, op, &mut sum) };
+            for _ in 0..op.frees {
+                // SAFETY: the script has an entry for each free between two rewinds, and names only occupied slots.
+                unsafe {
+                    let slot = usize::from(*self.frees.get_unchecked(next_free));
+                    let place = self.blocks.get_unchecked_mut(slot);
+                    release::<A, U>(a, *place, &mut sum);
+                    *place = Block::NONE;
+                }
+                next_free += 1;
+            }
+        }
+        (self.next_free, self.sum) = (next_free, sum);
+    }
+
+    fn rewind(&mut self) {
+        self.next_free = 0;
+    }
+
+    unsafe fn drain<A: Subject, U: Use>(&mut self, a: A) {
+        for block in self.blocks {
+            if !block.ptr.is_null() {
+                // SAFETY: live, and drained once.
+                unsafe { release::<A, U>(a, block, &mut self.sum) };
+            }
+        }
+    }
+
+    fn checksum(&self) -> Checksum {
+        self.sum
+    }
+}
+
+/// First half of an operation: request and touch. Ends the process when there is no memory.
+///
+/// # Safety
+/// - `op.size` is at least [`ALIGN`].
+#[inline(always)]
+pub(crate) unsafe fn request<A: Subject, U: Use>(a: A, op: &Op, sum: &mut Checksum) -> Block {
+    let size = op.size as usize;
+    // SAFETY: the caller promises the size; a block that is not null has that many bytes.
+    let ptr = unsafe {
+        let ptr = a.alloc(layout(size), op.site);
+        if ptr.is_null() {
+            out_of_memory(size);
+        }
+        U::write(ptr, size, op.byte);
+        ptr
+    };
+    sum.add(size as u64);
+    Block { ptr, size: op.size }
+}
+
+/// Second half of an operation: read back and give back.
+///
+/// # Safety
+/// - `block` is live, from [`request`] with the same types.
+#[inline(always)]
+pub(crate) unsafe fn release<A: Subject, U: Use>(a: A, block: Block, sum: &mut Checksum) {
+    let size = block.size as usize;
+    // SAFETY: the caller promises a live block, written in `request`.
+    unsafe {
+        sum.add(u64::from(U::read(block.ptr, size)));
+        a.dealloc(block.ptr, layout(size));
+    }
+}
+
+/// The layout of a request.
+///
+/// # Safety
+/// - `size` is at least [`ALIGN`], as the script's sizes are. The compiler is told, because an adaptor that asks would
+///   put a branch into its loop that a program with a fixed layout does not have.
+#[inline(always)]
+pub(crate) unsafe fn layout(size: usize) -> Layout {
+    // SAFETY: the caller promises it.
+    unsafe { std::hint::assert_unchecked(size >= ALIGN) };
+    // SAFETY: ALIGN is a power of two, and sizes are far below isize::MAX.
+    unsafe { Layout::from_size_align_unchecked(size, ALIGN) }
+}
+
+/// Ends the process: a run without memory measures nothing.
+#[cold]
+#[inline(never)]
+pub(crate) fn out_of_memory(size: usize) -> ! {
+    eprintln!(
+        "error: the allocator returned null for {size} bytes: give it more memory, or measure a smaller scenario"
+    );
+    std::process::exit(1);
+}

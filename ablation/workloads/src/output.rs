@@ -1,0 +1,208 @@
+//! What is printed after a run: one line of JSON, or one table for people.
+
+use crate::latency::Latency;
+use crate::plan::{Plan, Touch};
+use crate::proof::Proof;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use tabled::builder::Builder;
+use tabled::settings::peaker::Priority;
+use tabled::settings::{Style, Width};
+
+/// Version of the JSON line.
+const FORMAT: u32 = 1;
+/// Columns that a table may take.
+const COLUMNS: usize = 100;
+
+/// What one process measured. Field names are the JSON's; docs/format.md describes them.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    format: u32,
+    program: &'static str,
+    allocator: &'static str,
+    scenario: &'static str,
+    iterations: u64,
+    operations: u64,
+    /// Operations before the measured part, the same with `--iterations 0`.
+    warm_up_operations: u64,
+    touch: Touch,
+    lifetime: &'static str,
+    threads: u32,
+    cold: bool,
+    seed: u64,
+    levels: Levels,
+    /// Of the whole run: warm-up, measured part, and the return of what still lived.
+    counters: Counters,
+    served_by: String,
+    served_proof: String,
+    checksum: String,
+    latency_over: &'static str,
+    batch_operations: u64,
+    #[serde(flatten)]
+    latency: Latency,
+    page_faults: u64,
+    page_faults_per_op: f64,
+    rss_peak_bytes: Option<u64>,
+    timer_ns: u64,
+    env_rejected: Vec<String>,
+}
+
+/// Factor → level.
+pub(crate) type Levels = BTreeMap<&'static str, &'static str>;
+/// Factor → counter → value.
+pub(crate) type Counters = BTreeMap<&'static str, BTreeMap<&'static str, u64>>;
+
+/// What is known besides the plan.
+pub(crate) struct Findings {
+    /// Name of the allocator.
+    pub(crate) allocator: &'static str,
+    /// Operations of the measured part.
+    pub(crate) operations: u64,
+    /// Operations before it.
+    pub(crate) warm_up_operations: u64,
+    /// Checksum of the operations.
+    pub(crate) checksum: u64,
+    /// Nanoseconds per operation.
+    pub(crate) latency: Latency,
+    /// Page faults of the measured part.
+    pub(crate) page_faults: u64,
+    /// Peak of resident memory before the proof was sought.
+    pub(crate) rss_peak_bytes: Option<u64>,
+    /// Price of a clock reading.
+    pub(crate) timer_ns: u64,
+    /// Levels, for hakmem only.
+    pub(crate) levels: Levels,
+    /// Activity, for hakmem only.
+    pub(crate) counters: Counters,
+    /// Who served.
+    pub(crate) proof: Proof,
+    /// Refused environment variables.
+    pub(crate) env_rejected: Vec<String>,
+}
+
+impl Report {
+    /// Puts the plan and its findings together.
+    pub(crate) fn new(plan: &Plan, findings: Findings) -> Report {
+        Report {
+            format: FORMAT,
+            program: env!("CARGO_PKG_NAME"),
+            allocator: findings.allocator,
+            scenario: plan.scenario.name,
+            iterations: plan.iterations,
+            operations: findings.operations,
+            warm_up_operations: findings.warm_up_operations,
+            touch: plan.touch,
+            lifetime: plan.lifetime_name(),
+            threads: plan.threads,
+            cold: plan.cold,
+            seed: plan.seed,
+            levels: findings.levels,
+            counters: findings.counters,
+            served_by: findings.proof.served_by,
+            served_proof: findings.proof.sentence,
+            checksum: format!("{:016x}", findings.checksum),
+            latency_over: if plan.cold { "operations" } else { "batches" },
+            batch_operations: plan.batch(),
+            latency: findings.latency,
+            page_faults: findings.page_faults,
+            page_faults_per_op: match findings.operations {
+                0 => 0.0,
+                operations => findings.page_faults as f64 / operations as f64,
+            },
+            rss_peak_bytes: findings.rss_peak_bytes,
+            timer_ns: findings.timer_ns,
+            env_rejected: findings.env_rejected,
+        }
+    }
+
+    /// One line, without the line's end.
+    ///
+    /// # Errors
+    /// None that are known: all keys are strings, all numbers finite.
+    pub(crate) fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+
+    /// A table for people.
+    pub(crate) fn table(&self) -> String {
+        let mut rows = Builder::default();
+        let mut row = |name: &str, value: String| rows.push_record([name.to_owned(), value]);
+        row("allocator", self.allocator.to_owned());
+        row("served by", format!("{}: {}", self.served_by, self.served_proof));
+        row(
+            "scenario",
+            format!(
+                "{}, touch {}, lifetime {}, {}, seed {}",
+                self.scenario,
+                touch_name(self.touch),
+                self.lifetime,
+                if self.cold { "cold" } else { "warm" },
+                self.seed
+            ),
+        );
+        row(
+            "operations",
+            format!(
+                "{} ({} iterations), after {} to warm up",
+                self.operations, self.iterations, self.warm_up_operations
+            ),
+        );
+        let latency = self.latency;
+        let over = if self.cold {
+            format!("{} operations", latency.samples)
+        } else {
+            format!("{} batches of {}", latency.samples, self.batch_operations)
+        };
+        if latency.samples == 0 {
+            row("ns/op", "nothing measured".to_owned());
+        } else {
+            row(
+                "ns/op",
+                format!(
+                    "p10 {:.1}   p50 {:.1}   p99 {:.1}   mean {:.1}   over {over}",
+                    latency.latency_ns_p10, latency.latency_ns_p50, latency.latency_ns_p99, latency.latency_ns_mean
+                ),
+            );
+        }
+        row("clock", format!("{} ns a reading, contained in every timed value", self.timer_ns));
+        row("page faults", format!("{} ({:.3} an operation)", self.page_faults, self.page_faults_per_op));
+        let peak = self.rss_peak_bytes.map_or_else(|| "n/a".to_owned(), |b| format!("{:.1} MiB", b as f64 / 1048576.0));
+        row("peak memory", peak);
+        row("checksum", self.checksum.clone());
+        for (factor, level) in &self.levels {
+            let counters: Vec<String> = self
+                .counters
+                .get(factor)
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| format!("{name} {value}"))
+                .collect();
+            row(factor, format!("{level:<8} {}", counters.join(", ")).trim_end().to_owned());
+        }
+        for refused in &self.env_rejected {
+            row("environment", refused.clone());
+        }
+        fit(rows, false)
+    }
+}
+
+/// The name on the command line.
+fn touch_name(touch: Touch) -> &'static str {
+    match touch {
+        Touch::None => "none",
+        Touch::Page => "page",
+        Touch::Full => "full",
+    }
+}
+
+/// A table, its widest column wrapped at words so that it fits [`COLUMNS`].
+pub(crate) fn fit(rows: Builder, headed: bool) -> String {
+    let mut table = rows.build();
+    if headed {
+        table.with(Style::rounded());
+    } else {
+        table.with(Style::rounded().remove_horizontals());
+    }
+    table.with(Width::wrap(COLUMNS).keep_words(true).priority(Priority::max(true)));
+    table.to_string()
+}

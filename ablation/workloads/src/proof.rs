@@ -1,0 +1,133 @@
+//! Who served: asked of every allocator that is built in, after the measured part and in the same way for all.
+//!
+//! A fixed number of blocks is requested through the very call that was measured, and every allocator says which of
+//! them are its own. Proven is a run whose own allocator claims all and no other claims one; for hakmem, whose counter
+//! must also equal the operations that were executed.
+
+use crate::lifetime::{layout, out_of_memory};
+use crate::script::Op;
+use crate::subject::{Subject, Witness};
+
+/// Blocks that are requested, all live at once.
+const BLOCKS: usize = 128;
+/// What `served_by` says when there is no proof.
+pub(crate) const UNPROVEN: &str = "unproven";
+
+/// How many of the blocks an allocator claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// The allocator.
+    pub(crate) name: &'static str,
+    /// What it goes by.
+    pub(crate) by: &'static str,
+    /// Blocks that it says are its own.
+    pub(crate) claimed: usize,
+}
+
+/// The verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proof {
+    /// The allocator, or [`UNPROVEN`].
+    pub(crate) served_by: String,
+    /// Why.
+    pub(crate) sentence: String,
+}
+
+/// What hakmem counted, and what it should have counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// Requests by hakmem's own counter, before the verification.
+    pub(crate) allocations: u64,
+    /// Operations that were executed, warm-up included.
+    pub(crate) operations: u64,
+}
+
+/// Requests blocks of the script's sizes from `A`, and asks every witness about each before the next is requested.
+pub(crate) fn verify<A: Subject + Default>(ops: &[Op], witnesses: &[Witness]) -> Vec<Tally> {
+    let a = A::default();
+    let mut tallies: Vec<Tally> = witnesses.iter().map(|w| Tally { name: w.name, by: w.by, claimed: 0 }).collect();
+    // All memory of the verification itself is requested here, so that only `A` moves between a mark and its claim.
+    let mut marks = vec![0; witnesses.len()];
+    let mut live = Vec::with_capacity(BLOCKS);
+    for op in ops.iter().cycle().take(BLOCKS) {
+        let size = op.size as usize;
+        for (mark, witness) in marks.iter_mut().zip(witnesses) {
+            *mark = (witness.mark)();
+        }
+        // SAFETY: sizes of the script are at least ALIGN.
+        let ptr = unsafe { a.alloc(layout(size), op.site) };
+        if ptr.is_null() {
+            out_of_memory(size);
+        }
+        for ((witness, mark), tally) in witnesses.iter().zip(&marks).zip(&mut tallies) {
+            tally.claimed += usize::from((witness.claims)(*mark, ptr, size));
+        }
+        live.push((ptr, size));
+    }
+    for (ptr, size) in live {
+        // SAFETY: requested above with this layout, given back once.
+        unsafe { a.dealloc(ptr, layout(size)) };
+    }
+    tallies
+}
+
+/// The verdict on `name`. `counted` is there when the allocator counts its requests.
+pub(crate) fn judge(name: &str, tallies: &[Tally], counted: Option<Counted>) -> Proof {
+    let unproven = |sentence: String| Proof { served_by: UNPROVEN.to_owned(), sentence };
+    let Some(own) = tallies.iter().find(|t| t.name == name) else {
+        return unproven(format!("nothing speaks for {name}"));
+    };
+    if own.claimed != BLOCKS {
+        return unproven(format!("by {}, {name} claims {} of {BLOCKS} blocks", own.by, own.claimed));
+    }
+    if let Some(other) = tallies.iter().find(|t| t.name != name && t.claimed > 0) {
+        return unproven(format!(
+            "by {}, {} claims {} of {BLOCKS} blocks that are to be of {name}",
+            other.by, other.name, other.claimed
+        ));
+    }
+    let mut sentence = format!("by {}, {name} claims all of {BLOCKS} blocks", own.by);
+    let others: Vec<_> = tallies.iter().map(|t| t.name).filter(|n| *n != name).collect();
+    if !others.is_empty() {
+        sentence += &format!("; {} none", others.join(", "));
+    }
+    if let Some(Counted { allocations, operations }) = counted {
+        if allocations != operations {
+            return unproven(format!(
+                "{name} counted {allocations} requests during {operations} operations, warm-up included"
+            ));
+        }
+        sentence += &format!("; it counted {allocations} requests during as many operations");
+    }
+    Proof { served_by: name.to_owned(), sentence }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(claims: [usize; 2], counted: Option<(u64, u64)>, served_by: &str, part: &str) {
+        let tallies = [
+            Tally { name: "ours", by: "map", claimed: claims[0] },
+            Tally { name: "theirs", by: "books", claimed: claims[1] },
+        ];
+        let counted = counted.map(|(allocations, operations)| Counted { allocations, operations });
+        let proof = judge("ours", &tallies, counted);
+        assert_eq!(proof.served_by, served_by, "{proof:?}");
+        assert!(proof.sentence.contains(part), "{proof:?}");
+    }
+
+    #[test]
+    fn all_of_ours_and_none_of_theirs_is_proof() {
+        check([BLOCKS, 0], None, "ours", "theirs none");
+        check([BLOCKS, 0], Some((30, 30)), "ours", "30 requests");
+    }
+
+    #[test]
+    fn anything_else_is_not() {
+        check([BLOCKS - 1, 0], None, UNPROVEN, "claims 127 of 128");
+        check([BLOCKS, 1], None, UNPROVEN, "theirs claims 1");
+        check([BLOCKS, 0], Some((29, 30)), UNPROVEN, "counted 29 requests during 30");
+        assert_eq!(judge("nobody", &[], None).served_by, UNPROVEN);
+    }
+}

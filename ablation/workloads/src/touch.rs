@@ -1,0 +1,112 @@
+//! How a block is used: written after its request, and one byte read back before its return.
+//!
+//! Each way is a type, so that the timed loop has no question to ask.
+
+use crate::script::OS_PAGE;
+use std::arch::asm;
+
+/// One way to use a block.
+pub(crate) trait Use: Copy + Send + 'static {
+    /// Writes the block.
+    ///
+    /// # Safety
+    /// - `ptr` is valid for writes of `size` bytes, `size` not zero.
+    unsafe fn write(ptr: *mut u8, size: usize, byte: u8);
+
+    /// Reads back a byte that was written last, 0 if none was: another value than was written shows that the allocator
+    /// gave the same memory to two blocks.
+    ///
+    /// # Safety
+    /// - [`Use::write`] was called for this block with the same `size`, and the block is still valid.
+    unsafe fn read(ptr: *const u8, size: usize) -> u8;
+}
+
+/// Not used at all.
+#[derive(Clone, Copy)]
+pub(crate) struct Untouched;
+
+impl Use for Untouched {
+    #[inline(always)]
+    unsafe fn write(ptr: *mut u8, _size: usize, _byte: u8) {
+        escape(ptr);
+    }
+
+    #[inline(always)]
+    unsafe fn read(_ptr: *const u8, _size: usize) -> u8 {
+        0
+    }
+}
+
+/// The first byte of each 4 KiB, counted from the start of the block.
+#[derive(Clone, Copy)]
+pub(crate) struct EachPage;
+
+impl Use for EachPage {
+    #[inline(always)]
+    unsafe fn write(ptr: *mut u8, size: usize, byte: u8) {
+        let mut at = 0;
+        while at < size {
+            // SAFETY: `at` lies inside the block, which the caller promises to be writable.
+            unsafe { ptr.add(at).write_volatile(byte) };
+            at += OS_PAGE as usize;
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn read(ptr: *const u8, size: usize) -> u8 {
+        // SAFETY: the start of the block's last 4 KiB, written before by the caller's promise.
+        unsafe { ptr.add((size - 1) & !(OS_PAGE as usize - 1)).read_volatile() }
+    }
+}
+
+/// Every byte.
+#[derive(Clone, Copy)]
+pub(crate) struct Whole;
+
+impl Use for Whole {
+    #[inline(always)]
+    unsafe fn write(ptr: *mut u8, size: usize, byte: u8) {
+        // SAFETY: the caller promises that the whole block is writable.
+        unsafe { ptr.write_bytes(byte, size) };
+        escape(ptr);
+    }
+
+    #[inline(always)]
+    unsafe fn read(ptr: *const u8, size: usize) -> u8 {
+        // SAFETY: the last byte of the block, written before by the caller's promise.
+        unsafe { ptr.add(size - 1).read_volatile() }
+    }
+}
+
+/// Makes the compiler believe that the block is used, without an instruction. Else it removes a fill before a `free`
+/// that it knows, and a `malloc` with its `free` altogether. (`std::hint::black_box` would send the pointer through
+/// the stack.)
+#[inline(always)]
+fn escape(ptr: *mut u8) {
+    // SAFETY: an empty instruction; it may be taken to read and write memory, and does neither.
+    unsafe { asm!("/* {0} */", in(reg) ptr, options(nostack, preserves_flags)) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<U: Use>(size: usize, expected_written: usize, expected_byte: u8) {
+        let mut block = vec![0u8; size];
+        // SAFETY: the vector has `size` bytes.
+        let byte = unsafe {
+            U::write(block.as_mut_ptr(), size, 7);
+            U::read(block.as_ptr(), size)
+        };
+        assert_eq!((block.iter().filter(|b| **b == 7).count(), byte), (expected_written, expected_byte));
+    }
+
+    #[test]
+    fn writes_nothing_a_byte_a_page_or_everything() {
+        check::<Untouched>(9000, 0, 0);
+        check::<EachPage>(1, 1, 7);
+        check::<EachPage>(4096, 1, 7);
+        check::<EachPage>(4097, 2, 7);
+        check::<Whole>(9000, 9000, 7);
+    }
+}

@@ -1,0 +1,286 @@
+//! The measured program as its users see it: what it prints, refuses and proves.
+
+use serde_json::Value;
+use std::process::{Command, Output};
+
+const ALLOCATORS: [&str; 8] =
+    ["hakmem", "hakmem-evolving", "hakmem-baseline", "hakmem-minimal", "mimalloc", "jemalloc", "snmalloc", "system"];
+const WITH_LIFETIME: [&str; 5] = ["json", "mir", "vm", "mixed", "small"];
+const WITH_THEIR_OWN: [&str; 2] = ["churn", "threads"];
+
+/// Runs the program with these arguments and a clean environment.
+fn run(line: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bench_allocators"))
+        .args(line.split_whitespace())
+        .env_clear()
+        .output()
+        .expect("the program was built and can be started")
+}
+
+/// Runs it with `--json`, and reads the one line.
+fn json(line: &str) -> Value {
+    let output = run(&format!("{line} --json"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {} {stderr}", output.status);
+    let stdout = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(stdout.lines().count(), 1, "{line}: {stdout}");
+    serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{line}: {e}: {stdout}"))
+}
+
+/// Runs it, and expects a refusal with these parts.
+fn refused(line: &str, parts: &[&str]) {
+    let output = run(line);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
+    for part in parts {
+        assert!(stderr.contains(part), "{line}: no '{part}' in: {stderr}");
+    }
+    assert!(output.stdout.is_empty());
+}
+
+/// The allocators of this build.
+fn built_in() -> Vec<String> {
+    let list = json("--list");
+    let rows = list["allocators"].as_array().expect("a list");
+    rows.iter().filter(|a| a["built_in"] == true).map(|a| a["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// Every allocator must do the same operations.
+fn same_checksums(line: &str) {
+    let mut first: Option<(String, Value, Value)> = None;
+    for allocator in built_in() {
+        let record = json(&format!("--allocator {allocator} {line}"));
+        let (checksum, operations) = (record["checksum"].clone(), record["operations"].clone());
+        assert!(checksum.as_str().is_some_and(|c| c.len() == 16), "{allocator} {line}: {checksum}");
+        match &first {
+            None => first = Some((allocator, checksum, operations)),
+            Some((other, expected, count)) => {
+                assert_eq!((&checksum, &operations), (expected, count), "{line}: {allocator} against {other}");
+            }
+        }
+    }
+}
+
+#[test]
+fn checksums_are_equal_for_every_allocator() {
+    for scenario in WITH_LIFETIME {
+        for touch in ["none", "page", "full"] {
+            for lifetime in ["lifo", "ring"] {
+                same_checksums(&format!(
+                    "--scenario {scenario} --iterations 1 --touch {touch} --lifetime {lifetime} --cold"
+                ));
+            }
+        }
+    }
+}
+
+#[test]
+fn checksums_are_equal_where_the_scenario_decides_lifetimes() {
+    for scenario in WITH_THEIR_OWN {
+        for touch in ["none", "page", "full"] {
+            same_checksums(&format!("--scenario {scenario} --iterations 1 --touch {touch} --cold"));
+        }
+    }
+    same_checksums("--scenario threads --iterations 1 --threads 2");
+}
+
+#[test]
+fn checksums_are_equal_when_warm() {
+    for line in [
+        "--scenario json --iterations 1 --touch page",
+        "--scenario mixed --iterations 2 --touch none --lifetime ring",
+        "--scenario churn --iterations 1 --touch none",
+        "--scenario small --iterations 1",
+    ] {
+        same_checksums(line);
+    }
+}
+
+#[test]
+fn the_checksum_depends_on_seed_and_touch_and_repeats() {
+    let checksum = |line: &str| {
+        json(&format!("--allocator system --scenario mixed --iterations 1 --cold {line}"))["checksum"].clone()
+    };
+    assert_eq!(checksum(""), checksum("--seed 20251101 --touch full"));
+    assert_ne!(checksum(""), checksum("--seed 1"));
+    assert_ne!(checksum(""), checksum("--touch none"));
+}
+
+#[test]
+fn every_allocator_proves_that_it_served() {
+    for allocator in built_in() {
+        let served_by = if allocator.starts_with("hakmem") { "hakmem" } else { &allocator };
+        for line in [
+            "--scenario vm --iterations 2 --cold",
+            "--scenario small --iterations 1",
+            "--scenario churn --iterations 1 --touch page",
+            "--scenario threads --iterations 1 --threads 2 --touch none",
+            "--scenario json --iterations 0",
+        ] {
+            let record = json(&format!("--allocator {allocator} {line}"));
+            assert_eq!(record["served_by"], served_by, "{allocator} {line}: {}", record["served_proof"]);
+        }
+    }
+}
+
+#[test]
+fn the_line_has_every_field() {
+    let record = json("--allocator system --scenario mir --iterations 3 --touch page --lifetime ring --seed 5");
+    for (name, expected) in [
+        ("format", Value::from(1)),
+        ("program", "bench_allocators".into()),
+        ("allocator", "system".into()),
+        ("scenario", "mir".into()),
+        ("iterations", 3.into()),
+        ("operations", 300.into()),
+        ("warm_up_operations", 200.into()),
+        ("touch", "page".into()),
+        ("lifetime", "ring".into()),
+        ("threads", 1.into()),
+        ("cold", false.into()),
+        ("seed", 5.into()),
+        ("latency_over", "batches".into()),
+        ("batch_operations", 100.into()),
+        ("samples", 3.into()),
+        ("levels", serde_json::json!({})),
+        ("counters", serde_json::json!({})),
+        ("env_rejected", serde_json::json!([])),
+    ] {
+        assert_eq!(record[name], expected, "{name}");
+    }
+    let number = |name: &str| record[name].as_f64().unwrap_or_else(|| panic!("{name}: {}", record[name]));
+    assert!(number("latency_ns_p10") <= number("latency_ns_p50"));
+    assert!(number("latency_ns_p50") <= number("latency_ns_p99"));
+    assert!(number("latency_ns_p10") > 0.0 && number("latency_ns_mean") > 0.0);
+    assert!(number("timer_ns") > 0.0 && number("rss_peak_bytes") > 0.0);
+    assert!(number("page_faults") >= 0.0 && number("page_faults_per_op") >= 0.0);
+    assert!(record["served_by"].is_string() && record["served_proof"].is_string());
+}
+
+#[test]
+fn cold_runs_time_every_operation_and_fault_their_pages_in() {
+    let record = json("--allocator system --scenario vm --iterations 2 --cold --touch page --lifetime ring");
+    assert_eq!(record["latency_over"], "operations");
+    assert_eq!((&record["samples"], &record["operations"]), (&20.into(), &20.into()));
+    assert_eq!((&record["batch_operations"], &record["warm_up_operations"]), (&1.into(), &0.into()));
+    assert!(record["page_faults"].as_u64().is_some_and(|faults| faults > 16 * 256), "{}", record["page_faults"]);
+}
+
+#[test]
+fn no_iterations_do_everything_but_the_measured_part() {
+    for allocator in built_in() {
+        for line in ["--scenario mixed --cold", "--scenario mixed", "--scenario threads"] {
+            let record = json(&format!("--allocator {allocator} {line} --iterations 0"));
+            assert_eq!(record["operations"], 0);
+            assert_eq!(record["samples"], 0);
+            for name in ["p10", "p50", "p99", "mean"] {
+                assert_eq!(record[format!("latency_ns_{name}")], 0.0, "{allocator} {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_later_argument_wins() {
+    let record = json(
+        "--allocator mimalloc --scenario vm --allocator system --iterations 7 --json --iterations 0 --scenario mir",
+    );
+    assert_eq!((&record["allocator"], &record["scenario"]), (&"system".into(), &"mir".into()));
+    assert_eq!(record["operations"], 0);
+}
+
+#[test]
+fn unknown_names_are_refused_with_the_known_ones() {
+    refused("--allocator tcmalloc --scenario vm --iterations 1", &["'tcmalloc'", "hakmem-evolving", "system"]);
+    refused(
+        "--allocator system --scenario vmm --iterations 1",
+        &["'vmm'", "json, mir, vm, mixed, small, churn, threads"],
+    );
+    refused("--allocator system --scenario vm --iterations 1 --touch all", &["'all'", "none, page, full"]);
+    refused("--allocator system --scenario vm --iterations ten", &["'ten'"]);
+    refused("--allocator system --scenario vm", &["--iterations"]);
+    refused("--allocator system --scenario churn --iterations 1 --lifetime lifo", &["drop --lifetime"]);
+    refused("--allocator system --scenario vm --iterations 1 --threads 3", &["has one thread"]);
+    let built_in = built_in();
+    for allocator in ALLOCATORS.iter().filter(|a| !built_in.iter().any(|b| b == *a)) {
+        refused(
+            &format!("--allocator {allocator} --scenario vm --iterations 1"),
+            &["is not built in", &format!("--features {allocator}")],
+        );
+        refused("--allocator x --scenario vm --iterations 1", &["not built in: ", allocator]);
+    }
+}
+
+#[test]
+fn the_list_names_everything() {
+    let list = json("--list");
+    let names = |what: &str| -> Vec<String> {
+        let rows = list[what].as_array().unwrap_or_else(|| panic!("no list of {what}"));
+        rows.iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(names("allocators"), ALLOCATORS);
+    assert_eq!(names("scenarios"), [&WITH_LIFETIME[..], &WITH_THEIR_OWN[..]].concat());
+    assert_eq!(names("factors"), ["bigcache", "elo", "header", "tick", "evolution", "madvise-batch"]);
+
+    let output = run("--list");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    for name in ALLOCATORS.iter().chain(&WITH_LIFETIME).chain(&WITH_THEIR_OWN) {
+        assert!(text.contains(name), "{name} is not in:\n{text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+}
+
+#[test]
+fn hakmem_reports_levels_and_counters_and_obeys_the_environment() {
+    let run = |name: &str, value: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_bench_allocators"))
+            .args("--allocator hakmem-evolving --scenario vm --iterations 100 --touch page --json".split(' '))
+            .env_clear()
+            .env(name, value)
+            .output()
+            .expect("the program was built and can be started");
+        assert!(output.status.success());
+        serde_json::from_slice::<Value>(&output.stdout).expect("one line of JSON")
+    };
+    let on = run("NOTHING", "1");
+    let factors = on["levels"].as_object().expect("levels");
+    assert!(!factors.is_empty(), "no levels");
+    assert!(factors.keys().eq(on["counters"].as_object().expect("counters").keys()));
+    if on["levels"]["bigcache"] == "on" {
+        let (hits, lookups) =
+            (on["counters"]["bigcache"]["hits"].as_f64(), on["counters"]["bigcache"]["lookups"].as_f64());
+        assert!(hits > lookups.map(|l| 0.9 * l), "{}", on["counters"]);
+        let off = run("HAKMEM_DISABLE_BIGCACHE", "1");
+        assert_eq!(off["levels"]["bigcache"], "off");
+        let counters = off["counters"]["bigcache"].as_object().expect("counters");
+        assert!(counters.values().all(|v| v == 0), "{counters:?}");
+    }
+    let wrong = run("HAKMEM_DISABLE_BIGCASH", "1");
+    assert_eq!(wrong["env_rejected"].as_array().map(Vec::len), Some(1), "{}", wrong["env_rejected"]);
+}
+
+#[test]
+fn the_table_fits_a_hundred_columns() {
+    for line in
+        ["--scenario vm --iterations 10 --cold", "--scenario small --iterations 1", "--scenario json --iterations 0"]
+    {
+        for allocator in ["hakmem", "system"] {
+            let output = run(&format!("--allocator {allocator} {line}"));
+            assert!(output.status.success());
+            let text = String::from_utf8(output.stdout).expect("UTF-8");
+            assert!(text.contains("ns/op") && text.contains("served by"), "{text}");
+            assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        }
+    }
+}
+
+/// A peer whose own assertions are compiled in is measured with a handicap: snmalloc then fills what is freed.
+#[test]
+fn peers_are_built_without_their_assertions() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_bench_allocators")).expect("the program can be read");
+    let text = b"assert fail: {} in {} on {}";
+    assert!(
+        !program.windows(text.len()).any(|window| window == text),
+        "snmalloc is built with assertions: CXXFLAGS must contain -DNDEBUG (see [env] in .cargo/config.toml)"
+    );
+}

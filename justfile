@@ -1,0 +1,23 @@
+# Builds what it needs, runs configs/feature-isolation.toml and prints the attribution; arguments go to `ablate`.
+ablate *ARGS:
+    cargo ablate {{ARGS}}
+
+# A short study, under a minute once built.
+ablate-smoke *ARGS:
+    cargo ablate run configs/smoke.toml {{ARGS}}
+
+# The measured program: `just bench --allocator hakmem --scenario vm --iterations 100`.
+bench *ARGS:
+    cargo run --quiet --profile cell --package bench_allocators -- {{ARGS}}
+
+# All tests.
+test:
+    cargo test --workspace
+
+# Format, lints, and every feature subset that is promised to compile.
+check:
+    bash .ci/check
+
+# Prints the report of a finished study again: `just report target/ablate/feature-isolation-1`.
+report DIR:
+    cargo ablate report {{DIR}}

@@ -1,0 +1,75 @@
+//! docs/factors.md says what the registry says. `BLESS=1 cargo test --test docs` writes it.
+
+use hakmem::{Level, Mode};
+use std::fmt::Write as _;
+use std::path::Path;
+
+#[test]
+fn factors_md_is_what_the_registry_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/factors.md");
+    let expected = factors_md();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &expected).expect("docs/ can be written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == expected, "docs/factors.md is out of date; run: BLESS=1 cargo test --test docs");
+}
+
+fn factors_md() -> String {
+    let mut text = String::from(
+        "<!-- Generated from the registry in src/factor/mod.rs by tests/docs.rs. Do not edit. -->\n\n\
+         # Factors\n\n\
+         Each factor is a Cargo feature of its name (all are in `default`), one file in `src/factor/` that says what it\n\
+         does and costs, and a toggle. Its level is `absent` (not compiled in), `off`, `on`, or a named variant; it is read\n\
+         once, before the first request, and `hakmem::receipt()` tells it. Toggles understand 1, 0, true, false, on and off;\n\
+         `=0` does not disable. What is not understood is ignored with one line on standard error. Nothing is read in a\n\
+         setuid program.\n\n\
+         | factor | toggle | what it does | what it takes |\n|---|---|---|---|\n",
+    );
+    for factor in hakmem::registry() {
+        let _ = writeln!(text, "| `{}` | `{}=1` | {} | {} |", factor.name, factor.toggle, factor.about, factor.costs);
+    }
+    text += "\n## Activity counters\n\nNumbers of events since the process began, summed over its threads.\n\n\
+             | factor | counters |\n|---|---|\n";
+    for factor in hakmem::registry() {
+        let counters: Vec<String> = factor.counters.iter().map(|name| format!("`{name}`")).collect();
+        let _ = writeln!(text, "| `{}` | {} |", factor.name, counters.join(", "));
+    }
+    text += "\n## Variants\n\nThe first value is the default. A toggle wins over a variant, a variant over the preset.\n\n\
+             | variable | value → level |\n|---|---|\n";
+    for (factor, choice) in hakmem::registry().iter().filter_map(|f| f.choice.as_ref().map(|choice| (f, choice))) {
+        let values: Vec<String> =
+            choice.values.iter().map(|(value, level)| format!("`{value}` → {}", level.as_str())).collect();
+        let _ = writeln!(text, "| `{}` (`{}`) | {} |", choice.variable, factor.name, values.join(", "));
+    }
+    text += "\n## Presets\n\n`HAKMEM_MODE` sets all levels at once; whatever is not named is `on`. `fast` and `balanced` have the same\n\
+             levels in the original, and so here.\n\n| preset | levels |\n|---|---|\n";
+    for (name, mode) in Mode::NAMED {
+        let levels: Vec<String> = hakmem::registry()
+            .iter()
+            .zip(mode.preset())
+            .filter(|(_, level)| *level != Level::On)
+            .map(|(factor, level)| format!("`{}` {}", factor.name, level.as_str()))
+            .collect();
+        let _ = writeln!(
+            text,
+            "| `{name}` | {} |",
+            if levels.is_empty() { "all on".to_string() } else { levels.join(", ") }
+        );
+    }
+    text += "\n## Numbers of the lifecycle\n\nThey belong to `evolution`; the defaults are the original's.\n\n\
+             | variable | what it sets | default | takes |\n|---|---|---|---|\n";
+    for setting in hakmem::lifecycle_settings() {
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {}{} to {} |",
+            setting.variable,
+            setting.about,
+            setting.default_value(),
+            if setting.whole { "whole numbers, " } else { "" },
+            setting.least,
+            setting.most,
+        );
+    }
+    text
+}
