@@ -1,4 +1,24 @@
 //! ablate: tells what each part of a program costs, and proves it.
 #![doc = include_str!("../README.md")]
+//!
+//! The stages, each a function from the last stage's value to the next: [`config`] → [`design`] → [`plan`] →
+//! [`builds`] → [`run`] (with [`measure`]) → [`prove`] → [`analyse`] (with [`stats`]) → [`report`]. Only [`builds`],
+//! [`run`], [`machine`] and [`store`] touch the world; [`record`] holds the values that are kept.
 
+pub mod analyse;
+pub mod builds;
+pub mod cli;
+pub mod config;
+pub mod design;
+pub mod machine;
+pub mod measure;
+pub mod plan;
+pub mod progress;
+pub mod prove;
 pub mod record;
+pub mod report;
+pub mod run;
+pub mod settings;
+pub mod stats;
+pub mod store;
+pub mod study;

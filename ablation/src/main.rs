@@ -1,2 +1,124 @@
-//! The command line of `ablate`.
-fn main() {}
+//! The binary: the stages in their order, and what an error means to the shell.
+
+use ablation::builds::{self, BuildError};
+use ablation::cli::{Cli, Command, DEFAULT_CONFIG, Run};
+use ablation::config::{self, ConfigError};
+use ablation::progress::note;
+use ablation::run::interrupt;
+use ablation::settings::{self, Settings, SettingsError};
+use ablation::store::StoreError;
+use ablation::study::{self, StudyError};
+use ablation::{design, plan, prove, record, report, store};
+use clap::Parser;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const BAD_RUNS: u8 = 1;
+const WRONG_CALL: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // The messages contain their causes already.
+            note(&format!("error: {error}"));
+            ExitCode::from(code_of(&error))
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<u8> {
+    let settings = settings::read(std::env::vars_os())?;
+    match cli.command {
+        None => {
+            let config = default_config()?;
+            run_study(&Run { config, blocks: None, out: None, resume: false, seed: None }, &settings)
+        }
+        Some(Command::Run(args)) => run_study(&args, &settings),
+        Some(Command::Plan { config }) => show_plan(&config, &settings),
+        Some(Command::Report { dir }) => show_report(&dir, &settings),
+    }
+}
+
+/// What an error means to the shell.
+fn code_of(error: &anyhow::Error) -> u8 {
+    let study: Option<&StudyError> = error.downcast_ref();
+    if matches!(study, Some(StudyError::Build(BuildError::Interrupted))) {
+        // 130 fits a byte.
+        return interrupt::EXIT_CODE as u8;
+    }
+    let is_usage = error.is::<ConfigError>()
+        || error.is::<SettingsError>()
+        || study.is_some_and(StudyError::is_usage)
+        || error.downcast_ref().is_some_and(StoreError::is_usage)
+        || error.downcast_ref().is_some_and(BuildError::is_usage);
+    if is_usage { WRONG_CALL } else { BAD_RUNS }
+}
+
+fn default_config() -> anyhow::Result<PathBuf> {
+    let here = std::env::current_dir()
+        .map_err(|e| anyhow::anyhow!("the current folder cannot be found: {e}; go to another"))?;
+    let found = here.ancestors().map(|dir| dir.join(DEFAULT_CONFIG)).find(|path| path.is_file());
+    // As an error of the config it has the exit code of one.
+    Ok(found.ok_or_else(|| ConfigError::Unreadable {
+        path: DEFAULT_CONFIG.to_owned(),
+        source: std::io::Error::new(std::io::ErrorKind::NotFound, "not here and not in any folder above"),
+    })?)
+}
+
+fn run_study(args: &Run, settings: &Settings) -> anyhow::Result<u8> {
+    let outcome = study::run(args, settings)?;
+    if outcome.interrupted && interrupt::asked_twice() {
+        note(&format!("to go on:\n  {}", outcome.resume));
+        return Ok(interrupt::EXIT_CODE as u8);
+    }
+    let code = print_report(&outcome.dir, settings)?;
+    if outcome.interrupted {
+        note(&format!("interrupted; finished runs are kept. To go on:\n  {}", outcome.resume));
+        return Ok(interrupt::EXIT_CODE as u8);
+    }
+    Ok(code)
+}
+
+fn show_plan(path: &Path, settings: &Settings) -> anyhow::Result<u8> {
+    let config = config::load(path)?;
+    let design = design::resolve(&config);
+    let workspace = builds::workspace(&config.subject, settings.target_dir.as_deref())?;
+    let each = plan::each(&config.name, &workspace.target.join("ablate"));
+    print(&plan::describe(&config, &design, &each, settings.columns));
+    Ok(0)
+}
+
+fn show_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
+    print_report(dir, settings)
+}
+
+/// Reads the folder, writes its report and prints it.
+fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
+    let (manifest, records, bad_lines) = store::read(dir)?;
+    for bad in &bad_lines {
+        note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
+    }
+    let (mut records, left_out) = store::whole_blocks(&manifest, records);
+    if left_out > 0 {
+        note(&format!("{left_out} runs of an unfinished block are left out of the report"));
+    }
+    prove::prove_checksums(&manifest.plan, &mut records);
+    let text = report::write(dir, &manifest, &records, settings.columns)?;
+    print(&text);
+    note(&format!("results: {}", dir.display()));
+    let bad = records.iter().filter(|r| r.status != record::Status::Ok).count();
+    if bad > 0 {
+        note(&format!("{bad} of {} runs failed or are void", records.len()));
+        return Ok(BAD_RUNS);
+    }
+    Ok(0)
+}
+
+/// To standard output; a reader that went away, like `head`, is no error.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{}", text.trim_end());
+}

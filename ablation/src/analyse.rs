@@ -1,0 +1,357 @@
+//! From records to effects: what every source costs in every workload, and what that is of the gap to a peer.
+//!
+//! A pure function of a manifest and its records: it judges every run once more (see [`crate::prove`]), leaves out what
+//! is not proven, and computes plain values. Formulas are in [`crate::stats`]; tables and files in [`crate::report`].
+//! docs/methodology.md tells what is computed and why.
+
+mod counts;
+mod effects;
+mod failures;
+mod index;
+mod reading;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_broken;
+
+use crate::prove;
+use crate::record::{Arm, CellKind, Manifest, Record};
+use crate::stats::bootstrap::{self, Drawn};
+use crate::stats::order;
+use index::{CellRuns, Runs};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+pub use counts::PerOperation;
+pub use failures::Failure;
+pub use reading::{Explained, Reading};
+
+/// A measured quantity that effects are computed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// 10th percentile of a process, nanoseconds per operation: the main response.
+    LatencyNsP10,
+    /// Median of a process, nanoseconds per operation: must agree with the main response.
+    LatencyNsP50,
+    /// Instructions per operation, from the counting passes.
+    InstructionsPerOp,
+    /// Page faults per operation, from the counting passes.
+    PageFaultsPerOp,
+    /// System calls per operation, from the counting passes.
+    SyscallsPerOp,
+}
+
+impl Response {
+    /// The responses that are counted, with the name of their instrument.
+    pub const COUNTED: [(Response, &'static str); 3] = [
+        (Response::InstructionsPerOp, "instructions"),
+        (Response::PageFaultsPerOp, "page-faults"),
+        (Response::SyscallsPerOp, "syscalls"),
+    ];
+
+    /// Name in `effects.json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Response::LatencyNsP10 => "latency_ns_p10",
+            Response::LatencyNsP50 => "latency_ns_p50",
+            Response::InstructionsPerOp => "instructions_per_op",
+            Response::PageFaultsPerOp => "page_faults_per_op",
+            Response::SyscallsPerOp => "syscalls_per_op",
+        }
+    }
+}
+
+/// What can be said about an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Detected, positive: the source costs. For latency, by the 10th percentile and by the median.
+    Costs,
+    /// Detected, negative: the source saves.
+    Saves,
+    /// The interval contains 0 and the effect is smaller than what the study could have found.
+    NotDetected,
+    /// Detected, but not larger than the difference between the baseline and its placebo.
+    BelowFloor,
+    /// The source did nothing in this workload; no effect is claimed.
+    NotExercised,
+    /// No proven run in one of the two cells.
+    Void,
+    /// Too few blocks, or the evidence does not agree.
+    Inconclusive,
+    /// One of the two cells could not be built.
+    BuildFailed,
+}
+
+impl Verdict {
+    /// Name in `effects.json` and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Costs => "costs",
+            Verdict::Saves => "saves",
+            Verdict::NotDetected => "not-detected",
+            Verdict::BelowFloor => "below-floor",
+            Verdict::NotExercised => "not-exercised",
+            Verdict::Void => "void",
+            Verdict::Inconclusive => "inconclusive",
+            Verdict::BuildFailed => "build-failed",
+        }
+    }
+}
+
+/// A value with its 95 % interval, when it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The value itself.
+    pub value: f64,
+    /// Lower and upper end; `None` below [`crate::stats::MIN_BLOCKS`] blocks.
+    pub interval: Option<(f64, f64)>,
+    /// Blocks behind it.
+    pub blocks: usize,
+}
+
+impl Estimate {
+    /// From a bootstrapped statistic; `None` when the value is no number.
+    fn of(drawn: &Drawn) -> Option<Estimate> {
+        drawn.point.is_finite().then(|| Estimate {
+            value: drawn.point,
+            interval: drawn.interval(),
+            blocks: drawn.blocks,
+        })
+    }
+
+    /// Whether the interval lies on one side of 0.
+    pub fn excludes_zero(&self) -> bool {
+        self.interval.is_some_and(|(lo, hi)| lo > 0.0 || hi < 0.0)
+    }
+}
+
+/// One row of the effects: `plus − minus` of one contrast, workload and response.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Effect {
+    /// Factor, or name of the treatment when several factors differ.
+    pub factor: String,
+    /// Kind of contrast, as in the plan.
+    pub contrast: String,
+    /// Arm, as in the plan.
+    pub arm: Option<Arm>,
+    /// What was measured.
+    pub response: Response,
+    /// Whether the row belongs to the attribution table.
+    pub attribution: bool,
+    /// The effect, in the unit of the response; `None` when nothing can be claimed.
+    pub estimate: Option<f64>,
+    /// Lower end of the interval.
+    pub lo: Option<f64>,
+    /// Upper end of the interval.
+    pub hi: Option<f64>,
+    /// Blocks in which both cells were proven; for counts the number of repeats.
+    pub blocks: usize,
+    /// Smallest effect that the study finds four times in five.
+    pub detectable: Option<f64>,
+    /// What can be said.
+    pub verdict: Verdict,
+    /// Why, when the verdict is not `costs` or `saves`; empty otherwise.
+    pub reason: String,
+    /// Effect as a share of the gap to the reference peer; `None` unless the gap's interval lies above 0.
+    pub share: Option<Estimate>,
+}
+
+/// One cell in one workload.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CellSummary {
+    /// Cell id.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// What it is compared as.
+    pub kind: CellKind,
+    /// Arm; `None` for baseline, placebo and peers.
+    pub arm: Option<Arm>,
+    /// Who serves it: the peer's name, or what the subject's runs are served by.
+    pub allocator: String,
+    /// `ok`, or how its runs ended when none was proven; `missing` without runs.
+    pub status: &'static str,
+    /// `ok`, `void 2/10`, `crashed 1/10`, `build-failed`; `None` without runs.
+    pub proof: Option<String>,
+    /// 10th percentile, nanoseconds per operation: median over blocks.
+    pub latency_ns_p10: Option<Estimate>,
+    /// Median, nanoseconds per operation: median over blocks.
+    pub latency_ns_p50: Option<Estimate>,
+    /// Every counted event by instrument name.
+    pub counts: BTreeMap<String, PerOperation>,
+    /// `this / peer − 1` for each peer of [`WorkloadAnalysis::gaps`], in that order.
+    pub relative_to_peers: Vec<Option<f64>>,
+}
+
+impl CellSummary {
+    /// Events per operation by instrument name, when counted.
+    pub fn per_operation(&self, instrument: &str) -> Option<f64> {
+        self.counts.get(instrument).map(|count| count.value)
+    }
+}
+
+/// The baseline against one peer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Gap {
+    /// Cell id of the peer.
+    pub id: String,
+    /// Name of the peer.
+    pub peer: String,
+    /// Baseline − peer, nanoseconds per operation.
+    pub gap_ns: Option<Estimate>,
+    /// Baseline / peer − 1.
+    pub gap_ratio: Option<Estimate>,
+}
+
+/// Everything about one workload.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WorkloadAnalysis {
+    /// Name.
+    pub name: String,
+    /// One line for people.
+    pub about: String,
+    /// Cells in the order of the plan.
+    pub cells: Vec<CellSummary>,
+    /// Effects in the order of the plan's contrasts, responses within.
+    pub effects: Vec<Effect>,
+    /// Gaps, the reference peer first.
+    pub gaps: Vec<Gap>,
+    /// Largest difference, in nanoseconds per operation, that baseline and placebo are compatible with.
+    pub floor_ns: Option<f64>,
+    /// The plan's reading; `None` without a reference peer.
+    pub reading: Option<Reading>,
+    /// Remarks about single values: repeats that do not agree, start-up that could not be subtracted.
+    pub notes: Vec<String>,
+}
+
+impl WorkloadAnalysis {
+    /// The effects of the main response.
+    pub fn main_effects(&self) -> impl Iterator<Item = &Effect> {
+        self.effects.iter().filter(|effect| effect.response == Response::LatencyNsP10)
+    }
+
+    /// The same contrast in another response.
+    pub fn sibling(&self, effect: &Effect, response: Response) -> Option<&Effect> {
+        self.effects.iter().find(|other| {
+            other.response == response
+                && other.factor == effect.factor
+                && other.contrast == effect.contrast
+                && other.arm == effect.arm
+        })
+    }
+
+    /// Sources that are proven to cost, most expensive first, each once: by the environment where that arm says
+    /// `costs` (one binary, no change of layout), else by the factorial, else by the build.
+    pub fn top_sources(&self) -> Vec<&Effect> {
+        let mut best: Vec<&Effect> = Vec::new();
+        for kind in ["on-off", "main", "on-absent"] {
+            let rows = self.main_effects().filter(|e| e.attribution && e.contrast == kind);
+            for effect in rows.filter(|e| e.verdict == Verdict::Costs) {
+                if best.iter().all(|known| known.factor != effect.factor) {
+                    best.push(effect);
+                }
+            }
+        }
+        best.sort_by(|a, b| b.estimate.unwrap_or(0.0).total_cmp(&a.estimate.unwrap_or(0.0)));
+        best
+    }
+}
+
+/// A whole study.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Analysis {
+    /// Workloads in the order of the plan.
+    pub workloads: Vec<WorkloadAnalysis>,
+    /// Runs that do not count, by how they ended and why, most frequent first.
+    pub failures: Vec<Failure>,
+    /// Number of records.
+    pub runs: usize,
+    /// Records of workloads or cells that the plan does not have, and runs that were repeated.
+    pub ignored: usize,
+}
+
+/// Computes everything that a report says.
+pub fn analyse(manifest: &Manifest, records: &[Record]) -> Analysis {
+    let plan = &manifest.plan;
+    let mut records = records.to_vec();
+    for record in &mut records {
+        prove::prove(plan, record);
+    }
+    prove::prove_checksums(plan, &mut records);
+
+    let (runs, ignored) = index::index(plan, &records);
+    let workloads = plan.workloads.iter().zip(&runs).map(|(w, runs)| workload(manifest, w, runs)).collect();
+    Analysis { workloads, failures: failures::collect(manifest, &records), runs: records.len(), ignored }
+}
+
+fn workload(manifest: &Manifest, plan: &crate::record::WorkloadPlan, runs: &Runs) -> WorkloadAnalysis {
+    let mut notes = counts::Notes::default();
+    let mut cells: Vec<CellSummary> = runs.cells.iter().map(|cell| summary(manifest, cell, &mut notes)).collect();
+    let peers = runs.peers(manifest.plan.reference_peer.as_deref());
+    for (summary, cell) in cells.iter_mut().zip(&runs.cells) {
+        summary.relative_to_peers = peers.iter().map(|peer| reading::relative(runs, cell, peer)).collect();
+    }
+
+    // One bootstrap for everything in the workload, so that effects, gaps and shares come from the same draws.
+    let mut series = effects::series(&manifest.plan, runs);
+    let first_gap = series.len();
+    series.extend(reading::series(runs, &peers));
+    let drawn = bootstrap::draw(&series, runs.blocks.len(), bootstrap::DRAWS, manifest.seed);
+    let (contrasts, gaps) = drawn.split_at(first_gap);
+
+    let has_reference = manifest.plan.reference_peer.is_some() && !gaps.is_empty();
+    // No share of a gap that is not told apart from 0, nor of an advantage.
+    let is_gap = |gap: &&Drawn| Estimate::of(gap).and_then(|e| e.interval).is_some_and(|(lo, _)| lo > 0.0);
+    let reference = gaps.first().filter(|gap| has_reference && is_gap(gap));
+    let (effects, floor_ns) = effects::effects(manifest, runs, &cells, contrasts, reference);
+    let reading = gaps
+        .first()
+        .filter(|_| has_reference)
+        .map(|gap| reading::read(&manifest.plan, peers[0], &cells, gap, contrasts, &effects));
+    WorkloadAnalysis {
+        name: plan.name.clone(),
+        about: plan.about.clone(),
+        gaps: reading::gaps(&peers, gaps),
+        cells,
+        effects,
+        floor_ns,
+        reading,
+        notes: notes.lines(),
+    }
+}
+
+fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::Notes) -> CellSummary {
+    let cell = runs.plan;
+    let over_blocks = |value: fn(&crate::record::Measured) -> f64| {
+        let values = order::sorted(&runs.timing.values().map(|measured| value(measured)).collect::<Vec<_>>());
+        order::percentile(&values, 0.5).map(|median| Estimate {
+            value: median,
+            interval: order::sign_test_interval(&values),
+            blocks: values.len(),
+        })
+    };
+    let seen = runs.measured().find_map(|m| m.served_by.clone());
+    let served_by = cell.served_by.clone().or(seen);
+    let built = !index::build_failed(manifest, cell);
+    CellSummary {
+        id: cell.id.clone(),
+        name: cell.name.clone(),
+        kind: cell.kind,
+        arm: cell.arm,
+        allocator: match cell.kind {
+            CellKind::Peer => cell.name.clone(),
+            _ => served_by.unwrap_or_else(|| "subject".to_owned()),
+        },
+        status: if built { runs.status() } else { "build-failed" },
+        proof: if built { runs.proof() } else { Some("build-failed".to_owned()) },
+        latency_ns_p10: over_blocks(|m| m.latency_ns_p10),
+        latency_ns_p50: over_blocks(|m| m.latency_ns_p50),
+        counts: counts::per_operation(manifest, runs, notes),
+        relative_to_peers: Vec::new(),
+    }
+}

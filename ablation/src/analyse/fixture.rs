@@ -1,0 +1,194 @@
+//! Small synthetic studies for tests: every factor in both arms, a placebo and two peers.
+
+use crate::record::*;
+use std::collections::BTreeMap;
+
+pub(crate) struct Study {
+    pub(crate) manifest: Manifest,
+}
+
+impl Study {
+    /// Cells: baseline, placebo, `no-<factor>` in both arms, `minimal@env` (all off), peers `fast` (reference) and
+    /// `slow`. The proof of every factor is its counter `moves`.
+    pub(crate) fn new(factors: &[&str], workloads: &[&str]) -> Study {
+        let all = |level: &str| -> BTreeMap<String, String> {
+            factors.iter().map(|factor| (factor.to_string(), level.to_owned())).collect()
+        };
+        let mut cells = vec![
+            cell("baseline", "baseline", CellKind::Baseline, None, all("on")),
+            cell("placebo", "placebo", CellKind::Placebo, None, all("on")),
+        ];
+        let mut contrasts = vec![contrast("placebo", "placebo", None, "placebo", "baseline")];
+        for factor in factors {
+            let name = format!("no-{factor}");
+            for (arm, level, kind) in [(Arm::Env, "off", "on-off"), (Arm::Feature, "absent", "on-absent")] {
+                let mut levels = all("on");
+                levels.insert(factor.to_string(), level.to_owned());
+                let id = format!("{name}@{}", arm.as_str());
+                cells.push(cell(&id, &name, CellKind::Treatment, Some(arm), levels));
+                contrasts.push(contrast(factor, kind, Some(arm), "baseline", &id));
+            }
+            let (off, absent) = (format!("{name}@env"), format!("{name}@feature"));
+            contrasts.push(contrast(factor, "off-absent", None, &off, &absent));
+        }
+        cells.push(cell("minimal@env", "minimal", CellKind::Treatment, Some(Arm::Env), all("off")));
+        contrasts.push(contrast("minimal", "baseline-minimal", Some(Arm::Env), "baseline", "minimal@env"));
+        for peer in ["fast", "slow"] {
+            cells.push(cell(&format!("peer-{peer}"), peer, CellKind::Peer, None, BTreeMap::new()));
+        }
+        let plan = Plan {
+            factors: factors
+                .iter()
+                .map(|name| FactorPlan {
+                    name: name.to_string(),
+                    proof: vec![format!("{name}.moves")],
+                    about: String::new(),
+                })
+                .collect(),
+            workloads: workloads
+                .iter()
+                .map(|name| WorkloadPlan { name: name.to_string(), args: Vec::new(), about: String::new() })
+                .collect(),
+            cells,
+            contrasts,
+            reference_peer: Some("peer-fast".to_owned()),
+        };
+        let instrument = |name: &str, exact, unavailable: Option<&str>| InstrumentStatus {
+            name: name.to_owned(),
+            exact,
+            unavailable: unavailable.map(str::to_owned),
+        };
+        Study {
+            manifest: Manifest {
+                format: FORMAT,
+                study: "synthetic".to_owned(),
+                config_path: "study.toml".to_owned(),
+                config_text: String::new(),
+                command: vec!["ablate".to_owned(), "run".to_owned()],
+                started_unix_s: 0,
+                seed: 42,
+                blocks: 12,
+                plan,
+                builds: vec![BuildRecord {
+                    id: "full".to_owned(),
+                    features: Vec::new(),
+                    result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: String::new() }),
+                }],
+                machine: Machine::default(),
+                instruments: vec![
+                    instrument("instructions", false, Some("no PMU; a machine with one would allow it")),
+                    instrument("cycles", false, Some("no PMU; a machine with one would allow it")),
+                    instrument("page-faults", true, None),
+                    instrument("syscalls", true, None),
+                ],
+            },
+        }
+    }
+
+    pub(crate) fn cell(&mut self, id: &str) -> &mut CellPlan {
+        self.manifest.plan.cells.iter_mut().find(|cell| cell.id == id).unwrap()
+    }
+
+    /// One timing run that is proven, with `p10` and a median and p99 above it.
+    pub(crate) fn timing(&self, workload: &str, cell: &str, block: u32, p10: f64) -> Record {
+        let plan = self.manifest.plan.cells.iter().find(|plan| plan.id == cell).unwrap();
+        let works = |level: &str| u64::from(level != "off" && level != "absent");
+        let counters =
+            plan.levels.iter().map(|(f, level)| (f.clone(), [("moves".to_owned(), 7 * works(level))].into())).collect();
+        Record {
+            format: FORMAT,
+            pass: Pass::Timing,
+            block,
+            order: 0,
+            workload: workload.to_owned(),
+            cell: cell.to_owned(),
+            status: Status::Ok,
+            reason: String::new(),
+            wall_ns: 1_000_000,
+            process_page_faults: 0,
+            process_rss_peak_bytes: 0,
+            counts: BTreeMap::new(),
+            measured: Some(Measured {
+                format: FORMAT,
+                operations: 1_000,
+                served_by: plan.served_by.clone(),
+                levels: plan.levels.clone(),
+                counters,
+                checksum: "c0ffee".to_owned(),
+                latency_over: "operations".to_owned(),
+                samples: 1_000,
+                latency_ns_p10: p10,
+                latency_ns_p50: p10 + 2.0,
+                latency_ns_p99: p10 + 10.0,
+                latency_ns_mean: p10 + 3.0,
+                page_faults: None,
+                env_rejected: Vec::new(),
+            }),
+            stderr: String::new(),
+        }
+    }
+
+    pub(crate) fn counting(&self, workload: &str, cell: &str, repeat: u32, counts: &[(&str, u64)]) -> Record {
+        let mut record = self.timing(workload, cell, repeat, 1.0);
+        record.pass = Pass::Counting;
+        record.counts = counts.iter().map(|(name, count)| (name.to_string(), *count)).collect();
+        record
+    }
+
+    pub(crate) fn idle(&self, workload: &str, cell: &str, repeat: u32, counts: &[(&str, u64)]) -> Record {
+        let mut record = self.counting(workload, cell, repeat, counts);
+        record.pass = Pass::CountingIdle;
+        record.measured.as_mut().unwrap().operations = 0;
+        record
+    }
+
+    pub(crate) fn failed(&self, workload: &str, cell: &str, block: u32, status: Status, reason: &str) -> Record {
+        let mut record = self.timing(workload, cell, block, 1.0);
+        (record.status, record.reason, record.measured) = (status, reason.to_owned(), None);
+        record
+    }
+
+    /// Every cell once a block; `p10` gives nanoseconds by workload, cell and block, to which up to ± 1 ns of
+    /// repeatable noise is added.
+    pub(crate) fn records(&self, blocks: u32, p10: impl Fn(&str, &str, u32) -> f64) -> Vec<Record> {
+        let mut records = Vec::new();
+        let mut state = 1u64;
+        for block in 0..blocks {
+            for workload in &self.manifest.plan.workloads {
+                for cell in &self.manifest.plan.cells {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let noise = (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0;
+                    let ns = p10(&workload.name, &cell.id, block) + noise;
+                    records.push(self.timing(&workload.name, &cell.id, block, ns));
+                }
+            }
+        }
+        records
+    }
+}
+
+fn cell(id: &str, name: &str, kind: CellKind, arm: Option<Arm>, levels: BTreeMap<String, String>) -> CellPlan {
+    CellPlan {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        kind,
+        arm,
+        levels,
+        expect_zero: Vec::new(),
+        build: "full".to_owned(),
+        args: Vec::new(),
+        env: BTreeMap::new(),
+        served_by: Some(if kind == CellKind::Peer { name } else { "subject" }.to_owned()),
+    }
+}
+
+fn contrast(factor: &str, kind: &str, arm: Option<Arm>, plus: &str, minus: &str) -> Contrast {
+    Contrast {
+        factor: factor.to_owned(),
+        contrast: kind.to_owned(),
+        arm,
+        plus: plus.to_owned(),
+        minus: minus.to_owned(),
+        attribution: kind == "on-off" || kind == "on-absent",
+    }
+}

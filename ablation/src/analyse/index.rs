@@ -1,0 +1,157 @@
+//! Records by workload, cell and block, so that each is found once.
+
+use crate::record::{CellKind, CellPlan, Manifest, Measured, Pass, Plan, Record, Status};
+use std::collections::{BTreeMap, HashMap};
+
+/// All runs of one workload.
+pub(super) struct Runs<'a> {
+    /// One entry for each cell of the plan, in its order.
+    pub(super) cells: Vec<CellRuns<'a>>,
+    /// Blocks with at least one proven timing run, to their index in the bootstrap.
+    pub(super) blocks: BTreeMap<u32, usize>,
+    by_id: HashMap<&'a str, usize>,
+}
+
+/// All runs of one cell in one workload.
+pub(super) struct CellRuns<'a> {
+    pub(super) plan: &'a CellPlan,
+    /// Proven timing runs by block; a repeated block counts once, by its last run.
+    pub(super) timing: BTreeMap<u32, &'a Measured>,
+    /// Proven counting runs by repeat.
+    pub(super) counting: BTreeMap<u32, &'a Record>,
+    /// Proven start-up runs by repeat.
+    pub(super) idle: BTreeMap<u32, &'a Record>,
+    /// Runs of every pass by how they ended.
+    ended: Vec<(Status, usize)>,
+}
+
+impl<'a> Runs<'a> {
+    pub(super) fn cell(&self, id: &str) -> Option<&CellRuns<'a>> {
+        self.by_id.get(id).map(|index| &self.cells[*index])
+    }
+
+    pub(super) fn baseline(&self) -> Option<&CellRuns<'a>> {
+        self.cells.iter().find(|cell| cell.plan.kind == CellKind::Baseline)
+    }
+
+    /// The peers, the reference peer first.
+    pub(super) fn peers(&self, reference: Option<&str>) -> Vec<&CellRuns<'a>> {
+        let mut peers: Vec<&CellRuns> = self.cells.iter().filter(|cell| cell.plan.kind == CellKind::Peer).collect();
+        // By id as the plan says, or by name as people write it.
+        peers.sort_by_key(|peer| {
+            reference.is_none_or(|reference| peer.plan.id != reference && peer.plan.name != reference)
+        });
+        peers
+    }
+
+    /// Blocks in which both cells were proven, with a value of each.
+    pub(super) fn paired<'b>(
+        &'b self,
+        plus: &'b CellRuns<'a>,
+        minus: &'b CellRuns<'a>,
+    ) -> impl Iterator<Item = (usize, &'a Measured, &'a Measured)> + 'b {
+        plus.timing.iter().filter_map(|(block, a)| Some((*self.blocks.get(block)?, *a, *minus.timing.get(block)?)))
+    }
+}
+
+impl<'a> CellRuns<'a> {
+    /// What every proven run of the timing and counting passes reported.
+    pub(super) fn measured(&self) -> impl Iterator<Item = &'a Measured> + '_ {
+        let counting = self.counting.values().filter_map(|record| record.measured.as_ref());
+        self.timing.values().copied().chain(counting)
+    }
+
+    pub(super) fn runs_that(&self, status: Status) -> usize {
+        self.ended.iter().find(|(ended, _)| *ended == status).map_or(0, |(_, runs)| *runs)
+    }
+
+    fn total(&self) -> usize {
+        self.ended.iter().map(|(_, runs)| runs).sum()
+    }
+
+    /// How most runs that do not count ended.
+    pub(super) fn worst(&self) -> Option<(Status, usize)> {
+        self.ended.iter().copied().filter(|(status, _)| *status != Status::Ok).max_by_key(|(_, runs)| *runs)
+    }
+
+    pub(super) fn status(&self) -> &'static str {
+        match self.worst() {
+            _ if self.runs_that(Status::Ok) > 0 => "ok",
+            Some((status, _)) => status_name(status),
+            None => "missing",
+        }
+    }
+
+    pub(super) fn proof(&self) -> Option<String> {
+        match self.worst() {
+            Some((Status::BuildFailed, _)) => Some("build-failed".to_owned()),
+            Some((status, runs)) => Some(format!("{} {runs}/{}", status_name(status), self.total())),
+            None => (self.total() > 0).then(|| "ok".to_owned()),
+        }
+    }
+}
+
+/// Name of a status in files and tables.
+pub(super) fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "ok",
+        Status::Void => "void",
+        Status::BuildFailed => "build-failed",
+        Status::Crashed => "crashed",
+        Status::Timeout => "timeout",
+        Status::Garbage => "garbage",
+    }
+}
+
+/// Whether the binary of a cell could not be built.
+pub(super) fn build_failed(manifest: &Manifest, cell: &CellPlan) -> bool {
+    manifest.builds.iter().any(|build| build.id == cell.build && build.result.is_err())
+}
+
+/// Sorts records into workloads and cells; returns also how many belong nowhere or were repeated.
+pub(super) fn index<'a>(plan: &'a Plan, records: &'a [Record]) -> (Vec<Runs<'a>>, usize) {
+    let by_id: HashMap<&str, usize> = plan.cells.iter().enumerate().map(|(i, cell)| (cell.id.as_str(), i)).collect();
+    let empty = |cell| CellRuns {
+        plan: cell,
+        timing: BTreeMap::new(),
+        counting: BTreeMap::new(),
+        idle: BTreeMap::new(),
+        ended: Vec::new(),
+    };
+    let mut runs: Vec<Runs> = plan
+        .workloads
+        .iter()
+        .map(|_| Runs { cells: plan.cells.iter().map(empty).collect(), blocks: BTreeMap::new(), by_id: by_id.clone() })
+        .collect();
+    let workloads: HashMap<&str, usize> =
+        plan.workloads.iter().enumerate().map(|(i, workload)| (workload.name.as_str(), i)).collect();
+    let mut ignored = 0;
+    for record in records {
+        let place = (workloads.get(record.workload.as_str()), by_id.get(record.cell.as_str()));
+        let (Some(workload), Some(cell)) = place else {
+            ignored += 1;
+            continue;
+        };
+        let cell = &mut runs[*workload].cells[*cell];
+        match cell.ended.iter_mut().find(|(status, _)| *status == record.status) {
+            Some((_, runs)) => *runs += 1,
+            None => cell.ended.push((record.status, 1)),
+        }
+        let (Status::Ok, Some(measured)) = (record.status, &record.measured) else {
+            continue;
+        };
+        let repeated = match record.pass {
+            Pass::Timing => cell.timing.insert(record.block, measured).is_some(),
+            Pass::Counting => cell.counting.insert(record.block, record).is_some(),
+            Pass::CountingIdle => cell.idle.insert(record.block, record).is_some(),
+        };
+        ignored += usize::from(repeated);
+    }
+    for workload in &mut runs {
+        let mut blocks: Vec<u32> = workload.cells.iter().flat_map(|cell| cell.timing.keys().copied()).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        workload.blocks = blocks.into_iter().enumerate().map(|(index, block)| (block, index)).collect();
+    }
+    (runs, ignored)
+}

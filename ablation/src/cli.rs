@@ -1,0 +1,93 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// What is run without a subcommand, searched from the current folder upwards.
+pub const DEFAULT_CONFIG: &str = "configs/feature-isolation.toml";
+
+/// Tells what each part of a program costs, and proves it.
+///
+/// A study is a TOML file: a program, its overhead sources (factors), workloads, peers. ablate builds the program once
+/// for each feature set, runs every variant in randomised blocks, one process at a time, counts system calls and page
+/// faults apart from the timing, and throws out every run that cannot prove that it was what it should be.
+#[derive(Debug, Parser)]
+#[command(name = "ablate", version, arg_required_else_help = false, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Without a subcommand: run configs/feature-isolation.toml.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ablate                                          run configs/feature-isolation.toml
+  ablate plan configs/factorial.toml              what would be built and run, and how long
+  ablate run configs/smoke.toml --blocks 3        a quick look
+  ablate run configs/factorial.toml --out f1      keep the results in f1
+  ablate run configs/factorial.toml --out f1 --resume
+                                                  go on after Ctrl-C; finished runs are kept
+  ablate report f1                                the tables again
+
+Exit codes: 0 all runs good, 1 some run failed or is void, 2 wrong call or config, 130 interrupted.
+Environment: ABLATE_COLUMNS (width of tables, 100), ABLATE_TARGET_DIR (instead of the workspace's target folder).";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build, run and report a study.
+    Run(Run),
+    /// Show what a study would build and run, and about how long it takes.
+    Plan {
+        /// The study, a TOML file.
+        config: PathBuf,
+    },
+    /// Write effects.json and report.md of a finished or interrupted study again, and print the tables.
+    Report {
+        /// The folder that `ablate run` named.
+        dir: PathBuf,
+    },
+}
+
+/// Arguments of `ablate run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The study, a TOML file.
+    pub config: PathBuf,
+    /// Timing blocks, instead of the config's: more blocks, narrower intervals.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub blocks: Option<u32>,
+    /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the study in --out: finished runs are kept and not repeated.
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+    /// Seed of the orders, instead of the config's.
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_calls_are_refused() {
+        for wrong in [
+            &["ablate", "run"][..],
+            &["ablate", "run", "x.toml", "--blocks", "0"],
+            &["ablate", "run", "x.toml", "--resume"],
+            &["ablate", "rnu", "x.toml"],
+        ] {
+            assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(Cli::try_parse_from(["ablate"]).expect("no subcommand").command.is_none());
+    }
+}

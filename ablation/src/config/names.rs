@@ -1,0 +1,62 @@
+//! Suggestions: the nearest known name, and serde's messages in the words of a config.
+
+/// The candidate nearest to `name`, when it is near enough to be meant.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().max(name.len()) / 4)
+        // Of two that are equally near, the one that begins alike is more likely meant.
+        .min_by_key(|(distance, candidate)| (*distance, std::cmp::Reverse(common_start(name, candidate))))
+        .map(|(_, candidate)| candidate)
+}
+
+fn common_start(a: &str, b: &str) -> usize {
+    a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
+}
+
+/// `; did you mean …?` when a candidate is near, else the candidates.
+pub(super) fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    if let Some(near) = nearest(name, candidates.clone()) {
+        return format!("; did you mean `{near}`?");
+    }
+    let known: Vec<String> = candidates.into_iter().map(|c| format!("`{c}`")).collect();
+    if known.is_empty() { String::new() } else { format!("; known: {}", known.join(", ")) }
+}
+
+/// Turns what serde says about keys into a sentence with a suggestion; other messages stay as they are.
+pub(super) fn reword(message: &str) -> String {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match quoted.split_first() {
+        Some((unknown, known)) if message.starts_with("unknown field") => {
+            format!("unknown key `{unknown}`{}", suggest(unknown, known.iter().copied()))
+        }
+        Some((missing, _)) if message.starts_with("missing field") => {
+            format!("missing key `{missing}`; add it to this table")
+        }
+        _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_found_and_far_ones_are_not() {
+        assert_eq!(nearest("bloks", ["blocks", "seed"]), Some("blocks"));
+        assert_eq!(nearest("of", ["on", "off"]), Some("off"));
+        assert_eq!(nearest("zebra", ["blocks", "seed"]), None);
+        assert_eq!(nearest("x", []), None);
+    }
+
+    #[test]
+    fn serde_messages_become_sentences() {
+        assert_eq!(
+            reword("unknown field `sed`, expected `seed` or `blocks`"),
+            "unknown key `sed`; did you mean `seed`?"
+        );
+        assert_eq!(reword("unknown field `q`, expected `seed`"), "unknown key `q`; known: `seed`");
+        assert_eq!(reword("invalid type"), "invalid type");
+    }
+}

@@ -1,0 +1,75 @@
+//! Errors that point: where in a text something is, shown with the line itself.
+
+use std::fmt;
+use std::ops::Range;
+
+/// A complaint about one place of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pointed {
+    path: String,
+    line: usize,
+    column: usize,
+    width: usize,
+    quote: String,
+    message: String,
+}
+
+impl Pointed {
+    /// Points at the bytes `span` of `text`; a span past the end points at the end.
+    pub(super) fn new(path: &str, text: &str, span: Range<usize>, message: String) -> Box<Pointed> {
+        let start = floor(text, span.start);
+        let end = floor(text, span.end.max(start));
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let quote = &text[line_start..line_end];
+        Box::new(Pointed {
+            path: path.to_owned(),
+            line: text[..start].matches('\n').count() + 1,
+            column: text[line_start..start].chars().count() + 1,
+            width: text[start..end.min(line_end).max(start)].chars().count().max(1),
+            // A line that nobody could read helps nobody.
+            quote: quote.trim_end().chars().take(160).collect(),
+            message,
+        })
+    }
+}
+
+/// Largest character boundary that is not past `at`.
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+impl fmt::Display for Pointed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Pointed { path, line, column, width, quote, message } = self;
+        let margin = " ".repeat(line.to_string().len());
+        let indent = " ".repeat(column - 1);
+        let marks = "^".repeat((*width).min(160));
+        write!(f, "{path}:{line}:{column}: {message}\n{margin} |\n{line} | {quote}\n{margin} | {indent}{marks}")
+    }
+}
+
+impl std::error::Error for Pointed {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_counted_in_lines_and_characters() {
+        let text = "a = 1\nß = 22\n";
+        let shown = Pointed::new("x.toml", text, 11..13, "too many".into()).to_string();
+        assert_eq!(shown, "x.toml:2:5: too many\n  |\n2 | ß = 22\n  |     ^^");
+    }
+
+    #[test]
+    fn spans_outside_the_text_or_inside_a_character_do_not_panic() {
+        for (start, end) in [(0, 0), (90, 99), (1, 2), (5, 2)] {
+            let _ = Pointed::new("x", "ßß\n", Range { start, end }, String::new()).to_string();
+        }
+    }
+}

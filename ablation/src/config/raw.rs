@@ -1,0 +1,97 @@
+//! The config as it is written: the shape only, with the place of everything that can be wrong.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use toml::Spanned;
+
+pub(super) type Text = Spanned<String>;
+pub(super) type Texts = Spanned<Vec<Text>>;
+pub(super) type Env = BTreeMap<Text, Text>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Study {
+    pub(super) study: Text,
+    #[serde(default)]
+    pub(super) about: String,
+    pub(super) seed: Spanned<i64>,
+    pub(super) blocks: Spanned<i64>,
+    pub(super) counting_repeats: Option<Spanned<i64>>,
+    pub(super) arms: Texts,
+    pub(super) design: Texts,
+    pub(super) timeout_seconds: Option<Spanned<i64>>,
+    pub(super) reference_peer: Option<Text>,
+    pub(super) subject: Spanned<Subject>,
+    #[serde(default, rename = "factor")]
+    pub(super) factors: Vec<Spanned<Factor>>,
+    #[serde(default, rename = "treatment")]
+    pub(super) treatments: Vec<Spanned<Treatment>>,
+    #[serde(default, rename = "workload")]
+    pub(super) workloads: Vec<Workload>,
+    #[serde(default, rename = "peer")]
+    pub(super) peers: Vec<Peer>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Subject {
+    pub(super) package: Text,
+    pub(super) binary: Text,
+    pub(super) manifest: Option<Text>,
+    pub(super) profile: Option<Text>,
+    #[serde(default)]
+    pub(super) features: Vec<Text>,
+    #[serde(default)]
+    pub(super) args: Vec<Text>,
+    pub(super) idle_args: Option<Vec<Text>>,
+    pub(super) served_by: Option<String>,
+    #[serde(default)]
+    pub(super) allow_env: Vec<Text>,
+    #[serde(default)]
+    pub(super) env: Env,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Factor {
+    pub(super) name: Text,
+    #[serde(default)]
+    pub(super) about: String,
+    pub(super) feature: Option<Text>,
+    pub(super) proof: Texts,
+    pub(super) levels: Spanned<BTreeMap<Text, Env>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Treatment {
+    pub(super) name: Text,
+    #[serde(default)]
+    pub(super) about: String,
+    pub(super) levels: BTreeMap<Text, Text>,
+    #[serde(default)]
+    pub(super) expect_zero: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Workload {
+    pub(super) name: Text,
+    #[serde(default)]
+    pub(super) about: String,
+    pub(super) args: Vec<Text>,
+    #[serde(default = "yes")]
+    pub(super) pin: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Peer {
+    pub(super) name: Text,
+    pub(super) args: Vec<Text>,
+    pub(super) served_by: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}

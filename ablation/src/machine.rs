@@ -1,0 +1,157 @@
+//! Facts of the machine and of the sources, for the manifest. No name of host or user and no absolute path: a manifest
+//! is published with its results.
+
+use crate::record::Machine;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+/// Facts that must not differ between the two halves of a resumed study.
+pub const FIXED: [&str; 5] = ["cpu", "cores", "kernel", "memory", "aslr"];
+
+/// Reads everything; what cannot be read is `None`. `root` is the folder of the measured sources.
+pub fn machine(root: &Path) -> Machine {
+    let file = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    let mut facts = BTreeMap::new();
+    let mut fact = |name: &str, value: Option<String>| {
+        facts.insert(name.to_owned(), value.filter(|value| !value.is_empty()));
+    };
+    let cpuinfo = file("/proc/cpuinfo").unwrap_or_default();
+    fact("arch", Some(std::env::consts::ARCH.to_owned()));
+    fact("kernel", file("/proc/sys/kernel/osrelease"));
+    fact("cpu", cpu_model(&cpuinfo));
+    fact("cores", std::thread::available_parallelism().ok().map(|cores| cores.to_string()));
+    fact("memory", file("/proc/meminfo").and_then(|text| memory(&text)));
+    fact("thp", file("/sys/kernel/mm/transparent_hugepage/enabled").and_then(|text| chosen(&text)));
+    fact("thp-defrag", file("/sys/kernel/mm/transparent_hugepage/defrag").and_then(|text| chosen(&text)));
+    fact("aslr", file("/proc/sys/kernel/randomize_va_space"));
+    fact("aslr-off-for-counting", Some(if aslr_can_be_off() { "yes" } else { "refused" }.to_owned()));
+    fact("governor", file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"));
+    fact("perf_event_paranoid", file("/proc/sys/kernel/perf_event_paranoid"));
+    fact("load", file("/proc/loadavg").map(|text| text.split(' ').take(3).collect::<Vec<_>>().join(" ")));
+    fact("steal_percent", file("/proc/stat").and_then(|text| steal_percent(&text)));
+    fact("virtual", Some(if is_virtual_by(&cpuinfo) { "yes" } else { "not seen" }.to_owned()));
+    fact("rustc", said(Command::new("rustc").arg("-V").current_dir(root)));
+    fact("commit", said(Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root)));
+    let dirty = Command::new("git").args(["status", "--porcelain"]).current_dir(root).output();
+    let dirty = dirty.ok().filter(|out| out.status.success());
+    fact("uncommitted-changes", dirty.map(|out| if out.stdout.is_empty() { "no" } else { "yes" }.to_owned()));
+    fact("lock-file-sha256", sha256_of(&root.join("Cargo.lock")).ok());
+    Machine { facts }
+}
+
+/// SHA-256 of a file, hexadecimal.
+///
+/// # Errors
+/// What the system said.
+pub fn sha256_of(path: &Path) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut file = std::fs::File::open(path)?;
+    let mut buffer = vec![0_u8; 64 << 10];
+    loop {
+        match io::Read::read(&mut file, &mut buffer)? {
+            0 => break,
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Whether this is a virtual machine, as far as the processor tells.
+pub(crate) fn is_virtual() -> bool {
+    is_virtual_by(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
+}
+
+fn is_virtual_by(cpuinfo: &str) -> bool {
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags"));
+    flags.is_some_and(|line| line.split_whitespace().any(|flag| flag == "hypervisor"))
+}
+
+fn said(command: &mut Command) -> Option<String> {
+    let out = command.output().ok().filter(|out| out.status.success())?;
+    Some(String::from_utf8_lossy(&out.stdout).trim().to_owned())
+}
+
+fn cpu_model(cpuinfo: &str) -> Option<String> {
+    let value = |key: &str| {
+        let line = cpuinfo.lines().find(|line| line.split(':').next().is_some_and(|name| name.trim() == key))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    // Processors of the other architecture have numbers instead of a name.
+    value("model name")
+        .or_else(|| Some(format!("implementer {} part {}", value("CPU implementer")?, value("CPU part")?)))
+}
+
+fn memory(meminfo: &str) -> Option<String> {
+    let line = meminfo.lines().find(|line| line.starts_with("MemTotal:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(format!("{} MiB", kib / 1024))
+}
+
+/// The word in brackets.
+fn chosen(text: &str) -> Option<String> {
+    Some(text.split_once('[')?.1.split_once(']')?.0.to_owned())
+}
+
+/// Share of the time since boot in which another guest had the processor.
+fn steal_percent(stat: &str) -> Option<String> {
+    let line = stat.lines().find(|line| line.starts_with("cpu "))?;
+    // user nice system idle iowait irq softirq steal; guest times are contained in user and nice (proc_stat(5)).
+    let ticks: Vec<f64> = line.split_whitespace().skip(1).take(8).filter_map(|n| n.parse().ok()).collect();
+    let steal = *ticks.get(7)?;
+    let all: f64 = ticks.iter().sum();
+    (all > 0.0).then(|| format!("{:.2}", 100.0 * steal / all))
+}
+
+/// Whether address randomisation can be switched off for a process: some sandboxes forbid it.
+fn aslr_can_be_off() -> bool {
+    const ASK: libc::c_ulong = 0xffff_ffff;
+    const ADDR_NO_RANDOMIZE: libc::c_ulong = 0x004_0000;
+    // SAFETY: numbers only; this value asks without changing anything.
+    let before = unsafe { libc::personality(ASK) };
+    let Ok(before) = libc::c_ulong::try_from(before) else { return false };
+    // SAFETY: numbers only; this changes what a later exec of this thread would do, and is undone below.
+    let set = unsafe { libc::personality(before | ADDR_NO_RANDOMIZE) } >= 0;
+    // SAFETY: as above.
+    unsafe { libc::personality(before) };
+    set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_the_kernel_are_understood() {
+        assert_eq!(cpu_model("processor : 0\nmodel name\t: X Y\n").as_deref(), Some("X Y"));
+        assert_eq!(
+            cpu_model("CPU implementer\t: 0x41\nCPU part\t: 0xd0c\n").as_deref(),
+            Some("implementer 0x41 part 0xd0c")
+        );
+        assert_eq!(cpu_model(""), None);
+        assert_eq!(memory("MemTotal:  2048 kB\n").as_deref(), Some("2 MiB"));
+        assert_eq!(chosen("always [madvise] never").as_deref(), Some("madvise"));
+        assert_eq!(steal_percent("cpu  50 0 0 40 0 0 0 10 5 0\n").as_deref(), Some("10.00"));
+        assert!(is_virtual_by("flags : fpu hypervisor x\n") && !is_virtual_by("flags : fpu hypervisors\n"));
+    }
+
+    #[test]
+    fn facts_hold_no_absolute_path() {
+        let machine = machine(Path::new(env!("CARGO_MANIFEST_DIR")));
+        assert!(machine.facts["kernel"].is_some());
+        for (name, value) in &machine.facts {
+            assert!(!value.as_deref().unwrap_or_default().starts_with('/'), "{name}: {value:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_has_its_known_hash() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(dir.path().join("x"), "abc").expect("writes");
+        // FIPS 180-2, appendix B.1.
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256_of(&dir.path().join("x")).expect("reads"), expected);
+    }
+}

@@ -1,0 +1,113 @@
+//! How far a study is, on standard error: a bar on a terminal, plain lines elsewhere. Nothing is drawn while a measured
+//! process runs, because a ticking bar would disturb it.
+
+use crate::record::{Pass, Record, Status};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Most time between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Plain lines on the whole, unless it takes long.
+const LINES: usize = 20;
+
+/// Progress of one study.
+#[derive(Debug)]
+pub struct Progress {
+    out: Out,
+    total: usize,
+    done: usize,
+    bad: usize,
+    started: Instant,
+}
+
+#[derive(Debug)]
+enum Out {
+    Bar(ProgressBar),
+    Lines { last: Instant, last_done: usize },
+}
+
+impl Progress {
+    /// Starts to count `total` processes.
+    pub fn start(total: usize) -> Progress {
+        let out = if std::io::stderr().is_terminal() && total > 0 {
+            let bar = ProgressBar::new(total as u64);
+            // The template is a literal; were it wrong, the default style would serve.
+            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} processes, {eta} left, {msg}") {
+                bar.set_style(style);
+            }
+            Out::Bar(bar)
+        } else {
+            Out::Lines { last: Instant::now(), last_done: 0 }
+        };
+        Progress { out, total, done: 0, bad: 0, started: Instant::now() }
+    }
+
+    /// One process more has ended.
+    pub fn step(&mut self, record: &Record) {
+        self.done += 1;
+        if record.status != Status::Ok {
+            self.bad += 1;
+        }
+        let what = match record.pass {
+            Pass::Counting | Pass::CountingIdle => format!("counting, repeat {}", record.block + 1),
+            Pass::Timing => format!("timing, block {}", record.block + 1),
+        };
+        let bad = if self.bad == 0 { String::new() } else { format!(", {} failed or void", self.bad) };
+        match &mut self.out {
+            Out::Bar(bar) => {
+                bar.set_message(format!("{what}{bad}"));
+                bar.inc(1);
+            }
+            Out::Lines { last, last_done } => {
+                let due = self.done - *last_done >= self.total.div_ceil(LINES) || last.elapsed() >= LINE_EVERY;
+                if due || self.done == self.total {
+                    let left = time_left(self.started.elapsed(), self.done, self.total);
+                    note(&format!("{}/{} processes, {left} left, {what}{bad}", self.done, self.total));
+                    (*last, *last_done) = (Instant::now(), self.done);
+                }
+            }
+        }
+    }
+
+    /// Ends the bar; what comes next stands on its own line.
+    pub fn finish(self) {
+        if let Out::Bar(bar) = self.out {
+            bar.abandon();
+        }
+    }
+}
+
+/// A line for the person at the terminal. That nobody reads standard error is no reason to stop.
+pub fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn time_left(elapsed: Duration, done: usize, total: usize) -> String {
+    let each = elapsed.as_secs_f64() / done.max(1) as f64;
+    human(Duration::from_secs_f64(each * total.saturating_sub(done) as f64))
+}
+
+/// A duration as people say it: `45 s`, `3 min 20 s`, `2 h 5 min`.
+pub fn human(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round() as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_said_as_people_say_them() {
+        assert_eq!(human(Duration::from_millis(400)), "0 s");
+        assert_eq!(human(Duration::from_secs(200)), "3 min 20 s");
+        assert_eq!(human(Duration::from_secs(7500)), "2 h 5 min");
+        assert_eq!(time_left(Duration::from_secs(10), 10, 40), "30 s");
+        assert_eq!(time_left(Duration::ZERO, 0, 0), "0 s");
+    }
+}

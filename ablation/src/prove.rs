@@ -1,0 +1,266 @@
+//! Proof: whether a run did what the plan says it was run for.
+//!
+//! A run whose receipt contradicts its cell is void: it is kept, named and counted, and never averaged. This module
+//! only judges; [`crate::analyse`] leaves void runs out and [`crate::report`] names them.
+
+use crate::record::{CellPlan, FactorPlan, Measured, Pass, Plan, Record, Status};
+use std::collections::BTreeMap;
+
+/// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Void`], with a
+/// reason that names factor, counter, expected and seen; any other record is left as it is.
+pub fn prove(plan: &Plan, record: &mut Record) {
+    if record.status != Status::Ok {
+        return;
+    }
+    let Some(cell) = plan.cells.iter().find(|cell| cell.id == record.cell) else {
+        void(record, format!("cell `{}` is not in the plan", record.cell));
+        return;
+    };
+    let Some(measured) = &record.measured else {
+        void(record, "no result line".to_owned());
+        return;
+    };
+    let trouble = served_by(cell, measured)
+        .or_else(|| rejected(measured))
+        .or_else(|| plan.factors.iter().find_map(|factor| levels(cell, factor, measured)))
+        .or_else(|| plan.factors.iter().find_map(|factor| counters(cell, factor, measured)))
+        .or_else(|| cell.expect_zero.iter().find_map(|name| expected_zero(cell, name, measured)))
+        .or_else(|| if record.pass == Pass::CountingIdle { None } else { values(measured) });
+    if let Some(reason) = trouble {
+        void(record, reason);
+    }
+}
+
+/// Checks the runs of each workload against each other: all must report the same checksum over the same number of
+/// operations. The most frequent answer holds and the others become void; where two are equally frequent, nobody can
+/// say which is right and all are void.
+///
+/// Only for whole studies: after two runs that differ there is no majority yet.
+pub fn prove_checksums(plan: &Plan, records: &mut [Record]) {
+    for workload in &plan.workloads {
+        let mut answers: BTreeMap<(String, u64), usize> = BTreeMap::new();
+        for record in records.iter().filter(|r| r.workload == workload.name) {
+            if let Some(measured) = comparable(record) {
+                *answers.entry((measured.checksum.clone(), measured.operations)).or_default() += 1;
+            }
+        }
+        if answers.len() < 2 {
+            continue;
+        }
+        let most = answers.values().copied().max().unwrap_or(0);
+        let mut holders = answers.iter().filter(|(_, count)| **count == most).map(|(answer, _)| answer);
+        let majority = holders.next().filter(|_| answers.values().filter(|count| **count == most).count() == 1);
+        for record in records.iter_mut().filter(|r| r.workload == workload.name) {
+            let Some(measured) = comparable(record) else {
+                continue;
+            };
+            let seen = format!("checksum {} over {} operations", measured.checksum, measured.operations);
+            match majority {
+                Some((checksum, operations)) => {
+                    if *checksum != measured.checksum || *operations != measured.operations {
+                        void(record, format!("{seen}, but most runs have {checksum} over {operations}"));
+                    }
+                }
+                None => void(record, format!("{seen}, and equally many runs have another one")),
+            }
+        }
+    }
+}
+
+/// Whether a factor's proof counters moved in every run of a cell that was run for time or for counts, with one
+/// sentence of evidence when they did not.
+///
+/// # Errors
+/// The reason: which counters stayed 0, and in how many runs.
+pub fn exercised<'a>(factor: &FactorPlan, runs: impl IntoIterator<Item = &'a Measured>) -> Result<(), String> {
+    let (mut still, mut all) = (0, 0);
+    for measured in runs {
+        all += 1;
+        let moved = factor.proof.iter().any(|name| counter(measured, name).is_some_and(|value| value > 0));
+        still += u32::from(!moved);
+    }
+    if still == 0 {
+        return Ok(());
+    }
+    Err(format!("{} stayed 0 in {still} of {all} runs although `{}` is on", factor.proof.join(", "), factor.name))
+}
+
+/// Value of `factor.counter` in a receipt.
+pub fn counter(measured: &Measured, name: &str) -> Option<u64> {
+    let (factor, counter) = name.split_once('.')?;
+    measured.counters.get(factor)?.get(counter).copied()
+}
+
+fn void(record: &mut Record, reason: String) {
+    record.status = Status::Void;
+    record.reason = reason;
+}
+
+fn comparable(record: &Record) -> Option<&Measured> {
+    let counts = record.status == Status::Ok && record.pass != Pass::CountingIdle;
+    record.measured.as_ref().filter(|_| counts)
+}
+
+fn served_by(cell: &CellPlan, measured: &Measured) -> Option<String> {
+    let expected = cell.served_by.as_deref()?;
+    let seen = measured.served_by.as_deref();
+    (seen != Some(expected)).then(|| format!("served by `{}`, expected `{expected}`", seen.unwrap_or("nobody named")))
+}
+
+fn rejected(measured: &Measured) -> Option<String> {
+    (!measured.env_rejected.is_empty())
+        .then(|| format!("the program refused its environment: {}", measured.env_rejected.join("; ")))
+}
+
+fn levels(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option<String> {
+    let expected = cell.levels.get(&factor.name)?;
+    let seen = measured.levels.get(&factor.name);
+    (seen != Some(expected)).then(|| {
+        let seen = seen.map_or("no level", String::as_str);
+        format!("factor `{}`: expected level `{expected}`, seen `{seen}`", factor.name)
+    })
+}
+
+fn counters(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option<String> {
+    let level = cell.levels.get(&factor.name)?;
+    let idle = level == "off" || level == "absent";
+    factor.proof.iter().find_map(|name| match counter(measured, name) {
+        Some(value) if idle && value > 0 => {
+            Some(format!("factor `{}` is {level}: expected counter {name} at 0, seen {value}", factor.name))
+        }
+        None if !idle => Some(format!("factor `{}` is {level}, but the run reported no counter {name}", factor.name)),
+        _ => None,
+    })
+}
+
+fn expected_zero(cell: &CellPlan, name: &str, measured: &Measured) -> Option<String> {
+    match counter(measured, name) {
+        Some(0) => None,
+        Some(value) => Some(format!("expected counter {name} at 0 in this treatment, seen {value}")),
+        // A part that is switched off or not built in need not report what it does not do.
+        None => {
+            let level = name.split_once('.').and_then(|(factor, _)| cell.levels.get(factor));
+            let idle = level.is_some_and(|level| level == "off" || level == "absent");
+            (!idle).then(|| format!("expected counter {name} at 0 in this treatment, but the run reported none"))
+        }
+    }
+}
+
+/// Values that no clock and no sorted sample can give.
+fn values(measured: &Measured) -> Option<String> {
+    if measured.operations == 0 {
+        return Some("0 operations were measured".to_owned());
+    }
+    let percentiles = [measured.latency_ns_p10, measured.latency_ns_p50, measured.latency_ns_p99];
+    if percentiles.iter().any(|ns| !ns.is_finite() || *ns < 0.0) {
+        return Some(format!("latencies are no times: p10, p50, p99 = {percentiles:?} ns"));
+    }
+    (!percentiles.is_sorted()).then(|| format!("percentiles are out of order: p10, p50, p99 = {percentiles:?} ns"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::fixture::Study;
+
+    fn check(change: impl FnOnce(&mut Record), cell: &str, expected: &str) {
+        let study = Study::new(&["cache", "tick"], &["w"]);
+        let mut record = study.timing("w", cell, 0, 100.0);
+        prove(&study.manifest.plan, &mut record);
+        assert_eq!((record.status, record.reason.as_str()), (Status::Ok, ""), "untouched");
+        change(&mut record);
+        prove(&study.manifest.plan, &mut record);
+        assert_eq!((record.status, record.reason.as_str()), (Status::Void, expected));
+    }
+
+    fn measured(record: &mut Record) -> &mut Measured {
+        record.measured.as_mut().unwrap()
+    }
+
+    fn set(record: &mut Record, factor: &str, value: u64) {
+        measured(record).counters.entry(factor.into()).or_default().insert("moves".into(), value);
+    }
+
+    #[test]
+    fn contradictions_void_a_run() {
+        check(|r| measured(r).served_by = None, "baseline", "served by `nobody named`, expected `subject`");
+        check(|r| measured(r).served_by = Some("libc".into()), "peer-fast", "served by `libc`, expected `fast`");
+        let refused = "the program refused its environment: X=7: no such value";
+        check(|r| measured(r).env_rejected = vec!["X=7: no such value".into()], "baseline", refused);
+        let level = "factor `cache`: expected level `off`, seen `on`";
+        check(|r| _ = measured(r).levels.insert("cache".into(), "on".into()), "no-cache@env", level);
+        let none = "factor `tick`: expected level `on`, seen `no level`";
+        check(|r| _ = measured(r).levels.remove("tick"), "baseline", none);
+        let moved = "factor `cache` is off: expected counter cache.moves at 0, seen 3";
+        check(|r| set(r, "cache", 3), "no-cache@env", moved);
+        let moved = "factor `cache` is absent: expected counter cache.moves at 0, seen 1";
+        check(|r| set(r, "cache", 1), "no-cache@feature", moved);
+        let missing = "factor `cache` is on, but the run reported no counter cache.moves";
+        check(|r| _ = measured(r).counters.remove("cache"), "baseline", missing);
+        check(|r| r.measured = None, "baseline", "no result line");
+        check(|r| r.cell = "other".into(), "baseline", "cell `other` is not in the plan");
+        check(|r| measured(r).operations = 0, "baseline", "0 operations were measured");
+        let absurd = "latencies are no times: p10, p50, p99 = [NaN, 102.0, 110.0] ns";
+        check(|r| measured(r).latency_ns_p10 = f64::NAN, "baseline", absurd);
+        let order = "percentiles are out of order: p10, p50, p99 = [100.0, 102.0, 5.0] ns";
+        check(|r| measured(r).latency_ns_p99 = 5.0, "baseline", order);
+    }
+
+    #[test]
+    fn expected_zeros_are_held() {
+        let mut study = Study::new(&["cache"], &["w"]);
+        study.cell("no-cache@env").expect_zero = vec!["other.steps".into()];
+        let mut record = study.timing("w", "no-cache@env", 0, 100.0);
+        measured(&mut record).counters.insert("other".into(), [("steps".to_owned(), 2)].into());
+        prove(&study.manifest.plan, &mut record);
+        assert_eq!(record.reason, "expected counter other.steps at 0 in this treatment, seen 2");
+    }
+
+    #[test]
+    fn other_failures_are_left_alone() {
+        let study = Study::new(&["cache"], &["w"]);
+        let mut record = study.failed("w", "baseline", 0, Status::Crashed, "signal 11");
+        prove(&study.manifest.plan, &mut record);
+        assert_eq!((record.status, record.reason.as_str()), (Status::Crashed, "signal 11"));
+        let mut idle = study.timing("w", "baseline", 0, 1.0);
+        idle.pass = Pass::CountingIdle;
+        measured(&mut idle).operations = 0;
+        prove(&study.manifest.plan, &mut idle);
+        assert_eq!(idle.status, Status::Ok);
+    }
+
+    #[test]
+    fn a_minority_checksum_is_void() {
+        let study = Study::new(&["cache"], &["w", "v"]);
+        let mut records: Vec<Record> = (0..4).map(|block| study.timing("w", "baseline", block, 100.0)).collect();
+        measured(&mut records[2]).checksum = "bad".into();
+        records.push(study.timing("v", "baseline", 0, 100.0));
+        measured(&mut records[4]).checksum = "its own".into();
+        prove_checksums(&study.manifest.plan, &mut records);
+        let void: Vec<usize> = (0..5).filter(|i| records[*i].status == Status::Void).collect();
+        assert_eq!(void, [2]);
+        assert_eq!(records[2].reason, "checksum bad over 1000 operations, but most runs have c0ffee over 1000");
+    }
+
+    #[test]
+    fn a_tie_voids_all_and_operations_count() {
+        let study = Study::new(&["cache"], &["w"]);
+        let mut records: Vec<Record> = (0..2).map(|block| study.timing("w", "baseline", block, 100.0)).collect();
+        measured(&mut records[1]).operations = 2_000;
+        prove_checksums(&study.manifest.plan, &mut records);
+        assert!(records.iter().all(|r| r.status == Status::Void), "{records:?}");
+    }
+
+    #[test]
+    fn exercised_needs_every_run() {
+        let study = Study::new(&["cache"], &["w"]);
+        let factor = &study.manifest.plan.factors[0];
+        let moved = study.timing("w", "baseline", 0, 1.0).measured.unwrap();
+        let mut still = study.timing("w", "baseline", 1, 1.0);
+        set(&mut still, "cache", 0);
+        let still = still.measured.unwrap();
+        assert_eq!(exercised(factor, [&moved]), Ok(()));
+        let reason = exercised(factor, [&moved, &still]).unwrap_err();
+        assert_eq!(reason, "cache.moves stayed 0 in 1 of 2 runs although `cache` is on");
+    }
+}

@@ -1,0 +1,164 @@
+//! The end of a report: the price of the switches, the plan's reading, and what failed.
+
+use super::document::{Document, Table};
+use super::number::{count, interval, or_missing, percent, point, signed, signed_point, with_interval};
+use super::workload::verdict;
+use crate::analyse::{Analysis, Explained, Reading};
+use crate::record::Manifest;
+use std::path::Path;
+
+/// Failures shown one by one; the rest is counted.
+const MAX_FAILURES: usize = 20;
+
+/// What a switch costs by being there: off in the environment against not built in.
+pub(super) fn switches(document: &mut Document, analysis: &Analysis) {
+    let mut table = Table::new(["<workload", "<switch", "Δ ns/op", "95 % interval", "=verdict"]);
+    for workload in &analysis.workloads {
+        for effect in workload.main_effects().filter(|effect| effect.contrast == "off-absent") {
+            table.row([
+                workload.name.clone(),
+                effect.factor.clone(),
+                or_missing(effect.estimate, |value| signed_point(value, effect.lo.zip(effect.hi))),
+                interval(effect.lo.zip(effect.hi)),
+                verdict(effect),
+            ]);
+        }
+    }
+    document.heading("What the switches themselves cost (off − absent)");
+    if table.is_empty() {
+        document
+            .text("Only one arm was run, so the price of the switches is unknown; use arms = [\"env\", \"feature\"].");
+        return;
+    }
+    document.table(table);
+    document.text("Two binaries differ in code layout too, which can be worth several percent either way.");
+}
+
+/// What the sources explain of the gap to the reference peer, and what is left for system calls and page faults.
+pub(super) fn reading(document: &mut Document, analysis: &Analysis) {
+    document.heading("What the sources explain, and what is left for system calls and page faults");
+    let mut table = Table::new(["<workload", "gap ns/op", "<explained by", "=arm", "=explained ns/op", "=left ns/op"]);
+    let mut lines = Vec::new();
+    for workload in &analysis.workloads {
+        let Some(reading) = &workload.reading else {
+            continue;
+        };
+        for explained in &reading.explained {
+            table.row([
+                workload.name.clone(),
+                or_missing(reading.gap.map(|gap| gap.value), signed),
+                explained
+                    .treatment
+                    .as_ref()
+                    .map_or_else(|| "sum of single sources".to_owned(), |treatment| format!("baseline − {treatment}")),
+                explained.arm.map_or("", |arm| arm.as_str()).to_owned(),
+                with_interval(explained.explained.as_ref()),
+                with_interval(explained.left.as_ref()),
+            ]);
+        }
+        lines.push(sentence(&workload.name, reading));
+    }
+    if lines.is_empty() {
+        document.text("No reference peer was run, so there is no gap to explain.");
+        return;
+    }
+    if !table.is_empty() {
+        document.table(table);
+    }
+    for line in lines {
+        document.item(line);
+    }
+}
+
+fn sentence(workload: &str, reading: &Reading) -> String {
+    let peer = &reading.peer;
+    let Some(gap) = &reading.gap else {
+        return format!("{workload}: no gap to {peer}, for lack of proven runs of both.");
+    };
+    let gap_text = with_interval(Some(gap));
+    let mut text = format!("{workload}: baseline − {peer} is {gap_text} ns/op");
+    if !gap.excludes_zero() {
+        text += ", not told apart from 0, so no shares of it are given";
+    }
+    // The treatment that takes sources away at once counts their interplay; the sum does not.
+    let best = reading.explained.iter().find(|e| e.treatment.is_some()).or(reading.explained.first());
+    if let Some(Explained { explained: Some(explained), left: Some(left), treatment, .. }) = best {
+        let how = treatment.as_ref().map_or("single effects".to_owned(), |treatment| format!("`{treatment}`"));
+        let (explained, rest) = (point(explained.value, explained.interval), point(left.value, left.interval));
+        text += &format!("; the sources explain {explained} by {how}, {rest} is left");
+        if gap.interval.is_some_and(|(lo, _)| lo > 0.0) {
+            text += &format!(" ({} of the gap)", percent(left.value / gap.value));
+        }
+    }
+    let mut counts: Vec<String> = Vec::new();
+    for (instrument, name) in [("page-faults", "page faults"), ("syscalls", "system calls")] {
+        let difference = reading.counts.get(instrument).copied();
+        counts.push(format!("{} {name}", or_missing(difference, signed)));
+    }
+    let mut kinds: Vec<(&String, &f64)> = reading.counts.iter().filter(|(name, _)| name.starts_with("sys-")).collect();
+    kinds.retain(|(_, difference)| difference.abs() >= 0.005);
+    kinds.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+    let kinds: Vec<String> = kinds
+        .iter()
+        .take(4)
+        .map(|(name, difference)| format!("{} {}", name.trim_start_matches("sys-"), signed(**difference)))
+        .collect();
+    text += &format!("; against {peer} the baseline makes {} per operation", counts.join(" and "));
+    if !kinds.is_empty() {
+        text += &format!(" ({})", kinds.join(", "));
+    }
+    let missing: Vec<String> = reading
+        .explained
+        .iter()
+        .filter(|explained| !explained.missing.is_empty())
+        .map(|explained| {
+            let arm = explained.arm.map_or("", |arm| arm.as_str());
+            format!("the sum by {arm} is without {}", explained.missing.join(", "))
+        })
+        .collect();
+    if !missing.is_empty() {
+        text += &format!("; {}", missing.join(", "));
+    }
+    text + "."
+}
+
+/// Runs that do not count, by reason, and what to do.
+pub(super) fn failures(document: &mut Document, dir: &Path, manifest: &Manifest, analysis: &Analysis) {
+    document.heading("Runs that do not count");
+    if analysis.failures.is_empty() {
+        document.text(format!("None: all {} runs are proven.", count(analysis.runs)));
+        return;
+    }
+    let mut table = Table::new(["=how", "runs", "=why", "<where"]);
+    for failure in analysis.failures.iter().take(MAX_FAILURES) {
+        let mut places = failure.places.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+        if failure.places.len() > 3 {
+            places += &format!(" and {} more", failure.places.len() - 3);
+        }
+        // Reasons quote programs; one that prints a novel must not fill the report.
+        let reason: String = failure.reason.chars().take(300).collect();
+        table.row([failure.status.to_owned(), count(failure.runs), reason, places]);
+    }
+    document.table(table);
+    if analysis.failures.len() > MAX_FAILURES {
+        document.text(format!("{} more reasons are in records.jsonl.", analysis.failures.len() - MAX_FAILURES));
+    }
+    for (status, way_out) in [
+        (
+            "void",
+            "the run contradicts the plan; compare the factor's switch in the config with what the program reports",
+        ),
+        ("build-failed", "read the log, mend the package or its features, and run the study again"),
+        ("crashed", "run the cell's command from manifest.json by hand, with its environment"),
+        ("timeout", "raise timeout_seconds in the config, or lower the workload's operations"),
+        ("garbage", "the program must print one line of JSON as docs/format.md has it"),
+    ] {
+        if analysis.failures.iter().any(|failure| failure.status == status) {
+            document.item(format!("{status}: {way_out}"));
+        }
+    }
+    document.item(format!("logs and standard error: {}", dir.join("logs").display()));
+    if manifest.builds.iter().any(|build| build.result.is_err()) {
+        document.item("cells of a binary that was not built are missing from every table above, not zero");
+    }
+}

@@ -1,0 +1,285 @@
+//! A document of headings, sentences and tables, for the terminal and for Markdown.
+
+use tabled::builder::Builder;
+use tabled::settings::formatting::AlignmentStrategy;
+use tabled::settings::object::Columns;
+use tabled::settings::peaker::Priority;
+use tabled::settings::style::HorizontalLine;
+use tabled::settings::{Alignment, Padding, Style, Width};
+
+/// Blank columns between two columns of a table.
+const GAP: usize = 2;
+
+/// Parts from top to bottom.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+enum Part {
+    Title(String),
+    Heading(String),
+    Text(String),
+    Item(String),
+    Table(Table),
+}
+
+/// What a column holds: numbers stand right, the others left, and only names are broken at their hyphens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Column {
+    Numbers,
+    Names,
+    Words,
+}
+
+/// Rows of text under a header.
+#[derive(Debug)]
+pub(super) struct Table {
+    header: Vec<String>,
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A header with `<` in front is for a column of names, with `=` for one of words, without for one of numbers.
+    pub(super) fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Table {
+        let mut table = Table { header: Vec::new(), columns: Vec::new(), rows: Vec::new() };
+        for name in header {
+            let name: String = name.into();
+            table.columns.push(match name.chars().next() {
+                Some('<') => Column::Names,
+                Some('=') => Column::Words,
+                _ => Column::Numbers,
+            });
+            table.header.push(name.trim_start_matches(['<', '=']).to_owned());
+        }
+        table
+    }
+
+    pub(super) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn built(&self, clean: impl Fn(&str) -> String) -> tabled::Table {
+        let mut builder = Builder::default();
+        builder.push_record(self.header.iter().map(|text| clean(text)));
+        for row in &self.rows {
+            builder.push_record(row.iter().map(|text| clean(text)));
+        }
+        let mut table = builder.build();
+        for (at, column) in self.columns.iter().enumerate() {
+            let numbers = *column == Column::Numbers;
+            table.modify(Columns::one(at), if numbers { Alignment::right() } else { Alignment::left() });
+        }
+        table
+    }
+
+    fn terminal(&self, columns: usize) -> String {
+        let folded = self.folded(columns);
+        let mut table = folded.built(printable);
+        table.with(Style::empty().horizontals([(1, HorizontalLine::new('─'))])).with(Padding::new(0, GAP, 0, 0));
+        table.with(AlignmentStrategy::PerLine);
+        if table.total_width() > columns {
+            // Only when the longest words alone are too much: then words and numbers are cut.
+            table.with(Width::wrap(columns).keep_words(true).priority(Priority::max(true)));
+        }
+        // Trailing blanks only make lines wrap on terminals that are as wide as the table.
+        table.to_string().lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    }
+
+    /// The table with long cells on several lines, broken where people would, so that it fits if it can.
+    fn folded(&self, columns: usize) -> Table {
+        let count = self.header.len();
+        let column = |at: usize| std::iter::once(&self.header).chain(&self.rows).filter_map(move |row| row.get(at));
+        let longest = |text: &String| text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        let mut widths: Vec<usize> = (0..count).map(|at| column(at).map(longest).max().unwrap_or(0)).collect();
+        let least: Vec<usize> = (0..count)
+            .map(|at| {
+                let cells = self.rows.iter().filter_map(|row| row.get(at));
+                let cells = cells.flat_map(|text| pieces(text, self.columns[at]));
+                cells
+                    .chain(pieces(&self.header[at], Column::Names))
+                    .map(|piece| piece.trim_end().chars().count())
+                    .max()
+                    .unwrap_or(0)
+            })
+            .collect();
+        while widths.iter().map(|width| width + GAP).sum::<usize>() > columns {
+            let slack = |at: &usize| widths[*at].saturating_sub(least[*at]);
+            let next = (0..count).filter(|at| slack(at) > 0).max_by_key(|at| widths[*at]);
+            let Some(at) = next else { break };
+            widths[at] -= 1;
+        }
+        let fold_row = |row: &Vec<String>| -> Vec<String> {
+            let cells = row.iter().zip(&widths).zip(&self.columns);
+            cells.map(|((text, width), column)| fold(text, *width, *column)).collect()
+        };
+        let header = self.header.iter().zip(&widths).map(|(text, width)| fold(text, *width, Column::Names));
+        Table {
+            header: header.collect(),
+            columns: self.columns.clone(),
+            rows: self.rows.iter().map(fold_row).collect(),
+        }
+    }
+
+    fn markdown(&self) -> String {
+        let mut table = self.built(|text| printable(text).replace('\n', " ").replace('|', "\\|"));
+        table.with(Style::markdown()).to_string() + "\n"
+    }
+}
+
+impl Document {
+    pub(super) fn title(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Title(text.into()));
+    }
+
+    pub(super) fn heading(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Heading(text.into()));
+    }
+
+    pub(super) fn text(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Text(text.into()));
+    }
+
+    pub(super) fn item(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Item(text.into()));
+    }
+
+    pub(super) fn table(&mut self, table: Table) {
+        self.parts.push(Part::Table(table));
+    }
+
+    /// Text for a terminal that is `columns` wide.
+    pub(super) fn terminal(&self, columns: usize) -> String {
+        let mut out = String::new();
+        let mut in_list = false;
+        for part in &self.parts {
+            let item = matches!(part, Part::Item(_));
+            let gap = !(item && in_list);
+            if gap && !out.is_empty() {
+                out.push('\n');
+            }
+            in_list = item;
+            match part {
+                Part::Title(text) => out += &format!("{text}\n{}\n", "═".repeat(text.chars().count().min(columns))),
+                Part::Heading(text) => {
+                    let text = wrapped(&printable(text), columns, "");
+                    let width = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+                    out += &format!("{text}{}\n", "─".repeat(width));
+                }
+                Part::Text(text) => out += &wrapped(&printable(text), columns, ""),
+                Part::Item(text) => out += &wrapped(&format!("- {}", printable(text)), columns, "  "),
+                Part::Table(table) => out += &table.terminal(columns),
+            }
+        }
+        out
+    }
+
+    /// The same as Markdown.
+    pub(super) fn markdown(&self) -> String {
+        let mut out = String::new();
+        let mut in_list = false;
+        for part in &self.parts {
+            let item = matches!(part, Part::Item(_));
+            if !(item && in_list) {
+                out.push('\n');
+            }
+            in_list = item;
+            match part {
+                Part::Title(text) => out += &format!("# {text}\n"),
+                Part::Heading(text) => out += &format!("## {}\n", printable(text)),
+                Part::Text(text) => out += &format!("{}\n", printable(text)),
+                Part::Item(text) => out += &format!("- {}\n", printable(text)),
+                Part::Table(table) => out += &table.markdown(),
+            }
+        }
+        out
+    }
+}
+
+/// Without control characters: reasons quote what a broken program printed, and that must not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '·' } else { c }).collect()
+}
+
+/// What must not be torn: words, and in names what stands between hyphens, slashes or at signs.
+fn pieces(text: &str, column: Column) -> impl Iterator<Item = &str> {
+    let names = column == Column::Names;
+    text.split_inclusive(move |c: char| c.is_whitespace() || (names && matches!(c, '-' | '/' | '@')))
+}
+
+/// Text on lines of `width`, as far as its pieces allow; its own line breaks stay.
+fn fold(text: &str, width: usize, column: Column) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for own in text.lines() {
+        let mut line = String::new();
+        for piece in pieces(own, column) {
+            let needed = line.chars().count() + piece.trim_end().chars().count();
+            if needed > width && !line.is_empty() {
+                lines.push(std::mem::take(&mut line).trim_end().to_owned());
+            }
+            line += piece;
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    lines.join("\n")
+}
+
+/// Lines of at most `columns` characters, all but the first behind `indent`.
+fn wrapped(text: &str, columns: usize, indent: &str) -> String {
+    let mut out = String::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        // A word that is wider than the page is cut; paths and hashes are.
+        let letters: Vec<char> = word.chars().collect();
+        for piece in letters.chunks(columns - indent.len()) {
+            if !line.trim().is_empty() && line.chars().count() + 1 + piece.len() > columns {
+                out += &format!("{line}\n");
+                line = indent.to_owned();
+            } else if !line.trim().is_empty() {
+                line.push(' ');
+            }
+            line.extend(piece);
+        }
+    }
+    out + &line + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_wider_than_asked() {
+        let mut document = Document::default();
+        document.title("t");
+        document.heading("a heading that goes on and on ".repeat(10));
+        document.text(format!("words {} words", "x".repeat(300)));
+        document.item("many words in one item ".repeat(20));
+        let mut table = Table::new(["<name", "value", "<reason"]);
+        table.row(["n".repeat(90), "1,234".to_owned(), "because of this and that ".repeat(9)]);
+        document.table(table);
+        for columns in [72, 100, 140] {
+            let text = document.terminal(columns);
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= columns, "{widest} > {columns}:\n{text}");
+            assert!(text.contains("1,234"), "{text}");
+        }
+    }
+
+    #[test]
+    fn markdown_keeps_a_table_whole() {
+        let mut document = Document::default();
+        let mut table = Table::new(["<name", "value"]);
+        table.row(["a|b\nc", "\u{1b}[31m1"]);
+        document.table(table);
+        let text = document.markdown();
+        assert!(text.contains("| a\\|b c |"), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+}

@@ -1,0 +1,93 @@
+//! `effects.json`: the numbers of a study for programs. Missing values are null, never 0.
+
+use crate::analyse::Analysis;
+use crate::record::{CellKind, FORMAT, Manifest};
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(super) struct EffectsFile<'a> {
+    format: u32,
+    study: &'a str,
+    effects: Vec<EffectRow<'a>>,
+    cells: Vec<CellRow<'a>>,
+    gaps: Vec<GapRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct EffectRow<'a> {
+    workload: &'a str,
+    factor: &'a str,
+    contrast: &'a str,
+    arm: Option<&'static str>,
+    response: &'static str,
+    estimate: Option<f64>,
+    lo: Option<f64>,
+    hi: Option<f64>,
+    blocks: usize,
+    verdict: &'static str,
+}
+
+#[derive(Serialize)]
+struct CellRow<'a> {
+    workload: &'a str,
+    allocator: &'a str,
+    treatment: Option<&'a str>,
+    arm: Option<&'static str>,
+    status: &'static str,
+    latency_ns_p10: Option<f64>,
+    latency_ns_p50: Option<f64>,
+    page_faults_per_op: Option<f64>,
+    syscalls_per_op: Option<f64>,
+    proof: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct GapRow<'a> {
+    workload: &'a str,
+    peer: &'a str,
+    gap_ns: Option<f64>,
+    gap_ratio: Option<f64>,
+}
+
+pub(super) fn effects_file<'a>(manifest: &'a Manifest, analysis: &'a Analysis) -> EffectsFile<'a> {
+    let mut file = EffectsFile {
+        format: FORMAT,
+        study: &manifest.study,
+        effects: Vec::new(),
+        cells: Vec::new(),
+        gaps: Vec::new(),
+    };
+    for workload in &analysis.workloads {
+        file.effects.extend(workload.effects.iter().map(|effect| EffectRow {
+            workload: &workload.name,
+            factor: &effect.factor,
+            contrast: &effect.contrast,
+            arm: effect.arm.map(|arm| arm.as_str()),
+            response: effect.response.as_str(),
+            estimate: effect.estimate,
+            lo: effect.lo,
+            hi: effect.hi,
+            blocks: effect.blocks,
+            verdict: effect.verdict.as_str(),
+        }));
+        file.cells.extend(workload.cells.iter().map(|cell| CellRow {
+            workload: &workload.name,
+            allocator: &cell.allocator,
+            treatment: (cell.kind != CellKind::Peer).then_some(cell.name.as_str()),
+            arm: cell.arm.map(|arm| arm.as_str()),
+            status: cell.status,
+            latency_ns_p10: cell.latency_ns_p10.map(|estimate| estimate.value),
+            latency_ns_p50: cell.latency_ns_p50.map(|estimate| estimate.value),
+            page_faults_per_op: cell.per_operation("page-faults"),
+            syscalls_per_op: cell.per_operation("syscalls"),
+            proof: cell.proof.as_deref(),
+        }));
+        file.gaps.extend(workload.gaps.iter().map(|gap| GapRow {
+            workload: &workload.name,
+            peer: &gap.peer,
+            gap_ns: gap.gap_ns.map(|estimate| estimate.value),
+            gap_ratio: gap.gap_ratio.map(|estimate| estimate.value),
+        }));
+    }
+    file
+}

@@ -1,0 +1,163 @@
+//! How numbers look: three significant digits, thousands separated, a real minus sign, `n/a` for what is missing.
+
+use crate::analyse::Estimate;
+
+/// What a missing value looks like.
+pub(super) const MISSING: &str = "n/a";
+
+/// `37,600`, `−1.23`, `0.123`.
+pub(super) fn number(value: f64) -> String {
+    at_least(value, f64::INFINITY)
+}
+
+/// A value as precise as its interval is wide, so that it is never shown outside of it: `37,614` in `[37,612, 37,618]`.
+pub(super) fn point(value: f64, ends: Option<(f64, f64)>) -> String {
+    at_least(value, ends.map_or(f64::INFINITY, |(lo, hi)| hi - lo))
+}
+
+/// Three significant digits, or more when the `width` of the interval around the value needs them.
+fn at_least(value: f64, width: f64) -> String {
+    let size = value.abs();
+    if !size.is_finite() {
+        return MISSING.to_owned();
+    }
+    if size >= 1e15 {
+        // No time and no count is that long; as digits it would be 300 columns wide.
+        return format!("{value:.2e}").replace('-', "−");
+    }
+    // Power of ten of the last digit: hundreds for 37,600; below 0.05 two decimals are enough.
+    // The factor carries what rounds up to the next power: 9.999 is 10.0.
+    let by_size = match size {
+        size if size < 0.05 => -2,
+        size => ((size * 1.0005).log10().floor() as i32 - 2).max(-3),
+    };
+    let by_width = if width > 0.0 && width.is_finite() { width.log10().floor() as i32 } else { by_size };
+    // A narrow interval shows at most one more decimal than 0.01, and no more than six digits in all.
+    let last = by_size.min(by_width).max(by_size - 3).max(by_size.min(-2));
+    let scale = 10f64.powi(last.abs());
+    let text = if last >= 0 {
+        separated(&format!("{:.0}", (size / scale).round() * scale))
+    } else {
+        separated(&format!("{size:.*}", last.unsigned_abs() as usize))
+    };
+    let zero = text.trim_matches(['0', '.']).is_empty();
+    if value < 0.0 && !zero { format!("−{text}") } else { text }
+}
+
+/// A count of runs, blocks or operations: exact, with thousands separated.
+pub(super) fn count(value: usize) -> String {
+    separated(&value.to_string())
+}
+
+/// A number that says its sign: `+12.3`, `−4`, `0.00`.
+pub(super) fn signed(value: f64) -> String {
+    with_sign(number(value))
+}
+
+/// [`point`] that says its sign.
+pub(super) fn signed_point(value: f64, ends: Option<(f64, f64)>) -> String {
+    with_sign(point(value, ends))
+}
+
+fn with_sign(text: String) -> String {
+    let unsigned = text.trim_matches(['0', '.']).is_empty() || text.starts_with('−') || text == MISSING;
+    if unsigned { text } else { format!("+{text}") }
+}
+
+/// A share of 1 as signed percent, one decimal at most: `+88.3%`, `−0.9%`, `+1,880%`.
+pub(super) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent.abs() {
+        size if !size.is_finite() => MISSING.to_owned(),
+        size if size < 0.05 => "0.0%".to_owned(),
+        size if size < 10.0 => format!("{}{size:.1}%", if percent < 0.0 { '−' } else { '+' }),
+        _ => format!("{}%", signed(percent)),
+    }
+}
+
+/// `[37,100, 38,200]`.
+pub(super) fn interval(ends: Option<(f64, f64)>) -> String {
+    ends.map_or_else(|| MISSING.to_owned(), |(lo, hi)| format!("[{}, {}]", point(lo, ends), point(hi, ends)))
+}
+
+/// `Some` by `show`, `None` as `n/a`.
+pub(super) fn or_missing(value: Option<f64>, show: impl Fn(f64) -> String) -> String {
+    value.map_or_else(|| MISSING.to_owned(), show)
+}
+
+/// Value and interval in one: `500 [480, 520]`.
+pub(super) fn with_interval(estimate: Option<&Estimate>) -> String {
+    estimate.map_or_else(
+        || MISSING.to_owned(),
+        |estimate| format!("{} {}", point(estimate.value, estimate.interval), interval(estimate.interval)),
+    )
+}
+
+/// Thousands separated, in front of the decimal point.
+fn separated(number: &str) -> String {
+    let (digits, fraction) = number.split_at(number.find('.').unwrap_or(number.len()));
+    let mut text = String::with_capacity(number.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text + fraction
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_for_people() {
+        for (value, expected) in [
+            (37_602.0, "37,600"),
+            (1_234_567.0, "1,230,000"),
+            (999.7, "1,000"),
+            (999.4, "999"),
+            (-12.345, "−12.3"),
+            (9.999, "10.0"),
+            (1.0, "1.00"),
+            (0.1234, "0.123"),
+            (0.0432, "0.04"),
+            (-0.0432, "−0.04"),
+            (0.0612, "0.061"),
+            (0.001, "0.00"),
+            (-0.001, "0.00"),
+            (0.0, "0.00"),
+            (f64::NAN, "n/a"),
+            (f64::NEG_INFINITY, "n/a"),
+        ] {
+            assert_eq!(number(value), expected, "{value}");
+        }
+        assert_eq!(number(f64::MIN), "−1.80e308");
+        assert_eq!(number(f64::MIN_POSITIVE), "0.00");
+    }
+
+    #[test]
+    fn signs_and_percent() {
+        assert_eq!(signed(12.34), "+12.3");
+        assert_eq!(signed(-12.34), "−12.3");
+        assert_eq!(signed(0.0), "0.00");
+        assert_eq!(percent(0.8834), "+88.3%");
+        assert_eq!(percent(f64::NAN), "n/a");
+        assert_eq!(percent(-0.009_17), "−0.9%");
+        assert_eq!(percent(0.000_1), "0.0%");
+        assert_eq!(percent(18.8), "+1,880%");
+        assert_eq!(interval(Some((-1.0, 2_000.0))), "[−1.00, 2,000]");
+        assert_eq!(count(12_345), "12,345");
+    }
+
+    #[test]
+    fn a_value_is_as_precise_as_its_interval() {
+        let ends = Some((37_612.3, 37_618.4));
+        assert_eq!(interval(ends), "[37,612, 37,618]");
+        assert_eq!(point(37_614.2, ends), "37,614");
+        assert_eq!(interval(Some((37_123.0, 38_234.0))), "[37,100, 38,200]");
+        assert_eq!(interval(Some((2_000.04, 2_000.31))), "[2,000.0, 2,000.3]");
+        assert_eq!(interval(Some((5.0, 5.0))), "[5.00, 5.00]");
+        assert_eq!(interval(Some((f64::NEG_INFINITY, f64::NAN))), "[n/a, n/a]");
+    }
+}

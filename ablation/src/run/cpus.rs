@@ -1,0 +1,59 @@
+//! Which processors the runner and the measured processes use: the last allowed one is for measuring, the runner
+//! stays on the others when there are any.
+
+use std::io;
+
+/// Processors of the runner and of the measured processes.
+#[derive(Clone, Copy)]
+pub struct Cpus {
+    /// All that this process may use.
+    pub(super) allowed: libc::cpu_set_t,
+    /// The one that pinned processes use.
+    pub(super) pinned: libc::cpu_set_t,
+    /// Number of the pinned one.
+    pub pinned_cpu: usize,
+}
+
+impl Cpus {
+    /// Reads the allowed set and moves the runner off its last processor.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn take() -> io::Result<Cpus> {
+        let cpus = Cpus::read()?;
+        let mut rest = cpus.allowed;
+        // SAFETY: the number is below CPU_SETSIZE, from a loop over the set.
+        unsafe { libc::CPU_CLR(cpus.pinned_cpu, &mut rest) };
+        // SAFETY: the set is initialised.
+        if unsafe { libc::CPU_COUNT(&rest) } > 0 {
+            // SAFETY: the set and its size belong together.
+            let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &rest) };
+            if result != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(cpus)
+    }
+
+    /// Reads the allowed set.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn read() -> io::Result<Cpus> {
+        // SAFETY: all zeros is the empty set.
+        let mut allowed: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the set and its size belong together.
+        if unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut allowed) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the numbers are below CPU_SETSIZE.
+        let is_allowed = |cpu: &usize| unsafe { libc::CPU_ISSET(*cpu, &allowed) };
+        let last = (0..libc::CPU_SETSIZE as usize).rev().find(is_allowed);
+        let pinned_cpu = last.ok_or_else(|| io::Error::other("no processor is allowed"))?;
+        // SAFETY: all zeros is the empty set.
+        let mut pinned: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the number is below CPU_SETSIZE.
+        unsafe { libc::CPU_SET(pinned_cpu, &mut pinned) };
+        Ok(Cpus { allowed, pinned, pinned_cpu })
+    }
+}

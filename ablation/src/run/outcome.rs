@@ -1,0 +1,116 @@
+//! What became of a process, as a record: how it ended and what it printed. Whether it did what it was run for is
+//! left to [`crate::prove`].
+
+use super::process::{Exit, Finished};
+use crate::record::{Measured, Record, Status};
+use std::time::Duration;
+
+/// Version of the line that a measured program prints.
+const LINE_FORMAT: u32 = 1;
+
+pub(super) fn fill(record: &mut Record, finished: Finished, timeout: Duration) {
+    record.wall_ns = finished.wall_ns;
+    record.process_page_faults = finished.page_faults;
+    record.process_rss_peak_bytes = finished.rss_peak_bytes;
+    record.counts = finished.counts;
+    let line = read_line(&finished.stdout, finished.stdout_cut);
+    let trouble = match finished.exit {
+        Exit::Timeout => Some((
+            Status::Timeout,
+            format!(
+                "no end after {} s; its process group was ended; raise timeout_seconds or ask for less work",
+                timeout.as_secs()
+            ),
+        )),
+        Exit::Signal(signal) => Some((Status::Crashed, format!("ended by {}", signal_name(signal)))),
+        Exit::Code(code) if code != 0 => Some((Status::Crashed, format!("exit code {code}"))),
+        Exit::Code(_) | Exit::Interrupted => line.as_ref().err().map(|why| (Status::Garbage, why.clone())),
+    };
+    record.measured = line.ok();
+    if let Some((status, reason)) = trouble {
+        record.status = status;
+        record.reason = reason;
+        record.stderr = String::from_utf8_lossy(&finished.stderr_tail).into_owned();
+    }
+}
+
+/// The last line of standard output that is not empty, as a result line.
+fn read_line(stdout: &[u8], cut: bool) -> Result<Measured, String> {
+    if cut {
+        return Err("printed more than 1 MiB; it must print one JSON line (docs/format.md)".to_owned());
+    }
+    let text = String::from_utf8_lossy(stdout);
+    let Some(line) = text.lines().rev().find(|line| !line.trim().is_empty()) else {
+        return Err("printed nothing on standard output; it must print one JSON line (docs/format.md)".to_owned());
+    };
+    let shown: String = line.chars().take(60).collect();
+    let measured: Measured = serde_json::from_str(line)
+        .map_err(|e| format!("printed `{}`, which is no result line (docs/format.md): {e}", shown.escape_debug()))?;
+    if measured.format != LINE_FORMAT {
+        return Err(format!("printed a line of format {}; this ablate reads {LINE_FORMAT}", measured.format));
+    }
+    Ok(measured)
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        libc::SIGABRT => "SIGABRT, it gave up by itself",
+        libc::SIGSEGV => "SIGSEGV, a bad memory access",
+        libc::SIGBUS => "SIGBUS, a bad memory access",
+        libc::SIGILL => "SIGILL, a bad instruction",
+        libc::SIGTRAP => "SIGTRAP, a trap of its own",
+        libc::SIGFPE => "SIGFPE, a division",
+        libc::SIGKILL => "SIGKILL, often the kernel out of memory: see dmesg",
+        libc::SIGTERM => "SIGTERM, by somebody else",
+        _ => return format!("signal {signal}"),
+    };
+    format!("signal {signal} ({name})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Pass;
+    use crate::store::tests::record;
+    use std::collections::BTreeMap;
+
+    const LINE: &str = r#"{"format":1,"operations":5,"checksum":"c","latency_over":"operations","samples":5,
+        "latency_ns_p10":1,"latency_ns_p50":2,"latency_ns_p99":3,"latency_ns_mean":2}"#;
+
+    fn check(exit: Exit, stdout: &str, cut: bool, status: Status, parts: &[&str]) {
+        let mut record = record(Pass::Timing, 0, "w", "c");
+        let finished = Finished {
+            exit,
+            wall_ns: 9,
+            page_faults: 8,
+            rss_peak_bytes: 7,
+            stdout: stdout.as_bytes().to_vec(),
+            stdout_cut: cut,
+            stderr_tail: b"the end".to_vec(),
+            counts: BTreeMap::new(),
+        };
+        fill(&mut record, finished, Duration::from_secs(4));
+        assert_eq!(record.status, status, "{}", record.reason);
+        for part in parts {
+            assert!(record.reason.contains(part), "expected `{part}` in `{}`", record.reason);
+        }
+        assert_eq!(record.stderr.is_empty(), status == Status::Ok);
+        assert_eq!(record.wall_ns, 9);
+    }
+
+    #[test]
+    fn every_end_has_a_status_and_a_reason() {
+        let line = LINE.replace('\n', "");
+        check(Exit::Code(0), &line, false, Status::Ok, &[]);
+        check(Exit::Code(0), &format!("warm-up\n{line}\n\n"), false, Status::Ok, &[]);
+        check(Exit::Code(0), "", false, Status::Garbage, &["printed nothing", "one JSON line"]);
+        check(Exit::Code(0), "42 ns\n", false, Status::Garbage, &["`42 ns`", "docs/format.md"]);
+        check(Exit::Code(0), "{\"format\":1}", false, Status::Garbage, &["operations"]);
+        check(Exit::Code(0), &line.replace("\"format\":1", "\"format\":2"), false, Status::Garbage, &["format 2"]);
+        check(Exit::Code(0), "xxx", true, Status::Garbage, &["more than 1 MiB"]);
+        check(Exit::Code(3), &line, false, Status::Crashed, &["exit code 3"]);
+        check(Exit::Signal(11), "", false, Status::Crashed, &["signal 11", "SIGSEGV"]);
+        check(Exit::Signal(9), "", false, Status::Crashed, &["out of memory"]);
+        check(Exit::Timeout, &line, false, Status::Timeout, &["4 s", "timeout_seconds"]);
+    }
+}

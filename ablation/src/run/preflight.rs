@@ -1,0 +1,55 @@
+//! Every cell once with the first workload, before anything is kept: a study whose switches the program refuses is not
+//! worth starting.
+
+use super::{Context, RunError, interrupt, outcome, receipt};
+use crate::prove;
+use crate::record::{Pass, Status};
+use crate::run::process::Exit;
+use crate::run::schedule::Slot;
+
+/// Why a study does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum PreflightError {
+    /// The program refused environment variables.
+    #[error("the measured program refused its environment, so its cells would not be what they say:\n{}\ncorrect the \
+             levels in the config, or the program's names", list.join("\n"))]
+    Rejected {
+        /// Cell, variable and reason, one line each.
+        list: Vec<String>,
+    },
+    /// A cell could not be run at all.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// Runs every cell that has a binary once. Returns what is suspicious, one line each; `None` when somebody pressed
+/// Ctrl-C.
+///
+/// # Errors
+/// [`PreflightError`].
+pub fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, PreflightError> {
+    let mut rejected = Vec::new();
+    let mut suspicious = Vec::new();
+    // Idle where the program can be: the receipt is the same and it takes no time.
+    let pass = if context.study.subject.idle_args.is_some() { Pass::CountingIdle } else { Pass::Timing };
+    for (index, cell) in context.plan.cells.iter().enumerate() {
+        let Ok(binary) = context.binary(cell) else { continue };
+        if interrupt::asked() {
+            return Ok(None);
+        }
+        let slot = Slot { pass, block: 0, order: 0, workload: 0, cell: index, pad: None };
+        let finished = context.launch(cell, binary, slot, None)?;
+        if finished.exit == Exit::Interrupted {
+            return Ok(None);
+        }
+        let mut record = context.blank(slot);
+        outcome::fill(&mut record, finished, context.study.timeout);
+        let refused = receipt(&record).map(|measured| measured.env_rejected.clone()).unwrap_or_default();
+        rejected.extend(refused.iter().map(|why| format!("  cell {}: {why}", cell.id)));
+        prove::prove(context.plan, &mut record);
+        if record.status != Status::Ok && refused.is_empty() {
+            suspicious.push(format!("cell {}: {}", cell.id, record.reason));
+        }
+    }
+    if rejected.is_empty() { Ok(Some(suspicious)) } else { Err(PreflightError::Rejected { list: rejected }) }
+}

@@ -1,0 +1,316 @@
+//! One measured process, from `fork` to the last of its descendants.
+//!
+//! The runner forks itself instead of using `std::process`, because counters must be attached between `fork` and
+//! `exec`. While the process runs, the runner sleeps in `poll`. What a run means is left to [`super::outcome`].
+
+mod child;
+mod pipes;
+
+use super::{interrupt, orphans};
+use crate::measure::{Attached, Probed};
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// How long a process has between the request to end and the end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What to run. Everything is prepared before the `fork`, after which nothing may allocate.
+pub struct Launch<'a> {
+    /// Path of the program.
+    pub program: CString,
+    /// Arguments, the program's name first.
+    pub argv: Vec<CString>,
+    /// The whole environment, `NAME=value`.
+    pub envp: Vec<CString>,
+    /// Processors that it may use; `None`: the runner's.
+    pub cpus: Option<libc::cpu_set_t>,
+    /// Whether addresses are as random as the machine has it.
+    pub aslr: bool,
+    /// Time limit.
+    pub timeout: Duration,
+    /// Instruments to attach.
+    pub counters: Option<&'a Probed>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself.
+    Code(i32),
+    /// By a signal that the runner did not send.
+    Signal(i32),
+    /// By the runner: the time was over.
+    Timeout,
+    /// By the runner: somebody pressed Ctrl-C.
+    Interrupted,
+}
+
+/// A process that is gone, with everything it started.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub exit: Exit,
+    /// From just before its `exec` to its end.
+    pub wall_ns: u64,
+    /// Minor and major page faults, from `wait4`.
+    pub page_faults: u64,
+    /// Peak resident bytes, from `wait4`. The kernel never reports less than the runner's own anonymous memory at the
+    /// `fork`, some MiB.
+    pub rss_peak_bytes: u64,
+    /// Standard output, up to [`pipes::STDOUT_CAP`].
+    pub stdout: Vec<u8>,
+    /// Whether there was more.
+    pub stdout_cut: bool,
+    /// End of standard error.
+    pub stderr_tail: Vec<u8>,
+    /// Counts by instrument.
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// Why there was no process.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The program cannot be executed.
+    #[error("{program}: cannot be executed: {source}; build it again or remove noexec from the mount")]
+    Exec {
+        /// Path of the program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused a step before.
+    #[error("cannot start a process: {step}: {source}; free memory, processes or descriptors")]
+    Start {
+        /// The step.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn start_error(step: &'static str) -> impl FnOnce(io::Error) -> ProcessError {
+    move |source| ProcessError::Start { step, source }
+}
+
+/// Runs a process to its end and ends everything that it left behind.
+///
+/// # Errors
+/// [`ProcessError`] when there was no process; everything that a process does is a [`Finished`].
+pub fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
+    let (mut pipes, ends) = pipes::open().map_err(start_error("opening pipes"))?;
+    let prepared = child::Prepared::new(launch, &ends).map_err(start_error("preparing"))?;
+    // SAFETY: the child calls only async-signal-safe functions until it execs or exits, on data made before.
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => return Err(start_error("fork")(io::Error::last_os_error())),
+        0 => prepared.exec(),
+        _ => {}
+    }
+    // Both sides set the group, so that it exists whoever is first. Failing means that the child was faster.
+    // SAFETY: numbers only; the child is not reaped.
+    unsafe { libc::setpgid(pid, pid) };
+    interrupt::set_group(pid);
+    drop(ends);
+    let mut child = Running { pid, reaped: false };
+    let pidfd = pidfd(pid).map_err(start_error("pidfd_open"))?;
+    let attached = launch.counters.map(|probed| probed.attach(pid));
+    let started = Instant::now();
+    pipes.release().map_err(start_error("releasing the child"))?;
+    let ended_by_us = wait(&mut pipes, &pidfd, pid, started, launch.timeout);
+    let wall_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let (status, usage) = child.reap();
+    orphans::sweep();
+    pipes.drain();
+    if let Some(errno) = pipes.exec_errno() {
+        let program = launch.program.to_string_lossy().into_owned();
+        return Err(ProcessError::Exec { program, source: io::Error::from_raw_os_error(errno) });
+    }
+    let exit = match ended_by_us {
+        Some(exit) => exit,
+        None if libc::WIFSIGNALED(status) => Exit::Signal(libc::WTERMSIG(status)),
+        None => Exit::Code(libc::WEXITSTATUS(status)),
+    };
+    let faults = usage.ru_minflt.saturating_add(usage.ru_majflt);
+    Ok(Finished {
+        exit,
+        wall_ns,
+        page_faults: u64::try_from(faults).unwrap_or(0),
+        rss_peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024),
+        stdout_cut: pipes.stdout.cut,
+        stdout: std::mem::take(&mut pipes.stdout.bytes),
+        stderr_tail: pipes.stderr.tail(),
+        counts: attached.map(Attached::read).unwrap_or_default(),
+    })
+}
+
+/// A child that is ended and reaped however [`run`] is left.
+struct Running {
+    pid: libc::pid_t,
+    reaped: bool,
+}
+
+impl Running {
+    /// Ends the whole group and takes the child's status.
+    fn reap(&mut self) -> (libc::c_int, libc::rusage) {
+        // The child has ended but is not reaped, so the number of its group cannot have been reused.
+        // SAFETY: numbers only.
+        unsafe { libc::kill(-self.pid, libc::SIGKILL) };
+        let mut status = 0;
+        // SAFETY: all zeros is a valid rusage.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: both results are live; the pid is an unreaped child.
+        while unsafe { libc::wait4(self.pid, &mut status, 0, &mut usage) } < 0 {
+            if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                break;
+            }
+        }
+        self.reaped = true;
+        interrupt::set_group(0);
+        (status, usage)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.reap();
+        }
+    }
+}
+
+fn pidfd(pid: libc::pid_t) -> io::Result<OwnedFd> {
+    // SAFETY: numbers only; the descriptor is close-on-exec by itself.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    match i32::try_from(fd) {
+        // SAFETY: the descriptor is new and belongs to nobody else.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Sleeps until the child has ended; ends it when the time is over or somebody asks for it.
+fn wait(
+    pipes: &mut pipes::Pipes,
+    pidfd: &OwnedFd,
+    pid: libc::pid_t,
+    started: Instant,
+    timeout: Duration,
+) -> Option<Exit> {
+    let mut deadline = started + timeout;
+    let mut ended: Option<Exit> = None;
+    let mut killed = false;
+    loop {
+        // Once somebody has asked, the wake-up stays readable and would end every sleep at once.
+        let wake = if ended == Some(Exit::Interrupted) { -1 } else { interrupt::wake_fd() };
+        let ready = pipes.poll(pidfd.as_raw_fd(), wake, deadline.saturating_duration_since(Instant::now()));
+        if ready.ended {
+            return ended;
+        }
+        let over = Instant::now() >= deadline;
+        match ended {
+            None if ready.woken || over => {
+                ended = Some(if ready.woken { Exit::Interrupted } else { Exit::Timeout });
+                // SAFETY: numbers only; the group's first process is not reaped.
+                unsafe { libc::kill(-pid, libc::SIGTERM) };
+                deadline = Instant::now() + GRACE;
+            }
+            Some(_) if over && !killed => {
+                // SAFETY: as above.
+                unsafe { libc::kill(-pid, libc::SIGKILL) };
+                killed = true;
+                // It cannot refuse; only the kernel can take its time.
+                deadline = Instant::now() + Duration::from_secs(3600);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn launch<'a>(script: &str, timeout: Duration) -> Launch<'a> {
+        let text = |text: &str| CString::new(text).expect("no NUL");
+        Launch {
+            program: text("/bin/sh"),
+            argv: vec![text("sh"), text("-c"), text(script)],
+            envp: vec![text("PATH=/usr/bin:/bin"), text("GIVEN=yes")],
+            cpus: None,
+            aslr: true,
+            timeout,
+            counters: None,
+        }
+    }
+
+    fn check(script: &str) -> Finished {
+        run(&launch(script, Duration::from_secs(60))).expect("starts")
+    }
+
+    #[test]
+    fn output_exit_and_environment_are_what_they_are() {
+        let done = check("echo $GIVEN-$HOME; echo oops >&2; exit 3");
+        assert_eq!(
+            (done.exit, done.stdout.as_slice(), done.stderr_tail.as_slice()),
+            (Exit::Code(3), &b"yes-\n"[..], &b"oops\n"[..])
+        );
+        assert!(done.page_faults > 0 && done.rss_peak_bytes > 0 && done.wall_ns > 0);
+        assert_eq!(check("kill -SEGV $$").exit, Exit::Signal(libc::SIGSEGV));
+    }
+
+    #[test]
+    fn standard_input_is_empty_and_large_output_is_capped() {
+        assert_eq!(check("cat; echo end").stdout, b"end\n");
+        let done = check("head -c 3000000 /dev/zero; head -c 9000 /dev/zero >&2; echo last >&2");
+        assert_eq!((done.exit, done.stdout.len(), done.stdout_cut), (Exit::Code(0), pipes::STDOUT_CAP, true));
+        assert_eq!(done.stderr_tail.len(), pipes::STDERR_TAIL);
+        assert!(done.stderr_tail.ends_with(b"last\n"));
+    }
+
+    #[test]
+    fn a_process_that_ignores_term_is_ended_with_its_children() {
+        // The children hold standard output, so the end of this test shows that they are gone.
+        let script = "trap '' TERM; (trap '' TERM; sleep 1000) & echo $!; sleep 1000";
+        let done = run(&launch(script, Duration::from_millis(300))).expect("starts");
+        assert_eq!(done.exit, Exit::Timeout);
+        let child: i32 = String::from_utf8_lossy(&done.stdout).trim().parse().expect("printed a number");
+        let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        // Gone, or a zombie that waits for whoever reaps in this test's process tree.
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    }
+
+    #[test]
+    fn background_children_do_not_keep_the_runner_waiting() {
+        let started = Instant::now();
+        assert_eq!(check("sleep 1000 & echo done").stdout, b"done\n");
+        assert!(started.elapsed() < Duration::from_secs(50));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error_that_names_it() {
+        let mut launch = launch("", Duration::from_secs(1));
+        launch.program = c"/no/such/program".to_owned();
+        let error = run(&launch).expect_err("not there").to_string();
+        assert!(error.contains("/no/such/program"), "{error}");
+    }
+
+    #[test]
+    fn counters_see_the_process_and_only_what_was_granted() {
+        let probed = crate::measure::probe();
+        let mut launch = launch("exit 0", Duration::from_secs(60));
+        launch.counters = Some(&probed);
+        launch.aslr = false;
+        let counts = run(&launch).expect("starts").counts;
+        for status in &probed.status {
+            assert!(status.unavailable.is_none() || !counts.contains_key(&status.name), "{status:?}");
+        }
+        for name in ["page-faults", "syscalls"] {
+            if probed.status.iter().any(|s| s.name == name && s.unavailable.is_none()) {
+                assert!(counts[name] > 0, "{counts:?}");
+            }
+        }
+    }
+}

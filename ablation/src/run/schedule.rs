@@ -1,0 +1,123 @@
+//! Who runs when. Pure functions of the seed, so that a resumed study continues the order that it began.
+
+use crate::config::Study;
+use crate::record::{Pass, Plan};
+use rand_core::Rng;
+use rand_pcg::Pcg64;
+
+/// The padding is shorter than this, in bytes: many cache lines, and far from a page of stack.
+const PAD_LIMIT: u64 = 1024;
+
+/// One run to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// What for.
+    pub pass: Pass,
+    /// Block or repeat, from 0.
+    pub block: u32,
+    /// Position within it, from 0.
+    pub order: u32,
+    /// Index of the workload.
+    pub workload: usize,
+    /// Index of the cell.
+    pub cell: usize,
+    /// Length of the padding variable; `None`: none.
+    pub pad: Option<usize>,
+}
+
+/// All counting runs: each cell with each workload, at work and idle, every repeat. In the order of the plan: counts
+/// with address randomisation off do not depend on what ran before.
+pub fn counting(study: &Study, plan: &Plan) -> Vec<Slot> {
+    let mut passes = vec![Pass::Counting];
+    if study.subject.idle_args.is_some() {
+        passes.push(Pass::CountingIdle);
+    }
+    let mut out = Vec::new();
+    for block in 0..study.counting_repeats {
+        let mut order = 0;
+        for workload in 0..plan.workloads.len() {
+            for cell in 0..plan.cells.len() {
+                for &pass in &passes {
+                    out.push(Slot { pass, block, order, workload, cell, pad: None });
+                    order += 1;
+                }
+            }
+        }
+    }
+    out
+}
+
+/// One block: workloads in random order, within each all cells in random order, close in time.
+pub fn block(seed: u64, block: u32, workloads: usize, cells: usize) -> Vec<Slot> {
+    // The block selects the stream, so that blocks are independent and can be drawn alone.
+    let mut random = Pcg64::new(u128::from(seed), u128::from(block));
+    let mut out = Vec::with_capacity(workloads * cells);
+    for workload in shuffled(&mut random, workloads) {
+        for cell in shuffled(&mut random, cells) {
+            // At most u32: 10000 blocks of any size that fits in memory.
+            let order = out.len() as u32;
+            let pad = Some(below(&mut random, PAD_LIMIT) as usize);
+            out.push(Slot { pass: Pass::Timing, block, order, workload, cell, pad });
+        }
+    }
+    out
+}
+
+/// 0 to n − 1 in random order, each order equally likely (Fisher and Yates; Knuth, TAOCP 2, algorithm P).
+fn shuffled(random: &mut Pcg64, n: usize) -> Vec<usize> {
+    let mut out: Vec<usize> = (0..n).collect();
+    for last in (1..n).rev() {
+        out.swap(last, below(random, last as u64 + 1) as usize);
+    }
+    out
+}
+
+/// A number below `n`, each equally likely: draws from the incomplete last multiple of `n` are thrown away.
+fn below(random: &mut Pcg64, n: u64) -> u64 {
+    let limit = u64::MAX - u64::MAX % n;
+    loop {
+        let draw = random.next_u64();
+        if draw < limit {
+            return draw % n;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_block_is_complete_and_grouped_by_workload() {
+        let slots = block(1, 0, 3, 5);
+        let pairs: BTreeSet<(usize, usize)> = slots.iter().map(|s| (s.workload, s.cell)).collect();
+        assert_eq!((slots.len(), pairs.len()), (15, 15));
+        for group in slots.chunks(5) {
+            assert!(group.iter().all(|s| s.workload == group[0].workload));
+        }
+        assert!(slots.iter().enumerate().all(|(i, s)| s.order as usize == i));
+        assert!(slots.iter().all(|s| s.pad.is_some_and(|pad| pad < 1024)));
+    }
+
+    #[test]
+    fn the_seed_and_the_block_decide_the_order() {
+        assert_eq!(block(1, 4, 3, 5), block(1, 4, 3, 5));
+        let order = |seed, number| block(seed, number, 3, 5).iter().map(|s| (s.workload, s.cell)).collect::<Vec<_>>();
+        assert_ne!(order(1, 4), order(1, 5));
+        assert_ne!(order(1, 4), order(2, 4));
+    }
+
+    #[test]
+    fn every_cell_comes_at_every_position_equally_often() {
+        let (blocks, cells) = (3000, 6);
+        let mut seen = vec![vec![0_u32; cells]; cells];
+        for number in 0..blocks {
+            for slot in block(9, number, 1, cells) {
+                seen[slot.cell][slot.order as usize] += 1;
+            }
+        }
+        // 500 expected, standard deviation 20: five of them.
+        assert!(seen.iter().flatten().all(|count| (400..=600).contains(count)), "{seen:?}");
+    }
+}

@@ -1,0 +1,75 @@
+//! The normal and Student's t distribution, as far as intervals need them.
+
+/// Degrees of freedom beyond which t is read as t with this many: the 97.5 % point is then 0.6 % too wide at most.
+const MAX_DEGREES: usize = 200;
+
+/// Probability that a standard normal value is below `z`.
+///
+/// Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.2.17; absolute error below 7.5e-8.
+pub fn normal_cdf(z: f64) -> f64 {
+    let t = 1.0 / (1.0 + 0.231_641_9 * z.abs());
+    let polynomial =
+        t * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let upper = density * polynomial;
+    if z >= 0.0 { 1.0 - upper } else { upper }
+}
+
+/// Probability that |T| is below `t` for Student's t with `degrees` ≥ 1 degrees of freedom.
+///
+/// Abramowitz and Stegun 26.7.3 (odd) and 26.7.4 (even): finite sums, exact.
+fn t_two_sided(t: f64, degrees: usize) -> f64 {
+    let theta = (t / (degrees as f64).sqrt()).atan();
+    let (sin, cos) = theta.sin_cos();
+    let odd = degrees % 2 == 1;
+    let mut term = if odd { cos } else { 1.0 };
+    let mut sum = if degrees == 1 { 0.0 } else { term };
+    // Term i follows from term i − 2 by cos² · (i − 1) / i, up to the power degrees − 2.
+    let mut power = if odd { 3 } else { 2 };
+    while power + 2 <= degrees {
+        term *= cos * cos * (power - 1) as f64 / power as f64;
+        sum += term;
+        power += 2;
+    }
+    if odd { 2.0 / std::f64::consts::PI * (theta + sin * sum) } else { sin * sum }
+}
+
+/// Quantile of Student's t: the value that T is below with probability `p` in 0.5..1.
+///
+/// `degrees` of 0 are read as 1 and more than 200 as 200.
+pub fn t_quantile(p: f64, degrees: usize) -> f64 {
+    let degrees = degrees.clamp(1, MAX_DEGREES);
+    let inside = (2.0 * p - 1.0).clamp(0.0, 0.999_999);
+    let (mut low, mut high) = (0.0, 1e7);
+    for _ in 0..90 {
+        let middle = (low + high) / 2.0;
+        if t_two_sided(middle, degrees) < inside {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    (low + high) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normal_cdf_matches_tables() {
+        for (z, expected) in [(0.0, 0.5), (1.96, 0.975_002), (-1.96, 0.024_998), (-2.816, 0.002_431)] {
+            assert!((normal_cdf(z) - expected).abs() < 2e-6, "{z}: {}", normal_cdf(z));
+        }
+    }
+
+    #[test]
+    fn t_quantile_matches_tables() {
+        let table = [(0.975, 1, 12.706), (0.975, 2, 4.303), (0.975, 3, 3.182), (0.975, 5, 2.571), (0.975, 11, 2.201)];
+        let more = [(0.975, 30, 2.042), (0.8, 5, 0.920), (0.8, 11, 0.876), (0.975, 1_000_000, 1.972)];
+        for (p, degrees, expected) in table.into_iter().chain(more) {
+            let t = t_quantile(p, degrees);
+            assert!((t - expected).abs() < 6e-4, "p {p} with {degrees} degrees: {t}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Order statistics: percentile, median, trimmed mean and the sign-test interval.
+
+use super::MIN_BLOCKS;
+
+/// Share that [`trimmed_mean`] cuts at each end where the analysis uses it (Wilcox, "Introduction to Robust Estimation
+/// and Hypothesis Testing", 2012, section 3.3 recommends 20 %).
+pub const TRIM: f64 = 0.2;
+
+/// Sorted copy of the finite values.
+pub fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    finite.sort_by(f64::total_cmp);
+    finite
+}
+
+/// Percentile `p` in 0..=1 of sorted values: type 7 of Hyndman and Fan ("Sample Quantiles in Statistical Packages",
+/// The American Statistician 50, 1996), linear between the order statistics around `(n − 1) p`.
+///
+/// `None` for no values.
+pub fn percentile(sorted: &[f64], p: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    let position = p.clamp(0.0, 1.0) * last as f64;
+    let below = position.floor() as usize;
+    let above = (below + 1).min(last);
+    let share = position - below as f64;
+    if share == 0.0 {
+        return Some(sorted[below]);
+    }
+    Some(sorted[below] * (1.0 - share) + sorted[above] * share)
+}
+
+/// Median of the finite values; `None` when there are none.
+pub fn median(values: &[f64]) -> Option<f64> {
+    percentile(&sorted(values), 0.5)
+}
+
+/// Mean of sorted values without the lowest and highest `floor(trim · n)` of them; `None` for no values.
+pub fn trimmed_mean(sorted: &[f64], trim: f64) -> Option<f64> {
+    let cut = (trim.clamp(0.0, 0.49) * sorted.len() as f64).floor() as usize;
+    let kept = sorted.get(cut..sorted.len() - cut)?;
+    (!kept.is_empty()).then(|| kept.iter().sum::<f64>() / kept.len() as f64)
+}
+
+/// Interval of at least 95 % for the median of independent values, without any assumption on their distribution: the
+/// k-th smallest and k-th largest value, with the largest k for which P(Binomial(n, ½) < k) ≤ 2.5 % (Conover,
+/// "Practical Nonparametric Statistics", 1999, section 3.2).
+///
+/// `None` below [`MIN_BLOCKS`] values.
+pub fn sign_test_interval(sorted: &[f64]) -> Option<(f64, f64)> {
+    let n = sorted.len();
+    if n < MIN_BLOCKS {
+        return None;
+    }
+    // Terms C(n, i) / 2^n by their logarithm: 2^-n itself underflows beyond 1074 values.
+    let mut log_term = -(n as f64) * std::f64::consts::LN_2;
+    let mut tail = log_term.exp();
+    let mut k = 0;
+    while tail <= 0.025 && 2 * k < n {
+        k += 1;
+        log_term += ((n - k + 1) as f64 / k as f64).ln();
+        tail += log_term.exp();
+    }
+    let k = k.max(1);
+    Some((sorted[k - 1], sorted[n - k]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentile_matches_type_7() {
+        let values = [1.0, 2.0, 4.0, 8.0];
+        assert_eq!(percentile(&values, 0.0), Some(1.0));
+        assert_eq!(percentile(&values, 0.5), Some(3.0));
+        assert_eq!(percentile(&values, 1.0), Some(8.0));
+        // R: quantile(c(1, 2, 4, 8), 0.1) is 1.3.
+        assert!((percentile(&values, 0.1).unwrap() - 1.3).abs() < 1e-12);
+        assert_eq!(percentile(&[], 0.5), None);
+    }
+
+    #[test]
+    fn median_ignores_what_is_no_number() {
+        assert_eq!(median(&[3.0, f64::NAN, 1.0, 2.0, f64::INFINITY]), Some(2.0));
+        assert_eq!(median(&[f64::NAN]), None);
+    }
+
+    #[test]
+    fn trimmed_mean_cuts_both_ends() {
+        assert_eq!(trimmed_mean(&[-100.0, 1.0, 2.0, 3.0, 100.0], 0.2), Some(2.0));
+        assert_eq!(trimmed_mean(&[1.0, 2.0], 0.2), Some(1.5));
+        assert_eq!(trimmed_mean(&[], 0.2), None);
+    }
+
+    #[test]
+    fn sign_test_interval_takes_the_tabled_ranks() {
+        let ranks = |n: usize| {
+            let values: Vec<f64> = (1..=n).map(|v| v as f64).collect();
+            sign_test_interval(&values)
+        };
+        // Ranks as in Conover's table for 95 %: n = 6 and 8: extremes; 12: 3rd; 20: 6th; 30: 10th.
+        assert_eq!(ranks(5), None);
+        assert_eq!(ranks(6), Some((1.0, 6.0)));
+        assert_eq!(ranks(8), Some((1.0, 8.0)));
+        assert_eq!(ranks(12), Some((3.0, 10.0)));
+        assert_eq!(ranks(20), Some((6.0, 15.0)));
+        assert_eq!(ranks(30), Some((10.0, 21.0)));
+        let (lo, hi) = ranks(10_000).unwrap();
+        assert!((4_890.0..4_910.0).contains(&lo) && (5_090.0..5_111.0).contains(&hi));
+    }
+}

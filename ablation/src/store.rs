@@ -1,0 +1,382 @@
+//! The folder of a study: `manifest.json` and `records.jsonl`, written so that a crash, a full disk or two runners at
+//! once cannot spoil what is already there.
+//!
+//! Lines are only ever appended. A reader skips lines that it cannot read and says which. What the values mean is
+//! left to [`crate::record`].
+
+mod lines;
+
+pub use lines::{BadLine, RecordWriter};
+
+use crate::record::{CellKind, FORMAT, Manifest, Pass, Plan, Record, Status};
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Name of the manifest within the folder.
+pub const MANIFEST: &str = "manifest.json";
+/// Name of the records within the folder.
+pub const RECORDS: &str = "records.jsonl";
+/// Name of the folder of build logs within the folder.
+pub const LOGS: &str = "logs";
+const LOCK: &str = ".lock";
+
+/// What identifies a run: pass, block, workload, cell.
+pub type Key = (Pass, u32, String, String);
+
+/// Key of a record.
+pub fn key(record: &Record) -> Key {
+    (record.pass, record.block, record.workload.clone(), record.cell.clone())
+}
+
+/// Why the folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder holds something already.
+    #[error("{dir} is not empty; give another --out, or add --resume to go on with the study in it")]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Another runner has the folder.
+    #[error("{dir} is in use by another ablate; wait for it or give another --out")]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// There is no study in the folder.
+    #[error("{dir} holds no study ({MANIFEST} is missing); give the folder that `ablate run` named")]
+    NoStudy {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The manifest cannot be understood.
+    #[error("{path}: cannot be read as a manifest: {why}; it was written by another version or is damaged")]
+    BadManifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The study in the folder is another one.
+    #[error("{dir} cannot be resumed: {what}; start a new study with another --out")]
+    Differs {
+        /// The folder.
+        dir: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// No space is left.
+    #[error("{path}: no space left on the device; earlier rows are safe: free some space and add --resume")]
+    Full {
+        /// The file being written.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("{path}: {doing} failed: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    /// Whether the call has to be changed (exit code 2) and not the machine.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, StoreError::Full { .. } | StoreError::Io { .. })
+    }
+
+    fn io(path: &Path, doing: &'static str, source: io::Error) -> StoreError {
+        let path = path.to_owned();
+        match source.raw_os_error() {
+            Some(libc::ENOSPC | libc::EDQUOT) => StoreError::Full { path },
+            _ => StoreError::Io { path, doing, source },
+        }
+    }
+}
+
+/// A folder that this process alone may write to, until it is dropped.
+#[derive(Debug)]
+pub struct Folder {
+    dir: PathBuf,
+    /// Holds the lock.
+    _lock: File,
+}
+
+impl Folder {
+    /// Creates the folder, or takes an empty one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotEmpty`], [`StoreError::InUse`], or what the system said.
+    pub fn create(dir: &Path) -> Result<Folder, StoreError> {
+        std::fs::create_dir_all(dir).map_err(|e| StoreError::io(dir, "creating the folder", e))?;
+        let folder = Folder::lock(dir)?;
+        let entries = std::fs::read_dir(dir).map_err(|e| StoreError::io(dir, "listing the folder", e))?;
+        // A study that never started, because its build failed say, leaves only these.
+        let is_result = |name: std::ffi::OsString| name != LOCK && name != LOGS;
+        if entries.filter_map(Result::ok).any(|entry| is_result(entry.file_name())) {
+            return Err(StoreError::NotEmpty { dir: dir.to_owned() });
+        }
+        folder.create_logs()?;
+        Ok(folder)
+    }
+
+    /// Takes a folder that holds a study.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStudy`], [`StoreError::InUse`], or what the system said.
+    pub fn open(dir: &Path) -> Result<Folder, StoreError> {
+        if !dir.join(MANIFEST).is_file() {
+            return Err(StoreError::NoStudy { dir: dir.to_owned() });
+        }
+        let folder = Folder::lock(dir)?;
+        folder.create_logs()?;
+        Ok(folder)
+    }
+
+    fn create_logs(&self) -> Result<(), StoreError> {
+        let logs = self.logs();
+        std::fs::create_dir_all(&logs).map_err(|e| StoreError::io(&logs, "creating the folder", e))
+    }
+
+    fn lock(dir: &Path) -> Result<Folder, StoreError> {
+        let path = dir.join(LOCK);
+        let lock = OpenOptions::new().create(true).append(true).open(&path);
+        let lock = lock.map_err(|e| StoreError::io(&path, "opening the lock", e))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Folder { dir: dir.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { dir: dir.to_owned() }),
+            Err(TryLockError::Error(e)) => Err(StoreError::io(&path, "locking", e)),
+        }
+    }
+
+    /// The folder itself.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where build logs go; exists.
+    pub fn logs(&self) -> PathBuf {
+        self.dir.join(LOGS)
+    }
+
+    /// Replaces the manifest, all or nothing.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        let path = self.dir.join(MANIFEST);
+        let bytes = serde_json::to_vec_pretty(manifest).map_err(|e| StoreError::io(&path, "formatting", e.into()))?;
+        write_whole(&path, &bytes)
+    }
+
+    /// Opens the records for appending.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn records(&self) -> Result<RecordWriter<File>, StoreError> {
+        RecordWriter::open(&self.dir.join(RECORDS))
+    }
+}
+
+/// Writes a file so that either the old or the new content is there, whatever happens.
+///
+/// # Errors
+/// What the system said; the old content is untouched then.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let temporary = path.with_file_name(name);
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        // The rename itself is durable only with its folder.
+        match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => File::open(dir)?.sync_all(),
+            _ => Ok(()),
+        }
+    };
+    write().map_err(|e| {
+        // It is an unfinished copy; that it cannot be removed changes nothing.
+        let _ = std::fs::remove_file(&temporary);
+        StoreError::io(path, "writing", e)
+    })
+}
+
+/// Reads a study: the manifest, the readable records (of one key only the first) and the lines that are not.
+///
+/// # Errors
+/// [`StoreError::NoStudy`], [`StoreError::BadManifest`], or what the system said.
+pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
+    let path = dir.join(MANIFEST);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(StoreError::NoStudy { dir: dir.to_owned() }),
+        Err(e) => return Err(StoreError::io(&path, "reading", e)),
+    };
+    let bad = |why: String| StoreError::BadManifest { path: path.clone(), why };
+    let version: Version = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
+    if version.format != FORMAT {
+        return Err(bad(format!("its format is {}, this ablate reads {FORMAT}", version.format)));
+    }
+    let manifest = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
+    let (records, bad_lines) = lines::read(&dir.join(RECORDS))?;
+    Ok((manifest, records, bad_lines))
+}
+
+#[derive(serde::Deserialize)]
+struct Version {
+    format: u32,
+}
+
+/// Leaves out the timing records of blocks that were not finished, and tells how many.
+///
+/// An interrupted block has some cells and not others; only whole blocks can be compared.
+pub fn whole_blocks(manifest: &Manifest, records: Vec<Record>) -> (Vec<Record>, usize) {
+    let plan: &Plan = &manifest.plan;
+    let built = |cell: &str| {
+        let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
+        plan.cells.iter().any(|c| c.id == cell && !failed(&c.build))
+    };
+    let cells: Vec<&str> = plan.cells.iter().map(|c| c.id.as_str()).filter(|id| built(id)).collect();
+    let mut done: BTreeSet<(u32, &str, &str)> = BTreeSet::new();
+    for record in records.iter().filter(|r| r.pass == Pass::Timing && r.status != Status::BuildFailed) {
+        done.insert((record.block, &record.workload, &record.cell));
+    }
+    let whole = |block: u32| {
+        let has = |w: &str| cells.iter().all(|c| done.contains(&(block, w, *c)));
+        plan.workloads.iter().all(|w| has(&w.name))
+    };
+    let blocks: BTreeSet<u32> = done.iter().map(|(block, _, _)| *block).collect();
+    let whole: BTreeSet<u32> = blocks.into_iter().filter(|block| whole(*block)).collect();
+    let before = records.len();
+    let keep = |r: &Record| r.pass != Pass::Timing || r.status == Status::BuildFailed || whole.contains(&r.block);
+    let kept: Vec<Record> = records.into_iter().filter(keep).collect();
+    let left_out = before - kept.len();
+    (kept, left_out)
+}
+
+/// Id of the baseline cell's build.
+pub fn baseline_build(plan: &Plan) -> Option<&str> {
+    plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline).map(|cell| cell.build.as_str())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::record::{BuildRecord, BuiltBinary, Machine};
+
+    /// A manifest of the demo study.
+    pub(crate) fn manifest() -> Manifest {
+        let study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("the config is good");
+        let design = crate::design::resolve(&study);
+        let built = BuiltBinary { path: "/x".into(), sha256: "00".into() };
+        let builds = design.builds.iter().map(|b| BuildRecord {
+            id: b.id.clone(),
+            features: b.features.clone(),
+            result: Ok(built.clone()),
+        });
+        Manifest {
+            format: FORMAT,
+            study: study.name,
+            config_path: "demo.toml".into(),
+            config_text: study.text,
+            command: vec!["ablate".into()],
+            started_unix_s: 1,
+            seed: 7,
+            blocks: 3,
+            plan: design.plan.clone(),
+            builds: builds.collect(),
+            machine: Machine::default(),
+            instruments: Vec::new(),
+        }
+    }
+
+    /// A record of a run that went well.
+    pub(crate) fn record(pass: Pass, block: u32, workload: &str, cell: &str) -> Record {
+        Record {
+            format: FORMAT,
+            pass,
+            block,
+            order: 0,
+            workload: workload.into(),
+            cell: cell.into(),
+            status: Status::Ok,
+            reason: String::new(),
+            wall_ns: 1,
+            process_page_faults: 1,
+            process_rss_peak_bytes: 1,
+            counts: Default::default(),
+            measured: None,
+            stderr: String::new(),
+        }
+    }
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a temporary folder")
+    }
+
+    #[test]
+    fn a_folder_with_something_in_it_is_refused() {
+        let dir = folder();
+        std::fs::write(dir.path().join("x"), "").expect("writes");
+        let error = Folder::create(dir.path()).expect_err("not empty");
+        assert!(matches!(error, StoreError::NotEmpty { .. }) && error.is_usage());
+        assert!(error.to_string().contains("--resume"), "{error}");
+    }
+
+    #[test]
+    fn two_runners_exclude_one_another() {
+        let dir = folder();
+        let first = Folder::create(dir.path()).expect("empty");
+        let error = Folder::create(dir.path()).expect_err("locked");
+        assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+        drop(first);
+        Folder::create(dir.path()).expect("free again");
+    }
+
+    #[test]
+    fn a_manifest_survives_the_round_trip_and_other_versions_are_refused() {
+        let dir = folder();
+        let folder = Folder::create(dir.path()).expect("empty");
+        assert!(matches!(read(dir.path()), Err(StoreError::NoStudy { .. })));
+        folder.write_manifest(&manifest()).expect("writes");
+        let (back, records, bad) = read(dir.path()).expect("reads");
+        assert_eq!((back, records.len(), bad.len()), (manifest(), 0, 0));
+        std::fs::write(dir.path().join(MANIFEST), "{\"format\": 99}").expect("writes");
+        let error = read(dir.path()).expect_err("another version").to_string();
+        assert!(error.contains("99"), "{error}");
+        std::fs::write(dir.path().join(MANIFEST), "{").expect("writes");
+        assert!(matches!(read(dir.path()), Err(StoreError::BadManifest { .. })));
+    }
+
+    #[test]
+    fn a_full_disk_is_named() {
+        let full = io::Error::from_raw_os_error(libc::ENOSPC);
+        let error = StoreError::io(Path::new("records.jsonl"), "writing", full);
+        assert!(matches!(error, StoreError::Full { .. }) && !error.is_usage());
+        assert!(error.to_string().contains("--resume"), "{error}");
+    }
+
+    #[test]
+    fn records_of_an_unfinished_block_are_left_out() {
+        let manifest = manifest();
+        let mut records = vec![record(Pass::Counting, 0, "small", "baseline")];
+        for workload in &manifest.plan.workloads {
+            for cell in &manifest.plan.cells {
+                records.push(record(Pass::Timing, 0, &workload.name, &cell.id));
+            }
+        }
+        records.push(record(Pass::Timing, 1, "small", "baseline"));
+        let all = records.len();
+        let (kept, left_out) = whole_blocks(&manifest, records);
+        assert_eq!((kept.len(), left_out), (all - 1, 1));
+    }
+}

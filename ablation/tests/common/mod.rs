@@ -1,0 +1,147 @@
+//! What the integration tests share: a folder with a study of the fixture subject, and the `ablate` binary.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// One study in a temporary folder.
+pub(crate) struct Bench {
+    dir: tempfile::TempDir,
+}
+
+/// Two factors, in the environment arm only: four cells.
+pub(crate) const ENV_ONLY: &str = r#"
+study = "demo"
+seed = 1
+blocks = 2
+counting_repeats = 1
+arms = ["env"]
+design = ["leave-one-out"]
+timeout_seconds = 60
+[subject]
+package = "subject"
+binary = "subject"
+manifest = "@MANIFEST@"
+profile = "dev"
+idle_args = ["--work", "0"]
+served_by = "subject"
+env = { PID_FILE = "@PIDS@" }
+[[factor]]
+name = "red"
+feature = "red"
+proof = ["red.hits"]
+[factor.levels]
+on = {}
+off = { NO_RED = "1" }
+[[factor]]
+name = "blue"
+feature = "blue"
+proof = ["blue.hits"]
+[factor.levels]
+on = {}
+off = { NO_BLUE = "1" }
+[[workload]]
+name = "plain"
+args = ["--work", "200"]
+"#;
+
+impl Bench {
+    /// A study with this text; `@MANIFEST@` and `@PIDS@` are filled in.
+    pub(crate) fn new(text: &str) -> Bench {
+        let bench = Bench { dir: tempfile::tempdir().expect("a temporary folder") };
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/subject/Cargo.toml");
+        let text = text.replace("@MANIFEST@", &manifest.display().to_string());
+        let text = text.replace("@PIDS@", &bench.path("pids").display().to_string());
+        std::fs::write(bench.path("study.toml"), text).expect("writes the study");
+        bench
+    }
+
+    /// A path within the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// `ablate` with these arguments, in the folder, with binaries shared by all tests.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ablate"));
+        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ABLATE_") {
+                command.env_remove(name);
+            }
+        }
+        command.env("ABLATE_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("subjects"));
+        command
+    }
+
+    /// Runs `ablate` to its end.
+    pub(crate) fn ablate(&self, args: &[&str]) -> Said {
+        Said::from(self.command(args).output().expect("ablate starts"))
+    }
+
+    /// Runs the study into `out`, expects an exit code, and returns what was said.
+    pub(crate) fn run(&self, more: &[&str], code: i32) -> Said {
+        let said = self.ablate(&[&["run", "study.toml", "--out", "out"], more].concat());
+        assert_eq!(said.code, code, "{said:#?}");
+        said
+    }
+
+    /// Lines of `records.jsonl`.
+    pub(crate) fn records(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.path("out/records.jsonl")).expect("there are records");
+        text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
+    }
+
+    /// Statuses of the records that are not `ok`, with their reasons.
+    pub(crate) fn troubles(&self) -> Vec<(String, String)> {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let bad = self.records().into_iter().filter(|record| record["status"] != "ok");
+        bad.map(|record| (text(&record["status"]), text(&record["reason"]))).collect()
+    }
+
+    /// Process numbers that the subject noted.
+    pub(crate) fn pids(&self) -> Vec<i32> {
+        let text = std::fs::read_to_string(self.path("pids")).unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
+    /// At least `least` processes were noted, and none of them lives.
+    pub(crate) fn assert_gone(&self, least: usize) {
+        let pids = self.pids();
+        assert!(pids.len() >= least, "{pids:?}");
+        for pid in pids {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            assert_ne!(name.trim(), "subject", "process {pid} lives");
+        }
+    }
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// Exit code; −1 after a signal.
+    pub(crate) code: i32,
+    /// Standard output.
+    pub(crate) out: String,
+    /// Standard error.
+    pub(crate) err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Said {
+        Said {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Said {
+    /// Expects all parts on standard error.
+    pub(crate) fn complains(&self, parts: &[&str]) {
+        for part in parts {
+            assert!(self.err.contains(part), "expected `{part}` in:\n{}", self.err);
+        }
+    }
+}
