@@ -139,7 +139,10 @@ unsafe extern "C" {
     static environ: *const *const core::ffi::c_char;
 }
 
-/// Calls back with every variable of ours whose value is text.
+/// Stands for a value that is not UTF-8; no variable takes it.
+pub(crate) const NO_TEXT: &str = "\u{fffd}";
+
+/// Calls back with every variable of ours.
 fn each_variable(each: &mut dyn FnMut(&'static str, &'static str)) {
     // SAFETY: a word that libc keeps; null before libc has started.
     let mut next = unsafe { environ };
@@ -156,10 +159,10 @@ fn each_variable(each: &mut dyn FnMut(&'static str, &'static str)) {
         // SAFETY: as above; entries are strings that live as long as they are in the list.
         let entry: &'static [u8] = unsafe { core::ffi::CStr::from_ptr(entry) }.to_bytes();
         if entry.starts_with(PREFIX.as_bytes())
-            && let Ok(text) = core::str::from_utf8(entry)
-            && let Some((name, value)) = text.split_once('=')
+            && let Some(end) = entry.iter().position(|&byte| byte == b'=')
+            && let Ok(name) = core::str::from_utf8(&entry[..end])
         {
-            each(name, value);
+            each(name, core::str::from_utf8(&entry[end + 1..]).unwrap_or(NO_TEXT));
         }
         // SAFETY: the end was not reached.
         next = unsafe { next.add(1) };
@@ -205,7 +208,10 @@ impl Line {
         // One byte stays for the end of the line.
         let room = self.text.len() - self.len - usize::from(part != "\n");
         let taken = part.len().min(room);
-        self.text[self.len..self.len + taken].copy_from_slice(&part.as_bytes()[..taken]);
+        for (place, &byte) in self.text[self.len..self.len + taken].iter_mut().zip(part.as_bytes()) {
+            // A value may hold anything: it must neither end the line nor command the terminal.
+            *place = if byte.is_ascii_control() && part != "\n" { b'?' } else { byte };
+        }
         self.len += taken;
     }
 
@@ -214,9 +220,10 @@ impl Line {
     }
 }
 
-/// The known name with the least edits to the given one.
+/// The known name that the given one begins, or else the one with the least edits.
 pub(crate) fn nearest(name: &str) -> &'static str {
-    names().min_by_key(|known| edits(name.as_bytes(), known.as_bytes())).unwrap_or(MODE)
+    // A name that was cut short was more likely meant than one that takes fewer edits.
+    names().min_by_key(|known| (!known.starts_with(name), edits(name.as_bytes(), known.as_bytes()))).unwrap_or(MODE)
 }
 
 /// Levenshtein distance, of the first 63 bytes.
@@ -311,6 +318,7 @@ mod tests {
         assert_eq!(nearest("HAKMEM_DISABEL_TICK"), "HAKMEM_DISABLE_TICK");
         assert_eq!(nearest("HAKMEM_EVO_POLICE"), "HAKMEM_EVO_POLICY");
         assert_eq!(nearest("HAKMEM_MOOD"), "HAKMEM_MODE");
+        assert_eq!(nearest("HAKMEM_DISABLE_MADVISE"), "HAKMEM_DISABLE_MADVISE_BATCH");
     }
 
     #[test]

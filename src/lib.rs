@@ -45,6 +45,7 @@ mod map;
 mod meta;
 mod os;
 mod page;
+mod quantile;
 mod receipt;
 mod request;
 #[cfg(feature = "settings")]

@@ -100,12 +100,15 @@ pub(crate) fn enter_span(user: *const u8, span: &'static Span) -> bool {
     true
 }
 
-/// Removes a span that was entered by this address.
-pub(crate) fn remove_span(user: *const u8) {
+/// Removes a span that was entered by this address, unless another one was since.
+pub(crate) fn remove_span(user: *const u8, span: &'static Span) {
     if let Some(word) = granule_word(user) {
         let word = word.load(Ordering::Acquire);
         if word & LEAF_TAG != 0 {
-            leaf_of(word)[leaf_index(user)].store(ptr::null_mut(), Ordering::Release);
+            let known = ptr::from_ref(span).cast_mut();
+            let entry = &leaf_of(word)[leaf_index(user)];
+            // Failure means that the entry is not ours to remove.
+            _ = entry.compare_exchange(known, ptr::null_mut(), Ordering::Release, Ordering::Relaxed);
         }
     }
 }

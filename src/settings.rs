@@ -33,14 +33,15 @@ struct Variables(BTreeMap<String, String>);
 
 /// Reads the levels that the environment asks for over a preset, and lists what is not understood.
 pub fn read(mode: Mode) -> (Levels, Vec<Rejected>) {
-    let Variables(by_name) = match envy::prefixed(env::PREFIX).from_iter(text_variables()) {
+    let Variables(by_name) = match envy::prefixed(env::PREFIX).from_iter(spelt_variables()) {
         Ok(variables) => variables,
         // A map of texts takes anything that `text_variables` lets through.
         Err(error) => return (Levels::new(), Vec::from([Rejected(error.to_string())])),
     };
     // envy lowers the names; the registry has them as they are written.
-    let variables: Vec<(String, String)> =
-        by_name.into_iter().map(|(name, value)| (env::PREFIX.to_string() + &name.to_uppercase(), value)).collect();
+    let spelt = by_name.into_iter().map(|(name, value)| (env::PREFIX.to_string() + &name.to_uppercase(), value));
+    let misspelt = text_variables().filter(|(name, _)| name.starts_with(env::PREFIX) && !is_kept_by_envy(name));
+    let variables: Vec<(String, String)> = spelt.chain(misspelt).collect();
     let mut rejected = Vec::new();
     let environment = env::interpret(
         mode,
@@ -56,9 +57,22 @@ pub fn rejected() -> Vec<String> {
     read(Mode::Default).1.into_iter().map(|rejected| rejected.0).collect()
 }
 
-/// Variables whose name and value are text; envy panics on others.
+/// Variables whose names can be told from what envy makes of them.
+fn spelt_variables() -> impl Iterator<Item = (String, String)> {
+    text_variables().filter(|(name, _)| is_kept_by_envy(name))
+}
+
+/// Whether a name comes back as it was: envy lowers names, and takes a repeated prefix off as one.
+fn is_kept_by_envy(name: &str) -> bool {
+    name.strip_prefix(env::PREFIX)
+        .is_some_and(|rest| !rest.starts_with(env::PREFIX) && rest.to_lowercase().to_uppercase() == rest)
+}
+
+/// Variables whose name is text, and their values; envy panics on what is not UTF-8.
 fn text_variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.into_string().unwrap_or_else(|_| env::NO_TEXT.to_string())))
+    })
 }
 
 fn message(name: &str, value: &str, refusal: Refusal) -> String {

@@ -8,6 +8,7 @@
 //! Different from the original: each row has a lock (the original had none at all and lost memory under threads), and a
 //! hit checks that the span is long enough, since a class covers a range.
 
+use crate::os::OS_PAGE;
 use crate::request::Request;
 use crate::span::Span;
 use crate::sync::Lock;
@@ -50,8 +51,9 @@ pub(crate) fn get(counters: &Counters, request: &Request) -> Option<&'static Spa
     let mut row = row_of(request.site.id()).lock();
     for slot in &mut row.ring {
         if let Some(span) = *slot
-            && class_of(span.usable()) == class
             && span.fits(request)
+            // A mapping is whole OS pages, so it may reach into the class above that of the request that made it.
+            && (class_of(span.usable()) == class || span.usable() - request.size < OS_PAGE)
             && span.usable() / 2 <= request.size
         {
             *slot = None;
@@ -155,6 +157,11 @@ mod tests {
         assert!(get(&counters, &request(site, MIB)).is_none(), "another class");
         assert!(get(&counters, &request(site, 3 * MIB)).is_none(), "the class, but too short");
         assert!(get(&counters, &request(site, 2 * MIB)).is_some());
+        put(&counters, span(site, 2 * MIB, 7 << 24), |_| ());
+        assert!(
+            get(&counters, &request(site, 2 * MIB - 1)).is_some(),
+            "rounded up to an OS page, into the class above"
+        );
         put(&counters, span(site, 64 * MIB, 8 << 24), |_| ());
         assert!(get(&counters, &request(site, 9 * MIB)).is_none(), "too long for the open class");
         assert!(get(&counters, &request(site, 40 * MIB)).is_some());

@@ -7,7 +7,7 @@
 //! - LEARN → FROZEN: learning has lasted 180 s and the p99 of three windows in a row changed by at most 1 %.
 //! - FROZEN → LEARN: three windows in a row are 20 % slower than the frozen baseline, or the size distribution is
 //!   farther than 0.25 from it (L1, 0 to 2).
-//! - FROZEN → CANARY: ten windows passed quietly; 5 % of the allocations then use the second-best strategy for one
+//! - FROZEN → CANARY: ten windows in a row were not slow; 5 % of the allocations then use the second-best strategy for one
 //!   window, which is adopted if its p99 is at least 1 % better than the others', else given up.
 //!
 //! The numbers are the original's defaults; `HAKMEM_EVO_*` sets them ([`Settings`]). The policies `learn` and `frozen`
@@ -17,10 +17,9 @@
 //! is only tried every 1,024th, and one `clock_gettime` there (no system call where the vDSO serves it). Different from
 //! the original: latencies are measured (it recorded 0), per thread and without a race, and conditions that it left open
 //! are the ones above.
-//!
-//! P²: R. Jain, I. Chlamtac, CACM 28:10, 1985, pp. 1076–1085.
 
 use crate::os;
+use crate::quantile::P2;
 use crate::request::Pick;
 use crate::sync::Lock;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -187,8 +186,8 @@ pub(crate) struct Local {
     trials: u64,
     latency_count: u32,
     since_tick: u32,
-    /// Counts through the shares of a trial.
-    trial_phase: u32,
+    /// Random state that picks the trials.
+    trial_state: u32,
 }
 
 const _: () = assert!(LATENCIES <= u64::BITS as usize);
@@ -271,8 +270,10 @@ impl Local {
     }
 
     fn is_trial(&mut self) -> bool {
-        self.trial_phase = self.trial_phase.wrapping_add(1);
-        self.trial_phase.is_multiple_of(TRIAL_EVERY.load(Ordering::Relaxed))
+        // A linear congruential step, of which the high bits are good: a plain count would keep step with the latencies,
+        // and a thread might never measure a trial. Constants: Numerical Recipes, 2nd ed., §7.1.
+        self.trial_state = self.trial_state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.trial_state >> 8).is_multiple_of(TRIAL_EVERY.load(Ordering::Relaxed))
     }
 }
 
@@ -382,7 +383,7 @@ impl Life {
                     counters.relearns.add(1);
                     return None;
                 }
-                self.quiet += 1;
+                self.quiet = if slow { 0 } else { self.quiet + 1 };
                 if self.quiet >= CANARY_AFTER_WINDOWS {
                     self.mode = Mode::Canary;
                 }
@@ -409,75 +410,6 @@ fn distance(a: &Distribution, b: &Distribution) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum()
 }
 
-/// P²: a quantile of a stream from five markers, without keeping the stream.
-#[derive(Debug)]
-struct P2 {
-    quantile: f64,
-    count: u32,
-    heights: [f64; 5],
-    positions: [f64; 5],
-}
-
-impl P2 {
-    const fn new(quantile: f64) -> P2 {
-        P2 { quantile, count: 0, heights: [0.0; 5], positions: [1.0, 2.0, 3.0, 4.0, 5.0] }
-    }
-
-    fn add(&mut self, x: f64) {
-        if self.count < 5 {
-            self.heights[self.count as usize] = x;
-            self.count += 1;
-            self.heights[..self.count as usize].sort_unstable_by(f64::total_cmp);
-            return;
-        }
-        self.count = self.count.saturating_add(1);
-        self.heights[0] = self.heights[0].min(x);
-        self.heights[4] = self.heights[4].max(x);
-        // Markers above the new value move up by one rank.
-        let cell = (1..4).find(|&marker| x < self.heights[marker]).unwrap_or(4);
-        for position in &mut self.positions[cell..] {
-            *position += 1.0;
-        }
-        let last = f64::from(self.count - 1);
-        let q = self.quantile;
-        let wanted = [0.0, q / 2.0, q, (1.0 + q) / 2.0, 1.0].map(|share| 1.0 + last * share);
-        for (marker, wanted) in wanted.into_iter().enumerate().take(4).skip(1) {
-            let off = wanted - self.positions[marker];
-            let room_above = self.positions[marker + 1] - self.positions[marker] > 1.0;
-            let room_below = self.positions[marker - 1] - self.positions[marker] < -1.0;
-            if (off >= 1.0 && room_above) || (off <= -1.0 && room_below) {
-                self.shift(marker, off.signum());
-            }
-        }
-    }
-
-    /// Moves a marker by one rank, its height along the parabola through its neighbours, or the line if that leaves them.
-    fn shift(&mut self, marker: usize, step: f64) {
-        let [below, here, above] = [marker - 1, marker, marker + 1];
-        let (n, h) = (&self.positions, &self.heights);
-        let rise = (n[here] - n[below] + step) * (h[above] - h[here]) / (n[above] - n[here]);
-        let fall = (n[above] - n[here] - step) * (h[here] - h[below]) / (n[here] - n[below]);
-        let parabolic = h[here] + step / (n[above] - n[below]) * (rise + fall);
-        let height = if h[below] < parabolic && parabolic < h[above] {
-            parabolic
-        } else {
-            let other = if step > 0.0 { above } else { below };
-            h[here] + step * (h[other] - h[here]) / (n[other] - n[here])
-        };
-        self.heights[marker] = height;
-        self.positions[marker] += step;
-    }
-
-    /// The estimate; infinite while there is no value.
-    fn value(&self) -> f64 {
-        match self.count {
-            0 => f64::INFINITY,
-            1..5 => self.heights[self.count as usize - 1],
-            _ => self.heights[2],
-        }
-    }
-}
-
 /// The lock, for the handlers around a fork.
 pub(crate) fn acquire_for_fork() {
     LIFE.acquire();
@@ -497,27 +429,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn p2_comes_close_to_the_true_quantile() {
-        let mut estimator = P2::new(0.99);
-        let mut x = 1_u64;
-        for _ in 0..20_000 {
-            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            estimator.add((x >> 33) as f64 / f64::from(1_u32 << 31));
-        }
-        assert!((estimator.value() - 0.99).abs() < 0.005, "{}", estimator.value());
-    }
-
-    #[test]
-    fn p2_is_exact_for_few_values() {
-        let mut estimator = P2::new(0.99);
-        assert_eq!(estimator.value(), f64::INFINITY);
-        for x in [3.0, 1.0, 2.0] {
-            estimator.add(x);
-        }
-        assert_eq!(estimator.value(), 3.0);
-    }
-
-    #[test]
     fn distances_run_from_0_to_2() {
         let mut a = [0; BUCKETS];
         let mut b = [0; BUCKETS];
@@ -534,7 +445,7 @@ mod tests {
             trials: 0,
             latency_count: LATENCIES as u32,
             since_tick: 0,
-            trial_phase: 0,
+            trial_state: 0,
         };
         local.histogram[bucket] = 20_000;
         local

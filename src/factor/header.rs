@@ -44,16 +44,18 @@ pub(crate) struct AllocHeader {
     /// Call site.
     pub(crate) site: usize,
     magic: u32,
-    pub(crate) method: Method,
+    /// A [`Method`] as a number: what a program overwrites may be no method at all.
+    method: u16,
     prefix_log2: u16,
 }
 
 const _: () = assert!(size_of::<AllocHeader>() == BYTES);
 
 impl AllocHeader {
-    /// Bytes from the start of the slot or mapping to the object, for objects in slots.
+    /// Bytes from the start of the slot or mapping to the object, for objects in slots. More than there can be when the
+    /// bytes next to the object were overwritten: they are not the magic value's.
     pub(crate) fn prefix(&self) -> usize {
-        1 << self.prefix_log2
+        1_usize.checked_shl(u32::from(self.prefix_log2)).unwrap_or(usize::MAX)
     }
 }
 
@@ -77,7 +79,14 @@ pub(crate) unsafe fn write(
     site: usize,
     prefix: usize,
 ) {
-    let header = AllocHeader { size, held, site, magic: LIVE, method, prefix_log2: prefix.trailing_zeros() as u16 };
+    let header = AllocHeader {
+        size,
+        held,
+        site,
+        magic: LIVE,
+        method: method as u16,
+        prefix_log2: prefix.trailing_zeros() as u16,
+    };
     // SAFETY: the caller's promise. Volatile: the compiler must not find the stores dead before a free that it can see.
     unsafe { user.sub(BYTES).cast::<AllocHeader>().write_volatile(header) };
     counters.writes.add(1);
@@ -106,13 +115,17 @@ pub(crate) unsafe fn verify(counters: &Counters, user: *mut u8) -> Result<AllocH
     }
 }
 
-/// Changes the size in a live header, for an object that grows or shrinks in its place.
+/// Changes the sizes in a live header, for an object that grows or shrinks and keeps its header.
 ///
 /// # Safety
 /// - [`verify`] found the header live.
-pub(crate) unsafe fn resize(user: *mut u8, size: usize) {
+pub(crate) unsafe fn resize(user: *mut u8, size: usize, held: usize) {
+    let header = user.wrapping_sub(BYTES).cast::<AllocHeader>();
     // SAFETY: the caller's promise.
-    unsafe { (&raw mut (*user.sub(BYTES).cast::<AllocHeader>()).size).write(size) };
+    unsafe {
+        (&raw mut (*header).size).write(size);
+        (&raw mut (*header).held).write(held);
+    }
 }
 
 /// Marks the object as freed.
@@ -142,7 +155,7 @@ mod tests {
             write(&counters, user, Method::Mmap, 100, 4096, 7, 32);
             let header = verify(&counters, user).expect("just written");
             assert_eq!((header.size, header.held, header.site, header.prefix()), (100, 4096, 7, 32));
-            assert_eq!(header.method, Method::Mmap);
+            assert_eq!(header.method, Method::Mmap as u16);
             retire(user);
             assert_eq!(verify(&counters, user).unwrap_err(), Fault::DoubleFree);
         }

@@ -86,7 +86,7 @@ pub(crate) unsafe fn decommit(base: *mut u8, len: usize) -> bool {
 }
 
 /// Moves the pages of one mapping over another, longer one, without copying. Returns whether it was done; when it was
-/// not, both are as they were.
+/// not, the source is as it was, but the target may be gone.
 ///
 /// # Safety
 /// - both ranges came from [`map`]; nobody uses the target, and the source's user waits for this call.

@@ -58,7 +58,7 @@ pub(crate) fn map_span(request: &Request, prefix: usize) -> Option<&'static Span
 /// Forgets a span and returns its mapping, which is now the caller's to unmap.
 pub(crate) fn forget(span: &'static Span) -> (*mut u8, usize) {
     let range = (span.base.get(), span.mapped.get());
-    map::remove_span(span.user.get());
+    map::remove_span(span.user.get(), span);
     give_record(span);
     range
 }
@@ -66,20 +66,23 @@ pub(crate) fn forget(span: &'static Span) -> (*mut u8, usize) {
 /// Lengthens a live span to hold `size` bytes by moving its pages; the user's address changes. `None` leaves all as it was.
 pub(crate) fn grow_span(span: &'static Span, request: &Request, prefix: usize) -> Option<&'static Span> {
     let longer = map_span(request, prefix)?;
-    let offset = span.user.get().addr() - span.base.get().addr();
-    let longer_offset = longer.user.get().addr() - longer.base.get().addr();
-    // Out of the map before the move: the kernel may give the old addresses to another thread right after it.
-    map::remove_span(span.user.get());
     // Moving keeps offsets, so the user's part must start as far in as before.
-    let moved = offset == longer_offset
-        // SAFETY: the new mapping is ours and unused; the old one's user waits for us.
-        && unsafe { os::move_pages(span.base.get(), span.mapped.get(), longer.base.get(), longer.mapped.get()) };
-    if !moved {
-        // The leaf is there, so this cannot fail.
-        map::enter_span(span.user.get(), span);
+    let offset_of = |span: &Span| span.user.get().addr() - span.base.get().addr();
+    if offset_of(span) != offset_of(longer) {
         let (base, mapped) = forget(longer);
         // SAFETY: nobody has seen it.
         unsafe { os::unmap(base, mapped) };
+        return None;
+    }
+    // Out of the map before the move: the kernel may give the old addresses to another thread right after it.
+    map::remove_span(span.user.get(), span);
+    // SAFETY: the new mapping is ours and unused; the old one's user waits for us.
+    if !unsafe { os::move_pages(span.base.get(), span.mapped.get(), longer.base.get(), longer.mapped.get()) } {
+        // The leaf is there, so this cannot fail.
+        map::enter_span(span.user.get(), span);
+        // The new mapping stays, untouched: a call that failed half-way may have unmapped it, and then the addresses are
+        // somebody else's by now.
+        forget(longer);
         return None;
     }
     longer.site.set(span.site.get());

@@ -175,6 +175,8 @@ fn large_object(
         && let Some(span) = bigcache::get(&heap.counters.bigcache, request)
     {
         span.site.set(request.site.id());
+        // The one that mapped it is not measured again: its sample counts once.
+        span.strategy.set(NO_STRATEGY);
         span.revive();
         return Some(Block::of_span(span, false));
     }
@@ -319,13 +321,13 @@ fn free_span(active: Active, counters: &'static factor::Counters, span: &'static
     }
     let start = active.elo().map(|_| os::cycles());
     let strategy = span.strategy.get();
-    let span = if span.kept.get() { pool::give(span).err() } else { Some(span) };
-    if let Some(span) = span {
-        if active.bigcache() && span.usable() >= bigcache::BYTES_MIN {
-            bigcache::put(&counters.bigcache, span, |oldest| release_span(active, counters, oldest));
-        } else {
-            release_span(active, counters, span);
-        }
+    let evict = |oldest| release_span(active, counters, oldest);
+    if span.kept.get() {
+        pool::give(span, evict);
+    } else if active.bigcache() && span.usable() >= bigcache::BYTES_MIN {
+        bigcache::put(&counters.bigcache, span, evict);
+    } else {
+        release_span(active, counters, span);
     }
     if let Some(start) = start {
         elo::learn_free(strategy, os::cycles().saturating_sub(start));
@@ -350,12 +352,12 @@ fn release_span(active: Active, counters: &factor::Counters, span: &'static Span
 /// - the address came from [`allocate`] with this alignment, and nobody else uses the object.
 pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
     let active = factor::active();
-    let usable = usable_bytes(active, user);
+    let (usable, held) = room(active, user);
     // In place while at least half of what is held would be used.
     if size <= usable && size >= usable / 2 {
         if active.header() {
-            // SAFETY: `usable_bytes` verified it.
-            unsafe { header::resize(user, size) };
+            // SAFETY: `room` verified it.
+            unsafe { header::resize(user, size, held) };
         }
         return user;
     }
@@ -384,18 +386,19 @@ fn grow(active: Active, user: *mut u8, align: usize, size: usize) -> Option<*mut
     let longer = large::grow_span(span, &request, prefix)?;
     if active.header() {
         // SAFETY: the header moved along with the pages.
-        unsafe { header::resize(longer.user.get(), size) };
+        unsafe { header::resize(longer.user.get(), size, longer.mapped.get()) };
     }
     Some(longer.user.get())
 }
 
-/// Bytes that the object may use: to the end of its slot or mapping.
-fn usable_bytes(active: Active, user: *mut u8) -> usize {
+/// Bytes that the object may use, to the end of its slot or mapping; and those that it takes, slot or mapping.
+fn room(active: Active, user: *mut u8) -> (usize, usize) {
     thread::with_heap_or_none(|_, counters, _| match find(active, counters, user) {
         Ok(Found::Slot(page, base) | Found::Run(page, base)) => {
-            page.slot_bytes.get() as usize - (user.addr() - base.addr())
+            let held = page.slot_bytes.get() as usize;
+            (held - (user.addr() - base.addr()), held)
         }
-        Ok(Found::Span(span)) => span.usable(),
+        Ok(Found::Span(span)) => (span.usable(), span.mapped.get()),
         Err(fault) => die(fault),
     })
 }

@@ -25,29 +25,43 @@ pub(super) fn take(request: &Request, prefix: usize) -> Option<(&'static Span, b
         return Some((span, false));
     }
     let span = large::map_span(request, prefix)?;
-    span.kept.set(true);
+    // A span that is long for its alignment's sake fits no request of like size, and would wait for ever.
+    span.kept.set(span.usable() / 2 <= request.size);
     Some((span, true))
 }
 
-/// Keeps a freed span, or returns it when the pool is full.
-pub(super) fn give(span: &'static Span) -> Result<(), &'static Span> {
+/// Keeps a freed span. When the pool is full, the oldest ones go to `evict`, so that sizes which nobody asks for any more
+/// do not wait for ever.
+pub(super) fn give(span: &'static Span, mut evict: impl FnMut(&'static Span)) {
     let mut pool = POOL.lock();
-    let bytes = pool.bytes + span.mapped.get();
-    if bytes > KEPT_BYTES_MAX {
-        return Err(span);
-    }
-    pool.bytes = bytes;
     span.next.set(pool.first);
     pool.first = Some(span);
-    Ok(())
+    pool.bytes += span.mapped.get();
+    while pool.bytes > KEPT_BYTES_MAX
+        && let Some(oldest) = pool.take_oldest()
+    {
+        // The callback may wait for the OS; nobody else should have to.
+        drop(pool);
+        evict(oldest);
+        pool = POOL.lock();
+    }
 }
 
 impl Pool {
     fn take(&mut self, request: &Request) -> Option<&'static Span> {
+        self.take_first(|span| span.fits(request) && span.usable() / 2 <= request.size)
+    }
+
+    fn take_oldest(&mut self) -> Option<&'static Span> {
+        self.take_first(|span| span.next.get().is_none())
+    }
+
+    /// Takes the newest span that is wanted.
+    fn take_first(&mut self, wanted: impl Fn(&'static Span) -> bool) -> Option<&'static Span> {
         let mut before: Option<&'static Span> = None;
         let mut candidate = self.first;
         while let Some(span) = candidate {
-            if span.fits(request) && span.usable() / 2 <= request.size {
+            if wanted(span) {
                 match before {
                     Some(before) => before.next.set(span.next.get()),
                     None => self.first = span.next.get(),

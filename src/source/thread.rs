@@ -111,7 +111,10 @@ unsafe extern "C" fn end(heap: *mut libc::c_void) {
 static KEY: AtomicU32 = AtomicU32::new(0);
 static MAKE_KEY: Lock<()> = Lock::new(());
 
-/// The key whose destructor is [`end`]; made once, together with the handlers around a fork.
+/// Whether somebody registered the handlers around a fork, or is about to.
+static FORK_HANDLERS: AtomicU32 = AtomicU32::new(0);
+
+/// The key whose destructor is [`end`]; made once. The first caller registers the handlers around a fork as well.
 fn key() -> Option<libc::pthread_key_t> {
     if KEY.load(Ordering::Acquire) == 0 {
         let _make = MAKE_KEY.lock();
@@ -121,8 +124,11 @@ fn key() -> Option<libc::pthread_key_t> {
             if unsafe { libc::pthread_key_create(&raw mut key, Some(end)) } == 0 {
                 KEY.store(key + 1, Ordering::Release);
             }
-            crate::fork::register();
         }
+    }
+    // Outside the lock: the C library calls the handlers, which take it, under a lock of its own.
+    if FORK_HANDLERS.swap(1, Ordering::Relaxed) == 0 {
+        crate::fork::register();
     }
     KEY.load(Ordering::Acquire).checked_sub(1)
 }

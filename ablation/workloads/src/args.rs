@@ -53,6 +53,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "S", default_value_t = 20_251_101)]
     seed: u64,
 
+    /// Leave out the requests that prove who served, for counting from outside: what is counted is then the run alone
+    #[arg(long)]
+    pub(crate) no_proof: bool,
+
     /// Print one line of JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,

@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     } else {
         let order =
             args.order().unwrap_or_else(|refused| Args::command().error(ErrorKind::InvalidValue, refused).exit());
-        let report = measure(&order)?;
+        let report = measure(&order, !args.no_proof)?;
         if args.json { report.json()? } else { report.table() }
     };
     writeln!(std::io::stdout(), "{text}").context("cannot write the result to standard output")
@@ -51,7 +51,7 @@ fn main() -> anyhow::Result<()> {
 
 /// Seals hakmem's levels, runs the plan, and gathers what is to be said, in an order that disturbs nothing: counters
 /// and peak memory before the proof, whose requests would show in them.
-fn measure(order: &Order) -> anyhow::Result<Report> {
+fn measure(order: &Order, with_proof: bool) -> anyhow::Result<Report> {
     let Order { allocator, engine, plan } = order;
     if let Some(mode) = allocator.mode {
         hakmem::seal(mode)
@@ -60,10 +60,13 @@ fn measure(order: &Order) -> anyhow::Result<Report> {
     let mut run = (engine.drive)(plan);
     let receipt = allocator.mode.map(|_| hakmem::receipt());
     let rss_peak_bytes = usage::rss_peak_bytes();
-    let tallies = (engine.verify)(&Script::new(plan, 0).ops, &subject::witnesses());
     let counted = receipt.as_ref().map(|receipt| Counted {
         allocations: receipt.allocations,
         operations: run.warm_up_operations + run.operations,
+    });
+    let proof = with_proof.then(|| {
+        let tallies = (engine.verify)(&Script::new(plan, 0).ops, &subject::witnesses());
+        proof::judge(engine.witness.name, &tallies, counted)
     });
     let factors = receipt.as_ref().map_or(&[][..], |receipt| receipt.factors());
     Ok(Report::new(
@@ -79,7 +82,7 @@ fn measure(order: &Order) -> anyhow::Result<Report> {
             timer_ns: clock::price_ns(),
             levels: factors.iter().map(|f| (f.name, f.level.as_str())).collect(),
             counters: factors.iter().map(|f| (f.name, f.counters().collect())).collect(),
-            proof: proof::judge(engine.witness.name, &tallies, counted),
+            proof,
             env_rejected: hakmem::settings::rejected(),
         },
     ))

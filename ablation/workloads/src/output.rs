@@ -33,7 +33,7 @@ pub(crate) struct Report {
     levels: Levels,
     /// Of the whole run: warm-up, measured part, and the return of what still lived.
     counters: Counters,
-    served_by: String,
+    served_by: Option<String>,
     served_proof: String,
     checksum: String,
     latency_over: &'static str,
@@ -75,7 +75,7 @@ pub(crate) struct Findings {
     /// Activity, for hakmem only.
     pub(crate) counters: Counters,
     /// Who served.
-    pub(crate) proof: Proof,
+    pub(crate) proof: Option<Proof>,
     /// Refused environment variables.
     pub(crate) env_rejected: Vec<String>,
 }
@@ -83,6 +83,10 @@ pub(crate) struct Findings {
 impl Report {
     /// Puts the plan and its findings together.
     pub(crate) fn new(plan: &Plan, findings: Findings) -> Report {
+        let (served_by, served_proof) = match findings.proof {
+            Some(proof) => (Some(proof.served_by), proof.sentence),
+            None => (None, "not asked (--no-proof)".to_owned()),
+        };
         Report {
             format: FORMAT,
             program: env!("CARGO_PKG_NAME"),
@@ -98,8 +102,8 @@ impl Report {
             seed: plan.seed,
             levels: findings.levels,
             counters: findings.counters,
-            served_by: findings.proof.served_by,
-            served_proof: findings.proof.sentence,
+            served_by,
+            served_proof,
             checksum: format!("{:016x}", findings.checksum),
             latency_over: if plan.cold { "operations" } else { "batches" },
             batch_operations: plan.batch(),
@@ -128,7 +132,7 @@ impl Report {
         let mut rows = Builder::default();
         let mut row = |name: &str, value: String| rows.push_record([name.to_owned(), value]);
         row("allocator", self.allocator.to_owned());
-        row("served by", format!("{}: {}", self.served_by, self.served_proof));
+        row("served by", format!("{}: {}", self.served_by.as_deref().unwrap_or("n/a"), self.served_proof));
         row(
             "scenario",
             format!(

@@ -181,6 +181,14 @@ fn no_iterations_do_everything_but_the_measured_part() {
 }
 
 #[test]
+fn without_proof_nobody_is_named_and_the_work_is_the_same() {
+    let line = "--allocator system --scenario mixed --iterations 3";
+    let (with, without) = (json(line), json(&format!("{line} --no-proof")));
+    assert_eq!((&with["served_by"], &without["served_by"]), (&"system".into(), &Value::Null));
+    assert_eq!(with["checksum"], without["checksum"]);
+}
+
+#[test]
 fn the_later_argument_wins() {
     let record = json(
         "--allocator mimalloc --scenario vm --allocator system --iterations 7 --json --iterations 0 --scenario mir",

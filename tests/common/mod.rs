@@ -1,0 +1,130 @@
+//! Children: the test binary again, with one test by its name and an environment of its own.
+//!
+//! Levels are sealed once a process, so whatever depends on them runs in a child. [`Case::run`] is called in both: the
+//! parent starts the child and judges how it ended, the child does the work.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output};
+
+/// Tells the child which case of which test it is. No variable of hakmem's.
+const MARK: &str = "TESTS_COMMON_CASE";
+/// Says on standard output that the child's work was found and done.
+const DONE: &str = "the child's work is done";
+/// A child that hangs is ended by SIGALRM.
+const CHILD_SECONDS: u32 = 120;
+
+/// One piece of work for a child.
+pub(crate) struct Case<'a> {
+    test: &'a str,
+    label: String,
+    variables: Vec<(OsString, OsString)>,
+}
+
+/// A case of the test function of this name; the label tells the test's cases apart.
+pub(crate) fn case<'a>(test: &'a str, label: &str) -> Case<'a> {
+    Case { test, label: label.to_owned(), variables: Vec::new() }
+}
+
+impl Case<'_> {
+    /// Sets a variable of the child, which has no other `HAKMEM_*`.
+    pub(crate) fn var(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.variables.push((name.as_ref().into(), value.as_ref().into()));
+        self
+    }
+
+    /// Sets several.
+    pub(crate) fn vars(self, variables: &[(&str, &str)]) -> Self {
+        variables.iter().fold(self, |case, (name, value)| case.var(name, value))
+    }
+
+    /// Does the work in a child, and expects it to succeed.
+    #[track_caller]
+    pub(crate) fn succeeds(self, work: impl FnOnce()) {
+        let label = self.label.clone();
+        if let Some(output) = self.run(work) {
+            let (stdout, stderr) = texts(&output);
+            assert!(output.status.success(), "{label}: {}\n{stdout}\n{stderr}", output.status);
+            assert!(stdout.contains(DONE), "{label}: the child ran no test; is its name right?\n{stdout}");
+        }
+    }
+
+    /// Does the work in a child, and expects it to die by SIGABRT with nothing but this on standard error.
+    #[track_caller]
+    pub(crate) fn aborts_with(self, sentence: &str, work: impl FnOnce()) {
+        let label = self.label.clone();
+        if let Some(output) = self.run(work) {
+            let (stdout, stderr) = texts(&output);
+            assert_eq!(stderr, sentence, "{label}\n{stdout}");
+            assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{label}: {}\n{stdout}", output.status);
+        }
+    }
+
+    /// In the parent, runs the child and returns what it put out; in the child, does the work if it is this case.
+    pub(crate) fn run(self, work: impl FnOnce()) -> Option<Output> {
+        let mark = format!("{}/{}", self.test, self.label);
+        if let Some(chosen) = env::var_os(MARK) {
+            if chosen == *mark {
+                limit();
+                work();
+                println!("{DONE}");
+            }
+            return None;
+        }
+        let mut command = Command::new(env::current_exe().expect("the test binary has a path"));
+        for (name, _) in env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"HAKMEM_") {
+                command.env_remove(name);
+            }
+        }
+        command.args(["--exact", self.test, "--nocapture", "--test-threads=1"]).env(MARK, mark).envs(self.variables);
+        Some(command.output().expect("the test binary starts"))
+    }
+}
+
+fn limit() {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls only set limits of this process; a core file of a child that shall die is of no use.
+    unsafe {
+        libc::alarm(CHILD_SECONDS);
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
+    }
+}
+
+/// Standard output and standard error.
+pub(crate) fn texts(output: &Output) -> (String, String) {
+    (String::from_utf8_lossy(&output.stdout).into(), String::from_utf8_lossy(&output.stderr).into())
+}
+
+/// Whether this process is a child.
+pub(crate) fn in_child() -> bool {
+    env::var_os(MARK).is_some()
+}
+
+/// Whether this build has the factor.
+pub(crate) fn present(factor: &str) -> bool {
+    hakmem::registry().iter().find(|known| known.name == factor).expect("a registered name").present
+}
+
+/// The factor's sealed level.
+pub(crate) fn level(factor: &str) -> &'static str {
+    hakmem::receipt().factor(factor).expect("a registered name").level.as_str()
+}
+
+/// A factor's counter as it is now.
+pub(crate) fn counter(factor: &str, name: &str) -> u64 {
+    hakmem::receipt().factor(factor).and_then(|factor| factor.counter(name)).expect("a registered counter")
+}
+
+/// Whether all counters of the factor are 0.
+pub(crate) fn is_idle(factor: &str) -> bool {
+    hakmem::receipt().factor(factor).expect("a registered name").counters().all(|(_, value)| value == 0)
+}
+
+/// The toggles of all factors but these, set.
+pub(crate) fn all_off_but(kept: &[&str]) -> Vec<(&'static str, &'static str)> {
+    hakmem::registry().iter().filter(|factor| !kept.contains(&factor.name)).map(|factor| (factor.toggle, "1")).collect()
+}

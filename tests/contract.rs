@@ -1,0 +1,664 @@
+//! What every allocator owes its program, held at every level of every factor.
+//!
+//! Each test checks one clause at the levels of this process; [`every_level_of_every_factor`] runs all clauses again in
+//! children at other levels. Absent levels are reached by the feature sets that the CI builds.
+
+mod common;
+
+use common::case;
+use hakmem::Hakmem;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use std::alloc::{GlobalAlloc, Layout};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex, mpsc};
+
+#[global_allocator]
+static GLOBAL: Hakmem = Hakmem;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const PAGE: usize = 4096;
+
+/// How much of a clause is tried.
+#[derive(Clone, Copy, PartialEq)]
+enum Effort {
+    Full,
+    /// In the children: the same clauses, fewer sizes and rounds.
+    Brief,
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Objects
+
+/// A live object of the allocator under test, filled with a pattern of its own.
+struct Object {
+    base: *mut u8,
+    layout: Layout,
+    pattern: u8,
+}
+
+// SAFETY: the memory is nobody else's; handing it to another thread is part of what is tested.
+unsafe impl Send for Object {}
+
+static NEXT_PATTERN: AtomicUsize = AtomicUsize::new(1);
+
+fn layout(size: usize, align: usize) -> Layout {
+    Layout::from_size_align(size, align).expect("a size far from overflow at a power of two")
+}
+
+impl Object {
+    fn new(size: usize, align: usize) -> Object {
+        // SAFETY: the size is not 0.
+        Object::adopt(unsafe { GLOBAL.alloc(layout(size, align)) }, size, align)
+    }
+
+    fn zeroed(size: usize, align: usize) -> Object {
+        // SAFETY: the size is not 0.
+        let base = unsafe { GLOBAL.alloc_zeroed(layout(size, align)) };
+        assert!(!base.is_null(), "no memory for {size} at {align}");
+        // SAFETY: the object is `size` initialised bytes.
+        let bytes = unsafe { std::slice::from_raw_parts(base, size) };
+        assert!(all_are(bytes, 0), "{size} at {align} is not zeroed");
+        Object::adopt(base, size, align)
+    }
+
+    fn adopt(base: *mut u8, size: usize, align: usize) -> Object {
+        assert!(!base.is_null(), "no memory for {size} at {align}");
+        assert_eq!(base.addr() % align, 0, "{size} at {align} is not aligned: {base:?}");
+        assert!(hakmem::owns(base), "{base:?} came from elsewhere");
+        let pattern = NEXT_PATTERN.fetch_add(1, Ordering::Relaxed) as u8;
+        let object = Object { base, layout: layout(size, align), pattern };
+        object.fill();
+        object
+    }
+
+    fn size(&self) -> usize {
+        self.layout.size()
+    }
+
+    fn range(&self) -> (usize, usize) {
+        (self.base.addr(), self.base.addr() + self.size())
+    }
+
+    /// Writes the whole object; of one above 1 MiB every page and both ends.
+    fn fill(&self) {
+        if self.size() <= MIB {
+            // SAFETY: inside the object.
+            unsafe { self.base.write_bytes(self.pattern, self.size()) };
+        } else {
+            for at in marks(self.size()) {
+                // SAFETY: inside the object.
+                unsafe { self.base.add(at).write(self.pattern) };
+            }
+        }
+    }
+
+    /// Holds the first `len` bytes against what [`Object::fill`] wrote for an object of `filled` bytes.
+    fn check(&self, len: usize, filled: usize) {
+        if filled <= MIB {
+            // SAFETY: inside the object, and initialised.
+            let bytes = unsafe { std::slice::from_raw_parts(self.base, len) };
+            assert!(all_are(bytes, self.pattern), "contents of {:?} lost", self.layout);
+        } else {
+            for at in marks(filled).filter(|&at| at < len) {
+                // SAFETY: inside the object, and written by `fill`.
+                assert_eq!(unsafe { *self.base.add(at) }, self.pattern, "byte {at} of {:?}", self.layout);
+            }
+        }
+    }
+
+    fn resize(&mut self, size: usize) {
+        let old = self.size();
+        self.check(old, old);
+        // SAFETY: made with this layout; the new size is not 0.
+        let base = unsafe { GLOBAL.realloc(self.base, self.layout, size) };
+        assert!(!base.is_null(), "no memory for {size}");
+        assert_eq!(base.addr() % self.layout.align(), 0, "{old} to {size} lost its alignment");
+        self.base = base;
+        self.layout = layout(size, self.layout.align());
+        self.check(old.min(size), old);
+        self.fill();
+    }
+
+    fn free(self) {
+        self.check(self.size(), self.size());
+        // SAFETY: made with this layout, and consumed.
+        unsafe { GLOBAL.dealloc(self.base, self.layout) };
+    }
+}
+
+/// Places that are written in a long object: one in each page, none at a page's first bytes, and both ends.
+fn marks(size: usize) -> impl Iterator<Item = usize> {
+    [0, size - 1].into_iter().chain((777..size).step_by(PAGE))
+}
+
+/// Whether all bytes have this value; as fast in a debug build.
+fn all_are(bytes: &[u8], value: u8) -> bool {
+    bytes.first().is_none_or(|&first| first == value) && bytes[1.min(bytes.len())..] == bytes[..bytes.len().max(1) - 1]
+}
+
+fn assert_disjoint(objects: &[Object]) {
+    let mut ranges: Vec<_> = objects.iter().map(Object::range).collect();
+    ranges.sort_unstable();
+    for pair in ranges.windows(2) {
+        assert!(pair[0].1 <= pair[1].0, "objects overlap: {pair:x?}");
+    }
+}
+
+/// Sizes where something changes: each class and its neighbours, pages, thresholds.
+fn sizes(effort: Effort) -> Vec<usize> {
+    let mut classes: Vec<usize> = (1..=8).map(|class| class * 16).collect();
+    for doubling in 0..12 {
+        classes.extend((5..9).map(|quarter| quarter << (5 + doubling)));
+    }
+    classes.retain(|&class| class <= 448 * KIB);
+    assert_eq!((classes.len(), classes.last()), (55, Some(&(448 * KIB))));
+    if effort == Effort::Brief {
+        classes = classes.into_iter().step_by(3).collect();
+    }
+    let mut sizes: Vec<usize> = classes.into_iter().flat_map(|class| [class - 1, class, class + 1]).collect();
+    sizes.extend([1, 7, 8, 9, 15, 16, 17, PAGE - 1, PAGE, PAGE + 1]);
+    sizes.extend([448 * KIB - 32, 448 * KIB - 1, 448 * KIB, 448 * KIB + 1, 512 * KIB - 1, 512 * KIB]);
+    sizes.extend([MIB - 1, MIB, 2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 4 * MIB - 32, 4 * MIB - 1, 4 * MIB, 4 * MIB + 1]);
+    sizes.extend([5 * MIB, 33 * MIB]);
+    sizes
+}
+
+fn aligns(effort: Effort) -> impl Iterator<Item = usize> {
+    (0..=22).step_by(if effort == Effort::Brief { 3 } else { 1 }).chain([22]).map(|log| 1 << log)
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The clauses
+
+fn every_size_at_every_alignment(effort: Effort) {
+    for align in aligns(effort) {
+        let objects: Vec<Object> = sizes(effort).into_iter().map(|size| Object::new(size, align)).collect();
+        assert_disjoint(&objects);
+        objects.into_iter().for_each(Object::free);
+    }
+}
+
+fn zeroed_memory_is_zero_after_dirty_use(effort: Effort) {
+    for size in sizes(effort) {
+        for align in [1, 64, PAGE, 128 * KIB] {
+            Object::new(size, align).free();
+            Object::zeroed(size, align).free();
+        }
+    }
+}
+
+fn resized_objects_keep_contents_and_alignment(effort: Effort) {
+    // Slots of one and of other classes, runs, mappings, the pool's mappings, and back.
+    let regimes = [1, 16, 17, 500, 3_000, 60 * KIB, 448 * KIB, 700 * KIB, 1500 * KIB, 3 * MIB, 5 * MIB, 9 * MIB];
+    let aligns: &[usize] =
+        if effort == Effort::Full { &[1, 16, 32, 64, PAGE, 64 * KIB, 128 * KIB, 2 * MIB] } else { &[8, 128 * KIB] };
+    for &align in aligns {
+        for from in regimes {
+            for to in regimes {
+                let mut object = Object::new(from, align);
+                let neighbour = Object::new(from, align);
+                object.resize(to);
+                object.resize(to + to / 3 + 1);
+                object.resize(from);
+                neighbour.free();
+                object.free();
+            }
+        }
+    }
+    let mut object = Object::new(1, 16);
+    while object.size() < 20 * MIB {
+        object.resize(object.size() * 7 / 5 + 1);
+    }
+    while object.size() > 1 {
+        object.resize(object.size() / 3 + 1 - usize::from(object.size() <= 3));
+    }
+    object.free();
+}
+
+fn absurd_sizes_are_null_and_change_nothing(_: Effort) {
+    let kept = Object::new(1000, 16);
+    let mut long = Object::new(3 * MIB, 16);
+    for align in [1, 16, 32, PAGE, 64 * KIB, 4 * MIB, 1 << 40, 1 << 62] {
+        let most = isize::MAX as usize - (align - 1);
+        for size in [most, most - 1, most - most.min(31), most - most.min(PAGE), most / 2 + 1] {
+            // Sizes that the machine might have after all are no test.
+            let Ok(layout) = Layout::from_size_align(size, align) else { continue };
+            if size < 1 << 50 && align < 1 << 50 {
+                continue;
+            }
+            // SAFETY: the size is not 0.
+            unsafe {
+                assert!(GLOBAL.alloc(layout).is_null(), "{layout:?}");
+                assert!(GLOBAL.alloc_zeroed(layout).is_null(), "{layout:?}");
+                assert!(GLOBAL.alloc_at(layout, hakmem::site!()).is_null(), "{layout:?}");
+            }
+            if align <= 16 {
+                for object in [&kept, &long] {
+                    // SAFETY: made with this layout, which stays its own when the answer is null.
+                    assert!(unsafe { GLOBAL.realloc(object.base, object.layout, size) }.is_null());
+                    object.check(object.size(), object.size());
+                }
+            }
+        }
+    }
+    long.resize(4 * MIB);
+    long.free();
+    kept.free();
+    Object::new(5 * MIB, 16).free();
+}
+
+fn size_0_is_served_by_alloc_at(_: Effort) {
+    for align in [1, 8, 64, PAGE, 64 * KIB, MIB] {
+        let layout = layout(0, align);
+        // SAFETY: size 0 is allowed here; the objects are freed with their layout, once.
+        unsafe {
+            let (a, b) = (GLOBAL.alloc_at(layout, hakmem::site!()), GLOBAL.alloc_at(layout, hakmem::site!()));
+            assert!(!a.is_null() && !b.is_null() && a != b);
+            assert!(a.addr() % align == 0 && b.addr() % align == 0);
+            GLOBAL.dealloc(a, layout);
+            GLOBAL.dealloc(b, layout);
+        }
+    }
+}
+
+fn objects_outlive_their_threads(_: Effort) {
+    for round in 0..6_usize {
+        let objects: Vec<Object> = std::thread::spawn(move || {
+            (0..400).map(|n| Object::new(1 + (n * 37 * (round + 1)) % 5000, 1 << (n % 8))).collect()
+        })
+        .join()
+        .expect("the thread ends well");
+        let (left, right): (Vec<_>, Vec<_>) = objects.into_iter().enumerate().partition(|(n, _)| n % 2 == 0);
+        // The heap of the first thread may serve another one by now; both sides free at once.
+        let free = |half: Vec<(usize, Object)>| half.into_iter().for_each(|(_, object)| object.free());
+        std::thread::scope(|scope| {
+            scope.spawn(|| free(left));
+            scope.spawn(|| (0..300).map(|n| Object::new(1 + n * 11, 16)).for_each(Object::free));
+            free(right);
+        });
+    }
+}
+
+fn a_consumer_that_only_frees_keeps_memory_bounded(effort: Effort) {
+    let objects = if effort == Effort::Full { 40_000 } else { 4_000 };
+    let before = resident_bytes();
+    let (send, receive) = mpsc::sync_channel::<Object>(256);
+    let consumer = std::thread::spawn(move || receive.into_iter().for_each(Object::free));
+    for n in 0..objects {
+        send.send(Object::new(1 + n * 31 % 3000, 16)).expect("the consumer lives");
+    }
+    drop(send);
+    consumer.join().expect("all contents were whole");
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 48 * MIB, "{} KiB more after {objects} objects", grown / KIB);
+}
+
+fn large_objects_change_hands_and_size(effort: Effort) {
+    let steps = if effort == Effort::Full { 200 } else { 40 };
+    let shelf = Mutex::new(Vec::<Object>::new());
+    std::thread::scope(|scope| {
+        for thread in 0..4_usize {
+            let shelf = &shelf;
+            scope.spawn(move || {
+                for n in 0..steps {
+                    let size = 460 * KIB + (n * 7 + thread * 13) % 29 * 200 * KIB;
+                    let mut object = Object::new(size, 1 << (n % 18));
+                    object.resize(size + (n % 5) * 300 * KIB);
+                    // Whoever takes an object from the shelf did not make it, mostly.
+                    let mut waiting = shelf.lock().expect("nobody panicked");
+                    waiting.push(object);
+                    let other = if waiting.len() > 6 { Some(waiting.swap_remove(n % 5)) } else { None };
+                    drop(waiting);
+                    if let Some(mut other) = other {
+                        other.resize(other.size() / 2 + 1);
+                        other.free();
+                    }
+                }
+            });
+        }
+    });
+    shelf.into_inner().expect("nobody panicked").into_iter().for_each(Object::free);
+}
+
+/// What a thread's destructors do: frees what it is given, allocates and frees small and large, and re-arms itself.
+unsafe extern "C" fn late_requests(value: *mut libc::c_void) {
+    // SAFETY: the value is a box that `arm` leaked.
+    let (key, rounds, object) = *unsafe { Box::from_raw(value.cast::<(libc::pthread_key_t, u32, Object)>()) };
+    object.free();
+    let mixed: Vec<Object> = (1..40).map(|n| Object::new(n * n, 16)).collect();
+    let mut long = Object::zeroed(3 * MIB, 64);
+    long.resize(5 * MIB);
+    long.free();
+    mixed.into_iter().for_each(|mut object| {
+        object.resize(object.size() * 3);
+        object.free();
+    });
+    LATE_RUNS.fetch_add(1, Ordering::Relaxed);
+    if rounds > 0 {
+        arm(key, rounds - 1);
+    }
+}
+
+static LATE_RUNS: AtomicUsize = AtomicUsize::new(0);
+
+fn arm(key: libc::pthread_key_t, rounds: u32) {
+    let value = Box::into_raw(Box::new((key, rounds, Object::new(100, 16))));
+    // SAFETY: the key was created.
+    assert_eq!(unsafe { libc::pthread_setspecific(key, value.cast()) }, 0);
+}
+
+fn make_key() -> libc::pthread_key_t {
+    let mut key = 0;
+    // SAFETY: writes the key.
+    assert_eq!(unsafe { libc::pthread_key_create(&raw mut key, Some(late_requests)) }, 0);
+    key
+}
+
+/// Created as the program starts, before hakmem's own key if its first request comes later.
+#[used]
+#[unsafe(link_section = ".preinit_array")]
+static MAKE_EARLY_KEY: extern "C" fn() = {
+    extern "C" fn make() {
+        EARLY_KEY.store(make_key() as usize + 1, Ordering::Relaxed);
+    }
+    make
+};
+static EARLY_KEY: AtomicUsize = AtomicUsize::new(0);
+
+fn destructors_of_ending_threads_allocate_and_free(effort: Effort) {
+    let waves = if effort == Effort::Full { 8 } else { 2 };
+    let early = EARLY_KEY.load(Ordering::Relaxed).checked_sub(1).expect("made at start") as libc::pthread_key_t;
+    let later = make_key();
+    let before = LATE_RUNS.load(Ordering::Relaxed);
+    for _ in 0..waves {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    // Three rounds of a C library's four: 1 + 2 re-arms for each key.
+                    arm(early, 2);
+                    arm(later, 2);
+                });
+            }
+        });
+    }
+    // Scoped threads are done when their closures are; their destructors may still run for a moment.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while LATE_RUNS.load(Ordering::Relaxed) - before < waves * 4 * 2 * 3 {
+        assert!(std::time::Instant::now() < deadline, "{} runs", LATE_RUNS.load(Ordering::Relaxed) - before);
+        std::thread::yield_now();
+    }
+    // Every thread has run its last destructor's last request by now, or is about to: the key can stay.
+}
+
+fn short_threads_leave_nothing_behind(effort: Effort) {
+    let churn = |threads: usize| {
+        for _ in 0..threads / 4 {
+            let barrier = Barrier::new(4);
+            std::thread::scope(|scope| {
+                for n in 0..4_usize {
+                    let barrier = &barrier;
+                    scope.spawn(move || {
+                        let objects: Vec<Object> = (1..50).map(|k| Object::new(k * (n + 3), 16)).collect();
+                        barrier.wait();
+                        objects.into_iter().for_each(Object::free);
+                    });
+                }
+            });
+        }
+    };
+    churn(200);
+    let before = resident_bytes();
+    churn(if effort == Effort::Full { 2_000 } else { 200 });
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 16 * MIB, "{} KiB more", grown / KIB);
+}
+
+/// Mapped memory by the kernel's count.
+fn virtual_bytes() -> usize {
+    statm_bytes(0)
+}
+
+/// Resident memory by the kernel's count.
+fn resident_bytes() -> usize {
+    statm_bytes(1)
+}
+
+fn statm_bytes(word: usize) -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("procfs is there");
+    statm.split(' ').nth(word).and_then(|pages| pages.parse::<usize>().ok()).expect("a number of pages") * PAGE
+}
+
+fn children_of_a_busy_program_allocate(effort: Effort) {
+    const BUSY: usize = 0;
+    const RESTING: usize = 1;
+    const DONE: usize = 2;
+    let phase = AtomicUsize::new(BUSY);
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let phase = &phase;
+            scope.spawn(move || {
+                let mut live: Vec<Object> = Vec::new();
+                for n in 0_usize.. {
+                    // The threads are busy while the program forks, and leave the processor to the child then.
+                    while phase.load(Ordering::Relaxed) == RESTING {
+                        std::thread::sleep(std::time::Duration::from_micros(200));
+                    }
+                    if phase.load(Ordering::Relaxed) == DONE {
+                        break;
+                    }
+                    let size = if n % 512 == thread { 1500 * KIB + n % 7 * MIB / 2 } else { 1 + n * 13 % 900 };
+                    live.push(Object::new(size, 16));
+                    if live.len() > 40 {
+                        live.drain(..20).for_each(Object::free);
+                    }
+                }
+                live.into_iter().for_each(Object::free);
+            });
+        }
+        let kept: Vec<Object> = (1..100).map(|n| Object::new(n * 50, 16)).collect();
+        for _ in 0..if effort == Effort::Full { 50 } else { 3 } {
+            // SAFETY: the child uses this allocator, which is what is tested, and nothing else that locks.
+            match unsafe { libc::fork() } {
+                -1 => panic!("no child: {}", std::io::Error::last_os_error()),
+                0 => in_the_child_of_a_fork(&kept),
+                child => {
+                    phase.store(RESTING, Ordering::Relaxed);
+                    let mut status = 0;
+                    // SAFETY: waits for the child, and writes its status.
+                    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+                    assert_eq!(status, 0, "14 is a child that hung, 6 or 11 one whose heap was broken");
+                    phase.store(BUSY, Ordering::Relaxed);
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+            }
+        }
+        phase.store(DONE, Ordering::Relaxed);
+        kept.into_iter().for_each(Object::free);
+    });
+}
+
+fn in_the_child_of_a_fork(kept: &[Object]) -> ! {
+    // SAFETY: ends this process if it hangs.
+    unsafe { libc::alarm(20) };
+    // What fails here must not unwind into the parent's test harness.
+    let whole = std::panic::catch_unwind(|| {
+        let mut live: Vec<Object> = Vec::new();
+        for n in 0..1_000_usize {
+            live.push(Object::new(if n % 100 == 0 { MIB + n * KIB } else { 1 + n * 17 % 2000 }, 16));
+            if n % 3 == 0 {
+                live.swap_remove(n % live.len()).free();
+            }
+        }
+        live.into_iter().for_each(Object::free);
+        for object in kept {
+            object.check(object.size(), object.size());
+            // SAFETY: this process's copy of the object, freed once.
+            unsafe { GLOBAL.dealloc(object.base, object.layout) };
+        }
+    });
+    // SAFETY: ends the process without the parent's exit handlers.
+    unsafe { libc::_exit(i32::from(whole.is_err())) }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The model
+
+/// One step of a program; objects are chosen by number among the live ones.
+#[derive(Clone, Debug)]
+enum Step {
+    Allocate { size: usize, align_log2: u32, zeroed: bool },
+    Resize { object: usize, size: usize },
+    Free { object: usize },
+}
+
+fn any_size() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        12 => 1..600_usize,
+        4 => 600..70_000_usize,
+        2 => 70_000..600_000_usize,
+        1 => 600_000..6_000_000_usize,
+    ]
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let align = prop_oneof![6 => 0..5_u32, 2 => 5..13_u32, 1 => 13..23_u32];
+    prop_oneof![
+        4 => (any_size(), align, any::<bool>())
+            .prop_map(|(size, align_log2, zeroed)| Step::Allocate { size, align_log2, zeroed }),
+        2 => (any::<usize>(), any_size()).prop_map(|(object, size)| Step::Resize { object, size }),
+        3 => any::<usize>().prop_map(|object| Step::Free { object }),
+    ]
+}
+
+/// The live objects by address; neighbours must not overlap.
+#[derive(Default)]
+struct Model {
+    live: BTreeMap<usize, Object>,
+}
+
+impl Model {
+    fn enter(&mut self, object: Object) {
+        let (start, end) = object.range();
+        if let Some((_, below)) = self.live.range(..=start).next_back() {
+            assert!(below.range().1 <= start, "{:x?} overlaps {:x?}", below.range(), object.range());
+        }
+        if let Some((&above, _)) = self.live.range(start..).next() {
+            assert!(end <= above, "{:x?} overlaps what starts at {above:x}", object.range());
+        }
+        self.live.insert(start, object);
+    }
+
+    fn leave(&mut self, nth: usize) -> Option<Object> {
+        let address = *self.live.keys().nth(nth % self.live.len().max(1))?;
+        self.live.remove(&address)
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Allocate { size, align_log2, zeroed: false } => self.enter(Object::new(size, 1 << align_log2)),
+            Step::Allocate { size, align_log2, zeroed: true } => self.enter(Object::zeroed(size, 1 << align_log2)),
+            Step::Resize { object, size } => {
+                if let Some(mut object) = self.leave(object) {
+                    object.resize(size);
+                    self.enter(object);
+                }
+            }
+            Step::Free { object } => {
+                if let Some(object) = self.leave(object) {
+                    object.free();
+                }
+            }
+        }
+    }
+}
+
+fn programs_agree_with_the_model(effort: Effort) {
+    let cases = if effort == Effort::Full { 64 } else { 4 };
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let steps = proptest::collection::vec(any_step(), 200);
+    let result = runner.run(&steps, |steps| {
+        let mut model = Model::default();
+        steps.iter().for_each(|step| model.step(step));
+        std::mem::take(&mut model.live).into_values().for_each(Object::free);
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The levels
+
+/// One clause of the contract.
+type Clause = fn(Effort);
+
+const CONTRACT: &[Clause] = &[
+    every_size_at_every_alignment,
+    zeroed_memory_is_zero_after_dirty_use,
+    resized_objects_keep_contents_and_alignment,
+    absurd_sizes_are_null_and_change_nothing,
+    size_0_is_served_by_alloc_at,
+    objects_outlive_their_threads,
+    a_consumer_that_only_frees_keeps_memory_bounded,
+    large_objects_change_hands_and_size,
+    destructors_of_ending_threads_allocate_and_free,
+    short_threads_leave_nothing_behind,
+    children_of_a_busy_program_allocate,
+    programs_agree_with_the_model,
+];
+
+/// All clauses in one thread, one after another: they measure memory, and fork.
+#[test]
+fn the_contract_holds() {
+    CONTRACT.iter().for_each(|clause| clause(Effort::Full));
+}
+
+#[test]
+fn every_level_of_every_factor() {
+    // What is not compiled in has one level.
+    let present = || hakmem::registry().iter().filter(|factor| factor.present);
+    let mut treatments: Vec<Vec<(&str, &str)>> = vec![vec![]];
+    treatments.extend(present().map(|factor| vec![(factor.toggle, "1")]));
+    if present().count() > 1 {
+        treatments.push(common::all_off_but(&[]));
+        treatments.extend(hakmem::Mode::NAMED.iter().map(|(mode, _)| vec![("HAKMEM_MODE", *mode)]));
+    }
+    for choice in present().filter_map(|factor| factor.choice.as_ref()) {
+        treatments.extend(choice.values.iter().map(|(value, _)| vec![(choice.variable, *value)]));
+    }
+    // Two at a time: most of a child is waiting for its own threads.
+    let work = |treatments: &[Vec<(&str, &str)>]| {
+        for treatment in treatments {
+            case("every_level_of_every_factor", &format!("{treatment:?}")).vars(treatment).succeeds(|| {
+                CONTRACT.iter().for_each(|clause| clause(Effort::Brief));
+            });
+        }
+    };
+    if common::in_child() {
+        return work(&treatments);
+    }
+    let (left, right) = treatments.split_at(treatments.len() / 2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| work(left));
+        work(right);
+    });
+}
+
+/// Alone in a child: other threads map stacks, and what is hoarded shows only while nothing waits for reuse yet.
+#[test]
+fn wide_alignments_hoard_nothing() {
+    for (label, variables) in [("default", vec![]), ("nothing", common::all_off_but(&[]))] {
+        case("wide_alignments_hoard_nothing", label).vars(&variables).succeeds(|| {
+            let churn = |count: usize| (0..count).for_each(|n| Object::new(100 + n % 50, 2 * MIB).free());
+            churn(4);
+            let before = virtual_bytes();
+            churn(200);
+            let grown = virtual_bytes().saturating_sub(before);
+            assert!(grown < 48 * MIB, "{} MiB of addresses more", grown / MIB);
+        });
+    }
+}

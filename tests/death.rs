@@ -1,0 +1,233 @@
+//! What corrupt programs are told: each misuse ends the child by SIGABRT with one fixed sentence, at each level that
+//! detects it.
+//!
+//! | misuse | header on | header off |
+//! |---|---|---|
+//! | free of memory that is not hakmem's | foreign | foreign |
+//! | double free of a slot | double free | not detected: the slot is in a free list twice |
+//! | double free of a run | double free | double free |
+//! | double free of a span | double free while BigCache or the pool keeps it, else foreign: it is in no map | the same |
+//! | free inside a slot | interior, or header where the address is a multiple of 16 | interior if some other factor sees every request; the fast path alone does not look |
+//! | free inside a run | as inside a slot | interior |
+//! | free inside a span | interior in its first OS page, foreign beyond | the same |
+//! | overwritten header | header | nothing is there to be overwritten |
+
+mod common;
+
+use common::{all_off_but, case, present};
+use hakmem::Hakmem;
+use std::alloc::{GlobalAlloc, Layout};
+
+#[global_allocator]
+static GLOBAL: Hakmem = Hakmem;
+
+const FOREIGN: &str = "hakmem: free of a pointer that hakmem did not allocate\n";
+const INTERIOR: &str = "hakmem: free of a pointer inside an object, not at its start\n";
+const DOUBLE: &str = "hakmem: double free\n";
+const HEADER: &str = "hakmem: allocation header overwritten (magic value does not match)\n";
+
+const KIB: usize = 1 << 10;
+const SMALL: usize = 100;
+/// Below every mmap threshold: always a run of units.
+const RUN: usize = 500 * KIB;
+/// Above every one: always a span.
+const SPAN: usize = 40 << 20;
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 16).expect("far from overflow")
+}
+
+fn allocate(size: usize) -> *mut u8 {
+    // SAFETY: the size is not 0.
+    let object = unsafe { GLOBAL.alloc_zeroed(layout(size)) };
+    assert!(!object.is_null());
+    object
+}
+
+/// The misuse itself: the allocator must notice.
+fn free(object: *mut u8) {
+    // SAFETY: none; that this is wrong is what is tested, and the process ends by it.
+    unsafe { GLOBAL.dealloc(object, layout(SMALL)) };
+}
+
+/// The environments that the misuse is tried in, with the levels that matter to it.
+struct Environment {
+    label: &'static str,
+    variables: Vec<(&'static str, &'static str)>,
+    header: bool,
+    bigcache: bool,
+    /// Whether some factor sees every request, so that no free takes the fast path.
+    per_request: bool,
+}
+
+fn environments() -> Vec<Environment> {
+    let environment = |label, kept: &[&str]| {
+        let on = |factor| kept.contains(&factor) && present(factor);
+        Environment {
+            label,
+            variables: all_off_but(kept),
+            header: on("header"),
+            bigcache: on("bigcache"),
+            per_request: ["header", "tick", "evolution", "elo"].into_iter().any(on),
+        }
+    };
+    let names: Vec<&str> = hakmem::registry().iter().map(|factor| factor.name).collect();
+    let without_header: Vec<&str> = names.iter().copied().filter(|name| *name != "header").collect();
+    vec![
+        environment("default", &names),
+        environment("header alone", &["header"]),
+        environment("no header", &without_header),
+        environment("nothing", &[]),
+    ]
+}
+
+/// Tries the misuse in each environment that has a sentence for it.
+fn check(test: &str, label: &str, sentence: impl Fn(&Environment) -> Option<&'static str>, misuse: fn()) {
+    for environment in environments() {
+        if let Some(sentence) = sentence(&environment) {
+            let label = format!("{label}, {}", environment.label);
+            case(test, &label).vars(&environment.variables).aborts_with(sentence, misuse);
+        }
+    }
+}
+
+#[test]
+fn double_free() {
+    let name = "double_free";
+    // Without headers nothing marks a free slot, so that its fast path is one push; this is documented, and not tested.
+    check(
+        name,
+        "slot",
+        |environment| environment.header.then_some(DOUBLE),
+        || {
+            let object = allocate(SMALL);
+            free(object);
+            free(object);
+        },
+    );
+    check(
+        name,
+        "slot, by another thread",
+        |environment| environment.header.then_some(DOUBLE),
+        || {
+            let object = allocate(SMALL).expose_provenance();
+            let again = move || free(std::ptr::with_exposed_provenance_mut(object));
+            std::thread::spawn(again).join().expect("the first free is right");
+            again();
+        },
+    );
+    check(
+        name,
+        "run",
+        |_| Some(DOUBLE),
+        || {
+            let object = allocate(RUN);
+            free(object);
+            free(object);
+        },
+    );
+    check(
+        name,
+        "span",
+        |environment| Some(if environment.bigcache { DOUBLE } else { FOREIGN }),
+        || {
+            let object = allocate(SPAN);
+            free(object);
+            free(object);
+        },
+    );
+}
+
+#[test]
+fn free_of_foreign_memory() {
+    let name = "free_of_foreign_memory";
+    check(
+        name,
+        "stack",
+        |_| Some(FOREIGN),
+        || {
+            let mut local = [0_u128; 64];
+            free((&raw mut local[32]).cast());
+        },
+    );
+    check(
+        name,
+        "static",
+        |_| Some(FOREIGN),
+        || {
+            static WORDS: [u128; 64] = [7; 64];
+            free((&raw const WORDS[32]).cast_mut().cast());
+        },
+    );
+    check(
+        name,
+        "another mapping",
+        |_| Some(FOREIGN),
+        || {
+            let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            // SAFETY: a new mapping disturbs nothing.
+            let mapping = unsafe { libc::mmap(std::ptr::null_mut(), 1 << 20, protection, flags, -1, 0) };
+            assert_ne!(mapping, libc::MAP_FAILED);
+            free(mapping.cast::<u8>().wrapping_add(32));
+        },
+    );
+    for (label, address) in [("no memory", 0x10_usize), ("the kernel's half", usize::MAX - 0xfff)] {
+        let environment = environments().remove(0);
+        case(name, label)
+            .vars(&environment.variables)
+            .aborts_with(FOREIGN, || free(std::ptr::without_provenance_mut(address)));
+    }
+    check(
+        name,
+        "realloc",
+        |_| Some(FOREIGN),
+        || {
+            let mut local = [0_u128; 64];
+            // SAFETY: none, as in `free`.
+            unsafe { GLOBAL.realloc((&raw mut local[32]).cast(), layout(SMALL), 2 * SMALL) };
+        },
+    );
+}
+
+#[test]
+fn free_inside_an_object() {
+    let name = "free_inside_an_object";
+    let slot = |aligned: &'static str| {
+        move |environment: &Environment| match environment {
+            Environment { header: true, .. } => Some(aligned),
+            Environment { per_request: true, .. } => Some(INTERIOR),
+            _ => None,
+        }
+    };
+    check(name, "slot, at 8", slot(INTERIOR), || free(allocate(SMALL).wrapping_add(8)));
+    // 32 bytes before it there are zeroes of the user's.
+    check(name, "slot, at 48", slot(HEADER), || free(allocate(SMALL).wrapping_add(48)));
+    let run = |environment: &Environment| Some(if environment.header { HEADER } else { INTERIOR });
+    check(name, "run", run, || free(allocate(RUN).wrapping_add(64 * KIB)));
+    check(name, "span, first page", |_| Some(INTERIOR), || free(allocate(SPAN).wrapping_add(64)));
+    check(name, "span, beyond", |_| Some(FOREIGN), || free(allocate(SPAN).wrapping_add(1 << 20)));
+}
+
+#[test]
+fn overwritten_header() {
+    for (label, size) in [("slot", SMALL), ("run", RUN), ("span", SPAN)] {
+        let overwrite = move |bytes: usize| {
+            let object = allocate(size);
+            // SAFETY: the header's bytes are mapped; that they are not the program's is what is tested.
+            unsafe { object.sub(bytes).write_bytes(0xa5, bytes) };
+            free(object);
+        };
+        for environment in environments().into_iter().filter(|environment| environment.header) {
+            let case = |what: &str| {
+                case("overwritten_header", &format!("{what} of a {label}, {}", environment.label))
+                    .vars(&environment.variables)
+            };
+            case("all").aborts_with(HEADER, || overwrite(32));
+            case("the magic value").aborts_with(HEADER, || overwrite(8));
+            if size != SPAN {
+                // The last two bytes say where the slot starts; of a span the records tell that.
+                case("two bytes").aborts_with(HEADER, || overwrite(2));
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! One name a factor: registry, file, Cargo feature and environment variable agree.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn manifest() -> String {
+    std::fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).expect("the package has a manifest")
+}
+
+/// The text between a table's heading and the next one.
+fn table<'a>(manifest: &'a str, name: &str) -> &'a str {
+    let (_, rest) = manifest.split_once(&format!("\n[{name}]\n")).expect("the table is there");
+    rest.split("\n[").next().unwrap_or(rest)
+}
+
+#[test]
+fn names_are_plain_and_unique() {
+    let mut seen = BTreeSet::new();
+    for factor in hakmem::registry() {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        assert!(!factor.name.is_empty() && factor.name.bytes().all(plain), "{}", factor.name);
+        assert!(seen.insert(factor.name), "{} is there twice", factor.name);
+        assert!(!factor.about.is_empty() && !factor.about.contains('\n'), "{}", factor.name);
+    }
+}
+
+#[test]
+fn each_factor_has_a_file_of_its_name_and_no_file_is_left_over() {
+    let folder = Path::new(ROOT).join("src/factor");
+    let files: BTreeSet<String> = std::fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("readable").file_name().into_string().expect("text"))
+        .filter(|name| name != "mod.rs")
+        .collect();
+    let expected: BTreeSet<String> =
+        hakmem::registry().iter().map(|factor| format!("{}.rs", factor.name.replace('-', "_"))).collect();
+    assert_eq!(files, expected);
+}
+
+#[test]
+fn each_factor_is_a_feature_that_is_on_by_default() {
+    let manifest = manifest();
+    let features = table(&manifest, "features");
+    let default = features.lines().find_map(|line| line.strip_prefix("default = ")).expect("a default");
+    let default: Vec<&str> = default.trim_matches(['[', ']']).split(", ").map(|name| name.trim_matches('"')).collect();
+    let names: Vec<&str> = hakmem::registry().iter().map(|factor| factor.name).collect();
+    assert_eq!(default, names);
+    for name in names {
+        assert!(features.lines().any(|line| line == format!("{name} = []")), "no feature {name}");
+    }
+}
+
+#[test]
+fn presence_is_what_cargo_says() {
+    // Of one build, all that can be said: a build with all defaults has all, and one without features has none.
+    let present = hakmem::registry().iter().filter(|factor| factor.present).count();
+    assert!(present <= hakmem::registry().len());
+    for (factor, receipt) in hakmem::registry().iter().zip(hakmem::receipt().factors()) {
+        assert_eq!(factor.name, receipt.name, "the receipt is in the registry's order");
+        assert_eq!(factor.present, receipt.level != hakmem::Level::Absent, "{}", factor.name);
+    }
+}
+
+#[test]
+fn toggles_and_choices_are_named_after_the_rule() {
+    let mut variables = BTreeSet::new();
+    for factor in hakmem::registry() {
+        let expected = format!("HAKMEM_DISABLE_{}", factor.name.to_uppercase().replace('-', "_"));
+        assert_eq!(factor.toggle, expected);
+        assert!(variables.insert(factor.toggle));
+        if let Some(choice) = &factor.choice {
+            assert!(choice.variable.starts_with("HAKMEM_") && variables.insert(choice.variable), "{}", choice.variable);
+            assert_eq!(choice.values.first().map(|(_, level)| *level), Some(hakmem::Level::On), "{}", factor.name);
+            for (value, level) in choice.values {
+                let variant_is_named = !matches!(level, hakmem::Level::Variant(name) if name != value);
+                assert!(variant_is_named, "{value} of {}", factor.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn each_factor_has_counters_and_the_receipt_shows_them() {
+    let receipt = hakmem::receipt();
+    for factor in hakmem::registry() {
+        assert!(!factor.counters.is_empty(), "{} cannot be proven", factor.name);
+        let shown: Vec<&str> =
+            receipt.factor(factor.name).expect("an entry").counters().map(|(name, _)| name).collect();
+        assert_eq!(shown, factor.counters, "the receipt has room for fewer");
+        assert_eq!(factor.counters.iter().collect::<BTreeSet<_>>().len(), factor.counters.len(), "{}", factor.name);
+    }
+}
