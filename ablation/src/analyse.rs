@@ -4,11 +4,14 @@
 //! is not proven, and computes plain values. Formulas are in [`crate::stats`]; tables and files in [`crate::report`].
 //! docs/methodology.md tells what is computed and why.
 
+mod agreement;
 mod counts;
 mod effects;
 mod failures;
 mod index;
+mod ranking;
 mod reading;
+mod summary;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -18,25 +21,27 @@ mod tests;
 mod tests_broken;
 
 use crate::prove;
-use crate::record::{Arm, CellKind, Manifest, Record};
+use crate::record::{Arm, CellKind, LatencyResponse, Manifest, Record, WorkloadPlan};
 use crate::stats::bootstrap::{self, Drawn};
-use crate::stats::order;
-use index::{CellRuns, Runs};
+use index::Runs;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 pub use counts::PerOperation;
 pub use failures::Failure;
+pub use ranking::Candidate;
 pub use reading::{Explained, Reading};
 
 /// A measured quantity that effects are computed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
-    /// 10th percentile of a process, nanoseconds per operation: the main response.
+    /// 10th percentile of a process, nanoseconds per operation: the main response by default.
     LatencyNsP10,
-    /// Median of a process, nanoseconds per operation: must agree with the main response.
+    /// Median of a process, nanoseconds per operation: must agree with the 10th percentile.
     LatencyNsP50,
+    /// Mean of a process, nanoseconds per operation: the main response where the config says so.
+    LatencyNsMean,
     /// Instructions per operation, from the counting passes.
     InstructionsPerOp,
     /// Page faults per operation, from the counting passes.
@@ -53,11 +58,20 @@ impl Response {
         (Response::SyscallsPerOp, "syscalls"),
     ];
 
+    /// The response that a workload is judged by.
+    pub fn main(of: LatencyResponse) -> Response {
+        match of {
+            LatencyResponse::P10 => Response::LatencyNsP10,
+            LatencyResponse::Mean => Response::LatencyNsMean,
+        }
+    }
+
     /// Name in `effects.json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Response::LatencyNsP10 => "latency_ns_p10",
             Response::LatencyNsP50 => "latency_ns_p50",
+            Response::LatencyNsMean => "latency_ns_mean",
             Response::InstructionsPerOp => "instructions_per_op",
             Response::PageFaultsPerOp => "page_faults_per_op",
             Response::SyscallsPerOp => "syscalls_per_op",
@@ -69,7 +83,7 @@ impl Response {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Detected, positive: the source costs. For latency, by the 10th percentile and by the median.
+    /// Detected, positive: the source costs. For latency by two readings that agree (docs/methodology.md).
     Costs,
     /// Detected, negative: the source saves.
     Saves,
@@ -99,6 +113,29 @@ impl Verdict {
             Verdict::Void => "void",
             Verdict::Inconclusive => "inconclusive",
             Verdict::BuildFailed => "build-failed",
+        }
+    }
+}
+
+/// Whether the two cells of an effect did what they were run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// Both cells have proven runs, and the source did its work where it was on.
+    Proven,
+    /// Both cells have proven runs, but the source had nothing to do in this workload.
+    NotExercised,
+    /// One of the cells has no proven run, for whatever reason.
+    Void,
+}
+
+impl Proof {
+    /// Name in `effects.json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Proof::Proven => "proven",
+            Proof::NotExercised => "not-exercised",
+            Proof::Void => "void",
         }
     }
 }
@@ -153,12 +190,21 @@ pub struct Effect {
     pub blocks: usize,
     /// Smallest effect that the study finds four times in five.
     pub detectable: Option<f64>,
+    /// Whether both cells did what they were run for.
+    pub proof: Proof,
     /// What can be said.
     pub verdict: Verdict,
     /// Why, when the verdict is not `costs` or `saves`; empty otherwise.
     pub reason: String,
     /// Effect as a share of the gap to the reference peer; `None` unless the gap's interval lies above 0.
     pub share: Option<Estimate>,
+}
+
+impl Effect {
+    /// The effect with its interval, when something can be said.
+    pub fn value(&self) -> Option<Estimate> {
+        self.estimate.map(|value| Estimate { value, interval: self.lo.zip(self.hi), blocks: self.blocks })
+    }
 }
 
 /// One cell in one workload.
@@ -182,6 +228,8 @@ pub struct CellSummary {
     pub latency_ns_p10: Option<Estimate>,
     /// Median, nanoseconds per operation: median over blocks.
     pub latency_ns_p50: Option<Estimate>,
+    /// Mean, nanoseconds per operation: median over blocks.
+    pub latency_ns_mean: Option<Estimate>,
     /// Every counted event by instrument name.
     pub counts: BTreeMap<String, PerOperation>,
     /// `this / peer − 1` for each peer of [`WorkloadAnalysis::gaps`], in that order.
@@ -192,6 +240,14 @@ impl CellSummary {
     /// Events per operation by instrument name, when counted.
     pub fn per_operation(&self, instrument: &str) -> Option<f64> {
         self.counts.get(instrument).map(|count| count.value)
+    }
+
+    /// The latency that a workload is judged by.
+    pub fn latency(&self, response: LatencyResponse) -> Option<Estimate> {
+        match response {
+            LatencyResponse::P10 => self.latency_ns_p10,
+            LatencyResponse::Mean => self.latency_ns_mean,
+        }
     }
 }
 
@@ -215,6 +271,8 @@ pub struct WorkloadAnalysis {
     pub name: String,
     /// One line for people.
     pub about: String,
+    /// What its effects, gaps and noise floor are about.
+    pub response: LatencyResponse,
     /// Cells in the order of the plan.
     pub cells: Vec<CellSummary>,
     /// Effects in the order of the plan's contrasts, responses within.
@@ -232,7 +290,8 @@ pub struct WorkloadAnalysis {
 impl WorkloadAnalysis {
     /// The effects of the main response.
     pub fn main_effects(&self) -> impl Iterator<Item = &Effect> {
-        self.effects.iter().filter(|effect| effect.response == Response::LatencyNsP10)
+        let main = Response::main(self.response);
+        self.effects.iter().filter(move |effect| effect.response == main)
     }
 
     /// The same contrast in another response.
@@ -243,22 +302,6 @@ impl WorkloadAnalysis {
                 && other.contrast == effect.contrast
                 && other.arm == effect.arm
         })
-    }
-
-    /// Sources that are proven to cost, most expensive first, each once: by the environment where that arm says
-    /// `costs` (one binary, no change of layout), else by the factorial, else by the build.
-    pub fn top_sources(&self) -> Vec<&Effect> {
-        let mut best: Vec<&Effect> = Vec::new();
-        for kind in ["on-off", "main", "on-absent"] {
-            let rows = self.main_effects().filter(|e| e.attribution && e.contrast == kind);
-            for effect in rows.filter(|e| e.verdict == Verdict::Costs) {
-                if best.iter().all(|known| known.factor != effect.factor) {
-                    best.push(effect);
-                }
-            }
-        }
-        best.sort_by(|a, b| b.estimate.unwrap_or(0.0).total_cmp(&a.estimate.unwrap_or(0.0)));
-        best
     }
 }
 
@@ -289,18 +332,20 @@ pub fn analyse(manifest: &Manifest, records: &[Record]) -> Analysis {
     Analysis { workloads, failures: failures::collect(manifest, &records), runs: records.len(), ignored }
 }
 
-fn workload(manifest: &Manifest, plan: &crate::record::WorkloadPlan, runs: &Runs) -> WorkloadAnalysis {
+fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs) -> WorkloadAnalysis {
     let mut notes = counts::Notes::default();
-    let mut cells: Vec<CellSummary> = runs.cells.iter().map(|cell| summary(manifest, cell, &mut notes)).collect();
+    let mut cells: Vec<CellSummary> =
+        runs.cells.iter().map(|cell| summary::summary(manifest, cell, &mut notes)).collect();
     let peers = runs.peers(manifest.plan.reference_peer.as_deref());
     for (summary, cell) in cells.iter_mut().zip(&runs.cells) {
-        summary.relative_to_peers = peers.iter().map(|peer| reading::relative(runs, cell, peer)).collect();
+        summary.relative_to_peers =
+            peers.iter().map(|peer| reading::relative(plan.response, runs, cell, peer)).collect();
     }
 
     // One bootstrap for everything in the workload, so that effects, gaps and shares come from the same draws.
-    let mut series = effects::series(&manifest.plan, runs);
+    let mut series = effects::series(&manifest.plan, plan.response, runs);
     let first_gap = series.len();
-    series.extend(reading::series(runs, &peers));
+    series.extend(reading::series(plan.response, runs, &peers));
     let drawn = bootstrap::draw(&series, runs.blocks.len(), bootstrap::DRAWS, manifest.seed);
     let (contrasts, gaps) = drawn.split_at(first_gap);
 
@@ -308,50 +353,21 @@ fn workload(manifest: &Manifest, plan: &crate::record::WorkloadPlan, runs: &Runs
     // No share of a gap that is not told apart from 0, nor of an advantage.
     let is_gap = |gap: &&Drawn| Estimate::of(gap).and_then(|e| e.interval).is_some_and(|(lo, _)| lo > 0.0);
     let reference = gaps.first().filter(|gap| has_reference && is_gap(gap));
-    let (effects, floor_ns) = effects::effects(manifest, runs, &cells, contrasts, reference);
+    let evidence = effects::Evidence { series: &series[..first_gap], drawn: contrasts, reference };
+    let (effects, floor_ns) = effects::effects(manifest, plan.response, runs, &cells, &evidence);
     let reading = gaps
         .first()
         .filter(|_| has_reference)
-        .map(|gap| reading::read(&manifest.plan, peers[0], &cells, gap, contrasts, &effects));
+        .map(|gap| reading::read(manifest, plan.response, peers[0], &cells, (gap, contrasts), &effects));
     WorkloadAnalysis {
         name: plan.name.clone(),
         about: plan.about.clone(),
+        response: plan.response,
         gaps: reading::gaps(&peers, gaps),
         cells,
         effects,
         floor_ns,
         reading,
         notes: notes.lines(),
-    }
-}
-
-fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::Notes) -> CellSummary {
-    let cell = runs.plan;
-    let over_blocks = |value: fn(&crate::record::Measured) -> f64| {
-        let values = order::sorted(&runs.timing.values().map(|measured| value(measured)).collect::<Vec<_>>());
-        order::percentile(&values, 0.5).map(|median| Estimate {
-            value: median,
-            interval: order::sign_test_interval(&values),
-            blocks: values.len(),
-        })
-    };
-    let seen = runs.measured().find_map(|m| m.served_by.clone());
-    let served_by = cell.served_by.clone().or(seen);
-    let built = !index::build_failed(manifest, cell);
-    CellSummary {
-        id: cell.id.clone(),
-        name: cell.name.clone(),
-        kind: cell.kind,
-        arm: cell.arm,
-        allocator: match cell.kind {
-            CellKind::Peer => cell.name.clone(),
-            _ => served_by.unwrap_or_else(|| "subject".to_owned()),
-        },
-        status: if built { runs.status() } else { "build-failed" },
-        proof: if built { runs.proof() } else { Some("build-failed".to_owned()) },
-        latency_ns_p10: over_blocks(|m| m.latency_ns_p10),
-        latency_ns_p50: over_blocks(|m| m.latency_ns_p50),
-        counts: counts::per_operation(manifest, runs, notes),
-        relative_to_peers: Vec::new(),
     }
 }

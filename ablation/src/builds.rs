@@ -208,11 +208,16 @@ fn build(
     let mut command = cargo();
     command.args(["build", "--profile", &subject.profile, "--package", &subject.package, "--bin", &subject.binary]);
     command.args(["--no-default-features", "--message-format", "json-render-diagnostics", "--manifest-path"]);
-    command.arg(&subject.manifest);
+    // Absolute, since cargo is started elsewhere.
+    command.arg(
+        std::path::absolute(&subject.manifest).map_err(BuildError::io(&subject.manifest, "finding the manifest"))?,
+    );
     if !plan.features.is_empty() {
         command.args(["--features", &plan.features.join(",")]);
     }
     command.env("CARGO_TARGET_DIR", workspace.target.join("ablate/build"));
+    // Cargo reads the settings of the folder that it is started in: the measured workspace's, wherever the runner is.
+    command.current_dir(&workspace.root);
     let out = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).output();
     let out = out.map_err(|source| BuildError::NoCargo { source })?;
     let failure = |message: String| BuildFailure { message, log: log.display().to_string() };

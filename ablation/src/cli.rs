@@ -32,6 +32,14 @@ Examples:
 Exit codes: 0 all runs good, 1 some run failed or is void, 2 wrong call or config, 130 interrupted.
 Environment: ABLATE_COLUMNS (width of tables, 100), ABLATE_TARGET_DIR (instead of the workspace's target folder).";
 
+/// The call that was probably meant when options of `run` come without it.
+pub fn meant(args: &[String]) -> Option<String> {
+    let options = ["--blocks", "--out", "--resume", "--seed"];
+    let first = args.first()?;
+    let name = first.split('=').next().unwrap_or_default();
+    options.contains(&name).then(|| format!("did you mean: ablate run {DEFAULT_CONFIG} {}", args.join(" ")))
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -76,6 +84,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_without_run_are_understood() {
+        let meant = |args: &[&str]| meant(&args.iter().map(|arg| arg.to_string()).collect::<Vec<_>>());
+        let expected = "did you mean: ablate run configs/feature-isolation.toml --blocks 6";
+        assert_eq!(meant(&["--blocks", "6"]).as_deref(), Some(expected));
+        assert!(meant(&["--seed=3"]).is_some_and(|text| text.ends_with(" --seed=3")));
+        assert_eq!((meant(&["--help"]), meant(&["rnu"]), meant(&[])), (None, None, None));
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod raw;
 pub(crate) use names::nearest;
 pub use place::Pointed;
 
-use crate::record::Arm;
+use crate::record::{Arm, LatencyResponse};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -96,6 +96,8 @@ pub struct Subject {
     pub features: Vec<String>,
     /// Arguments before those of the workload.
     pub args: Vec<String>,
+    /// Arguments of both counting passes, after those of the workload and before `idle_args`.
+    pub counting_args: Vec<String>,
     /// Arguments that make a run do no operation, appended last; `None`: start-up cost is not counted apart.
     pub idle_args: Option<Vec<String>>,
     /// What `served_by` must say.
@@ -145,6 +147,8 @@ pub struct Workload {
     pub args: Vec<String>,
     /// Whether the process is bound to one processor.
     pub pin: bool,
+    /// What of a process's latency the effects are about.
+    pub response: LatencyResponse,
 }
 
 /// Another way to serve the workloads, in the baseline binary.

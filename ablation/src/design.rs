@@ -93,6 +93,7 @@ pub fn resolve(study: &Study) -> Design {
         name: w.name.clone(),
         args: w.args.clone(),
         about: w.about.clone(),
+        response: w.response,
     });
     let plan = Plan {
         factors: factors.collect(),

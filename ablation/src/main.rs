@@ -1,7 +1,7 @@
 //! The binary: the stages in their order, and what an error means to the shell.
 
 use ablation::builds::{self, BuildError};
-use ablation::cli::{Cli, Command, DEFAULT_CONFIG, Run};
+use ablation::cli::{self, Cli, Command, DEFAULT_CONFIG, Run};
 use ablation::config::{self, ConfigError};
 use ablation::progress::note;
 use ablation::run::interrupt;
@@ -18,7 +18,7 @@ const BAD_RUNS: u8 = 1;
 const WRONG_CALL: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| wrong_call(&error));
     match run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -26,6 +26,18 @@ fn main() -> ExitCode {
             note(&format!("error: {error}"));
             ExitCode::from(code_of(&error))
         }
+    }
+}
+
+/// Says what is wrong with the call, or gives the help that was asked for, and ends.
+fn wrong_call(error: &clap::Error) -> ! {
+    let args: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    match cli::meant(&args).filter(|_| error.use_stderr()) {
+        Some(meant) => {
+            note(&format!("error: `{}` belongs to a subcommand\n{meant}", args[0]));
+            std::process::exit(WRONG_CALL.into())
+        }
+        None => error.exit(),
     }
 }
 
@@ -108,7 +120,6 @@ fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
     prove::prove_checksums(&manifest.plan, &mut records);
     let text = report::write(dir, &manifest, &records, settings.columns)?;
     print(&text);
-    note(&format!("results: {}", dir.display()));
     let bad = records.iter().filter(|r| r.status != record::Status::Ok).count();
     if bad > 0 {
         note(&format!("{bad} of {} runs failed or are void", records.len()));

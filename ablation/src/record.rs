@@ -76,6 +76,41 @@ pub struct WorkloadPlan {
     /// One line for people.
     #[serde(default)]
     pub about: String,
+    /// What of a process's latency the effects are about.
+    #[serde(default)]
+    pub response: LatencyResponse,
+}
+
+/// The one value of a process's latencies that a workload is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LatencyResponse {
+    /// 10th percentile: the least disturbed part of a steady run.
+    #[default]
+    P10,
+    /// Mean: every operation counts, for runs whose first operations are the subject.
+    Mean,
+}
+
+impl LatencyResponse {
+    /// Both, for messages about names.
+    pub const ALL: [LatencyResponse; 2] = [LatencyResponse::P10, LatencyResponse::Mean];
+
+    /// The name in configs and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LatencyResponse::P10 => "p10",
+            LatencyResponse::Mean => "mean",
+        }
+    }
+
+    /// Its value in a run, nanoseconds per operation.
+    pub fn of(self, measured: &Measured) -> f64 {
+        match self {
+            LatencyResponse::P10 => measured.latency_ns_p10,
+            LatencyResponse::Mean => measured.latency_ns_mean,
+        }
+    }
 }
 
 /// What a cell is compared as.

@@ -198,12 +198,16 @@ impl Context<'_> {
         counters: Option<&Probed>,
     ) -> Result<Finished, RunError> {
         let workload = &self.study.workloads[slot.workload];
+        let subject = &self.study.subject;
+        // The preflight attaches nothing and takes the program as it is timed, verification and all.
+        let counting = if counters.is_some() { subject.counting_args.as_slice() } else { &[] };
         let idle = match slot.pass {
-            Pass::CountingIdle => self.study.subject.idle_args.as_deref().unwrap_or_default(),
+            Pass::CountingIdle => subject.idle_args.as_deref().unwrap_or_default(),
             Pass::Timing | Pass::Counting => &[],
         };
         let nul = |_| RunError::Nul { cell: cell.id.clone() };
-        let args = [&self.study.subject.binary].into_iter().chain(&cell.args).chain(&workload.args).chain(idle);
+        let own = cell.args.iter().chain(&workload.args);
+        let args = [&subject.binary].into_iter().chain(own).chain(counting).chain(idle);
         let argv: Result<Vec<CString>, _> = args.map(|arg| CString::new(arg.as_str())).collect();
         let launch = Launch {
             program: CString::new(binary).map_err(nul)?,

@@ -358,6 +358,16 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_manifest_without_the_response_of_its_workloads_is_read() {
+        let mut json = serde_json::to_value(manifest()).expect("is JSON");
+        for workload in json["plan"]["workloads"].as_array_mut().expect("a list") {
+            workload.as_object_mut().expect("an object").remove("response");
+        }
+        let back: Manifest = serde_json::from_value(json).expect("older folders have none");
+        assert!(back.plan.workloads.iter().all(|w| w.response == crate::record::LatencyResponse::P10));
+    }
+
+    #[test]
     fn a_full_disk_is_named() {
         let full = io::Error::from_raw_os_error(libc::ENOSPC);
         let error = StoreError::io(Path::new("records.jsonl"), "writing", full);

@@ -50,6 +50,9 @@ fn a_malformed_config_is_pointed_at() {
 #[test]
 fn a_wrong_call_or_environment_has_its_own_exit_code() {
     let bench = Bench::new(ENV_ONLY);
+    let said = bench.ablate(&["--blocks", "6"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    said.complains(&["did you mean: ablate run configs/feature-isolation.toml --blocks 6"]);
     assert_eq!(bench.ablate(&["run", "study.toml", "--blocks", "0"]).code, 2);
     let output = bench.command(&["plan", "study.toml"]).env("ABLATE_COLUMS", "80").output();
     let said = common::Said::from(output.expect("ablate starts"));

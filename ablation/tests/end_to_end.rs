@@ -52,6 +52,17 @@ fn exact_counts_agree_between_repeats() {
 }
 
 #[test]
+fn counting_arguments_are_for_counting_only() {
+    let text = both_arms().replace("idle_args =", "counting_args = [\"--no-proof\"]\nidle_args =");
+    let bench = Bench::new(&text);
+    let said = bench.run(&["--blocks", "1"], 0);
+    assert!(!said.err.contains("preflight"), "{said:?}");
+    for record in bench.records() {
+        assert_eq!(record["measured"]["served_by"].is_null(), record["pass"] != "timing", "{record}");
+    }
+}
+
+#[test]
 fn a_plan_starts_nothing() {
     let bench = Bench::new(&both_arms());
     let said = bench.ablate(&["plan", "study.toml"]);

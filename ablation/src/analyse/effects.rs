@@ -1,9 +1,9 @@
 //! Effects of contrasts with their verdicts.
 
 use super::index::{CellRuns, Runs, build_failed};
-use super::{CellSummary, Effect, Estimate, PerOperation, Response, Verdict};
+use super::{CellSummary, Effect, Estimate, PerOperation, Proof, Response, Verdict, agreement};
 use crate::prove;
-use crate::record::{Arm, CellKind, Contrast, FactorPlan, Manifest, Measured, Plan, Status};
+use crate::record::{Arm, CellKind, Contrast, FactorPlan, LatencyResponse, Manifest, Measured, Plan, Status};
 use crate::stats::MIN_BLOCKS;
 use crate::stats::bootstrap::{Drawn, Series};
 use std::collections::BTreeMap;
@@ -11,41 +11,63 @@ use std::collections::BTreeMap;
 /// Two cells that differ in what the contrast is about.
 type Pair<'r, 'a> = (&'r CellRuns<'a>, &'r CellRuns<'a>);
 
-/// Series of the 10th percentile and of the median for every contrast of the plan, in this order.
-pub(super) fn series(plan: &Plan, runs: &Runs) -> Vec<Series> {
-    let mut series = Vec::with_capacity(2 * plan.contrasts.len());
+/// The latencies that every contrast of a workload has a row for, the main one first.
+pub(super) fn responses(main: LatencyResponse) -> &'static [Response] {
+    match main {
+        LatencyResponse::P10 => &[Response::LatencyNsP10, Response::LatencyNsP50],
+        // The median of a process would hide the first operations again.
+        LatencyResponse::Mean => &[Response::LatencyNsMean],
+    }
+}
+
+/// Series of every one of [`responses`] for every contrast of the plan, in this order.
+pub(super) fn series(plan: &Plan, main: LatencyResponse, runs: &Runs) -> Vec<Series> {
+    let mut series = Vec::new();
     for contrast in &plan.contrasts {
         let pairs = pairs(runs, contrast);
-        series.push(differences(runs, &pairs, |measured| measured.latency_ns_p10));
-        series.push(differences(runs, &pairs, |measured| measured.latency_ns_p50));
+        series.extend(responses(main).iter().map(|response| {
+            differences(runs, &pairs, |measured| match response {
+                Response::LatencyNsP50 => measured.latency_ns_p50,
+                _ => main.of(measured),
+            })
+        }));
     }
     series
 }
 
+/// What effects are computed from.
+pub(super) struct Evidence<'a> {
+    /// The series of [`series`].
+    pub(super) series: &'a [Series],
+    /// Their draws.
+    pub(super) drawn: &'a [Drawn],
+    /// The gap to the reference peer when its interval lies above 0.
+    pub(super) reference: Option<&'a Drawn>,
+}
+
 /// Effects of every contrast in every response, and the noise floor in nanoseconds.
-///
-/// `reference` is the gap to the reference peer when its interval lies above 0.
 pub(super) fn effects(
     manifest: &Manifest,
+    main: LatencyResponse,
     runs: &Runs,
     cells: &[CellSummary],
-    drawn: &[Drawn],
-    reference: Option<&Drawn>,
+    evidence: &Evidence,
 ) -> (Vec<Effect>, Option<f64>) {
     let contrasts = &manifest.plan.contrasts;
     let mut rows: Vec<Effect> = Vec::new();
-    for (contrast, drawn) in contrasts.iter().zip(drawn.chunks_exact(2)) {
+    for (contrast, drawn) in contrasts.iter().zip(evidence.drawn.chunks_exact(responses(main).len())) {
         let pairs = pairs(runs, contrast);
         let refusal = refusal(manifest, runs, contrast, &pairs);
-        for (response, drawn) in [Response::LatencyNsP10, Response::LatencyNsP50].into_iter().zip(drawn) {
+        for (response, drawn) in responses(main).iter().copied().zip(drawn) {
             let mut row = empty(contrast, response);
             row.blocks = drawn.blocks;
             match &refusal {
                 Some((verdict, reason)) => (row.verdict, row.reason) = (*verdict, reason.clone()),
                 None => {
                     timed(&mut row, drawn);
-                    row.share = reference
-                        .filter(|_| response == Response::LatencyNsP10)
+                    row.share = evidence
+                        .reference
+                        .filter(|_| response == Response::main(main))
                         .and_then(|gap| Estimate::of(&drawn.combine(gap, |effect, gap| effect / gap)));
                 }
             }
@@ -68,8 +90,15 @@ pub(super) fn effects(
     for row in &mut rows {
         hold_to_floor(row, &floors);
     }
-    agree_on_latency(&mut rows);
-    (rows, floors.get(&Response::LatencyNsP10).copied().flatten())
+    let floor_ns = floors.get(&Response::main(main)).copied().flatten();
+    match main {
+        LatencyResponse::P10 => agreement::of_percentiles(&mut rows),
+        LatencyResponse::Mean => agreement::of_estimators(&mut rows, evidence.series, floor_ns),
+    }
+    for row in &mut rows {
+        row.proof = proof(row, runs, contrasts);
+    }
+    (rows, floor_ns)
 }
 
 /// The cells of a contrast; for a main effect of a factorial every pair that differs in the factor only.
@@ -139,6 +168,19 @@ fn refusal(manifest: &Manifest, runs: &Runs, contrast: &Contrast, pairs: &[Pair]
     not_exercised(&manifest.plan, runs, contrast, pairs).map(|reason| (Verdict::NotExercised, reason))
 }
 
+/// Whether both cells of a row did what they were run for, whatever the blocks suffice to say.
+fn proof(row: &Effect, runs: &Runs, contrasts: &[Contrast]) -> Proof {
+    if row.verdict == Verdict::NotExercised {
+        return Proof::NotExercised;
+    }
+    let same = |c: &&Contrast| c.factor == row.factor && c.contrast == row.contrast && c.arm == row.arm;
+    let pairs = contrasts.iter().find(same).map_or_else(Vec::new, |contrast| pairs(runs, contrast));
+    let proven = |cell: &CellRuns| !cell.timing.is_empty();
+    let all = !pairs.is_empty() && pairs.iter().all(|(plus, minus)| proven(plus) && proven(minus));
+    let refused = matches!(row.verdict, Verdict::Void | Verdict::BuildFailed);
+    if all && !refused { Proof::Proven } else { Proof::Void }
+}
+
 /// The reason when none of the factors that the contrast is about did anything.
 fn not_exercised(plan: &Plan, runs: &Runs, contrast: &Contrast, pairs: &[Pair]) -> Option<String> {
     let (plus, minus) = pairs.first()?;
@@ -178,6 +220,7 @@ fn empty(contrast: &Contrast, response: Response) -> Effect {
         hi: None,
         blocks: 0,
         detectable: None,
+        proof: Proof::Proven,
         verdict: Verdict::Inconclusive,
         reason: String::new(),
         share: None,
@@ -259,24 +302,5 @@ fn hold_to_floor(row: &mut Effect, floors: &BTreeMap<Response, Option<f64>>) {
             row.reason = "not larger than what the placebo shows".to_owned();
         }
         Some(_) => {}
-    }
-}
-
-/// A claim about time must hold for the 10th percentile and for the median.
-fn agree_on_latency(rows: &mut [Effect]) {
-    for at in 0..rows.len().saturating_sub(1) {
-        let (low, high) = (rows[at].verdict, rows[at + 1].verdict);
-        let pair = rows[at].response == Response::LatencyNsP10 && rows[at + 1].response == Response::LatencyNsP50;
-        if !pair || low == high {
-            continue;
-        }
-        for (row, other) in [(at, high), (at + 1, low)] {
-            let row = &mut rows[row];
-            if matches!(row.verdict, Verdict::Costs | Verdict::Saves) {
-                let name = if row.response == Response::LatencyNsP10 { "p50" } else { "p10" };
-                row.reason = format!("{} here, but {} by {name}", row.verdict.as_str(), other.as_str());
-                row.verdict = Verdict::Inconclusive;
-            }
-        }
     }
 }

@@ -47,7 +47,12 @@ impl Study {
                 .collect(),
             workloads: workloads
                 .iter()
-                .map(|name| WorkloadPlan { name: name.to_string(), args: Vec::new(), about: String::new() })
+                .map(|name| WorkloadPlan {
+                    name: name.to_string(),
+                    args: Vec::new(),
+                    about: String::new(),
+                    response: LatencyResponse::P10,
+                })
                 .collect(),
             cells,
             contrasts,

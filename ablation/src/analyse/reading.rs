@@ -2,7 +2,7 @@
 
 use super::index::{CellRuns, Runs};
 use super::{CellSummary, Effect, Estimate, Gap, Response};
-use crate::record::{Arm, CellKind, Plan};
+use crate::record::{Arm, CellKind, LatencyResponse, Manifest};
 use crate::stats::bootstrap::{Drawn, Series};
 use crate::stats::order;
 use serde::Serialize;
@@ -38,26 +38,26 @@ pub struct Reading {
 
 /// The difference baseline − peer for every peer, then the logarithm of their ratio for every peer: block by block, so
 /// that what a whole block suffers cancels.
-pub(super) fn series(runs: &Runs, peers: &[&CellRuns]) -> Vec<Series> {
+pub(super) fn series(response: LatencyResponse, runs: &Runs, peers: &[&CellRuns]) -> Vec<Series> {
     let Some(baseline) = runs.baseline() else {
         return vec![Series::default(); 2 * peers.len()];
     };
     let differences = peers.iter().map(|peer| {
         let pairs = runs.paired(baseline, peer);
-        Series::new(pairs.map(|(block, a, b)| (block, a.latency_ns_p10 - b.latency_ns_p10)))
+        Series::new(pairs.map(|(block, a, b)| (block, response.of(a) - response.of(b))))
     });
-    differences.chain(peers.iter().map(|peer| log_ratio(runs, baseline, peer))).collect()
+    differences.chain(peers.iter().map(|peer| log_ratio(response, runs, baseline, peer))).collect()
 }
 
-fn log_ratio(runs: &Runs, cell: &CellRuns, peer: &CellRuns) -> Series {
+fn log_ratio(response: LatencyResponse, runs: &Runs, cell: &CellRuns, peer: &CellRuns) -> Series {
     let pairs = runs.paired(cell, peer);
-    Series::new(pairs.map(|(block, a, b)| (block, (a.latency_ns_p10 / b.latency_ns_p10).ln())))
+    Series::new(pairs.map(|(block, a, b)| (block, (response.of(a) / response.of(b)).ln())))
 }
 
 /// `cell / peer − 1`: the trimmed geometric mean over the blocks.
-pub(super) fn relative(runs: &Runs, cell: &CellRuns, peer: &CellRuns) -> Option<f64> {
+pub(super) fn relative(response: LatencyResponse, runs: &Runs, cell: &CellRuns, peer: &CellRuns) -> Option<f64> {
     let pairs = runs.paired(cell, peer);
-    let logs: Vec<f64> = pairs.map(|(_, a, b)| (a.latency_ns_p10 / b.latency_ns_p10).ln()).collect();
+    let logs: Vec<f64> = pairs.map(|(_, a, b)| (response.of(a) / response.of(b)).ln()).collect();
     order::trimmed_mean(&order::sorted(&logs), order::TRIM).map(f64::exp_m1)
 }
 
@@ -74,17 +74,18 @@ pub(super) fn gaps(peers: &[&CellRuns], drawn: &[Drawn]) -> Vec<Gap> {
     .collect()
 }
 
-/// The reading against the reference peer. `drawn` are the contrasts' draws: 10th percentile and median in turn.
+/// The reading against the reference peer, from the draws of the gap and of the contrasts.
 pub(super) fn read(
-    plan: &Plan,
+    manifest: &Manifest,
+    response: LatencyResponse,
     peer: &CellRuns,
     cells: &[CellSummary],
-    gap: &Drawn,
-    drawn: &[Drawn],
+    (gap, drawn): (&Drawn, &[Drawn]),
     effects: &[Effect],
 ) -> Reading {
-    let main: Vec<&Effect> = effects.iter().filter(|e| e.response == Response::LatencyNsP10).collect();
-    let rows: Vec<(&Effect, &Drawn)> = main.into_iter().zip(drawn.iter().step_by(2)).collect();
+    let main: Vec<&Effect> = effects.iter().filter(|e| e.response == Response::main(response)).collect();
+    let rows: Vec<(&Effect, &Drawn)> =
+        main.into_iter().zip(drawn.iter().step_by(super::effects::responses(response).len())).collect();
     let explain = |treatment, arm, sum: Option<Drawn>, missing| Explained {
         treatment,
         arm,
@@ -110,7 +111,7 @@ pub(super) fn read(
         let missing = missing.iter().map(|(effect, _)| effect.factor.clone()).collect();
         explained.push(explain(None, first.arm, sum, missing));
     }
-    let baseline = plan.cells.iter().position(|cell| cell.kind == CellKind::Baseline);
+    let baseline = manifest.plan.cells.iter().position(|cell| cell.kind == CellKind::Baseline);
     let other = cells.iter().find(|cell| cell.id == peer.plan.id);
     let counts = baseline.map(|at| &cells[at]).zip(other).map(|(baseline, other)| {
         let both = baseline.counts.iter();

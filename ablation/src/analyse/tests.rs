@@ -1,8 +1,8 @@
 //! The whole stage on synthetic studies whose answer is known.
 
 use super::fixture::Study;
-use super::{Analysis, Effect, Response, Verdict, analyse};
-use crate::record::{Arm, CellKind, Contrast};
+use super::{Analysis, Effect, Proof, Response, Verdict, analyse};
+use crate::record::{Arm, CellKind, Contrast, LatencyResponse};
 
 /// Baseline 2000; `cache` costs 100, `tick` nothing; peers at 1000 and 4000.
 pub(super) fn costs(_: &str, cell: &str, _: u32) -> f64 {
@@ -75,6 +75,45 @@ fn both_percentiles_must_agree() {
     let cache = effect(&analysis, "cache", "on-off");
     assert_eq!(cache.verdict, Verdict::Inconclusive);
     assert_eq!(cache.reason, "costs here, but not-detected by p50");
+}
+
+#[test]
+fn a_workload_may_be_judged_by_its_mean() {
+    let mut study = Study::new(&["cache"], &["w"]);
+    study.manifest.plan.workloads[0].response = LatencyResponse::Mean;
+    // The percentiles see nothing: what costs are a few slow operations.
+    let mut records = study.records(12, |_, _, _| 100.0);
+    for record in &mut records {
+        let mean = costs("", &record.cell, 0) + f64::from(record.block % 3);
+        record.measured.as_mut().unwrap().latency_ns_mean = mean;
+    }
+    let analysis = analyse(&study.manifest, &records);
+    let workload = &analysis.workloads[0];
+    let cache = effect(&analysis, "cache", "on-off");
+    assert_eq!((cache.response, cache.verdict), (Response::LatencyNsMean, Verdict::Costs));
+    assert_eq!((cache.estimate, cache.proof), (Some(100.0), Proof::Proven));
+    assert!(workload.effects.iter().all(|e| e.response != Response::LatencyNsP10), "one claim about time a contrast");
+    assert!((workload.gaps[0].gap_ns.unwrap().value - 1_000.0).abs() < 1.0);
+    assert_eq!(workload.floor_ns, Some(0.0));
+    assert!((workload.reading.as_ref().unwrap().explained[0].explained.unwrap().value - 100.0).abs() < 1.0);
+    assert!(workload.cells[0].latency(LatencyResponse::Mean).unwrap().value > 1_999.0);
+    assert!(workload.cells[0].latency_ns_p10.unwrap().value < 102.0);
+}
+
+#[test]
+fn the_mean_needs_most_blocks_to_agree() {
+    let mut study = Study::new(&["cache"], &["w"]);
+    study.manifest.plan.workloads[0].response = LatencyResponse::Mean;
+    let mut records = study.records(12, costs);
+    for record in records.iter_mut().filter(|r| r.cell == "no-cache@env") {
+        // Faster in nine blocks of twelve: enough for the trimmed mean, not for the sign test.
+        let ahead = if record.block < 3 { 5.0 } else { -100.0 };
+        record.measured.as_mut().unwrap().latency_ns_mean = 2_003.0 + ahead;
+    }
+    let analysis = analyse(&study.manifest, &records);
+    let cache = effect(&analysis, "cache", "on-off");
+    assert_eq!(cache.verdict, Verdict::Inconclusive, "{cache:?}");
+    assert_eq!(cache.reason, "costs by the trimmed mean of the blocks, but not-detected by their median");
 }
 
 #[test]

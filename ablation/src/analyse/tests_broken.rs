@@ -2,7 +2,7 @@
 
 use super::fixture::Study;
 use super::tests::{costs, effect};
-use super::{Verdict, analyse};
+use super::{Proof, Verdict, analyse};
 use crate::record::{Record, Status};
 
 fn set(record: &mut Record, factor: &str, value: u64) {
@@ -49,6 +49,7 @@ fn a_cell_that_is_all_void_has_no_effect() {
     let analysis = analyse(&study.manifest, &records);
     let cache = effect(&analysis, "cache", "on-off");
     assert_eq!((cache.verdict, cache.estimate, cache.lo, cache.hi), (Verdict::Void, None, None, None));
+    assert_eq!(cache.proof, Proof::Void);
     assert_eq!(effect(&analysis, "cache", "on-absent").verdict, Verdict::Costs, "the other arm stands");
 }
 

@@ -4,7 +4,7 @@
 use super::names::suggest;
 use super::place::Pointed;
 use super::{DesignKind, Peer, Study, Subject, Workload, raw};
-use crate::record::Arm;
+use crate::record::{Arm, LatencyResponse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -208,6 +208,7 @@ impl At<'_> {
             profile,
             features,
             args: self.args(&raw.args)?,
+            counting_args: self.args(&raw.counting_args)?,
             idle_args: raw.idle_args.as_deref().map(|args| self.args(args)).transpose()?,
             served_by: raw.served_by.clone(),
             allow_env,
@@ -247,9 +248,20 @@ impl At<'_> {
                 about: workload.about.clone(),
                 args: self.args(&workload.args)?,
                 pin: workload.pin,
+                response: self.response(workload.response.as_ref())?,
             });
         }
         Ok(out)
+    }
+
+    fn response(&self, given: Option<&raw::Text>) -> Checked<LatencyResponse> {
+        let Some(given) = given else { return Ok(LatencyResponse::default()) };
+        let known = LatencyResponse::ALL.into_iter();
+        if let Some(response) = known.clone().find(|known| known.as_str() == given.get_ref()) {
+            return Ok(response);
+        }
+        let near = suggest(given.get_ref(), known.map(LatencyResponse::as_str));
+        self.fail(given.span(), format!("unknown response `{}`{near}; write `p10` or `mean`", given.get_ref()))
     }
 
     fn peers(&self, raw: &[raw::Peer]) -> Checked<Vec<Peer>> {

@@ -43,6 +43,8 @@ pub(super) struct Subject {
     pub(super) features: Vec<Text>,
     #[serde(default)]
     pub(super) args: Vec<Text>,
+    #[serde(default)]
+    pub(super) counting_args: Vec<Text>,
     pub(super) idle_args: Option<Vec<Text>>,
     pub(super) served_by: Option<String>,
     #[serde(default)]
@@ -82,6 +84,7 @@ pub(super) struct Workload {
     pub(super) args: Vec<Text>,
     #[serde(default = "yes")]
     pub(super) pin: bool,
+    pub(super) response: Option<Text>,
 }
 
 #[derive(Deserialize)]

@@ -14,6 +14,7 @@ reference_peer = "other"
 package = "subject"
 binary = "subject"
 args = ["--json"]
+counting_args = ["--quiet"]
 idle_args = ["--idle"]
 served_by = "subject"
 allow_env = ["PATH"]
@@ -47,6 +48,7 @@ args = ["--n", "10"]
 name = "large"
 args = ["--n", "1000"]
 pin = false
+response = "mean"
 [[peer]]
 name = "other"
 args = ["--peer"]
@@ -81,6 +83,9 @@ fn a_good_study_is_read() {
     assert_eq!(study.timeout, Duration::from_secs(60));
     assert_eq!(study.factors[1].levels["frozen"]["BLUE"], "frozen");
     assert!(study.workloads[0].pin && !study.workloads[1].pin);
+    assert_eq!(study.workloads[0].response, LatencyResponse::P10);
+    assert_eq!(study.workloads[1].response, LatencyResponse::Mean);
+    assert_eq!(study.subject.counting_args, ["--quiet"]);
     assert!(study.subject.manifest.ends_with("Cargo.toml"));
 }
 
@@ -147,6 +152,7 @@ fn numbers_arms_designs_and_peers_are_checked() {
     check("arms = [\"env\", \"feature\"]", "arms = [\"evn\"]", &["`evn`", "`env`"]);
     check("\"leave-one-out\"]", "\"leave-on-out\"]", &["`leave-on-out`", "`leave-one-out`"]);
     check("reference_peer = \"other\"", "reference_peer = \"othr\"", &["`othr`", "`other`"]);
+    check("response = \"mean\"", "response = \"maen\"", &["unknown response `maen`", "`mean`", "`p10`"]);
     check("design = [\"explicit\", ", "design = [", &["treatment", "explicit"]);
     check("arms = [\"env\", \"feature\"]", "arms = [\"feature\"]", &["env arm only"]);
 }

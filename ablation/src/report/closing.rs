@@ -1,62 +1,79 @@
 //! The end of a report: the price of the switches, the plan's reading, and what failed.
 
 use super::document::{Document, Table};
-use super::number::{count, interval, or_missing, percent, point, signed, signed_point, with_interval};
+use super::number::{MISSING, Unit, count, interval, or_missing, point, share, signed, signed_point, with_interval};
 use super::workload::verdict;
-use crate::analyse::{Analysis, Explained, Reading};
+use crate::analyse::{Analysis, Estimate, Explained, Reading, Verdict, WorkloadAnalysis};
 use crate::record::Manifest;
 use std::path::Path;
 
 /// Failures shown one by one; the rest is counted.
 const MAX_FAILURES: usize = 20;
 
-/// What a switch costs by being there: off in the environment against not built in.
-pub(super) fn switches(document: &mut Document, analysis: &Analysis) {
-    let mut table = Table::new(["<workload", "<switch", "Δ ns/op", "95 % interval", "=verdict"]);
+/// What a switch costs by being there: off in the environment against not built in. Times are in one unit a workload.
+pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_idle: bool) {
+    let mut table = Table::new(["<workload", "=by", "<switch", "Δ /op", "95 % interval", "=verdict"]);
+    let mut idle = 0;
     for workload in &analysis.workloads {
-        for effect in workload.main_effects().filter(|effect| effect.contrast == "off-absent") {
+        let rows = || workload.main_effects().filter(|effect| effect.contrast == "off-absent");
+        let unit = Unit::of(rows().filter_map(|effect| effect.value()), Unit::LIMIT);
+        for effect in rows() {
+            if effect.verdict == Verdict::NotExercised && !with_idle {
+                idle += 1;
+                continue;
+            }
+            let value = effect.value().map(|value| unit.estimate(value));
             table.row([
                 workload.name.clone(),
+                by(workload, unit),
                 effect.factor.clone(),
-                or_missing(effect.estimate, |value| signed_point(value, effect.lo.zip(effect.hi))),
-                interval(effect.lo.zip(effect.hi)),
-                verdict(effect),
+                value.map_or_else(|| MISSING.to_owned(), |e| signed_point(e.value, e.interval)),
+                interval(value.and_then(|e| e.interval)),
+                verdict(effect, unit).replace('\n', " "),
             ]);
         }
     }
     document.heading("What the switches themselves cost (off − absent)");
-    if table.is_empty() {
+    if table.is_empty() && idle == 0 {
         document
             .text("Only one arm was run, so the price of the switches is unknown; use arms = [\"env\", \"feature\"].");
         return;
     }
-    document.table(table);
+    if !table.is_empty() {
+        document.table(table);
+    }
+    if idle > 0 {
+        document.text(format!("{} switches of sources that had nothing to do are left out.", count(idle)));
+    }
     document.text("Two binaries differ in code layout too, which can be worth several percent either way.");
 }
 
 /// What the sources explain of the gap to the reference peer, and what is left for system calls and page faults.
 pub(super) fn reading(document: &mut Document, analysis: &Analysis) {
     document.heading("What the sources explain, and what is left for system calls and page faults");
-    let mut table = Table::new(["<workload", "gap ns/op", "<explained by", "=arm", "=explained ns/op", "=left ns/op"]);
+    let mut table = Table::new(["<workload", "=by", "gap /op", "<explained by", "=arm", "=explained /op", "=left /op"]);
     let mut lines = Vec::new();
     for workload in &analysis.workloads {
         let Some(reading) = &workload.reading else {
             continue;
         };
+        let unit = unit(reading, Unit::LIMIT);
+        let shown = |estimate: Option<Estimate>| with_interval(estimate.map(|e| unit.estimate(e)).as_ref());
         for explained in &reading.explained {
             table.row([
                 workload.name.clone(),
-                or_missing(reading.gap.map(|gap| gap.value), signed),
+                by(workload, unit),
+                or_missing(reading.gap.map(|gap| unit.from(gap.value)), signed),
                 explained
                     .treatment
                     .as_ref()
                     .map_or_else(|| "sum of single sources".to_owned(), |treatment| format!("baseline − {treatment}")),
                 explained.arm.map_or("", |arm| arm.as_str()).to_owned(),
-                with_interval(explained.explained.as_ref()),
-                with_interval(explained.left.as_ref()),
+                shown(explained.explained),
+                shown(explained.left),
             ]);
         }
-        lines.push(sentence(&workload.name, reading));
+        lines.push(sentence(&workload.name, reading, unit));
     }
     if lines.is_empty() {
         document.text("No reference peer was run, so there is no gap to explain.");
@@ -70,13 +87,24 @@ pub(super) fn reading(document: &mut Document, analysis: &Analysis) {
     }
 }
 
-fn sentence(workload: &str, reading: &Reading) -> String {
+/// What the times of a row are: `p10, ns`.
+pub(super) fn by(workload: &WorkloadAnalysis, unit: Unit) -> String {
+    format!("{} {}", workload.response.as_str(), unit.name)
+}
+
+/// The unit for everything in the reading of one workload.
+pub(super) fn unit(reading: &Reading, limit: f64) -> Unit {
+    let parts = reading.explained.iter().flat_map(|explained| [explained.explained, explained.left]);
+    Unit::of(parts.chain([reading.gap]).flatten(), limit)
+}
+
+fn sentence(workload: &str, reading: &Reading, unit: Unit) -> String {
     let peer = &reading.peer;
     let Some(gap) = &reading.gap else {
         return format!("{workload}: no gap to {peer}, for lack of proven runs of both.");
     };
-    let gap_text = with_interval(Some(gap));
-    let mut text = format!("{workload}: baseline − {peer} is {gap_text} ns/op");
+    let gap_text = with_interval(Some(&unit.estimate(*gap)));
+    let mut text = format!("{workload}: baseline − {peer} is {gap_text} {}/op", unit.name);
     if !gap.excludes_zero() {
         text += ", not told apart from 0, so no shares of it are given";
     }
@@ -84,10 +112,14 @@ fn sentence(workload: &str, reading: &Reading) -> String {
     let best = reading.explained.iter().find(|e| e.treatment.is_some()).or(reading.explained.first());
     if let Some(Explained { explained: Some(explained), left: Some(left), treatment, .. }) = best {
         let how = treatment.as_ref().map_or("single effects".to_owned(), |treatment| format!("`{treatment}`"));
-        let (explained, rest) = (point(explained.value, explained.interval), point(left.value, left.interval));
+        let shown = |estimate: &Estimate| {
+            let estimate = unit.estimate(*estimate);
+            point(estimate.value, estimate.interval)
+        };
+        let (explained, rest) = (shown(explained), shown(left));
         text += &format!("; the sources explain {explained} by {how}, {rest} is left");
         if gap.interval.is_some_and(|(lo, _)| lo > 0.0) {
-            text += &format!(" ({} of the gap)", percent(left.value / gap.value));
+            text += &format!(" ({} of the gap)", share(left.value / gap.value));
         }
     }
     let mut counts: Vec<String> = Vec::new();

@@ -39,12 +39,14 @@ pub(super) struct Table {
     header: Vec<String>,
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
+    /// Rows above the second line, which separates two kinds of rows on the terminal.
+    separated_at: Option<usize>,
 }
 
 impl Table {
     /// A header with `<` in front is for a column of names, with `=` for one of words, without for one of numbers.
     pub(super) fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Table {
-        let mut table = Table { header: Vec::new(), columns: Vec::new(), rows: Vec::new() };
+        let mut table = Table { header: Vec::new(), columns: Vec::new(), rows: Vec::new(), separated_at: None };
         for name in header {
             let name: String = name.into();
             table.columns.push(match name.chars().next() {
@@ -59,6 +61,34 @@ impl Table {
 
     pub(super) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
+    }
+
+    /// A line below the rows so far, unless there are none.
+    pub(super) fn separate(&mut self) {
+        self.separated_at = Some(self.rows.len()).filter(|rows| *rows > 0);
+    }
+
+    /// Columns that it takes on a terminal without any cell on two lines.
+    pub(super) fn width(&self) -> usize {
+        let widths = (0..self.header.len()).map(|at| self.longest_line(at));
+        widths.map(|width| width + GAP).sum::<usize>().saturating_sub(GAP)
+    }
+
+    fn longest_line(&self, column: usize) -> usize {
+        let cells = std::iter::once(&self.header).chain(&self.rows).filter_map(|row| row.get(column));
+        cells.flat_map(|text| text.lines()).map(|line| line.chars().count()).max().unwrap_or(0)
+    }
+
+    /// The first table that fits, else the last one, which should be the narrowest.
+    pub(super) fn first_that_fits(columns: usize, tables: impl IntoIterator<Item = Table>) -> Option<Table> {
+        let mut last = None;
+        for table in tables {
+            if table.width() <= columns {
+                return Some(table);
+            }
+            last = Some(table);
+        }
+        last
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -82,7 +112,10 @@ impl Table {
     fn terminal(&self, columns: usize) -> String {
         let folded = self.folded(columns);
         let mut table = folded.built(printable);
-        table.with(Style::empty().horizontals([(1, HorizontalLine::new('─'))])).with(Padding::new(0, GAP, 0, 0));
+        let line = HorizontalLine::new('─');
+        let second = self.separated_at.filter(|rows| *rows < self.rows.len()).map_or(1, |rows| rows + 1);
+        table.with(Style::empty().horizontals([(1, line), (second, line)])).with(Padding::new(0, GAP, 0, 0));
+        table.modify(Columns::last(), Padding::zero());
         table.with(AlignmentStrategy::PerLine);
         if table.total_width() > columns {
             // Only when the longest words alone are too much: then words and numbers are cut.
@@ -95,9 +128,7 @@ impl Table {
     /// The table with long cells on several lines, broken where people would, so that it fits if it can.
     fn folded(&self, columns: usize) -> Table {
         let count = self.header.len();
-        let column = |at: usize| std::iter::once(&self.header).chain(&self.rows).filter_map(move |row| row.get(at));
-        let longest = |text: &String| text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
-        let mut widths: Vec<usize> = (0..count).map(|at| column(at).map(longest).max().unwrap_or(0)).collect();
+        let mut widths: Vec<usize> = (0..count).map(|at| self.longest_line(at)).collect();
         let least: Vec<usize> = (0..count)
             .map(|at| {
                 let cells = self.rows.iter().filter_map(|row| row.get(at));
@@ -109,7 +140,7 @@ impl Table {
                     .unwrap_or(0)
             })
             .collect();
-        while widths.iter().map(|width| width + GAP).sum::<usize>() > columns {
+        while widths.iter().map(|width| width + GAP).sum::<usize>() > columns + GAP {
             let slack = |at: &usize| widths[*at].saturating_sub(least[*at]);
             let next = (0..count).filter(|at| slack(at) > 0).max_by_key(|at| widths[*at]);
             let Some(at) = next else { break };
@@ -124,6 +155,7 @@ impl Table {
             header: header.collect(),
             columns: self.columns.clone(),
             rows: self.rows.iter().map(fold_row).collect(),
+            separated_at: self.separated_at,
         }
     }
 
@@ -207,10 +239,14 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '·' } else { c }).collect()
 }
 
-/// What must not be torn: words, and in names what stands between hyphens, slashes or at signs.
+/// What must not be torn: numbers with their intervals, words, and in names what stands between hyphens, slashes or at
+/// signs.
 fn pieces(text: &str, column: Column) -> impl Iterator<Item = &str> {
-    let names = column == Column::Names;
-    text.split_inclusive(move |c: char| c.is_whitespace() || (names && matches!(c, '-' | '/' | '@')))
+    text.split_inclusive(move |c: char| match column {
+        Column::Numbers => c == '\n',
+        Column::Words => c.is_whitespace(),
+        Column::Names => c.is_whitespace() || matches!(c, '-' | '/' | '@'),
+    })
 }
 
 /// Text on lines of `width`, as far as its pieces allow; its own line breaks stay.
@@ -270,6 +306,22 @@ mod tests {
             assert!(widest <= columns, "{widest} > {columns}:\n{text}");
             assert!(text.contains("1,234"), "{text}");
         }
+    }
+
+    #[test]
+    fn the_first_table_that_fits_is_taken_and_numbers_stay_whole() {
+        let table = |text: &str| {
+            let mut table = Table::new(["<name", "value"]);
+            table.row(["a", text]);
+            table.separate();
+            table.row(["b", "[1, 2]"]);
+            table
+        };
+        let tables = || [table("24.8 [21.9, 27.8]"), table("24.8")];
+        assert_eq!(tables().map(|table| table.width()), [4 + GAP + 17, 4 + GAP + 6]);
+        let chosen = |columns| Table::first_that_fits(columns, tables()).unwrap().terminal(columns);
+        assert_eq!(chosen(23).lines().count(), 5, "header, two lines, two rows: {}", chosen(23));
+        assert!(chosen(23).contains("24.8 [21.9, 27.8]") && !chosen(22).contains("21.9"));
     }
 
     #[test]

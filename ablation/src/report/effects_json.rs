@@ -25,6 +25,7 @@ struct EffectRow<'a> {
     hi: Option<f64>,
     blocks: usize,
     verdict: &'static str,
+    proof: &'static str,
 }
 
 #[derive(Serialize)]
@@ -36,6 +37,7 @@ struct CellRow<'a> {
     status: &'static str,
     latency_ns_p10: Option<f64>,
     latency_ns_p50: Option<f64>,
+    latency_ns_mean: Option<f64>,
     page_faults_per_op: Option<f64>,
     syscalls_per_op: Option<f64>,
     proof: Option<&'a str>,
@@ -69,6 +71,7 @@ pub(super) fn effects_file<'a>(manifest: &'a Manifest, analysis: &'a Analysis) -
             hi: effect.hi,
             blocks: effect.blocks,
             verdict: effect.verdict.as_str(),
+            proof: effect.proof.as_str(),
         }));
         file.cells.extend(workload.cells.iter().map(|cell| CellRow {
             workload: &workload.name,
@@ -78,6 +81,7 @@ pub(super) fn effects_file<'a>(manifest: &'a Manifest, analysis: &'a Analysis) -
             status: cell.status,
             latency_ns_p10: cell.latency_ns_p10.map(|estimate| estimate.value),
             latency_ns_p50: cell.latency_ns_p50.map(|estimate| estimate.value),
+            latency_ns_mean: cell.latency_ns_mean.map(|estimate| estimate.value),
             page_faults_per_op: cell.per_operation("page-faults"),
             syscalls_per_op: cell.per_operation("syscalls"),
             proof: cell.proof.as_deref(),

@@ -75,6 +75,15 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
+/// A share of the gap as [`percent`]; beyond ten times the gap the number itself says nothing.
+pub(super) fn share(share: f64) -> String {
+    match share {
+        share if share > 10.0 => "> 10×".to_owned(),
+        share if share < -10.0 => "< −10×".to_owned(),
+        share => percent(share),
+    }
+}
+
 /// `[37,100, 38,200]`.
 pub(super) fn interval(ends: Option<(f64, f64)>) -> String {
     ends.map_or_else(|| MISSING.to_owned(), |(lo, hi)| format!("[{}, {}]", point(lo, ends), point(hi, ends)))
@@ -91,6 +100,56 @@ pub(super) fn with_interval(estimate: Option<&Estimate>) -> String {
         || MISSING.to_owned(),
         |estimate| format!("{} {}", point(estimate.value, estimate.interval), interval(estimate.interval)),
     )
+}
+
+/// What the times of one table are written in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Unit {
+    nanoseconds: f64,
+    /// `ns`, `µs` or `ms`.
+    pub(super) name: &'static str,
+}
+
+impl Unit {
+    /// From this many of a unit on, a table is written in the next larger one.
+    pub(super) const LIMIT: f64 = 1e5;
+
+    const ALL: [Unit; 3] = [
+        Unit { nanoseconds: 1.0, name: "ns" },
+        Unit { nanoseconds: 1e3, name: "µs" },
+        Unit { nanoseconds: 1e6, name: "ms" },
+    ];
+
+    /// The smallest unit in which all values stay below `limit`; the largest there is when none is large enough.
+    pub(super) fn fitting(nanoseconds: impl IntoIterator<Item = f64>, limit: f64) -> Unit {
+        let finite = nanoseconds.into_iter().filter(|value| value.is_finite());
+        let most = finite.fold(0.0, |most: f64, value| most.max(value.abs()));
+        let [first, .., last] = Unit::ALL;
+        if most == 0.0 {
+            return first;
+        }
+        Unit::ALL.into_iter().find(|unit| most / unit.nanoseconds < limit).unwrap_or(last)
+    }
+
+    /// [`Unit::fitting`] for values with their intervals.
+    pub(super) fn of(estimates: impl IntoIterator<Item = Estimate>, limit: f64) -> Unit {
+        let parts = estimates.into_iter().flat_map(|e| {
+            let ends = e.interval.map(|(lo, hi)| [lo, hi]);
+            ends.into_iter().flatten().chain([e.value])
+        });
+        Unit::fitting(parts, limit)
+    }
+
+    /// Nanoseconds in this unit.
+    pub(super) fn from(self, nanoseconds: f64) -> f64 {
+        nanoseconds / self.nanoseconds
+    }
+
+    /// An estimate in nanoseconds, in this unit.
+    pub(super) fn estimate(self, estimate: Estimate) -> Estimate {
+        let interval = estimate.interval.map(|(lo, hi)| (self.from(lo), self.from(hi)));
+        Estimate { value: self.from(estimate.value), interval, ..estimate }
+    }
 }
 
 /// Thousands separated, in front of the decimal point.
@@ -148,6 +207,26 @@ mod tests {
         assert_eq!(percent(18.8), "+1,880%");
         assert_eq!(interval(Some((-1.0, 2_000.0))), "[−1.00, 2,000]");
         assert_eq!(count(12_345), "12,345");
+    }
+
+    #[test]
+    fn shares_beyond_ten_times_are_cut() {
+        for (value, expected) in [(0.8, "+80.0%"), (-175.0, "< −10×"), (10.5, "> 10×"), (10.0, "+1,000%")] {
+            assert_eq!(share(value), expected);
+        }
+    }
+
+    #[test]
+    fn large_tables_are_in_larger_units() {
+        let unit = |values: &[f64]| Unit::fitting(values.iter().copied(), Unit::LIMIT).name;
+        assert_eq!(unit(&[5.0, -99_999.0]), "ns");
+        assert_eq!(unit(&[5.0, -100_000.0, f64::INFINITY]), "µs");
+        assert_eq!(unit(&[1e8]), "ms");
+        assert_eq!(unit(&[1e15]), "ms");
+        assert_eq!(unit(&[]), "ns");
+        let wide = Estimate { value: 50_000.0, interval: Some((10.0, 2e5)), blocks: 6 };
+        let unit = Unit::of([wide], Unit::LIMIT);
+        assert_eq!(with_interval(Some(&unit.estimate(wide))), "50.0 [0.01, 200]");
     }
 
     #[test]

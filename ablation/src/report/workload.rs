@@ -1,9 +1,11 @@
 //! The tables of one workload: every cell, then the attribution.
 
 use super::document::{Document, Table};
-use super::number::{MISSING, interval, number, or_missing, percent, point, signed, signed_point, with_interval};
-use crate::analyse::{CellSummary, Effect, Response, Verdict, WorkloadAnalysis};
-use crate::record::CellKind;
+use super::number::{
+    MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point, with_interval,
+};
+use crate::analyse::{CellSummary, Effect, Estimate, Response, Verdict, WorkloadAnalysis};
+use crate::record::{CellKind, LatencyResponse};
 
 /// Treatments shown in one table; a factorial has more, and they are in effects.json.
 const MAX_TREATMENTS: usize = 32;
@@ -15,26 +17,33 @@ const MAX_KINDS: usize = 3;
 pub(super) fn cells(document: &mut Document, workload: &WorkloadAnalysis) {
     let about = if workload.about.is_empty() { String::new() } else { format!(" – {}", workload.about) };
     document.heading(format!("{}{about}: configurations and peers", workload.name));
-    let mut header: Vec<String> = ["<configuration", "=arm", "ns/op\np10", "95 % interval"].map(str::to_owned).to_vec();
+    let (shown, hidden) = shown(workload);
+    let all = shown.iter().flat_map(|cell| [cell.latency(workload.response), cell.latency_ns_p50]);
+    let unit = Unit::of(all.flatten(), Unit::LIMIT);
+    let per_op = |response: &str| format!("{}/op\n{response}", unit.name);
+    let mut header = vec!["<configuration".to_owned(), "=arm".to_owned()];
+    header.extend([per_op(workload.response.as_str()), "95 % interval".to_owned()]);
     header.extend(workload.gaps.iter().map(|gap| format!("vs\n{}", gap.peer)));
     header.push("=proof".to_owned());
     let mut times = Table::new(header);
 
     let kinds = kinds(workload);
-    let mut header: Vec<String> =
-        ["<configuration", "=arm", "ns/op\np50", "faults\n/op", "syscalls\n/op", "instr.\n/op"]
-            .map(str::to_owned)
-            .to_vec();
+    let other = match workload.response {
+        LatencyResponse::P10 => LatencyResponse::Mean,
+        LatencyResponse::Mean => LatencyResponse::P10,
+    };
+    let mut header = vec!["<configuration".to_owned(), "=arm".to_owned(), per_op("p50"), per_op(other.as_str())];
+    header.extend(["faults\n/op", "syscalls\n/op", "instr.\n/op"].map(str::to_owned));
     header.extend(kinds.iter().map(|kind| format!("{}\n/op", kind.trim_start_matches("sys-"))));
     let mut counts = Table::new(header);
 
-    let (shown, hidden) = shown(workload);
+    let in_unit = |estimate: Option<Estimate>| estimate.map(|estimate| unit.estimate(estimate));
     for cell in shown {
-        let (p10, p50) = (cell.latency_ns_p10, cell.latency_ns_p50);
+        let main = in_unit(cell.latency(workload.response));
         let arm = cell.arm.map_or("", |arm| arm.as_str());
         let mut row = vec![cell.name.clone(), arm.to_owned()];
-        row.push(p10.map_or_else(|| MISSING.to_owned(), |e| point(e.value, e.interval)));
-        row.push(interval(p10.and_then(|e| e.interval)));
+        row.push(main.map_or_else(|| MISSING.to_owned(), |e| point(e.value, e.interval)));
+        row.push(interval(main.and_then(|e| e.interval)));
         row.extend(cell.relative_to_peers.iter().zip(&workload.gaps).map(|(relative, gap)| {
             // A peer against itself is no finding.
             if gap.id == cell.id { "–".to_owned() } else { or_missing(*relative, percent) }
@@ -42,7 +51,9 @@ pub(super) fn cells(document: &mut Document, workload: &WorkloadAnalysis) {
         row.push(cell.proof.clone().unwrap_or_else(|| MISSING.to_owned()));
         times.row(row);
 
-        let mut row = vec![cell.name.clone(), arm.to_owned(), or_missing(p50.map(|e| e.value), number)];
+        let mut row = vec![cell.name.clone(), arm.to_owned()];
+        let others = [cell.latency_ns_p50, cell.latency(other)];
+        row.extend(others.map(|estimate| or_missing(in_unit(estimate).map(|e| e.value), number)));
         let columns = ["page-faults", "syscalls", "instructions"].into_iter().chain(kinds.iter().copied());
         row.extend(columns.map(|name| or_missing(cell.per_operation(name), number)));
         counts.row(row);
@@ -57,7 +68,8 @@ pub(super) fn cells(document: &mut Document, workload: &WorkloadAnalysis) {
     }
 }
 
-fn shown(workload: &WorkloadAnalysis) -> (Vec<&CellSummary>, usize) {
+/// The cells that a table has room for, and the number of those that it has not.
+pub(super) fn shown(workload: &WorkloadAnalysis) -> (Vec<&CellSummary>, usize) {
     let mut treatments = 0;
     let shown: Vec<&CellSummary> = workload
         .cells
@@ -123,58 +135,71 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
 fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>) -> Table {
     let key = |effect: &Effect| effect.estimate.unwrap_or(f64::NEG_INFINITY);
     rows.sort_by(|a, b| key(b).total_cmp(&key(a)));
+    let unit = Unit::of(rows.iter().filter_map(|effect| effect.value()), Unit::LIMIT);
+    let delta = format!("Δ {}/op", unit.name);
     let header =
-        [first, "=arm", "Δ ns/op", "95 % interval", "of the\ngap", "Δ\ninstr.", "Δ\nfaults", "Δ\ncalls", "=verdict"];
+        [first, "=arm", &delta, "95 % interval", "of the\ngap", "Δ\ninstr.", "Δ\nfaults", "Δ\ncalls", "=verdict"];
     let mut table = Table::new(header);
     for effect in rows {
-        let name = match effect.contrast.as_str() {
-            "on-off" | "on-absent" | "main" => effect.factor.clone(),
-            contrast if contrast.starts_with("baseline-") => effect.factor.clone(),
-            contrast => format!("{} {contrast}", effect.factor),
-        };
+        let name = label(effect);
         let arm = if effect.contrast == "main" { "main" } else { effect.arm.map_or("", |arm| arm.as_str()) };
-        let ends = effect.lo.zip(effect.hi);
-        let mut row = vec![name, arm.to_owned(), or_missing(effect.estimate, |value| signed_point(value, ends))];
-        row.push(interval(ends));
-        row.push(or_missing(effect.share.map(|share| share.value), percent));
+        let value = effect.value().map(|value| unit.estimate(value));
+        let mut row = vec![name, arm.to_owned()];
+        row.push(value.map_or_else(|| MISSING.to_owned(), |e| signed_point(e.value, e.interval)));
+        row.push(interval(value.and_then(|e| e.interval)));
+        row.push(or_missing(effect.share.map(|share| share.value), share));
         for (response, _) in Response::COUNTED {
             row.push(or_missing(workload.sibling(effect, response).and_then(|e| e.estimate), signed));
         }
-        row.push(verdict(effect));
+        row.push(verdict(effect, unit));
         table.row(row);
     }
     table
 }
 
+/// What a row is called: the source, or what is compared when it is not one source against the baseline.
+pub(super) fn label(effect: &Effect) -> String {
+    match effect.contrast.as_str() {
+        "on-off" | "on-absent" | "main" => effect.factor.clone(),
+        contrast if contrast.starts_with("baseline-") => effect.factor.clone(),
+        contrast => format!("{} {contrast}", effect.factor),
+    }
+}
+
 /// The verdict, with the bound that a verdict of nothing is worth.
-pub(super) fn verdict(effect: &Effect) -> String {
+pub(super) fn verdict(effect: &Effect, unit: Unit) -> String {
     match (effect.verdict, effect.detectable) {
         (Verdict::NotDetected, Some(detectable)) => {
-            format!("not-detected\n|Δ| < {}", number(detectable))
+            format!("not-detected\n|Δ| < {}", number(unit.from(detectable)))
         }
         (verdict, _) => verdict.as_str().to_owned(),
     }
 }
 
-fn top_three(workload: &WorkloadAnalysis) -> String {
+/// One sentence that names the sources that cost most.
+pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
     let top = workload.top_sources();
+    let unit = Unit::of(top.iter().filter_map(|effect| effect.value()), Unit::LIMIT);
     let named: Vec<String> = top
         .iter()
         .take(3)
         .map(|effect| {
-            let estimate = effect.estimate.map(|value| crate::analyse::Estimate {
-                value,
-                interval: effect.lo.zip(effect.hi),
-                blocks: effect.blocks,
-            });
+            let estimate = effect.value().map(|value| unit.estimate(value));
             let peer = workload.reading.as_ref().map_or("the peer", |reading| &reading.peer);
-            let share = effect.share.map_or(String::new(), |s| format!(", {} of the gap to {peer}", percent(s.value)));
-            format!("{} ({} ns/op{share})", effect.factor, with_interval(estimate.as_ref()))
+            let of_gap = effect.share.map_or(String::new(), |s| format!(", {} of the gap to {peer}", share(s.value)));
+            format!("{} ({} {}/op{of_gap})", effect.factor, with_interval(estimate.as_ref()), unit.name)
         })
         .collect();
     let name = &workload.name;
     match named.len() {
-        0 => format!("No source is detected to cost anything in {name}."),
+        0 => match workload.candidates().first() {
+            Some(open) => {
+                let unit = Unit::fitting([open.estimate], Unit::LIMIT);
+                let seen = format!("{} {} {}/op?", open.factor, number(unit.from(open.estimate)), unit.name);
+                format!("No source is detected to cost anything in {name}; the largest difference seen is ({seen}).")
+            }
+            None => format!("No source is detected to cost anything in {name}."),
+        },
         1 => format!("Only one source is detected to cost in {name}: {}.", named[0]),
         2 => format!("Only two sources are detected to cost in {name}: {} and {}.", named[0], named[1]),
         _ => format!("Top three sources in {name}: {}, {} and {}.", named[0], named[1], named[2]),

@@ -40,10 +40,14 @@ impl Series {
         self.sorted.is_empty()
     }
 
+    /// The values, sorted.
+    pub fn values(&self) -> Vec<f64> {
+        self.sorted.iter().map(|(value, _)| *value).collect()
+    }
+
     /// 20 % trimmed mean; NaN for no values.
     fn point(&self) -> f64 {
-        let values: Vec<f64> = self.sorted.iter().map(|(value, _)| *value).collect();
-        trimmed_mean(&values, TRIM).unwrap_or(f64::NAN)
+        trimmed_mean(&self.values(), TRIM).unwrap_or(f64::NAN)
     }
 
     /// 20 % trimmed mean where block `b` counts `weights[b]` times; NaN when no block counts.

@@ -34,8 +34,19 @@ use anyhow::{Context, anyhow};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use std::io::Write;
+use std::process::ExitCode;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     let args = Args::parse();
     let text = if args.list {
         let list = List::new();
@@ -46,7 +57,11 @@ fn main() -> anyhow::Result<()> {
         let report = measure(&order, !args.no_proof)?;
         if args.json { report.json()? } else { report.table() }
     };
-    writeln!(std::io::stdout(), "{text}").context("cannot write the result to standard output")
+    match writeln!(std::io::stdout(), "{text}") {
+        // A reader that went away, like `head`, has what it wanted.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write the result to standard output"),
+    }
 }
 
 /// Seals hakmem's levels, runs the plan, and gathers what is to be said, in an order that disturbs nothing: counters

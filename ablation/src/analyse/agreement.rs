@@ -1,0 +1,70 @@
+//! No claim about time from one reading alone: a second one must say the same.
+
+use super::{Effect, Response, Verdict};
+use crate::stats::bootstrap::Series;
+use crate::stats::order;
+
+/// A claim about the 10th percentile must hold for the median of the process too, and the other way round.
+pub(super) fn of_percentiles(rows: &mut [Effect]) {
+    for at in 0..rows.len().saturating_sub(1) {
+        let (low, high) = (rows[at].verdict, rows[at + 1].verdict);
+        let pair = rows[at].response == Response::LatencyNsP10 && rows[at + 1].response == Response::LatencyNsP50;
+        if !pair || low == high {
+            continue;
+        }
+        for (row, other) in [(at, high), (at + 1, low)] {
+            let row = &mut rows[row];
+            if matches!(row.verdict, Verdict::Costs | Verdict::Saves) {
+                let name = if row.response == Response::LatencyNsP10 { "p50" } else { "p10" };
+                row.reason = format!("{} here, but {} by {name}", row.verdict.as_str(), other.as_str());
+                row.verdict = Verdict::Inconclusive;
+            }
+        }
+    }
+}
+
+/// A claim about the mean must hold for the trimmed mean of the differences and for their median, with the exact
+/// interval of the sign test and above the same noise floor. `series` has one entry for each row of the mean.
+pub(super) fn of_estimators(rows: &mut [Effect], series: &[Series], floor_ns: Option<f64>) {
+    let means = rows.iter_mut().filter(|row| row.response == Response::LatencyNsMean);
+    for (row, series) in means.zip(series) {
+        if !matches!(row.verdict, Verdict::Costs | Verdict::Saves) {
+            continue;
+        }
+        let other = by_median(&series.values(), floor_ns);
+        if other != row.verdict {
+            let (here, there) = (row.verdict.as_str(), other.as_str());
+            row.reason = format!("{here} by the trimmed mean of the blocks, but {there} by their median");
+            row.verdict = Verdict::Inconclusive;
+        }
+    }
+}
+
+fn by_median(sorted: &[f64], floor_ns: Option<f64>) -> Verdict {
+    let median = order::percentile(sorted, 0.5);
+    let (Some(median), Some((lo, hi))) = (median, order::sign_test_interval(sorted)) else {
+        return Verdict::Inconclusive;
+    };
+    match floor_ns {
+        _ if lo <= 0.0 && hi >= 0.0 => Verdict::NotDetected,
+        Some(floor) if median.abs() <= floor => Verdict::BelowFloor,
+        _ if lo > 0.0 => Verdict::Costs,
+        _ => Verdict::Saves,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_the_blocks_has_its_own_verdict() {
+        let mut values = vec![5.0, 6.0, 7.0, 8.0, 9.0, 10.0];
+        assert_eq!(by_median(&values, Some(1.0)), Verdict::Costs);
+        assert_eq!(by_median(&values, Some(7.5)), Verdict::BelowFloor);
+        values[0] = -5.0;
+        assert_eq!(by_median(&values, None), Verdict::NotDetected);
+        assert_eq!(by_median(&[-1.0; 6], None), Verdict::Saves);
+        assert_eq!(by_median(&values[..5], None), Verdict::Inconclusive);
+    }
+}

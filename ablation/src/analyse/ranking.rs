@@ -1,0 +1,108 @@
+//! Which sources of a workload cost most: those that are proven to, and those that more blocks might prove.
+
+use super::{Effect, Verdict, WorkloadAnalysis};
+use serde::Serialize;
+
+/// A study that would need more than this many times its blocks shows nothing worth naming.
+const MAX_TIMES: f64 = 100.0;
+
+/// A source whose difference is positive and does not stand out from the noise: nothing is claimed about it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    /// The factor.
+    pub factor: String,
+    /// Difference seen, nanoseconds per operation.
+    pub estimate: f64,
+    /// Blocks that would probably be enough if the difference is real; `None` when more blocks alone may not decide.
+    pub blocks_needed: Option<usize>,
+}
+
+impl WorkloadAnalysis {
+    /// Sources that are proven to cost, most expensive first, each once: by the environment where that arm says
+    /// `costs` (one binary, no change of layout), else by the factorial, else by the build.
+    pub fn top_sources(&self) -> Vec<&Effect> {
+        let mut best: Vec<&Effect> = Vec::new();
+        for kind in ["on-off", "main", "on-absent"] {
+            let rows = self.main_effects().filter(|e| e.attribution && e.contrast == kind);
+            for effect in rows.filter(|e| e.verdict == Verdict::Costs) {
+                if best.iter().all(|known| known.factor != effect.factor) {
+                    best.push(effect);
+                }
+            }
+        }
+        best.sort_by(|a, b| b.estimate.unwrap_or(0.0).total_cmp(&a.estimate.unwrap_or(0.0)));
+        best
+    }
+
+    /// The largest positive differences that nothing can be claimed about, by the environment where that arm exists.
+    /// Empty as soon as one source is proven to cost.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        if !self.top_sources().is_empty() {
+            return Vec::new();
+        }
+        let mut seen: Vec<&str> = Vec::new();
+        let mut found = Vec::new();
+        for kind in ["on-off", "main", "on-absent"] {
+            for effect in self.main_effects().filter(|e| e.attribution && e.contrast == kind) {
+                if !seen.contains(&effect.factor.as_str()) && effect.estimate.is_some() {
+                    seen.push(&effect.factor);
+                    found.extend(self.candidate(effect));
+                }
+            }
+        }
+        found.sort_by(|a, b| b.estimate.total_cmp(&a.estimate));
+        found
+    }
+
+    fn candidate(&self, effect: &Effect) -> Option<Candidate> {
+        let open = matches!(effect.verdict, Verdict::BelowFloor | Verdict::NotDetected | Verdict::Inconclusive);
+        let estimate = effect.estimate.filter(|estimate| open && *estimate > 0.0)?;
+        let candidate = |blocks_needed| Some(Candidate { factor: effect.factor.clone(), estimate, blocks_needed });
+        let Some((lo, hi)) = effect.lo.zip(effect.hi) else {
+            // Without an interval nobody knows how wide it would be.
+            return candidate(Some(crate::stats::MIN_BLOCKS).filter(|least| effect.blocks < *least));
+        };
+        // Widths shrink with the root of the blocks; the floor is a width as well, that of the placebo.
+        let width = ((hi - lo) / 2.0).max(self.floor_ns.unwrap_or(0.0));
+        let times = (width / estimate).powi(2);
+        if times > MAX_TIMES {
+            return None;
+        }
+        // At most a hundred times the blocks, so it fits.
+        let needed = (effect.blocks as f64 * times).ceil() as usize;
+        candidate((needed > effect.blocks).then_some(needed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{analyse, fixture::Study};
+
+    fn candidates(blocks: u32, costs: impl Fn(&str) -> f64) -> Vec<(String, Option<usize>)> {
+        let study = Study::new(&["cache", "tick"], &["w"]);
+        let analysis = analyse(&study.manifest, &study.records(blocks, |_, cell, _| costs(cell)));
+        let found = analysis.workloads[0].candidates();
+        found.into_iter().map(|candidate| (candidate.factor, candidate.blocks_needed)).collect()
+    }
+
+    #[test]
+    fn what_the_noise_hides_is_a_candidate_with_the_blocks_it_needs() {
+        let hidden = |cell: &str| match cell {
+            "placebo" => 2_020.0,
+            cell if cell.starts_with("no-cache") => 1_990.0,
+            cell if cell.starts_with("no-tick") => 2_010.0,
+            _ => 2_000.0,
+        };
+        let found = candidates(12, hidden);
+        assert_eq!(found.len(), 1, "tick saves: {found:?}");
+        // The floor of about 20 ns is twice the difference, so about four times the blocks.
+        assert!(found[0].0 == "cache" && (40..=70).contains(&found[0].1.unwrap()), "{found:?}");
+        let found = candidates(4, |cell| if cell.starts_with("no-cache") { 1_900.0 } else { 2_000.0 });
+        assert_eq!(found[0], ("cache".to_owned(), Some(6)));
+    }
+
+    #[test]
+    fn a_proven_source_needs_no_candidates() {
+        assert!(candidates(12, |cell| if cell.starts_with("no-cache") { 1_900.0 } else { 2_000.0 }).is_empty());
+    }
+}

@@ -1,0 +1,39 @@
+//! One cell in one workload: who served it, how its runs ended, its latencies and counts.
+
+use super::index::{self, CellRuns};
+use super::{CellSummary, Estimate, counts};
+use crate::record::{CellKind, Manifest, Measured};
+use crate::stats::order;
+
+/// Sums a cell up, without its place beside the peers, which needs their runs.
+pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::Notes) -> CellSummary {
+    let cell = runs.plan;
+    let over_blocks = |value: fn(&Measured) -> f64| {
+        let values = order::sorted(&runs.timing.values().map(|measured| value(measured)).collect::<Vec<_>>());
+        order::percentile(&values, 0.5).map(|median| Estimate {
+            value: median,
+            interval: order::sign_test_interval(&values),
+            blocks: values.len(),
+        })
+    };
+    let seen = runs.measured().find_map(|m| m.served_by.clone());
+    let served_by = cell.served_by.clone().or(seen);
+    let built = !index::build_failed(manifest, cell);
+    CellSummary {
+        id: cell.id.clone(),
+        name: cell.name.clone(),
+        kind: cell.kind,
+        arm: cell.arm,
+        allocator: match cell.kind {
+            CellKind::Peer => cell.name.clone(),
+            _ => served_by.unwrap_or_else(|| "subject".to_owned()),
+        },
+        status: if built { runs.status() } else { "build-failed" },
+        proof: if built { runs.proof() } else { Some("build-failed".to_owned()) },
+        latency_ns_p10: over_blocks(|m| m.latency_ns_p10),
+        latency_ns_p50: over_blocks(|m| m.latency_ns_p50),
+        latency_ns_mean: over_blocks(|m| m.latency_ns_mean),
+        counts: counts::per_operation(manifest, runs, notes),
+        relative_to_peers: Vec::new(),
+    }
+}

@@ -1,0 +1,307 @@
+//! A report short enough for a terminal: per workload one table of configurations and one of sources, then the plan's
+//! reading and where the rest is. Everything in full is left to report.md.
+
+use super::closing::{by, unit};
+use super::document::{Document, Table};
+use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
+use super::workload::{label, shown, top_three};
+use crate::analyse::{Analysis, Effect, Estimate, Explained, Response, Verdict, WorkloadAnalysis};
+use crate::record::Arm;
+use std::path::Path;
+
+/// Limits of [`Unit::fitting`] from the usual one to the one for tables that are too wide.
+const LIMITS: [f64; 3] = [Unit::LIMIT, 1e4, 1e3];
+
+/// What a cell of an arm looks like in which nothing is compared.
+const NOTHING: &str = "–";
+
+/// Both tables of one workload.
+pub(super) fn workload(document: &mut Document, workload: &WorkloadAnalysis, columns: usize) {
+    let about = if workload.about.is_empty() { String::new() } else { format!(" – {}", workload.about) };
+    document.heading(format!("{}{about}", workload.name));
+    cells(document, workload, columns);
+    sources(document, workload, columns);
+}
+
+fn cells(document: &mut Document, workload: &WorkloadAnalysis, columns: usize) {
+    let peers = workload.gaps.len();
+    let widths = LIMITS.into_iter().flat_map(|limit| (peers.min(1)..=peers).rev().map(move |peers| (limit, peers)));
+    let tables = widths.map(|(limit, peers)| configurations(workload, limit, peers));
+    if let Some(table) = Table::first_that_fits(columns, tables) {
+        document.table(table);
+    }
+    let hidden = shown(workload).1;
+    if hidden > 0 {
+        document.text(format!("{hidden} more configurations are in effects.json."));
+    }
+}
+
+fn configurations(workload: &WorkloadAnalysis, limit: f64, peers: usize) -> Table {
+    let cells = shown(workload).0;
+    let times: Vec<Option<Estimate>> = cells.iter().map(|cell| cell.latency(workload.response)).collect();
+    let unit = Unit::of(times.iter().copied().flatten(), limit);
+    let mut header = vec!["<configuration".to_owned(), "=arm".to_owned()];
+    header.push(format!("{}/op {}\n[95 %]", unit.name, workload.response.as_str()));
+    header.extend(workload.gaps.iter().take(peers).map(|gap| format!("vs\n{}", gap.peer)));
+    header.extend(["faults\n/op", "calls\n/op", "=proof"].map(str::to_owned));
+    let mut table = Table::new(header);
+    for (cell, time) in cells.iter().zip(aligned(&times, unit, point)) {
+        let mut row = vec![cell.name.clone(), cell.arm.map_or("", |arm| arm.as_str()).to_owned(), time];
+        let gaps = cell.relative_to_peers.iter().zip(&workload.gaps).take(peers);
+        row.extend(gaps.map(|(relative, gap)| {
+            // A peer against itself is no finding.
+            if gap.id == cell.id { NOTHING.to_owned() } else { or_missing(*relative, percent) }
+        }));
+        let counts = ["page-faults", "syscalls"].map(|name| or_missing(cell.per_operation(name), number));
+        row.extend(counts);
+        row.push(cell.proof.clone().unwrap_or_else(|| MISSING.to_owned()));
+        table.row(row);
+    }
+    table
+}
+
+/// Values with their intervals, so that values stand below values and intervals below intervals.
+fn aligned(values: &[Option<Estimate>], unit: Unit, show: fn(f64, Option<(f64, f64)>) -> String) -> Vec<String> {
+    let parts = values.iter().map(|value| match value.map(|value| unit.estimate(value)) {
+        None => (NOTHING.to_owned(), String::new()),
+        Some(value) if value.interval.is_none() => (show(value.value, None), String::new()),
+        Some(value) => (show(value.value, value.interval), interval(value.interval)),
+    });
+    let parts: Vec<(String, String)> = parts.collect();
+    let width = |text: &String| text.chars().count();
+    let left = parts.iter().map(|(value, _)| width(value)).max().unwrap_or(0);
+    let right = parts.iter().map(|(_, ends)| width(ends)).max().unwrap_or(0);
+    let one = |(value, ends): (String, String)| match right {
+        0 => value,
+        _ => format!("{value:>left$} {ends:<right$}"),
+    };
+    parts.into_iter().map(one).collect()
+}
+
+/// One row of the table of sources: the same comparison in each arm.
+struct Row<'a> {
+    name: String,
+    env: Option<&'a Effect>,
+    feature: Option<&'a Effect>,
+}
+
+impl<'a> Row<'a> {
+    fn arms(&self) -> impl Iterator<Item = &'a Effect> {
+        self.env.into_iter().chain(self.feature)
+    }
+
+    /// The arm that share and counts are shown of: the environment, which changes no code, where it says something.
+    fn leading(&self) -> Option<&'a Effect> {
+        self.arms().find(|effect| effect.estimate.is_some()).or(self.arms().next())
+    }
+
+    fn is_idle(&self) -> bool {
+        self.arms().all(|effect| effect.verdict == Verdict::NotExercised)
+    }
+
+    fn verdict(&self) -> String {
+        let mut words: Vec<&str> = self.arms().map(|effect| word(effect.verdict)).collect();
+        words.dedup();
+        words.join("/")
+    }
+}
+
+/// Verdicts in one short word; the legend is [`LEGEND`].
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Costs => "costs",
+        Verdict::Saves => "saves",
+        Verdict::NotDetected => "none",
+        Verdict::BelowFloor => "floor",
+        Verdict::NotExercised => "idle",
+        Verdict::Void => "void",
+        Verdict::Inconclusive => "unsure",
+        Verdict::BuildFailed => "no build",
+    }
+}
+
+const LEGEND: &str = "Tables of sources: Δ is baseline − without the source, env and feature arm side by side; of the \
+                      gap, faults and calls are those of the env arm. verdict (env/feature): costs or saves, proven and \
+                      outside the noise; none, nothing detected; floor, not larger than the noise floor; unsure, too \
+                      few blocks or readings that disagree; void, no proven run; idle, not exercised.";
+
+/// What the words of the tables mean, once.
+pub(super) fn legend(document: &mut Document) {
+    document.text(LEGEND);
+}
+
+fn grouped<'a>(effects: impl Iterator<Item = &'a Effect>) -> Vec<Row<'a>> {
+    let mut rows: Vec<Row> = Vec::new();
+    for effect in effects {
+        let name = match effect.contrast.as_str() {
+            "main" => format!("{} (main)", effect.factor),
+            "on-off" | "on-absent" => effect.factor.clone(),
+            // Everything here is against the baseline, so the variant alone says it.
+            contrast => {
+                contrast.strip_prefix("on-").map_or_else(|| label(effect), |v| format!("{} {v}", effect.factor))
+            }
+        };
+        let at = rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
+            rows.push(Row { name, env: None, feature: None });
+            rows.len() - 1
+        });
+        match effect.arm {
+            Some(Arm::Feature) => rows[at].feature = Some(effect),
+            Some(Arm::Env) | None => rows[at].env = Some(effect),
+        }
+    }
+    let key = |row: &Row| row.leading().and_then(|effect| effect.estimate).unwrap_or(f64::NEG_INFINITY);
+    rows.sort_by(|a, b| key(b).total_cmp(&key(a)));
+    rows
+}
+
+fn sources(document: &mut Document, workload: &WorkloadAnalysis, columns: usize) {
+    let single = grouped(workload.main_effects().filter(|effect| effect.attribution));
+    let others = workload.main_effects().filter(|e| !e.attribution && e.contrast != "off-absent");
+    let others = grouped(others.filter(|e| e.contrast != "placebo"));
+    let idle: Vec<&str> =
+        single.iter().chain(&others).filter(|row| row.is_idle()).map(|row| row.name.as_str()).collect();
+    let parts: [Vec<&Row>; 2] = [&single, &others].map(|rows| rows.iter().filter(|row| !row.is_idle()).collect());
+    if single.is_empty() && others.is_empty() {
+        document.text("The design compares no single source with the baseline.");
+        return;
+    }
+    let tables = [true, false].into_iter().flat_map(|instructions| LIMITS.map(|limit| (limit, instructions)));
+    let tables = tables.map(|(limit, instructions)| attribution(workload, &parts, limit, instructions));
+    if let Some(table) = Table::first_that_fits(columns, tables).filter(|table| !table.is_empty()) {
+        document.table(table);
+    }
+    if !idle.is_empty() {
+        document.text(format!("not exercised here: {}", idle.join(", ")));
+    }
+    if !workload.notes.is_empty() {
+        document.text(format!("remarks about single values of {}: see report.md", workload.name));
+    }
+}
+
+fn attribution(workload: &WorkloadAnalysis, parts: &[Vec<&Row>; 2], limit: f64, instructions: bool) -> Table {
+    let rows = || parts.iter().flatten();
+    let unit = Unit::of(rows().flat_map(|row| row.arms()).filter_map(Effect::value), limit);
+    let has_arm = |arm: fn(&Row) -> bool| rows().any(|row| arm(row));
+    let arms = [("env", has_arm(|row| row.env.is_some())), ("feature", has_arm(|row| row.feature.is_some()))];
+    let per_op = |arm: &str| format!("Δ {arm}, {}/op\n{} [95 %]", unit.name, workload.response.as_str());
+    let mut header = vec!["<source".to_owned()];
+    header.extend(arms.iter().filter(|(_, shown)| *shown).map(|(arm, _)| per_op(arm)));
+    header.push("of the\ngap".to_owned());
+    let counted: Vec<(Response, &str)> = [
+        (Response::InstructionsPerOp, "Δ\ninstr."),
+        (Response::PageFaultsPerOp, "Δ\nfaults"),
+        (Response::SyscallsPerOp, "Δ\ncalls"),
+    ]
+    .into_iter()
+    .filter(|(response, _)| *response != Response::InstructionsPerOp || (instructions && has(workload, *response)))
+    .collect();
+    header.extend(counted.iter().map(|(_, name)| (*name).to_owned()));
+    header.push("=verdict".to_owned());
+    let mut table = Table::new(header);
+    let estimates =
+        |arm: fn(&Row) -> Option<Estimate>| -> Vec<Option<Estimate>> { rows().map(|row| arm(row)).collect() };
+    let env = aligned(&estimates(|row| row.env?.value()), unit, signed_point);
+    let feature = aligned(&estimates(|row| row.feature?.value()), unit, signed_point);
+    for (at, row) in rows().enumerate() {
+        if at == parts[0].len() {
+            table.separate();
+        }
+        let mut line = vec![row.name.clone()];
+        line.extend(
+            [&env, &feature].into_iter().zip(&arms).filter(|(_, arm)| arm.1).map(|(texts, _)| texts[at].clone()),
+        );
+        let leading = row.leading();
+        line.push(or_missing(leading.and_then(|e| e.share).map(|share| share.value), share));
+        line.extend(counted.iter().map(|(response, _)| {
+            let sibling = leading.and_then(|effect| workload.sibling(effect, *response));
+            or_missing(sibling.and_then(|e| e.estimate), signed)
+        }));
+        line.push(row.verdict());
+        table.row(line);
+    }
+    table
+}
+
+fn has(workload: &WorkloadAnalysis, response: Response) -> bool {
+    workload.effects.iter().any(|effect| effect.response == response && effect.estimate.is_some())
+}
+
+/// What the sources explain of the gap, by the environment where that arm was run, and what is left.
+pub(super) fn reading(document: &mut Document, analysis: &Analysis, columns: usize) {
+    document.heading("What the sources explain, and what is left for system calls and page faults");
+    // Rather another unit than no interval.
+    let tables = [true, false].into_iter().flat_map(|ends| LIMITS.map(|limit| (limit, ends)));
+    let table = Table::first_that_fits(columns, tables.map(|(limit, ends)| explained(analysis, limit, ends)));
+    match table.filter(|table| !table.is_empty()) {
+        Some(table) => document.table(table),
+        None => document.text("No reference peer was run, so there is no gap to explain."),
+    }
+    if let Some(reading) = analysis.workloads.iter().find_map(|workload| workload.reading.as_ref()) {
+        document.text(format!(
+            "gap, Δ faults, Δ calls: baseline − {}, per operation; ?: not told apart from 0. sources: a treatment that takes sources away at \
+             once, or the sum of the single sources.",
+            reading.peer
+        ));
+    }
+}
+
+fn explained(analysis: &Analysis, limit: f64, with_ends: bool) -> Table {
+    let mut table = Table::new([
+        "<workload",
+        "=by",
+        "gap",
+        "<sources",
+        if with_ends { "explained\n[95 %]" } else { "explained" },
+        "left\n[95 %]",
+        "Δ\nfaults",
+        "Δ\ncalls",
+    ]);
+    let mut rows: Vec<(&WorkloadAnalysis, Unit, &Explained)> = Vec::new();
+    for workload in &analysis.workloads {
+        let Some(reading) = &workload.reading else { continue };
+        let has_env = reading.explained.iter().any(|explained| explained.arm == Some(Arm::Env));
+        let chosen = reading.explained.iter().filter(|e| !has_env || e.arm == Some(Arm::Env));
+        rows.extend(chosen.map(|explained| (workload, unit(reading, limit), explained)));
+    }
+    // In the unit of its own row, so that the texts only have to be set below one another.
+    let texts = |part: fn(&Explained) -> Option<Estimate>, ends: bool| {
+        let scaled = rows.iter().map(|(_, unit, explained)| {
+            let estimate = part(explained).map(|estimate| unit.estimate(estimate));
+            estimate.map(|estimate| Estimate { interval: estimate.interval.filter(|_| ends), ..estimate })
+        });
+        aligned(&scaled.collect::<Vec<_>>(), Unit::fitting([], limit), point)
+    };
+    let (taken, left) = (texts(|explained| explained.explained, with_ends), texts(|explained| explained.left, true));
+    for (at, (workload, unit, explained)) in rows.iter().enumerate() {
+        let reading = workload.reading.as_ref();
+        let count = |name: &str| or_missing(reading.and_then(|reading| reading.counts.get(name).copied()), signed);
+        table.row([
+            workload.name.clone(),
+            by(workload, *unit),
+            reading.and_then(|reading| reading.gap).map_or_else(
+                || MISSING.to_owned(),
+                |gap| signed(unit.from(gap.value)) + if gap.excludes_zero() { "" } else { "?" },
+            ),
+            explained.treatment.clone().unwrap_or_else(|| "sum".to_owned()),
+            taken[at].clone(),
+            left[at].clone(),
+            count("page-faults"),
+            count("syscalls"),
+        ]);
+    }
+    table
+}
+
+/// Where the rest is, then one sentence a workload: what stays on the screen tells the result.
+pub(super) fn findings(document: &mut Document, dir: &Path, analysis: &Analysis) {
+    document.heading("Findings");
+    document.text(format!(
+        "In full, with every peer, every kind of system call and all reasons: {}; for programs: {}",
+        dir.join("report.md").display(),
+        dir.join("effects.json").display()
+    ));
+    for workload in &analysis.workloads {
+        document.item(top_three(workload));
+    }
+}
