@@ -1,10 +1,14 @@
 //! Which sources of a workload cost most: those that are proven to, and those that more blocks might prove.
 
-use super::{Effect, Verdict, WorkloadAnalysis};
+use super::{Effect, Proof, Verdict, WorkloadAnalysis};
+use crate::record::Arm;
 use serde::Serialize;
 
 /// A study that would need more than this many times its blocks shows nothing worth naming.
 const MAX_TIMES: f64 = 100.0;
+
+/// Contrasts of one factor, the most telling first.
+const KINDS: [&str; 3] = ["on-off", "main", "on-absent"];
 
 /// A source whose difference is positive and does not stand out from the noise: nothing is claimed about it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -13,6 +17,10 @@ pub struct Candidate {
     pub factor: String,
     /// Difference seen, nanoseconds per operation.
     pub estimate: f64,
+    /// Its interval.
+    pub interval: Option<(f64, f64)>,
+    /// Blocks that it was seen in.
+    pub blocks: usize,
     /// Blocks that would probably be enough if the difference is real; `None` when more blocks alone may not decide.
     pub blocks_needed: Option<usize>,
 }
@@ -21,10 +29,26 @@ impl WorkloadAnalysis {
     /// Sources that are proven to cost, most expensive first, each once: by the environment where that arm says
     /// `costs` (one binary, no change of layout), else by the factorial, else by the build.
     pub fn top_sources(&self) -> Vec<&Effect> {
+        self.ranked(Verdict::Costs)
+    }
+
+    /// The source that is proven to save most.
+    pub fn top_saver(&self) -> Option<&Effect> {
+        self.ranked(Verdict::Saves).last().copied()
+    }
+
+    /// The arms in which a factor's own contrasts are proven.
+    pub fn proven_arms(&self, factor: &str) -> Vec<&'static str> {
+        let rows = self.main_effects().filter(|e| e.attribution && e.factor == factor && e.proof == Proof::Proven);
+        rows.filter_map(|effect| effect.arm.map(Arm::as_str)).collect()
+    }
+
+    /// Sources with this verdict, the largest effect first.
+    fn ranked(&self, verdict: Verdict) -> Vec<&Effect> {
         let mut best: Vec<&Effect> = Vec::new();
-        for kind in ["on-off", "main", "on-absent"] {
+        for kind in KINDS {
             let rows = self.main_effects().filter(|e| e.attribution && e.contrast == kind);
-            for effect in rows.filter(|e| e.verdict == Verdict::Costs) {
+            for effect in rows.filter(|e| e.verdict == verdict) {
                 if best.iter().all(|known| known.factor != effect.factor) {
                     best.push(effect);
                 }
@@ -42,7 +66,7 @@ impl WorkloadAnalysis {
         }
         let mut seen: Vec<&str> = Vec::new();
         let mut found = Vec::new();
-        for kind in ["on-off", "main", "on-absent"] {
+        for kind in KINDS {
             for effect in self.main_effects().filter(|e| e.attribution && e.contrast == kind) {
                 if !seen.contains(&effect.factor.as_str()) && effect.estimate.is_some() {
                     seen.push(&effect.factor);
@@ -57,7 +81,10 @@ impl WorkloadAnalysis {
     fn candidate(&self, effect: &Effect) -> Option<Candidate> {
         let open = matches!(effect.verdict, Verdict::BelowFloor | Verdict::NotDetected | Verdict::Inconclusive);
         let estimate = effect.estimate.filter(|estimate| open && *estimate > 0.0)?;
-        let candidate = |blocks_needed| Some(Candidate { factor: effect.factor.clone(), estimate, blocks_needed });
+        let candidate = |blocks_needed| {
+            let interval = effect.lo.zip(effect.hi);
+            Some(Candidate { factor: effect.factor.clone(), estimate, interval, blocks: effect.blocks, blocks_needed })
+        };
         let Some((lo, hi)) = effect.lo.zip(effect.hi) else {
             // Without an interval nobody knows how wide it would be.
             return candidate(Some(crate::stats::MIN_BLOCKS).filter(|least| effect.blocks < *least));

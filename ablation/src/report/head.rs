@@ -1,8 +1,8 @@
 //! The head of a report and the table that answers the first question: what costs most, and how far is the peer.
 
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, count, number, or_missing, percent};
-use crate::analyse::{Analysis, WorkloadAnalysis};
+use super::number::{MISSING, Unit, count, interval, number, or_missing, percent, share, signed_point};
+use crate::analyse::{Analysis, Effect, Estimate, WorkloadAnalysis};
 use crate::record::{CellKind, Manifest};
 
 /// Study, machine, noise floor, and what cannot be measured here.
@@ -74,7 +74,8 @@ fn unavailable(manifest: &Manifest) -> Vec<(Vec<&str>, &str)> {
     groups
 }
 
-/// One row a workload: the three sources that are proven to cost most, and the gap to as many peers as fit.
+/// The three sources that are proven to cost most in each workload, what saves most, and the gap to as many peers as
+/// fit.
 pub(super) fn overview(document: &mut Document, analysis: &Analysis, columns: usize) {
     document.heading("The three sources that cost most, per workload");
     let peers: Vec<&str> =
@@ -86,49 +87,94 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis, columns: us
         document.table(table);
     }
     document.text(
-        "Sources: time per operation that the baseline loses to each, proven by counters, outside the noise floor, \
-         confirmed by a second reading. by: p10 is the 10th percentile of a process (the median confirms it), mean its \
-         mean (the median over blocks confirms it). vs: baseline against the peer, + is slower.",
+        "Δ: what an operation of the baseline takes more because of the source (− saves), with its 95 % interval; outside \
+         the noise floor and confirmed by a second reading. proof: the arms (environment, feature, both) whose counters prove \
+         that the source worked and that it did not. of gap: share of the gap to the first peer. by: p10 is the 10th percentile of a process \
+         (the median confirms it), mean its mean (the median over blocks confirms it). vs: baseline against the peer, + \
+         is slower.",
     );
     let open: Vec<String> = analysis.workloads.iter().filter_map(blocks_needed).collect();
     if !open.is_empty() {
         document.text(format!(
-            "(name value?): the largest differences seen where no source stands out from the noise; nothing is claimed. \
-             Blocks that would probably be enough if they are real: {}.",
+            "(name?): the largest differences seen where no source stands out from the noise; nothing is claimed. Blocks \
+             that would probably be enough if they are real: {}.",
             open.join("; ")
         ));
     }
 }
 
 fn sources(analysis: &Analysis, peers: &[&str]) -> Table {
-    let mut header = ["<workload", "=by", "=1st", "=2nd", "=3rd"].map(str::to_owned).to_vec();
+    let mut header = ["<workload", "=by", "=source", "<Δ/op [95 %]", "of\ngap", "=proof"].map(str::to_owned).to_vec();
     header.extend(peers.iter().map(|peer| format!("vs\n{peer}")));
     let mut table = Table::new(header);
     for workload in &analysis.workloads {
-        let top = workload.top_sources();
-        let mut named: Vec<(&str, f64)> =
-            top.iter().filter_map(|effect| Some((effect.factor.as_str(), effect.estimate?))).collect();
-        let candidates = workload.candidates();
-        let is_open = named.is_empty();
-        if is_open {
-            named.extend(candidates.iter().map(|candidate| (candidate.factor.as_str(), candidate.estimate)));
+        let rows = source_rows(workload);
+        let unit = Unit::fitting(rows.iter().flat_map(|row| row.value.map(|value| value.value)), Unit::LIMIT);
+        for (place, row) in rows.into_iter().enumerate() {
+            let is_first = place == 0;
+            let mut cells = match is_first {
+                true => vec![workload.name.clone(), format!("{} {}", workload.response.as_str(), unit.name)],
+                false => vec![String::new(), String::new()],
+            };
+            cells.push(row.source);
+            cells.push(row.value.map_or_else(String::new, |value| {
+                let value = unit.estimate(value);
+                format!("{} {}", signed_point(value.value, value.interval), interval(value.interval))
+            }));
+            cells.push(row.share.map_or_else(String::new, share));
+            cells.push(row.proof);
+            let gaps = workload.gaps.iter().take(peers.len());
+            cells.extend(gaps.map(|gap| match is_first {
+                true => or_missing(gap.gap_ratio.map(|g| g.value), percent),
+                false => String::new(),
+            }));
+            table.row(cells);
         }
-        named.truncate(3);
-        let unit = Unit::fitting(named.iter().map(|(_, estimate)| *estimate), Unit::LIMIT);
-        let mut row = vec![workload.name.clone(), format!("{} {}", workload.response.as_str(), unit.name)];
-        for place in 0..3 {
-            row.push(match named.get(place) {
-                Some((name, estimate)) if is_open => format!("({name} {}?)", number(unit.from(*estimate))),
-                Some((name, estimate)) => format!("{name} {}", number(unit.from(*estimate))),
-                None if place == 0 => "none detected".to_owned(),
-                None => "–".to_owned(),
-            });
-        }
-        let gaps = workload.gaps.iter().take(peers.len());
-        row.extend(gaps.map(|gap| or_missing(gap.gap_ratio.map(|g| g.value), percent)));
-        table.row(row);
     }
     table
+}
+
+/// One line of the overview.
+struct SourceRow {
+    source: String,
+    value: Option<Estimate>,
+    share: Option<f64>,
+    proof: String,
+}
+
+/// The sources of one workload: proven ones, else candidates, else a line that says that there are none; then the one
+/// that saves most.
+fn source_rows(workload: &WorkloadAnalysis) -> Vec<SourceRow> {
+    let proven = |effect: &&Effect| SourceRow {
+        source: effect.factor.clone(),
+        value: effect.value(),
+        share: effect.share.as_ref().map(|share| share.value),
+        proof: proof(workload, &effect.factor),
+    };
+    let mut rows: Vec<SourceRow> = workload.top_sources().iter().take(3).map(proven).collect();
+    if rows.is_empty() {
+        rows.extend(workload.candidates().into_iter().take(3).map(|candidate| SourceRow {
+            source: format!("({}?)", candidate.factor),
+            value: Some(Estimate { value: candidate.estimate, interval: candidate.interval, blocks: candidate.blocks }),
+            share: None,
+            proof: proof(workload, &candidate.factor),
+        }));
+    }
+    if rows.is_empty() {
+        rows.push(SourceRow { source: "none".to_owned(), value: None, share: None, proof: String::new() });
+    }
+    rows.extend(workload.top_saver().iter().map(proven));
+    rows
+}
+
+/// The arms that prove a factor, in one word.
+fn proof(workload: &WorkloadAnalysis, factor: &str) -> String {
+    match workload.proven_arms(factor)[..] {
+        [] => MISSING,
+        [arm] => arm,
+        _ => "both",
+    }
+    .to_owned()
 }
 
 /// What the candidates of a workload would need, by name; `None` without candidates.
