@@ -122,17 +122,18 @@ pub(crate) fn interpret<'a>(
 
 /// Reads the environment of the process over a preset, and warns of what it does not understand.
 pub(crate) fn read(preset: Mode) -> Environment {
+    let each = |each: &mut dyn FnMut(&'static str, &'static str)| {
+        if !is_secure() {
+            each_variable(each);
+        }
+    };
+    interpret(preset, each, warn)
+}
+
+/// Whether the program runs with more rights than its user, so that the user's environment must not steer it.
+pub(crate) fn is_secure() -> bool {
     // SAFETY: reads a word of the auxiliary vector.
-    let secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
-    interpret(
-        preset,
-        |each| {
-            if !secure {
-                each_variable(each)
-            }
-        },
-        warn,
-    )
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
 unsafe extern "C" {

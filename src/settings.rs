@@ -70,7 +70,7 @@ fn is_kept_by_envy(name: &str) -> bool {
 
 /// Variables whose name is text, and their values; envy panics on what is not UTF-8.
 fn text_variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| {
+    std::env::vars_os().filter(|_| !env::is_secure()).filter_map(|(name, value)| {
         Some((name.into_string().ok()?, value.into_string().unwrap_or_else(|_| env::NO_TEXT.to_string())))
     })
 }

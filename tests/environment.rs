@@ -101,6 +101,24 @@ fn values_that_are_no_text_do_no_harm() {
 }
 
 #[test]
+fn a_program_with_more_rights_than_its_user_reads_nothing() {
+    // SAFETY: takes nothing and cannot fail.
+    if unsafe { libc::geteuid() } != 0 && !common::in_child() {
+        println!("only root can arrange this");
+        return;
+    }
+    let name = "a_program_with_more_rights_than_its_user_reads_nothing";
+    case(name, "setuid").var("HAKMEM_DISABLE_TICK", "1").var("HAKMEM_UNKNOWN", "1").setuid().succeeds(|| {
+        // SAFETY: reads a word of the auxiliary vector.
+        if unsafe { libc::getauxval(libc::AT_SECURE) } == 0 {
+            println!("the folder for temporary files ignores the set-user-id bit");
+        } else if present("tick") {
+            assert_eq!(level("tick"), "on");
+        }
+    });
+}
+
+#[test]
 fn toggles_are_read_by_value() {
     for factor in hakmem::registry() {
         for (value, disables) in

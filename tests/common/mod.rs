@@ -7,13 +7,16 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output};
 
 /// Tells the child which case of which test it is. No variable of hakmem's.
 const MARK: &str = "TESTS_COMMON_CASE";
 /// Says on standard output that the child's work was found and done.
 const DONE: &str = "the child's work is done";
+/// The user who has no rights.
+const NOBODY: u32 = 65_534;
 /// A child that hangs is ended by SIGALRM.
 const CHILD_SECONDS: u32 = 120;
 
@@ -22,11 +25,12 @@ pub(crate) struct Case<'a> {
     test: &'a str,
     label: String,
     variables: Vec<(OsString, OsString)>,
+    setuid: bool,
 }
 
 /// A case of the test function of this name; the label tells the test's cases apart.
 pub(crate) fn case<'a>(test: &'a str, label: &str) -> Case<'a> {
-    Case { test, label: label.to_owned(), variables: Vec::new() }
+    Case { test, label: label.to_owned(), variables: Vec::new(), setuid: false }
 }
 
 impl Case<'_> {
@@ -39,6 +43,13 @@ impl Case<'_> {
     /// Sets several.
     pub(crate) fn vars(self, variables: &[(&str, &str)]) -> Self {
         variables.iter().fold(self, |case, (name, value)| case.var(name, value))
+    }
+
+    /// Lets the child run with more rights than its user: a set-user-id copy of the test binary, started by nobody.
+    /// Only root can arrange that.
+    pub(crate) fn setuid(mut self) -> Self {
+        self.setuid = true;
+        self
     }
 
     /// Does the work in a child, and expects it to succeed.
@@ -74,14 +85,28 @@ impl Case<'_> {
             }
             return None;
         }
-        let mut command = Command::new(env::current_exe().expect("the test binary has a path"));
+        let original = env::current_exe().expect("the test binary has a path");
+        let copy = env::temp_dir().join(format!("hakmem-setuid-{}", std::process::id()));
+        let mut command = if self.setuid {
+            std::fs::copy(&original, &copy).expect("the binary can be copied");
+            std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o4755)).expect("root may set the bit");
+            let mut command = Command::new(&copy);
+            command.uid(NOBODY).current_dir("/");
+            command
+        } else {
+            Command::new(&original)
+        };
         for (name, _) in env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"HAKMEM_") {
                 command.env_remove(name);
             }
         }
         command.args(["--exact", self.test, "--nocapture", "--test-threads=1"]).env(MARK, mark).envs(self.variables);
-        Some(command.output().expect("the test binary starts"))
+        let output = command.output().expect("the test binary starts");
+        if self.setuid {
+            std::fs::remove_file(&copy).expect("the copy is there");
+        }
+        Some(output)
     }
 }
 
