@@ -33,7 +33,8 @@ pub(crate) enum Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Values {
     Flag,
-    Number,
+    /// Of the lifecycle, by index in its variables.
+    Number(usize),
     Mode,
     /// Of the factor's choice, by index in the registry.
     Choice(usize),
@@ -44,7 +45,7 @@ impl Values {
     pub(crate) fn each(self, mut say: impl FnMut(&str)) {
         match self {
             Values::Flag => ["1", "0", "true", "false", "on", "off"].into_iter().for_each(say),
-            Values::Number => say("a number in the range that docs/factors.md gives"),
+            Values::Number(index) => say(evolution::VARIABLES[index].range),
             Values::Mode => Mode::NAMED.iter().for_each(|(name, _)| say(name)),
             Values::Choice(index) => {
                 let values = REGISTRY[index].choice.as_ref().map_or(&[][..], |choice| choice.values);
@@ -109,9 +110,10 @@ pub(crate) fn interpret<'a>(
                 Some(false) => {}
                 None => refuse(name, value, Refusal::Value(Values::Flag)),
             }
-        } else if let Some(setting) = evolution::VARIABLES.iter().find(|setting| setting.variable == name) {
-            if !value.parse().is_ok_and(|number| setting.set(&mut environment.settings, number)) {
-                refuse(name, value, Refusal::Value(Values::Number));
+        } else if let Some(index) = evolution::VARIABLES.iter().position(|setting| setting.variable == name) {
+            let set = |number| evolution::VARIABLES[index].set(&mut environment.settings, number);
+            if !value.parse().is_ok_and(set) {
+                refuse(name, value, Refusal::Value(Values::Number(index)));
             }
         } else if name.starts_with(PREFIX) && !names().any(|known| known == name) {
             refuse(name, value, Refusal::Name(nearest(name)));

@@ -65,7 +65,8 @@ pub fn owns(address: *const u8) -> bool {
     source::owns(address)
 }
 
-/// Gives back to the OS what waits in the madvise batch, full or not.
+/// Gives back to the OS every mapping that waits to be used again: in BigCache, in the pool of large spans, and in the
+/// madvise batch, full or not.
 pub fn flush() {
     source::flush();
 }

@@ -662,3 +662,40 @@ fn wide_alignments_hoard_nothing() {
         });
     }
 }
+
+#[test]
+fn memory_that_waits_is_used_before_a_request_fails() {
+    let name = "memory_that_waits_is_used_before_a_request_fails";
+    for (label, variables) in [
+        ("default", vec![]),
+        ("no BigCache", vec![("HAKMEM_DISABLE_BIGCACHE", "1")]),
+        ("fixed threshold", vec![("HAKMEM_DISABLE_ELO", "1")]),
+        ("nothing", common::all_off_but(&[])),
+    ] {
+        case(name, label).vars(&variables).succeeds(|| {
+            let most = virtual_bytes() + 200 * MIB;
+            let limit = libc::rlimit { rlim_cur: most as u64, rlim_max: most as u64 };
+            // SAFETY: sets a limit of this process, a child that ends with this test.
+            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+            // One at a time, in sizes that no cache has: what earlier ones left must give way.
+            for n in 0..400 {
+                Object::new(MIB + (n * 7919 * 4096) % (15 * MIB), 16).free();
+            }
+        });
+    }
+}
+
+#[test]
+fn flush_gives_back_what_waits() {
+    case("flush_gives_back_what_waits", "default").succeeds(|| {
+        hakmem::flush();
+        let before = virtual_bytes();
+        for n in 0..64 {
+            Object::new(2 * MIB + n * 65_536, 16).free();
+        }
+        hakmem::flush();
+        let grown = virtual_bytes().saturating_sub(before);
+        // An arena of 64 MiB may have been reserved for those below the threshold.
+        assert!(grown < 80 * MIB, "{} MiB of addresses wait", grown / MIB);
+    });
+}

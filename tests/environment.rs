@@ -77,8 +77,8 @@ fn bad_values_are_told_with_what_is_taken() {
         ("HAKMEM_MODE", "evolving", "minimal, fast, balanced, learning, research"),
         ("HAKMEM_ELO", "ucb1", "softmax, epsilon-greedy"),
         ("HAKMEM_EVO_POLICY", "Auto", "auto, learn, frozen, off"),
-        ("HAKMEM_EVO_WINDOW_OPS", "-1", "a number in the range that docs/factors.md gives"),
-        ("HAKMEM_EVO_FREEZE_SECONDS", "inf", "a number in the range that docs/factors.md gives"),
+        ("HAKMEM_EVO_WINDOW_OPS", "-1", "a number from 1.0 to 1e9"),
+        ("HAKMEM_EVO_FREEZE_SECONDS", "inf", "a number from 0.0 to 1e9"),
     ] {
         let line = format!("hakmem: {variable}={value} ignored; it takes {takes}\n");
         check(case(name, &format!("{variable}={value}")).var(variable, value), &line);

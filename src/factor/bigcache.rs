@@ -4,6 +4,8 @@
 //! ring for a span of its size class that is long enough; a freed span enters its site's ring, and when the ring is
 //! full the oldest is handed to the caller's callback. Nothing is mapped or unmapped here.
 //!
+//! A row keeps at most 64 MiB, so all rows at most 4 GiB; what is over goes to the callback as well.
+//!
 //! Costs 2.5 KiB, a lock and up to four compares for a large request or free; nothing for smaller ones. No system call.
 //! Different from the original: each row has a lock (the original had none at all and lost memory under threads), and a
 //! hit checks that the span is long enough, since a class covers a range.
@@ -29,6 +31,8 @@ pub(crate) const BYTES_MIN: usize = 1 << 20;
 
 const SITES: usize = 64;
 const RING: usize = 4;
+/// Most bytes that one row keeps: twice the highest mmap threshold. The original keeps any span for ever.
+const ROW_BYTES_MAX: usize = 64 << 20;
 
 /// Size classes by their lower bounds; the last one is open, so there a hit may waste at most half the span.
 const CLASS_BYTES: [usize; 4] = [1 << 20, 2 << 20, 4 << 20, 8 << 20];
@@ -39,9 +43,11 @@ struct Row {
     ring: [Option<&'static Span>; RING],
     /// Where the next span goes: the oldest one's place when the ring is full.
     next: usize,
+    /// Bytes of the spans in the ring.
+    bytes: usize,
 }
 
-static ROWS: [Lock<Row>; SITES] = [const { Lock::new(Row { ring: [None; RING], next: 0 }) }; SITES];
+static ROWS: [Lock<Row>; SITES] = [const { Lock::new(Row { ring: [None; RING], next: 0, bytes: 0 }) }; SITES];
 
 /// Looks for a span for a request of at least [`BYTES_MIN`].
 #[inline]
@@ -49,6 +55,7 @@ pub(crate) fn get(counters: &Counters, request: &Request) -> Option<&'static Spa
     counters.lookups.add(1);
     let class = class_of(request.size);
     let mut row = row_of(request.site.id()).lock();
+    let row = &mut *row;
     for slot in &mut row.ring {
         if let Some(span) = *slot
             && span.fits(request)
@@ -57,6 +64,7 @@ pub(crate) fn get(counters: &Counters, request: &Request) -> Option<&'static Spa
             && span.usable() / 2 <= request.size
         {
             *slot = None;
+            row.bytes -= span.mapped.get();
             counters.hits.add(1);
             return Some(span);
         }
@@ -64,19 +72,47 @@ pub(crate) fn get(counters: &Counters, request: &Request) -> Option<&'static Spa
     None
 }
 
-/// Keeps a freed span. When its ring is full, the oldest span of the ring goes to `evict`, outside the lock.
+/// Keeps a freed span. What its row is then too full for, the oldest first, goes to `evict`, outside the lock.
 #[inline]
-pub(crate) fn put(counters: &Counters, span: &'static Span, evict: impl FnOnce(&'static Span)) {
+pub(crate) fn put(counters: &Counters, span: &'static Span, evict: impl FnMut(&'static Span)) {
     counters.puts.add(1);
+    let mut evicted = [None; RING + 1];
     let mut row = row_of(span.site.get()).lock();
-    let free = row.ring.iter().position(Option::is_none);
-    let place = free.unwrap_or(row.next);
-    let evicted = row.ring[place].replace(span);
+    let place = row.ring.iter().position(Option::is_none).unwrap_or(row.next);
+    evicted[0] = row.exchange(place, Some(span));
     row.next = (place + 1) % RING;
+    for step in 0..RING {
+        if row.bytes > ROW_BYTES_MAX {
+            let oldest = (row.next + step) % RING;
+            evicted[1 + step] = row.exchange(oldest, None);
+        }
+    }
     drop(row);
-    if let Some(oldest) = evicted {
-        counters.evictions.add(1);
-        evict(oldest);
+    let evicted = evicted.into_iter().flatten().inspect(|_| counters.evictions.add(1));
+    evicted.for_each(evict);
+}
+
+/// Hands every span that is kept to `evict`, outside the locks.
+pub(crate) fn drain(counters: &Counters, mut evict: impl FnMut(&'static Span)) {
+    for row in &ROWS {
+        let mut row = row.lock();
+        row.bytes = 0;
+        let ring = core::mem::take(&mut row.ring);
+        drop(row);
+        for span in ring.into_iter().flatten() {
+            counters.evictions.add(1);
+            evict(span);
+        }
+    }
+}
+
+impl Row {
+    /// Puts another span, or none, in a place, and returns the one that was there.
+    fn exchange(&mut self, place: usize, span: Option<&'static Span>) -> Option<&'static Span> {
+        let old = core::mem::replace(&mut self.ring[place], span);
+        let bytes = |span: Option<&'static Span>| span.map_or(0, |span| span.mapped.get());
+        self.bytes = self.bytes + bytes(span) - bytes(old);
+        old
     }
 }
 
@@ -162,9 +198,26 @@ mod tests {
             get(&counters, &request(site, 2 * MIB - 1)).is_some(),
             "rounded up to an OS page, into the class above"
         );
-        put(&counters, span(site, 64 * MIB, 8 << 24), |_| ());
+        put(&counters, span(site, 30 * MIB, 8 << 24), |_| ());
         assert!(get(&counters, &request(site, 9 * MIB)).is_none(), "too long for the open class");
-        assert!(get(&counters, &request(site, 40 * MIB)).is_some());
+        assert!(get(&counters, &request(site, 20 * MIB)).is_some());
+    }
+
+    #[test]
+    fn a_row_keeps_so_many_bytes_and_the_oldest_gives_way() {
+        let counters = Counters::new();
+        let site = 0x4004;
+        let mut evicted = Vec::new();
+        for (at, bytes) in [(1, 10 * MIB), (2, 10 * MIB), (3, 9 * MIB), (4, 40 * MIB), (5, 80 * MIB)] {
+            put(&counters, span(site, bytes, at << 24), |span| evicted.push(span.base.get().addr() >> 24));
+        }
+        // 10 + 10 + 9 fit; 40 more push out the oldest; what is over by itself pushes out all and is not kept.
+        assert_eq!(evicted, [1, 2, 3, 4, 5]);
+        put(&counters, span(site, 10 * MIB, 6 << 24), |_| ());
+        let mut drained = Vec::new();
+        drain(&counters, |span| drained.push(span.site.get()));
+        assert!(drained.contains(&site));
+        assert!(get(&counters, &request(site, 10 * MIB)).is_none(), "drained");
     }
 
     #[test]

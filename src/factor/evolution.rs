@@ -102,6 +102,8 @@ pub struct Setting {
     pub most: f64,
     /// Whether it takes whole numbers only.
     pub whole: bool,
+    /// The range in words.
+    pub range: &'static str,
     pub(crate) default: fn(&Settings) -> f64,
     pub(crate) put: fn(&mut Settings, f64),
 }
@@ -133,6 +135,7 @@ macro_rules! settings {
             most: $most,
             // Whole numbers are the ones whose type has no fractions.
             whole: (0.5_f64 as $type) as f64 == 0.0,
+            range: concat!("a number from ", stringify!($least), " to ", stringify!($most)),
             default: |settings| settings.$field as f64,
             put: |settings, value| settings.$field = value as $type,
         }),+];

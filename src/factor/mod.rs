@@ -116,8 +116,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         toggle: "HAKMEM_DISABLE_BIGCACHE",
         choice: None,
         counters: bigcache::Counters::NAMES,
-        about: "keeps freed large spans by call site: 64 sites, a ring of 4 each",
-        costs: "2.5 KiB, and up to 256 spans of memory that wait; a lock and up to four compares a request or free of 1 MiB or more; saves system calls and page faults",
+        about: "keeps freed large spans by call site (by size where a program gives none): 64 sites, a ring of 4 each",
+        costs: "2.5 KiB, and memory that waits: up to 64 MiB a row of sites; a lock and up to four compares a request or free of 1 MiB or more; saves system calls and page faults",
     },
     Factor {
         name: "elo",

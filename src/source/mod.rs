@@ -111,7 +111,10 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Block> {
         elo::choose(&mut locals.elo, &counters.elo, selection, pick)
     });
     let prefix = if active.header() { header::prefix(request.align) } else { 0 };
-    let block = from_sources(heap, active, request, prefix, strategy);
+    let block = from_sources(heap, active, request, prefix, strategy).or_else(|| {
+        reclaim(active, counters);
+        from_sources(heap, active, request, prefix, strategy).or_else(|| run(request, prefix, NO_STRATEGY))
+    });
     if let Some(watch) = watch {
         match evolution::leave(&mut locals.evolution, &counters.evolution, watch) {
             None => {}
@@ -199,15 +202,8 @@ const NO_STRATEGY: u8 = u8::MAX;
 
 fn from_threshold(request: &Request, prefix: usize, threshold: usize, strategy: u8) -> Option<Block> {
     if request.size < threshold {
-        if let Some(page) = large::take_run(request, prefix) {
-            page.strategy.set(strategy);
-            return Some(Block {
-                // SAFETY: the run holds prefix and object.
-                user: unsafe { page.base.get().add(prefix) },
-                held: page.slot_bytes.get() as usize,
-                method: header::Method::Pages,
-                zeroed: false,
-            });
+        if let Some(block) = run(request, prefix, strategy) {
+            return Some(block);
         }
         let (span, zeroed) = pool::take(request, prefix)?;
         span.strategy.set(strategy);
@@ -216,6 +212,19 @@ fn from_threshold(request: &Request, prefix: usize, threshold: usize, strategy: 
     let span = large::map_span(request, prefix)?;
     span.strategy.set(strategy);
     Some(Block::of_span(span, true))
+}
+
+/// A run of units, if segments can hold the request.
+fn run(request: &Request, prefix: usize, strategy: u8) -> Option<Block> {
+    let page = large::take_run(request, prefix)?;
+    page.strategy.set(strategy);
+    Some(Block {
+        // SAFETY: the run holds prefix and object.
+        user: unsafe { page.base.get().add(prefix) },
+        held: page.slot_bytes.get() as usize,
+        method: header::Method::Pages,
+        zeroed: false,
+    })
 }
 
 impl Block {
@@ -412,13 +421,23 @@ pub(crate) fn owns(address: *const u8) -> bool {
     }
 }
 
-/// Gives back to the OS what waits in the batch.
+/// Gives back to the OS every mapping that waits in a cache, the pool or the batch.
 pub(crate) fn flush() {
-    thread::with_heap_or_none(|_, counters, _| {
-        if factor::active().madvise_batch() {
-            madvise_batch::flush(&counters.madvise_batch);
-        }
-    });
+    thread::with_heap_or_none(|_, counters, _| reclaim(factor::active(), counters));
+}
+
+/// As [`flush`]; also what is done before a request fails for want of memory.
+#[cold]
+#[inline(never)]
+fn reclaim(active: Active, counters: &factor::Counters) {
+    let evict = |span| release_span(active, counters, span);
+    if active.bigcache() {
+        bigcache::drain(&counters.bigcache, evict);
+    }
+    pool::drain(evict);
+    if active.madvise_batch() {
+        madvise_batch::flush(&counters.madvise_batch);
+    }
 }
 
 /// The cache that a thread's fast path may use: its own, unless a factor must see every request.

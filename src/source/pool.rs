@@ -47,6 +47,14 @@ pub(super) fn give(span: &'static Span, mut evict: impl FnMut(&'static Span)) {
     }
 }
 
+/// Hands every span that is kept to `evict`.
+pub(super) fn drain(mut evict: impl FnMut(&'static Span)) {
+    loop {
+        let Some(span) = POOL.lock().take_oldest() else { return };
+        evict(span);
+    }
+}
+
 impl Pool {
     fn take(&mut self, request: &Request) -> Option<&'static Span> {
         self.take_first(|span| span.fits(request) && span.usable() / 2 <= request.size)
