@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 
 pub use counts::PerOperation;
 pub use failures::Failure;
-pub use ranking::Candidate;
+pub use ranking::{Candidate, Unjudged};
 pub use reading::{Explained, Reading};
 
 /// A measured quantity that effects are computed for.
@@ -325,7 +325,7 @@ pub fn analyse(manifest: &Manifest, records: &[Record]) -> Analysis {
     for record in &mut records {
         prove::prove(plan, record);
     }
-    prove::prove_checksums(plan, &mut records);
+    prove::prove_together(plan, &mut records);
 
     let (runs, ignored) = index::index(plan, &records);
     let workloads = plan.workloads.iter().zip(&runs).map(|(w, runs)| workload(manifest, w, runs)).collect();

@@ -30,7 +30,7 @@ Examples:
   ablate report f1                                the tables again
 
 Exit codes: 0 all runs good, 1 some run failed or is void, 2 wrong call or config, 130 interrupted.
-Environment: ABLATE_COLUMNS (width of tables, 100), ABLATE_TARGET_DIR (instead of the workspace's target folder).";
+Environment: ABLATE_COLUMNS (width of tables, 72 to 1000, else 100), ABLATE_TARGET_DIR (instead of the workspace's target folder).";
 
 /// The call that was probably meant when options of `run` come without it.
 pub fn meant(args: &[String]) -> Option<String> {

@@ -113,19 +113,28 @@ fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
     for bad in &bad_lines {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
     }
+    let coverage = store::coverage(&manifest, &records);
     let (mut records, left_out) = store::whole_blocks(&manifest, records);
     if left_out > 0 {
         note(&format!("{left_out} runs of an unfinished block are left out of the report"));
     }
-    prove::prove_checksums(&manifest.plan, &mut records);
+    prove::prove_together(&manifest.plan, &mut records);
     let text = report::write(dir, &manifest, &records, settings.columns)?;
     print(&text);
     let bad = records.iter().filter(|r| r.status != record::Status::Ok).count();
     if bad > 0 {
         note(&format!("{bad} of {} runs failed or are void", records.len()));
-        return Ok(BAD_RUNS);
     }
-    Ok(0)
+    // A line that a resumed study ran again is no loss.
+    let complete = match coverage {
+        Some((there, planned)) if there < planned => {
+            note(&format!("{there} of {planned} planned runs are there"));
+            false
+        }
+        Some(_) => true,
+        None => bad_lines.is_empty(),
+    };
+    Ok(if bad == 0 && complete && !records.is_empty() { 0 } else { BAD_RUNS })
 }
 
 /// To standard output; a reader that went away, like `head`, is no error.

@@ -13,7 +13,7 @@ const OWN: [&str; 2] = [crate::design::PLACEBO_VARIABLE, crate::run::PAD_VARIABL
 /// What the environment may set.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Settings {
-    /// `ABLATE_COLUMNS`: width of tables in characters, 40 to 1000.
+    /// `ABLATE_COLUMNS`: width of tables in characters, 72 to 1000.
     #[serde(default = "hundred")]
     pub columns: usize,
     /// `ABLATE_TARGET_DIR`: where binaries and studies go instead of the workspace's target folder.
@@ -42,11 +42,14 @@ pub enum SettingsError {
         name: String,
     },
     /// A value that does not fit.
-    #[error("the environment variable ABLATE_COLUMNS must be a whole number from 40 to 1000: {why}")]
+    #[error("the environment variable ABLATE_COLUMNS must be a whole number from 72 to 1000; it is `{value}`")]
     Columns {
-        /// What is wrong.
-        why: String,
+        /// The value.
+        value: String,
     },
+    /// A folder without a name.
+    #[error("the environment variable ABLATE_TARGET_DIR is empty; give a folder or unset it")]
+    NoTarget,
 }
 
 /// Reads the settings from pairs of names and values, such as [`std::env::vars_os`].
@@ -68,11 +71,14 @@ pub fn read(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Sett
         let Ok(value) = value.into_string() else { return Err(SettingsError::NotText { name }) };
         own.push((name, value));
     }
-    let settings: Settings = envy::prefixed("ABLATE_")
-        .from_iter(own)
-        .map_err(|e: envy::Error| SettingsError::Columns { why: e.to_string() })?;
-    if !(40..=1000).contains(&settings.columns) {
-        return Err(SettingsError::Columns { why: format!("it is {}", settings.columns) });
+    let columns = own.iter().find(|(name, _)| name == "ABLATE_COLUMNS").map(|(_, value)| value.clone());
+    let wrong = || SettingsError::Columns { value: columns.clone().unwrap_or_default() };
+    let settings: Settings = envy::prefixed("ABLATE_").from_iter(own).map_err(|_: envy::Error| wrong())?;
+    if !(72..=1000).contains(&settings.columns) {
+        return Err(wrong());
+    }
+    if settings.target_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
+        return Err(SettingsError::NoTarget);
     }
     Ok(settings)
 }
@@ -102,8 +108,13 @@ mod tests {
         check(&[("ABLATE_COLUMNS", "80"), ("ABLATE_TARGET_DIR", "/t")], Ok((80, Some("/t"))));
         check(&[("ABLATE_PLACEBO", "1"), ("ABLATE_PAD", "xx")], Ok((100, None)));
         check(&[("ABLATE_COLUMS", "80")], Err("did you mean ABLATE_COLUMNS"));
-        check(&[("ABLATE_COLUMNS", "wide")], Err("40 to 1000"));
-        check(&[("ABLATE_COLUMNS", "7")], Err("40 to 1000"));
+        check(
+            &[("ABLATE_COLUMNS", "wide")],
+            Err("ABLATE_COLUMNS must be a whole number from 72 to 1000; it is `wide`"),
+        );
+        check(&[("ABLATE_COLUMNS", "71")], Err("72 to 1000; it is `71`"));
+        check(&[("ABLATE_COLUMNS", "")], Err("ABLATE_COLUMNS"));
+        check(&[("ABLATE_TARGET_DIR", "")], Err("ABLATE_TARGET_DIR is empty"));
     }
 
     #[test]

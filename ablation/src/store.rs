@@ -8,7 +8,7 @@ mod lines;
 
 pub use lines::{BadLine, RecordWriter};
 
-use crate::record::{CellKind, FORMAT, Manifest, Pass, Plan, Record, Status};
+use crate::record::{CellKind, CellPlan, FORMAT, Manifest, Pass, Plan, Record, Status};
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -43,6 +43,18 @@ pub enum StoreError {
     #[error("{dir} is in use by another ablate; wait for it or give another --out")]
     InUse {
         /// The folder.
+        dir: PathBuf,
+    },
+    /// A file, or no name at all.
+    #[error("--out `{dir}` is no folder; give the name of a new or empty folder")]
+    BadOut {
+        /// What was given.
+        dir: PathBuf,
+    },
+    /// A file instead of a folder.
+    #[error("{dir} is not a folder of a study; give the folder that `ablate run` named")]
+    NotAFolder {
+        /// What was given.
         dir: PathBuf,
     },
     /// There is no study in the folder.
@@ -114,6 +126,9 @@ impl Folder {
     /// # Errors
     /// [`StoreError::NotEmpty`], [`StoreError::InUse`], or what the system said.
     pub fn create(dir: &Path) -> Result<Folder, StoreError> {
+        if dir.as_os_str().is_empty() || (dir.exists() && !dir.is_dir()) {
+            return Err(StoreError::BadOut { dir: dir.to_owned() });
+        }
         std::fs::create_dir_all(dir).map_err(|e| StoreError::io(dir, "creating the folder", e))?;
         let folder = Folder::lock(dir)?;
         let entries = std::fs::read_dir(dir).map_err(|e| StoreError::io(dir, "listing the folder", e))?;
@@ -218,6 +233,9 @@ pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreEr
     let path = dir.join(MANIFEST);
     let text = match std::fs::read(&path) {
         Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+            return Err(StoreError::NotAFolder { dir: dir.to_owned() });
+        }
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(StoreError::NoStudy { dir: dir.to_owned() }),
         Err(e) => return Err(StoreError::io(&path, "reading", e)),
     };
@@ -261,6 +279,27 @@ pub fn whole_blocks(manifest: &Manifest, records: Vec<Record>) -> (Vec<Record>, 
     let kept: Vec<Record> = records.into_iter().filter(keep).collect();
     let left_out = before - kept.len();
     (kept, left_out)
+}
+
+/// Runs that are there, and runs that the study plans; `None` when the manifest does not tell.
+///
+/// A cell that could not be built has one record a workload that says so, and nothing else is planned for it.
+pub fn coverage(manifest: &Manifest, records: &[Record]) -> Option<(usize, usize)> {
+    let plan = &manifest.plan;
+    let config: toml::Table = manifest.config_text.parse().ok()?;
+    let subject = config.get("subject")?.as_table()?;
+    let repeats = config.get("counting_repeats").map_or(Some(2), toml::Value::as_integer)?;
+    let passes = 1 + usize::from(subject.contains_key("idle_args"));
+    let counting = usize::try_from(repeats).ok()? * passes;
+    let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
+    let runs = |cell: &CellPlan| if failed(&cell.build) { 1 } else { manifest.blocks as usize + counting };
+    let planned = plan.cells.iter().map(runs).sum::<usize>() * plan.workloads.len();
+    let belongs = |r: &&Record| {
+        let known = plan.cells.iter().any(|c| c.id == r.cell) && plan.workloads.iter().any(|w| w.name == r.workload);
+        known && (r.pass != Pass::Timing || r.block < manifest.blocks)
+    };
+    let there: BTreeSet<Key> = records.iter().filter(belongs).map(key).collect();
+    Some((there.len(), planned))
 }
 
 /// Id of the baseline cell's build.

@@ -61,7 +61,9 @@ impl StudyError {
             StudyError::Config(_) | StudyError::Preflight(PreflightError::Rejected { .. }) => true,
             StudyError::Store(e) => e.is_usage(),
             StudyError::Build(e) => e.is_usage(),
-            StudyError::Preflight(PreflightError::Run(_)) | StudyError::Run(_) | StudyError::Prepare { .. } => false,
+            StudyError::Preflight(PreflightError::Run(_) | PreflightError::AllFailed { .. })
+            | StudyError::Run(_)
+            | StudyError::Prepare { .. } => false,
         }
     }
 }
@@ -161,6 +163,10 @@ fn overrides(args: &Run, study: &mut Study, before: Option<&Manifest>, dir: &Pat
     if let Some(before) = before {
         if let Some(seed) = args.seed.filter(|seed| *seed != before.seed) {
             let what = format!("it was run with seed {}, and --seed says {seed}", before.seed);
+            return Err(StoreError::Differs { dir: dir.to_owned(), what }.into());
+        }
+        if let Some(blocks) = args.blocks.filter(|blocks| *blocks < before.blocks) {
+            let what = format!("it was started with {} blocks, and --blocks {blocks} is fewer", before.blocks);
             return Err(StoreError::Differs { dir: dir.to_owned(), what }.into());
         }
         study.seed = before.seed;

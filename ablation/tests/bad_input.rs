@@ -61,6 +61,12 @@ fn a_wrong_call_or_environment_has_its_own_exit_code() {
     let said = bench.ablate(&["report", "."]);
     assert_eq!(said.code, 2, "{said:?}");
     said.complains(&["holds no study"]);
+    let said = bench.ablate(&["report", "study.toml"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    said.complains(&["is not a folder of a study"]);
+    let said = bench.ablate(&["run", "study.toml", "--out", "study.toml"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    said.complains(&["--out `study.toml` is no folder"]);
 }
 
 #[test]
@@ -102,6 +108,14 @@ fn a_program_that_crashes_or_fails_is_recorded() {
     let records = bench.records();
     let failed = records.iter().find(|record| record["status"] == "crashed").expect("failed");
     assert!(failed["stderr"].as_str().is_some_and(|text| text.contains("planted failure")));
+    assert!(failed["reason"].as_str().is_some_and(|text| text.contains("planted failure")), "{failed}");
+}
+
+#[test]
+fn a_program_that_fails_in_every_cell_stops_before_the_blocks() {
+    let bench = Bench::new(&trouble("exit").replace("idle_args = [\"--work\", \"0\"]\n", ""));
+    bench.run(&[], 1).complains(&["failed in every cell", "cell baseline: exit code 3", "planted failure"]);
+    assert!(!bench.path("out/records.jsonl").exists());
 }
 
 #[test]
@@ -124,12 +138,12 @@ fn a_program_that_lies_is_void() {
 fn a_program_that_hangs_is_ended_with_everything_it_started() {
     // It forks, the child leaves the process group, and both ignore TERM.
     let text = trouble("hang").replace("timeout_seconds = 60", "timeout_seconds = 1");
-    let text = text.replace("blocks = 2", "blocks = 1").replace("counting_repeats = 1", "counting_repeats = 0");
+    let text = text.replace("blocks = 2", "blocks = 1");
     let one_factor = text.split("[[factor]]\nname = \"blue\"").next().expect("has red").to_owned();
     let bench = Bench::new(&format!("{one_factor}[[workload]]{}", text.split("[[workload]]").nth(1).expect("has one")));
     bench.run(&[], 1);
     let troubles = bench.troubles();
-    assert_eq!(troubles.len(), 3, "{troubles:#?}");
+    assert_eq!(troubles.len(), 6, "{troubles:#?}");
     assert!(
         troubles.iter().all(|(status, why)| status == "timeout" && why.contains("timeout_seconds")),
         "{troubles:#?}"

@@ -144,10 +144,24 @@ fn an_interrupted_study_keeps_its_records_and_is_gone_on_with() {
     bench.run(&["--resume"], 0);
     assert_eq!(lines(&bench), 17);
     bench.run(&["--resume", "--seed", "5"], 2).complains(&["seed 1"]);
+    bench.run(&["--resume", "--blocks", "1"], 2).complains(&["started with 2 blocks", "--blocks 1 is fewer"]);
     let config = std::fs::read_to_string(bench.path("study.toml")).expect("reads");
     std::fs::write(bench.path("study.toml"), format!("{config}# another\n")).expect("writes");
     bench.run(&["--resume"], 2).complains(&["not the config"]);
     assert_eq!(bench.ablate(&["report", "out"]).code, 0);
+
+    // A run that is missing is a failure, whatever is left of it.
+    let short: Vec<&str> =
+        text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).collect();
+    std::fs::write(bench.path("out/records.jsonl"), short[1..].join("\n") + "\n").expect("writes");
+    let said = bench.ablate(&["report", "out"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    said.complains(&["15 of 16 planned runs are there"]);
+    assert!(said.out.contains("15 of 16 planned runs") && !said.out.contains("None: all"), "{}", said.out);
+    std::fs::write(bench.path("out/records.jsonl"), "").expect("writes");
+    let said = bench.ablate(&["report", "out"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("nothing was measured in plain") && !said.out.contains("all 0 runs"), "{}", said.out);
 }
 
 #[test]

@@ -159,8 +159,8 @@ fn refusal(manifest: &Manifest, runs: &Runs, contrast: &Contrast, pairs: &[Pair]
                 continue;
             }
             return Some(match cell.worst() {
-                Some((Status::Void, runs)) => (Verdict::Void, format!("`{id}`: all {runs} runs are void")),
-                Some(_) => (Verdict::Inconclusive, format!("`{id}`: no proven run, {}", cell.status())),
+                Some((Status::Void, runs)) => (Verdict::Void, format!("`{id}`: no proven run, {runs} are void")),
+                Some(_) => (Verdict::Void, format!("`{id}`: no proven run, {}", cell.status())),
                 None => (Verdict::Inconclusive, format!("`{id}` was not run")),
             });
         }
@@ -231,7 +231,7 @@ fn timed(row: &mut Effect, drawn: &Drawn) {
     row.estimate = drawn.point.is_finite().then_some(drawn.point);
     row.detectable = drawn.detectable();
     let (Some(estimate), Some((lo, hi))) = (row.estimate, drawn.interval()) else {
-        row.reason = format!("{} blocks with both cells, an interval needs {MIN_BLOCKS}", row.blocks);
+        row.reason = format!("too few blocks for an interval ({} of {MIN_BLOCKS})", row.blocks);
         return;
     };
     (row.lo, row.hi) = (Some(lo), Some(hi));

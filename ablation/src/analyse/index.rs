@@ -23,6 +23,8 @@ pub(super) struct CellRuns<'a> {
     pub(super) idle: BTreeMap<u32, &'a Record>,
     /// Runs of every pass by how they ended.
     ended: Vec<(Status, usize)>,
+    /// Timing runs, however they ended.
+    timed: usize,
 }
 
 impl<'a> Runs<'a> {
@@ -75,8 +77,10 @@ impl<'a> CellRuns<'a> {
     }
 
     pub(super) fn status(&self) -> &'static str {
+        // Counts alone do not make a cell good whose timing failed.
+        let timed = self.timed == 0 || !self.timing.is_empty();
         match self.worst() {
-            _ if self.runs_that(Status::Ok) > 0 => "ok",
+            _ if timed && self.runs_that(Status::Ok) > 0 => "ok",
             Some((status, _)) => status_name(status),
             None => "missing",
         }
@@ -117,6 +121,7 @@ pub(super) fn index<'a>(plan: &'a Plan, records: &'a [Record]) -> (Vec<Runs<'a>>
         counting: BTreeMap::new(),
         idle: BTreeMap::new(),
         ended: Vec::new(),
+        timed: 0,
     };
     let mut runs: Vec<Runs> = plan
         .workloads
@@ -137,6 +142,7 @@ pub(super) fn index<'a>(plan: &'a Plan, records: &'a [Record]) -> (Vec<Runs<'a>>
             Some((_, runs)) => *runs += 1,
             None => cell.ended.push((record.status, 1)),
         }
+        cell.timed += usize::from(record.pass == Pass::Timing);
         let (Status::Ok, Some(measured)) = (record.status, &record.measured) else {
             continue;
         };

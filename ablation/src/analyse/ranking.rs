@@ -1,7 +1,7 @@
 //! Which sources of a workload cost most: those that are proven to, and those that more blocks might prove.
 
 use super::{Effect, Proof, Verdict, WorkloadAnalysis};
-use crate::record::Arm;
+use crate::record::{Arm, CellKind};
 use serde::Serialize;
 
 /// A study that would need more than this many times its blocks shows nothing worth naming.
@@ -25,16 +25,47 @@ pub struct Candidate {
     pub blocks_needed: Option<usize>,
 }
 
+/// Why no source of a workload could be judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unjudged {
+    /// No contrast has proven runs on both sides, and why.
+    NotMeasured(String),
+    /// Differences were seen, but in so many blocks there is no interval.
+    TooFewBlocks(usize),
+}
+
 impl WorkloadAnalysis {
+    /// Why nothing can be said about any source, in contrast to sources that were judged and cost nothing. `None` also
+    /// when the design has no source.
+    pub fn unjudged(&self) -> Option<Unjudged> {
+        let rows = || self.main_effects().filter(|effect| effect.attribution);
+        let first = rows().next()?;
+        if rows().all(|effect| effect.proof == Proof::Void) {
+            let baseline = self.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
+            let failed = baseline.filter(|cell| cell.latency(self.response).is_none());
+            return Some(Unjudged::NotMeasured(match failed {
+                Some(cell) => {
+                    let how = cell.proof.as_deref().filter(|proof| *proof != "ok").unwrap_or("no timing run");
+                    format!("the baseline has no proven run ({how})")
+                }
+                None => first.reason.clone(),
+            }));
+        }
+        let blocks = rows().filter(|effect| effect.estimate.is_some()).map(|effect| effect.blocks).max()?;
+        rows().all(|effect| effect.lo.is_none()).then_some(Unjudged::TooFewBlocks(blocks))
+    }
+
     /// Sources that are proven to cost, most expensive first, each once: by the environment where that arm says
     /// `costs` (one binary, no change of layout), else by the factorial, else by the build.
     pub fn top_sources(&self) -> Vec<&Effect> {
         self.ranked(Verdict::Costs)
     }
 
-    /// The source that is proven to save most.
-    pub fn top_saver(&self) -> Option<&Effect> {
-        self.ranked(Verdict::Saves).last().copied()
+    /// Sources that are proven to save, the largest saving first, each once.
+    pub fn top_savers(&self) -> Vec<&Effect> {
+        let mut savers = self.ranked(Verdict::Saves);
+        savers.reverse();
+        savers
     }
 
     /// The arms in which a factor's own contrasts are proven.

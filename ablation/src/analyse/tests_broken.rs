@@ -3,7 +3,7 @@
 use super::fixture::Study;
 use super::tests::{costs, effect};
 use super::{Proof, Verdict, analyse};
-use crate::record::{Record, Status};
+use crate::record::{Pass, Record, Status};
 
 fn set(record: &mut Record, factor: &str, value: u64) {
     let counters = &mut record.measured.as_mut().unwrap().counters;
@@ -54,6 +54,23 @@ fn a_cell_that_is_all_void_has_no_effect() {
 }
 
 #[test]
+fn a_cell_whose_timing_failed_shows_no_counts() {
+    let study = Study::new(&["cache"], &["w"]);
+    for status in [Status::Void, Status::Crashed] {
+        let mut records = study.records(12, costs);
+        records.extend(["baseline", "no-cache@env"].map(|cell| study.counting("w", cell, 0, &[("syscalls", 3)])));
+        for record in records.iter_mut().filter(|r| r.cell == "no-cache@env" && r.pass == Pass::Timing) {
+            record.status = status;
+        }
+        let analysis = analyse(&study.manifest, &records);
+        let cell = analysis.workloads[0].cells.iter().find(|cell| cell.id == "no-cache@env").unwrap();
+        assert_ne!(cell.status, "ok");
+        assert!(cell.counts.is_empty() && cell.latency_ns_p10.is_none(), "{cell:?}");
+        assert_eq!(effect(&analysis, "cache", "on-off").verdict, Verdict::Void);
+    }
+}
+
+#[test]
 fn a_source_that_did_nothing_is_not_exercised() {
     let study = Study::new(&["cache", "tick"], &["w"]);
     let mut records = study.records(12, costs);
@@ -77,7 +94,7 @@ fn few_blocks_have_no_interval() {
     let analysis = analyse(&study.manifest, &study.records(5, costs));
     let cache = effect(&analysis, "cache", "on-off");
     assert_eq!((cache.verdict, cache.lo, cache.blocks), (Verdict::Inconclusive, None, 5));
-    assert_eq!(cache.reason, "5 blocks with both cells, an interval needs 6");
+    assert_eq!(cache.reason, "too few blocks for an interval (5 of 6)");
     assert!(cache.estimate.is_some() && cache.share.is_none());
     assert_eq!(analysis.workloads[0].cells[0].latency_ns_p10.unwrap().interval, None);
 }

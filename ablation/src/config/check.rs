@@ -36,7 +36,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         seed: at.number("seed", &raw.seed, 0, i64::MAX)? as u64,
         blocks: at.number("blocks", &raw.blocks, 1, 10_000)? as u32,
         counting_repeats: match &raw.counting_repeats {
-            Some(repeats) => at.number("counting_repeats", repeats, 0, 100)? as u32,
+            Some(repeats) => at.number("counting_repeats", repeats, 1, 100)? as u32,
             None => 2,
         },
         arms,
@@ -164,6 +164,11 @@ impl At<'_> {
 
     fn designs(&self, designs: &raw::Texts, raw: &raw::Study) -> Checked<Vec<DesignKind>> {
         let mut out = Vec::new();
+        if designs.get_ref().is_empty() {
+            let names: Vec<&str> = DesignKind::NAMES.iter().map(|(name, _)| *name).collect();
+            let message = format!("design is empty, so nothing would be compared; choose from {}", names.join(", "));
+            return self.fail(designs.span(), message);
+        }
         for design in designs.get_ref() {
             let found = DesignKind::NAMES.into_iter().find(|(name, _)| name == design.get_ref());
             let Some((_, kind)) = found else {
@@ -268,6 +273,11 @@ impl At<'_> {
         self.names("peer", raw.iter().map(|p| &p.name))?;
         let mut out = Vec::new();
         for peer in raw {
+            // Unnamed, another allocator could serve every run and nobody would know.
+            if peer.served_by.as_deref().is_none_or(str::is_empty) {
+                let message = "a peer must say who serves it: add served_by = \"NAME\"";
+                return self.fail(peer.name.span(), message);
+            }
             out.push(Peer {
                 name: peer.name.get_ref().clone(),
                 args: self.args(&peer.args)?,

@@ -34,8 +34,22 @@ pub(super) fn reword(message: &str) -> String {
         Some((missing, _)) if message.starts_with("missing field") => {
             format!("missing key `{missing}`; add it to this table")
         }
-        _ => message.to_owned(),
+        _ => typed(message).unwrap_or_else(|| message.to_owned()),
     }
+}
+
+/// A message about a type, without the parser's own names of types.
+fn typed(message: &str) -> Option<String> {
+    let (seen, expected) = message.trim_end().strip_prefix("invalid type: ")?.split_once(", expected ")?;
+    let expected = match expected {
+        "a sequence" => "a list in brackets, like [\"x\"]",
+        "i64" => "a whole number without quotes",
+        "a string" => "text in quotes",
+        "a boolean" => "true or false, without quotes",
+        "a map" => "a table, like { name = \"x\" }",
+        _ => return None,
+    };
+    Some(format!("expected {expected}, found {seen}"))
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ response = "mean"
 [[peer]]
 name = "other"
 args = ["--peer"]
+served_by = "other"
 "#;
 
 fn here() -> PathBuf {
@@ -147,6 +148,9 @@ fn names_and_environment_are_checked() {
 fn numbers_arms_designs_and_peers_are_checked() {
     check("blocks = 3", "blocks = 0", &["blocks", "1 to 10000", "4 | blocks = 0"]);
     check("blocks = 3", "blocks = 10001", &["1 to 10000"]);
+    check("blocks = 3", "blocks = 3\ncounting_repeats = 0", &["counting_repeats", "1 to 100"]);
+    check("blocks = 3", "blocks = 3\ncounting_repeats = 101", &["counting_repeats", "1 to 100"]);
+    check("design = [\"explicit\", \"leave-one-out\"]", "design = []", &["design is empty", "leave-one-out"]);
     check("seed = 7", "seed = -1", &["seed", "0 to"]);
     check("arms = [\"env\", \"feature\"]", "arms = []", &["arms", "env"]);
     check("arms = [\"env\", \"feature\"]", "arms = [\"evn\"]", &["`evn`", "`env`"]);
@@ -155,6 +159,24 @@ fn numbers_arms_designs_and_peers_are_checked() {
     check("response = \"mean\"", "response = \"maen\"", &["unknown response `maen`", "`mean`", "`p10`"]);
     check("design = [\"explicit\", ", "design = [", &["treatment", "explicit"]);
     check("arms = [\"env\", \"feature\"]", "arms = [\"feature\"]", &["env arm only"]);
+}
+
+#[test]
+fn a_peer_says_who_serves_it() {
+    for instead in ["", "served_by = \"\"\n"] {
+        check(
+            "served_by = \"other\"\n",
+            instead,
+            &["a peer must say who serves it", "served_by = \"NAME\"", "name = \"other\""],
+        );
+    }
+}
+
+#[test]
+fn wrong_types_are_said_in_the_words_of_a_config() {
+    check("blocks = 3", "blocks = \"3\"", &["expected a whole number without quotes", "string \"3\""]);
+    check("args = [\"--json\"]", "args = \"--json\"", &["expected a list in brackets"]);
+    check("study = \"demo\"", "study = 5", &["expected text in quotes"]);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use super::document::{Document, Table};
 use super::number::{MISSING, Unit, count, interval, or_missing, point, share, signed, signed_point, with_interval};
 use super::workload::verdict;
 use crate::analyse::{Analysis, Estimate, Explained, Reading, Verdict, WorkloadAnalysis};
-use crate::record::Manifest;
+use crate::record::{Manifest, Record};
+use crate::store;
 use std::path::Path;
 
 /// Failures shown one by one; the rest is counted.
@@ -155,10 +156,28 @@ fn sentence(workload: &str, reading: &Reading, unit: Unit) -> String {
 }
 
 /// Runs that do not count, by reason, and what to do.
-pub(super) fn failures(document: &mut Document, dir: &Path, manifest: &Manifest, analysis: &Analysis) {
+pub(super) fn failures(
+    document: &mut Document,
+    dir: &Path,
+    manifest: &Manifest,
+    records: &[Record],
+    analysis: &Analysis,
+) {
     document.heading("Runs that do not count");
+    let missing = store::coverage(manifest, records).filter(|(there, planned)| there < planned);
+    if let Some((there, planned)) = missing {
+        document.text(format!(
+            "{} of {} planned runs are there and belong to whole blocks; the others are in no table.",
+            count(there),
+            count(planned)
+        ));
+    }
     if analysis.failures.is_empty() {
-        document.text(format!("None: all {} runs are proven.", count(analysis.runs)));
+        document.text(match (analysis.runs, missing) {
+            (0, _) => "Nothing was run, so nothing is proven.".to_owned(),
+            (runs, None) => format!("None: all {} runs are proven.", count(runs)),
+            (runs, Some(_)) => format!("None of the {} runs that are there.", count(runs)),
+        });
         return;
     }
     let mut table = Table::new(["=how", "runs", "=why", "<where"]);
@@ -189,7 +208,11 @@ pub(super) fn failures(document: &mut Document, dir: &Path, manifest: &Manifest,
             document.item(format!("{status}: {way_out}"));
         }
     }
-    document.item(format!("logs and standard error: {}", dir.join("logs").display()));
+    document.item(format!(
+        "build logs: {}; the end of standard error of each failed run: {}",
+        dir.join(store::LOGS).display(),
+        dir.join(store::RECORDS).display()
+    ));
     if manifest.builds.iter().any(|build| build.result.is_err()) {
         document.item("cells of a binary that was not built are missing from every table above, not zero");
     }

@@ -293,15 +293,15 @@ fn explained(analysis: &Analysis, limit: f64, with_ends: bool) -> Table {
     table
 }
 
-/// Where the rest is, then one sentence a workload: what stays on the screen tells the result.
+/// One sentence a workload, then where the rest is: what stays on the screen tells the result.
 pub(super) fn findings(document: &mut Document, dir: &Path, analysis: &Analysis) {
     document.heading("Findings");
+    for workload in &analysis.workloads {
+        document.item(top_three(workload));
+    }
     document.text(format!(
         "In full, with every peer, every kind of system call and all reasons: {}; for programs: {}",
         dir.join("report.md").display(),
         dir.join("effects.json").display()
     ));
-    for workload in &analysis.workloads {
-        document.item(top_three(workload));
-    }
 }

@@ -2,8 +2,11 @@
 
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, count, interval, number, or_missing, percent, share, signed_point};
-use crate::analyse::{Analysis, Effect, Estimate, WorkloadAnalysis};
+use crate::analyse::{Analysis, Effect, Estimate, Unjudged, WorkloadAnalysis};
 use crate::record::{CellKind, Manifest};
+
+/// Sources that save, shown one by one; the rest is counted.
+const MAX_SAVERS: usize = 2;
 
 /// Study, machine, noise floor, and what cannot be measured here.
 pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Analysis, machine: &[String]) {
@@ -11,7 +14,9 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     let subject = manifest.plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
     document.item(format!(
         "subject: {}; config {}; {} runs of {} blocks, seed {}",
-        subject.and_then(|cell| cell.served_by.as_deref()).unwrap_or("the baseline"),
+        subject
+            .and_then(|cell| cell.served_by.as_deref())
+            .unwrap_or("the baseline (unproven: its config names no served_by)"),
         manifest.config_path,
         count(analysis.runs),
         manifest.blocks,
@@ -77,7 +82,7 @@ fn unavailable(manifest: &Manifest) -> Vec<(Vec<&str>, &str)> {
 /// The three sources that are proven to cost most in each workload, what saves most, and the gap to as many peers as
 /// fit.
 pub(super) fn overview(document: &mut Document, analysis: &Analysis, columns: usize) {
-    document.heading("The three sources that cost most, per workload");
+    document.heading("What costs most, and what saves, per workload");
     let peers: Vec<&str> =
         analysis.workloads.first().map_or(Vec::new(), |w| w.gaps.iter().map(|gap| gap.peer.as_str()).collect());
     let tables = (0..=peers.len()).rev().map(|shown| sources(analysis, &peers[..shown]));
@@ -142,8 +147,8 @@ struct SourceRow {
     proof: String,
 }
 
-/// The sources of one workload: proven ones, else candidates, else a line that says that there are none; then the one
-/// that saves most.
+/// The sources of one workload: proven ones, else candidates, else a line that says that there are none; then
+/// those that save most.
 fn source_rows(workload: &WorkloadAnalysis) -> Vec<SourceRow> {
     let proven = |effect: &&Effect| SourceRow {
         source: effect.factor.clone(),
@@ -160,10 +165,19 @@ fn source_rows(workload: &WorkloadAnalysis) -> Vec<SourceRow> {
             proof: proof(workload, &candidate.factor),
         }));
     }
+    let word = |source: String| SourceRow { source, value: None, share: None, proof: String::new() };
     if rows.is_empty() {
-        rows.push(SourceRow { source: "none".to_owned(), value: None, share: None, proof: String::new() });
+        rows.push(word(match workload.unjudged() {
+            Some(Unjudged::NotMeasured(_)) => MISSING.to_owned(),
+            Some(Unjudged::TooFewBlocks(_)) => "too few blocks".to_owned(),
+            None => "none".to_owned(),
+        }));
     }
-    rows.extend(workload.top_saver().iter().map(proven));
+    let savers = workload.top_savers();
+    rows.extend(savers.iter().take(MAX_SAVERS).map(proven));
+    if savers.len() > MAX_SAVERS {
+        rows.push(word(format!("and {} more save", count(savers.len() - MAX_SAVERS))));
+    }
     rows
 }
 

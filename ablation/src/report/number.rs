@@ -5,9 +5,14 @@ use crate::analyse::Estimate;
 /// What a missing value looks like.
 pub(super) const MISSING: &str = "n/a";
 
-/// `37,600`, `−1.23`, `0.123`.
+/// `37,600`, `−1.23`, `0.123`; `<0.01` for what is not 0 and would look like it.
 pub(super) fn number(value: f64) -> String {
-    at_least(value, f64::INFINITY)
+    let text = at_least(value, f64::INFINITY);
+    match text.trim_matches(['0', '.']).is_empty() {
+        true if value > 0.0 => "<0.01".to_owned(),
+        true if value < 0.0 => ">−0.01".to_owned(),
+        _ => text,
+    }
 }
 
 /// A value as precise as its interval is wide, so that it is never shown outside of it: `37,614` in `[37,612, 37,618]`.
@@ -60,7 +65,7 @@ pub(super) fn signed_point(value: f64, ends: Option<(f64, f64)>) -> String {
 }
 
 fn with_sign(text: String) -> String {
-    let unsigned = text.trim_matches(['0', '.']).is_empty() || text.starts_with('−') || text == MISSING;
+    let unsigned = text.trim_matches(['0', '.']).is_empty() || text.starts_with(['−', '<', '>']) || text == MISSING;
     if unsigned { text } else { format!("+{text}") }
 }
 
@@ -183,8 +188,8 @@ mod tests {
             (0.0432, "0.04"),
             (-0.0432, "−0.04"),
             (0.0612, "0.061"),
-            (0.001, "0.00"),
-            (-0.001, "0.00"),
+            (0.001, "<0.01"),
+            (-0.001, ">−0.01"),
             (0.0, "0.00"),
             (f64::NAN, "n/a"),
             (f64::NEG_INFINITY, "n/a"),
@@ -192,7 +197,8 @@ mod tests {
             assert_eq!(number(value), expected, "{value}");
         }
         assert_eq!(number(f64::MIN), "−1.80e308");
-        assert_eq!(number(f64::MIN_POSITIVE), "0.00");
+        assert_eq!(number(f64::MIN_POSITIVE), "<0.01");
+        assert_eq!(signed(0.001), "<0.01");
     }
 
     #[test]

@@ -4,8 +4,9 @@ use super::document::{Document, Table};
 use super::number::{
     MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point, with_interval,
 };
-use crate::analyse::{CellSummary, Effect, Estimate, Response, Verdict, WorkloadAnalysis};
+use crate::analyse::{CellSummary, Effect, Estimate, Response, Unjudged, Verdict, WorkloadAnalysis};
 use crate::record::{CellKind, LatencyResponse};
+use crate::stats::MIN_BLOCKS;
 
 /// Treatments shown in one table; a factorial has more, and they are in effects.json.
 const MAX_TREATMENTS: usize = 32;
@@ -176,6 +177,16 @@ pub(super) fn verdict(effect: &Effect, unit: Unit) -> String {
     }
 }
 
+/// The start of the sentence about a workload in which no source stands out.
+fn none_costs(name: &str, unjudged: Option<&Unjudged>) -> String {
+    match unjudged {
+        Some(Unjudged::TooFewBlocks(blocks)) => {
+            format!("No source can be judged in {name}: too few blocks for an interval ({blocks} of {MIN_BLOCKS})")
+        }
+        _ => format!("No source is detected to cost anything in {name}"),
+    }
+}
+
 /// One sentence that names the sources that cost most.
 pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
     let top = workload.top_sources();
@@ -191,14 +202,18 @@ pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
         })
         .collect();
     let name = &workload.name;
+    let unjudged = workload.unjudged();
+    if let Some(Unjudged::NotMeasured(why)) = &unjudged {
+        return format!("nothing was measured in {name}: {why}.");
+    }
     match named.len() {
         0 => match workload.candidates().first() {
             Some(open) => {
                 let unit = Unit::fitting([open.estimate], Unit::LIMIT);
                 let seen = format!("{} {} {}/op?", open.factor, number(unit.from(open.estimate)), unit.name);
-                format!("No source is detected to cost anything in {name}; the largest difference seen is ({seen}).")
+                format!("{}; the largest difference seen is ({seen}).", none_costs(name, unjudged.as_ref()))
             }
-            None => format!("No source is detected to cost anything in {name}."),
+            None => format!("{}.", none_costs(name, unjudged.as_ref())),
         },
         1 => format!("Only one source is detected to cost in {name}: {}.", named[0]),
         2 => format!("Only two sources are detected to cost in {name}: {} and {}.", named[0], named[1]),

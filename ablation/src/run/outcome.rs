@@ -28,10 +28,19 @@ pub(super) fn fill(record: &mut Record, finished: Finished, timeout: Duration) {
     };
     record.measured = line.ok();
     if let Some((status, reason)) = trouble {
-        record.status = status;
-        record.reason = reason;
         record.stderr = String::from_utf8_lossy(&finished.stderr_tail).into_owned();
+        record.reason = match first_line(&record.stderr).filter(|_| status == Status::Crashed) {
+            Some(line) => format!("{reason}: {line}"),
+            None => reason,
+        };
+        record.status = status;
     }
+}
+
+/// What a program said first about its end, short enough for a table.
+fn first_line(stderr: &str) -> Option<String> {
+    let line = stderr.lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect())
 }
 
 /// The last line of standard output that is not empty, as a result line.
@@ -108,7 +117,7 @@ mod tests {
         check(Exit::Code(0), "{\"format\":1}", false, Status::Garbage, &["operations"]);
         check(Exit::Code(0), &line.replace("\"format\":1", "\"format\":2"), false, Status::Garbage, &["format 2"]);
         check(Exit::Code(0), "xxx", true, Status::Garbage, &["more than 1 MiB"]);
-        check(Exit::Code(3), &line, false, Status::Crashed, &["exit code 3"]);
+        check(Exit::Code(3), &line, false, Status::Crashed, &["exit code 3: the end"]);
         check(Exit::Signal(11), "", false, Status::Crashed, &["signal 11", "SIGSEGV"]);
         check(Exit::Signal(9), "", false, Status::Crashed, &["out of memory"]);
         check(Exit::Timeout, &line, false, Status::Timeout, &["4 s", "timeout_seconds"]);

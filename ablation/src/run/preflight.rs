@@ -3,7 +3,7 @@
 
 use super::{Context, RunError, interrupt, outcome, receipt};
 use crate::prove;
-use crate::record::{Pass, Status};
+use crate::record::{CellKind, Pass, Status};
 use crate::run::process::Exit;
 use crate::run::schedule::Slot;
 
@@ -15,6 +15,13 @@ pub enum PreflightError {
              levels in the config, or the program's names", list.join("\n"))]
     Rejected {
         /// Cell, variable and reason, one line each.
+        list: Vec<String>,
+    },
+    /// No cell of the subject came to an end.
+    #[error("the measured program failed in every cell of the subject, so there is nothing to compare:\n{}\nrun one of \
+             them by hand and mend the program or its arguments", list.join("\n"))]
+    AllFailed {
+        /// Cell and reason, one line each.
         list: Vec<String>,
     },
     /// A cell could not be run at all.
@@ -30,6 +37,7 @@ pub enum PreflightError {
 pub fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, PreflightError> {
     let mut rejected = Vec::new();
     let mut suspicious = Vec::new();
+    let (mut subjects, mut failed) = (0, Vec::new());
     // Idle where the program can be: the receipt is the same and it takes no time.
     let pass = if context.study.subject.idle_args.is_some() { Pass::CountingIdle } else { Pass::Timing };
     for (index, cell) in context.plan.cells.iter().enumerate() {
@@ -47,9 +55,21 @@ pub fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Preflight
         let refused = receipt(&record).map(|measured| measured.env_rejected.clone()).unwrap_or_default();
         rejected.extend(refused.iter().map(|why| format!("  cell {}: {why}", cell.id)));
         prove::prove(context.plan, &mut record);
+        if cell.kind != CellKind::Peer {
+            subjects += 1;
+            if matches!(record.status, Status::Crashed | Status::Timeout | Status::Garbage) {
+                failed.push(format!("  cell {}: {}", cell.id, record.reason));
+            }
+        }
         if record.status != Status::Ok && refused.is_empty() {
             suspicious.push(format!("cell {}: {}", cell.id, record.reason));
         }
     }
-    if rejected.is_empty() { Ok(Some(suspicious)) } else { Err(PreflightError::Rejected { list: rejected }) }
+    if !rejected.is_empty() {
+        return Err(PreflightError::Rejected { list: rejected });
+    }
+    if subjects > 0 && failed.len() == subjects {
+        return Err(PreflightError::AllFailed { list: failed });
+    }
+    Ok(Some(suspicious))
 }
