@@ -39,14 +39,12 @@ pub(super) struct Table {
     header: Vec<String>,
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
-    /// Rows above the second line, which separates two kinds of rows on the terminal.
-    separated_at: Option<usize>,
 }
 
 impl Table {
     /// A header with `<` in front is for a column of names, with `=` for one of words, without for one of numbers.
     pub(super) fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Table {
-        let mut table = Table { header: Vec::new(), columns: Vec::new(), rows: Vec::new(), separated_at: None };
+        let mut table = Table { header: Vec::new(), columns: Vec::new(), rows: Vec::new() };
         for name in header {
             let name: String = name.into();
             table.columns.push(match name.chars().next() {
@@ -61,11 +59,6 @@ impl Table {
 
     pub(super) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
-    }
-
-    /// A line below the rows so far, unless there are none.
-    pub(super) fn separate(&mut self) {
-        self.separated_at = Some(self.rows.len()).filter(|rows| *rows > 0);
     }
 
     /// Columns that it takes on a terminal without any cell on two lines.
@@ -113,8 +106,7 @@ impl Table {
         let folded = self.folded(columns);
         let mut table = folded.built(printable);
         let line = HorizontalLine::new('─');
-        let second = self.separated_at.filter(|rows| *rows < self.rows.len()).map_or(1, |rows| rows + 1);
-        table.with(Style::empty().horizontals([(1, line), (second, line)])).with(Padding::new(0, GAP, 0, 0));
+        table.with(Style::empty().horizontals([(1, line)])).with(Padding::new(0, GAP, 0, 0));
         table.modify(Columns::last(), Padding::zero());
         table.with(AlignmentStrategy::PerLine);
         if table.total_width() > columns {
@@ -155,7 +147,6 @@ impl Table {
             header: header.collect(),
             columns: self.columns.clone(),
             rows: self.rows.iter().map(fold_row).collect(),
-            separated_at: self.separated_at,
         }
     }
 
@@ -313,14 +304,13 @@ mod tests {
         let table = |text: &str| {
             let mut table = Table::new(["<name", "value"]);
             table.row(["a", text]);
-            table.separate();
             table.row(["b", "[1, 2]"]);
             table
         };
         let tables = || [table("24.8 [21.9, 27.8]"), table("24.8")];
         assert_eq!(tables().map(|table| table.width()), [4 + GAP + 17, 4 + GAP + 6]);
         let chosen = |columns| Table::first_that_fits(columns, tables()).unwrap().terminal(columns);
-        assert_eq!(chosen(23).lines().count(), 5, "header, two lines, two rows: {}", chosen(23));
+        assert_eq!(chosen(23).lines().count(), 4, "header, line, two rows: {}", chosen(23));
         assert!(chosen(23).contains("24.8 [21.9, 27.8]") && !chosen(22).contains("21.9"));
     }
 

@@ -79,8 +79,8 @@ fn unavailable(manifest: &Manifest) -> Vec<(Vec<&str>, &str)> {
     groups
 }
 
-/// The three sources that are proven to cost most in each workload, what saves most, and the gap to as many peers as
-/// fit.
+/// The three sources that are proven to cost most in each workload and the two that save most, or why there are none,
+/// and the gap to as many peers as fit.
 pub(super) fn overview(document: &mut Document, analysis: &Analysis, columns: usize) {
     document.heading("What costs most, and what saves, per workload");
     let peers: Vec<&str> =
