@@ -42,6 +42,10 @@ pub enum Response {
     LatencyNsP50,
     /// Mean of a process, nanoseconds per operation: the main response where the config says so.
     LatencyNsMean,
+    /// Wall time of the process, nanoseconds per operation: for programs that report nothing.
+    WallNs,
+    /// Processor time of the process, nanoseconds per operation: for programs that report nothing.
+    CpuNs,
     /// Instructions per operation, from the counting passes.
     InstructionsPerOp,
     /// Page faults per operation, from the counting passes.
@@ -63,7 +67,14 @@ impl Response {
         match of {
             LatencyResponse::P10 => Response::LatencyNsP10,
             LatencyResponse::Mean => Response::LatencyNsMean,
+            LatencyResponse::Wall => Response::WallNs,
+            LatencyResponse::Cpu => Response::CpuNs,
         }
+    }
+
+    /// Whether it comes from the counting passes.
+    pub fn is_counted(self) -> bool {
+        Response::COUNTED.iter().any(|(counted, _)| *counted == self)
     }
 
     /// Name in `effects.json`.
@@ -72,6 +83,8 @@ impl Response {
             Response::LatencyNsP10 => "latency_ns_p10",
             Response::LatencyNsP50 => "latency_ns_p50",
             Response::LatencyNsMean => "latency_ns_mean",
+            Response::WallNs => "wall_ns",
+            Response::CpuNs => "cpu_ns",
             Response::InstructionsPerOp => "instructions_per_op",
             Response::PageFaultsPerOp => "page_faults_per_op",
             Response::SyscallsPerOp => "syscalls_per_op",
@@ -230,6 +243,10 @@ pub struct CellSummary {
     pub latency_ns_p50: Option<Estimate>,
     /// Mean, nanoseconds per operation: median over blocks.
     pub latency_ns_mean: Option<Estimate>,
+    /// Wall time of the process, nanoseconds per operation: median over blocks.
+    pub wall_ns: Option<Estimate>,
+    /// Processor time of the process, nanoseconds per operation: median over blocks.
+    pub cpu_ns: Option<Estimate>,
     /// Every counted event by instrument name.
     pub counts: BTreeMap<String, PerOperation>,
     /// `this / peer − 1` for each peer of [`WorkloadAnalysis::gaps`], in that order.
@@ -247,6 +264,8 @@ impl CellSummary {
         match response {
             LatencyResponse::P10 => self.latency_ns_p10,
             LatencyResponse::Mean => self.latency_ns_mean,
+            LatencyResponse::Wall => self.wall_ns,
+            LatencyResponse::Cpu => self.cpu_ns,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! All feature sets share one target folder, so that what does not depend on the features is compiled once. A build
 //! that fails is kept with its log; only without the baseline there is nothing to compare.
 
-use crate::config::{Subject, nearest};
+use crate::config::{CargoProgram, nearest};
 use crate::design::BuildPlan;
 use crate::machine::sha256_of;
 use crate::progress::{human, note};
@@ -110,8 +110,8 @@ impl BuildError {
 ///
 /// # Errors
 /// [`BuildError::NoCargo`], [`BuildError::Manifest`], [`BuildError::Unknown`].
-pub fn workspace(subject: &Subject, target: Option<&Path>) -> Result<Workspace, BuildError> {
-    let manifest = &subject.manifest;
+pub fn workspace(program: &CargoProgram, target: Option<&Path>) -> Result<Workspace, BuildError> {
+    let manifest = program.manifest();
     let mut command = cargo();
     command.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(manifest);
     let out = command.output().map_err(|source| BuildError::NoCargo { source })?;
@@ -120,7 +120,7 @@ pub fn workspace(subject: &Subject, target: Option<&Path>) -> Result<Workspace, 
         return Err(bad(first_error(&String::from_utf8_lossy(&out.stderr))));
     }
     let found: Metadata = serde_json::from_slice(&out.stdout).map_err(|e| bad(e.to_string()))?;
-    known(subject, &found.packages)?;
+    known(program, &found.packages)?;
     let target = match target {
         Some(given) => std::path::absolute(given).map_err(BuildError::io(given, "finding the folder"))?,
         None => found.target_directory,
@@ -129,22 +129,22 @@ pub fn workspace(subject: &Subject, target: Option<&Path>) -> Result<Workspace, 
 }
 
 /// Cargo's own message for these says something else.
-fn known(subject: &Subject, packages: &[Package]) -> Result<(), BuildError> {
+fn known(program: &CargoProgram, packages: &[Package]) -> Result<(), BuildError> {
     let unknown = |what: String, name: &str, there: Vec<&str>| {
         let near = nearest(name, there.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
         let hint = near.unwrap_or_else(|| format!(", only {}", there.join(", ")));
-        Err(BuildError::Unknown { manifest: subject.manifest.clone(), what, hint })
+        Err(BuildError::Unknown { manifest: program.manifest().to_owned(), what, hint })
     };
-    let Some(package) = packages.iter().find(|package| package.name == subject.package) else {
+    let Some(package) = packages.iter().find(|package| package.name == program.package) else {
         let there = packages.iter().map(|package| package.name.as_str()).collect();
-        return unknown(format!("package `{}`", subject.package), &subject.package, there);
+        return unknown(format!("package `{}`", program.package), &program.package, there);
     };
     let binaries = package.targets.iter().filter(|target| target.is_binary());
     let there: Vec<&str> = binaries.map(|target| target.name.as_str()).collect();
-    if there.contains(&subject.binary.as_str()) {
+    if there.contains(&program.binary.as_str()) {
         return Ok(());
     }
-    unknown(format!("binary `{}` of package `{}`", subject.binary, subject.package), &subject.binary, there)
+    unknown(format!("binary `{}` of package `{}`", program.binary, program.package), &program.binary, there)
 }
 
 /// Builds all, the baseline first.
@@ -152,7 +152,7 @@ fn known(subject: &Subject, packages: &[Package]) -> Result<(), BuildError> {
 /// # Errors
 /// [`BuildError`]; a build other than the first that fails is a [`BuildRecord`] instead.
 pub fn build_all(
-    subject: &Subject,
+    program: &CargoProgram,
     plans: &[BuildPlan],
     workspace: &Workspace,
     logs: &Path,
@@ -164,7 +164,7 @@ pub fn build_all(
         let features = if plan.features.is_empty() { "no features".to_owned() } else { plan.features.join(", ") };
         note(&format!("building {} ({} of {}): {features}", plan.id, index + 1, plans.len()));
         let started = Instant::now();
-        let result = build(subject, plan, workspace, &log)?;
+        let result = build(program, plan, workspace, &log)?;
         if crate::run::interrupt::asked() {
             return Err(BuildError::Interrupted);
         }
@@ -178,7 +178,7 @@ pub fn build_all(
                 note(&format!("  failed: {}; its cells are left out; log: {}", failure.message, failure.log))
             }
         }
-        records.push(BuildRecord { id: plan.id.clone(), features: plan.features.clone(), result });
+        records.push(BuildRecord { id: plan.id.clone(), features: plan.features.clone(), result, layouts: Vec::new() });
     }
     Ok(records)
 }
@@ -199,18 +199,18 @@ fn alone(dir: &Path) -> Result<File, BuildError> {
 }
 
 fn build(
-    subject: &Subject,
+    program: &CargoProgram,
     plan: &BuildPlan,
     workspace: &Workspace,
     log: &Path,
 ) -> Result<Result<BuiltBinary, BuildFailure>, BuildError> {
     let log_file = File::create(log).map_err(BuildError::io(log, "creating the log"))?;
     let mut command = cargo();
-    command.args(["build", "--profile", &subject.profile, "--package", &subject.package, "--bin", &subject.binary]);
+    command.args(["build", "--profile", &program.profile, "--package", &program.package, "--bin", &program.binary]);
     command.args(["--no-default-features", "--message-format", "json-render-diagnostics", "--manifest-path"]);
     // Absolute, since cargo is started elsewhere.
     command.arg(
-        std::path::absolute(&subject.manifest).map_err(BuildError::io(&subject.manifest, "finding the manifest"))?,
+        std::path::absolute(program.manifest()).map_err(BuildError::io(program.manifest(), "finding the manifest"))?,
     );
     if !plan.features.is_empty() {
         command.args(["--features", &plan.features.join(",")]);
@@ -225,18 +225,23 @@ fn build(
         let text = std::fs::read(log).map_err(BuildError::io(log, "reading the log"))?;
         return Ok(Err(failure(first_error(&String::from_utf8_lossy(&text)))));
     }
-    match executable(&String::from_utf8_lossy(&out.stdout), &subject.binary) {
-        Some(built) => keep(&built, plan, subject, workspace).map(Ok),
-        None => Ok(Err(failure(format!("cargo built no binary `{}`", subject.binary)))),
+    match executable(&String::from_utf8_lossy(&out.stdout), &program.binary) {
+        Some(built) => keep(&built, plan, program, workspace).map(Ok),
+        None => Ok(Err(failure(format!("cargo built no binary `{}`", program.binary)))),
     }
 }
 
 /// Copies a binary to a place that is named by its content, so that later builds leave it alone.
-fn keep(built: &Path, plan: &BuildPlan, subject: &Subject, workspace: &Workspace) -> Result<BuiltBinary, BuildError> {
+fn keep(
+    built: &Path,
+    plan: &BuildPlan,
+    program: &CargoProgram,
+    workspace: &Workspace,
+) -> Result<BuiltBinary, BuildError> {
     let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
     let dir = workspace.target.join("ablate/bin").join(format!("{}-{}", plan.id, &sha256[..12]));
     std::fs::create_dir_all(&dir).map_err(BuildError::io(&dir, "creating the folder"))?;
-    let path = dir.join(&subject.binary);
+    let path = dir.join(&program.binary);
     let there = sha256_of(&path).is_ok_and(|there| there == sha256);
     if !there {
         // Under another name first: half a binary must never look like a whole one.
@@ -323,9 +328,10 @@ not json
         let dir = tempfile::tempdir().expect("a temporary folder");
         let manifest = dir.path().join("Cargo.toml");
         std::fs::write(&manifest, "[package\n").expect("writes");
-        let mut subject = crate::config::tests::parsed(crate::config::tests::GOOD).expect("good").subject;
-        subject.manifest = manifest;
-        let error = workspace(&subject, None).expect_err("malformed").to_string();
+        let study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("good");
+        let mut program = crate::study::cargo_program(&study).clone();
+        program.source = crate::config::Source::Manifest(manifest);
+        let error = workspace(&program, None).expect_err("malformed").to_string();
         assert!(error.contains("Cargo.toml") && error.contains("manifest"), "{error}");
     }
 }

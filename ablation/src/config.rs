@@ -13,7 +13,7 @@ mod raw;
 pub(crate) use names::nearest;
 pub use place::Pointed;
 
-use crate::record::{Arm, LatencyResponse};
+use crate::record::{Arm, Curve, Hypothesis, LatencyResponse};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,6 +56,29 @@ pub struct Study {
     pub workloads: Vec<Workload>,
     /// Other ways to serve the same workloads.
     pub peers: Vec<Peer>,
+    /// Code layouts of every build, 1 to 16.
+    pub layouts: u32,
+    /// Groups of instruments for the counting passes, by name (`perf`, `callgrind`, `strace`).
+    pub instruments: Vec<String>,
+    /// Factors of the designs `factorial`, `fractional`, `plackett-burman` and `pairs`, in the order of the config.
+    pub crossed: Vec<String>,
+    /// The p of 2^(k − p), for the design `fractional`; at least 1.
+    pub fraction: u32,
+    /// What levels need of one another.
+    pub constraints: Vec<Constraint>,
+    /// Claims to decide.
+    pub hypotheses: Vec<Hypothesis>,
+    /// Groups of workloads that time is fitted over.
+    pub curves: Vec<Curve>,
+}
+
+/// Cells with all levels of `when` must have one of the levels of each factor of `needs`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constraint {
+    /// Factor → level.
+    pub when: BTreeMap<String, String>,
+    /// Factor → levels, one of which it must have.
+    pub needs: BTreeMap<String, Vec<String>>,
 }
 
 /// Which treatments a study has.
@@ -67,16 +90,25 @@ pub enum DesignKind {
     LeaveOneOut,
     /// `none`, and `only-<factor>` for each factor.
     AddOneIn,
-    /// Every combination of on and off, in the env arm.
+    /// Every combination of the levels of the crossed factors, by environment and arguments.
     Factorial,
+    /// 2^(k − p) of the combinations, of the highest resolution there is.
+    Fractional,
+    /// Main effects of up to n − 1 factors in n cells, n a multiple of 4 (Plackett and Burman, 1946).
+    PlackettBurman,
+    /// Every two crossed factors away together, beside each away alone.
+    Pairs,
 }
 
 impl DesignKind {
     /// All designs with their names in the config.
-    pub const NAMES: [(&'static str, DesignKind); 4] = [
+    pub const NAMES: [(&'static str, DesignKind); 7] = [
         ("explicit", DesignKind::Explicit),
         ("leave-one-out", DesignKind::LeaveOneOut),
         ("add-one-in", DesignKind::AddOneIn),
+        ("pairs", DesignKind::Pairs),
+        ("plackett-burman", DesignKind::PlackettBurman),
+        ("fractional", DesignKind::Fractional),
         ("factorial", DesignKind::Factorial),
     ];
 }
@@ -84,16 +116,10 @@ impl DesignKind {
 /// The measured program and how it is built.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subject {
-    /// Cargo package.
-    pub package: String,
-    /// Its binary.
-    pub binary: String,
-    /// Path of a `Cargo.toml` of its workspace; exists.
-    pub manifest: PathBuf,
-    /// Cargo profile.
-    pub profile: String,
-    /// Cargo features built in besides those of the factors.
-    pub features: Vec<String>,
+    /// What is run.
+    pub program: Program,
+    /// A Cargo feature of dead code: building it in changes the code layout and nothing else.
+    pub placebo_feature: Option<String>,
     /// Arguments before those of the workload.
     pub args: Vec<String>,
     /// Arguments of both counting passes, after those of the workload and before `idle_args`.
@@ -108,6 +134,60 @@ pub struct Subject {
     pub env: BTreeMap<String, String>,
 }
 
+/// What is run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Program {
+    /// A binary that cargo builds.
+    Cargo(CargoProgram),
+    /// A program that is there: its path or name, then arguments.
+    Command(Vec<String>),
+}
+
+/// A binary of a Cargo package.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CargoProgram {
+    /// Cargo package.
+    pub package: String,
+    /// Its binary.
+    pub binary: String,
+    /// Where the package is.
+    pub source: Source,
+    /// Cargo profile.
+    pub profile: String,
+    /// Cargo features built in besides those of the factors.
+    pub features: Vec<String>,
+}
+
+impl CargoProgram {
+    /// Path of a `Cargo.toml` of its workspace; empty for a package of the registry, which has none yet.
+    pub fn manifest(&self) -> &Path {
+        match &self.source {
+            Source::Manifest(path) => path,
+            Source::Registry(_) => Path::new(""),
+        }
+    }
+}
+
+/// Where a package is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// Path of a `Cargo.toml` of its workspace; exists.
+    Manifest(PathBuf),
+    /// This version of the package on crates.io.
+    Registry(String),
+}
+
+/// How a level is brought about.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Level {
+    /// Variables.
+    pub env: BTreeMap<String, String>,
+    /// Arguments, after those of the subject and before those of the workload.
+    pub args: Vec<String>,
+    /// Cargo features, for a variant that is compiled in; empty for levels of one binary.
+    pub features: Vec<String>,
+}
+
 /// One overhead source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Factor {
@@ -117,10 +197,12 @@ pub struct Factor {
     pub about: String,
     /// The Cargo feature without which the factor is `absent`.
     pub feature: Option<String>,
-    /// Counters `factor.counter` that prove it; at least one.
+    /// Counters `factor.counter` that prove it; empty: exact counts or the binaries must differ between its levels.
     pub proof: Vec<String>,
-    /// Level → environment; has `on`, and `off` when the study has the env arm.
-    pub levels: BTreeMap<String, BTreeMap<String, String>>,
+    /// Level of the baseline.
+    pub baseline: String,
+    /// Level → how it is brought about; has the baseline's, and `off` when that is `on` and the study has the env arm.
+    pub levels: BTreeMap<String, Level>,
 }
 
 /// Levels that differ from the baseline, under a name.
@@ -149,13 +231,19 @@ pub struct Workload {
     pub pin: bool,
     /// What of a process's latency the effects are about.
     pub response: LatencyResponse,
+    /// Designs whose cells run with it; `None`: all.
+    pub designs: Option<Vec<DesignKind>>,
 }
 
-/// Another way to serve the workloads, in the baseline binary.
+/// Another way to serve the workloads: in the baseline binary, or by another program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Peer {
     /// Name, `[a-z0-9-]+`.
     pub name: String,
+    /// Another program, its path or name, then arguments; `None`: the baseline binary.
+    pub command: Option<Vec<String>>,
+    /// Variables besides the subject's.
+    pub env: BTreeMap<String, String>,
     /// Arguments before those of the workload.
     pub args: Vec<String>,
     /// What `served_by` must say.

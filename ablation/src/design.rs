@@ -5,7 +5,7 @@
 
 mod contrasts;
 
-use crate::config::{DesignKind, Study};
+use crate::config::{DesignKind, Program, Study};
 use crate::record::{Arm, CellKind, CellPlan, FactorPlan, Plan, WorkloadPlan};
 use std::collections::BTreeMap;
 
@@ -88,12 +88,15 @@ pub fn resolve(study: &Study) -> Design {
         name: f.name.clone(),
         proof: f.proof.clone(),
         about: f.about.clone(),
+        baseline: f.baseline.clone(),
+        levels: f.levels.keys().cloned().collect(),
     });
     let workloads = study.workloads.iter().map(|w| WorkloadPlan {
         name: w.name.clone(),
         args: w.args.clone(),
         about: w.about.clone(),
         response: w.response,
+        cells: Vec::new(),
     });
     let plan = Plan {
         factors: factors.collect(),
@@ -101,6 +104,11 @@ pub fn resolve(study: &Study) -> Design {
         cells,
         contrasts,
         reference_peer: study.reference_peer.as_deref().map(peer_id),
+        hypotheses: study.hypotheses.clone(),
+        curves: study.curves.clone(),
+        aliases: Vec::new(),
+        impossible: Vec::new(),
+        layouts: study.layouts,
     };
     Design { plan, builds }
 }
@@ -152,6 +160,7 @@ fn treatments(study: &Study) -> Vec<Treatment> {
                     push(&mut out, study, &format!("set-{bits}"), off_where(&|i| !is_on(i)), &[], true, false);
                 }
             }
+            DesignKind::Fractional | DesignKind::PlackettBurman | DesignKind::Pairs => {}
         }
     }
     out
@@ -216,7 +225,7 @@ fn environment(study: &Study, levels: &[String]) -> BTreeMap<String, String> {
     let mut env = study.subject.env.clone();
     for (factor, level) in study.factors.iter().zip(levels) {
         if let Some(own) = factor.levels.get(level) {
-            env.extend(own.clone());
+            env.extend(own.env.clone());
         }
     }
     env
@@ -224,7 +233,10 @@ fn environment(study: &Study, levels: &[String]) -> BTreeMap<String, String> {
 
 /// The build without the features of the factors at `absent`.
 fn build(study: &Study, absent: &[usize]) -> BuildPlan {
-    let mut features = study.subject.features.clone();
+    let mut features = match &study.subject.program {
+        Program::Cargo(program) => program.features.clone(),
+        Program::Command(_) => Vec::new(),
+    };
     let mut without = Vec::new();
     for (i, factor) in study.factors.iter().enumerate() {
         if absent.contains(&i) {

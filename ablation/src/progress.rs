@@ -51,7 +51,7 @@ impl Progress {
         }
         let what = match record.pass {
             Pass::Counting | Pass::CountingIdle => format!("counting, repeat {}", record.block + 1),
-            Pass::Timing => format!("timing, block {}", record.block + 1),
+            Pass::Timing | Pass::UnitCosts => format!("timing, block {}", record.block + 1),
         };
         let bad = if self.bad == 0 { String::new() } else { format!(", {} failed or void", self.bad) };
         match &mut self.out {

@@ -51,6 +51,89 @@ pub struct Plan {
     pub contrasts: Vec<Contrast>,
     /// Id of the peer that shares of the gap refer to, when there are peers.
     pub reference_peer: Option<String>,
+    /// Claims to decide.
+    #[serde(default)]
+    pub hypotheses: Vec<Hypothesis>,
+    /// Groups of workloads that time is fitted over.
+    #[serde(default)]
+    pub curves: Vec<Curve>,
+    /// Effects that a fraction of a factorial cannot tell apart, for people: `bigcache = elo×header`.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Cells that the constraints forbid, with the reason.
+    #[serde(default)]
+    pub impossible: Vec<Impossible>,
+    /// Code layouts of each build, at least 1: block `b` runs layout `b mod layouts`.
+    #[serde(default = "one")]
+    pub layouts: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// A cell that a design asks for and a constraint forbids.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Impossible {
+    /// Name of the treatment.
+    pub name: String,
+    /// The constraint that forbids it.
+    pub reason: String,
+}
+
+/// A group of workloads that differ in their number of operations only: time = a + b × page faults is fitted over them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// Name, `[a-z0-9-]+`.
+    pub name: String,
+    /// Workloads, at least three.
+    pub workloads: Vec<String>,
+}
+
+/// A claim that the study decides, declared before the first run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hypothesis {
+    /// Name, `[a-z0-9-]+`.
+    pub name: String,
+    /// The claim in words.
+    pub claim: String,
+    /// Workload that it is about.
+    pub workload: String,
+    /// What is claimed.
+    pub kind: HypothesisKind,
+}
+
+/// What a hypothesis claims.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum HypothesisKind {
+    /// The parts together are a share of the gap to a peer, between `low` and `high` (1 is the whole gap).
+    Share {
+        /// Name of the peer.
+        peer: String,
+        /// Parts of the gap: names of factors, `system-calls`, `page-faults`, `residual`.
+        of: Vec<String>,
+        /// Lower end of the claimed share.
+        low: f64,
+        /// Upper end of the claimed share.
+        high: f64,
+    },
+    /// The response of cell `plus` minus that of cell `minus` lies between `low_ns` and `high_ns`.
+    Difference {
+        /// Cell id.
+        plus: String,
+        /// Cell id.
+        minus: String,
+        /// Lower end, nanoseconds per operation; may be infinite.
+        low_ns: f64,
+        /// Upper end, nanoseconds per operation; may be infinite.
+        high_ns: f64,
+    },
+    /// The cells are in this order, the fastest first.
+    Ordering {
+        /// Cell ids, at least two.
+        cells: Vec<String>,
+    },
 }
 
 /// One factor: what proves its levels.
@@ -64,6 +147,16 @@ pub struct FactorPlan {
     /// One line for people.
     #[serde(default)]
     pub about: String,
+    /// Level that the baseline has.
+    #[serde(default = "on")]
+    pub baseline: String,
+    /// Every level of the study, the baseline's first.
+    #[serde(default)]
+    pub levels: Vec<String>,
+}
+
+fn on() -> String {
+    "on".to_owned()
 }
 
 /// One workload: arguments of the measured program.
@@ -79,6 +172,16 @@ pub struct WorkloadPlan {
     /// What of a process's latency the effects are about.
     #[serde(default)]
     pub response: LatencyResponse,
+    /// Ids of the cells that run with it; empty: all.
+    #[serde(default)]
+    pub cells: Vec<String>,
+}
+
+impl WorkloadPlan {
+    /// Whether a cell runs with this workload.
+    pub fn runs(&self, cell: &str) -> bool {
+        self.cells.is_empty() || self.cells.iter().any(|id| id == cell)
+    }
 }
 
 /// The one value of a process's latencies that a workload is judged by.
@@ -90,26 +193,30 @@ pub enum LatencyResponse {
     P10,
     /// Mean: every operation counts, for runs whose first operations are the subject.
     Mean,
+    /// Wall time of the whole process, seen from outside: for programs that report nothing.
+    Wall,
+    /// Processor time of the whole process, user and system, seen from outside.
+    Cpu,
 }
 
 impl LatencyResponse {
     /// Both, for messages about names.
-    pub const ALL: [LatencyResponse; 2] = [LatencyResponse::P10, LatencyResponse::Mean];
+    pub const ALL: [LatencyResponse; 4] =
+        [LatencyResponse::P10, LatencyResponse::Mean, LatencyResponse::Wall, LatencyResponse::Cpu];
 
     /// The name in configs and tables.
     pub fn as_str(self) -> &'static str {
         match self {
             LatencyResponse::P10 => "p10",
             LatencyResponse::Mean => "mean",
+            LatencyResponse::Wall => "wall",
+            LatencyResponse::Cpu => "cpu",
         }
     }
 
-    /// Its value in a run, nanoseconds per operation.
-    pub fn of(self, measured: &Measured) -> f64 {
-        match self {
-            LatencyResponse::P10 => measured.latency_ns_p10,
-            LatencyResponse::Mean => measured.latency_ns_mean,
-        }
+    /// Whether it is measured from outside, for the whole process, and not reported by the program.
+    pub fn is_outside(self) -> bool {
+        matches!(self, LatencyResponse::Wall | LatencyResponse::Cpu)
     }
 }
 
@@ -119,7 +226,8 @@ impl LatencyResponse {
 pub enum CellKind {
     /// The subject with every factor at its baseline level.
     Baseline,
-    /// The baseline once more, with an environment variable that nobody reads: its difference is noise.
+    /// The baseline once more, with an environment variable that nobody reads, or (arm `feature`) with dead code built
+    /// in: its difference is noise.
     Placebo,
     /// The subject with other levels.
     Treatment,
@@ -135,6 +243,8 @@ pub enum Arm {
     Env,
     /// By Cargo features, in another binary.
     Feature,
+    /// By arguments, in one binary.
+    Args,
 }
 
 impl Arm {
@@ -143,6 +253,7 @@ impl Arm {
         match self {
             Arm::Env => "env",
             Arm::Feature => "feature",
+            Arm::Args => "args",
         }
     }
 }
@@ -200,6 +311,10 @@ pub struct BuildRecord {
     pub features: Vec<String>,
     /// `Ok` path of the binary, or what went wrong with the path of the log.
     pub result: Result<BuiltBinary, BuildFailure>,
+    /// The same objects linked in other orders: code layouts 1, 2, … (layout 0 is `result`). Empty when the linker
+    /// cannot shuffle or one layout was asked for.
+    #[serde(default)]
+    pub layouts: Vec<BuiltBinary>,
 }
 
 /// A binary that exists.
@@ -237,6 +352,13 @@ pub struct InstrumentStatus {
     pub exact: bool,
     /// `None` when available, else one line: why not, and what would allow it.
     pub unavailable: Option<String>,
+    /// Where the numbers come from: `hardware`, `software`, `tracepoint`, `simulated` (callgrind), `ptrace` (strace),
+    /// `kernel` (wait4, vmstat). Numbers of two sources never share a column.
+    #[serde(default)]
+    pub source: String,
+    /// What reading it costs the measured process, in words; empty when unknown.
+    #[serde(default)]
+    pub cost: String,
 }
 
 /// What a process was run for.
@@ -249,6 +371,9 @@ pub enum Pass {
     Counting,
     /// Counters attached, no operation: start-up cost, to be subtracted from [`Pass::Counting`].
     CountingIdle,
+    /// Not the subject but the machine: what a page fault and each system call cost, in [`Record::unit_costs_ns`].
+    /// Workload and cell are `unit-costs`.
+    UnitCosts,
 }
 
 /// One line of `records.jsonl`: one process.
@@ -277,9 +402,27 @@ pub struct Record {
     pub process_page_faults: u64,
     /// Peak resident bytes of the process, from `wait4`.
     pub process_rss_peak_bytes: u64,
+    /// Code layout of the binary, below [`Plan::layouts`].
+    #[serde(default)]
+    pub layout: u32,
+    /// User and system time of the process in nanoseconds, from `wait4`; tick accounting, coarse.
+    #[serde(default)]
+    pub cpu_ns: u64,
+    /// Times that the process was taken off its processor: it waited, it was preempted.
+    #[serde(default)]
+    pub context_switches: Option<(u64, u64)>,
+    /// Clock ticks in which the host gave the processors of this machine to others, while the process ran.
+    #[serde(default)]
+    pub steal_ticks: Option<u64>,
+    /// The contention canary of the runner, just before and just after the process, nanoseconds a step.
+    #[serde(default)]
+    pub canary_ns: Option<(f64, f64)>,
     /// Counters by instrument name; an instrument that is missing was not available.
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
+    /// Unit costs in nanoseconds, for [`Pass::UnitCosts`]: `page-fault-4k`, `page-fault-huge`, `sys-mmap`, ….
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unit_costs_ns: BTreeMap<String, f64>,
     /// What the measured program printed, when it printed a readable line.
     #[serde(default)]
     pub measured: Option<Measured>,
@@ -342,4 +485,30 @@ pub struct Measured {
     /// Environment variables that the program refused, with its reason; not empty voids the run.
     #[serde(default)]
     pub env_rejected: Vec<String>,
+    /// Nanoseconds per operation of every batch, in their order; empty: only the percentiles are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batches_ns: Vec<f32>,
+    /// The contention canary before the first batch and after every batch, nanoseconds a step: one more than batches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canaries_ns: Vec<f32>,
+}
+
+impl Record {
+    /// Value of a response in this run, nanoseconds per operation; `None` when the run does not have it.
+    ///
+    /// Over all batches, disturbed or not: what the canary says is the analysis's to judge.
+    pub fn latency(&self, response: LatencyResponse) -> Option<f64> {
+        match response {
+            LatencyResponse::P10 => Some(self.measured.as_ref()?.latency_ns_p10),
+            LatencyResponse::Mean => Some(self.measured.as_ref()?.latency_ns_mean),
+            // Per operation where the program says how many there were.
+            LatencyResponse::Wall => Some(self.wall_ns as f64 / self.operations()),
+            LatencyResponse::Cpu => Some(self.cpu_ns as f64 / self.operations()),
+        }
+    }
+
+    /// Operations of the measured part; 1 for a program that does not report them.
+    pub fn operations(&self) -> f64 {
+        self.measured.as_ref().map_or(1.0, |measured| measured.operations.max(1) as f64)
+    }
 }

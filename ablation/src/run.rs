@@ -16,7 +16,7 @@ pub use cpus::Cpus;
 pub use orphans::become_reaper;
 pub use preflight::{PreflightError, preflight};
 
-use crate::config::Study;
+use crate::config::{Program, Study};
 use crate::measure::Probed;
 use crate::progress::Progress;
 use crate::prove;
@@ -175,7 +175,13 @@ impl Context<'_> {
             wall_ns: 0,
             process_page_faults: 0,
             process_rss_peak_bytes: 0,
+            layout: 0,
+            cpu_ns: 0,
+            context_switches: None,
+            steal_ticks: None,
+            canary_ns: None,
             counts: BTreeMap::new(),
+            unit_costs_ns: BTreeMap::new(),
             measured: None,
             stderr: String::new(),
         }
@@ -203,11 +209,11 @@ impl Context<'_> {
         let counting = if counters.is_some() { subject.counting_args.as_slice() } else { &[] };
         let idle = match slot.pass {
             Pass::CountingIdle => subject.idle_args.as_deref().unwrap_or_default(),
-            Pass::Timing | Pass::Counting => &[],
+            Pass::Timing | Pass::Counting | Pass::UnitCosts => &[],
         };
         let nul = |_| RunError::Nul { cell: cell.id.clone() };
         let own = cell.args.iter().chain(&workload.args);
-        let args = [&subject.binary].into_iter().chain(own).chain(counting).chain(idle);
+        let args = [binary_name(&subject.program)].into_iter().chain(own).chain(counting).chain(idle);
         let argv: Result<Vec<CString>, _> = args.map(|arg| CString::new(arg.as_str())).collect();
         let launch = Launch {
             program: CString::new(binary).map_err(nul)?,
@@ -243,4 +249,12 @@ impl Context<'_> {
 /// What a measured program said, when a run went well.
 fn receipt(record: &Record) -> Option<&Measured> {
     record.measured.as_ref()
+}
+
+/// What a process is called.
+fn binary_name(program: &Program) -> &String {
+    match program {
+        Program::Cargo(program) => &program.binary,
+        Program::Command(command) => &command[0],
+    }
 }

@@ -321,6 +321,7 @@ pub(crate) mod tests {
             id: b.id.clone(),
             features: b.features.clone(),
             result: Ok(built.clone()),
+            layouts: Vec::new(),
         });
         Manifest {
             format: FORMAT,
@@ -352,7 +353,13 @@ pub(crate) mod tests {
             wall_ns: 1,
             process_page_faults: 1,
             process_rss_peak_bytes: 1,
+            layout: 0,
+            cpu_ns: 1,
+            context_switches: None,
+            steal_ticks: None,
+            canary_ns: None,
             counts: Default::default(),
+            unit_costs_ns: Default::default(),
             measured: None,
             stderr: String::new(),
         }

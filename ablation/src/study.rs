@@ -75,11 +75,11 @@ impl StudyError {
 pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     let mut study = config::load(&args.config)?;
     let design = design::resolve(&study);
-    let workspace = builds::workspace(&study.subject, settings.target_dir.as_deref())?;
+    let workspace = builds::workspace(cargo_program(&study), settings.target_dir.as_deref())?;
     prepare("signal handlers", interrupt::install())?;
     let (folder, earlier) = open(args, &study, &workspace)?;
     overrides(args, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
-    let builds = builds::build_all(&study.subject, &design.builds, &workspace, &folder.logs())?;
+    let builds = builds::build_all(cargo_program(&study), &design.builds, &workspace, &folder.logs())?;
     // After the builds: what a compiler leaves behind, such as a cache server, is none of our business.
     prepare("becoming the reaper of orphans", run::become_reaper())?;
     let probed = measure::probe();
@@ -120,6 +120,13 @@ pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     let end = run::run(&context, &mut records, &done, &mut progress);
     progress.finish();
     Ok(outcome(end? == End::Interrupted))
+}
+
+pub fn cargo_program(study: &Study) -> &config::CargoProgram {
+    match &study.subject.program {
+        config::Program::Cargo(program) => program,
+        config::Program::Command(_) => todo!("commands as subjects"),
+    }
 }
 
 fn prepare<T>(step: &'static str, result: std::io::Result<T>) -> Result<T, StudyError> {

@@ -66,7 +66,7 @@ pub(super) fn per_operation(manifest: &Manifest, runs: &CellRuns, notes: &mut No
         let raw: Vec<(u64, u64)> = runs
             .counting
             .values()
-            .filter_map(|record| Some((value(record, name)?, record.measured.as_ref()?.operations)))
+            .filter_map(|record| Some((value(record, name)?, record.operations() as u64)))
             .filter(|(_, operations)| *operations > 0)
             .collect();
         let idle: Vec<f64> = runs.idle.values().filter_map(|record| Some(value(record, name)? as f64)).collect();
@@ -89,7 +89,8 @@ pub(super) fn per_operation(manifest: &Manifest, runs: &CellRuns, notes: &mut No
         notes.add(about.to_owned(), runs.plan.id.clone());
     }
     if !counts.contains_key("page-faults") {
-        let own = runs.timing.values().filter_map(|m| Some(m.page_faults? as f64 / m.operations as f64));
+        let own = runs.timing.values().filter_map(|record| record.measured.as_ref());
+        let own = own.filter_map(|m| Some(m.page_faults? as f64 / m.operations as f64));
         let own = order::sorted(&own.collect::<Vec<_>>());
         if let (Some(median), Some(lo), Some(hi)) = (order::percentile(&own, 0.5), own.first(), own.last()) {
             let count = PerOperation { value: median, lo: *lo, hi: *hi, repeats: own.len(), agrees: true };

@@ -3,7 +3,7 @@
 use super::index::{CellRuns, Runs, build_failed};
 use super::{CellSummary, Effect, Estimate, PerOperation, Proof, Response, Verdict, agreement};
 use crate::prove;
-use crate::record::{Arm, CellKind, Contrast, FactorPlan, LatencyResponse, Manifest, Measured, Plan, Status};
+use crate::record::{Arm, CellKind, Contrast, FactorPlan, LatencyResponse, Manifest, Plan, Record, Status};
 use crate::stats::MIN_BLOCKS;
 use crate::stats::bootstrap::{Drawn, Series};
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ pub(super) fn responses(main: LatencyResponse) -> &'static [Response] {
         LatencyResponse::P10 => &[Response::LatencyNsP10, Response::LatencyNsP50],
         // The median of a process would hide the first operations again.
         LatencyResponse::Mean => &[Response::LatencyNsMean],
+        LatencyResponse::Wall => &[Response::WallNs],
+        LatencyResponse::Cpu => &[Response::CpuNs],
     }
 }
 
@@ -26,9 +28,9 @@ pub(super) fn series(plan: &Plan, main: LatencyResponse, runs: &Runs) -> Vec<Ser
     for contrast in &plan.contrasts {
         let pairs = pairs(runs, contrast);
         series.extend(responses(main).iter().map(|response| {
-            differences(runs, &pairs, |measured| match response {
-                Response::LatencyNsP50 => measured.latency_ns_p50,
-                _ => main.of(measured),
+            differences(runs, &pairs, |run| match response {
+                Response::LatencyNsP50 => run.measured.as_ref().map_or(f64::NAN, |m| m.latency_ns_p50),
+                _ => run.latency(main).unwrap_or(f64::NAN),
             })
         }));
     }
@@ -93,7 +95,7 @@ pub(super) fn effects(
     let floor_ns = floors.get(&Response::main(main)).copied().flatten();
     match main {
         LatencyResponse::P10 => agreement::of_percentiles(&mut rows),
-        LatencyResponse::Mean => agreement::of_estimators(&mut rows, evidence.series, floor_ns),
+        _ => agreement::of_estimators(&mut rows, evidence.series, floor_ns),
     }
     for row in &mut rows {
         row.proof = proof(row, runs, contrasts);
@@ -131,7 +133,7 @@ fn pairs<'r, 'a>(runs: &'r Runs<'a>, contrast: &Contrast) -> Vec<Pair<'r, 'a>> {
 }
 
 /// One difference a block: the mean over the pairs, in the blocks in which all of them are complete.
-fn differences(runs: &Runs, pairs: &[Pair], value: impl Fn(&Measured) -> f64) -> Series {
+fn differences(runs: &Runs, pairs: &[Pair], value: impl Fn(&Record) -> f64) -> Series {
     let mut sums: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
     for (plus, minus) in pairs {
         for (block, plus, minus) in runs.paired(plus, minus) {

@@ -43,6 +43,8 @@ impl Study {
                     name: name.to_string(),
                     proof: vec![format!("{name}.moves")],
                     about: String::new(),
+                    baseline: "on".to_owned(),
+                    levels: vec!["on".to_owned(), "off".to_owned()],
                 })
                 .collect(),
             workloads: workloads
@@ -52,16 +54,24 @@ impl Study {
                     args: Vec::new(),
                     about: String::new(),
                     response: LatencyResponse::P10,
+                    cells: Vec::new(),
                 })
                 .collect(),
             cells,
             contrasts,
             reference_peer: Some("peer-fast".to_owned()),
+            hypotheses: Vec::new(),
+            curves: Vec::new(),
+            aliases: Vec::new(),
+            impossible: Vec::new(),
+            layouts: 1,
         };
         let instrument = |name: &str, exact, unavailable: Option<&str>| InstrumentStatus {
             name: name.to_owned(),
             exact,
             unavailable: unavailable.map(str::to_owned),
+            source: "software".to_owned(),
+            cost: String::new(),
         };
         Study {
             manifest: Manifest {
@@ -78,6 +88,7 @@ impl Study {
                     id: "full".to_owned(),
                     features: Vec::new(),
                     result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: String::new() }),
+                    layouts: Vec::new(),
                 }],
                 machine: Machine::default(),
                 instruments: vec![
@@ -112,7 +123,13 @@ impl Study {
             wall_ns: 1_000_000,
             process_page_faults: 0,
             process_rss_peak_bytes: 0,
+            layout: 0,
+            cpu_ns: 1_000_000,
+            context_switches: None,
+            steal_ticks: None,
+            canary_ns: None,
             counts: BTreeMap::new(),
+            unit_costs_ns: BTreeMap::new(),
             measured: Some(Measured {
                 format: FORMAT,
                 operations: 1_000,
@@ -128,6 +145,8 @@ impl Study {
                 latency_ns_mean: p10 + 3.0,
                 page_faults: None,
                 env_rejected: Vec::new(),
+                batches_ns: Vec::new(),
+                canaries_ns: Vec::new(),
             }),
             stderr: String::new(),
         }

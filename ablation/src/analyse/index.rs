@@ -16,7 +16,7 @@ pub(super) struct Runs<'a> {
 pub(super) struct CellRuns<'a> {
     pub(super) plan: &'a CellPlan,
     /// Proven timing runs by block; a repeated block counts once, by its last run.
-    pub(super) timing: BTreeMap<u32, &'a Measured>,
+    pub(super) timing: BTreeMap<u32, &'a Record>,
     /// Proven counting runs by repeat.
     pub(super) counting: BTreeMap<u32, &'a Record>,
     /// Proven start-up runs by repeat.
@@ -51,7 +51,7 @@ impl<'a> Runs<'a> {
         &'b self,
         plus: &'b CellRuns<'a>,
         minus: &'b CellRuns<'a>,
-    ) -> impl Iterator<Item = (usize, &'a Measured, &'a Measured)> + 'b {
+    ) -> impl Iterator<Item = (usize, &'a Record, &'a Record)> + 'b {
         plus.timing.iter().filter_map(|(block, a)| Some((*self.blocks.get(block)?, *a, *minus.timing.get(block)?)))
     }
 }
@@ -60,7 +60,7 @@ impl<'a> CellRuns<'a> {
     /// What every proven run of the timing and counting passes reported.
     pub(super) fn measured(&self) -> impl Iterator<Item = &'a Measured> + '_ {
         let counting = self.counting.values().filter_map(|record| record.measured.as_ref());
-        self.timing.values().copied().chain(counting)
+        self.timing.values().filter_map(|record| record.measured.as_ref()).chain(counting)
     }
 
     pub(super) fn runs_that(&self, status: Status) -> usize {
@@ -143,13 +143,14 @@ pub(super) fn index<'a>(plan: &'a Plan, records: &'a [Record]) -> (Vec<Runs<'a>>
             None => cell.ended.push((record.status, 1)),
         }
         cell.timed += usize::from(record.pass == Pass::Timing);
-        let (Status::Ok, Some(measured)) = (record.status, &record.measured) else {
+        if record.status != Status::Ok {
             continue;
-        };
+        }
         let repeated = match record.pass {
-            Pass::Timing => cell.timing.insert(record.block, measured).is_some(),
+            Pass::Timing => cell.timing.insert(record.block, record).is_some(),
             Pass::Counting => cell.counting.insert(record.block, record).is_some(),
             Pass::CountingIdle => cell.idle.insert(record.block, record).is_some(),
+            Pass::UnitCosts => false,
         };
         ignored += usize::from(repeated);
     }

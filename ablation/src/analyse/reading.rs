@@ -2,7 +2,7 @@
 
 use super::index::{CellRuns, Runs};
 use super::{CellSummary, Effect, Estimate, Gap, Response};
-use crate::record::{Arm, CellKind, LatencyResponse, Manifest};
+use crate::record::{Arm, CellKind, LatencyResponse, Manifest, Record};
 use crate::stats::bootstrap::{Drawn, Series};
 use crate::stats::order;
 use serde::Serialize;
@@ -44,20 +44,24 @@ pub(super) fn series(response: LatencyResponse, runs: &Runs, peers: &[&CellRuns]
     };
     let differences = peers.iter().map(|peer| {
         let pairs = runs.paired(baseline, peer);
-        Series::new(pairs.map(|(block, a, b)| (block, response.of(a) - response.of(b))))
+        Series::new(pairs.map(|(block, a, b)| (block, value(response, a) - value(response, b))))
     });
     differences.chain(peers.iter().map(|peer| log_ratio(response, runs, baseline, peer))).collect()
 }
 
+fn value(response: LatencyResponse, run: &Record) -> f64 {
+    run.latency(response).unwrap_or(f64::NAN)
+}
+
 fn log_ratio(response: LatencyResponse, runs: &Runs, cell: &CellRuns, peer: &CellRuns) -> Series {
     let pairs = runs.paired(cell, peer);
-    Series::new(pairs.map(|(block, a, b)| (block, (response.of(a) / response.of(b)).ln())))
+    Series::new(pairs.map(|(block, a, b)| (block, (value(response, a) / value(response, b)).ln())))
 }
 
 /// `cell / peer − 1`: the trimmed geometric mean over the blocks.
 pub(super) fn relative(response: LatencyResponse, runs: &Runs, cell: &CellRuns, peer: &CellRuns) -> Option<f64> {
     let pairs = runs.paired(cell, peer);
-    let logs: Vec<f64> = pairs.map(|(_, a, b)| (response.of(a) / response.of(b)).ln()).collect();
+    let logs: Vec<f64> = pairs.map(|(_, a, b)| (value(response, a) / value(response, b)).ln()).collect();
     order::trimmed_mean(&order::sorted(&logs), order::TRIM).map(f64::exp_m1)
 }
 

@@ -2,14 +2,14 @@
 
 use super::index::{self, CellRuns};
 use super::{CellSummary, Estimate, counts};
-use crate::record::{CellKind, Manifest, Measured};
+use crate::record::{CellKind, LatencyResponse, Manifest, Record};
 use crate::stats::order;
 
 /// Sums a cell up, without its place beside the peers, which needs their runs.
 pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::Notes) -> CellSummary {
     let cell = runs.plan;
-    let over_blocks = |value: fn(&Measured) -> f64| {
-        let values = order::sorted(&runs.timing.values().map(|measured| value(measured)).collect::<Vec<_>>());
+    let over_blocks = |value: fn(&Record) -> Option<f64>| {
+        let values = order::sorted(&runs.timing.values().filter_map(|record| value(record)).collect::<Vec<_>>());
         order::percentile(&values, 0.5).map(|median| Estimate {
             value: median,
             interval: order::sign_test_interval(&values),
@@ -30,9 +30,11 @@ pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::
         },
         status: if built { runs.status() } else { "build-failed" },
         proof: if built { runs.proof() } else { Some("build-failed".to_owned()) },
-        latency_ns_p10: over_blocks(|m| m.latency_ns_p10),
-        latency_ns_p50: over_blocks(|m| m.latency_ns_p50),
-        latency_ns_mean: over_blocks(|m| m.latency_ns_mean),
+        latency_ns_p10: over_blocks(|r| r.latency(LatencyResponse::P10)),
+        latency_ns_p50: over_blocks(|r| Some(r.measured.as_ref()?.latency_ns_p50)),
+        latency_ns_mean: over_blocks(|r| r.latency(LatencyResponse::Mean)),
+        wall_ns: over_blocks(|r| r.latency(LatencyResponse::Wall)),
+        cpu_ns: over_blocks(|r| r.latency(LatencyResponse::Cpu)),
         counts: counts::per_operation(manifest, runs, notes),
         relative_to_peers: Vec::new(),
     }

@@ -3,7 +3,7 @@
 
 use super::names::suggest;
 use super::place::Pointed;
-use super::{DesignKind, Peer, Study, Subject, Workload, raw};
+use super::{CargoProgram, DesignKind, Peer, Program, Source, Study, Subject, Workload, raw};
 use crate::record::{Arm, LatencyResponse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -51,6 +51,16 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         treatments,
         workloads,
         peers,
+        layouts: match &raw.layouts {
+            Some(layouts) => at.number("layouts", layouts, 1, 16)? as u32,
+            None => 1,
+        },
+        instruments: vec!["perf".to_owned()],
+        crossed: raw.factors.iter().map(|factor| factor.get_ref().name.get_ref().clone()).collect(),
+        fraction: 1,
+        constraints: Vec::new(),
+        hypotheses: Vec::new(),
+        curves: Vec::new(),
     })
 }
 
@@ -107,7 +117,7 @@ impl At<'_> {
         Ok(value.clone())
     }
 
-    fn args(&self, args: &[raw::Text]) -> Checked<Vec<String>> {
+    pub(super) fn args(&self, args: &[raw::Text]) -> Checked<Vec<String>> {
         let mut out = Vec::new();
         for arg in args {
             if arg.get_ref().contains('\0') {
@@ -133,18 +143,18 @@ impl At<'_> {
     }
 
     pub(super) fn env(&self, env: &raw::Env) -> Checked<BTreeMap<String, String>> {
-        let mut out = BTreeMap::new();
-        for (name, value) in env {
-            if value.get_ref().contains('\0') {
-                return self.fail(value.span(), "an environment value contains NUL, which no process can receive");
-            }
-            out.insert(self.env_name(name)?, value.get_ref().clone());
+        env.iter().map(|(name, value)| self.variable(name, value)).collect()
+    }
+
+    pub(super) fn variable(&self, name: &raw::Text, value: &raw::Text) -> Checked<(String, String)> {
+        if value.get_ref().contains('\0') {
+            return self.fail(value.span(), "an environment value contains NUL, which no process can receive");
         }
-        Ok(out)
+        Ok((self.env_name(name)?, value.get_ref().clone()))
     }
 
     fn arms(&self, arms: &raw::Texts) -> Checked<Vec<Arm>> {
-        const KNOWN: [Arm; 2] = [Arm::Env, Arm::Feature];
+        const KNOWN: [Arm; 3] = [Arm::Env, Arm::Feature, Arm::Args];
         let mut out = Vec::new();
         for arm in arms.get_ref() {
             let Some(known) = KNOWN.into_iter().find(|known| known.as_str() == arm.get_ref()) else {
@@ -194,24 +204,16 @@ impl At<'_> {
     fn subject(&self, path: &Path, raw: &Spanned<raw::Subject>) -> Checked<Subject> {
         let place = raw.span();
         let raw = raw.get_ref();
-        let mut features = Vec::new();
-        for feature in &raw.features {
-            features.push(self.identifier("Cargo feature", feature, "+./")?);
-        }
         let mut allow_env = Vec::new();
         for name in &raw.allow_env {
             allow_env.push(self.env_name(name)?);
         }
-        let profile = match &raw.profile {
-            Some(profile) => self.identifier("Cargo profile", profile, "")?,
-            None => "release".to_owned(),
-        };
         Ok(Subject {
-            package: self.identifier("package", &raw.package, "")?,
-            binary: self.identifier("binary", &raw.binary, "")?,
-            manifest: self.manifest(path, raw.manifest.as_ref(), place)?,
-            profile,
-            features,
+            program: self.program(path, raw, place)?,
+            placebo_feature: match &raw.placebo_feature {
+                Some(feature) => Some(self.identifier("Cargo feature", feature, "+./")?),
+                None => None,
+            },
             args: self.args(&raw.args)?,
             counting_args: self.args(&raw.counting_args)?,
             idle_args: raw.idle_args.as_deref().map(|args| self.args(args)).transpose()?,
@@ -219,6 +221,33 @@ impl At<'_> {
             allow_env,
             env: self.env(&raw.env)?,
         })
+    }
+
+    fn program(&self, path: &Path, raw: &raw::Subject, place: Range<usize>) -> Checked<Program> {
+        if let Some(command) = &raw.command {
+            return Ok(Program::Command(self.args(command.get_ref())?));
+        }
+        let Some(package) = &raw.package else {
+            return self.fail(place, "the subject has neither `package` nor `command`; name what is to be run");
+        };
+        let mut features = Vec::new();
+        for feature in &raw.features {
+            features.push(self.identifier("Cargo feature", feature, "+./")?);
+        }
+        let profile = match &raw.profile {
+            Some(profile) => self.identifier("Cargo profile", profile, "")?,
+            None => "release".to_owned(),
+        };
+        Ok(Program::Cargo(CargoProgram {
+            package: self.identifier("package", package, "")?,
+            binary: self.identifier("binary", raw.binary.as_ref().unwrap_or(package), "")?,
+            source: match &raw.version {
+                Some(version) => Source::Registry(self.identifier("version", version, ".+")?),
+                None => Source::Manifest(self.manifest(path, raw.manifest.as_ref(), place)?),
+            },
+            profile,
+            features,
+        }))
     }
 
     fn manifest(&self, path: &Path, given: Option<&raw::Text>, subject: Range<usize>) -> Checked<PathBuf> {
@@ -254,6 +283,7 @@ impl At<'_> {
                 args: self.args(&workload.args)?,
                 pin: workload.pin,
                 response: self.response(workload.response.as_ref())?,
+                designs: None,
             });
         }
         Ok(out)
@@ -280,6 +310,8 @@ impl At<'_> {
             }
             out.push(Peer {
                 name: peer.name.get_ref().clone(),
+                command: None,
+                env: self.env(&peer.env)?,
                 args: self.args(&peer.args)?,
                 served_by: peer.served_by.clone(),
             });

@@ -2,13 +2,21 @@
 
 use super::check::{At, Checked};
 use super::names::suggest;
-use super::{Factor, Subject, Treatment, raw};
+use super::{Factor, Level, Program, Subject, Treatment, raw};
 use crate::record::Arm;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
 /// Factors of a full factorial: 2^10 cells are the most that a study can sensibly run.
 const MAX_FACTORIAL: usize = 10;
+
+/// Features that every build has.
+fn built_in(subject: &Subject) -> &[String] {
+    match &subject.program {
+        Program::Cargo(program) => &program.features,
+        Program::Command(_) => &[],
+    }
+}
 
 impl At<'_> {
     pub(super) fn factors(
@@ -27,7 +35,7 @@ impl At<'_> {
             let name = factor.name.get_ref();
             let feature = factor.feature.as_ref().map(|f| self.identifier("Cargo feature", f, "+./")).transpose()?;
             match (&feature, &factor.feature) {
-                (Some(feature), Some(place)) if subject.features.contains(feature) => {
+                (Some(feature), Some(place)) if built_in(subject).contains(feature) => {
                     let message = format!(
                         "feature `{feature}` is also in the subject's `features`, so `{name}` could never be absent; remove it there"
                     );
@@ -45,15 +53,15 @@ impl At<'_> {
                 }
                 _ => {}
             }
-            if factor.proof.get_ref().is_empty() {
+            if let Some(proof) = factor.proof.as_ref().filter(|proof| proof.get_ref().is_empty()) {
                 let message = format!(
-                    "factor `{name}` has no proof; name a counter that moves when it works, like \"{name}.calls\""
+                    "factor `{name}` has no proof; name a counter that moves when it works, like \"{name}.calls\", or leave `proof` out: then exact counts must tell its levels apart"
                 );
-                return self.fail(factor.proof.span(), message);
+                return self.fail(proof.span(), message);
             }
             let levels = self.levels(factor, arms)?;
-            for env in levels.values() {
-                for variable in env.keys() {
+            for level in levels.values() {
+                for variable in level.env.keys() {
                     self.owner(factor, variable, subject, &mut owners)?;
                 }
             }
@@ -61,21 +69,25 @@ impl At<'_> {
                 name: name.clone(),
                 about: factor.about.clone(),
                 feature,
-                proof: self.counters(factor.proof.get_ref(), &known)?,
+                proof: match &factor.proof {
+                    Some(proof) => self.counters(proof.get_ref(), &known)?,
+                    None => Vec::new(),
+                },
+                baseline: "on".to_owned(),
                 levels,
             });
         }
         Ok(out)
     }
 
-    fn levels(&self, factor: &raw::Factor, arms: &[Arm]) -> Checked<BTreeMap<String, BTreeMap<String, String>>> {
+    fn levels(&self, factor: &raw::Factor, arms: &[Arm]) -> Checked<BTreeMap<String, Level>> {
         let name = factor.name.get_ref();
         let mut out = BTreeMap::new();
         for (level, env) in factor.levels.get_ref() {
             if level.get_ref() == "absent" {
                 return self.fail(level.span(), "the level `absent` comes from `feature`; remove it here");
             }
-            out.insert(self.name("level", level)?, self.env(env)?);
+            out.insert(self.name("level", level)?, self.level(env)?);
         }
         let mut needed = vec!["on"];
         if arms.contains(&Arm::Env) {
@@ -101,6 +113,39 @@ impl At<'_> {
             }
         }
         Ok(out)
+    }
+
+    /// What a level sets.
+    fn level(&self, settings: &BTreeMap<raw::Text, raw::Setting>) -> Checked<Level> {
+        let mut level = Level::default();
+        for (name, setting) in settings {
+            let text = |text: &str| Spanned::new(setting.span(), text.to_owned());
+            match (name.get_ref().as_str(), setting.get_ref()) {
+                (key @ ("args" | "features"), toml::Value::Array(list)) => {
+                    for item in list {
+                        let Some(item) = item.as_str().map(text) else {
+                            return self
+                                .fail(setting.span(), format!("`{key}` is a list of texts; put every item in quotes"));
+                        };
+                        match key {
+                            "args" => level.args.extend(self.args(&[item])?),
+                            _ => level.features.push(self.identifier("Cargo feature", &item, "+./")?),
+                        }
+                    }
+                }
+                (_, toml::Value::String(value)) => {
+                    let (name, value) = self.variable(name, &text(value))?;
+                    level.env.insert(name, value);
+                }
+                (key, _) => {
+                    let message = format!(
+                        "`{key}` is no text; a variable has text in quotes, only `args` and `features` are lists"
+                    );
+                    return self.fail(setting.span(), message);
+                }
+            }
+        }
+        Ok(level)
     }
 
     /// Each variable belongs to one factor: otherwise one level would silently undo another.

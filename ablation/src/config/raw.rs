@@ -30,13 +30,58 @@ pub(super) struct Study {
     pub(super) workloads: Vec<Workload>,
     #[serde(default, rename = "peer")]
     pub(super) peers: Vec<Peer>,
+    pub(super) layouts: Option<Spanned<i64>>,
+    pub(super) instruments: Option<Texts>,
+    pub(super) crossed: Option<Texts>,
+    pub(super) fraction: Option<Spanned<i64>>,
+    #[serde(default, rename = "constraint")]
+    pub(super) constraints: Vec<Spanned<Constraint>>,
+    #[serde(default, rename = "hypothesis")]
+    pub(super) hypotheses: Vec<Spanned<Hypothesis>>,
+    #[serde(default, rename = "curve")]
+    pub(super) curves: Vec<Spanned<Curve>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Constraint {
+    pub(super) when: BTreeMap<Text, Text>,
+    pub(super) needs: BTreeMap<Text, Vec<Text>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Hypothesis {
+    pub(super) name: Text,
+    pub(super) claim: Text,
+    pub(super) workload: Text,
+    pub(super) kind: Text,
+    pub(super) peer: Option<Text>,
+    pub(super) of: Option<Vec<Text>>,
+    pub(super) low: Option<Spanned<f64>>,
+    pub(super) high: Option<Spanned<f64>>,
+    pub(super) plus: Option<Text>,
+    pub(super) minus: Option<Text>,
+    pub(super) low_ns: Option<Spanned<f64>>,
+    pub(super) high_ns: Option<Spanned<f64>>,
+    pub(super) cells: Option<Vec<Text>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Curve {
+    pub(super) name: Text,
+    pub(super) workloads: Texts,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Subject {
-    pub(super) package: Text,
-    pub(super) binary: Text,
+    pub(super) package: Option<Text>,
+    pub(super) binary: Option<Text>,
+    pub(super) command: Option<Texts>,
+    pub(super) version: Option<Text>,
+    pub(super) placebo_feature: Option<Text>,
     pub(super) manifest: Option<Text>,
     pub(super) profile: Option<Text>,
     #[serde(default)]
@@ -60,9 +105,13 @@ pub(super) struct Factor {
     #[serde(default)]
     pub(super) about: String,
     pub(super) feature: Option<Text>,
-    pub(super) proof: Texts,
-    pub(super) levels: Spanned<BTreeMap<Text, Env>>,
+    pub(super) proof: Option<Texts>,
+    pub(super) baseline: Option<Text>,
+    pub(super) levels: Spanned<BTreeMap<Text, BTreeMap<Text, Setting>>>,
 }
+
+/// What a level sets: text for a variable; with the keys `args` and `features` a list of texts.
+pub(super) type Setting = Spanned<toml::Value>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,12 +134,17 @@ pub(super) struct Workload {
     #[serde(default = "yes")]
     pub(super) pin: bool,
     pub(super) response: Option<Text>,
+    pub(super) designs: Option<Texts>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Peer {
     pub(super) name: Text,
+    pub(super) command: Option<Texts>,
+    #[serde(default)]
+    pub(super) env: Env,
+    #[serde(default)]
     pub(super) args: Vec<Text>,
     pub(super) served_by: Option<String>,
 }

@@ -66,7 +66,7 @@ pub fn probe() -> Probed {
             }
             Err(why) => Some(why),
         };
-        probed.status.push(InstrumentStatus { name, exact, unavailable });
+        probed.status.push(InstrumentStatus { name, exact, unavailable, source: String::new(), cost: String::new() });
     }
     probed
 }

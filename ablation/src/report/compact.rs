@@ -147,7 +147,7 @@ fn grouped<'a>(effects: impl Iterator<Item = &'a Effect>) -> Vec<Row<'a>> {
         });
         match effect.arm {
             Some(Arm::Feature) => rows[at].feature = Some(effect),
-            Some(Arm::Env) | None => rows[at].env = Some(effect),
+            Some(Arm::Env | Arm::Args) | None => rows[at].env = Some(effect),
         }
     }
     let key = |row: &Row| row.leading().and_then(|effect| effect.estimate).unwrap_or(f64::NEG_INFINITY);

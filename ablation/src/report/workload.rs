@@ -32,6 +32,8 @@ pub(super) fn cells(document: &mut Document, workload: &WorkloadAnalysis) {
     let other = match workload.response {
         LatencyResponse::P10 => LatencyResponse::Mean,
         LatencyResponse::Mean => LatencyResponse::P10,
+        LatencyResponse::Wall => LatencyResponse::Cpu,
+        LatencyResponse::Cpu => LatencyResponse::Wall,
     };
     let mut header = vec!["<configuration".to_owned(), "=arm".to_owned(), per_op("p50"), per_op(other.as_str())];
     header.extend(["faults\n/op", "syscalls\n/op", "instr.\n/op"].map(str::to_owned));
