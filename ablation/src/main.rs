@@ -118,6 +118,7 @@ fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
     if left_out > 0 {
         note(&format!("{left_out} runs of an unfinished block are left out of the report"));
     }
+    records.iter_mut().for_each(|record| prove::prove(&manifest.plan, record));
     prove::prove_together(&manifest.plan, &mut records);
     let text = report::write(dir, &manifest, &records, settings.columns)?;
     print(&text);
