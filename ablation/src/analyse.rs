@@ -10,9 +10,11 @@ mod counts;
 mod crossed;
 mod effects;
 mod failures;
+mod foreign;
 mod index;
 mod ranking;
 mod reading;
+mod remarks;
 mod summary;
 mod table;
 
@@ -144,8 +146,10 @@ pub enum Proof {
     Proven,
     /// Both cells have proven runs, but the source had nothing to do in this workload.
     NotExercised,
-    /// One of the cells has no proven run, for whatever reason.
+    /// One of the cells has no proven run, for whatever reason; or the levels are the same thing under two names.
     Void,
+    /// The factor has no counters, and nothing that was counted tells its levels apart.
+    Unproven,
 }
 
 impl Proof {
@@ -155,6 +159,7 @@ impl Proof {
             Proof::Proven => "proven",
             Proof::NotExercised => "not-exercised",
             Proof::Void => "void",
+            Proof::Unproven => "unproven",
         }
     }
 }
@@ -351,6 +356,8 @@ pub struct Analysis {
     pub ignored: usize,
     /// What the contention canaries say.
     pub canaries: Canaries,
+    /// What the study as a whole cannot show, or what disturbed it; one sentence each.
+    pub remarks: Vec<String>,
     /// The cells of every workload with their draws, in the order of the workloads.
     #[serde(skip)]
     pub tables: Vec<Table>,
@@ -372,9 +379,10 @@ pub fn analyse_proven(manifest: &Manifest, records: &[Record]) -> Analysis {
     let canaries = Canaries::of(records);
     let (runs, ignored) = index::index(plan, records, &canaries);
     let both = plan.workloads.iter().zip(&runs).map(|(w, runs)| workload(manifest, w, runs, &canaries));
-    let (workloads, tables) = both.unzip();
+    let (workloads, tables): (Vec<WorkloadAnalysis>, Vec<Table>) = both.unzip();
     let failures = failures::collect(manifest, records);
-    Analysis { workloads, failures, runs: records.len(), ignored, canaries, tables }
+    let remarks = remarks::remarks(&workloads, records);
+    Analysis { workloads, failures, runs: records.len(), ignored, canaries, remarks, tables }
 }
 
 fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Canaries) -> (WorkloadAnalysis, Table) {

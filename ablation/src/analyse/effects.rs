@@ -2,7 +2,7 @@
 
 use super::index::{CellRuns, Runs, Timed, build_failed};
 use super::table::Table;
-use super::{CellSummary, Effect, Estimate, PerOperation, Proof, Response, Verdict, agreement};
+use super::{CellSummary, Effect, Estimate, PerOperation, Proof, Response, Verdict, agreement, foreign};
 use crate::prove;
 use crate::record::{Arm, CellKind, CellPlan, Contrast, FactorPlan, LatencyResponse, Manifest, Plan, Status};
 use crate::stats::MIN_BLOCKS;
@@ -108,7 +108,15 @@ pub(super) fn effects(
     let step = responses(main).len();
     for (at, (contrast, drawn)) in contrasts.iter().zip(evidence.drawn.chunks_exact(step)).enumerate() {
         let pairs = pairs(runs, contrast);
-        let refusal = refusal(manifest, runs, contrast, &pairs);
+        let mut refusal = refusal(manifest, runs, contrast, &pairs);
+        let mut unproven = None;
+        if let (None, Some((plus, minus)), true) = (&refusal, pairs.first(), foreign::concerns(manifest, contrast)) {
+            match foreign::proof(manifest, contrast, (*plus, *minus), cells) {
+                (Proof::Void, reason) => refusal = Some((Verdict::Void, reason)),
+                (Proof::Unproven, reason) => unproven = Some(reason),
+                _ => {}
+            }
+        }
         for (column, (response, drawn)) in responses(main).iter().copied().zip(drawn).enumerate() {
             let mut row = empty(contrast, response);
             row.blocks = drawn.blocks;
@@ -122,6 +130,7 @@ pub(super) fn effects(
                         .and_then(|gap| Estimate::of(&drawn.combine(gap, |effect, gap| effect / gap)));
                 }
             }
+            mark(&mut row, unproven.as_deref());
             rows.push(row);
         }
         for (response, instrument) in Response::COUNTED {
@@ -134,6 +143,7 @@ pub(super) fn effects(
                 Some((verdict, reason)) => (row.verdict, row.reason) = (*verdict, reason.clone()),
                 None => counted(&mut row, &pairs, cells, instrument),
             }
+            mark(&mut row, unproven.as_deref());
             rows.push(row);
         }
     }
@@ -255,6 +265,9 @@ fn proof(row: &Effect, runs: &Runs, contrasts: &[Contrast]) -> Proof {
     if row.verdict == Verdict::NotExercised {
         return Proof::NotExercised;
     }
+    if row.proof == Proof::Unproven {
+        return Proof::Unproven;
+    }
     let same = |c: &&Contrast| c.factor == row.factor && c.contrast == row.contrast && c.arm == row.arm;
     let pairs = contrasts.iter().find(same).map_or_else(Vec::new, |contrast| pairs(runs, contrast));
     let proven = |cell: &CellRuns| !cell.timing.is_empty();
@@ -264,6 +277,15 @@ fn proof(row: &Effect, runs: &Runs, contrasts: &[Contrast]) -> Proof {
     let all = !pairs.is_empty() && pairs.iter().all(|(plus, minus)| proven(plus) && proven(minus));
     let refused = matches!(row.verdict, Verdict::Void | Verdict::BuildFailed);
     if all && !refused { Proof::Proven } else { Proof::Void }
+}
+
+/// Says of a row that nothing proves its switch.
+fn mark(row: &mut Effect, unproven: Option<&str>) {
+    if let Some(reason) = unproven {
+        row.proof = Proof::Unproven;
+        let gap = if row.reason.is_empty() { "" } else { "; " };
+        row.reason += &format!("{gap}{reason}");
+    }
 }
 
 /// The reason when none of the factors that the contrast is about did anything.
