@@ -21,13 +21,15 @@ pub struct Design {
     pub builds: Vec<BuildPlan>,
 }
 
-/// One feature set to build.
+/// One feature set to build, or one program that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildPlan {
     /// Id that cells refer to; fits into a file name.
     pub id: String,
     /// Cargo features, beside `--no-default-features`.
     pub features: Vec<String>,
+    /// A program that is not built: its path or name, then arguments, which come before those of the cell.
+    pub command: Option<Vec<String>>,
 }
 
 /// Levels under a name: what a design asks for.
@@ -70,6 +72,10 @@ pub fn resolve(study: &Study) -> Design {
         }
     }
     for peer in &study.peers {
+        let build = if peer.command.is_some() { peer_id(&peer.name) } else { full.clone() };
+        if peer.command.is_some() {
+            builds.push(BuildPlan { id: build.clone(), features: Vec::new(), command: peer.command.clone() });
+        }
         cells.push(CellPlan {
             id: peer_id(&peer.name),
             name: peer.name.clone(),
@@ -77,7 +83,7 @@ pub fn resolve(study: &Study) -> Design {
             arm: None,
             levels: BTreeMap::new(),
             expect_zero: Vec::new(),
-            build: full.clone(),
+            build,
             args: peer.args.clone(),
             env: study.subject.env.clone(),
             served_by: peer.served_by.clone(),
@@ -233,9 +239,9 @@ fn environment(study: &Study, levels: &[String]) -> BTreeMap<String, String> {
 
 /// The build without the features of the factors at `absent`.
 fn build(study: &Study, absent: &[usize]) -> BuildPlan {
-    let mut features = match &study.subject.program {
-        Program::Cargo(program) => program.features.clone(),
-        Program::Command(_) => Vec::new(),
+    let (mut features, command) = match &study.subject.program {
+        Program::Cargo(program) => (program.features.clone(), None),
+        Program::Command(command) => (Vec::new(), Some(command.clone())),
     };
     let mut without = Vec::new();
     for (i, factor) in study.factors.iter().enumerate() {
@@ -257,7 +263,7 @@ fn build(study: &Study, absent: &[usize]) -> BuildPlan {
         let digits = (0..study.factors.len()).map(|i| if absent.contains(&i) { '0' } else { '1' });
         format!("with-{}", digits.collect::<String>())
     };
-    BuildPlan { id, features }
+    BuildPlan { id, features, command }
 }
 
 #[cfg(test)]
