@@ -72,6 +72,14 @@ pub struct Study {
     pub curves: Vec<Curve>,
 }
 
+impl Study {
+    /// Folder of the config, which paths in it are relative to and which its processes start in.
+    pub fn folder(&self) -> &Path {
+        // An empty parent is the current folder.
+        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+}
+
 /// Cells with all levels of `when` must have one of the levels of each factor of `needs`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Constraint {

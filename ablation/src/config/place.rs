@@ -16,7 +16,7 @@ pub struct Pointed {
 
 impl Pointed {
     /// Points at the bytes `span` of `text`; a span past the end points at the end.
-    pub(super) fn new(path: &str, text: &str, span: Range<usize>, message: String) -> Box<Pointed> {
+    pub(crate) fn new(path: &str, text: &str, span: Range<usize>, message: String) -> Box<Pointed> {
         let start = floor(text, span.start);
         let end = floor(text, span.end.max(start));
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
