@@ -82,7 +82,7 @@ pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     let builds = builds::build_all(cargo_program(&study), &design.builds, &workspace, &folder.logs())?;
     // After the builds: what a compiler leaves behind, such as a cache server, is none of our business.
     prepare("becoming the reaper of orphans", run::become_reaper())?;
-    let probed = measure::probe();
+    let probed = measure::probe_groups(&study.instruments);
     let mut manifest = manifest(args, &study, &design, builds, &workspace, &probed);
     let mut done: BTreeSet<Key> = BTreeSet::new();
     if let Some((before, keys)) = earlier {
