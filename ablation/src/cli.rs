@@ -28,6 +28,7 @@ Examples:
   ablate run configs/factorial.toml --out f1 --resume
                                                   go on after Ctrl-C; finished runs are kept
   ablate report f1                                the tables again
+  ablate syscalls configs/smoke.toml              who calls the system how often
 
 Exit codes: 0 all runs good, 1 some run failed or is void, 2 wrong call or config, 130 interrupted.
 Environment: ABLATE_COLUMNS (width of tables, 72 to 1000, else 100), ABLATE_TARGET_DIR (instead of the workspace's target folder).";
@@ -55,6 +56,8 @@ pub enum Command {
         /// The folder that `ablate run` named.
         dir: PathBuf,
     },
+    /// Count the system calls and page faults of the baseline and each peer, by kind, exactly.
+    Syscalls(crate::syscalls::Args),
 }
 
 /// Arguments of `ablate run`.
