@@ -9,7 +9,7 @@ use ablation::run::interrupt;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, plan, prove, record, report, store, syscalls};
+use ablation::{design, plan, profile, prove, record, report, store, syscalls};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -52,10 +52,8 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Run(args)) => run_study(&args, &settings),
         Some(Command::Plan { config }) => show_plan(&config, &settings),
         Some(Command::Report { dir }) => show_report(&dir, &settings),
-        Some(Command::Syscalls(args)) => {
-            print(&syscalls::run(&args, &settings)?);
-            Ok(0)
-        }
+        Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
+        Some(Command::Profile(args)) => Ok(shown(&profile::run(&args, &settings)?)),
     }
 }
 
@@ -144,6 +142,12 @@ fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
         None => bad_lines.is_empty(),
     };
     Ok(if bad == 0 && complete && !records.is_empty() { 0 } else { BAD_RUNS })
+}
+
+/// Prints a text, which is what was asked for.
+fn shown(text: &str) -> u8 {
+    print(text);
+    0
 }
 
 /// To standard output; a reader that went away, like `head`, is no error.

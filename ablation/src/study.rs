@@ -154,7 +154,7 @@ fn open(args: &Run, study: &Study, workspace: &Workspace) -> Result<(Folder, Opt
 }
 
 /// `NAME-TIME`, with a counter when two studies start within a second.
-fn fresh(parent: &Path, name: &str) -> PathBuf {
+pub(crate) fn fresh(parent: &Path, name: &str) -> PathBuf {
     let now = unix_seconds();
     let first = parent.join(format!("{name}-{now}"));
     let others = (2..).map(|n| parent.join(format!("{name}-{now}-{n}")));
