@@ -70,6 +70,17 @@ pub struct Study {
     pub hypotheses: Vec<Hypothesis>,
     /// Groups of workloads that time is fitted over.
     pub curves: Vec<Curve>,
+    /// Functions whose shares a profile shows.
+    pub functions: Vec<Function>,
+}
+
+/// Functions under one name, for profiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Name for people, `[a-z0-9-]+`.
+    pub name: String,
+    /// Parts of names of functions; one of them is enough.
+    pub patterns: Vec<String>,
 }
 
 impl Study {

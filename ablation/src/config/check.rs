@@ -3,7 +3,7 @@
 
 use super::names::suggest;
 use super::place::Pointed;
-use super::{CargoProgram, DesignKind, Peer, Program, Source, Study, Subject, Workload, raw};
+use super::{CargoProgram, DesignKind, Function, Peer, Program, Source, Study, Subject, Workload, raw};
 use crate::record::{Arm, LatencyResponse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -61,6 +61,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         constraints: Vec::new(),
         hypotheses: Vec::new(),
         curves: Vec::new(),
+        functions: at.functions(&raw.functions)?,
     })
 }
 
@@ -297,6 +298,21 @@ impl At<'_> {
         }
         let near = suggest(given.get_ref(), known.map(LatencyResponse::as_str));
         self.fail(given.span(), format!("unknown response `{}`{near}; write `p10` or `mean`", given.get_ref()))
+    }
+
+    fn functions(&self, raw: &[raw::Function]) -> Checked<Vec<Function>> {
+        self.names("function", raw.iter().map(|function| &function.name))?;
+        let mut out = Vec::new();
+        for function in raw {
+            let patterns: Vec<String> = function.patterns.get_ref().iter().map(|text| text.get_ref().clone()).collect();
+            // The empty text is a part of every name.
+            if patterns.is_empty() || patterns.iter().any(String::is_empty) {
+                let message = "`match` needs parts of names of functions, none of them empty, like [\"cache::lookup\"]";
+                return self.fail(function.patterns.span(), message);
+            }
+            out.push(Function { name: function.name.get_ref().clone(), patterns });
+        }
+        Ok(out)
     }
 
     fn peers(&self, raw: &[raw::Peer]) -> Checked<Vec<Peer>> {
