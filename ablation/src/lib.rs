@@ -26,3 +26,4 @@ pub mod stats;
 pub mod store;
 pub mod study;
 pub mod syscalls;
+pub mod unit_costs;

@@ -1,13 +1,16 @@
-//! The block bootstrap: one set of resampled blocks for every contrast of a workload.
+//! The block bootstrap: statistics that carry their value in every draw of the same resampled blocks.
 //!
 //! Blocks are drawn with replacement (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 6.2).
-//! Because all contrasts see the same draws, sums, differences and ratios of them have intervals of their own.
+//! Because all statistics of a workload see the same draws, sums, differences and ratios of them have intervals of
+//! their own. [`super::table`] makes the draws of the cells; everything else combines them.
 
 use super::MIN_BLOCKS;
-use super::distribution::{normal_cdf, t_quantile};
-use super::order::{TRIM, percentile, sorted, trimmed_mean};
+use super::distribution::{normal_cdf, normal_quantile, t_above, t_quantile};
+use super::order::{percentile, sorted};
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
+
+pub use super::series::{Series, draw};
 
 /// Draws when nobody asks for another number.
 pub const DRAWS: usize = 2_000;
@@ -15,59 +18,11 @@ pub const DRAWS: usize = 2_000;
 /// Power for which [`Drawn::detectable`] is computed.
 const POWER: f64 = 0.8;
 
-/// One value a block, sorted by value.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Series {
-    sorted: Vec<(f64, usize)>,
-}
+/// Confidence of every interval unless another one is asked for.
+const CONFIDENCE: f64 = 0.95;
 
-impl Series {
-    /// From (block index, value) pairs; values that are no finite numbers are left out.
-    pub fn new(values: impl IntoIterator<Item = (usize, f64)>) -> Series {
-        let mut sorted: Vec<(f64, usize)> =
-            values.into_iter().filter(|(_, value)| value.is_finite()).map(|(block, value)| (value, block)).collect();
-        sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        Series { sorted }
-    }
-
-    /// Number of values.
-    pub fn len(&self) -> usize {
-        self.sorted.len()
-    }
-
-    /// Whether there is no value.
-    pub fn is_empty(&self) -> bool {
-        self.sorted.is_empty()
-    }
-
-    /// The values, sorted.
-    pub fn values(&self) -> Vec<f64> {
-        self.sorted.iter().map(|(value, _)| *value).collect()
-    }
-
-    /// 20 % trimmed mean; NaN for no values.
-    fn point(&self) -> f64 {
-        trimmed_mean(&self.values(), TRIM).unwrap_or(f64::NAN)
-    }
-
-    /// 20 % trimmed mean where block `b` counts `weights[b]` times; NaN when no block counts.
-    fn weighted_point(&self, weights: &[u32]) -> f64 {
-        let total: u64 = self.sorted.iter().map(|(_, block)| u64::from(weights[*block])).sum();
-        let cut = (TRIM * total as f64).floor() as u64;
-        let (from, to) = (cut, total - cut);
-        let mut seen = 0;
-        let mut sum = 0.0;
-        for (value, block) in &self.sorted {
-            let next = seen + u64::from(weights[*block]);
-            let kept = next.min(to).saturating_sub(seen.max(from));
-            if kept > 0 {
-                sum += value * kept as f64;
-            }
-            seen = next;
-        }
-        sum / (to - from) as f64
-    }
-}
+/// Draws that must lie outside of a percentile for it to be read from the draws themselves.
+const EDGE: f64 = 8.0;
 
 /// A statistic with its value in every draw.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,8 +35,41 @@ pub struct Drawn {
 }
 
 impl Drawn {
+    /// From its value on the blocks as they are, the number of these blocks, and its value in every draw.
+    pub fn new(point: f64, blocks: usize, draws: Vec<f64>) -> Drawn {
+        Drawn { point, blocks, draws }
+    }
+
+    /// A number that is known exactly, to be combined with statistics that have the draws of `like`.
+    pub fn constant(value: f64, like: &Drawn) -> Drawn {
+        Drawn { point: value, blocks: like.blocks, draws: vec![value; like.draws.len()] }
+    }
+
+    /// Σ weight · term, draw by draw. Terms of weight 0 do not take part, so that a missing one does no harm.
+    ///
+    /// `None` without terms, or when they do not have the same number of draws.
+    pub fn linear<'a>(terms: impl IntoIterator<Item = (f64, &'a Drawn)>) -> Option<Drawn> {
+        let mut sum: Option<Drawn> = None;
+        for (weight, term) in terms {
+            let sum = sum.get_or_insert_with(|| Drawn { blocks: usize::MAX, ..Drawn::constant(0.0, term) });
+            if sum.draws.len() != term.draws.len() {
+                return None;
+            }
+            if weight == 0.0 {
+                continue;
+            }
+            sum.point += weight * term.point;
+            sum.blocks = sum.blocks.min(term.blocks);
+            for (sum, draw) in sum.draws.iter_mut().zip(&term.draws) {
+                *sum += weight * draw;
+            }
+        }
+        sum.map(|sum| Drawn { blocks: if sum.blocks == usize::MAX { 0 } else { sum.blocks }, ..sum })
+    }
+
     /// Applies `f` draw by draw to two statistics of the same draws.
     pub fn combine(&self, other: &Drawn, f: impl Fn(f64, f64) -> f64) -> Drawn {
+        debug_assert_eq!(self.draws.len(), other.draws.len(), "statistics of different draws");
         Drawn {
             point: f(self.point, other.point),
             blocks: self.blocks.min(other.blocks),
@@ -94,38 +82,52 @@ impl Drawn {
         Drawn { point: f(self.point), blocks: self.blocks, draws: self.draws.iter().map(|a| f(*a)).collect() }
     }
 
+    /// The value in every draw.
+    pub fn draws(&self) -> &[f64] {
+        &self.draws
+    }
+
     /// Interval of 95 %, or `None` below [`MIN_BLOCKS`] blocks or without a number.
-    ///
-    /// Percentiles of the draws at levels widened for few blocks, Φ(−√(n/(n−1)) · t(0.975, n−1)): the expanded
-    /// percentile interval (Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69,
-    /// 2015, section 5.1). Plain percentiles at 6 to 12 blocks cover 85 to 92 % only.
     pub fn interval(&self) -> Option<(f64, f64)> {
-        if self.blocks < MIN_BLOCKS || !self.point.is_finite() {
+        self.interval_at(CONFIDENCE)
+    }
+
+    /// Interval of the given confidence in 0..1, or `None` below [`MIN_BLOCKS`] blocks or without a number.
+    ///
+    /// Percentiles of the draws at levels widened for few blocks, Φ(−√(n/(n−1)) · t((1+c)/2, n−1)): the expanded
+    /// percentile interval (Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69,
+    /// 2015, section 5.1). Plain percentiles at 6 to 12 blocks cover 85 to 92 % only. A level with fewer than eight
+    /// draws outside of it is not read from these few: there the tail is continued as that of a normal distribution
+    /// through the eighth draw.
+    pub fn interval_at(&self, confidence: f64) -> Option<(f64, f64)> {
+        if self.blocks < MIN_BLOCKS {
             return None;
         }
-        let draws = sorted(&self.draws);
-        // A statistic that is undefined in one draw of twenty is no statistic with an interval.
-        if draws.len() * 20 < self.draws.len() * 19 {
-            return None;
+        let draws = self.sorted_draws()?;
+        let p = (1.0 + confidence) / 2.0;
+        let z = self.widening() * t_quantile(p, self.blocks - 1);
+        let edge = (EDGE / draws.len() as f64).min(0.25);
+        if normal_cdf(-z) >= edge {
+            let level = normal_cdf(-z);
+            return Some((percentile(&draws, level)?, percentile(&draws, 1.0 - level)?));
         }
-        let n = self.blocks as f64;
-        let level = normal_cdf(-(n / (n - 1.0)).sqrt() * t_quantile(0.975, self.blocks - 1));
-        Some((percentile(&draws, level)?, percentile(&draws, 1.0 - level)?))
+        let beyond = z / -normal_quantile(edge);
+        let middle = percentile(&draws, 0.5)?;
+        let end = |level| percentile(&draws, level).map(|end| middle + (end - middle) * beyond);
+        Some((end(edge)?, end(1.0 - edge)?))
     }
 
     /// Standard deviation of the draws with the correction n / (n − 1) for few blocks.
+    ///
+    /// `None` below two blocks or without a number.
     pub fn standard_error(&self) -> Option<f64> {
         if self.blocks < 2 {
             return None;
         }
-        let draws = sorted(&self.draws);
-        if draws.is_empty() {
-            return None;
-        }
+        let draws = self.sorted_draws()?;
         let mean = draws.iter().sum::<f64>() / draws.len() as f64;
         let variance = draws.iter().map(|d| (d - mean) * (d - mean)).sum::<f64>() / draws.len() as f64;
-        let n = self.blocks as f64;
-        Some((variance * n / (n - 1.0)).sqrt())
+        Some(variance.sqrt() * self.widening())
     }
 
     /// Smallest true effect that a study like this one finds with a probability of 80 %: (t(0.975) + t(0.8)) standard
@@ -139,34 +141,69 @@ impl Drawn {
         let degrees = self.blocks - 1;
         Some((t_quantile(0.975, degrees) + t_quantile(POWER, degrees)) * self.standard_error()?)
     }
+
+    /// Two-sided p value against 0: Student's t of value / standard error with n − 1 degrees of freedom.
+    ///
+    /// Unlike a share of the draws it is not bounded by their number, so that it survives a correction for many tests.
+    /// `None` below [`MIN_BLOCKS`] blocks or without a number.
+    pub fn p_value(&self) -> Option<f64> {
+        Some((2.0 * self.p_above(0.0)?.min(self.p_below(0.0)?)).min(1.0))
+    }
+
+    /// One-sided p value against 'the value is `bound` or less': small when it is larger.
+    pub fn p_above(&self, bound: f64) -> Option<f64> {
+        self.tail(self.point - bound)
+    }
+
+    /// One-sided p value against 'the value is `bound` or more': small when it is smaller.
+    pub fn p_below(&self, bound: f64) -> Option<f64> {
+        self.tail(bound - self.point)
+    }
+
+    fn tail(&self, distance: f64) -> Option<f64> {
+        if self.blocks < MIN_BLOCKS || distance.is_nan() {
+            return None;
+        }
+        let error = self.standard_error()?;
+        if error == 0.0 {
+            // Without any spread the value is known exactly.
+            return Some(if distance > 0.0 { 0.0 } else { 1.0 });
+        }
+        Some(t_above(distance / error, self.blocks - 1))
+    }
+
+    /// √(n / (n − 1)): by how much draws of n blocks are too narrow.
+    pub(super) fn widening(&self) -> f64 {
+        let n = self.blocks as f64;
+        (n / (n - 1.0)).sqrt()
+    }
+
+    /// The finite draws; `None` without a value, and when more than one draw of twenty has no value: a statistic that
+    /// is undefined that often has no interval.
+    fn sorted_draws(&self) -> Option<Vec<f64>> {
+        let draws = sorted(&self.draws);
+        (self.point.is_finite() && !draws.is_empty() && draws.len() * 20 >= self.draws.len() * 19).then_some(draws)
+    }
 }
 
-/// Draws `draws` times as many blocks as there are, with replacement, and computes the trimmed mean of every series in
-/// every draw. `blocks` is one more than the highest block index of the series.
-///
-/// The same seed gives the same numbers, whatever the number of series.
-pub fn draw(series: &[Series], blocks: usize, draws: usize, seed: u64) -> Vec<Drawn> {
-    let mut drawn: Vec<Drawn> =
-        series.iter().map(|s| Drawn { point: s.point(), blocks: s.len(), draws: Vec::with_capacity(draws) }).collect();
+/// How often each of `blocks` blocks is drawn in each of `draws` draws with replacement, draw after draw.
+pub(super) fn weights(blocks: usize, draws: usize, seed: u64) -> Vec<u32> {
     let mut random = Pcg64::seed_from_u64(seed);
-    let mut weights = vec![0u32; blocks];
-    for _ in 0..draws {
-        weights.fill(0);
+    let mut weights = vec![0; blocks * draws];
+    for draw in weights.chunks_exact_mut(blocks.max(1)) {
         for _ in 0..blocks {
             // High half of the product: uniform up to blocks / 2^64, which no study can see.
             let block = (u128::from(random.next_u64()) * blocks as u128) >> 64;
-            weights[block as usize] += 1;
-        }
-        for (statistic, series) in drawn.iter_mut().zip(series) {
-            statistic.draws.push(series.weighted_point(&weights));
+            draw[block as usize] += 1;
         }
     }
-    drawn
+    weights
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::order::{TRIM, trimmed_mean};
 
     fn uniform(random: &mut Pcg64) -> f64 {
         (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64

@@ -52,6 +52,28 @@ pub fn t_quantile(p: f64, degrees: usize) -> f64 {
     (low + high) / 2.0
 }
 
+/// Probability that Student's t with `degrees` degrees of freedom is above `t`.
+///
+/// `degrees` of 0 are read as 1 and more than 200 as 200. Tails below 1e-15 are lost to rounding and read as 1e-15.
+pub fn t_above(t: f64, degrees: usize) -> f64 {
+    let tail = ((1.0 - t_two_sided(t.abs(), degrees.clamp(1, MAX_DEGREES))) / 2.0).max(1e-15);
+    if t >= 0.0 { tail } else { 1.0 - tail }
+}
+
+/// Quantile of the standard normal distribution for `p` in 0..1, ±8 at most; the precision is that of [`normal_cdf`].
+pub fn normal_quantile(p: f64) -> f64 {
+    let (mut low, mut high) = (-8.0, 8.0);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if normal_cdf(middle) < p {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    (low + high) / 2.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -64,6 +64,27 @@ pub fn sign_test_interval(sorted: &[f64]) -> Option<(f64, f64)> {
     Some((sorted[k - 1], sorted[n - k]))
 }
 
+/// Exact two-sided p value of the sign test against 'the median is 0'; values of exactly 0 do not count (Conover,
+/// "Practical Nonparametric Statistics", 1999, section 3.4).
+///
+/// `None` without any finite value that is not 0.
+pub fn sign_test(values: &[f64]) -> Option<f64> {
+    let signs: Vec<bool> = values.iter().filter(|v| v.is_finite() && **v != 0.0).map(|v| *v > 0.0).collect();
+    let n = signs.len();
+    if n == 0 {
+        return None;
+    }
+    let above = signs.iter().filter(|sign| **sign).count();
+    let fewer = above.min(n - above);
+    let mut log_term = -(n as f64) * std::f64::consts::LN_2;
+    let mut tail = log_term.exp();
+    for i in 1..=fewer {
+        log_term += ((n - i + 1) as f64 / i as f64).ln();
+        tail += log_term.exp();
+    }
+    Some((2.0 * tail).min(1.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
