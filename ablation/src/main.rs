@@ -103,7 +103,7 @@ fn run_study(args: &Run, settings: &Settings) -> anyhow::Result<u8> {
 
 fn show_plan(path: &Path, settings: &Settings) -> anyhow::Result<u8> {
     let config = config::load(path)?;
-    let design = design::resolve(&config);
+    let design = design::resolve(&config)?;
     let workspace = builds::workspace(study::cargo_program(&config), settings.target_dir.as_deref())?;
     let each = plan::each(&config.name, &workspace.target.join("ablate"));
     print(&plan::describe(&config, &design, &each, settings.columns));

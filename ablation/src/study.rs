@@ -74,7 +74,7 @@ impl StudyError {
 /// [`StudyError`]; what was recorded before is kept.
 pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     let mut study = config::load(&args.config)?;
-    let design = design::resolve(&study);
+    let design = design::resolve(&study)?;
     let workspace = builds::workspace(cargo_program(&study), settings.target_dir.as_deref())?;
     prepare("signal handlers", interrupt::install())?;
     let (folder, earlier) = open(args, &study, &workspace)?;

@@ -65,6 +65,8 @@ impl Study {
             aliases: Vec::new(),
             impossible: Vec::new(),
             layouts: 1,
+            crossed: Vec::new(),
+            designs: BTreeMap::new(),
         };
         let instrument = |name: &str, exact, unavailable: Option<&str>| InstrumentStatus {
             name: name.to_owned(),

@@ -121,8 +121,7 @@ fn factors_need_proof_and_levels() {
     check("proof = [\"red.hits\"]", "proof = [\"rad.hits\"]", &["`rad`", "`red`"]);
     check("on = {}\noff = { NO_RED = \"1\" }", "off = { NO_RED = \"1\" }", &["no level `on`"]);
     check("off = { NO_RED = \"1\" }", "of = { NO_RED = \"1\" }", &["no level `off`", "`of`"]);
-    check("off = { NO_RED = \"1\" }", "off = { }", &["same environment"]);
-    check("feature = \"red\"\n", "", &["arm `feature`", "no `feature`"]);
+    check("off = { NO_RED = \"1\" }", "off = { }", &["sets the same as `on`"]);
     check("feature = \"red\"", "feature = \"blue\"", &["feature `blue`", "two factors"]);
 }
 
