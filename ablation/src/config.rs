@@ -78,11 +78,28 @@ pub struct Study {
     pub hypotheses: Vec<Hypothesis>,
     /// Groups of workloads that time is fitted over.
     pub curves: Vec<Curve>,
+    /// Functions whose shares a profile shows.
+    pub functions: Vec<Function>,
     /// Where its parts stand in the text, for errors that only the design can find.
     pub(crate) places: BTreeMap<Part, Range<usize>>,
 }
 
+/// Functions under one name, for profiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Name for people, `[a-z0-9-]+`.
+    pub name: String,
+    /// Parts of names of functions; one of them is enough.
+    pub patterns: Vec<String>,
+}
+
 impl Study {
+    /// Folder of the config, which paths in it are relative to and which its processes start in.
+    pub fn folder(&self) -> &Path {
+        // An empty parent is the current folder.
+        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
     /// Whether levels are brought about in one binary, by variables and arguments.
     pub fn in_one_binary(&self) -> bool {
         in_one_binary(&self.arms)

@@ -1,6 +1,7 @@
 //! The binary: the stages in their order, and what an error means to the shell.
 
 use ablation::builds::{self, BuildError};
+use ablation::cells::CellsError;
 use ablation::cli::{self, Cli, Command, DEFAULT_CONFIG, Run};
 use ablation::config::{self, ConfigError};
 use ablation::progress::note;
@@ -8,7 +9,7 @@ use ablation::run::interrupt;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, plan, prove, record, report, store};
+use ablation::{design, plan, profile, prove, record, report, store, syscalls};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -51,19 +52,25 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Run(args)) => run_study(&args, &settings),
         Some(Command::Plan { config }) => show_plan(&config, &settings),
         Some(Command::Report { dir }) => show_report(&dir, &settings),
+        Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
+        Some(Command::Profile(args)) => Ok(shown(&profile::run(&args, &settings)?)),
     }
 }
 
 /// What an error means to the shell.
 fn code_of(error: &anyhow::Error) -> u8 {
     let study: Option<&StudyError> = error.downcast_ref();
-    if matches!(study, Some(StudyError::Build(BuildError::Interrupted))) {
+    let cells: Option<&CellsError> = error.downcast_ref();
+    let interrupted = matches!(study, Some(StudyError::Build(BuildError::Interrupted)))
+        || cells.is_some_and(CellsError::is_interrupt);
+    if interrupted {
         // 130 fits a byte.
         return interrupt::EXIT_CODE as u8;
     }
     let is_usage = error.is::<ConfigError>()
         || error.is::<SettingsError>()
         || study.is_some_and(StudyError::is_usage)
+        || cells.is_some_and(CellsError::is_usage)
         || error.downcast_ref().is_some_and(StoreError::is_usage)
         || error.downcast_ref().is_some_and(BuildError::is_usage);
     if is_usage { WRONG_CALL } else { BAD_RUNS }
@@ -136,6 +143,12 @@ fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
         None => bad_lines.is_empty(),
     };
     Ok(if bad == 0 && complete && !records.is_empty() { 0 } else { BAD_RUNS })
+}
+
+/// Prints a text, which is what was asked for.
+fn shown(text: &str) -> u8 {
+    print(text);
+    0
 }
 
 /// To standard output; a reader that went away, like `head`, is no error.

@@ -6,10 +6,10 @@
 mod closing;
 mod compact;
 mod crossed;
-mod document;
+pub(crate) mod document;
 mod effects_json;
 mod head;
-mod number;
+pub(crate) mod number;
 mod workload;
 
 use crate::analyse::{Analysis, analyse_proven};

@@ -3,7 +3,7 @@
 
 use super::names::suggest;
 use super::place::{Part, Pointed};
-use super::{DesignKind, Program, Study, raw};
+use super::{DesignKind, Function, Program, Study, raw};
 use crate::record::Arm;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -65,6 +65,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         fraction: crossing.fraction,
         constraints,
         hypotheses,
+        functions: at.functions(&raw.functions)?,
         places: places(&raw),
     })
 }
@@ -258,6 +259,21 @@ impl At<'_> {
             return self.fail(layouts.span(), "a `command` is not linked here, so it has one layout; remove `layouts`");
         }
         Ok(number)
+    }
+
+    fn functions(&self, raw: &[raw::Function]) -> Checked<Vec<Function>> {
+        self.names("function", raw.iter().map(|function| &function.name))?;
+        let mut out = Vec::new();
+        for function in raw {
+            let patterns: Vec<String> = function.patterns.get_ref().iter().map(|text| text.get_ref().clone()).collect();
+            // The empty text is a part of every name.
+            if patterns.is_empty() || patterns.iter().any(String::is_empty) {
+                let message = "`match` needs parts of names of functions, none of them empty, like [\"cache::lookup\"]";
+                return self.fail(function.patterns.span(), message);
+            }
+            out.push(Function { name: function.name.get_ref().clone(), patterns });
+        }
+        Ok(out)
     }
 
     fn instruments(&self, given: Option<&raw::Texts>) -> Checked<Vec<String>> {

@@ -178,6 +178,23 @@ fn wrong_types_are_said_in_the_words_of_a_config() {
 }
 
 #[test]
+fn functions_have_names_and_parts_of_names() {
+    let study = parsed(&format!("{GOOD}[[function]]\nname = \"lookup\"\nmatch = [\"a::get\", \"b\"]\n")).expect("good");
+    let expected = Function { name: "lookup".to_owned(), patterns: vec!["a::get".to_owned(), "b".to_owned()] };
+    assert_eq!(study.functions, [expected]);
+    let peer = "name = \"other\"\nargs = [\"--peer\"]";
+    for wrong in ["[]", "[\"\"]"] {
+        check(
+            peer,
+            &format!(
+                "name = \"x\"\nargs = []\nserved_by = \"x\"\n[[function]]\nname = \"f\"\nmatch = {wrong}\n[[peer]]\n{peer}"
+            ),
+            &["`match` needs"],
+        );
+    }
+}
+
+#[test]
 fn missing_parts_are_named() {
     let cut = |from: &str| GOOD.split(from).next().map(str::to_owned).unwrap_or_default();
     let no_workload =
