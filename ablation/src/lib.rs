@@ -10,6 +10,7 @@ pub mod builds;
 pub mod cli;
 pub mod config;
 pub mod design;
+pub mod gap;
 pub mod machine;
 pub mod measure;
 pub mod plan;
