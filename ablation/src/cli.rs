@@ -27,6 +27,7 @@ Examples:
   ablate run configs/factorial.toml --out f1      keep the results in f1
   ablate run configs/factorial.toml --out f1 --resume
                                                   go on after Ctrl-C; finished runs are kept
+  ablate doctor                                   what this machine can measure
   ablate report f1                                the tables again
   ablate syscalls configs/smoke.toml              who calls the system how often
   ablate profile configs/smoke.toml --cell no-elo@env
@@ -62,6 +63,11 @@ pub enum Command {
     Syscalls(crate::syscalls::Args),
     /// Show where two cells spend their time: shares of functions, flame graphs, and their difference.
     Profile(crate::profile::Args),
+    /// Tell what this machine can measure, what that costs, and how small an effect it can show.
+    Doctor(crate::doctor::Args),
+    /// A process of known work, for `doctor`.
+    #[command(hide = true)]
+    Trial(crate::doctor::Trial),
 }
 
 /// Arguments of `ablate run`.
