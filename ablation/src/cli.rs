@@ -27,7 +27,11 @@ Examples:
   ablate run configs/factorial.toml --out f1      keep the results in f1
   ablate run configs/factorial.toml --out f1 --resume
                                                   go on after Ctrl-C; finished runs are kept
+  ablate doctor                                   what this machine can measure
   ablate report f1                                the tables again
+  ablate syscalls configs/smoke.toml              who calls the system how often
+  ablate profile configs/smoke.toml --cell no-elo@env
+                                                  where the baseline and this cell spend their time
 
 Exit codes: 0 all runs good, 1 some run failed or is void, 2 wrong call or config, 130 interrupted.
 Environment: ABLATE_COLUMNS (width of tables, 72 to 1000, else 100), ABLATE_TARGET_DIR (instead of the workspace's target folder).";
@@ -55,6 +59,15 @@ pub enum Command {
         /// The folder that `ablate run` named.
         dir: PathBuf,
     },
+    /// Count the system calls and page faults of the baseline and each peer, by kind, exactly.
+    Syscalls(crate::syscalls::Args),
+    /// Show where two cells spend their time: shares of functions, flame graphs, and their difference.
+    Profile(crate::profile::Args),
+    /// Tell what this machine can measure, what that costs, and how small an effect it can show.
+    Doctor(crate::doctor::Args),
+    /// A process of known work, for `doctor`.
+    #[command(hide = true)]
+    Trial(crate::doctor::Trial),
 }
 
 /// Arguments of `ablate run`.

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn processes_are_counted() {
         let study = parsed(GOOD).expect("the config is good");
-        let design = crate::design::resolve(&study);
+        let design = crate::design::resolve(&study).expect("the design is good");
         let count = Processes::of(&study, &design);
         assert_eq!(count, Processes { preflight: 10, counting: 40, idle: 40, timing: 60 });
     }
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_plan_fits_the_columns_and_says_that_it_guesses() {
         let study = parsed(&GOOD.replace("\"--n\", \"10\"", &"\"--quite-a-long-argument\",".repeat(20))).expect("good");
-        let design = crate::design::resolve(&study);
+        let design = crate::design::resolve(&study).expect("the design is good");
         for columns in [60, 100] {
             let text = describe(&study, &design, &each("demo", Path::new("/no/such/folder")), columns);
             let widest = text.lines().filter(|line| !line.starts_with("time")).map(|line| line.chars().count()).max();

@@ -188,7 +188,7 @@ impl Context<'_> {
     }
 
     /// Path of a cell's binary, or why there is none.
-    fn binary(&self, cell: &CellPlan) -> Result<&str, String> {
+    pub(crate) fn binary(&self, cell: &CellPlan) -> Result<&str, String> {
         match self.builds.iter().find(|build| build.id == cell.build).map(|build| &build.result) {
             Some(Ok(built)) => Ok(&built.path),
             Some(Err(failure)) => Err(format!("{}; log: {}", failure.message, failure.log)),
@@ -203,6 +203,17 @@ impl Context<'_> {
         slot: Slot,
         counters: Option<&Probed>,
     ) -> Result<Finished, RunError> {
+        Ok(process::run(&self.prepare(cell, binary, slot, counters)?)?)
+    }
+
+    /// Everything that the process of a slot is started with.
+    pub(crate) fn prepare<'p>(
+        &self,
+        cell: &CellPlan,
+        binary: &str,
+        slot: Slot,
+        counters: Option<&'p Probed>,
+    ) -> Result<Launch<'p>, RunError> {
         let workload = &self.study.workloads[slot.workload];
         let subject = &self.study.subject;
         // The preflight attaches nothing and takes the program as it is timed, verification and all.
@@ -215,7 +226,7 @@ impl Context<'_> {
         let own = cell.args.iter().chain(&workload.args);
         let args = [binary_name(&subject.program)].into_iter().chain(own).chain(counting).chain(idle);
         let argv: Result<Vec<CString>, _> = args.map(|arg| CString::new(arg.as_str())).collect();
-        let launch = Launch {
+        Ok(Launch {
             program: CString::new(binary).map_err(nul)?,
             argv: argv.map_err(nul)?,
             envp: self.environment(cell, slot.pad).map_err(nul)?,
@@ -223,8 +234,7 @@ impl Context<'_> {
             aslr: slot.pass == Pass::Timing,
             timeout: self.study.timeout,
             counters,
-        };
-        Ok(process::run(&launch)?)
+        })
     }
 
     /// The allow-list from the runner's environment, the cell's own, and the padding.

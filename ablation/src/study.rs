@@ -74,7 +74,7 @@ impl StudyError {
 /// [`StudyError`]; what was recorded before is kept.
 pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     let mut study = config::load(&args.config)?;
-    let design = design::resolve(&study);
+    let design = design::resolve(&study)?;
     let workspace = builds::workspace(cargo_program(&study), settings.target_dir.as_deref())?;
     prepare("signal handlers", interrupt::install())?;
     let (folder, earlier) = open(args, &study, &workspace)?;
@@ -82,7 +82,7 @@ pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     let builds = builds::build_all(cargo_program(&study), &design.builds, &workspace, &folder.logs())?;
     // After the builds: what a compiler leaves behind, such as a cache server, is none of our business.
     prepare("becoming the reaper of orphans", run::become_reaper())?;
-    let probed = measure::probe();
+    let probed = measure::probe_groups(&study.instruments);
     let mut manifest = manifest(args, &study, &design, builds, &workspace, &probed);
     let mut done: BTreeSet<Key> = BTreeSet::new();
     if let Some((before, keys)) = earlier {
@@ -154,7 +154,7 @@ fn open(args: &Run, study: &Study, workspace: &Workspace) -> Result<(Folder, Opt
 }
 
 /// `NAME-TIME`, with a counter when two studies start within a second.
-fn fresh(parent: &Path, name: &str) -> PathBuf {
+pub(crate) fn fresh(parent: &Path, name: &str) -> PathBuf {
     let now = unix_seconds();
     let first = parent.join(format!("{name}-{now}"));
     let others = (2..).map(|n| parent.join(format!("{name}-{now}-{n}")));

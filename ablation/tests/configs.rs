@@ -12,7 +12,7 @@ fn every_shipped_config_loads_and_resolves() {
     for path in configs {
         let study = config::load(&path).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(Some(study.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()), "named after its file");
-        let design = design::resolve(&study);
+        let design = design::resolve(&study).unwrap_or_else(|error| panic!("{error}"));
         assert!(!design.plan.cells.is_empty() && !design.plan.contrasts.is_empty(), "{}", study.name);
         for factor in &design.plan.factors {
             let has_row = design.plan.contrasts.iter().any(|c| c.attribution && c.factor == factor.name);
