@@ -195,7 +195,8 @@ fn priced<'a>(input: &Input<'a>, remarks: &mut Vec<String>) -> Vec<(&'a str, Pri
         remarks.push(format!("not counted in every cell, so in no row of its own: {}", missing.join(", ")));
     }
     if !unpriced.is_empty() {
-        remarks.push(format!("counted, but without a measured price, so in no row of its own: {}", unpriced.join(", ")));
+        remarks
+            .push(format!("counted, but without a measured price, so in no row of its own: {}", unpriced.join(", ")));
     }
     if !bounds.is_empty() {
         let bounds = bounds.join(", ");

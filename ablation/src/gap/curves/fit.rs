@@ -70,9 +70,8 @@ pub(super) fn by_faults(cell: &Cell, units: &UnitCosts) -> Result<ByFaults, Stri
     let (Regression { coefficients, r2, .. }, kinds) = both
         .or_else(|| {
             // Both sizes change together: the line is over the one that costs more.
-            let weight = |faults: &[f64], kind: &str| {
-                change(faults) * units.price(kind).map_or(1.0, |price| price.ns.point)
-            };
+            let weight =
+                |faults: &[f64], kind: &str| change(faults) * units.price(kind).map_or(1.0, |price| price.ns.point);
             let main = changing.iter().max_by(|a, b| weight(&a.1, a.0).total_cmp(&weight(&b.1, b.0)))?;
             let main = [main.clone()];
             Some((fitted(&main)?, main.to_vec()))
@@ -117,8 +116,9 @@ pub(super) fn pooled(cells: &[Cell]) -> Result<Vec<(&'static str, Drawn)>, Strin
     let points: Vec<(usize, &super::Point)> =
         cells.iter().enumerate().flat_map(|(at, cell)| cell.points.iter().map(move |point| (at, point))).collect();
     let times: Vec<Drawn> = points.iter().map(|(_, point)| point.time.clone()).collect();
-    let mut columns: Vec<Vec<f64>> =
-        (0..cells.len()).map(|cell| points.iter().map(|(own, _)| f64::from(u8::from(*own == cell))).collect()).collect();
+    let mut columns: Vec<Vec<f64>> = (0..cells.len())
+        .map(|cell| points.iter().map(|(own, _)| f64::from(u8::from(*own == cell))).collect())
+        .collect();
     let mut kinds = Vec::new();
     for kind in KINDS {
         let values = points.iter().map(|(_, point)| faults(point, kind)).collect::<Option<Vec<f64>>>();
