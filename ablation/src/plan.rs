@@ -32,14 +32,15 @@ pub struct Processes {
 impl Processes {
     /// Counts them.
     pub fn of(study: &Study, design: &Design) -> Processes {
-        let (cells, workloads) = (design.plan.cells.len(), design.plan.workloads.len());
+        let cells = design.plan.cells.len();
+        let running: usize = (0..design.plan.workloads.len()).map(|w| schedule::running(&design.plan, w).len()).sum();
         let counting = schedule::counting(study, &design.plan);
         let idle = counting.iter().filter(|slot| slot.pass == Pass::CountingIdle).count();
         Processes {
             preflight: cells,
             counting: counting.len() - idle,
             idle,
-            timing: cells * workloads * study.blocks as usize,
+            timing: running * study.blocks as usize,
         }
     }
 

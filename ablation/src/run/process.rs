@@ -36,6 +36,8 @@ pub struct Launch<'a> {
     pub timeout: Duration,
     /// Instruments to attach.
     pub counters: Option<&'a Probed>,
+    /// Only those of this pass, below [`Probed::passes`]; `None`: all.
+    pub counter_pass: Option<usize>,
 }
 
 /// How a process ended.
@@ -127,7 +129,10 @@ pub fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
     drop(ends);
     let mut child = Running { pid, reaped: false };
     let pidfd = pidfd(pid).map_err(start_error("pidfd_open"))?;
-    let attached = launch.counters.map(|probed| probed.attach(pid));
+    let attached = launch.counters.map(|probed| match launch.counter_pass {
+        Some(pass) => probed.attach_pass(pid, pass),
+        None => probed.attach(pid),
+    });
     let steal_before = steal::ticks();
     let started = Instant::now();
     pipes.release().map_err(start_error("releasing the child"))?;
@@ -271,6 +276,7 @@ mod tests {
             aslr: true,
             timeout,
             counters: None,
+            counter_pass: None,
         }
     }
 
