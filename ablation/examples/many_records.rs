@@ -29,7 +29,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("prove:   {:5.2} s", at.elapsed().as_secs_f64());
     let at = Instant::now();
     let text = report::write(&dir, &manifest, &records, 100)?;
-    println!("analyse and report: {:5.2} s, {} lines for the terminal", at.elapsed().as_secs_f64(), text.lines().count());
+    println!(
+        "analyse and report: {:5.2} s, {} lines for the terminal",
+        at.elapsed().as_secs_f64(),
+        text.lines().count()
+    );
     println!("in all:  {:5.2} s, peak memory {}", started.elapsed().as_secs_f64(), peak());
     std::fs::remove_dir_all(&dir)?;
     Ok(())
@@ -133,7 +137,8 @@ fn write(dir: &std::path::Path, manifest: &Manifest) -> Result<usize, Box<dyn st
             for (order, cell) in manifest.plan.cells.iter().enumerate() {
                 let at_work = cell.levels.values().filter(|level| *level == "on").count();
                 let ns = 10.0 + 5.0 * at_work as f64;
-                let batches: Vec<f32> = (0..BATCHES).map(|_| (100.0 * (ns + uniform())).round() as f32 / 100.0).collect();
+                let batches: Vec<f32> =
+                    (0..BATCHES).map(|_| (100.0 * (ns + uniform())).round() as f32 / 100.0).collect();
                 let measured = measured(cell, ns, batches);
                 records.append(&record(block, order as u32, workload, cell, measured))?;
                 count += 1;

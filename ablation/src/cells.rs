@@ -10,7 +10,6 @@ use crate::run::process::{self, Exit, Finished, Launch, ProcessError};
 use crate::run::schedule::Slot;
 use crate::run::{self, Context, Cpus, RunError, interrupt};
 use crate::settings::Settings;
-use crate::study::cargo_program;
 use std::path::{Path, PathBuf};
 
 /// Why cells could not be looked at.
@@ -104,8 +103,8 @@ pub(crate) struct Cells {
 /// A study and where it belongs, before anything is built.
 pub(crate) fn open(path: &Path, settings: &Settings) -> Result<(Study, Design, Workspace), CellsError> {
     let study = config::load(path)?;
-    let design = design::resolve(&study);
-    let workspace = builds::workspace(cargo_program(&study), settings.target_dir.as_deref())?;
+    let design = design::resolve(&study)?;
+    let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
     Ok((study, design, workspace))
 }
 
@@ -126,7 +125,7 @@ impl Cells {
         design.builds.retain(|build| needed(&build.id));
         let logs = workspace.target.join("ablate/logs");
         std::fs::create_dir_all(&logs).map_err(CellsError::io(&logs, "creating the folder"))?;
-        let builds = builds::build_all(cargo_program(&study), &design.builds, &workspace, &logs)?;
+        let builds = builds::build_all(&study, &design.builds, &workspace, &logs)?.records;
         prepared("becoming the reaper of orphans", run::become_reaper())?;
         let cpus = Cpus::take().map_err(|e| CellsError::Impossible {
             what: format!("cannot choose processors: {e}; allow sched_setaffinity"),
@@ -153,9 +152,9 @@ impl Cells {
         let context = Context {
             study: &self.study,
             plan: &self.design.plan,
+            programs: &self.design.builds,
             builds: &self.builds,
             seed: self.study.seed,
-            blocks: 0,
             cpus: self.cpus,
             probed: &nothing,
         };

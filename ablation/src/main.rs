@@ -47,7 +47,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         None => {
             let config = default_config()?;
-            run_study(&Run { config, blocks: None, out: None, resume: false, seed: None }, &settings)
+            run_study(&Run::of(config), &settings)
         }
         Some(Command::Run(args)) => run_study(&args, &settings),
         Some(Command::Plan { config }) => show_plan(&config, &settings),
@@ -55,6 +55,10 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
         Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
+        Some(Command::UnitCosts) => {
+            let line = ablation::unit_costs::measure(ablate_probe::canary_ns);
+            Ok(shown(&serde_json::to_string(&line)?))
+        }
         Some(Command::Profile(args)) => Ok(shown(&profile::run(&args, &settings)?)),
     }
 }
@@ -96,6 +100,7 @@ fn run_study(args: &Run, settings: &Settings) -> anyhow::Result<u8> {
         return Ok(interrupt::EXIT_CODE as u8);
     }
     let code = print_report(&outcome.dir, settings)?;
+    outcome.closing.iter().for_each(|line| note(line));
     if outcome.interrupted {
         note(&format!("interrupted; finished runs are kept. To go on:\n  {}", outcome.resume));
         return Ok(interrupt::EXIT_CODE as u8);
@@ -106,13 +111,16 @@ fn run_study(args: &Run, settings: &Settings) -> anyhow::Result<u8> {
 fn show_plan(path: &Path, settings: &Settings) -> anyhow::Result<u8> {
     let config = config::load(path)?;
     let design = design::resolve(&config)?;
-    let workspace = builds::workspace(study::cargo_program(&config), settings.target_dir.as_deref())?;
+    let workspace = builds::workspace(&config, settings.target_dir.as_deref())?;
     let each = plan::each(&config.name, &workspace.target.join("ablate"));
     print(&plan::describe(&config, &design, &each, settings.columns));
     Ok(0)
 }
 
 fn show_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
+    if store::is_in_use(dir) {
+        note("a runner is at work in this folder: this is what there is so far");
+    }
     print_report(dir, settings)
 }
 

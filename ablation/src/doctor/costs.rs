@@ -253,8 +253,17 @@ pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Re
         (program, argv) = wrapper.wrap(&program, &argv, &scratch).map_err(CellsError::io(&scratch, "naming a file"))?;
         timeout *= 2;
     }
-    let launch =
-        Launch { program, argv, envp: Vec::new(), cpus: Some(cpus.pinned()), aslr: true, timeout, counters: None };
+    let launch = Launch {
+        program,
+        argv,
+        envp: Vec::new(),
+        directory: None,
+        cpus: Some(cpus.pinned()),
+        aslr: true,
+        timeout,
+        counters: None,
+        counter_pass: None,
+    };
     let finished = process::run(&launch);
     if wrapper.is_some() {
         // What cannot be removed is in the folder for temporary files.

@@ -52,6 +52,24 @@ impl Cpus {
         Some(set)
     }
 
+    /// The canary of this machine just now, nanoseconds a step; on the processor of pinned processes when `pinned`.
+    /// `None` when the system does not let the runner go there.
+    pub(super) fn canary_ns(&self, pinned: bool) -> Option<f64> {
+        if !pinned {
+            return Some(ablate_probe::canary_ns());
+        }
+        let own = Cpus::read().ok()?.allowed;
+        let move_to = |cpus: &libc::cpu_set_t| {
+            // SAFETY: the set and its size belong together.
+            unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), cpus) == 0 }
+        };
+        if !move_to(&self.pinned) {
+            return None;
+        }
+        let taken = ablate_probe::canary_ns();
+        move_to(&own).then_some(taken)
+    }
+
     /// Reads the allowed set.
     ///
     /// # Errors

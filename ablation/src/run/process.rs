@@ -36,6 +36,8 @@ pub struct Launch<'a> {
     pub timeout: Duration,
     /// Instruments to attach.
     pub counters: Option<&'a Probed>,
+    /// Only those of this pass, below [`Probed::passes`]; `None`: all.
+    pub counter_pass: Option<usize>,
 }
 
 /// How a process ended.
@@ -127,7 +129,10 @@ pub fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
     drop(ends);
     let mut child = Running { pid, reaped: false };
     let pidfd = pidfd(pid).map_err(start_error("pidfd_open"))?;
-    let attached = launch.counters.map(|probed| probed.attach(pid));
+    let attached = launch.counters.map(|probed| match launch.counter_pass {
+        Some(pass) => probed.attach_pass(pid, pass),
+        None => probed.attach(pid),
+    });
     let steal_before = steal::ticks();
     let started = Instant::now();
     pipes.release().map_err(start_error("releasing the child"))?;
@@ -271,6 +276,7 @@ mod tests {
             aslr: true,
             timeout,
             counters: None,
+            counter_pass: None,
         }
     }
 
@@ -327,7 +333,8 @@ mod tests {
     fn a_process_starts_in_its_folder_and_its_time_is_taken() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let dir = dir.path().canonicalize().expect("is there");
-        let mut launch = launch("pwd; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.01", Duration::from_secs(60));
+        let mut launch =
+            launch("pwd; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.01", Duration::from_secs(60));
         launch.directory = Some(CString::new(dir.to_str().expect("is text")).expect("no NUL"));
         let done = run(&launch).expect("starts");
         assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), dir.to_str().expect("is text"));
