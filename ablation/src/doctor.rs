@@ -33,7 +33,7 @@ pub struct Args {
 
 /// The contention canary: nanoseconds a step of work that never changes and keeps many execution units busy.
 pub(crate) fn canary() -> f64 {
-    canary::take()
+    ablate_probe::canary_ns()
 }
 
 /// Looks at everything and returns the text, at most as wide as the settings say.
@@ -56,7 +56,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<String, CellsError> {
         what: format!("cannot choose processors: {e}; allow sched_setaffinity"),
     })?;
     let canaries = canary::on(&cpus.pinned(), Canaries::take);
-    let contention = Contention::measure(&cpus);
+    let contention = Contention::measure(&cpus, &canaries);
     let costs = Costs::measure(&probed, &cpus)?;
     let floor = Floor::measure(&cpus)?;
     let spread = Spread::measure(&cpus, Duration::from_secs(args.seconds))?;
@@ -240,11 +240,12 @@ fn about_forecast(document: &mut Document, spread: &Spread) {
     }
     document.table(table);
     document.text(format!(
-        "From {} pairs of equal processes of {} ms, pinned, as a study would time them (20 % trimmed mean of the differences, \
-         95 % confidence, power 80 %). A program that makes system calls or misses caches varies more, and longer \
-         processes give fewer blocks: more cells or workloads share the time.",
+        "From {} pairs of equal processes of {} ms that allocate and free ({} ns an operation), pinned, as a study would \
+         time them (20 % trimmed mean of the differences, 95 % confidence, power 80 %). Longer processes, more cells and \
+         more workloads give fewer blocks in the same time; other programs may vary more.",
         count(spread.pairs),
-        number(spread.process_ms)
+        number(spread.process_ms),
+        number(spread.operation_ns)
     ));
 }
 

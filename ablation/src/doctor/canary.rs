@@ -6,9 +6,6 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Steps of one canary, 5 to 10 µs.
-const STEPS: u32 = 5_000;
-
 /// Canaries behind a distribution.
 const TAKEN: usize = 4_000;
 
@@ -17,28 +14,6 @@ const KEPT: f64 = 1.08;
 
 /// From this ratio on, a busy neighbour takes execution units away.
 const CONTENDED: f64 = 1.15;
-
-/// Takes the canary once: eight independent chains keep the execution units busy.
-pub(super) fn take() -> f64 {
-    let key = black_box(0x9E37_79B9_7F4A_7C15_u64);
-    let mut chains: [u64; 8] = black_box([1, 2, 3, 4, 5, 6, 7, 8]);
-    let before = Instant::now();
-    for _ in 0..STEPS {
-        let [a, b, c, d, e, f, g, h] = &mut chains;
-        // All different, else they are merged into a few operations on vectors.
-        *a = a.wrapping_add(key).rotate_left(1);
-        *b = (*b ^ key).wrapping_add(key);
-        *c = c.wrapping_sub(key) ^ (key >> 1);
-        *d = (*d ^ key).rotate_left(3);
-        *e = e.wrapping_add(key) ^ (key << 1);
-        *f = f.wrapping_sub(key).rotate_left(5);
-        *g = (!*g).wrapping_add(key);
-        *h = (*h ^ key).wrapping_sub(key);
-    }
-    let taken = before.elapsed();
-    black_box(chains);
-    taken.as_nanos() as f64 / f64::from(STEPS)
-}
 
 /// Many canaries in short.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +31,9 @@ pub(super) struct Canaries {
 impl Canaries {
     pub(super) fn take() -> Canaries {
         // The first ones page in the code and the clock.
-        (0..100).for_each(|_| drop(super::canary()));
+        (0..100).for_each(|_| {
+            black_box(super::canary());
+        });
         Canaries::of((0..TAKEN).map(|_| super::canary()).collect())
     }
 
@@ -102,23 +79,24 @@ fn modes(values: &[f64], low: f64) -> usize {
 /// How much slower the canary is while another processor works.
 #[derive(Debug)]
 pub(super) struct Contention {
-    /// Median with a busy neighbour over median without; `None` with one processor.
+    /// Median with a busy neighbour over the 2nd percentile without; `None` with one processor.
     pub(super) ratio: Option<f64>,
 }
 
 impl Contention {
-    pub(super) fn measure(cpus: &Cpus) -> Contention {
+    /// Against `idle`, the canary when nothing disturbs: others may be at work already.
+    pub(super) fn measure(cpus: &Cpus, idle: &Canaries) -> Contention {
         let Some(neighbour) = cpus.neighbour() else { return Contention { ratio: None } };
         let median = |count: usize| Canaries::of((0..count).map(|_| super::canary()).collect()).median;
         let stop = AtomicBool::new(false);
         let started = AtomicBool::new(false);
-        let ratio = std::thread::scope(|scope| {
+        let busy = std::thread::scope(|scope| {
             scope.spawn(|| {
                 on(&neighbour, || {
                     // Relaxed: nothing but the flags is shared.
                     started.store(true, Ordering::Relaxed);
                     while !stop.load(Ordering::Relaxed) {
-                        black_box(take());
+                        black_box(super::canary());
                     }
                 });
             });
@@ -130,8 +108,7 @@ impl Contention {
             stop.store(true, Ordering::Relaxed);
             busy
         });
-        let idle = on(&cpus.pinned(), || median(2_000));
-        Contention { ratio: Some(ratio / idle) }
+        Contention { ratio: Some(busy / idle.low) }
     }
 
     pub(super) fn meaning(&self) -> &'static str {

@@ -23,7 +23,7 @@ const PAGES: usize = 256;
 /// System calls of a traced process.
 const TRACED_CALLS: u32 = 2_000;
 /// Batches of a simulated process.
-const SIMULATED_BATCHES: u32 = 200;
+const SIMULATED_BATCHES: u32 = 100;
 
 /// Measured costs.
 pub(super) struct Costs {

@@ -8,7 +8,7 @@ use crate::stats::distribution::t_quantile;
 use std::time::{Duration, Instant};
 
 /// Batches of a process: some milliseconds, like a short workload.
-const BATCHES: u32 = 60;
+const BATCHES: u32 = 100;
 
 /// Share of the values that is left out at each end.
 const TRIM: f64 = 0.2;
@@ -24,6 +24,8 @@ pub(super) struct Spread {
     pub(super) pairs: usize,
     /// Time of one process, with everything around it.
     pub(super) process_ms: f64,
+    /// Mean of their values, nanoseconds per operation.
+    pub(super) operation_ns: f64,
 }
 
 impl Spread {
@@ -46,7 +48,7 @@ impl Spread {
     fn of(values: &[f64], process_ms: f64) -> Spread {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let differences: Vec<f64> = values.chunks_exact(2).map(|pair| (pair[1] - pair[0]) / mean).collect();
-        Spread { deviation: winsorised(&differences), pairs: differences.len(), process_ms }
+        Spread { deviation: winsorised(&differences), pairs: differences.len(), process_ms, operation_ns: mean }
     }
 
     /// Blocks of two cells that fit into so many seconds, and the smallest effect that they would find four times in
