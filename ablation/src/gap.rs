@@ -8,6 +8,7 @@ pub mod counts;
 pub mod curves;
 pub mod hypotheses;
 pub mod regression;
+pub mod study;
 pub mod units;
 pub mod waterfall;
 
