@@ -9,7 +9,7 @@ use ablation::run::interrupt;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, doctor, plan, profile, prove, record, report, store, syscalls, unit_costs};
+use ablation::{design, doctor, plan, profile, prove, record, report, store, syscalls};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,6 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Plan { config }) => show_plan(&config, &settings),
         Some(Command::Report { dir }) => show_report(&dir, &settings),
         Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
-        Some(Command::UnitCosts) => Ok(shown(&unit_costs::line()?)),
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
         Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
         Some(Command::UnitCosts) => {
