@@ -1,0 +1,260 @@
+//! The account of each gap as a waterfall, and the prices that it is made with.
+
+use super::document::{Document, Table};
+use super::number::{MISSING, Unit, interval, number, or_missing, percent, signed, signed_point, with_interval};
+use crate::analyse::Estimate;
+use crate::gap::study::{Account, Explained};
+use crate::gap::waterfall::{Row, RowKind, Waterfall};
+
+/// Columns of the bars.
+const BAR: usize = 24;
+
+/// Peers of a crossed workload whose account a terminal shows: the reference peer, and one more.
+const PEERS: usize = 2;
+
+/// What a terminal shows: the account of crossed workloads as a table, that of the others against the reference peer in
+/// a line.
+pub(super) fn in_short(document: &mut Document, explained: &Explained, columns: usize) {
+    if explained.accounts.is_empty() {
+        return;
+    }
+    document.heading("The gap, explained: sources, page faults, system calls, and the rest");
+    let mut lines = Vec::new();
+    let mut shown = 0;
+    for (at, account) in explained.accounts.iter().enumerate() {
+        let before = explained.accounts[..at].iter().filter(|other| other.workload == account.workload).count();
+        if account.waterfall.separated && before < PEERS {
+            waterfall(document, account, columns);
+            shown += 1;
+        } else if before == 0 {
+            lines.push(line(account));
+        }
+    }
+    for line in lines {
+        document.item(line);
+    }
+    let bars = if shown > 0 { LEGEND } else { "" };
+    document
+        .text(format!("{bars}Prices were measured in this study; all accounts and their remarks are in report.md."));
+}
+
+const LEGEND: &str = "Rows add up to the gap; bars start where the peer is and end where the baseline is (█ costs, ▒ saves). \
+     A source's row is what it does itself; what it does through page faults and calls is in their rows. ";
+
+/// Everything: prices, and an account for every workload and peer.
+pub(super) fn in_full(document: &mut Document, explained: &Explained) {
+    if explained.accounts.is_empty() {
+        return;
+    }
+    document.heading("What page faults and system calls cost here");
+    unit_costs(document, explained);
+    document.heading("The gaps, explained: sources, page faults, system calls, and the rest");
+    document.text(LEGEND.trim_end());
+    for account in &explained.accounts {
+        waterfall(document, account, usize::MAX);
+        opinion(document, &account.waterfall);
+        for remark in &account.waterfall.remarks {
+            document.item(remark.clone());
+        }
+    }
+}
+
+fn unit_costs(document: &mut Document, explained: &Explained) {
+    if explained.unit_costs_ns.is_empty() {
+        document.text("Nothing was priced in this study, so page faults and system calls have no rows of their own.");
+        return;
+    }
+    let mut table = Table::new(["<event", "ns each", "95 % interval"]);
+    for (kind, ns) in &explained.unit_costs_ns {
+        table.row([kind.clone(), number(ns.value), interval(ns.interval)]);
+    }
+    document.table(table);
+    document.text("Measured once a block in a process of its own: docs/methodology.md, unit costs.");
+}
+
+fn waterfall(document: &mut Document, account: &Account, columns: usize) {
+    let tables = (0..=3).map(|without| table(account, without));
+    if let Some(table) = Table::first_that_fits(columns, tables) {
+        document.table(table);
+    }
+}
+
+/// The table with all columns, or without what sources do through events, the counts, and the intervals.
+fn table(account: &Account, without: usize) -> Table {
+    let Account { workload, peer, waterfall } = account;
+    let unit = Unit::of(waterfall.rows.iter().map(|row| row.ns).chain([waterfall.gap]), Unit::LIMIT);
+    let mut header = vec![format!("<{workload}: {peer} to baseline"), "=".to_owned(), format!("Δ {}/op", unit.name)];
+    header.extend((without < 3).then(|| "95 % interval".to_owned()));
+    header.push("of the gap".to_owned());
+    header.extend((without < 2).then(|| "Δ count\n/op".to_owned()));
+    header.extend((without < 1).then(|| "through\nevents".to_owned()));
+    let mut table = Table::new(header);
+    for (row, bar) in waterfall.rows.iter().zip(bars(waterfall)) {
+        let ns = unit.estimate(row.ns);
+        let mut cells = vec![name(row), bar, signed_point(ns.value, ns.interval)];
+        cells.extend((without < 3).then(|| interval(ns.interval)));
+        cells.push(share_of(row.share.as_ref(), without == 0));
+        cells.extend((without < 2).then(|| row.count.map_or_else(String::new, signed)));
+        let through = || row.through_events.map_or_else(String::new, |e| signed(unit.from(e.value)));
+        cells.extend((without < 1).then(through));
+        table.row(cells);
+    }
+    let gap = unit.estimate(waterfall.gap);
+    let mut cells = vec!["gap".to_owned(), String::new(), signed_point(gap.value, gap.interval)];
+    cells.extend((without < 3).then(|| interval(gap.interval)));
+    let is_certain = waterfall.gap.excludes_zero();
+    cells.push(if is_certain { percent(1.0) } else { "not told\nfrom 0".to_owned() });
+    let left = 2_usize.saturating_sub(without);
+    cells.extend(std::iter::repeat_n(String::new(), left));
+    table.row(cells);
+    table
+}
+
+/// A source by its name alone; a price that is a lower bound by a sign.
+fn name(row: &Row) -> String {
+    if row.priced { row.name.clone() } else { format!("{} (≥)", row.name) }
+}
+
+/// The share, with its interval where there is room.
+fn share_of(share: Option<&Estimate>, with_ends: bool) -> String {
+    let Some(share) = share else { return String::new() };
+    match share.interval.filter(|_| with_ends) {
+        Some((lo, hi)) => format!("{} [{}, {}]", percent(share.value), percent(lo), percent(hi)),
+        None => percent(share.value),
+    }
+}
+
+/// One bar a row: from where the rows above it end to where it ends itself.
+fn bars(waterfall: &Waterfall) -> Vec<String> {
+    let mut ends = vec![0.0];
+    for row in &waterfall.rows {
+        ends.push(ends[ends.len() - 1] + row.ns.value);
+    }
+    let low = ends.iter().copied().fold(f64::INFINITY, f64::min);
+    let span = ends.iter().copied().fold(f64::NEG_INFINITY, f64::max) - low;
+    let column = |at: f64| if span > 0.0 { ((at - low) / span * BAR as f64).round() as usize } else { 0 };
+    let bar = |pair: &[f64]| {
+        let (from, to) = (column(pair[0].min(pair[1])), column(pair[0].max(pair[1])));
+        let filled = match to - from {
+            // Too small for a column of its own.
+            0 if pair[0] != pair[1] => "▏".to_owned(),
+            width if pair[1] < pair[0] => "▒".repeat(width),
+            width => "█".repeat(width),
+        };
+        // Blanks in front would be lost in Markdown.
+        format!("{}{filled}", "·".repeat(from.min(BAR - 1)))
+    };
+    ends.windows(2).map(bar).collect()
+}
+
+/// The account in one sentence.
+fn line(account: &Account) -> String {
+    let Account { workload, peer, waterfall } = account;
+    let sum = |is_meant: &dyn Fn(RowKind) -> bool| -> f64 {
+        waterfall.rows.iter().filter(|row| is_meant(row.kind)).map(|row| row.ns.value).sum()
+    };
+    let unit = Unit::of(waterfall.rows.iter().map(|row| row.ns).chain([waterfall.gap]), Unit::LIMIT);
+    let shown = |ns: f64| signed(unit.from(ns));
+    let faults = sum(&|kind| kind == RowKind::PageFaults);
+    let calls = sum(&|kind| matches!(kind, RowKind::SystemCalls | RowKind::ReturnedPages));
+    let sources = sum(&|kind| kind == RowKind::Source);
+    let rest = sum(&|kind| kind == RowKind::Residual);
+    let gap = with_interval(Some(&unit.estimate(waterfall.gap)));
+    let own = if waterfall.separated { format!("sources {}, ", shown(sources)) } else { String::new() };
+    let rest_name = if waterfall.separated { "rest" } else { "sources and rest" };
+    format!(
+        "{workload}: baseline − {peer} {gap} {}/op = {own}page faults {}, system calls {}, {rest_name} {}",
+        unit.name,
+        shown(faults),
+        shown(calls),
+        shown(rest)
+    )
+}
+
+/// Both prices of each kind.
+fn opinion(document: &mut Document, waterfall: &Waterfall) {
+    match &waterfall.opinion {
+        Err(reason) => document.item(format!("no second opinion on the prices: {reason}")),
+        Ok(opinion) => {
+            let mut table = Table::new(["<price of", "measured ns", "by the cells' times ns", "=agree"]);
+            for price in &opinion.prices {
+                let agree = match (price.fitted.interval, price.disagree) {
+                    (None, _) => MISSING,
+                    (Some(_), true) => "no",
+                    (Some(_), false) => "yes",
+                };
+                let (measured, fitted) = (with_interval(Some(&price.measured)), with_interval(Some(&price.fitted)));
+                table.row([price.kind.clone(), measured, fitted, agree.to_owned()]);
+            }
+            document.table(table);
+            document.text(format!(
+                "Second opinion over {} ({} cells): R² {}, condition {}.",
+                opinion.over,
+                opinion.cells,
+                or_missing(Some(opinion.r2), |r2| format!("{r2:.3}")),
+                number(opinion.condition)
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gap::study::sample;
+
+    fn text(columns: usize) -> (String, String) {
+        let explained = sample::explained();
+        let (mut short, mut full) = (Document::default(), Document::default());
+        in_short(&mut short, &explained, columns);
+        in_full(&mut full, &explained);
+        (short.terminal(columns), full.markdown())
+    }
+
+    #[test]
+    fn a_waterfall_fits_and_shows_every_row() {
+        for columns in [72, 100, 140] {
+            let (text, _) = text(columns);
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= columns, "{widest}:\n{text}");
+            for row in ["cache", "tick", "page faults, 4 KiB", "residual", "gap"] {
+                assert!(text.lines().any(|line| line.starts_with(row)), "no {row} at {columns}:\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn markdown_has_prices_accounts_and_remarks() {
+        let (_, markdown) = text(100);
+        for needle in
+            ["| page-fault-4k", "w: fast to baseline", "w: slow to baseline", "+100% |", "Second opinion over"]
+        {
+            assert!(markdown.contains(needle), "no `{needle}` in\n{markdown}");
+        }
+    }
+
+    #[test]
+    fn bars_run_from_the_peer_to_the_baseline() {
+        let explained = sample::explained();
+        let bars = bars(&explained.accounts[0].waterfall);
+        let ends = |bar: &str| (bar.chars().take_while(|c| *c == '·').count(), bar.chars().count());
+        for pair in bars.windows(2) {
+            // Every row here costs, so each bar starts where the last one ends; a thin bar takes a column without being one.
+            let ((_, end), (start, _)) = (ends(&pair[0]), ends(&pair[1]));
+            assert!(end.abs_diff(start) <= 1, "{bars:#?}");
+        }
+        assert_eq!((ends(&bars[0]).0, ends(bars.last().unwrap()).1), (0, BAR), "{bars:#?}");
+    }
+
+    #[test]
+    fn a_workload_that_is_not_crossed_is_one_line() {
+        let mut explained = sample::explained();
+        explained.accounts.truncate(1);
+        explained.accounts[0].waterfall.separated = false;
+        let mut document = Document::default();
+        in_short(&mut document, &explained, 100);
+        let text = document.terminal(100).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("w: baseline − fast") && text.contains("page faults +500"), "{text}");
+        assert!(!text.contains('█'), "{text}");
+    }
+}
