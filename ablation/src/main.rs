@@ -56,10 +56,6 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::UnitCosts) => Ok(shown(&unit_costs::line()?)),
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
         Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
-        Some(Command::UnitCosts) => {
-            let line = ablation::unit_costs::measure(ablate_probe::canary_ns);
-            Ok(shown(&serde_json::to_string(&line)?))
-        }
         Some(Command::Profile(args)) => Ok(shown(&profile::run(&args, &settings)?)),
     }
 }

@@ -87,7 +87,7 @@ impl<'r> Processes<'r> {
         Processes { by_place }
     }
 
-    fn place(&self, workload: &str, cell: &str) -> Option<&Place> {
+    fn place<'a>(&'a self, workload: &'a str, cell: &'a str) -> Option<&'a Place> {
         self.by_place.get(&(workload, cell))
     }
 
