@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn the_largest_claimed_effect_against_the_cell_is_chosen() {
         let study = parsed(GOOD).expect("good");
-        let plan = crate::design::resolve(&study).plan;
+        let plan = crate::design::resolve(&study).expect("the design is good").plan;
         let manifest = Manifest { plan: plan.clone(), ..manifest() };
         let by =
             |minus: &str| plan.contrasts.iter().find(|c| c.minus == minus && c.plus == "baseline").expect("planned");

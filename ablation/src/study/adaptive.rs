@@ -250,7 +250,7 @@ mod tests {
             records.push(study.timing("w", "placebo", block, 100.0 + wobble));
             records.push(study.timing("w", "no-cache@env", block, 90.0 - wobble));
         }
-        analyse::analyse(&study.manifest(), &records)
+        analyse::analyse(&study.manifest, &records)
     }
 
     #[test]
