@@ -124,10 +124,7 @@ impl BuildError {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            BuildError::Manifest { .. }
-                | BuildError::Unknown { .. }
-                | BuildError::Config(_)
-                | BuildError::Fetch { .. }
+            BuildError::Manifest { .. } | BuildError::Unknown { .. } | BuildError::Config(_) | BuildError::Fetch { .. }
         )
     }
 }
@@ -194,7 +191,8 @@ pub fn build_all(study: &Study, plans: &[BuildPlan], workspace: &Workspace, logs
     for (index, plan) in plans.iter().enumerate() {
         let record = match (&plan.command, &study.subject.program, &workspace.manifest) {
             (None, Program::Cargo(program), Some(manifest)) => {
-                let features = if plan.features.is_empty() { "no features".to_owned() } else { plan.features.join(", ") };
+                let features =
+                    if plan.features.is_empty() { "no features".to_owned() } else { plan.features.join(", ") };
                 note(&format!("building {} ({} of {}): {features}", plan.id, index + 1, plans.len()));
                 let log = logs.join(format!("build-{}.log", plan.id));
                 let linker = shuffler.as_ref().map(|shuffler| shuffler.script.as_path());

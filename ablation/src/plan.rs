@@ -36,12 +36,7 @@ impl Processes {
         let running: usize = (0..design.plan.workloads.len()).map(|w| schedule::running(&design.plan, w).len()).sum();
         let counting = schedule::counting(study, &design.plan);
         let idle = counting.iter().filter(|slot| slot.pass == Pass::CountingIdle).count();
-        Processes {
-            preflight: cells,
-            counting: counting.len() - idle,
-            idle,
-            timing: running * study.blocks as usize,
-        }
+        Processes { preflight: cells, counting: counting.len() - idle, idle, timing: running * study.blocks as usize }
     }
 
     /// All together.

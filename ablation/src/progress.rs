@@ -33,9 +33,7 @@ impl Progress {
     pub fn start(total: Option<usize>) -> Progress {
         let out = if std::io::stderr().is_terminal() && total != Some(0) {
             let (bar, template) = match total {
-                Some(total) => {
-                    (ProgressBar::new(total as u64), "{bar:30} {pos}/{len} processes, {eta} left, {msg}")
-                }
+                Some(total) => (ProgressBar::new(total as u64), "{bar:30} {pos}/{len} processes, {eta} left, {msg}"),
                 None => (ProgressBar::no_length(), "{pos} processes in {elapsed}, {msg}"),
             };
             // The template is a literal; were it wrong, the default style would serve.

@@ -301,7 +301,8 @@ impl Context<'_> {
 
     /// What a cell's process is called, and the arguments that its command brings.
     fn called(&self, cell: &CellPlan) -> &[String] {
-        let command = self.programs.iter().find(|build| build.id == cell.build).and_then(|build| build.command.as_deref());
+        let command =
+            self.programs.iter().find(|build| build.id == cell.build).and_then(|build| build.command.as_deref());
         match (command, &self.study.subject.program) {
             (Some(command), _) => command,
             (None, Program::Command(command)) => command,

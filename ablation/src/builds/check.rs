@@ -18,9 +18,10 @@ pub(super) fn check(study: &Study, program: &CargoProgram, found: &Metadata) -> 
     let package = package(program, found)?;
     profile(study, program, &found.workspace_root)?;
     let own = program.features.iter().chain(&study.subject.placebo_feature);
-    let of_factors = study.factors.iter().flat_map(|factor| {
-        factor.feature.iter().chain(factor.levels.values().flat_map(|level| level.features.iter()))
-    });
+    let of_factors = study
+        .factors
+        .iter()
+        .flat_map(|factor| factor.feature.iter().chain(factor.levels.values().flat_map(|level| level.features.iter())));
     for feature in own.chain(of_factors) {
         // `dependency/feature` is cargo's to check.
         if feature.contains('/') || package.features.contains_key(feature) {
@@ -133,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_value_is_found_under_its_key() {
-        let text = "name = \"red\" # feature = \"red\"\nfeatures = [\n  'x', # \"a\n  \"red\",\n]\nfeature = \"blue\"\n";
+        let text =
+            "name = \"red\" # feature = \"red\"\nfeatures = [\n  'x', # \"a\n  \"red\",\n]\nfeature = \"blue\"\n";
         let at = |keys: &[&str], value: &str| text[place(text, keys, value)].to_owned();
         assert_eq!(at(&["feature", "features"], "red"), "\"red\"");
         assert_eq!(place(text, &["feature", "features"], "red").start, text.find("  \"red\"").expect("is there") + 2);

@@ -133,7 +133,8 @@ fn linker(workspace: &Workspace) -> Result<Result<String, String>, BuildError> {
     let said = String::from_utf8_lossy(&out.stdout);
     if !out.status.success() {
         let errors = String::from_utf8_lossy(&out.stderr).into_owned();
-        let why = errors.lines().map(str::trim).find(|line| line.contains("shuffle-sections") && !line.contains("-Wl,"));
+        let why =
+            errors.lines().map(str::trim).find(|line| line.contains("shuffle-sections") && !line.contains("-Wl,"));
         let why = why.map_or_else(|| cargo::first_error(&errors), str::to_owned);
         return Ok(Err(format!("the linker cannot shuffle sections ({why}); rust-lld and lld can")));
     }
@@ -186,7 +187,9 @@ mod tests {
         assert!(status.expect("runs").success());
         let written = |name: &str| std::fs::read_to_string(dir.path().join(name)).ok();
         assert!(written("out").is_some_and(|text| !text.contains("shuffle")));
-        assert!(written("pending-1").is_some_and(|text| text.contains("x.o") && text.contains("--shuffle-sections=*=1")));
+        assert!(
+            written("pending-1").is_some_and(|text| text.contains("x.o") && text.contains("--shuffle-sections=*=1"))
+        );
         assert_eq!(written("pending-2"), None);
         assert!(written("pending-3").is_some_and(|text| text.contains("--shuffle-sections=*=3")));
     }

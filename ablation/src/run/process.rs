@@ -333,7 +333,8 @@ mod tests {
     fn a_process_starts_in_its_folder_and_its_time_is_taken() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let dir = dir.path().canonicalize().expect("is there");
-        let mut launch = launch("pwd; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.01", Duration::from_secs(60));
+        let mut launch =
+            launch("pwd; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.01", Duration::from_secs(60));
         launch.directory = Some(CString::new(dir.to_str().expect("is text")).expect("no NUL"));
         let done = run(&launch).expect("starts");
         assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), dir.to_str().expect("is text"));
