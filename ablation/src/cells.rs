@@ -39,6 +39,12 @@ pub enum CellsError {
         /// What to write instead.
         hint: String,
     },
+    /// Nothing says which cell is meant.
+    #[error("{what}")]
+    Unchosen {
+        /// What was looked for, and what to write.
+        what: String,
+    },
     /// A cell whose program does not do its work.
     #[error("cell {cell} with workload {workload}: {why}; run it by hand and mend the program or its arguments")]
     Failed {
@@ -74,7 +80,7 @@ impl CellsError {
     /// Whether the call or the config has to be changed, and not the machine.
     pub fn is_usage(&self) -> bool {
         match self {
-            CellsError::Config(_) | CellsError::Unknown { .. } => true,
+            CellsError::Config(_) | CellsError::Unknown { .. } | CellsError::Unchosen { .. } => true,
             CellsError::Build(e) => e.is_usage(),
             _ => false,
         }

@@ -31,6 +31,7 @@ Examples:
   ablate run configs/factorial.toml --out f1      keep the results in f1
   ablate run configs/factorial.toml --out f1 --resume
                                                   go on after Ctrl-C; finished runs are kept
+  ablate doctor                                   what this machine can measure
   ablate run configs/smoke.toml --until-halfwidth 0.5ns --budget 10m
                                                   stop when every source is known to ± 0.5 ns
   ablate report f1                                the tables again
@@ -73,6 +74,14 @@ pub enum Command {
     UnitCosts,
     /// Show where two cells spend their time: shares of functions, flame graphs, and their difference.
     Profile(crate::profile::Args),
+    /// Tell what this machine can measure, what that costs, and how small an effect it can show.
+    Doctor(crate::doctor::Args),
+    /// Price page faults and system calls; `run` starts this once a block.
+    #[command(hide = true)]
+    UnitCosts,
+    /// A process of known work, for `doctor`.
+    #[command(hide = true)]
+    Trial(crate::doctor::Trial),
 }
 
 /// Arguments of `ablate run`.

@@ -380,3 +380,5 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Study, ConfigError> {
 
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod tests_language;

@@ -144,3 +144,5 @@ fn aliases(study: &Study, axes: &[Axis<'_>], treatments: &Treatments, cells: &Ce
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_designs;

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod design;
 pub mod doctor;
+pub mod gap;
 pub mod init;
 pub mod machine;
 pub mod measure;

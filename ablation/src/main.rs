@@ -9,7 +9,7 @@ use ablation::run::interrupt;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, init, plan, profile, prove, record, report, store, syscalls};
+use ablation::{design, doctor, init, plan, profile, prove, record, report, store, syscalls, unit_costs};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -54,6 +54,9 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Plan { config }) => show_plan(&config, &settings),
         Some(Command::Report { dir }) => show_report(&dir, &settings),
         Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
+        Some(Command::UnitCosts) => Ok(shown(&unit_costs::line()?)),
+        Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
+        Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
         Some(Command::UnitCosts) => {
             let line = ablation::unit_costs::measure(ablate_probe::canary_ns);
             Ok(shown(&serde_json::to_string(&line)?))
@@ -135,6 +138,7 @@ fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
     if left_out > 0 {
         note(&format!("{left_out} runs of an unfinished block are left out of the report"));
     }
+    records.iter_mut().for_each(|record| prove::prove(&manifest.plan, record));
     prove::prove_together(&manifest.plan, &mut records);
     let text = report::write(dir, &manifest, &records, settings.columns)?;
     print(&text);

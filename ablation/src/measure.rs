@@ -15,8 +15,8 @@ mod tracefs;
 mod vmstat;
 mod wrapper;
 
+pub(crate) use attach::watch;
 pub use attach::{Attached, Kept, Probed, Reading, probe, probe_groups};
-pub(crate) use attach::{Watching, watch};
 pub use refusal::refusal;
 pub use wrapper::{Tool, Wrapper, find_tool};
 
@@ -78,6 +78,7 @@ impl Source {
             Source::Event(Event::Software(Software::PAGE_FAULTS | Software::PAGE_FAULTS_MIN)) => "every page fault",
             Source::Event(Event::Software(Software::PAGE_FAULTS_MAJ)) => "every fault that reads from disk",
             Source::Event(_) => "every switch to and from the process",
+            Source::Tracepoint(name) if name.starts_with("syscalls/") => "every system call of its kind",
             Source::Tracepoint(_) => "every system call",
             Source::Vmstat(_) => "nothing",
             Source::Callgrind(_) => "every instruction, which is simulated",

@@ -143,6 +143,9 @@ impl At<'_> {
                         }
                     }
                 }
+                (key @ ("args" | "features"), _) => {
+                    return self.fail(setting.span(), format!("`{key}` is a list of texts, like [\"…\"]"));
+                }
                 (_, toml::Value::String(value)) => {
                     let (name, value) = self.variable(name, &text(value), is_command)?;
                     level.env.insert(name, value);

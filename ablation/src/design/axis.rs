@@ -25,7 +25,11 @@ pub(super) fn axes(study: &Study) -> Vec<Axis<'_>> {
         levels.extend(factor.others(&study.arms));
         // There are few levels: the config has a limit.
         let number = |name: &str| levels.iter().position(|level| *level == name).map(|at| at as u8);
-        let in_binary = (0..levels.len()).filter(|at| factor.in_one_binary(levels[*at])).map(|at| at as u8);
+        // On and off are what a factorial is about; variants beside them would only make it larger.
+        let has_off = levels.iter().any(|level| *level == "off" && factor.in_one_binary(level));
+        let taken = |level: &str| !has_off || level == "off" || level == factor.baseline;
+        let in_binary = (0..levels.len()).filter(|at| factor.in_one_binary(levels[*at]) && taken(levels[*at]));
+        let in_binary = in_binary.map(|at| at as u8);
         let crossed = study.crossed.contains(&factor.name).then(|| in_binary.collect());
         Axis { factor, away: factor.away(&study.arms).and_then(number), crossed, levels }
     };

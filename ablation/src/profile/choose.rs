@@ -59,7 +59,7 @@ pub(super) fn largest(
             return Ok(Chosen { cell, workload: Some(effect.workload.clone()), why: Some(why) });
         }
     }
-    Err(CellsError::Impossible {
+    Err(CellsError::Unchosen {
         what: format!(
             "no earlier run of {} under {} claims an effect against {against}, so there is no cell to choose; name one \
              with --cell (`ablate plan {}` lists them), or run the study first",
