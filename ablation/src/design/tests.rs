@@ -98,8 +98,7 @@ fn factorial_and_add_one_in_share_cells() {
         .replace("arms = [\"env\", \"feature\"]", "arms = [\"env\"]");
     let design = design(&text);
     // `minimal` is `none`, with two factors `only-blue` is `no-red`; a variant of a factor with `off` is not crossed.
-    let expected =
-        ["baseline", "placebo", "minimal@env", "frozen@env", "only-red@env", "only-blue@env", "peer-other"];
+    let expected = ["baseline", "placebo", "minimal@env", "frozen@env", "only-red@env", "only-blue@env", "peer-other"];
     assert_eq!(ids(&design), expected);
     let rows: Vec<String> = design.plan.contrasts.iter().map(row).collect();
     assert!(rows.contains(&"red main env   true".to_owned()), "{rows:?}");
