@@ -21,3 +21,7 @@ check:
 # Prints the report of a finished study again: `just report target/ablate/feature-isolation-1`.
 report DIR:
     cargo ablate report {{DIR}}
+
+# How long reading, analysing and reporting 100,000 records takes, and how much memory.
+bench-analysis:
+    cargo run --quiet --release --package ablation --example many_records

@@ -5,13 +5,18 @@
 //! docs/methodology.md tells what is computed and why.
 
 mod agreement;
+mod canary;
 mod counts;
+mod crossed;
 mod effects;
 mod failures;
+mod foreign;
 mod index;
 mod ranking;
 mod reading;
+mod remarks;
 mod summary;
+mod table;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -22,15 +27,18 @@ mod tests_broken;
 
 use crate::prove;
 use crate::record::{Arm, CellKind, LatencyResponse, Manifest, Record, WorkloadPlan};
-use crate::stats::bootstrap::{self, Drawn};
+use crate::stats::bootstrap::Drawn;
 use index::Runs;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+pub use canary::{Canaries, Keeping};
 pub use counts::PerOperation;
+pub use crossed::{Contrasted, Crossed, Interaction, Source, Step};
 pub use failures::Failure;
 pub use ranking::{Candidate, Unjudged};
 pub use reading::{Explained, Reading};
+pub use table::{Masks, Row, Table};
 
 /// A measured quantity that effects are computed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -138,8 +146,10 @@ pub enum Proof {
     Proven,
     /// Both cells have proven runs, but the source had nothing to do in this workload.
     NotExercised,
-    /// One of the cells has no proven run, for whatever reason.
+    /// One of the cells has no proven run, for whatever reason; or the levels are the same thing under two names.
     Void,
+    /// The factor has no counters, and nothing that was counted tells its levels apart.
+    Unproven,
 }
 
 impl Proof {
@@ -149,6 +159,7 @@ impl Proof {
             Proof::Proven => "proven",
             Proof::NotExercised => "not-exercised",
             Proof::Void => "void",
+            Proof::Unproven => "unproven",
         }
     }
 }
@@ -199,6 +210,8 @@ pub struct Effect {
     pub lo: Option<f64>,
     /// Upper end of the interval.
     pub hi: Option<f64>,
+    /// Interval that holds together with those of the other sources, where the row belongs to the attribution table.
+    pub together: Option<(f64, f64)>,
     /// Blocks in which both cells were proven; for counts the number of repeats.
     pub blocks: usize,
     /// Smallest effect that the study finds four times in five.
@@ -298,8 +311,14 @@ pub struct WorkloadAnalysis {
     pub effects: Vec<Effect>,
     /// Gaps, the reference peer first.
     pub gaps: Vec<Gap>,
+    /// What the crossed cells say; `None` when the design does not cross factors.
+    pub crossed: Option<Crossed>,
     /// Largest difference, in nanoseconds per operation, that baseline and placebo are compatible with.
     pub floor_ns: Option<f64>,
+    /// The same for a placebo of dead code: the floor of effects between builds.
+    pub layout_floor_ns: Option<f64>,
+    /// What the canary kept; `None` when no program of this workload took one.
+    pub keeping: Option<Keeping>,
     /// The plan's reading; `None` without a reference peer.
     pub reading: Option<Reading>,
     /// Remarks about single values: repeats that do not agree, start-up that could not be subtracted.
@@ -335,58 +354,98 @@ pub struct Analysis {
     pub runs: usize,
     /// Records of workloads or cells that the plan does not have, and runs that were repeated.
     pub ignored: usize,
+    /// What the contention canaries say.
+    pub canaries: Canaries,
+    /// What the study as a whole cannot show, or what disturbed it; one sentence each.
+    pub remarks: Vec<String>,
+    /// The cells of every workload with their draws, in the order of the workloads.
+    #[serde(skip)]
+    pub tables: Vec<Table>,
 }
 
-/// Computes everything that a report says.
+/// Computes everything that a report says, from records that are judged here.
 pub fn analyse(manifest: &Manifest, records: &[Record]) -> Analysis {
-    let plan = &manifest.plan;
     let mut records = records.to_vec();
     for record in &mut records {
-        prove::prove(plan, record);
+        prove::prove(&manifest.plan, record);
     }
-    prove::prove_together(plan, &mut records);
-
-    let (runs, ignored) = index::index(plan, &records);
-    let workloads = plan.workloads.iter().zip(&runs).map(|(w, runs)| workload(manifest, w, runs)).collect();
-    Analysis { workloads, failures: failures::collect(manifest, &records), runs: records.len(), ignored }
+    prove::prove_together(&manifest.plan, &mut records);
+    analyse_proven(manifest, &records)
 }
 
-fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs) -> WorkloadAnalysis {
+/// [`analyse`] of records that were judged before, each and together.
+pub fn analyse_proven(manifest: &Manifest, records: &[Record]) -> Analysis {
+    let plan = &manifest.plan;
+    let canaries = Canaries::of(records);
+    let (runs, ignored) = index::index(plan, records, &canaries);
+    let both = plan.workloads.iter().zip(&runs).map(|(w, runs)| workload(manifest, w, runs, &canaries));
+    let (workloads, tables): (Vec<WorkloadAnalysis>, Vec<Table>) = both.unzip();
+    let failures = failures::collect(manifest, records);
+    let remarks = remarks::remarks(&workloads, records);
+    Analysis { workloads, failures, runs: records.len(), ignored, canaries, remarks, tables }
+}
+
+fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Canaries) -> (WorkloadAnalysis, Table) {
     let mut notes = counts::Notes::default();
     let mut cells: Vec<CellSummary> =
         runs.cells.iter().map(|cell| summary::summary(manifest, cell, &mut notes)).collect();
     let peers = runs.peers(manifest.plan.reference_peer.as_deref());
-    for (summary, cell) in cells.iter_mut().zip(&runs.cells) {
-        summary.relative_to_peers =
-            peers.iter().map(|peer| reading::relative(plan.response, runs, cell, peer)).collect();
-    }
-
     // One bootstrap for everything in the workload, so that effects, gaps and shares come from the same draws.
-    let mut series = effects::series(&manifest.plan, plan.response, runs);
-    let first_gap = series.len();
-    series.extend(reading::series(plan.response, runs, &peers));
-    let drawn = bootstrap::draw(&series, runs.blocks.len(), bootstrap::DRAWS, manifest.seed);
-    let (contrasts, gaps) = drawn.split_at(first_gap);
+    let table = Table::new(manifest, plan, runs, &cells);
+    for (summary, cell) in cells.iter_mut().zip(&runs.cells) {
+        summary.relative_to_peers = peers.iter().map(|peer| reading::relative(&table, cell, peer)).collect();
+    }
+    let contrasts = effects::drawn(&manifest.plan, plan.response, runs, &table);
+    let gaps = reading::drawn(&table, runs, &peers);
 
     let has_reference = manifest.plan.reference_peer.is_some() && !gaps.is_empty();
     // No share of a gap that is not told apart from 0, nor of an advantage.
     let is_gap = |gap: &&Drawn| Estimate::of(gap).and_then(|e| e.interval).is_some_and(|(lo, _)| lo > 0.0);
     let reference = gaps.first().filter(|gap| has_reference && is_gap(gap));
-    let evidence = effects::Evidence { series: &series[..first_gap], drawn: contrasts, reference };
-    let (effects, floor_ns) = effects::effects(manifest, plan.response, runs, &cells, &evidence);
+    let by_block = effects::differences_by_block(&manifest.plan, plan.response, runs);
+    let evidence = effects::Evidence { drawn: &contrasts, by_block: &by_block, reference };
+    let (effects, floors) = effects::effects(manifest, plan.response, runs, &cells, &evidence);
+    let floor = effects::floor_in_errors(&manifest.plan.contrasts, plan.response, &contrasts);
+    let held = crossed::Held { reference, floor: (floor.first().copied().flatten(), floor.get(1).copied().flatten()) };
+    let crossed = crossed::crossed(&manifest.plan, plan.response, runs, &table, &held);
     let reading = gaps
         .first()
         .filter(|_| has_reference)
-        .map(|gap| reading::read(manifest, plan.response, peers[0], &cells, (gap, contrasts), &effects));
-    WorkloadAnalysis {
+        .map(|gap| reading::read(manifest, plan.response, peers[0], &cells, (gap, &contrasts), &effects));
+    let keeping = canary::keeping(plan, runs, manifest.seed);
+    let mut notes = notes.lines();
+    if let Some(keeping) = &keeping {
+        notes.extend(remarks(keeping, canaries));
+    }
+    let analysis = WorkloadAnalysis {
         name: plan.name.clone(),
         about: plan.about.clone(),
         response: plan.response,
-        gaps: reading::gaps(&peers, gaps),
+        gaps: reading::gaps(&peers, &gaps),
         cells,
         effects,
-        floor_ns,
+        crossed,
+        floor_ns: floors.switch_ns,
+        layout_floor_ns: floors.layout_ns,
+        keeping,
         reading,
-        notes: notes.lines(),
+        notes,
+    };
+    (analysis, table)
+}
+
+/// What a reader must know before believing a table of kept batches.
+fn remarks(keeping: &Keeping, canaries: &Canaries) -> Vec<String> {
+    let mut out = Vec::new();
+    if !canaries.applied {
+        out.push("too few batches were undisturbed, so all of them count: run again on a quieter machine".to_owned());
     }
+    if keeping.is_biased() {
+        let p = keeping.p.unwrap_or_default();
+        out.push(format!("which batches are kept depends on the cell (p = {p:.4}): effects may be of that choice"));
+    }
+    if keeping.contended > 0 {
+        out.push(format!("{} runs are left out, because fewer than 8 of their batches were kept", keeping.contended));
+    }
+    out
 }

@@ -1,27 +1,47 @@
-//! Builds one binary for each distinct feature set and puts it where nothing will overwrite it.
+//! Finds or builds one binary for each distinct feature set and puts it where nothing will overwrite it.
 //!
 //! All feature sets share one target folder, so that what does not depend on the features is compiled once. A build
-//! that fails is kept with its log; only without the baseline there is nothing to compare.
+//! that fails is kept with its log; only without the baseline there is nothing to compare. A program that a command
+//! names is not built, only found and hashed.
 
-use crate::config::{CargoProgram, nearest};
+pub(crate) mod cargo;
+mod check;
+mod layouts;
+mod program;
+pub(crate) mod registry;
+
+use crate::config::{CargoProgram, Pointed, Program, Source, Study};
 use crate::design::BuildPlan;
 use crate::machine::sha256_of;
 use crate::progress::{human, note};
 use crate::record::{BuildFailure, BuildRecord, BuiltBinary};
-use serde::Deserialize;
+use cargo::Order;
+use layouts::Shuffler;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// Where things are on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workspace {
-    /// Folder of the measured workspace.
+    /// Folder of the measured sources; for a command, the folder of the config.
     pub root: PathBuf,
-    /// Its target folder, or what `ABLATE_TARGET_DIR` says.
+    /// Where binaries and studies go: the workspace's target folder, or what `ABLATE_TARGET_DIR` says.
     pub target: PathBuf,
+    /// Manifest of what is built, absolute; `None` for a command.
+    pub manifest: Option<PathBuf>,
+}
+
+/// The binaries of a study.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Built {
+    /// One for each build of the design, in its order.
+    pub records: Vec<BuildRecord>,
+    /// Code layouts that there are of each build, at least 1.
+    pub layouts: u32,
+    /// Why there is one layout where several were asked for.
+    pub one_layout: Option<String>,
 }
 
 /// Why there are no binaries.
@@ -41,6 +61,19 @@ pub enum BuildError {
         /// What cargo said first.
         message: String,
     },
+    /// Cargo cannot get a package of the registry.
+    #[error(
+        "cannot fetch {name} {version} from the registry: {message}; correct `package` and `version` (a whole version, \
+         like 1.2.3; `cargo info {name}` tells which there are), or see that the registry can be reached"
+    )]
+    Fetch {
+        /// The package.
+        name: String,
+        /// Its version.
+        version: String,
+        /// What cargo said first.
+        message: String,
+    },
     /// The config names a package or a binary that is not there.
     #[error(
         "{manifest}: there is no {what} in this workspace{hint}; correct `package`, `binary` or `manifest` in the config"
@@ -53,6 +86,9 @@ pub enum BuildError {
         /// The nearest that is there.
         hint: String,
     },
+    /// The config names a feature, profile or program that is not there.
+    #[error(transparent)]
+    Config(#[from] Box<Pointed>),
     /// The build that everything is compared with failed.
     #[error("the baseline build `{id}` failed, so there is nothing to compare: {message}\nthe whole log: {log}")]
     Baseline {
@@ -83,104 +119,127 @@ impl BuildError {
         let path = path.to_owned();
         move |source| BuildError::Io { path, doing, source }
     }
-}
 
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-    workspace_root: PathBuf,
-    target_directory: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    name: String,
-    targets: Vec<Target>,
-}
-
-impl BuildError {
     /// Whether the config has to be changed.
     pub fn is_usage(&self) -> bool {
-        matches!(self, BuildError::Manifest { .. } | BuildError::Unknown { .. })
+        matches!(
+            self,
+            BuildError::Manifest { .. } | BuildError::Unknown { .. } | BuildError::Config(_) | BuildError::Fetch { .. }
+        )
     }
 }
 
-/// Asks cargo where the workspace of a subject is, and whether its package and binary are there. `target` replaces the
-/// workspace's target folder.
+/// Finds the sources of a study, or fetches them, and checks that package, binary, profile and features are there.
+/// `target` replaces the target folder.
 ///
 /// # Errors
-/// [`BuildError::NoCargo`], [`BuildError::Manifest`], [`BuildError::Unknown`].
-pub fn workspace(program: &CargoProgram, target: Option<&Path>) -> Result<Workspace, BuildError> {
-    let manifest = program.manifest();
-    let mut command = cargo();
-    command.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(manifest);
-    let out = command.output().map_err(|source| BuildError::NoCargo { source })?;
-    let bad = |message: String| BuildError::Manifest { manifest: manifest.to_owned(), message };
-    if !out.status.success() {
-        return Err(bad(first_error(&String::from_utf8_lossy(&out.stderr))));
-    }
-    let found: Metadata = serde_json::from_slice(&out.stdout).map_err(|e| bad(e.to_string()))?;
-    known(program, &found.packages)?;
-    let target = match target {
-        Some(given) => std::path::absolute(given).map_err(BuildError::io(given, "finding the folder"))?,
-        None => found.target_directory,
+/// [`BuildError::NoCargo`], [`BuildError::Manifest`], [`BuildError::Fetch`], [`BuildError::Unknown`],
+/// [`BuildError::Config`].
+pub fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspace, BuildError> {
+    let given = target.map(absolute).transpose()?;
+    let program = match &study.subject.program {
+        Program::Cargo(program) => program,
+        Program::Command(command) => {
+            // Found now, so that a plan of what cannot run is refused like a plan of what cannot be built.
+            program::locate(study, command.first().map_or("", String::as_str))?;
+            let root = absolute(study.folder())?;
+            let target = given.unwrap_or_else(|| around(&root));
+            return Ok(Workspace { root, target, manifest: None });
+        }
     };
-    Ok(Workspace { root: found.workspace_root, target })
+    let (manifest, target) = match &program.source {
+        Source::Manifest(path) => (absolute(path)?, given),
+        Source::Registry(version) => {
+            let target = match given {
+                Some(given) => given,
+                None => around(&absolute(study.folder())?),
+            };
+            (registry::fetch(&program.package, version, &target)?.join("Cargo.toml"), Some(target))
+        }
+    };
+    let found = cargo::metadata(&manifest)?;
+    check::check(study, program, &found)?;
+    let target = target.unwrap_or(found.target_directory);
+    Ok(Workspace { root: found.workspace_root, target, manifest: Some(manifest) })
 }
 
-/// Cargo's own message for these says something else.
-fn known(program: &CargoProgram, packages: &[Package]) -> Result<(), BuildError> {
-    let unknown = |what: String, name: &str, there: Vec<&str>| {
-        let near = nearest(name, there.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
-        let hint = near.unwrap_or_else(|| format!(", only {}", there.join(", ")));
-        Err(BuildError::Unknown { manifest: program.manifest().to_owned(), what, hint })
-    };
-    let Some(package) = packages.iter().find(|package| package.name == program.package) else {
-        let there = packages.iter().map(|package| package.name.as_str()).collect();
-        return unknown(format!("package `{}`", program.package), &program.package, there);
-    };
-    let binaries = package.targets.iter().filter(|target| target.is_binary());
-    let there: Vec<&str> = binaries.map(|target| target.name.as_str()).collect();
-    if there.contains(&program.binary.as_str()) {
-        return Ok(());
-    }
-    unknown(format!("binary `{}` of package `{}`", program.binary, program.package), &program.binary, there)
+fn absolute(path: &Path) -> Result<PathBuf, BuildError> {
+    std::path::absolute(path).map_err(BuildError::io(path, "finding the folder"))
 }
 
-/// Builds all, the baseline first.
+/// The target folder of the workspace around a folder, or one within the folder: for programs that have none.
+pub(crate) fn around(folder: &Path) -> PathBuf {
+    let workspace = folder.ancestors().find(|above| above.join("Cargo.lock").is_file());
+    workspace.unwrap_or(folder).join("target")
+}
+
+/// Builds or finds all, the baseline first.
 ///
 /// # Errors
 /// [`BuildError`]; a build other than the first that fails is a [`BuildRecord`] instead.
-pub fn build_all(
-    program: &CargoProgram,
-    plans: &[BuildPlan],
-    workspace: &Workspace,
-    logs: &Path,
-) -> Result<Vec<BuildRecord>, BuildError> {
+pub fn build_all(study: &Study, plans: &[BuildPlan], workspace: &Workspace, logs: &Path) -> Result<Built, BuildError> {
     let _alone = alone(&workspace.target.join("ablate"))?;
-    let mut records = Vec::new();
+    let mut built = Built { records: Vec::new(), layouts: 1, one_layout: None };
+    let mut shuffler = None;
+    let is_built = plans.iter().any(|plan| plan.command.is_none());
+    if is_built && study.layouts > 1 {
+        match Shuffler::new(workspace, study.layouts)? {
+            Ok(ready) => shuffler = Some(ready),
+            Err(why) => built.one_layout = Some(why),
+        }
+    }
     for (index, plan) in plans.iter().enumerate() {
-        let log = logs.join(format!("build-{}.log", plan.id));
-        let features = if plan.features.is_empty() { "no features".to_owned() } else { plan.features.join(", ") };
-        note(&format!("building {} ({} of {}): {features}", plan.id, index + 1, plans.len()));
-        let started = Instant::now();
-        let result = build(program, plan, workspace, &log)?;
+        let record = match (&plan.command, &study.subject.program, &workspace.manifest) {
+            (None, Program::Cargo(program), Some(manifest)) => {
+                let features =
+                    if plan.features.is_empty() { "no features".to_owned() } else { plan.features.join(", ") };
+                note(&format!("building {} ({} of {}): {features}", plan.id, index + 1, plans.len()));
+                let log = logs.join(format!("build-{}.log", plan.id));
+                let linker = shuffler.as_ref().map(|shuffler| shuffler.script.as_path());
+                let order = Order { program, manifest, features: &plan.features, linker };
+                build(&order, plan, workspace, &log, shuffler.as_ref())?
+            }
+            (Some(command), _, _) | (None, Program::Command(command), _) => program::find(study, plan, command)?,
+            // A package always has a manifest.
+            (None, Program::Cargo(_), None) => continue,
+        };
         if crate::run::interrupt::asked() {
             return Err(BuildError::Interrupted);
         }
-        match &result {
-            Ok(_) => note(&format!("  built in {}", human(started.elapsed()))),
-            Err(failure) if index == 0 => {
-                let BuildFailure { message, log } = failure.clone();
-                return Err(BuildError::Baseline { id: plan.id.clone(), message, log });
+        if let Err(BuildFailure { message, log }) = &record.result {
+            if index == 0 {
+                return Err(BuildError::Baseline { id: plan.id.clone(), message: message.clone(), log: log.clone() });
             }
-            Err(failure) => {
-                note(&format!("  failed: {}; its cells are left out; log: {}", failure.message, failure.log))
-            }
+            note(&format!("  failed: {message}; its cells are left out; log: {log}"));
         }
-        records.push(BuildRecord { id: plan.id.clone(), features: plan.features.clone(), result, layouts: Vec::new() });
+        built.records.push(record);
     }
-    Ok(records)
+    if shuffler.is_some() {
+        let compiled = plans.iter().zip(&built.records).filter(|(plan, _)| plan.command.is_none());
+        built.one_layout = same_code(compiled.map(|(_, record)| record));
+    }
+    match &built.one_layout {
+        Some(why) => {
+            note(&format!("one code layout instead of {}: {why}", study.layouts));
+            built.records.iter_mut().for_each(|record| record.layouts.clear());
+        }
+        None if shuffler.is_some() => built.layouts = study.layouts,
+        None => {}
+    }
+    Ok(built)
+}
+
+/// Why the layouts are none: a build without them, or one whose layouts are one and the same.
+fn same_code<'a>(records: impl IntoIterator<Item = &'a BuildRecord>) -> Option<String> {
+    for (record, first) in records.into_iter().filter_map(|record| Some((record, record.result.as_ref().ok()?))) {
+        if record.layouts.is_empty() {
+            return Some(format!("build `{}` could not be linked in other orders", record.id));
+        }
+        if let Some(same) = record.layouts.iter().position(|layout| layout.sha256 == first.sha256) {
+            return Some(format!("layout {} of build `{}` is the same file as layout 0", same + 1, record.id));
+        }
+    }
+    None
 }
 
 /// One runner at a time builds here: every feature set puts its binary under the same name, and another runner's would
@@ -199,36 +258,51 @@ fn alone(dir: &Path) -> Result<File, BuildError> {
 }
 
 fn build(
-    program: &CargoProgram,
+    order: &Order,
     plan: &BuildPlan,
     workspace: &Workspace,
     log: &Path,
-) -> Result<Result<BuiltBinary, BuildFailure>, BuildError> {
-    let log_file = File::create(log).map_err(BuildError::io(log, "creating the log"))?;
-    let mut command = cargo();
-    command.args(["build", "--profile", &program.profile, "--package", &program.package, "--bin", &program.binary]);
-    command.args(["--no-default-features", "--message-format", "json-render-diagnostics", "--manifest-path"]);
-    // Absolute, since cargo is started elsewhere.
-    command.arg(
-        std::path::absolute(program.manifest()).map_err(BuildError::io(program.manifest(), "finding the manifest"))?,
-    );
-    if !plan.features.is_empty() {
-        command.args(["--features", &plan.features.join(",")]);
+    shuffler: Option<&Shuffler>,
+) -> Result<BuildRecord, BuildError> {
+    let started = Instant::now();
+    let mut record = BuildRecord {
+        id: plan.id.clone(),
+        features: plan.features.clone(),
+        result: Err(BuildFailure { message: String::new(), log: log.display().to_string() }),
+        layouts: Vec::new(),
+    };
+    // A second time when cargo had nothing to link and the layouts of the last time are gone.
+    for again in [false, true] {
+        if let Some(shuffler) = shuffler {
+            shuffler.clear();
+        }
+        let built = match cargo::build(order, workspace, log)? {
+            Ok(built) => built,
+            Err(message) => {
+                record.result = Err(BuildFailure { message, log: log.display().to_string() });
+                return Ok(record);
+            }
+        };
+        let kept = keep(&built, plan, order.program, workspace)?;
+        let layouts = match shuffler {
+            Some(shuffler) => shuffler.take(order.program, Path::new(&kept.path))?,
+            None => Some(Vec::new()),
+        };
+        record.result = Ok(kept);
+        if let Some(layouts) = layouts {
+            record.layouts = layouts;
+            break;
+        }
+        if !again {
+            Shuffler::forget(workspace, &built, order.program);
+        }
     }
-    command.env("CARGO_TARGET_DIR", workspace.target.join("ablate/build"));
-    // Cargo reads the settings of the folder that it is started in: the measured workspace's, wherever the runner is.
-    command.current_dir(&workspace.root);
-    let out = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).output();
-    let out = out.map_err(|source| BuildError::NoCargo { source })?;
-    let failure = |message: String| BuildFailure { message, log: log.display().to_string() };
-    if !out.status.success() {
-        let text = std::fs::read(log).map_err(BuildError::io(log, "reading the log"))?;
-        return Ok(Err(failure(first_error(&String::from_utf8_lossy(&text)))));
-    }
-    match executable(&String::from_utf8_lossy(&out.stdout), &program.binary) {
-        Some(built) => keep(&built, plan, program, workspace).map(Ok),
-        None => Ok(Err(failure(format!("cargo built no binary `{}`", program.binary)))),
-    }
+    let layouts = match record.layouts.len() {
+        0 => String::new(),
+        more => format!(", in {} code layouts", more + 1),
+    };
+    note(&format!("  built in {}{layouts}", human(started.elapsed())));
+    Ok(record)
 }
 
 /// Copies a binary to a place that is named by its content, so that later builds leave it alone.
@@ -240,98 +314,55 @@ fn keep(
 ) -> Result<BuiltBinary, BuildError> {
     let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
     let dir = workspace.target.join("ablate/bin").join(format!("{}-{}", plan.id, &sha256[..12]));
-    std::fs::create_dir_all(&dir).map_err(BuildError::io(&dir, "creating the folder"))?;
-    let path = dir.join(&program.binary);
-    let there = sha256_of(&path).is_ok_and(|there| there == sha256);
+    keep_as(built, &dir.join(&program.binary))
+}
+
+/// Copies a binary, unless it is there.
+fn keep_as(built: &Path, path: &Path) -> Result<BuiltBinary, BuildError> {
+    let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
+    let there = built == path || sha256_of(path).is_ok_and(|there| there == sha256);
     if !there {
+        let dir = path.parent().unwrap_or(Path::new("/"));
+        std::fs::create_dir_all(dir).map_err(BuildError::io(dir, "creating the folder"))?;
         // Under another name first: half a binary must never look like a whole one.
         let temporary = dir.join(format!(".new-{}", std::process::id()));
         std::fs::copy(built, &temporary).map_err(BuildError::io(&temporary, "copying the binary"))?;
-        std::fs::rename(&temporary, &path).map_err(BuildError::io(&path, "placing the binary"))?;
+        std::fs::rename(&temporary, path).map_err(BuildError::io(path, "placing the binary"))?;
     }
     Ok(BuiltBinary { path: path.display().to_string(), sha256 })
-}
-
-/// Cargo as it was called, without what an outer `cargo run` says about its own package.
-fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        let outer = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_FEATURE_", "CARGO_CFG_", "ABLATE_"];
-        let exact = ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "OUT_DIR"];
-        if outer.iter().any(|prefix| text.starts_with(prefix)) || exact.contains(&text.as_ref()) {
-            command.env_remove(&name);
-        }
-    }
-    command
-}
-
-/// The first line that says what is wrong.
-fn first_error(log: &str) -> String {
-    let line = log.lines().find(|line| line.starts_with("error"));
-    let line = line.or_else(|| log.lines().rev().find(|line| !line.trim().is_empty()));
-    line.unwrap_or("no message").trim().to_owned()
-}
-
-#[derive(Deserialize)]
-struct Message {
-    reason: String,
-    target: Option<Target>,
-    executable: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
-}
-
-impl Target {
-    fn is_binary(&self) -> bool {
-        self.kind.iter().any(|kind| kind == "bin")
-    }
-}
-
-/// Path of the binary in cargo's messages.
-fn executable(messages: &str, binary: &str) -> Option<PathBuf> {
-    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
-    let ours = |m: &Message| {
-        let target = m.target.as_ref().is_some_and(|t| t.name == binary && t.is_binary());
-        m.reason == "compiler-artifact" && target
-    };
-    artifacts.filter(ours).find_map(|message| message.executable)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_binary_is_found_among_the_messages() {
-        let messages = r#"{"reason":"compiler-artifact","target":{"name":"x","kind":["lib"]},"executable":null}
-not json
-{"reason":"compiler-artifact","target":{"name":"x","kind":["bin"]},"executable":"/t/x"}
-{"reason":"build-finished","success":true}"#;
-        assert_eq!(executable(messages, "x").as_deref(), Some(Path::new("/t/x")));
-        assert_eq!(executable(messages, "y"), None);
+    fn record(id: &str, first: &str, layouts: &[&str]) -> BuildRecord {
+        let binary = |sha256: &str| BuiltBinary { path: "/x".into(), sha256: sha256.into() };
+        BuildRecord {
+            id: id.into(),
+            features: vec!["x".into()],
+            result: Ok(binary(first)),
+            layouts: layouts.iter().map(|sha256| binary(sha256)).collect(),
+        }
     }
 
     #[test]
-    fn the_first_error_is_quoted() {
-        assert_eq!(first_error("   Compiling x\nerror[E0425]: no y\nerror: could not"), "error[E0425]: no y");
-        assert_eq!(first_error("something\n\n"), "something");
-        assert_eq!(first_error(""), "no message");
+    fn layouts_that_are_one_and_the_same_are_none() {
+        assert_eq!(same_code(&[record("a", "0", &["1", "2"])]), None);
+        let why = same_code(&[record("a", "0", &["1", "2"]), record("b", "3", &["4", "3"])]).expect("one is the same");
+        assert!(why.contains("layout 2 of build `b`"), "{why}");
+        let why = same_code(&[record("a", "0", &[])]).expect("there are none");
+        assert!(why.contains("`a` could not"), "{why}");
     }
 
     #[test]
-    fn a_manifest_that_cargo_refuses_is_named() {
+    fn a_folder_belongs_to_the_workspace_around_it() {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let manifest = dir.path().join("Cargo.toml");
-        std::fs::write(&manifest, "[package\n").expect("writes");
-        let study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("good");
-        let mut program = crate::study::cargo_program(&study).clone();
-        program.source = crate::config::Source::Manifest(manifest);
-        let error = workspace(&program, None).expect_err("malformed").to_string();
-        assert!(error.contains("Cargo.toml") && error.contains("manifest"), "{error}");
+        let inner = dir.path().join("a/b");
+        std::fs::create_dir_all(&inner).expect("creates");
+        std::fs::write(dir.path().join("Cargo.lock"), "").expect("writes");
+        assert_eq!(around(&inner), dir.path().join("target"));
+        std::fs::write(inner.join("Cargo.lock"), "").expect("writes");
+        assert_eq!(around(&inner), inner.join("target"));
     }
 }

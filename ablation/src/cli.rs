@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::study::rule::{Budget, HalfWidth, Rule};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -22,19 +23,28 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   ablate                                          run configs/feature-isolation.toml
+  ablate init . --args 'input.txt'                a first config for the package here, ready to run
+  ablate init oxipng@10.2.1                       for a package of the registry
+  ablate init -- sort numbers.txt                 for any program
   ablate plan configs/factorial.toml              what would be built and run, and how long
   ablate run configs/smoke.toml --blocks 3        a quick look
   ablate run configs/factorial.toml --out f1      keep the results in f1
   ablate run configs/factorial.toml --out f1 --resume
                                                   go on after Ctrl-C; finished runs are kept
+  ablate doctor                                   what this machine can measure
+  ablate run configs/smoke.toml --until-halfwidth 0.5ns --budget 10m
+                                                  stop when every source is known to ± 0.5 ns
   ablate report f1                                the tables again
+  ablate syscalls configs/smoke.toml              who calls the system how often
+  ablate profile configs/smoke.toml --cell no-elo@env
+                                                  where the baseline and this cell spend their time
 
 Exit codes: 0 all runs good, 1 some run failed or is void, 2 wrong call or config, 130 interrupted.
 Environment: ABLATE_COLUMNS (width of tables, 72 to 1000, else 100), ABLATE_TARGET_DIR (instead of the workspace's target folder).";
 
 /// The call that was probably meant when options of `run` come without it.
 pub fn meant(args: &[String]) -> Option<String> {
-    let options = ["--blocks", "--out", "--resume", "--seed"];
+    let options = ["--blocks", "--out", "--resume", "--seed", "--until-halfwidth", "--budget"];
     let first = args.first()?;
     let name = first.split('=').next().unwrap_or_default();
     options.contains(&name).then(|| format!("did you mean: ablate run {DEFAULT_CONFIG} {}", args.join(" ")))
@@ -43,6 +53,8 @@ pub fn meant(args: &[String]) -> Option<String> {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a first config for a package or a program.
+    Init(crate::init::Args),
     /// Build, run and report a study.
     Run(Run),
     /// Show what a study would build and run, and about how long it takes.
@@ -55,6 +67,18 @@ pub enum Command {
         /// The folder that `ablate run` named.
         dir: PathBuf,
     },
+    /// Count the system calls and page faults of the baseline and each peer, by kind, exactly.
+    Syscalls(crate::syscalls::Args),
+    /// Print what page faults and system calls cost here, as one JSON line; a study runs it once a block.
+    #[command(hide = true)]
+    UnitCosts,
+    /// Show where two cells spend their time: shares of functions, flame graphs, and their difference.
+    Profile(crate::profile::Args),
+    /// Tell what this machine can measure, what that costs, and how small an effect it can show.
+    Doctor(crate::doctor::Args),
+    /// A process of known work, for `doctor`.
+    #[command(hide = true)]
+    Trial(crate::doctor::Trial),
 }
 
 /// Arguments of `ablate run`.
@@ -74,6 +98,28 @@ pub struct Run {
     /// Seed of the orders, instead of the config's.
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
+    /// Run until the interval of every source is at most this wide on either side, in every workload: 0.5ns, 2us, 1ms,
+    /// or 1% of the baseline. The rule looks at widths only, never at effects, so that stopping favours no result.
+    /// --blocks is then the most that are run.
+    #[arg(long, value_name = "WIDTH")]
+    pub until_halfwidth: Option<HalfWidth>,
+    /// Run as many whole blocks as fit into this time, counted from the first timed process: 90s, 2m, 1h. With
+    /// --until-halfwidth, whatever comes first.
+    #[arg(long, value_name = "TIME")]
+    pub budget: Option<Budget>,
+}
+
+impl Run {
+    /// `ablate run CONFIG` without options.
+    pub fn of(config: PathBuf) -> Run {
+        Run { config, blocks: None, out: None, resume: false, seed: None, until_halfwidth: None, budget: None }
+    }
+
+    /// When the study stops by itself; `None`: after its blocks.
+    pub fn rule(&self) -> Option<Rule> {
+        let rule = Rule { width: self.until_halfwidth, budget: self.budget };
+        (rule.width.is_some() || rule.budget.is_some()).then_some(rule)
+    }
 }
 
 #[cfg(test)]

@@ -5,16 +5,24 @@
 //! What the study means (cells, contrasts, builds) is left to [`crate::design`].
 
 mod check;
+pub(crate) mod claims;
+mod crossing;
+mod factor;
 mod levels;
 mod names;
 mod place;
 mod raw;
+mod subject;
+mod treatments;
+mod workloads;
 
 pub(crate) use names::nearest;
+pub(crate) use place::Part;
 pub use place::Pointed;
 
 use crate::record::{Arm, Curve, Hypothesis, LatencyResponse};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -70,6 +78,49 @@ pub struct Study {
     pub hypotheses: Vec<Hypothesis>,
     /// Groups of workloads that time is fitted over.
     pub curves: Vec<Curve>,
+    /// Functions whose shares a profile shows.
+    pub functions: Vec<Function>,
+    /// Where its parts stand in the text, for errors that only the design can find.
+    pub(crate) places: BTreeMap<Part, Range<usize>>,
+}
+
+/// Functions under one name, for profiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Name for people, `[a-z0-9-]+`.
+    pub name: String,
+    /// Parts of names of functions; one of them is enough.
+    pub patterns: Vec<String>,
+}
+
+impl Study {
+    /// Folder of the config, which paths in it are relative to and which its processes start in.
+    pub fn folder(&self) -> &Path {
+        // An empty parent is the current folder.
+        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// Whether levels are brought about in one binary, by variables and arguments.
+    pub fn in_one_binary(&self) -> bool {
+        in_one_binary(&self.arms)
+    }
+
+    /// Whether levels are brought about by building without or with Cargo features.
+    pub fn by_feature(&self) -> bool {
+        self.arms.contains(&Arm::Feature)
+    }
+
+    /// An error that points at a part.
+    pub(crate) fn complain(&self, part: Part, message: String) -> ConfigError {
+        let end = self.text.len();
+        let span = self.places.get(&part).cloned().unwrap_or(end..end);
+        Pointed::new(&self.path.display().to_string(), &self.text, span, message).into()
+    }
+}
+
+/// The arms `env` and `args` are one: in one binary, by whatever the levels set.
+fn in_one_binary(arms: &[Arm]) -> bool {
+    arms.contains(&Arm::Env) || arms.contains(&Arm::Args)
 }
 
 /// Cells with all levels of `when` must have one of the levels of each factor of `needs`.
@@ -82,22 +133,22 @@ pub struct Constraint {
 }
 
 /// Which treatments a study has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DesignKind {
     /// Those of the `[[treatment]]` tables.
     Explicit,
-    /// `no-<factor>` for each factor.
+    /// Every level of every factor that is not the baseline's: `no-<factor>` for `off`, `<factor>-<level>` for others.
     LeaveOneOut,
     /// `none`, and `only-<factor>` for each factor.
     AddOneIn,
-    /// Every combination of the levels of the crossed factors, by environment and arguments.
-    Factorial,
-    /// 2^(k − p) of the combinations, of the highest resolution there is.
-    Fractional,
-    /// Main effects of up to n − 1 factors in n cells, n a multiple of 4 (Plackett and Burman, 1946).
-    PlackettBurman,
     /// Every two crossed factors away together, beside each away alone.
     Pairs,
+    /// Main effects of up to n − 1 factors in n cells, n a multiple of 4 (Plackett and Burman, 1946).
+    PlackettBurman,
+    /// 2^(k − p) of the combinations, of the highest resolution there is.
+    Fractional,
+    /// Every combination of the levels that the crossed factors have in one binary.
+    Factorial,
 }
 
 impl DesignKind {
@@ -111,6 +162,19 @@ impl DesignKind {
         ("fractional", DesignKind::Fractional),
         ("factorial", DesignKind::Factorial),
     ];
+
+    /// Its name in the config.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether it combines the crossed factors, in one binary.
+    pub fn is_crossing(self) -> bool {
+        match self {
+            DesignKind::Explicit | DesignKind::LeaveOneOut | DesignKind::AddOneIn => false,
+            DesignKind::Pairs | DesignKind::PlackettBurman | DesignKind::Fractional | DesignKind::Factorial => true,
+        }
+    }
 }
 
 /// The measured program and how it is built.
@@ -201,7 +265,7 @@ pub struct Factor {
     pub proof: Vec<String>,
     /// Level of the baseline.
     pub baseline: String,
-    /// Level → how it is brought about; has the baseline's, and `off` when that is `on` and the study has the env arm.
+    /// Level → how it is brought about; has the baseline's. The level `absent` is not among them.
     pub levels: BTreeMap<String, Level>,
 }
 
@@ -212,7 +276,7 @@ pub struct Treatment {
     pub name: String,
     /// One line for people; empty when there is none.
     pub about: String,
-    /// Factor → level; factors that are not named are `on`.
+    /// Factor → level; factors that are not named have their baseline's.
     pub levels: BTreeMap<String, String>,
     /// Counters `factor.counter` that must be 0.
     pub expect_zero: Vec<String>,
@@ -316,3 +380,5 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Study, ConfigError> {
 
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod tests_language;

@@ -7,12 +7,17 @@
 
 pub mod analyse;
 pub mod builds;
+pub mod cells;
 pub mod cli;
 pub mod config;
 pub mod design;
+pub mod doctor;
+pub mod gap;
+pub mod init;
 pub mod machine;
 pub mod measure;
 pub mod plan;
+pub mod profile;
 pub mod progress;
 pub mod prove;
 pub mod record;
@@ -22,3 +27,5 @@ pub mod settings;
 pub mod stats;
 pub mod store;
 pub mod study;
+pub mod syscalls;
+pub mod unit_costs;

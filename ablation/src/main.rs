@@ -1,6 +1,7 @@
 //! The binary: the stages in their order, and what an error means to the shell.
 
 use ablation::builds::{self, BuildError};
+use ablation::cells::CellsError;
 use ablation::cli::{self, Cli, Command, DEFAULT_CONFIG, Run};
 use ablation::config::{self, ConfigError};
 use ablation::progress::note;
@@ -8,7 +9,7 @@ use ablation::run::interrupt;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, plan, prove, record, report, store};
+use ablation::{design, doctor, init, plan, profile, prove, record, report, store, syscalls, unit_costs};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -46,24 +47,35 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         None => {
             let config = default_config()?;
-            run_study(&Run { config, blocks: None, out: None, resume: false, seed: None }, &settings)
+            run_study(&Run::of(config), &settings)
         }
+        Some(Command::Init(args)) => Ok(shown(&init::run(&args, &settings)?)),
         Some(Command::Run(args)) => run_study(&args, &settings),
         Some(Command::Plan { config }) => show_plan(&config, &settings),
         Some(Command::Report { dir }) => show_report(&dir, &settings),
+        Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
+        Some(Command::UnitCosts) => Ok(shown(&unit_costs::line()?)),
+        Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
+        Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
+        Some(Command::Profile(args)) => Ok(shown(&profile::run(&args, &settings)?)),
     }
 }
 
 /// What an error means to the shell.
 fn code_of(error: &anyhow::Error) -> u8 {
     let study: Option<&StudyError> = error.downcast_ref();
-    if matches!(study, Some(StudyError::Build(BuildError::Interrupted))) {
+    let cells: Option<&CellsError> = error.downcast_ref();
+    let interrupted = matches!(study, Some(StudyError::Build(BuildError::Interrupted)))
+        || cells.is_some_and(CellsError::is_interrupt);
+    if interrupted {
         // 130 fits a byte.
         return interrupt::EXIT_CODE as u8;
     }
     let is_usage = error.is::<ConfigError>()
         || error.is::<SettingsError>()
         || study.is_some_and(StudyError::is_usage)
+        || cells.is_some_and(CellsError::is_usage)
+        || error.downcast_ref().is_some_and(init::InitError::is_usage)
         || error.downcast_ref().is_some_and(StoreError::is_usage)
         || error.downcast_ref().is_some_and(BuildError::is_usage);
     if is_usage { WRONG_CALL } else { BAD_RUNS }
@@ -87,6 +99,7 @@ fn run_study(args: &Run, settings: &Settings) -> anyhow::Result<u8> {
         return Ok(interrupt::EXIT_CODE as u8);
     }
     let code = print_report(&outcome.dir, settings)?;
+    outcome.closing.iter().for_each(|line| note(line));
     if outcome.interrupted {
         note(&format!("interrupted; finished runs are kept. To go on:\n  {}", outcome.resume));
         return Ok(interrupt::EXIT_CODE as u8);
@@ -96,14 +109,17 @@ fn run_study(args: &Run, settings: &Settings) -> anyhow::Result<u8> {
 
 fn show_plan(path: &Path, settings: &Settings) -> anyhow::Result<u8> {
     let config = config::load(path)?;
-    let design = design::resolve(&config);
-    let workspace = builds::workspace(study::cargo_program(&config), settings.target_dir.as_deref())?;
+    let design = design::resolve(&config)?;
+    let workspace = builds::workspace(&config, settings.target_dir.as_deref())?;
     let each = plan::each(&config.name, &workspace.target.join("ablate"));
     print(&plan::describe(&config, &design, &each, settings.columns));
     Ok(0)
 }
 
 fn show_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
+    if store::is_in_use(dir) {
+        note("a runner is at work in this folder: this is what there is so far");
+    }
     print_report(dir, settings)
 }
 
@@ -118,6 +134,7 @@ fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
     if left_out > 0 {
         note(&format!("{left_out} runs of an unfinished block are left out of the report"));
     }
+    records.iter_mut().for_each(|record| prove::prove(&manifest.plan, record));
     prove::prove_together(&manifest.plan, &mut records);
     let text = report::write(dir, &manifest, &records, settings.columns)?;
     print(&text);
@@ -135,6 +152,12 @@ fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
         None => bad_lines.is_empty(),
     };
     Ok(if bad == 0 && complete && !records.is_empty() { 0 } else { BAD_RUNS })
+}
+
+/// Prints a text, which is what was asked for.
+fn shown(text: &str) -> u8 {
+    print(text);
+    0
 }
 
 /// To standard output; a reader that went away, like `head`, is no error.

@@ -1,10 +1,9 @@
 //! `ablate plan`: what a study would build and run, and about how long that takes. Starts nothing.
 
 use crate::config::Study;
-use crate::design::Design;
+use crate::design::{BuildPlan, Design};
 use crate::progress::human;
-use crate::record::{CellKind, CellPlan, Pass};
-use crate::run::schedule;
+use crate::record::{CellKind, CellPlan, Plan, WorkloadPlan};
 use crate::store;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -32,14 +31,13 @@ pub struct Processes {
 impl Processes {
     /// Counts them.
     pub fn of(study: &Study, design: &Design) -> Processes {
-        let (cells, workloads) = (design.plan.cells.len(), design.plan.workloads.len());
-        let counting = schedule::counting(study, &design.plan);
-        let idle = counting.iter().filter(|slot| slot.pass == Pass::CountingIdle).count();
+        let once: usize = design.plan.workloads.iter().map(|workload| cells_of(&design.plan, workload)).sum();
+        let counting = once * study.counting_repeats as usize;
         Processes {
-            preflight: cells,
-            counting: counting.len() - idle,
-            idle,
-            timing: cells * workloads * study.blocks as usize,
+            preflight: design.plan.cells.len(),
+            counting,
+            idle: if study.subject.idle_args.is_some() { counting } else { 0 },
+            timing: once * study.blocks as usize,
         }
     }
 
@@ -47,6 +45,11 @@ impl Processes {
     pub fn total(self) -> usize {
         self.preflight + self.counting + self.idle + self.timing
     }
+}
+
+/// Number of cells that run with a workload.
+fn cells_of(plan: &Plan, workload: &WorkloadPlan) -> usize {
+    if workload.cells.is_empty() { plan.cells.len() } else { workload.cells.len() }
 }
 
 /// What one process took, and how that is known.
@@ -78,83 +81,133 @@ pub fn each(study: &str, studies: &Path) -> Each {
 
 /// The text of `ablate plan`, at most `columns` wide.
 pub fn describe(study: &Study, design: &Design, each: &Each, columns: usize) -> String {
-    let mut out = String::new();
+    let mut text = Text { out: String::new(), columns };
     let about = if study.about.is_empty() { String::new() } else { format!(": {}", study.about) };
-    // Writing to a String cannot fail.
-    let _ = writeln!(out, "study {}{about}\n", study.name);
-    let rows = design.builds.iter().map(|b| vec![b.id.clone(), b.features.join(", ")]);
-    section(&mut out, &format!("builds ({})", design.builds.len()), &["build", "features"], rows, columns);
-    let rows = design.plan.cells.iter().map(|cell| {
-        let arm = cell.arm.map_or("", crate::record::Arm::as_str);
-        vec![cell.id.clone(), arm.to_owned(), cell.build.clone(), differences(cell)]
-    });
-    section(
-        &mut out,
-        &format!("cells ({})", design.plan.cells.len()),
-        &["cell", "arm", "build", "differs in"],
-        rows,
-        columns,
-    );
-    let rows = study.workloads.iter().map(|w| {
-        let pinned = if w.pin { "one processor" } else { "all processors" };
-        vec![w.name.clone(), pinned.to_owned(), w.args.join(" ")]
-    });
-    section(
-        &mut out,
-        &format!("workloads ({})", study.workloads.len()),
-        &["workload", "runs on", "arguments"],
-        rows,
-        columns,
-    );
+    text.paragraph(&format!("study {}{about}\n", study.name));
+    builds(&mut text, study, design);
+    cells(&mut text, design);
+    workloads(&mut text, study, design);
+    if !design.plan.hypotheses.is_empty() {
+        let rows = design.plan.hypotheses.iter().map(|h| vec![h.name.clone(), h.workload.clone(), h.claim.clone()]);
+        let title = format!("hypotheses ({})", design.plan.hypotheses.len());
+        text.section(&title, &["hypothesis", "workload", "claim"], rows);
+    }
+    processes(&mut text, study, design);
     let count = Processes::of(study, design);
-    let shape = |times: u32, what: &str| {
-        format!("{} cells × {} workloads × {times} {what}", design.plan.cells.len(), design.plan.workloads.len())
-    };
-    let repeats = study.counting_repeats;
-    let rows = [
-        ("preflight", count.preflight, "each cell once".to_owned()),
-        ("counting", count.counting, shape(repeats, "repeats")),
-        (
-            "counting, idle",
-            count.idle,
-            if count.idle == 0 { "no idle_args".to_owned() } else { shape(repeats, "repeats") },
-        ),
-        ("timing", count.timing, shape(study.blocks, "blocks")),
-        ("all", count.total(), String::new()),
-    ];
-    let rows = rows.into_iter().map(|(pass, n, how)| vec![pass.to_owned(), n.to_string(), how]);
-    section(&mut out, "processes", &["pass", "processes", "how"], rows, columns);
     let time = human(each.time * u32::try_from(count.total()).unwrap_or(u32::MAX));
     let millis = each.time.as_secs_f64() * 1e3;
     let how = match &each.from {
         Some(folder) => format!("{millis:.0} ms a process, as measured in {}", folder.display()),
         None => format!("a guess of {millis:.0} ms a process: nothing was measured yet"),
     };
-    let _ = writeln!(out, "time: about {time} ({how}), and the builds");
-    out
+    text.paragraph(&format!("time: about {time} ({how}), and the builds"));
+    text.out
 }
 
-fn differences(cell: &CellPlan) -> String {
+fn builds(text: &mut Text, study: &Study, design: &Design) {
+    let what = |build: &BuildPlan| match &build.command {
+        Some(command) => format!("not built: {}", command.join(" ")),
+        None if build.features.is_empty() => "no features".to_owned(),
+        None => build.features.join(", "),
+    };
+    let rows = design.builds.iter().map(|build| vec![build.id.clone(), what(build)]);
+    let layouts = if study.layouts > 1 { format!(", each in {} code layouts", study.layouts) } else { String::new() };
+    text.section(&format!("builds ({}){layouts}", design.builds.len()), &["build", "features"], rows);
+}
+
+fn cells(text: &mut Text, design: &Design) {
+    let plan = &design.plan;
+    let rows = plan.cells.iter().map(|cell| {
+        let arm = cell.arm.map_or("", crate::record::Arm::as_str);
+        vec![cell.id.clone(), arm.to_owned(), cell.build.clone(), differences(plan, cell)]
+    });
+    text.section(&format!("cells ({})", plan.cells.len()), &["cell", "arm", "build", "differs in"], rows);
+    if !plan.impossible.is_empty() {
+        let rows = plan.impossible.iter().map(|cell| vec![cell.name.clone(), cell.reason.clone()]);
+        text.section(&format!("impossible cells ({})", plan.impossible.len()), &["cell", "why it does not run"], rows);
+    }
+    if !plan.aliases.is_empty() {
+        let rows = plan.aliases.iter().map(|line| vec![line.clone()]);
+        text.section("aliases", &["what these designs cannot tell apart"], rows);
+    }
+}
+
+fn workloads(text: &mut Text, study: &Study, design: &Design) {
+    let rows = study.workloads.iter().zip(&design.plan.workloads).map(|(w, planned)| {
+        let pinned = if w.pin { "one processor" } else { "all processors" };
+        let cells = cells_of(&design.plan, planned).to_string();
+        vec![w.name.clone(), cells, w.response.as_str().to_owned(), pinned.to_owned(), w.args.join(" ")]
+    });
+    let head = ["workload", "cells", "response", "runs on", "arguments"];
+    text.section(&format!("workloads ({})", study.workloads.len()), &head, rows);
+}
+
+fn processes(text: &mut Text, study: &Study, design: &Design) {
+    let count = Processes::of(study, design);
+    let (cells, workloads) = (design.plan.cells.len(), design.plan.workloads.len());
+    let restricted = design.plan.workloads.iter().any(|workload| !workload.cells.is_empty());
+    let once = if restricted {
+        let once: usize = design.plan.workloads.iter().map(|workload| cells_of(&design.plan, workload)).sum();
+        format!("{once} cells of {workloads} workloads")
+    } else {
+        format!("{cells} cells × {workloads} workloads")
+    };
+    let repeats = format!("{once} × {} repeats", study.counting_repeats);
+    let rows = [
+        ("preflight", count.preflight, "each cell once".to_owned()),
+        ("counting", count.counting, repeats.clone()),
+        ("counting, idle", count.idle, if count.idle == 0 { "no idle_args".to_owned() } else { repeats }),
+        ("timing", count.timing, format!("{once} × {} blocks", study.blocks)),
+        ("all", count.total(), String::new()),
+    ];
+    let rows = rows.into_iter().map(|(pass, n, how)| vec![pass.to_owned(), n.to_string(), how]);
+    text.section("processes", &["pass", "processes", "how"], rows);
+}
+
+fn differences(plan: &Plan, cell: &CellPlan) -> String {
     match cell.kind {
         CellKind::Baseline => "nothing".to_owned(),
         CellKind::Placebo => "nothing that matters".to_owned(),
-        CellKind::Peer => cell.args.join(" "),
+        CellKind::Peer => {
+            let baseline = plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
+            let own = cell.env.iter().filter(|(name, value)| baseline.is_none_or(|b| b.env.get(*name) != Some(*value)));
+            own.map(|(name, value)| format!("{name}={value}"))
+                .chain(cell.args.iter().cloned())
+                .collect::<Vec<_>>()
+                .join(" ")
+        }
         CellKind::Treatment => {
-            let moved = cell.levels.iter().filter(|(_, level)| *level != "on");
-            moved.map(|(factor, level)| format!("{factor} {level}")).collect::<Vec<_>>().join(", ")
+            let changed = plan.factors.iter().filter_map(|factor| {
+                let level = cell.levels.get(&factor.name).filter(|level| **level != factor.baseline)?;
+                Some(format!("{} {level}", factor.name))
+            });
+            changed.collect::<Vec<_>>().join(", ")
         }
     }
 }
 
-fn section(out: &mut String, title: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>, columns: usize) {
-    let mut builder = Builder::default();
-    builder.push_record(head.iter().copied());
-    for row in rows {
-        builder.push_record(row);
+/// What is written, and how wide it may be.
+struct Text {
+    out: String,
+    columns: usize,
+}
+
+impl Text {
+    fn paragraph(&mut self, text: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.out, "{text}");
     }
-    let mut table = builder.build();
-    table.with(Style::sharp()).with(Width::wrap(columns).priority(Priority::max(true)).keep_words(true));
-    let _ = writeln!(out, "{title}\n{table}\n");
+
+    fn section(&mut self, title: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+        let mut builder = Builder::default();
+        builder.push_record(head.iter().copied());
+        for row in rows {
+            builder.push_record(row);
+        }
+        let mut table = builder.build();
+        table.with(Style::sharp()).with(Width::wrap(self.columns).priority(Priority::max(true)).keep_words(true));
+        self.paragraph(&format!("{title}\n{table}\n"));
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +220,7 @@ mod tests {
     #[test]
     fn processes_are_counted() {
         let study = parsed(GOOD).expect("the config is good");
-        let design = crate::design::resolve(&study);
+        let design = crate::design::resolve(&study).expect("the design is good");
         let count = Processes::of(&study, &design);
         assert_eq!(count, Processes { preflight: 10, counting: 40, idle: 40, timing: 60 });
     }
@@ -175,13 +228,53 @@ mod tests {
     #[test]
     fn a_plan_fits_the_columns_and_says_that_it_guesses() {
         let study = parsed(&GOOD.replace("\"--n\", \"10\"", &"\"--quite-a-long-argument\",".repeat(20))).expect("good");
-        let design = crate::design::resolve(&study);
+        let design = crate::design::resolve(&study).expect("the design is good");
         for columns in [60, 100] {
             let text = describe(&study, &design, &each("demo", Path::new("/no/such/folder")), columns);
             let widest = text.lines().filter(|line| !line.starts_with("time")).map(|line| line.chars().count()).max();
             assert!(widest <= Some(columns), "{widest:?} over {columns}:\n{text}");
             assert!(text.contains("a guess of 60 ms"), "{text}");
             assert!(text.contains("no-red@feature") && text.contains("red absent"), "{text}");
+        }
+    }
+
+    /// A factorial for one workload only, with what `ablate plan` has to say about it.
+    const RESTRICTED: &str = r#"
+[[constraint]]
+when = { red = "off" }
+needs = { blue = ["on", "frozen"] }
+[[hypothesis]]
+name = "h1"
+claim = "red costs more than nothing"
+workload = "large"
+kind = "difference"
+plus = "baseline"
+minus = "no-red@env"
+low_ns = 0.0
+"#;
+
+    #[test]
+    fn restricted_workloads_impossible_cells_and_claims_are_shown() {
+        let text = GOOD
+            .replace("\"leave-one-out\"]", "\"leave-one-out\", \"pairs\"]\nlayouts = 3")
+            .replace("levels = { red = \"off\", blue = \"off\" }", "levels = { red = \"off\", blue = \"frozen\" }")
+            .replace("args = [\"--n\", \"10\"]", "args = [\"--n\", \"10\"]\ndesigns = [\"explicit\"]");
+        let study = parsed(&format!("{text}{RESTRICTED}")).expect("the config is good");
+        let design = crate::design::resolve(&study).expect("the design is good");
+        // Baseline, placebo, two treatments and the peer; with `no-red` and `no-blue` in both arms nine in all.
+        let count = Processes::of(&study, &design);
+        assert_eq!(count, Processes { preflight: 9, counting: 28, idle: 28, timing: 42 });
+        let text = describe(&study, &design, &each("demo", Path::new("/no/such/folder")), 100);
+        for part in [
+            "each in 3 code layouts",
+            "impossible cells (1)",
+            "no-red+no-blue@env",
+            "red off needs blue on or frozen, and it is off",
+            "14 cells of 2 workloads × 3 blocks",
+            "hypotheses (1)",
+            "red costs more than nothing",
+        ] {
+            assert!(text.contains(part), "expected `{part}` in:\n{text}");
         }
     }
 

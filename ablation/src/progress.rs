@@ -15,7 +15,8 @@ const LINES: usize = 20;
 #[derive(Debug)]
 pub struct Progress {
     out: Out,
-    total: usize,
+    /// `None` for a study that stops by itself.
+    total: Option<usize>,
     done: usize,
     bad: usize,
     started: Instant,
@@ -28,12 +29,15 @@ enum Out {
 }
 
 impl Progress {
-    /// Starts to count `total` processes.
-    pub fn start(total: usize) -> Progress {
-        let out = if std::io::stderr().is_terminal() && total > 0 {
-            let bar = ProgressBar::new(total as u64);
+    /// Starts to count `total` processes; `None` when nobody knows how many there will be.
+    pub fn start(total: Option<usize>) -> Progress {
+        let out = if std::io::stderr().is_terminal() && total != Some(0) {
+            let (bar, template) = match total {
+                Some(total) => (ProgressBar::new(total as u64), "{bar:30} {pos}/{len} processes, {eta} left, {msg}"),
+                None => (ProgressBar::no_length(), "{pos} processes in {elapsed}, {msg}"),
+            };
             // The template is a literal; were it wrong, the default style would serve.
-            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} processes, {eta} left, {msg}") {
+            if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
             Out::Bar(bar)
@@ -60,10 +64,15 @@ impl Progress {
                 bar.inc(1);
             }
             Out::Lines { last, last_done } => {
-                let due = self.done - *last_done >= self.total.div_ceil(LINES) || last.elapsed() >= LINE_EVERY;
-                if due || self.done == self.total {
-                    let left = time_left(self.started.elapsed(), self.done, self.total);
-                    note(&format!("{}/{} processes, {left} left, {what}{bad}", self.done, self.total));
+                let share = self.total.map_or(usize::MAX, |total| total.div_ceil(LINES));
+                let due = self.done - *last_done >= share || last.elapsed() >= LINE_EVERY;
+                if due || Some(self.done) == self.total {
+                    let elapsed = self.started.elapsed();
+                    let how_far = match self.total {
+                        Some(total) => format!("/{total} processes, {} left", time_left(elapsed, self.done, total)),
+                        None => format!(" processes in {}", human(elapsed)),
+                    };
+                    note(&format!("{}{how_far}, {what}{bad}", self.done));
                     (*last, *last_done) = (Instant::now(), self.done);
                 }
             }

@@ -3,7 +3,7 @@
 //! Both files are versioned and documented in docs/format.md. Nothing here computes anything; the stages that write
 //! and read these values do.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// Version of `manifest.json`, `records.jsonl` and `effects.json`.
@@ -66,6 +66,21 @@ pub struct Plan {
     /// Code layouts of each build, at least 1: block `b` runs layout `b mod layouts`.
     #[serde(default = "one")]
     pub layouts: u32,
+    /// Factors that are combined in one binary, in the order of the config: the bits of a mask, from bit 0 on.
+    #[serde(default)]
+    pub crossed: Vec<Crossed>,
+    /// Name of a design → ids of the cells that it asks for; those that combine factors have the baseline among them.
+    #[serde(default)]
+    pub designs: BTreeMap<String, Vec<String>>,
+}
+
+/// A factor that is combined with others. In a mask its bit is 1 at the baseline's level and 0 at `away`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crossed {
+    /// Name of the factor.
+    pub factor: String,
+    /// The level "without it": `off`, or the only one beside the baseline's in one binary.
+    pub away: String,
 }
 
 fn one() -> u32 {
@@ -75,7 +90,7 @@ fn one() -> u32 {
 /// A cell that a design asks for and a constraint forbids.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Impossible {
-    /// Name of the treatment.
+    /// Id that the cell would have.
     pub name: String,
     /// The constraint that forbids it.
     pub reason: String,
@@ -113,9 +128,11 @@ pub enum HypothesisKind {
         peer: String,
         /// Parts of the gap: names of factors, `system-calls`, `page-faults`, `residual`.
         of: Vec<String>,
-        /// Lower end of the claimed share.
+        /// Lower end of the claimed share; minus infinity, `null` in files, when it is open.
+        #[serde(deserialize_with = "open_below")]
         low: f64,
-        /// Upper end of the claimed share.
+        /// Upper end of the claimed share; infinity, `null` in files, when it is open.
+        #[serde(deserialize_with = "open_above")]
         high: f64,
     },
     /// The response of cell `plus` minus that of cell `minus` lies between `low_ns` and `high_ns`.
@@ -124,9 +141,11 @@ pub enum HypothesisKind {
         plus: String,
         /// Cell id.
         minus: String,
-        /// Lower end, nanoseconds per operation; may be infinite.
+        /// Lower end, nanoseconds per operation; minus infinity, `null` in files, when it is open.
+        #[serde(deserialize_with = "open_below")]
         low_ns: f64,
-        /// Upper end, nanoseconds per operation; may be infinite.
+        /// Upper end, nanoseconds per operation; infinity, `null` in files, when it is open.
+        #[serde(deserialize_with = "open_above")]
         high_ns: f64,
     },
     /// The cells are in this order, the fastest first.
@@ -134,6 +153,15 @@ pub enum HypothesisKind {
         /// Cell ids, at least two.
         cells: Vec<String>,
     },
+}
+
+/// JSON has no infinity: it is written as `null`.
+fn open_below<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NEG_INFINITY))
+}
+
+fn open_above<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
 /// One factor: what proves its levels.

@@ -5,13 +5,14 @@
 
 mod closing;
 mod compact;
-mod document;
+mod crossed;
+pub(crate) mod document;
 mod effects_json;
 mod head;
-mod number;
+pub(crate) mod number;
 mod workload;
 
-use crate::analyse::{Analysis, analyse};
+use crate::analyse::{Analysis, analyse_proven};
 use crate::record::{Manifest, Record};
 use document::Document;
 use std::fs::{self, File};
@@ -40,7 +41,7 @@ pub enum ReportError {
     Encode(#[from] serde_json::Error),
 }
 
-/// Analyses a study, writes `effects.json` and `report.md` into `dir` and returns the text for a terminal that is
+/// Analyses a study, whose records are judged already, each and together; writes `effects.json` and `report.md` into `dir` and returns the text for a terminal that is
 /// `columns` wide.
 ///
 /// Both files are replaced as a whole (written aside, synced, renamed), so an interrupted report leaves the last one.
@@ -48,7 +49,7 @@ pub enum ReportError {
 /// # Errors
 /// When a file cannot be written.
 pub fn write(dir: &Path, manifest: &Manifest, records: &[Record], columns: usize) -> Result<String, ReportError> {
-    let analysis = analyse(manifest, records);
+    let analysis = analyse_proven(manifest, records);
     let mut json = serde_json::to_string_pretty(&effects_json::effects_file(manifest, &analysis))?;
     json.push('\n');
     replace(dir, "effects.json", &json)?;
@@ -64,6 +65,7 @@ pub fn write(dir: &Path, manifest: &Manifest, records: &[Record], columns: usize
 fn in_short(dir: &Path, manifest: &Manifest, records: &[Record], analysis: &Analysis, columns: usize) -> Document {
     let mut document = Document::default();
     head::head(&mut document, manifest, analysis, &head::machine_in_short(manifest));
+    crossed::headline(&mut document, analysis, columns);
     head::overview(&mut document, analysis, columns);
     compact::legend(&mut document);
     for workload in &analysis.workloads {
@@ -79,6 +81,7 @@ fn in_short(dir: &Path, manifest: &Manifest, records: &[Record], analysis: &Anal
 fn in_full(dir: &Path, manifest: &Manifest, records: &[Record], analysis: &Analysis) -> Document {
     let mut document = Document::default();
     head::head(&mut document, manifest, analysis, &head::machine(manifest));
+    crossed::headline(&mut document, analysis, usize::MAX);
     head::overview(&mut document, analysis, usize::MAX);
     for workload in &analysis.workloads {
         workload::cells(&mut document, workload);
@@ -116,7 +119,10 @@ mod tests {
 
     fn report(study: &Study, records: &[Record], columns: usize) -> (String, Value, String) {
         let dir = tempfile::tempdir().unwrap();
-        let text = write(dir.path(), &study.manifest, records, columns).unwrap();
+        let mut records = records.to_vec();
+        records.iter_mut().for_each(|record| crate::prove::prove(&study.manifest.plan, record));
+        crate::prove::prove_together(&study.manifest.plan, &mut records);
+        let text = write(dir.path(), &study.manifest, &records, columns).unwrap();
         let json = fs::read_to_string(dir.path().join("effects.json")).unwrap();
         let markdown = fs::read_to_string(dir.path().join("report.md")).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left aside");
@@ -171,7 +177,8 @@ mod tests {
         assert_eq!((json["format"].as_u64(), json["study"].as_str()), (Some(1), Some("synthetic")));
         let effects = json["effects"].as_array().unwrap();
         let keys: Vec<&String> = effects[0].as_object().unwrap().keys().collect();
-        let expected = "arm blocks contrast estimate factor hi lo proof response verdict workload";
+        let expected =
+            "arm blocks contrast detectable estimate factor hi hi_all lo lo_all proof response verdict workload";
         let mut sorted: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
         sorted.sort_unstable();
         assert_eq!(sorted.join(" "), expected);

@@ -11,14 +11,18 @@ mod outcome;
 mod preflight;
 pub mod process;
 pub mod schedule;
+mod tools;
+mod unit_costs;
 
 pub use cpus::Cpus;
 pub use orphans::become_reaper;
 pub use preflight::{PreflightError, preflight};
+use unit_costs::UnitCosts;
 
 use crate::config::{Program, Study};
+use crate::design::BuildPlan;
 use crate::measure::Probed;
-use crate::progress::Progress;
+use crate::progress::{Progress, note};
 use crate::prove;
 use crate::record::{BuildRecord, CellPlan, FORMAT, Measured, Pass, Plan, Record, Status};
 use crate::store::{Key, RecordWriter, StoreError, key};
@@ -38,16 +42,35 @@ pub struct Context<'a> {
     pub study: &'a Study,
     /// Cells.
     pub plan: &'a Plan,
+    /// The builds of the design: what is a command, and its arguments.
+    pub programs: &'a [BuildPlan],
     /// Binaries.
     pub builds: &'a [BuildRecord],
     /// Seed of orders and padding.
     pub seed: u64,
-    /// Timing blocks.
-    pub blocks: u32,
     /// Processors.
     pub cpus: Cpus,
     /// Instruments.
     pub probed: &'a Probed,
+}
+
+/// What runs leave behind, and what they need not do again.
+pub struct Session<'a> {
+    records: &'a mut RecordWriter<File>,
+    done: &'a BTreeSet<Key>,
+    progress: &'a mut Progress,
+    unit_costs: UnitCosts,
+}
+
+impl Session<'_> {
+    /// A session that appends to `records`, leaves out what is `done` and shows its progress.
+    pub fn new<'a>(
+        records: &'a mut RecordWriter<File>,
+        done: &'a BTreeSet<Key>,
+        progress: &'a mut Progress,
+    ) -> Session<'a> {
+        Session { records, done, progress, unit_costs: UnitCosts::default() }
+    }
 }
 
 /// How far a study came.
@@ -76,124 +99,128 @@ pub enum RunError {
     },
 }
 
-/// Runs everything that `done` does not contain and appends a record for each.
+/// Makes every counting run that is not done.
 ///
 /// # Errors
 /// [`RunError`]; the records so far are kept.
-pub fn run(
-    context: &Context<'_>,
-    records: &mut RecordWriter<File>,
-    done: &BTreeSet<Key>,
-    progress: &mut Progress,
-) -> Result<End, RunError> {
-    let kept = context.probed.keep();
-    for slot in schedule::counting(context.study, context.plan) {
-        if step(context, slot, records, done, progress)? == End::Interrupted {
-            records.sync()?;
+pub fn counting(context: &Context<'_>, session: &mut Session<'_>) -> Result<End, RunError> {
+    // Until timing begins: as long as a tracepoint is registered, every system call takes the slow way.
+    let _kept = context.probed.keep();
+    all(context, schedule::counting(context.study, context.plan), session)
+}
+
+/// Makes every timing run of a block that is not done, and prices the machine.
+///
+/// # Errors
+/// [`RunError`]; the records so far are kept.
+pub fn block(context: &Context<'_>, block: u32, session: &mut Session<'_>) -> Result<End, RunError> {
+    if session.unit_costs.step(context, block, session.records, session.done)? == End::Interrupted {
+        session.records.sync()?;
+        return Ok(End::Interrupted);
+    }
+    all(context, schedule::block(context.seed, block, context.plan), session)
+}
+
+fn all(context: &Context<'_>, slots: Vec<Slot>, session: &mut Session<'_>) -> Result<End, RunError> {
+    for slot in slots {
+        if step(context, slot, session)? == End::Interrupted {
+            session.records.sync()?;
             return Ok(End::Interrupted);
         }
     }
-    records.sync()?;
-    // Before timing begins nothing may be registered any more.
-    drop(kept);
-    for block in 0..context.blocks {
-        let slots = schedule::block(context.seed, block, context.plan.workloads.len(), context.plan.cells.len());
-        for slot in slots {
-            if step(context, slot, records, done, progress)? == End::Interrupted {
-                records.sync()?;
-                return Ok(End::Interrupted);
-            }
-        }
-        records.sync()?;
-    }
+    session.records.sync()?;
     Ok(End::Complete)
 }
 
-/// Number of processes that [`run`] will start.
-pub fn remaining(context: &Context<'_>, done: &BTreeSet<Key>) -> usize {
+/// Number of processes that counting and this many blocks will start, apart from those that price the machine.
+pub fn remaining(context: &Context<'_>, blocks: u32, done: &BTreeSet<Key>) -> usize {
     let counting = schedule::counting(context.study, context.plan).into_iter();
-    let (workloads, cells) = (context.plan.workloads.len(), context.plan.cells.len());
-    let timing = (0..context.blocks).flat_map(|block| schedule::block(context.seed, block, workloads, cells));
-    let missing = |slot: &Slot| {
-        let empty = context.blank(*slot);
-        !done.contains(&key(&empty)) && context.binary(&context.plan.cells[slot.cell]).is_ok()
-    };
-    counting.chain(timing).filter(missing).count()
+    let timing = (0..blocks).flat_map(|block| schedule::block(context.seed, block, context.plan));
+    counting.chain(timing).filter(|slot| context.is_missing(slot, done)).count()
 }
 
-fn step(
-    context: &Context<'_>,
-    slot: Slot,
-    records: &mut RecordWriter<File>,
-    done: &BTreeSet<Key>,
-    progress: &mut Progress,
-) -> Result<End, RunError> {
+/// Whether every timing run of a block is done.
+pub fn is_done(context: &Context<'_>, block: u32, done: &BTreeSet<Key>) -> bool {
+    !schedule::block(context.seed, block, context.plan).iter().any(|slot| context.is_missing(slot, done))
+}
+
+fn step(context: &Context<'_>, slot: Slot, session: &mut Session<'_>) -> Result<End, RunError> {
     if interrupt::asked() {
         return Ok(End::Interrupted);
     }
     let mut record = context.blank(slot);
-    if done.contains(&key(&record)) {
+    if session.done.contains(&key(&record)) {
         return Ok(End::Complete);
     }
     let cell = &context.plan.cells[slot.cell];
-    let binary = match context.binary(cell) {
-        Ok(binary) => binary,
+    let (binary, layout) = match context.layout(cell, slot) {
+        Ok(found) => found,
         Err(why) => {
             // One record a workload says it; repeating it for every block would say nothing more.
             if slot.pass == Pass::Timing && slot.block == 0 {
                 record.status = Status::BuildFailed;
                 record.reason = why;
-                records.append(&record)?;
+                session.records.append(&record)?;
             }
             return Ok(End::Complete);
         }
     };
-    let counters = (slot.pass != Pass::Timing).then_some(context.probed);
-    let finished = context.launch(cell, binary, slot, counters)?;
+    record.layout = layout;
+    let finished = match slot.pass {
+        Pass::Timing => {
+            let pin = context.study.workloads[slot.workload].pin;
+            let before = context.cpus.canary_ns(pin);
+            let finished = context.launch(cell, binary, slot, None)?;
+            record.canary_ns = before.zip(context.cpus.canary_ns(pin));
+            finished
+        }
+        Pass::Counting | Pass::CountingIdle | Pass::UnitCosts => context.count(cell, binary, slot)?,
+    };
     if finished.exit == Exit::Interrupted {
         return Ok(End::Interrupted);
     }
-    outcome::fill(&mut record, finished, context.study.timeout);
+    outcome::fill(&mut record, finished, context.plan.workloads[slot.workload].response, context.study.timeout);
     prove::prove(context.plan, &mut record);
-    records.append(&record)?;
-    progress.step(&record);
+    session.records.append(&record)?;
+    session.progress.step(&record);
     Ok(End::Complete)
 }
 
 impl Context<'_> {
     /// The record of a run that has not been.
     fn blank(&self, slot: Slot) -> Record {
-        Record {
-            format: FORMAT,
-            pass: slot.pass,
-            block: slot.block,
-            order: slot.order,
-            workload: self.plan.workloads[slot.workload].name.clone(),
-            cell: self.plan.cells[slot.cell].id.clone(),
-            status: Status::Ok,
-            reason: String::new(),
-            wall_ns: 0,
-            process_page_faults: 0,
-            process_rss_peak_bytes: 0,
-            layout: 0,
-            cpu_ns: 0,
-            context_switches: None,
-            steal_ticks: None,
-            canary_ns: None,
-            counts: BTreeMap::new(),
-            unit_costs_ns: BTreeMap::new(),
-            measured: None,
-            stderr: String::new(),
-        }
+        let workload = &self.plan.workloads[slot.workload].name;
+        Record { order: slot.order, ..blank(slot.pass, slot.block, workload, &self.plan.cells[slot.cell].id) }
+    }
+
+    fn is_missing(&self, slot: &Slot, done: &BTreeSet<Key>) -> bool {
+        !done.contains(&key(&self.blank(*slot))) && self.binary(&self.plan.cells[slot.cell]).is_ok()
     }
 
     /// Path of a cell's binary, or why there is none.
-    fn binary(&self, cell: &CellPlan) -> Result<&str, String> {
-        match self.builds.iter().find(|build| build.id == cell.build).map(|build| &build.result) {
-            Some(Ok(built)) => Ok(&built.path),
-            Some(Err(failure)) => Err(format!("{}; log: {}", failure.message, failure.log)),
-            None => Err(format!("build `{}` is not in the manifest", cell.build)),
+    pub(crate) fn binary(&self, cell: &CellPlan) -> Result<&str, String> {
+        match self.build(cell)?.result.as_ref() {
+            Ok(built) => Ok(&built.path),
+            Err(failure) => Err(format!("{}; log: {}", failure.message, failure.log)),
         }
+    }
+
+    fn build(&self, cell: &CellPlan) -> Result<&BuildRecord, String> {
+        let found = self.builds.iter().find(|build| build.id == cell.build);
+        found.ok_or_else(|| format!("build `{}` is not in the manifest", cell.build))
+    }
+
+    /// Path and number of the code layout that a slot runs: every block the next one, of all builds the same. Counts
+    /// are of layout 0.
+    fn layout(&self, cell: &CellPlan, slot: Slot) -> Result<(&str, u32), String> {
+        let first = self.binary(cell)?;
+        let layouts = &self.build(cell)?.layouts;
+        // At most 16 layouts.
+        let layout = if slot.pass == Pass::Timing { slot.block % (layouts.len() as u32 + 1) } else { 0 };
+        Ok(match layout.checked_sub(1) {
+            None => (first, 0),
+            Some(shuffled) => (&layouts[shuffled as usize].path, layout),
+        })
     }
 
     fn launch(
@@ -203,6 +230,49 @@ impl Context<'_> {
         slot: Slot,
         counters: Option<&Probed>,
     ) -> Result<Finished, RunError> {
+        Ok(process::run(&self.prepare(cell, binary, slot, counters)?)?)
+    }
+
+    /// Runs a cell as often as it takes to count everything: once for each set of counters that the processor has at a
+    /// time, and once within each tool. What the first run did is what is told; a tool that fails gives no counts.
+    fn count(&self, cell: &CellPlan, binary: &str, slot: Slot) -> Result<Finished, RunError> {
+        let mut launch = self.prepare(cell, binary, slot, Some(self.probed))?;
+        launch.counter_pass = Some(0);
+        let mut finished = process::run(&launch)?;
+        for pass in 1..self.probed.passes() {
+            if finished.exit != Exit::Code(0) {
+                return Ok(finished);
+            }
+            launch.counter_pass = Some(pass);
+            let more = process::run(&launch)?;
+            let counts = std::mem::take(&mut finished.counts);
+            // The first bad end is the one to tell of.
+            finished = if more.exit == Exit::Code(0) { finished } else { more };
+            finished.counts.extend(counts);
+        }
+        for wrapper in &self.probed.wrappers {
+            if finished.exit != Exit::Code(0) {
+                return Ok(finished);
+            }
+            let mut launch = self.prepare(cell, binary, slot, Some(self.probed))?;
+            launch.counters = None;
+            match tools::count(wrapper, launch)? {
+                tools::Counted::Counts(counts) => finished.counts.extend(counts),
+                tools::Counted::Interrupted => finished.exit = Exit::Interrupted,
+                tools::Counted::Failed(why) => note(&format!("cell {}: {}: {why}", cell.id, wrapper.tool.program())),
+            }
+        }
+        Ok(finished)
+    }
+
+    /// Everything that the process of a slot is started with.
+    pub(crate) fn prepare<'p>(
+        &self,
+        cell: &CellPlan,
+        binary: &str,
+        slot: Slot,
+        counters: Option<&'p Probed>,
+    ) -> Result<Launch<'p>, RunError> {
         let workload = &self.study.workloads[slot.workload];
         let subject = &self.study.subject;
         // The preflight attaches nothing and takes the program as it is timed, verification and all.
@@ -213,18 +283,31 @@ impl Context<'_> {
         };
         let nul = |_| RunError::Nul { cell: cell.id.clone() };
         let own = cell.args.iter().chain(&workload.args);
-        let args = [binary_name(&subject.program)].into_iter().chain(own).chain(counting).chain(idle);
+        let args = self.called(cell).iter().chain(own).chain(counting).chain(idle);
         let argv: Result<Vec<CString>, _> = args.map(|arg| CString::new(arg.as_str())).collect();
-        let launch = Launch {
+        let folder = std::path::absolute(self.study.folder()).unwrap_or_else(|_| self.study.folder().to_owned());
+        Ok(Launch {
             program: CString::new(binary).map_err(nul)?,
             argv: argv.map_err(nul)?,
             envp: self.environment(cell, slot.pad).map_err(nul)?,
+            directory: Some(CString::new(folder.as_os_str().as_bytes()).map_err(nul)?),
             cpus: Some(if workload.pin { self.cpus.pinned } else { self.cpus.allowed }),
             aslr: slot.pass == Pass::Timing,
             timeout: self.study.timeout,
             counters,
-        };
-        Ok(process::run(&launch)?)
+            counter_pass: None,
+        })
+    }
+
+    /// What a cell's process is called, and the arguments that its command brings.
+    fn called(&self, cell: &CellPlan) -> &[String] {
+        let command =
+            self.programs.iter().find(|build| build.id == cell.build).and_then(|build| build.command.as_deref());
+        match (command, &self.study.subject.program) {
+            (Some(command), _) => command,
+            (None, Program::Command(command)) => command,
+            (None, Program::Cargo(program)) => std::slice::from_ref(&program.binary),
+        }
     }
 
     /// The allow-list from the runner's environment, the cell's own, and the padding.
@@ -251,10 +334,28 @@ fn receipt(record: &Record) -> Option<&Measured> {
     record.measured.as_ref()
 }
 
-/// What a process is called.
-fn binary_name(program: &Program) -> &String {
-    match program {
-        Program::Cargo(program) => &program.binary,
-        Program::Command(command) => &command[0],
+/// The record of a run that has not been.
+fn blank(pass: Pass, block: u32, workload: &str, cell: &str) -> Record {
+    Record {
+        format: FORMAT,
+        pass,
+        block,
+        order: 0,
+        workload: workload.to_owned(),
+        cell: cell.to_owned(),
+        status: Status::Ok,
+        reason: String::new(),
+        wall_ns: 0,
+        process_page_faults: 0,
+        process_rss_peak_bytes: 0,
+        layout: 0,
+        cpu_ns: 0,
+        context_switches: None,
+        steal_ticks: None,
+        canary_ns: None,
+        counts: BTreeMap::new(),
+        unit_costs_ns: BTreeMap::new(),
+        measured: None,
+        stderr: String::new(),
     }
 }

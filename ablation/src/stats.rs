@@ -4,7 +4,16 @@
 
 pub mod bootstrap;
 pub mod distribution;
+pub mod factorial;
+pub mod layout;
+pub mod line;
+pub mod many;
+pub mod modes;
 pub mod order;
+pub mod projection;
+pub mod random;
+pub mod series;
+pub mod table;
 
 /// Fewest blocks for which an interval of 95 % is given.
 ///

@@ -8,7 +8,7 @@ mod lines;
 
 pub use lines::{BadLine, RecordWriter};
 
-use crate::record::{CellKind, CellPlan, FORMAT, Manifest, Pass, Plan, Record, Status};
+use crate::record::{CellKind, CellPlan, FORMAT, Manifest, Pass, Plan, Record, Status, WorkloadPlan};
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -199,6 +199,12 @@ impl Folder {
     }
 }
 
+/// Whether a runner has the folder just now. Looks for an instant and leaves everything as it is.
+pub fn is_in_use(dir: &Path) -> bool {
+    let lock = File::open(dir.join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Writes a file so that either the old or the new content is there, whatever happens.
 ///
 /// # Errors
@@ -263,14 +269,16 @@ pub fn whole_blocks(manifest: &Manifest, records: Vec<Record>) -> (Vec<Record>, 
         let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
         plan.cells.iter().any(|c| c.id == cell && !failed(&c.build))
     };
-    let cells: Vec<&str> = plan.cells.iter().map(|c| c.id.as_str()).filter(|id| built(id)).collect();
+    let cells: BTreeSet<&str> = plan.cells.iter().map(|c| c.id.as_str()).filter(|id| built(id)).collect();
     let mut done: BTreeSet<(u32, &str, &str)> = BTreeSet::new();
     for record in records.iter().filter(|r| r.pass == Pass::Timing && r.status != Status::BuildFailed) {
         done.insert((record.block, &record.workload, &record.cell));
     }
     let whole = |block: u32| {
-        let has = |w: &str| cells.iter().all(|c| done.contains(&(block, w, *c)));
-        plan.workloads.iter().all(|w| has(&w.name))
+        plan.workloads.iter().all(|w| {
+            let own = cells.iter().filter(|c| w.runs(c));
+            own.into_iter().all(|c| done.contains(&(block, &w.name, *c)))
+        })
     };
     let blocks: BTreeSet<u32> = done.iter().map(|(block, _, _)| *block).collect();
     let whole: BTreeSet<u32> = blocks.into_iter().filter(|block| whole(*block)).collect();
@@ -293,7 +301,8 @@ pub fn coverage(manifest: &Manifest, records: &[Record]) -> Option<(usize, usize
     let counting = usize::try_from(repeats).ok()? * passes;
     let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
     let runs = |cell: &CellPlan| if failed(&cell.build) { 1 } else { manifest.blocks as usize + counting };
-    let planned = plan.cells.iter().map(runs).sum::<usize>() * plan.workloads.len();
+    let of = |workload: &WorkloadPlan| plan.cells.iter().filter(|c| workload.runs(&c.id)).map(runs).sum::<usize>();
+    let planned = plan.workloads.iter().map(of).sum();
     let belongs = |r: &&Record| {
         let known = plan.cells.iter().any(|c| c.id == r.cell) && plan.workloads.iter().any(|w| w.name == r.workload);
         known && (r.pass != Pass::Timing || r.block < manifest.blocks)
@@ -315,7 +324,7 @@ pub(crate) mod tests {
     /// A manifest of the demo study.
     pub(crate) fn manifest() -> Manifest {
         let study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("the config is good");
-        let design = crate::design::resolve(&study);
+        let design = crate::design::resolve(&study).expect("the design is good");
         let built = BuiltBinary { path: "/x".into(), sha256: "00".into() };
         let builds = design.builds.iter().map(|b| BuildRecord {
             id: b.id.clone(),

@@ -1,16 +1,20 @@
 //! `ablate run` as a whole: config → design → builds → preflight → runs, in a folder that can be resumed.
 
-use crate::builds::{self, BuildError, Workspace};
+mod adaptive;
+pub mod rule;
+
+use crate::builds::{self, BuildError, Built, Workspace};
 use crate::cli::Run;
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
 use crate::machine;
 use crate::measure;
 use crate::progress::{Progress, note};
-use crate::record::{BuildRecord, FORMAT, Manifest};
-use crate::run::{self, Context, Cpus, End, PreflightError, RunError, interrupt};
+use crate::record::{BuildRecord, FORMAT, Manifest, Plan};
+use crate::run::{self, Context, Cpus, End, PreflightError, RunError, Session, interrupt};
 use crate::settings::Settings;
 use crate::store::{self, Folder, Key, StoreError, key};
+use adaptive::Adaptive;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,6 +28,8 @@ pub struct Outcome {
     pub interrupted: bool,
     /// The command that goes on.
     pub resume: String,
+    /// What is to be said after the report: how far a study came that was to stop by itself.
+    pub closing: Vec<String>,
 }
 
 /// Why a study did not run.
@@ -74,35 +80,44 @@ impl StudyError {
 /// [`StudyError`]; what was recorded before is kept.
 pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     let mut study = config::load(&args.config)?;
-    let design = design::resolve(&study);
-    let workspace = builds::workspace(cargo_program(&study), settings.target_dir.as_deref())?;
+    let design = design::resolve(&study)?;
+    let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
     prepare("signal handlers", interrupt::install())?;
     let (folder, earlier) = open(args, &study, &workspace)?;
     overrides(args, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
-    let builds = builds::build_all(cargo_program(&study), &design.builds, &workspace, &folder.logs())?;
+    let built = builds::build_all(&study, &design.builds, &workspace, &folder.logs())?;
     // After the builds: what a compiler leaves behind, such as a cache server, is none of our business.
     prepare("becoming the reaper of orphans", run::become_reaper())?;
-    let probed = measure::probe();
-    let mut manifest = manifest(args, &study, &design, builds, &workspace, &probed);
+    let probed = measure::probe_groups(&study.instruments);
+    let mut manifest = manifest(args, &study, &design, built, &workspace, &probed);
     let mut done: BTreeSet<Key> = BTreeSet::new();
     if let Some((before, keys)) = earlier {
         same_study(&before, &manifest, folder.dir())?;
         manifest.started_unix_s = before.started_unix_s;
         manifest.machine = before.machine;
+        // A study that stops by itself is complete with the blocks that it has.
+        manifest.blocks = before.blocks.max(if args.rule().is_some() { 1 } else { study.blocks });
         done = keys;
+    } else if args.rule().is_some() {
+        manifest.blocks = 1;
     }
+    let plan = manifest.plan.clone();
     let context = Context {
         study: &study,
-        plan: &manifest.plan,
-        builds: &manifest.builds,
+        plan: &plan,
+        programs: &design.builds,
+        builds: &manifest.builds.clone(),
         seed: study.seed,
-        blocks: study.blocks,
         cpus: prepare("choosing processors", Cpus::take())?,
         probed: &probed,
     };
-    let outcome =
-        |interrupted| Outcome { dir: folder.dir().to_owned(), interrupted, resume: resume_command(args, folder.dir()) };
-    let remaining = run::remaining(&context, &done);
+    let outcome = |interrupted, closing| Outcome {
+        dir: folder.dir().to_owned(),
+        interrupted,
+        resume: resume_command(args, folder.dir()),
+        closing,
+    };
+    let remaining = run::remaining(&context, manifest.blocks, &done);
     let mut stopped = false;
     if remaining > 0 {
         match run::preflight(&context)? {
@@ -113,20 +128,37 @@ pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     // Only now: a study that the preflight refuses leaves a folder that can be used again.
     folder.write_manifest(&manifest)?;
     if stopped {
-        return Ok(outcome(true));
+        return Ok(outcome(true, Vec::new()));
     }
     let mut records = folder.records()?;
-    let mut progress = Progress::start(remaining);
-    let end = run::run(&context, &mut records, &done, &mut progress);
+    let mut progress = Progress::start(args.rule().is_none().then_some(remaining));
+    let mut session = Session::new(&mut records, &done, &mut progress);
+    let mut end = run::counting(&context, &mut session)?;
+    let mut closing = Vec::new();
+    if end == End::Complete {
+        match args.rule() {
+            None => end = blocks(&context, manifest.blocks, &mut session)?,
+            Some(rule) => {
+                let limit = args.blocks.unwrap_or(MAX_BLOCKS);
+                let mut adaptive = Adaptive { rule, limit, folder: &folder, manifest: &mut manifest, done: &done };
+                (end, closing) = adaptive.run(&context, &mut session)?;
+            }
+        }
+    }
     progress.finish();
-    Ok(outcome(end? == End::Interrupted))
+    Ok(outcome(end == End::Interrupted, closing))
 }
 
-pub fn cargo_program(study: &Study) -> &config::CargoProgram {
-    match &study.subject.program {
-        config::Program::Cargo(program) => program,
-        config::Program::Command(_) => todo!("commands as subjects"),
+/// The most blocks of a study that stops by itself, as of any other.
+const MAX_BLOCKS: u32 = 10_000;
+
+fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {
+    for block in 0..blocks {
+        if run::block(context, block, session)? == End::Interrupted {
+            return Ok(End::Interrupted);
+        }
     }
+    Ok(End::Complete)
 }
 
 fn prepare<T>(step: &'static str, result: std::io::Result<T>) -> Result<T, StudyError> {
@@ -154,7 +186,7 @@ fn open(args: &Run, study: &Study, workspace: &Workspace) -> Result<(Folder, Opt
 }
 
 /// `NAME-TIME`, with a counter when two studies start within a second.
-fn fresh(parent: &Path, name: &str) -> PathBuf {
+pub(crate) fn fresh(parent: &Path, name: &str) -> PathBuf {
     let now = unix_seconds();
     let first = parent.join(format!("{name}-{now}"));
     let others = (2..).map(|n| parent.join(format!("{name}-{now}-{n}")));
@@ -188,10 +220,24 @@ fn manifest(
     args: &Run,
     study: &Study,
     design: &Design,
-    builds: Vec<BuildRecord>,
+    built: Built,
     workspace: &Workspace,
     probed: &measure::Probed,
 ) -> Manifest {
+    let mut machine = machine::machine(&workspace.root);
+    if let config::Program::Cargo(program) = &study.subject.program
+        && let config::Source::Registry(version) = &program.source
+    {
+        // The commit around a fetched package is not that of its sources.
+        machine.facts.insert("commit".to_owned(), None);
+        machine.facts.insert("uncommitted-changes".to_owned(), None);
+        machine.facts.insert("package".to_owned(), Some(format!("{} {version}", program.package)));
+    }
+    if study.layouts > 1 {
+        let why = built.one_layout.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        machine.facts.insert("layouts".to_owned(), Some(format!("{}{why}", built.layouts)));
+    }
+    let plan = Plan { layouts: built.layouts, ..design.plan.clone() };
     let rest = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     Manifest {
         format: FORMAT,
@@ -202,9 +248,9 @@ fn manifest(
         started_unix_s: unix_seconds(),
         seed: study.seed,
         blocks: study.blocks,
-        plan: design.plan.clone(),
-        builds,
-        machine: machine::machine(&workspace.root),
+        plan,
+        builds: built.records,
+        machine,
         instruments: probed.status.clone(),
     }
 }
@@ -216,7 +262,10 @@ fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), Store
         return differs(format!("{} is not the config that it was started with", now.config_path));
     }
     for build in &now.builds {
-        let hash = |build: &BuildRecord| build.result.as_ref().ok().map(|built| built.sha256.clone());
+        let hash = |build: &BuildRecord| -> Option<Vec<String>> {
+            let first = build.result.as_ref().ok()?;
+            Some([first].into_iter().chain(&build.layouts).map(|built| built.sha256.clone()).collect())
+        };
         let old = before.builds.iter().find(|old| old.id == build.id);
         if old.is_none_or(|old| hash(old) != hash(build)) {
             return differs(format!(
@@ -240,11 +289,17 @@ fn resume_command(args: &Run, dir: &Path) -> String {
     if let Some(blocks) = args.blocks {
         command.push_str(&format!(" --blocks {blocks}"));
     }
+    if let Some(width) = args.until_halfwidth {
+        command.push_str(&format!(" --until-halfwidth {width}"));
+    }
+    if let Some(budget) = args.budget {
+        command.push_str(&format!(" --budget {budget}"));
+    }
     command
 }
 
 /// For a shell, when it needs it.
-fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }

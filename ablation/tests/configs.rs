@@ -12,11 +12,89 @@ fn every_shipped_config_loads_and_resolves() {
     for path in configs {
         let study = config::load(&path).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(Some(study.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()), "named after its file");
-        let design = design::resolve(&study);
+        let design = design::resolve(&study).unwrap_or_else(|error| panic!("{error}"));
         assert!(!design.plan.cells.is_empty() && !design.plan.contrasts.is_empty(), "{}", study.name);
         for factor in &design.plan.factors {
             let has_row = design.plan.contrasts.iter().any(|c| c.attribution && c.factor == factor.name);
             assert!(has_row, "{}: no row for {}", study.name, factor.name);
         }
     }
+}
+
+/// A config with everything that the examples in configs/README.md refer to.
+const AROUND_THE_EXAMPLES: &str = r#"
+study = "examples"
+seed = 1
+blocks = 6
+arms = ["env", "feature"]
+design = ["leave-one-out", "factorial"]
+reference_peer = "other"
+[subject]
+package = "subject"
+[[factor]]
+name = "cache"
+[factor.levels]
+on = {}
+off = { NO_CACHE = "1" }
+[[factor]]
+name = "ring"
+[factor.levels]
+on = {}
+off = { NO_RING = "1" }
+[[workload]]
+name = "small"
+args = []
+[[peer]]
+name = "other"
+served_by = "other"
+"#;
+
+fn readme() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/README.md");
+    std::fs::read_to_string(path).expect("the key reference is there")
+}
+
+/// Reads a text as if it stood beside this package's manifest.
+fn parsed(text: &str) -> Result<config::Study, config::ConfigError> {
+    config::parse(&Path::new(env!("CARGO_MANIFEST_DIR")).join("study.toml"), text.as_bytes())
+}
+
+#[test]
+fn the_examples_of_the_key_reference_are_right() {
+    let readme = readme();
+    let blocks: Vec<&str> =
+        readme.split("```toml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
+    assert!(blocks.len() >= 2, "{blocks:?}");
+    let study = parsed(&format!("{AROUND_THE_EXAMPLES}{}", blocks.join("\n"))).unwrap_or_else(|e| panic!("{e}"));
+    let design = design::resolve(&study).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((design.plan.factors.len(), design.plan.hypotheses.len()), (3, 2));
+}
+
+/// What an unknown key of a table is told: all that are known.
+#[test]
+fn the_key_reference_has_every_key() {
+    let readme = readme();
+    let unknown = "zzzzzzzzzzzzzzzzzzzzzzzz = 1\n";
+    let mut all = 0;
+    for table in [
+        "",
+        "[subject]\n",
+        "[[factor]]\n",
+        "[[treatment]]\n",
+        "[[constraint]]\n",
+        "[[workload]]\n",
+        "[[curve]]\n",
+        "[[peer]]\n",
+        "[[hypothesis]]\n",
+    ] {
+        let error = parsed(&format!("{table}{unknown}")).expect_err("unknown").to_string();
+        let (_, known) = error.lines().next().and_then(|line| line.split_once("; known: ")).expect("known keys");
+        for key in known.split(", ") {
+            let name = key.trim_matches('`');
+            let written = [key.to_owned(), format!("`[{name}]`"), format!("`[[{name}]]`")];
+            assert!(written.iter().any(|text| readme.contains(text)), "{table}{key} is not in configs/README.md");
+            all += 1;
+        }
+    }
+    assert!(all > 60, "{all} keys");
 }

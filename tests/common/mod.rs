@@ -102,7 +102,13 @@ impl Case<'_> {
             }
         }
         command.args(["--exact", self.test, "--nocapture", "--test-threads=1"]).env(MARK, mark).envs(self.variables);
-        let output = command.output().expect("the test binary starts");
+        // A child that another test forks at this moment may hold the copy open for writing until its own exec.
+        let output = loop {
+            match command.output() {
+                Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                output => break output.expect("the test binary starts"),
+            }
+        };
         if self.setuid {
             std::fs::remove_file(&copy).expect("the copy is there");
         }

@@ -89,7 +89,7 @@ pub(super) fn per_operation(manifest: &Manifest, runs: &CellRuns, notes: &mut No
         notes.add(about.to_owned(), runs.plan.id.clone());
     }
     if !counts.contains_key("page-faults") {
-        let own = runs.timing.values().filter_map(|record| record.measured.as_ref());
+        let own = runs.timing.values().filter_map(|run| run.record.measured.as_ref());
         let own = own.filter_map(|m| Some(m.page_faults? as f64 / m.operations as f64));
         let own = order::sorted(&own.collect::<Vec<_>>());
         if let (Some(median), Some(lo), Some(hi)) = (order::percentile(&own, 0.5), own.first(), own.last()) {

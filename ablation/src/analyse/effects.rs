@@ -1,11 +1,13 @@
 //! Effects of contrasts with their verdicts.
 
-use super::index::{CellRuns, Runs, build_failed};
-use super::{CellSummary, Effect, Estimate, PerOperation, Proof, Response, Verdict, agreement};
+use super::index::{CellRuns, Runs, Timed, build_failed};
+use super::table::Table;
+use super::{CellSummary, Effect, Estimate, PerOperation, Proof, Response, Verdict, agreement, foreign};
 use crate::prove;
-use crate::record::{Arm, CellKind, Contrast, FactorPlan, LatencyResponse, Manifest, Plan, Record, Status};
+use crate::record::{Arm, CellKind, Contrast, Crossed, FactorPlan, LatencyResponse, Manifest, Plan, Status};
 use crate::stats::MIN_BLOCKS;
-use crate::stats::bootstrap::{Drawn, Series};
+use crate::stats::bootstrap::{DRAWS, Drawn, Series};
+use crate::stats::{factorial, many};
 use std::collections::BTreeMap;
 
 /// Two cells that differ in what the contrast is about.
@@ -22,27 +24,54 @@ pub(super) fn responses(main: LatencyResponse) -> &'static [Response] {
     }
 }
 
-/// Series of every one of [`responses`] for every contrast of the plan, in this order.
-pub(super) fn series(plan: &Plan, main: LatencyResponse, runs: &Runs) -> Vec<Series> {
-    let mut series = Vec::new();
+/// Every one of [`responses`] of every contrast of the plan with its draws, in this order; NaN where a cell is missing.
+pub(super) fn drawn(plan: &Plan, main: LatencyResponse, runs: &Runs, table: &Table) -> Vec<Drawn> {
+    let missing = || Drawn::new(f64::NAN, 0, vec![f64::NAN; DRAWS]);
+    let mut out = Vec::new();
     for contrast in &plan.contrasts {
-        let pairs = pairs(runs, contrast);
-        series.extend(responses(main).iter().map(|response| {
-            differences(runs, &pairs, |run| match response {
-                Response::LatencyNsP50 => run.measured.as_ref().map_or(f64::NAN, |m| m.latency_ns_p50),
-                _ => run.latency(main).unwrap_or(f64::NAN),
-            })
-        }));
+        let pairs = pairs(plan, runs, contrast);
+        for response in responses(main) {
+            let value = if pairs.is_empty() && contrast.contrast == "main" {
+                by_columns(plan, table, &contrast.factor, *response)
+            } else {
+                let each = pairs.iter().map(|(a, b)| table.difference(&a.plan.id, &b.plan.id, *response));
+                let each: Option<Vec<Drawn>> = each.collect();
+                each.and_then(|each| Drawn::linear(each.iter().map(|d| (1.0 / each.len() as f64, d))))
+            };
+            out.push(value.unwrap_or_else(missing));
+        }
     }
-    series
+    out
+}
+
+/// Main effect from a fraction of a factorial or a screen: the mean of the cells with the factor minus that of the cells
+/// without. `None` when a cell has no proven run, for then the columns are no longer orthogonal.
+fn by_columns(plan: &Plan, table: &Table, factor: &str, response: Response) -> Option<Drawn> {
+    let designs = ["fractional", "plackett-burman"].into_iter();
+    let ids = designs.filter_map(|design| plan.designs.get(design)).max_by_key(|ids| ids.len())?;
+    let at = plan.crossed.iter().position(|crossed| crossed.factor == factor)?;
+    let (mut signs, mut values) = (Vec::new(), Vec::new());
+    for id in ids {
+        let cell = plan.cells.iter().find(|cell| cell.id == *id)?;
+        let is_away = |c: &Crossed| cell.levels.get(&c.factor).is_some_and(|level| *level == c.away);
+        signs.push(plan.crossed.iter().map(|c| if is_away(c) { -1 } else { 1 }).collect());
+        values.push(table.cell(id)?.of(response)?.clone());
+    }
+    factorial::contrast_of_columns(&signs, &values).into_iter().nth(at)
+}
+
+/// Block by block differences of every contrast in the main response, for the second reading of means.
+pub(super) fn differences_by_block(plan: &Plan, main: LatencyResponse, runs: &Runs) -> Vec<Series> {
+    let series = |contrast: &Contrast| differences(runs, &pairs(plan, runs, contrast), |run| run.latency(main));
+    plan.contrasts.iter().map(series).collect()
 }
 
 /// What effects are computed from.
 pub(super) struct Evidence<'a> {
-    /// The series of [`series`].
-    pub(super) series: &'a [Series],
-    /// Their draws.
+    /// What [`drawn`] gave.
     pub(super) drawn: &'a [Drawn],
+    /// What [`differences_by_block`] gave.
+    pub(super) by_block: &'a [Series],
     /// The gap to the reference peer when its interval lies above 0.
     pub(super) reference: Option<&'a Drawn>,
 }
@@ -54,25 +83,36 @@ pub(super) fn effects(
     runs: &Runs,
     cells: &[CellSummary],
     evidence: &Evidence,
-) -> (Vec<Effect>, Option<f64>) {
+) -> (Vec<Effect>, Floors) {
     let contrasts = &manifest.plan.contrasts;
     let mut rows: Vec<Effect> = Vec::new();
-    for (contrast, drawn) in contrasts.iter().zip(evidence.drawn.chunks_exact(responses(main).len())) {
-        let pairs = pairs(runs, contrast);
-        let refusal = refusal(manifest, runs, contrast, &pairs);
-        for (response, drawn) in responses(main).iter().copied().zip(drawn) {
+    let together = together(contrasts, main, evidence.drawn);
+    let step = responses(main).len();
+    for (at, (contrast, drawn)) in contrasts.iter().zip(evidence.drawn.chunks_exact(step)).enumerate() {
+        let pairs = pairs(&manifest.plan, runs, contrast);
+        let mut refusal = refusal(manifest, runs, contrast, &pairs);
+        let mut unproven = None;
+        if let (None, Some((plus, minus)), true) = (&refusal, pairs.first(), foreign::concerns(manifest, contrast)) {
+            match foreign::proof(manifest, contrast, (*plus, *minus), cells) {
+                (Proof::Void, reason) => refusal = Some((Verdict::Void, reason)),
+                (Proof::Unproven, reason) => unproven = Some(reason),
+                _ => {}
+            }
+        }
+        for (column, (response, drawn)) in responses(main).iter().copied().zip(drawn).enumerate() {
             let mut row = empty(contrast, response);
             row.blocks = drawn.blocks;
             match &refusal {
                 Some((verdict, reason)) => (row.verdict, row.reason) = (*verdict, reason.clone()),
                 None => {
-                    timed(&mut row, drawn);
+                    timed(&mut row, drawn, together[at * step + column]);
                     row.share = evidence
                         .reference
                         .filter(|_| response == Response::main(main))
                         .and_then(|gap| Estimate::of(&drawn.combine(gap, |effect, gap| effect / gap)));
                 }
             }
+            mark(&mut row, unproven.as_deref());
             rows.push(row);
         }
         for (response, instrument) in Response::COUNTED {
@@ -85,29 +125,56 @@ pub(super) fn effects(
                 Some((verdict, reason)) => (row.verdict, row.reason) = (*verdict, reason.clone()),
                 None => counted(&mut row, &pairs, cells, instrument),
             }
+            mark(&mut row, unproven.as_deref());
             rows.push(row);
         }
     }
     let floors = floors(contrasts, &rows);
+    let layout_floors = layout_floors(&rows);
     for row in &mut rows {
         hold_to_floor(row, &floors);
+        if row.arm == Some(Arm::Feature) && row.contrast != "placebo" {
+            hold_to_floor(row, &layout_floors);
+        }
     }
     let floor_ns = floors.get(&Response::main(main)).copied().flatten();
     match main {
         LatencyResponse::P10 => agreement::of_percentiles(&mut rows),
-        _ => agreement::of_estimators(&mut rows, evidence.series, floor_ns),
+        _ => agreement::of_estimators(&mut rows, evidence.by_block, floor_ns),
     }
     for row in &mut rows {
-        row.proof = proof(row, runs, contrasts);
+        row.proof = proof(row, runs, &manifest.plan);
     }
-    (rows, floor_ns)
+    let layout_ns = layout_floors.get(&Response::main(main)).copied().flatten();
+    (rows, Floors { switch_ns: floor_ns, layout_ns })
+}
+
+/// What differences that mean nothing can reach, nanoseconds per operation.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Floors {
+    /// By a variable that nobody reads.
+    pub(super) switch_ns: Option<f64>,
+    /// By dead code in the binary.
+    pub(super) layout_ns: Option<f64>,
+}
+
+/// Largest |placebo| that its interval allows, in standard errors, for every one of [`responses`].
+pub(super) fn floor_in_errors(contrasts: &[Contrast], main: LatencyResponse, drawn: &[Drawn]) -> Vec<Option<f64>> {
+    let step = responses(main).len();
+    let placebo = contrasts.iter().position(|c| c.contrast == "placebo" && c.arm != Some(Arm::Feature));
+    let of = |drawn: &Drawn| {
+        let (lo, hi) = drawn.interval()?;
+        let error = drawn.standard_error().filter(|error| *error > 0.0)?;
+        Some(lo.abs().max(hi.abs()) / error)
+    };
+    (0..step).map(|column| placebo.and_then(|at| of(&drawn[at * step + column]))).collect()
 }
 
 /// The cells of a contrast; for a main effect of a factorial every pair that differs in the factor only.
 ///
 /// Pairs with a cell that has no proven run at all are left out of a main effect; otherwise one broken cell would take
 /// the whole factorial with it.
-fn pairs<'r, 'a>(runs: &'r Runs<'a>, contrast: &Contrast) -> Vec<Pair<'r, 'a>> {
+fn pairs<'r, 'a>(plan: &Plan, runs: &'r Runs<'a>, contrast: &Contrast) -> Vec<Pair<'r, 'a>> {
     if contrast.contrast != "main" {
         let pair = runs.cell(&contrast.plus).zip(runs.cell(&contrast.minus));
         return pair.into_iter().collect();
@@ -121,24 +188,24 @@ fn pairs<'r, 'a>(runs: &'r Runs<'a>, contrast: &Contrast) -> Vec<Pair<'r, 'a>> {
         .collect();
     let mut pairs = Vec::new();
     for (levels, plus) in &by_levels {
-        let other = |level: &String| level != "on" && level != "off";
-        if levels.get(&contrast.factor).is_none_or(|level| level != "on") || levels.values().any(other) {
-            continue;
-        }
+        let baseline = plan.factors.iter().find(|f| f.name == contrast.factor).map(|f| &f.baseline);
+        let away = plan.crossed.iter().find(|crossed| crossed.factor == contrast.factor).map(|c| &c.away);
+        let (Some(away), true) = (away, levels.get(&contrast.factor) == baseline) else { continue };
         let mut without = (*levels).clone();
-        without.insert(contrast.factor.clone(), "off".to_owned());
+        without.insert(contrast.factor.clone(), away.clone());
         pairs.extend(by_levels.get(&without).map(|minus| (*plus, *minus)));
     }
     pairs
 }
 
 /// One difference a block: the mean over the pairs, in the blocks in which all of them are complete.
-fn differences(runs: &Runs, pairs: &[Pair], value: impl Fn(&Record) -> f64) -> Series {
+fn differences(runs: &Runs, pairs: &[Pair], value: impl Fn(&Timed) -> Option<f64>) -> Series {
     let mut sums: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
     for (plus, minus) in pairs {
         for (block, plus, minus) in runs.paired(plus, minus) {
+            let Some((plus, minus)) = value(&plus).zip(value(&minus)) else { continue };
             let sum = sums.entry(block).or_default();
-            sum.0 += value(plus) - value(minus);
+            sum.0 += plus - minus;
             sum.1 += 1;
         }
     }
@@ -148,6 +215,10 @@ fn differences(runs: &Runs, pairs: &[Pair], value: impl Fn(&Record) -> f64) -> S
 
 /// Why nothing can be claimed about a contrast in this workload.
 fn refusal(manifest: &Manifest, runs: &Runs, contrast: &Contrast, pairs: &[Pair]) -> Option<(Verdict, String)> {
+    if pairs.is_empty() && contrast.contrast == "main" && contrast.plus.is_empty() {
+        // A fraction has no two cells that differ in one factor only; its columns speak.
+        return None;
+    }
     if pairs.is_empty() {
         return Some((Verdict::Inconclusive, "no two proven cells differ in this factor only".to_owned()));
     }
@@ -171,16 +242,31 @@ fn refusal(manifest: &Manifest, runs: &Runs, contrast: &Contrast, pairs: &[Pair]
 }
 
 /// Whether both cells of a row did what they were run for, whatever the blocks suffice to say.
-fn proof(row: &Effect, runs: &Runs, contrasts: &[Contrast]) -> Proof {
+fn proof(row: &Effect, runs: &Runs, plan: &Plan) -> Proof {
     if row.verdict == Verdict::NotExercised {
         return Proof::NotExercised;
     }
+    if row.proof == Proof::Unproven {
+        return Proof::Unproven;
+    }
     let same = |c: &&Contrast| c.factor == row.factor && c.contrast == row.contrast && c.arm == row.arm;
-    let pairs = contrasts.iter().find(same).map_or_else(Vec::new, |contrast| pairs(runs, contrast));
+    let pairs = plan.contrasts.iter().find(same).map_or_else(Vec::new, |contrast| pairs(plan, runs, contrast));
     let proven = |cell: &CellRuns| !cell.timing.is_empty();
+    if row.contrast == "main" && pairs.is_empty() {
+        return if row.estimate.is_some() { Proof::Proven } else { Proof::Void };
+    }
     let all = !pairs.is_empty() && pairs.iter().all(|(plus, minus)| proven(plus) && proven(minus));
     let refused = matches!(row.verdict, Verdict::Void | Verdict::BuildFailed);
     if all && !refused { Proof::Proven } else { Proof::Void }
+}
+
+/// Says of a row that nothing proves its switch.
+fn mark(row: &mut Effect, unproven: Option<&str>) {
+    if let Some(reason) = unproven {
+        row.proof = Proof::Unproven;
+        let gap = if row.reason.is_empty() { "" } else { "; " };
+        row.reason += &format!("{gap}{reason}");
+    }
 }
 
 /// The reason when none of the factors that the contrast is about did anything.
@@ -220,6 +306,7 @@ fn empty(contrast: &Contrast, response: Response) -> Effect {
         estimate: None,
         lo: None,
         hi: None,
+        together: None,
         blocks: 0,
         detectable: None,
         proof: Proof::Proven,
@@ -229,7 +316,23 @@ fn empty(contrast: &Contrast, response: Response) -> Effect {
     }
 }
 
-fn timed(row: &mut Effect, drawn: &Drawn) {
+/// Intervals of the rows of the attribution table that hold together, one family for each response; of other rows none.
+fn together(contrasts: &[Contrast], main: LatencyResponse, drawn: &[Drawn]) -> Vec<Option<(f64, f64)>> {
+    let step = responses(main).len();
+    let mut out = vec![None; drawn.len()];
+    for column in 0..step {
+        let of_table = contrasts.iter().enumerate().filter(|(_, contrast)| contrast.attribution);
+        let places: Vec<usize> = of_table.map(|(at, _)| at * step + column).collect();
+        let rows: Vec<&Drawn> = places.iter().map(|at| &drawn[*at]).collect();
+        for (place, interval) in places.into_iter().zip(many::simultaneous(&rows)) {
+            out[place] = interval;
+        }
+    }
+    out
+}
+
+/// The verdict is by the interval that holds together with the rest of the table, where the row belongs to one.
+fn timed(row: &mut Effect, drawn: &Drawn, together: Option<(f64, f64)>) {
     row.estimate = drawn.point.is_finite().then_some(drawn.point);
     row.detectable = drawn.detectable();
     let (Some(estimate), Some((lo, hi))) = (row.estimate, drawn.interval()) else {
@@ -237,6 +340,8 @@ fn timed(row: &mut Effect, drawn: &Drawn) {
         return;
     };
     (row.lo, row.hi) = (Some(lo), Some(hi));
+    let (lo, hi) = together.unwrap_or((lo, hi));
+    row.together = together;
     let detectable = row.detectable.unwrap_or(f64::INFINITY);
     (row.verdict, row.reason) = if lo > 0.0 {
         (Verdict::Costs, String::new())
@@ -282,11 +387,21 @@ fn floors(contrasts: &[Contrast], rows: &[Effect]) -> BTreeMap<Response, Option<
     if contrasts.iter().all(|contrast| contrast.contrast != "placebo") {
         return floors;
     }
-    for row in rows.iter().filter(|row| row.contrast == "placebo") {
-        let bound = row.lo.zip(row.hi).map(|(lo, hi)| lo.abs().max(hi.abs()));
-        floors.insert(row.response, bound);
+    for row in rows.iter().filter(|row| row.contrast == "placebo" && row.arm != Some(Arm::Feature)) {
+        floors.insert(row.response, bound(row));
     }
     floors
+}
+
+/// Largest difference that the interval of a placebo allows.
+fn bound(row: &Effect) -> Option<f64> {
+    row.lo.zip(row.hi).map(|(lo, hi)| lo.abs().max(hi.abs()))
+}
+
+/// The floor of effects between builds: dead code moves the rest of the program too. Missing without such a placebo.
+fn layout_floors(rows: &[Effect]) -> BTreeMap<Response, Option<f64>> {
+    let dead_code = rows.iter().filter(|row| row.contrast == "placebo" && row.arm == Some(Arm::Feature));
+    dead_code.map(|row| (row.response, bound(row))).collect()
 }
 
 fn hold_to_floor(row: &mut Effect, floors: &BTreeMap<Response, Option<f64>>) {

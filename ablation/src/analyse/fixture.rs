@@ -65,6 +65,8 @@ impl Study {
             aliases: Vec::new(),
             impossible: Vec::new(),
             layouts: 1,
+            crossed: Vec::new(),
+            designs: BTreeMap::new(),
         };
         let instrument = |name: &str, exact, unavailable: Option<&str>| InstrumentStatus {
             name: name.to_owned(),
@@ -99,6 +101,37 @@ impl Study {
                 ],
             },
         }
+    }
+
+    /// Every set of the factors in one binary, with `set-01@env` where only the last is on, and a main effect of each;
+    /// besides the cells of [`Study::new`].
+    pub(crate) fn factorial(factors: &[&str], workloads: &[&str]) -> Study {
+        let mut study = Study::new(factors, workloads);
+        for set in 0..(1_usize << factors.len()) - 1 {
+            let is_on = |i: usize| set >> (factors.len() - 1 - i) & 1 == 1;
+            let bits: String = (0..factors.len()).map(|i| if is_on(i) { '1' } else { '0' }).collect();
+            let level = |i: usize| if is_on(i) { "on" } else { "off" };
+            let levels = factors.iter().enumerate().map(|(i, f)| (f.to_string(), level(i).to_owned())).collect();
+            let name = format!("set-{bits}");
+            let treatment = cell(&format!("{name}@env"), &name, CellKind::Treatment, Some(Arm::Env), levels);
+            study.manifest.plan.cells.push(treatment);
+        }
+        // Two names for the same levels are one cell.
+        let named = |id: &str| id.starts_with("no-") || id.starts_with("minimal");
+        study.manifest.plan.cells.retain(|cell| !(named(&cell.id) && cell.arm == Some(Arm::Env)));
+        let plan = &mut study.manifest.plan;
+        plan.crossed = factors.iter().map(|f| Crossed { factor: f.to_string(), away: "off".to_owned() }).collect();
+        let sets = plan.cells.iter().filter(|cell| cell.id == "baseline" || cell.name.starts_with("set-"));
+        let sets = sets.map(|cell| cell.id.clone()).collect();
+        plan.designs.insert("factorial".to_owned(), sets);
+        let cells = &plan.cells;
+        plan.contrasts.retain(|c| [&c.plus, &c.minus].iter().all(|id| cells.iter().any(|cell| cell.id == **id)));
+        plan.contrasts.extend(
+            factors
+                .iter()
+                .map(|factor| Contrast { attribution: true, ..contrast(factor, "main", Some(Arm::Env), "", "") }),
+        );
+        study
     }
 
     pub(crate) fn cell(&mut self, id: &str) -> &mut CellPlan {

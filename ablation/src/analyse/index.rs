@@ -1,6 +1,7 @@
 //! Records by workload, cell and block, so that each is found once.
 
-use crate::record::{CellKind, CellPlan, Manifest, Measured, Pass, Plan, Record, Status};
+use super::canary::{Canaries, Judged};
+use crate::record::{CellKind, CellPlan, LatencyResponse, Manifest, Measured, Pass, Plan, Record, Status};
 use std::collections::{BTreeMap, HashMap};
 
 /// All runs of one workload.
@@ -12,11 +13,29 @@ pub(super) struct Runs<'a> {
     by_id: HashMap<&'a str, usize>,
 }
 
+/// One proven timing run.
+#[derive(Clone, Copy)]
+pub(super) struct Timed<'a> {
+    pub(super) record: &'a Record,
+    /// Its percentiles over the batches that nothing disturbed.
+    pub(super) judged: Judged,
+}
+
+impl Timed<'_> {
+    /// Its value in a response, nanoseconds per operation; `None` when it does not have it.
+    pub(super) fn latency(&self, response: LatencyResponse) -> Option<f64> {
+        match response {
+            LatencyResponse::P10 => self.judged.p10,
+            other => self.record.latency(other),
+        }
+    }
+}
+
 /// All runs of one cell in one workload.
 pub(super) struct CellRuns<'a> {
     pub(super) plan: &'a CellPlan,
     /// Proven timing runs by block; a repeated block counts once, by its last run.
-    pub(super) timing: BTreeMap<u32, &'a Record>,
+    pub(super) timing: BTreeMap<u32, Timed<'a>>,
     /// Proven counting runs by repeat.
     pub(super) counting: BTreeMap<u32, &'a Record>,
     /// Proven start-up runs by repeat.
@@ -51,7 +70,7 @@ impl<'a> Runs<'a> {
         &'b self,
         plus: &'b CellRuns<'a>,
         minus: &'b CellRuns<'a>,
-    ) -> impl Iterator<Item = (usize, &'a Record, &'a Record)> + 'b {
+    ) -> impl Iterator<Item = (usize, Timed<'a>, Timed<'a>)> + 'b {
         plus.timing.iter().filter_map(|(block, a)| Some((*self.blocks.get(block)?, *a, *minus.timing.get(block)?)))
     }
 }
@@ -60,7 +79,7 @@ impl<'a> CellRuns<'a> {
     /// What every proven run of the timing and counting passes reported.
     pub(super) fn measured(&self) -> impl Iterator<Item = &'a Measured> + '_ {
         let counting = self.counting.values().filter_map(|record| record.measured.as_ref());
-        self.timing.values().filter_map(|record| record.measured.as_ref()).chain(counting)
+        self.timing.values().filter_map(|run| run.record.measured.as_ref()).chain(counting)
     }
 
     pub(super) fn runs_that(&self, status: Status) -> usize {
@@ -113,7 +132,7 @@ pub(super) fn build_failed(manifest: &Manifest, cell: &CellPlan) -> bool {
 }
 
 /// Sorts records into workloads and cells; returns also how many belong nowhere or were repeated.
-pub(super) fn index<'a>(plan: &'a Plan, records: &'a [Record]) -> (Vec<Runs<'a>>, usize) {
+pub(super) fn index<'a>(plan: &'a Plan, records: &'a [Record], canaries: &Canaries) -> (Vec<Runs<'a>>, usize) {
     let by_id: HashMap<&str, usize> = plan.cells.iter().enumerate().map(|(i, cell)| (cell.id.as_str(), i)).collect();
     let empty = |cell| CellRuns {
         plan: cell,
@@ -131,7 +150,7 @@ pub(super) fn index<'a>(plan: &'a Plan, records: &'a [Record]) -> (Vec<Runs<'a>>
     let workloads: HashMap<&str, usize> =
         plan.workloads.iter().enumerate().map(|(i, workload)| (workload.name.as_str(), i)).collect();
     let mut ignored = 0;
-    for record in records {
+    for record in records.iter().filter(|record| record.pass != Pass::UnitCosts) {
         let place = (workloads.get(record.workload.as_str()), by_id.get(record.cell.as_str()));
         let (Some(workload), Some(cell)) = place else {
             ignored += 1;
@@ -147,7 +166,11 @@ pub(super) fn index<'a>(plan: &'a Plan, records: &'a [Record]) -> (Vec<Runs<'a>>
             continue;
         }
         let repeated = match record.pass {
-            Pass::Timing => cell.timing.insert(record.block, record).is_some(),
+            Pass::Timing => {
+                let told = Judged { p10: None, p50: None, kept: None };
+                let judged = record.measured.as_ref().map_or(told, |measured| canaries.judge(measured));
+                cell.timing.insert(record.block, Timed { record, judged }).is_some()
+            }
             Pass::Counting => cell.counting.insert(record.block, record).is_some(),
             Pass::CountingIdle => cell.idle.insert(record.block, record).is_some(),
             Pass::UnitCosts => false,

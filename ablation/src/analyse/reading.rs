@@ -1,10 +1,10 @@
 //! Gaps to the peers, and what of the gap to the reference peer the sources explain.
 
 use super::index::{CellRuns, Runs};
+use super::table::{Row, Table};
 use super::{CellSummary, Effect, Estimate, Gap, Response};
-use crate::record::{Arm, CellKind, LatencyResponse, Manifest, Record};
-use crate::stats::bootstrap::{Drawn, Series};
-use crate::stats::order;
+use crate::record::{Arm, CellKind, LatencyResponse, Manifest};
+use crate::stats::bootstrap::{DRAWS, Drawn};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -36,36 +36,26 @@ pub struct Reading {
     pub counts: BTreeMap<String, f64>,
 }
 
-/// The difference baseline − peer for every peer, then the logarithm of their ratio for every peer: block by block, so
-/// that what a whole block suffers cancels.
-pub(super) fn series(response: LatencyResponse, runs: &Runs, peers: &[&CellRuns]) -> Vec<Series> {
-    let Some(baseline) = runs.baseline() else {
-        return vec![Series::default(); 2 * peers.len()];
+/// The difference baseline − peer for every peer, then the logarithm of their ratio for every peer.
+pub(super) fn drawn(table: &Table, runs: &Runs, peers: &[&CellRuns]) -> Vec<Drawn> {
+    let baseline = runs.baseline().and_then(|cell| table.cell(&cell.plan.id));
+    let against = |value: fn(&Row) -> &Drawn| {
+        peers.iter().map(move |peer| {
+            let pair = baseline.zip(table.cell(&peer.plan.id));
+            let difference = pair.map(|(a, b)| value(a).combine(value(b), |a, b| a - b));
+            difference.unwrap_or_else(|| Drawn::new(f64::NAN, 0, vec![f64::NAN; DRAWS]))
+        })
     };
-    let differences = peers.iter().map(|peer| {
-        let pairs = runs.paired(baseline, peer);
-        Series::new(pairs.map(|(block, a, b)| (block, value(response, a) - value(response, b))))
-    });
-    differences.chain(peers.iter().map(|peer| log_ratio(response, runs, baseline, peer))).collect()
+    against(|row| &row.main).chain(against(|row| &row.log)).collect()
 }
 
-fn value(response: LatencyResponse, run: &Record) -> f64 {
-    run.latency(response).unwrap_or(f64::NAN)
+/// `cell / peer − 1`.
+pub(super) fn relative(table: &Table, cell: &CellRuns, peer: &CellRuns) -> Option<f64> {
+    let (cell, peer) = (table.cell(&cell.plan.id)?, table.cell(&peer.plan.id)?);
+    Some((cell.log.point - peer.log.point).exp_m1()).filter(|ratio| ratio.is_finite())
 }
 
-fn log_ratio(response: LatencyResponse, runs: &Runs, cell: &CellRuns, peer: &CellRuns) -> Series {
-    let pairs = runs.paired(cell, peer);
-    Series::new(pairs.map(|(block, a, b)| (block, (value(response, a) / value(response, b)).ln())))
-}
-
-/// `cell / peer − 1`: the trimmed geometric mean over the blocks.
-pub(super) fn relative(response: LatencyResponse, runs: &Runs, cell: &CellRuns, peer: &CellRuns) -> Option<f64> {
-    let pairs = runs.paired(cell, peer);
-    let logs: Vec<f64> = pairs.map(|(_, a, b)| (value(response, a) / value(response, b)).ln()).collect();
-    order::trimmed_mean(&order::sorted(&logs), order::TRIM).map(f64::exp_m1)
-}
-
-/// Gaps from the draws of [`series`].
+/// Gaps from what [`drawn`] gave.
 pub(super) fn gaps(peers: &[&CellRuns], drawn: &[Drawn]) -> Vec<Gap> {
     let (differences, logs) = drawn.split_at(drawn.len() / 2);
     let rows = peers.iter().zip(differences).zip(logs);

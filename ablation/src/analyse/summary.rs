@@ -1,15 +1,15 @@
 //! One cell in one workload: who served it, how its runs ended, its latencies and counts.
 
-use super::index::{self, CellRuns};
+use super::index::{self, CellRuns, Timed};
 use super::{CellSummary, Estimate, counts};
-use crate::record::{CellKind, LatencyResponse, Manifest, Record};
+use crate::record::{CellKind, LatencyResponse, Manifest};
 use crate::stats::order;
 
 /// Sums a cell up, without its place beside the peers, which needs their runs.
 pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::Notes) -> CellSummary {
     let cell = runs.plan;
-    let over_blocks = |value: fn(&Record) -> Option<f64>| {
-        let values = order::sorted(&runs.timing.values().filter_map(|record| value(record)).collect::<Vec<_>>());
+    let over_blocks = |value: fn(&Timed) -> Option<f64>| {
+        let values = order::sorted(&runs.timing.values().filter_map(value).collect::<Vec<_>>());
         order::percentile(&values, 0.5).map(|median| Estimate {
             value: median,
             interval: order::sign_test_interval(&values),
@@ -31,7 +31,7 @@ pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::
         status: if built { runs.status() } else { "build-failed" },
         proof: if built { runs.proof() } else { Some("build-failed".to_owned()) },
         latency_ns_p10: over_blocks(|r| r.latency(LatencyResponse::P10)),
-        latency_ns_p50: over_blocks(|r| Some(r.measured.as_ref()?.latency_ns_p50)),
+        latency_ns_p50: over_blocks(|r| r.judged.p50),
         latency_ns_mean: over_blocks(|r| r.latency(LatencyResponse::Mean)),
         wall_ns: over_blocks(|r| r.latency(LatencyResponse::Wall)),
         cpu_ns: over_blocks(|r| r.latency(LatencyResponse::Cpu)),

@@ -1,21 +1,23 @@
-//! Rules of factors, their levels and treatments.
+//! Rules of factors and their levels.
 
 use super::check::{At, Checked};
-use super::names::suggest;
-use super::{Factor, Level, Program, Subject, Treatment, raw};
+use super::names::{nearest, suggest};
+use super::{Factor, Level, Program, Subject, in_one_binary, raw};
 use crate::record::Arm;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use toml::Spanned;
 
-/// Factors of a full factorial: 2^10 cells are the most that a study can sensibly run.
-const MAX_FACTORIAL: usize = 10;
+/// Declared levels of one factor. With an `off` that is not declared, each still has a digit in names of cells: 0 to 9
+/// and a to v.
+const MAX_LEVELS: usize = 30;
 
-/// Features that every build has.
-fn built_in(subject: &Subject) -> &[String] {
-    match &subject.program {
-        Program::Cargo(program) => &program.features,
-        Program::Command(_) => &[],
-    }
+/// Who owns what can have one owner only.
+#[derive(Default)]
+struct Owners {
+    /// Variable → factor.
+    variables: BTreeMap<String, String>,
+    /// Cargo feature → factor.
+    features: BTreeMap<String, String>,
 }
 
 impl At<'_> {
@@ -27,31 +29,13 @@ impl At<'_> {
     ) -> Checked<Vec<Factor>> {
         self.names("factor", raw.iter().map(|f| &f.get_ref().name))?;
         let known: Vec<&str> = raw.iter().map(|f| f.get_ref().name.get_ref().as_str()).collect();
-        let mut owners: BTreeMap<String, String> = BTreeMap::new();
-        let mut features = BTreeSet::new();
+        let mut owners = Owners::default();
         let mut out = Vec::new();
-        for factor in raw {
-            let factor = factor.get_ref();
+        for factor in raw.iter().map(Spanned::get_ref) {
             let name = factor.name.get_ref();
-            let feature = factor.feature.as_ref().map(|f| self.identifier("Cargo feature", f, "+./")).transpose()?;
-            match (&feature, &factor.feature) {
-                (Some(feature), Some(place)) if built_in(subject).contains(feature) => {
-                    let message = format!(
-                        "feature `{feature}` is also in the subject's `features`, so `{name}` could never be absent; remove it there"
-                    );
-                    return self.fail(place.span(), message);
-                }
-                (Some(feature), Some(place)) if !features.insert(feature.clone()) => {
-                    return self
-                        .fail(place.span(), format!("feature `{feature}` belongs to two factors; give each its own"));
-                }
-                (None, _) if arms.contains(&Arm::Feature) => {
-                    let message = format!(
-                        "the arm `feature` is asked for, but `{name}` has no `feature`; add it or drop the arm"
-                    );
-                    return self.fail(factor.name.span(), message);
-                }
-                _ => {}
+            let mut feature = None;
+            if let Some(text) = &factor.feature {
+                feature = Some(self.owned_feature(name, text, subject, &mut owners)?);
             }
             if let Some(proof) = factor.proof.as_ref().filter(|proof| proof.get_ref().is_empty()) {
                 let message = format!(
@@ -59,13 +43,9 @@ impl At<'_> {
                 );
                 return self.fail(proof.span(), message);
             }
-            let levels = self.levels(factor, arms)?;
-            for level in levels.values() {
-                for variable in level.env.keys() {
-                    self.owner(factor, variable, subject, &mut owners)?;
-                }
-            }
-            out.push(Factor {
+            let levels = self.levels(factor, subject, arms, &mut owners)?;
+            let baseline = self.baseline(factor, &levels)?;
+            let checked = Factor {
                 name: name.clone(),
                 about: factor.about.clone(),
                 feature,
@@ -73,50 +53,80 @@ impl At<'_> {
                     Some(proof) => self.counters(proof.get_ref(), &known)?,
                     None => Vec::new(),
                 },
-                baseline: "on".to_owned(),
+                baseline,
                 levels,
-            });
+            };
+            self.differences(factor, &checked)?;
+            self.ways(factor, &checked, arms)?;
+            out.push(checked);
         }
         Ok(out)
     }
 
-    fn levels(&self, factor: &raw::Factor, arms: &[Arm]) -> Checked<BTreeMap<String, Level>> {
-        let name = factor.name.get_ref();
+    /// A feature that only this factor switches.
+    fn owned_feature(&self, name: &str, text: &raw::Text, subject: &Subject, owners: &mut Owners) -> Checked<String> {
+        let feature = self.feature(text)?;
+        let Program::Cargo(program) = &subject.program else {
+            let message = "a `command` is not built, so it has no features; switch the factor by variables or `args`";
+            return self.fail(text.span(), message);
+        };
+        if program.features.contains(&feature) {
+            let message = format!(
+                "feature `{feature}` is also in the subject's `features`, so `{name}` could never be absent; remove it there"
+            );
+            return self.fail(text.span(), message);
+        }
+        if subject.placebo_feature.as_ref() == Some(&feature) {
+            let message =
+                format!("feature `{feature}` is the `placebo_feature`, which must change nothing; use another");
+            return self.fail(text.span(), message);
+        }
+        match owners.features.insert(feature.clone(), name.to_owned()) {
+            Some(other) if other != name => {
+                self.fail(text.span(), format!("feature `{feature}` belongs to two factors; give each its own"))
+            }
+            _ => Ok(feature),
+        }
+    }
+
+    fn levels(
+        &self,
+        factor: &raw::Factor,
+        subject: &Subject,
+        arms: &[Arm],
+        owners: &mut Owners,
+    ) -> Checked<BTreeMap<String, Level>> {
         let mut out = BTreeMap::new();
-        for (level, env) in factor.levels.get_ref() {
+        for (level, settings) in factor.levels.get_ref() {
             if level.get_ref() == "absent" {
                 return self.fail(level.span(), "the level `absent` comes from `feature`; remove it here");
             }
-            out.insert(self.name("level", level)?, self.level(env)?);
-        }
-        let mut needed = vec!["on"];
-        if arms.contains(&Arm::Env) {
-            needed.push("off");
-        }
-        for level in needed {
-            if !out.contains_key(level) {
-                let others: Vec<String> = out.keys().map(|l| format!("`{l}`")).collect();
-                let message = format!(
-                    "factor `{name}` has no level `{level}`, only {}; add `{level} = {{ … }}`",
-                    others.join(", ")
-                );
-                return self.fail(factor.levels.span(), message);
+            let checked = self.level(factor, settings, subject, owners)?;
+            for variable in checked.env.keys() {
+                self.owner(factor, variable, subject, arms, owners)?;
             }
+            out.insert(self.name("level", level)?, checked);
         }
-        for (level, env) in factor.levels.get_ref() {
-            if level.get_ref() != "on" && out.get(level.get_ref()) == out.get("on") {
-                let message = format!(
-                    "level `{}` sets the same environment as `on`, so it would change nothing",
-                    level.get_ref()
-                );
-                return self.fail(env.keys().next().map_or(level.span(), Spanned::span), message);
-            }
+        if out.len() > MAX_LEVELS {
+            let message = format!(
+                "factor `{}` has {} levels; at most {MAX_LEVELS}",
+                factor.name.get_ref(),
+                factor.levels.get_ref().len()
+            );
+            return self.fail(factor.levels.span(), message);
         }
         Ok(out)
     }
 
     /// What a level sets.
-    fn level(&self, settings: &BTreeMap<raw::Text, raw::Setting>) -> Checked<Level> {
+    fn level(
+        &self,
+        factor: &raw::Factor,
+        settings: &BTreeMap<raw::Text, raw::Setting>,
+        subject: &Subject,
+        owners: &mut Owners,
+    ) -> Checked<Level> {
+        let is_command = matches!(subject.program, Program::Command(_));
         let mut level = Level::default();
         for (name, setting) in settings {
             let text = |text: &str| Spanned::new(setting.span(), text.to_owned());
@@ -129,12 +139,15 @@ impl At<'_> {
                         };
                         match key {
                             "args" => level.args.extend(self.args(&[item])?),
-                            _ => level.features.push(self.identifier("Cargo feature", &item, "+./")?),
+                            _ => level.features.push(self.built_in(factor, &item, subject, owners)?),
                         }
                     }
                 }
+                (key @ ("args" | "features"), _) => {
+                    return self.fail(setting.span(), format!("`{key}` is a list of texts, like [\"…\"]"));
+                }
                 (_, toml::Value::String(value)) => {
-                    let (name, value) = self.variable(name, &text(value))?;
+                    let (name, value) = self.variable(name, &text(value), is_command)?;
                     level.env.insert(name, value);
                 }
                 (key, _) => {
@@ -148,17 +161,120 @@ impl At<'_> {
         Ok(level)
     }
 
+    /// A feature of a level, and not the one that every level but `absent` has anyway.
+    fn built_in(
+        &self,
+        factor: &raw::Factor,
+        item: &raw::Text,
+        subject: &Subject,
+        owners: &mut Owners,
+    ) -> Checked<String> {
+        let name = factor.name.get_ref();
+        if factor.feature.as_ref().is_some_and(|own| own.get_ref() == item.get_ref()) {
+            let message = format!(
+                "feature `{}` is the `feature` of `{name}`, which every level but `absent` has; remove it here",
+                item.get_ref()
+            );
+            return self.fail(item.span(), message);
+        }
+        self.owned_feature(name, item, subject, owners)
+    }
+
+    fn baseline(&self, factor: &raw::Factor, levels: &BTreeMap<String, Level>) -> Checked<String> {
+        let name = factor.name.get_ref();
+        if let Some(baseline) = &factor.baseline {
+            if baseline.get_ref() == "absent" {
+                let message = "the baseline has every factor built in; name one of the `levels`";
+                return self.fail(baseline.span(), message);
+            }
+            self.known(&format!("level of factor `{name}`,"), baseline, levels.keys().map(String::as_str))?;
+            return Ok(baseline.get_ref().clone());
+        }
+        if levels.contains_key("on") {
+            return Ok("on".to_owned());
+        }
+        let there: Vec<String> = levels.keys().map(|level| format!("`{level}`")).collect();
+        let there = if there.is_empty() { "none".to_owned() } else { format!("only {}", there.join(", ")) };
+        let message = format!(
+            "factor `{name}` has no level `on`, {there}; add `on = {{ … }}`, or name the baseline's level with `baseline`"
+        );
+        self.fail(factor.levels.span(), message)
+    }
+
+    /// Whether the levels are others than the baseline's, and not misspelt.
+    fn differences(&self, factor: &raw::Factor, checked: &Factor) -> Checked<()> {
+        let Factor { name, baseline, levels, .. } = checked;
+        for (level, settings) in factor.levels.get_ref() {
+            let text = level.get_ref();
+            if text != baseline && levels.get(text) == levels.get(baseline) {
+                let message =
+                    format!("level `{text}` sets the same as `{baseline}`, the baseline's, so it would change nothing");
+                return self.fail(settings.keys().next().map_or(level.span(), Spanned::span), message);
+            }
+            let misspelt = text != "on" && text != baseline && nearest(text, ["off"]).is_some();
+            if misspelt && !levels.contains_key("off") {
+                let message = format!("factor `{name}` has no level `off`, but `{text}`; write `off`, or another name");
+                return self.fail(level.span(), message);
+            }
+        }
+        let off_has_features = levels.contains_key("off") && !checked.in_one_binary("off");
+        if checked.feature.is_some() && baseline != "off" && off_has_features {
+            let message = format!(
+                "without its `feature` factor `{name}` is absent, so `off` needs no other features; remove `features` there, or give the level another name"
+            );
+            return self.fail(factor.levels.span(), message);
+        }
+        Ok(())
+    }
+
+    /// Whether the arms can bring about a level that is not the baseline's.
+    fn ways(&self, factor: &raw::Factor, checked: &Factor, arms: &[Arm]) -> Checked<()> {
+        let name = &checked.name;
+        let others = checked.known_others();
+        if others.is_empty() {
+            let message = format!(
+                "factor `{name}` has no level beside `{}`, so it would change nothing; add `off = {{ … }}` or a `feature`",
+                checked.baseline
+            );
+            return self.fail(factor.levels.span(), message);
+        }
+        for level in checked.levels.keys().filter(|level| **level != checked.baseline) {
+            if !checked.in_one_binary(level) && !arms.contains(&Arm::Feature) {
+                let message = format!(
+                    "level `{level}` has other `features` than the baseline's, so it needs the arm `feature`; add it to `arms`"
+                );
+                return self.fail(factor.levels.span(), message);
+            }
+        }
+        if !checked.others(arms).is_empty() {
+            return Ok(());
+        }
+        let message = if in_one_binary(arms) {
+            format!("factor `{name}` can be `absent` only; add `off = {{ … }}`, or \"feature\" to `arms`")
+        } else {
+            format!(
+                "the arm `feature` is all there is, but `{name}` has no `feature` and no level with `features`; add one, or \"env\" to `arms`"
+            )
+        };
+        self.fail(factor.name.span(), message)
+    }
+
     /// Each variable belongs to one factor: otherwise one level would silently undo another.
     fn owner(
         &self,
         factor: &raw::Factor,
         variable: &str,
         subject: &Subject,
-        owners: &mut BTreeMap<String, String>,
+        arms: &[Arm],
+        owners: &mut Owners,
     ) -> Checked<()> {
         let name = factor.name.get_ref();
         let keys = factor.levels.get_ref().values().flat_map(|env| env.keys());
         let span = keys.into_iter().find(|k| k.get_ref() == variable).map_or(factor.levels.span(), Spanned::span);
+        if arms.contains(&Arm::Args) && !arms.contains(&Arm::Env) {
+            let message = format!("{variable} is a variable, and the arm `args` is for arguments alone; write \"env\"");
+            return self.fail(span, message);
+        }
         if subject.env.contains_key(variable) {
             return self
                 .fail(span, format!("{variable} is set by factor `{name}` and by the subject's `env`; remove one"));
@@ -166,7 +282,7 @@ impl At<'_> {
         if subject.allow_env.iter().any(|allowed| allowed == variable) {
             return self.fail(span, format!("{variable} is in `allow_env` too, so your own shell would leak into factor `{name}`; remove it there"));
         }
-        match owners.insert(variable.to_owned(), name.clone()) {
+        match owners.variables.insert(variable.to_owned(), name.clone()) {
             Some(other) if other != *name => self.fail(
                 span,
                 format!(
@@ -177,7 +293,7 @@ impl At<'_> {
         }
     }
 
-    fn counters(&self, counters: &[raw::Text], factors: &[&str]) -> Checked<Vec<String>> {
+    pub(super) fn counters(&self, counters: &[raw::Text], factors: &[&str]) -> Checked<Vec<String>> {
         let mut out = Vec::new();
         for counter in counters {
             let Some((factor, name)) = counter.get_ref().split_once('.').filter(|(_, name)| !name.is_empty()) else {
@@ -194,127 +310,5 @@ impl At<'_> {
             out.push(counter.get_ref().clone());
         }
         Ok(out)
-    }
-
-    pub(super) fn factorial(&self, design: &raw::Texts, factors: &[Factor], arms: &[Arm]) -> Checked<()> {
-        if !arms.contains(&Arm::Env) {
-            return self.fail(design.span(), "design `factorial` needs the arm `env`; add it to `arms`");
-        }
-        if factors.len() > MAX_FACTORIAL {
-            let message = format!(
-                "design `factorial` with {} factors is 2^{} cells; at most {MAX_FACTORIAL} factors",
-                factors.len(),
-                factors.len()
-            );
-            return self.fail(design.span(), message);
-        }
-        Ok(())
-    }
-
-    pub(super) fn treatments(
-        &self,
-        raw: &[Spanned<raw::Treatment>],
-        factors: &[Factor],
-        arms: &[Arm],
-    ) -> Checked<Vec<Treatment>> {
-        self.names("treatment", raw.iter().map(|t| &t.get_ref().name))?;
-        let known: Vec<&str> = factors.iter().map(|f| f.name.as_str()).collect();
-        let mut out: Vec<Treatment> = Vec::new();
-        for treatment in raw {
-            let treatment = treatment.get_ref();
-            let name = treatment.name.get_ref();
-            let levels = self.treatment_levels(treatment, factors, &known, arms)?;
-            self.meaning(treatment, &levels, factors)?;
-            if let Some(same) = out.iter().find(|other| other.levels == levels) {
-                let message = format!("treatment `{name}` has the same levels as `{}`; remove one", same.name);
-                return self.fail(treatment.name.span(), message);
-            }
-            out.push(Treatment {
-                name: name.clone(),
-                about: treatment.about.clone(),
-                levels,
-                expect_zero: self.counters(&treatment.expect_zero, &known)?,
-            });
-        }
-        Ok(out)
-    }
-
-    /// The levels that differ from the baseline.
-    fn treatment_levels(
-        &self,
-        treatment: &raw::Treatment,
-        factors: &[Factor],
-        known: &[&str],
-        arms: &[Arm],
-    ) -> Checked<BTreeMap<String, String>> {
-        let mut out = BTreeMap::new();
-        for (factor, level) in &treatment.levels {
-            let Some(found) = factors.iter().find(|f| f.name == *factor.get_ref()) else {
-                let near = suggest(factor.get_ref(), known.iter().copied());
-                return self.fail(factor.span(), format!("unknown factor `{}`{near}", factor.get_ref()));
-            };
-            let level_name = level.get_ref().as_str();
-            if level_name == "absent" {
-                return self.fail(
-                    level.span(),
-                    "a treatment cannot ask for `absent`; write `off`, the arm `feature` makes it absent",
-                );
-            }
-            let known_level = found.levels.contains_key(level_name) || level_name == "off";
-            if !known_level {
-                let near = suggest(level_name, found.levels.keys().map(String::as_str));
-                return self
-                    .fail(level.span(), format!("unknown level `{level_name}` of factor `{}`{near}", found.name));
-            }
-            if !["on", "off"].contains(&level_name) && !arms.contains(&Arm::Env) {
-                let message = format!("the variant `{level_name}` exists in the env arm only; add \"env\" to `arms`");
-                return self.fail(level.span(), message);
-            }
-            if level_name != "on" {
-                out.insert(found.name.clone(), level_name.to_owned());
-            }
-        }
-        if out.is_empty() {
-            let message = format!(
-                "treatment `{}` is the same as the baseline; give it a level that is not `on`",
-                treatment.name.get_ref()
-            );
-            return self.fail(treatment.name.span(), message);
-        }
-        Ok(out)
-    }
-
-    /// A name that a design would generate must mean what it says.
-    fn meaning(
-        &self,
-        treatment: &raw::Treatment,
-        levels: &BTreeMap<String, String>,
-        factors: &[Factor],
-    ) -> Checked<()> {
-        let name = treatment.name.get_ref().as_str();
-        if ["baseline", "placebo"].contains(&name) || name.starts_with("peer-") || name.starts_with("set-") {
-            return self.fail(treatment.name.span(), format!("the name `{name}` is reserved; choose another"));
-        }
-        let is_factor = |name: &str| factors.iter().any(|f| f.name == name);
-        let off = |keep: &dyn Fn(&str) -> bool| -> BTreeMap<String, String> {
-            let names = factors.iter().filter(|f| keep(&f.name));
-            names.map(|f| (f.name.clone(), "off".to_owned())).collect()
-        };
-        let means = if name == "none" {
-            off(&|_| true)
-        } else if let Some(one) = name.strip_prefix("no-").filter(|one| is_factor(one)) {
-            off(&|factor| factor == one)
-        } else if let Some(one) = name.strip_prefix("only-").filter(|one| is_factor(one)) {
-            off(&|factor| factor != one)
-        } else {
-            return Ok(());
-        };
-        if means != *levels {
-            let says: Vec<String> = means.iter().map(|(factor, level)| format!("{factor} = \"{level}\"")).collect();
-            let message =
-                format!("the name `{name}` means {{ {} }}; choose another name or these levels", says.join(", "));
-            return self.fail(treatment.name.span(), message);
-        }
-        Ok(())
     }
 }

@@ -3,6 +3,23 @@
 use std::fmt;
 use std::ops::Range;
 
+/// A part of a config that only the design can find wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// The list of designs.
+    Designs,
+    /// A factor, by its index.
+    Factor(usize),
+    /// A treatment of the design `explicit`, by its index.
+    Treatment(usize),
+    /// A constraint, by its index.
+    Constraint(usize),
+    /// A hypothesis, by its index.
+    Hypothesis(usize),
+    /// A part of a hypothesis, by both indexes: the cells and factors that it names, in their order.
+    Named(usize, usize),
+}
+
 /// A complaint about one place of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pointed {
@@ -16,7 +33,7 @@ pub struct Pointed {
 
 impl Pointed {
     /// Points at the bytes `span` of `text`; a span past the end points at the end.
-    pub(super) fn new(path: &str, text: &str, span: Range<usize>, message: String) -> Box<Pointed> {
+    pub(crate) fn new(path: &str, text: &str, span: Range<usize>, message: String) -> Box<Pointed> {
         let start = floor(text, span.start);
         let end = floor(text, span.end.max(start));
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);

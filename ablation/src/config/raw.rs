@@ -40,6 +40,16 @@ pub(super) struct Study {
     pub(super) hypotheses: Vec<Spanned<Hypothesis>>,
     #[serde(default, rename = "curve")]
     pub(super) curves: Vec<Spanned<Curve>>,
+    #[serde(default, rename = "function")]
+    pub(super) functions: Vec<Function>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Function {
+    pub(super) name: Text,
+    #[serde(rename = "match")]
+    pub(super) patterns: Texts,
 }
 
 #[derive(Deserialize)]

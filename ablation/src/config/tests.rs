@@ -87,7 +87,8 @@ fn a_good_study_is_read() {
     assert_eq!(study.workloads[0].response, LatencyResponse::P10);
     assert_eq!(study.workloads[1].response, LatencyResponse::Mean);
     assert_eq!(study.subject.counting_args, ["--quiet"]);
-    assert!(crate::study::cargo_program(&study).manifest().ends_with("Cargo.toml"));
+    let Program::Cargo(program) = &study.subject.program else { panic!("a package is built") };
+    assert!(program.manifest().ends_with("Cargo.toml"));
 }
 
 #[test]
@@ -121,8 +122,7 @@ fn factors_need_proof_and_levels() {
     check("proof = [\"red.hits\"]", "proof = [\"rad.hits\"]", &["`rad`", "`red`"]);
     check("on = {}\noff = { NO_RED = \"1\" }", "off = { NO_RED = \"1\" }", &["no level `on`"]);
     check("off = { NO_RED = \"1\" }", "of = { NO_RED = \"1\" }", &["no level `off`", "`of`"]);
-    check("off = { NO_RED = \"1\" }", "off = { }", &["same environment"]);
-    check("feature = \"red\"\n", "", &["arm `feature`", "no `feature`"]);
+    check("off = { NO_RED = \"1\" }", "off = { }", &["sets the same as `on`"]);
     check("feature = \"red\"", "feature = \"blue\"", &["feature `blue`", "two factors"]);
 }
 
@@ -176,6 +176,23 @@ fn wrong_types_are_said_in_the_words_of_a_config() {
     check("blocks = 3", "blocks = \"3\"", &["expected a whole number without quotes", "string \"3\""]);
     check("args = [\"--json\"]", "args = \"--json\"", &["expected a list in brackets"]);
     check("study = \"demo\"", "study = 5", &["expected text in quotes"]);
+}
+
+#[test]
+fn functions_have_names_and_parts_of_names() {
+    let study = parsed(&format!("{GOOD}[[function]]\nname = \"lookup\"\nmatch = [\"a::get\", \"b\"]\n")).expect("good");
+    let expected = Function { name: "lookup".to_owned(), patterns: vec!["a::get".to_owned(), "b".to_owned()] };
+    assert_eq!(study.functions, [expected]);
+    let peer = "name = \"other\"\nargs = [\"--peer\"]";
+    for wrong in ["[]", "[\"\"]"] {
+        check(
+            peer,
+            &format!(
+                "name = \"x\"\nargs = []\nserved_by = \"x\"\n[[function]]\nname = \"f\"\nmatch = {wrong}\n[[peer]]\n{peer}"
+            ),
+            &["`match` needs"],
+        );
+    }
 }
 
 #[test]

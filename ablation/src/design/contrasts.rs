@@ -1,82 +1,131 @@
-//! Which cells are compared: one row a question, the effect positive when the source costs.
+//! Which cells are compared: one row a question, the effect positive when the source costs. A row whose cells cannot
+//! be is not there.
 
-use super::{Treatment, cell_id};
+use super::axis::{Axis, Levels, arm_in_one_binary, moved};
+use super::cells::{Cells, Made};
+use super::treatments::{Treatment, Treatments, without};
 use crate::config::{DesignKind, Study};
 use crate::record::{Arm, Contrast};
+use std::collections::HashSet;
 
-pub(super) fn contrasts(study: &Study, treatments: &[Treatment]) -> Vec<Contrast> {
-    let mut out = Vec::new();
-    for treatment in treatments {
-        let mut moved = treatment.levels.iter().enumerate().filter(|(_, level)| *level != "on");
+pub(super) fn contrasts(study: &Study, axes: &[Axis<'_>], treatments: &Treatments, cells: &Cells) -> Vec<Contrast> {
+    let mut rows = Rows { axes, treatments, cells, out: Vec::new() };
+    for (treatment, made) in treatments.list.iter().zip(&cells.made) {
+        let mut moved = moved(axes, &treatment.levels);
         match (moved.next(), moved.next()) {
-            (Some((factor, level)), None) => one_factor(&mut out, study, treatment, factor, level),
-            _ if treatment.summary => several_factors(&mut out, treatment),
+            (Some((axis, level)), None) => rows.one_factor(axis, level, *made),
+            _ if treatment.summary => rows.several_factors(treatment, *made),
             _ => {}
         }
     }
     if study.designs.contains(&DesignKind::AddOneIn) {
-        alone(&mut out, study, treatments);
+        rows.alone();
     }
-    if study.designs.contains(&DesignKind::Factorial) {
-        // The analysis takes the cells of both halves from their levels.
-        out.extend(study.factors.iter().map(|f| row(&f.name, "main", Some(Arm::Env), "", "", true)));
+    rows.main(study);
+    rows.push("placebo", "placebo", None, "placebo", "baseline", false);
+    if study.subject.placebo_feature.is_some() {
+        rows.push("placebo", "placebo", Some(Arm::Feature), "placebo@feature", "baseline", false);
     }
-    out.push(row("placebo", "placebo", None, "placebo", "baseline", false));
-    out
+    rows.out
 }
 
-fn row(factor: &str, contrast: &str, arm: Option<Arm>, plus: &str, minus: &str, attribution: bool) -> Contrast {
-    Contrast {
-        factor: factor.to_owned(),
-        contrast: contrast.to_owned(),
-        arm,
-        plus: plus.to_owned(),
-        minus: minus.to_owned(),
-        attribution,
-    }
+struct Rows<'a> {
+    axes: &'a [Axis<'a>],
+    treatments: &'a Treatments,
+    cells: &'a Cells,
+    out: Vec<Contrast>,
 }
 
-fn one_factor(out: &mut Vec<Contrast>, study: &Study, treatment: &Treatment, factor: usize, level: &str) {
-    let factor = &study.factors[factor].name;
-    for &arm in &treatment.arms {
-        let minus = cell_id(&treatment.name, arm);
-        let (contrast, attribution) = match (level, arm) {
-            ("off", Arm::Env) => ("on-off".to_owned(), true),
-            ("off", Arm::Feature) => ("on-absent".to_owned(), true),
-            (variant, _) => (format!("on-{variant}"), false),
-        };
-        out.push(row(factor, &contrast, Some(arm), "baseline", &minus, attribution));
+impl Rows<'_> {
+    fn push(&mut self, factor: &str, contrast: &str, arm: Option<Arm>, plus: &str, minus: &str, attribution: bool) {
+        self.out.push(Contrast {
+            factor: factor.to_owned(),
+            contrast: contrast.to_owned(),
+            arm,
+            plus: plus.to_owned(),
+            minus: minus.to_owned(),
+            attribution,
+        });
     }
-    if level == "off" && treatment.arms.contains(&Arm::Env) && treatment.arms.contains(&Arm::Feature) {
-        let (off, absent) = (cell_id(&treatment.name, Arm::Env), cell_id(&treatment.name, Arm::Feature));
-        out.push(row(factor, "off-absent", None, &off, &absent, false));
-    }
-}
 
-fn several_factors(out: &mut Vec<Contrast>, treatment: &Treatment) {
-    let contrast = format!("baseline-{}", treatment.name);
-    for &arm in &treatment.arms {
-        let minus = cell_id(&treatment.name, arm);
-        out.push(row(&treatment.name, &contrast, Some(arm), "baseline", &minus, false));
+    fn one_factor(&mut self, axis: &Axis<'_>, level: u8, made: Made) {
+        let cells = &self.cells.list;
+        let (factor, baseline) = (&axis.factor.name, &axis.factor.baseline);
+        let attribution = axis.away == Some(level);
+        for cell in made.both().map(|index| &cells[index]) {
+            // As the receipt reports it: `off` of another build is `absent`.
+            let contrast = format!("{baseline}-{}", cell.levels[factor]);
+            self.push(factor, &contrast, cell.arm, "baseline", &cell.id, attribution);
+        }
+        if let (Some(off), Some(absent), "off") = (made.binary, made.feature, axis.name(level)) {
+            self.push(factor, "off-absent", None, &cells[off].id, &cells[absent].id, false);
+        }
     }
-}
 
-/// Each factor alone against none at all. The names of the cells are looked up by levels: other designs may own them.
-fn alone(out: &mut Vec<Contrast>, study: &Study, treatments: &[Treatment]) {
-    let cell = |arm, is_on: &dyn Fn(usize) -> bool| -> Option<String> {
-        let wanted = |i| if is_on(i) { "on" } else { "off" };
-        if (0..study.factors.len()).all(is_on) {
+    fn several_factors(&mut self, treatment: &Treatment, made: Made) {
+        let contrast = format!("baseline-{}", treatment.name);
+        let cells = &self.cells.list;
+        for cell in made.both().map(|index| &cells[index]) {
+            self.push(&treatment.name, &contrast, cell.arm, "baseline", &cell.id, false);
+        }
+    }
+
+    /// The cell with these levels in one binary, or in another; other designs may have named it.
+    fn cell(&self, levels: &Levels, arm: Arm) -> Option<String> {
+        if levels.iter().all(|level| *level == 0) {
             return Some("baseline".to_owned());
         }
-        let same = |t: &&Treatment| t.levels.iter().enumerate().all(|(i, level)| level == wanted(i));
-        let treatment = treatments.iter().find(same)?;
-        treatment.arms.contains(&arm).then(|| cell_id(&treatment.name, arm))
-    };
-    for (i, factor) in study.factors.iter().enumerate() {
-        for &arm in &study.arms {
-            if let (Some(plus), Some(minus)) = (cell(arm, &|j| j == i), cell(arm, &|_| false)) {
-                out.push(row(&factor.name, "alone-none", Some(arm), &plus, &minus, false));
+        let made = self.cells.made[*self.treatments.by_levels.get(levels)?];
+        let index = if arm == Arm::Feature { made.feature } else { made.binary };
+        index.map(|index| self.cells.list[index].id.clone())
+    }
+
+    /// Each factor alone against none at all.
+    fn alone(&mut self) {
+        let none = without(self.axes, None);
+        for (i, axis) in self.axes.iter().enumerate().filter(|(_, axis)| axis.away.is_some()) {
+            let mut own = vec![0; self.axes.len()];
+            own[i] = none[i];
+            for arm in [arm_in_one_binary(self.axes, &own), Arm::Feature] {
+                let cells = (self.cell(&without(self.axes, Some(i)), arm), self.cell(&none, arm));
+                if let (Some(plus), Some(minus)) = cells {
+                    self.push(&axis.factor.name, "alone-none", Some(arm), &plus, &minus, false);
+                }
             }
         }
     }
+
+    /// Main effects of the designs that combine factors: the analysis takes the cells of both halves from their levels.
+    fn main(&mut self, study: &Study) {
+        let has = |kind| study.designs.contains(&kind);
+        // Without one of its cells the columns of a fraction are not orthogonal, so that nothing can be said.
+        let is_whole = |kind| has(kind) && self.cells.missing(self.treatments, kind) == 0;
+        let by_fraction = is_whole(DesignKind::Fractional) || is_whole(DesignKind::PlackettBurman);
+        let there: HashSet<Levels> = self.in_one_binary();
+        let mut names = Vec::new();
+        for (i, axis) in self.axes.iter().enumerate() {
+            let Some(away) = axis.crossed_away() else { continue };
+            let is_paired = |levels: &Levels| levels[i] == 0 && there.contains(&replaced(levels, i, away));
+            if by_fraction || (has(DesignKind::Factorial) && there.iter().any(is_paired)) {
+                let arm = axis.factor.arm_in_one_binary(axis.name(away));
+                names.push((axis.factor.name.clone(), arm));
+            }
+        }
+        for (name, arm) in names {
+            self.push(&name, "main", Some(arm), "", "", true);
+        }
+    }
+
+    /// Levels of all cells of the baseline's binary.
+    fn in_one_binary(&self) -> HashSet<Levels> {
+        let all = self.treatments.list.iter().zip(&self.cells.made);
+        let there = all.filter(|(_, made)| made.binary.is_some()).map(|(treatment, _)| treatment.levels.clone());
+        std::iter::once(vec![0; self.axes.len()]).chain(there).collect()
+    }
+}
+
+fn replaced(levels: &Levels, at: usize, level: u8) -> Levels {
+    let mut out = levels.clone();
+    out[at] = level;
+    out
 }

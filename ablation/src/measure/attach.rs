@@ -2,11 +2,13 @@
 //! with the `exec`.
 //!
 //! Groups cannot watch another process, so each instrument has its own descriptor; and the crate's `read` asserts
-//! what a multiplexed counter may break, so the descriptor is read here.
+//! what a multiplexed counter may break, so the descriptor is read here. How many hardware events fit the processor at
+//! once is found with a group on the runner itself, which the kernel refuses when it is too large.
 
-use super::{Instrument, Source, instruments, refusal, tracefs};
+use super::wrapper::{self, Wrapper};
+use super::{Instrument, Source, instruments, refusal, tracefs, vmstat};
 use crate::record::InstrumentStatus;
-use perf_event::{Builder, Counter};
+use perf_event::{Builder, Counter, Group};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,56 +21,166 @@ const MIN_COVERAGE: f64 = 0.95;
 /// The instruments that can be had.
 #[derive(Debug, Default)]
 pub struct Probed {
-    ready: Vec<(Instrument, Option<u64>)>,
+    ready: Vec<Ready>,
+    passes: usize,
+    /// Tools that count around the process, each in a run of its own.
+    pub wrappers: Vec<Wrapper>,
     /// Every instrument with its state, in the order of the table.
     pub status: Vec<InstrumentStatus>,
+}
+
+/// An instrument that is attached to processes.
+#[derive(Debug)]
+struct Ready {
+    row: Instrument,
+    /// Number of its tracepoint.
+    id: Option<u64>,
+    /// The run that it is counted in.
+    pass: usize,
 }
 
 /// Counters attached to one process.
 #[derive(Debug)]
 pub struct Attached {
-    counters: Vec<(&'static str, Counter)>,
+    counters: Vec<(String, Result<Counter, String>)>,
+    /// Name, line of `/proc/vmstat`, its value before.
+    machine: Vec<(String, &'static str, u64)>,
 }
 
-/// Tries every instrument once, on this process.
+/// What the counters of one process say.
+#[derive(Debug, Default, PartialEq)]
+pub struct Reading {
+    /// Counts by instrument.
+    pub counts: BTreeMap<String, u64>,
+    /// Share of the time in which an instrument was on the processor, for those that were not there all the time. Their
+    /// counts are scaled up.
+    pub coverage: BTreeMap<String, f64>,
+    /// Instruments that gave no count although they could be had before, each with the reason and the way out.
+    pub refused: BTreeMap<String, String>,
+}
+
+/// Tries every instrument of the group `perf` once, on this process.
 pub fn probe() -> Probed {
-    let rows = instruments();
-    let tracepoints: Vec<&'static str> = rows
+    probe_groups(&["perf".to_owned()])
+}
+
+/// Tries every instrument of these groups (names from [`super::GROUPS`]) once, on this process.
+pub fn probe_groups(groups: &[String]) -> Probed {
+    probe_rows(instruments(groups))
+}
+
+impl Probed {
+    /// The instruments of this one and one for each of these kinds of system call, as tracepoints; a kind that the kernel
+    /// has no tracepoint for is unavailable.
+    pub fn for_calls(calls: &[String]) -> Probed {
+        let mut rows = instruments(&["perf".to_owned()]);
+        rows.retain(|row| matches!(row.source, Source::Tracepoint(_) | Source::Vmstat(_)) || row.name == "page-faults");
+        for call in calls {
+            let row = super::call(call);
+            if rows.iter().all(|known| known.name != row.name) {
+                rows.push(row);
+            }
+        }
+        probe_rows(rows)
+    }
+}
+
+pub(super) fn probe_rows(rows: Vec<Instrument>) -> Probed {
+    let tracepoints: Vec<String> = rows
         .iter()
-        .filter_map(|row| match row.source {
-            Source::Tracepoint(name) => Some(name),
-            Source::Event(_) => None,
+        .filter_map(|row| match &row.source {
+            Source::Tracepoint(name) => Some(name.clone()),
+            _ => None,
         })
         .collect();
-    let ids = tracefs::event_ids(&tracepoints);
-    let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok();
-    let paranoid = paranoid.and_then(|level| level.trim().parse().ok());
-    let virtual_machine = crate::machine::is_virtual();
+    let ids = if tracepoints.is_empty() { Ok(BTreeMap::new()) } else { tracefs::event_ids(&tracepoints) };
+    let circumstances = Circumstances::read();
+    let mut tools: BTreeMap<&'static str, Result<Wrapper, String>> = BTreeMap::new();
     let mut probed = Probed::default();
     for row in rows {
-        let id = match (&row.source, &ids) {
-            (Source::Event(_), _) => Ok(None),
-            (Source::Tracepoint(name), Ok(ids)) => match ids.get(name) {
-                Some(id) => Ok(Some(*id)),
-                None => Err(format!("this kernel has no tracepoint {name}; one with CONFIG_FTRACE_SYSCALLS has it")),
+        let unavailable = match &row.source {
+            Source::Event(_) => circumstances.try_open(&row, None).err(),
+            Source::Tracepoint(name) => match ids.as_ref().map(|ids| ids.get(name)) {
+                Ok(Some(id)) => circumstances.try_open(&row, Some(*id)).err(),
+                Ok(None) => {
+                    Some(format!("this kernel has no tracepoint {name}; one with CONFIG_FTRACE_SYSCALLS may have it"))
+                }
+                Err(why) => Some(why.clone()),
             },
-            (Source::Tracepoint(_), Err(why)) => Err(why.clone()),
-        };
-        let opened = id.and_then(|id| match open(&row, id, Whom::Nobody) {
-            Ok(_) => Ok(id),
-            Err(e) => Err(refusal(&row.source, e.raw_os_error().unwrap_or(0), paranoid, virtual_machine)),
-        });
-        let (name, exact) = (row.name.to_owned(), row.exact);
-        let unavailable = match opened {
-            Ok(id) => {
-                probed.ready.push((row, id));
-                None
+            Source::Vmstat(name) => vmstat::value(name)
+                .is_none()
+                .then(|| format!("/proc/vmstat has no {name}; a kernel with CONFIG_TRANSPARENT_HUGEPAGE has it")),
+            Source::Callgrind(_) | Source::Strace(_) => {
+                let word = row.source.word();
+                let tool = tools.entry(word).or_insert_with(|| wrapper::wrapper(&row.source));
+                tool.as_ref().err().cloned()
             }
-            Err(why) => Some(why),
         };
-        probed.status.push(InstrumentStatus { name, exact, unavailable, source: String::new(), cost: String::new() });
+        let (name, exact) = (row.name.clone(), row.exact);
+        let (source, cost) = (row.source.word().to_owned(), row.source.cost().to_owned());
+        let id = match &row.source {
+            Source::Tracepoint(name) => ids.as_ref().ok().and_then(|ids| ids.get(name).copied()),
+            _ => None,
+        };
+        if unavailable.is_none() && !matches!(row.source, Source::Callgrind(_) | Source::Strace(_)) {
+            probed.ready.push(Ready { row, id, pass: 0 });
+        }
+        probed.status.push(InstrumentStatus { name, exact, unavailable, source, cost });
     }
+    probed.wrappers = tools.into_values().filter_map(Result::ok).collect();
+    probed.passes = share_out(&mut probed.ready);
     probed
+}
+
+/// What decides how a refusal is explained.
+struct Circumstances {
+    paranoid: Option<i32>,
+    virtual_machine: bool,
+}
+
+impl Circumstances {
+    fn read() -> Circumstances {
+        let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok();
+        Circumstances {
+            paranoid: paranoid.and_then(|level| level.trim().parse().ok()),
+            virtual_machine: crate::machine::is_virtual(),
+        }
+    }
+
+    /// Opens a counter and closes it again, or says why not.
+    fn try_open(&self, row: &Instrument, id: Option<u64>) -> Result<(), String> {
+        open(row, id, Whom::Nobody).map(drop).map_err(|e| self.explain(row, &e))
+    }
+
+    fn explain(&self, row: &Instrument, error: &io::Error) -> String {
+        refusal(&row.source, error.raw_os_error().unwrap_or(0), self.paranoid, self.virtual_machine)
+    }
+}
+
+/// Puts the hardware events into as few runs as the processor's counters need, everything else into the first. Returns
+/// the number of runs.
+fn share_out(ready: &mut [Ready]) -> usize {
+    let mut pass = 0;
+    let mut group: Option<(Group, Vec<Counter>)> = None;
+    for one in ready.iter_mut().filter(|one| one.row.source.needs_pmu()) {
+        if let Some((group, members)) = &mut group
+            && let Ok(counter) = builder(&one.row, one.id).group(group).build()
+        {
+            members.push(counter);
+            one.pass = pass;
+            continue;
+        }
+        // The group is full: the kernel's word for it is EINVAL or ENOSPC.
+        if group.is_some() {
+            pass += 1;
+        }
+        one.pass = pass;
+        group = Group::new().ok().and_then(|mut group| {
+            let first = builder(&one.row, one.id).group(&mut group).build().ok()?;
+            Some((group, vec![first]))
+        });
+    }
+    pass + 1
 }
 
 /// Keeps tracepoints registered: the kernel needs some 30 ms to take back the last registration of each.
@@ -81,15 +193,43 @@ impl Probed {
     /// Holds every tracepoint until the result is dropped. Only while counting: as long as one is registered, every
     /// system call of every process takes the slow way.
     pub fn keep(&self) -> Kept {
-        let tracepoints = self.ready.iter().filter(|(_, id)| id.is_some());
-        Kept { _counters: tracepoints.filter_map(|(row, id)| open(row, *id, Whom::Nobody).ok()).collect() }
+        let tracepoints = self.ready.iter().filter(|one| one.id.is_some());
+        Kept { _counters: tracepoints.filter_map(|one| open(&one.row, one.id, Whom::Nobody).ok()).collect() }
     }
 
-    /// Attaches every instrument that can be had to a process that has not called `exec` yet. One that fails now is
-    /// missing from the counts.
+    /// Runs that it takes to count everything without sharing a hardware counter, at least 1.
+    pub fn passes(&self) -> usize {
+        self.passes.max(1)
+    }
+
+    /// Whether an instrument can be had.
+    pub fn has(&self, name: &str) -> bool {
+        self.status.iter().any(|status| status.name == name && status.unavailable.is_none())
+    }
+
+    /// Attaches everything at once to a process that has not called `exec` yet. Where [`Self::passes`] is above 1 the
+    /// hardware events share counters and are refused when read.
     pub fn attach(&self, pid: libc::pid_t) -> Attached {
-        let open = |(row, id): &(Instrument, Option<u64>)| Some((row.name, open(row, *id, Whom::Child(pid)).ok()?));
-        Attached { counters: self.ready.iter().filter_map(open).collect() }
+        self.attach_where(pid, |_| true)
+    }
+
+    /// Attaches the instruments of one pass, below [`Self::passes`], to a process that has not called `exec` yet.
+    pub fn attach_pass(&self, pid: libc::pid_t, pass: usize) -> Attached {
+        self.attach_where(pid, |one| one.pass == pass)
+    }
+
+    fn attach_where(&self, pid: libc::pid_t, wanted: impl Fn(&Ready) -> bool) -> Attached {
+        let mut attached = Attached { counters: Vec::new(), machine: Vec::new() };
+        for one in self.ready.iter().filter(|one| wanted(one)) {
+            let name = one.row.name.clone();
+            if let Source::Vmstat(line) = one.row.source {
+                attached.machine.extend(vmstat::value(line).map(|before| (name, line, before)));
+                continue;
+            }
+            let counter = open(&one.row, one.id, Whom::Child(pid));
+            attached.counters.push((name, counter.map_err(|e| Circumstances::read().explain(&one.row, &e))));
+        }
+        attached
     }
 }
 
@@ -97,9 +237,50 @@ impl Attached {
     /// Counts since the `exec`, when the process has ended. What was not counted for at least 95 % of the time is
     /// missing.
     pub fn read(self) -> BTreeMap<String, u64> {
-        let read = |(name, counter): (&'static str, Counter)| Some((name.to_owned(), scaled(raw(&counter).ok()?)?));
-        self.counters.into_iter().filter_map(read).collect()
+        self.reading().counts
     }
+
+    /// Counts since the `exec`, when the process has ended, with what is to be known about them.
+    pub fn reading(self) -> Reading {
+        let mut reading = Reading::default();
+        for (name, line, before) in self.machine {
+            if let Some(after) = vmstat::value(line) {
+                reading.counts.insert(name, after.saturating_sub(before));
+            }
+        }
+        for (name, counter) in self.counters {
+            let value = counter.and_then(|counter| {
+                raw(&counter).map_err(|e| format!("the counter cannot be read: {e}; count once more"))
+            });
+            match value.and_then(scaled) {
+                Ok((count, coverage)) => {
+                    if coverage < 1.0 {
+                        reading.coverage.insert(name.clone(), coverage);
+                    }
+                    reading.counts.insert(name, count);
+                }
+                Err(why) => drop(reading.refused.insert(name, why)),
+            }
+        }
+        reading
+    }
+}
+
+/// A counter of this thread that runs until it is dropped.
+pub(crate) struct Watching {
+    _counter: Counter,
+}
+
+/// Counts this thread with one instrument from now on, to see what that costs. `None` when it is not attached to
+/// processes or cannot be had.
+pub(crate) fn watch(probed: &Probed, name: &str) -> Option<Watching> {
+    let one = probed.ready.iter().find(|one| one.row.name == name)?;
+    if matches!(one.row.source, Source::Vmstat(_)) {
+        return None;
+    }
+    let mut builder = builder(&one.row, one.id);
+    builder.enabled(true).enable_on_exec(false);
+    Some(Watching { _counter: builder.observe_self().build().ok()? })
 }
 
 /// Whose events are counted.
@@ -111,7 +292,7 @@ enum Whom {
     Nobody,
 }
 
-fn open(row: &Instrument, id: Option<u64>, whom: Whom) -> io::Result<Counter> {
+fn builder<'a>(row: &Instrument, id: Option<u64>) -> Builder<'a> {
     let mut builder = Builder::new();
     if let Source::Event(event) = &row.source {
         builder = builder.kind(event.clone());
@@ -123,6 +304,11 @@ fn open(row: &Instrument, id: Option<u64>, whom: Whom) -> io::Result<Counter> {
     }
     // Without the kernel's part, system calls, faults and switches read 0.
     builder.include_kernel().enable_on_exec(true);
+    builder
+}
+
+fn open(row: &Instrument, id: Option<u64>, whom: Whom) -> io::Result<Counter> {
+    let mut builder = builder(row, id);
     let counter = match whom {
         Whom::Child(pid) => {
             builder.inherit(true);
@@ -151,41 +337,64 @@ fn raw(counter: &Counter) -> io::Result<[u64; 3]> {
     Ok([word(0), word(1), word(2)])
 }
 
-/// The value, scaled up when the counter shared the processor; `None` when it was there too little to tell.
-fn scaled([value, enabled, running]: [u64; 3]) -> Option<u64> {
-    if enabled == 0 || running == 0 {
-        return None;
+/// The value, scaled up when the counter shared the processor, and the share of the time in which it was there; why not
+/// when that was too little to tell.
+fn scaled([value, enabled, running]: [u64; 3]) -> Result<(u64, f64), String> {
+    if enabled == 0 {
+        return Err("the process never ran, so nothing was counted; count a run that works".to_owned());
     }
     if running >= enabled {
-        return Some(value);
+        return Ok((value, 1.0));
     }
     let coverage = running as f64 / enabled as f64;
-    (coverage >= MIN_COVERAGE).then(|| (value as f64 / coverage).round() as u64)
+    if coverage < MIN_COVERAGE {
+        return Err(format!(
+            "it was on the processor for {:.0} % of the time only, and a guess from less than {:.0} % is refused; count \
+             fewer events in a pass, or end what else uses the counters (kernel.nmi_watchdog = 0 frees one)",
+            100.0 * coverage,
+            100.0 * MIN_COVERAGE
+        ));
+    }
+    Ok(((value as f64 / coverage).round() as u64, coverage))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::GROUPS;
 
     #[test]
     fn counts_are_scaled_or_refused_and_never_invented() {
-        assert_eq!(scaled([7, 100, 100]), Some(7));
-        assert_eq!(scaled([0, 100, 100]), Some(0));
-        assert_eq!(scaled([96, 100, 96]), Some(100));
-        assert_eq!(scaled([50, 100, 50]), None);
-        assert_eq!(scaled([0, 0, 0]), None);
-        assert_eq!(scaled([9, 100, 0]), None);
-        assert_eq!(scaled([9, 100, 101]), Some(9));
+        assert_eq!(scaled([7, 100, 100]), Ok((7, 1.0)));
+        assert_eq!(scaled([0, 100, 100]), Ok((0, 1.0)));
+        assert_eq!(scaled([96, 100, 96]), Ok((100, 0.96)));
+        assert_eq!(scaled([9, 100, 101]), Ok((9, 1.0)));
+        for (raw, part) in [([50, 100, 50], "50 %"), ([0, 0, 0], "never ran"), ([9, 100, 0], "0 %")] {
+            let why = scaled(raw).expect_err("too little to tell");
+            assert!(why.contains(part) && why.contains(';'), "{why}");
+        }
     }
 
     #[test]
     fn every_instrument_has_a_state_with_a_reason() {
-        let probed = probe();
-        assert_eq!(probed.status.len(), instruments().len());
+        let groups = GROUPS.map(str::to_owned);
+        let probed = probe_groups(&groups);
+        assert_eq!(probed.status.len(), instruments(&groups).len());
         for status in &probed.status {
             if let Some(why) = &status.unavailable {
                 assert!(why.contains(';'), "{}: `{why}` does not say what would allow it", status.name);
             }
+            assert_eq!(probed.has(&status.name), status.unavailable.is_none());
         }
+        assert!(probed.wrappers.len() <= 2);
+    }
+
+    #[test]
+    fn kinds_of_calls_can_be_asked_for() {
+        let probed = Probed::for_calls(&["mmap".to_owned(), "getpid".to_owned(), "no_such_call".to_owned()]);
+        let status = |name: &str| probed.status.iter().filter(|status| status.name == name).collect::<Vec<_>>();
+        assert_eq!((status("sys-mmap").len(), status("sys-getpid").len()), (1, 1));
+        assert!(status("sys-no-such-call")[0].unavailable.is_some());
+        assert!(status("cycles").is_empty());
     }
 }

@@ -30,8 +30,16 @@ pub fn refusal(source: &Source, errno: i32, paranoid: Option<i32>, virtual_machi
         libc::EMFILE | libc::ENFILE => {
             format!("too many open files ({}); raise the limit with `ulimit -n`", name(errno))
         }
+        libc::ENOSPC => {
+            "the processor is out of counters (ENOSPC); count fewer events in a pass, or end what else uses \
+                         them (kernel.nmi_watchdog = 0 frees one)"
+                .to_owned()
+        }
         libc::EBUSY => "another tool holds the counters (EBUSY); end it".to_owned(),
-        _ => format!("perf_event_open failed: {}", std::io::Error::from_raw_os_error(errno)),
+        _ => format!(
+            "perf_event_open failed: {}; look for it in perf_event_open(2)",
+            std::io::Error::from_raw_os_error(errno)
+        ),
     }
 }
 
@@ -66,13 +74,15 @@ mod tests {
     fn every_refusal_says_why_and_what_would_allow_it() {
         let cycles = || Source::Event(Event::Hardware(Hardware::CPU_CYCLES));
         let faults = || Source::Event(Event::Software(Software::PAGE_FAULTS));
-        let calls = || Source::Tracepoint("raw_syscalls/sys_enter");
+        let calls = || Source::Tracepoint("raw_syscalls/sys_enter".to_owned());
         check(cycles(), libc::ENOENT, Some(2), true, &["no PMU in this virtual machine", "bare metal"]);
         check(cycles(), libc::ENOENT, Some(2), false, &["processor"]);
         check(faults(), libc::ENOENT, Some(2), true, &["kernel"]);
         check(cycles(), libc::EACCES, Some(3), false, &["EACCES", "perf_event_paranoid is 3", "CAP_PERFMON", "to 1"]);
         check(calls(), libc::EPERM, None, true, &["EPERM", "unknown", "CAP_PERFMON", "to -1"]);
         check(faults(), libc::ENOSYS, None, false, &["CONFIG_PERF_EVENTS"]);
+        check(cycles(), libc::ENOSPC, None, false, &["out of counters", "fewer events", "nmi_watchdog"]);
+        check(cycles(), libc::EBUSY, None, false, &["EBUSY", "end it"]);
         check(faults(), libc::EMFILE, None, false, &["ulimit"]);
         check(faults(), libc::EIO, None, false, &["perf_event_open failed"]);
     }

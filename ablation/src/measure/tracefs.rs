@@ -11,7 +11,7 @@ const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 ///
 /// # Errors
 /// One line: why no tracepoint can be had, and what would allow it.
-pub(super) fn event_ids(names: &[&'static str]) -> Result<BTreeMap<&'static str, u64>, String> {
+pub(super) fn event_ids(names: &[String]) -> Result<BTreeMap<String, u64>, String> {
     for place in PLACES {
         match read_ids(Path::new(place), names) {
             Ok(ids) => return Ok(ids),
@@ -33,15 +33,15 @@ pub(super) fn event_ids(names: &[&'static str]) -> Result<BTreeMap<&'static str,
     result.map_err(|e| format!("tracefs is not mounted and a private mount failed ({e}); {advice}"))
 }
 
-fn read_ids(root: &Path, names: &[&'static str]) -> io::Result<BTreeMap<&'static str, u64>> {
+fn read_ids(root: &Path, names: &[String]) -> io::Result<BTreeMap<String, u64>> {
     let events = root.join("events");
     std::fs::metadata(&events)?;
     let mut ids = BTreeMap::new();
-    for &name in names {
+    for name in names {
         match std::fs::read_to_string(events.join(name).join("id")) {
             Ok(text) => {
                 let id = text.trim().parse().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-                ids.insert(name, id);
+                ids.insert(name.clone(), id);
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e),
@@ -68,22 +68,26 @@ fn mount_privately() -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
     #[test]
     fn ids_are_read_and_unknown_events_are_missing() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let event = dir.path().join("events/raw_syscalls/sys_enter");
         std::fs::create_dir_all(&event).expect("creates");
         std::fs::write(event.join("id"), "21\n").expect("writes");
-        let ids = read_ids(dir.path(), &["raw_syscalls/sys_enter", "syscalls/sys_enter_none"]).expect("reads");
-        assert_eq!(ids, BTreeMap::from([("raw_syscalls/sys_enter", 21)]));
+        let ids = read_ids(dir.path(), &names(&["raw_syscalls/sys_enter", "syscalls/sys_enter_none"])).expect("reads");
+        assert_eq!(ids, BTreeMap::from([("raw_syscalls/sys_enter".to_owned(), 21)]));
         std::fs::write(event.join("id"), "x").expect("writes");
-        assert!(read_ids(dir.path(), &["raw_syscalls/sys_enter"]).is_err());
+        assert!(read_ids(dir.path(), &names(&["raw_syscalls/sys_enter"])).is_err());
     }
 
     #[test]
     fn a_refusal_says_what_would_allow_it() {
         // With or without the right to mount, the answer is ids or advice.
-        match event_ids(&["raw_syscalls/sys_enter"]) {
+        match event_ids(&names(&["raw_syscalls/sys_enter"])) {
             Ok(ids) => assert!(ids.contains_key("raw_syscalls/sys_enter")),
             Err(line) => assert!(line.contains("root"), "{line}"),
         }

@@ -12,7 +12,7 @@ const GAP: usize = 2;
 
 /// Parts from top to bottom.
 #[derive(Debug, Default)]
-pub(super) struct Document {
+pub(crate) struct Document {
     parts: Vec<Part>,
 }
 
@@ -35,7 +35,7 @@ enum Column {
 
 /// Rows of text under a header.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     header: Vec<String>,
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
@@ -43,7 +43,7 @@ pub(super) struct Table {
 
 impl Table {
     /// A header with `<` in front is for a column of names, with `=` for one of words, without for one of numbers.
-    pub(super) fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Table {
+    pub(crate) fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Table {
         let mut table = Table { header: Vec::new(), columns: Vec::new(), rows: Vec::new() };
         for name in header {
             let name: String = name.into();
@@ -57,12 +57,12 @@ impl Table {
         table
     }
 
-    pub(super) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
+    pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
     /// Columns that it takes on a terminal without any cell on two lines.
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         let widths = (0..self.header.len()).map(|at| self.longest_line(at));
         widths.map(|width| width + GAP).sum::<usize>().saturating_sub(GAP)
     }
@@ -73,7 +73,7 @@ impl Table {
     }
 
     /// The first table that fits, else the last one, which should be the narrowest.
-    pub(super) fn first_that_fits(columns: usize, tables: impl IntoIterator<Item = Table>) -> Option<Table> {
+    pub(crate) fn first_that_fits(columns: usize, tables: impl IntoIterator<Item = Table>) -> Option<Table> {
         let mut last = None;
         for table in tables {
             if table.width() <= columns {
@@ -84,7 +84,7 @@ impl Table {
         last
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
@@ -157,28 +157,28 @@ impl Table {
 }
 
 impl Document {
-    pub(super) fn title(&mut self, text: impl Into<String>) {
+    pub(crate) fn title(&mut self, text: impl Into<String>) {
         self.parts.push(Part::Title(text.into()));
     }
 
-    pub(super) fn heading(&mut self, text: impl Into<String>) {
+    pub(crate) fn heading(&mut self, text: impl Into<String>) {
         self.parts.push(Part::Heading(text.into()));
     }
 
-    pub(super) fn text(&mut self, text: impl Into<String>) {
+    pub(crate) fn text(&mut self, text: impl Into<String>) {
         self.parts.push(Part::Text(text.into()));
     }
 
-    pub(super) fn item(&mut self, text: impl Into<String>) {
+    pub(crate) fn item(&mut self, text: impl Into<String>) {
         self.parts.push(Part::Item(text.into()));
     }
 
-    pub(super) fn table(&mut self, table: Table) {
+    pub(crate) fn table(&mut self, table: Table) {
         self.parts.push(Part::Table(table));
     }
 
     /// Text for a terminal that is `columns` wide.
-    pub(super) fn terminal(&self, columns: usize) -> String {
+    pub(crate) fn terminal(&self, columns: usize) -> String {
         let mut out = String::new();
         let mut in_list = false;
         for part in &self.parts {
@@ -204,7 +204,7 @@ impl Document {
     }
 
     /// The same as Markdown.
-    pub(super) fn markdown(&self) -> String {
+    pub(crate) fn markdown(&self) -> String {
         let mut out = String::new();
         let mut in_list = false;
         for part in &self.parts {

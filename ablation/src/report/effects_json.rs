@@ -1,6 +1,6 @@
 //! `effects.json`: the numbers of a study for programs. Missing values are null, never 0.
 
-use crate::analyse::Analysis;
+use crate::analyse::{Analysis, Canaries, Crossed, Keeping};
 use crate::record::{CellKind, FORMAT, Manifest};
 use serde::Serialize;
 
@@ -11,6 +11,24 @@ pub(super) struct EffectsFile<'a> {
     effects: Vec<EffectRow<'a>>,
     cells: Vec<CellRow<'a>>,
     gaps: Vec<GapRow<'a>>,
+    crossed: Vec<CrossedRow<'a>>,
+    keeping: Vec<KeepingRow<'a>>,
+    canaries: &'a Canaries,
+    remarks: &'a [String],
+}
+
+#[derive(Serialize)]
+struct CrossedRow<'a> {
+    workload: &'a str,
+    #[serde(flatten)]
+    crossed: &'a Crossed,
+}
+
+#[derive(Serialize)]
+struct KeepingRow<'a> {
+    workload: &'a str,
+    #[serde(flatten)]
+    keeping: &'a Keeping,
 }
 
 #[derive(Serialize)]
@@ -23,6 +41,9 @@ struct EffectRow<'a> {
     estimate: Option<f64>,
     lo: Option<f64>,
     hi: Option<f64>,
+    lo_all: Option<f64>,
+    hi_all: Option<f64>,
+    detectable: Option<f64>,
     blocks: usize,
     verdict: &'static str,
     proof: &'static str,
@@ -58,6 +79,10 @@ pub(super) fn effects_file<'a>(manifest: &'a Manifest, analysis: &'a Analysis) -
         effects: Vec::new(),
         cells: Vec::new(),
         gaps: Vec::new(),
+        crossed: Vec::new(),
+        keeping: Vec::new(),
+        canaries: &analysis.canaries,
+        remarks: &analysis.remarks,
     };
     for workload in &analysis.workloads {
         file.effects.extend(workload.effects.iter().map(|effect| EffectRow {
@@ -69,6 +94,9 @@ pub(super) fn effects_file<'a>(manifest: &'a Manifest, analysis: &'a Analysis) -
             estimate: effect.estimate,
             lo: effect.lo,
             hi: effect.hi,
+            lo_all: effect.together.map(|(lo, _)| lo),
+            hi_all: effect.together.map(|(_, hi)| hi),
+            detectable: effect.detectable,
             blocks: effect.blocks,
             verdict: effect.verdict.as_str(),
             proof: effect.proof.as_str(),
@@ -92,6 +120,9 @@ pub(super) fn effects_file<'a>(manifest: &'a Manifest, analysis: &'a Analysis) -
             gap_ns: gap.gap_ns.map(|estimate| estimate.value),
             gap_ratio: gap.gap_ratio.map(|estimate| estimate.value),
         }));
+        let (name, crossed, keeping) = (&workload.name, &workload.crossed, &workload.keeping);
+        file.crossed.extend(crossed.iter().map(|crossed| CrossedRow { workload: name, crossed }));
+        file.keeping.extend(keeping.iter().map(|keeping| KeepingRow { workload: name, keeping }));
     }
     file
 }

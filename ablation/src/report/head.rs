@@ -28,11 +28,42 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     let floors = analysis.workloads.iter();
     let floors: Vec<String> = floors.map(|w| format!("{} {}", w.name, or_missing(w.floor_ns, time))).collect();
     document.item(format!("noise floor per operation (baseline against its placebo): {}", floors.join(", ")));
+    let layouts: Vec<String> =
+        analysis.workloads.iter().filter_map(|w| Some(format!("{} {}", w.name, time(w.layout_floor_ns?)))).collect();
+    if !layouts.is_empty() {
+        document.item(format!("noise floor between builds (dead code built in): {}", layouts.join(", ")));
+    }
+    canaries(document, analysis);
+    for remark in &analysis.remarks {
+        document.item(remark.clone());
+    }
     for (names, reason) in unavailable(manifest) {
         document.item(format!("{MISSING}: {}: {reason}", names.join(", ")));
     }
     if analysis.ignored > 0 {
         document.item(format!("{} records belong to no cell or were repeated", count(analysis.ignored)));
+    }
+}
+
+/// What the canaries kept, and whether that was fair.
+fn canaries(document: &mut Document, analysis: &Analysis) {
+    let canaries = &analysis.canaries;
+    if let Some((reference, kept)) = canaries.reference_ns.zip(canaries.kept) {
+        let biased = analysis.workloads.iter().filter(|w| w.keeping.as_ref().is_some_and(|k| k.is_biased()));
+        let biased: Vec<&str> = biased.map(|w| w.name.as_str()).collect();
+        let fair = if biased.is_empty() {
+            "keeping does not depend on the cell".to_owned()
+        } else {
+            format!("keeping DEPENDS on the cell in {}", biased.join(", "))
+        };
+        let used = if canaries.applied { "" } else { ", too few to use, so all batches count" };
+        document.item(format!(
+            "canary: {} of the batches were undisturbed (within 8 % of {reference:.3} ns a step){used}; {fair}",
+            share(kept)
+        ));
+    }
+    if let Some(quiet) = canaries.quiet_processes {
+        document.item(format!("{} of the timed processes began and ended on a quiet machine", share(quiet)));
     }
 }
 

@@ -3,10 +3,10 @@
 use crate::analyse::Estimate;
 
 /// What a missing value looks like.
-pub(super) const MISSING: &str = "n/a";
+pub(crate) const MISSING: &str = "n/a";
 
 /// `37,600`, `−1.23`, `0.123`; `<0.01` for what is not 0 and would look like it.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let text = at_least(value, f64::INFINITY);
     match text.trim_matches(['0', '.']).is_empty() {
         true if value > 0.0 => "<0.01".to_owned(),
@@ -16,7 +16,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// A value as precise as its interval is wide, so that it is never shown outside of it: `37,614` in `[37,612, 37,618]`.
-pub(super) fn point(value: f64, ends: Option<(f64, f64)>) -> String {
+pub(crate) fn point(value: f64, ends: Option<(f64, f64)>) -> String {
     at_least(value, ends.map_or(f64::INFINITY, |(lo, hi)| hi - lo))
 }
 
@@ -50,17 +50,17 @@ fn at_least(value: f64, width: f64) -> String {
 }
 
 /// A count of runs, blocks or operations: exact, with thousands separated.
-pub(super) fn count(value: usize) -> String {
+pub(crate) fn count(value: usize) -> String {
     separated(&value.to_string())
 }
 
 /// A number that says its sign: `+12.3`, `−4`, `0.00`.
-pub(super) fn signed(value: f64) -> String {
+pub(crate) fn signed(value: f64) -> String {
     with_sign(number(value))
 }
 
 /// [`point`] that says its sign.
-pub(super) fn signed_point(value: f64, ends: Option<(f64, f64)>) -> String {
+pub(crate) fn signed_point(value: f64, ends: Option<(f64, f64)>) -> String {
     with_sign(point(value, ends))
 }
 
@@ -70,7 +70,7 @@ fn with_sign(text: String) -> String {
 }
 
 /// A share of 1 as signed percent, one decimal at most: `+88.3%`, `−0.9%`, `+1,880%`.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent.abs() {
         size if !size.is_finite() => MISSING.to_owned(),
@@ -81,7 +81,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// A share of the gap as [`percent`]; beyond ten times the gap the number itself says nothing.
-pub(super) fn share(share: f64) -> String {
+pub(crate) fn share(share: f64) -> String {
     match share {
         share if share > 10.0 => "> 10×".to_owned(),
         share if share < -10.0 => "< −10×".to_owned(),
@@ -90,17 +90,17 @@ pub(super) fn share(share: f64) -> String {
 }
 
 /// `[37,100, 38,200]`.
-pub(super) fn interval(ends: Option<(f64, f64)>) -> String {
+pub(crate) fn interval(ends: Option<(f64, f64)>) -> String {
     ends.map_or_else(|| MISSING.to_owned(), |(lo, hi)| format!("[{}, {}]", point(lo, ends), point(hi, ends)))
 }
 
 /// `Some` by `show`, `None` as `n/a`.
-pub(super) fn or_missing(value: Option<f64>, show: impl Fn(f64) -> String) -> String {
+pub(crate) fn or_missing(value: Option<f64>, show: impl Fn(f64) -> String) -> String {
     value.map_or_else(|| MISSING.to_owned(), show)
 }
 
 /// Value and interval in one: `500 [480, 520]`.
-pub(super) fn with_interval(estimate: Option<&Estimate>) -> String {
+pub(crate) fn with_interval(estimate: Option<&Estimate>) -> String {
     estimate.map_or_else(
         || MISSING.to_owned(),
         |estimate| format!("{} {}", point(estimate.value, estimate.interval), interval(estimate.interval)),
@@ -109,15 +109,15 @@ pub(super) fn with_interval(estimate: Option<&Estimate>) -> String {
 
 /// What the times of one table are written in.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Unit {
+pub(crate) struct Unit {
     nanoseconds: f64,
     /// `ns`, `µs` or `ms`.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
 }
 
 impl Unit {
     /// From this many of a unit on, a table is written in the next larger one.
-    pub(super) const LIMIT: f64 = 1e5;
+    pub(crate) const LIMIT: f64 = 1e5;
 
     const ALL: [Unit; 3] = [
         Unit { nanoseconds: 1.0, name: "ns" },
@@ -126,7 +126,7 @@ impl Unit {
     ];
 
     /// The smallest unit in which all values stay below `limit`; the largest there is when none is large enough.
-    pub(super) fn fitting(nanoseconds: impl IntoIterator<Item = f64>, limit: f64) -> Unit {
+    pub(crate) fn fitting(nanoseconds: impl IntoIterator<Item = f64>, limit: f64) -> Unit {
         let finite = nanoseconds.into_iter().filter(|value| value.is_finite());
         let most = finite.fold(0.0, |most: f64, value| most.max(value.abs()));
         let [first, .., last] = Unit::ALL;
@@ -137,7 +137,7 @@ impl Unit {
     }
 
     /// [`Unit::fitting`] for values with their intervals.
-    pub(super) fn of(estimates: impl IntoIterator<Item = Estimate>, limit: f64) -> Unit {
+    pub(crate) fn of(estimates: impl IntoIterator<Item = Estimate>, limit: f64) -> Unit {
         let parts = estimates.into_iter().flat_map(|e| {
             let ends = e.interval.map(|(lo, hi)| [lo, hi]);
             ends.into_iter().flatten().chain([e.value])
@@ -146,12 +146,12 @@ impl Unit {
     }
 
     /// Nanoseconds in this unit.
-    pub(super) fn from(self, nanoseconds: f64) -> f64 {
+    pub(crate) fn from(self, nanoseconds: f64) -> f64 {
         nanoseconds / self.nanoseconds
     }
 
     /// An estimate in nanoseconds, in this unit.
-    pub(super) fn estimate(self, estimate: Estimate) -> Estimate {
+    pub(crate) fn estimate(self, estimate: Estimate) -> Estimate {
         let interval = estimate.interval.map(|(lo, hi)| (self.from(lo), self.from(hi)));
         Estimate { value: self.from(estimate.value), interval, ..estimate }
     }

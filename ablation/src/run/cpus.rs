@@ -35,6 +35,41 @@ impl Cpus {
         Ok(cpus)
     }
 
+    /// The set of the pinned one alone.
+    pub(crate) fn pinned(&self) -> libc::cpu_set_t {
+        self.pinned
+    }
+
+    /// The set of one other allowed processor alone; `None` when there is none.
+    pub(crate) fn neighbour(&self) -> Option<libc::cpu_set_t> {
+        // SAFETY: the numbers are below CPU_SETSIZE.
+        let is_allowed = |cpu: &usize| unsafe { libc::CPU_ISSET(*cpu, &self.allowed) };
+        let other = (0..libc::CPU_SETSIZE as usize).find(|cpu| *cpu != self.pinned_cpu && is_allowed(cpu))?;
+        // SAFETY: all zeros is the empty set.
+        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the number is below CPU_SETSIZE.
+        unsafe { libc::CPU_SET(other, &mut set) };
+        Some(set)
+    }
+
+    /// The canary of this machine just now, nanoseconds a step; on the processor of pinned processes when `pinned`.
+    /// `None` when the system does not let the runner go there.
+    pub(super) fn canary_ns(&self, pinned: bool) -> Option<f64> {
+        if !pinned {
+            return Some(ablate_probe::canary_ns());
+        }
+        let own = Cpus::read().ok()?.allowed;
+        let move_to = |cpus: &libc::cpu_set_t| {
+            // SAFETY: the set and its size belong together.
+            unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), cpus) == 0 }
+        };
+        if !move_to(&self.pinned) {
+            return None;
+        }
+        let taken = ablate_probe::canary_ns();
+        move_to(&own).then_some(taken)
+    }
+
     /// Reads the allowed set.
     ///
     /// # Errors

@@ -2,14 +2,18 @@
 //! left to [`crate::prove`].
 
 use super::process::{Exit, Finished};
-use crate::record::{Measured, Record, Status};
+use crate::record::{LatencyResponse, Measured, Record, Status};
 use std::time::Duration;
 
 /// Version of the line that a measured program prints.
 const LINE_FORMAT: u32 = 1;
 
-pub(super) fn fill(record: &mut Record, finished: Finished, timeout: Duration) {
+/// Fills in what a process did. One that is judged by a response from outside need not print anything.
+pub(super) fn fill(record: &mut Record, finished: Finished, response: LatencyResponse, timeout: Duration) {
     record.wall_ns = finished.wall_ns;
+    record.cpu_ns = finished.cpu_ns;
+    record.context_switches = Some(finished.context_switches);
+    record.steal_ticks = finished.steal_ticks;
     record.process_page_faults = finished.page_faults;
     record.process_rss_peak_bytes = finished.rss_peak_bytes;
     record.counts = finished.counts;
@@ -24,6 +28,7 @@ pub(super) fn fill(record: &mut Record, finished: Finished, timeout: Duration) {
         )),
         Exit::Signal(signal) => Some((Status::Crashed, format!("ended by {}", signal_name(signal)))),
         Exit::Code(code) if code != 0 => Some((Status::Crashed, format!("exit code {code}"))),
+        Exit::Code(_) | Exit::Interrupted if response.is_outside() => None,
         Exit::Code(_) | Exit::Interrupted => line.as_ref().err().map(|why| (Status::Garbage, why.clone())),
     };
     record.measured = line.ok();
@@ -87,10 +92,24 @@ mod tests {
         "latency_ns_p10":1,"latency_ns_p50":2,"latency_ns_p99":3,"latency_ns_mean":2}"#;
 
     fn check(exit: Exit, stdout: &str, cut: bool, status: Status, parts: &[&str]) {
+        filled(LatencyResponse::P10, exit, stdout, cut, status, parts);
+    }
+
+    fn filled(
+        response: LatencyResponse,
+        exit: Exit,
+        stdout: &str,
+        cut: bool,
+        status: Status,
+        parts: &[&str],
+    ) -> Record {
         let mut record = record(Pass::Timing, 0, "w", "c");
         let finished = Finished {
             exit,
             wall_ns: 9,
+            cpu_ns: 6,
+            context_switches: (1, 2),
+            steal_ticks: Some(0),
             page_faults: 8,
             rss_peak_bytes: 7,
             stdout: stdout.as_bytes().to_vec(),
@@ -98,13 +117,26 @@ mod tests {
             stderr_tail: b"the end".to_vec(),
             counts: BTreeMap::new(),
         };
-        fill(&mut record, finished, Duration::from_secs(4));
+        fill(&mut record, finished, response, Duration::from_secs(4));
         assert_eq!(record.status, status, "{}", record.reason);
         for part in parts {
             assert!(record.reason.contains(part), "expected `{part}` in `{}`", record.reason);
         }
         assert_eq!(record.stderr.is_empty(), status == Status::Ok);
-        assert_eq!(record.wall_ns, 9);
+        assert_eq!((record.wall_ns, record.cpu_ns, record.context_switches), (9, 6, Some((1, 2))));
+        record
+    }
+
+    #[test]
+    fn a_program_that_is_measured_from_outside_may_print_anything() {
+        let line = LINE.replace('\n', "");
+        for response in [LatencyResponse::Wall, LatencyResponse::Cpu] {
+            for (stdout, cut) in [("", false), ("42 files\n", false), ("xxx", true)] {
+                assert_eq!(filled(response, Exit::Code(0), stdout, cut, Status::Ok, &[]).measured, None);
+            }
+            assert!(filled(response, Exit::Code(0), &line, false, Status::Ok, &[]).measured.is_some());
+            filled(response, Exit::Code(1), "", false, Status::Crashed, &["exit code 1"]);
+        }
     }
 
     #[test]

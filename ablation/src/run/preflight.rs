@@ -1,4 +1,4 @@
-//! Every cell once with the first workload, before anything is kept: a study whose switches the program refuses is not
+//! Every cell once with the first workload that it runs with, before anything is kept: a study whose switches the program refuses is not
 //! worth starting.
 
 use super::{Context, RunError, interrupt, outcome, receipt};
@@ -45,13 +45,16 @@ pub fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Preflight
         if interrupt::asked() {
             return Ok(None);
         }
-        let slot = Slot { pass, block: 0, order: 0, workload: 0, cell: index, pad: None };
+        let mut workloads = context.plan.workloads.iter();
+        // A cell that no workload has is no cell of a design.
+        let Some(workload) = workloads.position(|workload| workload.runs(&cell.id)) else { continue };
+        let slot = Slot { pass, block: 0, order: 0, workload, cell: index, pad: None };
         let finished = context.launch(cell, binary, slot, None)?;
         if finished.exit == Exit::Interrupted {
             return Ok(None);
         }
         let mut record = context.blank(slot);
-        outcome::fill(&mut record, finished, context.study.timeout);
+        outcome::fill(&mut record, finished, context.plan.workloads[workload].response, context.study.timeout);
         let refused = receipt(&record).map(|measured| measured.env_rejected.clone()).unwrap_or_default();
         rejected.extend(refused.iter().map(|why| format!("  cell {}: {why}", cell.id)));
         prove::prove(context.plan, &mut record);

@@ -5,6 +5,7 @@
 
 mod child;
 mod pipes;
+mod steal;
 
 use super::{interrupt, orphans};
 use crate::measure::{Attached, Probed};
@@ -25,6 +26,8 @@ pub struct Launch<'a> {
     pub argv: Vec<CString>,
     /// The whole environment, `NAME=value`.
     pub envp: Vec<CString>,
+    /// Folder that it starts in; `None`: the runner's.
+    pub directory: Option<CString>,
     /// Processors that it may use; `None`: the runner's.
     pub cpus: Option<libc::cpu_set_t>,
     /// Whether addresses are as random as the machine has it.
@@ -33,6 +36,8 @@ pub struct Launch<'a> {
     pub timeout: Duration,
     /// Instruments to attach.
     pub counters: Option<&'a Probed>,
+    /// Only those of this pass, below [`Probed::passes`]; `None`: all.
+    pub counter_pass: Option<usize>,
 }
 
 /// How a process ended.
@@ -55,6 +60,12 @@ pub struct Finished {
     pub exit: Exit,
     /// From just before its `exec` to its end.
     pub wall_ns: u64,
+    /// User and system time, from `wait4`.
+    pub cpu_ns: u64,
+    /// Voluntary and involuntary context switches, from `wait4`.
+    pub context_switches: (u64, u64),
+    /// Clock ticks that the host took from this machine meanwhile; `None` where the kernel does not tell.
+    pub steal_ticks: Option<u64>,
     /// Minor and major page faults, from `wait4`.
     pub page_faults: u64,
     /// Peak resident bytes, from `wait4`. The kernel never reports less than the runner's own anonymous memory at the
@@ -74,10 +85,12 @@ pub struct Finished {
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// The program cannot be executed.
-    #[error("{program}: cannot be executed: {source}; build it again or remove noexec from the mount")]
+    #[error("{program}: cannot be executed{folder}: {source}; build it again or remove noexec from the mount")]
     Exec {
         /// Path of the program.
         program: String,
+        /// ` in FOLDER`, when one was given.
+        folder: String,
         /// What the system said.
         source: io::Error,
     },
@@ -116,17 +129,24 @@ pub fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
     drop(ends);
     let mut child = Running { pid, reaped: false };
     let pidfd = pidfd(pid).map_err(start_error("pidfd_open"))?;
-    let attached = launch.counters.map(|probed| probed.attach(pid));
+    let attached = launch.counters.map(|probed| match launch.counter_pass {
+        Some(pass) => probed.attach_pass(pid, pass),
+        None => probed.attach(pid),
+    });
+    let steal_before = steal::ticks();
     let started = Instant::now();
     pipes.release().map_err(start_error("releasing the child"))?;
     let ended_by_us = wait(&mut pipes, &pidfd, pid, started, launch.timeout);
     let wall_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let (status, usage) = child.reap();
+    let steal_after = steal::ticks();
     orphans::sweep();
     pipes.drain();
     if let Some(errno) = pipes.exec_errno() {
         let program = launch.program.to_string_lossy().into_owned();
-        return Err(ProcessError::Exec { program, source: io::Error::from_raw_os_error(errno) });
+        let folder = launch.directory.as_ref().map(|folder| format!(" in {}", folder.to_string_lossy()));
+        let source = io::Error::from_raw_os_error(errno);
+        return Err(ProcessError::Exec { program, folder: folder.unwrap_or_default(), source });
     }
     let exit = match ended_by_us {
         Some(exit) => exit,
@@ -137,13 +157,25 @@ pub fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
     Ok(Finished {
         exit,
         wall_ns,
-        page_faults: u64::try_from(faults).unwrap_or(0),
-        rss_peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024),
+        cpu_ns: nanoseconds(usage.ru_utime).saturating_add(nanoseconds(usage.ru_stime)),
+        context_switches: (natural(usage.ru_nvcsw), natural(usage.ru_nivcsw)),
+        steal_ticks: steal_before.zip(steal_after).map(|(before, after)| after.saturating_sub(before)),
+        page_faults: natural(faults),
+        rss_peak_bytes: natural(usage.ru_maxrss).saturating_mul(1024),
         stdout_cut: pipes.stdout.cut,
         stdout: std::mem::take(&mut pipes.stdout.bytes),
         stderr_tail: pipes.stderr.tail(),
         counts: attached.map(Attached::read).unwrap_or_default(),
     })
+}
+
+/// A number of the kernel's that is never negative.
+fn natural(number: libc::c_long) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn nanoseconds(time: libc::timeval) -> u64 {
+    natural(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(natural(time.tv_usec).saturating_mul(1000))
 }
 
 /// A child that is ended and reaped however [`run`] is left.
@@ -239,10 +271,12 @@ mod tests {
             program: text("/bin/sh"),
             argv: vec![text("sh"), text("-c"), text(script)],
             envp: vec![text("PATH=/usr/bin:/bin"), text("GIVEN=yes")],
+            directory: None,
             cpus: None,
             aslr: true,
             timeout,
             counters: None,
+            counter_pass: None,
         }
     }
 
@@ -293,6 +327,21 @@ mod tests {
         let started = Instant::now();
         assert_eq!(check("sleep 1000 & echo done").stdout, b"done\n");
         assert!(started.elapsed() < Duration::from_secs(50));
+    }
+
+    #[test]
+    fn a_process_starts_in_its_folder_and_its_time_is_taken() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let dir = dir.path().canonicalize().expect("is there");
+        let mut launch =
+            launch("pwd; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.01", Duration::from_secs(60));
+        launch.directory = Some(CString::new(dir.to_str().expect("is text")).expect("no NUL"));
+        let done = run(&launch).expect("starts");
+        assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), dir.to_str().expect("is text"));
+        assert!(done.cpu_ns > 0 && done.context_switches.0 > 0, "{done:?}");
+        launch.directory = Some(c"/no/such/folder".to_owned());
+        let error = run(&launch).expect_err("not there").to_string();
+        assert!(error.contains("/bin/sh") && error.contains("in /no/such/folder"), "{error}");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub fn counting(study: &Study, plan: &Plan) -> Vec<Slot> {
     for block in 0..study.counting_repeats {
         let mut order = 0;
         for workload in 0..plan.workloads.len() {
-            for cell in 0..plan.cells.len() {
+            for cell in running(plan, workload) {
                 for &pass in &passes {
                     out.push(Slot { pass, block, order, workload, cell, pad: None });
                     order += 1;
@@ -47,20 +47,27 @@ pub fn counting(study: &Study, plan: &Plan) -> Vec<Slot> {
     out
 }
 
-/// One block: workloads in random order, within each all cells in random order, close in time.
-pub fn block(seed: u64, block: u32, workloads: usize, cells: usize) -> Vec<Slot> {
+/// One block: workloads in random order, within each all of its cells in random order, close in time.
+pub fn block(seed: u64, block: u32, plan: &Plan) -> Vec<Slot> {
     // The block selects the stream, so that blocks are independent and can be drawn alone.
     let mut random = Pcg64::new(u128::from(seed), u128::from(block));
-    let mut out = Vec::with_capacity(workloads * cells);
-    for workload in shuffled(&mut random, workloads) {
-        for cell in shuffled(&mut random, cells) {
+    let mut out = Vec::new();
+    for workload in shuffled(&mut random, plan.workloads.len()) {
+        let cells = running(plan, workload);
+        for index in shuffled(&mut random, cells.len()) {
             // At most u32: 10000 blocks of any size that fits in memory.
             let order = out.len() as u32;
             let pad = Some(below(&mut random, PAD_LIMIT) as usize);
-            out.push(Slot { pass: Pass::Timing, block, order, workload, cell, pad });
+            out.push(Slot { pass: Pass::Timing, block, order, workload, cell: cells[index], pad });
         }
     }
     out
+}
+
+/// Indices of the cells that run with a workload.
+pub fn running(plan: &Plan, workload: usize) -> Vec<usize> {
+    let runs = |cell: &usize| plan.workloads[workload].runs(&plan.cells[*cell].id);
+    (0..plan.cells.len()).filter(runs).collect()
 }
 
 /// 0 to n − 1 in random order, each order equally likely (Fisher and Yates; Knuth, TAOCP 2, algorithm P).
@@ -88,9 +95,19 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    /// The demo plan with so many cells and workloads.
+    fn plan(workloads: usize, cells: usize) -> Plan {
+        let mut plan = crate::store::tests::manifest().plan;
+        let (workload, cell) = (plan.workloads[0].clone(), plan.cells[0].clone());
+        let names = (0..workloads).map(|i| crate::record::WorkloadPlan { name: format!("w{i}"), ..workload.clone() });
+        plan.workloads = names.collect();
+        plan.cells = (0..cells).map(|i| crate::record::CellPlan { id: format!("c{i}"), ..cell.clone() }).collect();
+        plan
+    }
+
     #[test]
     fn a_block_is_complete_and_grouped_by_workload() {
-        let slots = block(1, 0, 3, 5);
+        let slots = block(1, 0, &plan(3, 5));
         let pairs: BTreeSet<(usize, usize)> = slots.iter().map(|s| (s.workload, s.cell)).collect();
         assert_eq!((slots.len(), pairs.len()), (15, 15));
         for group in slots.chunks(5) {
@@ -101,9 +118,28 @@ mod tests {
     }
 
     #[test]
+    fn a_workload_runs_only_its_cells() {
+        let mut plan = plan(2, 4);
+        plan.workloads[1].cells = vec!["c0".to_owned(), "c3".to_owned()];
+        let slots = block(1, 0, &plan);
+        let of = |workload| -> Vec<usize> {
+            let mut cells: Vec<usize> = slots.iter().filter(|s| s.workload == workload).map(|s| s.cell).collect();
+            cells.sort_unstable();
+            cells
+        };
+        assert_eq!((of(0), of(1)), (vec![0, 1, 2, 3], vec![0, 3]));
+        let study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("good");
+        let counted = counting(&study, &plan);
+        assert!(counted.iter().all(|s| s.workload == 0 || s.cell == 0 || s.cell == 3));
+        // Both repeats, at work and idle.
+        assert_eq!(counted.len(), 6 * 2 * 2);
+    }
+
+    #[test]
     fn the_seed_and_the_block_decide_the_order() {
-        assert_eq!(block(1, 4, 3, 5), block(1, 4, 3, 5));
-        let order = |seed, number| block(seed, number, 3, 5).iter().map(|s| (s.workload, s.cell)).collect::<Vec<_>>();
+        let plan = plan(3, 5);
+        assert_eq!(block(1, 4, &plan), block(1, 4, &plan));
+        let order = |seed, number| block(seed, number, &plan).iter().map(|s| (s.workload, s.cell)).collect::<Vec<_>>();
         assert_ne!(order(1, 4), order(1, 5));
         assert_ne!(order(1, 4), order(2, 4));
     }
@@ -111,9 +147,10 @@ mod tests {
     #[test]
     fn every_cell_comes_at_every_position_equally_often() {
         let (blocks, cells) = (3000, 6);
+        let plan = plan(1, cells);
         let mut seen = vec![vec![0_u32; cells]; cells];
         for number in 0..blocks {
-            for slot in block(9, number, 1, cells) {
+            for slot in block(9, number, &plan) {
                 seen[slot.cell][slot.order as usize] += 1;
             }
         }

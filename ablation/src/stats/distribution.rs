@@ -52,6 +52,28 @@ pub fn t_quantile(p: f64, degrees: usize) -> f64 {
     (low + high) / 2.0
 }
 
+/// Probability that Student's t with `degrees` degrees of freedom is above `t`.
+///
+/// `degrees` of 0 are read as 1 and more than 200 as 200. Tails below 1e-15 are lost to rounding and read as 1e-15.
+pub fn t_above(t: f64, degrees: usize) -> f64 {
+    let tail = ((1.0 - t_two_sided(t.abs(), degrees.clamp(1, MAX_DEGREES))) / 2.0).max(1e-15);
+    if t >= 0.0 { tail } else { 1.0 - tail }
+}
+
+/// Quantile of the standard normal distribution for `p` in 0..1, ±8 at most; the precision is that of [`normal_cdf`].
+pub fn normal_quantile(p: f64) -> f64 {
+    let (mut low, mut high) = (-8.0, 8.0);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if normal_cdf(middle) < p {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    (low + high) / 2.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +92,24 @@ mod tests {
         for (p, degrees, expected) in table.into_iter().chain(more) {
             let t = t_quantile(p, degrees);
             assert!((t - expected).abs() < 6e-4, "p {p} with {degrees} degrees: {t}");
+        }
+    }
+
+    #[test]
+    fn t_tails_match_tables() {
+        // R: pt(-2.201, 11) = 0.02500, pt(-10, 5) = 8.5477e-05, pt(-1, 1) = 0.25.
+        for (t, degrees, expected) in [(2.201, 11, 0.025), (10.0, 5, 8.5477e-5), (1.0, 1, 0.25), (0.0, 7, 0.5)] {
+            let tail = t_above(t, degrees);
+            assert!((tail / expected - 1.0).abs() < 1e-3, "{t} with {degrees} degrees: {tail}");
+            assert!((t_above(-t, degrees) + tail - 1.0).abs() < 1e-12);
+        }
+        assert!(t_above(1e6, 200) > 0.0 && t_above(1e6, 200) < 1e-12);
+    }
+
+    #[test]
+    fn normal_quantile_inverts_the_distribution() {
+        for (p, expected) in [(0.5, 0.0), (0.975, 1.959_964), (0.025, -1.959_964), (0.001, -3.090_232)] {
+            assert!((normal_quantile(p) - expected).abs() < 3e-5, "{p}: {}", normal_quantile(p));
         }
     }
 }

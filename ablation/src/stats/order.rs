@@ -64,6 +64,27 @@ pub fn sign_test_interval(sorted: &[f64]) -> Option<(f64, f64)> {
     Some((sorted[k - 1], sorted[n - k]))
 }
 
+/// Exact two-sided p value of the sign test against 'the median is 0'; values of exactly 0 do not count (Conover,
+/// "Practical Nonparametric Statistics", 1999, section 3.4).
+///
+/// `None` without any finite value that is not 0.
+pub fn sign_test(values: &[f64]) -> Option<f64> {
+    let signs: Vec<bool> = values.iter().filter(|v| v.is_finite() && **v != 0.0).map(|v| *v > 0.0).collect();
+    let n = signs.len();
+    if n == 0 {
+        return None;
+    }
+    let above = signs.iter().filter(|sign| **sign).count();
+    let fewer = above.min(n - above);
+    let mut log_term = -(n as f64) * std::f64::consts::LN_2;
+    let mut tail = log_term.exp();
+    for i in 1..=fewer {
+        log_term += ((n - i + 1) as f64 / i as f64).ln();
+        tail += log_term.exp();
+    }
+    Some((2.0 * tail).min(1.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +128,21 @@ mod tests {
         assert_eq!(ranks(30), Some((10.0, 21.0)));
         let (lo, hi) = ranks(10_000).unwrap();
         assert!((4_890.0..4_910.0).contains(&lo) && (5_090.0..5_111.0).contains(&hi));
+    }
+
+    #[test]
+    fn sign_test_matches_the_binomial() {
+        // R: binom.test(2, 10)$p.value = 0.109375, binom.test(0, 6)$p.value = 0.03125.
+        let signs = |below: usize, above: usize| {
+            let values: Vec<f64> = (0..below + above).map(|i| if i < below { -1.5 } else { 0.5 }).collect();
+            sign_test(&values).unwrap()
+        };
+        assert!((signs(2, 8) - 0.109_375).abs() < 1e-12 && (signs(8, 2) - 0.109_375).abs() < 1e-12);
+        assert!((signs(0, 6) - 0.031_25).abs() < 1e-12);
+        assert_eq!(signs(5, 5), 1.0);
+        assert!((sign_test(&[0.0, 1.0, f64::NAN, 2.0]).unwrap() - 0.5).abs() < 1e-12);
+        assert_eq!(sign_test(&[0.0]), None);
+        // 4,900 of 10,000: z = −1.99 with the correction for continuity, p = 0.0466.
+        assert!((signs(4_900, 5_100) - 0.0466).abs() < 5e-4);
     }
 }

@@ -86,6 +86,11 @@ impl<'a> Prepared<'a> {
                 // Where it is refused, the facts of the machine say so: see `machine`.
                 libc::personality(ADDR_NO_RANDOMIZE);
             }
+            if let Some(directory) = &self.launch.directory
+                && libc::chdir(directory.as_ptr()) != 0
+            {
+                return;
+            }
             for (target, fd) in self.streams.iter().enumerate() {
                 if libc::dup2(*fd, target as RawFd) < 0 {
                     return;

@@ -1,0 +1,316 @@
+//! What a full factorial says about its factors in one workload: Shapley values and what else the same cells give.
+
+use super::counts::PerOperation;
+use super::index::Runs;
+use super::table::Table;
+use super::{Estimate, Proof, Response, Verdict};
+use crate::prove;
+use crate::record::{FactorPlan, LatencyResponse, Plan};
+use crate::stats::bootstrap::Drawn;
+use crate::stats::{factorial, many};
+use serde::Serialize;
+
+/// False discoveries among the interactions that are called found: one in twenty.
+const DISCOVERY: f64 = 0.05;
+
+/// A contrast of crossed cells.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Contrasted {
+    /// Its value, nanoseconds per operation, with the interval of this row alone.
+    pub alone: Estimate,
+    /// Interval that holds together with those of the other factors.
+    pub together: Option<(f64, f64)>,
+    /// Smallest true value that is found four times in five.
+    pub detectable: Option<f64>,
+    /// What can be said, by the interval that holds together.
+    pub verdict: Verdict,
+}
+
+/// One crossed factor.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Source {
+    /// The factor.
+    pub factor: String,
+    /// Its effect averaged over all orders of adding the factors: the values of all factors sum to [`Crossed::total`].
+    pub shapley: Contrasted,
+    /// All factors at work, minus all but this one.
+    pub leave_one_out: Contrasted,
+    /// This factor alone at work, minus none.
+    pub add_one_in: Contrasted,
+    /// Mean over all sets of the other factors.
+    pub main: Contrasted,
+    /// Shapley value as a share of the gap to the reference peer.
+    pub share: Option<Estimate>,
+    /// Shapley value of the page faults per operation.
+    pub page_faults: Option<f64>,
+    /// Shapley value of the system calls per operation.
+    pub syscalls: Option<f64>,
+    /// Whether the factor did its work in every cell where it was on.
+    pub proof: Proof,
+    /// Why nothing is claimed; empty otherwise.
+    pub reason: String,
+}
+
+/// How far the effect of one factor depends on another.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Interaction {
+    /// The two factors.
+    pub pair: (String, String),
+    /// What both cost together beyond the sum of each, nanoseconds per operation.
+    pub value: Estimate,
+    /// Two-sided p value.
+    pub p: Option<f64>,
+    /// The same after the correction for all pairs (Benjamini and Hochberg).
+    pub q: Option<f64>,
+    /// Whether it is found: q at most 5 %.
+    pub found: bool,
+}
+
+/// One step of the path that always takes away what saves most.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// The factor taken away.
+    pub factor: String,
+    /// What that saves, nanoseconds per operation.
+    pub saving: Estimate,
+}
+
+/// Everything that the crossed cells of a workload say.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Crossed {
+    /// All factors at work minus none, nanoseconds per operation.
+    pub total: Option<Estimate>,
+    /// One entry for each factor, in the order of the config; empty when cells are missing.
+    pub sources: Vec<Source>,
+    /// All pairs, the strongest first.
+    pub interactions: Vec<Interaction>,
+    /// Probability of interactions this large if effects simply added up.
+    pub additive_p: Option<f64>,
+    /// From all factors to none.
+    pub greedy: Vec<Step>,
+    /// Sets of factors that have no proven cell.
+    pub missing: Vec<String>,
+}
+
+/// What the verdicts of a workload are held to.
+pub(super) struct Held<'a> {
+    /// Gap to the reference peer when its interval lies above 0.
+    pub(super) reference: Option<&'a Drawn>,
+    /// Largest |placebo| in units of its standard error, main response and median.
+    pub(super) floor: (Option<f64>, Option<f64>),
+}
+
+/// Reads the crossed cells; `None` when the design does not cross factors.
+pub(super) fn crossed(plan: &Plan, main: LatencyResponse, runs: &Runs, table: &Table, held: &Held) -> Option<Crossed> {
+    let masks = table.masks.as_ref()?;
+    let Some(cells) = table.crossed() else {
+        let missing = masks.missing.clone();
+        let (sources, interactions, greedy) = (Vec::new(), Vec::new(), Vec::new());
+        return Some(Crossed { total: None, sources, interactions, additive_p: None, greedy, missing });
+    };
+    let values: Vec<Drawn> = cells.iter().map(|row| row.main.clone()).collect();
+    let medians: Option<Vec<Drawn>> = match main {
+        LatencyResponse::P10 => cells.iter().map(|row| row.of(Response::LatencyNsP50).cloned()).collect(),
+        _ => None,
+    };
+    let k = masks.factors.len();
+    let full = values.len() - 1;
+    let subtract = |a: &Drawn, b: &Drawn| a.combine(b, |a, b| a - b);
+    let shapley = factorial::shapley(&values);
+    // One after the other, so that each family of k rows holds together.
+    let kinds = |values: &[Drawn]| -> [Vec<Drawn>; 4] {
+        [
+            factorial::shapley(values),
+            (0..k).map(|i| subtract(&values[full], &values[full & !(1 << i)])).collect(),
+            (0..k).map(|i| subtract(&values[1 << i], &values[0])).collect(),
+            factorial::main_effects(values),
+        ]
+    };
+    let first = kinds(&values).map(|rows| judged(&rows, held.floor.0));
+    let second = medians.map(|medians| kinds(&medians).map(|rows| judged(&rows, held.floor.1)));
+    let counts = |name: &str| -> Option<Vec<f64>> {
+        let of = |count: &PerOperation| count.value;
+        let values: Option<Vec<f64>> = cells.iter().map(|row| row.counts.get(name).map(of)).collect();
+        values.map(|values| factorial::shapley_of(&values))
+    };
+    let (page_faults, syscalls) = (counts("page-faults"), counts("syscalls"));
+    let mut sources = Vec::new();
+    for (i, factor) in masks.factors.iter().enumerate() {
+        let (proof, reason) = proof(plan, runs, table, factor, i);
+        let of = |kind: usize| {
+            let mut row = first[kind][i].clone();
+            agree(&mut row, second.as_ref().map(|second| second[kind][i].verdict));
+            if proof != Proof::Proven {
+                row.verdict = if proof == Proof::Void { Verdict::Void } else { Verdict::NotExercised };
+            }
+            row
+        };
+        sources.push(Source {
+            factor: factor.clone(),
+            shapley: of(0),
+            leave_one_out: of(1),
+            add_one_in: of(2),
+            main: of(3),
+            share: held
+                .reference
+                .filter(|_| proof == Proof::Proven)
+                .and_then(|gap| Estimate::of(&shapley[i].combine(gap, |own, gap| own / gap))),
+            page_faults: page_faults.as_ref().map(|all| all[i]),
+            syscalls: syscalls.as_ref().map(|all| all[i]),
+            proof,
+            reason,
+        });
+    }
+    let greedy = factorial::greedy(&values).into_iter();
+    Some(Crossed {
+        total: Estimate::of(&subtract(&values[full], &values[0])),
+        sources,
+        interactions: interactions(&values, &masks.factors),
+        additive_p: factorial::additivity(&values).map(|additivity| additivity.p),
+        greedy: greedy
+            .filter_map(|(i, saving)| Some(Step { factor: masks.factors[i].clone(), saving: Estimate::of(&saving)? }))
+            .collect(),
+        missing: Vec::new(),
+    })
+}
+
+/// Rows with intervals that hold together, and their verdicts.
+///
+/// The floor is that of the placebo in standard errors: a mean over many cells averages out what moves single cells.
+fn judged(rows: &[Drawn], floor: Option<f64>) -> Vec<Contrasted> {
+    let together = many::simultaneous(&rows.iter().collect::<Vec<_>>());
+    let one = |(drawn, together): (&Drawn, Option<(f64, f64)>)| {
+        let interval = drawn.interval();
+        let verdict = match together {
+            None => Verdict::Inconclusive,
+            Some((lo, hi)) if lo <= 0.0 && hi >= 0.0 => Verdict::NotDetected,
+            Some((lo, _)) => {
+                let inside = |(floor, error): (f64, f64)| drawn.point.abs() <= floor * error;
+                if floor.zip(drawn.standard_error()).is_some_and(inside) {
+                    Verdict::BelowFloor
+                } else if lo > 0.0 {
+                    Verdict::Costs
+                } else {
+                    Verdict::Saves
+                }
+            }
+        };
+        Contrasted {
+            alone: Estimate { value: drawn.point, interval, blocks: drawn.blocks },
+            together,
+            detectable: drawn.detectable(),
+            verdict,
+        }
+    };
+    rows.iter().zip(together).map(one).collect()
+}
+
+/// A claim must hold for the medians of the runs too.
+fn agree(row: &mut Contrasted, second: Option<Verdict>) {
+    if matches!(row.verdict, Verdict::Costs | Verdict::Saves) && second.is_some_and(|second| second != row.verdict) {
+        row.verdict = Verdict::Inconclusive;
+    }
+}
+
+/// Whether the factor did something in every crossed cell where it is at work.
+fn proof(plan: &Plan, runs: &Runs, table: &Table, factor: &str, bit: usize) -> (Proof, String) {
+    let Some(plan) = plan.factors.iter().find(|f| f.name == factor) else {
+        return (Proof::Void, format!("`{factor}` is not in the plan"));
+    };
+    let unproven = |plan: &FactorPlan| plan.proof.is_empty();
+    if unproven(plan) {
+        return (Proof::Proven, String::new());
+    }
+    let masks = table.masks.as_ref().map_or(&[][..], |masks| &masks.cells);
+    let at_work = masks.iter().enumerate().filter(|(mask, _)| mask >> bit & 1 == 1);
+    let cells = at_work.filter_map(|(_, at)| runs.cell(&table.cells[(*at)?].id));
+    match prove::exercised(plan, cells.flat_map(|cell| cell.measured().collect::<Vec<_>>())) {
+        Ok(()) => (Proof::Proven, String::new()),
+        Err(reason) => (Proof::NotExercised, reason),
+    }
+}
+
+fn interactions(values: &[Drawn], factors: &[String]) -> Vec<Interaction> {
+    let pairs = factorial::interactions(values);
+    let p: Vec<Option<f64>> = pairs.iter().map(|(_, _, drawn)| drawn.p_value()).collect();
+    let q = many::benjamini_hochberg(&p.iter().map(|p| p.unwrap_or(1.0)).collect::<Vec<_>>());
+    let rows = pairs.iter().zip(p).zip(q);
+    let mut found: Vec<Interaction> = rows
+        .filter_map(|(((i, j, drawn), p), q)| {
+            Some(Interaction {
+                pair: (factors[*i].clone(), factors[*j].clone()),
+                value: Estimate::of(drawn)?,
+                p,
+                q: p.map(|_| q),
+                found: p.is_some() && q <= DISCOVERY,
+            })
+        })
+        .collect();
+    found.sort_by(|a, b| {
+        let strength = |row: &Interaction| row.q.unwrap_or(1.0);
+        strength(a).total_cmp(&strength(b)).then(b.value.value.abs().total_cmp(&a.value.value.abs()))
+    });
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::analyse;
+    use crate::analyse::fixture::Study;
+
+    /// 1,000 ns, and 50 for cache, 20 for tick, 30 for both together, 0 for the third.
+    fn cost(cell: &str) -> f64 {
+        let set = cell.strip_prefix("set-").map_or("111", |rest| &rest[..3]);
+        let on = |i: usize| f64::from(set.as_bytes()[i] - b'0');
+        if cell == "peer-fast" { 900.0 } else { 1_000.0 + 50.0 * on(0) + 20.0 * on(1) + 30.0 * on(0) * on(1) }
+    }
+
+    #[test]
+    fn shapley_values_sum_to_the_whole_and_interactions_are_found() {
+        let study = Study::factorial(&["cache", "tick", "still"], &["w"]);
+        let mut records = study.records(12, |_, cell, _| cost(cell));
+        for repeat in 0..2 {
+            for cell in &study.manifest.plan.cells {
+                let faults = if cell.levels.get("cache").is_some_and(|level| level == "on") { 51_000 } else { 2_000 };
+                records.push(study.counting("w", &cell.id, repeat, &[("page-faults", faults), ("syscalls", 9)]));
+                records.push(study.idle("w", &cell.id, repeat, &[("page-faults", 0), ("syscalls", 0)]));
+            }
+        }
+        let analysis = analyse(&study.manifest, &records);
+        let crossed = analysis.workloads[0].crossed.as_ref().expect("crossed");
+        let value = |at: usize| crossed.sources[at].shapley.alone.value;
+        assert!((value(0) - 65.0).abs() < 1.0 && (value(1) - 35.0).abs() < 1.0 && value(2).abs() < 1.0);
+        let total = crossed.total.unwrap().value;
+        assert!((value(0) + value(1) + value(2) - total).abs() < 1e-9, "{total}");
+        let verdicts: Vec<Verdict> = crossed.sources.iter().map(|source| source.shapley.verdict).collect();
+        assert_eq!(verdicts[..2], [Verdict::Costs, Verdict::Costs]);
+        assert!(matches!(verdicts[2], Verdict::NotDetected | Verdict::BelowFloor), "{verdicts:?}");
+        assert!((crossed.sources[0].leave_one_out.alone.value - 80.0).abs() < 2.0);
+        assert!((crossed.sources[0].add_one_in.alone.value - 50.0).abs() < 2.0);
+        assert_eq!(crossed.sources[0].page_faults.map(f64::round), Some(49.0));
+        assert!(crossed.additive_p.is_some_and(|p| p < 0.05));
+        let first = &crossed.interactions[0];
+        assert!(first.found && first.pair == ("cache".to_owned(), "tick".to_owned()), "{first:?}");
+        assert!((first.value.value - 30.0).abs() < 2.0);
+        assert_eq!(crossed.greedy[0].factor, "cache");
+        let share = crossed.sources[0].share.unwrap().value;
+        assert!((share - 65.0 / 200.0).abs() < 0.02, "{share}");
+    }
+
+    #[test]
+    fn a_missing_cell_is_named_and_a_source_that_slept_claims_nothing() {
+        let study = Study::factorial(&["cache", "tick", "still"], &["w"]);
+        let mut records = study.records(12, |_, cell, _| cost(cell));
+        for record in &mut records {
+            let still = record.measured.as_mut().unwrap().counters.get_mut("still");
+            still.into_iter().flat_map(|counters| counters.values_mut()).for_each(|value| *value = 0);
+        }
+        let crossed = analyse(&study.manifest, &records).workloads.remove(0).crossed.expect("crossed");
+        assert_eq!(crossed.sources[2].shapley.verdict, Verdict::NotExercised);
+        assert!(crossed.sources[2].reason.contains("still.moves stayed 0"), "{}", crossed.sources[2].reason);
+        records.retain(|record| record.cell != "set-010@env");
+        let crossed = analyse(&study.manifest, &records).workloads.remove(0).crossed.expect("crossed");
+        assert_eq!((crossed.sources.len(), crossed.missing), (0, vec!["tick".to_owned()]));
+    }
+}

@@ -1,0 +1,115 @@
+//! Proof of levels for programs that have no counters: what else tells two cells apart.
+
+use super::counts::PerOperation;
+use super::index::CellRuns;
+use super::{CellSummary, Proof};
+use crate::record::{Arm, Contrast, Manifest};
+
+/// The instrument that sees every instruction of a program: when it is equal, nothing was done differently.
+const SEES_ALL: &str = "callgrind-instructions";
+
+/// Whether the cells of a contrast of a factor without counters are two things, with a sentence when they are not known
+/// to be.
+pub(super) fn proof(
+    manifest: &Manifest,
+    contrast: &Contrast,
+    pair: (&CellRuns, &CellRuns),
+    cells: &[CellSummary],
+) -> (Proof, String) {
+    let (plus, minus) = pair;
+    if plus.plan.build != minus.plan.build {
+        let hash = |build: &str| {
+            let found = manifest.builds.iter().find(|known| known.id == build)?;
+            found.result.as_ref().ok().map(|built| built.sha256.as_str())
+        };
+        let same = hash(&plus.plan.build).is_some() && hash(&plus.plan.build) == hash(&minus.plan.build);
+        return match same {
+            true => (Proof::Void, format!("both builds are the same binary: `{}` changes nothing", contrast.factor)),
+            false => (Proof::Proven, String::new()),
+        };
+    }
+    let of = |cell: &CellRuns| cells.iter().find(|summary| summary.id == cell.plan.id).map(|summary| &summary.counts);
+    let (Some(a), Some(b)) = (of(plus), of(minus)) else { return (Proof::Unproven, nothing_counted(contrast)) };
+    let is_exact = |name: &str| {
+        name == "page-faults"
+            || manifest.instruments.iter().any(|i| i.name == name && i.exact && i.unavailable.is_none())
+    };
+    let apart = |a: &PerOperation, b: &PerOperation| a.agrees && b.agrees && (a.lo > b.hi || b.lo > a.hi);
+    let both = || a.iter().filter_map(|(name, a)| Some((name, a, b.get(name)?))).filter(|(name, ..)| is_exact(name));
+    if both().any(|(_, a, b)| apart(a, b)) {
+        return (Proof::Proven, String::new());
+    }
+    if both().any(|(name, ..)| name == SEES_ALL) {
+        let counted: Vec<&str> = both().map(|(name, ..)| name.as_str()).collect();
+        let reason =
+            format!("the switch of `{}` changes nothing that was counted: {}", contrast.factor, counted.join(", "));
+        return (Proof::Void, reason);
+    }
+    (Proof::Unproven, nothing_counted(contrast))
+}
+
+fn nothing_counted(contrast: &Contrast) -> String {
+    format!(
+        "no exact count tells the levels of `{}` apart, so nothing proves the switch; add \"callgrind\" to `instruments`, or \
+         counters to the program",
+        contrast.factor
+    )
+}
+
+/// Whether a contrast is about a factor that has no counters.
+pub(super) fn concerns(manifest: &Manifest, contrast: &Contrast) -> bool {
+    let without = |arm| arm != Some(Arm::Feature) || contrast.contrast != "placebo";
+    let factor = manifest.plan.factors.iter().find(|factor| factor.name == contrast.factor);
+    factor.is_some_and(|factor| factor.proof.is_empty()) && without(contrast.arm)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::analyse::fixture::Study;
+    use crate::analyse::{Effect, Proof, Verdict, analyse};
+    use crate::record::{BuildRecord, BuiltBinary, InstrumentStatus};
+
+    /// A factor without counters, counted 100 at work and so many times without it.
+    fn effect(instrument: &str, off: u64, same_binary: bool, contrast: &str) -> Effect {
+        let mut study = Study::new(&["cache"], &["w"]);
+        study.manifest.plan.factors[0].proof.clear();
+        study.cell("no-cache@feature").build = "bare".to_owned();
+        let built = |id: &str, hash: &str| BuildRecord {
+            id: id.to_owned(),
+            features: Vec::new(),
+            result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: hash.to_owned() }),
+            layouts: Vec::new(),
+        };
+        study.manifest.builds = vec![built("full", "aa"), built("bare", if same_binary { "aa" } else { "bb" })];
+        study.manifest.instruments.push(InstrumentStatus {
+            name: "callgrind-instructions".to_owned(),
+            exact: true,
+            unavailable: None,
+            source: "simulated".to_owned(),
+            cost: String::new(),
+        });
+        let mut records = study.records(12, |_, cell, _| if cell.starts_with("no-") { 1_900.0 } else { 2_000.0 });
+        for (cell, count) in [("baseline", 100_000), ("no-cache@env", off * 1_000)] {
+            records.push(study.counting("w", cell, 0, &[(instrument, count), ("page-faults", 0)]));
+            records.push(study.counting("w", cell, 1, &[(instrument, count), ("page-faults", 0)]));
+        }
+        let effects = analyse(&study.manifest, &records).workloads.remove(0).effects;
+        effects.into_iter().find(|e| e.factor == "cache" && e.contrast == contrast).expect("a row")
+    }
+
+    #[test]
+    fn exact_counts_or_binaries_prove_a_switch_that_has_no_counters() {
+        let row = effect("callgrind-instructions", 90, false, "on-off");
+        assert_eq!((row.proof, row.verdict), (Proof::Proven, Verdict::Costs), "{}", row.reason);
+        let row = effect("callgrind-instructions", 100, false, "on-off");
+        assert_eq!((row.proof, row.verdict), (Proof::Void, Verdict::Void));
+        assert!(row.reason.contains("changes nothing that was counted") && row.estimate.is_none(), "{}", row.reason);
+        let row = effect("syscalls", 100, false, "on-off");
+        assert_eq!((row.proof, row.verdict), (Proof::Unproven, Verdict::Costs));
+        assert!(row.reason.contains("callgrind"), "{}", row.reason);
+        let row = effect("syscalls", 100, true, "on-absent");
+        assert_eq!((row.proof, row.verdict), (Proof::Void, Verdict::Void));
+        assert!(row.reason.contains("same binary"), "{}", row.reason);
+        assert_eq!(effect("syscalls", 100, false, "on-absent").proof, Proof::Proven);
+    }
+}

@@ -1,0 +1,90 @@
+//! What a study as a whole cannot show, and what disturbed the machine while it ran.
+
+use super::WorkloadAnalysis;
+use crate::record::{CellKind, Pass, Record, Status};
+use crate::stats::modes;
+
+/// Fewer workloads than that invite to tune for them.
+const FEW_WORKLOADS: usize = 3;
+/// From so many page faults an operation on, first touch is a good part of the time.
+const COLD_FAULTS: f64 = 1.0;
+
+/// One sentence each; empty when there is nothing to say.
+pub(super) fn remarks(workloads: &[WorkloadAnalysis], records: &[Record]) -> Vec<String> {
+    let mut out = Vec::new();
+    let measured: Vec<&WorkloadAnalysis> = workloads.iter().filter(|w| baseline_faults(w).is_some()).collect();
+    let cold = measured.iter().all(|w| baseline_faults(w).is_some_and(|faults| faults >= COLD_FAULTS));
+    if !measured.is_empty() && cold {
+        let most = measured.iter().filter_map(|w| baseline_faults(w)).fold(0.0, f64::max);
+        out.push(format!(
+            "every workload is a cold start (up to {most:.1} page faults an operation), so what is measured is first touch \
+             as well: add a workload with more operations to see the steady state"
+        ));
+    }
+    if (1..FEW_WORKLOADS).contains(&workloads.len()) {
+        let names: Vec<&str> = workloads.iter().map(|w| w.name.as_str()).collect();
+        out.push(format!(
+            "what is found holds for {} alone: other sizes and lifetimes were not run",
+            names.join(" and ")
+        ));
+    }
+    out.extend(two_speeds(workloads, records));
+    let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
+    let (ticks, seen) =
+        timed().filter_map(|r| r.steal_ticks).fold((0, 0), |(ticks, seen), t| (ticks + t, seen + 1_u64));
+    let wall_s = timed().map(|r| r.wall_ns as f64 / 1e9).sum::<f64>();
+    if seen > 0 && ticks > 0 {
+        // A tick is a hundredth of a second on every Linux that has /proc/stat (USER_HZ, proc_stat(5)).
+        let share = 100.0 * ticks as f64 / 100.0 / wall_s.max(1e-9);
+        out.push(format!(
+            "the host took the processors away for {ticks} clock ticks while runs were timed ({share:.2} %)"
+        ));
+    }
+    out
+}
+
+fn baseline_faults(workload: &WorkloadAnalysis) -> Option<f64> {
+    let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline)?;
+    baseline.per_operation("page-faults")
+}
+
+/// Workloads whose baseline runs fall into two modes.
+fn two_speeds(workloads: &[WorkloadAnalysis], records: &[Record]) -> Option<String> {
+    let mut named = Vec::new();
+    for workload in workloads {
+        let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline)?;
+        let own = records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
+        let own = own.filter(|r| r.workload == workload.name && r.cell == baseline.id);
+        let values: Vec<f64> = own.filter_map(|r| r.latency(workload.response)).collect();
+        if let Some(found) = modes::bimodal(&values) {
+            let share = 100.0 * (1.0 - found.low_share);
+            named.push(format!("{} ({:.3} and {:.3} ns/op, {share:.0} % slow)", workload.name, found.low, found.high));
+        }
+    }
+    (!named.is_empty()).then(|| format!("baseline runs have two speeds in {}: intervals are wide", named.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::analyse::analyse;
+    use crate::analyse::fixture::Study;
+
+    #[test]
+    fn cold_starts_few_workloads_and_two_speeds_are_said() {
+        let study = Study::new(&["cache"], &["w"]);
+        let slow = |block: u32| if block.is_multiple_of(3) { 1_000.0 } else { 0.0 };
+        let mut records = study.records(30, |_, _, block| 2_000.0 + slow(block));
+        for repeat in 0..2 {
+            records.push(study.counting("w", "baseline", repeat, &[("page-faults", 51_300)]));
+            records.push(study.idle("w", "baseline", repeat, &[("page-faults", 300)]));
+        }
+        records[0].steal_ticks = Some(7);
+        let remarks = analyse(&study.manifest, &records).remarks;
+        for part in ["51.0 page faults an operation", "holds for w alone", "two speeds in w", "7 clock ticks"] {
+            assert!(remarks.iter().any(|remark| remark.contains(part)), "{part}: {remarks:?}");
+        }
+        let study = Study::new(&["cache"], &["a", "b", "c"]);
+        let quiet = analyse(&study.manifest, &study.records(12, |_, _, _| 2_000.0)).remarks;
+        assert!(quiet.is_empty(), "{quiet:?}");
+    }
+}

@@ -1,0 +1,156 @@
+//! Names that a config gives to cargo, checked before cargo sees them: its own messages name neither the config's line
+//! nor the nearest name.
+
+use super::BuildError;
+use super::cargo::{Metadata, Package};
+use crate::config::{CargoProgram, Pointed, Study, nearest};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Profiles that every package has (Cargo reference, "Profiles").
+const BUILT_IN_PROFILES: [&str; 4] = ["dev", "release", "test", "bench"];
+
+/// Package, binary, profile and features of a study, against what is there.
+///
+/// # Errors
+/// [`BuildError::Unknown`] for packages and binaries, [`BuildError::Config`] for profiles and features.
+pub(super) fn check(study: &Study, program: &CargoProgram, found: &Metadata) -> Result<(), BuildError> {
+    let package = package(program, found)?;
+    profile(study, program, &found.workspace_root)?;
+    let own = program.features.iter().chain(&study.subject.placebo_feature);
+    let of_factors = study
+        .factors
+        .iter()
+        .flat_map(|factor| factor.feature.iter().chain(factor.levels.values().flat_map(|level| level.features.iter())));
+    for feature in own.chain(of_factors) {
+        // `dependency/feature` is cargo's to check.
+        if feature.contains('/') || package.features.contains_key(feature) {
+            continue;
+        }
+        let there: Vec<&str> = package.features.keys().map(String::as_str).filter(|name| *name != "default").collect();
+        let near = match nearest(feature, there.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if there.is_empty() => "it has none".to_owned(),
+            None => format!("it has {}", there.join(", ")),
+        };
+        let message = format!("package `{}` has no feature `{feature}`; {near}", package.name);
+        return Err(pointed(study, &["feature", "features", "placebo_feature"], feature, message));
+    }
+    Ok(())
+}
+
+/// Cargo's own message for these says something else.
+fn package<'a>(program: &CargoProgram, found: &'a Metadata) -> Result<&'a Package, BuildError> {
+    let unknown = |what: String, name: &str, there: Vec<&str>| {
+        let near = nearest(name, there.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+        let hint = near.unwrap_or_else(|| match there.is_empty() {
+            true => ", which has none".to_owned(),
+            false => format!(", only {}", there.join(", ")),
+        });
+        Err(BuildError::Unknown { manifest: program.manifest().to_owned(), what, hint })
+    };
+    let Some(package) = found.packages.iter().find(|package| package.name == program.package) else {
+        let there = found.packages.iter().map(|package| package.name.as_str()).collect();
+        return unknown(format!("package `{}`", program.package), &program.package, there);
+    };
+    let there: Vec<&str> = package.binaries().map(|target| target.name.as_str()).collect();
+    if there.contains(&program.binary.as_str()) {
+        return Ok(package);
+    }
+    unknown(format!("binary `{}` of package `{}`", program.binary, program.package), &program.binary, there)
+}
+
+fn profile(study: &Study, program: &CargoProgram, root: &Path) -> Result<(), BuildError> {
+    let mut there: BTreeSet<String> = BUILT_IN_PROFILES.map(str::to_owned).into();
+    there.extend(profiles_of(&root.join("Cargo.toml")));
+    for folder in root.ancestors() {
+        there.extend(["config.toml", "config"].iter().flat_map(|name| profiles_of(&folder.join(".cargo").join(name))));
+    }
+    if let Some(home) = super::registry::cargo_home() {
+        there.extend(profiles_of(&home.join("config.toml")));
+    }
+    if there.contains(&program.profile) {
+        return Ok(());
+    }
+    let known = || there.iter().map(String::as_str);
+    let near = match nearest(&program.profile, known()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("it has {}", known().collect::<Vec<_>>().join(", ")),
+    };
+    let message = format!("the workspace of `{}` has no profile `{}`; {near}", program.package, program.profile);
+    Err(pointed(study, &["profile"], &program.profile, message))
+}
+
+/// Names of the profiles that a file of cargo's defines; none when it cannot be read.
+fn profiles_of(path: &Path) -> Vec<String> {
+    let table = std::fs::read_to_string(path).ok().and_then(|text| text.parse::<toml::Table>().ok());
+    let profiles = table.and_then(|mut table| table.remove("profile"));
+    match profiles {
+        Some(toml::Value::Table(profiles)) => profiles.keys().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A complaint about a value of the config, pointing at the first place where one of these keys has it.
+pub(super) fn pointed(study: &Study, keys: &[&str], value: &str, message: String) -> BuildError {
+    let span = place(&study.text, keys, value);
+    BuildError::Config(Pointed::new(&study.path.display().to_string(), &study.text, span, message))
+}
+
+/// The first quoted `value` in a value of one of `keys`; the end of the text when there is none.
+fn place(text: &str, keys: &[&str], value: &str) -> std::ops::Range<usize> {
+    let quotes = [format!("\"{value}\""), format!("'{value}'")];
+    let mut found: Vec<std::ops::Range<usize>> = quotes
+        .iter()
+        .flat_map(|quoted| text.match_indices(quoted.as_str()).map(|(at, quoted)| at..at + quoted.len()))
+        .filter(|span| keys.contains(&key_before(text, span.start)))
+        .collect();
+    found.sort_by_key(|span| span.start);
+    found.into_iter().next().unwrap_or(text.len()..text.len())
+}
+
+/// The key that the value at a place belongs to: the word before the last `=` before it that is not within quotes.
+fn key_before(text: &str, at: usize) -> &str {
+    let mut equals = None;
+    let (mut quote, mut comment) = (None, false);
+    for (i, c) in text[..at].char_indices() {
+        match (c, quote) {
+            ('\n', _) => (quote, comment) = (None, false),
+            _ if comment => {}
+            ('"' | '\'', None) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            ('#', None) => comment = true,
+            ('=', None) => equals = Some(i),
+            _ => {}
+        }
+    }
+    let Some(equals) = equals else { return "" };
+    text[..equals].trim_end().rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_found_under_its_key() {
+        let text =
+            "name = \"red\" # feature = \"red\"\nfeatures = [\n  'x', # \"a\n  \"red\",\n]\nfeature = \"blue\"\n";
+        let at = |keys: &[&str], value: &str| text[place(text, keys, value)].to_owned();
+        assert_eq!(at(&["feature", "features"], "red"), "\"red\"");
+        assert_eq!(place(text, &["feature", "features"], "red").start, text.find("  \"red\"").expect("is there") + 2);
+        assert_eq!(at(&["features"], "x"), "'x'");
+        assert_eq!(at(&["feature"], "blue"), "\"blue\"");
+        assert_eq!(at(&["feature"], "x"), "");
+        assert_eq!(key_before("levels = { on = { a = \"", 23), "a");
+    }
+
+    #[test]
+    fn profiles_are_read_from_files_of_cargo() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("Cargo.toml");
+        std::fs::write(&path, "[package]\nname = \"x\"\n[profile.cell]\ninherits = \"release\"\n").expect("writes");
+        assert_eq!(profiles_of(&path), ["cell"]);
+        assert!(profiles_of(&dir.path().join("none")).is_empty());
+    }
+}

@@ -1,0 +1,70 @@
+//! Programs that are there: found, hashed, never built.
+
+use super::{BuildError, check};
+use crate::config::Study;
+use crate::design::BuildPlan;
+use crate::machine::sha256_of;
+use crate::record::{BuildRecord, BuiltBinary};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The record of a program that a command names.
+///
+/// # Errors
+/// [`BuildError::Config`] when there is no such program, or what the system refused.
+pub(super) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Result<BuildRecord, BuildError> {
+    let path = locate(study, command.first().map_or("", String::as_str))?;
+    let sha256 = sha256_of(&path).map_err(BuildError::io(&path, "reading the program"))?;
+    let result = Ok(BuiltBinary { path: path.display().to_string(), sha256 });
+    Ok(BuildRecord { id: plan.id.clone(), features: Vec::new(), result, layouts: Vec::new() })
+}
+
+/// Absolute path of a program: one with a slash is relative to the config's folder, any other is on the `PATH`.
+///
+/// # Errors
+/// [`BuildError::Config`], pointing at the name.
+pub(crate) fn locate(study: &Study, program: &str) -> Result<PathBuf, BuildError> {
+    let wrong = |message: String| Err(check::pointed(study, &["command"], program, message));
+    if program.contains('/') {
+        let path = study.folder().join(program);
+        let path = std::path::absolute(&path).map_err(BuildError::io(&path, "finding the program"))?;
+        return match is_program(&path) {
+            true => Ok(path),
+            false if path.exists() => wrong(format!("{} cannot be executed; make it a program", path.display())),
+            false => wrong(format!("there is no program {}; paths are relative to the config", path.display())),
+        };
+    }
+    match on_path(OsStr::new(program), std::env::var_os("PATH")) {
+        Some(path) => Ok(path),
+        None => wrong(format!("there is no program `{program}` on the PATH; install it or give its path")),
+    }
+}
+
+fn on_path(program: &OsStr, path: Option<OsString>) -> Option<PathBuf> {
+    let path = path.filter(|_| !program.is_empty())?;
+    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    folders.map(|folder| folder.join(program)).find(|candidate| is_program(candidate))
+}
+
+fn is_program(path: &Path) -> bool {
+    let Ok(text) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: the text ends with NUL and is live.
+    path.is_file() && unsafe { libc::access(text.as_ptr(), libc::X_OK) } == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_on_the_path_only_where_they_are() {
+        let path = Some(OsString::from("relative:/no/such/folder:/bin:/usr/bin"));
+        let found = on_path(OsStr::new("sh"), path.clone()).expect("every system has a shell");
+        assert!(found.is_absolute() && found.ends_with("sh"), "{found:?}");
+        assert_eq!(on_path(OsStr::new("no-such-program-here"), path.clone()), None);
+        assert_eq!(on_path(OsStr::new(""), path), None);
+        assert_eq!(on_path(OsStr::new("sh"), None), None);
+        assert!(!is_program(Path::new("/etc/passwd")) && !is_program(Path::new("/bin")));
+    }
+}

@@ -1,0 +1,154 @@
+//! Rules of hypotheses. Whether the cells that they name exist, the design finds out.
+
+use super::check::{At, Checked};
+use super::{Factor, Peer, Workload, raw};
+use crate::record::{Hypothesis, HypothesisKind};
+use std::ops::Range;
+use toml::Spanned;
+
+/// Parts of a gap that are no factors.
+pub(crate) const PARTS: [&str; 3] = ["system-calls", "page-faults", "residual"];
+
+const KINDS: [&str; 3] = ["share", "difference", "ordering"];
+
+impl At<'_> {
+    pub(super) fn hypotheses(
+        &self,
+        raw: &[Spanned<raw::Hypothesis>],
+        workloads: &[Workload],
+        peers: &[Peer],
+        reference: Option<&str>,
+        factors: &[Factor],
+    ) -> Checked<Vec<Hypothesis>> {
+        self.names("hypothesis", raw.iter().map(|h| &h.get_ref().name))?;
+        let mut out = Vec::new();
+        for hypothesis in raw.iter().map(Spanned::get_ref) {
+            if hypothesis.claim.get_ref().trim().is_empty() {
+                return self.fail(hypothesis.claim.span(), "the claim is empty; say in words what is claimed");
+            }
+            self.known("workload", &hypothesis.workload, workloads.iter().map(|w| w.name.as_str()))?;
+            let kind = KINDS[self.known("kind of hypothesis,", &hypothesis.kind, KINDS.into_iter())?];
+            self.foreign_keys(hypothesis, kind)?;
+            out.push(Hypothesis {
+                name: hypothesis.name.get_ref().clone(),
+                claim: hypothesis.claim.get_ref().clone(),
+                workload: hypothesis.workload.get_ref().clone(),
+                kind: match kind {
+                    "share" => self.share(hypothesis, peers, reference, factors)?,
+                    "difference" => self.difference(hypothesis)?,
+                    _ => self.ordering(hypothesis)?,
+                },
+            });
+        }
+        Ok(out)
+    }
+
+    /// A key of another kind would be read by nobody.
+    fn foreign_keys(&self, raw: &raw::Hypothesis, kind: &str) -> Checked<()> {
+        let text = |text: &Option<raw::Text>| text.as_ref().map(Spanned::span);
+        let list = |list: &Option<Vec<raw::Text>>| {
+            list.as_ref().map(|list| list.first().map_or(raw.name.span(), Spanned::span))
+        };
+        let number = |number: &Option<Spanned<f64>>| number.as_ref().map(Spanned::span);
+        let keys: [(&str, &str, Option<Range<usize>>); 9] = [
+            ("share", "peer", text(&raw.peer)),
+            ("share", "of", list(&raw.of)),
+            ("share", "low", number(&raw.low)),
+            ("share", "high", number(&raw.high)),
+            ("difference", "plus", text(&raw.plus)),
+            ("difference", "minus", text(&raw.minus)),
+            ("difference", "low_ns", number(&raw.low_ns)),
+            ("difference", "high_ns", number(&raw.high_ns)),
+            ("ordering", "cells", list(&raw.cells)),
+        ];
+        for (owner, key, span) in keys {
+            if let Some(span) = span.filter(|_| owner != kind) {
+                return self.fail(span, format!("`{key}` is of the kind `{owner}`, and this is `{kind}`; remove it"));
+            }
+        }
+        Ok(())
+    }
+
+    fn missing<T>(&self, raw: &raw::Hypothesis, key: &str, example: &str) -> Checked<T> {
+        let name = raw.name.get_ref();
+        self.fail(raw.kind.span(), format!("hypothesis `{name}` has no `{key}`; add {key} = {example}"))
+    }
+
+    fn share(
+        &self,
+        raw: &raw::Hypothesis,
+        peers: &[Peer],
+        reference: Option<&str>,
+        factors: &[Factor],
+    ) -> Checked<HypothesisKind> {
+        let peer = match (&raw.peer, reference) {
+            (Some(peer), _) => {
+                self.known("peer", peer, peers.iter().map(|p| p.name.as_str()))?;
+                peer.get_ref().clone()
+            }
+            (None, Some(reference)) => reference.to_owned(),
+            (None, None) => return self.missing(raw, "peer", "\"NAME\""),
+        };
+        let Some(of) = raw.of.as_ref().filter(|of| !of.is_empty()) else {
+            return self.missing(raw, "of", "[\"FACTOR\", \"page-faults\"]");
+        };
+        let parts = PARTS.into_iter().chain(factors.iter().map(|factor| factor.name.as_str()));
+        for (i, part) in of.iter().enumerate() {
+            self.known("part of a gap,", part, parts.clone())?;
+            if of[..i].iter().any(|earlier| earlier.get_ref() == part.get_ref()) {
+                return self.fail(part.span(), format!("`{}` is there twice; remove one", part.get_ref()));
+            }
+        }
+        let (low, high) = self.bounds(raw, ("low", raw.low.as_ref()), ("high", raw.high.as_ref()))?;
+        Ok(HypothesisKind::Share { peer, of: of.iter().map(|part| part.get_ref().clone()).collect(), low, high })
+    }
+
+    fn difference(&self, raw: &raw::Hypothesis) -> Checked<HypothesisKind> {
+        let Some(plus) = &raw.plus else { return self.missing(raw, "plus", "\"CELL\"") };
+        let Some(minus) = &raw.minus else { return self.missing(raw, "minus", "\"CELL\"") };
+        if plus.get_ref() == minus.get_ref() {
+            return self.fail(minus.span(), "`plus` is the same cell, so the difference is 0; name another");
+        }
+        let (low_ns, high_ns) = self.bounds(raw, ("low_ns", raw.low_ns.as_ref()), ("high_ns", raw.high_ns.as_ref()))?;
+        let (plus, minus) = (plus.get_ref().clone(), minus.get_ref().clone());
+        Ok(HypothesisKind::Difference { plus, minus, low_ns, high_ns })
+    }
+
+    fn ordering(&self, raw: &raw::Hypothesis) -> Checked<HypothesisKind> {
+        let Some(cells) = &raw.cells else { return self.missing(raw, "cells", "[\"FASTEST\", \"SLOWER\"]") };
+        if cells.len() < 2 {
+            let span = cells.first().map_or(raw.kind.span(), Spanned::span);
+            return self.fail(span, "an ordering has two cells or more, the fastest first");
+        }
+        for (i, cell) in cells.iter().enumerate() {
+            if cells[..i].iter().any(|earlier| earlier.get_ref() == cell.get_ref()) {
+                return self.fail(cell.span(), format!("the cell `{}` is there twice; remove one", cell.get_ref()));
+            }
+        }
+        Ok(HypothesisKind::Ordering { cells: cells.iter().map(|cell| cell.get_ref().clone()).collect() })
+    }
+
+    /// Both ends of what is claimed; one of them may be left open.
+    fn bounds(
+        &self,
+        raw: &raw::Hypothesis,
+        (low_key, low): (&str, Option<&Spanned<f64>>),
+        (high_key, high): (&str, Option<&Spanned<f64>>),
+    ) -> Checked<(f64, f64)> {
+        let Some(one) = low.or(high) else {
+            return self.missing(raw, low_key, "NUMBER, or the other end of the claim, or both");
+        };
+        for bound in [low, high].into_iter().flatten() {
+            if !bound.get_ref().is_finite() {
+                let message = "this is no number to compare with; leave the key out for an end that is open";
+                return self.fail(bound.span(), message);
+            }
+        }
+        let ends = (low.map_or(f64::NEG_INFINITY, |b| *b.get_ref()), high.map_or(f64::INFINITY, |b| *b.get_ref()));
+        if ends.0 >= ends.1 {
+            let message = format!("{low_key} is {} and {high_key} is {}; the first must be smaller", ends.0, ends.1);
+            return self.fail(one.span(), message);
+        }
+        Ok(ends)
+    }
+}

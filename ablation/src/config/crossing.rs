@@ -1,0 +1,160 @@
+//! Rules of the designs that combine factors: which factors, and how many combinations are too many.
+
+use super::check::{At, Checked};
+use super::{DesignKind, Factor, in_one_binary, raw};
+use crate::record::Arm;
+use toml::Spanned;
+
+/// Cells of one design: more than a study can sensibly run.
+const MAX_CELLS: usize = 1024;
+
+/// Factors of a fraction: its generators are searched for, which takes about a tenth of a second for twelve.
+const MAX_FRACTIONAL: usize = 12;
+
+/// Factors of a screening design: the largest that is constructed has 48 cells.
+const MAX_SCREENED: usize = 47;
+
+/// What the designs that combine factors have in common.
+pub(super) struct Crossing {
+    /// Names of the factors, in the order of the config.
+    pub(super) crossed: Vec<String>,
+    /// The p of 2^(k − p).
+    pub(super) fraction: u32,
+}
+
+impl At<'_> {
+    pub(super) fn crossing(
+        &self,
+        raw: &raw::Study,
+        designs: &[DesignKind],
+        factors: &[Factor],
+        arms: &[Arm],
+    ) -> Checked<Crossing> {
+        let asked = |kind: DesignKind| designs.contains(&kind);
+        let crossing: Vec<DesignKind> = designs.iter().copied().filter(|kind| kind.is_crossing()).collect();
+        if let (Some(first), false) = (crossing.first(), in_one_binary(arms)) {
+            let message = format!(
+                "design `{}` combines levels in one binary, so it needs the arm `env`; add it to `arms`",
+                first.as_str()
+            );
+            return self.fail(raw.design.span(), message);
+        }
+        let crossed = self.crossed(raw.crossed.as_ref(), &crossing, factors, arms)?;
+        let place = raw.crossed.as_ref().map_or(raw.design.span(), Spanned::span);
+        let too = |kind: DesignKind, trouble: String| -> Checked<()> {
+            self.fail(place.clone(), format!("design `{}` {trouble}", kind.as_str()))
+        };
+        let two = crossed.iter().filter(|factor| factor.away_in_one_binary().is_some()).count();
+        if let (Some(first), true) = (crossing.first(), crossed.is_empty()) {
+            let trouble = "has no factor with two levels in one binary; give one `off`, or remove the design";
+            too(*first, trouble.to_owned())?;
+        }
+        if asked(DesignKind::Pairs) {
+            if two < 2 {
+                too(DesignKind::Pairs, format!("needs two factors or more, not {two}; add some or remove it"))?;
+            }
+            if two * (two + 1) / 2 > MAX_CELLS {
+                too(
+                    DesignKind::Pairs,
+                    format!("with {two} factors has more than {MAX_CELLS} cells; choose fewer with `crossed`"),
+                )?;
+            }
+        }
+        if asked(DesignKind::PlackettBurman) && !(2..=MAX_SCREENED).contains(&two) {
+            too(
+                DesignKind::PlackettBurman,
+                format!("is for 2 to {MAX_SCREENED} factors, not {two}; choose them with `crossed`"),
+            )?;
+        }
+        if asked(DesignKind::Factorial) {
+            let levels = crossed.iter().map(|factor| 1 + factor.others(&[Arm::Env]).len());
+            let cells = levels.fold(1_usize, usize::saturating_mul);
+            if cells > MAX_CELLS {
+                let trouble = format!(
+                    "with {} factors has {cells} cells, and at most {MAX_CELLS} are sensible; choose fewer factors with `crossed`, or \"fractional\" or \"plackett-burman\"",
+                    crossed.len()
+                );
+                too(DesignKind::Factorial, trouble)?;
+            }
+        }
+        let fraction = self.fraction(raw, asked(DesignKind::Fractional), two)?;
+        Ok(Crossing { crossed: crossed.into_iter().map(|factor| factor.name.clone()).collect(), fraction })
+    }
+
+    fn crossed<'f>(
+        &self,
+        given: Option<&raw::Texts>,
+        crossing: &[DesignKind],
+        factors: &'f [Factor],
+        arms: &[Arm],
+    ) -> Checked<Vec<&'f Factor>> {
+        let Some(given) = given else {
+            let crossable = |factor: &&Factor| in_one_binary(arms) && !factor.others(&[Arm::Env]).is_empty();
+            return Ok(factors.iter().filter(crossable).collect());
+        };
+        if crossing.is_empty() {
+            let message = "no design combines factors; remove `crossed`, or add \"factorial\", \"fractional\", \"plackett-burman\" or \"pairs\" to `design`";
+            return self.fail(given.span(), message);
+        }
+        let mut found = self.list("factor", given, factors.iter().map(|factor| factor.name.as_str()))?;
+        let of_two_levels = crossing.iter().find(|kind| **kind != DesignKind::Factorial);
+        for (index, name) in found.iter().zip(given.get_ref()) {
+            let factor = &factors[*index];
+            let others = factor.others(&[Arm::Env]);
+            if others.is_empty() {
+                let message =
+                    format!("factor `{}` has one level in one binary; give it `off`, or remove it here", factor.name);
+                return self.fail(name.span(), message);
+            }
+            if let (Some(kind), None) = (of_two_levels, factor.away_in_one_binary()) {
+                let message = format!(
+                    "design `{}` has two levels of each factor, and `{}` has no `off` but {}; remove it here, or add `off`",
+                    kind.as_str(),
+                    factor.name,
+                    others.join(", ")
+                );
+                return self.fail(name.span(), message);
+            }
+        }
+        found.sort_unstable();
+        Ok(found.into_iter().map(|index| &factors[index]).collect())
+    }
+
+    /// The p of 2^(k − p): small enough for k columns that differ, large enough for few cells.
+    fn fraction(&self, raw: &raw::Study, is_asked: bool, factors: usize) -> Checked<u32> {
+        let place = raw.fraction.as_ref().map_or(raw.design.span(), Spanned::span);
+        if !is_asked {
+            return match &raw.fraction {
+                Some(_) => {
+                    self.fail(place, "`fraction` is of the design `fractional`; add it to `design` or remove this")
+                }
+                None => Ok(1),
+            };
+        }
+        if !(3..=MAX_FRACTIONAL).contains(&factors) {
+            let message = format!(
+                "design `fractional` is for 3 to {MAX_FRACTIONAL} factors, not {factors}; choose them with `crossed`, or write \"plackett-burman\""
+            );
+            return self.fail(raw.crossed.as_ref().map_or(raw.design.span(), Spanned::span), message);
+        }
+        let fits = |p: &usize| {
+            let cells = 1_usize << (factors - p);
+            cells <= MAX_CELLS && factors < cells
+        };
+        let fitting: Vec<usize> = (1..factors).filter(fits).collect();
+        // From 3 to 12 factors there always is one: 2^(k − 1) or, from 11 factors on, a smaller fraction.
+        let (Some(low), Some(high)) = (fitting.first(), fitting.last()) else { return Ok(1) };
+        let given = raw.fraction.as_ref().map_or(1, |fraction| *fraction.get_ref());
+        match usize::try_from(given) {
+            Ok(p) if fitting.contains(&p) => Ok(p as u32),
+            _ => {
+                let message = format!(
+                    "fraction is {given}; for {factors} factors it must be from {low} (2^{} cells) to {high} (2^{} cells)",
+                    factors - low,
+                    factors - high
+                );
+                self.fail(place, message)
+            }
+        }
+    }
+}

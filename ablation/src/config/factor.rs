@@ -1,0 +1,137 @@
+//! What the levels of a factor are to each other: which of them one binary can have, and which is "without it".
+
+use super::{Factor, in_one_binary};
+use crate::record::Arm;
+
+impl Factor {
+    /// Every level beside the baseline's that these arms can bring about: `off` first, the others by name.
+    pub fn others(&self, arms: &[Arm]) -> Vec<&str> {
+        self.known_others().into_iter().filter(|level| self.is_reachable(level, arms)).collect()
+    }
+
+    /// Every level beside the baseline's. `off` is one without being declared when there is a `feature`: then it can
+    /// be `absent` only.
+    pub(super) fn known_others(&self) -> Vec<&str> {
+        let has_off = self.baseline != "off" && (self.levels.contains_key("off") || self.feature.is_some());
+        let variants =
+            self.levels.keys().map(String::as_str).filter(|level| *level != "off" && *level != self.baseline);
+        has_off.then_some("off").into_iter().chain(variants).collect()
+    }
+
+    /// Whether the baseline's binary can have this level.
+    pub fn in_one_binary(&self, level: &str) -> bool {
+        let features = |level: &str| self.levels.get(level).map(|level| level.features.as_slice());
+        features(level).is_some_and(|own| features(&self.baseline) == Some(own))
+    }
+
+    /// The level that another binary has instead of the baseline's: `absent` for `off`, else the level itself; `None`
+    /// when the level is no matter of features.
+    pub fn by_feature<'a>(&self, level: &'a str) -> Option<&'a str> {
+        if level == "off" && self.feature.is_some() {
+            return Some("absent");
+        }
+        (self.levels.contains_key(level) && !self.in_one_binary(level)).then_some(level)
+    }
+
+    /// Whether one of the arms can bring a level about.
+    pub(super) fn is_reachable(&self, level: &str, arms: &[Arm]) -> bool {
+        let by_feature = arms.contains(&Arm::Feature) && self.by_feature(level).is_some();
+        by_feature || (in_one_binary(arms) && self.in_one_binary(level))
+    }
+
+    /// The level "without it" that these arms can bring about: `off`, else the only one beside the baseline's. `None`
+    /// with several variants.
+    pub fn away(&self, arms: &[Arm]) -> Option<&str> {
+        only(&self.others(arms))
+    }
+
+    /// The level "without it" that the baseline's binary can have, for designs that combine factors.
+    pub fn away_in_one_binary(&self) -> Option<&str> {
+        self.away(&[Arm::Env])
+    }
+
+    /// `args` when this level differs from the baseline's in its arguments only, else `env`.
+    pub fn arm_in_one_binary(&self, level: &str) -> Arm {
+        let env = |level: &str| self.levels.get(level).map(|level| &level.env);
+        if env(level) == env(&self.baseline) { Arm::Args } else { Arm::Env }
+    }
+}
+
+/// The level that stands for all: `off`, or the only one.
+fn only<'a>(levels: &[&'a str]) -> Option<&'a str> {
+    match levels {
+        ["off", ..] => Some("off"),
+        [one] => Some(one),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level;
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// A factor from `level: what it sets`, where `-x` is an argument, `+x` a feature, and other text a variable.
+    fn factor(feature: Option<&str>, levels: &[(&str, &str)]) -> Factor {
+        let level = |sets: &str| {
+            let mut level = Level::default();
+            for set in sets.split_whitespace() {
+                match set.split_at(1) {
+                    ("-", _) => level.args.push(set.to_owned()),
+                    ("+", feature) => level.features.push(feature.to_owned()),
+                    _ => drop(level.env.insert(set.to_owned(), "1".to_owned())),
+                }
+            }
+            level
+        };
+        Factor {
+            name: "x".to_owned(),
+            about: String::new(),
+            feature: feature.map(str::to_owned),
+            proof: Vec::new(),
+            baseline: levels[0].0.to_owned(),
+            levels: levels.iter().map(|(name, sets)| (name.to_string(), level(sets))).collect::<BTreeMap<_, _>>(),
+        }
+    }
+
+    #[test]
+    fn off_is_the_level_without_and_one_variant_stands_for_it() {
+        let switched = factor(Some("x"), &[("on", ""), ("frozen", "A"), ("off", "NO")]);
+        let arms = [Arm::Env, Arm::Feature];
+        assert_eq!((switched.others(&arms), switched.away(&arms)), (vec!["off", "frozen"], Some("off")));
+        let two = factor(None, &[("on", ""), ("small", "-s")]);
+        assert_eq!((two.away(&arms), two.away_in_one_binary()), (Some("small"), Some("small")));
+        let several = factor(None, &[("on", ""), ("small", "-s"), ("large", "-l")]);
+        assert_eq!((several.others(&arms), several.away(&arms)), (vec!["large", "small"], None));
+        let reversed = factor(None, &[("off", ""), ("on", "A")]);
+        assert_eq!((reversed.others(&arms), reversed.away(&arms)), (vec!["on"], Some("on")));
+    }
+
+    #[test]
+    fn levels_with_features_are_of_another_binary() {
+        let built = factor(Some("x"), &[("on", ""), ("fast", "+fast"), ("slow", "SLOW")]);
+        assert!(built.in_one_binary("slow") && !built.in_one_binary("fast") && !built.in_one_binary("off"));
+        assert_eq!(["off", "fast", "slow"].map(|level| built.by_feature(level)), [Some("absent"), Some("fast"), None]);
+        // `off` cannot be had in one binary, so the variant stands for it there.
+        assert_eq!((built.away(&[Arm::Env]), built.away_in_one_binary()), (Some("slow"), Some("slow")));
+        assert_eq!(built.away(&[Arm::Env, Arm::Feature]), Some("off"));
+        let of_baseline = factor(None, &[("fast", "+simd"), ("slow", "+simd SLOW"), ("plain", "")]);
+        assert!(of_baseline.in_one_binary("slow") && !of_baseline.in_one_binary("plain"));
+    }
+
+    #[test]
+    fn a_level_of_arguments_only_says_so() {
+        let mixed = factor(None, &[("on", ""), ("a", "-a"), ("b", "-b B")]);
+        assert_eq!((mixed.arm_in_one_binary("a"), mixed.arm_in_one_binary("b")), (Arm::Args, Arm::Env));
+    }
+
+    #[test]
+    fn arms_reach_what_they_can_bring_about() {
+        let built = factor(Some("x"), &[("on", ""), ("fast", "+fast"), ("slow", "SLOW")]);
+        assert_eq!(built.others(&[Arm::Env]), ["slow"]);
+        assert_eq!(built.others(&[Arm::Args]), ["slow"]);
+        assert_eq!(built.others(&[Arm::Feature]), ["off", "fast"]);
+        assert_eq!(built.others(&[Arm::Env, Arm::Feature]), ["off", "fast", "slow"]);
+    }
+}

@@ -1,0 +1,125 @@
+//! Rules of the subject: a Cargo package of this machine or of the registry, or a command.
+
+use super::check::{At, Checked};
+use super::{CargoProgram, Program, Source, Subject, raw};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+impl At<'_> {
+    pub(super) fn subject(&self, path: &Path, raw: &Spanned<raw::Subject>) -> Checked<Subject> {
+        let place = raw.span();
+        let raw = raw.get_ref();
+        let program = self.program(path, raw, place)?;
+        let is_command = matches!(program, Program::Command(_));
+        let mut allow_env = Vec::new();
+        for name in &raw.allow_env {
+            // From a shell even a command's would differ from run to run, and nobody would see it.
+            allow_env.push(self.env_name(name, false)?);
+        }
+        Ok(Subject {
+            placebo_feature: self.placebo(raw, &program)?,
+            program,
+            args: self.args(&raw.args)?,
+            counting_args: self.args(&raw.counting_args)?,
+            idle_args: raw.idle_args.as_deref().map(|args| self.args(args)).transpose()?,
+            served_by: raw.served_by.clone(),
+            allow_env,
+            env: self.env(&raw.env, is_command)?,
+        })
+    }
+
+    fn program(&self, path: &Path, raw: &raw::Subject, place: Range<usize>) -> Checked<Program> {
+        if let Some(command) = &raw.command {
+            let of_packages = [
+                ("package", raw.package.as_ref()),
+                ("binary", raw.binary.as_ref()),
+                ("version", raw.version.as_ref()),
+                ("manifest", raw.manifest.as_ref()),
+                ("profile", raw.profile.as_ref()),
+                ("features", raw.features.first()),
+                ("placebo_feature", raw.placebo_feature.as_ref()),
+            ];
+            if let Some((key, text)) = of_packages.into_iter().find_map(|(key, text)| Some((key, text?))) {
+                let message = format!("`{key}` is for a package, and a `command` is not built; remove one of the two");
+                return self.fail(text.span(), message);
+            }
+            return Ok(Program::Command(self.command(command)?));
+        }
+        let Some(package) = &raw.package else {
+            let message = "the subject has neither `package` nor `command`; name what is to be run";
+            return self.fail(place, message);
+        };
+        Ok(Program::Cargo(CargoProgram {
+            package: self.identifier("package", package, "")?,
+            binary: self.identifier("binary", raw.binary.as_ref().unwrap_or(package), "")?,
+            source: match (&raw.version, &raw.manifest) {
+                (Some(version), Some(_)) => {
+                    let message =
+                        "`version` takes the package from crates.io and `manifest` from here; remove one of the two";
+                    return self.fail(version.span(), message);
+                }
+                (Some(version), None) => Source::Registry(self.version(version)?),
+                (None, manifest) => Source::Manifest(self.manifest(path, manifest.as_ref(), place)?),
+            },
+            profile: match &raw.profile {
+                Some(profile) => self.identifier("Cargo profile", profile, "")?,
+                None => "release".to_owned(),
+            },
+            features: raw.features.iter().map(|feature| self.feature(feature)).collect::<Checked<_>>()?,
+        }))
+    }
+
+    /// A program that is there: its path or name, then arguments. Where it is, the builds find out.
+    pub(super) fn command(&self, command: &raw::Texts) -> Checked<Vec<String>> {
+        let args = self.args(command.get_ref())?;
+        if args.first().is_none_or(String::is_empty) {
+            return self.fail(command.span(), "the command names no program; write [\"PROGRAM\", \"ARGUMENT\", …]");
+        }
+        Ok(args)
+    }
+
+    /// One version and not a range: a study that builds something else tomorrow cannot be repeated.
+    fn version(&self, version: &raw::Text) -> Checked<String> {
+        let text = self.identifier("version", version, ".+")?;
+        let numbers: Vec<&str> = text.split(['-', '+']).next().unwrap_or_default().split('.').collect();
+        if numbers.len() != 3 || numbers.iter().any(|number| number.parse::<u64>().is_err()) {
+            let message = format!("`{text}` is no whole version; write all three numbers, like \"1.4.0\"");
+            return self.fail(version.span(), message);
+        }
+        Ok(text)
+    }
+
+    fn manifest(&self, path: &Path, given: Option<&raw::Text>, subject: Range<usize>) -> Checked<PathBuf> {
+        // An empty parent is the current directory.
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if let Some(given) = given {
+            let manifest = folder.join(given.get_ref());
+            if !manifest.is_file() {
+                let message = format!("there is no file {}; `manifest` is relative to the config", manifest.display());
+                return self.fail(given.span(), message);
+            }
+            return Ok(manifest);
+        }
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let found = folder.ancestors().map(|dir| dir.join("Cargo.toml")).find(|manifest| manifest.is_file());
+        match found {
+            Some(manifest) => Ok(manifest),
+            None => self.fail(
+                subject,
+                "no Cargo.toml in the config's folder or above it; set `manifest`, `version` or `command`",
+            ),
+        }
+    }
+
+    fn placebo(&self, raw: &raw::Subject, program: &Program) -> Checked<Option<String>> {
+        let (Some(placebo), Program::Cargo(program)) = (&raw.placebo_feature, program) else { return Ok(None) };
+        let feature = self.feature(placebo)?;
+        if program.features.contains(&feature) {
+            let message =
+                format!("feature `{feature}` is in the subject's `features` too, so the placebo would change nothing");
+            return self.fail(placebo.span(), format!("{message}; remove it there"));
+        }
+        Ok(Some(feature))
+    }
+}

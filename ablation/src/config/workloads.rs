@@ -1,0 +1,123 @@
+//! Rules of workloads, the groups of them, and peers.
+
+use super::check::{At, Checked};
+use super::names::suggest;
+use super::{DesignKind, Peer, Workload, raw};
+use crate::record::{Curve, LatencyResponse};
+use toml::Spanned;
+
+/// A line through two points always fits.
+const MIN_CURVE: usize = 3;
+
+impl At<'_> {
+    pub(super) fn workloads(
+        &self,
+        raw: &[raw::Workload],
+        designs: &[DesignKind],
+        is_command: bool,
+    ) -> Checked<Vec<Workload>> {
+        if raw.is_empty() {
+            let end = self.text.trim_end().len();
+            return self.fail(end..end, "no workload; add a [[workload]] table with `name` and `args`");
+        }
+        self.names("workload", raw.iter().map(|w| &w.name))?;
+        let mut out = Vec::new();
+        for workload in raw {
+            out.push(Workload {
+                name: workload.name.get_ref().clone(),
+                about: workload.about.clone(),
+                args: self.args(&workload.args)?,
+                pin: workload.pin,
+                response: self.response(workload.response.as_ref(), is_command)?,
+                designs: workload.designs.as_ref().map(|own| self.restriction(own, designs)).transpose()?,
+            });
+        }
+        Ok(out)
+    }
+
+    fn response(&self, given: Option<&raw::Text>, is_command: bool) -> Checked<LatencyResponse> {
+        let Some(given) = given else {
+            // Most programs print nothing that says how long they took.
+            return Ok(if is_command { LatencyResponse::Wall } else { LatencyResponse::default() });
+        };
+        let names = LatencyResponse::ALL.iter().map(|known| known.as_str());
+        match names.clone().position(|name| name == given.get_ref()) {
+            Some(index) => Ok(LatencyResponse::ALL[index]),
+            None => {
+                let near = suggest(given.get_ref(), names);
+                let write = "write `p10` or `mean` of what the program reports, or `wall` or `cpu` of its process";
+                self.fail(given.span(), format!("unknown response `{}`{near}; {write}", given.get_ref()))
+            }
+        }
+    }
+
+    /// The designs of the study whose cells run with a workload.
+    fn restriction(&self, own: &raw::Texts, designs: &[DesignKind]) -> Checked<Vec<DesignKind>> {
+        let every = DesignKind::NAMES.iter().map(|(name, _)| *name);
+        if let Some(unasked) = own.get_ref().iter().find(|name| {
+            every.clone().any(|known| known == name.get_ref()) && designs.iter().all(|d| d.as_str() != name.get_ref())
+        }) {
+            let message = format!("`{}` is not in the study's `design`; add it there or remove it", unasked.get_ref());
+            return self.fail(unasked.span(), message);
+        }
+        let found = self.list("design", own, designs.iter().map(|kind| kind.as_str()))?;
+        Ok(found.into_iter().map(|index| designs[index]).collect())
+    }
+
+    pub(super) fn curves(&self, raw: &[Spanned<raw::Curve>], workloads: &[Workload]) -> Checked<Vec<Curve>> {
+        self.names("curve", raw.iter().map(|curve| &curve.get_ref().name))?;
+        let mut out = Vec::new();
+        for curve in raw.iter().map(Spanned::get_ref) {
+            let found = self.list("workload", &curve.workloads, workloads.iter().map(|w| w.name.as_str()))?;
+            if found.len() < MIN_CURVE {
+                let message = format!(
+                    "a line is fitted over this curve, which takes at least {MIN_CURVE} workloads; add some or remove the table"
+                );
+                return self.fail(curve.workloads.span(), message);
+            }
+            if let Some(other) = found.iter().find(|i| workloads[**i].response != workloads[found[0]].response) {
+                let message = format!(
+                    "the response of `{}` is {}, that of `{}` is {}; a curve has one, so give both the same",
+                    workloads[*other].name,
+                    workloads[*other].response.as_str(),
+                    workloads[found[0]].name,
+                    workloads[found[0]].response.as_str()
+                );
+                return self.fail(curve.workloads.span(), message);
+            }
+            let names = found.into_iter().map(|index| workloads[index].name.clone());
+            out.push(Curve { name: curve.name.get_ref().clone(), workloads: names.collect() });
+        }
+        Ok(out)
+    }
+
+    pub(super) fn peers(&self, raw: &[raw::Peer], is_command: bool) -> Checked<Vec<Peer>> {
+        self.names("peer", raw.iter().map(|p| &p.name))?;
+        let mut out = Vec::new();
+        for peer in raw {
+            let is_command = is_command || peer.command.is_some();
+            // In a binary that holds them all, another could serve every run and nobody would know.
+            if !is_command && peer.served_by.as_deref().is_none_or(str::is_empty) {
+                let message = "a peer must say who serves it: add served_by = \"NAME\"";
+                return self.fail(peer.name.span(), message);
+            }
+            out.push(Peer {
+                name: peer.name.get_ref().clone(),
+                command: peer.command.as_ref().map(|command| self.command(command)).transpose()?,
+                env: self.env(&peer.env, is_command)?,
+                args: self.args(&peer.args)?,
+                served_by: peer.served_by.clone().filter(|name| !name.is_empty()),
+            });
+        }
+        Ok(out)
+    }
+
+    pub(super) fn reference(&self, reference: Option<&raw::Text>, peers: &[Peer]) -> Checked<Option<String>> {
+        let Some(reference) = reference else { return Ok(None) };
+        if peers.iter().any(|peer| peer.name == *reference.get_ref()) {
+            return Ok(Some(reference.get_ref().clone()));
+        }
+        let near = suggest(reference.get_ref(), peers.iter().map(|p| p.name.as_str()));
+        self.fail(reference.span(), format!("reference_peer `{}` is not among the peers{near}", reference.get_ref()))
+    }
+}

@@ -1,0 +1,74 @@
+//! Factors with their levels numbered, so that levels of a cell are a short list of numbers.
+
+use crate::config::{Factor, Study};
+use crate::record::Arm;
+use std::collections::BTreeMap;
+
+/// One level for each factor, by its number, in the order of the config.
+pub(super) type Levels = Vec<u8>;
+
+/// A factor as an axis of the design: level 0 is the baseline's.
+pub(super) struct Axis<'a> {
+    pub(super) factor: &'a Factor,
+    /// Names of the levels that the arms of the study can bring about.
+    pub(super) levels: Vec<&'a str>,
+    /// The level "without it", in whatever arm.
+    pub(super) away: Option<u8>,
+    /// Numbers of the levels that the baseline's binary can have, when the factor is combined with others.
+    pub(super) crossed: Option<Vec<u8>>,
+}
+
+pub(super) fn axes(study: &Study) -> Vec<Axis<'_>> {
+    let axis = |factor| -> Axis<'_> {
+        let factor: &Factor = factor;
+        let mut levels = vec![factor.baseline.as_str()];
+        levels.extend(factor.others(&study.arms));
+        // There are few levels: the config has a limit.
+        let number = |name: &str| levels.iter().position(|level| *level == name).map(|at| at as u8);
+        // On and off are what a factorial is about; variants beside them would only make it larger.
+        let has_off = levels.iter().any(|level| *level == "off" && factor.in_one_binary(level));
+        let taken = |level: &str| !has_off || level == "off" || level == factor.baseline;
+        let in_binary = (0..levels.len()).filter(|at| factor.in_one_binary(levels[*at]) && taken(levels[*at]));
+        let in_binary = in_binary.map(|at| at as u8);
+        let crossed = study.crossed.contains(&factor.name).then(|| in_binary.collect());
+        Axis { factor, away: factor.away(&study.arms).and_then(number), crossed, levels }
+    };
+    study.factors.iter().map(axis).collect()
+}
+
+impl Axis<'_> {
+    /// The level "without it" of a factor that is combined with others at two levels.
+    pub(super) fn crossed_away(&self) -> Option<u8> {
+        let name = self.crossed.as_ref().and_then(|_| self.factor.away_in_one_binary())?;
+        self.levels.iter().position(|level| *level == name).map(|at| at as u8)
+    }
+
+    /// Name of a level.
+    pub(super) fn name(&self, level: u8) -> &str {
+        self.levels[usize::from(level)]
+    }
+
+    /// How a level differs from the baseline, as a name: `no-cache`, `cache-small`.
+    pub(super) fn change(&self, level: u8) -> String {
+        match self.name(level) {
+            "off" => format!("no-{}", self.factor.name),
+            variant => format!("{}-{variant}", self.factor.name),
+        }
+    }
+}
+
+/// Factors that are not at their baseline's level, with the level.
+pub(super) fn moved<'a>(axes: &'a [Axis<'a>], levels: &'a [u8]) -> impl Iterator<Item = (&'a Axis<'a>, u8)> {
+    axes.iter().zip(levels.iter().copied()).filter(|(_, level)| *level != 0)
+}
+
+/// What the receipt must report: names of levels by factor.
+pub(super) fn reported(axes: &[Axis<'_>], names: &[&str]) -> BTreeMap<String, String> {
+    axes.iter().zip(names).map(|(axis, name)| (axis.factor.name.clone(), name.to_string())).collect()
+}
+
+/// `args` when all that differs are arguments, else `env`.
+pub(super) fn arm_in_one_binary(axes: &[Axis<'_>], levels: &[u8]) -> Arm {
+    let args = moved(axes, levels).all(|(axis, level)| axis.factor.arm_in_one_binary(axis.name(level)) == Arm::Args);
+    if args { Arm::Args } else { Arm::Env }
+}

@@ -1,0 +1,115 @@
+//! Distinct builds: one for each set of Cargo features that some cell has, and one for each other program.
+
+use super::BuildPlan;
+use super::axis::Axis;
+use crate::config::{Program, Study};
+use std::collections::{HashMap, HashSet};
+
+/// Half of the 255 bytes of a file name; beyond that the digits of the levels are the name.
+const MAX_ID: usize = 120;
+
+/// The builds so far, the baseline's first.
+pub(super) struct Builds<'a> {
+    study: &'a Study,
+    axes: &'a [Axis<'a>],
+    pub(super) list: Vec<BuildPlan>,
+    by_features: HashMap<Vec<String>, usize>,
+    ids: HashSet<String>,
+}
+
+impl<'a> Builds<'a> {
+    pub(super) fn new(study: &'a Study, axes: &'a [Axis<'a>]) -> Builds<'a> {
+        Builds { study, axes, list: Vec::new(), by_features: HashMap::new(), ids: HashSet::new() }
+    }
+
+    /// Id of the build with these levels, by their names.
+    pub(super) fn with_levels(&mut self, levels: &[&str]) -> String {
+        let features = self.features(levels);
+        if let Some(index) = self.by_features.get(&features) {
+            return self.list[*index].id.clone();
+        }
+        let readable = self.readable(levels);
+        let id = if readable.len() <= MAX_ID && !self.ids.contains(&readable) { readable } else { self.digits(levels) };
+        let command = match &self.study.subject.program {
+            Program::Cargo(_) => None,
+            Program::Command(command) => Some(command.clone()),
+        };
+        self.add(BuildPlan { id, features, command })
+    }
+
+    /// Id of the baseline's build with one more feature.
+    pub(super) fn placebo(&mut self, baseline: &[&str], feature: &str) -> String {
+        let mut features = self.features(baseline);
+        features.push(feature.to_owned());
+        self.add(BuildPlan { id: "placebo".to_owned(), features, command: None })
+    }
+
+    /// Id of a program that is there.
+    pub(super) fn program(&mut self, id: String, command: &[String]) -> String {
+        self.ids.insert(id.clone());
+        self.list.push(BuildPlan { id: id.clone(), features: Vec::new(), command: Some(command.to_vec()) });
+        id
+    }
+
+    fn add(&mut self, build: BuildPlan) -> String {
+        let id = build.id.clone();
+        self.ids.insert(id.clone());
+        self.by_features.insert(build.features.clone(), self.list.len());
+        self.list.push(build);
+        id
+    }
+
+    fn features(&self, levels: &[&str]) -> Vec<String> {
+        let mut features = match &self.study.subject.program {
+            Program::Cargo(program) => program.features.clone(),
+            Program::Command(_) => Vec::new(),
+        };
+        for (axis, level) in self.axes.iter().zip(levels).filter(|(_, level)| **level != "absent") {
+            let own = axis.factor.levels.get(*level).into_iter().flat_map(|level| &level.features);
+            for feature in axis.factor.feature.iter().chain(own) {
+                if !features.contains(feature) {
+                    features.push(feature.clone());
+                }
+            }
+        }
+        features
+    }
+
+    /// Whether a level is compiled in instead of the baseline's.
+    fn is_variant(axis: &Axis<'_>, level: &str) -> bool {
+        level != "absent" && !axis.factor.in_one_binary(level)
+    }
+
+    /// `full`, `bare`, `without-a+b`, `with-c.fast`, `without-a-with-c.fast`.
+    fn readable(&self, levels: &[&str]) -> String {
+        let named = || self.axes.iter().zip(levels.iter().copied());
+        let without: Vec<&str> =
+            named().filter(|(_, level)| *level == "absent").map(|(axis, _)| axis.factor.name.as_str()).collect();
+        let variants = named().filter(|(axis, level)| Builds::is_variant(axis, level));
+        let with: Vec<String> = variants.map(|(axis, level)| format!("{}.{level}", axis.factor.name)).collect();
+        let mut parts = Vec::new();
+        match without.len() {
+            0 => {}
+            n if n == self.axes.len() && n > 1 => parts.push("bare".to_owned()),
+            _ => parts.push(format!("without-{}", without.join("+"))),
+        }
+        if !with.is_empty() {
+            parts.push(format!("with-{}", with.join("+")));
+        }
+        if parts.is_empty() { "full".to_owned() } else { parts.join("-") }
+    }
+
+    fn digits(&self, levels: &[&str]) -> String {
+        let digit = |(axis, level): (&Axis<'_>, &&str)| -> String {
+            match *level {
+                "absent" => "0".to_owned(),
+                level if !Builds::is_variant(axis, level) => "1".to_owned(),
+                level => axis.levels.iter().position(|own| *own == level).map_or(1, |at| at + 1).to_string(),
+            }
+        };
+        let digits: Vec<String> = self.axes.iter().zip(levels).map(digit).collect();
+        // Beyond nine levels a digit is a number.
+        let joint = if digits.iter().all(|digit| digit.len() == 1) { "" } else { "." };
+        format!("with-{}", digits.join(joint))
+    }
+}

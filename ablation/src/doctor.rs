@@ -1,0 +1,287 @@
+//! `ablate doctor`: what this machine can measure, what that costs, what it cannot and why, and how small an effect it
+//! can show in a given time. Everything that is said with a number was measured by this call.
+
+mod canary;
+mod costs;
+mod forecast;
+mod trial;
+
+use crate::cells::CellsError;
+use crate::machine::{self, machine};
+use crate::measure::{GROUPS, Probed, find_tool, probe_groups};
+use crate::record::{InstrumentStatus, Machine};
+use crate::report::document::{Document, Table};
+use crate::report::number::{MISSING, count, number};
+use crate::run::{self, Cpus, interrupt};
+use crate::settings::Settings;
+use canary::{Canaries, Contention};
+use costs::{Costs, Floor};
+use forecast::Spread;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+pub use trial::{Trial, trial};
+
+/// What `ablate doctor` is asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Time for measuring how much equal processes differ; everything else takes some seconds more.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+}
+
+/// The contention canary: nanoseconds a step of work that never changes and keeps many execution units busy.
+pub(crate) fn canary() -> f64 {
+    ablate_probe::canary_ns()
+}
+
+/// Looks at everything and returns the text, at most as wide as the settings say.
+///
+/// # Errors
+/// [`CellsError`] when not even processes can be started.
+pub fn run(args: &Args, settings: &Settings) -> Result<String, CellsError> {
+    let prepared = |step: &'static str, result: std::io::Result<()>| {
+        result.map_err(|e| CellsError::Impossible { what: format!("cannot prepare: {step}: {e}; free descriptors") })
+    };
+    // These run programs of their own, which a reaper of orphans would not leave alone.
+    let facts = machine(Path::new("."));
+    let probed = probe_groups(&GROUPS.map(str::to_owned));
+    let tools = tools();
+    let shuffles = shuffles();
+    prepared("signal handlers", interrupt::install())?;
+    prepared("becoming the reaper of orphans", run::become_reaper())?;
+    let steal = machine::steal_ticks();
+    let cpus = Cpus::take().map_err(|e| CellsError::Impossible {
+        what: format!("cannot choose processors: {e}; allow sched_setaffinity"),
+    })?;
+    let canaries = canary::on(&cpus.pinned(), Canaries::take);
+    let contention = Contention::measure(&cpus, &canaries);
+    let costs = Costs::measure(&probed, &cpus)?;
+    let floor = Floor::measure(&cpus)?;
+    let spread = Spread::measure(&cpus, Duration::from_secs(args.seconds))?;
+    let stolen = steal.zip(machine::steal_ticks()).map(|(before, after)| after.saturating_sub(before));
+    let mut document = Document::default();
+    document.title("ablate doctor");
+    about_machine(&mut document, &facts, stolen);
+    about_instruments(&mut document, &probed, &costs);
+    about_tools(&mut document, tools, shuffles);
+    about_noise(&mut document, &canaries, &contention, &floor);
+    about_forecast(&mut document, &spread);
+    Ok(document.terminal(settings.columns))
+}
+
+fn about_machine(document: &mut Document, machine: &Machine, stolen: Option<u64>) {
+    document.heading("Machine");
+    let fact = |name: &str| machine.facts.get(name).cloned().flatten();
+    let mut table = Table::new(["<fact", "=value", "=what it means"]);
+    let aslr = match (fact("aslr").as_deref(), fact("aslr-off-for-counting").as_deref()) {
+        (_, Some("refused")) => "cannot be switched off here: page faults vary by ± 2; allow personality(2)",
+        (Some("0"), _) => "off for everything: each cell keeps one layout of addresses; kernel.randomize_va_space = 2",
+        _ => "can be switched off for counting",
+    };
+    let governor = match fact("governor").as_deref() {
+        Some("performance") => "good",
+        Some(_) => "the clock follows the load; `performance` is steadier",
+        None => "no frequency control seen, as in most virtual machines",
+    };
+    let virtual_machine = match fact("virtual").as_deref() {
+        Some("yes") => "the host may take time away",
+        _ => "",
+    };
+    let paranoid = "above 1 only root and CAP_PERFMON may count in the kernel";
+    let thp = "`always` and `madvise` make some page faults huge";
+    let rows = [
+        ("cpu", ""),
+        ("cores", ""),
+        ("kernel", ""),
+        ("memory", ""),
+        ("virtual", virtual_machine),
+        ("thp", thp),
+        ("thp-defrag", ""),
+        ("aslr", aslr),
+        ("governor", governor),
+        ("perf_event_paranoid", paranoid),
+        ("load", "others that work disturb what is measured"),
+        ("steal_percent", "of all time since the machine started, given to others by the host"),
+    ];
+    for (name, meaning) in rows {
+        table.row([name.to_owned(), fact(name).unwrap_or_else(|| MISSING.to_owned()), meaning.to_owned()]);
+    }
+    let stolen = stolen.map_or_else(|| MISSING.to_owned(), |ticks| format!("{} ticks", count(ticks as usize)));
+    table.row(["steal now", &stolen, "while this call ran"]);
+    document.table(table);
+}
+
+fn about_instruments(document: &mut Document, probed: &Probed, costs: &Costs) {
+    document.heading("Instruments");
+    let mut table = Table::new(["=instrument", "=source", "=exact", "=slows", "=by (measured)"]);
+    let mut rows: Vec<([String; 4], Vec<&str>)> = Vec::new();
+    for status in probed.status.iter().filter(|status| status.unavailable.is_none()) {
+        let exact = if status.exact { "yes" } else { "no" };
+        let cost = costs.of(status).unwrap_or_else(|| MISSING.to_owned());
+        let same = [status.source.clone(), exact.to_owned(), status.cost.clone(), cost];
+        match rows.iter_mut().find(|(known, _)| *known == same) {
+            Some((_, names)) => names.push(&status.name),
+            None => rows.push((same, vec![&status.name])),
+        }
+    }
+    for (same, names) in rows {
+        table.row(std::iter::once(names.join(", ")).chain(same));
+    }
+    for (name, how) in [("wall, cpu", "no"), ("rss-peak-bytes", "yes")] {
+        table.row([name, "kernel", how, "nothing", "0 (wait4, clock)"]);
+    }
+    document.table(table);
+    document.text(costs.together());
+    for (names, why) in grouped(&probed.status) {
+        document.item(format!("{MISSING}: {}: {why}", names.join(", ")));
+    }
+}
+
+/// What cannot be had, those with the same reason together.
+fn grouped(status: &[InstrumentStatus]) -> Vec<(Vec<&str>, &str)> {
+    let mut groups: Vec<(Vec<&str>, &str)> = Vec::new();
+    for (name, why) in status.iter().filter_map(|s| Some((s.name.as_str(), s.unavailable.as_deref()?))) {
+        match groups.iter_mut().find(|(_, known)| *known == why) {
+            Some((names, _)) => names.push(name),
+            None => groups.push((vec![name], why)),
+        }
+    }
+    groups
+}
+
+fn about_tools(document: &mut Document, tools: Vec<[String; 3]>, shuffles: Result<(), String>) {
+    document.heading("Tools");
+    let mut table = Table::new(["<tool", "=version", "=for"]);
+    for row in tools {
+        table.row(row);
+    }
+    let linker = match shuffles {
+        Ok(()) => "shuffles sections".to_owned(),
+        Err(why) => why,
+    };
+    table.row(["linker", &linker, "several code layouts of a build"]);
+    document.table(table);
+}
+
+/// Name, version or what to install, and what it is for.
+fn tools() -> Vec<[String; 3]> {
+    let uses = [
+        ("perf", "linux-perf", "`ablate profile`"),
+        ("valgrind", "valgrind", "the group callgrind; `ablate profile` without perf"),
+        ("strace", "strace", "the group strace; kinds of calls for `ablate syscalls`"),
+    ];
+    let version = |name: &str, package: &str| {
+        let missing = || format!("not on the PATH; install the package {package}");
+        let Some(path) = find_tool(name) else { return missing() };
+        let out = Command::new(path).arg("--version").stdin(Stdio::null()).output();
+        let line = out.map(|out| String::from_utf8_lossy(&out.stdout).lines().next().unwrap_or_default().to_owned());
+        line.ok()
+            .filter(|line| !line.is_empty())
+            .unwrap_or_else(|| "does not say its version; install it again".to_owned())
+    };
+    uses.map(|(name, package, what)| [name.to_owned(), version(name, package), what.to_owned()]).into()
+}
+
+/// Whether the toolchain's linker can put sections in another order, tried on the smallest program.
+fn shuffles() -> Result<(), String> {
+    let dir = std::env::temp_dir().join(format!("ablate-doctor-{}", std::process::id()));
+    let tried = (|| {
+        std::fs::create_dir_all(&dir).map_err(|e| format!("cannot be tried: {e}; set TMPDIR"))?;
+        let source = dir.join("x.rs");
+        std::fs::write(&source, "fn main() {}\n").map_err(|e| format!("cannot be tried: {e}; set TMPDIR"))?;
+        let mut command = Command::new("rustc");
+        command.args(["-C", "link-arg=-Wl,--shuffle-sections=*=1", "-o"]).arg(dir.join("x")).arg(&source);
+        let out =
+            command.stdin(Stdio::null()).output().map_err(|e| format!("rustc cannot be run: {e}; install Rust"))?;
+        let no = "cannot shuffle sections; use lld or mold as linker".to_owned();
+        if out.status.success() { Ok(()) } else { Err(no) }
+    })();
+    // What cannot be removed is a small file in the folder for temporary ones.
+    let _ = std::fs::remove_dir_all(&dir);
+    tried
+}
+
+fn about_noise(document: &mut Document, canaries: &Canaries, contention: &Contention, floor: &Floor) {
+    document.heading("Noise");
+    let mut table = Table::new(["<what", "value", "=meaning"]);
+    let modes = match canaries.modes {
+        1 => "one mode: the processor is one speed",
+        _ => "several modes: something else works on it at times",
+    };
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    table.row(["canary, 2nd percentile", &format!("{:.3} ns", canaries.low), "a step when nothing disturbs"]);
+    table.row(["canary, median", &format!("{:.3} ns", canaries.median), ""]);
+    table.row(["canaries within 8 %", &percent(canaries.share), "batches that a study would keep now"]);
+    table.row(["modes of the canary", &canaries.modes.to_string(), modes]);
+    let busy = contention.ratio.map_or_else(|| MISSING.to_owned(), |ratio| format!("{ratio:.2} ×"));
+    table.row(["canary, neighbour busy", &busy, contention.meaning()]);
+    table.row([
+        "reading the clock",
+        &format!("{} ns", number(floor.clock_ns)),
+        "batches should take 1,000 times as long",
+    ]);
+    table.row(["fork, exec, exit", &format!("{} ms", number(floor.process_ms)), "of a program that does nothing"]);
+    let runner = "around it: pipes, reaping, sweeping";
+    table.row(["the runner's part", &format!("{} ms", number(floor.runner_ms)), runner]);
+    document.table(table);
+}
+
+fn about_forecast(document: &mut Document, spread: &Spread) {
+    document.heading("Smallest effect that a study of two cells would find four times in five");
+    let mut table = Table::new(["<time for timing", "blocks", "of the time of an operation", "of 100 ns"]);
+    for (name, seconds) in [("10 s", 10.0), ("1 min", 60.0), ("5 min", 300.0)] {
+        let (blocks, mde) = spread.forecast(seconds);
+        let [share, of_100] = mde.map_or([MISSING.to_owned(), MISSING.to_owned()], |mde| {
+            [format!("{} %", small(100.0 * mde)), format!("{} ns", small(100.0 * mde))]
+        });
+        table.row([name.to_owned(), count(blocks), share, of_100]);
+    }
+    document.table(table);
+    document.text(format!(
+        "From {} pairs of equal processes of {} ms that allocate and free ({} ns an operation), pinned, as a study would \
+         time them (20 % trimmed mean of the differences, 95 % confidence, power 80 %). Longer processes, more cells and \
+         more workloads give fewer blocks in the same time; other programs may vary more.",
+        count(spread.pairs),
+        number(spread.process_ms),
+        number(spread.operation_ns)
+    ));
+}
+
+/// Two significant digits, however small.
+fn small(value: f64) -> String {
+    let decimals = if value > 0.0 { (1.0 - value.log10().floor()).clamp(0.0, 6.0) } else { 0.0 };
+    format!("{value:.*}", decimals as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_had_is_said_once_for_each_reason() {
+        let status = |name: &str, why: Option<&str>| InstrumentStatus {
+            name: name.to_owned(),
+            exact: true,
+            unavailable: why.map(str::to_owned),
+            source: String::new(),
+            cost: String::new(),
+        };
+        let list = [status("a", Some("x; y")), status("b", None), status("c", Some("x; y")), status("d", Some("z"))];
+        assert_eq!(grouped(&list), [(vec!["a", "c"], "x; y"), (vec!["d"], "z")]);
+    }
+
+    #[test]
+    fn small_numbers_keep_two_digits() {
+        assert_eq!([0.00123, 0.0456, 1.23, 45.6].map(small), ["0.0012", "0.046", "1.2", "46"]);
+    }
+
+    #[test]
+    fn tools_have_a_version_or_a_way_to_get_one() {
+        for [name, version, what] in tools() {
+            assert!(version.chars().any(|c| c.is_ascii_digit()) || version.contains("install"), "{name}: {version}");
+            assert!(!what.is_empty());
+        }
+    }
+}

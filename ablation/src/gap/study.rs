@@ -1,0 +1,207 @@
+//! From an analysed study to its accounts, curves and verdicts.
+
+use super::counts::account;
+use super::curves::{self, Cell, CurveReport, Point};
+use super::hypotheses::{self, Decision, Measured};
+use super::waterfall::{Waterfall, waterfall};
+use super::{Counts, Input, UnitCosts, estimate};
+use crate::analyse::{Analysis, Estimate, Row, Table};
+use crate::record::{CellKind, CellPlan, Curve, Manifest, Pass, Plan, Record, Status};
+use crate::stats::bootstrap::{DRAWS, Drawn};
+use crate::stats::order::median;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+
+/// The account of one workload against one peer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Account {
+    /// The workload.
+    pub workload: String,
+    /// Name of the peer.
+    pub peer: String,
+    /// Its rows; they add up to the gap.
+    #[serde(flatten)]
+    pub waterfall: Waterfall,
+}
+
+/// Everything that explains a study's gaps.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explained {
+    /// What a page fault and each system call cost on the machine, nanoseconds by kind.
+    pub unit_costs_ns: BTreeMap<String, Estimate>,
+    /// One for each workload and peer with proven runs, the reference peer first in its workload.
+    pub accounts: Vec<Account>,
+    /// One for each curve of the config.
+    pub curves: Vec<CurveReport>,
+    /// One for each hypothesis of the config, in its order.
+    pub hypotheses: Vec<Decision>,
+}
+
+/// Explains the gaps of a study; `records` are those that `analysis` was made from, judged.
+pub fn explain(manifest: &Manifest, records: &[Record], analysis: &Analysis) -> Explained {
+    let plan = &manifest.plan;
+    let blocks = records.iter().filter(|r| matches!(r.pass, Pass::Timing | Pass::UnitCosts)).map(|r| r.block + 1).max();
+    let units = UnitCosts::of_records(records, blocks.unwrap_or(0) as usize, DRAWS, manifest.seed);
+    let processes = Processes::of(records);
+    let mut accounts = Vec::new();
+    for table in &analysis.tables {
+        accounts.extend(of_workload(plan, table, &processes, &units));
+    }
+    let numbers = Numbers { plan, tables: &analysis.tables, accounts: &accounts };
+    Explained {
+        hypotheses: hypotheses::decide(&plan.hypotheses, &numbers),
+        curves: plan.curves.iter().map(|curve| of_curve(plan, curve, analysis, &processes, &units)).collect(),
+        unit_costs_ns: units.all().map(|(kind, ns)| (kind.to_owned(), estimate(ns))).collect(),
+        accounts,
+    }
+}
+
+/// What the processes of a cell in a workload have in common.
+struct Processes<'r> {
+    by_place: HashMap<(&'r str, &'r str), Place>,
+}
+
+#[derive(Default)]
+struct Place {
+    operations: f64,
+    peaks: Vec<f64>,
+    idle_peak: Option<f64>,
+}
+
+impl<'r> Processes<'r> {
+    fn of(records: &'r [Record]) -> Processes<'r> {
+        let mut by_place: HashMap<(&str, &str), Place> = HashMap::new();
+        for record in records.iter().filter(|record| record.status == Status::Ok) {
+            let peak = record.process_rss_peak_bytes as f64;
+            let place = by_place.entry((&record.workload, &record.cell)).or_default();
+            match record.pass {
+                // Timing runs have nothing attached that would be resident, too.
+                Pass::Timing => {
+                    place.operations = record.operations();
+                    place.peaks.push(peak);
+                }
+                Pass::CountingIdle => place.idle_peak = Some(place.idle_peak.map_or(peak, |least| least.min(peak))),
+                Pass::Counting | Pass::UnitCosts => {}
+            }
+        }
+        Processes { by_place }
+    }
+
+    fn place<'a>(&'a self, workload: &'a str, cell: &'a str) -> Option<&'a Place> {
+        self.by_place.get(&(workload, cell))
+    }
+
+    /// Counts of a cell in kinds that do not overlap.
+    fn counts(&self, workload: &str, row: &Row) -> Counts {
+        let raw: Counts = row.counts.iter().map(|(name, count)| (name.clone(), count.value)).collect();
+        let place = self.place(workload, &row.id);
+        let growth = place.and_then(|place| Some((median(&place.peaks)? - place.idle_peak?) / place.operations));
+        account(&raw, growth)
+    }
+}
+
+/// The peers, the reference peer first.
+fn peers(plan: &Plan) -> Vec<&CellPlan> {
+    let mut peers: Vec<&CellPlan> = plan.cells.iter().filter(|cell| cell.kind == CellKind::Peer).collect();
+    let reference = plan.reference_peer.as_deref();
+    peers.sort_by_key(|peer| reference.is_none_or(|reference| peer.id != reference && peer.name != reference));
+    peers
+}
+
+fn baseline(plan: &Plan) -> Option<&CellPlan> {
+    plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline)
+}
+
+fn of_workload(plan: &Plan, table: &Table, processes: &Processes, units: &UnitCosts) -> Vec<Account> {
+    let workload = &table.workload;
+    let Some(baseline) = baseline(plan).and_then(|cell| table.cell(&cell.id)) else {
+        return Vec::new();
+    };
+    let peers: Vec<(&CellPlan, &Row)> =
+        peers(plan).into_iter().filter_map(|peer| Some((peer, table.cell(&peer.id)?))).collect();
+    if peers.is_empty() {
+        return Vec::new();
+    }
+    let counts = |row: &Row| processes.counts(workload, row);
+    let crossed = table.crossed().unwrap_or_default();
+    let masks: Vec<Drawn> = crossed.iter().map(|row| row.main.clone()).collect();
+    let mask_counts: Vec<Counts> = crossed.iter().map(|row| counts(row)).collect();
+    let factors = table.masks.as_ref().filter(|_| !masks.is_empty()).map_or(&[][..], |masks| &masks.factors);
+    let cells: Vec<(Drawn, Counts)> = table.cells.iter().map(|row| (row.main.clone(), counts(row))).collect();
+    let baseline_counts = counts(baseline);
+    let account = |(peer, row): (&CellPlan, &Row)| {
+        let peer_counts = counts(row);
+        let input = Input {
+            factors,
+            masks: &masks,
+            mask_counts: &mask_counts,
+            baseline: &baseline.main,
+            peer: &row.main,
+            baseline_counts: &baseline_counts,
+            peer_counts: &peer_counts,
+            cells: &cells,
+            unit_costs: units,
+        };
+        let mut waterfall = waterfall(&input)?;
+        if let Some(masks) = table.masks.as_ref().filter(|masks| !masks.missing.is_empty()) {
+            let missing = masks.missing.len();
+            waterfall.remarks.insert(0, format!("{missing} cells of the crossed factors have no proven run"));
+        }
+        Some(Account { workload: workload.clone(), peer: peer.name.clone(), waterfall })
+    };
+    peers.into_iter().filter_map(account).collect()
+}
+
+fn of_curve(plan: &Plan, curve: &Curve, analysis: &Analysis, processes: &Processes, units: &UnitCosts) -> CurveReport {
+    let tables: Vec<&Table> =
+        curve.workloads.iter().filter_map(|name| analysis.tables.iter().find(|t| t.workload == *name)).collect();
+    let point = |table: &&Table, id: &str| {
+        let row = table.cell(id)?;
+        let operations = processes.place(&table.workload, id)?.operations;
+        Some(Point { operations, time: row.main.clone(), counts: processes.counts(&table.workload, row) })
+    };
+    let shown = plan.cells.iter().filter(|cell| cell.kind != CellKind::Placebo);
+    let cells = shown.map(|cell| {
+        let mut points: Vec<Point> = tables.iter().filter_map(|table| point(table, &cell.id)).collect();
+        points.sort_by(|a, b| a.operations.total_cmp(&b.operations));
+        Cell { id: cell.id.clone(), points }
+    });
+    let cells: Vec<Cell> = cells.filter(|cell| !cell.points.is_empty()).collect();
+    let peers: Vec<String> = peers(plan).into_iter().map(|peer| peer.id.clone()).collect();
+    curves::curve(&curve.name, &cells, baseline(plan).map_or("", |cell| &cell.id), &peers, units)
+}
+
+/// What hypotheses are decided from.
+struct Numbers<'a> {
+    plan: &'a Plan,
+    tables: &'a [Table],
+    accounts: &'a [Account],
+}
+
+impl Numbers<'_> {
+    fn account(&self, workload: &str, peer: &str) -> Result<&Waterfall, String> {
+        let name = self.plan.cells.iter().find(|cell| cell.id == peer).map_or(peer, |cell| &cell.name);
+        let found = self.accounts.iter().find(|account| account.workload == workload && account.peer == name);
+        let missing = || format!("no gap to {name} in {workload}, for lack of proven runs of both");
+        found.map(|account| &account.waterfall).ok_or_else(missing)
+    }
+}
+
+impl Measured for Numbers<'_> {
+    fn gap(&self, workload: &str, peer: &str) -> Result<Drawn, String> {
+        self.account(workload, peer).map(|account| account.gap().clone())
+    }
+
+    fn part(&self, workload: &str, peer: &str, part: &str) -> Result<Drawn, String> {
+        self.account(workload, peer)?.part(part)
+    }
+
+    fn cell(&self, workload: &str, cell: &str) -> Result<Drawn, String> {
+        let table = self.tables.iter().find(|table| table.workload == workload);
+        let row = table.and_then(|table| table.cell(cell));
+        row.map(|row| row.main.clone()).ok_or_else(|| format!("`{cell}` has no proven run in {workload}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+//! The account of a gap: sources, page faults, system calls, returned pages, and what is left.
+//!
+//! gap = Σ own + Σ Δcount · price + residual, where own of a source is its Shapley value of time less what it does
+//! through events, Σ Shapley value of the count · price. The Shapley values of the counts add up to the difference of
+//! the counts between the baseline and the cell without any source; what the sources do through events is therefore
+//! inside Σ Δcount · price, and only there. The residual is what the subject without any source and the peer still
+//! differ in once the events of both are paid for.
+
+use super::counts::SYS_OTHER;
+use super::regression::{self, Opinion};
+use super::units::Price;
+use super::{Counts, Input, estimate, excludes_zero};
+use crate::analyse::Estimate;
+use crate::stats::bootstrap::Drawn;
+use crate::stats::factorial::{shapley, shapley_of};
+use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE, UNMAP_HUGE, UNMAP_PAGE};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// System calls with a row of their own; the others are taken together.
+const MAX_CALLS: usize = 4;
+
+/// What a row of the account is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowKind {
+    /// What a source does itself.
+    Source,
+    /// Page faults of one size.
+    PageFaults,
+    /// One kind of system call, or several together.
+    SystemCalls,
+    /// Pages given back.
+    ReturnedPages,
+    /// What is left.
+    Residual,
+}
+
+/// One row.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// What it is about.
+    pub kind: RowKind,
+    /// Name of the factor, of the event, or `residual`.
+    pub name: String,
+    /// Nanoseconds per operation, positive when it makes the baseline slower than the peer.
+    pub ns: Estimate,
+    /// Part of the gap; `None` when the gap is not told apart from 0.
+    pub share: Option<Estimate>,
+    /// Difference of the counts, baseline − peer, per operation; `None` for sources and the residual.
+    pub count: Option<f64>,
+    /// What a source does through page faults and system calls: contained in their rows, not in this one.
+    pub through_events: Option<Estimate>,
+    /// Shapley value of a source: this row and what it does through events.
+    pub whole: Option<Estimate>,
+    /// False when a price in this row is only a lower bound.
+    pub priced: bool,
+    #[serde(skip)]
+    drawn: Drawn,
+}
+
+/// The account of one gap. The rows add up to the gap.
+#[derive(Debug, Clone, Serialize)]
+pub struct Waterfall {
+    /// Baseline − peer, nanoseconds per operation.
+    pub gap: Estimate,
+    /// Value of the peer: where the account starts.
+    pub peer_ns: Estimate,
+    /// Whether the sources have rows of their own; else what they do themselves is in the residual.
+    pub separated: bool,
+    /// Sources by size, page faults, system calls by size, returned pages, residual.
+    pub rows: Vec<Row>,
+    /// What the times and counts of all cells say about the prices.
+    pub opinion: Result<Opinion, String>,
+    /// What a reader must know.
+    pub remarks: Vec<String>,
+    #[serde(skip)]
+    gap_drawn: Drawn,
+}
+
+impl Waterfall {
+    /// The gap with its draws.
+    pub fn gap(&self) -> &Drawn {
+        &self.gap_drawn
+    }
+
+    /// A part of the gap by the name that hypotheses use: a factor, `system-calls` (with the pages that they give
+    /// back), `page-faults`, `residual`.
+    ///
+    /// # Errors
+    /// Why there is no such part, for people.
+    pub fn part(&self, name: &str) -> Result<Drawn, String> {
+        let is_meant = |row: &&Row| match row.kind {
+            RowKind::Source => row.name == name,
+            RowKind::PageFaults => name == "page-faults",
+            RowKind::SystemCalls | RowKind::ReturnedPages => name == "system-calls",
+            RowKind::Residual => name == "residual",
+        };
+        let sum = Drawn::linear(self.rows.iter().filter(is_meant).map(|row| (1.0, &row.drawn)));
+        sum.ok_or_else(|| match name {
+            "page-faults" | "system-calls" => format!("no {} were counted and priced", name.replace('-', " ")),
+            _ if !self.separated => format!("{name} is not separated, because its workload is not crossed"),
+            _ => format!("{name} is not among the crossed factors"),
+        })
+    }
+}
+
+/// Makes the account; `None` when values and prices do not have common draws.
+pub fn waterfall(input: &Input) -> Option<Waterfall> {
+    let gap = Drawn::linear([(1.0, input.baseline), (-1.0, input.peer)])?;
+    let mut remarks = Vec::new();
+    let separated = !input.masks.is_empty();
+    if !separated {
+        remarks.push(
+            "the workload is not crossed, so sources are not separated: what they do themselves is in the residual"
+                .to_owned(),
+        );
+    }
+    let kinds = priced(input, &mut remarks);
+
+    let mut rows = Vec::new();
+    for (at, whole) in shapley(input.masks).into_iter().enumerate() {
+        let through = kinds.iter().map(|(kind, price)| {
+            let counts: Vec<f64> = input.mask_counts.iter().map(|counts| counts[*kind]).collect();
+            (shapley_of(&counts)[at], price.ns)
+        });
+        let through = sum(through, &whole)?;
+        let own = Drawn::linear([(1.0, &whole), (-1.0, &through)])?;
+        let mut row = row(RowKind::Source, input.factors[at].clone(), own);
+        row.through_events = Some(estimate(&through));
+        row.whole = Some(estimate(&whole));
+        rows.push(row);
+    }
+    rows.sort_by(|a, b| b.ns.value.abs().total_cmp(&a.ns.value.abs()));
+    rows.extend(events(input, &kinds)?);
+
+    let parts = rows.iter().map(|row| (-1.0, &row.drawn));
+    let residual = Drawn::linear(std::iter::once((1.0, &gap)).chain(parts))?;
+    rows.push(row(RowKind::Residual, "residual".to_owned(), residual));
+    if excludes_zero(&gap) {
+        for row in &mut rows {
+            row.share = Some(estimate(&row.drawn.combine(&gap, |part, whole| part / whole)));
+        }
+    }
+    let opinion = regression::second_opinion(input, &kinds);
+    if let Ok(opinion) = &opinion {
+        remarks.extend(opinion.disagreements(|kind| difference(input, kind)));
+    }
+    Some(Waterfall {
+        gap: estimate(&gap),
+        peer_ns: estimate(input.peer),
+        separated,
+        rows,
+        opinion,
+        remarks,
+        gap_drawn: gap,
+    })
+}
+
+/// Σ weight · term; 0 with the draws of `like` when no term has a weight.
+fn sum<'a>(terms: impl IntoIterator<Item = (f64, &'a Drawn)>, like: &Drawn) -> Option<Drawn> {
+    let terms: Vec<(f64, &Drawn)> = terms.into_iter().filter(|(weight, _)| *weight != 0.0).collect();
+    if terms.is_empty() { Some(Drawn::constant(0.0, like)) } else { Drawn::linear(terms) }
+}
+
+fn row(kind: RowKind, name: String, drawn: Drawn) -> Row {
+    let ns = estimate(&drawn);
+    Row { kind, name, ns, share: None, count: None, through_events: None, whole: None, priced: true, drawn }
+}
+
+/// The kinds that were counted in every cell of the account and have a price. What has not is said.
+fn priced<'a>(input: &Input<'a>, remarks: &mut Vec<String>) -> Vec<(&'a str, Price<'a>)> {
+    let needed = || input.mask_counts.iter().chain([input.baseline_counts, input.peer_counts]);
+    let seen: BTreeSet<&str> = needed().flat_map(|counts| counts.keys().map(String::as_str)).collect();
+    let mut kinds = Vec::new();
+    let (mut missing, mut unpriced, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
+    for kind in seen {
+        if !needed().all(|counts| counts.contains_key(kind)) {
+            missing.push(kind);
+            continue;
+        }
+        let occurs = needed().any(|counts| counts[kind] != 0.0);
+        match input.unit_costs.price(kind) {
+            Some(price) => {
+                if occurs && !price.own {
+                    bounds.push(kind.trim_start_matches("sys-"));
+                }
+                kinds.push((kind, price));
+            }
+            None if occurs => unpriced.push(kind),
+            None => {}
+        }
+    }
+    if !missing.is_empty() {
+        remarks.push(format!("not counted in every cell, so in no row of its own: {}", missing.join(", ")));
+    }
+    if !unpriced.is_empty() {
+        remarks
+            .push(format!("counted, but without a measured price, so in no row of its own: {}", unpriced.join(", ")));
+    }
+    if !bounds.is_empty() {
+        let bounds = bounds.join(", ");
+        remarks.push(format!("priced as the cheapest system call, which is a lower bound: {bounds}"));
+    }
+    if kinds.iter().any(|(kind, _)| *kind == PAGE_FAULT_4K) && !kinds.iter().any(|(kind, _)| *kind == PAGE_FAULT_HUGE) {
+        remarks.push("huge page faults are not told apart: every fault is priced as one of 4 KiB".to_owned());
+    }
+    if kinds.iter().any(|(kind, _)| *kind == UNMAP_PAGE) {
+        remarks.push("returned pages are a lower bound: what was touched and is not resident at the peak".to_owned());
+    }
+    kinds
+}
+
+/// Baseline − peer.
+fn difference(input: &Input, kind: &str) -> f64 {
+    let count = |counts: &Counts| counts.get(kind).copied().unwrap_or(0.0);
+    count(input.baseline_counts) - count(input.peer_counts)
+}
+
+/// Rows of page faults, system calls and returned pages. What the baseline and the peer do alike has no row.
+fn events(input: &Input, kinds: &[(&str, Price)]) -> Option<Vec<Row>> {
+    let (mut faults, mut calls, mut returned) = (Vec::new(), Vec::new(), Vec::new());
+    for (kind, price) in kinds {
+        let count = difference(input, kind);
+        let (row_kind, name) = match *kind {
+            PAGE_FAULT_4K => (RowKind::PageFaults, "page faults, 4 KiB"),
+            PAGE_FAULT_HUGE => (RowKind::PageFaults, "page faults, huge"),
+            UNMAP_PAGE => (RowKind::ReturnedPages, "returned pages, 4 KiB"),
+            UNMAP_HUGE => (RowKind::ReturnedPages, "returned pages, huge"),
+            SYS_OTHER => (RowKind::SystemCalls, "system calls not counted apart"),
+            call => (RowKind::SystemCalls, call.trim_start_matches("sys-")),
+        };
+        if count == 0.0 && *kind != PAGE_FAULT_4K {
+            continue;
+        }
+        let mut row = row(row_kind, name.to_owned(), price.ns.map(|ns| count * ns));
+        (row.count, row.priced) = (Some(count), price.own);
+        match row_kind {
+            RowKind::PageFaults => faults.push(row),
+            RowKind::ReturnedPages => returned.push(row),
+            _ => calls.push(row),
+        }
+    }
+    calls.sort_by(|a, b| b.ns.value.abs().total_cmp(&a.ns.value.abs()));
+    if calls.len() > MAX_CALLS + 1 {
+        let rest = calls.split_off(MAX_CALLS);
+        let all = Drawn::linear(rest.iter().map(|row| (1.0, &row.drawn)))?;
+        let mut together = row(RowKind::SystemCalls, format!("{} other system calls", rest.len()), all);
+        together.count = rest.iter().map(|row| row.count).sum();
+        together.priced = rest.iter().all(|row| row.priced);
+        calls.push(together);
+    }
+    Some(faults.into_iter().chain(calls).chain(returned).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! `ablate profile`: where two cells of a study spend their time, by function, and as flame graphs.
+//!
+//! Samples come from perf, with stacks from the debug information, so that no frame pointers are needed and inlined
+//! functions have frames of their own. Without perf, callgrind counts the instructions of every function instead.
+//! Which functions are shown by name is the config's to say (`[[function]]`).
+
+mod choose;
+mod flame;
+mod sample;
+mod shares;
+
+use crate::cells::{self, Cells, CellsError};
+use crate::config::Function;
+use crate::progress::note;
+use crate::report::document::{Document, Table};
+use crate::report::number::count;
+use crate::settings::Settings;
+use crate::study;
+use sample::{Profiler, Sampled};
+use shares::{Interval, Share};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Functions that are shown when the config names none.
+const TOP: usize = 12;
+
+/// What `ablate profile` is asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The study, a TOML file.
+    pub config: PathBuf,
+    /// The cell to look at, as `ablate plan` names it. Default: of an earlier run of this study, the cell with the
+    /// largest effect.
+    #[arg(long, value_name = "ID")]
+    pub cell: Option<String>,
+    /// The cell that it is compared with.
+    #[arg(long, value_name = "ID", default_value = "baseline")]
+    pub against: String,
+    /// The workload. Default: that of the largest effect, else the first.
+    #[arg(long, value_name = "NAME")]
+    pub workload: Option<String>,
+    /// Folder for flame graphs and folded stacks. Default: target/ablate/profile-STUDY-TIME.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Samples of each cell, unless the time is over before.
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub samples: u64,
+    /// Time for taking samples.
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: u64,
+}
+
+/// Builds two cells, profiles them, writes the graphs, and returns the tables, at most as wide as the settings say.
+///
+/// # Errors
+/// [`CellsError`].
+pub fn run(args: &Args, settings: &Settings) -> Result<String, CellsError> {
+    let opened = cells::open(&args.config, settings)?;
+    let (study, design, workspace) = &opened;
+    let target = workspace.target.join("ablate");
+    let ids = || design.plan.cells.iter().map(|cell| cell.id.as_str());
+    let chosen = match &args.cell {
+        Some(cell) => choose::Chosen { cell: cell.clone(), workload: args.workload.clone(), why: None },
+        None => choose::largest(&target, study, &args.against, args.workload.as_deref())?,
+    };
+    for id in [&chosen.cell, &args.against] {
+        if ids().all(|own| own != id) {
+            return Err(cells::unknown(study, "cell", id, ids()));
+        }
+    }
+    let workload = Cells::workload(study, chosen.workload.as_deref())?;
+    let out = args.out.clone().unwrap_or_else(|| study::fresh(&target, &format!("profile-{}", study.name)));
+    let names = [args.against.clone(), chosen.cell.clone()];
+    let cells = Cells::build(opened, |cell| names.contains(&cell.id))?;
+    std::fs::create_dir_all(&out).map_err(CellsError::io(&out, "creating the folder"))?;
+    let index = |id: &String| cells.design.plan.cells.iter().position(|cell| cell.id == *id).unwrap_or(0);
+    let profiler = Profiler::find()?;
+    let mut both = [Sampled::default(), Sampled::default()];
+    let deadline = Instant::now() + Duration::from_secs(args.seconds);
+    note(&format!("profiling {} and {} with {}", names[0], names[1], cells.study.workloads[workload].name));
+    // In turn, so that what drifts hits both alike.
+    loop {
+        for (id, sampled) in names.iter().zip(&mut both) {
+            if sampled.total() < args.samples {
+                sampled.add(profiler.profile(&cells, index(id), workload)?);
+            }
+        }
+        let enough = both.iter().all(|sampled| sampled.total() >= args.samples);
+        if enough || profiler.is_exact() || Instant::now() >= deadline {
+            break;
+        }
+    }
+    let files = flame::write(&out, &names, &both, profiler.unit())?;
+    let about = Head {
+        study: &cells.study.name,
+        workload: &cells.study.workloads[workload].name,
+        why: chosen.why.as_deref(),
+        names: &names,
+        profiler: &profiler,
+    };
+    Ok(text(&about, &both, &cells.study.functions, &out, &files).terminal(settings.columns))
+}
+
+/// What the head of the text says.
+struct Head<'a> {
+    study: &'a str,
+    workload: &'a str,
+    why: Option<&'a str>,
+    names: &'a [String; 2],
+    profiler: &'a Profiler,
+}
+
+fn text(head: &Head<'_>, both: &[Sampled; 2], functions: &[Function], out: &Path, files: &[String]) -> Document {
+    let mut document = Document::default();
+    let [against, cell] = head.names;
+    document.title(format!("ablate profile: {}, {}", head.study, head.workload));
+    let unit = head.profiler.unit();
+    for (name, sampled) in head.names.iter().zip(both) {
+        document.item(format!(
+            "{name}: {} {unit} in {} processes ({})",
+            count(sampled.total() as usize),
+            count(sampled.runs as usize),
+            head.profiler.about()
+        ));
+    }
+    if let Some(why) = head.why {
+        document.item(why);
+    }
+    let exact = head.profiler.is_exact();
+    if functions.is_empty() {
+        document.heading(format!("The {TOP} functions in which most of the {unit} are"));
+        let rows = shares::heaviest(&both[0].stacks, &both[1].stacks, TOP);
+        document.table(table(head.names, rows.iter().map(|(name, shares)| (name.as_str(), *shares)), exact));
+        document.text(
+            "Innermost frames, without what they call. [[function]] tables in the config name functions of interest.",
+        );
+    } else {
+        let rows = |shares_of: fn(&[Function], &shares::Stacks) -> Vec<Share>| {
+            let [before, after] = [shares_of(functions, &both[0].stacks), shares_of(functions, &both[1].stacks)];
+            let names = functions.iter().map(|function| function.name.as_str()).chain(["elsewhere"]);
+            let pairs = before.into_iter().zip(after).map(|(before, after)| [before, after]);
+            table(head.names, names.zip(pairs), exact)
+        };
+        document.heading("Share of the named functions, with everything that they call");
+        document.table(rows(shares::inclusive));
+        document.text("Functions that call one another count twice here, so these shares do not add up.");
+        document.heading("Share of the innermost named function");
+        document.table(rows(shares::innermost));
+        document.text("Each sample counts once, for the named function nearest to where it was taken.");
+    }
+    if !exact {
+        document.text(format!(
+            "Shares of the whole process, start-up included. Intervals: 95 %, binomial (Wilson), as if {unit} were \
+             independent; of differences: Newcombe's."
+        ));
+    }
+    document.text(format!("Written to {}:", out.display()));
+    for file in files {
+        document.item(file.clone());
+    }
+    document.text(format!(
+        "In the differential graph, red frames are wider in {cell} than in {against}, blue ones narrower."
+    ));
+    document
+}
+
+/// One row a function: both shares and their difference.
+fn table<'a>(names: &[String; 2], rows: impl Iterator<Item = (&'a str, [Share; 2])>, exact: bool) -> Table {
+    let [against, cell] = names;
+    let mut table = Table::new(["<function".to_owned(), against.clone(), cell.clone(), "difference".to_owned()]);
+    for (name, [before, after]) in rows {
+        let share = |share: Share| percent(share.value(), (!exact).then(|| share.interval()).flatten(), false);
+        let difference = after.value().zip(before.value()).map(|(after, before)| after - before);
+        let ends = (!exact).then(|| shares::difference(after, before)).flatten();
+        table.row([name.to_owned(), share(before), share(after), percent(difference, ends, true)]);
+    }
+    table
+}
+
+/// `12.3 [11.0, 13.7] %`.
+fn percent(value: Option<f64>, ends: Option<Interval>, signed: bool) -> String {
+    let Some(value) = value else { return crate::report::number::MISSING.to_owned() };
+    let one = |share: f64| {
+        let text = format!("{:.1}", 100.0 * share.abs());
+        let zero = text == "0.0";
+        if share < 0.0 && !zero { format!("−{text}") } else { text }
+    };
+    let plus = if signed && value >= 0.000_5 { "+" } else { "" };
+    match ends {
+        Some((low, high)) => format!("{plus}{} [{}, {}] %", one(value), one(low), one(high)),
+        None => format!("{plus}{} %", one(value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_look_like_shares() {
+        assert_eq!(percent(Some(0.123), Some((0.11, 0.1372)), false), "12.3 [11.0, 13.7] %");
+        assert_eq!(percent(Some(-0.01), Some((-0.02, 0.0001)), true), "−1.0 [−2.0, 0.0] %");
+        assert_eq!(percent(Some(0.5), None, true), "+50.0 %");
+        assert_eq!(percent(None, None, true), "n/a");
+    }
+}

@@ -1,0 +1,178 @@
+//! What a factorial says: a Shapley value for every source, which sum to the whole, and how far effects add up.
+
+use super::document::{Document, Table};
+use super::number::{MISSING, Unit, interval, number, or_missing, share, signed, signed_point, with_interval};
+use crate::analyse::{Analysis, Contrasted, Crossed, Interaction, Source, Verdict, WorkloadAnalysis};
+
+/// Interactions that a terminal shows.
+const MAX_PAIRS: usize = 4;
+
+/// The headline of a study that crosses its factors: one table a workload.
+pub(super) fn headline(document: &mut Document, analysis: &Analysis, columns: usize) {
+    let crossed: Vec<(&WorkloadAnalysis, &Crossed)> =
+        analysis.workloads.iter().filter_map(|w| Some((w, w.crossed.as_ref()?))).collect();
+    if crossed.is_empty() {
+        return;
+    }
+    document.heading("What each source costs: Shapley values, which sum to the cost of all");
+    for (workload, crossed) in &crossed {
+        let is_full = columns == usize::MAX;
+        one(document, workload, crossed, columns);
+        sentences(document, workload, crossed, is_full);
+    }
+    document.text(
+        "Shapley: the effect averaged over all orders of adding the sources, with an interval that holds for all rows at \
+         once. last out: all sources, minus all but this one; first in: this one alone, minus none. MDE: the smallest \
+         value that would be found four times in five; |Δ| < MDE is all that can be said of a source that is not \
+         detected. floor: no larger than what the placebo shows. unsure: two readings or too few blocks disagree. Δ \
+         faults, Δ calls: Shapley values of the exact counts.",
+    );
+}
+
+fn one(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Crossed, columns: usize) {
+    if crossed.sources.is_empty() {
+        let some = crossed.missing.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+        document.text(format!(
+            "{}: {} of the crossed cells have no proven run (at work: {some}), so there are no Shapley values.",
+            workload.name,
+            crossed.missing.len()
+        ));
+        return;
+    }
+    let values = crossed.sources.iter().map(|source| source.shapley.alone).chain(crossed.total);
+    let unit = Unit::of(values, Unit::LIMIT);
+    let tables = (0..=3).map(|without| table(workload, crossed, unit, without));
+    if let Some(table) = Table::first_that_fits(columns, tables) {
+        document.table(table);
+    }
+}
+
+/// The table with all columns, or without the counts, the first in, the last out.
+fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: usize) -> Table {
+    let response = format!("{}/op {}", unit.name, workload.response.as_str());
+    let mut header = vec![format!("<{}", workload.name), format!("Shapley {response}"), "=[95 %, all rows]".to_owned()];
+    header.push("of\ngap".to_owned());
+    header.extend((without < 3).then(|| "last\nout".to_owned()));
+    header.extend((without < 2).then(|| "first\nin".to_owned()));
+    header.push("MDE".to_owned());
+    header.extend((without < 1).then(|| ["Δ\nfaults", "Δ\ncalls"].map(str::to_owned)).into_iter().flatten());
+    header.push("=verdict".to_owned());
+    let mut table = Table::new(header);
+    let mut sources: Vec<&Source> = crossed.sources.iter().collect();
+    sources.sort_by(|a, b| b.shapley.alone.value.total_cmp(&a.shapley.alone.value));
+    let value = |row: &Contrasted| signed(unit.from(row.alone.value));
+    for source in sources {
+        let row = &source.shapley;
+        let together = row.together.map(|(lo, hi)| (unit.from(lo), unit.from(hi)));
+        let claimed = !matches!(row.verdict, Verdict::NotExercised | Verdict::Void);
+        let mut cells = vec![source.factor.clone()];
+        if claimed {
+            cells.extend([signed_point(unit.from(row.alone.value), together), interval(together)]);
+        } else {
+            cells.extend([MISSING.to_owned(), String::new()]);
+        }
+        cells.push(source.share.map_or_else(String::new, |s| share(s.value)));
+        cells.extend((without < 3).then(|| if claimed { value(&source.leave_one_out) } else { MISSING.to_owned() }));
+        cells.extend((without < 2).then(|| if claimed { value(&source.add_one_in) } else { MISSING.to_owned() }));
+        cells.push(or_missing(row.detectable.map(|mde| unit.from(mde)), number));
+        if without < 1 {
+            cells.extend([or_missing(source.page_faults, signed), or_missing(source.syscalls, signed)]);
+        }
+        cells.push(verdict(row));
+        table.row(cells);
+    }
+    if let Some(total) = crossed.total.map(|total| unit.estimate(total)) {
+        let mut cells = vec!["all together".to_owned(), signed_point(total.value, total.interval)];
+        cells.extend([interval(total.interval), String::new()]);
+        let blanks = match without {
+            0 => 6,
+            1 => 4,
+            2 => 3,
+            _ => 2,
+        };
+        cells.extend(std::iter::repeat_n(String::new(), blanks));
+        table.row(cells);
+    }
+    table
+}
+
+fn verdict(row: &Contrasted) -> String {
+    match row.verdict {
+        Verdict::Costs => "costs",
+        Verdict::Saves => "saves",
+        Verdict::NotDetected => "|Δ| < MDE",
+        Verdict::BelowFloor => "floor",
+        Verdict::NotExercised => "idle",
+        Verdict::Void => "void",
+        Verdict::Inconclusive => "unsure",
+        Verdict::BuildFailed => "no build",
+    }
+    .to_owned()
+}
+
+/// Whether effects add up, which pairs do not, and what to take away first.
+fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Crossed, is_full: bool) {
+    if crossed.sources.is_empty() {
+        return;
+    }
+    let values = crossed.sources.iter().map(|source| source.shapley.alone);
+    let unit = Unit::of(values, Unit::LIMIT);
+    let found: Vec<&Interaction> = crossed.interactions.iter().filter(|pair| pair.found).collect();
+    let shown = if is_full { found.len() } else { MAX_PAIRS };
+    let named: Vec<String> = found.iter().take(shown).map(|pair| pair_text(pair, unit)).collect();
+    let more = found.len() - named.len();
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let additive = match crossed.additive_p {
+        Some(p) if p < 0.05 => format!("effects do not simply add up (p = {p:.3})"),
+        Some(p) => format!("no sign that effects do not add up (p = {p:.2})"),
+        None => "too few blocks to test whether effects add up".to_owned(),
+    };
+    let pairs = match named.len() {
+        0 => format!("no interaction of two among {} pairs after correction", crossed.interactions.len()),
+        _ => format!("interactions in {}/op, after correction: {}{rest}", unit.name, named.join("; ")),
+    };
+    document.item(format!("{}: {additive}; {pairs}.", workload.name));
+    let steps = crossed.greedy.iter().map(|step| {
+        let saving = unit.estimate(step.saving);
+        format!("{} {}", step.factor, signed_point(-saving.value, saving.interval))
+    });
+    let steps: Vec<String> = steps.collect();
+    document.item(format!("taking away what saves most, step by step, {}/op: {}.", unit.name, steps.join(", ")));
+    if is_full {
+        for source in crossed.sources.iter().filter(|source| !source.reason.is_empty()) {
+            document.item(format!("{}: {}", source.factor, source.reason));
+        }
+    }
+}
+
+fn pair_text(pair: &Interaction, unit: Unit) -> String {
+    let value = unit.estimate(pair.value);
+    format!("{} × {} {}", pair.pair.0, pair.pair.1, with_interval(Some(&value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::analyse;
+    use crate::analyse::fixture::Study;
+
+    #[test]
+    fn the_headline_fits_and_its_values_sum_to_the_whole() {
+        let study = Study::factorial(&["cache", "tick", "idle-one"], &["w"]);
+        let cost = |cell: &str| {
+            let set = cell.strip_prefix("set-").map_or("111", |rest| &rest[..3]);
+            let on = |i: usize| if cell.starts_with("peer") { 0.0 } else { f64::from(set.as_bytes()[i] - b'0') };
+            1_000.0 + 50.0 * on(0) + 20.0 * on(1) + 30.0 * on(0) * on(1)
+        };
+        let analysis = analyse(&study.manifest, &study.records(12, |_, cell, _| cost(cell)));
+        for columns in [72, 100, 160] {
+            let mut document = Document::default();
+            headline(&mut document, &analysis, columns);
+            let text = document.terminal(columns);
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= columns, "{widest}:\n{text}");
+            assert!(text.contains("cache") && text.contains("costs") && text.contains("|Δ| < MDE"), "{text}");
+            assert!(text.contains("all together") && text.contains("cache × tick"), "{text}");
+        }
+    }
+}

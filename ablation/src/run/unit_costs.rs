@@ -1,0 +1,95 @@
+//! The machine's own prices, once a block: this program measures them in a process of its own, between the measured
+//! ones. A machine that refuses costs a remark and not the study.
+
+use super::process::{self, Exit, Finished, Launch};
+use super::{Context, End, RunError, blank, interrupt};
+use crate::progress::note;
+use crate::record::{Pass, Record};
+use crate::store::{Key, RecordWriter, key};
+use crate::unit_costs::Line;
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+/// Name of the hidden subcommand, and of workload and cell of its records.
+pub(super) const NAME: &str = "unit-costs";
+
+/// Far longer than it takes.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Whether this machine can be priced.
+#[derive(Debug, Default)]
+pub(super) struct UnitCosts {
+    refused: bool,
+}
+
+impl UnitCosts {
+    /// Prices the machine for one block, unless it is done.
+    pub(super) fn step(
+        &mut self,
+        context: &Context<'_>,
+        block: u32,
+        records: &mut RecordWriter<File>,
+        done: &BTreeSet<Key>,
+    ) -> Result<End, RunError> {
+        if interrupt::asked() {
+            return Ok(End::Interrupted);
+        }
+        let mut record = blank(Pass::UnitCosts, block, NAME, NAME);
+        if self.refused || done.contains(&key(&record)) {
+            return Ok(End::Complete);
+        }
+        let outcome = match launch(context) {
+            Ok(launch) => process::run(&launch).map_err(|e| e.to_string()),
+            Err(why) => Err(why),
+        };
+        match outcome.and_then(|finished| filled(&mut record, finished)) {
+            Ok(End::Complete) => records.append(&record)?,
+            Ok(End::Interrupted) => return Ok(End::Interrupted),
+            Err(why) => {
+                note(&format!("what page faults and system calls cost here stays unknown: {why}"));
+                self.refused = true;
+            }
+        }
+        Ok(End::Complete)
+    }
+}
+
+fn launch(context: &Context<'_>) -> Result<Launch<'static>, String> {
+    let program = std::env::current_exe().map_err(|e| format!("this program cannot be found: {e}"))?;
+    let program = CString::new(program.as_os_str().as_bytes()).map_err(|e| e.to_string())?;
+    Ok(Launch {
+        argv: vec![c"ablate".to_owned(), CString::new(NAME).map_err(|e| e.to_string())?],
+        program,
+        envp: Vec::new(),
+        directory: None,
+        cpus: Some(context.cpus.pinned),
+        aslr: true,
+        timeout: TIMEOUT,
+        counters: None,
+        counter_pass: None,
+    })
+}
+
+fn filled(record: &mut Record, finished: Finished) -> Result<End, String> {
+    match finished.exit {
+        Exit::Code(0) => {}
+        Exit::Interrupted => return Ok(End::Interrupted),
+        exit => {
+            let said = String::from_utf8_lossy(&finished.stderr_tail);
+            return Err(format!("`ablate {NAME}` ended with {exit:?}: {}", said.lines().next().unwrap_or_default()));
+        }
+    }
+    let text = String::from_utf8_lossy(&finished.stdout);
+    let line: Line = serde_json::from_str(text.trim()).map_err(|e| format!("`ablate {NAME}` printed no line: {e}"))?;
+    record.unit_costs_ns = line.unit_costs_ns;
+    record.wall_ns = finished.wall_ns;
+    record.process_page_faults = finished.page_faults;
+    record.process_rss_peak_bytes = finished.rss_peak_bytes;
+    record.cpu_ns = finished.cpu_ns;
+    record.context_switches = Some(finished.context_switches);
+    record.steal_ticks = finished.steal_ticks;
+    Ok(End::Complete)
+}

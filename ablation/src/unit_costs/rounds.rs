@@ -1,0 +1,124 @@
+//! Rounds of all probes, each between two canaries, and what is kept of them.
+
+use super::probes::{self, Costs, Probe};
+use crate::stats::order::{percentile, sorted};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Fewest rounds, however slow the machine is: the first one warms up, and of the others a low percentile is taken.
+const MIN_ROUNDS: usize = 4;
+
+/// Most rounds.
+const MAX_ROUNDS: usize = 12;
+
+/// How much slower than at its best the canary may be on either side of a probe that is kept: above its own scatter of
+/// 1 to 2 %, far below the factor of 1.7 to 2 of a busy neighbour.
+const CALM: f64 = 1.08;
+
+/// The percentile of the rounds that is the price. A disturbance only ever adds.
+const LOW: f64 = 0.1;
+
+/// One probe in one round.
+struct Reading {
+    costs: Costs,
+    /// The slower of the canaries before and after.
+    canary: f64,
+}
+
+/// Everything that was read.
+pub(super) struct Rounds<C> {
+    canary: C,
+    readings: Vec<Reading>,
+}
+
+impl<C: FnMut() -> f64> Rounds<C> {
+    pub(super) fn new(canary: C) -> Rounds<C> {
+        Rounds { canary, readings: Vec::new() }
+    }
+
+    /// All probes in turn, until the time is up; the first round is forgotten.
+    pub(super) fn run(&mut self, budget: Duration, all: &[Probe]) {
+        let start = Instant::now();
+        let clock = probes::clock();
+        let mut before = (self.canary)();
+        for round in 0..MAX_ROUNDS {
+            if round >= MIN_ROUNDS && start.elapsed() >= budget {
+                break;
+            }
+            for probe in all {
+                let costs = probe(clock);
+                let after = (self.canary)();
+                if round > 0 {
+                    self.readings.push(Reading { costs, canary: before.max(after) });
+                }
+                before = after;
+            }
+        }
+    }
+
+    /// The low percentile of what was read in calm moments, by kind; of everything for a kind that had no calm moment.
+    ///
+    /// A price that is not above 0 is below what the clock can see, and is left out.
+    pub(super) fn costs(&self) -> BTreeMap<String, f64> {
+        let best = self.readings.iter().map(|reading| reading.canary).fold(f64::INFINITY, f64::min);
+        let mut kinds: BTreeMap<&str, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
+        for reading in &self.readings {
+            for (kind, ns) in &reading.costs {
+                let (calm, all) = kinds.entry(kind).or_default();
+                all.push(*ns);
+                if reading.canary <= best * CALM {
+                    calm.push(*ns);
+                }
+            }
+        }
+        let prices = kinds.into_iter().filter_map(|(kind, (calm, all))| {
+            let kept = if calm.is_empty() { all } else { calm };
+            Some((kind.to_owned(), percentile(&sorted(&kept), LOW)?))
+        });
+        prices.filter(|(_, ns)| *ns > 0.0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rounds(readings: &[(f64, f64)]) -> BTreeMap<String, f64> {
+        let readings = readings.iter().map(|(ns, canary)| Reading { costs: vec![("x", *ns)], canary: *canary });
+        Rounds { canary: || 1.0, readings: readings.collect() }.costs()
+    }
+
+    #[test]
+    fn disturbed_rounds_are_left_out() {
+        // A disturbed round that reads less is left out just the same.
+        assert_eq!(rounds(&[(100.0, 1.0), (40.0, 1.9), (100.0, 1.05), (180.0, 1.8)])["x"], 100.0);
+    }
+
+    #[test]
+    fn the_low_percentile_of_calm_rounds_is_taken() {
+        let readings: Vec<(f64, f64)> = (0..11).map(|at| (100.0 + f64::from(at), 1.0)).collect();
+        assert_eq!(rounds(&readings)["x"], 101.0);
+    }
+
+    #[test]
+    fn a_kind_without_a_calm_moment_has_all_its_rounds_and_nothing_is_no_price() {
+        let readings = vec![
+            Reading { costs: vec![("calm", 5.0), ("below-the-clock", -0.5)], canary: 1.0 },
+            Reading { costs: vec![("never-calm", 7.0)], canary: 2.0 },
+        ];
+        let costs = Rounds { canary: || 1.0, readings }.costs();
+        assert_eq!(costs, BTreeMap::from([("calm".to_owned(), 5.0), ("never-calm".to_owned(), 7.0)]));
+    }
+
+    #[test]
+    fn the_first_round_warms_up_and_the_time_is_kept() {
+        let mut taken = 0;
+        let mut rounds = Rounds::new(|| {
+            taken += 1;
+            1.0
+        });
+        rounds.run(Duration::ZERO, &[|_| vec![("x", 1.0)]]);
+        assert_eq!(rounds.readings.len(), MIN_ROUNDS - 1);
+        assert_eq!(taken, MIN_ROUNDS + 1);
+    }
+}
