@@ -255,7 +255,7 @@ fn the_list_names_everything() {
     };
     assert_eq!(names("allocators"), ALLOCATORS);
     assert_eq!(names("scenarios"), [&WITH_LIFETIME[..], &WITH_THEIR_OWN[..]].concat());
-    assert_eq!(names("factors"), ["bigcache", "elo", "header", "tick", "evolution", "madvise-batch"]);
+    assert_eq!(names("factors"), ["bigcache", "elo", "header", "tick", "evolution", "madvise-batch", "align", "thp"]);
 
     let output = run("--list");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
