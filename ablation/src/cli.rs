@@ -23,6 +23,9 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   ablate                                          run configs/feature-isolation.toml
+  ablate init . --args 'input.txt'                a first config for the package here, ready to run
+  ablate init oxipng@10.2.1                       for a package of the registry
+  ablate init -- sort numbers.txt                 for any program
   ablate plan configs/factorial.toml              what would be built and run, and how long
   ablate run configs/smoke.toml --blocks 3        a quick look
   ablate run configs/factorial.toml --out f1      keep the results in f1
@@ -50,6 +53,8 @@ pub fn meant(args: &[String]) -> Option<String> {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a first config for a package or a program.
+    Init(crate::init::Args),
     /// Build, run and report a study.
     Run(Run),
     /// Show what a study would build and run, and about how long it takes.

@@ -13,6 +13,7 @@ pub mod config;
 pub mod design;
 pub mod doctor;
 pub mod gap;
+pub mod init;
 pub mod machine;
 pub mod measure;
 pub mod plan;

@@ -9,7 +9,7 @@ use ablation::run::interrupt;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, doctor, plan, profile, prove, record, report, store, syscalls};
+use ablation::{design, doctor, init, plan, profile, prove, record, report, store, syscalls, unit_costs};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -49,16 +49,13 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             let config = default_config()?;
             run_study(&Run::of(config), &settings)
         }
+        Some(Command::Init(args)) => Ok(shown(&init::run(&args, &settings)?)),
         Some(Command::Run(args)) => run_study(&args, &settings),
         Some(Command::Plan { config }) => show_plan(&config, &settings),
         Some(Command::Report { dir }) => show_report(&dir, &settings),
         Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
         Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
-        Some(Command::UnitCosts) => {
-            let line = ablation::unit_costs::measure(ablate_probe::canary_ns);
-            Ok(shown(&serde_json::to_string(&line)?))
-        }
         Some(Command::Profile(args)) => Ok(shown(&profile::run(&args, &settings)?)),
     }
 }
@@ -77,6 +74,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         || error.is::<SettingsError>()
         || study.is_some_and(StudyError::is_usage)
         || cells.is_some_and(CellsError::is_usage)
+        || error.downcast_ref().is_some_and(init::InitError::is_usage)
         || error.downcast_ref().is_some_and(StoreError::is_usage)
         || error.downcast_ref().is_some_and(BuildError::is_usage);
     if is_usage { WRONG_CALL } else { BAD_RUNS }

@@ -14,14 +14,11 @@ pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
     pub(crate) workspace_root: PathBuf,
     pub(crate) target_directory: PathBuf,
-    #[serde(default)]
-    pub(crate) workspace_default_members: Vec<String>,
 }
 
 /// One package.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Package {
-    pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) manifest_path: PathBuf,

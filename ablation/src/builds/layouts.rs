@@ -36,7 +36,8 @@ impl Shuffler {
         // The number is in the path, which cargo remembers: more layouts are linked again.
         let dir = workspace.target.join(format!("ablate/link/{layouts}"));
         std::fs::create_dir_all(&dir).map_err(BuildError::io(&dir, "creating the folder"))?;
-        let script = dir.join("link");
+        // rustc takes the kind of a linker from its name.
+        let script = dir.join(Path::new(&linker).file_name().unwrap_or_default());
         let text = script_text(&linker, &dir, layouts);
         // Not opened for writing where it may be running.
         let temporary = dir.join(format!(".new-{}", std::process::id()));
@@ -181,9 +182,9 @@ mod tests {
             std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("permits");
         }
         // Through the shell, because a file that was just written may still be open in a fork of another test.
-        let mut status = std::process::Command::new("sh");
-        status.arg(&script).args(["x.o", "-o"]).arg(dir.path().join("out"));
-        assert!(status.status().expect("runs").success());
+        let mut command = std::process::Command::new("sh");
+        let status = command.arg(&script).args(["x.o", "-o"]).arg(dir.path().join("out")).status();
+        assert!(status.expect("runs").success());
         let written = |name: &str| std::fs::read_to_string(dir.path().join(name)).ok();
         assert!(written("out").is_some_and(|text| !text.contains("shuffle")));
         assert!(

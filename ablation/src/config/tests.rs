@@ -87,7 +87,7 @@ fn a_good_study_is_read() {
     assert_eq!(study.workloads[0].response, LatencyResponse::P10);
     assert_eq!(study.workloads[1].response, LatencyResponse::Mean);
     assert_eq!(study.subject.counting_args, ["--quiet"]);
-    let Program::Cargo(program) = &study.subject.program else { panic!("a package") };
+    let Program::Cargo(program) = &study.subject.program else { panic!("a package is built") };
     assert!(program.manifest().ends_with("Cargo.toml"));
 }
 

@@ -16,7 +16,6 @@ pub(super) struct EffectsFile<'a> {
     keeping: Vec<KeepingRow<'a>>,
     canaries: &'a Canaries,
     remarks: &'a [String],
-    #[serde(flatten)]
     explained: &'a Explained,
 }
 

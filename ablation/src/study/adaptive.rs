@@ -75,7 +75,9 @@ impl Adaptive<'_> {
 
     /// Whether every workload is narrow enough, as far as there is time to look.
     fn is_narrow(&self, blocks: u32, clock: &mut Clock) -> Result<bool, StoreError> {
-        let Some(width) = self.rule.width.filter(|_| blocks >= MIN_BLOCKS as u32 && clock.may_look()) else {
+        // As many blocks of each code layout, so that none weighs more.
+        let is_time = blocks >= MIN_BLOCKS as u32 && blocks.is_multiple_of(self.manifest.plan.layouts.max(1));
+        let Some(width) = self.rule.width.filter(|_| is_time && clock.may_look()) else {
             return Ok(false);
         };
         let started = Instant::now();

@@ -1,0 +1,248 @@
+//! `ablate init`: a first config for a package or a command, strict and with comments, that runs as it is.
+//!
+//! What a package is comes from cargo, what the factors are from its features ([`features`]); the words are in
+//! [`text`]. Nothing is built, and no file is ever overwritten.
+
+mod features;
+mod text;
+mod words;
+
+use crate::builds::{self, BuildError, cargo, registry};
+use crate::config::nearest;
+use crate::settings::Settings;
+use cargo::{Metadata, Package, Target};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `ablate init`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A package: its folder or Cargo.toml (default: the current folder), or CRATE@VERSION from the registry.
+    #[arg(value_name = "PATH | CRATE@VERSION", conflicts_with = "command")]
+    pub package: Option<String>,
+    /// Which of its binaries, when it has several.
+    #[arg(long, value_name = "NAME", conflicts_with = "command")]
+    pub bin: Option<String>,
+    /// Where to write. Default: NAME.toml in the current folder. Never overwrites a file.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Arguments of the first workload, in one text with quotes as in a shell: --args '--threads 2 "my file"'. Without
+    /// them the sample only starts the program.
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true, conflicts_with = "command")]
+    pub args: Option<String>,
+    /// A program that is there, instead of a package: ablate init -- PROGRAM ARGS…
+    #[arg(last = true, value_name = "PROGRAM ARGS")]
+    pub command: Vec<String>,
+}
+
+/// Why there is no config.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The package.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The call.
+    #[error("{0}")]
+    Call(String),
+    /// The config would replace a file.
+    #[error("{} is there already; give another name with --out, or remove it", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("{}: {doing} failed: {source}; choose another place with --out", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl InitError {
+    /// Whether the call has to be changed, and not the machine.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            InitError::Build(e) => e.is_usage(),
+            InitError::Call(_) | InitError::Exists { .. } => true,
+            InitError::Io { .. } => false,
+        }
+    }
+
+    fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> InitError {
+        let path = path.to_owned();
+        move |source| InitError::Io { path, doing, source }
+    }
+}
+
+/// Writes a config and returns what is to be said: where it is and which command comes next.
+///
+/// # Errors
+/// [`InitError`]; nothing is written then.
+pub fn run(args: &Args, settings: &Settings) -> Result<String, InitError> {
+    let here = std::env::current_dir().map_err(InitError::io(Path::new("."), "finding the current folder"))?;
+    if let Some((program, arguments)) = args.command.split_first() {
+        let name = name_of(&Path::new(program).file_name().unwrap_or_default().to_string_lossy());
+        let path = place(args, &here, &name)?;
+        // A path is seen from the config, a name is looked up.
+        let program = if program.contains('/') { seen_from(&path, &here.join(program)) } else { program.clone() };
+        return write(&path, &text::of_command(&name, &program, arguments), "add a [[factor]] to it, then look");
+    }
+    let workload = args.args.as_deref().map(words::split).transpose().map_err(InitError::Call)?;
+    let given = args.package.as_deref().unwrap_or(".");
+    let (manifest, version) = match given.split_once('@') {
+        Some((name, version)) if !Path::new(given).exists() => {
+            let target = settings.target_dir.clone().unwrap_or_else(|| builds::around(&here));
+            (registry::fetch(name, version, &target)?.join("Cargo.toml"), Some(version.to_owned()))
+        }
+        _ => (manifest_of(given, &here)?, None),
+    };
+    let found = cargo::metadata(&manifest)?;
+    let package = package(&found, &manifest)?;
+    let binary = binary(package, args.bin.as_deref())?;
+    let name = name_of(&binary.name);
+    let path = place(args, &here, &name)?;
+    let source = match version {
+        Some(version) => text::Source::Registry(version),
+        None => text::Source::Manifest(seen_from(&path, &package.manifest_path)),
+    };
+    let features = features::features(package, &binary.required_features);
+    let config = text::of_package(&name, package, &binary.name, &source, &features, workload.as_deref());
+    let next = match workload {
+        Some(_) => "look",
+        None => "put real work into its [[workload]], then look",
+    };
+    write(&path, &config, next)
+}
+
+fn manifest_of(given: &str, here: &Path) -> Result<PathBuf, InitError> {
+    let path = here.join(given);
+    let manifest = if path.is_dir() { path.join("Cargo.toml") } else { path.clone() };
+    if manifest.is_file() {
+        return Ok(manifest);
+    }
+    let hint =
+        "give the folder of a package, CRATE@VERSION (`cargo info CRATE` tells the version), or `-- PROGRAM ARGS`";
+    Err(InitError::Call(format!("there is no package at {}; {hint}", manifest.display())))
+}
+
+/// The package of a manifest; of a workspace without one the only package that has a binary.
+fn package<'a>(found: &'a Metadata, manifest: &Path) -> Result<&'a Package, InitError> {
+    let manifest = manifest.canonicalize().unwrap_or_else(|_| manifest.to_owned());
+    let own = |package: &&Package| package.manifest_path.canonicalize().is_ok_and(|path| path == manifest);
+    if let Some(package) = found.packages.iter().find(own) {
+        return Ok(package);
+    }
+    let with_binary: Vec<&Package> = found.packages.iter().filter(|p| p.binaries().next().is_some()).collect();
+    match with_binary.as_slice() {
+        [only] => Ok(only),
+        [] => Err(InitError::Call(format!("{}: no package of this workspace has a binary", manifest.display()))),
+        several => {
+            let folders: Vec<String> =
+                several.iter().map(|p| p.manifest_path.with_file_name("").display().to_string()).collect();
+            let message = "this workspace has several packages with a binary; give the folder of one";
+            Err(InitError::Call(format!("{}: {message}: {}", manifest.display(), folders.join(", "))))
+        }
+    }
+}
+
+fn binary<'a>(package: &'a Package, wanted: Option<&str>) -> Result<&'a Target, InitError> {
+    let binaries: Vec<&Target> = package.binaries().collect();
+    let names = || binaries.iter().map(|target| target.name.as_str());
+    let name = match (wanted, binaries.as_slice()) {
+        (Some(wanted), _) => wanted,
+        (None, []) => {
+            return Err(InitError::Call(format!(
+                "package `{}` has no binary that could be run; write a small one that uses it, or give another package",
+                package.name
+            )));
+        }
+        (None, [only]) => only.name.as_str(),
+        (None, _) => package.default_run.as_deref().unwrap_or(package.name.as_str()),
+    };
+    binaries.iter().find(|target| target.name == name).copied().ok_or_else(|| {
+        let near = nearest(name, names()).filter(|_| wanted.is_some());
+        let hint = match near {
+            Some(near) => format!("did you mean --bin {near}?"),
+            None => format!("give --bin with one of {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        InitError::Call(format!("package `{}` has no binary `{name}`; {hint}", package.name))
+    })
+}
+
+/// A name as configs have them: `[a-z0-9-]+`.
+fn name_of(text: &str) -> String {
+    let fits = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = text.chars().map(fits).take(60).collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { "study".to_owned() } else { name.to_owned() }
+}
+
+fn place(args: &Args, here: &Path, name: &str) -> Result<PathBuf, InitError> {
+    let path = here.join(args.out.clone().unwrap_or_else(|| format!("{name}.toml").into()));
+    // Said before a package is fetched; the file is created only where there is none in any case.
+    if path.exists() { Err(InitError::Exists { path }) } else { Ok(path) }
+}
+
+/// A path as it is written in a config: relative to its folder when both are close, else absolute.
+fn seen_from(config: &Path, path: &Path) -> String {
+    let folder = config.parent().unwrap_or(Path::new("/"));
+    let (folder, path) = (resolved(folder), resolved(path));
+    let common = folder.components().zip(path.components()).take_while(|(a, b)| a == b).count();
+    let up = folder.components().count() - common;
+    if up > 3 || common < 2 {
+        return path.display().to_string();
+    }
+    let mut out = PathBuf::from_iter(std::iter::repeat_n("..", up));
+    out.extend(path.components().skip(common));
+    // A name without a slash would be looked up.
+    if out.components().count() == 1 { format!("./{}", out.display()) } else { out.display().to_string() }
+}
+
+fn resolved(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+fn write(path: &Path, config: &str, first: &str) -> Result<String, InitError> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = file.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => InitError::Exists { path: path.to_owned() },
+        _ => InitError::io(path, "creating the file")(source),
+    })?;
+    file.write_all(config.as_bytes()).map_err(InitError::io(path, "writing"))?;
+    let shown = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+    let shown = crate::study::quoted(shown);
+    Ok(format!("wrote {shown}; {first} and run:\n  ablate plan {shown}\n  ablate run {shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_a_config() {
+        assert_eq!(name_of("My_Tool+x"), "my-tool-x");
+        assert_eq!(name_of("_"), "study");
+        assert_eq!(name_of("fd"), "fd");
+    }
+
+    #[test]
+    fn paths_are_written_as_seen_from_the_config() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let root = dir.path().canonicalize().expect("is there");
+        std::fs::create_dir_all(root.join("a/b")).expect("creates");
+        std::fs::write(root.join("a/Cargo.toml"), "").expect("writes");
+        let seen = |config: &str| seen_from(&root.join(config), &root.join("a/Cargo.toml"));
+        assert_eq!(seen("x.toml"), "a/Cargo.toml");
+        assert_eq!(seen("a/x.toml"), "./Cargo.toml");
+        assert_eq!(seen("a/b/x.toml"), "../Cargo.toml");
+        assert_eq!(
+            seen_from(Path::new("/x.toml"), &root.join("a/Cargo.toml")),
+            root.join("a/Cargo.toml").display().to_string()
+        );
+    }
+}
