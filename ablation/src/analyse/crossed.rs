@@ -222,7 +222,9 @@ fn proof(plan: &Plan, runs: &Runs, table: &Table, factor: &str, bit: usize) -> (
         return (Proof::Proven, String::new());
     }
     let masks = table.masks.as_ref().map_or(&[][..], |masks| &masks.cells);
-    let at_work = masks.iter().enumerate().filter(|(mask, _)| mask >> bit & 1 == 1);
+    // A baseline that is off is compared with cells in which the factor works.
+    let working = usize::from(plan.baseline != "off");
+    let at_work = masks.iter().enumerate().filter(|(mask, _)| mask >> bit & 1 == working);
     let cells = at_work.filter_map(|(_, at)| runs.cell(&table.cells[(*at)?].id));
     match prove::exercised(plan, cells.flat_map(|cell| cell.measured().collect::<Vec<_>>())) {
         Ok(()) => (Proof::Proven, String::new()),
@@ -296,6 +298,22 @@ mod tests {
         assert_eq!(crossed.greedy[0].factor, "cache");
         let share = crossed.sources[0].share.unwrap().value;
         assert!((share - 65.0 / 200.0).abs() < 0.02, "{share}");
+    }
+
+    #[test]
+    fn a_source_that_the_baseline_leaves_off_is_proven_where_it_works() {
+        let mut study = Study::factorial(&["cache", "tick"], &["w"]);
+        let plan = &mut study.manifest.plan;
+        for level in plan.cells.iter_mut().filter_map(|cell| cell.levels.get_mut("tick")) {
+            *level = if level == "on" { "off".to_owned() } else { "on".to_owned() };
+        }
+        plan.factors[1].baseline = "off".to_owned();
+        plan.crossed[1].away = "on".to_owned();
+        let analysis = analyse(&study.manifest, &study.records(12, |_, _, _| 1_000.0));
+        let tick = &analysis.workloads[0].crossed.as_ref().expect("crossed").sources[1];
+        assert_eq!((tick.factor.as_str(), tick.proof), ("tick", Proof::Proven), "{}", tick.reason);
+        let main = analysis.workloads[0].effects.iter().find(|e| e.factor == "tick" && e.contrast == "main").unwrap();
+        assert_eq!(main.proof, Proof::Proven, "{}", main.reason);
     }
 
     #[test]

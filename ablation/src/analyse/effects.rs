@@ -285,6 +285,10 @@ fn not_exercised(plan: &Plan, runs: &Runs, contrast: &Contrast, pairs: &[Pair]) 
         };
         let mut active: Vec<&CellRuns> = pairs.iter().map(|(plus, _)| plus).filter(works).copied().collect();
         if active.is_empty() {
+            // Where the baseline is off, it is the other cell that works.
+            active.extend(pairs.iter().map(|(_, minus)| minus).filter(works));
+        }
+        if active.is_empty() {
             // The price of a switch is asked for work that there is: the baseline shows whether there is any.
             active.extend(runs.baseline());
         }

@@ -362,3 +362,16 @@ fn a_plan_with_open_ends_survives_the_round_trip() {
     assert!(json.contains("\"low_ns\":null"), "{json}");
     assert_eq!(serde_json::from_str::<Plan>(&json).expect("reads"), design.plan);
 }
+
+#[test]
+fn a_factor_that_the_baseline_leaves_off_is_crossed_with_its_other_level() {
+    let reversed = "[[factor]]\nname = \"r\"\nbaseline = \"off\"\n[factor.levels]\noff = {}\non = { R = \"1\" }\n";
+    let design = design(&study("\"env\"", "\"factorial\"", "", &format!("{}{reversed}", switched(1))));
+    assert_eq!(cell(&design, "set-10@env").levels["r"], "on");
+    assert_eq!(
+        (cell(&design, "set-01@env").levels["r"].as_str(), ids(&design).len()),
+        ("off", 5),
+        "{:?}",
+        ids(&design)
+    );
+}

@@ -31,18 +31,20 @@ pub(super) struct Step {
 
 /// What must be measured, as a formula.
 pub(super) fn range(kind: &HypothesisKind) -> String {
-    let percent = |share: f64| format!("{}", (share * 1000.0).round() / 10.0);
+    let between =
+        |value: String, low: f64, high: f64, end: &dyn Fn(f64) -> String| match (low.is_finite(), high.is_finite()) {
+            (true, true) => format!("{} ≤ {value} ≤ {}", end(low), end(high)),
+            (true, false) => format!("{value} ≥ {}", end(low)),
+            (false, true) => format!("{value} ≤ {}", end(high)),
+            (false, false) => format!("{value}, whatever it is"),
+        };
     match kind {
         HypothesisKind::Share { peer, of, low, high } => {
-            format!("{}% ≤ ({}) / gap to {peer} ≤ {}%", percent(*low), of.join(" + "), percent(*high))
+            let percent = |share: f64| format!("{}%", (share * 1000.0).round() / 10.0);
+            between(format!("({}) / gap to {peer}", of.join(" + ")), *low, *high, &percent)
         }
         HypothesisKind::Difference { plus, minus, low_ns, high_ns } => {
-            match (low_ns.is_finite(), high_ns.is_finite()) {
-                (true, true) => format!("{low_ns} ns ≤ {plus} − {minus} ≤ {high_ns} ns"),
-                (true, false) => format!("{plus} − {minus} ≥ {low_ns} ns"),
-                (false, true) => format!("{plus} − {minus} ≤ {high_ns} ns"),
-                (false, false) => format!("{plus} − {minus}, any value"),
-            }
+            between(format!("{plus} − {minus}"), *low_ns, *high_ns, &|ns| format!("{ns} ns"))
         }
         HypothesisKind::Ordering { cells } => cells.join(" < "),
     }

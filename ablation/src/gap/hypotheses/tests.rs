@@ -76,6 +76,7 @@ fn shares_are_decided_by_their_intervals() {
     let together = decided(&quiet, share(&["page-faults", "system-calls"], 0.6, 0.7));
     assert_eq!(together.verdict, Verdict::Supported);
     assert!((together.value.unwrap().value - 0.65).abs() < 1e-9, "the parts are added");
+    assert_eq!(decided(&quiet, share(&["cache"], 0.05, f64::INFINITY)).range, "(cache) / gap to fast ≥ 5%");
     let refuted = decided(&quiet, share(&["cache"], 0.2, 0.3));
     assert_eq!(refuted.verdict, Verdict::Refuted);
     assert!(refuted.reason.contains("below"), "{}", refuted.reason);
@@ -119,7 +120,8 @@ fn a_share_of_no_gap_is_undecidable() {
 #[test]
 fn differences_and_orders_are_decided() {
     let quiet = numbers(5.0);
-    assert_eq!(decided(&quiet, difference(20.0, 40.0)).verdict, Verdict::Supported);
+    let within = decided(&quiet, difference(20.0, 40.0));
+    assert_eq!((within.verdict, within.range.as_str()), (Verdict::Supported, "20 ns ≤ a − b ≤ 40 ns"));
     assert_eq!(decided(&quiet, difference(f64::NEG_INFINITY, 10.0)).verdict, Verdict::Refuted);
     let order = decided(&quiet, ordering(&["c", "b", "a"]));
     assert_eq!((order.verdict, order.range.as_str()), (Verdict::Supported, "c < b < a"));

@@ -4,12 +4,13 @@ use super::{Explained, explain};
 use crate::analyse::analyse;
 use crate::analyse::fixture::Study;
 use crate::record::{Curve, Hypothesis, HypothesisKind, LatencyResponse, Pass, Record};
+use std::sync::LazyLock;
 
 /// Price of a page fault, nanoseconds.
 pub(super) const FAULT: f64 = 500.0;
 
 /// Cache costs 40 ns itself and saves 10 of 12 faults; tick costs 20 ns; `fast` makes 1 fault and takes 100 ns itself,
-/// hakmem without sources 200 ns.
+/// the subject without sources 200 ns.
 pub(super) fn truth(cell: &str) -> (f64, f64) {
     let set = cell.strip_prefix("set-").map_or("11", |rest| &rest[..2]);
     let on = |at: usize| f64::from(set.as_bytes()[at] - b'0');
@@ -95,5 +96,7 @@ pub(super) fn explained_of((study, records): &(Study, Vec<Record>)) -> Explained
 
 /// The account and the claims of the one study, and the curve of the other.
 pub(crate) fn explained() -> Explained {
-    Explained { curves: explained_of(&curve()).curves, ..explained_of(&crossed()) }
+    static ONCE: LazyLock<Explained> =
+        LazyLock::new(|| Explained { curves: explained_of(&curve()).curves, ..explained_of(&crossed()) });
+    ONCE.clone()
 }
