@@ -124,7 +124,7 @@ fn show_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
 
 /// Reads the folder, writes its report and prints it.
 fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
-    let (manifest, records, bad_lines) = store::read(dir)?;
+    let (manifest, records, bad_lines) = store::read_settled(dir)?;
     for bad in &bad_lines {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
     }
@@ -133,7 +133,6 @@ fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
     if left_out > 0 {
         note(&format!("{left_out} runs of an unfinished block are left out of the report"));
     }
-    records.iter_mut().for_each(|record| prove::prove(&manifest.plan, record));
     prove::prove_together(&manifest.plan, &mut records);
     let text = report::write(dir, &manifest, &records, settings.columns)?;
     print(&text);
