@@ -60,7 +60,7 @@ impl Values {
     fn new(cells: &[Vec<(usize, f64)>], blocks: usize) -> Values {
         let mut by_block = vec![Vec::new(); blocks];
         let finite = |values: &[(usize, f64)]| values.iter().any(|(_, value)| value.is_finite());
-        let least = cells.iter().filter(|values| finite(values)).count().min(2).max(1);
+        let least = cells.iter().filter(|values| finite(values)).count().clamp(1, 2);
         for (cell, values) in cells.iter().enumerate() {
             for (block, value) in values.iter().filter(|(_, value)| value.is_finite()) {
                 by_block[*block].push((cell, *value));
