@@ -5,8 +5,9 @@
 //! reads the same names for programs. A program that runs with more rights than its user (setuid) reads nothing.
 
 use crate::factor::evolution::{self, Settings};
-use crate::factor::{Levels, Mode, REGISTRY};
+use crate::factor::{Levels, REGISTRY};
 use crate::os;
+use crate::preset::Mode;
 
 /// What every variable of ours begins with.
 pub(crate) const PREFIX: &str = "HAKMEM_";

@@ -1,10 +1,11 @@
 //! hakmem: a memory allocator that can be taken apart.
 //!
 //! A general-purpose, thread-safe allocator for Linux on x86-64 and aarch64 that takes its memory from the OS itself.
-//! Six overhead sources of an older research allocator are built in as *factors*, each behind a Cargo feature of the
-//! same name and an environment toggle, so that each can be priced:
+//! Six overhead sources of an older research allocator, and two ways to come by huge pages, are built in as *factors*,
+//! each behind a Cargo feature of the same name and an environment toggle, so that each can be priced. The last two are
+//! off unless they are asked for:
 //!
-//! | factor | switched off by | what it is |
+//! | factor | switched by | what it is |
 //! |---|---|---|
 //! | `bigcache` | `HAKMEM_DISABLE_BIGCACHE=1` | freed large spans kept by call site |
 //! | `elo` | `HAKMEM_DISABLE_ELO=1` | mmap threshold chosen by Elo rating, every allocation |
@@ -12,6 +13,8 @@
 //! | `tick` | `HAKMEM_DISABLE_TICK=1` | one shared `fetch_add` per allocation |
 //! | `evolution` | `HAKMEM_DISABLE_EVOLUTION=1` | size and latency records that stop and restart learning |
 //! | `madvise-batch` | `HAKMEM_DISABLE_MADVISE_BATCH=1` | freed spans unmapped together |
+//! | `align` | `HAKMEM_ALIGN=on` | large spans start at a multiple of 2 MiB |
+//! | `thp` | `HAKMEM_THP=on` | huge pages advised for large spans |
 //!
 //! [`receipt()`] tells what is at work and what it did. docs/factors.md has every variable; ARCHITECTURE.md the design.
 //!
@@ -40,11 +43,13 @@ mod factor;
 mod fatal;
 mod fork;
 mod global;
+mod level;
 mod list;
 mod map;
 mod meta;
 mod os;
 mod page;
+mod preset;
 mod quantile;
 mod receipt;
 mod request;
@@ -54,8 +59,9 @@ mod source;
 mod span;
 mod sync;
 
-pub use factor::{AlreadySealed, Choice, Factor, Level, Mode, Setting, lifecycle_settings, registry, seal};
+pub use factor::{AlreadySealed, Choice, Factor, Level, Setting, lifecycle_settings, registry, seal};
 pub use global::Hakmem;
+pub use preset::Mode;
 pub use receipt::{FactorReceipt, Receipt, receipt};
 pub use request::Site;
 

@@ -4,7 +4,8 @@
 //! here. The allocator does not: it must not allocate ([`crate::env`]). A test holds both readings equal.
 
 use crate::env::{self, Refusal};
-use crate::factor::{Mode, REGISTRY};
+use crate::factor::REGISTRY;
+use crate::preset::Mode;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::format;

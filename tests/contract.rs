@@ -625,6 +625,8 @@ fn every_level_of_every_factor() {
     treatments.extend(present().map(|factor| vec![(factor.toggle, "1")]));
     if present().count() > 1 {
         treatments.push(common::all_off_but(&[]));
+        treatments.push(common::all_on());
+        treatments.push(vec![("HAKMEM_ALIGN", "user"), ("HAKMEM_THP", "on"), ("HAKMEM_DISABLE_BIGCACHE", "1")]);
         treatments.extend(hakmem::Mode::NAMED.iter().map(|(mode, _)| vec![("HAKMEM_MODE", *mode)]));
     }
     for choice in present().filter_map(|factor| factor.choice.as_ref()) {
@@ -651,7 +653,7 @@ fn every_level_of_every_factor() {
 /// Alone in a child: other threads map stacks, and what is hoarded shows only while nothing waits for reuse yet.
 #[test]
 fn wide_alignments_hoard_nothing() {
-    for (label, variables) in [("default", vec![]), ("nothing", common::all_off_but(&[]))] {
+    for (label, variables) in [("default", vec![]), ("nothing", common::all_off_but(&[])), ("all", common::all_on())] {
         case("wide_alignments_hoard_nothing", label).vars(&variables).succeeds(|| {
             let churn = |count: usize| (0..count).for_each(|n| Object::new(100 + n % 50, 2 * MIB).free());
             churn(4);
@@ -671,6 +673,8 @@ fn memory_that_waits_is_used_before_a_request_fails() {
         ("no BigCache", vec![("HAKMEM_DISABLE_BIGCACHE", "1")]),
         ("fixed threshold", vec![("HAKMEM_DISABLE_ELO", "1")]),
         ("nothing", common::all_off_but(&[])),
+        ("all", common::all_on()),
+        ("aligned objects", vec![("HAKMEM_ALIGN", "user"), ("HAKMEM_THP", "on")]),
     ] {
         case(name, label).vars(&variables).succeeds(|| {
             let most = virtual_bytes() + 200 * MIB;
@@ -687,15 +691,17 @@ fn memory_that_waits_is_used_before_a_request_fails() {
 
 #[test]
 fn flush_gives_back_what_waits() {
-    case("flush_gives_back_what_waits", "default").succeeds(|| {
-        hakmem::flush();
-        let before = virtual_bytes();
-        for n in 0..64 {
-            Object::new(2 * MIB + n * 65_536, 16).free();
-        }
-        hakmem::flush();
-        let grown = virtual_bytes().saturating_sub(before);
-        // An arena of 64 MiB may have been reserved for those below the threshold.
-        assert!(grown < 80 * MIB, "{} MiB of addresses wait", grown / MIB);
-    });
+    for (label, variables) in [("default", vec![]), ("all", common::all_on())] {
+        case("flush_gives_back_what_waits", label).vars(&variables).succeeds(|| {
+            hakmem::flush();
+            let before = virtual_bytes();
+            for n in 0..64 {
+                Object::new(2 * MIB + n * 65_536, 16).free();
+            }
+            hakmem::flush();
+            let grown = virtual_bytes().saturating_sub(before);
+            // An arena of 64 MiB may have been reserved for those below the threshold.
+            assert!(grown < 80 * MIB, "{} MiB of addresses wait", grown / MIB);
+        });
+    }
 }

@@ -1,6 +1,6 @@
 //! docs/factors.md says what the registry says. `BLESS=1 cargo test --test docs` writes it.
 
-use hakmem::{Level, Mode};
+use hakmem::Mode;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -24,10 +24,15 @@ fn factors_md() -> String {
          once, before the first request, and `hakmem::receipt()` tells it. Toggles understand 1, 0, true, false, on and off;\n\
          `=0` does not disable. What is not understood is ignored with one line on standard error. Nothing is read in a\n\
          setuid program.\n\n\
-         | factor | toggle | what it does | what it takes |\n|---|---|---|---|\n",
+         What is `off` by default is switched on by its variable below. `align` and `thp` are: the original mapped its large\n\
+         objects where the kernel liked, and its page-fault counts (513 for 513 pages) show no huge page. So the default is\n\
+         what it was before they came, a feature only adds a level that can be asked for, and configs name `off` as their\n\
+         baseline. The presets to which the original gives huge pages have them.\n\n\
+         | factor | default | toggle | what it does | what it takes |\n|---|---|---|---|---|\n",
     );
     for factor in hakmem::registry() {
-        let _ = writeln!(text, "| `{}` | `{}=1` | {} | {} |", factor.name, factor.toggle, factor.about, factor.costs);
+        let (name, level) = (factor.name, factor.default.as_str());
+        let _ = writeln!(text, "| `{name}` | {level} | `{}=1` | {} | {} |", factor.toggle, factor.about, factor.costs);
     }
     text += "\n## Activity counters\n\nNumbers of events since the process began, summed over its threads.\n\n\
              | factor | counters |\n|---|---|\n";
@@ -35,26 +40,26 @@ fn factors_md() -> String {
         let counters: Vec<String> = factor.counters.iter().map(|name| format!("`{name}`")).collect();
         let _ = writeln!(text, "| `{}` | {} |", factor.name, counters.join(", "));
     }
-    text += "\n## Variants\n\nThe first value is the default. A toggle wins over a variant, a variant over the preset.\n\n\
+    text += "\n## Variants\n\nThe first value is the level `on`. A toggle wins over a variant, a variant over the preset.\n\n\
              | variable | value → level |\n|---|---|\n";
     for (factor, choice) in hakmem::registry().iter().filter_map(|f| f.choice.as_ref().map(|choice| (f, choice))) {
         let values: Vec<String> =
             choice.values.iter().map(|(value, level)| format!("`{value}` → {}", level.as_str())).collect();
         let _ = writeln!(text, "| `{}` (`{}`) | {} |", choice.variable, factor.name, values.join(", "));
     }
-    text += "\n## Presets\n\n`HAKMEM_MODE` sets all levels at once; whatever is not named is `on`. `fast` and `balanced` have the same\n\
-             levels in the original, and so here.\n\n| preset | levels |\n|---|---|\n";
+    text += "\n## Presets\n\n`HAKMEM_MODE` sets all levels at once; whatever is not named is at its default. `fast` and `balanced` have\n\
+             the same levels in the original, and so here; its `auto` and `on` for huge pages are both `thp` on.\n\n| preset | levels |\n|---|---|\n";
     for (name, mode) in Mode::NAMED {
         let levels: Vec<String> = hakmem::registry()
             .iter()
             .zip(mode.preset())
-            .filter(|(_, level)| *level != Level::On)
+            .filter(|(factor, level)| *level != factor.default)
             .map(|(factor, level)| format!("`{}` {}", factor.name, level.as_str()))
             .collect();
         let _ = writeln!(
             text,
             "| `{name}` | {} |",
-            if levels.is_empty() { "all on".to_string() } else { levels.join(", ") }
+            if levels.is_empty() { "the defaults".to_string() } else { levels.join(", ") }
         );
     }
     text += "\n## Numbers of the lifecycle\n\nThey belong to `evolution`; the defaults are the original's.\n\n\

@@ -76,6 +76,8 @@ fn bad_values_are_told_with_what_is_taken() {
         ("HAKMEM_DISABLE_TICK", "", "1, 0, true, false, on, off"),
         ("HAKMEM_MODE", "evolving", "minimal, fast, balanced, learning, research"),
         ("HAKMEM_ELO", "ucb1", "softmax, epsilon-greedy"),
+        ("HAKMEM_ALIGN", "1", "on, user, off"),
+        ("HAKMEM_THP", "always", "on, never, off"),
         ("HAKMEM_EVO_POLICY", "Auto", "auto, learn, frozen, off"),
         ("HAKMEM_EVO_WINDOW_OPS", "-1", "a number from 1.0 to 1e9"),
         ("HAKMEM_EVO_FREEZE_SECONDS", "inf", "a number from 0.0 to 1e9"),
@@ -125,7 +127,8 @@ fn toggles_are_read_by_value() {
             [("0", false), ("false", false), ("off", false), ("1", true), ("true", true), ("ON", true)]
         {
             let label = format!("{}={value}", factor.toggle);
-            case("toggles_are_read_by_value", &label).var(factor.toggle, value).succeeds(|| {
+            let case = case("toggles_are_read_by_value", &label).vars(&Vec::from_iter(common::switch(factor)));
+            case.var(factor.toggle, value).succeeds(|| {
                 let on = if disables { "off" } else { "on" };
                 assert_eq!(level(factor.name), if present(factor.name) { on } else { "absent" });
             });
@@ -136,7 +139,7 @@ fn toggles_are_read_by_value() {
 #[cfg(feature = "settings")]
 #[test]
 fn programs_read_what_the_allocator_reads() {
-    let mut environments: Vec<Vec<(&str, &str)>> = vec![vec![], common::all_off_but(&[])];
+    let mut environments: Vec<Vec<(&str, &str)>> = vec![vec![], common::all_off_but(&[]), common::all_on()];
     for factor in hakmem::registry() {
         environments.extend(["1", "0", "true", "On", "perhaps"].map(|value| vec![(factor.toggle, value)]));
         if let Some(choice) = &factor.choice {

@@ -14,7 +14,7 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const PAGE: usize = 4096;
 
-/// A case with all factors off but these.
+/// A case with these factors on and all others off.
 fn only<'a>(test: &'a str, label: &str, kept: &[&str]) -> Case<'a> {
     common::case(test, label).vars(&all_off_but(kept))
 }
@@ -410,4 +410,172 @@ fn assert_unmapped_at_once(expected: &str) {
     }
     hakmem::flush();
     assert!(is_idle("madvise-batch"));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/// Sizes of spans that can hold a huge page, whatever comes before the object.
+const HUGE_SIZES: [usize; 6] = [2 * MIB, 2 * MIB + 1, 3 * MIB, 4 * MIB, 5 * MIB + 1, 9 * MIB];
+
+/// What a mapping lies like: for each of [`HUGE_SIZES`], how far the object is behind a multiple of 2 MiB, and by how
+/// many pages the process grew beyond those of the object. All live at once, so that no address comes twice.
+fn placements() -> [(usize, usize); HUGE_SIZES.len()] {
+    // The map's own memory for these addresses may be new; it is not to be counted.
+    HUGE_SIZES.map(allocate).into_iter().zip(HUGE_SIZES).for_each(|(object, size)| free(object, size));
+    let placed = HUGE_SIZES.map(|size| {
+        let before = virtual_pages();
+        let object = allocate(size);
+        let spare = virtual_pages() - before - size.div_ceil(PAGE);
+        // SAFETY: the object is that long.
+        unsafe {
+            object.write(1);
+            object.add(size - 1).write(1);
+        }
+        (object, spare)
+    });
+    placed.iter().zip(HUGE_SIZES).for_each(|(&(object, _), size)| free(object, size));
+    placed.map(|(object, spare)| (object.addr() % (2 * MIB), spare))
+}
+
+#[test]
+fn align_places_mappings_or_objects() {
+    let name = "align_places_mappings_or_objects";
+    let made = 2 * HUGE_SIZES.len() as u64;
+    only(name, "on", &["align"]).succeeds(|| {
+        if !present("align") {
+            return assert_align_is_idle("absent");
+        }
+        assert_eq!(level("align"), "on");
+        assert_eq!(placements(), [(0, 0); 6], "at a multiple, and nothing of the room is left");
+        assert_eq!((counter("align", "placed"), counter("align", "refusals")), (made, 0));
+        assert!(counter("align", "trims") >= made / 2, "four of six are no multiple of 2 MiB long");
+
+        let object = allocate(2 * MIB);
+        // SAFETY: made with this layout.
+        let object = unsafe { GLOBAL.realloc(object, layout(2 * MIB), 7 * MIB) };
+        assert_eq!(object.addr() % (2 * MIB), 0, "what grows is placed as well");
+        free(object, 7 * MIB);
+
+        let placed = counter("align", "placed");
+        let wide = Layout::from_size_align(100 * KIB, 128 * KIB).expect("a power of two");
+        // SAFETY: the size is not 0, and the object is freed once.
+        unsafe { GLOBAL.dealloc(GLOBAL.alloc(wide), wide) };
+        assert_eq!(counter("align", "placed"), placed, "a mapping below 2 MiB lies where it lies");
+    });
+    only(name, "with-header", &["align", "header"]).succeeds(|| {
+        if present("align") && present("header") {
+            let spare = HUGE_SIZES.map(|size| (32, (size + 32).div_ceil(PAGE) - size.div_ceil(PAGE)));
+            assert_eq!(placements(), spare, "the header is inside the first huge page");
+            assert_eq!(counter("align", "placed"), made);
+        }
+    });
+    only(name, "user", &["align", "header"]).var("HAKMEM_ALIGN", "user").succeeds(|| {
+        if !present("align") {
+            return assert_align_is_idle("absent");
+        }
+        assert_eq!(level("align"), "user");
+        let header_page = usize::from(present("header"));
+        assert_eq!(placements(), [(0, header_page); 6], "the header is on the page before");
+        assert_eq!((counter("align", "placed"), counter("align", "refusals")), (made, 0));
+        if present("header") {
+            let object = allocate(2 * MIB);
+            assert_eq!(header_word(object, 0), 2 * MIB);
+            free(object, 2 * MIB);
+        }
+    });
+    let idle = || assert_align_is_idle(if present("align") { "off" } else { "absent" });
+    only(name, "off", &[]).succeeds(idle);
+    common::case(name, "default").succeeds(idle);
+}
+
+fn assert_align_is_idle(expected: &str) {
+    assert_eq!(level("align"), expected);
+    let header = if level("header") == "on" { 32 } else { 0 };
+    for size in HUGE_SIZES {
+        let object = allocate(size);
+        assert_eq!(object.addr() % PAGE, header);
+        free(object, size);
+    }
+    assert!(is_idle("align"));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/// The kernel's flags of the mapping that holds an address.
+fn mapping_flags(address: *mut u8) -> Vec<String> {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").expect("procfs is there");
+    let mut is_it = false;
+    for line in smaps.lines() {
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let bounds = range.map(|(from, to)| (usize::from_str_radix(from, 16), usize::from_str_radix(to, 16)));
+        if let Some((Ok(from), Ok(to))) = bounds {
+            is_it = (from..to).contains(&address.addr());
+        } else if let Some(flags) = line.strip_prefix("VmFlags:").filter(|_| is_it) {
+            return flags.split_whitespace().map(str::to_owned).collect();
+        }
+    }
+    panic!("no mapping at {address:?}");
+}
+
+/// Whether the kernel was told that huge pages are welcome (`hg`), and that they are not (`nh`).
+fn advice_at(address: *mut u8) -> (bool, bool) {
+    let flags = mapping_flags(address);
+    let is_set = |flag: &str| flags.iter().any(|known| known == flag);
+    (is_set("hg"), is_set("nh"))
+}
+
+#[test]
+fn thp_advises_on_large_spans() {
+    let name = "thp_advises_on_large_spans";
+    let advised = |expected: &str, advice: (bool, bool)| {
+        assert_eq!(level("thp"), expected);
+        let object = allocate(3 * MIB);
+        assert_eq!(counter("thp", "calls"), 1);
+        if counter("thp", "refusals") == 1 {
+            return assert_eq!(counter("thp", "advised_bytes"), 0, "a kernel without huge pages");
+        }
+        assert_eq!(counter("thp", "advised_bytes"), 3 * MIB as u64);
+        assert_eq!(advice_at(object), advice);
+        // SAFETY: made with this layout.
+        let object = unsafe { GLOBAL.realloc(object, layout(3 * MIB), 7 * MIB) };
+        assert_eq!(advice_at(object), advice, "what grows is advised on as well");
+        assert_eq!((counter("thp", "calls"), counter("thp", "advised_bytes")), (2, 10 * MIB as u64));
+        free(object, 7 * MIB);
+        let small = allocate(MIB);
+        assert_eq!(counter("thp", "calls"), 2, "nothing below 2 MiB");
+        assert_eq!(advice_at(small), (false, false));
+        free(small, MIB);
+    };
+    only(name, "on", &["thp"]).succeeds(|| {
+        if !present("thp") {
+            return assert_no_advice("absent");
+        }
+        advised("on", (true, false));
+    });
+    only(name, "never", &["thp"]).var("HAKMEM_THP", "never").succeeds(|| {
+        if !present("thp") {
+            return assert_no_advice("absent");
+        }
+        advised("never", (false, true));
+    });
+    only(name, "reused", &["thp", "bigcache"]).succeeds(|| {
+        if present("thp") && present("bigcache") {
+            (0..10).for_each(|_| free(allocate_at(3 * MIB, 1), 3 * MIB));
+            assert_eq!(counter("thp", "calls"), 1, "once a mapping, not once a request");
+        }
+    });
+    let idle = || assert_no_advice(if present("thp") { "off" } else { "absent" });
+    only(name, "off", &[]).succeeds(idle);
+    common::case(name, "default").succeeds(idle);
+    common::case(name, "preset").var("HAKMEM_MODE", "fast").succeeds(|| {
+        assert_eq!(level("thp"), if present("thp") { "on" } else { "absent" });
+    });
+}
+
+fn assert_no_advice(expected: &str) {
+    assert_eq!(level("thp"), expected);
+    let object = allocate(3 * MIB);
+    assert_eq!(advice_at(object), (false, false));
+    free(object, 3 * MIB);
+    assert!(is_idle("thp"));
 }

@@ -22,6 +22,7 @@ fn names_are_plain_and_unique() {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         assert!(!factor.name.is_empty() && factor.name.bytes().all(plain), "{}", factor.name);
         assert!(seen.insert(factor.name), "{} is there twice", factor.name);
+        assert!(factor.default == hakmem::Level::On || factor.choice.is_some(), "{} cannot be on", factor.name);
         assert!(!factor.about.is_empty() && !factor.about.contains('\n'), "{}", factor.name);
     }
 }
@@ -73,6 +74,7 @@ fn toggles_and_choices_are_named_after_the_rule() {
         if let Some(choice) = &factor.choice {
             assert!(choice.variable.starts_with("HAKMEM_") && variables.insert(choice.variable), "{}", choice.variable);
             assert_eq!(choice.values.first().map(|(_, level)| *level), Some(hakmem::Level::On), "{}", factor.name);
+            assert!(choice.values.iter().any(|(_, level)| *level == factor.default), "{}", factor.name);
             for (value, level) in choice.values {
                 let variant_is_named = !matches!(level, hakmem::Level::Variant(name) if name != value);
                 assert!(variant_is_named, "{value} of {}", factor.name);

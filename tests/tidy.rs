@@ -8,6 +8,7 @@ use std::path::Path;
 /// Which modules of the crate each file or folder may name: those below it. The longest prefix counts.
 const LAYERS: &[(&str, &[&str])] = &[
     ("os/", &[]),
+    ("level.rs", &[]),
     ("list.rs", &[]),
     ("class.rs", &[]),
     ("quantile.rs", &[]),
@@ -20,14 +21,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("map.rs", &["meta", "os", "page", "span", "sync"]),
     // A factor knows the values that travel and the OS; the registry alone reads the environment.
     ("factor/", &["fatal", "os", "quantile", "request", "span", "sync"]),
-    ("factor/mod.rs", &["env", "sync"]),
-    ("env.rs", &["factor", "os"]),
+    ("factor/mod.rs", &["env", "level", "preset", "sync"]),
+    ("preset.rs", &["factor"]),
+    ("env.rs", &["factor", "os", "preset"]),
     // The handlers around a fork need every lock, and the first request registers them.
     ("fork.rs", &["factor", "map", "meta", "source"]),
     ("source/", &["class", "factor", "fatal", "fork", "list", "map", "meta", "os", "page", "request", "span", "sync"]),
     ("global.rs", &["request", "source"]),
     ("receipt.rs", &["factor", "source"]),
-    ("settings.rs", &["env", "factor"]),
+    ("settings.rs", &["env", "factor", "preset"]),
     ("lib.rs", &[]),
 ];
 

@@ -113,6 +113,8 @@ fn manifest() -> Manifest {
             aliases: Vec::new(),
             impossible: Vec::new(),
             layouts: 1,
+            crossed: FACTORS.iter().map(|f| Crossed { factor: (*f).to_owned(), away: "off".to_owned() }).collect(),
+            designs: [("factorial".to_owned(), cells().into_iter().map(|(id, _)| id).collect())].into(),
         },
         builds: vec![BuildRecord {
             id: "full".to_owned(),

@@ -76,9 +76,6 @@ pub enum Command {
     Profile(crate::profile::Args),
     /// Tell what this machine can measure, what that costs, and how small an effect it can show.
     Doctor(crate::doctor::Args),
-    /// Price page faults and system calls; `run` starts this once a block.
-    #[command(hide = true)]
-    UnitCosts,
     /// A process of known work, for `doctor`.
     #[command(hide = true)]
     Trial(crate::doctor::Trial),

@@ -117,7 +117,7 @@ fn text(head: &Head<'_>, both: &[Sampled; 2], functions: &[Function], out: &Path
     let unit = head.profiler.unit();
     for (name, sampled) in head.names.iter().zip(both) {
         document.item(format!(
-            "{name}: {} {unit} in {} processes ({})",
+            "{name}: {} {unit}, processes: {} ({})",
             count(sampled.total() as usize),
             count(sampled.runs as usize),
             head.profiler.about()
@@ -148,7 +148,12 @@ fn text(head: &Head<'_>, both: &[Sampled; 2], functions: &[Function], out: &Path
         document.table(rows(shares::innermost));
         document.text("Each sample counts once, for the named function nearest to where it was taken.");
     }
-    if !exact {
+    if exact {
+        document.text(
+            "Instructions of the whole process, start-up included; exact. callgrind does not see functions that were \
+             inlined: they count for the function that they are in, with a frame `inlined from FILE` that `match` may name.",
+        );
+    } else {
         document.text(format!(
             "Shares of the whole process, start-up included. Intervals: 95 %, binomial (Wilson), as if {unit} were \
              independent; of differences: Newcombe's."

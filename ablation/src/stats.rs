@@ -11,6 +11,7 @@ pub mod many;
 pub mod modes;
 pub mod order;
 pub mod projection;
+pub mod random;
 pub mod series;
 pub mod table;
 

@@ -57,14 +57,6 @@ pub struct Line {
     pub unit_costs_ns: BTreeMap<String, f64>,
 }
 
-/// Measures every price and gives the line to print, as JSON.
-///
-/// # Errors
-/// When the line cannot be encoded.
-pub fn line() -> Result<String, serde_json::Error> {
-    serde_json::to_string(&measure(ablate_probe::canary_ns))
-}
-
 /// Measures every price. Takes about 12 ms.
 ///
 /// `canary` tells how disturbed the machine is at the moment, in nanoseconds a step: rounds in which it is much slower

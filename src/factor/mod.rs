@@ -28,70 +28,21 @@ macro_rules! counters {
     };
 }
 
+pub(crate) mod align;
 pub(crate) mod bigcache;
 pub(crate) mod elo;
 pub(crate) mod evolution;
 pub(crate) mod header;
 pub(crate) mod madvise_batch;
+pub(crate) mod thp;
 pub(crate) mod tick;
 
 use crate::env;
+pub use crate::level::{Choice, Factor, Level};
+use crate::preset::Mode;
 use crate::sync::Lock;
 use core::sync::atomic::{AtomicU32, Ordering};
 pub use evolution::Setting;
-
-/// One overhead source. The name is also the Cargo feature, the file in `src/factor/` and the name in configs.
-#[derive(Debug)]
-pub struct Factor {
-    /// `[a-z0-9-]+`.
-    pub name: &'static str,
-    /// Whether this build has it.
-    pub present: bool,
-    /// The environment variable that switches it off when true.
-    pub toggle: &'static str,
-    /// The environment variable that chooses among its variants, with the variants it knows; the first is the default.
-    pub choice: Option<Choice>,
-    /// Names of its activity counters, each a number of events since the process began.
-    pub counters: &'static [&'static str],
-    /// What it does, in one line.
-    pub about: &'static str,
-    /// What it takes while it is on: bytes, instructions, system calls.
-    pub costs: &'static str,
-}
-
-/// A variable with a fixed set of values.
-#[derive(Debug)]
-pub struct Choice {
-    /// Name of the variable.
-    pub variable: &'static str,
-    /// Its values with the level that each stands for; the first is the default.
-    pub values: &'static [(&'static str, Level)],
-}
-
-/// What a factor is set to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Not compiled in.
-    Absent,
-    /// Compiled in, switched off.
-    Off,
-    /// At work, in its default form.
-    On,
-    /// At work in another form.
-    Variant(&'static str),
-}
-
-impl Level {
-    /// The level's name in receipts, configs and records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Level::Absent => "absent",
-            Level::Off => "off",
-            Level::On => "on",
-            Level::Variant(name) => name,
-        }
-    }
-}
 
 /// Index of a factor in the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,16 +54,19 @@ pub(crate) enum Id {
     Tick,
     Evolution,
     MadviseBatch,
+    Align,
+    Thp,
 }
 
 /// Number of factors.
-pub(crate) const FACTORS: usize = 6;
+pub(crate) const FACTORS: usize = 8;
 
 /// The registry, in the order of [`Id`].
 pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "bigcache",
         present: cfg!(feature = "bigcache"),
+        default: Level::On,
         toggle: "HAKMEM_DISABLE_BIGCACHE",
         choice: None,
         counters: bigcache::Counters::NAMES,
@@ -122,6 +76,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "elo",
         present: cfg!(feature = "elo"),
+        default: Level::On,
         toggle: "HAKMEM_DISABLE_ELO",
         choice: Some(Choice {
             variable: "HAKMEM_ELO",
@@ -134,6 +89,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "header",
         present: cfg!(feature = "header"),
+        default: Level::On,
         toggle: "HAKMEM_DISABLE_HEADER",
         choice: None,
         counters: header::Counters::NAMES,
@@ -143,6 +99,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "tick",
         present: cfg!(feature = "tick"),
+        default: Level::On,
         toggle: "HAKMEM_DISABLE_TICK",
         choice: None,
         counters: tick::Counters::NAMES,
@@ -152,6 +109,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "evolution",
         present: cfg!(feature = "evolution"),
+        default: Level::On,
         toggle: "HAKMEM_DISABLE_EVOLUTION",
         choice: Some(Choice {
             variable: "HAKMEM_EVO_POLICY",
@@ -169,11 +127,38 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "madvise-batch",
         present: cfg!(feature = "madvise-batch"),
+        default: Level::On,
         toggle: "HAKMEM_DISABLE_MADVISE_BATCH",
         choice: None,
         counters: madvise_batch::Counters::NAMES,
         about: "collects freed spans and unmaps them together, neighbours in one call",
         costs: "4 KiB, and up to 4 MiB of memory that waits; a lock and two stores a freed span; saves system calls",
+    },
+    Factor {
+        name: "align",
+        present: cfg!(feature = "align"),
+        default: Level::Off,
+        toggle: "HAKMEM_DISABLE_ALIGN",
+        choice: Some(Choice {
+            variable: "HAKMEM_ALIGN",
+            values: &[("on", Level::On), ("user", Level::Variant("user")), ("off", Level::Off)],
+        }),
+        counters: align::Counters::NAMES,
+        about: "starts spans of 2 MiB or more at a multiple of 2 MiB, so that huge pages can back them: the mapping (on), or the object itself, its header on the page before (user)",
+        costs: "one `munmap` more a span whose length is no multiple of 2 MiB; `user` one OS page with a header; where the kernel aligns nothing by itself (before Linux 6.7) an `mmap` and up to two `munmap` more",
+    },
+    Factor {
+        name: "thp",
+        present: cfg!(feature = "thp"),
+        default: Level::Off,
+        toggle: "HAKMEM_DISABLE_THP",
+        choice: Some(Choice {
+            variable: "HAKMEM_THP",
+            values: &[("on", Level::On), ("never", Level::Variant("never")), ("off", Level::Off)],
+        }),
+        counters: thp::Counters::NAMES,
+        about: "advises the kernel to back spans of 2 MiB or more with huge pages (on), or not to (never); off leaves them to the system's policy",
+        costs: "one `madvise` a mapping; `on` 2 MiB of memory where one byte is touched; saves page faults",
     },
 ];
 
@@ -185,63 +170,6 @@ pub fn registry() -> &'static [Factor] {
 /// The variables that set the numbers of the lifecycle (factor `evolution`).
 pub fn lifecycle_settings() -> &'static [Setting] {
     evolution::VARIABLES
-}
-
-/// A preset of levels, the variable `HAKMEM_MODE`; toggles in the environment override it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Everything on, learning stops by itself: what is sealed when nothing is said.
-    Default,
-    /// BigCache, ELO and evolution off.
-    Minimal,
-    /// Learning frozen.
-    Fast,
-    /// Learning frozen; the original gives it the levels of `fast`.
-    Balanced,
-    /// Learning that stops when it has converged.
-    Learning,
-    /// Learning that never stops.
-    Research,
-    /// ELO and evolution off: the original's `hakmem-baseline`.
-    Baseline,
-    /// Everything on: the original's `hakmem-evolving`.
-    Evolving,
-}
-
-impl Mode {
-    /// The values of `HAKMEM_MODE`.
-    pub const NAMED: &'static [(&'static str, Mode)] = &[
-        ("minimal", Mode::Minimal),
-        ("fast", Mode::Fast),
-        ("balanced", Mode::Balanced),
-        ("learning", Mode::Learning),
-        ("research", Mode::Research),
-    ];
-
-    /// The level that the preset gives each factor, in the order of the registry, if it is compiled in.
-    pub fn preset(self) -> impl Iterator<Item = Level> {
-        self.levels().0.into_iter()
-    }
-
-    /// The levels before the toggles.
-    pub(crate) fn levels(self) -> Levels {
-        let mut levels = Levels([Level::On; FACTORS]);
-        match self {
-            Mode::Default | Mode::Evolving | Mode::Learning => {}
-            Mode::Minimal => {
-                levels.set(Id::BigCache, Level::Off);
-                levels.set(Id::Elo, Level::Off);
-                levels.set(Id::Evolution, Level::Off);
-            }
-            Mode::Fast | Mode::Balanced => levels.set(Id::Evolution, Level::Variant("frozen")),
-            Mode::Research => levels.set(Id::Evolution, Level::Variant("learn")),
-            Mode::Baseline => {
-                levels.set(Id::Elo, Level::Off);
-                levels.set(Id::Evolution, Level::Off);
-            }
-        }
-        levels
-    }
 }
 
 /// A level for each factor.
@@ -262,6 +190,15 @@ impl Levels {
         if REGISTRY[index].present { self.0[index] } else { Level::Absent }
     }
 
+    /// The levels when nothing is said.
+    pub(crate) fn defaults() -> Levels {
+        Levels(core::array::from_fn(|index| REGISTRY[index].default))
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Level> {
+        self.0.into_iter()
+    }
+
     fn pack(&self) -> u32 {
         let mut word = SEALED;
         for (index, factor) in REGISTRY.iter().enumerate() {
@@ -279,10 +216,18 @@ impl Levels {
     }
 }
 
-const LEVEL_BITS: u32 = 4;
+const LEVEL_BITS: u32 = 3;
 const LEVEL_MASK: u32 = (1 << LEVEL_BITS) - 1;
 const SEALED: u32 = 1 << 31;
 const _: () = assert!(FACTORS as u32 * LEVEL_BITS < 31);
+const _: () = {
+    let mut index = 0;
+    while index < FACTORS {
+        let values = if let Some(choice) = &REGISTRY[index].choice { choice.values.len() } else { 1 };
+        assert!(values <= LEVEL_MASK as usize, "a level has no ordinal");
+        index += 1;
+    }
+};
 
 static LEVELS: AtomicU32 = AtomicU32::new(0);
 static SEAL: Lock<()> = Lock::new(());
@@ -339,6 +284,24 @@ impl Active {
     #[inline(always)]
     pub(crate) fn madvise_batch(self) -> bool {
         cfg!(feature = "madvise-batch") && self.ordinal(Id::MadviseBatch) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn align(self) -> Option<align::Start> {
+        match (cfg!(feature = "align"), self.ordinal(Id::Align)) {
+            (false, _) | (_, 0) => None,
+            (_, 1) => Some(align::Start::Mapping),
+            _ => Some(align::Start::User),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn thp(self) -> Option<thp::Advice> {
+        match (cfg!(feature = "thp"), self.ordinal(Id::Thp)) {
+            (false, _) | (_, 0) => None,
+            (_, 1) => Some(thp::Advice::Huge),
+            _ => Some(thp::Advice::Small),
+        }
     }
 
     /// Whether some factor must see every request, so that no thread may use its cache unseen.
@@ -420,6 +383,8 @@ pub(crate) struct Counters {
     pub(crate) tick: tick::Counters,
     pub(crate) evolution: evolution::Counters,
     pub(crate) madvise_batch: madvise_batch::Counters,
+    pub(crate) align: align::Counters,
+    pub(crate) thp: thp::Counters,
 }
 
 impl Counters {
@@ -432,6 +397,8 @@ impl Counters {
             tick: tick::Counters::new(),
             evolution: evolution::Counters::new(),
             madvise_batch: madvise_batch::Counters::new(),
+            align: align::Counters::new(),
+            thp: thp::Counters::new(),
         }
     }
 
@@ -443,7 +410,9 @@ impl Counters {
             2 => self.header.read(counter),
             3 => self.tick.read(counter),
             4 => self.evolution.read(counter),
-            _ => self.madvise_batch.read(counter),
+            5 => self.madvise_batch.read(counter),
+            6 => self.align.read(counter),
+            _ => self.thp.read(counter),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | `munmap` | [`unmap`] | a large span goes back |
 //! | `mremap` | [`move_pages`] | a large span grows |
 //! | `madvise` | [`decommit`] | an empty segment's memory goes back |
+//! | `madvise` | [`advise_huge`] | a large span is new, and huge pages are advised on |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `write` | [`write_stderr`] | a warning, or the last words |
 //!
@@ -32,10 +33,15 @@ pub(crate) use arch::{cycles, thread_slots};
 /// and lengths that are given back are the lengths that were asked for.
 pub(crate) const OS_PAGE: usize = 4096;
 
+/// What one huge page holds, where the kernel's own pages are [`OS_PAGE`] long.
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
+
 const PROT_READ_WRITE: usize = 1 | 2;
 const MAP_PRIVATE_ANONYMOUS: usize = 0x02 | 0x20;
 const MAP_NORESERVE: usize = 0x4000;
 const MADV_DONTNEED: usize = 4;
+const MADV_HUGEPAGE: usize = 14;
+const MADV_NOHUGEPAGE: usize = 15;
 const MREMAP_MAYMOVE_FIXED: usize = 1 | 2;
 const FUTEX_WAIT_PRIVATE: usize = 128;
 const FUTEX_WAKE_PRIVATE: usize = 129;
@@ -83,6 +89,23 @@ pub(crate) unsafe fn decommit(base: *mut u8, len: usize) -> bool {
     // SAFETY: the caller gives the contents up.
     let result = unsafe { arch::syscall6(arch::SYS_MADVISE, base.addr(), len, MADV_DONTNEED, 0, 0, 0) };
     !failed(result)
+}
+
+/// Tells the kernel that huge pages behind a range are welcome, or that they are not. Returns whether it listened.
+///
+/// # Safety
+/// - `[base, base + len)` is mapped by us.
+pub(crate) unsafe fn advise_huge(base: *mut u8, len: usize, welcome: bool) -> bool {
+    let advice = if welcome { MADV_HUGEPAGE } else { MADV_NOHUGEPAGE };
+    // SAFETY: changes what backs the range, not what it holds.
+    let result = unsafe { arch::syscall6(arch::SYS_MADVISE, base.addr(), len, advice, 0, 0, 0) };
+    !failed(result)
+}
+
+/// Bytes in a page of the kernel.
+pub(crate) fn kernel_page() -> usize {
+    // SAFETY: reads a word of the auxiliary vector.
+    unsafe { libc::getauxval(libc::AT_PAGESZ) as usize }
 }
 
 /// Moves the pages of one mapping over another, longer one, without copying. Returns whether it was done; when it was

@@ -29,11 +29,16 @@ fn mapping_bytes(request: &Request, prefix: usize) -> Option<usize> {
     (bytes <= isize::MAX as usize).then_some(bytes)
 }
 
-/// Maps a span for a request, its user part at least `prefix` bytes in; the memory is zero.
-pub(crate) fn map_span(request: &Request, prefix: usize) -> Option<&'static Span> {
+/// Maps a span for a request, its user part at least `prefix` bytes in. `from_os` gets bytes and returns as
+/// many that are zero, or null.
+pub(crate) fn map_span(
+    request: &Request,
+    prefix: usize,
+    from_os: impl FnOnce(usize) -> *mut u8,
+) -> Option<&'static Span> {
     let mapped = mapping_bytes(request, prefix)?;
     let span = take_record()?;
-    let base = os::map(mapped);
+    let base = from_os(mapped);
     if base.is_null() {
         give_record(span);
         return None;
@@ -63,16 +68,16 @@ pub(crate) fn forget(span: &'static Span) -> (*mut u8, usize) {
     range
 }
 
-/// Lengthens a live span to hold `size` bytes by moving its pages; the user's address changes. `None` leaves all as it was.
-pub(crate) fn grow_span(span: &'static Span, request: &Request, prefix: usize) -> Option<&'static Span> {
-    let longer = map_span(request, prefix)?;
+/// Moves the pages of a live span over those of a longer one that nobody has seen, so that the user's address changes.
+/// Returns whether it was done; else the live span is as it was, and the longer one is gone.
+pub(crate) fn grow_span(span: &'static Span, longer: &'static Span) -> bool {
     // Moving keeps offsets, so the user's part must start as far in as before.
     let offset_of = |span: &Span| span.user.get().addr() - span.base.get().addr();
     if offset_of(span) != offset_of(longer) {
         let (base, mapped) = forget(longer);
         // SAFETY: nobody has seen it.
         unsafe { os::unmap(base, mapped) };
-        return None;
+        return false;
     }
     // Out of the map before the move: the kernel may give the old addresses to another thread right after it.
     map::remove_span(span.user.get(), span);
@@ -83,13 +88,13 @@ pub(crate) fn grow_span(span: &'static Span, request: &Request, prefix: usize) -
         // The new mapping stays, untouched: a call that failed half-way may have unmapped it, and then the addresses are
         // somebody else's by now.
         forget(longer);
-        return None;
+        return false;
     }
     longer.site.set(span.site.get());
     longer.strategy.set(span.strategy.get());
     longer.kept.set(span.kept.get());
     give_record(span);
-    Some(longer)
+    true
 }
 
 /// Takes a run of units for a request below the mmap threshold, if segments can hold it.

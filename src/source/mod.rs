@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! request ── thread cache ── heap's pages ── central ── arena ── OS      up to 448 KiB
-//!    │ hooks: tick, evolution, elo, header
+//!    │ hooks: tick, evolution, elo, header; where a span is mapped: align, thp
 //!    └── bigcache ── mapped span ── OS            at or above the mmap threshold
 //!                 └─ run of units ── central      below it, up to 4 MiB
 //!                 └─ pool ── mapped span          below it, beyond 4 MiB
@@ -21,7 +21,7 @@ pub(crate) mod thread;
 pub(crate) mod thread_cache;
 
 use crate::class::{CLASSES, Class, MAX_BYTES};
-use crate::factor::{self, Active, bigcache, elo, evolution, header, madvise_batch, tick};
+use crate::factor::{self, Active, align, bigcache, elo, evolution, header, madvise_batch, thp, tick};
 use crate::fatal::{Fault, die};
 use crate::map::{self, Place};
 use crate::os;
@@ -184,10 +184,10 @@ fn large_object(
         return Some(Block::of_span(span, false));
     }
     let Some(strategy) = strategy else {
-        return from_threshold(request, prefix, elo::FIXED_THRESHOLD, NO_STRATEGY);
+        return from_threshold(heap, active, request, prefix, elo::FIXED_THRESHOLD, NO_STRATEGY);
     };
     let start = os::cycles();
-    let block = from_threshold(request, prefix, strategy.threshold(), strategy.index())?;
+    let block = from_threshold(heap, active, request, prefix, strategy.threshold(), strategy.index())?;
     let cost = elo::Cost {
         cycles: os::cycles().saturating_sub(start),
         fresh_pages: if block.zeroed { (block.held / os::OS_PAGE) as u64 } else { 0 },
@@ -200,18 +200,44 @@ fn large_object(
 /// What objects carry that no strategy chose.
 const NO_STRATEGY: u8 = u8::MAX;
 
-fn from_threshold(request: &Request, prefix: usize, threshold: usize, strategy: u8) -> Option<Block> {
+fn from_threshold(
+    heap: &Heap,
+    active: Active,
+    request: &Request,
+    prefix: usize,
+    threshold: usize,
+    strategy: u8,
+) -> Option<Block> {
+    let counters = &heap.counters;
+    let map_span = || map_span(active, counters, request, prefix).inspect(|span| advise(active, counters, span));
     if request.size < threshold {
         if let Some(block) = run(request, prefix, strategy) {
             return Some(block);
         }
-        let (span, zeroed) = pool::take(request, prefix)?;
+        let (span, zeroed) = pool::take(request, map_span)?;
         span.strategy.set(strategy);
         return Some(Block::of_span(span, zeroed));
     }
-    let span = large::map_span(request, prefix)?;
+    let span = map_span()?;
     span.strategy.set(strategy);
     Some(Block::of_span(span, true))
+}
+
+/// A new span, placed as `align` wants it.
+fn map_span(active: Active, counters: &factor::Counters, request: &Request, prefix: usize) -> Option<&'static Span> {
+    let Some(start) = active.align() else {
+        return large::map_span(request, prefix, os::map);
+    };
+    let lead = align::lead(start, request.size, prefix);
+    large::map_span(request, lead.object, |bytes| align::map(&counters.align, bytes, lead.boundary))
+}
+
+/// Tells the kernel what `thp` has to say about a mapping that is new, or that moved.
+fn advise(active: Active, counters: &factor::Counters, span: &Span) {
+    if let Some(advice) = active.thp() {
+        // SAFETY: the span's mapping is ours.
+        unsafe { thp::advise(&counters.thp, advice, span.base.get(), span.mapped.get()) };
+    }
 }
 
 /// A run of units, if segments can hold the request.
@@ -392,12 +418,19 @@ fn grow(active: Active, user: *mut u8, align: usize, size: usize) -> Option<*mut
     };
     let prefix = if active.header() { header::prefix(align) } else { 0 };
     let request = Request { size, align, site: Site::new(span.site.get()) };
-    let longer = large::grow_span(span, &request, prefix)?;
-    if active.header() {
-        // SAFETY: the header moved along with the pages.
-        unsafe { header::resize(longer.user.get(), size, longer.mapped.get()) };
-    }
-    Some(longer.user.get())
+    thread::with_heap_or_none(|_, counters, _| {
+        let longer = map_span(active, counters, &request, prefix)?;
+        if !large::grow_span(span, longer) {
+            return None;
+        }
+        // After the move: the new mapping has come with the advice of the old one, which may have been too short for any.
+        advise(active, counters, longer);
+        if active.header() {
+            // SAFETY: the header moved along with the pages.
+            unsafe { header::resize(longer.user.get(), size, longer.mapped.get()) };
+        }
+        Some(longer.user.get())
+    })
 }
 
 /// Bytes that the object may use, to the end of its slot or mapping; and those that it takes, slot or mapping.

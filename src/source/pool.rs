@@ -1,7 +1,6 @@
 //! Spans above a segment's size that the mmap threshold does not send back to the OS: kept when freed, for the next
 //! request of like size.
 
-use super::large;
 use crate::request::Request;
 use crate::span::Span;
 use crate::sync::Lock;
@@ -17,14 +16,15 @@ struct Pool {
     bytes: usize,
 }
 
-/// A kept span that fits, at most twice as long as needed, or a new one. Says whether its memory is known to be zero.
-pub(super) fn take(request: &Request, prefix: usize) -> Option<(&'static Span, bool)> {
+/// A kept span that fits, at most twice as long as needed, or a new one from `map`. Says whether its memory is known to
+/// be zero.
+pub(super) fn take(request: &Request, map: impl FnOnce() -> Option<&'static Span>) -> Option<(&'static Span, bool)> {
     if let Some(span) = POOL.lock().take(request) {
         span.site.set(request.site.id());
         span.revive();
         return Some((span, false));
     }
-    let span = large::map_span(request, prefix)?;
+    let span = map()?;
     // A span that is long for its alignment's sake fits no request of like size, and would wait for ever.
     span.kept.set(span.usable() / 2 <= request.size);
     Some((span, true))

@@ -155,7 +155,22 @@ pub(crate) fn is_idle(factor: &str) -> bool {
     hakmem::receipt().factor(factor).expect("a registered name").counters().all(|(_, value)| value == 0)
 }
 
-/// The toggles of all factors but these, set.
+/// What switches these factors on and all others off.
 pub(crate) fn all_off_but(kept: &[&str]) -> Vec<(&'static str, &'static str)> {
-    hakmem::registry().iter().filter(|factor| !kept.contains(&factor.name)).map(|factor| (factor.toggle, "1")).collect()
+    let (kept, left_out): (Vec<_>, Vec<_>) = hakmem::registry().iter().partition(|factor| kept.contains(&factor.name));
+    left_out.into_iter().map(|factor| (factor.toggle, "1")).chain(kept.into_iter().filter_map(switch)).collect()
+}
+
+/// What switches every factor on.
+pub(crate) fn all_on() -> Vec<(&'static str, &'static str)> {
+    hakmem::registry().iter().filter_map(switch).collect()
+}
+
+/// The variable and value that bring a factor to its level `on`, if it is not there by default.
+pub(crate) fn switch(factor: &hakmem::Factor) -> Option<(&'static str, &'static str)> {
+    if factor.default == hakmem::Level::On {
+        return None;
+    }
+    let choice = factor.choice.as_ref().expect("what is off by default can be chosen");
+    Some((choice.variable, choice.values[0].0))
 }

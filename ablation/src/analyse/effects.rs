@@ -4,7 +4,7 @@ use super::index::{CellRuns, Runs, Timed, build_failed};
 use super::table::Table;
 use super::{CellSummary, Effect, Estimate, PerOperation, Proof, Response, Verdict, agreement, foreign};
 use crate::prove;
-use crate::record::{Arm, CellKind, CellPlan, Contrast, FactorPlan, LatencyResponse, Manifest, Plan, Status};
+use crate::record::{Arm, CellKind, Contrast, Crossed, FactorPlan, LatencyResponse, Manifest, Plan, Status};
 use crate::stats::MIN_BLOCKS;
 use crate::stats::bootstrap::{DRAWS, Drawn, Series};
 use crate::stats::{factorial, many};
@@ -29,7 +29,7 @@ pub(super) fn drawn(plan: &Plan, main: LatencyResponse, runs: &Runs, table: &Tab
     let missing = || Drawn::new(f64::NAN, 0, vec![f64::NAN; DRAWS]);
     let mut out = Vec::new();
     for contrast in &plan.contrasts {
-        let pairs = pairs(runs, contrast);
+        let pairs = pairs(plan, runs, contrast);
         for response in responses(main) {
             let value = if pairs.is_empty() && contrast.contrast == "main" {
                 by_columns(plan, table, &contrast.factor, *response)
@@ -44,43 +44,25 @@ pub(super) fn drawn(plan: &Plan, main: LatencyResponse, runs: &Runs, table: &Tab
     out
 }
 
-/// Signs of every factor that is on or off in the cells of a design in one binary, and these cells' ids.
-fn columns<'p>(plan: &'p Plan, table: &Table) -> (Vec<&'p str>, Vec<Vec<i8>>, Vec<&'p str>) {
-    let main = |f: &&str| plan.contrasts.iter().any(|c| c.contrast == "main" && c.factor == **f);
-    let factors: Vec<&str> = plan.factors.iter().map(|f| f.name.as_str()).filter(|f| main(&f)).collect();
-    let in_design = |cell: &&CellPlan| {
-        let is_generated = ["set-", "run-"].iter().any(|start| cell.name.starts_with(start));
-        let kind = cell.kind == CellKind::Treatment && is_generated || cell.kind == CellKind::Baseline;
-        kind && cell.arm != Some(Arm::Feature) && table.cell(&cell.id).is_some()
-    };
-    let level = |cell: &CellPlan, factor: &str| {
-        let baseline = plan.factors.iter().find(|f| f.name == factor).map(|f| &f.baseline);
-        if cell.levels.get(factor) == baseline { 1 } else { -1 }
-    };
-    let cells: Vec<&CellPlan> = plan.cells.iter().filter(in_design).collect();
-    let signs = cells.iter().map(|cell| factors.iter().map(|factor| level(cell, factor)).collect()).collect();
-    let ids = cells.iter().map(|cell| cell.id.as_str()).collect();
-    (factors, signs, ids)
-}
-
-/// Main effect from a fraction of a factorial, when its columns are orthogonal; with the baseline among the cells or
-/// without it, whichever is.
+/// Main effect from a fraction of a factorial or a screen: the mean of the cells with the factor minus that of the cells
+/// without. `None` when a cell has no proven run, for then the columns are no longer orthogonal.
 fn by_columns(plan: &Plan, table: &Table, factor: &str, response: Response) -> Option<Drawn> {
-    let (factors, signs, ids) = columns(plan, table);
-    let at = factors.iter().position(|f| *f == factor)?;
-    let is_orthogonal = |rows: &[Vec<i8>]| {
-        let balanced = rows.iter().map(|row| i32::from(row[at])).sum::<i32>() == 0;
-        let dot = |other: usize| rows.iter().map(|row| i32::from(row[at]) * i32::from(row[other])).sum::<i32>();
-        balanced && (0..factors.len()).all(|other| other == at || dot(other) == 0)
-    };
-    let from = [0, 1].into_iter().find(|from| signs.len() > from + 3 && is_orthogonal(&signs[*from..]))?;
-    let values: Option<Vec<Drawn>> = ids[from..].iter().map(|id| table.cell(id)?.of(response).cloned()).collect();
-    factorial::contrast_of_columns(&signs[from..], &values?).into_iter().nth(at)
+    let designs = ["fractional", "plackett-burman"].into_iter();
+    let ids = designs.filter_map(|design| plan.designs.get(design)).max_by_key(|ids| ids.len())?;
+    let at = plan.crossed.iter().position(|crossed| crossed.factor == factor)?;
+    let (mut signs, mut values) = (Vec::new(), Vec::new());
+    for id in ids {
+        let cell = plan.cells.iter().find(|cell| cell.id == *id)?;
+        let is_away = |c: &Crossed| cell.levels.get(&c.factor).is_some_and(|level| *level == c.away);
+        signs.push(plan.crossed.iter().map(|c| if is_away(c) { -1 } else { 1 }).collect());
+        values.push(table.cell(id)?.of(response)?.clone());
+    }
+    factorial::contrast_of_columns(&signs, &values).into_iter().nth(at)
 }
 
 /// Block by block differences of every contrast in the main response, for the second reading of means.
 pub(super) fn differences_by_block(plan: &Plan, main: LatencyResponse, runs: &Runs) -> Vec<Series> {
-    let series = |contrast: &Contrast| differences(runs, &pairs(runs, contrast), |run| run.latency(main));
+    let series = |contrast: &Contrast| differences(runs, &pairs(plan, runs, contrast), |run| run.latency(main));
     plan.contrasts.iter().map(series).collect()
 }
 
@@ -107,7 +89,7 @@ pub(super) fn effects(
     let together = together(contrasts, main, evidence.drawn);
     let step = responses(main).len();
     for (at, (contrast, drawn)) in contrasts.iter().zip(evidence.drawn.chunks_exact(step)).enumerate() {
-        let pairs = pairs(runs, contrast);
+        let pairs = pairs(&manifest.plan, runs, contrast);
         let mut refusal = refusal(manifest, runs, contrast, &pairs);
         let mut unproven = None;
         if let (None, Some((plus, minus)), true) = (&refusal, pairs.first(), foreign::concerns(manifest, contrast)) {
@@ -161,7 +143,7 @@ pub(super) fn effects(
         _ => agreement::of_estimators(&mut rows, evidence.by_block, floor_ns),
     }
     for row in &mut rows {
-        row.proof = proof(row, runs, contrasts);
+        row.proof = proof(row, runs, &manifest.plan);
     }
     let layout_ns = layout_floors.get(&Response::main(main)).copied().flatten();
     (rows, Floors { switch_ns: floor_ns, layout_ns })
@@ -192,7 +174,7 @@ pub(super) fn floor_in_errors(contrasts: &[Contrast], main: LatencyResponse, dra
 ///
 /// Pairs with a cell that has no proven run at all are left out of a main effect; otherwise one broken cell would take
 /// the whole factorial with it.
-fn pairs<'r, 'a>(runs: &'r Runs<'a>, contrast: &Contrast) -> Vec<Pair<'r, 'a>> {
+fn pairs<'r, 'a>(plan: &Plan, runs: &'r Runs<'a>, contrast: &Contrast) -> Vec<Pair<'r, 'a>> {
     if contrast.contrast != "main" {
         let pair = runs.cell(&contrast.plus).zip(runs.cell(&contrast.minus));
         return pair.into_iter().collect();
@@ -206,12 +188,11 @@ fn pairs<'r, 'a>(runs: &'r Runs<'a>, contrast: &Contrast) -> Vec<Pair<'r, 'a>> {
         .collect();
     let mut pairs = Vec::new();
     for (levels, plus) in &by_levels {
-        let other = |level: &String| level != "on" && level != "off";
-        if levels.get(&contrast.factor).is_none_or(|level| level != "on") || levels.values().any(other) {
-            continue;
-        }
+        let baseline = plan.factors.iter().find(|f| f.name == contrast.factor).map(|f| &f.baseline);
+        let away = plan.crossed.iter().find(|crossed| crossed.factor == contrast.factor).map(|c| &c.away);
+        let (Some(away), true) = (away, levels.get(&contrast.factor) == baseline) else { continue };
         let mut without = (*levels).clone();
-        without.insert(contrast.factor.clone(), "off".to_owned());
+        without.insert(contrast.factor.clone(), away.clone());
         pairs.extend(by_levels.get(&without).map(|minus| (*plus, *minus)));
     }
     pairs
@@ -261,7 +242,7 @@ fn refusal(manifest: &Manifest, runs: &Runs, contrast: &Contrast, pairs: &[Pair]
 }
 
 /// Whether both cells of a row did what they were run for, whatever the blocks suffice to say.
-fn proof(row: &Effect, runs: &Runs, contrasts: &[Contrast]) -> Proof {
+fn proof(row: &Effect, runs: &Runs, plan: &Plan) -> Proof {
     if row.verdict == Verdict::NotExercised {
         return Proof::NotExercised;
     }
@@ -269,7 +250,7 @@ fn proof(row: &Effect, runs: &Runs, contrasts: &[Contrast]) -> Proof {
         return Proof::Unproven;
     }
     let same = |c: &&Contrast| c.factor == row.factor && c.contrast == row.contrast && c.arm == row.arm;
-    let pairs = contrasts.iter().find(same).map_or_else(Vec::new, |contrast| pairs(runs, contrast));
+    let pairs = plan.contrasts.iter().find(same).map_or_else(Vec::new, |contrast| pairs(plan, runs, contrast));
     let proven = |cell: &CellRuns| !cell.timing.is_empty();
     if row.contrast == "main" && pairs.is_empty() {
         return if row.estimate.is_some() { Proof::Proven } else { Proof::Void };

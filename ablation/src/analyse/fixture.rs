@@ -120,6 +120,10 @@ impl Study {
         let named = |id: &str| id.starts_with("no-") || id.starts_with("minimal");
         study.manifest.plan.cells.retain(|cell| !(named(&cell.id) && cell.arm == Some(Arm::Env)));
         let plan = &mut study.manifest.plan;
+        plan.crossed = factors.iter().map(|f| Crossed { factor: f.to_string(), away: "off".to_owned() }).collect();
+        let sets = plan.cells.iter().filter(|cell| cell.id == "baseline" || cell.name.starts_with("set-"));
+        let sets = sets.map(|cell| cell.id.clone()).collect();
+        plan.designs.insert("factorial".to_owned(), sets);
         let cells = &plan.cells;
         plan.contrasts.retain(|c| [&c.plus, &c.minus].iter().all(|id| cells.iter().any(|cell| cell.id == **id)));
         plan.contrasts.extend(

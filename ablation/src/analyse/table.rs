@@ -3,7 +3,7 @@
 use super::counts::PerOperation;
 use super::index::{CellRuns, Runs, Timed};
 use super::{CellSummary, Response};
-use crate::record::{Arm, CellKind, Contrast, LatencyResponse, Manifest, Plan, WorkloadPlan};
+use crate::record::{Arm, CellKind, LatencyResponse, Manifest, Plan, WorkloadPlan};
 use crate::stats::bootstrap::{DRAWS, Drawn};
 use crate::stats::{layout, table};
 use std::collections::{BTreeMap, HashMap};
@@ -133,25 +133,11 @@ impl Row {
     }
 }
 
-/// Level of a factor that a factorial sets against its baseline level.
-fn other_level(plan: &Plan, factor: &str) -> String {
-    let known = plan.factors.iter().find(|f| f.name == factor);
-    let others = || known.into_iter().flat_map(|f| f.levels.iter().filter(|level| **level != f.baseline));
-    let off = others().find(|level| *level == "off").or_else(|| others().next());
-    off.map_or_else(|| "off".to_owned(), Clone::clone)
-}
-
 /// Where the design has main effects in one binary, the cells of all sets of those factors.
 fn masks(plan: &Plan, by_id: &HashMap<String, usize>) -> Option<Masks> {
-    let is_main = |c: &&Contrast| c.contrast == "main" && c.arm != Some(Arm::Feature);
-    let mut factors: Vec<String> = Vec::new();
-    for contrast in plan.contrasts.iter().filter(is_main) {
-        if !factors.contains(&contrast.factor) {
-            factors.push(contrast.factor.clone());
-        }
-    }
+    let factors: Vec<String> = plan.crossed.iter().map(|crossed| crossed.factor.clone()).collect();
     // More than that is no factorial that anybody ran.
-    if factors.len() < 2 || factors.len() > 16 {
+    if factors.len() < 2 || factors.len() > 16 || !plan.designs.contains_key("factorial") {
         return None;
     }
     let one_binary = plan
@@ -163,14 +149,13 @@ fn masks(plan: &Plan, by_id: &HashMap<String, usize>) -> Option<Masks> {
         by_levels.entry(&cell.levels).or_insert(&cell.id);
     }
     let baseline = plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline)?;
-    let others: Vec<String> = factors.iter().map(|factor| other_level(plan, factor)).collect();
     let mut cells = Vec::with_capacity(1 << factors.len());
     let mut missing = Vec::new();
     for mask in 0..1_usize << factors.len() {
         let mut levels = baseline.levels.clone();
-        for (i, (factor, other)) in factors.iter().zip(&others).enumerate() {
+        for (i, crossed) in plan.crossed.iter().enumerate() {
             if mask >> i & 1 == 0 {
-                levels.insert(factor.clone(), other.clone());
+                levels.insert(crossed.factor.clone(), crossed.away.clone());
             }
         }
         let cell = by_levels.get(&levels).and_then(|id| by_id.get(*id)).copied();
@@ -181,7 +166,7 @@ fn masks(plan: &Plan, by_id: &HashMap<String, usize>) -> Option<Masks> {
         }
         cells.push(cell);
     }
-    // A fraction has only some of them, and is no broken factorial.
+    // A workload that the factorial does not run with has only the few that other designs share with it.
     let there = cells.iter().filter(|cell| cell.is_some()).count();
     (there * 2 > cells.len()).then_some(Masks { factors, cells, missing })
 }

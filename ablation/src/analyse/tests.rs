@@ -2,7 +2,7 @@
 
 use super::fixture::Study;
 use super::{Analysis, Effect, Proof, Response, Verdict, analyse};
-use crate::record::{Arm, CellKind, Contrast, LatencyResponse};
+use crate::record::{Arm, CellKind, Contrast, Crossed, LatencyResponse};
 
 /// Baseline 2000; `cache` costs 100, `tick` nothing; peers at 1000 and 4000.
 pub(super) fn costs(_: &str, cell: &str, _: u32) -> f64 {
@@ -148,6 +148,8 @@ fn a_factorial_gives_main_effects() {
         attribution: true,
     };
     study.manifest.plan.contrasts.extend([main("cache"), main("tick")]);
+    let crossed = |factor: &str| Crossed { factor: factor.to_owned(), away: "off".to_owned() };
+    study.manifest.plan.crossed = vec![crossed("cache"), crossed("tick")];
     // With an interplay: cache costs 100 with tick and 40 without, so 70 on average.
     let records = study.records(12, |_, cell, _| match cell {
         "no-cache@env" => 1_900.0,

@@ -58,7 +58,7 @@ pub fn explain(manifest: &Manifest, records: &[Record], analysis: &Analysis) -> 
 
 /// What the processes of a cell in a workload have in common.
 struct Processes<'r> {
-    by_place: HashMap<(&'r str, &'r str), Place>,
+    by_place: HashMap<&'r str, HashMap<&'r str, Place>>,
 }
 
 #[derive(Default)]
@@ -70,10 +70,10 @@ struct Place {
 
 impl<'r> Processes<'r> {
     fn of(records: &'r [Record]) -> Processes<'r> {
-        let mut by_place: HashMap<(&str, &str), Place> = HashMap::new();
+        let mut by_place: HashMap<&str, HashMap<&str, Place>> = HashMap::new();
         for record in records.iter().filter(|record| record.status == Status::Ok) {
             let peak = record.process_rss_peak_bytes as f64;
-            let place = by_place.entry((&record.workload, &record.cell)).or_default();
+            let place = by_place.entry(&record.workload).or_default().entry(&record.cell).or_default();
             match record.pass {
                 // Timing runs have nothing attached that would be resident, too.
                 Pass::Timing => {
@@ -88,7 +88,7 @@ impl<'r> Processes<'r> {
     }
 
     fn place(&self, workload: &str, cell: &str) -> Option<&Place> {
-        self.by_place.get(&(workload, cell))
+        self.by_place.get(workload)?.get(cell)
     }
 
     /// Counts of a cell in kinds that do not overlap.

@@ -57,18 +57,25 @@ impl Wrapper {
         Ok(wrapper)
     }
 
-    /// Containers often forbid ptrace, which only trying tells.
+    /// Runs a program that does nothing: containers often forbid ptrace, and valgrind may not know a new processor, which
+    /// only trying tells.
     fn try_out(&self) -> Result<(), String> {
-        if self.tool == Tool::Callgrind {
-            return Ok(());
-        }
-        let out = Command::new(&self.path).args(["-c", "-o", "/dev/null", "true"]).stdin(Stdio::null()).output();
-        let out = out.map_err(|e| format!("strace cannot be run: {e}; install it again"))?;
+        let options: &[&str] = match self.tool {
+            Tool::Callgrind => &["--tool=callgrind", "--callgrind-out-file=/dev/null", "true"],
+            Tool::Strace => &["-c", "-o", "/dev/null", "true"],
+        };
+        let name = self.tool.program();
+        let out = Command::new(&self.path).args(options).stdin(Stdio::null()).output();
+        let out = out.map_err(|e| format!("{name} cannot be run: {e}; install it again"))?;
         if out.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&out.stderr).lines().next().unwrap_or_default().trim().to_owned();
-        Err(format!("strace may not trace here ({said}); allow ptrace: CAP_SYS_PTRACE, or kernel.yama.ptrace_scope 0"))
+        let said = String::from_utf8_lossy(&out.stderr).lines().last().unwrap_or_default().trim().to_owned();
+        let way_out = match self.tool {
+            Tool::Callgrind => "install it again, or a newer one for this processor",
+            Tool::Strace => "allow ptrace: CAP_SYS_PTRACE, or kernel.yama.ptrace_scope 0",
+        };
+        Err(format!("{name} does not work here ({said}); {way_out}"))
     }
 
     /// What has to be started instead of `program` with `argv` (its own name first), so that the counts end up in the

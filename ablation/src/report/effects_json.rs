@@ -1,6 +1,7 @@
 //! `effects.json`: the numbers of a study for programs. Missing values are null, never 0.
 
 use crate::analyse::{Analysis, Canaries, Crossed, Keeping};
+use crate::gap::study::Explained;
 use crate::record::{CellKind, FORMAT, Manifest};
 use serde::Serialize;
 
@@ -15,6 +16,7 @@ pub(super) struct EffectsFile<'a> {
     keeping: Vec<KeepingRow<'a>>,
     canaries: &'a Canaries,
     remarks: &'a [String],
+    explained: &'a Explained,
 }
 
 #[derive(Serialize)]
@@ -72,7 +74,11 @@ struct GapRow<'a> {
     gap_ratio: Option<f64>,
 }
 
-pub(super) fn effects_file<'a>(manifest: &'a Manifest, analysis: &'a Analysis) -> EffectsFile<'a> {
+pub(super) fn effects_file<'a>(
+    manifest: &'a Manifest,
+    analysis: &'a Analysis,
+    explained: &'a Explained,
+) -> EffectsFile<'a> {
     let mut file = EffectsFile {
         format: FORMAT,
         study: &manifest.study,
@@ -83,6 +89,7 @@ pub(super) fn effects_file<'a>(manifest: &'a Manifest, analysis: &'a Analysis) -
         keeping: Vec::new(),
         canaries: &analysis.canaries,
         remarks: &analysis.remarks,
+        explained,
     };
     for workload in &analysis.workloads {
         file.effects.extend(workload.effects.iter().map(|effect| EffectRow {

@@ -7,8 +7,8 @@
 use super::MIN_BLOCKS;
 use super::distribution::{normal_cdf, normal_quantile, t_above, t_quantile};
 use super::order::{percentile, sorted};
-use rand_core::{Rng, SeedableRng};
-use rand_pcg::Pcg64;
+use super::random::seeded;
+use rand_core::Rng;
 
 pub use super::series::{Series, draw};
 
@@ -117,50 +117,52 @@ impl Drawn {
         Some((end(edge)?, end(1.0 - edge)?))
     }
 
-    /// Standard deviation of the draws with the correction n / (n − 1) for few blocks.
+    /// Standard deviation of the draws with the correction √(n / (n − 1)) for few blocks.
     ///
     /// `None` below two blocks or without a number.
     pub fn standard_error(&self) -> Option<f64> {
-        if self.blocks < 2 {
+        if self.blocks < 2 || !self.is_defined() {
             return None;
         }
-        let draws = self.sorted_draws()?;
-        let mean = draws.iter().sum::<f64>() / draws.len() as f64;
-        let variance = draws.iter().map(|d| (d - mean) * (d - mean)).sum::<f64>() / draws.len() as f64;
+        let draws = || self.draws.iter().copied().filter(|draw| draw.is_finite());
+        let count = draws().count() as f64;
+        let mean = draws().sum::<f64>() / count;
+        let variance = draws().map(|draw| (draw - mean) * (draw - mean)).sum::<f64>() / count;
         Some(variance.sqrt() * self.widening())
     }
 
     /// Smallest true effect that a study like this one finds with a probability of 80 %: (t(0.975) + t(0.8)) standard
-    /// errors with n − 1 degrees of freedom (Bloom, "Minimum Detectable Effects", Evaluation Review 19, 1995).
+    /// errors with n − 1 degrees of freedom (Bloom, "Minimum Detectable Effects", Evaluation Review 19, 1995), where
+    /// the standard error is half the width of the interval over t(0.975): what the interval of the row would say.
     ///
-    /// `None` below [`MIN_BLOCKS`] blocks.
+    /// `None` below [`MIN_BLOCKS`] blocks or without a number.
     pub fn detectable(&self) -> Option<f64> {
-        if self.blocks < MIN_BLOCKS {
-            return None;
-        }
+        let (lo, hi) = self.interval()?;
         let degrees = self.blocks - 1;
-        Some((t_quantile(0.975, degrees) + t_quantile(POWER, degrees)) * self.standard_error()?)
+        Some((hi - lo) / 2.0 * (1.0 + t_quantile(POWER, degrees) / t_quantile(0.975, degrees)))
     }
 
-    /// Two-sided p value against 0: Student's t of value / standard error with n − 1 degrees of freedom.
-    ///
-    /// Unlike a share of the draws it is not bounded by their number, so that it survives a correction for many tests.
-    /// `None` below [`MIN_BLOCKS`] blocks or without a number.
+    /// Two-sided p value against 0: twice the smaller one of [`Drawn::p_above`] and [`Drawn::p_below`].
     pub fn p_value(&self) -> Option<f64> {
         Some((2.0 * self.p_above(0.0)?.min(self.p_below(0.0)?)).min(1.0))
     }
 
     /// One-sided p value against 'the value is `bound` or less': small when it is larger.
+    ///
+    /// Student's t of distance / standard error with n − 1 degrees of freedom (Efron and Tibshirani, 1993, section
+    /// 12.2), which unlike a share of the draws is not bounded by their number and so survives a correction for many
+    /// tests; but never less than the share of the draws that lie beyond the bound, which speaks for draws with tails
+    /// of their own, like those over few code layouts. `None` below [`MIN_BLOCKS`] blocks or without a number.
     pub fn p_above(&self, bound: f64) -> Option<f64> {
-        self.tail(self.point - bound)
+        self.tail(self.point - bound, |draw| draw <= bound)
     }
 
-    /// One-sided p value against 'the value is `bound` or more': small when it is smaller.
+    /// One-sided p value against 'the value is `bound` or more': small when it is smaller; as [`Drawn::p_above`].
     pub fn p_below(&self, bound: f64) -> Option<f64> {
-        self.tail(bound - self.point)
+        self.tail(bound - self.point, |draw| draw >= bound)
     }
 
-    fn tail(&self, distance: f64) -> Option<f64> {
+    fn tail(&self, distance: f64, is_beyond: impl Fn(f64) -> bool) -> Option<f64> {
         if self.blocks < MIN_BLOCKS || distance.is_nan() {
             return None;
         }
@@ -169,7 +171,8 @@ impl Drawn {
             // Without any spread the value is known exactly.
             return Some(if distance > 0.0 { 0.0 } else { 1.0 });
         }
-        Some(t_above(distance / error, self.blocks - 1))
+        let beyond = self.draws.iter().filter(|draw| is_beyond(**draw)).count() as f64 / self.draws.len() as f64;
+        Some(t_above(distance / error, self.blocks - 1).max(beyond))
     }
 
     /// √(n / (n − 1)): by how much draws of n blocks are too narrow.
@@ -178,17 +181,21 @@ impl Drawn {
         (n / (n - 1.0)).sqrt()
     }
 
-    /// The finite draws; `None` without a value, and when more than one draw of twenty has no value: a statistic that
-    /// is undefined that often has no interval.
+    /// The finite draws, sorted; `None` when the statistic is not defined.
     fn sorted_draws(&self) -> Option<Vec<f64>> {
-        let draws = sorted(&self.draws);
-        (self.point.is_finite() && !draws.is_empty() && draws.len() * 20 >= self.draws.len() * 19).then_some(draws)
+        self.is_defined().then(|| sorted(&self.draws))
+    }
+
+    /// Whether there is a value, and in 19 of 20 draws at least: what is undefined more often has no interval.
+    fn is_defined(&self) -> bool {
+        let finite = self.draws.iter().filter(|draw| draw.is_finite()).count();
+        self.point.is_finite() && finite > 0 && finite * 20 >= self.draws.len() * 19
     }
 }
 
 /// How often each of `blocks` blocks is drawn in each of `draws` draws with replacement, draw after draw.
 pub(super) fn weights(blocks: usize, draws: usize, seed: u64) -> Vec<u32> {
-    let mut random = Pcg64::seed_from_u64(seed);
+    let mut random = seeded(seed);
     let mut weights = vec![0; blocks * draws];
     for draw in weights.chunks_exact_mut(blocks.max(1)) {
         for _ in 0..blocks {
@@ -204,15 +211,7 @@ pub(super) fn weights(blocks: usize, draws: usize, seed: u64) -> Vec<u32> {
 mod tests {
     use super::*;
     use crate::stats::order::{TRIM, trimmed_mean};
-
-    fn uniform(random: &mut Pcg64) -> f64 {
-        (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn normal(random: &mut Pcg64) -> f64 {
-        let radius = (-2.0 * uniform(random).max(1e-300).ln()).sqrt();
-        radius * (2.0 * std::f64::consts::PI * uniform(random)).cos()
-    }
+    use crate::stats::random::{normal, uniform};
 
     #[test]
     fn weights_equal_repetition() {
@@ -225,7 +224,7 @@ mod tests {
     #[test]
     fn interval_covers_what_it_says() {
         // Normal noise with one outlier in ten that is ten times as wide: what a shared machine looks like.
-        let mut random = Pcg64::seed_from_u64(11);
+        let mut random = seeded(11);
         for blocks in [6, 12, 30] {
             let studies = 400;
             let mut covered = 0;
@@ -244,7 +243,7 @@ mod tests {
 
     #[test]
     fn detectable_effect_is_found_four_times_in_five() {
-        let mut random = Pcg64::seed_from_u64(5);
+        let mut random = seeded(5);
         let blocks = 12;
         let mut study = |effect: f64, seed| {
             let series = Series::new((0..blocks).map(|block| (block, effect + normal(&mut random))));
@@ -278,5 +277,72 @@ mod tests {
         assert!(drawn[1].point.is_nan());
         assert_eq!(drawn[1].interval(), None);
         assert!(draw(&[Series::default()], 0, 10, 1)[0].point.is_nan());
+    }
+
+    /// A statistic whose draws are the percentiles of a normal distribution with this mean and standard deviation.
+    fn ideal(mean: f64, deviation: f64, blocks: usize) -> Drawn {
+        let draws = 2_000;
+        let z = |i: usize| normal_quantile((i as f64 + 0.5) / draws as f64);
+        Drawn::new(mean, blocks, (0..draws).map(|i| mean + deviation * z(i)).collect())
+    }
+
+    #[test]
+    fn a_normal_statistic_has_the_interval_of_student() {
+        // Standard error 1 · √(12/11), t(0.975, 11) = 2.201, t(0.995, 11) = 3.106.
+        let drawn = ideal(5.0, 1.0, 12);
+        let error = (12.0f64 / 11.0).sqrt();
+        assert!((drawn.standard_error().unwrap() - error).abs() < 5e-3);
+        for (confidence, t) in [(0.95, 2.201), (0.99, 3.106), (0.5, 0.697)] {
+            let (lo, hi) = drawn.interval_at(confidence).unwrap();
+            assert!((lo - (5.0 - t * error)).abs() < 0.03 && (hi - (5.0 + t * error)).abs() < 0.03, "{lo}..{hi}");
+        }
+        assert_eq!(drawn.interval(), drawn.interval_at(0.95));
+        let detectable = drawn.detectable().unwrap();
+        assert!((detectable - (2.201 + 0.876) * error).abs() < 0.04, "{detectable}");
+    }
+
+    #[test]
+    fn far_tails_are_continued_beyond_the_draws() {
+        // Six blocks at 99.9 %: t(0.9995, 5) = 6.869, farther than any of 2,000 draws.
+        let (lo, hi) = ideal(0.0, 1.0, 6).interval_at(0.999).unwrap();
+        let expected = 6.869 * 1.2f64.sqrt();
+        assert!((hi - expected).abs() < 0.15 && (lo + expected).abs() < 0.15, "{lo}..{hi}");
+    }
+
+    #[test]
+    fn p_values_are_those_of_student() {
+        // R: 2 * pt(-2.5, 11) = 0.02952, pt(-2.5, 11) = 0.01476.
+        let drawn = ideal(2.5, (11.0f64 / 12.0).sqrt(), 12);
+        assert!((drawn.p_value().unwrap() - 0.0295).abs() < 4e-4);
+        assert!((drawn.p_above(0.0).unwrap() - 0.0148).abs() < 2e-4);
+        assert!((drawn.p_below(0.0).unwrap() - 0.9952).abs() < 1e-3);
+        assert!((drawn.p_below(5.0).unwrap() - 0.0148).abs() < 2e-4);
+        assert!((drawn.map(|v| -v).p_value().unwrap() - 0.0295).abs() < 4e-4);
+        let far = drawn.map(|v| v + 1000.0).p_value().unwrap();
+        assert!(far > 0.0 && far < 1e-9, "{far}");
+        assert_eq!(Drawn { blocks: 5, ..drawn }.p_value(), None);
+    }
+
+    #[test]
+    fn draws_beyond_the_bound_hold_the_p_value() {
+        let mut draws = vec![10.0; 1000];
+        draws[..30].fill(-1.0);
+        let drawn = Drawn::new(10.0, 30, draws);
+        assert_eq!(drawn.p_above(0.0), Some(0.03));
+    }
+
+    #[test]
+    fn linear_combinations_add_up() {
+        let (a, b) = (ideal(1.0, 1.0, 12), ideal(3.0, 2.0, 8));
+        let missing = Drawn::new(f64::NAN, 0, vec![f64::NAN; 2_000]);
+        let sum = Drawn::linear([(2.0, &a), (-1.0, &b), (0.0, &missing)]).unwrap();
+        assert_eq!((sum.point, sum.blocks), (-1.0, 8));
+        assert_eq!(sum.draws()[7], 2.0 * a.draws()[7] - b.draws()[7]);
+        let ten = Drawn::constant(10.0, &a);
+        assert_eq!((ten.point, ten.blocks, ten.p_value(), ten.interval()), (10.0, 12, Some(0.0), Some((10.0, 10.0))));
+        assert_eq!(Drawn::constant(0.0, &a).p_value(), Some(1.0));
+        assert_eq!(Drawn::linear([]), None);
+        assert_eq!(Drawn::linear([(1.0, &a), (1.0, &Drawn::new(1.0, 12, vec![1.0]))]), None);
+        assert!(Drawn::linear([(1.0, &a), (1.0, &missing)]).unwrap().interval().is_none());
     }
 }

@@ -94,4 +94,22 @@ mod tests {
             assert!((t - expected).abs() < 6e-4, "p {p} with {degrees} degrees: {t}");
         }
     }
+
+    #[test]
+    fn t_tails_match_tables() {
+        // R: pt(-2.201, 11) = 0.02500, pt(-10, 5) = 8.5477e-05, pt(-1, 1) = 0.25.
+        for (t, degrees, expected) in [(2.201, 11, 0.025), (10.0, 5, 8.5477e-5), (1.0, 1, 0.25), (0.0, 7, 0.5)] {
+            let tail = t_above(t, degrees);
+            assert!((tail / expected - 1.0).abs() < 1e-3, "{t} with {degrees} degrees: {tail}");
+            assert!((t_above(-t, degrees) + tail - 1.0).abs() < 1e-12);
+        }
+        assert!(t_above(1e6, 200) > 0.0 && t_above(1e6, 200) < 1e-12);
+    }
+
+    #[test]
+    fn normal_quantile_inverts_the_distribution() {
+        for (p, expected) in [(0.5, 0.0), (0.975, 1.959_964), (0.025, -1.959_964), (0.001, -3.090_232)] {
+            assert!((normal_quantile(p) - expected).abs() < 3e-5, "{p}: {}", normal_quantile(p));
+        }
+    }
 }

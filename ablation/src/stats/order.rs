@@ -129,4 +129,20 @@ mod tests {
         let (lo, hi) = ranks(10_000).unwrap();
         assert!((4_890.0..4_910.0).contains(&lo) && (5_090.0..5_111.0).contains(&hi));
     }
+
+    #[test]
+    fn sign_test_matches_the_binomial() {
+        // R: binom.test(2, 10)$p.value = 0.109375, binom.test(0, 6)$p.value = 0.03125.
+        let signs = |below: usize, above: usize| {
+            let values: Vec<f64> = (0..below + above).map(|i| if i < below { -1.5 } else { 0.5 }).collect();
+            sign_test(&values).unwrap()
+        };
+        assert!((signs(2, 8) - 0.109_375).abs() < 1e-12 && (signs(8, 2) - 0.109_375).abs() < 1e-12);
+        assert!((signs(0, 6) - 0.031_25).abs() < 1e-12);
+        assert_eq!(signs(5, 5), 1.0);
+        assert!((sign_test(&[0.0, 1.0, f64::NAN, 2.0]).unwrap() - 0.5).abs() < 1e-12);
+        assert_eq!(sign_test(&[0.0]), None);
+        // 4,900 of 10,000: z = −1.99 with the correction for continuity, p = 0.0466.
+        assert!((signs(4_900, 5_100) - 0.0466).abs() < 5e-4);
+    }
 }

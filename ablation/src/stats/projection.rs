@@ -24,3 +24,33 @@ pub fn blocks_needed(blocks: usize, width_now: f64, width_wanted: f64) -> usize 
     }
     low
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_times_the_blocks_halve_the_width() {
+        // Nearly, for many blocks; with few blocks less than four times as many do, as t falls too.
+        assert!((3_990..=4_010).contains(&blocks_needed(1_000, 2.0, 1.0)), "{}", blocks_needed(1_000, 2.0, 1.0));
+        let few = blocks_needed(6, 2.0, 1.0);
+        // t(0.975, 5)/√5 = 1.150; half of it is 0.575: t(0.975, 13)/√13 = 0.599, t(0.975, 14)/√14 = 0.573.
+        assert_eq!(few, 15);
+    }
+
+    #[test]
+    fn what_is_narrow_enough_needs_no_more() {
+        assert_eq!(blocks_needed(30, 1.0, 1.0), 30);
+        assert!(blocks_needed(30, 1.0, 1.5) < 30);
+        assert_eq!(blocks_needed(30, 1.0, 100.0), MIN_BLOCKS);
+        assert_eq!(blocks_needed(30, 0.0, 1.0), MIN_BLOCKS);
+    }
+
+    #[test]
+    fn no_number_of_blocks_is_enough_for_nothing() {
+        assert_eq!(blocks_needed(30, 1.0, 0.0), usize::MAX);
+        assert_eq!(blocks_needed(30, 1.0, -1.0), usize::MAX);
+        assert_eq!(blocks_needed(30, f64::NAN, 1.0), usize::MAX);
+        assert_eq!(blocks_needed(30, 1e12, 1e-12), usize::MAX);
+    }
+}

@@ -53,7 +53,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "S", default_value_t = 20_251_101)]
     seed: u64,
 
-    /// Leave out the requests that prove who served, for counting from outside: what is counted is then the run alone
+    /// Leave out the requests that prove who served and the contention canary, for counting from outside: what is
+    /// counted is then the run alone
     #[arg(long)]
     pub(crate) no_proof: bool,
 
@@ -70,10 +71,12 @@ pub(crate) struct Args {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// No such allocator.
-    #[error("no allocator is called '{name}': this build has {built_in}{absent}")]
+    #[error("no allocator is called '{name}'{meant}: this build has {built_in}{absent}")]
     UnknownAllocator {
         /// As given.
         name: String,
+        /// The nearest name, as a question; may be empty.
+        meant: String,
         /// Names of those built in.
         built_in: String,
         /// What is not built in, with the way out; may be empty.
@@ -88,10 +91,12 @@ pub(crate) enum Refused {
         feature: &'static str,
     },
     /// No such scenario.
-    #[error("no scenario is called '{name}': there are {known}")]
+    #[error("no scenario is called '{name}'{meant}: there are {known}")]
     UnknownScenario {
         /// As given.
         name: String,
+        /// The nearest name, as a question; may be empty.
+        meant: String,
         /// All names.
         known: String,
     },
@@ -144,6 +149,7 @@ impl Args {
             threads: self.threads,
             cold: self.cold,
             seed: self.seed,
+            counted: self.no_proof,
         };
         match plan.batches().and_then(|batches| batches.checked_mul(u64::from(plan.threads))) {
             Some(samples) if samples <= SAMPLES_MAX => Ok(Order { allocator, engine, plan }),
@@ -162,6 +168,7 @@ fn find_allocator(name: &str) -> Result<(&'static Allocator, Engine), Refused> {
         },
         None => Err(Refused::UnknownAllocator {
             name: name.to_owned(),
+            meant: did_you_mean(name, ALLOCATORS.iter().map(|a| a.name)),
             built_in: join(ALLOCATORS.iter().filter(|a| a.engine.is_some()).map(|a| a.name)),
             absent: {
                 let absent = join(ALLOCATORS.iter().filter(|a| a.engine.is_none()).filter_map(|a| a.feature));
@@ -178,8 +185,19 @@ fn find_allocator(name: &str) -> Result<(&'static Allocator, Engine), Refused> {
 fn find_scenario(name: &str) -> Result<&'static Scenario, Refused> {
     Scenario::named(name).ok_or_else(|| Refused::UnknownScenario {
         name: name.to_owned(),
+        meant: did_you_mean(name, SCENARIOS.iter().map(|s| s.name)),
         known: join(SCENARIOS.iter().map(|s| s.name)),
     })
+}
+
+/// The known name that is nearest, when it is near: one typing mistake, two in a long name. More, and one allocator's
+/// name is a mistake for another's.
+fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let distance = |known: &&str| strsim::damerau_levenshtein(name, known);
+    match known.min_by_key(distance).filter(|near| distance(near) <= 1 + near.len() / 9) {
+        Some(near) => format!(" (did you mean '{near}'?)"),
+        None => String::new(),
+    }
 }
 
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -218,8 +236,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_obeyed_is_refused() {
-        check("--allocator sytem --scenario vm --iterations 3", Err("'sytem': this build has hakmem, "));
-        check("--allocator system --scenario wm --iterations 3", Err("there are json, mir, vm, mixed, small"));
+        check(
+            "--allocator sytem --scenario vm --iterations 3",
+            Err("'sytem' (did you mean 'system'?): this build has hakmem, "),
+        );
+        check("--allocator tcmalloc --scenario vm --iterations 3", Err("'tcmalloc': this build has hakmem, "));
+        check("--allocator snmaloc --scenario vm --iterations 3", Err("(did you mean 'snmalloc'?)"));
+        check(
+            "--allocator system --scenario wm --iterations 3",
+            Err("'wm' (did you mean 'vm'?): there are json, mir, vm, mixed, small"),
+        );
         check("--allocator system --scenario churn --iterations 3 --lifetime ring", Err("drop --lifetime"));
         check("--allocator system --scenario vm --iterations 3 --threads 2", Err("has one thread"));
         check("--allocator system --scenario threads --iterations 3 --threads 0", Err("give 1 to 64"));

@@ -20,6 +20,9 @@ pub(crate) struct Run {
     pub(crate) warm_up_operations: u64,
     /// Nanoseconds of each batch.
     pub(crate) batch_ns: Vec<u64>,
+    /// The contention canary before the first batch and after every batch, nanoseconds a step; empty when the plan
+    /// takes none.
+    pub(crate) canaries_ns: Vec<f64>,
     /// Over warm-up, measured part and drain.
     pub(crate) checksum: u64,
     /// Minor and major page faults of the measured part.
@@ -70,6 +73,7 @@ fn on_this_thread<A: Subject, U: Use, L: Lives>(a: A, plan: &Plan, script: &Scri
             warm_up_operations: plan.warm_up_batches() * plan.batch(),
             checksum: bench.lives.checksum().0,
             batch_ns: bench.batch_ns,
+            canaries_ns: bench.canaries_ns,
             page_faults,
         }
     }
@@ -85,6 +89,8 @@ pub(crate) struct Bench<'s, L> {
     pub(crate) lives: L,
     /// One entry a measured batch, written before the measured part so that storing a value faults no page in.
     pub(crate) batch_ns: Vec<u64>,
+    /// One entry more, or none; written before as well.
+    pub(crate) canaries_ns: Vec<f64>,
 }
 
 impl<'s, L: Lives> Bench<'s, L> {
@@ -95,6 +101,7 @@ impl<'s, L: Lives> Bench<'s, L> {
     pub(crate) fn new(plan: &Plan, script: &'s Script, lives: L) -> Bench<'s, L> {
         let batches = plan.batches().and_then(|b| usize::try_from(b).ok()).expect("checked with the arguments");
         clock::warm_up();
+        let canaries = if plan.takes_canaries() { batches + 1 } else { 0 };
         Bench {
             script,
             at: 0,
@@ -102,6 +109,8 @@ impl<'s, L: Lives> Bench<'s, L> {
             warm_up_batches: plan.warm_up_batches(),
             lives,
             batch_ns: vec![u64::MAX; batches],
+            // Each from a canary, so that its code is there as well.
+            canaries_ns: (0..canaries).map(|_| ablate_probe::canary_ns()).collect(),
         }
     }
 
@@ -127,12 +136,18 @@ impl<'s, L: Lives> Bench<'s, L> {
     /// # Safety
     /// - `A` and `U` are the same in all calls.
     pub(crate) unsafe fn measure<A: Subject, U: Use>(&mut self, a: A) {
+        if let Some(first) = self.canaries_ns.first_mut() {
+            *first = ablate_probe::canary_ns();
+        }
         for i in 0..self.batch_ns.len() {
             let ops = self.next_ops();
             let before = clock::now_ns();
             // SAFETY: the script's parts in order; the caller promises the same types.
             unsafe { self.lives.run::<A, U>(a, ops) };
             self.batch_ns[i] = clock::now_ns() - before;
+            if let Some(after) = self.canaries_ns.get_mut(i + 1) {
+                *after = ablate_probe::canary_ns();
+            }
         }
     }
 

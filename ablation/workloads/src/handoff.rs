@@ -110,6 +110,7 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
         operations: batch_ns.len() as u64 * plan.batch(),
         warm_up_operations: pairs as u64 * plan.warm_up_batches() * plan.batch(),
         batch_ns,
+        canaries_ns: Vec::new(),
         checksum: sum.0,
         page_faults,
     }

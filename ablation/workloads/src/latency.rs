@@ -19,6 +19,12 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
+    /// Nanoseconds per operation of each batch, in their order, rounded to picoseconds, which is what a line of text
+    /// needs and more than a batch can tell.
+    pub(crate) fn each(batch_ns: &[u64], batch: u64) -> Vec<f64> {
+        batch_ns.iter().map(|ns| rounded(*ns as f64 / batch as f64)).collect()
+    }
+
     /// Over batches of `batch` operations, each of which took the given nanoseconds. Sorts them.
     pub(crate) fn of(batch_ns: &mut [u64], batch: u64) -> Latency {
         if batch_ns.is_empty() {
@@ -34,6 +40,11 @@ impl Latency {
             latency_ns_mean: batch_ns.iter().map(|ns| *ns as f64).sum::<f64>() / batch_ns.len() as f64 / batch,
         }
     }
+}
+
+/// To three decimals.
+pub(crate) fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }
 
 /// Sample quantile of type 7 (Hyndman and Fan, "Sample quantiles in statistical packages", 1996): linear between the
@@ -64,6 +75,11 @@ mod tests {
     fn a_batch_is_divided_by_its_operations() {
         let latency = Latency::of(&mut [300, 100, 200], 10);
         assert_eq!((latency.samples, latency.latency_ns_p50, latency.latency_ns_mean), (3, 20.0, 20.0));
+    }
+
+    #[test]
+    fn each_batch_keeps_its_place() {
+        assert_eq!(Latency::each(&[20, 10, 7], 3), [6.667, 3.333, 2.333]);
     }
 
     #[test]

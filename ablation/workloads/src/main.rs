@@ -15,6 +15,7 @@ mod latency;
 mod lifetime;
 mod list;
 mod output;
+mod placebo;
 mod plan;
 mod proof;
 mod scenario;
@@ -37,6 +38,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if cfg!(feature = "placebo") {
+        placebo::keep();
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -84,6 +88,7 @@ fn measure(order: &Order, with_proof: bool) -> anyhow::Result<Report> {
         proof::judge(engine.witness.name, &tallies, counted)
     });
     let factors = receipt.as_ref().map_or(&[][..], |receipt| receipt.factors());
+    let batches_ns = if run.canaries_ns.is_empty() { Vec::new() } else { Latency::each(&run.batch_ns, plan.batch()) };
     Ok(Report::new(
         plan,
         Findings {
@@ -91,6 +96,8 @@ fn measure(order: &Order, with_proof: bool) -> anyhow::Result<Report> {
             operations: run.operations,
             warm_up_operations: run.warm_up_operations,
             checksum: run.checksum,
+            batches_ns,
+            canaries_ns: run.canaries_ns.iter().map(|ns| latency::rounded(*ns)).collect(),
             latency: Latency::of(&mut run.batch_ns, plan.batch()),
             page_faults: run.page_faults,
             rss_peak_bytes,

@@ -45,6 +45,10 @@ pub(crate) struct Report {
     rss_peak_bytes: Option<u64>,
     timer_ns: u64,
     env_rejected: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    batches_ns: Vec<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    canaries_ns: Vec<f64>,
 }
 
 /// Factor → level.
@@ -62,6 +66,10 @@ pub(crate) struct Findings {
     pub(crate) warm_up_operations: u64,
     /// Checksum of the operations.
     pub(crate) checksum: u64,
+    /// Nanoseconds per operation of every batch; empty when there are no canaries to judge them by.
+    pub(crate) batches_ns: Vec<f64>,
+    /// The canary before the first batch and after every batch, nanoseconds a step.
+    pub(crate) canaries_ns: Vec<f64>,
     /// Nanoseconds per operation.
     pub(crate) latency: Latency,
     /// Page faults of the measured part.
@@ -116,6 +124,8 @@ impl Report {
             rss_peak_bytes: findings.rss_peak_bytes,
             timer_ns: findings.timer_ns,
             env_rejected: findings.env_rejected,
+            batches_ns: findings.batches_ns,
+            canaries_ns: findings.canaries_ns,
         }
     }
 

@@ -11,6 +11,9 @@ const WARM_UP_MIN: u64 = 128;
 /// Operations that a random-lifetime script has before it repeats: long against the 64 slots.
 const CHURN_PASS: u64 = 1000;
 
+/// Most batches that are printed one by one: some ten bytes each, twice, within a line that is kept for every process.
+const PRINTED_MAX: u64 = 4096;
+
 /// How a block is used between its request and its return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -50,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) cold: bool,
     /// Seed of sizes, order and call sites.
     pub(crate) seed: u64,
+    /// Whether somebody counts from outside, so that nothing but the run itself may happen.
+    pub(crate) counted: bool,
 }
 
 impl Plan {
@@ -78,6 +83,14 @@ impl Plan {
         if self.cold { 0 } else { self.script_len().max(WARM_UP_MIN).div_ceil(self.batch()) }
     }
 
+    /// Whether the contention canary is taken before the first batch and after every batch. Not around single
+    /// operations, which would start with a processor that is busy with something else; not with threads, which
+    /// disturb it themselves; not when somebody counts.
+    pub(crate) fn takes_canaries(&self) -> bool {
+        let printable = self.batches().is_some_and(|batches| (1..=PRINTED_MAX).contains(&batches));
+        printable && !self.cold && !self.counted && self.scenario.lives != Lives::InAnotherThread
+    }
+
     /// The lifetime's name in the output.
     pub(crate) fn lifetime_name(&self) -> &'static str {
         match (self.scenario.lives, self.lifetime) {
@@ -95,7 +108,7 @@ mod tests {
 
     fn plan(scenario: &str, iterations: u64, touch: Touch, cold: bool) -> Plan {
         let scenario = Scenario::named(scenario).expect("a known scenario");
-        Plan { scenario, iterations, touch, lifetime: Lifetime::Lifo, threads: 1, cold, seed: 1 }
+        Plan { scenario, iterations, touch, lifetime: Lifetime::Lifo, threads: 1, cold, seed: 1, counted: false }
     }
 
     #[test]
@@ -118,6 +131,19 @@ mod tests {
             plan("json", 900, Touch::None, false).warm_up_batches()
         );
         assert_eq!(plan("json", 0, Touch::None, false).batches(), Some(0));
+    }
+
+    #[test]
+    fn canaries_are_for_warm_batches_of_one_thread_that_nobody_counts() {
+        let canaries = |scenario, iterations, cold, counted| {
+            Plan { counted, ..plan(scenario, iterations, Touch::None, cold) }.takes_canaries()
+        };
+        assert!(canaries("small", 2, false, false));
+        assert!(!canaries("small", 2, false, true));
+        assert!(!canaries("small", 2, true, false));
+        assert!(!canaries("small", 0, false, false));
+        assert!(!canaries("threads", 2, false, false));
+        assert_eq!((canaries("json", 4096, false, false), canaries("json", 4097, false, false)), (true, false));
     }
 
     #[test]

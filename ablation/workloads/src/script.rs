@@ -139,6 +139,7 @@ mod tests {
             threads: 1,
             cold: false,
             seed,
+            counted: false,
         };
         Script::new(&plan, 0)
     }

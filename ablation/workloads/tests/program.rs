@@ -158,6 +158,32 @@ fn the_line_has_every_field() {
 }
 
 #[test]
+fn warm_batches_come_with_their_canaries() {
+    let lists = |line: &str| {
+        let record = json(&format!("--allocator system {line}"));
+        let list = |name: &str| record[name].as_array().map_or(0, Vec::len);
+        (list("batches_ns"), list("canaries_ns"), record)
+    };
+    let (batches, canaries, record) = lists("--scenario small --iterations 4 --touch none");
+    assert_eq!((batches, canaries), (20, 21));
+    assert_eq!(record["samples"], 20);
+    let values: Vec<f64> = record["batches_ns"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let expected = record["latency_ns_mean"].as_f64().expect("a mean");
+    assert!((mean - expected).abs() < 0.001, "{mean} against {expected}");
+    assert!(record["canaries_ns"].as_array().into_iter().flatten().all(|ns| ns.as_f64().is_some_and(|ns| ns > 0.0)));
+    for line in [
+        "--scenario small --iterations 1 --cold",
+        "--scenario small --iterations 0",
+        "--scenario small --iterations 4 --no-proof",
+        "--scenario threads --iterations 4 --touch none",
+    ] {
+        let (batches, canaries, _) = lists(line);
+        assert_eq!((batches, canaries), (0, 0), "{line}");
+    }
+}
+
+#[test]
 fn cold_runs_time_every_operation_and_fault_their_pages_in() {
     let record = json("--allocator system --scenario vm --iterations 2 --cold --touch page --lifetime ring");
     assert_eq!(record["latency_over"], "operations");
@@ -200,6 +226,7 @@ fn the_later_argument_wins() {
 #[test]
 fn unknown_names_are_refused_with_the_known_ones() {
     refused("--allocator tcmalloc --scenario vm --iterations 1", &["'tcmalloc'", "hakmem-evolving", "system"]);
+    refused("--allocator mimaloc --scenario vm --iterations 1", &["did you mean 'mimalloc'?"]);
     refused(
         "--allocator system --scenario vmm --iterations 1",
         &["'vmm'", "json, mir, vm, mixed, small, churn, threads"],
@@ -228,7 +255,7 @@ fn the_list_names_everything() {
     };
     assert_eq!(names("allocators"), ALLOCATORS);
     assert_eq!(names("scenarios"), [&WITH_LIFETIME[..], &WITH_THEIR_OWN[..]].concat());
-    assert_eq!(names("factors"), ["bigcache", "elo", "header", "tick", "evolution", "madvise-batch"]);
+    assert_eq!(names("factors"), ["bigcache", "elo", "header", "tick", "evolution", "madvise-batch", "align", "thp"]);
 
     let output = run("--list");
     let text = String::from_utf8(output.stdout).expect("UTF-8");

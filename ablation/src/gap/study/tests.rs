@@ -109,8 +109,10 @@ fn a_curve_finds_the_price_of_a_fault() {
     let operations = |workload: &str| workload[1..].parse::<f64>().unwrap();
     let faults = |workload: &str, cell: &str| if cell == "peer-fast" { 0.0 } else { 500.0 / operations(workload) };
     let mut records = records(&study, |w, cell| 300.0 + FAULT * faults(w, cell), |w, cell| faults(w, cell));
-    for record in records.iter_mut().filter(|record| record.pass == Pass::Timing) {
-        record.measured.as_mut().unwrap().operations = operations(&record.workload) as u64;
+    for record in records.iter_mut().filter(|record| matches!(record.pass, Pass::Timing | Pass::Counting)) {
+        let operations = operations(&record.workload);
+        record.measured.as_mut().unwrap().operations = operations as u64;
+        record.counts.values_mut().for_each(|count| *count = (*count as f64 * operations / 1_000.0).round() as u64);
     }
     let curve = &explained(&study, &records).curves[0];
     let baseline = curve.cells.iter().find(|cell| cell.id == "baseline").unwrap();

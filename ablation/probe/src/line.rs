@@ -1,0 +1,270 @@
+//! The line that a measured program prints: docs/format.md, section "The line of a measured program".
+
+use crate::batches::{Batches, percentile};
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+
+/// One line of JSON. Printing it is the last thing that a measured program does.
+#[derive(Debug, Clone)]
+pub struct Line {
+    batches: Batches,
+    checksum: u64,
+    served_by: Option<String>,
+    levels: BTreeMap<String, String>,
+    counters: BTreeMap<String, BTreeMap<String, u64>>,
+    page_faults: Option<u64>,
+    env_rejected: Vec<String>,
+    numbers: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+impl Line {
+    /// What was measured, and a checksum of what the operations came to: it must not depend on any factor's level.
+    pub fn new(batches: Batches, checksum: u64) -> Line {
+        Line {
+            batches,
+            checksum,
+            served_by: None,
+            levels: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            page_faults: None,
+            env_rejected: Vec::new(),
+            numbers: BTreeMap::new(),
+        }
+    }
+
+    /// Says which level a factor had: `on`, `off`, `absent`, or a variant's name.
+    pub fn level(&mut self, factor: &str, level: &str) -> &mut Line {
+        self.levels.insert(factor.to_owned(), level.to_owned());
+        self
+    }
+
+    /// Says what a factor did. A counter that the study names in `proof` must be above 0 when the factor is on, and 0
+    /// when it is not.
+    pub fn counter(&mut self, factor: &str, counter: &str, value: u64) -> &mut Line {
+        self.counters.entry(factor.to_owned()).or_default().insert(counter.to_owned(), value);
+        self
+    }
+
+    /// Says who served the operations, where there is a choice.
+    pub fn served_by(&mut self, name: &str) -> &mut Line {
+        self.served_by = Some(name.to_owned());
+        self
+    }
+
+    /// Says how many page faults the measured part took.
+    pub fn page_faults(&mut self, faults: u64) -> &mut Line {
+        self.page_faults = Some(faults);
+        self
+    }
+
+    /// Names a variable of the environment that was refused, with the reason. It voids the run.
+    pub fn env_rejected(&mut self, why: &str) -> &mut Line {
+        self.env_rejected.push(why.to_owned());
+        self
+    }
+
+    /// Adds a number of the program's own, as `"group": {"name": value}`. Readers ignore groups that they do not know.
+    ///
+    /// # Panics
+    /// When the group has the name of a key of the format, of which a line can have only one.
+    pub fn number(&mut self, group: &str, name: &str, value: f64) -> &mut Line {
+        assert!(!KEYS.contains(&group), "`{group}` is a key of the format");
+        self.numbers.entry(group.to_owned()).or_default().insert(name.to_owned(), value);
+        self
+    }
+}
+
+/// The keys of the format.
+const KEYS: [&str; 16] = [
+    "format",
+    "operations",
+    "checksum",
+    "latency_over",
+    "samples",
+    "latency_ns_p10",
+    "latency_ns_p50",
+    "latency_ns_p99",
+    "latency_ns_mean",
+    "served_by",
+    "levels",
+    "counters",
+    "page_faults",
+    "env_rejected",
+    "batches_ns",
+    "canaries_ns",
+];
+
+impl Display for Line {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let batches = self.batches.batches_ns();
+        let mut sorted = batches.clone();
+        sorted.sort_by(f64::total_cmp);
+        let mean = if sorted.is_empty() { 0.0 } else { sorted.iter().sum::<f64>() / sorted.len() as f64 };
+        let checksum = format!("{:016x}", self.checksum);
+        let (mut out, samples) = (Object::start(f)?, batches.len() as u64);
+        out.key("format", &1)?.key("operations", &self.batches.operations())?.key("checksum", &checksum)?;
+        out.key("latency_over", &"batches".to_owned())?.key("samples", &samples)?;
+        out.key("latency_ns_p10", &percentile(&sorted, 0.10))?.key("latency_ns_p50", &percentile(&sorted, 0.50))?;
+        out.key("latency_ns_p99", &percentile(&sorted, 0.99))?.key("latency_ns_mean", &mean)?;
+        if let Some(name) = &self.served_by {
+            out.key("served_by", name)?;
+        }
+        out.key("levels", &self.levels)?.key("counters", &self.counters)?;
+        if let Some(faults) = &self.page_faults {
+            out.key("page_faults", faults)?;
+        }
+        out.key("env_rejected", &self.env_rejected)?;
+        out.key("batches_ns", &batches)?.key("canaries_ns", &self.batches.canaries_ns().to_vec())?;
+        for (group, numbers) in &self.numbers {
+            out.key(group, numbers)?;
+        }
+        out.end()
+    }
+}
+
+/// Something that JSON has a form for.
+trait Json {
+    fn write(&self, f: &mut Formatter<'_>) -> fmt::Result;
+}
+
+impl Json for u64 {
+    fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Three decimals: nothing below a picosecond can be told apart. JSON has no infinities.
+impl Json for f64 {
+    fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.is_finite() { write!(f, "{self:.3}") } else { f.write_str("null") }
+    }
+}
+
+/// With everything escaped that must be (RFC 8259, section 7).
+impl Json for String {
+    fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        for c in self.chars() {
+            match c {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                '\u{0}'..='\u{1f}' => write!(f, "\\u{:04x}", u32::from(c))?,
+                _ => write!(f, "{c}")?,
+            }
+        }
+        f.write_str("\"")
+    }
+}
+
+impl<T: Json> Json for Vec<T> {
+    fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (i, value) in self.iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { "," })?;
+            value.write(f)?;
+        }
+        f.write_str("]")
+    }
+}
+
+impl<T: Json> Json for BTreeMap<String, T> {
+    fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut out = Object::start(f)?;
+        for (name, value) in self {
+            out.key(name, value)?;
+        }
+        out.end()
+    }
+}
+
+/// An object in the making.
+struct Object<'a, 'f> {
+    f: &'a mut Formatter<'f>,
+    is_empty: bool,
+}
+
+impl<'a, 'f> Object<'a, 'f> {
+    fn start(f: &'a mut Formatter<'f>) -> Result<Self, fmt::Error> {
+        f.write_str("{")?;
+        Ok(Object { f, is_empty: true })
+    }
+
+    fn key(&mut self, name: &str, value: &impl Json) -> Result<&mut Self, fmt::Error> {
+        self.f.write_str(if self.is_empty { "" } else { "," })?;
+        self.is_empty = false;
+        name.to_owned().write(self.f)?;
+        self.f.write_str(":")?;
+        value.write(self.f)?;
+        Ok(self)
+    }
+
+    fn end(self) -> fmt::Result {
+        self.f.write_str("}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_run_is_a_whole_line() {
+        let line = Line::new(Batches::new(0, 7), 0xab).to_string();
+        let expected = "{\"format\":1,\"operations\":0,\"checksum\":\"00000000000000ab\",\
+            \"latency_over\":\"batches\",\"samples\":0,\"latency_ns_p10\":0.000,\"latency_ns_p50\":0.000,\
+            \"latency_ns_p99\":0.000,\"latency_ns_mean\":0.000,\"levels\":{},\"counters\":{},\"env_rejected\":[],\
+            \"batches_ns\":[],\"canaries_ns\":[]}";
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn everything_said_is_in_the_line_once() {
+        let mut batches = Batches::new(2, 5);
+        while batches.is_wanted() {
+            batches.time(|| ());
+        }
+        let mut line = Line::new(batches, 1);
+        line.level("b", "off").level("a", "on").counter("a", "hits", 3).counter("a", "asks", 4);
+        line.served_by("me").page_faults(9).env_rejected("A=\"x\"").number("own", "n", 0.5).number(
+            "own",
+            "m",
+            f64::NAN,
+        );
+        let line = line.to_string();
+        for part in [
+            "\"operations\":10",
+            "\"samples\":2",
+            "\"served_by\":\"me\"",
+            "\"levels\":{\"a\":\"on\",\"b\":\"off\"}",
+            "\"counters\":{\"a\":{\"asks\":4,\"hits\":3}}",
+            "\"page_faults\":9",
+            "\"env_rejected\":[\"A=\\\"x\\\"\"]",
+            "\"own\":{\"m\":null,\"n\":0.500}",
+        ] {
+            assert_eq!(line.matches(part).count(), 1, "{part} in {line}");
+        }
+        let list = |key: &str| {
+            let from = line.find(key).expect(key) + key.len() + 3;
+            line[from..].split(']').next().expect("a list").split(',').count()
+        };
+        assert_eq!((list("batches_ns"), list("canaries_ns")), (2, 3), "{line}");
+        assert!(!line.contains('\n'));
+    }
+
+    #[test]
+    fn text_is_escaped() {
+        let check = |text: &str, expected: &str| {
+            let line = Line::new(Batches::new(0, 1), 0).env_rejected(text).to_string();
+            assert!(line.contains(&format!("\"env_rejected\":[{expected}]")), "{line}");
+        };
+        check("plain ü", "\"plain ü\"");
+        check("a\"b\\c", "\"a\\\"b\\\\c\"");
+        check("line\nend\u{1}", "\"line\\u000aend\\u0001\"");
+    }
+
+    #[test]
+    #[should_panic(expected = "`levels` is a key of the format")]
+    fn a_key_of_the_format_is_no_group() {
+        Line::new(Batches::new(0, 1), 0).number("levels", "a", 1.0);
+    }
+}

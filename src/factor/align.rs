@@ -1,0 +1,168 @@
+//! Align: spans of a huge page or more start at a multiple of 2 MiB, so that huge pages can back them.
+//!
+//! The kernel backs only whole, aligned 2 MiB pieces of a mapping with a huge page, and it aligns by itself (since Linux
+//! 6.7) only mappings whose length is a multiple of 2 MiB. A header breaks that: an object of 2 MiB takes 513 pages, lies
+//! anywhere, and no aligned piece fits. Here either the mapping starts at a multiple (the header is inside the huge page,
+//! and the object's last 32 bytes lie on a small page after it), or, in the form `user`, the object does (the header is
+//! on a small page before it). Off means that the kernel chooses.
+//!
+//! Costs no bytes and no instructions for other requests. A span takes one `munmap` more for the end that was mapped too
+//! long, and where the kernel does not align, one `mmap` and up to two `munmap` more; in the form `user` also up to one
+//! OS page. Whether a huge page then comes is left to the kernel's policy and to advice.
+
+use crate::os::{self, HUGE_PAGE, OS_PAGE};
+
+counters! {
+    /// Mappings that start, or whose objects start, at a multiple of 2 MiB.
+    placed,
+    /// Mappings for which the kernel's first choice was of no use.
+    retries,
+    /// Ends of mappings that were given back.
+    trims,
+    /// Mappings that lie as the kernel chose, since there was no room for more.
+    refusals,
+}
+
+/// What is aligned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// The mapping.
+    Mapping,
+    /// The object.
+    User,
+}
+
+/// Bytes from the start of the mapping to the object, and to the address that is to be a multiple of 2 MiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lead {
+    pub(crate) object: usize,
+    pub(crate) boundary: usize,
+}
+
+/// Where an object of `size` bytes starts that needs `prefix` bytes before it.
+pub(crate) fn lead(start: Start, size: usize, prefix: usize) -> Lead {
+    match start {
+        // Pages are whole: the object is on a page's start when a page boundary is what is aligned.
+        Start::User if size >= HUGE_PAGE => {
+            let object = prefix.next_multiple_of(OS_PAGE);
+            Lead { object, boundary: object }
+        }
+        _ => Lead { object: prefix, boundary: 0 },
+    }
+}
+
+/// Maps `bytes` bytes of zeroed memory, a multiple of the OS page, or returns null. The address `boundary` bytes in, a
+/// multiple of the OS page as well, is a multiple of 2 MiB when a huge page fits behind it.
+pub(crate) fn map(counters: &Counters, bytes: usize, boundary: usize) -> *mut u8 {
+    if bytes - boundary < HUGE_PAGE {
+        return os::map(bytes);
+    }
+    // Where the kernel's pages are longer, its huge pages are as well, and it cuts no mapping at every OS page of ours.
+    let can_cut = os::kernel_page() == OS_PAGE;
+    let base = if can_cut { map_aligned(counters, bytes, boundary) } else { core::ptr::null_mut() };
+    if base.is_null() {
+        counters.refusals.add(1);
+        return os::map(bytes);
+    }
+    counters.placed.add(1);
+    base
+}
+
+fn map_aligned(counters: &Counters, bytes: usize, boundary: usize) -> *mut u8 {
+    // The kernel aligns what is a multiple of 2 MiB long. With a boundary further in, a huge page more is needed before.
+    let room = (boundary.next_multiple_of(HUGE_PAGE) + bytes - boundary).checked_next_multiple_of(HUGE_PAGE);
+    let Some(room) = room else {
+        return core::ptr::null_mut();
+    };
+    let base = os::map(room);
+    if base.is_null() || distance(base, boundary) + bytes <= room {
+        return trim(counters, base, room, bytes, boundary);
+    }
+    counters.retries.add(1);
+    // SAFETY: nobody has seen the mapping.
+    unsafe { os::unmap(base, room) };
+    // Wherever this lies, less than a huge page is in front of the boundary.
+    let Some(room) = bytes.checked_add(HUGE_PAGE - OS_PAGE) else {
+        return core::ptr::null_mut();
+    };
+    trim(counters, os::map(room), room, bytes, boundary)
+}
+
+/// Bytes to skip from `base`, so that what lies `boundary` bytes further is a multiple of 2 MiB.
+fn distance(base: *mut u8, boundary: usize) -> usize {
+    let at = base.addr() + boundary;
+    at.next_multiple_of(HUGE_PAGE) - at
+}
+
+/// Gives back the ends of a mapping, which may be null, and returns the start of what is left.
+fn trim(counters: &Counters, base: *mut u8, room: usize, bytes: usize, boundary: usize) -> *mut u8 {
+    if base.is_null() {
+        return base;
+    }
+    let skip = distance(base, boundary);
+    // SAFETY: the callers mapped enough for skip and bytes.
+    let (start, end) = unsafe { (base.add(skip), base.add(skip + bytes)) };
+    for (at, len) in [(base, skip), (end, room - skip - bytes)] {
+        if len > 0 {
+            counters.trims.add(1);
+            // SAFETY: the end is part of the mapping, which nobody has seen. A refusal only leaves addresses unused.
+            unsafe { os::unmap(at, len) };
+        }
+    }
+    start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_boundary_is_aligned_and_nothing_is_left_over() {
+        for (bytes, boundary) in [
+            (HUGE_PAGE, 0),
+            (HUGE_PAGE + OS_PAGE, 0),
+            (HUGE_PAGE + OS_PAGE, OS_PAGE),
+            (3 * HUGE_PAGE, OS_PAGE),
+            (5 * HUGE_PAGE + 7 * OS_PAGE, HUGE_PAGE),
+        ] {
+            let counters = Counters::new();
+            let base = map(&counters, bytes, boundary);
+            assert!((base.addr() + boundary).is_multiple_of(HUGE_PAGE), "{bytes} at {boundary}");
+            assert_eq!((counters.placed.get(), counters.refusals.get()), (1, 0));
+            assert!(counters.trims.get() <= 2);
+            // SAFETY: the mapping is ours and that long.
+            unsafe {
+                base.write(1);
+                base.add(bytes - 1).write(1);
+                os::unmap(base, bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_huge_page_fits_in_is_left_alone() {
+        let counters = Counters::new();
+        for (bytes, boundary) in [(HUGE_PAGE - OS_PAGE, 0), (HUGE_PAGE, OS_PAGE)] {
+            let base = map(&counters, bytes, boundary);
+            assert!(!base.is_null());
+            // SAFETY: the mapping is ours and that long.
+            unsafe { os::unmap(base, bytes) };
+        }
+        assert_eq!((counters.placed.get(), counters.refusals.get(), counters.trims.get()), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_null_and_counted() {
+        let counters = Counters::new();
+        assert!(map(&counters, (isize::MAX as usize) & !(OS_PAGE - 1), 0).is_null());
+        assert_eq!((counters.placed.get(), counters.refusals.get()), (0, 1));
+    }
+
+    #[test]
+    fn the_header_is_inside_or_before_the_huge_page() {
+        assert_eq!(lead(Start::Mapping, HUGE_PAGE, 32), Lead { object: 32, boundary: 0 });
+        assert_eq!(lead(Start::User, HUGE_PAGE, 32), Lead { object: OS_PAGE, boundary: OS_PAGE });
+        assert_eq!(lead(Start::User, HUGE_PAGE, 0), Lead { object: 0, boundary: 0 });
+        assert_eq!(lead(Start::User, HUGE_PAGE - 1, 32), Lead { object: 32, boundary: 0 });
+    }
+}

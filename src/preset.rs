@@ -1,0 +1,59 @@
+//! Presets: levels for all factors at once, by `HAKMEM_MODE` or by a program that seals one.
+//!
+//! They are the original's, as far as its documents tell them. What it says of huge pages is off, auto or on: its `auto`
+//! and its `on` are both level `on` here, advice for spans of 2 MiB or more. It never aligned anything, and no preset does.
+
+use crate::factor::{Id, Level, Levels};
+
+/// A preset of levels, the variable `HAKMEM_MODE`; toggles in the environment override it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Every factor at its default: the original's six on, learning stops by itself. What is sealed when nothing is said.
+    Default,
+    /// BigCache, ELO, evolution and huge pages off.
+    Minimal,
+    /// Learning frozen, huge pages advised.
+    Fast,
+    /// Learning frozen; the original gives it the levels of `fast`.
+    Balanced,
+    /// Learning that stops when it has converged, huge pages advised.
+    Learning,
+    /// Learning that never stops, huge pages advised.
+    Research,
+    /// ELO and evolution off: the original's `hakmem-baseline`.
+    Baseline,
+    /// The original's six on: its `hakmem-evolving`, whose policy on huge pages is not known, and which ran without them
+    /// by its own counts (513 page faults for 513 pages).
+    Evolving,
+}
+
+impl Mode {
+    /// The values of `HAKMEM_MODE`.
+    pub const NAMED: &'static [(&'static str, Mode)] = &[
+        ("minimal", Mode::Minimal),
+        ("fast", Mode::Fast),
+        ("balanced", Mode::Balanced),
+        ("learning", Mode::Learning),
+        ("research", Mode::Research),
+    ];
+
+    /// The level that the preset gives each factor, in the order of the registry, if it is compiled in.
+    pub fn preset(self) -> impl Iterator<Item = Level> {
+        self.levels().iter()
+    }
+
+    /// The levels before the toggles.
+    pub(crate) fn levels(self) -> Levels {
+        let mut levels = Levels::defaults();
+        let set: &[(Id, Level)] = match self {
+            Mode::Default | Mode::Evolving => &[],
+            Mode::Minimal => &[(Id::BigCache, Level::Off), (Id::Elo, Level::Off), (Id::Evolution, Level::Off)],
+            Mode::Fast | Mode::Balanced => &[(Id::Evolution, Level::Variant("frozen")), (Id::Thp, Level::On)],
+            Mode::Learning => &[(Id::Thp, Level::On)],
+            Mode::Research => &[(Id::Evolution, Level::Variant("learn")), (Id::Thp, Level::On)],
+            Mode::Baseline => &[(Id::Elo, Level::Off), (Id::Evolution, Level::Off)],
+        };
+        set.iter().for_each(|&(id, level)| levels.set(id, level));
+        levels
+    }
+}
