@@ -171,8 +171,11 @@ impl Sorted {
         let (mut seen, mut sum) = (0u32, 0.0);
         for (value, block) in &self.order {
             let next = seen + weights[*block as usize];
-            // The part of seen..next that lies in from..to.
-            sum += value * f64::from(next.clamp(from, to) - seen.clamp(from, to));
+            if seen >= from && next <= to {
+                sum += value * (next - seen) as f64;
+            } else if next > from && seen < to {
+                sum += value * (next.min(to) - seen.max(from)) as f64;
+            }
             seen = next;
         }
         sum / f64::from(to - from)
