@@ -54,6 +54,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Plan { config }) => show_plan(&config, &settings),
         Some(Command::Report { dir }) => show_report(&dir, &settings),
         Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
+        Some(Command::UnitCosts) => Ok(shown(&unit_costs::line()?)),
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
         Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
         Some(Command::Profile(args)) => Ok(shown(&profile::run(&args, &settings)?)),
