@@ -9,7 +9,7 @@ use ablation::run::interrupt;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, doctor, init, plan, profile, prove, record, report, store, syscalls, unit_costs};
+use ablation::{design, doctor, init, plan, profile, prove, record, report, store, syscalls};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,10 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Plan { config }) => show_plan(&config, &settings),
         Some(Command::Report { dir }) => show_report(&dir, &settings),
         Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
-        Some(Command::UnitCosts) => Ok(shown(&unit_costs::line()?)),
+        Some(Command::UnitCosts) => {
+            let line = unit_costs::measure(ablate_probe::canary_ns);
+            Ok(shown(&serde_json::to_string(&line)?))
+        }
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
         Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
         Some(Command::Profile(args)) => Ok(shown(&profile::run(&args, &settings)?)),

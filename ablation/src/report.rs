@@ -6,10 +6,12 @@
 mod closing;
 mod compact;
 mod crossed;
+mod curves;
 pub(crate) mod document;
 mod effects_json;
 mod gap;
 mod head;
+mod hypotheses;
 pub(crate) mod number;
 mod workload;
 
@@ -75,8 +77,8 @@ fn in_short(
     let mut document = Document::default();
     head::head(&mut document, manifest, analysis, &head::machine_in_short(manifest));
     crossed::headline(&mut document, analysis, columns);
-    gap::accounts(&mut document, explained, columns);
-    gap::curves(&mut document, explained, columns);
+    gap::in_short(&mut document, explained, columns);
+    curves::in_short(&mut document, &explained.curves, columns);
     head::overview(&mut document, analysis, columns);
     compact::legend(&mut document);
     for workload in &analysis.workloads {
@@ -85,7 +87,7 @@ fn in_short(
     closing::switches(&mut document, analysis, false);
     compact::reading(&mut document, analysis, columns);
     closing::failures(&mut document, dir, manifest, records, analysis);
-    gap::hypotheses(&mut document, manifest, explained);
+    hypotheses::hypotheses(&mut document, &explained.hypotheses);
     compact::findings(&mut document, dir, analysis);
     document
 }
@@ -99,9 +101,9 @@ fn in_full(
     let mut document = Document::default();
     head::head(&mut document, manifest, analysis, &head::machine(manifest));
     crossed::headline(&mut document, analysis, usize::MAX);
-    gap::accounts(&mut document, explained, usize::MAX);
-    gap::curves(&mut document, explained, usize::MAX);
-    gap::hypotheses(&mut document, manifest, explained);
+    gap::in_full(&mut document, explained);
+    curves::in_full(&mut document, &explained.curves);
+    hypotheses::hypotheses(&mut document, &explained.hypotheses);
     head::overview(&mut document, analysis, usize::MAX);
     for workload in &analysis.workloads {
         workload::cells(&mut document, workload);

@@ -25,8 +25,9 @@ pub(super) fn axes(study: &Study) -> Vec<Axis<'_>> {
         levels.extend(factor.others(&study.arms));
         // There are few levels: the config has a limit.
         let number = |name: &str| levels.iter().position(|level| *level == name).map(|at| at as u8);
-        // On and off are what a factorial is about; variants beside them would only make it larger.
-        let has_off = levels.iter().any(|level| *level == "off" && factor.in_one_binary(level));
+        // On and off are what a factorial is about; variants beside them would only make it larger. Where the baseline
+        // itself is off, the other levels are what it is set against.
+        let has_off = levels[1..].iter().any(|level| *level == "off" && factor.in_one_binary(level));
         let taken = |level: &str| !has_off || level == "off" || level == factor.baseline;
         let in_binary = (0..levels.len()).filter(|at| factor.in_one_binary(levels[*at]) && taken(levels[*at]));
         let in_binary = in_binary.map(|at| at as u8);

@@ -94,17 +94,17 @@ pub struct CurveReport {
     pub cells: Vec<CellCurve>,
     /// Prices that fit the times of all cells best, each cell with a steady cost of its own; or why there are none.
     pub prices: Result<Vec<FaultPrice>, String>,
-    /// Peer id, and the gap to it at every number of operations, once, and steady.
+    /// Name of the peer, and the gap to it at every number of operations, once, and steady.
     pub gaps: Vec<(String, Vec<GapAt>)>,
 }
 
-/// Analyses one curve; `baseline` and `peers` are ids of its cells.
-pub fn curve(name: &str, cells: &[Cell], baseline: &str, peers: &[String], units: &UnitCosts) -> CurveReport {
+/// Analyses one curve; `baseline` is the id of a cell, `peers` are ids with names.
+pub fn curve(name: &str, cells: &[Cell], baseline: &str, peers: &[(&str, &str)], units: &UnitCosts) -> CurveReport {
     let pooled = fit::pooled(cells);
     let of = |id: &str| cells.iter().find(|cell| cell.id == id);
-    let gap_of = |peer: &String| {
-        let rows = gaps(of(baseline)?, of(peer)?, units, pooled.as_ref().ok());
-        Some((peer.clone(), rows))
+    let gap_of = |(id, name): &(&str, &str)| {
+        let rows = gaps(of(baseline)?, of(id)?, units, pooled.as_ref().ok());
+        Some(((*name).to_owned(), rows))
     };
     CurveReport {
         name: name.to_owned(),

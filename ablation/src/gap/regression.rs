@@ -8,6 +8,7 @@ use super::units::Price;
 use super::{Counts, Input, estimate};
 use crate::analyse::Estimate;
 use crate::stats::bootstrap::Drawn;
+use crate::stats::distribution::t_quantile;
 use crate::stats::line::{Regression, regress};
 use serde::Serialize;
 
@@ -45,8 +46,8 @@ pub struct OpinionOfPrice {
     pub kind: String,
     /// What was measured apart, nanoseconds.
     pub measured: Estimate,
-    /// What the times of the cells say, nanoseconds. The interval is for the noise of the times alone, not for what
-    /// the model leaves out.
+    /// What the times of the cells say, nanoseconds. The interval is for the noise of the times and for what the model
+    /// leaves out, as far as cells differ in it.
     pub fitted: Estimate,
     /// Whether the interval of their difference lies on one side of 0.
     pub disagree: bool,
@@ -91,7 +92,7 @@ fn crossed(input: &Input, kinds: &[(&str, Price)]) -> Result<Opinion, String> {
     let cells: Vec<(&Drawn, &Counts)> = input.masks.iter().zip(input.mask_counts).collect();
     let is_at_work = |factor: usize| (0..cells.len()).map(|mask| (mask >> factor & 1) as f64).collect();
     let factors: Vec<Vec<f64>> = (0..input.factors.len()).map(is_at_work).collect();
-    fit("combinations, with a coefficient for each source", &cells, &factors, kinds)
+    fit("the combinations, with a coefficient for each source", &cells, &factors, kinds)
 }
 
 fn fit(
@@ -131,16 +132,48 @@ fn fit(
     let Some(Regression { coefficients, condition, r2 }) = found else {
         return Err(format!("the counts vary together, so that their prices cannot be told apart: {}", names()));
     };
-    let prices = fitted_kinds.iter().zip(&coefficients[1 + factors.len()..]).map(|((kind, price), fitted)| {
-        let difference = fitted.combine(price.ns, |fitted, measured| fitted - measured);
-        OpinionOfPrice {
-            kind: (*kind).to_owned(),
-            measured: estimate(price.ns),
-            fitted: estimate(fitted),
-            disagree: super::excludes_zero(&difference),
-        }
+    let first = 1 + factors.len();
+    let Some(scatter) = jackknife(&columns, &times) else {
+        return Err(format!(
+            "one cell alone tells the prices of {}, so that nothing tells whether it is right",
+            names()
+        ));
+    };
+    let t = t_quantile(0.975, cells.len() - columns.len());
+    let widened = |drawn: &Drawn, scatter: f64| {
+        let alone = estimate(drawn);
+        let end = |end: f64, sign: f64| alone.value + sign * (end - alone.value).hypot(t * scatter);
+        Estimate { interval: alone.interval.map(|(lo, hi)| (end(lo, -1.0), end(hi, 1.0))), ..alone }
+    };
+    let fitted = fitted_kinds.iter().zip(&coefficients[first..]).zip(&scatter[first..]);
+    let prices = fitted.map(|(((kind, price), fitted), scatter)| OpinionOfPrice {
+        kind: (*kind).to_owned(),
+        measured: estimate(price.ns),
+        fitted: widened(fitted, *scatter),
+        disagree: widened(&fitted.combine(price.ns, |fitted, measured| fitted - measured), *scatter).excludes_zero(),
     });
     Ok(Opinion { over, cells: cells.len(), condition, r2, prices: prices.collect() })
+}
+
+/// Standard error of every coefficient by how much it moves when one row is left out (Efron, "The Jackknife, the
+/// Bootstrap and Other Resampling Plans", 1982, section 3.1); `None` when a coefficient hangs on one row.
+fn jackknife(columns: &[Vec<f64>], times: &[Drawn]) -> Option<Vec<f64>> {
+    let rows = times.len();
+    let points: Vec<Drawn> = times.iter().map(|time| Drawn::new(time.point, time.blocks, Vec::new())).collect();
+    let mut without: Vec<Vec<f64>> = vec![Vec::with_capacity(rows); columns.len()];
+    for left_out in 0..rows {
+        let kept = |column: &Vec<f64>| [&column[..left_out], &column[left_out + 1..]].concat();
+        let columns: Vec<Vec<f64>> = columns.iter().map(kept).collect();
+        let times = [&points[..left_out], &points[left_out + 1..]].concat();
+        let found = regress(&columns, &times)?;
+        without.iter_mut().zip(found.coefficients).for_each(|(all, one)| all.push(one.point));
+    }
+    let error = |values: &Vec<f64>| {
+        let mean = values.iter().sum::<f64>() / rows as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        (squares * (rows - 1) as f64 / rows as f64).sqrt()
+    };
+    Some(without.iter().map(error).collect())
 }
 
 #[cfg(test)]
@@ -193,10 +226,21 @@ mod tests {
     }
 
     #[test]
+    fn cells_that_differ_in_more_than_their_counts_make_the_interval_wide() {
+        let own = [1_000.0, 100.0, 2_500.0, 400.0, 2_000.0];
+        let cells: Vec<(f64, f64)> = CELLS.iter().zip(own).map(|((_, faults), own)| (own, *faults)).collect();
+        let opinion = opinion(650.0, &cells).unwrap();
+        let (lo, hi) = opinion.prices[0].fitted.interval.unwrap();
+        assert!(lo < 650.0 && 700.0 < hi && !opinion.prices[0].disagree, "{opinion:?}");
+    }
+
+    #[test]
     fn a_price_that_nothing_tells_is_not_given() {
         let same = opinion(700.0, &[(100.0, 5.0); 6]);
         assert!(same.unwrap_err().contains("do not differ"));
         let few = opinion(700.0, &CELLS[..3]);
         assert!(few.unwrap_err().contains("too few"));
+        let single = opinion(700.0, &[(100.0, 50.0), (100.0, 1.0), (100.0, 1.0), (100.0, 1.0), (100.0, 1.0)]);
+        assert!(single.unwrap_err().contains("one cell alone"));
     }
 }

@@ -167,7 +167,7 @@ fn of_curve(plan: &Plan, curve: &Curve, analysis: &Analysis, processes: &Process
         Cell { id: cell.id.clone(), points }
     });
     let cells: Vec<Cell> = cells.filter(|cell| !cell.points.is_empty()).collect();
-    let peers: Vec<String> = peers(plan).into_iter().map(|peer| peer.id.clone()).collect();
+    let peers: Vec<(&str, &str)> = peers(plan).into_iter().map(|peer| (peer.id.as_str(), peer.name.as_str())).collect();
     curves::curve(&curve.name, &cells, baseline(plan).map_or("", |cell| &cell.id), &peers, units)
 }
 
@@ -203,5 +203,7 @@ impl Measured for Numbers<'_> {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;

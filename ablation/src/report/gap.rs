@@ -1,258 +1,260 @@
-//! The gap to a peer, explained: the account of sources, page faults and system calls, curves over the number of
-//! operations, and what the study says about the claims of its config.
+//! The account of each gap as a waterfall, and the prices that it is made with.
 
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, interval, number, or_missing, share, signed, signed_point, with_interval};
+use super::number::{MISSING, Unit, interval, number, or_missing, percent, signed, signed_point, with_interval};
 use crate::analyse::Estimate;
-use crate::gap::curves::{At, CurveReport, GapAt};
 use crate::gap::study::{Account, Explained};
-use crate::gap::waterfall::{Row, RowKind};
-use crate::record::Manifest;
+use crate::gap::waterfall::{Row, RowKind, Waterfall};
 
-/// Peers whose accounts a terminal shows, in each crossed workload.
-const MAX_PEERS: usize = 2;
-/// Columns of a bar.
-const BAR: usize = 12;
+/// Columns of the bars.
+const BAR: usize = 24;
 
-/// What the studied prices are, and the accounts.
-pub(super) fn accounts(document: &mut Document, explained: &Explained, columns: usize) {
-    let is_full = columns == usize::MAX;
+/// Peers of a crossed workload whose account a terminal shows: the reference peer, and one more.
+const PEERS: usize = 2;
+
+/// What a terminal shows: the account of crossed workloads as a table, that of the others against the reference peer in
+/// a line.
+pub(super) fn in_short(document: &mut Document, explained: &Explained, columns: usize) {
     if explained.accounts.is_empty() {
         return;
     }
-    let separated = explained.accounts.iter().any(|account| account.waterfall.separated);
-    let mut seen: Vec<(&str, usize)> = Vec::new();
-    document.heading("The gap to a peer, explained");
-    for account in &explained.accounts {
-        let rank = match seen.iter_mut().find(|(workload, _)| *workload == account.workload) {
-            Some((_, rank)) => {
-                *rank += 1;
-                *rank
-            }
-            None => {
-                seen.push((&account.workload, 0));
-                0
-            }
-        };
-        let shown = rank < MAX_PEERS && (account.waterfall.separated || !separated);
-        if is_full || shown {
-            one(document, account, columns);
+    document.heading("The gap, explained: sources, page faults, system calls, and the rest");
+    let mut lines = Vec::new();
+    let mut shown = 0;
+    for (at, account) in explained.accounts.iter().enumerate() {
+        let before = explained.accounts[..at].iter().filter(|other| other.workload == account.workload).count();
+        if account.waterfall.separated && before < PEERS {
+            waterfall(document, account, columns);
+            shown += 1;
+        } else if before == 0 {
+            lines.push(line(account));
         }
     }
-    let prices = explained.unit_costs_ns.iter().map(|(kind, ns)| format!("{kind} {}", number(ns.value)));
-    let prices: Vec<String> = prices.collect();
-    if prices.is_empty() {
-        document
-            .text("No price of a page fault or system call was measured in this study, so none is in the accounts.");
-    } else {
-        document.text(format!("Prices measured in this study, in ns: {}.", prices.join(", ")));
+    for line in lines {
+        document.item(line);
     }
-    document.text(
-        "A source's own row is its Shapley value less what it does through page faults and system calls, which is in \
-         their rows: nothing counts twice, and the rows add up to the gap. █ makes the baseline slower than the peer, ░ \
-         faster. residual: what the subject without any source and the peer differ in once events are paid for.",
-    );
+    let bars = if shown > 0 { LEGEND } else { "" };
+    document
+        .text(format!("{bars}Prices were measured in this study; all accounts and their remarks are in report.md."));
 }
 
-fn one(document: &mut Document, account: &Account, columns: usize) {
-    let waterfall = &account.waterfall;
-    let unit = Unit::of(waterfall.rows.iter().map(|row| row.ns).chain([waterfall.gap]), Unit::LIMIT);
-    let gap = unit.estimate(waterfall.gap);
-    document.item(format!(
-        "{}: baseline − {} is {} {}/op",
-        account.workload,
-        account.peer,
-        with_interval(Some(&gap)),
-        unit.name
-    ));
-    let most = waterfall.rows.iter().map(|row| row.ns.value.abs()).fold(0.0, f64::max);
-    let tables =
-        [(true, true), (false, true), (false, false)].map(|(whole, bar)| table(account, unit, most, whole, bar));
+const LEGEND: &str = "Rows add up to the gap; bars start where the peer is and end where the baseline is (█ costs, ▒ saves). \
+     A source's row is what it does itself; what it does through page faults and calls is in their rows. ";
+
+/// Everything: prices, and an account for every workload and peer.
+pub(super) fn in_full(document: &mut Document, explained: &Explained) {
+    if explained.accounts.is_empty() {
+        return;
+    }
+    document.heading("What page faults and system calls cost here");
+    unit_costs(document, explained);
+    document.heading("The gaps, explained: sources, page faults, system calls, and the rest");
+    document.text(LEGEND.trim_end());
+    for account in &explained.accounts {
+        waterfall(document, account, usize::MAX);
+        opinion(document, &account.waterfall);
+        for remark in &account.waterfall.remarks {
+            document.item(remark.clone());
+        }
+    }
+}
+
+fn unit_costs(document: &mut Document, explained: &Explained) {
+    if explained.unit_costs_ns.is_empty() {
+        document.text("Nothing was priced in this study, so page faults and system calls have no rows of their own.");
+        return;
+    }
+    let mut table = Table::new(["<event", "ns each", "95 % interval"]);
+    for (kind, ns) in &explained.unit_costs_ns {
+        table.row([kind.clone(), number(ns.value), interval(ns.interval)]);
+    }
+    document.table(table);
+    document.text("Measured once a block in a process of its own: docs/methodology.md, unit costs.");
+}
+
+fn waterfall(document: &mut Document, account: &Account, columns: usize) {
+    let tables = (0..=3).map(|without| table(account, without));
     if let Some(table) = Table::first_that_fits(columns, tables) {
         document.table(table);
     }
-    for remark in &waterfall.remarks {
-        document.item(remark.clone());
-    }
-    if columns == usize::MAX {
-        opinion(document, account);
-    }
 }
 
-fn table(account: &Account, unit: Unit, most: f64, whole: bool, bar: bool) -> Table {
-    let mut header = vec!["<part".to_owned(), format!("{}/op", unit.name), "=[95 %]".to_owned(), "of\ngap".to_owned()];
-    header.push("Δ\nevents".to_owned());
-    header.extend(whole.then(|| "with its\nevents".to_owned()));
-    header.extend(bar.then(|| "=".to_owned()));
+/// The table with all columns, or without what sources do through events, the counts, and the intervals.
+fn table(account: &Account, without: usize) -> Table {
+    let Account { workload, peer, waterfall } = account;
+    let unit = Unit::of(waterfall.rows.iter().map(|row| row.ns).chain([waterfall.gap]), Unit::LIMIT);
+    let mut header = vec![format!("<{workload}: {peer} to baseline"), "=".to_owned(), format!("Δ {}/op", unit.name)];
+    header.extend((without < 3).then(|| "95 % interval".to_owned()));
+    header.push("of the gap".to_owned());
+    header.extend((without < 2).then(|| "Δ count\n/op".to_owned()));
+    header.extend((without < 1).then(|| "through\nevents".to_owned()));
     let mut table = Table::new(header);
-    for row in &account.waterfall.rows {
+    for (row, bar) in waterfall.rows.iter().zip(bars(waterfall)) {
         let ns = unit.estimate(row.ns);
-        let bound = if row.priced { "" } else { " at least" };
-        let mut cells =
-            vec![format!("{}{bound}", label(row)), signed_point(ns.value, ns.interval), interval(ns.interval)];
-        cells.push(row.share.map_or_else(String::new, |s| share(s.value)));
-        cells.push(row.count.map_or_else(String::new, signed));
-        cells.extend(whole.then(|| row.whole.map_or_else(String::new, |whole| signed(unit.from(whole.value)))));
-        cells.extend(bar.then(|| bar_of(row.ns.value, most)));
+        let mut cells = vec![name(row), bar, signed_point(ns.value, ns.interval)];
+        cells.extend((without < 3).then(|| interval(ns.interval)));
+        cells.push(share_of(row.share.as_ref(), without == 0));
+        cells.extend((without < 2).then(|| row.count.map_or_else(String::new, signed)));
+        let through = || row.through_events.map_or_else(String::new, |e| signed(unit.from(e.value)));
+        cells.extend((without < 1).then(through));
         table.row(cells);
     }
+    let gap = unit.estimate(waterfall.gap);
+    let mut cells = vec!["gap".to_owned(), String::new(), signed_point(gap.value, gap.interval)];
+    cells.extend((without < 3).then(|| interval(gap.interval)));
+    let is_certain = waterfall.gap.excludes_zero();
+    cells.push(if is_certain { percent(1.0) } else { "not told\nfrom 0".to_owned() });
+    let left = 2_usize.saturating_sub(without);
+    cells.extend(std::iter::repeat_n(String::new(), left));
+    table.row(cells);
     table
 }
 
-fn label(row: &Row) -> String {
-    match row.kind {
-        RowKind::Source => format!("{} itself", row.name),
-        _ => row.name.clone(),
+/// A source by its name alone; a price that is a lower bound by a sign.
+fn name(row: &Row) -> String {
+    if row.priced { row.name.clone() } else { format!("{} (≥)", row.name) }
+}
+
+/// The share, with its interval where there is room.
+fn share_of(share: Option<&Estimate>, with_ends: bool) -> String {
+    let Some(share) = share else { return String::new() };
+    match share.interval.filter(|_| with_ends) {
+        Some((lo, hi)) => format!("{} [{}, {}]", percent(share.value), percent(lo), percent(hi)),
+        None => percent(share.value),
     }
 }
 
-/// A bar as long as the value's part of the largest one; nothing for less than half a column.
-fn bar_of(value: f64, most: f64) -> String {
-    let length = if most > 0.0 { (value.abs() / most * BAR as f64).round() as usize } else { 0 };
-    let block = if value >= 0.0 { "█" } else { "░" };
-    block.repeat(length)
+/// One bar a row: from where the rows above it end to where it ends itself.
+fn bars(waterfall: &Waterfall) -> Vec<String> {
+    let mut ends = vec![0.0];
+    for row in &waterfall.rows {
+        ends.push(ends[ends.len() - 1] + row.ns.value);
+    }
+    let low = ends.iter().copied().fold(f64::INFINITY, f64::min);
+    let span = ends.iter().copied().fold(f64::NEG_INFINITY, f64::max) - low;
+    let column = |at: f64| if span > 0.0 { ((at - low) / span * BAR as f64).round() as usize } else { 0 };
+    let bar = |pair: &[f64]| {
+        let (from, to) = (column(pair[0].min(pair[1])), column(pair[0].max(pair[1])));
+        let filled = match to - from {
+            // Too small for a column of its own.
+            0 if pair[0] != pair[1] => "▏".to_owned(),
+            width if pair[1] < pair[0] => "▒".repeat(width),
+            width => "█".repeat(width),
+        };
+        // Blanks in front would be lost in Markdown.
+        format!("{}{filled}", "·".repeat(from.min(BAR - 1)))
+    };
+    ends.windows(2).map(bar).collect()
 }
 
-/// The second opinion about the prices.
-fn opinion(document: &mut Document, account: &Account) {
-    match &account.waterfall.opinion {
-        Err(why) => document.item(format!("second opinion of the prices: {why}")),
+/// The account in one sentence.
+fn line(account: &Account) -> String {
+    let Account { workload, peer, waterfall } = account;
+    let sum = |is_meant: &dyn Fn(RowKind) -> bool| -> f64 {
+        waterfall.rows.iter().filter(|row| is_meant(row.kind)).map(|row| row.ns.value).sum()
+    };
+    let unit = Unit::of(waterfall.rows.iter().map(|row| row.ns).chain([waterfall.gap]), Unit::LIMIT);
+    let shown = |ns: f64| signed(unit.from(ns));
+    let faults = sum(&|kind| kind == RowKind::PageFaults);
+    let calls = sum(&|kind| matches!(kind, RowKind::SystemCalls | RowKind::ReturnedPages));
+    let sources = sum(&|kind| kind == RowKind::Source);
+    let rest = sum(&|kind| kind == RowKind::Residual);
+    let gap = with_interval(Some(&unit.estimate(waterfall.gap)));
+    let own = if waterfall.separated { format!("sources {}, ", shown(sources)) } else { String::new() };
+    let rest_name = if waterfall.separated { "rest" } else { "sources and rest" };
+    format!(
+        "{workload}: baseline − {peer} {gap} {}/op = {own}page faults {}, system calls {}, {rest_name} {}",
+        unit.name,
+        shown(faults),
+        shown(calls),
+        shown(rest)
+    )
+}
+
+/// Both prices of each kind.
+fn opinion(document: &mut Document, waterfall: &Waterfall) {
+    match &waterfall.opinion {
+        Err(reason) => document.item(format!("no second opinion on the prices: {reason}")),
         Ok(opinion) => {
-            let prices = opinion.prices.iter().map(|price| {
-                let differ = if price.disagree { " (they disagree)" } else { "" };
-                let both = [price.fitted, price.measured].map(|ns| with_interval(Some(&ns)));
-                format!("{} {} by the times of the cells, {} measured{differ}", price.kind, both[0], both[1])
-            });
-            let prices: Vec<String> = prices.collect();
-            document.item(format!(
-                "second opinion of the prices in ns, over {} ({} cells, condition {}, r² {:.3}): {}",
+            let mut table = Table::new(["<price of", "measured ns", "by the cells' times ns", "=agree"]);
+            for price in &opinion.prices {
+                let agree = match (price.fitted.interval, price.disagree) {
+                    (None, _) => MISSING,
+                    (Some(_), true) => "no",
+                    (Some(_), false) => "yes",
+                };
+                let (measured, fitted) = (with_interval(Some(&price.measured)), with_interval(Some(&price.fitted)));
+                table.row([price.kind.clone(), measured, fitted, agree.to_owned()]);
+            }
+            document.table(table);
+            document.text(format!(
+                "Second opinion over {} ({} cells): R² {}, condition {}.",
                 opinion.over,
                 opinion.cells,
-                number(opinion.condition),
-                opinion.r2,
-                if prices.is_empty() { "no count differs enough".to_owned() } else { prices.join("; ") }
+                or_missing(Some(opinion.r2), |r2| format!("{r2:.3}")),
+                number(opinion.condition)
             ));
         }
     }
 }
 
-/// Gaps over the number of operations.
-pub(super) fn curves(document: &mut Document, explained: &Explained, columns: usize) {
-    if explained.curves.is_empty() {
-        return;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gap::study::sample;
+
+    fn text(columns: usize) -> (String, String) {
+        let explained = sample::explained();
+        let (mut short, mut full) = (Document::default(), Document::default());
+        in_short(&mut short, &explained, columns);
+        in_full(&mut full, &explained);
+        (short.terminal(columns), full.markdown())
     }
-    document.heading("Cold and steady: time over the number of operations");
-    for curve in &explained.curves {
-        if columns == usize::MAX {
-            cells(document, curve);
-        }
-        for (peer, gaps) in curve.gaps.iter().take(if columns == usize::MAX { usize::MAX } else { MAX_PEERS }) {
-            gap_table(document, curve, peer, gaps);
-        }
-        match &curve.prices {
-            Err(why) => document.item(format!("{}: no price of a page fault by the times: {why}", curve.name)),
-            Ok(prices) => {
-                for price in prices {
-                    let measured = price.measured.map_or_else(|| MISSING.to_owned(), |ns| with_interval(Some(&ns)));
-                    let differ = if price.disagree { "; they disagree" } else { "" };
-                    document.item(format!(
-                        "{}: one {} costs {} ns by the times of all cells, {measured} ns measured apart{differ}",
-                        curve.name,
-                        price.kind,
-                        with_interval(Some(&price.fitted))
-                    ));
-                }
+
+    #[test]
+    fn a_waterfall_fits_and_shows_every_row() {
+        for columns in [72, 100, 140] {
+            let (text, _) = text(columns);
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= columns, "{widest}:\n{text}");
+            for row in ["cache", "tick", "page faults, 4 KiB", "residual", "gap"] {
+                assert!(text.lines().any(|line| line.starts_with(row)), "no {row} at {columns}:\n{text}");
             }
         }
     }
-}
 
-fn gap_table(document: &mut Document, curve: &CurveReport, peer: &str, gaps: &[GapAt]) {
-    let unit = Unit::of(gaps.iter().filter(|at| at.at != At::Once).map(|at| at.gap), Unit::LIMIT);
-    let mut table = Table::new([
-        format!("<{}: baseline − {peer}", curve.name),
-        format!("gap {}", unit.name),
-        "=[95 %]".to_owned(),
-        "Δ faults\n4 KiB".to_owned(),
-        "Δ faults\nhuge".to_owned(),
-        "by faults".to_owned(),
-        "by fit".to_owned(),
-    ]);
-    for at in gaps {
-        let gap = unit.estimate(at.gap);
-        table.row([
-            match at.at {
-                At::Operations(operations) => format!("{operations} operations"),
-                At::Once => "once a process".to_owned(),
-                At::Steady => "steady, an operation".to_owned(),
-            },
-            signed_point(gap.value, gap.interval),
-            interval(gap.interval),
-            or_missing(at.faults[0], signed),
-            or_missing(at.faults[1], signed),
-            at.share.map_or_else(|| MISSING.to_owned(), |s| share(s.value)),
-            at.share_by_fit.map_or_else(|| MISSING.to_owned(), |s| share(s.value)),
-        ]);
+    #[test]
+    fn markdown_has_prices_accounts_and_remarks() {
+        let (_, markdown) = text(100);
+        for needle in
+            ["| page-fault-4k", "w: fast to baseline", "w: slow to baseline", "+100% |", "Second opinion over"]
+        {
+            assert!(markdown.contains(needle), "no `{needle}` in\n{markdown}");
+        }
     }
-    document.table(table);
-}
 
-fn cells(document: &mut Document, curve: &CurveReport) {
-    let shown = |estimate: Option<Estimate>| with_interval(estimate.as_ref());
-    let mut table = Table::new([
-        "<cell",
-        "=once, ns",
-        "=steady, ns/op",
-        "r²",
-        "=steady without faults, ns/op",
-        "=price of a fault, ns",
-    ]);
-    for cell in &curve.cells {
-        let (without, price) = match &cell.by_faults {
-            Err(why) => (MISSING.to_owned(), why.clone()),
-            Ok(line) => {
-                let prices = line.prices.iter().map(|p| format!("{} {}", p.kind, with_interval(Some(&p.fitted))));
-                (shown(Some(line.steady)), prices.collect::<Vec<_>>().join(", "))
-            }
-        };
-        let r2 = or_missing(cell.r2, |r2| format!("{r2:.3}"));
-        table.row([cell.id.clone(), shown(cell.once), shown(cell.steady), r2, without, price]);
+    #[test]
+    fn bars_run_from_the_peer_to_the_baseline() {
+        let explained = sample::explained();
+        let bars = bars(&explained.accounts[0].waterfall);
+        let ends = |bar: &str| (bar.chars().take_while(|c| *c == '·').count(), bar.chars().count());
+        for pair in bars.windows(2) {
+            // Every row here costs, so each bar starts where the last one ends; a thin bar takes a column without being one.
+            let ((_, end), (start, _)) = (ends(&pair[0]), ends(&pair[1]));
+            assert!(end.abs_diff(start) <= 1, "{bars:#?}");
+        }
+        assert_eq!((ends(&bars[0]).0, ends(bars.last().unwrap()).1), (0, BAR), "{bars:#?}");
     }
-    document.table(table);
-}
 
-/// The claims that the config declared, decided.
-pub(super) fn hypotheses(document: &mut Document, manifest: &Manifest, explained: &Explained) {
-    if manifest.plan.hypotheses.is_empty() {
-        return;
-    }
-    document.heading("Hypotheses, declared before the run, corrected together (Holm)");
-    let mut table = Table::new(["<name", "=claim", "=supported if", "=measured", "=verdict"]);
-    for decision in &explained.hypotheses {
-        let measured = match decision.value {
-            None => MISSING.to_owned(),
-            Some(value) if decision.is_share => {
-                let ends =
-                    value.interval.map_or_else(String::new, |(lo, hi)| format!(" [{}, {}]", share(lo), share(hi)));
-                format!("{} of the gap{ends}", share(value.value))
-            }
-            Some(value) => {
-                let unit = Unit::fitting([value.value], Unit::LIMIT);
-                format!("{} {}/op", with_interval(Some(&unit.estimate(value))), unit.name)
-            }
-        };
-        table.row([
-            decision.name.clone(),
-            format!("{} ({})", decision.claim, decision.workload),
-            decision.range.clone(),
-            measured,
-            decision.verdict.as_str().to_owned(),
-        ]);
-    }
-    document.table(table);
-    for decision in explained.hypotheses.iter().filter(|decision| !decision.reason.is_empty()) {
-        let blocks =
-            decision.blocks_needed.map_or_else(String::new, |blocks| format!("; about {blocks} blocks would decide"));
-        document.item(format!("{}: {}{blocks}", decision.name, decision.reason));
+    #[test]
+    fn a_workload_that_is_not_crossed_is_one_line() {
+        let mut explained = sample::explained();
+        explained.accounts.truncate(1);
+        explained.accounts[0].waterfall.separated = false;
+        let mut document = Document::default();
+        in_short(&mut document, &explained, 100);
+        let text = document.terminal(100).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("w: baseline − fast") && text.contains("page faults +500"), "{text}");
+        assert!(!text.contains('█'), "{text}");
     }
 }

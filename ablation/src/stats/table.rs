@@ -60,7 +60,7 @@ impl Values {
     fn new(cells: &[Vec<(usize, f64)>], blocks: usize) -> Values {
         let mut by_block = vec![Vec::new(); blocks];
         let finite = |values: &[(usize, f64)]| values.iter().any(|(_, value)| value.is_finite());
-        let least = cells.iter().filter(|values| finite(values)).count().min(2).max(1);
+        let least = cells.iter().filter(|values| finite(values)).count().clamp(1, 2);
         for (cell, values) in cells.iter().enumerate() {
             for (block, value) in values.iter().filter(|(_, value)| value.is_finite()) {
                 by_block[*block].push((cell, *value));
@@ -171,8 +171,11 @@ impl Sorted {
         let (mut seen, mut sum) = (0u32, 0.0);
         for (value, block) in &self.order {
             let next = seen + weights[*block as usize];
-            // The part of seen..next that lies in from..to.
-            sum += value * f64::from(next.clamp(from, to) - seen.clamp(from, to));
+            if seen >= from && next <= to {
+                sum += value * (next - seen) as f64;
+            } else if next > from && seen < to {
+                sum += value * (next.min(to) - seen.max(from)) as f64;
+            }
             seen = next;
         }
         sum / f64::from(to - from)

@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn mappings_are_touched_resized_and_advised() {
         let mut mapping = Mapping::new(2 * HUGE).expect("maps");
-        assert!(mapping.to_huge() < HUGE && (mapping.start.as_ptr().addr() + mapping.to_huge()) % HUGE == 0);
+        assert!(mapping.to_huge() < HUGE && (mapping.start.as_ptr().addr() + mapping.to_huge()).is_multiple_of(HUGE));
         assert!(mapping.advise(libc::MADV_NOHUGEPAGE));
         let before = page_faults();
         mapping.touch(0, 64 * PAGE);

@@ -1,5 +1,7 @@
 //! What the integration tests share: a folder with a study of the fixture subject, and the `ablate` binary.
 
+#![allow(dead_code, reason = "each test binary uses a part")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

@@ -28,7 +28,7 @@ fn study() -> Vec<Cell> {
 
 fn report(cells: &[Cell]) -> CurveReport {
     let units = unit_costs(&[(PAGE_FAULT_4K, 500.0), (PAGE_FAULT_HUGE, 90_000.0)]);
-    let peers = ["peer-huge", "peer-returns", "peer-that-is-missing"].map(str::to_owned);
+    let peers = [("peer-huge", "huge"), ("peer-returns", "returns"), ("peer-that-is-missing", "missing")];
     curve("vm", cells, "baseline", &peers, &units)
 }
 
@@ -77,7 +77,7 @@ fn all_cells_together_tell_both_prices() {
 fn a_gap_is_explained_by_faults_when_cold_and_not_when_steady() {
     let report = report(&study());
     let (peer, rows) = &report.gaps[0];
-    assert_eq!((peer.as_str(), rows.len(), report.gaps.len()), ("peer-huge", OPERATIONS.len() + 2, 2));
+    assert_eq!((peer.as_str(), rows.len(), report.gaps.len()), ("huge", OPERATIONS.len() + 2, 2));
     let faults = 511.0 * 500.0 - 90_000.0;
     about(rows[0].gap, 50.0 + faults / 10.0);
     about(rows[0].explained.unwrap(), faults / 10.0);
@@ -103,7 +103,7 @@ fn what_is_not_counted_or_priced_explains_nothing() {
     assert!(report.cells[0].by_faults.as_ref().unwrap_err().contains("not counted"));
     assert!(report.prices.is_err() && report.gaps[0].1.iter().all(|row| row.share.is_none()));
     let no_huge_price =
-        curve("vm", &study(), "baseline", &["peer-huge".to_owned()], &unit_costs(&[(PAGE_FAULT_4K, 500.0)]));
+        curve("vm", &study(), "baseline", &[("peer-huge", "huge")], &unit_costs(&[(PAGE_FAULT_4K, 500.0)]));
     assert!(no_huge_price.gaps[0].1[0].explained.is_none(), "0.1 huge page faults have no price");
 }
 

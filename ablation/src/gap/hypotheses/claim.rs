@@ -123,7 +123,7 @@ impl Claim {
             Claim::Ordering { .. } => &self.weakest()?.difference,
         };
         let interval = value.interval_at(confidence);
-        value.point.is_finite().then(|| Estimate { value: value.point, interval, blocks: value.blocks })
+        value.point.is_finite().then_some(Estimate { value: value.point, interval, blocks: value.blocks })
     }
 
     fn weakest(&self) -> Option<&Step> {
