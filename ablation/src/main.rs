@@ -9,7 +9,7 @@ use ablation::run::interrupt;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, doctor, init, plan, profile, prove, record, report, store, syscalls};
+use ablation::{design, doctor, init, plan, profile, prove, record, report, store, syscalls, unit_costs};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
