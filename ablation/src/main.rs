@@ -9,7 +9,7 @@ use ablation::run::interrupt;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, doctor, init, plan, profile, prove, record, report, store, syscalls};
+use ablation::{design, doctor, init, plan, profile, prove, record, report, store, syscalls, unit_costs};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -60,10 +60,6 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
         Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
-        Some(Command::UnitCosts) => {
-            let line = ablation::unit_costs::measure(ablate_probe::canary_ns);
-            Ok(shown(&serde_json::to_string(&line)?))
-        }
         Some(Command::Profile(args)) => Ok(shown(&profile::run(&args, &settings)?)),
     }
 }

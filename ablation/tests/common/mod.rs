@@ -94,6 +94,16 @@ impl Bench {
         text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
     }
 
+    /// Those of measured processes: without what prices the machine.
+    pub(crate) fn runs(&self) -> Vec<serde_json::Value> {
+        self.records().into_iter().filter(|record| record["pass"] != "unit-costs").collect()
+    }
+
+    /// The manifest of the study in `out`.
+    pub(crate) fn manifest(&self) -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(self.path("out/manifest.json")).expect("is there")).expect("is JSON")
+    }
+
     /// Statuses of the records that are not `ok`, with their reasons.
     pub(crate) fn troubles(&self) -> Vec<(String, String)> {
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
