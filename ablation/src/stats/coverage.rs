@@ -208,7 +208,17 @@ fn full_coverage() {
     check(FULL, 6, 6, &[Quiet, Drift, Step, Slowdown]);
     check(FULL, 6, 12, &MACHINES);
     check(FULL, 6, 30, &MACHINES);
+}
+
+#[test]
+#[ignore = "2,000 studies of each scenario: `just coverage`"]
+fn full_coverage_with_few_cells() {
     check(FULL, 3, 30, &MACHINES);
+}
+
+#[test]
+#[ignore = "2,000 studies of each scenario: `just coverage`"]
+fn full_coverage_with_many_cells() {
     check(FULL, 16, 12, &MACHINES);
 }
 
