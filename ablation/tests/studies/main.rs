@@ -2,7 +2,6 @@
 
 mod adaptive;
 #[path = "../common/mod.rs"]
-#[allow(dead_code, reason = "other test programs use the rest")]
 mod common;
 mod foreign;
 mod init;
