@@ -178,6 +178,7 @@ fn measured(cell: &CellPlan, ns: f64, batches_ns: Vec<f32>) -> Measured {
         page_faults: Some(3),
         env_rejected: Vec::new(),
         canaries_ns: vec![0.57; batches_ns.len() + 1],
+        truth_ns: BTreeMap::new(),
         batches_ns,
     }
 }

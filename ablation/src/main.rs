@@ -6,10 +6,11 @@ use ablation::cli::{self, Cli, Command, DEFAULT_CONFIG, Run};
 use ablation::config::{self, ConfigError};
 use ablation::progress::note;
 use ablation::run::interrupt;
+use ablation::selftest::SelftestError;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, doctor, init, plan, profile, prove, record, report, store, syscalls, unit_costs};
+use ablation::{design, doctor, init, plan, profile, prove, record, report, selftest, store, syscalls};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -59,7 +60,13 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Ok(shown(&serde_json::to_string(&line)?))
         }
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
+        Some(Command::Selftest(args)) => run_selftest(&args, &settings),
+        Some(Command::Synthetic(args)) => Ok(shown(&selftest::synthetic::synthetic(&args)?)),
         Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
+        Some(Command::UnitCosts) => {
+            let line = ablation::unit_costs::measure(ablate_probe::canary_ns);
+            Ok(shown(&serde_json::to_string(&line)?))
+        }
         Some(Command::Profile(args)) => Ok(shown(&profile::run(&args, &settings)?)),
     }
 }
@@ -79,6 +86,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         || study.is_some_and(StudyError::is_usage)
         || cells.is_some_and(CellsError::is_usage)
         || error.downcast_ref().is_some_and(init::InitError::is_usage)
+        || error.downcast_ref().is_some_and(SelftestError::is_usage)
         || error.downcast_ref().is_some_and(StoreError::is_usage)
         || error.downcast_ref().is_some_and(BuildError::is_usage);
     if is_usage { WRONG_CALL } else { BAD_RUNS }
@@ -108,6 +116,16 @@ fn run_study(args: &Run, settings: &Settings) -> anyhow::Result<u8> {
         return Ok(interrupt::EXIT_CODE as u8);
     }
     Ok(code)
+}
+
+fn run_selftest(args: &selftest::Args, settings: &Settings) -> anyhow::Result<u8> {
+    let outcome = selftest::run(args, settings)?;
+    print(&outcome.text);
+    Ok(match (outcome.interrupted, outcome.passed) {
+        (true, _) => interrupt::EXIT_CODE as u8,
+        (false, true) => 0,
+        (false, false) => BAD_RUNS,
+    })
 }
 
 fn show_plan(path: &Path, settings: &Settings) -> anyhow::Result<u8> {

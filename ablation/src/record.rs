@@ -231,6 +231,10 @@ pub struct Measured {
     /// The contention canary before the first batch and after every batch, nanoseconds a step: one more than batches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canaries_ns: Vec<f32>,
+    /// What the program itself knows its factors to cost, nanoseconds per operation: the synthetic subject of
+    /// `ablate selftest` says it, others do not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub truth_ns: BTreeMap<String, f64>,
 }
 
 impl Record {
