@@ -56,7 +56,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Report { dir }) => show_report(&dir, &settings),
         Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
         Some(Command::UnitCosts) => {
-            let line = unit_costs::measure(ablate_probe::canary_ns);
+            let line = ablation::unit_costs::measure(ablate_probe::canary_ns);
             Ok(shown(&serde_json::to_string(&line)?))
         }
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
