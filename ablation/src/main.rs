@@ -55,10 +55,6 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Plan { config }) => show_plan(&config, &settings),
         Some(Command::Report { dir }) => show_report(&dir, &settings),
         Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
-        Some(Command::UnitCosts) => {
-            let line = ablation::unit_costs::measure(ablate_probe::canary_ns);
-            Ok(shown(&serde_json::to_string(&line)?))
-        }
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
         Some(Command::Selftest(args)) => run_selftest(&args, &settings),
         Some(Command::Synthetic(args)) => Ok(shown(&selftest::synthetic::synthetic(&args)?)),
