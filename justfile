@@ -14,6 +14,10 @@ bench *ARGS:
 test:
     cargo test --workspace
 
+# Coverage of intervals and false findings on 2,000 simulated studies of each scenario, printed.
+coverage:
+    cargo test --release --package ablation --lib coverage -- --include-ignored --nocapture
+
 # Format, lints, and every feature subset that is promised to compile.
 check:
     bash .ci/check

@@ -32,6 +32,7 @@ Examples:
   ablate run configs/factorial.toml --out f1 --resume
                                                   go on after Ctrl-C; finished runs are kept
   ablate doctor                                   what this machine can measure
+  ablate selftest                                 whether known costs are found on this machine
   ablate run configs/smoke.toml --until-halfwidth 0.5ns --budget 10m
                                                   stop when every source is known to ± 0.5 ns
   ablate report f1                                the tables again
@@ -76,6 +77,11 @@ pub enum Command {
     Profile(crate::profile::Args),
     /// Tell what this machine can measure, what that costs, and how small an effect it can show.
     Doctor(crate::doctor::Args),
+    /// Show on this machine that injected costs of known size are found, beside an idle and a busy neighbour.
+    Selftest(crate::selftest::Args),
+    /// The subject of `selftest`.
+    #[command(hide = true)]
+    Synthetic(crate::selftest::synthetic::Args),
     /// A process of known work, for `doctor`.
     #[command(hide = true)]
     Trial(crate::doctor::Trial),

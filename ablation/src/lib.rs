@@ -23,6 +23,7 @@ pub mod prove;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod selftest;
 pub mod settings;
 pub mod stats;
 pub mod store;

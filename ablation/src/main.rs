@@ -6,10 +6,11 @@ use ablation::cli::{self, Cli, Command, DEFAULT_CONFIG, Run};
 use ablation::config::{self, ConfigError};
 use ablation::progress::note;
 use ablation::run::interrupt;
+use ablation::selftest::SelftestError;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, doctor, init, plan, profile, prove, record, report, store, syscalls};
+use ablation::{design, doctor, init, plan, profile, prove, record, report, selftest, store, syscalls};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,8 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Report { dir }) => show_report(&dir, &settings),
         Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
+        Some(Command::Selftest(args)) => run_selftest(&args, &settings),
+        Some(Command::Synthetic(args)) => Ok(shown(&selftest::synthetic::synthetic(&args)?)),
         Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
         Some(Command::UnitCosts) => {
             let line = ablation::unit_costs::measure(ablate_probe::canary_ns);
@@ -79,6 +82,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         || study.is_some_and(StudyError::is_usage)
         || cells.is_some_and(CellsError::is_usage)
         || error.downcast_ref().is_some_and(init::InitError::is_usage)
+        || error.downcast_ref().is_some_and(SelftestError::is_usage)
         || error.downcast_ref().is_some_and(StoreError::is_usage)
         || error.downcast_ref().is_some_and(BuildError::is_usage);
     if is_usage { WRONG_CALL } else { BAD_RUNS }
@@ -110,6 +114,16 @@ fn run_study(args: &Run, settings: &Settings) -> anyhow::Result<u8> {
     Ok(code)
 }
 
+fn run_selftest(args: &selftest::Args, settings: &Settings) -> anyhow::Result<u8> {
+    let outcome = selftest::run(args, settings)?;
+    print(&outcome.text);
+    Ok(match (outcome.interrupted, outcome.passed) {
+        (true, _) => interrupt::EXIT_CODE as u8,
+        (false, true) => 0,
+        (false, false) => BAD_RUNS,
+    })
+}
+
 fn show_plan(path: &Path, settings: &Settings) -> anyhow::Result<u8> {
     let config = config::load(path)?;
     let design = design::resolve(&config)?;
@@ -128,7 +142,7 @@ fn show_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
 
 /// Reads the folder, writes its report and prints it.
 fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
-    let (manifest, records, bad_lines) = store::read(dir)?;
+    let (manifest, records, bad_lines) = store::read_settled(dir)?;
     for bad in &bad_lines {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
     }
@@ -137,7 +151,6 @@ fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
     if left_out > 0 {
         note(&format!("{left_out} runs of an unfinished block are left out of the report"));
     }
-    records.iter_mut().for_each(|record| prove::prove(&manifest.plan, record));
     prove::prove_together(&manifest.plan, &mut records);
     let text = report::write(dir, &manifest, &records, settings.columns)?;
     print(&text);

@@ -36,6 +36,37 @@ pub fn prove(plan: &Plan, record: &mut Record) {
     }
 }
 
+/// [`prove`], and then lets go of what a report does not need: the levels, which are the plan's, all counters but those
+/// that show a source at work that did nothing, and everything that a run measured which does not count. Most of a
+/// record's memory is in these.
+///
+/// Not to be proven again: its levels are gone.
+pub fn settle(plan: &Plan, record: &mut Record) {
+    prove(plan, record);
+    if record.status != Status::Ok {
+        record.measured = None;
+        return;
+    }
+    let Some(measured) = &mut record.measured else { return };
+    let levels = plan.cells.iter().find(|cell| cell.id == record.cell).map(|cell| &cell.levels);
+    let at_work = |f: &&FactorPlan| levels.and_then(|l| l.get(&f.name)).is_some_and(|level| works(level));
+    let mut still: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for name in plan.factors.iter().filter(at_work).flat_map(|factor| &factor.proof) {
+        if let (Some(0), Some((factor, own))) = (counter(measured, name), name.split_once('.')) {
+            still.entry(factor.to_owned()).or_default().insert(own.to_owned(), 0);
+        }
+    }
+    measured.counters = still;
+    measured.levels = BTreeMap::new();
+    measured.batches_ns.shrink_to_fit();
+    measured.canaries_ns.shrink_to_fit();
+}
+
+/// Whether a factor does its work at a level.
+fn works(level: &str) -> bool {
+    level != "off" && level != "absent"
+}
+
 /// Checks what only a whole study can show: that all runs of a workload did the same work ([`prove_checksums`]), and
 /// that counts belong to who the plan says ([`prove_counting`]).
 pub fn prove_together(plan: &Plan, records: &mut [Record]) {
@@ -110,8 +141,8 @@ pub fn exercised<'a>(factor: &FactorPlan, runs: impl IntoIterator<Item = &'a Mea
     let (mut still, mut all) = (0, 0);
     for measured in runs {
         all += 1;
-        let moved = factor.proof.iter().any(|name| counter(measured, name).is_some_and(|value| value > 0));
-        still += u32::from(!moved);
+        // A proven run has all counters of a source at work; only those at 0 are kept ([`settle`]).
+        still += u32::from(factor.proof.iter().all(|name| counter(measured, name) == Some(0)));
     }
     if still == 0 {
         return Ok(());
@@ -161,7 +192,7 @@ fn levels(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option<S
 
 fn counters(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option<String> {
     let level = cell.levels.get(&factor.name)?;
-    let idle = level == "off" || level == "absent";
+    let idle = !works(level);
     factor.proof.iter().find_map(|name| match counter(measured, name) {
         Some(value) if idle && value > 0 => {
             Some(format!("factor `{}` is {level}: expected counter {name} at 0, seen {value}", factor.name))
@@ -178,7 +209,7 @@ fn expected_zero(cell: &CellPlan, name: &str, measured: &Measured) -> Option<Str
         // A part that is switched off or not built in need not report what it does not do.
         None => {
             let level = name.split_once('.').and_then(|(factor, _)| cell.levels.get(factor));
-            let idle = level.is_some_and(|level| level == "off" || level == "absent");
+            let idle = level.is_some_and(|level| !works(level));
             (!idle).then(|| format!("expected counter {name} at 0 in this treatment, but the run reported none"))
         }
     }
@@ -245,6 +276,32 @@ mod tests {
         check(|r| measured(r).latency_ns_p10 = f64::NAN, "baseline", absurd);
         let order = "percentiles are out of order: p10, p50, p99 = [100.0, 102.0, 5.0] ns";
         check(|r| measured(r).latency_ns_p99 = 5.0, "baseline", order);
+    }
+
+    #[test]
+    fn a_settled_run_keeps_what_shows_a_source_that_slept() {
+        let study = Study::new(&["cache", "tick"], &["w"]);
+        let mut record = study.timing("w", "no-tick@env", 0, 100.0);
+        set(&mut record, "cache", 0);
+        settle(&study.manifest.plan, &mut record);
+        assert_eq!(record.status, Status::Ok);
+        let kept = record.measured.as_ref().unwrap();
+        assert!(kept.levels.is_empty() && kept.latency_ns_p10 == 100.0);
+        let factors = &study.manifest.plan.factors;
+        assert_eq!(
+            exercised(&factors[0], [kept]),
+            Err("cache.moves stayed 0 in 1 of 1 runs although `cache` is on".into())
+        );
+        let names: Vec<&String> = kept.counters.keys().collect();
+        assert_eq!(names, ["cache"], "tick is off, so that its 0 says nothing");
+        let mut moved = study.timing("w", "baseline", 0, 100.0);
+        settle(&study.manifest.plan, &mut moved);
+        let kept = moved.measured.as_ref().unwrap();
+        assert_eq!((exercised(&factors[0], [kept]), kept.counters.len()), (Ok(()), 0));
+        let mut void = study.timing("w", "no-tick@env", 0, 100.0);
+        set(&mut void, "tick", 5);
+        settle(&study.manifest.plan, &mut void);
+        assert!(void.status == Status::Void && void.measured.is_none(), "{}", void.reason);
     }
 
     #[test]

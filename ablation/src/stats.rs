@@ -3,6 +3,8 @@
 //! Nothing here knows records, cells or workloads; [`crate::analyse`] turns records into series and calls these.
 
 pub mod bootstrap;
+#[cfg(test)]
+mod coverage;
 pub mod distribution;
 pub mod factorial;
 pub mod layout;

@@ -8,8 +8,9 @@ mod lines;
 
 pub use lines::{BadLine, RecordWriter};
 
+use crate::prove;
 use crate::record::{CellKind, CellPlan, FORMAT, Manifest, Pass, Plan, Record, Status, WorkloadPlan};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -236,6 +237,24 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::NoStudy`], [`StoreError::BadManifest`], or what the system said.
 pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
+    let manifest = read_manifest(dir)?;
+    let (records, bad_lines) = lines::read(&dir.join(RECORDS), |_| ())?;
+    Ok((manifest, records, bad_lines))
+}
+
+/// [`read`] for a report: every record is judged by itself and settled ([`prove::settle`]) as soon as it is read, so that
+/// a large study fits in memory.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_settled(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
+    let manifest = read_manifest(dir)?;
+    let settle = |record: &mut Record| prove::settle(&manifest.plan, record);
+    let (records, bad_lines) = lines::read(&dir.join(RECORDS), settle)?;
+    Ok((manifest, records, bad_lines))
+}
+
+fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
     let path = dir.join(MANIFEST);
     let text = match std::fs::read(&path) {
         Ok(text) => text,
@@ -250,9 +269,7 @@ pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreEr
     if version.format != FORMAT {
         return Err(bad(format!("its format is {}, this ablate reads {FORMAT}", version.format)));
     }
-    let manifest = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
-    let (records, bad_lines) = lines::read(&dir.join(RECORDS))?;
-    Ok((manifest, records, bad_lines))
+    serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))
 }
 
 #[derive(serde::Deserialize)]
@@ -307,7 +324,8 @@ pub fn coverage(manifest: &Manifest, records: &[Record]) -> Option<(usize, usize
         let known = plan.cells.iter().any(|c| c.id == r.cell) && plan.workloads.iter().any(|w| w.name == r.workload);
         known && (r.pass != Pass::Timing || r.block < manifest.blocks)
     };
-    let there: BTreeSet<Key> = records.iter().filter(belongs).map(key).collect();
+    let there = records.iter().filter(belongs).map(|r| (r.pass, r.block, r.workload.as_str(), r.cell.as_str()));
+    let there: HashSet<(Pass, u32, &str, &str)> = there.collect();
     Some((there.len(), planned))
 }
 

@@ -79,12 +79,20 @@ fn a_package_or_binary_that_is_not_there_is_named() {
 
 #[test]
 fn a_baseline_that_does_not_build_stops_with_its_log() {
-    let bench = Bench::new(&ENV_ONLY.replace("idle_args", "features = [\"no-such\"]\nidle_args"));
+    // Without the feature `red`, `broken` does not compile.
+    let text = ENV_ONLY.replace("idle_args", "features = [\"broken\"]\nidle_args").replace("feature = \"red\"\n", "");
+    let bench = Bench::new(&text);
     let said = bench.run(&[], 1);
-    said.complains(&["baseline build", "nothing to compare", "no-such", "out/logs/build-full.log"]);
+    said.complains(&["baseline build", "nothing to compare", "planted", "out/logs/build-full.log"]);
     assert!(bench.path("out/logs/build-full.log").is_file());
     // The folder holds no result, so it can be used again.
     bench.run(&[], 1).complains(&["baseline build"]);
+}
+
+#[test]
+fn a_feature_that_is_not_there_is_pointed_at_in_the_config() {
+    let bench = Bench::new(&ENV_ONLY.replace("idle_args", "features = [\"no-such\"]\nidle_args"));
+    bench.run(&[], 2).complains(&["study.toml:", "no feature `no-such`", "blue, broken, red"]);
 }
 
 #[test]

@@ -21,8 +21,12 @@ fn a_study_runs_from_config_to_report() {
     for file in ["manifest.json", "records.jsonl", "effects.json", "report.md", "logs/build-full.log"] {
         assert!(bench.path("out").join(file).is_file(), "{file}");
     }
-    // Seven cells: counting at work and idle, and two blocks.
-    let records = bench.records();
+    // Seven cells: counting at work and idle, and two blocks, each with the prices of the machine.
+    let (prices, records): (Vec<_>, Vec<_>) = bench.records().into_iter().partition(|r| r["pass"] == "unit-costs");
+    assert!(
+        prices.len() == 2 && prices.iter().all(|r| r["unit_costs_ns"]["syscall"].as_f64() > Some(0.0)),
+        "{prices:#?}"
+    );
     assert_eq!(records.len(), 7 * 4);
     assert!(records.iter().all(|record| record["status"] == "ok"), "{:#?}", bench.troubles());
     assert!(records.iter().all(|record| record["process_page_faults"].as_u64() > Some(0)));
@@ -138,11 +142,12 @@ fn an_interrupted_study_keeps_its_records_and_is_gone_on_with() {
     let records: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let keys: BTreeSet<String> =
         records.iter().map(|r| format!("{} {} {}", r["pass"], r["block"], r["cell"])).collect();
-    assert_eq!((records.len(), keys.len()), (16, 16));
+    // Each block has the prices of the machine besides.
+    assert_eq!((records.len(), keys.len()), (18, 18));
 
     // Nothing is left to do, and another seed or config does not belong.
     bench.run(&["--resume"], 0);
-    assert_eq!(lines(&bench), 17);
+    assert_eq!(lines(&bench), 19);
     bench.run(&["--resume", "--seed", "5"], 2).complains(&["seed 1"]);
     bench.run(&["--resume", "--blocks", "1"], 2).complains(&["started with 2 blocks", "--blocks 1 is fewer"]);
     let config = std::fs::read_to_string(bench.path("study.toml")).expect("reads");

@@ -1,7 +1,6 @@
 //! The commands that look at a machine or at single cells, from the command line to what they print. What a machine
 //! cannot do here is skipped with the reason.
 
-#[expect(dead_code, reason = "other tests use the rest")]
 mod common;
 
 use ablation::measure::{Tool, Wrapper, find_tool, probe};

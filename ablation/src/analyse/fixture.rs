@@ -180,6 +180,7 @@ impl Study {
                 env_rejected: Vec::new(),
                 batches_ns: Vec::new(),
                 canaries_ns: Vec::new(),
+                truth_ns: BTreeMap::new(),
             }),
             stderr: String::new(),
         }

@@ -247,7 +247,8 @@ pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Re
         argv.push(text(word.as_bytes())?);
     }
     let scratch = std::env::temp_dir().join(format!("ablate-doctor-{}", std::process::id()));
-    let mut timeout = Duration::from_secs(10);
+    // Only against a process that hangs: a busy machine may take its time.
+    let mut timeout = Duration::from_secs(60);
     if let Some(wrapper) = wrapper {
         std::fs::create_dir_all(&scratch).map_err(CellsError::io(&scratch, "creating a folder"))?;
         (program, argv) = wrapper.wrap(&program, &argv, &scratch).map_err(CellsError::io(&scratch, "naming a file"))?;

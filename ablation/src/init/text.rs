@@ -45,9 +45,9 @@ pub(super) fn of_package(
          about = {about}\n\
          # Orders and intervals are drawn from it; the same seed gives the same study.\n\
          seed = 1\n\
-         # Passes over all cells, each a fresh process in random order. At least 6 for an interval; `--blocks`,\n\
-         # `--until-halfwidth 1%` and `--budget 5m` override it.\n\
-         blocks = 12\n\
+         # Passes over all cells, each a fresh process in random order. At least 6 for each code layout (`layouts`\n\
+         # below); `--blocks`, `--until-halfwidth 1%` and `--budget 5m` override it.\n\
+         blocks = 18\n\
          # Each cell is also counted this often (page faults, system calls), apart from the timing.\n\
          counting_repeats = 2\n\
          # Levels are brought about by building with and without Cargo features.\n\

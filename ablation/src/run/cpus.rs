@@ -35,6 +35,18 @@ impl Cpus {
         Ok(cpus)
     }
 
+    /// Lets the runner use all of them again.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub(crate) fn allow(&self) -> io::Result<()> {
+        // SAFETY: the set and its size belong together.
+        match unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &self.allowed) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
     /// The set of the pinned one alone.
     pub(crate) fn pinned(&self) -> libc::cpu_set_t {
         self.pinned

@@ -54,7 +54,7 @@ pub fn interactions(values: &[Drawn]) -> Vec<(usize, usize, Drawn)> {
 /// levels of the other factors.
 fn contrast(values: &[Drawn], subset: usize) -> Option<Drawn> {
     let scale = scale(values.len(), subset);
-    let sign = |mask: usize| if (subset & !mask).count_ones() % 2 == 0 { scale } else { -scale };
+    let sign = |mask: usize| if (subset & !mask).count_ones().is_multiple_of(2) { scale } else { -scale };
     Drawn::linear(values.iter().enumerate().map(|(mask, value)| (sign(mask), value)))
 }
 

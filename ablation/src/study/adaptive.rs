@@ -65,18 +65,28 @@ impl Adaptive<'_> {
         let spent = Spent { time: clock.started.elapsed(), blocks: self.manifest.blocks, each: clock.each() };
         let lines = analysis.workloads.iter().map(|workload| told(&self.rule, workload, spent));
         let mut lines: Vec<String> = lines.collect();
-        if self.manifest.blocks < MIN_BLOCKS as u32 {
-            lines.push(format!("{} blocks give no interval; {MIN_BLOCKS} do: allow more time", self.manifest.blocks));
+        if self.manifest.blocks < self.least() {
+            let (blocks, least) = (self.manifest.blocks, self.least());
+            lines.push(format!("{blocks} blocks give no interval; {least} do: allow more time"));
         } else if block >= self.limit && self.rule.width.is_some() {
             lines.push(format!("stopped after {} blocks, the most that were allowed", self.limit));
         }
         Ok((End::Complete, lines))
     }
 
+    fn layouts(&self) -> u32 {
+        self.manifest.plan.layouts.max(1)
+    }
+
+    /// Blocks without which there is no interval: every code layout has one of its own.
+    fn least(&self) -> u32 {
+        MIN_BLOCKS as u32 * self.layouts()
+    }
+
     /// Whether every workload is narrow enough, as far as there is time to look.
     fn is_narrow(&self, blocks: u32, clock: &mut Clock) -> Result<bool, StoreError> {
         // As many blocks of each code layout, so that none weighs more.
-        let is_time = blocks >= MIN_BLOCKS as u32 && blocks.is_multiple_of(self.manifest.plan.layouts.max(1));
+        let is_time = blocks >= self.least() && blocks.is_multiple_of(self.layouts());
         let Some(width) = self.rule.width.filter(|_| is_time && clock.may_look()) else {
             return Ok(false);
         };

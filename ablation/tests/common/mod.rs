@@ -1,5 +1,7 @@
 //! What the integration tests share: a folder with a study of the fixture subject, and the `ablate` binary.
 
+#![allow(dead_code, reason = "each test binary uses a part")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -90,6 +92,16 @@ impl Bench {
     pub(crate) fn records(&self) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(self.path("out/records.jsonl")).expect("there are records");
         text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
+    }
+
+    /// Those of measured processes: without what prices the machine.
+    pub(crate) fn runs(&self) -> Vec<serde_json::Value> {
+        self.records().into_iter().filter(|record| record["pass"] != "unit-costs").collect()
+    }
+
+    /// The manifest of the study in `out`.
+    pub(crate) fn manifest(&self) -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(self.path("out/manifest.json")).expect("is there")).expect("is JSON")
     }
 
     /// Statuses of the records that are not `ok`, with their reasons.

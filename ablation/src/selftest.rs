@@ -1,0 +1,302 @@
+//! `ablate selftest`: shows on this machine that what is injected is found.
+//!
+//! The subject is this program itself with injected costs of known size ([`synthetic`]). It goes through the same
+//! stages as any study, once with an idle and once with a busy neighbour, and every answer is held to the truth.
+
+mod chain;
+mod factors;
+mod judge;
+mod neighbour;
+pub mod synthetic;
+
+use crate::analyse::{self, Analysis};
+use crate::builds;
+use crate::cli::Run;
+use crate::progress::note;
+use crate::prove;
+use crate::report::document::{Document, Table};
+use crate::report::number::{MISSING, interval, number, percent};
+use crate::run::Cpus;
+use crate::settings::Settings;
+use crate::store::{self, StoreError};
+use crate::study::rule::Budget;
+use crate::study::{self, StudyError, fresh};
+use factors::{FACTORS, variable};
+use judge::{Answer, Found, Row, Truth};
+use neighbour::Neighbour;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What `ablate selftest` is asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Timing blocks of each study: 69 short processes a block.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(6..=10_000))]
+    pub blocks: u32,
+    /// Run as many blocks as fit into this time, for each study: 90s, 2m. At most --blocks.
+    #[arg(long, value_name = "TIME")]
+    pub budget: Option<Budget>,
+    /// Only with an idle neighbour.
+    #[arg(long, conflicts_with = "busy")]
+    pub idle: bool,
+    /// Only with a busy neighbour: a thread on another processor that works in bursts.
+    #[arg(long)]
+    pub busy: bool,
+    /// Folder for configs and results; must be empty or new. Default: target/ablate/selftest-TIME.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// What became of a self-test.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What is to be printed.
+    pub text: String,
+    /// Whether every truth was met.
+    pub passed: bool,
+    /// Whether somebody pressed Ctrl-C.
+    pub interrupted: bool,
+}
+
+/// Why there was no self-test.
+#[derive(Debug, thiserror::Error)]
+pub enum SelftestError {
+    /// Its study.
+    #[error(transparent)]
+    Study(#[from] StudyError),
+    /// Its records.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system refused.
+    #[error("cannot {doing}: {source}; allow it, or give another --out")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A machine whose clock stands still.
+    #[error("a link of the synthetic chain took {0} ns, which cannot be: see `ablate doctor`")]
+    Link(f64),
+}
+
+impl SelftestError {
+    /// Whether the call has to be changed, and not the machine.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            SelftestError::Study(e) => e.is_usage(),
+            SelftestError::Store(e) => e.is_usage(),
+            SelftestError::System { .. } | SelftestError::Link(_) => false,
+        }
+    }
+}
+
+/// Beside whom the subject runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    Idle,
+    Busy,
+}
+
+impl Condition {
+    fn name(self) -> &'static str {
+        match self {
+            Condition::Idle => "idle",
+            Condition::Busy => "busy",
+        }
+    }
+}
+
+/// Runs the self-test.
+///
+/// # Errors
+/// [`SelftestError`]; a truth that is not met is no error but in the [`Outcome`].
+pub fn run(args: &Args, settings: &Settings) -> Result<Outcome, SelftestError> {
+    let system = |doing: &'static str| move |source| SelftestError::System { doing, source };
+    let cpus = Cpus::read().map_err(system("read the processors"))?;
+    let program = std::env::current_exe().map_err(system("find this program"))?;
+    let link_ns = synthetic::link_ns();
+    if factors::Links::of(link_ns).is_none() {
+        return Err(SelftestError::Link(link_ns));
+    }
+    let target = settings
+        .target_dir
+        .clone()
+        .unwrap_or_else(|| builds::around(&std::env::current_dir().unwrap_or_else(|_| std::env::temp_dir())));
+    let dir = args.out.clone().unwrap_or_else(|| fresh(&target.join("ablate"), "selftest"));
+    std::fs::create_dir_all(&dir).map_err(system("make the folder"))?;
+
+    let mut outcome = Outcome { text: String::new(), passed: true, interrupted: false };
+    let mut document = Document::default();
+    document.title("ablate selftest");
+    document.text(about(link_ns));
+    let conditions = [Condition::Idle, Condition::Busy].into_iter();
+    for condition in conditions
+        .filter(|c| !matches!((c, args.idle, args.busy), (Condition::Busy, true, _) | (Condition::Idle, _, true)))
+    {
+        document.heading(format!("{} neighbour", condition.name()));
+        let busy = match condition {
+            Condition::Idle => None,
+            Condition::Busy => match Neighbour::start(&cpus).map_err(system("start a busy neighbour"))? {
+                Some(neighbour) => Some(neighbour),
+                None => {
+                    document.text("Not run: there is one processor only, so there can be no neighbour.");
+                    continue;
+                }
+            },
+        };
+        note(&format!("selftest with the neighbour {}", condition.name()));
+        let path = dir.join(format!("{}.toml", condition.name()));
+        std::fs::write(&path, config(condition, &program, link_ns, args.blocks)).map_err(system("write the config"))?;
+        let out = dir.join(condition.name());
+        let study = Run { blocks: Some(args.blocks), out: Some(out), budget: args.budget, ..Run::of(path) };
+        let started = Instant::now();
+        let ended = study::run(&study, settings);
+        let took = started.elapsed();
+        drop(busy);
+        // A study moves the runner off the measured processor, which the next study has to find again.
+        cpus.allow().map_err(system("go back to all processors"))?;
+        let ended = ended?;
+        if ended.interrupted {
+            outcome.interrupted = true;
+            break;
+        }
+        outcome.passed &= tell(&mut document, &ended.dir, took)?;
+    }
+    if !outcome.interrupted {
+        document.text(match outcome.passed {
+            true => "Passed: every truth was met.".to_owned(),
+            false => format!("Failed: see the rows that say miss, and the records in {}.", dir.display()),
+        });
+    }
+    outcome.text = document.terminal(settings.columns);
+    Ok(outcome)
+}
+
+fn about(link_ns: f64) -> String {
+    format!(
+        "The subject is a chain of links of {} ns each; a factor that is on adds links to every operation. What a link \
+         takes is weighed in every process, and the truth is the median of that. A truth is met when the estimate is \
+         within 0.5 ns or 5 % of it, whichever is more, and half of its 95 % interval is no wider than that. The first \
+         six factors are crossed and have Shapley values; the others are left out one at a time.",
+        number(link_ns)
+    )
+}
+
+/// Reads a study, judges it and adds its table; whether every truth was met.
+fn tell(document: &mut Document, dir: &Path, took: Duration) -> Result<bool, StoreError> {
+    let (manifest, records, _) = store::read(dir)?;
+    let (mut records, _) = store::whole_blocks(&manifest, records);
+    records.iter_mut().for_each(|record| prove::prove(&manifest.plan, record));
+    prove::prove_together(&manifest.plan, &mut records);
+    let analysis = analyse::analyse_proven(&manifest, &records);
+    let rows = judge::rows(&Truth::of(&records), &Found::of(&manifest, &records, &analysis));
+    document.table(table(&rows));
+    document.text(circumstances(manifest.blocks, &analysis, took));
+    Ok(rows.iter().all(|row| !matches!(row.answer, Answer::Miss(_))))
+}
+
+fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new(["<injected", "truth", "estimate", "95 % interval", "within ±", "=answer"]);
+    for row in rows {
+        let shown = |value: Option<f64>| value.map_or_else(|| MISSING.to_owned(), |value| format!("{value:.3}"));
+        // What is counted is not met within nanoseconds.
+        let in_ns = row.found.is_some_and(|found| found.interval.is_some());
+        let (truth, within) = match row.truth {
+            Some(truth) if in_ns => (shown(Some(truth)), shown(Some(judge::tolerance(truth)))),
+            Some(truth) => (shown(Some(truth)), MISSING.to_owned()),
+            None => ("void".to_owned(), MISSING.to_owned()),
+        };
+        let answer = match &row.answer {
+            Answer::Hit => "hit".to_owned(),
+            Answer::Miss(why) => format!("miss: {why}"),
+            Answer::Unknown(why) => format!("not known: {why}"),
+        };
+        let found = match (&row.found, &row.answer) {
+            (None, Answer::Hit) => "void".to_owned(),
+            (found, _) => shown(found.map(|found| found.value)),
+        };
+        let ends = row.found.and_then(|found| found.interval);
+        table.row([row.what.clone(), truth, found, interval(ends), within, answer]);
+    }
+    table
+}
+
+fn circumstances(blocks: u32, analysis: &Analysis, took: Duration) -> String {
+    let kept = match (analysis.canaries.kept, analysis.canaries.applied) {
+        (Some(share), true) => format!("{} of the batches were undisturbed and are used", percent(share)),
+        (Some(share), false) => format!("only {} of the batches were undisturbed, so all are used", percent(share)),
+        (None, _) => "no batch had a canary".to_owned(),
+    };
+    format!("{blocks} blocks, {} runs, {:.0} s; nanoseconds per operation; {kept}.", analysis.runs, took.as_secs_f64())
+}
+
+/// The study as a config.
+fn config(condition: Condition, program: &Path, link_ns: f64, blocks: u32) -> String {
+    let quoted = |text: &str| toml::Value::from(text).to_string();
+    let crossed: Vec<String> = FACTORS.iter().filter(|f| f.crossed).map(|f| quoted(f.name)).collect();
+    let mut text = format!(
+        "study = \"selftest-{}\"\nabout = \"costs of known size, injected into a synthetic subject\"\nseed = 20251123\n\
+         blocks = {blocks}\ncounting_repeats = 2\narms = [\"env\"]\ndesign = [\"factorial\", \"leave-one-out\"]\n\
+         crossed = [{}]\ntimeout_seconds = 60\n\n[subject]\ncommand = [{}, \"synthetic\", \"--link-ns\", \"{link_ns:.4}\"]\n\
+         counting_args = [\"--counted\"]\nidle_args = [\"--batches\", \"0\"]\n",
+        condition.name(),
+        crossed.join(", "),
+        quoted(&program.display().to_string()),
+    );
+    for factor in &FACTORS {
+        text += &format!(
+            "\n[[factor]]\nname = {}\nabout = {}\nproof = [\"{}.work\"]\n[factor.levels]\non = {{}}\noff = {{ {} = \"1\" }}\n",
+            quoted(factor.name),
+            quoted(factor.about),
+            factor.name,
+            variable(factor)
+        );
+    }
+    text + "\n[[workload]]\nname = \"operations\"\nargs = []\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::Estimate;
+    use crate::config;
+    use crate::design;
+
+    fn study() -> config::Study {
+        let text = super::config(Condition::Idle, Path::new("/bin/a \"b\""), 0.27, 30);
+        config::parse(Path::new("idle.toml"), text.as_bytes()).unwrap_or_else(|e| panic!("{e}\n{text}"))
+    }
+
+    #[test]
+    fn the_config_is_one_and_has_the_cells_that_the_rows_need() {
+        let study = study();
+        assert_eq!(study.crossed, ["half", "two", "ten", "fifty", "left", "right"]);
+        let design = design::resolve(&study).expect("a design");
+        // 2^6, placebo, and three factors that are left out alone.
+        assert_eq!(design.plan.cells.len(), 64 + 1 + 3);
+        for factor in ["zero", "inert", "faulty"] {
+            let contrast = design.plan.contrasts.iter().find(|c| c.factor == factor && c.contrast == "on-off");
+            assert!(contrast.is_some(), "{factor}");
+        }
+    }
+
+    #[test]
+    fn every_row_is_shown_with_its_answer() {
+        let found = Some(Estimate { value: 2.01, interval: Some((1.9, 2.12)), blocks: 30 });
+        let row = |what: &str, truth, found, answer| Row { what: what.to_owned(), truth, found, answer };
+        let mut document = Document::default();
+        document.table(table(&[
+            row("two", Some(2.0), found, Answer::Hit),
+            row("inert", None, None, Answer::Hit),
+            row("ten", Some(10.0), None, Answer::Miss("nothing found".to_owned())),
+            row("faults", Some(0.005), None, Answer::Unknown("not counted")),
+        ]));
+        let text = document.terminal(100);
+        let line = |what: &str| text.lines().find(|line| line.starts_with(what)).expect(what).to_owned();
+        assert!(line("two").contains("2.000") && line("two").contains("2.010") && line("two").ends_with("hit"));
+        assert!(line("inert").contains("void") && line("inert").ends_with("hit"), "{text}");
+        assert!(line("ten").ends_with("miss: nothing found") && line("faults").ends_with("not known: not counted"));
+    }
+}
