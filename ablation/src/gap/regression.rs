@@ -35,8 +35,12 @@ pub struct Opinion {
     pub condition: f64,
     /// Share of the variance of the times that the model explains.
     pub r2: f64,
-    /// One for each kind of which the counts differ enough.
-    pub prices: Vec<OpinionOfPrice>,
+    /// How many times as much the events of the cells cost as at the measured prices, all kinds by one number.
+    pub scale: Estimate,
+    /// Whether the interval of the scale excludes 1.
+    pub disagree: bool,
+    /// The price of each kind of which the counts differ enough, or why these cannot be told apart.
+    pub prices: Result<Vec<OpinionOfPrice>, String>,
 }
 
 /// Both prices of one kind.
@@ -54,18 +58,19 @@ pub struct OpinionOfPrice {
 }
 
 impl Opinion {
-    /// One sentence for each kind of which the two prices disagree; `difference` is the difference of its counts.
-    pub(super) fn disagreements(&self, difference: impl Fn(&str) -> f64) -> Vec<String> {
-        let disagreeing = self.prices.iter().filter(|price| price.disagree);
-        let sentence = |price: &OpinionOfPrice| {
-            let moved = difference(&price.kind) * (price.fitted.value - price.measured.value);
-            format!(
-                "{}: {:.0} ns when measured apart, {:.0} ns by the times of the cells; with the latter its row would \
-                 be {moved:+.0} ns and the residual {:+.0} ns",
-                price.kind, price.measured.value, price.fitted.value, -moved
-            )
-        };
-        disagreeing.map(sentence).collect()
+    /// What follows when the measured prices do not fit, in one sentence; `events` is what all events are of the gap at
+    /// these prices, nanoseconds.
+    pub(super) fn disagreement(&self, events: f64) -> Option<String> {
+        let (lo, hi) = self.scale.interval.filter(|_| self.disagree)?;
+        let scale = self.scale.value;
+        Some(format!(
+            "by the times of {} ({} cells) page faults and system calls cost {scale:.2} [{lo:.2}, {hi:.2}] times what \
+             they cost measured apart; then they are {:+.0} ns of the gap instead of {events:+.0}, and the other rows \
+             take the difference",
+            self.over,
+            self.cells,
+            scale * events
+        ))
     }
 }
 
@@ -76,12 +81,12 @@ impl Opinion {
 /// the source), over all cells with nothing but the counts.
 ///
 /// # Errors
-/// Why the prices are not identified, for people.
+/// Why nothing is told, for people.
 pub fn second_opinion(input: &Input, kinds: &[(&str, Price)]) -> Result<Opinion, String> {
     let over_masks = crossed(input, kinds);
     let cells: Vec<(&Drawn, &Counts)> = input.cells.iter().map(|(value, counts)| (value, counts)).collect();
     over_masks.or_else(|of_masks| {
-        fit("all cells", &cells, &[], kinds).map_err(|of_cells| match input.masks.is_empty() {
+        opinion("all cells", &cells, &[], kinds).map_err(|of_cells| match input.masks.is_empty() {
             true => of_cells,
             false => format!("over the combinations: {of_masks}; over all cells: {of_cells}"),
         })
@@ -92,67 +97,98 @@ fn crossed(input: &Input, kinds: &[(&str, Price)]) -> Result<Opinion, String> {
     let cells: Vec<(&Drawn, &Counts)> = input.masks.iter().zip(input.mask_counts).collect();
     let is_at_work = |factor: usize| (0..cells.len()).map(|mask| (mask >> factor & 1) as f64).collect();
     let factors: Vec<Vec<f64>> = (0..input.factors.len()).map(is_at_work).collect();
-    fit("the combinations, with a coefficient for each source", &cells, &factors, kinds)
+    opinion("the combinations, with a coefficient for each source", &cells, &factors, kinds)
 }
 
-fn fit(
+fn opinion(
     over: &'static str,
     cells: &[(&Drawn, &Counts)],
     factors: &[Vec<f64>],
     kinds: &[(&str, Price)],
 ) -> Result<Opinion, String> {
-    let cells: Vec<_> = cells
-        .iter()
-        .filter(|(value, counts)| value.point.is_finite() && kinds.iter().all(|(kind, _)| counts.contains_key(*kind)))
-        .collect();
-    let times: Vec<Drawn> = cells.iter().map(|(value, _)| (*value).clone()).collect();
-    let range = |values: &[f64]| {
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        (values.iter().copied().fold(f64::NEG_INFINITY, f64::max) - low).max(0.0)
+    let is_whole = |(value, counts): &&(&Drawn, &Counts)| {
+        value.point.is_finite() && kinds.iter().all(|(kind, _)| counts.contains_key(*kind))
     };
+    let cells: Vec<&(&Drawn, &Counts)> = cells.iter().filter(is_whole).collect();
+    let times: Vec<Drawn> = cells.iter().map(|(value, _)| (*value).clone()).collect();
     let spread = range(&times.iter().map(|time| time.point).collect::<Vec<_>>());
-    let mut fitted_kinds = Vec::new();
-    let mut columns = vec![vec![1.0; cells.len()]];
-    columns.extend(factors.iter().cloned());
-    for (kind, price) in kinds {
-        let counts: Vec<f64> = cells.iter().map(|(_, counts)| counts[*kind]).collect();
-        if range(&counts) * price.ns.point > MIN_SPREAD * spread {
-            fitted_kinds.push((*kind, price));
-            columns.push(counts);
-        }
-    }
-    if fitted_kinds.is_empty() {
+    let columns: Vec<(&str, &Drawn, Vec<f64>)> = kinds
+        .iter()
+        .map(|(kind, price)| (*kind, price.ns, cells.iter().map(|(_, counts)| counts[*kind]).collect()))
+        .collect();
+    let seen: Vec<_> = columns.iter().filter(|(_, ns, n)| range(n) * ns.point > MIN_SPREAD * spread).collect();
+    let mut fixed = vec![vec![1.0; cells.len()]];
+    fixed.extend(factors.iter().cloned());
+    let cost = |at: usize| columns.iter().map(|(_, ns, counts)| ns.point * counts[at]).sum::<f64>();
+    let all: Vec<f64> = (0..cells.len()).map(cost).collect();
+    if range(&all) <= MIN_SPREAD * spread {
         return Err("the cells do not differ in events that would show in their times".to_owned());
     }
-    if cells.len() < columns.len() + MIN_DEGREES {
-        return Err(format!("{} cells are too few for {} coefficients", cells.len(), columns.len()));
-    }
-    let names = || fitted_kinds.iter().map(|(kind, _)| *kind).collect::<Vec<_>>().join(", ");
-    let found = regress(&columns, &times).filter(|found| found.condition <= MAX_CONDITION);
-    let Some(Regression { coefficients, condition, r2 }) = found else {
-        return Err(format!("the counts vary together, so that their prices cannot be told apart: {}", names()));
-    };
-    let first = 1 + factors.len();
-    let Some(scatter) = jackknife(&columns, &times) else {
-        return Err(format!(
-            "one cell alone tells the prices of {}, so that nothing tells whether it is right",
-            names()
-        ));
-    };
-    let t = t_quantile(0.975, cells.len() - columns.len());
-    let widened = |drawn: &Drawn, scatter: f64| {
-        let alone = estimate(drawn);
-        let end = |end: f64, sign: f64| alone.value + sign * (end - alone.value).hypot(t * scatter);
-        Estimate { interval: alone.interval.map(|(lo, hi)| (end(lo, -1.0), end(hi, 1.0))), ..alone }
-    };
-    let fitted = fitted_kinds.iter().zip(&coefficients[first..]).zip(&scatter[first..]);
-    let prices = fitted.map(|(((kind, price), fitted), scatter)| OpinionOfPrice {
-        kind: (*kind).to_owned(),
-        measured: estimate(price.ns),
-        fitted: widened(fitted, *scatter),
-        disagree: widened(&fitted.combine(price.ns, |fitted, measured| fitted - measured), *scatter).excludes_zero(),
+    let together = fit(&fixed, &[all], &times)?;
+    let own: Vec<Vec<f64>> = seen.iter().map(|(_, _, counts)| counts.clone()).collect();
+    let prices = fit(&fixed, &own, &times).map(|fit| {
+        let price = |((kind, ns, _), at): (&&(&str, &Drawn, Vec<f64>), usize)| OpinionOfPrice {
+            kind: (*kind).to_owned(),
+            measured: estimate(ns),
+            fitted: fit.of(at),
+            disagree: fit.widened(&fit.coefficients[at].combine(ns, |a, b| a - b), at).excludes_zero(),
+        };
+        seen.iter().zip(0..).map(price).collect()
     });
-    Ok(Opinion { over, cells: cells.len(), condition, r2, prices: prices.collect() })
+    let scale = together.of(0);
+    let disagree = scale.interval.is_some_and(|(lo, hi)| hi < 1.0 || 1.0 < lo);
+    let Fit { condition, r2, .. } = together;
+    Ok(Opinion { over, cells: cells.len(), condition, r2, scale, disagree, prices })
+}
+
+fn range(values: &[f64]) -> f64 {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    (values.iter().copied().fold(f64::NEG_INFINITY, f64::max) - low).max(0.0)
+}
+
+/// Coefficients of the columns that are asked for, with what they move when one cell is left out.
+struct Fit {
+    coefficients: Vec<Drawn>,
+    scatter: Vec<f64>,
+    /// Student's t of 97.5 % with the degrees of freedom of the fit.
+    t: f64,
+    condition: f64,
+    r2: f64,
+}
+
+impl Fit {
+    fn of(&self, at: usize) -> Estimate {
+        self.widened(&self.coefficients[at], at)
+    }
+
+    /// The interval of the noise, and beyond it that of the jackknife of a coefficient.
+    fn widened(&self, drawn: &Drawn, at: usize) -> Estimate {
+        let alone = estimate(drawn);
+        let end = |end: f64, sign: f64| alone.value + sign * (end - alone.value).hypot(self.t * self.scatter[at]);
+        Estimate { interval: alone.interval.map(|(lo, hi)| (end(lo, -1.0), end(hi, 1.0))), ..alone }
+    }
+}
+
+fn fit(fixed: &[Vec<f64>], asked: &[Vec<f64>], times: &[Drawn]) -> Result<Fit, String> {
+    let columns = [fixed, asked].concat();
+    if times.len() < columns.len() + MIN_DEGREES {
+        return Err(format!("{} cells are too few for {} coefficients", times.len(), columns.len()));
+    }
+    let found = regress(&columns, times).filter(|found| found.condition <= MAX_CONDITION);
+    let Some(Regression { mut coefficients, condition, r2 }) = found else {
+        return Err("the counts vary together".to_owned());
+    };
+    let Some(mut scatter) = jackknife(&columns, times) else {
+        return Err("it would hang on one cell alone".to_owned());
+    };
+    let t = t_quantile(0.975, times.len() - columns.len());
+    Ok(Fit {
+        coefficients: coefficients.split_off(fixed.len()),
+        scatter: scatter.split_off(fixed.len()),
+        t,
+        condition,
+        r2,
+    })
 }
 
 /// Standard error of every coefficient by how much it moves when one row is left out (Efron, "The Jackknife, the
@@ -181,7 +217,7 @@ mod tests {
     use super::*;
     use crate::gap::UnitCosts;
     use crate::gap::fixture::{counts, noisy, unit_costs};
-    use crate::unit_costs::PAGE_FAULT_4K;
+    use crate::unit_costs::{PAGE_FAULT_4K, UNMAP_PAGE};
 
     /// Opinion over cells (time without faults, faults), each fault costing 700 ns, against a measured price of `measured`.
     fn opinion(measured: f64, cells: &[(f64, f64)]) -> Result<Opinion, String> {
@@ -190,19 +226,22 @@ mod tests {
             .iter()
             .map(|(own, faults)| (noisy(own + 700.0 * faults, 2.0, 5), counts(&[(PAGE_FAULT_4K, *faults)])))
             .collect();
-        let none = Counts::new();
-        let input = Input {
+        second_opinion(&input(&cells, &units), &[(PAGE_FAULT_4K, units.price(PAGE_FAULT_4K).unwrap())])
+    }
+
+    /// No combinations, only cells; the account itself does not matter here.
+    fn input<'a>(cells: &'a [(Drawn, Counts)], units: &'a UnitCosts) -> Input<'a> {
+        Input {
             factors: &[],
             masks: &[],
             mask_counts: &[],
             baseline: &cells[0].0,
             peer: &cells[1].0,
-            baseline_counts: &none,
-            peer_counts: &none,
-            cells: &cells,
-            unit_costs: &units,
-        };
-        second_opinion(&input, &[(PAGE_FAULT_4K, units.price(PAGE_FAULT_4K).unwrap())])
+            baseline_counts: &cells[0].1,
+            peer_counts: &cells[1].1,
+            cells,
+            unit_costs: units,
+        }
     }
 
     const CELLS: [(f64, f64); 5] = [(100.0, 50.0), (100.0, 1.0), (100.0, 25.0), (100.0, 10.0), (100.0, 40.0)];
@@ -210,19 +249,22 @@ mod tests {
     #[test]
     fn the_price_is_recovered_from_the_times() {
         let opinion = opinion(700.0, &CELLS).unwrap();
-        let price = &opinion.prices[0];
+        let price = &opinion.prices.as_ref().unwrap()[0];
         assert!((price.fitted.value - 700.0).abs() < 1e-6 && !price.disagree, "{price:?}");
+        assert!((opinion.scale.value - 1.0).abs() < 1e-6 && !opinion.disagree, "{opinion:?}");
         assert!(opinion.r2 > 0.999 && opinion.condition < MAX_CONDITION, "{opinion:?}");
-        assert!(opinion.disagreements(|_| 49.0).is_empty());
+        assert_eq!(opinion.disagreement(49.0 * 700.0), None);
     }
 
     #[test]
     fn a_price_that_disagrees_is_said_with_what_it_would_move() {
         let opinion = opinion(500.0, &CELLS).unwrap();
-        assert!(opinion.prices[0].disagree);
-        let remarks = opinion.disagreements(|_| 49.0);
-        assert_eq!(remarks.len(), 1);
-        assert!(remarks[0].contains("500 ns when") && remarks[0].contains("+9800 ns"), "{remarks:?}");
+        assert!(opinion.prices.as_ref().unwrap()[0].disagree);
+        let remark = opinion.disagreement(49.0 * 500.0).unwrap();
+        assert!(
+            remark.contains("1.40 [1.40, 1.40]") && remark.contains("+34300 ns of the gap instead of +24500"),
+            "{remark}"
+        );
     }
 
     #[test]
@@ -230,8 +272,23 @@ mod tests {
         let own = [1_000.0, 100.0, 2_500.0, 400.0, 2_000.0];
         let cells: Vec<(f64, f64)> = CELLS.iter().zip(own).map(|((_, faults), own)| (own, *faults)).collect();
         let opinion = opinion(650.0, &cells).unwrap();
-        let (lo, hi) = opinion.prices[0].fitted.interval.unwrap();
-        assert!(lo < 650.0 && 700.0 < hi && !opinion.prices[0].disagree, "{opinion:?}");
+        let price = &opinion.prices.as_ref().unwrap()[0];
+        let (lo, hi) = price.fitted.interval.unwrap();
+        assert!(lo < 650.0 && 700.0 < hi && !price.disagree && !opinion.disagree, "{opinion:?}");
+    }
+
+    #[test]
+    fn kinds_that_vary_together_have_one_scale() {
+        let units = unit_costs(&[(PAGE_FAULT_4K, 500.0), (UNMAP_PAGE, 100.0)]);
+        let cell = |(own, pages): &(f64, f64)| {
+            (noisy(own + 1_200.0 * pages, 2.0, 5), counts(&[(PAGE_FAULT_4K, *pages), (UNMAP_PAGE, *pages)]))
+        };
+        let cells: Vec<(Drawn, Counts)> = CELLS.iter().map(cell).collect();
+        let input = input(&cells, &units);
+        let kinds = [PAGE_FAULT_4K, UNMAP_PAGE].map(|kind| (kind, units.price(kind).unwrap()));
+        let opinion = second_opinion(&input, &kinds).unwrap();
+        assert!((opinion.scale.value - 2.0).abs() < 1e-6 && opinion.disagree, "{opinion:?}");
+        assert!(opinion.prices.unwrap_err().contains("vary together"));
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub struct Waterfall {
     pub rows: Vec<Row>,
     /// What the times and counts of all cells say about the prices.
     pub opinion: Result<Opinion, String>,
+    /// What would be otherwise if these prices were right, where they disagree with the measured ones.
+    pub disagreement: Option<String>,
     /// What a reader must know.
     pub remarks: Vec<String>,
     #[serde(skip)]
@@ -143,15 +145,15 @@ pub fn waterfall(input: &Input) -> Option<Waterfall> {
         }
     }
     let opinion = regression::second_opinion(input, &kinds);
-    if let Ok(opinion) = &opinion {
-        remarks.extend(opinion.disagreements(|kind| difference(input, kind)));
-    }
+    let of_gap = kinds.iter().map(|(kind, price)| difference(input, kind) * price.ns.point).sum();
+    let disagreement = opinion.as_ref().ok().and_then(|opinion| opinion.disagreement(of_gap));
     Some(Waterfall {
         gap: estimate(&gap),
         peer_ns: estimate(input.peer),
         separated,
         rows,
         opinion,
+        disagreement,
         remarks,
         gap_drawn: gap,
     })
@@ -227,7 +229,7 @@ fn events(input: &Input, kinds: &[(&str, Price)]) -> Option<Vec<Row>> {
             PAGE_FAULT_HUGE => (RowKind::PageFaults, "page faults, huge"),
             UNMAP_PAGE => (RowKind::ReturnedPages, "returned pages, 4 KiB"),
             UNMAP_HUGE => (RowKind::ReturnedPages, "returned pages, huge"),
-            SYS_OTHER => (RowKind::SystemCalls, "system calls not counted apart"),
+            SYS_OTHER => (RowKind::SystemCalls, "calls of other kinds"),
             call => (RowKind::SystemCalls, call.trim_start_matches("sys-")),
         };
         if count == 0.0 && *kind != PAGE_FAULT_4K {

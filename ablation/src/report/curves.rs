@@ -14,7 +14,7 @@ pub(super) fn in_short(document: &mut Document, curves: &[CurveReport], columns:
             continue;
         };
         heading(document, curve);
-        let tables = (0..=2).map(|without| gap(peer, rows, without));
+        let tables = (0..=3).map(|without| gap(peer, rows, without));
         if let Some(table) = Table::first_that_fits(columns, tables) {
             document.table(table);
         }
@@ -49,15 +49,15 @@ fn heading(document: &mut Document, curve: &CurveReport) {
     document.heading(format!("{}: cold and steady apart", curve.name));
 }
 
-/// The gap at every number of operations; without the second share, and without the intervals.
+/// The gap at every number of operations; without the ends of shares, the second share, and the interval of the gap.
 fn gap(peer: &str, rows: &[GapAt], without: usize) -> Table {
     let has_huge = rows.iter().any(|row| row.faults[1].is_some_and(|huge| huge != 0.0));
     let mut header = vec![format!("<operations; baseline − {peer}"), "gap".to_owned()];
-    header.extend((without < 2).then(|| "95 % interval".to_owned()));
+    header.extend((without < 3).then(|| "95 % interval".to_owned()));
     header.push("Δ faults".to_owned());
     header.extend(has_huge.then(|| "Δ huge".to_owned()));
     header.extend(["faults\nexplain".to_owned(), "of the gap".to_owned()]);
-    header.extend((without < 1).then(|| "by fitted\nprices".to_owned()));
+    header.extend((without < 2).then(|| "by fitted\nprices".to_owned()));
     let mut table = Table::new(header);
     for row in rows {
         let unit = Unit::of([Some(row.gap), row.explained].into_iter().flatten(), Unit::LIMIT);
@@ -71,20 +71,20 @@ fn gap(peer: &str, rows: &[GapAt], without: usize) -> Table {
             },
             format!("{} {}{per}", signed_point(ns.value, ns.interval), unit.name),
         ];
-        cells.extend((without < 2).then(|| interval(ns.interval)));
+        cells.extend((without < 3).then(|| interval(ns.interval)));
         cells.push(or_missing(row.faults[0], signed));
         cells.extend(has_huge.then(|| or_missing(row.faults[1], signed)));
         cells.push(or_missing(row.explained.map(|e| unit.from(e.value)), signed));
-        cells.push(share(row.share));
-        cells.extend((without < 1).then(|| share(row.share_by_fit)));
+        cells.push(share(row.share, without < 1));
+        cells.extend((without < 2).then(|| share(row.share_by_fit, without < 1)));
         table.row(cells);
     }
     table
 }
 
-fn share(share: Option<Estimate>) -> String {
+fn share(share: Option<Estimate>, with_ends: bool) -> String {
     match share {
-        Some(Estimate { value, interval: Some((lo, hi)), .. }) => {
+        Some(Estimate { value, interval: Some((lo, hi)), .. }) if with_ends => {
             format!("{} [{}, {}]", percent(value), percent(lo), percent(hi))
         }
         Some(share) => percent(share.value),

@@ -1,13 +1,14 @@
 //! The account of each gap as a waterfall, and the prices that it is made with.
 
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, interval, number, or_missing, percent, signed, signed_point, with_interval};
+use super::number::{MISSING, Unit, interval, number, percent, signed, signed_point, with_interval};
 use crate::analyse::Estimate;
+use crate::gap::regression::OpinionOfPrice;
 use crate::gap::study::{Account, Explained};
 use crate::gap::waterfall::{Row, RowKind, Waterfall};
 
 /// Columns of the bars.
-const BAR: usize = 24;
+const BAR: usize = 20;
 
 /// Peers of a crossed workload whose account a terminal shows: the reference peer, and one more.
 const PEERS: usize = 2;
@@ -25,6 +26,10 @@ pub(super) fn in_short(document: &mut Document, explained: &Explained, columns: 
         let before = explained.accounts[..at].iter().filter(|other| other.workload == account.workload).count();
         if account.waterfall.separated && before < PEERS {
             waterfall(document, account, columns);
+            // The same cells say the same of the prices, whatever the peer.
+            if let Some(disagreement) = account.waterfall.disagreement.as_ref().filter(|_| before == 0) {
+                document.item(disagreement.clone());
+            }
             shown += 1;
         } else if before == 0 {
             lines.push(line(account));
@@ -53,7 +58,7 @@ pub(super) fn in_full(document: &mut Document, explained: &Explained) {
     for account in &explained.accounts {
         waterfall(document, account, usize::MAX);
         opinion(document, &account.waterfall);
-        for remark in &account.waterfall.remarks {
+        for remark in account.waterfall.disagreement.iter().chain(&account.waterfall.remarks) {
             document.item(remark.clone());
         }
     }
@@ -176,26 +181,34 @@ fn opinion(document: &mut Document, waterfall: &Waterfall) {
     match &waterfall.opinion {
         Err(reason) => document.item(format!("no second opinion on the prices: {reason}")),
         Ok(opinion) => {
-            let mut table = Table::new(["<price of", "measured ns", "by the cells' times ns", "=agree"]);
-            for price in &opinion.prices {
-                let agree = match (price.fitted.interval, price.disagree) {
-                    (None, _) => MISSING,
-                    (Some(_), true) => "no",
-                    (Some(_), false) => "yes",
-                };
-                let (measured, fitted) = (with_interval(Some(&price.measured)), with_interval(Some(&price.fitted)));
-                table.row([price.kind.clone(), measured, fitted, agree.to_owned()]);
+            match &opinion.prices {
+                Err(reason) => document.item(format!("no second opinion on single prices: {reason}")),
+                Ok(prices) => document.table(prices_of(prices)),
             }
-            document.table(table);
             document.text(format!(
-                "Second opinion over {} ({} cells): R² {}, condition {}.",
+                "Second opinion over {} ({} cells): all prices times {}; R² {:.3}, condition {}.",
                 opinion.over,
                 opinion.cells,
-                or_missing(Some(opinion.r2), |r2| format!("{r2:.3}")),
+                with_interval(Some(&opinion.scale)),
+                opinion.r2,
                 number(opinion.condition)
             ));
         }
     }
+}
+
+fn prices_of(prices: &[OpinionOfPrice]) -> Table {
+    let mut table = Table::new(["<price of", "measured ns", "by the cells' times ns", "=agree"]);
+    for price in prices {
+        let agree = match (price.fitted.interval, price.disagree) {
+            (None, _) => MISSING,
+            (Some(_), true) => "no",
+            (Some(_), false) => "yes",
+        };
+        let (measured, fitted) = (with_interval(Some(&price.measured)), with_interval(Some(&price.fitted)));
+        table.row([price.kind.clone(), measured, fitted, agree.to_owned()]);
+    }
+    table
 }
 
 #[cfg(test)]
