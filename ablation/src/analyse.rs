@@ -10,13 +10,16 @@ mod counts;
 mod crossed;
 mod effects;
 mod failures;
+mod floors;
 mod foreign;
 mod index;
+mod noise;
 mod ranking;
 mod reading;
 mod remarks;
 mod summary;
 mod table;
+mod words;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -36,133 +39,11 @@ pub use canary::{Canaries, Keeping};
 pub use counts::PerOperation;
 pub use crossed::{Contrasted, Crossed, Interaction, Source, Step};
 pub use failures::Failure;
+pub use noise::{CellNoise, TwoSpeeds};
 pub use ranking::{Candidate, Unjudged};
 pub use reading::{Explained, Reading};
 pub use table::{Masks, Row, Table};
-
-/// A measured quantity that effects are computed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Response {
-    /// 10th percentile of a process, nanoseconds per operation: the main response by default.
-    LatencyNsP10,
-    /// Median of a process, nanoseconds per operation: must agree with the 10th percentile.
-    LatencyNsP50,
-    /// Mean of a process, nanoseconds per operation: the main response where the config says so.
-    LatencyNsMean,
-    /// Wall time of the process, nanoseconds per operation: for programs that report nothing.
-    WallNs,
-    /// Processor time of the process, nanoseconds per operation: for programs that report nothing.
-    CpuNs,
-    /// Instructions per operation, from the counting passes.
-    InstructionsPerOp,
-    /// Page faults per operation, from the counting passes.
-    PageFaultsPerOp,
-    /// System calls per operation, from the counting passes.
-    SyscallsPerOp,
-}
-
-impl Response {
-    /// The responses that are counted, with the name of their instrument.
-    pub const COUNTED: [(Response, &'static str); 3] = [
-        (Response::InstructionsPerOp, "instructions"),
-        (Response::PageFaultsPerOp, "page-faults"),
-        (Response::SyscallsPerOp, "syscalls"),
-    ];
-
-    /// The response that a workload is judged by.
-    pub fn main(of: LatencyResponse) -> Response {
-        match of {
-            LatencyResponse::P10 => Response::LatencyNsP10,
-            LatencyResponse::Mean => Response::LatencyNsMean,
-            LatencyResponse::Wall => Response::WallNs,
-            LatencyResponse::Cpu => Response::CpuNs,
-        }
-    }
-
-    /// Whether it comes from the counting passes.
-    pub fn is_counted(self) -> bool {
-        Response::COUNTED.iter().any(|(counted, _)| *counted == self)
-    }
-
-    /// Name in `effects.json`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Response::LatencyNsP10 => "latency_ns_p10",
-            Response::LatencyNsP50 => "latency_ns_p50",
-            Response::LatencyNsMean => "latency_ns_mean",
-            Response::WallNs => "wall_ns",
-            Response::CpuNs => "cpu_ns",
-            Response::InstructionsPerOp => "instructions_per_op",
-            Response::PageFaultsPerOp => "page_faults_per_op",
-            Response::SyscallsPerOp => "syscalls_per_op",
-        }
-    }
-}
-
-/// What can be said about an effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// Detected, positive: the source costs. For latency by two readings that agree (docs/methodology.md).
-    Costs,
-    /// Detected, negative: the source saves.
-    Saves,
-    /// The interval contains 0 and the effect is smaller than what the study could have found.
-    NotDetected,
-    /// Detected, but not larger than the difference between the baseline and its placebo.
-    BelowFloor,
-    /// The source did nothing in this workload; no effect is claimed.
-    NotExercised,
-    /// No proven run in one of the two cells.
-    Void,
-    /// Too few blocks, or the evidence does not agree.
-    Inconclusive,
-    /// One of the two cells could not be built.
-    BuildFailed,
-}
-
-impl Verdict {
-    /// Name in `effects.json` and in tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Costs => "costs",
-            Verdict::Saves => "saves",
-            Verdict::NotDetected => "not-detected",
-            Verdict::BelowFloor => "below-floor",
-            Verdict::NotExercised => "not-exercised",
-            Verdict::Void => "void",
-            Verdict::Inconclusive => "inconclusive",
-            Verdict::BuildFailed => "build-failed",
-        }
-    }
-}
-
-/// Whether the two cells of an effect did what they were run for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Proof {
-    /// Both cells have proven runs, and the source did its work where it was on.
-    Proven,
-    /// Both cells have proven runs, but the source had nothing to do in this workload.
-    NotExercised,
-    /// One of the cells has no proven run, for whatever reason; or the levels are the same thing under two names.
-    Void,
-    /// The factor has no counters, and nothing that was counted tells its levels apart.
-    Unproven,
-}
-
-impl Proof {
-    /// Name in `effects.json`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Proof::Proven => "proven",
-            Proof::NotExercised => "not-exercised",
-            Proof::Void => "void",
-            Proof::Unproven => "unproven",
-        }
-    }
-}
+pub use words::{Proof, Response, Verdict};
 
 /// A value with its 95 % interval, when it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -212,6 +93,8 @@ pub struct Effect {
     pub hi: Option<f64>,
     /// Interval that holds together with those of the other sources, where the row belongs to the attribution table.
     pub together: Option<(f64, f64)>,
+    /// The main response over all batches, where the row is over those that the canary kept.
+    pub all_batches: Option<Estimate>,
     /// Blocks in which both cells were proven; for counts the number of repeats.
     pub blocks: usize,
     /// Smallest effect that the study finds four times in five.
@@ -319,6 +202,8 @@ pub struct WorkloadAnalysis {
     pub layout_floor_ns: Option<f64>,
     /// What the canary kept; `None` when no program of this workload took one.
     pub keeping: Option<Keeping>,
+    /// What disturbed each cell.
+    pub noise: Vec<CellNoise>,
     /// The plan's reading; `None` without a reference peer.
     pub reading: Option<Reading>,
     /// Remarks about single values: repeats that do not agree, start-up that could not be subtracted.
@@ -391,7 +276,7 @@ fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Ca
         runs.cells.iter().map(|cell| summary::summary(manifest, cell, &mut notes)).collect();
     let peers = runs.peers(manifest.plan.reference_peer.as_deref());
     // One bootstrap for everything in the workload, so that effects, gaps and shares come from the same draws.
-    let table = Table::new(manifest, plan, runs, &cells);
+    let table = Table::new(manifest, plan, runs, &cells, canaries);
     for (summary, cell) in cells.iter_mut().zip(&runs.cells) {
         summary.relative_to_peers = peers.iter().map(|peer| reading::relative(&table, cell, peer)).collect();
     }
@@ -403,11 +288,12 @@ fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Ca
     let is_gap = |gap: &&Drawn| Estimate::of(gap).and_then(|e| e.interval).is_some_and(|(lo, _)| lo > 0.0);
     let reference = gaps.first().filter(|gap| has_reference && is_gap(gap));
     let by_block = effects::differences_by_block(&manifest.plan, plan.response, runs);
-    let evidence = effects::Evidence { drawn: &contrasts, by_block: &by_block, reference };
+    let all_batches = effects::over_all_batches(&manifest.plan, runs, &table);
+    let evidence = effects::Evidence { drawn: &contrasts, by_block: &by_block, all_batches: &all_batches, reference };
     let (effects, floors) = effects::effects(manifest, plan.response, runs, &cells, &evidence);
-    let floor = effects::floor_in_errors(&manifest.plan.contrasts, plan.response, &contrasts);
+    let floor = floors::floor_in_errors(&manifest.plan.contrasts, plan.response, &contrasts);
     let held = crossed::Held { reference, floor: (floor.first().copied().flatten(), floor.get(1).copied().flatten()) };
-    let crossed = crossed::crossed(&manifest.plan, plan.response, runs, &table, &held);
+    let crossed = crossed::crossed(manifest, plan.response, runs, &table, &held);
     let reading = gaps
         .first()
         .filter(|_| has_reference)
@@ -428,6 +314,7 @@ fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Ca
         floor_ns: floors.switch_ns,
         layout_floor_ns: floors.layout_ns,
         keeping,
+        noise: noise::noise(plan, runs),
         reading,
         notes,
     };

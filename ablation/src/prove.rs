@@ -17,6 +17,11 @@ pub fn prove(plan: &Plan, record: &mut Record) {
         void(record, format!("cell `{}` is not in the plan", record.cell));
         return;
     };
+    if record.layout >= plan.layouts.max(1) {
+        let there = plan.layouts.max(1);
+        void(record, format!("it ran code layout {}, and the study has {there}: it is of another one", record.layout));
+        return;
+    }
     let Some(measured) = &record.measured else {
         // A program that is measured from outside need not say anything.
         if plan.workloads.iter().any(|w| w.name == record.workload && w.response.is_outside()) {
@@ -271,6 +276,8 @@ mod tests {
         check(|r| _ = measured(r).counters.remove("cache"), "baseline", missing);
         check(|r| r.measured = None, "baseline", "no result line");
         check(|r| r.cell = "other".into(), "baseline", "cell `other` is not in the plan");
+        let other = "it ran code layout 3, and the study has 1: it is of another one";
+        check(|r| r.layout = 3, "baseline", other);
         check(|r| measured(r).operations = 0, "baseline", "0 operations were measured");
         let absurd = "latencies are no times: p10, p50, p99 = [NaN, 102.0, 110.0] ns";
         check(|r| measured(r).latency_ns_p10 = f64::NAN, "baseline", absurd);

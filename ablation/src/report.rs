@@ -108,6 +108,7 @@ fn in_full(
     for workload in &analysis.workloads {
         workload::cells(&mut document, workload);
         workload::attribution(&mut document, workload);
+        workload::noise(&mut document, workload);
     }
     closing::switches(&mut document, analysis, true);
     closing::reading(&mut document, analysis);
@@ -199,8 +200,7 @@ mod tests {
         assert_eq!((json["format"].as_u64(), json["study"].as_str()), (Some(1), Some("synthetic")));
         let effects = json["effects"].as_array().unwrap();
         let keys: Vec<&String> = effects[0].as_object().unwrap().keys().collect();
-        let expected =
-            "arm blocks contrast detectable estimate factor hi hi_all lo lo_all proof response verdict workload";
+        let expected = "arm blocks contrast detectable estimate estimate_all_batches factor hi hi_all lo lo_all proof response verdict workload";
         let mut sorted: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
         sorted.sort_unstable();
         assert_eq!(sorted.join(" "), expected);
@@ -283,6 +283,39 @@ mod tests {
             (&Value::from("latency_ns_p10"), &Value::from("not-exercised"))
         );
         assert!(json["cells"][0]["latency_ns_mean"].is_number(), "{}", json["cells"][0]);
+    }
+
+    #[test]
+    fn a_source_has_one_unit_in_all_tables_of_its_workload() {
+        let study = Study::new(&["cache", "tick"], &["w"]);
+        // One price of a switch beyond the limit of nanoseconds, everything else small.
+        let slow = |cell: &str| if cell == "no-tick@feature" { 250_000.0 } else { 2_000.0 };
+        let records = study.records(12, |_, cell, _| if cell == "no-cache@env" { 1_400.0 } else { slow(cell) });
+        let (text, _, markdown) = report(&study, &records, 100);
+        for text in [&text, &markdown] {
+            let of_cache = text.lines().filter(|line| line.contains("cache") && line.contains("600"));
+            let lines: Vec<&str> = of_cache.filter(|line| !line.contains("no-cache")).collect();
+            assert!(lines.iter().any(|line| line.contains("0.600")) && lines.len() >= 2, "{lines:#?}");
+            assert!(lines.iter().all(|line| !line.contains("600.")), "{lines:#?}");
+        }
+    }
+
+    #[test]
+    fn what_disturbed_each_cell_is_in_the_full_report() {
+        let mut study = Study::new(&["cache"], &["w"]);
+        (study.manifest.blocks, study.manifest.plan.layouts) = (1, 3);
+        let mut records = study.records(1, costs);
+        for record in &mut records {
+            record.context_switches = Some((2, 5));
+            let measured = record.measured.as_mut().unwrap();
+            (measured.batches_ns, measured.canaries_ns) = (vec![2_000.0; 16], vec![0.57; 17]);
+        }
+        let (text, json, markdown) = report(&study, &records, 100);
+        assert!(text.contains("of 1 block, seed") && text.contains("code layouts: 3 of each build"), "{text}");
+        let row = markdown.lines().find(|line| line.contains("placebo") && line.contains("100.0%")).expect("a row");
+        assert!(row.contains("2.00") && row.contains("5.00"), "{row}");
+        assert_eq!(json["noise"][0]["cell"], "baseline");
+        assert_eq!(json["noise"][0]["context_switches"], serde_json::json!([2.0, 5.0]));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::cli::Run;
 use crate::progress::note;
 use crate::prove;
 use crate::report::document::{Document, Table};
-use crate::report::number::{MISSING, interval, number, percent};
+use crate::report::number::{MISSING, interval, number};
 use crate::run::Cpus;
 use crate::settings::Settings;
 use crate::store::{self, StoreError};
@@ -200,14 +200,10 @@ fn tell(document: &mut Document, dir: &Path, took: Duration) -> Result<bool, Sto
 fn table(rows: &[Row]) -> Table {
     let mut table = Table::new(["<injected", "truth", "estimate", "95 % interval", "within ±", "=answer"]);
     for row in rows {
-        let shown = |value: Option<f64>| value.map_or_else(|| MISSING.to_owned(), |value| format!("{value:.3}"));
-        // What is counted is not met within nanoseconds.
-        let in_ns = row.found.is_some_and(|found| found.interval.is_some());
-        let (truth, within) = match row.truth {
-            Some(truth) if in_ns => (shown(Some(truth)), shown(Some(judge::tolerance(truth)))),
-            Some(truth) => (shown(Some(truth)), MISSING.to_owned()),
-            None => ("void".to_owned(), MISSING.to_owned()),
-        };
+        // Of page faults there are some thousandths per operation.
+        let digits = if row.truth.is_some_and(|truth| truth != 0.0 && truth.abs() < 0.1) { 5 } else { 3 };
+        let shown = |value: Option<f64>| value.map_or_else(|| MISSING.to_owned(), |value| format!("{value:.digits$}"));
+        let truth = row.truth.map_or_else(|| "void".to_owned(), |truth| shown(Some(truth)));
         let answer = match &row.answer {
             Answer::Hit => "hit".to_owned(),
             Answer::Miss(why) => format!("miss: {why}"),
@@ -218,15 +214,17 @@ fn table(rows: &[Row]) -> Table {
             (found, _) => shown(found.map(|found| found.value)),
         };
         let ends = row.found.and_then(|found| found.interval);
-        table.row([row.what.clone(), truth, found, interval(ends), within, answer]);
+        table.row([row.what.clone(), truth, found, interval(ends), shown(row.within), answer]);
     }
     table
 }
 
 fn circumstances(blocks: u32, analysis: &Analysis, took: Duration) -> String {
     let kept = match (analysis.canaries.kept, analysis.canaries.applied) {
-        (Some(share), true) => format!("{} of the batches were undisturbed and are used", percent(share)),
-        (Some(share), false) => format!("only {} of the batches were undisturbed, so all are used", percent(share)),
+        (Some(kept), true) => format!("{:.0} % of the batches were undisturbed and are used", 100.0 * kept),
+        (Some(kept), false) => {
+            format!("only {:.0} % of the batches were undisturbed, so all are used", 100.0 * kept)
+        }
         (None, _) => "no batch had a canary".to_owned(),
     };
     format!("{blocks} blocks, {} runs, {:.0} s; nanoseconds per operation; {kept}.", analysis.runs, took.as_secs_f64())
@@ -254,7 +252,7 @@ fn config(condition: Condition, program: &Path, link_ns: f64, blocks: u32) -> St
             variable(factor)
         );
     }
-    text + "\n[[workload]]\nname = \"operations\"\nargs = []\n"
+    text + "\n[[workload]]\nname = \"operations\"\nargs = []\nresponse = \"p10\"\n"
 }
 
 #[cfg(test)]
@@ -285,17 +283,19 @@ mod tests {
     #[test]
     fn every_row_is_shown_with_its_answer() {
         let found = Some(Estimate { value: 2.01, interval: Some((1.9, 2.12)), blocks: 30 });
-        let row = |what: &str, truth, found, answer| Row { what: what.to_owned(), truth, found, answer };
+        let within = Some(0.5);
+        let row = |what: &str, truth, found, answer| Row { what: what.to_owned(), truth, found, within, answer };
         let mut document = Document::default();
         document.table(table(&[
             row("two", Some(2.0), found, Answer::Hit),
             row("inert", None, None, Answer::Hit),
             row("ten", Some(10.0), None, Answer::Miss("nothing found".to_owned())),
-            row("faults", Some(0.005), None, Answer::Unknown("not counted")),
+            row("faults", Some(0.0025), None, Answer::Unknown("not counted")),
         ]));
         let text = document.terminal(100);
         let line = |what: &str| text.lines().find(|line| line.starts_with(what)).expect(what).to_owned();
         assert!(line("two").contains("2.000") && line("two").contains("2.010") && line("two").ends_with("hit"));
+        assert!(line("faults").contains("0.00250"), "{text}");
         assert!(line("inert").contains("void") && line("inert").ends_with("hit"), "{text}");
         assert!(line("ten").ends_with("miss: nothing found") && line("faults").ends_with("not known: not counted"));
     }

@@ -172,7 +172,7 @@ fn mistake_12_results_of_two_studies_do_not_mix() {
     let pasted = line.lines().next().expect("a line").replace("\"workload\":\"plain\"", "\"workload\":\"elsewhere\"");
     std::fs::write(bench.path("out/records.jsonl"), format!("{line}{pasted}\n")).expect("writes");
     let said = bench.ablate(&["report", "out"]);
-    assert!(said.out.contains("1 records belong to no cell or were repeated"), "{}", said.out);
+    assert!(said.out.contains("1 record belongs to no cell or was repeated"), "{}", said.out);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! No claim about time from one reading alone: a second one must say the same.
 
-use super::{Effect, Response, Verdict};
+use super::{Effect, Estimate, Response, Verdict};
 use crate::stats::bootstrap::Series;
 use crate::stats::order;
 
@@ -40,6 +40,23 @@ pub(super) fn of_estimators(rows: &mut [Effect], series: &[Series], floor_ns: Op
             row.verdict = Verdict::Inconclusive;
         }
     }
+}
+
+/// A claim over the kept batches must not be contradicted by all batches: keeping makes intervals narrow, it does not
+/// turn effects round. That all batches, disturbed ones among them, detect nothing is no contradiction.
+pub(super) fn with_all_batches(rows: &mut [Effect]) {
+    for row in rows {
+        if contradicts(row.verdict, row.all_batches) {
+            row.reason = format!("{} over the kept batches, yet the opposite over all of them", row.verdict.as_str());
+            row.verdict = Verdict::Inconclusive;
+        }
+    }
+}
+
+/// Whether the value over all batches is told apart from 0 on the other side.
+pub(super) fn contradicts(verdict: Verdict, all_batches: Option<Estimate>) -> bool {
+    let Some((lo, hi)) = all_batches.and_then(|value| value.interval) else { return false };
+    verdict == Verdict::Costs && hi < 0.0 || verdict == Verdict::Saves && lo > 0.0
 }
 
 fn by_median(sorted: &[f64], floor_ns: Option<f64>) -> Verdict {

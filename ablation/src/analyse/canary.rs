@@ -159,8 +159,8 @@ pub(super) fn keeping(plan: &WorkloadPlan, runs: &Runs, seed: u64) -> Option<Kee
 
 #[cfg(test)]
 mod tests {
-    use crate::analyse::analyse;
     use crate::analyse::fixture::Study;
+    use crate::analyse::{Verdict, analyse};
     use crate::record::Record;
 
     /// Sixteen batches a run; those where `busy` says so take twice as long, canary and all.
@@ -191,6 +191,27 @@ mod tests {
         assert!(!keeping.is_biased() && keeping.contended == 0, "{keeping:?}");
         let median = workload.cells[0].latency_ns_p50.unwrap().value;
         assert!((median - 2_000.0).abs() < 2.0, "{median}");
+    }
+
+    #[test]
+    fn a_claim_that_all_batches_contradict_is_withdrawn() {
+        let study = Study::new(&["cache"], &["w"]);
+        let records = study.records(12, |_, cell, _| if cell.starts_with("no-cache") { 1_900.0 } else { 2_000.0 });
+        let mut records = with_batches(records, |r, i| (i + r.block as usize).is_multiple_of(8));
+        let row = |records: &[Record]| {
+            let effects = analyse(&study.manifest, records).workloads.remove(0).effects;
+            effects.into_iter().find(|e| e.factor == "cache" && e.contrast == "on-off").expect("a row")
+        };
+        let agreed = row(&records);
+        assert!(agreed.all_batches.is_some_and(|all| (all.value - 100.0).abs() < 1.0), "{agreed:?}");
+        assert_eq!(agreed.verdict, Verdict::Costs);
+        for record in records.iter_mut().filter(|r| r.cell == "no-cache@env") {
+            record.measured.as_mut().unwrap().latency_ns_p10 = 2_100.0 + f64::from(record.block % 5);
+        }
+        let withdrawn = row(&records);
+        assert!((withdrawn.estimate.unwrap() - 100.0).abs() < 1.0, "the kept batches still say so");
+        assert_eq!(withdrawn.verdict, Verdict::Inconclusive);
+        assert_eq!(withdrawn.reason, "costs over the kept batches, yet the opposite over all of them");
     }
 
     #[test]

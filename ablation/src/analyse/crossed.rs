@@ -1,11 +1,12 @@
 //! What a full factorial says about its factors in one workload: Shapley values and what else the same cells give.
 
+use super::agreement::contradicts;
 use super::counts::PerOperation;
 use super::index::Runs;
 use super::table::Table;
-use super::{Estimate, Proof, Response, Verdict};
+use super::{Estimate, Proof, Verdict, foreign};
 use crate::prove;
-use crate::record::{FactorPlan, LatencyResponse, Plan};
+use crate::record::{LatencyResponse, Manifest};
 use crate::stats::bootstrap::Drawn;
 use crate::stats::{factorial, many};
 use serde::Serialize;
@@ -45,9 +46,10 @@ pub struct Source {
     pub page_faults: Option<f64>,
     /// Shapley value of the system calls per operation.
     pub syscalls: Option<f64>,
-    /// Whether the factor did its work in every cell where it was on.
+    /// Whether the factor did its work in every cell where it was on; without counters, whether anything tells its
+    /// levels apart.
     pub proof: Proof,
-    /// Why nothing is claimed; empty otherwise.
+    /// Why nothing is claimed or proven; empty otherwise.
     pub reason: String,
 }
 
@@ -101,7 +103,13 @@ pub(super) struct Held<'a> {
 }
 
 /// Reads the crossed cells; `None` when the design does not cross factors.
-pub(super) fn crossed(plan: &Plan, main: LatencyResponse, runs: &Runs, table: &Table, held: &Held) -> Option<Crossed> {
+pub(super) fn crossed(
+    manifest: &Manifest,
+    main: LatencyResponse,
+    runs: &Runs,
+    table: &Table,
+    held: &Held,
+) -> Option<Crossed> {
     let masks = table.masks.as_ref()?;
     let Some(cells) = table.crossed() else {
         let missing = masks.missing.clone();
@@ -110,9 +118,10 @@ pub(super) fn crossed(plan: &Plan, main: LatencyResponse, runs: &Runs, table: &T
     };
     let values: Vec<Drawn> = cells.iter().map(|row| row.main.clone()).collect();
     let medians: Option<Vec<Drawn>> = match main {
-        LatencyResponse::P10 => cells.iter().map(|row| row.of(Response::LatencyNsP50).cloned()).collect(),
+        LatencyResponse::P10 => cells.iter().map(|row| row.median.clone()).collect(),
         _ => None,
     };
+    let all_batches: Option<Vec<Drawn>> = cells.iter().map(|row| row.all_batches.clone()).collect();
     let k = masks.factors.len();
     let full = values.len() - 1;
     let subtract = |a: &Drawn, b: &Drawn| a.combine(b, |a, b| a - b);
@@ -128,6 +137,7 @@ pub(super) fn crossed(plan: &Plan, main: LatencyResponse, runs: &Runs, table: &T
     };
     let first = kinds(&values).map(|rows| judged(&rows, held.floor.0));
     let second = medians.map(|medians| kinds(&medians).map(|rows| judged(&rows, held.floor.1)));
+    let whole = all_batches.map(|values| kinds(&values).map(|rows| rows.iter().map(Estimate::of).collect::<Vec<_>>()));
     let counts = |name: &str| -> Option<Vec<f64>> {
         let of = |count: &PerOperation| count.value;
         let values: Option<Vec<f64>> = cells.iter().map(|row| row.counts.get(name).map(of)).collect();
@@ -136,12 +146,17 @@ pub(super) fn crossed(plan: &Plan, main: LatencyResponse, runs: &Runs, table: &T
     let (page_faults, syscalls) = (counts("page-faults"), counts("syscalls"));
     let mut sources = Vec::new();
     for (i, factor) in masks.factors.iter().enumerate() {
-        let (proof, reason) = proof(plan, runs, table, factor, i);
+        let (proof, reason) = proof(manifest, runs, table, factor, i);
         let of = |kind: usize| {
             let mut row = first[kind][i].clone();
             agree(&mut row, second.as_ref().map(|second| second[kind][i].verdict));
-            if proof != Proof::Proven {
-                row.verdict = if proof == Proof::Void { Verdict::Void } else { Verdict::NotExercised };
+            if contradicts(row.verdict, whole.as_ref().and_then(|whole| whole[kind][i])) {
+                row.verdict = Verdict::Inconclusive;
+            }
+            match proof {
+                Proof::Void => row.verdict = Verdict::Void,
+                Proof::NotExercised => row.verdict = Verdict::NotExercised,
+                Proof::Proven | Proof::Unproven => {}
             }
             row
         };
@@ -153,7 +168,7 @@ pub(super) fn crossed(plan: &Plan, main: LatencyResponse, runs: &Runs, table: &T
             main: of(3),
             share: held
                 .reference
-                .filter(|_| proof == Proof::Proven)
+                .filter(|_| matches!(proof, Proof::Proven | Proof::Unproven))
                 .and_then(|gap| Estimate::of(&shapley[i].combine(gap, |own, gap| own / gap))),
             page_faults: page_faults.as_ref().map(|all| all[i]),
             syscalls: syscalls.as_ref().map(|all| all[i]),
@@ -212,21 +227,24 @@ fn agree(row: &mut Contrasted, second: Option<Verdict>) {
     }
 }
 
-/// Whether the factor did something in every crossed cell where it is at work.
-fn proof(plan: &Plan, runs: &Runs, table: &Table, factor: &str, bit: usize) -> (Proof, String) {
-    let Some(plan) = plan.factors.iter().find(|f| f.name == factor) else {
+/// Whether the factor did something in every crossed cell where it is at work; of one without counters, whether anything
+/// tells the cells with it from those without.
+fn proof(manifest: &Manifest, runs: &Runs, table: &Table, factor: &str, bit: usize) -> (Proof, String) {
+    let plan = &manifest.plan;
+    let Some(factor) = plan.factors.iter().find(|f| f.name == factor) else {
         return (Proof::Void, format!("`{factor}` is not in the plan"));
     };
-    let unproven = |plan: &FactorPlan| plan.proof.is_empty();
-    if unproven(plan) {
-        return (Proof::Proven, String::new());
-    }
     let masks = table.masks.as_ref().map_or(&[][..], |masks| &masks.cells);
-    // A baseline that is off is compared with cells in which the factor works.
-    let working = usize::from(plan.baseline != "off");
-    let at_work = masks.iter().enumerate().filter(|(mask, _)| mask >> bit & 1 == working);
-    let cells = at_work.filter_map(|(_, at)| runs.cell(&table.cells[(*at)?].id));
-    match prove::exercised(plan, cells.flat_map(|cell| cell.measured().collect::<Vec<_>>())) {
+    let cell = |mask: usize| runs.cell(&table.cells[masks[mask]?].id);
+    let with_bit = |bit_value: usize| (0..masks.len()).filter(move |mask| mask >> bit & 1 == bit_value);
+    if factor.proof.is_empty() {
+        let pairs = with_bit(1).filter_map(|mask| Some((cell(mask)?.plan, cell(mask & !(1 << bit))?.plan)));
+        let counts = |id: &str| table.cell(id).map(|row| &row.counts);
+        return foreign::proof(manifest, &factor.name, &pairs.collect::<Vec<_>>(), counts);
+    }
+    // Where the baseline is off, the factor works in the other cells.
+    let at_work = with_bit(usize::from(factor.baseline != "off"));
+    match prove::exercised(factor, at_work.filter_map(cell).flat_map(|cell| cell.measured().collect::<Vec<_>>())) {
         Ok(()) => (Proof::Proven, String::new()),
         Err(reason) => (Proof::NotExercised, reason),
     }
@@ -260,6 +278,7 @@ mod tests {
     use super::*;
     use crate::analyse::analyse;
     use crate::analyse::fixture::Study;
+    use crate::record::{InstrumentStatus, Record};
 
     /// 1,000 ns, and 50 for cache, 20 for tick, 30 for both together, 0 for the third.
     fn cost(cell: &str) -> f64 {
@@ -314,6 +333,33 @@ mod tests {
         assert_eq!((tick.factor.as_str(), tick.proof), ("tick", Proof::Proven), "{}", tick.reason);
         let main = analysis.workloads[0].effects.iter().find(|e| e.factor == "tick" && e.contrast == "main").unwrap();
         assert_eq!(main.proof, Proof::Proven, "{}", main.reason);
+    }
+
+    #[test]
+    fn a_source_without_counters_is_proven_by_exact_counts_or_says_that_it_is_not() {
+        let mut study = Study::factorial(&["cache", "tick"], &["w"]);
+        for factor in &mut study.manifest.plan.factors {
+            factor.proof.clear();
+        }
+        let mut records = study.records(12, |_, cell, _| if cell == "peer-fast" { 900.0 } else { 1_000.0 });
+        let proofs = |study: &Study, records: &[Record]| -> Vec<Proof> {
+            let crossed = analyse(&study.manifest, records).workloads.remove(0).crossed.expect("crossed");
+            crossed.sources.iter().map(|source| source.proof).collect()
+        };
+        assert_eq!(proofs(&study, &records), [Proof::Unproven, Proof::Unproven], "nothing was counted");
+        study.manifest.instruments.push(InstrumentStatus {
+            name: "callgrind-instructions".to_owned(),
+            exact: true,
+            unavailable: None,
+            source: "simulated".to_owned(),
+            cost: String::new(),
+        });
+        for cell in &study.manifest.plan.cells {
+            let on = cell.levels.get("cache").is_some_and(|level| level == "on");
+            let counts = [("callgrind-instructions", if on { 9_000 } else { 8_000 }), ("page-faults", 0)];
+            records.extend((0..2).map(|repeat| study.counting("w", &cell.id, repeat, &counts)));
+        }
+        assert_eq!(proofs(&study, &records), [Proof::Proven, Proof::Void], "tick changes no instruction");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Effects of contrasts with their verdicts.
 
+use super::floors::{Floors, floors, hold_to_floor, layout_floors};
 use super::index::{CellRuns, Runs, Timed, build_failed};
-use super::table::Table;
+use super::table::{Column, Table};
 use super::{CellSummary, Effect, Estimate, PerOperation, Proof, Response, Verdict, agreement, foreign};
 use crate::prove;
 use crate::record::{Arm, CellKind, Contrast, Crossed, FactorPlan, LatencyResponse, Manifest, Plan, Status};
@@ -30,23 +31,33 @@ pub(super) fn drawn(plan: &Plan, main: LatencyResponse, runs: &Runs, table: &Tab
     let mut out = Vec::new();
     for contrast in &plan.contrasts {
         let pairs = pairs(plan, runs, contrast);
-        for response in responses(main) {
-            let value = if pairs.is_empty() && contrast.contrast == "main" {
-                by_columns(plan, table, &contrast.factor, *response)
-            } else {
-                let each = pairs.iter().map(|(a, b)| table.difference(&a.plan.id, &b.plan.id, *response));
-                let each: Option<Vec<Drawn>> = each.collect();
-                each.and_then(|each| Drawn::linear(each.iter().map(|d| (1.0 / each.len() as f64, d))))
-            };
-            out.push(value.unwrap_or_else(missing));
-        }
+        let value = |response: &Response| of_contrast(plan, table, contrast, &pairs, Column::of(*response));
+        out.extend(responses(main).iter().map(|response| value(response).unwrap_or_else(missing)));
     }
     out
 }
 
+/// The main response of every contrast over all batches, disturbed or not; nothing where [`drawn`] is over these.
+pub(super) fn over_all_batches(plan: &Plan, runs: &Runs, table: &Table) -> Vec<Option<Estimate>> {
+    let of = |contrast: &Contrast| {
+        let drawn = of_contrast(plan, table, contrast, &pairs(plan, runs, contrast), Column::AllBatches)?;
+        Estimate::of(&drawn)
+    };
+    plan.contrasts.iter().map(of).collect()
+}
+
+fn of_contrast(plan: &Plan, table: &Table, contrast: &Contrast, pairs: &[Pair], column: Column) -> Option<Drawn> {
+    if pairs.is_empty() && contrast.contrast == "main" {
+        return by_columns(plan, table, &contrast.factor, column);
+    }
+    let each = pairs.iter().map(|(a, b)| table.difference(&a.plan.id, &b.plan.id, column));
+    let each: Vec<Drawn> = each.collect::<Option<_>>()?;
+    Drawn::linear(each.iter().map(|d| (1.0 / each.len() as f64, d)))
+}
+
 /// Main effect from a fraction of a factorial or a screen: the mean of the cells with the factor minus that of the cells
 /// without. `None` when a cell has no proven run, for then the columns are no longer orthogonal.
-fn by_columns(plan: &Plan, table: &Table, factor: &str, response: Response) -> Option<Drawn> {
+fn by_columns(plan: &Plan, table: &Table, factor: &str, column: Column) -> Option<Drawn> {
     let designs = ["fractional", "plackett-burman"].into_iter();
     let ids = designs.filter_map(|design| plan.designs.get(design)).max_by_key(|ids| ids.len())?;
     let at = plan.crossed.iter().position(|crossed| crossed.factor == factor)?;
@@ -55,7 +66,7 @@ fn by_columns(plan: &Plan, table: &Table, factor: &str, response: Response) -> O
         let cell = plan.cells.iter().find(|cell| cell.id == *id)?;
         let is_away = |c: &Crossed| cell.levels.get(&c.factor).is_some_and(|level| *level == c.away);
         signs.push(plan.crossed.iter().map(|c| if is_away(c) { -1 } else { 1 }).collect());
-        values.push(table.cell(id)?.of(response)?.clone());
+        values.push(table.cell(id)?.of(column)?.clone());
     }
     factorial::contrast_of_columns(&signs, &values).into_iter().nth(at)
 }
@@ -72,6 +83,8 @@ pub(super) struct Evidence<'a> {
     pub(super) drawn: &'a [Drawn],
     /// What [`differences_by_block`] gave.
     pub(super) by_block: &'a [Series],
+    /// What [`over_all_batches`] gave.
+    pub(super) all_batches: &'a [Option<Estimate>],
     /// The gap to the reference peer when its interval lies above 0.
     pub(super) reference: Option<&'a Drawn>,
 }
@@ -92,8 +105,10 @@ pub(super) fn effects(
         let pairs = pairs(&manifest.plan, runs, contrast);
         let mut refusal = refusal(manifest, runs, contrast, &pairs);
         let mut unproven = None;
-        if let (None, Some((plus, minus)), true) = (&refusal, pairs.first(), foreign::concerns(manifest, contrast)) {
-            match foreign::proof(manifest, contrast, (*plus, *minus), cells) {
+        if refusal.is_none() && foreign::concerns(manifest, contrast) {
+            let plans: Vec<_> = pairs.iter().map(|(plus, minus)| (plus.plan, minus.plan)).collect();
+            let counts = |id: &str| cells.iter().find(|cell| cell.id == id).map(|cell| &cell.counts);
+            match foreign::proof(manifest, &contrast.factor, &plans, counts) {
                 (Proof::Void, reason) => refusal = Some((Verdict::Void, reason)),
                 (Proof::Unproven, reason) => unproven = Some(reason),
                 _ => {}
@@ -110,6 +125,9 @@ pub(super) fn effects(
                         .reference
                         .filter(|_| response == Response::main(main))
                         .and_then(|gap| Estimate::of(&drawn.combine(gap, |effect, gap| effect / gap)));
+                    if column == 0 {
+                        row.all_batches = evidence.all_batches[at];
+                    }
                 }
             }
             mark(&mut row, unproven.as_deref());
@@ -142,32 +160,12 @@ pub(super) fn effects(
         LatencyResponse::P10 => agreement::of_percentiles(&mut rows),
         _ => agreement::of_estimators(&mut rows, evidence.by_block, floor_ns),
     }
+    agreement::with_all_batches(&mut rows);
     for row in &mut rows {
         row.proof = proof(row, runs, &manifest.plan);
     }
     let layout_ns = layout_floors.get(&Response::main(main)).copied().flatten();
     (rows, Floors { switch_ns: floor_ns, layout_ns })
-}
-
-/// What differences that mean nothing can reach, nanoseconds per operation.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Floors {
-    /// By a variable that nobody reads.
-    pub(super) switch_ns: Option<f64>,
-    /// By dead code in the binary.
-    pub(super) layout_ns: Option<f64>,
-}
-
-/// Largest |placebo| that its interval allows, in standard errors, for every one of [`responses`].
-pub(super) fn floor_in_errors(contrasts: &[Contrast], main: LatencyResponse, drawn: &[Drawn]) -> Vec<Option<f64>> {
-    let step = responses(main).len();
-    let placebo = contrasts.iter().position(|c| c.contrast == "placebo" && c.arm != Some(Arm::Feature));
-    let of = |drawn: &Drawn| {
-        let (lo, hi) = drawn.interval()?;
-        let error = drawn.standard_error().filter(|error| *error > 0.0)?;
-        Some(lo.abs().max(hi.abs()) / error)
-    };
-    (0..step).map(|column| placebo.and_then(|at| of(&drawn[at * step + column]))).collect()
 }
 
 /// The cells of a contrast; for a main effect of a factorial every pair that differs in the factor only.
@@ -311,6 +309,7 @@ fn empty(contrast: &Contrast, response: Response) -> Effect {
         lo: None,
         hi: None,
         together: None,
+        all_batches: None,
         blocks: 0,
         detectable: None,
         proof: Proof::Proven,
@@ -382,46 +381,4 @@ fn counted(row: &mut Effect, pairs: &[Pair], cells: &[CellSummary], instrument: 
     } else {
         (Verdict::NotDetected, "the repeats overlap".to_owned())
     };
-}
-
-/// Largest difference between baseline and placebo that its interval allows, by response. `Some(None)` means that a
-/// placebo was planned and has no interval.
-fn floors(contrasts: &[Contrast], rows: &[Effect]) -> BTreeMap<Response, Option<f64>> {
-    let mut floors = BTreeMap::new();
-    if contrasts.iter().all(|contrast| contrast.contrast != "placebo") {
-        return floors;
-    }
-    for row in rows.iter().filter(|row| row.contrast == "placebo" && row.arm != Some(Arm::Feature)) {
-        floors.insert(row.response, bound(row));
-    }
-    floors
-}
-
-/// Largest difference that the interval of a placebo allows.
-fn bound(row: &Effect) -> Option<f64> {
-    row.lo.zip(row.hi).map(|(lo, hi)| lo.abs().max(hi.abs()))
-}
-
-/// The floor of effects between builds: dead code moves the rest of the program too. Missing without such a placebo.
-fn layout_floors(rows: &[Effect]) -> BTreeMap<Response, Option<f64>> {
-    let dead_code = rows.iter().filter(|row| row.contrast == "placebo" && row.arm == Some(Arm::Feature));
-    dead_code.map(|row| (row.response, bound(row))).collect()
-}
-
-fn hold_to_floor(row: &mut Effect, floors: &BTreeMap<Response, Option<f64>>) {
-    let detected = matches!(row.verdict, Verdict::Costs | Verdict::Saves);
-    let (true, Some(floor), Some(estimate)) = (detected, floors.get(&row.response), row.estimate) else {
-        return;
-    };
-    match floor {
-        None => {
-            row.verdict = Verdict::Inconclusive;
-            row.reason = "the placebo has no interval, so the noise floor is unknown".to_owned();
-        }
-        Some(floor) if estimate.abs() <= *floor => {
-            row.verdict = Verdict::BelowFloor;
-            row.reason = "not larger than what the placebo shows".to_owned();
-        }
-        Some(_) => {}
-    }
 }

@@ -1,35 +1,69 @@
 //! Proof of levels for programs that have no counters: what else tells two cells apart.
 
+use super::Proof;
 use super::counts::PerOperation;
-use super::index::CellRuns;
-use super::{CellSummary, Proof};
-use crate::record::{Arm, Contrast, Manifest};
+use crate::record::{Arm, CellPlan, Contrast, Manifest};
+use std::collections::BTreeMap;
+
+/// Counted events of a cell by instrument.
+type Counts = BTreeMap<String, PerOperation>;
 
 /// The instrument that sees every instruction of a program: when it is equal, nothing was done differently.
 const SEES_ALL: &str = "callgrind-instructions";
 
-/// Whether the cells of a contrast of a factor without counters are two things, with a sentence when they are not known
-/// to be.
-pub(super) fn proof(
+/// Whether the two cells of each pair are two things, where `factor` has no counters; with a sentence when they are not
+/// known to be. Of many pairs one that is told apart is enough: the switch does something.
+pub(super) fn proof<'c>(
     manifest: &Manifest,
-    contrast: &Contrast,
-    pair: (&CellRuns, &CellRuns),
-    cells: &[CellSummary],
+    factor: &str,
+    pairs: &[(&CellPlan, &CellPlan)],
+    counts: impl Fn(&str) -> Option<&'c Counts>,
 ) -> (Proof, String) {
-    let (plus, minus) = pair;
-    if plus.plan.build != minus.plan.build {
+    let each =
+        || pairs.iter().map(|(plus, minus)| told_apart(manifest, (plus, minus), (counts(&plus.id), counts(&minus.id))));
+    if each().any(|told| told == Told::Apart) {
+        return (Proof::Proven, String::new());
+    }
+    if !pairs.is_empty() && each().all(|told| told == Told::SameBinary) {
+        return (Proof::Void, format!("both builds are the same binary: `{factor}` changes nothing"));
+    }
+    let counted = |told| if let Told::SameWork(names) = told { Some(names) } else { None };
+    let same: Option<Vec<Vec<String>>> = each().map(counted).collect();
+    if let Some(names) = same.and_then(|names| names.into_iter().next()) {
+        let names = names.join(", ");
+        return (Proof::Void, format!("the switch of `{factor}` changes nothing that was counted: {names}"));
+    }
+    let reason = format!(
+        "no exact count tells the levels of `{factor}` apart, so nothing proves the switch; add \"callgrind\" to \
+         `instruments`, or counters to the program"
+    );
+    (Proof::Unproven, reason)
+}
+
+/// What is known of two cells.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Apart,
+    SameBinary,
+    /// Every instruction was counted and none differs; the names of the exact counts.
+    SameWork(Vec<String>),
+    Nothing,
+}
+
+fn told_apart(
+    manifest: &Manifest,
+    (plus, minus): (&CellPlan, &CellPlan),
+    counts: (Option<&Counts>, Option<&Counts>),
+) -> Told {
+    if plus.build != minus.build {
         let hash = |build: &str| {
             let found = manifest.builds.iter().find(|known| known.id == build)?;
             found.result.as_ref().ok().map(|built| built.sha256.as_str())
         };
-        let same = hash(&plus.plan.build).is_some() && hash(&plus.plan.build) == hash(&minus.plan.build);
-        return match same {
-            true => (Proof::Void, format!("both builds are the same binary: `{}` changes nothing", contrast.factor)),
-            false => (Proof::Proven, String::new()),
-        };
+        let same = hash(&plus.build).is_some() && hash(&plus.build) == hash(&minus.build);
+        return if same { Told::SameBinary } else { Told::Apart };
     }
-    let of = |cell: &CellRuns| cells.iter().find(|summary| summary.id == cell.plan.id).map(|summary| &summary.counts);
-    let (Some(a), Some(b)) = (of(plus), of(minus)) else { return (Proof::Unproven, nothing_counted(contrast)) };
+    let (Some(a), Some(b)) = counts else { return Told::Nothing };
     let is_exact = |name: &str| {
         name == "page-faults"
             || manifest.instruments.iter().any(|i| i.name == name && i.exact && i.unavailable.is_none())
@@ -37,23 +71,12 @@ pub(super) fn proof(
     let apart = |a: &PerOperation, b: &PerOperation| a.agrees && b.agrees && (a.lo > b.hi || b.lo > a.hi);
     let both = || a.iter().filter_map(|(name, a)| Some((name, a, b.get(name)?))).filter(|(name, ..)| is_exact(name));
     if both().any(|(_, a, b)| apart(a, b)) {
-        return (Proof::Proven, String::new());
+        return Told::Apart;
     }
     if both().any(|(name, ..)| name == SEES_ALL) {
-        let counted: Vec<&str> = both().map(|(name, ..)| name.as_str()).collect();
-        let reason =
-            format!("the switch of `{}` changes nothing that was counted: {}", contrast.factor, counted.join(", "));
-        return (Proof::Void, reason);
+        return Told::SameWork(both().map(|(name, ..)| name.clone()).collect());
     }
-    (Proof::Unproven, nothing_counted(contrast))
-}
-
-fn nothing_counted(contrast: &Contrast) -> String {
-    format!(
-        "no exact count tells the levels of `{}` apart, so nothing proves the switch; add \"callgrind\" to `instruments`, or \
-         counters to the program",
-        contrast.factor
-    )
+    Told::Nothing
 }
 
 /// Whether a contrast is about a factor that has no counters.

@@ -82,6 +82,11 @@ impl<'a> CellRuns<'a> {
         self.timing.values().filter_map(|run| run.record.measured.as_ref()).chain(counting)
     }
 
+    /// Whether its program took canaries around batches.
+    pub(super) fn has_batches(&self) -> bool {
+        self.timing.values().any(|run| run.judged.kept.is_some())
+    }
+
     pub(super) fn runs_that(&self, status: Status) -> usize {
         self.ended.iter().find(|(ended, _)| *ended == status).map_or(0, |(_, runs)| *runs)
     }

@@ -2,7 +2,6 @@
 
 use super::WorkloadAnalysis;
 use crate::record::{CellKind, Pass, Record, Status};
-use crate::stats::modes;
 
 /// Fewer workloads than that invite to tune for them.
 const FEW_WORKLOADS: usize = 3;
@@ -28,7 +27,7 @@ pub(super) fn remarks(workloads: &[WorkloadAnalysis], records: &[Record]) -> Vec
             names.join(" and ")
         ));
     }
-    out.extend(two_speeds(workloads, records));
+    out.extend(two_speeds(workloads));
     let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
     let (ticks, seen) =
         timed().filter_map(|r| r.steal_ticks).fold((0, 0), |(ticks, seen), t| (ticks + t, seen + 1_u64));
@@ -49,16 +48,15 @@ fn baseline_faults(workload: &WorkloadAnalysis) -> Option<f64> {
 }
 
 /// Workloads whose baseline runs fall into two modes.
-fn two_speeds(workloads: &[WorkloadAnalysis], records: &[Record]) -> Option<String> {
+fn two_speeds(workloads: &[WorkloadAnalysis]) -> Option<String> {
     let mut named = Vec::new();
     for workload in workloads {
         let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline)?;
-        let own = records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
-        let own = own.filter(|r| r.workload == workload.name && r.cell == baseline.id);
-        let values: Vec<f64> = own.filter_map(|r| r.latency(workload.response)).collect();
-        if let Some(found) = modes::bimodal(&values) {
-            let share = 100.0 * (1.0 - found.low_share);
-            named.push(format!("{} ({:.3} and {:.3} ns/op, {share:.0} % slow)", workload.name, found.low, found.high));
+        let noise = workload.noise.iter().find(|noise| noise.cell == baseline.id);
+        if let Some(found) = noise.and_then(|noise| noise.two_speeds) {
+            let share = 100.0 * found.slow_share;
+            let (fast, slow) = (found.fast_ns, found.slow_ns);
+            named.push(format!("{} ({fast:.3} and {slow:.3} ns/op, {share:.0} % slow)", workload.name));
         }
     }
     (!named.is_empty()).then(|| format!("baseline runs have two speeds in {}: intervals are wide", named.join(", ")))

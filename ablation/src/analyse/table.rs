@@ -1,5 +1,6 @@
 //! The cells of one workload as numbers with draws: what every contrast is a linear combination of.
 
+use super::canary::Canaries;
 use super::counts::PerOperation;
 use super::index::{CellRuns, Runs, Timed};
 use super::{CellSummary, Response};
@@ -30,6 +31,8 @@ pub struct Row {
     pub main: Drawn,
     /// Median of the runs, where the main response is the 10th percentile.
     pub median: Option<Drawn>,
+    /// Main response over all batches, disturbed or not, where [`Row::main`] is over the kept ones.
+    pub all_batches: Option<Drawn>,
     /// Natural logarithm of the main response.
     pub log: Drawn,
     /// Counted events per operation by instrument.
@@ -50,9 +53,33 @@ pub struct Masks {
     pub missing: Vec<String>,
 }
 
+/// One of the values that a cell has for time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Column {
+    /// The main response.
+    Main,
+    /// The median of the runs.
+    Median,
+    /// The main response over all batches.
+    AllBatches,
+}
+
+impl Column {
+    /// Where a response of time is found.
+    pub(super) fn of(response: Response) -> Column {
+        if response == Response::LatencyNsP50 { Column::Median } else { Column::Main }
+    }
+}
+
 impl Table {
     /// Computes the cells of a workload. `summaries` has one entry for each cell of the plan.
-    pub(super) fn new(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, summaries: &[CellSummary]) -> Table {
+    pub(super) fn new(
+        manifest: &Manifest,
+        plan: &WorkloadPlan,
+        runs: &Runs,
+        summaries: &[CellSummary],
+        canaries: &Canaries,
+    ) -> Table {
         let present: Vec<(&CellRuns, &CellSummary)> =
             runs.cells.iter().zip(summaries).filter(|(cell, _)| !cell.timing.is_empty()).collect();
         let seed = manifest.seed;
@@ -62,6 +89,8 @@ impl Table {
                 timing.filter_map(|(block, run)| Some((*runs.blocks.get(block)?, value(run)?))).collect()
             };
             let cells: Vec<_> = present.iter().map(|(cell, _)| of(cell)).collect();
+            // Layouts have blocks of their own, and so draws of their own.
+            let seed = layout.map_or(seed, |layout| seed.wrapping_add(1 + u64::from(layout)));
             table::table(&cells, runs.blocks.len(), DRAWS, seed)
         };
         let main = |run: &Timed| run.latency(plan.response);
@@ -77,12 +106,16 @@ impl Table {
         }
         let logs = drawn(None, &|run| main(run).map(f64::ln));
         let mut second = medians(None).map(Vec::into_iter);
+        let is_kept = canaries.applied && has_median && present.iter().any(|(cell, _)| cell.has_batches());
+        let all = is_kept.then(|| drawn(None, &|run| run.record.latency(plan.response)));
+        let mut all = all.map(Vec::into_iter);
         let rows = present.iter().zip(drawn(None, &main)).zip(logs).zip(layouts);
         let cells: Vec<Row> = rows
             .map(|((((cell, summary), main), log), layouts)| Row {
                 id: cell.plan.id.clone(),
                 main,
                 median: second.as_mut().and_then(Iterator::next),
+                all_batches: all.as_mut().and_then(Iterator::next),
                 log,
                 counts: summary.counts.clone(),
                 build: cell.plan.build.clone(),
@@ -106,29 +139,29 @@ impl Table {
 
     /// `plus − minus` in a response of time. Between two binaries with several code layouts it is the mean over the
     /// layouts, whose differences widen its interval.
-    pub(super) fn difference(&self, plus: &str, minus: &str, response: Response) -> Option<Drawn> {
+    pub(super) fn difference(&self, plus: &str, minus: &str, column: Column) -> Option<Drawn> {
         let (plus, minus) = (self.cell(plus)?, self.cell(minus)?);
         let subtract = |a: &Drawn, b: &Drawn| a.combine(b, |a, b| a - b);
-        if plus.build != minus.build && plus.layouts.len() > 1 && plus.layouts.len() == minus.layouts.len() {
+        let by_layout = plus.build != minus.build && column != Column::AllBatches;
+        if by_layout && plus.layouts.len() > 1 && plus.layouts.len() == minus.layouts.len() {
             let pairs = plus.layouts.iter().zip(&minus.layouts);
-            let differences: Vec<Drawn> = match response {
-                Response::LatencyNsP50 => {
-                    pairs.filter_map(|(a, b)| Some(subtract(a.1.as_ref()?, b.1.as_ref()?))).collect()
-                }
+            let differences: Vec<Drawn> = match column {
+                Column::Median => pairs.filter_map(|(a, b)| Some(subtract(a.1.as_ref()?, b.1.as_ref()?))).collect(),
                 _ => pairs.map(|(a, b)| subtract(&a.0, &b.0)).collect(),
             };
             return layout::over_layouts(&differences, self.seed);
         }
-        Some(subtract(plus.of(response)?, minus.of(response)?))
+        Some(subtract(plus.of(column)?, minus.of(column)?))
     }
 }
 
 impl Row {
-    /// Its value in a response of time.
-    pub(super) fn of(&self, response: Response) -> Option<&Drawn> {
-        match response {
-            Response::LatencyNsP50 => self.median.as_ref(),
-            _ => Some(&self.main),
+    /// One of its values; `None` when it was not asked for.
+    pub(super) fn of(&self, column: Column) -> Option<&Drawn> {
+        match column {
+            Column::Main => Some(&self.main),
+            Column::Median => self.median.as_ref(),
+            Column::AllBatches => self.all_batches.as_ref(),
         }
     }
 }

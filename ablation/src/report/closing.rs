@@ -1,7 +1,9 @@
 //! The end of a report: the price of the switches, the plan's reading, and what failed.
 
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, count, interval, or_missing, point, share, signed, signed_point, with_interval};
+use super::number::{
+    MISSING, Unit, count, counted, interval, or_missing, point, share, signed, signed_point, with_interval,
+};
 use super::workload::verdict;
 use crate::analyse::{Analysis, Estimate, Explained, Reading, Verdict, WorkloadAnalysis};
 use crate::record::{Manifest, Record};
@@ -17,7 +19,7 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_idle: 
     let mut idle = 0;
     for workload in &analysis.workloads {
         let rows = || workload.main_effects().filter(|effect| effect.contrast == "off-absent");
-        let unit = Unit::of(rows().filter_map(|effect| effect.value()), Unit::LIMIT);
+        let unit = Unit::of_sources(workload, Unit::LIMIT);
         for effect in rows() {
             if effect.verdict == Verdict::NotExercised && !with_idle {
                 idle += 1;
@@ -175,8 +177,9 @@ pub(super) fn failures(
     if analysis.failures.is_empty() {
         document.text(match (analysis.runs, missing) {
             (0, _) => "Nothing was run, so nothing is proven.".to_owned(),
+            (1, None) => "None: the one run is proven.".to_owned(),
             (runs, None) => format!("None: all {} runs are proven.", count(runs)),
-            (runs, Some(_)) => format!("None of the {} runs that are there.", count(runs)),
+            (runs, Some(_)) => format!("None of the {} that there are.", counted(runs, "run")),
         });
         return;
     }

@@ -184,7 +184,11 @@ fn sources(document: &mut Document, workload: &WorkloadAnalysis, columns: usize)
 
 fn attribution(workload: &WorkloadAnalysis, rows: &[&Row], limit: f64, instructions: bool) -> Table {
     let rows = || rows.iter();
-    let unit = Unit::of(rows().flat_map(|row| row.arms()).filter_map(Effect::value), limit);
+    let is_single = rows().flat_map(|row| row.arms()).any(|effect| effect.attribution);
+    let unit = match is_single {
+        true => Unit::of_sources(workload, limit),
+        false => Unit::of(rows().flat_map(|row| row.arms()).filter_map(Effect::value), limit),
+    };
     let has_arm = |arm: fn(&Row) -> bool| rows().any(|row| arm(row));
     let arms = [("env", has_arm(|row| row.env.is_some())), ("feature", has_arm(|row| row.feature.is_some()))];
     let per_op = |arm: &str| format!("Δ {arm}, {}/op\n{} [95 %]", unit.name, workload.response.as_str());

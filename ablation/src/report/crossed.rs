@@ -2,7 +2,7 @@
 
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, share, signed, signed_point, with_interval};
-use crate::analyse::{Analysis, Contrasted, Crossed, Interaction, Source, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, Contrasted, Crossed, Interaction, Proof, Source, Verdict, WorkloadAnalysis};
 
 /// Interactions that a terminal shows.
 const MAX_PAIRS: usize = 4;
@@ -24,7 +24,7 @@ pub(super) fn headline(document: &mut Document, analysis: &Analysis, columns: us
         "Shapley: the effect averaged over all orders of adding the sources, with an interval that holds for all rows at \
          once. last out: all sources, minus all but this one; first in: this one alone, minus none. MDE: the smallest \
          value that would be found four times in five; |Δ| < MDE is all that can be said of a source that is not \
-         detected. floor: no larger than what the placebo shows. unsure: two readings or too few blocks disagree. Δ \
+         detected. floor: no larger than what the placebo shows. unsure: too few blocks, or readings that disagree. unproven: no count tells its levels apart. Δ \
          faults, Δ calls: Shapley values of the exact counts.",
     );
 }
@@ -39,8 +39,7 @@ fn one(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Crossed, 
         ));
         return;
     }
-    let values = crossed.sources.iter().map(|source| source.shapley.alone).chain(crossed.total);
-    let unit = Unit::of(values, Unit::LIMIT);
+    let unit = Unit::of_sources(workload, Unit::LIMIT);
     let tables = (0..=3).map(|without| table(workload, crossed, unit, without));
     if let Some(table) = Table::first_that_fits(columns, tables) {
         document.table(table);
@@ -78,7 +77,8 @@ fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: us
         if without < 1 {
             cells.extend([or_missing(source.page_faults, signed), or_missing(source.syscalls, signed)]);
         }
-        cells.push(verdict(row));
+        let mark = if source.proof == Proof::Unproven { " (unproven)" } else { "" };
+        cells.push(verdict(row) + mark);
         table.row(cells);
     }
     if let Some(total) = crossed.total.map(|total| unit.estimate(total)) {
@@ -115,8 +115,7 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
     if crossed.sources.is_empty() {
         return;
     }
-    let values = crossed.sources.iter().map(|source| source.shapley.alone);
-    let unit = Unit::of(values, Unit::LIMIT);
+    let unit = Unit::of_sources(workload, Unit::LIMIT);
     let found: Vec<&Interaction> = crossed.interactions.iter().filter(|pair| pair.found).collect();
     let shown = if is_full { found.len() } else { MAX_PAIRS };
     let named: Vec<String> = found.iter().take(shown).map(|pair| pair_text(pair, unit)).collect();

@@ -1,6 +1,6 @@
 //! `effects.json`: the numbers of a study for programs. Missing values are null, never 0.
 
-use crate::analyse::{Analysis, Canaries, Crossed, Keeping};
+use crate::analyse::{Analysis, Canaries, CellNoise, Crossed, Keeping};
 use crate::gap::study::Explained;
 use crate::record::{CellKind, FORMAT, Manifest};
 use serde::Serialize;
@@ -14,6 +14,7 @@ pub(super) struct EffectsFile<'a> {
     gaps: Vec<GapRow<'a>>,
     crossed: Vec<CrossedRow<'a>>,
     keeping: Vec<KeepingRow<'a>>,
+    noise: Vec<NoiseRow<'a>>,
     canaries: &'a Canaries,
     remarks: &'a [String],
     explained: &'a Explained,
@@ -34,6 +35,13 @@ struct KeepingRow<'a> {
 }
 
 #[derive(Serialize)]
+struct NoiseRow<'a> {
+    workload: &'a str,
+    #[serde(flatten)]
+    noise: &'a CellNoise,
+}
+
+#[derive(Serialize)]
 struct EffectRow<'a> {
     workload: &'a str,
     factor: &'a str,
@@ -45,6 +53,7 @@ struct EffectRow<'a> {
     hi: Option<f64>,
     lo_all: Option<f64>,
     hi_all: Option<f64>,
+    estimate_all_batches: Option<f64>,
     detectable: Option<f64>,
     blocks: usize,
     verdict: &'static str,
@@ -87,6 +96,7 @@ pub(super) fn effects_file<'a>(
         gaps: Vec::new(),
         crossed: Vec::new(),
         keeping: Vec::new(),
+        noise: Vec::new(),
         canaries: &analysis.canaries,
         remarks: &analysis.remarks,
         explained,
@@ -103,6 +113,7 @@ pub(super) fn effects_file<'a>(
             hi: effect.hi,
             lo_all: effect.together.map(|(lo, _)| lo),
             hi_all: effect.together.map(|(_, hi)| hi),
+            estimate_all_batches: effect.all_batches.map(|all| all.value),
             detectable: effect.detectable,
             blocks: effect.blocks,
             verdict: effect.verdict.as_str(),
@@ -129,6 +140,7 @@ pub(super) fn effects_file<'a>(
         }));
         let (name, crossed, keeping) = (&workload.name, &workload.crossed, &workload.keeping);
         file.crossed.extend(crossed.iter().map(|crossed| CrossedRow { workload: name, crossed }));
+        file.noise.extend(workload.noise.iter().map(|noise| NoiseRow { workload: name, noise }));
         file.keeping.extend(keeping.iter().map(|keeping| KeepingRow { workload: name, keeping }));
     }
     file

@@ -1,7 +1,7 @@
 //! The head of a report and the table that answers the first question: what costs most, and how far is the peer.
 
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, count, interval, number, or_missing, percent, share, signed_point};
+use super::number::{MISSING, Unit, count, counted, interval, number, or_missing, percent, share, signed_point};
 use crate::analyse::{Analysis, Effect, Estimate, Unjudged, WorkloadAnalysis};
 use crate::record::{CellKind, Manifest};
 
@@ -13,13 +13,13 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     document.title(format!("ablate: {}", manifest.study));
     let subject = manifest.plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
     document.item(format!(
-        "subject: {}; config {}; {} runs of {} blocks, seed {}",
+        "subject: {}; config {}; {} of {}, seed {}",
         subject
             .and_then(|cell| cell.served_by.as_deref())
             .unwrap_or("the baseline (unproven: its config names no served_by)"),
         manifest.config_path,
-        count(analysis.runs),
-        manifest.blocks,
+        counted(analysis.runs, "run"),
+        counted(manifest.blocks as usize, "block"),
         manifest.seed
     ));
     if !machine.is_empty() {
@@ -33,6 +33,12 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     if !layouts.is_empty() {
         document.item(format!("noise floor between builds (dead code built in): {}", layouts.join(", ")));
     }
+    if manifest.plan.layouts > 1 {
+        document.item(format!(
+            "code layouts: {} of each build, one a block in turn; effects between builds are means over them",
+            manifest.plan.layouts
+        ));
+    }
     canaries(document, analysis);
     for remark in &analysis.remarks {
         document.item(remark.clone());
@@ -41,7 +47,8 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
         document.item(format!("{MISSING}: {}: {reason}", names.join(", ")));
     }
     if analysis.ignored > 0 {
-        document.item(format!("{} records belong to no cell or were repeated", count(analysis.ignored)));
+        let belong = if analysis.ignored == 1 { "belongs to no cell or was" } else { "belong to no cell or were" };
+        document.item(format!("{} {belong} repeated", counted(analysis.ignored, "record")));
     }
 }
 
@@ -145,7 +152,7 @@ fn sources(analysis: &Analysis, peers: &[&str]) -> Table {
     let mut table = Table::new(header);
     for workload in &analysis.workloads {
         let rows = source_rows(workload);
-        let unit = Unit::fitting(rows.iter().flat_map(|row| row.value.map(|value| value.value)), Unit::LIMIT);
+        let unit = Unit::of_sources(workload, Unit::LIMIT);
         for (place, row) in rows.into_iter().enumerate() {
             let is_first = place == 0;
             let mut cells = match is_first {

@@ -1,6 +1,6 @@
 //! How numbers look: three significant digits, thousands separated, a real minus sign, `n/a` for what is missing.
 
-use crate::analyse::Estimate;
+use crate::analyse::{Estimate, WorkloadAnalysis};
 
 /// What a missing value looks like.
 pub(crate) const MISSING: &str = "n/a";
@@ -52,6 +52,11 @@ fn at_least(value: f64, width: f64) -> String {
 /// A count of runs, blocks or operations: exact, with thousands separated.
 pub(crate) fn count(value: usize) -> String {
     separated(&value.to_string())
+}
+
+/// [`count`] of something: `1 run`, `2,000 runs`.
+pub(crate) fn counted(value: usize, what: &str) -> String {
+    format!("{} {what}{}", count(value), if value == 1 { "" } else { "s" })
 }
 
 /// A number that says its sign: `+12.3`, `−4`, `0.00`.
@@ -145,6 +150,15 @@ impl Unit {
         Unit::fitting(parts, limit)
     }
 
+    /// The unit of everything that is said of the single sources of a workload, so that one table, sentence or heading
+    /// never gives a source in another unit than the next.
+    pub(crate) fn of_sources(workload: &WorkloadAnalysis, limit: f64) -> Unit {
+        let single = workload.main_effects().filter(|e| e.attribution || e.contrast == "off-absent");
+        let crossed = workload.crossed.iter().flat_map(|crossed| &crossed.sources);
+        let shapley = crossed.map(|source| source.shapley.alone);
+        Unit::of(single.filter_map(|effect| effect.value()).chain(shapley), limit)
+    }
+
     /// Nanoseconds in this unit.
     pub(crate) fn from(self, nanoseconds: f64) -> f64 {
         nanoseconds / self.nanoseconds
@@ -213,6 +227,7 @@ mod tests {
         assert_eq!(percent(18.8), "+1,880%");
         assert_eq!(interval(Some((-1.0, 2_000.0))), "[−1.00, 2,000]");
         assert_eq!(count(12_345), "12,345");
+        assert_eq!((counted(1, "run"), counted(0, "run")), ("1 run".to_owned(), "0 runs".to_owned()));
     }
 
     #[test]

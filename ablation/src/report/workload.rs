@@ -2,9 +2,9 @@
 
 use super::document::{Document, Table};
 use super::number::{
-    MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point, with_interval,
+    MISSING, Unit, count, interval, number, or_missing, percent, point, share, signed, signed_point, with_interval,
 };
-use crate::analyse::{CellSummary, Effect, Estimate, Response, Unjudged, Verdict, WorkloadAnalysis};
+use crate::analyse::{CellNoise, CellSummary, Effect, Estimate, Response, Unjudged, Verdict, WorkloadAnalysis};
 use crate::record::{CellKind, LatencyResponse};
 use crate::stats::MIN_BLOCKS;
 
@@ -71,6 +71,43 @@ pub(super) fn cells(document: &mut Document, workload: &WorkloadAnalysis) {
     }
 }
 
+/// What disturbed the runs of each cell.
+pub(super) fn noise(document: &mut Document, workload: &WorkloadAnalysis) {
+    let told =
+        |noise: &&CellNoise| noise.kept.is_some() || noise.context_switches.is_some() || noise.two_speeds.is_some();
+    let rows: Vec<&CellNoise> = workload.noise.iter().filter(told).collect();
+    if rows.is_empty() {
+        return;
+    }
+    let header = ["<cell", "runs", "left\nout", "batches\nkept", "waits\na run", "preempted\na run"];
+    let mut table = Table::new(header.into_iter().chain(["=two speeds, ns/op"]));
+    for noise in rows.iter().take(MAX_TREATMENTS) {
+        let switches = noise.context_switches;
+        table.row([
+            noise.cell.clone(),
+            count(noise.runs),
+            count(noise.contended),
+            or_missing(noise.kept, share_of_all),
+            or_missing(switches.map(|(waits, _)| waits), number),
+            or_missing(switches.map(|(_, preempted)| preempted), number),
+            noise.two_speeds.map_or_else(String::new, |found| {
+                let slow = share_of_all(found.slow_share);
+                format!("{} and {} ({slow} slow)", number(found.fast_ns), number(found.slow_ns))
+            }),
+        ]);
+    }
+    document.text(format!("What disturbed the timed runs of {}:", workload.name));
+    document.table(table);
+    if rows.len() > MAX_TREATMENTS {
+        document.text(format!("{} more cells are in effects.json.", rows.len() - MAX_TREATMENTS));
+    }
+}
+
+/// A share without a sign: `97.5%`.
+fn share_of_all(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
+}
+
 /// The cells that a table has room for, and the number of those that it has not.
 pub(super) fn shown(workload: &WorkloadAnalysis) -> (Vec<&CellSummary>, usize) {
     let mut treatments = 0;
@@ -109,7 +146,7 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
     if rows.is_empty() {
         document.text("The design compares no single source with the baseline.");
     } else {
-        document.table(table(workload, "<source", rows));
+        document.table(table(workload, "<source", rows, Unit::of_sources(workload, Unit::LIMIT)));
         if let Some(reading) = &workload.reading {
             document.text(format!("Δ per operation; of the gap: share of baseline − {}.", reading.peer));
         }
@@ -119,7 +156,8 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
     let others: Vec<&Effect> = others.filter(|e| e.contrast != "placebo").collect();
     if !others.is_empty() {
         document.text("Variants, and several sources at once:");
-        document.table(table(workload, "<against the baseline", others));
+        let unit = Unit::of(others.iter().filter_map(|effect| effect.value()), Unit::LIMIT);
+        document.table(table(workload, "<against the baseline", others, unit));
     }
     let mut reasons: Vec<String> = Vec::new();
     for effect in workload.main_effects() {
@@ -135,10 +173,9 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
     }
 }
 
-fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>) -> Table {
+fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit: Unit) -> Table {
     let key = |effect: &Effect| effect.estimate.unwrap_or(f64::NEG_INFINITY);
     rows.sort_by(|a, b| key(b).total_cmp(&key(a)));
-    let unit = Unit::of(rows.iter().filter_map(|effect| effect.value()), Unit::LIMIT);
     let delta = format!("Δ {}/op", unit.name);
     let header =
         [first, "=arm", &delta, "95 % interval", "of the\ngap", "Δ\ninstr.", "Δ\nfaults", "Δ\ncalls", "=verdict"];
@@ -192,7 +229,7 @@ fn none_costs(name: &str, unjudged: Option<&Unjudged>) -> String {
 /// One sentence that names the sources that cost most.
 pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
     let top = workload.top_sources();
-    let unit = Unit::of(top.iter().filter_map(|effect| effect.value()), Unit::LIMIT);
+    let unit = Unit::of_sources(workload, Unit::LIMIT);
     let named: Vec<String> = top
         .iter()
         .take(3)
@@ -211,7 +248,6 @@ pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
     match named.len() {
         0 => match workload.candidates().first() {
             Some(open) => {
-                let unit = Unit::fitting([open.estimate], Unit::LIMIT);
                 let seen = format!("{} {} {}/op?", open.factor, number(unit.from(open.estimate)), unit.name);
                 format!("{}; the largest difference seen is ({seen}).", none_costs(name, unjudged.as_ref()))
             }

@@ -42,7 +42,10 @@ fn wide(x: u64) -> u64 {
 }
 
 /// The links. All are written out one after the other, and a jump leaves out those that are not wanted: a loop would end
-/// with a wrong guess of the processor's, sometimes, and that costs as much as fifty links.
+/// with a wrong guess of the processor's, sometimes, and that costs as much as fifty links. The fence lets nothing of the
+/// next operation begin before the last link: without it, the next operation's place in the queues of the processor, and
+/// so its time, depended on where in 64 bytes of code the chain was entered, by ± 0.3 ns (Zen 4); with it, `n` links are
+/// `n` times one to 0.1 ns.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn chain(mut x: u64, links: u32) -> u64 {
@@ -60,6 +63,7 @@ fn chain(mut x: u64, links: u32) -> u64 {
             "add {x}, {step}",
             ".endr",
             "3:",
+            "lfence",
             target = out(reg) _,
             bytes = in(reg) bytes,
             x = inout(reg) x,

@@ -10,12 +10,14 @@ use std::ffi::{OsStr, OsString};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Operations of a batch: 10 to 30 µs.
-pub(super) const BATCH: u64 = 200;
+/// Operations of a batch: 15 to 50 µs.
+pub(super) const BATCH: u64 = 400;
 /// A canary this much above the best of the process was disturbed.
 const TOLERANCE: f64 = 1.08;
-/// Operations with and without many links when a link is weighed, and how many of both: some 10 and 1 µs.
-const WEIGHED: (u64, u32) = (80, 500);
+/// How a link is weighed: so many operations, with few and with many links; some 3 and 15 µs.
+const WEIGHED: u64 = 80;
+const FEW: u32 = 100;
+const MANY: u32 = 600;
 /// Weighings before the measured part, and as many after it.
 const WEIGHINGS: usize = 12;
 /// Names in the line: what both sides cost together, and what the touch of a page costs, per operation.
@@ -29,8 +31,8 @@ pub struct Args {
     /// as measured.
     #[arg(long, value_name = "NS")]
     pub link_ns: Option<f64>,
-    /// Batches of 200 operations.
-    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    /// Batches of 400 operations.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub batches: u32,
     /// Leave out canaries and weighing, for counting from outside.
     #[arg(long)]
@@ -137,7 +139,7 @@ fn levels(vars: impl Iterator<Item = (OsString, OsString)>) -> (Levels, Vec<Stri
     (on, rejected)
 }
 
-/// Weighs a link: the same operations with and without links, so that everything else cancels.
+/// Weighs a link: the same operations with few and with many links, so that everything else cancels.
 struct Weight {
     long: Vec<(f64, f64)>,
     short: Vec<(f64, f64)>,
@@ -155,7 +157,7 @@ impl Weight {
 
     fn take(&mut self, times: usize) {
         for _ in 0..times {
-            let (long, short) = (self.time(WEIGHED.1), self.time(0));
+            let (long, short) = (self.time(MANY), self.time(FEW));
             self.long.push(long);
             self.short.push(short);
         }
@@ -164,7 +166,7 @@ impl Weight {
     /// Nanoseconds of the operations, and the worse of the canaries around them.
     fn time(&mut self, links: u32) -> (f64, f64) {
         let before = Instant::now();
-        black_box(operations(WEIGHED.0, links, 1));
+        black_box(operations(WEIGHED, links, 1));
         let ns = before.elapsed().as_nanos() as f64;
         let first = std::mem::replace(&mut self.canary, canary_ns());
         (ns, first.max(self.canary))
@@ -182,7 +184,7 @@ impl Weight {
             kept.sort_by(f64::total_cmp);
             percentile(&kept, 0.1)
         };
-        (of(&self.long) - of(&self.short)) / (WEIGHED.0 * u64::from(WEIGHED.1)) as f64
+        (of(&self.long) - of(&self.short)) / (WEIGHED * u64::from(MANY - FEW)) as f64
     }
 }
 
@@ -283,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_weight_is_taken_from_what_was_undisturbed() {
-        let per = |link_ns: f64| link_ns * (WEIGHED.0 * u64::from(WEIGHED.1)) as f64;
+        let per = |link_ns: f64| link_ns * (WEIGHED * u64::from(MANY - FEW)) as f64;
         let long = (0..20).map(|i| if i % 2 == 0 { (per(0.3) + 100.0, 1.0) } else { (per(0.2), 1.5) }).collect();
         let weight = Weight { long, short: vec![(100.0, 1.0); 20], canary: 1.0 };
         assert!((weight.link_ns() - 0.3).abs() < 1e-9, "{}", weight.link_ns());

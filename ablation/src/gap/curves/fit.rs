@@ -9,7 +9,8 @@ use crate::stats::line::{Regression, regress};
 use crate::stats::order::sorted;
 use serde::Serialize;
 
-/// Page faults per operation must differ between the points by this share of the most there are: less is scatter.
+/// Page faults per operation must differ between the points by this share of the most there are, and cost this share
+/// of what those of the other size cost: less is scatter.
 const MIN_CHANGE: f64 = 0.05;
 
 /// Price of a page fault that fits the times.
@@ -56,7 +57,10 @@ pub(super) fn by_faults(cell: &Cell, units: &UnitCosts) -> Result<ByFaults, Stri
     if cell.points.len() < 3 {
         return Err(format!("{} workloads are too few for a line", cell.points.len()));
     }
-    let changing = changing(cell)?;
+    let mut changing = changing(cell)?;
+    let weight = |faults: &[f64], kind: &str| change(faults) * units.price(kind).map_or(1.0, |price| price.ns.point);
+    let most = changing.iter().map(|(kind, faults)| weight(faults, kind)).fold(0.0, f64::max);
+    changing.retain(|(kind, faults)| weight(faults, kind) >= MIN_CHANGE * most);
     let times: Vec<Drawn> = cell.points.iter().map(|point| point.time.clone()).collect();
     let columns = |kinds: &[(&'static str, Vec<f64>)]| {
         let ones = std::iter::once(vec![1.0; times.len()]);
@@ -70,8 +74,6 @@ pub(super) fn by_faults(cell: &Cell, units: &UnitCosts) -> Result<ByFaults, Stri
     let (Regression { coefficients, r2, .. }, kinds) = both
         .or_else(|| {
             // Both sizes change together: the line is over the one that costs more.
-            let weight =
-                |faults: &[f64], kind: &str| change(faults) * units.price(kind).map_or(1.0, |price| price.ns.point);
             let main = changing.iter().max_by(|a, b| weight(&a.1, a.0).total_cmp(&weight(&b.1, b.0)))?;
             let main = [main.clone()];
             Some((fitted(&main)?, main.to_vec()))

@@ -65,6 +65,17 @@ fn a_line_over_faults_gives_their_price_where_they_change() {
 }
 
 #[test]
+fn a_few_stray_huge_faults_do_not_take_part() {
+    let mut cell = cell("baseline", 0.0, 300.0, (513.0, 0.0), (0.0, 0.0));
+    cell.points.iter_mut().zip([0.0, 0.01, 0.0]).for_each(|(point, stray)| {
+        point.counts.insert(PAGE_FAULT_HUGE.to_owned(), stray);
+    });
+    let line = report(&[cell]).cells.remove(0).by_faults.unwrap();
+    assert_eq!(line.prices.len(), 1, "{line:?}");
+    about(line.prices[0].fitted, 500.0);
+}
+
+#[test]
 fn all_cells_together_tell_both_prices() {
     let report = report(&study());
     let prices = report.prices.unwrap();

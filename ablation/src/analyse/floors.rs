@@ -1,0 +1,71 @@
+//! The noise floor: what differences that mean nothing can reach, and what it withholds.
+
+use super::effects::responses;
+use super::{Effect, Response, Verdict};
+use crate::record::{Arm, Contrast, LatencyResponse};
+use crate::stats::bootstrap::Drawn;
+use std::collections::BTreeMap;
+
+/// What differences that mean nothing can reach, nanoseconds per operation.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Floors {
+    /// By a variable that nobody reads.
+    pub(super) switch_ns: Option<f64>,
+    /// By dead code in the binary.
+    pub(super) layout_ns: Option<f64>,
+}
+
+/// Largest |placebo| that its interval allows, in standard errors, for every one of [`responses`].
+pub(super) fn floor_in_errors(contrasts: &[Contrast], main: LatencyResponse, drawn: &[Drawn]) -> Vec<Option<f64>> {
+    let step = responses(main).len();
+    let placebo = contrasts.iter().position(|c| c.contrast == "placebo" && c.arm != Some(Arm::Feature));
+    let of = |drawn: &Drawn| {
+        let (lo, hi) = drawn.interval()?;
+        let error = drawn.standard_error().filter(|error| *error > 0.0)?;
+        Some(lo.abs().max(hi.abs()) / error)
+    };
+    (0..step).map(|column| placebo.and_then(|at| of(&drawn[at * step + column]))).collect()
+}
+
+/// Largest difference between baseline and placebo that its interval allows, by response. `Some(None)` means that a
+/// placebo was planned and has no interval.
+pub(super) fn floors(contrasts: &[Contrast], rows: &[Effect]) -> BTreeMap<Response, Option<f64>> {
+    let mut floors = BTreeMap::new();
+    if contrasts.iter().all(|contrast| contrast.contrast != "placebo") {
+        return floors;
+    }
+    for row in rows.iter().filter(|row| row.contrast == "placebo" && row.arm != Some(Arm::Feature)) {
+        floors.insert(row.response, bound(row));
+    }
+    floors
+}
+
+/// Largest difference that the interval of a placebo allows.
+fn bound(row: &Effect) -> Option<f64> {
+    row.lo.zip(row.hi).map(|(lo, hi)| lo.abs().max(hi.abs()))
+}
+
+/// The floor of effects between builds: dead code moves the rest of the program too. Missing without such a placebo.
+pub(super) fn layout_floors(rows: &[Effect]) -> BTreeMap<Response, Option<f64>> {
+    let dead_code = rows.iter().filter(|row| row.contrast == "placebo" && row.arm == Some(Arm::Feature));
+    dead_code.map(|row| (row.response, bound(row))).collect()
+}
+
+/// Withholds a verdict that the floor is as large as.
+pub(super) fn hold_to_floor(row: &mut Effect, floors: &BTreeMap<Response, Option<f64>>) {
+    let detected = matches!(row.verdict, Verdict::Costs | Verdict::Saves);
+    let (true, Some(floor), Some(estimate)) = (detected, floors.get(&row.response), row.estimate) else {
+        return;
+    };
+    match floor {
+        None => {
+            row.verdict = Verdict::Inconclusive;
+            row.reason = "the placebo has no interval, so the noise floor is unknown".to_owned();
+        }
+        Some(floor) if estimate.abs() <= *floor => {
+            row.verdict = Verdict::BelowFloor;
+            row.reason = "not larger than what the placebo shows".to_owned();
+        }
+        Some(_) => {}
+    }
+}

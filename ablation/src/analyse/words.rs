@@ -1,0 +1,128 @@
+//! The words of an analysis: what is measured, what can be said, what is proven.
+
+use crate::record::LatencyResponse;
+use serde::Serialize;
+
+/// A measured quantity that effects are computed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// 10th percentile of a process, nanoseconds per operation: the main response by default.
+    LatencyNsP10,
+    /// Median of a process, nanoseconds per operation: must agree with the 10th percentile.
+    LatencyNsP50,
+    /// Mean of a process, nanoseconds per operation: the main response where the config says so.
+    LatencyNsMean,
+    /// Wall time of the process, nanoseconds per operation: for programs that report nothing.
+    WallNs,
+    /// Processor time of the process, nanoseconds per operation: for programs that report nothing.
+    CpuNs,
+    /// Instructions per operation, from the counting passes.
+    InstructionsPerOp,
+    /// Page faults per operation, from the counting passes.
+    PageFaultsPerOp,
+    /// System calls per operation, from the counting passes.
+    SyscallsPerOp,
+}
+
+impl Response {
+    /// The responses that are counted, with the name of their instrument.
+    pub const COUNTED: [(Response, &'static str); 3] = [
+        (Response::InstructionsPerOp, "instructions"),
+        (Response::PageFaultsPerOp, "page-faults"),
+        (Response::SyscallsPerOp, "syscalls"),
+    ];
+
+    /// The response that a workload is judged by.
+    pub fn main(of: LatencyResponse) -> Response {
+        match of {
+            LatencyResponse::P10 => Response::LatencyNsP10,
+            LatencyResponse::Mean => Response::LatencyNsMean,
+            LatencyResponse::Wall => Response::WallNs,
+            LatencyResponse::Cpu => Response::CpuNs,
+        }
+    }
+
+    /// Whether it comes from the counting passes.
+    pub fn is_counted(self) -> bool {
+        Response::COUNTED.iter().any(|(counted, _)| *counted == self)
+    }
+
+    /// Name in `effects.json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Response::LatencyNsP10 => "latency_ns_p10",
+            Response::LatencyNsP50 => "latency_ns_p50",
+            Response::LatencyNsMean => "latency_ns_mean",
+            Response::WallNs => "wall_ns",
+            Response::CpuNs => "cpu_ns",
+            Response::InstructionsPerOp => "instructions_per_op",
+            Response::PageFaultsPerOp => "page_faults_per_op",
+            Response::SyscallsPerOp => "syscalls_per_op",
+        }
+    }
+}
+
+/// What can be said about an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Detected, positive: the source costs. For latency by two readings that agree (docs/methodology.md).
+    Costs,
+    /// Detected, negative: the source saves.
+    Saves,
+    /// The interval contains 0 and the effect is smaller than what the study could have found.
+    NotDetected,
+    /// Detected, but not larger than the difference between the baseline and its placebo.
+    BelowFloor,
+    /// The source did nothing in this workload; no effect is claimed.
+    NotExercised,
+    /// No proven run in one of the two cells.
+    Void,
+    /// Too few blocks, or the evidence does not agree.
+    Inconclusive,
+    /// One of the two cells could not be built.
+    BuildFailed,
+}
+
+impl Verdict {
+    /// Name in `effects.json` and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Costs => "costs",
+            Verdict::Saves => "saves",
+            Verdict::NotDetected => "not-detected",
+            Verdict::BelowFloor => "below-floor",
+            Verdict::NotExercised => "not-exercised",
+            Verdict::Void => "void",
+            Verdict::Inconclusive => "inconclusive",
+            Verdict::BuildFailed => "build-failed",
+        }
+    }
+}
+
+/// Whether the two cells of an effect did what they were run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// Both cells have proven runs, and the source did its work where it was on.
+    Proven,
+    /// Both cells have proven runs, but the source had nothing to do in this workload.
+    NotExercised,
+    /// One of the cells has no proven run, for whatever reason; or the levels are the same thing under two names.
+    Void,
+    /// The factor has no counters, and nothing that was counted tells its levels apart.
+    Unproven,
+}
+
+impl Proof {
+    /// Name in `effects.json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Proof::Proven => "proven",
+            Proof::NotExercised => "not-exercised",
+            Proof::Void => "void",
+            Proof::Unproven => "unproven",
+        }
+    }
+}
