@@ -1,0 +1,170 @@
+//! The race: every tool looks for every difference several times, in random order, until its interval is narrow enough.
+
+use crate::chain::{self, Lengths, Truth};
+use crate::interval::Interval;
+use crate::tools::{self, Attempt, Pair, Programs, Tool, ToolError};
+use ablation::stats::random::{seeded, uniform};
+use std::time::{Duration, Instant};
+
+/// Batches of a process, and about how long each takes: 10 ms a process.
+const BATCHES: usize = 50;
+const BATCH_NS: f64 = 200_000.0;
+/// The half-width that is wanted, as a share of what is planted.
+const TARGET: f64 = 0.25;
+/// How much more effort is put in at least, and at most, when an interval was too wide.
+const GROWTH: (f64, f64) = (1.5, 10.0);
+/// Narrower intervals need effort by the square; this much more makes the next one likely to be narrow enough.
+const MARGIN: f64 = 1.2;
+
+/// A difference to be found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case {
+    /// In words.
+    pub(crate) name: &'static str,
+    /// What was really planted, measured.
+    pub(crate) truth: Truth,
+    /// The arms that differ.
+    pub(crate) planted: Pair,
+    /// Arms of the first one's length.
+    pub(crate) equal: Pair,
+}
+
+/// The two differences, on this machine.
+pub(crate) fn cases() -> [Case; 2] {
+    let step_ns = chain::step_ns();
+    let steps = |ns: f64| ((ns / step_ns).round() as u32).max(1);
+    let case = |name, base_ns: f64, difference_ns: f64| {
+        let a = steps(base_ns);
+        let lengths = Lengths { a, b: a + steps(difference_ns) };
+        let truth = chain::truth(lengths, step_ns);
+        let planted = Pair {
+            lengths,
+            base_ns: truth.base_ns,
+            batches: BATCHES,
+            count: chain::operations_for(a, step_ns, BATCH_NS),
+            target_ns: truth.difference_ns * TARGET,
+        };
+        Case { name, truth, planted, equal: Pair { lengths: Lengths { a, b: a }, ..planted } }
+    };
+    [case("2 ns of 50 ns", 50.0, 2.0), case("1 % of 1 µs", 1000.0, 10.0)]
+}
+
+/// How one tool fared once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Search {
+    /// The tool.
+    pub(crate) tool: Tool,
+    /// Which of the cases.
+    pub(crate) case: usize,
+    /// Whether its equal arms were measured.
+    pub(crate) equal: bool,
+    /// The measurement that was narrow enough; `None` when it would have taken longer than allowed.
+    pub(crate) found: Option<Attempt>,
+}
+
+/// How long the race may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Times that each tool looks at each pair.
+    pub(crate) repeats: usize,
+    /// Nothing is started after this.
+    pub(crate) budget: Duration,
+    /// The longest measurement.
+    pub(crate) longest: Duration,
+}
+
+/// Why the race ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RaceError {
+    /// A tool.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// No folder for what the tools leave behind.
+    #[error("no temporary folder: {0}")]
+    Folder(#[from] std::io::Error),
+}
+
+/// Runs the race, and ends with a whole round as long as the budget lasts. `tell` hears of every search when it is over.
+///
+/// # Errors
+/// [`RaceError`] of the first tool that fails.
+pub(crate) fn run(
+    cases: &[Case],
+    limits: Limits,
+    seed: u64,
+    programs: &Programs,
+    mut tell: impl FnMut(usize, &Search),
+) -> Result<Vec<Search>, RaceError> {
+    let start = Instant::now();
+    let mut random = seeded(seed);
+    let mut searches = Vec::new();
+    for round in 0..limits.repeats {
+        let mut order: Vec<(usize, bool, Tool)> = (0..cases.len())
+            .flat_map(|case| [false, true].map(|equal| (case, equal)))
+            .flat_map(|(case, equal)| Tool::ALL.map(|tool| (case, equal, tool)))
+            .collect();
+        for last in (1..order.len()).rev() {
+            order.swap(last, (uniform(&mut random) * (last + 1) as f64) as usize);
+        }
+        for (case, equal, tool) in order {
+            let left = limits.budget.saturating_sub(start.elapsed());
+            // A search that the end of the budget cuts short would count as one that was too slow.
+            if left < limits.longest {
+                return Ok(searches);
+            }
+            let pair = if equal { &cases[case].equal } else { &cases[case].planted };
+            let found = look(tool, pair, limits.longest, programs)?;
+            let search = Search { tool, case, equal, found };
+            tell(round, &search);
+            searches.push(search);
+        }
+    }
+    Ok(searches)
+}
+
+/// Measures with more and more effort until the interval is narrow enough; tells the last measurement.
+fn look(tool: Tool, pair: &Pair, longest: Duration, programs: &Programs) -> Result<Option<Attempt>, RaceError> {
+    let mut effort = tool.first_effort();
+    loop {
+        let dir = tempfile::tempdir()?;
+        let attempt = tools::attempt(tool, pair, effort, longest, programs, dir.path())?;
+        if attempt.interval.half_width() <= pair.target_ns {
+            return Ok(Some(attempt));
+        }
+        let factor = growth(&attempt.interval, pair.target_ns);
+        if tool == Tool::Ablate || attempt.took.mul_f64(factor) > longest {
+            return Ok(None);
+        }
+        effort *= factor;
+    }
+}
+
+fn growth(interval: &Interval, target_ns: f64) -> f64 {
+    let wider = interval.half_width() / target_ns;
+    (MARGIN * wider * wider).clamp(GROWTH.0, GROWTH.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn effort_grows_by_the_square_within_bounds() {
+        let interval = |half: f64| Interval { low: -half, high: half };
+        assert!((growth(&interval(2.0), 1.0) - 4.8).abs() < 1e-12);
+        assert_eq!(growth(&interval(1.01), 1.0), 1.5);
+        assert_eq!(growth(&interval(100.0), 1.0), 10.0);
+    }
+
+    #[test]
+    fn the_cases_are_what_their_names_say_and_equal_arms_are_equal() {
+        for case in cases() {
+            let Lengths { a, b } = case.planted.lengths;
+            assert!(b > a && a > 10, "{case:?}");
+            assert_eq!(case.equal.lengths, Lengths { a, b: a });
+            let share = f64::from(b - a) / f64::from(a);
+            let named = if case.name.starts_with("1 %") { 0.01 } else { 0.04 };
+            assert!((share / named - 1.0).abs() < 0.5, "{}: {share}", case.name);
+        }
+    }
+}
