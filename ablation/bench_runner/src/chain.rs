@@ -8,8 +8,9 @@ use std::time::Instant;
 /// Steps that are timed at once to price one.
 const PRICING_STEPS: u32 = 100_000;
 const PRICING_ROUNDS: usize = 60;
-/// Pairs of batches that tell what was really planted.
-const TRUTH_ROUNDS: usize = 300;
+/// Pairs of batches that tell what was really planted, and the parts that they are read in.
+const TRUTH_ROUNDS: usize = 120;
+const TRUTH_PARTS: usize = 5;
 const TRUTH_BATCH_NS: f64 = 200_000.0;
 
 /// One operation. The value must be used, or the compiler would find no work.
@@ -56,12 +57,34 @@ pub(crate) struct Truth {
     pub(crate) base_ns: f64,
     /// What is planted.
     pub(crate) difference_ns: f64,
+    /// How far from that the parts of the measurement were, at most.
+    pub(crate) uncertain_ns: f64,
 }
 
-/// Measures both lengths in interleaved batches; the 10th percentile of each, as nothing but contention makes this program
-/// slower.
+/// Measures both lengths, in several parts; the median of their differences.
 pub(crate) fn truth(lengths: Lengths, step_ns: f64) -> Truth {
     let count = operations_for(lengths.a, step_ns, TRUTH_BATCH_NS);
+    let parts: Vec<(f64, f64)> = (0..TRUTH_PARTS).map(|_| interleaved(lengths, count)).collect();
+    let middle = |values: Vec<f64>| percentile(&sorted(values), 0.50);
+    let base_ns = middle(parts.iter().map(|(a, _)| *a).collect());
+    // Equal lengths are equal, whatever is measured.
+    if lengths.a == lengths.b {
+        return Truth { base_ns, difference_ns: 0.0, uncertain_ns: 0.0 };
+    }
+    let differences: Vec<f64> = parts.iter().map(|(a, b)| b - a).collect();
+    let difference_ns = middle(differences.clone());
+    let uncertain_ns = differences.iter().map(|difference| (difference - difference_ns).abs()).fold(0.0, f64::max);
+    Truth { base_ns, difference_ns, uncertain_ns }
+}
+
+fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+/// Nanoseconds an operation of either length, in alternating batches; the 10th percentile of each, as nothing but
+/// contention makes this program slower.
+fn interleaved(lengths: Lengths, count: u64) -> (f64, f64) {
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..TRUTH_ROUNDS {
         for arm in [round % 2, 1 - round % 2] {
@@ -69,13 +92,8 @@ pub(crate) fn truth(lengths: Lengths, step_ns: f64) -> Truth {
             times[arm].push(time_ns(|| operations(steps, count)) / count as f64);
         }
     }
-    let [a, b] = times.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        percentile(&times, 0.10)
-    });
-    // Equal lengths are equal, whatever is measured.
-    let difference_ns = if lengths.a == lengths.b { 0.0 } else { b - a };
-    Truth { base_ns: a, difference_ns }
+    let [a, b] = times.map(|times| percentile(&sorted(times), 0.10));
+    (a, b)
 }
 
 /// How many operations of so many steps take about so long.

@@ -11,7 +11,7 @@ const BATCHES: usize = 50;
 const BATCH_NS: f64 = 200_000.0;
 /// The half-width that is wanted, as a share of what is planted.
 const TARGET: f64 = 0.25;
-/// How much more effort is put in at least, and at most, when an interval was too wide.
+/// How much more effort is put in at least, and at most, when an interval was too wide; what is allowed may be less.
 const GROWTH: (f64, f64) = (1.5, 10.0);
 /// Narrower intervals need effort by the square; this much more makes the next one likely to be narrow enough.
 const MARGIN: f64 = 1.2;
@@ -58,8 +58,10 @@ pub(crate) struct Search {
     pub(crate) case: usize,
     /// Whether its equal arms were measured.
     pub(crate) equal: bool,
-    /// The measurement that was narrow enough; `None` when it would have taken longer than allowed.
-    pub(crate) found: Option<Attempt>,
+    /// The measurement that was narrow enough, or else the longest that was allowed; `None` when it gave no interval.
+    pub(crate) last: Option<Attempt>,
+    /// Whether it was narrow enough.
+    pub(crate) narrow: bool,
 }
 
 /// How long the race may take.
@@ -113,8 +115,8 @@ pub(crate) fn run(
                 return Ok(searches);
             }
             let pair = if equal { &cases[case].equal } else { &cases[case].planted };
-            let found = look(tool, pair, limits.longest, programs)?;
-            let search = Search { tool, case, equal, found };
+            let (last, narrow) = look(tool, pair, limits.longest, programs)?;
+            let search = Search { tool, case, equal, last, narrow };
             tell(round, &search);
             searches.push(search);
         }
@@ -122,26 +124,32 @@ pub(crate) fn run(
     Ok(searches)
 }
 
-/// Measures with more and more effort until the interval is narrow enough; tells the last measurement.
-fn look(tool: Tool, pair: &Pair, longest: Duration, programs: &Programs) -> Result<Option<Attempt>, RaceError> {
+/// Measures with more and more effort until the interval is narrow enough, or no more is allowed. Tells the last
+/// measurement, and whether it was narrow enough.
+fn look(tool: Tool, pair: &Pair, longest: Duration, programs: &Programs) -> Result<(Option<Attempt>, bool), RaceError> {
     let mut effort = tool.first_effort();
     loop {
         let dir = tempfile::tempdir()?;
-        let attempt = tools::attempt(tool, pair, effort, longest, programs, dir.path())?;
+        let Some(attempt) = tools::attempt(tool, pair, effort, longest, programs, dir.path())? else {
+            return Ok((None, false));
+        };
         if attempt.interval.half_width() <= pair.target_ns {
-            return Ok(Some(attempt));
+            return Ok((Some(attempt), true));
         }
-        let factor = growth(&attempt.interval, pair.target_ns);
-        if tool == Tool::Ablate || attempt.took.mul_f64(factor) > longest {
-            return Ok(None);
+        let allowed = longest.as_secs_f64() / attempt.took.as_secs_f64();
+        // ablate has used what it was allowed.
+        match growth(&attempt.interval, pair.target_ns, allowed).filter(|_| tool != Tool::Ablate) {
+            Some(factor) => effort *= factor,
+            None => return Ok((Some(attempt), false)),
         }
-        effort *= factor;
     }
 }
 
-fn growth(interval: &Interval, target_ns: f64) -> f64 {
+/// How much more effort the next measurement gets; `None` when so little more is allowed that it is not worth it.
+fn growth(interval: &Interval, target_ns: f64, allowed: f64) -> Option<f64> {
     let wider = interval.half_width() / target_ns;
-    (MARGIN * wider * wider).clamp(GROWTH.0, GROWTH.1)
+    let wanted = (MARGIN * wider * wider).clamp(GROWTH.0, GROWTH.1);
+    (allowed >= GROWTH.0).then_some(wanted.min(allowed))
 }
 
 #[cfg(test)]
@@ -151,9 +159,12 @@ mod tests {
     #[test]
     fn effort_grows_by_the_square_within_bounds() {
         let interval = |half: f64| Interval { low: -half, high: half };
-        assert!((growth(&interval(2.0), 1.0) - 4.8).abs() < 1e-12);
-        assert_eq!(growth(&interval(1.01), 1.0), 1.5);
-        assert_eq!(growth(&interval(100.0), 1.0), 10.0);
+        let grown = growth(&interval(2.0), 1.0, 100.0).expect("allowed");
+        assert!((grown - 4.8).abs() < 1e-12);
+        assert_eq!(growth(&interval(1.01), 1.0, 100.0), Some(1.5));
+        assert_eq!(growth(&interval(100.0), 1.0, 100.0), Some(10.0));
+        assert_eq!(growth(&interval(100.0), 1.0, 3.0), Some(3.0));
+        assert_eq!(growth(&interval(100.0), 1.0, 1.4), None);
     }
 
     #[test]

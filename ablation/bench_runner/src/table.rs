@@ -1,5 +1,6 @@
 //! What came of the race, one row a difference and tool.
 
+use crate::chain::Truth;
 use crate::race::{Case, Limits, Search};
 use crate::tools::Tool;
 use ablation::stats::order::median;
@@ -12,9 +13,9 @@ use tabled::settings::{Alignment, Style};
 struct Row {
     /// Seconds until the interval was narrow enough: median, infinite when half of the searches did not come to it.
     seconds: Option<f64>,
-    /// Half-width that was reached: median.
+    /// Half-width of the last intervals, narrow enough or not: median.
     half_ns: Option<f64>,
-    /// Searches whose interval lies above 0, of how many.
+    /// Searches whose last interval lies above 0, of how many.
     detected: (usize, usize),
     /// Intervals that hold the truth, of those that there are: of the planted and of the equal arms.
     held: (usize, usize),
@@ -22,14 +23,14 @@ struct Row {
     false_alarms: (usize, usize),
 }
 
-fn row(searches: &[Search], case: usize, truth_ns: f64, tool: Tool) -> Row {
+fn row(searches: &[Search], case: usize, truth: Truth, tool: Tool) -> Row {
     let of = |equal: bool| searches.iter().filter(move |s| s.case == case && s.tool == tool && s.equal == equal);
     let seconds: Vec<f64> =
-        of(false).map(|s| s.found.map_or(f64::INFINITY, |attempt| attempt.took.as_secs_f64())).collect();
-    let planted: Vec<_> = of(false).filter_map(|s| s.found).collect();
-    let equal: Vec<_> = of(true).filter_map(|s| s.found).collect();
+        of(false).map(|s| s.last.filter(|_| s.narrow).map_or(f64::INFINITY, |last| last.took.as_secs_f64())).collect();
+    let planted: Vec<_> = of(false).filter_map(|s| s.last).collect();
+    let equal: Vec<_> = of(true).filter_map(|s| s.last).collect();
     let false_alarms = equal.iter().filter(|attempt| attempt.interval.excludes_zero()).count();
-    let held = planted.iter().filter(|attempt| attempt.interval.holds(truth_ns)).count();
+    let held = planted.iter().filter(|attempt| attempt.interval.holds(truth.difference_ns, truth.uncertain_ns)).count();
     Row {
         seconds: median_time(&seconds),
         half_ns: median(&planted.iter().map(|attempt| attempt.interval.half_width()).collect::<Vec<_>>()),
@@ -60,15 +61,15 @@ pub(crate) fn render(cases: &[Case], searches: &[Search], limits: Limits) -> Str
         "× ablate",
     ]);
     for (index, case) in cases.iter().enumerate() {
-        let ours = row(searches, index, case.truth.difference_ns, Tool::Ablate).seconds;
+        let ours = row(searches, index, case.truth, Tool::Ablate).seconds;
         for tool in Tool::ALL {
-            let row = row(searches, index, case.truth.difference_ns, tool);
+            let row = row(searches, index, case.truth, tool);
             let name = if tool == Tool::Ablate { case.name } else { "" };
             table.push_record([
                 name.to_owned(),
                 tool.name().to_owned(),
                 row.seconds.map_or("n/a".to_owned(), |seconds| time(seconds, limits)),
-                row.half_ns.map_or("n/a".to_owned(), |half| format!("±{half:.2} ns")),
+                row.half_ns.map_or("n/a".to_owned(), |half| format!("±{half:.3} ns")),
                 of(row.detected),
                 of(row.held),
                 of(row.false_alarms),
@@ -105,10 +106,12 @@ mod tests {
     use crate::tools::Attempt;
     use std::time::Duration;
 
-    fn search(tool: Tool, equal: bool, found: Option<(f64, f64, u64)>) -> Search {
-        let found =
-            found.map(|(low, high, ms)| Attempt { interval: Interval { low, high }, took: Duration::from_millis(ms) });
-        Search { tool, case: 0, equal, found }
+    const TRUTH: Truth = Truth { base_ns: 50.0, difference_ns: 2.0, uncertain_ns: 0.1 };
+
+    fn search(tool: Tool, equal: bool, last: Option<(f64, f64, u64)>) -> Search {
+        let last =
+            last.map(|(low, high, ms)| Attempt { interval: Interval { low, high }, took: Duration::from_millis(ms) });
+        Search { tool, case: 0, equal, last, narrow: last.is_some() }
     }
 
     #[test]
@@ -122,7 +125,7 @@ mod tests {
             search(Tool::Ablate, true, None),
             search(Tool::Criterion, false, Some((1.0, 3.0, 1000))),
         ];
-        let row = row(&searches, 0, 2.0, Tool::Ablate);
+        let row = row(&searches, 0, TRUTH, Tool::Ablate);
         assert_eq!(row.seconds, Some(0.5));
         assert_eq!((row.detected, row.held, row.false_alarms), ((2, 3), (2, 5), (1, 2)));
         assert!((row.half_ns.expect("three") - 0.5).abs() < 1e-12);
@@ -132,11 +135,11 @@ mod tests {
     fn what_was_not_reached_is_longer_than_anything() {
         let searches = [
             search(Tool::Hyperfine, false, None),
-            search(Tool::Hyperfine, false, None),
+            Search { narrow: false, ..search(Tool::Hyperfine, false, Some((0.1, 9.0, 8000))) },
             search(Tool::Hyperfine, false, Some((1.0, 2.0, 700))),
         ];
-        let row = row(&searches, 0, 2.0, Tool::Hyperfine);
-        assert_eq!((row.seconds, row.detected), (Some(f64::INFINITY), (1, 3)));
+        let row = row(&searches, 0, TRUTH, Tool::Hyperfine);
+        assert_eq!((row.seconds, row.detected), (Some(f64::INFINITY), (2, 3)));
         let limits = Limits { repeats: 3, budget: Duration::from_secs(60), longest: Duration::from_secs(8) };
         assert_eq!(time(f64::INFINITY, limits), "> 8 s");
         assert_eq!(time(0.5, limits), "0.50 s");

@@ -126,7 +126,7 @@ pub(crate) enum ToolError {
     },
 }
 
-/// Measures a pair. `dir` is an empty folder of the attempt's own; `limit` is when ablate stops in any case.
+/// Measures a pair; `None` when the tool gave no interval, as ablate does when too few runs were fit. `dir` is an empty folder of the attempt's own; `limit` is when ablate stops in any case.
 ///
 /// # Errors
 /// [`ToolError`].
@@ -137,11 +137,11 @@ pub(crate) fn attempt(
     limit: Duration,
     programs: &Programs,
     dir: &Path,
-) -> Result<Attempt, ToolError> {
+) -> Result<Option<Attempt>, ToolError> {
     match tool {
         Tool::Ablate => ablate(pair, limit, programs, dir),
-        Tool::Hyperfine => hyperfine(pair, effort, programs, dir),
-        Tool::Criterion => criterion(pair, effort, programs, dir),
+        Tool::Hyperfine => hyperfine(pair, effort, programs, dir).map(Some),
+        Tool::Criterion => criterion(pair, effort, programs, dir).map(Some),
     }
 }
 
@@ -158,7 +158,7 @@ fn subject_args(pair: &Pair) -> Vec<String> {
     args
 }
 
-fn ablate(pair: &Pair, limit: Duration, programs: &Programs, dir: &Path) -> Result<Attempt, ToolError> {
+fn ablate(pair: &Pair, limit: Duration, programs: &Programs, dir: &Path) -> Result<Option<Attempt>, ToolError> {
     let (config, out) = (dir.join("planted.toml"), dir.join("out"));
     std::fs::write(&config, config_text(pair, &programs.own))
         .map_err(|source| ToolError::Write { path: config.clone(), source })?;
@@ -166,8 +166,10 @@ fn ablate(pair: &Pair, limit: Duration, programs: &Programs, dir: &Path) -> Resu
     command.arg("run").arg(&config).arg("--out").arg(&out);
     command.arg("--until-halfwidth").arg(format!("{:.4}ns", pair.target_ns));
     command.arg("--budget").arg(format!("{:.1}s", limit.as_secs_f64().max(0.1)));
-    let took = timed("ablate", &mut command)?;
-    Ok(Attempt { interval: read("ablate", &out.join("effects.json"), interval::of_ablate)?, took })
+    // 1: some run was void or failed, which ablate leaves out of its interval.
+    let took = timed("ablate", &mut command, &[0, 1])?;
+    let interval = read("ablate", &out.join("effects.json"), interval::of_ablate)?;
+    Ok(interval.map(|interval| Attempt { interval, took }))
 }
 
 /// A study of one factor, whose levels differ in one letter of an argument.
@@ -198,7 +200,7 @@ fn hyperfine(pair: &Pair, runs: f64, programs: &Programs, dir: &Path) -> Result<
         let args = subject_args(pair).join(" ");
         command.arg(format!("{} {args} --plain --arm {arm}", quoted(&programs.own)));
     }
-    let took = timed("hyperfine", &mut command)?;
+    let took = timed("hyperfine", &mut command, &[0])?;
     let operations = pair.count * pair.batches as u64;
     let interval = read("hyperfine", &export, |json| interval::of_hyperfine(json, operations))?;
     Ok(Attempt { interval, took })
@@ -215,18 +217,18 @@ fn criterion(pair: &Pair, milliseconds: f64, programs: &Programs, dir: &Path) ->
         let mut command = Command::new(&programs.own);
         command.args(["criterion", "--steps"]).arg(steps.to_string()).arg("--home").arg(dir);
         command.arg("--milliseconds").arg(format!("{milliseconds:.0}")).args([baseline, "a"]);
-        took += timed("criterion", &mut command)?;
+        took += timed("criterion", &mut command, &[0])?;
     }
     let path = dir.join(crate::contender::ID).join("change/estimates.json");
     let interval = read("criterion", &path, |json| interval::of_criterion(json, pair.base_ns))?;
     Ok(Attempt { interval, took })
 }
 
-fn timed(tool: &'static str, command: &mut Command) -> Result<Duration, ToolError> {
+fn timed(tool: &'static str, command: &mut Command, good: &[i32]) -> Result<Duration, ToolError> {
     let before = Instant::now();
     let Output { status, stderr, .. } = command.output().map_err(|source| ToolError::Start { tool, source })?;
     let took = before.elapsed();
-    if status.success() {
+    if status.code().is_some_and(|code| good.contains(&code)) {
         return Ok(took);
     }
     let stderr = String::from_utf8_lossy(&stderr);
@@ -235,11 +237,7 @@ fn timed(tool: &'static str, command: &mut Command) -> Result<Duration, ToolErro
     Err(ToolError::Failed { tool, status, stderr })
 }
 
-fn read(
-    tool: &'static str,
-    path: &Path,
-    parse: impl FnOnce(&str) -> Result<Interval, ReadError>,
-) -> Result<Interval, ToolError> {
+fn read<T>(tool: &'static str, path: &Path, parse: impl FnOnce(&str) -> Result<T, ReadError>) -> Result<T, ToolError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| ToolError::NoFile { tool, path: path.to_owned(), source })?;
     parse(&text).map_err(|source| ToolError::Unread { tool, path: path.to_owned(), source })
