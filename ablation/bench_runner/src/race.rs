@@ -32,21 +32,31 @@ pub(crate) struct Case {
 /// The two differences, on this machine.
 pub(crate) fn cases() -> [Case; 2] {
     let step_ns = chain::step_ns();
-    let steps = |ns: f64| ((ns / step_ns).round() as u32).max(1);
     let case = |name, base_ns: f64, difference_ns: f64| {
-        let a = steps(base_ns);
-        let lengths = Lengths { a, b: a + steps(difference_ns) };
+        let lengths = lengths(base_ns, difference_ns, step_ns);
         let truth = chain::truth(lengths, step_ns);
         let planted = Pair {
             lengths,
             base_ns: truth.base_ns,
             batches: BATCHES,
-            count: chain::operations_for(a, step_ns, BATCH_NS),
+            count: chain::operations_for(lengths.a, step_ns, BATCH_NS),
             target_ns: truth.difference_ns * TARGET,
         };
-        Case { name, truth, planted, equal: Pair { lengths: Lengths { a, b: a }, ..planted } }
+        Case { name, truth, planted, equal: equal(planted) }
     };
     [case("2 ns of 50 ns", 50.0, 2.0), case("1 % of 1 µs", 1000.0, 10.0)]
+}
+
+/// Whole steps that come nearest, and at least one that differs.
+fn lengths(base_ns: f64, difference_ns: f64, step_ns: f64) -> Lengths {
+    let steps = |ns: f64| ((ns / step_ns).round() as u32).max(1);
+    let a = steps(base_ns);
+    Lengths { a, b: a + steps(difference_ns) }
+}
+
+/// The pair without its difference.
+fn equal(planted: Pair) -> Pair {
+    Pair { lengths: Lengths { a: planted.lengths.a, b: planted.lengths.a }, ..planted }
 }
 
 /// How one tool fared once.
@@ -168,14 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn the_cases_are_what_their_names_say_and_equal_arms_are_equal() {
-        for case in cases() {
-            let Lengths { a, b } = case.planted.lengths;
-            assert!(b > a && a > 10, "{case:?}");
-            assert_eq!(case.equal.lengths, Lengths { a, b: a });
-            let share = f64::from(b - a) / f64::from(a);
-            let named = if case.name.starts_with("1 %") { 0.01 } else { 0.04 };
-            assert!((share / named - 1.0).abs() < 0.5, "{}: {share}", case.name);
-        }
+    fn differences_are_whole_steps_and_equal_arms_have_none() {
+        assert_eq!(lengths(50.0, 2.0, 0.54), Lengths { a: 93, b: 97 });
+        assert_eq!(lengths(1000.0, 10.0, 0.5), Lengths { a: 2000, b: 2020 });
+        assert_eq!(lengths(50.0, 2.0, 10.0), Lengths { a: 5, b: 6 });
+        let planted =
+            Pair { lengths: Lengths { a: 93, b: 97 }, base_ns: 50.0, batches: 50, count: 4000, target_ns: 0.5 };
+        let Pair { lengths, target_ns, .. } = equal(planted);
+        assert_eq!((lengths, target_ns), (Lengths { a: 93, b: 93 }, 0.5));
     }
 }
