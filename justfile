@@ -29,3 +29,7 @@ report DIR:
 # How long reading, analysing and reporting 100,000 records takes, and how much memory.
 bench-analysis:
     cargo run --quiet --release --package ablation --example many_records
+
+# ablate beside hyperfine and criterion on the same planted differences, ten minutes; `just bench-runner --quick`: two.
+bench-runner *ARGS:
+    cargo run --quiet --release --package bench_runner -- {{ARGS}}

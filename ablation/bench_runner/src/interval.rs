@@ -1,0 +1,190 @@
+//! 95 % intervals of a difference, as the tools give them or as their users compute them.
+
+use ablation::stats::distribution::t_quantile;
+use serde::Deserialize;
+
+/// A 95 % interval of the difference of two arms, nanoseconds an operation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Interval {
+    /// Lower end.
+    pub(crate) low: f64,
+    /// Upper end.
+    pub(crate) high: f64,
+}
+
+impl Interval {
+    /// Half of its width.
+    pub(crate) fn half_width(&self) -> f64 {
+        (self.high - self.low) / 2.0
+    }
+
+    /// Whether it says that the arms differ.
+    pub(crate) fn excludes_zero(&self) -> bool {
+        self.low > 0.0 || self.high < 0.0
+    }
+
+    /// Whether it holds a value that is itself known to so much on either side.
+    pub(crate) fn holds(&self, value: f64, uncertain: f64) -> bool {
+        (self.low - uncertain..=self.high + uncertain).contains(&value)
+    }
+}
+
+/// Why a tool's numbers could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// Not the JSON that was expected.
+    #[error("it is not what was expected: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Too few of something.
+    #[error("it has no {0}")]
+    Missing(&'static str),
+}
+
+/// Welch's interval of the difference b − a of two means (Welch, "The generalization of Student's problem when several
+/// different population variances are involved", 1947), with the degrees of freedom after Satterthwaite. `None` below
+/// two values an arm.
+pub(crate) fn welch(a: &[f64], b: &[f64]) -> Option<Interval> {
+    let ((mean_a, error_a), (mean_b, error_b)) = (mean_and_error(a)?, mean_and_error(b)?);
+    let variance = error_a + error_b;
+    let degrees =
+        variance * variance / (error_a * error_a / (a.len() - 1) as f64 + error_b * error_b / (b.len() - 1) as f64);
+    // Equal values have no variance, and any degrees do.
+    let degrees = if degrees.is_finite() { degrees as usize } else { 1 };
+    let half = t_quantile(0.975, degrees) * variance.sqrt();
+    Some(Interval { low: mean_b - mean_a - half, high: mean_b - mean_a + half })
+}
+
+/// Mean, and the square of its standard error.
+fn mean_and_error(values: &[f64]) -> Option<(f64, f64)> {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
+    (values.len() > 1).then(|| (mean, squares / (n - 1.0) / n))
+}
+
+#[derive(Deserialize)]
+struct Hyperfine {
+    results: Vec<HyperfineResult>,
+}
+
+#[derive(Deserialize)]
+struct HyperfineResult {
+    times: Vec<f64>,
+}
+
+/// Reads what `hyperfine --export-json` wrote about two commands of so many operations each.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) fn of_hyperfine(json: &str, operations: u64) -> Result<Interval, ReadError> {
+    let export: Hyperfine = serde_json::from_str(json)?;
+    let [a, b] = &export.results[..] else { return Err(ReadError::Missing("two commands")) };
+    let per_operation = |times: &[f64]| times.iter().map(|s| s * 1e9 / operations as f64).collect::<Vec<_>>();
+    welch(&per_operation(&a.times), &per_operation(&b.times)).ok_or(ReadError::Missing("two times a command"))
+}
+
+#[derive(Deserialize)]
+struct Criterion {
+    mean: Estimate,
+}
+
+#[derive(Deserialize)]
+struct Estimate {
+    confidence_interval: Confidence,
+}
+
+#[derive(Deserialize)]
+struct Confidence {
+    confidence_level: f64,
+    lower_bound: f64,
+    upper_bound: f64,
+}
+
+/// Reads criterion's `change/estimates.json`, whose numbers are shares of the first arm's mean.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) fn of_criterion(json: &str, base_ns: f64) -> Result<Interval, ReadError> {
+    let change: Criterion = serde_json::from_str(json)?;
+    let Confidence { confidence_level, lower_bound, upper_bound } = change.mean.confidence_interval;
+    if (confidence_level - 0.95).abs() > 1e-9 {
+        return Err(ReadError::Missing("interval of 95 %"));
+    }
+    Ok(Interval { low: lower_bound * base_ns, high: upper_bound * base_ns })
+}
+
+#[derive(Deserialize)]
+struct Ablate {
+    effects: Vec<Effect>,
+}
+
+#[derive(Deserialize)]
+struct Effect {
+    factor: String,
+    contrast: String,
+    response: String,
+    lo: Option<f64>,
+    hi: Option<f64>,
+}
+
+/// Reads the row of the factor `planted` in ablate's effects.json; `None` when it found too few runs fit to say anything.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) fn of_ablate(json: &str) -> Result<Option<Interval>, ReadError> {
+    let effects: Ablate = serde_json::from_str(json)?;
+    let is_it = |effect: &&Effect| {
+        effect.factor == "planted" && effect.contrast == "on-off" && effect.response == "latency_ns_p10"
+    };
+    let row = effects.effects.iter().find(is_it).ok_or(ReadError::Missing("row of the factor"))?;
+    Ok(row.lo.zip(row.hi).map(|(low, high)| Interval { low, high }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn welch_is_what_the_formula_says() {
+        // Variances 37 / 6 and 0.7 over 6 and 5 values: standard error 1.080638, Satterthwaite's degrees 6.31, which are
+        // cut to 6, for which tables give t = 2.446912. Half-width 2.644225.
+        let (a, b) = ([10.0, 11.0, 12.0, 10.0, 11.0], [12.0, 15.0, 11.0, 14.0, 13.0, 18.0]);
+        let interval = welch(&a, &b).expect("enough values");
+        assert!((interval.low + interval.high - 2.0 * (83.0 / 6.0 - 10.8)).abs() < 1e-9, "{interval:?}");
+        assert!((interval.half_width() - 2.644225).abs() < 1e-4, "{interval:?}");
+        assert!(interval.excludes_zero() && interval.holds(3.0, 0.0));
+        assert!(!interval.holds(6.0, 0.1) && interval.holds(6.0, 0.4));
+        assert_eq!(welch(&[1.0], &[2.0, 3.0]), None);
+        assert_eq!(welch(&[1.0, 1.0], &[3.0, 3.0]), Some(Interval { low: 2.0, high: 2.0 }));
+    }
+
+    #[test]
+    fn the_tools_files_are_read() {
+        let json =
+            r#"{"results": [{"command": "a", "times": [0.010, 0.011]}, {"command": "b", "times": [0.012, 0.013]}]}"#;
+        let interval = of_hyperfine(json, 1_000_000).expect("two commands");
+        assert!(((interval.low + interval.high) / 2.0 - 2.0).abs() < 1e-9, "{interval:?}");
+        let json = r#"{"mean": {"confidence_interval": {"confidence_level": 0.95, "lower_bound": 0.01, "upper_bound": 0.03},
+            "point_estimate": 0.02, "standard_error": 0.001}, "median": {}}"#;
+        assert_eq!(of_criterion(json, 100.0).expect("a mean"), Interval { low: 1.0, high: 3.0 });
+        let json = r#"{"format": 1, "effects": [
+            {"factor": "placebo", "contrast": "placebo", "response": "latency_ns_p10", "lo": -1, "hi": 1},
+            {"factor": "planted", "contrast": "on-off", "response": "latency_ns_p50", "lo": 5, "hi": 6},
+            {"factor": "planted", "contrast": "on-off", "response": "latency_ns_p10", "lo": 1.5, "hi": 2.5}]}"#;
+        assert_eq!(of_ablate(json).expect("a row"), Some(Interval { low: 1.5, high: 2.5 }));
+    }
+
+    #[test]
+    fn what_is_not_there_is_told() {
+        assert!(of_hyperfine(r#"{"results": [{"times": [1.0]}]}"#, 1).is_err());
+        assert!(of_hyperfine(r#"{"results": [{"times": [1.0]}, {"times": [1.0, 2.0]}]}"#, 1).is_err());
+        let level =
+            r#"{"mean": {"confidence_interval": {"confidence_level": 0.9, "lower_bound": 0, "upper_bound": 1}}}"#;
+        assert!(of_criterion(level, 1.0).is_err());
+        let none = r#"{"effects": [{"factor": "planted", "contrast": "on-off", "response": "latency_ns_p10"}]}"#;
+        assert_eq!(of_ablate(none).expect("a row"), None);
+        let other = r#"{"effects": []}"#;
+        assert_eq!(of_ablate(other).expect_err("no row").to_string(), "it has no row of the factor");
+        assert!(of_ablate("{}").is_err());
+    }
+}

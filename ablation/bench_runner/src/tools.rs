@@ -1,0 +1,279 @@
+//! The tools: each measures one pair of arms with a given effort and says which interval it came to, and in what time.
+
+use crate::chain::Lengths;
+use crate::interval::{self, Interval, ReadError};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// A tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tool {
+    /// This repository's.
+    Ablate,
+    /// Processes as a whole.
+    Hyperfine,
+    /// One process an arm.
+    Criterion,
+}
+
+impl Tool {
+    /// All of them, in the order of the tables.
+    pub(crate) const ALL: [Tool; 3] = [Tool::Ablate, Tool::Hyperfine, Tool::Criterion];
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Tool::Ablate => "ablate",
+            Tool::Hyperfine => "hyperfine",
+            Tool::Criterion => "criterion",
+        }
+    }
+
+    /// The effort to begin with: runs a command for hyperfine, milliseconds an arm for criterion. ablate finds out itself.
+    pub(crate) fn first_effort(self) -> f64 {
+        match self {
+            Tool::Ablate => 1.0,
+            Tool::Hyperfine => 10.0,
+            Tool::Criterion => 100.0,
+        }
+    }
+}
+
+/// Two arms of the planted program.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pair {
+    /// How long their operations are.
+    pub(crate) lengths: Lengths,
+    /// What the first arm's operation takes, nanoseconds.
+    pub(crate) base_ns: f64,
+    /// Batches of a process.
+    pub(crate) batches: usize,
+    /// Operations of a batch.
+    pub(crate) count: u64,
+    /// Half-width that is wanted, nanoseconds.
+    pub(crate) target_ns: f64,
+}
+
+/// Where the programs are.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    /// This program, which is the subject as well.
+    pub(crate) own: PathBuf,
+    /// `ablate`.
+    pub(crate) ablate: PathBuf,
+    /// `hyperfine`.
+    pub(crate) hyperfine: PathBuf,
+}
+
+/// What one measurement came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempt {
+    /// The tool's interval.
+    pub(crate) interval: Interval,
+    /// How long the tool ran, from start to exit of its processes.
+    pub(crate) took: Duration,
+}
+
+/// Why a tool gave no interval.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ToolError {
+    /// It did not start.
+    #[error("{tool} does not start: {source}")]
+    Start {
+        /// The tool.
+        tool: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It failed.
+    #[error("{tool} failed ({status}):\n{stderr}")]
+    Failed {
+        /// The tool.
+        tool: &'static str,
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// The end of what it said.
+        stderr: String,
+    },
+    /// It left no file.
+    #[error("{tool} left no readable {}: {source}", path.display())]
+    NoFile {
+        /// The tool.
+        tool: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Its file is not understood.
+    #[error("{tool}'s {} is not understood: {source}", path.display())]
+    Unread {
+        /// The tool.
+        tool: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ReadError,
+    },
+    /// The config for ablate could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Measures a pair; `None` when the tool gave no interval, as ablate does when too few runs were fit. `dir` is an empty folder of the attempt's own; `limit` is when ablate stops in any case.
+///
+/// # Errors
+/// [`ToolError`].
+pub(crate) fn attempt(
+    tool: Tool,
+    pair: &Pair,
+    effort: f64,
+    limit: Duration,
+    programs: &Programs,
+    dir: &Path,
+) -> Result<Option<Attempt>, ToolError> {
+    match tool {
+        Tool::Ablate => ablate(pair, limit, programs, dir),
+        Tool::Hyperfine => hyperfine(pair, effort, programs, dir).map(Some),
+        Tool::Criterion => criterion(pair, effort, programs, dir).map(Some),
+    }
+}
+
+/// The arguments that both arms have; the arm's letter follows.
+fn subject_args(pair: &Pair) -> Vec<String> {
+    let mut args = vec!["subject".to_owned()];
+    let numbers = [
+        ("--steps-a", u64::from(pair.lengths.a)),
+        ("--steps-b", u64::from(pair.lengths.b)),
+        ("--batches", pair.batches as u64),
+        ("--operations", pair.count),
+    ];
+    args.extend(numbers.iter().flat_map(|(name, value)| [(*name).to_owned(), value.to_string()]));
+    args
+}
+
+fn ablate(pair: &Pair, limit: Duration, programs: &Programs, dir: &Path) -> Result<Option<Attempt>, ToolError> {
+    let (config, out) = (dir.join("planted.toml"), dir.join("out"));
+    std::fs::write(&config, config_text(pair, &programs.own))
+        .map_err(|source| ToolError::Write { path: config.clone(), source })?;
+    let mut command = Command::new(&programs.ablate);
+    command.arg("run").arg(&config).arg("--out").arg(&out);
+    command.arg("--until-halfwidth").arg(format!("{:.4}ns", pair.target_ns));
+    command.arg("--budget").arg(format!("{:.1}s", limit.as_secs_f64().max(0.1)));
+    // 1: some run was void or failed, which ablate leaves out of its interval.
+    let took = timed("ablate", &mut command, &[0, 1])?;
+    let interval = read("ablate", &out.join("effects.json"), interval::of_ablate)?;
+    Ok(interval.map(|interval| Attempt { interval, took }))
+}
+
+/// A study of one factor, whose levels differ in one letter of an argument.
+fn config_text(pair: &Pair, own: &Path) -> String {
+    let args: Vec<String> = subject_args(pair).iter().map(|arg| toml_text(arg)).collect();
+    format!(
+        "study = \"planted\"\nseed = 1\nblocks = 6\narms = [\"args\"]\ndesign = [\"leave-one-out\"]\n\n\
+         [subject]\ncommand = [{}]\nargs = [{}]\n\n\
+         [[factor]]\nname = \"planted\"\nproof = [\"planted.operations\"]\n\
+         [factor.levels]\non = {{ args = [\"--arm\", \"b\"] }}\noff = {{ args = [\"--arm\", \"a\"] }}\n\n\
+         [[workload]]\nname = \"chain\"\nargs = []\nresponse = \"p10\"\n",
+        toml_text(&own.to_string_lossy()),
+        args.join(", "),
+    )
+}
+
+/// A TOML string; JSON's escapes are TOML's as well.
+fn toml_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn hyperfine(pair: &Pair, runs: f64, programs: &Programs, dir: &Path) -> Result<Attempt, ToolError> {
+    let export = dir.join("hyperfine.json");
+    let mut command = Command::new(&programs.hyperfine);
+    command.args(["--shell=none", "--style=none", "--warmup=1", "--runs"]).arg(format!("{runs:.0}"));
+    command.arg("--export-json").arg(&export);
+    for arm in ["a", "b"] {
+        let args = subject_args(pair).join(" ");
+        command.arg(format!("{} {args} --plain --arm {arm}", quoted(&programs.own)));
+    }
+    let took = timed("hyperfine", &mut command, &[0])?;
+    let operations = pair.count * pair.batches as u64;
+    let interval = read("hyperfine", &export, |json| interval::of_hyperfine(json, operations))?;
+    Ok(Attempt { interval, took })
+}
+
+/// A path as one word of hyperfine's command line.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
+}
+
+fn criterion(pair: &Pair, milliseconds: f64, programs: &Programs, dir: &Path) -> Result<Attempt, ToolError> {
+    let mut took = Duration::ZERO;
+    for (steps, baseline) in [(pair.lengths.a, "--save-baseline"), (pair.lengths.b, "--baseline")] {
+        let mut command = Command::new(&programs.own);
+        command.args(["criterion", "--steps"]).arg(steps.to_string()).arg("--home").arg(dir);
+        command.arg("--milliseconds").arg(format!("{milliseconds:.0}")).args([baseline, "a"]);
+        took += timed("criterion", &mut command, &[0])?;
+    }
+    let path = dir.join(crate::contender::ID).join("change/estimates.json");
+    let interval = read("criterion", &path, |json| interval::of_criterion(json, pair.base_ns))?;
+    Ok(Attempt { interval, took })
+}
+
+fn timed(tool: &'static str, command: &mut Command, good: &[i32]) -> Result<Duration, ToolError> {
+    let before = Instant::now();
+    let Output { status, stderr, .. } = command.output().map_err(|source| ToolError::Start { tool, source })?;
+    let took = before.elapsed();
+    if status.code().is_some_and(|code| good.contains(&code)) {
+        return Ok(took);
+    }
+    let stderr = String::from_utf8_lossy(&stderr);
+    let lines: Vec<&str> = stderr.lines().collect();
+    let stderr = lines[lines.len().saturating_sub(20)..].join("\n");
+    Err(ToolError::Failed { tool, status, stderr })
+}
+
+fn read<T>(tool: &'static str, path: &Path, parse: impl FnOnce(&str) -> Result<T, ReadError>) -> Result<T, ToolError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ToolError::NoFile { tool, path: path.to_owned(), source })?;
+    parse(&text).map_err(|source| ToolError::Unread { tool, path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAIR: Pair =
+        Pair { lengths: Lengths { a: 90, b: 94 }, base_ns: 50.0, batches: 50, count: 4000, target_ns: 0.5 };
+
+    #[test]
+    fn the_arms_have_the_same_arguments_before_their_letter() {
+        let args = subject_args(&PAIR);
+        assert_eq!(args, ["subject", "--steps-a", "90", "--steps-b", "94", "--batches", "50", "--operations", "4000"]);
+    }
+
+    #[test]
+    fn the_config_is_one_that_ablate_takes() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let config = dir.path().join("planted.toml");
+        let own = std::env::current_exe().expect("this program");
+        std::fs::write(&config, config_text(&PAIR, &own)).expect("written");
+        let study = ablation::config::load(&config).expect("a good config");
+        let design = ablation::design::resolve(&study).expect("a good design");
+        assert!(
+            design.plan.contrasts.iter().any(|contrast| contrast.factor == "planted"),
+            "{:?}",
+            design.plan.contrasts
+        );
+    }
+
+    #[test]
+    fn paths_are_one_word() {
+        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
+        assert_eq!(toml_text("a \"b\""), r#""a \"b\"""#);
+    }
+}
