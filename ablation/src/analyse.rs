@@ -303,6 +303,8 @@ fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Ca
     if let Some(keeping) = &keeping {
         notes.extend(remarks(keeping, canaries));
     }
+    // A cell that this workload does not run has nothing to show; one that should have run and did not, has.
+    cells.retain(|cell| plan.runs(&cell.id));
     let analysis = WorkloadAnalysis {
         name: plan.name.clone(),
         about: plan.about.clone(),

@@ -244,9 +244,19 @@ fn proof(manifest: &Manifest, runs: &Runs, table: &Table, factor: &str, bit: usi
     }
     // Where the baseline is off, the factor works in the other cells.
     let at_work = with_bit(usize::from(factor.baseline != "off"));
-    match prove::exercised(factor, at_work.filter_map(cell).flat_map(|cell| cell.measured().collect::<Vec<_>>())) {
-        Ok(()) => (Proof::Proven, String::new()),
-        Err(reason) => (Proof::NotExercised, reason),
+    let each: Vec<Result<(), String>> =
+        at_work.filter_map(cell).map(|cell| prove::exercised(factor, cell.measured())).collect();
+    let still: Vec<&String> = each.iter().filter_map(|cell| cell.as_ref().err()).collect();
+    match still.first() {
+        None => (Proof::Proven, String::new()),
+        // What never did anything costs nothing that could be its own.
+        Some(reason) if still.len() == each.len() => (Proof::NotExercised, (*reason).clone()),
+        // A source may have work only when others are away. Where it had none its effect is what it is, none: leaving
+        // it out would let the values sum to something else than the whole.
+        Some(_) => {
+            let (worked, all) = (each.len() - still.len(), each.len());
+            (Proof::Proven, format!("had work in {worked} of the {all} cells where it is on"))
+        }
     }
 }
 
@@ -360,6 +370,21 @@ mod tests {
             records.extend((0..2).map(|repeat| study.counting("w", &cell.id, repeat, &counts)));
         }
         assert_eq!(proofs(&study, &records), [Proof::Proven, Proof::Void], "tick changes no instruction");
+    }
+
+    #[test]
+    fn a_source_that_has_work_in_some_cells_keeps_its_value_and_says_where() {
+        let study = Study::factorial(&["cache", "tick", "still"], &["w"]);
+        let mut records = study.records(12, |_, cell, _| cost(cell));
+        for record in records.iter_mut().filter(|record| record.cell == "baseline" || record.cell.starts_with("set-1"))
+        {
+            let tick = record.measured.as_mut().unwrap().counters.get_mut("tick");
+            tick.into_iter().flat_map(|counters| counters.values_mut()).for_each(|value| *value = 0);
+        }
+        let crossed = analyse(&study.manifest, &records).workloads.remove(0).crossed.expect("crossed");
+        let tick = &crossed.sources[1];
+        assert_eq!((tick.proof, tick.shapley.verdict), (Proof::Proven, Verdict::Costs));
+        assert_eq!(tick.reason, "had work in 2 of the 4 cells where it is on");
     }
 
     #[test]

@@ -74,10 +74,17 @@ impl WorkloadAnalysis {
         rows.filter_map(|effect| effect.arm.map(Arm::as_str)).collect()
     }
 
+    /// The contrasts that speak for a source here. Beside Shapley values a main effect would be a second answer to their
+    /// question, with another sign than leave-one-out where sources depend on each other.
+    fn kinds(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let has_shapley = self.crossed.as_ref().is_some_and(|crossed| !crossed.sources.is_empty());
+        KINDS.into_iter().filter(move |kind| !(has_shapley && *kind == "main"))
+    }
+
     /// Sources with this verdict, the largest effect first.
     fn ranked(&self, verdict: Verdict) -> Vec<&Effect> {
         let mut best: Vec<&Effect> = Vec::new();
-        for kind in KINDS {
+        for kind in self.kinds() {
             let rows = self.main_effects().filter(|e| e.attribution && e.contrast == kind);
             for effect in rows.filter(|e| e.verdict == verdict) {
                 if best.iter().all(|known| known.factor != effect.factor) {
@@ -97,7 +104,7 @@ impl WorkloadAnalysis {
         }
         let mut seen: Vec<&str> = Vec::new();
         let mut found = Vec::new();
-        for kind in KINDS {
+        for kind in self.kinds() {
             for effect in self.main_effects().filter(|e| e.attribution && e.contrast == kind) {
                 if !seen.contains(&effect.factor.as_str()) && effect.estimate.is_some() {
                     seen.push(&effect.factor);

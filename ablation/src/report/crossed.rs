@@ -137,10 +137,10 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
     });
     let steps: Vec<String> = steps.collect();
     document.item(format!("taking away what saves most, step by step, {}/op: {}.", unit.name, steps.join(", ")));
-    if is_full {
-        for source in crossed.sources.iter().filter(|source| !source.reason.is_empty()) {
-            document.item(format!("{}: {}", source.factor, source.reason));
-        }
+    let explained = crossed.sources.iter().filter(|source| !source.reason.is_empty());
+    // Why nothing is claimed is for the full report; where a claim comes from is for everybody.
+    for source in explained.filter(|source| is_full || source.proof == Proof::Proven) {
+        document.item(format!("{}: {}", source.factor, source.reason));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The head of a report and the table that answers the first question: what costs most, and how far is the peer.
 
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, count, counted, interval, number, or_missing, percent, share, signed_point};
+use super::number::{MISSING, Unit, count, counted, interval, number, or_missing, part, percent, share, signed_point};
 use crate::analyse::{Analysis, Effect, Estimate, Unjudged, WorkloadAnalysis};
 use crate::record::{CellKind, Manifest};
 
@@ -66,11 +66,11 @@ fn canaries(document: &mut Document, analysis: &Analysis) {
         let used = if canaries.applied { "" } else { ", too few to use, so all batches count" };
         document.item(format!(
             "canary: {} of the batches were undisturbed (within 8 % of {reference:.3} ns a step){used}; {fair}",
-            share(kept)
+            part(kept)
         ));
     }
     if let Some(quiet) = canaries.quiet_processes {
-        document.item(format!("{} of the timed processes began and ended on a quiet machine", share(quiet)));
+        document.item(format!("{} of the timed processes began and ended on a quiet machine", part(quiet)));
     }
 }
 

@@ -94,6 +94,11 @@ pub(crate) fn share(share: f64) -> String {
     }
 }
 
+/// A part of a whole, without a sign: `83.9%`.
+pub(crate) fn part(part: f64) -> String {
+    percent(part).trim_start_matches('+').to_owned()
+}
+
 /// `[37,100, 38,200]`.
 pub(crate) fn interval(ends: Option<(f64, f64)>) -> String {
     ends.map_or_else(|| MISSING.to_owned(), |(lo, hi)| format!("[{}, {}]", point(lo, ends), point(hi, ends)))

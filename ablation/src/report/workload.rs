@@ -116,7 +116,8 @@ pub(super) fn shown(workload: &WorkloadAnalysis) -> (Vec<&CellSummary>, usize) {
         .iter()
         .filter(|cell| {
             treatments += usize::from(cell.kind == CellKind::Treatment);
-            cell.kind != CellKind::Treatment || treatments <= MAX_TREATMENTS
+            // Sets of a factorial are for its own table; one by one they only fill the page.
+            cell.kind != CellKind::Treatment || treatments <= MAX_TREATMENTS && !cell.name.starts_with("set-")
         })
         .collect();
     let hidden = workload.cells.len() - shown.len();
