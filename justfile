@@ -32,4 +32,5 @@ bench-analysis:
 
 # ablate beside hyperfine and criterion on the same planted differences, ten minutes; `just bench-runner --quick`: two.
 bench-runner *ARGS:
+    command -v hyperfine target/tools/bin/hyperfine || cargo install --quiet hyperfine --version 1.20.0 --locked --root target/tools
     cargo run --quiet --release --package bench_runner -- {{ARGS}}

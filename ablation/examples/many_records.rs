@@ -185,25 +185,15 @@ fn measured(cell: &CellPlan, ns: f64, batches_ns: Vec<f32>) -> Measured {
 
 fn record(block: u32, order: u32, workload: &str, cell: &CellPlan, measured: Measured) -> Record {
     Record {
-        format: FORMAT,
-        pass: Pass::Timing,
-        block,
         order,
-        workload: workload.to_owned(),
-        cell: cell.id.clone(),
-        status: Status::Ok,
-        reason: String::new(),
         wall_ns: 5_000_000,
         process_page_faults: 300,
         process_rss_peak_bytes: 5 << 20,
-        layout: 0,
         cpu_ns: 4_000_000,
         context_switches: Some((1, 0)),
         steal_ticks: Some(0),
         canary_ns: Some((0.57, 0.57)),
-        counts: BTreeMap::new(),
-        unit_costs_ns: BTreeMap::new(),
         measured: Some(measured),
-        stderr: String::new(),
+        ..Record::new(Pass::Timing, block, workload, &cell.id)
     }
 }

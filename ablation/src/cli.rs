@@ -28,8 +28,9 @@ Examples:
   ablate init -- sort numbers.txt                 for any program
   ablate plan configs/factorial.toml              what would be built and run, and how long
   ablate run configs/smoke.toml --blocks 3        a quick look
-  ablate run configs/factorial.toml --out f1      keep the results in f1
-  ablate run configs/factorial.toml --out f1 --resume
+  ablate run configs/factorial.toml --workload small-warm --out f1
+                                                  one workload only; keep the results in f1
+  ablate run configs/factorial.toml --workload small-warm --out f1 --resume
                                                   go on after Ctrl-C; finished runs are kept
   ablate doctor                                   what this machine can measure
   ablate selftest                                 whether known costs are found on this machine
@@ -45,7 +46,7 @@ Environment: ABLATE_COLUMNS (width of tables, 72 to 1000, else 100), ABLATE_TARG
 
 /// The call that was probably meant when options of `run` come without it.
 pub fn meant(args: &[String]) -> Option<String> {
-    let options = ["--blocks", "--out", "--resume", "--seed", "--until-halfwidth", "--budget"];
+    let options = ["--blocks", "--out", "--resume", "--seed", "--workload", "--until-halfwidth", "--budget"];
     let first = args.first()?;
     let name = first.split('=').next().unwrap_or_default();
     options.contains(&name).then(|| format!("did you mean: ablate run {DEFAULT_CONFIG} {}", args.join(" ")))
@@ -95,6 +96,9 @@ pub struct Run {
     /// Timing blocks, instead of the config's: more blocks, narrower intervals.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub blocks: Option<u32>,
+    /// Only this workload, with what the config claims about it; may be given several times.
+    #[arg(long = "workload", value_name = "NAME")]
+    pub workloads: Vec<String>,
     /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -118,7 +122,8 @@ pub struct Run {
 impl Run {
     /// `ablate run CONFIG` without options.
     pub fn of(config: PathBuf) -> Run {
-        Run { config, blocks: None, out: None, resume: false, seed: None, until_halfwidth: None, budget: None }
+        let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
+        Run { config, blocks, workloads, out, resume: false, seed, until_halfwidth: None, budget: None }
     }
 
     /// When the study stops by itself; `None`: after its blocks.

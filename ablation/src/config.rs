@@ -100,6 +100,39 @@ impl Study {
         self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
+    /// Leaves these workloads and what is about them. Returns the names of the hypotheses and curves that go.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoWorkload`].
+    pub fn only(&mut self, workloads: &[String]) -> Result<Vec<String>, ConfigError> {
+        for name in workloads {
+            if self.workloads.iter().all(|workload| workload.name != *name) {
+                let hint = names::suggest(name, self.workloads.iter().map(|workload| workload.name.as_str()));
+                return Err(ConfigError::NoWorkload {
+                    path: self.path.display().to_string(),
+                    name: name.clone(),
+                    hint,
+                });
+            }
+        }
+        self.workloads.retain(|workload| workloads.contains(&workload.name));
+        // Cells that only the others run with would be built for nothing.
+        let used = |w: &Workload, design: &DesignKind| w.designs.as_ref().is_none_or(|own| own.contains(design));
+        self.designs.retain(|design| self.workloads.iter().any(|workload| used(workload, design)));
+        let mut gone = Vec::new();
+        self.hypotheses.retain(|hypothesis| {
+            let stays = workloads.contains(&hypothesis.workload);
+            gone.extend((!stays).then(|| hypothesis.name.clone()));
+            stays
+        });
+        self.curves.retain(|curve| {
+            let stays = curve.workloads.iter().all(|workload| workloads.contains(workload));
+            gone.extend((!stays).then(|| curve.name.clone()));
+            stays
+        });
+        Ok(gone)
+    }
+
     /// Whether levels are brought about in one binary, by variables and arguments.
     pub fn in_one_binary(&self) -> bool {
         in_one_binary(&self.arms)
@@ -332,6 +365,16 @@ pub enum ConfigError {
         path: String,
         /// Its size.
         bytes: u64,
+    },
+    /// Somebody asked for a workload that it does not have.
+    #[error("{path} has no workload `{name}`{hint}")]
+    NoWorkload {
+        /// Path as it was given.
+        path: String,
+        /// What was asked for.
+        name: String,
+        /// What was probably meant.
+        hint: String,
     },
     /// Something in the file is wrong.
     #[error(transparent)]

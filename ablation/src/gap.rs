@@ -51,5 +51,10 @@ fn excludes_zero(drawn: &Drawn) -> bool {
     drawn.interval().is_some_and(|(lo, hi)| lo > 0.0 || hi < 0.0)
 }
 
+/// Whether there is a gap to have shares of: its interval of 95 % lies above 0. An advantage has none.
+fn is_gap(drawn: &Drawn) -> bool {
+    drawn.interval().is_some_and(|(lo, _)| lo > 0.0)
+}
+
 #[cfg(test)]
 mod fixture;

@@ -160,6 +160,13 @@ pub struct Record {
     /// Counters by instrument name; an instrument that is missing was not available.
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
+    /// Share of the time in which an instrument was on the processor, for those that had to share it; their counts are
+    /// scaled up.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub coverage: BTreeMap<String, f64>,
+    /// Instruments that could be had and gave no count this time, each with the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, String>,
     /// Unit costs in nanoseconds, for [`Pass::UnitCosts`]: `page-fault-4k`, `page-fault-huge`, `sys-mmap`, ….
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unit_costs_ns: BTreeMap<String, f64>,
@@ -238,6 +245,34 @@ pub struct Measured {
 }
 
 impl Record {
+    /// The record of a run that has not been.
+    pub fn new(pass: Pass, block: u32, workload: &str, cell: &str) -> Record {
+        Record {
+            format: FORMAT,
+            pass,
+            block,
+            order: 0,
+            workload: workload.to_owned(),
+            cell: cell.to_owned(),
+            status: Status::Ok,
+            reason: String::new(),
+            wall_ns: 0,
+            process_page_faults: 0,
+            process_rss_peak_bytes: 0,
+            layout: 0,
+            cpu_ns: 0,
+            context_switches: None,
+            steal_ticks: None,
+            canary_ns: None,
+            counts: BTreeMap::new(),
+            coverage: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            unit_costs_ns: BTreeMap::new(),
+            measured: None,
+            stderr: String::new(),
+        }
+    }
+
     /// Value of a response in this run, nanoseconds per operation; `None` when the run does not have it.
     ///
     /// Over all batches, disturbed or not: what the canary says is the analysis's to judge.

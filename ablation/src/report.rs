@@ -85,7 +85,7 @@ fn in_short(
         compact::workload(&mut document, workload, columns);
     }
     closing::switches(&mut document, analysis, false);
-    compact::reading(&mut document, analysis, columns);
+    compact::reading(&mut document, analysis, &explained.accounts, columns);
     closing::failures(&mut document, dir, manifest, records, analysis);
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
     compact::findings(&mut document, dir, analysis);
@@ -111,7 +111,7 @@ fn in_full(
         workload::noise(&mut document, workload);
     }
     closing::switches(&mut document, analysis, true);
-    closing::reading(&mut document, analysis);
+    closing::reading(&mut document, analysis, &explained.accounts);
     closing::failures(&mut document, dir, manifest, records, analysis);
     document
 }

@@ -24,7 +24,7 @@ use crate::design::BuildPlan;
 use crate::measure::Probed;
 use crate::progress::{Progress, note};
 use crate::prove;
-use crate::record::{BuildRecord, CellPlan, FORMAT, Measured, Pass, Plan, Record, Status};
+use crate::record::{BuildRecord, CellPlan, Measured, Pass, Plan, Record, Status};
 use crate::store::{Key, RecordWriter, StoreError, key};
 use process::{Exit, Finished, Launch, ProcessError};
 use schedule::Slot;
@@ -190,7 +190,7 @@ impl Context<'_> {
     /// The record of a run that has not been.
     fn blank(&self, slot: Slot) -> Record {
         let workload = &self.plan.workloads[slot.workload].name;
-        Record { order: slot.order, ..blank(slot.pass, slot.block, workload, &self.plan.cells[slot.cell].id) }
+        Record { order: slot.order, ..Record::new(slot.pass, slot.block, workload, &self.plan.cells[slot.cell].id) }
     }
 
     fn is_missing(&self, slot: &Slot, done: &BTreeSet<Key>) -> bool {
@@ -245,10 +245,10 @@ impl Context<'_> {
             }
             launch.counter_pass = Some(pass);
             let more = process::run(&launch)?;
-            let counts = std::mem::take(&mut finished.counts);
+            let reading = std::mem::take(&mut finished.reading);
             // The first bad end is the one to tell of.
-            finished = if more.exit == Exit::Code(0) { finished } else { more };
-            finished.counts.extend(counts);
+            finished = if more.exit == Exit::Code(0) { Finished { reading: more.reading, ..finished } } else { more };
+            finished.reading.extend(reading);
         }
         for wrapper in &self.probed.wrappers {
             if finished.exit != Exit::Code(0) {
@@ -257,7 +257,7 @@ impl Context<'_> {
             let mut launch = self.prepare(cell, binary, slot, Some(self.probed))?;
             launch.counters = None;
             match tools::count(wrapper, launch)? {
-                tools::Counted::Counts(counts) => finished.counts.extend(counts),
+                tools::Counted::Counts(counts) => finished.reading.counts.extend(counts),
                 tools::Counted::Interrupted => finished.exit = Exit::Interrupted,
                 tools::Counted::Failed(why) => note(&format!("cell {}: {}: {why}", cell.id, wrapper.tool.program())),
             }
@@ -332,30 +332,4 @@ impl Context<'_> {
 /// What a measured program said, when a run went well.
 fn receipt(record: &Record) -> Option<&Measured> {
     record.measured.as_ref()
-}
-
-/// The record of a run that has not been.
-fn blank(pass: Pass, block: u32, workload: &str, cell: &str) -> Record {
-    Record {
-        format: FORMAT,
-        pass,
-        block,
-        order: 0,
-        workload: workload.to_owned(),
-        cell: cell.to_owned(),
-        status: Status::Ok,
-        reason: String::new(),
-        wall_ns: 0,
-        process_page_faults: 0,
-        process_rss_peak_bytes: 0,
-        layout: 0,
-        cpu_ns: 0,
-        context_switches: None,
-        steal_ticks: None,
-        canary_ns: None,
-        counts: BTreeMap::new(),
-        unit_costs_ns: BTreeMap::new(),
-        measured: None,
-        stderr: String::new(),
-    }
 }

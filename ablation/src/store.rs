@@ -369,26 +369,11 @@ pub(crate) mod tests {
     /// A record of a run that went well.
     pub(crate) fn record(pass: Pass, block: u32, workload: &str, cell: &str) -> Record {
         Record {
-            format: FORMAT,
-            pass,
-            block,
-            order: 0,
-            workload: workload.into(),
-            cell: cell.into(),
-            status: Status::Ok,
-            reason: String::new(),
             wall_ns: 1,
             process_page_faults: 1,
             process_rss_peak_bytes: 1,
-            layout: 0,
             cpu_ns: 1,
-            context_switches: None,
-            steal_ticks: None,
-            canary_ns: None,
-            counts: Default::default(),
-            unit_costs_ns: Default::default(),
-            measured: None,
-            stderr: String::new(),
+            ..Record::new(pass, block, workload, cell)
         }
     }
 

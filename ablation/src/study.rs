@@ -10,7 +10,7 @@ use crate::design::{self, Design};
 use crate::machine;
 use crate::measure;
 use crate::progress::{Progress, note};
-use crate::record::{BuildRecord, FORMAT, Manifest, Plan};
+use crate::record::{BuildRecord, FORMAT, Machine, Manifest, Plan};
 use crate::run::{self, Context, Cpus, End, PreflightError, RunError, Session, interrupt};
 use crate::settings::Settings;
 use crate::store::{self, Folder, Key, StoreError, key};
@@ -80,16 +80,29 @@ impl StudyError {
 /// [`StudyError`]; what was recorded before is kept.
 pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     let mut study = config::load(&args.config)?;
+    if !args.workloads.is_empty() {
+        let gone = study.only(&args.workloads)?;
+        if !gone.is_empty() {
+            note(&format!("left out with the other workloads: {}", gone.join(", ")));
+        }
+    }
     let design = design::resolve(&study)?;
     let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
     prepare("signal handlers", interrupt::install())?;
     let (folder, earlier) = open(args, &study, &workspace)?;
     overrides(args, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
-    let built = builds::build_all(&study, &design.builds, &workspace, &folder.logs())?;
+    // What compiler and version control say takes a tenth of a second, which a short study need not wait for.
+    let (machine, built) = std::thread::scope(|scope| {
+        let machine = scope.spawn(|| machine::machine(&workspace.root));
+        let built = builds::build_all(&study, &design.builds, &workspace, &folder.logs());
+        (machine.join().unwrap_or_else(|_| machine::machine(&workspace.root)), built)
+    });
+    let built = built?;
     // After the builds: what a compiler leaves behind, such as a cache server, is none of our business.
     prepare("becoming the reaper of orphans", run::become_reaper())?;
-    let probed = measure::probe_groups(&study.instruments);
-    let mut manifest = manifest(args, &study, &design, built, &workspace, &probed);
+    // Looking for instruments that nobody will read takes a third of a second.
+    let probed = measure::probe_groups(if study.counting_repeats == 0 { &[] } else { &study.instruments });
+    let mut manifest = manifest(args, &study, &design, built, machine, &probed);
     let mut done: BTreeSet<Key> = BTreeSet::new();
     if let Some((before, keys)) = earlier {
         same_study(&before, &manifest, folder.dir())?;
@@ -221,10 +234,9 @@ fn manifest(
     study: &Study,
     design: &Design,
     built: Built,
-    workspace: &Workspace,
+    mut machine: Machine,
     probed: &measure::Probed,
 ) -> Manifest {
-    let mut machine = machine::machine(&workspace.root);
     if let config::Program::Cargo(program) = &study.subject.program
         && let config::Source::Registry(version) = &program.source
     {
@@ -259,7 +271,10 @@ fn manifest(
 fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), StoreError> {
     let differs = |what: String| Err(StoreError::Differs { dir: dir.to_owned(), what });
     if before.config_text != now.config_text || before.plan != now.plan {
-        return differs(format!("{} is not the config that it was started with", now.config_path));
+        return differs(format!(
+            "{} is not the config that it was started with, or --workload differs",
+            now.config_path
+        ));
     }
     for build in &now.builds {
         let hash = |build: &BuildRecord| -> Option<Vec<String>> {
@@ -286,6 +301,9 @@ fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), Store
 
 fn resume_command(args: &Run, dir: &Path) -> String {
     let mut command = format!("ablate run {} --out {} --resume", quoted(&args.config), quoted(dir));
+    for workload in &args.workloads {
+        command.push_str(&format!(" --workload {workload}"));
+    }
     if let Some(blocks) = args.blocks {
         command.push_str(&format!(" --blocks {blocks}"));
     }

@@ -138,7 +138,7 @@ impl Counter {
             let once = || {
                 self.of_operations(has_idle, |pass| {
                     let finished = cells.run(cell, workload, pass, Some(&probed), |_| Ok(()))?;
-                    let mut counts = named(&finished.counts);
+                    let mut counts = named(&finished.reading.counts);
                     counts.entry("page-faults".to_owned()).or_insert(finished.page_faults as i64);
                     Ok(Process { counts, operations: cells::operations(&finished.stdout) })
                 })

@@ -176,7 +176,7 @@ fn ablate(pair: &Pair, limit: Duration, programs: &Programs, dir: &Path) -> Resu
 fn config_text(pair: &Pair, own: &Path) -> String {
     let args: Vec<String> = subject_args(pair).iter().map(|arg| toml_text(arg)).collect();
     format!(
-        "study = \"planted\"\nseed = 1\nblocks = 6\narms = [\"args\"]\ndesign = [\"leave-one-out\"]\n\n\
+        "study = \"planted\"\nseed = 1\nblocks = 6\ncounting_repeats = 0\narms = [\"args\"]\ndesign = [\"leave-one-out\"]\n\n\
          [subject]\ncommand = [{}]\nargs = [{}]\n\n\
          [[factor]]\nname = \"planted\"\nproof = [\"planted.operations\"]\n\
          [factor.levels]\non = {{ args = [\"--arm\", \"b\"] }}\noff = {{ args = [\"--arm\", \"a\"] }}\n\n\

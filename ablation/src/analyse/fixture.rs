@@ -145,24 +145,8 @@ impl Study {
         let counters =
             plan.levels.iter().map(|(f, level)| (f.clone(), [("moves".to_owned(), 7 * works(level))].into())).collect();
         Record {
-            format: FORMAT,
-            pass: Pass::Timing,
-            block,
-            order: 0,
-            workload: workload.to_owned(),
-            cell: cell.to_owned(),
-            status: Status::Ok,
-            reason: String::new(),
             wall_ns: 1_000_000,
-            process_page_faults: 0,
-            process_rss_peak_bytes: 0,
-            layout: 0,
             cpu_ns: 1_000_000,
-            context_switches: None,
-            steal_ticks: None,
-            canary_ns: None,
-            counts: BTreeMap::new(),
-            unit_costs_ns: BTreeMap::new(),
             measured: Some(Measured {
                 format: FORMAT,
                 operations: 1_000,
@@ -182,7 +166,7 @@ impl Study {
                 canaries_ns: Vec::new(),
                 truth_ns: BTreeMap::new(),
             }),
-            stderr: String::new(),
+            ..Record::new(Pass::Timing, block, workload, cell)
         }
     }
 

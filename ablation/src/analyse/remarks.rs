@@ -2,6 +2,7 @@
 
 use super::WorkloadAnalysis;
 use crate::record::{CellKind, Pass, Record, Status};
+use std::collections::BTreeMap;
 
 /// Fewer workloads than that invite to tune for them.
 const FEW_WORKLOADS: usize = 3;
@@ -28,6 +29,7 @@ pub(super) fn remarks(workloads: &[WorkloadAnalysis], records: &[Record]) -> Vec
         ));
     }
     out.extend(two_speeds(workloads));
+    out.extend(shared_counters(records));
     let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
     let (ticks, seen) =
         timed().filter_map(|r| r.steal_ticks).fold((0, 0), |(ticks, seen), t| (ticks + t, seen + 1_u64));
@@ -45,6 +47,31 @@ pub(super) fn remarks(workloads: &[WorkloadAnalysis], records: &[Record]) -> Vec
 fn baseline_faults(workload: &WorkloadAnalysis) -> Option<f64> {
     let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline)?;
     baseline.per_operation("page-faults")
+}
+
+/// Counters that had to share the processor: how far they were scaled, or why they gave nothing.
+fn shared_counters(records: &[Record]) -> Vec<String> {
+    let mut least: BTreeMap<&str, f64> = BTreeMap::new();
+    let mut refused: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+    for record in records {
+        for (name, coverage) in &record.coverage {
+            let known = least.entry(name).or_insert(1.0);
+            *known = known.min(*coverage);
+        }
+        for (name, why) in &record.refused {
+            refused.entry(name).or_insert((0, why)).0 += 1;
+        }
+    }
+    let scaled: Vec<String> = least.iter().map(|(name, share)| format!("{name} {:.1} %", 100.0 * share)).collect();
+    let mut out = Vec::new();
+    if !scaled.is_empty() {
+        let scaled = scaled.join(", ");
+        out.push(format!(
+            "scaled up, since they were on the processor for a part of the time only (the least): {scaled}"
+        ));
+    }
+    out.extend(refused.iter().map(|(name, (runs, why))| format!("{name} gave no count in {runs} runs: {why}")));
+    out
 }
 
 /// Workloads whose baseline runs fall into two modes.
@@ -77,8 +104,18 @@ mod tests {
             records.push(study.idle("w", "baseline", repeat, &[("page-faults", 300)]));
         }
         records[0].steal_ticks = Some(7);
+        records[0].coverage.insert("cycles".to_owned(), 0.97);
+        records[1].coverage.insert("cycles".to_owned(), 0.96);
+        records[2].refused.insert("branches".to_owned(), "busy; end what uses it".to_owned());
         let remarks = analyse(&study.manifest, &records).remarks;
-        for part in ["51.0 page faults an operation", "holds for w alone", "two speeds in w", "7 clock ticks"] {
+        for part in [
+            "51.0 page faults an operation",
+            "holds for w alone",
+            "two speeds in w",
+            "7 clock ticks",
+            "cycles 96.0 %",
+            "branches gave no count in 1 runs: busy",
+        ] {
             assert!(remarks.iter().any(|remark| remark.contains(part)), "{part}: {remarks:?}");
         }
         let study = Study::new(&["cache"], &["a", "b", "c"]);

@@ -43,7 +43,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         seed: at.number("seed", &raw.seed, 0, i64::MAX)? as u64,
         blocks: at.number("blocks", &raw.blocks, 1, 10_000)? as u32,
         counting_repeats: match &raw.counting_repeats {
-            Some(repeats) => at.number("counting_repeats", repeats, 1, 100)? as u32,
+            Some(repeats) => at.number("counting_repeats", repeats, 0, 100)? as u32,
             None => 2,
         },
         arms,

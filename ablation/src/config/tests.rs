@@ -147,8 +147,8 @@ fn names_and_environment_are_checked() {
 fn numbers_arms_designs_and_peers_are_checked() {
     check("blocks = 3", "blocks = 0", &["blocks", "1 to 10000", "4 | blocks = 0"]);
     check("blocks = 3", "blocks = 10001", &["1 to 10000"]);
-    check("blocks = 3", "blocks = 3\ncounting_repeats = 0", &["counting_repeats", "1 to 100"]);
-    check("blocks = 3", "blocks = 3\ncounting_repeats = 101", &["counting_repeats", "1 to 100"]);
+    check("blocks = 3", "blocks = 3\ncounting_repeats = -1", &["counting_repeats", "0 to 100"]);
+    check("blocks = 3", "blocks = 3\ncounting_repeats = 101", &["counting_repeats", "0 to 100"]);
     check("design = [\"explicit\", \"leave-one-out\"]", "design = []", &["design is empty", "leave-one-out"]);
     check("seed = 7", "seed = -1", &["seed", "0 to"]);
     check("arms = [\"env\", \"feature\"]", "arms = []", &["arms", "env"]);

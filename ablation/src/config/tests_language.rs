@@ -144,6 +144,19 @@ fn check(from: &str, to: &str, parts: &[&str]) {
 }
 
 #[test]
+fn one_workload_alone_takes_along_what_is_about_it() {
+    let mut study = parsed(PACKAGE).expect("the config is good");
+    let about_one = study.hypotheses.iter().filter(|h| h.workload == "one").count();
+    let gone = study.only(&["one".to_owned()]).expect("it is there");
+    assert_eq!(study.workloads.len(), 1);
+    assert_eq!(study.designs, [DesignKind::Explicit, DesignKind::Factorial]);
+    assert_eq!((study.hypotheses.len(), study.curves.len()), (about_one, 0));
+    assert!(gone.contains(&"cold".to_owned()), "{gone:?}");
+    let error = study.only(&["oen".to_owned()]).expect_err("no such workload").to_string();
+    assert!(error.contains("no workload `oen`") && error.contains("did you mean `one`"), "{error}");
+}
+
+#[test]
 fn every_key_of_the_language_is_read() {
     let study = parsed(PACKAGE).expect("the config is good");
     assert_eq!((study.crossed.len(), study.fraction, study.layouts), (3, 1, 3));

@@ -7,7 +7,7 @@
 
 mod fit;
 
-use super::{Counts, UnitCosts, estimate, excludes_zero};
+use super::{Counts, UnitCosts, estimate, is_gap};
 use crate::analyse::Estimate;
 use crate::stats::bootstrap::Drawn;
 use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE};
@@ -202,7 +202,7 @@ fn gap_at(difference: Difference, units: &UnitCosts, pooled: Option<&Vec<(&str, 
         cost(&faults, |kind| fitted(kind).or_else(|| measured(kind)))
     });
     let share = |part: &Option<Drawn>| {
-        let part = part.as_ref().filter(|_| excludes_zero(&time))?;
+        let part = part.as_ref().filter(|_| is_gap(&time))?;
         Some(estimate(&part.combine(&time, |part, gap| part / gap)))
     };
     GapAt {

@@ -9,7 +9,7 @@
 use super::counts::SYS_OTHER;
 use super::regression::{self, Opinion};
 use super::units::Price;
-use super::{Counts, Input, estimate, excludes_zero};
+use super::{Counts, Input, estimate, is_gap};
 use crate::analyse::Estimate;
 use crate::stats::bootstrap::Drawn;
 use crate::stats::factorial::{shapley, shapley_of};
@@ -45,7 +45,7 @@ pub struct Row {
     pub name: String,
     /// Nanoseconds per operation, positive when it makes the baseline slower than the peer.
     pub ns: Estimate,
-    /// Part of the gap; `None` when the gap is not told apart from 0.
+    /// Part of the gap; `None` when the gap is not told apart from 0, or is an advantage.
     pub share: Option<Estimate>,
     /// Difference of the counts, baseline − peer, per operation; `None` for sources and the residual.
     pub count: Option<f64>,
@@ -139,7 +139,7 @@ pub fn waterfall(input: &Input) -> Option<Waterfall> {
     let parts = rows.iter().map(|row| (-1.0, &row.drawn));
     let residual = Drawn::linear(std::iter::once((1.0, &gap)).chain(parts))?;
     rows.push(row(RowKind::Residual, "residual".to_owned(), residual));
-    if excludes_zero(&gap) {
+    if is_gap(&gap) {
         for row in &mut rows {
             row.share = Some(estimate(&row.drawn.combine(&gap, |part, whole| part / whole)));
         }

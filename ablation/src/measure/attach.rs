@@ -59,6 +59,15 @@ pub struct Reading {
     pub refused: BTreeMap<String, String>,
 }
 
+impl Reading {
+    /// Adds what another run of the same process said.
+    pub fn extend(&mut self, other: Reading) {
+        self.counts.extend(other.counts);
+        self.coverage.extend(other.coverage);
+        self.refused.extend(other.refused);
+    }
+}
+
 /// Tries every instrument of the group `perf` once, on this process.
 pub fn probe() -> Probed {
     probe_groups(&["perf".to_owned()])
@@ -234,13 +243,8 @@ impl Probed {
 }
 
 impl Attached {
-    /// Counts since the `exec`, when the process has ended. What was not counted for at least 95 % of the time is
-    /// missing.
-    pub fn read(self) -> BTreeMap<String, u64> {
-        self.reading().counts
-    }
-
-    /// Counts since the `exec`, when the process has ended, with what is to be known about them.
+    /// Counts since the `exec`, when the process has ended, with what is to be known about them. What was not counted for
+    /// at least 95 % of the time is refused.
     pub fn reading(self) -> Reading {
         let mut reading = Reading::default();
         for (name, line, before) in self.machine {

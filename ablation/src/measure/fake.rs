@@ -136,7 +136,7 @@ fn hardware_events_are_counted_exactly_in_as_few_passes_as_fit() {
         assert_eq!((counted.len(), counted["cycles"], counted["page-faults"]), (10, 1000, 7));
         // They follow children, start with the exec and see the kernel.
         assert!(seen.borrow().children.iter().all(|attrs| *attrs == (true, true, false)));
-        assert_eq!(probed.attach(CHILD).read().len(), 10);
+        assert_eq!(probed.attach(CHILD).reading().counts.len(), 10);
     });
 }
 
@@ -175,7 +175,7 @@ fn refusals_name_the_way_out() {
             let why = probed.status.iter().find(|status| status.name == "cycles").expect("a row");
             let why = why.unavailable.as_deref().expect("refused");
             assert!(why.contains(part), "{why}");
-            assert!(!probed.attach(CHILD).read().contains_key("cycles"));
+            assert!(!probed.attach(CHILD).reading().counts.contains_key("cycles"));
         });
     };
     check(libc::EACCES, "CAP_PERFMON");

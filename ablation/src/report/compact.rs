@@ -1,11 +1,12 @@
 //! A report short enough for a terminal: per workload one table of configurations and one of sources, then the plan's
 //! reading and where the rest is. Everything in full is left to report.md.
 
-use super::closing::{by, unit};
+use super::closing::{by, unaccounted, unit};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
 use super::workload::{label, shown, top_three};
 use crate::analyse::{Analysis, Effect, Estimate, Explained, Response, Verdict, WorkloadAnalysis};
+use crate::gap::study::Account;
 use crate::record::Arm;
 use std::path::Path;
 
@@ -232,16 +233,17 @@ fn has(workload: &WorkloadAnalysis, response: Response) -> bool {
 }
 
 /// What the sources explain of the gap, by the environment where that arm was run, and what is left.
-pub(super) fn reading(document: &mut Document, analysis: &Analysis, columns: usize) {
+pub(super) fn reading(document: &mut Document, analysis: &Analysis, accounts: &[Account], columns: usize) {
+    let Some(workloads) = unaccounted(analysis, accounts) else { return };
     document.heading("What the sources explain, and what is left for system calls and page faults");
     // Rather another unit than no interval.
     let tables = [true, false].into_iter().flat_map(|ends| LIMITS.map(|limit| (limit, ends)));
-    let table = Table::first_that_fits(columns, tables.map(|(limit, ends)| explained(analysis, limit, ends)));
+    let table = Table::first_that_fits(columns, tables.map(|(limit, ends)| explained(&workloads, limit, ends)));
     match table.filter(|table| !table.is_empty()) {
         Some(table) => document.table(table),
         None => document.text("No reference peer was run, so there is no gap to explain."),
     }
-    if let Some(reading) = analysis.workloads.iter().find_map(|workload| workload.reading.as_ref()) {
+    if let Some(reading) = workloads.iter().find_map(|workload| workload.reading.as_ref()) {
         document.text(format!(
             "gap, Δ faults, Δ calls: baseline − {}, per operation; ?: not told apart from 0. sources: a treatment that takes sources away at \
              once, or the sum of the single sources.",
@@ -250,7 +252,7 @@ pub(super) fn reading(document: &mut Document, analysis: &Analysis, columns: usi
     }
 }
 
-fn explained(analysis: &Analysis, limit: f64, with_ends: bool) -> Table {
+fn explained(workloads: &[&WorkloadAnalysis], limit: f64, with_ends: bool) -> Table {
     let mut table = Table::new([
         "<workload",
         "=by",
@@ -262,7 +264,7 @@ fn explained(analysis: &Analysis, limit: f64, with_ends: bool) -> Table {
         "Δ\ncalls",
     ]);
     let mut rows: Vec<(&WorkloadAnalysis, Unit, &Explained)> = Vec::new();
-    for workload in &analysis.workloads {
+    for &workload in workloads {
         let Some(reading) = &workload.reading else { continue };
         let has_env = reading.explained.iter().any(|explained| explained.arm == Some(Arm::Env));
         let chosen = reading.explained.iter().filter(|e| !has_env || e.arm == Some(Arm::Env));

@@ -107,8 +107,11 @@ fn table(account: &Account, without: usize) -> Table {
     let gap = unit.estimate(waterfall.gap);
     let mut cells = vec!["gap".to_owned(), String::new(), signed_point(gap.value, gap.interval)];
     cells.extend((without < 3).then(|| interval(gap.interval)));
-    let is_certain = waterfall.gap.excludes_zero();
-    cells.push(if is_certain { percent(1.0) } else { "not told\nfrom 0".to_owned() });
+    cells.push(match (waterfall.gap.excludes_zero(), waterfall.gap.value > 0.0) {
+        (true, true) => percent(1.0),
+        (true, false) => "ahead".to_owned(),
+        (false, _) => "not told\nfrom 0".to_owned(),
+    });
     let left = 2_usize.saturating_sub(without);
     cells.extend(std::iter::repeat_n(String::new(), left));
     table.row(cells);

@@ -227,20 +227,61 @@ fn none_costs(name: &str, unjudged: Option<&Unjudged>) -> String {
     }
 }
 
-/// One sentence that names the sources that cost most.
+/// A source that a sentence names.
+struct Named<'a> {
+    factor: &'a str,
+    value: Option<Estimate>,
+    share: Option<f64>,
+}
+
+/// The sources with this verdict, the largest effect first: by Shapley values where there are any, whose intervals hold
+/// for all rows as in their table.
+fn named<'a>(workload: &'a WorkloadAnalysis, verdict: Verdict) -> Vec<Named<'a>> {
+    let of_effect = |effect: &'a Effect| Named {
+        factor: &effect.factor,
+        value: effect.value(),
+        share: effect.share.map(|share| share.value),
+    };
+    match &workload.crossed {
+        Some(crossed) if !crossed.sources.is_empty() => {
+            let mut found: Vec<_> = crossed.sources.iter().filter(|s| s.shapley.verdict == verdict).collect();
+            found.sort_by(|a, b| b.shapley.alone.value.abs().total_cmp(&a.shapley.alone.value.abs()));
+            let rows = found.into_iter().map(|source| Named {
+                factor: &source.factor,
+                value: Some(Estimate { interval: source.shapley.together, ..source.shapley.alone }),
+                share: source.share.map(|share| share.value),
+            });
+            rows.collect()
+        }
+        _ if verdict == Verdict::Saves => workload.top_savers().into_iter().map(of_effect).collect(),
+        _ => workload.top_sources().into_iter().map(of_effect).collect(),
+    }
+}
+
+/// One sentence that names the sources that cost most, and what saves.
 pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
-    let top = workload.top_sources();
     let unit = Unit::of_sources(workload, Unit::LIMIT);
-    let named: Vec<String> = top
-        .iter()
-        .take(3)
-        .map(|effect| {
-            let estimate = effect.value().map(|value| unit.estimate(value));
-            let peer = workload.reading.as_ref().map_or("the peer", |reading| &reading.peer);
-            let of_gap = effect.share.map_or(String::new(), |s| format!(", {} of the gap to {peer}", share(s.value)));
-            format!("{} ({} {}/op{of_gap})", effect.factor, with_interval(estimate.as_ref()), unit.name)
-        })
-        .collect();
+    let peer = workload.reading.as_ref().map_or("the peer", |reading| &reading.peer);
+    let say = |source: &Named| {
+        let estimate = source.value.map(|value| unit.estimate(value));
+        let of_gap = source.share.map_or(String::new(), |s| format!(", {} of the gap to {peer}", share(s)));
+        format!("{} ({} {}/op{of_gap})", source.factor, with_interval(estimate.as_ref()), unit.name)
+    };
+    let costs: Vec<String> = named(workload, Verdict::Costs).iter().take(3).map(say).collect();
+    let savers: Vec<String> = named(workload, Verdict::Saves).iter().take(2).map(say).collect();
+    let sentence = costs_sentence(workload, unit, &costs);
+    match savers.len() {
+        0 => sentence,
+        _ => format!(
+            "{}; {} save{}.",
+            sentence.trim_end_matches('.'),
+            savers.join(" and "),
+            if savers.len() == 1 { "s" } else { "" }
+        ),
+    }
+}
+
+fn costs_sentence(workload: &WorkloadAnalysis, unit: Unit, named: &[String]) -> String {
     let name = &workload.name;
     let unjudged = workload.unjudged();
     if let Some(Unjudged::NotMeasured(why)) = &unjudged {

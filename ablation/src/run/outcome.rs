@@ -16,7 +16,8 @@ pub(super) fn fill(record: &mut Record, finished: Finished, response: LatencyRes
     record.steal_ticks = finished.steal_ticks;
     record.process_page_faults = finished.page_faults;
     record.process_rss_peak_bytes = finished.rss_peak_bytes;
-    record.counts = finished.counts;
+    let reading = finished.reading;
+    (record.counts, record.coverage, record.refused) = (reading.counts, reading.coverage, reading.refused);
     let line = read_line(&finished.stdout, finished.stdout_cut);
     let trouble = match finished.exit {
         Exit::Timeout => Some((
@@ -86,7 +87,6 @@ mod tests {
     use super::*;
     use crate::record::Pass;
     use crate::store::tests::record;
-    use std::collections::BTreeMap;
 
     const LINE: &str = r#"{"format":1,"operations":5,"checksum":"c","latency_over":"operations","samples":5,
         "latency_ns_p10":1,"latency_ns_p50":2,"latency_ns_p99":3,"latency_ns_mean":2}"#;
@@ -115,7 +115,7 @@ mod tests {
             stdout: stdout.as_bytes().to_vec(),
             stdout_cut: cut,
             stderr_tail: b"the end".to_vec(),
-            counts: BTreeMap::new(),
+            reading: Default::default(),
         };
         fill(&mut record, finished, response, Duration::from_secs(4));
         assert_eq!(record.status, status, "{}", record.reason);

@@ -8,8 +8,7 @@ mod pipes;
 mod steal;
 
 use super::{interrupt, orphans};
-use crate::measure::{Attached, Probed};
-use std::collections::BTreeMap;
+use crate::measure::{Attached, Probed, Reading};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -77,8 +76,8 @@ pub struct Finished {
     pub stdout_cut: bool,
     /// End of standard error.
     pub stderr_tail: Vec<u8>,
-    /// Counts by instrument.
-    pub counts: BTreeMap<String, u64>,
+    /// What the instruments say.
+    pub reading: Reading,
 }
 
 /// Why there was no process.
@@ -165,7 +164,7 @@ pub fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
         stdout_cut: pipes.stdout.cut,
         stdout: std::mem::take(&mut pipes.stdout.bytes),
         stderr_tail: pipes.stderr.tail(),
-        counts: attached.map(Attached::read).unwrap_or_default(),
+        reading: attached.map(Attached::reading).unwrap_or_default(),
     })
 }
 
@@ -358,7 +357,7 @@ mod tests {
         let mut launch = launch("exit 0", Duration::from_secs(60));
         launch.counters = Some(&probed);
         launch.aslr = false;
-        let counts = run(&launch).expect("starts").counts;
+        let counts = run(&launch).expect("starts").reading.counts;
         for status in &probed.status {
             assert!(status.unavailable.is_none() || !counts.contains_key(&status.name), "{status:?}");
         }

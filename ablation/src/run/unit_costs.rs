@@ -2,7 +2,7 @@
 //! ones. A machine that refuses costs a remark and not the study.
 
 use super::process::{self, Exit, Finished, Launch};
-use super::{Context, End, RunError, blank, interrupt};
+use super::{Context, End, RunError, interrupt};
 use crate::progress::note;
 use crate::record::{Pass, Record};
 use crate::store::{Key, RecordWriter, key};
@@ -37,8 +37,9 @@ impl UnitCosts {
         if interrupt::asked() {
             return Ok(End::Interrupted);
         }
-        let mut record = blank(Pass::UnitCosts, block, NAME, NAME);
-        if self.refused || done.contains(&key(&record)) {
+        let mut record = Record::new(Pass::UnitCosts, block, NAME, NAME);
+        // A study that counts nothing has nothing to be priced.
+        if self.refused || context.study.counting_repeats == 0 || done.contains(&key(&record)) {
             return Ok(End::Complete);
         }
         let outcome = match launch(context) {

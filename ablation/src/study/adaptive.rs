@@ -165,12 +165,16 @@ struct Widest {
     baseline_ns: f64,
 }
 
-/// Over the rows of the attribution table, in the main response; `None` when none of them has an interval.
+/// Over the rows of the attribution table, in the main response; `None` when none of them can have an interval. A row
+/// whose runs were too often disturbed to give one yet is infinitely wide.
 fn widest(workload: &WorkloadAnalysis) -> Option<Widest> {
     let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
     let baseline_ns = baseline.and_then(|cell| cell.latency(workload.response)).map_or(f64::NAN, |value| value.value);
     let rows = workload.main_effects().filter(|effect| effect.attribution);
-    let halves = rows.filter_map(|effect| Some(((effect.hi? - effect.lo?) / 2.0, &effect.factor)));
+    let halves = rows.filter(|effect| effect.estimate.is_some()).map(|effect| {
+        let ends = effect.hi.zip(effect.lo);
+        (ends.map_or(f64::INFINITY, |(hi, lo)| (hi - lo) / 2.0), &effect.factor)
+    });
     let (half_ns, factor) = halves.max_by(|a, b| a.0.total_cmp(&b.0))?;
     Some(Widest { half_ns, factor: factor.clone(), baseline_ns })
 }
@@ -189,6 +193,10 @@ fn told(rule: &Rule, workload: &WorkloadAnalysis, spent: Spent) -> String {
     let Some(Widest { half_ns, factor, baseline_ns }) = widest(workload) else {
         return format!("{name}: no source has an interval after {} blocks", spent.blocks);
     };
+    if half_ns.is_infinite() {
+        let blocks = spent.blocks;
+        return format!("{name}: {factor} has no interval after {blocks} blocks: its runs were too often disturbed");
+    }
     let reached =
         format!("{name}: the widest interval is ± {} ({factor}) after {} blocks", shown(half_ns), spent.blocks);
     let goal = rule.width.map(|width| (width, width.nanoseconds(baseline_ns)));
@@ -264,6 +272,27 @@ mod tests {
             records.push(study.timing("w", "no-cache@env", block, 90.0 - wobble));
         }
         analyse::analyse(&study.manifest, &records)
+    }
+
+    #[test]
+    fn a_row_that_has_no_interval_yet_is_not_narrow() {
+        let study = Study::new(&["cache"], &["w"]);
+        let mut records = Vec::new();
+        for block in 0..MIN_BLOCKS as u32 {
+            for (cell, ns) in [("baseline", 100.0), ("placebo", 100.0), ("no-cache@env", 90.0)] {
+                // One run of the six is missing.
+                if block > 0 || cell != "no-cache@env" {
+                    records.push(study.timing("w", cell, block, ns));
+                }
+            }
+        }
+        let analysis = analyse::analyse(&study.manifest, &records);
+        let widest = widest(&analysis.workloads[0]).expect("it could have one");
+        assert_eq!((widest.half_ns, widest.factor.as_str()), (f64::INFINITY, "cache"));
+        let rule = Rule { width: Some("1ms".parse().expect("good")), budget: None };
+        let spent = Spent { time: Duration::from_secs(6), blocks: 6, each: Duration::from_secs(1) };
+        let line = told(&rule, &analysis.workloads[0], spent);
+        assert!(line.contains("cache has no interval after 6 blocks"), "{line}");
     }
 
     #[test]
