@@ -5,7 +5,7 @@ use super::factors::{FACTORS, FAULTY, INERT, LEFT, RIGHT};
 use super::synthetic::{BATCH, TOGETHER, TOUCH};
 use crate::analyse::{Analysis, Estimate, Response, Verdict, WorkloadAnalysis};
 use crate::gap::UnitCosts;
-use crate::record::{CellKind, Manifest, Pass, Record, Status};
+use crate::record::{CellKind, Manifest, Measured, Pass, Record, Status};
 use crate::stats::bootstrap::Drawn;
 use crate::stats::order::median;
 use crate::unit_costs::PAGE_FAULT_4K;
@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 const WITHIN_NS: f64 = 0.5;
 /// … or this share of it, whichever is more.
 const WITHIN_SHARE: f64 = 0.05;
+
+/// A canary this much above the best of a study was disturbed.
+const CALM: f32 = 1.08;
 
 /// Times the price of faults in a row that one costs among other work, which leaves the caches cold: 1.2 to 2 on a Zen 4,
 /// more the longer the last fault is ago.
@@ -29,12 +32,15 @@ pub(super) struct Truth {
 }
 
 impl Truth {
-    /// Medians over the proven timing runs.
+    /// Medians over the proven timing runs that had a quiet moment.
     pub(super) fn of(records: &[Record]) -> Truth {
+        let timed = records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
+        let runs: Vec<&Measured> = timed.filter_map(|record| record.measured.as_ref()).collect();
+        let canary = |run: &Measured| run.canaries_ns.iter().copied().fold(f32::INFINITY, f32::min);
+        let best = runs.iter().map(|run| canary(run)).fold(f32::INFINITY, f32::min);
         let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         let (mut fresh, mut present) = (Vec::new(), Vec::new());
-        for record in records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok) {
-            let Some(measured) = &record.measured else { continue };
+        for measured in runs.into_iter().filter(|run| canary(run) <= CALM * best) {
             for (name, ns) in &measured.truth_ns {
                 let is_on = measured.levels.get(FACTORS[FAULTY].name).is_some_and(|level| level == "on");
                 match name.as_str() {

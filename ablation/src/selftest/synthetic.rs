@@ -96,6 +96,7 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
     }
     // What an operation does at its levels is all in the chain; the same operations were done at any level.
     let done = batches.operations();
+    let touch_ns = undisturbed(&touch_ns, batches.canaries_ns());
     let mut line = Line::new(batches, done);
     line.page_faults(faults);
     for (at, factor) in FACTORS.iter().enumerate() {
@@ -112,10 +113,22 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
             line.number("truth_ns", factor.name, f64::from(links) * link_ns);
         }
         line.number("truth_ns", TOGETHER, f64::from(links.together) * link_ns);
-        touch_ns.sort_by(f64::total_cmp);
         line.number("truth_ns", TOUCH, percentile(&touch_ns, 0.1) / BATCH as f64);
     }
     Ok(line.to_string())
+}
+
+/// The values of batches between two canaries near to the best, sorted; all of them when those are few.
+fn undisturbed(values: &[f64], canaries: &[f64]) -> Vec<f64> {
+    let best = canaries.iter().copied().fold(f64::INFINITY, f64::min);
+    let is_quiet = |pair: &[f64]| pair[0].max(pair[1]) <= TOLERANCE * best;
+    let mut kept: Vec<f64> =
+        values.iter().zip(canaries.windows(2)).filter(|(_, pair)| is_quiet(pair)).map(|(value, _)| *value).collect();
+    if kept.len() < values.len().min(WEIGHINGS) / 2 || kept.is_empty() {
+        kept = values.to_vec();
+    }
+    kept.sort_by(f64::total_cmp);
+    kept
 }
 
 /// Nanoseconds of a link on this machine just now; takes some milliseconds.
@@ -281,6 +294,14 @@ mod tests {
         let (_, rejected) = read(&[("SYNTHETIC_DISABLE_TOW", "1"), ("SYNTHETIC_DISABLE_TEN", "yes")]);
         assert_eq!(rejected.len(), 2, "{rejected:?}");
         assert!(rejected[0].contains("TOW is unknown") && rejected[1].contains("must be 1"), "{rejected:?}");
+    }
+
+    #[test]
+    fn values_between_quiet_canaries_are_kept() {
+        let canaries = [vec![1.0; 7], vec![1.5, 1.0, 1.0]].concat();
+        let values = [3.0, 1.0, 2.0, 4.0, 6.0, 5.0, 90.0, 91.0, 7.0];
+        assert_eq!(undisturbed(&values, &canaries), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(undisturbed(&[2.0, 1.0], &[]), [1.0, 2.0]);
     }
 
     #[test]
