@@ -133,15 +133,22 @@ fn prove_checksums(plan: &Plan, records: &mut [Record]) {
     }
 }
 
-/// Whether a factor's proof counters moved in every run of a cell that was run for time or for counts, with one
-/// sentence of evidence when they did not.
+/// Share of the runs in which a source may have had nothing to do and still counts as at work: a program that decides by
+/// chance sometimes decides otherwise.
+const SLEPT: f64 = 0.05;
+
+/// Whether a factor's proof counters moved in the runs of a cell that was run for time or for counts; with a sentence of
+/// evidence when they did not in a few of them.
 ///
 /// # Errors
-/// The reason: which counters stayed 0, and in how many runs.
-pub fn exercised<'a>(factor: &FactorPlan, runs: impl IntoIterator<Item = &'a Measured>) -> Result<(), String> {
+/// The reason when they were too many: which counters stayed 0, and in how many runs.
+pub fn exercised<'a>(
+    factor: &FactorPlan,
+    runs: impl IntoIterator<Item = &'a Measured>,
+) -> Result<Option<String>, String> {
     if factor.proof.is_empty() {
         // It has no counters; whether it did anything is seen in exact counts or in the binaries.
-        return Ok(());
+        return Ok(None);
     }
     let (mut still, mut all) = (0, 0);
     for measured in runs {
@@ -150,9 +157,11 @@ pub fn exercised<'a>(factor: &FactorPlan, runs: impl IntoIterator<Item = &'a Mea
         still += u32::from(factor.proof.iter().all(|name| counter(measured, name) == Some(0)));
     }
     if still == 0 {
-        return Ok(());
+        return Ok(None);
     }
-    Err(format!("{} stayed 0 in {still} of {all} runs although `{}` is on", factor.proof.join(", "), factor.name))
+    let evidence =
+        format!("{} stayed 0 in {still} of {all} runs although `{}` is on", factor.proof.join(", "), factor.name);
+    if f64::from(still) <= SLEPT * f64::from(all) { Ok(Some(evidence)) } else { Err(evidence) }
 }
 
 /// Value of `factor.counter` in a receipt.
@@ -304,7 +313,7 @@ mod tests {
         let mut moved = study.timing("w", "baseline", 0, 100.0);
         settle(&study.manifest.plan, &mut moved);
         let kept = moved.measured.as_ref().unwrap();
-        assert_eq!((exercised(&factors[0], [kept]), kept.counters.len()), (Ok(()), 0));
+        assert_eq!((exercised(&factors[0], [kept]), kept.counters.len()), (Ok(None), 0));
         let mut void = study.timing("w", "no-tick@env", 0, 100.0);
         set(&mut void, "tick", 5);
         settle(&study.manifest.plan, &mut void);
@@ -398,15 +407,19 @@ mod tests {
     }
 
     #[test]
-    fn exercised_needs_every_run() {
+    fn exercised_needs_almost_every_run() {
         let study = Study::new(&["cache"], &["w"]);
         let factor = &study.manifest.plan.factors[0];
         let moved = study.timing("w", "baseline", 0, 1.0).measured.unwrap();
         let mut still = study.timing("w", "baseline", 1, 1.0);
         set(&mut still, "cache", 0);
         let still = still.measured.unwrap();
-        assert_eq!(exercised(factor, [&moved]), Ok(()));
+        assert_eq!(exercised(factor, [&moved]), Ok(None));
         let reason = exercised(factor, [&moved, &still]).unwrap_err();
         assert_eq!(reason, "cache.moves stayed 0 in 1 of 2 runs although `cache` is on");
+        let one_of = |all: usize| exercised(factor, std::iter::repeat_n(&moved, all - 1).chain([&still]));
+        assert!(one_of(19).is_err());
+        let evidence = one_of(20).expect("almost always at work").expect("it is said");
+        assert_eq!(evidence, "cache.moves stayed 0 in 1 of 20 runs although `cache` is on");
     }
 }

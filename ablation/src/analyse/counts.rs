@@ -20,7 +20,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    fn add(&mut self, about: String, place: String) {
+    pub(super) fn add(&mut self, about: String, place: String) {
         self.about.entry(about).or_default().push(place);
     }
 

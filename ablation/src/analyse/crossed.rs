@@ -244,7 +244,7 @@ fn proof(manifest: &Manifest, runs: &Runs, table: &Table, factor: &str, bit: usi
     }
     // Where the baseline is off, the factor works in the other cells.
     let at_work = with_bit(usize::from(factor.baseline != "off"));
-    let each: Vec<Result<(), String>> =
+    let each: Vec<Result<Option<String>, String>> =
         at_work.filter_map(cell).map(|cell| prove::exercised(factor, cell.measured())).collect();
     let still: Vec<&String> = each.iter().filter_map(|cell| cell.as_ref().err()).collect();
     match still.first() {

@@ -291,7 +291,7 @@ fn not_exercised(plan: &Plan, runs: &Runs, contrast: &Contrast, pairs: &[Pair]) 
             active.extend(runs.baseline());
         }
         match prove::exercised(factor, active.iter().flat_map(|cell| cell.measured())) {
-            Ok(()) => return None,
+            Ok(_) => return None,
             Err(reason) => reasons.push(reason),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::index::{self, CellRuns, Timed};
 use super::{CellSummary, Estimate, counts};
+use crate::prove;
 use crate::record::{CellKind, LatencyResponse, Manifest};
 use crate::stats::order;
 
@@ -19,6 +20,12 @@ pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::
     let seen = runs.measured().find_map(|m| m.served_by.clone());
     let served_by = cell.served_by.clone().or(seen);
     let built = !index::build_failed(manifest, cell);
+    for factor in &manifest.plan.factors {
+        let is_at_work = cell.levels.get(&factor.name).is_some_and(|level| level != "off" && level != "absent");
+        if is_at_work && let Ok(Some(evidence)) = prove::exercised(factor, runs.measured()) {
+            notes.add("a source that had nothing to do in a few runs".to_owned(), format!("{}: {evidence}", cell.id));
+        }
+    }
     CellSummary {
         id: cell.id.clone(),
         name: cell.name.clone(),

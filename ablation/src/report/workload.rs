@@ -287,6 +287,8 @@ fn costs_sentence(workload: &WorkloadAnalysis, unit: Unit, named: &[String]) -> 
     if let Some(Unjudged::NotMeasured(why)) = &unjudged {
         return format!("nothing was measured in {name}: {why}.");
     }
+    let has_shapley = workload.crossed.as_ref().is_some_and(|crossed| !crossed.sources.is_empty());
+    let by = if has_shapley { " by Shapley value" } else { "" };
     match named.len() {
         0 => match workload.candidates().first() {
             Some(open) => {
@@ -295,8 +297,8 @@ fn costs_sentence(workload: &WorkloadAnalysis, unit: Unit, named: &[String]) -> 
             }
             None => format!("{}.", none_costs(name, unjudged.as_ref())),
         },
-        1 => format!("Only one source is detected to cost in {name}: {}.", named[0]),
-        2 => format!("Only two sources are detected to cost in {name}: {} and {}.", named[0], named[1]),
-        _ => format!("Top three sources in {name}: {}, {} and {}.", named[0], named[1], named[2]),
+        1 => format!("Only one source is detected to cost in {name}{by}: {}.", named[0]),
+        2 => format!("Only two sources are detected to cost in {name}{by}: {} and {}.", named[0], named[1]),
+        _ => format!("Top three sources in {name}{by}: {}, {} and {}.", named[0], named[1], named[2]),
     }
 }
