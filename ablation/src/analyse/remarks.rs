@@ -12,7 +12,9 @@ const COLD_FAULTS: f64 = 1.0;
 /// One sentence each; empty when there is nothing to say.
 pub(super) fn remarks(workloads: &[WorkloadAnalysis], records: &[Record]) -> Vec<String> {
     let mut out = Vec::new();
-    let measured: Vec<&WorkloadAnalysis> = workloads.iter().filter(|w| baseline_faults(w).is_some()).collect();
+    // Of a process that is measured as a whole, start and all, nobody takes it for a steady state.
+    let measured: Vec<&WorkloadAnalysis> =
+        workloads.iter().filter(|w| baseline_faults(w).is_some() && !w.response.is_outside()).collect();
     let cold = measured.iter().all(|w| baseline_faults(w).is_some_and(|faults| faults >= COLD_FAULTS));
     if !measured.is_empty() && cold {
         let most = measured.iter().filter_map(|w| baseline_faults(w)).fold(0.0, f64::max);

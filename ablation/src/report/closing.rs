@@ -37,12 +37,11 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_idle: 
             ]);
         }
     }
-    document.heading("What the switches themselves cost (off − absent)");
+    // With one arm alone there is nothing to compare.
     if table.is_empty() && idle == 0 {
-        document
-            .text("Only one arm was run, so the price of the switches is unknown; use arms = [\"env\", \"feature\"].");
         return;
     }
+    document.heading("What the switches themselves cost (off − absent)");
     if !table.is_empty() {
         document.table(table);
     }
@@ -52,13 +51,14 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_idle: 
     document.text("Two binaries differ in code layout too, which can be worth several percent either way.");
 }
 
-/// Workloads whose gap was not told yet: where an account has a row for every source, a sum of single effects would be
-/// a second and worse answer. `None` when there is nothing left to tell.
+/// Workloads with a gap that was not told yet: where an account has a row for every source, a sum of single effects
+/// would be a second and worse answer. `None` when there is nothing left to tell.
 pub(super) fn unaccounted<'a>(analysis: &'a Analysis, accounts: &[Account]) -> Option<Vec<&'a WorkloadAnalysis>> {
     let is_told =
         |w: &WorkloadAnalysis| accounts.iter().any(|account| account.workload == w.name && account.waterfall.separated);
-    let left: Vec<&WorkloadAnalysis> = analysis.workloads.iter().filter(|w| !is_told(w)).collect();
-    (!left.is_empty() || analysis.workloads.is_empty()).then_some(left)
+    let left: Vec<&WorkloadAnalysis> =
+        analysis.workloads.iter().filter(|w| w.reading.is_some() && !is_told(w)).collect();
+    (!left.is_empty()).then_some(left)
 }
 
 /// What the sources explain of the gap to the reference peer, and what is left for system calls and page faults.
@@ -88,10 +88,6 @@ pub(super) fn reading(document: &mut Document, analysis: &Analysis, accounts: &[
             ]);
         }
         lines.push(sentence(&workload.name, reading, unit));
-    }
-    if lines.is_empty() {
-        document.text("No reference peer was run, so there is no gap to explain.");
-        return;
     }
     if !table.is_empty() {
         document.table(table);

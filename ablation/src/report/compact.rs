@@ -195,7 +195,8 @@ fn attribution(workload: &WorkloadAnalysis, rows: &[&Row], limit: f64, instructi
     let per_op = |arm: &str| format!("Δ {arm}, {}/op\n{} [95 %]", unit.name, workload.response.as_str());
     let mut header = vec!["<source".to_owned()];
     header.extend(arms.iter().filter(|(_, shown)| *shown).map(|(arm, _)| per_op(arm)));
-    header.push("of the\ngap".to_owned());
+    let has_gap = workload.reading.is_some();
+    header.extend(has_gap.then(|| "of the\ngap".to_owned()));
     let counted: Vec<(Response, &str)> = [
         (Response::InstructionsPerOp, "Δ\ninstr."),
         (Response::PageFaultsPerOp, "Δ\nfaults"),
@@ -217,7 +218,8 @@ fn attribution(workload: &WorkloadAnalysis, rows: &[&Row], limit: f64, instructi
             [&env, &feature].into_iter().zip(&arms).filter(|(_, arm)| arm.1).map(|(texts, _)| texts[at].clone()),
         );
         let leading = row.leading();
-        line.push(or_missing(leading.and_then(|e| e.share).map(|share| share.value), share));
+        let of_gap = || or_missing(leading.and_then(|e| e.share).map(|share| share.value), share);
+        line.extend(has_gap.then(of_gap));
         line.extend(counted.iter().map(|(response, _)| {
             let sibling = leading.and_then(|effect| workload.sibling(effect, *response));
             or_missing(sibling.and_then(|e| e.estimate), signed)
@@ -239,9 +241,8 @@ pub(super) fn reading(document: &mut Document, analysis: &Analysis, accounts: &[
     // Rather another unit than no interval.
     let tables = [true, false].into_iter().flat_map(|ends| LIMITS.map(|limit| (limit, ends)));
     let table = Table::first_that_fits(columns, tables.map(|(limit, ends)| explained(&workloads, limit, ends)));
-    match table.filter(|table| !table.is_empty()) {
-        Some(table) => document.table(table),
-        None => document.text("No reference peer was run, so there is no gap to explain."),
+    if let Some(table) = table.filter(|table| !table.is_empty()) {
+        document.table(table);
     }
     if let Some(reading) = workloads.iter().find_map(|workload| workload.reading.as_ref()) {
         document.text(format!(

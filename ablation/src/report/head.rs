@@ -129,13 +129,15 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis, columns: us
     if let Some(table) = Table::first_that_fits(columns, tables) {
         document.table(table);
     }
-    document.text(
-        "Δ: what an operation of the baseline takes more because of the source (− saves), with its 95 % interval; outside \
-         the noise floor and confirmed by a second reading. proof: the arms (environment, feature, both) whose counters prove \
-         that the source worked and that it did not. of gap: share of the gap to the first peer. by: p10 is the 10th percentile of a process \
-         (the median confirms it), mean its mean (the median over blocks confirms it). vs: baseline against the peer, + \
-         is slower.",
-    );
+    let of_gap = if has_gap(analysis) { " of gap: share of the gap to the first peer." } else { "" };
+    let vs = if peers.is_empty() { "" } else { " vs: baseline against the peer, + is slower." };
+    document.text(format!(
+        "Δ: what an operation of the baseline takes more because of the source (− saves), with it minus without it while \
+         all others stay, with its 95 % interval; outside the noise floor and confirmed by a second reading. proof: the arms \
+         (environment, feature, both) whose counters prove that the source worked and that it did not; of a program without \
+         counters its exact counts or binaries.{of_gap} by: p10 is the 10th percentile of a process (the median confirms \
+         it), mean its mean, wall and cpu the time of the whole process (the median over blocks confirms them).{vs}",
+    ));
     let open: Vec<String> = analysis.workloads.iter().filter_map(blocks_needed).collect();
     if !open.is_empty() {
         document.text(format!(
@@ -147,7 +149,10 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis, columns: us
 }
 
 fn sources(analysis: &Analysis, peers: &[&str]) -> Table {
-    let mut header = ["<workload", "=by", "=source", "<Δ/op [95 %]", "of\ngap", "=proof"].map(str::to_owned).to_vec();
+    let has_gap = has_gap(analysis);
+    let mut header = ["<workload", "=by", "=source", "<Δ/op [95 %]"].map(str::to_owned).to_vec();
+    header.extend(has_gap.then(|| "of\ngap".to_owned()));
+    header.push("=proof".to_owned());
     header.extend(peers.iter().map(|peer| format!("vs\n{peer}")));
     let mut table = Table::new(header);
     for workload in &analysis.workloads {
@@ -164,7 +169,7 @@ fn sources(analysis: &Analysis, peers: &[&str]) -> Table {
                 let value = unit.estimate(value);
                 format!("{} {}", signed_point(value.value, value.interval), interval(value.interval))
             }));
-            cells.push(row.share.map_or_else(String::new, share));
+            cells.extend(has_gap.then(|| row.share.map_or_else(String::new, share)));
             cells.push(row.proof);
             let gaps = workload.gaps.iter().take(peers.len());
             cells.extend(gaps.map(|gap| match is_first {
@@ -175,6 +180,11 @@ fn sources(analysis: &Analysis, peers: &[&str]) -> Table {
         }
     }
     table
+}
+
+/// Whether any workload has a gap that shares refer to.
+fn has_gap(analysis: &Analysis) -> bool {
+    analysis.workloads.iter().any(|workload| workload.reading.is_some())
 }
 
 /// One line of the overview.
@@ -204,14 +214,14 @@ fn source_rows(workload: &WorkloadAnalysis) -> Vec<SourceRow> {
         }));
     }
     let word = |source: String| SourceRow { source, value: None, share: None, proof: String::new() };
-    if rows.is_empty() {
+    let savers = workload.top_savers();
+    if rows.is_empty() && savers.is_empty() {
         rows.push(word(match workload.unjudged() {
             Some(Unjudged::NotMeasured(_)) => MISSING.to_owned(),
             Some(Unjudged::TooFewBlocks(_)) => "too few blocks".to_owned(),
             None => "none".to_owned(),
         }));
     }
-    let savers = workload.top_savers();
     rows.extend(savers.iter().take(MAX_SAVERS).map(proven));
     if savers.len() > MAX_SAVERS {
         rows.push(word(format!("and {} more save", count(savers.len() - MAX_SAVERS))));

@@ -178,8 +178,10 @@ fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit:
     let key = |effect: &Effect| effect.estimate.unwrap_or(f64::NEG_INFINITY);
     rows.sort_by(|a, b| key(b).total_cmp(&key(a)));
     let delta = format!("Δ {}/op", unit.name);
-    let header =
-        [first, "=arm", &delta, "95 % interval", "of the\ngap", "Δ\ninstr.", "Δ\nfaults", "Δ\ncalls", "=verdict"];
+    let has_gap = workload.reading.is_some();
+    let mut header = vec![first, "=arm", &delta, "95 % interval"];
+    header.extend(has_gap.then_some("of the\ngap"));
+    header.extend(["Δ\ninstr.", "Δ\nfaults", "Δ\ncalls", "=verdict"]);
     let mut table = Table::new(header);
     for effect in rows {
         let name = label(effect);
@@ -188,7 +190,7 @@ fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit:
         let mut row = vec![name, arm.to_owned()];
         row.push(value.map_or_else(|| MISSING.to_owned(), |e| signed_point(e.value, e.interval)));
         row.push(interval(value.and_then(|e| e.interval)));
-        row.push(or_missing(effect.share.map(|share| share.value), share));
+        row.extend(has_gap.then(|| or_missing(effect.share.map(|share| share.value), share)));
         for (response, _) in Response::COUNTED {
             row.push(or_missing(workload.sibling(effect, response).and_then(|e| e.estimate), signed));
         }
