@@ -29,7 +29,7 @@ mod tests;
 mod tests_broken;
 
 use crate::prove;
-use crate::record::{Arm, CellKind, LatencyResponse, Manifest, Record, WorkloadPlan};
+use crate::record::{Arm, CellKind, LatencyResponse, Manifest, Plan, Record, WorkloadPlan};
 use crate::stats::bootstrap::Drawn;
 use index::Runs;
 use serde::Serialize;
@@ -303,6 +303,10 @@ fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Ca
     if let Some(keeping) = &keeping {
         notes.extend(remarks(keeping, canaries));
     }
+    let mut effects = effects;
+    if !is_combined(&manifest.plan, plan) {
+        effects.retain(|effect| effect.contrast != "main");
+    }
     // A cell that this workload does not run has nothing to show; one that should have run and did not, has.
     cells.retain(|cell| plan.runs(&cell.id));
     let analysis = WorkloadAnalysis {
@@ -321,6 +325,14 @@ fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Ca
         notes,
     };
     (analysis, table)
+}
+
+/// Whether a workload runs all cells of a design that has main effects; without them a main effect would be that of
+/// leaving one out, by another name.
+fn is_combined(plan: &Plan, workload: &WorkloadPlan) -> bool {
+    let designs = ["factorial", "fractional", "plackett-burman"].into_iter();
+    let mut combined = designs.filter_map(|design| plan.designs.get(design)).peekable();
+    combined.peek().is_none() || combined.any(|ids| ids.iter().all(|id| workload.runs(id)))
 }
 
 /// What a reader must know before believing a table of kept batches.

@@ -103,7 +103,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<String, InitError> {
     };
     let found = cargo::metadata(&manifest)?;
     let package = package(&found, &manifest)?;
-    let binary = binary(package, args.bin.as_deref())?;
+    let binary = binary(&found, package, args.bin.as_deref())?;
     let name = name_of(&binary.name);
     let path = place(args, &here, &name)?;
     let source = match version {
@@ -137,27 +137,37 @@ fn package<'a>(found: &'a Metadata, manifest: &Path) -> Result<&'a Package, Init
     if let Some(package) = found.packages.iter().find(own) {
         return Ok(package);
     }
-    let with_binary: Vec<&Package> = found.packages.iter().filter(|p| p.binaries().next().is_some()).collect();
-    match with_binary.as_slice() {
+    match with_binary(found).as_slice() {
         [only] => Ok(only),
         [] => Err(InitError::Call(format!("{}: no package of this workspace has a binary", manifest.display()))),
         several => {
-            let folders: Vec<String> =
-                several.iter().map(|p| p.manifest_path.with_file_name("").display().to_string()).collect();
             let message = "this workspace has several packages with a binary; give the folder of one";
-            Err(InitError::Call(format!("{}: {message}: {}", manifest.display(), folders.join(", "))))
+            Err(InitError::Call(format!("{}: {message}: {}", manifest.display(), folders(several))))
         }
     }
 }
 
-fn binary<'a>(package: &'a Package, wanted: Option<&str>) -> Result<&'a Target, InitError> {
+fn with_binary(found: &Metadata) -> Vec<&Package> {
+    found.packages.iter().filter(|package| package.binaries().next().is_some()).collect()
+}
+
+fn folders(packages: &[&Package]) -> String {
+    let folder = |package: &&Package| package.manifest_path.with_file_name("").display().to_string();
+    packages.iter().map(folder).collect::<Vec<_>>().join(", ")
+}
+
+fn binary<'a>(found: &Metadata, package: &'a Package, wanted: Option<&str>) -> Result<&'a Target, InitError> {
     let binaries: Vec<&Target> = package.binaries().collect();
     let names = || binaries.iter().map(|target| target.name.as_str());
     let name = match (wanted, binaries.as_slice()) {
         (Some(wanted), _) => wanted,
         (None, []) => {
+            let way_out = match with_binary(found).as_slice() {
+                [] => "write a small one that uses it, or give another package".to_owned(),
+                others => format!("give a package of its workspace that has one: {}", folders(others)),
+            };
             return Err(InitError::Call(format!(
-                "package `{}` has no binary that could be run; write a small one that uses it, or give another package",
+                "package `{}` has no binary that could be run; {way_out}",
                 package.name
             )));
         }

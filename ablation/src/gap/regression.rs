@@ -63,13 +63,20 @@ impl Opinion {
     pub(super) fn disagreement(&self, events: f64) -> Option<String> {
         let (lo, hi) = self.scale.interval.filter(|_| self.disagree)?;
         let scale = self.scale.value;
+        let then = match events {
+            0.0 => "here there is no difference in them".to_owned(),
+            _ => {
+                let (unit, name) = if events.abs() >= 1e4 { (1e3, "µs") } else { (1.0, "ns") };
+                let (now, then) = (events / unit, scale * events / unit);
+                format!(
+                    "then they are {then:+.0} {name} of the gap instead of {now:+.0}, and the other rows take the difference"
+                )
+            }
+        };
         Some(format!(
             "by the times of {} ({} cells) page faults and system calls cost {scale:.2} [{lo:.2}, {hi:.2}] times what \
-             they cost measured apart; then they are {:+.0} ns of the gap instead of {events:+.0}, and the other rows \
-             take the difference",
-            self.over,
-            self.cells,
-            scale * events
+             they cost measured apart; {then}",
+            self.over, self.cells,
         ))
     }
 }
@@ -262,9 +269,12 @@ mod tests {
         assert!(opinion.prices.as_ref().unwrap()[0].disagree);
         let remark = opinion.disagreement(49.0 * 500.0).unwrap();
         assert!(
-            remark.contains("1.40 [1.40, 1.40]") && remark.contains("+34300 ns of the gap instead of +24500"),
+            remark.contains("1.40 [1.40, 1.40]") && remark.contains("+34 µs of the gap instead of +24,"),
             "{remark}"
         );
+        let remark = opinion.disagreement(5_000.0).unwrap();
+        assert!(remark.contains("+7000 ns of the gap instead of +5000,"), "{remark}");
+        assert!(opinion.disagreement(0.0).unwrap().ends_with("here there is no difference in them"));
     }
 
     #[test]

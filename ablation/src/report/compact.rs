@@ -157,7 +157,10 @@ fn grouped<'a>(effects: impl Iterator<Item = &'a Effect>) -> Vec<Row<'a>> {
 }
 
 fn sources(document: &mut Document, workload: &WorkloadAnalysis, columns: usize) {
-    let single = grouped(workload.main_effects().filter(|effect| effect.attribution));
+    // Main effects beside Shapley values would be a second answer to their question.
+    let has_shapley = workload.crossed.as_ref().is_some_and(|crossed| !crossed.sources.is_empty());
+    let is_told = |effect: &Effect| has_shapley && effect.contrast == "main";
+    let single = grouped(workload.main_effects().filter(|effect| effect.attribution && !is_told(effect)));
     let others = workload.main_effects().filter(|e| !e.attribution && e.contrast != "off-absent");
     let others = grouped(others.filter(|e| e.contrast != "placebo"));
     let idle: Vec<&str> =
