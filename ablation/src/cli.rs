@@ -83,6 +83,9 @@ pub enum Command {
     /// The subject of `selftest`.
     #[command(hide = true)]
     Synthetic(crate::selftest::synthetic::Args),
+    /// A program several times in a row, for `profile`.
+    #[command(hide = true)]
+    Repeat(crate::profile::Repeat),
     /// A process of known work, for `doctor`.
     #[command(hide = true)]
     Trial(crate::doctor::Trial),

@@ -58,6 +58,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
         Some(Command::Selftest(args)) => run_selftest(&args, &settings),
         Some(Command::Synthetic(args)) => Ok(shown(&selftest::synthetic::synthetic(&args)?)),
+        Some(Command::Repeat(args)) => Ok(profile::repeat(&args)?),
         Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
         Some(Command::UnitCosts) => {
             let line = ablation::unit_costs::measure(ablate_probe::canary_ns);

@@ -6,6 +6,7 @@
 
 mod choose;
 mod flame;
+mod repeat;
 mod sample;
 mod shares;
 
@@ -16,6 +17,7 @@ use crate::report::document::{Document, Table};
 use crate::report::number::count;
 use crate::settings::Settings;
 use crate::study;
+pub use repeat::{Repeat, repeat};
 use sample::{Profiler, Sampled};
 use shares::{Interval, Share};
 use std::path::{Path, PathBuf};
@@ -23,6 +25,9 @@ use std::time::{Duration, Instant};
 
 /// Functions that are shown when the config names none.
 const TOP: usize = 12;
+
+/// Times as many processes in the next session as in the last, at most.
+const GROWTH: u32 = 8;
 
 /// What `ablate profile` is asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -79,16 +84,22 @@ pub fn run(args: &Args, settings: &Settings) -> Result<String, CellsError> {
     let deadline = Instant::now() + Duration::from_secs(args.seconds);
     note(&format!("profiling {} and {} with {}", names[0], names[1], cells.study.workloads[workload].name));
     // In turn, so that what drifts hits both alike.
+    let mut times = 1;
     loop {
+        let started = Instant::now();
         for (id, sampled) in names.iter().zip(&mut both) {
             if sampled.total() < args.samples {
-                sampled.add(profiler.profile(&cells, index(id), workload)?);
+                sampled.add(profiler.profile(&cells, index(id), workload, times)?, times);
             }
         }
         let enough = both.iter().all(|sampled| sampled.total() >= args.samples);
         if enough || profiler.is_exact() || Instant::now() >= deadline {
             break;
         }
+        let left = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
+        let fit = f64::from(times) * left / started.elapsed().as_secs_f64();
+        let needed = both.iter().filter_map(|sampled| sampled.missing(args.samples)).max().unwrap_or(1);
+        times = needed.min(times * GROWTH).min(fit as u32).max(1);
     }
     let files = flame::write(&out, &names, &both, profiler.unit())?;
     let about = Head {

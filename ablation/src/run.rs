@@ -244,11 +244,7 @@ impl Context<'_> {
                 return Ok(finished);
             }
             launch.counter_pass = Some(pass);
-            let more = process::run(&launch)?;
-            let reading = std::mem::take(&mut finished.reading);
-            // The first bad end is the one to tell of.
-            finished = if more.exit == Exit::Code(0) { Finished { reading: more.reading, ..finished } } else { more };
-            finished.reading.extend(reading);
+            finished = outcome::merged(finished, process::run(&launch)?);
         }
         for wrapper in &self.probed.wrappers {
             if finished.exit != Exit::Code(0) {

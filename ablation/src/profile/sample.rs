@@ -22,6 +22,9 @@ const STACK_BYTES: u32 = 16_384;
 /// Callers that callgrind keeps apart.
 const CALLERS: u32 = 24;
 
+/// First frame of what repeats a program, and of its children until they are the program.
+const REPEATER: &str = "ablate;";
+
 /// What was seen of one cell.
 #[derive(Debug, Default)]
 pub(super) struct Sampled {
@@ -35,11 +38,18 @@ impl Sampled {
         self.stacks.values().sum()
     }
 
-    pub(super) fn add(&mut self, stacks: Stacks) {
+    /// Processes that it probably takes to have so many samples; `None` when they are there.
+    pub(super) fn missing(&self, samples: u64) -> Option<u32> {
+        let left = samples.checked_sub(self.total()).filter(|left| *left > 0)?;
+        let each = (self.total() as f64 / f64::from(self.runs.max(1))).max(0.5);
+        Some((left as f64 / each).ceil() as u32)
+    }
+
+    pub(super) fn add(&mut self, stacks: Stacks, runs: u32) {
         for (stack, n) in stacks {
             *self.stacks.entry(stack).or_insert(0) += n;
         }
-        self.runs += 1;
+        self.runs += runs;
     }
 }
 
@@ -94,18 +104,31 @@ impl Profiler {
         }
     }
 
-    /// Runs a cell once and returns its stacks.
-    pub(super) fn profile(&self, cells: &Cells, cell: usize, workload: usize) -> Result<Stacks, CellsError> {
+    /// Runs a cell so many times in one session and returns its stacks.
+    pub(super) fn profile(
+        &self,
+        cells: &Cells,
+        cell: usize,
+        workload: usize,
+        times: u32,
+    ) -> Result<Stacks, CellsError> {
         let scratch = cells.scratch()?;
         let file = scratch.path().join("profile");
         cells.run(cell, workload, Pass::Counting, None, |launch| {
+            if times > 1 {
+                repeated(launch, times)?;
+            }
             self.wrap(launch, &file).map_err(|e| CellsError::io(&file, "naming a file")(e.into()))
         })?;
         match self {
             Profiler::Perf { path, .. } => {
                 let script = perf_script(path, &file)?;
-                folded(&script)
-                    .map_err(|e| CellsError::Impossible { what: format!("perf's samples make no sense: {e}") })
+                let mut stacks = folded(&script)
+                    .map_err(|e| CellsError::Impossible { what: format!("perf's samples make no sense: {e}") })?;
+                if times > 1 {
+                    stacks.retain(|stack, _| !stack.starts_with(REPEATER));
+                }
+                Ok(stacks)
             }
             Profiler::Callgrind(_) => {
                 let text = std::fs::read(&file).map_err(CellsError::io(&file, "reading what callgrind wrote"))?;
@@ -137,6 +160,26 @@ impl Profiler {
         launch.argv = argv;
         Ok(())
     }
+}
+
+/// Puts `ablate repeat` in front.
+fn repeated(launch: &mut Launch<'_>, times: u32) -> Result<(), CellsError> {
+    let own = std::env::current_exe().map_err(CellsError::io(Path::new("/proc/self/exe"), "finding this program"))?;
+    let word = |bytes: &[u8]| {
+        let nul = |e: std::ffi::NulError| CellsError::io(&own, "naming this program")(e.into());
+        CString::new(bytes).map_err(nul)
+    };
+    let program = word(own.as_os_str().as_bytes())?;
+    let times_word = times.to_string();
+    let mut argv = vec![program.clone()];
+    for option in ["repeat", "--times", &times_word, "--"] {
+        argv.push(word(option.as_bytes())?);
+    }
+    argv.push(std::mem::replace(&mut launch.program, program));
+    argv.extend(launch.argv.drain(..).skip(1));
+    launch.argv = argv;
+    launch.timeout *= times;
+    Ok(())
 }
 
 fn perf_options(event: &str, file: &Path) -> Vec<Vec<u8>> {
@@ -220,8 +263,10 @@ mod tests {
     #[test]
     fn samples_of_several_processes_add_up() {
         let mut sampled = Sampled::default();
-        sampled.add(Stacks::from([("a;b".to_owned(), 2)]));
-        sampled.add(Stacks::from([("a;b".to_owned(), 3), ("a".to_owned(), 1)]));
-        assert_eq!((sampled.total(), sampled.runs, sampled.stacks["a;b"]), (6, 2, 5));
+        assert_eq!(sampled.missing(10), Some(20), "nothing is known yet");
+        sampled.add(Stacks::from([("a;b".to_owned(), 2)]), 1);
+        sampled.add(Stacks::from([("a;b".to_owned(), 3), ("a".to_owned(), 1)]), 2);
+        assert_eq!((sampled.total(), sampled.runs, sampled.stacks["a;b"]), (6, 3, 5));
+        assert_eq!((sampled.missing(12), sampled.missing(6)), (Some(3), None));
     }
 }

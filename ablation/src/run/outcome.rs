@@ -8,6 +8,16 @@ use std::time::Duration;
 /// Version of the line that a measured program prints.
 const LINE_FORMAT: u32 = 1;
 
+/// Two runs of one process that were counted for different things. The first is told of, unless the other ended badly.
+pub(super) fn merged(mut first: Finished, mut more: Finished) -> Finished {
+    if more.exit == Exit::Code(0) {
+        first.reading.extend(more.reading);
+        return first;
+    }
+    more.reading.extend(first.reading);
+    more
+}
+
 /// Fills in what a process did. One that is judged by a response from outside need not print anything.
 pub(super) fn fill(record: &mut Record, finished: Finished, response: LatencyResponse, timeout: Duration) {
     record.wall_ns = finished.wall_ns;
@@ -104,19 +114,7 @@ mod tests {
         parts: &[&str],
     ) -> Record {
         let mut record = record(Pass::Timing, 0, "w", "c");
-        let finished = Finished {
-            exit,
-            wall_ns: 9,
-            cpu_ns: 6,
-            context_switches: (1, 2),
-            steal_ticks: Some(0),
-            page_faults: 8,
-            rss_peak_bytes: 7,
-            stdout: stdout.as_bytes().to_vec(),
-            stdout_cut: cut,
-            stderr_tail: b"the end".to_vec(),
-            reading: Default::default(),
-        };
+        let finished = finished(exit, stdout, cut);
         fill(&mut record, finished, response, Duration::from_secs(4));
         assert_eq!(record.status, status, "{}", record.reason);
         for part in parts {
@@ -125,6 +123,39 @@ mod tests {
         assert_eq!(record.stderr.is_empty(), status == Status::Ok);
         assert_eq!((record.wall_ns, record.cpu_ns, record.context_switches), (9, 6, Some((1, 2))));
         record
+    }
+
+    fn finished(exit: Exit, stdout: &str, stdout_cut: bool) -> Finished {
+        Finished {
+            exit,
+            wall_ns: 9,
+            cpu_ns: 6,
+            context_switches: (1, 2),
+            steal_ticks: Some(0),
+            page_faults: 8,
+            rss_peak_bytes: 7,
+            stdout: stdout.as_bytes().to_vec(),
+            stdout_cut,
+            stderr_tail: b"the end".to_vec(),
+            reading: Default::default(),
+        }
+    }
+
+    #[test]
+    fn what_several_runs_counted_is_told_together() {
+        let counted = |exit, name: &str, count| {
+            let mut finished = finished(exit, name, false);
+            finished.reading.counts.insert(name.to_owned(), count);
+            finished.reading.coverage.insert(name.to_owned(), 0.97);
+            finished
+        };
+        let both = merged(counted(Exit::Code(0), "cycles", 5), counted(Exit::Code(0), "branches", 7));
+        let counts: Vec<(&str, u64)> =
+            both.reading.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        assert_eq!((counts, both.reading.coverage.len()), (vec![("branches", 7), ("cycles", 5)], 2));
+        assert_eq!(both.stdout, b"cycles", "the first is told of");
+        let bad = merged(counted(Exit::Code(0), "cycles", 5), counted(Exit::Code(3), "branches", 7));
+        assert_eq!((bad.exit, bad.reading.counts.len()), (Exit::Code(3), 2));
     }
 
     #[test]
