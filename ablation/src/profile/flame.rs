@@ -93,7 +93,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let names = ["baseline".to_owned(), "no-red@env".to_owned()];
         let mut both = [Sampled::default(), Sampled::default()];
-        both.iter_mut().for_each(|sampled| sampled.add(Stacks::from([("main;x".to_owned(), 4)])));
+        both.iter_mut().for_each(|sampled| sampled.add(Stacks::from([("main;x".to_owned(), 4)]), 1));
         let said = write(dir.path(), &names, &both, "samples").expect("writes");
         assert_eq!(said.len(), 5);
         for file in ["baseline.svg", "baseline.folded", "no-red-env.svg", "no-red-env-against-baseline.svg"] {
