@@ -17,6 +17,7 @@ use crate::progress::{human, note};
 use crate::record::{BuildFailure, BuildRecord, BuiltBinary};
 use cargo::Order;
 use layouts::Shuffler;
+pub(crate) use program::is_there;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};

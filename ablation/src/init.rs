@@ -89,6 +89,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<String, InitError> {
         let name = name_of(&Path::new(program).file_name().unwrap_or_default().to_string_lossy());
         let path = place(args, &here, &name)?;
         // A path is seen from the config, a name is looked up.
+        if !crate::builds::is_there(&here, program) {
+            let way_out = "install it, or give its path with a slash";
+            return Err(InitError::Call(format!("there is no program `{program}` that can be executed; {way_out}")));
+        }
         let program = if program.contains('/') { seen_from(&path, &here.join(program)) } else { program.clone() };
         return write(&path, &text::of_command(&name, &program, arguments), "add a [[factor]] to it, then look");
     }

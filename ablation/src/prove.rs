@@ -23,11 +23,16 @@ pub fn prove(plan: &Plan, record: &mut Record) {
         return;
     }
     let Some(measured) = &record.measured else {
-        // A program that is measured from outside need not say anything.
-        if plan.workloads.iter().any(|w| w.name == record.workload && w.response.is_outside()) {
-            return;
+        // A program that is measured from outside need not say anything, unless the config says that it proves something.
+        let is_outside = plan.workloads.iter().any(|w| w.name == record.workload && w.response.is_outside());
+        let promised = if record.pass == Pass::CountingIdle { None } else { promised(plan, cell) };
+        match (is_outside, promised) {
+            (true, None) => {}
+            (true, Some(what)) => {
+                void(record, format!("no result line at the end of its output, and {what} is to be proven by it"))
+            }
+            (false, _) => void(record, "no result line".to_owned()),
         }
-        void(record, "no result line".to_owned());
         return;
     };
     let trouble = served_by(cell, record.pass, measured)
@@ -39,6 +44,15 @@ pub fn prove(plan: &Plan, record: &mut Record) {
     if let Some(reason) = trouble {
         void(record, reason);
     }
+}
+
+/// What only a result line of this cell can prove.
+fn promised(plan: &Plan, cell: &CellPlan) -> Option<String> {
+    let factor = plan.factors.iter().find(|f| !f.proof.is_empty() && cell.levels.contains_key(&f.name));
+    let served = cell.served_by.as_ref().map(|who| format!("that `{who}` served"));
+    served
+        .or_else(|| factor.map(|factor| format!("the level of `{}`", factor.name)))
+        .or_else(|| cell.expect_zero.first().cloned())
 }
 
 /// [`prove`], and then lets go of what a report does not need: the levels, which are the plan's, all counters but those
@@ -238,16 +252,43 @@ fn values(measured: &Measured) -> Option<String> {
     if percentiles.iter().any(|ns| !ns.is_finite() || *ns < 0.0) {
         return Some(format!("latencies are no times: p10, p50, p99 = {percentiles:?} ns"));
     }
+    if !["operations", "batches"].contains(&measured.latency_over.as_str()) || measured.samples == 0 {
+        let (over, samples) = (&measured.latency_over, measured.samples);
+        return Some(format!(
+            "latency_over is `{over}` and samples {samples}: must be operations or batches, and 1 or more"
+        ));
+    }
+    if let Some(reason) = batches(measured) {
+        return Some(reason);
+    }
     if !measured.latency_ns_mean.is_finite() || measured.latency_ns_mean < 0.0 {
         return Some(format!("the mean latency is no time: {} ns", measured.latency_ns_mean));
     }
     (!percentiles.is_sorted()).then(|| format!("percentiles are out of order: p10, p50, p99 = {percentiles:?} ns"))
 }
 
+/// Batches and canaries that cannot belong together, or are no times.
+fn batches(measured: &Measured) -> Option<String> {
+    let (batches, canaries) = (&measured.batches_ns, &measured.canaries_ns);
+    let expected = if batches.is_empty() { 0 } else { batches.len() + 1 };
+    if canaries.len() != expected {
+        let (batches, canaries) = (batches.len(), canaries.len());
+        return Some(format!(
+            "{batches} batches_ns and {canaries} canaries_ns: there must be one canary more than batches, or none of both"
+        ));
+    }
+    if let Some(ns) = batches.iter().find(|ns| !ns.is_finite() || **ns < 0.0) {
+        return Some(format!("a batch is no time: {ns} ns"));
+    }
+    let canary = canaries.iter().find(|ns| !ns.is_finite() || **ns <= 0.0)?;
+    Some(format!("a canary is no time: {canary} ns"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::analyse::fixture::Study;
+    use crate::record::LatencyResponse;
 
     fn check(change: impl FnOnce(&mut Record), cell: &str, expected: &str) {
         let study = Study::new(&["cache", "tick"], &["w"]);
@@ -404,6 +445,48 @@ mod tests {
         }
         check(None, true, Status::Ok);
         check(None, false, Status::Void);
+    }
+
+    #[test]
+    fn a_program_that_is_measured_from_outside_still_proves_what_it_promised() {
+        let mut study = Study::new(&["cache"], &["w"]);
+        study.manifest.plan.workloads[0].response = LatencyResponse::Wall;
+        let silent = |study: &Study, pass: Pass| {
+            let mut record = study.timing("w", "baseline", 0, 100.0);
+            (record.pass, record.measured) = (pass, None);
+            prove(&study.manifest.plan, &mut record);
+            (record.status, record.reason)
+        };
+        let (status, reason) = silent(&study, Pass::Timing);
+        assert!(status == Status::Void && reason.contains("to be proven by it"), "{reason}");
+        assert_eq!(silent(&study, Pass::CountingIdle).0, Status::Ok);
+        study.manifest.plan.factors[0].proof.clear();
+        study.cell("baseline").served_by = None;
+        assert_eq!(silent(&study, Pass::Timing).0, Status::Ok);
+    }
+
+    #[test]
+    fn batches_and_canaries_must_belong_together_and_be_times() {
+        let batches = |batches: &[f32], canaries: &[f32], part: &str| {
+            let study = Study::new(&["cache"], &["w"]);
+            let mut record = study.timing("w", "baseline", 0, 100.0);
+            (measured(&mut record).batches_ns, measured(&mut record).canaries_ns) =
+                (batches.to_vec(), canaries.to_vec());
+            prove(&study.manifest.plan, &mut record);
+            assert!(
+                record.reason.contains(part) && (record.status == Status::Void) != part.is_empty(),
+                "{}",
+                record.reason
+            );
+        };
+        batches(&[5.0, 6.0], &[1.0, 1.0, 1.0], "");
+        batches(&[5.0, 6.0], &[1.0, 1.0], "one canary more");
+        batches(&[], &[1.0], "none of both");
+        batches(&[5.0, -6.0], &[1.0; 3], "-6 ns");
+        batches(&[5.0, f32::NAN], &[1.0; 3], "a batch is no time");
+        batches(&[5.0, 6.0], &[1.0, 0.0, 1.0], "a canary is no time: 0");
+        let over = "latency_over is `bananas` and samples 1000: must be operations or batches, and 1 or more";
+        check(|r| measured(r).latency_over = "bananas".to_owned(), "baseline", over);
     }
 
     #[test]

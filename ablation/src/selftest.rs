@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Timing blocks of each study: 69 short processes a block.
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(6..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=10_000))]
     pub blocks: u32,
     /// Run as many blocks as fit into this time, for each study: 90s, 2m. At most --blocks.
     #[arg(long, value_name = "TIME")]

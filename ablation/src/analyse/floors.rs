@@ -40,9 +40,11 @@ pub(super) fn floors(contrasts: &[Contrast], rows: &[Effect]) -> BTreeMap<Respon
     floors
 }
 
-/// Largest difference that the interval of a placebo allows.
+/// Largest difference that the interval of a placebo allows. Of counts it has no interval but the spread of the repeats,
+/// and is one draw of what an environment of another length does: twice that.
 fn bound(row: &Effect) -> Option<f64> {
-    row.lo.zip(row.hi).map(|(lo, hi)| lo.abs().max(hi.abs()))
+    let times = if row.response.is_counted() { 2.0 } else { 1.0 };
+    row.lo.zip(row.hi).map(|(lo, hi)| times * lo.abs().max(hi.abs()))
 }
 
 /// The floor of effects between builds: dead code moves the rest of the program too. Missing without such a placebo.

@@ -2,7 +2,7 @@
 
 use super::Proof;
 use super::counts::PerOperation;
-use crate::record::{Arm, CellPlan, Contrast, Manifest};
+use crate::record::{Arm, CellKind, CellPlan, Contrast, Manifest};
 use std::collections::BTreeMap;
 
 /// Counted events of a cell by instrument.
@@ -19,8 +19,12 @@ pub(super) fn proof<'c>(
     pairs: &[(&CellPlan, &CellPlan)],
     counts: impl Fn(&str) -> Option<&'c Counts>,
 ) -> (Proof, String) {
-    let each =
-        || pairs.iter().map(|(plus, minus)| told_apart(manifest, (plus, minus), (counts(&plus.id), counts(&minus.id))));
+    let noise = noise(manifest, &counts);
+    let each = || {
+        pairs
+            .iter()
+            .map(|(plus, minus)| told_apart(manifest, (plus, minus), (counts(&plus.id), counts(&minus.id)), &noise))
+    };
     if each().any(|told| told == Told::Apart) {
         return (Proof::Proven, String::new());
     }
@@ -40,6 +44,19 @@ pub(super) fn proof<'c>(
     (Proof::Unproven, reason)
 }
 
+/// By how much a count may differ when nothing does: some programs count otherwise as soon as the environment is longer.
+/// The placebo is one draw of that, so twice its difference.
+fn noise<'c>(manifest: &Manifest, counts: &impl Fn(&str) -> Option<&'c Counts>) -> BTreeMap<String, f64> {
+    let of = |kind: CellKind| {
+        let cell = manifest.plan.cells.iter().find(|cell| cell.kind == kind && cell.arm != Some(Arm::Feature))?;
+        counts(&cell.id)
+    };
+    let Some((baseline, placebo)) = of(CellKind::Baseline).zip(of(CellKind::Placebo)) else { return BTreeMap::new() };
+    let both =
+        baseline.iter().filter_map(|(name, a)| Some((name.clone(), 2.0 * (a.value - placebo.get(name)?.value).abs())));
+    both.collect()
+}
+
 /// What is known of two cells.
 #[derive(Debug, PartialEq)]
 enum Told {
@@ -54,6 +71,7 @@ fn told_apart(
     manifest: &Manifest,
     (plus, minus): (&CellPlan, &CellPlan),
     counts: (Option<&Counts>, Option<&Counts>),
+    noise: &BTreeMap<String, f64>,
 ) -> Told {
     if plus.build != minus.build {
         let hash = |build: &str| {
@@ -68,9 +86,12 @@ fn told_apart(
         name == "page-faults"
             || manifest.instruments.iter().any(|i| i.name == name && i.exact && i.unavailable.is_none())
     };
-    let apart = |a: &PerOperation, b: &PerOperation| a.agrees && b.agrees && (a.lo > b.hi || b.lo > a.hi);
+    let apart = |name: &str, a: &PerOperation, b: &PerOperation| {
+        let noise = noise.get(name).copied().unwrap_or(0.0);
+        a.agrees && b.agrees && (a.lo - b.hi > noise || b.lo - a.hi > noise)
+    };
     let both = || a.iter().filter_map(|(name, a)| Some((name, a, b.get(name)?))).filter(|(name, ..)| is_exact(name));
-    if both().any(|(_, a, b)| apart(a, b)) {
+    if both().any(|(name, a, b)| apart(name, a, b)) {
         return Told::Apart;
     }
     if both().any(|(name, ..)| name == SEES_ALL) {
@@ -89,7 +110,7 @@ pub(super) fn concerns(manifest: &Manifest, contrast: &Contrast) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::analyse::fixture::Study;
-    use crate::analyse::{Effect, Proof, Verdict, analyse};
+    use crate::analyse::{Effect, Proof, Response, Verdict, analyse};
     use crate::record::{BuildRecord, BuiltBinary, InstrumentStatus};
 
     /// A factor without counters, counted 100 at work and so many times without it.
@@ -118,6 +139,29 @@ mod tests {
         }
         let effects = analyse(&study.manifest, &records).workloads.remove(0).effects;
         effects.into_iter().find(|e| e.factor == "cache" && e.contrast == contrast).expect("a row")
+    }
+
+    #[test]
+    fn a_count_that_the_placebo_moves_as_well_proves_nothing() {
+        let proof = |placebo: u64| {
+            let mut study = Study::new(&["cache"], &["w"]);
+            study.manifest.plan.factors[0].proof.clear();
+            let mut records = study.records(12, |_, _, _| 2_000.0);
+            for (cell, count) in [("baseline", 100_000), ("placebo", placebo), ("no-cache@env", 70_000)] {
+                for repeat in 0..2 {
+                    records.push(study.counting("w", cell, repeat, &[("page-faults", count)]));
+                }
+            }
+            let effects = analyse(&study.manifest, &records).workloads.remove(0).effects;
+            let of = |response| {
+                effects.iter().find(|e| e.factor == "cache" && e.contrast == "on-off" && e.response == response)
+            };
+            let (time, faults) =
+                (of(Response::LatencyNsP10).expect("a row"), of(Response::PageFaultsPerOp).expect("a row"));
+            (time.proof, faults.verdict)
+        };
+        assert_eq!(proof(100_000), (Proof::Proven, Verdict::Costs));
+        assert_eq!(proof(72_000), (Proof::Unproven, Verdict::BelowFloor));
     }
 
     #[test]

@@ -71,7 +71,10 @@ impl WorkloadAnalysis {
     /// The arms in which a factor's own contrasts are proven.
     pub fn proven_arms(&self, factor: &str) -> Vec<&'static str> {
         let rows = self.main_effects().filter(|e| e.attribution && e.factor == factor && e.proof == Proof::Proven);
-        rows.filter_map(|effect| effect.arm.map(Arm::as_str)).collect()
+        let mut arms: Vec<&str> = rows.filter_map(|effect| effect.arm.map(Arm::as_str)).collect();
+        arms.sort_unstable();
+        arms.dedup();
+        arms
     }
 
     /// The contrasts that speak for a source here. Beside Shapley values a main effect would be a second answer to their

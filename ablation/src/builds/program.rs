@@ -15,7 +15,15 @@ use std::path::{Path, PathBuf};
 /// [`BuildError::Config`] when there is no such program, or what the system refused.
 pub(super) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Result<BuildRecord, BuildError> {
     let path = locate(study, command.first().map_or("", String::as_str))?;
-    let sha256 = sha256_of(&path).map_err(BuildError::io(&path, "reading the program"))?;
+    let mut sha256 = sha256_of(&path).map_err(BuildError::io(&path, "reading the program"))?;
+    // What an interpreter runs is in its arguments.
+    for argument in command.iter().skip(1).chain(&study.subject.args) {
+        let file = study.folder().join(argument);
+        if file.is_file() {
+            sha256 += "+";
+            sha256 += &sha256_of(&file).map_err(BuildError::io(&file, "reading what the program is given"))?;
+        }
+    }
     let result = Ok(BuiltBinary { path: path.display().to_string(), sha256 });
     Ok(BuildRecord { id: plan.id.clone(), features: Vec::new(), result, layouts: Vec::new() })
 }
@@ -41,6 +49,14 @@ pub(crate) fn locate(study: &Study, program: &str) -> Result<PathBuf, BuildError
     }
 }
 
+/// Whether a program can be started from a folder: by its path, or by its name on the `PATH`.
+pub(crate) fn is_there(folder: &Path, program: &str) -> bool {
+    match program.contains('/') {
+        true => is_program(&folder.join(program)),
+        false => on_path(OsStr::new(program), std::env::var_os("PATH")).is_some(),
+    }
+}
+
 fn on_path(program: &OsStr, path: Option<OsString>) -> Option<PathBuf> {
     let path = path.filter(|_| !program.is_empty())?;
     let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
@@ -58,6 +74,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_an_interpreter_runs_is_part_of_the_program() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let text = "study = \"demo\"\nseed = 1\nblocks = 6\narms = [\"args\"]\ndesign = [\"leave-one-out\"]\n\
+            [subject]\ncommand = [\"sh\", \"work.sh\"]\n[[factor]]\nname = \"a\"\n[factor.levels]\non = {}\n\
+            off = { args = [\"x\"] }\n[[workload]]\nname = \"w\"\nargs = []\n";
+        let study = crate::config::parse(&dir.path().join("demo.toml"), text.as_bytes()).expect("a good config");
+        let design = crate::design::resolve(&study).expect("a good design");
+        let command = ["sh", "work.sh"].map(str::to_owned);
+        let hash = || find(&study, &design.builds[0], &command).expect("sh is there").result.expect("found").sha256;
+        let without = hash();
+        std::fs::write(dir.path().join("work.sh"), "true").expect("writes");
+        let first = hash();
+        std::fs::write(dir.path().join("work.sh"), "false").expect("writes");
+        assert!(first.starts_with(&without) && first != without && hash() != first, "{first}");
+    }
+
+    #[test]
     fn programs_are_found_on_the_path_only_where_they_are() {
         let path = Some(OsString::from("relative:/no/such/folder:/bin:/usr/bin"));
         let found = on_path(OsStr::new("sh"), path.clone()).expect("every system has a shell");
@@ -65,6 +98,8 @@ mod tests {
         assert_eq!(on_path(OsStr::new("no-such-program-here"), path.clone()), None);
         assert_eq!(on_path(OsStr::new(""), path), None);
         assert_eq!(on_path(OsStr::new("sh"), None), None);
+        assert!(is_there(Path::new("/bin"), "./sh") && is_there(Path::new("/"), "sh"));
+        assert!(!is_there(Path::new("/"), "./sh") && !is_there(Path::new("/"), "no-such-program-here"));
         assert!(!is_program(Path::new("/etc/passwd")) && !is_program(Path::new("/bin")));
     }
 }

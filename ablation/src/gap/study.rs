@@ -6,7 +6,7 @@ use super::hypotheses::{self, Decision, Measured};
 use super::waterfall::{Waterfall, waterfall};
 use super::{Counts, Input, UnitCosts, estimate};
 use crate::analyse::{Analysis, Estimate, Row, Table};
-use crate::record::{CellKind, CellPlan, Curve, Manifest, Pass, Plan, Record, Status};
+use crate::record::{CellKind, CellPlan, Curve, LatencyResponse, Manifest, Pass, Plan, Record, Status};
 use crate::stats::bootstrap::{DRAWS, Drawn};
 use crate::stats::order::median;
 use serde::Serialize;
@@ -143,6 +143,7 @@ fn of_workload(plan: &Plan, table: &Table, processes: &Processes, units: &UnitCo
             unit_costs: units,
         };
         let mut waterfall = waterfall(&input)?;
+        waterfall.doubt = doubt(plan, workload, &waterfall);
         if let Some(masks) = table.masks.as_ref().filter(|masks| !masks.missing.is_empty()) {
             let missing = masks.missing.len();
             waterfall.remarks.insert(0, format!("{missing} cells of the crossed factors have no proven run"));
@@ -150,6 +151,24 @@ fn of_workload(plan: &Plan, table: &Table, processes: &Processes, units: &UnitCo
         Some(Account { workload: workload.clone(), peer: peer.name.clone(), waterfall })
     };
     peers.into_iter().filter_map(account).collect()
+}
+
+/// A 10th percentile need not contain the events that are counted over all operations. Where the times of the cells
+/// contradict the prices of these, shares of them say nothing.
+fn doubt(plan: &Plan, workload: &str, waterfall: &Waterfall) -> Option<String> {
+    let is_percentile = plan.workloads.iter().any(|w| w.name == workload && w.response == LatencyResponse::P10);
+    let opinion = waterfall.opinion.as_ref().ok().filter(|opinion| is_percentile && opinion.disagree)?;
+    let touched = waterfall.rows.iter().any(|row| {
+        let through = row.through_events.map_or(0.0, |through| through.value);
+        row.count.unwrap_or(0.0) != 0.0 || through != 0.0
+    });
+    touched.then(|| {
+        format!(
+            "the times are 10th percentiles, which need not contain the events that are counted over all operations, and \
+             the times of the cells say {:.2} times the prices: judge {workload} by response = \"mean\"",
+            opinion.scale.value
+        )
+    })
 }
 
 fn of_curve(plan: &Plan, curve: &Curve, analysis: &Analysis, processes: &Processes, units: &UnitCosts) -> CurveReport {

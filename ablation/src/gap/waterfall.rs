@@ -74,6 +74,11 @@ pub struct Waterfall {
     pub opinion: Result<Opinion, String>,
     /// What would be otherwise if these prices were right, where they disagree with the measured ones.
     pub disagreement: Option<String>,
+    /// What was not counted and priced in every cell of the account, of page faults and system calls: it is in the rows
+    /// of the sources and the residual.
+    pub uncounted: Vec<&'static str>,
+    /// Why shares of sources and events mean nothing here; `None` when they mean what they say.
+    pub doubt: Option<String>,
     /// What a reader must know.
     pub remarks: Vec<String>,
     #[serde(skip)]
@@ -90,8 +95,19 @@ impl Waterfall {
     /// back), `page-faults`, `residual`.
     ///
     /// # Errors
-    /// Why there is no such part, for people.
+    /// Why there is no such part, or none that means anything, for people.
     pub fn part(&self, name: &str) -> Result<Drawn, String> {
+        if let Some(doubt) = &self.doubt {
+            return Err(doubt.clone());
+        }
+        let event = ["page faults", "system calls"].into_iter().find(|event| event.replace(' ', "-") == name);
+        if let Some(event) = event.filter(|event| self.uncounted.contains(event)) {
+            return Err(format!("{event} were not counted and priced in every cell"));
+        }
+        if event.is_none() && !self.uncounted.is_empty() {
+            let what = self.uncounted.join(" and ");
+            return Err(format!("what {name} does itself is not known apart from its {what}, which were not counted"));
+        }
         let is_meant = |row: &&Row| match row.kind {
             RowKind::Source => row.name == name,
             RowKind::PageFaults => name == "page-faults",
@@ -99,8 +115,9 @@ impl Waterfall {
             RowKind::Residual => name == "residual",
         };
         let sum = Drawn::linear(self.rows.iter().filter(is_meant).map(|row| (1.0, &row.drawn)));
+        // What both do alike has no row.
+        let sum = sum.or_else(|| event.map(|_| Drawn::constant(0.0, &self.gap_drawn)));
         sum.ok_or_else(|| match name {
-            "page-faults" | "system-calls" => format!("no {} were counted and priced", name.replace('-', " ")),
             _ if !self.separated => format!("{name} is not separated, because its workload is not crossed"),
             _ => format!("{name} is not among the crossed factors"),
         })
@@ -119,6 +136,19 @@ pub fn waterfall(input: &Input) -> Option<Waterfall> {
         );
     }
     let kinds = priced(input, &mut remarks);
+    let mut uncounted = Vec::new();
+    if !kinds.iter().any(|(kind, _)| *kind == PAGE_FAULT_4K) {
+        uncounted.push("page faults");
+    }
+    if !kinds.iter().any(|(kind, _)| kind.starts_with("sys-")) {
+        uncounted.push("system calls");
+    }
+    if !uncounted.is_empty() {
+        let what = uncounted.join(" and ");
+        remarks.push(format!(
+            "not counted or not priced: {what}; what they cost is in the rows of the sources and the residual"
+        ));
+    }
 
     let mut rows = Vec::new();
     for (at, whole) in shapley(input.masks).into_iter().enumerate() {
@@ -129,7 +159,7 @@ pub fn waterfall(input: &Input) -> Option<Waterfall> {
         let through = sum(through, &whole)?;
         let own = Drawn::linear([(1.0, &whole), (-1.0, &through)])?;
         let mut row = row(RowKind::Source, input.factors[at].clone(), own);
-        row.through_events = Some(estimate(&through));
+        row.through_events = (!kinds.is_empty()).then(|| estimate(&through));
         row.whole = Some(estimate(&whole));
         rows.push(row);
     }
@@ -154,6 +184,8 @@ pub fn waterfall(input: &Input) -> Option<Waterfall> {
         rows,
         opinion,
         disagreement,
+        uncounted,
+        doubt: None,
         remarks,
         gap_drawn: gap,
     })

@@ -1,6 +1,6 @@
 //! `effects.json`: the numbers of a study for programs. Missing values are null, never 0.
 
-use crate::analyse::{Analysis, Canaries, CellNoise, Crossed, Keeping};
+use crate::analyse::{Analysis, Canaries, CellNoise, Crossed, Estimate, Keeping};
 use crate::gap::study::Explained;
 use crate::record::{CellKind, FORMAT, Manifest};
 use serde::Serialize;
@@ -67,6 +67,8 @@ struct CellRow<'a> {
     treatment: Option<&'a str>,
     arm: Option<&'static str>,
     status: &'static str,
+    response: &'static str,
+    value_ns: Option<Estimate>,
     latency_ns_p10: Option<f64>,
     latency_ns_p50: Option<f64>,
     latency_ns_mean: Option<f64>,
@@ -125,6 +127,8 @@ pub(super) fn effects_file<'a>(
             treatment: (cell.kind != CellKind::Peer).then_some(cell.name.as_str()),
             arm: cell.arm.map(|arm| arm.as_str()),
             status: cell.status,
+            response: workload.response.as_str(),
+            value_ns: cell.latency(workload.response),
             latency_ns_p10: cell.latency_ns_p10.map(|estimate| estimate.value),
             latency_ns_p50: cell.latency_ns_p50.map(|estimate| estimate.value),
             latency_ns_mean: cell.latency_ns_mean.map(|estimate| estimate.value),

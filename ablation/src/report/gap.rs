@@ -27,9 +27,9 @@ pub(super) fn in_short(document: &mut Document, explained: &Explained, columns: 
         if account.waterfall.separated && before < PEERS {
             waterfall(document, account, columns);
             // The same cells say the same of the prices, whatever the peer.
-            if let Some(disagreement) = account.waterfall.disagreement.as_ref().filter(|_| before == 0) {
-                document.item(disagreement.clone());
-            }
+            let doubt = account.waterfall.doubt.iter().chain(&account.waterfall.disagreement);
+            doubt.filter(|_| before == 0).for_each(|remark| document.item(remark.clone()));
+            uncounted(document, account);
             shown += 1;
         } else if before == 0 {
             lines.push(line(account));
@@ -39,8 +39,16 @@ pub(super) fn in_short(document: &mut Document, explained: &Explained, columns: 
         document.item(line);
     }
     let bars = if shown > 0 { LEGEND } else { "" };
-    document
-        .text(format!("{bars}Prices were measured in this study; all accounts and their remarks are in report.md."));
+    let prices = if explained.unit_costs_ns.is_empty() { "" } else { "Prices were measured in this study. " };
+    document.text(format!("{bars}{prices}All accounts and their remarks are in report.md."));
+}
+
+/// A row that is missing must not be taken for one of 0.
+fn uncounted(document: &mut Document, account: &Account) {
+    if !account.waterfall.uncounted.is_empty() {
+        let what = account.waterfall.uncounted.join(" and ");
+        document.item(format!("{what} were not counted or not priced, so the other rows contain them"));
+    }
 }
 
 const LEGEND: &str = "Rows add up to the gap; bars start where the peer is and end where the baseline is (█ costs, ▒ saves). \
@@ -58,7 +66,8 @@ pub(super) fn in_full(document: &mut Document, explained: &Explained) {
     for account in &explained.accounts {
         waterfall(document, account, usize::MAX);
         opinion(document, &account.waterfall);
-        for remark in account.waterfall.disagreement.iter().chain(&account.waterfall.remarks) {
+        let Waterfall { doubt, disagreement, remarks, .. } = &account.waterfall;
+        for remark in doubt.iter().chain(disagreement).chain(remarks) {
             document.item(remark.clone());
         }
     }
@@ -163,18 +172,20 @@ fn line(account: &Account) -> String {
     };
     let unit = Unit::of(waterfall.rows.iter().map(|row| row.ns).chain([waterfall.gap]), Unit::LIMIT);
     let shown = |ns: f64| signed(unit.from(ns));
-    let faults = sum(&|kind| kind == RowKind::PageFaults);
-    let calls = sum(&|kind| matches!(kind, RowKind::SystemCalls | RowKind::ReturnedPages));
+    let event = |name: &str, is_meant: &dyn Fn(RowKind) -> bool| match waterfall.uncounted.contains(&name) {
+        true => MISSING.to_owned(),
+        false => shown(sum(is_meant)),
+    };
+    let faults = event("page faults", &|kind| kind == RowKind::PageFaults);
+    let calls = event("system calls", &|kind| matches!(kind, RowKind::SystemCalls | RowKind::ReturnedPages));
     let sources = sum(&|kind| kind == RowKind::Source);
     let rest = sum(&|kind| kind == RowKind::Residual);
     let gap = with_interval(Some(&unit.estimate(waterfall.gap)));
     let own = if waterfall.separated { format!("sources {}, ", shown(sources)) } else { String::new() };
     let rest_name = if waterfall.separated { "rest" } else { "sources and rest" };
     format!(
-        "{workload}: baseline − {peer} {gap} {}/op = {own}page faults {}, system calls {}, {rest_name} {}",
+        "{workload}: baseline − {peer} {gap} {}/op = {own}page faults {faults}, system calls {calls}, {rest_name} {}",
         unit.name,
-        shown(faults),
-        shown(calls),
         shown(rest)
     )
 }

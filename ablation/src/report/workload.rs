@@ -289,6 +289,9 @@ fn costs_sentence(workload: &WorkloadAnalysis, unit: Unit, named: &[String]) -> 
     if let Some(Unjudged::NotMeasured(why)) = &unjudged {
         return format!("nothing was measured in {name}: {why}.");
     }
+    if workload.main_effects().all(|effect| !effect.attribution) {
+        return format!("{name}: no source is compared, so none is found.");
+    }
     let has_shapley = workload.crossed.as_ref().is_some_and(|crossed| !crossed.sources.is_empty());
     let by = if has_shapley { " by Shapley value" } else { "" };
     match named.len() {

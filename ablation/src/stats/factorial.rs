@@ -161,7 +161,9 @@ pub fn additivity(values: &[Drawn]) -> Option<Additivity> {
     let (strongest, _, alone) = strongest;
     let reach = -normal_quantile(alone / 2.0);
     let beyond = highest.iter().filter(|highest| **highest >= reach).count();
-    let share = (beyond + 1) as f64 / (highest.len() + 1) as f64;
+    // Draws without any spread say nothing: what is known exactly differs from 0 or does not.
+    let has_spread = highest.iter().any(|highest| *highest > 1e-6);
+    let share = if has_spread { (beyond + 1) as f64 / (highest.len() + 1) as f64 } else { 1.0 };
     let pairs = contrasts.iter().filter(|(subset, _)| subset.count_ones() == 2);
     let (pair, largest) = pairs.max_by(|a, b| a.1.point.abs().total_cmp(&b.1.point.abs()))?;
     Some(Additivity {
@@ -307,6 +309,9 @@ mod tests {
         assert!(test.p < 0.01 && test.pair == (8, 9) && test.contrasts == 1013, "{test:?}");
         assert!(additivity(&exact(&known(3, &[(1, 5.0)]))).unwrap().p > 0.05);
         assert!(additivity(&exact(&known(3, &[(3, 5.0)]))).unwrap().p < 1e-6);
+        // Sums that are not exact in binary, and nothing at all.
+        assert!(additivity(&exact(&known(3, &[(1, 0.1), (2, 0.2), (4, 0.7)]))).unwrap().p > 0.05);
+        assert_eq!(additivity(&exact(&[0.0; 8])).unwrap().p, 1.0);
     }
 
     #[test]

@@ -195,7 +195,8 @@ fn told(rule: &Rule, workload: &WorkloadAnalysis, spent: Spent) -> String {
     };
     if half_ns.is_infinite() {
         let blocks = spent.blocks;
-        return format!("{name}: {factor} has no interval after {blocks} blocks: its runs were too often disturbed");
+        let why = if blocks < MIN_BLOCKS as u32 { "" } else { ": its runs were too often disturbed or failed" };
+        return format!("{name}: {factor} has no interval after {blocks} blocks{why}");
     }
     let reached =
         format!("{name}: the widest interval is ± {} ({factor}) after {} blocks", shown(half_ns), spent.blocks);
@@ -226,7 +227,11 @@ fn shown(ns: f64) -> String {
         ns if ns >= 1e4 => (ns / 1e3, "µs"),
         ns => (ns, "ns"),
     };
-    let digits = if value >= 9.95 { 0 } else { 2 };
+    let digits = match value {
+        value if value >= 9.95 => 0,
+        value if value >= 0.01 => 2,
+        _ => 5,
+    };
     format!("{value:.digits$} {unit}")
 }
 

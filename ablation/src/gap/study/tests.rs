@@ -1,6 +1,6 @@
 //! Whole synthetic studies, from records to verdicts.
 
-use super::sample::{FAULT, crossed, curve, explained_of};
+use super::sample::{FAULT, crossed, curve, explained_of, records, truth};
 use super::*;
 use crate::gap::hypotheses::Verdict;
 use crate::gap::waterfall::RowKind;
@@ -58,7 +58,24 @@ fn without_prices_and_peers_nothing_is_made_up() {
     let account = &unpriced.accounts[0].waterfall;
     assert!(account.rows.iter().all(|row| matches!(row.kind, RowKind::Source | RowKind::Residual)));
     assert!(account.remarks.iter().any(|remark| remark.contains("without a measured price")), "{:?}", account.remarks);
+    assert_eq!(account.uncounted, ["page faults", "system calls"]);
+    assert!(account.rows.iter().all(|row| row.through_events.is_none()));
+    // What the cache does itself is not known apart from the faults that it saves.
+    assert_eq!(unpriced.hypotheses[0].verdict, Verdict::Undecidable, "{:?}", unpriced.hypotheses[0]);
+    assert_eq!(unpriced.hypotheses[1].verdict, Verdict::Undecidable);
     study.0.manifest.plan.cells.retain(|cell| cell.kind != CellKind::Peer);
     study.1.retain(|record| !record.cell.starts_with("peer"));
     assert!(explained_of(&study).accounts.is_empty());
+}
+
+#[test]
+fn percentiles_without_the_events_that_were_counted_are_not_explained_by_them() {
+    let (study, _) = crossed();
+    let own = |cell: &str| truth(cell).0 - FAULT * truth(cell).1;
+    let records = records(&study, |_, cell| own(cell), |_, cell| truth(cell).1);
+    let explained = explained_of(&(study, records));
+    let doubt = explained.accounts[0].waterfall.doubt.as_deref().expect("the times contradict the prices");
+    assert!(doubt.contains("10th percentiles") && doubt.contains("mean"), "{doubt}");
+    assert_eq!(explained.hypotheses[1].verdict, Verdict::Undecidable, "{:?}", explained.hypotheses[1]);
+    assert!(explained_of(&crossed()).accounts[0].waterfall.doubt.is_none());
 }
