@@ -155,6 +155,13 @@ fn text(head: &Head<'_>, both: &[Sampled; 2], functions: &[Function], out: &Path
         document.heading("Share of the named functions, with everything that they call");
         document.table(rows(shares::inclusive));
         document.text("Functions that call one another count twice here, so these shares do not add up.");
+        let unseen = unseen(functions, both);
+        if !unseen.is_empty() {
+            document.text(format!(
+                "Never seen: {}. They do not run in this workload, or their `match` fits no frame of this build.",
+                unseen.join(", ")
+            ));
+        }
         document.heading("Share of the innermost named function");
         document.table(rows(shares::innermost));
         document.text("Each sample counts once, for the named function nearest to where it was taken.");
@@ -178,6 +185,17 @@ fn text(head: &Head<'_>, both: &[Sampled; 2], functions: &[Function], out: &Path
         "In the differential graph, red frames are wider in {cell} than in {against}, blue ones narrower."
     ));
     document
+}
+
+/// Named functions that no stack of either cell has.
+fn unseen<'f>(functions: &'f [Function], both: &[Sampled; 2]) -> Vec<&'f str> {
+    let [before, after] =
+        [shares::inclusive(functions, &both[0].stacks), shares::inclusive(functions, &both[1].stacks)];
+    let zero = |share: &Share| share.value().is_none_or(|value| value == 0.0);
+    let rows = functions.iter().zip(before.iter().zip(&after));
+    rows.filter(|(_, (before, after))| zero(before) && zero(after))
+        .map(|(function, _)| function.name.as_str())
+        .collect()
 }
 
 /// One row a function: both shares and their difference.
@@ -211,6 +229,16 @@ fn percent(value: Option<f64>, ends: Option<Interval>, signed: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_that_were_never_seen_are_named() {
+        let function =
+            |name: &str, pattern: &str| Function { name: name.to_owned(), patterns: vec![pattern.to_owned()] };
+        let functions = [function("hot", "main"), function("gone", "nothing::at_all")];
+        let mut both = [Sampled::default(), Sampled::default()];
+        both[1].add(shares::Stacks::from([("a;main;x".to_owned(), 3)]), 1);
+        assert_eq!(unseen(&functions, &both), ["gone"]);
+    }
 
     #[test]
     fn shares_look_like_shares() {
