@@ -3,8 +3,11 @@
 //! A run whose receipt contradicts its cell is void: it is kept, named and counted, and never averaged. This module
 //! only judges; [`crate::analyse`] leaves void runs out and [`crate::report`] names them.
 
+mod values;
+
 use crate::record::{CellPlan, FactorPlan, Measured, Pass, Plan, Record, Status};
 use std::collections::BTreeMap;
+use values::values;
 
 /// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Void`], with a
 /// reason that names factor, counter, expected and seen; any other record is left as it is.
@@ -243,47 +246,6 @@ fn expected_zero(cell: &CellPlan, name: &str, measured: &Measured) -> Option<Str
     }
 }
 
-/// Values that no clock and no sorted sample can give.
-fn values(measured: &Measured) -> Option<String> {
-    if measured.operations == 0 {
-        return Some("0 operations were measured".to_owned());
-    }
-    let percentiles = [measured.latency_ns_p10, measured.latency_ns_p50, measured.latency_ns_p99];
-    if percentiles.iter().any(|ns| !ns.is_finite() || *ns < 0.0) {
-        return Some(format!("latencies are no times: p10, p50, p99 = {percentiles:?} ns"));
-    }
-    if !["operations", "batches"].contains(&measured.latency_over.as_str()) || measured.samples == 0 {
-        let (over, samples) = (&measured.latency_over, measured.samples);
-        return Some(format!(
-            "latency_over is `{over}` and samples {samples}: must be operations or batches, and 1 or more"
-        ));
-    }
-    if let Some(reason) = batches(measured) {
-        return Some(reason);
-    }
-    if !measured.latency_ns_mean.is_finite() || measured.latency_ns_mean < 0.0 {
-        return Some(format!("the mean latency is no time: {} ns", measured.latency_ns_mean));
-    }
-    (!percentiles.is_sorted()).then(|| format!("percentiles are out of order: p10, p50, p99 = {percentiles:?} ns"))
-}
-
-/// Batches and canaries that cannot belong together, or are no times.
-fn batches(measured: &Measured) -> Option<String> {
-    let (batches, canaries) = (&measured.batches_ns, &measured.canaries_ns);
-    let expected = if batches.is_empty() { 0 } else { batches.len() + 1 };
-    if canaries.len() != expected {
-        let (batches, canaries) = (batches.len(), canaries.len());
-        return Some(format!(
-            "{batches} batches_ns and {canaries} canaries_ns: there must be one canary more than batches, or none of both"
-        ));
-    }
-    if let Some(ns) = batches.iter().find(|ns| !ns.is_finite() || **ns < 0.0) {
-        return Some(format!("a batch is no time: {ns} ns"));
-    }
-    let canary = canaries.iter().find(|ns| !ns.is_finite() || **ns <= 0.0)?;
-    Some(format!("a canary is no time: {canary} ns"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -463,30 +425,6 @@ mod tests {
         study.manifest.plan.factors[0].proof.clear();
         study.cell("baseline").served_by = None;
         assert_eq!(silent(&study, Pass::Timing).0, Status::Ok);
-    }
-
-    #[test]
-    fn batches_and_canaries_must_belong_together_and_be_times() {
-        let batches = |batches: &[f32], canaries: &[f32], part: &str| {
-            let study = Study::new(&["cache"], &["w"]);
-            let mut record = study.timing("w", "baseline", 0, 100.0);
-            (measured(&mut record).batches_ns, measured(&mut record).canaries_ns) =
-                (batches.to_vec(), canaries.to_vec());
-            prove(&study.manifest.plan, &mut record);
-            assert!(
-                record.reason.contains(part) && (record.status == Status::Void) != part.is_empty(),
-                "{}",
-                record.reason
-            );
-        };
-        batches(&[5.0, 6.0], &[1.0, 1.0, 1.0], "");
-        batches(&[5.0, 6.0], &[1.0, 1.0], "one canary more");
-        batches(&[], &[1.0], "none of both");
-        batches(&[5.0, -6.0], &[1.0; 3], "-6 ns");
-        batches(&[5.0, f32::NAN], &[1.0; 3], "a batch is no time");
-        batches(&[5.0, 6.0], &[1.0, 0.0, 1.0], "a canary is no time: 0");
-        let over = "latency_over is `bananas` and samples 1000: must be operations or batches, and 1 or more";
-        check(|r| measured(r).latency_over = "bananas".to_owned(), "baseline", over);
     }
 
     #[test]

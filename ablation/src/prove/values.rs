@@ -1,0 +1,83 @@
+//! Values of a result line that cannot be what they are called, whatever the plan says.
+
+use crate::record::Measured;
+
+/// Values that no clock and no sorted sample can give.
+pub(super) fn values(measured: &Measured) -> Option<String> {
+    if measured.operations == 0 {
+        return Some("0 operations were measured".to_owned());
+    }
+    let percentiles = [measured.latency_ns_p10, measured.latency_ns_p50, measured.latency_ns_p99];
+    if percentiles.iter().any(|ns| !ns.is_finite() || *ns < 0.0) {
+        return Some(format!("latencies are no times: p10, p50, p99 = {percentiles:?} ns"));
+    }
+    if !["operations", "batches"].contains(&measured.latency_over.as_str()) || measured.samples == 0 {
+        let (over, samples) = (&measured.latency_over, measured.samples);
+        return Some(format!(
+            "latency_over is `{over}` and samples {samples}: must be operations or batches, and 1 or more"
+        ));
+    }
+    if let Some(reason) = batches(measured) {
+        return Some(reason);
+    }
+    if !measured.latency_ns_mean.is_finite() || measured.latency_ns_mean < 0.0 {
+        return Some(format!("the mean latency is no time: {} ns", measured.latency_ns_mean));
+    }
+    (!percentiles.is_sorted()).then(|| format!("percentiles are out of order: p10, p50, p99 = {percentiles:?} ns"))
+}
+
+/// Batches and canaries that cannot belong together, or are no times.
+fn batches(measured: &Measured) -> Option<String> {
+    let (batches, canaries) = (&measured.batches_ns, &measured.canaries_ns);
+    let expected = if batches.is_empty() { 0 } else { batches.len() + 1 };
+    if canaries.len() != expected {
+        let (batches, canaries) = (batches.len(), canaries.len());
+        return Some(format!(
+            "{batches} batches_ns and {canaries} canaries_ns: there must be one canary more than batches, or none of both"
+        ));
+    }
+    if let Some(ns) = batches.iter().find(|ns| !ns.is_finite() || **ns < 0.0) {
+        return Some(format!("a batch is no time: {ns} ns"));
+    }
+    let canary = canaries.iter().find(|ns| !ns.is_finite() || **ns <= 0.0)?;
+    Some(format!("a canary is no time: {canary} ns"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::fixture::Study;
+
+    /// What is said of a good line after a change; empty when nothing is.
+    fn said(change: impl FnOnce(&mut Measured)) -> String {
+        let study = Study::new(&["cache"], &["w"]);
+        let mut measured = study.timing("w", "baseline", 0, 100.0).measured.expect("a line");
+        change(&mut measured);
+        values(&measured).unwrap_or_default()
+    }
+
+    #[test]
+    fn batches_and_canaries_must_belong_together_and_be_times() {
+        let batches = |batches: &[f32], canaries: &[f32]| {
+            said(|line| (line.batches_ns, line.canaries_ns) = (batches.to_vec(), canaries.to_vec()))
+        };
+        assert_eq!(batches(&[5.0, 6.0], &[1.0, 1.0, 1.0]), "");
+        for (given, canaries, part) in [
+            (&[5.0, 6.0][..], &[1.0, 1.0][..], "one canary more"),
+            (&[], &[1.0], "none of both"),
+            (&[5.0, -6.0], &[1.0; 3], "-6 ns"),
+            (&[5.0, f32::NAN], &[1.0; 3], "a batch is no time"),
+            (&[5.0, 6.0], &[1.0, 0.0, 1.0], "a canary is no time: 0"),
+        ] {
+            let reason = batches(given, canaries);
+            assert!(reason.contains(part), "expected `{part}` in `{reason}`");
+        }
+    }
+
+    #[test]
+    fn percentiles_are_over_something_that_there_is() {
+        let over = "must be operations or batches, and 1 or more";
+        assert!(said(|line| line.latency_over = "bananas".to_owned()).ends_with(over));
+        assert!(said(|line| line.samples = 0).ends_with(over));
+    }
+}
