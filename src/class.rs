@@ -1,21 +1,47 @@
 //! Size ↔ size class.
 //!
-//! Sixteen bytes apart up to 128, then four classes to a doubling up to 448 KiB: at most 20 % of a slot is lost beyond
-//! 128 bytes. Objects above [`MAX_BYTES`] have no class; they are large.
+//! Small classes, slots in pages: sixteen bytes apart up to 128, then four to a doubling up to 56 KiB, so that at most
+//! 20 % of a slot is lost beyond 128 bytes. Large classes, runs of units: a unit apart up to 512 KiB, then four to a
+//! doubling up to 4 MiB; what they lose is address space, and memory only where huge pages back it. Objects above
+//! [`CLASS_BYTES_MAX`] have no class.
 
-/// Number of size classes.
-pub(crate) const CLASSES: usize = 55;
-/// The largest size that has a class: below the lowest mmap threshold (512 KiB), so that the threshold decides about
-/// large objects only.
-pub(crate) const MAX_BYTES: usize = 448 << 10;
-/// Pages are made of these; a page of small objects is one.
+/// What segments are divided into; a page of small slots is one unit or eight, a large object as many as it needs.
 pub(crate) const UNIT: usize = 64 << 10;
+/// Number of size classes.
+pub(crate) const CLASSES: usize = SMALL_CLASSES + LARGE_UNITS.len();
+/// Number of those whose objects are slots in pages.
+pub(crate) const SMALL_CLASSES: usize = 43;
+/// The largest object that is a slot.
+pub(crate) const SMALL_BYTES_MAX: usize = 56 << 10;
+/// The largest object that has a class.
+pub(crate) const CLASS_BYTES_MAX: usize = 4 << 20;
+
+const LINEAR_CLASSES: usize = 8;
+/// Sizes up to here are looked up in a table.
+const TABLE_BYTES: usize = 1024;
+/// Units of the large classes.
+const LARGE_UNITS: [u8; 20] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64];
 
 /// Index of a rounded size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Class(u8);
 
-const LINEAR_CLASSES: usize = 8;
+/// Where a class's bin lies in a thread cache, in bytes. Zero, which is what an address that is nobody's has, is the
+/// place of a bin that holds and takes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BinOffset(pub(crate) u16);
+
+impl BinOffset {
+    /// The bin that holds and takes nothing.
+    pub(crate) const NONE: BinOffset = BinOffset(0);
+    /// Bytes of a bin; the cache checks that they are as many.
+    pub(crate) const BIN_BYTES: usize = 16;
+
+    /// The class whose bin this is.
+    pub(crate) fn class(self) -> Option<Class> {
+        (usize::from(self.0) / BinOffset::BIN_BYTES).checked_sub(1).map(|index| Class(index as u8))
+    }
+}
 
 const SLOT_BYTES: [u32; CLASSES] = {
     let mut table = [0; CLASSES];
@@ -23,9 +49,11 @@ const SLOT_BYTES: [u32; CLASSES] = {
     while class < CLASSES {
         table[class] = if class < LINEAR_CLASSES {
             (class as u32 + 1) * 16
-        } else {
+        } else if class < SMALL_CLASSES {
             let step = class - LINEAR_CLASSES;
             (5 + (step % 4) as u32) << (5 + step / 4)
+        } else {
+            LARGE_UNITS[class - SMALL_CLASSES] as u32 * UNIT as u32
         };
         class += 1;
     }
@@ -33,7 +61,84 @@ const SLOT_BYTES: [u32; CLASSES] = {
 };
 
 const _: () = assert!(SLOT_BYTES[LINEAR_CLASSES - 1] == 128 && SLOT_BYTES[LINEAR_CLASSES] == 160);
-const _: () = assert!(SLOT_BYTES[CLASSES - 1] as usize == MAX_BYTES);
+const _: () = assert!(SLOT_BYTES[SMALL_CLASSES - 1] as usize == SMALL_BYTES_MAX);
+const _: () = assert!(SLOT_BYTES[CLASSES - 1] as usize == CLASS_BYTES_MAX);
+
+/// The smallest class that holds `bytes`, found the slow way, for the tables.
+const fn search(bytes: usize) -> Class {
+    let mut class = 0;
+    while (SLOT_BYTES[class] as usize) < bytes {
+        class += 1;
+    }
+    Class(class as u8)
+}
+
+/// By sixteens: entry `n` is for the sizes from `16 n + 1` to `16 n + 16`.
+static SMALL_BINS: [BinOffset; TABLE_BYTES / 16] = {
+    let mut table = [BinOffset::NONE; TABLE_BYTES / 16];
+    let mut entry = 0;
+    while entry < table.len() {
+        table[entry] = search((entry + 1) * 16).bin();
+        entry += 1;
+    }
+    table
+};
+
+/// By units: entry `n` is for the sizes from `n` units and a byte to `n + 1` units.
+static LARGE_BINS: [BinOffset; CLASS_BYTES_MAX / UNIT] = {
+    let mut table = [BinOffset::NONE; CLASS_BYTES_MAX / UNIT];
+    let mut entry = 0;
+    while entry < table.len() {
+        table[entry] = search((entry + 1) * UNIT).bin();
+        entry += 1;
+    }
+    table
+};
+
+/// The bin of a size from 1 to [`CLASS_BYTES_MAX`]; of any other, the one that holds nothing.
+#[inline(always)]
+pub(crate) fn bin_of(bytes: usize) -> BinOffset {
+    // Size 0 wraps and is beyond everything.
+    let last = bytes.wrapping_sub(1);
+    if last < TABLE_BYTES {
+        return SMALL_BINS[last >> 4];
+    }
+    if last < SMALL_BYTES_MAX {
+        return geometric(last).bin();
+    }
+    match LARGE_BINS.get(last / UNIT) {
+        Some(&bin) => bin,
+        None => BinOffset::NONE,
+    }
+}
+
+/// The class above 128 bytes and up to [`SMALL_BYTES_MAX`] of a size less one.
+#[inline(always)]
+fn geometric(last: usize) -> Class {
+    // `log` is the power of two below the size, the two bits under the leading one choose among the four.
+    let log = usize::BITS - 1 - last.leading_zeros();
+    let quarter = (last >> (log - 2)) & 3;
+    Class((LINEAR_CLASSES + (log as usize - 7) * 4 + quarter) as u8)
+}
+
+/// How many objects of the class with this index a thread cache keeps at most: a MiB of small ones, but no more than
+/// 1,024 and no less than 16; 4 MiB of large ones, but no more than 16 and no less than 4, or 2 above 2 MiB. A ring of large
+/// objects of three sizes goes to and fro by one or two.
+pub(crate) const fn cache_slots(class: usize) -> usize {
+    let bytes = SLOT_BYTES[class] as usize;
+    let (slots, least, most) = if class < SMALL_CLASSES {
+        ((1 << 20) / bytes, 16, 1024)
+    } else {
+        ((4 << 20) / bytes, if bytes <= 2 << 20 { 4 } else { 2 }, 16)
+    };
+    if slots < least {
+        least
+    } else if slots > most {
+        most
+    } else {
+        slots
+    }
+}
 
 impl Class {
     /// Every class, smallest first.
@@ -41,57 +146,66 @@ impl Class {
         (0..CLASSES as u8).map(Class)
     }
 
-    /// The smallest class whose slots hold `bytes`, for `bytes` in `1..=MAX_BYTES`.
-    #[inline(always)]
-    pub(crate) fn of(bytes: usize) -> Class {
-        debug_assert!((1..=MAX_BYTES).contains(&bytes));
-        let last = bytes - 1;
-        if last < 128 {
-            return Class((last >> 4) as u8);
-        }
-        // `log` is the power of two below `bytes`, the two bits under the leading one choose among the four.
-        let log = usize::BITS - 1 - last.leading_zeros();
-        let quarter = (last >> (log - 2)) & 3;
-        Class((LINEAR_CLASSES + (log as usize - 7) * 4 + quarter) as u8)
+    /// The smallest class whose slots hold `bytes`, for `bytes` in `1..=CLASS_BYTES_MAX`.
+    #[inline]
+    pub(crate) fn of(bytes: usize) -> Option<Class> {
+        bin_of(bytes).class()
     }
 
     /// The smallest class that holds `bytes` and whose slots are all aligned to `align`, if there is one.
     #[inline]
     pub(crate) fn aligned(bytes: usize, align: usize) -> Option<Class> {
-        if bytes > MAX_BYTES || align > UNIT {
-            return None;
-        }
-        let first = Class::of(bytes);
+        let first = Class::of(bytes)?;
         if align <= 16 {
             return Some(first);
+        }
+        if align > UNIT {
+            return None;
         }
         (first.0..CLASSES as u8).map(Class).find(|class| class.slot_bytes() % align == 0)
     }
 
-    /// Bytes of a slot.
+    /// The class of a page's record.
+    pub(crate) fn from_index(index: usize) -> Option<Class> {
+        (index < CLASSES).then_some(Class(index as u8))
+    }
+
+    /// Bytes of a slot, or of the run that is the object.
     #[inline(always)]
     pub(crate) fn slot_bytes(self) -> usize {
         SLOT_BYTES[self.index()] as usize
     }
 
-    /// Units in a page of this class: enough for four slots at least, so that a page is worth its bookkeeping.
-    pub(crate) fn page_units(self) -> usize {
+    /// Whether objects are runs of units, each alone.
+    #[inline(always)]
+    pub(crate) fn is_large(self) -> bool {
+        self.index() >= SMALL_CLASSES
+    }
+
+    /// Units in a page of this class, enough for nine slots at least, or in the run.
+    pub(crate) fn units(self) -> usize {
         match self.slot_bytes() {
-            0..=0x2000 => 1,
-            0x2001..=0x1_0000 => 8,
-            _ => 32,
+            0..=0x1c00 => 1,
+            0x1c01..=SMALL_BYTES_MAX => 8,
+            bytes => bytes / UNIT,
         }
     }
 
-    /// How many slots a thread cache keeps: 256 small ones, or 1 MiB of larger ones, and at least two.
+    /// How many objects a thread cache keeps at most.
     pub(crate) fn cache_slots(self) -> usize {
-        ((1 << 20) / self.slot_bytes()).clamp(2, 256)
+        cache_slots(self.index())
     }
 
     /// The class as an index below [`CLASSES`].
     #[inline(always)]
-    pub(crate) fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self.0 as usize
+    }
+
+    /// The place of the class's bin.
+    #[inline(always)]
+    pub(crate) const fn bin(self) -> BinOffset {
+        BinOffset((self.0 as u16 + 1) * BinOffset::BIN_BYTES as u16)
     }
 }
 
@@ -101,19 +215,22 @@ mod tests {
 
     #[test]
     fn every_size_has_the_smallest_class_that_holds_it() {
-        for bytes in 1..=MAX_BYTES {
-            let class = Class::of(bytes);
+        for bytes in 1..=CLASS_BYTES_MAX {
+            let class = Class::of(bytes).expect("a class");
             assert!(class.slot_bytes() >= bytes, "{bytes}");
             if class.index() > 0 {
                 assert!((SLOT_BYTES[class.index() - 1] as usize) < bytes, "{bytes} fits the class below");
             }
         }
+        for bytes in [0, CLASS_BYTES_MAX + 1, isize::MAX as usize, usize::MAX] {
+            assert_eq!(Class::of(bytes), None, "{bytes}");
+        }
     }
 
     #[test]
     fn slots_waste_at_most_a_fifth_beyond_128_bytes() {
-        for bytes in 129..=MAX_BYTES {
-            let slot = Class::of(bytes).slot_bytes();
+        for bytes in 129..=SMALL_BYTES_MAX {
+            let slot = Class::of(bytes).expect("a class").slot_bytes();
             assert!((slot - bytes) * 5 <= slot, "{bytes} in {slot}");
         }
     }
@@ -122,23 +239,29 @@ mod tests {
     fn aligned_classes_hold_and_align() {
         for log in 0..=16 {
             let align = 1 << log;
-            for bytes in [1, 15, 16, 17, 100, 1000, 4096, 5000, 65536, 100_000, MAX_BYTES] {
-                match Class::aligned(bytes, align) {
-                    Some(class) => {
-                        assert!(class.slot_bytes() >= bytes);
-                        assert!(align <= 16 || class.slot_bytes() % align == 0);
-                    }
-                    None => assert!(bytes > 256 << 10, "{bytes} at {align}"),
-                }
+            for bytes in [1, 15, 16, 17, 100, 1000, 4096, 5000, 65536, 100_000, SMALL_BYTES_MAX, CLASS_BYTES_MAX] {
+                let class = Class::aligned(bytes, align).expect("large classes are whole units");
+                assert!(class.slot_bytes() >= bytes);
+                assert!(align <= 16 || class.slot_bytes() % align == 0);
             }
         }
         assert_eq!(Class::aligned(64, 2 * UNIT), None);
     }
 
     #[test]
-    fn pages_hold_at_least_four_slots() {
+    fn bins_lead_back_to_their_classes() {
+        assert_eq!(BinOffset::NONE.class(), None);
         for class in Class::all() {
-            assert!(class.page_units() * UNIT / class.slot_bytes() >= 4);
+            assert_eq!(class.bin().class(), Some(class));
+            assert_eq!(Class::from_index(class.index()), Some(class));
+        }
+    }
+
+    #[test]
+    fn pages_hold_at_least_nine_slots_and_large_objects_one() {
+        for class in Class::all() {
+            let slots = class.units() * UNIT / class.slot_bytes();
+            assert!(if class.is_large() { slots == 1 } else { slots >= 9 }, "{class:?}");
         }
     }
 }

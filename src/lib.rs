@@ -51,6 +51,7 @@ mod os;
 mod page;
 mod preset;
 mod quantile;
+mod range;
 mod receipt;
 mod request;
 #[cfg(feature = "settings")]

@@ -1,12 +1,14 @@
 //! Address → what lies there, without reading memory that is not ours.
 //!
-//! Two levels over 4 MiB granules: a static root of 8,192 words, nodes of 8,192 words (32 GiB of addresses each) made on
-//! demand. A granule holds a segment, or a leaf with one word an OS page for the large spans that start there.
-//! Any address may be asked for; the answer for one that is not ours is [`Place::Foreign`].
+//! Addresses in the reserved range are [`crate::range`]'s. For all others there are two levels over 4 MiB granules: a
+//! static root of 8,192 words, nodes of 8,192 words (32 GiB of addresses each) made on demand. A granule holds a segment,
+//! or a leaf with one word an OS page for the large spans that start there. Any address may be asked for; the answer for
+//! one that is not ours is [`Place::Foreign`].
 
 use crate::meta;
 use crate::os::OS_PAGE;
 use crate::page::{Page, SEGMENT, Segment};
+use crate::range;
 use crate::span::Span;
 use crate::sync::Lock;
 use core::ptr;
@@ -43,40 +45,39 @@ pub(crate) enum Place {
 }
 
 /// Finds the page of an address that lies in a segment.
-#[inline(always)]
 pub(crate) fn page_of(address: *const u8) -> Option<&'static Page> {
     segment_of(address).map(|segment| segment.page_at(address))
 }
 
 /// Finds the segment of an address that lies in one.
-#[inline(always)]
 pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
-    let word = granule_word(address)?.load(Ordering::Acquire);
-    if word == 0 || word & LEAF_TAG != 0 {
-        return None;
-    }
-    // SAFETY: untagged words are addresses of segments, which live for ever.
-    Some(unsafe { &*ptr::with_exposed_provenance(word) })
+    range::segment_of(address).or_else(|| {
+        let word = granule_word(address)?.load(Ordering::Acquire);
+        if word == 0 || word & LEAF_TAG != 0 {
+            return None;
+        }
+        // SAFETY: untagged words are addresses of segments, which live for ever.
+        Some(unsafe { &*ptr::with_exposed_provenance(word) })
+    })
 }
 
 /// Finds whatever lies at an address.
 pub(crate) fn look_up(address: *const u8) -> Place {
-    let Some(word) = granule_word(address) else {
+    if let Some(page) = page_of(address) {
+        return Place::Page(page);
+    }
+    let Some(word) = granule_word(address).map(|word| word.load(Ordering::Acquire)) else {
         return Place::Foreign;
     };
-    let word = word.load(Ordering::Acquire);
-    if word == 0 {
-        return Place::Foreign;
-    }
     if word & LEAF_TAG == 0 {
-        return page_of(address).map_or(Place::Foreign, Place::Page);
+        return Place::Foreign;
     }
     let span = leaf_of(word)[leaf_index(address)].load(Ordering::Acquire);
     // SAFETY: a leaf's words are null or addresses of span records, which live for ever.
     unsafe { span.as_ref() }.map_or(Place::Foreign, Place::Span)
 }
 
-/// Enters a segment; `false` when there is no memory for the map.
+/// Enters a segment outside the range; `false` when there is no memory for the map.
 pub(crate) fn enter_segment(segment: &'static Segment) -> bool {
     let _grow = GROW.lock();
     let Some(word) = granule_word_or_grow(segment.base.get()) else {
@@ -113,7 +114,6 @@ pub(crate) fn remove_span(user: *const u8, span: &'static Span) {
     }
 }
 
-#[inline(always)]
 fn granule_word(address: *const u8) -> Option<&'static AtomicUsize> {
     let granule = address.addr() >> GRANULE_BITS;
     let node = ROOT.get(granule >> NODE_BITS)?.load(Ordering::Acquire);

@@ -5,10 +5,20 @@
 
 use crate::os;
 use crate::sync::Lock;
+use core::cell::UnsafeCell;
 use core::ptr;
 
 /// Bytes mapped at a time; touched, and so resident, only as records are made.
 const CHUNK: usize = 256 << 10;
+
+/// The first chunk: part of the program, so that a process that asks for little maps nothing for records.
+#[repr(align(64))]
+struct First(UnsafeCell<[u8; CHUNK]>);
+
+// SAFETY: only the holder of `BUMP` hands it out.
+unsafe impl Sync for First {}
+
+static FIRST: First = First(UnsafeCell::new([0; CHUNK]));
 
 #[derive(Debug)]
 struct Bump {
@@ -19,28 +29,39 @@ struct Bump {
 // SAFETY: the pointers lead to memory that only the lock's holder hands out.
 unsafe impl Send for Bump {}
 
-static BUMP: Lock<Bump> = Lock::new(Bump { next: ptr::null_mut(), left: 0 });
+static BUMP: Lock<Bump> = Lock::new(Bump { next: FIRST.0.get().cast(), left: CHUNK });
 
 /// Zeroed memory for one `T` that lives as long as the process, or `None` when the OS refuses.
 ///
 /// `T` must be valid when all its bytes are zero.
 pub(crate) fn allocate<T>() -> Option<ptr::NonNull<T>> {
-    // A line each: records of two threads never share one.
-    let bytes = size_of::<T>().next_multiple_of(64);
-    const { assert!(align_of::<T>() <= 64 && size_of::<T>() <= CHUNK) };
+    const { assert!(size_of::<T>() <= CHUNK) };
+    allocate_bytes(size_of::<T>(), align_of::<T>()).map(ptr::NonNull::cast)
+}
+
+/// Zeroed memory for so many words, as [`allocate`].
+pub(crate) fn allocate_words(words: usize) -> Option<ptr::NonNull<usize>> {
+    allocate_bytes(words * size_of::<usize>(), align_of::<usize>()).map(ptr::NonNull::cast)
+}
+
+/// `bytes` are at most a chunk's.
+fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
+    // Lines of their own: records of two threads never share one.
+    let bytes = bytes.next_multiple_of(64);
     let mut bump = BUMP.lock();
-    if bump.left < bytes {
+    let mut skip = bump.next.addr().next_multiple_of(align) - bump.next.addr();
+    if bump.left < bytes + skip {
         let chunk = os::map(CHUNK);
         if chunk.is_null() {
             return None;
         }
         *bump = Bump { next: chunk, left: CHUNK };
+        skip = 0;
     }
-    let record = bump.next;
-    // SAFETY: `bytes` are left in the chunk.
-    bump.next = unsafe { record.add(bytes) };
-    bump.left -= bytes;
-    ptr::NonNull::new(record.cast())
+    let record = bump.next.wrapping_add(skip);
+    bump.next = record.wrapping_add(bytes);
+    bump.left -= bytes + skip;
+    ptr::NonNull::new(record)
 }
 
 /// The lock, for the handlers around a fork.

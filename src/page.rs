@@ -1,30 +1,28 @@
 //! Pages and segments: the records that describe memory, kept apart from it.
 //!
 //! A segment is 4 MiB of an arena, aligned to its size, in 64 units. A page is a run of units: either slots of one size
-//! class, owned by a thread, or one large object. The records live in [`crate::meta`] for ever, so `&'static Page` is
-//! always readable; who may write what is said at each field. How pages are found from addresses is left to
-//! [`crate::map`], where they come from to [`crate::source`].
+//! class, or one large object. Which slots are free says a bitmap in the record, so that a free slot's own memory is
+//! never read or written. The records live in [`crate::meta`] for ever, so `&'static Page` is always readable; who may
+//! write what is said at each field. How pages are found from addresses is left to [`crate::map`], where they come from
+//! to [`crate::source`].
 
 use crate::class::{CLASSES, Class, UNIT};
 use crate::list::{Linked, Links, List};
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// Bytes of a segment, and its alignment.
 pub(crate) const SEGMENT: usize = 4 << 20;
 /// Units of a segment; a word has a bit for each.
 pub(crate) const UNITS: usize = SEGMENT / UNIT;
+/// Units of half a segment, which is what one huge page backs.
+pub(crate) const HALF_UNITS: usize = UNITS / 2;
 
-/// The list index of pages that hold no slots: a thread cache keeps none, so they always take the slow path.
+/// The class index of pages that hold no slots.
 pub(crate) const NO_CLASS: u8 = CLASSES as u8;
 
-/// A free slot. The first word links to the next one; the rest is as the user left it.
-#[repr(C)]
-#[derive(Debug)]
-pub(crate) struct Object {
-    pub(crate) next: Cell<*mut Object>,
-}
+/// Words of a page's bitmap: a bit for each slot of 16 bytes in a unit.
+const BITMAP_WORDS: usize = UNIT / 16 / 64;
 
 /// What a run of units is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,170 +32,275 @@ pub(crate) enum Use {
     Free = 0,
     /// Slots of one class.
     Slots,
-    /// One large object below the mmap threshold.
+    /// One large object.
     Large,
 }
 
-/// Whoever owns pages; what that is, the layer above knows.
-#[derive(Debug)]
-pub(crate) enum Owner {}
+/// Why an address cannot be given back to a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misfit {
+    /// No slot starts there.
+    Interior,
+    /// The slot is free already.
+    Free,
+}
 
 /// A run of units.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// Who hands out the slots; null when nobody does, and then the central lock guards the page. Release when it
-    /// changes, acquire where a free decides by it.
-    pub(crate) owner: AtomicPtr<Owner>,
     // Written while the run is made, before its address is given to anyone; constant while it is in use.
     pub(crate) base: Cell<*mut u8>,
     pub(crate) slot_bytes: Cell<u32>,
     pub(crate) capacity: Cell<u32>,
-    /// Class of the slots, or [`NO_CLASS`].
+    /// 2^32 divided by the slot's bytes, rounded up, with which an offset is divided.
+    reciprocal: Cell<u32>,
+    /// Class of the slots or of the run, or [`NO_CLASS`].
     pub(crate) class_index: Cell<u8>,
     pub(crate) usage: Cell<Use>,
     pub(crate) units: Cell<u8>,
-    /// Distance in units from the page's first unit; kept for every unit of a run.
-    pub(crate) distance: Cell<u8>,
     /// The strategy that chose this page for a large object; opaque here.
     pub(crate) strategy: Cell<u8>,
-    // The owner's, or the central lock's holder's.
-    free: Cell<*mut Object>,
-    fresh: Cell<u32>,
+    // The holder's of the class's lock.
+    /// The first word of the bitmap that may have a bit.
+    first_word: Cell<u8>,
+    /// Slots that are not in the bitmap: with users, or in caches.
     pub(crate) used: Cell<u32>,
     links: Links<Page>,
+    /// A bit for each free slot.
+    free: [Cell<u64>; BITMAP_WORDS],
 }
 
 impl Page {
     /// Makes the page ready to hand out slots.
     pub(crate) fn begin_slots(&self, class: Class) {
-        let slot = class.slot_bytes();
-        self.slot_bytes.set(slot as u32);
-        self.capacity.set((usize::from(self.units.get()) * UNIT / slot) as u32);
+        let slot = class.slot_bytes() as u32;
+        let capacity = (usize::from(self.units.get()) * UNIT) as u32 / slot;
+        self.slot_bytes.set(slot);
+        self.capacity.set(capacity);
+        self.reciprocal.set((u64::from(u32::MAX) + 1).div_ceil(u64::from(slot)) as u32);
         self.class_index.set(class.index() as u8);
-        self.free.set(ptr::null_mut());
-        self.fresh.set(0);
         self.used.set(0);
+        self.first_word.set(0);
+        let words = capacity.div_ceil(64) as usize;
+        for (word, bits) in self.free[..words].iter().enumerate() {
+            let left = capacity as usize - word * 64;
+            bits.set(if left >= 64 { u64::MAX } else { (1 << left) - 1 });
+        }
         self.usage.set(Use::Slots);
     }
 
-    /// Makes the page one large object.
-    pub(crate) fn begin_large(&self) {
+    /// Makes the page one large object, of a class or of none.
+    pub(crate) fn begin_large(&self, class: Option<Class>) {
         self.slot_bytes.set((usize::from(self.units.get()) * UNIT) as u32);
         self.capacity.set(1);
-        self.class_index.set(NO_CLASS);
+        self.class_index.set(class.map_or(NO_CLASS, |class| class.index() as u8));
         self.used.set(1);
         self.usage.set(Use::Large);
     }
 
     /// Whether all slots are handed out.
     pub(crate) fn is_full(&self) -> bool {
-        self.free.get().is_null() && self.fresh.get() == self.capacity.get()
+        self.used.get() == self.capacity.get()
     }
 
-    /// Takes a free slot: one that was used before, or the next that never was.
-    pub(crate) fn take(&self) -> Option<&'static Object> {
-        let object = self.free.get();
-        if !object.is_null() {
-            // SAFETY: the list holds free slots of this page only, and their first words link them.
-            let object = unsafe { &*object };
-            self.free.set(object.next.get());
-            self.used.set(self.used.get() + 1);
-            return Some(object);
+    /// Takes as many free slots as there are, and as fit, lowest addresses first; returns how many.
+    pub(crate) fn take(&self, slots: &mut [*mut u8]) -> usize {
+        let words = self.capacity.get().div_ceil(64) as usize;
+        let mut taken = 0;
+        for word in usize::from(self.first_word.get())..words {
+            self.first_word.set(word as u8);
+            let mut bits = self.free[word].get();
+            while bits != 0 && taken < slots.len() {
+                let slot = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                // SAFETY: the bitmap has bits for slots inside the page only.
+                slots[taken] = unsafe { self.base.get().add(slot * self.slot_bytes.get() as usize) };
+                taken += 1;
+            }
+            self.free[word].set(bits);
+            if taken == slots.len() {
+                break;
+            }
         }
-        let fresh = self.fresh.get();
-        if fresh == self.capacity.get() {
-            return None;
-        }
-        self.fresh.set(fresh + 1);
-        self.used.set(self.used.get() + 1);
-        // SAFETY: slot `fresh` lies inside the page, is aligned to 16, and nobody has it.
-        Some(unsafe { &*self.base.get().add((fresh * self.slot_bytes.get()) as usize).cast::<Object>() })
+        self.used.set(self.used.get() + taken as u32);
+        taken
     }
 
     /// Puts a slot back.
-    pub(crate) fn give(&self, object: &'static Object) {
-        object.next.set(self.free.get());
-        self.free.set(ptr::from_ref(object).cast_mut());
+    ///
+    /// # Errors
+    /// Why the address is not that of a slot to be put back.
+    pub(crate) fn give(&self, address: *const u8) -> Result<(), Misfit> {
+        let slot = self.slot_at(address).ok_or(Misfit::Interior)?;
+        let (word, bit) = (slot / 64, 1 << (slot % 64));
+        let bits = self.free[word].get();
+        if bits & bit != 0 {
+            return Err(Misfit::Free);
+        }
+        self.free[word].set(bits | bit);
         self.used.set(self.used.get() - 1);
+        self.first_word.set(self.first_word.get().min(word as u8));
+        Ok(())
     }
 
     /// Whether a slot, or the large object, starts at the address. The address lies in the page.
     pub(crate) fn starts_at(&self, address: *const u8) -> bool {
-        let offset = address.addr() - self.base.get().addr();
-        offset.is_multiple_of(self.slot_bytes.get() as usize)
-            && offset / (self.slot_bytes.get() as usize) < self.capacity.get() as usize
+        match self.usage.get() {
+            Use::Free => false,
+            Use::Slots => self.slot_at(address).is_some(),
+            Use::Large => ptr::eq(address, self.base.get()),
+        }
     }
 
-    /// Who owns the page; null when nobody does.
-    pub(crate) fn owner(&self) -> *mut Owner {
-        // Acquire: pairs with the release in `set_owner`, so that a free that finds a new owner finds its queue open.
-        self.owner.load(Ordering::Acquire)
-    }
-
-    /// Changes the owner. The central lock is held, or the page is new.
-    pub(crate) fn set_owner(&self, owner: *const Owner) {
-        // Release: pairs with the acquire in `owner`.
-        self.owner.store(owner.cast_mut(), Ordering::Release);
+    /// The slot that starts at the address, which lies in the page.
+    fn slot_at(&self, address: *const u8) -> Option<usize> {
+        let offset = (address.addr() - self.base.get().addr()) as u32;
+        // Exact for offsets below 2^19 (a page) and slots below 2^16: D. Lemire, O. Kaser, N. Kurz, "Faster remainder by
+        // direct computation", Software: Practice and Experience 49:6, 2019.
+        let slot = ((u64::from(offset) * u64::from(self.reciprocal.get())) >> 32) as u32;
+        (slot * self.slot_bytes.get() == offset && slot < self.capacity.get()).then_some(slot as usize)
     }
 }
 
-/// Four MiB of an arena.
+/// What a segment's memory is meant for, which decides what backs it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Pages of slots: OS pages at first.
+    #[default]
+    Small = 0,
+    /// Large objects: huge pages, where they are wanted.
+    Large,
+}
+
+/// Four MiB of an arena. All fields are the holder's of the arena's lock, except pages in use.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) base: Cell<*mut u8>,
-    /// One bit a unit in use; the central lock's holder's.
+    /// One bit a unit in use.
     pub(crate) used: Cell<u64>,
+    /// One bit a unit that was in use since it was last known to be zero.
+    pub(crate) dirty: Cell<u64>,
+    pub(crate) kind: Cell<Kind>,
+    /// When each half was last in use, in ticks of the purge.
+    pub(crate) freed_at: [Cell<u32>; 2],
+    /// Whether the segment waits to be purged.
+    pub(crate) waits: Cell<bool>,
+    /// Next in the list of those that wait.
+    pub(crate) next_waiting: Cell<Option<&'static Segment>>,
     links: Links<Segment>,
-    pub(crate) pages: [Page; UNITS],
+    /// Distance of each unit from the first one of its run.
+    distances: [Cell<u8>; UNITS],
+    /// The page that begins in each unit, if one does.
+    pages: [Page; UNITS],
 }
 
-// SAFETY: each field says who writes it; what several threads read is atomic or constant while they can reach it.
+// SAFETY: each field says who writes it; what several threads read is constant while they can reach it.
 unsafe impl Sync for Segment {}
 
 impl Segment {
     /// The page of an address inside the segment.
-    #[inline(always)]
     pub(crate) fn page_at(&'static self, address: *const u8) -> &'static Page {
         let unit = (address.addr() / UNIT) % UNITS;
-        let page = &self.pages[unit];
-        &self.pages[(unit - usize::from(page.distance.get())) % UNITS]
+        &self.pages[(unit - usize::from(self.distances[unit].get())) % UNITS]
     }
 
-    /// Takes a run of free units, if the segment has one that long.
-    pub(crate) fn take_run(&'static self, units: usize) -> Option<&'static Page> {
+    /// Takes a run of free units, if the segment has one that long. Runs of half a segment or more start at a half.
+    /// Says whether its memory is known to be zero.
+    pub(crate) fn take_run(&'static self, units: usize) -> Option<(&'static Page, bool)> {
         let first = find_run(self.used.get(), units)?;
-        self.used.set(self.used.get() | mask(first, units));
-        for distance in 0..units {
-            self.pages[first + distance].distance.set(distance as u8);
+        let run = mask(first, units);
+        let zeroed = self.dirty.get() & run == 0;
+        self.used.set(self.used.get() | run);
+        self.dirty.set(self.dirty.get() | run);
+        for (distance, unit) in self.distances[first..first + units].iter().enumerate() {
+            unit.set(distance as u8);
         }
         let page = &self.pages[first];
         page.units.set(units as u8);
         // SAFETY: unit `first` lies inside the segment.
         page.base.set(unsafe { self.base.get().add(first * UNIT) });
-        Some(page)
+        Some((page, zeroed))
     }
 
     /// Puts a run back.
     pub(crate) fn give_run(&self, page: &Page) {
         let first = (page.base.get().addr() - self.base.get().addr()) / UNIT;
         let units = usize::from(page.units.get());
-        for unit in &self.pages[first..first + units] {
-            unit.usage.set(Use::Free);
-            unit.class_index.set(NO_CLASS);
-            unit.distance.set(0);
-        }
+        page.usage.set(Use::Free);
+        page.class_index.set(NO_CLASS);
+        self.distances[first..first + units].iter().for_each(|unit| unit.set(0));
         self.used.set(self.used.get() & !mask(first, units));
+    }
+
+    /// Which list of segments this one belongs to as it is: by the longest run that it can certainly give, or `None`
+    /// when it has no free unit.
+    pub(crate) fn room(&self) -> Option<Room> {
+        Room::of(!self.used.get())
+    }
+
+    /// Whether no unit of a half is in use, and some was.
+    pub(crate) fn is_purgeable(&self, half: usize) -> bool {
+        self.used.get() & half_mask(half) == 0 && self.dirty.get() & half_mask(half) != 0
+    }
+}
+
+/// The units of a half.
+pub(crate) fn half_mask(half: usize) -> u64 {
+    mask(half * HALF_UNITS, HALF_UNITS)
+}
+
+/// How long a run a segment can give: entry `n` below 6 is `2^n` units, then a whole half, then all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Room(u8);
+
+impl Room {
+    /// Number of values.
+    pub(crate) const COUNT: usize = 8;
+
+    /// The room among these free units, if there is any.
+    fn of(free: u64) -> Option<Room> {
+        if free == u64::MAX {
+            return Some(Room(7));
+        }
+        if free & half_mask(0) == half_mask(0) || free & half_mask(1) == half_mask(1) {
+            return Some(Room(6));
+        }
+        // After step `n` a bit means: a run of 2^(n+1) free units starts here.
+        let (mut starts, mut log) = (free, 0);
+        while starts != 0 {
+            starts &= starts >> (1 << log);
+            log += 1;
+        }
+        (log as u8).checked_sub(1).map(Room)
+    }
+
+    /// The least room that surely has a run of so many units.
+    pub(crate) fn for_units(units: usize) -> Room {
+        Room(match units {
+            0..HALF_UNITS => units.next_power_of_two().trailing_zeros() as u8,
+            HALF_UNITS => 6,
+            _ => 7,
+        })
+    }
+
+    /// The value as an index below [`Room::COUNT`].
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
     }
 }
 
 /// `units` ones from bit `first` on.
-fn mask(first: usize, units: usize) -> u64 {
+pub(crate) fn mask(first: usize, units: usize) -> u64 {
     (u64::MAX >> (UNITS - units)) << first
 }
 
-/// The first place with `units` zeros in a row.
+/// The first place with `units` zeros in a row; from half a segment on, the first half that begins with them.
 fn find_run(used: u64, units: usize) -> Option<usize> {
     debug_assert!((1..=UNITS).contains(&units));
+    if units >= HALF_UNITS {
+        return [0, HALF_UNITS].into_iter().find(|&first| first + units <= UNITS && used & mask(first, units) == 0);
+    }
     // After each step a one means: a run of `length` free units starts here.
     let mut starts = !used;
     let mut length = 1;
@@ -227,21 +330,87 @@ impl Linked for Segment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::boxed::Box;
+    use std::vec::Vec;
 
     /// The plain way to find a run.
     fn find_run_slowly(used: u64, units: usize) -> Option<usize> {
-        (0..=UNITS - units).find(|&first| used & mask(first, units) == 0)
+        let step = if units >= HALF_UNITS { HALF_UNITS } else { 1 };
+        (0..=UNITS - units).step_by(step).find(|&first| used & mask(first, units) == 0)
+    }
+
+    fn words() -> impl Iterator<Item = u64> {
+        let mut word = 0x0123_4567_89ab_cdef_u64;
+        (0..2_000).flat_map(move |_| {
+            word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            [word, word & (word << 7), word & (word >> 3) & (word << 11), word << 32, word >> 32, 0, u64::MAX]
+        })
     }
 
     #[test]
     fn runs_are_found_where_they_are() {
-        let mut used = 0x0123_4567_89ab_cdef_u64;
-        for _ in 0..2_000 {
-            used = used.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            for bits in [used, used & (used << 7), used & (used >> 3) & (used << 11), 0, u64::MAX] {
-                for units in 1..=UNITS {
-                    assert_eq!(find_run(bits, units), find_run_slowly(bits, units), "{bits:#x} {units}");
+        for bits in words() {
+            for units in 1..=UNITS {
+                assert_eq!(find_run(bits, units), find_run_slowly(bits, units), "{bits:#x} {units}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_segment_with_room_for_a_run_has_it() {
+        for bits in words() {
+            let room = Room::of(!bits);
+            assert_eq!(room.is_none(), bits == u64::MAX);
+            for units in 1..=UNITS {
+                if room.is_some_and(|room| room >= Room::for_units(units)) {
+                    assert!(find_run(bits, units).is_some(), "{bits:#x} {units}");
                 }
+            }
+        }
+    }
+
+    /// A page of the class over addresses that nobody touches.
+    fn page(class: Class) -> Box<Page> {
+        // SAFETY: zeroes are a page that is not in use.
+        let page: Box<Page> = unsafe { Box::<Page>::new_zeroed().assume_init() };
+        page.base.set(ptr::without_provenance_mut(7 << 40));
+        page.units.set(class.units() as u8);
+        page.begin_slots(class);
+        page
+    }
+
+    #[test]
+    fn every_slot_is_handed_out_once_and_taken_back_once() {
+        for class in Class::all().filter(|class| !class.is_large()) {
+            let page = page(class);
+            let capacity = page.capacity.get() as usize;
+            assert_eq!(capacity, class.units() * UNIT / class.slot_bytes());
+            let mut slots = std::vec![ptr::null_mut(); capacity + 1];
+            let first = page.take(&mut slots[..capacity / 2]);
+            assert_eq!(first, capacity / 2);
+            assert_eq!(page.take(&mut slots[first..]), capacity - first);
+            assert!(page.is_full());
+            let mut sorted: Vec<usize> = slots[..capacity].iter().map(|slot| slot.addr()).collect();
+            sorted.sort_unstable();
+            let expected = |n: usize| (7 << 40) + n * class.slot_bytes();
+            assert!(sorted.iter().enumerate().all(|(n, &at)| at == expected(n)), "{class:?}");
+            for &slot in slots[..capacity].iter().rev() {
+                assert_eq!(page.give(slot.wrapping_add(1)), Err(Misfit::Interior));
+                assert_eq!(page.give(slot), Ok(()));
+                assert_eq!(page.give(slot), Err(Misfit::Free));
+            }
+            assert_eq!(page.used.get(), 0);
+            assert_eq!(page.take(&mut slots), capacity, "all of them are there again");
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_the_last_slot_is_no_slot() {
+        for class in Class::all().filter(|class| !class.is_large()) {
+            let page = page(class);
+            let end = ptr::without_provenance::<u8>((7 << 40) + page.capacity.get() as usize * class.slot_bytes());
+            if end.addr() < (7 << 40) + class.units() * UNIT {
+                assert!(!page.starts_at(end), "{class:?}");
             }
         }
     }

@@ -1,14 +1,15 @@
 //! Presets: levels for all factors at once, by `HAKMEM_MODE` or by a program that seals one.
 //!
-//! They are the original's, as far as its documents tell them. What it says of huge pages is off, auto or on: its `auto`
-//! and its `on` are both level `on` here, advice for spans of 2 MiB or more. It never aligned anything, and no preset does.
+//! All but the default are the original's, as far as its documents tell them. What it says of huge pages is off, auto or
+//! on: its `auto` and its `on` are both level `on` here. It never aligned anything, mapped each large object, and gave
+//! nothing back by time; what its small objects found in the C library's caches, they find here in the thread cache.
 
 use crate::factor::{Id, Level, Levels};
 
 /// A preset of levels, the variable `HAKMEM_MODE`; toggles in the environment override it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Every factor at its default: the original's six on, learning stops by itself. What is sealed when nothing is said.
+    /// Every factor at its default: what is sealed when nothing is said.
     Default,
     /// BigCache, ELO, evolution and huge pages off.
     Minimal,
@@ -45,15 +46,33 @@ impl Mode {
     /// The levels before the toggles.
     pub(crate) fn levels(self) -> Levels {
         let mut levels = Levels::defaults();
-        let set: &[(Id, Level)] = match self {
-            Mode::Default | Mode::Evolving => &[],
-            Mode::Minimal => &[(Id::BigCache, Level::Off), (Id::Elo, Level::Off), (Id::Evolution, Level::Off)],
-            Mode::Fast | Mode::Balanced => &[(Id::Evolution, Level::Variant("frozen")), (Id::Thp, Level::On)],
-            Mode::Learning => &[(Id::Thp, Level::On)],
-            Mode::Research => &[(Id::Evolution, Level::Variant("learn")), (Id::Thp, Level::On)],
-            Mode::Baseline => &[(Id::Elo, Level::Off), (Id::Evolution, Level::Off)],
-        };
-        set.iter().for_each(|&(id, level)| levels.set(id, level));
+        let mut set = |list: &[(Id, Level)]| list.iter().for_each(|&(id, level)| levels.set(id, level));
+        if self != Mode::Default {
+            set(&ORIGINAL);
+        }
+        match self {
+            Mode::Default | Mode::Evolving => {}
+            Mode::Minimal => set(&[(Id::BigCache, Level::Off), (Id::Elo, Level::Off), (Id::Evolution, Level::Off)]),
+            Mode::Fast | Mode::Balanced => set(&[(Id::Evolution, Level::Variant("frozen")), (Id::Thp, Level::On)]),
+            Mode::Learning => set(&[(Id::Thp, Level::On)]),
+            Mode::Research => set(&[(Id::Evolution, Level::Variant("learn")), (Id::Thp, Level::On)]),
+            Mode::Baseline => set(&[(Id::Elo, Level::Off), (Id::Evolution, Level::Off)]),
+        }
         levels
     }
 }
+
+/// The original's six, and nothing that it did not have.
+const ORIGINAL: [(Id, Level); 11] = [
+    (Id::BigCache, Level::On),
+    (Id::Elo, Level::On),
+    (Id::Header, Level::On),
+    (Id::Tick, Level::On),
+    (Id::Evolution, Level::On),
+    (Id::MadviseBatch, Level::On),
+    (Id::Align, Level::Off),
+    (Id::Thp, Level::Off),
+    (Id::Arena, Level::Off),
+    (Id::ThreadCache, Level::On),
+    (Id::Purge, Level::Off),
+];

@@ -1,14 +1,14 @@
 //! The receipt: what is at work in this process, and what it did so far.
 
 use crate::factor::{self, FACTORS, Level, REGISTRY};
-use crate::source::heap;
+use crate::source::{self, heap};
 
 /// What is at work in this process, and what it did so far, summed over all threads.
 #[derive(Clone, Copy, Debug)]
 pub struct Receipt {
     /// Objects handed out.
     pub allocations: u64,
-    /// Objects taken back.
+    /// Objects taken back, by what is held; exact while no thread allocates or frees.
     pub frees: u64,
     factors: [FactorReceipt; FACTORS],
 }
@@ -59,13 +59,11 @@ pub fn receipt() -> Receipt {
         let factor = &REGISTRY[index];
         let mut values = [0; COUNTERS_MAX];
         for (counter, value) in values.iter_mut().enumerate().take(factor.counters.len()) {
-            *value = heap::all().map(|heap| heap.counters.read(index, counter)).sum();
+            let all = heap::all().map(|heap| &heap.counters).chain([source::house::counters()]);
+            *value = all.map(|counters| counters.read(index, counter)).sum();
         }
         FactorReceipt { name: factor.name, level: active.level(index), names: factor.counters, values }
     });
-    Receipt {
-        allocations: heap::all().map(|heap| heap.cache.allocations.get()).sum(),
-        frees: heap::all().map(|heap| heap.cache.frees.get()).sum(),
-        factors,
-    }
+    let allocations: u64 = heap::all().map(|heap| heap.cache.allocations.get()).sum();
+    Receipt { allocations, frees: allocations.saturating_sub(source::live_objects()), factors }
 }

@@ -19,8 +19,13 @@ pub(crate) struct Span {
     pub(crate) site: Cell<usize>,
     /// The strategy that chose it; opaque here.
     pub(crate) strategy: Cell<u8>,
-    /// Whether the pool keeps it when it is freed: it was mapped below the mmap threshold.
+    /// Whether the pool keeps it when it is freed.
     pub(crate) kept: Cell<bool>,
+    /// Whether it was mapped to be an object of a size class, so that a thread's bin may keep it; whether it is live is
+    /// then not known.
+    pub(crate) classed: Cell<bool>,
+    /// When the pool took it, in ticks of the purge.
+    pub(crate) freed_at: Cell<u32>,
     /// Whether an object lives in it, so that a second free is seen.
     live: AtomicU8,
     /// Next in the list that the span waits in.
@@ -42,6 +47,8 @@ impl Span {
             site: Cell::new(0),
             strategy: Cell::new(0),
             kept: Cell::new(false),
+            classed: Cell::new(false),
+            freed_at: Cell::new(0),
             live: AtomicU8::new(0),
             next: Cell::new(None),
         }

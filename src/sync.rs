@@ -8,6 +8,30 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+/// Atomics of the lock-free parts: the real ones, or those of the model checker.
+pub(crate) mod atomic {
+    cfg_if::cfg_if! {
+        if #[cfg(loom)] {
+            pub(crate) use loom::sync::atomic::{AtomicU32, AtomicUsize};
+        } else {
+            pub(crate) use core::sync::atomic::{AtomicU32, AtomicUsize};
+        }
+    }
+    pub(crate) use core::sync::atomic::Ordering;
+}
+
+/// A function that makes a value of atomics: a constant one, but for the model checker, whose atomics are none.
+macro_rules! constant {
+    ($(#[$about:meta])* $visible:vis fn $name:ident() -> $type:ty $body:block) => {
+        #[cfg(not(loom))]
+        $(#[$about])* $visible const fn $name() -> $type $body
+
+        #[cfg(loom)]
+        $(#[$about])* $visible fn $name() -> $type $body
+    };
+}
+pub(crate) use constant;
+
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const CONTENDED: u32 = 2;

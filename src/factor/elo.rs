@@ -1,11 +1,17 @@
-//! ELO: chooses the mmap threshold of every allocation among twelve, by ratings that measured costs move.
+//! ELO: chooses among twelve strategies, by ratings that measured costs move.
 //!
-//! A strategy is a threshold: requests of at least that size get a mapping of their own, smaller ones come from pages
+//! As in the original (softmax, epsilon-greedy), for every allocation: a strategy is a threshold: requests of at least that size get a mapping of their own, smaller ones come from pages
 //! that stay. The strategy is chosen *before* the allocation, by softmax over the ratings or epsilon-greedily. Requests
 //! whose path it decides are measured: time of the call and of its free, OS pages that are new and will fault, bytes
 //! held beyond the request. Every 1,024 measured requests the strategies with at least 50 samples are compared pair by
 //! pair on 0.40 time + 0.30 faults + 0.30 memory, and rated by Elo's rule (K 32, 400 points a decade, start 1500); after
 //! four such rounds the six best stay active.
+//!
+//! In the form `slow-path` a strategy is a [`Plan`] for memory that no cache had: from which size on huge pages back it,
+//! how long it waits before it is purged, and how much of it. A plan is in force for a window of 64 runs, and costs what
+//! the runs took, the page faults of the process meanwhile, and the bytes that waited unused at its end. Three quarters of
+//! the windows belong to the best plan, the rest to each active one in turn, after which they are rated as above. What
+//! caches serve is not looked at, and once learning stops nothing is.
 //!
 //! Costs 1 KiB, one random number and up to twelve adds and compares an allocation (the plan estimates 100 to 200 ns);
 //! two reads of the cycle counter and four atomic adds a measured one. No system call. Different from the original: the
@@ -15,9 +21,10 @@
 //! Rating: A. E. Elo, *The Rating of Chessplayers*, 1978, §1.5 and §1.6. Random numbers: xorshift64*, S. Vigna, ACM
 //! TOMS 42:4, 2016.
 
+use crate::os;
 use crate::request::Pick;
 use crate::sync::Lock;
-use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 counters! {
     /// Allocations whose threshold came from here.
@@ -28,6 +35,8 @@ counters! {
     samples,
     /// Rounds of comparisons, each of which moved ratings.
     rounds,
+    /// Windows in which a plan was in force.
+    windows,
 }
 
 const KIB: usize = 1 << 10;
@@ -242,8 +251,100 @@ pub(crate) fn learn_free(strategy_index: u8, cycles: u64) {
     }
 }
 
+/// What is done with memory that no cache had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Runs of so many bytes or more are backed by huge pages, where those are wanted.
+    pub(crate) huge_bytes_min: usize,
+    /// Ticks of the purge that half a segment waits.
+    pub(crate) wait_ticks: u32,
+    /// Whether the depot keeps what nobody asked for during one tick.
+    pub(crate) keeps: bool,
+}
+
+impl Plan {
+    /// The plan of a strategy. The neutral one is what the factors do without ELO.
+    const fn of(strategy: u8) -> Plan {
+        Plan {
+            huge_bytes_min: [MIB, 64 * KIB, usize::MAX][strategy as usize / 4],
+            wait_ticks: if strategy & 1 == 0 { 4 } else { 2 },
+            keeps: strategy & 2 == 0,
+        }
+    }
+}
+
+const _: () = assert!(Plan::of(NEUTRAL).huge_bytes_min == 64 * KIB && Plan::of(NEUTRAL).keeps);
+
+/// Runs in a window.
+const WINDOW_RUNS: u32 = 64;
+const _: () = assert!(WINDOW_RUNS >= SAMPLES_MIN);
+/// Windows of the best plan, after which each active plan has one.
+const BEST_WINDOWS: u32 = 36;
+
+/// The plan in force, and what it has cost since its window began. Relaxed: a run that is counted in the next window is no
+/// harm.
+struct Window {
+    strategy: AtomicU8,
+    runs: AtomicU32,
+    cycles: AtomicU64,
+}
+
+static WINDOW: Window = Window {
+    strategy: AtomicU8::new(NEUTRAL),
+    runs: AtomicU32::new(0),
+    cycles: AtomicU64::new(0),
+};
+/// Learning has stopped: no more windows.
+static LEARNED: AtomicBool = AtomicBool::new(false);
+
+/// The plan in force.
+pub(crate) fn plan() -> Plan {
+    Plan::of(WINDOW.strategy.load(Ordering::Relaxed))
+}
+
+/// Whether runs are to be measured.
+pub(crate) fn is_learning() -> bool {
+    !LEARNED.load(Ordering::Relaxed)
+}
+
+/// Takes note of what one run took; at the end of a window, of all that its plan cost, and chooses the next.
+/// `waiting_bytes` tells what waits unused.
+pub(crate) fn learn_plan(counters: &Counters, cycles: u64, waiting_bytes: impl FnOnce() -> usize) {
+    counters.samples.add(1);
+    WINDOW.cycles.fetch_add(cycles, Ordering::Relaxed);
+    if WINDOW.runs.fetch_add(1, Ordering::Relaxed) + 1 < WINDOW_RUNS {
+        return;
+    }
+    let Some(mut ratings) = RATINGS.try_lock() else { return };
+    let samples = WINDOW.runs.load(Ordering::Relaxed);
+    // Another thread may have closed it meanwhile.
+    if samples < WINDOW_RUNS {
+        return;
+    }
+    let faults = os::minor_faults();
+    let runs = f64::from(samples);
+    let mean = Mean {
+        samples,
+        cycles: WINDOW.cycles.swap(0, Ordering::Relaxed) as f64 / runs,
+        fresh_pages: faults.saturating_sub(ratings.faults_before) as f64 / runs,
+        spare_bytes: waiting_bytes() as f64,
+    };
+    WINDOW.runs.store(0, Ordering::Relaxed);
+    ratings.faults_before = faults;
+    counters.windows.add(1);
+    let next = ratings.close_window(WINDOW.strategy.load(Ordering::Relaxed), mean, counters);
+    WINDOW.strategy.store(next, Ordering::Relaxed);
+}
+
+/// Learning starts again.
+pub(crate) fn relearn() {
+    LEARNED.store(false, Ordering::Relaxed);
+}
+
 /// Learning stops: the best strategy becomes the frozen one, the second best the candidate.
 pub(crate) fn freeze() {
+    LEARNED.store(true, Ordering::Relaxed);
+    WINDOW.strategy.store(BOARD.best.load(Ordering::Relaxed), Ordering::Relaxed);
     BOARD.frozen.store(BOARD.best.load(Ordering::Relaxed), Ordering::Relaxed);
     BOARD.candidate.store(BOARD.second.load(Ordering::Relaxed), Ordering::Relaxed);
 }
@@ -267,6 +368,10 @@ struct Mean {
     cycles: f64,
     fresh_pages: f64,
     spare_bytes: f64,
+}
+
+impl Mean {
+    const NONE: Mean = Mean { samples: 0, cycles: 0.0, fresh_pages: 0.0, spare_bytes: 0.0 };
 }
 
 impl Costs {
@@ -295,11 +400,47 @@ struct Ratings {
     rating: [f64; STRATEGIES],
     active: u16,
     rounds: u32,
+    /// Of the round under way: what each plan cost, if it had its window.
+    means: [Mean; STRATEGIES],
+    /// Windows since the last round.
+    windows: u32,
+    /// Page faults of the process when the window began.
+    faults_before: u64,
 }
 
 impl Ratings {
     const fn new() -> Ratings {
-        Ratings { rating: [START_RATING; STRATEGIES], active: ALL_ACTIVE, rounds: 0 }
+        Ratings {
+            rating: [START_RATING; STRATEGIES],
+            active: ALL_ACTIVE,
+            rounds: 0,
+            means: [Mean::NONE; STRATEGIES],
+            windows: 0,
+            faults_before: 0,
+        }
+    }
+
+    /// A window of a plan is over; returns whose the next one is.
+    fn close_window(&mut self, strategy: u8, mean: Mean, counters: &Counters) -> u8 {
+        self.windows += 1;
+        if self.windows > BEST_WINDOWS {
+            self.means[usize::from(strategy)] = mean;
+        } else if self.windows < BEST_WINDOWS {
+            return strategy;
+        }
+        // Each active one in turn that has had no window yet.
+        let next = (0..STRATEGIES as u8).find(|&next| {
+            self.active & (1 << next) != 0 && self.means[usize::from(next)].samples == 0
+        });
+        if let Some(next) = next {
+            return next;
+        }
+        let means = core::mem::replace(&mut self.means, [Mean::NONE; STRATEGIES]);
+        self.round(&means);
+        self.publish();
+        counters.rounds.add(1);
+        self.windows = 0;
+        BOARD.best.load(Ordering::Relaxed)
     }
 
     /// Compares every pair with enough samples, then cuts the field once.

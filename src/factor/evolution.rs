@@ -1,6 +1,6 @@
 //! Evolution: decides when learning stops, when it starts again, and when another strategy gets a trial.
 //!
-//! Every allocation's size enters a histogram, every 16th one's latency is measured, and every 1,024th brings both to
+//! The size of every allocation, or in the form `slow-path` of every one that no cache served, enters a histogram, every 16th one's latency is measured, and every 1,024th brings both to
 //! the shared state. A window closes after 10,000 allocations or 2 s and gives a p99 latency (P² estimator) and a size
 //! distribution.
 //!
@@ -160,6 +160,8 @@ pub(crate) enum Policy {
     Auto,
     Learn,
     Frozen,
+    /// As `Auto`, for plans, which no single allocation can try: without trials.
+    SlowPath,
 }
 
 /// The mode of the lifecycle.
@@ -176,6 +178,8 @@ enum Mode {
 pub(crate) enum Event {
     /// Learning stopped.
     Freeze,
+    /// Learning started again.
+    Relearn,
     /// The candidate was better.
     Adopt,
 }
@@ -310,7 +314,7 @@ impl Life {
             settings,
             mode: match policy {
                 Policy::Frozen => Mode::Frozen,
-                Policy::Auto | Policy::Learn => Mode::Learn,
+                Policy::Auto | Policy::Learn | Policy::SlowPath => Mode::Learn,
             },
             started_ns: 0,
             window_start_ns: 0,
@@ -352,7 +356,7 @@ impl Life {
     }
 
     fn close_window(&mut self, now_ns: u64, counters: &Counters) -> Option<Event> {
-        if self.policy != Policy::Auto {
+        if !matches!(self.policy, Policy::Auto | Policy::SlowPath) {
             return None;
         }
         let p99 = self.p99.value();
@@ -384,10 +388,10 @@ impl Life {
                     self.last_p99 = f64::INFINITY;
                     (self.bad, self.quiet) = (0, 0);
                     counters.relearns.add(1);
-                    return None;
+                    return Some(Event::Relearn);
                 }
                 self.quiet = if slow { 0 } else { self.quiet + 1 };
-                if self.quiet >= CANARY_AFTER_WINDOWS {
+                if self.quiet >= CANARY_AFTER_WINDOWS && self.policy == Policy::Auto {
                     self.mode = Mode::Canary;
                 }
                 None

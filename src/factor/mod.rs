@@ -29,19 +29,22 @@ macro_rules! counters {
 }
 
 pub(crate) mod align;
+pub(crate) mod arena;
 pub(crate) mod bigcache;
 pub(crate) mod elo;
 pub(crate) mod evolution;
 pub(crate) mod header;
 pub(crate) mod madvise_batch;
+pub(crate) mod purge;
 pub(crate) mod thp;
+pub(crate) mod thread_cache;
 pub(crate) mod tick;
 
 use crate::env;
 pub use crate::level::{Choice, Factor, Level};
 use crate::preset::Mode;
 use crate::sync::Lock;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 pub use evolution::Setting;
 
 /// Index of a factor in the registry.
@@ -56,60 +59,76 @@ pub(crate) enum Id {
     MadviseBatch,
     Align,
     Thp,
+    Arena,
+    ThreadCache,
+    Purge,
 }
 
 /// Number of factors.
-pub(crate) const FACTORS: usize = 8;
+pub(crate) const FACTORS: usize = 11;
 
 /// The registry, in the order of [`Id`].
 pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "bigcache",
         present: cfg!(feature = "bigcache"),
-        default: Level::On,
+        default: Level::Variant("direct"),
         toggle: "HAKMEM_DISABLE_BIGCACHE",
-        choice: None,
+        choice: Some(Choice {
+            variable: "HAKMEM_BIGCACHE",
+            values: &[("ring", Level::On), ("direct", Level::Variant("direct"))],
+        }),
         counters: bigcache::Counters::NAMES,
-        about: "keeps freed large spans by call site (by size where a program gives none): 64 sites, a ring of 4 each",
-        costs: "2.5 KiB, and memory that waits: up to 64 MiB a row of sites; a lock and up to four compares a request or free of 1 MiB or more; saves system calls and page faults",
+        about: "keeps freed large objects: by call site, 64 sites with a ring of 4 each (ring); or in each thread by size class, without a search, and what is over for all threads (direct)",
+        costs: "ring: 2.5 KiB, and memory that waits, up to 64 MiB a row of sites; a lock and up to four compares a request or free of 1 MiB or more. direct: 3 KiB a thread, 2 to 16 objects of a class in each and up to 32 MiB of a class for all; nothing that small objects do not cost. Both save system calls and page faults",
     },
     Factor {
         name: "elo",
         present: cfg!(feature = "elo"),
-        default: Level::On,
+        default: Level::Variant("slow-path"),
         toggle: "HAKMEM_DISABLE_ELO",
         choice: Some(Choice {
             variable: "HAKMEM_ELO",
-            values: &[("softmax", Level::On), ("epsilon-greedy", Level::Variant("epsilon-greedy"))],
+            values: &[
+                ("softmax", Level::On),
+                ("epsilon-greedy", Level::Variant("epsilon-greedy")),
+                ("slow-path", Level::Variant("slow-path")),
+            ],
         }),
         counters: elo::Counters::NAMES,
-        about: "chooses one of 12 mmap thresholds for every allocation, by Elo ratings of measured costs",
-        costs: "1 KiB; a random number and up to twelve adds and compares an allocation; two reads of the cycle counter and four atomic adds a large one",
+        about: "chooses by Elo ratings of measured costs: one of 12 mmap thresholds for every allocation (softmax, epsilon-greedy), or one of 12 plans for huge pages, waiting and keeping for every 64 runs that no cache had (slow-path)",
+        costs: "1 KiB; a random number and up to twelve adds and compares an allocation; two reads of the cycle counter and four atomic adds a large one. slow-path: nothing an allocation; two reads of the cycle counter and two atomic adds a run, one `getrusage` for 64",
     },
     Factor {
         name: "header",
         present: cfg!(feature = "header"),
-        default: Level::On,
+        default: Level::Off,
         toggle: "HAKMEM_DISABLE_HEADER",
-        choice: None,
+        choice: Some(Choice {
+            variable: "HAKMEM_HEADER",
+            values: &[("32", Level::On), ("16", Level::Variant("16")), ("off", Level::Off)],
+        }),
         counters: header::Counters::NAMES,
-        about: "32 bytes before every object, with a magic value that free verifies",
-        costs: "32 bytes an object (or its alignment), one OS page more for a large power of two; four stores an allocation, a load, a compare and a store a free",
+        about: "32 bytes before every object, or 16 with the same in fewer bits, with a magic value that free verifies; off, records apart tell everything",
+        costs: "32 or 16 bytes an object (or its alignment), one OS page more for a large power of two; four stores an allocation, a load, a compare and a store a free",
     },
     Factor {
         name: "tick",
         present: cfg!(feature = "tick"),
-        default: Level::On,
+        default: Level::Variant("batched"),
         toggle: "HAKMEM_DISABLE_TICK",
-        choice: None,
+        choice: Some(Choice {
+            variable: "HAKMEM_TICK",
+            values: &[("shared", Level::On), ("batched", Level::Variant("batched"))],
+        }),
         counters: tick::Counters::NAMES,
-        about: "one atomic fetch_add per allocation, shared by all threads",
-        costs: "one locked instruction an allocation; the line travels between cores",
+        about: "a count of allocations that all threads share: one atomic fetch_add per allocation (shared), or one whenever a thread's cache is empty, by what the thread counted since (batched)",
+        costs: "one locked instruction an allocation, and the line travels between cores; batched: one for up to 62 allocations or more",
     },
     Factor {
         name: "evolution",
         present: cfg!(feature = "evolution"),
-        default: Level::On,
+        default: Level::Variant("slow-path"),
         toggle: "HAKMEM_DISABLE_EVOLUTION",
         choice: Some(Choice {
             variable: "HAKMEM_EVO_POLICY",
@@ -117,11 +136,12 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
                 ("auto", Level::On),
                 ("learn", Level::Variant("learn")),
                 ("frozen", Level::Variant("frozen")),
+                ("slow-path", Level::Variant("slow-path")),
                 ("off", Level::Off),
             ],
         }),
         counters: evolution::Counters::NAMES,
-        about: "records every size, and decides by p99 and size distribution when learning stops and starts again",
+        about: "records the size of every request, or of every one that no cache served (slow-path), and decides by p99 and size distribution when learning stops and starts again",
         costs: "0.5 KiB a thread; an increment an allocation, two reads of the cycle counter every 16th, a clock every 1,024th",
     },
     Factor {
@@ -137,7 +157,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "align",
         present: cfg!(feature = "align"),
-        default: Level::Off,
+        default: Level::On,
         toggle: "HAKMEM_DISABLE_ALIGN",
         choice: Some(Choice {
             variable: "HAKMEM_ALIGN",
@@ -150,15 +170,48 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "thp",
         present: cfg!(feature = "thp"),
-        default: Level::Off,
+        default: Level::On,
         toggle: "HAKMEM_DISABLE_THP",
         choice: Some(Choice {
             variable: "HAKMEM_THP",
             values: &[("on", Level::On), ("never", Level::Variant("never")), ("off", Level::Off)],
         }),
         counters: thp::Counters::NAMES,
-        about: "advises the kernel to back spans of 2 MiB or more with huge pages (on), or not to (never); off leaves them to the system's policy",
-        costs: "one `madvise` a mapping; `on` 2 MiB of memory where one byte is touched; saves page faults",
+        about: "advises the kernel to back large objects, and small ones beyond the first 16 MiB, with huge pages (on), or not to (never); off leaves them to the system's policy",
+        costs: "one `madvise` a mapping, or 64 MiB of the arena; `on` 2 MiB of memory where one byte is touched; saves page faults",
+    },
+    Factor {
+        name: "arena",
+        present: cfg!(feature = "arena"),
+        default: Level::On,
+        toggle: "HAKMEM_DISABLE_ARENA",
+        choice: None,
+        counters: arena::Counters::NAMES,
+        about: "takes large objects up to 4 MiB from one reserved range instead of mapping each",
+        costs: "address space; a lock and a search of 64 bits where no cache has an object; saves two system calls an object",
+    },
+    Factor {
+        name: "thread-cache",
+        present: cfg!(feature = "thread-cache"),
+        default: Level::On,
+        toggle: "HAKMEM_DISABLE_THREAD_CACHE",
+        choice: None,
+        counters: thread_cache::Counters::NAMES,
+        about: "keeps free small objects in each thread, and passes them on in batches; off, every request and free takes the lock of its class",
+        costs: "25 KiB a thread, up to 240 KiB where it frees many, and up to a MiB of each class that waits; saves two locks an object",
+    },
+    Factor {
+        name: "purge",
+        present: cfg!(feature = "purge"),
+        default: Level::On,
+        toggle: "HAKMEM_DISABLE_PURGE",
+        choice: Some(Choice {
+            variable: "HAKMEM_PURGE",
+            values: &[("batched", Level::On), ("immediate", Level::Variant("immediate")), ("never", Level::Off)],
+        }),
+        counters: purge::Counters::NAMES,
+        about: "gives memory that nobody uses back to the OS, 2 MiB at a time: what was free for a second (batched), or with the free (immediate)",
+        costs: "one `madvise` 2 MiB, and page faults when they are used again; batched: a thread while anything waits",
     },
 ];
 
@@ -199,7 +252,7 @@ impl Levels {
         self.0.into_iter()
     }
 
-    fn pack(&self) -> u32 {
+    fn pack(&self) -> u64 {
         let mut word = SEALED;
         for (index, factor) in REGISTRY.iter().enumerate() {
             let ordinal = match self.get(index) {
@@ -207,7 +260,7 @@ impl Levels {
                 Level::On => 1,
                 // A choice's position is its ordinal: `on` is the first value.
                 Level::Variant(name) => factor.choice.as_ref().map_or(1, |choice| {
-                    choice.values.iter().position(|(_, level)| *level == Level::Variant(name)).unwrap_or(0) as u32 + 1
+                    choice.values.iter().position(|(_, level)| *level == Level::Variant(name)).unwrap_or(0) as u64 + 1
                 }),
             };
             word |= ordinal << (LEVEL_BITS * index as u32);
@@ -217,9 +270,9 @@ impl Levels {
 }
 
 const LEVEL_BITS: u32 = 3;
-const LEVEL_MASK: u32 = (1 << LEVEL_BITS) - 1;
-const SEALED: u32 = 1 << 31;
-const _: () = assert!(FACTORS as u32 * LEVEL_BITS < 31);
+const LEVEL_MASK: u64 = (1 << LEVEL_BITS) - 1;
+const SEALED: u64 = 1 << 63;
+const _: () = assert!(FACTORS as u32 * LEVEL_BITS < 63);
 const _: () = {
     let mut index = 0;
     while index < FACTORS {
@@ -229,12 +282,15 @@ const _: () = {
     }
 };
 
-static LEVELS: AtomicU32 = AtomicU32::new(0);
+static LEVELS: AtomicU64 = AtomicU64::new(0);
 static SEAL: Lock<()> = Lock::new(());
+
+/// The level of evolution that sees only what no cache serves.
+const EVOLUTION_SLOW_PATH: u64 = 4;
 
 /// Which factors are at work: the sealed levels, packed. Copied around within a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Active(u32);
+pub(crate) struct Active(u64);
 
 /// The sealed levels; before the seal, nothing is at work.
 #[inline(always)]
@@ -245,40 +301,84 @@ pub(crate) fn active() -> Active {
 
 impl Active {
     #[inline(always)]
-    fn ordinal(self, id: Id) -> u32 {
+    fn ordinal(self, id: Id) -> u64 {
         (self.0 >> (LEVEL_BITS * id as u32)) & LEVEL_MASK
     }
 
+    /// Whether BigCache keeps spans by call site.
     #[inline(always)]
-    pub(crate) fn bigcache(self) -> bool {
-        cfg!(feature = "bigcache") && self.ordinal(Id::BigCache) != 0
+    pub(crate) fn bigcache_is_ring(self) -> bool {
+        cfg!(feature = "bigcache") && self.ordinal(Id::BigCache) == 1
     }
 
+    /// Whether BigCache keeps large objects by size class.
+    #[inline(always)]
+    pub(crate) fn bigcache_is_direct(self) -> bool {
+        cfg!(feature = "bigcache") && self.ordinal(Id::BigCache) == 2
+    }
+
+    /// How thresholds are drawn for every request, if they are.
     #[inline(always)]
     pub(crate) fn elo(self) -> Option<elo::Selection> {
         if !cfg!(feature = "elo") {
             return None;
         }
         match self.ordinal(Id::Elo) {
-            0 => None,
             1 => Some(elo::Selection::Softmax),
-            _ => Some(elo::Selection::EpsilonGreedy),
+            2 => Some(elo::Selection::EpsilonGreedy),
+            _ => None,
         }
     }
 
+    /// Whether plans are learned where no cache serves.
     #[inline(always)]
-    pub(crate) fn header(self) -> bool {
-        cfg!(feature = "header") && self.ordinal(Id::Header) != 0
+    pub(crate) fn elo_plans(self) -> bool {
+        cfg!(feature = "elo") && self.ordinal(Id::Elo) == 3
     }
 
     #[inline(always)]
+    pub(crate) fn header(self) -> Option<header::Form> {
+        match (cfg!(feature = "header"), self.ordinal(Id::Header)) {
+            (false, _) | (_, 0) => None,
+            (_, 1) => Some(header::Form::Full),
+            _ => Some(header::Form::Packed),
+        }
+    }
+
+    /// Whether every request raises the shared count.
+    #[inline(always)]
     pub(crate) fn tick(self) -> bool {
-        cfg!(feature = "tick") && self.ordinal(Id::Tick) != 0
+        cfg!(feature = "tick") && self.ordinal(Id::Tick) == 1
+    }
+
+    /// Whether the shared count is raised where no cache serves.
+    #[inline(always)]
+    pub(crate) fn tick_is_batched(self) -> bool {
+        cfg!(feature = "tick") && self.ordinal(Id::Tick) == 2
     }
 
     #[inline(always)]
     pub(crate) fn evolution(self) -> bool {
         cfg!(feature = "evolution") && self.ordinal(Id::Evolution) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn arena(self) -> bool {
+        cfg!(feature = "arena") && self.ordinal(Id::Arena) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn thread_cache(self) -> bool {
+        cfg!(feature = "thread-cache") && self.ordinal(Id::ThreadCache) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn purge(self) -> Option<purge::When> {
+        match (cfg!(feature = "purge"), self.ordinal(Id::Purge)) {
+            (false, _) | (_, 0) => None,
+            (_, 1) => Some(purge::When::ByTime),
+            _ => Some(purge::When::AtOnce),
+        }
     }
 
     #[inline(always)]
@@ -307,13 +407,15 @@ impl Active {
     /// Whether some factor must see every request, so that no thread may use its cache unseen.
     #[inline(always)]
     pub(crate) fn per_request(self) -> bool {
-        self.header() || self.tick() || self.evolution() || self.elo().is_some()
+        let evolution = self.evolution() && self.ordinal(Id::Evolution) != EVOLUTION_SLOW_PATH;
+        self.header().is_some() || self.tick() || evolution || self.elo().is_some()
     }
 
     fn evolution_policy(self) -> evolution::Policy {
         match self.ordinal(Id::Evolution) {
             2 => evolution::Policy::Learn,
             3 => evolution::Policy::Frozen,
+            EVOLUTION_SLOW_PATH => evolution::Policy::SlowPath,
             _ => evolution::Policy::Auto,
         }
     }
@@ -385,6 +487,9 @@ pub(crate) struct Counters {
     pub(crate) madvise_batch: madvise_batch::Counters,
     pub(crate) align: align::Counters,
     pub(crate) thp: thp::Counters,
+    pub(crate) arena: arena::Counters,
+    pub(crate) thread_cache: thread_cache::Counters,
+    pub(crate) purge: purge::Counters,
 }
 
 impl Counters {
@@ -399,6 +504,9 @@ impl Counters {
             madvise_batch: madvise_batch::Counters::new(),
             align: align::Counters::new(),
             thp: thp::Counters::new(),
+            arena: arena::Counters::new(),
+            thread_cache: thread_cache::Counters::new(),
+            purge: purge::Counters::new(),
         }
     }
 
@@ -412,7 +520,10 @@ impl Counters {
             4 => self.evolution.read(counter),
             5 => self.madvise_batch.read(counter),
             6 => self.align.read(counter),
-            _ => self.thp.read(counter),
+            7 => self.thp.read(counter),
+            8 => self.arena.read(counter),
+            9 => self.thread_cache.read(counter),
+            _ => self.purge.read(counter),
         }
     }
 }
@@ -422,6 +533,7 @@ impl Counters {
 pub(crate) struct Locals {
     pub(crate) elo: elo::Local,
     pub(crate) evolution: evolution::Local,
+    pub(crate) tick: tick::Local,
 }
 
 /// The locks of the factors, for the handlers around a fork.

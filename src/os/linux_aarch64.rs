@@ -4,10 +4,16 @@ use core::arch::{asm, global_asm};
 
 pub(super) const SYS_WRITE: usize = 64;
 pub(super) const SYS_FUTEX: usize = 98;
+pub(super) const SYS_NANOSLEEP: usize = 101;
+pub(super) const SYS_SCHED_YIELD: usize = 124;
+pub(super) const SYS_RT_SIGPROCMASK: usize = 135;
+pub(super) const SYS_GETRUSAGE: usize = 165;
 pub(super) const SYS_MUNMAP: usize = 215;
 pub(super) const SYS_MREMAP: usize = 216;
 pub(super) const SYS_MMAP: usize = 222;
+pub(super) const SYS_MPROTECT: usize = 226;
 pub(super) const SYS_MADVISE: usize = 233;
+pub(super) const SYS_PRLIMIT: usize = 261;
 
 /// Makes one system call and returns the kernel's answer unread.
 ///
@@ -24,6 +30,38 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, d: us
             inlateout("x0") a => result,
             in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f,
             options(nostack),
+        );
+    }
+    result
+}
+
+/// Starts a thread that has nothing of a thread but a stack; the twin file for x86-64 says more. Returns the kernel's
+/// answer unread.
+///
+/// # Safety
+/// - `stack_top` is the end of memory that is the thread's until the kernel has cleared `id`.
+/// - `work` touches no thread-local storage and does not unwind.
+pub(super) unsafe fn clone_thread(flags: usize, stack_top: *mut u8, id: *mut u32, work: extern "C" fn()) -> usize {
+    let result;
+    // SAFETY: the child continues behind the system call with an empty stack, calls `work`, and never returns here: 93
+    // is `exit`. The parent goes on as after any system call.
+    unsafe {
+        asm!(
+            "svc #0",
+            "cbnz x0, 2f",
+            "mov x29, xzr",
+            "blr x9",
+            "mov x0, xzr",
+            "mov x8, #93",
+            "svc #0",
+            "2:",
+            in("x8") 220_usize,
+            inlateout("x0") flags => result,
+            in("x1") stack_top,
+            in("x2") id,
+            in("x3") 0_usize,
+            in("x4") id,
+            in("x9") work,
         );
     }
     result
@@ -51,6 +89,13 @@ global_asm!(
     ".xword 0",
     ".popsection",
 );
+
+/// The first of the calling thread's two words.
+#[inline(always)]
+pub(crate) fn thread_word() -> usize {
+    // SAFETY: the calling thread's words.
+    unsafe { (*thread_slots())[0] }
+}
 
 /// The calling thread's two words.
 #[inline(always)]

@@ -4,10 +4,16 @@ use core::arch::{asm, global_asm};
 
 pub(super) const SYS_WRITE: usize = 1;
 pub(super) const SYS_MMAP: usize = 9;
+pub(super) const SYS_MPROTECT: usize = 10;
 pub(super) const SYS_MUNMAP: usize = 11;
+pub(super) const SYS_RT_SIGPROCMASK: usize = 14;
+pub(super) const SYS_SCHED_YIELD: usize = 24;
 pub(super) const SYS_MREMAP: usize = 25;
 pub(super) const SYS_MADVISE: usize = 28;
+pub(super) const SYS_NANOSLEEP: usize = 35;
+pub(super) const SYS_GETRUSAGE: usize = 98;
 pub(super) const SYS_FUTEX: usize = 202;
+pub(super) const SYS_PRLIMIT: usize = 302;
 
 /// Makes one system call and returns the kernel's answer unread.
 ///
@@ -24,6 +30,40 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, d: us
             in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
             lateout("rcx") _, lateout("r11") _,
             options(nostack),
+        );
+    }
+    result
+}
+
+/// Starts a thread that has nothing of a thread but a stack: no thread-local storage of its own, no place in the C
+/// library's books. It calls `work` and ends. Returns the kernel's answer unread.
+///
+/// # Safety
+/// - `stack_top` is the end of memory that is the thread's until the kernel has cleared `id`.
+/// - `work` touches no thread-local storage and does not unwind.
+pub(super) unsafe fn clone_thread(flags: usize, stack_top: *mut u8, id: *mut u32, work: extern "C" fn()) -> usize {
+    let result;
+    // SAFETY: the child continues behind the system call with an empty stack, calls `work`, and never returns here:
+    // 60 is `exit`, which ends the one thread. The parent goes on as after any system call.
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "call r12",
+            "xor edi, edi",
+            "mov eax, 60",
+            "syscall",
+            "2:",
+            inlateout("rax") 56_usize => result,
+            in("rdi") flags,
+            in("rsi") stack_top,
+            in("rdx") id,
+            in("r10") id,
+            in("r8") 0_usize,
+            in("r12") work,
+            lateout("rcx") _, lateout("r11") _,
         );
     }
     result
@@ -50,6 +90,22 @@ global_asm!(
     ".quad 0",
     ".popsection",
 );
+
+/// The first of the calling thread's two words.
+#[inline(always)]
+pub(crate) fn thread_word() -> usize {
+    let word;
+    // SAFETY: reads a word at a constant offset from the thread pointer.
+    unsafe {
+        asm!(
+            "mov {0}, qword ptr [rip + hakmem_0_1_slots@GOTTPOFF]",
+            "mov {0}, qword ptr fs:[{0}]",
+            out(reg) word,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    word
+}
 
 /// The calling thread's two words.
 #[inline(always)]

@@ -2,18 +2,25 @@
 //!
 //! | call | where it comes from | when |
 //! |---|---|---|
-//! | `mmap` | [`map`] | a chunk of the arena, metadata, a large span |
+//! | `mmap` | [`map`], [`reserve`] | the arena's addresses, metadata, a large span |
+//! | `mprotect` | [`commit`] | the arena grows |
 //! | `munmap` | [`unmap`] | a large span goes back |
 //! | `mremap` | [`move_pages`] | a large span grows |
-//! | `madvise` | [`decommit`] | an empty segment's memory goes back |
-//! | `madvise` | [`advise_huge`] | a large span is new, and huge pages are advised on |
+//! | `madvise` | [`decommit`] | half a segment's memory goes back |
+//! | `madvise` | [`advise_huge`] | memory is new, and huge pages are advised on |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
+//! | `prlimit64` | [`address_limit`] | the arena grows |
+//! | `getrusage` | [`minor_faults`] | learning closes a window |
+//! | `clone`, `rt_sigprocmask` | [`spawn`] | memory begins to wait for the purge |
+//! | `nanosleep`, `sched_yield` | [`sleep_ms`], [`spawn`] | the purge waits |
 //! | `write` | [`write_stderr`] | a warning, or the last words |
 //!
 //! The calls are made directly, not through libc's wrappers: nothing can interpose them and none of them touches
 //! `errno`, so `free` preserves it without saving it. What memory is used for is left to the layers above.
 
+use core::cell::UnsafeCell;
 use core::ptr;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 cfg_if::cfg_if! {
     if #[cfg(all(target_os = "linux", target_arch = "x86_64"))] {
@@ -27,7 +34,7 @@ cfg_if::cfg_if! {
     }
 }
 
-pub(crate) use arch::{cycles, thread_slots};
+pub(crate) use arch::{cycles, thread_slots, thread_word};
 
 /// The pages that the allocator counts in. The kernel's own may be larger (aarch64); [`map`] then rounds up by itself,
 /// and lengths that are given back are the lengths that were asked for.
@@ -36,6 +43,7 @@ pub(crate) const OS_PAGE: usize = 4096;
 /// What one huge page holds, where the kernel's own pages are [`OS_PAGE`] long.
 pub(crate) const HUGE_PAGE: usize = 2 << 20;
 
+const PROT_NONE: usize = 0;
 const PROT_READ_WRITE: usize = 1 | 2;
 const MAP_PRIVATE_ANONYMOUS: usize = 0x02 | 0x20;
 const MAP_NORESERVE: usize = 0x4000;
@@ -53,17 +61,28 @@ fn failed(result: usize) -> bool {
 
 /// Maps `len` bytes of zeroed memory, or returns null.
 pub(crate) fn map(len: usize) -> *mut u8 {
-    map_flags(len, MAP_PRIVATE_ANONYMOUS)
+    map_flags(len, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS)
 }
 
-/// Reserves `len` bytes that count as memory only once they are touched, or returns null.
+/// Reserves `len` bytes of addresses, or returns null. They are no memory before [`commit`]: neither a limit on memory
+/// nor `mlockall` counts them.
 pub(crate) fn reserve(len: usize) -> *mut u8 {
-    map_flags(len, MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE)
+    map_flags(len, PROT_NONE, MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE)
 }
 
-fn map_flags(len: usize, flags: usize) -> *mut u8 {
+/// Makes a part of a reservation memory, zeroed. Returns whether the kernel did.
+///
+/// # Safety
+/// - `[base, base + len)` is part of what came from [`reserve`].
+pub(crate) unsafe fn commit(base: *mut u8, len: usize) -> bool {
+    // SAFETY: gives access to a range that is ours.
+    let result = unsafe { arch::syscall6(arch::SYS_MPROTECT, base.addr(), len, PROT_READ_WRITE, 0, 0, 0) };
+    !failed(result)
+}
+
+fn map_flags(len: usize, protection: usize, flags: usize) -> *mut u8 {
     // SAFETY: a private anonymous mapping at an address of the kernel's choice disturbs no memory in use.
-    let result = unsafe { arch::syscall6(arch::SYS_MMAP, 0, len, PROT_READ_WRITE, flags, usize::MAX, 0) };
+    let result = unsafe { arch::syscall6(arch::SYS_MMAP, 0, len, protection, flags, usize::MAX, 0) };
     if failed(result) { ptr::null_mut() } else { ptr::with_exposed_provenance_mut(result) }
 }
 
@@ -71,7 +90,7 @@ fn map_flags(len: usize, flags: usize) -> *mut u8 {
 /// mapped; its pages are then dropped, so that only address space is lost.
 ///
 /// # Safety
-/// - `[base, base + len)` came from [`map`] or [`reserve`], and nobody uses it any more.
+/// - `[base, base + len)` came from [`map`], and nobody uses it any more.
 pub(crate) unsafe fn unmap(base: *mut u8, len: usize) {
     // SAFETY: the caller gives the range up.
     let result = unsafe { arch::syscall6(arch::SYS_MUNMAP, base.addr(), len, 0, 0, 0, 0) };
@@ -121,7 +140,7 @@ pub(crate) unsafe fn move_pages(from: *mut u8, from_len: usize, to: *mut u8, to_
 }
 
 /// Sleeps while `*word == expected`, or returns at once; wakes spuriously.
-pub(crate) fn wait(word: &core::sync::atomic::AtomicU32, expected: u32) {
+pub(crate) fn wait(word: &AtomicU32, expected: u32) {
     // SAFETY: the word outlives the call; a null timeout means no limit.
     unsafe {
         arch::syscall6(arch::SYS_FUTEX, word.as_ptr().addr(), FUTEX_WAIT_PRIVATE, expected as usize, 0, 0, 0);
@@ -129,11 +148,83 @@ pub(crate) fn wait(word: &core::sync::atomic::AtomicU32, expected: u32) {
 }
 
 /// Wakes one sleeper of [`wait`].
-pub(crate) fn wake(word: &core::sync::atomic::AtomicU32) {
+pub(crate) fn wake(word: &AtomicU32) {
     // SAFETY: the kernel only compares the address.
     unsafe {
         arch::syscall6(arch::SYS_FUTEX, word.as_ptr().addr(), FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
     }
+}
+
+/// Bytes of addresses that the process may have (`RLIMIT_AS`), or `usize::MAX`.
+pub(crate) fn address_limit() -> usize {
+    const RLIMIT_AS: usize = 9;
+    let mut limit = [u64::MAX; 2];
+    // SAFETY: writes the two words of the limit of the calling process.
+    unsafe { arch::syscall6(arch::SYS_PRLIMIT, 0, RLIMIT_AS, 0, (&raw mut limit).addr(), 0, 0) };
+    limit[0] as usize
+}
+
+/// Page faults of the process so far that needed no disk.
+pub(crate) fn minor_faults() -> u64 {
+    let mut usage = [0_u64; 18];
+    // SAFETY: writes a `struct rusage`, 18 words on both architectures; 0 is `RUSAGE_SELF`.
+    unsafe { arch::syscall6(arch::SYS_GETRUSAGE, 0, (&raw mut usage).addr(), 0, 0, 0, 0) };
+    // Two times of two words each, then ru_maxrss, ru_ixrss, ru_idrss, ru_isrss, ru_minflt.
+    usage[8]
+}
+
+/// Sleeps so many milliseconds, less than a second.
+pub(crate) fn sleep_ms(ms: u32) {
+    let time = [0_u64, u64::from(ms) * 1_000_000];
+    // SAFETY: reads a `struct timespec`.
+    unsafe { arch::syscall6(arch::SYS_NANOSLEEP, (&raw const time).addr(), 0, 0, 0, 0, 0) };
+}
+
+/// The stack of the one thread that [`spawn`] starts.
+#[repr(align(64))]
+struct Stack(UnsafeCell<[u8; STACK_BYTES]>);
+
+const STACK_BYTES: usize = 64 << 10;
+
+// SAFETY: one thread at a time runs on it, which `THREAD` says.
+unsafe impl Sync for Stack {}
+
+static STACK: Stack = Stack(UnsafeCell::new([0; STACK_BYTES]));
+/// The thread's number while it runs; the kernel clears it when the thread has ended.
+static THREAD: AtomicU32 = AtomicU32::new(0);
+
+/// Starts the allocator's own thread, which runs `work` once. Returns whether it could. It is none of the C library's
+/// threads: starting it allocates nothing and calls nothing of others, it gets no signal, and it has no thread-local
+/// storage but the caller's, which it must not touch.
+///
+/// # Safety
+/// - one call at a time, and only when `work` of an earlier one has returned or is about to.
+/// - `work` touches no thread-local storage and does not unwind.
+pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
+    /// VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, PARENT_SETTID, CHILD_CLEARTID.
+    const CLONE_FLAGS: usize = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x4_0000 | 0x10_0000 | 0x20_0000;
+    const SIG_SETMASK: usize = 2;
+    // Acquire: an earlier thread is off the stack.
+    while THREAD.load(Ordering::Acquire) != 0 {
+        // SAFETY: gives the processor to others.
+        unsafe { arch::syscall6(arch::SYS_SCHED_YIELD, 0, 0, 0, 0, 0, 0) };
+    }
+    let (all, mut before) = (u64::MAX, 0_u64);
+    let set_mask = |new: *const u64, old: *mut u64| {
+        // SAFETY: reads and writes words of signals; the mask is put back below.
+        unsafe { arch::syscall6(arch::SYS_RT_SIGPROCMASK, SIG_SETMASK, new.addr(), old.addr(), 8, 0, 0) };
+    };
+    set_mask(&raw const all, &raw mut before);
+    let top = STACK.0.get().cast::<u8>().wrapping_add(STACK_BYTES);
+    // SAFETY: nobody is on the stack, and the caller promises the rest.
+    let result = unsafe { arch::clone_thread(CLONE_FLAGS, top, THREAD.as_ptr(), work) };
+    set_mask(&raw const before, ptr::null_mut());
+    !failed(result)
+}
+
+/// Forgets the thread of [`spawn`]: in the child of a fork it does not exist.
+pub(crate) fn forget_thread() {
+    THREAD.store(0, Ordering::Release);
 }
 
 /// Writes to standard error, once, whatever becomes of it.
@@ -167,6 +258,46 @@ mod tests {
             assert!(decommit(base, OS_PAGE));
             assert_eq!(*base, 0, "decommitted memory reads as zero");
             unmap(base, 3 * OS_PAGE);
+        }
+    }
+
+    #[test]
+    fn reserved_addresses_become_zeroed_memory() {
+        let base = reserve(1 << 30);
+        assert!(!base.is_null());
+        // SAFETY: the range is ours.
+        unsafe {
+            assert!(commit(base, 2 * OS_PAGE));
+            assert_eq!(*base.add(OS_PAGE), 0);
+            unmap(base, 1 << 30);
+        }
+    }
+
+    #[test]
+    fn faults_are_counted() {
+        let before = minor_faults();
+        let base = map(64 * OS_PAGE);
+        for page in 0..64 {
+            // SAFETY: the mapping is ours and that long. Volatile: nobody reads it.
+            unsafe { base.add(page * OS_PAGE).write_volatile(1) };
+        }
+        assert!(minor_faults() >= before + 4, "even with the largest folios");
+        // SAFETY: the mapping is ours.
+        unsafe { unmap(base, 64 * OS_PAGE) };
+    }
+
+    #[test]
+    fn the_thread_runs_and_can_be_started_again() {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        extern "C" fn work() {
+            RUNS.fetch_add(1, Ordering::Release);
+        }
+        for run in 1..=50 {
+            // SAFETY: one after the other, and the work touches a static.
+            assert!(unsafe { spawn(work) });
+            while RUNS.load(Ordering::Acquire) < run {
+                std::thread::yield_now();
+            }
         }
     }
 

@@ -1,90 +1,318 @@
-//! Arenas: address ranges reserved from the OS, handed out as segments.
+//! The arena: the reserved range, handed out as segments and runs of units.
 //!
-//! Ranges are never unmapped, so that an address that was once in a segment always is: looking one up needs no lock.
-//! What an empty segment held goes back to the OS with `madvise` instead. The caller holds the central lock.
+//! Segments of small pages grow from the range's lower end, those of large objects from its upper end, so that huge pages
+//! can be advised on for one kind and not for the other in few, long pieces. What is full, or could not be reserved, is
+//! replaced by chunks elsewhere. Addresses are never unmapped: looking one up needs no lock. What a free half segment held
+//! goes back to the OS with `madvise`, when the factor `purge` says so.
+//!
+//! The lock is taken for a page of slots, or for a large object that neither a cache nor the depot had.
 
+use crate::factor::{self, purge, thp};
 use crate::list::List;
 use crate::map;
 use crate::meta;
-use crate::os;
-use crate::page::{SEGMENT, Segment};
+use crate::os::{self, HUGE_PAGE};
+use crate::page::{Kind, Page, Room, SEGMENT, Segment, half_mask};
+use crate::range;
+use crate::sync::Lock;
 
-/// Bytes reserved at a time, tried in this order: many segments a system call, and still something where a limit on
-/// address space (`RLIMIT_AS`) or a checker refuses long ranges.
-const LADDER: [usize; 3] = [64 << 20, 16 << 20, SEGMENT];
+/// Bytes that become memory at a time, as far as limits allow.
+const COMMIT: usize = 64 << 20;
+/// The first bytes of small pages stay on OS pages: a small program shall not hold a huge page for a few objects.
+const PLAIN_SMALL: usize = 16 << 20;
+/// Bytes of chunks outside the range, tried in this order.
+const CHUNKS: [usize; 3] = [64 << 20, 16 << 20, SEGMENT];
+/// Dirty bytes that nobody uses before somebody is asked to purge them.
+const PURGE_BYTES_MIN: usize = 4 << 20;
 
-/// How many empty segments keep their memory for the next request.
-const KEPT_SEGMENTS: usize = 4;
+static ARENA: Lock<Arena> = Lock::new(Arena::new());
 
-/// The rest of the newest range, and the segments that came back.
 #[derive(Debug)]
-pub(super) struct Arena {
-    next: *mut u8,
-    left: usize,
-    kept: List<Segment>,
-    kept_count: usize,
-    emptied: List<Segment>,
+struct Arena {
+    /// What is left of the range: from where small pages grow up, to where large objects grow down.
+    low: *mut u8,
+    high: *mut u8,
+    /// How far it is memory, from both ends.
+    low_committed: *mut u8,
+    high_committed: *mut u8,
+    /// The range's first address.
+    base: *mut u8,
+    has_range: bool,
+    /// The rest of the newest chunk.
+    chunk: *mut u8,
+    chunk_left: usize,
+    /// Segments with a free unit, by kind and by the run that they can give.
+    segments: [[List<Segment>; Room::COUNT]; 2],
+    /// Segments with a half to be purged, newest first.
+    waiting: Option<&'static Segment>,
+    /// Bytes of such halves.
+    waiting_bytes: usize,
 }
 
-// SAFETY: the pointer leads to reserved memory that only the lock's holder hands out.
+// SAFETY: what it leads to is used by the lock's holder only.
 unsafe impl Send for Arena {}
 
-impl Arena {
-    pub(super) const fn new() -> Arena {
-        Arena { next: core::ptr::null_mut(), left: 0, kept: List::new(), kept_count: 0, emptied: List::new() }
+/// Takes a run of `units`, at most a segment's, and says whether its memory is known to be zero.
+pub(super) fn take_run(counters: &factor::Counters, kind: Kind, units: usize) -> Option<(&'static Page, bool)> {
+    let mut arena = ARENA.lock();
+    if let Some(run) = arena.take_from_lists(kind, units) {
+        return Some(run);
     }
-
-    /// A segment with no unit in use.
-    pub(super) fn take_segment(&mut self) -> Option<&'static Segment> {
-        if let Some(segment) = self.kept.pop() {
-            self.kept_count -= 1;
-            return Some(segment);
-        }
-        if let Some(segment) = self.emptied.pop() {
-            return Some(segment);
-        }
-        if self.left == 0 && !self.reserve() {
-            return None;
-        }
-        // SAFETY: the record lives for ever, and all zeroes are a segment of free units.
-        let segment: &'static Segment = unsafe { meta::allocate::<Segment>()?.as_ref() };
-        segment.base.set(self.next);
-        for page in &segment.pages {
-            page.class_index.set(crate::page::NO_CLASS);
-        }
-        if !map::enter_segment(segment) {
-            return None;
-        }
-        // SAFETY: `left` is a positive multiple of the segment size.
-        self.next = unsafe { self.next.add(SEGMENT) };
-        self.left -= SEGMENT;
-        Some(segment)
+    if let Some(segment) = arena.new_segment(counters, kind) {
+        arena.segments[kind as usize][Room::COUNT - 1].push(segment);
+    } else {
+        // The last resort: memory that was meant for the other kind.
+        let other = if kind == Kind::Small { Kind::Large } else { Kind::Small };
+        return arena.take_from_lists(other, units);
     }
+    arena.take_from_lists(kind, units)
+}
 
-    /// Takes a segment back whose units are all free.
-    pub(super) fn give_segment(&mut self, segment: &'static Segment) {
-        if self.kept_count < KEPT_SEGMENTS {
-            self.kept.push(segment);
-            self.kept_count += 1;
-        } else {
-            // SAFETY: no unit of the segment is in use. A refusal only leaves the memory resident.
-            unsafe { os::decommit(segment.base.get(), SEGMENT) };
-            self.emptied.push(segment);
+/// Puts a run back; no object is left in it.
+pub(super) fn give_run(counters: &factor::Counters, page: &'static Page) {
+    let Some(segment) = map::segment_of(page.base.get()) else {
+        return;
+    };
+    for unit in 0..usize::from(page.units.get()) {
+        range::set_bin(page.base.get().wrapping_add(unit * crate::class::UNIT), crate::class::BinOffset::NONE);
+    }
+    let when = factor::active().purge();
+    let mut arena = ARENA.lock();
+    arena.change(segment, |segment| segment.give_run(page));
+    for half in 0..2 {
+        if segment.is_purgeable(half) {
+            segment.freed_at[half].set(purge::now());
+            arena.wait(segment);
         }
     }
+    let waiting_bytes = arena.waiting_bytes;
+    drop(arena);
+    match when {
+        Some(purge::When::AtOnce) => {
+            purge_older_than(counters, 0);
+        }
+        Some(purge::When::ByTime) if waiting_bytes >= PURGE_BYTES_MIN => super::keep_house(counters),
+        Some(purge::When::ByTime) | None => {}
+    }
+}
 
-    fn reserve(&mut self) -> bool {
-        for bytes in LADDER {
-            // One segment more, to align; the ends stay reserved and untouched.
-            let range = os::reserve(bytes + SEGMENT);
-            if !range.is_null() {
-                let skip = range.addr().next_multiple_of(SEGMENT) - range.addr();
-                // SAFETY: `skip` is less than a segment.
-                self.next = unsafe { range.add(skip) };
-                self.left = bytes;
-                return true;
+/// Gives back to the OS what halves of segments hold that nobody used for so many ticks of the purge. Returns whether
+/// any wait that are younger.
+pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool {
+    let mut young: Option<&'static Segment> = None;
+    loop {
+        let mut arena = ARENA.lock();
+        let Some(segment) = arena.waiting else {
+            // Those that are too young wait on.
+            while let Some(segment) = young {
+                young = segment.next_waiting.take();
+                segment.waits.set(false);
+                arena.wait(segment);
+            }
+            return arena.waiting.is_some();
+        };
+        arena.waiting = segment.next_waiting.take();
+        arena.waiting_bytes -= HUGE_PAGE;
+        let mut is_young = false;
+        for half in 0..2 {
+            if !segment.is_purgeable(half) {
+                continue;
+            }
+            if purge::now().wrapping_sub(segment.freed_at[half].get()) < ticks {
+                is_young = true;
+                continue;
+            }
+            // While the lock is not held, the half belongs to us as if it were in use.
+            arena.change(segment, |segment| segment.used.set(segment.used.get() | half_mask(half)));
+            drop(arena);
+            let start = segment.base.get().wrapping_add(half * HUGE_PAGE);
+            // SAFETY: no unit of the half is in use, and nobody else takes one.
+            let gone = unsafe { purge::decommit(&counters.purge, start, HUGE_PAGE) };
+            arena = ARENA.lock();
+            arena.change(segment, |segment| segment.used.set(segment.used.get() & !half_mask(half)));
+            if gone {
+                segment.dirty.set(segment.dirty.get() & !half_mask(half));
+            } else {
+                // The kernel refuses: it is asked again when the half was used once more.
+                segment.freed_at[half].set(purge::now());
             }
         }
-        false
+        if is_young {
+            segment.next_waiting.set(young);
+            young = Some(segment);
+        } else {
+            segment.waits.set(false);
+        }
     }
+}
+
+/// Bytes that wait to be purged.
+pub(super) fn waiting_bytes() -> usize {
+    ARENA.lock().waiting_bytes
+}
+
+impl Arena {
+    const fn new() -> Arena {
+        Arena {
+            low: core::ptr::null_mut(),
+            high: core::ptr::null_mut(),
+            low_committed: core::ptr::null_mut(),
+            high_committed: core::ptr::null_mut(),
+            base: core::ptr::null_mut(),
+            has_range: false,
+            chunk: core::ptr::null_mut(),
+            chunk_left: 0,
+            segments: [const { [const { List::new() }; Room::COUNT] }; 2],
+            waiting: None,
+            waiting_bytes: 0,
+        }
+    }
+
+    fn take_from_lists(&mut self, kind: Kind, units: usize) -> Option<(&'static Page, bool)> {
+        let rooms = Room::for_units(units).index()..Room::COUNT;
+        let segment = rooms.into_iter().find_map(|room| self.segments[kind as usize][room].first())?;
+        let mut run = None;
+        self.change(segment, |segment| run = segment.take_run(units));
+        run
+    }
+
+    /// Changes which units are in use, and moves the segment to the list where it belongs then.
+    fn change(&mut self, segment: &'static Segment, change: impl FnOnce(&'static Segment)) {
+        let kind = segment.kind.get() as usize;
+        let before = segment.room();
+        change(segment);
+        let after = segment.room();
+        if before != after {
+            if let Some(room) = before {
+                self.segments[kind][room.index()].remove(segment);
+            }
+            if let Some(room) = after {
+                self.segments[kind][room.index()].push(segment);
+            }
+        }
+    }
+
+    /// Lets a segment wait for the purge.
+    fn wait(&mut self, segment: &'static Segment) {
+        if !segment.waits.replace(true) {
+            segment.next_waiting.set(self.waiting.replace(segment));
+            self.waiting_bytes += HUGE_PAGE;
+        }
+    }
+
+    /// A segment that nobody used before.
+    fn new_segment(&mut self, counters: &factor::Counters, kind: Kind) -> Option<&'static Segment> {
+        // SAFETY: the record lives for ever, and all zeroes are a segment of free units.
+        let segment: &'static Segment = unsafe { meta::allocate::<Segment>()?.as_ref() };
+        segment.kind.set(kind);
+        if let Some(base) = self.from_range(counters, kind) {
+            segment.base.set(base);
+            range::enter_segment(segment);
+            return Some(segment);
+        }
+        segment.base.set(self.from_chunk(counters)?);
+        map::enter_segment(segment).then_some(segment)
+    }
+
+    /// The next segment's worth of the range.
+    fn from_range(&mut self, counters: &factor::Counters, kind: Kind) -> Option<*mut u8> {
+        if !self.has_range {
+            self.has_range = true;
+            if let Some((base, bytes)) = range::reserve() {
+                (self.base, self.low, self.low_committed) = (base, base, base);
+                self.high = base.wrapping_add(bytes);
+                self.high_committed = self.high;
+            }
+        }
+        if self.high.addr() - self.low.addr() < SEGMENT {
+            return None;
+        }
+        match kind {
+            Kind::Small => {
+                if self.low == self.low_committed {
+                    // The first step is the plain one.
+                    let step = if self.low == self.base { PLAIN_SMALL } else { COMMIT };
+                    let most = self.high_committed.addr() - self.low.addr();
+                    let bytes = self.commit(|_| self.low, step.min(most))?;
+                    if self.low != self.base {
+                        advise(counters, self.low, bytes);
+                    }
+                    self.low_committed = self.low.wrapping_add(bytes);
+                }
+                let base = self.low;
+                self.low = base.wrapping_add(SEGMENT);
+                Some(base)
+            }
+            Kind::Large => {
+                if self.high == self.high_committed {
+                    let most = self.high.addr() - self.low_committed.addr();
+                    let bytes = self.commit(|bytes| self.high.wrapping_sub(bytes), COMMIT.min(most))?;
+                    self.high_committed = self.high.wrapping_sub(bytes);
+                    advise(counters, self.high_committed, bytes);
+                }
+                self.high = self.high.wrapping_sub(SEGMENT);
+                Some(self.high)
+            }
+        }
+    }
+
+    /// Makes a part of the range memory, `most` bytes or, where that is refused, a segment; returns how many.
+    fn commit(&self, start: impl Fn(usize) -> *mut u8, most: usize) -> Option<usize> {
+        // A limit on addresses that was set after the range was reserved would not be felt otherwise.
+        let limit = os::address_limit();
+        [most, SEGMENT].into_iter().find(|&bytes| {
+            // SAFETY: the callers name a part of the range that nobody uses.
+            (SEGMENT..=most).contains(&bytes)
+                && self.committed() + bytes <= limit
+                && unsafe { os::commit(start(bytes), bytes) }
+        })
+    }
+
+    /// Bytes of the range that are memory.
+    fn committed(&self) -> usize {
+        let end = self.base.addr() + range::bytes();
+        self.low_committed.addr() - self.base.addr() + end - self.high_committed.addr()
+    }
+
+    /// The next segment's worth of a chunk outside the range.
+    fn from_chunk(&mut self, counters: &factor::Counters) -> Option<*mut u8> {
+        if self.chunk_left == 0 {
+            for bytes in CHUNKS {
+                // One segment more, to align; the ends stay untouched.
+                let chunk = os::map(bytes + SEGMENT);
+                if !chunk.is_null() {
+                    self.chunk = chunk.wrapping_add(chunk.addr().next_multiple_of(SEGMENT) - chunk.addr());
+                    self.chunk_left = bytes;
+                    advise(counters, self.chunk, bytes);
+                    break;
+                }
+            }
+        }
+        self.chunk_left = self.chunk_left.checked_sub(SEGMENT)?;
+        let base = self.chunk;
+        self.chunk = base.wrapping_add(SEGMENT);
+        Some(base)
+    }
+}
+
+/// Tells the kernel what `thp` has to say about memory that is new.
+fn advise(counters: &factor::Counters, base: *mut u8, bytes: usize) {
+    if let Some(advice) = factor::active().thp() {
+        // SAFETY: the callers own the memory.
+        unsafe { thp::advise(&counters.thp, advice, base, bytes) };
+    }
+}
+
+/// The lock, for the handlers around a fork.
+pub(crate) fn acquire_for_fork() {
+    ARENA.acquire();
+}
+
+/// Frees the lock after a fork.
+///
+/// # Safety
+/// - [`acquire_for_fork`] took it.
+pub(crate) unsafe fn release_after_fork() {
+    // SAFETY: passed on.
+    unsafe { ARENA.release() };
 }

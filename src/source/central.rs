@@ -1,143 +1,116 @@
-//! The shared middle: runs of units from segments, and pages that no thread owns.
+//! The shared middle: the pages of each small class, and which of them have free slots.
 //!
-//! One lock. It is taken for a page at a time, not for an object, except when an object of a thread that has ended is
-//! freed.
+//! One lock a class, taken for a batch of slots at a time: when the depot has none to give, or takes none. Pages belong
+//! to no thread, so that nothing is left behind when one ends, and nothing is handed over.
 
-use super::arena::Arena;
-use super::heap::Heap;
-use crate::class::{CLASSES, Class};
-use crate::list::List;
+use super::arena;
+use crate::class::{Class, SMALL_CLASSES};
+use crate::factor;
+use crate::fatal::{Fault, die};
 use crate::map;
-use crate::page::{Object, Page, PageList, Segment, UNITS};
-use crate::sync::Lock;
+use crate::page::{Kind, Misfit, Page, PageList};
+use crate::range;
+use crate::sync::{Guard, Lock};
 
-static CENTRAL: Lock<Central> = Lock::new(Central::new());
+static PAGES: [Lock<Pages>; SMALL_CLASSES] =
+    [const { Lock::new(Pages { partial: PageList::new(), spare: None }) }; SMALL_CLASSES];
 
+/// The pages of one class.
 #[derive(Debug)]
-struct Central {
-    arena: Arena,
-    /// Segments with some units in use and some free.
-    partial: List<Segment>,
-    /// Pages whose threads ended, by class: those with a free slot, and those without.
-    abandoned: [PageList; CLASSES],
-    abandoned_full: [PageList; CLASSES],
+#[repr(align(64))]
+struct Pages {
+    /// Those with free slots and used ones; full ones are in no list.
+    partial: PageList,
+    /// One with free slots only, so that a count that goes to and fro does not take the arena's lock each time.
+    spare: Option<&'static Page>,
 }
 
 // SAFETY: what it leads to is used by the lock's holder only.
-unsafe impl Send for Central {}
+unsafe impl Send for Pages {}
 
-/// Takes a run of `units`, at most a segment's.
-pub(super) fn take_run(units: usize) -> Option<&'static Page> {
-    CENTRAL.lock().take_run(units)
-}
-
-/// Puts a run back; no object is left in it.
-pub(super) fn give_run(page: &'static Page) {
-    CENTRAL.lock().give_run(page);
-}
-
-/// A page of the class for a heap to own: one that was abandoned with free slots, or a new one.
-pub(super) fn take_page(class: Class, heap: &'static Heap) -> Option<&'static Page> {
-    let mut central = CENTRAL.lock();
-    let page = match central.abandoned[class.index()].pop() {
+/// Takes up to `slots.len()` free slots, and returns how many there are; 0 when there is no memory.
+pub(super) fn take(counters: &factor::Counters, class: Class, slots: &mut [*mut u8]) -> usize {
+    let mut pages = PAGES[class.index()].lock();
+    let page = match pages.partial.first() {
         Some(page) => page,
         None => {
-            let page = central.take_run(class.page_units())?;
-            page.begin_slots(class);
+            let page = pages.spare.take().or_else(|| new_page(counters, class));
+            let Some(page) = page else { return 0 };
+            pages.partial.push(page);
             page
         }
     };
-    page.set_owner(heap.as_owner());
+    let taken = page.take(slots);
+    if page.is_full() {
+        pages.partial.remove(page);
+    }
+    taken
+}
+
+/// Takes slots back.
+pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8]) {
+    let mut pages = PAGES[class.index()].lock();
+    for &slot in slots {
+        let Some(page) = map::page_of(slot).filter(|page| usize::from(page.class_index.get()) == class.index()) else {
+            die(Fault::DoubleFree);
+        };
+        let was_full = page.is_full();
+        match page.give(slot) {
+            Ok(()) => {}
+            Err(Misfit::Interior) => die(Fault::Interior),
+            Err(Misfit::Free) => die(Fault::DoubleFree),
+        }
+        if was_full {
+            pages.partial.push(page);
+        }
+        if page.used.get() == 0 {
+            pages.partial.remove(page);
+            if let Some(old) = pages.spare.replace(page) {
+                give_page(counters, old, pages);
+                pages = PAGES[class.index()].lock();
+            }
+        }
+    }
+}
+
+/// Gives the pages without a user back to the arena.
+pub(super) fn give_empty(counters: &factor::Counters) {
+    for pages in &PAGES {
+        let mut pages = pages.lock();
+        if let Some(page) = pages.spare.take() {
+            give_page(counters, page, pages);
+        }
+    }
+}
+
+fn new_page(counters: &factor::Counters, class: Class) -> Option<&'static Page> {
+    let (page, _) = arena::take_run(counters, Kind::Small, class.units())?;
+    page.begin_slots(class);
+    for unit in 0..class.units() {
+        range::set_bin(page.base.get().wrapping_add(unit * crate::class::UNIT), class.bin());
+    }
     Some(page)
 }
 
-/// Takes over a page of a heap that ends; the page is in no list.
-pub(super) fn abandon(page: &'static Page) {
-    let mut central = CENTRAL.lock();
-    page.set_owner(core::ptr::null());
-    if page.used.get() == 0 {
-        central.give_run(page);
-    } else {
-        central.list_of(page).push(page);
-    }
+/// Gives a page back that is in no list and has no slot in use.
+fn give_page(counters: &factor::Counters, page: &'static Page, pages: Guard<'_, Pages>) {
+    // Out of the class's lock: the arena may call the OS.
+    drop(pages);
+    arena::give_run(counters, page);
 }
 
-/// Frees an object of a page that no heap owns; `false` when one owns it by now.
-pub(super) fn free_abandoned(page: &'static Page, object: &'static Object) -> bool {
-    let mut central = CENTRAL.lock();
-    if !page.owner().is_null() {
-        return false;
-    }
-    central.list_of(page).remove(page);
-    page.give(object);
-    if page.used.get() == 0 {
-        central.give_run(page);
-    } else {
-        central.list_of(page).push(page);
-    }
-    true
-}
-
-impl Central {
-    const fn new() -> Central {
-        Central {
-            arena: Arena::new(),
-            partial: List::new(),
-            abandoned: [const { PageList::new() }; CLASSES],
-            abandoned_full: [const { PageList::new() }; CLASSES],
-        }
-    }
-
-    /// The list that an abandoned page belongs to as it is now.
-    fn list_of(&self, page: &Page) -> &PageList {
-        let lists = if page.is_full() { &self.abandoned_full } else { &self.abandoned };
-        &lists[usize::from(page.class_index.get())]
-    }
-
-    fn take_run(&mut self, units: usize) -> Option<&'static Page> {
-        for segment in self.partial.iter() {
-            if let Some(page) = segment.take_run(units) {
-                if segment.used.get() == u64::MAX {
-                    self.partial.remove(segment);
-                }
-                return Some(page);
-            }
-        }
-        let segment = self.arena.take_segment()?;
-        let page = segment.take_run(units);
-        if units < UNITS {
-            self.partial.push(segment);
-        }
-        page
-    }
-
-    fn give_run(&mut self, page: &'static Page) {
-        let Some(segment) = map::segment_of(page.base.get()) else {
-            return;
-        };
-        let was_full = segment.used.get() == u64::MAX;
-        segment.give_run(page);
-        if segment.used.get() == 0 {
-            if !was_full {
-                self.partial.remove(segment);
-            }
-            self.arena.give_segment(segment);
-        } else if was_full {
-            self.partial.push(segment);
-        }
-    }
-}
-
-/// The lock, for the handlers around a fork.
+/// The locks, for the handlers around a fork.
 pub(crate) fn acquire_for_fork() {
-    CENTRAL.acquire();
+    PAGES.iter().for_each(Lock::acquire);
 }
 
-/// Frees the lock after a fork.
+/// Frees the locks after a fork.
 ///
 /// # Safety
-/// - [`acquire_for_fork`] took it.
+/// - [`acquire_for_fork`] took them.
 pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { CENTRAL.release() };
+    for pages in &PAGES {
+        // SAFETY: passed on.
+        unsafe { pages.release() };
+    }
 }

@@ -1,48 +1,51 @@
-//! A thread's heap: its cache, the pages it owns, and the queue of its slots that other threads freed.
+//! A thread's heap: its cache, what its bins begin with, and the factors' state and counters.
 //!
-//! A heap outlives its thread: its pages are abandoned to the central, its queue is closed, and the record waits for
-//! the next thread. What is done by factors is left to [`super`]; here their state and counters have their room.
+//! A heap outlives its thread: what its cache held goes to the depot or to the pages, and the record waits for the next
+//! thread. It owns no memory of users.
 
-use super::central;
-use super::thread_cache::ThreadCache;
-use crate::class::{CLASSES, Class};
+use super::thread_cache::{FIRST_SLOTS, ThreadCache};
+use super::{central, depot};
+use crate::class::{CLASSES, Class, cache_slots};
 use crate::factor;
-use crate::map;
 use crate::meta;
-use crate::page::{Object, Owner, Page, PageList};
 use crate::sync::Lock;
 use core::cell::{Cell, UnsafeCell};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// The value of a closed queue; no object has this address.
-const CLOSED: usize = 1;
+/// Words of all first stacks: a null and up to [`FIRST_SLOTS`] addresses each.
+const FIRST_WORDS: usize = {
+    let (mut class, mut words) = (0, 0);
+    while class < CLASSES {
+        words += first_slots(class) + 1;
+        class += 1;
+    }
+    words
+};
 
-/// One thread's memory. Zeroes are a heap without a thread.
+const fn first_slots(class: usize) -> usize {
+    let slots = cache_slots(class);
+    if slots < FIRST_SLOTS { slots } else { FIRST_SLOTS }
+}
+
+/// One thread's heap.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Heap {
     pub(crate) cache: ThreadCache,
-    /// Pages with a free slot, by class.
-    partial: [PageList; CLASSES],
-    /// Pages without one.
-    full: [PageList; CLASSES],
     pub(crate) counters: factor::Counters,
     locals: UnsafeCell<factor::Locals>,
-    /// Slots freed by other threads: a list by first words, or [`CLOSED`]. On a line of its own.
-    remote: Remote,
+    /// The stacks of full length, by class, once there was need for them.
+    long: [Cell<*mut *mut u8>; CLASSES],
     /// Every heap that ever was.
     next_made: AtomicPtr<Heap>,
     /// Heaps that wait for a thread.
     next_spare: Cell<Option<&'static Heap>>,
+    first: UnsafeCell<[*mut u8; FIRST_WORDS]>,
 }
 
-#[derive(Debug)]
-#[repr(align(64))]
-struct Remote(AtomicUsize);
-
-// SAFETY: everything but `remote`, the counters and `next_made` is used only by the thread that the heap belongs to, or
-// by the holder of the lock that guards the heap of threads that are gone.
+// SAFETY: everything but the counters and `next_made` is used only by the thread that the heap belongs to, or by the
+// holder of the lock that guards the heap of threads that are gone.
 unsafe impl Sync for Heap {}
 
 static MADE: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
@@ -61,14 +64,13 @@ pub(super) fn take() -> Option<&'static Heap> {
     let mut spare = SPARE.lock();
     if let Some(heap) = spare.first {
         spare.first = heap.next_spare.take();
-        // Release: pairs with the acquire in `free_remote`; whoever pushes finds a heap that has a thread.
-        heap.remote.0.store(0, Ordering::Release);
         return Some(heap);
     }
     drop(spare);
-    // SAFETY: the record lives for ever, and zeroes are a heap.
+    // SAFETY: the record lives for ever, and zeroes are a heap whose cache is not set up.
     let heap: &'static Heap = unsafe { meta::allocate::<Heap>()?.as_ref() };
-    heap.cache.open();
+    heap.cache.close_all();
+    heap.open_bins();
     let mut first = MADE.load(Ordering::Relaxed);
     loop {
         heap.next_made.store(first, Ordering::Relaxed);
@@ -93,11 +95,6 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Heap> {
 }
 
 impl Heap {
-    /// The heap as pages know it.
-    pub(super) fn as_owner(&self) -> *const Owner {
-        ptr::from_ref(self).cast()
-    }
-
     /// The factors' state of this thread.
     ///
     /// # Safety
@@ -108,154 +105,148 @@ impl Heap {
         unsafe { &mut *self.locals.get() }
     }
 
-    /// A slot of the class, after the cache was found empty: fills it with a batch.
+    /// Opens the bins that the factors let a thread have, with their first stacks.
+    fn open_bins(&self) {
+        let active = factor::active();
+        let mut stack: *mut *mut u8 = self.first.get().cast();
+        for class in Class::all() {
+            let slots = first_slots(class.index());
+            let wanted = if class.is_large() { active.bigcache_is_direct() } else { active.thread_cache() };
+            if wanted {
+                // SAFETY: the words from here on are this class's, one more than slots, and the record lives for ever.
+                unsafe { self.cache.open(class, stack, slots) };
+            }
+            // SAFETY: all classes together have as many words as there are.
+            stack = unsafe { stack.add(slots + 1) };
+        }
+    }
+
+    /// A small object, after its bin was found empty: fills the bin with a batch, if it is open.
+    pub(super) fn refill(&self, class: Class) -> *mut u8 {
+        let mut slots = [ptr::null_mut(); depot::BATCH_SLOTS];
+        let limit = self.cache.limit(class);
+        if limit == 0 {
+            let taken = central::take(&self.counters, class, &mut slots[..1]);
+            self.cache.received.add(taken as u64);
+            return slots[0];
+        }
+        if let Some(batch) = depot::pop(class) {
+            let object = self.keep_all(class, batch.objects());
+            batch.give();
+            return object;
+        }
+        // A thread that needs few objects of a class begins with few.
+        let wanted = depot::batch_of(class).min(limit / 2);
+        let taken = central::take(&self.counters, class, &mut slots[..wanted]);
+        // The newest comes out first: in the order of addresses.
+        slots[..taken].reverse();
+        self.keep_all(class, &slots[..taken])
+    }
+
+    /// Puts all of these into the bin, which is empty and open, but one, which is returned; null when there are none.
+    fn keep_all(&self, class: Class, objects: &[*mut u8]) -> *mut u8 {
+        self.cache.received.add(objects.len() as u64);
+        let Some((&object, rest)) = objects.split_last() else {
+            return ptr::null_mut();
+        };
+        for &object in rest {
+            if !self.cache.push(class.bin(), object) {
+                self.give_back(class, &[object]);
+            }
+        }
+        object
+    }
+
+    /// A large object, after its bin was found empty: one that another thread left, if any.
+    pub(super) fn refill_large(&self, class: Class) -> *mut u8 {
+        match depot::pop(class) {
+            Some(batch) => {
+                let object = self.keep_all(class, batch.objects());
+                batch.give();
+                object
+            }
+            None => ptr::null_mut(),
+        }
+    }
+
+    /// Frees an object whose bin did not take it: makes the bin longer, or empties a part of it, and keeps the object if
+    /// the bin is open.
     #[cold]
     #[inline(never)]
-    pub(super) fn refill(&'static self, class: Class) -> Option<&'static Object> {
-        self.collect_remote();
-        if let Some(object) = self.cache.pop(class) {
-            return Some(object);
-        }
-        let partial = &self.partial[class.index()];
-        let page = match partial.first() {
-            Some(page) => page,
-            None => {
-                let page = central::take_page(class, self)?;
-                partial.push(page);
-                page
+    pub(super) fn overflow(&self, class: Class, object: *mut u8) {
+        let limit = self.cache.limit(class);
+        if limit > 0 {
+            if limit == class.cache_slots() || !self.lengthen(class) {
+                let count = if class.is_large() { &self.counters.bigcache.puts } else { &self.counters.thread_cache.drains };
+                count.add(1);
+                self.drain(class, depot::batch_of(class));
             }
-        };
-        let object = page.take()?;
-        // The cache's list runs backwards, so that slots come out in the order of their addresses: at most 64 wait here.
-        let mut batch = [ptr::null_mut::<Object>(); 64];
-        let wanted = self.cache.batch(class).min(batch.len() as u32 + 1) as usize - 1;
+            if self.cache.push(class.bin(), object) {
+                return;
+            }
+        }
+        self.give_back(class, &[object]);
+    }
+
+    /// Gives the bin its stack of full length; `false` when there is no memory for it.
+    fn lengthen(&self, class: Class) -> bool {
+        let index = class.index();
+        if self.long[index].get().is_null() {
+            let words = class.cache_slots() + 1;
+            let Some(stack) = meta::allocate_words(words) else {
+                return false;
+            };
+            self.long[index].set(stack.as_ptr().cast());
+        }
+        // SAFETY: as long as the class wants, and this heap's for ever.
+        unsafe { self.cache.open(class, self.long[index].get(), class.cache_slots()) };
+        true
+    }
+
+    /// Empties the newest part of a bin, into the depot if it takes it.
+    fn drain(&self, class: Class, most: usize) {
+        let mut objects = [ptr::null_mut(); depot::BATCH_SLOTS];
         let mut got = 0;
-        while got < wanted
-            && let Some(object) = page.take()
-        {
-            batch[got] = ptr::from_ref(object).cast_mut();
+        while got < most.min(objects.len()) {
+            let object = self.cache.pop(class.bin());
+            if object.is_null() {
+                break;
+            }
+            objects[got] = object;
             got += 1;
         }
-        for &object in batch[..got].iter().rev() {
-            self.cache.push(class.index() as u8, object);
-        }
-        if page.is_full() {
-            partial.remove(page);
-            self.full[class.index()].push(page);
-        }
-        Some(object)
+        // The newest on top, as they were.
+        objects[..got].reverse();
+        self.give_back(class, &objects[..got]);
     }
 
-    /// Frees a slot that the cache did not take: drains a batch of its class, then keeps the slot.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn overflow(&'static self, class: Class, object: *mut Object) {
-        for _ in 0..self.cache.batch(class) {
-            match self.cache.pop(class) {
-                Some(old) => self.give_back(old),
-                None => break,
+    /// Passes objects on: to the depot, or to where they came from.
+    fn give_back(&self, class: Class, objects: &[*mut u8]) {
+        self.cache.returned.add(objects.len() as u64);
+        // What no thread keeps, no thread asks the depot for.
+        let waiting_bytes = if self.cache.limit(class) == 0 { None } else { depot::push(class, objects) };
+        match waiting_bytes {
+            Some(bytes) if bytes >= super::DEPOT_BYTES_WATCHED => super::keep_house(&self.counters),
+            Some(_) => {}
+            None => super::release(&self.counters, class, objects),
+        }
+    }
+
+    /// Empties all bins.
+    pub(super) fn drain_all(&self) {
+        for class in Class::all() {
+            while self.cache.held(class) > 0 {
+                self.drain(class, depot::batch_of(class));
             }
-        }
-        if !self.cache.push(class.index() as u8, object) {
-            // SAFETY: the caller frees the slot, which is readable.
-            self.give_back(unsafe { &*object });
-        }
-    }
-
-    /// Returns a slot to its page, whoever owns it.
-    fn give_back(&'static self, object: &'static Object) {
-        let Some(page) = map::page_of(ptr::from_ref(object).cast()) else {
-            return;
-        };
-        if ptr::eq(page.owner(), self.as_owner()) { self.free_own(page, object) } else { free_elsewhere(page, object) }
-    }
-
-    /// Frees a slot of a page of ours.
-    fn free_own(&'static self, page: &'static Page, object: &'static Object) {
-        let class = usize::from(page.class_index.get());
-        let was_full = page.is_full();
-        page.give(object);
-        if was_full {
-            self.full[class].remove(page);
-            self.partial[class].push(page);
-        }
-        // One empty page of a class stays, so that a count that goes to and fro does not take the lock each time.
-        if page.used.get() == 0 && !self.partial[class].is_single() {
-            self.partial[class].remove(page);
-            page.set_owner(ptr::null());
-            central::give_run(page);
-        }
-    }
-
-    /// Takes in what other threads freed.
-    fn collect_remote(&'static self) {
-        if self.remote.0.load(Ordering::Relaxed) != 0 {
-            // Acquire: pairs with the release in `free_remote`; the links must be seen.
-            self.take_in(self.remote.0.swap(0, Ordering::Acquire));
-        }
-    }
-
-    fn take_in(&'static self, first: usize) {
-        let mut next: *mut Object = ptr::with_exposed_provenance_mut(first);
-        // SAFETY: the queue holds free slots, linked by their first words.
-        while let Some(object) = unsafe { next.as_ref() } {
-            next = object.next.get();
-            self.give_back(object);
         }
     }
 
     /// Gives up everything: the thread ends. The record waits for another thread.
     pub(super) fn retire(&'static self) {
-        for class in Class::all() {
-            while let Some(object) = self.cache.pop(class) {
-                self.give_back(object);
-            }
-        }
-        self.collect_remote();
-        for list in self.partial.iter().chain(&self.full) {
-            while let Some(page) = list.pop() {
-                central::abandon(page);
-            }
-        }
-        // From here on pushers find the queue closed and look for the page's new owner.
-        // Acquire: pairs with the release in `free_remote`. Release: they must see the owners that changed above.
-        let rest = self.remote.0.swap(CLOSED, Ordering::AcqRel);
-        self.take_in(rest);
+        self.drain_all();
         let mut spare = SPARE.lock();
         self.next_spare.set(spare.first);
         spare.first = Some(self);
-    }
-
-    /// Queues a slot for the heap; `false` when the queue is closed.
-    fn free_remote(&self, object: &'static Object) -> bool {
-        let queue = &self.remote.0;
-        let mut first = queue.load(Ordering::Acquire);
-        loop {
-            if first == CLOSED {
-                return false;
-            }
-            object.next.set(ptr::with_exposed_provenance_mut(first));
-            // Release: pairs with the acquires of the owner. Acquire on failure: a closed queue means changed owners.
-            let address = ptr::from_ref(object).expose_provenance();
-            match queue.compare_exchange_weak(first, address, Ordering::Release, Ordering::Acquire) {
-                Ok(_) => return true,
-                Err(newer) => first = newer,
-            }
-        }
-    }
-}
-
-/// Frees a slot of a page that the caller's heap, if it has one, does not own.
-pub(super) fn free_elsewhere(page: &'static Page, object: &'static Object) {
-    loop {
-        // SAFETY: heaps live for ever.
-        let done = match unsafe { page.owner().cast::<Heap>().as_ref() } {
-            Some(owner) => owner.free_remote(object),
-            None => central::free_abandoned(page, object),
-        };
-        if done {
-            return;
-        }
     }
 }
 

@@ -1,14 +1,16 @@
-//! Large objects: spans mapped for one object, and runs of units below the mmap threshold.
+//! Large objects: spans mapped for one object, and runs of units of the arena.
 //!
-//! Which of the two serves a request is decided above, by the threshold that is passed in. A span that is freed goes to
-//! whoever the caller names (a cache, the batch, the OS); this file only maps, describes and unmaps.
+//! Which of the two serves a request is decided above. A span that is freed goes to whoever the caller names (a cache, the
+//! batch, the OS); this file only maps, describes and unmaps.
 
-use super::central;
-use crate::class::UNIT;
+use super::arena;
+use crate::class::{Class, UNIT};
+use crate::factor;
 use crate::map;
 use crate::meta;
 use crate::os::{self, OS_PAGE};
-use crate::page::{Page, SEGMENT};
+use crate::page::{Kind, Page, SEGMENT};
+use crate::range;
 use crate::request::Request;
 use crate::span::Span;
 use crate::sync::Lock;
@@ -50,6 +52,7 @@ pub(crate) fn map_span(
     span.user.set(unsafe { base.add(offset) });
     span.site.set(request.site.id());
     span.kept.set(false);
+    span.classed.set(false);
     span.revive();
     if !map::enter_span(span.user.get(), span) {
         // SAFETY: nobody has seen the mapping.
@@ -93,19 +96,28 @@ pub(crate) fn grow_span(span: &'static Span, longer: &'static Span) -> bool {
     longer.site.set(span.site.get());
     longer.strategy.set(span.strategy.get());
     longer.kept.set(span.kept.get());
+    longer.classed.set(false);
     give_record(span);
     true
 }
 
-/// Takes a run of units for a request below the mmap threshold, if segments can hold it.
-pub(crate) fn take_run(request: &Request, prefix: usize) -> Option<&'static Page> {
+/// Takes a run of units for a request, if segments can hold it. Says whether its memory is known to be zero.
+pub(crate) fn take_run(counters: &factor::Counters, request: &Request, prefix: usize) -> Option<(&'static Page, bool)> {
     let bytes = request.size.checked_add(prefix)?;
     if bytes > SEGMENT || request.align > UNIT {
         return None;
     }
-    let page = central::take_run(bytes.div_ceil(UNIT))?;
-    page.begin_large();
-    Some(page)
+    let (page, zeroed) = arena::take_run(counters, Kind::Large, bytes.div_ceil(UNIT))?;
+    page.begin_large(None);
+    Some((page, zeroed))
+}
+
+/// Takes a run of units that is an object of a large class. Says whether its memory is known to be zero.
+pub(crate) fn take_classed(counters: &factor::Counters, class: Class) -> Option<(&'static Page, bool)> {
+    let (page, zeroed) = arena::take_run(counters, Kind::Large, class.units())?;
+    page.begin_large(Some(class));
+    range::set_bin(page.base.get(), class.bin());
+    Some((page, zeroed))
 }
 
 fn take_record() -> Option<&'static Span> {

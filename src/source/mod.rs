@@ -1,36 +1,45 @@
 //! Where memory comes from, and in which order the factors act on a request: written once, here.
 //!
 //! ```text
-//! request ── thread cache ── heap's pages ── central ── arena ── OS      up to 448 KiB
+//! request ── thread cache ── depot ── central ── arena ── OS      small: up to 56 KiB
+//!    │   └────── direct ──── depot ───────────── arena            large: up to 4 MiB, BigCache in its direct form
 //!    │ hooks: tick, evolution, elo, header; where a span is mapped: align, thp
-//!    └── bigcache ── mapped span ── OS            at or above the mmap threshold
-//!                 └─ run of units ── central      below it, up to 4 MiB
-//!                 └─ pool ── mapped span          below it, beyond 4 MiB
-//! free: header ── bigcache ── madvise batch ── OS
+//!    ├── bigcache ring ── mapped span ── OS       large in its ring form: at or above the mmap threshold
+//!    │               └─ run of units ── arena     below it, or with the factor `arena`
+//!    └── pool ── mapped span ── OS                beyond 4 MiB
+//! free: header ── thread cache or bigcache ── depot ── central ── arena ── purge
+//!                                        └── pool ── madvise batch ── OS
 //! ```
 //!
-//! A request whose slot waits in the thread's cache is served by [`allocate`] without a call. Everything else passes
+//! A request whose object waits in the thread's cache is served by [`allocate`] without a call. Everything else passes
 //! [`allocate_slow`], where the hooks are: when a factor must see every request, no thread has a cache to be served from.
 
-mod arena;
+pub(crate) mod arena;
 pub(crate) mod central;
+mod depot;
 pub(crate) mod heap;
+pub(crate) mod house;
 pub(crate) mod large;
 pub(crate) mod pool;
 pub(crate) mod thread;
 pub(crate) mod thread_cache;
 
-use crate::class::{CLASSES, Class, MAX_BYTES};
+use crate::class::{self, Class};
 use crate::factor::{self, Active, align, bigcache, elo, evolution, header, madvise_batch, thp, tick};
 use crate::fatal::{Fault, die};
 use crate::map::{self, Place};
 use crate::os;
-use crate::page::{Object, Page, Use};
+use crate::page::{Page, Use};
+use crate::range;
 use crate::request::{Pick, Request, Site};
 use crate::span::Span;
 use core::ptr;
 use heap::Heap;
+use house::keep_house;
 use thread_cache::ThreadCache;
+
+/// Bytes of one class in the depot from which on somebody looks whether they are needed.
+const DEPOT_BYTES_WATCHED: usize = 4 << 20;
 
 /// Memory for an object, before its header is written.
 struct Block {
@@ -44,12 +53,13 @@ struct Block {
 /// Serves a request; null when there is no memory. The size may be 0.
 #[inline(always)]
 pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8 {
-    // Size 0 wraps and takes the slow path, as do the large ones.
-    if align <= 16 && size.wrapping_sub(1) < MAX_BYTES {
+    // Size 0, and what has no class, are of a bin that is always empty.
+    if align <= 16 {
         let cache = thread::cache();
-        if let Some(object) = cache.pop(Class::of(size)) {
+        let object = cache.pop(class::bin_of(size));
+        if !object.is_null() {
             cache.allocations.add(1);
-            return ptr::from_ref(object).cast_mut().cast();
+            return object;
         }
     }
     allocate_slow(size, align, site, false)
@@ -57,24 +67,30 @@ pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8
 
 /// Serves a request with zeroed memory.
 pub(crate) fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
+    if size <= ZEROED_IN_CACHE_MAX {
+        let object = allocate(size, align, None);
+        if !object.is_null() {
+            // SAFETY: the object holds the request.
+            unsafe { object.write_bytes(0, size) };
+        }
+        return object;
+    }
     allocate_slow(size, align, None, true)
 }
 
-/// Takes an object back. `address` is not null.
+/// Up to here an object from a cache is zeroed; above, new memory may be zero already.
+const ZEROED_IN_CACHE_MAX: usize = class::SMALL_BYTES_MAX;
+
+/// Takes an object back. Null is nobody's.
 ///
 /// # Safety
 /// - the address came from [`allocate`] and nobody uses the object any more.
 #[inline(always)]
 pub(crate) unsafe fn free(address: *mut u8) {
-    if let Some(page) = map::page_of(address) {
-        let cache = thread::cache();
-        if cache.push(page.class_index.get(), address.cast()) {
-            cache.frees.add(1);
-            return;
-        }
+    if !thread::cache().push(range::bin_at(address), address) {
+        // SAFETY: passed on.
+        unsafe { free_slow(address) }
     }
-    // SAFETY: passed on.
-    unsafe { free_slow(address) }
 }
 
 #[cold]
@@ -104,38 +120,39 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Block> {
     let locals = unsafe { heap.locals() };
     if active.tick() {
         tick::count(&counters.tick);
+    } else if active.tick_is_batched() {
+        tick::catch_up(&mut locals.tick, &counters.tick, heap.cache.allocations.get() + 1);
     }
     let watch = active.evolution().then(|| evolution::enter(&mut locals.evolution, &counters.evolution, request.size));
     let strategy = active.elo().map(|selection| {
         let pick = watch.map_or(Pick::Learn, |watch| watch.pick);
         elo::choose(&mut locals.elo, &counters.elo, selection, pick)
     });
-    let prefix = if active.header() { header::prefix(request.align) } else { 0 };
+    let form = active.header();
+    let prefix = form.map_or(0, |form| form.prefix(request.align));
     let block = from_sources(heap, active, request, prefix, strategy).or_else(|| {
         reclaim(active, counters);
-        from_sources(heap, active, request, prefix, strategy).or_else(|| run(request, prefix, NO_STRATEGY))
+        from_sources(heap, active, request, prefix, strategy).or_else(|| run(counters, request, prefix, NO_STRATEGY))
     });
     if let Some(watch) = watch {
         match evolution::leave(&mut locals.evolution, &counters.evolution, watch) {
             None => {}
             Some(evolution::Event::Freeze) => elo::freeze(),
+            Some(evolution::Event::Relearn) => elo::relearn(),
             Some(evolution::Event::Adopt) => elo::adopt_candidate(),
         }
     }
     let block = block?;
-    if active.header() {
-        // SAFETY: the sources left `prefix` bytes, at least a header's, before the object.
-        unsafe {
-            header::write(
-                &counters.header,
-                block.user,
-                block.method,
-                request.size,
-                block.held,
-                request.site.id(),
-                prefix,
-            );
+    if let Some(form) = form {
+        let facts = header::Facts {
+            size: request.size,
+            held: block.held,
+            site: request.site.id(),
+            method: block.method,
+            prefix,
         };
+        // SAFETY: the sources left `prefix` bytes, at least a header's, before the object.
+        unsafe { header::write(&counters.header, form, block.user, &facts) };
     }
     Some(block)
 }
@@ -149,21 +166,74 @@ fn from_sources(
 ) -> Option<Block> {
     let bytes = request.size.checked_add(prefix)?;
     match Class::aligned(bytes, request.align) {
-        Some(class) => slot(heap, class, prefix),
-        None => large_object(heap, active, request, prefix, strategy),
+        Some(class) if !class.is_large() => slot(heap, active, class, prefix),
+        // A mapping is found by the OS page of its object, which a longer prefix would leave.
+        Some(class) if active.bigcache_is_direct() && (active.arena() || prefix < os::OS_PAGE) => {
+            classed(heap, active, class, prefix)
+        }
+        _ => large_object(heap, active, request, prefix, strategy),
     }
 }
 
-fn slot(heap: &'static Heap, class: Class, prefix: usize) -> Option<Block> {
-    let object = heap.cache.pop(class).or_else(|| heap.refill(class))?;
-    let base = ptr::from_ref(object).cast_mut().cast::<u8>();
-    Some(Block {
-        // SAFETY: the slot holds prefix and object.
-        user: unsafe { base.add(prefix) },
-        held: class.slot_bytes(),
-        method: header::Method::Pages,
-        zeroed: false,
-    })
+fn slot(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> Option<Block> {
+    let mut base = heap.cache.pop(class.bin());
+    if base.is_null() {
+        if active.thread_cache() {
+            heap.counters.thread_cache.refills.add(1);
+        }
+        base = heap.refill(class);
+    }
+    if base.is_null() {
+        return None;
+    }
+    // SAFETY: the slot holds prefix and object.
+    let user = unsafe { base.add(prefix) };
+    Some(Block { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed: false })
+}
+
+/// A large object of a class: from the thread's bin, from what others left, or new.
+fn classed(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> Option<Block> {
+    let counters = &heap.counters;
+    let mut base = heap.cache.pop(class.bin());
+    let mut zeroed = false;
+    if base.is_null() {
+        counters.bigcache.lookups.add(1);
+        base = heap.refill_large(class);
+        if base.is_null() {
+            (base, zeroed) = new_classed(active, counters, class)?;
+            heap.cache.received.add(1);
+        } else {
+            counters.bigcache.hits.add(1);
+        }
+    }
+    // SAFETY: the object holds prefix and request.
+    let user = unsafe { base.add(prefix) };
+    Some(Block { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed })
+}
+
+/// New memory for an object of a large class: a run of the arena, or a mapping.
+fn new_classed(active: Active, counters: &factor::Counters, class: Class) -> Option<(*mut u8, bool)> {
+    if active.arena() {
+        let (page, zeroed) = learning(active, counters, || large::take_classed(counters, class))?;
+        counters.arena.runs.add(1);
+        return Some((page.base.get(), zeroed));
+    }
+    let request = Request { size: class.slot_bytes(), align: os::OS_PAGE, site: Site::of_size(class.slot_bytes()) };
+    let span = map_span(active, counters, &request, 0)?;
+    advise(active, counters, span);
+    span.classed.set(true);
+    Some((span.user.get(), true))
+}
+
+/// Runs a part of the slow path, and lets ELO learn from what it took.
+fn learning<T>(active: Active, counters: &factor::Counters, part: impl FnOnce() -> T) -> T {
+    if !active.elo_plans() || !elo::is_learning() {
+        return part();
+    }
+    let start = os::cycles();
+    let done = part();
+    elo::learn_plan(&counters.elo, os::cycles().saturating_sub(start), arena::waiting_bytes);
+    done
 }
 
 fn large_object(
@@ -173,27 +243,33 @@ fn large_object(
     prefix: usize,
     strategy: Option<elo::Strategy>,
 ) -> Option<Block> {
-    if active.bigcache()
+    let counters = &heap.counters;
+    if active.bigcache_is_ring()
         && request.size >= bigcache::BYTES_MIN
-        && let Some(span) = bigcache::get(&heap.counters.bigcache, request)
+        && let Some(span) = bigcache::get(&counters.bigcache, request)
     {
         span.site.set(request.site.id());
         // The one that mapped it is not measured again: its sample counts once.
         span.strategy.set(NO_STRATEGY);
         span.revive();
+        heap.cache.received.add(1);
         return Some(Block::of_span(span, false));
     }
-    let Some(strategy) = strategy else {
-        return from_threshold(heap, active, request, prefix, elo::FIXED_THRESHOLD, NO_STRATEGY);
+    let block = match strategy {
+        None => from_threshold(active, counters, request, prefix, elo::FIXED_THRESHOLD, NO_STRATEGY)?,
+        Some(strategy) => {
+            let start = os::cycles();
+            let block = from_threshold(active, counters, request, prefix, strategy.threshold(), strategy.index())?;
+            let cost = elo::Cost {
+                cycles: os::cycles().saturating_sub(start),
+                fresh_pages: if block.zeroed { (block.held / os::OS_PAGE) as u64 } else { 0 },
+                spare_bytes: (block.held - request.size) as u64,
+            };
+            elo::learn(&counters.elo, strategy, cost);
+            block
+        }
     };
-    let start = os::cycles();
-    let block = from_threshold(heap, active, request, prefix, strategy.threshold(), strategy.index())?;
-    let cost = elo::Cost {
-        cycles: os::cycles().saturating_sub(start),
-        fresh_pages: if block.zeroed { (block.held / os::OS_PAGE) as u64 } else { 0 },
-        spare_bytes: (block.held - request.size) as u64,
-    };
-    elo::learn(&heap.counters.elo, strategy, cost);
+    heap.cache.received.add(1);
     Some(block)
 }
 
@@ -201,19 +277,20 @@ fn large_object(
 const NO_STRATEGY: u8 = u8::MAX;
 
 fn from_threshold(
-    heap: &Heap,
     active: Active,
+    counters: &factor::Counters,
     request: &Request,
     prefix: usize,
     threshold: usize,
     strategy: u8,
 ) -> Option<Block> {
-    let counters = &heap.counters;
     let map_span = || map_span(active, counters, request, prefix).inspect(|span| advise(active, counters, span));
-    if request.size < threshold {
-        if let Some(block) = run(request, prefix, strategy) {
-            return Some(block);
-        }
+    if (request.size < threshold || active.arena())
+        && let Some(block) = run(counters, request, prefix, strategy)
+    {
+        return Some(block);
+    }
+    if request.size < threshold || active.bigcache_is_direct() {
         let (span, zeroed) = pool::take(request, map_span)?;
         span.strategy.set(strategy);
         return Some(Block::of_span(span, zeroed));
@@ -240,16 +317,17 @@ fn advise(active: Active, counters: &factor::Counters, span: &Span) {
     }
 }
 
-/// A run of units, if segments can hold the request.
-fn run(request: &Request, prefix: usize, strategy: u8) -> Option<Block> {
-    let page = large::take_run(request, prefix)?;
+/// A run of units without a class, if segments can hold the request.
+fn run(counters: &factor::Counters, request: &Request, prefix: usize, strategy: u8) -> Option<Block> {
+    let (page, zeroed) = large::take_run(counters, request, prefix)?;
+    counters.arena.runs.add(u64::from(factor::active().arena()));
     page.strategy.set(strategy);
     Some(Block {
         // SAFETY: the run holds prefix and object.
         user: unsafe { page.base.get().add(prefix) },
         held: page.slot_bytes.get() as usize,
         method: header::Method::Pages,
-        zeroed: false,
+        zeroed,
     })
 }
 
@@ -271,15 +349,20 @@ fn find(active: Active, counters: &factor::Counters, user: *mut u8) -> Result<Fo
     match map::look_up(user) {
         Place::Foreign => Err(Fault::Foreign),
         Place::Span(span) => {
-            if span.user.get() != user {
+            // What has a class begins with the mapping, header and all.
+            let own_start = if span.classed.get() { active.header().map_or(0, |form| form.bytes()) } else { 0 };
+            if user < span.user.get().wrapping_add(own_start) || (own_start == 0 && user != span.user.get()) {
                 return Err(Fault::Interior);
             }
             if !span.is_live() {
                 return Err(Fault::DoubleFree);
             }
-            if active.header() {
+            if let Some(form) = active.header() {
                 // SAFETY: the span's mapping has a header's bytes before the object.
-                unsafe { header::verify(&counters.header, user) }?;
+                let prefix = unsafe { header::verify(&counters.header, form, user) }?;
+                if own_start > 0 && user.wrapping_sub(prefix) != span.user.get() {
+                    return Err(Fault::Header);
+                }
             }
             Ok(Found::Span(span))
         }
@@ -289,17 +372,17 @@ fn find(active: Active, counters: &factor::Counters, user: *mut u8) -> Result<Fo
                 return Err(Fault::DoubleFree);
             }
             let mut base = user;
-            if active.header() {
+            if let Some(form) = active.header() {
                 let room = user.addr() - page.base.get().addr();
-                if room < header::BYTES || !user.addr().is_multiple_of(16) {
+                if room < form.bytes() || !user.addr().is_multiple_of(16) {
                     return Err(Fault::Interior);
                 }
                 // SAFETY: the page is in use, and a header's bytes lie between its start and the address.
-                let header = unsafe { header::verify(&counters.header, user) }?;
-                if header.prefix() > room {
+                let prefix = unsafe { header::verify(&counters.header, form, user) }?;
+                if prefix > room {
                     return Err(Fault::Header);
                 }
-                base = user.wrapping_sub(header.prefix());
+                base = user.wrapping_sub(prefix);
             }
             if !page.starts_at(base) {
                 return Err(Fault::Interior);
@@ -312,61 +395,104 @@ fn find(active: Active, counters: &factor::Counters, user: *mut u8) -> Result<Fo
 #[cold]
 #[inline(never)]
 unsafe fn free_slow(user: *mut u8) {
+    if user.is_null() {
+        return;
+    }
     thread::with_heap_or_none(|heap, counters, cache| {
         let active = factor::active();
         let found = find(active, counters, user).unwrap_or_else(|fault| die(fault));
-        if active.header() {
+        if let Some(form) = active.header() {
             // SAFETY: `find` verified it.
-            unsafe { header::retire(user) };
+            unsafe { header::retire(form, user) };
         }
-        cache.frees.add(1);
         match found {
-            Found::Slot(page, base) => free_slot(heap, page, base.cast()),
-            Found::Run(page, _) => {
-                let start = active.elo().map(|_| os::cycles());
-                let strategy = page.strategy.get();
-                central::give_run(page);
-                if let Some(start) = start {
-                    elo::learn_free(strategy, os::cycles().saturating_sub(start));
+            Found::Slot(page, base) | Found::Run(page, base) => {
+                match Class::from_index(usize::from(page.class_index.get())) {
+                    Some(class) => free_classed(heap, counters, cache, class, base),
+                    None => {
+                        cache.returned.add(1);
+                        timed_free(active, page.strategy.get(), || give_run(active, counters, page));
+                    }
                 }
             }
-            Found::Span(span) => free_span(active, counters, span),
+            Found::Span(span) => match Class::of(span.mapped.get()).filter(|_| span.classed.get()) {
+                Some(class) => free_classed(heap, counters, cache, class, span.user.get()),
+                None => {
+                    cache.returned.add(1);
+                    free_span(active, counters, span);
+                }
+            },
         }
     });
 }
 
-fn free_slot(heap: Option<&'static Heap>, page: &'static Page, object: *mut Object) {
-    let class_index = page.class_index.get();
+fn free_classed(
+    heap: Option<&'static Heap>,
+    counters: &'static factor::Counters,
+    cache: &ThreadCache,
+    class: Class,
+    base: *mut u8,
+) {
     match heap {
-        Some(heap) if heap.cache.push(class_index, object) => {}
-        Some(heap) => {
-            let class = Class::all().nth(usize::from(class_index).min(CLASSES - 1));
-            if let Some(class) = class {
-                heap.overflow(class, object);
-            }
+        Some(heap) if heap.cache.push(class.bin(), base) => {}
+        Some(heap) => heap.overflow(class, base),
+        None => {
+            cache.returned.add(1);
+            release(counters, class, &[base]);
         }
-        // SAFETY: the slot is free, readable, and linked from nowhere.
-        None => heap::free_elsewhere(page, unsafe { &*object }),
     }
+}
+
+/// Gives objects of a class back to where they came from.
+fn release(counters: &factor::Counters, class: Class, objects: &[*mut u8]) {
+    if !class.is_large() {
+        return central::give(counters, class, objects);
+    }
+    let active = factor::active();
+    counters.bigcache.evictions.add(objects.len() as u64);
+    for &object in objects {
+        match map::look_up(object) {
+            Place::Page(page) if page.usage.get() == Use::Large && page.base.get() == object => {
+                learning(active, counters, || give_run(active, counters, page));
+            }
+            Place::Span(span) if span.user.get() == object && span.retire() => release_span(active, counters, span),
+            Place::Page(_) | Place::Span(_) | Place::Foreign => die(Fault::DoubleFree),
+        }
+    }
+}
+
+fn give_run(active: Active, counters: &factor::Counters, page: &'static Page) {
+    counters.arena.returns.add(u64::from(active.arena()));
+    arena::give_run(counters, page);
+}
+
+/// Frees what a strategy chose, and adds what that takes to its costs.
+fn timed_free(active: Active, strategy: u8, free: impl FnOnce()) {
+    if active.elo().is_none() {
+        return free();
+    }
+    let start = os::cycles();
+    free();
+    elo::learn_free(strategy, os::cycles().saturating_sub(start));
 }
 
 fn free_span(active: Active, counters: &'static factor::Counters, span: &'static Span) {
     if !span.retire() {
         die(Fault::DoubleFree);
     }
-    let start = active.elo().map(|_| os::cycles());
-    let strategy = span.strategy.get();
-    let evict = |oldest| release_span(active, counters, oldest);
-    if span.kept.get() {
-        pool::give(span, evict);
-    } else if active.bigcache() && span.usable() >= bigcache::BYTES_MIN {
-        bigcache::put(&counters.bigcache, span, evict);
-    } else {
-        release_span(active, counters, span);
-    }
-    if let Some(start) = start {
-        elo::learn_free(strategy, os::cycles().saturating_sub(start));
-    }
+    timed_free(active, span.strategy.get(), || {
+        let evict = |oldest| release_span(active, counters, oldest);
+        if span.kept.get() {
+            pool::give(span, evict);
+            if active.purge().is_some() {
+                keep_house(counters);
+            }
+        } else if active.bigcache_is_ring() && span.usable() >= bigcache::BYTES_MIN {
+            bigcache::put(&counters.bigcache, span, evict);
+        } else {
+            release_span(active, counters, span);
+        }
+    });
 }
 
 /// The last station of a span.
@@ -390,9 +516,9 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
     let (usable, held) = room(active, user);
     // In place while at least half of what is held would be used.
     if size <= usable && size >= usable / 2 {
-        if active.header() {
+        if let Some(form) = active.header() {
             // SAFETY: `room` verified it.
-            unsafe { header::resize(user, size, held) };
+            unsafe { header::resize(form, user, size, held) };
         }
         return user;
     }
@@ -416,7 +542,10 @@ fn grow(active: Active, user: *mut u8, align: usize, size: usize) -> Option<*mut
     let Place::Span(span) = map::look_up(user) else {
         return None;
     };
-    let prefix = if active.header() { header::prefix(align) } else { 0 };
+    if span.classed.get() {
+        return None;
+    }
+    let prefix = active.header().map_or(0, |form| form.prefix(align));
     let request = Request { size, align, site: Site::new(span.site.get()) };
     thread::with_heap_or_none(|_, counters, _| {
         let longer = map_span(active, counters, &request, prefix)?;
@@ -425,9 +554,9 @@ fn grow(active: Active, user: *mut u8, align: usize, size: usize) -> Option<*mut
         }
         // After the move: the new mapping has come with the advice of the old one, which may have been too short for any.
         advise(active, counters, longer);
-        if active.header() {
+        if let Some(form) = active.header() {
             // SAFETY: the header moved along with the pages.
-            unsafe { header::resize(longer.user.get(), size, longer.mapped.get()) };
+            unsafe { header::resize(form, longer.user.get(), size, longer.mapped.get()) };
         }
         Some(longer.user.get())
     })
@@ -435,12 +564,20 @@ fn grow(active: Active, user: *mut u8, align: usize, size: usize) -> Option<*mut
 
 /// Bytes that the object may use, to the end of its slot or mapping; and those that it takes, slot or mapping.
 fn room(active: Active, user: *mut u8) -> (usize, usize) {
+    // Without headers, what has a class starts at its slot, and the bin tells how long that is.
+    if let Some(class) = range::bin_at(user).class()
+        && active.header().is_none()
+    {
+        return (class.slot_bytes(), class.slot_bytes());
+    }
     thread::with_heap_or_none(|_, counters, _| match find(active, counters, user) {
         Ok(Found::Slot(page, base) | Found::Run(page, base)) => {
             let held = page.slot_bytes.get() as usize;
             (held - (user.addr() - base.addr()), held)
         }
-        Ok(Found::Span(span)) => (span.usable(), span.mapped.get()),
+        Ok(Found::Span(span)) => {
+            (span.usable() - (user.addr() - span.user.get().addr()), span.mapped.get())
+        }
         Err(fault) => die(fault),
     })
 }
@@ -450,30 +587,53 @@ pub(crate) fn owns(address: *const u8) -> bool {
     match map::look_up(address) {
         Place::Foreign => false,
         Place::Page(page) => page.usage.get() != Use::Free,
-        Place::Span(span) => span.user.get().cast_const() == address && span.is_live(),
+        Place::Span(span) => {
+            // A header may lie before the object of a span with a class, on the same OS page.
+            let is_start = span.user.get().cast_const() == address
+                || (span.classed.get() && factor::active().header().is_some() && address > span.user.get().cast_const());
+            is_start && span.is_live()
+        }
     }
 }
 
-/// Gives back to the OS every mapping that waits in a cache, the pool or the batch.
+/// Gives back to the OS all memory that waits: in the caller's cache, the depot, BigCache, the pool, the arena and the
+/// batch.
 pub(crate) fn flush() {
-    thread::with_heap_or_none(|_, counters, _| reclaim(factor::active(), counters));
+    thread::with_heap_or_none(|heap, counters, _| {
+        if let Some(heap) = heap {
+            heap.drain_all();
+        }
+        reclaim(factor::active(), counters);
+    });
 }
 
-/// As [`flush`]; also what is done before a request fails for want of memory.
+/// As [`flush`], without the caller's cache; also what is done before a request fails for want of memory.
 #[cold]
 #[inline(never)]
 fn reclaim(active: Active, counters: &factor::Counters) {
+    let _house = house::lock();
+    depot::drain(|class, objects| release(counters, class, objects));
+    central::give_empty(counters);
     let evict = |span| release_span(active, counters, span);
-    if active.bigcache() {
+    if active.bigcache_is_ring() {
         bigcache::drain(&counters.bigcache, evict);
     }
     pool::drain(evict);
     if active.madvise_batch() {
         madvise_batch::flush(&counters.madvise_batch);
     }
+    if active.purge().is_some() {
+        arena::purge_older_than(counters, 0);
+    }
 }
 
 /// The cache that a thread's fast path may use: its own, unless a factor must see every request.
 fn fast_cache(heap: &'static Heap) -> &'static ThreadCache {
     if factor::active().per_request() { &thread_cache::EMPTY } else { &heap.cache }
+}
+
+/// Objects that users hold, by what the caches count; exact while no thread allocates or frees.
+pub(crate) fn live_objects() -> u64 {
+    let of = |cache: &ThreadCache| cache.received.get().wrapping_sub(cache.returned.get()).wrapping_sub(cache.held_all());
+    heap::all().fold(0, |sum, heap| sum.wrapping_add(of(&heap.cache)))
 }

@@ -1,6 +1,7 @@
-//! Spans above a segment's size that the mmap threshold does not send back to the OS: kept when freed, for the next
-//! request of like size.
+//! Spans above a segment's size that are not sent back to the OS when they are freed, because they lie below the mmap
+//! threshold or because BigCache is the direct one, which has no ring for them: kept for the next request of like size.
 
+use crate::factor::purge;
 use crate::request::Request;
 use crate::span::Span;
 use crate::sync::Lock;
@@ -16,8 +17,8 @@ struct Pool {
     bytes: usize,
 }
 
-/// A kept span that fits, at most twice as long as needed, or a new one from `map`. Says whether its memory is known to
-/// be zero.
+/// A kept span that fits, at most twice as long as needed, or a new one from `map`, which is kept as well when it is
+/// freed. Says whether its memory is known to be zero.
 pub(super) fn take(request: &Request, map: impl FnOnce() -> Option<&'static Span>) -> Option<(&'static Span, bool)> {
     if let Some(span) = POOL.lock().take(request) {
         span.site.set(request.site.id());
@@ -33,6 +34,7 @@ pub(super) fn take(request: &Request, map: impl FnOnce() -> Option<&'static Span
 /// Keeps a freed span. When the pool is full, the oldest ones go to `evict`, so that sizes which nobody asks for any more
 /// do not wait for ever.
 pub(super) fn give(span: &'static Span, mut evict: impl FnMut(&'static Span)) {
+    span.freed_at.set(purge::now());
     let mut pool = POOL.lock();
     span.next.set(pool.first);
     pool.first = Some(span);
@@ -44,6 +46,20 @@ pub(super) fn give(span: &'static Span, mut evict: impl FnMut(&'static Span)) {
         drop(pool);
         evict(oldest);
         pool = POOL.lock();
+    }
+}
+
+/// Hands spans that wait for so many ticks of the purge to `evict`. Returns whether younger ones wait.
+pub(super) fn evict_older_than(ticks: u32, mut evict: impl FnMut(&'static Span)) -> bool {
+    loop {
+        let mut pool = POOL.lock();
+        let old = pool.take_first(|span| purge::now().wrapping_sub(span.freed_at.get()) >= ticks);
+        let waits = pool.first.is_some();
+        drop(pool);
+        match old {
+            Some(span) => evict(span),
+            None => return waits,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ const GONE: usize = 1;
 #[inline(always)]
 pub(super) fn cache() -> &'static ThreadCache {
     // SAFETY: the first word is always the address of a cache: of the empty one, or of a heap's, which lives for ever.
-    unsafe { &*ptr::with_exposed_provenance((*os::thread_slots())[0]) }
+    unsafe { &*ptr::with_exposed_provenance(os::thread_word()) }
 }
 
 /// The heap of threads that are gone, for their last requests.

@@ -1,95 +1,163 @@
-//! The per-thread front: free slots by class, taken and put back without a look at anybody else.
+//! The per-thread front: free objects by class, taken and put back without a look at anybody else.
 //!
-//! A slot that is freed joins the list of the thread that frees it, whoever owns its page; the owner is asked only when
-//! the list overflows. A cache whose limits are 0 is always empty and always full: threads that have no cache yet, or
-//! no longer, or that must pass the factors' hooks at every request, point at [`EMPTY`], and the fast path needs no
-//! test of its own for them.
+//! A bin is a stack of addresses, apart from the objects: taking and putting back touches neither the object nor its
+//! page, so that what was never touched stays without memory, and a large object costs no more than a small one. At the
+//! bottom of each stack lies a null, which is what an empty bin gives.
+//!
+//! An object that is freed joins the stack of the thread that frees it, wherever it came from; others are asked only when
+//! the stack is full. A closed bin is always empty and always full: threads that have no cache yet, or no longer, or that
+//! must pass the factors' hooks at every request, point at [`EMPTY`], where all bins are, and the fast path needs no test
+//! of its own for them.
 
-use crate::class::{CLASSES, Class};
-use crate::page::Object;
+use crate::class::{BinOffset, CLASSES, Class};
 use crate::sync::Count;
 use core::cell::Cell;
 use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// Free slots of one class.
+/// Slots of the stack that a bin begins with; the first overflow brings the stack of full length.
+pub(crate) const FIRST_SLOTS: usize = 64;
+
+/// One place of a stack.
+type Slot = Cell<*mut u8>;
+
+/// Where the stack of one class ends.
 #[derive(Debug)]
-struct List {
-    head: Cell<*mut Object>,
-    count: Cell<u32>,
-    limit: Cell<u32>,
+#[repr(C)]
+struct Bin {
+    /// The newest object's place, or that of the null at the bottom. Atomic, because receipts read how many there are;
+    /// only the thread writes.
+    top: AtomicPtr<Slot>,
+    /// The last place of the stack.
+    limit: Cell<*mut Slot>,
 }
 
-/// One thread's free slots, and how often it was asked.
+const _: () = assert!(size_of::<Bin>() == BinOffset::BIN_BYTES);
+
+/// One thread's free objects, and how often it was asked.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct ThreadCache {
-    /// One list a class, and one more, never filled, for objects without a class.
-    lists: [List; CLASSES + 1],
+    /// The bin that is never opened, for what has no class, then one a class: at [`BinOffset`]s.
+    bins: [Bin; CLASSES + 1],
     pub(crate) allocations: Count,
-    pub(crate) frees: Count,
+    /// Objects that came into the cache or went out past it, and those that went back: what is with users, or in the
+    /// cache, is the difference.
+    pub(crate) received: Count,
+    pub(crate) returned: Count,
+    /// Where the null of each stack lies.
+    bottoms: [AtomicPtr<Slot>; CLASSES + 1],
 }
+
+/// The bottom and the top of all closed bins.
+struct Null(Slot);
+
+// SAFETY: never written.
+unsafe impl Sync for Null {}
+
+static NULL: Null = Null(Cell::new(ptr::null_mut()));
 
 /// The cache that holds nothing and takes nothing; nobody ever writes to it.
 #[unsafe(export_name = "hakmem_0_1_empty_cache")]
 pub(crate) static EMPTY: ThreadCache = ThreadCache::new();
 
-// SAFETY: a cache is its thread's alone, except `EMPTY`, which is never written, and the counts, which are atomic.
+// SAFETY: a cache is its thread's alone, except `EMPTY`, which is never written, and what is atomic.
 unsafe impl Sync for ThreadCache {}
 
 impl ThreadCache {
-    /// Empty, and taking nothing; so are zeroes.
-    pub(super) const fn new() -> ThreadCache {
+    /// All bins closed.
+    pub(crate) const fn new() -> ThreadCache {
         ThreadCache {
-            lists: [const { List { head: Cell::new(ptr::null_mut()), count: Cell::new(0), limit: Cell::new(0) } };
+            bins: [const { Bin { top: AtomicPtr::new((&raw const NULL.0).cast_mut()), limit: Cell::new((&raw const NULL.0).cast_mut()) } };
                 CLASSES + 1],
             allocations: Count::new(),
-            frees: Count::new(),
+            received: Count::new(),
+            returned: Count::new(),
+            bottoms: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; CLASSES + 1],
         }
     }
 
-    /// Lets the lists fill. Zeroes are a cache that takes nothing.
-    pub(crate) fn open(&self) {
-        for class in Class::all() {
-            self.lists[class.index()].limit.set(class.cache_slots() as u32);
+    /// Closes all bins: zeroes, which new records are, are no cache yet.
+    pub(super) fn close_all(&self) {
+        let null: *mut Slot = (&raw const NULL.0).cast_mut();
+        for (bin, bottom) in self.bins.iter().zip(&self.bottoms) {
+            bin.top.store(null, Ordering::Relaxed);
+            bin.limit.set(null);
+            bottom.store(null, Ordering::Relaxed);
         }
     }
 
-    /// Takes a slot.
-    #[inline(always)]
-    pub(crate) fn pop(&self, class: Class) -> Option<&'static Object> {
-        let list = self.list(class.index());
-        let head = list.head.get();
-        // SAFETY: the list holds free slots, which are readable and linked by their first words.
-        let object: &'static Object = unsafe { head.as_ref() }?;
-        list.head.set(object.next.get());
-        list.count.set(list.count.get() - 1);
-        Some(object)
+    /// Opens a bin, or gives it a longer stack. What was in it stays.
+    ///
+    /// # Safety
+    /// - `stack` has room for `slots` addresses and one more, and is nobody else's for as long as the cache lives.
+    /// - the bin holds at most `slots` objects.
+    pub(super) unsafe fn open(&self, class: Class, stack: *mut *mut u8, slots: usize) {
+        let index = class.index() + 1;
+        let held = self.held(class);
+        let stack: *mut Slot = stack.cast();
+        // SAFETY: both are as long as what is copied, by the caller's promise; the null at the bottom comes along.
+        unsafe { ptr::copy_nonoverlapping(self.bottoms[index].load(Ordering::Relaxed), stack, held + 1) };
+        self.bottoms[index].store(stack, Ordering::Relaxed);
+        // SAFETY: inside the stack.
+        unsafe {
+            self.bins[index].limit.set(stack.add(slots));
+            self.bins[index].top.store(stack.add(held), Ordering::Relaxed);
+        }
     }
 
-    /// Puts a slot back; `false` when the list is at its limit.
+    /// Takes an object; null when the bin is empty.
     #[inline(always)]
-    pub(crate) fn push(&self, class_index: u8, object: *mut Object) -> bool {
-        let list = self.list(usize::from(class_index));
-        let count = list.count.get();
-        if count >= list.limit.get() {
+    pub(crate) fn pop(&self, bin: BinOffset) -> *mut u8 {
+        let bin = self.bin(bin);
+        let top = bin.top.load(Ordering::Relaxed);
+        // SAFETY: the top is a place of the stack.
+        let object = unsafe { (*top).get() };
+        if !object.is_null() {
+            // SAFETY: the place holds an object, so it is not the bottom.
+            bin.top.store(unsafe { top.sub(1) }, Ordering::Relaxed);
+        }
+        object
+    }
+
+    /// Puts an object back; `false` when the bin is full.
+    #[inline(always)]
+    pub(crate) fn push(&self, bin: BinOffset, object: *mut u8) -> bool {
+        let bin = self.bin(bin);
+        let top = bin.top.load(Ordering::Relaxed);
+        if top == bin.limit.get() {
             return false;
         }
-        // SAFETY: the caller frees the slot, so its first word is ours; slots are aligned to 16 and never null.
-        unsafe { (*object).next.set(list.head.get()) };
-        list.head.set(object);
-        list.count.set(count + 1);
+        // SAFETY: the top is below the limit, which is a place of the stack.
+        let place = unsafe { top.add(1) };
+        // SAFETY: as above.
+        unsafe { (*place).set(object) };
+        bin.top.store(place, Ordering::Relaxed);
         true
     }
 
-    /// The list with an index that is a class's or [`crate::page::NO_CLASS`].
-    #[inline(always)]
-    fn list(&self, index: usize) -> &List {
-        debug_assert!(index <= CLASSES);
-        // SAFETY: pages have no other index, and the compiler cannot see that; a compare would be on every path.
-        unsafe { self.lists.get_unchecked(index) }
+    /// How many objects of the class are here.
+    pub(crate) fn held(&self, class: Class) -> usize {
+        let index = class.index() + 1;
+        let top = self.bins[index].top.load(Ordering::Relaxed);
+        (top.addr() - self.bottoms[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
     }
 
-    /// How many slots a refill asks for, and an overflow drains: half the limit, at least one.
-    pub(crate) fn batch(&self, class: Class) -> u32 {
-        (self.lists[class.index()].limit.get() / 2).max(1)
+    /// How many objects of the class the bin can hold; 0 when it is closed.
+    pub(crate) fn limit(&self, class: Class) -> usize {
+        let index = class.index() + 1;
+        (self.bins[index].limit.get().addr() - self.bottoms[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
+    }
+
+    /// How many objects are here; about, when another thread asks.
+    pub(crate) fn held_all(&self) -> u64 {
+        // A bin that gets its longer stack at this moment may seem to hold anything.
+        Class::all().map(|class| self.held(class).min(class.cache_slots()) as u64).sum()
+    }
+
+    #[inline(always)]
+    fn bin(&self, bin: BinOffset) -> &Bin {
+        // SAFETY: offsets are those of bins; the compiler cannot see that, and a compare would be on every path.
+        unsafe { &*ptr::from_ref(self).byte_add(usize::from(bin.0)).cast::<Bin>() }
     }
 }

@@ -1,0 +1,103 @@
+//! The reserved range: one stretch of addresses for everything that has a size class, and the tables over it.
+//!
+//! Freeing needs one thing of an address: its bin. A word for each unit of the range says it, found by a subtraction, a
+//! shift and a compare; the compare is also what tells a foreign address, before anything near it is read. What lies
+//! outside (mappings of their own, and chunks where the range is full or could not be had) is found by [`crate::map`].
+//! Who uses which part of the range is left to [`crate::source`].
+
+use crate::class::{BinOffset, UNIT};
+use crate::os;
+use crate::page::{SEGMENT, Segment, UNITS};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicUsize, Ordering};
+
+/// Bytes reserved, tried in this order: address space costs nothing, but limits on it (`RLIMIT_AS`) and checkers
+/// (Valgrind up to 16 GiB) refuse long ranges.
+const LADDER: [usize; 7] = [RANGE_MAX, 64 << 30, 16 << 30, 4 << 30, 1 << 30, 256 << 20, 64 << 20];
+const RANGE_MAX: usize = 256 << 30;
+
+/// The first address; 1 while there is no range, so that no address lies in it.
+static BASE: AtomicUsize = AtomicUsize::new(1);
+/// How many units there are.
+static LENGTH_UNITS: AtomicUsize = AtomicUsize::new(0);
+/// The bin of each unit in which an object with a class may start. Relaxed: a word is written before the first address
+/// of its unit is handed out, and whoever handed the address to another thread ordered the word as well.
+static BINS: [AtomicU16; RANGE_MAX / UNIT] = [const { AtomicU16::new(0) }; RANGE_MAX / UNIT];
+/// The records of the segments that were made. Release when one is, acquire on every look.
+static SEGMENTS: [AtomicPtr<Segment>; RANGE_MAX / SEGMENT] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; RANGE_MAX / SEGMENT];
+
+/// The bin in which an object at the address is put when it is freed; [`BinOffset::NONE`] where that is not known.
+#[inline(always)]
+pub(crate) fn bin_at(address: *const u8) -> BinOffset {
+    let unit = address.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) / UNIT;
+    if unit >= LENGTH_UNITS.load(Ordering::Relaxed) {
+        return BinOffset::NONE;
+    }
+    // SAFETY: the range is no longer than the table.
+    BinOffset(unsafe { BINS.get_unchecked(unit) }.load(Ordering::Relaxed))
+}
+
+/// Says in which bin objects go that start in a unit.
+pub(crate) fn set_bin(unit_address: *const u8, bin: BinOffset) {
+    let unit = unit_address.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) / UNIT;
+    if unit < LENGTH_UNITS.load(Ordering::Relaxed) {
+        BINS[unit].store(bin.0, Ordering::Relaxed);
+    }
+}
+
+/// The segment of an address in the range, if it was made.
+pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
+    let unit = address.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) / UNIT;
+    if unit >= LENGTH_UNITS.load(Ordering::Relaxed) {
+        return None;
+    }
+    // SAFETY: the words are null or addresses of segments, which live for ever.
+    unsafe { SEGMENTS[unit / UNITS].load(Ordering::Acquire).as_ref() }
+}
+
+/// Enters a segment of the range.
+pub(crate) fn enter_segment(segment: &'static Segment) {
+    let index = (segment.base.get().addr() - BASE.load(Ordering::Relaxed)) / SEGMENT;
+    SEGMENTS[index].store(ptr::from_ref(segment).cast_mut(), Ordering::Release);
+}
+
+/// Bytes of the range; 0 when there is none.
+pub(crate) fn bytes() -> usize {
+    LENGTH_UNITS.load(Ordering::Relaxed) * UNIT
+}
+
+/// Reserves the range, once; returns its first address and its bytes, whole segments, or `None` when nothing could be
+/// had. The caller holds a lock.
+pub(crate) fn reserve() -> Option<(*mut u8, usize)> {
+    // A process that may have few addresses needs most of them for other things.
+    let most = os::address_limit() / 2;
+    for bytes in LADDER.into_iter().filter(|&bytes| bytes <= most) {
+        // One segment more, to align; the ends stay without memory.
+        let range = os::reserve(bytes + SEGMENT);
+        if !range.is_null() {
+            let skip = range.addr().next_multiple_of(SEGMENT) - range.addr();
+            let base = range.wrapping_add(skip);
+            BASE.store(base.expose_provenance(), Ordering::Relaxed);
+            // Relaxed, both: a thread that sees only one of them finds an address outside, or a bin of no unit.
+            LENGTH_UNITS.store(bytes / UNIT, Ordering::Relaxed);
+            return Some((base, bytes));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_address_lies_in_a_range_that_is_not_there() {
+        // Other tests of this binary reserve nothing.
+        for address in [0, 1, UNIT, usize::MAX, usize::MAX - UNIT, 1 << 47] {
+            let address = ptr::without_provenance(address);
+            assert_eq!(bin_at(address), BinOffset::NONE);
+            assert!(segment_of(address).is_none());
+        }
+    }
+}
