@@ -10,6 +10,15 @@ ablate-smoke *ARGS:
 bench *ARGS:
     cargo run --quiet --profile cell --package bench_allocators -- {{ARGS}}
 
+# The library for LD_PRELOAD, target/preload/libhakmem.so; takes `--no-default-features --features header` and such.
+preload *ARGS:
+    cargo preload {{ARGS}}
+
+# The machine code of `malloc` and `free` in that library.
+asm *ARGS: (preload ARGS)
+    objdump --disassemble=malloc --no-show-raw-insn --section=.text target/preload/libhakmem.so
+    objdump --disassemble=free --no-show-raw-insn --section=.text target/preload/libhakmem.so
+
 # All tests.
 test:
     cargo test --workspace

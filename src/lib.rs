@@ -49,6 +49,8 @@ mod map;
 mod meta;
 mod os;
 mod page;
+#[cfg(all(feature = "preload", not(test)))]
+mod preload;
 mod preset;
 mod quantile;
 mod range;
@@ -70,6 +72,22 @@ pub use request::Site;
 /// a page of small ones.
 pub fn owns(address: *const u8) -> bool {
     source::owns(address)
+}
+
+/// Bytes that an object may use: at least what was asked for, and whatever its slot or mapping has beyond.
+///
+/// ```
+/// let object = Box::into_raw(Box::new([0_u8; 100]));
+/// # #[global_allocator] static GLOBAL: hakmem::Hakmem = hakmem::Hakmem;
+/// // SAFETY: the object lives, and hakmem allocated it.
+/// assert!(unsafe { hakmem::usable_bytes(object.cast()) } >= 100);
+/// # drop(unsafe { Box::from_raw(object) });
+/// ```
+///
+/// # Safety
+/// - the address is that of an object that hakmem allocated and that nobody has freed.
+pub unsafe fn usable_bytes(object: *mut u8) -> usize {
+    source::usable_bytes(object)
 }
 
 /// Gives back to the OS every mapping that waits to be used again: in BigCache, in the pool of large spans, and in the

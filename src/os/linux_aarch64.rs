@@ -78,6 +78,7 @@ pub(crate) fn cycles() -> u64 {
 
 // Two words of initial-exec thread-local storage; the twin file for x86-64 says why.
 global_asm!(
+    ".hidden hakmem_0_1_empty_cache",
     ".pushsection .tdata.hakmem_0_1_slots,\"awT\",@progbits",
     ".hidden hakmem_0_1_slots",
     ".globl hakmem_0_1_slots",

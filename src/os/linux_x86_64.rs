@@ -79,6 +79,7 @@ pub(crate) fn cycles() -> u64 {
 // Two words of initial-exec thread-local storage. `thread_local!` would do in a program, but in a shared library it
 // calls `__tls_get_addr`, which may allocate. The first word starts as the address of a cache that is always empty.
 global_asm!(
+    ".hidden hakmem_0_1_empty_cache",
     ".pushsection .tdata.hakmem_0_1_slots,\"awT\",@progbits",
     ".hidden hakmem_0_1_slots",
     ".globl hakmem_0_1_slots",

@@ -582,6 +582,11 @@ fn room(active: Active, user: *mut u8) -> (usize, usize) {
     })
 }
 
+/// Bytes that the object may use: at least what was asked for.
+pub(crate) fn usable_bytes(address: *mut u8) -> usize {
+    room(factor::active(), address).0
+}
+
 /// Whether the address is that of a live large object, or lies in a page in use.
 pub(crate) fn owns(address: *const u8) -> bool {
     match map::look_up(address) {

@@ -1,0 +1,257 @@
+//! The allocator as C programs use it: the C library's allocation functions, for `LD_PRELOAD`.
+//!
+//! Feature `preload`; `cargo preload` builds the library. What the standards leave open is decided as glibc does: a size
+//! of 0 gives an object of its own, `realloc(p, 0)` frees, and sizes beyond `PTRDIFF_MAX` are refused with `ENOMEM`.
+//! Where glibc changed its mind, the newer one counts: [`aligned_alloc`] refuses what is no power of two. Every object is
+//! aligned to 16 bytes. What the requests cost is left to [`crate::source`]; here `errno` is set where one fails, and
+//! nothing is added to one that does not.
+//!
+//! The loader calls before any constructor has run, so there is none: the first request starts everything
+//! ([`crate::source`]). The statistics of glibc have no counterpart here, and their functions are there so that no
+//! caller reaches glibc's own, which would tell of memory that nobody uses.
+
+use crate::{os, source};
+use core::ffi::{c_char, c_int, c_void};
+use core::ptr;
+
+/// What `malloc` aligns to: `max_align_t` of both architectures.
+const ALIGN: usize = 16;
+
+/// The library's version, for proofs of who serves: programs find it by `dlsym`.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
+
+/// Allocates `size` bytes. Null and `ENOMEM` when there is no memory.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn malloc(size: usize) -> *mut c_void {
+    or_enomem(source::allocate(size, ALIGN, None))
+}
+
+/// Frees an object; null is none. Leaves `errno` alone.
+///
+/// # Safety
+/// - the address is null, or came from this library and nobody uses the object any more.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn free(object: *mut c_void) {
+    if !object.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { source::free(object.cast()) }
+    }
+}
+
+/// Allocates `count` times `size` zeroed bytes. Null and `ENOMEM` when there is no memory, or no such number.
+#[unsafe(no_mangle)]
+extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+    match count.checked_mul(size) {
+        Some(bytes) => or_enomem(source::allocate_zeroed(bytes, ALIGN)),
+        None => fail(libc::ENOMEM),
+    }
+}
+
+/// Changes an object's size, in its place or in another. Frees it and returns null when `size` is 0. Null and `ENOMEM`
+/// when there is no memory; the object is then as it was.
+///
+/// # Safety
+/// - the address is null, or came from this library and nobody else uses the object.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
+    if object.is_null() {
+        return malloc(size);
+    }
+    if size == 0 {
+        // SAFETY: the caller's promise; the object is not null.
+        unsafe { source::free(object.cast()) };
+        return ptr::null_mut();
+    }
+    // The caller may have written to all that `malloc_usable_size` gave it.
+    let usable = source::usable_bytes(object.cast());
+    // SAFETY: the caller's promise. Alignments beyond `malloc`'s are lost in a move, as the standard has it.
+    or_enomem(unsafe { source::reallocate(object.cast(), usable, ALIGN, size) })
+}
+
+/// As [`realloc`], to `count` times `size` bytes. Null and `ENOMEM` also when there is no such number.
+///
+/// # Safety
+/// - as for [`realloc`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn reallocarray(object: *mut c_void, count: usize, size: usize) -> *mut c_void {
+    match count.checked_mul(size) {
+        // SAFETY: passed on.
+        Some(bytes) => unsafe { realloc(object, bytes) },
+        None => fail(libc::ENOMEM),
+    }
+}
+
+/// Allocates with an alignment that is a power of two and a multiple of a pointer's size. Returns 0, `EINVAL` or
+/// `ENOMEM`; on an error neither `*out` nor `errno` is touched.
+///
+/// # Safety
+/// - `out` is valid for a write.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
+    if !align.is_power_of_two() || align < size_of::<*mut c_void>() {
+        return libc::EINVAL;
+    }
+    let object = source::allocate(size, align.max(ALIGN), None);
+    if object.is_null() {
+        return libc::ENOMEM;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { out.write(object.cast()) };
+    0
+}
+
+/// Allocates with an alignment that is a power of two, of which `size` need not be a multiple. Null and `EINVAL` for any
+/// other alignment, null and `ENOMEM` when there is no memory.
+#[unsafe(no_mangle)]
+extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
+    if align.is_power_of_two() { aligned(align, size) } else { fail(libc::EINVAL) }
+}
+
+/// As [`aligned_alloc`], but rounds the alignment up to a power of two; `EINVAL` when there is none.
+#[unsafe(no_mangle)]
+extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
+    match align.checked_next_power_of_two() {
+        Some(align) => aligned(align, size),
+        None => fail(libc::EINVAL),
+    }
+}
+
+/// Allocates from the start of one of the kernel's pages.
+#[unsafe(no_mangle)]
+extern "C" fn valloc(size: usize) -> *mut c_void {
+    aligned(os::kernel_page(), size)
+}
+
+/// As [`valloc`], whole pages, at least one.
+#[unsafe(no_mangle)]
+extern "C" fn pvalloc(size: usize) -> *mut c_void {
+    let page = os::kernel_page();
+    match size.max(1).checked_next_multiple_of(page) {
+        Some(bytes) => aligned(page, bytes),
+        None => fail(libc::ENOMEM),
+    }
+}
+
+/// Bytes of an object that may be used, at least as many as were asked for; 0 for null.
+///
+/// # Safety
+/// - the address is null or that of an object of this library's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn malloc_usable_size(object: *mut c_void) -> usize {
+    if object.is_null() { 0 } else { source::usable_bytes(object.cast()) }
+}
+
+/// As [`free`]; gone from glibc's headers, not from old programs.
+///
+/// # Safety
+/// - as for [`free`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cfree(object: *mut c_void) {
+    // SAFETY: passed on.
+    unsafe { free(object) }
+}
+
+/// As [`free`]; the size is not needed and not verified.
+///
+/// # Safety
+/// - as for [`free`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn free_sized(object: *mut c_void, _size: usize) {
+    // SAFETY: passed on.
+    unsafe { free(object) }
+}
+
+/// As [`free`]; alignment and size are not needed and not verified.
+///
+/// # Safety
+/// - as for [`free`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn free_aligned_sized(object: *mut c_void, _align: usize, _size: usize) {
+    // SAFETY: passed on.
+    unsafe { free(object) }
+}
+
+/// Gives back to the OS what waits to be used again. Always 1, "memory was released": nobody counts whether it was.
+#[unsafe(no_mangle)]
+extern "C" fn malloc_trim(_pad: usize) -> c_int {
+    source::flush();
+    1
+}
+
+/// Always 0, "refused": none of glibc's parameters has a counterpart. Levels are set by the environment.
+#[unsafe(no_mangle)]
+extern "C" fn mallopt(_parameter: c_int, _value: c_int) -> c_int {
+    0
+}
+
+/// All zeroes.
+#[unsafe(no_mangle)]
+extern "C" fn mallinfo() -> libc::mallinfo {
+    // SAFETY: a struct of numbers.
+    unsafe { core::mem::zeroed() }
+}
+
+/// All zeroes.
+#[unsafe(no_mangle)]
+extern "C" fn mallinfo2() -> libc::mallinfo2 {
+    // SAFETY: a struct of numbers.
+    unsafe { core::mem::zeroed() }
+}
+
+/// Writes one line with the version to standard error.
+#[unsafe(no_mangle)]
+extern "C" fn malloc_stats() {
+    os::write_stderr(concat!("hakmem ", env!("CARGO_PKG_VERSION"), ": no statistics\n").as_bytes());
+}
+
+/// Writes an empty document with the version. Returns 0, or -1 when the stream fails; `EINVAL` for any option, of which
+/// there are none.
+///
+/// # Safety
+/// - `stream` is open.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn malloc_info(options: c_int, stream: *mut libc::FILE) -> c_int {
+    if options != 0 {
+        return libc::EINVAL;
+    }
+    let document = concat!("<malloc version=\"hakmem-", env!("CARGO_PKG_VERSION"), "\">\n</malloc>\n\0");
+    // SAFETY: a string that ends with a zero, and the caller's stream.
+    let result = unsafe { libc::fputs(document.as_ptr().cast(), stream) };
+    if result < 0 { -1 } else { 0 }
+}
+
+/// The version as a string that lives for ever.
+#[unsafe(no_mangle)]
+extern "C" fn hakmem_version() -> *const c_char {
+    VERSION.as_ptr().cast()
+}
+
+/// Allocates with an alignment that is a power of two.
+fn aligned(align: usize, size: usize) -> *mut c_void {
+    or_enomem(source::allocate(size, align.max(ALIGN), None))
+}
+
+#[inline(always)]
+fn or_enomem(object: *mut u8) -> *mut c_void {
+    if object.is_null() { fail(libc::ENOMEM) } else { object.cast() }
+}
+
+/// Null, for the reason given.
+#[cold]
+#[inline(never)]
+fn fail(reason: c_int) -> *mut c_void {
+    // SAFETY: the calling thread's own word.
+    unsafe { *libc::__errno_location() = reason };
+    ptr::null_mut()
+}
+
+/// There is no Rust runtime in the library, and nothing in it panics unless hakmem itself is wrong.
+#[cfg(panic = "abort")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    os::write_stderr(b"hakmem: internal error\n");
+    // SAFETY: does not return, and runs no code of ours.
+    unsafe { libc::abort() }
+}
