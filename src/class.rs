@@ -29,7 +29,7 @@ pub(crate) struct Class(u8);
 /// Where a class's bin lies in a thread cache, in bytes. Zero, which is what an address that is nobody's has, is the
 /// place of a bin that holds and takes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BinOffset(pub(crate) u16);
+pub(crate) struct BinOffset(pub(crate) u32);
 
 impl BinOffset {
     /// The bin that holds and takes nothing.
@@ -39,7 +39,7 @@ impl BinOffset {
 
     /// The class whose bin this is.
     pub(crate) fn class(self) -> Option<Class> {
-        (usize::from(self.0) / BinOffset::BIN_BYTES).checked_sub(1).map(|index| Class(index as u8))
+        (self.0 as usize / BinOffset::BIN_BYTES).checked_sub(1).map(|index| Class(index as u8))
     }
 }
 
@@ -74,7 +74,7 @@ const fn search(bytes: usize) -> Class {
 }
 
 /// By sixteens: entry `n` is for the sizes from `16 n + 1` to `16 n + 16`.
-static SMALL_BINS: [BinOffset; TABLE_BYTES / 16] = {
+pub(crate) static SMALL_BINS: [BinOffset; TABLE_BYTES / 16] = {
     let mut table = [BinOffset::NONE; TABLE_BYTES / 16];
     let mut entry = 0;
     while entry < table.len() {
@@ -101,7 +101,7 @@ pub(crate) fn bin_of(bytes: usize) -> BinOffset {
     // Size 0 wraps and is beyond everything.
     let last = bytes.wrapping_sub(1);
     if last < TABLE_BYTES {
-        return SMALL_BINS[last >> 4];
+        return SMALL_BINS[last / 16];
     }
     if last < SMALL_BYTES_MAX {
         return geometric(last).bin();
@@ -205,7 +205,7 @@ impl Class {
     /// The place of the class's bin.
     #[inline(always)]
     pub(crate) const fn bin(self) -> BinOffset {
-        BinOffset((self.0 as u16 + 1) * BinOffset::BIN_BYTES as u16)
+        BinOffset((self.0 as u32 + 1) * BinOffset::BIN_BYTES as u32)
     }
 }
 

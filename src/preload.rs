@@ -24,7 +24,20 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn malloc(size: usize) -> *mut c_void {
-    or_enomem(source::allocate(size, ALIGN, None))
+    source::allocate_apart(size, || malloc_slow(size), || malloc_beyond(size)).cast()
+}
+
+/// Sizes that the table has not, apart, so that the others jump nowhere.
+#[inline(never)]
+fn malloc_beyond(size: usize) -> *mut u8 {
+    or_enomem(source::allocate(size, ALIGN, None)).cast()
+}
+
+/// Apart, so that `malloc` ends with a jump and keeps no frame.
+#[cold]
+#[inline(never)]
+fn malloc_slow(size: usize) -> *mut u8 {
+    or_enomem(source::allocate_slow(size, ALIGN, None, false)).cast()
 }
 
 /// Frees an object; null is none. Leaves `errno` alone.
@@ -34,10 +47,8 @@ extern "C" fn malloc(size: usize) -> *mut c_void {
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn free(object: *mut c_void) {
-    if !object.is_null() {
-        // SAFETY: the caller's promise.
-        unsafe { source::free(object.cast()) }
-    }
+    // SAFETY: the caller's promise.
+    unsafe { source::free(object.cast()) }
 }
 
 /// Allocates `count` times `size` zeroed bytes. Null and `ENOMEM` when there is no memory, or no such number.

@@ -36,6 +36,7 @@ impl Mode {
         ("balanced", Mode::Balanced),
         ("learning", Mode::Learning),
         ("research", Mode::Research),
+        ("original", Mode::Evolving),
     ];
 
     /// The level that the preset gives each factor, in the order of the registry, if it is compiled in.

@@ -8,8 +8,10 @@
 use crate::class::{BinOffset, UNIT};
 use crate::os;
 use crate::page::{SEGMENT, Segment, UNITS};
+use crate::sync::Lock;
+use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// Bytes reserved, tried in this order: address space costs nothing, but limits on it (`RLIMIT_AS`) and checkers
 /// (Valgrind up to 16 GiB) refuse long ranges.
@@ -21,21 +23,52 @@ static BASE: AtomicUsize = AtomicUsize::new(1);
 /// How many units there are.
 static LENGTH_UNITS: AtomicUsize = AtomicUsize::new(0);
 /// The bin of each unit in which an object with a class may start. Relaxed: a word is written before the first address
-/// of its unit is handed out, and whoever handed the address to another thread ordered the word as well.
-static BINS: [AtomicU16; RANGE_MAX / UNIT] = [const { AtomicU16::new(0) }; RANGE_MAX / UNIT];
+/// of its unit is handed out, and whoever handed the address to another thread ordered the word as well. Words of 32 bits,
+/// since x86-64 widens those by loading them.
+static BINS: [AtomicU32; RANGE_MAX / UNIT] = [const { AtomicU32::new(0) }; RANGE_MAX / UNIT];
 /// The records of the segments that were made. Release when one is, acquire on every look.
 static SEGMENTS: [AtomicPtr<Segment>; RANGE_MAX / SEGMENT] =
     [const { AtomicPtr::new(ptr::null_mut()) }; RANGE_MAX / SEGMENT];
 
+/// A thread's copy of where the range lies, which its fast path reads without a thought of others.
+#[derive(Debug)]
+pub(crate) struct View {
+    base: Cell<usize>,
+    length_units: Cell<usize>,
+}
+
+impl View {
+    /// A view of no range.
+    pub(crate) const fn new() -> View {
+        View { base: Cell::new(0), length_units: Cell::new(0) }
+    }
+
+    /// Looks at the range, which was reserved before, if it could be.
+    pub(crate) fn look(&self) {
+        self.base.set(BASE.load(Ordering::Relaxed));
+        self.length_units.set(LENGTH_UNITS.load(Ordering::Relaxed));
+    }
+
+    /// The bin in which an object at the address is put when it is freed; `None` for what lies outside the range.
+    #[inline(always)]
+    pub(crate) fn bin_at(&self, address: *const u8) -> Option<BinOffset> {
+        let unit = address.addr().wrapping_sub(self.base.get()) / UNIT;
+        if unit >= self.length_units.get() {
+            return None;
+        }
+        // SAFETY: the range is no longer than the table.
+        let bin = unsafe { BINS.get_unchecked(unit) }.load(Ordering::Relaxed);
+        Some(BinOffset(bin))
+    }
+}
+
 /// The bin in which an object at the address is put when it is freed; [`BinOffset::NONE`] where that is not known.
-#[inline(always)]
 pub(crate) fn bin_at(address: *const u8) -> BinOffset {
     let unit = address.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) / UNIT;
     if unit >= LENGTH_UNITS.load(Ordering::Relaxed) {
         return BinOffset::NONE;
     }
-    // SAFETY: the range is no longer than the table.
-    BinOffset(unsafe { BINS.get_unchecked(unit) }.load(Ordering::Relaxed))
+    BinOffset(BINS[unit].load(Ordering::Relaxed))
 }
 
 /// Says in which bin objects go that start in a unit.
@@ -62,29 +95,32 @@ pub(crate) fn enter_segment(segment: &'static Segment) {
     SEGMENTS[index].store(ptr::from_ref(segment).cast_mut(), Ordering::Release);
 }
 
-/// Bytes of the range; 0 when there is none.
-pub(crate) fn bytes() -> usize {
-    LENGTH_UNITS.load(Ordering::Relaxed) * UNIT
-}
-
-/// Reserves the range, once; returns its first address and its bytes, whole segments, or `None` when nothing could be
-/// had. The caller holds a lock.
-pub(crate) fn reserve() -> Option<(*mut u8, usize)> {
+/// Reserves the range, if nobody has tried yet.
+pub(crate) fn reserve_once() {
+    static TRIED: Lock<bool> = Lock::new(false);
+    let mut tried = TRIED.lock();
+    if core::mem::replace(&mut *tried, true) {
+        return;
+    }
     // A process that may have few addresses needs most of them for other things.
     let most = os::address_limit() / 2;
     for bytes in LADDER.into_iter().filter(|&bytes| bytes <= most) {
         // One segment more, to align; the ends stay without memory.
         let range = os::reserve(bytes + SEGMENT);
         if !range.is_null() {
-            let skip = range.addr().next_multiple_of(SEGMENT) - range.addr();
-            let base = range.wrapping_add(skip);
-            BASE.store(base.expose_provenance(), Ordering::Relaxed);
+            BASE.store(range.addr().next_multiple_of(SEGMENT), Ordering::Relaxed);
             // Relaxed, both: a thread that sees only one of them finds an address outside, or a bin of no unit.
             LENGTH_UNITS.store(bytes / UNIT, Ordering::Relaxed);
-            return Some((base, bytes));
+            range.expose_provenance();
+            return;
         }
     }
-    None
+}
+
+/// The first address of the range, and its bytes, whole segments; 0 when there is none.
+pub(crate) fn bounds() -> (*mut u8, usize) {
+    let bytes = LENGTH_UNITS.load(Ordering::Relaxed) * UNIT;
+    (ptr::with_exposed_provenance_mut(BASE.load(Ordering::Relaxed)), bytes)
 }
 
 #[cfg(test)]

@@ -289,11 +289,7 @@ struct Window {
     cycles: AtomicU64,
 }
 
-static WINDOW: Window = Window {
-    strategy: AtomicU8::new(NEUTRAL),
-    runs: AtomicU32::new(0),
-    cycles: AtomicU64::new(0),
-};
+static WINDOW: Window = Window { strategy: AtomicU8::new(NEUTRAL), runs: AtomicU32::new(0), cycles: AtomicU64::new(0) };
 /// Learning has stopped: no more windows.
 static LEARNED: AtomicBool = AtomicBool::new(false);
 
@@ -429,9 +425,8 @@ impl Ratings {
             return strategy;
         }
         // Each active one in turn that has had no window yet.
-        let next = (0..STRATEGIES as u8).find(|&next| {
-            self.active & (1 << next) != 0 && self.means[usize::from(next)].samples == 0
-        });
+        let next = (0..STRATEGIES as u8)
+            .find(|&next| self.active & (1 << next) != 0 && self.means[usize::from(next)].samples == 0);
         if let Some(next) = next {
             return next;
         }

@@ -37,6 +37,7 @@ struct Arena {
     high_committed: *mut u8,
     /// The range's first address.
     base: *mut u8,
+    /// Whether the above is set.
     has_range: bool,
     /// The rest of the newest chunk.
     chunk: *mut u8,
@@ -218,11 +219,10 @@ impl Arena {
     fn from_range(&mut self, counters: &factor::Counters, kind: Kind) -> Option<*mut u8> {
         if !self.has_range {
             self.has_range = true;
-            if let Some((base, bytes)) = range::reserve() {
-                (self.base, self.low, self.low_committed) = (base, base, base);
-                self.high = base.wrapping_add(bytes);
-                self.high_committed = self.high;
-            }
+            let (base, bytes) = range::bounds();
+            (self.base, self.low, self.low_committed) = (base, base, base);
+            self.high = base.wrapping_add(bytes);
+            self.high_committed = self.high;
         }
         if self.high.addr() - self.low.addr() < SEGMENT {
             return None;
@@ -270,7 +270,7 @@ impl Arena {
 
     /// Bytes of the range that are memory.
     fn committed(&self) -> usize {
-        let end = self.base.addr() + range::bytes();
+        let end = self.base.addr() + range::bounds().1;
         self.low_committed.addr() - self.base.addr() + end - self.high_committed.addr()
     }
 

@@ -313,8 +313,7 @@ mod tests {
                 });
             }
         });
-        let mut left: Vec<usize> =
-            core::iter::from_fn(|| STACK.pop()).map(|batch| batch.objects()[0].addr()).collect();
+        let mut left: Vec<usize> = core::iter::from_fn(|| STACK.pop()).map(|batch| batch.objects()[0].addr()).collect();
         left.sort_unstable();
         assert_eq!(left, [16, 32, 48, 64, 80, 96, 112, 128]);
     }

@@ -8,6 +8,7 @@ use super::{central, depot};
 use crate::class::{CLASSES, Class, cache_slots};
 use crate::factor;
 use crate::meta;
+use crate::range;
 use crate::sync::Lock;
 use core::cell::{Cell, UnsafeCell};
 use core::ptr;
@@ -69,7 +70,8 @@ pub(super) fn take() -> Option<&'static Heap> {
     drop(spare);
     // SAFETY: the record lives for ever, and zeroes are a heap whose cache is not set up.
     let heap: &'static Heap = unsafe { meta::allocate::<Heap>()?.as_ref() };
-    heap.cache.close_all();
+    range::reserve_once();
+    heap.cache.set_up();
     heap.open_bins();
     let mut first = MADE.load(Ordering::Relaxed);
     loop {
@@ -177,7 +179,8 @@ impl Heap {
         let limit = self.cache.limit(class);
         if limit > 0 {
             if limit == class.cache_slots() || !self.lengthen(class) {
-                let count = if class.is_large() { &self.counters.bigcache.puts } else { &self.counters.thread_cache.drains };
+                let count =
+                    if class.is_large() { &self.counters.bigcache.puts } else { &self.counters.thread_cache.drains };
                 count.add(1);
                 self.drain(class, depot::batch_of(class));
             }

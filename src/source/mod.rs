@@ -24,7 +24,7 @@ pub(crate) mod pool;
 pub(crate) mod thread;
 pub(crate) mod thread_cache;
 
-use crate::class::{self, Class};
+use crate::class::{self, BinOffset, Class};
 use crate::factor::{self, Active, align, bigcache, elo, evolution, header, madvise_batch, thp, tick};
 use crate::fatal::{Fault, die};
 use crate::map::{self, Place};
@@ -53,16 +53,33 @@ struct Block {
 /// Serves a request; null when there is no memory. The size may be 0.
 #[inline(always)]
 pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8 {
-    // Size 0, and what has no class, are of a bin that is always empty.
     if align <= 16 {
-        let cache = thread::cache();
-        let object = cache.pop(class::bin_of(size));
-        if !object.is_null() {
-            cache.allocations.add(1);
-            return object;
-        }
+        // Size 0, and what has no class, are of a bin that is always empty.
+        take_or_else(thread::cache(), class::bin_of(size), || allocate_slow(size, align, site, false))
+    } else {
+        allocate_slow(size, align, site, false)
     }
-    allocate_slow(size, align, site, false)
+}
+
+/// As [`allocate`], of ordinary alignment, for code that is apart from its caller's: small sizes share nothing with what
+/// is `beyond` them, and where no cache has an object `slow` serves.
+#[inline(always)]
+pub(crate) fn allocate_apart(size: usize, slow: impl FnOnce() -> *mut u8, beyond: impl FnOnce() -> *mut u8) -> *mut u8 {
+    let cache = thread::cache();
+    match cache.small_bin_of(size) {
+        Some(bin) => take_or_else(cache, bin, slow),
+        None => beyond(),
+    }
+}
+
+#[inline(always)]
+fn take_or_else(cache: &ThreadCache, bin: BinOffset, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
+    let object = cache.pop(bin);
+    if object.is_null() {
+        return slow();
+    }
+    cache.allocations.add(1);
+    object
 }
 
 /// Serves a request with zeroed memory.
@@ -87,15 +104,20 @@ const ZEROED_IN_CACHE_MAX: usize = class::SMALL_BYTES_MAX;
 /// - the address came from [`allocate`] and nobody uses the object any more.
 #[inline(always)]
 pub(crate) unsafe fn free(address: *mut u8) {
-    if !thread::cache().push(range::bin_at(address), address) {
-        // SAFETY: passed on.
-        unsafe { free_slow(address) }
+    let cache = thread::cache();
+    if let Some(bin) = cache.range.bin_at(address)
+        && cache.push(bin, address)
+    {
+        return;
     }
+    // SAFETY: passed on.
+    unsafe { free_slow(address) }
 }
 
+/// Serves a request that the thread's cache does not.
 #[cold]
 #[inline(never)]
-fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroed: bool) -> *mut u8 {
+pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroed: bool) -> *mut u8 {
     let site = site.unwrap_or_else(|| Site::of_size(size));
     let request = Request { size: size.max(1), align, site };
     thread::with_heap(|heap| {
@@ -575,9 +597,7 @@ fn room(active: Active, user: *mut u8) -> (usize, usize) {
             let held = page.slot_bytes.get() as usize;
             (held - (user.addr() - base.addr()), held)
         }
-        Ok(Found::Span(span)) => {
-            (span.usable() - (user.addr() - span.user.get().addr()), span.mapped.get())
-        }
+        Ok(Found::Span(span)) => (span.usable() - (user.addr() - span.user.get().addr()), span.mapped.get()),
         Err(fault) => die(fault),
     })
 }
@@ -595,7 +615,9 @@ pub(crate) fn owns(address: *const u8) -> bool {
         Place::Span(span) => {
             // A header may lie before the object of a span with a class, on the same OS page.
             let is_start = span.user.get().cast_const() == address
-                || (span.classed.get() && factor::active().header().is_some() && address > span.user.get().cast_const());
+                || (span.classed.get()
+                    && factor::active().header().is_some()
+                    && address > span.user.get().cast_const());
             is_start && span.is_live()
         }
     }
@@ -639,6 +661,7 @@ fn fast_cache(heap: &'static Heap) -> &'static ThreadCache {
 
 /// Objects that users hold, by what the caches count; exact while no thread allocates or frees.
 pub(crate) fn live_objects() -> u64 {
-    let of = |cache: &ThreadCache| cache.received.get().wrapping_sub(cache.returned.get()).wrapping_sub(cache.held_all());
+    let of =
+        |cache: &ThreadCache| cache.received.get().wrapping_sub(cache.returned.get()).wrapping_sub(cache.held_all());
     heap::all().fold(0, |sum, heap| sum.wrapping_add(of(&heap.cache)))
 }

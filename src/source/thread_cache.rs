@@ -9,7 +9,8 @@
 //! must pass the factors' hooks at every request, point at [`EMPTY`], where all bins are, and the fast path needs no test
 //! of its own for them.
 
-use crate::class::{BinOffset, CLASSES, Class};
+use crate::class::{BinOffset, CLASSES, Class, SMALL_BINS};
+use crate::range;
 use crate::sync::Count;
 use core::cell::Cell;
 use core::ptr;
@@ -34,6 +35,14 @@ struct Bin {
 
 const _: () = assert!(size_of::<Bin>() == BinOffset::BIN_BYTES);
 
+impl Bin {
+    /// Moves the top up by a place. Read again, so that it is one instruction on memory, as a count is.
+    #[inline(always)]
+    fn raise(&self) {
+        self.top.store(self.top.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
 /// One thread's free objects, and how often it was asked.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -41,10 +50,14 @@ pub(crate) struct ThreadCache {
     /// The bin that is never opened, for what has no class, then one a class: at [`BinOffset`]s.
     bins: [Bin; CLASSES + 1],
     pub(crate) allocations: Count,
+    /// Where addresses lie whose bins are known.
+    pub(crate) range: range::View,
     /// Objects that came into the cache or went out past it, and those that went back: what is with users, or in the
     /// cache, is the difference.
     pub(crate) received: Count,
     pub(crate) returned: Count,
+    /// The bins of small sizes, by sixteens: near, for code that is apart from its caller's and knows no size before.
+    small_bins: [Cell<BinOffset>; SMALL_BINS.len()],
     /// Where the null of each stack lies.
     bottoms: [AtomicPtr<Slot>; CLASSES + 1],
 }
@@ -68,17 +81,25 @@ impl ThreadCache {
     /// All bins closed.
     pub(crate) const fn new() -> ThreadCache {
         ThreadCache {
-            bins: [const { Bin { top: AtomicPtr::new((&raw const NULL.0).cast_mut()), limit: Cell::new((&raw const NULL.0).cast_mut()) } };
-                CLASSES + 1],
+            bins: [const {
+                Bin {
+                    top: AtomicPtr::new((&raw const NULL.0).cast_mut()),
+                    limit: Cell::new((&raw const NULL.0).cast_mut()),
+                }
+            }; CLASSES + 1],
             allocations: Count::new(),
+            range: range::View::new(),
             received: Count::new(),
             returned: Count::new(),
+            small_bins: [const { Cell::new(BinOffset::NONE) }; SMALL_BINS.len()],
             bottoms: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; CLASSES + 1],
         }
     }
 
-    /// Closes all bins: zeroes, which new records are, are no cache yet.
-    pub(super) fn close_all(&self) {
+    /// Makes a cache of zeroes, which are none yet: all bins closed, and what its thread reads looked up.
+    pub(super) fn set_up(&self) {
+        self.range.look();
+        self.small_bins.iter().zip(&SMALL_BINS).for_each(|(own, &bin)| own.set(bin));
         let null: *mut Slot = (&raw const NULL.0).cast_mut();
         for (bin, bottom) in self.bins.iter().zip(&self.bottoms) {
             bin.top.store(null, Ordering::Relaxed);
@@ -106,6 +127,13 @@ impl ThreadCache {
         }
     }
 
+    /// The bin of a size from 1 to 1,024, and `None` for all others. In a cache that holds nothing any bin will do.
+    #[inline(always)]
+    pub(crate) fn small_bin_of(&self, bytes: usize) -> Option<BinOffset> {
+        // Size 0 wraps and is beyond everything.
+        self.small_bins.get(bytes.wrapping_sub(1) / 16).map(Cell::get)
+    }
+
     /// Takes an object; null when the bin is empty.
     #[inline(always)]
     pub(crate) fn pop(&self, bin: BinOffset) -> *mut u8 {
@@ -129,10 +157,8 @@ impl ThreadCache {
             return false;
         }
         // SAFETY: the top is below the limit, which is a place of the stack.
-        let place = unsafe { top.add(1) };
-        // SAFETY: as above.
-        unsafe { (*place).set(object) };
-        bin.top.store(place, Ordering::Relaxed);
+        unsafe { (*top.add(1)).set(object) };
+        bin.raise();
         true
     }
 
@@ -158,6 +184,6 @@ impl ThreadCache {
     #[inline(always)]
     fn bin(&self, bin: BinOffset) -> &Bin {
         // SAFETY: offsets are those of bins; the compiler cannot see that, and a compare would be on every path.
-        unsafe { &*ptr::from_ref(self).byte_add(usize::from(bin.0)).cast::<Bin>() }
+        unsafe { &*ptr::from_ref(self).byte_add(bin.0 as usize).cast::<Bin>() }
     }
 }
