@@ -64,6 +64,7 @@ pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8
 /// As [`allocate`], of ordinary alignment, for code that is apart from its caller's: small sizes share nothing with what
 /// is `beyond` them, and where no cache has an object `slow` serves.
 #[inline(always)]
+#[allow(dead_code, reason = "the C interface alone is apart")]
 pub(crate) fn allocate_apart(size: usize, slow: impl FnOnce() -> *mut u8, beyond: impl FnOnce() -> *mut u8) -> *mut u8 {
     let cache = thread::cache();
     match cache.small_bin_of(size) {

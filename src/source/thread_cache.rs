@@ -129,6 +129,7 @@ impl ThreadCache {
 
     /// The bin of a size from 1 to 1,024, and `None` for all others. In a cache that holds nothing any bin will do.
     #[inline(always)]
+    #[allow(dead_code, reason = "the C interface alone asks")]
     pub(crate) fn small_bin_of(&self, bytes: usize) -> Option<BinOffset> {
         // Size 0 wraps and is beyond everything.
         self.small_bins.get(bytes.wrapping_sub(1) / 16).map(Cell::get)
