@@ -19,7 +19,7 @@ use std::sync::Mutex;
 /// One stack for each power of two that a size is not below.
 const STACKS: usize = 32;
 /// Places of a stack: the ring's blocks and the proof's.
-const PLACES: usize = lifetime::RING + proof::BLOCKS;
+const PLACES: usize = lifetime::RING + proof::BLOCKS + 1;
 /// Blocks share none of these.
 const CACHE_LINE: usize = 64;
 /// A huge page.
@@ -79,7 +79,7 @@ pub(super) const ENGINE: Engine = Engine {
         drive::drive::<Floor>(plan)
     },
     verify: |ops, witnesses| {
-        sizes_of(ops).into_iter().for_each(|size| fill(size, proof::blocks(ops), false));
+        sizes_of(ops).into_iter().for_each(|size| fill(size, proof::blocks(ops) + 1, false));
         proof::verify::<Floor>(ops, witnesses)
     },
     serves: Some(serves),
