@@ -193,15 +193,16 @@ impl Lives for Shuffled<'_> {
         let (mut at, mut sum) = (self.at, self.sum);
         let mut rest = ops;
         while !rest.is_empty() {
+            let next = at + self.blocks.len();
             // SAFETY: parts of the script are whole groups, and the script has an order for each between two rewinds.
             let ((group, after), order) =
-                unsafe { (rest.split_at_unchecked(self.blocks.len()), self.order.get_unchecked(at..)) };
-            (rest, at) = (after, at + self.blocks.len());
+                unsafe { (rest.split_at_unchecked(self.blocks.len()), self.order.get_unchecked(at..next)) };
+            (rest, at) = (after, next);
             for (place, op) in self.blocks.iter_mut().zip(group) {
                 // SAFETY: the block is kept until the loop below.
                 *place = unsafe { request::<A, U>(a, op, &mut sum) };
             }
-            for (place, _) in order.iter().zip(group) {
+            for place in order {
                 // SAFETY: requested above; the order of a group has each of its places once.
                 unsafe { release::<A, U>(a, *self.blocks.get_unchecked(usize::from(*place)), &mut sum) };
             }

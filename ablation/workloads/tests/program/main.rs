@@ -60,6 +60,23 @@ fn checksums_are_equal_when_warm() {
     }
 }
 
+/// Results of other days are compared by their checksums.
+#[test]
+fn the_work_of_a_scenario_stays_what_it_was() {
+    for (line, checksum) in [
+        ("json --lifetime ring", "37fac640072602d9"),
+        ("mir --lifetime ring", "c9181c587b4052b9"),
+        ("vm --lifetime ring", "aaae386cb51fd956"),
+        ("mixed --lifetime ring", "a376c7ed3955a1f6"),
+        ("small --lifetime ring", "26cf608ca7af0c16"),
+        ("churn", "435de4ed1e23f972"),
+        ("threads", "d942502ce51cb552"),
+    ] {
+        let record = json(&format!("--allocator system --iterations 3 --touch page --cold --scenario {line}"));
+        assert_eq!(record["checksum"], checksum, "{line}");
+    }
+}
+
 #[test]
 fn the_checksum_depends_on_seed_and_touch_and_repeats() {
     let checksum = |line: &str| {
