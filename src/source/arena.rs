@@ -259,7 +259,7 @@ impl Arena {
     /// Makes a part of the range memory, `most` bytes or, where that is refused, a segment; returns how many.
     fn commit(&self, start: impl Fn(usize) -> *mut u8, most: usize) -> Option<usize> {
         // A limit on addresses that was set after the range was reserved would not be felt otherwise.
-        let limit = os::address_limit();
+        let limit = if self.committed() == 0 { usize::MAX } else { os::address_limit() };
         [most, SEGMENT].into_iter().find(|&bytes| {
             // SAFETY: the callers name a part of the range that nobody uses.
             (SEGMENT..=most).contains(&bytes)
