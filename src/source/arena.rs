@@ -7,12 +7,13 @@
 //!
 //! The lock is taken for a page of slots, or for a large object that neither a cache nor the depot had.
 
+use crate::class::UNIT;
 use crate::factor::{self, purge, thp};
 use crate::list::List;
 use crate::map;
 use crate::meta;
 use crate::os::{self, HUGE_PAGE};
-use crate::page::{Kind, Page, Room, SEGMENT, Segment, half_mask};
+use crate::page::{HALF_UNITS, Kind, Page, Room, SEGMENT, Segment, half_mask, mask};
 use crate::range;
 use crate::sync::Lock;
 
@@ -24,6 +25,9 @@ const PLAIN_SMALL: usize = 16 << 20;
 const CHUNKS: [usize; 3] = [64 << 20, 16 << 20, SEGMENT];
 /// Dirty bytes that nobody uses before somebody is asked to purge them.
 const PURGE_BYTES_MIN: usize = 4 << 20;
+
+/// Free units of a half that are worth a call, when others of the half are in use.
+const PURGE_UNITS_MIN: u32 = HALF_UNITS as u32 / 2;
 
 static ARENA: Lock<Arena> = Lock::new(Arena::new());
 
@@ -75,13 +79,13 @@ pub(super) fn give_run(counters: &factor::Counters, page: &'static Page) {
         return;
     };
     for unit in 0..usize::from(page.units.get()) {
-        range::set_bin(page.base.get().wrapping_add(unit * crate::class::UNIT), crate::class::BinOffset::NONE);
+        range::set_bin(page.base.get().wrapping_add(unit * UNIT), crate::class::BinOffset::NONE);
     }
     let when = factor::active().purge();
     let mut arena = ARENA.lock();
     arena.change(segment, |segment| segment.give_run(page));
     for half in 0..2 {
-        if segment.is_purgeable(half) {
+        if segment.purgeable(half).count_ones() >= PURGE_UNITS_MIN {
             segment.freed_at[half].set(purge::now());
             arena.wait(segment);
         }
@@ -90,16 +94,17 @@ pub(super) fn give_run(counters: &factor::Counters, page: &'static Page) {
     drop(arena);
     match when {
         Some(purge::When::AtOnce) => {
-            purge_older_than(counters, 0);
+            purge_older_than(counters, 0, false);
         }
         Some(purge::When::ByTime) if waiting_bytes >= PURGE_BYTES_MIN => super::keep_house(counters),
         Some(purge::When::ByTime) | None => {}
     }
 }
 
-/// Gives back to the OS what halves of segments hold that nobody used for so many ticks of the purge. Returns whether
+/// Gives back to the OS what halves of segments hold that nobody used for so many ticks of the purge; and with `parts`,
+/// after twice as many ticks, what free units hold in halves that are in use, if they are the greater part. Returns whether
 /// any wait that are younger.
-pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool {
+pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32, parts: bool) -> bool {
     let mut young: Option<&'static Segment> = None;
     loop {
         let mut arena = ARENA.lock();
@@ -116,27 +121,27 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool 
         arena.waiting_bytes -= HUGE_PAGE;
         let mut is_young = false;
         for half in 0..2 {
-            if !segment.is_purgeable(half) {
+            let units = segment.purgeable(half);
+            let is_whole = units == half_mask(half);
+            if units.count_ones() < PURGE_UNITS_MIN || !(is_whole || parts) {
                 continue;
             }
-            if purge::now().wrapping_sub(segment.freed_at[half].get()) < ticks {
+            let age = purge::now().wrapping_sub(segment.freed_at[half].get());
+            if age < if is_whole { ticks } else { 2 * ticks } {
                 is_young = true;
                 continue;
             }
-            // While the lock is not held, the half belongs to us as if it were in use.
-            arena.change(segment, |segment| segment.used.set(segment.used.get() | half_mask(half)));
+            // While the lock is not held, the units belong to us as if they were in use.
+            arena.change(segment, |segment| segment.used.set(segment.used.get() | units));
             drop(arena);
-            let start = segment.base.get().wrapping_add(half * HUGE_PAGE);
-            // SAFETY: no unit of the half is in use, and nobody else takes one.
-            let gone = unsafe { purge::decommit(&counters.purge, start, HUGE_PAGE) };
+            // SAFETY: the units are free, and nobody else takes them.
+            let gone = unsafe { decommit_units(counters, segment, units) };
             arena = ARENA.lock();
-            arena.change(segment, |segment| segment.used.set(segment.used.get() & !half_mask(half)));
+            arena.change(segment, |segment| segment.used.set(segment.used.get() & !units));
             if gone {
-                segment.dirty.set(segment.dirty.get() & !half_mask(half));
-            } else {
-                // The kernel refuses: it is asked again when the half was used once more.
-                segment.freed_at[half].set(purge::now());
+                segment.dirty.set(segment.dirty.get() & !units);
             }
+            // Where the kernel refuses, it is asked again when the half was used once more.
         }
         if is_young {
             segment.next_waiting.set(young);
@@ -145,6 +150,23 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool 
             segment.waits.set(false);
         }
     }
+}
+
+/// Gives the memory of units back to the OS, a run at a time; returns whether all of it went.
+///
+/// # Safety
+/// - nobody uses the units.
+unsafe fn decommit_units(counters: &factor::Counters, segment: &Segment, mut units: u64) -> bool {
+    let mut gone = true;
+    while units != 0 {
+        let first = units.trailing_zeros() as usize;
+        let run = (units >> first).trailing_ones() as usize;
+        let start = segment.base.get().wrapping_add(first * UNIT);
+        // SAFETY: the caller's promise.
+        gone &= unsafe { purge::decommit(&counters.purge, start, run * UNIT) };
+        units &= !mask(first, run);
+    }
+    gone
 }
 
 /// Bytes that wait to be purged.
