@@ -8,7 +8,7 @@
 //! The lock is taken for a page of slots, or for a large object that neither a cache nor the depot had.
 
 use crate::class::UNIT;
-use crate::factor::{self, purge, thp};
+use crate::factor::{self, elo, purge, thp};
 use crate::list::List;
 use crate::map;
 use crate::meta;
@@ -60,7 +60,7 @@ unsafe impl Send for Arena {}
 /// Takes a run of `units`, at most a segment's, and says whether its memory is known to be zero.
 pub(super) fn take_run(counters: &factor::Counters, kind: Kind, units: usize) -> Option<(&'static Page, bool)> {
     let mut arena = ARENA.lock();
-    if let Some(run) = arena.take_from_lists(kind, units) {
+    if let Some(run) = arena.take_from_lists(counters, kind, units) {
         return Some(run);
     }
     if let Some(segment) = arena.new_segment(counters, kind) {
@@ -68,9 +68,9 @@ pub(super) fn take_run(counters: &factor::Counters, kind: Kind, units: usize) ->
     } else {
         // The last resort: memory that was meant for the other kind.
         let other = if kind == Kind::Small { Kind::Large } else { Kind::Small };
-        return arena.take_from_lists(other, units);
+        return arena.take_from_lists(counters, other, units);
     }
-    arena.take_from_lists(kind, units)
+    arena.take_from_lists(counters, kind, units)
 }
 
 /// Puts a run back; no object is left in it.
@@ -191,11 +191,23 @@ impl Arena {
         }
     }
 
-    fn take_from_lists(&mut self, kind: Kind, units: usize) -> Option<(&'static Page, bool)> {
+    fn take_from_lists(
+        &mut self,
+        counters: &factor::Counters,
+        kind: Kind,
+        units: usize,
+    ) -> Option<(&'static Page, bool)> {
         let rooms = Room::for_units(units).index()..Room::COUNT;
         let segment = rooms.into_iter().find_map(|room| self.segments[kind as usize][room].first())?;
-        let mut run = None;
+        let (before, mut run) = (segment.dirty.get(), None);
         self.change(segment, |segment| run = segment.take_run(units));
+        if kind == Kind::Large {
+            for half in (0..2).filter(|&half| before & half_mask(half) == 0) {
+                if segment.dirty.get() & half_mask(half) != 0 {
+                    advise_half(counters, segment, half, units * UNIT);
+                }
+            }
+        }
         run
     }
 
@@ -314,6 +326,23 @@ impl Arena {
         let base = self.chunk;
         self.chunk = base.wrapping_add(SEGMENT);
         Some(base)
+    }
+}
+
+/// Tells the kernel what ELO's plan has to say about half a segment of large objects that holds nothing yet, and whose first
+/// object is so long. Memory that was made for such objects welcomes huge pages until a plan says otherwise.
+fn advise_half(counters: &factor::Counters, segment: &Segment, half: usize, bytes: usize) {
+    let active = factor::active();
+    if !active.elo_plans() || active.thp() != Some(thp::Advice::Huge) {
+        return;
+    }
+    let is_plain = bytes < elo::plan().huge_bytes_min;
+    let bit = 1 << half;
+    if is_plain != (segment.plain_halves.get() & bit != 0) {
+        segment.plain_halves.set(segment.plain_halves.get() ^ bit);
+        let advice = if is_plain { thp::Advice::Small } else { thp::Advice::Huge };
+        // SAFETY: the half is ours.
+        unsafe { thp::advise(&counters.thp, advice, segment.base.get().wrapping_add(half * HUGE_PAGE), HUGE_PAGE) };
     }
 }
 
