@@ -99,7 +99,7 @@ fn manifest() -> Manifest {
         name: (*name).to_owned(),
         args: Vec::new(),
         about: String::new(),
-        response: LatencyResponse::P10,
+        response: MainResponse::P10,
         cells: Vec::new(),
     };
     Manifest {
@@ -178,6 +178,7 @@ fn measured(cell: &CellPlan, ns: f64, batches_ns: Vec<f32>) -> Measured {
         page_faults: Some(3),
         env_rejected: Vec::new(),
         canaries_ns: vec![0.57; batches_ns.len() + 1],
+        values: BTreeMap::new(),
         truth_ns: BTreeMap::new(),
         batches_ns,
     }

@@ -29,7 +29,7 @@ mod tests;
 mod tests_broken;
 
 use crate::prove;
-use crate::record::{Arm, CellKind, LatencyResponse, Manifest, Plan, Record, WorkloadPlan};
+use crate::record::{Arm, CellKind, MainResponse, Manifest, Plan, Record, WorkloadPlan};
 use crate::stats::bootstrap::Drawn;
 use index::Runs;
 use serde::Serialize;
@@ -64,6 +64,12 @@ impl Estimate {
             interval: drawn.interval(),
             blocks: drawn.blocks,
         })
+    }
+
+    /// A ratio from what it is more than 1.
+    pub fn plus_one(self) -> Estimate {
+        let interval = self.interval.map(|(lo, hi)| (1.0 + lo, 1.0 + hi));
+        Estimate { value: 1.0 + self.value, interval, ..self }
     }
 
     /// Whether the interval lies on one side of 0.
@@ -137,12 +143,18 @@ pub struct CellSummary {
     pub latency_ns_p10: Option<Estimate>,
     /// Median, nanoseconds per operation: median over blocks.
     pub latency_ns_p50: Option<Estimate>,
+    /// 99th percentile, nanoseconds per operation: median over blocks.
+    pub latency_ns_p99: Option<Estimate>,
     /// Mean, nanoseconds per operation: median over blocks.
     pub latency_ns_mean: Option<Estimate>,
     /// Wall time of the process, nanoseconds per operation: median over blocks.
     pub wall_ns: Option<Estimate>,
     /// Processor time of the process, nanoseconds per operation: median over blocks.
     pub cpu_ns: Option<Estimate>,
+    /// Most resident bytes of the process: median over blocks.
+    pub rss_peak_bytes: Option<Estimate>,
+    /// Numbers of the program's own by name: medians over blocks.
+    pub values: BTreeMap<String, Estimate>,
     /// Every counted event by instrument name.
     pub counts: BTreeMap<String, PerOperation>,
     /// `this / peer − 1` for each peer of [`WorkloadAnalysis::gaps`], in that order.
@@ -155,13 +167,17 @@ impl CellSummary {
         self.counts.get(instrument).map(|count| count.value)
     }
 
-    /// The latency that a workload is judged by.
-    pub fn latency(&self, response: LatencyResponse) -> Option<Estimate> {
+    /// The cell's value in a response, in the unit of its quantity.
+    pub fn value(&self, response: MainResponse) -> Option<Estimate> {
         match response {
-            LatencyResponse::P10 => self.latency_ns_p10,
-            LatencyResponse::Mean => self.latency_ns_mean,
-            LatencyResponse::Wall => self.wall_ns,
-            LatencyResponse::Cpu => self.cpu_ns,
+            MainResponse::P10 => self.latency_ns_p10,
+            MainResponse::P50 => self.latency_ns_p50,
+            MainResponse::P99 => self.latency_ns_p99,
+            MainResponse::Mean => self.latency_ns_mean,
+            MainResponse::Wall => self.wall_ns,
+            MainResponse::Cpu => self.cpu_ns,
+            MainResponse::RssPeak => self.rss_peak_bytes,
+            MainResponse::Value(value) => self.values.get(value.name()).copied(),
         }
     }
 }
@@ -187,7 +203,7 @@ pub struct WorkloadAnalysis {
     /// One line for people.
     pub about: String,
     /// What its effects, gaps and noise floor are about.
-    pub response: LatencyResponse,
+    pub response: MainResponse,
     /// Cells in the order of the plan.
     pub cells: Vec<CellSummary>,
     /// Effects in the order of the plan's contrasts, responses within.

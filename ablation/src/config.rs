@@ -20,7 +20,7 @@ pub(crate) use names::nearest;
 pub(crate) use place::Part;
 pub use place::Pointed;
 
-use crate::record::{Arm, Curve, Hypothesis, LatencyResponse};
+use crate::record::{Arm, Curve, Hypothesis, MainResponse};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -327,7 +327,7 @@ pub struct Workload {
     /// Whether the process is bound to one processor.
     pub pin: bool,
     /// What of a process's latency the effects are about.
-    pub response: LatencyResponse,
+    pub response: MainResponse,
     /// Designs whose cells run with it; `None`: all.
     pub designs: Option<Vec<DesignKind>>,
 }

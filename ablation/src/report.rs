@@ -137,7 +137,7 @@ fn replace(dir: &Path, name: &str, text: &str) -> Result<(), ReportError> {
 mod tests {
     use super::*;
     use crate::analyse::fixture::Study;
-    use crate::record::{BuildFailure, LatencyResponse, Status};
+    use crate::record::{BuildFailure, MainResponse, Status};
     use serde_json::Value;
 
     fn report(study: &Study, records: &[Record], columns: usize) -> (String, Value, String) {
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_terminal_shows_each_source_once_and_ends_with_the_findings() {
         let mut study = Study::new(&["cache", "tick", "idle-source"], &["cold", "warm"]);
-        study.manifest.plan.workloads[0].response = LatencyResponse::Mean;
+        study.manifest.plan.workloads[0].response = MainResponse::Mean;
         let facts = [("commit", "0123456789abcdef"), ("uncommitted-changes", "yes"), ("aslr", "2")];
         for (name, fact) in facts.into_iter().chain([("rustc", "rustc 1.95.0 (abc 2026-01-01)")]) {
             study.manifest.machine.facts.insert(name.to_owned(), Some(fact.to_owned()));
@@ -298,6 +298,33 @@ mod tests {
             assert!(lines.iter().any(|line| line.contains("0.600")) && lines.len() >= 2, "{lines:#?}");
             assert!(lines.iter().all(|line| !line.contains("600.")), "{lines:#?}");
         }
+    }
+
+    #[test]
+    fn bytes_and_numbers_of_the_program_have_their_own_units() {
+        let mut study = Study::new(&["cache"], &["memory", "held"]);
+        study.manifest.plan.workloads[0].response = MainResponse::RssPeak;
+        study.manifest.plan.workloads[1].response = MainResponse::named("value:held_share").unwrap();
+        let mut records = study.records(12, costs);
+        for record in &mut records {
+            let ns = record.measured.as_ref().unwrap().latency_ns_p10;
+            record.process_rss_peak_bytes = (ns * 1_048_576.0 / 100.0) as u64;
+            record.measured.as_mut().unwrap().values = [("held_share".to_owned(), ns / 10_000.0)].into();
+        }
+        let (text, json, markdown) = report(&study, &records, 100);
+        for text in [&text, &markdown] {
+            for needle in ["MiB", "rss-peak", "%", "value:held_share"] {
+                assert!(text.contains(needle), "no `{needle}` in\n{text}");
+            }
+        }
+        assert!(widest(&text) <= 100, "{text}");
+        let line = text.lines().find(|line| line.starts_with("cache ")).expect("a row");
+        assert!(line.contains("+1.00") && line.contains("costs"), "{line}");
+        let cell = &json["cells"][0];
+        assert_eq!((&cell["unit"], &cell["value_ns"]), (&Value::from("bytes"), &Value::Null));
+        assert!((cell["value"]["value"].as_f64().unwrap() / 1_048_576.0 - 20.0).abs() < 0.1, "{cell}");
+        assert!(json["gaps"][0]["gap_ns"].is_null() && json["gaps"][0]["ratio"]["value"].as_f64() > Some(1.9));
+        assert!(json["explained"]["accounts"].as_array().unwrap().is_empty());
     }
 
     #[test]

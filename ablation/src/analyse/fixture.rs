@@ -53,7 +53,7 @@ impl Study {
                     name: name.to_string(),
                     args: Vec::new(),
                     about: String::new(),
-                    response: LatencyResponse::P10,
+                    response: MainResponse::P10,
                     cells: Vec::new(),
                 })
                 .collect(),
@@ -164,6 +164,7 @@ impl Study {
                 env_rejected: Vec::new(),
                 batches_ns: Vec::new(),
                 canaries_ns: Vec::new(),
+                values: BTreeMap::new(),
                 truth_ns: BTreeMap::new(),
             }),
             ..Record::new(Pass::Timing, block, workload, cell)

@@ -3,7 +3,7 @@
 use super::check::{At, Checked};
 use super::names::suggest;
 use super::{DesignKind, Peer, Workload, raw};
-use crate::record::{Curve, LatencyResponse};
+use crate::record::{Curve, MainResponse};
 use toml::Spanned;
 
 /// A line through two points always fits.
@@ -35,20 +35,26 @@ impl At<'_> {
         Ok(out)
     }
 
-    fn response(&self, given: Option<&raw::Text>, is_command: bool) -> Checked<LatencyResponse> {
+    fn response(&self, given: Option<&raw::Text>, is_command: bool) -> Checked<MainResponse> {
         let Some(given) = given else {
             // Most programs print nothing that says how long they took.
-            return Ok(if is_command { LatencyResponse::Wall } else { LatencyResponse::default() });
+            return Ok(if is_command { MainResponse::Wall } else { MainResponse::default() });
         };
-        let names = LatencyResponse::ALL.iter().map(|known| known.as_str());
-        match names.clone().position(|name| name == given.get_ref()) {
-            Some(index) => Ok(LatencyResponse::ALL[index]),
-            None => {
-                let near = suggest(given.get_ref(), names);
-                let write = "write `p10` or `mean` of what the program reports, or `wall` or `cpu` of its process";
-                self.fail(given.span(), format!("unknown response `{}`{near}; {write}", given.get_ref()))
-            }
+        self.named_response(given, given.get_ref())
+    }
+
+    /// A response by its name, which is all of `given` or a part of it.
+    pub(super) fn named_response(&self, given: &raw::Text, name: &str) -> Checked<MainResponse> {
+        if let Some(response) = MainResponse::named(name) {
+            return Ok(response);
         }
+        if name.starts_with("value") {
+            let message = "a value of the program's own is named `value:NAME`, with letters a to z, digits and `_`";
+            return self.fail(given.span(), format!("`{name}` is no response; {message}"));
+        }
+        let near = suggest(name, MainResponse::ALL.iter().map(|known| known.as_str()));
+        let write = "write `p10`, `p50`, `p99` or `mean` of what the program reports, `wall`, `cpu` or `rss-peak` of its process, or `value:NAME`";
+        self.fail(given.span(), format!("unknown response `{name}`{near}; {write}"))
     }
 
     /// The designs of the study whose cells run with a workload.

@@ -1,5 +1,6 @@
 //! What was planned: factors, workloads, cells, contrasts, and the claims to decide.
 
+use super::MainResponse;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
@@ -162,9 +163,9 @@ pub struct WorkloadPlan {
     /// One line for people.
     #[serde(default)]
     pub about: String,
-    /// What of a process's latency the effects are about.
+    /// The value of a process that the effects are about.
     #[serde(default)]
-    pub response: LatencyResponse,
+    pub response: MainResponse,
     /// Ids of the cells that run with it; empty: all.
     #[serde(default)]
     pub cells: Vec<String>,
@@ -174,42 +175,6 @@ impl WorkloadPlan {
     /// Whether a cell runs with this workload.
     pub fn runs(&self, cell: &str) -> bool {
         self.cells.is_empty() || self.cells.iter().any(|id| id == cell)
-    }
-}
-
-/// The one value of a process's latencies that a workload is judged by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LatencyResponse {
-    /// 10th percentile: the least disturbed part of a steady run.
-    #[default]
-    P10,
-    /// Mean: every operation counts, for runs whose first operations are the subject.
-    Mean,
-    /// Wall time of the whole process, seen from outside: for programs that report nothing.
-    Wall,
-    /// Processor time of the whole process, user and system, seen from outside.
-    Cpu,
-}
-
-impl LatencyResponse {
-    /// Both, for messages about names.
-    pub const ALL: [LatencyResponse; 4] =
-        [LatencyResponse::P10, LatencyResponse::Mean, LatencyResponse::Wall, LatencyResponse::Cpu];
-
-    /// The name in configs and tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LatencyResponse::P10 => "p10",
-            LatencyResponse::Mean => "mean",
-            LatencyResponse::Wall => "wall",
-            LatencyResponse::Cpu => "cpu",
-        }
-    }
-
-    /// Whether it is measured from outside, for the whole process, and not reported by the program.
-    pub fn is_outside(self) -> bool {
-        matches!(self, LatencyResponse::Wall | LatencyResponse::Cpu)
     }
 }
 

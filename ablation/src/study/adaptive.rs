@@ -169,7 +169,7 @@ struct Widest {
 /// whose runs were too often disturbed to give one yet is infinitely wide.
 fn widest(workload: &WorkloadAnalysis) -> Option<Widest> {
     let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
-    let baseline_ns = baseline.and_then(|cell| cell.latency(workload.response)).map_or(f64::NAN, |value| value.value);
+    let baseline_ns = baseline.and_then(|cell| cell.value(workload.response)).map_or(f64::NAN, |value| value.value);
     let rows = workload.main_effects().filter(|effect| effect.attribution);
     let halves = rows.filter(|effect| effect.estimate.is_some()).map(|effect| {
         let ends = effect.hi.zip(effect.lo);
