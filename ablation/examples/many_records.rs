@@ -79,6 +79,7 @@ fn manifest() -> Manifest {
         args: Vec::new(),
         env: BTreeMap::new(),
         served_by: Some("subject".to_owned()),
+        compare: true,
     };
     let factor = |name: &&str| FactorPlan {
         name: (*name).to_owned(),
@@ -121,6 +122,7 @@ fn manifest() -> Manifest {
             curves: Vec::new(),
             aliases: Vec::new(),
             impossible: Vec::new(),
+            absent: Vec::new(),
             layouts: 1,
             crossed: FACTORS.iter().map(|f| Crossed { factor: (*f).to_owned(), away: "off".to_owned() }).collect(),
             designs: [("factorial".to_owned(), cells().into_iter().map(|(id, _)| id).collect())].into(),
@@ -131,6 +133,7 @@ fn manifest() -> Manifest {
             result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: "00".to_owned() }),
             layouts: Vec::new(),
         }],
+        libraries: Vec::new(),
         machine: Machine::default(),
         instruments: Vec::new(),
     }

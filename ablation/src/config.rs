@@ -10,6 +10,7 @@ mod crossing;
 mod factor;
 mod levels;
 mod names;
+mod peers;
 mod place;
 mod raw;
 mod subject;
@@ -17,6 +18,8 @@ mod treatments;
 mod workloads;
 
 pub(crate) use names::nearest;
+pub(crate) use peers::PRELOAD;
+pub use peers::{Absent, Peer};
 pub(crate) use place::Part;
 pub use place::Pointed;
 
@@ -64,6 +67,8 @@ pub struct Study {
     pub workloads: Vec<Workload>,
     /// Other ways to serve the same workloads.
     pub peers: Vec<Peer>,
+    /// Peers that may be missing and are. Empty until the machine was asked for them.
+    pub absent: Vec<Absent>,
     /// Code layouts of every build, 1 to 16.
     pub layouts: u32,
     /// Groups of instruments for the counting passes, by name (`perf`, `callgrind`, `strace`).
@@ -117,6 +122,10 @@ impl Study {
         }
         self.workloads.retain(|workload| workloads.contains(&workload.name));
         // Cells that only the others run with would be built for nothing.
+        self.peers.retain_mut(|peer| {
+            peer.workloads.iter_mut().for_each(|own| own.retain(|name| workloads.contains(name)));
+            peer.workloads.as_ref().is_none_or(|own| !own.is_empty())
+        });
         let used = |w: &Workload, design: &DesignKind| w.designs.as_ref().is_none_or(|own| own.contains(design));
         self.designs.retain(|design| self.workloads.iter().any(|workload| used(workload, design)));
         let mut gone = Vec::new();
@@ -332,21 +341,6 @@ pub struct Workload {
     pub designs: Option<Vec<DesignKind>>,
 }
 
-/// Another way to serve the workloads: in the baseline binary, or by another program.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Peer {
-    /// Name, `[a-z0-9-]+`.
-    pub name: String,
-    /// Another program, its path or name, then arguments; `None`: the baseline binary.
-    pub command: Option<Vec<String>>,
-    /// Variables besides the subject's.
-    pub env: BTreeMap<String, String>,
-    /// Arguments before those of the workload.
-    pub args: Vec<String>,
-    /// What `served_by` must say.
-    pub served_by: Option<String>,
-}
-
 /// Why there is no study.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -425,3 +419,5 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Study, ConfigError> {
 pub(crate) mod tests;
 #[cfg(test)]
 mod tests_language;
+#[cfg(test)]
+pub(crate) mod tests_race;

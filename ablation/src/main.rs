@@ -126,7 +126,8 @@ fn run_selftest(args: &selftest::Args, settings: &Settings) -> anyhow::Result<u8
 }
 
 fn show_plan(path: &Path, settings: &Settings) -> anyhow::Result<u8> {
-    let config = config::load(path)?;
+    let mut config = config::load(path)?;
+    builds::find_peers(&mut config)?;
     let design = design::resolve(&config)?;
     let workspace = builds::workspace(&config, settings.target_dir.as_deref())?;
     let each = plan::each(&config.name, &workspace.target.join("ablate"));

@@ -122,6 +122,10 @@ fn cells(text: &mut Text, design: &Design) {
         vec![cell.id.clone(), arm.to_owned(), cell.build.clone(), differences(plan, cell)]
     });
     text.section(&format!("cells ({})", plan.cells.len()), &["cell", "arm", "build", "differs in"], rows);
+    if !plan.absent.is_empty() {
+        let rows = plan.absent.iter().map(|absent| vec![absent.peer.clone(), absent.why.clone(), absent.hint.clone()]);
+        text.section(&format!("peers left out ({})", plan.absent.len()), &["peer", "why", "what to do"], rows);
+    }
     if !plan.impossible.is_empty() {
         let rows = plan.impossible.iter().map(|cell| vec![cell.name.clone(), cell.reason.clone()]);
         text.section(&format!("impossible cells ({})", plan.impossible.len()), &["cell", "why it does not run"], rows);

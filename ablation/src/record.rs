@@ -38,6 +38,9 @@ pub struct Manifest {
     pub plan: Plan,
     /// One entry for each distinct binary.
     pub builds: Vec<BuildRecord>,
+    /// Libraries that peers preload.
+    #[serde(default)]
+    pub libraries: Vec<Library>,
     /// The machine.
     pub machine: Machine,
     /// Every counting instrument with its state; what could not be had says why.
@@ -62,6 +65,17 @@ pub struct BuildRecord {
 /// A binary that exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuiltBinary {
+    /// Absolute path.
+    pub path: String,
+    /// SHA-256 of its bytes, hexadecimal.
+    pub sha256: String,
+}
+
+/// A library that a peer preloads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Library {
+    /// Name of the peer.
+    pub peer: String,
     /// Absolute path.
     pub path: String,
     /// SHA-256 of its bytes, hexadecimal.

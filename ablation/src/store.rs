@@ -361,6 +361,7 @@ pub(crate) mod tests {
             blocks: 3,
             plan: design.plan.clone(),
             builds: builds.collect(),
+            libraries: Vec::new(),
             machine: Machine::default(),
             instruments: Vec::new(),
         }

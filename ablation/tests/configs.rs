@@ -28,7 +28,7 @@ seed = 1
 blocks = 6
 arms = ["env", "feature"]
 design = ["leave-one-out", "factorial"]
-reference_peer = "other"
+reference_peer = "fast"
 [subject]
 package = "subject"
 [[factor]]
@@ -45,8 +45,8 @@ off = { NO_RING = "1" }
 name = "small"
 args = []
 [[peer]]
-name = "other"
-served_by = "other"
+name = "fast"
+served_by = "fast"
 "#;
 
 fn readme() -> String {

@@ -64,6 +64,7 @@ impl Study {
             curves: Vec::new(),
             aliases: Vec::new(),
             impossible: Vec::new(),
+            absent: Vec::new(),
             layouts: 1,
             crossed: Vec::new(),
             designs: BTreeMap::new(),
@@ -92,6 +93,7 @@ impl Study {
                     result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: String::new() }),
                     layouts: Vec::new(),
                 }],
+                libraries: Vec::new(),
                 machine: Machine::default(),
                 instruments: vec![
                     instrument("instructions", false, Some("no PMU; a machine with one would allow it")),
@@ -222,6 +224,7 @@ fn cell(id: &str, name: &str, kind: CellKind, arm: Option<Arm>, levels: BTreeMap
         args: Vec::new(),
         env: BTreeMap::new(),
         served_by: Some(if kind == CellKind::Peer { name } else { "subject" }.to_owned()),
+        compare: true,
     }
 }
 

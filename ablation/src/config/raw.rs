@@ -17,8 +17,8 @@ pub(super) struct Study {
     pub(super) seed: Spanned<i64>,
     pub(super) blocks: Spanned<i64>,
     pub(super) counting_repeats: Option<Spanned<i64>>,
-    pub(super) arms: Texts,
-    pub(super) design: Texts,
+    pub(super) arms: Option<Texts>,
+    pub(super) design: Option<Texts>,
     pub(super) timeout_seconds: Option<Spanned<i64>>,
     pub(super) reference_peer: Option<Text>,
     pub(super) subject: Spanned<Subject>,
@@ -157,6 +157,13 @@ pub(super) struct Peer {
     #[serde(default)]
     pub(super) args: Vec<Text>,
     pub(super) served_by: Option<String>,
+    pub(super) features: Option<Texts>,
+    pub(super) optional: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(super) hint: String,
+    pub(super) workloads: Option<Texts>,
+    #[serde(default = "yes")]
+    pub(super) compare: bool,
 }
 
 fn yes() -> bool {

@@ -209,9 +209,10 @@ fn a_command_is_no_package() {
 }
 
 #[test]
-fn only_commands_take_a_preloaded_library() {
+fn only_commands_and_peers_take_a_preloaded_library() {
     check("NO_CACHE = \"1\"", "LD_PRELOAD = \"x\"", &["LD_PRELOAD", "loader", "`command`"]);
-    check("args = [\"--other\"]", "env = { LD_PRELOAD = \"x\" }", &["LD_PRELOAD", "`command`"]);
+    let preloaded = PACKAGE.replace("args = [\"--other\"]", "env = { LD_PRELOAD = \"x\" }");
+    assert_eq!(parsed(&preloaded).expect("a peer may").peers[0].env["LD_PRELOAD"], "x");
     check_in(COMMAND, "env = { LD_PRELOAD", "allow_env = [\"LD_PRELOAD\"]\nenv = { X", &["LD_PRELOAD", "loader"]);
     check_in(COMMAND, "LD_PRELOAD = \"liballoc.so\"", "LD_AUDIT = \"x\"", &["LD_AUDIT", "loader"]);
     check_in(COMMAND, "LD_PRELOAD = \"liballoc.so\"", "GLIBC_TUNABLES = \"x\"", &["GLIBC_TUNABLES"]);

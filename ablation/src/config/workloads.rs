@@ -1,4 +1,4 @@
-//! Rules of workloads, the groups of them, and peers.
+//! Rules of workloads and the groups of them, and of the peer that shares refer to.
 
 use super::check::{At, Checked};
 use super::names::suggest;
@@ -93,27 +93,6 @@ impl At<'_> {
             }
             let names = found.into_iter().map(|index| workloads[index].name.clone());
             out.push(Curve { name: curve.name.get_ref().clone(), workloads: names.collect() });
-        }
-        Ok(out)
-    }
-
-    pub(super) fn peers(&self, raw: &[raw::Peer], is_command: bool) -> Checked<Vec<Peer>> {
-        self.names("peer", raw.iter().map(|p| &p.name))?;
-        let mut out = Vec::new();
-        for peer in raw {
-            let is_command = is_command || peer.command.is_some();
-            // In a binary that holds them all, another could serve every run and nobody would know.
-            if !is_command && peer.served_by.as_deref().is_none_or(str::is_empty) {
-                let message = "a peer must say who serves it: add served_by = \"NAME\"";
-                return self.fail(peer.name.span(), message);
-            }
-            out.push(Peer {
-                name: peer.name.get_ref().clone(),
-                command: peer.command.as_ref().map(|command| self.command(command)).transpose()?,
-                env: self.env(&peer.env, is_command)?,
-                args: self.args(&peer.args)?,
-                served_by: peer.served_by.clone().filter(|name| !name.is_empty()),
-            });
         }
         Ok(out)
     }

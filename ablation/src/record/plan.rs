@@ -29,6 +29,9 @@ pub struct Plan {
     /// Cells that the constraints forbid, with the reason.
     #[serde(default)]
     pub impossible: Vec<Impossible>,
+    /// Peers that were to run and that this machine does not have.
+    #[serde(default)]
+    pub absent: Vec<AbsentPeer>,
     /// Code layouts of each build, at least 1: block `b` runs layout `b mod layouts`.
     #[serde(default = "one")]
     pub layouts: u32,
@@ -60,6 +63,18 @@ pub struct Impossible {
     pub name: String,
     /// The constraint that forbids it.
     pub reason: String,
+}
+
+/// A peer that is left out because it is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbsentPeer {
+    /// Name of the peer.
+    pub peer: String,
+    /// What is not there.
+    pub why: String,
+    /// What to do about it; empty when nobody said.
+    #[serde(default)]
+    pub hint: String,
 }
 
 /// A group of workloads that differ in their number of operations only: time = a + b × page faults is fitted over them.
@@ -240,6 +255,17 @@ pub struct CellPlan {
     pub env: BTreeMap<String, String>,
     /// The name that the measured program must report in `served_by`.
     pub served_by: Option<String>,
+    /// Whether a peer counts where the best peer or every peer is asked for.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub compare: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// One comparison: `plus − minus` is the effect, positive when the source costs.
