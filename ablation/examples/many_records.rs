@@ -119,6 +119,7 @@ fn manifest() -> Manifest {
             contrasts: FACTORS.iter().map(main).collect(),
             reference_peer: None,
             hypotheses: Vec::new(),
+            targets: Vec::new(),
             curves: Vec::new(),
             aliases: Vec::new(),
             impossible: Vec::new(),

@@ -14,11 +14,13 @@ mod floors;
 mod foreign;
 mod index;
 mod noise;
+mod race;
 mod ranking;
 mod reading;
 mod remarks;
 mod summary;
 mod table;
+mod targets;
 mod words;
 
 #[cfg(test)]
@@ -40,9 +42,11 @@ pub use counts::PerOperation;
 pub use crossed::{Contrasted, Crossed, Interaction, Source, Step};
 pub use failures::Failure;
 pub use noise::{CellNoise, TwoSpeeds};
+pub use race::Group;
 pub use ranking::{Candidate, Unjudged};
 pub use reading::{Explained, Reading};
 pub use table::{Masks, Row, Table};
+pub use targets::{JudgedTarget, TargetRow, TargetVerdict};
 pub use words::{Proof, Response, Verdict};
 
 /// A value with its 95 % interval, when it has one.
@@ -189,7 +193,9 @@ pub struct Gap {
     pub id: String,
     /// Name of the peer.
     pub peer: String,
-    /// Baseline − peer, nanoseconds per operation.
+    /// Whether it is a competitor.
+    pub compare: bool,
+    /// Baseline − peer, in the unit of the response.
     pub gap_ns: Option<Estimate>,
     /// Baseline / peer − 1.
     pub gap_ratio: Option<Estimate>,
@@ -257,6 +263,10 @@ pub struct Analysis {
     pub ignored: usize,
     /// What the contention canaries say.
     pub canaries: Canaries,
+    /// Every bar of the study, judged.
+    pub targets: Vec<JudgedTarget>,
+    /// Workloads that targets take together.
+    pub groups: Vec<Group>,
     /// What the study as a whole cannot show, or what disturbed it; one sentence each.
     pub remarks: Vec<String>,
     /// The cells of every workload with their draws, in the order of the workloads.
@@ -283,7 +293,9 @@ pub fn analyse_proven(manifest: &Manifest, records: &[Record]) -> Analysis {
     let (workloads, tables): (Vec<WorkloadAnalysis>, Vec<Table>) = both.unzip();
     let failures = failures::collect(manifest, records);
     let remarks = remarks::remarks(&workloads, records);
-    Analysis { workloads, failures, runs: records.len(), ignored, canaries, remarks, tables }
+    let field = race::Field { manifest, runs: &runs, tables: &tables };
+    let (targets, groups) = (targets::judge(&field), race::groups(&field));
+    Analysis { workloads, failures, runs: records.len(), ignored, canaries, targets, groups, remarks, tables }
 }
 
 fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Canaries) -> (WorkloadAnalysis, Table) {

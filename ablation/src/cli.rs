@@ -112,7 +112,7 @@ pub struct Run {
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
     /// Run until the interval of every source is at most this wide on either side, in every workload: 0.5ns, 2us, 1ms,
-    /// or 1% of the baseline. The rule looks at widths only, never at effects, so that stopping favours no result.
+    /// or 1% of the baseline; in a study without factors every ratio to a peer, 1% of it. The rule looks at widths only, never at effects, so that stopping favours no result.
     /// --blocks is then the most that are run.
     #[arg(long, value_name = "WIDTH")]
     pub until_halfwidth: Option<HalfWidth>,

@@ -14,6 +14,7 @@ mod peers;
 mod place;
 mod raw;
 mod subject;
+mod targets;
 mod treatments;
 mod workloads;
 
@@ -23,7 +24,7 @@ pub use peers::{Absent, Peer};
 pub(crate) use place::Part;
 pub use place::Pointed;
 
-use crate::record::{Arm, Curve, Hypothesis, MainResponse};
+use crate::record::{Arm, Curve, Hypothesis, MainResponse, Target};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -81,6 +82,8 @@ pub struct Study {
     pub constraints: Vec<Constraint>,
     /// Claims to decide.
     pub hypotheses: Vec<Hypothesis>,
+    /// Bars to judge the subject by.
+    pub targets: Vec<Target>,
     /// Groups of workloads that time is fitted over.
     pub curves: Vec<Curve>,
     /// Functions whose shares a profile shows.
@@ -105,7 +108,7 @@ impl Study {
         self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
-    /// Leaves these workloads and what is about them. Returns the names of the hypotheses and curves that go.
+    /// Leaves these workloads and what is about them. Returns the names of the hypotheses, targets and curves that go.
     ///
     /// # Errors
     /// [`ConfigError::NoWorkload`].
@@ -132,6 +135,11 @@ impl Study {
         self.hypotheses.retain(|hypothesis| {
             let stays = workloads.contains(&hypothesis.workload);
             gone.extend((!stays).then(|| hypothesis.name.clone()));
+            stays
+        });
+        self.targets.retain(|target| {
+            let stays = target.workloads.iter().all(|workload| workloads.contains(workload));
+            gone.extend((!stays).then(|| target.name.clone()));
             stays
         });
         self.curves.retain(|curve| {
@@ -421,3 +429,5 @@ pub(crate) mod tests;
 mod tests_language;
 #[cfg(test)]
 pub(crate) mod tests_race;
+#[cfg(test)]
+mod tests_targets;

@@ -60,6 +60,7 @@ pub fn resolve(study: &Study) -> Result<Design, ConfigError> {
         contrasts: contrasts::contrasts(study, &axes, &treatments, &cells),
         reference_peer: study.reference_peer.as_deref().map(peer_id),
         hypotheses: study.hypotheses.clone(),
+        targets: study.targets.clone(),
         curves: study.curves.clone(),
         aliases: aliases(study, &axes, &treatments, &cells),
         absent: study.absent.iter().map(absent).collect(),

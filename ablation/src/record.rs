@@ -5,9 +5,11 @@
 
 mod plan;
 mod response;
+mod target;
 
 pub use plan::*;
 pub use response::{MainResponse, Quantity, ValueName};
+pub use target::{Against, Bar, Target, TargetKind, TargetResponse};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -13,6 +13,8 @@ mod gap;
 mod head;
 mod hypotheses;
 pub(crate) mod number;
+mod peers;
+mod targets;
 mod workload;
 
 use crate::analyse::{Analysis, analyse_proven};
@@ -75,21 +77,34 @@ fn in_short(
     columns: usize,
 ) -> Document {
     let mut document = Document::default();
+    let has_sources = has_sources(manifest);
+    head::title(&mut document, manifest);
+    targets::targets(&mut document, analysis, false);
     head::head(&mut document, manifest, analysis, &head::machine_in_short(manifest));
-    crossed::headline(&mut document, analysis, columns);
-    gap::in_short(&mut document, explained, columns);
-    curves::in_short(&mut document, &explained.curves, columns);
-    head::overview(&mut document, analysis, columns);
-    compact::legend(&mut document);
-    for workload in &analysis.workloads {
-        compact::workload(&mut document, workload, columns);
+    peers::peers(&mut document, manifest, analysis, columns);
+    if has_sources {
+        crossed::headline(&mut document, analysis, columns);
+        gap::in_short(&mut document, explained, columns);
     }
-    closing::switches(&mut document, analysis, false);
-    compact::reading(&mut document, analysis, &explained.accounts, columns);
+    curves::in_short(&mut document, &explained.curves, columns);
+    if has_sources {
+        head::overview(&mut document, analysis, columns);
+        compact::legend(&mut document);
+        for workload in &analysis.workloads {
+            compact::workload(&mut document, workload, columns);
+        }
+        closing::switches(&mut document, analysis, false);
+        compact::reading(&mut document, analysis, &explained.accounts, columns);
+    }
     closing::failures(&mut document, dir, manifest, records, analysis);
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
-    compact::findings(&mut document, dir, analysis);
+    compact::findings(&mut document, dir, analysis, has_sources);
     document
+}
+
+/// Whether anything of the subject is compared with itself; a race with peers alone has no sources to show.
+fn has_sources(manifest: &Manifest) -> bool {
+    !manifest.plan.factors.is_empty()
 }
 
 fn in_full(
@@ -99,19 +114,29 @@ fn in_full(
     (analysis, explained): (&Analysis, &Explained),
 ) -> Document {
     let mut document = Document::default();
+    let has_sources = has_sources(manifest);
+    head::title(&mut document, manifest);
+    targets::targets(&mut document, analysis, true);
     head::head(&mut document, manifest, analysis, &head::machine(manifest));
+    peers::peers(&mut document, manifest, analysis, usize::MAX);
     crossed::headline(&mut document, analysis, usize::MAX);
     gap::in_full(&mut document, explained);
     curves::in_full(&mut document, &explained.curves);
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
-    head::overview(&mut document, analysis, usize::MAX);
+    if has_sources {
+        head::overview(&mut document, analysis, usize::MAX);
+    }
     for workload in &analysis.workloads {
         workload::cells(&mut document, workload);
-        workload::attribution(&mut document, workload);
+        if has_sources {
+            workload::attribution(&mut document, workload);
+        }
         workload::noise(&mut document, workload);
     }
-    closing::switches(&mut document, analysis, true);
-    closing::reading(&mut document, analysis, &explained.accounts);
+    if has_sources {
+        closing::switches(&mut document, analysis, true);
+        closing::reading(&mut document, analysis, &explained.accounts);
+    }
     closing::failures(&mut document, dir, manifest, records, analysis);
     document
 }
@@ -377,7 +402,8 @@ mod tests {
                 assert!(text.contains(&sentence) && !text.contains("No source is detected"), "{text}");
                 assert!(!text.contains("all 0 runs"), "{text}");
             }
-            let head = text.lines().find(|line| line.starts_with("w ")).unwrap();
+            let overview = text.split("What costs most").nth(1).unwrap();
+            let head = overview.lines().find(|line| line.starts_with("w ")).unwrap();
             assert!(head.contains("n/a") && !head.contains("none"), "{head}");
         }
     }

@@ -86,6 +86,7 @@ fn the_key_reference_has_every_key() {
         "[[curve]]\n",
         "[[peer]]\n",
         "[[hypothesis]]\n",
+        "[[target]]\n",
     ] {
         let error = parsed(&format!("{table}{unknown}")).expect_err("unknown").to_string();
         let (_, known) = error.lines().next().and_then(|line| line.split_once("; known: ")).expect("known keys");

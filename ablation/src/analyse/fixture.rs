@@ -61,6 +61,7 @@ impl Study {
             contrasts,
             reference_peer: Some("peer-fast".to_owned()),
             hypotheses: Vec::new(),
+            targets: Vec::new(),
             curves: Vec::new(),
             aliases: Vec::new(),
             impossible: Vec::new(),

@@ -62,6 +62,7 @@ pub(super) fn gaps(peers: &[&CellRuns], drawn: &[Drawn]) -> Vec<Gap> {
     rows.map(|((peer, difference), log)| Gap {
         id: peer.plan.id.clone(),
         peer: peer.plan.name.clone(),
+        compare: peer.plan.compare,
         gap_ns: Estimate::of(difference),
         gap_ratio: Estimate::of(&log.map(f64::exp_m1)),
     })

@@ -57,6 +57,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         subject,
         factors,
         treatments,
+        targets: at.targets(&raw.targets, &workloads, &peers)?,
         curves: at.curves(&raw.curves, &workloads)?,
         workloads,
         peers,

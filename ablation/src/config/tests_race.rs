@@ -1,7 +1,6 @@
 //! Configs that race a subject with peers: with or without factors.
 
 use super::tests::parsed;
-use super::*;
 
 /// A race without a factor, with a peer of every kind.
 pub(crate) const RACE: &str = r#"

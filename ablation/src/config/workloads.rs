@@ -81,6 +81,11 @@ impl At<'_> {
                 );
                 return self.fail(curve.workloads.span(), message);
             }
+            if let Some(other) = found.iter().find(|i| !workloads[**i].response.is_latency()) {
+                let (name, response) = (&workloads[*other].name, workloads[*other].response.as_str());
+                let message = format!("a curve is of times, and the response of `{name}` is {response}; leave it out");
+                return self.fail(curve.workloads.span(), message);
+            }
             if let Some(other) = found.iter().find(|i| workloads[**i].response != workloads[found[0]].response) {
                 let message = format!(
                     "the response of `{}` is {}, that of `{}` is {}; a curve has one, so give both the same",

@@ -1,6 +1,6 @@
 //! What was planned: factors, workloads, cells, contrasts, and the claims to decide.
 
-use super::MainResponse;
+use super::{MainResponse, Target};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
@@ -20,6 +20,9 @@ pub struct Plan {
     /// Claims to decide.
     #[serde(default)]
     pub hypotheses: Vec<Hypothesis>,
+    /// Bars to judge the subject by.
+    #[serde(default)]
+    pub targets: Vec<Target>,
     /// Groups of workloads that time is fitted over.
     #[serde(default)]
     pub curves: Vec<Curve>,

@@ -4,6 +4,7 @@
 use super::closing::{by, unaccounted, unit};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
+use super::targets;
 use super::workload::{label, shown, top_three};
 use crate::analyse::{Analysis, Effect, Estimate, Explained, Response, Verdict, WorkloadAnalysis};
 use crate::gap::study::Account;
@@ -307,10 +308,13 @@ fn explained(workloads: &[&WorkloadAnalysis], limit: f64, with_ends: bool) -> Ta
 }
 
 /// One sentence a workload, then where the rest is: what stays on the screen tells the result.
-pub(super) fn findings(document: &mut Document, dir: &Path, analysis: &Analysis) {
+pub(super) fn findings(document: &mut Document, dir: &Path, analysis: &Analysis, has_sources: bool) {
     document.heading("Findings");
-    for workload in &analysis.workloads {
+    for workload in analysis.workloads.iter().filter(|_| has_sources) {
         document.item(top_three(workload));
+    }
+    if let Some(summary) = targets::summary(analysis) {
+        document.item(format!("Targets: {summary}; each is at the top."));
     }
     document.text(format!(
         "In full, with every peer, every kind of system call and all reasons: {}; for programs: {}",

@@ -1,6 +1,6 @@
 //! `effects.json`: the numbers of a study for programs. Missing values are null, never 0.
 
-use crate::analyse::{Analysis, Canaries, CellNoise, Crossed, Estimate, Keeping};
+use crate::analyse::{Analysis, Canaries, CellNoise, Crossed, Estimate, Group, JudgedTarget, Keeping};
 use crate::gap::study::Explained;
 use crate::record::{CellKind, FORMAT, Manifest, Quantity};
 use serde::Serialize;
@@ -12,6 +12,8 @@ pub(super) struct EffectsFile<'a> {
     effects: Vec<EffectRow<'a>>,
     cells: Vec<CellRow<'a>>,
     gaps: Vec<GapRow<'a>>,
+    targets: &'a [JudgedTarget],
+    groups: &'a [Group],
     crossed: Vec<CrossedRow<'a>>,
     keeping: Vec<KeepingRow<'a>>,
     noise: Vec<NoiseRow<'a>>,
@@ -100,6 +102,8 @@ pub(super) fn effects_file<'a>(
         effects: Vec::new(),
         cells: Vec::new(),
         gaps: Vec::new(),
+        targets: &analysis.targets,
+        groups: &analysis.groups,
         crossed: Vec::new(),
         keeping: Vec::new(),
         noise: Vec::new(),

@@ -9,9 +9,14 @@ use crate::record::{CellKind, MainResponse, Manifest};
 /// Sources that save, shown one by one; the rest is counted.
 const MAX_SAVERS: usize = 2;
 
+/// What the report is of.
+pub(super) fn title(document: &mut Document, manifest: &Manifest) {
+    document.title(format!("ablate: {}", manifest.study));
+}
+
 /// Study, machine, noise floor, and what cannot be measured here.
 pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Analysis, machine: &[String]) {
-    document.title(format!("ablate: {}", manifest.study));
+    document.heading("The study");
     let subject = manifest.plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
     document.item(format!(
         "subject: {}; config {}; {} of {}, seed {}",
