@@ -3,7 +3,7 @@
 use crate::config::Study;
 use crate::design::{BuildPlan, Design};
 use crate::progress::human;
-use crate::record::{CellKind, CellPlan, Plan, WorkloadPlan};
+use crate::record::{CellKind, CellPlan, Plan, Target, WorkloadPlan};
 use crate::store;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -91,6 +91,21 @@ pub fn describe(study: &Study, design: &Design, each: &Each, columns: usize) -> 
         let rows = design.plan.hypotheses.iter().map(|h| vec![h.name.clone(), h.workload.clone(), h.claim.clone()]);
         let title = format!("hypotheses ({})", design.plan.hypotheses.len());
         text.section(&title, &["hypothesis", "workload", "claim"], rows);
+    }
+    if !design.plan.targets.is_empty() {
+        let what = |target: &Target| {
+            let bar = if target.bar.is_high() { "at most" } else { "at least" };
+            vec![
+                target.name.clone(),
+                target.kind.as_str().to_owned(),
+                format!("{bar} {}", target.bar.value()),
+                target.workloads.len().to_string(),
+                target.claim.clone(),
+            ]
+        };
+        let head = ["target", "kind", "bar", "workloads", "claim"];
+        let rows = design.plan.targets.iter().map(what);
+        text.section(&format!("targets ({})", design.plan.targets.len()), &head, rows);
     }
     processes(&mut text, study, design);
     let count = Processes::of(study, design);

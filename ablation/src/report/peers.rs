@@ -107,11 +107,21 @@ fn best(workload: &WorkloadAnalysis) -> Option<&str> {
 fn shown(ratio: Option<Estimate>, is_best: bool) -> String {
     let Some(ratio) = ratio else { return MISSING.to_owned() };
     let best = if is_best { "*" } else { "" };
-    let Some((lo, hi)) = ratio.interval else { return format!("{}{best}", point(ratio.value, None)) };
+    let Some((lo, hi)) = ratio.interval else { return format!("{}{best}", digits(ratio.value)) };
     let half = 50.0 * (hi - lo) / ratio.value;
     let half = if half < 9.95 { format!("{half:.1}") } else { format!("{half:.0}") };
     let unsure = if lo <= 1.0 && 1.0 <= hi { "~" } else { "" };
-    format!("{} ±{half}%{unsure}{best}", point(ratio.value, None))
+    format!("{} ±{half}%{unsure}{best}", digits(ratio.value))
+}
+
+/// Two digits that count of a small ratio, else as all numbers: what is far ahead is not all the same.
+fn digits(ratio: f64) -> String {
+    if !(1e-6..0.05).contains(&ratio) {
+        return point(ratio, None);
+    }
+    // At most seven decimals.
+    let decimals = (1.0 - ratio.log10().floor()) as usize;
+    format!("{ratio:.decimals$}")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::document::{Document, Table};
 use super::head::amount;
-use super::number::{MISSING, Unit, count, number, percent, with_interval};
+use super::number::{MISSING, Unit, count, number, percent, point, with_interval};
 use crate::analyse::{Analysis, Estimate, JudgedTarget, TargetRow, TargetVerdict};
 use crate::record::{Bar, TargetKind};
 use crate::stats::MIN_BLOCKS;
@@ -77,9 +77,14 @@ fn bar(judged: &JudgedTarget) -> String {
 }
 
 fn value(judged: &JudgedTarget, row: &TargetRow) -> String {
-    let Some(response) = judged.unit_of else { return with_interval(Some(&row.value)) };
+    // Where there is no interval, a sentence says so once.
+    let with_ends = |value: &Estimate| match value.interval {
+        Some(_) => with_interval(Some(value)),
+        None => point(value.value, None),
+    };
+    let Some(response) = judged.unit_of else { return with_ends(&row.value) };
     let unit = Unit::of_response(response, [row.value], Unit::LIMIT);
-    format!("{} {}", with_interval(Some(&unit.estimate(row.value))), unit.name).trim_end().to_owned()
+    format!("{} {}", with_ends(&unit.estimate(row.value)), unit.name).trim_end().to_owned()
 }
 
 /// The workload and the peer of a number, as far as it has one.

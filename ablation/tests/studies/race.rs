@@ -102,6 +102,10 @@ fn effects(bench: &Bench) -> serde_json::Value {
 #[test]
 fn targets_are_judged_beside_peers_of_which_one_is_missing() {
     let bench = bench(RACE);
+    let said = bench.ablate(&["plan", "study.toml"]);
+    for part in ["peers left out (1)", "targets (5)", "at most 0.15", "far below the endless one"] {
+        assert!(said.code == 0 && said.out.contains(part), "expected `{part}` in:\n{}", said.out);
+    }
     let said = bench.run(&[], 0);
     said.complains(&["peer gone is left out: there is no library `libno-such-library.so.7`; apt-get install"]);
     let first = said.out.lines().nth(3).unwrap_or_default();

@@ -78,6 +78,15 @@ fn every_workload_has_its_ratios_with_the_best_peer_and_ties_marked() {
 }
 
 #[test]
+fn small_ratios_keep_two_digits() {
+    for (ratio, expected) in
+        [(0.0312, "0.031"), (0.00041, "0.00041"), (0.0999, "0.1"), (0.213, "0.213"), (12.44, "12.4")]
+    {
+        assert!(digits(ratio).starts_with(expected), "{}", digits(ratio));
+    }
+}
+
+#[test]
 fn many_peers_take_several_tables() {
     let (study, records) = race(14);
     for columns in [72, 100] {
