@@ -132,10 +132,10 @@ fn targets_are_judged_beside_peers_of_which_one_is_missing() {
     assert_eq!(bench.manifest()["plan"]["absent"][0]["peer"], "gone");
     let said = bench.ablate(&["keep", "out", "--to", "kept"]);
     assert!(said.code == 0 && said.out.contains("kept race in kept/race"), "{said:?}");
-    let home = bench.path("").display().to_string();
+    let folder = bench.path("").display().to_string();
     for file in ["manifest.json", "effects.json", "report.md", "records.jsonl"] {
         let text = std::fs::read_to_string(bench.path("kept/race").join(file)).expect("is kept");
-        assert!(!text.contains(home.trim_end_matches('/')) && !text.contains("/root/"), "{file}:\n{text}");
+        assert!(!text.contains(folder.trim_end_matches('/')) && !text.contains("/root/"), "{file}:\n{text}");
         assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "{file}:\n{text}");
     }
     // Seven cells in all: `endless` runs with one workload only.
