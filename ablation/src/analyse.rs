@@ -292,7 +292,7 @@ pub fn analyse_proven(manifest: &Manifest, records: &[Record]) -> Analysis {
     let both = plan.workloads.iter().zip(&runs).map(|(w, runs)| workload(manifest, w, runs, &canaries));
     let (workloads, tables): (Vec<WorkloadAnalysis>, Vec<Table>) = both.unzip();
     let failures = failures::collect(manifest, records);
-    let remarks = remarks::remarks(&workloads, records);
+    let remarks = remarks::remarks(plan, &workloads, records);
     let field = race::Field { manifest, runs: &runs, tables: &tables };
     let (targets, groups) = (targets::judge(&field), race::groups(&field));
     Analysis { workloads, failures, runs: records.len(), ignored, canaries, targets, groups, remarks, tables }

@@ -29,13 +29,14 @@ pub fn prove(plan: &Plan, record: &mut Record) {
         // A program that is measured from outside need not say anything, unless the config says that it proves something.
         let is_outside = plan.workloads.iter().any(|w| w.name == record.workload && w.response.is_outside());
         let promised = if record.pass == Pass::CountingIdle { None } else { promised(plan, cell) };
-        match (is_outside, promised) {
-            (true, None) => {}
+        let trouble = match (is_outside, promised) {
+            (true, None) => hidden_peak(plan, record),
             (true, Some(what)) => {
-                void(record, format!("no result line at the end of its output, and {what} is to be proven by it"))
+                Some(format!("no result line at the end of its output, and {what} is to be proven by it"))
             }
-            (false, _) => void(record, "no result line".to_owned()),
-        }
+            (false, _) => Some("no result line".to_owned()),
+        };
+        trouble.into_iter().for_each(|reason| void(record, reason));
         return;
     };
     let trouble = served_by(cell, record.pass, measured)
@@ -44,7 +45,8 @@ pub fn prove(plan: &Plan, record: &mut Record) {
         .or_else(|| plan.factors.iter().find_map(|factor| counters(cell, factor, measured)))
         .or_else(|| cell.expect_zero.iter().find_map(|name| expected_zero(cell, name, measured)))
         .or_else(|| if record.pass == Pass::CountingIdle { None } else { values(measured) })
-        .or_else(|| judged_by(plan, record, measured));
+        .or_else(|| judged_by(plan, record, measured))
+        .or_else(|| hidden_peak(plan, record));
     if let Some(reason) = trouble {
         void(record, reason);
     }
@@ -63,6 +65,22 @@ fn judged_by(plan: &Plan, record: &Record, measured: &Measured) -> Option<String
             "`{}` is judged by value `{}`, which the run did not report: its values are {there}",
             workload.name,
             value.name()
+        )
+    })
+}
+
+/// A peak of resident memory that the workload is judged by and that may be the runner's own.
+fn hidden_peak(plan: &Plan, record: &Record) -> Option<String> {
+    let is_judged = plan.workloads.iter().any(|w| w.name == record.workload && w.response == MainResponse::RssPeak);
+    let is_hidden = is_judged && record.pass == Pass::Timing && record.rss_peak_bytes().is_none();
+    is_hidden.then(|| {
+        // Whole MiB, so that the same reason is not told in as many words as there are runs.
+        let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
+        format!(
+            "a peak of {} MiB, seen from outside, is not above the {} MiB that the runner had when it started the process, so \
+             it may be the runner's; print `rss_peak_bytes`",
+            mebibytes(record.process_rss_peak_bytes),
+            mebibytes(record.runner_rss_bytes.unwrap_or(0))
         )
     })
 }
@@ -332,6 +350,28 @@ mod tests {
         assert_eq!(judged(Pass::Timing, &[("held_bytes", 3.0)]), "");
         assert_eq!(judged(Pass::Counting, &[]), "");
         assert_eq!(judged(Pass::Timing, &[("held_bytes", f64::NAN)]), "its value `held_bytes` is no number: NaN");
+    }
+
+    #[test]
+    fn a_peak_that_may_be_the_runner_s_is_no_peak_of_the_program() {
+        let mut study = Study::new(&["cache"], &["w"]);
+        study.manifest.plan.workloads[0].response = MainResponse::RssPeak;
+        let judged = |study: &Study, pass: Pass, own: Option<u64>, is_silent: bool| {
+            let mut record = study.timing("w", "peer-fast", 0, 100.0);
+            (record.pass, record.process_rss_peak_bytes, record.runner_rss_bytes) = (pass, 3 << 20, Some(8 << 20));
+            measured(&mut record).rss_peak_bytes = own;
+            record.measured = record.measured.filter(|_| !is_silent);
+            prove(&study.manifest.plan, &mut record);
+            record.reason
+        };
+        let hidden = "a peak of 3 MiB, seen from outside, is not above the 8 MiB that the runner had";
+        assert!(judged(&study, Pass::Timing, None, false).starts_with(hidden));
+        assert_eq!(judged(&study, Pass::Timing, Some(2 << 20), false), "");
+        assert_eq!(judged(&study, Pass::Counting, None, false), "");
+        study.cell("peer-fast").served_by = None;
+        assert!(judged(&study, Pass::Timing, None, true).starts_with(hidden));
+        study.manifest.plan.workloads[0].response = MainResponse::Wall;
+        assert_eq!(judged(&study, Pass::Timing, None, true), "");
     }
 
     #[test]

@@ -158,8 +158,11 @@ pub struct Record {
     pub wall_ns: u64,
     /// Minor and major page faults of the whole process, from `wait4`.
     pub process_page_faults: u64,
-    /// Peak resident bytes of the process, from `wait4`.
+    /// Peak resident bytes of the process, from `wait4`: not less than what it had of the runner before its `exec`.
     pub process_rss_peak_bytes: u64,
+    /// Resident bytes of the runner when it started the process; `None` where the kernel does not tell.
+    #[serde(default)]
+    pub runner_rss_bytes: Option<u64>,
     /// Code layout of the binary, below [`Plan::layouts`].
     #[serde(default)]
     pub layout: u32,
@@ -244,6 +247,9 @@ pub struct Measured {
     pub latency_ns_p99: f64,
     /// Mean, nanoseconds per operation.
     pub latency_ns_mean: f64,
+    /// Peak resident bytes, as the program saw them.
+    #[serde(default)]
+    pub rss_peak_bytes: Option<u64>,
     /// Page faults of the measured part, as the program saw them.
     #[serde(default)]
     pub page_faults: Option<u64>,
@@ -280,6 +286,7 @@ impl Record {
             wall_ns: 0,
             process_page_faults: 0,
             process_rss_peak_bytes: 0,
+            runner_rss_bytes: None,
             layout: 0,
             cpu_ns: 0,
             context_switches: None,
@@ -307,13 +314,47 @@ impl Record {
             // Per operation where the program says how many there were.
             MainResponse::Wall => Some(self.wall_ns as f64 / self.operations()),
             MainResponse::Cpu => Some(self.cpu_ns as f64 / self.operations()),
-            MainResponse::RssPeak => Some(self.process_rss_peak_bytes as f64),
+            MainResponse::RssPeak => self.rss_peak_bytes().map(|bytes| bytes as f64),
             MainResponse::Value(value) => measured?.values.get(value.name()).copied(),
         }
+    }
+
+    /// Peak resident bytes: as the program saw them, else from outside; `None` where what is seen from outside may be the
+    /// runner's.
+    pub fn rss_peak_bytes(&self) -> Option<u64> {
+        let from_outside = || Some(self.process_rss_peak_bytes).filter(|peak| !self.hides_in_the_runner(*peak));
+        self.measured.as_ref().and_then(|measured| measured.rss_peak_bytes).or_else(from_outside)
+    }
+
+    /// Whether the runner itself had as much when it started the process. The kernel counts what a process has before its
+    /// `exec`, the runner's pages that it shares, as its own.
+    fn hides_in_the_runner(&self, peak: u64) -> bool {
+        self.runner_rss_bytes.is_some_and(|runner| peak <= runner)
     }
 
     /// Operations of the measured part; 1 for a program that does not report them.
     pub fn operations(&self) -> f64 {
         self.measured.as_ref().map_or(1.0, |measured| measured.operations.max(1) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::fixture::Study;
+
+    #[test]
+    fn a_peak_is_the_program_s_own_or_surely_not_the_runner_s() {
+        let peak = |own: Option<u64>, seen: u64, runner: Option<u64>| {
+            let mut record = Study::new(&[], &["w"]).timing("w", "baseline", 0, 1.0);
+            (record.process_rss_peak_bytes, record.runner_rss_bytes) = (seen, runner);
+            record.measured.as_mut().expect("has a line").rss_peak_bytes = own;
+            record.value(MainResponse::RssPeak)
+        };
+        assert_eq!(peak(Some(5), 9, Some(8)), Some(5.0), "its own word counts");
+        assert_eq!(peak(Some(5), 9, Some(9)), Some(5.0));
+        assert_eq!(peak(None, 9, Some(8)), Some(9.0));
+        assert_eq!(peak(None, 9, Some(9)), None, "it may be the runner's");
+        assert_eq!(peak(None, 9, None), Some(9.0), "nobody knows better");
     }
 }

@@ -163,6 +163,7 @@ impl Study {
                 latency_ns_p50: p10 + 2.0,
                 latency_ns_p99: p10 + 10.0,
                 latency_ns_mean: p10 + 3.0,
+                rss_peak_bytes: None,
                 page_faults: None,
                 env_rejected: Vec::new(),
                 batches_ns: Vec::new(),

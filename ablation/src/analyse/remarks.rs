@@ -1,8 +1,8 @@
 //! What a study as a whole cannot show, and what disturbed the machine while it ran.
 
 use super::WorkloadAnalysis;
-use crate::record::{CellKind, Pass, Record, Status};
-use std::collections::BTreeMap;
+use crate::record::{CellKind, MainResponse, Pass, Plan, Record, Status};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewer workloads than that invite to tune for them.
 const FEW_WORKLOADS: usize = 3;
@@ -10,7 +10,7 @@ const FEW_WORKLOADS: usize = 3;
 const COLD_FAULTS: f64 = 1.0;
 
 /// One sentence each; empty when there is nothing to say.
-pub(super) fn remarks(workloads: &[WorkloadAnalysis], records: &[Record]) -> Vec<String> {
+pub(super) fn remarks(plan: &Plan, workloads: &[WorkloadAnalysis], records: &[Record]) -> Vec<String> {
     let mut out = Vec::new();
     // Of a process that is measured as a whole, start and all, nobody takes it for a steady state.
     let measured: Vec<&WorkloadAnalysis> =
@@ -31,6 +31,7 @@ pub(super) fn remarks(workloads: &[WorkloadAnalysis], records: &[Record]) -> Vec
         ));
     }
     out.extend(two_speeds(workloads));
+    out.extend(peaks_from_outside(plan, records));
     out.extend(shared_counters(records));
     let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
     let (ticks, seen) =
@@ -49,6 +50,35 @@ pub(super) fn remarks(workloads: &[WorkloadAnalysis], records: &[Record]) -> Vec
 fn baseline_faults(workload: &WorkloadAnalysis) -> Option<f64> {
     let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline)?;
     baseline.per_operation("page-faults")
+}
+
+/// Peaks of resident memory that the programs did not tell themselves, where something is judged by them.
+fn peaks_from_outside(plan: &Plan, records: &[Record]) -> Option<String> {
+    let is_peak = |response: MainResponse| response == MainResponse::RssPeak;
+    let by_itself = |name: &str| plan.workloads.iter().any(|w| w.name == name && is_peak(w.response));
+    let aimed = |name: &str| {
+        let mut targets = plan.targets.iter().filter(|target| target.workloads.iter().any(|w| w == name));
+        targets.any(|target| target.response.is_some_and(|r| is_peak(r.of) || r.over.is_some_and(is_peak)))
+    };
+    let judged = |name: &str| by_itself(name) || aimed(name);
+    let own = |record: &Record| record.measured.as_ref().and_then(|measured| measured.rss_peak_bytes);
+    let (mut cells, mut most) = (BTreeSet::new(), None);
+    for record in records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok && judged(&r.workload)) {
+        if own(record).is_none() {
+            cells.insert(format!("{} in {}", record.cell, record.workload));
+            most = most.max(record.runner_rss_bytes);
+        }
+    }
+    let first = cells.first()?;
+    let more = if cells.len() > 1 { format!(" and {} more", cells.len() - 1) } else { String::new() };
+    let runner = most.map_or_else(
+        || "how much the runner itself had then is not known".to_owned(),
+        |bytes| format!("all are above what the runner had then, at most {:.1} MiB", bytes as f64 / 1_048_576.0),
+    );
+    Some(format!(
+        "rss-peak of {first}{more} is seen from outside, where a process counts from its start by the runner on ({runner}); \
+         programs that print `rss_peak_bytes` are judged by that"
+    ))
 }
 
 /// Counters that had to share the processor: how far they were scaled, or why they gave nothing.
@@ -95,6 +125,7 @@ fn two_speeds(workloads: &[WorkloadAnalysis]) -> Option<String> {
 mod tests {
     use crate::analyse::analyse;
     use crate::analyse::fixture::Study;
+    use crate::record::MainResponse;
 
     #[test]
     fn cold_starts_few_workloads_and_two_speeds_are_said() {
@@ -120,6 +151,17 @@ mod tests {
         ] {
             assert!(remarks.iter().any(|remark| remark.contains(part)), "{part}: {remarks:?}");
         }
+        let mut study = Study::new(&["cache"], &["a", "b", "c"]);
+        study.manifest.plan.workloads[0].response = MainResponse::RssPeak;
+        let mut records = study.records(12, |_, _, _| 2_000.0);
+        records.iter_mut().for_each(|r| (r.process_rss_peak_bytes, r.runner_rss_bytes) = (9 << 20, Some(8 << 20)));
+        let outside = analyse(&study.manifest, &records).remarks;
+        assert!(
+            outside[0].contains("rss-peak of baseline in a and 6 more") && outside[0].contains("8.0 MiB"),
+            "{outside:?}"
+        );
+        records.iter_mut().for_each(|r| r.measured.as_mut().unwrap().rss_peak_bytes = Some(3 << 20));
+        assert!(analyse(&study.manifest, &records).remarks.is_empty());
         let study = Study::new(&["cache"], &["a", "b", "c"]);
         let quiet = analyse(&study.manifest, &study.records(12, |_, _, _| 2_000.0)).remarks;
         assert!(quiet.is_empty(), "{quiet:?}");

@@ -72,15 +72,15 @@ impl<'r> Processes<'r> {
     fn of(records: &'r [Record]) -> Processes<'r> {
         let mut by_place: HashMap<&str, HashMap<&str, Place>> = HashMap::new();
         for record in records.iter().filter(|record| record.status == Status::Ok) {
-            let peak = record.process_rss_peak_bytes as f64;
+            let peak = record.rss_peak_bytes().map(|bytes| bytes as f64);
             let place = by_place.entry(&record.workload).or_default().entry(&record.cell).or_default();
             match record.pass {
                 // Timing runs have nothing attached that would be resident, too.
                 Pass::Timing => {
                     place.operations = record.operations();
-                    place.peaks.push(peak);
+                    place.peaks.extend(peak);
                 }
-                Pass::CountingIdle => place.idle_peak = Some(place.idle_peak.map_or(peak, |least| least.min(peak))),
+                Pass::CountingIdle => place.idle_peak = place.idle_peak.into_iter().chain(peak).reduce(f64::min),
                 Pass::Counting | Pass::UnitCosts => {}
             }
         }

@@ -26,6 +26,7 @@ pub(super) fn fill(record: &mut Record, finished: Finished, response: MainRespon
     record.steal_ticks = finished.steal_ticks;
     record.process_page_faults = finished.page_faults;
     record.process_rss_peak_bytes = finished.rss_peak_bytes;
+    record.runner_rss_bytes = finished.runner_rss_bytes;
     let reading = finished.reading;
     (record.counts, record.coverage, record.refused) = (reading.counts, reading.coverage, reading.refused);
     let line = read_line(&finished.stdout, finished.stdout_cut);
@@ -127,6 +128,7 @@ mod tests {
             steal_ticks: Some(0),
             page_faults: 8,
             rss_peak_bytes: 7,
+            runner_rss_bytes: Some(3),
             stdout: stdout.as_bytes().to_vec(),
             stdout_cut,
             stderr_tail: b"the end".to_vec(),

@@ -5,6 +5,7 @@
 
 mod child;
 mod pipes;
+mod resident;
 mod steal;
 
 use super::{interrupt, orphans};
@@ -70,6 +71,8 @@ pub struct Finished {
     /// Peak resident bytes, from `wait4`. The kernel never reports less than the runner's own anonymous memory at the
     /// `fork`, some MiB.
     pub rss_peak_bytes: u64,
+    /// Resident bytes of the runner at the `fork`; `None` where the kernel does not tell.
+    pub runner_rss_bytes: Option<u64>,
     /// Standard output, up to [`pipes::STDOUT_CAP`].
     pub stdout: Vec<u8>,
     /// Whether there was more.
@@ -114,6 +117,7 @@ fn start_error(step: &'static str) -> impl FnOnce(io::Error) -> ProcessError {
 pub fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
     let (mut pipes, ends) = pipes::open().map_err(start_error("opening pipes"))?;
     let prepared = child::Prepared::new(launch, &ends).map_err(start_error("preparing"))?;
+    let runner_rss_bytes = resident::bytes();
     // SAFETY: the child calls only async-signal-safe functions until it execs or exits, on data made before.
     let pid = unsafe { libc::fork() };
     match pid {
@@ -161,6 +165,7 @@ pub fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
         steal_ticks: steal_before.zip(steal_after).map(|(before, after)| after.saturating_sub(before)),
         page_faults: natural(faults),
         rss_peak_bytes: natural(usage.ru_maxrss).saturating_mul(1024),
+        runner_rss_bytes,
         stdout_cut: pipes.stdout.cut,
         stdout: std::mem::take(&mut pipes.stdout.bytes),
         stderr_tail: pipes.stderr.tail(),
@@ -292,6 +297,17 @@ mod tests {
         );
         assert!(done.page_faults > 0 && done.rss_peak_bytes > 0 && done.wall_ns > 0);
         assert_eq!(check("kill -SEGV $$").exit, Exit::Signal(libc::SIGSEGV));
+    }
+
+    #[test]
+    fn a_small_process_has_the_peak_of_a_large_runner_before_its_exec() {
+        let large = std::hint::black_box(vec![1_u8; 64 << 20]);
+        let done = check("exit 0");
+        let runner = done.runner_rss_bytes.expect("Linux has /proc");
+        assert!(runner > 64 << 20, "{runner}");
+        // Why the peak of a process must be above what the runner had: no shell needs as much.
+        assert!(done.rss_peak_bytes > 64 << 20, "{}", done.rss_peak_bytes);
+        drop(large);
     }
 
     #[test]

@@ -89,6 +89,7 @@ fn filled(record: &mut Record, finished: Finished) -> Result<End, String> {
     record.wall_ns = finished.wall_ns;
     record.process_page_faults = finished.page_faults;
     record.process_rss_peak_bytes = finished.rss_peak_bytes;
+    record.runner_rss_bytes = finished.runner_rss_bytes;
     record.cpu_ns = finished.cpu_ns;
     record.context_switches = Some(finished.context_switches);
     record.steal_ticks = finished.steal_ticks;
