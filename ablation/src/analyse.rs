@@ -14,6 +14,7 @@ mod floors;
 mod foreign;
 mod index;
 mod noise;
+mod paths;
 mod race;
 mod ranking;
 mod reading;
@@ -42,6 +43,7 @@ pub use counts::PerOperation;
 pub use crossed::{Contrasted, Crossed, Interaction, Source, Step};
 pub use failures::Failure;
 pub use noise::{CellNoise, TwoSpeeds};
+pub use paths::{FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal, PathStep};
 pub use race::Group;
 pub use ranking::{Candidate, Unjudged};
 pub use reading::{Explained, Reading};
@@ -265,6 +267,8 @@ pub struct Analysis {
     pub canaries: Canaries,
     /// Every bar of the study, judged.
     pub targets: Vec<JudgedTarget>,
+    /// Ideas added in turn.
+    pub paths: Vec<FollowedPath>,
     /// Workloads that targets take together.
     pub groups: Vec<Group>,
     /// What the study as a whole cannot show, or what disturbed it; one sentence each.
@@ -295,7 +299,8 @@ pub fn analyse_proven(manifest: &Manifest, records: &[Record]) -> Analysis {
     let remarks = remarks::remarks(plan, &workloads, records);
     let field = race::Field { manifest, runs: &runs, tables: &tables };
     let (targets, groups) = (targets::judge(&field), race::groups(&field));
-    Analysis { workloads, failures, runs: records.len(), ignored, canaries, targets, groups, remarks, tables }
+    let paths = paths::follow(&field, &workloads);
+    Analysis { workloads, failures, runs: records.len(), ignored, canaries, targets, paths, groups, remarks, tables }
 }
 
 fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Canaries) -> (WorkloadAnalysis, Table) {

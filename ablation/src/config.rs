@@ -10,6 +10,7 @@ mod crossing;
 mod factor;
 mod levels;
 mod names;
+mod paths;
 mod peers;
 mod place;
 mod raw;
@@ -84,6 +85,8 @@ pub struct Study {
     pub hypotheses: Vec<Hypothesis>,
     /// Bars to judge the subject by.
     pub targets: Vec<Target>,
+    /// Ideas added in turn.
+    pub paths: Vec<crate::record::Path>,
     /// Groups of workloads that time is fitted over.
     pub curves: Vec<Curve>,
     /// Functions whose shares a profile shows.
@@ -108,7 +111,7 @@ impl Study {
         self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
-    /// Leaves these workloads and what is about them. Returns the names of the hypotheses, targets and curves that go.
+    /// Leaves these workloads and what is about them. Returns the names of the hypotheses, targets, paths and curves that go.
     ///
     /// # Errors
     /// [`ConfigError::NoWorkload`].
@@ -141,6 +144,11 @@ impl Study {
             let stays = target.workloads.iter().all(|workload| workloads.contains(workload));
             gone.extend((!stays).then(|| target.name.clone()));
             stays
+        });
+        self.paths.retain_mut(|path| {
+            path.workloads.retain(|workload| workloads.contains(workload));
+            gone.extend(path.workloads.is_empty().then(|| path.name.clone()));
+            !path.workloads.is_empty()
         });
         self.curves.retain(|curve| {
             let stays = curve.workloads.iter().all(|workload| workloads.contains(workload));
@@ -427,6 +435,8 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Study, ConfigError> {
 pub(crate) mod tests;
 #[cfg(test)]
 mod tests_language;
+#[cfg(test)]
+mod tests_paths;
 #[cfg(test)]
 pub(crate) mod tests_race;
 #[cfg(test)]

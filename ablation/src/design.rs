@@ -10,6 +10,7 @@ mod claims;
 mod constraints;
 mod contrasts;
 mod fraction;
+mod paths;
 mod screening;
 mod treatments;
 
@@ -61,6 +62,7 @@ pub fn resolve(study: &Study) -> Result<Design, ConfigError> {
         reference_peer: study.reference_peer.as_deref().map(peer_id),
         hypotheses: study.hypotheses.clone(),
         targets: study.targets.clone(),
+        paths: study.paths.clone(),
         curves: study.curves.clone(),
         aliases: aliases(study, &axes, &treatments, &cells),
         absent: study.absent.iter().map(absent).collect(),
@@ -71,6 +73,7 @@ pub fn resolve(study: &Study) -> Result<Design, ConfigError> {
         cells: cells.list.clone(),
     };
     claims::check(study, &axes, &treatments, &cells, &plan)?;
+    paths::check(study, &plan)?;
     Ok(Design { plan, builds: cells.builds })
 }
 

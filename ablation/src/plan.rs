@@ -107,6 +107,15 @@ pub fn describe(study: &Study, design: &Design, each: &Each, columns: usize) -> 
         let rows = design.plan.targets.iter().map(what);
         text.section(&format!("targets ({})", design.plan.targets.len()), &head, rows);
     }
+    for path in &design.plan.paths {
+        let goals: Vec<String> =
+            path.goals.iter().map(|g| format!("{} at most {} %", g.name, g.high_percent)).collect();
+        let title = format!("path {}, gap to {}: {}", path.name, path.peer, goals.join(", "));
+        let cell =
+            |step: &String| design.plan.step(step).map_or_else(String::new, |cell| differences(&design.plan, cell));
+        let rows = path.steps.iter().map(|step| vec![step.clone(), cell(step)]);
+        text.section(title.trim_end_matches([':', ' ']), &["step", "differs from the baseline in"], rows);
+    }
     processes(&mut text, study, design);
     let count = Processes::of(study, design);
     let time = human(each.time * u32::try_from(count.total()).unwrap_or(u32::MAX));

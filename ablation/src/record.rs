@@ -3,10 +3,12 @@
 //! Both files are versioned and documented in docs/format.md. Nothing here computes anything; the stages that write
 //! and read these values do.
 
+mod path;
 mod plan;
 mod response;
 mod target;
 
+pub use path::{BASELINE, Goal, Path};
 pub use plan::*;
 pub use response::{MainResponse, Quantity, ValueName};
 pub use target::{Against, Bar, Target, TargetKind, TargetResponse};

@@ -13,6 +13,7 @@ mod gap;
 mod head;
 mod hypotheses;
 pub(crate) mod number;
+mod paths;
 mod peers;
 mod targets;
 mod workload;
@@ -82,6 +83,7 @@ fn in_short(
     targets::targets(&mut document, analysis, false);
     head::head(&mut document, manifest, analysis, &head::machine_in_short(manifest));
     peers::peers(&mut document, manifest, analysis, columns);
+    paths::paths(&mut document, analysis, columns);
     if has_sources {
         crossed::headline(&mut document, analysis, columns);
         gap::in_short(&mut document, explained, columns);
@@ -119,6 +121,7 @@ fn in_full(
     targets::targets(&mut document, analysis, true);
     head::head(&mut document, manifest, analysis, &head::machine(manifest));
     peers::peers(&mut document, manifest, analysis, usize::MAX);
+    paths::paths(&mut document, analysis, usize::MAX);
     crossed::headline(&mut document, analysis, usize::MAX);
     gap::in_full(&mut document, explained);
     curves::in_full(&mut document, &explained.curves);

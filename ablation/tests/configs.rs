@@ -27,7 +27,7 @@ study = "examples"
 seed = 1
 blocks = 6
 arms = ["env", "feature"]
-design = ["leave-one-out", "factorial"]
+design = ["explicit", "leave-one-out", "factorial"]
 reference_peer = "fast"
 [subject]
 package = "subject"
@@ -87,6 +87,8 @@ fn the_key_reference_has_every_key() {
         "[[peer]]\n",
         "[[hypothesis]]\n",
         "[[target]]\n",
+        "[[path]]\n",
+        "[[path]]\n[[path.goal]]\n",
     ] {
         let error = parsed(&format!("{table}{unknown}")).expect_err("unknown").to_string();
         let (_, known) = error.lines().next().and_then(|line| line.split_once("; known: ")).expect("known keys");

@@ -62,6 +62,7 @@ impl Study {
             reference_peer: Some("peer-fast".to_owned()),
             hypotheses: Vec::new(),
             targets: Vec::new(),
+            paths: Vec::new(),
             curves: Vec::new(),
             aliases: Vec::new(),
             impossible: Vec::new(),

@@ -37,6 +37,7 @@ pub fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> {
     for gone in study.absent.clone() {
         let id = format!("peer-{}", gone.peer);
         study.reference_peer = study.reference_peer.take().filter(|reference| *reference != gone.peer);
+        study.paths.retain(|path| path.peer != gone.peer);
         study.hypotheses.retain(|hypothesis| match &hypothesis.kind {
             HypothesisKind::Share { peer, .. } => *peer != gone.peer,
             HypothesisKind::Difference { plus, minus, .. } => ![plus, minus].contains(&&id),

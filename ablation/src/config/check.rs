@@ -56,9 +56,10 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         reference_peer,
         subject,
         factors,
-        treatments,
         targets: at.targets(&raw.targets, &workloads, &peers)?,
+        paths: at.paths(&raw.paths, &treatments, &workloads, &peers)?,
         curves: at.curves(&raw.curves, &workloads)?,
+        treatments,
         workloads,
         peers,
         absent: Vec::new(),
@@ -87,6 +88,10 @@ fn places(raw: &raw::Study) -> BTreeMap<Part, Range<usize>> {
         let lists = [&hypothesis.of, &hypothesis.cells];
         let named = lists.into_iter().flatten().flatten().chain(&hypothesis.plus).chain(&hypothesis.minus);
         out.extend(named.enumerate().map(|(j, name)| (Part::Named(i, j), name.span())));
+    }
+    for (i, path) in raw.paths.iter().map(Spanned::get_ref).enumerate() {
+        let steps = path.steps.get_ref().iter().enumerate();
+        out.extend(steps.map(|(j, step)| (Part::Step(i, j), step.span())));
     }
     out
 }

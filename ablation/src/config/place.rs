@@ -16,6 +16,8 @@ pub(crate) enum Part {
     Constraint(usize),
     /// A hypothesis, by its index.
     Hypothesis(usize),
+    /// A step of a path, by both indexes.
+    Step(usize, usize),
     /// A part of a hypothesis, by both indexes: the cells and factors that it names, in their order.
     Named(usize, usize),
 }

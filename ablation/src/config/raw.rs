@@ -40,6 +40,8 @@ pub(super) struct Study {
     pub(super) hypotheses: Vec<Spanned<Hypothesis>>,
     #[serde(default, rename = "target")]
     pub(super) targets: Vec<Spanned<Target>>,
+    #[serde(default, rename = "path")]
+    pub(super) paths: Vec<Spanned<Path>>,
     #[serde(default, rename = "curve")]
     pub(super) curves: Vec<Spanned<Curve>>,
     #[serde(default, rename = "function")]
@@ -94,6 +96,26 @@ pub(super) struct Target {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Path {
+    pub(super) name: Text,
+    #[serde(default)]
+    pub(super) about: String,
+    pub(super) peer: Text,
+    pub(super) steps: Texts,
+    pub(super) workloads: Option<Texts>,
+    #[serde(default, rename = "goal")]
+    pub(super) goals: Vec<Goal>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Goal {
+    pub(super) name: Text,
+    pub(super) high_percent: Spanned<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Curve {
     pub(super) name: Text,
     pub(super) workloads: Texts,
@@ -144,6 +166,7 @@ pub(super) struct Treatment {
     pub(super) name: Text,
     #[serde(default)]
     pub(super) about: String,
+    pub(super) after: Option<Text>,
     pub(super) levels: BTreeMap<Text, Text>,
     #[serde(default)]
     pub(super) expect_zero: Vec<Text>,

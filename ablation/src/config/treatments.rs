@@ -19,7 +19,7 @@ impl At<'_> {
         let mut out: Vec<Treatment> = Vec::new();
         for treatment in raw.iter().map(Spanned::get_ref) {
             let name = treatment.name.get_ref();
-            let levels = self.treatment_levels(treatment, factors, arms)?;
+            let levels = self.treatment_levels((treatment, raw), &out, factors, arms)?;
             self.meaning(treatment, &levels, factors, arms)?;
             if let Some(same) = out.iter().find(|other| other.levels == levels) {
                 let message = format!("treatment `{name}` has the same levels as `{}`; remove one", same.name);
@@ -51,14 +51,30 @@ impl At<'_> {
         self.fail(level.span(), format!("unknown level `{}` of factor `{}`{near}", level.get_ref(), factor.name))
     }
 
+    /// What a treatment begins with: the levels of the one that it comes after.
+    fn inherited(
+        &self,
+        (treatment, all): (&raw::Treatment, &[Spanned<raw::Treatment>]),
+        above: &[Treatment],
+    ) -> Checked<BTreeMap<String, String>> {
+        let Some(after) = &treatment.after else { return Ok(BTreeMap::new()) };
+        let known = all.iter().map(|other| other.get_ref().name.get_ref().as_str());
+        self.known("treatment", after, known)?;
+        match above.iter().find(|other| other.name == *after.get_ref()) {
+            Some(other) => Ok(other.levels.clone()),
+            None => self.fail(after.span(), format!("`{}` does not stand above; move it there", after.get_ref())),
+        }
+    }
+
     /// The levels that differ from the baseline.
     fn treatment_levels(
         &self,
-        treatment: &raw::Treatment,
+        (treatment, all): (&raw::Treatment, &[Spanned<raw::Treatment>]),
+        above: &[Treatment],
         factors: &[Factor],
         arms: &[Arm],
     ) -> Checked<BTreeMap<String, String>> {
-        let mut out = BTreeMap::new();
+        let mut out = self.inherited((treatment, all), above)?;
         for (name, level) in &treatment.levels {
             let factor = self.factor(name, factors)?;
             if level.get_ref() == "absent" {
@@ -68,7 +84,12 @@ impl At<'_> {
                 );
             }
             self.has_level(factor, level)?;
+            if out.get(&factor.name) == Some(level.get_ref()) {
+                let message = format!("`{}` is `{}` already by `after`; remove it", factor.name, level.get_ref());
+                return self.fail(level.span(), message);
+            }
             if *level.get_ref() == factor.baseline {
+                out.remove(&factor.name);
                 continue;
             }
             if !factor.is_reachable(level.get_ref(), arms) {

@@ -1,6 +1,6 @@
 //! What was planned: factors, workloads, cells, contrasts, and the claims to decide.
 
-use super::{MainResponse, Target};
+use super::{MainResponse, Path, Target};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
@@ -23,6 +23,9 @@ pub struct Plan {
     /// Bars to judge the subject by.
     #[serde(default)]
     pub targets: Vec<Target>,
+    /// Ideas added in turn.
+    #[serde(default)]
+    pub paths: Vec<Path>,
     /// Groups of workloads that time is fitted over.
     #[serde(default)]
     pub curves: Vec<Curve>,

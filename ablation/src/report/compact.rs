@@ -313,6 +313,9 @@ pub(super) fn findings(document: &mut Document, dir: &Path, analysis: &Analysis,
     for workload in analysis.workloads.iter().filter(|_| has_sources) {
         document.item(top_three(workload));
     }
+    for summary in analysis.paths.iter().filter_map(super::paths::summary) {
+        document.item(format!("{summary}."));
+    }
     if let Some(summary) = targets::summary(analysis) {
         document.item(format!("Targets: {summary}; each is at the top."));
     }

@@ -1,6 +1,6 @@
 //! `effects.json`: the numbers of a study for programs. Missing values are null, never 0.
 
-use crate::analyse::{Analysis, Canaries, CellNoise, Crossed, Estimate, Group, JudgedTarget, Keeping};
+use crate::analyse::{Analysis, Canaries, CellNoise, Crossed, Estimate, FollowedPath, Group, JudgedTarget, Keeping};
 use crate::gap::study::Explained;
 use crate::record::{CellKind, FORMAT, Manifest, Quantity};
 use serde::Serialize;
@@ -13,6 +13,7 @@ pub(super) struct EffectsFile<'a> {
     cells: Vec<CellRow<'a>>,
     gaps: Vec<GapRow<'a>>,
     targets: &'a [JudgedTarget],
+    paths: &'a [FollowedPath],
     groups: &'a [Group],
     crossed: Vec<CrossedRow<'a>>,
     keeping: Vec<KeepingRow<'a>>,
@@ -103,6 +104,7 @@ pub(super) fn effects_file<'a>(
         cells: Vec::new(),
         gaps: Vec::new(),
         targets: &analysis.targets,
+        paths: &analysis.paths,
         groups: &analysis.groups,
         crossed: Vec::new(),
         keeping: Vec::new(),

@@ -5,4 +5,5 @@ mod adaptive;
 mod common;
 mod foreign;
 mod init;
+mod path;
 mod race;

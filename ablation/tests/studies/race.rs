@@ -13,7 +13,7 @@ fn script(name: &str, ns: f64) -> String {
     format!(
         "echo '{{\"format\":1,\"operations\":200,\"served_by\":\"{name}\",\"checksum\":\"{checksum}\",\"latency_over\":\
          \"operations\",\"samples\":200,\"latency_ns_p10\":{ns},\"latency_ns_p50\":{ns},\"latency_ns_p99\":{ns},\
-         \"latency_ns_mean\":{ns}}}'\n"
+         \"latency_ns_mean\":{ns},\"rss_peak_bytes\":1048576}}'\n"
     )
 }
 
@@ -155,6 +155,18 @@ fn another_server_or_a_missing_value_voids_a_peer_and_leaves_its_bars_open() {
     let flat = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(flat.contains("`memory` is judged by value `held_share`, which the run did not"), "{}", said.out);
     assert!(bench.troubles().iter().all(|(status, _)| status == "void"), "{:?}", bench.troubles());
+}
+
+#[test]
+fn a_peak_that_only_the_runner_sees_is_void_where_it_may_be_the_runner_s() {
+    let bench = bench(RACE);
+    let silent = script("instant", 0.001).replace(",\"rss_peak_bytes\":1048576", "");
+    std::fs::write(bench.path("instant.sh"), silent).expect("writes the peer");
+    let said = bench.run(&["--workload", "memory"], 1);
+    let flat = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("seen from outside, is not above the") && flat.contains("`rss_peak_bytes`"), "{}", said.out);
+    let troubles = bench.troubles();
+    assert!(troubles.len() == 6 && troubles.iter().all(|(status, _)| status == "void"), "{troubles:?}");
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! Rules of paths: ideas added in turn. Whether their steps are in one binary, the design finds out.
+
+use super::check::{At, Checked};
+use super::{Peer, Treatment, Workload, raw};
+use crate::record::{BASELINE, Goal, Path};
+use toml::Spanned;
+
+impl At<'_> {
+    pub(super) fn paths(
+        &self,
+        raw: &[Spanned<raw::Path>],
+        treatments: &[Treatment],
+        workloads: &[Workload],
+        peers: &[Peer],
+    ) -> Checked<Vec<Path>> {
+        self.names("path", raw.iter().map(|path| &path.get_ref().name))?;
+        let mut out = Vec::new();
+        for path in raw.iter().map(Spanned::get_ref) {
+            let peer = &peers[self.known("peer", &path.peer, peers.iter().map(|p| p.name.as_str()))?];
+            out.push(Path {
+                name: path.name.get_ref().clone(),
+                about: path.about.clone(),
+                peer: peer.name.clone(),
+                steps: self.steps(&path.steps, treatments)?,
+                workloads: self.followed(path, workloads, peer)?,
+                goals: self.goals(&path.goals)?,
+            });
+        }
+        Ok(out)
+    }
+
+    fn steps(&self, steps: &raw::Texts, treatments: &[Treatment]) -> Checked<Vec<String>> {
+        let names = || std::iter::once(BASELINE).chain(treatments.iter().map(|t| t.name.as_str()));
+        let names: Vec<&str> = names().collect();
+        let found = self.list("step", steps, names.iter().copied())?;
+        if found.len() < 2 {
+            return self
+                .fail(steps.span(), "one step goes nowhere; name two or more, in the order in which they are added");
+        }
+        if let Some(late) = steps.get_ref().iter().skip(1).find(|step| step.get_ref() == BASELINE) {
+            return self.fail(late.span(), "the baseline has nothing added to it; put it first or leave it out");
+        }
+        Ok(found.into_iter().map(|index| names[index].to_owned()).collect())
+    }
+
+    /// The workloads of a path: the gap must be there, and less must be better.
+    fn followed(&self, path: &raw::Path, workloads: &[Workload], peer: &Peer) -> Checked<Vec<String>> {
+        let (found, place) = match &path.workloads {
+            Some(list) => (self.list("workload", list, workloads.iter().map(|w| w.name.as_str()))?, list.span()),
+            None => ((0..workloads.len()).collect(), path.name.span()),
+        };
+        for workload in found.iter().map(|index| &workloads[*index]) {
+            if !peer.runs(&workload.name) {
+                let message = format!(
+                    "peer `{}` does not run with `{}`; name other `workloads` for this path",
+                    peer.name, workload.name
+                );
+                return self.fail(place, message);
+            }
+            if workload.response.quantity().is_better_high() {
+                let message = format!(
+                    "of the response of `{}`, {}, more is better, and a gap is what is too much; leave it out of `workloads`",
+                    workload.name,
+                    workload.response.as_str()
+                );
+                return self.fail(place, message);
+            }
+        }
+        Ok(found.into_iter().map(|index| workloads[index].name.clone()).collect())
+    }
+
+    fn goals(&self, raw: &[raw::Goal]) -> Checked<Vec<Goal>> {
+        let mut out: Vec<Goal> = Vec::new();
+        for goal in raw {
+            let name = goal.name.get_ref().trim();
+            if name.is_empty() || name.chars().any(char::is_control) {
+                return self
+                    .fail(goal.name.span(), "the goal has no name; write one for people, like \"half the gap\"");
+            }
+            if out.iter().any(|other| other.name == name) {
+                return self.fail(goal.name.span(), format!("the goal `{name}` is there twice; rename one"));
+            }
+            let high_percent = *goal.high_percent.get_ref();
+            // Nothing takes less than no time.
+            if !(high_percent.is_finite() && high_percent > -100.0) {
+                let message = "this is no gap: it is a number of percent above −100, and 0 is as fast as the peer";
+                return self.fail(goal.high_percent.span(), message);
+            }
+            out.push(Goal { name: name.to_owned(), high_percent });
+        }
+        Ok(out)
+    }
+}

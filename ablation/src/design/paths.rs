@@ -1,0 +1,26 @@
+//! Paths against the design: every step needs a cell in the baseline's binary, in each workload of the path.
+
+use crate::config::{ConfigError, Part, Study};
+use crate::record::Plan;
+
+pub(super) fn check(study: &Study, plan: &Plan) -> Result<(), ConfigError> {
+    for (i, path) in study.paths.iter().enumerate() {
+        for (j, step) in path.steps.iter().enumerate() {
+            if let Some(trouble) = trouble(plan, step, &path.workloads) {
+                return Err(study.complain(Part::Step(i, j), trouble));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn trouble(plan: &Plan, step: &str, workloads: &[String]) -> Option<String> {
+    let Some(cell) = plan.step(step) else {
+        return Some(format!(
+            "step `{step}` is not in the baseline's binary, so that its change would be one of code layout too; give its levels by variables or arguments, and `arms` has \"env\" or \"args\""
+        ));
+    };
+    let mut followed = plan.workloads.iter().filter(|workload| workloads.contains(&workload.name));
+    let missing = followed.find(|workload| !workload.runs(&cell.id))?;
+    Some(format!("step `{step}` does not run with `{0}`; add \"explicit\" to the `designs` of `{0}`", missing.name))
+}

@@ -1,0 +1,167 @@
+//! Ideas added in turn: one table a workload, and what became of the goals.
+
+use super::document::{Document, Table};
+use super::number::{MISSING, Unit, percent, point};
+use crate::analyse::{Analysis, Estimate, FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal, PathStep};
+use crate::stats::MIN_BLOCKS;
+
+/// Every path with its workloads.
+pub(super) fn paths(document: &mut Document, analysis: &Analysis, columns: usize) {
+    for path in &analysis.paths {
+        let about = if path.about.is_empty() { String::new() } else { format!(": {}", path.about) };
+        document.heading(format!("Path {}{about}", path.name));
+        for workload in &path.workloads {
+            let tables = [true, false].map(|wide| table(path, workload, wide));
+            if let Some(table) = Table::first_that_fits(columns, tables) {
+                document.table(table);
+            }
+            for goal in &workload.goals {
+                document.item(format!("{}: {}", workload.workload, sentence(goal)));
+            }
+        }
+        document.text(format!(
+            "change: what a step takes more than the one before (− is less). gap: what it takes more than {}, with intervals that \
+             hold for all steps of a workload together. goals: those that the step is the first to reach, the whole interval \
+             within. idle: the step changes something that has nothing to do here, so that no change is owed to it.",
+            path.peer
+        ));
+    }
+}
+
+/// `2 of 3 goals reached`, for each workload of a path; `None` without goals.
+pub(super) fn summary(path: &FollowedPath) -> Option<String> {
+    let told = |workload: &FollowedWorkload| {
+        let reached = workload.goals.iter().filter(|goal| goal.verdict == GoalVerdict::Reached && goal.is_kept).count();
+        let last = workload.steps.last().map_or_else(|| MISSING.to_owned(), |step| gap(step.gap_percent, " "));
+        format!("{} {last}, {reached} of {} goals", workload.workload, workload.goals.len())
+    };
+    let all: Vec<String> = path.workloads.iter().map(told).collect();
+    (!all.is_empty()).then(|| format!("Path {}, the last step against {}: {}", path.name, path.peer, all.join("; ")))
+}
+
+fn table(path: &FollowedPath, workload: &FollowedWorkload, wide: bool) -> Table {
+    let values = workload.steps.iter().filter_map(|step| step.value);
+    let unit = Unit::of_response(workload.response, values, Unit::LIMIT);
+    let mut table = Table::new([
+        format!("<{}", workload.workload),
+        unit.with(workload.response),
+        "change [95 %]".to_owned(),
+        format!("gap to {} [95 %, all steps]", path.peer),
+        "=goals".to_owned(),
+    ]);
+    let between = if wide { " " } else { "\n" };
+    for (at, step) in workload.steps.iter().enumerate() {
+        table.row([
+            step.step.clone(),
+            step.value.map_or_else(
+                || MISSING.to_owned(),
+                |value| {
+                    let value = unit.estimate(value);
+                    point(value.value, value.interval)
+                },
+            ),
+            if at == 0 { String::new() } else { gap(step.change_percent, between) },
+            gap(step.gap_percent, between),
+            marks(workload, step),
+        ]);
+    }
+    table
+}
+
+/// What a step is the first to reach, and what it changes in vain.
+fn marks(workload: &FollowedWorkload, step: &PathStep) -> String {
+    let is_here = |goal: &&JudgedGoal| goal.verdict == GoalVerdict::Reached && goal.step.as_ref() == Some(&step.step);
+    let mut marks: Vec<String> = workload.goals.iter().filter(is_here).map(|goal| goal.goal.name.clone()).collect();
+    marks.extend((!step.idle.is_empty()).then(|| format!("idle: {}", step.idle.join(", "))));
+    marks.join("; ")
+}
+
+/// `−12.0% [−15.0%, −9.0%]`.
+fn gap(percents: Option<Estimate>, between: &str) -> String {
+    let Some(Estimate { value, interval, .. }) = percents else { return MISSING.to_owned() };
+    let ends = interval.map(|(lo, hi)| format!("{between}[{}, {}]", percent(lo / 100.0), percent(hi / 100.0)));
+    percent(value / 100.0) + &ends.unwrap_or_default()
+}
+
+fn sentence(goal: &JudgedGoal) -> String {
+    let JudgedGoal { goal: declared, verdict, step, gap_percent, is_kept } = goal;
+    let head = format!("{} (gap ≤ {}): {}", declared.name, percent(declared.high_percent / 100.0), verdict.as_str());
+    let Some((step, value)) = step.as_ref().zip(*gap_percent) else {
+        return format!("{head}, for lack of proven runs.");
+    };
+    let at = format!("{} at step `{step}`", gap(Some(value), " "));
+    match verdict {
+        GoalVerdict::Reached if *is_kept => format!("{head} at step `{step}`, {}.", gap(Some(value), " ")),
+        GoalVerdict::Reached => {
+            format!("{head} at step `{step}`, {}, and not kept by the last step.", gap(Some(value), " "))
+        }
+        GoalVerdict::NotReached => format!("{head}, the nearest is {at}."),
+        GoalVerdict::Open if value.interval.is_none() => {
+            format!("{head}, the nearest is {at}; no interval below {MIN_BLOCKS} blocks.")
+        }
+        GoalVerdict::Open => format!("{head}, the nearest is {at}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::analyse;
+    use crate::analyse::fixture::Study;
+    use crate::record::{Goal, Path};
+
+    fn analysis(blocks: u32) -> Analysis {
+        let mut study = Study::new(&["cache", "tick"], &["w", "a-workload-with-a-long-name"]);
+        let goal = |name: &str, high_percent: f64| Goal { name: name.to_owned(), high_percent };
+        study.manifest.plan.paths = vec![Path {
+            name: "down".to_owned(),
+            about: "one after the other".to_owned(),
+            peer: "fast".to_owned(),
+            steps: ["baseline", "no-cache", "minimal", "no-tick"].map(str::to_owned).to_vec(),
+            workloads: study.manifest.plan.workloads.iter().map(|w| w.name.clone()).collect(),
+            goals: vec![goal("Phase 7", 60.0), goal("below the peer", 0.0), goal("half of it", -50.0)],
+        }];
+        let records = study.records(blocks, |_, cell, _| match cell {
+            "no-cache@env" => 1_500.0,
+            "minimal@env" => 900.0,
+            "peer-fast" => 1_000.0,
+            _ => 2_000.0,
+        });
+        analyse(&study.manifest, &records)
+    }
+
+    fn text(blocks: u32, columns: usize) -> (String, String) {
+        let mut document = Document::default();
+        paths(&mut document, &analysis(blocks), columns);
+        (document.terminal(columns.min(200)), document.markdown())
+    }
+
+    #[test]
+    fn a_path_is_a_table_a_workload_with_its_goals() {
+        for columns in [72, 100, 140] {
+            let (text, markdown) = text(12, columns);
+            let widest = text.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(columns), "{widest:?}:\n{text}");
+            let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            for needle in [
+                "Path down: one after the other",
+                "w: Phase 7 (gap ≤ +60.0%): reached at step `no-cache`, +50",
+                "and not kept by the last step",
+                "half of it (gap ≤ −50.0%): not reached, the nearest is −",
+            ] {
+                assert!(flat.contains(needle), "no `{needle}` in\n{text}");
+            }
+            let row = markdown.lines().find(|line| line.starts_with("| no-cache")).expect("a row");
+            assert!(row.contains("−25") && row.contains("Phase 7") && row.contains("1,500"), "{row}");
+        }
+        let found = summary(&analysis(12).paths[0]).expect("has goals");
+        assert!(found.contains("against fast: w +100") && found.contains("0 of 3 goals"), "{found}");
+    }
+
+    #[test]
+    fn few_blocks_leave_all_goals_open() {
+        let (text, _) = text(5, 100);
+        assert!(text.contains("open") && !text.contains(": reached"), "{text}");
+        assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains("no interval below 6 blocks"), "{text}");
+    }
+}
