@@ -40,7 +40,9 @@ pub fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> {
         study.paths.retain(|path| path.peer != gone.peer);
         study.hypotheses.retain(|hypothesis| match &hypothesis.kind {
             HypothesisKind::Share { peer, .. } => *peer != gone.peer,
-            HypothesisKind::Difference { plus, minus, .. } => ![plus, minus].contains(&&id),
+            HypothesisKind::Difference { plus, minus, .. } | HypothesisKind::Relative { plus, minus, .. } => {
+                ![plus, minus].contains(&&id)
+            }
             HypothesisKind::Ordering { cells } => !cells.contains(&id),
         });
     }

@@ -50,7 +50,7 @@ impl At<'_> {
             list.as_ref().map(|list| list.first().map_or(raw.name.span(), Spanned::span))
         };
         let number = |number: &Option<Spanned<f64>>| number.as_ref().map(Spanned::span);
-        let keys: [(&str, &str, Option<Range<usize>>); 9] = [
+        let keys: [(&str, &str, Option<Range<usize>>); 11] = [
             ("share", "peer", text(&raw.peer)),
             ("share", "of", list(&raw.of)),
             ("share", "low", number(&raw.low)),
@@ -59,6 +59,8 @@ impl At<'_> {
             ("difference", "minus", text(&raw.minus)),
             ("difference", "low_ns", number(&raw.low_ns)),
             ("difference", "high_ns", number(&raw.high_ns)),
+            ("difference", "low_percent", number(&raw.low_percent)),
+            ("difference", "high_percent", number(&raw.high_percent)),
             ("ordering", "cells", list(&raw.cells)),
         ];
         for (owner, key, span) in keys {
@@ -109,9 +111,24 @@ impl At<'_> {
         if plus.get_ref() == minus.get_ref() {
             return self.fail(minus.span(), "`plus` is the same cell, so the difference is 0; name another");
         }
-        let (low_ns, high_ns) = self.bounds(raw, ("low_ns", raw.low_ns.as_ref()), ("high_ns", raw.high_ns.as_ref()))?;
         let (plus, minus) = (plus.get_ref().clone(), minus.get_ref().clone());
-        Ok(HypothesisKind::Difference { plus, minus, low_ns, high_ns })
+        let percents = (raw.low_percent.as_ref(), raw.high_percent.as_ref());
+        let nanoseconds = (raw.low_ns.as_ref(), raw.high_ns.as_ref());
+        let Some(percent) = percents.0.or(percents.1) else {
+            let (low_ns, high_ns) = self.bounds(raw, ("low_ns", nanoseconds.0), ("high_ns", nanoseconds.1))?;
+            return Ok(HypothesisKind::Difference { plus, minus, low_ns, high_ns });
+        };
+        if nanoseconds.0.or(nanoseconds.1).is_some() {
+            let message =
+                "a claim in percent has no end in nanoseconds; keep `low_percent` and `high_percent`, or the others";
+            return self.fail(percent.span(), message);
+        }
+        let (low_percent, high_percent) =
+            self.bounds(raw, ("low_percent", percents.0), ("high_percent", percents.1))?;
+        if high_percent <= -100.0 {
+            return self.fail(percent.span(), "nothing takes less than nothing; an end above −100 percent is missing");
+        }
+        Ok(HypothesisKind::Relative { plus, minus, low_percent, high_percent })
     }
 
     fn ordering(&self, raw: &raw::Hypothesis) -> Checked<HypothesisKind> {

@@ -78,6 +78,8 @@ pub(super) struct Hypothesis {
     pub(super) minus: Option<Text>,
     pub(super) low_ns: Option<Spanned<f64>>,
     pub(super) high_ns: Option<Spanned<f64>>,
+    pub(super) low_percent: Option<Spanned<f64>>,
+    pub(super) high_percent: Option<Spanned<f64>>,
     pub(super) cells: Option<Vec<Text>>,
 }
 

@@ -381,6 +381,19 @@ fn hypotheses_have_the_keys_of_their_kind() {
     check("minus = \"baseline\"\n", "", &["`h2` has no `minus`"]);
     check("minus = \"baseline\"", "minus = \"mode-slow@args\"", &["the same cell"]);
     check("low_ns = 0\n", "", &["`h2` has no `low_ns`"]);
+    check(
+        "low_ns = 0\n",
+        "low_ns = 0\nhigh_percent = 5\n",
+        &["in percent has no end in nanoseconds", "high_percent = 5"],
+    );
+    check("low_ns = 0\n", "low_percent = 5\nhigh_percent = 5\n", &["the first must be smaller"]);
+    check("low_ns = 0\n", "high_percent = -100\n", &["nothing takes less than nothing"]);
+    check("low_ns = 0\n", "high_percent = inf\n", &["leave the key out"]);
+    check("low = 0.5", "low_percent = 0.5", &["`low_percent` is of the kind `difference`"]);
+    let text = PACKAGE.replace("low_ns = 0\n", "low_percent = -7.5\nhigh_percent = -2.5\n");
+    let kind = parsed(&text).expect("good").hypotheses[1].kind.clone();
+    let HypothesisKind::Relative { low_percent, high_percent, .. } = kind else { panic!("in percent: {kind:?}") };
+    assert_eq!((low_percent, high_percent), (-7.5, -2.5));
     check("[\"peer-other\", \"baseline\", \"worst@env\"]", "[\"baseline\"]", &["two cells or more"]);
     check("\"baseline\", \"worst@env\"]", "\"baseline\", \"baseline\"]", &["`baseline` is there twice"]);
 }

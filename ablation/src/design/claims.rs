@@ -22,7 +22,9 @@ pub(super) fn check(
                 shares(study, axes, treatments, cells, workload, (i, hypothesis, of))?;
                 Vec::new()
             }
-            HypothesisKind::Difference { plus, minus, .. } => vec![plus, minus],
+            HypothesisKind::Difference { plus, minus, .. } | HypothesisKind::Relative { plus, minus, .. } => {
+                vec![plus, minus]
+            }
             HypothesisKind::Ordering { cells } => cells.iter().collect(),
         };
         for (j, cell) in named.into_iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Verdicts on the claims that a study declared before its first run.
 //!
-//! A claim is a range for a number: a share of the gap, a difference of two cells. It is supported when the whole
+//! A claim is a range for a number: a share of the gap, a difference of two cells in nanoseconds or in percent. It is supported when the whole
 //! interval of the number lies in the range, refuted when no part of it does, and else open. The confidence of the
 //! intervals is Holm's: with m claims the first to be decided needs 1 − 0.05 / m, the next one 1 − 0.05 / (m − 1), and
 //! so on, so that with 95 % no verdict of the whole study is wrong (Holm, "A Simple Sequentially Rejective Multiple Test
@@ -47,6 +47,28 @@ impl Verdict {
     }
 }
 
+/// What the number of a claim is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClaimUnit {
+    /// Shares of the gap: 1 is the whole gap.
+    Share,
+    /// Percent of a cell's response.
+    Percent,
+    /// Nanoseconds per operation.
+    Ns,
+}
+
+impl ClaimUnit {
+    fn of(kind: &HypothesisKind) -> ClaimUnit {
+        match kind {
+            HypothesisKind::Share { .. } => ClaimUnit::Share,
+            HypothesisKind::Relative { .. } => ClaimUnit::Percent,
+            HypothesisKind::Difference { .. } | HypothesisKind::Ordering { .. } => ClaimUnit::Ns,
+        }
+    }
+}
+
 /// One claim, decided or not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Decision {
@@ -58,8 +80,8 @@ pub struct Decision {
     pub workload: String,
     /// What must be measured for it to be supported, as a formula for people.
     pub range: String,
-    /// True when the value is a share of the gap (1 is the whole gap), else it is nanoseconds per operation.
-    pub is_share: bool,
+    /// What the value is in.
+    pub unit: ClaimUnit,
     /// What was measured, with the interval at `confidence`; `None` when nothing was.
     pub value: Option<Estimate>,
     /// Confidence of the interval: that of the verdict, or for an open claim the one that it would have needed.
@@ -91,6 +113,12 @@ pub trait Measured {
     /// # Errors
     /// Why it is not there, for people.
     fn cell(&self, workload: &str, cell: &str) -> Result<Drawn, String>;
+
+    /// The response of a cell over that of another, whatever it is.
+    ///
+    /// # Errors
+    /// Why it is not there, for people.
+    fn ratio(&self, workload: &str, plus: &str, minus: &str) -> Result<Drawn, String>;
 }
 
 /// Decides all claims of a study together.
@@ -131,7 +159,7 @@ fn decision(
         claim: hypothesis.claim.clone(),
         workload: hypothesis.workload.clone(),
         range: claim::range(&hypothesis.kind),
-        is_share: matches!(hypothesis.kind, HypothesisKind::Share { .. }),
+        unit: ClaimUnit::of(&hypothesis.kind),
         value: None,
         confidence,
         verdict: Verdict::Undecidable,

@@ -202,6 +202,12 @@ struct Numbers<'a> {
 }
 
 impl Numbers<'_> {
+    fn row(&self, workload: &str, cell: &str) -> Result<&Row, String> {
+        let table = self.tables.iter().find(|table| table.workload == workload);
+        let row = table.and_then(|table| table.cell(cell));
+        row.ok_or_else(|| format!("`{cell}` has no proven run in {workload}"))
+    }
+
     fn account(&self, workload: &str, peer: &str) -> Result<&Waterfall, String> {
         let name = self.plan.cells.iter().find(|cell| cell.id == peer).map_or(peer, |cell| &cell.name);
         let found = self.accounts.iter().find(|account| account.workload == workload && account.peer == name);
@@ -220,9 +226,14 @@ impl Measured for Numbers<'_> {
     }
 
     fn cell(&self, workload: &str, cell: &str) -> Result<Drawn, String> {
-        let table = self.tables.iter().find(|table| table.workload == workload);
-        let row = table.and_then(|table| table.cell(cell));
-        row.map(|row| row.main.clone()).ok_or_else(|| format!("`{cell}` has no proven run in {workload}"))
+        self.row(workload, cell).map(|row| row.main.clone())
+    }
+
+    fn ratio(&self, workload: &str, plus: &str, minus: &str) -> Result<Drawn, String> {
+        let (plus_row, minus_row) = (self.row(workload, plus)?, self.row(workload, minus)?);
+        let ratio = plus_row.log.combine(&minus_row.log, |plus, minus| (plus - minus).exp());
+        let missing = || format!("`{plus}` or `{minus}` is not above 0 in {workload}, so that they have no ratio");
+        Some(ratio).filter(|ratio| ratio.point.is_finite()).ok_or_else(missing)
     }
 }
 

@@ -135,6 +135,20 @@ pub enum HypothesisKind {
         #[serde(deserialize_with = "open_above")]
         high_ns: f64,
     },
+    /// The response of cell `plus` is so many percent more than that of cell `minus`, between `low_percent` and
+    /// `high_percent` of the latter. In configs a `difference` with other ends.
+    Relative {
+        /// Cell id.
+        plus: String,
+        /// Cell id.
+        minus: String,
+        /// Lower end, percent; minus infinity, `null` in files, when it is open.
+        #[serde(deserialize_with = "open_below")]
+        low_percent: f64,
+        /// Upper end, percent; infinity, `null` in files, when it is open.
+        #[serde(deserialize_with = "open_above")]
+        high_percent: f64,
+    },
     /// The cells are in this order, the fastest first.
     Ordering {
         /// Cell ids, at least two.

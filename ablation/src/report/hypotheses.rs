@@ -2,7 +2,7 @@
 
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, percent, signed_point};
-use crate::gap::hypotheses::Decision;
+use crate::gap::hypotheses::{ClaimUnit, Decision};
 
 /// One row a claim, and why it is decided as it is.
 pub(super) fn hypotheses(document: &mut Document, decisions: &[Decision]) {
@@ -36,7 +36,13 @@ fn measured(decision: &Decision) -> (String, String) {
         return (MISSING.to_owned(), String::new());
     };
     let confidence = format!("at {:.1} %", 100.0 * decision.confidence);
-    if decision.is_share {
+    let whole = match decision.unit {
+        ClaimUnit::Share => Some(1.0),
+        ClaimUnit::Percent => Some(100.0),
+        ClaimUnit::Ns => None,
+    };
+    if let Some(whole) = whole {
+        let percent = |value: f64| percent(value / whole);
         let ends = value.interval.map(|(lo, hi)| format!("[{}, {}] {confidence}", percent(lo), percent(hi)));
         return (percent(value.value), ends.unwrap_or_else(|| MISSING.to_owned()));
     }
@@ -63,7 +69,14 @@ mod tests {
             let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= columns, "{widest}:\n{text}");
             let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            for needle in ["supported", "refuted", "undecidable", "[5% ≤ (cache) / gap to fast ≤ 10%]", "at 98"] {
+            for needle in [
+                "supported",
+                "refuted",
+                "undecidable",
+                "[5% ≤ (cache) / gap to fast ≤ 10%]",
+                "at 9",
+                "[baseline / peer-fast − 1 ≥ 0%]",
+            ] {
                 assert!(flat.contains(needle), "no `{needle}` in\n{text}");
             }
         }

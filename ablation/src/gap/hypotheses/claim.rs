@@ -46,6 +46,9 @@ pub(super) fn range(kind: &HypothesisKind) -> String {
         HypothesisKind::Difference { plus, minus, low_ns, high_ns } => {
             between(format!("{plus} − {minus}"), *low_ns, *high_ns, &|ns| format!("{ns} ns"))
         }
+        HypothesisKind::Relative { plus, minus, low_percent, high_percent } => {
+            between(format!("{plus} / {minus} − 1"), *low_percent, *high_percent, &|percent| format!("{percent}%"))
+        }
         HypothesisKind::Ordering { cells } => cells.join(" < "),
     }
 }
@@ -78,6 +81,10 @@ impl Claim {
                 let (plus, minus) = (measured.cell(workload, plus)?, measured.cell(workload, minus)?);
                 let value = Drawn::linear([(1.0, &plus), (-1.0, &minus)]).ok_or_else(differ)?;
                 Ok(Claim::Range { value, low: *low_ns, high: *high_ns })
+            }
+            HypothesisKind::Relative { plus, minus, low_percent, high_percent } => {
+                let value = measured.ratio(workload, plus, minus)?.map(|ratio| 100.0 * (ratio - 1.0));
+                Ok(Claim::Range { value, low: *low_percent, high: *high_percent })
             }
             HypothesisKind::Ordering { cells } => {
                 let values = cells.iter().map(|cell| measured.cell(workload, cell)).collect::<Result<Vec<_>, _>>()?;

@@ -24,6 +24,14 @@ impl Measured for Numbers {
     fn cell(&self, _: &str, cell: &str) -> Result<Drawn, String> {
         self.cells.get(cell).cloned().ok_or_else(|| format!("`{cell}` has no proven run"))
     }
+
+    fn ratio(&self, workload: &str, plus: &str, minus: &str) -> Result<Drawn, String> {
+        Ok(self.cell(workload, plus)?.combine(&self.cell(workload, minus)?, |plus, minus| plus / minus))
+    }
+}
+
+fn relative(low_percent: f64, high_percent: f64) -> HypothesisKind {
+    HypothesisKind::Relative { plus: "a".to_owned(), minus: "b".to_owned(), low_percent, high_percent }
 }
 
 fn share(of: &[&str], low: f64, high: f64) -> HypothesisKind {
@@ -70,7 +78,7 @@ fn numbers(noise: f64) -> Numbers {
 fn shares_are_decided_by_their_intervals() {
     let quiet = numbers(5.0);
     let supported = decided(&quiet, share(&["cache"], 0.05, 0.10));
-    assert_eq!((supported.verdict, supported.is_share), (Verdict::Supported, true));
+    assert_eq!((supported.verdict, supported.unit), (Verdict::Supported, ClaimUnit::Share));
     assert!((supported.value.unwrap().value - 0.07).abs() < 1e-9);
     assert_eq!(supported.range, "5% ≤ (cache) / gap to fast ≤ 10%");
     let together = decided(&quiet, share(&["page-faults", "system-calls"], 0.6, 0.7));
@@ -132,6 +140,29 @@ fn differences_and_orders_are_decided() {
     assert!(open.verdict == Verdict::Inconclusive && open.blocks_needed.is_some_and(|n| n > 20), "{open:?}");
     let missing = decided(&quiet, ordering(&["c", "d"]));
     assert_eq!((missing.verdict, missing.reason.as_str()), (Verdict::Undecidable, "`d` has no proven run"));
+}
+
+#[test]
+fn differences_in_percent_are_decided_as_ratios() {
+    // 130 over 100, whatever their unit.
+    let quiet = numbers(0.5);
+    let within = decided(&quiet, relative(25.0, 35.0));
+    assert_eq!((within.verdict, within.unit), (Verdict::Supported, ClaimUnit::Percent));
+    assert_eq!(within.range, "25% ≤ a / b − 1 ≤ 35%");
+    assert!((within.value.unwrap().value - 30.0).abs() < 1e-9);
+    assert_eq!(decided(&quiet, relative(f64::NEG_INFINITY, -5.0)).verdict, Verdict::Refuted);
+    assert_eq!(decided(&quiet, relative(30.0, f64::INFINITY)).verdict, Verdict::Inconclusive, "at its end");
+    let mut scaled = numbers(0.5);
+    scaled.cells.values_mut().for_each(|cell| *cell = cell.map(|value| 1e9 * value));
+    assert_eq!(decided(&scaled, relative(25.0, 35.0)).verdict, Verdict::Supported);
+    // Noise that both share is no noise of the ratio.
+    let mut common = numbers(0.5);
+    let noise = noisy(1.0, 0.9, 7);
+    common.cells = [("a", 1.3), ("b", 1.0)].map(|(name, size)| (name, noise.map(|n| size * n))).into();
+    assert_eq!(decided(&common, relative(29.9, 30.1)).verdict, Verdict::Supported);
+    let gone = numbers(0.5);
+    let missing = HypothesisKind::Relative { plus: "a".into(), minus: "d".into(), low_percent: 0.0, high_percent: 1.0 };
+    assert_eq!(decided(&gone, missing).reason, "`d` has no proven run");
 }
 
 #[test]

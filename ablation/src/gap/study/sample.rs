@@ -67,6 +67,15 @@ pub(super) fn crossed() -> (Study, Vec<Record>) {
         hypothesis("faults", share("page-faults", 0.1, 0.2)),
         hypothesis("order", HypothesisKind::Ordering { cells: vec!["peer-fast".to_owned(), "baseline".to_owned()] }),
         hypothesis("header", share("header", 0.0, 1.0)),
+        hypothesis(
+            "percent",
+            HypothesisKind::Relative {
+                plus: "baseline".to_owned(),
+                minus: "peer-fast".to_owned(),
+                low_percent: 0.0,
+                high_percent: f64::INFINITY,
+            },
+        ),
     ];
     let records = records(&study, |_, cell| truth(cell).0, |_, cell| truth(cell).1);
     (study, records)

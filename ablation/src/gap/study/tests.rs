@@ -30,9 +30,17 @@ fn a_crossed_study_is_accounted_for() {
 fn hypotheses_are_decided_from_accounts_and_cells() {
     let explained = explained_of(&crossed());
     let verdicts: Vec<Verdict> = explained.hypotheses.iter().map(|decision| decision.verdict).collect();
-    assert_eq!(verdicts, [Verdict::Supported, Verdict::Refuted, Verdict::Supported, Verdict::Undecidable]);
+    let [first, rest @ ..] = &verdicts[..] else { panic!("five claims") };
+    assert_eq!(*first, Verdict::Supported);
+    assert_eq!(rest, [Verdict::Refuted, Verdict::Supported, Verdict::Undecidable, Verdict::Supported]);
+    // The gap over the peer, in percent of the peer.
+    let percent = explained.hypotheses[4].value.expect("is measured").value;
+    let account = &explained.accounts[0].waterfall;
+    let expected = 100.0 * account.gap.value / (truth("peer-fast").0);
+    assert!((percent - expected).abs() < 1.0, "{percent} is not {expected}");
     let json = serde_json::to_value(&explained).unwrap();
     assert_eq!(json["hypotheses"][0]["verdict"], "supported");
+    assert_eq!((&json["hypotheses"][0]["unit"], &json["hypotheses"][4]["unit"]), (&"share".into(), &"percent".into()));
     assert_eq!(json["accounts"][0]["peer"], "fast");
     assert!(json["accounts"][0]["rows"][0]["ns"]["value"].is_number());
 }
