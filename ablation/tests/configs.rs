@@ -21,6 +21,19 @@ fn every_shipped_config_loads_and_resolves() {
     }
 }
 
+/// What the last step of phases.toml is said to be: the program without a variable, as its levels of the default set none.
+#[test]
+fn the_last_phase_is_the_default() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/phases.toml");
+    let study = config::load(&path).unwrap_or_else(|error| panic!("{error}"));
+    let plan = design::resolve(&study).unwrap_or_else(|error| panic!("{error}")).plan;
+    let followed = plan.paths.first().expect("has a path");
+    let last = plan.step(followed.steps.last().expect("has steps")).expect("has a cell");
+    let default = plan.cells.iter().find(|cell| cell.id == "peer-default").expect("is there");
+    assert!(last.env.is_empty() && default.env.is_empty(), "{:?}", last.env);
+    assert_eq!((&last.args, &last.build), (&default.args, &default.build));
+}
+
 /// A config with everything that the examples in configs/README.md refer to.
 const AROUND_THE_EXAMPLES: &str = r#"
 study = "examples"
