@@ -122,6 +122,11 @@ pub struct Effect {
 }
 
 impl Effect {
+    /// Whether it is of taking one source away, whatever level that has: `on-off`, `fast-absent`.
+    pub fn takes_away(&self) -> bool {
+        self.attribution && (self.contrast.ends_with("-off") || self.contrast.ends_with("-absent"))
+    }
+
     /// The effect with its interval, when something can be said.
     pub fn value(&self) -> Option<Estimate> {
         self.estimate.map(|value| Estimate { value, interval: self.lo.zip(self.hi), blocks: self.blocks })

@@ -89,8 +89,10 @@ fn in_short(
         gap::in_short(&mut document, explained, columns);
     }
     curves::in_short(&mut document, &explained.curves, columns);
-    if has_sources {
+    if has_rows(manifest) {
         head::overview(&mut document, analysis, columns);
+    }
+    if has_sources {
         compact::legend(&mut document);
         for workload in &analysis.workloads {
             compact::workload(&mut document, workload, columns);
@@ -100,13 +102,19 @@ fn in_short(
     }
     closing::failures(&mut document, dir, manifest, records, analysis);
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
-    compact::findings(&mut document, dir, analysis, has_sources);
+    compact::findings(&mut document, dir, analysis, has_rows(manifest));
     document
 }
 
 /// Whether anything of the subject is compared with itself; a race with peers alone has no sources to show.
 fn has_sources(manifest: &Manifest) -> bool {
     !manifest.plan.factors.is_empty()
+}
+
+/// Whether there is a ranking of sources. Along a path every step is several of them.
+fn has_rows(manifest: &Manifest) -> bool {
+    let plan = &manifest.plan;
+    has_sources(manifest) && (plan.paths.is_empty() || plan.contrasts.iter().any(|contrast| contrast.attribution))
 }
 
 fn in_full(
@@ -126,7 +134,7 @@ fn in_full(
     gap::in_full(&mut document, explained);
     curves::in_full(&mut document, &explained.curves);
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
-    if has_sources {
+    if has_rows(manifest) {
         head::overview(&mut document, analysis, usize::MAX);
     }
     for workload in &analysis.workloads {

@@ -277,19 +277,23 @@ fn not_exercised(plan: &Plan, runs: &Runs, contrast: &Contrast, pairs: &[Pair]) 
         let works = |cell: &&&CellRuns| {
             cell.plan.levels.get(&factor.name).is_some_and(|level| level != "off" && level != "absent")
         };
-        let mut active: Vec<&CellRuns> = pairs.iter().map(|(plus, _)| plus).filter(works).copied().collect();
-        if active.is_empty() {
-            // Where the baseline is off, it is the other cell that works.
-            active.extend(pairs.iter().map(|(_, minus)| minus).filter(works));
-        }
-        if active.is_empty() {
+        let plus: Vec<&CellRuns> = pairs.iter().map(|(plus, _)| plus).filter(works).copied().collect();
+        // Where the baseline is off, it is the other cell that works; of two levels that both do, either may have work
+        // that the other has not.
+        let minus: Vec<&CellRuns> = pairs.iter().map(|(_, minus)| minus).filter(works).copied().collect();
+        let mut sides = [plus, minus];
+        if sides.iter().all(Vec::is_empty) {
             // The price of a switch is asked for work that there is: the baseline shows whether there is any.
-            active.extend(runs.baseline());
+            sides[0].extend(runs.baseline());
         }
-        match prove::exercised(factor, active.iter().flat_map(|cell| cell.measured())) {
-            Ok(_) => return None,
-            Err(reason) => reasons.push(reason),
+        let mut still = None;
+        for side in sides.iter().filter(|side| !side.is_empty()) {
+            match prove::exercised(factor, side.iter().flat_map(|cell| cell.measured())) {
+                Ok(_) => return None,
+                Err(reason) => still = still.or(Some(reason)),
+            }
         }
+        reasons.extend(still);
     }
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 /// A study that would need more than this many times its blocks shows nothing worth naming.
 const MAX_TIMES: f64 = 100.0;
 
-/// Contrasts of one factor, the most telling first.
-const KINDS: [&str; 3] = ["on-off", "main", "on-absent"];
+/// Ends of the contrasts that take one factor away, the most telling first. What they begin with is the factor's level.
+const KINDS: [&str; 3] = ["-off", "main", "-absent"];
 
 /// A source whose difference is positive and does not stand out from the noise: nothing is claimed about it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -88,7 +88,7 @@ impl WorkloadAnalysis {
     fn ranked(&self, verdict: Verdict) -> Vec<&Effect> {
         let mut best: Vec<&Effect> = Vec::new();
         for kind in self.kinds() {
-            let rows = self.main_effects().filter(|e| e.attribution && e.contrast == kind);
+            let rows = self.main_effects().filter(|e| e.attribution && e.contrast.ends_with(kind));
             for effect in rows.filter(|e| e.verdict == verdict) {
                 if best.iter().all(|known| known.factor != effect.factor) {
                     best.push(effect);
@@ -108,7 +108,7 @@ impl WorkloadAnalysis {
         let mut seen: Vec<&str> = Vec::new();
         let mut found = Vec::new();
         for kind in self.kinds() {
-            for effect in self.main_effects().filter(|e| e.attribution && e.contrast == kind) {
+            for effect in self.main_effects().filter(|e| e.attribution && e.contrast.ends_with(kind)) {
                 if !seen.contains(&effect.factor.as_str()) && effect.estimate.is_some() {
                     seen.push(&effect.factor);
                     found.extend(self.candidate(effect));
@@ -167,6 +167,18 @@ mod tests {
         assert!(found[0].0 == "cache" && (40..=70).contains(&found[0].1.unwrap()), "{found:?}");
         let found = candidates(4, |cell| if cell.starts_with("no-cache") { 1_900.0 } else { 2_000.0 });
         assert_eq!(found[0], ("cache".to_owned(), Some(6)));
+    }
+
+    #[test]
+    fn a_source_that_has_another_level_than_on_is_ranked_like_all() {
+        let mut study = Study::new(&["cache", "tick"], &["w"]);
+        for contrast in study.manifest.plan.contrasts.iter_mut().filter(|c| c.factor == "cache") {
+            contrast.contrast = contrast.contrast.replace("on-", "fast-");
+        }
+        let costs = |cell: &str| if cell.starts_with("no-cache") { 1_900.0 } else { 2_000.0 };
+        let analysis = analyse(&study.manifest, &study.records(12, |_, cell, _| costs(cell)));
+        let top = analysis.workloads[0].top_sources();
+        assert_eq!((top.len(), top[0].factor.as_str(), top[0].contrast.as_str()), (1, "cache", "fast-off"));
     }
 
     #[test]

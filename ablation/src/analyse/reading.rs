@@ -95,8 +95,9 @@ pub(super) fn read(
             explained.push(explain(Some(effect.factor.clone()), effect.arm, drawn, Vec::new()));
         }
     }
-    for kind in ["on-off", "main", "on-absent"] {
-        let single: Vec<_> = rows.iter().copied().filter(|(e, _)| e.attribution && e.contrast == kind).collect();
+    for kind in ["-off", "main", "-absent"] {
+        let single: Vec<_> =
+            rows.iter().copied().filter(|(e, _)| e.attribution && e.contrast.ends_with(kind)).collect();
         let Some((first, _)) = single.first() else {
             continue;
         };

@@ -89,6 +89,19 @@ fn a_source_that_did_nothing_is_not_exercised() {
 }
 
 #[test]
+fn of_two_levels_that_work_one_with_work_is_enough() {
+    let mut study = Study::new(&["cache"], &["w"]);
+    study.cell("no-cache@env").levels.insert("cache".into(), "direct".into());
+    let mut records = study.records(12, costs);
+    let of = |cell: &'static str| move |r: &&mut Record| r.cell == cell;
+    records.iter_mut().filter(of("baseline")).for_each(|r| set(r, "cache", 0));
+    assert_eq!(effect(&analyse(&study.manifest, &records), "cache", "on-off").verdict, Verdict::Costs);
+    records.iter_mut().filter(of("no-cache@env")).for_each(|r| set(r, "cache", 0));
+    let both = analyse(&study.manifest, &records);
+    assert_eq!(effect(&both, "cache", "on-off").verdict, Verdict::NotExercised);
+}
+
+#[test]
 fn few_blocks_have_no_interval() {
     let study = Study::new(&["cache"], &["w"]);
     let analysis = analyse(&study.manifest, &study.records(5, costs));

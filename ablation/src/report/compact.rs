@@ -137,7 +137,7 @@ fn grouped<'a>(effects: impl Iterator<Item = &'a Effect>) -> Vec<Row<'a>> {
     for effect in effects {
         let name = match effect.contrast.as_str() {
             "main" => format!("{} (main)", effect.factor),
-            "on-off" | "on-absent" => effect.factor.clone(),
+            _ if effect.takes_away() => effect.factor.clone(),
             // Everything here is against the baseline, so the variant alone says it.
             contrast => {
                 contrast.strip_prefix("on-").map_or_else(|| label(effect), |v| format!("{} {v}", effect.factor))
@@ -308,9 +308,9 @@ fn explained(workloads: &[&WorkloadAnalysis], limit: f64, with_ends: bool) -> Ta
 }
 
 /// One sentence a workload, then where the rest is: what stays on the screen tells the result.
-pub(super) fn findings(document: &mut Document, dir: &Path, analysis: &Analysis, has_sources: bool) {
+pub(super) fn findings(document: &mut Document, dir: &Path, analysis: &Analysis, has_rows: bool) {
     document.heading("Findings");
-    for workload in analysis.workloads.iter().filter(|_| has_sources) {
+    for workload in analysis.workloads.iter().filter(|_| has_rows) {
         document.item(top_three(workload));
     }
     for summary in analysis.paths.iter().filter_map(super::paths::summary) {

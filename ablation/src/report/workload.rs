@@ -218,7 +218,8 @@ fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit:
 /// What a row is called: the source, or what is compared when it is not one source against the baseline.
 pub(super) fn label(effect: &Effect) -> String {
     match effect.contrast.as_str() {
-        "on-off" | "on-absent" | "main" => effect.factor.clone(),
+        "main" => effect.factor.clone(),
+        _ if effect.takes_away() => effect.factor.clone(),
         contrast if contrast.starts_with("baseline-") => effect.factor.clone(),
         contrast => format!("{} {contrast}", effect.factor),
     }

@@ -44,13 +44,20 @@ pub(super) fn range(kind: &HypothesisKind) -> String {
             between(format!("({}) / gap to {peer}", of.join(" + ")), *low, *high, &percent)
         }
         HypothesisKind::Difference { plus, minus, low_ns, high_ns } => {
-            between(format!("{plus} − {minus}"), *low_ns, *high_ns, &|ns| format!("{ns} ns"))
+            between(format!("{plus} − {minus}"), *low_ns, *high_ns, &|ns| format!("{} ns", signed(ns)))
         }
         HypothesisKind::Relative { plus, minus, low_percent, high_percent } => {
-            between(format!("{plus} / {minus} − 1"), *low_percent, *high_percent, &|percent| format!("{percent}%"))
+            between(format!("{plus} / {minus} − 1"), *low_percent, *high_percent, &|percent| {
+                format!("{}%", signed(percent))
+            })
         }
         HypothesisKind::Ordering { cells } => cells.join(" < "),
     }
+}
+
+/// A number as it is written, with a real minus sign.
+fn signed(number: f64) -> String {
+    number.to_string().replace('-', "−")
 }
 
 impl Claim {

@@ -149,6 +149,7 @@ fn differences_in_percent_are_decided_as_ratios() {
     let within = decided(&quiet, relative(25.0, 35.0));
     assert_eq!((within.verdict, within.unit), (Verdict::Supported, ClaimUnit::Percent));
     assert_eq!(within.range, "25% ≤ a / b − 1 ≤ 35%");
+    assert_eq!(decided(&quiet, relative(-7.5, f64::INFINITY)).range, "a / b − 1 ≥ −7.5%");
     assert!((within.value.unwrap().value - 30.0).abs() < 1e-9);
     assert_eq!(decided(&quiet, relative(f64::NEG_INFINITY, -5.0)).verdict, Verdict::Refuted);
     assert_eq!(decided(&quiet, relative(30.0, f64::INFINITY)).verdict, Verdict::Inconclusive, "at its end");
