@@ -18,7 +18,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("meta.rs", &["os", "sync"]),
     ("page.rs", &["class", "list"]),
     ("span.rs", &["request"]),
-    ("map.rs", &["meta", "os", "page", "span", "sync"]),
+    ("range.rs", &["class", "os", "page", "sync"]),
+    ("map.rs", &["meta", "os", "page", "range", "span", "sync"]),
     // A factor knows the values that travel and the OS; the registry alone reads the environment.
     ("factor/", &["fatal", "os", "quantile", "request", "span", "sync"]),
     ("factor/mod.rs", &["env", "level", "preset", "sync"]),
@@ -26,7 +27,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("env.rs", &["factor", "os", "preset"]),
     // The handlers around a fork need every lock, and the first request registers them.
     ("fork.rs", &["factor", "map", "meta", "source"]),
-    ("source/", &["class", "factor", "fatal", "fork", "list", "map", "meta", "os", "page", "request", "span", "sync"]),
+    (
+        "source/",
+        &["class", "factor", "fatal", "fork", "list", "map", "meta", "os", "page", "range", "request", "span", "sync"],
+    ),
+    // What a request or a free passes first looks at no page, and no factor.
+    ("source/thread_cache.rs", &["class", "range", "sync"]),
+    ("source/depot.rs", &["class", "meta", "sync"]),
+    ("source/pool.rs", &["factor", "request", "span", "sync"]),
+    ("source/house.rs", &["factor", "os", "sync"]),
     ("global.rs", &["request", "source"]),
     ("preload.rs", &["os", "source"]),
     ("receipt.rs", &["factor", "source"]),
