@@ -155,7 +155,11 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Block> {
     let prefix = form.map_or(0, |form| form.prefix(request.align));
     let block = from_sources(heap, active, request, prefix, strategy).or_else(|| {
         reclaim(active, counters);
-        from_sources(heap, active, request, prefix, strategy).or_else(|| run(counters, request, prefix, NO_STRATEGY))
+        from_sources(heap, active, request, prefix, strategy).or_else(|| {
+            let block = run(counters, request, prefix, NO_STRATEGY)?;
+            heap.cache.received.add(1);
+            Some(block)
+        })
     });
     if let Some(watch) = watch {
         match evolution::leave(&mut locals.evolution, &counters.evolution, watch) {
@@ -190,8 +194,11 @@ fn from_sources(
     let bytes = request.size.checked_add(prefix)?;
     match Class::aligned(bytes, request.align) {
         Some(class) if !class.is_large() => slot(heap, active, class, prefix),
-        // A mapping is found by the OS page of its object, which a longer prefix would leave.
-        Some(class) if active.bigcache_is_direct() && (active.arena() || prefix < os::OS_PAGE) => {
+        // A mapping is found by the OS page of its object, which a longer prefix would leave, and is aligned to no more.
+        Some(class)
+            if active.bigcache_is_direct()
+                && (active.arena() || (prefix < os::OS_PAGE && request.align <= os::OS_PAGE)) =>
+        {
             classed(heap, active, class, prefix)
         }
         _ => large_object(heap, active, request, prefix, strategy),
