@@ -239,6 +239,13 @@ impl Segment {
         Room::of(!self.used.get())
     }
 
+    /// The halves in which a run lies.
+    pub(crate) fn halves_of(&self, page: &Page) -> core::ops::RangeInclusive<usize> {
+        let first = (page.base.get().addr() - self.base.get().addr()) / UNIT;
+        let last = first + usize::from(page.units.get()) - 1;
+        first / HALF_UNITS..=last / HALF_UNITS
+    }
+
     /// Whether no unit of a half is in use, and some was.
     pub(crate) fn is_purgeable(&self, half: usize) -> bool {
         self.used.get() & half_mask(half) == 0 && self.dirty.get() & half_mask(half) != 0
