@@ -470,6 +470,9 @@ fn seal_with(mode: Mode) -> bool {
     let active = Active(environment.levels.pack());
     if active.evolution() {
         evolution::begin(active.evolution_policy(), environment.settings);
+        if active.evolution_policy() == evolution::Policy::Frozen {
+            elo::freeze();
+        }
     }
     // Release: pairs with the acquires above; who sees the levels sees the settings.
     LEVELS.store(active.0, Ordering::Release);
