@@ -18,10 +18,17 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 const LADDER: [usize; 7] = [RANGE_MAX, 64 << 30, 16 << 30, 4 << 30, 1 << 30, 256 << 20, 64 << 20];
 const RANGE_MAX: usize = 256 << 30;
 
-/// The first address; 1 while there is no range, so that no address lies in it.
-static BASE: AtomicUsize = AtomicUsize::new(1);
-/// How many units there are.
-static LENGTH_UNITS: AtomicUsize = AtomicUsize::new(0);
+/// Where the range lies.
+struct Range {
+    /// The first address; 1 while there is no range.
+    base: AtomicUsize,
+    /// How many units there are.
+    length_units: AtomicUsize,
+    /// Whether somebody tried to reserve it.
+    tried: Lock<bool>,
+}
+
+static RANGE: Range = Range { base: AtomicUsize::new(1), length_units: AtomicUsize::new(0), tried: Lock::new(false) };
 /// The bin of each unit in which an object with a class may start. Relaxed: a word is written before the first address
 /// of its unit is handed out, and whoever handed the address to another thread ordered the word as well. Words of 32 bits,
 /// since x86-64 widens those by loading them.
@@ -45,8 +52,8 @@ impl View {
 
     /// Looks at the range, which was reserved before, if it could be.
     pub(crate) fn look(&self) {
-        self.base.set(BASE.load(Ordering::Relaxed));
-        self.length_units.set(LENGTH_UNITS.load(Ordering::Relaxed));
+        self.base.set(RANGE.base.load(Ordering::Relaxed));
+        self.length_units.set(RANGE.length_units.load(Ordering::Relaxed));
     }
 
     /// The bin in which an object at the address is put when it is freed; `None` for what lies outside the range.
@@ -64,8 +71,8 @@ impl View {
 
 /// The bin in which an object at the address is put when it is freed; [`BinOffset::NONE`] where that is not known.
 pub(crate) fn bin_at(address: *const u8) -> BinOffset {
-    let unit = address.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) / UNIT;
-    if unit >= LENGTH_UNITS.load(Ordering::Relaxed) {
+    let unit = address.addr().wrapping_sub(RANGE.base.load(Ordering::Relaxed)) / UNIT;
+    if unit >= RANGE.length_units.load(Ordering::Relaxed) {
         return BinOffset::NONE;
     }
     BinOffset(BINS[unit].load(Ordering::Relaxed))
@@ -73,16 +80,16 @@ pub(crate) fn bin_at(address: *const u8) -> BinOffset {
 
 /// Says in which bin objects go that start in a unit.
 pub(crate) fn set_bin(unit_address: *const u8, bin: BinOffset) {
-    let unit = unit_address.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) / UNIT;
-    if unit < LENGTH_UNITS.load(Ordering::Relaxed) {
+    let unit = unit_address.addr().wrapping_sub(RANGE.base.load(Ordering::Relaxed)) / UNIT;
+    if unit < RANGE.length_units.load(Ordering::Relaxed) {
         BINS[unit].store(bin.0, Ordering::Relaxed);
     }
 }
 
 /// The segment of an address in the range, if it was made.
 pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
-    let unit = address.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) / UNIT;
-    if unit >= LENGTH_UNITS.load(Ordering::Relaxed) {
+    let unit = address.addr().wrapping_sub(RANGE.base.load(Ordering::Relaxed)) / UNIT;
+    if unit >= RANGE.length_units.load(Ordering::Relaxed) {
         return None;
     }
     // SAFETY: the words are null or addresses of segments, which live for ever.
@@ -91,14 +98,13 @@ pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
 
 /// Enters a segment of the range.
 pub(crate) fn enter_segment(segment: &'static Segment) {
-    let index = (segment.base.get().addr() - BASE.load(Ordering::Relaxed)) / SEGMENT;
+    let index = (segment.base.get().addr() - RANGE.base.load(Ordering::Relaxed)) / SEGMENT;
     SEGMENTS[index].store(ptr::from_ref(segment).cast_mut(), Ordering::Release);
 }
 
 /// Reserves the range, if nobody has tried yet.
 pub(crate) fn reserve_once() {
-    static TRIED: Lock<bool> = Lock::new(false);
-    let mut tried = TRIED.lock();
+    let mut tried = RANGE.tried.lock();
     if core::mem::replace(&mut *tried, true) {
         return;
     }
@@ -108,9 +114,9 @@ pub(crate) fn reserve_once() {
         // One segment more, to align; the ends stay without memory.
         let range = os::reserve(bytes + SEGMENT);
         if !range.is_null() {
-            BASE.store(range.addr().next_multiple_of(SEGMENT), Ordering::Relaxed);
+            RANGE.base.store(range.addr().next_multiple_of(SEGMENT), Ordering::Relaxed);
             // Relaxed, both: a thread that sees only one of them finds an address outside, or a bin of no unit.
-            LENGTH_UNITS.store(bytes / UNIT, Ordering::Relaxed);
+            RANGE.length_units.store(bytes / UNIT, Ordering::Relaxed);
             range.expose_provenance();
             return;
         }
@@ -119,8 +125,8 @@ pub(crate) fn reserve_once() {
 
 /// The first address of the range, and its bytes, whole segments; 0 when there is none.
 pub(crate) fn bounds() -> (*mut u8, usize) {
-    let bytes = LENGTH_UNITS.load(Ordering::Relaxed) * UNIT;
-    (ptr::with_exposed_provenance_mut(BASE.load(Ordering::Relaxed)), bytes)
+    let bytes = RANGE.length_units.load(Ordering::Relaxed) * UNIT;
+    (ptr::with_exposed_provenance_mut(RANGE.base.load(Ordering::Relaxed)), bytes)
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ use house::keep_house;
 use thread_cache::ThreadCache;
 
 /// Bytes of one class in the depot from which on somebody looks whether they are needed.
-const DEPOT_BYTES_WATCHED: usize = 4 << 20;
+const DEPOT_BYTES_WATCHED: usize = 1 << 20;
 
 /// Memory for an object, before its header is written.
 struct Block {
@@ -658,7 +658,8 @@ fn reclaim(active: Active, counters: &factor::Counters) {
         madvise_batch::flush(&counters.madvise_batch);
     }
     if active.purge().is_some() {
-        arena::purge_older_than(counters, 0);
+        arena::purge_older_than(counters, 0, true);
+        central::purge_older_than(counters, 0);
     }
 }
 

@@ -8,6 +8,7 @@ use super::heap::{self, Heap};
 use super::thread_cache::{EMPTY, ThreadCache};
 use crate::factor;
 use crate::os;
+use crate::range;
 use crate::sync::Lock;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -132,6 +133,18 @@ fn key() -> Option<libc::pthread_key_t> {
     }
     KEY.load(Ordering::Acquire).checked_sub(1)
 }
+
+/// Does what needs no levels before the program begins, so that no request has to. Whoever asks earlier, another library's
+/// constructor or the loader, finds all of it done at the first request.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static PREPARE: extern "C" fn() = {
+    extern "C" fn prepare() {
+        range::reserve_once();
+        key();
+    }
+    prepare
+};
 
 /// The locks, for the handlers around a fork.
 pub(crate) fn acquire_for_fork() {
