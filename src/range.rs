@@ -129,6 +129,20 @@ pub(crate) fn bounds() -> (*mut u8, usize) {
     (ptr::with_exposed_provenance_mut(RANGE.base.load(Ordering::Relaxed)), bytes)
 }
 
+/// The lock, for the handlers around a fork.
+pub(crate) fn acquire_for_fork() {
+    RANGE.tried.acquire();
+}
+
+/// Frees the lock after a fork.
+///
+/// # Safety
+/// - [`acquire_for_fork`] took it.
+pub(crate) unsafe fn release_after_fork() {
+    // SAFETY: passed on.
+    unsafe { RANGE.tried.release() };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
