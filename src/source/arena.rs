@@ -48,6 +48,8 @@ struct Arena {
     chunk_left: usize,
     /// Segments with a free unit, by kind and by the run that they can give.
     segments: [[List<Segment>; Room::COUNT]; 2],
+    /// A record for which there was no memory to describe.
+    record: Option<&'static Segment>,
     /// Segments with a half to be purged, newest first.
     waiting: Option<&'static Segment>,
     /// Bytes of such halves.
@@ -187,6 +189,7 @@ impl Arena {
             chunk: core::ptr::null_mut(),
             chunk_left: 0,
             segments: [const { [const { List::new() }; Room::COUNT] }; 2],
+            record: None,
             waiting: None,
             waiting_bytes: 0,
         }
@@ -238,15 +241,22 @@ impl Arena {
 
     /// A segment that nobody used before.
     fn new_segment(&mut self, counters: &factor::Counters, kind: Kind) -> Option<&'static Segment> {
-        // SAFETY: the record lives for ever, and all zeroes are a segment of free units.
-        let segment: &'static Segment = unsafe { meta::allocate::<Segment>()?.as_ref() };
+        let segment = match self.record.take() {
+            Some(segment) => segment,
+            // SAFETY: the record lives for ever, and all zeroes are a segment of free units.
+            None => unsafe { meta::allocate::<Segment>()?.as_ref() },
+        };
         segment.kind.set(kind);
         if let Some(base) = self.from_range(counters, kind) {
             segment.base.set(base);
             range::enter_segment(segment);
             return Some(segment);
         }
-        segment.base.set(self.from_chunk(counters)?);
+        let Some(base) = self.from_chunk(counters) else {
+            self.record = Some(segment);
+            return None;
+        };
+        segment.base.set(base);
         map::enter_segment(segment).then_some(segment)
     }
 
