@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sync.rs", &["os"]),
     ("fatal.rs", &["os"]),
     ("meta.rs", &["os", "sync"]),
-    ("page.rs", &["class", "list"]),
+    ("page.rs", &["class", "list", "os"]),
     ("span.rs", &["request"]),
     ("range.rs", &["class", "os", "page", "sync"]),
     ("map.rs", &["meta", "os", "page", "range", "span", "sync"]),
@@ -26,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("preset.rs", &["factor"]),
     ("env.rs", &["factor", "os", "preset"]),
     // The handlers around a fork need every lock, and the first request registers them.
-    ("fork.rs", &["factor", "map", "meta", "source"]),
+    ("fork.rs", &["factor", "map", "meta", "range", "source"]),
     (
         "source/",
         &["class", "factor", "fatal", "fork", "list", "map", "meta", "os", "page", "range", "request", "span", "sync"],

@@ -34,11 +34,12 @@ pub(crate) struct Case<'a> {
     label: String,
     variables: Vec<(OsString, OsString)>,
     setuid: bool,
+    address_limit: Option<usize>,
 }
 
 /// A case of the test function of this name; the label tells the test's cases apart.
 pub(crate) fn case<'a>(test: &'a str, label: &str) -> Case<'a> {
-    Case { test, label: label.to_owned(), variables: Vec::new(), setuid: false }
+    Case { test, label: label.to_owned(), variables: Vec::new(), setuid: false, address_limit: None }
 }
 
 impl Case<'_> {
@@ -57,6 +58,12 @@ impl Case<'_> {
     /// Only root can arrange that.
     pub(crate) fn setuid(mut self) -> Self {
         self.setuid = true;
+        self
+    }
+
+    /// Lets the child start under a limit on its addresses, in bytes.
+    pub(crate) fn address_limit(mut self, bytes: usize) -> Self {
+        self.address_limit = Some(bytes);
         self
     }
 
@@ -104,6 +111,18 @@ impl Case<'_> {
         } else {
             Command::new(&original)
         };
+        if let Some(bytes) = self.address_limit {
+            let limit = libc::rlimit { rlim_cur: bytes as u64, rlim_max: bytes as u64 };
+            let set = move || {
+                // SAFETY: sets a limit of the child, which has not begun yet.
+                match unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) } {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                }
+            };
+            // SAFETY: between fork and exec, a system call alone.
+            unsafe { command.pre_exec(set) };
+        }
         for (name, _) in env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"HAKMEM_") {
                 command.env_remove(name);
