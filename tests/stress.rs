@@ -150,6 +150,8 @@ fn ten_million_operations_in_eight_threads() {
         });
     }
     mailbox.into_inner().expect("no thread panicked").into_iter().for_each(Object::free);
+    // What waits goes, whether anybody is there who would see to it by time or not.
+    hakmem::flush();
     let after = hakmem::receipt();
     let allocations = after.allocations - before.allocations;
     assert!(allocations > OPERATIONS as u64 / 3, "{allocations} went through hakmem");
@@ -157,6 +159,15 @@ fn ten_million_operations_in_eight_threads() {
         let active = factor.counters().any(|(_, count)| count > 0);
         let level = factor.level.as_str();
         // Whatever is on met its occasion in ten million operations; whatever is not did nothing.
-        assert_eq!(active, !["absent", "off"].contains(&level), "{} is {level}", factor.name);
+        let expected = !["absent", "off"].contains(&level) && has_occasion(&after, factor);
+        assert_eq!(active, expected, "{} is {level}", factor.name);
     }
+}
+
+/// Whether there is anything for the factor to do, as the others are.
+fn has_occasion(receipt: &hakmem::Receipt, factor: &hakmem::FactorReceipt) -> bool {
+    let level = |name| receipt.factor(name).expect("a registered name").level.as_str();
+    // A plan is for runs that have a class: with the direct BigCache and the arena.
+    (factor.name, factor.level.as_str()) != ("elo", "slow-path")
+        || (level("bigcache") == "direct" && level("arena") == "on")
 }
