@@ -247,12 +247,12 @@ impl Arena {
             None => unsafe { meta::allocate::<Segment>()?.as_ref() },
         };
         segment.kind.set(kind);
-        if let Some(base) = self.from_range(counters, kind) {
+        if let Some(base) = self.next_of_range(counters, kind) {
             segment.base.set(base);
             range::enter_segment(segment);
             return Some(segment);
         }
-        let Some(base) = self.from_chunk(counters) else {
+        let Some(base) = self.next_of_chunk(counters) else {
             self.record = Some(segment);
             return None;
         };
@@ -261,7 +261,7 @@ impl Arena {
     }
 
     /// The next segment's worth of the range.
-    fn from_range(&mut self, counters: &factor::Counters, kind: Kind) -> Option<*mut u8> {
+    fn next_of_range(&mut self, counters: &factor::Counters, kind: Kind) -> Option<*mut u8> {
         if !self.has_range {
             self.has_range = true;
             let (base, bytes) = range::bounds();
@@ -320,7 +320,7 @@ impl Arena {
     }
 
     /// The next segment's worth of a chunk outside the range.
-    fn from_chunk(&mut self, counters: &factor::Counters) -> Option<*mut u8> {
+    fn next_of_chunk(&mut self, counters: &factor::Counters) -> Option<*mut u8> {
         if self.chunk_left == 0 {
             for bytes in CHUNKS {
                 // One segment more, to align; the ends stay untouched.
