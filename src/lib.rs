@@ -39,6 +39,7 @@
 #[cfg(any(test, feature = "settings"))]
 extern crate std;
 
+mod active;
 mod class;
 mod env;
 mod factor;
@@ -56,6 +57,7 @@ mod preload;
 mod preset;
 mod quantile;
 mod range;
+mod rating;
 mod receipt;
 mod request;
 #[cfg(feature = "settings")]

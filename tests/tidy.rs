@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("list.rs", &[]),
     ("class.rs", &[]),
     ("quantile.rs", &[]),
+    ("rating.rs", &[]),
     ("request.rs", &[]),
     ("sync.rs", &["os"]),
     ("fatal.rs", &["os"]),
@@ -20,9 +21,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("span.rs", &["request"]),
     ("range.rs", &["class", "os", "page", "sync"]),
     ("map.rs", &["meta", "os", "page", "range", "span", "sync"]),
-    // A factor knows the values that travel and the OS; the registry alone reads the environment.
-    ("factor/", &["fatal", "os", "quantile", "request", "span", "sync"]),
-    ("factor/mod.rs", &["env", "level", "preset", "sync"]),
+    // A factor knows the values that travel and the OS; the seal alone reads the environment.
+    ("factor/", &["fatal", "os", "quantile", "rating", "request", "span", "sync"]),
+    ("factor/mod.rs", &["active", "level"]),
+    ("active.rs", &["env", "factor", "level", "preset", "sync"]),
     ("preset.rs", &["factor"]),
     ("env.rs", &["factor", "os", "preset"]),
     // The handlers around a fork need every lock, and the first request registers them.
