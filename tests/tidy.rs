@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("map.rs", &["meta", "os", "page", "range", "span", "sync"]),
     // A factor knows the values that travel and the OS; the seal alone reads the environment.
     ("factor/", &["fatal", "os", "quantile", "rating", "request", "span", "sync"]),
-    ("factor/mod.rs", &["active", "level"]),
+    ("factor/mod.rs", &["active", "level", "sync"]),
     ("active.rs", &["env", "factor", "level", "preset", "sync"]),
     ("preset.rs", &["factor"]),
     ("env.rs", &["factor", "os", "preset"]),
