@@ -8,6 +8,7 @@ use crate::class::{Class, SMALL_CLASSES};
 use crate::factor::{self, purge};
 use crate::fatal::{Fault, die};
 use crate::map;
+use crate::os::{self, OS_PAGE};
 use crate::page::{Kind, Misfit, Page, PageList};
 use crate::range;
 use crate::sync::{Guard, Lock};
@@ -93,6 +94,10 @@ pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8])
 /// Gives back to the OS what free slots hold in pages that are in use, but less than half, and to which nothing came back
 /// for so many ticks of the purge: OS pages of which no slot has a part. Returns whether any wait that are younger.
 pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool {
+    // A longer page of the kernel's would take used slots along.
+    if os::kernel_page() != OS_PAGE {
+        return false;
+    }
     let mut waits = false;
     for (class, pages) in Class::all().zip(&PAGES) {
         loop {
