@@ -262,7 +262,8 @@ fn free_inside_what_a_bin_takes() {
     for environment in environments() {
         let case = |label: &str| case(name, &format!("{label}, {}", environment.label)).vars(&environment.variables);
         // In the first unit, whose bin is known, the fast path alone does not look.
-        let is_unseen = environment.header == 0 && environment.direct && !environment.mappings;
+        let is_unseen =
+            environment.header == 0 && environment.direct && !environment.mappings && !environment.per_request;
         let sentence = match environment.header {
             0 if is_unseen => DOUBLE,
             0 => INTERIOR,
