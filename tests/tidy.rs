@@ -13,20 +13,27 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("class.rs", &[]),
     ("quantile.rs", &[]),
     ("request.rs", &[]),
-    ("sync.rs", &["os"]),
+    // The model checker's side of `sync`, in its builds alone, and what its runs begin with.
+    ("model.rs", &["meta", "sync"]),
+    ("sync.rs", &["model", "os"]),
     ("fatal.rs", &["os"]),
     ("meta.rs", &["os", "sync"]),
     ("page.rs", &["class", "list"]),
     ("span.rs", &["request"]),
-    ("map.rs", &["meta", "os", "page", "span", "sync"]),
+    ("range.rs", &["class", "os", "page", "sync"]),
+    ("map.rs", &["meta", "os", "page", "range", "span", "sync"]),
     // A factor knows the values that travel and the OS; the registry alone reads the environment.
     ("factor/", &["fatal", "os", "quantile", "request", "span", "sync"]),
     ("factor/mod.rs", &["env", "level", "preset", "sync"]),
     ("preset.rs", &["factor"]),
     ("env.rs", &["factor", "os", "preset"]),
     // The handlers around a fork need every lock, and the first request registers them.
-    ("fork.rs", &["factor", "map", "meta", "source"]),
-    ("source/", &["class", "factor", "fatal", "fork", "list", "map", "meta", "os", "page", "request", "span", "sync"]),
+    ("fork.rs", &["factor", "map", "meta", "range", "source"]),
+    (
+        "source/",
+        &["class", "factor", "fatal", "fork", "list", "map", "meta", "os", "page", "range", "request", "span", "sync"],
+    ),
+    ("source/models.rs", &["class", "factor", "model", "os", "page", "range", "sync"]),
     ("global.rs", &["request", "source"]),
     ("preload.rs", &["os", "source"]),
     ("receipt.rs", &["factor", "source"]),
@@ -44,9 +51,9 @@ struct File {
 }
 
 impl File {
-    /// The lines before the tests.
+    /// The lines before the tests and models.
     fn body(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text.lines().enumerate().take_while(|(_, line)| *line != "mod tests {")
+        self.text.lines().enumerate().take_while(|(_, line)| !["mod tests {", "mod models {"].contains(line))
     }
 
     /// The lines before the tests, without comments, numbered from 1.

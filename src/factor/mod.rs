@@ -43,8 +43,7 @@ pub(crate) mod tick;
 use crate::env;
 pub use crate::level::{Choice, Factor, Level};
 use crate::preset::Mode;
-use crate::sync::Lock;
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Once, global};
 pub use evolution::Setting;
 
 /// Index of a factor in the registry.
@@ -282,8 +281,10 @@ const _: () = {
     }
 };
 
-static LEVELS: AtomicU64 = AtomicU64::new(0);
-static SEAL: Lock<()> = Lock::new(());
+global! {
+    /// The sealed levels, packed, which are never 0.
+    static LEVELS: Once = Once::new();
+}
 
 /// The level of evolution that sees only what no cache serves.
 const EVOLUTION_SLOW_PATH: u64 = 4;
@@ -295,8 +296,8 @@ pub(crate) struct Active(u64);
 /// The sealed levels; before the seal, nothing is at work.
 #[inline(always)]
 pub(crate) fn active() -> Active {
-    // Relaxed: threads seal, or see the seal, before their first request.
-    Active(LEVELS.load(Ordering::Relaxed))
+    // Threads seal, or see the seal, before their first request.
+    Active(LEVELS.peek())
 }
 
 impl Active {
@@ -455,25 +456,19 @@ pub fn seal(mode: Mode) -> Result<(), AlreadySealed> {
 
 /// Seals the default levels unless they are sealed. Called before a thread's first request.
 pub(crate) fn seal_once() {
-    if LEVELS.load(Ordering::Acquire) == 0 {
-        seal_with(Mode::Default);
-    }
+    seal_with(Mode::Default);
 }
 
-#[cold]
 fn seal_with(mode: Mode) -> bool {
-    let _seal = SEAL.lock();
-    if LEVELS.load(Ordering::Acquire) != 0 {
-        return false;
-    }
-    let environment = env::read(mode);
-    let active = Active(environment.levels.pack());
-    if active.evolution() {
-        evolution::begin(active.evolution_policy(), environment.settings);
-    }
-    // Release: pairs with the acquires above; who sees the levels sees the settings.
-    LEVELS.store(active.0, Ordering::Release);
-    true
+    let (_, is_ours) = LEVELS.get_or_make(|| {
+        let environment = env::read(mode);
+        let active = Active(environment.levels.pack());
+        if active.evolution() {
+            evolution::begin(active.evolution_policy(), environment.settings);
+        }
+        active.0
+    });
+    is_ours
 }
 
 /// Activity counters of one thread.
@@ -538,7 +533,7 @@ pub(crate) struct Locals {
 
 /// The locks of the factors, for the handlers around a fork.
 pub(crate) fn acquire_for_fork() {
-    SEAL.acquire();
+    LEVELS.acquire();
     bigcache::acquire_for_fork();
     elo::acquire_for_fork();
     evolution::acquire_for_fork();
@@ -556,6 +551,6 @@ pub(crate) unsafe fn release_after_fork() {
         evolution::release_after_fork();
         elo::release_after_fork();
         bigcache::release_after_fork();
-        SEAL.release();
+        LEVELS.release();
     }
 }

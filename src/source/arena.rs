@@ -14,7 +14,7 @@ use crate::meta;
 use crate::os::{self, HUGE_PAGE};
 use crate::page::{Kind, Page, Room, SEGMENT, Segment, half_mask};
 use crate::range;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 
 /// Bytes that become memory at a time, as far as limits allow.
 const COMMIT: usize = 64 << 20;
@@ -25,7 +25,9 @@ const CHUNKS: [usize; 3] = [64 << 20, 16 << 20, SEGMENT];
 /// Dirty bytes that nobody uses before somebody is asked to purge them.
 const PURGE_BYTES_MIN: usize = 4 << 20;
 
-static ARENA: Lock<Arena> = Lock::new(Arena::new());
+global! {
+    static ARENA: Lock<Arena> = Lock::new(Arena::new());
+}
 
 #[derive(Debug)]
 struct Arena {

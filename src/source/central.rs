@@ -10,10 +10,11 @@ use crate::fatal::{Fault, die};
 use crate::map;
 use crate::page::{Kind, Misfit, Page, PageList};
 use crate::range;
-use crate::sync::{Guard, Lock};
+use crate::sync::{Guard, Lock, global};
 
-static PAGES: [Lock<Pages>; SMALL_CLASSES] =
-    [const { Lock::new(Pages { partial: PageList::new(), spare: None }) }; SMALL_CLASSES];
+global! {
+    static PAGES: [Lock<Pages>; SMALL_CLASSES] = each Lock::new(Pages { partial: PageList::new(), spare: None });
+}
 
 /// The pages of one class.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8])
 
 /// Gives the pages without a user back to the arena.
 pub(super) fn give_empty(counters: &factor::Counters) {
-    for pages in &PAGES {
+    for pages in PAGES.iter() {
         let mut pages = pages.lock();
         if let Some(page) = pages.spare.take() {
             give_page(counters, page, pages);
@@ -109,7 +110,7 @@ pub(crate) fn acquire_for_fork() {
 /// # Safety
 /// - [`acquire_for_fork`] took them.
 pub(crate) unsafe fn release_after_fork() {
-    for pages in &PAGES {
+    for pages in PAGES.iter() {
         // SAFETY: passed on.
         unsafe { pages.release() };
     }
