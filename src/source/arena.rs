@@ -81,9 +81,10 @@ pub(super) fn give_run(counters: &factor::Counters, page: &'static Page) {
     }
     let when = factor::active().purge();
     let mut arena = ARENA.lock();
-    arena.change(segment, |segment| segment.give_run(page));
+    let mut given = 0;
+    arena.change(segment, |segment| given = segment.give_run(page));
     for half in 0..2 {
-        if segment.is_purgeable(half) {
+        if given & half_mask(half) != 0 && segment.is_purgeable(half) {
             segment.freed_at[half].set(purge::now());
             arena.wait(segment);
         }
@@ -116,6 +117,8 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool 
         };
         arena.waiting = segment.next_waiting.take();
         arena.waiting_bytes -= HUGE_PAGE;
+        // Whoever frees the other half while the lock is not held lets the segment wait again.
+        segment.waits.set(false);
         let mut is_young = false;
         for half in 0..2 {
             if !segment.is_purgeable(half) {
@@ -140,11 +143,9 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool 
                 segment.freed_at[half].set(purge::now());
             }
         }
-        if is_young {
+        if is_young && !segment.waits.replace(true) {
             segment.next_waiting.set(young);
             young = Some(segment);
-        } else {
-            segment.waits.set(false);
         }
     }
 }

@@ -20,6 +20,8 @@ mod depot;
 pub(crate) mod heap;
 pub(crate) mod house;
 pub(crate) mod large;
+#[cfg(all(test, loom))]
+mod models;
 pub(crate) mod pool;
 pub(crate) mod thread;
 pub(crate) mod thread_cache;
