@@ -5,6 +5,9 @@
 //! the orderings as they are written. Some run the same under orderings that have lost something, and expect a failure:
 //! a model that does not need an ordering proves nothing about it.
 //!
+//! Shuttle would add longer schedules, drawn at random and in sequentially consistent order alone; those the stress test has
+//! under ThreadSanitizer, with the machine's own order.
+//!
 //! Loom takes `SeqCst` for `AcqRel`, so that what relies on one order of all would fail: nothing here does.
 
 use core::sync::atomic::Ordering;
