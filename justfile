@@ -1,3 +1,6 @@
+# Names the folders of a run of `just bench`.
+stamp := datetime_utc("%Y%m%dT%H%M%S")
+
 # Builds what it needs, runs configs/feature-isolation.toml and prints the attribution; arguments go to `ablate`.
 ablate *ARGS:
     cargo ablate {{ARGS}}
@@ -6,8 +9,16 @@ ablate *ARGS:
 ablate-smoke *ARGS:
     cargo ablate run configs/smoke.toml {{ARGS}}
 
-# The measured program: `just bench --allocator hakmem --scenario vm --iterations 100`.
+# The default beside every peer, held to its targets: a quarter of an hour, once built. Results are kept under results/.
 bench *ARGS:
+    cargo preload
+    cargo ablate run configs/bench.toml --out target/ablate/bench-{{stamp}} {{ARGS}}
+    cargo ablate keep target/ablate/bench-{{stamp}}
+    cargo ablate run configs/bench-memory.toml --out target/ablate/bench-memory-{{stamp}}
+    cargo ablate keep target/ablate/bench-memory-{{stamp}}
+
+# The measured program: `just measure --allocator hakmem --scenario vm --iterations 100`.
+measure *ARGS:
     cargo run --quiet --profile cell --package bench_allocators -- {{ARGS}}
 
 # The library for LD_PRELOAD, target/preload/libhakmem.so; takes `--no-default-features --features header` and such.

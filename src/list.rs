@@ -32,6 +32,11 @@ impl<T: Linked> List<T> {
         self.head.get()
     }
 
+    /// The records, newest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'static T> {
+        core::iter::successors(self.head.get(), |record| record.links().next.get())
+    }
+
     /// Adds a record that is in no list.
     pub(crate) fn push(&self, record: &'static T) {
         let old = self.head.replace(Some(record));
@@ -70,7 +75,7 @@ mod tests {
     }
 
     fn numbers(list: &List<Number>) -> Vec<u32> {
-        core::iter::successors(list.first(), |number| number.1.next.get()).map(|number| number.0).collect()
+        list.iter().map(|number| number.0).collect()
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 use crate::class::{CLASSES, Class, UNIT};
 use crate::list::{Linked, Links, List};
+use crate::os::OS_PAGE;
 use core::cell::Cell;
 use core::ptr;
 
@@ -65,6 +66,10 @@ pub(crate) struct Page {
     first_word: Cell<u8>,
     /// Slots that are not in the bitmap: with users, or in caches.
     pub(crate) used: Cell<u32>,
+    /// When the last slot came back, in ticks of the purge.
+    pub(crate) freed_at: Cell<u32>,
+    /// Whether free slots have given their memory back, and none was handed out since.
+    pub(crate) is_purged: Cell<bool>,
     links: Links<Page>,
     /// A bit for each free slot.
     free: [Cell<u64>; BITMAP_WORDS],
@@ -81,6 +86,7 @@ impl Page {
         self.class_index.set(class.index() as u8);
         self.used.set(0);
         self.first_word.set(0);
+        self.is_purged.set(false);
         let words = capacity.div_ceil(64) as usize;
         for (word, bits) in self.free[..words].iter().enumerate() {
             let left = capacity as usize - word * 64;
@@ -123,7 +129,32 @@ impl Page {
             }
         }
         self.used.set(self.used.get() + taken as u32);
+        self.is_purged.set(false);
         taken
+    }
+
+    /// Calls with the start and the bytes of each range of whole OS pages in which all slots are free. The page is in use.
+    pub(crate) fn each_free_range(&self, mut each: impl FnMut(*mut u8, usize)) {
+        let slot_bytes = self.slot_bytes.get() as usize;
+        let capacity = self.capacity.get() as usize;
+        let is_free = |slot: usize| slot >= capacity || self.free[slot / 64].get() & (1 << (slot % 64)) != 0;
+        let end = usize::from(self.units.get()) * UNIT;
+        // Where the free range began that is not over yet.
+        let mut start = None;
+        for at in (0..end).step_by(OS_PAGE) {
+            let (first, last) = (at / slot_bytes, (at + OS_PAGE - 1) / slot_bytes);
+            match ((first..=last).all(is_free), start) {
+                (true, None) => start = Some(at),
+                (false, Some(from)) => {
+                    each(self.base.get().wrapping_add(from), at - from);
+                    start = None;
+                }
+                _ => {}
+            }
+        }
+        if let Some(from) = start {
+            each(self.base.get().wrapping_add(from), end - from);
+        }
     }
 
     /// Puts a slot back.
@@ -184,6 +215,8 @@ pub(crate) struct Segment {
     pub(crate) kind: Cell<Kind>,
     /// When each half was last in use, in ticks of the purge.
     pub(crate) freed_at: [Cell<u32>; 2],
+    /// A bit for each half for which huge pages are not wanted.
+    pub(crate) plain_halves: Cell<u8>,
     /// Whether the segment waits to be purged.
     pub(crate) waits: Cell<bool>,
     /// Next in the list of those that wait.
@@ -241,9 +274,10 @@ impl Segment {
         Room::of(!self.used.get())
     }
 
-    /// Whether no unit of a half is in use, and some was.
-    pub(crate) fn is_purgeable(&self, half: usize) -> bool {
-        self.used.get() & half_mask(half) == 0 && self.dirty.get() & half_mask(half) != 0
+    /// Units of a half that are free and were used. All units of a half of which none is in use, if one was.
+    pub(crate) fn purgeable(&self, half: usize) -> u64 {
+        let free = self.dirty.get() & !self.used.get() & half_mask(half);
+        if free != 0 && self.used.get() & half_mask(half) == 0 { half_mask(half) } else { free }
     }
 }
 
@@ -403,6 +437,35 @@ mod tests {
             }
             assert_eq!(page.used.get(), 0);
             assert_eq!(page.take(&mut slots), capacity, "all of them are there again");
+        }
+    }
+
+    #[test]
+    fn free_ranges_are_the_os_pages_without_a_used_slot() {
+        for class in Class::all().filter(|class| !class.is_large()) {
+            let page = page(class);
+            let mut slots = std::vec![ptr::null_mut(); page.capacity.get() as usize];
+            page.take(&mut slots);
+            // Every third comes back, and all of the second half.
+            for (n, &slot) in slots.iter().enumerate() {
+                if n % 3 == 0 || n > slots.len() / 2 {
+                    page.give(slot).expect("was taken");
+                }
+            }
+            let mut covered = std::vec![false; class.units() * UNIT / OS_PAGE];
+            page.each_free_range(|start, bytes| {
+                let first = (start.addr() - (7 << 40)) / OS_PAGE;
+                assert_eq!((start.addr() % OS_PAGE, bytes % OS_PAGE), (0, 0));
+                covered[first..first + bytes / OS_PAGE].iter_mut().for_each(|page| *page = true);
+            });
+            for (n, &covered) in covered.iter().enumerate() {
+                let (from, to) = ((7 << 40) + n * OS_PAGE, (7 << 40) + (n + 1) * OS_PAGE);
+                let is_used = slots.iter().enumerate().any(|(n, slot)| {
+                    let used = !(n % 3 == 0 || n > slots.len() / 2);
+                    used && slot.addr() < to && slot.addr() + class.slot_bytes() > from
+                });
+                assert_eq!(covered, !is_used, "{class:?} OS page {n}");
+            }
         }
     }
 

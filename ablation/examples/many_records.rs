@@ -79,6 +79,7 @@ fn manifest() -> Manifest {
         args: Vec::new(),
         env: BTreeMap::new(),
         served_by: Some("subject".to_owned()),
+        compare: true,
     };
     let factor = |name: &&str| FactorPlan {
         name: (*name).to_owned(),
@@ -99,7 +100,7 @@ fn manifest() -> Manifest {
         name: (*name).to_owned(),
         args: Vec::new(),
         about: String::new(),
-        response: LatencyResponse::P10,
+        response: MainResponse::P10,
         cells: Vec::new(),
     };
     Manifest {
@@ -118,9 +119,11 @@ fn manifest() -> Manifest {
             contrasts: FACTORS.iter().map(main).collect(),
             reference_peer: None,
             hypotheses: Vec::new(),
+            targets: Vec::new(),
             curves: Vec::new(),
             aliases: Vec::new(),
             impossible: Vec::new(),
+            absent: Vec::new(),
             layouts: 1,
             crossed: FACTORS.iter().map(|f| Crossed { factor: (*f).to_owned(), away: "off".to_owned() }).collect(),
             designs: [("factorial".to_owned(), cells().into_iter().map(|(id, _)| id).collect())].into(),
@@ -131,6 +134,7 @@ fn manifest() -> Manifest {
             result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: "00".to_owned() }),
             layouts: Vec::new(),
         }],
+        libraries: Vec::new(),
         machine: Machine::default(),
         instruments: Vec::new(),
     }
@@ -178,6 +182,7 @@ fn measured(cell: &CellPlan, ns: f64, batches_ns: Vec<f32>) -> Measured {
         page_faults: Some(3),
         env_rejected: Vec::new(),
         canaries_ns: vec![0.57; batches_ns.len() + 1],
+        values: BTreeMap::new(),
         truth_ns: BTreeMap::new(),
         batches_ns,
     }

@@ -14,11 +14,13 @@ mod floors;
 mod foreign;
 mod index;
 mod noise;
+mod race;
 mod ranking;
 mod reading;
 mod remarks;
 mod summary;
 mod table;
+mod targets;
 mod words;
 
 #[cfg(test)]
@@ -29,7 +31,7 @@ mod tests;
 mod tests_broken;
 
 use crate::prove;
-use crate::record::{Arm, CellKind, LatencyResponse, Manifest, Plan, Record, WorkloadPlan};
+use crate::record::{Arm, CellKind, MainResponse, Manifest, Plan, Record, WorkloadPlan};
 use crate::stats::bootstrap::Drawn;
 use index::Runs;
 use serde::Serialize;
@@ -40,9 +42,11 @@ pub use counts::PerOperation;
 pub use crossed::{Contrasted, Crossed, Interaction, Source, Step};
 pub use failures::Failure;
 pub use noise::{CellNoise, TwoSpeeds};
+pub use race::Group;
 pub use ranking::{Candidate, Unjudged};
 pub use reading::{Explained, Reading};
 pub use table::{Masks, Row, Table};
+pub use targets::{JudgedTarget, TargetRow, TargetVerdict};
 pub use words::{Proof, Response, Verdict};
 
 /// A value with its 95 % interval, when it has one.
@@ -64,6 +68,12 @@ impl Estimate {
             interval: drawn.interval(),
             blocks: drawn.blocks,
         })
+    }
+
+    /// A ratio from what it is more than 1.
+    pub fn plus_one(self) -> Estimate {
+        let interval = self.interval.map(|(lo, hi)| (1.0 + lo, 1.0 + hi));
+        Estimate { value: 1.0 + self.value, interval, ..self }
     }
 
     /// Whether the interval lies on one side of 0.
@@ -137,12 +147,18 @@ pub struct CellSummary {
     pub latency_ns_p10: Option<Estimate>,
     /// Median, nanoseconds per operation: median over blocks.
     pub latency_ns_p50: Option<Estimate>,
+    /// 99th percentile, nanoseconds per operation: median over blocks.
+    pub latency_ns_p99: Option<Estimate>,
     /// Mean, nanoseconds per operation: median over blocks.
     pub latency_ns_mean: Option<Estimate>,
     /// Wall time of the process, nanoseconds per operation: median over blocks.
     pub wall_ns: Option<Estimate>,
     /// Processor time of the process, nanoseconds per operation: median over blocks.
     pub cpu_ns: Option<Estimate>,
+    /// Most resident bytes of the process: median over blocks.
+    pub rss_peak_bytes: Option<Estimate>,
+    /// Numbers of the program's own by name: medians over blocks.
+    pub values: BTreeMap<String, Estimate>,
     /// Every counted event by instrument name.
     pub counts: BTreeMap<String, PerOperation>,
     /// `this / peer − 1` for each peer of [`WorkloadAnalysis::gaps`], in that order.
@@ -155,13 +171,17 @@ impl CellSummary {
         self.counts.get(instrument).map(|count| count.value)
     }
 
-    /// The latency that a workload is judged by.
-    pub fn latency(&self, response: LatencyResponse) -> Option<Estimate> {
+    /// The cell's value in a response, in the unit of its quantity.
+    pub fn value(&self, response: MainResponse) -> Option<Estimate> {
         match response {
-            LatencyResponse::P10 => self.latency_ns_p10,
-            LatencyResponse::Mean => self.latency_ns_mean,
-            LatencyResponse::Wall => self.wall_ns,
-            LatencyResponse::Cpu => self.cpu_ns,
+            MainResponse::P10 => self.latency_ns_p10,
+            MainResponse::P50 => self.latency_ns_p50,
+            MainResponse::P99 => self.latency_ns_p99,
+            MainResponse::Mean => self.latency_ns_mean,
+            MainResponse::Wall => self.wall_ns,
+            MainResponse::Cpu => self.cpu_ns,
+            MainResponse::RssPeak => self.rss_peak_bytes,
+            MainResponse::Value(value) => self.values.get(value.name()).copied(),
         }
     }
 }
@@ -173,7 +193,9 @@ pub struct Gap {
     pub id: String,
     /// Name of the peer.
     pub peer: String,
-    /// Baseline − peer, nanoseconds per operation.
+    /// Whether it is a competitor.
+    pub compare: bool,
+    /// Baseline − peer, in the unit of the response.
     pub gap_ns: Option<Estimate>,
     /// Baseline / peer − 1.
     pub gap_ratio: Option<Estimate>,
@@ -187,7 +209,7 @@ pub struct WorkloadAnalysis {
     /// One line for people.
     pub about: String,
     /// What its effects, gaps and noise floor are about.
-    pub response: LatencyResponse,
+    pub response: MainResponse,
     /// Cells in the order of the plan.
     pub cells: Vec<CellSummary>,
     /// Effects in the order of the plan's contrasts, responses within.
@@ -241,6 +263,10 @@ pub struct Analysis {
     pub ignored: usize,
     /// What the contention canaries say.
     pub canaries: Canaries,
+    /// Every bar of the study, judged.
+    pub targets: Vec<JudgedTarget>,
+    /// Workloads that targets take together.
+    pub groups: Vec<Group>,
     /// What the study as a whole cannot show, or what disturbed it; one sentence each.
     pub remarks: Vec<String>,
     /// The cells of every workload with their draws, in the order of the workloads.
@@ -267,7 +293,9 @@ pub fn analyse_proven(manifest: &Manifest, records: &[Record]) -> Analysis {
     let (workloads, tables): (Vec<WorkloadAnalysis>, Vec<Table>) = both.unzip();
     let failures = failures::collect(manifest, records);
     let remarks = remarks::remarks(&workloads, records);
-    Analysis { workloads, failures, runs: records.len(), ignored, canaries, remarks, tables }
+    let field = race::Field { manifest, runs: &runs, tables: &tables };
+    let (targets, groups) = (targets::judge(&field), race::groups(&field));
+    Analysis { workloads, failures, runs: records.len(), ignored, canaries, targets, groups, remarks, tables }
 }
 
 fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Canaries) -> (WorkloadAnalysis, Table) {

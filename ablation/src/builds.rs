@@ -7,6 +7,7 @@
 pub(crate) mod cargo;
 mod check;
 mod layouts;
+mod peers;
 mod program;
 pub(crate) mod registry;
 
@@ -17,6 +18,7 @@ use crate::progress::{human, note};
 use crate::record::{BuildFailure, BuildRecord, BuiltBinary};
 use cargo::Order;
 use layouts::Shuffler;
+pub use peers::find_peers;
 pub(crate) use program::is_there;
 use std::fs::File;
 use std::io;

@@ -108,7 +108,8 @@ pub(crate) struct Cells {
 
 /// A study and where it belongs, before anything is built.
 pub(crate) fn open(path: &Path, settings: &Settings) -> Result<(Study, Design, Workspace), CellsError> {
-    let study = config::load(path)?;
+    let mut study = config::load(path)?;
+    builds::find_peers(&mut study)?;
     let design = design::resolve(&study)?;
     let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
     Ok((study, design, workspace))

@@ -37,6 +37,7 @@ Examples:
   ablate run configs/smoke.toml --until-halfwidth 0.5ns --budget 10m
                                                   stop when every source is known to ± 0.5 ns
   ablate report f1                                the tables again
+  ablate keep f1                                  a copy for the repository, in results/
   ablate syscalls configs/smoke.toml              who calls the system how often
   ablate profile configs/smoke.toml --cell no-elo@env
                                                   where the baseline and this cell spend their time
@@ -68,6 +69,14 @@ pub enum Command {
     Report {
         /// The folder that `ablate run` named.
         dir: PathBuf,
+    },
+    /// Keep a finished study in the repository: a small copy without the paths of this machine.
+    Keep {
+        /// The folder that `ablate run` named.
+        dir: PathBuf,
+        /// Where the copies are; the study gets a folder of its name there, in place of what was kept of it before.
+        #[arg(long, value_name = "FOLDER", default_value = "results")]
+        to: PathBuf,
     },
     /// Count the system calls and page faults of the baseline and each peer, by kind, exactly.
     Syscalls(crate::syscalls::Args),
@@ -112,7 +121,7 @@ pub struct Run {
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
     /// Run until the interval of every source is at most this wide on either side, in every workload: 0.5ns, 2us, 1ms,
-    /// or 1% of the baseline. The rule looks at widths only, never at effects, so that stopping favours no result.
+    /// or 1% of the baseline; in a study without factors every ratio to a peer, 1% of it. The rule looks at widths only, never at effects, so that stopping favours no result.
     /// --blocks is then the most that are run.
     #[arg(long, value_name = "WIDTH")]
     pub until_halfwidth: Option<HalfWidth>,

@@ -10,17 +10,21 @@ mod crossing;
 mod factor;
 mod levels;
 mod names;
+mod peers;
 mod place;
 mod raw;
 mod subject;
+mod targets;
 mod treatments;
 mod workloads;
 
 pub(crate) use names::nearest;
+pub(crate) use peers::PRELOAD;
+pub use peers::{Absent, Peer};
 pub(crate) use place::Part;
 pub use place::Pointed;
 
-use crate::record::{Arm, Curve, Hypothesis, LatencyResponse};
+use crate::record::{Arm, Curve, Hypothesis, MainResponse, Target};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -64,6 +68,8 @@ pub struct Study {
     pub workloads: Vec<Workload>,
     /// Other ways to serve the same workloads.
     pub peers: Vec<Peer>,
+    /// Peers that may be missing and are. Empty until the machine was asked for them.
+    pub absent: Vec<Absent>,
     /// Code layouts of every build, 1 to 16.
     pub layouts: u32,
     /// Groups of instruments for the counting passes, by name (`perf`, `callgrind`, `strace`).
@@ -76,6 +82,8 @@ pub struct Study {
     pub constraints: Vec<Constraint>,
     /// Claims to decide.
     pub hypotheses: Vec<Hypothesis>,
+    /// Bars to judge the subject by.
+    pub targets: Vec<Target>,
     /// Groups of workloads that time is fitted over.
     pub curves: Vec<Curve>,
     /// Functions whose shares a profile shows.
@@ -100,7 +108,7 @@ impl Study {
         self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
-    /// Leaves these workloads and what is about them. Returns the names of the hypotheses and curves that go.
+    /// Leaves these workloads and what is about them. Returns the names of the hypotheses, targets and curves that go.
     ///
     /// # Errors
     /// [`ConfigError::NoWorkload`].
@@ -117,12 +125,21 @@ impl Study {
         }
         self.workloads.retain(|workload| workloads.contains(&workload.name));
         // Cells that only the others run with would be built for nothing.
+        self.peers.retain_mut(|peer| {
+            peer.workloads.iter_mut().for_each(|own| own.retain(|name| workloads.contains(name)));
+            peer.workloads.as_ref().is_none_or(|own| !own.is_empty())
+        });
         let used = |w: &Workload, design: &DesignKind| w.designs.as_ref().is_none_or(|own| own.contains(design));
         self.designs.retain(|design| self.workloads.iter().any(|workload| used(workload, design)));
         let mut gone = Vec::new();
         self.hypotheses.retain(|hypothesis| {
             let stays = workloads.contains(&hypothesis.workload);
             gone.extend((!stays).then(|| hypothesis.name.clone()));
+            stays
+        });
+        self.targets.retain(|target| {
+            let stays = target.workloads.iter().all(|workload| workloads.contains(workload));
+            gone.extend((!stays).then(|| target.name.clone()));
             stays
         });
         self.curves.retain(|curve| {
@@ -327,24 +344,9 @@ pub struct Workload {
     /// Whether the process is bound to one processor.
     pub pin: bool,
     /// What of a process's latency the effects are about.
-    pub response: LatencyResponse,
+    pub response: MainResponse,
     /// Designs whose cells run with it; `None`: all.
     pub designs: Option<Vec<DesignKind>>,
-}
-
-/// Another way to serve the workloads: in the baseline binary, or by another program.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Peer {
-    /// Name, `[a-z0-9-]+`.
-    pub name: String,
-    /// Another program, its path or name, then arguments; `None`: the baseline binary.
-    pub command: Option<Vec<String>>,
-    /// Variables besides the subject's.
-    pub env: BTreeMap<String, String>,
-    /// Arguments before those of the workload.
-    pub args: Vec<String>,
-    /// What `served_by` must say.
-    pub served_by: Option<String>,
 }
 
 /// Why there is no study.
@@ -425,3 +427,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Study, ConfigError> {
 pub(crate) mod tests;
 #[cfg(test)]
 mod tests_language;
+#[cfg(test)]
+pub(crate) mod tests_race;
+#[cfg(test)]
+mod tests_targets;

@@ -13,11 +13,11 @@ mod fraction;
 mod screening;
 mod treatments;
 
-use crate::config::{ConfigError, DesignKind, Study};
-use crate::record::{CellKind, Crossed, FactorPlan, Plan, WorkloadPlan};
+use crate::config::{Absent, ConfigError, DesignKind, Study};
+use crate::record::{AbsentPeer, CellKind, Crossed, FactorPlan, Plan, WorkloadPlan};
 use axis::Axis;
 use cells::Cells;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use treatments::Treatments;
 
 /// The variable that makes the placebo differ from the baseline; nobody reads it.
@@ -60,8 +60,10 @@ pub fn resolve(study: &Study) -> Result<Design, ConfigError> {
         contrasts: contrasts::contrasts(study, &axes, &treatments, &cells),
         reference_peer: study.reference_peer.as_deref().map(peer_id),
         hypotheses: study.hypotheses.clone(),
+        targets: study.targets.clone(),
         curves: study.curves.clone(),
         aliases: aliases(study, &axes, &treatments, &cells),
+        absent: study.absent.iter().map(absent).collect(),
         layouts: study.layouts,
         crossed: crossed(&axes),
         designs,
@@ -74,6 +76,10 @@ pub fn resolve(study: &Study) -> Result<Design, ConfigError> {
 
 fn peer_id(name: &str) -> String {
     format!("peer-{name}")
+}
+
+fn absent(absent: &Absent) -> AbsentPeer {
+    AbsentPeer { peer: absent.peer.clone(), why: absent.why.clone(), hint: absent.hint.clone() }
 }
 
 fn factor(axis: &Axis<'_>) -> FactorPlan {
@@ -104,10 +110,18 @@ fn designs(study: &Study, treatments: &Treatments, cells: &Cells) -> BTreeMap<St
 }
 
 fn workloads(study: &Study, cells: &Cells, designs: &BTreeMap<String, Vec<String>>) -> Vec<WorkloadPlan> {
-    let runs = |own: &[DesignKind]| -> Vec<String> {
-        let asked: std::collections::HashSet<&String> =
-            own.iter().filter_map(|kind| designs.get(kind.as_str())).flatten().collect();
-        let runs = cells.list.iter().filter(|cell| cell.kind != CellKind::Treatment || asked.contains(&cell.id));
+    let is_restricted = study.peers.iter().any(|peer| peer.workloads.is_some());
+    let runs = |workload: &crate::config::Workload| -> Vec<String> {
+        if workload.designs.is_none() && !is_restricted {
+            return Vec::new();
+        }
+        let own = workload.designs.as_deref().unwrap_or(&study.designs);
+        let asked: HashSet<&String> = own.iter().filter_map(|kind| designs.get(kind.as_str())).flatten().collect();
+        let runs = cells.list.iter().filter(|cell| match cell.kind {
+            CellKind::Treatment => workload.designs.is_none() || asked.contains(&cell.id),
+            CellKind::Peer => study.peers.iter().any(|peer| peer.name == cell.name && peer.runs(&workload.name)),
+            CellKind::Baseline | CellKind::Placebo => true,
+        });
         runs.map(|cell| cell.id.clone()).collect()
     };
     let plan = |w: &crate::config::Workload| WorkloadPlan {
@@ -115,7 +129,7 @@ fn workloads(study: &Study, cells: &Cells, designs: &BTreeMap<String, Vec<String
         args: w.args.clone(),
         about: w.about.clone(),
         response: w.response,
-        cells: w.designs.as_deref().map(runs).unwrap_or_default(),
+        cells: runs(w),
     };
     study.workloads.iter().map(plan).collect()
 }

@@ -14,6 +14,7 @@ pub mod design;
 pub mod doctor;
 pub mod gap;
 pub mod init;
+pub mod keep;
 pub mod machine;
 pub mod measure;
 pub mod plan;

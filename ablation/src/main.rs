@@ -4,13 +4,14 @@ use ablation::builds::{self, BuildError};
 use ablation::cells::CellsError;
 use ablation::cli::{self, Cli, Command, DEFAULT_CONFIG, Run};
 use ablation::config::{self, ConfigError};
+use ablation::keep::KeepError;
 use ablation::progress::note;
 use ablation::run::interrupt;
 use ablation::selftest::SelftestError;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, doctor, init, plan, profile, prove, record, report, selftest, store, syscalls};
+use ablation::{design, doctor, init, keep, plan, profile, prove, record, report, selftest, store, syscalls};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Run(args)) => run_study(&args, &settings),
         Some(Command::Plan { config }) => show_plan(&config, &settings),
         Some(Command::Report { dir }) => show_report(&dir, &settings),
+        Some(Command::Keep { dir, to }) => Ok(shown(&keep::keep(&dir, &to)?)),
         Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
         Some(Command::Selftest(args)) => run_selftest(&args, &settings),
@@ -84,6 +86,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         || cells.is_some_and(CellsError::is_usage)
         || error.downcast_ref().is_some_and(init::InitError::is_usage)
         || error.downcast_ref().is_some_and(SelftestError::is_usage)
+        || error.downcast_ref().is_some_and(KeepError::is_usage)
         || error.downcast_ref().is_some_and(StoreError::is_usage)
         || error.downcast_ref().is_some_and(BuildError::is_usage);
     if is_usage { WRONG_CALL } else { BAD_RUNS }
@@ -126,7 +129,8 @@ fn run_selftest(args: &selftest::Args, settings: &Settings) -> anyhow::Result<u8
 }
 
 fn show_plan(path: &Path, settings: &Settings) -> anyhow::Result<u8> {
-    let config = config::load(path)?;
+    let mut config = config::load(path)?;
+    builds::find_peers(&mut config)?;
     let design = design::resolve(&config)?;
     let workspace = builds::workspace(&config, settings.target_dir.as_deref())?;
     let each = plan::each(&config.name, &workspace.target.join("ablate"));

@@ -3,7 +3,7 @@
 use crate::config::Study;
 use crate::design::{BuildPlan, Design};
 use crate::progress::human;
-use crate::record::{CellKind, CellPlan, Plan, WorkloadPlan};
+use crate::record::{CellKind, CellPlan, Plan, Target, WorkloadPlan};
 use crate::store;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -92,6 +92,21 @@ pub fn describe(study: &Study, design: &Design, each: &Each, columns: usize) -> 
         let title = format!("hypotheses ({})", design.plan.hypotheses.len());
         text.section(&title, &["hypothesis", "workload", "claim"], rows);
     }
+    if !design.plan.targets.is_empty() {
+        let what = |target: &Target| {
+            let bar = if target.bar.is_high() { "at most" } else { "at least" };
+            vec![
+                target.name.clone(),
+                target.kind.as_str().to_owned(),
+                format!("{bar} {}", target.bar.value()),
+                target.workloads.len().to_string(),
+                target.claim.clone(),
+            ]
+        };
+        let head = ["target", "kind", "bar", "workloads", "claim"];
+        let rows = design.plan.targets.iter().map(what);
+        text.section(&format!("targets ({})", design.plan.targets.len()), &head, rows);
+    }
     processes(&mut text, study, design);
     let count = Processes::of(study, design);
     let time = human(each.time * u32::try_from(count.total()).unwrap_or(u32::MAX));
@@ -122,6 +137,10 @@ fn cells(text: &mut Text, design: &Design) {
         vec![cell.id.clone(), arm.to_owned(), cell.build.clone(), differences(plan, cell)]
     });
     text.section(&format!("cells ({})", plan.cells.len()), &["cell", "arm", "build", "differs in"], rows);
+    if !plan.absent.is_empty() {
+        let rows = plan.absent.iter().map(|absent| vec![absent.peer.clone(), absent.why.clone(), absent.hint.clone()]);
+        text.section(&format!("peers left out ({})", plan.absent.len()), &["peer", "why", "what to do"], rows);
+    }
     if !plan.impossible.is_empty() {
         let rows = plan.impossible.iter().map(|cell| vec![cell.name.clone(), cell.reason.clone()]);
         text.section(&format!("impossible cells ({})", plan.impossible.len()), &["cell", "why it does not run"], rows);

@@ -5,7 +5,7 @@
 
 mod values;
 
-use crate::record::{CellPlan, FactorPlan, Measured, Pass, Plan, Record, Status};
+use crate::record::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Plan, Record, Status};
 use std::collections::BTreeMap;
 use values::values;
 
@@ -43,10 +43,28 @@ pub fn prove(plan: &Plan, record: &mut Record) {
         .or_else(|| plan.factors.iter().find_map(|factor| levels(cell, factor, measured)))
         .or_else(|| plan.factors.iter().find_map(|factor| counters(cell, factor, measured)))
         .or_else(|| cell.expect_zero.iter().find_map(|name| expected_zero(cell, name, measured)))
-        .or_else(|| if record.pass == Pass::CountingIdle { None } else { values(measured) });
+        .or_else(|| if record.pass == Pass::CountingIdle { None } else { values(measured) })
+        .or_else(|| judged_by(plan, record, measured));
     if let Some(reason) = trouble {
         void(record, reason);
     }
+}
+
+/// The number that the workload is judged by, when it is one of the program's own and not there. Runs with counters
+/// attached may leave out what takes requests to find out.
+fn judged_by(plan: &Plan, record: &Record, measured: &Measured) -> Option<String> {
+    let workload = plan.workloads.iter().find(|w| w.name == record.workload)?;
+    let MainResponse::Value(value) = workload.response else { return None };
+    let is_missing = record.pass == Pass::Timing && !measured.values.contains_key(value.name());
+    is_missing.then(|| {
+        let there: Vec<&str> = measured.values.keys().map(String::as_str).collect();
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        format!(
+            "`{}` is judged by value `{}`, which the run did not report: its values are {there}",
+            workload.name,
+            value.name()
+        )
+    })
 }
 
 /// What only a result line of this cell can prove.
@@ -250,7 +268,7 @@ fn expected_zero(cell: &CellPlan, name: &str, measured: &Measured) -> Option<Str
 mod tests {
     use super::*;
     use crate::analyse::fixture::Study;
-    use crate::record::LatencyResponse;
+    use crate::record::MainResponse;
 
     fn check(change: impl FnOnce(&mut Record), cell: &str, expected: &str) {
         let study = Study::new(&["cache", "tick"], &["w"]);
@@ -295,6 +313,25 @@ mod tests {
         check(|r| measured(r).latency_ns_p10 = f64::NAN, "baseline", absurd);
         let order = "percentiles are out of order: p10, p50, p99 = [100.0, 102.0, 5.0] ns";
         check(|r| measured(r).latency_ns_p99 = 5.0, "baseline", order);
+    }
+
+    #[test]
+    fn a_workload_that_is_judged_by_a_value_needs_it_while_timing() {
+        let mut study = Study::new(&["cache"], &["w"]);
+        study.manifest.plan.workloads[0].response = MainResponse::named("value:held_bytes").unwrap();
+        let judged = |pass: Pass, values: &[(&str, f64)]| {
+            let mut record = study.timing("w", "peer-fast", 0, 100.0);
+            record.pass = pass;
+            measured(&mut record).values = values.iter().map(|(name, value)| (name.to_string(), *value)).collect();
+            prove(&study.manifest.plan, &mut record);
+            record.reason
+        };
+        let missing = "`w` is judged by value `held_bytes`, which the run did not report: its values are";
+        assert_eq!(judged(Pass::Timing, &[]), format!("{missing} none"));
+        assert_eq!(judged(Pass::Timing, &[("spans", 3.0)]), format!("{missing} spans"));
+        assert_eq!(judged(Pass::Timing, &[("held_bytes", 3.0)]), "");
+        assert_eq!(judged(Pass::Counting, &[]), "");
+        assert_eq!(judged(Pass::Timing, &[("held_bytes", f64::NAN)]), "its value `held_bytes` is no number: NaN");
     }
 
     #[test]
@@ -412,7 +449,7 @@ mod tests {
     #[test]
     fn a_program_that_is_measured_from_outside_still_proves_what_it_promised() {
         let mut study = Study::new(&["cache"], &["w"]);
-        study.manifest.plan.workloads[0].response = LatencyResponse::Wall;
+        study.manifest.plan.workloads[0].response = MainResponse::Wall;
         let silent = |study: &Study, pass: Pass| {
             let mut record = study.timing("w", "baseline", 0, 100.0);
             (record.pass, record.measured) = (pass, None);

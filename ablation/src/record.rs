@@ -4,8 +4,12 @@
 //! and read these values do.
 
 mod plan;
+mod response;
+mod target;
 
 pub use plan::*;
+pub use response::{MainResponse, Quantity, ValueName};
+pub use target::{Against, Bar, Target, TargetKind, TargetResponse};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +40,9 @@ pub struct Manifest {
     pub plan: Plan,
     /// One entry for each distinct binary.
     pub builds: Vec<BuildRecord>,
+    /// Libraries that peers preload.
+    #[serde(default)]
+    pub libraries: Vec<Library>,
     /// The machine.
     pub machine: Machine,
     /// Every counting instrument with its state; what could not be had says why.
@@ -60,6 +67,17 @@ pub struct BuildRecord {
 /// A binary that exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuiltBinary {
+    /// Absolute path.
+    pub path: String,
+    /// SHA-256 of its bytes, hexadecimal.
+    pub sha256: String,
+}
+
+/// A library that a peer preloads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Library {
+    /// Name of the peer.
+    pub peer: String,
     /// Absolute path.
     pub path: String,
     /// SHA-256 of its bytes, hexadecimal.
@@ -238,6 +256,9 @@ pub struct Measured {
     /// The contention canary before the first batch and after every batch, nanoseconds a step: one more than batches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canaries_ns: Vec<f32>,
+    /// Numbers of the program's own by name, for responses `value:NAME`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, f64>,
     /// What the program itself knows its factors to cost, nanoseconds per operation: the synthetic subject of
     /// `ablate selftest` says it, others do not.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -273,16 +294,21 @@ impl Record {
         }
     }
 
-    /// Value of a response in this run, nanoseconds per operation; `None` when the run does not have it.
+    /// Value of a response in this run, in the unit of its quantity; `None` when the run does not have it.
     ///
     /// Over all batches, disturbed or not: what the canary says is the analysis's to judge.
-    pub fn latency(&self, response: LatencyResponse) -> Option<f64> {
+    pub fn value(&self, response: MainResponse) -> Option<f64> {
+        let measured = self.measured.as_ref();
         match response {
-            LatencyResponse::P10 => Some(self.measured.as_ref()?.latency_ns_p10),
-            LatencyResponse::Mean => Some(self.measured.as_ref()?.latency_ns_mean),
+            MainResponse::P10 => Some(measured?.latency_ns_p10),
+            MainResponse::P50 => Some(measured?.latency_ns_p50),
+            MainResponse::P99 => Some(measured?.latency_ns_p99),
+            MainResponse::Mean => Some(measured?.latency_ns_mean),
             // Per operation where the program says how many there were.
-            LatencyResponse::Wall => Some(self.wall_ns as f64 / self.operations()),
-            LatencyResponse::Cpu => Some(self.cpu_ns as f64 / self.operations()),
+            MainResponse::Wall => Some(self.wall_ns as f64 / self.operations()),
+            MainResponse::Cpu => Some(self.cpu_ns as f64 / self.operations()),
+            MainResponse::RssPeak => Some(self.process_rss_peak_bytes as f64),
+            MainResponse::Value(value) => measured?.values.get(value.name()).copied(),
         }
     }
 

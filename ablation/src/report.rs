@@ -13,6 +13,8 @@ mod gap;
 mod head;
 mod hypotheses;
 pub(crate) mod number;
+mod peers;
+mod targets;
 mod workload;
 
 use crate::analyse::{Analysis, analyse_proven};
@@ -75,21 +77,34 @@ fn in_short(
     columns: usize,
 ) -> Document {
     let mut document = Document::default();
+    let has_sources = has_sources(manifest);
+    head::title(&mut document, manifest);
+    targets::targets(&mut document, analysis, false);
     head::head(&mut document, manifest, analysis, &head::machine_in_short(manifest));
-    crossed::headline(&mut document, analysis, columns);
-    gap::in_short(&mut document, explained, columns);
-    curves::in_short(&mut document, &explained.curves, columns);
-    head::overview(&mut document, analysis, columns);
-    compact::legend(&mut document);
-    for workload in &analysis.workloads {
-        compact::workload(&mut document, workload, columns);
+    peers::peers(&mut document, manifest, analysis, columns);
+    if has_sources {
+        crossed::headline(&mut document, analysis, columns);
+        gap::in_short(&mut document, explained, columns);
     }
-    closing::switches(&mut document, analysis, false);
-    compact::reading(&mut document, analysis, &explained.accounts, columns);
+    curves::in_short(&mut document, &explained.curves, columns);
+    if has_sources {
+        head::overview(&mut document, analysis, columns);
+        compact::legend(&mut document);
+        for workload in &analysis.workloads {
+            compact::workload(&mut document, workload, columns);
+        }
+        closing::switches(&mut document, analysis, false);
+        compact::reading(&mut document, analysis, &explained.accounts, columns);
+    }
     closing::failures(&mut document, dir, manifest, records, analysis);
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
-    compact::findings(&mut document, dir, analysis);
+    compact::findings(&mut document, dir, analysis, has_sources);
     document
+}
+
+/// Whether anything of the subject is compared with itself; a race with peers alone has no sources to show.
+fn has_sources(manifest: &Manifest) -> bool {
+    !manifest.plan.factors.is_empty()
 }
 
 fn in_full(
@@ -99,19 +114,29 @@ fn in_full(
     (analysis, explained): (&Analysis, &Explained),
 ) -> Document {
     let mut document = Document::default();
+    let has_sources = has_sources(manifest);
+    head::title(&mut document, manifest);
+    targets::targets(&mut document, analysis, true);
     head::head(&mut document, manifest, analysis, &head::machine(manifest));
+    peers::peers(&mut document, manifest, analysis, usize::MAX);
     crossed::headline(&mut document, analysis, usize::MAX);
     gap::in_full(&mut document, explained);
     curves::in_full(&mut document, &explained.curves);
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
-    head::overview(&mut document, analysis, usize::MAX);
+    if has_sources {
+        head::overview(&mut document, analysis, usize::MAX);
+    }
     for workload in &analysis.workloads {
         workload::cells(&mut document, workload);
-        workload::attribution(&mut document, workload);
+        if has_sources {
+            workload::attribution(&mut document, workload);
+        }
         workload::noise(&mut document, workload);
     }
-    closing::switches(&mut document, analysis, true);
-    closing::reading(&mut document, analysis, &explained.accounts);
+    if has_sources {
+        closing::switches(&mut document, analysis, true);
+        closing::reading(&mut document, analysis, &explained.accounts);
+    }
     closing::failures(&mut document, dir, manifest, records, analysis);
     document
 }
@@ -137,7 +162,7 @@ fn replace(dir: &Path, name: &str, text: &str) -> Result<(), ReportError> {
 mod tests {
     use super::*;
     use crate::analyse::fixture::Study;
-    use crate::record::{BuildFailure, LatencyResponse, Status};
+    use crate::record::{BuildFailure, MainResponse, Status};
     use serde_json::Value;
 
     fn report(study: &Study, records: &[Record], columns: usize) -> (String, Value, String) {
@@ -238,7 +263,7 @@ mod tests {
     #[test]
     fn a_terminal_shows_each_source_once_and_ends_with_the_findings() {
         let mut study = Study::new(&["cache", "tick", "idle-source"], &["cold", "warm"]);
-        study.manifest.plan.workloads[0].response = LatencyResponse::Mean;
+        study.manifest.plan.workloads[0].response = MainResponse::Mean;
         let facts = [("commit", "0123456789abcdef"), ("uncommitted-changes", "yes"), ("aslr", "2")];
         for (name, fact) in facts.into_iter().chain([("rustc", "rustc 1.95.0 (abc 2026-01-01)")]) {
             study.manifest.machine.facts.insert(name.to_owned(), Some(fact.to_owned()));
@@ -301,6 +326,33 @@ mod tests {
     }
 
     #[test]
+    fn bytes_and_numbers_of_the_program_have_their_own_units() {
+        let mut study = Study::new(&["cache"], &["memory", "held"]);
+        study.manifest.plan.workloads[0].response = MainResponse::RssPeak;
+        study.manifest.plan.workloads[1].response = MainResponse::named("value:held_share").unwrap();
+        let mut records = study.records(12, costs);
+        for record in &mut records {
+            let ns = record.measured.as_ref().unwrap().latency_ns_p10;
+            record.process_rss_peak_bytes = (ns * 1_048_576.0 / 100.0) as u64;
+            record.measured.as_mut().unwrap().values = [("held_share".to_owned(), ns / 10_000.0)].into();
+        }
+        let (text, json, markdown) = report(&study, &records, 100);
+        for text in [&text, &markdown] {
+            for needle in ["MiB", "rss-peak", "%", "value:held_share"] {
+                assert!(text.contains(needle), "no `{needle}` in\n{text}");
+            }
+        }
+        assert!(widest(&text) <= 100, "{text}");
+        let line = text.lines().find(|line| line.starts_with("cache ")).expect("a row");
+        assert!(line.contains("+1.00") && line.contains("costs"), "{line}");
+        let cell = &json["cells"][0];
+        assert_eq!((&cell["unit"], &cell["value_ns"]), (&Value::from("bytes"), &Value::Null));
+        assert!((cell["value"]["value"].as_f64().unwrap() / 1_048_576.0 - 20.0).abs() < 0.1, "{cell}");
+        assert!(json["gaps"][0]["gap_ns"].is_null() && json["gaps"][0]["ratio"]["value"].as_f64() > Some(1.9));
+        assert!(json["explained"]["accounts"].as_array().unwrap().is_empty());
+    }
+
+    #[test]
     fn what_disturbed_each_cell_is_in_the_full_report() {
         let mut study = Study::new(&["cache"], &["w"]);
         (study.manifest.blocks, study.manifest.plan.layouts) = (1, 3);
@@ -350,7 +402,8 @@ mod tests {
                 assert!(text.contains(&sentence) && !text.contains("No source is detected"), "{text}");
                 assert!(!text.contains("all 0 runs"), "{text}");
             }
-            let head = text.lines().find(|line| line.starts_with("w ")).unwrap();
+            let overview = text.split("What costs most").nth(1).unwrap();
+            let head = overview.lines().find(|line| line.starts_with("w ")).unwrap();
             assert!(head.contains("n/a") && !head.contains("none"), "{head}");
         }
     }

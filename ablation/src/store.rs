@@ -361,6 +361,7 @@ pub(crate) mod tests {
             blocks: 3,
             plan: design.plan.clone(),
             builds: builds.collect(),
+            libraries: Vec::new(),
             machine: Machine::default(),
             instruments: Vec::new(),
         }
@@ -422,7 +423,7 @@ pub(crate) mod tests {
             workload.as_object_mut().expect("an object").remove("response");
         }
         let back: Manifest = serde_json::from_value(json).expect("older folders have none");
-        assert!(back.plan.workloads.iter().all(|w| w.response == crate::record::LatencyResponse::P10));
+        assert!(back.plan.workloads.iter().all(|w| w.response == crate::record::MainResponse::P10));
     }
 
     #[test]

@@ -86,6 +86,11 @@ pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
             note(&format!("left out with the other workloads: {}", gone.join(", ")));
         }
     }
+    let libraries = builds::find_peers(&mut study)?;
+    for absent in &study.absent {
+        let hint = if absent.hint.is_empty() { String::new() } else { format!("; {}", absent.hint) };
+        note(&format!("peer {} is left out: {}{hint}", absent.peer, absent.why));
+    }
     let design = design::resolve(&study)?;
     let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
     prepare("signal handlers", interrupt::install())?;
@@ -103,6 +108,7 @@ pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     // Looking for instruments that nobody will read takes a third of a second.
     let probed = measure::probe_groups(if study.counting_repeats == 0 { &[] } else { &study.instruments });
     let mut manifest = manifest(args, &study, &design, built, machine, &probed);
+    manifest.libraries = libraries;
     let mut done: BTreeSet<Key> = BTreeSet::new();
     if let Some((before, keys)) = earlier {
         same_study(&before, &manifest, folder.dir())?;
@@ -262,6 +268,7 @@ fn manifest(
         blocks: study.blocks,
         plan,
         builds: built.records,
+        libraries: Vec::new(),
         machine,
         instruments: probed.status.clone(),
     }
@@ -288,6 +295,9 @@ fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), Store
                 build.id
             ));
         }
+    }
+    if before.libraries != now.libraries {
+        return differs("a library that a peer preloads is another one, or elsewhere".to_owned());
     }
     for name in machine::FIXED {
         let (old, new) = (before.machine.facts.get(name), now.machine.facts.get(name));

@@ -28,7 +28,7 @@ seed = 1
 blocks = 6
 arms = ["env", "feature"]
 design = ["leave-one-out", "factorial"]
-reference_peer = "other"
+reference_peer = "fast"
 [subject]
 package = "subject"
 [[factor]]
@@ -45,8 +45,8 @@ off = { NO_RING = "1" }
 name = "small"
 args = []
 [[peer]]
-name = "other"
-served_by = "other"
+name = "fast"
+served_by = "fast"
 "#;
 
 fn readme() -> String {
@@ -86,6 +86,7 @@ fn the_key_reference_has_every_key() {
         "[[curve]]\n",
         "[[peer]]\n",
         "[[hypothesis]]\n",
+        "[[target]]\n",
     ] {
         let error = parsed(&format!("{table}{unknown}")).expect_err("unknown").to_string();
         let (_, known) = error.lines().next().and_then(|line| line.split_once("; known: ")).expect("known keys");

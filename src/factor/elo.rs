@@ -269,7 +269,7 @@ impl Plan {
     const fn of(strategy: u8) -> Plan {
         Plan {
             huge_bytes_min: [MIB, 64 * KIB, usize::MAX][strategy as usize / 4],
-            wait_ticks: if strategy & 1 == 0 { 4 } else { 2 },
+            wait_ticks: if strategy & 1 == 0 { 3 } else { 2 },
             keeps: strategy & 2 == 0,
         }
     }

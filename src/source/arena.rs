@@ -7,12 +7,13 @@
 //!
 //! The lock is taken for a page of slots, or for a large object that neither a cache nor the depot had.
 
-use crate::factor::{self, purge, thp};
+use crate::class::UNIT;
+use crate::factor::{self, elo, purge, thp};
 use crate::list::List;
 use crate::map;
 use crate::meta;
 use crate::os::{self, HUGE_PAGE};
-use crate::page::{Kind, Page, Room, SEGMENT, Segment, half_mask};
+use crate::page::{HALF_UNITS, Kind, Page, Room, SEGMENT, Segment, half_mask, mask};
 use crate::range;
 use crate::sync::{Lock, global};
 
@@ -24,6 +25,9 @@ const PLAIN_SMALL: usize = 16 << 20;
 const CHUNKS: [usize; 3] = [64 << 20, 16 << 20, SEGMENT];
 /// Dirty bytes that nobody uses before somebody is asked to purge them.
 const PURGE_BYTES_MIN: usize = 4 << 20;
+
+/// Free units of a half that are worth a call, when others of the half are in use.
+const PURGE_UNITS_MIN: u32 = HALF_UNITS as u32 / 2;
 
 global! {
     static ARENA: Lock<Arena> = Lock::new(Arena::new());
@@ -58,7 +62,7 @@ unsafe impl Send for Arena {}
 /// Takes a run of `units`, at most a segment's, and says whether its memory is known to be zero.
 pub(super) fn take_run(counters: &factor::Counters, kind: Kind, units: usize) -> Option<(&'static Page, bool)> {
     let mut arena = ARENA.lock();
-    if let Some(run) = arena.take_from_lists(kind, units) {
+    if let Some(run) = arena.take_from_lists(counters, kind, units) {
         return Some(run);
     }
     if let Some(segment) = arena.new_segment(counters, kind) {
@@ -66,9 +70,9 @@ pub(super) fn take_run(counters: &factor::Counters, kind: Kind, units: usize) ->
     } else {
         // The last resort: memory that was meant for the other kind.
         let other = if kind == Kind::Small { Kind::Large } else { Kind::Small };
-        return arena.take_from_lists(other, units);
+        return arena.take_from_lists(counters, other, units);
     }
-    arena.take_from_lists(kind, units)
+    arena.take_from_lists(counters, kind, units)
 }
 
 /// Puts a run back; no object is left in it.
@@ -77,14 +81,14 @@ pub(super) fn give_run(counters: &factor::Counters, page: &'static Page) {
         return;
     };
     for unit in 0..usize::from(page.units.get()) {
-        range::set_bin(page.base.get().wrapping_add(unit * crate::class::UNIT), crate::class::BinOffset::NONE);
+        range::set_bin(page.base.get().wrapping_add(unit * UNIT), crate::class::BinOffset::NONE);
     }
     let when = factor::active().purge();
     let mut arena = ARENA.lock();
     let mut given = 0;
     arena.change(segment, |segment| given = segment.give_run(page));
     for half in 0..2 {
-        if given & half_mask(half) != 0 && segment.is_purgeable(half) {
+        if given & half_mask(half) != 0 && segment.purgeable(half).count_ones() >= PURGE_UNITS_MIN {
             segment.freed_at[half].set(purge::now());
             arena.wait(segment);
         }
@@ -93,16 +97,17 @@ pub(super) fn give_run(counters: &factor::Counters, page: &'static Page) {
     drop(arena);
     match when {
         Some(purge::When::AtOnce) => {
-            purge_older_than(counters, 0);
+            purge_older_than(counters, 0, false);
         }
         Some(purge::When::ByTime) if waiting_bytes >= PURGE_BYTES_MIN => super::keep_house(counters),
         Some(purge::When::ByTime) | None => {}
     }
 }
 
-/// Gives back to the OS what halves of segments hold that nobody used for so many ticks of the purge. Returns whether
+/// Gives back to the OS what halves of segments hold that nobody used for so many ticks of the purge; and with `parts`,
+/// after twice as many ticks, what free units hold in halves that are in use, if they are the greater part. Returns whether
 /// any wait that are younger.
-pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool {
+pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32, parts: bool) -> bool {
     let mut young: Option<&'static Segment> = None;
     loop {
         let mut arena = ARENA.lock();
@@ -121,26 +126,31 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool 
         segment.waits.set(false);
         let mut is_young = false;
         for half in 0..2 {
-            if !segment.is_purgeable(half) {
+            let units = segment.purgeable(half);
+            let is_whole = units == half_mask(half);
+            if units.count_ones() < PURGE_UNITS_MIN || !(is_whole || parts) {
                 continue;
             }
-            if purge::now().wrapping_sub(segment.freed_at[half].get()) < ticks {
+            let age = purge::now().wrapping_sub(segment.freed_at[half].get());
+            if age < if is_whole { ticks } else { 2 * ticks } {
                 is_young = true;
                 continue;
             }
-            // While the lock is not held, the half belongs to us as if it were in use.
-            arena.change(segment, |segment| segment.used.set(segment.used.get() | half_mask(half)));
+            // While the lock is not held, the units belong to us as if they were in use.
+            arena.change(segment, |segment| segment.used.set(segment.used.get() | units));
             drop(arena);
-            let start = segment.base.get().wrapping_add(half * HUGE_PAGE);
-            // SAFETY: no unit of the half is in use, and nobody else takes one.
-            let gone = unsafe { purge::decommit(&counters.purge, start, HUGE_PAGE) };
+            // SAFETY: the units are free, and nobody else takes them.
+            let gone = unsafe { decommit_units(counters, segment, units) };
             arena = ARENA.lock();
-            arena.change(segment, |segment| segment.used.set(segment.used.get() & !half_mask(half)));
+            arena.change(segment, |segment| segment.used.set(segment.used.get() & !units));
+            // Where the kernel refuses, it is asked again when the half was used once more.
             if gone {
-                segment.dirty.set(segment.dirty.get() & !half_mask(half));
-            } else {
-                // The kernel refuses: it is asked again when the half was used once more.
-                segment.freed_at[half].set(purge::now());
+                segment.dirty.set(segment.dirty.get() & !units);
+                // What was freed beside the units meanwhile was too little alone.
+                if segment.purgeable(half).count_ones() >= PURGE_UNITS_MIN {
+                    segment.freed_at[half].set(purge::now());
+                    arena.wait(segment);
+                }
             }
         }
         if is_young && !segment.waits.replace(true) {
@@ -148,6 +158,23 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool 
             young = Some(segment);
         }
     }
+}
+
+/// Gives the memory of units back to the OS, a run at a time; returns whether all of it went.
+///
+/// # Safety
+/// - nobody uses the units.
+unsafe fn decommit_units(counters: &factor::Counters, segment: &Segment, mut units: u64) -> bool {
+    let mut gone = true;
+    while units != 0 {
+        let first = units.trailing_zeros() as usize;
+        let run = (units >> first).trailing_ones() as usize;
+        let start = segment.base.get().wrapping_add(first * UNIT);
+        // SAFETY: the caller's promise.
+        gone &= unsafe { purge::decommit(&counters.purge, start, run * UNIT) };
+        units &= !mask(first, run);
+    }
+    gone
 }
 
 /// Bytes that wait to be purged.
@@ -172,11 +199,23 @@ impl Arena {
         }
     }
 
-    fn take_from_lists(&mut self, kind: Kind, units: usize) -> Option<(&'static Page, bool)> {
+    fn take_from_lists(
+        &mut self,
+        counters: &factor::Counters,
+        kind: Kind,
+        units: usize,
+    ) -> Option<(&'static Page, bool)> {
         let rooms = Room::for_units(units).index()..Room::COUNT;
         let segment = rooms.into_iter().find_map(|room| self.segments[kind as usize][room].first())?;
-        let mut run = None;
+        let (before, mut run) = (segment.dirty.get(), None);
         self.change(segment, |segment| run = segment.take_run(units));
+        if kind == Kind::Large {
+            for half in (0..2).filter(|&half| before & half_mask(half) == 0) {
+                if segment.dirty.get() & half_mask(half) != 0 {
+                    advise_half(counters, segment, half, units * UNIT);
+                }
+            }
+        }
         run
     }
 
@@ -262,7 +301,7 @@ impl Arena {
     /// Makes a part of the range memory, `most` bytes or, where that is refused, a segment; returns how many.
     fn commit(&self, start: impl Fn(usize) -> *mut u8, most: usize) -> Option<usize> {
         // A limit on addresses that was set after the range was reserved would not be felt otherwise.
-        let limit = os::address_limit();
+        let limit = if self.committed() == 0 { usize::MAX } else { os::address_limit() };
         [most, SEGMENT].into_iter().find(|&bytes| {
             // SAFETY: the callers name a part of the range that nobody uses.
             (SEGMENT..=most).contains(&bytes)
@@ -295,6 +334,23 @@ impl Arena {
         let base = self.chunk;
         self.chunk = base.wrapping_add(SEGMENT);
         Some(base)
+    }
+}
+
+/// Tells the kernel what ELO's plan has to say about half a segment of large objects that holds nothing yet, and whose first
+/// object is so long. Memory that was made for such objects welcomes huge pages until a plan says otherwise.
+fn advise_half(counters: &factor::Counters, segment: &Segment, half: usize, bytes: usize) {
+    let active = factor::active();
+    if !active.elo_plans() || active.thp() != Some(thp::Advice::Huge) {
+        return;
+    }
+    let is_plain = bytes < elo::plan().huge_bytes_min;
+    let bit = 1 << half;
+    if is_plain != (segment.plain_halves.get() & bit != 0) {
+        segment.plain_halves.set(segment.plain_halves.get() ^ bit);
+        let advice = if is_plain { thp::Advice::Small } else { thp::Advice::Huge };
+        // SAFETY: the half is ours.
+        unsafe { thp::advise(&counters.thp, advice, segment.base.get().wrapping_add(half * HUGE_PAGE), HUGE_PAGE) };
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::arena;
 use crate::class::{Class, SMALL_CLASSES};
-use crate::factor;
+use crate::factor::{self, purge};
 use crate::fatal::{Fault, die};
 use crate::map;
 use crate::page::{Kind, Misfit, Page, PageList};
@@ -13,8 +13,14 @@ use crate::range;
 use crate::sync::{Guard, Lock, global};
 
 global! {
-    static PAGES: [Lock<Pages>; SMALL_CLASSES] = each Lock::new(Pages { partial: PageList::new(), spare: None });
+    static PAGES: [Lock<Pages>; SMALL_CLASSES] =
+        each Lock::new(Pages { partial: PageList::new(), spare: None, free_slots: 0 });
 }
+
+/// Bytes of free slots of one class, beside used ones, from which on somebody is asked to purge them.
+const PURGE_BYTES_MIN: usize = 4 << 20;
+/// Pages that are purged in one hold of a lock.
+const PURGE_PAGES: usize = 8;
 
 /// The pages of one class.
 #[derive(Debug)]
@@ -24,6 +30,8 @@ struct Pages {
     partial: PageList,
     /// One with free slots only, so that a count that goes to and fro does not take the arena's lock each time.
     spare: Option<&'static Page>,
+    /// Free slots in the list.
+    free_slots: usize,
 }
 
 // SAFETY: what it leads to is used by the lock's holder only.
@@ -38,10 +46,12 @@ pub(super) fn take(counters: &factor::Counters, class: Class, slots: &mut [*mut 
             let page = pages.spare.take().or_else(|| new_page(counters, class));
             let Some(page) = page else { return 0 };
             pages.partial.push(page);
+            pages.free_slots += page.capacity.get() as usize;
             page
         }
     };
     let taken = page.take(slots);
+    pages.free_slots -= taken;
     if page.is_full() {
         pages.partial.remove(page);
     }
@@ -64,14 +74,56 @@ pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8])
         if was_full {
             pages.partial.push(page);
         }
+        pages.free_slots += 1;
+        page.freed_at.set(purge::now());
         if page.used.get() == 0 {
             pages.partial.remove(page);
+            pages.free_slots -= page.capacity.get() as usize;
             if let Some(old) = pages.spare.replace(page) {
                 give_page(counters, old, pages);
                 pages = PAGES[class.index()].lock();
             }
         }
     }
+    let waits = pages.free_slots * class.slot_bytes() >= PURGE_BYTES_MIN;
+    drop(pages);
+    if waits {
+        super::keep_house(counters);
+    }
+}
+
+/// Gives back to the OS what free slots hold in pages that are in use, but less than half, and to which nothing came back
+/// for so many ticks of the purge: OS pages of which no slot has a part. Returns whether any wait that are younger.
+pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool {
+    let mut waits = false;
+    for (class, pages) in Class::all().zip(PAGES.iter()) {
+        loop {
+            let pages = pages.lock();
+            if pages.free_slots * class.slot_bytes() < PURGE_BYTES_MIN {
+                break;
+            }
+            let is_sparse = |page: &&Page| !page.is_purged.get() && page.used.get() * 2 < page.capacity.get();
+            let mut left = PURGE_PAGES;
+            for page in pages.partial.iter().filter(is_sparse) {
+                if purge::now().wrapping_sub(page.freed_at.get()) < ticks {
+                    waits = true;
+                } else if left > 0 {
+                    left -= 1;
+                    page.is_purged.set(true);
+                    // SAFETY: nobody takes a slot while the class's lock is held.
+                    page.each_free_range(|start, bytes| unsafe {
+                        purge::decommit(&counters.purge, start, bytes);
+                    });
+                } else {
+                    break;
+                }
+            }
+            if left > 0 {
+                break;
+            }
+        }
+    }
+    waits
 }
 
 /// Gives the pages without a user back to the arena.

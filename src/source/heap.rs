@@ -31,7 +31,7 @@ const fn first_slots(class: usize) -> usize {
 
 /// One thread's heap.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(crate) struct Heap {
     pub(crate) cache: ThreadCache,
     pub(crate) counters: factor::Counters,
@@ -42,6 +42,7 @@ pub(crate) struct Heap {
     next_made: AtomicPtr<Heap>,
     /// Heaps that wait for a thread.
     next_spare: Cell<Option<&'static Heap>>,
+    /// The first stacks, behind everything else: they are touched only as they fill.
     first: UnsafeCell<[*mut u8; FIRST_WORDS]>,
 }
 

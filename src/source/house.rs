@@ -73,8 +73,9 @@ fn work() -> bool {
     if active.madvise_batch() {
         factor::madvise_batch::flush(&COUNTERS.madvise_batch);
     }
-    let halves = arena::purge_older_than(&COUNTERS, wait_ticks);
-    batches || spans || halves
+    let slots = central::purge_older_than(&COUNTERS, wait_ticks);
+    let halves = arena::purge_older_than(&COUNTERS, wait_ticks, true);
+    batches || slots || spans || halves
 }
 
 /// The lock, for the handlers around a fork.

@@ -40,7 +40,7 @@ fn give(page: &'static Page) {
 }
 
 fn purge_all() {
-    arena::purge_older_than(counters(), 0);
+    arena::purge_older_than(counters(), 0, true);
 }
 
 /// Purges once more, and finds nothing left of what was used.
@@ -61,10 +61,10 @@ fn loom_purge_of_a_half_beside_one_in_use() {
         crate::range::reserve_once();
         let [left, used] = [take(HALF_UNITS), take(HALF_UNITS)];
         give(left);
-        purge::pass_ticks(WAIT_TICKS / 2);
+        purge::pass_ticks(WAIT_TICKS - 1);
         give(used);
-        purge::pass_ticks(WAIT_TICKS / 2);
-        assert!(arena::purge_older_than(counters(), WAIT_TICKS), "the other half is younger");
+        purge::pass_ticks(1);
+        assert!(arena::purge_older_than(counters(), WAIT_TICKS, true), "the other half is younger");
         let (_, zeroed) = arena::take_run(counters(), Kind::Large, HALF_UNITS).expect("there is room");
         assert!(zeroed);
     });
@@ -103,6 +103,20 @@ fn loom_purge_and_free_of_the_other_half() {
             assert_clean();
         });
     }
+}
+
+/// The last unit of a half in use, freed while the others go back to the OS, is found by this purge or the next.
+#[test]
+fn loom_purge_and_free_of_the_rest_of_a_half() {
+    check(|| {
+        crate::range::reserve_once();
+        let (most, rest) = (take(HALF_UNITS - 1), take(1));
+        give(most);
+        let purger = thread::spawn(purge_all);
+        give(rest);
+        purger.join().expect("no panic");
+        assert_clean();
+    });
 }
 
 /// Two threads purge, as in the form `immediate`, and a third frees and takes.

@@ -132,6 +132,19 @@ fn key() -> Option<libc::pthread_key_t> {
     key.checked_sub(1).map(|key| key as libc::pthread_key_t)
 }
 
+/// Does what needs no levels before the program begins, so that no request has to. Whoever asks earlier, another library's
+/// constructor or the loader, finds all of it done at the first request.
+#[cfg(not(loom))]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static PREPARE: extern "C" fn() = {
+    extern "C" fn prepare() {
+        crate::range::reserve_once();
+        key();
+    }
+    prepare
+};
+
 /// The locks, for the handlers around a fork.
 pub(crate) fn acquire_for_fork() {
     KEY.acquire();

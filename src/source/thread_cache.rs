@@ -111,14 +111,19 @@ impl ThreadCache {
     /// Opens a bin, or gives it a longer stack. What was in it stays.
     ///
     /// # Safety
-    /// - `stack` has room for `slots` addresses and one more, and is nobody else's for as long as the cache lives.
+    /// - `stack` has room for `slots` addresses and one more, is nobody else's for as long as the cache lives, and begins
+    ///   with a null.
     /// - the bin holds at most `slots` objects.
     pub(super) unsafe fn open(&self, class: Class, stack: *mut *mut u8, slots: usize) {
         let index = class.index() + 1;
         let held = self.held(class);
         let stack: *mut Slot = stack.cast();
-        // SAFETY: both are as long as what is copied, by the caller's promise; the null at the bottom comes along.
-        unsafe { ptr::copy_nonoverlapping(self.bottoms[index].load(Ordering::Relaxed), stack, held + 1) };
+        if held > 0 {
+            let old = self.bottoms[index].load(Ordering::Relaxed);
+            // SAFETY: both are as long as what is copied, by the caller's promise. An empty stack is not written to: it
+            // stays without memory until an object comes.
+            unsafe { ptr::copy_nonoverlapping(old.add(1), stack.add(1), held) };
+        }
         self.bottoms[index].store(stack, Ordering::Relaxed);
         // SAFETY: inside the stack.
         unsafe {

@@ -6,7 +6,7 @@ use super::index::Runs;
 use super::table::Table;
 use super::{Estimate, Proof, Verdict, foreign};
 use crate::prove;
-use crate::record::{LatencyResponse, Manifest};
+use crate::record::{MainResponse, Manifest};
 use crate::stats::bootstrap::Drawn;
 use crate::stats::{factorial, many};
 use serde::Serialize;
@@ -105,7 +105,7 @@ pub(super) struct Held<'a> {
 /// Reads the crossed cells; `None` when the design does not cross factors.
 pub(super) fn crossed(
     manifest: &Manifest,
-    main: LatencyResponse,
+    main: MainResponse,
     runs: &Runs,
     table: &Table,
     held: &Held,
@@ -118,7 +118,7 @@ pub(super) fn crossed(
     };
     let values: Vec<Drawn> = cells.iter().map(|row| row.main.clone()).collect();
     let medians: Option<Vec<Drawn>> = match main {
-        LatencyResponse::P10 => cells.iter().map(|row| row.median.clone()).collect(),
+        MainResponse::P10 => cells.iter().map(|row| row.median.clone()).collect(),
         _ => None,
     };
     let all_batches: Option<Vec<Drawn>> = cells.iter().map(|row| row.all_batches.clone()).collect();

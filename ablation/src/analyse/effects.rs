@@ -5,7 +5,7 @@ use super::index::{CellRuns, Runs, Timed, build_failed};
 use super::table::{Column, Table};
 use super::{CellSummary, Effect, Estimate, PerOperation, Proof, Response, Verdict, agreement, foreign};
 use crate::prove;
-use crate::record::{Arm, CellKind, Contrast, Crossed, FactorPlan, LatencyResponse, Manifest, Plan, Status};
+use crate::record::{Arm, CellKind, Contrast, Crossed, FactorPlan, MainResponse, Manifest, Plan, Status};
 use crate::stats::MIN_BLOCKS;
 use crate::stats::bootstrap::{DRAWS, Drawn, Series};
 use crate::stats::{factorial, many};
@@ -15,23 +15,19 @@ use std::collections::BTreeMap;
 type Pair<'r, 'a> = (&'r CellRuns<'a>, &'r CellRuns<'a>);
 
 /// The latencies that every contrast of a workload has a row for, the main one first.
-pub(super) fn responses(main: LatencyResponse) -> &'static [Response] {
-    match main {
-        LatencyResponse::P10 => &[Response::LatencyNsP10, Response::LatencyNsP50],
-        // The median of a process would hide the first operations again.
-        LatencyResponse::Mean => &[Response::LatencyNsMean],
-        LatencyResponse::Wall => &[Response::WallNs],
-        LatencyResponse::Cpu => &[Response::CpuNs],
-    }
+pub(super) fn responses(main: MainResponse) -> Vec<Response> {
+    // Beside a mean, the median of a process would hide the first operations again.
+    let second = (main == MainResponse::P10).then_some(Response::LatencyNsP50);
+    [Response::main(main)].into_iter().chain(second).collect()
 }
 
 /// Every one of [`responses`] of every contrast of the plan with its draws, in this order; NaN where a cell is missing.
-pub(super) fn drawn(plan: &Plan, main: LatencyResponse, runs: &Runs, table: &Table) -> Vec<Drawn> {
+pub(super) fn drawn(plan: &Plan, main: MainResponse, runs: &Runs, table: &Table) -> Vec<Drawn> {
     let missing = || Drawn::new(f64::NAN, 0, vec![f64::NAN; DRAWS]);
     let mut out = Vec::new();
     for contrast in &plan.contrasts {
         let pairs = pairs(plan, runs, contrast);
-        let value = |response: &Response| of_contrast(plan, table, contrast, &pairs, Column::of(*response));
+        let value = |response: &Response| of_contrast(plan, table, contrast, &pairs, Column::of(*response, main));
         out.extend(responses(main).iter().map(|response| value(response).unwrap_or_else(missing)));
     }
     out
@@ -72,8 +68,8 @@ fn by_columns(plan: &Plan, table: &Table, factor: &str, column: Column) -> Optio
 }
 
 /// Block by block differences of every contrast in the main response, for the second reading of means.
-pub(super) fn differences_by_block(plan: &Plan, main: LatencyResponse, runs: &Runs) -> Vec<Series> {
-    let series = |contrast: &Contrast| differences(runs, &pairs(plan, runs, contrast), |run| run.latency(main));
+pub(super) fn differences_by_block(plan: &Plan, main: MainResponse, runs: &Runs) -> Vec<Series> {
+    let series = |contrast: &Contrast| differences(runs, &pairs(plan, runs, contrast), |run| run.value(main));
     plan.contrasts.iter().map(series).collect()
 }
 
@@ -92,7 +88,7 @@ pub(super) struct Evidence<'a> {
 /// Effects of every contrast in every response, and the noise floor in nanoseconds.
 pub(super) fn effects(
     manifest: &Manifest,
-    main: LatencyResponse,
+    main: MainResponse,
     runs: &Runs,
     cells: &[CellSummary],
     evidence: &Evidence,
@@ -157,7 +153,7 @@ pub(super) fn effects(
     }
     let floor_ns = floors.get(&Response::main(main)).copied().flatten();
     match main {
-        LatencyResponse::P10 => agreement::of_percentiles(&mut rows),
+        MainResponse::P10 => agreement::of_percentiles(&mut rows),
         _ => agreement::of_estimators(&mut rows, evidence.by_block, floor_ns),
     }
     agreement::with_all_batches(&mut rows);
@@ -320,7 +316,7 @@ fn empty(contrast: &Contrast, response: Response) -> Effect {
 }
 
 /// Intervals of the rows of the attribution table that hold together, one family for each response; of other rows none.
-fn together(contrasts: &[Contrast], main: LatencyResponse, drawn: &[Drawn]) -> Vec<Option<(f64, f64)>> {
+fn together(contrasts: &[Contrast], main: MainResponse, drawn: &[Drawn]) -> Vec<Option<(f64, f64)>> {
     let step = responses(main).len();
     let mut out = vec![None; drawn.len()];
     for column in 0..step {

@@ -53,7 +53,7 @@ impl Study {
                     name: name.to_string(),
                     args: Vec::new(),
                     about: String::new(),
-                    response: LatencyResponse::P10,
+                    response: MainResponse::P10,
                     cells: Vec::new(),
                 })
                 .collect(),
@@ -61,9 +61,11 @@ impl Study {
             contrasts,
             reference_peer: Some("peer-fast".to_owned()),
             hypotheses: Vec::new(),
+            targets: Vec::new(),
             curves: Vec::new(),
             aliases: Vec::new(),
             impossible: Vec::new(),
+            absent: Vec::new(),
             layouts: 1,
             crossed: Vec::new(),
             designs: BTreeMap::new(),
@@ -92,6 +94,7 @@ impl Study {
                     result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: String::new() }),
                     layouts: Vec::new(),
                 }],
+                libraries: Vec::new(),
                 machine: Machine::default(),
                 instruments: vec![
                     instrument("instructions", false, Some("no PMU; a machine with one would allow it")),
@@ -164,6 +167,7 @@ impl Study {
                 env_rejected: Vec::new(),
                 batches_ns: Vec::new(),
                 canaries_ns: Vec::new(),
+                values: BTreeMap::new(),
                 truth_ns: BTreeMap::new(),
             }),
             ..Record::new(Pass::Timing, block, workload, cell)
@@ -221,6 +225,7 @@ fn cell(id: &str, name: &str, kind: CellKind, arm: Option<Arm>, levels: BTreeMap
         args: Vec::new(),
         env: BTreeMap::new(),
         served_by: Some(if kind == CellKind::Peer { name } else { "subject" }.to_owned()),
+        compare: true,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::effects::responses;
 use super::{Effect, Response, Verdict};
-use crate::record::{Arm, Contrast, LatencyResponse};
+use crate::record::{Arm, Contrast, MainResponse};
 use crate::stats::bootstrap::Drawn;
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(super) struct Floors {
 }
 
 /// Largest |placebo| that its interval allows, in standard errors, for every one of [`responses`].
-pub(super) fn floor_in_errors(contrasts: &[Contrast], main: LatencyResponse, drawn: &[Drawn]) -> Vec<Option<f64>> {
+pub(super) fn floor_in_errors(contrasts: &[Contrast], main: MainResponse, drawn: &[Drawn]) -> Vec<Option<f64>> {
     let step = responses(main).len();
     let placebo = contrasts.iter().position(|c| c.contrast == "placebo" && c.arm != Some(Arm::Feature));
     let of = |drawn: &Drawn| {

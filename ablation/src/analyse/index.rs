@@ -1,7 +1,7 @@
 //! Records by workload, cell and block, so that each is found once.
 
 use super::canary::{Canaries, Judged};
-use crate::record::{CellKind, CellPlan, LatencyResponse, Manifest, Measured, Pass, Plan, Record, Status};
+use crate::record::{CellKind, CellPlan, MainResponse, Manifest, Measured, Pass, Plan, Record, Status};
 use std::collections::{BTreeMap, HashMap};
 
 /// All runs of one workload.
@@ -22,11 +22,12 @@ pub(super) struct Timed<'a> {
 }
 
 impl Timed<'_> {
-    /// Its value in a response, nanoseconds per operation; `None` when it does not have it.
-    pub(super) fn latency(&self, response: LatencyResponse) -> Option<f64> {
+    /// Its value in a response, in the unit of its quantity; `None` when it does not have it.
+    pub(super) fn value(&self, response: MainResponse) -> Option<f64> {
         match response {
-            LatencyResponse::P10 => self.judged.p10,
-            other => self.record.latency(other),
+            MainResponse::P10 => self.judged.p10,
+            MainResponse::P50 => self.judged.p50,
+            other => self.record.value(other),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Nothing is left out because of it here; it tells a reader which cells to distrust.
 
 use super::index::{CellRuns, Runs};
-use crate::record::{LatencyResponse, WorkloadPlan};
+use crate::record::{MainResponse, WorkloadPlan};
 use crate::stats::modes;
 use serde::Serialize;
 
@@ -41,7 +41,7 @@ pub(super) fn noise(plan: &WorkloadPlan, runs: &Runs) -> Vec<CellNoise> {
     timed.map(|cell| of_cell(plan.response, cell)).collect()
 }
 
-fn of_cell(response: LatencyResponse, cell: &CellRuns) -> CellNoise {
+fn of_cell(response: MainResponse, cell: &CellRuns) -> CellNoise {
     let timing = || cell.timing.values();
     let (kept, all) =
         timing().filter_map(|run| run.judged.kept).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
@@ -49,14 +49,14 @@ fn of_cell(response: LatencyResponse, cell: &CellRuns) -> CellNoise {
     let mean = |value: fn(&(u64, u64)) -> u64| {
         switches.iter().map(|run| value(run) as f64).sum::<f64>() / switches.len() as f64
     };
-    let values: Vec<f64> = timing().filter_map(|run| run.latency(response)).collect();
+    let values: Vec<f64> = timing().filter_map(|run| run.value(response)).collect();
     CellNoise {
         cell: cell.plan.id.clone(),
         runs: cell.timing.len(),
         kept: (all > 0).then(|| kept as f64 / all as f64),
         contended: timing().filter(|run| run.judged.kept.is_some() && run.judged.p10.is_none()).count(),
         context_switches: (!switches.is_empty()).then(|| (mean(|run| run.0), mean(|run| run.1))),
-        two_speeds: modes::bimodal(&values).map(|found| TwoSpeeds {
+        two_speeds: modes::bimodal(&values).filter(|_| response.is_latency()).map(|found| TwoSpeeds {
             fast_ns: found.low,
             slow_ns: found.high,
             slow_share: 1.0 - found.low_share,

@@ -42,7 +42,7 @@ impl WorkloadAnalysis {
         let first = rows().next()?;
         if rows().all(|effect| effect.proof == Proof::Void) {
             let baseline = self.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
-            let failed = baseline.filter(|cell| cell.latency(self.response).is_none());
+            let failed = baseline.filter(|cell| cell.value(self.response).is_none());
             return Some(Unjudged::NotMeasured(match failed {
                 Some(cell) => {
                     let how = cell.proof.as_deref().filter(|proof| *proof != "ok").unwrap_or("no timing run");

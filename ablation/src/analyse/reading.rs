@@ -3,7 +3,7 @@
 use super::index::{CellRuns, Runs};
 use super::table::{Row, Table};
 use super::{CellSummary, Effect, Estimate, Gap, Response};
-use crate::record::{Arm, CellKind, LatencyResponse, Manifest};
+use crate::record::{Arm, CellKind, MainResponse, Manifest};
 use crate::stats::bootstrap::{DRAWS, Drawn};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -62,6 +62,7 @@ pub(super) fn gaps(peers: &[&CellRuns], drawn: &[Drawn]) -> Vec<Gap> {
     rows.map(|((peer, difference), log)| Gap {
         id: peer.plan.id.clone(),
         peer: peer.plan.name.clone(),
+        compare: peer.plan.compare,
         gap_ns: Estimate::of(difference),
         gap_ratio: Estimate::of(&log.map(f64::exp_m1)),
     })
@@ -71,7 +72,7 @@ pub(super) fn gaps(peers: &[&CellRuns], drawn: &[Drawn]) -> Vec<Gap> {
 /// The reading against the reference peer, from the draws of the gap and of the contrasts.
 pub(super) fn read(
     manifest: &Manifest,
-    response: LatencyResponse,
+    response: MainResponse,
     peer: &CellRuns,
     cells: &[CellSummary],
     (gap, drawn): (&Drawn, &[Drawn]),

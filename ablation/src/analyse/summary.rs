@@ -3,13 +3,14 @@
 use super::index::{self, CellRuns, Timed};
 use super::{CellSummary, Estimate, counts};
 use crate::prove;
-use crate::record::{CellKind, LatencyResponse, Manifest};
+use crate::record::{CellKind, MainResponse, Manifest};
 use crate::stats::order;
+use std::collections::BTreeSet;
 
 /// Sums a cell up, without its place beside the peers, which needs their runs.
 pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::Notes) -> CellSummary {
     let cell = runs.plan;
-    let over_blocks = |value: fn(&Timed) -> Option<f64>| {
+    let over_blocks = |value: &dyn Fn(&Timed) -> Option<f64>| {
         let values = order::sorted(&runs.timing.values().filter_map(value).collect::<Vec<_>>());
         order::percentile(&values, 0.5).map(|median| Estimate {
             value: median,
@@ -17,6 +18,13 @@ pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::
             blocks: values.len(),
         })
     };
+    let of = |response: MainResponse| over_blocks(&|run| run.value(response));
+    let names: BTreeSet<&String> = runs.measured().flat_map(|measured| measured.values.keys()).collect();
+    let own = |name: &String| {
+        let value = |run: &Timed| run.record.measured.as_ref()?.values.get(name).copied();
+        Some((name.clone(), over_blocks(&value)?))
+    };
+    let values = names.into_iter().filter_map(own).collect();
     let seen = runs.measured().find_map(|m| m.served_by.clone());
     let served_by = cell.served_by.clone().or(seen);
     let built = !index::build_failed(manifest, cell);
@@ -37,11 +45,14 @@ pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::
         },
         status: if built { runs.status() } else { "build-failed" },
         proof: if built { runs.proof() } else { Some("build-failed".to_owned()) },
-        latency_ns_p10: over_blocks(|r| r.latency(LatencyResponse::P10)),
-        latency_ns_p50: over_blocks(|r| r.judged.p50),
-        latency_ns_mean: over_blocks(|r| r.latency(LatencyResponse::Mean)),
-        wall_ns: over_blocks(|r| r.latency(LatencyResponse::Wall)),
-        cpu_ns: over_blocks(|r| r.latency(LatencyResponse::Cpu)),
+        latency_ns_p10: of(MainResponse::P10),
+        latency_ns_p50: of(MainResponse::P50),
+        latency_ns_p99: of(MainResponse::P99),
+        latency_ns_mean: of(MainResponse::Mean),
+        wall_ns: of(MainResponse::Wall),
+        cpu_ns: of(MainResponse::Cpu),
+        rss_peak_bytes: of(MainResponse::RssPeak),
+        values,
         counts: counts::per_operation(manifest, runs, notes),
         relative_to_peers: Vec::new(),
     }

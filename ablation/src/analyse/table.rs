@@ -4,7 +4,7 @@ use super::canary::Canaries;
 use super::counts::PerOperation;
 use super::index::{CellRuns, Runs, Timed};
 use super::{CellSummary, Response};
-use crate::record::{Arm, CellKind, LatencyResponse, Manifest, Plan, WorkloadPlan};
+use crate::record::{Arm, CellKind, MainResponse, Manifest, Plan, WorkloadPlan};
 use crate::stats::bootstrap::{DRAWS, Drawn};
 use crate::stats::{layout, table};
 use std::collections::{BTreeMap, HashMap};
@@ -66,8 +66,8 @@ pub(super) enum Column {
 
 impl Column {
     /// Where a response of time is found.
-    pub(super) fn of(response: Response) -> Column {
-        if response == Response::LatencyNsP50 { Column::Median } else { Column::Main }
+    pub(super) fn of(response: Response, main: MainResponse) -> Column {
+        if response == Response::main(main) { Column::Main } else { Column::Median }
     }
 }
 
@@ -93,8 +93,8 @@ impl Table {
             let seed = layout.map_or(seed, |layout| seed.wrapping_add(1 + u64::from(layout)));
             table::table(&cells, runs.blocks.len(), DRAWS, seed)
         };
-        let main = |run: &Timed| run.latency(plan.response);
-        let has_median = plan.response == LatencyResponse::P10;
+        let main = |run: &Timed| run.value(plan.response);
+        let has_median = plan.response == MainResponse::P10;
         let medians = |layout| has_median.then(|| drawn(layout, &|run| run.judged.p50));
         let mut layouts: Vec<Vec<(Drawn, Option<Drawn>)>> = vec![Vec::new(); present.len()];
         for at in 0..if manifest.plan.layouts > 1 { manifest.plan.layouts } else { 0 } {
@@ -106,8 +106,9 @@ impl Table {
         }
         let logs = drawn(None, &|run| main(run).map(f64::ln));
         let mut second = medians(None).map(Vec::into_iter);
-        let is_kept = canaries.applied && has_median && present.iter().any(|(cell, _)| cell.has_batches());
-        let all = is_kept.then(|| drawn(None, &|run| run.record.latency(plan.response)));
+        let is_percentile = matches!(plan.response, MainResponse::P10 | MainResponse::P50);
+        let is_kept = canaries.applied && is_percentile && present.iter().any(|(cell, _)| cell.has_batches());
+        let all = is_kept.then(|| drawn(None, &|run| run.record.value(plan.response)));
         let mut all = all.map(Vec::into_iter);
         let rows = present.iter().zip(drawn(None, &main)).zip(logs).zip(layouts);
         let cells: Vec<Row> = rows

@@ -2,7 +2,7 @@
 
 use super::fixture::Study;
 use super::{Analysis, Effect, Proof, Response, Verdict, analyse};
-use crate::record::{Arm, CellKind, Contrast, Crossed, LatencyResponse};
+use crate::record::{Arm, CellKind, Contrast, Crossed, MainResponse};
 
 /// Baseline 2000; `cache` costs 100, `tick` nothing; peers at 1000 and 4000.
 pub(super) fn costs(_: &str, cell: &str, _: u32) -> f64 {
@@ -80,7 +80,7 @@ fn both_percentiles_must_agree() {
 #[test]
 fn a_workload_may_be_judged_by_its_mean() {
     let mut study = Study::new(&["cache"], &["w"]);
-    study.manifest.plan.workloads[0].response = LatencyResponse::Mean;
+    study.manifest.plan.workloads[0].response = MainResponse::Mean;
     // The percentiles see nothing: what costs are a few slow operations.
     let mut records = study.records(12, |_, _, _| 100.0);
     for record in &mut records {
@@ -96,14 +96,14 @@ fn a_workload_may_be_judged_by_its_mean() {
     assert!((workload.gaps[0].gap_ns.unwrap().value - 1_000.0).abs() < 1.0);
     assert_eq!(workload.floor_ns, Some(0.0));
     assert!((workload.reading.as_ref().unwrap().explained[0].explained.unwrap().value - 100.0).abs() < 1.0);
-    assert!(workload.cells[0].latency(LatencyResponse::Mean).unwrap().value > 1_999.0);
+    assert!(workload.cells[0].value(MainResponse::Mean).unwrap().value > 1_999.0);
     assert!(workload.cells[0].latency_ns_p10.unwrap().value < 102.0);
 }
 
 #[test]
 fn the_mean_needs_most_blocks_to_agree() {
     let mut study = Study::new(&["cache"], &["w"]);
-    study.manifest.plan.workloads[0].response = LatencyResponse::Mean;
+    study.manifest.plan.workloads[0].response = MainResponse::Mean;
     let mut records = study.records(12, costs);
     for record in records.iter_mut().filter(|r| r.cell == "no-cache@env") {
         // Faster in nine blocks of twelve: enough for the trimmed mean, not for the sign test.

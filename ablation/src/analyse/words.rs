@@ -1,22 +1,27 @@
 //! The words of an analysis: what is measured, what can be said, what is proven.
 
-use crate::record::LatencyResponse;
-use serde::Serialize;
+use crate::record::{MainResponse, ValueName};
+use serde::{Serialize, Serializer};
 
 /// A measured quantity that effects are computed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Response {
     /// 10th percentile of a process, nanoseconds per operation: the main response by default.
     LatencyNsP10,
-    /// Median of a process, nanoseconds per operation: must agree with the 10th percentile.
+    /// Median of a process, nanoseconds per operation: must agree with the 10th percentile, or is the main response.
     LatencyNsP50,
+    /// 99th percentile of a process, nanoseconds per operation: the main response where the config says so.
+    LatencyNsP99,
     /// Mean of a process, nanoseconds per operation: the main response where the config says so.
     LatencyNsMean,
     /// Wall time of the process, nanoseconds per operation: for programs that report nothing.
     WallNs,
     /// Processor time of the process, nanoseconds per operation: for programs that report nothing.
     CpuNs,
+    /// Most resident bytes of the process: the main response where the config says so.
+    RssPeakBytes,
+    /// A number of the program's own: the main response where the config says so.
+    Value(ValueName),
     /// Instructions per operation, from the counting passes.
     InstructionsPerOp,
     /// Page faults per operation, from the counting passes.
@@ -34,12 +39,16 @@ impl Response {
     ];
 
     /// The response that a workload is judged by.
-    pub fn main(of: LatencyResponse) -> Response {
+    pub fn main(of: MainResponse) -> Response {
         match of {
-            LatencyResponse::P10 => Response::LatencyNsP10,
-            LatencyResponse::Mean => Response::LatencyNsMean,
-            LatencyResponse::Wall => Response::WallNs,
-            LatencyResponse::Cpu => Response::CpuNs,
+            MainResponse::P10 => Response::LatencyNsP10,
+            MainResponse::P50 => Response::LatencyNsP50,
+            MainResponse::P99 => Response::LatencyNsP99,
+            MainResponse::Mean => Response::LatencyNsMean,
+            MainResponse::Wall => Response::WallNs,
+            MainResponse::Cpu => Response::CpuNs,
+            MainResponse::RssPeak => Response::RssPeakBytes,
+            MainResponse::Value(value) => Response::Value(value),
         }
     }
 
@@ -53,13 +62,22 @@ impl Response {
         match self {
             Response::LatencyNsP10 => "latency_ns_p10",
             Response::LatencyNsP50 => "latency_ns_p50",
+            Response::LatencyNsP99 => "latency_ns_p99",
             Response::LatencyNsMean => "latency_ns_mean",
             Response::WallNs => "wall_ns",
             Response::CpuNs => "cpu_ns",
+            Response::RssPeakBytes => "rss_peak_bytes",
+            Response::Value(value) => MainResponse::Value(value).as_str(),
             Response::InstructionsPerOp => "instructions_per_op",
             Response::PageFaultsPerOp => "page_faults_per_op",
             Response::SyscallsPerOp => "syscalls_per_op",
         }
+    }
+}
+
+impl Serialize for Response {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -22,7 +22,8 @@ pub(super) fn check(study: &Study, program: &CargoProgram, found: &Metadata) -> 
         .factors
         .iter()
         .flat_map(|factor| factor.feature.iter().chain(factor.levels.values().flat_map(|level| level.features.iter())));
-    for feature in own.chain(of_factors) {
+    let of_peers = study.peers.iter().flat_map(|peer| peer.features.iter().flatten());
+    for feature in own.chain(of_factors).chain(of_peers) {
         // `dependency/feature` is cargo's to check.
         if feature.contains('/') || package.features.contains_key(feature) {
             continue;

@@ -19,11 +19,12 @@ const INSTRUMENTS: [&str; 3] = ["perf", "callgrind", "strace"];
 pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> {
     let at = At { path: path.display().to_string(), text };
     let name = at.name("study", &raw.study)?;
-    let arms = at.arms(&raw.arms)?;
-    let designs = at.designs(&raw.design, &raw)?;
+    let arms = at.arms(raw.arms.as_ref(), &raw)?;
+    let designs = at.designs(raw.design.as_ref(), &raw)?;
     let subject = at.subject(path, &raw.subject)?;
     let is_command = matches!(subject.program, Program::Command(_));
-    if let Some(arm) = raw.arms.get_ref().iter().find(|arm| is_command && arm.get_ref() == Arm::Feature.as_str()) {
+    let mut asked = raw.arms.iter().flat_map(|arms| arms.get_ref());
+    if let Some(arm) = asked.find(|arm| is_command && arm.get_ref() == Arm::Feature.as_str()) {
         return at.fail(arm.span(), "a `command` is not built, so it has no arm `feature`; remove the arm");
     }
     let factors = at.factors(&raw.factors, &arms, &subject)?;
@@ -31,7 +32,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
     let treatments = at.treatments(&raw.treatments, &factors, &arms)?;
     let constraints = at.constraints(&raw.constraints, &factors)?;
     let workloads = at.workloads(&raw.workloads, &designs, is_command)?;
-    let peers = at.peers(&raw.peers, is_command)?;
+    let peers = at.peers(&raw.peers, &subject.program, &workloads)?;
     let reference_peer = at.reference(raw.reference_peer.as_ref(), &peers)?;
     let hypotheses = at.hypotheses(&raw.hypotheses, &workloads, &peers, reference_peer.as_deref(), &factors)?;
     Ok(Study {
@@ -56,9 +57,11 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         subject,
         factors,
         treatments,
+        targets: at.targets(&raw.targets, &workloads, &peers)?,
         curves: at.curves(&raw.curves, &workloads)?,
         workloads,
         peers,
+        absent: Vec::new(),
         layouts: at.layouts(raw.layouts.as_ref(), is_command)?,
         instruments: at.instruments(raw.instruments.as_ref())?,
         crossed: crossing.crossed,
@@ -72,7 +75,8 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
 
 /// Where the parts stand that [`crate::design`] may complain about.
 fn places(raw: &raw::Study) -> BTreeMap<Part, Range<usize>> {
-    let mut out = BTreeMap::from([(Part::Designs, raw.design.span())]);
+    let mut out: BTreeMap<Part, Range<usize>> =
+        raw.design.iter().map(|design| (Part::Designs, design.span())).collect();
     let factors = raw.factors.iter().map(|factor| factor.get_ref().name.span());
     out.extend(factors.enumerate().map(|(i, span)| (Part::Factor(i), span)));
     let treatments = raw.treatments.iter().map(|treatment| treatment.get_ref().name.span());
@@ -202,7 +206,7 @@ impl At<'_> {
         } else if text == "LD_PRELOAD" && is_command {
             return Ok(text.clone());
         } else if text == "LD_PRELOAD" {
-            "it has the loader put another library beneath a program that is built here; only a `command` takes it, so link the library in, or name the program as a `command`"
+            "it has the loader put another library beneath a program that is built here; only a `command` and a [[peer]] take it, so link the library in, or compare with a peer"
         } else if text.starts_with("LD_") || text == "GLIBC_TUNABLES" {
             "it would change the loader or libc beneath every cell; remove it"
         } else if text.starts_with("ABLATE_") {
@@ -224,8 +228,15 @@ impl At<'_> {
         Ok((self.env_name(name, is_command)?, value.get_ref().clone()))
     }
 
-    fn arms(&self, arms: &raw::Texts) -> Checked<Vec<Arm>> {
+    /// A study without factors, which only races its peers, has no levels to bring about.
+    fn arms(&self, arms: Option<&raw::Texts>, raw: &raw::Study) -> Checked<Vec<Arm>> {
         const KNOWN: [Arm; 3] = [Arm::Env, Arm::Args, Arm::Feature];
+        let Some(arms) = arms.filter(|arms| !raw.factors.is_empty() || !arms.get_ref().is_empty()) else {
+            return match raw.factors.first() {
+                None => Ok(Vec::new()),
+                Some(_) => self.fail(self.top(), "missing key `arms`; write [\"env\"], [\"feature\"] or both"),
+            };
+        };
         if arms.get_ref().is_empty() {
             return self.fail(arms.span(), "arms is empty; write [\"env\"], [\"feature\"] or both");
         }
@@ -233,7 +244,19 @@ impl At<'_> {
         Ok(found.into_iter().map(|index| KNOWN[index]).collect())
     }
 
-    fn designs(&self, designs: &raw::Texts, raw: &raw::Study) -> Checked<Vec<DesignKind>> {
+    /// The first line, for what is missing at the top level.
+    fn top(&self) -> Range<usize> {
+        0..0
+    }
+
+    fn designs(&self, designs: Option<&raw::Texts>, raw: &raw::Study) -> Checked<Vec<DesignKind>> {
+        let is_race = raw.factors.is_empty() && raw.treatments.is_empty();
+        let Some(designs) = designs.filter(|designs| !is_race || !designs.get_ref().is_empty()) else {
+            return match is_race {
+                true => Ok(Vec::new()),
+                false => self.fail(self.top(), "missing key `design`; add it to this table"),
+            };
+        };
         let names = DesignKind::NAMES.iter().map(|(name, _)| *name);
         if designs.get_ref().is_empty() {
             let names: Vec<&str> = names.collect();

@@ -3,6 +3,7 @@
 use super::check::{At, Checked};
 use super::{DesignKind, Factor, in_one_binary, raw};
 use crate::record::Arm;
+use std::ops::Range;
 use toml::Spanned;
 
 /// Cells of one design: more than a study can sensibly run.
@@ -22,6 +23,11 @@ pub(super) struct Crossing {
     pub(super) fraction: u32,
 }
 
+/// Where the designs stand; the start of the text without any.
+fn place_of(raw: &raw::Study) -> Range<usize> {
+    raw.design.as_ref().map_or(0..0, Spanned::span)
+}
+
 impl At<'_> {
     pub(super) fn crossing(
         &self,
@@ -37,10 +43,10 @@ impl At<'_> {
                 "design `{}` combines levels in one binary, so it needs the arm `env`; add it to `arms`",
                 first.as_str()
             );
-            return self.fail(raw.design.span(), message);
+            return self.fail(place_of(raw), message);
         }
         let crossed = self.crossed(raw.crossed.as_ref(), &crossing, factors, arms)?;
-        let place = raw.crossed.as_ref().map_or(raw.design.span(), Spanned::span);
+        let place = raw.crossed.as_ref().map_or_else(|| place_of(raw), Spanned::span);
         let too = |kind: DesignKind, trouble: String| -> Checked<()> {
             self.fail(place.clone(), format!("design `{}` {trouble}", kind.as_str()))
         };
@@ -122,7 +128,7 @@ impl At<'_> {
 
     /// The p of 2^(k − p): small enough for k columns that differ, large enough for few cells.
     fn fraction(&self, raw: &raw::Study, is_asked: bool, factors: usize) -> Checked<u32> {
-        let place = raw.fraction.as_ref().map_or(raw.design.span(), Spanned::span);
+        let place = raw.fraction.as_ref().map_or_else(|| place_of(raw), Spanned::span);
         if !is_asked {
             return match &raw.fraction {
                 Some(_) => {
@@ -135,7 +141,7 @@ impl At<'_> {
             let message = format!(
                 "design `fractional` is for 3 to {MAX_FRACTIONAL} factors, not {factors}; choose them with `crossed`, or write \"plackett-burman\""
             );
-            return self.fail(raw.crossed.as_ref().map_or(raw.design.span(), Spanned::span), message);
+            return self.fail(raw.crossed.as_ref().map_or_else(|| place_of(raw), Spanned::span), message);
         }
         let fits = |p: &usize| {
             let cells = 1_usize << (factors - p);

@@ -17,8 +17,8 @@ pub(super) struct Study {
     pub(super) seed: Spanned<i64>,
     pub(super) blocks: Spanned<i64>,
     pub(super) counting_repeats: Option<Spanned<i64>>,
-    pub(super) arms: Texts,
-    pub(super) design: Texts,
+    pub(super) arms: Option<Texts>,
+    pub(super) design: Option<Texts>,
     pub(super) timeout_seconds: Option<Spanned<i64>>,
     pub(super) reference_peer: Option<Text>,
     pub(super) subject: Spanned<Subject>,
@@ -38,6 +38,8 @@ pub(super) struct Study {
     pub(super) constraints: Vec<Spanned<Constraint>>,
     #[serde(default, rename = "hypothesis")]
     pub(super) hypotheses: Vec<Spanned<Hypothesis>>,
+    #[serde(default, rename = "target")]
+    pub(super) targets: Vec<Spanned<Target>>,
     #[serde(default, rename = "curve")]
     pub(super) curves: Vec<Spanned<Curve>>,
     #[serde(default, rename = "function")]
@@ -75,6 +77,19 @@ pub(super) struct Hypothesis {
     pub(super) low_ns: Option<Spanned<f64>>,
     pub(super) high_ns: Option<Spanned<f64>>,
     pub(super) cells: Option<Vec<Text>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Target {
+    pub(super) name: Text,
+    pub(super) claim: Text,
+    pub(super) kind: Text,
+    pub(super) workloads: Texts,
+    pub(super) peer: Option<Text>,
+    pub(super) response: Option<Text>,
+    pub(super) high: Option<Spanned<f64>>,
+    pub(super) low: Option<Spanned<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +172,13 @@ pub(super) struct Peer {
     #[serde(default)]
     pub(super) args: Vec<Text>,
     pub(super) served_by: Option<String>,
+    pub(super) features: Option<Texts>,
+    pub(super) optional: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(super) hint: String,
+    pub(super) workloads: Option<Texts>,
+    #[serde(default = "yes")]
+    pub(super) compare: bool,
 }
 
 fn yes() -> bool {

@@ -84,8 +84,10 @@ fn a_good_study_is_read() {
     assert_eq!(study.timeout, Duration::from_secs(60));
     assert_eq!(study.factors[1].levels["frozen"].env["BLUE"], "frozen");
     assert!(study.workloads[0].pin && !study.workloads[1].pin);
-    assert_eq!(study.workloads[0].response, LatencyResponse::P10);
-    assert_eq!(study.workloads[1].response, LatencyResponse::Mean);
+    assert_eq!(study.workloads[0].response, MainResponse::P10);
+    assert_eq!(study.workloads[1].response, MainResponse::Mean);
+    let value = parsed(&GOOD.replace("\"mean\"", "\"value:held_bytes\"")).expect("good").workloads[1].response;
+    assert_eq!(value.as_str(), "value:held_bytes");
     assert_eq!(study.subject.counting_args, ["--quiet"]);
     let Program::Cargo(program) = &study.subject.program else { panic!("a package is built") };
     assert!(program.manifest().ends_with("Cargo.toml"));

@@ -168,7 +168,7 @@ fn every_key_of_the_language_is_read() {
     assert!(study.factors.iter().all(|factor| factor.proof.is_empty()));
     assert_eq!(study.constraints[0].needs["size"], ["on", "off"]);
     assert_eq!(study.workloads[0].designs, Some(vec![DesignKind::Explicit, DesignKind::Factorial]));
-    assert_eq!(study.workloads[2].response, LatencyResponse::Cpu);
+    assert_eq!(study.workloads[2].response, MainResponse::Cpu);
     assert_eq!(study.curves[0].workloads, ["two", "four", "five"]);
     assert_eq!(study.peers[1].command.as_deref(), Some(["foreign".to_owned(), "--fast".to_owned()].as_slice()));
     assert_eq!((study.peers[1].env["LD_PRELOAD"].as_str(), &study.peers[1].served_by), ("libfast.so", &None));
@@ -181,7 +181,7 @@ fn a_command_is_judged_by_its_process_unless_it_reports() {
     let study = parsed(COMMAND).expect("the config is good");
     assert_eq!(study.subject.program, Program::Command(vec!["./tool".into(), "run".into()]));
     let responses: Vec<_> = study.workloads.iter().map(|workload| workload.response).collect();
-    assert_eq!(responses, [LatencyResponse::Wall, LatencyResponse::P10]);
+    assert_eq!(responses, [MainResponse::Wall, MainResponse::P10]);
     assert_eq!(study.peers[0].env["LD_PRELOAD"], "libother.so");
 }
 
@@ -209,9 +209,10 @@ fn a_command_is_no_package() {
 }
 
 #[test]
-fn only_commands_take_a_preloaded_library() {
+fn only_commands_and_peers_take_a_preloaded_library() {
     check("NO_CACHE = \"1\"", "LD_PRELOAD = \"x\"", &["LD_PRELOAD", "loader", "`command`"]);
-    check("args = [\"--other\"]", "env = { LD_PRELOAD = \"x\" }", &["LD_PRELOAD", "`command`"]);
+    let preloaded = PACKAGE.replace("args = [\"--other\"]", "env = { LD_PRELOAD = \"x\" }");
+    assert_eq!(parsed(&preloaded).expect("a peer may").peers[0].env["LD_PRELOAD"], "x");
     check_in(COMMAND, "env = { LD_PRELOAD", "allow_env = [\"LD_PRELOAD\"]\nenv = { X", &["LD_PRELOAD", "loader"]);
     check_in(COMMAND, "LD_PRELOAD = \"liballoc.so\"", "LD_AUDIT = \"x\"", &["LD_AUDIT", "loader"]);
     check_in(COMMAND, "LD_PRELOAD = \"liballoc.so\"", "GLIBC_TUNABLES = \"x\"", &["GLIBC_TUNABLES"]);

@@ -1,9 +1,9 @@
-//! Rules of workloads, the groups of them, and peers.
+//! Rules of workloads and the groups of them, and of the peer that shares refer to.
 
 use super::check::{At, Checked};
 use super::names::suggest;
 use super::{DesignKind, Peer, Workload, raw};
-use crate::record::{Curve, LatencyResponse};
+use crate::record::{Curve, MainResponse};
 use toml::Spanned;
 
 /// A line through two points always fits.
@@ -35,20 +35,26 @@ impl At<'_> {
         Ok(out)
     }
 
-    fn response(&self, given: Option<&raw::Text>, is_command: bool) -> Checked<LatencyResponse> {
+    fn response(&self, given: Option<&raw::Text>, is_command: bool) -> Checked<MainResponse> {
         let Some(given) = given else {
             // Most programs print nothing that says how long they took.
-            return Ok(if is_command { LatencyResponse::Wall } else { LatencyResponse::default() });
+            return Ok(if is_command { MainResponse::Wall } else { MainResponse::default() });
         };
-        let names = LatencyResponse::ALL.iter().map(|known| known.as_str());
-        match names.clone().position(|name| name == given.get_ref()) {
-            Some(index) => Ok(LatencyResponse::ALL[index]),
-            None => {
-                let near = suggest(given.get_ref(), names);
-                let write = "write `p10` or `mean` of what the program reports, or `wall` or `cpu` of its process";
-                self.fail(given.span(), format!("unknown response `{}`{near}; {write}", given.get_ref()))
-            }
+        self.named_response(given, given.get_ref())
+    }
+
+    /// A response by its name, which is all of `given` or a part of it.
+    pub(super) fn named_response(&self, given: &raw::Text, name: &str) -> Checked<MainResponse> {
+        if let Some(response) = MainResponse::named(name) {
+            return Ok(response);
         }
+        if name.starts_with("value") {
+            let message = "a value of the program's own is named `value:NAME`, with letters a to z, digits and `_`";
+            return self.fail(given.span(), format!("`{name}` is no response; {message}"));
+        }
+        let near = suggest(name, MainResponse::ALL.iter().map(|known| known.as_str()));
+        let write = "write `p10`, `p50`, `p99` or `mean` of what the program reports, `wall`, `cpu` or `rss-peak` of its process, or `value:NAME`";
+        self.fail(given.span(), format!("unknown response `{name}`{near}; {write}"))
     }
 
     /// The designs of the study whose cells run with a workload.
@@ -75,6 +81,11 @@ impl At<'_> {
                 );
                 return self.fail(curve.workloads.span(), message);
             }
+            if let Some(other) = found.iter().find(|i| !workloads[**i].response.is_latency()) {
+                let (name, response) = (&workloads[*other].name, workloads[*other].response.as_str());
+                let message = format!("a curve is of times, and the response of `{name}` is {response}; leave it out");
+                return self.fail(curve.workloads.span(), message);
+            }
             if let Some(other) = found.iter().find(|i| workloads[**i].response != workloads[found[0]].response) {
                 let message = format!(
                     "the response of `{}` is {}, that of `{}` is {}; a curve has one, so give both the same",
@@ -87,27 +98,6 @@ impl At<'_> {
             }
             let names = found.into_iter().map(|index| workloads[index].name.clone());
             out.push(Curve { name: curve.name.get_ref().clone(), workloads: names.collect() });
-        }
-        Ok(out)
-    }
-
-    pub(super) fn peers(&self, raw: &[raw::Peer], is_command: bool) -> Checked<Vec<Peer>> {
-        self.names("peer", raw.iter().map(|p| &p.name))?;
-        let mut out = Vec::new();
-        for peer in raw {
-            let is_command = is_command || peer.command.is_some();
-            // In a binary that holds them all, another could serve every run and nobody would know.
-            if !is_command && peer.served_by.as_deref().is_none_or(str::is_empty) {
-                let message = "a peer must say who serves it: add served_by = \"NAME\"";
-                return self.fail(peer.name.span(), message);
-            }
-            out.push(Peer {
-                name: peer.name.get_ref().clone(),
-                command: peer.command.as_ref().map(|command| self.command(command)).transpose()?,
-                env: self.env(&peer.env, is_command)?,
-                args: self.args(&peer.args)?,
-                served_by: peer.served_by.clone().filter(|name| !name.is_empty()),
-            });
         }
         Ok(out)
     }

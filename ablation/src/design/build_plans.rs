@@ -44,6 +44,14 @@ impl<'a> Builds<'a> {
         self.add(BuildPlan { id: "placebo".to_owned(), features, command: None })
     }
 
+    /// Id of the build with just these features, under this id when there is none yet.
+    pub(super) fn with_features(&mut self, id: String, features: &[String]) -> String {
+        match self.by_features.get(features) {
+            Some(index) => self.list[*index].id.clone(),
+            None => self.add(BuildPlan { id, features: features.to_vec(), command: None }),
+        }
+    }
+
     /// Id of a program that is there.
     pub(super) fn program(&mut self, id: String, command: &[String]) -> String {
         self.ids.insert(id.clone());

@@ -81,9 +81,10 @@ pub(super) fn cells(study: &Study, axes: &[Axis<'_>], treatments: &Treatments) -
         made.push(own);
     }
     for peer in &study.peers {
-        let build = match &peer.command {
-            Some(command) => builds.program(peer_id(&peer.name), command),
-            None => full.clone(),
+        let build = match (&peer.command, &peer.features) {
+            (Some(command), _) => builds.program(peer_id(&peer.name), command),
+            (None, Some(features)) => builds.with_features(peer_id(&peer.name), features),
+            (None, None) => full.clone(),
         };
         list.push(peer_cell(study, peer, build));
     }
@@ -139,6 +140,7 @@ fn cell(study: &Study, axes: &[Axis<'_>], name: &str, arm: Option<Arm>, levels: 
         args,
         env,
         served_by: study.subject.served_by.clone(),
+        compare: true,
     }
 }
 
@@ -156,5 +158,6 @@ fn peer_cell(study: &Study, peer: &Peer, build: String) -> CellPlan {
         args: peer.args.clone(),
         env,
         served_by: peer.served_by.clone(),
+        compare: peer.compare,
     }
 }

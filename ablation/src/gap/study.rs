@@ -6,7 +6,7 @@ use super::hypotheses::{self, Decision, Measured};
 use super::waterfall::{Waterfall, waterfall};
 use super::{Counts, Input, UnitCosts, estimate};
 use crate::analyse::{Analysis, Estimate, Row, Table};
-use crate::record::{CellKind, CellPlan, Curve, LatencyResponse, Manifest, Pass, Plan, Record, Status};
+use crate::record::{CellKind, CellPlan, Curve, MainResponse, Manifest, Pass, Plan, Record, Status};
 use crate::stats::bootstrap::{DRAWS, Drawn};
 use crate::stats::order::median;
 use serde::Serialize;
@@ -114,6 +114,10 @@ fn baseline(plan: &Plan) -> Option<&CellPlan> {
 
 fn of_workload(plan: &Plan, table: &Table, processes: &Processes, units: &UnitCosts) -> Vec<Account> {
     let workload = &table.workload;
+    // Nothing but a latency is made of events that have prices in nanoseconds.
+    if plan.workloads.iter().any(|w| w.name == *workload && !w.response.is_latency()) {
+        return Vec::new();
+    }
     let Some(baseline) = baseline(plan).and_then(|cell| table.cell(&cell.id)) else {
         return Vec::new();
     };
@@ -156,7 +160,7 @@ fn of_workload(plan: &Plan, table: &Table, processes: &Processes, units: &UnitCo
 /// A 10th percentile need not contain the events that are counted over all operations. Where the times of the cells
 /// contradict the prices of these, shares of them say nothing.
 fn doubt(plan: &Plan, workload: &str, waterfall: &Waterfall) -> Option<String> {
-    let is_percentile = plan.workloads.iter().any(|w| w.name == workload && w.response == LatencyResponse::P10);
+    let is_percentile = plan.workloads.iter().any(|w| w.name == workload && w.response == MainResponse::P10);
     let opinion = waterfall.opinion.as_ref().ok().filter(|opinion| is_percentile && opinion.disagree)?;
     let touched = waterfall.rows.iter().any(|row| {
         let through = row.through_events.map_or(0.0, |through| through.value);

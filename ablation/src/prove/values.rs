@@ -23,6 +23,9 @@ pub(super) fn values(measured: &Measured) -> Option<String> {
     if !measured.latency_ns_mean.is_finite() || measured.latency_ns_mean < 0.0 {
         return Some(format!("the mean latency is no time: {} ns", measured.latency_ns_mean));
     }
+    if let Some((name, value)) = measured.values.iter().find(|(_, value)| !value.is_finite()) {
+        return Some(format!("its value `{name}` is no number: {value}"));
+    }
     (!percentiles.is_sorted()).then(|| format!("percentiles are out of order: p10, p50, p99 = {percentiles:?} ns"))
 }
 

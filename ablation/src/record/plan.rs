@@ -1,5 +1,6 @@
 //! What was planned: factors, workloads, cells, contrasts, and the claims to decide.
 
+use super::{MainResponse, Target};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,6 +20,9 @@ pub struct Plan {
     /// Claims to decide.
     #[serde(default)]
     pub hypotheses: Vec<Hypothesis>,
+    /// Bars to judge the subject by.
+    #[serde(default)]
+    pub targets: Vec<Target>,
     /// Groups of workloads that time is fitted over.
     #[serde(default)]
     pub curves: Vec<Curve>,
@@ -28,6 +32,9 @@ pub struct Plan {
     /// Cells that the constraints forbid, with the reason.
     #[serde(default)]
     pub impossible: Vec<Impossible>,
+    /// Peers that were to run and that this machine does not have.
+    #[serde(default)]
+    pub absent: Vec<AbsentPeer>,
     /// Code layouts of each build, at least 1: block `b` runs layout `b mod layouts`.
     #[serde(default = "one")]
     pub layouts: u32,
@@ -59,6 +66,18 @@ pub struct Impossible {
     pub name: String,
     /// The constraint that forbids it.
     pub reason: String,
+}
+
+/// A peer that is left out because it is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbsentPeer {
+    /// Name of the peer.
+    pub peer: String,
+    /// What is not there.
+    pub why: String,
+    /// What to do about it; empty when nobody said.
+    #[serde(default)]
+    pub hint: String,
 }
 
 /// A group of workloads that differ in their number of operations only: time = a + b × page faults is fitted over them.
@@ -162,9 +181,9 @@ pub struct WorkloadPlan {
     /// One line for people.
     #[serde(default)]
     pub about: String,
-    /// What of a process's latency the effects are about.
+    /// The value of a process that the effects are about.
     #[serde(default)]
-    pub response: LatencyResponse,
+    pub response: MainResponse,
     /// Ids of the cells that run with it; empty: all.
     #[serde(default)]
     pub cells: Vec<String>,
@@ -174,42 +193,6 @@ impl WorkloadPlan {
     /// Whether a cell runs with this workload.
     pub fn runs(&self, cell: &str) -> bool {
         self.cells.is_empty() || self.cells.iter().any(|id| id == cell)
-    }
-}
-
-/// The one value of a process's latencies that a workload is judged by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LatencyResponse {
-    /// 10th percentile: the least disturbed part of a steady run.
-    #[default]
-    P10,
-    /// Mean: every operation counts, for runs whose first operations are the subject.
-    Mean,
-    /// Wall time of the whole process, seen from outside: for programs that report nothing.
-    Wall,
-    /// Processor time of the whole process, user and system, seen from outside.
-    Cpu,
-}
-
-impl LatencyResponse {
-    /// Both, for messages about names.
-    pub const ALL: [LatencyResponse; 4] =
-        [LatencyResponse::P10, LatencyResponse::Mean, LatencyResponse::Wall, LatencyResponse::Cpu];
-
-    /// The name in configs and tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LatencyResponse::P10 => "p10",
-            LatencyResponse::Mean => "mean",
-            LatencyResponse::Wall => "wall",
-            LatencyResponse::Cpu => "cpu",
-        }
-    }
-
-    /// Whether it is measured from outside, for the whole process, and not reported by the program.
-    pub fn is_outside(self) -> bool {
-        matches!(self, LatencyResponse::Wall | LatencyResponse::Cpu)
     }
 }
 
@@ -275,6 +258,17 @@ pub struct CellPlan {
     pub env: BTreeMap<String, String>,
     /// The name that the measured program must report in `served_by`.
     pub served_by: Option<String>,
+    /// Whether a peer counts where the best peer or every peer is asked for.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub compare: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// One comparison: `plus − minus` is the effect, positive when the source costs.

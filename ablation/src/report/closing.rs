@@ -71,7 +71,7 @@ pub(super) fn reading(document: &mut Document, analysis: &Analysis, accounts: &[
         let Some(reading) = &workload.reading else {
             continue;
         };
-        let unit = unit(reading, Unit::LIMIT);
+        let unit = unit(workload, reading, Unit::LIMIT);
         let shown = |estimate: Option<Estimate>| with_interval(estimate.map(|e| unit.estimate(e)).as_ref());
         for explained in &reading.explained {
             table.row([
@@ -99,13 +99,13 @@ pub(super) fn reading(document: &mut Document, analysis: &Analysis, accounts: &[
 
 /// What the times of a row are: `p10, ns`.
 pub(super) fn by(workload: &WorkloadAnalysis, unit: Unit) -> String {
-    format!("{} {}", workload.response.as_str(), unit.name)
+    format!("{} {}", workload.response.as_str(), unit.name).trim_end().to_owned()
 }
 
 /// The unit for everything in the reading of one workload.
-pub(super) fn unit(reading: &Reading, limit: f64) -> Unit {
+pub(super) fn unit(workload: &WorkloadAnalysis, reading: &Reading, limit: f64) -> Unit {
     let parts = reading.explained.iter().flat_map(|explained| [explained.explained, explained.left]);
-    Unit::of(parts.chain([reading.gap]).flatten(), limit)
+    Unit::of_response(workload.response, parts.chain([reading.gap]).flatten(), limit)
 }
 
 fn sentence(workload: &str, reading: &Reading, unit: Unit) -> String {
@@ -114,7 +114,7 @@ fn sentence(workload: &str, reading: &Reading, unit: Unit) -> String {
         return format!("{workload}: no gap to {peer}, for lack of proven runs of both.");
     };
     let gap_text = with_interval(Some(&unit.estimate(*gap)));
-    let mut text = format!("{workload}: baseline − {peer} is {gap_text} {}/op", unit.name);
+    let mut text = format!("{workload}: baseline − {peer} is {gap_text} {}", unit.label());
     if !gap.excludes_zero() {
         text += ", not told apart from 0, so no shares of it are given";
     }

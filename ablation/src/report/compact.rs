@@ -4,6 +4,7 @@
 use super::closing::{by, unaccounted, unit};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
+use super::targets;
 use super::workload::{label, shown, top_three};
 use crate::analyse::{Analysis, Effect, Estimate, Explained, Response, Verdict, WorkloadAnalysis};
 use crate::gap::study::Account;
@@ -39,10 +40,10 @@ fn cells(document: &mut Document, workload: &WorkloadAnalysis, columns: usize) {
 
 fn configurations(workload: &WorkloadAnalysis, limit: f64, peers: usize) -> Table {
     let cells = shown(workload).0;
-    let times: Vec<Option<Estimate>> = cells.iter().map(|cell| cell.latency(workload.response)).collect();
-    let unit = Unit::of(times.iter().copied().flatten(), limit);
+    let times: Vec<Option<Estimate>> = cells.iter().map(|cell| cell.value(workload.response)).collect();
+    let unit = Unit::of_response(workload.response, times.iter().copied().flatten(), limit);
     let mut header = vec!["<configuration".to_owned(), "=arm".to_owned()];
-    header.push(format!("{}/op {}\n[95 %]", unit.name, workload.response.as_str()));
+    header.push(format!("{}\n[95 %]", unit.with(workload.response)));
     header.extend(workload.gaps.iter().take(peers).map(|gap| format!("vs\n{}", gap.peer)));
     header.extend(["faults\n/op", "calls\n/op", "=proof"].map(str::to_owned));
     let mut table = Table::new(header);
@@ -191,11 +192,14 @@ fn attribution(workload: &WorkloadAnalysis, rows: &[&Row], limit: f64, instructi
     let is_single = rows().flat_map(|row| row.arms()).any(|effect| effect.attribution);
     let unit = match is_single {
         true => Unit::of_sources(workload, limit),
-        false => Unit::of(rows().flat_map(|row| row.arms()).filter_map(Effect::value), limit),
+        false => {
+            let values = rows().flat_map(|row| row.arms()).filter_map(Effect::value);
+            Unit::of_response(workload.response, values, limit)
+        }
     };
     let has_arm = |arm: fn(&Row) -> bool| rows().any(|row| arm(row));
     let arms = [("env", has_arm(|row| row.env.is_some())), ("feature", has_arm(|row| row.feature.is_some()))];
-    let per_op = |arm: &str| format!("Δ {arm}, {}/op\n{} [95 %]", unit.name, workload.response.as_str());
+    let per_op = |arm: &str| format!("Δ {arm}, {}\n{} [95 %]", unit.label(), workload.response.as_str());
     let mut header = vec!["<source".to_owned()];
     header.extend(arms.iter().filter(|(_, shown)| *shown).map(|(arm, _)| per_op(arm)));
     let has_gap = workload.reading.is_some();
@@ -272,7 +276,7 @@ fn explained(workloads: &[&WorkloadAnalysis], limit: f64, with_ends: bool) -> Ta
         let Some(reading) = &workload.reading else { continue };
         let has_env = reading.explained.iter().any(|explained| explained.arm == Some(Arm::Env));
         let chosen = reading.explained.iter().filter(|e| !has_env || e.arm == Some(Arm::Env));
-        rows.extend(chosen.map(|explained| (workload, unit(reading, limit), explained)));
+        rows.extend(chosen.map(|explained| (workload, unit(workload, reading, limit), explained)));
     }
     // In the unit of its own row, so that the texts only have to be set below one another.
     let texts = |part: fn(&Explained) -> Option<Estimate>, ends: bool| {
@@ -304,10 +308,13 @@ fn explained(workloads: &[&WorkloadAnalysis], limit: f64, with_ends: bool) -> Ta
 }
 
 /// One sentence a workload, then where the rest is: what stays on the screen tells the result.
-pub(super) fn findings(document: &mut Document, dir: &Path, analysis: &Analysis) {
+pub(super) fn findings(document: &mut Document, dir: &Path, analysis: &Analysis, has_sources: bool) {
     document.heading("Findings");
-    for workload in &analysis.workloads {
+    for workload in analysis.workloads.iter().filter(|_| has_sources) {
         document.item(top_three(workload));
+    }
+    if let Some(summary) = targets::summary(analysis) {
+        document.item(format!("Targets: {summary}; each is at the top."));
     }
     document.text(format!(
         "In full, with every peer, every kind of system call and all reasons: {}; for programs: {}",

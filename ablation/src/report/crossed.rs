@@ -48,7 +48,7 @@ fn one(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Crossed, 
 
 /// The table with all columns, or without the counts, the first in, the last out.
 fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: usize) -> Table {
-    let response = format!("{}/op {}", unit.name, workload.response.as_str());
+    let response = unit.with(workload.response);
     let mut header = vec![format!("<{}", workload.name), format!("Shapley {response}"), "=[95 %, all rows]".to_owned()];
     header.push("of\ngap".to_owned());
     header.extend((without < 3).then(|| "last\nout".to_owned()));
@@ -130,7 +130,7 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
     let pairs = match named.len() {
         0 if crossed.additive_p.is_none() => "nor were interactions tested".to_owned(),
         0 => format!("no interaction of two among {} pairs after correction", crossed.interactions.len()),
-        _ => format!("interactions in {}/op, after correction: {}{rest}", unit.name, named.join("; ")),
+        _ => format!("interactions in {}, after correction: {}{rest}", unit.label(), named.join("; ")),
     };
     document.item(format!("{}: {additive}; {pairs}.", workload.name));
     let steps = crossed.greedy.iter().map(|step| {
@@ -138,7 +138,7 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
         format!("{} {}", step.factor, signed_point(-saving.value, saving.interval))
     });
     let steps: Vec<String> = steps.collect();
-    document.item(format!("taking away what saves most, step by step, {}/op: {}.", unit.name, steps.join(", ")));
+    document.item(format!("taking away what saves most, step by step, {}: {}.", unit.label(), steps.join(", ")));
     let explained = crossed.sources.iter().filter(|source| !source.reason.is_empty());
     // Why nothing is claimed is for the full report; where a claim comes from is for everybody.
     for source in explained.filter(|source| is_full || source.proof == Proof::Proven) {

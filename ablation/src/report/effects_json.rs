@@ -1,8 +1,8 @@
 //! `effects.json`: the numbers of a study for programs. Missing values are null, never 0.
 
-use crate::analyse::{Analysis, Canaries, CellNoise, Crossed, Estimate, Keeping};
+use crate::analyse::{Analysis, Canaries, CellNoise, Crossed, Estimate, Group, JudgedTarget, Keeping};
 use crate::gap::study::Explained;
-use crate::record::{CellKind, FORMAT, Manifest};
+use crate::record::{CellKind, FORMAT, Manifest, Quantity};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -12,6 +12,8 @@ pub(super) struct EffectsFile<'a> {
     effects: Vec<EffectRow<'a>>,
     cells: Vec<CellRow<'a>>,
     gaps: Vec<GapRow<'a>>,
+    targets: &'a [JudgedTarget],
+    groups: &'a [Group],
     crossed: Vec<CrossedRow<'a>>,
     keeping: Vec<KeepingRow<'a>>,
     noise: Vec<NoiseRow<'a>>,
@@ -68,6 +70,8 @@ struct CellRow<'a> {
     arm: Option<&'static str>,
     status: &'static str,
     response: &'static str,
+    unit: Quantity,
+    value: Option<Estimate>,
     value_ns: Option<Estimate>,
     latency_ns_p10: Option<f64>,
     latency_ns_p50: Option<f64>,
@@ -81,8 +85,10 @@ struct CellRow<'a> {
 struct GapRow<'a> {
     workload: &'a str,
     peer: &'a str,
+    gap: Option<Estimate>,
     gap_ns: Option<f64>,
     gap_ratio: Option<f64>,
+    ratio: Option<Estimate>,
 }
 
 pub(super) fn effects_file<'a>(
@@ -96,6 +102,8 @@ pub(super) fn effects_file<'a>(
         effects: Vec::new(),
         cells: Vec::new(),
         gaps: Vec::new(),
+        targets: &analysis.targets,
+        groups: &analysis.groups,
         crossed: Vec::new(),
         keeping: Vec::new(),
         noise: Vec::new(),
@@ -128,7 +136,9 @@ pub(super) fn effects_file<'a>(
             arm: cell.arm.map(|arm| arm.as_str()),
             status: cell.status,
             response: workload.response.as_str(),
-            value_ns: cell.latency(workload.response),
+            unit: workload.response.quantity(),
+            value: cell.value(workload.response),
+            value_ns: cell.value(workload.response).filter(|_| workload.response.is_latency()),
             latency_ns_p10: cell.latency_ns_p10.map(|estimate| estimate.value),
             latency_ns_p50: cell.latency_ns_p50.map(|estimate| estimate.value),
             latency_ns_mean: cell.latency_ns_mean.map(|estimate| estimate.value),
@@ -139,8 +149,10 @@ pub(super) fn effects_file<'a>(
         file.gaps.extend(workload.gaps.iter().map(|gap| GapRow {
             workload: &workload.name,
             peer: &gap.peer,
-            gap_ns: gap.gap_ns.map(|estimate| estimate.value),
+            gap: gap.gap_ns,
+            gap_ns: gap.gap_ns.map(|estimate| estimate.value).filter(|_| workload.response.is_latency()),
             gap_ratio: gap.gap_ratio.map(|estimate| estimate.value),
+            ratio: gap.gap_ratio.map(Estimate::plus_one),
         }));
         let (name, crossed, keeping) = (&workload.name, &workload.crossed, &workload.keeping);
         file.crossed.extend(crossed.iter().map(|crossed| CrossedRow { workload: name, crossed }));

@@ -1,16 +1,22 @@
 //! The head of a report and the table that answers the first question: what costs most, and how far is the peer.
 
+use super::closing::by;
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, count, counted, interval, number, or_missing, part, percent, share, signed_point};
 use crate::analyse::{Analysis, Effect, Estimate, Unjudged, WorkloadAnalysis};
-use crate::record::{CellKind, Manifest};
+use crate::record::{CellKind, MainResponse, Manifest};
 
 /// Sources that save, shown one by one; the rest is counted.
 const MAX_SAVERS: usize = 2;
 
+/// What the report is of.
+pub(super) fn title(document: &mut Document, manifest: &Manifest) {
+    document.title(format!("ablate: {}", manifest.study));
+}
+
 /// Study, machine, noise floor, and what cannot be measured here.
 pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Analysis, machine: &[String]) {
-    document.title(format!("ablate: {}", manifest.study));
+    document.heading("The study");
     let subject = manifest.plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
     document.item(format!(
         "subject: {}; config {}; {} of {}, seed {}",
@@ -26,10 +32,14 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
         document.item(format!("machine: {}", machine.join("; ")));
     }
     let floors = analysis.workloads.iter();
-    let floors: Vec<String> = floors.map(|w| format!("{} {}", w.name, or_missing(w.floor_ns, time))).collect();
+    let floors: Vec<String> =
+        floors.map(|w| format!("{} {}", w.name, or_missing(w.floor_ns, |floor| amount(w.response, floor)))).collect();
     document.item(format!("noise floor per operation (baseline against its placebo): {}", floors.join(", ")));
-    let layouts: Vec<String> =
-        analysis.workloads.iter().filter_map(|w| Some(format!("{} {}", w.name, time(w.layout_floor_ns?)))).collect();
+    let layouts: Vec<String> = analysis
+        .workloads
+        .iter()
+        .filter_map(|w| Some(format!("{} {}", w.name, amount(w.response, w.layout_floor_ns?))))
+        .collect();
     if !layouts.is_empty() {
         document.item(format!("noise floor between builds (dead code built in): {}", layouts.join(", ")));
     }
@@ -74,10 +84,11 @@ fn canaries(document: &mut Document, analysis: &Analysis) {
     }
 }
 
-/// A time by itself, with its unit.
-fn time(nanoseconds: f64) -> String {
-    let unit = Unit::fitting([nanoseconds], Unit::LIMIT);
-    format!("{} {}", number(unit.from(nanoseconds)), unit.name)
+/// A value by itself, with its unit.
+pub(super) fn amount(response: MainResponse, value: f64) -> String {
+    let estimate = Estimate { value, interval: None, blocks: 0 };
+    let unit = Unit::of_response(response, [estimate], Unit::LIMIT);
+    format!("{} {}", number(unit.from(value)), unit.name).trim_end().to_owned()
 }
 
 /// Every fact of the machine.
@@ -136,7 +147,7 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis, columns: us
          all others stay, with its 95 % interval; outside the noise floor and confirmed by a second reading. proof: the arms \
          (environment, feature, both) whose counters prove that the source worked and that it did not; of a program without \
          counters its exact counts or binaries.{of_gap} by: p10 is the 10th percentile of a process (the median confirms \
-         it), mean its mean, wall and cpu the time of the whole process (the median over blocks confirms them).{vs}",
+         it), others are what their names say, wall, cpu and rss-peak of the whole process (the median over blocks confirms them).{vs}",
     ));
     let open: Vec<String> = analysis.workloads.iter().filter_map(blocks_needed).collect();
     if !open.is_empty() {
@@ -161,7 +172,7 @@ fn sources(analysis: &Analysis, peers: &[&str]) -> Table {
         for (place, row) in rows.into_iter().enumerate() {
             let is_first = place == 0;
             let mut cells = match is_first {
-                true => vec![workload.name.clone(), format!("{} {}", workload.response.as_str(), unit.name)],
+                true => vec![workload.name.clone(), by(workload, unit)],
                 false => vec![String::new(), String::new()],
             };
             cells.push(row.source);

@@ -1,6 +1,7 @@
 //! How numbers look: three significant digits, thousands separated, a real minus sign, `n/a` for what is missing.
 
 use crate::analyse::{Estimate, WorkloadAnalysis};
+use crate::record::{MainResponse, Quantity};
 
 /// What a missing value looks like.
 pub(crate) const MISSING: &str = "n/a";
@@ -117,12 +118,15 @@ pub(crate) fn with_interval(estimate: Option<&Estimate>) -> String {
     )
 }
 
-/// What the times of one table are written in.
+/// What the values of one table are written in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Unit {
-    nanoseconds: f64,
-    /// `ns`, `µs` or `ms`.
+    /// How many nanoseconds, bytes or whatever is measured it is.
+    size: f64,
+    /// `ns`, `µs` or `ms`; `B` or `MiB`; `%`; `/s`; empty for plain numbers.
     pub(crate) name: &'static str,
+    /// `/op` where values are per operation.
+    per: &'static str,
 }
 
 impl Unit {
@@ -130,10 +134,13 @@ impl Unit {
     pub(crate) const LIMIT: f64 = 1e5;
 
     const ALL: [Unit; 3] = [
-        Unit { nanoseconds: 1.0, name: "ns" },
-        Unit { nanoseconds: 1e3, name: "µs" },
-        Unit { nanoseconds: 1e6, name: "ms" },
+        Unit { size: 1.0, name: "ns", per: "/op" },
+        Unit { size: 1e3, name: "µs", per: "/op" },
+        Unit { size: 1e6, name: "ms", per: "/op" },
     ];
+
+    /// From this many bytes on, bytes are written as MiB.
+    const MANY_BYTES: f64 = 65_536.0;
 
     /// The smallest unit in which all values stay below `limit`; the largest there is when none is large enough.
     pub(crate) fn fitting(nanoseconds: impl IntoIterator<Item = f64>, limit: f64) -> Unit {
@@ -143,7 +150,37 @@ impl Unit {
         if most == 0.0 {
             return first;
         }
-        Unit::ALL.into_iter().find(|unit| most / unit.nanoseconds < limit).unwrap_or(last)
+        Unit::ALL.into_iter().find(|unit| most / unit.size < limit).unwrap_or(last)
+    }
+
+    /// The unit for values of a response with their intervals: of times the smallest that fits.
+    pub(crate) fn of_response(
+        response: MainResponse,
+        estimates: impl IntoIterator<Item = Estimate>,
+        limit: f64,
+    ) -> Unit {
+        let plain = |size, name| Unit { size, name, per: "" };
+        match response.quantity() {
+            Quantity::Latency => Unit::of(estimates, limit),
+            Quantity::Time => Unit { per: "", ..Unit::of(estimates, limit) },
+            Quantity::Bytes => {
+                let most = estimates.into_iter().fold(0.0, |most: f64, e| most.max(e.value.abs()));
+                if most < Unit::MANY_BYTES { plain(1.0, "B") } else { plain(1_048_576.0, "MiB") }
+            }
+            Quantity::Share => plain(0.01, "%"),
+            Quantity::Rate => plain(1.0, "/s"),
+            Quantity::Number => plain(1.0, ""),
+        }
+    }
+
+    /// What a value is followed by: `ns/op`, `MiB`, nothing.
+    pub(crate) fn label(self) -> String {
+        format!("{}{}", self.name, self.per)
+    }
+
+    /// What a value of a response is followed by: `ns/op p10`, `MiB rss-peak`.
+    pub(crate) fn with(self, response: MainResponse) -> String {
+        format!("{} {}", self.label(), response.as_str()).trim_start().to_owned()
     }
 
     /// [`Unit::fitting`] for values with their intervals.
@@ -161,15 +198,16 @@ impl Unit {
         let single = workload.main_effects().filter(|e| e.attribution || e.contrast == "off-absent");
         let crossed = workload.crossed.iter().flat_map(|crossed| &crossed.sources);
         let shapley = crossed.map(|source| source.shapley.alone);
-        Unit::of(single.filter_map(|effect| effect.value()).chain(shapley), limit)
+        let values = single.filter_map(|effect| effect.value()).chain(shapley);
+        Unit::of_response(workload.response, values, limit)
     }
 
-    /// Nanoseconds in this unit.
-    pub(crate) fn from(self, nanoseconds: f64) -> f64 {
-        nanoseconds / self.nanoseconds
+    /// What was measured, in this unit.
+    pub(crate) fn from(self, measured: f64) -> f64 {
+        measured / self.size
     }
 
-    /// An estimate in nanoseconds, in this unit.
+    /// An estimate of what was measured, in this unit.
     pub(crate) fn estimate(self, estimate: Estimate) -> Estimate {
         let interval = estimate.interval.map(|(lo, hi)| (self.from(lo), self.from(hi)));
         Estimate { value: self.from(estimate.value), interval, ..estimate }
@@ -253,6 +291,23 @@ mod tests {
         let wide = Estimate { value: 50_000.0, interval: Some((10.0, 2e5)), blocks: 6 };
         let unit = Unit::of([wide], Unit::LIMIT);
         assert_eq!(with_interval(Some(&unit.estimate(wide))), "50.0 [0.01, 200]");
+    }
+
+    #[test]
+    fn what_is_measured_tells_its_unit() {
+        let unit = |name: &str, value: f64| {
+            let estimate = Estimate { value, interval: None, blocks: 6 };
+            let unit = Unit::of_response(MainResponse::named(name).expect("a response"), [estimate], Unit::LIMIT);
+            (unit.with(MainResponse::named(name).expect("a response")), number(unit.from(value)))
+        };
+        let said = |label: &str, number: &str| (label.to_owned(), number.to_owned());
+        assert_eq!(unit("p99", 250_000.0), said("µs/op p99", "250"));
+        assert_eq!(unit("rss-peak", 12.0 * 1_048_576.0), said("MiB rss-peak", "12.0"));
+        assert_eq!(unit("value:header_bytes", 48.0), said("B value:header_bytes", "48.0"));
+        assert_eq!(unit("value:idle_share", 0.153), said("% value:idle_share", "15.3"));
+        assert_eq!(unit("value:pause_ns", 3_000.0), said("ns value:pause_ns", "3,000"));
+        assert_eq!(unit("value:requests_per_s", 1_250.0), said("/s value:requests_per_s", "1,250"));
+        assert_eq!(unit("value:spans", 7.0), said("value:spans", "7.00"));
     }
 
     #[test]

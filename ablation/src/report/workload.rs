@@ -5,7 +5,7 @@ use super::number::{
     MISSING, Unit, count, interval, number, or_missing, percent, point, share, signed, signed_point, with_interval,
 };
 use crate::analyse::{CellNoise, CellSummary, Effect, Estimate, Response, Unjudged, Verdict, WorkloadAnalysis};
-use crate::record::{CellKind, LatencyResponse};
+use crate::record::{CellKind, MainResponse};
 use crate::stats::MIN_BLOCKS;
 
 /// Treatments shown in one table; a factorial has more, and they are in effects.json.
@@ -19,30 +19,32 @@ pub(super) fn cells(document: &mut Document, workload: &WorkloadAnalysis) {
     let about = if workload.about.is_empty() { String::new() } else { format!(" – {}", workload.about) };
     document.heading(format!("{}{about}: configurations and peers", workload.name));
     let (shown, hidden) = shown(workload);
-    let all = shown.iter().flat_map(|cell| [cell.latency(workload.response), cell.latency_ns_p50]);
-    let unit = Unit::of(all.flatten(), Unit::LIMIT);
-    let per_op = |response: &str| format!("{}/op\n{response}", unit.name);
+    let other = beside(workload.response);
+    let latencies = shown.iter().flat_map(|cell| [cell.latency_ns_p50, cell.value(other)]).flatten();
+    let main = shown.iter().filter_map(|cell| cell.value(workload.response));
+    let (unit, of_latencies) = match workload.response.is_latency() {
+        true => {
+            let unit = Unit::of(main.chain(shown.iter().filter_map(|cell| cell.latency_ns_p50)), Unit::LIMIT);
+            (unit, unit)
+        }
+        false => (Unit::of_response(workload.response, main, Unit::LIMIT), Unit::of(latencies, Unit::LIMIT)),
+    };
     let mut header = vec!["<configuration".to_owned(), "=arm".to_owned()];
-    header.extend([per_op(workload.response.as_str()), "95 % interval".to_owned()]);
+    header.extend([unit.with(workload.response).replacen(' ', "\n", 1), "95 % interval".to_owned()]);
     header.extend(workload.gaps.iter().map(|gap| format!("vs\n{}", gap.peer)));
     header.push("=proof".to_owned());
     let mut times = Table::new(header);
 
     let kinds = kinds(workload);
-    let other = match workload.response {
-        LatencyResponse::P10 => LatencyResponse::Mean,
-        LatencyResponse::Mean => LatencyResponse::P10,
-        LatencyResponse::Wall => LatencyResponse::Cpu,
-        LatencyResponse::Cpu => LatencyResponse::Wall,
-    };
-    let mut header = vec!["<configuration".to_owned(), "=arm".to_owned(), per_op("p50"), per_op(other.as_str())];
+    let per_op = |response: MainResponse| format!("{}\n{}", of_latencies.label(), response.as_str());
+    let mut header = vec!["<configuration".to_owned(), "=arm".to_owned(), per_op(MainResponse::P50), per_op(other)];
     header.extend(["faults\n/op", "syscalls\n/op", "instr.\n/op"].map(str::to_owned));
     header.extend(kinds.iter().map(|kind| format!("{}\n/op", kind.trim_start_matches("sys-"))));
     let mut counts = Table::new(header);
 
-    let in_unit = |estimate: Option<Estimate>| estimate.map(|estimate| unit.estimate(estimate));
+    let in_unit = |unit: Unit, estimate: Option<Estimate>| estimate.map(|estimate| unit.estimate(estimate));
     for cell in shown {
-        let main = in_unit(cell.latency(workload.response));
+        let main = in_unit(unit, cell.value(workload.response));
         let arm = cell.arm.map_or("", |arm| arm.as_str());
         let mut row = vec![cell.name.clone(), arm.to_owned()];
         row.push(main.map_or_else(|| MISSING.to_owned(), |e| point(e.value, e.interval)));
@@ -55,8 +57,8 @@ pub(super) fn cells(document: &mut Document, workload: &WorkloadAnalysis) {
         times.row(row);
 
         let mut row = vec![cell.name.clone(), arm.to_owned()];
-        let others = [cell.latency_ns_p50, cell.latency(other)];
-        row.extend(others.map(|estimate| or_missing(in_unit(estimate).map(|e| e.value), number)));
+        let others = [cell.latency_ns_p50, cell.value(other)];
+        row.extend(others.map(|estimate| or_missing(in_unit(of_latencies, estimate).map(|e| e.value), number)));
         let columns = ["page-faults", "syscalls", "instructions"].into_iter().chain(kinds.iter().copied());
         row.extend(columns.map(|name| or_missing(cell.per_operation(name), number)));
         counts.row(row);
@@ -68,6 +70,18 @@ pub(super) fn cells(document: &mut Document, workload: &WorkloadAnalysis) {
     }
     for note in &workload.notes {
         document.item(note.clone());
+    }
+}
+
+/// The response that says most beside one: what the table of a workload shows of each cell besides.
+fn beside(response: MainResponse) -> MainResponse {
+    match response {
+        MainResponse::Mean => MainResponse::P10,
+        MainResponse::P50 => MainResponse::P99,
+        MainResponse::P99 => MainResponse::P10,
+        MainResponse::Wall => MainResponse::Cpu,
+        MainResponse::Cpu => MainResponse::Wall,
+        MainResponse::P10 | MainResponse::RssPeak | MainResponse::Value(_) => MainResponse::Mean,
     }
 }
 
@@ -157,7 +171,8 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
     let others: Vec<&Effect> = others.filter(|e| e.contrast != "placebo").collect();
     if !others.is_empty() {
         document.text("Variants, and several sources at once:");
-        let unit = Unit::of(others.iter().filter_map(|effect| effect.value()), Unit::LIMIT);
+        let values = others.iter().filter_map(|effect| effect.value());
+        let unit = Unit::of_response(workload.response, values, Unit::LIMIT);
         document.table(table(workload, "<against the baseline", others, unit));
     }
     let mut reasons: Vec<String> = Vec::new();
@@ -177,7 +192,7 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
 fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit: Unit) -> Table {
     let key = |effect: &Effect| effect.estimate.unwrap_or(f64::NEG_INFINITY);
     rows.sort_by(|a, b| key(b).total_cmp(&key(a)));
-    let delta = format!("Δ {}/op", unit.name);
+    let delta = format!("Δ {}", unit.label()).trim_end().to_owned();
     let has_gap = workload.reading.is_some();
     let mut header = vec![first, "=arm", &delta, "95 % interval"];
     header.extend(has_gap.then_some("of the\ngap"));
@@ -267,7 +282,8 @@ pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
     let say = |source: &Named| {
         let estimate = source.value.map(|value| unit.estimate(value));
         let of_gap = source.share.map_or(String::new(), |s| format!(", {} of the gap to {peer}", share(s)));
-        format!("{} ({} {}/op{of_gap})", source.factor, with_interval(estimate.as_ref()), unit.name)
+        let value = format!("{} {}", with_interval(estimate.as_ref()), unit.label());
+        format!("{} ({}{of_gap})", source.factor, value.trim_end())
     };
     let costs: Vec<String> = named(workload, Verdict::Costs).iter().take(3).map(say).collect();
     let savers: Vec<String> = named(workload, Verdict::Saves).iter().take(2).map(say).collect();
@@ -297,7 +313,8 @@ fn costs_sentence(workload: &WorkloadAnalysis, unit: Unit, named: &[String]) -> 
     match named.len() {
         0 => match workload.candidates().first() {
             Some(open) => {
-                let seen = format!("{} {} {}/op?", open.factor, number(unit.from(open.estimate)), unit.name);
+                let seen = format!("{} {} {}", open.factor, number(unit.from(open.estimate)), unit.label());
+                let seen = format!("{}?", seen.trim_end());
                 format!("{}; the largest difference seen is ({seen}).", none_costs(name, unjudged.as_ref()))
             }
             None => format!("{}.", none_costs(name, unjudged.as_ref())),

@@ -2,7 +2,7 @@
 //! left to [`crate::prove`].
 
 use super::process::{Exit, Finished};
-use crate::record::{LatencyResponse, Measured, Record, Status};
+use crate::record::{MainResponse, Measured, Record, Status};
 use std::time::Duration;
 
 /// Version of the line that a measured program prints.
@@ -19,7 +19,7 @@ pub(super) fn merged(mut first: Finished, mut more: Finished) -> Finished {
 }
 
 /// Fills in what a process did. One that is judged by a response from outside need not print anything.
-pub(super) fn fill(record: &mut Record, finished: Finished, response: LatencyResponse, timeout: Duration) {
+pub(super) fn fill(record: &mut Record, finished: Finished, response: MainResponse, timeout: Duration) {
     record.wall_ns = finished.wall_ns;
     record.cpu_ns = finished.cpu_ns;
     record.context_switches = Some(finished.context_switches);
@@ -102,17 +102,10 @@ mod tests {
         "latency_ns_p10":1,"latency_ns_p50":2,"latency_ns_p99":3,"latency_ns_mean":2}"#;
 
     fn check(exit: Exit, stdout: &str, cut: bool, status: Status, parts: &[&str]) {
-        filled(LatencyResponse::P10, exit, stdout, cut, status, parts);
+        filled(MainResponse::P10, exit, stdout, cut, status, parts);
     }
 
-    fn filled(
-        response: LatencyResponse,
-        exit: Exit,
-        stdout: &str,
-        cut: bool,
-        status: Status,
-        parts: &[&str],
-    ) -> Record {
+    fn filled(response: MainResponse, exit: Exit, stdout: &str, cut: bool, status: Status, parts: &[&str]) -> Record {
         let mut record = record(Pass::Timing, 0, "w", "c");
         let finished = finished(exit, stdout, cut);
         fill(&mut record, finished, response, Duration::from_secs(4));
@@ -161,7 +154,7 @@ mod tests {
     #[test]
     fn a_program_that_is_measured_from_outside_may_print_anything() {
         let line = LINE.replace('\n', "");
-        for response in [LatencyResponse::Wall, LatencyResponse::Cpu] {
+        for response in [MainResponse::Wall, MainResponse::Cpu] {
             for (stdout, cut) in [("", false), ("42 files\n", false), ("xxx", true)] {
                 assert_eq!(filled(response, Exit::Code(0), stdout, cut, Status::Ok, &[]).measured, None);
             }

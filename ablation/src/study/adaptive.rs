@@ -93,7 +93,8 @@ impl Adaptive<'_> {
         let started = Instant::now();
         let analysis = self.look()?;
         clock.looked(started.elapsed());
-        Ok(analysis.workloads.iter().all(|workload| match widest(workload) {
+        let is_of_interest = |workload: &&WorkloadAnalysis| !is_apart(width, workload);
+        Ok(analysis.workloads.iter().filter(is_of_interest).all(|workload| match widest(workload) {
             Some(widest) => widest.half_ns <= width.nanoseconds(widest.baseline_ns),
             // More blocks would not give it an interval.
             None => true,
@@ -163,20 +164,53 @@ struct Widest {
     factor: String,
     /// Value of the baseline, nanoseconds per operation.
     baseline_ns: f64,
+    /// Whether it is of a ratio to a peer, whose width people read in percent.
+    is_ratio: bool,
 }
 
-/// Over the rows of the attribution table, in the main response; `None` when none of them can have an interval. A row
-/// whose runs were too often disturbed to give one yet is infinitely wide.
+impl Widest {
+    /// A half-width for people.
+    fn shown(&self, half_ns: f64) -> String {
+        match self.is_ratio {
+            true => format!("{:.2} %", 100.0 * half_ns / self.baseline_ns),
+            false => shown(half_ns),
+        }
+    }
+}
+
+/// Whether a width in nanoseconds says nothing of a workload, because it is not judged by a latency.
+fn is_apart(width: HalfWidth, workload: &WorkloadAnalysis) -> bool {
+    matches!(width, HalfWidth::Nanoseconds(_)) && !workload.response.is_latency()
+}
+
+/// The widest ratio to a peer, as wide as it makes the baseline: a ratio to a peer that takes a hundred times as long
+/// would be a hundred times as wide in the peer's own time.
+fn widest_ratio(workload: &WorkloadAnalysis, baseline_ns: f64) -> Option<Widest> {
+    let ratios = workload.gaps.iter().filter_map(|gap| Some((gap.gap_ratio?.plus_one(), &gap.peer)));
+    let halves = ratios.map(|(ratio, peer)| {
+        let half = ratio.interval.map_or(f64::INFINITY, |(lo, hi)| (hi - lo) / 2.0 / ratio.value);
+        (half * baseline_ns, peer)
+    });
+    let (half_ns, peer) = halves.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    Some(Widest { half_ns, factor: format!("to {peer}"), baseline_ns, is_ratio: true })
+}
+
+/// Over the rows of the attribution table, in the main response, or where there are none over the ratios to peers;
+/// `None` when none of them can have an interval. A row whose runs were too often disturbed to give one yet is infinitely
+/// wide.
 fn widest(workload: &WorkloadAnalysis) -> Option<Widest> {
     let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
-    let baseline_ns = baseline.and_then(|cell| cell.latency(workload.response)).map_or(f64::NAN, |value| value.value);
+    let baseline_ns = baseline.and_then(|cell| cell.value(workload.response)).map_or(f64::NAN, |value| value.value);
+    if workload.main_effects().all(|effect| !effect.attribution) {
+        return widest_ratio(workload, baseline_ns);
+    }
     let rows = workload.main_effects().filter(|effect| effect.attribution);
     let halves = rows.filter(|effect| effect.estimate.is_some()).map(|effect| {
         let ends = effect.hi.zip(effect.lo);
         (ends.map_or(f64::INFINITY, |(hi, lo)| (hi - lo) / 2.0), &effect.factor)
     });
     let (half_ns, factor) = halves.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    Some(Widest { half_ns, factor: factor.clone(), baseline_ns })
+    Some(Widest { half_ns, factor: factor.clone(), baseline_ns, is_ratio: false })
 }
 
 /// What a study took.
@@ -190,20 +224,24 @@ struct Spent {
 /// What was reached in a workload, and what more time would buy: half-widths fall with the square root of the blocks.
 fn told(rule: &Rule, workload: &WorkloadAnalysis, spent: Spent) -> String {
     let name = &workload.name;
-    let Some(Widest { half_ns, factor, baseline_ns }) = widest(workload) else {
+    let Some(widest) = widest(workload) else {
         return format!("{name}: no source has an interval after {} blocks", spent.blocks);
     };
+    let Widest { half_ns, factor, baseline_ns, .. } = &widest;
+    let (half_ns, baseline_ns) = (*half_ns, *baseline_ns);
     if half_ns.is_infinite() {
         let blocks = spent.blocks;
         let why = if blocks < MIN_BLOCKS as u32 { "" } else { ": its runs were too often disturbed or failed" };
         return format!("{name}: {factor} has no interval after {blocks} blocks{why}");
     }
     let reached =
-        format!("{name}: the widest interval is ± {} ({factor}) after {} blocks", shown(half_ns), spent.blocks);
-    let goal = rule.width.map(|width| (width, width.nanoseconds(baseline_ns)));
+        format!("{name}: the widest interval is ± {} ({factor}) after {} blocks", widest.shown(half_ns), spent.blocks);
+    let goal = rule.width.filter(|width| !is_apart(*width, workload));
+    let goal = goal.map(|width| (width, width.nanoseconds(baseline_ns)));
     if let Some((width, goal_ns)) = goal {
         let what = match width {
             HalfWidth::Nanoseconds(_) => shown(goal_ns),
+            HalfWidth::Share(_) if widest.is_ratio => width.to_string(),
             HalfWidth::Share(_) => format!("{width}, {}", shown(goal_ns)),
         };
         if half_ns <= goal_ns {
@@ -217,7 +255,7 @@ fn told(rule: &Rule, workload: &WorkloadAnalysis, spent: Spent) -> String {
     let time = rule.budget.map_or(spent.time, |budget| budget.0);
     let more = if spent.each.is_zero() { 0.0 } else { time.as_secs_f64() / spent.each.as_secs_f64() };
     let then = half_ns * (f64::from(spent.blocks) / (f64::from(spent.blocks) + more)).sqrt();
-    format!("{reached}; another {} would give ± {}", human(time), shown(then))
+    format!("{reached}; another {} would give ± {}", human(time), widest.shown(then))
 }
 
 /// Nanoseconds with two digits, in a unit that people read.
@@ -298,6 +336,28 @@ mod tests {
         let spent = Spent { time: Duration::from_secs(6), blocks: 6, each: Duration::from_secs(1) };
         let line = told(&rule, &analysis.workloads[0], spent);
         assert!(line.contains("cache has no interval after 6 blocks"), "{line}");
+    }
+
+    #[test]
+    fn without_sources_it_is_the_ratios_to_peers_that_must_be_narrow() {
+        let mut study = Study::new(&[], &["w"]);
+        study.manifest.plan.contrasts.retain(|contrast| contrast.contrast == "placebo");
+        let records = study.records(12, |_, cell, block| match cell {
+            "peer-slow" => 1e6 + f64::from(block % 3) * 1e5,
+            _ => 2_000.0,
+        });
+        let mut analysis = analyse::analyse(&study.manifest, &records);
+        let found = widest(&analysis.workloads[0]).expect("there are ratios");
+        assert!(found.is_ratio && found.factor == "to slow", "{}", found.factor);
+        let share = found.half_ns / 2_000.0;
+        assert!(share > 0.01 && share < 0.2, "{share}");
+        let rule = Rule { width: Some("50%".parse().expect("good")), budget: None };
+        let spent = Spent { time: Duration::from_secs(12), blocks: 12, each: Duration::from_secs(1) };
+        let line = told(&rule, &analysis.workloads[0], spent);
+        assert!(line.contains(" % (to slow) after 12 blocks, which is narrow enough (± 50%)"), "{line}");
+        analysis.workloads[0].response = crate::record::MainResponse::RssPeak;
+        assert!(is_apart("5ns".parse().expect("good"), &analysis.workloads[0]));
+        assert!(!is_apart("5%".parse().expect("good"), &analysis.workloads[0]));
     }
 
     #[test]

@@ -5,3 +5,4 @@ mod adaptive;
 mod common;
 mod foreign;
 mod init;
+mod race;

@@ -1,15 +1,10 @@
 //! The command line: what it says, and what of it is refused.
 
-use crate::plan::{Lifetime, Plan, Touch};
-use crate::scenario::{Lives, SCENARIOS, Scenario};
+use crate::plan::{Lifetime, Plan, Rest, Touch, Way};
+use crate::refused::{Refused, SAMPLES_MAX, THREADS_MAX};
+use crate::scenario::{BYTES, Lives, SCENARIOS, Scenario, Sizes};
 use crate::subject::{ALLOCATORS, Allocator, Engine};
 use clap::Parser;
-use thiserror::Error;
-
-/// Most values that are timed in one process: half a GiB of them.
-const SAMPLES_MAX: u64 = 1 << 26;
-/// Most pairs of threads.
-const THREADS_MAX: u32 = 64;
 
 /// Measures one allocator in one scenario and prints one table, or one line of JSON.
 ///
@@ -35,17 +30,34 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "full")]
     touch: Touch,
 
-    /// Life of each block: given back at once (lifo, the default), or 16 live and the oldest goes (ring). Not for churn
-    /// and threads, which have their own
+    /// Size of the objects of fixed and handback, 16 B to 64 MiB: 4096, 4KiB or 2MiB
+    #[arg(long, value_name = "N", value_parser = bytes)]
+    bytes: Option<u32>,
+
+    /// Life of each block: given back at once (lifo, the default), or 16 live and the oldest goes (ring), or a group is
+    /// requested and then given back in order (batch) or in an order drawn before (shuffled), or another thread gives it
+    /// back (handoff). A group is 1000 blocks, but at most 64 MiB and at least 2. Not for churn, threads and parallel,
+    /// which have their own; handback takes batch (its default) and shuffled
     #[arg(long, value_enum)]
     lifetime: Option<Lifetime>,
 
-    /// Pairs of a producing and a freeing thread, for the scenario threads; each pair does all iterations
+    /// Threads of parallel; pairs of a producing and a freeing thread of threads and of --lifetime handoff. Each thread
+    /// or pair does all iterations
     #[arg(long, value_name = "T", default_value_t = 1)]
     threads: u32,
 
-    /// No warm-up, every operation timed on its own: the first steps of a fresh process. Otherwise a fixed warm-up
-    /// comes first and batches of operations are timed
+    /// What handback does between freeing all and its last look at resident memory: a small block requested and freed
+    /// each millisecond for two seconds (light, the default), or nothing for five seconds (idle)
+    #[arg(long, value_enum)]
+    rest: Option<Rest>,
+
+    /// Operations that are timed together, rounded up to whole groups (mixed: its three sizes), instead of the scenario's
+    /// own number. Few of them show single slow operations in the 99th percentile
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    batch: Option<u32>,
+
+    /// No warm-up, every operation timed on its own (a group, where a group lives): the first steps of a fresh process.
+    /// Otherwise a fixed warm-up comes first and batches of operations are timed
     #[arg(long)]
     cold: bool,
 
@@ -67,53 +79,6 @@ pub(crate) struct Args {
     pub(crate) list: bool,
 }
 
-/// Arguments that cannot be obeyed.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// No such allocator.
-    #[error("no allocator is called '{name}'{meant}: this build has {built_in}{absent}")]
-    UnknownAllocator {
-        /// As given.
-        name: String,
-        /// The nearest name, as a question; may be empty.
-        meant: String,
-        /// Names of those built in.
-        built_in: String,
-        /// What is not built in, with the way out; may be empty.
-        absent: String,
-    },
-    /// Known, but not part of this build.
-    #[error("allocator '{name}' is not built in: build with `--features {feature}`")]
-    NotBuiltIn {
-        /// As given.
-        name: String,
-        /// The feature that brings it in.
-        feature: &'static str,
-    },
-    /// No such scenario.
-    #[error("no scenario is called '{name}'{meant}: there are {known}")]
-    UnknownScenario {
-        /// As given.
-        name: String,
-        /// The nearest name, as a question; may be empty.
-        meant: String,
-        /// All names.
-        known: String,
-    },
-    /// A lifetime for a scenario that has its own.
-    #[error("scenario '{0}' decides itself how long its blocks live: drop --lifetime")]
-    LifetimeNotFree(&'static str),
-    /// Several threads for a scenario that has one.
-    #[error("scenario '{0}' has one thread: drop --threads, or take --scenario threads")]
-    OneThread(&'static str),
-    /// No or too many threads.
-    #[error("{0} pairs of threads: give 1 to {THREADS_MAX}")]
-    Threads(u32),
-    /// More than can be kept.
-    #[error("{0} iterations are more than {SAMPLES_MAX} timed values: give fewer")]
-    TooLong(u64),
-}
-
 /// What is to be run.
 pub(crate) struct Order {
     /// The allocator.
@@ -132,25 +97,47 @@ impl Args {
     pub(crate) fn order(&self) -> Result<Order, Refused> {
         let (allocator, engine) = find_allocator(self.allocator.as_deref().unwrap_or_default())?;
         let scenario = find_scenario(self.scenario.as_deref().unwrap_or_default())?;
-        if scenario.lives != Lives::AsTold && self.lifetime.is_some() {
-            return Err(Refused::LifetimeNotFree(scenario.name));
-        }
-        if scenario.lives != Lives::InAnotherThread && self.threads != 1 {
-            return Err(Refused::OneThread(scenario.name));
+        let name = scenario.name;
+        let Some(way) = Way::of(scenario.lives, self.lifetime) else {
+            let all_at_once = scenario.lives == Lives::AllAtOnce;
+            return Err(if all_at_once { Refused::AllAtOnce(name) } else { Refused::LifetimeNotFree(name) });
+        };
+        if !way.has_threads() && self.threads != 1 {
+            return Err(Refused::OneThread(name));
         }
         if !(1..=THREADS_MAX).contains(&self.threads) {
             return Err(Refused::Threads(self.threads));
+        }
+        match (scenario.sizes, self.bytes) {
+            (Sizes::Given, None) => return Err(Refused::NoBytes(name)),
+            (Sizes::Each(_) | Sizes::Octaves { .. } | Sizes::Pages { .. }, Some(_)) => {
+                return Err(Refused::OwnSizes(name));
+            }
+            _ => {}
+        }
+        match way.hands_back() {
+            false if self.rest.is_some() => return Err(Refused::NoRest(name)),
+            true if self.touch == Touch::None => return Err(Refused::Untouched(name)),
+            true if self.cold => return Err(Refused::ColdAnyway(name)),
+            _ if self.cold && self.batch.is_some() => return Err(Refused::BatchOfOne),
+            _ => {}
         }
         let plan = Plan {
             scenario,
             iterations: self.iterations.unwrap_or_default(),
             touch: self.touch,
-            lifetime: self.lifetime.unwrap_or(Lifetime::Lifo),
+            way,
+            bytes: self.bytes.unwrap_or_default(),
             threads: self.threads,
+            rest: self.rest.unwrap_or(Rest::Light),
+            batch_asked: self.batch,
             cold: self.cold,
             seed: self.seed,
             counted: self.no_proof,
         };
+        if engine.serves.is_some_and(|serves| !serves(&plan)) {
+            return Err(Refused::NotServed(allocator.name));
+        }
         match plan.batches().and_then(|batches| batches.checked_mul(u64::from(plan.threads))) {
             Some(samples) if samples <= SAMPLES_MAX => Ok(Order { allocator, engine, plan }),
             _ => Err(Refused::TooLong(plan.iterations)),
@@ -162,9 +149,11 @@ fn find_allocator(name: &str) -> Result<(&'static Allocator, Engine), Refused> {
     match ALLOCATORS.iter().find(|a| a.name == name) {
         Some(allocator) => match (allocator.engine, allocator.feature) {
             (Some(engine), _) => Ok((allocator, engine)),
-            (None, feature) => {
-                Err(Refused::NotBuiltIn { name: name.to_owned(), feature: feature.unwrap_or(allocator.name) })
-            }
+            (None, feature) => Err(Refused::NotBuiltIn {
+                name: name.to_owned(),
+                feature: feature.unwrap_or(allocator.name),
+                without: allocator.replaced_by.map_or_else(String::new, |other| format!(" and without {other}")),
+            }),
         },
         None => Err(Refused::UnknownAllocator {
             name: name.to_owned(),
@@ -198,6 +187,17 @@ fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String 
         Some(near) => format!(" (did you mean '{near}'?)"),
         None => String::new(),
     }
+}
+
+/// A size with or without a unit, in the range of sizes.
+fn bytes(text: &str) -> Result<u32, String> {
+    let (digits, unit) = match text {
+        _ if text.ends_with("KiB") => (&text[..text.len() - 3], 1 << 10),
+        _ if text.ends_with("MiB") => (&text[..text.len() - 3], 1 << 20),
+        _ => (text, 1),
+    };
+    let bytes = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(unit));
+    bytes.filter(|bytes| BYTES.contains(bytes)).ok_or_else(|| "give 16 to 64MiB: 4096, 4KiB, 2MiB".to_owned())
 }
 
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -249,8 +249,44 @@ mod tests {
         check("--allocator system --scenario churn --iterations 3 --lifetime ring", Err("drop --lifetime"));
         check("--allocator system --scenario vm --iterations 3 --threads 2", Err("has one thread"));
         check("--allocator system --scenario threads --iterations 3 --threads 0", Err("give 1 to 64"));
+        check("--allocator system --scenario parallel --iterations 3 --threads 65", Err("give 1 to 64"));
+        check("--allocator system --scenario parallel --iterations 3 --lifetime ring", Err("drop --lifetime"));
+        check("--allocator system --scenario vm --iterations 3 --batch 0", Err("0 is not in 1..=1000000"));
+        check("--allocator system --scenario vm --iterations 3 --batch 16 --cold", Err("drop --batch or --cold"));
         check("--allocator system --scenario vm --iterations 99999999999999999 --cold", Err("give fewer"));
         check("--allocator system --scenario vm --iterations -1", Err("unexpected argument"));
         check("--allocator system --scenario vm", Err("--iterations"));
+    }
+
+    #[test]
+    fn a_size_belongs_to_the_scenarios_that_have_none() {
+        for (text, expected) in [("16", 16), ("4KiB", 4096), ("2MiB", 2 << 20), ("64MiB", 64 << 20)] {
+            assert_eq!(bytes(text), Ok(expected));
+        }
+        for text in ["15", "65MiB", "4kb", "", "MiB", "-1", "99999999999"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+        check("--allocator system --scenario fixed --iterations 3 --bytes 4KiB", Ok((3, Touch::Full)));
+        check("--allocator system --scenario fixed --iterations 3", Err("give --bytes"));
+        check("--allocator system --scenario vm --iterations 3 --bytes 16", Err("drop --bytes"));
+        check("--allocator system --scenario fixed --iterations 3 --bytes 15", Err("give 16 to 64MiB"));
+    }
+
+    #[test]
+    fn what_is_handed_back_was_there_at_once() {
+        let line = "--allocator system --scenario handback --iterations 1";
+        check(&format!("{line} --bytes 64 --rest idle --lifetime shuffled"), Ok((1, Touch::Full)));
+        check(&format!("{line} --bytes 64 --lifetime ring"), Err("batch (in order) or shuffled"));
+        check(&format!("{line} --bytes 64 --touch none"), Err("--touch full or page"));
+        check(&format!("{line} --bytes 64 --cold"), Err("drop --cold"));
+        check(line, Err("give --bytes"));
+        check("--allocator system --scenario fixed --bytes 64 --iterations 1 --rest idle", Err("drop --rest"));
+    }
+
+    #[test]
+    fn the_floor_serves_what_it_was_filled_for() {
+        check("--allocator floor --scenario mixed --iterations 1 --lifetime ring", Ok((1, Touch::Full)));
+        check("--allocator floor --scenario small --iterations 1", Err("'floor' cannot run this"));
+        check("--allocator floor --scenario vm --iterations 1 --lifetime batch", Err("'floor' cannot run this"));
     }
 }

@@ -19,6 +19,16 @@ pub(crate) fn warm_up() {
     }
 }
 
+/// Sleeps until the clock says so.
+pub(crate) fn sleep_until_ns(ns: u64) {
+    let until = libc::timespec { tv_sec: (ns / 1_000_000_000) as _, tv_nsec: (ns % 1_000_000_000) as _ };
+    // SAFETY: `until` is readable; with an absolute time nothing is written back.
+    while unsafe {
+        libc::clock_nanosleep(libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &raw const until, std::ptr::null_mut())
+    } == libc::EINTR
+    {}
+}
+
 /// Nanoseconds between two readings with nothing between them, the median of many: what every timed value contains.
 pub(crate) fn price_ns() -> u64 {
     let mut between: Vec<u64> = (0..READINGS)
@@ -38,5 +48,12 @@ mod tests {
         let before = super::now_ns();
         assert!(super::price_ns() < 10_000);
         assert!(super::now_ns() > before);
+    }
+
+    #[test]
+    fn sleeps_until_then() {
+        let until = super::now_ns() + 2_000_000;
+        super::sleep_until_ns(until);
+        assert!(super::now_ns() >= until);
     }
 }

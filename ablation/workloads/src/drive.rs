@@ -3,14 +3,16 @@
 //! The loops themselves are in [`crate::lifetime`]; this file chooses among them and feeds them.
 
 use crate::clock;
+use crate::handback;
 use crate::handoff;
-use crate::lifetime::{Churn, Lifo, Lives, Ring};
-use crate::plan::{Lifetime, Plan, Touch};
-use crate::scenario;
+use crate::lifetime::{Batch, Churn, Lifo, Lives, Ring, Shuffled};
+use crate::parallel;
+use crate::plan::{Plan, Touch, Way};
 use crate::script::{Op, Script};
 use crate::subject::Subject;
 use crate::touch::{EachPage, Untouched, Use, Whole};
 use crate::usage;
+use std::collections::BTreeMap;
 
 /// What a run gave.
 pub(crate) struct Run {
@@ -18,7 +20,7 @@ pub(crate) struct Run {
     pub(crate) operations: u64,
     /// Operations before it.
     pub(crate) warm_up_operations: u64,
-    /// Nanoseconds of each batch.
+    /// Nanoseconds of each [`Plan::timed_operations`].
     pub(crate) batch_ns: Vec<u64>,
     /// The contention canary before the first batch and after every batch, nanoseconds a step; empty when the plan
     /// takes none.
@@ -27,7 +29,14 @@ pub(crate) struct Run {
     pub(crate) checksum: u64,
     /// Minor and major page faults of the measured part.
     pub(crate) page_faults: u64,
+    /// Requests of the measured part that are no operations and are not timed.
+    pub(crate) untimed_operations: u64,
+    /// What else was measured: name with unit → value.
+    pub(crate) values: Values,
 }
+
+/// Name with unit → value.
+pub(crate) type Values = BTreeMap<&'static str, f64>;
 
 /// Runs the plan on `A`.
 pub(crate) fn drive<A: Subject + Default>(plan: &Plan) -> Run {
@@ -40,22 +49,27 @@ pub(crate) fn drive<A: Subject + Default>(plan: &Plan) -> Run {
 
 fn with_touch<A: Subject + Default, U: Use>(plan: &Plan) -> Run {
     let a = A::default();
-    match (plan.scenario.lives, plan.lifetime) {
-        (scenario::Lives::AsTold, Lifetime::Lifo) => alone::<A, U, _>(a, plan, |_| Lifo::default()),
-        (scenario::Lives::AsTold, Lifetime::Ring) => alone::<A, U, _>(a, plan, |_| Ring::default()),
-        (scenario::Lives::Randomly, _) => churn::<A, U>(a, plan),
-        (scenario::Lives::InAnotherThread, _) => handoff::run::<A, U>(a, plan),
+    let group = plan.group() as usize;
+    match plan.way {
+        Way::Lifo => alone::<A, U>(a, plan, Lifo::default()),
+        Way::Ring => alone::<A, U>(a, plan, Ring::default()),
+        Way::Batch => alone::<A, U>(a, plan, Batch::new(group)),
+        Way::Shuffled => {
+            let script = Script::new(plan, 0);
+            on_this_thread::<A, U, _>(a, plan, &script, Shuffled::new(&script, group))
+        }
+        Way::Random => {
+            let script = Script::new(plan, 0);
+            on_this_thread::<A, U, _>(a, plan, &script, Churn::new(&script))
+        }
+        Way::RandomInEach => parallel::run::<A, U>(a, plan),
+        Way::OtherThread => handoff::run::<A, U>(a, plan),
+        Way::HandBack | Way::HandBackShuffled => handback::run::<A, U>(a, plan),
     }
 }
 
-fn churn<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
-    let script = Script::new(plan, 0);
-    on_this_thread::<A, U, _>(a, plan, &script, Churn::new(&script))
-}
-
-fn alone<A: Subject, U: Use, L: Lives>(a: A, plan: &Plan, lives: impl Fn(&Script) -> L) -> Run {
-    let script = Script::new(plan, 0);
-    on_this_thread::<A, U, _>(a, plan, &script, lives(&script))
+fn alone<A: Subject, U: Use>(a: A, plan: &Plan, lives: impl Lives) -> Run {
+    on_this_thread::<A, U, _>(a, plan, &Script::new(plan, 0), lives)
 }
 
 /// Warm-up, measured part and drain on the calling thread.
@@ -75,6 +89,8 @@ fn on_this_thread<A: Subject, U: Use, L: Lives>(a: A, plan: &Plan, script: &Scri
             batch_ns: bench.batch_ns,
             canaries_ns: bench.canaries_ns,
             page_faults,
+            untimed_operations: 0,
+            values: Values::new(),
         }
     }
 }
@@ -148,6 +164,19 @@ impl<'s, L: Lives> Bench<'s, L> {
             if let Some(after) = self.canaries_ns.get_mut(i + 1) {
                 *after = ablate_probe::canary_ns();
             }
+        }
+    }
+
+    /// Does the measured part, and leaves in `batch_ns` the time at which each batch ended.
+    ///
+    /// # Safety
+    /// - `A` and `U` are the same in all calls.
+    pub(crate) unsafe fn measure_ends<A: Subject, U: Use>(&mut self, a: A) {
+        for i in 0..self.batch_ns.len() {
+            let ops = self.next_ops();
+            // SAFETY: the script's parts in order; the caller promises the same types.
+            unsafe { self.lives.run::<A, U>(a, ops) };
+            self.batch_ns[i] = clock::now_ns();
         }
     }
 

@@ -1,9 +1,9 @@
-//! The scenario with threads: a producer requests and touches, another thread gives back.
+//! Blocks that change threads: a producer requests and touches, another thread gives back.
 //!
 //! Time is the producers': a batch ends when its last block is handed over, and a producer that runs ahead waits for a
 //! place in the queue, so that in the long run a batch takes as long as the slower side.
 
-use crate::drive::{Bench, Run};
+use crate::drive::{Bench, Run, Values};
 use crate::lifetime::{Block, Checksum, Lives, release, request};
 use crate::plan::Plan;
 use crate::script::{Op, Script};
@@ -113,5 +113,7 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
         canaries_ns: Vec::new(),
         checksum: sum.0,
         page_faults,
+        untimed_operations: 0,
+        values: Values::new(),
     }
 }

@@ -9,7 +9,7 @@ use crate::touch::Use;
 use std::alloc::Layout;
 
 /// Blocks that `--lifetime ring` keeps.
-const RING: usize = 16;
+pub(crate) const RING: usize = 16;
 
 /// A block that lives on after its operation's request.
 #[derive(Debug, Clone, Copy)]
@@ -123,6 +123,95 @@ impl Lives for Ring {
                 unsafe { release::<A, U>(a, block, &mut self.sum) };
             }
         }
+    }
+
+    fn checksum(&self) -> Checksum {
+        self.sum
+    }
+}
+
+/// A group is requested, then given back in the same order.
+pub(crate) struct Batch {
+    /// One place for each block of a group.
+    blocks: Vec<Block>,
+    sum: Checksum,
+}
+
+impl Batch {
+    /// With places for groups of `group` blocks.
+    pub(crate) fn new(group: usize) -> Batch {
+        Batch { blocks: vec![Block::NONE; group], sum: Checksum::default() }
+    }
+}
+
+impl Lives for Batch {
+    #[inline(never)]
+    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+        let mut sum = self.sum;
+        let mut rest = ops;
+        while !rest.is_empty() {
+            // SAFETY: parts of the script are whole groups.
+            let (group, after) = unsafe { rest.split_at_unchecked(self.blocks.len()) };
+            rest = after;
+            for (place, op) in self.blocks.iter_mut().zip(group) {
+                // SAFETY: the block is kept until the loop below.
+                *place = unsafe { request::<A, U>(a, op, &mut sum) };
+            }
+            for block in &self.blocks {
+                // SAFETY: requested above, and every place is emptied once.
+                unsafe { release::<A, U>(a, *block, &mut sum) };
+            }
+        }
+        self.sum = sum;
+    }
+
+    fn checksum(&self) -> Checksum {
+        self.sum
+    }
+}
+
+/// A group is requested, then given back in an order that the script has for it.
+pub(crate) struct Shuffled<'s> {
+    order: &'s [u16],
+    /// How much of `order` is done.
+    at: usize,
+    /// One place for each block of a group.
+    blocks: Vec<Block>,
+    sum: Checksum,
+}
+
+impl<'s> Shuffled<'s> {
+    /// With places for groups of `group` blocks.
+    pub(crate) fn new(script: &'s Script, group: usize) -> Shuffled<'s> {
+        Shuffled { order: &script.order, at: 0, blocks: vec![Block::NONE; group], sum: Checksum::default() }
+    }
+}
+
+impl Lives for Shuffled<'_> {
+    #[inline(never)]
+    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+        let (mut at, mut sum) = (self.at, self.sum);
+        let mut rest = ops;
+        while !rest.is_empty() {
+            let next = at + self.blocks.len();
+            // SAFETY: parts of the script are whole groups, and the script has an order for each between two rewinds.
+            let ((group, after), order) =
+                unsafe { (rest.split_at_unchecked(self.blocks.len()), self.order.get_unchecked(at..next)) };
+            (rest, at) = (after, next);
+            for (place, op) in self.blocks.iter_mut().zip(group) {
+                // SAFETY: the block is kept until the loop below.
+                *place = unsafe { request::<A, U>(a, op, &mut sum) };
+            }
+            for place in order {
+                // SAFETY: requested above; the order of a group has each of its places once.
+                unsafe { release::<A, U>(a, *self.blocks.get_unchecked(usize::from(*place)), &mut sum) };
+            }
+        }
+        (self.at, self.sum) = (at, sum);
+    }
+
+    fn rewind(&mut self) {
+        self.at = 0;
     }
 
     fn checksum(&self) -> Checksum {

@@ -1,8 +1,8 @@
 //! `--list`: the allocators, scenarios and factors of this build.
 
 use crate::output::fit;
-use crate::plan::{Lifetime, Touch};
-use crate::scenario::{Lives, SCENARIOS};
+use crate::plan::{Lifetime, Rest, Touch, Way};
+use crate::scenario::{Lives, SCENARIOS, Sizes};
 use crate::subject::ALLOCATORS;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -17,6 +17,7 @@ pub(crate) struct List {
     scenarios: Vec<ScenarioRow>,
     touches: Vec<String>,
     lifetimes: Vec<String>,
+    rests: Vec<String>,
     factors: Vec<FactorRow>,
 }
 
@@ -25,6 +26,8 @@ struct AllocatorRow {
     name: &'static str,
     about: &'static str,
     feature: Option<&'static str>,
+    /// The feature that takes its place.
+    replaced_by: Option<&'static str>,
     built_in: bool,
 }
 
@@ -32,8 +35,13 @@ struct AllocatorRow {
 struct ScenarioRow {
     name: &'static str,
     about: &'static str,
-    operations: u64,
+    /// An iteration's; `None` when `--bytes` decides.
+    operations: Option<u64>,
     own_lifetime: bool,
+    /// What `--lifetime` may say.
+    lifetimes: Vec<String>,
+    /// Whether `--bytes` must say the size.
+    bytes: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,6 +76,7 @@ impl List {
                     name: a.name,
                     about: a.about,
                     feature: a.feature,
+                    replaced_by: a.replaced_by,
                     built_in: a.engine.is_some(),
                 })
                 .collect(),
@@ -78,10 +87,13 @@ impl List {
                     about: s.about,
                     operations: s.inner,
                     own_lifetime: s.lives != Lives::AsTold,
+                    lifetimes: names_where(|lifetime: &Lifetime| Way::of(s.lives, Some(*lifetime)).is_some()),
+                    bytes: s.sizes == Sizes::Given,
                 })
                 .collect(),
-            touches: names::<Touch>(),
-            lifetimes: names::<Lifetime>(),
+            touches: names_where(|_: &Touch| true),
+            lifetimes: names_where(|_: &Lifetime| true),
+            rests: names_where(|_: &Rest| true),
             factors: hakmem::registry()
                 .iter()
                 .map(|f| FactorRow {
@@ -111,34 +123,44 @@ impl List {
     pub(crate) fn tables(&self) -> String {
         let mut allocators = headed(["allocator", "built in", "what it is"]);
         for a in &self.allocators {
-            let built_in = match (a.built_in, a.feature) {
-                (true, _) => "yes".to_owned(),
-                (false, feature) => format!("no: feature {}", feature.unwrap_or(a.name)),
+            let built_in = match (a.built_in, a.feature, a.replaced_by) {
+                (true, ..) => "yes".to_owned(),
+                (false, feature, None) => format!("no: feature {}", feature.unwrap_or(a.name)),
+                (false, feature, Some(other)) => format!("no: feature {} without {other}", feature.unwrap_or(a.name)),
             };
             allocators.push_record([a.name, &built_in, a.about]);
         }
-        let mut scenarios = headed(["scenario", "operations", "what it is"]);
+        let mut scenarios = headed(["scenario", "operations", "--lifetime", "what it is"]);
         for s in &self.scenarios {
-            scenarios.push_record([s.name, &s.operations.to_string(), s.about]);
+            let operations = s.operations.map_or_else(|| "by --bytes".to_owned(), |operations| operations.to_string());
+            let lifetimes = match s.lifetimes.len() {
+                0 => "its own".to_owned(),
+                all if all == self.lifetimes.len() => "any".to_owned(),
+                _ => s.lifetimes.join(", "),
+            };
+            scenarios.push_record([s.name, &operations, &lifetimes, s.about]);
         }
         let mut factors = headed(["factor", "level", "switched off by", "what it is"]);
         for f in &self.factors {
             factors.push_record([f.name, f.level, f.toggle, f.about]);
         }
         format!(
-            "{}\n{}\n{}\n--touch {}   --lifetime {} (not churn and threads)",
+            "{}\n{}\n{}\n--touch {}   --lifetime {}   --rest {}\n\
+             A group (batch, shuffled) is 1000 blocks, but at most 64 MiB and at least 2. --help has the rest.",
             fit(allocators, true),
             fit(scenarios, true),
             fit(factors, true),
             self.touches.join("|"),
-            self.lifetimes.join("|")
+            self.lifetimes.join("|"),
+            self.rests.join("|")
         )
     }
 }
 
-/// The values of an argument.
-fn names<V: ValueEnum>() -> Vec<String> {
-    V::value_variants().iter().filter_map(ValueEnum::to_possible_value).map(|v| v.get_name().to_owned()).collect()
+/// The values of an argument that pass.
+fn names_where<V: ValueEnum>(passes: impl Fn(&V) -> bool) -> Vec<String> {
+    let values = V::value_variants().iter().filter(|value| passes(value));
+    values.filter_map(ValueEnum::to_possible_value).map(|v| v.get_name().to_owned()).collect()
 }
 
 fn headed<const N: usize>(names: [&str; N]) -> Builder {

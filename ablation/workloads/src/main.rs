@@ -2,7 +2,8 @@
 //!
 //! It drives every allocator through the same loop, each in its own monomorphised copy, says how long the operations
 //! took, proves which allocator served them, and knows nothing of comparing: that is the runner's. The program's own
-//! memory is the C library's for every allocator, so that only the measured calls reach the one that is measured.
+//! memory is `malloc`'s for every allocator, so that only the measured calls reach the one that is measured, unless that
+//! is `malloc` itself (`system`, `preloaded`); then all of it is there before the measured part.
 //!
 //! The way of a run: arguments → [`plan`] → [`script`] → [`drive`] ([`lifetime`] × [`touch`] × [`subject`]) →
 //! [`latency`], [`proof`] → [`output`].
@@ -10,14 +11,17 @@
 mod args;
 mod clock;
 mod drive;
+mod handback;
 mod handoff;
 mod latency;
 mod lifetime;
 mod list;
 mod output;
+mod parallel;
 mod placebo;
 mod plan;
 mod proof;
+mod refused;
 mod scenario;
 mod script;
 mod spsc;
@@ -81,11 +85,15 @@ fn measure(order: &Order, with_proof: bool) -> anyhow::Result<Report> {
     let rss_peak_bytes = usage::rss_peak_bytes();
     let counted = receipt.as_ref().map(|receipt| Counted {
         allocations: receipt.allocations,
-        operations: run.warm_up_operations + run.operations,
+        operations: run.warm_up_operations + run.operations + run.untimed_operations,
     });
     let proof = with_proof.then(|| {
-        let tallies = (engine.verify)(&Script::new(plan, 0).ops, &subject::witnesses());
-        proof::judge(engine.witness.name, &tallies, counted)
+        let tallies = (engine.verify)(&Script::new(plan, 0).ops, &subject::witnesses(engine));
+        let proof = proof::judge(engine.witness.name, &tallies, counted);
+        match engine.provider {
+            Some(provider) => proof::behind(proof, provider()),
+            None => proof,
+        }
     });
     let factors = receipt.as_ref().map_or(&[][..], |receipt| receipt.factors());
     let batches_ns = if run.canaries_ns.is_empty() { Vec::new() } else { Latency::each(&run.batch_ns, plan.batch()) };
@@ -98,7 +106,7 @@ fn measure(order: &Order, with_proof: bool) -> anyhow::Result<Report> {
             checksum: run.checksum,
             batches_ns,
             canaries_ns: run.canaries_ns.iter().map(|ns| latency::rounded(*ns)).collect(),
-            latency: Latency::of(&mut run.batch_ns, plan.batch()),
+            latency: Latency::of(&mut run.batch_ns, plan.timed_operations()),
             page_faults: run.page_faults,
             rss_peak_bytes,
             timer_ns: clock::price_ns(),
@@ -106,6 +114,7 @@ fn measure(order: &Order, with_proof: bool) -> anyhow::Result<Report> {
             counters: factors.iter().map(|f| (f.name, f.counters().collect())).collect(),
             proof,
             env_rejected: hakmem::settings::rejected(),
+            values: run.values,
         },
     ))
 }

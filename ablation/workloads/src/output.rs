@@ -1,7 +1,8 @@
 //! What is printed after a run: one line of JSON, or one table for people.
 
+use crate::drive::Values;
 use crate::latency::Latency;
-use crate::plan::{Plan, Touch};
+use crate::plan::{Plan, Rest, Touch};
 use crate::proof::Proof;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,8 +26,12 @@ pub(crate) struct Report {
     operations: u64,
     /// Operations before the measured part, the same with `--iterations 0`.
     warm_up_operations: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u32>,
     touch: Touch,
     lifetime: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rest: Option<Rest>,
     threads: u32,
     cold: bool,
     seed: u64,
@@ -45,6 +50,9 @@ pub(crate) struct Report {
     rss_peak_bytes: Option<u64>,
     timer_ns: u64,
     env_rejected: Vec<String>,
+    /// What else was measured.
+    #[serde(skip_serializing_if = "Values::is_empty")]
+    values: Values,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     batches_ns: Vec<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -86,6 +94,8 @@ pub(crate) struct Findings {
     pub(crate) proof: Option<Proof>,
     /// Refused environment variables.
     pub(crate) env_rejected: Vec<String>,
+    /// What else was measured.
+    pub(crate) values: Values,
 }
 
 impl Report {
@@ -103,8 +113,10 @@ impl Report {
             iterations: plan.iterations,
             operations: findings.operations,
             warm_up_operations: findings.warm_up_operations,
+            bytes: Some(plan.bytes).filter(|bytes| *bytes > 0),
             touch: plan.touch,
             lifetime: plan.lifetime_name(),
+            rest: plan.way.hands_back().then_some(plan.rest),
             threads: plan.threads,
             cold: plan.cold,
             seed: plan.seed,
@@ -113,8 +125,8 @@ impl Report {
             served_by,
             served_proof,
             checksum: format!("{:016x}", findings.checksum),
-            latency_over: if plan.cold { "operations" } else { "batches" },
-            batch_operations: plan.batch(),
+            latency_over: plan.latency_over(),
+            batch_operations: plan.timed_operations(),
             latency: findings.latency,
             page_faults: findings.page_faults,
             page_faults_per_op: match findings.operations {
@@ -124,6 +136,7 @@ impl Report {
             rss_peak_bytes: findings.rss_peak_bytes,
             timer_ns: findings.timer_ns,
             env_rejected: findings.env_rejected,
+            values: findings.values,
             batches_ns: findings.batches_ns,
             canaries_ns: findings.canaries_ns,
         }
@@ -146,8 +159,9 @@ impl Report {
         row(
             "scenario",
             format!(
-                "{}, touch {}, lifetime {}, {}, seed {}",
+                "{}{}, touch {}, lifetime {}, {}, seed {}",
                 self.scenario,
+                self.bytes.map_or_else(String::new, |bytes| format!(" of {bytes} bytes")),
                 touch_name(self.touch),
                 self.lifetime,
                 if self.cold { "cold" } else { "warm" },
@@ -162,7 +176,7 @@ impl Report {
             ),
         );
         let latency = self.latency;
-        let over = if self.cold {
+        let over = if self.latency_over == "operations" {
             format!("{} operations", latency.samples)
         } else {
             format!("{} batches of {}", latency.samples, self.batch_operations)
@@ -180,8 +194,10 @@ impl Report {
         }
         row("clock", format!("{} ns a reading, contained in every timed value", self.timer_ns));
         row("page faults", format!("{} ({:.3} an operation)", self.page_faults, self.page_faults_per_op));
-        let peak = self.rss_peak_bytes.map_or_else(|| "n/a".to_owned(), |b| format!("{:.1} MiB", b as f64 / 1048576.0));
-        row("peak memory", peak);
+        row("peak memory", self.rss_peak_bytes.map_or_else(|| "n/a".to_owned(), |bytes| mebibytes(bytes as f64)));
+        for (name, value) in &self.values {
+            row(name, if name.ends_with("_bytes") { mebibytes(*value) } else { format!("{value:.3}") });
+        }
         row("checksum", self.checksum.clone());
         for (factor, level) in &self.levels {
             let counters: Vec<String> = self
@@ -198,6 +214,10 @@ impl Report {
         }
         fit(rows, false)
     }
+}
+
+fn mebibytes(bytes: f64) -> String {
+    format!("{:.1} MiB", bytes / 1048576.0)
 }
 
 /// The name on the command line.

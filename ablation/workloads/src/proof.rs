@@ -6,10 +6,13 @@
 
 use crate::lifetime::{layout, out_of_memory};
 use crate::script::Op;
+use crate::subject::library::Library;
 use crate::subject::{Subject, Witness};
 
-/// Blocks that are requested, all live at once.
-const BLOCKS: usize = 128;
+/// Most blocks that are requested, all live at once.
+pub(crate) const BLOCKS: usize = 128;
+/// Most bytes that they have together.
+const BYTES: usize = 1 << 30;
 /// What `served_by` says when there is no proof.
 pub(crate) const UNPROVEN: &str = "unproven";
 
@@ -20,7 +23,9 @@ pub(crate) struct Tally {
     pub(crate) name: &'static str,
     /// What it goes by.
     pub(crate) by: &'static str,
-    /// Blocks that it says are its own.
+    /// Blocks that were requested.
+    pub(crate) asked: usize,
+    /// Those of them that it says are its own.
     pub(crate) claimed: usize,
 }
 
@@ -42,14 +47,24 @@ pub(crate) struct Counted {
     pub(crate) operations: u64,
 }
 
-/// Requests blocks of the script's sizes from `A`, and asks every witness about each before the next is requested.
+/// How many blocks are asked about with the script's sizes; one more is requested.
+pub(crate) fn blocks(ops: &[Op]) -> usize {
+    let largest = ops.iter().map(|op| op.size as usize).max().unwrap_or(1);
+    BLOCKS.min(BYTES / largest)
+}
+
+/// Requests blocks of the script's sizes from `A`, and asks every witness about each before the next is requested. What
+/// is said of the first does not count: a witness that is asked for the first time may request memory itself, which
+/// would show in another's books.
 pub(crate) fn verify<A: Subject + Default>(ops: &[Op], witnesses: &[Witness]) -> Vec<Tally> {
     let a = A::default();
-    let mut tallies: Vec<Tally> = witnesses.iter().map(|w| Tally { name: w.name, by: w.by, claimed: 0 }).collect();
+    let asked = blocks(ops);
+    let mut tallies: Vec<Tally> =
+        witnesses.iter().map(|w| Tally { name: w.name, by: w.by, asked, claimed: 0 }).collect();
     // All memory of the verification itself is requested here, so that only `A` moves between a mark and its claim.
     let mut marks = vec![0; witnesses.len()];
-    let mut live = Vec::with_capacity(BLOCKS);
-    for op in ops.iter().cycle().take(BLOCKS) {
+    let mut live = Vec::with_capacity(asked + 1);
+    for (i, op) in ops.iter().cycle().take(asked + 1).enumerate() {
         let size = op.size as usize;
         for (mark, witness) in marks.iter_mut().zip(witnesses) {
             *mark = (witness.mark)();
@@ -60,7 +75,8 @@ pub(crate) fn verify<A: Subject + Default>(ops: &[Op], witnesses: &[Witness]) ->
             out_of_memory(size);
         }
         for ((witness, mark), tally) in witnesses.iter().zip(&marks).zip(&mut tallies) {
-            tally.claimed += usize::from((witness.claims)(*mark, ptr, size));
+            let claims = (witness.claims)(*mark, ptr, size);
+            tally.claimed += usize::from(claims && i > 0);
         }
         live.push((ptr, size));
     }
@@ -77,16 +93,17 @@ pub(crate) fn judge(name: &str, tallies: &[Tally], counted: Option<Counted>) -> 
     let Some(own) = tallies.iter().find(|t| t.name == name) else {
         return unproven(format!("nothing speaks for {name}"));
     };
-    if own.claimed != BLOCKS {
-        return unproven(format!("by {}, {name} claims {} of {BLOCKS} blocks", own.by, own.claimed));
+    let asked = own.asked;
+    if own.claimed != asked {
+        return unproven(format!("by {}, {name} claims {} of {asked} blocks", own.by, own.claimed));
     }
     if let Some(other) = tallies.iter().find(|t| t.name != name && t.claimed > 0) {
         return unproven(format!(
-            "by {}, {} claims {} of {BLOCKS} blocks that are to be of {name}",
+            "by {}, {} claims {} of {asked} blocks that are to be of {name}",
             other.by, other.name, other.claimed
         ));
     }
-    let mut sentence = format!("by {}, {name} claims all of {BLOCKS} blocks", own.by);
+    let mut sentence = format!("by {}, {name} claims all of {asked} blocks", own.by);
     let others: Vec<_> = tallies.iter().map(|t| t.name).filter(|n| *n != name).collect();
     if !others.is_empty() {
         sentence += &format!("; {} none", others.join(", "));
@@ -102,14 +119,25 @@ pub(crate) fn judge(name: &str, tallies: &[Tally], counted: Option<Counted>) -> 
     Proof { served_by: name.to_owned(), sentence }
 }
 
+/// The same verdict with the name of the library that is behind the symbol which served.
+pub(crate) fn behind(proof: Proof, provider: Result<Library, String>) -> Proof {
+    match provider {
+        Err(why) => Proof { served_by: UNPROVEN.to_owned(), sentence: why },
+        Ok(Library { name, file, .. }) => Proof {
+            served_by: if proof.served_by == UNPROVEN { proof.served_by } else { name },
+            sentence: format!("by dladdr, malloc is of {file}; {}", proof.sentence),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(claims: [usize; 2], counted: Option<(u64, u64)>, served_by: &str, part: &str) {
         let tallies = [
-            Tally { name: "ours", by: "map", claimed: claims[0] },
-            Tally { name: "theirs", by: "books", claimed: claims[1] },
+            Tally { name: "ours", by: "map", asked: BLOCKS, claimed: claims[0] },
+            Tally { name: "theirs", by: "books", asked: BLOCKS, claimed: claims[1] },
         ];
         let counted = counted.map(|(allocations, operations)| Counted { allocations, operations });
         let proof = judge("ours", &tallies, counted);
@@ -129,5 +157,18 @@ mod tests {
         check([BLOCKS, 1], None, UNPROVEN, "theirs claims 1");
         check([BLOCKS, 0], Some((29, 30)), UNPROVEN, "counted 29 requests during 30");
         assert_eq!(judge("nobody", &[], None).served_by, UNPROVEN);
+    }
+
+    #[test]
+    fn large_blocks_are_fewer() {
+        let blocks = |size| super::blocks(&[Op { size, site: hakmem::site!(), frees: 0, slot: 0, byte: 1 }]);
+        assert_eq!([blocks(16), blocks(4 << 20), blocks(64 << 20)], [128, 128, 16]);
+    }
+
+    #[test]
+    fn a_library_that_is_not_known_serves_nothing() {
+        let proven = Proof { served_by: "preloaded".to_owned(), sentence: "all of them".to_owned() };
+        let proof = behind(proven, Err("malloc is of two".to_owned()));
+        assert_eq!((proof.served_by.as_str(), proof.sentence.as_str()), (UNPROVEN, "malloc is of two"));
     }
 }

@@ -5,10 +5,21 @@
 //! its own place.
 
 use crate::plan::Touch;
+use crate::script::OS_PAGE;
 use hakmem::{Site, site};
+use std::ops::RangeInclusive;
 
 const KIB: u32 = 1 << 10;
 const MIB: u32 = 1 << 20;
+/// Smallest and largest size that `--bytes` may give.
+pub(crate) const BYTES: RangeInclusive<u32> = 16..=64 * MIB;
+/// What [`Lives::AllAtOnce`] has live at once, at least.
+pub(crate) const FILLED_BYTES: u64 = 256 * MIB as u64;
+/// Most operations of a batch of a given size, and OS pages or bytes that it touches: about 20 µs at the speed of a cache,
+/// and what the listed batches of json, mir and vm have.
+const BATCH_MAX: u64 = 4096;
+const BATCH_PAGES: u64 = 8192;
+const BATCH_BYTES: u64 = 4 * MIB as u64;
 
 /// How the sizes of a scenario are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +41,8 @@ pub(crate) enum Sizes {
         /// Largest size, bytes.
         max: u32,
     },
+    /// The one size that `--bytes` gives.
+    Given,
 }
 
 /// Who decides how long a block lives.
@@ -41,6 +54,10 @@ pub(crate) enum Lives {
     Randomly,
     /// The scenario: another thread frees.
     InAnotherThread,
+    /// The scenario: as [`Lives::Randomly`], in every one of several threads.
+    RandomlyInEach,
+    /// The scenario: all are there before the first goes; `--lifetime` says in which order.
+    AllAtOnce,
 }
 
 /// One scenario.
@@ -50,8 +67,8 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// One line for people.
     pub(crate) about: &'static str,
-    /// Operations an iteration.
-    pub(crate) inner: u64,
+    /// Operations an iteration; `None` when it is as many as fill [`FILLED_BYTES`].
+    pub(crate) inner: Option<u64>,
     /// How sizes are drawn.
     pub(crate) sizes: Sizes,
     /// Call sites; with [`Sizes::Each`] one a size.
@@ -60,17 +77,29 @@ pub(crate) struct Scenario {
     pub(crate) lives: Lives,
     /// Operations a batch when blocks are not touched, touched once a page, written whole. A batch takes at least about
     /// 20 µs with usual allocators, and has every size of [`Sizes::Each`] equally often.
-    batch: [u32; 3],
+    batch: Batch,
+}
+
+/// How many operations a batch has.
+#[derive(Debug)]
+enum Batch {
+    /// When blocks are not touched, touched once a page, written whole.
+    Listed([u32; 3]),
+    /// By the size that is given.
+    BySize,
 }
 
 impl Scenario {
-    /// Operations that are timed together when warm.
-    pub(crate) fn batch(&self, touch: Touch) -> u64 {
-        u64::from(match touch {
-            Touch::None => self.batch[0],
-            Touch::Page => self.batch[1],
-            Touch::Full => self.batch[2],
-        })
+    /// Operations that are timed together when warm. `bytes` is the given size, where one is.
+    pub(crate) fn batch(&self, touch: Touch, bytes: u32) -> u64 {
+        match (&self.batch, touch) {
+            (Batch::Listed([none, _, _]), Touch::None) => u64::from(*none),
+            (Batch::Listed([_, page, _]), Touch::Page) => u64::from(*page),
+            (Batch::Listed([_, _, full]), Touch::Full) => u64::from(*full),
+            (Batch::BySize, Touch::None) => BATCH_MAX,
+            (Batch::BySize, Touch::Page) => (BATCH_PAGES / u64::from(bytes.div_ceil(OS_PAGE))).clamp(1, BATCH_MAX),
+            (Batch::BySize, Touch::Full) => (BATCH_BYTES / u64::from(bytes)).clamp(1, BATCH_MAX),
+        }
     }
 
     /// The scenario of that name.
@@ -84,65 +113,93 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "json",
         about: "64 KiB, one call site",
-        inner: 1000,
+        inner: Some(1000),
         sizes: Sizes::Each(&[64 * KIB]),
         sites: &[site!()],
         lives: Lives::AsTold,
-        batch: [1000, 500, 50],
+        batch: Batch::Listed([1000, 500, 50]),
     },
     Scenario {
         name: "mir",
         about: "256 KiB, one call site",
-        inner: 100,
+        inner: Some(100),
         sizes: Sizes::Each(&[256 * KIB]),
         sites: &[site!()],
         lives: Lives::AsTold,
-        batch: [1000, 100, 10],
+        batch: Batch::Listed([1000, 100, 10]),
     },
     Scenario {
         name: "vm",
         about: "2 MiB, one call site",
-        inner: 10,
+        inner: Some(10),
         sizes: Sizes::Each(&[2 * MIB]),
         sites: &[site!()],
         lives: Lives::AsTold,
-        batch: [1000, 10, 2],
+        batch: Batch::Listed([1000, 10, 2]),
     },
     Scenario {
         name: "mixed",
         about: "64 KiB, 256 KiB and 2 MiB in random order, equally often, each from its call site",
-        inner: 100,
+        inner: Some(100),
         sizes: Sizes::Each(&[64 * KIB, 256 * KIB, 2 * MIB]),
         sites: &[site!(), site!(), site!()],
         lives: Lives::AsTold,
-        batch: [1002, 48, 6],
+        batch: Batch::Listed([1002, 48, 6]),
     },
     Scenario {
         name: "small",
         about: "16 B to 1 KiB, about log-uniform, eight call sites",
-        inner: 10_000,
+        inner: Some(10_000),
         sizes: Sizes::Octaves { first: 16, octaves: 6 },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
         lives: Lives::AsTold,
-        batch: [2000, 2000, 1000],
+        batch: Batch::Listed([2000, 2000, 1000]),
     },
     Scenario {
         name: "churn",
         about: "1 to 4 MiB from eight call sites in 64 slots, random lifetimes, about 32 blocks live",
-        inner: 100,
+        inner: Some(100),
         sizes: Sizes::Pages { min: MIB, max: 4 * MIB },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
         lives: Lives::Randomly,
-        batch: [1000, 10, 2],
+        batch: Batch::Listed([1000, 10, 2]),
     },
     Scenario {
         name: "threads",
         about: "16 B to 4 KiB, eight call sites; each of --threads producers has a thread that frees its blocks",
-        inner: 10_000,
+        inner: Some(10_000),
         sizes: Sizes::Octaves { first: 16, octaves: 8 },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
         lives: Lives::InAnotherThread,
-        batch: [2000, 2000, 1000],
+        batch: Batch::Listed([2000, 2000, 1000]),
+    },
+    Scenario {
+        name: "fixed",
+        about: "objects of the size that --bytes gives, 16 B to 64 MiB, one call site",
+        inner: Some(1),
+        sizes: Sizes::Given,
+        sites: &[site!()],
+        lives: Lives::AsTold,
+        batch: Batch::BySize,
+    },
+    Scenario {
+        name: "parallel",
+        about: "sizes of small, random lifetimes, in each of --threads threads at once; ns/op is wall time by the \
+                operations of all threads",
+        inner: Some(10_000),
+        sizes: Sizes::Octaves { first: 16, octaves: 6 },
+        sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
+        lives: Lives::RandomlyInEach,
+        batch: Batch::Listed([2000, 2000, 1000]),
+    },
+    Scenario {
+        name: "handback",
+        about: "256 MiB in objects of --bytes, all freed, then --rest: how much stays resident",
+        inner: None,
+        sizes: Sizes::Given,
+        sites: &[site!()],
+        lives: Lives::AllAtOnce,
+        batch: Batch::BySize,
     },
 ];
 
@@ -170,13 +227,23 @@ mod tests {
     #[test]
     fn batches_hold_whole_groups_and_untouched_ones_a_thousand() {
         for scenario in SCENARIOS {
-            assert!(scenario.batch(Touch::None) >= 1000, "{}", scenario.name);
+            assert!(scenario.batch(Touch::None, 64) >= 1000, "{}", scenario.name);
             if let Sizes::Each(sizes) = scenario.sizes {
                 assert_eq!(sizes.len(), scenario.sites.len(), "{}", scenario.name);
                 for touch in [Touch::None, Touch::Page, Touch::Full] {
-                    assert_eq!(scenario.batch(touch) % sizes.len() as u64, 0, "{}", scenario.name);
+                    assert_eq!(scenario.batch(touch, 0) % sizes.len() as u64, 0, "{}", scenario.name);
                 }
             }
         }
+    }
+
+    #[test]
+    fn batches_of_a_given_size_shrink_with_what_is_touched() {
+        let fixed = Scenario::named("fixed").expect("a known scenario");
+        let batches = |bytes| [Touch::None, Touch::Page, Touch::Full].map(|touch| fixed.batch(touch, bytes));
+        assert_eq!(batches(16), [4096, 4096, 4096]);
+        assert_eq!(batches(64 * KIB), [4096, 512, 64]);
+        assert_eq!(batches(2 * MIB), [4096, 16, 2]);
+        assert_eq!(batches(64 * MIB), [4096, 1, 1]);
     }
 }

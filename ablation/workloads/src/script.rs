@@ -2,8 +2,8 @@
 //!
 //! An *operation* is one block: requested, touched, given back. The loop reads one [`Op`] for each and decides nothing.
 
-use crate::plan::Plan;
-use crate::scenario::{Lives, Sizes};
+use crate::plan::{Plan, Way};
+use crate::scenario::Sizes;
 use hakmem::Site;
 
 /// Slots of the scenario with random lifetimes.
@@ -35,6 +35,8 @@ pub(crate) struct Script {
     pub(crate) ops: Vec<Op>,
     /// With random lifetimes: slots to be emptied, in order, each occupied by then.
     pub(crate) frees: Vec<u8>,
+    /// With shuffled groups: for each group, its places in the order in which they are emptied.
+    pub(crate) order: Vec<u16>,
 }
 
 impl Script {
@@ -46,11 +48,19 @@ impl Script {
         while (ops.len() as u64) < plan.script_len() {
             ops.push(draw(plan, &mut random, &mut group));
         }
-        let mut script = Script { ops, frees: Vec::new() };
-        if plan.scenario.lives == Lives::Randomly {
-            script.pick_slots(&mut random);
+        let mut script = Script { ops, frees: Vec::new(), order: Vec::new() };
+        match plan.way {
+            Way::Random | Way::RandomInEach => script.pick_slots(&mut random),
+            Way::Shuffled => script.order_groups(plan.group() as u16, &mut random),
+            Way::Lifo | Way::Ring | Way::Batch | Way::OtherThread | Way::HandBack | Way::HandBackShuffled => {}
         }
         script
+    }
+
+    /// Draws an order for each group.
+    fn order_groups(&mut self, group: u16, random: &mut SplitMix64) {
+        self.order = (0..group).cycle().take(self.ops.len()).collect();
+        self.order.chunks_exact_mut(usize::from(group)).for_each(|places| random.shuffle(places));
     }
 
     /// Distributes the operations over the slots: a random order in which every slot is picked an even number of times,
@@ -60,9 +70,7 @@ impl Script {
         for i in 0..self.ops.len() {
             picks.extend([(i % SLOTS) as u8; 2]);
         }
-        for i in (1..picks.len()).rev() {
-            picks.swap(i, random.below(i as u64 + 1) as usize);
-        }
+        random.shuffle(&mut picks);
         self.frees = Vec::with_capacity(self.ops.len());
         let mut occupied = [false; SLOTS];
         let mut next = 0;
@@ -99,13 +107,14 @@ fn draw(plan: &Plan, random: &mut SplitMix64, group: &mut Vec<usize>) -> Op {
             let pages = u64::from((max - min) / OS_PAGE);
             (min + OS_PAGE * random.below(pages + 1) as u32, random.below(scenario.sites.len() as u64) as usize)
         }
+        Sizes::Given => (plan.bytes, 0),
     };
     Op { site: scenario.sites[site], size, frees: 0, slot: 0, byte: 1 + random.below(255) as u8 }
 }
 
 /// Steele, Lea and Flood's SplitMix64 ("Fast splittable pseudorandom number generators", OOPSLA 2014): the same numbers
 /// on every machine and in every version of this program.
-struct SplitMix64(u64);
+pub(crate) struct SplitMix64(pub(crate) u64);
 
 impl SplitMix64 {
     fn next(&mut self) -> u64 {
@@ -118,30 +127,26 @@ impl SplitMix64 {
 
     /// A number below `bound`, by the high half of the product (Lemire 2019); the bias of at most `bound / 2^64` does
     /// not matter here.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// Puts the values in a random order (Fisher and Yates).
+    pub(crate) fn shuffle<T>(&mut self, values: &mut [T]) {
+        for i in (1..values.len()).rev() {
+            values.swap(i, self.below(i as u64 + 1) as usize);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Lifetime, Touch};
-    use crate::scenario::{SCENARIOS, Scenario};
+    use crate::plan::Lifetime;
+    use crate::scenario::{BYTES, SCENARIOS};
 
     fn script(name: &str, seed: u64) -> Script {
-        let scenario = Scenario::named(name).expect("a known scenario");
-        let plan = Plan {
-            scenario,
-            iterations: 1,
-            touch: Touch::None,
-            lifetime: Lifetime::Lifo,
-            threads: 1,
-            cold: false,
-            seed,
-            counted: false,
-        };
-        Script::new(&plan, 0)
+        Script::new(&Plan { seed, ..Plan::of_test(name, None) }, 0)
     }
 
     #[test]
@@ -159,6 +164,7 @@ mod tests {
                 Sizes::Each(sizes) => (sizes[0], sizes[sizes.len() - 1]),
                 Sizes::Octaves { first, octaves } => (first, first << octaves),
                 Sizes::Pages { min, max } => (min, max),
+                Sizes::Given => (*BYTES.start(), *BYTES.end()),
             };
             for op in &script.ops {
                 assert!((min..=max).contains(&op.size) && op.size as usize >= ALIGN && op.byte != 0, "{op:?}");
@@ -191,5 +197,19 @@ mod tests {
         assert_eq!(frees.next(), None);
         assert!(occupied.iter().all(|o| !o));
         assert!((32..SLOTS).contains(&live_max), "{live_max}");
+    }
+
+    #[test]
+    fn every_shuffled_group_has_all_its_places_once() {
+        let plan = Plan::of_test("fixed", Some(Lifetime::Shuffled));
+        let script = Script::new(&plan, 0);
+        assert_eq!(script.order.len(), script.ops.len());
+        let groups: Vec<&[u16]> = script.order.chunks(plan.group() as usize).collect();
+        for group in &groups {
+            let mut places = group.to_vec();
+            places.sort_unstable();
+            assert!(places.iter().copied().eq(0..plan.group() as u16) && !group.is_sorted());
+        }
+        assert_ne!(groups[0], groups[1]);
     }
 }

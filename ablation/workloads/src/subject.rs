@@ -5,11 +5,14 @@
 
 #[cfg(not(all(feature = "jemalloc", feature = "mimalloc", feature = "snmalloc")))]
 mod absent;
+mod floor;
 mod hakmem;
 #[cfg(feature = "jemalloc")]
 mod jemalloc;
+pub(crate) mod library;
 #[cfg(feature = "mimalloc")]
 mod mimalloc;
+mod preloaded;
 #[cfg(feature = "snmalloc")]
 mod snmalloc;
 mod system;
@@ -25,6 +28,7 @@ use crate::drive::{self, Run};
 use crate::plan::Plan;
 use crate::proof::{self, Tally};
 use crate::script::Op;
+use crate::subject::library::Library;
 use ::hakmem::{Mode, Site};
 use std::alloc::Layout;
 
@@ -66,12 +70,16 @@ pub(crate) struct Engine {
     pub(crate) verify: fn(&[Op], &[Witness]) -> Vec<Tally>,
     /// Speaks for this allocator.
     pub(crate) witness: Witness,
+    /// Finds out who is behind a name that says only how it is reached.
+    pub(crate) provider: Option<fn() -> Result<Library, String>>,
+    /// Which plans it can run, if not all.
+    pub(crate) serves: Option<fn(&Plan) -> bool>,
 }
 
 impl Engine {
     /// The engine of one subject.
     const fn of<A: Subject + Default>(witness: Witness) -> Engine {
-        Engine { drive: drive::drive::<A>, verify: proof::verify::<A>, witness }
+        Engine { drive: drive::drive::<A>, verify: proof::verify::<A>, witness, provider: None, serves: None }
     }
 }
 
@@ -83,6 +91,8 @@ pub(crate) struct Allocator {
     pub(crate) about: &'static str,
     /// Cargo feature that brings it in.
     pub(crate) feature: Option<&'static str>,
+    /// Cargo feature that takes its place in a build.
+    pub(crate) replaced_by: Option<&'static str>,
     /// The mode that hakmem is sealed with; `None` for the others.
     pub(crate) mode: Option<Mode>,
     /// `None` when it is not built in.
@@ -95,31 +105,51 @@ pub(crate) const ALLOCATORS: &[Allocator] = &[
     subject_of_hakmem("hakmem-evolving", "hakmem with every factor on and learning", Mode::Evolving),
     subject_of_hakmem("hakmem-baseline", "hakmem with learning off", Mode::Baseline),
     subject_of_hakmem("hakmem-minimal", "hakmem with BigCache, ELO and evolution off", Mode::Minimal),
-    peer("mimalloc", "mimalloc v3", mimalloc::ENGINE),
+    Allocator {
+        replaced_by: Some("mimalloc-v2"),
+        ..peer("mimalloc", "mimalloc v3; not in one build with mimalloc-v2", mimalloc::ENGINE)
+    },
+    peer("mimalloc-v2", "mimalloc v2; takes the place of v3 in its build", mimalloc::ENGINE_V2),
     peer("jemalloc", "jemalloc 5, as tikv-jemallocator builds it", jemalloc::ENGINE),
     peer("snmalloc", "snmalloc 2, as snmalloc-rs builds it", snmalloc::ENGINE),
-    Allocator {
-        name: "system",
-        about: "malloc of the C library (std::alloc::System)",
-        feature: None,
-        mode: None,
-        engine: Some(system::ENGINE),
-    },
+    always("system", "malloc of the C library (std::alloc::System)", system::ENGINE),
+    always(
+        "preloaded",
+        "malloc and free of whoever provides them (LD_PRELOAD); served_by is the library's name, c when it is the C \
+         library. The program's own memory comes from it too, before the measured part",
+        preloaded::ENGINE,
+    ),
+    always(
+        "floor",
+        "no allocator: mapped, faulted-in blocks on a stack for each size. For json, mir, vm, mixed and fixed with lifo \
+         or ring",
+        floor::ENGINE,
+    ),
 ];
 
 const fn subject_of_hakmem(name: &'static str, about: &'static str, mode: Mode) -> Allocator {
-    Allocator { name, about, feature: None, mode: Some(mode), engine: Some(hakmem::ENGINE) }
+    Allocator { mode: Some(mode), ..always(name, about, hakmem::ENGINE) }
 }
 
 const fn peer(name: &'static str, about: &'static str, engine: Option<Engine>) -> Allocator {
-    Allocator { name, about, feature: Some(name), mode: None, engine }
+    Allocator { name, about, feature: Some(name), replaced_by: None, mode: None, engine }
 }
 
-/// The witnesses of all allocators that are built in, one each.
-pub(crate) fn witnesses() -> Vec<Witness> {
+const fn always(name: &'static str, about: &'static str, engine: Engine) -> Allocator {
+    Allocator { name, about, feature: None, replaced_by: None, mode: None, engine: Some(engine) }
+}
+
+/// The witnesses of all allocators that are built in, one each, when `engine` serves. One that is reached by a symbol
+/// speaks only then, as it may be asked about its own blocks only; and the C library is silent when it is the one behind
+/// that symbol.
+pub(crate) fn witnesses(engine: &Engine) -> Vec<Witness> {
+    let by_symbol = engine.provider.is_some();
+    let behind_it = |name| by_symbol && name == system::ENGINE.witness.name && system::is_malloc();
     let mut all: Vec<Witness> = Vec::new();
-    for witness in ALLOCATORS.iter().filter_map(|a| a.engine).map(|e| e.witness) {
-        if all.iter().all(|w| w.name != witness.name) {
+    for other in ALLOCATORS.iter().filter_map(|a| a.engine) {
+        let witness = other.witness;
+        let speaks = other.provider.is_none() || by_symbol;
+        if speaks && !behind_it(witness.name) && all.iter().all(|w| w.name != witness.name) {
             all.push(witness);
         }
     }
@@ -144,8 +174,15 @@ mod tests {
 
     #[test]
     fn hakmem_has_one_witness_for_its_four_modes() {
-        let names: Vec<_> = witnesses().iter().map(|w| w.name).collect();
+        let names: Vec<_> = witnesses(&hakmem::ENGINE).iter().map(|w| w.name).collect();
         assert_eq!(names.iter().filter(|n| **n == "hakmem").count(), 1, "{names:?}");
-        assert!(names.contains(&"system"), "{names:?}");
+        assert!(names.contains(&"system") && !names.contains(&"preloaded"), "{names:?}");
+    }
+
+    #[test]
+    fn the_c_library_is_not_asked_against_itself() {
+        let names: Vec<_> = witnesses(&preloaded::ENGINE).iter().map(|w| w.name).collect();
+        assert!(names.contains(&"preloaded") && names.contains(&"hakmem"), "{names:?}");
+        assert_eq!(names.contains(&"system"), !system::is_malloc(), "{names:?}");
     }
 }

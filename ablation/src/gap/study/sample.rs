@@ -3,7 +3,7 @@
 use super::{Explained, explain};
 use crate::analyse::analyse;
 use crate::analyse::fixture::Study;
-use crate::record::{Curve, Hypothesis, HypothesisKind, LatencyResponse, Pass, Record};
+use crate::record::{Curve, Hypothesis, HypothesisKind, MainResponse, Pass, Record};
 use std::sync::LazyLock;
 
 /// Price of a page fault, nanoseconds.
@@ -76,7 +76,7 @@ pub(super) fn crossed() -> (Study, Vec<Record>) {
 pub(super) fn curve() -> (Study, Vec<Record>) {
     let mut study = Study::new(&["cache"], &["w10", "w20", "w50"]);
     let workloads = study.manifest.plan.workloads.iter_mut();
-    workloads.for_each(|workload| workload.response = LatencyResponse::Mean);
+    workloads.for_each(|workload| workload.response = MainResponse::Mean);
     let workloads = ["w10", "w20", "w50"].map(str::to_owned).to_vec();
     study.manifest.plan.curves = vec![Curve { name: "vm".to_owned(), workloads }];
     let operations = |workload: &str| workload[1..].parse::<f64>().unwrap();

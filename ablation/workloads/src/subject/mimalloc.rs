@@ -1,9 +1,13 @@
-//! mimalloc v3 through the `mimalloc` crate, as Rust programs use it.
+//! mimalloc through the `mimalloc` crate, as Rust programs use it: v3, or v2 where the feature `mimalloc-v2` is on, which
+//! wins. A build has one of them, because the crate compiles one.
 
 use super::{Engine, Subject, Witness, no_mark};
 use hakmem::Site;
 use mimalloc::MiMalloc;
 use std::alloc::{GlobalAlloc, Layout};
+
+/// Major version that the crate's features ask for.
+const VERSION: i32 = if cfg!(feature = "mimalloc-v2") { 2 } else { 3 };
 
 /// mimalloc.
 #[derive(Clone, Copy, Default)]
@@ -23,11 +27,35 @@ impl Subject for OfMimalloc {
     }
 }
 
-/// mimalloc looks an address up in its page map.
-pub(super) const ENGINE: Option<Engine> = Some(Engine::of::<OfMimalloc>(Witness {
-    name: "mimalloc",
-    by: "mi_is_in_heap_region",
-    mark: no_mark,
-    // SAFETY: any address may be asked about; mimalloc only reads its page map.
-    claims: |_, ptr, _| unsafe { libmimalloc_sys::mi_is_in_heap_region(ptr.cast()) },
-}));
+/// v3, where that is built in.
+pub(super) const ENGINE: Option<Engine> = if VERSION == 3 { Some(engine("mimalloc")) } else { None };
+/// v2, where that is built in.
+pub(super) const ENGINE_V2: Option<Engine> = if VERSION == 2 { Some(engine("mimalloc-v2")) } else { None };
+
+/// mimalloc looks an address up in its map of pages or segments, and says itself which version it is.
+const fn engine(name: &'static str) -> Engine {
+    Engine::of::<OfMimalloc>(Witness {
+        name,
+        by: "mi_version and mi_is_in_heap_region",
+        mark: no_mark,
+        // SAFETY: any address may be asked about; mimalloc only reads its map.
+        claims: |_, ptr, _| version() == VERSION && unsafe { libmimalloc_sys::mi_is_in_heap_region(ptr.cast()) },
+    })
+}
+
+/// Major version of the library.
+fn version() -> i32 {
+    // SAFETY: returns a constant: major, two digits minor, two digits patch.
+    unsafe { libmimalloc_sys::mi_version() / 10_000 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_the_one_that_was_asked_for() {
+        assert_eq!(version(), VERSION);
+        assert!(ENGINE.is_some() != ENGINE_V2.is_some());
+    }
+}

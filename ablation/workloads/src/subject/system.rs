@@ -1,6 +1,6 @@
 //! The C library's malloc through `std::alloc::System`.
 
-use super::{Engine, Subject, Witness};
+use super::{Engine, Subject, Witness, library};
 use crate::lifetime::layout;
 use crate::script::ALIGN;
 use hakmem::Site;
@@ -27,7 +27,7 @@ impl Subject for OfSystem {
 }
 
 /// glibc cannot be asked about an address. A block is its own when it lies in the `brk` heap, which nobody else here
-/// extends, or when glibc's bytes in use grew by the block's size during the request.
+/// extends while `malloc` is glibc's, or when glibc's bytes in use grew by the block's size during the request.
 pub(super) const ENGINE: Engine = Engine::of::<OfSystem>(Witness {
     name: "system",
     by: "mallinfo2 and the brk heap",
@@ -62,8 +62,23 @@ fn empty_thread_cache() {
 /// Bytes that glibc has handed out, mapped blocks among them. 0 with other C libraries, which proves nothing.
 #[cfg(target_env = "gnu")]
 fn bytes_in_use() -> u64 {
+    type Mallinfo2 = unsafe extern "C" fn() -> libc::mallinfo2;
+    static OF_GLIBC: OnceLock<Option<Mallinfo2>> = OnceLock::new();
+    // From the C library's file, as a preloaded library may bring a function of this name.
+    let of_glibc = OF_GLIBC.get_or_init(|| {
+        // SAFETY: both names end with zero; the C library is loaded already and stays.
+        let symbol = unsafe {
+            let glibc = libc::dlopen(c"libc.so.6".as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY);
+            if glibc.is_null() { glibc } else { libc::dlsym(glibc, c"mallinfo2".as_ptr()) }
+        };
+        // SAFETY: null, or glibc's function of this name and type.
+        unsafe { std::mem::transmute::<*mut libc::c_void, Option<Mallinfo2>>(symbol) }
+    });
+    let Some(mallinfo2) = of_glibc else {
+        return 0;
+    };
     // SAFETY: only reads the books of glibc's arenas, under their locks.
-    let info = unsafe { libc::mallinfo2() };
+    let info = unsafe { mallinfo2() };
     (info.uordblks + info.hblkhd) as u64
 }
 
@@ -73,10 +88,16 @@ fn bytes_in_use() -> u64 {
     0
 }
 
+/// Whether `malloc` is the C library's own.
+pub(super) fn is_malloc() -> bool {
+    static IS: OnceLock<bool> = OnceLock::new();
+    *IS.get_or_init(|| library::of_malloc().is_ok_and(|library| library.is_libc()))
+}
+
 /// Whether the address lies between the start of the `brk` heap and its present end.
 fn in_brk_heap(ptr: *const u8) -> bool {
     static START: OnceLock<Option<usize>> = OnceLock::new();
-    let Some(start) = *START.get_or_init(brk_heap_start) else {
+    let Some(start) = *START.get_or_init(|| brk_heap_start().filter(|_| is_malloc())) else {
         return false;
     };
     // SAFETY: an increment of 0 only asks for the end.

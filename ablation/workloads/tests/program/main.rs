@@ -1,65 +1,29 @@
 //! The measured program as its users see it: what it prints, refuses and proves.
 
-use serde_json::Value;
-use std::process::{Command, Output};
+mod common;
+mod peers;
+mod scenarios;
 
-const ALLOCATORS: [&str; 8] =
-    ["hakmem", "hakmem-evolving", "hakmem-baseline", "hakmem-minimal", "mimalloc", "jemalloc", "snmalloc", "system"];
+use common::{built_in, json, refused, run, same_checksums, serving};
+use serde_json::Value;
+use std::process::Command;
+
+const ALLOCATORS: [&str; 11] = [
+    "hakmem",
+    "hakmem-evolving",
+    "hakmem-baseline",
+    "hakmem-minimal",
+    "mimalloc",
+    "mimalloc-v2",
+    "jemalloc",
+    "snmalloc",
+    "system",
+    "preloaded",
+    "floor",
+];
 const WITH_LIFETIME: [&str; 5] = ["json", "mir", "vm", "mixed", "small"];
 const WITH_THEIR_OWN: [&str; 2] = ["churn", "threads"];
-
-/// Runs the program with these arguments and a clean environment.
-fn run(line: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bench_allocators"))
-        .args(line.split_whitespace())
-        .env_clear()
-        .output()
-        .expect("the program was built and can be started")
-}
-
-/// Runs it with `--json`, and reads the one line.
-fn json(line: &str) -> Value {
-    let output = run(&format!("{line} --json"));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line}: {} {stderr}", output.status);
-    let stdout = String::from_utf8(output.stdout).expect("UTF-8");
-    assert_eq!(stdout.lines().count(), 1, "{line}: {stdout}");
-    serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{line}: {e}: {stdout}"))
-}
-
-/// Runs it, and expects a refusal with these parts.
-fn refused(line: &str, parts: &[&str]) {
-    let output = run(line);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
-    for part in parts {
-        assert!(stderr.contains(part), "{line}: no '{part}' in: {stderr}");
-    }
-    assert!(output.stdout.is_empty());
-}
-
-/// The allocators of this build.
-fn built_in() -> Vec<String> {
-    let list = json("--list");
-    let rows = list["allocators"].as_array().expect("a list");
-    rows.iter().filter(|a| a["built_in"] == true).map(|a| a["name"].as_str().expect("a name").to_owned()).collect()
-}
-
-/// Every allocator must do the same operations.
-fn same_checksums(line: &str) {
-    let mut first: Option<(String, Value, Value)> = None;
-    for allocator in built_in() {
-        let record = json(&format!("--allocator {allocator} {line}"));
-        let (checksum, operations) = (record["checksum"].clone(), record["operations"].clone());
-        assert!(checksum.as_str().is_some_and(|c| c.len() == 16), "{allocator} {line}: {checksum}");
-        match &first {
-            None => first = Some((allocator, checksum, operations)),
-            Some((other, expected, count)) => {
-                assert_eq!((&checksum, &operations), (expected, count), "{line}: {allocator} against {other}");
-            }
-        }
-    }
-}
+const OTHERS: [&str; 3] = ["fixed", "parallel", "handback"];
 
 #[test]
 fn checksums_are_equal_for_every_allocator() {
@@ -96,6 +60,23 @@ fn checksums_are_equal_when_warm() {
     }
 }
 
+/// Results of other days are compared by their checksums.
+#[test]
+fn the_work_of_a_scenario_stays_what_it_was() {
+    for (line, checksum) in [
+        ("json --lifetime ring", "37fac640072602d9"),
+        ("mir --lifetime ring", "c9181c587b4052b9"),
+        ("vm --lifetime ring", "aaae386cb51fd956"),
+        ("mixed --lifetime ring", "a376c7ed3955a1f6"),
+        ("small --lifetime ring", "26cf608ca7af0c16"),
+        ("churn", "435de4ed1e23f972"),
+        ("threads", "d942502ce51cb552"),
+    ] {
+        let record = json(&format!("--allocator system --iterations 3 --touch page --cold --scenario {line}"));
+        assert_eq!(record["checksum"], checksum, "{line}");
+    }
+}
+
 #[test]
 fn the_checksum_depends_on_seed_and_touch_and_repeats() {
     let checksum = |line: &str| {
@@ -108,15 +89,23 @@ fn the_checksum_depends_on_seed_and_touch_and_repeats() {
 
 #[test]
 fn every_allocator_proves_that_it_served() {
-    for allocator in built_in() {
-        let served_by = if allocator.starts_with("hakmem") { "hakmem" } else { &allocator };
-        for line in [
-            "--scenario vm --iterations 2 --cold",
-            "--scenario small --iterations 1",
-            "--scenario churn --iterations 1 --touch page",
-            "--scenario threads --iterations 1 --threads 2 --touch none",
-            "--scenario json --iterations 0",
-        ] {
+    for line in [
+        "--scenario vm --iterations 2 --cold",
+        "--scenario small --iterations 1",
+        "--scenario churn --iterations 1 --touch page",
+        "--scenario threads --iterations 1 --threads 2 --touch none",
+        "--scenario json --iterations 0",
+        "--scenario fixed --bytes 16 --iterations 1 --touch none",
+        "--scenario fixed --bytes 64 --iterations 9000 --lifetime handoff --threads 2",
+        "--scenario fixed --bytes 64MiB --iterations 1 --touch none",
+        "--scenario parallel --threads 3 --iterations 1",
+    ] {
+        for allocator in serving(line) {
+            let served_by = match allocator.as_str() {
+                name if name.starts_with("hakmem") => "hakmem",
+                "preloaded" => "c",
+                name => name,
+            };
             let record = json(&format!("--allocator {allocator} {line}"));
             assert_eq!(record["served_by"], served_by, "{allocator} {line}: {}", record["served_proof"]);
         }
@@ -194,8 +183,15 @@ fn cold_runs_time_every_operation_and_fault_their_pages_in() {
 
 #[test]
 fn no_iterations_do_everything_but_the_measured_part() {
-    for allocator in built_in() {
-        for line in ["--scenario mixed --cold", "--scenario mixed", "--scenario threads"] {
+    for line in [
+        "--scenario mixed --cold",
+        "--scenario mixed",
+        "--scenario threads",
+        "--scenario parallel --threads 2",
+        "--scenario fixed --bytes 64 --lifetime shuffled",
+        "--scenario handback --bytes 64",
+    ] {
+        for allocator in serving(line) {
             let record = json(&format!("--allocator {allocator} {line} --iterations 0"));
             assert_eq!(record["operations"], 0);
             assert_eq!(record["samples"], 0);
@@ -229,7 +225,7 @@ fn unknown_names_are_refused_with_the_known_ones() {
     refused("--allocator mimaloc --scenario vm --iterations 1", &["did you mean 'mimalloc'?"]);
     refused(
         "--allocator system --scenario vmm --iterations 1",
-        &["'vmm'", "json, mir, vm, mixed, small, churn, threads"],
+        &["'vmm'", "json, mir, vm, mixed, small, churn, threads, fixed, parallel, handback"],
     );
     refused("--allocator system --scenario vm --iterations 1 --touch all", &["'all'", "none, page, full"]);
     refused("--allocator system --scenario vm --iterations ten", &["'ten'"]);
@@ -254,12 +250,12 @@ fn the_list_names_everything() {
         rows.iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect()
     };
     assert_eq!(names("allocators"), ALLOCATORS);
-    assert_eq!(names("scenarios"), [&WITH_LIFETIME[..], &WITH_THEIR_OWN[..]].concat());
+    assert_eq!(names("scenarios"), [&WITH_LIFETIME[..], &WITH_THEIR_OWN[..], &OTHERS[..]].concat());
     assert_eq!(names("factors"), ["bigcache", "elo", "header", "tick", "evolution", "madvise-batch", "align", "thp"]);
 
     let output = run("--list");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    for name in ALLOCATORS.iter().chain(&WITH_LIFETIME).chain(&WITH_THEIR_OWN) {
+    for name in ALLOCATORS.iter().chain(&WITH_LIFETIME).chain(&WITH_THEIR_OWN).chain(&OTHERS) {
         assert!(text.contains(name), "{name} is not in:\n{text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
@@ -296,9 +292,12 @@ fn hakmem_reports_levels_and_counters_and_obeys_the_environment() {
 
 #[test]
 fn the_table_fits_a_hundred_columns() {
-    for line in
-        ["--scenario vm --iterations 10 --cold", "--scenario small --iterations 1", "--scenario json --iterations 0"]
-    {
+    for line in [
+        "--scenario vm --iterations 10 --cold",
+        "--scenario small --iterations 1",
+        "--scenario json --iterations 0",
+        "--scenario handback --bytes 2MiB --touch page --iterations 1",
+    ] {
         for allocator in ["hakmem", "system"] {
             let output = run(&format!("--allocator {allocator} {line}"));
             assert!(output.status.success());

@@ -1,0 +1,199 @@
+//! Peers that come from this machine: their programs and preloaded libraries, found before anything is planned.
+//!
+//! A peer that may be missing and is, leaves the study here, with what is claimed about it alone.
+
+use super::{BuildError, check, program};
+use crate::config::{Absent, PRELOAD, Peer, Study};
+use crate::machine::sha256_of;
+use crate::record::{HypothesisKind, Library};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where libraries are, when the loader's cache does not say.
+const FOLDERS: [&str; 7] = ["/usr/local/lib", "/usr/lib/@", "/lib/@", "/usr/lib64", "/lib64", "/usr/lib", "/lib"];
+
+/// Finds the library of every peer that preloads one and gives its absolute path, and takes the peers out that may be
+/// missing and are. Returns the libraries.
+///
+/// # Errors
+/// [`BuildError::Config`] for a library that is not there and that no `optional` excuses.
+pub fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> {
+    let mut libraries = Vec::new();
+    let mut there = Vec::new();
+    for mut peer in std::mem::take(&mut study.peers) {
+        match found(study, &mut peer) {
+            Ok(own) => {
+                libraries.extend(own);
+                there.push(peer);
+            }
+            Err(_) if peer.optional && is_absent(study, &peer) => {
+                let why = missing(study, &peer).unwrap_or_else(|| "it cannot be read".to_owned());
+                study.absent.push(Absent { peer: peer.name, why, hint: peer.hint });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    study.peers = there;
+    for gone in study.absent.clone() {
+        let id = format!("peer-{}", gone.peer);
+        study.reference_peer = study.reference_peer.take().filter(|reference| *reference != gone.peer);
+        study.hypotheses.retain(|hypothesis| match &hypothesis.kind {
+            HypothesisKind::Share { peer, .. } => *peer != gone.peer,
+            HypothesisKind::Difference { plus, minus, .. } => ![plus, minus].contains(&&id),
+            HypothesisKind::Ordering { cells } => !cells.contains(&id),
+        });
+    }
+    Ok(libraries)
+}
+
+/// Whether it is the peer that is not there, and not something else that is wrong with it.
+fn is_absent(study: &Study, peer: &Peer) -> bool {
+    missing(study, peer).is_some()
+}
+
+/// What of a peer is not there.
+fn missing(study: &Study, peer: &Peer) -> Option<String> {
+    if let Some(program) = peer.command.as_ref().and_then(|command| command.first())
+        && !program::is_there(study.folder(), program)
+    {
+        return Some(format!("there is no program `{program}`"));
+    }
+    let preload = peer.env.get(PRELOAD)?;
+    let gone = names(preload).find(|name| locate(study.folder(), name).is_none())?;
+    Some(format!("there is no library `{gone}`"))
+}
+
+/// The libraries of a peer, whose variable then names them by their absolute paths.
+fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
+    if let Some(why) = missing(study, peer) {
+        let value = match &peer.command {
+            Some(command) if why.contains("program") => command.first().map_or("", String::as_str),
+            _ => peer.env.get(PRELOAD).map_or("", String::as_str),
+        };
+        let hint = if peer.hint.is_empty() { String::new() } else { format!(": {}", peer.hint) };
+        let message = format!("peer `{}`: {why}; get it{hint}, or say optional = true", peer.name);
+        return Err(check::pointed(study, &["command", PRELOAD], value, message));
+    }
+    let Some(preload) = peer.env.get_mut(PRELOAD) else { return Ok(Vec::new()) };
+    let paths: Vec<PathBuf> = names(preload).filter_map(|name| locate(study.folder(), name)).collect();
+    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    *preload = shown.join(":");
+    let library = |path: PathBuf| {
+        let sha256 = sha256_of(&path).map_err(BuildError::io(&path, "reading the library"))?;
+        Ok(Library { peer: peer.name.clone(), path: path.display().to_string(), sha256 })
+    };
+    paths.into_iter().map(library).collect()
+}
+
+/// The libraries that the variable names (ld.so(8): separated by blanks or colons).
+fn names(preload: &str) -> impl Iterator<Item = &str> {
+    preload.split([' ', ':']).filter(|name| !name.is_empty())
+}
+
+/// Absolute path of a library: one with a slash is relative to the config's folder, any other is where the loader
+/// looks.
+fn locate(folder: &Path, name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        return std::path::absolute(folder.join(name)).ok().map(|path| tidy(&path)).filter(|path| path.is_file());
+    }
+    let triple = format!("{}-linux-gnu", std::env::consts::ARCH);
+    let folders = FOLDERS.iter().map(|folder| Path::new(&folder.replace('@', &triple)).join(name));
+    cached(name).into_iter().chain(folders).find(|path| path.is_file())
+}
+
+/// A path without `..`, as far as these lead out of folders and not of links.
+fn tidy(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Where the loader's cache has a library of this architecture.
+fn cached(name: &str) -> Option<PathBuf> {
+    let listed = ["ldconfig", "/sbin/ldconfig", "/usr/sbin/ldconfig"].into_iter().find_map(|program| {
+        let mut command = Command::new(program);
+        let output = command.arg("-p").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    })?;
+    in_cache(&listed, name)
+}
+
+/// A library in what `ldconfig -p` prints: `NAME (KIND,ARCHITECTURE) => PATH`.
+fn in_cache(listed: &str, name: &str) -> Option<PathBuf> {
+    let architecture = match std::env::consts::ARCH {
+        "aarch64" => "AArch64",
+        _ => "x86-64",
+    };
+    let of_name = |line: &str| {
+        let (own, rest) = line.trim().split_once(" (")?;
+        let (kind, path) = rest.split_once(") => ")?;
+        (own == name && kind.contains(architecture)).then(|| PathBuf::from(path))
+    };
+    listed.lines().find_map(of_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::{GOOD, parsed};
+
+    /// The good config with one more peer.
+    fn with_peer(keys: &str) -> Study {
+        parsed(&format!("{GOOD}[[peer]]\nname = \"extra\"\nserved_by = \"extra\"\n{keys}\n")).expect("good")
+    }
+
+    #[test]
+    fn a_library_is_found_hashed_and_named_by_its_path() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("libextra.so");
+        std::fs::write(&path, "x").expect("writes");
+        let mut study = with_peer(&format!("env = {{ LD_PRELOAD = \"{}\" }}", path.display()));
+        let libraries = find_peers(&mut study).expect("is there");
+        assert_eq!((libraries.len(), libraries[0].peer.as_str()), (1, "extra"));
+        assert_eq!((libraries[0].sha256.len(), &study.peers[1].env[PRELOAD]), (64, &libraries[0].path));
+        // Relative to the config, which stands beside this package's manifest.
+        let mut study = with_peer("env = { LD_PRELOAD = \"src/../Cargo.toml\" }");
+        let found = find_peers(&mut study).expect("is there").remove(0).path;
+        assert!(found.ends_with("/ablation/Cargo.toml") && found.starts_with('/'), "{found}");
+        // The C library is where the loader looks, on every machine.
+        let mut study = with_peer("env = { LD_PRELOAD = \"libc.so.6\" }");
+        let found = find_peers(&mut study).expect("is there").remove(0).path;
+        assert!(found.starts_with('/') && found.ends_with("/libc.so.6"), "{found}");
+    }
+
+    #[test]
+    fn a_peer_that_may_be_missing_is_left_out_with_what_is_about_it() {
+        for keys in ["env = { LD_PRELOAD = \"libnone.so.9\" }", "command = [\"no-such-program\"]"] {
+            let text = format!("{keys}\noptional = true\nhint = \"apt-get install extra\"");
+            let claim = "\n[[hypothesis]]\nname = \"h\"\nclaim = \"c\"\nworkload = \"small\"\nkind = \"ordering\"\n\
+                cells = [\"baseline\", \"peer-extra\"]";
+            let mut study = with_peer(&format!("{text}{claim}"));
+            assert!(find_peers(&mut study).expect("may be missing").is_empty());
+            assert_eq!((study.peers.len(), study.hypotheses.len()), (1, 0));
+            let absent = &study.absent[0];
+            assert_eq!((absent.peer.as_str(), absent.hint.as_str()), ("extra", "apt-get install extra"));
+            assert!(absent.why.starts_with("there is no "), "{}", absent.why);
+            let plan = crate::design::resolve(&study).expect("the design is good").plan;
+            assert_eq!((plan.absent[0].peer.as_str(), plan.absent[0].why.as_str()), ("extra", absent.why.as_str()));
+
+            let mut study = with_peer(&format!("{keys}\nhint = \"apt-get install extra\""));
+            let error = find_peers(&mut study).expect_err("must be there").to_string();
+            for part in ["study.toml:", "peer `extra`", "there is no ", "apt-get install extra", "optional = true"] {
+                assert!(error.contains(part), "expected `{part}` in {error}");
+            }
+        }
+        let mut study = with_peer("command = [\"no-such-program\"]\noptional = true");
+        study.reference_peer = Some("extra".to_owned());
+        find_peers(&mut study).expect("may be missing");
+        assert_eq!(study.reference_peer, None);
+    }
+
+    #[test]
+    fn the_cache_of_the_loader_is_read_by_name_and_architecture() {
+        let own = if std::env::consts::ARCH == "aarch64" { "AArch64" } else { "x86-64" };
+        let listed = format!(
+            "3 libs found in cache `/etc/ld.so.cache'\n\tliba.so.1 (libc6) => /lib32/liba.so.1\n\
+             \tliba.so.10 (libc6,{own}) => /lib/liba.so.10\n\tliba.so.1 (libc6,{own}) => /lib/liba.so.1\n"
+        );
+        assert_eq!(in_cache(&listed, "liba.so.1"), Some(PathBuf::from("/lib/liba.so.1")));
+        assert_eq!(in_cache(&listed, "libb.so.1"), None);
+    }
+}

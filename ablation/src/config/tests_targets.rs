@@ -1,0 +1,106 @@
+//! Targets as people get them wrong.
+
+use super::tests::parsed;
+use super::tests_race::RACE;
+use crate::record::{Against, Bar, MainResponse, TargetKind};
+
+/// A target of every kind.
+const TARGETS: &str = r#"
+[[target]]
+name = "t1"
+claim = "a fifth of each peer"
+kind = "ratio"
+workloads = ["small", "large"]
+high = 0.2
+[[target]]
+name = "t2"
+claim = "never far behind"
+kind = "rows"
+workloads = ["small", "large", "memory"]
+high = 1.15
+[[target]]
+name = "t3"
+claim = "a steady tail"
+kind = "value"
+workloads = ["small", "large"]
+response = "p99/p50"
+high = 3
+[[target]]
+name = "t4"
+claim = "grows with the work"
+kind = "between"
+workloads = ["large", "small"]
+low = 0.9
+[[target]]
+name = "t5"
+claim = "near the floor"
+kind = "ratio"
+peer = "floor"
+workloads = ["small"]
+response = "mean"
+high = 2.0
+"#;
+
+#[track_caller]
+fn check(from: &str, to: &str, parts: &[&str]) {
+    assert!(TARGETS.contains(from), "the planted text is gone: {from}");
+    let error = parsed(&format!("{RACE}{}", TARGETS.replacen(from, to, 1))).expect_err(to).to_string();
+    for part in parts {
+        assert!(error.contains(part), "expected `{part}` in:\n{error}");
+    }
+    assert!(error.contains("study.toml:") && error.contains('^'), "{error}");
+}
+
+#[test]
+fn targets_of_every_kind_are_read() {
+    let study = parsed(&format!("{RACE}{TARGETS}")).expect("good");
+    let kinds: Vec<&TargetKind> = study.targets.iter().map(|target| &target.kind).collect();
+    let expected = [
+        TargetKind::Ratio { peer: Against::Each },
+        TargetKind::Rows { peer: Against::Best },
+        TargetKind::Value,
+        TargetKind::Between,
+        TargetKind::Ratio { peer: Against::Peer("floor".into()) },
+    ];
+    assert_eq!(kinds, expected.iter().collect::<Vec<_>>());
+    assert_eq!((study.targets[0].bar, study.targets[3].bar), (Bar::High(0.2), Bar::Low(0.9)));
+    let quotient = study.targets[2].response.expect("has one");
+    assert_eq!((quotient.of, quotient.over), (MainResponse::P99, Some(MainResponse::P50)));
+    let plan = crate::design::resolve(&study).expect("a good design").plan;
+    assert_eq!(plan.targets, study.targets);
+}
+
+#[test]
+fn contradictions_of_targets_are_pointed_at() {
+    check("kind = \"ratio\"", "kind = \"ration\"", &["unknown kind of target, `ration`", "did you mean `ratio`"]);
+    check("\"large\", \"memory\"", "\"lrge\"", &["unknown workload `lrge`", "did you mean `large`"]);
+    check("peer = \"floor\"", "peer = \"flor\"", &["unknown peer `flor`", "did you mean `floor`"]);
+    check("workloads = [\"small\"]", "workloads = [\"large\"]", &["peer `floor` does not run with `large`"]);
+    check("high = 0.2", "high = 0.2\nlow = 0.1", &["one bar", "low = 0.1"]);
+    check("high = 0.2\n", "", &["target `t1` has no bar"]);
+    check("high = 0.2", "high = nan", &["no bar"]);
+    check("high = 0.2", "high = 0", &["number above 0"]);
+    check("high = 3", "high = 3\npeer = \"best\"", &["`peer` is of the kinds", "this is `value`"]);
+    check("[\"large\", \"small\"]", "[\"large\"]", &["two workloads", "not 1"]);
+    check("[\"large\", \"small\"]", "[\"large\", \"memory\"]", &["`large` is p99", "`memory` is rss-peak"]);
+    check("\"p99/p50\"", "\"p99/p5\"", &["unknown response `p5`", "did you mean `p50`"]);
+    check("\"p99/p50\"", "\"p99/rss-peak\"", &["two responses of one kind"]);
+    check("response = \"mean\"", "response = \"mean/p50\"", &["of the kind `value`", "this is `ratio`"]);
+    check("name = \"t2\"", "name = \"t1\"", &["the target `t1` is there twice"]);
+    check("claim = \"never far behind\"", "claim = \" \"", &["the claim is empty"]);
+    check("high = 1.15", "heigh = 1.15", &["unknown key `heigh`", "did you mean `high`"]);
+    let lonely = RACE
+        .replace("served_by = \"same\"", "served_by = \"same\"\ncompare = false")
+        .replace("served_by = \"other\"", "served_by = \"other\"\ncompare = false");
+    let lonely = lonely.replace("served_by = \"x\"", "served_by = \"x\"\ncompare = false");
+    let error = parsed(&format!("{lonely}{TARGETS}")).expect_err("no competitor").to_string();
+    assert!(error.contains("no peer is compared in `small`"), "{error}");
+}
+
+#[test]
+fn targets_of_other_workloads_go_with_these() {
+    let mut study = parsed(&format!("{RACE}{TARGETS}")).expect("good");
+    let gone = study.only(&["small".to_owned()]).expect("is there");
+    assert_eq!(study.targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>(), ["t5"]);
+    assert_eq!(gone, ["t1", "t2", "t3", "t4"]);
+}
