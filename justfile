@@ -34,6 +34,18 @@ asm *ARGS: (preload ARGS)
 test:
     cargo test --workspace
 
+# Every order of steps of what threads share, under loom: a minute, and one to build. `just models loom_stack`: one file's.
+models FILTER="loom_":
+    RUSTFLAGS="--cfg loom" cargo test --release --package hakmem --lib --target-dir target/loom -- {{FILTER}} --test-threads 1
+
+# The stress test under ThreadSanitizer, which does not know the allocator's own thread: HAKMEM_PURGE is `immediate`, or `never`.
+tsan PURGE="immediate":
+    HAKMEM_PURGE={{PURGE}} TSAN_OPTIONS=suppressions=tests/tsan.supp RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" cargo test --release --package hakmem --test stress --target {{arch()}}-unknown-linux-gnu --target-dir target/tsan
+
+# The contract and the stress test under AddressSanitizer.
+asan *ARGS:
+    ASAN_OPTIONS=detect_leaks=0 RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer" cargo test --release --package hakmem --test contract --test stress --target {{arch()}}-unknown-linux-gnu --target-dir target/asan {{ARGS}}
+
 # Coverage of intervals and false findings on 2,000 simulated studies of each scenario, printed.
 coverage:
     cargo test --release --package ablation --lib coverage -- --include-ignored --nocapture

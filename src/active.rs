@@ -7,8 +7,7 @@ use crate::env;
 use crate::factor::{FACTORS, Id, REGISTRY, align, elo, evolution, header, purge, thp};
 use crate::level::Level;
 use crate::preset::Mode;
-use crate::sync::Lock;
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Once, global};
 
 /// A level for each factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +77,10 @@ const PRESENT: [bool; FACTORS] = {
     present
 };
 
-static LEVELS: AtomicU64 = AtomicU64::new(0);
-static SEAL: Lock<()> = Lock::new(());
+global! {
+    /// The sealed levels, packed, which are never 0.
+    static LEVELS: Once = Once::new();
+}
 
 /// The level of evolution that sees only what no cache serves.
 const EVOLUTION_SLOW_PATH: u64 = 4;
@@ -91,8 +92,8 @@ pub(crate) struct Active(u64);
 /// The sealed levels; before the seal, nothing is at work.
 #[inline(always)]
 pub(crate) fn active() -> Active {
-    // Relaxed: threads seal, or see the seal, before their first request.
-    Active(LEVELS.load(Ordering::Relaxed))
+    // Threads seal, or see the seal, before their first request.
+    Active(LEVELS.peek())
 }
 
 impl Active {
@@ -252,33 +253,27 @@ pub fn seal(mode: Mode) -> Result<(), AlreadySealed> {
 
 /// Seals the default levels unless they are sealed. Called before a thread's first request.
 pub(crate) fn seal_once() {
-    if LEVELS.load(Ordering::Acquire) == 0 {
-        seal_with(Mode::Default);
-    }
+    seal_with(Mode::Default);
 }
 
-#[cold]
 fn seal_with(mode: Mode) -> bool {
-    let _seal = SEAL.lock();
-    if LEVELS.load(Ordering::Acquire) != 0 {
-        return false;
-    }
-    let environment = env::read(mode);
-    let active = Active(environment.levels.pack());
-    if active.evolution() {
-        evolution::begin(active.evolution_policy(), environment.settings);
-        if active.evolution_policy() == evolution::Policy::Frozen {
-            elo::freeze();
+    let (_, is_ours) = LEVELS.get_or_make(|| {
+        let environment = env::read(mode);
+        let active = Active(environment.levels.pack());
+        if active.evolution() {
+            evolution::begin(active.evolution_policy(), environment.settings);
+            if active.evolution_policy() == evolution::Policy::Frozen {
+                elo::freeze();
+            }
         }
-    }
-    // Release: pairs with the acquires above; who sees the levels sees the settings.
-    LEVELS.store(active.0, Ordering::Release);
-    true
+        active.0
+    });
+    is_ours
 }
 
 /// The lock, for the handlers around a fork.
 pub(crate) fn acquire_for_fork() {
-    SEAL.acquire();
+    LEVELS.acquire();
 }
 
 /// Frees the lock after a fork.
@@ -287,5 +282,5 @@ pub(crate) fn acquire_for_fork() {
 /// - [`acquire_for_fork`] took it.
 pub(crate) unsafe fn release_after_fork() {
     // SAFETY: passed on.
-    unsafe { SEAL.release() };
+    unsafe { LEVELS.release() };
 }

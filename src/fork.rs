@@ -19,6 +19,7 @@ unsafe extern "C" fn before() {
     factor::acquire_for_fork();
     pool::acquire_for_fork();
     heap::acquire_for_fork();
+    range::acquire_for_fork();
     central::acquire_for_fork();
     arena::acquire_for_fork();
     large::acquire_for_fork();
@@ -36,6 +37,7 @@ unsafe extern "C" fn after() {
         large::release_after_fork();
         arena::release_after_fork();
         central::release_after_fork();
+        range::release_after_fork();
         heap::release_after_fork();
         pool::release_after_fork();
         factor::release_after_fork();

@@ -35,6 +35,7 @@
 
 #![no_std]
 #![warn(missing_docs)]
+#![cfg_attr(loom, allow(dead_code, reason = "the models use a part, and have a kernel of their own"))]
 
 #[cfg(any(test, feature = "settings"))]
 extern crate std;
@@ -50,6 +51,8 @@ mod level;
 mod list;
 mod map;
 mod meta;
+#[cfg(all(test, loom))]
+mod model;
 mod os;
 mod page;
 #[cfg(all(feature = "preload", not(test)))]

@@ -256,27 +256,22 @@ impl Segment {
         Some((page, zeroed))
     }
 
-    /// Puts a run back.
-    pub(crate) fn give_run(&self, page: &Page) {
+    /// Puts a run back; returns its units, a bit each.
+    pub(crate) fn give_run(&self, page: &Page) -> u64 {
         let first = (page.base.get().addr() - self.base.get().addr()) / UNIT;
         let units = usize::from(page.units.get());
         page.usage.set(Use::Free);
         page.class_index.set(NO_CLASS);
         self.distances[first..first + units].iter().for_each(|unit| unit.set(0));
-        self.used.set(self.used.get() & !mask(first, units));
+        let run = mask(first, units);
+        self.used.set(self.used.get() & !run);
+        run
     }
 
     /// Which list of segments this one belongs to as it is: by the longest run that it can certainly give, or `None`
     /// when it has no free unit.
     pub(crate) fn room(&self) -> Option<Room> {
         Room::of(!self.used.get())
-    }
-
-    /// The halves in which a run lies.
-    pub(crate) fn halves_of(&self, page: &Page) -> core::ops::RangeInclusive<usize> {
-        let first = (page.base.get().addr() - self.base.get().addr()) / UNIT;
-        let last = first + usize::from(page.units.get()) - 1;
-        first / HALF_UNITS..=last / HALF_UNITS
     }
 
     /// Units of a half that are free and were used. All units of a half of which none is in use, if one was.

@@ -23,7 +23,7 @@
 use crate::os;
 use crate::rating::{self, Mean, START_RATING};
 use crate::request::Pick;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 counters! {
@@ -154,7 +154,9 @@ static COSTS: [Costs; STRATEGIES] = [const {
     }
 }; STRATEGIES];
 static ROUND_SAMPLES_SEEN: AtomicU32 = AtomicU32::new(0);
-static RATINGS: Lock<Ratings> = Lock::new(Ratings::new());
+global! {
+    static RATINGS: Lock<Ratings> = Lock::new(Ratings::new());
+}
 
 /// Chooses the strategy of an allocation.
 #[inline]

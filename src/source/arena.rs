@@ -15,7 +15,7 @@ use crate::meta;
 use crate::os::{self, HUGE_PAGE};
 use crate::page::{HALF_UNITS, Kind, Page, Room, SEGMENT, Segment, half_mask, mask};
 use crate::range;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 
 /// Bytes that become memory at a time, as far as limits allow.
 const COMMIT: usize = 64 << 20;
@@ -29,7 +29,9 @@ const PURGE_BYTES_MIN: usize = 4 << 20;
 /// Free units of a half that are worth a call, when others of the half are in use.
 const PURGE_UNITS_MIN: u32 = HALF_UNITS as u32 / 2;
 
-static ARENA: Lock<Arena> = Lock::new(Arena::new());
+global! {
+    static ARENA: Lock<Arena> = Lock::new(Arena::new());
+}
 
 #[derive(Debug)]
 struct Arena {
@@ -85,10 +87,10 @@ pub(super) fn give_run(counters: &factor::Counters, page: &'static Page) {
     }
     let when = factor::active().purge();
     let mut arena = ARENA.lock();
-    arena.change(segment, |segment| segment.give_run(page));
-    for half in segment.halves_of(page) {
-        // The other half waits since its own last use.
-        if segment.purgeable(half).count_ones() >= PURGE_UNITS_MIN {
+    let mut given = 0;
+    arena.change(segment, |segment| given = segment.give_run(page));
+    for half in 0..2 {
+        if given & half_mask(half) != 0 && segment.purgeable(half).count_ones() >= PURGE_UNITS_MIN {
             segment.freed_at[half].set(purge::now());
             arena.wait(segment);
         }
@@ -122,7 +124,7 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32, parts: b
         };
         arena.waiting = segment.next_waiting.take();
         arena.waiting_bytes -= HUGE_PAGE;
-        // Whoever frees a half of it while the lock is not held lets it wait again.
+        // Whoever frees the other half while the lock is not held lets the segment wait again.
         segment.waits.set(false);
         let mut is_young = false;
         for half in 0..2 {
@@ -143,10 +145,15 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32, parts: b
             let gone = unsafe { decommit_units(counters, segment, units) };
             arena = ARENA.lock();
             arena.change(segment, |segment| segment.used.set(segment.used.get() & !units));
+            // Where the kernel refuses, it is asked again when the half was used once more.
             if gone {
                 segment.dirty.set(segment.dirty.get() & !units);
+                // What was freed beside the units meanwhile was too little alone.
+                if segment.purgeable(half).count_ones() >= PURGE_UNITS_MIN {
+                    segment.freed_at[half].set(purge::now());
+                    arena.wait(segment);
+                }
             }
-            // Where the kernel refuses, it is asked again when the half was used once more.
         }
         if is_young && !segment.waits.replace(true) {
             segment.next_waiting.set(young);

@@ -11,10 +11,12 @@ use crate::map;
 use crate::os::{self, OS_PAGE};
 use crate::page::{Kind, Misfit, Page, PageList};
 use crate::range;
-use crate::sync::{Guard, Lock};
+use crate::sync::{Guard, Lock, global};
 
-static PAGES: [Lock<Pages>; SMALL_CLASSES] =
-    [const { Lock::new(Pages { partial: PageList::new(), spare: None, free_slots: 0 }) }; SMALL_CLASSES];
+global! {
+    static PAGES: [Lock<Pages>; SMALL_CLASSES] =
+        each Lock::new(Pages { partial: PageList::new(), spare: None, free_slots: 0 });
+}
 
 /// Bytes of free slots of one class, beside used ones, from which on somebody is asked to purge them.
 const PURGE_BYTES_MIN: usize = 4 << 20;
@@ -99,7 +101,7 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool 
         return false;
     }
     let mut waits = false;
-    for (class, pages) in Class::all().zip(&PAGES) {
+    for (class, pages) in Class::all().zip(PAGES.iter()) {
         loop {
             let pages = pages.lock();
             if pages.free_slots * class.slot_bytes() < PURGE_BYTES_MIN {
@@ -131,7 +133,7 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool 
 
 /// Gives the pages without a user back to the arena.
 pub(super) fn give_empty(counters: &factor::Counters) {
-    for pages in &PAGES {
+    for pages in PAGES.iter() {
         let mut pages = pages.lock();
         if let Some(page) = pages.spare.take() {
             give_page(counters, page, pages);
@@ -165,7 +167,7 @@ pub(crate) fn acquire_for_fork() {
 /// # Safety
 /// - [`acquire_for_fork`] took them.
 pub(crate) unsafe fn release_after_fork() {
-    for pages in &PAGES {
+    for pages in PAGES.iter() {
         // SAFETY: passed on.
         unsafe { pages.release() };
     }

@@ -21,6 +21,8 @@ mod depot;
 pub(crate) mod heap;
 pub(crate) mod house;
 pub(crate) mod large;
+#[cfg(all(test, loom))]
+mod models;
 pub(crate) mod pool;
 pub(crate) mod thread;
 pub(crate) mod thread_cache;
@@ -52,15 +54,18 @@ struct Block {
 /// Serves a request; null when there is no memory. The size may be 0.
 #[inline(always)]
 pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8 {
-    if align <= 16 {
-        // Size 0, and what has no class, are of a bin that is always empty.
-        take_or_else(thread::cache(), class::bin_of(size), || allocate_slow(size, align, site, false))
-    } else {
-        allocate_slow(size, align, site, false)
-    }
+    let slow = || allocate_slow(size, align, site, false);
+    if align <= 16 { allocate_or_else(size, slow) } else { slow() }
 }
 
-/// As [`allocate`], of ordinary alignment, for code that is apart from its caller's: small sizes share nothing with what
+/// Serves a request of ordinary alignment from the thread's cache, or else by `slow`.
+#[inline(always)]
+pub(crate) fn allocate_or_else(size: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
+    // Size 0, and what has no class, are of a bin that is always empty.
+    take_or_else(thread::cache(), class::bin_of(size), slow)
+}
+
+/// As [`allocate_or_else`], for code that is apart from its caller's: small sizes share nothing with what
 /// is `beyond` them, and where no cache has an object `slow` serves.
 #[inline(always)]
 #[allow(dead_code, reason = "the C interface alone is apart")]
