@@ -1,3 +1,6 @@
+# Names the folders of a run of `just bench`.
+stamp := datetime_utc("%Y%m%dT%H%M%S")
+
 # Builds what it needs, runs configs/feature-isolation.toml and prints the attribution; arguments go to `ablate`.
 ablate *ARGS:
     cargo ablate {{ARGS}}
@@ -6,8 +9,16 @@ ablate *ARGS:
 ablate-smoke *ARGS:
     cargo ablate run configs/smoke.toml {{ARGS}}
 
-# The measured program: `just bench --allocator hakmem --scenario vm --iterations 100`.
+# The default beside every peer, held to its targets: a quarter of an hour, once built. Results are kept under results/.
 bench *ARGS:
+    cargo preload
+    cargo ablate run configs/bench.toml --out target/ablate/bench-{{stamp}} {{ARGS}}
+    cargo ablate keep target/ablate/bench-{{stamp}}
+    cargo ablate run configs/bench-memory.toml --out target/ablate/bench-memory-{{stamp}}
+    cargo ablate keep target/ablate/bench-memory-{{stamp}}
+
+# The measured program: `just measure --allocator hakmem --scenario vm --iterations 100`.
+measure *ARGS:
     cargo run --quiet --profile cell --package bench_allocators -- {{ARGS}}
 
 # The library for LD_PRELOAD, target/preload/libhakmem.so; takes `--no-default-features --features header` and such.
@@ -22,6 +33,18 @@ asm *ARGS: (preload ARGS)
 # All tests.
 test:
     cargo test --workspace
+
+# Every order of steps of what threads share, under loom: a minute, and one to build. `just models loom_stack`: one file's.
+models FILTER="loom_":
+    RUSTFLAGS="--cfg loom" cargo test --release --package hakmem --lib --target-dir target/loom -- {{FILTER}} --test-threads 1
+
+# The stress test under ThreadSanitizer, which does not know the allocator's own thread: HAKMEM_PURGE is `immediate`, or `never`.
+tsan PURGE="immediate":
+    HAKMEM_PURGE={{PURGE}} TSAN_OPTIONS=suppressions=tests/tsan.supp RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" cargo test --release --package hakmem --test stress --target {{arch()}}-unknown-linux-gnu --target-dir target/tsan
+
+# The contract and the stress test under AddressSanitizer.
+asan *ARGS:
+    ASAN_OPTIONS=detect_leaks=0 RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer" cargo test --release --package hakmem --test contract --test stress --target {{arch()}}-unknown-linux-gnu --target-dir target/asan {{ARGS}}
 
 # Coverage of intervals and false findings on 2,000 simulated studies of each scenario, printed.
 coverage:

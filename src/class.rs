@@ -242,7 +242,7 @@ mod tests {
             for bytes in [1, 15, 16, 17, 100, 1000, 4096, 5000, 65536, 100_000, SMALL_BYTES_MAX, CLASS_BYTES_MAX] {
                 let class = Class::aligned(bytes, align).expect("large classes are whole units");
                 assert!(class.slot_bytes() >= bytes);
-                assert!(align <= 16 || class.slot_bytes() % align == 0);
+                assert!(align <= 16 || class.slot_bytes().is_multiple_of(align));
             }
         }
         assert_eq!(Class::aligned(64, 2 * UNIT), None);

@@ -281,7 +281,9 @@ mod tests {
             check(&[("HAKMEM_DISABLE_BIGCACHE", yes)], "bigcache", "off");
         }
         for no in ["0", "false", "off", "False"] {
-            check(&[("HAKMEM_DISABLE_BIGCACHE", no)], "bigcache", "on");
+            check(&[("HAKMEM_DISABLE_BIGCACHE", no)], "bigcache", "direct");
+            check(&[("HAKMEM_DISABLE_BIGCACHE", no), ("HAKMEM_BIGCACHE", "ring")], "bigcache", "on");
+            check(&[("HAKMEM_DISABLE_HEADER", no)], "header", "off");
         }
     }
 
@@ -293,6 +295,8 @@ mod tests {
         check(&[("HAKMEM_EVO_POLICY", "off")], "evolution", "off");
         check(&[("HAKMEM_MODE", "minimal")], "bigcache", "off");
         check(&[("HAKMEM_MODE", "minimal")], "header", "on");
+        check(&[("HAKMEM_MODE", "original"), ("HAKMEM_HEADER", "16")], "header", "16");
+        check(&[("HAKMEM_PURGE", "batched"), ("HAKMEM_MODE", "original")], "purge", "on");
     }
 
     #[test]

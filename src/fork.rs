@@ -4,7 +4,7 @@
 //! threads that do not exist in the child stay as they are: what the child frees into them is queued and not reused.
 
 use crate::source::{arena, central, heap, house, large, pool, thread};
-use crate::{factor, map, meta};
+use crate::{factor, map, meta, range};
 
 /// Registers the handlers, once.
 pub(crate) fn register() {
@@ -19,21 +19,25 @@ unsafe extern "C" fn before() {
     factor::acquire_for_fork();
     pool::acquire_for_fork();
     heap::acquire_for_fork();
+    range::acquire_for_fork();
     central::acquire_for_fork();
     arena::acquire_for_fork();
     large::acquire_for_fork();
     map::acquire_for_fork();
     meta::acquire_for_fork();
+    range::acquire_for_fork();
 }
 
 unsafe extern "C" fn after() {
     // SAFETY: `before` took them, in this process or in its parent.
     unsafe {
+        range::release_after_fork();
         meta::release_after_fork();
         map::release_after_fork();
         large::release_after_fork();
         arena::release_after_fork();
         central::release_after_fork();
+        range::release_after_fork();
         heap::release_after_fork();
         pool::release_after_fork();
         factor::release_after_fork();

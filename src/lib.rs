@@ -1,20 +1,22 @@
 //! hakmem: a memory allocator that can be taken apart.
 //!
 //! A general-purpose, thread-safe allocator for Linux on x86-64 and aarch64 that takes its memory from the OS itself.
-//! Six overhead sources of an older research allocator, and two ways to come by huge pages, are built in as *factors*,
-//! each behind a Cargo feature of the same name and an environment toggle, so that each can be priced. The last two are
-//! off unless they are asked for:
+//! Whatever in it costs something is a *factor*, behind a Cargo feature of the same name and an environment toggle, so that
+//! it can be priced. Each of the first six has the form of an older research allocator as well (`HAKMEM_MODE=original`):
 //!
-//! | factor | switched by | what it is |
+//! | factor | by default | forms |
 //! |---|---|---|
-//! | `bigcache` | `HAKMEM_DISABLE_BIGCACHE=1` | freed large spans kept by call site |
-//! | `elo` | `HAKMEM_DISABLE_ELO=1` | mmap threshold chosen by Elo rating, every allocation |
-//! | `header` | `HAKMEM_DISABLE_HEADER=1` | 32 bytes before every object, verified on free |
-//! | `tick` | `HAKMEM_DISABLE_TICK=1` | one shared `fetch_add` per allocation |
-//! | `evolution` | `HAKMEM_DISABLE_EVOLUTION=1` | size and latency records that stop and restart learning |
-//! | `madvise-batch` | `HAKMEM_DISABLE_MADVISE_BATCH=1` | freed spans unmapped together |
-//! | `align` | `HAKMEM_ALIGN=on` | large spans start at a multiple of 2 MiB |
-//! | `thp` | `HAKMEM_THP=on` | huge pages advised for large spans |
+//! | `bigcache`: freed large objects are kept | by size class in each thread | `HAKMEM_BIGCACHE=ring`: by call site |
+//! | `elo`: choices by Elo ratings | plans, where no cache serves | `HAKMEM_ELO=softmax`: mmap thresholds, every allocation |
+//! | `header` before every object | off | `HAKMEM_HEADER=32`, `16`: bytes, verified on free |
+//! | `tick`: a shared count of allocations | raised when a cache is empty | `HAKMEM_TICK=shared`: every allocation |
+//! | `evolution`: when learning stops and restarts | sees what no cache serves | `HAKMEM_EVO_POLICY=auto`: every allocation |
+//! | `madvise-batch`: spans unmapped together | on | |
+//! | `align`: spans at a multiple of 2 MiB | on | `HAKMEM_ALIGN=user`: the object itself |
+//! | `thp`: huge pages advised | on | `HAKMEM_THP=never`: advised against |
+//! | `arena`: large objects from one range | on | |
+//! | `thread-cache` of small objects | on | |
+//! | `purge`: unused memory goes back | by time | `HAKMEM_PURGE=immediate`, `never` |
 //!
 //! [`receipt()`] tells what is at work and what it did. docs/factors.md has every variable; ARCHITECTURE.md the design.
 //!
@@ -33,10 +35,12 @@
 
 #![no_std]
 #![warn(missing_docs)]
+#![cfg_attr(loom, allow(dead_code, reason = "the models use a part, and have a kernel of their own"))]
 
 #[cfg(any(test, feature = "settings"))]
 extern crate std;
 
+mod active;
 mod class;
 mod env;
 mod factor;
@@ -47,6 +51,8 @@ mod level;
 mod list;
 mod map;
 mod meta;
+#[cfg(all(test, loom))]
+mod model;
 mod os;
 mod page;
 #[cfg(all(feature = "preload", not(test)))]
@@ -54,6 +60,7 @@ mod preload;
 mod preset;
 mod quantile;
 mod range;
+mod rating;
 mod receipt;
 mod request;
 #[cfg(feature = "settings")]

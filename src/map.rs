@@ -10,7 +10,7 @@ use crate::os::OS_PAGE;
 use crate::page::{Page, SEGMENT, Segment};
 use crate::range;
 use crate::span::Span;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -31,7 +31,9 @@ type Leaf = [AtomicPtr<Span>; LEAF_WORDS];
 /// Words change under [`GROW`] (nodes, leaves, segments) or by the owner of the addresses (spans). Release on every
 /// change, acquire on every look.
 static ROOT: [AtomicPtr<Node>; NODE_WORDS] = [const { AtomicPtr::new(ptr::null_mut()) }; NODE_WORDS];
-static GROW: Lock<()> = Lock::new(());
+global! {
+    static GROW: Lock<()> = Lock::new(());
+}
 
 /// What lies at an address.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +169,7 @@ pub(crate) unsafe fn release_after_fork() {
     unsafe { GROW.release() };
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -4,7 +4,7 @@
 //! record spoils the alignment of user pages. Never returned to the OS: whoever frees a record keeps it for the next.
 
 use crate::os;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 use core::cell::UnsafeCell;
 use core::ptr;
 
@@ -29,7 +29,9 @@ struct Bump {
 // SAFETY: the pointers lead to memory that only the lock's holder hands out.
 unsafe impl Send for Bump {}
 
-static BUMP: Lock<Bump> = Lock::new(Bump { next: FIRST.0.get().cast(), left: CHUNK });
+global! {
+    static BUMP: Lock<Bump> = Lock::new(Bump { next: FIRST.0.get().cast(), left: CHUNK });
+}
 
 /// Zeroed memory for one `T` that lives as long as the process, or `None` when the OS refuses.
 ///
@@ -62,6 +64,13 @@ fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
     bump.next = record.wrapping_add(bytes);
     bump.left -= bytes + skip;
     ptr::NonNull::new(record)
+}
+
+/// Makes the first chunk zeroes again, for the next run of a model, in which none of it is handed out.
+#[cfg(all(test, loom))]
+pub(crate) fn begin_anew() {
+    // SAFETY: one model runs at a time, and the records of its last run are gone with it.
+    unsafe { FIRST.0.get().cast::<u8>().write_bytes(0, CHUNK) };
 }
 
 /// The lock, for the handlers around a fork.

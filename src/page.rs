@@ -256,14 +256,16 @@ impl Segment {
         Some((page, zeroed))
     }
 
-    /// Puts a run back.
-    pub(crate) fn give_run(&self, page: &Page) {
+    /// Puts a run back; returns its units, a bit each.
+    pub(crate) fn give_run(&self, page: &Page) -> u64 {
         let first = (page.base.get().addr() - self.base.get().addr()) / UNIT;
         let units = usize::from(page.units.get());
         page.usage.set(Use::Free);
         page.class_index.set(NO_CLASS);
         self.distances[first..first + units].iter().for_each(|unit| unit.set(0));
-        self.used.set(self.used.get() & !mask(first, units));
+        let run = mask(first, units);
+        self.used.set(self.used.get() & !run);
+        run
     }
 
     /// Which list of segments this one belongs to as it is: by the longest run that it can certainly give, or `None`

@@ -30,7 +30,7 @@ extern "C" fn malloc(size: usize) -> *mut c_void {
 /// Sizes that the table has not, apart, so that the others jump nowhere.
 #[inline(never)]
 fn malloc_beyond(size: usize) -> *mut u8 {
-    or_enomem(source::allocate(size, ALIGN, None)).cast()
+    source::allocate_or_else(size, || malloc_slow(size))
 }
 
 /// Apart, so that `malloc` ends with a jump and keeps no frame.

@@ -3,46 +3,107 @@
 //! The lock is a word in user space; contended waiters sleep in the kernel. No poisoning, no allocation, no thread identity, so that
 //! it works in the first moments of a process, at thread exit and in the child of a fork.
 
-use crate::os;
-use core::cell::UnsafeCell;
+use atomic::{AtomicU32, AtomicU64, Ordering};
+use cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// Atomics of the lock-free parts: the real ones, or those of the model checker.
+/// Atomics by which threads pass memory on: the real ones, or those of the model checker.
 pub(crate) mod atomic {
     cfg_if::cfg_if! {
         if #[cfg(loom)] {
-            pub(crate) use loom::sync::atomic::{AtomicU32, AtomicUsize};
+            pub(crate) use crate::model::{AtomicU32, AtomicU64, AtomicUsize};
         } else {
-            pub(crate) use core::sync::atomic::{AtomicU32, AtomicUsize};
+            pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
         }
     }
     pub(crate) use core::sync::atomic::Ordering;
 }
 
+/// Memory that is passed on: the model checker's notices an access that nothing orders after the last one.
+pub(crate) mod cell {
+    cfg_if::cfg_if! {
+        if #[cfg(loom)] {
+            pub(crate) use crate::model::UnsafeCell;
+        } else {
+            pub(crate) use core::cell::UnsafeCell;
+        }
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(loom)] {
+        use crate::model::Sleepers;
+    } else {
+        /// Threads that sleep until a word changes.
+        #[derive(Debug)]
+        struct Sleepers;
+
+        impl Sleepers {
+            const fn new() -> Sleepers {
+                Sleepers
+            }
+
+            /// Sleeps while `*word == expected`, or returns at once; wakes spuriously.
+            fn wait(&self, word: &AtomicU32, expected: u32) {
+                crate::os::wait(word, expected);
+            }
+
+            /// Wakes one.
+            fn wake(&self, word: &AtomicU32) {
+                crate::os::wake(word);
+            }
+        }
+    }
+}
+
 /// A function that makes a value of atomics: a constant one, but for the model checker, whose atomics are none.
 macro_rules! constant {
-    ($(#[$about:meta])* $visible:vis fn $name:ident() -> $type:ty $body:block) => {
+    ($(#[$about:meta])* $visible:vis fn $name:ident($($given:ident: $of:ty),*) -> $type:ty $body:block) => {
         #[cfg(not(loom))]
-        $(#[$about])* $visible const fn $name() -> $type $body
+        $(#[$about])* $visible const fn $name($($given: $of),*) -> $type $body
 
         #[cfg(loom)]
-        $(#[$about])* $visible fn $name() -> $type $body
+        $(#[$about])* $visible fn $name($($given: $of),*) -> $type $body
     };
 }
 pub(crate) use constant;
+
+/// A static made of locks and atomics, or an array with a new one in `each` place: one of the program, but for the model
+/// checker, which begins anew many times.
+macro_rules! global {
+    ($(#[$about:meta])* static $name:ident: [$type:ty; $len:expr] = each $make:expr;) => {
+        #[cfg(not(loom))]
+        $(#[$about])* static $name: [$type; $len] = [const { $make }; $len];
+
+        #[cfg(loom)]
+        loom::lazy_static! {
+            $(#[$about])* static ref $name: [$type; $len] = core::array::from_fn(|_| $make);
+        }
+    };
+    ($(#[$about:meta])* static $name:ident: $type:ty = $make:expr;) => {
+        #[cfg(not(loom))]
+        $(#[$about])* static $name: $type = $make;
+
+        #[cfg(loom)]
+        loom::lazy_static! {
+            $(#[$about])* static ref $name: $type = $make;
+        }
+    };
+}
+pub(crate) use global;
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const CONTENDED: u32 = 2;
 
-/// Spins before sleeping: about the length of the sections that these locks guard.
-const SPINS: u32 = 64;
+/// Spins before sleeping: about the length of the sections that these locks guard. One is as good as many for a model.
+const SPINS: u32 = if cfg!(loom) { 1 } else { 64 };
 
 /// A value that one thread at a time may use.
 #[derive(Debug)]
 pub(crate) struct Lock<T> {
     state: AtomicU32,
+    sleepers: Sleepers,
     value: UnsafeCell<T>,
 }
 
@@ -50,9 +111,11 @@ pub(crate) struct Lock<T> {
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
-    /// A free lock around a value.
-    pub(crate) const fn new(value: T) -> Lock<T> {
-        Lock { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+    constant! {
+        /// A free lock around a value.
+        pub(crate) fn new(value: T) -> Lock<T> {
+            Lock { state: AtomicU32::new(FREE), sleepers: Sleepers::new(), value: UnsafeCell::new(value) }
+        }
     }
 
     /// Waits until the value is free.
@@ -87,7 +150,7 @@ impl<T> Lock<T> {
         // Whoever gets the lock this way leaves it marked contended, since others may still sleep.
         // Acquire: pairs with the release in `release`.
         while self.state.swap(CONTENDED, Ordering::Acquire) != FREE {
-            os::wait(&self.state, CONTENDED);
+            self.sleepers.wait(&self.state, CONTENDED);
         }
     }
 
@@ -104,7 +167,7 @@ impl<T> Lock<T> {
     pub(crate) unsafe fn release(&self) {
         // Release: pairs with the acquires of the next holder.
         if self.state.swap(FREE, Ordering::Release) == CONTENDED {
-            os::wake(&self.state);
+            self.sleepers.wake(&self.state);
         }
     }
 }
@@ -137,14 +200,75 @@ impl<T> Drop for Guard<'_, T> {
     }
 }
 
+/// A word that is made once, by whoever comes first; 0 before.
+#[derive(Debug)]
+pub(crate) struct Once {
+    word: AtomicU64,
+    making: Lock<()>,
+}
+
+impl Once {
+    constant! {
+        /// Not made yet.
+        pub(crate) fn new() -> Once {
+            Once { word: AtomicU64::new(0), making: Lock::new(()) }
+        }
+    }
+
+    /// The word, made by `make` if nobody made it before, which a 0 leaves so; and whether this call made it. Who has the
+    /// word sees what `make` wrote.
+    #[inline]
+    pub(crate) fn get_or_make(&self, make: impl FnOnce() -> u64) -> (u64, bool) {
+        // Acquire: pairs with the release in `make_slow`.
+        match self.word.load(Ordering::Acquire) {
+            0 => self.make_slow(make),
+            word => (word, false),
+        }
+    }
+
+    #[cold]
+    fn make_slow(&self, make: impl FnOnce() -> u64) -> (u64, bool) {
+        let _making = self.making.lock();
+        // Relaxed: whoever stored it held the lock.
+        let known = self.word.load(Ordering::Relaxed);
+        if known != 0 {
+            return (known, false);
+        }
+        let word = make();
+        // Release: pairs with the acquire in `get_or_make`.
+        self.word.store(word, Ordering::Release);
+        (word, word != 0)
+    }
+
+    /// The word alone, without what was written before it was stored; 0 if it is not made, or was elsewhere just now.
+    #[inline(always)]
+    pub(crate) fn peek(&self) -> u64 {
+        self.word.load(Ordering::Relaxed)
+    }
+
+    /// Waits until nobody makes it, and lets nobody begin, for the handlers around a fork.
+    pub(crate) fn acquire(&self) {
+        self.making.acquire();
+    }
+
+    /// Lets it be made again.
+    ///
+    /// # Safety
+    /// - the caller has called [`Once::acquire`].
+    pub(crate) unsafe fn release(&self) {
+        // SAFETY: passed on.
+        unsafe { self.making.release() };
+    }
+}
+
 /// A count that one thread keeps and any may read.
 #[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
+pub(crate) struct Count(core::sync::atomic::AtomicU64);
 
 impl Count {
     /// Zero; so are zeroes.
     pub(crate) const fn new() -> Count {
-        Count(AtomicU64::new(0))
+        Count(core::sync::atomic::AtomicU64::new(0))
     }
 
     /// Adds; only the thread that keeps the count may. A load and a store, not a locked operation: one instruction.
@@ -160,7 +284,7 @@ impl Count {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
@@ -186,5 +310,124 @@ mod tests {
         assert!(lock.try_lock().is_none());
         drop(guard);
         assert!(lock.try_lock().is_some());
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use crate::model::{Loss, check, fails};
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// Two threads raise a number twice each, and so does the model's own.
+    fn count(threads: u32) {
+        let lock = Arc::new(Lock::new(0));
+        let others = (1..threads).map(|_| {
+            let lock = lock.clone();
+            thread::spawn(move || {
+                *lock.lock() += 1;
+                *lock.lock() += 1;
+            })
+        });
+        let others: std::vec::Vec<_> = others.collect();
+        *lock.lock() += 1;
+        others.into_iter().for_each(|other| other.join().expect("no panic"));
+        assert_eq!(*lock.lock(), 2 * threads - 1);
+    }
+
+    /// One holder at a time, who sees what the last one wrote; a sleeper that nobody wakes would be a deadlock.
+    #[test]
+    fn loom_lock_admits_one_at_a_time_and_wakes_all() {
+        check(|| count(3));
+    }
+
+    #[test]
+    fn loom_lock_needs_its_acquires() {
+        assert!(fails(Loss::Acquire, || count(2)));
+    }
+
+    #[test]
+    fn loom_lock_needs_its_releases() {
+        assert!(fails(Loss::Release, || count(2)));
+    }
+
+    #[test]
+    fn loom_lock_tried_is_held_or_left() {
+        check(|| {
+            let lock = Arc::new(Lock::new(0));
+            let other = thread::spawn({
+                let lock = lock.clone();
+                move || {
+                    let Some(mut value) = lock.try_lock() else { return 0 };
+                    *value += 1;
+                    1
+                }
+            });
+            let own = lock.try_lock().map_or(0, |mut value| {
+                *value += 1;
+                1
+            });
+            *lock.lock() += 1;
+            let other = other.join().expect("no panic");
+            assert_eq!(*lock.lock(), own + other + 1);
+        });
+    }
+
+    /// Two threads want the word, for which something is written that both read.
+    fn make_once() {
+        let shared = Arc::new((Once::new(), UnsafeCell::new(0), atomic::AtomicU32::new(0)));
+        let want = |shared: &(Once, UnsafeCell<u32>, AtomicU32)| {
+            let (once, settings, made) = shared;
+            let (word, is_own) = once.get_or_make(|| {
+                // SAFETY: nobody reads before the word is there.
+                unsafe { *settings.get() = 7 };
+                made.fetch_add(1, Ordering::Relaxed);
+                5
+            });
+            assert_eq!(word, 5);
+            assert_eq!(once.peek(), 5);
+            is_own
+        };
+        let other = thread::spawn({
+            let shared = shared.clone();
+            move || want(&shared)
+        });
+        let own = want(&shared);
+        // SAFETY: written before the word was stored, and never again.
+        assert_eq!(unsafe { shared.1.read() }, 7);
+        let other = other.join().expect("no panic");
+        assert!(own != other, "one of the two made it");
+        assert_eq!(shared.2.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn loom_once_is_made_once_and_seen_whole() {
+        check(make_once);
+    }
+
+    #[test]
+    fn loom_once_needs_its_acquires() {
+        assert!(fails(Loss::Acquire, make_once));
+    }
+
+    #[test]
+    fn loom_once_needs_its_releases() {
+        assert!(fails(Loss::Release, make_once));
+    }
+
+    /// A failure to make it leaves it to the next.
+    #[test]
+    fn loom_once_is_tried_again_after_a_failure() {
+        check(|| {
+            let once = Arc::new(Once::new());
+            let other = thread::spawn({
+                let once = once.clone();
+                move || once.get_or_make(|| 0)
+            });
+            let own = once.get_or_make(|| 3);
+            assert_eq!(own, (3, true));
+            assert!([(0, false), (3, false)].contains(&other.join().expect("no panic")));
+        });
     }
 }

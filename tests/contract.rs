@@ -1,25 +1,21 @@
 //! What every allocator owes its program, held at every level of every factor.
 //!
-//! Each test checks one clause at the levels of this process; [`every_level_of_every_factor`] runs all clauses again in
-//! children at other levels. Absent levels are reached by the feature sets that the CI builds.
+//! [`the_contract_holds`] checks all clauses at the levels of this process, [`every_level_of_every_factor`] again in
+//! children at other levels. Absent levels are reached by the feature sets that the CI builds. Programs that are drawn at
+//! random are in tests/model.rs, forks in tests/fork.rs, and what happens when memory is short in tests/limits.rs.
 
 mod common;
 
-use common::case;
+use common::kernel::{limit_addresses_to, resident_bytes, virtual_bytes};
+use common::object::{Object, assert_disjoint, class_bytes, layout};
+use common::{KIB, MIB, PAGE, case};
 use hakmem::Hakmem;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 use std::alloc::{GlobalAlloc, Layout};
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex, mpsc};
 
 #[global_allocator]
 static GLOBAL: Hakmem = Hakmem;
-
-const KIB: usize = 1 << 10;
-const MIB: usize = 1 << 20;
-const PAGE: usize = 4096;
 
 /// How much of a clause is tried.
 #[derive(Clone, Copy, PartialEq)]
@@ -29,140 +25,18 @@ enum Effort {
     Brief,
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Objects
-
-/// A live object of the allocator under test, filled with a pattern of its own.
-struct Object {
-    base: *mut u8,
-    layout: Layout,
-    pattern: u8,
-}
-
-// SAFETY: the memory is nobody else's; handing it to another thread is part of what is tested.
-unsafe impl Send for Object {}
-
-static NEXT_PATTERN: AtomicUsize = AtomicUsize::new(1);
-
-fn layout(size: usize, align: usize) -> Layout {
-    Layout::from_size_align(size, align).expect("a size far from overflow at a power of two")
-}
-
-impl Object {
-    fn new(size: usize, align: usize) -> Object {
-        // SAFETY: the size is not 0.
-        Object::adopt(unsafe { GLOBAL.alloc(layout(size, align)) }, size, align)
-    }
-
-    fn zeroed(size: usize, align: usize) -> Object {
-        // SAFETY: the size is not 0.
-        let base = unsafe { GLOBAL.alloc_zeroed(layout(size, align)) };
-        assert!(!base.is_null(), "no memory for {size} at {align}");
-        // SAFETY: the object is `size` initialised bytes.
-        let bytes = unsafe { std::slice::from_raw_parts(base, size) };
-        assert!(all_are(bytes, 0), "{size} at {align} is not zeroed");
-        Object::adopt(base, size, align)
-    }
-
-    fn adopt(base: *mut u8, size: usize, align: usize) -> Object {
-        assert!(!base.is_null(), "no memory for {size} at {align}");
-        assert_eq!(base.addr() % align, 0, "{size} at {align} is not aligned: {base:?}");
-        assert!(hakmem::owns(base), "{base:?} came from elsewhere");
-        let pattern = NEXT_PATTERN.fetch_add(1, Ordering::Relaxed) as u8;
-        let object = Object { base, layout: layout(size, align), pattern };
-        object.fill();
-        object
-    }
-
-    fn size(&self) -> usize {
-        self.layout.size()
-    }
-
-    fn range(&self) -> (usize, usize) {
-        (self.base.addr(), self.base.addr() + self.size())
-    }
-
-    /// Writes the whole object; of one above 1 MiB every page and both ends.
-    fn fill(&self) {
-        if self.size() <= MIB {
-            // SAFETY: inside the object.
-            unsafe { self.base.write_bytes(self.pattern, self.size()) };
-        } else {
-            for at in marks(self.size()) {
-                // SAFETY: inside the object.
-                unsafe { self.base.add(at).write(self.pattern) };
-            }
-        }
-    }
-
-    /// Holds the first `len` bytes against what [`Object::fill`] wrote for an object of `filled` bytes.
-    fn check(&self, len: usize, filled: usize) {
-        if filled <= MIB {
-            // SAFETY: inside the object, and initialised.
-            let bytes = unsafe { std::slice::from_raw_parts(self.base, len) };
-            assert!(all_are(bytes, self.pattern), "contents of {:?} lost", self.layout);
-        } else {
-            for at in marks(filled).filter(|&at| at < len) {
-                // SAFETY: inside the object, and written by `fill`.
-                assert_eq!(unsafe { *self.base.add(at) }, self.pattern, "byte {at} of {:?}", self.layout);
-            }
-        }
-    }
-
-    fn resize(&mut self, size: usize) {
-        let old = self.size();
-        self.check(old, old);
-        // SAFETY: made with this layout; the new size is not 0.
-        let base = unsafe { GLOBAL.realloc(self.base, self.layout, size) };
-        assert!(!base.is_null(), "no memory for {size}");
-        assert_eq!(base.addr() % self.layout.align(), 0, "{old} to {size} lost its alignment");
-        self.base = base;
-        self.layout = layout(size, self.layout.align());
-        self.check(old.min(size), old);
-        self.fill();
-    }
-
-    fn free(self) {
-        self.check(self.size(), self.size());
-        // SAFETY: made with this layout, and consumed.
-        unsafe { GLOBAL.dealloc(self.base, self.layout) };
-    }
-}
-
-/// Places that are written in a long object: one in each page, none at a page's first bytes, and both ends.
-fn marks(size: usize) -> impl Iterator<Item = usize> {
-    [0, size - 1].into_iter().chain((777..size).step_by(PAGE))
-}
-
-/// Whether all bytes have this value; as fast in a debug build.
-fn all_are(bytes: &[u8], value: u8) -> bool {
-    bytes.first().is_none_or(|&first| first == value) && bytes[1.min(bytes.len())..] == bytes[..bytes.len().max(1) - 1]
-}
-
-fn assert_disjoint(objects: &[Object]) {
-    let mut ranges: Vec<_> = objects.iter().map(Object::range).collect();
-    ranges.sort_unstable();
-    for pair in ranges.windows(2) {
-        assert!(pair[0].1 <= pair[1].0, "objects overlap: {pair:x?}");
-    }
-}
-
-/// Sizes where something changes: each class and its neighbours, pages, thresholds.
+/// Sizes where something changes: each class and its neighbours, with headers and without, pages, thresholds.
 fn sizes(effort: Effort) -> Vec<usize> {
-    let mut classes: Vec<usize> = (1..=8).map(|class| class * 16).collect();
-    for doubling in 0..12 {
-        classes.extend((5..9).map(|quarter| quarter << (5 + doubling)));
-    }
-    classes.retain(|&class| class <= 448 * KIB);
-    assert_eq!((classes.len(), classes.last()), (55, Some(&(448 * KIB))));
-    if effort == Effort::Brief {
-        classes = classes.into_iter().step_by(3).collect();
-    }
-    let mut sizes: Vec<usize> = classes.into_iter().flat_map(|class| [class - 1, class, class + 1]).collect();
-    sizes.extend([1, 7, 8, 9, 15, 16, 17, PAGE - 1, PAGE, PAGE + 1]);
-    sizes.extend([448 * KIB - 32, 448 * KIB - 1, 448 * KIB, 448 * KIB + 1, 512 * KIB - 1, 512 * KIB]);
-    sizes.extend([MIB - 1, MIB, 2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 4 * MIB - 32, 4 * MIB - 1, 4 * MIB, 4 * MIB + 1]);
-    sizes.extend([5 * MIB, 33 * MIB]);
+    // In the children every fourth; programs drawn at random meet all of them there.
+    let (step, headers) = if effort == Effort::Brief { (4, &[0][..]) } else { (1, &[0, 16, 32][..]) };
+    let bounds = class_bytes().into_iter().step_by(step);
+    let mut sizes: Vec<usize> = bounds
+        .flat_map(|class| headers.iter().map(move |header| class.saturating_sub(*header)))
+        .flat_map(|bound| [bound.saturating_sub(1), bound, bound + 1])
+        .filter(|&size| size > 0)
+        .collect();
+    sizes.extend([1, 7, 8, 9, PAGE - 1, PAGE, PAGE + 1, 512 * KIB - 1, 2 * MIB - 1, 2 * MIB, 4 * MIB, 4 * MIB + 1]);
+    sizes.extend([5 * MIB].into_iter().chain((effort == Effort::Full).then_some(33 * MIB)));
     sizes
 }
 
@@ -416,21 +290,6 @@ fn short_threads_leave_nothing_behind(effort: Effort) {
     assert!(grown < 16 * MIB, "{} KiB more", grown / KIB);
 }
 
-/// Mapped memory by the kernel's count.
-fn virtual_bytes() -> usize {
-    statm_bytes(0)
-}
-
-/// Resident memory by the kernel's count.
-fn resident_bytes() -> usize {
-    statm_bytes(1)
-}
-
-fn statm_bytes(word: usize) -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("procfs is there");
-    statm.split(' ').nth(word).and_then(|pages| pages.parse::<usize>().ok()).expect("a number of pages") * PAGE
-}
-
 fn children_of_a_busy_program_allocate(effort: Effort) {
     const BUSY: usize = 0;
     const RESTING: usize = 1;
@@ -504,93 +363,6 @@ fn in_the_child_of_a_fork(kept: &[Object]) -> ! {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// The model
-
-/// One step of a program; objects are chosen by number among the live ones.
-#[derive(Clone, Debug)]
-enum Step {
-    Allocate { size: usize, align_log2: u32, zeroed: bool },
-    Resize { object: usize, size: usize },
-    Free { object: usize },
-}
-
-fn any_size() -> impl Strategy<Value = usize> {
-    prop_oneof![
-        12 => 1..600_usize,
-        4 => 600..70_000_usize,
-        2 => 70_000..600_000_usize,
-        1 => 600_000..6_000_000_usize,
-    ]
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    let align = prop_oneof![6 => 0..5_u32, 2 => 5..13_u32, 1 => 13..23_u32];
-    prop_oneof![
-        4 => (any_size(), align, any::<bool>())
-            .prop_map(|(size, align_log2, zeroed)| Step::Allocate { size, align_log2, zeroed }),
-        2 => (any::<usize>(), any_size()).prop_map(|(object, size)| Step::Resize { object, size }),
-        3 => any::<usize>().prop_map(|object| Step::Free { object }),
-    ]
-}
-
-/// The live objects by address; neighbours must not overlap.
-#[derive(Default)]
-struct Model {
-    live: BTreeMap<usize, Object>,
-}
-
-impl Model {
-    fn enter(&mut self, object: Object) {
-        let (start, end) = object.range();
-        if let Some((_, below)) = self.live.range(..=start).next_back() {
-            assert!(below.range().1 <= start, "{:x?} overlaps {:x?}", below.range(), object.range());
-        }
-        if let Some((&above, _)) = self.live.range(start..).next() {
-            assert!(end <= above, "{:x?} overlaps what starts at {above:x}", object.range());
-        }
-        self.live.insert(start, object);
-    }
-
-    fn leave(&mut self, nth: usize) -> Option<Object> {
-        let address = *self.live.keys().nth(nth % self.live.len().max(1))?;
-        self.live.remove(&address)
-    }
-
-    fn step(&mut self, step: &Step) {
-        match *step {
-            Step::Allocate { size, align_log2, zeroed: false } => self.enter(Object::new(size, 1 << align_log2)),
-            Step::Allocate { size, align_log2, zeroed: true } => self.enter(Object::zeroed(size, 1 << align_log2)),
-            Step::Resize { object, size } => {
-                if let Some(mut object) = self.leave(object) {
-                    object.resize(size);
-                    self.enter(object);
-                }
-            }
-            Step::Free { object } => {
-                if let Some(object) = self.leave(object) {
-                    object.free();
-                }
-            }
-        }
-    }
-}
-
-fn programs_agree_with_the_model(effort: Effort) {
-    let cases = if effort == Effort::Full { 64 } else { 4 };
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
-    let steps = proptest::collection::vec(any_step(), 200);
-    let result = runner.run(&steps, |steps| {
-        let mut model = Model::default();
-        steps.iter().for_each(|step| model.step(step));
-        std::mem::take(&mut model.live).into_values().for_each(Object::free);
-        Ok(())
-    });
-    if let Err(failure) = result {
-        panic!("{failure}");
-    }
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
 // The levels
 
 /// One clause of the contract.
@@ -608,7 +380,6 @@ const CONTRACT: &[Clause] = &[
     destructors_of_ending_threads_allocate_and_free,
     short_threads_leave_nothing_behind,
     children_of_a_busy_program_allocate,
-    programs_agree_with_the_model,
 ];
 
 /// All clauses in one thread, one after another: they measure memory, and fork.
@@ -619,34 +390,9 @@ fn the_contract_holds() {
 
 #[test]
 fn every_level_of_every_factor() {
-    // What is not compiled in has one level.
-    let present = || hakmem::registry().iter().filter(|factor| factor.present);
-    let mut treatments: Vec<Vec<(&str, &str)>> = vec![vec![]];
-    treatments.extend(present().map(|factor| vec![(factor.toggle, "1")]));
-    if present().count() > 1 {
-        treatments.push(common::all_off_but(&[]));
-        treatments.push(common::all_on());
-        treatments.push(vec![("HAKMEM_ALIGN", "user"), ("HAKMEM_THP", "on"), ("HAKMEM_DISABLE_BIGCACHE", "1")]);
-        treatments.extend(hakmem::Mode::NAMED.iter().map(|(mode, _)| vec![("HAKMEM_MODE", *mode)]));
-    }
-    for choice in present().filter_map(|factor| factor.choice.as_ref()) {
-        treatments.extend(choice.values.iter().map(|(value, _)| vec![(choice.variable, *value)]));
-    }
-    // Two at a time: most of a child is waiting for its own threads.
-    let work = |treatments: &[Vec<(&str, &str)>]| {
-        for treatment in treatments {
-            case("every_level_of_every_factor", &format!("{treatment:?}")).vars(treatment).succeeds(|| {
-                CONTRACT.iter().for_each(|clause| clause(Effort::Brief));
-            });
-        }
-    };
-    if common::in_child() {
-        return work(&treatments);
-    }
-    let (left, right) = treatments.split_at(treatments.len() / 2);
-    std::thread::scope(|scope| {
-        scope.spawn(|| work(left));
-        work(right);
+    let treatments = common::treatments();
+    common::at_each("every_level_of_every_factor", &treatments, || {
+        CONTRACT.iter().for_each(|clause| clause(Effort::Brief));
     });
 }
 
@@ -677,10 +423,7 @@ fn memory_that_waits_is_used_before_a_request_fails() {
         ("aligned objects", vec![("HAKMEM_ALIGN", "user"), ("HAKMEM_THP", "on")]),
     ] {
         case(name, label).vars(&variables).succeeds(|| {
-            let most = virtual_bytes() + 200 * MIB;
-            let limit = libc::rlimit { rlim_cur: most as u64, rlim_max: most as u64 };
-            // SAFETY: sets a limit of this process, a child that ends with this test.
-            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+            limit_addresses_to(virtual_bytes() + 200 * MIB);
             // One at a time, in sizes that no cache has: what earlier ones left must give way.
             for n in 0..400 {
                 Object::new(MIB + (n * 7919 * 4096) % (15 * MIB), 16).free();

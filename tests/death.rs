@@ -1,16 +1,18 @@
 //! What corrupt programs are told: each misuse ends the child by SIGABRT with one fixed sentence, at each level that
 //! detects it.
 //!
-//! | misuse | header on | header off |
+//! | misuse | header on or 16 | header off |
 //! |---|---|---|
 //! | free of memory that is not hakmem's | foreign | foreign |
-//! | double free of a slot | double free | not detected: the slot is in a free list twice |
-//! | double free of a run | double free | double free |
-//! | double free of a span | double free while BigCache or the pool keeps it, else foreign: it is in no map | the same |
-//! | free inside a slot | interior, or header where the address is a multiple of 16 | interior if some other factor sees every request; the fast path alone does not look |
-//! | free inside a run | as inside a slot | interior |
-//! | free inside a span | interior in its first OS page, foreign beyond | the same |
+//! | double free of a slot | double free | double free when its bin is emptied; until then it is there twice |
+//! | double free of a run | double free | double free; one with a class as a slot |
+//! | double free of a span | double free while BigCache or the pool keeps it, else foreign: it is in no map | the same; one with a class as a slot |
+//! | free inside a slot | interior, or header where the address is a multiple of 16 | interior if some other factor sees every request, else when its bin is emptied |
+//! | free inside a run | as inside a slot | interior; in the first unit of one with a class double free, when its bin is emptied |
+//! | free inside a span | interior in its first OS page (header in one with a class), foreign beyond | interior, foreign beyond |
 //! | overwritten header | header | nothing is there to be overwritten |
+//!
+//! A run or a span has a class, and joins the bin of the thread, where BigCache is the direct one and it has at most 4 MiB.
 
 mod common;
 
@@ -54,30 +56,53 @@ fn free(object: *mut u8) {
 struct Environment {
     label: &'static str,
     variables: Vec<(&'static str, &'static str)>,
-    header: bool,
+    /// Bytes of the header; 0 when there is none.
+    header: usize,
     bigcache: bool,
+    /// Whether large objects have a class, so that a thread's bin takes them unseen.
+    direct: bool,
+    /// Whether each of those is a mapping, which is known by its first page.
+    mappings: bool,
     /// Whether some factor sees every request, so that no free takes the fast path.
     per_request: bool,
 }
 
 fn environments() -> Vec<Environment> {
-    let environment = |label, kept: &[&str]| {
+    let environment = |label, kept: &[&str], forms: &[(&'static str, &'static str)]| {
         let on = |factor| kept.contains(&factor) && present(factor);
+        let is = |variable, value| forms.contains(&(variable, value));
         Environment {
             label,
-            variables: all_off_but(kept),
-            header: on("header"),
+            variables: all_off_but(kept).into_iter().chain(forms.iter().copied()).collect(),
+            header: if !on("header") {
+                0
+            } else if is("HAKMEM_HEADER", "16") {
+                16
+            } else {
+                32
+            },
             bigcache: on("bigcache"),
+            direct: on("bigcache") && is("HAKMEM_BIGCACHE", "direct"),
+            mappings: on("bigcache") && is("HAKMEM_BIGCACHE", "direct") && !on("arena"),
             per_request: ["header", "tick", "evolution", "elo"].into_iter().any(on),
         }
     };
     let names: Vec<&str> = hakmem::registry().iter().map(|factor| factor.name).collect();
     let without_header: Vec<&str> = names.iter().copied().filter(|name| *name != "header").collect();
+    let of_the_default = ["bigcache", "madvise-batch", "align", "thp", "arena", "thread-cache", "purge"];
+    let direct = ("HAKMEM_BIGCACHE", "direct");
+    let packed = ("HAKMEM_HEADER", "16");
     vec![
-        environment("default", &names),
-        environment("header alone", &["header"]),
-        environment("no header", &without_header),
-        environment("nothing", &[]),
+        environment("all", &names, &[]),
+        environment("header alone", &["header"], &[]),
+        environment("header of 16", &names, &[packed]),
+        environment("header of 16 alone", &["header"], &[packed]),
+        environment("header of 16, direct", &names, &[packed, direct]),
+        environment("header, direct, mappings", &["header", "bigcache", "thread-cache"], &[direct]),
+        environment("no header", &without_header, &[]),
+        environment("direct, mappings", &["bigcache", "thread-cache"], &[direct]),
+        environment("as the default", &of_the_default, &[direct]),
+        environment("nothing", &[], &[]),
     ]
 }
 
@@ -98,7 +123,7 @@ fn double_free() {
     check(
         name,
         "slot",
-        |environment| environment.header.then_some(DOUBLE),
+        |environment| (environment.header > 0).then_some(DOUBLE),
         || {
             let object = allocate(SMALL);
             free(object);
@@ -108,7 +133,7 @@ fn double_free() {
     check(
         name,
         "slot, by another thread",
-        |environment| environment.header.then_some(DOUBLE),
+        |environment| (environment.header > 0).then_some(DOUBLE),
         || {
             let object = allocate(SMALL).expose_provenance();
             let again = move || free(std::ptr::with_exposed_provenance_mut(object));
@@ -119,13 +144,26 @@ fn double_free() {
     check(
         name,
         "run",
-        |_| Some(DOUBLE),
+        |environment| (environment.header > 0 || !environment.direct).then_some(DOUBLE),
         || {
             let object = allocate(RUN);
             free(object);
             free(object);
         },
     );
+    // What a bin took unseen is seen when it is emptied.
+    for (label, size) in [("slot", SMALL), ("run", RUN), ("object of 4 MiB", 4 << 20)] {
+        let twice = move || {
+            let object = allocate(size);
+            free(object);
+            free(object);
+            hakmem::flush();
+        };
+        for environment in environments().into_iter().filter(|environment| size < 4 << 20 || environment.direct) {
+            let label = format!("{label}, emptied, {}", environment.label);
+            case(name, &label).vars(&environment.variables).aborts_with(DOUBLE, twice);
+        }
+    }
     check(
         name,
         "span",
@@ -194,7 +232,7 @@ fn free_inside_an_object() {
     let name = "free_inside_an_object";
     let slot = |aligned: &'static str| {
         move |environment: &Environment| match environment {
-            Environment { header: true, .. } => Some(aligned),
+            Environment { header: 16.., .. } => Some(aligned),
             Environment { per_request: true, .. } => Some(INTERIOR),
             _ => None,
         }
@@ -202,31 +240,65 @@ fn free_inside_an_object() {
     check(name, "slot, at 8", slot(INTERIOR), || free(allocate(SMALL).wrapping_add(8)));
     // 32 bytes before it there are zeroes of the user's.
     check(name, "slot, at 48", slot(HEADER), || free(allocate(SMALL).wrapping_add(48)));
-    let run = |environment: &Environment| Some(if environment.header { HEADER } else { INTERIOR });
+    let run = |environment: &Environment| match environment {
+        Environment { mappings: true, .. } => Some(FOREIGN),
+        Environment { header: 0, .. } => Some(INTERIOR),
+        _ => Some(HEADER),
+    };
     check(name, "run", run, || free(allocate(RUN).wrapping_add(64 * KIB)));
     check(name, "span, first page", |_| Some(INTERIOR), || free(allocate(SPAN).wrapping_add(64)));
     check(name, "span, beyond", |_| Some(FOREIGN), || free(allocate(SPAN).wrapping_add(1 << 20)));
 }
 
 #[test]
+fn free_inside_what_a_bin_takes() {
+    let name = "free_inside_what_a_bin_takes";
+    let inside = |size: usize| {
+        move || {
+            free(allocate(size).wrapping_add(64));
+            hakmem::flush();
+        }
+    };
+    for environment in environments() {
+        let case = |label: &str| case(name, &format!("{label}, {}", environment.label)).vars(&environment.variables);
+        // In the first unit, whose bin is known, the fast path alone does not look.
+        let is_unseen =
+            environment.header == 0 && environment.direct && !environment.mappings && !environment.per_request;
+        let sentence = match environment.header {
+            0 if is_unseen => DOUBLE,
+            0 => INTERIOR,
+            _ => HEADER,
+        };
+        case("run").aborts_with(sentence, inside(RUN));
+        if environment.header == 0 {
+            // Every slot of the bin is held against its page.
+            case("slot").aborts_with(INTERIOR, inside(SMALL));
+        }
+    }
+}
+
+#[test]
 fn overwritten_header() {
-    for (label, size) in [("slot", SMALL), ("run", RUN), ("span", SPAN)] {
-        let overwrite = move |bytes: usize| {
+    for (label, size) in [("slot", SMALL), ("run", RUN), ("object of 3 MiB", 3 << 20), ("span", SPAN)] {
+        // So many bytes, from so far before the object on.
+        let overwrite = move |from: usize, bytes: usize| {
             let object = allocate(size);
             // SAFETY: the header's bytes are mapped; that they are not the program's is what is tested.
-            unsafe { object.sub(bytes).write_bytes(0xa5, bytes) };
+            unsafe { object.sub(from).write_bytes(0xa5, bytes) };
             free(object);
         };
-        for environment in environments().into_iter().filter(|environment| environment.header) {
+        for environment in environments().into_iter().filter(|environment| environment.header > 0) {
             let case = |what: &str| {
                 case("overwritten_header", &format!("{what} of a {label}, {}", environment.label))
                     .vars(&environment.variables)
             };
-            case("all").aborts_with(HEADER, || overwrite(32));
-            case("the magic value").aborts_with(HEADER, || overwrite(8));
-            if size != SPAN {
-                // The last two bytes say where the slot starts; of a span the records tell that.
-                case("two bytes").aborts_with(HEADER, || overwrite(2));
+            let header = environment.header;
+            case("all").aborts_with(HEADER, || overwrite(header, header));
+            case("the magic value").aborts_with(HEADER, || overwrite(8, 8));
+            if size < 3 << 20 || (environment.direct && size < SPAN) {
+                // Where the slot or the mapping starts; of a span without a class the records tell that.
+                let prefix = if header == 16 { (10, 1) } else { (2, 2) };
+                case("the prefix").aborts_with(HEADER, || overwrite(prefix.0, prefix.1));
             }
         }
     }

@@ -24,10 +24,9 @@ fn factors_md() -> String {
          once, before the first request, and `hakmem::receipt()` tells it. Toggles understand 1, 0, true, false, on and off;\n\
          `=0` does not disable. What is not understood is ignored with one line on standard error. Nothing is read in a\n\
          setuid program.\n\n\
-         What is `off` by default is switched on by its variable below. `align` and `thp` are: the original mapped its large\n\
-         objects where the kernel liked, and its page-fault counts (513 for 513 pages) show no huge page. So the default is\n\
-         what it was before they came, a feature only adds a level that can be asked for, and configs name `off` as their\n\
-         baseline. The presets to which the original gives huge pages have them.\n\n\
+         The default is the level when nothing is said. What is `off` by default is switched on by its variable below, and a\n\
+         factor of the older research allocator has its form there at the level `on`: `HAKMEM_MODE=original` brings all six\n\
+         to it, and switches off what that allocator did not have.\n\n\
          | factor | default | toggle | what it does | what it takes |\n|---|---|---|---|---|\n",
     );
     for factor in hakmem::registry() {
@@ -47,8 +46,9 @@ fn factors_md() -> String {
             choice.values.iter().map(|(value, level)| format!("`{value}` → {}", level.as_str())).collect();
         let _ = writeln!(text, "| `{}` (`{}`) | {} |", choice.variable, factor.name, values.join(", "));
     }
-    text += "\n## Presets\n\n`HAKMEM_MODE` sets all levels at once; whatever is not named is at its default. `fast` and `balanced` have\n\
-             the same levels in the original, and so here; its `auto` and `on` for huge pages are both `thp` on.\n\n| preset | levels |\n|---|---|\n";
+    text += "\n## Presets\n\n`HAKMEM_MODE` sets all levels at once; whatever is not named is at its default. All are\n\
+             presets of the older research allocator, so that they bring its forms with them. `fast` and `balanced` have\n\
+             the same levels there, and so here; its `auto` and `on` for huge pages are both `thp` on.\n\n| preset | levels |\n|---|---|\n";
     for (name, mode) in Mode::NAMED {
         let levels: Vec<String> = hakmem::registry()
             .iter()

@@ -74,18 +74,23 @@ fn bad_values_are_told_with_what_is_taken() {
     for (variable, value, takes) in [
         ("HAKMEM_DISABLE_TICK", "yes", "1, 0, true, false, on, off"),
         ("HAKMEM_DISABLE_TICK", "", "1, 0, true, false, on, off"),
-        ("HAKMEM_MODE", "evolving", "minimal, fast, balanced, learning, research"),
-        ("HAKMEM_ELO", "ucb1", "softmax, epsilon-greedy"),
+        ("HAKMEM_MODE", "evolving", "minimal, fast, balanced, learning, research, original"),
+        ("HAKMEM_ELO", "ucb1", "softmax, epsilon-greedy, slow-path"),
+        ("HAKMEM_BIGCACHE", "on", "ring, direct"),
+        ("HAKMEM_HEADER", "64", "32, 16, off"),
+        ("HAKMEM_TICK", "Shared", "shared, batched"),
+        ("HAKMEM_PURGE", "off", "batched, immediate, never"),
         ("HAKMEM_ALIGN", "1", "on, user, off"),
         ("HAKMEM_THP", "always", "on, never, off"),
-        ("HAKMEM_EVO_POLICY", "Auto", "auto, learn, frozen, off"),
+        ("HAKMEM_EVO_POLICY", "Auto", "auto, learn, frozen, slow-path, off"),
         ("HAKMEM_EVO_WINDOW_OPS", "-1", "a number from 1.0 to 1e9"),
         ("HAKMEM_EVO_FREEZE_SECONDS", "inf", "a number from 0.0 to 1e9"),
     ] {
         let line = format!("hakmem: {variable}={value} ignored; it takes {takes}\n");
         check(case(name, &format!("{variable}={value}")).var(variable, value), &line);
     }
-    let line = "hakmem: HAKMEM_MODE=fast??[31m ignored; it takes minimal, fast, balanced, learning, research\n";
+    let line =
+        "hakmem: HAKMEM_MODE=fast??[31m ignored; it takes minimal, fast, balanced, learning, research, original\n";
     check(case(name, "control characters").var("HAKMEM_MODE", "fast\n\u{1b}[31m"), line);
     check_prefix(case(name, "too long").var("HAKMEM_MODE", "x".repeat(5_000)), "hakmem: HAKMEM_MODE=xxx");
     check_prefix(
@@ -97,7 +102,7 @@ fn bad_values_are_told_with_what_is_taken() {
 #[test]
 fn values_that_are_no_text_do_no_harm() {
     let name = "values_that_are_no_text_do_no_harm";
-    let line = "hakmem: HAKMEM_MODE=\u{fffd} ignored; it takes minimal, fast, balanced, learning, research\n";
+    let line = "hakmem: HAKMEM_MODE=\u{fffd} ignored; it takes minimal, fast, balanced, learning, research, original\n";
     check(case(name, "value").var("HAKMEM_MODE", OsStr::from_bytes(b"mini\xffmal")), line);
     check(case(name, "name").var(OsStr::from_bytes(b"HAKMEM_\xc3\x28"), "1"), "");
 }
@@ -115,7 +120,7 @@ fn a_program_with_more_rights_than_its_user_reads_nothing() {
         if unsafe { libc::getauxval(libc::AT_SECURE) } == 0 {
             println!("the folder for temporary files ignores the set-user-id bit");
         } else if present("tick") {
-            assert_eq!(level("tick"), "on");
+            assert_eq!(level("tick"), "batched");
         }
     });
 }

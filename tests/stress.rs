@@ -6,7 +6,8 @@
 
 use hakmem::Hakmem;
 use std::alloc::{GlobalAlloc, Layout};
-use std::sync::Mutex;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 #[global_allocator]
 static GLOBAL: Hakmem = Hakmem;
@@ -109,7 +110,26 @@ impl Random {
     }
 }
 
-fn work(thread: usize, operations: usize, mailbox: &Mutex<Vec<Object>>) {
+/// Where objects wait for another thread. Atomics of this file and no lock of the standard library's, which
+/// ThreadSanitizer does not see through.
+struct Mailbox([AtomicPtr<Object>; 64]);
+
+impl Mailbox {
+    fn new() -> Mailbox {
+        Mailbox([const { AtomicPtr::new(ptr::null_mut()) }; 64])
+    }
+
+    /// Puts an object, or none, into one of the places, and takes out what is there.
+    fn exchange(&self, place: usize, object: Option<Object>) -> Option<Object> {
+        let object = object.map_or(ptr::null_mut(), |object| Box::into_raw(Box::new(object)));
+        // Who takes an object out sees what was done with it before it was put in.
+        let other = self.0[place % self.0.len()].swap(object, Ordering::AcqRel);
+        // SAFETY: what is in a place came from a box, and whoever takes it out is alone with it.
+        (!other.is_null()).then(|| *unsafe { Box::from_raw(other) })
+    }
+}
+
+fn work(thread: usize, operations: usize, mailbox: &Mailbox) {
     let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (thread as u64 + 1));
     let mut live: Vec<Option<Object>> = (0..LIVE).map(|_| None).collect();
     for _ in 0..operations {
@@ -122,12 +142,8 @@ fn work(thread: usize, operations: usize, mailbox: &Mutex<Vec<Object>>) {
                 *slot = Some(object);
             }
             Some(object) if bits >> 32 & 7 == 0 => {
-                let mut waiting = mailbox.lock().expect("no thread panicked");
-                waiting.push(object);
-                if waiting.len() > 64 {
-                    let others = std::mem::take(&mut *waiting);
-                    drop(waiting);
-                    others.into_iter().for_each(Object::free);
+                if let Some(other) = mailbox.exchange((bits >> 40) as usize, Some(object)) {
+                    other.free();
                 }
             }
             Some(object) => object.free(),
@@ -139,17 +155,26 @@ fn work(thread: usize, operations: usize, mailbox: &Mutex<Vec<Object>>) {
 #[test]
 fn ten_million_operations_in_eight_threads() {
     let before = hakmem::receipt();
-    let mailbox = Mutex::new(Vec::new());
+    let mailbox = Mailbox::new();
     // Four generations, so that threads end while their objects live on and their heaps are taken over.
     for generation in 0..4 {
         std::thread::scope(|scope| {
-            for thread in 0..THREADS {
-                let mailbox = &mailbox;
-                scope.spawn(move || work(generation * THREADS + thread, OPERATIONS / THREADS / 4, mailbox));
-            }
+            let mailbox = &mailbox;
+            let threads: Vec<_> = (0..THREADS)
+                .map(|thread| {
+                    scope.spawn(move || work(generation * THREADS + thread, OPERATIONS / THREADS / 4, mailbox))
+                })
+                .collect();
+            threads.into_iter().for_each(|thread| thread.join().expect("no thread panicked"));
         });
     }
-    mailbox.into_inner().expect("no thread panicked").into_iter().for_each(Object::free);
+    for place in 0..mailbox.0.len() {
+        if let Some(object) = mailbox.exchange(place, None) {
+            object.free();
+        }
+    }
+    // What waits goes, whether anybody is there who would see to it by time or not.
+    hakmem::flush();
     let after = hakmem::receipt();
     let allocations = after.allocations - before.allocations;
     assert!(allocations > OPERATIONS as u64 / 3, "{allocations} went through hakmem");
@@ -157,6 +182,15 @@ fn ten_million_operations_in_eight_threads() {
         let active = factor.counters().any(|(_, count)| count > 0);
         let level = factor.level.as_str();
         // Whatever is on met its occasion in ten million operations; whatever is not did nothing.
-        assert_eq!(active, !["absent", "off"].contains(&level), "{} is {level}", factor.name);
+        let expected = !["absent", "off"].contains(&level) && has_occasion(&after, factor);
+        assert_eq!(active, expected, "{} is {level}", factor.name);
     }
+}
+
+/// Whether there is anything for the factor to do, as the others are.
+fn has_occasion(receipt: &hakmem::Receipt, factor: &hakmem::FactorReceipt) -> bool {
+    let level = |name| receipt.factor(name).expect("a registered name").level.as_str();
+    // A plan is for runs that have a class: with the direct BigCache and the arena.
+    (factor.name, factor.level.as_str()) != ("elo", "slow-path")
+        || (level("bigcache") == "direct" && level("arena") == "on")
 }

@@ -13,7 +13,7 @@
 use crate::os::OS_PAGE;
 use crate::request::Request;
 use crate::span::Span;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 
 counters! {
     /// Requests that looked for a span.
@@ -47,7 +47,9 @@ struct Row {
     bytes: usize,
 }
 
-static ROWS: [Lock<Row>; SITES] = [const { Lock::new(Row { ring: [None; RING], next: 0, bytes: 0 }) }; SITES];
+global! {
+    static ROWS: [Lock<Row>; SITES] = each Lock::new(Row { ring: [None; RING], next: 0, bytes: 0 });
+}
 
 /// Looks for a span for a request of at least [`BYTES_MIN`].
 #[inline]
@@ -94,7 +96,7 @@ pub(crate) fn put(counters: &Counters, span: &'static Span, evict: impl FnMut(&'
 
 /// Hands every span that is kept to `evict`, outside the locks.
 pub(crate) fn drain(counters: &Counters, mut evict: impl FnMut(&'static Span)) {
-    for row in &ROWS {
+    for row in ROWS.iter() {
         let mut row = row.lock();
         row.bytes = 0;
         let ring = core::mem::take(&mut row.ring);
@@ -128,7 +130,7 @@ fn row_of(site: usize) -> &'static Lock<Row> {
 
 /// The locks, for the handlers around a fork.
 pub(crate) fn acquire_for_fork() {
-    for row in &ROWS {
+    for row in ROWS.iter() {
         row.acquire();
     }
 }
@@ -138,7 +140,7 @@ pub(crate) fn acquire_for_fork() {
 /// # Safety
 /// - [`acquire_for_fork`] took them.
 pub(crate) unsafe fn release_after_fork() {
-    for row in &ROWS {
+    for row in ROWS.iter() {
         // SAFETY: passed on.
         unsafe { row.release() };
     }

@@ -18,12 +18,12 @@
 //! choice comes before the allocation, durations are measured (it passed 0, so that no rating ever moved), and equal
 //! ratings do not make everything choose the first strategy.
 //!
-//! Rating: A. E. Elo, *The Rating of Chessplayers*, 1978, §1.5 and §1.6. Random numbers: xorshift64*, S. Vigna, ACM
-//! TOMS 42:4, 2016.
+//! Random numbers: xorshift64*, S. Vigna, ACM TOMS 42:4, 2016. How games are rated is in [`crate::rating`].
 
 use crate::os;
+use crate::rating::{self, Mean, START_RATING};
 use crate::request::Pick;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 counters! {
@@ -66,21 +66,12 @@ pub(crate) const FIXED_THRESHOLD: usize = 2 * MIB;
 const NEUTRAL: u8 = 4;
 const _: () = assert!(THRESHOLDS[NEUTRAL as usize] == FIXED_THRESHOLD);
 
-const START_RATING: f64 = 1500.0;
-const K: f64 = 32.0;
-/// Points of difference that make one side ten times as likely to win.
-const SCALE: f64 = 400.0;
 /// Epsilon of the epsilon-greedy choice, in 65,536ths: 0.1.
 const EPSILON: u64 = 6554;
 const SAMPLES_MIN: u32 = 50;
 const ROUND_SAMPLES: u32 = 1024;
 const ROUNDS_BEFORE_CUT: u32 = 4;
 const SURVIVORS: u32 = 6;
-const WEIGHT_TIME: f64 = 0.40;
-const WEIGHT_FAULTS: f64 = 0.30;
-const WEIGHT_MEMORY: f64 = 0.30;
-/// Shares of a pair's cost this close to one half are a draw.
-const DRAW_BAND: f64 = 0.005;
 
 /// How strategies are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +154,9 @@ static COSTS: [Costs; STRATEGIES] = [const {
     }
 }; STRATEGIES];
 static ROUND_SAMPLES_SEEN: AtomicU32 = AtomicU32::new(0);
-static RATINGS: Lock<Ratings> = Lock::new(Ratings::new());
+global! {
+    static RATINGS: Lock<Ratings> = Lock::new(Ratings::new());
+}
 
 /// Chooses the strategy of an allocation.
 #[inline]
@@ -357,19 +350,6 @@ pub(crate) fn ratings() -> [f64; STRATEGIES] {
     RATINGS.lock().rating
 }
 
-/// Mean costs of one strategy in a round.
-#[derive(Clone, Copy, Debug, Default)]
-struct Mean {
-    samples: u32,
-    cycles: f64,
-    fresh_pages: f64,
-    spare_bytes: f64,
-}
-
-impl Mean {
-    const NONE: Mean = Mean { samples: 0, cycles: 0.0, fresh_pages: 0.0, spare_bytes: 0.0 };
-}
-
 impl Costs {
     fn take(&self) -> Mean {
         let samples = self.samples.swap(0, Ordering::Relaxed);
@@ -381,14 +361,6 @@ impl Costs {
             spare_bytes: self.spare_bytes.swap(0, Ordering::Relaxed) as f64 / divisor,
         }
     }
-}
-
-/// Share of the pair's cost that is `a`'s, from 0 (all is `b`'s) to 1.
-fn share(a: &Mean, b: &Mean) -> f64 {
-    let part = |a: f64, b: f64| if a + b > 0.0 { a / (a + b) } else { 0.5 };
-    WEIGHT_TIME * part(a.cycles, b.cycles)
-        + WEIGHT_FAULTS * part(a.fresh_pages, b.fresh_pages)
-        + WEIGHT_MEMORY * part(a.spare_bytes, b.spare_bytes)
 }
 
 #[derive(Debug)]
@@ -445,16 +417,7 @@ impl Ratings {
                 if means[a].samples < SAMPLES_MIN || means[b].samples < SAMPLES_MIN {
                     continue;
                 }
-                let share = share(&means[a], &means[b]);
-                let score = if (share - 0.5).abs() <= DRAW_BAND {
-                    0.5
-                } else if share < 0.5 {
-                    1.0
-                } else {
-                    0.0
-                };
-                let expected = 1.0 / (1.0 + exp10((self.rating[b] - self.rating[a]) / SCALE));
-                let step = K * (score - expected);
+                let step = rating::step(self.rating[a], self.rating[b], &means[a], &means[b]);
                 self.rating[a] += step;
                 self.rating[b] -= step;
             }
@@ -480,7 +443,7 @@ impl Ratings {
     fn publish(&self) {
         for index in 0..STRATEGIES {
             let active = self.active & (1 << index) != 0;
-            let weight = if active { exp10((self.rating[index] - START_RATING) / SCALE) } else { 0.0 };
+            let weight = if active { rating::weight(self.rating[index]) } else { 0.0 };
             BOARD.weights[index].store(weight.to_bits(), Ordering::Relaxed);
             match self.rank(index) {
                 0 => BOARD.best.store(index as u8, Ordering::Relaxed),
@@ -490,10 +453,6 @@ impl Ratings {
         }
         BOARD.active.store(self.active, Ordering::Relaxed);
     }
-}
-
-fn exp10(x: f64) -> f64 {
-    libm::exp2(x * core::f64::consts::LOG2_10)
 }
 
 /// The lock, for the handlers around a fork.

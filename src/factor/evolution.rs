@@ -21,7 +21,7 @@
 use crate::os;
 use crate::quantile::P2;
 use crate::request::Pick;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 counters! {
@@ -203,7 +203,9 @@ const _: () = assert!(LATENCIES <= u64::BITS as usize);
 static MODE: AtomicU8 = AtomicU8::new(Mode::Learn as u8);
 /// One allocation of so many tries the candidate.
 static TRIAL_EVERY: AtomicU32 = AtomicU32::new(20);
-static LIFE: Lock<Life> = Lock::new(Life::new(Policy::Auto, Settings::DEFAULT));
+global! {
+    static LIFE: Lock<Life> = Lock::new(Life::new(Policy::Auto, Settings::DEFAULT));
+}
 
 /// Starts the lifecycle, before the first request.
 pub(crate) fn begin(policy: Policy, settings: Settings) {

@@ -10,7 +10,7 @@
 //! that it saved nothing).
 
 use crate::os;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 
 counters! {
     /// Spans that were added.
@@ -45,7 +45,9 @@ struct Batch {
 // SAFETY: the mappings in the batch are nobody else's.
 unsafe impl Send for Batch {}
 
-static BATCH: Lock<Batch> = Lock::new(Batch { ranges: [NO_RANGE; SPANS_MAX], len: 0, bytes: 0 });
+global! {
+    static BATCH: Lock<Batch> = Lock::new(Batch { ranges: [NO_RANGE; SPANS_MAX], len: 0, bytes: 0 });
+}
 
 /// Adds a mapping, and unmaps the batch when it is full.
 ///
@@ -118,7 +120,7 @@ pub(crate) unsafe fn release_after_fork() {
     unsafe { BATCH.release() };
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::vec::Vec;

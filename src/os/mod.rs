@@ -23,7 +23,11 @@ use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 cfg_if::cfg_if! {
-    if #[cfg(all(target_os = "linux", target_arch = "x86_64"))] {
+    if #[cfg(all(test, loom))] {
+        mod model;
+        pub(crate) use model::touch;
+        use model as arch;
+    } else if #[cfg(all(target_os = "linux", target_arch = "x86_64"))] {
         mod linux_x86_64;
         use linux_x86_64 as arch;
     } else if #[cfg(all(target_os = "linux", target_arch = "aarch64"))] {
@@ -243,7 +247,7 @@ pub(crate) fn now_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -15,7 +15,7 @@ use crate::meta;
 use crate::os::{self, HUGE_PAGE};
 use crate::page::{HALF_UNITS, Kind, Page, Room, SEGMENT, Segment, half_mask, mask};
 use crate::range;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 
 /// Bytes that become memory at a time, as far as limits allow.
 const COMMIT: usize = 64 << 20;
@@ -29,7 +29,9 @@ const PURGE_BYTES_MIN: usize = 4 << 20;
 /// Free units of a half that are worth a call, when others of the half are in use.
 const PURGE_UNITS_MIN: u32 = HALF_UNITS as u32 / 2;
 
-static ARENA: Lock<Arena> = Lock::new(Arena::new());
+global! {
+    static ARENA: Lock<Arena> = Lock::new(Arena::new());
+}
 
 #[derive(Debug)]
 struct Arena {
@@ -48,6 +50,8 @@ struct Arena {
     chunk_left: usize,
     /// Segments with a free unit, by kind and by the run that they can give.
     segments: [[List<Segment>; Room::COUNT]; 2],
+    /// A record for which there was no memory to describe.
+    record: Option<&'static Segment>,
     /// Segments with a half to be purged, newest first.
     waiting: Option<&'static Segment>,
     /// Bytes of such halves.
@@ -83,9 +87,10 @@ pub(super) fn give_run(counters: &factor::Counters, page: &'static Page) {
     }
     let when = factor::active().purge();
     let mut arena = ARENA.lock();
-    arena.change(segment, |segment| segment.give_run(page));
+    let mut given = 0;
+    arena.change(segment, |segment| given = segment.give_run(page));
     for half in 0..2 {
-        if segment.purgeable(half).count_ones() >= PURGE_UNITS_MIN {
+        if given & half_mask(half) != 0 && segment.purgeable(half).count_ones() >= PURGE_UNITS_MIN {
             segment.freed_at[half].set(purge::now());
             arena.wait(segment);
         }
@@ -119,6 +124,8 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32, parts: b
         };
         arena.waiting = segment.next_waiting.take();
         arena.waiting_bytes -= HUGE_PAGE;
+        // Whoever frees the other half while the lock is not held lets the segment wait again.
+        segment.waits.set(false);
         let mut is_young = false;
         for half in 0..2 {
             let units = segment.purgeable(half);
@@ -138,16 +145,19 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32, parts: b
             let gone = unsafe { decommit_units(counters, segment, units) };
             arena = ARENA.lock();
             arena.change(segment, |segment| segment.used.set(segment.used.get() & !units));
+            // Where the kernel refuses, it is asked again when the half was used once more.
             if gone {
                 segment.dirty.set(segment.dirty.get() & !units);
+                // What was freed beside the units meanwhile was too little alone.
+                if segment.purgeable(half).count_ones() >= PURGE_UNITS_MIN {
+                    segment.freed_at[half].set(purge::now());
+                    arena.wait(segment);
+                }
             }
-            // Where the kernel refuses, it is asked again when the half was used once more.
         }
-        if is_young {
+        if is_young && !segment.waits.replace(true) {
             segment.next_waiting.set(young);
             young = Some(segment);
-        } else {
-            segment.waits.set(false);
         }
     }
 }
@@ -186,6 +196,7 @@ impl Arena {
             chunk: core::ptr::null_mut(),
             chunk_left: 0,
             segments: [const { [const { List::new() }; Room::COUNT] }; 2],
+            record: None,
             waiting: None,
             waiting_bytes: 0,
         }
@@ -237,20 +248,27 @@ impl Arena {
 
     /// A segment that nobody used before.
     fn new_segment(&mut self, counters: &factor::Counters, kind: Kind) -> Option<&'static Segment> {
-        // SAFETY: the record lives for ever, and all zeroes are a segment of free units.
-        let segment: &'static Segment = unsafe { meta::allocate::<Segment>()?.as_ref() };
+        let segment = match self.record.take() {
+            Some(segment) => segment,
+            // SAFETY: the record lives for ever, and all zeroes are a segment of free units.
+            None => unsafe { meta::allocate::<Segment>()?.as_ref() },
+        };
         segment.kind.set(kind);
-        if let Some(base) = self.from_range(counters, kind) {
+        if let Some(base) = self.next_of_range(counters, kind) {
             segment.base.set(base);
             range::enter_segment(segment);
             return Some(segment);
         }
-        segment.base.set(self.from_chunk(counters)?);
+        let Some(base) = self.next_of_chunk(counters) else {
+            self.record = Some(segment);
+            return None;
+        };
+        segment.base.set(base);
         map::enter_segment(segment).then_some(segment)
     }
 
     /// The next segment's worth of the range.
-    fn from_range(&mut self, counters: &factor::Counters, kind: Kind) -> Option<*mut u8> {
+    fn next_of_range(&mut self, counters: &factor::Counters, kind: Kind) -> Option<*mut u8> {
         if !self.has_range {
             self.has_range = true;
             let (base, bytes) = range::bounds();
@@ -309,7 +327,7 @@ impl Arena {
     }
 
     /// The next segment's worth of a chunk outside the range.
-    fn from_chunk(&mut self, counters: &factor::Counters) -> Option<*mut u8> {
+    fn next_of_chunk(&mut self, counters: &factor::Counters) -> Option<*mut u8> {
         if self.chunk_left == 0 {
             for bytes in CHUNKS {
                 // One segment more, to align; the ends stay untouched.

@@ -8,12 +8,15 @@ use crate::class::{Class, SMALL_CLASSES};
 use crate::factor::{self, purge};
 use crate::fatal::{Fault, die};
 use crate::map;
+use crate::os::{self, OS_PAGE};
 use crate::page::{Kind, Misfit, Page, PageList};
 use crate::range;
-use crate::sync::{Guard, Lock};
+use crate::sync::{Guard, Lock, global};
 
-static PAGES: [Lock<Pages>; SMALL_CLASSES] =
-    [const { Lock::new(Pages { partial: PageList::new(), spare: None, free_slots: 0 }) }; SMALL_CLASSES];
+global! {
+    static PAGES: [Lock<Pages>; SMALL_CLASSES] =
+        each Lock::new(Pages { partial: PageList::new(), spare: None, free_slots: 0 });
+}
 
 /// Bytes of free slots of one class, beside used ones, from which on somebody is asked to purge them.
 const PURGE_BYTES_MIN: usize = 4 << 20;
@@ -93,8 +96,12 @@ pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8])
 /// Gives back to the OS what free slots hold in pages that are in use, but less than half, and to which nothing came back
 /// for so many ticks of the purge: OS pages of which no slot has a part. Returns whether any wait that are younger.
 pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool {
+    // A longer page of the kernel's would take used slots along.
+    if os::kernel_page() != OS_PAGE {
+        return false;
+    }
     let mut waits = false;
-    for (class, pages) in Class::all().zip(&PAGES) {
+    for (class, pages) in Class::all().zip(PAGES.iter()) {
         loop {
             let pages = pages.lock();
             if pages.free_slots * class.slot_bytes() < PURGE_BYTES_MIN {
@@ -126,7 +133,7 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool 
 
 /// Gives the pages without a user back to the arena.
 pub(super) fn give_empty(counters: &factor::Counters) {
-    for pages in &PAGES {
+    for pages in PAGES.iter() {
         let mut pages = pages.lock();
         if let Some(page) = pages.spare.take() {
             give_page(counters, page, pages);
@@ -160,7 +167,7 @@ pub(crate) fn acquire_for_fork() {
 /// # Safety
 /// - [`acquire_for_fork`] took them.
 pub(crate) unsafe fn release_after_fork() {
-    for pages in &PAGES {
+    for pages in PAGES.iter() {
         // SAFETY: passed on.
         unsafe { pages.release() };
     }

@@ -11,9 +11,9 @@
 use crate::class::{CLASSES, Class};
 use crate::meta;
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use crate::sync::constant;
-use core::cell::UnsafeCell;
-use core::ptr::NonNull;
+use crate::sync::cell::UnsafeCell;
+use crate::sync::{constant, global};
+use core::ptr::{self, NonNull};
 
 /// Addresses in a batch.
 pub(super) const BATCH_SLOTS: usize = 62;
@@ -33,6 +33,19 @@ pub(super) struct Batch {
 // SAFETY: a batch in a stack belongs to whoever pops it; `below` is atomic.
 unsafe impl Sync for Batch {}
 
+impl Batch {
+    constant! {
+        /// An empty one, in no stack.
+        fn new() -> Batch {
+            Batch {
+                below: AtomicUsize::new(0),
+                len: UnsafeCell::new(0),
+                slots: UnsafeCell::new([ptr::null_mut(); BATCH_SLOTS]),
+            }
+        }
+    }
+}
+
 /// A batch that nobody else has.
 #[derive(Debug)]
 pub(super) struct OwnBatch(&'static Batch);
@@ -41,8 +54,12 @@ impl OwnBatch {
     /// An empty one: one that was used before, or a new one. `None` when there is no memory.
     pub(super) fn take() -> Option<OwnBatch> {
         SPARE.pop().or_else(|| {
-            // SAFETY: the record lives for ever, and zeroes are an empty batch.
-            meta::allocate::<Batch>().map(|batch| OwnBatch(unsafe { batch.as_ref() }))
+            let batch = meta::allocate::<Batch>()?;
+            // SAFETY: the record is ours alone, and lives for ever.
+            unsafe {
+                batch.write(Batch::new());
+                Some(OwnBatch(batch.as_ref()))
+            }
         })
     }
 
@@ -93,7 +110,7 @@ impl Stack {
     }
 
     fn push(&self, OwnBatch(batch): OwnBatch) {
-        let address = core::ptr::from_ref(batch).expose_provenance();
+        let address = ptr::from_ref(batch).expose_provenance();
         let mut head = self.0.load(Ordering::Relaxed);
         loop {
             batch.below.store(head & ADDRESS, Ordering::Relaxed);
@@ -109,7 +126,7 @@ impl Stack {
         // Acquire: pairs with the release in `push`, here and below.
         let mut head = self.0.load(Ordering::Acquire);
         loop {
-            let batch = NonNull::new(core::ptr::with_exposed_provenance_mut::<Batch>(head & ADDRESS))?;
+            let batch = NonNull::new(ptr::with_exposed_provenance_mut::<Batch>(head & ADDRESS))?;
             // SAFETY: batches live for ever.
             let batch: &'static Batch = unsafe { batch.as_ref() };
             // When another thread popped it meanwhile this is anything, and the exchange fails.
@@ -157,8 +174,9 @@ impl Shelf {
         }
         let batch = self.stack.pop()?;
         let left = self.count.fetch_sub(1, Ordering::Relaxed) - 1;
+        // Looked at first, since it is seldom lower.
         if left < self.least.load(Ordering::Relaxed) {
-            self.least.store(left, Ordering::Relaxed);
+            self.least.fetch_min(left, Ordering::Relaxed);
         }
         Some(batch)
     }
@@ -170,15 +188,11 @@ impl Shelf {
     }
 }
 
-#[cfg(not(loom))]
-static SHELVES: [Shelf; CLASSES] = [const { Shelf::new() }; CLASSES];
-#[cfg(not(loom))]
-static SPARE: Stack = Stack::new();
-
-#[cfg(loom)]
-loom::lazy_static! {
-    static ref SHELVES: [Shelf; CLASSES] = core::array::from_fn(|_| Shelf::new());
-    static ref SPARE: Stack = Stack::new();
+global! {
+    static SHELVES: [Shelf; CLASSES] = each Shelf::new();
+}
+global! {
+    static SPARE: Stack = Stack::new();
 }
 
 /// How many objects of the class a batch has when a bin of so many slots overflows or is filled.
@@ -247,7 +261,7 @@ mod tests {
     fn batch(objects: &[usize]) -> OwnBatch {
         // SAFETY: zeroes are an empty batch.
         let mut batch = OwnBatch(Box::leak(unsafe { Box::<Batch>::new_zeroed().assume_init() }));
-        let objects: Vec<*mut u8> = objects.iter().map(|&at| core::ptr::without_provenance_mut(at)).collect();
+        let objects: Vec<*mut u8> = objects.iter().map(|&at| ptr::without_provenance_mut(at)).collect();
         batch.fill(&objects);
         batch
     }
@@ -316,5 +330,220 @@ mod tests {
         let mut left: Vec<usize> = core::iter::from_fn(|| STACK.pop()).map(|batch| batch.objects()[0].addr()).collect();
         left.sort_unstable();
         assert_eq!(left, [16, 32, 48, 64, 80, 96, 112, 128]);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use crate::model::{Loss, check, fails};
+    use loom::sync::Arc;
+    use loom::thread;
+    use std::vec::Vec;
+
+    fn batch(object: usize) -> OwnBatch {
+        let mut batch = OwnBatch::take().expect("records are there");
+        batch.fill(&[ptr::without_provenance_mut(object)]);
+        batch
+    }
+
+    /// The object in a batch that a thread holds, and puts another in the place of.
+    fn exchange(batch: &mut OwnBatch) -> usize {
+        let object = batch.objects()[0].addr();
+        batch.fill(&[ptr::without_provenance_mut(object)]);
+        object
+    }
+
+    /// What is left in a stack, and what threads hold: every batch once.
+    fn assert_all(stack: &Stack, held: Vec<OwnBatch>, count: usize) {
+        let left = core::iter::from_fn(|| stack.pop());
+        let mut all: Vec<usize> = left.chain(held).map(|batch| batch.objects()[0].addr()).collect();
+        all.sort_unstable();
+        let expected: Vec<usize> = (1..=count).map(|n| 16 * n).collect();
+        assert_eq!(all, expected);
+    }
+
+    /// One thread pops, while another pops two and puts the first one back: the first thread may find the batch that it
+    /// read on top of another stack than it read.
+    fn sleeping_pop() {
+        let stack = Arc::new(Stack::new());
+        stack.push(batch(16));
+        stack.push(batch(32));
+        let sleeper = thread::spawn({
+            let stack = stack.clone();
+            move || {
+                let mut held: Vec<OwnBatch> = stack.pop().into_iter().collect();
+                held.iter_mut().for_each(|batch| _ = exchange(batch));
+                held
+            }
+        });
+        let mut held: Vec<OwnBatch> = [stack.pop(), stack.pop()].into_iter().flatten().collect();
+        held.iter_mut().for_each(|batch| _ = exchange(batch));
+        if !held.is_empty() {
+            stack.push(held.remove(0));
+        }
+        held.extend(sleeper.join().expect("no panic"));
+        assert_all(&stack, held, 2);
+    }
+
+    #[test]
+    fn loom_stack_notices_that_the_top_went_and_came_back() {
+        check(sleeping_pop);
+    }
+
+    #[test]
+    fn loom_stack_needs_its_count_of_changes() {
+        assert!(fails(Loss::Bits(ADDRESS), sleeping_pop));
+    }
+
+    /// Three threads move two batches.
+    #[test]
+    fn loom_stack_loses_and_doubles_nothing() {
+        check(|| {
+            let stack = Arc::new(Stack::new());
+            stack.push(batch(16));
+            stack.push(batch(32));
+            let others: Vec<_> = (0..2)
+                .map(|_| {
+                    let stack = stack.clone();
+                    thread::spawn(move || {
+                        if let Some(mut batch) = stack.pop() {
+                            exchange(&mut batch);
+                            stack.push(batch);
+                        }
+                    })
+                })
+                .collect();
+            let held = stack.pop().into_iter().collect();
+            others.into_iter().for_each(|other| other.join().expect("no panic"));
+            assert_all(&stack, held, 2);
+        });
+    }
+
+    /// What is in a batch comes along.
+    fn pass_on() {
+        let stack = Arc::new(Stack::new());
+        let giver = thread::spawn({
+            let stack = stack.clone();
+            let batch = batch(16);
+            move || {
+                let mut batch = batch;
+                batch.fill(&[ptr::without_provenance_mut(32)]);
+                stack.push(batch);
+            }
+        });
+        if let Some(batch) = stack.pop() {
+            assert_eq!(batch.objects()[0].addr(), 32);
+        }
+        giver.join().expect("no panic");
+    }
+
+    #[test]
+    fn loom_stack_passes_contents_on() {
+        check(pass_on);
+    }
+
+    #[test]
+    fn loom_stack_needs_its_acquires() {
+        assert!(fails(Loss::Acquire, pass_on));
+    }
+
+    #[test]
+    fn loom_stack_needs_its_release() {
+        assert!(fails(Loss::Release, pass_on));
+    }
+
+    /// Two threads take one and put it back, while a third asks how many nobody wanted.
+    #[test]
+    fn loom_shelf_counts_what_is_there() {
+        check(|| {
+            let shelf = Arc::new(Shelf::new());
+            for n in 1..=2 {
+                assert!(shelf.push(2, batch(16 * n)).is_ok());
+            }
+            let mover = thread::spawn({
+                let shelf = shelf.clone();
+                move || {
+                    if let Some(batch) = shelf.pop() {
+                        assert!(shelf.push(2, batch).is_ok(), "there was room for it");
+                    }
+                }
+            });
+            let watcher = thread::spawn({
+                let shelf = shelf.clone();
+                move || assert!(shelf.idle() <= 2)
+            });
+            let held = shelf.pop();
+            mover.join().expect("no panic");
+            watcher.join().expect("no panic");
+            let left = 2 - held.iter().count();
+            assert_eq!(shelf.count.load(Ordering::Relaxed) as usize, left);
+            assert!(shelf.idle() as usize <= left);
+            assert_all(&shelf.stack, held.into_iter().collect(), 2);
+        });
+    }
+
+    /// Two threads take what a third is putting in: a count below zero would look like many.
+    #[test]
+    fn loom_shelf_never_counts_below_zero() {
+        check(|| {
+            let shelf = Arc::new(Shelf::new());
+            assert!(shelf.push(2, batch(16)).is_ok());
+            let giver = thread::spawn({
+                let (shelf, batch) = (shelf.clone(), batch(32));
+                move || assert!(shelf.push(2, batch).is_ok())
+            });
+            let taker = thread::spawn({
+                let shelf = shelf.clone();
+                move || shelf.pop()
+            });
+            let mut held: Vec<OwnBatch> = shelf.pop().into_iter().collect();
+            assert!(shelf.count.load(Ordering::Relaxed) <= 2);
+            giver.join().expect("no panic");
+            held.extend(taker.join().expect("no panic"));
+            assert_eq!(shelf.count.load(Ordering::Relaxed) as usize, 2 - held.len());
+            assert_all(&shelf.stack, held, 2);
+        });
+    }
+
+    /// What threads took out since the last tick is not idle when it comes back, whoever took it.
+    #[test]
+    fn loom_shelf_knows_what_two_threads_wanted() {
+        check(|| {
+            let shelf = Arc::new(Shelf::new());
+            for n in 1..=3 {
+                assert!(shelf.push(3, batch(16 * n)).is_ok());
+            }
+            shelf.idle();
+            let other = thread::spawn({
+                let shelf = shelf.clone();
+                move || shelf.pop()
+            });
+            let own = shelf.pop();
+            let other = other.join().expect("no panic");
+            let taken: Vec<OwnBatch> = [own, other].into_iter().flatten().collect();
+            let most = 3 - taken.len() as u32;
+            taken.into_iter().for_each(|batch| assert!(shelf.push(3, batch).is_ok()));
+            assert_eq!(shelf.idle(), most);
+        });
+    }
+
+    /// Where one more may wait, two threads may each put one, and no more.
+    #[test]
+    fn loom_shelf_is_bounded() {
+        check(|| {
+            let shelf = Arc::new(Shelf::new());
+            let put = |shelf: &Shelf, n: usize| [n, n + 1].map(|n| shelf.push(1, batch(n)).is_ok());
+            let other = thread::spawn({
+                let shelf = shelf.clone();
+                move || put(&shelf, 16)
+            });
+            let own = put(&shelf, 32);
+            let other = other.join().expect("no panic");
+            let taken = own.into_iter().chain(other).filter(|&taken| taken).count();
+            assert!((1..=2).contains(&taken));
+            assert_eq!(shelf.count.load(Ordering::Relaxed) as usize, taken);
+            assert_eq!(core::iter::from_fn(|| shelf.stack.pop()).count(), taken);
+        });
     }
 }

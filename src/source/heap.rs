@@ -9,7 +9,7 @@ use crate::class::{CLASSES, Class, cache_slots};
 use crate::factor;
 use crate::meta;
 use crate::range;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 use core::cell::{Cell, UnsafeCell};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -51,7 +51,9 @@ pub(crate) struct Heap {
 unsafe impl Sync for Heap {}
 
 static MADE: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
-static SPARE: Lock<SpareHeaps> = Lock::new(SpareHeaps { first: None });
+global! {
+    static SPARE: Lock<SpareHeaps> = Lock::new(SpareHeaps { first: None });
+}
 
 #[derive(Debug)]
 struct SpareHeaps {

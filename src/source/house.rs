@@ -4,17 +4,23 @@
 //! depot goes back to pages and segments, then spans of the pool and halves of segments go back to the OS.
 
 use super::{arena, central, depot, pool, release, release_span};
-use crate::factor::purge::{self, Duty, Keeper, WAIT_TICKS};
+use crate::factor::purge::{self, Duty, IDLE_TICKS, Keeper, WAIT_TICKS};
 use crate::factor::{self, elo};
 use crate::os;
-use crate::sync::{Guard, Lock};
-use core::sync::atomic::AtomicU32;
+use crate::sync::atomic::AtomicU32;
+use crate::sync::{Guard, Lock, global};
 
-static KEEPER: Keeper = Keeper::new();
-/// Held while memory is on its way from one layer to another, so that a fork finds none in between.
-static HOUSE: Lock<()> = Lock::new(());
-/// Milliseconds, when callers did the work last.
-static LAST_MS: AtomicU32 = AtomicU32::new(0);
+global! {
+    static KEEPER: Keeper = Keeper::new();
+}
+global! {
+    /// Held while memory is on its way from one layer to another, so that a fork finds none in between.
+    static HOUSE: Lock<()> = Lock::new(());
+}
+global! {
+    /// Milliseconds, when callers did the work last.
+    static LAST_MS: AtomicU32 = AtomicU32::new(0);
+}
 /// What is counted outside of any thread's heap.
 static COUNTERS: factor::Counters = factor::Counters::new();
 
@@ -48,7 +54,7 @@ pub(super) fn keep_house(counters: &factor::Counters) {
 }
 
 extern "C" fn keep() {
-    purge::keep(&KEEPER, &COUNTERS.purge, work);
+    purge::keep(&KEEPER, &COUNTERS.purge, IDLE_TICKS, work);
 }
 
 /// One tick's work; returns whether anything is left for a later one.

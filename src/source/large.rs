@@ -13,10 +13,12 @@ use crate::page::{Kind, Page, SEGMENT};
 use crate::range;
 use crate::request::Request;
 use crate::span::Span;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 
-/// Records of spans that are gone, for the next ones.
-static SPARE: Lock<SpareSpans> = Lock::new(SpareSpans { first: None });
+global! {
+    /// Records of spans that are gone, for the next ones.
+    static SPARE: Lock<SpareSpans> = Lock::new(SpareSpans { first: None });
+}
 
 #[derive(Debug)]
 struct SpareSpans {

@@ -4,12 +4,14 @@
 use crate::factor::purge;
 use crate::request::Request;
 use crate::span::Span;
-use crate::sync::Lock;
+use crate::sync::{Lock, global};
 
 /// Most bytes that wait here; what comes beyond goes back to the OS.
 const KEPT_BYTES_MAX: usize = 128 << 20;
 
-static POOL: Lock<Pool> = Lock::new(Pool { first: None, bytes: 0 });
+global! {
+    static POOL: Lock<Pool> = Lock::new(Pool { first: None, bytes: 0 });
+}
 
 #[derive(Debug)]
 struct Pool {

@@ -8,8 +8,7 @@ use super::heap::{self, Heap};
 use super::thread_cache::{EMPTY, ThreadCache};
 use crate::factor;
 use crate::os;
-use crate::range;
-use crate::sync::Lock;
+use crate::sync::{Lock, Once, global};
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -25,8 +24,10 @@ pub(super) fn cache() -> &'static ThreadCache {
     unsafe { &*ptr::with_exposed_provenance(os::thread_word()) }
 }
 
-/// The heap of threads that are gone, for their last requests.
-static LATE: Lock<Option<&'static Heap>> = Lock::new(None);
+global! {
+    /// The heap of threads that are gone, for their last requests.
+    static LATE: Lock<Option<&'static Heap>> = Lock::new(None);
+}
 
 /// Runs with the calling thread's heap, or the shared one; returns null when there is no memory even for a heap.
 pub(super) fn with_heap(run: impl FnOnce(&'static Heap) -> *mut u8) -> *mut u8 {
@@ -108,39 +109,37 @@ unsafe extern "C" fn end(heap: *mut libc::c_void) {
     unsafe { &*heap.cast::<Heap>() }.retire();
 }
 
-/// The key plus one; 0 while there is none.
-static KEY: AtomicU32 = AtomicU32::new(0);
-static MAKE_KEY: Lock<()> = Lock::new(());
+global! {
+    /// The key plus one.
+    static KEY: Once = Once::new();
+}
 
 /// Whether somebody registered the handlers around a fork, or is about to.
 static FORK_HANDLERS: AtomicU32 = AtomicU32::new(0);
 
 /// The key whose destructor is [`end`]; made once. The first caller registers the handlers around a fork as well.
 fn key() -> Option<libc::pthread_key_t> {
-    if KEY.load(Ordering::Acquire) == 0 {
-        let _make = MAKE_KEY.lock();
-        if KEY.load(Ordering::Acquire) == 0 {
-            let mut key = 0;
-            // SAFETY: writes the key.
-            if unsafe { libc::pthread_key_create(&raw mut key, Some(end)) } == 0 {
-                KEY.store(key + 1, Ordering::Release);
-            }
-        }
-    }
+    let (key, _) = KEY.get_or_make(|| {
+        let mut key = 0;
+        // SAFETY: writes the key.
+        let error = unsafe { libc::pthread_key_create(&raw mut key, Some(end)) };
+        if error == 0 { u64::from(key) + 1 } else { 0 }
+    });
     // Outside the lock: the C library calls the handlers, which take it, under a lock of its own.
     if FORK_HANDLERS.swap(1, Ordering::Relaxed) == 0 {
         crate::fork::register();
     }
-    KEY.load(Ordering::Acquire).checked_sub(1)
+    key.checked_sub(1).map(|key| key as libc::pthread_key_t)
 }
 
 /// Does what needs no levels before the program begins, so that no request has to. Whoever asks earlier, another library's
 /// constructor or the loader, finds all of it done at the first request.
+#[cfg(not(loom))]
 #[used]
 #[unsafe(link_section = ".init_array")]
 static PREPARE: extern "C" fn() = {
     extern "C" fn prepare() {
-        range::reserve_once();
+        crate::range::reserve_once();
         key();
     }
     prepare
@@ -148,7 +147,7 @@ static PREPARE: extern "C" fn() = {
 
 /// The locks, for the handlers around a fork.
 pub(crate) fn acquire_for_fork() {
-    MAKE_KEY.acquire();
+    KEY.acquire();
     LATE.acquire();
 }
 
@@ -160,6 +159,6 @@ pub(crate) unsafe fn release_after_fork() {
     // SAFETY: passed on.
     unsafe {
         LATE.release();
-        MAKE_KEY.release();
+        KEY.release();
     }
 }

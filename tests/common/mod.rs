@@ -5,11 +5,19 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod kernel;
+pub(crate) mod object;
+pub(crate) mod requests;
+
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output};
+
+pub(crate) const KIB: usize = 1 << 10;
+pub(crate) const MIB: usize = 1 << 20;
+pub(crate) const PAGE: usize = 4096;
 
 /// Tells the child which case of which test it is. No variable of hakmem's.
 const MARK: &str = "TESTS_COMMON_CASE";
@@ -26,11 +34,12 @@ pub(crate) struct Case<'a> {
     label: String,
     variables: Vec<(OsString, OsString)>,
     setuid: bool,
+    address_limit: Option<usize>,
 }
 
 /// A case of the test function of this name; the label tells the test's cases apart.
 pub(crate) fn case<'a>(test: &'a str, label: &str) -> Case<'a> {
-    Case { test, label: label.to_owned(), variables: Vec::new(), setuid: false }
+    Case { test, label: label.to_owned(), variables: Vec::new(), setuid: false, address_limit: None }
 }
 
 impl Case<'_> {
@@ -49,6 +58,12 @@ impl Case<'_> {
     /// Only root can arrange that.
     pub(crate) fn setuid(mut self) -> Self {
         self.setuid = true;
+        self
+    }
+
+    /// Lets the child start under a limit on its addresses, in bytes.
+    pub(crate) fn address_limit(mut self, bytes: usize) -> Self {
+        self.address_limit = Some(bytes);
         self
     }
 
@@ -96,6 +111,18 @@ impl Case<'_> {
         } else {
             Command::new(&original)
         };
+        if let Some(bytes) = self.address_limit {
+            let limit = libc::rlimit { rlim_cur: bytes as u64, rlim_max: bytes as u64 };
+            let set = move || {
+                // SAFETY: sets a limit of the child, which has not begun yet.
+                match unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) } {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                }
+            };
+            // SAFETY: between fork and exec, a system call alone.
+            unsafe { command.pre_exec(set) };
+        }
         for (name, _) in env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"HAKMEM_") {
                 command.env_remove(name);
@@ -155,6 +182,16 @@ pub(crate) fn is_idle(factor: &str) -> bool {
     hakmem::receipt().factor(factor).expect("a registered name").counters().all(|(_, value)| value == 0)
 }
 
+/// A case with these factors on and all others off.
+pub(crate) fn only<'a>(test: &'a str, label: &str, kept: &[&str]) -> Case<'a> {
+    case(test, label).vars(&all_off_but(kept))
+}
+
+/// What the level of a factor is that was switched off, or is not compiled in.
+pub(crate) fn off_or_absent(factor: &str) -> &'static str {
+    if present(factor) { "off" } else { "absent" }
+}
+
 /// What switches these factors on and all others off.
 pub(crate) fn all_off_but(kept: &[&str]) -> Vec<(&'static str, &'static str)> {
     let (kept, left_out): (Vec<_>, Vec<_>) = hakmem::registry().iter().partition(|factor| kept.contains(&factor.name));
@@ -173,4 +210,60 @@ pub(crate) fn switch(factor: &hakmem::Factor) -> Option<(&'static str, &'static 
     }
     let choice = factor.choice.as_ref().expect("what is off by default can be chosen");
     Some((choice.variable, choice.values[0].0))
+}
+
+/// A set of variables for a child.
+pub(crate) type Treatment = Vec<(&'static str, &'static str)>;
+
+/// The variables that bring a factor to each of its levels, one at a time.
+fn levels_of(factor: &'static hakmem::Factor) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let choice = factor.choice.as_ref();
+    let can_be_off = choice.is_some_and(|choice| choice.values.iter().any(|(_, level)| *level == hakmem::Level::Off));
+    let values = choice.into_iter().flat_map(|choice| choice.values.iter().map(|(value, _)| (choice.variable, *value)));
+    values.chain((!can_be_off).then_some((factor.toggle, "1")))
+}
+
+/// What the contract is held under: each level of each factor alone, over the default and over the older research
+/// allocator; all presets; nothing and everything; and levels drawn at random.
+pub(crate) fn treatments() -> Vec<Treatment> {
+    // What is not compiled in has one level.
+    let present = || hakmem::registry().iter().filter(|factor| factor.present);
+    let original = ("HAKMEM_MODE", "original");
+    let mut treatments: Vec<Treatment> = vec![vec![]];
+    treatments.extend(hakmem::Mode::NAMED.iter().map(|(mode, _)| vec![("HAKMEM_MODE", *mode)]));
+    treatments.extend([all_off_but(&[]), all_on()]);
+    for level in present().flat_map(levels_of) {
+        treatments.extend([vec![level], vec![original, level]]);
+    }
+    treatments.extend((0..RANDOM_TREATMENTS).map(|seed| {
+        let mut random = seed * 0x9e37_79b9_7f4a_7c15 + 1;
+        let mut below = |count: usize| {
+            random ^= random >> 12;
+            random ^= random << 25;
+            random ^= random >> 27;
+            (random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % count
+        };
+        present().filter_map(|factor| levels_of(factor).nth(below(levels_of(factor).count() + 1))).collect()
+    }));
+    treatments
+}
+
+/// How many treatments are drawn.
+const RANDOM_TREATMENTS: u64 = 24;
+
+/// Does the work in a child at each treatment, two children at a time: most of a child is waiting for its own threads.
+pub(crate) fn at_each(test: &str, treatments: &[Treatment], work: impl Fn() + Sync) {
+    let run = |treatments: &[Treatment]| {
+        for treatment in treatments {
+            case(test, &format!("{treatment:?}")).vars(treatment).succeeds(&work);
+        }
+    };
+    if in_child() {
+        return run(treatments);
+    }
+    let (left, right) = treatments.split_at(treatments.len() / 2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(left));
+        run(right);
+    });
 }

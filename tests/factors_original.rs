@@ -1,76 +1,16 @@
-//! Each factor's effect when it is on, and its absence when it is off or not compiled in: by its counters, and by what
-//! a program or the kernel can see. Each case is a child of one thread, so that counts are exact.
+//! The effect of each factor of the older research allocator in its own form, and its absence when it is off or not
+//! compiled in: by its counters, and by what a program or the kernel can see. Each case is a child of one thread, so that
+//! counts are exact. The newer forms are in tests/factors_forms.rs, what decides about memory in tests/factors_memory.rs.
 
 mod common;
 
-use common::{Case, all_off_but, counter, is_idle, level, present};
-use hakmem::{Hakmem, Site};
-use std::alloc::{GlobalAlloc, Layout};
+use common::kernel::{is_mapped, virtual_pages};
+use common::requests::{allocate, allocate_at, free, own_mappings, reallocate, requests, use_once};
+use common::{KIB, MIB, PAGE, counter, is_idle, level, off_or_absent, only, present};
+use hakmem::Hakmem;
 
 #[global_allocator]
 static GLOBAL: Hakmem = Hakmem;
-
-const KIB: usize = 1 << 10;
-const MIB: usize = 1 << 20;
-const PAGE: usize = 4096;
-
-/// A case with these factors on and all others off.
-fn only<'a>(test: &'a str, label: &str, kept: &[&str]) -> Case<'a> {
-    common::case(test, label).vars(&all_off_but(kept))
-}
-
-fn layout(size: usize) -> Layout {
-    Layout::from_size_align(size, 16).expect("far from overflow")
-}
-
-fn allocate_at(size: usize, site: usize) -> *mut u8 {
-    // SAFETY: any layout is allowed.
-    let object = unsafe { GLOBAL.alloc_at(layout(size), Site::new(site)) };
-    assert!(!object.is_null());
-    object
-}
-
-fn allocate(size: usize) -> *mut u8 {
-    // SAFETY: the size is not 0.
-    let object = unsafe { GLOBAL.alloc(layout(size)) };
-    assert!(!object.is_null());
-    object
-}
-
-fn free(object: *mut u8, size: usize) {
-    // SAFETY: the callers made it with this size, and free it once.
-    unsafe { GLOBAL.dealloc(object, layout(size)) };
-}
-
-fn use_once(size: usize) {
-    free(allocate(size), size);
-}
-
-/// Whether the kernel has a mapping at the address. Nothing may map between the event of interest and the question.
-fn is_mapped(address: *mut u8) -> bool {
-    let page = address.map_addr(|address| address & !(PAGE - 1));
-    let mut state = 0_u8;
-    // SAFETY: writes one byte for the one page that is asked for.
-    unsafe { libc::mincore(page.cast(), PAGE, &raw mut state) == 0 }
-}
-
-/// Whether a large object has a mapping of its own: inside one of those, hakmem owns no address but the object's.
-fn has_own_mapping(object: *mut u8) -> bool {
-    assert!(hakmem::owns(object));
-    !hakmem::owns(object.wrapping_add(64 * KIB))
-}
-
-/// How many of `count` requests of this size get mappings of their own.
-fn own_mappings(size: usize, count: usize) -> usize {
-    (0..count)
-        .filter(|_| {
-            let object = allocate(size);
-            let own = has_own_mapping(object);
-            free(object, size);
-            own
-        })
-        .count()
-}
 
 // ---------------------------------------------------------------------------------------------------------------------
 
@@ -109,7 +49,7 @@ fn bigcache_returns_a_span_to_its_site() {
         assert!(is_mapped(objects[5]));
     });
     only("bigcache_returns_a_span_to_its_site", "off", &[]).succeeds(|| {
-        assert_bigcache_is_idle(if present("bigcache") { "off" } else { "absent" });
+        assert_bigcache_is_idle(off_or_absent("bigcache"));
     });
 }
 
@@ -159,7 +99,7 @@ fn elo_varies_the_threshold_and_rates_it() {
         assert!((1..90).contains(&own), "{own} of 900 mapped");
     });
     only(name, "off", &[]).succeeds(|| {
-        assert_threshold_is_fixed(if present("elo") { "off" } else { "absent" });
+        assert_threshold_is_fixed(off_or_absent("elo"));
     });
     only(name, "bigcache-hits-are-no-samples", &["elo", "bigcache"]).succeeds(|| {
         if present("elo") && present("bigcache") {
@@ -207,8 +147,7 @@ fn header_precedes_every_object() {
             free(object, size);
         }
         let object = allocate(1000);
-        // SAFETY: made with this layout.
-        let object = unsafe { GLOBAL.realloc(object, layout(1000), 990) };
+        let object = reallocate(object, 1000, 990);
         assert_eq!(header_word(object, 0), 990, "a size that changes in place is noted");
         free(object, 990);
         assert_eq!(pages_of_two_mib(), (513, 32));
@@ -216,7 +155,7 @@ fn header_precedes_every_object() {
         assert!(counter("header", "verified") >= hakmem::receipt().frees);
     });
     only(name, "off", &[]).succeeds(|| {
-        assert_no_header(if present("header") { "off" } else { "absent" });
+        assert_no_header(off_or_absent("header"));
     });
 }
 
@@ -234,19 +173,6 @@ fn pages_of_two_mib() -> (usize, usize) {
     let after = virtual_pages();
     free(object, 2 * MIB);
     (after - before, object.addr() % PAGE)
-}
-
-/// The kernel's count of this process's mapped pages, read without an allocation.
-fn virtual_pages() -> usize {
-    let mut text = [0_u8; 256];
-    // SAFETY: a path that ends with a zero.
-    let file = unsafe { libc::open(c"/proc/self/statm".as_ptr(), libc::O_RDONLY) };
-    // SAFETY: reads at most the buffer's length into it.
-    let len = unsafe { libc::read(file, text.as_mut_ptr().cast(), text.len()) };
-    // SAFETY: opened above.
-    unsafe { libc::close(file) };
-    let digits = text.iter().take(usize::try_from(len).expect("procfs is there")).take_while(|byte| **byte != b' ');
-    digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -272,9 +198,10 @@ fn tick_counts_every_allocation() {
         assert_eq!(hakmem::ticks(), receipt.allocations);
         assert_eq!(counter("tick", "ticks"), receipt.allocations);
     });
-    only("tick_counts_every_allocation", "off", &[]).succeeds(|| {
+    // With the bins of the thread, so that most requests take the fast path.
+    only("tick_counts_every_allocation", "off", &["thread-cache"]).succeeds(|| {
         work();
-        assert_eq!(level("tick"), if present("tick") { "off" } else { "absent" });
+        assert_eq!(level("tick"), off_or_absent("tick"));
         assert!(hakmem::receipt().allocations >= 5_000, "the fast path counts too");
         assert_eq!(hakmem::ticks(), 0);
         assert!(is_idle("tick"));
@@ -291,12 +218,6 @@ const QUICK: &[(&str, &str)] = &[
     ("HAKMEM_EVO_RELEARN_DELTA", "1e9"),
     ("HAKMEM_EVO_WINDOW_OPS", "1024"),
 ];
-
-fn requests(size: usize, count: usize) {
-    for _ in 0..count {
-        use_once(size);
-    }
-}
 
 #[test]
 fn evolution_stops_and_restarts_learning() {
@@ -348,7 +269,7 @@ fn evolution_stops_and_restarts_learning() {
     });
     let idle = || {
         requests(64, 6 * 1024);
-        assert_evolution_is_idle(if present("evolution") { "off" } else { "absent" });
+        assert_evolution_is_idle(off_or_absent("evolution"));
         if present("elo") {
             assert_eq!(counter("elo", "selections"), hakmem::receipt().allocations, "learning never stops by itself");
         }
@@ -397,7 +318,7 @@ fn madvise_batch_unmaps_together() {
         assert!(objects.iter().all(|&object| !is_mapped(object)));
     });
     only(name, "off", &[]).succeeds(|| {
-        assert_unmapped_at_once(if present("madvise-batch") { "off" } else { "absent" });
+        assert_unmapped_at_once(off_or_absent("madvise-batch"));
     });
 }
 
@@ -410,172 +331,4 @@ fn assert_unmapped_at_once(expected: &str) {
     }
     hakmem::flush();
     assert!(is_idle("madvise-batch"));
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-
-/// Sizes of spans that can hold a huge page, whatever comes before the object.
-const HUGE_SIZES: [usize; 6] = [2 * MIB, 2 * MIB + 1, 3 * MIB, 4 * MIB, 5 * MIB + 1, 9 * MIB];
-
-/// What a mapping lies like: for each of [`HUGE_SIZES`], how far the object is behind a multiple of 2 MiB, and by how
-/// many pages the process grew beyond those of the object. All live at once, so that no address comes twice.
-fn placements() -> [(usize, usize); HUGE_SIZES.len()] {
-    // The map's own memory for these addresses may be new; it is not to be counted.
-    HUGE_SIZES.map(allocate).into_iter().zip(HUGE_SIZES).for_each(|(object, size)| free(object, size));
-    let placed = HUGE_SIZES.map(|size| {
-        let before = virtual_pages();
-        let object = allocate(size);
-        let spare = virtual_pages() - before - size.div_ceil(PAGE);
-        // SAFETY: the object is that long.
-        unsafe {
-            object.write(1);
-            object.add(size - 1).write(1);
-        }
-        (object, spare)
-    });
-    placed.iter().zip(HUGE_SIZES).for_each(|(&(object, _), size)| free(object, size));
-    placed.map(|(object, spare)| (object.addr() % (2 * MIB), spare))
-}
-
-#[test]
-fn align_places_mappings_or_objects() {
-    let name = "align_places_mappings_or_objects";
-    let made = 2 * HUGE_SIZES.len() as u64;
-    only(name, "on", &["align"]).succeeds(|| {
-        if !present("align") {
-            return assert_align_is_idle("absent");
-        }
-        assert_eq!(level("align"), "on");
-        assert_eq!(placements(), [(0, 0); 6], "at a multiple, and nothing of the room is left");
-        assert_eq!((counter("align", "placed"), counter("align", "refusals")), (made, 0));
-        assert!(counter("align", "trims") >= made / 2, "four of six are no multiple of 2 MiB long");
-
-        let object = allocate(2 * MIB);
-        // SAFETY: made with this layout.
-        let object = unsafe { GLOBAL.realloc(object, layout(2 * MIB), 7 * MIB) };
-        assert_eq!(object.addr() % (2 * MIB), 0, "what grows is placed as well");
-        free(object, 7 * MIB);
-
-        let placed = counter("align", "placed");
-        let wide = Layout::from_size_align(100 * KIB, 128 * KIB).expect("a power of two");
-        // SAFETY: the size is not 0, and the object is freed once.
-        unsafe { GLOBAL.dealloc(GLOBAL.alloc(wide), wide) };
-        assert_eq!(counter("align", "placed"), placed, "a mapping below 2 MiB lies where it lies");
-    });
-    only(name, "with-header", &["align", "header"]).succeeds(|| {
-        if present("align") && present("header") {
-            let spare = HUGE_SIZES.map(|size| (32, (size + 32).div_ceil(PAGE) - size.div_ceil(PAGE)));
-            assert_eq!(placements(), spare, "the header is inside the first huge page");
-            assert_eq!(counter("align", "placed"), made);
-        }
-    });
-    only(name, "user", &["align", "header"]).var("HAKMEM_ALIGN", "user").succeeds(|| {
-        if !present("align") {
-            return assert_align_is_idle("absent");
-        }
-        assert_eq!(level("align"), "user");
-        let header_page = usize::from(present("header"));
-        assert_eq!(placements(), [(0, header_page); 6], "the header is on the page before");
-        assert_eq!((counter("align", "placed"), counter("align", "refusals")), (made, 0));
-        if present("header") {
-            let object = allocate(2 * MIB);
-            assert_eq!(header_word(object, 0), 2 * MIB);
-            free(object, 2 * MIB);
-        }
-    });
-    let idle = || assert_align_is_idle(if present("align") { "off" } else { "absent" });
-    only(name, "off", &[]).succeeds(idle);
-    common::case(name, "default").succeeds(idle);
-}
-
-fn assert_align_is_idle(expected: &str) {
-    assert_eq!(level("align"), expected);
-    let header = if level("header") == "on" { 32 } else { 0 };
-    for size in HUGE_SIZES {
-        let object = allocate(size);
-        assert_eq!(object.addr() % PAGE, header);
-        free(object, size);
-    }
-    assert!(is_idle("align"));
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-
-/// The kernel's flags of the mapping that holds an address.
-fn mapping_flags(address: *mut u8) -> Vec<String> {
-    let smaps = std::fs::read_to_string("/proc/self/smaps").expect("procfs is there");
-    let mut is_it = false;
-    for line in smaps.lines() {
-        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
-        let bounds = range.map(|(from, to)| (usize::from_str_radix(from, 16), usize::from_str_radix(to, 16)));
-        if let Some((Ok(from), Ok(to))) = bounds {
-            is_it = (from..to).contains(&address.addr());
-        } else if let Some(flags) = line.strip_prefix("VmFlags:").filter(|_| is_it) {
-            return flags.split_whitespace().map(str::to_owned).collect();
-        }
-    }
-    panic!("no mapping at {address:?}");
-}
-
-/// Whether the kernel was told that huge pages are welcome (`hg`), and that they are not (`nh`).
-fn advice_at(address: *mut u8) -> (bool, bool) {
-    let flags = mapping_flags(address);
-    let is_set = |flag: &str| flags.iter().any(|known| known == flag);
-    (is_set("hg"), is_set("nh"))
-}
-
-#[test]
-fn thp_advises_on_large_spans() {
-    let name = "thp_advises_on_large_spans";
-    let advised = |expected: &str, advice: (bool, bool)| {
-        assert_eq!(level("thp"), expected);
-        let object = allocate(3 * MIB);
-        assert_eq!(counter("thp", "calls"), 1);
-        if counter("thp", "refusals") == 1 {
-            return assert_eq!(counter("thp", "advised_bytes"), 0, "a kernel without huge pages");
-        }
-        assert_eq!(counter("thp", "advised_bytes"), 3 * MIB as u64);
-        assert_eq!(advice_at(object), advice);
-        // SAFETY: made with this layout.
-        let object = unsafe { GLOBAL.realloc(object, layout(3 * MIB), 7 * MIB) };
-        assert_eq!(advice_at(object), advice, "what grows is advised on as well");
-        assert_eq!((counter("thp", "calls"), counter("thp", "advised_bytes")), (2, 10 * MIB as u64));
-        free(object, 7 * MIB);
-        let small = allocate(MIB);
-        assert_eq!(counter("thp", "calls"), 2, "nothing below 2 MiB");
-        assert_eq!(advice_at(small), (false, false));
-        free(small, MIB);
-    };
-    only(name, "on", &["thp"]).succeeds(|| {
-        if !present("thp") {
-            return assert_no_advice("absent");
-        }
-        advised("on", (true, false));
-    });
-    only(name, "never", &["thp"]).var("HAKMEM_THP", "never").succeeds(|| {
-        if !present("thp") {
-            return assert_no_advice("absent");
-        }
-        advised("never", (false, true));
-    });
-    only(name, "reused", &["thp", "bigcache"]).succeeds(|| {
-        if present("thp") && present("bigcache") {
-            (0..10).for_each(|_| free(allocate_at(3 * MIB, 1), 3 * MIB));
-            assert_eq!(counter("thp", "calls"), 1, "once a mapping, not once a request");
-        }
-    });
-    let idle = || assert_no_advice(if present("thp") { "off" } else { "absent" });
-    only(name, "off", &[]).succeeds(idle);
-    common::case(name, "default").succeeds(idle);
-    common::case(name, "preset").var("HAKMEM_MODE", "fast").succeeds(|| {
-        assert_eq!(level("thp"), if present("thp") { "on" } else { "absent" });
-    });
-}
-
-fn assert_no_advice(expected: &str) {
-    assert_eq!(level("thp"), expected);
-    let object = allocate(3 * MIB);
-    assert_eq!(advice_at(object), (false, false));
-    free(object, 3 * MIB);
-    assert!(is_idle("thp"));
 }

@@ -1,0 +1,229 @@
+//! What the model checker (loom) sees in place of [`crate::sync`]'s atomics and memory; only its builds have this file.
+//!
+//! `just models` runs the tests named `loom_`. Each stands beside the code that it is about, and runs that code, with
+//! every order of its threads' steps that takes up to three interruptions, and with every value that a load may see under
+//! the orderings as they are written. Some run the same under orderings that have lost something, and expect a failure:
+//! a model that does not need an ordering proves nothing about it.
+//!
+//! Shuttle would add longer schedules, drawn at random and in sequentially consistent order alone; those the stress test has
+//! under ThreadSanitizer, with the machine's own order.
+//!
+//! Loom takes `SeqCst` for `AcqRel`, so that what relies on one order of all would fail: nothing here does.
+
+use core::sync::atomic::Ordering;
+use loom::sync::{Condvar, Mutex};
+use std::panic;
+
+/// What the orderings lose, or the exchanges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Nothing: the code as it is.
+    None,
+    /// Loads do not acquire.
+    Acquire,
+    /// Stores do not release.
+    Release,
+    /// Exchanges compare only these bits.
+    Bits(usize),
+}
+
+/// Interruptions of a thread that could go on.
+const PREEMPTIONS: usize = 3;
+/// Steps of a run; a model that takes more waits for something in a loop.
+const STEPS: usize = 10_000;
+
+/// One model at a time: what is no atomic of the checker's is shared by all. Holds what is lost.
+static LOSS: std::sync::Mutex<Loss> = std::sync::Mutex::new(Loss::None);
+/// The same, for reading.
+static LOST: std::sync::RwLock<Loss> = std::sync::RwLock::new(Loss::None);
+
+/// Runs a model in all its ways; panics in the first that fails.
+pub(crate) fn check(model: impl Fn() + Sync + Send + 'static) {
+    run(Loss::None, model);
+}
+
+/// Whether a model fails when something is lost.
+pub(crate) fn fails(loss: Loss, model: impl Fn() + Sync + Send + 'static) -> bool {
+    panic::catch_unwind(panic::AssertUnwindSafe(|| run(loss, model))).is_err()
+}
+
+fn run(loss: Loss, model: impl Fn() + Sync + Send + 'static) {
+    let _one = LOSS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    *LOST.write().expect("nobody panics with it") = loss;
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(PREEMPTIONS);
+    builder.max_branches = STEPS;
+    builder.check(move || {
+        crate::meta::begin_anew();
+        model();
+    });
+}
+
+fn lost() -> Loss {
+    *LOST.read().expect("nobody panics with it")
+}
+
+/// An ordering after the loss.
+fn left(order: Ordering) -> Ordering {
+    match (lost(), order) {
+        (Loss::Acquire, Ordering::Acquire) | (Loss::Release, Ordering::Release) => Ordering::Relaxed,
+        (Loss::Acquire, Ordering::AcqRel) => Ordering::Release,
+        (Loss::Release, Ordering::AcqRel) => Ordering::Acquire,
+        (_, order) => order,
+    }
+}
+
+/// Makes loads of different threads exclude each other, as far as the checker's choice of orders goes. It remembers the
+/// last access alone: of a load, then another thread's load and exchange, it would never try the exchange before the first
+/// load, since its own load came between.
+#[derive(Debug)]
+struct Looks(loom::sync::atomic::AtomicUsize);
+
+impl Looks {
+    fn new() -> Looks {
+        Looks(loom::sync::atomic::AtomicUsize::new(0))
+    }
+
+    fn look(&self) {
+        // Relaxed: orders nothing.
+        self.0.fetch_add(0, Ordering::Relaxed);
+    }
+}
+
+macro_rules! atomics {
+    ($($name:ident of $word:ty),+) => {
+        $(
+            /// The checker's atomic, with what is left of its orderings.
+            #[derive(Debug)]
+            pub(crate) struct $name(loom::sync::atomic::$name, Looks);
+
+            #[allow(dead_code, reason = "not every operation of every width is used")]
+            impl $name {
+                pub(crate) fn new(value: $word) -> $name {
+                    $name(loom::sync::atomic::$name::new(value), Looks::new())
+                }
+
+                #[track_caller]
+                pub(crate) fn load(&self, order: Ordering) -> $word {
+                    self.1.look();
+                    self.0.load(left(order))
+                }
+
+                #[track_caller]
+                pub(crate) fn store(&self, value: $word, order: Ordering) {
+                    self.0.store(value, left(order));
+                }
+
+                #[track_caller]
+                pub(crate) fn swap(&self, value: $word, order: Ordering) -> $word {
+                    self.0.swap(value, left(order))
+                }
+
+                #[track_caller]
+                pub(crate) fn fetch_add(&self, value: $word, order: Ordering) -> $word {
+                    self.0.fetch_add(value, left(order))
+                }
+
+                #[track_caller]
+                pub(crate) fn fetch_sub(&self, value: $word, order: Ordering) -> $word {
+                    self.0.fetch_sub(value, left(order))
+                }
+
+                #[track_caller]
+                pub(crate) fn fetch_and(&self, value: $word, order: Ordering) -> $word {
+                    self.0.fetch_and(value, left(order))
+                }
+
+                #[track_caller]
+                pub(crate) fn fetch_min(&self, value: $word, order: Ordering) -> $word {
+                    self.0.fetch_min(value, left(order))
+                }
+
+                #[track_caller]
+                pub(crate) fn compare_exchange(
+                    &self,
+                    known: $word,
+                    new: $word,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$word, $word> {
+                    let result = self.0.compare_exchange(known, new, left(success), left(failure));
+                    match (lost(), result) {
+                        (Loss::Bits(bits), Err(found)) if (found ^ known) & bits as $word == 0 => {
+                            self.0.compare_exchange(found, new, left(success), left(failure))
+                        }
+                        _ => result,
+                    }
+                }
+
+                /// Never fails for nothing here: loops begin again either way.
+                #[track_caller]
+                pub(crate) fn compare_exchange_weak(
+                    &self,
+                    known: $word,
+                    new: $word,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$word, $word> {
+                    self.compare_exchange(known, new, success, failure)
+                }
+            }
+        )+
+    };
+}
+
+atomics!(AtomicU32 of u32, AtomicU64 of u64, AtomicUsize of usize);
+
+/// Memory whose accesses must be ordered one after the other.
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    pub(crate) fn new(value: T) -> UnsafeCell<T> {
+        UnsafeCell(loom::cell::UnsafeCell::new(value))
+    }
+
+    /// The address; panics when nothing orders this access after the last one.
+    #[track_caller]
+    pub(crate) fn get(&self) -> *mut T {
+        self.0.with_mut(|value| value)
+    }
+
+    /// The value; panics when nothing orders this access after the last write.
+    ///
+    /// # Safety
+    /// - nobody changes the value meanwhile.
+    #[track_caller]
+    pub(crate) unsafe fn read(&self) -> T
+    where
+        T: Copy,
+    {
+        // SAFETY: the caller's promise.
+        self.0.with(|value| unsafe { *value })
+    }
+}
+
+/// The kernel's part of a lock: it looks at the word and falls asleep, or wakes one, in one step.
+#[derive(Debug)]
+pub(crate) struct Sleepers {
+    queue: Mutex<()>,
+    wake: Condvar,
+}
+
+impl Sleepers {
+    pub(crate) fn new() -> Sleepers {
+        Sleepers { queue: Mutex::new(()), wake: Condvar::new() }
+    }
+
+    pub(crate) fn wait(&self, word: &AtomicU32, expected: u32) {
+        let queue = self.queue.lock().expect("no thread panics with it");
+        if word.load(Ordering::Relaxed) == expected {
+            drop(self.wake.wait(queue));
+        }
+    }
+
+    pub(crate) fn wake(&self, _: &AtomicU32) {
+        let _queue = self.queue.lock().expect("no thread panics with it");
+        self.wake.notify_one();
+    }
+}

@@ -1,0 +1,102 @@
+//! The kernel of the models: addresses without memory, calls that do nothing, and a note of who touches which unit.
+//!
+//! Only the model checker's builds have this file. What the sources hand out is never read or written by them, so that
+//! addresses are enough; records live in [`crate::meta`]'s first chunk. A model says with [`touch`] where a program would
+//! use its memory, and the checker finds a touch that is not ordered after a decommit, or before the next.
+
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+
+pub(super) const SYS_WRITE: usize = 1;
+pub(super) const SYS_MMAP: usize = 9;
+pub(super) const SYS_MPROTECT: usize = 10;
+pub(super) const SYS_MUNMAP: usize = 11;
+pub(super) const SYS_RT_SIGPROCMASK: usize = 14;
+pub(super) const SYS_SCHED_YIELD: usize = 24;
+pub(super) const SYS_MREMAP: usize = 25;
+pub(super) const SYS_MADVISE: usize = 28;
+pub(super) const SYS_NANOSLEEP: usize = 35;
+pub(super) const SYS_GETRUSAGE: usize = 98;
+pub(super) const SYS_FUTEX: usize = 202;
+pub(super) const SYS_PRLIMIT: usize = 302;
+
+const REFUSED: usize = -12_isize as usize;
+/// Where mappings begin, a multiple of everything.
+const FIRST: usize = 1 << 40;
+/// The range has the shortest length of its ladder; one segment more is mapped, to align.
+const RANGE: usize = 64 << 20;
+const SEGMENT: usize = 4 << 20;
+const UNIT: usize = 64 << 10;
+/// Units that are watched, from both ends of the range: two segments each.
+const WATCHED: usize = 2 * SEGMENT / UNIT;
+
+loom::lazy_static! {
+    /// The next mapping.
+    static ref NEXT: AtomicUsize = AtomicUsize::new(FIRST);
+    /// For each unit whether it holds what somebody wrote.
+    static ref WRITTEN: [[UnsafeCell<bool>; WATCHED]; 2] =
+        core::array::from_fn(|_| core::array::from_fn(|_| UnsafeCell::new(false)));
+}
+
+fn written(address: usize) -> Option<&'static UnsafeCell<bool>> {
+    let unit = (address - FIRST) / UNIT;
+    let last = RANGE / UNIT - 1;
+    WRITTEN[0].get(unit).or_else(|| WRITTEN[1].get(last.checked_sub(unit)?))
+}
+
+/// Uses memory of the arena, as a program would; returns whether the unit held anything before.
+#[track_caller]
+pub(crate) fn touch(address: *mut u8) -> bool {
+    // SAFETY: the checker panics when another access is at work, or may be.
+    written(address.addr()).expect("watched").with_mut(|written| unsafe { written.replace(true) })
+}
+
+pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: usize, _: usize, _: usize) -> usize {
+    match number {
+        SYS_MMAP if b > RANGE + SEGMENT => REFUSED,
+        SYS_MMAP => NEXT.fetch_add(b.next_multiple_of(SEGMENT), Ordering::Relaxed),
+        SYS_MADVISE if c == super::MADV_DONTNEED => {
+            loom::thread::yield_now();
+            for written in (a..a + b).step_by(UNIT).filter_map(written) {
+                // SAFETY: as in `touch`.
+                written.with_mut(|written| unsafe { *written = false });
+            }
+            0
+        }
+        SYS_NANOSLEEP | SYS_SCHED_YIELD => {
+            loom::thread::yield_now();
+            0
+        }
+        SYS_WRITE => {
+            // SAFETY: the caller's text.
+            let text = unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(b), c) };
+            std::eprintln!("{}", std::string::String::from_utf8_lossy(text));
+            c
+        }
+        SYS_MUNMAP | SYS_MREMAP | SYS_FUTEX | SYS_GETRUSAGE | SYS_RT_SIGPROCMASK => REFUSED,
+        _ => 0,
+    }
+}
+
+/// There is no thread to be had.
+pub(super) unsafe fn clone_thread(_: usize, _: *mut u8, _: *mut u32, _: extern "C" fn()) -> usize {
+    REFUSED
+}
+
+pub(crate) fn cycles() -> u64 {
+    0
+}
+
+loom::thread_local! {
+    static SLOTS: UnsafeCell<[usize; 2]> = UnsafeCell::new([0; 2]);
+}
+
+/// No thread has a cache of its own unless the model gives it one.
+pub(crate) fn thread_word() -> usize {
+    // SAFETY: the calling thread's.
+    unsafe { (*thread_slots())[0] }
+}
+
+pub(crate) fn thread_slots() -> *mut [usize; 2] {
+    SLOTS.with(|slots| slots.with_mut(|slots| slots))
+}

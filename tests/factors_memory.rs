@@ -1,0 +1,418 @@
+//! The effect of each factor that decides where memory lies, what backs it and when it goes back, and its absence when it
+//! is off or not compiled in: by its counters, and by what the kernel says of the memory.
+
+mod common;
+
+use common::kernel::{
+    advice_at, has_huge_pages, huge_bytes, is_mapped, resident_pages, threads, virtual_pages, without_system_calls,
+};
+use common::requests::{
+    allocate, allocate_at, free, has_own_mapping, own_mappings, reallocate, requests, touch, use_once,
+};
+use common::{KIB, MIB, PAGE, counter, is_idle, level, off_or_absent, only, present};
+use hakmem::Hakmem;
+use std::alloc::{GlobalAlloc, Layout};
+use std::time::{Duration, Instant};
+
+#[global_allocator]
+static GLOBAL: Hakmem = Hakmem;
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/// Sizes of spans that can hold a huge page, whatever comes before the object.
+const HUGE_SIZES: [usize; 6] = [2 * MIB, 2 * MIB + 1, 3 * MIB, 4 * MIB, 5 * MIB + 1, 9 * MIB];
+
+/// What a mapping lies like: for each of [`HUGE_SIZES`], how far the object is behind a multiple of 2 MiB, and by how
+/// many pages the process grew beyond those of the object. All live at once, so that no address comes twice.
+fn placements() -> [(usize, usize); HUGE_SIZES.len()] {
+    // The map's own memory for these addresses may be new; it is not to be counted.
+    HUGE_SIZES.map(allocate).into_iter().zip(HUGE_SIZES).for_each(|(object, size)| free(object, size));
+    let placed = HUGE_SIZES.map(|size| {
+        let before = virtual_pages();
+        let object = allocate(size);
+        let spare = virtual_pages() - before - size.div_ceil(PAGE);
+        // SAFETY: the object is that long.
+        unsafe {
+            object.write(1);
+            object.add(size - 1).write(1);
+        }
+        (object, spare)
+    });
+    placed.iter().zip(HUGE_SIZES).for_each(|(&(object, _), size)| free(object, size));
+    placed.map(|(object, spare)| (object.addr() % (2 * MIB), spare))
+}
+
+#[test]
+fn align_places_mappings_or_objects() {
+    let name = "align_places_mappings_or_objects";
+    let made = 2 * HUGE_SIZES.len() as u64;
+    only(name, "on", &["align"]).succeeds(|| {
+        if !present("align") {
+            return assert_align_is_idle("absent");
+        }
+        assert_eq!(level("align"), "on");
+        assert_eq!(placements(), [(0, 0); 6], "at a multiple, and nothing of the room is left");
+        assert_eq!((counter("align", "placed"), counter("align", "refusals")), (made, 0));
+        assert!(counter("align", "trims") >= made / 2, "four of six are no multiple of 2 MiB long");
+
+        let object = allocate(2 * MIB);
+        let object = reallocate(object, 2 * MIB, 7 * MIB);
+        assert_eq!(object.addr() % (2 * MIB), 0, "what grows is placed as well");
+        free(object, 7 * MIB);
+
+        let placed = counter("align", "placed");
+        let wide = Layout::from_size_align(100 * KIB, 128 * KIB).expect("a power of two");
+        // SAFETY: the size is not 0, and the object is freed once.
+        unsafe { GLOBAL.dealloc(GLOBAL.alloc(wide), wide) };
+        assert_eq!(counter("align", "placed"), placed, "a mapping below 2 MiB lies where it lies");
+    });
+    only(name, "with-header", &["align", "header"]).succeeds(|| {
+        if present("align") && present("header") {
+            let spare = HUGE_SIZES.map(|size| (32, (size + 32).div_ceil(PAGE) - size.div_ceil(PAGE)));
+            assert_eq!(placements(), spare, "the header is inside the first huge page");
+            assert_eq!(counter("align", "placed"), made);
+        }
+    });
+    only(name, "user", &["align", "header"]).var("HAKMEM_ALIGN", "user").succeeds(|| {
+        if !present("align") {
+            return assert_align_is_idle("absent");
+        }
+        assert_eq!(level("align"), "user");
+        let header_page = usize::from(present("header"));
+        assert_eq!(placements(), [(0, header_page); 6], "the header is on the page before");
+        assert_eq!((counter("align", "placed"), counter("align", "refusals")), (made, 0));
+        if present("header") {
+            let object = allocate(2 * MIB);
+            // SAFETY: the header's bytes lie before the object; its first word is the size.
+            assert_eq!(unsafe { object.sub(32).cast::<usize>().read() }, 2 * MIB);
+            free(object, 2 * MIB);
+        }
+    });
+    let idle = || assert_align_is_idle(off_or_absent("align"));
+    only(name, "off", &[]).succeeds(idle);
+    common::case(name, "original").var("HAKMEM_MODE", "original").succeeds(idle);
+}
+
+fn assert_align_is_idle(expected: &str) {
+    assert_eq!(level("align"), expected);
+    let header = if level("header") == "on" { 32 } else { 0 };
+    for size in HUGE_SIZES {
+        let object = allocate(size);
+        assert_eq!(object.addr() % PAGE, header);
+        free(object, size);
+    }
+    assert!(is_idle("align"));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+#[test]
+fn thp_advises_on_what_is_large() {
+    let name = "thp_advises_on_what_is_large";
+    let advised = |expected: &str, advice: (bool, bool)| {
+        assert_eq!(level("thp"), expected);
+        let object = allocate(3 * MIB);
+        assert_eq!(counter("thp", "calls"), 1);
+        if counter("thp", "refusals") == 1 {
+            return assert_eq!(counter("thp", "advised_bytes"), 0, "a kernel without huge pages");
+        }
+        assert_eq!(counter("thp", "advised_bytes"), 3 * MIB as u64);
+        assert_eq!(advice_at(object), advice);
+        let object = reallocate(object, 3 * MIB, 7 * MIB);
+        assert_eq!(advice_at(object), advice, "what grows is advised on as well");
+        assert_eq!((counter("thp", "calls"), counter("thp", "advised_bytes")), (2, 10 * MIB as u64));
+        free(object, 7 * MIB);
+
+        let runs = [MIB, 100 * KIB, MIB].map(allocate);
+        assert_eq!(counter("thp", "calls"), 3, "one for all of the arena that became memory");
+        assert!(runs.iter().all(|&run| advice_at(run) == advice));
+        let first = allocate(1000);
+        assert_eq!(advice_at(first), (false, false), "a small program's objects stay on OS pages");
+        let many = (1..100_000).fold(allocate(1000), |_, _| allocate(1000));
+        assert_eq!(advice_at(many), advice, "those of a large one do not");
+    };
+    only(name, "on", &["thp"]).succeeds(|| {
+        if !present("thp") {
+            return assert_no_advice("absent");
+        }
+        advised("on", (true, false));
+    });
+    only(name, "never", &["thp"]).var("HAKMEM_THP", "never").succeeds(|| {
+        if !present("thp") {
+            return assert_no_advice("absent");
+        }
+        advised("never", (false, true));
+    });
+    only(name, "reused", &["thp", "bigcache"]).succeeds(|| {
+        if present("thp") && present("bigcache") {
+            (0..10).for_each(|_| free(allocate_at(3 * MIB, 1), 3 * MIB));
+            assert_eq!(counter("thp", "calls"), 1, "once a mapping, not once a request");
+        }
+    });
+    let idle = || assert_no_advice(off_or_absent("thp"));
+    only(name, "off", &[]).succeeds(idle);
+    common::case(name, "original").var("HAKMEM_MODE", "original").succeeds(idle);
+    common::case(name, "preset").var("HAKMEM_MODE", "fast").succeeds(|| {
+        assert_eq!(level("thp"), if present("thp") { "on" } else { "absent" });
+    });
+}
+
+fn assert_no_advice(expected: &str) {
+    assert_eq!(level("thp"), expected);
+    for size in [MIB, 3 * MIB] {
+        let object = allocate(size);
+        assert_eq!(advice_at(object), (false, false));
+        free(object, size);
+    }
+    assert!(is_idle("thp"));
+}
+
+/// Where the kernel gives huge pages, the advice tells: for a run of the arena and for an aligned mapping.
+#[test]
+fn huge_pages_back_what_was_advised_on() {
+    let name = "huge_pages_back_what_was_advised_on";
+    for (label, kept) in [("run", ["thp", "arena"]), ("mapping", ["thp", "align"])] {
+        for (value, expected) in [("on", true), ("never", false)] {
+            only(name, &format!("{label}, {value}"), &kept).var("HAKMEM_THP", value).succeeds(|| {
+                if !kept.iter().all(|factor| present(factor)) || !has_huge_pages() {
+                    return;
+                }
+                let object = allocate(4 * MIB);
+                touch(object, 4 * MIB);
+                let huge = huge_bytes(object);
+                assert_eq!(huge >= 4 * MIB, expected, "{huge} bytes on huge pages");
+                assert!(expected || huge == 0, "{huge} bytes on huge pages");
+                free(object, 4 * MIB);
+            });
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/// Sizes above the default mmap threshold and below it, none larger than a segment.
+const ARENA_SIZES: [usize; 5] = [100 * KIB, MIB + 1, 2 * MIB, 3 * MIB, 4 * MIB];
+
+#[test]
+fn arena_serves_large_objects_from_one_range() {
+    let name = "arena_serves_large_objects_from_one_range";
+    let all_at_once = || {
+        let objects = ARENA_SIZES.map(allocate);
+        objects.into_iter().zip(ARENA_SIZES).for_each(|(object, size)| free(object, size));
+    };
+    only(name, "on", &["arena"]).succeeds(|| {
+        if !present("arena") {
+            return assert_no_arena("absent");
+        }
+        assert_eq!(level("arena"), "on");
+        all_at_once();
+        let before = virtual_pages();
+        without_system_calls(|| (0..100).for_each(|_| all_at_once()));
+        (0..100).for_each(|_| all_at_once());
+        assert_eq!(virtual_pages(), before, "no mapping comes or goes");
+        let made = 101 * ARENA_SIZES.len() as u64;
+        assert_eq!((counter("arena", "runs"), counter("arena", "returns")), (made, made));
+        for size in ARENA_SIZES {
+            assert_eq!(own_mappings(size, 10), 0);
+        }
+        let kept = allocate(4 * MIB);
+        free(kept, 4 * MIB);
+        assert!(is_mapped(kept), "its addresses stay");
+        let runs = counter("arena", "runs");
+        assert_eq!(own_mappings(4 * MIB + 1, 10), 10, "what no segment holds is mapped");
+        assert_eq!(counter("arena", "runs"), runs);
+    });
+    let off = || assert_no_arena(off_or_absent("arena"));
+    only(name, "off", &[]).succeeds(off);
+    common::case(name, "original").var("HAKMEM_MODE", "original").succeeds(|| {
+        assert_eq!(level("arena"), off_or_absent("arena"));
+        requests(3 * MIB, 100);
+        assert!(is_idle("arena"));
+    });
+    // With the direct BigCache, which may keep mappings or runs.
+    let direct = || only(name, "direct", &["bigcache", "arena"]).var("HAKMEM_BIGCACHE", "direct");
+    direct().succeeds(|| {
+        if present("bigcache") && present("arena") {
+            all_at_once();
+            assert!(ARENA_SIZES.iter().all(|&size| own_mappings(size, 10) == 0));
+            assert_eq!(counter("arena", "runs"), ARENA_SIZES.len() as u64, "only the first ones are new");
+        }
+    });
+}
+
+fn assert_no_arena(expected: &str) {
+    assert_eq!(level("arena"), expected);
+    for size in [2 * MIB, 3 * MIB, 4 * MIB] {
+        let object = allocate(size);
+        assert!(has_own_mapping(object));
+        free(object, size);
+        assert!(!is_mapped(object), "a mapping a request");
+    }
+    use_once(100 * KIB);
+    assert!(is_idle("arena"));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/// Waits for something that takes about two seconds on an idle machine.
+#[track_caller]
+fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Objects of 2 MiB, each in half a segment of its own, in memory.
+fn touched_halves<const COUNT: usize>() -> [*mut u8; COUNT] {
+    [(); COUNT].map(|()| {
+        let object = allocate(2 * MIB);
+        touch(object, 2 * MIB);
+        object
+    })
+}
+
+fn resident(objects: &[*mut u8]) -> usize {
+    objects.iter().map(|&object| resident_pages(object, 2 * MIB)).sum()
+}
+
+const HALF_PAGES: usize = 2 * MIB / PAGE;
+
+#[test]
+fn purge_gives_memory_back() {
+    let name = "purge_gives_memory_back";
+    let kept = ["purge", "arena"];
+    let is_there = || kept.iter().all(|factor| present(factor));
+    only(name, "batched, idle", &kept).succeeds(|| {
+        if !is_there() {
+            return;
+        }
+        assert_eq!(level("purge"), "on");
+        let threads_before = threads();
+        for round in 1..=2 {
+            let objects = touched_halves::<16>();
+            assert_eq!(resident(&objects), 16 * HALF_PAGES);
+            let start = Instant::now();
+            objects.into_iter().for_each(|object| free(object, 2 * MIB));
+            let after = resident(&objects);
+            if start.elapsed() < Duration::from_millis(200) {
+                assert_eq!(after, 16 * HALF_PAGES, "it waits for a while");
+            }
+            eventually("the process does nothing, and its memory goes", || resident(&objects) == 0);
+            assert_eq!(counter("purge", "starts"), round, "one thread does it");
+            // Of the small objects' memory, what the harness left may go as well.
+            assert!(counter("purge", "calls") >= 16 * round);
+            assert!(counter("purge", "bytes") >= 16 * round * 2 * MIB as u64);
+            assert!(counter("purge", "ticks") >= round);
+            eventually("nothing waits, and the thread ends", || threads() == threads_before);
+        }
+    });
+    only(name, "batched, light traffic", &kept).succeeds(|| {
+        if !is_there() {
+            return;
+        }
+        let objects = touched_halves::<16>();
+        objects.into_iter().for_each(|object| free(object, 2 * MIB));
+        eventually("what the traffic does not use goes, also in the segment that it uses", || {
+            let object = allocate(2 * MIB);
+            touch(object, 2 * MIB);
+            free(object, 2 * MIB);
+            resident(&objects) <= HALF_PAGES
+        });
+    });
+    only(name, "immediate", &kept).var("HAKMEM_PURGE", "immediate").succeeds(|| {
+        if !is_there() {
+            return;
+        }
+        assert_eq!(level("purge"), "immediate");
+        let threads_before = threads();
+        let objects = touched_halves::<16>();
+        for (nth, object) in objects.into_iter().enumerate() {
+            free(object, 2 * MIB);
+            assert_eq!(resident(&objects), (15 - nth) * HALF_PAGES, "with the free");
+        }
+        assert_eq!((counter("purge", "calls"), counter("purge", "bytes")), (16, 32 * MIB as u64));
+        assert_eq!((counter("purge", "starts"), counter("purge", "ticks")), (0, 0));
+        assert_eq!(threads(), threads_before);
+        // SAFETY: the size is not 0.
+        let object = unsafe { GLOBAL.alloc_zeroed(common::requests::layout(2 * MIB)) };
+        assert_eq!(resident(&[object]), 0, "it is known to be zero, and nobody had to write that");
+    });
+    only(name, "never", &kept).var("HAKMEM_PURGE", "never").succeeds(|| {
+        if present("arena") {
+            assert_purge_is_idle(off_or_absent("purge"));
+        }
+    });
+    only(name, "off", &["arena"]).succeeds(|| {
+        if present("arena") {
+            assert_purge_is_idle(off_or_absent("purge"));
+        }
+    });
+}
+
+fn assert_purge_is_idle(expected: &str) {
+    assert_eq!(level("purge"), expected);
+    let threads_before = threads();
+    let objects = touched_halves::<16>();
+    objects.into_iter().for_each(|object| free(object, 2 * MIB));
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(resident(&objects), 16 * HALF_PAGES, "nothing goes");
+    assert_eq!(threads(), threads_before);
+    assert!(is_idle("purge"));
+}
+
+/// Two threads give the halves of one segment up at the same moment: neither may be forgotten.
+#[test]
+fn purge_sees_both_halves_of_a_segment() {
+    let name = "purge_sees_both_halves_of_a_segment";
+    only(name, "immediate", &["purge", "arena"]).var("HAKMEM_PURGE", "immediate").succeeds(|| {
+        if !present("purge") || !present("arena") {
+            return;
+        }
+        let barrier = std::sync::Barrier::new(2);
+        let freed = std::sync::Mutex::new(Vec::new());
+        let work = || {
+            for _ in 0..300 {
+                let object = allocate(2 * MIB);
+                touch(object, 2 * MIB);
+                freed.lock().expect("nobody panicked").push(object.expose_provenance());
+                barrier.wait();
+                free(object, 2 * MIB);
+                barrier.wait();
+                let mut freed = freed.lock().expect("nobody panicked");
+                let left: usize =
+                    freed.drain(..).map(|at| resident(&[std::ptr::with_exposed_provenance_mut(at)])).sum();
+                assert_eq!(left, 0, "nobody uses it, and nobody will come back for it");
+                drop(freed);
+                barrier.wait();
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(work);
+            work();
+        });
+    });
+}
+
+/// As programs get it: what caches and the depot keep is little beside what was freed.
+#[test]
+fn memory_goes_back_by_default() {
+    let name = "memory_goes_back_by_default";
+    let all = || hakmem::registry().iter().all(|factor| factor.present);
+    for (label, size) in [("large", MIB), ("small", 1000), ("beyond a segment", 5 * MIB)] {
+        common::case(name, label).succeeds(|| {
+            if !all() {
+                return;
+            }
+            let before = common::kernel::resident_bytes();
+            let objects: Vec<*mut u8> = (0..256 * MIB / size).map(|_| allocate(size)).collect();
+            objects.iter().for_each(|&object| touch(object, size));
+            let grown = || common::kernel::resident_bytes().saturating_sub(before);
+            assert!(grown() > 250 * MIB);
+            objects.iter().for_each(|&object| free(object, size));
+            // A sixth, which is what the plan for reliability allows.
+            eventually("most of it goes", || grown() < 40 * MIB);
+        });
+    }
+}
