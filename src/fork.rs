@@ -25,13 +25,11 @@ unsafe extern "C" fn before() {
     large::acquire_for_fork();
     map::acquire_for_fork();
     meta::acquire_for_fork();
-    range::acquire_for_fork();
 }
 
 unsafe extern "C" fn after() {
     // SAFETY: `before` took them, in this process or in its parent.
     unsafe {
-        range::release_after_fork();
         meta::release_after_fork();
         map::release_after_fork();
         large::release_after_fork();
