@@ -42,7 +42,7 @@ pub(crate) enum Place {
     Foreign,
     /// A page, in use or not.
     Page(&'static Page),
-    /// A large span that starts in the address's OS page.
+    /// A large span that starts in the address's OS page, or whose run the address lies in.
     Span(&'static Span),
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
 /// Finds whatever lies at an address.
 pub(crate) fn look_up(address: *const u8) -> Place {
     if let Some(page) = page_of(address) {
-        return Place::Page(page);
+        return page.span.get().map_or(Place::Page(page), Place::Span);
     }
     let Some(word) = granule_word(address).map(|word| word.load(Ordering::Acquire)) else {
         return Place::Foreign;

@@ -9,6 +9,7 @@
 use crate::class::{CLASSES, Class, UNIT};
 use crate::list::{Linked, Links, List};
 use crate::os::OS_PAGE;
+use crate::span::Span;
 use core::cell::Cell;
 use core::ptr;
 
@@ -59,6 +60,8 @@ pub(crate) struct Page {
     pub(crate) class_index: Cell<u8>,
     pub(crate) usage: Cell<Use>,
     pub(crate) units: Cell<u8>,
+    /// The span that describes the run, where one does.
+    pub(crate) span: Cell<Option<&'static Span>>,
     /// The strategy that chose this page for a large object; opaque here.
     pub(crate) strategy: Cell<u8>,
     // The holder's of the class's lock.
@@ -101,6 +104,7 @@ impl Page {
         self.capacity.set(1);
         self.class_index.set(class.map_or(NO_CLASS, |class| class.index() as u8));
         self.used.set(1);
+        self.span.set(None);
         self.usage.set(Use::Large);
     }
 
@@ -262,6 +266,7 @@ impl Segment {
         let units = usize::from(page.units.get());
         page.usage.set(Use::Free);
         page.class_index.set(NO_CLASS);
+        page.span.set(None);
         self.distances[first..first + units].iter().for_each(|unit| unit.set(0));
         let run = mask(first, units);
         self.used.set(self.used.get() & !run);

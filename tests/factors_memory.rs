@@ -238,6 +238,36 @@ fn arena_serves_large_objects_from_one_range() {
             assert_eq!(counter("arena", "runs"), ARENA_SIZES.len() as u64, "only the first ones are new");
         }
     });
+    // With the ring, which keeps runs by site as it keeps mappings.
+    let ring = || only(name, "ring", &["bigcache", "arena"]).var("HAKMEM_BIGCACHE", "ring");
+    ring().succeeds(|| {
+        if present("bigcache") && present("arena") {
+            let first = allocate(3 * MIB);
+            touch(first, 3 * MIB);
+            free(first, 3 * MIB);
+            let reuse = || {
+                for _ in 0..100 {
+                    let again = allocate(3 * MIB);
+                    assert_eq!(again, first);
+                    free(again, 3 * MIB);
+                }
+            };
+            without_system_calls(reuse);
+            reuse();
+            assert_eq!((counter("bigcache", "hits"), counter("arena", "runs"), counter("arena", "returns")), (100, 1, 0));
+            let object = allocate(3 * MIB);
+            // SAFETY: the object is that long.
+            unsafe { object.write(7) };
+            let grown = reallocate(object, 3 * MIB, 4 * MIB);
+            // SAFETY: a longer object holds what the shorter one did.
+            assert_eq!(unsafe { grown.read() }, 7);
+            free(grown, 4 * MIB);
+            let many = [(); 6].map(|()| allocate(3 * MIB));
+            many.into_iter().for_each(|object| free(object, 3 * MIB));
+            assert!(counter("arena", "returns") > 0, "the ring holds four, and what is over goes back");
+            assert_eq!(counter("align", "placed"), 0, "nothing was mapped");
+        }
+    });
 }
 
 fn assert_no_arena(expected: &str) {

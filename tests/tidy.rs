@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sync.rs", &["model", "os"]),
     ("fatal.rs", &["os"]),
     ("meta.rs", &["os", "sync"]),
-    ("page.rs", &["class", "list", "os"]),
+    ("page.rs", &["class", "list", "os", "span"]),
     ("span.rs", &["request"]),
     ("range.rs", &["class", "os", "page", "sync"]),
     ("map.rs", &["meta", "os", "page", "range", "span", "sync"]),

@@ -3,6 +3,7 @@
 
 use super::heap::Heap;
 use super::house::keep_house;
+use super::large::Memory;
 use super::thread_cache::ThreadCache;
 use super::{advise, allocate, arena, central, free, large, learning, map_span, pool, thread};
 use crate::class::Class;
@@ -180,13 +181,14 @@ fn free_span(active: Active, counters: &'static factor::Counters, span: &'static
 
 /// The last station of a span.
 pub(super) fn release_span(active: Active, counters: &factor::Counters, span: &'static Span) {
-    let (base, mapped) = large::forget(span);
-    if active.madvise_batch() {
+    match large::forget(span) {
+        Memory::Run(page) => give_run(active, counters, page),
         // SAFETY: the span is in no cache, and `forget` took it out of the map.
-        unsafe { madvise_batch::add(&counters.madvise_batch, base, mapped) };
-    } else {
+        Memory::Mapping(base, mapped) if active.madvise_batch() => unsafe {
+            madvise_batch::add(&counters.madvise_batch, base, mapped);
+        },
         // SAFETY: as above.
-        unsafe { os::unmap(base, mapped) };
+        Memory::Mapping(base, mapped) => unsafe { os::unmap(base, mapped) },
     }
 }
 
@@ -225,7 +227,7 @@ fn grow(active: Active, user: *mut u8, align: usize, size: usize) -> Option<*mut
     let Place::Span(span) = map::look_up(user) else {
         return None;
     };
-    if span.classed.get() {
+    if span.classed.get() || large::run_of(span).is_some() {
         return None;
     }
     let prefix = active.header().map_or(0, |form| form.prefix(align));

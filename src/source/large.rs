@@ -14,6 +14,7 @@ use crate::range;
 use crate::request::Request;
 use crate::span::Span;
 use crate::sync::{Lock, global};
+use core::ptr;
 
 global! {
     /// Records of spans that are gone, for the next ones.
@@ -47,15 +48,7 @@ pub(crate) fn map_span(
         give_record(span);
         return None;
     }
-    let offset = (base.addr() + prefix).next_multiple_of(request.align) - base.addr();
-    span.base.set(base);
-    span.mapped.set(mapped);
-    // SAFETY: `mapping_bytes` left room for prefix and alignment.
-    span.user.set(unsafe { base.add(offset) });
-    span.site.set(request.site.id());
-    span.kept.set(false);
-    span.classed.set(false);
-    span.revive();
+    describe(span, base, mapped, request, prefix);
     if !map::enter_span(span.user.get(), span) {
         // SAFETY: nobody has seen the mapping.
         unsafe { os::unmap(base, mapped) };
@@ -65,23 +58,77 @@ pub(crate) fn map_span(
     Some(span)
 }
 
-/// Forgets a span and returns its mapping, which is now the caller's to unmap.
-pub(crate) fn forget(span: &'static Span) -> (*mut u8, usize) {
-    let range = (span.base.get(), span.mapped.get());
-    map::remove_span(span.user.get(), span);
-    give_record(span);
-    range
+/// Makes a run of units a span for a request, if a segment can hold it. Says whether its memory is known to be zero.
+pub(crate) fn span_of_run(
+    counters: &factor::Counters,
+    request: &Request,
+    prefix: usize,
+) -> Option<(&'static Span, bool)> {
+    let bytes = mapping_bytes(request, prefix)?;
+    if bytes > SEGMENT {
+        return None;
+    }
+    let span = take_record()?;
+    let Some((page, zeroed)) = arena::take_run(counters, Kind::Large, bytes.div_ceil(UNIT)) else {
+        give_record(span);
+        return None;
+    };
+    page.begin_large(None);
+    describe(span, page.base.get(), bytes, request, prefix);
+    page.span.set(Some(span));
+    Some((span, zeroed))
 }
 
-/// Moves the pages of a live span over those of a longer one that nobody has seen, so that the user's address changes.
+/// Fills the record of a span in whose memory the request and so many bytes before it have room.
+fn describe(span: &'static Span, base: *mut u8, bytes: usize, request: &Request, prefix: usize) {
+    let offset = (base.addr() + prefix).next_multiple_of(request.align) - base.addr();
+    span.base.set(base);
+    span.mapped.set(bytes);
+    // SAFETY: `mapping_bytes` left room for prefix and alignment.
+    span.user.set(unsafe { base.add(offset) });
+    span.site.set(request.site.id());
+    span.kept.set(false);
+    span.classed.set(false);
+    span.revive();
+}
+
+/// What a span was made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Memory {
+    /// A mapping of its own.
+    Mapping(*mut u8, usize),
+    /// Units of a segment.
+    Run(&'static Page),
+}
+
+/// The run that a span was made of, if it was.
+pub(crate) fn run_of(span: &'static Span) -> Option<&'static Page> {
+    map::page_of(span.base.get()).filter(|page| page.span.get().is_some_and(|known| ptr::eq(known, span)))
+}
+
+/// Forgets a span and returns its memory, which is now the caller's to give back.
+pub(crate) fn forget(span: &'static Span) -> Memory {
+    let memory = match run_of(span) {
+        Some(page) => Memory::Run(page),
+        None => {
+            map::remove_span(span.user.get(), span);
+            Memory::Mapping(span.base.get(), span.mapped.get())
+        }
+    };
+    give_record(span);
+    memory
+}
+
+/// Moves the pages of a live mapping over those of a longer one that nobody has seen, so that the user's address changes.
 /// Returns whether it was done; else the live span is as it was, and the longer one is gone.
 pub(crate) fn grow_span(span: &'static Span, longer: &'static Span) -> bool {
     // Moving keeps offsets, so the user's part must start as far in as before.
     let offset_of = |span: &Span| span.user.get().addr() - span.base.get().addr();
     if offset_of(span) != offset_of(longer) {
-        let (base, mapped) = forget(longer);
-        // SAFETY: nobody has seen it.
-        unsafe { os::unmap(base, mapped) };
+        if let Memory::Mapping(base, mapped) = forget(longer) {
+            // SAFETY: nobody has seen it.
+            unsafe { os::unmap(base, mapped) };
+        }
         return false;
     }
     // Out of the map before the move: the kernel may give the old addresses to another thread right after it.

@@ -319,6 +319,16 @@ fn from_threshold(
     strategy: u8,
 ) -> Option<Block> {
     let map_span = || map_span(active, counters, request, prefix).inspect(|span| advise(active, counters, span));
+    // What would be mapped is a span also where the arena has its memory, so that a ring can keep it.
+    let is_kept_by_site = active.bigcache_is_ring() && request.size >= threshold;
+    if active.arena()
+        && is_kept_by_site
+        && let Some((span, zeroed)) = large::span_of_run(counters, request, prefix)
+    {
+        counters.arena.runs.add(1);
+        span.strategy.set(strategy);
+        return Some(Block::of_span(span, zeroed));
+    }
     if (request.size < threshold || active.arena())
         && let Some(block) = run(counters, request, prefix, strategy)
     {
