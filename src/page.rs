@@ -219,8 +219,8 @@ pub(crate) struct Segment {
     pub(crate) kind: Cell<Kind>,
     /// When each half was last in use, in ticks of the purge.
     pub(crate) freed_at: [Cell<u32>; 2],
-    /// A bit for each half for which huge pages are not wanted.
-    pub(crate) plain_halves: Cell<u8>,
+    /// A bit for each half for which huge pages are wanted.
+    pub(crate) huge_halves: Cell<u8>,
     /// Whether the segment waits to be purged.
     pub(crate) waits: Cell<bool>,
     /// Next in the list of those that wait.

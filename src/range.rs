@@ -16,8 +16,8 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// Bytes reserved, tried in this order: address space costs nothing, but limits on it (`RLIMIT_AS`) and checkers
 /// (Valgrind up to 16 GiB) refuse long ranges.
-const LADDER: [usize; 7] = [RANGE_MAX, 64 << 30, 16 << 30, 4 << 30, 1 << 30, 256 << 20, 64 << 20];
-const RANGE_MAX: usize = 256 << 30;
+const LADDER: [usize; 6] = [RANGE_MAX, 16 << 30, 4 << 30, 1 << 30, 256 << 20, 64 << 20];
+const RANGE_MAX: usize = 64 << 30;
 
 global! {
     static BOUNDS: Bounds = Bounds::new();

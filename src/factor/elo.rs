@@ -256,17 +256,20 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// What is done without ELO: the neutral strategy's.
+    pub(crate) const DEFAULT: Plan = Plan::of(NEUTRAL);
+
     /// The plan of a strategy. The neutral one is what the factors do without ELO.
     const fn of(strategy: u8) -> Plan {
         Plan {
-            huge_bytes_min: [MIB, 64 * KIB, usize::MAX][strategy as usize / 4],
+            huge_bytes_min: [64 * KIB, MIB, usize::MAX][strategy as usize / 4],
             wait_ticks: if strategy & 1 == 0 { 3 } else { 2 },
             keeps: strategy & 2 == 0,
         }
     }
 }
 
-const _: () = assert!(Plan::of(NEUTRAL).huge_bytes_min == 64 * KIB && Plan::of(NEUTRAL).keeps);
+const _: () = assert!(Plan::DEFAULT.huge_bytes_min == MIB && Plan::DEFAULT.keeps);
 
 /// Runs in a window.
 const WINDOW_RUNS: u32 = 64;

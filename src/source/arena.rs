@@ -300,7 +300,10 @@ impl Arena {
                     let most = self.high.addr() - self.low_committed.addr();
                     let bytes = self.commit(|bytes| self.high.wrapping_sub(bytes), COMMIT.min(most))?;
                     self.high_committed = self.high.wrapping_sub(bytes);
-                    advise(counters, self.high_committed, bytes);
+                    // Where huge pages are wanted, halves are advised on one by one.
+                    if factor::active().thp() == Some(thp::Advice::Small) {
+                        advise(counters, self.high_committed, bytes);
+                    }
                 }
                 self.high = self.high.wrapping_sub(SEGMENT);
                 Some(self.high)
@@ -347,18 +350,19 @@ impl Arena {
     }
 }
 
-/// Tells the kernel what ELO's plan has to say about half a segment of large objects that holds nothing yet, and whose first
-/// object is so long. Memory that was made for such objects welcomes huge pages until a plan says otherwise.
+/// Tells the kernel whether huge pages are wanted in half a segment of large objects that holds nothing yet, and whose first
+/// object is so long: under many objects of 64 KiB that are touched here and there, huge pages would hold all between them.
 fn advise_half(counters: &factor::Counters, segment: &Segment, half: usize, bytes: usize) {
     let active = factor::active();
-    if !active.elo_plans() || active.thp() != Some(thp::Advice::Huge) {
+    if active.thp() != Some(thp::Advice::Huge) {
         return;
     }
-    let is_plain = bytes < elo::plan().huge_bytes_min;
+    let least = if active.elo_plans() { elo::plan().huge_bytes_min } else { elo::Plan::DEFAULT.huge_bytes_min };
+    let is_huge = bytes >= least;
     let bit = 1 << half;
-    if is_plain != (segment.plain_halves.get() & bit != 0) {
-        segment.plain_halves.set(segment.plain_halves.get() ^ bit);
-        let advice = if is_plain { thp::Advice::Small } else { thp::Advice::Huge };
+    if is_huge != (segment.huge_halves.get() & bit != 0) {
+        segment.huge_halves.set(segment.huge_halves.get() ^ bit);
+        let advice = if is_huge { thp::Advice::Huge } else { thp::Advice::Small };
         // SAFETY: the half is ours.
         unsafe { thp::advise(&counters.thp, advice, segment.base.get().wrapping_add(half * HUGE_PAGE), HUGE_PAGE) };
     }

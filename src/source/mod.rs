@@ -55,7 +55,17 @@ struct Block {
 #[inline(always)]
 pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8 {
     let slow = || allocate_slow(size, align, site, false);
-    if align <= 16 { allocate_or_else(size, slow) } else { slow() }
+    if align <= 16 { allocate_or_else(size, slow) } else { allocate_aligned_or_else(size, align, slow) }
+}
+
+/// As [`allocate_or_else`], of stricter alignment, up to an OS page's: beyond it a bin may hold mappings that are aligned to
+/// no more.
+#[inline(never)]
+fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
+    match Class::aligned(size, align).filter(|_| align <= os::OS_PAGE) {
+        Some(class) => take_or_else(thread::cache(), class.bin(), slow),
+        None => slow(),
+    }
 }
 
 /// Serves a request of ordinary alignment from the thread's cache, or else by `slow`.

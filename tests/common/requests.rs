@@ -45,9 +45,9 @@ pub(crate) fn requests(size: usize, count: usize) {
     }
 }
 
-/// So many requests that no cache serves: it has no objects of wide alignment, as far as it knows.
+/// So many requests that no cache serves: no class is aligned to more than 64 KiB.
 pub(crate) fn slow_requests(size: usize, count: usize) {
-    let layout = Layout::from_size_align(size, 32).expect("far from overflow");
+    let layout = Layout::from_size_align(size, 128 * KIB).expect("far from overflow");
     for _ in 0..count {
         // SAFETY: the size is not 0, and the object is freed once, with its layout.
         unsafe {
