@@ -213,11 +213,7 @@ impl Arena {
         let (before, mut run) = (segment.dirty.get(), None);
         self.change(segment, |segment| run = segment.take_run(units));
         if kind == Kind::Large {
-            for half in (0..2).filter(|&half| before & half_mask(half) == 0) {
-                if segment.dirty.get() & half_mask(half) != 0 {
-                    advise_half(counters, segment, half, units * UNIT);
-                }
-            }
+            advise_new(counters, segment, before, units * UNIT);
         }
         run
     }
@@ -350,22 +346,31 @@ impl Arena {
     }
 }
 
-/// Tells the kernel whether huge pages are wanted in half a segment of large objects that holds nothing yet, and whose first
-/// object is so long: under many objects of 64 KiB that are touched here and there, huge pages would hold all between them.
-fn advise_half(counters: &factor::Counters, segment: &Segment, half: usize, bytes: usize) {
+/// Tells the kernel whether huge pages are wanted in halves of a segment of large objects that held nothing before, and whose
+/// first object is so long: under many objects of 64 KiB that are touched here and there, huge pages would hold all between
+/// them. In a segment that held nothing at all both halves are told at once.
+fn advise_new(counters: &factor::Counters, segment: &Segment, dirty_before: u64, bytes: usize) {
     let active = factor::active();
     if active.thp() != Some(thp::Advice::Huge) {
         return;
     }
     let least = if active.elo_plans() { elo::plan().huge_bytes_min } else { elo::Plan::DEFAULT.huge_bytes_min };
     let is_huge = bytes >= least;
-    let bit = 1 << half;
-    if is_huge != (segment.huge_halves.get() & bit != 0) {
-        segment.huge_halves.set(segment.huge_halves.get() ^ bit);
-        let advice = if is_huge { thp::Advice::Huge } else { thp::Advice::Small };
-        // SAFETY: the half is ours.
-        unsafe { thp::advise(&counters.thp, advice, segment.base.get().wrapping_add(half * HUGE_PAGE), HUGE_PAGE) };
-    }
+    let is_new =
+        |half| dirty_before & half_mask(half) == 0 && (dirty_before == 0 || segment.dirty.get() & half_mask(half) != 0);
+    let known = segment.huge_halves.get();
+    let differs = |half| is_new(half) && is_huge != (known & (1 << half) != 0);
+    let (first, halves) = match (differs(0), differs(1)) {
+        (true, true) => (0, 2),
+        (true, false) => (0, 1),
+        (false, true) => (1, 1),
+        (false, false) => return,
+    };
+    segment.huge_halves.set(known ^ (((1 << halves) - 1) << first));
+    let advice = if is_huge { thp::Advice::Huge } else { thp::Advice::Small };
+    let start = segment.base.get().wrapping_add(first * HUGE_PAGE);
+    // SAFETY: the halves are ours.
+    unsafe { thp::advise(&counters.thp, advice, start, halves * HUGE_PAGE) };
 }
 
 /// Tells the kernel what `thp` has to say about memory that is new.
