@@ -236,7 +236,7 @@ pub(crate) fn treatments() -> Vec<Treatment> {
         treatments.extend([vec![level], vec![original, level]]);
     }
     treatments.extend((0..RANDOM_TREATMENTS).map(|seed| {
-        let mut random = seed * 0x9e37_79b9_7f4a_7c15 + 1;
+        let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut below = |count: usize| {
             random ^= random >> 12;
             random ^= random << 25;
