@@ -1,26 +1,41 @@
 //! Size ↔ size class.
 //!
 //! Small classes, slots in pages: sixteen bytes apart up to 128, then four to a doubling up to 56 KiB, so that at most
-//! 20 % of a slot is lost beyond 128 bytes. Large classes, runs of units: a unit apart up to 512 KiB, then four to a
-//! doubling up to 4 MiB; what they lose is address space, and memory only where huge pages back it. Objects above
-//! [`CLASS_BYTES_MAX`] have no class.
+//! 20 % of a slot is lost beyond 128 bytes. Large classes: a unit apart up to 512 KiB, then four to a doubling up to
+//! 4 MiB; what they lose is address space, and memory only where huge pages back it. Objects above [`CLASS_BYTES_MAX`]
+//! have no class.
+//!
+//! Large objects that all start at a multiple of 64 KiB have their first lines, and those of each of their OS pages, in the
+//! same few sets of every cache: a ring of sixteen of them misses in caches that could hold it many times over. So the
+//! classes up to 512 KiB are there twice. In the coloured ones (J. Bonwick, "The slab allocator", USENIX Summer 1994)
+//! objects are slots a cache line longer than whole units, and each begins in another set than its neighbour. Those of
+//! the other kind, and all beyond, are runs of units: for stricter alignment than a line's, and where a coloured page
+//! finds no room.
 
 /// What segments are divided into; a page of small slots is one unit or eight, a large object as many as it needs.
 pub(crate) const UNIT: usize = 64 << 10;
-/// Number of size classes.
-pub(crate) const CLASSES: usize = SMALL_CLASSES + LARGE_UNITS.len();
+/// Units of a segment, which is the longest page.
+pub(crate) const UNITS: usize = 64;
+/// Number of size classes: small ones, coloured ones, runs.
+pub(crate) const CLASSES: usize = SLOT_CLASSES + RUN_UNITS.len();
 /// Number of those whose objects are slots in pages.
-pub(crate) const SMALL_CLASSES: usize = 43;
-/// The largest object that is a slot.
+pub(crate) const SLOT_CLASSES: usize = SMALL_CLASSES + COLOURED_CLASSES;
+/// Number of the small ones.
+const SMALL_CLASSES: usize = 43;
+/// Number of the large ones whose objects are slots: of one unit to so many.
+const COLOURED_CLASSES: usize = 8;
+/// The largest small object.
 pub(crate) const SMALL_BYTES_MAX: usize = 56 << 10;
+/// How much longer than its units a coloured slot is: a cache line.
+const COLOUR: usize = 64;
 /// The largest object that has a class.
 pub(crate) const CLASS_BYTES_MAX: usize = 4 << 20;
 
 const LINEAR_CLASSES: usize = 8;
 /// Sizes up to here are looked up in a table.
 const TABLE_BYTES: usize = 1024;
-/// Units of the large classes.
-const LARGE_UNITS: [u8; 20] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64];
+/// Units of the classes of runs.
+const RUN_UNITS: [u8; 20] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64];
 
 /// Index of a rounded size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,8 +67,10 @@ const SLOT_BYTES: [u32; CLASSES] = {
         } else if class < SMALL_CLASSES {
             let step = class - LINEAR_CLASSES;
             (5 + (step % 4) as u32) << (5 + step / 4)
+        } else if class < SLOT_CLASSES {
+            ((class - SMALL_CLASSES + 1) * UNIT + COLOUR) as u32
         } else {
-            LARGE_UNITS[class - SMALL_CLASSES] as u32 * UNIT as u32
+            RUN_UNITS[class - SLOT_CLASSES] as u32 * UNIT as u32
         };
         class += 1;
     }
@@ -64,7 +81,7 @@ const _: () = assert!(SLOT_BYTES[LINEAR_CLASSES - 1] == 128 && SLOT_BYTES[LINEAR
 const _: () = assert!(SLOT_BYTES[SMALL_CLASSES - 1] as usize == SMALL_BYTES_MAX);
 const _: () = assert!(SLOT_BYTES[CLASSES - 1] as usize == CLASS_BYTES_MAX);
 
-/// The smallest class that holds `bytes`, found the slow way, for the tables.
+/// The first class that holds `bytes`, found the slow way, for the tables.
 const fn search(bytes: usize) -> Class {
     let mut class = 0;
     while (SLOT_BYTES[class] as usize) < bytes {
@@ -129,7 +146,7 @@ pub(crate) const fn cache_slots(class: usize) -> usize {
     let (slots, least, most) = if class < SMALL_CLASSES {
         ((1 << 20) / bytes, 16, 1024)
     } else {
-        ((4 << 20) / bytes, if bytes <= 2 << 20 { 4 } else { 2 }, 16)
+        ((4 << 20) / (bytes / UNIT * UNIT), if bytes <= 2 << 20 { 4 } else { 2 }, 16)
     };
     if slots < least {
         least
@@ -152,7 +169,7 @@ impl Class {
         bin_of(bytes).class()
     }
 
-    /// The smallest class that holds `bytes` and whose slots are all aligned to `align`, if there is one.
+    /// The first class that holds `bytes` and whose objects are all aligned to `align`, if there is one.
     #[inline]
     pub(crate) fn aligned(bytes: usize, align: usize) -> Option<Class> {
         let first = Class::of(bytes)?;
@@ -162,7 +179,7 @@ impl Class {
         if align > UNIT {
             return None;
         }
-        (first.0..CLASSES as u8).map(Class).find(|class| class.slot_bytes() % align == 0)
+        (first.0..CLASSES as u8).map(Class).find(|class| class.slot_bytes() >= bytes && class.slot_bytes() % align == 0)
     }
 
     /// The class of a page's record.
@@ -176,18 +193,30 @@ impl Class {
         SLOT_BYTES[self.index()] as usize
     }
 
-    /// Whether objects are runs of units, each alone.
+    /// Whether objects are BigCache's: above [`SMALL_BYTES_MAX`].
     #[inline(always)]
     pub(crate) fn is_large(self) -> bool {
         self.index() >= SMALL_CLASSES
     }
 
-    /// Units in a page of this class, enough for nine slots at least, or in the run.
+    /// Whether objects are runs of units, each alone, and not slots.
+    pub(crate) fn is_run(self) -> bool {
+        self.index() >= SLOT_CLASSES
+    }
+
+    /// The class of runs for what a coloured class is for; any other class as it is.
+    pub(crate) fn uncoloured(self) -> Class {
+        if self.is_large() && !self.is_run() { Class(self.0 + COLOURED_CLASSES as u8) } else { self }
+    }
+
+    /// Units in a page of this class, enough for seven slots at least, or in the run.
     pub(crate) fn units(self) -> usize {
         match self.slot_bytes() {
             0..=0x1c00 => 1,
             0x1c01..=SMALL_BYTES_MAX => 8,
-            bytes => bytes / UNIT,
+            bytes if self.is_run() => bytes / UNIT,
+            // A sixteenth of the addresses is lost, and up to an eighth where a segment ends the page.
+            bytes => (bytes / UNIT * 16).min(UNITS),
         }
     }
 
@@ -219,7 +248,10 @@ mod tests {
             let class = Class::of(bytes).expect("a class");
             assert!(class.slot_bytes() >= bytes, "{bytes}");
             if class.index() > 0 {
-                assert!((SLOT_BYTES[class.index() - 1] as usize) < bytes, "{bytes} fits the class below");
+                // Between coloured slots the units decide.
+                let below = SLOT_BYTES[class.index() - 1] as usize;
+                let below = if class.is_large() { below / UNIT * UNIT } else { below };
+                assert!(below < bytes, "{bytes} fits the class below");
             }
         }
         for bytes in [0, CLASS_BYTES_MAX + 1, isize::MAX as usize, usize::MAX] {
@@ -240,7 +272,7 @@ mod tests {
         for log in 0..=16 {
             let align = 1 << log;
             for bytes in [1, 15, 16, 17, 100, 1000, 4096, 5000, 65536, 100_000, SMALL_BYTES_MAX, CLASS_BYTES_MAX] {
-                let class = Class::aligned(bytes, align).expect("large classes are whole units");
+                let class = Class::aligned(bytes, align).expect("runs are whole units");
                 assert!(class.slot_bytes() >= bytes);
                 assert!(align <= 16 || class.slot_bytes().is_multiple_of(align));
             }
@@ -258,10 +290,28 @@ mod tests {
     }
 
     #[test]
-    fn pages_hold_at_least_nine_slots_and_large_objects_one() {
+    fn pages_hold_several_slots_and_runs_are_one_object() {
         for class in Class::all() {
             let slots = class.units() * UNIT / class.slot_bytes();
-            assert!(if class.is_large() { slots == 1 } else { slots >= 9 }, "{class:?}");
+            assert!(
+                if class.is_run() { slots == 1 } else { slots >= if class.is_large() { 7 } else { 9 } },
+                "{class:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn coloured_classes_stand_for_the_runs_of_as_many_units() {
+        for class in Class::all() {
+            let plain = class.uncoloured();
+            if class.is_large() && !class.is_run() {
+                assert_eq!(plain.slot_bytes(), class.slot_bytes() - COLOUR);
+                assert_eq!(Class::of(plain.slot_bytes()), Some(class));
+                assert_eq!(Class::aligned(plain.slot_bytes(), COLOUR), Some(class));
+                assert_eq!(Class::aligned(plain.slot_bytes(), 2 * COLOUR), Some(plain));
+            } else {
+                assert_eq!(plain, class);
+            }
         }
     }
 }

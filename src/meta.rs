@@ -3,7 +3,7 @@
 //! Bump allocation from mappings of its own, apart from user memory, so that no overrun of an object reaches it and no
 //! record spoils the alignment of user pages. Never returned to the OS: whoever frees a record keeps it for the next.
 
-use crate::os;
+use crate::os::{self, OS_PAGE};
 use crate::sync::{Lock, global};
 use core::cell::UnsafeCell;
 use core::ptr;
@@ -11,12 +11,15 @@ use core::ptr;
 /// Bytes mapped at a time; touched, and so resident, only as records are made.
 const CHUNK: usize = 256 << 10;
 
-/// The first chunk: part of the program, so that a process that asks for little maps nothing for records.
-#[repr(align(64))]
+/// The first chunk: part of the program, so that a process that asks for little maps nothing for records. It begins with an
+/// OS page, so that what is used first of the first records lies on few.
+#[repr(align(4096))]
 struct First(UnsafeCell<[u8; CHUNK]>);
 
 // SAFETY: only the holder of `BUMP` hands it out.
 unsafe impl Sync for First {}
+
+const _: () = assert!(align_of::<First>() == OS_PAGE);
 
 static FIRST: First = First(UnsafeCell::new([0; CHUNK]));
 

@@ -6,7 +6,7 @@
 //! write what is said at each field. How pages are found from addresses is left to [`crate::map`], where they come from
 //! to [`crate::source`].
 
-use crate::class::{CLASSES, Class, UNIT};
+use crate::class::{CLASSES, Class, UNIT, UNITS};
 use crate::list::{Linked, Links, List};
 use crate::os::OS_PAGE;
 use crate::span::Span;
@@ -14,14 +14,15 @@ use core::cell::Cell;
 use core::ptr;
 
 /// Bytes of a segment, and its alignment.
-pub(crate) const SEGMENT: usize = 4 << 20;
-/// Units of a segment; a word has a bit for each.
-pub(crate) const UNITS: usize = SEGMENT / UNIT;
+pub(crate) const SEGMENT: usize = UNITS * UNIT;
 /// Units of half a segment, which is what one huge page backs.
 pub(crate) const HALF_UNITS: usize = UNITS / 2;
 
 /// The class index of pages that hold no slots.
 pub(crate) const NO_CLASS: u8 = CLASSES as u8;
+
+const _: () = assert!(align_of::<Segment>() == OS_PAGE);
+const _: () = assert!(UNITS == u64::BITS as usize, "a word has a bit for each unit");
 
 /// Words of a page's bitmap: a bit for each slot of 16 bytes in a unit.
 const BITMAP_WORDS: usize = UNIT / 16 / 64;
@@ -69,6 +70,8 @@ pub(crate) struct Page {
     first_word: Cell<u8>,
     /// Slots that are not in the bitmap: with users, or in caches.
     pub(crate) used: Cell<u32>,
+    /// The slots from here on were never handed out, and the memory was zero when the page was made.
+    zeroed_from: Cell<u32>,
     /// When the last slot came back, in ticks of the purge.
     pub(crate) freed_at: Cell<u32>,
     /// Whether free slots have given their memory back, and none was handed out since.
@@ -79,8 +82,8 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Makes the page ready to hand out slots.
-    pub(crate) fn begin_slots(&self, class: Class) {
+    /// Makes the page ready to hand out slots; `zeroed` says that its memory is known to be zero.
+    pub(crate) fn begin_slots(&self, class: Class, zeroed: bool) {
         let slot = class.slot_bytes() as u32;
         let capacity = (usize::from(self.units.get()) * UNIT) as u32 / slot;
         self.slot_bytes.set(slot);
@@ -88,6 +91,7 @@ impl Page {
         self.reciprocal.set((u64::from(u32::MAX) + 1).div_ceil(u64::from(slot)) as u32);
         self.class_index.set(class.index() as u8);
         self.used.set(0);
+        self.zeroed_from.set(if zeroed { 0 } else { capacity });
         self.first_word.set(0);
         self.is_purged.set(false);
         let words = capacity.div_ceil(64) as usize;
@@ -113,10 +117,11 @@ impl Page {
         self.used.get() == self.capacity.get()
     }
 
-    /// Takes as many free slots as there are, and as fit, lowest addresses first; returns how many.
-    pub(crate) fn take(&self, slots: &mut [*mut u8]) -> usize {
+    /// Takes as many free slots as there are, and as fit, lowest addresses first; returns how many, and whether the last of
+    /// them is known to be zero.
+    pub(crate) fn take(&self, slots: &mut [*mut u8]) -> (usize, bool) {
         let words = self.capacity.get().div_ceil(64) as usize;
-        let mut taken = 0;
+        let (mut taken, mut last) = (0, 0);
         for word in usize::from(self.first_word.get())..words {
             self.first_word.set(word as u8);
             let mut bits = self.free[word].get();
@@ -126,6 +131,7 @@ impl Page {
                 // SAFETY: the bitmap has bits for slots inside the page only.
                 slots[taken] = unsafe { self.base.get().add(slot * self.slot_bytes.get() as usize) };
                 taken += 1;
+                last = slot as u32;
             }
             self.free[word].set(bits);
             if taken == slots.len() {
@@ -134,7 +140,11 @@ impl Page {
         }
         self.used.set(self.used.get() + taken as u32);
         self.is_purged.set(false);
-        taken
+        let zeroed = taken > 0 && last >= self.zeroed_from.get();
+        if zeroed {
+            self.zeroed_from.set(last + 1);
+        }
+        (taken, zeroed)
     }
 
     /// Calls with the start and the bytes of each range of whole OS pages in which all slots are free. The page is in use.
@@ -190,8 +200,9 @@ impl Page {
     /// The slot that starts at the address, which lies in the page.
     fn slot_at(&self, address: *const u8) -> Option<usize> {
         let offset = (address.addr() - self.base.get().addr()) as u32;
-        // Exact for offsets below 2^19 (a page) and slots below 2^16: D. Lemire, O. Kaser, N. Kurz, "Faster remainder by
-        // direct computation", Software: Practice and Experience 49:6, 2019.
+        // Exact for multiples, which is all that is asked: what the rounded reciprocal adds to a whole quotient is below
+        // offset / 2^32. D. Lemire, O. Kaser, N. Kurz, "Faster remainder by direct computation", Software: Practice and
+        // Experience 49:6, 2019.
         let slot = ((u64::from(offset) * u64::from(self.reciprocal.get())) >> 32) as u32;
         (slot * self.slot_bytes.get() == offset && slot < self.capacity.get()).then_some(slot as usize)
     }
@@ -208,8 +219,10 @@ pub(crate) enum Kind {
     Large,
 }
 
-/// Four MiB of an arena. All fields are the holder's of the arena's lock, except pages in use.
+/// Four MiB of an arena. All fields are the holder's of the arena's lock, except pages in use. The first of them share one OS
+/// page with the records of the first units.
 #[derive(Debug)]
+#[repr(C, align(4096))]
 pub(crate) struct Segment {
     pub(crate) base: Cell<*mut u8>,
     /// One bit a unit in use.
@@ -416,20 +429,20 @@ mod tests {
         let page: Box<Page> = unsafe { Box::<Page>::new_zeroed().assume_init() };
         page.base.set(ptr::without_provenance_mut(7 << 40));
         page.units.set(class.units() as u8);
-        page.begin_slots(class);
+        page.begin_slots(class, true);
         page
     }
 
     #[test]
     fn every_slot_is_handed_out_once_and_taken_back_once() {
-        for class in Class::all().filter(|class| !class.is_large()) {
+        for class in Class::all().filter(|class| !class.is_run()) {
             let page = page(class);
             let capacity = page.capacity.get() as usize;
             assert_eq!(capacity, class.units() * UNIT / class.slot_bytes());
             let mut slots = std::vec![ptr::null_mut(); capacity + 1];
-            let first = page.take(&mut slots[..capacity / 2]);
-            assert_eq!(first, capacity / 2);
-            assert_eq!(page.take(&mut slots[first..]), capacity - first);
+            let first = capacity / 2;
+            assert_eq!(page.take(&mut slots[..first]), (first, true));
+            assert_eq!(page.take(&mut slots[first..]), (capacity - first, true));
             assert!(page.is_full());
             let mut sorted: Vec<usize> = slots[..capacity].iter().map(|slot| slot.addr()).collect();
             sorted.sort_unstable();
@@ -441,13 +454,13 @@ mod tests {
                 assert_eq!(page.give(slot), Err(Misfit::Free));
             }
             assert_eq!(page.used.get(), 0);
-            assert_eq!(page.take(&mut slots), capacity, "all of them are there again");
+            assert_eq!(page.take(&mut slots), (capacity, false), "all of them are there again");
         }
     }
 
     #[test]
     fn free_ranges_are_the_os_pages_without_a_used_slot() {
-        for class in Class::all().filter(|class| !class.is_large()) {
+        for class in Class::all().filter(|class| !class.is_run()) {
             let page = page(class);
             let mut slots = std::vec![ptr::null_mut(); page.capacity.get() as usize];
             page.take(&mut slots);
@@ -476,7 +489,7 @@ mod tests {
 
     #[test]
     fn what_lies_behind_the_last_slot_is_no_slot() {
-        for class in Class::all().filter(|class| !class.is_large()) {
+        for class in Class::all().filter(|class| !class.is_run()) {
             let page = page(class);
             let end = ptr::without_provenance::<u8>((7 << 40) + page.capacity.get() as usize * class.slot_bytes());
             if end.addr() < (7 << 40) + class.units() * UNIT {

@@ -5,9 +5,9 @@
 //! outside (mappings of their own, and chunks where the range is full or could not be had) is found by [`crate::map`].
 //! Who uses which part of the range is left to [`crate::source`].
 
-use crate::class::{BinOffset, UNIT};
+use crate::class::{BinOffset, UNIT, UNITS};
 use crate::os;
-use crate::page::{SEGMENT, Segment, UNITS};
+use crate::page::{SEGMENT, Segment};
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::{Once, constant, global};
 use core::cell::Cell;

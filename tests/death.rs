@@ -31,7 +31,9 @@ const HEADER: &str = "hakmem: allocation header overwritten (magic value does no
 const KIB: usize = 1 << 10;
 const SMALL: usize = 100;
 /// Below every mmap threshold: always a run of units.
-const RUN: usize = 500 * KIB;
+const RUN: usize = 600 * KIB;
+/// A slot as well, though a large object.
+const COLOURED: usize = 500 * KIB;
 /// Above every one: always a span.
 const SPAN: usize = 40 << 20;
 
@@ -152,7 +154,7 @@ fn double_free() {
         },
     );
     // What a bin took unseen is seen when it is emptied.
-    for (label, size) in [("slot", SMALL), ("run", RUN), ("object of 4 MiB", 4 << 20)] {
+    for (label, size) in [("slot", SMALL), ("coloured slot", COLOURED), ("run", RUN), ("object of 4 MiB", 4 << 20)] {
         let twice = move || {
             let object = allocate(size);
             free(object);
@@ -273,13 +275,16 @@ fn free_inside_what_a_bin_takes() {
         if environment.header == 0 {
             // Every slot of the bin is held against its page.
             case("slot").aborts_with(INTERIOR, inside(SMALL));
+            case("coloured slot").aborts_with(INTERIOR, inside(COLOURED));
         }
     }
 }
 
 #[test]
 fn overwritten_header() {
-    for (label, size) in [("slot", SMALL), ("run", RUN), ("object of 3 MiB", 3 << 20), ("span", SPAN)] {
+    for (label, size) in
+        [("slot", SMALL), ("coloured slot", COLOURED), ("run", RUN), ("object of 3 MiB", 3 << 20), ("span", SPAN)]
+    {
         // So many bytes, from so far before the object on.
         let overwrite = move |from: usize, bytes: usize| {
             let object = allocate(size);
@@ -295,7 +300,7 @@ fn overwritten_header() {
             let header = environment.header;
             case("all").aborts_with(HEADER, || overwrite(header, header));
             case("the magic value").aborts_with(HEADER, || overwrite(8, 8));
-            if size < 3 << 20 || (environment.direct && size < SPAN) {
+            if size <= COLOURED || (environment.direct && size < SPAN) {
                 // Where the slot or the mapping starts; of a span without a class the records tell that.
                 let prefix = if header == 16 { (10, 1) } else { (2, 2) };
                 case("the prefix").aborts_with(HEADER, || overwrite(prefix.0, prefix.1));

@@ -131,8 +131,8 @@ fn has(factors: &[&str]) -> bool {
 
 /// Sixteen runs that no cache has, and that go back to the arena: 32 samples.
 fn sixteen_runs() {
-    let objects = [(); 16].map(|()| allocate(100 * KIB));
-    objects.into_iter().for_each(|object| free(object, 100 * KIB));
+    let objects = [(); 16].map(|()| allocate(600 * KIB));
+    objects.into_iter().for_each(|object| free(object, 600 * KIB));
     hakmem::flush();
 }
 

@@ -17,8 +17,9 @@ use crate::page::{HALF_UNITS, Kind, Page, Room, SEGMENT, Segment, half_mask, mas
 use crate::range;
 use crate::sync::{Lock, global};
 
-/// Bytes that become memory at a time, as far as limits allow.
-const COMMIT: usize = 64 << 20;
+/// Bytes that become memory at a time at most: as many as there are at that end, as far as limits allow, so that a small
+/// program is charged little (`RLIMIT_DATA`) and a large one asks seldom.
+const COMMIT_MAX: usize = 64 << 20;
 /// The first bytes of small pages stay on OS pages: a small program shall not hold a huge page for a few objects.
 const PLAIN_SMALL: usize = 16 << 20;
 /// Bytes of chunks outside the range, tried in this order.
@@ -61,10 +62,16 @@ struct Arena {
 // SAFETY: what it leads to is used by the lock's holder only.
 unsafe impl Send for Arena {}
 
-/// Takes a run of `units`, at most a segment's, and says whether its memory is known to be zero.
-pub(super) fn take_run(counters: &factor::Counters, kind: Kind, units: usize) -> Option<(&'static Page, bool)> {
+/// Takes a run of `units`, at most a segment's, for objects of so many bytes, and says whether its memory is known to be
+/// zero.
+pub(super) fn take_run(
+    counters: &factor::Counters,
+    kind: Kind,
+    units: usize,
+    object_bytes: usize,
+) -> Option<(&'static Page, bool)> {
     let mut arena = ARENA.lock();
-    if let Some(run) = arena.take_from_lists(counters, kind, units) {
+    if let Some(run) = arena.take_from_lists(counters, kind, units, object_bytes) {
         return Some(run);
     }
     if let Some(segment) = arena.new_segment(counters, kind) {
@@ -72,9 +79,9 @@ pub(super) fn take_run(counters: &factor::Counters, kind: Kind, units: usize) ->
     } else {
         // The last resort: memory that was meant for the other kind.
         let other = if kind == Kind::Small { Kind::Large } else { Kind::Small };
-        return arena.take_from_lists(counters, other, units);
+        return arena.take_from_lists(counters, other, units, object_bytes);
     }
-    arena.take_from_lists(counters, kind, units)
+    arena.take_from_lists(counters, kind, units, object_bytes)
 }
 
 /// Puts a run back; no object is left in it.
@@ -207,13 +214,14 @@ impl Arena {
         counters: &factor::Counters,
         kind: Kind,
         units: usize,
+        object_bytes: usize,
     ) -> Option<(&'static Page, bool)> {
         let rooms = Room::for_units(units).index()..Room::COUNT;
         let segment = rooms.into_iter().find_map(|room| self.segments[kind as usize][room].first())?;
         let (before, mut run) = (segment.dirty.get(), None);
         self.change(segment, |segment| run = segment.take_run(units));
         if kind == Kind::Large {
-            advise_new(counters, segment, before, units * UNIT);
+            advise_new(counters, segment, before, object_bytes);
         }
         run
     }
@@ -278,14 +286,14 @@ impl Arena {
         match kind {
             Kind::Small => {
                 if self.low == self.low_committed {
-                    // The first step is the plain one.
-                    let step = if self.low == self.base { PLAIN_SMALL } else { COMMIT };
+                    let step = (self.low.addr() - self.base.addr()).clamp(SEGMENT, COMMIT_MAX);
                     let most = self.high_committed.addr() - self.low.addr();
                     let bytes = self.commit(|_| self.low, step.min(most))?;
-                    if self.low != self.base {
-                        advise(counters, self.low, bytes);
-                    }
                     self.low_committed = self.low.wrapping_add(bytes);
+                    let plain_end = self.base.wrapping_add(PLAIN_SMALL).max(self.low);
+                    if plain_end < self.low_committed {
+                        advise(counters, plain_end, self.low_committed.addr() - plain_end.addr());
+                    }
                 }
                 let base = self.low;
                 self.low = base.wrapping_add(SEGMENT);
@@ -293,8 +301,10 @@ impl Arena {
             }
             Kind::Large => {
                 if self.high == self.high_committed {
+                    let end = self.base.addr() + range::bounds().1;
+                    let step = (end - self.high.addr()).clamp(SEGMENT, COMMIT_MAX);
                     let most = self.high.addr() - self.low_committed.addr();
-                    let bytes = self.commit(|bytes| self.high.wrapping_sub(bytes), COMMIT.min(most))?;
+                    let bytes = self.commit(|bytes| self.high.wrapping_sub(bytes), step.min(most))?;
                     self.high_committed = self.high.wrapping_sub(bytes);
                     // Where huge pages are wanted, halves are advised on one by one.
                     if factor::active().thp() == Some(thp::Advice::Small) {
@@ -347,8 +357,8 @@ impl Arena {
 }
 
 /// Tells the kernel whether huge pages are wanted in halves of a segment of large objects that held nothing before, and whose
-/// first object is so long: under many objects of 64 KiB that are touched here and there, huge pages would hold all between
-/// them. In a segment that held nothing at all both halves are told at once.
+/// first objects are so long: under many objects of 64 KiB that are touched here and there, huge pages would hold all
+/// between them. In a segment that held nothing at all both halves are told at once.
 fn advise_new(counters: &factor::Counters, segment: &Segment, dirty_before: u64, bytes: usize) {
     let active = factor::active();
     if active.thp() != Some(thp::Advice::Huge) {

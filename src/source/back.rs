@@ -99,7 +99,7 @@ pub(super) unsafe fn free_slow(user: *mut u8) {
                     }
                 }
             }
-            Found::Span(span) => match Class::of(span.mapped.get()).filter(|_| span.classed.get()) {
+            Found::Span(span) => match class_of_mapping(span) {
                 Some(class) => free_classed(heap, counters, cache, class, span.user.get()),
                 None => {
                     cache.returned.add(1);
@@ -108,6 +108,11 @@ pub(super) unsafe fn free_slow(user: *mut u8) {
             },
         }
     });
+}
+
+/// The class of an object that is a mapping of its own, if it has one: the mapping is as long as a run of the class.
+fn class_of_mapping(span: &Span) -> Option<Class> {
+    Class::of(span.mapped.get()).filter(|_| span.classed.get()).map(Class::uncoloured)
 }
 
 fn free_classed(
@@ -129,11 +134,14 @@ fn free_classed(
 
 /// Gives objects of a class back to where they came from.
 pub(super) fn release(counters: &factor::Counters, class: Class, objects: &[*mut u8]) {
-    if !class.is_large() {
-        return central::give(counters, class, objects);
-    }
     let active = factor::active();
-    counters.bigcache.evictions.add(objects.len() as u64);
+    if class.is_large() {
+        counters.bigcache.evictions.add(objects.len() as u64);
+    }
+    if !class.is_run() {
+        let give = || central::give(counters, class, objects);
+        return if class.is_large() { learning(active, counters, give) } else { give() };
+    }
     for &object in objects {
         match map::look_up(object) {
             Place::Page(page) if page.usage.get() == Use::Large && page.base.get() == object => {

@@ -1,10 +1,10 @@
-//! The shared middle: the pages of each small class, and which of them have free slots.
+//! The shared middle: the pages of each class of slots, and which of them have free ones.
 //!
 //! One lock a class, taken for a batch of slots at a time: when the depot has none to give, or takes none. Pages belong
 //! to no thread, so that nothing is left behind when one ends, and nothing is handed over.
 
 use super::arena;
-use crate::class::{Class, SMALL_CLASSES};
+use crate::class::{Class, SLOT_CLASSES};
 use crate::factor::{self, purge};
 use crate::fatal::{Fault, die};
 use crate::map;
@@ -14,14 +14,14 @@ use crate::range;
 use crate::sync::{Guard, Lock, global};
 
 global! {
-    static PAGES: [Lock<Pages>; SMALL_CLASSES] =
+    static PAGES: [Lock<Pages>; SLOT_CLASSES] =
         each Lock::new(Pages { partial: PageList::new(), spare: None, free_slots: 0 });
 }
 
 /// Bytes of free slots of one class, beside used ones, from which on somebody is asked to purge them.
 const PURGE_BYTES_MIN: usize = 4 << 20;
-/// Pages that are purged in one hold of a lock.
-const PURGE_PAGES: usize = 8;
+/// Units of pages that are purged in one hold of a lock, though at least a page.
+const PURGE_UNITS: usize = 64;
 
 /// The pages of one class.
 #[derive(Debug)]
@@ -38,25 +38,26 @@ struct Pages {
 // SAFETY: what it leads to is used by the lock's holder only.
 unsafe impl Send for Pages {}
 
-/// Takes up to `slots.len()` free slots, and returns how many there are; 0 when there is no memory.
-pub(super) fn take(counters: &factor::Counters, class: Class, slots: &mut [*mut u8]) -> usize {
+/// Takes up to `slots.len()` free slots, and returns how many there are, 0 when there is no memory; and whether the last of
+/// them is known to be zero.
+pub(super) fn take(counters: &factor::Counters, class: Class, slots: &mut [*mut u8]) -> (usize, bool) {
     let mut pages = PAGES[class.index()].lock();
     let page = match pages.partial.first() {
         Some(page) => page,
         None => {
             let page = pages.spare.take().or_else(|| new_page(counters, class));
-            let Some(page) = page else { return 0 };
+            let Some(page) = page else { return (0, false) };
             pages.partial.push(page);
             pages.free_slots += page.capacity.get() as usize;
             page
         }
     };
-    let taken = page.take(slots);
+    let (taken, zeroed) = page.take(slots);
     pages.free_slots -= taken;
     if page.is_full() {
         pages.partial.remove(page);
     }
-    taken
+    (taken, zeroed)
 }
 
 /// Takes slots back.
@@ -108,7 +109,7 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool 
                 break;
             }
             let is_sparse = |page: &&Page| !page.is_purged.get() && page.used.get() * 2 < page.capacity.get();
-            let mut left = PURGE_PAGES;
+            let mut left = (PURGE_UNITS / class.units()).max(1);
             for page in pages.partial.iter().filter(is_sparse) {
                 if purge::now().wrapping_sub(page.freed_at.get()) < ticks {
                     waits = true;
@@ -142,8 +143,10 @@ pub(super) fn give_empty(counters: &factor::Counters) {
 }
 
 fn new_page(counters: &factor::Counters, class: Class) -> Option<&'static Page> {
-    let (page, _) = arena::take_run(counters, Kind::Small, class.units())?;
-    page.begin_slots(class);
+    let kind = if class.is_large() { Kind::Large } else { Kind::Small };
+    let (page, zeroed) = arena::take_run(counters, kind, class.units(), class.slot_bytes())?;
+    counters.arena.runs.add(u64::from(class.is_large()));
+    page.begin_slots(class, zeroed);
     for unit in 0..class.units() {
         range::set_bin(page.base.get().wrapping_add(unit * crate::class::UNIT), class.bin());
     }
@@ -154,6 +157,8 @@ fn new_page(counters: &factor::Counters, class: Class) -> Option<&'static Page> 
 fn give_page(counters: &factor::Counters, page: &'static Page, pages: Guard<'_, Pages>) {
     // Out of the class's lock: the arena may call the OS.
     drop(pages);
+    let class = Class::from_index(usize::from(page.class_index.get()));
+    counters.arena.returns.add(u64::from(class.is_some_and(Class::is_large)));
     arena::give_run(counters, page);
 }
 

@@ -131,7 +131,7 @@ impl Heap {
         let mut slots = [ptr::null_mut(); depot::BATCH_SLOTS];
         let limit = self.cache.limit(class);
         if limit == 0 {
-            let taken = central::take(&self.counters, class, &mut slots[..1]);
+            let (taken, _) = central::take(&self.counters, class, &mut slots[..1]);
             self.cache.received.add(taken as u64);
             return slots[0];
         }
@@ -142,7 +142,7 @@ impl Heap {
         }
         // A thread that needs few objects of a class begins with few.
         let wanted = depot::batch_of(class).min(limit / 2);
-        let taken = central::take(&self.counters, class, &mut slots[..wanted]);
+        let (taken, _) = central::take(&self.counters, class, &mut slots[..wanted]);
         // The newest comes out first: in the order of addresses.
         slots[..taken].reverse();
         self.keep_all(class, &slots[..taken])

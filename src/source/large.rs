@@ -69,7 +69,7 @@ pub(crate) fn span_of_run(
         return None;
     }
     let span = take_record()?;
-    let Some((page, zeroed)) = arena::take_run(counters, Kind::Large, bytes.div_ceil(UNIT)) else {
+    let Some((page, zeroed)) = arena::take_run(counters, Kind::Large, bytes.div_ceil(UNIT), bytes) else {
         give_record(span);
         return None;
     };
@@ -156,14 +156,14 @@ pub(crate) fn take_run(counters: &factor::Counters, request: &Request, prefix: u
     if bytes > SEGMENT || request.align > UNIT {
         return None;
     }
-    let (page, zeroed) = arena::take_run(counters, Kind::Large, bytes.div_ceil(UNIT))?;
+    let (page, zeroed) = arena::take_run(counters, Kind::Large, bytes.div_ceil(UNIT), bytes)?;
     page.begin_large(None);
     Some((page, zeroed))
 }
 
-/// Takes a run of units that is an object of a large class. Says whether its memory is known to be zero.
+/// Takes a run of units that is an object of a class. Says whether its memory is known to be zero.
 pub(crate) fn take_classed(counters: &factor::Counters, class: Class) -> Option<(&'static Page, bool)> {
-    let (page, zeroed) = arena::take_run(counters, Kind::Large, class.units())?;
+    let (page, zeroed) = arena::take_run(counters, Kind::Large, class.units(), class.slot_bytes())?;
     page.begin_large(Some(class));
     range::set_bin(page.base.get(), class.bin());
     Some((page, zeroed))

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! request ── thread cache ── depot ── central ── arena ── OS      small: up to 56 KiB
-//!    │   └────── direct ──── depot ───────────── arena            large: up to 4 MiB, BigCache in its direct form
+//!    │   └────── direct ──── depot ── central ── arena            to 512 KiB, BigCache in its direct form
+//!    │   └────── direct ──── depot ───────────── arena            large: up to 4 MiB
 //!    │ hooks: tick, evolution, elo, header; where a span is mapped: align, thp
 //!    ├── bigcache ring ── mapped span ── OS       large in its ring form: at or above the mmap threshold
 //!    │               └─ run of units ── arena     below it, or with the factor `arena`
@@ -213,7 +214,9 @@ fn from_sources(
             if active.bigcache_is_direct()
                 && (active.arena() || (prefix < os::OS_PAGE && request.align <= os::OS_PAGE)) =>
         {
-            classed(heap, active, class, prefix)
+            let plain = class.uncoloured();
+            let coloured = if active.arena() && class != plain { classed(heap, active, class, prefix) } else { None };
+            coloured.or_else(|| classed(heap, active, plain, prefix))
         }
         _ => large_object(heap, active, request, prefix, strategy),
     }
@@ -255,8 +258,13 @@ fn classed(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> 
     Some(Block { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed })
 }
 
-/// New memory for an object of a large class: a run of the arena, or a mapping.
+/// New memory for an object of a large class: a slot, a run of the arena, or a mapping.
 fn new_classed(active: Active, counters: &factor::Counters, class: Class) -> Option<(*mut u8, bool)> {
+    if !class.is_run() {
+        let mut slot = [ptr::null_mut()];
+        let (taken, zeroed) = learning(active, counters, || central::take(counters, class, &mut slot));
+        return (taken > 0).then_some((slot[0], zeroed));
+    }
     if active.arena() {
         let (page, zeroed) = learning(active, counters, || large::take_classed(counters, class))?;
         counters.arena.runs.add(1);

@@ -11,12 +11,12 @@
 
 use super::heap::{self, Heap};
 use super::{arena, central, depot, house};
-use crate::class::{Class, UNIT};
+use crate::class::{Class, UNIT, UNITS};
 use crate::factor::purge::{self, WAIT_TICKS};
 use crate::factor::{self, Counters};
 use crate::model::check;
 use crate::os;
-use crate::page::{HALF_UNITS, Kind, Page, UNITS};
+use crate::page::{HALF_UNITS, Kind, Page};
 use crate::sync::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -28,7 +28,7 @@ fn counters() -> &'static Counters {
 
 /// Takes a run of a large object and uses it.
 fn take(units: usize) -> &'static Page {
-    let (page, zeroed) = arena::take_run(counters(), Kind::Large, units).expect("there is room");
+    let (page, zeroed) = arena::take_run(counters(), Kind::Large, units, units * UNIT).expect("there is room");
     let written = os::touch(page.base.get());
     assert!(!(zeroed && written), "memory that is said to be zero is not");
     page
@@ -48,7 +48,7 @@ fn assert_clean() {
     purge_all();
     assert_eq!(arena::waiting_bytes(), 0);
     for _ in 0..2 {
-        let (page, zeroed) = arena::take_run(counters(), Kind::Large, UNITS).expect("there is room");
+        let (page, zeroed) = arena::take_run(counters(), Kind::Large, UNITS, UNITS * UNIT).expect("there is room");
         assert!(zeroed, "memory waits, and nobody will come for it");
         assert!(!os::touch(page.base.get()));
     }
@@ -65,7 +65,8 @@ fn loom_purge_of_a_half_beside_one_in_use() {
         give(used);
         purge::pass_ticks(1);
         assert!(arena::purge_older_than(counters(), WAIT_TICKS, true), "the other half is younger");
-        let (_, zeroed) = arena::take_run(counters(), Kind::Large, HALF_UNITS).expect("there is room");
+        let (_, zeroed) =
+            arena::take_run(counters(), Kind::Large, HALF_UNITS, HALF_UNITS * UNIT).expect("there is room");
         assert!(zeroed);
     });
 }
@@ -165,7 +166,7 @@ fn loom_pages_hand_slots_out_once() {
         let objects = Objects::new();
         let work = |objects: &Objects| {
             let mut slots = [core::ptr::null_mut(); 1];
-            assert_eq!(central::take(counters(), class(), &mut slots), 1);
+            assert_eq!(central::take(counters(), class(), &mut slots).0, 1);
             objects.set(slots[0], true);
             objects.set(slots[0], false);
             central::give(counters(), class(), &slots);
@@ -214,7 +215,7 @@ impl Heaps {
 fn assert_all_free() {
     depot::drain(|class, objects| central::give(counters(), class, objects));
     central::give_empty(counters());
-    let (page, _) = arena::take_run(counters(), Kind::Small, UNITS).expect("there is room");
+    let (page, _) = arena::take_run(counters(), Kind::Small, UNITS, UNITS * UNIT).expect("there is room");
     assert_eq!(page.base.get(), crate::range::bounds().0, "the first segment is free again");
 }
 
