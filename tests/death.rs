@@ -16,7 +16,7 @@
 
 mod common;
 
-use common::{all_off_but, case, present};
+use common::{all_off_but, case, level, present};
 use hakmem::Hakmem;
 use std::alloc::{GlobalAlloc, Layout};
 
@@ -30,12 +30,17 @@ const HEADER: &str = "hakmem: allocation header overwritten (magic value does no
 
 const KIB: usize = 1 << 10;
 const SMALL: usize = 100;
-/// Below every mmap threshold: always a run of units.
-const RUN: usize = 600 * KIB;
-/// A slot as well, though a large object.
+/// A coloured slot, or where BigCache is not direct a run of units: it is below every mmap threshold.
 const COLOURED: usize = 500 * KIB;
+/// Where BigCache is direct a run of units.
+const RUN: usize = 600 * KIB;
 /// Above every one: always a span.
 const SPAN: usize = 40 << 20;
+
+/// Bytes of a run of units, in a child.
+fn run_bytes() -> usize {
+    if level("bigcache") == "direct" { RUN } else { COLOURED }
+}
 
 fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 16).expect("far from overflow")
@@ -148,7 +153,7 @@ fn double_free() {
         "run",
         |environment| (environment.header > 0 || !environment.direct).then_some(DOUBLE),
         || {
-            let object = allocate(RUN);
+            let object = allocate(run_bytes());
             free(object);
             free(object);
         },
@@ -247,7 +252,7 @@ fn free_inside_an_object() {
         Environment { header: 0, .. } => Some(INTERIOR),
         _ => Some(HEADER),
     };
-    check(name, "run", run, || free(allocate(RUN).wrapping_add(64 * KIB)));
+    check(name, "run", run, || free(allocate(run_bytes()).wrapping_add(64 * KIB)));
     check(name, "span, first page", |_| Some(INTERIOR), || free(allocate(SPAN).wrapping_add(64)));
     check(name, "span, beyond", |_| Some(FOREIGN), || free(allocate(SPAN).wrapping_add(1 << 20)));
 }
@@ -255,9 +260,9 @@ fn free_inside_an_object() {
 #[test]
 fn free_inside_what_a_bin_takes() {
     let name = "free_inside_what_a_bin_takes";
-    let inside = |size: usize| {
+    let inside = |bytes: fn() -> usize| {
         move || {
-            free(allocate(size).wrapping_add(64));
+            free(allocate(bytes()).wrapping_add(64));
             hakmem::flush();
         }
     };
@@ -271,11 +276,11 @@ fn free_inside_what_a_bin_takes() {
             0 => INTERIOR,
             _ => HEADER,
         };
-        case("run").aborts_with(sentence, inside(RUN));
+        case("run").aborts_with(sentence, inside(run_bytes));
         if environment.header == 0 {
             // Every slot of the bin is held against its page.
-            case("slot").aborts_with(INTERIOR, inside(SMALL));
-            case("coloured slot").aborts_with(INTERIOR, inside(COLOURED));
+            case("slot").aborts_with(INTERIOR, inside(|| SMALL));
+            case("coloured slot").aborts_with(INTERIOR, inside(|| COLOURED));
         }
     }
 }
