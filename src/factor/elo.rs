@@ -23,7 +23,7 @@
 use crate::os;
 use crate::rating::{self, Mean, START_RATING};
 use crate::request::Pick;
-use crate::sync::{Lock, global};
+use crate::sync::{Lock, global, held_at_fork};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 counters! {
@@ -458,19 +458,7 @@ impl Ratings {
     }
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    RATINGS.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { RATINGS.release() };
-}
+held_at_fork!(RATINGS);
 
 #[cfg(test)]
 mod tests {

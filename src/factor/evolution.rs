@@ -21,7 +21,7 @@
 use crate::os;
 use crate::quantile::P2;
 use crate::request::Pick;
-use crate::sync::{Lock, global};
+use crate::sync::{Lock, global, held_at_fork};
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 counters! {
@@ -419,19 +419,7 @@ fn distance(a: &Distribution, b: &Distribution) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum()
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    LIFE.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { LIFE.release() };
-}
+held_at_fork!(LIFE);
 
 #[cfg(test)]
 mod tests {
