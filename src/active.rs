@@ -7,7 +7,7 @@ use crate::env;
 use crate::factor::{FACTORS, Id, REGISTRY, align, elo, evolution, header, purge, thp};
 use crate::level::Level;
 use crate::preset::Mode;
-use crate::sync::{Once, global};
+use crate::sync::{Once, global, held_at_fork};
 
 /// A level for each factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,16 +271,4 @@ fn seal_with(mode: Mode) -> bool {
     is_ours
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    LEVELS.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { LEVELS.release() };
-}
+held_at_fork!(LEVELS);

@@ -10,7 +10,7 @@ use crate::os::OS_PAGE;
 use crate::page::{Page, SEGMENT, Segment};
 use crate::range;
 use crate::span::Span;
-use crate::sync::{Lock, global};
+use crate::sync::{Lock, global, held_at_fork};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -155,19 +155,7 @@ fn leaf_index(address: *const u8) -> usize {
     address.addr() / OS_PAGE % LEAF_WORDS
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    GROW.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { GROW.release() };
-}
+held_at_fork!(GROW);
 
 #[cfg(all(test, not(loom)))]
 mod tests {

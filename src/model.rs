@@ -90,6 +90,18 @@ impl Looks {
     }
 }
 
+/// Operations that put a value in and return the one before.
+macro_rules! exchanges {
+    ($word:ty: $($operation:ident),+) => {
+        $(
+            #[track_caller]
+            pub(crate) fn $operation(&self, value: $word, order: Ordering) -> $word {
+                self.0.$operation(value, left(order))
+            }
+        )+
+    };
+}
+
 macro_rules! atomics {
     ($($name:ident of $word:ty),+) => {
         $(
@@ -114,30 +126,7 @@ macro_rules! atomics {
                     self.0.store(value, left(order));
                 }
 
-                #[track_caller]
-                pub(crate) fn swap(&self, value: $word, order: Ordering) -> $word {
-                    self.0.swap(value, left(order))
-                }
-
-                #[track_caller]
-                pub(crate) fn fetch_add(&self, value: $word, order: Ordering) -> $word {
-                    self.0.fetch_add(value, left(order))
-                }
-
-                #[track_caller]
-                pub(crate) fn fetch_sub(&self, value: $word, order: Ordering) -> $word {
-                    self.0.fetch_sub(value, left(order))
-                }
-
-                #[track_caller]
-                pub(crate) fn fetch_and(&self, value: $word, order: Ordering) -> $word {
-                    self.0.fetch_and(value, left(order))
-                }
-
-                #[track_caller]
-                pub(crate) fn fetch_min(&self, value: $word, order: Ordering) -> $word {
-                    self.0.fetch_min(value, left(order))
-                }
+                exchanges! { $word: swap, fetch_add, fetch_sub, fetch_and, fetch_min }
 
                 #[track_caller]
                 pub(crate) fn compare_exchange(

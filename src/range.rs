@@ -9,7 +9,7 @@ use crate::class::{BinOffset, UNIT, UNITS};
 use crate::os;
 use crate::page::{SEGMENT, Segment};
 use crate::sync::atomic::AtomicUsize;
-use crate::sync::{Once, constant, global};
+use crate::sync::{Once, constant, global, held_at_fork};
 use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -157,19 +157,7 @@ pub(crate) fn bounds() -> (*mut u8, usize) {
     (ptr::with_exposed_provenance_mut(base), length_units * UNIT)
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    TRIED.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { TRIED.release() };
-}
+held_at_fork!(TRIED);
 
 #[cfg(all(test, not(loom)))]
 mod tests {

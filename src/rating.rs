@@ -14,7 +14,7 @@ const WEIGHT_MEMORY: f64 = 0.30;
 const DRAW_BAND: f64 = 0.005;
 
 /// Mean costs of one strategy in a round.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Mean {
     pub(crate) samples: u32,
     pub(crate) cycles: f64,

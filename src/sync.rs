@@ -92,6 +92,26 @@ macro_rules! global {
 }
 pub(crate) use global;
 
+/// What the handlers around a fork call of a module with one lock.
+macro_rules! held_at_fork {
+    ($lock:ident) => {
+        /// Takes the lock before a fork.
+        pub(crate) fn acquire_for_fork() {
+            $lock.acquire();
+        }
+
+        /// Frees the lock after a fork.
+        ///
+        /// # Safety
+        /// - [`acquire_for_fork`] took it.
+        pub(crate) unsafe fn release_after_fork() {
+            // SAFETY: passed on.
+            unsafe { $lock.release() };
+        }
+    };
+}
+pub(crate) use held_at_fork;
+
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const CONTENDED: u32 = 2;

@@ -3,11 +3,12 @@
 
 mod common;
 
-use common::kernel::{is_mapped, minor_faults, virtual_pages, without_system_calls};
+use common::kernel::{is_mapped, minor_faults, without_system_calls};
 use common::requests::{
-    allocate, free, has_own_mapping, own_mappings, reallocate, requests, slow_requests, touch, use_once,
+    allocate, free, has_own_mapping, own_mappings, pages_of_two_mib, reallocate, requests, slow_requests, touch,
+    use_once,
 };
-use common::{KIB, MIB, PAGE, counter, is_idle, level, off_or_absent, only, present};
+use common::{KIB, MIB, PAGE, assert_idle, counter, is_idle, level, off_or_absent, only, present};
 use hakmem::Hakmem;
 
 #[global_allocator]
@@ -211,10 +212,9 @@ fn elo_slow_path_learns_where_no_cache_serves() {
         }
     });
     on_slow_path(name, "off", &kept).var("HAKMEM_DISABLE_ELO", "1").succeeds(|| {
-        assert_eq!(level("elo"), off_or_absent("elo"));
         (0..10).for_each(|_| sixteen_runs());
         assert_eq!(hakmem::elo_ratings(), [1500.0; 12]);
-        assert!(is_idle("elo"));
+        assert_idle("elo");
     });
 }
 
@@ -230,7 +230,7 @@ fn evolution_slow_path_sees_what_no_cache_serves() {
     ];
     on_slow_path(name, "on", &SLOW_PATH).vars(&quick).succeeds(|| {
         if !present("evolution") {
-            return assert_evolution_is_idle();
+            return assert_idle("evolution");
         }
         assert_eq!(level("evolution"), "slow-path");
         if has(&SLOW_PATH) {
@@ -256,13 +256,8 @@ fn evolution_slow_path_sees_what_no_cache_serves() {
     });
     on_slow_path(name, "off", &SLOW_PATH).var("HAKMEM_EVO_POLICY", "off").succeeds(|| {
         slow_requests(64, 4 * 1024);
-        assert_evolution_is_idle();
+        assert_idle("evolution");
     });
-}
-
-fn assert_evolution_is_idle() {
-    assert_eq!(level("evolution"), off_or_absent("evolution"));
-    assert!(is_idle("evolution"));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -303,7 +298,7 @@ fn header_16_precedes_every_object() {
             free(fits, 112);
             free(spills, 113);
             if kept.len() == 1 {
-                assert_eq!(two_mib(), (513, 16));
+                assert_eq!(pages_of_two_mib(), (513, 16));
             }
             assert_eq!(counter("header", "writes"), hakmem::receipt().allocations);
             assert!(counter("header", "verified") >= hakmem::receipt().frees);
@@ -316,23 +311,13 @@ fn header_16_precedes_every_object() {
 fn assert_no_header() {
     assert_eq!(level("header"), off_or_absent("header"));
     if level("arena") != "on" && level("bigcache") != "direct" {
-        assert_eq!(two_mib(), (512, 0), "whole pages from a page's start");
+        assert_eq!(pages_of_two_mib(), (512, 0), "whole pages from a page's start");
     }
     let object = allocate(128);
     // SAFETY: it lives, and hakmem allocated it.
     assert_eq!(unsafe { hakmem::usable_bytes(object) }, 128, "a slot that is all the object's");
     free(object, 128);
     assert!(is_idle("header"));
-}
-
-/// OS pages that an object of 2 MiB maps, and how far into its first page it starts.
-fn two_mib() -> (usize, usize) {
-    use_once(2 * MIB);
-    let before = virtual_pages();
-    let object = allocate(2 * MIB);
-    let after = virtual_pages();
-    free(object, 2 * MIB);
-    (after - before, object.addr() % PAGE)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -343,10 +328,9 @@ fn tick_batched_catches_up() {
     let batched = |label, kept: &[&str]| only(name, label, kept).var("HAKMEM_TICK", "batched");
     batched("on", &["tick", "thread-cache"]).succeeds(|| {
         if !present("tick") {
-            assert_eq!(level("tick"), "absent");
             requests(64, 10_000);
             assert_eq!(hakmem::ticks(), 0);
-            return assert!(is_idle("tick"));
+            return assert_idle("tick");
         }
         assert_eq!(level("tick"), "batched");
         use_once(64);

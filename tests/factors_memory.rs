@@ -9,7 +9,7 @@ use common::kernel::{
 use common::requests::{
     allocate, allocate_at, free, has_own_mapping, own_mappings, reallocate, requests, touch, use_once,
 };
-use common::{KIB, MIB, PAGE, counter, is_idle, level, off_or_absent, only, present};
+use common::{KIB, MIB, PAGE, assert_idle, counter, is_idle, level, off_or_absent, only, present};
 use hakmem::Hakmem;
 use std::alloc::{GlobalAlloc, Layout};
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ fn align_places_mappings_or_objects() {
     let made = 2 * HUGE_SIZES.len() as u64;
     only(name, "on", &["align"]).succeeds(|| {
         if !present("align") {
-            return assert_align_is_idle("absent");
+            return assert_align_is_idle();
         }
         assert_eq!(level("align"), "on");
         assert_eq!(placements(), [(0, 0); 6], "at a multiple, and nothing of the room is left");
@@ -75,7 +75,7 @@ fn align_places_mappings_or_objects() {
     });
     only(name, "user", &["align", "header"]).var("HAKMEM_ALIGN", "user").succeeds(|| {
         if !present("align") {
-            return assert_align_is_idle("absent");
+            return assert_align_is_idle();
         }
         assert_eq!(level("align"), "user");
         let header_page = usize::from(present("header"));
@@ -88,13 +88,12 @@ fn align_places_mappings_or_objects() {
             free(object, 2 * MIB);
         }
     });
-    let idle = || assert_align_is_idle(off_or_absent("align"));
-    only(name, "off", &[]).succeeds(idle);
-    common::case(name, "original").var("HAKMEM_MODE", "original").succeeds(idle);
+    only(name, "off", &[]).succeeds(assert_align_is_idle);
+    common::case(name, "original").var("HAKMEM_MODE", "original").succeeds(assert_align_is_idle);
 }
 
-fn assert_align_is_idle(expected: &str) {
-    assert_eq!(level("align"), expected);
+fn assert_align_is_idle() {
+    assert_eq!(level("align"), off_or_absent("align"));
     let header = if level("header") == "on" { 32 } else { 0 };
     for size in HUGE_SIZES {
         let object = allocate(size);
@@ -133,13 +132,13 @@ fn thp_advises_on_what_is_large() {
     };
     only(name, "on", &["thp"]).succeeds(|| {
         if !present("thp") {
-            return assert_no_advice("absent");
+            return assert_no_advice();
         }
         advised("on", (true, false));
     });
     only(name, "never", &["thp"]).var("HAKMEM_THP", "never").succeeds(|| {
         if !present("thp") {
-            return assert_no_advice("absent");
+            return assert_no_advice();
         }
         advised("never", (false, true));
     });
@@ -158,16 +157,15 @@ fn thp_advises_on_what_is_large() {
             assert_eq!(counter("thp", "calls"), 1, "once a mapping, not once a request");
         }
     });
-    let idle = || assert_no_advice(off_or_absent("thp"));
-    only(name, "off", &[]).succeeds(idle);
-    common::case(name, "original").var("HAKMEM_MODE", "original").succeeds(idle);
+    only(name, "off", &[]).succeeds(assert_no_advice);
+    common::case(name, "original").var("HAKMEM_MODE", "original").succeeds(assert_no_advice);
     common::case(name, "preset").var("HAKMEM_MODE", "fast").succeeds(|| {
         assert_eq!(level("thp"), if present("thp") { "on" } else { "absent" });
     });
 }
 
-fn assert_no_advice(expected: &str) {
-    assert_eq!(level("thp"), expected);
+fn assert_no_advice() {
+    assert_eq!(level("thp"), off_or_absent("thp"));
     for size in [MIB, 3 * MIB] {
         let object = allocate(size);
         assert_eq!(advice_at(object), (false, false));
@@ -211,7 +209,7 @@ fn arena_serves_large_objects_from_one_range() {
     };
     only(name, "on", &["arena"]).succeeds(|| {
         if !present("arena") {
-            return assert_no_arena("absent");
+            return assert_no_arena();
         }
         assert_eq!(level("arena"), "on");
         all_at_once();
@@ -231,12 +229,10 @@ fn arena_serves_large_objects_from_one_range() {
         assert_eq!(own_mappings(4 * MIB + 1, 10), 10, "what no segment holds is mapped");
         assert_eq!(counter("arena", "runs"), runs);
     });
-    let off = || assert_no_arena(off_or_absent("arena"));
-    only(name, "off", &[]).succeeds(off);
+    only(name, "off", &[]).succeeds(assert_no_arena);
     common::case(name, "original").var("HAKMEM_MODE", "original").succeeds(|| {
-        assert_eq!(level("arena"), off_or_absent("arena"));
         requests(3 * MIB, 100);
-        assert!(is_idle("arena"));
+        assert_idle("arena");
     });
     // With the direct BigCache, which may keep mappings or runs.
     let direct = || only(name, "direct", &["bigcache", "arena"]).var("HAKMEM_BIGCACHE", "direct");
@@ -282,8 +278,8 @@ fn arena_serves_large_objects_from_one_range() {
     });
 }
 
-fn assert_no_arena(expected: &str) {
-    assert_eq!(level("arena"), expected);
+fn assert_no_arena() {
+    assert_eq!(level("arena"), off_or_absent("arena"));
     for size in [2 * MIB, 3 * MIB, 4 * MIB] {
         let object = allocate(size);
         assert!(has_own_mapping(object));
@@ -386,18 +382,18 @@ fn purge_gives_memory_back() {
     });
     only(name, "never", &kept).var("HAKMEM_PURGE", "never").succeeds(|| {
         if present("arena") {
-            assert_purge_is_idle(off_or_absent("purge"));
+            assert_purge_is_idle();
         }
     });
     only(name, "off", &["arena"]).succeeds(|| {
         if present("arena") {
-            assert_purge_is_idle(off_or_absent("purge"));
+            assert_purge_is_idle();
         }
     });
 }
 
-fn assert_purge_is_idle(expected: &str) {
-    assert_eq!(level("purge"), expected);
+fn assert_purge_is_idle() {
+    assert_eq!(level("purge"), off_or_absent("purge"));
     let threads_before = threads();
     let objects = touched_halves::<16>();
     objects.into_iter().for_each(|object| free(object, 2 * MIB));

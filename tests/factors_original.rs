@@ -4,9 +4,9 @@
 
 mod common;
 
-use common::kernel::{is_mapped, virtual_pages};
-use common::requests::{allocate, allocate_at, free, own_mappings, reallocate, requests, use_once};
-use common::{KIB, MIB, PAGE, counter, is_idle, level, off_or_absent, only, present};
+use common::kernel::is_mapped;
+use common::requests::{allocate, allocate_at, free, own_mappings, pages_of_two_mib, reallocate, requests, use_once};
+use common::{KIB, MIB, assert_idle, counter, is_idle, level, off_or_absent, only, present};
 use hakmem::Hakmem;
 
 #[global_allocator]
@@ -18,7 +18,7 @@ static GLOBAL: Hakmem = Hakmem;
 fn bigcache_returns_a_span_to_its_site() {
     only("bigcache_returns_a_span_to_its_site", "on", &["bigcache"]).succeeds(|| {
         if !present("bigcache") {
-            return assert_bigcache_is_idle("absent");
+            return assert_bigcache_is_idle();
         }
         assert_eq!(level("bigcache"), "on");
         for size in [2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 3 * MIB, 4 * MIB - 1, 8 * MIB - 1, 9 * MIB] {
@@ -48,13 +48,11 @@ fn bigcache_returns_a_span_to_its_site() {
         assert!(!is_mapped(objects[0]), "the oldest went back to the OS");
         assert!(is_mapped(objects[5]));
     });
-    only("bigcache_returns_a_span_to_its_site", "off", &[]).succeeds(|| {
-        assert_bigcache_is_idle(off_or_absent("bigcache"));
-    });
+    only("bigcache_returns_a_span_to_its_site", "off", &[]).succeeds(assert_bigcache_is_idle);
 }
 
-fn assert_bigcache_is_idle(expected: &str) {
-    assert_eq!(level("bigcache"), expected);
+fn assert_bigcache_is_idle() {
+    assert_eq!(level("bigcache"), off_or_absent("bigcache"));
     for _ in 0..100 {
         let object = allocate_at(2 * MIB, 77);
         free(object, 2 * MIB);
@@ -70,7 +68,7 @@ fn elo_varies_the_threshold_and_rates_it() {
     let name = "elo_varies_the_threshold_and_rates_it";
     only(name, "softmax", &["elo"]).succeeds(|| {
         if !present("elo") {
-            return assert_threshold_is_fixed("absent");
+            return assert_threshold_is_fixed();
         }
         assert_eq!(level("elo"), "on");
         // Three of twelve thresholds are below 1.2 MiB, and before the first round all are equal.
@@ -91,16 +89,14 @@ fn elo_varies_the_threshold_and_rates_it() {
     });
     only(name, "epsilon-greedy", &["elo"]).var("HAKMEM_ELO", "epsilon-greedy").succeeds(|| {
         if !present("elo") {
-            return assert_threshold_is_fixed("absent");
+            return assert_threshold_is_fixed();
         }
         assert_eq!(level("elo"), "epsilon-greedy");
         // Nine of ten take the best one, 2 MiB at the start; a fortieth should be mapped.
         let own = own_mappings(1200 * KIB, 900);
         assert!((1..90).contains(&own), "{own} of 900 mapped");
     });
-    only(name, "off", &[]).succeeds(|| {
-        assert_threshold_is_fixed(off_or_absent("elo"));
-    });
+    only(name, "off", &[]).succeeds(assert_threshold_is_fixed);
     only(name, "bigcache-hits-are-no-samples", &["elo", "bigcache"]).succeeds(|| {
         if present("elo") && present("bigcache") {
             let site = 5;
@@ -114,8 +110,8 @@ fn elo_varies_the_threshold_and_rates_it() {
     });
 }
 
-fn assert_threshold_is_fixed(expected: &str) {
-    assert_eq!(level("elo"), expected);
+fn assert_threshold_is_fixed() {
+    assert_eq!(level("elo"), off_or_absent("elo"));
     assert_eq!(own_mappings(1200 * KIB, 200), 0);
     assert_eq!(own_mappings(2 * MIB - 1, 50), 0);
     assert_eq!(own_mappings(2 * MIB, 50), 50);
@@ -137,7 +133,7 @@ fn header_precedes_every_object() {
     let name = "header_precedes_every_object";
     only(name, "on", &["header"]).succeeds(|| {
         if !present("header") {
-            return assert_no_header("absent");
+            return assert_no_header();
         }
         assert_eq!(level("header"), "on");
         for size in [1, 24, 1000, 100 * KIB, 600 * KIB, 2 * MIB, 5 * MIB + 1] {
@@ -154,25 +150,13 @@ fn header_precedes_every_object() {
         assert_eq!(counter("header", "writes"), hakmem::receipt().allocations);
         assert!(counter("header", "verified") >= hakmem::receipt().frees);
     });
-    only(name, "off", &[]).succeeds(|| {
-        assert_no_header(off_or_absent("header"));
-    });
+    only(name, "off", &[]).succeeds(assert_no_header);
 }
 
-fn assert_no_header(expected: &str) {
-    assert_eq!(level("header"), expected);
+fn assert_no_header() {
+    assert_eq!(level("header"), off_or_absent("header"));
     assert_eq!(pages_of_two_mib(), (512, 0), "whole pages from a page's start");
     assert!(is_idle("header"));
-}
-
-/// OS pages that an object of 2 MiB maps, and how far into its first page it starts.
-fn pages_of_two_mib() -> (usize, usize) {
-    use_once(2 * MIB);
-    let before = virtual_pages();
-    let object = allocate(2 * MIB);
-    let after = virtual_pages();
-    free(object, 2 * MIB);
-    (after - before, object.addr() % PAGE)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -188,9 +172,8 @@ fn tick_counts_every_allocation() {
     only("tick_counts_every_allocation", "on", &["tick"]).succeeds(|| {
         work();
         if !present("tick") {
-            assert_eq!(level("tick"), "absent");
             assert_eq!(hakmem::ticks(), 0);
-            return assert!(is_idle("tick"));
+            return assert_idle("tick");
         }
         assert_eq!(level("tick"), "on");
         let receipt = hakmem::receipt();
@@ -201,10 +184,9 @@ fn tick_counts_every_allocation() {
     // With the bins of the thread, so that most requests take the fast path.
     only("tick_counts_every_allocation", "off", &["thread-cache"]).succeeds(|| {
         work();
-        assert_eq!(level("tick"), off_or_absent("tick"));
         assert!(hakmem::receipt().allocations >= 5_000, "the fast path counts too");
         assert_eq!(hakmem::ticks(), 0);
-        assert!(is_idle("tick"));
+        assert_idle("tick");
     });
 }
 
@@ -226,7 +208,7 @@ fn evolution_stops_and_restarts_learning() {
     only(name, "auto", &kept).vars(QUICK).succeeds(|| {
         requests(64, 4 * 1024);
         if !present("evolution") {
-            return assert_evolution_is_idle("absent");
+            return assert_idle("evolution");
         }
         assert_eq!(level("evolution"), "on");
         assert_eq!(counter("evolution", "sizes"), hakmem::receipt().allocations);
@@ -269,18 +251,13 @@ fn evolution_stops_and_restarts_learning() {
     });
     let idle = || {
         requests(64, 6 * 1024);
-        assert_evolution_is_idle(off_or_absent("evolution"));
+        assert_idle("evolution");
         if present("elo") {
             assert_eq!(counter("elo", "selections"), hakmem::receipt().allocations, "learning never stops by itself");
         }
     };
     only(name, "policy-off", &kept).vars(QUICK).var("HAKMEM_EVO_POLICY", "off").succeeds(idle);
     only(name, "off", &["elo"]).vars(QUICK).succeeds(idle);
-}
-
-fn assert_evolution_is_idle(expected: &str) {
-    assert_eq!(level("evolution"), expected);
-    assert!(is_idle("evolution"));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -290,7 +267,7 @@ fn madvise_batch_unmaps_together() {
     let name = "madvise_batch_unmaps_together";
     only(name, "on", &["madvise-batch"]).succeeds(|| {
         if !present("madvise-batch") {
-            return assert_unmapped_at_once("absent");
+            return assert_unmapped_at_once();
         }
         assert_eq!(level("madvise-batch"), "on");
         let objects = [(); 2].map(|()| allocate(2 * MIB));
@@ -317,13 +294,11 @@ fn madvise_batch_unmaps_together() {
         assert!(counter("madvise-batch", "unmapped_ranges") <= 67);
         assert!(objects.iter().all(|&object| !is_mapped(object)));
     });
-    only(name, "off", &[]).succeeds(|| {
-        assert_unmapped_at_once(off_or_absent("madvise-batch"));
-    });
+    only(name, "off", &[]).succeeds(assert_unmapped_at_once);
 }
 
-fn assert_unmapped_at_once(expected: &str) {
-    assert_eq!(level("madvise-batch"), expected);
+fn assert_unmapped_at_once() {
+    assert_eq!(level("madvise-batch"), off_or_absent("madvise-batch"));
     for _ in 0..10 {
         let object = allocate(2 * MIB);
         free(object, 2 * MIB);

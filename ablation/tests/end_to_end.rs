@@ -30,8 +30,7 @@ fn a_study_runs_from_config_to_report() {
     assert_eq!(records.len(), 7 * 4);
     assert!(records.iter().all(|record| record["status"] == "ok"), "{:#?}", bench.troubles());
     assert!(records.iter().all(|record| record["process_page_faults"].as_u64() > Some(0)));
-    let manifest: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(bench.path("out/manifest.json")).expect("reads")).expect("is JSON");
+    let manifest = bench.manifest();
     assert_eq!(manifest["builds"].as_array().map(Vec::len), Some(3));
     // What is unavailable says why; what is available was counted in every counting run and never while timing.
     for instrument in manifest["instruments"].as_array().expect("a list") {

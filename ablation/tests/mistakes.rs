@@ -17,14 +17,9 @@ fn with_peer(text: &str) -> String {
     format!("{text}[[peer]]\nname = \"other\"\nargs = [\"--peer\"]\nserved_by = \"other\"\n")
 }
 
-fn effects(bench: &Bench) -> Value {
-    let text = std::fs::read(bench.path("out/effects.json")).expect("there are effects");
-    serde_json::from_slice(&text).expect("effects are JSON")
-}
-
 /// The effects of one contrast.
 fn rows(bench: &Bench, factor: &str, contrast: &str) -> Vec<Value> {
-    let all = effects(bench)["effects"].as_array().expect("a list").clone();
+    let all = bench.effects()["effects"].as_array().expect("a list").clone();
     all.into_iter().filter(|row| row["factor"] == factor && row["contrast"] == contrast).collect()
 }
 
@@ -73,7 +68,7 @@ fn mistake_4_counts_of_a_peer_are_measured_or_missing() {
     let said = bench.ablate(&["report", "out"]);
     assert_eq!(said.code, 1, "{said:?}");
     said.complains(&["planned runs are there"]);
-    let all = effects(&bench);
+    let all = bench.effects();
     let peer =
         all["cells"].as_array().expect("a list").iter().find(|cell| cell["allocator"] == "other").expect("there");
     assert!(peer["syscalls_per_op"].is_null(), "{peer}");
@@ -134,8 +129,7 @@ fn mistake_10_what_was_not_counted_is_missing_and_not_zero() {
     assert_void(&bench, "reported no counter red.hits");
     let bench = Bench::new(ENV_ONLY);
     let said = bench.run(&[], 0);
-    let manifest: Value =
-        serde_json::from_slice(&std::fs::read(bench.path("out/manifest.json")).expect("reads")).expect("is JSON");
+    let manifest = bench.manifest();
     let missing = manifest["instruments"].as_array().expect("a list").iter().filter(|i| !i["unavailable"].is_null());
     for instrument in missing {
         let name = instrument["name"].as_str().expect("a name");

@@ -1,29 +1,27 @@
 //! ELO: chooses among twelve strategies, by ratings that measured costs move.
 //!
-//! As in the original (softmax, epsilon-greedy), for every allocation: a strategy is a threshold: requests of at least that size get a mapping of their own, smaller ones come from pages
-//! that stay. The strategy is chosen *before* the allocation, by softmax over the ratings or epsilon-greedily. Requests
-//! whose path it decides are measured: time of the call and of its free, OS pages that are new and will fault, bytes
-//! held beyond the request. Every 1,024 measured requests the strategies with at least 50 samples are compared pair by
-//! pair on 0.40 time + 0.30 faults + 0.30 memory, and rated by Elo's rule (K 32, 400 points a decade, start 1500); after
-//! four such rounds the six best stay active.
+//! As in the original, for every allocation: a strategy is a threshold. Requests of at least that size get a mapping of
+//! their own, smaller ones come from pages that stay. The strategy is chosen *before* the allocation, by softmax over
+//! the ratings or epsilon-greedily. Requests whose path it decides are measured: time of the call and of its free, OS
+//! pages that are new and will fault, bytes held beyond the request. Every 1,024 measured requests the strategies with
+//! at least 50 samples are compared pair by pair, and rated by Elo's rule ([`crate::rating`]); after four such rounds
+//! the six best stay active.
 //!
-//! In the form `slow-path` a strategy is a [`Plan`] for memory that no cache had: from which size on huge pages back it,
-//! how long it waits before it is purged, and how much of it. A plan is in force for a window of 64 runs, and costs what
-//! the runs took, the page faults of the process meanwhile, and the bytes that waited unused at its end. Three quarters of
-//! the windows belong to the best plan, the rest to each active one in turn, after which they are rated as above. What
-//! caches serve is not looked at, and once learning stops nothing is.
+//! In the form `slow-path` a strategy is a [`Plan`] for memory that no cache had: from which size on huge pages back
+//! it, how long it waits before it is purged, and how much of it. A plan is in force for a window of 64 runs, and costs
+//! what the runs took, the page faults of the process meanwhile, and the bytes that waited unused at its end. Three
+//! quarters of the windows belong to the best plan, the rest to each active one in turn, after which they are rated as
+//! above. What caches serve is not looked at, and once learning stops nothing is.
 //!
-//! Costs 1 KiB, one random number and up to twelve adds and compares an allocation (the plan estimates 100 to 200 ns);
-//! two reads of the cycle counter and four atomic adds a measured one. No system call. Different from the original: the
+//! Costs 1 KiB, one random number and up to twelve adds and compares an allocation (estimated at 100 to 200 ns); two
+//! reads of the cycle counter and four atomic adds a measured one. No system call. Different from the original: the
 //! choice comes before the allocation, durations are measured (it passed 0, so that no rating ever moved), and equal
-//! ratings do not make everything choose the first strategy.
-//!
-//! Random numbers: xorshift64*, S. Vigna, ACM TOMS 42:4, 2016. How games are rated is in [`crate::rating`].
+//! ratings do not make everything choose the first strategy. Random numbers: xorshift64*, S. Vigna, ACM TOMS 42:4, 2016.
 
 use crate::os;
 use crate::rating::{self, Mean, START_RATING};
 use crate::request::Pick;
-use crate::sync::{Lock, global};
+use crate::sync::{Lock, global, held_at_fork};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 counters! {
@@ -45,20 +43,8 @@ const MIB: usize = 1 << 20;
 /// Number of strategies.
 pub(crate) const STRATEGIES: usize = 12;
 
-const THRESHOLDS: [usize; STRATEGIES] = [
-    512 * KIB,
-    768 * KIB,
-    MIB,
-    MIB + 512 * KIB,
-    2 * MIB,
-    3 * MIB,
-    4 * MIB,
-    6 * MIB,
-    8 * MIB,
-    12 * MIB,
-    16 * MIB,
-    32 * MIB,
-];
+const THRESHOLDS: [usize; STRATEGIES] =
+    [512 * KIB, 768 * KIB, MIB, 1536 * KIB, 2 * MIB, 3 * MIB, 4 * MIB, 6 * MIB, 8 * MIB, 12 * MIB, 16 * MIB, 32 * MIB];
 
 /// The threshold when nothing chooses.
 pub(crate) const FIXED_THRESHOLD: usize = 2 * MIB;
@@ -195,13 +181,11 @@ fn softmax(random: u64) -> Strategy {
     // 53 random bits: a fraction in [0, 1).
     let mut rest = (random >> 11) as f64 / (1_u64 << 53) as f64 * total;
     let mut last = NEUTRAL;
-    for (index, &weight) in weights.iter().enumerate() {
-        if weight > 0.0 {
-            last = index as u8;
-            rest -= weight;
-            if rest < 0.0 {
-                break;
-            }
+    for (index, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+        last = index as u8;
+        rest -= weight;
+        if rest < 0.0 {
+            break;
         }
     }
     Strategy(last)
@@ -277,8 +261,7 @@ const _: () = assert!(WINDOW_RUNS >= SAMPLES_MIN);
 /// Windows of the best plan, after which each active plan has one.
 const BEST_WINDOWS: u32 = 36;
 
-/// The plan in force, and what it has cost since its window began. Relaxed: a run that is counted in the next window is no
-/// harm.
+/// The plan in force, and its costs since its window began. Relaxed: a run may as well be counted in the next window.
 struct Window {
     strategy: AtomicU8,
     runs: AtomicU32,
@@ -343,8 +326,7 @@ pub(crate) fn freeze() {
 
 /// The candidate passed its trial: the two change places.
 pub(crate) fn adopt_candidate() {
-    let frozen = BOARD.frozen.load(Ordering::Relaxed);
-    BOARD.frozen.store(BOARD.candidate.load(Ordering::Relaxed), Ordering::Relaxed);
+    let frozen = BOARD.frozen.swap(BOARD.candidate.load(Ordering::Relaxed), Ordering::Relaxed);
     BOARD.candidate.store(frozen, Ordering::Relaxed);
 }
 
@@ -415,11 +397,9 @@ impl Ratings {
 
     /// Compares every pair with enough samples, then cuts the field once.
     fn round(&mut self, means: &[Mean; STRATEGIES]) {
-        for a in 0..STRATEGIES {
-            for b in a + 1..STRATEGIES {
-                if means[a].samples < SAMPLES_MIN || means[b].samples < SAMPLES_MIN {
-                    continue;
-                }
+        let plays = |index: &usize| means[*index].samples >= SAMPLES_MIN;
+        for a in (0..STRATEGIES).filter(plays) {
+            for b in (a + 1..STRATEGIES).filter(plays) {
                 let step = rating::step(self.rating[a], self.rating[b], &means[a], &means[b]);
                 self.rating[a] += step;
                 self.rating[b] -= step;
@@ -458,19 +438,7 @@ impl Ratings {
     }
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    RATINGS.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { RATINGS.release() };
-}
+held_at_fork!(RATINGS);
 
 #[cfg(test)]
 mod tests {
@@ -482,23 +450,14 @@ mod tests {
     }
 
     #[test]
-    fn one_game_between_equals_moves_half_of_k() {
+    fn one_game_between_equals_moves_half_of_k_and_who_has_too_few_samples_does_not_play() {
         let mut ratings = Ratings::new();
-        let mut means = [Mean::default(); STRATEGIES];
-        means[0] = Mean { samples: 50, cycles: 100.0, ..Mean::default() };
-        means[1] = Mean { samples: 50, cycles: 300.0, ..Mean::default() };
+        let mut means = [Mean::NONE; STRATEGIES];
+        for (index, samples, cycles) in [(0, 50, 100.0), (1, 50, 300.0), (2, 49, 1.0)] {
+            means[index] = Mean { samples, cycles, ..Mean::NONE };
+        }
         ratings.round(&means);
-        assert_eq!(ratings.rating[..3], [1516.0, 1484.0, 1500.0]);
-    }
-
-    #[test]
-    fn a_strategy_with_too_few_samples_does_not_play() {
-        let mut ratings = Ratings::new();
-        let mut means = means(|index| (index + 1) as f64);
-        means[0].samples = 49;
-        ratings.round(&means);
-        assert_eq!(ratings.rating[0], START_RATING);
-        assert!(ratings.rating[1] > ratings.rating[2]);
+        assert_eq!(ratings.rating[..4], [1516.0, 1484.0, 1500.0, 1500.0]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Evolution: decides when learning stops, when it starts again, and when another strategy gets a trial.
 //!
-//! The size of every allocation, or in the form `slow-path` of every one that no cache served, enters a histogram, every 16th one's latency is measured, and every 1,024th brings both to
-//! the shared state. A window closes after 10,000 allocations or 2 s and gives a p99 latency (P² estimator) and a size
-//! distribution.
+//! The size of every allocation, or in the form `slow-path` of every one that no cache served, enters a histogram, every
+//! 16th one's latency is measured, and every 1,024th brings both to the shared state. A window closes after 10,000
+//! allocations or 2 s and gives a p99 latency (P² estimator) and a size distribution.
 //!
 //! - LEARN → FROZEN: learning has lasted 180 s and the p99 of three windows in a row changed by at most 1 %.
 //! - FROZEN → LEARN: three windows in a row are 20 % slower than the frozen baseline, or the size distribution is
@@ -21,7 +21,7 @@
 use crate::os;
 use crate::quantile::P2;
 use crate::request::Pick;
-use crate::sync::{Lock, global};
+use crate::sync::{Lock, global, held_at_fork};
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 counters! {
@@ -50,44 +50,6 @@ const LATENCIES: usize = (TICK_ALLOCATIONS / LATENCY_EVERY) as usize;
 const BUCKETS: usize = 32;
 /// Quiet windows in FROZEN before a trial.
 const CANARY_AFTER_WINDOWS: u32 = 10;
-
-/// What may be set; the defaults are the original's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Settings {
-    /// Least learning time, seconds.
-    pub freeze_seconds: f64,
-    /// Largest relative change of p99 that counts as converged.
-    pub freeze_epsilon: f64,
-    /// Converged windows in a row that stop learning.
-    pub freeze_windows: u32,
-    /// Relative worsening of p99 that counts as bad.
-    pub relearn_delta: f64,
-    /// Bad windows in a row that start learning again.
-    pub relearn_windows: u32,
-    /// Distance of size distributions (L1, 0 to 2) that starts learning again.
-    pub dist_delta: f64,
-    /// Share of allocations that try the candidate, 0 to 1.
-    pub canary_fraction: f64,
-    /// Allocations that close a window.
-    pub window_ops: u32,
-    /// Seconds that close a window.
-    pub window_seconds: f64,
-}
-
-impl Settings {
-    /// The original's values.
-    pub(crate) const DEFAULT: Settings = Settings {
-        freeze_seconds: 180.0,
-        freeze_epsilon: 0.01,
-        freeze_windows: 3,
-        relearn_delta: 0.20,
-        relearn_windows: 3,
-        dist_delta: 0.25,
-        canary_fraction: 0.05,
-        window_ops: 10_000,
-        window_seconds: 2.0,
-    };
-}
 
 /// A variable that sets one of them.
 #[derive(Debug)]
@@ -124,9 +86,20 @@ impl Setting {
     }
 }
 
-/// Declares the settings: variable, field, range, and what it is.
+/// Declares the settings: variable, field, default, range, and what it is.
 macro_rules! settings {
-    ($($variable:literal $field:ident: $type:ty = $least:literal..$most:expr, $about:literal;)+) => {
+    ($($variable:literal $field:ident: $type:ty = $default:literal, $least:literal..$most:expr, $about:literal;)+) => {
+        /// What may be set; the defaults are the original's.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub(crate) struct Settings {
+            $(#[doc = $about] pub(crate) $field: $type,)+
+        }
+
+        impl Settings {
+            /// The original's values.
+            pub(crate) const DEFAULT: Settings = Settings { $($field: $default),+ };
+        }
+
         /// The variables that set them.
         pub(crate) static VARIABLES: &[Setting] = &[$(Setting {
             variable: $variable,
@@ -143,15 +116,16 @@ macro_rules! settings {
 }
 
 settings! {
-    "HAKMEM_EVO_FREEZE_SECONDS" freeze_seconds: f64 = 0.0..1e9, "least learning time, seconds";
-    "HAKMEM_EVO_FREEZE_EPSILON" freeze_epsilon: f64 = 0.0..1e9, "relative change of p99 that counts as converged";
-    "HAKMEM_EVO_FREEZE_WINDOWS" freeze_windows: u32 = 1.0..1e9, "converged windows in a row that stop learning";
-    "HAKMEM_EVO_RELEARN_DELTA" relearn_delta: f64 = 0.0..1e9, "relative worsening of p99 that counts as bad";
-    "HAKMEM_EVO_RELEARN_WINDOWS" relearn_windows: u32 = 1.0..1e9, "bad windows in a row that start learning again";
-    "HAKMEM_EVO_DIST_DELTA" dist_delta: f64 = 0.0..2.0, "L1 distance of size distributions that starts learning again";
-    "HAKMEM_EVO_CANARY_FRACTION" canary_fraction: f64 = 0.0..1.0, "share of allocations that try the candidate";
-    "HAKMEM_EVO_WINDOW_OPS" window_ops: u32 = 1.0..1e9, "allocations that close a window";
-    "HAKMEM_EVO_WINDOW_SECONDS" window_seconds: f64 = 0.0..1e9, "seconds that close a window";
+    "HAKMEM_EVO_FREEZE_SECONDS" freeze_seconds: f64 = 180.0, 0.0..1e9, "least learning time, seconds";
+    "HAKMEM_EVO_FREEZE_EPSILON" freeze_epsilon: f64 = 0.01, 0.0..1e9, "relative change of p99 that counts as converged";
+    "HAKMEM_EVO_FREEZE_WINDOWS" freeze_windows: u32 = 3, 1.0..1e9, "converged windows in a row that stop learning";
+    "HAKMEM_EVO_RELEARN_DELTA" relearn_delta: f64 = 0.20, 0.0..1e9, "relative worsening of p99 that counts as bad";
+    "HAKMEM_EVO_RELEARN_WINDOWS" relearn_windows: u32 = 3, 1.0..1e9, "bad windows in a row that start learning again";
+    "HAKMEM_EVO_DIST_DELTA" dist_delta: f64 = 0.25, 0.0..2.0,
+        "L1 distance of size distributions that starts learning again";
+    "HAKMEM_EVO_CANARY_FRACTION" canary_fraction: f64 = 0.05, 0.0..1.0, "share of allocations that try the candidate";
+    "HAKMEM_EVO_WINDOW_OPS" window_ops: u32 = 10_000, 1.0..1e9, "allocations that close a window";
+    "HAKMEM_EVO_WINDOW_SECONDS" window_seconds: f64 = 2.0, 0.0..1e9, "seconds that close a window";
 }
 
 /// Which modes the lifecycle may enter.
@@ -419,19 +393,7 @@ fn distance(a: &Distribution, b: &Distribution) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum()
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    LIFE.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { LIFE.release() };
-}
+held_at_fork!(LIFE);
 
 #[cfg(test)]
 mod tests {

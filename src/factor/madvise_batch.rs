@@ -10,7 +10,7 @@
 //! that it saved nothing).
 
 use crate::os;
-use crate::sync::{Lock, global};
+use crate::sync::{Lock, global, held_at_fork};
 
 counters! {
     /// Spans that were added.
@@ -106,19 +106,7 @@ fn coalesce(ranges: &mut [Range]) -> usize {
     ranges.len().min(last + 1)
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    BATCH.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { BATCH.release() };
-}
+held_at_fork!(BATCH);
 
 #[cfg(all(test, not(loom)))]
 mod tests {

@@ -182,6 +182,13 @@ pub(crate) fn is_idle(factor: &str) -> bool {
     hakmem::receipt().factor(factor).expect("a registered name").counters().all(|(_, value)| value == 0)
 }
 
+/// Expects the factor to be off, or not compiled in, and to have done nothing.
+#[track_caller]
+pub(crate) fn assert_idle(factor: &str) {
+    assert_eq!(level(factor), off_or_absent(factor));
+    assert!(is_idle(factor));
+}
+
 /// A case with these factors on and all others off.
 pub(crate) fn only<'a>(test: &'a str, label: &str, kept: &[&str]) -> Case<'a> {
     case(test, label).vars(&all_off_but(kept))

@@ -1,6 +1,7 @@
 //! Requests of a program, in short.
 
-use super::KIB;
+use super::kernel::virtual_pages;
+use super::{KIB, MIB, PAGE};
 use hakmem::{Hakmem, Site};
 use std::alloc::{GlobalAlloc, Layout};
 
@@ -60,7 +61,7 @@ pub(crate) fn slow_requests(size: usize, count: usize) {
 
 /// Writes a byte into each OS page, and the last.
 pub(crate) fn touch(object: *mut u8, size: usize) {
-    for at in (0..size).step_by(super::PAGE).chain([size - 1]) {
+    for at in (0..size).step_by(PAGE).chain([size - 1]) {
         // SAFETY: the object is that long. Volatile: nobody reads it.
         unsafe { object.add(at).write_volatile(1) };
     }
@@ -82,4 +83,14 @@ pub(crate) fn own_mappings(size: usize, count: usize) -> usize {
             own
         })
         .count()
+}
+
+/// OS pages that an object of 2 MiB maps, and how far into its first page it starts.
+pub(crate) fn pages_of_two_mib() -> (usize, usize) {
+    use_once(2 * MIB);
+    let before = virtual_pages();
+    let object = allocate(2 * MIB);
+    let after = virtual_pages();
+    free(object, 2 * MIB);
+    (after - before, object.addr() % PAGE)
 }

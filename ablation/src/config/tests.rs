@@ -65,15 +65,32 @@ pub(crate) fn parsed(text: &str) -> Result<Study, ConfigError> {
     parse(&here(), text.as_bytes())
 }
 
-/// Replaces `from` in the good config and expects an error at `line:column` that contains all `parts`.
-fn check(from: &str, to: &str, parts: &[&str]) {
-    assert!(GOOD.contains(from), "the planted text is gone: {from}");
-    let text = GOOD.replacen(from, to, 1);
-    let error = parsed(&text).expect_err(to).to_string();
+/// A config that is right, with `to` in the place of `from`.
+#[track_caller]
+pub(super) fn planted(good: &str, from: &str, to: &str) -> String {
+    assert!(good.contains(from), "the planted text is gone: {from}");
+    good.replacen(from, to, 1)
+}
+
+/// Expects an error with its place in the config, and all `parts`.
+#[track_caller]
+pub(super) fn assert_says(error: &ConfigError, parts: &[&str]) {
+    let error = error.to_string();
     for part in parts {
         assert!(error.contains(part), "expected `{part}` in:\n{error}");
     }
-    assert!(error.contains("study.toml:"), "no place in:\n{error}");
+    assert!(error.contains("study.toml:") && error.contains('^'), "no place in:\n{error}");
+}
+
+/// Replaces `from` in a config that is right and expects an error that shows the line of `to`, and all `parts`.
+#[track_caller]
+pub(super) fn check_in(good: &str, from: &str, to: &str, parts: &[&str]) {
+    assert_says(&parsed(&planted(good, from, to)).expect_err(to), parts);
+}
+
+#[track_caller]
+fn check(from: &str, to: &str, parts: &[&str]) {
+    check_in(GOOD, from, to, parts);
 }
 
 #[test]

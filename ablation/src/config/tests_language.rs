@@ -1,7 +1,7 @@
 //! Every rule of levels, designs, constraints, claims and programs: one config that is right, and the ways to get it
 //! wrong.
 
-use super::tests::parsed;
+use super::tests::{check_in, parsed};
 use super::*;
 use crate::record::HypothesisKind;
 
@@ -126,17 +126,6 @@ response = "p10"
 name = "other"
 env = { LD_PRELOAD = "libother.so" }
 "#;
-
-/// Replaces `from` in a config that is right and expects an error that shows the line of `to`, and all `parts`.
-#[track_caller]
-fn check_in(good: &str, from: &str, to: &str, parts: &[&str]) {
-    assert!(good.contains(from), "the planted text is gone: {from}");
-    let error = parsed(&good.replacen(from, to, 1)).expect_err(to).to_string();
-    for part in parts {
-        assert!(error.contains(part), "expected `{part}` in:\n{error}");
-    }
-    assert!(error.contains("study.toml:") && error.contains("^"), "no place in:\n{error}");
-}
 
 #[track_caller]
 fn check(from: &str, to: &str, parts: &[&str]) {

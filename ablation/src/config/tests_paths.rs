@@ -1,6 +1,6 @@
 //! Paths, and treatments that come after one another, as people get them wrong.
 
-use super::tests::{GOOD, parsed};
+use super::tests::{GOOD, assert_says, parsed, planted};
 use super::*;
 use crate::record::Goal;
 
@@ -29,17 +29,8 @@ fn text() -> String {
 
 #[track_caller]
 fn check(from: &str, to: &str, parts: &[&str]) {
-    let text = text();
-    assert!(text.contains(from), "the planted text is gone: {from}");
-    let text = text.replacen(from, to, 1);
-    let error = match parsed(&text) {
-        Err(error) => error.to_string(),
-        Ok(study) => crate::design::resolve(&study).expect_err(to).to_string(),
-    };
-    for part in parts {
-        assert!(error.contains(part), "expected `{part}` in:\n{error}");
-    }
-    assert!(error.contains("study.toml:") && error.contains('^'), "{error}");
+    let study = parsed(&planted(&text(), from, to));
+    assert_says(&study.and_then(|study| crate::design::resolve(&study)).expect_err(to), parts);
 }
 
 #[test]

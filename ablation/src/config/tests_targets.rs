@@ -1,6 +1,6 @@
 //! Targets as people get them wrong.
 
-use super::tests::parsed;
+use super::tests::{assert_says, parsed, planted};
 use super::tests_race::RACE;
 use crate::record::{Against, Bar, MainResponse, TargetKind};
 
@@ -43,12 +43,8 @@ high = 2.0
 
 #[track_caller]
 fn check(from: &str, to: &str, parts: &[&str]) {
-    assert!(TARGETS.contains(from), "the planted text is gone: {from}");
-    let error = parsed(&format!("{RACE}{}", TARGETS.replacen(from, to, 1))).expect_err(to).to_string();
-    for part in parts {
-        assert!(error.contains(part), "expected `{part}` in:\n{error}");
-    }
-    assert!(error.contains("study.toml:") && error.contains('^'), "{error}");
+    let text = format!("{RACE}{}", planted(TARGETS, from, to));
+    assert_says(&parsed(&text).expect_err(to), parts);
 }
 
 #[test]

@@ -101,7 +101,16 @@ impl Bench {
 
     /// The manifest of the study in `out`.
     pub(crate) fn manifest(&self) -> serde_json::Value {
-        serde_json::from_slice(&std::fs::read(self.path("out/manifest.json")).expect("is there")).expect("is JSON")
+        self.json("out/manifest.json")
+    }
+
+    /// The effects of the study in `out`.
+    pub(crate) fn effects(&self) -> serde_json::Value {
+        self.json("out/effects.json")
+    }
+
+    fn json(&self, name: &str) -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(self.path(name)).expect("is there")).expect("is JSON")
     }
 
     /// Statuses of the records that are not `ok`, with their reasons.
@@ -150,6 +159,11 @@ impl From<Output> for Said {
 }
 
 impl Said {
+    /// Standard output as one line, for what may be wrapped anywhere.
+    pub(crate) fn unwrapped(&self) -> String {
+        self.out.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// Expects all parts on standard error.
     pub(crate) fn complains(&self, parts: &[&str]) {
         for part in parts {

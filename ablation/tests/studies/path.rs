@@ -37,7 +37,7 @@ fn a_path_is_followed_step_by_step() {
         assert!(said.code == 0 && said.out.contains(part), "expected `{part}` in:\n{}", said.out);
     }
     let said = bench.run(&[], 0);
-    let flat = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let flat = said.unwrapped();
     for part in [
         "Path down: less and less",
         "gap to other [95 %, all steps]",
@@ -47,8 +47,7 @@ fn a_path_is_followed_step_by_step() {
     ] {
         assert!(flat.contains(part), "expected `{part}` in:\n{}", said.out);
     }
-    let effects: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(bench.path("out/effects.json")).expect("is there")).expect("is JSON");
+    let effects = bench.effects();
     let workload = &effects["paths"][0]["workloads"][0];
     let steps: Vec<&str> =
         workload["steps"].as_array().expect("a list").iter().filter_map(|s| s["cell"].as_str()).collect();

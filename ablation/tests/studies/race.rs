@@ -95,10 +95,6 @@ fn bench(text: &str) -> Bench {
     bench
 }
 
-fn effects(bench: &Bench) -> serde_json::Value {
-    serde_json::from_slice(&std::fs::read(bench.path("out/effects.json")).expect("is there")).expect("is JSON")
-}
-
 #[test]
 fn targets_are_judged_beside_peers_of_which_one_is_missing() {
     let bench = bench(RACE);
@@ -124,7 +120,7 @@ fn targets_are_judged_beside_peers_of_which_one_is_missing() {
         assert!(!said.out.contains(part), "a race has no `{part}`:\n{}", said.out);
     }
     assert!(said.out.lines().all(|line| line.chars().count() <= 100), "{}", said.out);
-    let effects = effects(&bench);
+    let effects = bench.effects();
     let verdicts: Vec<&str> =
         effects["targets"].as_array().expect("a list").iter().filter_map(|t| t["verdict"].as_str()).collect();
     assert_eq!(verdicts, ["met", "missed", "met", "met", "not-judged"]);
@@ -155,7 +151,7 @@ fn another_server_or_a_missing_value_voids_a_peer_and_leaves_its_bars_open() {
     let text = RACE.replace("response = \"rss-peak\"", "response = \"value:held_share\"");
     let bench = self::bench(&text);
     let said = bench.run(&["--workload", "memory"], 1);
-    let flat = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let flat = said.unwrapped();
     assert!(flat.contains("`memory` is judged by value `held_share`, which the run did not"), "{}", said.out);
     assert!(bench.troubles().iter().all(|(status, _)| status == "void"), "{:?}", bench.troubles());
 }
@@ -166,7 +162,7 @@ fn a_peak_that_only_the_runner_sees_is_void_where_it_may_be_the_runner_s() {
     let silent = script("instant", 0.001).replace(",\"rss_peak_bytes\":1048576", "");
     std::fs::write(bench.path("instant.sh"), silent).expect("writes the peer");
     let said = bench.run(&["--workload", "memory"], 1);
-    let flat = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let flat = said.unwrapped();
     assert!(flat.contains("seen from outside, is not above the") && flat.contains("`rss_peak_bytes`"), "{}", said.out);
     let troubles = bench.troubles();
     assert!(troubles.len() == 6 && troubles.iter().all(|(status, _)| status == "void"), "{troubles:?}");
