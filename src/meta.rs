@@ -4,7 +4,7 @@
 //! record spoils the alignment of user pages. Never returned to the OS: whoever frees a record keeps it for the next.
 
 use crate::os::{self, OS_PAGE};
-use crate::sync::{Lock, global};
+use crate::sync::{Lock, global, held_at_fork};
 use core::cell::UnsafeCell;
 use core::ptr;
 
@@ -76,16 +76,4 @@ pub(crate) fn begin_anew() {
     unsafe { FIRST.0.get().cast::<u8>().write_bytes(0, CHUNK) };
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    BUMP.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { BUMP.release() };
-}
+held_at_fork!(BUMP);

@@ -15,7 +15,7 @@ use crate::meta;
 use crate::os::{self, HUGE_PAGE};
 use crate::page::{HALF_UNITS, Kind, Page, Room, SEGMENT, Segment, half_mask, mask};
 use crate::range;
-use crate::sync::{Lock, global};
+use crate::sync::{Lock, global, held_at_fork};
 
 /// Bytes that become memory at a time at most: as many as there are at that end, as far as limits allow, so that a small
 /// program is charged little (`RLIMIT_DATA`) and a large one asks seldom.
@@ -391,16 +391,4 @@ fn advise(counters: &factor::Counters, base: *mut u8, bytes: usize) {
     }
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    ARENA.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { ARENA.release() };
-}
+held_at_fork!(ARENA);

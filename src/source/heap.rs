@@ -9,7 +9,7 @@ use crate::class::{CLASSES, Class, cache_slots};
 use crate::factor;
 use crate::meta;
 use crate::range;
-use crate::sync::{Lock, global};
+use crate::sync::{Lock, global, held_at_fork};
 use core::cell::{Cell, UnsafeCell};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -256,16 +256,4 @@ impl Heap {
     }
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    SPARE.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { SPARE.release() };
-}
+held_at_fork!(SPARE);

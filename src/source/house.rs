@@ -8,7 +8,7 @@ use crate::factor::purge::{self, Duty, IDLE_TICKS, Keeper, WAIT_TICKS};
 use crate::factor::{self, elo};
 use crate::os;
 use crate::sync::atomic::AtomicU32;
-use crate::sync::{Guard, Lock, global};
+use crate::sync::{Guard, Lock, global, held_at_fork};
 
 global! {
     static KEEPER: Keeper = Keeper::new();
@@ -78,19 +78,7 @@ fn work() -> bool {
     batches || slots || spans || halves
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    HOUSE.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { HOUSE.release() };
-}
+held_at_fork!(HOUSE);
 
 /// In the child of a fork: the thread is not there.
 pub(crate) fn forget_after_fork() {

@@ -13,7 +13,7 @@ use crate::page::{Kind, Page, SEGMENT};
 use crate::range;
 use crate::request::Request;
 use crate::span::Span;
-use crate::sync::{Lock, global};
+use crate::sync::{Lock, global, held_at_fork};
 use core::ptr;
 
 global! {
@@ -187,16 +187,4 @@ fn give_record(span: &'static Span) {
     spare.first = Some(span);
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    SPARE.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { SPARE.release() };
-}
+held_at_fork!(SPARE);

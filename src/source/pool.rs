@@ -4,7 +4,7 @@
 use crate::factor::purge;
 use crate::request::Request;
 use crate::span::Span;
-use crate::sync::{Lock, global};
+use crate::sync::{Lock, global, held_at_fork};
 
 /// Most bytes that wait here; what comes beyond goes back to the OS.
 const KEPT_BYTES_MAX: usize = 128 << 20;
@@ -103,16 +103,4 @@ impl Pool {
     }
 }
 
-/// The lock, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    POOL.acquire();
-}
-
-/// Frees the lock after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took it.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe { POOL.release() };
-}
+held_at_fork!(POOL);
