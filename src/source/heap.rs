@@ -3,6 +3,7 @@
 //! A heap outlives its thread: what its cache held goes to the depot or to the pages, and the record waits for the next
 //! thread. It owns no memory of users.
 
+use super::batch::BATCH_SLOTS;
 use super::thread_cache::{FIRST_SLOTS, ThreadCache};
 use super::{central, depot};
 use crate::class::{CLASSES, Class, cache_slots};
@@ -128,7 +129,7 @@ impl Heap {
 
     /// A small object, after its bin was found empty: fills the bin with a batch, if it is open.
     pub(super) fn refill(&self, class: Class) -> *mut u8 {
-        let mut slots = [ptr::null_mut(); depot::BATCH_SLOTS];
+        let mut slots = [ptr::null_mut(); BATCH_SLOTS];
         let limit = self.cache.limit(class);
         if limit == 0 {
             let (taken, _) = central::take(&self.counters, class, &mut slots[..1]);
@@ -211,7 +212,7 @@ impl Heap {
 
     /// Empties the newest part of a bin, into the depot if it takes it.
     fn drain(&self, class: Class, most: usize) {
-        let mut objects = [ptr::null_mut(); depot::BATCH_SLOTS];
+        let mut objects = [ptr::null_mut(); BATCH_SLOTS];
         let mut got = 0;
         while got < most.min(objects.len()) {
             let object = self.cache.pop(class.bin());

@@ -17,6 +17,7 @@
 
 pub(crate) mod arena;
 mod back;
+mod batch;
 pub(crate) mod central;
 mod depot;
 pub(crate) mod heap;
