@@ -60,7 +60,8 @@ struct File {
 impl File {
     /// The lines before the tests and models.
     fn body(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text.lines().enumerate().take_while(|(_, line)| !["mod tests {", "mod models {"].contains(line))
+        let ends = |line: &str| ["mod tests {", "mod models {"].contains(&line.trim_start_matches("pub(super) "));
+        self.text.lines().enumerate().take_while(move |(_, line)| !ends(line))
     }
 
     /// The lines before the tests, without comments, numbered from 1.
