@@ -20,8 +20,8 @@ mod treatments;
 mod workloads;
 
 pub(crate) use names::nearest;
-pub(crate) use peers::PRELOAD;
 pub use peers::{Absent, Peer};
+pub(crate) use peers::{PRELOAD, libraries};
 pub(crate) use place::Part;
 pub use place::Pointed;
 

@@ -32,7 +32,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
     let treatments = at.treatments(&raw.treatments, &factors, &arms)?;
     let constraints = at.constraints(&raw.constraints, &factors)?;
     let workloads = at.workloads(&raw.workloads, &designs, is_command)?;
-    let peers = at.peers(&raw.peers, &subject.program, &workloads)?;
+    let peers = at.peers(&raw.peers, &subject, &workloads)?;
     let reference_peer = at.reference(raw.reference_peer.as_ref(), &peers)?;
     let hypotheses = at.hypotheses(&raw.hypotheses, &workloads, &peers, reference_peer.as_deref(), &factors)?;
     Ok(Study {

@@ -92,6 +92,12 @@ fn peers_have_builds_workloads_and_libraries_of_their_own() {
 fn contradictions_of_peers_are_pointed_at() {
     check("command = [\"floor\"]", "command = [\"floor\"]\nfeatures = [\"x\"]", &["not built", "features = [\"x\"]"]);
     check("served_by = \"same\"", "served_by = \"same\"\noptional = true", &["can be missing", "optional = true"]);
+    check("served_by = \"same\"", "served_by = \"same\"\nhint = \"get it\"", &["can be missing", "remove `hint`"]);
+    for none in ["", " ", ":"] {
+        let preload = format!("LD_PRELOAD = \"{none}\"");
+        check("LD_PRELOAD = \"libx.so.2\"", &preload, &["LD_PRELOAD names no library", "libother.so.2"]);
+    }
+    check("features = [\"other\"]", "features = [\"a\", \"a\"]", &["the feature `a` is there twice"]);
     check("workloads = [\"small\"]", "workloads = [\"smal\"]", &["unknown workload `smal`", "`small`"]);
     check("workloads = [\"small\"]", "workloads = []", &["the list is empty", "small, large"]);
     check("name = \"floor\"", "name = \"best\"", &["what targets call several peers", "name = \"best\""]);
