@@ -68,6 +68,12 @@ fn a_race_needs_no_factor() {
 }
 
 #[test]
+fn a_treatment_needs_a_factor() {
+    let treatment = "[[treatment]]\nname = \"a\"\nlevels = {}\n[[workload]]";
+    check("[[workload]]", treatment, &["levels of factors", "name = \"a\""]);
+}
+
+#[test]
 fn peers_have_builds_workloads_and_libraries_of_their_own() {
     let study = parsed(RACE).expect("good");
     let [same, build, preloaded, floor] = study.peers.as_slice() else { panic!("four peers") };
