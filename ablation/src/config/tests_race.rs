@@ -119,4 +119,11 @@ fn one_workload_alone_takes_its_peers_along() {
     study.only(&["large".to_owned()]).expect("is there");
     let peers: Vec<&str> = study.peers.iter().map(|peer| peer.name.as_str()).collect();
     assert_eq!(peers, ["same-binary", "other-build", "preloaded"]);
+    let text = RACE.replace("blocks = 6", "blocks = 6\nreference_peer = \"floor\"");
+    let mut study = parsed(&text).expect("good");
+    study.only(&["small".to_owned()]).expect("is there");
+    assert_eq!(study.reference_peer.as_deref(), Some("floor"));
+    let mut study = parsed(&text).expect("good");
+    study.only(&["large".to_owned()]).expect("is there");
+    assert_eq!(study.reference_peer, None);
 }
