@@ -37,6 +37,10 @@ pub(super) fn reword(message: &str) -> String {
         _ if message.trim_end() == "duplicate key" => {
             "duplicate key; remove one, or write each header of several tables as [[NAME]]".to_owned()
         }
+        // The parser's own name of a date, which nobody wrote.
+        _ if message.contains("$__toml_private_datetime") => {
+            "expected a table, like { name = \"x\" }, found a date".to_owned()
+        }
         _ => typed(message).unwrap_or_else(|| message.to_owned()),
     }
 }
