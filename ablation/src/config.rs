@@ -20,8 +20,8 @@ mod treatments;
 mod workloads;
 
 pub(crate) use names::nearest;
-pub(crate) use peers::PRELOAD;
 pub use peers::{Absent, Peer};
+pub(crate) use peers::{PRELOAD, libraries};
 pub(crate) use place::Part;
 pub use place::Pointed;
 
@@ -132,6 +132,8 @@ impl Study {
             peer.workloads.iter_mut().for_each(|own| own.retain(|name| workloads.contains(name)));
             peer.workloads.as_ref().is_none_or(|own| !own.is_empty())
         });
+        let peers = &self.peers;
+        self.reference_peer.take_if(|name| peers.iter().all(|peer| peer.name != *name));
         let used = |w: &Workload, design: &DesignKind| w.designs.as_ref().is_none_or(|own| own.contains(design));
         self.designs.retain(|design| self.workloads.iter().any(|workload| used(workload, design)));
         let mut gone = Vec::new();

@@ -6,7 +6,7 @@
 mod redact;
 
 use crate::record::Manifest;
-use crate::store::{self, MANIFEST, RECORDS, StoreError};
+use crate::store::{self, BadLine, MANIFEST, RECORDS, REPORT, StoreError};
 use redact::Redaction;
 use std::fmt::Write as _;
 use std::io;
@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 const MAX_RECORDS: u64 = 4 << 20;
 
 /// What `ablate report` writes.
-const REPORTS: [&str; 2] = ["effects.json", "report.md"];
+const REPORTS: [&str; 2] = [EFFECTS, REPORT];
+const EFFECTS: &str = "effects.json";
 
 /// Why nothing was kept.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,45 @@ pub enum KeepError {
         dir: PathBuf,
         /// The file.
         name: &'static str,
+    },
+    /// It has a report that is none of it.
+    #[error(
+        "{path} {why}; `ablate report {dir}` writes it again",
+        path = dir.join(name).display(), dir = dir.display()
+    )]
+    BadReport {
+        /// The folder.
+        dir: PathBuf,
+        /// The file.
+        name: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Nobody can tell whether it is finished.
+    #[error(
+        "{path}: its `config_text` is no config, so nobody can tell whether the study is finished; it is damaged",
+        path = dir.join(MANIFEST).display()
+    )]
+    BadConfig {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Its name is that of no folder.
+    #[error(
+        "{path}: `{study}` is no name of a study, so there is no folder to keep it in; it is damaged",
+        path = dir.join(MANIFEST).display()
+    )]
+    BadName {
+        /// The folder.
+        dir: PathBuf,
+        /// What stands there.
+        study: String,
+    },
+    /// Its copy would take its place.
+    #[error("{dir} is where its copy would go; choose another folder with --to")]
+    IntoItself {
+        /// The folder.
+        dir: PathBuf,
     },
     /// The system refused.
     #[error("{path}: {doing} failed: {source}; make room, permit it, or choose another folder with --to")]
@@ -81,20 +121,27 @@ impl KeepError {
 /// # Errors
 /// [`KeepError`]; files of an earlier copy may be replaced already.
 pub fn keep(dir: &Path, to: &Path) -> Result<String, KeepError> {
-    let (manifest, records, _) = store::read(dir)?;
+    let (manifest, records, bad_lines) = store::read(dir)?;
     if store::is_in_use(dir) {
         return Err(KeepError::InUse { dir: dir.to_owned() });
     }
+    store::check_records(dir)?;
     match store::coverage(&manifest, &records) {
         Some((there, planned)) if there < planned => {
             return Err(KeepError::Unfinished { dir: dir.to_owned(), there, planned });
         }
-        _ => {}
+        Some(_) => {}
+        None => return Err(KeepError::BadConfig { dir: dir.to_owned() }),
     }
-    if let Some(name) = REPORTS.into_iter().find(|name| !dir.join(name).is_file()) {
-        return Err(KeepError::NoReport { dir: dir.to_owned(), name });
+    check_reports(dir, &manifest.study)?;
+    // The manifest may be anybody's, and the name becomes a path.
+    if !is_name(&manifest.study) {
+        return Err(KeepError::BadName { dir: dir.to_owned(), study: manifest.study.escape_debug().to_string() });
     }
     let target = to.join(&manifest.study);
+    if target.canonicalize().is_ok_and(|target| dir.canonicalize().is_ok_and(|dir| dir == target)) {
+        return Err(KeepError::IntoItself { dir: dir.to_owned() });
+    }
     std::fs::create_dir_all(&target).map_err(KeepError::io(&target, "creating the folder"))?;
     let redaction = Redaction::of(&manifest, dir, to);
     let mut said = format!("kept {} in {}:\n", manifest.study, target.display());
@@ -102,8 +149,51 @@ pub fn keep(dir: &Path, to: &Path) -> Result<String, KeepError> {
         copy(&dir.join(name), &target.join(name), &redaction, &mut said)?;
     }
     records_of(dir, &target, &redaction, &mut said)?;
+    say_bad_lines(&bad_lines, &mut said);
     say_redacted(&manifest, &mut said);
     Ok(said)
+}
+
+/// Whether the reports are there, whole, and of this study.
+fn check_reports(dir: &Path, study: &str) -> Result<(), KeepError> {
+    if let Some(name) = REPORTS.into_iter().find(|name| !dir.join(name).is_file()) {
+        return Err(KeepError::NoReport { dir: dir.to_owned(), name });
+    }
+    let bad = |name, why| Err(KeepError::BadReport { dir: dir.to_owned(), name, why });
+    let read = |name| std::fs::read(dir.join(name)).map_err(KeepError::io(&dir.join(name), "reading"));
+    if read(REPORT)?.trim_ascii().is_empty() {
+        return bad(REPORT, "is empty");
+    }
+    match serde_json::from_slice::<Effects>(&read(EFFECTS)?) {
+        Err(_) => bad(EFFECTS, "is no whole file of effects"),
+        Ok(effects) if effects.study != study => bad(EFFECTS, "is of another study"),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Whose effects they are.
+#[derive(serde::Deserialize)]
+struct Effects {
+    study: String,
+}
+
+/// Whether it is a study's name, as a config has it.
+fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !name.is_empty() && !name.starts_with('-') && name.chars().all(fits)
+}
+
+fn say_bad_lines(bad: &[BadLine], said: &mut String) {
+    if let Some(first) = bad.first() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            said,
+            "Lines of {RECORDS} that are no records: {}, the first is line {}: {}",
+            bad.len(),
+            first.line,
+            first.why
+        );
+    }
 }
 
 /// The records, or why they are not there; those of an earlier copy would belong to another study.
@@ -122,8 +212,9 @@ fn records_of(dir: &Path, target: &Path, redaction: &Redaction, said: &mut Strin
 }
 
 fn copy(from: &Path, to: &Path, redaction: &Redaction, said: &mut String) -> Result<(), KeepError> {
-    let text = std::fs::read_to_string(from).map_err(KeepError::io(from, "reading"))?;
-    let text = redaction.applied(&text);
+    let bytes = std::fs::read(from).map_err(KeepError::io(from, "reading"))?;
+    // A line that a power loss spoilt is no record, and no reason to keep none.
+    let text = redaction.applied(&String::from_utf8_lossy(&bytes));
     std::fs::write(to, &text).map_err(KeepError::io(to, "writing"))?;
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     // Writing to a String cannot fail.
@@ -179,7 +270,7 @@ mod tests {
             records.append(&run).expect("appends");
         }
         records.sync().expect("syncs");
-        std::fs::write(out.join("effects.json"), "{}\n").expect("writes");
+        std::fs::write(out.join(EFFECTS), "{\"study\":\"demo\"}\n").expect("writes");
         std::fs::write(out.join("report.md"), format!("{}/report.md of 12 ns/op\n", out.display())).expect("writes");
         out
     }
@@ -191,7 +282,7 @@ mod tests {
         std::fs::write(root.join("Cargo.lock"), "").expect("writes");
         let out = study(&root);
         let said = keep(&out, &root.join("results")).expect("keeps");
-        for part in ["kept demo in ", "manifest.json (", "effects.json (3 bytes)", "records.jsonl (", "are relative"] {
+        for part in ["kept demo in ", "manifest.json (", "effects.json (17 bytes)", "records.jsonl (", "are relative"] {
             assert!(said.contains(part), "expected `{part}` in {said}");
         }
         let kept = root.join("results/demo");
@@ -241,5 +332,68 @@ mod tests {
         assert!(error.contains("1 of 2 planned runs") && error.contains("--resume"), "{error}");
         assert!(keep(dir.path(), &to).expect_err("no study").is_usage());
         assert!(!to.exists());
+    }
+
+    /// A finished study after `spoil`, and an error with all `parts` that leaves it as it was.
+    #[track_caller]
+    fn refused(spoil: impl FnOnce(&Path), to: &str, parts: &[&str]) {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let out = study(dir.path());
+        spoil(&out);
+        let before = std::fs::read(out.join(MANIFEST)).expect("reads");
+        let error = keep(&out, &dir.path().join(to)).expect_err("refuses");
+        for part in parts {
+            assert!(error.is_usage() && error.to_string().contains(part), "expected `{part}` in {error}");
+        }
+        assert_eq!(std::fs::read(out.join(MANIFEST)).expect("reads"), before);
+    }
+
+    fn replace(path: PathBuf, from: &str, to: &str) {
+        let text = std::fs::read_to_string(&path).expect("reads");
+        assert!(text.contains(from), "the planted text is gone: {from}");
+        std::fs::write(path, text.replacen(from, to, 1)).expect("writes");
+    }
+
+    #[test]
+    fn what_is_damaged_or_foreign_is_not_kept() {
+        let write = |name: &'static str, text: &'static str| {
+            move |out: &Path| std::fs::write(out.join(name), text).expect("writes")
+        };
+        refused(write(REPORT, "\n"), "results", &["report.md is empty", "`ablate report "]);
+        refused(write(EFFECTS, "{\"study\":"), "results", &["effects.json is no whole file of effects"]);
+        refused(write(EFFECTS, "{\"study\":\"x\"}"), "results", &["effects.json is of another study"]);
+        let copy = |out: &Path| std::fs::remove_file(out.join(RECORDS)).expect("removes");
+        refused(copy, "results", &["no records.jsonl", "left out when it was kept"]);
+        let text = |out: &Path| replace(out.join(MANIFEST), "[subject]", "[subject");
+        refused(text, "results", &["manifest.json: its `config_text` is no config"]);
+        for name in ["../evil", "", "/tmp/x", "a\\nb"] {
+            let named = |out: &Path| {
+                replace(out.join(MANIFEST), "\"study\": \"demo\"", &format!("\"study\": \"{name}\""));
+                let text = format!("{{\"study\": \"{name}\"}}");
+                std::fs::write(out.join(EFFECTS), text).expect("writes");
+            };
+            refused(named, "results", &["is no name of a study"]);
+        }
+    }
+
+    #[test]
+    fn a_study_is_not_kept_in_its_own_place() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let out = dir.path().join("demo");
+        std::fs::rename(study(dir.path()), &out).expect("renames");
+        let error = keep(&out, dir.path()).expect_err("is there already");
+        assert!(error.is_usage() && error.to_string().contains("choose another folder with --to"), "{error}");
+        assert!(std::fs::read_to_string(out.join(RECORDS)).expect("reads").contains("/notes/b"));
+    }
+
+    #[test]
+    fn lines_that_are_no_records_are_told() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let out = study(dir.path());
+        let mut records = std::fs::read(out.join(RECORDS)).expect("reads");
+        records.extend(b"rubb\xff\n");
+        std::fs::write(out.join(RECORDS), records).expect("writes");
+        let said = keep(&out, &dir.path().join("results")).expect("keeps");
+        assert!(said.contains("that are no records: 1, the first is line 3: "), "{said}");
     }
 }

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 pub const MANIFEST: &str = "manifest.json";
 /// Name of the records within the folder.
 pub const RECORDS: &str = "records.jsonl";
+/// Name of the report for people within the folder.
+pub const REPORT: &str = "report.md";
 /// Name of the folder of build logs within the folder.
 pub const LOGS: &str = "logs";
 const LOCK: &str = ".lock";
@@ -61,6 +63,14 @@ pub enum StoreError {
     /// There is no study in the folder.
     #[error("{dir} holds no study ({MANIFEST} is missing); give the folder that `ablate run` named")]
     NoStudy {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The copy of a study whose records stayed elsewhere: a report of it would be empty.
+    #[error(
+        "{dir} has reports and no {RECORDS}: its records were left out when it was kept; read its {REPORT}, or give the folder that `ablate run` named"
+    )]
+    NoRecords {
         /// The folder.
         dir: PathBuf,
     },
@@ -246,12 +256,22 @@ pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreEr
 /// a large study fits in memory.
 ///
 /// # Errors
-/// Those of [`read`].
+/// Those of [`read`], and [`StoreError::NoRecords`].
 pub fn read_settled(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
     let manifest = read_manifest(dir)?;
+    check_records(dir)?;
     let settle = |record: &mut Record| prove::settle(&manifest.plan, record);
     let (records, bad_lines) = lines::read(&dir.join(RECORDS), settle)?;
     Ok((manifest, records, bad_lines))
+}
+
+/// Whether the records are where their report is, which nobody could write again without them.
+///
+/// # Errors
+/// [`StoreError::NoRecords`].
+pub fn check_records(dir: &Path) -> Result<(), StoreError> {
+    let is_copy = dir.join(REPORT).is_file() && !dir.join(RECORDS).exists();
+    if is_copy { Err(StoreError::NoRecords { dir: dir.to_owned() }) } else { Ok(()) }
 }
 
 fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
@@ -424,6 +444,17 @@ pub(crate) mod tests {
         }
         let back: Manifest = serde_json::from_value(json).expect("older folders have none");
         assert!(back.plan.workloads.iter().all(|w| w.response == crate::record::MainResponse::P10));
+    }
+
+    #[test]
+    fn a_copy_without_records_keeps_its_report() {
+        let dir = folder();
+        Folder::create(dir.path()).expect("empty").write_manifest(&manifest()).expect("writes");
+        // A study that was ended before its first run has neither.
+        assert_eq!(read_settled(dir.path()).expect("reads").1.len(), 0);
+        std::fs::write(dir.path().join(REPORT), "what came out\n").expect("writes");
+        let error = read_settled(dir.path()).expect_err("a report of nothing");
+        assert!(error.is_usage() && error.to_string().contains("left out when it was kept"), "{error}");
     }
 
     #[test]

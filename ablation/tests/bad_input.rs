@@ -61,6 +61,11 @@ fn a_wrong_call_or_environment_has_its_own_exit_code() {
     let said = bench.ablate(&["report", "."]);
     assert_eq!(said.code, 2, "{said:?}");
     said.complains(&["holds no study"]);
+    for command in ["report", "keep"] {
+        let said = bench.ablate(&[command, "no-such-folder"]);
+        assert_eq!(said.code, 2, "{said:?}");
+        said.complains(&["no-such-folder holds no study"]);
+    }
     let said = bench.ablate(&["report", "study.toml"]);
     assert_eq!(said.code, 2, "{said:?}");
     said.complains(&["is not a folder of a study"]);

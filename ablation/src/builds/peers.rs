@@ -3,7 +3,7 @@
 //! A peer that may be missing and is, leaves the study here, with what is claimed about it alone.
 
 use super::{BuildError, check, program};
-use crate::config::{Absent, PRELOAD, Peer, Study};
+use crate::config::{Absent, PRELOAD, Peer, Study, libraries};
 use crate::machine::sha256_of;
 use crate::record::{HypothesisKind, Library};
 use std::path::{Path, PathBuf};
@@ -18,12 +18,12 @@ const FOLDERS: [&str; 7] = ["/usr/local/lib", "/usr/lib/@", "/lib/@", "/usr/lib6
 /// # Errors
 /// [`BuildError::Config`] for a library that is not there and that no `optional` excuses.
 pub fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> {
-    let mut libraries = Vec::new();
+    let mut all = Vec::new();
     let mut there = Vec::new();
     for mut peer in std::mem::take(&mut study.peers) {
         match found(study, &mut peer) {
             Ok(own) => {
-                libraries.extend(own);
+                all.extend(own);
                 there.push(peer);
             }
             Err(_) if peer.optional && is_absent(study, &peer) => {
@@ -46,7 +46,7 @@ pub fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> {
             HypothesisKind::Ordering { cells } => !cells.contains(&id),
         });
     }
-    Ok(libraries)
+    Ok(all)
 }
 
 /// Whether it is the peer that is not there, and not something else that is wrong with it.
@@ -62,7 +62,7 @@ fn missing(study: &Study, peer: &Peer) -> Option<String> {
         return Some(format!("there is no program `{program}`"));
     }
     let preload = peer.env.get(PRELOAD)?;
-    let gone = names(preload).find(|name| locate(study.folder(), name).is_none())?;
+    let gone = libraries(preload).find(|name| locate(study.folder(), name).is_none())?;
     Some(format!("there is no library `{gone}`"))
 }
 
@@ -78,19 +78,22 @@ fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
         return Err(check::pointed(study, &["command", PRELOAD], value, message));
     }
     let Some(preload) = peer.env.get_mut(PRELOAD) else { return Ok(Vec::new()) };
-    let paths: Vec<PathBuf> = names(preload).filter_map(|name| locate(study.folder(), name)).collect();
+    let paths: Vec<PathBuf> = libraries(preload).filter_map(|name| locate(study.folder(), name)).collect();
     let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    if let Some(split) = shown.iter().find(|path| path.contains([' ', ':'])) {
+        let message = format!(
+            "peer `{}`: the loader would take `{split}` for several libraries, since it has a blank or a colon; move it",
+            peer.name
+        );
+        let value = preload.clone();
+        return Err(check::pointed(study, &[PRELOAD], &value, message));
+    }
     *preload = shown.join(":");
     let library = |path: PathBuf| {
         let sha256 = sha256_of(&path).map_err(BuildError::io(&path, "reading the library"))?;
         Ok(Library { peer: peer.name.clone(), path: path.display().to_string(), sha256 })
     };
     paths.into_iter().map(library).collect()
-}
-
-/// The libraries that the variable names (ld.so(8): separated by blanks or colons).
-fn names(preload: &str) -> impl Iterator<Item = &str> {
-    preload.split([' ', ':']).filter(|name| !name.is_empty())
 }
 
 /// Absolute path of a library: one with a slash is relative to the config's folder, any other is where the loader
@@ -187,6 +190,20 @@ mod tests {
         study.reference_peer = Some("extra".to_owned());
         find_peers(&mut study).expect("may be missing");
         assert_eq!(study.reference_peer, None);
+    }
+
+    #[test]
+    fn a_library_that_the_loader_would_split_is_refused() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for name in ["a b", "a:b"] {
+            let folder = dir.path().join(name);
+            std::fs::create_dir(&folder).expect("creates");
+            std::fs::write(folder.join("libextra.so"), "x").expect("writes");
+            let mut study = with_peer("env = { LD_PRELOAD = \"./libextra.so\" }");
+            study.path = folder.join("study.toml");
+            let error = find_peers(&mut study).expect_err("is two names").to_string();
+            assert!(error.contains("for several libraries") && error.contains("move it"), "{error}");
+        }
     }
 
     #[test]

@@ -32,9 +32,9 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
     let treatments = at.treatments(&raw.treatments, &factors, &arms)?;
     let constraints = at.constraints(&raw.constraints, &factors)?;
     let workloads = at.workloads(&raw.workloads, &designs, is_command)?;
-    let peers = at.peers(&raw.peers, &subject.program, &workloads)?;
+    let peers = at.peers(&raw.peers, &subject, &workloads)?;
     let reference_peer = at.reference(raw.reference_peer.as_ref(), &peers)?;
-    let hypotheses = at.hypotheses(&raw.hypotheses, &workloads, &peers, reference_peer.as_deref(), &factors)?;
+    let hypotheses = at.hypotheses(&raw, &workloads, &peers, reference_peer.as_deref(), &factors)?;
     Ok(Study {
         path: path.to_owned(),
         text: text.to_owned(),
@@ -125,6 +125,18 @@ impl At<'_> {
             return self.fail(name.span(), format!("`{text}` is no name for a {what}; {rule}"));
         }
         Ok(text.clone())
+    }
+
+    /// One line for people; `what` is what it is to say when nothing is there.
+    pub(super) fn sentence(&self, text: &raw::Text, what: &str) -> Checked<String> {
+        if text.get_ref().trim().is_empty() {
+            return self.fail(text.span(), what);
+        }
+        if text.get_ref().chars().any(char::is_control) {
+            let message = "a line break or another control character is in this text; write it in one line without";
+            return self.fail(text.span(), message);
+        }
+        Ok(text.get_ref().clone())
     }
 
     pub(super) fn names<'n>(&self, what: &str, names: impl Iterator<Item = &'n raw::Text>) -> Checked<()> {
@@ -255,7 +267,11 @@ impl At<'_> {
     }
 
     fn designs(&self, designs: Option<&raw::Texts>, raw: &raw::Study) -> Checked<Vec<DesignKind>> {
-        let is_race = raw.factors.is_empty() && raw.treatments.is_empty();
+        let is_race = raw.factors.is_empty();
+        if let (true, Some(treatment)) = (is_race, raw.treatments.first()) {
+            let message = "a treatment has levels of factors, and there is none; add a [[factor]] table or remove this";
+            return self.fail(treatment.get_ref().name.span(), message);
+        }
         let Some(designs) = designs.filter(|designs| !is_race || !designs.get_ref().is_empty()) else {
             return match is_race {
                 true => Ok(Vec::new()),

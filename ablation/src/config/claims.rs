@@ -2,7 +2,7 @@
 
 use super::check::{At, Checked};
 use super::{Factor, Peer, Workload, raw};
-use crate::record::{Hypothesis, HypothesisKind};
+use crate::record::{Hypothesis, HypothesisKind, Quantity};
 use std::ops::Range;
 use toml::Spanned;
 
@@ -14,27 +14,28 @@ const KINDS: [&str; 3] = ["share", "difference", "ordering"];
 impl At<'_> {
     pub(super) fn hypotheses(
         &self,
-        raw: &[Spanned<raw::Hypothesis>],
+        study: &raw::Study,
         workloads: &[Workload],
         peers: &[Peer],
         reference: Option<&str>,
         factors: &[Factor],
     ) -> Checked<Vec<Hypothesis>> {
-        self.names("hypothesis", raw.iter().map(|h| &h.get_ref().name))?;
+        let raw = || study.hypotheses.iter().map(Spanned::get_ref);
+        self.names("hypothesis", raw().map(|hypothesis| &hypothesis.name))?;
+        let is_counted = study.counting_repeats.as_ref().is_none_or(|repeats| *repeats.get_ref() != 0);
         let mut out = Vec::new();
-        for hypothesis in raw.iter().map(Spanned::get_ref) {
-            if hypothesis.claim.get_ref().trim().is_empty() {
-                return self.fail(hypothesis.claim.span(), "the claim is empty; say in words what is claimed");
-            }
-            self.known("workload", &hypothesis.workload, workloads.iter().map(|w| w.name.as_str()))?;
+        for hypothesis in raw() {
+            let claim = self.sentence(&hypothesis.claim, "the claim is empty; say in words what is claimed")?;
+            let found = self.known("workload", &hypothesis.workload, workloads.iter().map(|w| w.name.as_str()))?;
             let kind = KINDS[self.known("kind of hypothesis,", &hypothesis.kind, KINDS.into_iter())?];
             self.foreign_keys(hypothesis, kind)?;
+            self.fits_response(hypothesis, kind, &workloads[found])?;
             out.push(Hypothesis {
                 name: hypothesis.name.get_ref().clone(),
-                claim: hypothesis.claim.get_ref().clone(),
+                claim,
                 workload: hypothesis.workload.get_ref().clone(),
                 kind: match kind {
-                    "share" => self.share(hypothesis, peers, reference, factors)?,
+                    "share" => self.share(hypothesis, (peers, reference), factors, is_counted)?,
                     "difference" => self.difference(hypothesis)?,
                     _ => self.ordering(hypothesis)?,
                 },
@@ -71,6 +72,33 @@ impl At<'_> {
         Ok(())
     }
 
+    /// A claim must be one about what the workload is judged by.
+    fn fits_response(&self, raw: &raw::Hypothesis, kind: &str, workload: &Workload) -> Checked<()> {
+        let quantity = workload.response.quantity();
+        let in_ns = raw.low_ns.as_ref().or(raw.high_ns.as_ref());
+        let what = format!("the response of `{}` is {}", workload.name, workload.response.as_str());
+        match (kind, quantity) {
+            ("share", quantity) if quantity != Quantity::Latency => {
+                let message = format!("{what}, and only a gap in time has parts; name a workload with a latency");
+                self.fail(raw.workload.span(), message)
+            }
+            ("ordering", quantity) if quantity.is_better_high() => {
+                let message = format!(
+                    "{what}, of which more is better, and an ordering begins with the least; claim a `difference`"
+                );
+                self.fail(raw.workload.span(), message)
+            }
+            (_, Quantity::Latency | Quantity::Time) => Ok(()),
+            _ => match in_ns {
+                Some(end) => {
+                    let message = format!("{what}, which is not in nanoseconds; write `low_percent` or `high_percent`");
+                    self.fail(end.span(), message)
+                }
+                None => Ok(()),
+            },
+        }
+    }
+
     fn missing<T>(&self, raw: &raw::Hypothesis, key: &str, example: &str) -> Checked<T> {
         let name = raw.name.get_ref();
         self.fail(raw.kind.span(), format!("hypothesis `{name}` has no `{key}`; add {key} = {example}"))
@@ -79,9 +107,9 @@ impl At<'_> {
     fn share(
         &self,
         raw: &raw::Hypothesis,
-        peers: &[Peer],
-        reference: Option<&str>,
+        (peers, reference): (&[Peer], Option<&str>),
         factors: &[Factor],
+        is_counted: bool,
     ) -> Checked<HypothesisKind> {
         let peer = match (&raw.peer, reference) {
             (Some(peer), _) => {
@@ -91,6 +119,12 @@ impl At<'_> {
             (None, Some(reference)) => reference.to_owned(),
             (None, None) => return self.missing(raw, "peer", "\"NAME\""),
         };
+        let workload = raw.workload.get_ref();
+        if peers.iter().any(|known| known.name == peer && !known.runs(workload)) {
+            let place = raw.peer.as_ref().unwrap_or(&raw.workload).span();
+            let message = format!("peer `{peer}` does not run with `{workload}`; add it to the peer's `workloads`");
+            return self.fail(place, message);
+        }
         let Some(of) = raw.of.as_ref().filter(|of| !of.is_empty()) else {
             return self.missing(raw, "of", "[\"FACTOR\", \"page-faults\"]");
         };
@@ -99,6 +133,10 @@ impl At<'_> {
             self.known("part of a gap,", part, parts.clone())?;
             if of[..i].iter().any(|earlier| earlier.get_ref() == part.get_ref()) {
                 return self.fail(part.span(), format!("`{}` is there twice; remove one", part.get_ref()));
+            }
+            if !is_counted && PARTS.contains(&part.get_ref().as_str()) {
+                let message = format!("`{}` is known by counting; write counting_repeats = 2", part.get_ref());
+                return self.fail(part.span(), message);
             }
         }
         let (low, high) = self.bounds(raw, ("low", raw.low.as_ref()), ("high", raw.high.as_ref()))?;
@@ -127,6 +165,10 @@ impl At<'_> {
             self.bounds(raw, ("low_percent", percents.0), ("high_percent", percents.1))?;
         if high_percent <= -100.0 {
             return self.fail(percent.span(), "nothing takes less than nothing; an end above −100 percent is missing");
+        }
+        if let Some(low) = percents.0.filter(|low| *low.get_ref() <= -100.0) {
+            let message = "nothing takes less than nothing, so this end always holds; write one above −100 percent";
+            return self.fail(low.span(), message);
         }
         Ok(HypothesisKind::Relative { plus, minus, low_percent, high_percent })
     }

@@ -40,7 +40,23 @@ impl At<'_> {
         if let Some(late) = steps.get_ref().iter().skip(1).find(|step| step.get_ref() == BASELINE) {
             return self.fail(late.span(), "the baseline has nothing added to it; put it first or leave it out");
         }
+        self.adds(steps, treatments)?;
         Ok(found.into_iter().map(|index| names[index].to_owned()).collect())
+    }
+
+    /// A step whose levels are a part of those of a step before it adds nothing.
+    fn adds(&self, steps: &raw::Texts, treatments: &[Treatment]) -> Checked<()> {
+        let mut before: Vec<&Treatment> = Vec::new();
+        for step in steps.get_ref() {
+            let Some(own) = treatments.iter().find(|t| t.name == *step.get_ref()) else { continue };
+            let is_part_of = |other: &&&Treatment| own.levels.iter().all(|(f, l)| other.levels.get(f) == Some(l));
+            if let Some(more) = before.iter().find(is_part_of) {
+                let message = format!("`{}` has all levels of `{1}` already; put `{1}` first", more.name, own.name);
+                return self.fail(step.span(), message);
+            }
+            before.push(own);
+        }
+        Ok(())
     }
 
     /// The workloads of a path: the gap must be there, and less must be better.
@@ -73,10 +89,7 @@ impl At<'_> {
         let mut out: Vec<Goal> = Vec::new();
         for goal in raw {
             let name = goal.name.get_ref().trim();
-            if name.is_empty() || name.chars().any(char::is_control) {
-                return self
-                    .fail(goal.name.span(), "the goal has no name; write one for people, like \"half the gap\"");
-            }
+            self.sentence(&goal.name, "the goal has no name; write one for people, like \"half the gap\"")?;
             if out.iter().any(|other| other.name == name) {
                 return self.fail(goal.name.span(), format!("the goal `{name}` is there twice; rename one"));
             }

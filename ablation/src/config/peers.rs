@@ -1,7 +1,7 @@
 //! Rules of peers: other ways to serve the workloads.
 
 use super::check::{At, Checked};
-use super::{Program, Workload, raw};
+use super::{Program, Subject, Workload, raw};
 use std::collections::BTreeMap;
 
 /// The variable with which the loader puts libraries beneath a program.
@@ -44,7 +44,7 @@ pub struct Absent {
 }
 
 impl At<'_> {
-    pub(super) fn peers(&self, raw: &[raw::Peer], subject: &Program, workloads: &[Workload]) -> Checked<Vec<Peer>> {
+    pub(super) fn peers(&self, raw: &[raw::Peer], subject: &Subject, workloads: &[Workload]) -> Checked<Vec<Peer>> {
         self.names("peer", raw.iter().map(|p| &p.name))?;
         let mut out = Vec::new();
         for peer in raw {
@@ -53,7 +53,7 @@ impl At<'_> {
                 let message = format!("`{}` is what targets call several peers; rename this one", name.get_ref());
                 return self.fail(name.span(), message);
             }
-            let is_command = matches!(subject, Program::Command(_)) || peer.command.is_some();
+            let is_command = matches!(subject.program, Program::Command(_)) || peer.command.is_some();
             // In a binary that holds them all, another could serve every run and nobody would know.
             if !is_command && peer.served_by.as_deref().is_none_or(str::is_empty) {
                 let message = "a peer must say who serves it: add served_by = \"NAME\"";
@@ -63,17 +63,11 @@ impl At<'_> {
                 let message = "`features` are for a build of the subject's package, and a `command` is not built; remove one of the two";
                 return self.fail(features.span(), message);
             }
-            let features = peer.features.as_ref().map(|list| list.get_ref().iter().map(|f| self.feature(f)).collect());
+            let features = peer.features.as_ref().map(|list| self.own_features(list));
             // The loader's variable is how many a peer comes to be; its library is found and hashed before anything runs.
             let env = self.env(&peer.env, true)?;
-            if let Some(optional) = peer.optional.as_ref().filter(|optional| *optional.get_ref())
-                && peer.command.is_none()
-                && !env.contains_key(PRELOAD)
-            {
-                let message =
-                    "nothing of this peer can be missing; give it a `command` or LD_PRELOAD, or remove `optional`";
-                return self.fail(optional.span(), message);
-            }
+            self.preload(peer, subject)?;
+            self.missable(peer)?;
             let known = workloads.iter().map(|workload| workload.name.as_str());
             let own = peer.workloads.as_ref().map(|list| self.list("workload", list, known)).transpose()?;
             out.push(Peer {
@@ -84,13 +78,60 @@ impl At<'_> {
                 args: self.args(&peer.args)?,
                 served_by: peer.served_by.clone().filter(|name| !name.is_empty()),
                 optional: peer.optional.as_ref().is_some_and(|optional| *optional.get_ref()),
-                hint: peer.hint.clone(),
+                hint: peer.hint.as_ref().map(|hint| hint.get_ref().clone()).unwrap_or_default(),
                 workloads: own.map(|own| own.into_iter().map(|index| workloads[index].name.clone()).collect()),
                 compare: peer.compare,
             });
         }
         Ok(out)
     }
+
+    fn own_features(&self, list: &raw::Texts) -> Checked<Vec<String>> {
+        let mut out = Vec::new();
+        for feature in list.get_ref() {
+            let name = self.feature(feature)?;
+            if out.contains(&name) {
+                return self.fail(feature.span(), format!("the feature `{name}` is there twice; remove one"));
+            }
+            out.push(name);
+        }
+        Ok(out)
+    }
+
+    /// A variable without a library does nothing, but where it takes the subject's away.
+    fn preload(&self, peer: &raw::Peer, subject: &Subject) -> Checked<()> {
+        let given = peer.env.iter().find(|(name, _)| name.get_ref() == PRELOAD);
+        match given.filter(|(_, value)| libraries(value.get_ref()).next().is_none()) {
+            Some((_, value)) if !subject.env.contains_key(PRELOAD) => {
+                let message = "LD_PRELOAD names no library; write one, like \"libother.so.2\", or remove the variable";
+                self.fail(value.span(), message)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `optional` and `hint` are for what a machine may not have.
+    fn missable(&self, peer: &raw::Peer) -> Checked<()> {
+        let preloads = |(name, value): (&raw::Text, &raw::Text)| {
+            name.get_ref() == PRELOAD && libraries(value.get_ref()).next().is_some()
+        };
+        if peer.command.is_some() || peer.env.iter().any(preloads) {
+            return Ok(());
+        }
+        let optional = peer.optional.as_ref().filter(|optional| *optional.get_ref()).map(toml::Spanned::span);
+        let hint = peer.hint.as_ref().map(toml::Spanned::span);
+        let Some((span, key)) = optional.map(|span| (span, "optional")).or(hint.map(|span| (span, "hint"))) else {
+            return Ok(());
+        };
+        let message =
+            format!("nothing of this peer can be missing; give it a `command` or LD_PRELOAD, or remove `{key}`");
+        self.fail(span, message)
+    }
+}
+
+/// The libraries that [`PRELOAD`] names (ld.so(8): separated by blanks or colons).
+pub(crate) fn libraries(preload: &str) -> impl Iterator<Item = &str> {
+    preload.split([' ', ':']).filter(|name| !name.is_empty())
 }
 
 impl Peer {

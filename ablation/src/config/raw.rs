@@ -199,8 +199,7 @@ pub(super) struct Peer {
     pub(super) served_by: Option<String>,
     pub(super) features: Option<Texts>,
     pub(super) optional: Option<Spanned<bool>>,
-    #[serde(default)]
-    pub(super) hint: String,
+    pub(super) hint: Option<Text>,
     pub(super) workloads: Option<Texts>,
     #[serde(default = "yes")]
     pub(super) compare: bool,

@@ -22,15 +22,14 @@ impl At<'_> {
     }
 
     fn target(&self, raw: &raw::Target, workloads: &[Workload], peers: &[Peer]) -> Checked<Target> {
-        if raw.claim.get_ref().trim().is_empty() {
-            return self.fail(raw.claim.span(), "the claim is empty; say in words what is aimed at");
-        }
+        let claim = self.sentence(&raw.claim, "the claim is empty; say in words what is aimed at")?;
         let kind = KINDS[self.known("kind of target,", &raw.kind, KINDS.into_iter())?];
         let found = self.list("workload", &raw.workloads, workloads.iter().map(|w| w.name.as_str()))?;
         let about: Vec<&Workload> = found.into_iter().map(|index| &workloads[index]).collect();
         let response = raw.response.as_ref().map(|text| self.target_response(text, kind)).transpose()?;
         self.one_quantity(raw, kind, &about, response)?;
         let bar = self.bar(raw, kind)?;
+        self.one_direction(raw, kind, &about, response)?;
         let kind = match kind {
             "ratio" => TargetKind::Ratio { peer: self.against(raw, Against::Each, &about, peers)? },
             "rows" => TargetKind::Rows { peer: self.against(raw, Against::Best, &about, peers)? },
@@ -44,7 +43,7 @@ impl At<'_> {
         };
         Ok(Target {
             name: raw.name.get_ref().clone(),
-            claim: raw.claim.get_ref().clone(),
+            claim,
             workloads: about.iter().map(|workload| workload.name.clone()).collect(),
             kind,
             response,
@@ -62,6 +61,9 @@ impl At<'_> {
             return self.fail(text.span(), message);
         }
         let (of, over) = (self.named_response(text, of)?, self.named_response(text, over)?);
+        if of == over {
+            return self.fail(text.span(), "a response over itself is always 1; name another, like \"p99/p50\"");
+        }
         if of.quantity() != over.quantity() {
             let message = "a quotient needs two responses of one kind, like \"p99/p50\"";
             return self.fail(text.span(), message);
@@ -96,6 +98,38 @@ impl At<'_> {
         Ok(())
     }
 
+    /// A ratio to a peer has one good side in all workloads, and of a rate that is the high one.
+    fn one_direction(
+        &self,
+        raw: &raw::Target,
+        kind: &str,
+        about: &[&Workload],
+        response: Option<TargetResponse>,
+    ) -> Checked<()> {
+        if !matches!(kind, "ratio" | "rows") {
+            return Ok(());
+        }
+        let is_rate = |workload: &&&Workload| {
+            response.map_or(workload.response, |response| response.of).quantity().is_better_high()
+        };
+        let (rate, other) = (about.iter().find(is_rate), about.iter().find(|workload| !is_rate(workload)));
+        match (rate, other, &raw.high) {
+            (Some(rate), Some(other), _) => {
+                let message = format!(
+                    "in `{}` more is better and in `{}` less, so no bar is for both; write two targets",
+                    rate.name, other.name
+                );
+                self.fail(raw.workloads.span(), message)
+            }
+            (Some(rate), None, Some(high)) => {
+                let message =
+                    format!("in `{}` more is better, so the subject would be held to less; write `low`", rate.name);
+                self.fail(high.span(), message)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Exactly one end, since the other is the bad side.
     fn bar(&self, raw: &raw::Target, kind: &str) -> Checked<Bar> {
         let (bar, place) = match (&raw.high, &raw.low) {
@@ -110,9 +144,9 @@ impl At<'_> {
                 return self.fail(raw.kind.span(), format!("target `{name}` has no bar; add high = NUMBER, or low"));
             }
         };
-        let is_bar = bar.value().is_finite() && (bar.value() > 0.0 || kind == "value" && bar.value() == 0.0);
+        let is_bar = bar.value().is_finite() && (bar.value() > 0.0 || kind == "value" && bar == Bar::High(0.0));
         if !is_bar {
-            return self.fail(place, "this is no bar: it must be a number above 0 (a `value` may be held to 0)");
+            return self.fail(place, "this is no bar: it must be a number above 0 (the `high` of a `value` may be 0)");
         }
         Ok(bar)
     }

@@ -192,6 +192,7 @@ fn a_peer_says_who_serves_it() {
 
 #[test]
 fn wrong_types_are_said_in_the_words_of_a_config() {
+    check("off = { NO_RED = \"1\" }", "off = 1979-05-27", &["expected a table", "found a date"]);
     check("blocks = 3", "blocks = \"3\"", &["expected a whole number without quotes", "string \"3\""]);
     check("args = [\"--json\"]", "args = \"--json\"", &["expected a list in brackets"]);
     check("study = \"demo\"", "study = 5", &["expected text in quotes"]);

@@ -198,6 +198,14 @@ fn a_command_is_no_package() {
 }
 
 #[test]
+fn a_peer_takes_the_library_of_a_command_away() {
+    let without = COMMAND.replace("\"libother.so\"", "\"\"");
+    assert_eq!(parsed(&without).expect("good").peers[0].env["LD_PRELOAD"], "");
+    let optional = without.replace("LD_PRELOAD = \"\" }", "LD_PRELOAD = \"\" }\noptional = true");
+    assert!(parsed(&optional).expect_err("nothing to miss").to_string().contains("can be missing"));
+}
+
+#[test]
 fn only_commands_and_peers_take_a_preloaded_library() {
     check("NO_CACHE = \"1\"", "LD_PRELOAD = \"x\"", &["LD_PRELOAD", "loader", "`command`"]);
     let preloaded = PACKAGE.replace("args = [\"--other\"]", "env = { LD_PRELOAD = \"x\" }");
@@ -378,6 +386,8 @@ fn hypotheses_have_the_keys_of_their_kind() {
     check("low_ns = 0\n", "low_percent = 5\nhigh_percent = 5\n", &["the first must be smaller"]);
     check("low_ns = 0\n", "high_percent = -100\n", &["nothing takes less than nothing"]);
     check("low_ns = 0\n", "high_percent = inf\n", &["leave the key out"]);
+    check("low_ns = 0\n", "low_percent = -100\nhigh_percent = 5\n", &["always holds", "low_percent = -100"]);
+    check("claim = \"slow is slower\"", "claim = \"a\\nb\"", &["in one line"]);
     check("low = 0.5", "low_percent = 0.5", &["`low_percent` is of the kind `difference`"]);
     let text = PACKAGE.replace("low_ns = 0\n", "low_percent = -7.5\nhigh_percent = -2.5\n");
     let kind = parsed(&text).expect("good").hypotheses[1].kind.clone();
@@ -385,4 +395,38 @@ fn hypotheses_have_the_keys_of_their_kind() {
     assert_eq!((low_percent, high_percent), (-7.5, -2.5));
     check("[\"peer-other\", \"baseline\", \"worst@env\"]", "[\"baseline\"]", &["two cells or more"]);
     check("\"baseline\", \"worst@env\"]", "\"baseline\", \"baseline\"]", &["`baseline` is there twice"]);
+}
+
+#[test]
+fn hypotheses_are_about_what_their_workload_is_judged_by() {
+    let judged = |name: &str, response: &str| {
+        let from = format!("name = \"{name}\"\nargs = ");
+        assert!(PACKAGE.contains(&from), "the planted text is gone: {from}");
+        PACKAGE.replacen(&from, &format!("name = \"{name}\"\nresponse = \"{response}\"\nargs = "), 1)
+    };
+    let check = |text: &str, parts: &[&str]| {
+        let error = parsed(text).expect_err("is wrong").to_string();
+        for part in parts {
+            assert!(error.contains(part), "expected `{part}` in:\n{error}");
+        }
+    };
+    let curves = |text: String| {
+        let at = text.find("[[curve]]").expect("has one");
+        let end = at + text[at + 1..].find("\n[[").expect("more follows") + 1;
+        format!("{}{}", &text[..at], &text[end..])
+    };
+    let memory = curves(judged("one", "rss-peak"));
+    check(&memory, &["`one` is rss-peak", "only a gap in time has parts"]);
+    let difference =
+        memory.replace("of = [\"cache\", \"page-faults\"]\nlow = 0.5\n", "cells = [\"baseline\", \"x\"]\n");
+    let difference = difference.replace("kind = \"share\"", "kind = \"ordering\"");
+    check(&difference, &["`one` is rss-peak, which is not in nanoseconds", "write `low_percent`", "low_ns = 0"]);
+    check(&curves(judged("two", "value:done_per_s")), &["of which more is better", "claim a `difference`"]);
+    let elsewhere = PACKAGE.replacen("served_by = \"other\"", "served_by = \"other\"\nworkloads = [\"two\"]", 1);
+    check(&elsewhere, &["peer `other` does not run with `one`"]);
+    let text = match PACKAGE.lines().find(|line| line.starts_with("counting_repeats")) {
+        Some(line) => PACKAGE.replacen(line, "counting_repeats = 0", 1),
+        None => PACKAGE.replacen("blocks =", "counting_repeats = 0\nblocks =", 1),
+    };
+    check(&text, &["`page-faults` is known by counting", "counting_repeats = 2"]);
 }

@@ -64,7 +64,15 @@ fn a_treatment_has_the_levels_of_the_one_that_it_comes_after() {
 #[test]
 fn contradictions_of_treatments_that_come_after_others_are_pointed_at() {
     check("after = \"frozen\"", "after = \"frosen\"", &["unknown treatment `frosen`", "did you mean `frozen`"]);
-    check("after = \"frozen\"", "after = \"all-off\"", &["`all-off` does not stand above"]);
+    check("after = \"frozen\"", "after = \"all-off\"", &["`all-off` would come after itself"]);
+    check("after = \"frozen\"", "after = \"baseline\"", &["comes after the baseline; remove `after`"]);
+    let last = "name = \"late\"\nlevels = { red = \"off\", blue = \"frozen\" }\n[[path]]\nname = \"down\"";
+    check("after = \"frozen\"", "after = \"late\"", &["unknown treatment `late`"]);
+    let later = format!("[[treatment]]\n{last}");
+    let text = text().replace("after = \"frozen\"", "after = \"late\"").replace("[[path]]\nname = \"down\"", &later);
+    assert!(parsed(&text).expect_err("below").to_string().contains("`late` does not stand above; move it there"));
+    let ring = text.replace("name = \"late\"", "name = \"late\"\nafter = \"all-off\"");
+    assert!(parsed(&ring).expect_err("a ring").to_string().contains("`all-off` would come after itself"));
     check("levels = { red = \"off\" }", "levels = { blue = \"frozen\" }", &["`blue` is `frozen` already by `after`"]);
     check("levels = { red = \"off\" }", "levels = {}", &["the same levels as `frozen`"]);
     check("levels = { red = \"off\" }", "levels = { blue = \"on\" }", &["the same as the baseline"]);
@@ -81,6 +89,10 @@ fn contradictions_of_paths_are_pointed_at() {
     check("\"frozen\", \"all-off\"]", "\"frozen\", \"frozen\"]", &["the step `frozen` is there twice"]);
     check("\"frozen\", \"all-off\"]", "]", &["one step goes nowhere"]);
     check("[\"baseline\", \"frozen\"", "[\"frozen\", \"baseline\"", &["put it first"]);
+    check("\"frozen\", \"all-off\"]", "\"all-off\", \"frozen\"]", &["`all-off` has all levels of `frozen` already"]);
+    check("high_percent = 40", "high_percent = \"40\"", &["a number without quotes"]);
+    check("name = \"below it\"", "name = \"a\\nb\"", &["in one line"]);
+    check("[[path]]", "[path]", &["[[NAME]]"]);
     check("\npeer = \"other\"", "\npeer = \"othr\"", &["unknown peer `othr`", "did you mean `other`"]);
     check("\npeer = \"other\"", "\npeer = \"other\"\nworkloads = [\"smal\"]", &["unknown workload `smal`"]);
     check("\npeer = \"other\"", "\npeer = \"other\"\nworkloads = []", &["the list is empty"]);

@@ -64,6 +64,12 @@ fn a_race_needs_no_factor() {
 }
 
 #[test]
+fn a_treatment_needs_a_factor() {
+    let treatment = "[[treatment]]\nname = \"a\"\nlevels = {}\n[[workload]]";
+    check("[[workload]]", treatment, &["levels of factors", "name = \"a\""]);
+}
+
+#[test]
 fn peers_have_builds_workloads_and_libraries_of_their_own() {
     let study = parsed(RACE).expect("good");
     let [same, build, preloaded, floor] = study.peers.as_slice() else { panic!("four peers") };
@@ -88,6 +94,12 @@ fn peers_have_builds_workloads_and_libraries_of_their_own() {
 fn contradictions_of_peers_are_pointed_at() {
     check("command = [\"floor\"]", "command = [\"floor\"]\nfeatures = [\"x\"]", &["not built", "features = [\"x\"]"]);
     check("served_by = \"same\"", "served_by = \"same\"\noptional = true", &["can be missing", "optional = true"]);
+    check("served_by = \"same\"", "served_by = \"same\"\nhint = \"get it\"", &["can be missing", "remove `hint`"]);
+    for none in ["", " ", ":"] {
+        let preload = format!("LD_PRELOAD = \"{none}\"");
+        check("LD_PRELOAD = \"libx.so.2\"", &preload, &["LD_PRELOAD names no library", "libother.so.2"]);
+    }
+    check("features = [\"other\"]", "features = [\"a\", \"a\"]", &["the feature `a` is there twice"]);
     check("workloads = [\"small\"]", "workloads = [\"smal\"]", &["unknown workload `smal`", "`small`"]);
     check("workloads = [\"small\"]", "workloads = []", &["the list is empty", "small, large"]);
     check("name = \"floor\"", "name = \"best\"", &["what targets call several peers", "name = \"best\""]);
@@ -103,4 +115,11 @@ fn one_workload_alone_takes_its_peers_along() {
     study.only(&["large".to_owned()]).expect("is there");
     let peers: Vec<&str> = study.peers.iter().map(|peer| peer.name.as_str()).collect();
     assert_eq!(peers, ["same-binary", "other-build", "preloaded"]);
+    let text = RACE.replace("blocks = 6", "blocks = 6\nreference_peer = \"floor\"");
+    let mut study = parsed(&text).expect("good");
+    study.only(&["small".to_owned()]).expect("is there");
+    assert_eq!(study.reference_peer.as_deref(), Some("floor"));
+    let mut study = parsed(&text).expect("good");
+    study.only(&["large".to_owned()]).expect("is there");
+    assert_eq!(study.reference_peer, None);
 }

@@ -76,6 +76,11 @@ fn contradictions_of_targets_are_pointed_at() {
     check("high = 0.2\n", "", &["target `t1` has no bar"]);
     check("high = 0.2", "high = nan", &["no bar"]);
     check("high = 0.2", "high = 0", &["number above 0"]);
+    check("high = 3", "low = 0", &["number above 0"]);
+    check("high = 3", "high = \"3\"", &["a number without quotes"]);
+    check("\"p99/p50\"", "\"p99/p99\"", &["always 1", "p99/p50"]);
+    check("claim = \"never far behind\"", "claim = \"a\\nb\"", &["in one line"]);
+    check("[[target]]\nname = \"t1\"", "[target]\nname = \"t1\"", &["duplicate key", "[[NAME]]"]);
     check("high = 3", "high = 3\npeer = \"best\"", &["`peer` is of the kinds", "this is `value`"]);
     check("[\"large\", \"small\"]", "[\"large\"]", &["two workloads", "not 1"]);
     check("[\"large\", \"small\"]", "[\"large\", \"memory\"]", &["`large` is p99", "`memory` is rss-peak"]);
@@ -91,6 +96,21 @@ fn contradictions_of_targets_are_pointed_at() {
     let lonely = lonely.replace("served_by = \"x\"", "served_by = \"x\"\ncompare = false");
     let error = parsed(&format!("{lonely}{TARGETS}")).expect_err("no competitor").to_string();
     assert!(error.contains("no peer is compared in `small`"), "{error}");
+}
+
+#[test]
+fn a_bar_has_its_good_side_where_the_response_has() {
+    let rate = RACE.replace("response = \"rss-peak\"", "response = \"value:done_per_s\"");
+    let target = |keys: &str| {
+        let text = format!("{rate}[[target]]\nname = \"t\"\nclaim = \"more\"\nkind = \"rows\"\n{keys}\n");
+        parsed(&text).map_err(|error| error.to_string())
+    };
+    let error = target("workloads = [\"memory\"]\nhigh = 1.0").expect_err("less is held to be better");
+    assert!(error.contains("in `memory` more is better") && error.contains("write `low`"), "{error}");
+    let error = target("workloads = [\"small\", \"memory\"]\nlow = 1.0").expect_err("two directions");
+    assert!(error.contains("in `memory` more is better and in `small` less"), "{error}");
+    target("workloads = [\"memory\"]\nlow = 1.0").expect("more is better");
+    target("workloads = [\"small\", \"memory\"]\nresponse = \"wall\"\nhigh = 1.0").expect("of all less is better");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::check::{At, Checked};
 use super::names::suggest;
 use super::{Constraint, Factor, Treatment, raw};
-use crate::record::Arm;
+use crate::record::{Arm, BASELINE};
 use std::collections::BTreeMap;
 use toml::Spanned;
 
@@ -58,8 +58,23 @@ impl At<'_> {
         above: &[Treatment],
     ) -> Checked<BTreeMap<String, String>> {
         let Some(after) = &treatment.after else { return Ok(BTreeMap::new()) };
+        if after.get_ref() == BASELINE {
+            return self.fail(after.span(), "every treatment comes after the baseline; remove `after`");
+        }
         let known = all.iter().map(|other| other.get_ref().name.get_ref().as_str());
-        self.known("treatment", after, known)?;
+        let mut at = self.known("treatment", after, known.clone())?;
+        // As many steps as there are treatments lead through any ring.
+        for _ in all {
+            let other = all[at].get_ref();
+            if other.name.get_ref() == treatment.name.get_ref() {
+                let message =
+                    format!("`{}` would come after itself; name another or remove `after`", other.name.get_ref());
+                return self.fail(after.span(), message);
+            }
+            let next = other.after.as_ref().and_then(|next| known.clone().position(|name| name == next.get_ref()));
+            let Some(next) = next else { break };
+            at = next;
+        }
         match above.iter().find(|other| other.name == *after.get_ref()) {
             Some(other) => Ok(other.levels.clone()),
             None => self.fail(after.span(), format!("`{}` does not stand above; move it there", after.get_ref())),
