@@ -9,7 +9,7 @@ ablate *ARGS:
 ablate-smoke *ARGS:
     cargo ablate run configs/smoke.toml {{ARGS}}
 
-# The default beside every peer, held to its targets: a quarter of an hour, once built. Results are kept under results/.
+# The default beside every peer, held to its targets: half an hour, once built. Results are kept under results/.
 bench *ARGS:
     cargo preload
     cargo ablate run configs/bench.toml --out target/ablate/bench-{{stamp}} {{ARGS}}
