@@ -29,7 +29,7 @@ pub(crate) mod pool;
 pub(crate) mod thread;
 pub(crate) mod thread_cache;
 
-use crate::class::{self, BinOffset, Class};
+use crate::class::{self, Class};
 use crate::factor::{self, Active, align, bigcache, elo, evolution, header, madvise_batch, thp, tick};
 use crate::os;
 use crate::request::{Pick, Request, Site};
@@ -39,7 +39,7 @@ pub(crate) use back::{owns, reallocate, usable_bytes};
 use core::ptr;
 use heap::Heap;
 use house::keep_house;
-use thread_cache::ThreadCache;
+use thread_cache::{Bin, ThreadCache};
 
 /// Bytes of one class in the depot from which on somebody looks whether they are needed.
 const DEPOT_BYTES_WATCHED: usize = 1 << 20;
@@ -65,7 +65,10 @@ pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8
 #[inline(never)]
 fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
     match Class::aligned(size, align).filter(|_| align <= os::OS_PAGE) {
-        Some(class) => take_or_else(thread::cache(), class.bin(), slow),
+        Some(class) => {
+            let cache = thread::cache();
+            take_or_else(cache, cache.bin(class.bin()), slow)
+        }
         None => slow(),
     }
 }
@@ -74,7 +77,8 @@ fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *m
 #[inline(always)]
 pub(crate) fn allocate_or_else(size: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
     // Size 0, and what has no class, are of a bin that is always empty.
-    take_or_else(thread::cache(), class::bin_of(size), slow)
+    let cache = thread::cache();
+    take_or_else(cache, cache.bin(class::bin_of(size)), slow)
 }
 
 /// As [`allocate_or_else`], for code that is apart from its caller's: small sizes share nothing with what
@@ -90,8 +94,8 @@ pub(crate) fn allocate_apart(size: usize, slow: impl FnOnce() -> *mut u8, beyond
 }
 
 #[inline(always)]
-fn take_or_else(cache: &ThreadCache, bin: BinOffset, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
-    let object = cache.pop(bin);
+fn take_or_else(cache: &ThreadCache, bin: &Bin, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
+    let object = bin.pop();
     if object.is_null() {
         return slow();
     }

@@ -10,6 +10,7 @@
 //! of its own for them.
 
 use crate::class::{BinOffset, CLASSES, Class, SMALL_BINS};
+use crate::os;
 use crate::range;
 use crate::sync::Count;
 use core::cell::Cell;
@@ -25,7 +26,7 @@ type Slot = Cell<*mut u8>;
 /// Where the stack of one class ends.
 #[derive(Debug)]
 #[repr(C)]
-struct Bin {
+pub(crate) struct Bin {
     /// The newest object's place, or that of the null at the bottom. Atomic, because receipts read how many there are;
     /// only the thread writes.
     top: AtomicPtr<Slot>,
@@ -36,10 +37,41 @@ struct Bin {
 const _: () = assert!(size_of::<Bin>() == BinOffset::BIN_BYTES);
 
 impl Bin {
-    /// Moves the top up by a place. Read again, so that it is one instruction on memory, as a count is.
+    /// Always empty and always full.
+    const fn closed() -> Bin {
+        let null = (&raw const NULL.0).cast_mut();
+        Bin { top: AtomicPtr::new(null), limit: Cell::new(null) }
+    }
+
+    /// Takes an object; null when the bin is empty.
     #[inline(always)]
-    fn raise(&self) {
-        self.top.store(self.top.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    pub(crate) fn pop(&self) -> *mut u8 {
+        // SAFETY: the top is a place of the stack.
+        let object = unsafe { (*self.top.load(Ordering::Relaxed)).get() };
+        if !object.is_null() {
+            // The place holds an object, so it is not the bottom.
+            self.move_top(-1);
+        }
+        object
+    }
+
+    /// Puts an object back; `false` when the bin is full.
+    #[inline(always)]
+    pub(crate) fn push(&self, object: *mut u8) -> bool {
+        let top = self.top.load(Ordering::Relaxed);
+        if top == self.limit.get() {
+            return false;
+        }
+        // SAFETY: the top is below the limit, which is a place of the stack.
+        unsafe { (*top.add(1)).set(object) };
+        self.move_top(1);
+        true
+    }
+
+    /// Moves the top by a place. Read again, so that it is one instruction on memory, as a count is.
+    #[inline(always)]
+    fn move_top(&self, places: isize) {
+        self.top.store(self.top.load(Ordering::Relaxed).wrapping_offset(places), Ordering::Relaxed);
     }
 }
 
@@ -57,7 +89,7 @@ pub(crate) struct ThreadCache {
     pub(crate) received: Count,
     pub(crate) returned: Count,
     /// The bins of small sizes, by sixteens: near, for code that is apart from its caller's and knows no size before.
-    small_bins: [Cell<BinOffset>; SMALL_BINS.len()],
+    small_bins: [Cell<*const Bin>; SMALL_BINS.len()],
     /// Where the null of each stack lies.
     bottoms: [AtomicPtr<Slot>; CLASSES + 1],
 }
@@ -70,6 +102,14 @@ unsafe impl Sync for Null {}
 
 static NULL: Null = Null(Cell::new(ptr::null_mut()));
 
+/// What a cache that holds nothing has for small sizes.
+struct Closed(Bin);
+
+// SAFETY: never written.
+unsafe impl Sync for Closed {}
+
+static CLOSED: Closed = Closed(Bin::closed());
+
 /// The cache that holds nothing and takes nothing; nobody ever writes to it.
 #[unsafe(export_name = "hakmem_0_1_empty_cache")]
 pub(crate) static EMPTY: ThreadCache = ThreadCache::new();
@@ -81,17 +121,12 @@ impl ThreadCache {
     /// All bins closed.
     pub(crate) const fn new() -> ThreadCache {
         ThreadCache {
-            bins: [const {
-                Bin {
-                    top: AtomicPtr::new((&raw const NULL.0).cast_mut()),
-                    limit: Cell::new((&raw const NULL.0).cast_mut()),
-                }
-            }; CLASSES + 1],
+            bins: [const { Bin::closed() }; CLASSES + 1],
             allocations: Count::new(),
             range: range::View::new(),
             received: Count::new(),
             returned: Count::new(),
-            small_bins: [const { Cell::new(BinOffset::NONE) }; SMALL_BINS.len()],
+            small_bins: [const { Cell::new(&raw const CLOSED.0) }; SMALL_BINS.len()],
             bottoms: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; CLASSES + 1],
         }
     }
@@ -99,7 +134,7 @@ impl ThreadCache {
     /// Makes a cache of zeroes, which are none yet: all bins closed, and what its thread reads looked up.
     pub(super) fn set_up(&self) {
         self.range.look();
-        self.small_bins.iter().zip(&SMALL_BINS).for_each(|(own, &bin)| own.set(bin));
+        self.small_bins.iter().zip(&SMALL_BINS).for_each(|(own, &bin)| own.set(self.bin(bin)));
         let null: *mut Slot = (&raw const NULL.0).cast_mut();
         for (bin, bottom) in self.bins.iter().zip(&self.bottoms) {
             bin.top.store(null, Ordering::Relaxed);
@@ -132,40 +167,25 @@ impl ThreadCache {
         }
     }
 
-    /// The bin of a size from 1 to 1,024, and `None` for all others. In a cache that holds nothing any bin will do.
+    /// The bin of a size from 1 to 1,024, and `None` for all others.
     #[inline(always)]
     #[allow(dead_code, reason = "the C interface alone asks")]
-    pub(crate) fn small_bin_of(&self, bytes: usize) -> Option<BinOffset> {
+    pub(crate) fn small_bin_of(&self, bytes: usize) -> Option<&Bin> {
         // Size 0 wraps and is beyond everything.
-        self.small_bins.get(bytes.wrapping_sub(1) / 16).map(Cell::get)
+        // SAFETY: each is a bin of this cache, or the closed one.
+        self.small_bins.get(bytes.wrapping_sub(1) / 16).map(|bin| unsafe { &*bin.get() })
     }
 
     /// Takes an object; null when the bin is empty.
     #[inline(always)]
     pub(crate) fn pop(&self, bin: BinOffset) -> *mut u8 {
-        let bin = self.bin(bin);
-        let top = bin.top.load(Ordering::Relaxed);
-        // SAFETY: the top is a place of the stack.
-        let object = unsafe { (*top).get() };
-        if !object.is_null() {
-            // SAFETY: the place holds an object, so it is not the bottom.
-            bin.top.store(unsafe { top.sub(1) }, Ordering::Relaxed);
-        }
-        object
+        self.bin(bin).pop()
     }
 
     /// Puts an object back; `false` when the bin is full.
     #[inline(always)]
     pub(crate) fn push(&self, bin: BinOffset, object: *mut u8) -> bool {
-        let bin = self.bin(bin);
-        let top = bin.top.load(Ordering::Relaxed);
-        if top == bin.limit.get() {
-            return false;
-        }
-        // SAFETY: the top is below the limit, which is a place of the stack.
-        unsafe { (*top.add(1)).set(object) };
-        bin.raise();
-        true
+        self.bin(bin).push(object)
     }
 
     /// How many objects of the class are here.
@@ -187,9 +207,12 @@ impl ThreadCache {
         Class::all().map(|class| self.held(class).min(class.cache_slots()) as u64).sum()
     }
 
+    /// The bin at an offset, its address in a register of its own: a pair of a free and a request passes the top from one
+    /// to the other through memory, which takes such processors as can do it (Intel's since Golden Cove) no time, but only
+    /// where one register is the whole address: 1.8 ns a pair against 3.5.
     #[inline(always)]
-    fn bin(&self, bin: BinOffset) -> &Bin {
+    pub(crate) fn bin(&self, bin: BinOffset) -> &Bin {
         // SAFETY: offsets are those of bins; the compiler cannot see that, and a compare would be on every path.
-        unsafe { &*ptr::from_ref(self).byte_add(bin.0 as usize).cast::<Bin>() }
+        unsafe { &*os::in_one_register(ptr::from_ref(self).byte_add(bin.0 as usize).cast::<Bin>()) }
     }
 }

@@ -1,7 +1,8 @@
 //! A bounded queue from one thread to another: the way of a block from its producer to the thread that frees it.
 //!
-//! It never allocates after its creation and makes no system call but `sched_yield` when the other side is slow, so
-//! that what is measured is the allocator and not the queue.
+//! It never allocates after its creation and makes no system call but `sched_yield` when the other side is slow, and each
+//! side tells the other of its work by groups: told of every single value, a side that is a little faster fetches a cache
+//! line from the other for each. So what is measured is the allocator and not the queue.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
@@ -9,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Places in the queue; a power of two.
 const CAPACITY: usize = 256;
+/// Values or free places that one side tells the other of at a time, or all there are before it waits.
+const GROUP: usize = 32;
 /// Looks before a waiting side lets others run: both may share one processor.
 const SPINS: u32 = 64;
 
@@ -20,9 +23,9 @@ struct Padded<T>(T);
 /// The queue; split it with [`Queue::split`].
 pub(crate) struct Queue<T> {
     places: [UnsafeCell<MaybeUninit<T>>; CAPACITY],
-    /// Values pushed so far. Stored with release after the place is written, loaded with acquire by the consumer.
+    /// Values pushed so far, as the consumer is told. Stored with release after the place is written, loaded with acquire by the consumer.
     pushed: Padded<AtomicUsize>,
-    /// Values popped so far. Stored with release after the place is read, loaded with acquire by the producer.
+    /// Values popped so far, as the producer is told. Stored with release after the place is read, loaded with acquire by the producer.
     popped: Padded<AtomicUsize>,
     /// Set with release after the last push; loaded with acquire by the consumer, which then looks once more.
     closed: AtomicBool,
@@ -71,11 +74,18 @@ impl<T: Copy> Producer<'_, T> {
         // SAFETY: the place is free: fewer than CAPACITY values are between the two counts.
         unsafe { (*self.queue.place(self.pushed)).write(value) };
         self.pushed += 1;
+        if self.pushed.is_multiple_of(GROUP) {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
         self.queue.pushed.0.store(self.pushed, Ordering::Release);
     }
 
     #[cold]
     fn wait_for_place(&mut self) {
+        self.tell();
         let mut looks = 0;
         while self.pushed - self.popped_seen == CAPACITY {
             self.popped_seen = self.queue.popped.0.load(Ordering::Acquire);
@@ -86,6 +96,7 @@ impl<T: Copy> Producer<'_, T> {
 
 impl<T: Copy> Drop for Producer<'_, T> {
     fn drop(&mut self) {
+        self.tell();
         self.queue.closed.store(true, Ordering::Release);
     }
 }
@@ -107,12 +118,19 @@ impl<T: Copy> Consumer<'_, T> {
         // SAFETY: the place was written: `popped` is below `pushed`.
         let value = unsafe { (*self.queue.place(self.popped)).assume_init() };
         self.popped += 1;
-        self.queue.popped.0.store(self.popped, Ordering::Release);
+        if self.popped.is_multiple_of(GROUP) {
+            self.tell();
+        }
         Some(value)
+    }
+
+    fn tell(&self) {
+        self.queue.popped.0.store(self.popped, Ordering::Release);
     }
 
     #[cold]
     fn wait_for_value(&mut self) -> bool {
+        self.tell();
         let mut looks = 0;
         loop {
             // Closed is asked first: what was pushed before the closing is seen by the look that follows.
