@@ -37,7 +37,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     // What a request or a free passes first looks at no page, and no factor.
     ("source/thread_cache.rs", &["class", "range", "sync"]),
-    ("source/depot.rs", &["class", "meta", "sync"]),
+    ("source/batch.rs", &["meta", "sync"]),
+    ("source/depot.rs", &["class", "sync"]),
     ("source/pool.rs", &["factor", "request", "span", "sync"]),
     ("source/house.rs", &["factor", "os", "sync"]),
     ("source/models.rs", &["class", "factor", "model", "os", "page", "range", "sync"]),

@@ -40,18 +40,6 @@ cfg_if::cfg_if! {
 
 pub(crate) use arch::{cycles, thread_slots, thread_word};
 
-/// The address, computed into a register, so that no instruction computes it again while it reads or writes there.
-#[inline(always)]
-#[expect(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written")]
-pub(crate) fn in_one_register<T>(address: *const T) -> *const T {
-    let mut address = address;
-    // SAFETY: a comment; the register is not changed.
-    unsafe {
-        core::arch::asm!("/* {0} */", inout(reg) address, options(pure, nomem, nostack, preserves_flags));
-    }
-    address
-}
-
 /// The pages that the allocator counts in. The kernel's own may be larger (aarch64); [`map`] then rounds up by itself,
 /// and lengths that are given back are the lengths that were asked for.
 pub(crate) const OS_PAGE: usize = 4096;

@@ -10,7 +10,6 @@
 //! of its own for them.
 
 use crate::class::{BinOffset, CLASSES, Class, SMALL_BINS};
-use crate::os;
 use crate::range;
 use crate::sync::Count;
 use core::cell::Cell;
@@ -101,6 +100,18 @@ struct Null(Slot);
 unsafe impl Sync for Null {}
 
 static NULL: Null = Null(Cell::new(ptr::null_mut()));
+
+/// The address, computed into a register, so that no instruction computes it again while it reads or writes there.
+#[inline(always)]
+#[expect(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written")]
+fn in_one_register<T>(address: *const T) -> *const T {
+    let mut address = address;
+    // SAFETY: a comment; the register is not changed.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(reg) address, options(pure, nomem, nostack, preserves_flags));
+    }
+    address
+}
 
 /// What a cache that holds nothing has for small sizes.
 struct Closed(Bin);
@@ -213,6 +224,6 @@ impl ThreadCache {
     #[inline(always)]
     pub(crate) fn bin(&self, bin: BinOffset) -> &Bin {
         // SAFETY: offsets are those of bins; the compiler cannot see that, and a compare would be on every path.
-        unsafe { &*os::in_one_register(ptr::from_ref(self).byte_add(bin.0 as usize).cast::<Bin>()) }
+        unsafe { &*in_one_register(ptr::from_ref(self).byte_add(bin.0 as usize).cast::<Bin>()) }
     }
 }
