@@ -218,9 +218,9 @@ impl ThreadCache {
         Class::all().map(|class| self.held(class).min(class.cache_slots()) as u64).sum()
     }
 
-    /// The bin at an offset, its address in a register of its own: a pair of a free and a request passes the top from one
-    /// to the other through memory, which takes such processors as can do it (Intel's since Golden Cove) no time, but only
-    /// where one register is the whole address: 1.8 ns a pair against 3.5.
+    /// The bin at an offset, its address in a register of its own: a free and the request after it pass the top to each other
+    /// through memory, and some processors hand it on without a wait where one register is the whole address, and only
+    /// there (ARCHITECTURE.md has the numbers).
     #[inline(always)]
     pub(crate) fn bin(&self, bin: BinOffset) -> &Bin {
         // SAFETY: offsets are those of bins; the compiler cannot see that, and a compare would be on every path.
