@@ -388,7 +388,7 @@ fn thread_cache_fills_and_empties_bins_by_batches() {
         let mut objects: Vec<*mut u8> = Vec::with_capacity(10_000);
         (0..10_000).for_each(|_| objects.push(allocate(200)));
         let refills = counter("thread-cache", "refills") - refills;
-        assert!((10_000 / 62..10_000 / 16).contains(&refills), "{refills} batches for 10,000 objects");
+        assert!((10_000 / 126..10_000 / 16).contains(&refills), "{refills} batches for 10,000 objects");
         objects.iter().for_each(|&object| free(object, 200));
         let drains = counter("thread-cache", "drains");
         assert!((10..10_000 / 16).contains(&drains), "{drains} batches of 10,000 objects");

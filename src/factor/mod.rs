@@ -120,7 +120,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         }),
         counters: tick::Counters::NAMES,
         about: "a count of allocations that all threads share: one atomic fetch_add per allocation (shared), or one whenever a thread's cache is empty, by what the thread counted since (batched)",
-        costs: "one locked instruction an allocation, and the line travels between cores; batched: one for up to 62 allocations or more",
+        costs: "one locked instruction an allocation, and the line travels between cores; batched: one for up to 126 allocations or more",
     },
     Factor {
         name: "evolution",

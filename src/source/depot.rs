@@ -1,8 +1,8 @@
 //! The depot: batches of free objects, passed from threads that have too many to threads that have none.
 //!
-//! For each class a stack of batches, a batch being up to 62 addresses. A thread whose bin is full pushes one, a thread
+//! For each class a stack of batches, a batch being up to 126 addresses. A thread whose bin is full pushes one, a thread
 //! whose bin is empty pops one; neither looks at the objects or their pages, and neither takes a lock. An object that is
-//! freed by another thread than allocated it so costs a 62nd of two compare-and-swaps, and no write to memory that the
+//! freed by another thread than allocated it so costs a 126th of two compare-and-swaps, and no write to memory that the
 //! allocating thread uses.
 //!
 //! How many batches may wait is bounded by class. What is beyond, and what nobody asked for during two ticks of the

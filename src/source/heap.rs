@@ -137,6 +137,9 @@ impl Heap {
             return slots[0];
         }
         if let Some(batch) = depot::pop(class) {
+            if batch.objects().len() > limit {
+                self.lengthen(class);
+            }
             let object = self.keep_all(class, batch.objects());
             batch.give();
             return object;
