@@ -175,7 +175,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         }),
         counters: thp::Counters::NAMES,
         about: "advises the kernel to back large objects, and small ones beyond the first 16 MiB, with huge pages (on), or not to (never); off leaves them to the system's policy",
-        costs: "one `madvise` a mapping, or 64 MiB of the arena; `on` 2 MiB of memory where one byte is touched; saves page faults",
+        costs: "one `madvise` a mapping, or step of the arena, up to 64 MiB; `on` 2 MiB of memory where one byte is touched; saves page faults",
     },
     Factor {
         name: "arena",

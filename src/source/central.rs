@@ -82,7 +82,7 @@ pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8])
             pages.partial.remove(page);
             pages.free_slots -= page.capacity.get() as usize;
             if let Some(old) = pages.spare.replace(page) {
-                give_page(counters, old, pages);
+                give_page(counters, class, old, pages);
                 pages = PAGES[class.index()].lock();
             }
         }
@@ -134,10 +134,10 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool 
 
 /// Gives the pages without a user back to the arena.
 pub(super) fn give_empty(counters: &factor::Counters) {
-    for pages in PAGES.iter() {
+    for (class, pages) in Class::all().zip(PAGES.iter()) {
         let mut pages = pages.lock();
         if let Some(page) = pages.spare.take() {
-            give_page(counters, page, pages);
+            give_page(counters, class, page, pages);
         }
     }
 }
@@ -154,11 +154,10 @@ fn new_page(counters: &factor::Counters, class: Class) -> Option<&'static Page> 
 }
 
 /// Gives a page back that is in no list and has no slot in use.
-fn give_page(counters: &factor::Counters, page: &'static Page, pages: Guard<'_, Pages>) {
+fn give_page(counters: &factor::Counters, class: Class, page: &'static Page, pages: Guard<'_, Pages>) {
     // Out of the class's lock: the arena may call the OS.
     drop(pages);
-    let class = Class::from_index(usize::from(page.class_index.get()));
-    counters.arena.returns.add(u64::from(class.is_some_and(Class::is_large)));
+    counters.arena.returns.add(u64::from(class.is_large()));
     arena::give_run(counters, page);
 }
 

@@ -10,6 +10,9 @@ const KINDS: [&str; 4] = ["ratio", "rows", "value", "between"];
 /// What several peers together are called.
 const TOGETHER: [&str; 2] = ["each", "best"];
 
+/// A workload of a target, and what it is judged by there.
+type Judged<'a> = (&'a Workload, Quantity);
+
 impl At<'_> {
     pub(super) fn targets(
         &self,
@@ -27,9 +30,13 @@ impl At<'_> {
         let found = self.list("workload", &raw.workloads, workloads.iter().map(|w| w.name.as_str()))?;
         let about: Vec<&Workload> = found.into_iter().map(|index| &workloads[index]).collect();
         let response = raw.response.as_ref().map(|text| self.target_response(text, kind)).transpose()?;
-        self.one_quantity(raw, kind, &about, response)?;
+        let judged: Vec<Judged<'_>> = about
+            .iter()
+            .map(|workload| (*workload, response.map_or(workload.response, |response| response.of).quantity()))
+            .collect();
+        self.one_quantity(raw, kind, &judged)?;
         let bar = self.bar(raw, kind)?;
-        self.one_direction(raw, kind, &about, response)?;
+        self.one_direction(raw, kind, &judged)?;
         let kind = match kind {
             "ratio" => TargetKind::Ratio { peer: self.against(raw, Against::Each, &about, peers)? },
             "rows" => TargetKind::Rows { peer: self.against(raw, Against::Best, &about, peers)? },
@@ -72,26 +79,21 @@ impl At<'_> {
     }
 
     /// A value in two units has no bar; two workloads are compared in one response.
-    fn one_quantity(
-        &self,
-        raw: &raw::Target,
-        kind: &str,
-        about: &[&Workload],
-        response: Option<TargetResponse>,
-    ) -> Checked<()> {
-        if kind == "between" && about.len() != 2 {
-            let message = format!("`between` compares two workloads, the first over the second, not {}", about.len());
+    fn one_quantity(&self, raw: &raw::Target, kind: &str, judged: &[Judged<'_>]) -> Checked<()> {
+        if kind == "between" && judged.len() != 2 {
+            let message = format!("`between` compares two workloads, the first over the second, not {}", judged.len());
             return self.fail(raw.workloads.span(), message);
         }
-        let quantities: Vec<Quantity> = about.iter().map(|workload| workload.response.quantity()).collect();
-        let differs = quantities.iter().position(|quantity| *quantity != quantities[0]);
-        if let (Some(at), None, "value" | "between") = (differs, response, kind) {
+        // They are all alike where the target has a response of its own.
+        let other = judged.iter().find(|(_, quantity)| *quantity != judged[0].1);
+        if let (Some((other, _)), "value" | "between") = (other, kind) {
+            let first = judged[0].0;
             let message = format!(
                 "the response of `{}` is {}, that of `{}` is {}, which have no bar in common; give the target a `response`",
-                about[0].name,
-                about[0].response.as_str(),
-                about[at].name,
-                about[at].response.as_str()
+                first.name,
+                first.response.as_str(),
+                other.name,
+                other.response.as_str()
             );
             return self.fail(raw.workloads.span(), message);
         }
@@ -99,29 +101,20 @@ impl At<'_> {
     }
 
     /// A ratio to a peer has one good side in all workloads, and of a rate that is the high one.
-    fn one_direction(
-        &self,
-        raw: &raw::Target,
-        kind: &str,
-        about: &[&Workload],
-        response: Option<TargetResponse>,
-    ) -> Checked<()> {
+    fn one_direction(&self, raw: &raw::Target, kind: &str, judged: &[Judged<'_>]) -> Checked<()> {
         if !matches!(kind, "ratio" | "rows") {
             return Ok(());
         }
-        let is_rate = |workload: &&&Workload| {
-            response.map_or(workload.response, |response| response.of).quantity().is_better_high()
-        };
-        let (rate, other) = (about.iter().find(is_rate), about.iter().find(|workload| !is_rate(workload)));
-        match (rate, other, &raw.high) {
-            (Some(rate), Some(other), _) => {
+        let find = |is_rate: bool| judged.iter().find(|(_, quantity)| quantity.is_better_high() == is_rate);
+        match (find(true), find(false), &raw.high) {
+            (Some((rate, _)), Some((other, _)), _) => {
                 let message = format!(
                     "in `{}` more is better and in `{}` less, so no bar is for both; write two targets",
                     rate.name, other.name
                 );
                 self.fail(raw.workloads.span(), message)
             }
-            (Some(rate), None, Some(high)) => {
+            (Some((rate, _)), None, Some(high)) => {
                 let message =
                     format!("in `{}` more is better, so the subject would be held to less; write `low`", rate.name);
                 self.fail(high.span(), message)
