@@ -19,6 +19,7 @@ mod targets;
 mod treatments;
 mod workloads;
 
+pub(crate) use check::is_name;
 pub(crate) use names::nearest;
 pub use peers::{Absent, Peer};
 pub(crate) use peers::{PRELOAD, libraries};

@@ -5,6 +5,7 @@
 
 mod redact;
 
+use crate::config::is_name;
 use crate::record::Manifest;
 use crate::store::{self, BadLine, MANIFEST, RECORDS, REPORT, StoreError};
 use redact::Redaction;
@@ -175,12 +176,6 @@ fn check_reports(dir: &Path, study: &str) -> Result<(), KeepError> {
 #[derive(serde::Deserialize)]
 struct Effects {
     study: String,
-}
-
-/// Whether it is a study's name, as a config has it.
-fn is_name(name: &str) -> bool {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !name.is_empty() && !name.starts_with('-') && name.chars().all(fits)
 }
 
 fn say_bad_lines(bad: &[BadLine], said: &mut String) {

@@ -102,6 +102,12 @@ pub(super) struct At<'a> {
     pub(super) text: &'a str,
 }
 
+/// Whether a study, a factor, a workload and such may be called so.
+pub(crate) fn is_name(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !text.is_empty() && text.len() <= 64 && !text.starts_with('-') && text.chars().all(fits)
+}
+
 impl At<'_> {
     pub(super) fn fail<T>(&self, span: Range<usize>, message: impl Into<String>) -> Checked<T> {
         Err(Pointed::new(&self.path, self.text, span, message.into()))
@@ -119,8 +125,7 @@ impl At<'_> {
 
     pub(super) fn name(&self, what: &str, name: &raw::Text) -> Checked<String> {
         let text = name.get_ref();
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if text.is_empty() || text.len() > 64 || text.starts_with('-') || !text.chars().all(fits) {
+        if !is_name(text) {
             let rule = "names match [a-z0-9-]+, do not start with `-` and have at most 64 characters";
             return self.fail(name.span(), format!("`{text}` is no name for a {what}; {rule}"));
         }
