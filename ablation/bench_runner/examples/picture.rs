@@ -1,9 +1,9 @@
 //! Draws the README's picture from a finished study: one bar per factor and workload, with its 95 % interval.
 //!
-//! `just picture DIR` reads `DIR/effects.json` and writes docs/images/headline.svg. A bar is the Shapley value of a factor
-//! (docs/methodology.md), in nanoseconds per operation; its whisker is the interval that holds for all factors of the
-//! workload together. A factor that is not exercised, or is inside the noise floor, has no bar but its verdict. Workloads
-//! whose factors are not crossed are left out.
+//! `just picture DIR [WORKLOAD…]` reads `DIR/effects.json` and writes docs/images/headline.svg; without names it draws the
+//! first two workloads whose factors are crossed. A bar is the Shapley value of a factor
+//! (docs/methodology.md), in nanoseconds or microseconds per operation; its whisker is the interval that holds for all factors of the
+//! workload together. A factor that is not exercised, or is inside the noise floor, has no bar but its verdict.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
@@ -30,29 +30,33 @@ struct Row {
 }
 
 fn main() -> Result<()> {
-    let folders: Vec<String> = std::env::args().skip(1).collect();
-    let [folder] = folders.as_slice() else {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((folder, workloads)) = arguments.split_first() else {
         bail!("name the folder of one finished study: `just picture target/ablate/STUDY-TIME`");
     };
     let path = Path::new(folder).join("effects.json");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let effects: Value = serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))?;
-    print!("{}", svg(&effects)?);
+    print!("{}", svg(&effects, workloads)?);
     Ok(())
 }
 
 /// The whole picture.
 ///
 /// # Errors
-/// When no workload of the study crosses its factors.
-fn svg(effects: &Value) -> Result<String> {
+/// When no workload that is wanted crosses its factors.
+fn svg(effects: &Value, wanted: &[String]) -> Result<String> {
     let workloads: Vec<(&str, Vec<Row>)> = list(effects, "crossed")
         .iter()
         .map(|entry| (text(entry, "workload"), rows(entry)))
         .filter(|(_, rows)| !rows.is_empty())
+        .filter(|(workload, _)| wanted.is_empty() || wanted.iter().any(|name| name == workload))
         .take(WORKLOADS_MAX)
         .collect();
-    ensure!(!workloads.is_empty(), "no workload of this study crosses its factors; its design must have `factorial`");
+    ensure!(
+        !workloads.is_empty(),
+        "no such workload of this study crosses its factors; its design must have `factorial`"
+    );
 
     let height: f64 = workloads.iter().map(|(_, rows)| HEAD + ROW * rows.len() as f64).sum::<f64>() + 20.0;
     let mut out = String::new();
@@ -77,18 +81,23 @@ fn svg(effects: &Value) -> Result<String> {
 fn draw(out: &mut String, top: f64, study: &str, workload: &str, rows: &[Row]) -> std::fmt::Result {
     let ends = rows.iter().filter_map(|row| row.value).flatten();
     let (low, high) = ends.fold((0.0_f64, 0.0_f64), |(low, high), end| (low.min(end), high.max(end)));
+    let (unit, divisor) = if low.abs().max(high) < 10_000.0 { ("ns", 1.0) } else { ("µs", 1000.0) };
     let scale = (RIGHT - LEFT) / (high - low).max(f64::MIN_POSITIVE);
     let x = |value: f64| LEFT + (value - low) * scale;
 
     let title = top + 28.0;
     writeln!(
         out,
-        "<text x=\"12\" y=\"{title}\" font-weight=\"bold\">{workload}: ns per operation that each factor costs \
-         ({study})</text>"
+        "<text x=\"12\" y=\"{title}\" font-weight=\"bold\">{workload}: {unit} per operation that each factor costs \
+         (study {study})</text>"
     )?;
     let bottom = top + HEAD + ROW * rows.len() as f64 - 4.0;
     let zero = x(0.0);
-    writeln!(out, "<line x1=\"{zero:.1}\" y1=\"{:.1}\" x2=\"{zero:.1}\" y2=\"{bottom:.1}\" stroke=\"#888\"/>", top + HEAD - 8.0)?;
+    writeln!(
+        out,
+        "<line x1=\"{zero:.1}\" y1=\"{:.1}\" x2=\"{zero:.1}\" y2=\"{bottom:.1}\" stroke=\"#888\"/>",
+        top + HEAD - 8.0
+    )?;
     for (row, at) in rows.iter().zip(0_u32..) {
         let middle = top + HEAD + ROW * f64::from(at) + 6.0;
         let base = middle + 5.0;
@@ -111,7 +120,8 @@ fn draw(out: &mut String, top: f64, study: &str, workload: &str, rows: &[Row]) -
                     x(lo),
                     x(hi)
                 )?;
-                format!("{} [{}, {}] {}", number(value), number(lo), number(hi), row.verdict)
+                let [value, lo, hi] = [value, lo, hi].map(|end| number(end / divisor));
+                format!("{value} [{lo}, {hi}] {}", row.verdict)
             }
         };
         writeln!(out, "<text x=\"{}\" y=\"{base:.1}\">{words}</text>", RIGHT + 10.0)?;
