@@ -1,14 +1,17 @@
 //! Draws the README's picture from a finished study: one bar per factor and workload, with its 95 % interval.
 //!
 //! `just picture DIR [WORKLOAD…]` reads `DIR/effects.json` and writes docs/images/headline.svg; without names it draws the
-//! first two workloads whose factors are crossed. A bar is the Shapley value of a factor
-//! (docs/methodology.md), in nanoseconds or microseconds per operation; its whisker is the interval that holds for all factors of the
-//! workload together. A factor that is not exercised, or is inside the noise floor, has no bar but its verdict.
+//! first two workloads whose factors are crossed. A bar is the Shapley value of a factor (docs/methodology.md), in
+//! nanoseconds or microseconds per operation; its whisker is the interval that holds for all factors of the workload
+//! together. A factor that is not exercised, or is inside the noise floor, has no bar but its verdict.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::Path;
+
+/// The picture, which the README shows.
+const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/images/headline.svg");
 
 /// Workloads in the picture; a study has up to eleven, and the README has room for these.
 const WORKLOADS_MAX: usize = 2;
@@ -37,7 +40,8 @@ fn main() -> Result<()> {
     let path = Path::new(folder).join("effects.json");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let effects: Value = serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))?;
-    print!("{}", svg(&effects, workloads)?);
+    std::fs::write(PICTURE, svg(&effects, workloads)?).with_context(|| format!("cannot write {PICTURE}"))?;
+    println!("wrote {PICTURE}");
     Ok(())
 }
 
