@@ -1,9 +1,10 @@
 //! The command line: what it says, and what of it is refused.
 
-use crate::plan::{Lifetime, Plan, Rest, Touch, Way};
 use crate::refused::{Refused, SAMPLES_MAX, THREADS_MAX};
-use crate::scenario::{BYTES, Lives, SCENARIOS, Scenario, Sizes};
-use crate::subject::{ALLOCATORS, Allocator, Engine};
+use crate::registry::{ALLOCATORS, Engine, NamedAllocator};
+use crate::workload::plan::{Lifetime, Plan, Rest, Way};
+use crate::workload::scenario::{BYTES, Lives, SCENARIOS, Scenario, Sizes};
+use crate::workload::touch::Touch;
 use clap::Parser;
 
 /// Measures one allocator in one scenario and prints one table, or one line of JSON.
@@ -82,7 +83,7 @@ pub(crate) struct Args {
 /// What is to be run.
 pub(crate) struct Order {
     /// The allocator.
-    pub(crate) allocator: &'static Allocator,
+    pub(crate) allocator: &'static NamedAllocator,
     /// Its engine.
     pub(crate) engine: Engine,
     /// What to do.
@@ -145,7 +146,7 @@ impl Args {
     }
 }
 
-fn find_allocator(name: &str) -> Result<(&'static Allocator, Engine), Refused> {
+fn find_allocator(name: &str) -> Result<(&'static NamedAllocator, Engine), Refused> {
     match ALLOCATORS.iter().find(|a| a.name == name) {
         Some(allocator) => match (allocator.engine, allocator.feature) {
             (Some(engine), _) => Ok((allocator, engine)),

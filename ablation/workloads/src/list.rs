@@ -1,9 +1,10 @@
 //! `--list`: the allocators, scenarios and factors of this build.
 
 use crate::output::fit;
-use crate::plan::{Lifetime, Rest, Touch, Way};
-use crate::scenario::{Lives, SCENARIOS, Sizes};
-use crate::subject::ALLOCATORS;
+use crate::registry::ALLOCATORS;
+use crate::workload::plan::{Lifetime, Rest, Way};
+use crate::workload::scenario::{Lives, SCENARIOS, Sizes};
+use crate::workload::touch::Touch;
 use clap::ValueEnum;
 use serde::Serialize;
 use tabled::builder::Builder;

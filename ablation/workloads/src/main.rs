@@ -8,33 +8,24 @@
 //! The way of a run: arguments → [`plan`] → [`script`] → [`drive`] ([`lifetime`] × [`touch`] × [`subject`]) →
 //! [`latency`], [`proof`] → [`output`].
 
+mod allocator;
 mod args;
-mod clock;
-mod drive;
-mod handback;
-mod handoff;
-mod latency;
-mod lifetime;
 mod list;
+mod os;
 mod output;
-mod parallel;
 mod placebo;
-mod plan;
 mod proof;
 mod refused;
-mod scenario;
-mod script;
-mod spsc;
-mod subject;
-mod touch;
-mod usage;
+mod registry;
+mod workload;
 
 use crate::args::{Args, Order};
-use crate::latency::Latency;
 use crate::list::List;
+use crate::os::{clock, usage};
 use crate::output::{Findings, Report};
 use crate::proof::Counted;
-use crate::script::Script;
+use crate::workload::latency::{self, Latency};
+use crate::workload::script::Script;
 use anyhow::{Context, anyhow};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
@@ -88,7 +79,7 @@ fn measure(order: &Order, with_proof: bool) -> anyhow::Result<Report> {
         operations: run.warm_up_operations + run.operations + run.untimed_operations,
     });
     let proof = with_proof.then(|| {
-        let tallies = (engine.verify)(&Script::new(plan, 0).ops, &subject::witnesses(engine));
+        let tallies = (engine.verify)(&Script::new(plan, 0).ops, &registry::witnesses(engine));
         let proof = proof::judge(engine.witness.name, &tallies, counted);
         match engine.provider {
             Some(provider) => proof::behind(proof, provider()),

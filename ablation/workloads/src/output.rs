@@ -1,9 +1,10 @@
 //! What is printed after a run: one line of JSON, or one table for people.
 
-use crate::drive::Values;
-use crate::latency::Latency;
-use crate::plan::{Plan, Rest, Touch};
 use crate::proof::Proof;
+use crate::workload::latency::Latency;
+use crate::workload::measurement::Values;
+use crate::workload::plan::{Plan, Rest};
+use crate::workload::touch::Touch;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tabled::builder::Builder;

@@ -4,10 +4,9 @@
 //! them are its own. Proven is a run whose own allocator claims all and no other claims one; for hakmem, whose counter
 //! must also equal the operations that were executed.
 
-use crate::lifetime::{layout, out_of_memory};
-use crate::script::Op;
-use crate::subject::library::Library;
-use crate::subject::{Subject, Witness};
+use crate::allocator::library::Library;
+use crate::allocator::{Allocator, Witness, layout, out_of_memory};
+use crate::workload::script::Op;
 
 /// Most blocks that are requested, all live at once.
 pub(crate) const BLOCKS: usize = 128;
@@ -56,7 +55,7 @@ pub(crate) fn blocks(ops: &[Op]) -> usize {
 /// Requests blocks of the script's sizes from `A`, and asks every witness about each before the next is requested. What
 /// is said of the first does not count: a witness that is asked for the first time may request memory itself, which
 /// would show in another's books.
-pub(crate) fn verify<A: Subject + Default>(ops: &[Op], witnesses: &[Witness]) -> Vec<Tally> {
+pub(crate) fn verify<A: Allocator + Default>(ops: &[Op], witnesses: &[Witness]) -> Vec<Tally> {
     let a = A::default();
     let asked = blocks(ops);
     let mut tallies: Vec<Tally> =

@@ -2,7 +2,8 @@
 //!
 //! Only arithmetic, so that the same arguments mean the same operations for every allocator.
 
-use crate::scenario::{FILLED_BYTES, Lives, Scenario, Sizes};
+use crate::workload::scenario::{FILLED_BYTES, Lives, Scenario, Sizes};
+use crate::workload::touch::Touch;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -18,18 +19,6 @@ const GROUP_BYTES: u64 = 64 << 20;
 
 /// Most batches that are printed one by one: some ten bytes each, twice, within a line that is kept for every process.
 const PRINTED_MAX: u64 = 4096;
-
-/// How a block is used between its request and its return.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Touch {
-    /// Not at all.
-    None,
-    /// One byte of each 4 KiB is written.
-    Page,
-    /// Every byte is written.
-    Full,
-}
 
 /// How long a block lives, where the scenario leaves it open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]

@@ -6,14 +6,15 @@
 //! inverse is the throughput, for any number of threads, on any number of processors: a batch during which its thread
 //! had to wait for a processor is as long as it was, and what others did meanwhile counts.
 
-use crate::clock;
-use crate::drive::{Bench, Run, Values};
-use crate::lifetime::{Checksum, Churn, Lives};
-use crate::plan::Plan;
-use crate::script::Script;
-use crate::subject::Subject;
-use crate::touch::Use;
-use crate::usage;
+use crate::allocator::Allocator;
+use crate::os::clock;
+use crate::os::usage;
+use crate::workload::lifetime::{Checksum, Churn, Lives};
+use crate::workload::measurement::{Measurement, Values};
+use crate::workload::plan::Plan;
+use crate::workload::script::Script;
+use crate::workload::script_runner::Bench;
+use crate::workload::touch::Use;
 use std::sync::Barrier;
 
 /// What one thread brings back.
@@ -24,7 +25,7 @@ struct Done {
 }
 
 /// Runs the plan with `plan.threads` threads.
-pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
+pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
     let threads = plan.threads as usize;
     let scripts: Vec<Script> = (0..plan.threads).map(|thread| Script::new(plan, thread)).collect();
     // Warm-up is over; go; all are done. Blocks that still live go after the third, and threads end.
@@ -64,7 +65,7 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
     done.iter().for_each(|done| sum.add(done.sum.0));
     let start_ns = done.iter().map(|done| done.start_ns).min().unwrap_or_default();
     let ends_ns: Vec<Vec<u64>> = done.into_iter().map(|done| done.ends_ns).collect();
-    Run {
+    Measurement {
         operations: ends_ns.iter().map(|ends| ends.len() as u64).sum::<u64>() * plan.batch(),
         warm_up_operations: threads as u64 * plan.warm_up_batches() * plan.batch(),
         batch_ns: timed(start_ns, &ends_ns),

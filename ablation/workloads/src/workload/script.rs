@@ -2,23 +2,20 @@
 //!
 //! An *operation* is one block: requested, touched, given back. The loop reads one [`Op`] for each and decides nothing.
 
-use crate::plan::{Plan, Way};
-use crate::scenario::Sizes;
+use crate::os::OS_PAGE;
+use crate::workload::plan::{Plan, Way};
+use crate::workload::scenario::Sizes;
 use hakmem::Site;
 
 /// Slots of the scenario with random lifetimes.
 pub(crate) const SLOTS: usize = 64;
-/// Alignment of every request: what `malloc` promises on 64-bit machines. Sizes are never below it.
-pub(crate) const ALIGN: usize = 16;
-/// Granularity of sizes drawn in pages, and of touching.
-pub(crate) const OS_PAGE: u32 = 4096;
 
 /// One operation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Op {
     /// Where the request comes from.
     pub(crate) site: Site,
-    /// Bytes requested, at least [`ALIGN`].
+    /// Bytes requested, at least [`ALIGN`](crate::allocator::ALIGN).
     pub(crate) size: u32,
     /// With random lifetimes: how many entries of [`Script::frees`] are given back after this request.
     pub(crate) frees: u16,
@@ -142,8 +139,9 @@ impl SplitMix64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Lifetime;
-    use crate::scenario::{BYTES, SCENARIOS};
+    use crate::allocator::ALIGN;
+    use crate::workload::plan::Lifetime;
+    use crate::workload::scenario::{BYTES, SCENARIOS};
 
     fn script(name: &str, seed: u64) -> Script {
         Script::new(&Plan { seed, ..Plan::of_test(name, None) }, 0)

@@ -2,8 +2,22 @@
 //!
 //! Each way is a type, so that the timed loop has no question to ask.
 
-use crate::script::OS_PAGE;
+use crate::os::OS_PAGE;
+use clap::ValueEnum;
+use serde::Serialize;
 use std::arch::asm;
+
+/// How a block is used between its request and its return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Touch {
+    /// Not at all.
+    None,
+    /// One byte of each 4 KiB is written.
+    Page,
+    /// Every byte is written.
+    Full,
+}
 
 /// One way to use a block.
 pub(crate) trait Use: Copy + Send + 'static {

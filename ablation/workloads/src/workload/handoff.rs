@@ -3,14 +3,15 @@
 //! Time is the producers': a batch ends when its last block is handed over, and a producer that runs ahead waits for a
 //! place in the queue, so that in the long run a batch takes as long as the slower side.
 
-use crate::drive::{Bench, Run, Values};
-use crate::lifetime::{Block, Checksum, Lives, release, request};
-use crate::plan::Plan;
-use crate::script::{Op, Script};
-use crate::spsc::{Consumer, Producer, Queue};
-use crate::subject::Subject;
-use crate::touch::Use;
-use crate::usage;
+use crate::allocator::Allocator;
+use crate::os::usage;
+use crate::workload::lifetime::{Block, Checksum, Lives, release, request};
+use crate::workload::measurement::{Measurement, Values};
+use crate::workload::plan::Plan;
+use crate::workload::script::{Op, Script};
+use crate::workload::script_runner::Bench;
+use crate::workload::spsc::{Consumer, Producer, Queue};
+use crate::workload::touch::Use;
 use std::sync::Barrier;
 
 /// A block on its way to another thread.
@@ -28,7 +29,7 @@ struct Handoff<'q> {
 
 impl Lives for Handoff<'_> {
     #[inline(never)]
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let mut sum = self.sum;
         for op in ops {
             // SAFETY: the consumer releases every block it receives once, with the same types.
@@ -44,7 +45,7 @@ impl Lives for Handoff<'_> {
 
 /// The freeing half of the loop, until the queue is closed.
 #[inline(never)]
-fn free_all<A: Subject, U: Use>(a: A, mut queue: Consumer<'_, Handed>) -> Checksum {
+fn free_all<A: Allocator, U: Use>(a: A, mut queue: Consumer<'_, Handed>) -> Checksum {
     let mut sum = Checksum::default();
     while let Some(Handed(block)) = queue.pop() {
         // SAFETY: handed over by a producer with the same types, which forgot it.
@@ -60,7 +61,7 @@ struct Produced {
 }
 
 /// Runs the plan with `plan.threads` pairs.
-pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
+pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
     let pairs = plan.threads as usize;
     let scripts: Vec<Script> = (0..plan.threads).map(|pair| Script::new(plan, pair)).collect();
     let mut queues: Vec<Queue<Handed>> = (0..pairs).map(|_| Queue::new()).collect();
@@ -106,7 +107,7 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
             sum.add(freed.0);
         }
     });
-    Run {
+    Measurement {
         operations: batch_ns.len() as u64 * plan.batch(),
         warm_up_operations: pairs as u64 * plan.warm_up_batches() * plan.batch(),
         batch_ns,

@@ -4,14 +4,14 @@
 //! blocks and the freeing of as many. All memory of the program's own is there and touched before the first look, and
 //! a look allocates nothing.
 
-use crate::clock;
-use crate::drive::{Run, Values};
-use crate::lifetime::{Block, Checksum, release, request};
-use crate::plan::{Plan, Rest, Way};
-use crate::script::{Op, Script, SplitMix64};
-use crate::subject::Subject;
-use crate::touch::Use;
-use crate::usage;
+use crate::allocator::Allocator;
+use crate::os::clock;
+use crate::os::usage;
+use crate::workload::lifetime::{Block, Checksum, release, request};
+use crate::workload::measurement::{Measurement, Values};
+use crate::workload::plan::{Plan, Rest, Way};
+use crate::workload::script::{Op, Script, SplitMix64};
+use crate::workload::touch::Use;
 use std::ptr::NonNull;
 
 /// Blocks of the light traffic, one each millisecond: two seconds.
@@ -32,7 +32,7 @@ struct Resident {
 }
 
 /// Runs the plan, with the values of its last iteration.
-pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
+pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
     let script = Script::new(plan, 0);
     let batch = plan.batch() as usize;
     let batches = plan.batches().and_then(|b| usize::try_from(b).ok()).expect("checked with the arguments");
@@ -81,7 +81,7 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
         values.insert("fill_ns_mean", fill_ns as f64 / operations as f64);
         values.insert("free_ns_mean", (all_ns - fill_ns) as f64 / operations as f64);
     }
-    Run {
+    Measurement {
         operations,
         warm_up_operations: 0,
         batch_ns,
@@ -98,7 +98,7 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
 /// # Safety
 /// - The blocks are given back with the same types.
 #[inline(never)]
-unsafe fn fill<A: Subject, U: Use>(a: A, ops: &[Op], places: &mut [*mut u8], sum: &mut Checksum) {
+unsafe fn fill<A: Allocator, U: Use>(a: A, ops: &[Op], places: &mut [*mut u8], sum: &mut Checksum) {
     let mut running = *sum;
     for (place, op) in places.iter_mut().zip(ops) {
         // SAFETY: the caller promises the return.
@@ -112,7 +112,7 @@ unsafe fn fill<A: Subject, U: Use>(a: A, ops: &[Op], places: &mut [*mut u8], sum
 /// # Safety
 /// - The blocks are live, of `size` bytes, from [`fill`] with the same types.
 #[inline(never)]
-unsafe fn empty<A: Subject, U: Use>(a: A, size: u32, places: &[*mut u8], sum: &mut Checksum) {
+unsafe fn empty<A: Allocator, U: Use>(a: A, size: u32, places: &[*mut u8], sum: &mut Checksum) {
     let mut running = *sum;
     for ptr in places {
         // SAFETY: the caller promises live blocks.
@@ -128,7 +128,7 @@ fn light_traffic(script: &Script, random: &mut SplitMix64) -> Vec<Op> {
 }
 
 /// Requests and gives back one block each millisecond.
-fn rest_with<A: Subject, U: Use>(a: A, light: &[Op], sum: &mut Checksum) {
+fn rest_with<A: Allocator, U: Use>(a: A, light: &[Op], sum: &mut Checksum) {
     let mut next_ns = clock::now_ns();
     for op in light {
         // SAFETY: sizes are at least 16; the block is live until `release`, which comes once and with the same types.

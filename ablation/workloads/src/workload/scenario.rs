@@ -1,11 +1,11 @@
 //! The scenarios: sizes, call sites, how many operations an iteration has, and how many a batch.
 //!
-//! Only tables. The order of the operations is made by [`crate::script`], the time between a block's request and its
-//! return by [`crate::lifetime`]. Call sites are written out one by one: a macro that wrote several would give them all
+//! Only tables. The order of the operations is made by [`crate::workload::script`], the time between a block's request and its
+//! return by [`crate::workload::lifetime`]. Call sites are written out one by one: a macro that wrote several would give them all
 //! its own place.
 
-use crate::plan::Touch;
-use crate::script::OS_PAGE;
+use crate::os::OS_PAGE;
+use crate::workload::touch::Touch;
 use hakmem::{Site, site};
 use std::ops::RangeInclusive;
 

@@ -1,12 +1,11 @@
 //! The timed loops: one for each way in which blocks live, the same for every allocator.
 //!
 //! A loop works through a slice of operations and does nothing else: no clock, no decision, no division, no bounds
-//! check. Who calls it with which slice, and when, is left to [`crate::drive`].
+//! check. Who calls it with which slice, and when, is left to [`crate::workload::drive`].
 
-use crate::script::{ALIGN, Op, SLOTS, Script};
-use crate::subject::Subject;
-use crate::touch::Use;
-use std::alloc::Layout;
+use crate::allocator::{Allocator, layout, out_of_memory};
+use crate::workload::script::{Op, SLOTS, Script};
+use crate::workload::touch::Use;
 
 /// Blocks that `--lifetime ring` keeps.
 pub(crate) const RING: usize = 16;
@@ -45,7 +44,7 @@ pub(crate) trait Lives {
     /// - `ops` is the part of the script that follows the part of the last call, or its beginning after
     ///   [`Lives::rewind`] (at first, and after the end).
     /// - `A` and `U` are the same in all calls, [`Lives::drain`] included.
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]);
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]);
 
     /// Says that the script begins again.
     fn rewind(&mut self) {}
@@ -54,7 +53,7 @@ pub(crate) trait Lives {
     ///
     /// # Safety
     /// - As for [`Lives::run`], and it is not called again.
-    unsafe fn drain<A: Subject, U: Use>(&mut self, _a: A) {}
+    unsafe fn drain<A: Allocator, U: Use>(&mut self, _a: A) {}
 
     /// What was done so far.
     fn checksum(&self) -> Checksum;
@@ -68,7 +67,7 @@ pub(crate) struct Lifo {
 
 impl Lives for Lifo {
     #[inline(never)]
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let mut sum = self.sum;
         for op in ops {
             // SAFETY: the block is live until `release`, which comes once and with the same types.
@@ -100,7 +99,7 @@ impl Default for Ring {
 
 impl Lives for Ring {
     #[inline(never)]
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let (mut next, mut sum) = (self.next, self.sum);
         for op in ops {
             let place = &mut self.blocks[next % RING];
@@ -115,7 +114,7 @@ impl Lives for Ring {
         (self.next, self.sum) = (next, sum);
     }
 
-    unsafe fn drain<A: Subject, U: Use>(&mut self, a: A) {
+    unsafe fn drain<A: Allocator, U: Use>(&mut self, a: A) {
         for i in 0..RING {
             let block = self.blocks[(self.next + i) % RING];
             if !block.ptr.is_null() {
@@ -146,7 +145,7 @@ impl Batch {
 
 impl Lives for Batch {
     #[inline(never)]
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let mut sum = self.sum;
         let mut rest = ops;
         while !rest.is_empty() {
@@ -189,7 +188,7 @@ impl<'s> Shuffled<'s> {
 
 impl Lives for Shuffled<'_> {
     #[inline(never)]
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let (mut at, mut sum) = (self.at, self.sum);
         let mut rest = ops;
         while !rest.is_empty() {
@@ -236,7 +235,7 @@ impl<'s> Churn<'s> {
 
 impl Lives for Churn<'_> {
     #[inline(never)]
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let (mut next_free, mut sum) = (self.next_free, self.sum);
         for op in ops {
             // SAFETY: the script names slots below SLOTS, and only empty ones to fill.
@@ -259,7 +258,7 @@ impl Lives for Churn<'_> {
         self.next_free = 0;
     }
 
-    unsafe fn drain<A: Subject, U: Use>(&mut self, a: A) {
+    unsafe fn drain<A: Allocator, U: Use>(&mut self, a: A) {
         for block in self.blocks {
             if !block.ptr.is_null() {
                 // SAFETY: live, and drained once.
@@ -276,9 +275,9 @@ impl Lives for Churn<'_> {
 /// First half of an operation: request and touch. Ends the process when there is no memory.
 ///
 /// # Safety
-/// - `op.size` is at least [`ALIGN`].
+/// - `op.size` is at least [`ALIGN`](crate::allocator::ALIGN).
 #[inline(always)]
-pub(crate) unsafe fn request<A: Subject, U: Use>(a: A, op: &Op, sum: &mut Checksum) -> Block {
+pub(crate) unsafe fn request<A: Allocator, U: Use>(a: A, op: &Op, sum: &mut Checksum) -> Block {
     let size = op.size as usize;
     // SAFETY: the caller promises the size; a block that is not null has that many bytes.
     let ptr = unsafe {
@@ -298,34 +297,11 @@ pub(crate) unsafe fn request<A: Subject, U: Use>(a: A, op: &Op, sum: &mut Checks
 /// # Safety
 /// - `block` is live, from [`request`] with the same types.
 #[inline(always)]
-pub(crate) unsafe fn release<A: Subject, U: Use>(a: A, block: Block, sum: &mut Checksum) {
+pub(crate) unsafe fn release<A: Allocator, U: Use>(a: A, block: Block, sum: &mut Checksum) {
     let size = block.size as usize;
     // SAFETY: the caller promises a live block, written in `request`.
     unsafe {
         sum.add(u64::from(U::read(block.ptr, size)));
         a.dealloc(block.ptr, layout(size));
     }
-}
-
-/// The layout of a request.
-///
-/// # Safety
-/// - `size` is at least [`ALIGN`], as the script's sizes are. The compiler is told, because an adaptor that asks would
-///   put a branch into its loop that a program with a fixed layout does not have.
-#[inline(always)]
-pub(crate) unsafe fn layout(size: usize) -> Layout {
-    // SAFETY: the caller promises it.
-    unsafe { std::hint::assert_unchecked(size >= ALIGN) };
-    // SAFETY: ALIGN is a power of two, and sizes are far below isize::MAX.
-    unsafe { Layout::from_size_align_unchecked(size, ALIGN) }
-}
-
-/// Ends the process: a run without memory measures nothing.
-#[cold]
-#[inline(never)]
-pub(crate) fn out_of_memory(size: usize) -> ! {
-    eprintln!(
-        "error: the allocator returned null for {size} bytes: give it more memory, or measure a smaller scenario"
-    );
-    std::process::exit(1);
 }
