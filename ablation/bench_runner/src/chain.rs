@@ -1,7 +1,7 @@
 //! The planted program: a chain of steps of which each waits for the last, so that an operation costs what its length
 //! says, whatever else the processor could do meanwhile.
 
-use ablate_probe::{Batches, Line, percentile};
+use ablate_probe::{Line, TimedBatches, percentile};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -108,7 +108,7 @@ pub(crate) fn operations_for(steps: u32, step_ns: f64, ns: f64) -> u64 {
 
 /// A process of the program as ablate measures it: batches with canaries, and the line of docs/format.md.
 pub(crate) fn measured(steps: u32, is_b: bool, batches: usize, count: u64) -> String {
-    let mut batches = Batches::new(batches, count);
+    let mut batches = TimedBatches::new(batches, count);
     // The checksum says that the work was done, in either length.
     let mut sum = 0;
     while batches.is_wanted() {

@@ -6,7 +6,7 @@ use crate::tools::{self, Attempt, Pair, Programs, Tool, ToolError};
 use ablation::stats::random::{seeded, uniform};
 use std::time::{Duration, Instant};
 
-/// Batches of a process, and about how long each takes: 10 ms a process.
+/// TimedBatches of a process, and about how long each takes: 10 ms a process.
 const BATCHES: usize = 50;
 const BATCH_NS: f64 = 200_000.0;
 /// The half-width that is wanted, as a share of what is planted: enough to see it, and enough to tell its size.

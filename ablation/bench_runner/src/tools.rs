@@ -47,7 +47,7 @@ pub(crate) struct Pair {
     pub(crate) lengths: Lengths,
     /// What the first arm's operation takes, nanoseconds.
     pub(crate) base_ns: f64,
-    /// Batches of a process.
+    /// TimedBatches of a process.
     pub(crate) batches: usize,
     /// Operations of a batch.
     pub(crate) count: u64,

@@ -1,13 +1,13 @@
 //! The line that a measured program prints: docs/format.md, section "The line of a measured program".
 
-use crate::batches::{Batches, percentile};
+use crate::timed_batches::{TimedBatches, percentile};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
 /// One line of JSON. Printing it is the last thing that a measured program does.
 #[derive(Debug, Clone)]
 pub struct Line {
-    batches: Batches,
+    batches: TimedBatches,
     checksum: u64,
     served_by: Option<String>,
     levels: BTreeMap<String, String>,
@@ -19,7 +19,7 @@ pub struct Line {
 
 impl Line {
     /// What was measured, and a checksum of what the operations came to: it must not depend on any factor's level.
-    pub fn new(batches: Batches, checksum: u64) -> Line {
+    pub fn new(batches: TimedBatches, checksum: u64) -> Line {
         Line {
             batches,
             checksum,
@@ -74,6 +74,8 @@ impl Line {
     }
 }
 
+/// Version of the line, as docs/format.md counts.
+const FORMAT: u64 = 2;
 /// The keys of the format.
 const KEYS: [&str; 16] = [
     "format",
@@ -91,7 +93,7 @@ const KEYS: [&str; 16] = [
     "page_faults",
     "env_rejected",
     "batches_ns",
-    "canaries_ns",
+    "contention_probes_ns",
 ];
 
 impl Display for Line {
@@ -102,7 +104,7 @@ impl Display for Line {
         let mean = if sorted.is_empty() { 0.0 } else { sorted.iter().sum::<f64>() / sorted.len() as f64 };
         let checksum = format!("{:016x}", self.checksum);
         let (mut out, samples) = (Object::start(f)?, batches.len() as u64);
-        out.key("format", &1)?.key("operations", &self.batches.operations())?.key("checksum", &checksum)?;
+        out.key("format", &FORMAT)?.key("operations", &self.batches.operations())?.key("checksum", &checksum)?;
         out.key("latency_over", &"batches".to_owned())?.key("samples", &samples)?;
         out.key("latency_ns_p10", &percentile(&sorted, 0.10))?.key("latency_ns_p50", &percentile(&sorted, 0.50))?;
         out.key("latency_ns_p99", &percentile(&sorted, 0.99))?.key("latency_ns_mean", &mean)?;
@@ -114,7 +116,7 @@ impl Display for Line {
             out.key("page_faults", faults)?;
         }
         out.key("env_rejected", &self.env_rejected)?;
-        out.key("batches_ns", &batches)?.key("canaries_ns", &self.batches.canaries_ns().to_vec())?;
+        out.key("batches_ns", &batches)?.key("contention_probes_ns", &self.batches.contention_probes_ns().to_vec())?;
         for (group, numbers) in &self.numbers {
             out.key(group, numbers)?;
         }
@@ -209,17 +211,17 @@ mod tests {
 
     #[test]
     fn an_empty_run_is_a_whole_line() {
-        let line = Line::new(Batches::new(0, 7), 0xab).to_string();
-        let expected = "{\"format\":1,\"operations\":0,\"checksum\":\"00000000000000ab\",\
+        let line = Line::new(TimedBatches::new(0, 7), 0xab).to_string();
+        let expected = "{\"format\":2,\"operations\":0,\"checksum\":\"00000000000000ab\",\
             \"latency_over\":\"batches\",\"samples\":0,\"latency_ns_p10\":0.000,\"latency_ns_p50\":0.000,\
             \"latency_ns_p99\":0.000,\"latency_ns_mean\":0.000,\"levels\":{},\"counters\":{},\"env_rejected\":[],\
-            \"batches_ns\":[],\"canaries_ns\":[]}";
+            \"batches_ns\":[],\"contention_probes_ns\":[]}";
         assert_eq!(line, expected);
     }
 
     #[test]
     fn everything_said_is_in_the_line_once() {
-        let mut batches = Batches::new(2, 5);
+        let mut batches = TimedBatches::new(2, 5);
         while batches.is_wanted() {
             batches.time(|| ());
         }
@@ -247,14 +249,14 @@ mod tests {
             let from = line.find(key).expect(key) + key.len() + 3;
             line[from..].split(']').next().expect("a list").split(',').count()
         };
-        assert_eq!((list("batches_ns"), list("canaries_ns")), (2, 3), "{line}");
+        assert_eq!((list("batches_ns"), list("contention_probes_ns")), (2, 3), "{line}");
         assert!(!line.contains('\n'));
     }
 
     #[test]
     fn text_is_escaped() {
         let check = |text: &str, expected: &str| {
-            let line = Line::new(Batches::new(0, 1), 0).env_rejected(text).to_string();
+            let line = Line::new(TimedBatches::new(0, 1), 0).env_rejected(text).to_string();
             assert!(line.contains(&format!("\"env_rejected\":[{expected}]")), "{line}");
         };
         check("plain ü", "\"plain ü\"");
@@ -265,6 +267,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "`levels` is a key of the format")]
     fn a_key_of_the_format_is_no_group() {
-        Line::new(Batches::new(0, 1), 0).number("levels", "a", 1.0);
+        Line::new(TimedBatches::new(0, 1), 0).number("levels", "a", 1.0);
     }
 }

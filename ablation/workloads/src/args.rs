@@ -2,8 +2,8 @@
 
 use crate::refused::{Refused, SAMPLES_MAX, THREADS_MAX};
 use crate::registry::{ALLOCATORS, Engine, NamedAllocator};
-use crate::workload::plan::{Lifetime, Plan, Rest, Way};
-use crate::workload::scenario::{BYTES, Lives, SCENARIOS, Scenario, Sizes};
+use crate::workload::plan::{Lifetime, LifetimePattern, Rest, RunPlan};
+use crate::workload::scenario::{BYTES, LifetimeRule, SCENARIOS, Scenario, Sizes};
 use crate::workload::touch::Touch;
 use clap::Parser;
 
@@ -31,14 +31,14 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "full")]
     touch: Touch,
 
-    /// Size of the objects of fixed and handback, 16 B to 64 MiB: 4096, 4KiB or 2MiB
+    /// Size of the objects of fixed and memory-return, 16 B to 64 MiB: 4096, 4KiB or 2MiB
     #[arg(long, value_name = "N", value_parser = bytes)]
     bytes: Option<u32>,
 
     /// Life of each block: given back at once (lifo, the default), or 16 live and the oldest goes (ring), or a group is
     /// requested and then given back in order (batch) or in an order drawn before (shuffled), or another thread gives it
     /// back (handoff). A group is 1000 blocks, but at most 64 MiB and at least 2. Not for churn, threads and parallel,
-    /// which have their own; handback takes batch (its default) and shuffled
+    /// which have their own; memory-return takes batch (its default) and shuffled
     #[arg(long, value_enum)]
     lifetime: Option<Lifetime>,
 
@@ -47,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "T", default_value_t = 1)]
     threads: u32,
 
-    /// What handback does between freeing all and its last look at resident memory: a small block requested and freed
+    /// What memory-return does between freeing all and its last look at resident memory: a small block requested and freed
     /// each millisecond for two seconds (light, the default), or nothing for five seconds (idle)
     #[arg(long, value_enum)]
     rest: Option<Rest>,
@@ -87,7 +87,7 @@ pub(crate) struct Order {
     /// Its engine.
     pub(crate) engine: Engine,
     /// What to do.
-    pub(crate) plan: Plan,
+    pub(crate) plan: RunPlan,
 }
 
 impl Args {
@@ -99,11 +99,11 @@ impl Args {
         let (allocator, engine) = find_allocator(self.allocator.as_deref().unwrap_or_default())?;
         let scenario = find_scenario(self.scenario.as_deref().unwrap_or_default())?;
         let name = scenario.name;
-        let Some(way) = Way::of(scenario.lives, self.lifetime) else {
-            let all_at_once = scenario.lives == Lives::AllAtOnce;
+        let Some(pattern) = LifetimePattern::of(scenario.lifetime, self.lifetime) else {
+            let all_at_once = scenario.lifetime == LifetimeRule::AllAtOnce;
             return Err(if all_at_once { Refused::AllAtOnce(name) } else { Refused::LifetimeNotFree(name) });
         };
-        if !way.has_threads() && self.threads != 1 {
+        if !pattern.has_threads() && self.threads != 1 {
             return Err(Refused::OneThread(name));
         }
         if !(1..=THREADS_MAX).contains(&self.threads) {
@@ -116,18 +116,18 @@ impl Args {
             }
             _ => {}
         }
-        match way.hands_back() {
+        match pattern.measures_memory_return() {
             false if self.rest.is_some() => return Err(Refused::NoRest(name)),
             true if self.touch == Touch::None => return Err(Refused::Untouched(name)),
             true if self.cold => return Err(Refused::ColdAnyway(name)),
             _ if self.cold && self.batch.is_some() => return Err(Refused::BatchOfOne),
             _ => {}
         }
-        let plan = Plan {
+        let plan = RunPlan {
             scenario,
             iterations: self.iterations.unwrap_or_default(),
             touch: self.touch,
-            way,
+            pattern,
             bytes: self.bytes.unwrap_or_default(),
             threads: self.threads,
             rest: self.rest.unwrap_or(Rest::Light),
@@ -139,7 +139,7 @@ impl Args {
         if engine.serves.is_some_and(|serves| !serves(&plan)) {
             return Err(Refused::NotServed(allocator.name));
         }
-        match plan.batches().and_then(|batches| batches.checked_mul(u64::from(plan.threads))) {
+        match plan.timed_batches().and_then(|batches| batches.checked_mul(u64::from(plan.threads))) {
             Some(samples) if samples <= SAMPLES_MAX => Ok(Order { allocator, engine, plan }),
             _ => Err(Refused::TooLong(plan.iterations)),
         }
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_is_handed_back_was_there_at_once() {
-        let line = "--allocator system --scenario handback --iterations 1";
+        let line = "--allocator system --scenario memory-return --iterations 1";
         check(&format!("{line} --bytes 64 --rest idle --lifetime shuffled"), Ok((1, Touch::Full)));
         check(&format!("{line} --bytes 64 --lifetime ring"), Err("batch (in order) or shuffled"));
         check(&format!("{line} --bytes 64 --touch none"), Err("--touch full or page"));

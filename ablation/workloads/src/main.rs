@@ -5,7 +5,7 @@
 //! memory is `malloc`'s for every allocator, so that only the measured calls reach the one that is measured, unless that
 //! is `malloc` itself (`system`, `preloaded`); then all of it is there before the measured part.
 //!
-//! The way of a run: arguments → [`plan`] → [`script`] → [`drive`] ([`lifetime`] × [`touch`] × [`subject`]) →
+//! The pattern of a run: arguments → [`plan`] → [`script`] → [`drive`] ([`lifetime`] × [`touch`] × [`subject`]) →
 //! [`latency`], [`proof`] → [`output`].
 
 mod allocator;
@@ -87,7 +87,11 @@ fn measure(order: &Order, with_proof: bool) -> anyhow::Result<Report> {
         }
     });
     let factors = receipt.as_ref().map_or(&[][..], |receipt| receipt.factors());
-    let batches_ns = if run.canaries_ns.is_empty() { Vec::new() } else { Latency::each(&run.batch_ns, plan.batch()) };
+    let batches_ns = if run.contention_probes_ns.is_empty() {
+        Vec::new()
+    } else {
+        Latency::each(&run.batch_ns, plan.batch_operations())
+    };
     Ok(Report::new(
         plan,
         Findings {
@@ -96,11 +100,11 @@ fn measure(order: &Order, with_proof: bool) -> anyhow::Result<Report> {
             warm_up_operations: run.warm_up_operations,
             checksum: run.checksum,
             batches_ns,
-            canaries_ns: run.canaries_ns.iter().map(|ns| latency::rounded(*ns)).collect(),
+            contention_probes_ns: run.contention_probes_ns.iter().map(|ns| latency::rounded(*ns)).collect(),
             latency: Latency::of(&mut run.batch_ns, plan.timed_operations()),
             page_faults: run.page_faults,
             rss_peak_bytes,
-            timer_ns: clock::price_ns(),
+            timer_ns: clock::reading_cost_ns(),
             levels: factors.iter().map(|f| (f.name, f.level.as_str())).collect(),
             counters: factors.iter().map(|f| (f.name, f.counters().collect())).collect(),
             proof,

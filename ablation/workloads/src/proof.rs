@@ -1,4 +1,4 @@
-//! Who served: asked of every allocator that is built in, after the measured part and in the same way for all.
+//! Who served: asked of every allocator that is built in, after the measured part and in the same pattern for all.
 //!
 //! A fixed number of blocks is requested through the very call that was measured, and every allocator says which of
 //! them are its own. Proven is a run whose own allocator claims all and no other claims one; for hakmem, whose counter

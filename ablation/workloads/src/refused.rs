@@ -1,4 +1,4 @@
-//! What cannot be obeyed, each with the way out.
+//! What cannot be obeyed, each with the pattern out.
 
 use thiserror::Error;
 
@@ -19,7 +19,7 @@ pub(crate) enum Refused {
         meant: String,
         /// Names of those built in.
         built_in: String,
-        /// What is not built in, with the way out; may be empty.
+        /// What is not built in, with the pattern out; may be empty.
         absent: String,
     },
     /// Known, but not part of this build.
@@ -61,10 +61,10 @@ pub(crate) enum Refused {
     #[error("scenario '{0}' needs the size of its objects: give --bytes, 16 to 64MiB")]
     NoBytes(&'static str),
     /// A size for a scenario that has its own.
-    #[error("scenario '{0}' has sizes of its own: drop --bytes, or take --scenario fixed or handback")]
+    #[error("scenario '{0}' has sizes of its own: drop --bytes, or take --scenario fixed or memory-return")]
     OwnSizes(&'static str),
     /// A rest for a scenario that does not end with one.
-    #[error("scenario '{0}' has no rest at its end: drop --rest, or take --scenario handback")]
+    #[error("scenario '{0}' has no rest at its end: drop --rest, or take --scenario memory-return")]
     NoRest(&'static str),
     /// Memory that is not there need not be handed back.
     #[error("scenario '{0}' asks what stays resident, and untouched blocks never are: take --touch full or page")]

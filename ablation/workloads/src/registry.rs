@@ -12,7 +12,7 @@ use crate::proof::{self, Tally};
 use crate::workload::drive;
 use crate::workload::lifetime::RING;
 use crate::workload::measurement::Measurement;
-use crate::workload::plan::{Plan, Way};
+use crate::workload::plan::{LifetimePattern, RunPlan};
 use crate::workload::scenario::Sizes;
 use crate::workload::script::Op;
 use ::hakmem::Mode;
@@ -21,7 +21,7 @@ use ::hakmem::Mode;
 #[derive(Clone, Copy)]
 pub(crate) struct Engine {
     /// Runs a plan.
-    pub(crate) drive: fn(&Plan) -> Measurement,
+    pub(crate) drive: fn(&RunPlan) -> Measurement,
     /// Requests blocks, and asks every witness about each.
     pub(crate) verify: fn(&[Op], &[Witness]) -> Vec<Tally>,
     /// Speaks for this allocator.
@@ -29,7 +29,7 @@ pub(crate) struct Engine {
     /// Finds out who is behind a name that says only how it is reached.
     pub(crate) provider: Option<fn() -> Result<Library, String>>,
     /// Which plans it can run, if not all.
-    pub(crate) serves: Option<fn(&Plan) -> bool>,
+    pub(crate) serves: Option<fn(&RunPlan) -> bool>,
 }
 
 impl Engine {
@@ -155,13 +155,14 @@ pub(crate) fn witnesses(engine: &Engine) -> Vec<Witness> {
 const _: () = assert!(RING + proof::BLOCKS < floor::PLACES);
 
 /// Whether the floor can run the plan: it must know how many blocks live at once, and each size needs its own stack.
-fn floor_serves(plan: &Plan) -> bool {
-    matches!(plan.way, Way::Lifo | Way::Ring) && matches!(plan.scenario.sizes, Sizes::Each(_) | Sizes::Given)
+fn floor_serves(plan: &RunPlan) -> bool {
+    matches!(plan.pattern, LifetimePattern::Lifo | LifetimePattern::Ring)
+        && matches!(plan.scenario.sizes, Sizes::Each(_) | Sizes::Given)
 }
 
 /// Fills the floor's stacks for a plan that [`floor_serves`] allows.
-fn fill_floor(plan: &Plan) {
-    let live = if plan.way == Way::Ring { RING } else { 1 };
+fn fill_floor(plan: &RunPlan) {
+    let live = if plan.pattern == LifetimePattern::Ring { RING } else { 1 };
     match plan.scenario.sizes {
         Sizes::Each(sizes) => sizes.iter().for_each(|size| floor::fill(*size, live, true)),
         Sizes::Given => floor::fill(plan.bytes, live, true),
@@ -217,12 +218,12 @@ mod tests {
 
     #[test]
     fn only_known_numbers_of_blocks_are_served() {
-        let check = |scenario, lifetime| floor_serves(&Plan::of_test(scenario, lifetime));
+        let check = |scenario, lifetime| floor_serves(&RunPlan::of_test(scenario, lifetime));
         for scenario in ["json", "mir", "vm", "mixed", "fixed"] {
             assert!(check(scenario, None) && check(scenario, Some(Lifetime::Ring)));
             assert!(!check(scenario, Some(Lifetime::Batch)) && !check(scenario, Some(Lifetime::Handoff)));
         }
-        for scenario in ["small", "churn", "threads", "parallel", "handback"] {
+        for scenario in ["small", "churn", "threads", "parallel", "memory-return"] {
             assert!(!check(scenario, None), "{scenario}");
         }
     }

@@ -30,7 +30,7 @@ pub(crate) fn sleep_until_ns(ns: u64) {
 }
 
 /// Nanoseconds between two readings with nothing between them, the median of many: what every timed value contains.
-pub(crate) fn price_ns() -> u64 {
+pub(crate) fn reading_cost_ns() -> u64 {
     let mut between: Vec<u64> = (0..READINGS)
         .map(|_| {
             let before = now_ns();
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn goes_forward_and_costs_less_than_ten_microseconds() {
         let before = super::now_ns();
-        assert!(super::price_ns() < 10_000);
+        assert!(super::reading_cost_ns() < 10_000);
         assert!(super::now_ns() > before);
     }
 

@@ -5,16 +5,16 @@
 
 use crate::allocator::Allocator;
 use crate::os::usage;
-use crate::workload::lifetime::{Block, Checksum, Lives, release, request};
+use crate::workload::lifetime::{Block, Checksum, TimedLoop, release, request};
 use crate::workload::measurement::{Measurement, Values};
-use crate::workload::plan::Plan;
+use crate::workload::plan::RunPlan;
 use crate::workload::script::{Op, Script};
-use crate::workload::script_runner::Bench;
+use crate::workload::script_runner::ScriptRunner;
 use crate::workload::spsc::{Consumer, Producer, Queue};
 use crate::workload::touch::Use;
 use std::sync::Barrier;
 
-/// A block on its way to another thread.
+/// A block on its pattern to another thread.
 #[derive(Clone, Copy)]
 struct Handed(Block);
 
@@ -27,7 +27,7 @@ struct Handoff<'q> {
     sum: Checksum,
 }
 
-impl Lives for Handoff<'_> {
+impl TimedLoop for Handoff<'_> {
     #[inline(never)]
     unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let mut sum = self.sum;
@@ -61,7 +61,7 @@ struct Produced {
 }
 
 /// Runs the plan with `plan.threads` pairs.
-pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
+pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
     let pairs = plan.threads as usize;
     let scripts: Vec<Script> = (0..plan.threads).map(|pair| Script::new(plan, pair)).collect();
     let mut queues: Vec<Queue<Handed>> = (0..pairs).map(|_| Queue::new()).collect();
@@ -80,16 +80,16 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
                 sum
             }));
             producers.push(scope.spawn(move || {
-                let mut bench = Bench::new(plan, script, Handoff { queue: producer, sum: Checksum::default() });
+                let mut runner = ScriptRunner::new(plan, script, Handoff { queue: producer, sum: Checksum::default() });
                 // SAFETY: the same types throughout.
-                unsafe { bench.warm_up::<A, U>(a) };
+                unsafe { runner.warm_up::<A, U>(a) };
                 ready.wait();
                 go.wait();
                 // SAFETY: the same types throughout.
-                unsafe { bench.measure::<A, U>(a) };
-                let Bench { lives, batch_ns, .. } = bench;
-                let sum = lives.checksum();
-                drop(lives); // closes the queue
+                unsafe { runner.measure::<A, U>(a) };
+                let ScriptRunner { timed_loop, batch_ns, .. } = runner;
+                let sum = timed_loop.checksum();
+                drop(timed_loop); // closes the queue
                 end.wait();
                 Produced { batch_ns, sum }
             }));
@@ -108,10 +108,10 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
         }
     });
     Measurement {
-        operations: batch_ns.len() as u64 * plan.batch(),
-        warm_up_operations: pairs as u64 * plan.warm_up_batches() * plan.batch(),
+        operations: batch_ns.len() as u64 * plan.batch_operations(),
+        warm_up_operations: pairs as u64 * plan.warm_up_batches() * plan.batch_operations(),
         batch_ns,
-        canaries_ns: Vec::new(),
+        contention_probes_ns: Vec::new(),
         checksum: sum.0,
         page_faults,
         untimed_operations: 0,

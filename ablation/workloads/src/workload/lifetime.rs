@@ -1,4 +1,4 @@
-//! The timed loops: one for each way in which blocks live, the same for every allocator.
+//! The timed loops: one for each pattern in which blocks live, the same for every allocator.
 //!
 //! A loop works through a slice of operations and does nothing else: no clock, no decision, no division, no bounds
 //! check. Who calls it with which slice, and when, is left to [`crate::workload::drive`].
@@ -36,23 +36,23 @@ impl Checksum {
     }
 }
 
-/// One way in which blocks live, with the blocks that live at the moment.
-pub(crate) trait Lives {
+/// One pattern in which blocks live, with the blocks that live at the moment.
+pub(crate) trait TimedLoop {
     /// Does the operations.
     ///
     /// # Safety
     /// - `ops` is the part of the script that follows the part of the last call, or its beginning after
-    ///   [`Lives::rewind`] (at first, and after the end).
-    /// - `A` and `U` are the same in all calls, [`Lives::drain`] included.
+    ///   [`TimedLoop::rewind`] (at first, and after the end).
+    /// - `A` and `U` are the same in all calls, [`TimedLoop::drain`] included.
     unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]);
 
     /// Says that the script begins again.
     fn rewind(&mut self) {}
 
-    /// Gives back what still lives.
+    /// Gives back what still timed_loop.
     ///
     /// # Safety
-    /// - As for [`Lives::run`], and it is not called again.
+    /// - As for [`TimedLoop::run`], and it is not called again.
     unsafe fn drain<A: Allocator, U: Use>(&mut self, _a: A) {}
 
     /// What was done so far.
@@ -65,7 +65,7 @@ pub(crate) struct Lifo {
     sum: Checksum,
 }
 
-impl Lives for Lifo {
+impl TimedLoop for Lifo {
     #[inline(never)]
     unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let mut sum = self.sum;
@@ -97,7 +97,7 @@ impl Default for Ring {
     }
 }
 
-impl Lives for Ring {
+impl TimedLoop for Ring {
     #[inline(never)]
     unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let (mut next, mut sum) = (self.next, self.sum);
@@ -130,20 +130,20 @@ impl Lives for Ring {
 }
 
 /// A group is requested, then given back in the same order.
-pub(crate) struct Batch {
+pub(crate) struct Group {
     /// One place for each block of a group.
     blocks: Vec<Block>,
     sum: Checksum,
 }
 
-impl Batch {
+impl Group {
     /// With places for groups of `group` blocks.
-    pub(crate) fn new(group: usize) -> Batch {
-        Batch { blocks: vec![Block::NONE; group], sum: Checksum::default() }
+    pub(crate) fn new(group: usize) -> Group {
+        Group { blocks: vec![Block::NONE; group], sum: Checksum::default() }
     }
 }
 
-impl Lives for Batch {
+impl TimedLoop for Group {
     #[inline(never)]
     unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let mut sum = self.sum;
@@ -170,7 +170,7 @@ impl Lives for Batch {
 }
 
 /// A group is requested, then given back in an order that the script has for it.
-pub(crate) struct Shuffled<'s> {
+pub(crate) struct ShuffledGroup<'s> {
     order: &'s [u16],
     /// How much of `order` is done.
     at: usize,
@@ -179,14 +179,14 @@ pub(crate) struct Shuffled<'s> {
     sum: Checksum,
 }
 
-impl<'s> Shuffled<'s> {
+impl<'s> ShuffledGroup<'s> {
     /// With places for groups of `group` blocks.
-    pub(crate) fn new(script: &'s Script, group: usize) -> Shuffled<'s> {
-        Shuffled { order: &script.order, at: 0, blocks: vec![Block::NONE; group], sum: Checksum::default() }
+    pub(crate) fn new(script: &'s Script, group: usize) -> ShuffledGroup<'s> {
+        ShuffledGroup { order: &script.order, at: 0, blocks: vec![Block::NONE; group], sum: Checksum::default() }
     }
 }
 
-impl Lives for Shuffled<'_> {
+impl TimedLoop for ShuffledGroup<'_> {
     #[inline(never)]
     unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let (mut at, mut sum) = (self.at, self.sum);
@@ -233,7 +233,7 @@ impl<'s> Churn<'s> {
     }
 }
 
-impl Lives for Churn<'_> {
+impl TimedLoop for Churn<'_> {
     #[inline(never)]
     unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let (mut next_free, mut sum) = (self.next_free, self.sum);

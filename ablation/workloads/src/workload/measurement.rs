@@ -8,11 +8,11 @@ pub(crate) struct Measurement {
     pub(crate) operations: u64,
     /// Operations before it.
     pub(crate) warm_up_operations: u64,
-    /// Nanoseconds of each [`Plan::timed_operations`].
+    /// Nanoseconds of each [`RunPlan::timed_operations`].
     pub(crate) batch_ns: Vec<u64>,
     /// The contention canary before the first batch and after every batch, nanoseconds a step; empty when the plan
     /// takes none.
-    pub(crate) canaries_ns: Vec<f64>,
+    pub(crate) contention_probes_ns: Vec<f64>,
     /// Over warm-up, measured part and drain.
     pub(crate) checksum: u64,
     /// Minor and major page faults of the measured part.

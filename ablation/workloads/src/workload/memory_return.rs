@@ -9,7 +9,7 @@ use crate::os::clock;
 use crate::os::usage;
 use crate::workload::lifetime::{Block, Checksum, release, request};
 use crate::workload::measurement::{Measurement, Values};
-use crate::workload::plan::{Plan, Rest, Way};
+use crate::workload::plan::{LifetimePattern, Rest, RunPlan};
 use crate::workload::script::{Op, Script, SplitMix64};
 use crate::workload::touch::Use;
 use std::ptr::NonNull;
@@ -32,10 +32,10 @@ struct Resident {
 }
 
 /// Runs the plan, with the values of its last iteration.
-pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
+pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
     let script = Script::new(plan, 0);
-    let batch = plan.batch() as usize;
-    let batches = plan.batches().and_then(|b| usize::try_from(b).ok()).expect("checked with the arguments");
+    let batch = plan.batch_operations() as usize;
+    let batches = plan.timed_batches().and_then(|b| usize::try_from(b).ok()).expect("checked with the arguments");
     let batches_each = batches.checked_div(plan.iterations as usize).unwrap_or_default();
     let mut random = SplitMix64(plan.seed);
     let light = light_traffic(&script, &mut random);
@@ -57,7 +57,7 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
             fill_ns += *ns;
         }
         let live = usage::resident_bytes();
-        if plan.way == Way::HandBackShuffled {
+        if plan.pattern == LifetimePattern::AllAtOnceShuffled {
             random.shuffle(&mut blocks);
         }
         for (ns, places) in timed.iter_mut().zip(blocks.chunks_exact(batch)) {
@@ -74,7 +74,7 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
         }
         resident = Some(Resident { before, live, freed, rested: usage::resident_bytes() });
     }
-    let operations = batches as u64 * plan.batch();
+    let operations = batches as u64 * plan.batch_operations();
     let mut values = resident.map_or_else(Values::new, Resident::values);
     if operations > 0 {
         let all_ns: u64 = batch_ns.iter().sum();
@@ -85,7 +85,7 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
         operations,
         warm_up_operations: 0,
         batch_ns,
-        canaries_ns: Vec::new(),
+        contention_probes_ns: Vec::new(),
         checksum: sum.0,
         page_faults,
         untimed_operations: if plan.rest == Rest::Light { plan.iterations * LIGHT_BLOCKS as u64 } else { 0 },
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn light_traffic_is_small_and_varied() {
-        let light = light_traffic(&Script::new(&Plan::of_test("handback", None), 0), &mut SplitMix64(1));
+        let light = light_traffic(&Script::new(&RunPlan::of_test("memory-return", None), 0), &mut SplitMix64(1));
         assert_eq!(light.len(), LIGHT_BLOCKS);
         assert!(light.iter().all(|op| (16..=1024).contains(&op.size)));
         assert!(light.iter().any(|op| op.size < 64) && light.iter().any(|op| op.size > 960));

@@ -9,11 +9,11 @@
 use crate::allocator::Allocator;
 use crate::os::clock;
 use crate::os::usage;
-use crate::workload::lifetime::{Checksum, Churn, Lives};
+use crate::workload::lifetime::{Checksum, Churn, TimedLoop};
 use crate::workload::measurement::{Measurement, Values};
-use crate::workload::plan::Plan;
+use crate::workload::plan::RunPlan;
 use crate::workload::script::Script;
-use crate::workload::script_runner::Bench;
+use crate::workload::script_runner::ScriptRunner;
 use crate::workload::touch::Use;
 use std::sync::Barrier;
 
@@ -25,7 +25,7 @@ struct Done {
 }
 
 /// Runs the plan with `plan.threads` threads.
-pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
+pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
     let threads = plan.threads as usize;
     let scripts: Vec<Script> = (0..plan.threads).map(|thread| Script::new(plan, thread)).collect();
     // Warm-up is over; go; all are done. Blocks that still live go after the third, and threads end.
@@ -38,19 +38,19 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
             .iter()
             .map(|script| {
                 scope.spawn(move || {
-                    let mut bench = Bench::new(plan, script, Churn::new(script));
+                    let mut runner = ScriptRunner::new(plan, script, Churn::new(script));
                     // SAFETY: the same types throughout.
-                    unsafe { bench.warm_up::<A, U>(a) };
+                    unsafe { runner.warm_up::<A, U>(a) };
                     ready.wait();
                     go.wait();
                     let start_ns = clock::now_ns();
                     // SAFETY: the same types throughout; `drain` comes last and once.
                     unsafe {
-                        bench.measure_ends::<A, U>(a);
+                        runner.measure_ends::<A, U>(a);
                         end.wait();
-                        bench.lives.drain::<A, U>(a);
+                        runner.timed_loop.drain::<A, U>(a);
                     }
-                    Done { start_ns, sum: bench.lives.checksum(), ends_ns: bench.batch_ns }
+                    Done { start_ns, sum: runner.timed_loop.checksum(), ends_ns: runner.batch_ns }
                 })
             })
             .collect();
@@ -66,10 +66,10 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &Plan) -> Measurement {
     let start_ns = done.iter().map(|done| done.start_ns).min().unwrap_or_default();
     let ends_ns: Vec<Vec<u64>> = done.into_iter().map(|done| done.ends_ns).collect();
     Measurement {
-        operations: ends_ns.iter().map(|ends| ends.len() as u64).sum::<u64>() * plan.batch(),
-        warm_up_operations: threads as u64 * plan.warm_up_batches() * plan.batch(),
+        operations: ends_ns.iter().map(|ends| ends.len() as u64).sum::<u64>() * plan.batch_operations(),
+        warm_up_operations: threads as u64 * plan.warm_up_batches() * plan.batch_operations(),
         batch_ns: timed(start_ns, &ends_ns),
-        canaries_ns: Vec::new(),
+        contention_probes_ns: Vec::new(),
         checksum: sum.0,
         page_faults,
         untimed_operations: 0,

@@ -2,7 +2,7 @@
 //!
 //! Only arithmetic, so that the same arguments mean the same operations for every allocator.
 
-use crate::workload::scenario::{FILLED_BYTES, Lives, Scenario, Sizes};
+use crate::workload::scenario::{FILLED_BYTES, LifetimeRule, Scenario, Sizes};
 use crate::workload::touch::Touch;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -48,7 +48,7 @@ pub(crate) enum Rest {
 
 /// How blocks live: what the scenario and `--lifetime` come to. One for each loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum LifetimePattern {
     /// Given back at once.
     Lifo,
     /// The oldest of 16 goes.
@@ -64,47 +64,55 @@ pub(crate) enum Way {
     /// Given back by another thread.
     OtherThread,
     /// All at once, in order.
-    HandBack,
+    AllAtOnce,
     /// All at once, in another order.
-    HandBackShuffled,
+    AllAtOnceShuffled,
 }
 
-impl Way {
+impl LifetimePattern {
     /// `None` where the scenario does not leave that lifetime open.
-    pub(crate) fn of(lives: Lives, lifetime: Option<Lifetime>) -> Option<Way> {
-        match (lives, lifetime) {
-            (Lives::AsTold, None | Some(Lifetime::Lifo)) => Some(Way::Lifo),
-            (Lives::AsTold, Some(Lifetime::Ring)) => Some(Way::Ring),
-            (Lives::AsTold, Some(Lifetime::Batch)) => Some(Way::Batch),
-            (Lives::AsTold, Some(Lifetime::Shuffled)) => Some(Way::Shuffled),
-            (Lives::AsTold, Some(Lifetime::Handoff)) | (Lives::InAnotherThread, None) => Some(Way::OtherThread),
-            (Lives::Randomly, None) => Some(Way::Random),
-            (Lives::RandomlyInEach, None) => Some(Way::RandomInEach),
-            (Lives::AllAtOnce, None | Some(Lifetime::Batch)) => Some(Way::HandBack),
-            (Lives::AllAtOnce, Some(Lifetime::Shuffled)) => Some(Way::HandBackShuffled),
-            (Lives::AllAtOnce | Lives::Randomly | Lives::RandomlyInEach | Lives::InAnotherThread, Some(_)) => None,
+    pub(crate) fn of(rule: LifetimeRule, lifetime: Option<Lifetime>) -> Option<LifetimePattern> {
+        match (rule, lifetime) {
+            (LifetimeRule::Chosen, None | Some(Lifetime::Lifo)) => Some(LifetimePattern::Lifo),
+            (LifetimeRule::Chosen, Some(Lifetime::Ring)) => Some(LifetimePattern::Ring),
+            (LifetimeRule::Chosen, Some(Lifetime::Batch)) => Some(LifetimePattern::Batch),
+            (LifetimeRule::Chosen, Some(Lifetime::Shuffled)) => Some(LifetimePattern::Shuffled),
+            (LifetimeRule::Chosen, Some(Lifetime::Handoff)) | (LifetimeRule::OtherThread, None) => {
+                Some(LifetimePattern::OtherThread)
+            }
+            (LifetimeRule::Random, None) => Some(LifetimePattern::Random),
+            (LifetimeRule::RandomInEachThread, None) => Some(LifetimePattern::RandomInEach),
+            (LifetimeRule::AllAtOnce, None | Some(Lifetime::Batch)) => Some(LifetimePattern::AllAtOnce),
+            (LifetimeRule::AllAtOnce, Some(Lifetime::Shuffled)) => Some(LifetimePattern::AllAtOnceShuffled),
+            (
+                LifetimeRule::AllAtOnce
+                | LifetimeRule::Random
+                | LifetimeRule::RandomInEachThread
+                | LifetimeRule::OtherThread,
+                Some(_),
+            ) => None,
         }
     }
 
     /// Whether `--threads` means something.
     pub(crate) fn has_threads(self) -> bool {
-        matches!(self, Way::OtherThread | Way::RandomInEach)
+        matches!(self, LifetimePattern::OtherThread | LifetimePattern::RandomInEach)
     }
 
     /// Whether a group of blocks is requested before the first of it is given back.
     fn has_groups(self) -> bool {
-        matches!(self, Way::Batch | Way::Shuffled)
+        matches!(self, LifetimePattern::Batch | LifetimePattern::Shuffled)
     }
 
     /// Whether all blocks are given back before the last look at resident memory.
-    pub(crate) fn hands_back(self) -> bool {
-        matches!(self, Way::HandBack | Way::HandBackShuffled)
+    pub(crate) fn measures_memory_return(self) -> bool {
+        matches!(self, LifetimePattern::AllAtOnce | LifetimePattern::AllAtOnceShuffled)
     }
 }
 
 /// What one process does.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub(crate) struct RunPlan {
     /// Sizes, call sites, operations an iteration.
     pub(crate) scenario: &'static Scenario,
     /// Iterations to measure; with 0 everything but the measured part happens.
@@ -112,12 +120,12 @@ pub(crate) struct Plan {
     /// How blocks are used.
     pub(crate) touch: Touch,
     /// How long they live.
-    pub(crate) way: Way,
+    pub(crate) pattern: LifetimePattern,
     /// Size of every object with [`Sizes::Given`], else 0.
     pub(crate) bytes: u32,
     /// Pairs of a producing and a freeing thread, or threads, where there are several; else 1.
     pub(crate) threads: u32,
-    /// What follows the return of all blocks, where [`Way::hands_back`].
+    /// What follows the return of all blocks, where [`LifetimePattern::measures_memory_return`].
     pub(crate) rest: Rest,
     /// Operations that are to be timed together, if not as many as the scenario says.
     pub(crate) batch_asked: Option<u32>,
@@ -129,23 +137,27 @@ pub(crate) struct Plan {
     pub(crate) counted: bool,
 }
 
-impl Plan {
+impl RunPlan {
     /// Operations of one thread that are timed together: whole groups.
-    pub(crate) fn batch(&self) -> u64 {
+    pub(crate) fn batch_operations(&self) -> u64 {
         match self.batch_asked {
-            _ if self.cold && self.way.has_groups() => self.group(),
+            _ if self.cold && self.pattern.has_groups() => self.group(),
             _ if self.cold => 1,
             Some(asked) => u64::from(asked).next_multiple_of(self.group()),
-            None => self.own_batch(),
+            None => self.default_batch_operations(),
         }
     }
 
     /// Operations of all threads that a timed value is over.
     pub(crate) fn timed_operations(&self) -> u64 {
-        if self.way == Way::RandomInEach { self.batch() * u64::from(self.threads) } else { self.batch() }
+        if self.pattern == LifetimePattern::RandomInEach {
+            self.batch_operations() * u64::from(self.threads)
+        } else {
+            self.batch_operations()
+        }
     }
 
-    /// Operations that belong together: what lives together with [`Way::has_groups`], and every size of
+    /// Operations that belong together: what lives together with [`LifetimePattern::has_groups`], and every size of
     /// [`Sizes::Each`] equally often.
     pub(crate) fn group(&self) -> u64 {
         let (sizes, bytes) = match self.scenario.sizes {
@@ -154,7 +166,7 @@ impl Plan {
             Sizes::Pages { max, .. } => (1, u64::from(max)),
             Sizes::Given => (1, u64::from(self.bytes)),
         };
-        if self.way.has_groups() {
+        if self.pattern.has_groups() {
             // In whole groups of `sizes`, each of which takes `bytes`.
             (GROUP_BYTES / bytes).clamp(2_u64.div_ceil(sizes), GROUP_MAX / sizes) * sizes
         } else {
@@ -162,51 +174,57 @@ impl Plan {
         }
     }
 
-    fn own_batch(&self) -> u64 {
-        self.scenario.batch(self.touch, self.bytes).next_multiple_of(self.group())
+    fn default_batch_operations(&self) -> u64 {
+        self.scenario.batch_operations(self.touch, self.bytes).next_multiple_of(self.group())
     }
 
     /// Operations of an iteration.
-    fn inner(&self) -> u64 {
-        self.scenario.inner.unwrap_or_else(|| (FILLED_BYTES / u64::from(self.bytes)).next_multiple_of(self.batch()))
+    fn iteration_operations(&self) -> u64 {
+        self.scenario
+            .operations
+            .unwrap_or_else(|| (FILLED_BYTES / u64::from(self.bytes)).next_multiple_of(self.batch_operations()))
     }
 
     /// Measured batches of each thread or producer; `None` when the number of operations does not fit.
-    pub(crate) fn batches(&self) -> Option<u64> {
-        Some(self.iterations.checked_mul(self.inner())?.div_ceil(self.batch()))
+    pub(crate) fn timed_batches(&self) -> Option<u64> {
+        Some(self.iterations.checked_mul(self.iteration_operations())?.div_ceil(self.batch_operations()))
     }
 
     /// Operations after which the script repeats: at least an iteration, unless that repeats one batch, and whole
     /// batches.
     pub(crate) fn script_len(&self) -> u64 {
-        let pass = match self.scenario.lives {
-            Lives::Randomly | Lives::RandomlyInEach => self.inner().max(CHURN_PASS),
-            Lives::AsTold | Lives::InAnotherThread => self.inner(),
-            Lives::AllAtOnce => self.batch(),
+        let pass = match self.scenario.lifetime {
+            LifetimeRule::Random | LifetimeRule::RandomInEachThread => self.iteration_operations().max(CHURN_PASS),
+            LifetimeRule::Chosen | LifetimeRule::OtherThread => self.iteration_operations(),
+            LifetimeRule::AllAtOnce => self.batch_operations(),
         };
-        pass.next_multiple_of(self.batch())
+        pass.next_multiple_of(self.batch_operations())
     }
 
     /// Warm-up batches of each thread or producer: at least the whole script, whatever the iterations, so that a run
     /// with `--iterations 0` does exactly what precedes the measured part. None before all is handed back, which begins
     /// with fresh memory.
     pub(crate) fn warm_up_batches(&self) -> u64 {
-        if self.cold || self.way.hands_back() {
+        if self.cold || self.pattern.measures_memory_return() {
             return 0;
         }
         let least = match self.scenario.sizes {
-            Sizes::Given => WARM_UP_MIN.max(WARM_UP_BATCHES * self.own_batch()),
+            Sizes::Given => WARM_UP_MIN.max(WARM_UP_BATCHES * self.default_batch_operations()),
             Sizes::Each(_) | Sizes::Octaves { .. } | Sizes::Pages { .. } => WARM_UP_MIN,
         };
-        self.script_len().max(least).div_ceil(self.batch())
+        self.script_len().max(least).div_ceil(self.batch_operations())
     }
 
     /// Whether the contention canary is taken before the first batch and after every batch. Not around single
     /// operations, which would start with a processor that is busy with something else; not with threads, which
     /// disturb it themselves; not where pages are faulted in, which no canary speaks for; not when somebody counts.
-    pub(crate) fn takes_canaries(&self) -> bool {
-        let printable = self.batches().is_some_and(|batches| (1..=PRINTED_MAX).contains(&batches));
-        printable && !self.cold && !self.counted && !self.way.has_threads() && !self.way.hands_back()
+    pub(crate) fn takes_contention_probes(&self) -> bool {
+        let printable = self.timed_batches().is_some_and(|batches| (1..=PRINTED_MAX).contains(&batches));
+        printable
+            && !self.cold
+            && !self.counted
+            && !self.pattern.has_threads()
+            && !self.pattern.measures_memory_return()
     }
 
     /// What the percentiles are over.
@@ -216,26 +234,26 @@ impl Plan {
 
     /// The lifetime's name in the output.
     pub(crate) fn lifetime_name(&self) -> &'static str {
-        match self.way {
-            Way::Lifo => "lifo",
-            Way::Ring => "ring",
-            Way::Batch | Way::HandBack => "batch",
-            Way::Shuffled | Way::HandBackShuffled => "shuffled",
-            Way::Random | Way::RandomInEach => "random",
-            Way::OtherThread if self.scenario.lives == Lives::AsTold => "handoff",
-            Way::OtherThread => "another-thread",
+        match self.pattern {
+            LifetimePattern::Lifo => "lifo",
+            LifetimePattern::Ring => "ring",
+            LifetimePattern::Batch | LifetimePattern::AllAtOnce => "batch",
+            LifetimePattern::Shuffled | LifetimePattern::AllAtOnceShuffled => "shuffled",
+            LifetimePattern::Random | LifetimePattern::RandomInEach => "random",
+            LifetimePattern::OtherThread if self.scenario.lifetime == LifetimeRule::Chosen => "handoff",
+            LifetimePattern::OtherThread => "another-thread",
         }
     }
 
     /// A plan with the defaults of the command line.
     #[cfg(test)]
-    pub(crate) fn of_test(scenario: &str, lifetime: Option<Lifetime>) -> Plan {
+    pub(crate) fn of_test(scenario: &str, lifetime: Option<Lifetime>) -> RunPlan {
         let scenario = Scenario::named(scenario).expect("a known scenario");
-        Plan {
+        RunPlan {
             scenario,
             iterations: 1,
             touch: Touch::None,
-            way: Way::of(scenario.lives, lifetime).expect("a lifetime of the scenario"),
+            pattern: LifetimePattern::of(scenario.lifetime, lifetime).expect("a lifetime of the scenario"),
             bytes: if scenario.sizes == Sizes::Given { 64 } else { 0 },
             threads: 1,
             rest: Rest::Light,
@@ -251,21 +269,21 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn plan(scenario: &str, iterations: u64, touch: Touch, cold: bool) -> Plan {
-        Plan { iterations, touch, cold, ..Plan::of_test(scenario, None) }
+    fn plan(scenario: &str, iterations: u64, touch: Touch, cold: bool) -> RunPlan {
+        RunPlan { iterations, touch, cold, ..RunPlan::of_test(scenario, None) }
     }
 
     #[test]
     fn cold_runs_do_exactly_the_operations_asked_for() {
         let plan = plan("vm", 3, Touch::Full, true);
-        assert_eq!((plan.batch(), plan.batches(), plan.warm_up_batches()), (1, Some(30), 0));
+        assert_eq!((plan.batch_operations(), plan.timed_batches(), plan.warm_up_batches()), (1, Some(30), 0));
         assert_eq!(plan.latency_over(), "operations");
     }
 
     #[test]
     fn warm_runs_round_up_to_whole_batches() {
         let plan = plan("mixed", 1, Touch::Full, false);
-        assert_eq!((plan.batch(), plan.batches(), plan.script_len()), (6, Some(17), 102));
+        assert_eq!((plan.batch_operations(), plan.timed_batches(), plan.script_len()), (6, Some(17), 102));
         assert_eq!(plan.warm_up_batches(), 22);
     }
 
@@ -275,23 +293,23 @@ mod tests {
             plan("json", 0, Touch::None, false).warm_up_batches(),
             plan("json", 900, Touch::None, false).warm_up_batches()
         );
-        assert_eq!(plan("json", 0, Touch::None, false).batches(), Some(0));
+        assert_eq!(plan("json", 0, Touch::None, false).timed_batches(), Some(0));
     }
 
     #[test]
     fn a_group_is_a_thousand_blocks_or_64_mib_and_never_one() {
-        let group = |scenario, bytes| Plan { bytes, ..Plan::of_test(scenario, Some(Lifetime::Shuffled)) }.group();
+        let group = |scenario, bytes| RunPlan { bytes, ..RunPlan::of_test(scenario, Some(Lifetime::Shuffled)) }.group();
         assert_eq!([group("fixed", 16), group("fixed", 65536), group("fixed", 2 << 20)], [1000, 1000, 32]);
         assert_eq!([group("fixed", 40 << 20), group("fixed", 64 << 20)], [2, 2]);
         assert_eq!([group("json", 0), group("mir", 0), group("vm", 0), group("small", 0)], [1000, 256, 32, 1000]);
         assert_eq!(group("mixed", 0), 27 * 3); // 2.3125 MiB each three
-        assert_eq!(Plan::of_test("mixed", None).group(), 3);
+        assert_eq!(RunPlan::of_test("mixed", None).group(), 3);
     }
 
     #[test]
     fn batches_are_whole_groups_however_many_are_asked_for() {
         let batch = |scenario, lifetime, batch_asked, cold| {
-            Plan { batch_asked, cold, ..Plan::of_test(scenario, lifetime) }.batch()
+            RunPlan { batch_asked, cold, ..RunPlan::of_test(scenario, lifetime) }.batch_operations()
         };
         assert_eq!(batch("vm", None, Some(16), false), 16);
         assert_eq!(batch("mixed", Some(Lifetime::Ring), Some(16), false), 18);
@@ -304,16 +322,17 @@ mod tests {
     #[test]
     fn a_given_size_warms_up_for_as_long_whatever_is_timed_together() {
         for batch_asked in [None, Some(16), Some(1)] {
-            let plan = Plan { batch_asked, ..Plan::of_test("fixed", None) };
-            assert_eq!(plan.warm_up_batches() * plan.batch(), 16 * 4096);
+            let plan = RunPlan { batch_asked, ..RunPlan::of_test("fixed", None) };
+            assert_eq!(plan.warm_up_batches() * plan.batch_operations(), 16 * 4096);
         }
     }
 
     #[test]
     fn what_is_handed_back_fills_256_mib() {
         let operations = |bytes| {
-            let plan = Plan { bytes, touch: Touch::Full, ..Plan::of_test("handback", None) };
-            plan.batches().map(|batches| (batches * plan.batch(), plan.script_len(), plan.warm_up_batches()))
+            let plan = RunPlan { bytes, touch: Touch::Full, ..RunPlan::of_test("memory-return", None) };
+            plan.timed_batches()
+                .map(|batches| (batches * plan.batch_operations(), plan.script_len(), plan.warm_up_batches()))
         };
         assert_eq!(operations(2 << 20), Some((128, 2, 0)));
         assert_eq!(operations(64 << 20), Some((4, 1, 0)));
@@ -324,7 +343,7 @@ mod tests {
     #[test]
     fn canaries_are_for_warm_batches_of_one_thread_that_nobody_counts() {
         let canaries = |scenario, iterations, cold, counted| {
-            Plan { counted, ..plan(scenario, iterations, Touch::None, cold) }.takes_canaries()
+            RunPlan { counted, ..plan(scenario, iterations, Touch::None, cold) }.takes_contention_probes()
         };
         assert!(canaries("small", 2, false, false));
         assert!(!canaries("small", 2, false, true));
@@ -332,13 +351,13 @@ mod tests {
         assert!(!canaries("small", 0, false, false));
         assert!(!canaries("threads", 2, false, false));
         assert!(!canaries("parallel", 2, false, false));
-        assert!(!canaries("handback", 1, false, false));
-        assert!(!Plan::of_test("fixed", Some(Lifetime::Handoff)).takes_canaries());
+        assert!(!canaries("memory-return", 1, false, false));
+        assert!(!RunPlan::of_test("fixed", Some(Lifetime::Handoff)).takes_contention_probes());
         assert_eq!((canaries("json", 4096, false, false), canaries("json", 4097, false, false)), (true, false));
     }
 
     #[test]
     fn too_many_operations_are_noticed() {
-        assert_eq!(plan("json", u64::MAX, Touch::None, false).batches(), None);
+        assert_eq!(plan("json", u64::MAX, Touch::None, false).timed_batches(), None);
     }
 }

@@ -13,7 +13,7 @@ const KIB: u32 = 1 << 10;
 const MIB: u32 = 1 << 20;
 /// Smallest and largest size that `--bytes` may give.
 pub(crate) const BYTES: RangeInclusive<u32> = 16..=64 * MIB;
-/// What [`Lives::AllAtOnce`] has live at once, at least.
+/// What [`LifetimeRule::AllAtOnce`] has live at once, at least.
 pub(crate) const FILLED_BYTES: u64 = 256 * MIB as u64;
 /// Most operations of a batch of a given size, and OS pages or bytes that it touches: about 20 µs at the speed of a cache,
 /// and what the listed batches of json, mir and vm have.
@@ -47,15 +47,15 @@ pub(crate) enum Sizes {
 
 /// Who decides how long a block lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lives {
+pub(crate) enum LifetimeRule {
     /// `--lifetime`.
-    AsTold,
+    Chosen,
     /// The scenario: a slot is picked at random, and freed when it is occupied, else filled.
-    Randomly,
+    Random,
     /// The scenario: another thread frees.
-    InAnotherThread,
-    /// The scenario: as [`Lives::Randomly`], in every one of several threads.
-    RandomlyInEach,
+    OtherThread,
+    /// The scenario: as [`LifetimeRule::Random`], in every one of several threads.
+    RandomInEachThread,
     /// The scenario: all are there before the first goes; `--lifetime` says in which order.
     AllAtOnce,
 }
@@ -68,21 +68,21 @@ pub(crate) struct Scenario {
     /// One line for people.
     pub(crate) about: &'static str,
     /// Operations an iteration; `None` when it is as many as fill [`FILLED_BYTES`].
-    pub(crate) inner: Option<u64>,
+    pub(crate) operations: Option<u64>,
     /// How sizes are drawn.
     pub(crate) sizes: Sizes,
     /// Call sites; with [`Sizes::Each`] one a size.
     pub(crate) sites: &'static [Site],
     /// Who decides how long a block lives.
-    pub(crate) lives: Lives,
+    pub(crate) lifetime: LifetimeRule,
     /// Operations a batch when blocks are not touched, touched once a page, written whole. A batch takes at least about
     /// 20 µs with usual allocators, and has every size of [`Sizes::Each`] equally often.
-    batch: Batch,
+    batch_size: BatchSize,
 }
 
 /// How many operations a batch has.
 #[derive(Debug)]
-enum Batch {
+enum BatchSize {
     /// When blocks are not touched, touched once a page, written whole.
     Listed([u32; 3]),
     /// By the size that is given.
@@ -91,14 +91,14 @@ enum Batch {
 
 impl Scenario {
     /// Operations that are timed together when warm. `bytes` is the given size, where one is.
-    pub(crate) fn batch(&self, touch: Touch, bytes: u32) -> u64 {
-        match (&self.batch, touch) {
-            (Batch::Listed([none, _, _]), Touch::None) => u64::from(*none),
-            (Batch::Listed([_, page, _]), Touch::Page) => u64::from(*page),
-            (Batch::Listed([_, _, full]), Touch::Full) => u64::from(*full),
-            (Batch::BySize, Touch::None) => BATCH_MAX,
-            (Batch::BySize, Touch::Page) => (BATCH_PAGES / u64::from(bytes.div_ceil(OS_PAGE))).clamp(1, BATCH_MAX),
-            (Batch::BySize, Touch::Full) => (BATCH_BYTES / u64::from(bytes)).clamp(1, BATCH_MAX),
+    pub(crate) fn batch_operations(&self, touch: Touch, bytes: u32) -> u64 {
+        match (&self.batch_size, touch) {
+            (BatchSize::Listed([none, _, _]), Touch::None) => u64::from(*none),
+            (BatchSize::Listed([_, page, _]), Touch::Page) => u64::from(*page),
+            (BatchSize::Listed([_, _, full]), Touch::Full) => u64::from(*full),
+            (BatchSize::BySize, Touch::None) => BATCH_MAX,
+            (BatchSize::BySize, Touch::Page) => (BATCH_PAGES / u64::from(bytes.div_ceil(OS_PAGE))).clamp(1, BATCH_MAX),
+            (BatchSize::BySize, Touch::Full) => (BATCH_BYTES / u64::from(bytes)).clamp(1, BATCH_MAX),
         }
     }
 
@@ -113,93 +113,93 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "json",
         about: "64 KiB, one call site",
-        inner: Some(1000),
+        operations: Some(1000),
         sizes: Sizes::Each(&[64 * KIB]),
         sites: &[site!()],
-        lives: Lives::AsTold,
-        batch: Batch::Listed([1000, 500, 50]),
+        lifetime: LifetimeRule::Chosen,
+        batch_size: BatchSize::Listed([1000, 500, 50]),
     },
     Scenario {
         name: "mir",
         about: "256 KiB, one call site",
-        inner: Some(100),
+        operations: Some(100),
         sizes: Sizes::Each(&[256 * KIB]),
         sites: &[site!()],
-        lives: Lives::AsTold,
-        batch: Batch::Listed([1000, 100, 10]),
+        lifetime: LifetimeRule::Chosen,
+        batch_size: BatchSize::Listed([1000, 100, 10]),
     },
     Scenario {
         name: "vm",
         about: "2 MiB, one call site",
-        inner: Some(10),
+        operations: Some(10),
         sizes: Sizes::Each(&[2 * MIB]),
         sites: &[site!()],
-        lives: Lives::AsTold,
-        batch: Batch::Listed([1000, 10, 2]),
+        lifetime: LifetimeRule::Chosen,
+        batch_size: BatchSize::Listed([1000, 10, 2]),
     },
     Scenario {
         name: "mixed",
         about: "64 KiB, 256 KiB and 2 MiB in random order, equally often, each from its call site",
-        inner: Some(100),
+        operations: Some(100),
         sizes: Sizes::Each(&[64 * KIB, 256 * KIB, 2 * MIB]),
         sites: &[site!(), site!(), site!()],
-        lives: Lives::AsTold,
-        batch: Batch::Listed([1002, 48, 6]),
+        lifetime: LifetimeRule::Chosen,
+        batch_size: BatchSize::Listed([1002, 48, 6]),
     },
     Scenario {
         name: "small",
         about: "16 B to 1 KiB, about log-uniform, eight call sites",
-        inner: Some(10_000),
+        operations: Some(10_000),
         sizes: Sizes::Octaves { first: 16, octaves: 6 },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
-        lives: Lives::AsTold,
-        batch: Batch::Listed([2000, 2000, 1000]),
+        lifetime: LifetimeRule::Chosen,
+        batch_size: BatchSize::Listed([2000, 2000, 1000]),
     },
     Scenario {
         name: "churn",
         about: "1 to 4 MiB from eight call sites in 64 slots, random lifetimes, about 32 blocks live",
-        inner: Some(100),
+        operations: Some(100),
         sizes: Sizes::Pages { min: MIB, max: 4 * MIB },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
-        lives: Lives::Randomly,
-        batch: Batch::Listed([1000, 10, 2]),
+        lifetime: LifetimeRule::Random,
+        batch_size: BatchSize::Listed([1000, 10, 2]),
     },
     Scenario {
         name: "threads",
         about: "16 B to 4 KiB, eight call sites; each of --threads producers has a thread that frees its blocks",
-        inner: Some(10_000),
+        operations: Some(10_000),
         sizes: Sizes::Octaves { first: 16, octaves: 8 },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
-        lives: Lives::InAnotherThread,
-        batch: Batch::Listed([2000, 2000, 1000]),
+        lifetime: LifetimeRule::OtherThread,
+        batch_size: BatchSize::Listed([2000, 2000, 1000]),
     },
     Scenario {
         name: "fixed",
         about: "objects of the size that --bytes gives, 16 B to 64 MiB, one call site",
-        inner: Some(1),
+        operations: Some(1),
         sizes: Sizes::Given,
         sites: &[site!()],
-        lives: Lives::AsTold,
-        batch: Batch::BySize,
+        lifetime: LifetimeRule::Chosen,
+        batch_size: BatchSize::BySize,
     },
     Scenario {
         name: "parallel",
         about: "sizes of small, random lifetimes, in each of --threads threads at once; ns/op is wall time by the \
                 operations of all threads",
-        inner: Some(10_000),
+        operations: Some(10_000),
         sizes: Sizes::Octaves { first: 16, octaves: 6 },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
-        lives: Lives::RandomlyInEach,
-        batch: Batch::Listed([2000, 2000, 1000]),
+        lifetime: LifetimeRule::RandomInEachThread,
+        batch_size: BatchSize::Listed([2000, 2000, 1000]),
     },
     Scenario {
-        name: "handback",
+        name: "memory-return",
         about: "256 MiB in objects of --bytes, all freed, then --rest: how much stays resident",
-        inner: None,
+        operations: None,
         sizes: Sizes::Given,
         sites: &[site!()],
-        lives: Lives::AllAtOnce,
-        batch: Batch::BySize,
+        lifetime: LifetimeRule::AllAtOnce,
+        batch_size: BatchSize::BySize,
     },
 ];
 
@@ -227,11 +227,11 @@ mod tests {
     #[test]
     fn batches_hold_whole_groups_and_untouched_ones_a_thousand() {
         for scenario in SCENARIOS {
-            assert!(scenario.batch(Touch::None, 64) >= 1000, "{}", scenario.name);
+            assert!(scenario.batch_operations(Touch::None, 64) >= 1000, "{}", scenario.name);
             if let Sizes::Each(sizes) = scenario.sizes {
                 assert_eq!(sizes.len(), scenario.sites.len(), "{}", scenario.name);
                 for touch in [Touch::None, Touch::Page, Touch::Full] {
-                    assert_eq!(scenario.batch(touch, 0) % sizes.len() as u64, 0, "{}", scenario.name);
+                    assert_eq!(scenario.batch_operations(touch, 0) % sizes.len() as u64, 0, "{}", scenario.name);
                 }
             }
         }
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn batches_of_a_given_size_shrink_with_what_is_touched() {
         let fixed = Scenario::named("fixed").expect("a known scenario");
-        let batches = |bytes| [Touch::None, Touch::Page, Touch::Full].map(|touch| fixed.batch(touch, bytes));
+        let batches = |bytes| [Touch::None, Touch::Page, Touch::Full].map(|touch| fixed.batch_operations(touch, bytes));
         assert_eq!(batches(16), [4096, 4096, 4096]);
         assert_eq!(batches(64 * KIB), [4096, 512, 64]);
         assert_eq!(batches(2 * MIB), [4096, 16, 2]);

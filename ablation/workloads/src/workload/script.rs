@@ -3,7 +3,7 @@
 //! An *operation* is one block: requested, touched, given back. The loop reads one [`Op`] for each and decides nothing.
 
 use crate::os::OS_PAGE;
-use crate::workload::plan::{Plan, Way};
+use crate::workload::plan::{LifetimePattern, RunPlan};
 use crate::workload::scenario::Sizes;
 use hakmem::Site;
 
@@ -28,7 +28,7 @@ pub(crate) struct Op {
 /// The operations of one producer; after the last comes the first again.
 #[derive(Debug)]
 pub(crate) struct Script {
-    /// One entry an operation; [`Plan::script_len`] of them.
+    /// One entry an operation; [`RunPlan::script_len`] of them.
     pub(crate) ops: Vec<Op>,
     /// With random lifetimes: slots to be emptied, in order, each occupied by then.
     pub(crate) frees: Vec<u8>,
@@ -38,7 +38,7 @@ pub(crate) struct Script {
 
 impl Script {
     /// The operations of producer `producer` (from 0).
-    pub(crate) fn new(plan: &Plan, producer: u32) -> Script {
+    pub(crate) fn new(plan: &RunPlan, producer: u32) -> Script {
         let mut random = SplitMix64(plan.seed.wrapping_add(u64::from(producer)));
         let mut ops = Vec::with_capacity(plan.script_len() as usize);
         let mut group: Vec<usize> = Vec::new();
@@ -46,10 +46,15 @@ impl Script {
             ops.push(draw(plan, &mut random, &mut group));
         }
         let mut script = Script { ops, frees: Vec::new(), order: Vec::new() };
-        match plan.way {
-            Way::Random | Way::RandomInEach => script.pick_slots(&mut random),
-            Way::Shuffled => script.order_groups(plan.group() as u16, &mut random),
-            Way::Lifo | Way::Ring | Way::Batch | Way::OtherThread | Way::HandBack | Way::HandBackShuffled => {}
+        match plan.pattern {
+            LifetimePattern::Random | LifetimePattern::RandomInEach => script.pick_slots(&mut random),
+            LifetimePattern::Shuffled => script.order_groups(plan.group() as u16, &mut random),
+            LifetimePattern::Lifo
+            | LifetimePattern::Ring
+            | LifetimePattern::Batch
+            | LifetimePattern::OtherThread
+            | LifetimePattern::AllAtOnce
+            | LifetimePattern::AllAtOnceShuffled => {}
         }
         script
     }
@@ -86,7 +91,7 @@ impl Script {
 }
 
 /// Draws one operation. `group` holds the sizes still to come of a group of [`Sizes::Each`].
-fn draw(plan: &Plan, random: &mut SplitMix64, group: &mut Vec<usize>) -> Op {
+fn draw(plan: &RunPlan, random: &mut SplitMix64, group: &mut Vec<usize>) -> Op {
     let scenario = plan.scenario;
     let (size, site) = match scenario.sizes {
         Sizes::Each(sizes) => {
@@ -144,7 +149,7 @@ mod tests {
     use crate::workload::scenario::{BYTES, SCENARIOS};
 
     fn script(name: &str, seed: u64) -> Script {
-        Script::new(&Plan { seed, ..Plan::of_test(name, None) }, 0)
+        Script::new(&RunPlan { seed, ..RunPlan::of_test(name, None) }, 0)
     }
 
     #[test]
@@ -199,7 +204,7 @@ mod tests {
 
     #[test]
     fn every_shuffled_group_has_all_its_places_once() {
-        let plan = Plan::of_test("fixed", Some(Lifetime::Shuffled));
+        let plan = RunPlan::of_test("fixed", Some(Lifetime::Shuffled));
         let script = Script::new(&plan, 0);
         assert_eq!(script.order.len(), script.ops.len());
         let groups: Vec<&[u16]> = script.order.chunks(plan.group() as usize).collect();

@@ -2,43 +2,43 @@
 
 use crate::allocator::Allocator;
 use crate::os::clock;
-use crate::workload::lifetime::Lives;
-use crate::workload::plan::Plan;
+use crate::workload::lifetime::TimedLoop;
+use crate::workload::plan::RunPlan;
 use crate::workload::script::{Op, Script};
 use crate::workload::touch::Use;
 
-/// One thread's way through its script.
-pub(crate) struct Bench<'s, L> {
+/// One thread's pattern through its script.
+pub(crate) struct ScriptRunner<'s, L> {
     script: &'s Script,
     at: usize,
     batch: usize,
     warm_up_batches: u64,
     /// The blocks that live.
-    pub(crate) lives: L,
+    pub(crate) timed_loop: L,
     /// One entry a measured batch, written before the measured part so that storing a value faults no page in.
     pub(crate) batch_ns: Vec<u64>,
     /// One entry more, or none; written before as well.
-    pub(crate) canaries_ns: Vec<f64>,
+    pub(crate) contention_probes_ns: Vec<f64>,
 }
 
-impl<'s, L: Lives> Bench<'s, L> {
+impl<'s, L: TimedLoop> ScriptRunner<'s, L> {
     /// At the beginning of the script.
     ///
     /// # Panics
     /// When the number of batches does not fit memory; the arguments are checked against that before.
-    pub(crate) fn new(plan: &Plan, script: &'s Script, lives: L) -> Bench<'s, L> {
-        let batches = plan.batches().and_then(|b| usize::try_from(b).ok()).expect("checked with the arguments");
+    pub(crate) fn new(plan: &RunPlan, script: &'s Script, timed_loop: L) -> ScriptRunner<'s, L> {
+        let batches = plan.timed_batches().and_then(|b| usize::try_from(b).ok()).expect("checked with the arguments");
         clock::warm_up();
-        let canaries = if plan.takes_canaries() { batches + 1 } else { 0 };
-        Bench {
+        let canaries = if plan.takes_contention_probes() { batches + 1 } else { 0 };
+        ScriptRunner {
             script,
             at: 0,
-            batch: plan.batch() as usize,
+            batch: plan.batch_operations() as usize,
             warm_up_batches: plan.warm_up_batches(),
-            lives,
+            timed_loop,
             batch_ns: vec![u64::MAX; batches],
             // Each from a canary, so that its code is there as well.
-            canaries_ns: (0..canaries).map(|_| ablate_probe::canary_ns()).collect(),
+            contention_probes_ns: (0..canaries).map(|_| ablate_probe::contention_probe_ns()).collect(),
         }
     }
 
@@ -55,7 +55,7 @@ impl<'s, L: Lives> Bench<'s, L> {
         for _ in 0..self.warm_up_batches {
             let ops = self.next_ops();
             // SAFETY: the script's parts in order; the caller promises the same types.
-            unsafe { self.lives.run::<A, U>(a, ops) };
+            unsafe { self.timed_loop.run::<A, U>(a, ops) };
         }
     }
 
@@ -64,17 +64,17 @@ impl<'s, L: Lives> Bench<'s, L> {
     /// # Safety
     /// - `A` and `U` are the same in all calls.
     pub(crate) unsafe fn measure<A: Allocator, U: Use>(&mut self, a: A) {
-        if let Some(first) = self.canaries_ns.first_mut() {
-            *first = ablate_probe::canary_ns();
+        if let Some(first) = self.contention_probes_ns.first_mut() {
+            *first = ablate_probe::contention_probe_ns();
         }
         for i in 0..self.batch_ns.len() {
             let ops = self.next_ops();
             let before = clock::now_ns();
             // SAFETY: the script's parts in order; the caller promises the same types.
-            unsafe { self.lives.run::<A, U>(a, ops) };
+            unsafe { self.timed_loop.run::<A, U>(a, ops) };
             self.batch_ns[i] = clock::now_ns() - before;
-            if let Some(after) = self.canaries_ns.get_mut(i + 1) {
-                *after = ablate_probe::canary_ns();
+            if let Some(after) = self.contention_probes_ns.get_mut(i + 1) {
+                *after = ablate_probe::contention_probe_ns();
             }
         }
     }
@@ -87,7 +87,7 @@ impl<'s, L: Lives> Bench<'s, L> {
         for i in 0..self.batch_ns.len() {
             let ops = self.next_ops();
             // SAFETY: the script's parts in order; the caller promises the same types.
-            unsafe { self.lives.run::<A, U>(a, ops) };
+            unsafe { self.timed_loop.run::<A, U>(a, ops) };
             self.batch_ns[i] = clock::now_ns();
         }
     }
@@ -96,7 +96,7 @@ impl<'s, L: Lives> Bench<'s, L> {
     fn next_ops(&mut self) -> &'s [Op] {
         if self.at == self.script.ops.len() {
             self.at = 0;
-            self.lives.rewind();
+            self.timed_loop.rewind();
         }
         let ops = &self.script.ops[self.at..self.at + self.batch];
         self.at += self.batch;

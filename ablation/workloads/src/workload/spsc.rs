@@ -1,4 +1,4 @@
-//! A bounded queue from one thread to another: the way of a block from its producer to the thread that frees it.
+//! A bounded queue from one thread to another: the pattern of a block from its producer to the thread that frees it.
 //!
 //! It never allocates after its creation and makes no system call but `sched_yield` when the other side is slow, and each
 //! side tells the other of its work by groups: told of every single value, a side that is a little faster fetches a cache

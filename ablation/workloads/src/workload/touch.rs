@@ -1,6 +1,6 @@
 //! How a block is used: written after its request, and one byte read back before its return.
 //!
-//! Each way is a type, so that the timed loop has no question to ask.
+//! Each pattern is a type, so that the timed loop has no question to ask.
 
 use crate::os::OS_PAGE;
 use clap::ValueEnum;
@@ -19,7 +19,7 @@ pub(crate) enum Touch {
     Full,
 }
 
-/// One way to use a block.
+/// One pattern to use a block.
 pub(crate) trait Use: Copy + Send + 'static {
     /// Writes the block.
     ///

@@ -17,11 +17,11 @@ const STEPS: u32 = 5_000;
 /// code and the clock's are paged in; call it once before anything is measured.
 ///
 /// ```
-/// let values: Vec<f64> = (0..100).map(|_| ablate_probe::canary_ns()).collect();
+/// let values: Vec<f64> = (0..100).map(|_| ablate_probe::contention_probe_ns()).collect();
 /// assert!(values.iter().all(|value| *value > 0.0));
 /// ```
 #[inline(never)]
-pub fn canary_ns() -> f64 {
+pub fn contention_probe_ns() -> f64 {
     let before = Instant::now();
     steps(STEPS);
     before.elapsed().as_nanos() as f64 / f64::from(STEPS)
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_step_takes_longer_than_nothing() {
-        let value = fastest(canary_ns);
+        let value = fastest(contention_probe_ns);
         assert!(value.is_finite() && value > 0.0, "{value}");
     }
 

@@ -1,7 +1,7 @@
 //! Shows whether the processors of this machine share a core: the canary, while another thread sleeps or takes it too,
 //! in alternating phases of 50 ms. A ratio near 1 says that they share none just now; a virtual machine can be moved.
 //!
-//! `cargo run --release -p ablate-probe --example canary`
+//! `cargo run --release -p ablate-probe --example contention`
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ fn main() {
                     std::thread::sleep(Duration::from_millis(1));
                     continue;
                 }
-                std::hint::black_box(ablate_probe::canary_ns());
+                std::hint::black_box(ablate_probe::contention_probe_ns());
             }
         });
         for phase in 0..PHASES {
@@ -30,7 +30,7 @@ fn main() {
             let started = Instant::now();
             while started.elapsed() < PHASE {
                 let before = Instant::now();
-                values[usize::from(is_busy)].push(ablate_probe::canary_ns());
+                values[usize::from(is_busy)].push(ablate_probe::contention_probe_ns());
                 durations.push(before.elapsed().as_nanos());
             }
         }

@@ -1,6 +1,6 @@
-//! Batches of operations, each timed as a whole between two canaries.
+//! TimedBatches of operations, each timed as a whole between two canaries.
 
-use crate::canary_ns;
+use crate::contention_probe_ns;
 use std::time::Instant;
 
 /// Canaries that are taken and forgotten before the first that counts: they page in its code and the clock's, and wake
@@ -12,23 +12,27 @@ const WARM_UP: usize = 8;
 /// A batch should take 20 µs or more: reading the clock takes about 20 ns, and the canary between two batches takes up
 /// to 10 µs in which nothing is learnt about the program.
 #[derive(Debug, Clone)]
-pub struct Batches {
+pub struct TimedBatches {
     operations: u64,
     wanted: usize,
-    with_canary: bool,
+    with_contention_probes: bool,
     ns: Vec<f64>,
     canaries: Vec<f64>,
 }
 
-impl Batches {
+impl TimedBatches {
     /// For `wanted` batches of `operations` each.
     ///
     /// # Panics
     /// When a batch has no operations: nothing could be said per operation.
-    pub fn new(wanted: usize, operations: u64) -> Batches {
-        let batches = Batches { with_canary: true, canaries: touched(wanted + 1), ..Self::plain(wanted, operations) };
+    pub fn new(wanted: usize, operations: u64) -> TimedBatches {
+        let batches = TimedBatches {
+            with_contention_probes: true,
+            canaries: touched(wanted + 1),
+            ..Self::plain(wanted, operations)
+        };
         for _ in 0..WARM_UP {
-            canary_ns();
+            contention_probe_ns();
         }
         batches
     }
@@ -38,15 +42,15 @@ impl Batches {
     ///
     /// # Panics
     /// When a batch has no operations.
-    pub fn without_canary(wanted: usize, operations: u64) -> Batches {
+    pub fn without_contention_probes(wanted: usize, operations: u64) -> TimedBatches {
         // The first reading of the clock pages in its code.
         std::hint::black_box(Instant::now());
         Self::plain(wanted, operations)
     }
 
-    fn plain(wanted: usize, operations: u64) -> Batches {
+    fn plain(wanted: usize, operations: u64) -> TimedBatches {
         assert!(operations > 0, "a batch needs at least one operation");
-        Batches { operations, wanted, with_canary: false, ns: touched(wanted), canaries: Vec::new() }
+        TimedBatches { operations, wanted, with_contention_probes: false, ns: touched(wanted), canaries: Vec::new() }
     }
 
     /// Whether there are fewer batches than were asked for.
@@ -56,14 +60,14 @@ impl Batches {
 
     /// Runs one batch and keeps how long it took.
     pub fn time<R>(&mut self, batch: impl FnOnce() -> R) -> R {
-        if self.with_canary && self.canaries.is_empty() {
-            self.canaries.push(canary_ns());
+        if self.with_contention_probes && self.canaries.is_empty() {
+            self.canaries.push(contention_probe_ns());
         }
         let before = Instant::now();
         let result = batch();
         self.ns.push(before.elapsed().as_nanos() as f64);
-        if self.with_canary {
-            self.canaries.push(canary_ns());
+        if self.with_contention_probes {
+            self.canaries.push(contention_probe_ns());
         }
         result
     }
@@ -79,7 +83,7 @@ impl Batches {
     }
 
     /// The canaries, nanoseconds a step: one more than batches, or none.
-    pub fn canaries_ns(&self) -> &[f64] {
+    pub fn contention_probes_ns(&self) -> &[f64] {
         &self.canaries
     }
 }
@@ -109,31 +113,31 @@ mod tests {
 
     #[test]
     fn every_batch_has_its_canaries() {
-        let mut batches = Batches::new(3, 10);
-        assert_eq!((batches.canaries_ns().len(), batches.operations()), (0, 0));
+        let mut batches = TimedBatches::new(3, 10);
+        assert_eq!((batches.contention_probes_ns().len(), batches.operations()), (0, 0));
         let mut calls = 0;
         while batches.is_wanted() {
             batches.time(|| calls += 1);
         }
         assert_eq!((calls, batches.operations()), (3, 30));
-        assert_eq!((batches.batches_ns().len(), batches.canaries_ns().len()), (3, 4));
-        assert!(batches.canaries_ns().iter().all(|canary| *canary > 0.0));
+        assert_eq!((batches.batches_ns().len(), batches.contention_probes_ns().len()), (3, 4));
+        assert!(batches.contention_probes_ns().iter().all(|canary| *canary > 0.0));
     }
 
     #[test]
     fn times_are_per_operation_and_results_come_back() {
-        let mut batches = Batches::without_canary(1, 1_000_000);
+        let mut batches = TimedBatches::without_contention_probes(1, 1_000_000);
         let result = batches.time(|| {
             std::thread::sleep(std::time::Duration::from_millis(5));
             "done"
         });
-        assert_eq!((result, batches.canaries_ns().len()), ("done", 0));
+        assert_eq!((result, batches.contention_probes_ns().len()), ("done", 0));
         assert!(batches.batches_ns()[0] >= 5.0, "{:?}", batches.batches_ns());
     }
 
     #[test]
     fn room_is_taken_before() {
-        let mut batches = Batches::new(2, 1);
+        let mut batches = TimedBatches::new(2, 1);
         let (ns, canaries) = (batches.ns.as_ptr(), batches.canaries.as_ptr());
         while batches.is_wanted() {
             batches.time(|| ());
@@ -144,7 +148,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "at least one operation")]
     fn a_batch_of_nothing_is_refused() {
-        Batches::new(1, 0);
+        TimedBatches::new(1, 0);
     }
 
     #[test]
