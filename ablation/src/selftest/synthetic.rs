@@ -254,7 +254,7 @@ fn page_faults() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Measured;
+    use ablate_format::Measured;
 
     fn args(batches: u32, counted: bool) -> Args {
         Args { link_ns: Some(0.3), batches, counted }
