@@ -1,10 +1,10 @@
-//! The line that a measured program prints: docs/format.md, section "The line of a measured program".
+//! The line that a measured program prints. docs/format.md describes it in "The line of a measured program".
 
 use crate::timed_batches::{TimedBatches, percentile};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
-/// One line of JSON. Printing it is the last thing that a measured program does.
+/// One line of JSON, without the line's end. A measured program prints it last.
 #[derive(Debug, Clone)]
 pub struct Line {
     batches: TimedBatches,
@@ -18,7 +18,8 @@ pub struct Line {
 }
 
 impl Line {
-    /// What was measured, and a checksum of what the operations came to: it must not depend on any factor's level.
+    /// Starts the line with the timed batches and a checksum of the operations' results. The checksum must not depend on
+    /// the level of any factor.
     pub fn new(batches: TimedBatches, checksum: u64) -> Line {
         Line {
             batches,
@@ -32,41 +33,41 @@ impl Line {
         }
     }
 
-    /// Says which level a factor had: `on`, `off`, `absent`, or a variant's name.
+    /// Sets the level that a factor had: `on`, `off`, `absent`, or the name of a variant.
     pub fn level(&mut self, factor: &str, level: &str) -> &mut Line {
         self.levels.insert(factor.to_owned(), level.to_owned());
         self
     }
 
-    /// Says what a factor did. A counter that the study names in `proof` must be above 0 when the factor is on, and 0
-    /// when it is not.
+    /// Sets a counter of a factor's work. A counter that the study names in `proof` must be above 0 when the factor is on,
+    /// and 0 when it is not.
     pub fn counter(&mut self, factor: &str, counter: &str, value: u64) -> &mut Line {
         self.counters.entry(factor.to_owned()).or_default().insert(counter.to_owned(), value);
         self
     }
 
-    /// Says who served the operations, where there is a choice.
+    /// Names the component that served the operations, for a study with `served_by`.
     pub fn served_by(&mut self, name: &str) -> &mut Line {
         self.served_by = Some(name.to_owned());
         self
     }
 
-    /// Says how many page faults the measured part took.
+    /// Sets the number of page faults of the measured part.
     pub fn page_faults(&mut self, faults: u64) -> &mut Line {
         self.page_faults = Some(faults);
         self
     }
 
-    /// Names a variable of the environment that was refused, with the reason. It voids the run.
+    /// Adds an environment variable that the program refused, with the reason. The run is then invalid.
     pub fn env_rejected(&mut self, why: &str) -> &mut Line {
         self.env_rejected.push(why.to_owned());
         self
     }
 
-    /// Adds a number of the program's own, as `"group": {"name": value}`. Readers ignore groups that they do not know.
+    /// Adds a number of the program's own as `"group": {"name": value}`. Readers ignore groups that they do not know.
     ///
     /// # Panics
-    /// When the group has the name of a key of the format, of which a line can have only one.
+    /// When `group` is a key of the format, because JSON allows a key only once.
     pub fn number(&mut self, group: &str, name: &str, value: f64) -> &mut Line {
         assert!(!KEYS.contains(&group), "`{group}` is a key of the format");
         self.numbers.entry(group.to_owned()).or_default().insert(name.to_owned(), value);
@@ -124,7 +125,7 @@ impl Display for Line {
     }
 }
 
-/// Something that JSON has a form for.
+/// A value that can be written as JSON.
 trait Json {
     fn write(&self, f: &mut Formatter<'_>) -> fmt::Result;
 }
@@ -135,14 +136,14 @@ impl Json for u64 {
     }
 }
 
-/// Three decimals: nothing below a picosecond can be told apart. JSON has no infinities.
+/// With three decimals, which for nanoseconds are picoseconds. Infinities and NaN become `null`, which JSON requires.
 impl Json for f64 {
     fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.is_finite() { write!(f, "{self:.3}") } else { f.write_str("null") }
     }
 }
 
-/// With everything escaped that must be (RFC 8259, section 7).
+/// With the escapes that RFC 8259, section 7, requires.
 impl Json for String {
     fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("\"")?;
@@ -179,7 +180,7 @@ impl<T: Json> Json for BTreeMap<String, T> {
     }
 }
 
-/// An object in the making.
+/// An object that is being written.
 struct Object<'a, 'f> {
     f: &'a mut Formatter<'f>,
     is_empty: bool,
@@ -227,7 +228,7 @@ mod tests {
         }
         let mut line = Line::new(batches, 1);
         line.level("b", "off").level("a", "on").counter("a", "hits", 3).counter("a", "asks", 4);
-        line.served_by("me").page_faults(9).env_rejected("A=\"x\"").number("own", "n", 0.5).number(
+        line.served_by("pool").page_faults(9).env_rejected("A=\"x\"").number("own", "n", 0.5).number(
             "own",
             "m",
             f64::NAN,
@@ -236,7 +237,7 @@ mod tests {
         for part in [
             "\"operations\":10",
             "\"samples\":2",
-            "\"served_by\":\"me\"",
+            "\"served_by\":\"pool\"",
             "\"levels\":{\"a\":\"on\",\"b\":\"off\"}",
             "\"counters\":{\"a\":{\"asks\":4,\"hits\":3}}",
             "\"page_faults\":9",

@@ -1,34 +1,34 @@
-//! TimedBatches of operations, each timed as a whole between two canaries.
+//! Batches of operations, each timed as a whole, with the contention probe before the first and after each.
 
 use crate::contention_probe_ns;
 use std::time::Instant;
 
-/// Canaries that are taken and forgotten before the first that counts: they page in its code and the clock's, and wake
-/// a processor that slept.
+/// Contention probes that are taken and discarded first. They page in the probe's code and the clock's, and wake a
+/// processor that slept.
 const WARM_UP: usize = 8;
 
-/// Times of equal batches, with the canary before the first and after each.
+/// Times of equal batches of operations, with the contention probe before the first batch and after each.
 ///
-/// A batch should take 20 µs or more: reading the clock takes about 20 ns, and the canary between two batches takes up
-/// to 10 µs in which nothing is learnt about the program.
+/// A batch should take 20 µs or more: reading the clock takes about 20 ns, and the probe between two batches takes up to
+/// 10 µs that measure nothing of the program.
 #[derive(Debug, Clone)]
 pub struct TimedBatches {
     operations: u64,
     wanted: usize,
     with_contention_probes: bool,
     ns: Vec<f64>,
-    canaries: Vec<f64>,
+    probes: Vec<f64>,
 }
 
 impl TimedBatches {
-    /// For `wanted` batches of `operations` each.
+    /// Prepares to time `wanted` batches of `operations` operations each, with contention probes.
     ///
     /// # Panics
-    /// When a batch has no operations: nothing could be said per operation.
+    /// When `operations` is 0: times per operation would not exist.
     pub fn new(wanted: usize, operations: u64) -> TimedBatches {
         let batches = TimedBatches {
             with_contention_probes: true,
-            canaries: touched(wanted + 1),
+            probes: touched(wanted + 1),
             ..Self::plain(wanted, operations)
         };
         for _ in 0..WARM_UP {
@@ -37,11 +37,11 @@ impl TimedBatches {
         batches
     }
 
-    /// The same without canaries: where other threads of the program itself work meanwhile, where a batch is a single
-    /// operation, and in runs that are counted and not timed.
+    /// Prepares the same without contention probes: for programs whose own threads work meanwhile, for batches of a single
+    /// operation, and for runs that are counted and not timed.
     ///
     /// # Panics
-    /// When a batch has no operations.
+    /// When `operations` is 0.
     pub fn without_contention_probes(wanted: usize, operations: u64) -> TimedBatches {
         // The first reading of the clock pages in its code.
         std::hint::black_box(Instant::now());
@@ -50,47 +50,47 @@ impl TimedBatches {
 
     fn plain(wanted: usize, operations: u64) -> TimedBatches {
         assert!(operations > 0, "a batch needs at least one operation");
-        TimedBatches { operations, wanted, with_contention_probes: false, ns: touched(wanted), canaries: Vec::new() }
+        TimedBatches { operations, wanted, with_contention_probes: false, ns: touched(wanted), probes: Vec::new() }
     }
 
-    /// Whether there are fewer batches than were asked for.
+    /// Whether fewer batches were timed than were asked for.
     pub fn is_wanted(&self) -> bool {
         self.ns.len() < self.wanted
     }
 
-    /// Runs one batch and keeps how long it took.
+    /// Runs one batch, records how long it took, and returns its result.
     pub fn time<R>(&mut self, batch: impl FnOnce() -> R) -> R {
-        if self.with_contention_probes && self.canaries.is_empty() {
-            self.canaries.push(contention_probe_ns());
+        if self.with_contention_probes && self.probes.is_empty() {
+            self.probes.push(contention_probe_ns());
         }
         let before = Instant::now();
         let result = batch();
         self.ns.push(before.elapsed().as_nanos() as f64);
         if self.with_contention_probes {
-            self.canaries.push(contention_probe_ns());
+            self.probes.push(contention_probe_ns());
         }
         result
     }
 
-    /// Operations of all batches so far.
+    /// Operations of all batches timed so far.
     pub fn operations(&self) -> u64 {
         self.operations * self.ns.len() as u64
     }
 
-    /// Nanoseconds per operation of every batch, in their order.
+    /// Nanoseconds per operation of every batch, in the order of their timing.
     pub fn batches_ns(&self) -> Vec<f64> {
         self.ns.iter().map(|ns| ns / self.operations as f64).collect()
     }
 
-    /// The canaries, nanoseconds a step: one more than batches, or none.
+    /// The contention probes, nanoseconds per step: one more than batches, or none.
     pub fn contention_probes_ns(&self) -> &[f64] {
-        &self.canaries
+        &self.probes
     }
 }
 
-/// Room for values whose pages are there already, so that keeping a value faults none in.
+/// An empty vector with capacity for `len` values, whose OS pages are resident already: storing a value faults none in.
 fn touched(len: usize) -> Vec<f64> {
-    // Not 0.0, for which the system would lend one page of zeros.
+    // Not 0.0: the allocator may answer that with untouched pages of zeros.
     let mut room = vec![f64::MAX; len];
     std::hint::black_box(&mut room);
     room.clear();
@@ -98,7 +98,12 @@ fn touched(len: usize) -> Vec<f64> {
 }
 
 /// Sample quantile of type 7 (Hyndman and Fan, "Sample quantiles in statistical packages", 1996): linear between the
-/// two neighbours of position `p (n - 1)`. 0 without values.
+/// two neighbours of position `p (n - 1)`.
+///
+/// `sorted` is in ascending order; `p` is a share, clamped to 0 to 1. Returns 0 without values, as the line does.
+///
+/// `ablate-stats` has the same quantile. It stands here a second time because measured programs depend on this crate, and
+/// it must bring nothing else into them.
 pub fn percentile(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
     let position = p.clamp(0.0, 1.0) * last as f64;
@@ -112,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_batch_has_its_canaries() {
+    fn every_batch_has_its_probes() {
         let mut batches = TimedBatches::new(3, 10);
         assert_eq!((batches.contention_probes_ns().len(), batches.operations()), (0, 0));
         let mut calls = 0;
@@ -121,7 +126,7 @@ mod tests {
         }
         assert_eq!((calls, batches.operations()), (3, 30));
         assert_eq!((batches.batches_ns().len(), batches.contention_probes_ns().len()), (3, 4));
-        assert!(batches.contention_probes_ns().iter().all(|canary| *canary > 0.0));
+        assert!(batches.contention_probes_ns().iter().all(|probe| *probe > 0.0));
     }
 
     #[test]
@@ -136,13 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn room_is_taken_before() {
+    fn memory_is_requested_before_the_first_batch() {
         let mut batches = TimedBatches::new(2, 1);
-        let (ns, canaries) = (batches.ns.as_ptr(), batches.canaries.as_ptr());
+        let (ns, probes) = (batches.ns.as_ptr(), batches.probes.as_ptr());
         while batches.is_wanted() {
             batches.time(|| ());
         }
-        assert_eq!((ns, canaries), (batches.ns.as_ptr(), batches.canaries.as_ptr()));
+        assert_eq!((ns, probes), (batches.ns.as_ptr(), batches.probes.as_ptr()));
     }
 
     #[test]
