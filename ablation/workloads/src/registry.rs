@@ -17,25 +17,25 @@ use crate::workload::scenario::Sizes;
 use crate::workload::script::Op;
 use ::hakmem::Mode;
 
-/// An allocator that is built in.
+/// How an allocator of this build is run and proved.
 #[derive(Clone, Copy)]
 pub(crate) struct Engine {
     /// Runs a plan.
     pub(crate) drive: fn(&RunPlan) -> Measurement,
-    /// Requests blocks, and asks every witness about each.
+    /// Requests blocks of these operations' sizes, and asks every witness about each block.
     pub(crate) verify: fn(&[Op], &[Witness]) -> Vec<Tally>,
-    /// Speaks for this allocator.
+    /// The witness of this allocator.
     pub(crate) witness: Witness,
-    /// Finds out who is behind a name that says only how it is reached.
+    /// Finds the library behind a symbol, for an allocator that is known by its symbol only.
     pub(crate) provider: Option<fn() -> Result<Library, String>>,
-    /// Which plans it can run, if not all.
-    pub(crate) serves: Option<fn(&RunPlan) -> bool>,
+    /// Which plans it can run; `None` for all.
+    pub(crate) can_run: Option<fn(&RunPlan) -> bool>,
 }
 
 impl Engine {
     /// The engine of one allocator.
     const fn of<A: Allocator + Default>(witness: Witness) -> Engine {
-        Engine { drive: drive::drive::<A>, verify: proof::verify::<A>, witness, provider: None, serves: None }
+        Engine { drive: drive::drive::<A>, verify: proof::verify::<A>, witness, provider: None, can_run: None }
     }
 }
 
@@ -52,7 +52,7 @@ const FLOOR: Engine = Engine {
         sizes_of(ops).into_iter().for_each(|size| floor::fill(size, proof::blocks(ops) + 1, false));
         proof::verify::<floor::Floor>(ops, witnesses)
     },
-    serves: Some(floor_serves),
+    can_run: Some(floor_can_run),
     ..Engine::of::<floor::Floor>(floor::WITNESS)
 };
 
@@ -82,69 +82,69 @@ const fn mimalloc_of(_version: i32) -> Option<Engine> {
 pub(crate) struct NamedAllocator {
     /// Name on the command line.
     pub(crate) name: &'static str,
-    /// One line for people.
+    /// Description for `--list`.
     pub(crate) about: &'static str,
     /// Cargo feature that brings it in.
     pub(crate) feature: Option<&'static str>,
     /// Cargo feature that takes its place in a build.
     pub(crate) replaced_by: Option<&'static str>,
-    /// The mode that hakmem is sealed with; `None` for the others.
-    pub(crate) mode: Option<Mode>,
+    /// The preset that hakmem's levels are sealed with; `None` for the others.
+    pub(crate) preset: Option<Mode>,
     /// `None` when it is not built in.
     pub(crate) engine: Option<Engine>,
 }
 
 /// Every allocator, in the order of the lists.
 pub(crate) const ALLOCATORS: &[NamedAllocator] = &[
-    hakmem_with("hakmem", "the crate's default, obeying the environment", Mode::Default),
-    hakmem_with("hakmem-evolving", "hakmem with every factor on and learning", Mode::Evolving),
-    hakmem_with("hakmem-baseline", "hakmem with learning off", Mode::Baseline),
-    hakmem_with("hakmem-minimal", "hakmem with BigCache, ELO and evolution off", Mode::Minimal),
+    hakmem_with("hakmem", "hakmem's default; the environment can change it", Mode::Default),
+    hakmem_with("hakmem-evolving", "hakmem, every factor on and learning", Mode::Evolving),
+    hakmem_with("hakmem-baseline", "hakmem, learning off", Mode::Baseline),
+    hakmem_with("hakmem-minimal", "hakmem, BigCache, ELO and evolution off", Mode::Minimal),
     NamedAllocator {
         replaced_by: Some("mimalloc-v2"),
-        ..peer("mimalloc", "mimalloc v3; not in one build with mimalloc-v2", MIMALLOC)
+        ..peer("mimalloc", "mimalloc v3; a build has either v3 or v2", MIMALLOC)
     },
-    peer("mimalloc-v2", "mimalloc v2; takes the place of v3 in its build", MIMALLOC_V2),
+    peer("mimalloc-v2", "mimalloc v2; replaces v3 in a build with this feature", MIMALLOC_V2),
     peer("jemalloc", "jemalloc 5, as tikv-jemallocator builds it", JEMALLOC),
     peer("snmalloc", "snmalloc 2, as snmalloc-rs builds it", SNMALLOC),
-    always("system", "malloc of the C library (std::alloc::System)", SYSTEM),
+    always("system", "malloc of the C library, through std::alloc::System", SYSTEM),
     always(
         "preloaded",
-        "malloc and free of whoever provides them (LD_PRELOAD); served_by is the library's name, c when it is the C \
-         library. The program's own memory comes from it too, before the measured part",
+        "malloc and free of the library in LD_PRELOAD, else of the C library. served_by is that library's name, c for \
+         the C library. The program's own memory comes from it as well, before the measured part",
         PRELOADED,
     ),
     always(
         "floor",
-        "no allocator: mapped, faulted-in blocks on a stack for each size. For json, mir, vm, mixed and fixed with lifo \
-         or ring",
+        "the least that an allocator can cost: blocks that are mapped and faulted in before the run, on a stack per \
+         size. Runs json, mir, vm, mixed and fixed with lifo or ring",
         FLOOR,
     ),
 ];
 
-const fn hakmem_with(name: &'static str, about: &'static str, mode: Mode) -> NamedAllocator {
-    NamedAllocator { mode: Some(mode), ..always(name, about, HAKMEM) }
+const fn hakmem_with(name: &'static str, about: &'static str, preset: Mode) -> NamedAllocator {
+    NamedAllocator { preset: Some(preset), ..always(name, about, HAKMEM) }
 }
 
 const fn peer(name: &'static str, about: &'static str, engine: Option<Engine>) -> NamedAllocator {
-    NamedAllocator { name, about, feature: Some(name), replaced_by: None, mode: None, engine }
+    NamedAllocator { name, about, feature: Some(name), replaced_by: None, preset: None, engine }
 }
 
 const fn always(name: &'static str, about: &'static str, engine: Engine) -> NamedAllocator {
-    NamedAllocator { name, about, feature: None, replaced_by: None, mode: None, engine: Some(engine) }
+    NamedAllocator { name, about, feature: None, replaced_by: None, preset: None, engine: Some(engine) }
 }
 
-/// The witnesses of all allocators that are built in, one each, when `engine` serves. One that is reached by a symbol
-/// speaks only then, as it may be asked about its own blocks only; and the C library is silent when it is the one behind
-/// that symbol.
+/// The witnesses to ask when `engine` serves: one of each allocator in this build. The witness of `preloaded` may be asked
+/// about blocks of `malloc` only, so it is left out for every other engine. The C library's is left out when the C library
+/// is behind `malloc`, because both would then claim the same blocks.
 pub(crate) fn witnesses(engine: &Engine) -> Vec<Witness> {
     let by_symbol = engine.provider.is_some();
     let behind_it = |name| by_symbol && name == system::WITNESS.name && system::is_malloc();
     let mut all: Vec<Witness> = Vec::new();
     for other in ALLOCATORS.iter().filter_map(|a| a.engine) {
         let witness = other.witness;
-        let speaks = other.provider.is_none() || by_symbol;
-        if speaks && !behind_it(witness.name) && all.iter().all(|w| w.name != witness.name) {
+        let is_askable = other.provider.is_none() || by_symbol;
+        if is_askable && !behind_it(witness.name) && all.iter().all(|w| w.name != witness.name) {
             all.push(witness);
         }
     }
@@ -155,12 +155,12 @@ pub(crate) fn witnesses(engine: &Engine) -> Vec<Witness> {
 const _: () = assert!(RING + proof::BLOCKS < floor::PLACES);
 
 /// Whether the floor can run the plan: it must know how many blocks live at once, and each size needs its own stack.
-fn floor_serves(plan: &RunPlan) -> bool {
+fn floor_can_run(plan: &RunPlan) -> bool {
     matches!(plan.pattern, LifetimePattern::Lifo | LifetimePattern::Ring)
         && matches!(plan.scenario.sizes, Sizes::Each(_) | Sizes::Given)
 }
 
-/// Fills the floor's stacks for a plan that [`floor_serves`] allows.
+/// Fills the floor's stacks for a plan that [`floor_can_run`] allows.
 fn fill_floor(plan: &RunPlan) {
     let live = if plan.pattern == LifetimePattern::Ring { RING } else { 1 };
     match plan.scenario.sizes {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn hakmem_has_one_witness_for_its_four_modes() {
+    fn hakmem_has_one_witness_for_its_four_presets() {
         let names: Vec<_> = witnesses(&HAKMEM).iter().map(|w| w.name).collect();
         assert_eq!(names.iter().filter(|n| **n == "hakmem").count(), 1, "{names:?}");
         assert!(names.contains(&"system") && !names.contains(&"preloaded"), "{names:?}");
@@ -217,8 +217,8 @@ mod tests {
     }
 
     #[test]
-    fn only_known_numbers_of_blocks_are_served() {
-        let check = |scenario, lifetime| floor_serves(&RunPlan::of_test(scenario, lifetime));
+    fn the_floor_runs_plans_with_a_known_number_of_blocks() {
+        let check = |scenario, lifetime| floor_can_run(&RunPlan::of_test(scenario, lifetime));
         for scenario in ["json", "mir", "vm", "mixed", "fixed"] {
             assert!(check(scenario, None) && check(scenario, Some(Lifetime::Ring)));
             assert!(!check(scenario, Some(Lifetime::Batch)) && !check(scenario, Some(Lifetime::Handoff)));
