@@ -136,7 +136,7 @@ impl Args {
             batch_asked: self.batch,
             cold: self.cold,
             seed: self.seed,
-            counted: self.no_proof,
+            counted_from_outside: self.no_proof,
         };
         if engine.can_run.is_some_and(|can_run| !can_run(&plan)) {
             return Err(Refused::CannotRun(allocator.name));

@@ -23,8 +23,8 @@ fn with_touch<A: Allocator + Default, U: Use>(plan: &RunPlan) -> Measurement {
     match plan.pattern {
         LifetimePattern::Lifo => with_loop::<A, U>(a, plan, Lifo::default()),
         LifetimePattern::Ring => with_loop::<A, U>(a, plan, Ring::default()),
-        LifetimePattern::Batch => with_loop::<A, U>(a, plan, Group::new(group)),
-        LifetimePattern::Shuffled => {
+        LifetimePattern::Group => with_loop::<A, U>(a, plan, Group::new(group)),
+        LifetimePattern::ShuffledGroup => {
             let script = Script::new(plan, 0);
             single::run::<A, U, _>(a, plan, &script, ShuffledGroup::new(&script, group))
         }
@@ -32,7 +32,7 @@ fn with_touch<A: Allocator + Default, U: Use>(plan: &RunPlan) -> Measurement {
             let script = Script::new(plan, 0);
             single::run::<A, U, _>(a, plan, &script, Churn::new(&script))
         }
-        LifetimePattern::RandomInEach => parallel::run::<A, U>(a, plan),
+        LifetimePattern::RandomInEachThread => parallel::run::<A, U>(a, plan),
         LifetimePattern::OtherThread => handoff::run::<A, U>(a, plan),
         LifetimePattern::AllAtOnce | LifetimePattern::AllAtOnceShuffled => memory_return::run::<A, U>(a, plan),
     }

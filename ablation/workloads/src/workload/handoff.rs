@@ -1,7 +1,7 @@
-//! Blocks that change threads: a producer requests and touches, another thread gives back.
+//! The driver for blocks that change threads: a producer requests and touches a block, another thread frees it.
 //!
-//! Time is the producers': a batch ends when its last block is handed over, and a producer that runs ahead waits for a
-//! place in the queue, so that in the long run a batch takes as long as the slower side.
+//! The producers are timed: a batch ends when its last block is in the queue. A producer that runs ahead waits for a
+//! place in the queue, so over many batches a batch takes as long as the slower side.
 
 use crate::allocator::Allocator;
 use crate::os::usage;
@@ -14,14 +14,14 @@ use crate::workload::spsc::{Consumer, Producer, Queue};
 use crate::workload::touch::Use;
 use std::sync::Barrier;
 
-/// A block on its pattern to another thread.
+/// A block that is passed to another thread.
 #[derive(Clone, Copy)]
 struct Handed(Block);
 
-// SAFETY: the block belongs to nobody else; freeing it in another thread is what allocators promise to allow.
+// SAFETY: the producer does not use the block after the push, and every allocator allows a free by another thread.
 unsafe impl Send for Handed {}
 
-/// The producing half of the loop.
+/// The producing half of the timed loop.
 struct Handoff<'q> {
     queue: Producer<'q, Handed>,
     sum: Checksum,
@@ -43,18 +43,18 @@ impl TimedLoop for Handoff<'_> {
     }
 }
 
-/// The freeing half of the loop, until the queue is closed.
+/// The freeing half: frees blocks until the queue is closed.
 #[inline(never)]
 fn free_all<A: Allocator, U: Use>(a: A, mut queue: Consumer<'_, Handed>) -> Checksum {
     let mut sum = Checksum::default();
     while let Some(Handed(block)) = queue.pop() {
-        // SAFETY: handed over by a producer with the same types, which forgot it.
+        // SAFETY: a producer with the same types pushed it, and does not use it again.
         unsafe { release::<A, U>(a, block, &mut sum) };
     }
     sum
 }
 
-/// What one producer brings back.
+/// What one producer measured.
 struct Produced {
     batch_ns: Vec<u64>,
     sum: Checksum,
@@ -65,7 +65,7 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
     let pairs = plan.threads as usize;
     let scripts: Vec<Script> = (0..plan.threads).map(|pair| Script::new(plan, pair)).collect();
     let mut queues: Vec<Queue<Handed>> = (0..pairs).map(|_| Queue::new()).collect();
-    // Warm-up is over; go; the last block is freed. Threads end after the third, so that their ending is not measured.
+    // The barriers: warm-up is over; start; the last block is freed. Threads end after the third, outside the measured part.
     let (ready, go, end) = (Barrier::new(pairs + 1), Barrier::new(pairs + 1), Barrier::new(2 * pairs + 1));
     let (mut batch_ns, mut sum, mut page_faults) = (Vec::new(), Checksum::default(), 0);
     std::thread::scope(|scope| {

@@ -1,19 +1,19 @@
-//! The timed loops: one for each pattern in which blocks live, the same for every allocator.
+//! The timed loops: one for each lifetime pattern, the same for every allocator.
 //!
 //! A loop works through a slice of operations and does nothing else: no clock, no decision, no division, no bounds
-//! check. Who calls it with which slice, and when, is left to [`crate::workload::drive`].
+//! check. Which slice it works through, and when, is left to [`crate::workload::script_runner`].
 
 use crate::allocator::{Allocator, layout, out_of_memory};
 use crate::workload::script::{Op, SLOTS, Script};
 use crate::workload::touch::Use;
 
-/// Blocks that `--lifetime ring` keeps.
+/// Live blocks of `--lifetime ring`.
 pub(crate) const RING: usize = 16;
 
-/// A block that lives on after its operation's request.
+/// A live block.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block {
-    /// Null when there is none.
+    /// Null when the place is empty.
     pub(crate) ptr: *mut u8,
     /// Bytes requested.
     pub(crate) size: u32,
@@ -23,20 +23,20 @@ impl Block {
     pub(crate) const NONE: Block = Block { ptr: std::ptr::null_mut(), size: 0 };
 }
 
-/// A running checksum over what was done: sizes in order, and a byte read back from each block. No address enters it,
-/// so that it is equal for every allocator.
+/// A running checksum of the work: sizes in order, and a byte read back from each block. No address enters it, so it is
+/// equal for every allocator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Checksum(pub(crate) u64);
 
 impl Checksum {
-    /// Takes one value in.
+    /// Adds one value; the order matters.
     #[inline(always)]
     pub(crate) fn add(&mut self, value: u64) {
         self.0 = self.0.rotate_left(1).wrapping_add(value);
     }
 }
 
-/// One pattern in which blocks live, with the blocks that live at the moment.
+/// One timed loop, with the blocks that are live at the moment.
 pub(crate) trait TimedLoop {
     /// Does the operations.
     ///
@@ -46,7 +46,7 @@ pub(crate) trait TimedLoop {
     /// - `A` and `U` are the same in all calls, [`TimedLoop::drain`] included.
     unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]);
 
-    /// Says that the script begins again.
+    /// Tells the loop that the script begins again.
     fn rewind(&mut self) {}
 
     /// Gives back what still timed_loop.
@@ -55,11 +55,11 @@ pub(crate) trait TimedLoop {
     /// - As for [`TimedLoop::run`], and it is not called again.
     unsafe fn drain<A: Allocator, U: Use>(&mut self, _a: A) {}
 
-    /// What was done so far.
+    /// The checksum of all work so far.
     fn checksum(&self) -> Checksum;
 }
 
-/// Every block is given back at once.
+/// Every block is freed at once.
 #[derive(Default)]
 pub(crate) struct Lifo {
     sum: Checksum,
@@ -84,7 +84,7 @@ impl TimedLoop for Lifo {
     }
 }
 
-/// 16 blocks live; the oldest is given back before the next is requested.
+/// 16 blocks are live; the oldest is freed before the next is requested.
 pub(crate) struct Ring {
     blocks: [Block; RING],
     next: usize,
@@ -129,7 +129,7 @@ impl TimedLoop for Ring {
     }
 }
 
-/// A group is requested, then given back in the same order.
+/// A group is requested, then freed in the same order.
 pub(crate) struct Group {
     /// One place for each block of a group.
     blocks: Vec<Block>,
@@ -169,10 +169,10 @@ impl TimedLoop for Group {
     }
 }
 
-/// A group is requested, then given back in an order that the script has for it.
+/// A group is requested, then freed in the order that the script has for it.
 pub(crate) struct ShuffledGroup<'s> {
     order: &'s [u16],
-    /// How much of `order` is done.
+    /// How many entries of `order` are done.
     at: usize,
     /// One place for each block of a group.
     blocks: Vec<Block>,
@@ -218,7 +218,7 @@ impl TimedLoop for ShuffledGroup<'_> {
     }
 }
 
-/// Random lifetimes in 64 slots, as the script says.
+/// Random lifetimes in 64 slots, as drawn in the script.
 pub(crate) struct Churn<'s> {
     frees: &'s [u8],
     next_free: usize,
@@ -272,7 +272,7 @@ impl TimedLoop for Churn<'_> {
     }
 }
 
-/// First half of an operation: request and touch. Ends the process when there is no memory.
+/// First half of an operation: requests a block and writes it. Ends the process when there is no memory.
 ///
 /// # Safety
 /// - `op.size` is at least [`ALIGN`](crate::allocator::ALIGN).
@@ -292,7 +292,7 @@ pub(crate) unsafe fn request<A: Allocator, U: Use>(a: A, op: &Op, sum: &mut Chec
     Block { ptr, size: op.size }
 }
 
-/// Second half of an operation: read back and give back.
+/// Second half of an operation: reads a byte back and frees the block.
 ///
 /// # Safety
 /// - `block` is live, from [`request`] with the same types.

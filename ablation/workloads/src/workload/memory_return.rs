@@ -1,8 +1,8 @@
-//! Memory handed back: how much stays resident after everything was freed.
+//! The driver for the memory-return scenario: how much memory stays resident after every block was freed.
 //!
-//! Fill, free all, rest, with a look at resident memory before and after each. A timed value is the filling of some
-//! blocks and the freeing of as many. All memory of the program's own is there and touched before the first look, and
-//! a look allocates nothing.
+//! An iteration fills memory, frees all of it, and rests. Resident memory is read before and after each of these steps. A
+//! timed value is the filling of some blocks and the freeing of as many. The program's own memory is requested and touched
+//! before the first reading, and a reading requests none.
 
 use crate::allocator::Allocator;
 use crate::os::clock;
@@ -14,15 +14,15 @@ use crate::workload::script::{Op, Script, SplitMix64};
 use crate::workload::touch::Use;
 use std::ptr::NonNull;
 
-/// Blocks of the light traffic, one each millisecond: two seconds.
+/// Blocks of the light traffic: one per millisecond for two seconds.
 const LIGHT_BLOCKS: usize = 2000;
 const LIGHT_EACH_NS: u64 = 1_000_000;
-/// Sizes of the light traffic: 16 B to 1 KiB.
+/// Largest block of the light traffic, bytes; the smallest has 16.
 const LIGHT_BYTES: u64 = 1024;
-/// A rest without traffic: five seconds.
+/// Nanoseconds of a rest without traffic: five seconds.
 const IDLE_NS: u64 = 5_000_000_000;
 
-/// Resident bytes at the four looks; `None` when the kernel does not say.
+/// Resident bytes at the four readings; `None` when the kernel does not report them.
 #[derive(Debug, Clone, Copy)]
 struct Resident {
     before: Option<u64>,
@@ -31,7 +31,7 @@ struct Resident {
     rested: Option<u64>,
 }
 
-/// Runs the plan, with the values of its last iteration.
+/// Runs the plan. The resident bytes are those of the last iteration.
 pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
     let script = Script::new(plan, 0);
     let batch = plan.batch_operations() as usize;
@@ -40,7 +40,7 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
     let mut random = SplitMix64(plan.seed);
     let light = light_traffic(&script, &mut random);
     clock::warm_up();
-    // Written with something else than zeros, which would leave the pages to be faulted in.
+    // Not null: a vector of zeros could be pages that are not resident yet.
     let mut blocks = vec![NonNull::<u8>::dangling().as_ptr(); batches_each * batch];
     let mut batch_ns = vec![u64::MAX; batches];
     let (mut fill_ns, mut page_faults) = (0, 0);
@@ -107,7 +107,7 @@ unsafe fn fill<A: Allocator, U: Use>(a: A, ops: &[Op], places: &mut [*mut u8], s
     *sum = running;
 }
 
-/// Gives all blocks back.
+/// Frees all blocks.
 ///
 /// # Safety
 /// - The blocks are live, of `size` bytes, from [`fill`] with the same types.
@@ -121,13 +121,13 @@ unsafe fn empty<A: Allocator, U: Use>(a: A, size: u32, places: &[*mut u8], sum: 
     *sum = running;
 }
 
-/// The blocks of the light traffic: as the script's, of varied size.
+/// The operations of the light traffic: as the script's, with random sizes.
 fn light_traffic(script: &Script, random: &mut SplitMix64) -> Vec<Op> {
     let ops = script.ops.iter().cycle().take(LIGHT_BLOCKS);
     ops.map(|op| Op { size: 16 * (1 + random.below(LIGHT_BYTES / 16)) as u32, ..*op }).collect()
 }
 
-/// Requests and gives back one block each millisecond.
+/// Requests and frees one block per millisecond.
 fn rest_with<A: Allocator, U: Use>(a: A, light: &[Op], sum: &mut Checksum) {
     let mut next_ns = clock::now_ns();
     for op in light {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_does_not_say_is_missing() {
+    fn what_the_kernel_does_not_report_is_missing() {
         let unknown = Resident { before: None, live: Some(3), freed: None, rested: Some(1) };
         assert_eq!(unknown.values().into_keys().collect::<Vec<_>>(), ["resident_live_bytes", "resident_rested_bytes"]);
         let same = Resident { before: Some(3), live: Some(3), freed: Some(3), rested: Some(3) };

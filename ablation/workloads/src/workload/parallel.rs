@@ -1,10 +1,10 @@
-//! The same work in several threads at once: what the process as a whole gets done.
+//! The driver for the same work in several threads at once. It measures the throughput of the whole process.
 //!
-//! Every thread works through its own script in its own slots, without waiting for another, and notes when each of its
+//! Every thread works through its own script in its own slots, without waiting for another, and records when each of its
 //! batches ended. A timed value is the wall time in which the threads together ended as many batches as there are
-//! threads. By the operations of those batches, that is nanoseconds per operation of the whole process, so that its
-//! inverse is the throughput, for any number of threads, on any number of processors: a batch during which its thread
-//! had to wait for a processor is as long as it was, and what others did meanwhile counts.
+//! threads. Divided by the operations of those batches, it is nanoseconds per operation of the whole process, and its
+//! inverse is the throughput. This holds for any number of threads and processors: a batch whose thread waited for a
+//! processor counts with its whole length, and so does what the other threads did meanwhile.
 
 use crate::allocator::Allocator;
 use crate::os::clock;
@@ -17,7 +17,7 @@ use crate::workload::script_runner::ScriptRunner;
 use crate::workload::touch::Use;
 use std::sync::Barrier;
 
-/// What one thread brings back.
+/// What one thread measured.
 struct Done {
     start_ns: u64,
     ends_ns: Vec<u64>,
@@ -28,7 +28,7 @@ struct Done {
 pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
     let threads = plan.threads as usize;
     let scripts: Vec<Script> = (0..plan.threads).map(|thread| Script::new(plan, thread)).collect();
-    // Warm-up is over; go; all are done. Blocks that still live go after the third, and threads end.
+    // The barriers: warm-up is over; start; all are done. Live blocks are freed, and threads end, after the third.
     let (ready, go, end) = (Barrier::new(threads + 1), Barrier::new(threads + 1), Barrier::new(threads + 1));
     let (ready, go, end) = (&ready, &go, &end);
     let mut page_faults = 0;
@@ -77,9 +77,8 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
     }
 }
 
-/// From the ends of each thread's batches to the times between every `threads`-th of all ends, from `start_ns` until the
-/// first thread has done its part: after that fewer are at work. When that is too early for a single value, the whole
-/// time is spread over all of them.
+/// The times between every `threads`-th of all batch ends, from `start_ns` until the first thread is done: later ends are
+/// left out, because fewer threads are at work. If no value is left, the whole time is spread over all values.
 fn timed(start_ns: u64, ends_ns: &[Vec<u64>]) -> Vec<u64> {
     let lasts = || ends_ns.iter().filter_map(|ends| ends.last().copied());
     let (Some(first_done), Some(last_done)) = (lasts().min(), lasts().max()) else {
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn two_threads_that_work_at_once_take_half_the_time_an_operation() {
+    fn two_threads_that_work_at_once_take_half_the_time_per_operation() {
         assert_eq!(timed(0, &[vec![10, 20, 30], vec![11, 21, 31]]), [11, 10]);
     }
 

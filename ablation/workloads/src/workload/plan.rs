@@ -1,6 +1,6 @@
-//! What one process does, resolved from the arguments: how many operations, in which batches, after which warm-up.
+//! What one process does: how many operations, in which timed batches, after which warm-up.
 //!
-//! Only arithmetic, so that the same arguments mean the same operations for every allocator.
+//! The file has only arithmetic on the arguments, so the same arguments mean the same operations for every allocator.
 
 use crate::workload::scenario::{FILLED_BYTES, LifetimeRule, Scenario, Sizes};
 use crate::workload::touch::Touch;
@@ -9,79 +9,80 @@ use serde::Serialize;
 
 /// Fewest warm-up operations: several turns of the ring of 16 blocks and of an allocator's caches.
 const WARM_UP_MIN: u64 = 128;
-/// Fewest warm-up batches of a given size, whose script is one batch long.
+/// Fewest warm-up batches with [`Sizes::Given`], whose script is one batch long.
 const WARM_UP_BATCHES: u64 = 16;
-/// Operations that a random-lifetime script has before it repeats: long against the 64 slots.
+/// Fewest operations before a script with random lifetimes repeats: many compared with the 64 slots.
 const CHURN_PASS: u64 = 1000;
-/// Most blocks of a group that lives together, and about the most bytes of one.
+/// Most blocks of a group that is live together, and about the most bytes of one.
 const GROUP_MAX: u64 = 1000;
 const GROUP_BYTES: u64 = 64 << 20;
 
-/// Most batches that are printed one by one: some ten bytes each, twice, within a line that is kept for every process.
+/// Most timed batches that are printed one by one. Each takes some ten bytes twice, in a line that is stored for every
+/// process.
 const PRINTED_MAX: u64 = 4096;
 
-/// How long a block lives, where the scenario leaves it open.
+/// When a block is freed, where `--lifetime` decides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Lifetime {
-    /// Given back at once.
+    /// At once.
     Lifo,
-    /// 16 blocks live; the oldest is given back before the next is requested.
+    /// 16 blocks are live; the oldest is freed before the next is requested.
     Ring,
-    /// A group is requested, then given back in the same order.
+    /// A group is requested, then freed in the same order.
     Batch,
-    /// A group is requested, then given back in an order drawn before.
+    /// A group is requested, then freed in an order drawn before.
     Shuffled,
-    /// Given back by another thread.
+    /// Another thread frees it.
     Handoff,
 }
 
-/// What happens between the return of all blocks and the last look at resident memory.
+/// What the memory-return scenario does between the last free and its last reading of resident memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Rest {
-    /// Two seconds with one small block requested and given back each millisecond.
+    /// Two seconds; one small block is requested and freed per millisecond.
     Light,
     /// Five seconds without a call of the allocator.
     Idle,
 }
 
-/// How blocks live: what the scenario and `--lifetime` come to. One for each loop.
+/// The pattern of lifetimes that the scenario and `--lifetime` result in. It picks the driver and the timed loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LifetimePattern {
-    /// Given back at once.
+    /// A block is freed at once.
     Lifo,
-    /// The oldest of 16 goes.
+    /// 16 blocks are live, and the oldest is freed.
     Ring,
-    /// A group, given back in order.
-    Batch,
-    /// A group, given back in another order.
-    Shuffled,
+    /// A group is requested, then freed in order.
+    Group,
+    /// A group is requested, then freed in another order.
+    ShuffledGroup,
     /// Random lifetimes in slots.
     Random,
-    /// The same in several threads.
-    RandomInEach,
-    /// Given back by another thread.
+    /// Random lifetimes in slots, in several threads.
+    RandomInEachThread,
+    /// Another thread frees.
     OtherThread,
-    /// All at once, in order.
+    /// All blocks are requested, then freed in order.
     AllAtOnce,
-    /// All at once, in another order.
+    /// All blocks are requested, then freed in another order.
     AllAtOnceShuffled,
 }
 
 impl LifetimePattern {
-    /// `None` where the scenario does not leave that lifetime open.
+    /// The pattern of a scenario's rule and the given `--lifetime`. `None` when they do not go together.
     pub(crate) fn of(rule: LifetimeRule, lifetime: Option<Lifetime>) -> Option<LifetimePattern> {
         match (rule, lifetime) {
             (LifetimeRule::Chosen, None | Some(Lifetime::Lifo)) => Some(LifetimePattern::Lifo),
             (LifetimeRule::Chosen, Some(Lifetime::Ring)) => Some(LifetimePattern::Ring),
-            (LifetimeRule::Chosen, Some(Lifetime::Batch)) => Some(LifetimePattern::Batch),
-            (LifetimeRule::Chosen, Some(Lifetime::Shuffled)) => Some(LifetimePattern::Shuffled),
+            (LifetimeRule::Chosen, Some(Lifetime::Batch)) => Some(LifetimePattern::Group),
+            (LifetimeRule::Chosen, Some(Lifetime::Shuffled)) => Some(LifetimePattern::ShuffledGroup),
             (LifetimeRule::Chosen, Some(Lifetime::Handoff)) | (LifetimeRule::OtherThread, None) => {
                 Some(LifetimePattern::OtherThread)
             }
             (LifetimeRule::Random, None) => Some(LifetimePattern::Random),
-            (LifetimeRule::RandomInEachThread, None) => Some(LifetimePattern::RandomInEach),
+            (LifetimeRule::RandomInEachThread, None) => Some(LifetimePattern::RandomInEachThread),
             (LifetimeRule::AllAtOnce, None | Some(Lifetime::Batch)) => Some(LifetimePattern::AllAtOnce),
             (LifetimeRule::AllAtOnce, Some(Lifetime::Shuffled)) => Some(LifetimePattern::AllAtOnceShuffled),
             (
@@ -94,17 +95,17 @@ impl LifetimePattern {
         }
     }
 
-    /// Whether `--threads` means something.
+    /// Whether `--threads` applies.
     pub(crate) fn has_threads(self) -> bool {
-        matches!(self, LifetimePattern::OtherThread | LifetimePattern::RandomInEach)
+        matches!(self, LifetimePattern::OtherThread | LifetimePattern::RandomInEachThread)
     }
 
-    /// Whether a group of blocks is requested before the first of it is given back.
+    /// Whether a group of blocks is requested before the first of it is freed.
     fn has_groups(self) -> bool {
-        matches!(self, LifetimePattern::Batch | LifetimePattern::Shuffled)
+        matches!(self, LifetimePattern::Group | LifetimePattern::ShuffledGroup)
     }
 
-    /// Whether all blocks are given back before the last look at resident memory.
+    /// Whether the run reads resident memory after all blocks were freed.
     pub(crate) fn measures_memory_return(self) -> bool {
         matches!(self, LifetimePattern::AllAtOnce | LifetimePattern::AllAtOnceShuffled)
     }
@@ -113,32 +114,32 @@ impl LifetimePattern {
 /// What one process does.
 #[derive(Debug, Clone)]
 pub(crate) struct RunPlan {
-    /// Sizes, call sites, operations an iteration.
+    /// Sizes, call sites, operations per iteration.
     pub(crate) scenario: &'static Scenario,
-    /// Iterations to measure; with 0 everything but the measured part happens.
+    /// Iterations to measure. 0 does everything but the measured part.
     pub(crate) iterations: u64,
     /// How blocks are used.
     pub(crate) touch: Touch,
-    /// How long they live.
+    /// When blocks are freed.
     pub(crate) pattern: LifetimePattern,
-    /// Size of every object with [`Sizes::Given`], else 0.
+    /// Size of every block with [`Sizes::Given`], else 0.
     pub(crate) bytes: u32,
-    /// Pairs of a producing and a freeing thread, or threads, where there are several; else 1.
+    /// Threads, or pairs of a producing and a freeing thread; 1 where [`LifetimePattern::has_threads`] is false.
     pub(crate) threads: u32,
-    /// What follows the return of all blocks, where [`LifetimePattern::measures_memory_return`].
+    /// What follows the last free, where [`LifetimePattern::measures_memory_return`].
     pub(crate) rest: Rest,
-    /// Operations that are to be timed together, if not as many as the scenario says.
+    /// Operations per timed batch as given, instead of the scenario's own number.
     pub(crate) batch_asked: Option<u32>,
-    /// No warm-up, and every operation timed on its own.
+    /// No warm-up, and every operation is timed on its own.
     pub(crate) cold: bool,
     /// Seed of sizes, order and call sites.
     pub(crate) seed: u64,
-    /// Whether somebody counts from outside, so that nothing but the run itself may happen.
-    pub(crate) counted: bool,
+    /// Whether counters are read from outside the process (`--no-proof`), so that it must do the run alone.
+    pub(crate) counted_from_outside: bool,
 }
 
 impl RunPlan {
-    /// Operations of one thread that are timed together: whole groups.
+    /// Operations of one thread per timed batch: whole groups.
     pub(crate) fn batch_operations(&self) -> u64 {
         match self.batch_asked {
             _ if self.cold && self.pattern.has_groups() => self.group(),
@@ -148,17 +149,17 @@ impl RunPlan {
         }
     }
 
-    /// Operations of all threads that a timed value is over.
+    /// Operations of all threads per timed value.
     pub(crate) fn timed_operations(&self) -> u64 {
-        if self.pattern == LifetimePattern::RandomInEach {
+        if self.pattern == LifetimePattern::RandomInEachThread {
             self.batch_operations() * u64::from(self.threads)
         } else {
             self.batch_operations()
         }
     }
 
-    /// Operations that belong together: what lives together with [`LifetimePattern::has_groups`], and every size of
-    /// [`Sizes::Each`] equally often.
+    /// Operations that belong together: those whose blocks are live together, where [`LifetimePattern::has_groups`], and
+    /// every size of [`Sizes::Each`] equally often.
     pub(crate) fn group(&self) -> u64 {
         let (sizes, bytes) = match self.scenario.sizes {
             Sizes::Each(sizes) => (sizes.len() as u64, sizes.iter().copied().map(u64::from).sum()),
@@ -178,20 +179,20 @@ impl RunPlan {
         self.scenario.batch_operations(self.touch, self.bytes).next_multiple_of(self.group())
     }
 
-    /// Operations of an iteration.
+    /// Operations per iteration.
     fn iteration_operations(&self) -> u64 {
         self.scenario
             .operations
             .unwrap_or_else(|| (FILLED_BYTES / u64::from(self.bytes)).next_multiple_of(self.batch_operations()))
     }
 
-    /// Measured batches of each thread or producer; `None` when the number of operations does not fit.
+    /// Timed batches of each thread or producer; `None` when the number of operations does not fit 64 bits.
     pub(crate) fn timed_batches(&self) -> Option<u64> {
         Some(self.iterations.checked_mul(self.iteration_operations())?.div_ceil(self.batch_operations()))
     }
 
-    /// Operations after which the script repeats: at least an iteration, unless that repeats one batch, and whole
-    /// batches.
+    /// Operations before the script repeats. These are whole batches, and at least an iteration, unless an iteration itself
+    /// repeats one batch.
     pub(crate) fn script_len(&self) -> u64 {
         let pass = match self.scenario.lifetime {
             LifetimeRule::Random | LifetimeRule::RandomInEachThread => self.iteration_operations().max(CHURN_PASS),
@@ -201,9 +202,9 @@ impl RunPlan {
         pass.next_multiple_of(self.batch_operations())
     }
 
-    /// Warm-up batches of each thread or producer: at least the whole script, whatever the iterations, so that a run
-    /// with `--iterations 0` does exactly what precedes the measured part. None before all is handed back, which begins
-    /// with fresh memory.
+    /// Warm-up batches of each thread or producer: at least the whole script. The number does not depend on the iterations,
+    /// so a run with `--iterations 0` does exactly what precedes the measured part. The memory-return scenario has none,
+    /// because it begins with fresh memory.
     pub(crate) fn warm_up_batches(&self) -> u64 {
         if self.cold || self.pattern.measures_memory_return() {
             return 0;
@@ -215,31 +216,33 @@ impl RunPlan {
         self.script_len().max(least).div_ceil(self.batch_operations())
     }
 
-    /// Whether the contention canary is taken before the first batch and after every batch. Not around single
-    /// operations, which would start with a processor that is busy with something else; not with threads, which
-    /// disturb it themselves; not where pages are faulted in, which no canary speaks for; not when somebody counts.
+    /// Whether the contention probe is taken before the first timed batch and after each. It is left out
+    /// - around single operations, which would then start on a processor that just did other work,
+    /// - with several threads, which disturb the probe themselves,
+    /// - in the memory-return scenario, whose page faults the probe does not measure,
+    /// - when counters are read from outside the process.
     pub(crate) fn takes_contention_probes(&self) -> bool {
         let printable = self.timed_batches().is_some_and(|batches| (1..=PRINTED_MAX).contains(&batches));
         printable
             && !self.cold
-            && !self.counted
+            && !self.counted_from_outside
             && !self.pattern.has_threads()
             && !self.pattern.measures_memory_return()
     }
 
-    /// What the percentiles are over.
+    /// What one value of the percentiles is: `operations` or `batches`.
     pub(crate) fn latency_over(&self) -> &'static str {
         if self.cold && self.timed_operations() == 1 { "operations" } else { "batches" }
     }
 
-    /// The lifetime's name in the output.
+    /// Name of the lifetime in the output.
     pub(crate) fn lifetime_name(&self) -> &'static str {
         match self.pattern {
             LifetimePattern::Lifo => "lifo",
             LifetimePattern::Ring => "ring",
-            LifetimePattern::Batch | LifetimePattern::AllAtOnce => "batch",
-            LifetimePattern::Shuffled | LifetimePattern::AllAtOnceShuffled => "shuffled",
-            LifetimePattern::Random | LifetimePattern::RandomInEach => "random",
+            LifetimePattern::Group | LifetimePattern::AllAtOnce => "batch",
+            LifetimePattern::ShuffledGroup | LifetimePattern::AllAtOnceShuffled => "shuffled",
+            LifetimePattern::Random | LifetimePattern::RandomInEachThread => "random",
             LifetimePattern::OtherThread if self.scenario.lifetime == LifetimeRule::Chosen => "handoff",
             LifetimePattern::OtherThread => "another-thread",
         }
@@ -260,7 +263,7 @@ impl RunPlan {
             batch_asked: None,
             cold: false,
             seed: 1,
-            counted: false,
+            counted_from_outside: false,
         }
     }
 }
@@ -307,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_whole_groups_however_many_are_asked_for() {
+    fn batches_are_rounded_up_to_whole_groups() {
         let batch = |scenario, lifetime, batch_asked, cold| {
             RunPlan { batch_asked, cold, ..RunPlan::of_test(scenario, lifetime) }.batch_operations()
         };
@@ -320,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_given_size_warms_up_for_as_long_whatever_is_timed_together() {
+    fn the_warm_up_of_a_given_size_does_not_depend_on_the_batch() {
         for batch_asked in [None, Some(16), Some(1)] {
             let plan = RunPlan { batch_asked, ..RunPlan::of_test("fixed", None) };
             assert_eq!(plan.warm_up_batches() * plan.batch_operations(), 16 * 4096);
@@ -328,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_back_fills_256_mib() {
+    fn the_memory_return_scenario_fills_256_mib() {
         let operations = |bytes| {
             let plan = RunPlan { bytes, touch: Touch::Full, ..RunPlan::of_test("memory-return", None) };
             plan.timed_batches()
@@ -341,19 +344,19 @@ mod tests {
     }
 
     #[test]
-    fn canaries_are_for_warm_batches_of_one_thread_that_nobody_counts() {
-        let canaries = |scenario, iterations, cold, counted| {
-            RunPlan { counted, ..plan(scenario, iterations, Touch::None, cold) }.takes_contention_probes()
+    fn contention_probes_are_taken_around_warm_batches_of_one_thread() {
+        let probes = |scenario, iterations, cold, counted_from_outside| {
+            RunPlan { counted_from_outside, ..plan(scenario, iterations, Touch::None, cold) }.takes_contention_probes()
         };
-        assert!(canaries("small", 2, false, false));
-        assert!(!canaries("small", 2, false, true));
-        assert!(!canaries("small", 2, true, false));
-        assert!(!canaries("small", 0, false, false));
-        assert!(!canaries("threads", 2, false, false));
-        assert!(!canaries("parallel", 2, false, false));
-        assert!(!canaries("memory-return", 1, false, false));
+        assert!(probes("small", 2, false, false));
+        assert!(!probes("small", 2, false, true));
+        assert!(!probes("small", 2, true, false));
+        assert!(!probes("small", 0, false, false));
+        assert!(!probes("threads", 2, false, false));
+        assert!(!probes("parallel", 2, false, false));
+        assert!(!probes("memory-return", 1, false, false));
         assert!(!RunPlan::of_test("fixed", Some(Lifetime::Handoff)).takes_contention_probes());
-        assert_eq!((canaries("json", 4096, false, false), canaries("json", 4097, false, false)), (true, false));
+        assert_eq!((probes("json", 4096, false, false), probes("json", 4097, false, false)), (true, false));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! The scenarios: sizes, call sites, how many operations an iteration has, and how many a batch.
+//! The scenarios: sizes, call sites, and how many operations an iteration and a timed batch have.
 //!
-//! Only tables. The order of the operations is made by [`crate::workload::script`], the time between a block's request and its
-//! return by [`crate::workload::lifetime`]. Call sites are written out one by one: a macro that wrote several would give them all
-//! its own place.
+//! The file has only tables. [`crate::workload::script`] draws the order of the operations, and
+//! [`crate::workload::lifetime`] decides when a block is freed. Call sites are written out one by one: a macro that
+//! expands to several would give all of them its own place in the source.
 
 use crate::os::OS_PAGE;
 use crate::workload::touch::Touch;
@@ -11,12 +11,12 @@ use std::ops::RangeInclusive;
 
 const KIB: u32 = 1 << 10;
 const MIB: u32 = 1 << 20;
-/// Smallest and largest size that `--bytes` may give.
+/// Smallest and largest block that `--bytes` may ask for, bytes.
 pub(crate) const BYTES: RangeInclusive<u32> = 16..=64 * MIB;
-/// What [`LifetimeRule::AllAtOnce`] has live at once, at least.
+/// Fewest bytes that are live at once with [`LifetimeRule::AllAtOnce`].
 pub(crate) const FILLED_BYTES: u64 = 256 * MIB as u64;
-/// Most operations of a batch of a given size, and OS pages or bytes that it touches: about 20 µs at the speed of a cache,
-/// and what the listed batches of json, mir and vm have.
+/// Most operations of a timed batch of a given size, and most OS pages or bytes that it touches. This is about 20 µs at the
+/// speed of a cache, and agrees with the listed batches of json, mir and vm.
 const BATCH_MAX: u64 = 4096;
 const BATCH_PAGES: u64 = 8192;
 const BATCH_BYTES: u64 = 4 * MIB as u64;
@@ -24,39 +24,39 @@ const BATCH_BYTES: u64 = 4 * MIB as u64;
 /// How the sizes of a scenario are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sizes {
-    /// Groups in which each size occurs once, in a random order; each size has its own call site.
+    /// Groups in which each size occurs once, in a random order. Each size has its own call site.
     Each(&'static [u32]),
-    /// An octave of `first << 0 .. octaves`, then a size within it: about log-uniform in
-    /// `first ..= first << octaves`, in whole numbers so that every machine draws the same. Any call site.
+    /// First an octave of `first << 0 .. octaves`, then a size within it. This is about log-uniform in
+    /// `first ..= first << octaves`, in whole numbers, so that every machine draws the same. Call sites are random.
     Octaves {
         /// Smallest size, bytes.
         first: u32,
         /// Number of doublings.
         octaves: u32,
     },
-    /// Whole OS pages between the two, both included. Any call site.
+    /// Whole OS pages from `min` to `max`, both included. Call sites are random.
     Pages {
         /// Smallest size, bytes.
         min: u32,
         /// Largest size, bytes.
         max: u32,
     },
-    /// The one size that `--bytes` gives.
+    /// The one size of `--bytes`.
     Given,
 }
 
-/// Who decides how long a block lives.
+/// What decides when a block is freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LifetimeRule {
-    /// `--lifetime`.
+    /// `--lifetime` decides.
     Chosen,
-    /// The scenario: a slot is picked at random, and freed when it is occupied, else filled.
+    /// The scenario decides: a slot is picked at random, and freed when it is occupied, else filled.
     Random,
-    /// The scenario: another thread frees.
+    /// The scenario decides: another thread frees.
     OtherThread,
-    /// The scenario: as [`LifetimeRule::Random`], in every one of several threads.
+    /// The scenario decides: as [`LifetimeRule::Random`], in each of several threads.
     RandomInEachThread,
-    /// The scenario: all are there before the first goes; `--lifetime` says in which order.
+    /// All blocks are live before the first is freed; `--lifetime` decides the order.
     AllAtOnce,
 }
 
@@ -65,32 +65,32 @@ pub(crate) enum LifetimeRule {
 pub(crate) struct Scenario {
     /// Name on the command line.
     pub(crate) name: &'static str,
-    /// One line for people.
+    /// Description for `--list`.
     pub(crate) about: &'static str,
-    /// Operations an iteration; `None` when it is as many as fill [`FILLED_BYTES`].
+    /// Operations per iteration; `None` for as many as fill [`FILLED_BYTES`].
     pub(crate) operations: Option<u64>,
     /// How sizes are drawn.
     pub(crate) sizes: Sizes,
-    /// Call sites; with [`Sizes::Each`] one a size.
+    /// Call sites; with [`Sizes::Each`] one per size.
     pub(crate) sites: &'static [Site],
-    /// Who decides how long a block lives.
+    /// What decides when a block is freed.
     pub(crate) lifetime: LifetimeRule,
-    /// Operations a batch when blocks are not touched, touched once a page, written whole. A batch takes at least about
-    /// 20 µs with usual allocators, and has every size of [`Sizes::Each`] equally often.
+    /// How many operations a timed batch has. A batch takes at least about 20 µs with usual allocators, and has every size
+    /// of [`Sizes::Each`] equally often.
     batch_size: BatchSize,
 }
 
-/// How many operations a batch has.
+/// How many operations a timed batch has.
 #[derive(Debug)]
 enum BatchSize {
-    /// When blocks are not touched, touched once a page, written whole.
+    /// With [`Touch::None`], [`Touch::Page`] and [`Touch::Full`].
     Listed([u32; 3]),
-    /// By the size that is given.
+    /// Computed from the given size, up to the `BATCH_` limits.
     BySize,
 }
 
 impl Scenario {
-    /// Operations that are timed together when warm. `bytes` is the given size, where one is.
+    /// Operations per timed batch of a warm run. `bytes` is the size with [`Sizes::Given`]; others ignore it.
     pub(crate) fn batch_operations(&self, touch: Touch, bytes: u32) -> u64 {
         match (&self.batch_size, touch) {
             (BatchSize::Listed([none, _, _]), Touch::None) => u64::from(*none),
@@ -157,7 +157,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "churn",
-        about: "1 to 4 MiB from eight call sites in 64 slots, random lifetimes, about 32 blocks live",
+        about: "1 to 4 MiB, eight call sites, random lifetimes in 64 slots, about 32 blocks live",
         operations: Some(100),
         sizes: Sizes::Pages { min: MIB, max: 4 * MIB },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
@@ -166,7 +166,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "threads",
-        about: "16 B to 4 KiB, eight call sites; each of --threads producers has a thread that frees its blocks",
+        about: "16 B to 4 KiB, eight call sites; each of --threads producers has a second thread that frees its blocks",
         operations: Some(10_000),
         sizes: Sizes::Octaves { first: 16, octaves: 8 },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
@@ -175,7 +175,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "fixed",
-        about: "objects of the size that --bytes gives, 16 B to 64 MiB, one call site",
+        about: "blocks of --bytes, 16 B to 64 MiB, one call site",
         operations: Some(1),
         sizes: Sizes::Given,
         sites: &[site!()],
@@ -184,8 +184,8 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "parallel",
-        about: "sizes of small, random lifetimes, in each of --threads threads at once; ns/op is wall time by the \
-                operations of all threads",
+        about: "the sizes of small, random lifetimes, in each of --threads threads at once; ns/op is wall time divided by \
+                the operations of all threads",
         operations: Some(10_000),
         sizes: Sizes::Octaves { first: 16, octaves: 6 },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
@@ -194,7 +194,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "memory-return",
-        about: "256 MiB in objects of --bytes, all freed, then --rest: how much stays resident",
+        about: "256 MiB in blocks of --bytes, all freed, then --rest; measures how much stays resident",
         operations: None,
         sizes: Sizes::Given,
         sites: &[site!()],

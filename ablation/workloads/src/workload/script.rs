@@ -1,6 +1,7 @@
-//! The operations of a run, drawn from the seed before anything is measured.
+//! The operations of a run, drawn from the seed before the measured part.
 //!
-//! An *operation* is one block: requested, touched, given back. The loop reads one [`Op`] for each and decides nothing.
+//! An *operation* is the life of one block: it is requested, touched and freed. The timed loops read one [`Op`] for each
+//! and decide nothing.
 
 use crate::os::OS_PAGE;
 use crate::workload::plan::{LifetimePattern, RunPlan};
@@ -13,22 +14,22 @@ pub(crate) const SLOTS: usize = 64;
 /// One operation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Op {
-    /// Where the request comes from.
+    /// Call site of the request.
     pub(crate) site: Site,
     /// Bytes requested, at least [`ALIGN`](crate::allocator::ALIGN).
     pub(crate) size: u32,
-    /// With random lifetimes: how many entries of [`Script::frees`] are given back after this request.
+    /// With random lifetimes: how many entries of [`Script::frees`] are freed after this request.
     pub(crate) frees: u16,
     /// With random lifetimes: the slot that receives the block, below [`SLOTS`] and empty by then.
     pub(crate) slot: u8,
-    /// What the block is written with; never 0, which fresh memory has anyway.
+    /// The byte that the block is written with; never 0, which fresh memory contains anyway.
     pub(crate) byte: u8,
 }
 
-/// The operations of one producer; after the last comes the first again.
+/// The operations of one thread; after the last comes the first again.
 #[derive(Debug)]
 pub(crate) struct Script {
-    /// One entry an operation; [`RunPlan::script_len`] of them.
+    /// One entry per operation; [`RunPlan::script_len`] of them.
     pub(crate) ops: Vec<Op>,
     /// With random lifetimes: slots to be emptied, in order, each occupied by then.
     pub(crate) frees: Vec<u8>,
@@ -37,7 +38,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// The operations of producer `producer` (from 0).
+    /// Draws the operations of thread or producer `producer`, counted from 0.
     pub(crate) fn new(plan: &RunPlan, producer: u32) -> Script {
         let mut random = SplitMix64(plan.seed.wrapping_add(u64::from(producer)));
         let mut ops = Vec::with_capacity(plan.script_len() as usize);
@@ -47,11 +48,11 @@ impl Script {
         }
         let mut script = Script { ops, frees: Vec::new(), order: Vec::new() };
         match plan.pattern {
-            LifetimePattern::Random | LifetimePattern::RandomInEach => script.pick_slots(&mut random),
-            LifetimePattern::Shuffled => script.order_groups(plan.group() as u16, &mut random),
+            LifetimePattern::Random | LifetimePattern::RandomInEachThread => script.pick_slots(&mut random),
+            LifetimePattern::ShuffledGroup => script.order_groups(plan.group() as u16, &mut random),
             LifetimePattern::Lifo
             | LifetimePattern::Ring
-            | LifetimePattern::Batch
+            | LifetimePattern::Group
             | LifetimePattern::OtherThread
             | LifetimePattern::AllAtOnce
             | LifetimePattern::AllAtOnceShuffled => {}
@@ -59,14 +60,14 @@ impl Script {
         script
     }
 
-    /// Draws an order for each group.
+    /// Draws the order of frees for each group.
     fn order_groups(&mut self, group: u16, random: &mut SplitMix64) {
         self.order = (0..group).cycle().take(self.ops.len()).collect();
         self.order.chunks_exact_mut(usize::from(group)).for_each(|places| random.shuffle(places));
     }
 
-    /// Distributes the operations over the slots: a random order in which every slot is picked an even number of times,
-    /// so that picking an occupied slot frees it, picking an empty one fills it, and all are empty at the end.
+    /// Distributes the operations over the slots. Every slot is picked an even number of times in a random order; picking
+    /// an empty slot fills it, picking an occupied one frees it. So all slots are empty at the end.
     fn pick_slots(&mut self, random: &mut SplitMix64) {
         let mut picks: Vec<u8> = Vec::with_capacity(2 * self.ops.len());
         for i in 0..self.ops.len() {

@@ -7,29 +7,29 @@ use crate::workload::plan::RunPlan;
 use crate::workload::script::{Op, Script};
 use crate::workload::touch::Use;
 
-/// One thread's pattern through its script.
+/// One thread's position in its script, and its timed values.
 pub(crate) struct ScriptRunner<'s, L> {
     script: &'s Script,
     at: usize,
     batch: usize,
     warm_up_batches: u64,
-    /// The blocks that live.
+    /// The timed loop with its live blocks.
     pub(crate) timed_loop: L,
-    /// One entry a measured batch, written before the measured part so that storing a value faults no page in.
+    /// One value per timed batch. All are written before the measured part, so that storing a value faults no OS page in.
     pub(crate) batch_ns: Vec<u64>,
-    /// One entry more, or none; written before as well.
+    /// One probe more than batches, or none; written before as well.
     pub(crate) contention_probes_ns: Vec<f64>,
 }
 
 impl<'s, L: TimedLoop> ScriptRunner<'s, L> {
-    /// At the beginning of the script.
+    /// Starts at the beginning of the script.
     ///
     /// # Panics
-    /// When the number of batches does not fit memory; the arguments are checked against that before.
+    /// When the number of batches does not fit memory. The command line refuses such plans.
     pub(crate) fn new(plan: &RunPlan, script: &'s Script, timed_loop: L) -> ScriptRunner<'s, L> {
         let batches = plan.timed_batches().and_then(|b| usize::try_from(b).ok()).expect("checked with the arguments");
         clock::warm_up();
-        let canaries = if plan.takes_contention_probes() { batches + 1 } else { 0 };
+        let probes = if plan.takes_contention_probes() { batches + 1 } else { 0 };
         ScriptRunner {
             script,
             at: 0,
@@ -37,12 +37,12 @@ impl<'s, L: TimedLoop> ScriptRunner<'s, L> {
             warm_up_batches: plan.warm_up_batches(),
             timed_loop,
             batch_ns: vec![u64::MAX; batches],
-            // Each from a canary, so that its code is there as well.
-            contention_probes_ns: (0..canaries).map(|_| ablate_probe::contention_probe_ns()).collect(),
+            // Filled by taking the probe, so that its code is resident as well.
+            contention_probes_ns: (0..probes).map(|_| ablate_probe::contention_probe_ns()).collect(),
         }
     }
 
-    /// Number of measured batches.
+    /// Number of timed batches.
     pub(crate) fn measured_batches(&self) -> u64 {
         self.batch_ns.len() as u64
     }
@@ -79,7 +79,7 @@ impl<'s, L: TimedLoop> ScriptRunner<'s, L> {
         }
     }
 
-    /// Does the measured part, and leaves in `batch_ns` the time at which each batch ended.
+    /// Does the measured part. Leaves in `batch_ns` the time at which each batch ended.
     ///
     /// # Safety
     /// - `A` and `U` are the same in all calls.
@@ -92,7 +92,7 @@ impl<'s, L: TimedLoop> ScriptRunner<'s, L> {
         }
     }
 
-    /// The next batch of the script, which begins again after its end.
+    /// The next batch of the script. After the last comes the first again.
     fn next_ops(&mut self) -> &'s [Op] {
         if self.at == self.script.ops.len() {
             self.at = 0;

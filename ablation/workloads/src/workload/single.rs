@@ -1,4 +1,4 @@
-//! One thread: the warm-up, the measured part, and the return of the blocks that are still live.
+//! The driver for one thread: warm-up, measured part, and the frees of what is still live.
 
 use crate::allocator::Allocator;
 use crate::os::usage;
