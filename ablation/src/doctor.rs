@@ -33,7 +33,7 @@ pub struct Args {
 
 /// The contention canary: nanoseconds a step of work that never changes and keeps many execution units busy.
 pub(crate) fn canary() -> f64 {
-    ablate_probe::canary_ns()
+    ablate_probe::contention_probe_ns()
 }
 
 /// Looks at everything and returns the text, at most as wide as the settings say.

@@ -63,7 +63,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Repeat(args)) => Ok(profile::repeat(&args)?),
         Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
         Some(Command::UnitCosts) => {
-            let line = ablation::unit_costs::measure(ablate_probe::canary_ns);
+            let line = ablation::unit_costs::measure(ablate_probe::contention_probe_ns);
             Ok(shown(&serde_json::to_string(&line)?))
         }
         Some(Command::Profile(args)) => Ok(shown(&profile::run(&args, &settings)?)),

@@ -5,7 +5,7 @@
 
 use super::chain::operations;
 use super::factors::{FACTORS, FAULTY, INERT, Levels, Links, PREFIX, variable};
-use ablate_probe::{Batches, Line, canary_ns, percentile};
+use ablate_probe::{Line, TimedBatches, contention_probe_ns, percentile};
 use std::ffi::{OsStr, OsString};
 use std::hint::black_box;
 use std::time::Instant;
@@ -71,8 +71,8 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
     let links = Links::of(link_ns).ok_or(SyntheticError::Link(link_ns))?;
     let in_operation = links.in_operation(&on);
     let mut batches = match wanted == 0 || args.counted {
-        true => Batches::without_canary(wanted, BATCH),
-        false => Batches::new(wanted, BATCH),
+        true => TimedBatches::without_contention_probes(wanted, BATCH),
+        false => TimedBatches::new(wanted, BATCH),
     };
     let mut pages = Pages::map(wanted + 1).map_err(SyntheticError::Memory)?;
     let mut touch_ns = vec![f64::MAX; wanted];
@@ -96,7 +96,7 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
     }
     // What an operation does at its levels is all in the chain; the same operations were done at any level.
     let done = batches.operations();
-    let touch_ns = undisturbed(&touch_ns, batches.canaries_ns());
+    let touch_ns = undisturbed(&touch_ns, batches.contention_probes_ns());
     let mut line = Line::new(batches, done);
     line.page_faults(faults);
     for (at, factor) in FACTORS.iter().enumerate() {
@@ -163,9 +163,9 @@ impl Weight {
     fn new() -> Weight {
         // The first pages in code and clock and wakes the processor.
         (0..8).for_each(|_| {
-            canary_ns();
+            contention_probe_ns();
         });
-        Weight { long: Vec::new(), short: Vec::new(), canary: canary_ns() }
+        Weight { long: Vec::new(), short: Vec::new(), canary: contention_probe_ns() }
     }
 
     fn take(&mut self, times: usize) {
@@ -181,7 +181,7 @@ impl Weight {
         let before = Instant::now();
         black_box(operations(WEIGHED, links, 1));
         let ns = before.elapsed().as_nanos() as f64;
-        let first = std::mem::replace(&mut self.canary, canary_ns());
+        let first = std::mem::replace(&mut self.canary, contention_probe_ns());
         (ns, first.max(self.canary))
     }
 

@@ -1,28 +1,28 @@
-//! Memory handed back: how much stays resident after everything was freed.
+//! The driver for the memory-return scenario: how much memory stays resident after every block was freed.
 //!
-//! Fill, free all, rest, with a look at resident memory before and after each. A timed value is the filling of some
-//! blocks and the freeing of as many. All memory of the program's own is there and touched before the first look, and
-//! a look allocates nothing.
+//! An iteration fills memory, frees all of it, and rests. Resident memory is read before and after each of these steps. A
+//! timed value is the filling of some blocks and the freeing of as many. The program's own memory is requested and touched
+//! before the first reading, and a reading requests none.
 
-use crate::clock;
-use crate::drive::{Run, Values};
-use crate::lifetime::{Block, Checksum, release, request};
-use crate::plan::{Plan, Rest, Way};
-use crate::script::{Op, Script, SplitMix64};
-use crate::subject::Subject;
-use crate::touch::Use;
-use crate::usage;
+use crate::allocator::Allocator;
+use crate::os::clock;
+use crate::os::usage;
+use crate::workload::lifetime::{Block, Checksum, release, request};
+use crate::workload::measurement::{Measurement, Values};
+use crate::workload::plan::{LifetimePattern, Rest, RunPlan};
+use crate::workload::script::{Op, Script, SplitMix64};
+use crate::workload::touch::Use;
 use std::ptr::NonNull;
 
-/// Blocks of the light traffic, one each millisecond: two seconds.
+/// Blocks of the light traffic: one per millisecond for two seconds.
 const LIGHT_BLOCKS: usize = 2000;
 const LIGHT_EACH_NS: u64 = 1_000_000;
-/// Sizes of the light traffic: 16 B to 1 KiB.
+/// Largest block of the light traffic, bytes; the smallest has 16.
 const LIGHT_BYTES: u64 = 1024;
-/// A rest without traffic: five seconds.
+/// Nanoseconds of a rest without traffic: five seconds.
 const IDLE_NS: u64 = 5_000_000_000;
 
-/// Resident bytes at the four looks; `None` when the kernel does not say.
+/// Resident bytes at the four readings; `None` when the kernel does not report them.
 #[derive(Debug, Clone, Copy)]
 struct Resident {
     before: Option<u64>,
@@ -31,16 +31,16 @@ struct Resident {
     rested: Option<u64>,
 }
 
-/// Runs the plan, with the values of its last iteration.
-pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
+/// Runs the plan. The resident bytes are those of the last iteration.
+pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
     let script = Script::new(plan, 0);
-    let batch = plan.batch() as usize;
-    let batches = plan.batches().and_then(|b| usize::try_from(b).ok()).expect("checked with the arguments");
+    let batch = plan.batch_operations() as usize;
+    let batches = plan.timed_batches().and_then(|b| usize::try_from(b).ok()).expect("checked with the arguments");
     let batches_each = batches.checked_div(plan.iterations as usize).unwrap_or_default();
     let mut random = SplitMix64(plan.seed);
     let light = light_traffic(&script, &mut random);
     clock::warm_up();
-    // Written with something else than zeros, which would leave the pages to be faulted in.
+    // Not null: a vector of zeros could be pages that are not resident yet.
     let mut blocks = vec![NonNull::<u8>::dangling().as_ptr(); batches_each * batch];
     let mut batch_ns = vec![u64::MAX; batches];
     let (mut fill_ns, mut page_faults) = (0, 0);
@@ -57,7 +57,7 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
             fill_ns += *ns;
         }
         let live = usage::resident_bytes();
-        if plan.way == Way::HandBackShuffled {
+        if plan.pattern == LifetimePattern::AllAtOnceShuffled {
             random.shuffle(&mut blocks);
         }
         for (ns, places) in timed.iter_mut().zip(blocks.chunks_exact(batch)) {
@@ -74,18 +74,18 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
         }
         resident = Some(Resident { before, live, freed, rested: usage::resident_bytes() });
     }
-    let operations = batches as u64 * plan.batch();
+    let operations = batches as u64 * plan.batch_operations();
     let mut values = resident.map_or_else(Values::new, Resident::values);
     if operations > 0 {
         let all_ns: u64 = batch_ns.iter().sum();
         values.insert("fill_ns_mean", fill_ns as f64 / operations as f64);
         values.insert("free_ns_mean", (all_ns - fill_ns) as f64 / operations as f64);
     }
-    Run {
+    Measurement {
         operations,
         warm_up_operations: 0,
         batch_ns,
-        canaries_ns: Vec::new(),
+        contention_probes_ns: Vec::new(),
         checksum: sum.0,
         page_faults,
         untimed_operations: if plan.rest == Rest::Light { plan.iterations * LIGHT_BLOCKS as u64 } else { 0 },
@@ -98,7 +98,7 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
 /// # Safety
 /// - The blocks are given back with the same types.
 #[inline(never)]
-unsafe fn fill<A: Subject, U: Use>(a: A, ops: &[Op], places: &mut [*mut u8], sum: &mut Checksum) {
+unsafe fn fill<A: Allocator, U: Use>(a: A, ops: &[Op], places: &mut [*mut u8], sum: &mut Checksum) {
     let mut running = *sum;
     for (place, op) in places.iter_mut().zip(ops) {
         // SAFETY: the caller promises the return.
@@ -107,12 +107,12 @@ unsafe fn fill<A: Subject, U: Use>(a: A, ops: &[Op], places: &mut [*mut u8], sum
     *sum = running;
 }
 
-/// Gives all blocks back.
+/// Frees all blocks.
 ///
 /// # Safety
 /// - The blocks are live, of `size` bytes, from [`fill`] with the same types.
 #[inline(never)]
-unsafe fn empty<A: Subject, U: Use>(a: A, size: u32, places: &[*mut u8], sum: &mut Checksum) {
+unsafe fn empty<A: Allocator, U: Use>(a: A, size: u32, places: &[*mut u8], sum: &mut Checksum) {
     let mut running = *sum;
     for ptr in places {
         // SAFETY: the caller promises live blocks.
@@ -121,14 +121,14 @@ unsafe fn empty<A: Subject, U: Use>(a: A, size: u32, places: &[*mut u8], sum: &m
     *sum = running;
 }
 
-/// The blocks of the light traffic: as the script's, of varied size.
+/// The operations of the light traffic: as the script's, with random sizes.
 fn light_traffic(script: &Script, random: &mut SplitMix64) -> Vec<Op> {
     let ops = script.ops.iter().cycle().take(LIGHT_BLOCKS);
     ops.map(|op| Op { size: 16 * (1 + random.below(LIGHT_BYTES / 16)) as u32, ..*op }).collect()
 }
 
-/// Requests and gives back one block each millisecond.
-fn rest_with<A: Subject, U: Use>(a: A, light: &[Op], sum: &mut Checksum) {
+/// Requests and frees one block per millisecond.
+fn rest_with<A: Allocator, U: Use>(a: A, light: &[Op], sum: &mut Checksum) {
     let mut next_ns = clock::now_ns();
     for op in light {
         // SAFETY: sizes are at least 16; the block is live until `release`, which comes once and with the same types.
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_does_not_say_is_missing() {
+    fn what_the_kernel_does_not_report_is_missing() {
         let unknown = Resident { before: None, live: Some(3), freed: None, rested: Some(1) };
         assert_eq!(unknown.values().into_keys().collect::<Vec<_>>(), ["resident_live_bytes", "resident_rested_bytes"]);
         let same = Resident { before: Some(3), live: Some(3), freed: Some(3), rested: Some(3) };
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn light_traffic_is_small_and_varied() {
-        let light = light_traffic(&Script::new(&Plan::of_test("handback", None), 0), &mut SplitMix64(1));
+        let light = light_traffic(&Script::new(&RunPlan::of_test("memory-return", None), 0), &mut SplitMix64(1));
         assert_eq!(light.len(), LIGHT_BLOCKS);
         assert!(light.iter().all(|op| (16..=1024).contains(&op.size)));
         assert!(light.iter().any(|op| op.size < 64) && light.iter().any(|op| op.size > 960));

@@ -1,23 +1,23 @@
-//! `malloc` and `free` of the process, whoever provides them: a library given by `LD_PRELOAD`, else the C library.
+//! `malloc` and `free` as the dynamic linker resolved them: of a library given by `LD_PRELOAD`, else of the C library.
 //!
-//! The program's own memory comes from the same allocator, unlike everywhere else. It is all requested before the
-//! measured part, so that no measured operation is the program's, but the heap is not empty when that begins.
+//! The program's own memory comes from the same allocator, as with `system`. All of it is requested before the measured
+//! part, so no measured operation is the program's own. The heap is not empty when the measured part begins.
 
-use super::library::{self, library_of};
-use super::{Engine, Subject, Witness, no_mark};
+use super::library::library_of;
+use super::{Allocator, Witness, no_mark};
 use hakmem::Site;
 use std::alloc::Layout;
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
-/// Whatever the symbols resolve to.
+/// The `malloc` and `free` that the symbols resolve to.
 #[derive(Clone, Copy, Default)]
-struct Preloaded;
+pub(crate) struct Preloaded;
 
 /// What every `malloc` aligns to.
 const MALLOC_ALIGN: usize = 16;
 
-impl Subject for Preloaded {
+impl Allocator for Preloaded {
     #[inline(always)]
     unsafe fn alloc(self, layout: Layout, _site: Site) -> *mut u8 {
         if layout.align() <= MALLOC_ALIGN {
@@ -39,18 +39,16 @@ impl Subject for Preloaded {
     }
 }
 
-/// Speaks of blocks that came from `malloc` only, as `malloc_usable_size` may be asked about no others.
-pub(super) const ENGINE: Engine = Engine {
-    provider: Some(library::of_malloc),
-    ..Engine::of::<Preloaded>(Witness {
-        name: "preloaded",
-        by: "malloc_usable_size",
-        mark: no_mark,
-        claims: |_, ptr, size| usable_size(ptr).is_none_or(|usable| usable >= size),
-    })
+/// May be asked about blocks of `malloc` only, because `malloc_usable_size` is undefined for others.
+pub(crate) const WITNESS: Witness = Witness {
+    name: "preloaded",
+    by: "malloc_usable_size",
+    mark: no_mark,
+    claims: |_, ptr, size| usable_size(ptr).is_none_or(|usable| usable >= size),
 };
 
-/// `None` when the library that serves does not say, and the C library would be asked about a block that is not its own.
+/// Usable bytes of a block of `malloc`. `None` when the library behind `malloc` has no `malloc_usable_size`: the C
+/// library's would then be asked about a block that is not its own.
 fn usable_size(ptr: *const u8) -> Option<usize> {
     static SAME: OnceLock<bool> = OnceLock::new();
     let same = *SAME.get_or_init(|| {

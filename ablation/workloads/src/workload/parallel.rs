@@ -1,22 +1,23 @@
-//! The same work in several threads at once: what the process as a whole gets done.
+//! The driver for the same work in several threads at once. It measures the throughput of the whole process.
 //!
-//! Every thread works through its own script in its own slots, without waiting for another, and notes when each of its
+//! Every thread works through its own script in its own slots, without waiting for another, and records when each of its
 //! batches ended. A timed value is the wall time in which the threads together ended as many batches as there are
-//! threads. By the operations of those batches, that is nanoseconds per operation of the whole process, so that its
-//! inverse is the throughput, for any number of threads, on any number of processors: a batch during which its thread
-//! had to wait for a processor is as long as it was, and what others did meanwhile counts.
+//! threads. Divided by the operations of those batches, it is nanoseconds per operation of the whole process, and its
+//! inverse is the throughput. This holds for any number of threads and processors: a batch whose thread waited for a
+//! processor counts with its whole length, and so does what the other threads did meanwhile.
 
-use crate::clock;
-use crate::drive::{Bench, Run, Values};
-use crate::lifetime::{Checksum, Churn, Lives};
-use crate::plan::Plan;
-use crate::script::Script;
-use crate::subject::Subject;
-use crate::touch::Use;
-use crate::usage;
+use crate::allocator::Allocator;
+use crate::os::clock;
+use crate::os::usage;
+use crate::workload::lifetime::{Checksum, Churn, TimedLoop};
+use crate::workload::measurement::{Measurement, Values};
+use crate::workload::plan::RunPlan;
+use crate::workload::script::Script;
+use crate::workload::script_runner::ScriptRunner;
+use crate::workload::touch::Use;
 use std::sync::Barrier;
 
-/// What one thread brings back.
+/// What one thread measured.
 struct Done {
     start_ns: u64,
     ends_ns: Vec<u64>,
@@ -24,10 +25,10 @@ struct Done {
 }
 
 /// Runs the plan with `plan.threads` threads.
-pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
+pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
     let threads = plan.threads as usize;
     let scripts: Vec<Script> = (0..plan.threads).map(|thread| Script::new(plan, thread)).collect();
-    // Warm-up is over; go; all are done. Blocks that still live go after the third, and threads end.
+    // The barriers: warm-up is over; start; all are done. Live blocks are freed, and threads end, after the third.
     let (ready, go, end) = (Barrier::new(threads + 1), Barrier::new(threads + 1), Barrier::new(threads + 1));
     let (ready, go, end) = (&ready, &go, &end);
     let mut page_faults = 0;
@@ -37,19 +38,19 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
             .iter()
             .map(|script| {
                 scope.spawn(move || {
-                    let mut bench = Bench::new(plan, script, Churn::new(script));
+                    let mut runner = ScriptRunner::new(plan, script, Churn::new(script));
                     // SAFETY: the same types throughout.
-                    unsafe { bench.warm_up::<A, U>(a) };
+                    unsafe { runner.warm_up::<A, U>(a) };
                     ready.wait();
                     go.wait();
                     let start_ns = clock::now_ns();
                     // SAFETY: the same types throughout; `drain` comes last and once.
                     unsafe {
-                        bench.measure_ends::<A, U>(a);
+                        runner.measure_ends::<A, U>(a);
                         end.wait();
-                        bench.lives.drain::<A, U>(a);
+                        runner.timed_loop.drain::<A, U>(a);
                     }
-                    Done { start_ns, sum: bench.lives.checksum(), ends_ns: bench.batch_ns }
+                    Done { start_ns, sum: runner.timed_loop.checksum(), ends_ns: runner.batch_ns }
                 })
             })
             .collect();
@@ -64,11 +65,11 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
     done.iter().for_each(|done| sum.add(done.sum.0));
     let start_ns = done.iter().map(|done| done.start_ns).min().unwrap_or_default();
     let ends_ns: Vec<Vec<u64>> = done.into_iter().map(|done| done.ends_ns).collect();
-    Run {
-        operations: ends_ns.iter().map(|ends| ends.len() as u64).sum::<u64>() * plan.batch(),
-        warm_up_operations: threads as u64 * plan.warm_up_batches() * plan.batch(),
+    Measurement {
+        operations: ends_ns.iter().map(|ends| ends.len() as u64).sum::<u64>() * plan.batch_operations(),
+        warm_up_operations: threads as u64 * plan.warm_up_batches() * plan.batch_operations(),
         batch_ns: timed(start_ns, &ends_ns),
-        canaries_ns: Vec::new(),
+        contention_probes_ns: Vec::new(),
         checksum: sum.0,
         page_faults,
         untimed_operations: 0,
@@ -76,9 +77,8 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
     }
 }
 
-/// From the ends of each thread's batches to the times between every `threads`-th of all ends, from `start_ns` until the
-/// first thread has done its part: after that fewer are at work. When that is too early for a single value, the whole
-/// time is spread over all of them.
+/// The times between every `threads`-th of all batch ends, from `start_ns` until the first thread is done: later ends are
+/// left out, because fewer threads are at work. If no value is left, the whole time is spread over all values.
 fn timed(start_ns: u64, ends_ns: &[Vec<u64>]) -> Vec<u64> {
     let lasts = || ends_ns.iter().filter_map(|ends| ends.last().copied());
     let (Some(first_done), Some(last_done)) = (lasts().min(), lasts().max()) else {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn two_threads_that_work_at_once_take_half_the_time_an_operation() {
+    fn two_threads_that_work_at_once_take_half_the_time_per_operation() {
         assert_eq!(timed(0, &[vec![10, 20, 30], vec![11, 21, 31]]), [11, 10]);
     }
 

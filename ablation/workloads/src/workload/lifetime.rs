@@ -1,20 +1,19 @@
-//! The timed loops: one for each way in which blocks live, the same for every allocator.
+//! The timed loops: one for each lifetime pattern, the same for every allocator.
 //!
 //! A loop works through a slice of operations and does nothing else: no clock, no decision, no division, no bounds
-//! check. Who calls it with which slice, and when, is left to [`crate::drive`].
+//! check. Which slice it works through, and when, is left to [`crate::workload::script_runner`].
 
-use crate::script::{ALIGN, Op, SLOTS, Script};
-use crate::subject::Subject;
-use crate::touch::Use;
-use std::alloc::Layout;
+use crate::allocator::{Allocator, layout, out_of_memory};
+use crate::workload::script::{Op, SLOTS, Script};
+use crate::workload::touch::Use;
 
-/// Blocks that `--lifetime ring` keeps.
+/// Live blocks of `--lifetime ring`.
 pub(crate) const RING: usize = 16;
 
-/// A block that lives on after its operation's request.
+/// A live block.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block {
-    /// Null when there is none.
+    /// Null when the place is empty.
     pub(crate) ptr: *mut u8,
     /// Bytes requested.
     pub(crate) size: u32,
@@ -24,51 +23,51 @@ impl Block {
     pub(crate) const NONE: Block = Block { ptr: std::ptr::null_mut(), size: 0 };
 }
 
-/// A running checksum over what was done: sizes in order, and a byte read back from each block. No address enters it,
-/// so that it is equal for every allocator.
+/// A running checksum of the work: sizes in order, and a byte read back from each block. No address enters it, so it is
+/// equal for every allocator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Checksum(pub(crate) u64);
 
 impl Checksum {
-    /// Takes one value in.
+    /// Adds one value; the order matters.
     #[inline(always)]
     pub(crate) fn add(&mut self, value: u64) {
         self.0 = self.0.rotate_left(1).wrapping_add(value);
     }
 }
 
-/// One way in which blocks live, with the blocks that live at the moment.
-pub(crate) trait Lives {
+/// One timed loop, with the blocks that are live at the moment.
+pub(crate) trait TimedLoop {
     /// Does the operations.
     ///
     /// # Safety
     /// - `ops` is the part of the script that follows the part of the last call, or its beginning after
-    ///   [`Lives::rewind`] (at first, and after the end).
-    /// - `A` and `U` are the same in all calls, [`Lives::drain`] included.
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]);
+    ///   [`TimedLoop::rewind`] (at first, and after the end).
+    /// - `A` and `U` are the same in all calls, [`TimedLoop::drain`] included.
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]);
 
-    /// Says that the script begins again.
+    /// Tells the loop that the script begins again.
     fn rewind(&mut self) {}
 
-    /// Gives back what still lives.
+    /// Gives back what still timed_loop.
     ///
     /// # Safety
-    /// - As for [`Lives::run`], and it is not called again.
-    unsafe fn drain<A: Subject, U: Use>(&mut self, _a: A) {}
+    /// - As for [`TimedLoop::run`], and it is not called again.
+    unsafe fn drain<A: Allocator, U: Use>(&mut self, _a: A) {}
 
-    /// What was done so far.
+    /// The checksum of all work so far.
     fn checksum(&self) -> Checksum;
 }
 
-/// Every block is given back at once.
+/// Every block is freed at once.
 #[derive(Default)]
 pub(crate) struct Lifo {
     sum: Checksum,
 }
 
-impl Lives for Lifo {
+impl TimedLoop for Lifo {
     #[inline(never)]
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let mut sum = self.sum;
         for op in ops {
             // SAFETY: the block is live until `release`, which comes once and with the same types.
@@ -85,7 +84,7 @@ impl Lives for Lifo {
     }
 }
 
-/// 16 blocks live; the oldest is given back before the next is requested.
+/// 16 blocks are live; the oldest is freed before the next is requested.
 pub(crate) struct Ring {
     blocks: [Block; RING],
     next: usize,
@@ -98,9 +97,9 @@ impl Default for Ring {
     }
 }
 
-impl Lives for Ring {
+impl TimedLoop for Ring {
     #[inline(never)]
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let (mut next, mut sum) = (self.next, self.sum);
         for op in ops {
             let place = &mut self.blocks[next % RING];
@@ -115,7 +114,7 @@ impl Lives for Ring {
         (self.next, self.sum) = (next, sum);
     }
 
-    unsafe fn drain<A: Subject, U: Use>(&mut self, a: A) {
+    unsafe fn drain<A: Allocator, U: Use>(&mut self, a: A) {
         for i in 0..RING {
             let block = self.blocks[(self.next + i) % RING];
             if !block.ptr.is_null() {
@@ -130,23 +129,23 @@ impl Lives for Ring {
     }
 }
 
-/// A group is requested, then given back in the same order.
-pub(crate) struct Batch {
+/// A group is requested, then freed in the same order.
+pub(crate) struct Group {
     /// One place for each block of a group.
     blocks: Vec<Block>,
     sum: Checksum,
 }
 
-impl Batch {
+impl Group {
     /// With places for groups of `group` blocks.
-    pub(crate) fn new(group: usize) -> Batch {
-        Batch { blocks: vec![Block::NONE; group], sum: Checksum::default() }
+    pub(crate) fn new(group: usize) -> Group {
+        Group { blocks: vec![Block::NONE; group], sum: Checksum::default() }
     }
 }
 
-impl Lives for Batch {
+impl TimedLoop for Group {
     #[inline(never)]
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let mut sum = self.sum;
         let mut rest = ops;
         while !rest.is_empty() {
@@ -170,26 +169,26 @@ impl Lives for Batch {
     }
 }
 
-/// A group is requested, then given back in an order that the script has for it.
-pub(crate) struct Shuffled<'s> {
+/// A group is requested, then freed in the order that the script has for it.
+pub(crate) struct ShuffledGroup<'s> {
     order: &'s [u16],
-    /// How much of `order` is done.
+    /// How many entries of `order` are done.
     at: usize,
     /// One place for each block of a group.
     blocks: Vec<Block>,
     sum: Checksum,
 }
 
-impl<'s> Shuffled<'s> {
+impl<'s> ShuffledGroup<'s> {
     /// With places for groups of `group` blocks.
-    pub(crate) fn new(script: &'s Script, group: usize) -> Shuffled<'s> {
-        Shuffled { order: &script.order, at: 0, blocks: vec![Block::NONE; group], sum: Checksum::default() }
+    pub(crate) fn new(script: &'s Script, group: usize) -> ShuffledGroup<'s> {
+        ShuffledGroup { order: &script.order, at: 0, blocks: vec![Block::NONE; group], sum: Checksum::default() }
     }
 }
 
-impl Lives for Shuffled<'_> {
+impl TimedLoop for ShuffledGroup<'_> {
     #[inline(never)]
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let (mut at, mut sum) = (self.at, self.sum);
         let mut rest = ops;
         while !rest.is_empty() {
@@ -219,7 +218,7 @@ impl Lives for Shuffled<'_> {
     }
 }
 
-/// Random lifetimes in 64 slots, as the script says.
+/// Random lifetimes in 64 slots, as drawn in the script.
 pub(crate) struct Churn<'s> {
     frees: &'s [u8],
     next_free: usize,
@@ -234,9 +233,9 @@ impl<'s> Churn<'s> {
     }
 }
 
-impl Lives for Churn<'_> {
+impl TimedLoop for Churn<'_> {
     #[inline(never)]
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let (mut next_free, mut sum) = (self.next_free, self.sum);
         for op in ops {
             // SAFETY: the script names slots below SLOTS, and only empty ones to fill.
@@ -259,7 +258,7 @@ impl Lives for Churn<'_> {
         self.next_free = 0;
     }
 
-    unsafe fn drain<A: Subject, U: Use>(&mut self, a: A) {
+    unsafe fn drain<A: Allocator, U: Use>(&mut self, a: A) {
         for block in self.blocks {
             if !block.ptr.is_null() {
                 // SAFETY: live, and drained once.
@@ -273,12 +272,12 @@ impl Lives for Churn<'_> {
     }
 }
 
-/// First half of an operation: request and touch. Ends the process when there is no memory.
+/// First half of an operation: requests a block and writes it. Ends the process when there is no memory.
 ///
 /// # Safety
-/// - `op.size` is at least [`ALIGN`].
+/// - `op.size` is at least [`ALIGN`](crate::allocator::ALIGN).
 #[inline(always)]
-pub(crate) unsafe fn request<A: Subject, U: Use>(a: A, op: &Op, sum: &mut Checksum) -> Block {
+pub(crate) unsafe fn request<A: Allocator, U: Use>(a: A, op: &Op, sum: &mut Checksum) -> Block {
     let size = op.size as usize;
     // SAFETY: the caller promises the size; a block that is not null has that many bytes.
     let ptr = unsafe {
@@ -293,39 +292,16 @@ pub(crate) unsafe fn request<A: Subject, U: Use>(a: A, op: &Op, sum: &mut Checks
     Block { ptr, size: op.size }
 }
 
-/// Second half of an operation: read back and give back.
+/// Second half of an operation: reads a byte back and frees the block.
 ///
 /// # Safety
 /// - `block` is live, from [`request`] with the same types.
 #[inline(always)]
-pub(crate) unsafe fn release<A: Subject, U: Use>(a: A, block: Block, sum: &mut Checksum) {
+pub(crate) unsafe fn release<A: Allocator, U: Use>(a: A, block: Block, sum: &mut Checksum) {
     let size = block.size as usize;
     // SAFETY: the caller promises a live block, written in `request`.
     unsafe {
         sum.add(u64::from(U::read(block.ptr, size)));
         a.dealloc(block.ptr, layout(size));
     }
-}
-
-/// The layout of a request.
-///
-/// # Safety
-/// - `size` is at least [`ALIGN`], as the script's sizes are. The compiler is told, because an adaptor that asks would
-///   put a branch into its loop that a program with a fixed layout does not have.
-#[inline(always)]
-pub(crate) unsafe fn layout(size: usize) -> Layout {
-    // SAFETY: the caller promises it.
-    unsafe { std::hint::assert_unchecked(size >= ALIGN) };
-    // SAFETY: ALIGN is a power of two, and sizes are far below isize::MAX.
-    unsafe { Layout::from_size_align_unchecked(size, ALIGN) }
-}
-
-/// Ends the process: a run without memory measures nothing.
-#[cold]
-#[inline(never)]
-pub(crate) fn out_of_memory(size: usize) -> ! {
-    eprintln!(
-        "error: the allocator returned null for {size} bytes: give it more memory, or measure a smaller scenario"
-    );
-    std::process::exit(1);
 }

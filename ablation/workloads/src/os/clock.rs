@@ -1,9 +1,9 @@
-//! The clock: `CLOCK_MONOTONIC`, read without a system call, and the price of reading it.
+//! The clock: `CLOCK_MONOTONIC`, read without a system call, and the cost of reading it.
 
-/// Readings for the price of one.
+/// Pairs of readings that the cost is the median of.
 const READINGS: usize = 1001;
 
-/// Nanoseconds since some moment in the past.
+/// Nanoseconds since a fixed moment in the past.
 #[inline(always)]
 pub(crate) fn now_ns() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -12,14 +12,14 @@ pub(crate) fn now_ns() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// Reads the clock a few times, so that the first measured reading faults no page in.
+/// Reads the clock a few times, so that the first measured reading faults no OS page in.
 pub(crate) fn warm_up() {
     for _ in 0..16 {
         std::hint::black_box(now_ns());
     }
 }
 
-/// Sleeps until the clock says so.
+/// Sleeps until [`now_ns`] is at least `ns`.
 pub(crate) fn sleep_until_ns(ns: u64) {
     let until = libc::timespec { tv_sec: (ns / 1_000_000_000) as _, tv_nsec: (ns % 1_000_000_000) as _ };
     // SAFETY: `until` is readable; with an absolute time nothing is written back.
@@ -29,8 +29,8 @@ pub(crate) fn sleep_until_ns(ns: u64) {
     {}
 }
 
-/// Nanoseconds between two readings with nothing between them, the median of many: what every timed value contains.
-pub(crate) fn price_ns() -> u64 {
+/// Median nanoseconds between two readings with nothing between them. Every timed value contains this cost once.
+pub(crate) fn reading_cost_ns() -> u64 {
     let mut between: Vec<u64> = (0..READINGS)
         .map(|_| {
             let before = now_ns();
@@ -44,9 +44,9 @@ pub(crate) fn price_ns() -> u64 {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn goes_forward_and_costs_less_than_ten_microseconds() {
+    fn never_goes_back_and_a_reading_costs_less_than_ten_microseconds() {
         let before = super::now_ns();
-        assert!(super::price_ns() < 10_000);
+        assert!(super::reading_cost_ns() < 10_000);
         assert!(super::now_ns() > before);
     }
 

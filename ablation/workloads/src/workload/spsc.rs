@@ -1,8 +1,8 @@
-//! A bounded queue from one thread to another: the way of a block from its producer to the thread that frees it.
+//! A bounded queue with a single producer and a single consumer: it passes blocks to the thread that frees them.
 //!
-//! It never allocates after its creation and makes no system call but `sched_yield` when the other side is slow, and each
-//! side tells the other of its work by groups: told of every single value, a side that is a little faster fetches a cache
-//! line from the other for each. So what is measured is the allocator and not the queue.
+//! The queue must cost little, because the allocator is to be measured. It requests no memory after its creation, and its
+//! only system call is `sched_yield`, when the other side is slow. Each side publishes its count once per group of values:
+//! if it published every value, the faster side would fetch a cache line from the other for each.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
@@ -10,24 +10,26 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Places in the queue; a power of two.
 const CAPACITY: usize = 256;
-/// Values or free places that one side tells the other of at a time, or all there are before it waits.
+/// Values or free places that one side publishes together. Before it waits, a side publishes all.
 const GROUP: usize = 32;
-/// Looks before a waiting side lets others run: both may share one processor.
+/// Checks before a waiting side yields: both sides may share one processor.
 const SPINS: u32 = 64;
 
-/// On a cache line of its own, so that the two sides disturb each other only when they must. (Two lines, because
-/// processors fetch pairs.)
+/// On cache lines of its own, so that a write of one side does not slow the other. (Two lines, because processors fetch
+/// pairs.)
 #[repr(align(128))]
 struct Padded<T>(T);
 
 /// The queue; split it with [`Queue::split`].
 pub(crate) struct Queue<T> {
     places: [UnsafeCell<MaybeUninit<T>>; CAPACITY],
-    /// Values pushed so far, as the consumer is told. Stored with release after the place is written, loaded with acquire by the consumer.
+    /// Values pushed so far, as published to the consumer. Stored with release after the places are written, loaded with
+    /// acquire by the consumer.
     pushed: Padded<AtomicUsize>,
-    /// Values popped so far, as the producer is told. Stored with release after the place is read, loaded with acquire by the producer.
+    /// Values popped so far, as published to the producer. Stored with release after the places are read, loaded with
+    /// acquire by the producer.
     popped: Padded<AtomicUsize>,
-    /// Set with release after the last push; loaded with acquire by the consumer, which then looks once more.
+    /// Set with release after the last push; loaded with acquire by the consumer, which then checks `pushed` once more.
     closed: AtomicBool,
 }
 
@@ -36,7 +38,7 @@ pub(crate) struct Queue<T> {
 unsafe impl<T: Send> Sync for Queue<T> {}
 
 impl<T: Copy> Queue<T> {
-    /// An empty queue. Values still in it when it is dropped are forgotten (`T: Copy`).
+    /// An empty queue. Dropping it drops no values (`T: Copy`).
     pub(crate) fn new() -> Queue<T> {
         Queue {
             places: [const { UnsafeCell::new(MaybeUninit::uninit()) }; CAPACITY],
@@ -75,28 +77,28 @@ impl<T: Copy> Producer<'_, T> {
         unsafe { (*self.queue.place(self.pushed)).write(value) };
         self.pushed += 1;
         if self.pushed.is_multiple_of(GROUP) {
-            self.tell();
+            self.publish();
         }
     }
 
-    fn tell(&self) {
+    fn publish(&self) {
         self.queue.pushed.0.store(self.pushed, Ordering::Release);
     }
 
     #[cold]
     fn wait_for_place(&mut self) {
-        self.tell();
-        let mut looks = 0;
+        self.publish();
+        let mut checks = 0;
         while self.pushed - self.popped_seen == CAPACITY {
             self.popped_seen = self.queue.popped.0.load(Ordering::Acquire);
-            pause(&mut looks);
+            pause(&mut checks);
         }
     }
 }
 
 impl<T: Copy> Drop for Producer<'_, T> {
     fn drop(&mut self) {
-        self.tell();
+        self.publish();
         self.queue.closed.store(true, Ordering::Release);
     }
 }
@@ -119,21 +121,21 @@ impl<T: Copy> Consumer<'_, T> {
         let value = unsafe { (*self.queue.place(self.popped)).assume_init() };
         self.popped += 1;
         if self.popped.is_multiple_of(GROUP) {
-            self.tell();
+            self.publish();
         }
         Some(value)
     }
 
-    fn tell(&self) {
+    fn publish(&self) {
         self.queue.popped.0.store(self.popped, Ordering::Release);
     }
 
     #[cold]
     fn wait_for_value(&mut self) -> bool {
-        self.tell();
-        let mut looks = 0;
+        self.publish();
+        let mut checks = 0;
         loop {
-            // Closed is asked first: what was pushed before the closing is seen by the look that follows.
+            // `closed` is read before `pushed`: if it is set, all values are published.
             let closed = self.queue.closed.load(Ordering::Acquire);
             self.pushed_seen = self.queue.pushed.0.load(Ordering::Acquire);
             if self.popped != self.pushed_seen {
@@ -142,15 +144,15 @@ impl<T: Copy> Consumer<'_, T> {
             if closed {
                 return false;
             }
-            pause(&mut looks);
+            pause(&mut checks);
         }
     }
 }
 
-/// Waits a moment; longer after many looks.
-fn pause(looks: &mut u32) {
-    *looks += 1;
-    if looks.is_multiple_of(SPINS) { std::thread::yield_now() } else { std::hint::spin_loop() }
+/// Waits a moment; yields the processor after every [`SPINS`] checks.
+fn pause(checks: &mut u32) {
+    *checks += 1;
+    if checks.is_multiple_of(SPINS) { std::thread::yield_now() } else { std::hint::spin_loop() }
 }
 
 #[cfg(test)]

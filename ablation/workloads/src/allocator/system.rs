@@ -1,8 +1,6 @@
 //! The C library's malloc through `std::alloc::System`.
 
-use super::{Engine, Subject, Witness, library};
-use crate::lifetime::layout;
-use crate::script::ALIGN;
+use super::{ALIGN, Allocator, Witness, layout, library};
 use hakmem::Site;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -10,9 +8,9 @@ use std::sync::{Once, OnceLock};
 
 /// The C library's malloc.
 #[derive(Clone, Copy, Default)]
-struct OfSystem;
+pub(crate) struct CLibrary;
 
-impl Subject for OfSystem {
+impl Allocator for CLibrary {
     #[inline(always)]
     unsafe fn alloc(self, layout: Layout, _site: Site) -> *mut u8 {
         // SAFETY: the caller promises a size that is not zero.
@@ -26,16 +24,16 @@ impl Subject for OfSystem {
     }
 }
 
-/// glibc cannot be asked about an address. A block is its own when it lies in the `brk` heap, which nobody else here
-/// extends while `malloc` is glibc's, or when glibc's bytes in use grew by the block's size during the request.
-pub(super) const ENGINE: Engine = Engine::of::<OfSystem>(Witness {
+/// glibc cannot be asked about an address. A block is glibc's when it lies in the `brk` heap, which only glibc extends
+/// while `malloc` is glibc's. It is also glibc's when the bytes in use grew by the block's size during the request.
+pub(crate) const WITNESS: Witness = Witness {
     name: "system",
     by: "mallinfo2 and the brk heap",
     mark,
     claims: |mark, ptr, size| in_brk_heap(ptr) || bytes_in_use().saturating_sub(mark) >= size as u64,
-});
+};
 
-/// Bytes in use before a request. The first time, does what would itself disturb the books.
+/// Bytes in use before a request. The first call also does what would disturb these numbers later.
 fn mark() -> u64 {
     static READY: Once = Once::new();
     READY.call_once(|| {
@@ -89,7 +87,7 @@ fn bytes_in_use() -> u64 {
 }
 
 /// Whether `malloc` is the C library's own.
-pub(super) fn is_malloc() -> bool {
+pub(crate) fn is_malloc() -> bool {
     static IS: OnceLock<bool> = OnceLock::new();
     *IS.get_or_init(|| library::of_malloc().is_ok_and(|library| library.is_libc()))
 }

@@ -1,34 +1,35 @@
-//! Blocks that change threads: a producer requests and touches, another thread gives back.
+//! The driver for blocks that change threads: a producer requests and touches a block, another thread frees it.
 //!
-//! Time is the producers': a batch ends when its last block is handed over, and a producer that runs ahead waits for a
-//! place in the queue, so that in the long run a batch takes as long as the slower side.
+//! The producers are timed: a batch ends when its last block is in the queue. A producer that runs ahead waits for a
+//! place in the queue, so over many batches a batch takes as long as the slower side.
 
-use crate::drive::{Bench, Run, Values};
-use crate::lifetime::{Block, Checksum, Lives, release, request};
-use crate::plan::Plan;
-use crate::script::{Op, Script};
-use crate::spsc::{Consumer, Producer, Queue};
-use crate::subject::Subject;
-use crate::touch::Use;
-use crate::usage;
+use crate::allocator::Allocator;
+use crate::os::usage;
+use crate::workload::lifetime::{Block, Checksum, TimedLoop, release, request};
+use crate::workload::measurement::{Measurement, Values};
+use crate::workload::plan::RunPlan;
+use crate::workload::script::{Op, Script};
+use crate::workload::script_runner::ScriptRunner;
+use crate::workload::spsc::{Consumer, Producer, Queue};
+use crate::workload::touch::Use;
 use std::sync::Barrier;
 
-/// A block on its way to another thread.
+/// A block that is passed to another thread.
 #[derive(Clone, Copy)]
 struct Handed(Block);
 
-// SAFETY: the block belongs to nobody else; freeing it in another thread is what allocators promise to allow.
+// SAFETY: the producer does not use the block after the push, and every allocator allows a free by another thread.
 unsafe impl Send for Handed {}
 
-/// The producing half of the loop.
+/// The producing half of the timed loop.
 struct Handoff<'q> {
     queue: Producer<'q, Handed>,
     sum: Checksum,
 }
 
-impl Lives for Handoff<'_> {
+impl TimedLoop for Handoff<'_> {
     #[inline(never)]
-    unsafe fn run<A: Subject, U: Use>(&mut self, a: A, ops: &[Op]) {
+    unsafe fn run<A: Allocator, U: Use>(&mut self, a: A, ops: &[Op]) {
         let mut sum = self.sum;
         for op in ops {
             // SAFETY: the consumer releases every block it receives once, with the same types.
@@ -42,29 +43,29 @@ impl Lives for Handoff<'_> {
     }
 }
 
-/// The freeing half of the loop, until the queue is closed.
+/// The freeing half: frees blocks until the queue is closed.
 #[inline(never)]
-fn free_all<A: Subject, U: Use>(a: A, mut queue: Consumer<'_, Handed>) -> Checksum {
+fn free_all<A: Allocator, U: Use>(a: A, mut queue: Consumer<'_, Handed>) -> Checksum {
     let mut sum = Checksum::default();
     while let Some(Handed(block)) = queue.pop() {
-        // SAFETY: handed over by a producer with the same types, which forgot it.
+        // SAFETY: a producer with the same types pushed it, and does not use it again.
         unsafe { release::<A, U>(a, block, &mut sum) };
     }
     sum
 }
 
-/// What one producer brings back.
+/// What one producer measured.
 struct Produced {
     batch_ns: Vec<u64>,
     sum: Checksum,
 }
 
 /// Runs the plan with `plan.threads` pairs.
-pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
+pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
     let pairs = plan.threads as usize;
     let scripts: Vec<Script> = (0..plan.threads).map(|pair| Script::new(plan, pair)).collect();
     let mut queues: Vec<Queue<Handed>> = (0..pairs).map(|_| Queue::new()).collect();
-    // Warm-up is over; go; the last block is freed. Threads end after the third, so that their ending is not measured.
+    // The barriers: warm-up is over; start; the last block is freed. Threads end after the third, outside the measured part.
     let (ready, go, end) = (Barrier::new(pairs + 1), Barrier::new(pairs + 1), Barrier::new(2 * pairs + 1));
     let (mut batch_ns, mut sum, mut page_faults) = (Vec::new(), Checksum::default(), 0);
     std::thread::scope(|scope| {
@@ -79,16 +80,16 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
                 sum
             }));
             producers.push(scope.spawn(move || {
-                let mut bench = Bench::new(plan, script, Handoff { queue: producer, sum: Checksum::default() });
+                let mut runner = ScriptRunner::new(plan, script, Handoff { queue: producer, sum: Checksum::default() });
                 // SAFETY: the same types throughout.
-                unsafe { bench.warm_up::<A, U>(a) };
+                unsafe { runner.warm_up::<A, U>(a) };
                 ready.wait();
                 go.wait();
                 // SAFETY: the same types throughout.
-                unsafe { bench.measure::<A, U>(a) };
-                let Bench { lives, batch_ns, .. } = bench;
-                let sum = lives.checksum();
-                drop(lives); // closes the queue
+                unsafe { runner.measure::<A, U>(a) };
+                let ScriptRunner { timed_loop, batch_ns, .. } = runner;
+                let sum = timed_loop.checksum();
+                drop(timed_loop); // closes the queue
                 end.wait();
                 Produced { batch_ns, sum }
             }));
@@ -106,11 +107,11 @@ pub(crate) fn run<A: Subject, U: Use>(a: A, plan: &Plan) -> Run {
             sum.add(freed.0);
         }
     });
-    Run {
-        operations: batch_ns.len() as u64 * plan.batch(),
-        warm_up_operations: pairs as u64 * plan.warm_up_batches() * plan.batch(),
+    Measurement {
+        operations: batch_ns.len() as u64 * plan.batch_operations(),
+        warm_up_operations: pairs as u64 * plan.warm_up_batches() * plan.batch_operations(),
         batch_ns,
-        canaries_ns: Vec::new(),
+        contention_probes_ns: Vec::new(),
         checksum: sum.0,
         page_faults,
         untimed_operations: 0,

@@ -1,15 +1,15 @@
 //! snmalloc 2 through `snmalloc-rs`, as Rust programs use it.
 
-use super::{Engine, Subject, Witness, no_mark};
+use super::{Allocator, Witness, no_mark};
 use hakmem::Site;
 use snmalloc_rs::SnMalloc;
 use std::alloc::{GlobalAlloc, Layout};
 
 /// snmalloc.
 #[derive(Clone, Copy, Default)]
-struct OfSnmalloc;
+pub(crate) struct SnmallocCrate;
 
-impl Subject for OfSnmalloc {
+impl Allocator for SnmallocCrate {
     #[inline(always)]
     unsafe fn alloc(self, layout: Layout, _site: Site) -> *mut u8 {
         // SAFETY: the caller promises a size that is not zero.
@@ -24,12 +24,12 @@ impl Subject for OfSnmalloc {
 }
 
 /// snmalloc reads the size of a block from its page map, which has no size for addresses that are not its own.
-pub(super) const ENGINE: Option<Engine> = Some(Engine::of::<OfSnmalloc>(Witness {
+pub(crate) const WITNESS: Witness = Witness {
     name: "snmalloc",
     by: "sn_rust_usable_size",
     mark: no_mark,
     claims: |_, ptr, size| snmalloc_is_up() && SnMalloc.usable_size(ptr).is_some_and(|usable| usable >= size),
-}));
+};
 
 /// Makes snmalloc reserve its page map, which must exist before an address is looked up.
 fn snmalloc_is_up() -> bool {

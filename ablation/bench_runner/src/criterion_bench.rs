@@ -1,4 +1,4 @@
-//! criterion as its users have it: a function, a saved baseline, and a second process that compares with it.
+//! criterion as its users run it: one process saves a baseline, a second one compares with it.
 
 use crate::chain::operation;
 use criterion::Criterion;
@@ -6,19 +6,20 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Duration;
 
-/// Name of the benchmark, and of its folder.
+/// Name of the benchmark and of its folder.
 pub(crate) const ID: &str = "operation";
 
-/// What the process is to criterion.
+/// What the process does with criterion's baseline.
 #[derive(Debug, Clone)]
 pub(crate) enum Baseline {
-    /// The first arm, saved under this name.
+    /// Saves the first arm under this name.
     Save(String),
-    /// The second, compared with what was saved.
+    /// Compares the second arm with the baseline of this name.
     Compare(String),
 }
 
-/// Benchmarks an operation of so many steps. Everything but the times is criterion's default.
+/// Benchmarks an operation of `steps` steps. `time` is the warm-up time and the measurement time; everything else is
+/// criterion's default.
 pub(crate) fn run(steps: u32, time: Duration, baseline: Baseline, home: &Path) {
     let criterion = Criterion::default()
         .without_plots()

@@ -1,34 +1,34 @@
-//! The contention canary: how fast this processor is just now, told by work that never changes.
+//! The contention probe: work that never changes, timed. It tells whether something else slows this processor down.
 //!
 //! A hyper-thread that works on the same core takes execution ports away, and the host of a virtual machine does not
-//! say that it is there. A loop that keeps every port busy feels it: it needs 1.5 to 2 times as long. A loop that
-//! waits for its own results would not, because its ports are idle most of the time; so the canary has eight
-//! independent chains. Its code has a fixed alignment: a canary that depended on where the linker put it would differ
-//! between the builds that it is to judge.
+//! report it. A loop that keeps every port busy then takes 1.5 to 2 times as long. A loop that waits for its own results
+//! would not, because its ports are idle most of the time; so the probe has eight independent chains. Its code has a fixed
+//! alignment: otherwise its speed would depend on where the linker puts it, and would differ between the builds that it
+//! is to judge.
 
 use std::time::Instant;
 
-/// Turns of the loop: 5 to 10 µs on processors of 2 to 4 GHz, some hundred times what reading the clock takes.
+/// Turns of the loop: 5 to 10 µs on processors of 2 to 4 GHz, some hundred times the cost of reading the clock.
 const STEPS: u32 = 5_000;
 
-/// Takes the canary once, which lasts 5 to 10 µs: nanoseconds a step.
+/// Takes the contention probe once and returns its nanoseconds per step. A call lasts 5 to 10 µs.
 ///
-/// Only the ratio of two values taken on one machine means something. The first call of a process is slower, as its
-/// code and the clock's are paged in; call it once before anything is measured.
+/// Only the ratio of two values of the same machine has a meaning. The first call of a process is slower, because its code
+/// and the clock's are paged in; call it once before the measured part.
 ///
 /// ```
-/// let values: Vec<f64> = (0..100).map(|_| ablate_probe::canary_ns()).collect();
+/// let values: Vec<f64> = (0..100).map(|_| ablate_probe::contention_probe_ns()).collect();
 /// assert!(values.iter().all(|value| *value > 0.0));
 /// ```
 #[inline(never)]
-pub fn canary_ns() -> f64 {
+pub fn contention_probe_ns() -> f64 {
     let before = Instant::now();
     steps(STEPS);
     before.elapsed().as_nanos() as f64 / f64::from(STEPS)
 }
 
-/// Sixteen additions in eight independent chains, then the loop's own count: more than any processor finishes in a
-/// cycle, and no addition waits for one of the same turn but its chain's.
+/// Two operations on each of eight independent chains, then the loop's own count. These are more than a processor finishes
+/// in a cycle, and no operation waits for one of another chain.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn steps(count: u32) {
@@ -70,14 +70,14 @@ fn steps(count: u32) {
     }
 }
 
-/// The same chains as the compiler writes them, for other processors.
+/// The same chains as the compiler translates them, for other processors.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 fn steps(count: u32) {
     portable(count);
 }
 
-/// Eight chains of operations that differ, so that they are not merged into vectors.
+/// Eight chains of different operations, so that the compiler does not merge them into vectors.
 #[cfg(any(test, not(target_arch = "x86_64")))]
 #[inline(always)]
 fn portable(count: u32) -> u64 {
@@ -111,11 +111,11 @@ mod tests {
 
     #[test]
     fn a_step_takes_longer_than_nothing() {
-        let value = fastest(canary_ns);
+        let value = fastest(contention_probe_ns);
         assert!(value.is_finite() && value > 0.0, "{value}");
     }
 
-    /// What a compiler removed would take as long for many steps as for one.
+    /// If the compiler removed the work, many steps would take as long as few.
     #[test]
     fn more_steps_take_longer() {
         let time = |work: &dyn Fn()| {

@@ -1,7 +1,8 @@
-//! Shows whether the processors of this machine share a core: the canary, while another thread sleeps or takes it too,
-//! in alternating phases of 50 ms. A ratio near 1 says that they share none just now; a virtual machine can be moved.
+//! Shows whether two processors of this machine share a core. It takes the contention probe in alternating phases of
+//! 50 ms: another thread sleeps, or takes the probe as well. A ratio near 1 means that they share no core at the moment;
+//! the host can move a virtual machine later.
 //!
-//! `cargo run --release -p ablate-probe --example canary`
+//! `cargo run --release -p ablate-probe --example contention`
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ fn main() {
                     std::thread::sleep(Duration::from_millis(1));
                     continue;
                 }
-                std::hint::black_box(ablate_probe::canary_ns());
+                std::hint::black_box(ablate_probe::contention_probe_ns());
             }
         });
         for phase in 0..PHASES {
@@ -30,14 +31,14 @@ fn main() {
             let started = Instant::now();
             while started.elapsed() < PHASE {
                 let before = Instant::now();
-                values[usize::from(is_busy)].push(ablate_probe::canary_ns());
+                values[usize::from(is_busy)].push(ablate_probe::contention_probe_ns());
                 durations.push(before.elapsed().as_nanos());
             }
         }
         end.store(true, Ordering::Relaxed);
     });
     durations.sort_unstable();
-    println!("one canary takes {:.1} µs (median)", durations[durations.len() / 2] as f64 / 1e3);
+    println!("one contention probe takes {:.1} µs (median)", durations[durations.len() / 2] as f64 / 1e3);
     let reference = {
         let mut all: Vec<f64> = values.iter().flatten().copied().collect();
         all.sort_by(f64::total_cmp);
@@ -50,7 +51,7 @@ fn main() {
         let [low, middle, high] = [0.02, 0.5, 0.98].map(at);
         let disturbed = values.iter().filter(|value| **value > 1.08 * reference).count() as f64 / values.len() as f64;
         println!(
-            "neighbour {name}: p2 {low:.3}  p50 {middle:.3}  p98 {high:.3} ns a step, {:.1} % disturbed, {} values",
+            "neighbour {name}: p2 {low:.3}  p50 {middle:.3}  p98 {high:.3} ns per step, {:.1} % disturbed, {} values",
             100.0 * disturbed,
             values.len()
         );

@@ -1,37 +1,35 @@
-//! The operations of a run, drawn from the seed before anything is measured.
+//! The operations of a run, drawn from the seed before the measured part.
 //!
-//! An *operation* is one block: requested, touched, given back. The loop reads one [`Op`] for each and decides nothing.
+//! An *operation* is the life of one block: it is requested, touched and freed. The timed loops read one [`Op`] for each
+//! and decide nothing.
 
-use crate::plan::{Plan, Way};
-use crate::scenario::Sizes;
+use crate::os::OS_PAGE;
+use crate::workload::plan::{LifetimePattern, RunPlan};
+use crate::workload::scenario::Sizes;
 use hakmem::Site;
 
 /// Slots of the scenario with random lifetimes.
 pub(crate) const SLOTS: usize = 64;
-/// Alignment of every request: what `malloc` promises on 64-bit machines. Sizes are never below it.
-pub(crate) const ALIGN: usize = 16;
-/// Granularity of sizes drawn in pages, and of touching.
-pub(crate) const OS_PAGE: u32 = 4096;
 
 /// One operation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Op {
-    /// Where the request comes from.
+    /// Call site of the request.
     pub(crate) site: Site,
-    /// Bytes requested, at least [`ALIGN`].
+    /// Bytes requested, at least [`ALIGN`](crate::allocator::ALIGN).
     pub(crate) size: u32,
-    /// With random lifetimes: how many entries of [`Script::frees`] are given back after this request.
+    /// With random lifetimes: how many entries of [`Script::frees`] are freed after this request.
     pub(crate) frees: u16,
     /// With random lifetimes: the slot that receives the block, below [`SLOTS`] and empty by then.
     pub(crate) slot: u8,
-    /// What the block is written with; never 0, which fresh memory has anyway.
+    /// The byte that the block is written with; never 0, which fresh memory contains anyway.
     pub(crate) byte: u8,
 }
 
-/// The operations of one producer; after the last comes the first again.
+/// The operations of one thread; after the last comes the first again.
 #[derive(Debug)]
 pub(crate) struct Script {
-    /// One entry an operation; [`Plan::script_len`] of them.
+    /// One entry per operation; [`RunPlan::script_len`] of them.
     pub(crate) ops: Vec<Op>,
     /// With random lifetimes: slots to be emptied, in order, each occupied by then.
     pub(crate) frees: Vec<u8>,
@@ -40,8 +38,8 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// The operations of producer `producer` (from 0).
-    pub(crate) fn new(plan: &Plan, producer: u32) -> Script {
+    /// Draws the operations of thread or producer `producer`, counted from 0.
+    pub(crate) fn new(plan: &RunPlan, producer: u32) -> Script {
         let mut random = SplitMix64(plan.seed.wrapping_add(u64::from(producer)));
         let mut ops = Vec::with_capacity(plan.script_len() as usize);
         let mut group: Vec<usize> = Vec::new();
@@ -49,22 +47,27 @@ impl Script {
             ops.push(draw(plan, &mut random, &mut group));
         }
         let mut script = Script { ops, frees: Vec::new(), order: Vec::new() };
-        match plan.way {
-            Way::Random | Way::RandomInEach => script.pick_slots(&mut random),
-            Way::Shuffled => script.order_groups(plan.group() as u16, &mut random),
-            Way::Lifo | Way::Ring | Way::Batch | Way::OtherThread | Way::HandBack | Way::HandBackShuffled => {}
+        match plan.pattern {
+            LifetimePattern::Random | LifetimePattern::RandomInEachThread => script.pick_slots(&mut random),
+            LifetimePattern::ShuffledGroup => script.order_groups(plan.group() as u16, &mut random),
+            LifetimePattern::Lifo
+            | LifetimePattern::Ring
+            | LifetimePattern::Group
+            | LifetimePattern::OtherThread
+            | LifetimePattern::AllAtOnce
+            | LifetimePattern::AllAtOnceShuffled => {}
         }
         script
     }
 
-    /// Draws an order for each group.
+    /// Draws the order of frees for each group.
     fn order_groups(&mut self, group: u16, random: &mut SplitMix64) {
         self.order = (0..group).cycle().take(self.ops.len()).collect();
         self.order.chunks_exact_mut(usize::from(group)).for_each(|places| random.shuffle(places));
     }
 
-    /// Distributes the operations over the slots: a random order in which every slot is picked an even number of times,
-    /// so that picking an occupied slot frees it, picking an empty one fills it, and all are empty at the end.
+    /// Distributes the operations over the slots. Every slot is picked an even number of times in a random order; picking
+    /// an empty slot fills it, picking an occupied one frees it. So all slots are empty at the end.
     fn pick_slots(&mut self, random: &mut SplitMix64) {
         let mut picks: Vec<u8> = Vec::with_capacity(2 * self.ops.len());
         for i in 0..self.ops.len() {
@@ -89,7 +92,7 @@ impl Script {
 }
 
 /// Draws one operation. `group` holds the sizes still to come of a group of [`Sizes::Each`].
-fn draw(plan: &Plan, random: &mut SplitMix64, group: &mut Vec<usize>) -> Op {
+fn draw(plan: &RunPlan, random: &mut SplitMix64, group: &mut Vec<usize>) -> Op {
     let scenario = plan.scenario;
     let (size, site) = match scenario.sizes {
         Sizes::Each(sizes) => {
@@ -142,11 +145,12 @@ impl SplitMix64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Lifetime;
-    use crate::scenario::{BYTES, SCENARIOS};
+    use crate::allocator::ALIGN;
+    use crate::workload::plan::Lifetime;
+    use crate::workload::scenario::{BYTES, SCENARIOS};
 
     fn script(name: &str, seed: u64) -> Script {
-        Script::new(&Plan { seed, ..Plan::of_test(name, None) }, 0)
+        Script::new(&RunPlan { seed, ..RunPlan::of_test(name, None) }, 0)
     }
 
     #[test]
@@ -201,7 +205,7 @@ mod tests {
 
     #[test]
     fn every_shuffled_group_has_all_its_places_once() {
-        let plan = Plan::of_test("fixed", Some(Lifetime::Shuffled));
+        let plan = RunPlan::of_test("fixed", Some(Lifetime::Shuffled));
         let script = Script::new(&plan, 0);
         assert_eq!(script.order.len(), script.ops.len());
         let groups: Vec<&[u16]> = script.order.chunks(plan.group() as usize).collect();

@@ -1,16 +1,12 @@
-//! The floor: no allocator, but what one costs at least that keeps memory. For each size a stack of blocks that are
-//! mapped, faulted in and never returned; a request takes the top, a return puts it back, and nothing is checked.
+//! The floor: no allocator, but the least that one can cost that keeps freed memory. Each size has a stack of blocks that
+//! are mapped, faulted in and never returned. A request takes the top block, a free puts it back, and nothing is checked.
 //!
-//! What a touched block costs here is the memory's price, which no allocator can go below. The stacks are filled before
-//! the run with as many blocks as will live at once, so only runs for which that number is known can be served
-//! ([`serves`]), by one thread.
+//! What a touched block costs here is the cost of the memory itself, which no allocator can go below. The stacks must be
+//! [filled](fill) before the run with as many blocks as will live at once. So the floor runs only workloads for which that
+//! number is known, in one thread; [`crate::registry`] decides which.
 
-use super::{Engine, Subject, Witness, no_mark};
-use crate::plan::{Plan, Way};
-use crate::proof;
-use crate::scenario::Sizes;
-use crate::script::{OS_PAGE, Op};
-use crate::{drive, lifetime};
+use super::{Allocator, Witness, no_mark, out_of_memory};
+use crate::os::OS_PAGE;
 use hakmem::Site;
 use std::alloc::Layout;
 use std::cell::UnsafeCell;
@@ -18,11 +14,11 @@ use std::sync::Mutex;
 
 /// One stack for each power of two that a size is not below.
 const STACKS: usize = 32;
-/// Places of a stack: the ring's blocks and the proof's.
-const PLACES: usize = lifetime::RING + proof::BLOCKS + 1;
-/// Blocks share none of these.
+/// Most blocks of a stack.
+pub(crate) const PLACES: usize = 145;
+/// Bytes of a cache line; no two blocks share one.
 const CACHE_LINE: usize = 64;
-/// A huge page.
+/// Bytes of a huge page.
 const HUGE: usize = 2 << 20;
 
 /// All stacks, for one thread.
@@ -32,7 +28,7 @@ struct Stacks {
     places: UnsafeCell<[[*mut u8; PLACES]; STACKS]>,
 }
 
-// SAFETY: one thread runs a plan, prepares it before and proves it after; the tests each take a size of their own.
+// SAFETY: one thread fills the stacks, runs the plan and proves it; the tests take a size each.
 unsafe impl Sync for Stacks {}
 
 static ALL: Stacks = Stacks {
@@ -43,15 +39,15 @@ static ALL: Stacks = Stacks {
 /// Start and end of every piece of memory that blocks were cut from.
 static MAPPED: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
 
-/// Mapped memory.
+/// The stacks as an allocator.
 #[derive(Clone, Copy, Default)]
-struct Floor;
+pub(crate) struct Floor;
 
-impl Subject for Floor {
+impl Allocator for Floor {
     #[inline(always)]
     unsafe fn alloc(self, layout: Layout, _site: Site) -> *mut u8 {
         // Volatile, as the compiler would cancel a request against the return that follows it.
-        // SAFETY: sizes are below 4 GiB, and the stack has a block: `prepare` knew how many live at once.
+        // SAFETY: sizes are below 4 GiB, and the stack has a block: it was filled with as many as live at once.
         unsafe {
             let above = ALL.above.get_unchecked(stack(layout.size())).get();
             let top = above.read_volatile().sub(1);
@@ -72,59 +68,29 @@ impl Subject for Floor {
     }
 }
 
-/// The floor knows what it mapped.
-pub(super) const ENGINE: Engine = Engine {
-    drive: |plan| {
-        prepare(plan);
-        drive::drive::<Floor>(plan)
+/// The floor knows the ranges that it mapped.
+pub(crate) const WITNESS: Witness = Witness {
+    name: "floor",
+    by: "the ranges that it mapped",
+    mark: no_mark,
+    claims: |_, ptr, _| {
+        let mapped = MAPPED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        mapped.iter().any(|(start, end)| (*start..*end).contains(&(ptr as usize)))
     },
-    verify: |ops, witnesses| {
-        sizes_of(ops).into_iter().for_each(|size| fill(size, proof::blocks(ops) + 1, false));
-        proof::verify::<Floor>(ops, witnesses)
-    },
-    serves: Some(serves),
-    ..Engine::of::<Floor>(Witness {
-        name: "floor",
-        by: "the ranges that it mapped",
-        mark: no_mark,
-        claims: |_, ptr, _| {
-            let mapped = MAPPED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            mapped.iter().any(|(start, end)| (*start..*end).contains(&(ptr as usize)))
-        },
-    })
 };
 
-/// Whether the blocks that live at once are known, of sizes with a stack each.
-fn serves(plan: &Plan) -> bool {
-    matches!(plan.way, Way::Lifo | Way::Ring) && matches!(plan.scenario.sizes, Sizes::Each(_) | Sizes::Given)
-}
-
+/// Which stack has the blocks of a size.
 #[inline(always)]
-fn stack(size: usize) -> usize {
+pub(crate) fn stack(size: usize) -> usize {
     size.ilog2() as usize
 }
 
-/// Fills the stacks for a plan that [`serves`] allows.
-fn prepare(plan: &Plan) {
-    let live = if plan.way == Way::Ring { lifetime::RING } else { 1 };
-    match plan.scenario.sizes {
-        Sizes::Each(sizes) => sizes.iter().for_each(|size| fill(*size, live, true)),
-        Sizes::Given => fill(plan.bytes, live, true),
-        Sizes::Octaves { .. } | Sizes::Pages { .. } => {}
-    }
-}
-
-/// The sizes that occur.
-fn sizes_of(ops: &[Op]) -> Vec<u32> {
-    let mut sizes: Vec<u32> = ops.iter().map(|op| op.size).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    sizes
-}
-
-/// Maps memory for `count` blocks and puts them on the size's stack; with `fault_in` in huge pages, if the kernel has
-/// any, and all there before the first request.
-fn fill(size: u32, count: usize, fault_in: bool) {
+/// Maps memory for `count` blocks of `size` bytes and puts them on the size's stack. With `fault_in`, all of it is
+/// resident before the first request, in huge pages if the kernel has any.
+///
+/// # Panics
+/// When the stack has more than [`PLACES`] blocks.
+pub(crate) fn fill(size: u32, count: usize, fault_in: bool) {
     let each = (size as usize).next_multiple_of(CACHE_LINE);
     let bytes = (each * count).next_multiple_of(HUGE);
     let start = map(bytes);
@@ -139,7 +105,7 @@ fn fill(size: u32, count: usize, fault_in: bool) {
         }
     }
     let index = stack(size as usize);
-    // SAFETY: nobody else is at this stack now, see `Stacks`; at most PLACES blocks are ever put on it.
+    // SAFETY: no other thread uses this stack now, see `Stacks`; the assertion keeps it below PLACES blocks.
     unsafe {
         let above = ALL.above[index].get();
         let bottom: *mut *mut u8 = (*ALL.places.get())[index].as_mut_ptr();
@@ -161,7 +127,7 @@ fn map(bytes: usize) -> *mut u8 {
     // SAFETY: a new mapping anywhere.
     let whole = unsafe { libc::mmap(std::ptr::null_mut(), bytes + HUGE, access, flags, -1, 0) };
     if whole == libc::MAP_FAILED {
-        lifetime::out_of_memory(bytes);
+        out_of_memory(bytes);
     }
     let whole: *mut u8 = whole.cast();
     // SAFETY: less than HUGE further on, which was mapped in addition.
@@ -174,8 +140,6 @@ fn map(bytes: usize) -> *mut u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Lifetime;
-    use crate::scenario::SCENARIOS;
 
     #[test]
     fn the_block_that_was_given_back_comes_again() {
@@ -187,7 +151,7 @@ mod tests {
             assert!((first as usize).abs_diff(second as usize) >= 100);
             Floor.dealloc(first, layout);
             assert_eq!(Floor.alloc(layout, hakmem::site!()), first);
-            let claims = ENGINE.witness.claims;
+            let claims = WITNESS.claims;
             assert!(claims(0, first, 100) && claims(0, second, 100) && !claims(0, std::ptr::null(), 100));
         }
     }
@@ -199,28 +163,5 @@ mod tests {
         // SAFETY: two blocks are there and one is requested; no other test takes this stack.
         let ptr = unsafe { Floor.alloc(layout, hakmem::site!()) };
         assert!((ptr as usize).is_multiple_of(HUGE));
-    }
-
-    #[test]
-    fn every_listed_size_has_a_stack_of_its_own() {
-        for scenario in SCENARIOS {
-            if let Sizes::Each(sizes) = scenario.sizes {
-                let mut stacks: Vec<_> = sizes.iter().map(|size| stack(*size as usize)).collect();
-                stacks.dedup();
-                assert_eq!(stacks.len(), sizes.len(), "{}", scenario.name);
-            }
-        }
-    }
-
-    #[test]
-    fn only_known_numbers_of_blocks_are_served() {
-        let check = |scenario, lifetime| serves(&Plan::of_test(scenario, lifetime));
-        for scenario in ["json", "mir", "vm", "mixed", "fixed"] {
-            assert!(check(scenario, None) && check(scenario, Some(Lifetime::Ring)));
-            assert!(!check(scenario, Some(Lifetime::Batch)) && !check(scenario, Some(Lifetime::Handoff)));
-        }
-        for scenario in ["small", "churn", "threads", "parallel", "handback"] {
-            assert!(!check(scenario, None), "{scenario}");
-        }
     }
 }

@@ -1,30 +1,30 @@
-//! Which library provides a symbol of this process, as the dynamic linker resolved it: `LD_PRELOAD` decides, and what it
-//! really did is seen here only.
+//! Which library provides a symbol of this process. The dynamic linker decides that from `LD_PRELOAD`, and is asked here
+//! for the result.
 
 use std::ffi::{CStr, c_void};
 
-/// A file that provides symbols.
+/// A loaded library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Library {
-    /// As [`short_name`] makes it.
+    /// Its [short name](short_name).
     pub(crate) name: String,
-    /// Where it was loaded from.
+    /// Path of the file.
     pub(crate) file: String,
-    /// Where it was loaded to.
+    /// Address that it was loaded to.
     base: usize,
 }
 
 impl Library {
-    /// Whether it is the C library itself.
+    /// Whether it is the C library.
     pub(super) fn is_libc(&self) -> bool {
         library_of(libc::getpid as *const c_void).is_some_and(|libc| libc.base == self.base)
     }
 }
 
-/// The library behind `malloc`, and behind the other calls of [`super::preloaded`].
+/// The library behind `malloc`, `free` and `posix_memalign`, the calls of [`super::preloaded`].
 ///
 /// # Errors
-/// Says in a sentence why there is no such library.
+/// A sentence: a symbol's library is unknown, or the symbols come from different libraries.
 pub(crate) fn of_malloc() -> Result<Library, String> {
     let named = |name: &str, symbol| library_of(symbol).ok_or_else(|| format!("dladdr does not know {name}"));
     let malloc = named("malloc", libc::malloc as *const c_void)?;
@@ -33,7 +33,7 @@ pub(crate) fn of_malloc() -> Result<Library, String> {
     {
         let other = named(name, symbol)?;
         if other.base != malloc.base {
-            return Err(format!("malloc is of {}, but {name} of {}", malloc.file, other.file));
+            return Err(format!("malloc comes from {}, but {name} from {}", malloc.file, other.file));
         }
     }
     Ok(malloc)
@@ -48,7 +48,7 @@ pub(super) fn library_of(symbol: *const c_void) -> Option<Library> {
     if !known || info.dli_fname.is_null() {
         return None;
     }
-    // SAFETY: the linker's name of a loaded file, which ends with zero and stays.
+    // SAFETY: the linker's name of a loaded file, which ends with zero and stays valid.
     let file = unsafe { CStr::from_ptr(info.dli_fname) }.to_string_lossy().into_owned();
     Some(Library { name: short_name(&file), file, base: info.dli_fbase as usize })
 }

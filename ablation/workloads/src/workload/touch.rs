@@ -1,11 +1,25 @@
-//! How a block is used: written after its request, and one byte read back before its return.
+//! How a block is used: it is written after its request, and one byte is read back before it is freed.
 //!
-//! Each way is a type, so that the timed loop has no question to ask.
+//! `--touch` picks one of three uses. Each is a type, so the timed loops contain no decision.
 
-use crate::script::OS_PAGE;
+use crate::os::OS_PAGE;
+use clap::ValueEnum;
+use serde::Serialize;
 use std::arch::asm;
 
-/// One way to use a block.
+/// How a block is used between its request and its free: the values of `--touch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Touch {
+    /// Not at all.
+    None,
+    /// One byte per 4 KiB is written.
+    Page,
+    /// Every byte is written.
+    Full,
+}
+
+/// One use of a block.
 pub(crate) trait Use: Copy + Send + 'static {
     /// Writes the block.
     ///
@@ -13,15 +27,15 @@ pub(crate) trait Use: Copy + Send + 'static {
     /// - `ptr` is valid for writes of `size` bytes, `size` not zero.
     unsafe fn write(ptr: *mut u8, size: usize, byte: u8);
 
-    /// Reads back a byte that was written last, 0 if none was: another value than was written shows that the allocator
-    /// gave the same memory to two blocks.
+    /// Reads back the byte that was written last; 0 if none was. A value that differs from the written one shows that the
+    /// allocator gave the same memory to two blocks.
     ///
     /// # Safety
     /// - [`Use::write`] was called for this block with the same `size`, and the block is still valid.
     unsafe fn read(ptr: *const u8, size: usize) -> u8;
 }
 
-/// Not used at all.
+/// [`Touch::None`].
 #[derive(Clone, Copy)]
 pub(crate) struct Untouched;
 
@@ -37,7 +51,7 @@ impl Use for Untouched {
     }
 }
 
-/// The first byte of each 4 KiB, counted from the start of the block.
+/// [`Touch::Page`]: the first byte of each 4 KiB, counted from the start of the block.
 #[derive(Clone, Copy)]
 pub(crate) struct EachPage;
 
@@ -59,7 +73,7 @@ impl Use for EachPage {
     }
 }
 
-/// Every byte.
+/// [`Touch::Full`]: every byte.
 #[derive(Clone, Copy)]
 pub(crate) struct Whole;
 
@@ -78,9 +92,8 @@ impl Use for Whole {
     }
 }
 
-/// Makes the compiler believe that the block is used, without an instruction. Else it removes a fill before a `free`
-/// that it knows, and a `malloc` with its `free` altogether. (`std::hint::black_box` would send the pointer through
-/// the stack.)
+/// Makes the compiler assume that the block is used, without an instruction. Otherwise it removes a fill before a `free` that
+/// it knows, and a `malloc` together with its `free`. (`std::hint::black_box` would store the pointer on the stack.)
 #[inline(always)]
 fn escape(ptr: *mut u8) {
     // SAFETY: an empty instruction; it may be taken to read and write memory, and does neither.
@@ -102,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_nothing_a_byte_a_page_or_everything() {
+    fn writes_nothing_or_one_byte_per_os_page_or_every_byte() {
         check::<Untouched>(9000, 0, 0);
         check::<EachPage>(1, 1, 7);
         check::<EachPage>(4096, 1, 7);

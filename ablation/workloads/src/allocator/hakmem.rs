@@ -1,14 +1,14 @@
-//! hakmem through its own call, which takes the call site. Its four names differ only in the mode that is sealed.
+//! hakmem through its own call, which takes the call site. Its four names differ only in the preset that is sealed.
 
-use super::{Engine, Subject, Witness, no_mark};
+use super::{Allocator, Witness, no_mark};
 use hakmem::{Hakmem, Site};
 use std::alloc::{GlobalAlloc, Layout};
 
-/// hakmem, whatever its mode.
+/// hakmem, with any preset.
 #[derive(Clone, Copy, Default)]
-struct OfHakmem;
+pub(crate) struct HakmemCrate;
 
-impl Subject for OfHakmem {
+impl Allocator for HakmemCrate {
     #[inline(always)]
     unsafe fn alloc(self, layout: Layout, site: Site) -> *mut u8 {
         // SAFETY: the caller promises a size that is not zero.
@@ -23,9 +23,5 @@ impl Subject for OfHakmem {
 }
 
 /// hakmem knows its own memory by address.
-pub(super) const ENGINE: Engine = Engine::of::<OfHakmem>(Witness {
-    name: "hakmem",
-    by: "hakmem::owns",
-    mark: no_mark,
-    claims: |_, ptr, _| hakmem::owns(ptr),
-});
+pub(crate) const WITNESS: Witness =
+    Witness { name: "hakmem", by: "hakmem::owns", mark: no_mark, claims: |_, ptr, _| hakmem::owns(ptr) };

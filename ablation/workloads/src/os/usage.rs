@@ -1,4 +1,4 @@
-//! What the kernel knows of this process: page faults, resident memory and its peak.
+//! What the kernel reports about this process: page faults, resident memory and its peak.
 
 use std::ffi::CStr;
 
@@ -11,14 +11,14 @@ pub(crate) fn page_faults() -> u64 {
     (usage.ru_minflt + usage.ru_majflt) as u64
 }
 
-/// Most bytes that were ever resident, from `VmHWM`; `None` when the kernel does not say. (`ru_maxrss` would include
+/// Peak of resident memory in bytes, from `VmHWM`; `None` when the kernel does not report it. (`ru_maxrss` would include
 /// the program that started this one.)
 pub(crate) fn rss_peak_bytes() -> Option<u64> {
     parse_kib(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
-/// Bytes that are resident now, without asking any allocator for memory; `None` when the kernel does not say. The walk
-/// over the page tables (`smaps_rollup`) is exact, the counter (`statm`) is late by some pages for each processor.
+/// Resident bytes at this moment, read without requesting memory; `None` when the kernel does not report them. The walk over
+/// the page tables (`smaps_rollup`) is exact. The counter (`statm`), used without it, lags by some OS pages per processor.
 pub(crate) fn resident_bytes() -> Option<u64> {
     let mut text = [0; 4096];
     read_into(c"/proc/self/smaps_rollup", &mut text)
@@ -26,7 +26,7 @@ pub(crate) fn resident_bytes() -> Option<u64> {
         .or_else(|| parse_pages(read_into(c"/proc/self/statm", &mut text)?))
 }
 
-/// The beginning of a file.
+/// The beginning of a file, as far as `text` has room.
 fn read_into<'t>(path: &CStr, text: &'t mut [u8]) -> Option<&'t str> {
     // SAFETY: the path ends with zero.
     let file = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
@@ -42,15 +42,15 @@ fn read_into<'t>(path: &CStr, text: &'t mut [u8]) -> Option<&'t str> {
     std::str::from_utf8(text.get(..usize::try_from(read).ok()?)?).ok()
 }
 
-/// The line that begins with `name`, in bytes.
+/// The number of KiB in the line that begins with `name`, in bytes.
 fn parse_kib(text: &str, name: &str) -> Option<u64> {
     let kib = text.lines().find_map(|line| line.strip_prefix(name))?;
     Some(kib.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// The second number of `statm`, in bytes.
+/// The resident OS pages of `statm`, its second number, in bytes.
 fn parse_pages(statm: &str) -> Option<u64> {
-    // SAFETY: only asks.
+    // SAFETY: a query without effects.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     Some(statm.split(' ').nth(1)?.parse::<u64>().ok()? * u64::try_from(page).ok()?)
 }

@@ -1,6 +1,6 @@
 //! jemalloc 5 through `tikv-jemallocator`, as Rust programs use it.
 
-use super::{Engine, Subject, Witness};
+use super::{Allocator, Witness};
 use hakmem::Site;
 use std::alloc::{GlobalAlloc, Layout};
 use tikv_jemalloc_ctl::thread::allocatedp;
@@ -8,9 +8,9 @@ use tikv_jemallocator::Jemalloc;
 
 /// jemalloc.
 #[derive(Clone, Copy, Default)]
-struct OfJemalloc;
+pub(crate) struct JemallocCrate;
 
-impl Subject for OfJemalloc {
+impl Allocator for JemallocCrate {
     #[inline(always)]
     unsafe fn alloc(self, layout: Layout, _site: Site) -> *mut u8 {
         // SAFETY: the caller promises a size that is not zero.
@@ -25,12 +25,12 @@ impl Subject for OfJemalloc {
 }
 
 /// jemalloc cannot be asked about a foreign address, but it counts every byte that a thread requested.
-pub(super) const ENGINE: Option<Engine> = Some(Engine::of::<OfJemalloc>(Witness {
+pub(crate) const WITNESS: Witness = Witness {
     name: "jemalloc",
     by: "thread.allocated",
     mark: allocated,
     claims: |mark, _, size| allocated().saturating_sub(mark) >= size as u64,
-}));
+};
 
 /// Bytes that this thread ever requested; 0 when the counter cannot be read, which proves nothing.
 fn allocated() -> u64 {
