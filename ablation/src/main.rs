@@ -161,7 +161,7 @@ fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
     print(&text);
     let bad = records.iter().filter(|r| r.status != ablate_format::Status::Ok).count();
     if bad > 0 {
-        note(&format!("{bad} of {} runs failed or are void", records.len()));
+        note(&format!("{bad} of {} runs failed or are invalid", records.len()));
     }
     // A line that a resumed study ran again is no loss.
     let complete = match coverage {

@@ -4,7 +4,7 @@ use crate::config::Study;
 use crate::design::{BuildPlan, Design};
 use crate::progress::human;
 use crate::store;
-use ablate_format::{CellKind, CellPlan, Plan, Target, WorkloadPlan};
+use ablate_format::{CellKind, CellPlan, StudyPlan, Target, WorkloadPlan};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl Processes {
 }
 
 /// Number of cells that run with a workload.
-fn cells_of(plan: &Plan, workload: &WorkloadPlan) -> usize {
+fn cells_of(plan: &StudyPlan, workload: &WorkloadPlan) -> usize {
     if workload.cells.is_empty() { plan.cells.len() } else { workload.cells.len() }
 }
 
@@ -192,7 +192,7 @@ fn processes(text: &mut Text, study: &Study, design: &Design) {
     text.section("processes", &["pass", "processes", "how"], rows);
 }
 
-fn differences(plan: &Plan, cell: &CellPlan) -> String {
+fn differences(plan: &StudyPlan, cell: &CellPlan) -> String {
     match cell.kind {
         CellKind::Baseline => "nothing".to_owned(),
         CellKind::Placebo => "nothing that matters".to_owned(),

@@ -268,7 +268,7 @@ mod tests {
     fn the_line_has_levels_work_batches_canaries_and_truth() {
         let line = measured(&args(10, false));
         assert_eq!((line.operations, line.samples), (10 * BATCH, 10));
-        assert_eq!((line.batches_ns.len(), line.canaries_ns.len()), (10, 11));
+        assert_eq!((line.batches_ns.len(), line.contention_probes_ns.len()), (10, 11));
         assert!(line.env_rejected.is_empty() && line.levels.values().all(|level| level == "on"), "{line:?}");
         assert!(line.counters.values().all(|counters| counters["work"] > 0), "{line:?}");
         assert_eq!(line.truth_ns.len(), FACTORS.len() + 2);
@@ -281,7 +281,7 @@ mod tests {
     fn counted_runs_have_the_same_checksum_and_no_canaries() {
         let (timed, counted) = (measured(&args(3, false)), measured(&args(3, true)));
         assert_eq!((&timed.checksum, timed.operations), (&counted.checksum, counted.operations));
-        assert!(counted.canaries_ns.is_empty() && counted.truth_ns.is_empty());
+        assert!(counted.contention_probes_ns.is_empty() && counted.truth_ns.is_empty());
         assert_eq!(measured(&args(0, true)).operations, 0);
     }
 
