@@ -117,6 +117,9 @@ pub(crate) enum ToolError {
         /// What is wrong with it.
         source: ReadError,
     },
+    /// The results of ablate cannot be read.
+    #[error(transparent)]
+    Results(#[from] ablate_format::ReadError),
     /// cargo built ablate, and reported no program.
     #[error("cargo built the package ablation and reported no program: it needs a binary target")]
     NoProgram,
@@ -196,7 +199,12 @@ fn ablate(pair: &Pair, limit: Duration, programs: &Programs, dir: &Path) -> Resu
     command.arg("--budget").arg(format!("{:.1}s", limit.as_secs_f64().max(0.1)));
     // Exit status 1: some run was invalid or failed, and ablate left it out of its interval.
     let took = timed("ablate", &mut command, &[0, 1])?;
-    let interval = read("ablate", &out.join("effects.json"), interval::of_ablate)?;
+    let effects = ablate_format::read_effects(&out)?.effects;
+    let interval = interval::of_ablate(&effects).map_err(|source| ToolError::Unread {
+        tool: "ablate",
+        path: out.join(ablate_format::EFFECTS),
+        source,
+    })?;
     Ok(interval.map(|interval| Attempt { interval, took }))
 }
 
