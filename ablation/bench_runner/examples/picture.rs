@@ -1,12 +1,13 @@
 //! Draws the README's picture from a finished study: one bar per factor and workload, with its 95 % interval.
 //!
 //! `just picture DIR [WORKLOAD…]` reads `DIR/effects.json` and writes docs/images/headline.svg; without names it draws the
-//! first two workloads whose factors are crossed. A bar is the Shapley value of a factor (docs/methodology.md), in
+//! first two workloads that are judged by a latency and cross their factors. A bar is the Shapley value of a factor (docs/methodology.md), in
 //! nanoseconds or microseconds per operation; its whisker is the interval that holds for all factors of the workload
-//! together. A factor that is not exercised, or is inside the noise floor, has no bar but its verdict.
+//! together. A factor whose effect is not claimed has its verdict instead of a bar.
 
+use ablate_format::effects::{CrossedFactor, CrossedResult};
+use ablate_format::{EffectsFile, Quantity};
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -37,9 +38,7 @@ fn main() -> Result<()> {
     let Some((folder, workloads)) = arguments.split_first() else {
         bail!("name the folder of one finished study: `just picture target/ablate/STUDY-TIME`");
     };
-    let path = Path::new(folder).join("effects.json");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let effects: Value = serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))?;
+    let effects = ablate_format::read_effects(Path::new(folder))?;
     std::fs::write(PICTURE, svg(&effects, workloads)?).with_context(|| format!("cannot write {PICTURE}"))?;
     println!("wrote {PICTURE}");
     Ok(())
@@ -49,12 +48,16 @@ fn main() -> Result<()> {
 ///
 /// # Errors
 /// When no workload that is wanted crosses its factors.
-fn svg(effects: &Value, wanted: &[String]) -> Result<String> {
-    let workloads: Vec<(&str, Vec<Row>)> = list(effects, "crossed")
+fn svg(effects: &EffectsFile, wanted: &[String]) -> Result<String> {
+    let is_wanted = |workload: &String| wanted.is_empty() || wanted.contains(workload);
+    let is_latency = |workload: &String| {
+        effects.cells.iter().any(|cell| cell.workload == *workload && matches!(cell.unit, Quantity::Latency))
+    };
+    let workloads: Vec<(&str, Vec<Row>)> = effects
+        .crossed
         .iter()
-        .map(|entry| (text(entry, "workload"), rows(entry)))
-        .filter(|(_, rows)| !rows.is_empty())
-        .filter(|(workload, _)| wanted.is_empty() || wanted.iter().any(|name| name == workload))
+        .filter(|crossed| !crossed.factors.is_empty() && is_wanted(&crossed.workload) && is_latency(&crossed.workload))
+        .map(|crossed| (crossed.workload.as_str(), rows(crossed)))
         .take(WORKLOADS_MAX)
         .collect();
     ensure!(
@@ -74,7 +77,7 @@ fn svg(effects: &Value, wanted: &[String]) -> Result<String> {
     writeln!(out, "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>")?;
     let mut top = 0.0;
     for (workload, rows) in &workloads {
-        draw(&mut out, top, text(effects, "study"), workload, rows)?;
+        draw(&mut out, top, &effects.study, workload, rows)?;
         top += HEAD + ROW * rows.len() as f64;
     }
     writeln!(out, "</svg>")?;
@@ -133,27 +136,19 @@ fn draw(out: &mut String, top: f64, study: &str, workload: &str, rows: &[Row]) -
     Ok(())
 }
 
-/// The factors of one workload, the dearest first.
-fn rows(entry: &Value) -> Vec<Row> {
-    let mut rows: Vec<Row> = list(entry, FACTORS).iter().map(row).collect();
+/// The factors of one workload, the largest effect first.
+fn rows(crossed: &CrossedResult) -> Vec<Row> {
+    let mut rows: Vec<Row> = crossed.factors.iter().map(row).collect();
     let key = |row: &Row| row.value.map_or(f64::NEG_INFINITY, |[value, ..]| value.abs());
     rows.sort_by(|a, b| key(b).total_cmp(&key(a)));
     rows
 }
 
-/// The key of a crossed workload's list of factors.
-const FACTORS: &str = "sources";
-
-fn row(factor: &Value) -> Row {
-    let shapley = &factor["shapley"];
-    let verdict = text(shapley, "verdict");
-    let ends = &shapley["together"];
-    let numbers = [shapley["alone"]["value"].as_f64(), ends[0].as_f64(), ends[1].as_f64()];
-    let value = match (verdict, numbers) {
-        ("costs" | "saves", [Some(value), Some(lo), Some(hi)]) => Some([value, lo, hi]),
-        _ => None,
-    };
-    Row { factor: text(factor, "factor").to_owned(), verdict: verdict.replace('-', " "), value }
+fn row(factor: &CrossedFactor) -> Row {
+    let shapley = &factor.shapley;
+    let is_claimed = ["costs", "saves"].contains(&shapley.verdict.as_str());
+    let value = shapley.together.filter(|_| is_claimed).map(|(lo, hi)| [shapley.alone.value, lo, hi]);
+    Row { factor: factor.factor.clone(), verdict: shapley.verdict.replace('-', " "), value }
 }
 
 /// Three digits, and a real minus sign.
@@ -165,14 +160,4 @@ fn number(value: f64) -> String {
         _ => 0,
     };
     format!("{value:.digits$}").replace('-', "−")
-}
-
-/// The list below a key; empty where there is none.
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value[key].as_array().map_or(&[], Vec::as_slice)
-}
-
-/// The text below a key; names are `[a-z0-9-]+`, so they need no escape.
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_default()
 }
