@@ -40,7 +40,7 @@ fn main() -> Result<()> {
     };
     let effects = ablate_format::read_effects(Path::new(folder))?;
     std::fs::write(PICTURE, svg(&effects, workloads)?).with_context(|| format!("cannot write {PICTURE}"))?;
-    println!("wrote {PICTURE}");
+    println!("wrote docs/images/headline.svg");
     Ok(())
 }
 
@@ -62,7 +62,7 @@ fn svg(effects: &EffectsFile, wanted: &[String]) -> Result<String> {
         .collect();
     ensure!(
         !workloads.is_empty(),
-        "no such workload of this study crosses its factors; its design must have `factorial`"
+        "no wanted workload of this study is judged by a latency and crosses its factors; name one whose design is `factorial`"
     );
 
     let height: f64 = workloads.iter().map(|(_, rows)| HEAD + ROW * rows.len() as f64).sum::<f64>() + 20.0;
