@@ -168,7 +168,7 @@ mod tests {
         let json = r#"{"mean": {"confidence_interval": {"confidence_level": 0.95, "lower_bound": 0.01, "upper_bound": 0.03},
             "point_estimate": 0.02, "standard_error": 0.001}, "median": {}}"#;
         assert_eq!(of_criterion(json, 100.0).expect("a mean"), Interval { low: 1.0, high: 3.0 });
-        let json = r#"{"format": 1, "effects": [
+        let json = r#"{"format": 2, "effects": [
             {"factor": "placebo", "contrast": "placebo", "response": "latency_ns_p10", "lo": -1, "hi": 1},
             {"factor": "planted", "contrast": "on-off", "response": "latency_ns_p50", "lo": 5, "hi": 6},
             {"factor": "planted", "contrast": "on-off", "response": "latency_ns_p10", "lo": 1.5, "hi": 2.5}]}"#;

@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_peak_is_the_program_s_own_or_surely_not_the_runner_s() {
         let peak = |own: Option<u64>, seen: u64, runner: Option<u64>| {
-            let line = r#"{"format":1,"operations":1,"checksum":"c","latency_over":"batches","samples":1,
+            let line = r#"{"format":2,"operations":1,"checksum":"c","latency_over":"batches","samples":1,
                 "latency_ns_p10":1.0,"latency_ns_p50":1.0,"latency_ns_p99":1.0,"latency_ns_mean":1.0}"#;
             let measured = serde_json::from_str(line).expect("the required keys");
             let record = Record {

@@ -359,7 +359,7 @@ mod tests {
     fn the_truth_is_the_median_of_what_the_processes_say() {
         let said = |faulty: &str, ten: f64, touch: f64| {
             let mut record = record(Pass::Timing, 0, "w", "c");
-            let line = r#"{"format":1,"operations":5,"checksum":"c","latency_over":"batches","samples":5,
+            let line = r#"{"format":2,"operations":5,"checksum":"c","latency_over":"batches","samples":5,
                 "latency_ns_p10":1,"latency_ns_p50":2,"latency_ns_p99":3,"latency_ns_mean":2}"#;
             let measured = record.measured.insert(serde_json::from_str(line).expect("a result line"));
             measured.levels.insert("faulty".to_owned(), faulty.to_owned());
