@@ -76,6 +76,9 @@ fn the_effects_are_read_field_for_field() {
     assert_whole(&text("effects.json"), &effects);
     assert!(!effects.effects.is_empty() && !effects.crossed.is_empty() && !effects.explained.breakdowns.is_empty());
     let red = effects.effects.iter().find(|row| row.factor == "red" && row.contrast == "on-off").expect("has a row");
-    assert_eq!((red.response.as_str(), red.verdict.as_str(), red.proof.as_str()), ("latency_ns_p10", "costs", "proven"));
+    assert_eq!(
+        (red.response.as_str(), red.verdict.as_str(), red.proof.as_str()),
+        ("latency_ns_p10", "costs", "proven")
+    );
     assert_eq!(effects.targets[0].verdict, "met");
 }

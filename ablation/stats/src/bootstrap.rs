@@ -12,7 +12,7 @@ use rand_core::Rng;
 
 pub use super::series::{Series, draw};
 
-/// Draws when nobody asks for another number.
+/// Draws unless another number is asked for.
 pub const DRAWS: usize = 2_000;
 
 /// Power for which [`Drawn::detectable`] is computed.
