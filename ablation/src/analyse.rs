@@ -31,7 +31,7 @@ mod tests;
 #[cfg(test)]
 mod tests_broken;
 
-use crate::prove;
+use crate::prove::{self, JudgedRun};
 use ablate_format::{Arm, CellKind, MainResponse, Manifest, Plan, Record, WorkloadPlan};
 use ablate_stats::bootstrap::Drawn;
 use index::Runs;
@@ -285,20 +285,15 @@ pub struct Analysis {
 
 /// Computes everything that a report says, from records that are judged here.
 pub fn analyse(manifest: &Manifest, records: &[Record]) -> Analysis {
-    let mut records = records.to_vec();
-    for record in &mut records {
-        prove::prove(&manifest.plan, record);
-    }
-    prove::prove_together(&manifest.plan, &mut records);
-    analyse_proven(manifest, &records)
+    analyse_proven(manifest, &prove::judge_all(&manifest.plan, records))
 }
 
 /// [`analyse`] of records that were judged before, each and together.
-pub fn analyse_proven(manifest: &Manifest, records: &[Record]) -> Analysis {
+pub fn analyse_proven(manifest: &Manifest, records: &[JudgedRun]) -> Analysis {
     let plan = &manifest.plan;
     let canaries = Canaries::of(records);
     let (runs, ignored) = index::index(plan, records, &canaries);
-    let both = plan.workloads.iter().zip(&runs).map(|(w, runs)| workload(manifest, w, runs, &canaries));
+    let both = of_workloads(manifest, &runs, &canaries);
     let (workloads, tables): (Vec<WorkloadAnalysis>, Vec<Table>) = both.unzip();
     let failures = failures::collect(manifest, records);
     let remarks = remarks::remarks(plan, &workloads, records);
@@ -306,6 +301,21 @@ pub fn analyse_proven(manifest: &Manifest, records: &[Record]) -> Analysis {
     let (targets, groups) = (targets::judge(&field), race::groups(&field));
     let paths = paths::follow(&field, &workloads);
     Analysis { workloads, failures, runs: records.len(), ignored, canaries, targets, paths, groups, remarks, tables }
+}
+
+/// The workloads of [`analyse_proven`] alone: what a study that stops by itself looks at.
+pub fn workloads(manifest: &Manifest, runs: &[JudgedRun]) -> Vec<WorkloadAnalysis> {
+    let canaries = Canaries::of(runs);
+    let (runs, _) = index::index(&manifest.plan, runs, &canaries);
+    of_workloads(manifest, &runs, &canaries).map(|(workload, _)| workload).collect()
+}
+
+fn of_workloads<'a>(
+    manifest: &'a Manifest,
+    runs: &'a [Runs],
+    canaries: &'a Canaries,
+) -> impl Iterator<Item = (WorkloadAnalysis, Table)> + 'a {
+    manifest.plan.workloads.iter().zip(runs).map(|(w, runs)| workload(manifest, w, runs, canaries))
 }
 
 fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Canaries) -> (WorkloadAnalysis, Table) {

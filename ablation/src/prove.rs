@@ -3,22 +3,37 @@
 //! A run whose receipt contradicts its cell is void: it is kept, named and counted, and never averaged. This module
 //! only judges; [`crate::analyse`] leaves void runs out and [`crate::report`] names them.
 
+mod judged;
 mod together;
 mod values;
 
 use ablate_format::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Plan, Record, Status};
-use std::collections::BTreeMap;
-pub use together::prove_together;
+pub use judged::{Counted, Judge, JudgedRun, Reported};
+pub use together::{prove_together, undo};
 use values::values;
 
 /// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Void`], with a
 /// reason that names factor, counter, expected and seen; any other record is left as it is.
 pub fn prove(plan: &Plan, record: &mut Record) {
+    let cell = plan.cells.iter().find(|cell| cell.id == record.cell);
+    prove_cell(plan, cell, record);
+}
+
+/// Judges all records of a study, each by itself and then together.
+pub fn judge_all(plan: &Plan, records: &[Record]) -> Vec<JudgedRun> {
+    let mut judge = Judge::new(plan);
+    let mut runs: Vec<JudgedRun> = records.iter().map(|record| judge.judge(record.clone())).collect();
+    prove_together(plan, &mut runs);
+    runs
+}
+
+/// [`prove`] of a record whose cell was found; `None` when the plan does not have it.
+fn prove_cell(plan: &Plan, cell: Option<&CellPlan>, record: &mut Record) {
     // What prices the machine is no cell of a plan.
     if record.status != Status::Ok || record.pass == Pass::UnitCosts {
         return;
     }
-    let Some(cell) = plan.cells.iter().find(|cell| cell.id == record.cell) else {
+    let Some(cell) = cell else {
         void(record, format!("cell `{}` is not in the plan", record.cell));
         return;
     };
@@ -96,32 +111,6 @@ fn promised(plan: &Plan, cell: &CellPlan) -> Option<String> {
         .or_else(|| cell.expect_zero.first().cloned())
 }
 
-/// [`prove`], and then lets go of what a report does not need: the levels, which are the plan's, all counters but those
-/// that show a source at work that did nothing, and everything that a run measured which does not count. Most of a
-/// record's memory is in these.
-///
-/// Not to be proven again: its levels are gone.
-pub fn settle(plan: &Plan, record: &mut Record) {
-    prove(plan, record);
-    if record.status != Status::Ok {
-        record.measured = None;
-        return;
-    }
-    let Some(measured) = &mut record.measured else { return };
-    let levels = plan.cells.iter().find(|cell| cell.id == record.cell).map(|cell| &cell.levels);
-    let at_work = |f: &&FactorPlan| levels.and_then(|l| l.get(&f.name)).is_some_and(|level| works(level));
-    let mut still: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-    for name in plan.factors.iter().filter(at_work).flat_map(|factor| &factor.proof) {
-        if let (Some(0), Some((factor, own))) = (counter(measured, name), name.split_once('.')) {
-            still.entry(factor.to_owned()).or_default().insert(own.to_owned(), 0);
-        }
-    }
-    measured.counters = still;
-    measured.levels = BTreeMap::new();
-    measured.batches_ns.shrink_to_fit();
-    measured.canaries_ns.shrink_to_fit();
-}
-
 /// Whether a factor does its work at a level.
 fn works(level: &str) -> bool {
     level != "off" && level != "absent"
@@ -138,7 +127,7 @@ const SLEPT: f64 = 0.05;
 /// The reason when they were too many: which counters stayed 0, and in how many runs.
 pub fn exercised<'a>(
     factor: &FactorPlan,
-    runs: impl IntoIterator<Item = &'a Measured>,
+    runs: impl IntoIterator<Item = &'a Reported>,
 ) -> Result<Option<String>, String> {
     if factor.proof.is_empty() {
         // It has no counters; whether it did anything is seen in exact counts or in the binaries.
@@ -147,8 +136,9 @@ pub fn exercised<'a>(
     let (mut still, mut all) = (0, 0);
     for measured in runs {
         all += 1;
-        // A proven run has all counters of a source at work; only those at 0 are kept ([`settle`]).
-        still += u32::from(factor.proof.iter().all(|name| counter(measured, name) == Some(0)));
+        // A proven run has all counters of a factor at work.
+        let stayed = |name: &String| measured.still.iter().any(|still| **still == **name);
+        still += u32::from(factor.proof.iter().all(stayed));
     }
     if still == 0 {
         return Ok(None);
@@ -159,7 +149,7 @@ pub fn exercised<'a>(
 }
 
 /// Value of `factor.counter` in a receipt.
-pub fn counter(measured: &Measured, name: &str) -> Option<u64> {
+fn counter(measured: &Measured, name: &str) -> Option<u64> {
     let (factor, counter) = name.split_once('.')?;
     measured.counters.get(factor)?.get(counter).copied()
 }
@@ -310,29 +300,32 @@ mod tests {
         assert_eq!(judged(&study, Pass::Timing, None, true), "");
     }
 
+    fn judged(study: &Study, record: &Record) -> JudgedRun {
+        Judge::new(&study.manifest.plan).judge(record.clone())
+    }
+
     #[test]
-    fn a_settled_run_keeps_what_shows_a_source_that_slept() {
+    fn a_judged_run_keeps_what_shows_a_factor_that_had_nothing_to_do() {
         let study = Study::new(&["cache", "tick"], &["w"]);
         let mut record = study.timing("w", "no-tick@env", 0, 100.0);
         set(&mut record, "cache", 0);
-        settle(&study.manifest.plan, &mut record);
-        assert_eq!(record.status, Status::Ok);
-        let kept = record.measured.as_ref().unwrap();
-        assert!(kept.levels.is_empty() && kept.latency_ns_p10 == 100.0);
+        let run = judged(&study, &record);
+        assert_eq!(run.status, Status::Ok);
+        let kept = run.measured.as_ref().unwrap();
+        assert_eq!(kept.latency_ns_p10, 100.0);
         let factors = &study.manifest.plan.factors;
         assert_eq!(
             exercised(&factors[0], [kept]),
             Err("cache.moves stayed 0 in 1 of 1 runs although `cache` is on".into())
         );
-        let names: Vec<&String> = kept.counters.keys().collect();
-        assert_eq!(names, ["cache"], "tick is off, so that its 0 says nothing");
-        let mut moved = study.timing("w", "baseline", 0, 100.0);
-        settle(&study.manifest.plan, &mut moved);
+        let names: Vec<&str> = kept.still.iter().map(|name| &**name).collect();
+        assert_eq!(names, ["cache.moves"], "tick is off, so that its 0 says nothing");
+        let moved = judged(&study, &study.timing("w", "baseline", 0, 100.0));
         let kept = moved.measured.as_ref().unwrap();
-        assert_eq!((exercised(&factors[0], [kept]), kept.counters.len()), (Ok(None), 0));
+        assert_eq!((exercised(&factors[0], [kept]), kept.still.len()), (Ok(None), 0));
         let mut void = study.timing("w", "no-tick@env", 0, 100.0);
         set(&mut void, "tick", 5);
-        settle(&study.manifest.plan, &mut void);
+        let void = judged(&study, &void);
         assert!(void.status == Status::Void && void.measured.is_none(), "{}", void.reason);
     }
 
@@ -395,10 +388,10 @@ mod tests {
     fn exercised_needs_almost_every_run() {
         let study = Study::new(&["cache"], &["w"]);
         let factor = &study.manifest.plan.factors[0];
-        let moved = study.timing("w", "baseline", 0, 1.0).measured.unwrap();
+        let moved = judged(&study, &study.timing("w", "baseline", 0, 1.0)).measured.unwrap();
         let mut still = study.timing("w", "baseline", 1, 1.0);
         set(&mut still, "cache", 0);
-        let still = still.measured.unwrap();
+        let still = judged(&study, &still).measured.unwrap();
         assert_eq!(exercised(factor, [&moved]), Ok(None));
         let reason = exercised(factor, [&moved, &still]).unwrap_err();
         assert_eq!(reason, "cache.moves stayed 0 in 1 of 2 runs although `cache` is on");

@@ -5,7 +5,8 @@
 //! because then it would choose among the cells and not among the moments.
 
 use super::index::Runs;
-use ablate_format::{Measured, Pass, Record, Status, WorkloadPlan};
+use crate::prove::{JudgedRun, Reported};
+use ablate_format::{Pass, Status, WorkloadPlan};
 use ablate_stats::order::{percentile, sorted};
 use ablate_stats::{bootstrap, many, table};
 use serde::Serialize;
@@ -56,21 +57,15 @@ impl Keeping {
 
 impl Canaries {
     /// Reads the canaries of all proven timing runs.
-    pub(super) fn of(records: &[Record]) -> Canaries {
+    pub(super) fn of(records: &[JudgedRun]) -> Canaries {
         let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
-        let mut all: Vec<f32> =
-            timed().filter_map(|r| r.measured.as_ref()).flat_map(|m| m.canaries_ns.iter().copied()).collect();
-        all.retain(|canary| canary.is_finite());
-        // There are millions of them in a large study, and two are asked for.
-        let mut at = |p: f64| {
-            let place = (all.len().checked_sub(1)? as f64 * p) as usize;
-            Some(f64::from(*all.select_nth_unstable_by(place, f32::total_cmp).1))
-        };
-        let mut canaries = Canaries { reference_ns: at(REFERENCE), median_ns: at(0.5), ..Canaries::default() };
-        drop(all);
+        let measured = || timed().filter_map(|r| r.measured.as_ref());
+        let probes = || measured().flat_map(|m| m.canaries_ns.iter().copied());
+        let [reference_ns, median_ns] = places(probes, [REFERENCE, 0.5]);
+        let mut canaries = Canaries { reference_ns, median_ns, ..Canaries::default() };
         if let Some(reference) = canaries.reference_ns {
             let (mut kept, mut batches) = (0, 0);
-            for measured in timed().filter_map(|r| r.measured.as_ref()) {
+            for measured in measured() {
                 kept += quiet(measured, reference).count();
                 batches += measured.batches_ns.len();
             }
@@ -87,7 +82,7 @@ impl Canaries {
     }
 
     /// Percentiles of a run over its kept batches, and how many of how many were kept.
-    pub(super) fn judge(&self, measured: &Measured) -> Judged {
+    pub(super) fn judge(&self, measured: &Reported) -> Judged {
         let told = Judged { p10: Some(measured.latency_ns_p10), p50: Some(measured.latency_ns_p50), kept: None };
         let Some(reference) = self.reference_ns else { return told };
         if measured.batches_ns.is_empty() || measured.canaries_ns.len() != measured.batches_ns.len() + 1 {
@@ -107,6 +102,44 @@ impl Canaries {
     }
 }
 
+/// The finite values at these shares of their order, rounded down to a value; `None` without any.
+///
+/// There are a hundred for each run: two passes count them by the upper and by the lower half of their bits, where
+/// sorting or selecting would copy them all first.
+fn places<const N: usize, I: Iterator<Item = f32>>(values: impl Fn() -> I, shares: [f64; N]) -> [Option<f64>; N] {
+    // Bits in the order of the values: those of negative ones are turned over.
+    let ordered = |value: f32| {
+        let bits = value.to_bits();
+        if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
+    };
+    let finite = || values().filter(|value| value.is_finite()).map(ordered);
+    let mut upper = vec![0_usize; 1 << 16];
+    finite().for_each(|bits| upper[(bits >> 16) as usize] += 1);
+    let all: usize = upper.iter().sum();
+    let find = |counts: &[usize], mut place: usize| {
+        let at = counts.iter().position(|count| {
+            let is_here = place < *count;
+            place -= if is_here { 0 } else { *count };
+            is_here
+        });
+        Some((at?, place))
+    };
+    let upper = shares.map(|share| find(&upper, (all.checked_sub(1)? as f64 * share) as usize));
+    let mut lower = vec![[0_usize; N]; 1 << 16];
+    for bits in finite() {
+        for (at, found) in upper.iter().enumerate() {
+            lower[(bits & 0xffff) as usize][at] +=
+                usize::from(found.is_some_and(|(half, _)| half == (bits >> 16) as usize));
+        }
+    }
+    std::array::from_fn(|at| {
+        let (half, place) = upper[at]?;
+        let counts: Vec<usize> = lower.iter().map(|counts| counts[at]).collect();
+        let bits = (half << 16 | find(&counts, place)?.0) as u32;
+        Some(f64::from(f32::from_bits(if bits >> 31 == 1 { bits & !(1 << 31) } else { !bits })))
+    })
+}
+
 /// A run's percentiles as far as it was undisturbed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Judged {
@@ -119,7 +152,7 @@ pub(super) struct Judged {
 }
 
 /// The batches between two quiet canaries.
-fn quiet(measured: &Measured, reference: f64) -> impl Iterator<Item = f32> + '_ {
+fn quiet(measured: &Reported, reference: f64) -> impl Iterator<Item = f32> + '_ {
     let limit = (TOLERANCE * reference) as f32;
     let ends = measured.canaries_ns.windows(2);
     measured.batches_ns.iter().zip(ends).filter(move |(_, ends)| ends[0].max(ends[1]) <= limit).map(|(ns, _)| *ns)
@@ -159,6 +192,7 @@ pub(super) fn keeping(plan: &WorkloadPlan, runs: &Runs, seed: u64) -> Option<Kee
 
 #[cfg(test)]
 mod tests {
+    use super::places;
     use crate::analyse::fixture::Study;
     use crate::analyse::{Verdict, analyse};
     use ablate_format::Record;
@@ -177,6 +211,19 @@ mod tests {
             measured.latency_ns_p99 = f64::from(ns) * 2.0;
         }
         records
+    }
+
+    #[test]
+    fn places_are_those_of_the_sorted_values() {
+        let values = [0.57, -1.0, 3e30, 0.5701, f32::NAN, 0.0, -0.0, 1e-40, 0.57, f32::INFINITY, -2e-3];
+        let mut sorted: Vec<f32> = values.into_iter().filter(|value| value.is_finite()).collect();
+        sorted.sort_by(f32::total_cmp);
+        for share in [0.0, 0.02, 0.3, 0.5, 0.7, 0.99, 1.0] {
+            let at = ((sorted.len() - 1) as f64 * share) as usize;
+            let found = places(|| values.into_iter(), [0.1, share])[1].map(f64::to_bits);
+            assert_eq!(found, Some(f64::from(sorted[at]).to_bits()), "{share}");
+        }
+        assert_eq!(places(std::iter::empty, [0.5]), [None]);
     }
 
     #[test]

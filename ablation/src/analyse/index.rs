@@ -1,7 +1,8 @@
 //! Records by workload, cell and block, so that each is found once.
 
 use super::canary::{Canaries, Judged};
-use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Measured, Pass, Plan, Record, Status};
+use crate::prove::{JudgedRun, Reported};
+use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Pass, Plan, Status};
 use std::collections::{BTreeMap, HashMap};
 
 /// All runs of one workload.
@@ -16,7 +17,7 @@ pub(super) struct Runs<'a> {
 /// One proven timing run.
 #[derive(Clone, Copy)]
 pub(super) struct Timed<'a> {
-    pub(super) record: &'a Record,
+    pub(super) record: &'a JudgedRun,
     /// Its percentiles over the batches that nothing disturbed.
     pub(super) judged: Judged,
 }
@@ -38,9 +39,9 @@ pub(super) struct CellRuns<'a> {
     /// Proven timing runs by block; a repeated block counts once, by its last run.
     pub(super) timing: BTreeMap<u32, Timed<'a>>,
     /// Proven counting runs by repeat.
-    pub(super) counting: BTreeMap<u32, &'a Record>,
+    pub(super) counting: BTreeMap<u32, &'a JudgedRun>,
     /// Proven start-up runs by repeat.
-    pub(super) idle: BTreeMap<u32, &'a Record>,
+    pub(super) idle: BTreeMap<u32, &'a JudgedRun>,
     /// Runs of every pass by how they ended.
     ended: Vec<(Status, usize)>,
     /// Timing runs, however they ended.
@@ -78,7 +79,7 @@ impl<'a> Runs<'a> {
 
 impl<'a> CellRuns<'a> {
     /// What every proven run of the timing and counting passes reported.
-    pub(super) fn measured(&self) -> impl Iterator<Item = &'a Measured> + '_ {
+    pub(super) fn measured(&self) -> impl Iterator<Item = &'a Reported> + '_ {
         let counting = self.counting.values().filter_map(|record| record.measured.as_ref());
         self.timing.values().filter_map(|run| run.record.measured.as_ref()).chain(counting)
     }
@@ -138,7 +139,7 @@ pub(super) fn build_failed(manifest: &Manifest, cell: &CellPlan) -> bool {
 }
 
 /// Sorts records into workloads and cells; returns also how many belong nowhere or were repeated.
-pub(super) fn index<'a>(plan: &'a Plan, records: &'a [Record], canaries: &Canaries) -> (Vec<Runs<'a>>, usize) {
+pub(super) fn index<'a>(plan: &'a Plan, records: &'a [JudgedRun], canaries: &Canaries) -> (Vec<Runs<'a>>, usize) {
     let by_id: HashMap<&str, usize> = plan.cells.iter().enumerate().map(|(i, cell)| (cell.id.as_str(), i)).collect();
     let empty = |cell| CellRuns {
         plan: cell,
@@ -157,7 +158,7 @@ pub(super) fn index<'a>(plan: &'a Plan, records: &'a [Record], canaries: &Canari
         plan.workloads.iter().enumerate().map(|(i, workload)| (workload.name.as_str(), i)).collect();
     let mut ignored = 0;
     for record in records.iter().filter(|record| record.pass != Pass::UnitCosts) {
-        let place = (workloads.get(record.workload.as_str()), by_id.get(record.cell.as_str()));
+        let place = (workloads.get(&*record.workload), by_id.get(&*record.cell));
         let (Some(workload), Some(cell)) = place else {
             ignored += 1;
             continue;

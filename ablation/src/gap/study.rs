@@ -6,7 +6,8 @@ use super::hypotheses::{self, Decision, Measured};
 use super::waterfall::{Waterfall, waterfall};
 use super::{Counts, Input, UnitCosts, estimate};
 use crate::analyse::{Analysis, Estimate, Row, Table};
-use ablate_format::{CellKind, CellPlan, Curve, MainResponse, Manifest, Pass, Plan, Record, Status};
+use crate::prove::JudgedRun;
+use ablate_format::{CellKind, CellPlan, Curve, MainResponse, Manifest, Pass, Plan, Status};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
 use ablate_stats::order::median;
 use serde::Serialize;
@@ -38,7 +39,7 @@ pub struct Explained {
 }
 
 /// Explains the gaps of a study; `records` are those that `analysis` was made from, judged.
-pub fn explain(manifest: &Manifest, records: &[Record], analysis: &Analysis) -> Explained {
+pub fn explain(manifest: &Manifest, records: &[JudgedRun], analysis: &Analysis) -> Explained {
     let plan = &manifest.plan;
     let blocks = records.iter().filter(|r| matches!(r.pass, Pass::Timing | Pass::UnitCosts)).map(|r| r.block + 1).max();
     let units = UnitCosts::of_records(records, blocks.unwrap_or(0) as usize, DRAWS, manifest.seed);
@@ -69,10 +70,10 @@ struct Place {
 }
 
 impl<'r> Processes<'r> {
-    fn of(records: &'r [Record]) -> Processes<'r> {
+    fn of(records: &'r [JudgedRun]) -> Processes<'r> {
         let mut by_place: HashMap<&str, HashMap<&str, Place>> = HashMap::new();
         for record in records.iter().filter(|record| record.status == Status::Ok) {
-            let peak = record.rss_peak_bytes().map(|bytes| bytes as f64);
+            let peak = record.rss_peak_bytes.map(|bytes| bytes as f64);
             let place = by_place.entry(&record.workload).or_default().entry(&record.cell).or_default();
             match record.pass {
                 // Timing runs have nothing attached that would be resident, too.

@@ -7,8 +7,9 @@ use super::number::{
 use super::workload::verdict;
 use crate::analyse::{Analysis, Estimate, Explained, Reading, Verdict, WorkloadAnalysis};
 use crate::gap::study::Account;
+use crate::prove::JudgedRun;
 use crate::store;
-use ablate_format::{Manifest, Record};
+use ablate_format::Manifest;
 use std::path::Path;
 
 /// Failures shown one by one; the rest is counted.
@@ -169,7 +170,7 @@ pub(super) fn failures(
     document: &mut Document,
     dir: &Path,
     manifest: &Manifest,
-    records: &[Record],
+    records: &[JudgedRun],
     analysis: &Analysis,
 ) {
     document.heading("Runs that do not count");
