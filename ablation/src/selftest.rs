@@ -223,7 +223,7 @@ fn table(rows: &[Row]) -> Table {
 }
 
 fn circumstances(blocks: u32, analysis: &Analysis, took: Duration) -> String {
-    let kept = match (analysis.canaries.kept, analysis.canaries.applied) {
+    let kept = match (analysis.contention.kept, analysis.contention.applied) {
         (Some(kept), true) => format!("{:.0} % of the batches were undisturbed and are used", 100.0 * kept),
         (Some(kept), false) => {
             format!("only {:.0} % of the batches were undisturbed, so all are used", 100.0 * kept)

@@ -1,6 +1,6 @@
 //! Records by workload, cell and block, so that each is found once.
 
-use super::canary::{Canaries, Judged};
+use super::contention::{Contention, Undisturbed};
 use crate::prove::{JudgedRun, Reported};
 use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Pass, Plan, Status};
 use std::collections::{BTreeMap, HashMap};
@@ -19,15 +19,15 @@ pub(super) struct Runs<'a> {
 pub(super) struct Timed<'a> {
     pub(super) record: &'a JudgedRun,
     /// Its percentiles over the batches that nothing disturbed.
-    pub(super) judged: Judged,
+    pub(super) undisturbed: Undisturbed,
 }
 
 impl Timed<'_> {
     /// Its value in a response, in the unit of its quantity; `None` when it does not have it.
     pub(super) fn value(&self, response: MainResponse) -> Option<f64> {
         match response {
-            MainResponse::P10 => self.judged.p10,
-            MainResponse::P50 => self.judged.p50,
+            MainResponse::P10 => self.undisturbed.p10,
+            MainResponse::P50 => self.undisturbed.p50,
             other => self.record.value(other),
         }
     }
@@ -84,9 +84,9 @@ impl<'a> CellRuns<'a> {
         self.timing.values().filter_map(|run| run.record.measured.as_ref()).chain(counting)
     }
 
-    /// Whether its program took canaries around batches.
+    /// Whether its program took contention probes around batches.
     pub(super) fn has_batches(&self) -> bool {
-        self.timing.values().any(|run| run.judged.kept.is_some())
+        self.timing.values().any(|run| run.undisturbed.kept.is_some())
     }
 
     pub(super) fn runs_that(&self, status: Status) -> usize {
@@ -139,7 +139,7 @@ pub(super) fn build_failed(manifest: &Manifest, cell: &CellPlan) -> bool {
 }
 
 /// Sorts records into workloads and cells; returns also how many belong nowhere or were repeated.
-pub(super) fn index<'a>(plan: &'a Plan, records: &'a [JudgedRun], canaries: &Canaries) -> (Vec<Runs<'a>>, usize) {
+pub(super) fn index<'a>(plan: &'a Plan, records: &'a [JudgedRun], contention: &Contention) -> (Vec<Runs<'a>>, usize) {
     let by_id: HashMap<&str, usize> = plan.cells.iter().enumerate().map(|(i, cell)| (cell.id.as_str(), i)).collect();
     let empty = |cell| CellRuns {
         plan: cell,
@@ -174,9 +174,9 @@ pub(super) fn index<'a>(plan: &'a Plan, records: &'a [JudgedRun], canaries: &Can
         }
         let repeated = match record.pass {
             Pass::Timing => {
-                let told = Judged { p10: None, p50: None, kept: None };
-                let judged = record.measured.as_ref().map_or(told, |measured| canaries.judge(measured));
-                cell.timing.insert(record.block, Timed { record, judged }).is_some()
+                let told = Undisturbed { p10: None, p50: None, kept: None };
+                let undisturbed = record.measured.as_ref().map_or(told, |measured| contention.judge(measured));
+                cell.timing.insert(record.block, Timed { record, undisturbed }).is_some()
             }
             Pass::Counting => cell.counting.insert(record.block, record).is_some(),
             Pass::CountingIdle => cell.idle.insert(record.block, record).is_some(),

@@ -1,6 +1,6 @@
 //! What a study as a whole cannot show, and what disturbed the machine while it ran.
 
-use super::WorkloadAnalysis;
+use super::workload::WorkloadAnalysis;
 use crate::prove::JudgedRun;
 use ablate_format::{CellKind, MainResponse, Pass, Plan, Status};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,8 @@
 //! One cell in one workload: who served it, how its runs ended, its latencies and counts.
 
+use super::counts;
 use super::index::{self, CellRuns, Timed};
-use super::{CellSummary, Estimate, counts};
+use super::values::{CellSummary, Estimate};
 use crate::prove;
 use ablate_format::{CellKind, MainResponse, Manifest};
 use ablate_stats::order;

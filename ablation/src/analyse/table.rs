@@ -1,9 +1,10 @@
 //! The cells of one workload as numbers with draws: what every contrast is a linear combination of.
 
-use super::canary::Canaries;
+use super::contention::Contention;
 use super::counts::PerOperation;
 use super::index::{CellRuns, Runs, Timed};
-use super::{CellSummary, Response};
+use super::values::CellSummary;
+use super::words::Response;
 use ablate_format::{Arm, CellKind, MainResponse, Manifest, Plan, WorkloadPlan};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
 use ablate_stats::layout;
@@ -79,7 +80,7 @@ impl Table {
         plan: &WorkloadPlan,
         runs: &Runs,
         summaries: &[CellSummary],
-        canaries: &Canaries,
+        contention: &Contention,
     ) -> Table {
         let present: Vec<(&CellRuns, &CellSummary)> =
             runs.cells.iter().zip(summaries).filter(|(cell, _)| !cell.timing.is_empty()).collect();
@@ -98,7 +99,8 @@ impl Table {
         };
         let main = |run: &Timed| run.value(plan.response);
         let has_median = plan.response == MainResponse::P10;
-        let medians = |tables: &mut Tables, layout| has_median.then(|| drawn(tables, layout, &|run| run.judged.p50));
+        let medians =
+            |tables: &mut Tables, layout| has_median.then(|| drawn(tables, layout, &|run| run.undisturbed.p50));
         let mut layouts: Vec<Vec<(Drawn, Option<Drawn>)>> = vec![Vec::new(); present.len()];
         for at in 0..if manifest.plan.layouts > 1 { manifest.plan.layouts } else { 0 } {
             let tables = &mut tables(at);
@@ -111,7 +113,7 @@ impl Table {
         let logs = drawn(&mut whole, None, &|run| main(run).map(f64::ln));
         let mut second = medians(&mut whole, None).map(Vec::into_iter);
         let is_percentile = matches!(plan.response, MainResponse::P10 | MainResponse::P50);
-        let is_kept = canaries.applied && is_percentile && present.iter().any(|(cell, _)| cell.has_batches());
+        let is_kept = contention.applied && is_percentile && present.iter().any(|(cell, _)| cell.has_batches());
         let all = is_kept.then(|| drawn(&mut whole, None, &|run| run.record.value(plan.response)));
         let mut all = all.map(Vec::into_iter);
         let rows = present.iter().zip(drawn(&mut whole, None, &main)).zip(logs).zip(layouts);

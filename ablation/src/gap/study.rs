@@ -1,10 +1,13 @@
 //! From an analysed study to its accounts, curves and verdicts.
 
+use super::breakdown::{Breakdown, breakdown};
+use super::counts::Counts;
 use super::counts::account;
 use super::curves::{self, Cell, CurveReport, Point};
 use super::hypotheses::{self, Decision, Measured};
-use super::waterfall::{Waterfall, waterfall};
-use super::{Counts, Input, UnitCosts, estimate};
+use super::input::Input;
+use super::intervals::estimate;
+use super::units::UnitCosts;
 use crate::analyse::{Analysis, Estimate, Row, Table};
 use crate::prove::JudgedRun;
 use ablate_format::{CellKind, CellPlan, Curve, MainResponse, Manifest, Pass, Plan, Status};
@@ -22,7 +25,7 @@ pub struct Account {
     pub peer: String,
     /// Its rows; they add up to the gap.
     #[serde(flatten)]
-    pub waterfall: Waterfall,
+    pub breakdown: Breakdown,
 }
 
 /// Everything that explains a study's gaps.
@@ -147,23 +150,23 @@ fn of_workload(plan: &Plan, table: &Table, processes: &Processes, units: &UnitCo
             cells: &cells,
             unit_costs: units,
         };
-        let mut waterfall = waterfall(&input)?;
-        waterfall.doubt = doubt(plan, workload, &waterfall);
+        let mut breakdown = breakdown(&input)?;
+        breakdown.doubt = doubt(plan, workload, &breakdown);
         if let Some(masks) = table.masks.as_ref().filter(|masks| !masks.missing.is_empty()) {
             let missing = masks.missing.len();
-            waterfall.remarks.insert(0, format!("{missing} cells of the crossed factors have no proven run"));
+            breakdown.remarks.insert(0, format!("{missing} cells of the crossed factors have no proven run"));
         }
-        Some(Account { workload: workload.clone(), peer: peer.name.clone(), waterfall })
+        Some(Account { workload: workload.clone(), peer: peer.name.clone(), breakdown })
     };
     peers.into_iter().filter_map(account).collect()
 }
 
 /// A 10th percentile need not contain the events that are counted over all operations. Where the times of the cells
 /// contradict the prices of these, shares of them say nothing.
-fn doubt(plan: &Plan, workload: &str, waterfall: &Waterfall) -> Option<String> {
+fn doubt(plan: &Plan, workload: &str, breakdown: &Breakdown) -> Option<String> {
     let is_percentile = plan.workloads.iter().any(|w| w.name == workload && w.response == MainResponse::P10);
-    let opinion = waterfall.opinion.as_ref().ok().filter(|opinion| is_percentile && opinion.disagree)?;
-    let touched = waterfall.rows.iter().any(|row| {
+    let opinion = breakdown.opinion.as_ref().ok().filter(|opinion| is_percentile && opinion.disagree)?;
+    let touched = breakdown.rows.iter().any(|row| {
         let through = row.through_events.map_or(0.0, |through| through.value);
         row.count.unwrap_or(0.0) != 0.0 || through != 0.0
     });
@@ -209,11 +212,11 @@ impl Numbers<'_> {
         row.ok_or_else(|| format!("`{cell}` has no proven run in {workload}"))
     }
 
-    fn account(&self, workload: &str, peer: &str) -> Result<&Waterfall, String> {
+    fn account(&self, workload: &str, peer: &str) -> Result<&Breakdown, String> {
         let name = self.plan.cells.iter().find(|cell| cell.id == peer).map_or(peer, |cell| &cell.name);
         let found = self.accounts.iter().find(|account| account.workload == workload && account.peer == name);
         let missing = || format!("no gap to {name} in {workload}, for lack of proven runs of both");
-        found.map(|account| &account.waterfall).ok_or_else(missing)
+        found.map(|account| &account.breakdown).ok_or_else(missing)
     }
 }
 

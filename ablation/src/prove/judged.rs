@@ -1,6 +1,6 @@
 //! A record after its judgement: what analysis and report need of it, and as small as a study of a million runs asks for.
 
-use super::{counter, prove_cell, works};
+use super::alone::{counter, prove_cell, works};
 use ablate_format::{CellPlan, MainResponse, Measured, Pass, Plan, Record, Status};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Runs held against each other: that all did the same work, and that counts belong to the allocator that was planned.
 
-use super::{JudgedRun, Reported};
+use super::judged::{JudgedRun, Reported};
 use ablate_format::{Pass, Plan, Status};
 use std::collections::HashMap;
 

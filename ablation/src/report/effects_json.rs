@@ -1,6 +1,8 @@
 //! `effects.json`: the numbers of a study for programs. Missing values are null, never 0.
 
-use crate::analyse::{Analysis, Canaries, CellNoise, Crossed, Estimate, FollowedPath, Group, JudgedTarget, Keeping};
+use crate::analyse::{
+    Analysis, CellNoise, Contention, Crossed, Estimate, FollowedPath, Group, JudgedTarget, Retention,
+};
 use crate::gap::study::Explained;
 use ablate_format::{CellKind, FORMAT, Manifest, Quantity};
 use serde::Serialize;
@@ -18,7 +20,7 @@ pub(super) struct EffectsFile<'a> {
     crossed: Vec<CrossedRow<'a>>,
     keeping: Vec<KeepingRow<'a>>,
     noise: Vec<NoiseRow<'a>>,
-    canaries: &'a Canaries,
+    canaries: &'a Contention,
     remarks: &'a [String],
     explained: &'a Explained,
 }
@@ -34,7 +36,7 @@ struct CrossedRow<'a> {
 struct KeepingRow<'a> {
     workload: &'a str,
     #[serde(flatten)]
-    keeping: &'a Keeping,
+    keeping: &'a Retention,
 }
 
 #[derive(Serialize)]
@@ -109,7 +111,7 @@ pub(super) fn effects_file<'a>(
         crossed: Vec::new(),
         keeping: Vec::new(),
         noise: Vec::new(),
-        canaries: &analysis.canaries,
+        canaries: &analysis.contention,
         remarks: &analysis.remarks,
         explained,
     };
@@ -156,7 +158,7 @@ pub(super) fn effects_file<'a>(
             gap_ratio: gap.gap_ratio.map(|estimate| estimate.value),
             ratio: gap.gap_ratio.map(Estimate::plus_one),
         }));
-        let (name, crossed, keeping) = (&workload.name, &workload.crossed, &workload.keeping);
+        let (name, crossed, keeping) = (&workload.name, &workload.crossed, &workload.retention);
         file.crossed.extend(crossed.iter().map(|crossed| CrossedRow { workload: name, crossed }));
         file.noise.extend(workload.noise.iter().map(|noise| NoiseRow { workload: name, noise }));
         file.keeping.extend(keeping.iter().map(|keeping| KeepingRow { workload: name, keeping }));
