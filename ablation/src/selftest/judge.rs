@@ -5,6 +5,7 @@ use super::factors::{FACTORS, FAULTY, INERT, LEFT, RIGHT};
 use super::synthetic::{BATCH, TOGETHER, TOUCH};
 use crate::analyse::{Analysis, Estimate, Response, Verdict, WorkloadAnalysis};
 use crate::gap::UnitCosts;
+use crate::prove::JudgedRun;
 use crate::unit_costs::PAGE_FAULT_4K;
 use ablate_format::{CellKind, Manifest, Measured, Pass, Record, Status};
 use ablate_stats::bootstrap::Drawn;
@@ -93,7 +94,7 @@ pub(super) struct Found {
 
 impl Found {
     /// Reads them from an analysis of `records`, which are judged.
-    pub(super) fn of(manifest: &Manifest, records: &[Record], analysis: &Analysis) -> Found {
+    pub(super) fn of(manifest: &Manifest, records: &[JudgedRun], analysis: &Analysis) -> Found {
         let (Some(workload), Some(table)) = (analysis.workloads.first(), analysis.tables.first()) else {
             return Found::default();
         };

@@ -14,6 +14,7 @@ pub mod modes;
 pub mod order;
 pub mod projection;
 pub mod random;
+mod resamples;
 pub mod series;
 pub mod table;
 

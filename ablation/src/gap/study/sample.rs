@@ -100,7 +100,8 @@ pub(super) fn curve() -> (Study, Vec<Record>) {
 }
 
 pub(super) fn explained_of((study, records): &(Study, Vec<Record>)) -> Explained {
-    explain(&study.manifest, records, &analyse(&study.manifest, records))
+    let runs = crate::prove::judge_all(&study.manifest.plan, records);
+    explain(&study.manifest, &runs, &analyse(&study.manifest, records))
 }
 
 /// The account and the claims of the one study, and the curve of the other.
