@@ -147,7 +147,7 @@ fn show_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
 
 /// Reads the folder, writes its report and prints it.
 fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
-    let (manifest, records, bad_lines) = store::read_settled(dir)?;
+    let (manifest, records, bad_lines) = store::read_judged(dir)?;
     for bad in &bad_lines {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
     }

@@ -69,10 +69,8 @@ pub fn each(study: &str, studies: &Path) -> Each {
     let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(own).collect();
     folders.sort();
     for folder in folders.into_iter().rev() {
-        let Ok((manifest, records, _)) = store::read(&folder) else { continue };
-        let ran: Vec<u64> = records.iter().map(|r| r.wall_ns).filter(|ns| *ns > 0).collect();
-        if manifest.study == study && !ran.is_empty() {
-            let mean = ran.iter().sum::<u64>() / ran.len() as u64;
+        let is_own = store::read_manifest(&folder).is_ok_and(|manifest| manifest.study == study);
+        if let Some(mean) = is_own.then(|| store::mean_wall_ns(&folder)).flatten() {
             return Each { time: Duration::from_nanos(mean), from: Some(folder) };
         }
     }

@@ -20,7 +20,8 @@ mod workload;
 
 use crate::analyse::{Analysis, analyse_proven};
 use crate::gap::study::Explained;
-use ablate_format::{Manifest, Record};
+use crate::prove::JudgedRun;
+use ablate_format::Manifest;
 use document::Document;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -55,7 +56,7 @@ pub enum ReportError {
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write(dir: &Path, manifest: &Manifest, records: &[Record], columns: usize) -> Result<String, ReportError> {
+pub fn write(dir: &Path, manifest: &Manifest, records: &[JudgedRun], columns: usize) -> Result<String, ReportError> {
     let analysis = analyse_proven(manifest, records);
     let explained = crate::gap::study::explain(manifest, records, &analysis);
     let mut json = serde_json::to_string_pretty(&effects_json::effects_file(manifest, &analysis, &explained))?;
@@ -73,7 +74,7 @@ pub fn write(dir: &Path, manifest: &Manifest, records: &[Record], columns: usize
 fn in_short(
     dir: &Path,
     manifest: &Manifest,
-    records: &[Record],
+    records: &[JudgedRun],
     (analysis, explained): (&Analysis, &Explained),
     columns: usize,
 ) -> Document {
@@ -120,7 +121,7 @@ fn has_rows(manifest: &Manifest) -> bool {
 fn in_full(
     dir: &Path,
     manifest: &Manifest,
-    records: &[Record],
+    records: &[JudgedRun],
     (analysis, explained): (&Analysis, &Explained),
 ) -> Document {
     let mut document = Document::default();
@@ -173,15 +174,13 @@ fn replace(dir: &Path, name: &str, text: &str) -> Result<(), ReportError> {
 mod tests {
     use super::*;
     use crate::analyse::fixture::Study;
-    use ablate_format::{BuildFailure, MainResponse, Status};
+    use ablate_format::{BuildFailure, MainResponse, Record, Status};
     use serde_json::Value;
 
     fn report(study: &Study, records: &[Record], columns: usize) -> (String, Value, String) {
         let dir = tempfile::tempdir().unwrap();
-        let mut records = records.to_vec();
-        records.iter_mut().for_each(|record| crate::prove::prove(&study.manifest.plan, record));
-        crate::prove::prove_together(&study.manifest.plan, &mut records);
-        let text = write(dir.path(), &study.manifest, &records, columns).unwrap();
+        let runs = crate::prove::judge_all(&study.manifest.plan, records);
+        let text = write(dir.path(), &study.manifest, &runs, columns).unwrap();
         let json = fs::read_to_string(dir.path().join("effects.json")).unwrap();
         let markdown = fs::read_to_string(dir.path().join("report.md")).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left aside");
