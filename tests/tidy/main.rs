@@ -2,52 +2,11 @@
 //!
 //! Comments and `#[cfg(test)]` modules at the end of a file are left out where a rule is about code.
 
+mod imports;
+mod layers;
+
 use std::fmt::Write;
 use std::path::Path;
-
-/// Which modules of the crate each file or folder may name: those below it. The longest prefix counts.
-const LAYERS: &[(&str, &[&str])] = &[
-    ("os/", &[]),
-    ("level.rs", &[]),
-    ("list.rs", &[]),
-    ("class.rs", &[]),
-    ("quantile.rs", &[]),
-    ("rating.rs", &[]),
-    ("request.rs", &[]),
-    // The model checker's side of `sync`, in its builds alone, and what its runs begin with.
-    ("model.rs", &["meta", "sync"]),
-    ("sync.rs", &["model", "os"]),
-    ("fatal.rs", &["os"]),
-    ("meta.rs", &["os", "sync"]),
-    ("page.rs", &["class", "list", "os", "span"]),
-    ("span.rs", &["request"]),
-    ("range.rs", &["class", "os", "page", "sync"]),
-    ("map.rs", &["meta", "os", "page", "range", "span", "sync"]),
-    // A factor knows the values that travel and the OS; the seal alone reads the environment.
-    ("factor/", &["fatal", "os", "quantile", "rating", "request", "span", "sync"]),
-    ("factor/mod.rs", &["active", "level", "sync"]),
-    ("active.rs", &["env", "factor", "level", "preset", "sync"]),
-    ("preset.rs", &["factor"]),
-    ("env.rs", &["factor", "os", "preset"]),
-    // The handlers around a fork need every lock, and the first request registers them.
-    ("fork.rs", &["factor", "map", "meta", "range", "source"]),
-    (
-        "source/",
-        &["class", "factor", "fatal", "fork", "list", "map", "meta", "os", "page", "range", "request", "span", "sync"],
-    ),
-    // What a request or a free passes first looks at no page, and no factor.
-    ("source/thread_cache.rs", &["class", "range", "sync"]),
-    ("source/batch.rs", &["meta", "sync"]),
-    ("source/depot.rs", &["class", "sync"]),
-    ("source/pool.rs", &["factor", "request", "span", "sync"]),
-    ("source/house.rs", &["factor", "os", "sync"]),
-    ("source/models.rs", &["class", "factor", "model", "os", "page", "range", "sync"]),
-    ("global.rs", &["request", "source"]),
-    ("preload.rs", &["os", "source"]),
-    ("receipt.rs", &["factor", "source"]),
-    ("settings.rs", &["env", "factor", "preset"]),
-    ("lib.rs", &[]),
-];
 
 /// Longest file, without its tests.
 const LINES_MAX: usize = 500;
@@ -143,59 +102,6 @@ fn factors_do_the_work_and_never_ask() {
         "a factor that asks whether it is on, or names another",
         breaches.into_iter().filter(|line| !line.contains("pub(super)")),
     );
-}
-
-/// The modules of the crate that the code names: after `crate::`, one or a list in braces.
-fn modules_named(code: &str) -> Vec<(&str, usize)> {
-    let mut named = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
-        let line = code[..at].lines().count().max(1);
-        let word = |text: &str| text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
-        match rest.strip_prefix('{') {
-            None => named.push((&rest[..word(rest)], line)),
-            Some(list) => {
-                let list = list.split('}').next().unwrap_or(list);
-                named.extend(
-                    list.split(',')
-                        .map(str::trim)
-                        .filter(|name| !name.is_empty())
-                        .map(|name| (&name[..word(name)], line)),
-                );
-            }
-        }
-    }
-    named
-}
-
-#[test]
-fn a_folder_uses_only_layers_below_it() {
-    let mut breaches = Vec::new();
-    for file in files("src") {
-        let row =
-            LAYERS.iter().filter(|(prefix, _)| file.path.starts_with(prefix)).max_by_key(|(prefix, _)| prefix.len());
-        let Some((_, below)) = row else {
-            breaches.push(format!("{} is in no layer: give it a row", file.path));
-            continue;
-        };
-        let code: String = file.code().flat_map(|(_, line)| [line, "\n"]).collect();
-        for (module, line) in modules_named(&code) {
-            let is_type = module.starts_with(|c: char| c.is_ascii_uppercase());
-            let is_own = file.path.starts_with(&format!("{module}/")) && module != "factor";
-            if !is_type && !is_own && !below.contains(&module) {
-                breaches.push(format!("{} names crate::{module}, near its {line}th line of code", file.path));
-            }
-        }
-    }
-    assert_none("a layer that uses one above it", breaches);
-}
-
-#[test]
-fn the_parser_of_the_layer_test_sees_what_it_must() {
-    let names = |code| modules_named(code).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-    assert_eq!(names("use crate::os;\nfn f() { crate::map::look_up() }"), ["os", "map"]);
-    assert_eq!(names("use crate::{factor, map, meta::x};"), ["factor", "map", "meta"]);
-    assert!(names("use core::ptr;").is_empty());
 }
 
 #[test]
