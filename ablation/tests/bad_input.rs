@@ -1,4 +1,4 @@
-//! Whatever is put in: an exit code, a message that says what to do, and nothing else harmed.
+//! Wrong input of every kind: each has an exit code, a message that says what to do, and harms nothing else.
 
 mod common;
 
@@ -193,7 +193,7 @@ fn a_folder_in_use_or_not_empty_is_refused() {
 fn a_full_disk_stops_the_study_and_keeps_earlier_rows() {
     let bench = Bench::new(ENV_ONLY);
     std::fs::create_dir(bench.path("out")).expect("creates");
-    // A small disk of its own, in a mount namespace that nobody else sees; needs root.
+    // A small disk of its own, in a mount namespace of this test alone; needs root.
     let ablate = bench.command(&[]);
     let script = "mount -t tmpfs -o size=128k tmpfs out || exit 77
         \"$0\" run study.toml --out out --blocks 2000; code=$?
