@@ -229,10 +229,13 @@ fn thread_local_storage_is_initial_exec() {
 
 /// Programs that others wrote and that are installed, by paths: what lies first in `PATH` may be a script.
 fn real_programs() -> Vec<Command> {
-    let lines = Path::new(env!("CARGO_TARGET_TMPDIR")).join("preload/lines.txt");
-    std::fs::create_dir_all(lines.parent().expect("a folder")).expect("the folder for temporary files is writable");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("preload");
+    std::fs::create_dir_all(&folder).expect("the folder for temporary files is writable");
+    // The same test of another build may read the file at this moment.
+    let (fresh, lines) = (folder.join(unique("lines")), folder.join("lines.txt"));
     let text: String = (0_u32..200_000).map(|n| format!("{} {n}\n", n.wrapping_mul(2_654_435_761))).collect();
-    std::fs::write(&lines, text).expect("the folder for temporary files is writable");
+    std::fs::write(&fresh, text).expect("the folder for temporary files is writable");
+    std::fs::rename(&fresh, &lines).expect("both are in one folder");
     let query = "with recursive n(x) as (select 1 union all select x + 1 from n where x < 100000) \
                  select count(*), sum(x), count(distinct x % 977), max(hex(x) || x) from n;";
     let hash = "my %h; $h{$_ * 7919 % 10007} .= \"$_,\" for 1..200000; \
