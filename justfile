@@ -68,8 +68,8 @@ report DIR:
     cargo ablate report {{DIR}}
 
 # How long reading, analysing and reporting 1,000,000 records takes, and how much memory: at most 20 s and 1 GiB.
-bench-analysis RECORDS="1000000":
-    cargo run --quiet --release --package ablation --example many_records -- {{RECORDS}}
+bench-analysis:
+    cargo run --quiet --release --package ablation --example many_records
 
 # ablate beside hyperfine and criterion on the same planted differences, ten minutes; `just bench-runner --quick`: two.
 bench-runner *ARGS: hyperfine
