@@ -35,7 +35,7 @@ fn riddle(line: &str) -> Option<String> {
 }
 
 /// All texts of the repository, with their paths.
-fn texts() -> Vec<(String, String)> {
+pub(crate) fn texts() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     let mut open = vec![root.to_path_buf()];
