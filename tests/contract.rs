@@ -181,8 +181,8 @@ fn large_objects_change_hands_and_size(effort: Effort) {
                     let size = 460 * KIB + (n * 7 + thread * 13) % 29 * 200 * KIB;
                     let mut object = Object::new(size, 1 << (n % 18));
                     object.resize(size + (n % 5) * 300 * KIB);
-                    // Whoever takes an object from the shelf did not make it, mostly.
-                    let mut waiting = shelf.lock().expect("nobody panicked");
+                    // Most objects that a thread takes from the shelf were made by the other threads.
+                    let mut waiting = shelf.lock().expect("no thread panicked");
                     waiting.push(object);
                     let other = if waiting.len() > 6 { Some(waiting.swap_remove(n % 5)) } else { None };
                     drop(waiting);
@@ -194,7 +194,7 @@ fn large_objects_change_hands_and_size(effort: Effort) {
             });
         }
     });
-    shelf.into_inner().expect("nobody panicked").into_iter().for_each(Object::free);
+    shelf.into_inner().expect("no thread panicked").into_iter().for_each(Object::free);
 }
 
 /// What a thread's destructors do: frees what it is given, allocates and frees small and large, and re-arms itself.

@@ -331,12 +331,12 @@ fn purge_gives_memory_back() {
         for round in 1..=2 {
             let objects = touched_halves::<16>();
             assert_eq!(resident(&objects), 16 * HALF_PAGES);
-            let start = Instant::now();
+            let ticks = counter("purge", "ticks");
             objects.into_iter().for_each(|object| free(object, 2 * MIB));
             let after = resident(&objects);
-            if start.elapsed() < Duration::from_millis(200) {
-                assert_eq!(after, 16 * HALF_PAGES, "it waits for a while");
-            }
+            // On a slow machine the thread may have looked already.
+            let is_due = counter("purge", "ticks") > ticks;
+            assert!(after == 16 * HALF_PAGES || is_due, "{after} pages: memory went with the free, not by time");
             eventually("the process does nothing, and its memory goes", || resident(&objects) == 0);
             assert_eq!(counter("purge", "starts"), round, "one thread does it");
             // Of the small objects' memory, what the harness left may go as well.
@@ -378,7 +378,7 @@ fn purge_gives_memory_back() {
         assert_eq!(threads(), threads_before);
         // SAFETY: the size is not 0.
         let object = unsafe { GLOBAL.alloc_zeroed(common::requests::layout(2 * MIB)) };
-        assert_eq!(resident(&[object]), 0, "it is known to be zero, and nobody had to write that");
+        assert_eq!(resident(&[object]), 0, "the memory is known to be zero, so no byte was written");
     });
     only(name, "never", &kept).var("HAKMEM_PURGE", "never").succeeds(|| {
         if present("arena") {
@@ -417,14 +417,14 @@ fn purge_sees_both_halves_of_a_segment() {
             for _ in 0..300 {
                 let object = allocate(2 * MIB);
                 touch(object, 2 * MIB);
-                freed.lock().expect("nobody panicked").push(object.expose_provenance());
+                freed.lock().expect("no thread panicked").push(object.expose_provenance());
                 barrier.wait();
                 free(object, 2 * MIB);
                 barrier.wait();
-                let mut freed = freed.lock().expect("nobody panicked");
+                let mut freed = freed.lock().expect("no thread panicked");
                 let left: usize =
                     freed.drain(..).map(|at| resident(&[std::ptr::with_exposed_provenance_mut(at)])).sum();
-                assert_eq!(left, 0, "nobody uses it, and nobody will come back for it");
+                assert_eq!(left, 0, "the segment is unused, so both halves went back");
                 drop(freed);
                 barrier.wait();
             }

@@ -148,15 +148,15 @@ fn a_child_has_a_keeper_of_its_own() {
             }
         };
         let objects = free_much();
-        assert!(threads() > harness_threads, "the parent's keeper is at work");
+        assert!(threads() > harness_threads, "the parent's purge thread runs");
         let child = start_child(|| {
-            assert_eq!(threads(), 1, "it did not come along");
+            assert_eq!(threads(), 1, "the child has no purge thread");
             goes_back(&free_much());
             assert!(threads() > 1);
         });
         wait_for(child);
         goes_back(&objects);
-        // And one that was forked while nobody was at work.
+        // And a child that was forked while no purge thread ran.
         wait_for(start_child(|| goes_back(&free_much())));
     });
 }

@@ -1,8 +1,8 @@
 //! Ten million operations in eight threads, with hakmem as the global allocator.
 //!
-//! Every object carries its size and a pattern of its own; who frees it checks both. A fifth of the objects are handed to
-//! another thread, which frees them. Runs at whatever levels the environment and the features set; the CI runs it for
-//! every feature set of its list.
+//! Every object carries its size and a pattern of its own, and the thread that frees it checks both. A fifth of the objects
+//! are handed to another thread, which frees them. The test runs at the levels that the environment and the features set;
+//! the CI runs it for every feature set of its list.
 
 use hakmem::Hakmem;
 use std::alloc::{GlobalAlloc, Layout};
@@ -23,7 +23,7 @@ struct Object {
     pattern: u8,
 }
 
-// SAFETY: the memory is nobody else's; handing it to another thread is what is tested.
+// SAFETY: the object owns its memory; handing it to another thread is what is tested.
 unsafe impl Send for Object {}
 
 impl Object {
@@ -122,9 +122,9 @@ impl Mailbox {
     /// Puts an object, or none, into one of the places, and takes out what is there.
     fn exchange(&self, place: usize, object: Option<Object>) -> Option<Object> {
         let object = object.map_or(ptr::null_mut(), |object| Box::into_raw(Box::new(object)));
-        // Who takes an object out sees what was done with it before it was put in.
+        // Pairs with itself: the thread that takes an object out sees what was done with it before it was put in.
         let other = self.0[place % self.0.len()].swap(object, Ordering::AcqRel);
-        // SAFETY: what is in a place came from a box, and whoever takes it out is alone with it.
+        // SAFETY: what is in a place came from a box, and the swap makes its taker the only owner.
         (!other.is_null()).then(|| *unsafe { Box::from_raw(other) })
     }
 }
@@ -173,7 +173,7 @@ fn ten_million_operations_in_eight_threads() {
             object.free();
         }
     }
-    // What waits goes, whether anybody is there who would see to it by time or not.
+    // Waiting memory goes back at once, with or without the purge's thread.
     hakmem::flush();
     let after = hakmem::receipt();
     let allocations = after.allocations - before.allocations;
@@ -181,7 +181,7 @@ fn ten_million_operations_in_eight_threads() {
     for factor in after.factors() {
         let active = factor.counters().any(|(_, count)| count > 0);
         let level = factor.level.as_str();
-        // Whatever is on met its occasion in ten million operations; whatever is not did nothing.
+        // A factor that is on met its occasion in ten million operations; one that is off did nothing.
         let expected = !["absent", "off"].contains(&level) && has_occasion(&after, factor);
         assert_eq!(active, expected, "{} is {level}", factor.name);
     }

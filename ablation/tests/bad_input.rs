@@ -1,4 +1,4 @@
-//! Whatever is put in: an exit code, a message that says what to do, and nothing else harmed.
+//! Wrong input of every kind: each has an exit code, a message that says what to do, and harms nothing else.
 
 mod common;
 
@@ -23,63 +23,55 @@ fn check(what: &str, status: &str, reason: &str) -> Bench {
     bench
 }
 
-#[test]
-fn a_missing_config_says_what_to_give() {
-    let said = Bench::new("").ablate(&["run", "no-such.toml"]);
-    assert_eq!(said.code, 2, "{said:?}");
-    said.complains(&["no-such.toml", "ablate run"]);
+/// Holds what a wrong call says to its snapshot: `snapshots/bad_input__NAME.snap` (CONTRIBUTING.md has how to change one).
+#[track_caller]
+fn snapshot(name: &str, bench: &Bench, said: &common::Said) {
+    insta::assert_snapshot!(name, bench.shown(said));
+}
+
+/// A wrong call in the folder of a study with this text.
+#[track_caller]
+fn wrong(name: &str, study: &str, args: &[&str]) {
+    let bench = Bench::new(study);
+    snapshot(name, &bench, &bench.ablate(args));
 }
 
 #[test]
-fn without_a_subcommand_the_default_config_is_looked_for() {
-    let said = Bench::new("").ablate(&[]);
-    assert_eq!(said.code, 2, "{said:?}");
-    said.complains(&["configs/", ".toml", "any folder above"]);
+fn a_missing_config_says_what_to_give() {
+    wrong("missing_config", "", &["run", "no-such.toml"]);
+    wrong("no_default_config", "", &[]);
 }
 
 #[test]
 fn a_malformed_config_is_pointed_at() {
-    let bench = Bench::new(&ENV_ONLY.replace("seed = 1", "seeed = 1"));
-    for command in ["run", "plan"] {
-        let said = bench.ablate(&[command, "study.toml"]);
-        assert_eq!(said.code, 2, "{said:?}");
-        said.complains(&["study.toml:3:1", "did you mean `seed`", "3 | seeed = 1"]);
-    }
+    let misspelt = ENV_ONLY.replace("seed = 1", "seeed = 1");
+    wrong("unknown_key_run", &misspelt, &["run", "study.toml"]);
+    wrong("unknown_key_plan", &misspelt, &["plan", "study.toml"]);
 }
 
 #[test]
-fn a_wrong_call_or_environment_has_its_own_exit_code() {
+fn a_wrong_call_or_environment_is_answered_with_what_was_meant() {
+    wrong("options_without_subcommand", ENV_ONLY, &["--blocks", "6"]);
+    wrong("no_blocks", ENV_ONLY, &["run", "study.toml", "--blocks", "0"]);
+    wrong("report_without_study", ENV_ONLY, &["report", "."]);
+    wrong("report_of_no_folder", ENV_ONLY, &["report", "no-such-folder"]);
+    wrong("report_of_a_file", ENV_ONLY, &["report", "study.toml"]);
+    wrong("out_is_a_file", ENV_ONLY, &["run", "study.toml", "--out", "study.toml"]);
     let bench = Bench::new(ENV_ONLY);
-    let said = bench.ablate(&["--blocks", "6"]);
-    assert_eq!(said.code, 2, "{said:?}");
-    said.complains(&["did you mean: ablate run configs/feature-isolation.toml --blocks 6"]);
-    assert_eq!(bench.ablate(&["run", "study.toml", "--blocks", "0"]).code, 2);
     let output = bench.command(&["plan", "study.toml"]).env("ABLATE_COLUMS", "80").output();
-    let said = common::Said::from(output.expect("ablate starts"));
+    snapshot("unknown_variable", &bench, &common::Said::from(output.expect("ablate starts")));
+    // The command that keeps a study asks for the same folder.
+    let said = bench.ablate(&["keep", "no-such-folder"]);
     assert_eq!(said.code, 2, "{said:?}");
-    said.complains(&["ABLATE_COLUMS", "did you mean ABLATE_COLUMNS"]);
-    let said = bench.ablate(&["report", "."]);
-    assert_eq!(said.code, 2, "{said:?}");
-    said.complains(&["holds no study"]);
-    for command in ["report", "keep"] {
-        let said = bench.ablate(&[command, "no-such-folder"]);
-        assert_eq!(said.code, 2, "{said:?}");
-        said.complains(&["no-such-folder holds no study"]);
-    }
-    let said = bench.ablate(&["report", "study.toml"]);
-    assert_eq!(said.code, 2, "{said:?}");
-    said.complains(&["is not a folder of a study"]);
-    let said = bench.ablate(&["run", "study.toml", "--out", "study.toml"]);
-    assert_eq!(said.code, 2, "{said:?}");
-    said.complains(&["--out `study.toml` is no folder"]);
+    said.complains(&["no-such-folder holds no study"]);
 }
 
 #[test]
-fn a_package_or_binary_that_is_not_there_is_named() {
-    let bench = Bench::new(&ENV_ONLY.replace("package = \"subject\"", "package = \"subjekt\""));
-    bench.run(&[], 2).complains(&["no package `subjekt`", "did you mean `subject`"]);
-    let bench = Bench::new(&ENV_ONLY.replace("binary = \"subject\"", "binary = \"x\""));
-    bench.run(&[], 2).complains(&["no binary `x` of package `subject`", "only subject"]);
+fn a_package_binary_or_feature_that_is_not_there_is_named() {
+    let run = ["run", "study.toml", "--out", "out"];
+    wrong("unknown_package", &ENV_ONLY.replace("package = \"subject\"", "package = \"subjekt\""), &run);
+    wrong("unknown_binary", &ENV_ONLY.replace("binary = \"subject\"", "binary = \"x\""), &run);
+    wrong("unknown_feature", &ENV_ONLY.replace("idle_args", "features = [\"no-such\"]\nidle_args"), &run);
 }
 
 #[test]
@@ -92,12 +84,6 @@ fn a_baseline_that_does_not_build_stops_with_its_log() {
     assert!(bench.path("out/logs/build-full.log").is_file());
     // The folder holds no result, so it can be used again.
     bench.run(&[], 1).complains(&["baseline build"]);
-}
-
-#[test]
-fn a_feature_that_is_not_there_is_pointed_at_in_the_config() {
-    let bench = Bench::new(&ENV_ONLY.replace("idle_args", "features = [\"no-such\"]\nidle_args"));
-    bench.run(&[], 2).complains(&["study.toml:", "no feature `no-such`", "blue, broken, red"]);
 }
 
 #[test]
@@ -193,7 +179,7 @@ fn a_folder_in_use_or_not_empty_is_refused() {
 fn a_full_disk_stops_the_study_and_keeps_earlier_rows() {
     let bench = Bench::new(ENV_ONLY);
     std::fs::create_dir(bench.path("out")).expect("creates");
-    // A small disk of its own, in a mount namespace that nobody else sees; needs root.
+    // A small disk of its own, in a mount namespace of this test alone; needs root.
     let ablate = bench.command(&[]);
     let script = "mount -t tmpfs -o size=128k tmpfs out || exit 77
         \"$0\" run study.toml --out out --blocks 2000; code=$?

@@ -1,4 +1,4 @@
-//! The examples are studies of programs that nobody here wrote.
+//! The examples are studies of other projects' programs.
 
 use ablation::{config, design};
 use std::path::Path;

@@ -58,7 +58,7 @@ fn mistake_2_a_feature_was_silently_inactive() {
 fn mistake_4_counts_of_a_peer_are_measured_or_missing() {
     let bench = Bench::new(&with_peer(ENV_ONLY));
     bench.run(&[], 0);
-    // Counting runs of the peer get lost: nobody may make up its faults from those of others.
+    // Counting runs of the peer get lost: its faults must be missing, and not made up from those of others.
     let path = bench.path("out/records.jsonl");
     let text = std::fs::read_to_string(&path).expect("reads");
     let is_lost = |line: &&str| line.contains("\"cell\":\"peer-other\"") && !line.contains("\"pass\":\"timing\"");
@@ -161,7 +161,7 @@ fn mistake_12_results_of_two_studies_do_not_mix() {
         .expect("writes");
     bench.run(&["--resume"], 2).complains(&["is not the config that it was started with"]);
     assert_eq!(std::fs::read(bench.path("out/records.jsonl")).expect("reads"), before, "nothing was appended");
-    // A line of another study that somebody pasted in is counted and in no table.
+    // A line pasted in from another study is counted, and is in no table.
     let line = String::from_utf8(before).expect("text");
     let pasted = line.lines().next().expect("a line").replace("\"workload\":\"plain\"", "\"workload\":\"elsewhere\"");
     std::fs::write(bench.path("out/records.jsonl"), format!("{line}{pasted}\n")).expect("writes");
@@ -174,7 +174,7 @@ fn mistake_13_a_peer_does_the_same_work_and_says_who_it_is() {
     let nameless = with_peer(ENV_ONLY).replace("served_by = \"other\"\n", "");
     let said = Bench::new(&nameless).ablate(&["run", "study.toml", "--out", "out"]);
     assert_eq!(said.code, 2, "{said:?}");
-    said.complains(&["a peer must say who serves it"]);
+    said.complains(&["a peer must say"]);
     // A peer with a loop of its own has another checksum.
     let bench =
         Bench::new(&with_peer(ENV_ONLY).replace("args = [\"--peer\"]", "args = [\"--peer\", \"--work\", \"100\"]"));

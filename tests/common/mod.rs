@@ -23,8 +23,8 @@ pub(crate) const PAGE: usize = 4096;
 const MARK: &str = "TESTS_COMMON_CASE";
 /// Says on standard output that the child's work was found and done.
 const DONE: &str = "the child's work is done";
-/// The user who has no rights.
-const NOBODY: u32 = 65_534;
+/// The user id that has no rights.
+const UNPRIVILEGED: u32 = 65_534;
 /// A child that hangs is ended by SIGALRM.
 const CHILD_SECONDS: u32 = 120;
 
@@ -54,8 +54,8 @@ impl Case<'_> {
         variables.iter().fold(self, |case, (name, value)| case.var(name, value))
     }
 
-    /// Lets the child run with more rights than its user: a set-user-id copy of the test binary, started by nobody.
-    /// Only root can arrange that.
+    /// Lets the child run with more rights than its user: a set-user-id copy of the test binary, started by the
+    /// user without rights. Only root can arrange that.
     pub(crate) fn setuid(mut self) -> Self {
         self.setuid = true;
         self
@@ -101,12 +101,15 @@ impl Case<'_> {
             return None;
         }
         let original = env::current_exe().expect("the test binary has a path");
-        let copy = env::temp_dir().join(format!("hakmem-setuid-{}", std::process::id()));
+        // The other user has to reach the copy.
+        let folder = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir();
+        let folder = folder.expect("a temporary folder");
+        let copy = folder.path().join("set-user-id");
         let mut command = if self.setuid {
             std::fs::copy(&original, &copy).expect("the binary can be copied");
             std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o4755)).expect("root may set the bit");
             let mut command = Command::new(&copy);
-            command.uid(NOBODY).current_dir("/");
+            command.uid(UNPRIVILEGED).current_dir("/");
             command
         } else {
             Command::new(&original)
@@ -136,9 +139,6 @@ impl Case<'_> {
                 output => break output.expect("the test binary starts"),
             }
         };
-        if self.setuid {
-            std::fs::remove_file(&copy).expect("the copy is there");
-        }
         Some(output)
     }
 }

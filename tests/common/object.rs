@@ -11,7 +11,7 @@ pub(crate) struct Object {
     pattern: u8,
 }
 
-// SAFETY: the memory is nobody else's; handing it to another thread is part of what is tested.
+// SAFETY: the object owns its memory; handing it to another thread is part of what is tested.
 unsafe impl Send for Object {}
 
 static NEXT_PATTERN: AtomicUsize = AtomicUsize::new(1);

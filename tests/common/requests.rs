@@ -62,7 +62,7 @@ pub(crate) fn slow_requests(size: usize, count: usize) {
 /// Writes a byte into each OS page, and the last.
 pub(crate) fn touch(object: *mut u8, size: usize) {
     for at in (0..size).step_by(PAGE).chain([size - 1]) {
-        // SAFETY: the object is that long. Volatile: nobody reads it.
+        // SAFETY: the object is that long. Volatile, because no code reads it.
         unsafe { object.add(at).write_volatile(1) };
     }
 }

@@ -32,7 +32,7 @@ static const size_t SIZES[] = {
     131073, 262143, 262144, 262145, 458751, 458752, 458753, 524287, 524288, 524289, 1048575, 1048576, 1048577, 2097151,
     2097152, 2097153, 4194303, 4194304, 4194305, 8388609,
 };
-/* Sizes that nobody has. */
+/* Sizes that no machine can serve. */
 static const size_t TOO_LARGE[] = { PTRDIFF_LIMIT, PTRDIFF_LIMIT + 1, SIZE_MAX - 4095, SIZE_MAX - 16, SIZE_MAX };
 static const size_t NO_POWERS[] = { 0, 3, 7, 12, 24, 100, 4097, SIZE_MAX };
 

@@ -120,6 +120,17 @@ impl Bench {
         bad.map(|record| (text(&record["status"]), text(&record["reason"]))).collect()
     }
 
+    /// What a command said, without what differs between machines and calls: `[folder]` is this study's folder, and
+    /// `[ablation]` the package's.
+    pub(crate) fn shown(&self, said: &Said) -> String {
+        let folder = self.dir.path().canonicalize().expect("the folder is there");
+        let text =
+            format!("exit code {}\n-- standard output\n{}\n-- standard error\n{}", said.code, said.out, said.err);
+        let text = text.replace(&folder.display().to_string(), "[folder]");
+        text.replace(&self.dir.path().display().to_string(), "[folder]")
+            .replace(env!("CARGO_MANIFEST_DIR"), "[ablation]")
+    }
+
     /// Process numbers that the subject noted.
     pub(crate) fn pids(&self) -> Vec<i32> {
         let text = std::fs::read_to_string(self.path("pids")).unwrap_or_default();

@@ -1,53 +1,15 @@
 //! House rules, as tests over the source text.
 //!
-//! Comments and `#[cfg(test)]` modules at the end of a file are left out where a rule is about code.
+//! - `layers`: which file uses which, by the paths that `imports` reads; `words`: the language of every text; `links`: where
+//!   its links lead.
+//! - Here: what a line of code shows. Comments and the tests at the end of a file are left out where a rule is about code.
+
+mod imports;
+mod layers;
+mod words;
 
 use std::fmt::Write;
 use std::path::Path;
-
-/// Which modules of the crate each file or folder may name: those below it. The longest prefix counts.
-const LAYERS: &[(&str, &[&str])] = &[
-    ("os/", &[]),
-    ("level.rs", &[]),
-    ("list.rs", &[]),
-    ("class.rs", &[]),
-    ("quantile.rs", &[]),
-    ("rating.rs", &[]),
-    ("request.rs", &[]),
-    // The model checker's side of `sync`, in its builds alone, and what its runs begin with.
-    ("model.rs", &["meta", "sync"]),
-    ("sync.rs", &["model", "os"]),
-    ("fatal.rs", &["os"]),
-    ("meta.rs", &["os", "sync"]),
-    ("page.rs", &["class", "list", "os", "span"]),
-    ("span.rs", &["request"]),
-    ("range.rs", &["class", "os", "page", "sync"]),
-    ("map.rs", &["meta", "os", "page", "range", "span", "sync"]),
-    // A factor knows the values that travel and the OS; the seal alone reads the environment.
-    ("factor/", &["fatal", "os", "quantile", "rating", "request", "span", "sync"]),
-    ("factor/mod.rs", &["active", "level", "sync"]),
-    ("active.rs", &["env", "factor", "level", "preset", "sync"]),
-    ("preset.rs", &["factor"]),
-    ("env.rs", &["factor", "os", "preset"]),
-    // The handlers around a fork need every lock, and the first request registers them.
-    ("fork.rs", &["factor", "map", "meta", "range", "source"]),
-    (
-        "source/",
-        &["class", "factor", "fatal", "fork", "list", "map", "meta", "os", "page", "range", "request", "span", "sync"],
-    ),
-    // What a request or a free passes first looks at no page, and no factor.
-    ("source/thread_cache.rs", &["class", "range", "sync"]),
-    ("source/batch.rs", &["meta", "sync"]),
-    ("source/depot.rs", &["class", "sync"]),
-    ("source/pool.rs", &["factor", "request", "span", "sync"]),
-    ("source/house.rs", &["factor", "os", "sync"]),
-    ("source/models.rs", &["class", "factor", "model", "os", "page", "range", "sync"]),
-    ("global.rs", &["request", "source"]),
-    ("preload.rs", &["os", "source"]),
-    ("receipt.rs", &["factor", "source"]),
-    ("settings.rs", &["env", "factor", "preset"]),
-    ("lib.rs", &[]),
-];
 
 /// Longest file, without its tests.
 const LINES_MAX: usize = 500;
@@ -77,9 +39,37 @@ impl File {
     }
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folders of the workspace's packages, the root package's first, as an empty name.
+fn packages() -> Vec<String> {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("the workspace has a manifest");
+    let (_, members) = manifest.split_once("\nmembers = [").expect("the workspace has members");
+    let members = members.split(']').next().unwrap_or_default().split(',').map(|name| name.trim().trim_matches('"'));
+    let packages: Vec<String> =
+        [""].into_iter().chain(members.filter(|name| !name.is_empty())).map(str::to_owned).collect();
+    assert!(packages.len() > 4, "{packages:?}");
+    packages
+}
+
+/// The source folders of the workspace, the allocator's first.
+fn sources() -> Vec<String> {
+    packages().iter().map(|package| format!("{package}/src").trim_start_matches('/').to_owned()).collect()
+}
+
+/// All Rust files of the workspace's sources, with their paths from the repository's root.
+fn all_sources() -> Vec<File> {
+    let below = |folder: String| {
+        files(&folder).into_iter().map(move |file| File { path: format!("{folder}/{}", file.path), ..file })
+    };
+    sources().into_iter().flat_map(below).collect()
+}
+
 /// All Rust files below a folder of the repository.
 fn files(folder: &str) -> Vec<File> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let root = root().join(folder);
     let mut found = Vec::new();
     let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {
@@ -93,7 +83,7 @@ fn files(folder: &str) -> Vec<File> {
             }
         }
     }
-    assert!(found.len() > 5, "{folder} has files");
+    assert!(!found.is_empty(), "{folder} has files");
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }
@@ -145,59 +135,6 @@ fn factors_do_the_work_and_never_ask() {
     );
 }
 
-/// The modules of the crate that the code names: after `crate::`, one or a list in braces.
-fn modules_named(code: &str) -> Vec<(&str, usize)> {
-    let mut named = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
-        let line = code[..at].lines().count().max(1);
-        let word = |text: &str| text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
-        match rest.strip_prefix('{') {
-            None => named.push((&rest[..word(rest)], line)),
-            Some(list) => {
-                let list = list.split('}').next().unwrap_or(list);
-                named.extend(
-                    list.split(',')
-                        .map(str::trim)
-                        .filter(|name| !name.is_empty())
-                        .map(|name| (&name[..word(name)], line)),
-                );
-            }
-        }
-    }
-    named
-}
-
-#[test]
-fn a_folder_uses_only_layers_below_it() {
-    let mut breaches = Vec::new();
-    for file in files("src") {
-        let row =
-            LAYERS.iter().filter(|(prefix, _)| file.path.starts_with(prefix)).max_by_key(|(prefix, _)| prefix.len());
-        let Some((_, below)) = row else {
-            breaches.push(format!("{} is in no layer: give it a row", file.path));
-            continue;
-        };
-        let code: String = file.code().flat_map(|(_, line)| [line, "\n"]).collect();
-        for (module, line) in modules_named(&code) {
-            let is_type = module.starts_with(|c: char| c.is_ascii_uppercase());
-            let is_own = file.path.starts_with(&format!("{module}/")) && module != "factor";
-            if !is_type && !is_own && !below.contains(&module) {
-                breaches.push(format!("{} names crate::{module}, near its {line}th line of code", file.path));
-            }
-        }
-    }
-    assert_none("a layer that uses one above it", breaches);
-}
-
-#[test]
-fn the_parser_of_the_layer_test_sees_what_it_must() {
-    let names = |code| modules_named(code).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-    assert_eq!(names("use crate::os;\nfn f() { crate::map::look_up() }"), ["os", "map"]);
-    assert_eq!(names("use crate::{factor, map, meta::x};"), ["factor", "map", "meta"]);
-    assert!(names("use core::ptr;").is_empty());
-}
-
 #[test]
 fn allocator_and_runner_do_not_know_each_other() {
     let up = files("src")
@@ -205,9 +142,11 @@ fn allocator_and_runner_do_not_know_each_other() {
         .flat_map(|file| code_with(file, &["ablation", "ablate"]).collect::<Vec<_>>())
         .collect::<Vec<_>>();
     assert_none("the allocator names the runner", up);
-    let down = files("ablation/src")
+    // The measured programs are the one package that knows both.
+    let runner = |file: &File| file.path.starts_with("ablation/") && !file.path.starts_with("ablation/workloads/");
+    let down = all_sources()
         .into_iter()
-        .filter(|file| !file.is_of_tests())
+        .filter(|file| runner(file) && !file.is_of_tests())
         .flat_map(|file| code_with(&file, &["HAKMEM_", "hakmem"]).collect::<Vec<_>>());
     assert_none("the runner names the allocator or its variables, which belong in a config", down);
 }
@@ -222,24 +161,44 @@ fn the_allocator_does_not_unwrap() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    let silent = files("src").into_iter().chain(files("ablation/src")).filter(|file| !file.text.starts_with("//!"));
+    let silent = all_sources().into_iter().chain(files("tests")).filter(|file| !file.text.starts_with("//!"));
     assert_none("no `//!` in the first line", silent.map(|file| file.path));
 }
 
 #[test]
 fn no_file_knows_a_machine() {
-    let all = ["src", "ablation/src", "tests"].into_iter().flat_map(files);
+    let all = all_sources().into_iter().chain(["tests", "ablation/tests"].into_iter().flat_map(files));
     // In two halves, so that this file passes its own test.
     let places = [concat!("/ro", "ot/"), concat!("/ho", "me/")];
     let breaches = all.filter(|file| places.iter().any(|place| file.text.contains(place))).map(|file| file.path);
-    assert_none("a path of somebody's machine", breaches);
+    assert_none("a path of one machine", breaches);
 }
 
 #[test]
 fn files_are_short() {
-    let long = files("src").into_iter().chain(files("ablation/src")).filter_map(|file| {
+    let long = all_sources().into_iter().filter_map(|file| {
         let lines = file.body().count();
         (lines > LINES_MAX).then(|| format!("{}: {lines} lines without its tests", file.path))
     });
     assert_none("which idea is the second?", long.collect::<Vec<_>>());
+}
+
+/// A name under the shared temporary folder can be guessed, and a link of that name makes the writer overwrite another file.
+#[test]
+fn scratch_folders_have_names_that_cannot_be_guessed() {
+    let all = packages().into_iter().flat_map(|package| {
+        ["src", "tests", "examples", "benches"]
+            .map(|folder| format!("{package}/{folder}").trim_start_matches('/').to_owned())
+    });
+    // In two halves, so that this file passes its own test.
+    let word = concat!("temp", "_dir(");
+    let breaches = all.filter(|folder| root().join(folder).is_dir()).flat_map(|folder| {
+        let name = |line| format!("{folder}/{line}");
+        files(&folder)
+            .iter()
+            .flat_map(|file| code_with(file, &[word]).collect::<Vec<_>>())
+            .map(name)
+            .collect::<Vec<_>>()
+    });
+    assert_none("take `tempfile`", breaches.filter(|line| words::is_swept(line)));
 }
