@@ -1,7 +1,6 @@
 //! House rules, as tests over the source text.
 //!
-//! - `layers`: which file uses which, by the paths that `imports` reads; `words`: the language of every text; `links`: where
-//!   its links lead.
+//! - `layers`: which file uses which, by the paths that `imports` reads; `words`: the language of every text.
 //! - Here: what a line of code shows. Comments and the tests at the end of a file are left out where a rule is about code.
 
 mod imports;
