@@ -41,32 +41,26 @@
 extern crate std;
 
 mod active;
+mod alloc;
 mod class;
 mod env;
 mod factor;
 mod fatal;
-mod fork;
 mod global;
 mod level;
-mod list;
-mod map;
-mod meta;
+mod metadata;
 #[cfg(all(test, loom))]
 mod model;
 mod os;
-mod page;
 #[cfg(all(feature = "preload", not(test)))]
 mod preload;
 mod preset;
 mod quantile;
-mod range;
 mod rating;
 mod receipt;
 mod request;
 #[cfg(feature = "settings")]
 pub mod settings;
-mod source;
-mod span;
 mod sync;
 
 pub use factor::{AlreadySealed, Choice, Factor, Level, Setting, lifecycle_settings, registry, seal};
@@ -78,7 +72,7 @@ pub use request::Site;
 /// Whether the address lies in memory that hakmem has handed out: a live large object's own address, or any address in
 /// a page of small ones.
 pub fn owns(address: *const u8) -> bool {
-    source::owns(address)
+    alloc::free::owns(address)
 }
 
 /// Bytes that an object may use: at least what was asked for, and whatever its slot or mapping has beyond.
@@ -94,13 +88,13 @@ pub fn owns(address: *const u8) -> bool {
 /// # Safety
 /// - the address is that of an object that hakmem allocated and that nobody has freed.
 pub unsafe fn usable_bytes(object: *mut u8) -> usize {
-    source::usable_bytes(object)
+    alloc::free::usable_bytes(object)
 }
 
 /// Gives back to the OS every mapping that waits to be used again: in BigCache, in the pool of large spans, and in the
 /// madvise batch, full or not.
 pub fn flush() {
-    source::flush();
+    alloc::allocate::flush();
 }
 
 /// The shared count of allocations that the factor `tick` keeps.

@@ -54,7 +54,7 @@ fn run(loss: Loss, model: impl Fn() + Sync + Send + 'static) {
     builder.preemption_bound = Some(PREEMPTIONS);
     builder.max_branches = STEPS;
     builder.check(move || {
-        crate::meta::begin_anew();
+        crate::metadata::allocator::begin_anew();
         model();
     });
 }

@@ -3,14 +3,15 @@
 //! Feature `preload`; `cargo preload` builds the library. What the standards leave open is decided as glibc does: a size
 //! of 0 gives an object of its own, `realloc(p, 0)` frees, and sizes beyond `PTRDIFF_MAX` are refused with `ENOMEM`.
 //! Where glibc changed its mind, the newer one counts: [`aligned_alloc`] refuses what is no power of two. Every object is
-//! aligned to 16 bytes. What the requests cost is left to [`crate::source`]; here `errno` is set where one fails, and
+//! aligned to 16 bytes. What the requests cost is left to [`crate::alloc`]; here `errno` is set where one fails, and
 //! nothing is added to one that does not.
 //!
 //! The loader calls before any constructor has run, so there is none: the first request starts everything
-//! ([`crate::source`]). The statistics of glibc have no counterpart here, and their functions are there so that no
+//! ([`crate::alloc`]). The statistics of glibc have no counterpart here, and their functions are there so that no
 //! caller reaches glibc's own, which would tell of memory that nobody uses.
 
-use crate::{os, source};
+use crate::alloc::{allocate, free as free_path};
+use crate::os;
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 
@@ -24,20 +25,20 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn malloc(size: usize) -> *mut c_void {
-    source::allocate_apart(size, || malloc_slow(size), || malloc_beyond(size)).cast()
+    allocate::allocate_apart(size, || malloc_slow(size), || malloc_beyond(size)).cast()
 }
 
 /// Sizes that the table has not, apart, so that the others jump nowhere.
 #[inline(never)]
 fn malloc_beyond(size: usize) -> *mut u8 {
-    source::allocate_or_else(size, || malloc_slow(size))
+    allocate::allocate_or_else(size, || malloc_slow(size))
 }
 
 /// Apart, so that `malloc` ends with a jump and keeps no frame.
 #[cold]
 #[inline(never)]
 fn malloc_slow(size: usize) -> *mut u8 {
-    or_enomem(source::allocate_slow(size, ALIGN, None, false)).cast()
+    or_enomem(allocate::allocate_slow(size, ALIGN, None, false)).cast()
 }
 
 /// Frees an object; null is none. Leaves `errno` alone.
@@ -48,14 +49,14 @@ fn malloc_slow(size: usize) -> *mut u8 {
 #[inline(never)]
 unsafe extern "C" fn free(object: *mut c_void) {
     // SAFETY: the caller's promise.
-    unsafe { source::free(object.cast()) }
+    unsafe { free_path::free(object.cast()) }
 }
 
 /// Allocates `count` times `size` zeroed bytes. Null and `ENOMEM` when there is no memory, or no such number.
 #[unsafe(no_mangle)]
 extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     match count.checked_mul(size) {
-        Some(bytes) => or_enomem(source::allocate_zeroed(bytes, ALIGN)),
+        Some(bytes) => or_enomem(allocate::allocate_zeroed(bytes, ALIGN)),
         None => fail(libc::ENOMEM),
     }
 }
@@ -72,13 +73,13 @@ unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
     }
     if size == 0 {
         // SAFETY: the caller's promise; the object is not null.
-        unsafe { source::free(object.cast()) };
+        unsafe { free_path::free(object.cast()) };
         return ptr::null_mut();
     }
     // The caller may have written to all that `malloc_usable_size` gave it.
-    let usable = source::usable_bytes(object.cast());
+    let usable = free_path::usable_bytes(object.cast());
     // SAFETY: the caller's promise. Alignments beyond `malloc`'s are lost in a move, as the standard has it.
-    or_enomem(unsafe { source::reallocate(object.cast(), usable, ALIGN, size) })
+    or_enomem(unsafe { free_path::reallocate(object.cast(), usable, ALIGN, size) })
 }
 
 /// As [`realloc`], to `count` times `size` bytes. Null and `ENOMEM` also when there is no such number.
@@ -104,7 +105,7 @@ unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: u
     if !align.is_power_of_two() || align < size_of::<*mut c_void>() {
         return libc::EINVAL;
     }
-    let object = source::allocate(size, align.max(ALIGN), None);
+    let object = allocate::allocate(size, align.max(ALIGN), None);
     if object.is_null() {
         return libc::ENOMEM;
     }
@@ -151,7 +152,7 @@ extern "C" fn pvalloc(size: usize) -> *mut c_void {
 /// - the address is null or that of an object of this library's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn malloc_usable_size(object: *mut c_void) -> usize {
-    if object.is_null() { 0 } else { source::usable_bytes(object.cast()) }
+    if object.is_null() { 0 } else { free_path::usable_bytes(object.cast()) }
 }
 
 /// As [`free`]; gone from glibc's headers, not from old programs.
@@ -187,7 +188,7 @@ unsafe extern "C" fn free_aligned_sized(object: *mut c_void, _align: usize, _siz
 /// Gives back to the OS what waits to be used again. Always 1, "memory was released": nobody counts whether it was.
 #[unsafe(no_mangle)]
 extern "C" fn malloc_trim(_pad: usize) -> c_int {
-    source::flush();
+    allocate::flush();
     1
 }
 
@@ -241,7 +242,7 @@ extern "C" fn hakmem_version() -> *const c_char {
 
 /// Allocates with an alignment that is a power of two.
 fn aligned(align: usize, size: usize) -> *mut c_void {
-    or_enomem(source::allocate(size, align.max(ALIGN), None))
+    or_enomem(allocate::allocate(size, align.max(ALIGN), None))
 }
 
 #[inline(always)]

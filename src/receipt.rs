@@ -1,7 +1,7 @@
 //! The receipt: what is at work in this process, and what it did so far.
 
+use crate::alloc::{allocate, purge, thread_heap};
 use crate::factor::{self, FACTORS, Level, REGISTRY};
-use crate::source::{self, heap};
 
 /// What is at work in this process, and what it did so far, summed over all threads.
 #[derive(Clone, Copy, Debug)]
@@ -59,11 +59,11 @@ pub fn receipt() -> Receipt {
         let factor = &REGISTRY[index];
         let mut values = [0; COUNTERS_MAX];
         for (counter, value) in values.iter_mut().enumerate().take(factor.counters.len()) {
-            let all = heap::all().map(|heap| &heap.counters).chain([source::house::counters()]);
+            let all = thread_heap::all().map(|heap| &heap.counters).chain([purge::counters()]);
             *value = all.map(|counters| counters.read(index, counter)).sum();
         }
         FactorReceipt { name: factor.name, level: active.level(index), names: factor.counters, values }
     });
-    let allocations: u64 = heap::all().map(|heap| heap.cache.allocations.get()).sum();
-    Receipt { allocations, frees: allocations.saturating_sub(source::live_objects()), factors }
+    let allocations: u64 = thread_heap::all().map(|heap| heap.cache.allocations.get()).sum();
+    Receipt { allocations, frees: allocations.saturating_sub(allocate::live_objects()), factors }
 }

@@ -10,9 +10,9 @@
 //! Different from the original: each row has a lock (the original had none at all and lost memory under threads), and a
 //! hit checks that the span is long enough, since a class covers a range.
 
+use crate::metadata::large_mapping::Span;
 use crate::os::OS_PAGE;
 use crate::request::Request;
-use crate::span::Span;
 use crate::sync::{Lock, global};
 
 counters! {

@@ -1,7 +1,7 @@
 //! The registry of factors: each overhead source once, with its name, feature, toggle, levels and counters.
 //!
 //! This is the only place that names Cargo features; whether a factor is at work says [`crate::active`], and the factor
-//! files do the work and never ask. In which order factors act on a request is written in [`crate::source`].
+//! files do the work and never ask. In which order factors act on a request is written in [`crate::alloc`].
 
 /// Declares a factor's counters: a struct of [`crate::sync::Count`], and their names.
 macro_rules! counters {

@@ -1,7 +1,7 @@
 //! The kernel of the models: addresses without memory, calls that do nothing, and a note of who touches which unit.
 //!
 //! Only the model checker's builds have this file. What the sources hand out is never read or written by them, so that
-//! addresses are enough; records live in [`crate::meta`]'s first chunk. A model says with [`touch`] where a program would
+//! addresses are enough; records live in [`crate::metadata::allocator`]'s first chunk. A model says with [`touch`] where a program would
 //! use its memory, and the checker finds a touch that is not ordered after a decommit, or before the next.
 
 use loom::cell::UnsafeCell;

@@ -2,8 +2,8 @@
 //! threshold or because BigCache is the direct one, which has no ring for them: kept for the next request of like size.
 
 use crate::factor::purge;
+use crate::metadata::large_mapping::Span;
 use crate::request::Request;
-use crate::span::Span;
 use crate::sync::{Lock, global, held_at_fork};
 
 /// Most bytes that wait here; what comes beyond goes back to the OS.

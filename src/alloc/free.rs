@@ -1,21 +1,38 @@
 //! How an object comes back: found by its address, verified, and passed to whoever keeps it or to where it came from; and
 //! what of it may be used until then. The fast path of a free is above; here is what it leaves.
 
-use super::heap::Heap;
-use super::house::keep_house;
-use super::large::Memory;
+use super::allocate::{advise, allocate, learning, map_span};
+use super::large_mappings::Memory;
+use super::purge::keep_house;
 use super::thread_cache::ThreadCache;
-use super::{advise, allocate, arena, central, free, large, learning, map_span, pool, thread};
+use super::thread_heap::Heap;
+use super::{arena, central_free_list, large_mappings, mapping_pool, thread};
 use crate::class::Class;
 use crate::factor::{self, Active, bigcache, elo, header, madvise_batch};
 use crate::fatal::{Fault, die};
-use crate::map::{self, Place};
+use crate::metadata::large_mapping::Span;
+use crate::metadata::page::{Page, Use};
+use crate::metadata::page_map::{self, Place};
+use crate::metadata::range;
 use crate::os;
-use crate::page::{Page, Use};
-use crate::range;
 use crate::request::{Request, Site};
-use crate::span::Span;
 use core::ptr;
+
+/// Takes an object back. Null is nobody's.
+///
+/// # Safety
+/// - the address came from [`allocate`] and nobody uses the object any more.
+#[inline(always)]
+pub(crate) unsafe fn free(address: *mut u8) {
+    let cache = thread::cache();
+    if let Some(bin) = cache.range.bin_at(address)
+        && cache.push(bin, address)
+    {
+        return;
+    }
+    // SAFETY: passed on.
+    unsafe { free_slow(address) }
+}
 
 /// An object that is held by a user, found by its address.
 enum Found {
@@ -26,7 +43,7 @@ enum Found {
 
 /// Finds the object of an address, and verifies its header when there are headers.
 fn find(active: Active, counters: &factor::Counters, user: *mut u8) -> Result<Found, Fault> {
-    match map::look_up(user) {
+    match page_map::look_up(user) {
         Place::Foreign => Err(Fault::Foreign),
         Place::Span(span) => {
             // What has a class begins with the mapping, header and all.
@@ -75,7 +92,7 @@ fn find(active: Active, counters: &factor::Counters, user: *mut u8) -> Result<Fo
 /// Frees what the thread's bin did not take, or what the fast path does not know.
 ///
 /// # Safety
-/// - as [`super::free`].
+/// - as [`free`].
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn free_slow(user: *mut u8) {
@@ -139,11 +156,11 @@ pub(super) fn release(counters: &factor::Counters, class: Class, objects: &[*mut
         counters.bigcache.evictions.add(objects.len() as u64);
     }
     if !class.is_run() {
-        let give = || central::give(counters, class, objects);
+        let give = || central_free_list::give(counters, class, objects);
         return if class.is_large() { learning(active, counters, give) } else { give() };
     }
     for &object in objects {
-        match map::look_up(object) {
+        match page_map::look_up(object) {
             Place::Page(page) if page.usage.get() == Use::Large && page.base.get() == object => {
                 learning(active, counters, || give_run(active, counters, page));
             }
@@ -175,7 +192,7 @@ fn free_span(active: Active, counters: &'static factor::Counters, span: &'static
     timed_free(active, span.strategy.get(), || {
         let evict = |oldest| release_span(active, counters, oldest);
         if span.kept.get() {
-            pool::give(span, evict);
+            mapping_pool::give(span, evict);
             if active.purge().is_some() {
                 keep_house(counters);
             }
@@ -189,7 +206,7 @@ fn free_span(active: Active, counters: &'static factor::Counters, span: &'static
 
 /// The last station of a span.
 pub(super) fn release_span(active: Active, counters: &factor::Counters, span: &'static Span) {
-    match large::forget(span) {
+    match large_mappings::forget(span) {
         Memory::Run(page) => give_run(active, counters, page),
         // SAFETY: the span is in no cache, and `forget` took it out of the map.
         Memory::Mapping(base, mapped) if active.madvise_batch() => unsafe {
@@ -203,7 +220,7 @@ pub(super) fn release_span(active: Active, counters: &factor::Counters, span: &'
 /// Makes an object longer or shorter, in its place or in another; null when there is no memory, and then it is as it was.
 ///
 /// # Safety
-/// - the address came from [`super::allocate`] with this alignment, and nobody else uses the object.
+/// - the address came from [`allocate`] with this alignment, and nobody else uses the object.
 pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
     let active = factor::active();
     let (usable, held) = room(active, user);
@@ -232,17 +249,17 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
 
 /// Lengthens an object with a mapping of its own by moving the pages.
 fn grow(active: Active, user: *mut u8, align: usize, size: usize) -> Option<*mut u8> {
-    let Place::Span(span) = map::look_up(user) else {
+    let Place::Span(span) = page_map::look_up(user) else {
         return None;
     };
-    if span.classed.get() || large::run_of(span).is_some() {
+    if span.classed.get() || large_mappings::run_of(span).is_some() {
         return None;
     }
     let prefix = active.header().map_or(0, |form| form.prefix(align));
     let request = Request { size, align, site: Site::new(span.site.get()) };
     thread::with_heap_or_none(|_, counters, _| {
         let longer = map_span(active, counters, &request, prefix)?;
-        if !large::grow_span(span, longer) {
+        if !large_mappings::grow_span(span, longer) {
             return None;
         }
         // After the move: the new mapping has come with the advice of the old one, which may have been too short for any.
@@ -280,7 +297,7 @@ pub(crate) fn usable_bytes(address: *mut u8) -> usize {
 
 /// Whether the address is that of a live large object, or lies in a page in use.
 pub(crate) fn owns(address: *const u8) -> bool {
-    match map::look_up(address) {
+    match page_map::look_up(address) {
         Place::Foreign => false,
         Place::Page(page) => page.usage.get() != Use::Free,
         Place::Span(span) => {

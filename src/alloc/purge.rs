@@ -3,7 +3,8 @@
 //! When that is, the factor `purge` knows; here is what it comes to in each layer, from the outside in: what waits in the
 //! depot goes back to pages and segments, then spans of the pool and halves of segments go back to the OS.
 
-use super::{arena, central, depot, pool, release, release_span};
+use super::free::{release, release_span};
+use super::{arena, central_free_list, mapping_pool, transfer_cache};
 use crate::factor::purge::{self, Duty, IDLE_TICKS, Keeper, WAIT_TICKS};
 use crate::factor::{self, elo};
 use crate::os;
@@ -67,13 +68,13 @@ fn work() -> bool {
         Some(plan) => (plan.wait_ticks, plan.keeps),
         None => (WAIT_TICKS, true),
     };
-    let batches = depot::take_idle(keeps, |class, objects| release(&COUNTERS, class, objects));
-    central::give_empty(&COUNTERS);
-    let spans = pool::evict_older_than(wait_ticks, |span| release_span(active, &COUNTERS, span));
+    let batches = transfer_cache::take_idle(keeps, |class, objects| release(&COUNTERS, class, objects));
+    central_free_list::give_empty(&COUNTERS);
+    let spans = mapping_pool::evict_older_than(wait_ticks, |span| release_span(active, &COUNTERS, span));
     if active.madvise_batch() {
         factor::madvise_batch::flush(&COUNTERS.madvise_batch);
     }
-    let slots = central::purge_older_than(&COUNTERS, wait_ticks);
+    let slots = central_free_list::purge_older_than(&COUNTERS, wait_ticks);
     let halves = arena::purge_older_than(&COUNTERS, wait_ticks, true);
     batches || slots || spans || halves
 }

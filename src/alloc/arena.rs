@@ -9,12 +9,12 @@
 
 use crate::class::UNIT;
 use crate::factor::{self, elo, purge, thp};
-use crate::list::List;
-use crate::map;
-use crate::meta;
+use crate::metadata::allocator;
+use crate::metadata::list::List;
+use crate::metadata::page::{HALF_UNITS, Kind, Page, Room, SEGMENT, Segment, half_mask, mask};
+use crate::metadata::page_map;
+use crate::metadata::range;
 use crate::os::{self, HUGE_PAGE};
-use crate::page::{HALF_UNITS, Kind, Page, Room, SEGMENT, Segment, half_mask, mask};
-use crate::range;
 use crate::sync::{Lock, global, held_at_fork};
 
 /// Bytes that become memory at a time at most: as many as there are at that end, as far as limits allow, so that a small
@@ -86,7 +86,7 @@ pub(super) fn take_run(
 
 /// Puts a run back; no object is left in it.
 pub(super) fn give_run(counters: &factor::Counters, page: &'static Page) {
-    let Some(segment) = map::segment_of(page.base.get()) else {
+    let Some(segment) = page_map::segment_of(page.base.get()) else {
         return;
     };
     for unit in 0..usize::from(page.units.get()) {
@@ -108,7 +108,7 @@ pub(super) fn give_run(counters: &factor::Counters, page: &'static Page) {
         Some(purge::When::AtOnce) => {
             purge_older_than(counters, 0, false);
         }
-        Some(purge::When::ByTime) if waiting_bytes >= PURGE_BYTES_MIN => super::keep_house(counters),
+        Some(purge::When::ByTime) if waiting_bytes >= PURGE_BYTES_MIN => super::purge::keep_house(counters),
         Some(purge::When::ByTime) | None => {}
     }
 }
@@ -255,7 +255,7 @@ impl Arena {
         let segment = match self.record.take() {
             Some(segment) => segment,
             // SAFETY: the record lives for ever, and all zeroes are a segment of free units.
-            None => unsafe { meta::allocate::<Segment>()?.as_ref() },
+            None => unsafe { allocator::allocate::<Segment>()?.as_ref() },
         };
         segment.kind.set(kind);
         if let Some(base) = self.next_of_range(counters, kind) {
@@ -268,7 +268,7 @@ impl Arena {
             return None;
         };
         segment.base.set(base);
-        map::enter_segment(segment).then_some(segment)
+        page_map::enter_segment(segment).then_some(segment)
     }
 
     /// The next segment's worth of the range.

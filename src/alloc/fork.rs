@@ -3,8 +3,9 @@
 //! Before a fork all locks are taken, in the order in which they nest; afterwards both sides free them. The heaps of
 //! threads that do not exist in the child stay as they are: what the child frees into them is queued and not reused.
 
-use crate::source::{arena, central, heap, house, large, pool, thread};
-use crate::{factor, map, meta, range};
+use super::{arena, central_free_list, large_mappings, mapping_pool, purge, thread, thread_heap};
+use crate::factor;
+use crate::metadata::{allocator, page_map, range};
 
 /// Registers the handlers, once.
 pub(crate) fn register() {
@@ -15,31 +16,31 @@ pub(crate) fn register() {
 
 unsafe extern "C" fn before() {
     thread::acquire_for_fork();
-    house::acquire_for_fork();
+    purge::acquire_for_fork();
     factor::acquire_for_fork();
-    pool::acquire_for_fork();
-    heap::acquire_for_fork();
+    mapping_pool::acquire_for_fork();
+    thread_heap::acquire_for_fork();
     range::acquire_for_fork();
-    central::acquire_for_fork();
+    central_free_list::acquire_for_fork();
     arena::acquire_for_fork();
-    large::acquire_for_fork();
-    map::acquire_for_fork();
-    meta::acquire_for_fork();
+    large_mappings::acquire_for_fork();
+    page_map::acquire_for_fork();
+    allocator::acquire_for_fork();
 }
 
 unsafe extern "C" fn after() {
     // SAFETY: `before` took them, in this process or in its parent.
     unsafe {
-        meta::release_after_fork();
-        map::release_after_fork();
-        large::release_after_fork();
+        allocator::release_after_fork();
+        page_map::release_after_fork();
+        large_mappings::release_after_fork();
         arena::release_after_fork();
-        central::release_after_fork();
+        central_free_list::release_after_fork();
         range::release_after_fork();
-        heap::release_after_fork();
-        pool::release_after_fork();
+        thread_heap::release_after_fork();
+        mapping_pool::release_after_fork();
         factor::release_after_fork();
-        house::release_after_fork();
+        purge::release_after_fork();
         thread::release_after_fork();
     }
 }
@@ -47,5 +48,5 @@ unsafe extern "C" fn after() {
 unsafe extern "C" fn after_in_child() {
     // SAFETY: as the parent's.
     unsafe { after() };
-    house::forget_after_fork();
+    purge::forget_after_fork();
 }

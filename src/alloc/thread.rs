@@ -4,8 +4,8 @@
 //! at its first slow request; a key of the C library calls back when the thread ends. Requests after that (other
 //! destructors may come later) go through one shared heap under a lock, and frees to the owners of the pages.
 
-use super::heap::{self, Heap};
 use super::thread_cache::{EMPTY, ThreadCache};
+use super::thread_heap::{self, Heap};
 use crate::factor;
 use crate::os;
 use crate::sync::{Lock, Once, global};
@@ -36,7 +36,7 @@ pub(super) fn with_heap(run: impl FnOnce(&'static Heap) -> *mut u8) -> *mut u8 {
     }
     let mut late = LATE.lock();
     if late.is_none() {
-        *late = heap::take();
+        *late = thread_heap::take();
     }
     // The lock is held while the heap is used.
     late.map_or(ptr::null_mut(), run)
@@ -51,7 +51,7 @@ pub(super) fn with_heap_or_none<T>(
         None => {
             let mut late = LATE.lock();
             if late.is_none() {
-                *late = heap::take();
+                *late = thread_heap::take();
             }
             match *late {
                 // The slot itself goes to its page's owner, which may be this very heap: its queue takes it.
@@ -86,9 +86,9 @@ fn heap_or_new() -> Option<&'static Heap> {
 fn begin() -> Option<&'static Heap> {
     factor::seal_once();
     let key = key();
-    let heap = heap::take()?;
+    let heap = thread_heap::take()?;
     // The words are set first: the C library may allocate while it notes the key's value.
-    set_words(super::fast_cache(heap), ptr::from_ref(heap).expose_provenance());
+    set_words(super::allocate::fast_cache(heap), ptr::from_ref(heap).expose_provenance());
     if let Some(key) = key {
         // SAFETY: the key was created. When the call fails for want of memory, the heap is not reused, and nothing else.
         unsafe { libc::pthread_setspecific(key, ptr::from_ref(heap).cast()) };
@@ -127,7 +127,7 @@ fn key() -> Option<libc::pthread_key_t> {
     });
     // Outside the lock: the C library calls the handlers, which take it, under a lock of its own.
     if FORK_HANDLERS.swap(1, Ordering::Relaxed) == 0 {
-        crate::fork::register();
+        crate::alloc::fork::register();
     }
     key.checked_sub(1).map(|key| key as libc::pthread_key_t)
 }
@@ -139,7 +139,7 @@ fn key() -> Option<libc::pthread_key_t> {
 #[unsafe(link_section = ".init_array")]
 static PREPARE: extern "C" fn() = {
     extern "C" fn prepare() {
-        crate::range::reserve_once();
+        crate::metadata::range::reserve_once();
         key();
     }
     prepare

@@ -3,13 +3,13 @@
 //! A heap outlives its thread: what its cache held goes to the depot or to the pages, and the record waits for the next
 //! thread. It owns no memory of users.
 
-use super::batch::BATCH_SLOTS;
 use super::thread_cache::{FIRST_SLOTS, ThreadCache};
-use super::{central, depot};
+use super::transfer_batch::BATCH_SLOTS;
+use super::{central_free_list, transfer_cache};
 use crate::class::{CLASSES, Class, cache_slots};
 use crate::factor;
-use crate::meta;
-use crate::range;
+use crate::metadata::allocator;
+use crate::metadata::range;
 use crate::sync::{Lock, global, held_at_fork};
 use core::cell::{Cell, UnsafeCell};
 use core::ptr;
@@ -73,7 +73,7 @@ pub(super) fn take() -> Option<&'static Heap> {
     }
     drop(spare);
     // SAFETY: the record lives for ever, and zeroes are a heap whose cache is not set up.
-    let heap: &'static Heap = unsafe { meta::allocate::<Heap>()?.as_ref() };
+    let heap: &'static Heap = unsafe { allocator::allocate::<Heap>()?.as_ref() };
     range::reserve_once();
     heap.cache.set_up();
     heap.open_bins();
@@ -132,11 +132,11 @@ impl Heap {
         let mut slots = [ptr::null_mut(); BATCH_SLOTS];
         let limit = self.cache.limit(class);
         if limit == 0 {
-            let (taken, _) = central::take(&self.counters, class, &mut slots[..1]);
+            let (taken, _) = central_free_list::take(&self.counters, class, &mut slots[..1]);
             self.cache.received.add(taken as u64);
             return slots[0];
         }
-        if let Some(batch) = depot::pop(class) {
+        if let Some(batch) = transfer_cache::pop(class) {
             if batch.objects().len() > limit {
                 self.lengthen(class);
             }
@@ -145,8 +145,8 @@ impl Heap {
             return object;
         }
         // A thread that needs few objects of a class begins with few.
-        let wanted = depot::batch_of(class).min(limit / 2);
-        let (taken, _) = central::take(&self.counters, class, &mut slots[..wanted]);
+        let wanted = transfer_cache::batch_of(class).min(limit / 2);
+        let (taken, _) = central_free_list::take(&self.counters, class, &mut slots[..wanted]);
         // The newest comes out first: in the order of addresses.
         slots[..taken].reverse();
         self.keep_all(class, &slots[..taken])
@@ -168,7 +168,7 @@ impl Heap {
 
     /// A large object, after its bin was found empty: one that another thread left, if any.
     pub(super) fn refill_large(&self, class: Class) -> *mut u8 {
-        match depot::pop(class) {
+        match transfer_cache::pop(class) {
             Some(batch) => {
                 let object = self.keep_all(class, batch.objects());
                 batch.give();
@@ -189,7 +189,7 @@ impl Heap {
                 let count =
                     if class.is_large() { &self.counters.bigcache.puts } else { &self.counters.thread_cache.drains };
                 count.add(1);
-                self.drain(class, depot::batch_of(class));
+                self.drain(class, transfer_cache::batch_of(class));
             }
             if self.cache.push(class.bin(), object) {
                 return;
@@ -203,7 +203,7 @@ impl Heap {
         let index = class.index();
         if self.long[index].get().is_null() {
             let words = class.cache_slots() + 1;
-            let Some(stack) = meta::allocate_words(words) else {
+            let Some(stack) = allocator::allocate_words(words) else {
                 return false;
             };
             self.long[index].set(stack.as_ptr().cast());
@@ -234,11 +234,11 @@ impl Heap {
     fn give_back(&self, class: Class, objects: &[*mut u8]) {
         self.cache.returned.add(objects.len() as u64);
         // What no thread keeps, no thread asks the depot for.
-        let waiting_bytes = if self.cache.limit(class) == 0 { None } else { depot::push(class, objects) };
+        let waiting_bytes = if self.cache.limit(class) == 0 { None } else { transfer_cache::push(class, objects) };
         match waiting_bytes {
-            Some(bytes) if bytes >= super::DEPOT_BYTES_WATCHED => super::keep_house(&self.counters),
+            Some(bytes) if bytes >= super::allocate::DEPOT_BYTES_WATCHED => super::purge::keep_house(&self.counters),
             Some(_) => {}
-            None => super::release(&self.counters, class, objects),
+            None => super::free::release(&self.counters, class, objects),
         }
     }
 
@@ -246,7 +246,7 @@ impl Heap {
     pub(super) fn drain_all(&self) {
         for class in Class::all() {
             while self.cache.held(class) > 0 {
-                self.drain(class, depot::batch_of(class));
+                self.drain(class, transfer_cache::batch_of(class));
             }
         }
     }

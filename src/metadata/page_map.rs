@@ -1,15 +1,15 @@
 //! Address → what lies there, without reading memory that is not ours.
 //!
-//! Addresses in the reserved range are [`crate::range`]'s. For all others there are two levels over 4 MiB granules: a
+//! Addresses in the reserved range are [`crate::metadata::range`]'s. For all others there are two levels over 4 MiB granules: a
 //! static root of 8,192 words, nodes of 8,192 words (32 GiB of addresses each) made on demand. A granule holds a segment,
 //! or a leaf with one word an OS page for the large spans that start there. Any address may be asked for; the answer for
 //! one that is not ours is [`Place::Foreign`].
 
-use crate::meta;
+use crate::metadata::allocator;
+use crate::metadata::large_mapping::Span;
+use crate::metadata::page::{Page, SEGMENT, Segment};
+use crate::metadata::range;
 use crate::os::OS_PAGE;
-use crate::page::{Page, SEGMENT, Segment};
-use crate::range;
-use crate::span::Span;
 use crate::sync::{Lock, global, held_at_fork};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -128,7 +128,7 @@ fn granule_word(address: *const u8) -> Option<&'static AtomicUsize> {
 fn granule_word_or_grow(address: *const u8) -> Option<&'static AtomicUsize> {
     if granule_word(address).is_none() {
         let root = ROOT.get(address.addr() >> GRANULE_BITS >> NODE_BITS)?;
-        root.store(meta::allocate::<Node>()?.as_ptr(), Ordering::Release);
+        root.store(allocator::allocate::<Node>()?.as_ptr(), Ordering::Release);
     }
     granule_word(address)
 }
@@ -141,7 +141,7 @@ fn make_leaf(address: *const u8) -> Option<usize> {
     if known & LEAF_TAG != 0 {
         return Some(known);
     }
-    let leaf = meta::allocate::<Leaf>()?.as_ptr().expose_provenance() | LEAF_TAG;
+    let leaf = allocator::allocate::<Leaf>()?.as_ptr().expose_provenance() | LEAF_TAG;
     word.store(leaf, Ordering::Release);
     Some(leaf)
 }

@@ -15,34 +15,22 @@
 //! A request whose object waits in the thread's cache is served by [`allocate`] without a call. Everything else passes
 //! [`allocate_slow`], where the hooks are: when a factor must see every request, no thread has a cache to be served from.
 
-pub(crate) mod arena;
-mod back;
-mod batch;
-pub(crate) mod central;
-mod depot;
-pub(crate) mod heap;
-pub(crate) mod house;
-pub(crate) mod large;
-#[cfg(all(test, loom))]
-mod models;
-pub(crate) mod pool;
-pub(crate) mod thread;
-pub(crate) mod thread_cache;
-
+use super::free::{release, release_span};
+use super::purge as house;
+use super::thread_cache::{Bin, ThreadCache};
+use super::thread_heap::Heap;
+use super::{
+    arena, central_free_list, large_mappings, mapping_pool, thread, thread_cache, thread_heap, transfer_cache,
+};
 use crate::class::{self, Class};
 use crate::factor::{self, Active, align, bigcache, elo, evolution, header, madvise_batch, thp, tick};
+use crate::metadata::large_mapping::Span;
 use crate::os;
 use crate::request::{Pick, Request, Site};
-use crate::span::Span;
-use back::{free_slow, release, release_span};
-pub(crate) use back::{owns, reallocate, usable_bytes};
 use core::ptr;
-use heap::Heap;
-use house::keep_house;
-use thread_cache::{Bin, ThreadCache};
 
 /// Bytes of one class in the depot from which on somebody looks whether they are needed.
-const DEPOT_BYTES_WATCHED: usize = 1 << 20;
+pub(super) const DEPOT_BYTES_WATCHED: usize = 1 << 20;
 
 /// Memory for an object, before its header is written.
 struct Block {
@@ -118,22 +106,6 @@ pub(crate) fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
 
 /// Up to here an object from a cache is zeroed; above, new memory may be zero already.
 const ZEROED_IN_CACHE_MAX: usize = class::SMALL_BYTES_MAX;
-
-/// Takes an object back. Null is nobody's.
-///
-/// # Safety
-/// - the address came from [`allocate`] and nobody uses the object any more.
-#[inline(always)]
-pub(crate) unsafe fn free(address: *mut u8) {
-    let cache = thread::cache();
-    if let Some(bin) = cache.range.bin_at(address)
-        && cache.push(bin, address)
-    {
-        return;
-    }
-    // SAFETY: passed on.
-    unsafe { free_slow(address) }
-}
 
 /// Serves a request that the thread's cache does not.
 #[cold]
@@ -267,11 +239,11 @@ fn classed(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> 
 fn new_classed(active: Active, counters: &factor::Counters, class: Class) -> Option<(*mut u8, bool)> {
     if !class.is_run() {
         let mut slot = [ptr::null_mut()];
-        let (taken, zeroed) = learning(active, counters, || central::take(counters, class, &mut slot));
+        let (taken, zeroed) = learning(active, counters, || central_free_list::take(counters, class, &mut slot));
         return (taken > 0).then_some((slot[0], zeroed));
     }
     if active.arena() {
-        let (page, zeroed) = learning(active, counters, || large::take_classed(counters, class))?;
+        let (page, zeroed) = learning(active, counters, || large_mappings::take_classed(counters, class))?;
         counters.arena.runs.add(1);
         return Some((page.base.get(), zeroed));
     }
@@ -283,7 +255,7 @@ fn new_classed(active: Active, counters: &factor::Counters, class: Class) -> Opt
 }
 
 /// Runs a part of the slow path, and lets ELO learn from what it took.
-fn learning<T>(active: Active, counters: &factor::Counters, part: impl FnOnce() -> T) -> T {
+pub(super) fn learning<T>(active: Active, counters: &factor::Counters, part: impl FnOnce() -> T) -> T {
     if !active.elo_plans() || !elo::is_learning() {
         return part();
     }
@@ -346,7 +318,7 @@ fn from_threshold(
     let is_kept_by_site = active.bigcache_is_ring() && request.size >= threshold;
     if active.arena()
         && is_kept_by_site
-        && let Some((span, zeroed)) = large::span_of_run(counters, request, prefix)
+        && let Some((span, zeroed)) = large_mappings::span_of_run(counters, request, prefix)
     {
         counters.arena.runs.add(1);
         span.strategy.set(strategy);
@@ -358,7 +330,7 @@ fn from_threshold(
         return Some(block);
     }
     if request.size < threshold || active.bigcache_is_direct() {
-        let (span, zeroed) = pool::take(request, map_span)?;
+        let (span, zeroed) = mapping_pool::take(request, map_span)?;
         span.strategy.set(strategy);
         return Some(Block::of_span(span, zeroed));
     }
@@ -368,16 +340,21 @@ fn from_threshold(
 }
 
 /// A new span, placed as `align` wants it.
-fn map_span(active: Active, counters: &factor::Counters, request: &Request, prefix: usize) -> Option<&'static Span> {
+pub(super) fn map_span(
+    active: Active,
+    counters: &factor::Counters,
+    request: &Request,
+    prefix: usize,
+) -> Option<&'static Span> {
     let Some(start) = active.align() else {
-        return large::map_span(request, prefix, os::map);
+        return large_mappings::map_span(request, prefix, os::map);
     };
     let lead = align::lead(start, request.size, prefix);
-    large::map_span(request, lead.object, |bytes| align::map(&counters.align, bytes, lead.boundary))
+    large_mappings::map_span(request, lead.object, |bytes| align::map(&counters.align, bytes, lead.boundary))
 }
 
 /// Tells the kernel what `thp` has to say about a mapping that is new, or that moved.
-fn advise(active: Active, counters: &factor::Counters, span: &Span) {
+pub(super) fn advise(active: Active, counters: &factor::Counters, span: &Span) {
     if let Some(advice) = active.thp() {
         // SAFETY: the span's mapping is ours.
         unsafe { thp::advise(&counters.thp, advice, span.base.get(), span.mapped.get()) };
@@ -386,7 +363,7 @@ fn advise(active: Active, counters: &factor::Counters, span: &Span) {
 
 /// A run of units without a class, if segments can hold the request.
 fn run(counters: &factor::Counters, request: &Request, prefix: usize, strategy: u8) -> Option<Block> {
-    let (page, zeroed) = large::take_run(counters, request, prefix)?;
+    let (page, zeroed) = large_mappings::take_run(counters, request, prefix)?;
     counters.arena.runs.add(u64::from(factor::active().arena()));
     page.strategy.set(strategy);
     Some(Block {
@@ -420,24 +397,24 @@ pub(crate) fn flush() {
 #[inline(never)]
 fn reclaim(active: Active, counters: &factor::Counters) {
     let _house = house::lock();
-    depot::drain(|class, objects| release(counters, class, objects));
-    central::give_empty(counters);
+    transfer_cache::drain(|class, objects| release(counters, class, objects));
+    central_free_list::give_empty(counters);
     let evict = |span| release_span(active, counters, span);
     if active.bigcache_is_ring() {
         bigcache::drain(&counters.bigcache, evict);
     }
-    pool::drain(evict);
+    mapping_pool::drain(evict);
     if active.madvise_batch() {
         madvise_batch::flush(&counters.madvise_batch);
     }
     if active.purge().is_some() {
         arena::purge_older_than(counters, 0, true);
-        central::purge_older_than(counters, 0);
+        central_free_list::purge_older_than(counters, 0);
     }
 }
 
 /// The cache that a thread's fast path may use: its own, unless a factor must see every request.
-fn fast_cache(heap: &'static Heap) -> &'static ThreadCache {
+pub(super) fn fast_cache(heap: &'static Heap) -> &'static ThreadCache {
     if factor::active().per_request() { &thread_cache::EMPTY } else { &heap.cache }
 }
 
@@ -445,5 +422,5 @@ fn fast_cache(heap: &'static Heap) -> &'static ThreadCache {
 pub(crate) fn live_objects() -> u64 {
     let of =
         |cache: &ThreadCache| cache.received.get().wrapping_sub(cache.returned.get()).wrapping_sub(cache.held_all());
-    heap::all().fold(0, |sum, heap| sum.wrapping_add(of(&heap.cache)))
+    thread_heap::all().fold(0, |sum, heap| sum.wrapping_add(of(&heap.cache)))
 }

@@ -1,6 +1,6 @@
 //! Spans: the records of mappings that hold one large object each.
 //!
-//! Kept apart from the mapping, in [`crate::meta`], for ever. Who maps and unmaps is left to [`crate::source`].
+//! Kept apart from the mapping, in [`crate::metadata::allocator`], for ever. Who maps and unmaps is left to [`crate::alloc`].
 
 use crate::request::Request;
 use core::cell::Cell;

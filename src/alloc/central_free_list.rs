@@ -7,10 +7,10 @@ use super::arena;
 use crate::class::{Class, SLOT_CLASSES};
 use crate::factor::{self, purge};
 use crate::fatal::{Fault, die};
-use crate::map;
+use crate::metadata::page::{Kind, Misfit, Page, PageList};
+use crate::metadata::page_map;
+use crate::metadata::range;
 use crate::os::{self, OS_PAGE};
-use crate::page::{Kind, Misfit, Page, PageList};
-use crate::range;
 use crate::sync::{Guard, Lock, global};
 
 global! {
@@ -64,7 +64,8 @@ pub(super) fn take(counters: &factor::Counters, class: Class, slots: &mut [*mut 
 pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8]) {
     let mut pages = PAGES[class.index()].lock();
     for &slot in slots {
-        let Some(page) = map::page_of(slot).filter(|page| usize::from(page.class_index.get()) == class.index()) else {
+        let Some(page) = page_map::page_of(slot).filter(|page| usize::from(page.class_index.get()) == class.index())
+        else {
             die(Fault::DoubleFree);
         };
         let was_full = page.is_full();
@@ -90,7 +91,7 @@ pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8])
     let waits = pages.free_slots * class.slot_bytes() >= PURGE_BYTES_MIN;
     drop(pages);
     if waits {
-        super::keep_house(counters);
+        super::purge::keep_house(counters);
     }
 }
 

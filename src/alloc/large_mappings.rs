@@ -6,13 +6,13 @@
 use super::arena;
 use crate::class::{Class, UNIT};
 use crate::factor;
-use crate::map;
-use crate::meta;
+use crate::metadata::allocator;
+use crate::metadata::large_mapping::Span;
+use crate::metadata::page::{Kind, Page, SEGMENT};
+use crate::metadata::page_map;
+use crate::metadata::range;
 use crate::os::{self, OS_PAGE};
-use crate::page::{Kind, Page, SEGMENT};
-use crate::range;
 use crate::request::Request;
-use crate::span::Span;
 use crate::sync::{Lock, global, held_at_fork};
 use core::ptr;
 
@@ -49,7 +49,7 @@ pub(crate) fn map_span(
         return None;
     }
     describe(span, base, mapped, request, prefix);
-    if !map::enter_span(span.user.get(), span) {
+    if !page_map::enter_span(span.user.get(), span) {
         // SAFETY: nobody has seen the mapping.
         unsafe { os::unmap(base, mapped) };
         give_record(span);
@@ -103,7 +103,7 @@ pub(crate) enum Memory {
 
 /// The run that a span was made of, if it was.
 pub(crate) fn run_of(span: &'static Span) -> Option<&'static Page> {
-    map::page_of(span.base.get()).filter(|page| page.span.get().is_some_and(|known| ptr::eq(known, span)))
+    page_map::page_of(span.base.get()).filter(|page| page.span.get().is_some_and(|known| ptr::eq(known, span)))
 }
 
 /// Forgets a span and returns its memory, which is now the caller's to give back.
@@ -111,7 +111,7 @@ pub(crate) fn forget(span: &'static Span) -> Memory {
     let memory = match run_of(span) {
         Some(page) => Memory::Run(page),
         None => {
-            map::remove_span(span.user.get(), span);
+            page_map::remove_span(span.user.get(), span);
             Memory::Mapping(span.base.get(), span.mapped.get())
         }
     };
@@ -132,11 +132,11 @@ pub(crate) fn grow_span(span: &'static Span, longer: &'static Span) -> bool {
         return false;
     }
     // Out of the map before the move: the kernel may give the old addresses to another thread right after it.
-    map::remove_span(span.user.get(), span);
+    page_map::remove_span(span.user.get(), span);
     // SAFETY: the new mapping is ours and unused; the old one's user waits for us.
     if !unsafe { os::move_pages(span.base.get(), span.mapped.get(), longer.base.get(), longer.mapped.get()) } {
         // The leaf is there, so this cannot fail.
-        map::enter_span(span.user.get(), span);
+        page_map::enter_span(span.user.get(), span);
         // The new mapping stays, untouched: a call that failed half-way may have unmapped it, and then the addresses are
         // somebody else's by now.
         forget(longer);
@@ -177,7 +177,7 @@ fn take_record() -> Option<&'static Span> {
     }
     drop(spare);
     // SAFETY: the record lives for ever, and all zeroes are a dead span.
-    meta::allocate::<Span>().map(|span| unsafe { span.as_ref() })
+    allocator::allocate::<Span>().map(|span| unsafe { span.as_ref() })
 }
 
 fn give_record(span: &'static Span) {

@@ -10,7 +10,7 @@
 //! of its own for them.
 
 use crate::class::{BinOffset, CLASSES, Class, SMALL_BINS};
-use crate::range;
+use crate::metadata::range;
 use crate::sync::Count;
 use core::cell::Cell;
 use core::ptr;

@@ -8,7 +8,7 @@
 //! How many batches may wait is bounded by class. What is beyond, and what nobody asked for during two ticks of the
 //! purge, goes back to the pages.
 
-use super::batch::{BATCH_SLOTS, OwnBatch, Stack};
+use super::transfer_batch::{BATCH_SLOTS, OwnBatch, Stack};
 use crate::class::{CLASSES, Class};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{constant, global};
@@ -127,7 +127,7 @@ pub(super) fn drain(mut release: impl FnMut(Class, &[*mut u8])) {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::batch::tests::batch;
+    use super::super::transfer_batch::tests::batch;
     use super::*;
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod models {
-    use super::super::batch::models::{assert_all, batch};
+    use super::super::transfer_batch::models::{assert_all, batch};
     use super::*;
     use crate::model::check;
     use loom::sync::Arc;

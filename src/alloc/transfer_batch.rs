@@ -2,7 +2,7 @@
 //!
 //! What is in a batch is its owner's alone; a stack passes it on whole.
 
-use crate::meta;
+use crate::metadata::allocator;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::cell::UnsafeCell;
 use crate::sync::{constant, global};
@@ -49,7 +49,7 @@ impl OwnBatch {
     /// An empty one: one that was used before, or a new one. `None` when there is no memory.
     pub(super) fn take() -> Option<OwnBatch> {
         SPARE.pop().or_else(|| {
-            let batch = meta::allocate::<Batch>()?;
+            let batch = allocator::allocate::<Batch>()?;
             // SAFETY: the record is ours alone, and lives for ever.
             unsafe {
                 batch.write(Batch::new());
@@ -143,7 +143,7 @@ pub(super) mod tests {
     use std::vec::Vec;
 
     /// A batch of these, which no stack has had.
-    pub(in crate::source) fn batch(objects: &[usize]) -> OwnBatch {
+    pub(in crate::alloc) fn batch(objects: &[usize]) -> OwnBatch {
         // SAFETY: zeroes are an empty batch.
         let mut batch = OwnBatch(Box::leak(unsafe { Box::<Batch>::new_zeroed().assume_init() }));
         let objects: Vec<*mut u8> = objects.iter().map(|&at| ptr::without_provenance_mut(at)).collect();
@@ -208,7 +208,7 @@ pub(super) mod models {
     use std::vec::Vec;
 
     /// A batch of one.
-    pub(in crate::source) fn batch(object: usize) -> OwnBatch {
+    pub(in crate::alloc) fn batch(object: usize) -> OwnBatch {
         let mut batch = OwnBatch::take().expect("records are there");
         batch.fill(&[ptr::without_provenance_mut(object)]);
         batch
@@ -222,7 +222,7 @@ pub(super) mod models {
     }
 
     /// What is left in a stack, and what threads hold: every batch once.
-    pub(in crate::source) fn assert_all(stack: &Stack, held: Vec<OwnBatch>, count: usize) {
+    pub(in crate::alloc) fn assert_all(stack: &Stack, held: Vec<OwnBatch>, count: usize) {
         let left = core::iter::from_fn(|| stack.pop());
         let mut all: Vec<usize> = left.chain(held).map(|batch| batch.objects()[0].addr()).collect();
         all.sort_unstable();

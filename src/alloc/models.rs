@@ -7,23 +7,23 @@
 //!   to another thread is the record alone.
 //! - *Adoption of segments*: there is nothing to adopt. Segments are the arena's, whoever's objects are in them.
 //!
-//! [`Heap::retire`]: super::heap::Heap
+//! [`Heap::retire`]: super::thread_heap::Heap
 
-use super::heap::{self, Heap};
-use super::{arena, central, depot, house};
+use super::thread_heap::{self, Heap};
+use super::{arena, central_free_list, purge as purge_driver, transfer_cache};
 use crate::class::{Class, UNIT, UNITS};
 use crate::factor::purge::{self, WAIT_TICKS};
 use crate::factor::{self, Counters};
+use crate::metadata::page::{HALF_UNITS, Kind, Page};
 use crate::model::check;
 use crate::os;
-use crate::page::{HALF_UNITS, Kind, Page};
 use crate::sync::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 use std::vec::Vec;
 
 fn counters() -> &'static Counters {
-    house::counters()
+    purge::counters()
 }
 
 /// Takes a run of a large object and uses it.
@@ -58,7 +58,7 @@ fn assert_clean() {
 #[test]
 fn loom_purge_of_a_half_beside_one_in_use() {
     check(|| {
-        crate::range::reserve_once();
+        crate::metadata::range::reserve_once();
         let [left, used] = [take(HALF_UNITS), take(HALF_UNITS)];
         give(left);
         purge::pass_ticks(WAIT_TICKS - 1);
@@ -75,7 +75,7 @@ fn loom_purge_of_a_half_beside_one_in_use() {
 #[test]
 fn loom_purge_and_use_of_the_same_half() {
     check(|| {
-        crate::range::reserve_once();
+        crate::metadata::range::reserve_once();
         give(take(HALF_UNITS));
         let purger = thread::spawn(purge_all);
         let (one, half) = (take(1), take(HALF_UNITS));
@@ -91,7 +91,7 @@ fn loom_purge_and_use_of_the_same_half() {
 fn loom_purge_and_free_of_the_other_half() {
     for first in [true, false] {
         check(move || {
-            crate::range::reserve_once();
+            crate::metadata::range::reserve_once();
             let mut halves = [take(HALF_UNITS), take(HALF_UNITS)];
             if first {
                 halves.reverse();
@@ -110,7 +110,7 @@ fn loom_purge_and_free_of_the_other_half() {
 #[test]
 fn loom_purge_and_free_of_the_rest_of_a_half() {
     check(|| {
-        crate::range::reserve_once();
+        crate::metadata::range::reserve_once();
         let (most, rest) = (take(HALF_UNITS - 1), take(1));
         give(most);
         let purger = thread::spawn(purge_all);
@@ -124,7 +124,7 @@ fn loom_purge_and_free_of_the_rest_of_a_half() {
 #[test]
 fn loom_two_purges_and_a_user() {
     check(|| {
-        crate::range::reserve_once();
+        crate::metadata::range::reserve_once();
         let [early, late] = [take(HALF_UNITS), take(HALF_UNITS)];
         give(early);
         let purgers = [thread::spawn(purge_all), thread::spawn(purge_all)];
@@ -162,21 +162,21 @@ fn class() -> Class {
 #[test]
 fn loom_pages_hand_slots_out_once() {
     check(|| {
-        crate::range::reserve_once();
+        crate::metadata::range::reserve_once();
         let objects = Objects::new();
         let work = |objects: &Objects| {
             let mut slots = [core::ptr::null_mut(); 1];
-            assert_eq!(central::take(counters(), class(), &mut slots).0, 1);
+            assert_eq!(central_free_list::take(counters(), class(), &mut slots).0, 1);
             objects.set(slots[0], true);
             objects.set(slots[0], false);
-            central::give(counters(), class(), &slots);
+            central_free_list::give(counters(), class(), &slots);
         };
         let other = thread::spawn({
             let objects = objects.clone();
             move || work(&objects)
         });
         work(&objects);
-        central::give_empty(counters());
+        central_free_list::give_empty(counters());
         other.join().expect("no panic");
         assert_all_free();
     });
@@ -200,7 +200,7 @@ impl Heaps {
     }
 
     fn take(&self) -> &'static Heap {
-        let heap = heap::take().expect("there is room for a record");
+        let heap = thread_heap::take().expect("there is room for a record");
         self.set(heap, true);
         heap
     }
@@ -213,10 +213,10 @@ impl Heaps {
 
 /// All objects are free, in the depot or in their pages: they go back, and their segment is as it was.
 fn assert_all_free() {
-    depot::drain(|class, objects| central::give(counters(), class, objects));
-    central::give_empty(counters());
+    transfer_cache::drain(|class, objects| central_free_list::give(counters(), class, objects));
+    central_free_list::give_empty(counters());
     let (page, _) = arena::take_run(counters(), Kind::Small, UNITS, UNITS * UNIT).expect("there is room");
-    assert_eq!(page.base.get(), crate::range::bounds().0, "the first segment is free again");
+    assert_eq!(page.base.get(), crate::metadata::range::bounds().0, "the first segment is free again");
 }
 
 /// An object goes to another thread, which frees it and ends, while the thread that allocated it ends as well.

@@ -2,12 +2,12 @@
 //!
 //! Freeing needs one thing of an address: its bin. A word for each unit of the range says it, found by a subtraction, a
 //! shift and a compare; the compare is also what tells a foreign address, before anything near it is read. What lies
-//! outside (mappings of their own, and chunks where the range is full or could not be had) is found by [`crate::map`].
-//! Who uses which part of the range is left to [`crate::source`].
+//! outside (mappings of their own, and chunks where the range is full or could not be had) is found by [`crate::metadata::page_map`].
+//! Who uses which part of the range is left to [`crate::alloc`].
 
 use crate::class::{BinOffset, UNIT, UNITS};
+use crate::metadata::page::{SEGMENT, Segment};
 use crate::os;
-use crate::page::{SEGMENT, Segment};
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::{Once, constant, global, held_at_fork};
 use core::cell::Cell;

@@ -2,14 +2,14 @@
 //!
 //! A segment is 4 MiB of an arena, aligned to its size, in 64 units. A page is a run of units: either slots of one size
 //! class, or one large object. Which slots are free says a bitmap in the record, so that a free slot's own memory is
-//! never read or written. The records live in [`crate::meta`] for ever, so `&'static Page` is always readable; who may
-//! write what is said at each field. How pages are found from addresses is left to [`crate::map`], where they come from
-//! to [`crate::source`].
+//! never read or written. The records live in [`crate::metadata::allocator`] for ever, so `&'static Page` is always readable; who may
+//! write what is said at each field. How pages are found from addresses is left to [`crate::metadata::page_map`], where they come from
+//! to [`crate::alloc`].
 
 use crate::class::{CLASSES, Class, UNIT, UNITS};
-use crate::list::{Linked, Links, List};
+use crate::metadata::large_mapping::Span;
+use crate::metadata::list::{Linked, Links, List};
 use crate::os::OS_PAGE;
-use crate::span::Span;
 use core::cell::Cell;
 use core::ptr;
 
