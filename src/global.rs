@@ -1,6 +1,6 @@
 //! The allocator as Rust programs use it.
 
-use crate::alloc::{allocate, free};
+use crate::alloc::{allocate, free, reallocate};
 use crate::request::Site;
 use core::alloc::{GlobalAlloc, Layout};
 
@@ -54,6 +54,6 @@ unsafe impl GlobalAlloc for Hakmem {
     #[inline]
     unsafe fn realloc(&self, object: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
-        unsafe { free::reallocate(object, layout.size(), layout.align(), size) }
+        unsafe { reallocate::reallocate(object, layout.size(), layout.align(), size) }
     }
 }

@@ -72,7 +72,7 @@ pub use request::Site;
 /// Whether the address lies in memory that hakmem has handed out: a live large object's own address, or any address in
 /// a page of small ones.
 pub fn owns(address: *const u8) -> bool {
-    alloc::free::owns(address)
+    alloc::inspect::owns(address)
 }
 
 /// Bytes that an object may use: at least what was asked for, and whatever its slot or mapping has beyond.
@@ -88,13 +88,13 @@ pub fn owns(address: *const u8) -> bool {
 /// # Safety
 /// - the address is that of an object that hakmem allocated and that nobody has freed.
 pub unsafe fn usable_bytes(object: *mut u8) -> usize {
-    alloc::free::usable_bytes(object)
+    alloc::inspect::usable_bytes(object)
 }
 
 /// Gives back to the OS every mapping that waits to be used again: in BigCache, in the pool of large spans, and in the
 /// madvise batch, full or not.
 pub fn flush() {
-    alloc::allocate::flush();
+    alloc::flush::flush();
 }
 
 /// The shared count of allocations that the factor `tick` keeps.

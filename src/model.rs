@@ -53,10 +53,7 @@ fn run(loss: Loss, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(PREEMPTIONS);
     builder.max_branches = STEPS;
-    builder.check(move || {
-        crate::metadata::allocator::begin_anew();
-        model();
-    });
+    builder.check(model);
 }
 
 fn lost() -> Loss {

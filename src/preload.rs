@@ -10,7 +10,7 @@
 //! ([`crate::alloc`]). The statistics of glibc have no counterpart here, and their functions are there so that no
 //! caller reaches glibc's own, which would tell of memory that nobody uses.
 
-use crate::alloc::{allocate, free as free_path};
+use crate::alloc::{allocate, flush, free as free_path, inspect, reallocate};
 use crate::os;
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
@@ -77,9 +77,9 @@ unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
         return ptr::null_mut();
     }
     // The caller may have written to all that `malloc_usable_size` gave it.
-    let usable = free_path::usable_bytes(object.cast());
+    let usable = inspect::usable_bytes(object.cast());
     // SAFETY: the caller's promise. Alignments beyond `malloc`'s are lost in a move, as the standard has it.
-    or_enomem(unsafe { free_path::reallocate(object.cast(), usable, ALIGN, size) })
+    or_enomem(unsafe { reallocate::reallocate(object.cast(), usable, ALIGN, size) })
 }
 
 /// As [`realloc`], to `count` times `size` bytes. Null and `ENOMEM` also when there is no such number.
@@ -152,7 +152,7 @@ extern "C" fn pvalloc(size: usize) -> *mut c_void {
 /// - the address is null or that of an object of this library's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn malloc_usable_size(object: *mut c_void) -> usize {
-    if object.is_null() { 0 } else { free_path::usable_bytes(object.cast()) }
+    if object.is_null() { 0 } else { inspect::usable_bytes(object.cast()) }
 }
 
 /// As [`free`]; gone from glibc's headers, not from old programs.
@@ -188,7 +188,7 @@ unsafe extern "C" fn free_aligned_sized(object: *mut c_void, _align: usize, _siz
 /// Gives back to the OS what waits to be used again. Always 1, "memory was released": nobody counts whether it was.
 #[unsafe(no_mangle)]
 extern "C" fn malloc_trim(_pad: usize) -> c_int {
-    allocate::flush();
+    flush::flush();
     1
 }
 

@@ -1,6 +1,6 @@
 //! The receipt: what is at work in this process, and what it did so far.
 
-use crate::alloc::{allocate, purge, thread_heap};
+use crate::alloc::{purge, thread_heap};
 use crate::factor::{self, FACTORS, Level, REGISTRY};
 
 /// What is at work in this process, and what it did so far, summed over all threads.
@@ -65,5 +65,5 @@ pub fn receipt() -> Receipt {
         FactorReceipt { name: factor.name, level: active.level(index), names: factor.counters, values }
     });
     let allocations: u64 = thread_heap::all().map(|heap| heap.cache.allocations.get()).sum();
-    Receipt { allocations, frees: allocations.saturating_sub(allocate::live_objects()), factors }
+    Receipt { allocations, frees: allocations.saturating_sub(thread_heap::live_objects()), factors }
 }

@@ -1,45 +1,28 @@
-//! Where memory comes from, and in which order the factors act on a request: written once, here.
+//! Where an object comes from, and in which order the factors act on a request: written once, here.
 //!
 //! ```text
-//! request ── thread cache ── depot ── central ── arena ── OS      small: up to 56 KiB
-//!    │   └────── direct ──── depot ── central ── arena            to 512 KiB, BigCache in its direct form
-//!    │   └────── direct ──── depot ───────────── arena            large: up to 4 MiB
-//!    │ hooks: tick, evolution, elo, header; where a span is mapped: align, thp
-//!    ├── bigcache ring ── mapped span ── OS       large in its ring form: at or above the mmap threshold
-//!    │               └─ run of units ── arena     below it, or with the factor `arena`
-//!    └── pool ── mapped span ── OS                beyond 4 MiB
-//! free: header ── thread cache or bigcache ── depot ── central ── arena ── purge
-//!                                        └── pool ── madvise batch ── OS
+//! request ── thread cache ── transfer cache ── central free list ── arena ── OS   small: up to 56 KiB; large: to 512 KiB
+//!    │   └── thread cache ── transfer cache ─────────────────────── arena         large: up to 4 MiB
+//!    │ hooks: tick, evolution, elo, header
+//!    ├── bigcache ring ── large mapping ── OS       large in its ring form: at or above the mmap threshold
+//!    │               └─── run of blocks ── arena    below it, or with the factor `arena`
+//!    └── mapping pool ─── large mapping ── OS       beyond 4 MiB
 //! ```
 //!
-//! A request whose object waits in the thread's cache is served by [`allocate`] without a call. Everything else passes
-//! [`allocate_slow`], where the hooks are: when a factor must see every request, no thread has a cache to be served from.
+//! [`allocate`] takes an object that waits in the thread's cache, without a call. Everything else passes [`allocate_slow`],
+//! where the hooks are: when a factor must see every request, threads have a cache whose slot lists are closed.
 
-use super::free::{release, release_span};
-use super::purge as house;
-use super::thread_cache::{Bin, ThreadCache};
+use super::huge_pages::Policy;
+use super::large_mappings::Placement;
+use super::thread_cache::{SlotList, ThreadCache};
 use super::thread_heap::Heap;
-use super::{
-    arena, central_free_list, large_mappings, mapping_pool, thread, thread_cache, thread_heap, transfer_cache,
-};
+use super::{central_free_list, large_mappings, learning, mapping_pool, purge, thread};
 use crate::class::{self, Class};
-use crate::factor::{self, Active, align, bigcache, elo, evolution, header, madvise_batch, thp, tick};
-use crate::metadata::large_mapping::Span;
+use crate::factor::{self, Active, active, bigcache, elo, evolution, header, tick};
+use crate::metadata::large_mapping::LargeMapping;
 use crate::os;
 use crate::request::{Pick, Request, Site};
 use core::ptr;
-
-/// Bytes of one class in the depot from which on somebody looks whether they are needed.
-pub(super) const DEPOT_BYTES_WATCHED: usize = 1 << 20;
-
-/// Memory for an object, before its header is written.
-struct Block {
-    user: *mut u8,
-    /// Bytes that the object takes, slot or mapping.
-    held: usize,
-    method: header::Method,
-    zeroed: bool,
-}
 
 /// Serves a request; null when there is no memory. The size may be 0.
 #[inline(always)]
@@ -48,14 +31,14 @@ pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8
     if align <= 16 { allocate_or_else(size, slow) } else { allocate_aligned_or_else(size, align, slow) }
 }
 
-/// As [`allocate_or_else`], of stricter alignment, up to an OS page's: beyond it a bin may hold mappings that are aligned to
-/// no more.
+/// As [`allocate_or_else`], of stricter alignment, up to an OS page's: a slot list may hold mappings, which are aligned to no
+/// more.
 #[inline(never)]
 fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
     match Class::aligned(size, align).filter(|_| align <= os::OS_PAGE) {
         Some(class) => {
             let cache = thread::cache();
-            take_or_else(cache, cache.bin(class.bin()), slow)
+            take_or_else(cache, cache.slot_list(class.slot_list()), slow)
         }
         None => slow(),
     }
@@ -64,26 +47,25 @@ fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *m
 /// Serves a request of ordinary alignment from the thread's cache, or else by `slow`.
 #[inline(always)]
 pub(crate) fn allocate_or_else(size: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
-    // Size 0, and what has no class, are of a bin that is always empty.
+    // Size 0, and what has no class, are of a slot list that is always empty.
     let cache = thread::cache();
-    take_or_else(cache, cache.bin(class::bin_of(size)), slow)
+    take_or_else(cache, cache.slot_list(class::slot_list_of(size)), slow)
 }
 
-/// As [`allocate_or_else`], for code that is apart from its caller's: small sizes share nothing with what
-/// is `beyond` them, and where no cache has an object `slow` serves.
+/// As [`allocate_or_else`], for code that is apart from its caller's: small sizes share no code with those `beyond` them.
 #[inline(always)]
 #[allow(dead_code, reason = "the C interface alone is apart")]
 pub(crate) fn allocate_apart(size: usize, slow: impl FnOnce() -> *mut u8, beyond: impl FnOnce() -> *mut u8) -> *mut u8 {
     let cache = thread::cache();
-    match cache.small_bin_of(size) {
-        Some(bin) => take_or_else(cache, bin, slow),
+    match cache.small_list_of(size) {
+        Some(list) => take_or_else(cache, list, slow),
         None => beyond(),
     }
 }
 
 #[inline(always)]
-fn take_or_else(cache: &ThreadCache, bin: &Bin, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
-    let object = bin.pop();
+fn take_or_else(cache: &ThreadCache, list: &SlotList, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
+    let object = list.pop();
     if object.is_null() {
         return slow();
     }
@@ -114,22 +96,22 @@ pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroe
     let site = site.unwrap_or_else(|| Site::of_size(size));
     let request = Request { size: size.max(1), align, site };
     thread::with_heap(|heap| {
-        let block = pass_hooks(heap, &request);
-        let Some(block) = block else {
+        let memory = pass_hooks(heap, &request);
+        let Some(memory) = memory else {
             return ptr::null_mut();
         };
         heap.cache.allocations.add(1);
-        if zeroed && !block.zeroed {
-            // SAFETY: the block holds the request.
-            unsafe { block.user.write_bytes(0, request.size) };
+        if zeroed && !memory.zeroed {
+            // SAFETY: the memory holds the request.
+            unsafe { memory.user.write_bytes(0, request.size) };
         }
-        block.user
+        memory.user
     })
 }
 
-/// The factors around one call of the sources.
-fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Block> {
-    let active = factor::active();
+/// The factors around one call of the stations below.
+fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Memory> {
+    let active = active();
     let counters = &heap.counters;
     // SAFETY: `with_heap` gives the heap to one caller at a time, and nothing below asks for the state again.
     let locals = unsafe { heap.locals() };
@@ -145,12 +127,12 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Block> {
     });
     let form = active.header();
     let prefix = form.map_or(0, |form| form.prefix(request.align));
-    let block = from_sources(heap, active, request, prefix, strategy).or_else(|| {
-        reclaim(active, counters);
-        from_sources(heap, active, request, prefix, strategy).or_else(|| {
-            let block = run(counters, request, prefix, NO_STRATEGY)?;
+    let memory = from_stations(heap, active, request, prefix, strategy).or_else(|| {
+        purge::reclaim(active, counters);
+        from_stations(heap, active, request, prefix, strategy).or_else(|| {
+            let memory = run(active, counters, request, prefix, NO_STRATEGY)?;
             heap.cache.received.add(1);
-            Some(block)
+            Some(memory)
         })
     });
     if let Some(watch) = watch {
@@ -161,28 +143,28 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Block> {
             Some(evolution::Event::Adopt) => elo::adopt_candidate(),
         }
     }
-    let block = block?;
+    let memory = memory?;
     if let Some(form) = form {
         let facts = header::Facts {
             size: request.size,
-            held: block.held,
+            held: memory.held,
             site: request.site.id(),
-            method: block.method,
+            method: memory.method,
             prefix,
         };
-        // SAFETY: the sources left `prefix` bytes, at least a header's, before the object.
-        unsafe { header::write(&counters.header, form, block.user, &facts) };
+        // SAFETY: the stations left `prefix` bytes, at least a header's, before the object.
+        unsafe { header::write(&counters.header, form, memory.user, &facts) };
     }
-    Some(block)
+    Some(memory)
 }
 
-fn from_sources(
+fn from_stations(
     heap: &'static Heap,
     active: Active,
     request: &Request,
     prefix: usize,
     strategy: Option<elo::Strategy>,
-) -> Option<Block> {
+) -> Option<Memory> {
     let bytes = request.size.checked_add(prefix)?;
     match Class::aligned(bytes, request.align) {
         Some(class) if !class.is_large() => slot(heap, active, class, prefix),
@@ -192,39 +174,40 @@ fn from_sources(
                 && (active.arena() || (prefix < os::OS_PAGE && request.align <= os::OS_PAGE)) =>
         {
             let plain = class.uncoloured();
-            let coloured = if active.arena() && class != plain { classed(heap, active, class, prefix) } else { None };
-            coloured.or_else(|| classed(heap, active, plain, prefix))
+            let coloured =
+                if active.arena() && class != plain { size_classed(heap, active, class, prefix) } else { None };
+            coloured.or_else(|| size_classed(heap, active, plain, prefix))
         }
         _ => large_object(heap, active, request, prefix, strategy),
     }
 }
 
-fn slot(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> Option<Block> {
-    let mut base = heap.cache.pop(class.bin());
+fn slot(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> Option<Memory> {
+    let mut base = heap.cache.pop(class.slot_list());
     if base.is_null() {
         if active.thread_cache() {
             heap.counters.thread_cache.refills.add(1);
         }
-        base = heap.refill(class);
+        base = heap.refill(policy(active), class);
     }
     if base.is_null() {
         return None;
     }
     // SAFETY: the slot holds prefix and object.
     let user = unsafe { base.add(prefix) };
-    Some(Block { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed: false })
+    Some(Memory { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed: false })
 }
 
-/// A large object of a class: from the thread's bin, from what others left, or new.
-fn classed(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> Option<Block> {
+/// A large object of a class: from the thread's slot list, from what other threads left, or new.
+fn size_classed(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> Option<Memory> {
     let counters = &heap.counters;
-    let mut base = heap.cache.pop(class.bin());
+    let mut base = heap.cache.pop(class.slot_list());
     let mut zeroed = false;
     if base.is_null() {
         counters.bigcache.lookups.add(1);
         base = heap.refill_large(class);
         if base.is_null() {
-            (base, zeroed) = new_classed(active, counters, class)?;
+            (base, zeroed) = new_size_classed(active, counters, class)?;
             heap.cache.received.add(1);
         } else {
             counters.bigcache.hits.add(1);
@@ -232,37 +215,27 @@ fn classed(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> 
     }
     // SAFETY: the object holds prefix and request.
     let user = unsafe { base.add(prefix) };
-    Some(Block { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed })
+    Some(Memory { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed })
 }
 
 /// New memory for an object of a large class: a slot, a run of the arena, or a mapping.
-fn new_classed(active: Active, counters: &factor::Counters, class: Class) -> Option<(*mut u8, bool)> {
+fn new_size_classed(active: Active, counters: &factor::Counters, class: Class) -> Option<(*mut u8, bool)> {
     if !class.is_run() {
         let mut slot = [ptr::null_mut()];
-        let (taken, zeroed) = learning(active, counters, || central_free_list::take(counters, class, &mut slot));
+        let (taken, zeroed) =
+            learning::of_plan(active, counters, || central_free_list::take(counters, policy(active), class, &mut slot));
         return (taken > 0).then_some((slot[0], zeroed));
     }
     if active.arena() {
-        let (page, zeroed) = learning(active, counters, || large_mappings::take_classed(counters, class))?;
+        let (page, zeroed) =
+            learning::of_plan(active, counters, || large_mappings::take_size_classed(counters, policy(active), class))?;
         counters.arena.runs.add(1);
         return Some((page.base.get(), zeroed));
     }
     let request = Request { size: class.slot_bytes(), align: os::OS_PAGE, site: Site::of_size(class.slot_bytes()) };
-    let span = map_span(active, counters, &request, 0)?;
-    advise(active, counters, span);
-    span.classed.set(true);
-    Some((span.user.get(), true))
-}
-
-/// Runs a part of the slow path, and lets ELO learn from what it took.
-pub(super) fn learning<T>(active: Active, counters: &factor::Counters, part: impl FnOnce() -> T) -> T {
-    if !active.elo_plans() || !elo::is_learning() {
-        return part();
-    }
-    let start = os::cycles();
-    let done = part();
-    elo::learn_plan(&counters.elo, os::cycles().saturating_sub(start), arena::waiting_bytes);
-    done
+    let mapping = large_mappings::map(counters, placement(active), &request, 0)?;
+    mapping.size_classed.set(true);
+    Some((mapping.user.get(), true))
 }
 
 fn large_object(
@@ -271,35 +244,35 @@ fn large_object(
     request: &Request,
     prefix: usize,
     strategy: Option<elo::Strategy>,
-) -> Option<Block> {
+) -> Option<Memory> {
     let counters = &heap.counters;
     if active.bigcache_is_ring()
         && request.size >= bigcache::BYTES_MIN
-        && let Some(span) = bigcache::get(&counters.bigcache, request)
+        && let Some(mapping) = bigcache::get(&counters.bigcache, request)
     {
-        span.site.set(request.site.id());
+        mapping.site.set(request.site.id());
         // The one that mapped it is not measured again: its sample counts once.
-        span.strategy.set(NO_STRATEGY);
-        span.revive();
+        mapping.strategy.set(NO_STRATEGY);
+        mapping.mark_live();
         heap.cache.received.add(1);
-        return Some(Block::of_span(span, false));
+        return Some(Memory::of_mapping(mapping, false));
     }
-    let block = match strategy {
+    let memory = match strategy {
         None => from_threshold(active, counters, request, prefix, elo::FIXED_THRESHOLD, NO_STRATEGY)?,
         Some(strategy) => {
             let start = os::cycles();
-            let block = from_threshold(active, counters, request, prefix, strategy.threshold(), strategy.index())?;
+            let memory = from_threshold(active, counters, request, prefix, strategy.threshold(), strategy.index())?;
             let cost = elo::Cost {
                 cycles: os::cycles().saturating_sub(start),
-                fresh_pages: if block.zeroed { (block.held / os::OS_PAGE) as u64 } else { 0 },
-                spare_bytes: (block.held - request.size) as u64,
+                fresh_pages: if memory.zeroed { (memory.held / os::OS_PAGE) as u64 } else { 0 },
+                spare_bytes: (memory.held - request.size) as u64,
             };
             elo::learn(&counters.elo, strategy, cost);
-            block
+            memory
         }
     };
     heap.cache.received.add(1);
-    Some(block)
+    Some(memory)
 }
 
 /// What objects carry that no strategy chose.
@@ -312,61 +285,39 @@ fn from_threshold(
     prefix: usize,
     threshold: usize,
     strategy: u8,
-) -> Option<Block> {
-    let map_span = || map_span(active, counters, request, prefix).inspect(|span| advise(active, counters, span));
-    // What would be mapped is a span also where the arena has its memory, so that a ring can keep it.
+) -> Option<Memory> {
+    let map = || large_mappings::map(counters, placement(active), request, prefix);
+    // Where the arena has the memory, its record is still a large mapping's, so that a ring can keep it.
     let is_kept_by_site = active.bigcache_is_ring() && request.size >= threshold;
     if active.arena()
         && is_kept_by_site
-        && let Some((span, zeroed)) = large_mappings::span_of_run(counters, request, prefix)
+        && let Some((mapping, zeroed)) = large_mappings::mapping_of_run(counters, policy(active), request, prefix)
     {
         counters.arena.runs.add(1);
-        span.strategy.set(strategy);
-        return Some(Block::of_span(span, zeroed));
+        mapping.strategy.set(strategy);
+        return Some(Memory::of_mapping(mapping, zeroed));
     }
     if (request.size < threshold || active.arena())
-        && let Some(block) = run(counters, request, prefix, strategy)
+        && let Some(memory) = run(active, counters, request, prefix, strategy)
     {
-        return Some(block);
+        return Some(memory);
     }
     if request.size < threshold || active.bigcache_is_direct() {
-        let (span, zeroed) = mapping_pool::take(request, map_span)?;
-        span.strategy.set(strategy);
-        return Some(Block::of_span(span, zeroed));
+        let (mapping, zeroed) = mapping_pool::take(request, map)?;
+        mapping.strategy.set(strategy);
+        return Some(Memory::of_mapping(mapping, zeroed));
     }
-    let span = map_span()?;
-    span.strategy.set(strategy);
-    Some(Block::of_span(span, true))
+    let mapping = map()?;
+    mapping.strategy.set(strategy);
+    Some(Memory::of_mapping(mapping, true))
 }
 
-/// A new span, placed as `align` wants it.
-pub(super) fn map_span(
-    active: Active,
-    counters: &factor::Counters,
-    request: &Request,
-    prefix: usize,
-) -> Option<&'static Span> {
-    let Some(start) = active.align() else {
-        return large_mappings::map_span(request, prefix, os::map);
-    };
-    let lead = align::lead(start, request.size, prefix);
-    large_mappings::map_span(request, lead.object, |bytes| align::map(&counters.align, bytes, lead.boundary))
-}
-
-/// Tells the kernel what `thp` has to say about a mapping that is new, or that moved.
-pub(super) fn advise(active: Active, counters: &factor::Counters, span: &Span) {
-    if let Some(advice) = active.thp() {
-        // SAFETY: the span's mapping is ours.
-        unsafe { thp::advise(&counters.thp, advice, span.base.get(), span.mapped.get()) };
-    }
-}
-
-/// A run of units without a class, if segments can hold the request.
-fn run(counters: &factor::Counters, request: &Request, prefix: usize, strategy: u8) -> Option<Block> {
-    let (page, zeroed) = large_mappings::take_run(counters, request, prefix)?;
-    counters.arena.runs.add(u64::from(factor::active().arena()));
+/// A run of blocks without a class, if segments can hold the request.
+fn run(active: Active, counters: &factor::Counters, request: &Request, prefix: usize, strategy: u8) -> Option<Memory> {
+    let (page, zeroed) = large_mappings::take_run(counters, policy(active), request, prefix)?;
+    counters.arena.runs.add(u64::from(active.arena()));
     page.strategy.set(strategy);
-    Some(Block {
+    Some(Memory {
         // SAFETY: the run holds prefix and object.
         user: unsafe { page.base.get().add(prefix) },
         held: page.slot_bytes.get() as usize,
@@ -375,52 +326,26 @@ fn run(counters: &factor::Counters, request: &Request, prefix: usize, strategy: 
     })
 }
 
-impl Block {
-    fn of_span(span: &'static Span, zeroed: bool) -> Block {
-        Block { user: span.user.get(), held: span.mapped.get(), method: header::Method::Mmap, zeroed }
+/// Memory for an object, before its header is written.
+struct Memory {
+    user: *mut u8,
+    /// Bytes that the object takes, slot or mapping.
+    held: usize,
+    method: header::Method,
+    zeroed: bool,
+}
+
+impl Memory {
+    fn of_mapping(mapping: &'static LargeMapping, zeroed: bool) -> Memory {
+        Memory { user: mapping.user.get(), held: mapping.mapped.get(), method: header::Method::Mmap, zeroed }
     }
 }
 
-/// Gives back to the OS all memory that waits: in the caller's cache, the depot, BigCache, the pool, the arena and the
-/// batch.
-pub(crate) fn flush() {
-    thread::with_heap_or_none(|heap, counters, _| {
-        if let Some(heap) = heap {
-            heap.drain_all();
-        }
-        reclaim(factor::active(), counters);
-    });
+/// What the levels say of new memory for large objects.
+pub(super) fn placement(active: Active) -> Placement {
+    Placement { align: active.align(), huge_pages: policy(active) }
 }
 
-/// As [`flush`], without the caller's cache; also what is done before a request fails for want of memory.
-#[cold]
-#[inline(never)]
-fn reclaim(active: Active, counters: &factor::Counters) {
-    let _house = house::lock();
-    transfer_cache::drain(|class, objects| release(counters, class, objects));
-    central_free_list::give_empty(counters);
-    let evict = |span| release_span(active, counters, span);
-    if active.bigcache_is_ring() {
-        bigcache::drain(&counters.bigcache, evict);
-    }
-    mapping_pool::drain(evict);
-    if active.madvise_batch() {
-        madvise_batch::flush(&counters.madvise_batch);
-    }
-    if active.purge().is_some() {
-        arena::purge_older_than(counters, 0, true);
-        central_free_list::purge_older_than(counters, 0);
-    }
-}
-
-/// The cache that a thread's fast path may use: its own, unless a factor must see every request.
-pub(super) fn fast_cache(heap: &'static Heap) -> &'static ThreadCache {
-    if factor::active().per_request() { &thread_cache::EMPTY } else { &heap.cache }
-}
-
-/// Objects that users hold, by what the caches count; exact while no thread allocates or frees.
-pub(crate) fn live_objects() -> u64 {
-    let of =
-        |cache: &ThreadCache| cache.received.get().wrapping_sub(cache.returned.get()).wrapping_sub(cache.held_all());
-    thread_heap::all().fold(0, |sum, heap| sum.wrapping_add(of(&heap.cache)))
+fn policy(active: Active) -> Policy {
+    Policy { advice: active.thp(), by_plan: active.elo_plans() }
 }

@@ -1,34 +1,31 @@
-//! The arena: the reserved range, handed out as segments and runs of units.
+//! The arena: the reserved range, handed out as segments and runs of blocks.
 //!
 //! Segments of small pages grow from the range's lower end, those of large objects from its upper end, so that huge pages
 //! can be advised on for one kind and not for the other in few, long pieces. What is full, or could not be reserved, is
 //! replaced by chunks elsewhere. Addresses are never unmapped: looking one up needs no lock. What a free half segment held
 //! goes back to the OS with `madvise`, when the factor `purge` says so.
 //!
-//! The lock is taken for a page of slots, or for a large object that neither a cache nor the depot had.
+//! The lock is taken for a page of slots, or for a large object that neither a cache nor the transfer cache had.
 
-use crate::class::UNIT;
-use crate::factor::{self, elo, purge, thp};
+use super::huge_pages::{self, New, PLAIN_SMALL, Policy};
+use crate::class::{BLOCK, SlotListOffset};
+use crate::factor::{self, purge};
 use crate::metadata::allocator;
 use crate::metadata::list::List;
-use crate::metadata::page::{HALF_UNITS, Kind, Page, Room, SEGMENT, Segment, half_mask, mask};
+use crate::metadata::page::Page;
 use crate::metadata::page_map;
 use crate::metadata::range;
+use crate::metadata::segment::{FitClass, HALF_BLOCKS, Kind, SEGMENT, Segment, half_mask, mask};
 use crate::os::{self, HUGE_PAGE};
 use crate::sync::{Lock, global, held_at_fork};
 
 /// Bytes that become memory at a time at most: as many as there are at that end, as far as limits allow, so that a small
 /// program is charged little (`RLIMIT_DATA`) and a large one asks seldom.
 const COMMIT_MAX: usize = 64 << 20;
-/// The first bytes of small pages stay on OS pages: a small program shall not hold a huge page for a few objects.
-const PLAIN_SMALL: usize = 16 << 20;
 /// Bytes of chunks outside the range, tried in this order.
 const CHUNKS: [usize; 3] = [64 << 20, 16 << 20, SEGMENT];
-/// Dirty bytes that nobody uses before somebody is asked to purge them.
-const PURGE_BYTES_MIN: usize = 4 << 20;
-
-/// Free units of a half that are worth a call, when others of the half are in use.
-const PURGE_UNITS_MIN: u32 = HALF_UNITS as u32 / 2;
+/// Free blocks of a half that are worth a call, when others of the half are in use.
+const PURGE_BLOCKS_MIN: u32 = HALF_BLOCKS as u32 / 2;
 
 global! {
     static ARENA: Lock<Arena> = Lock::new(Arena::new());
@@ -49,8 +46,8 @@ struct Arena {
     /// The rest of the newest chunk.
     chunk: *mut u8,
     chunk_left: usize,
-    /// Segments with a free unit, by kind and by the run that they can give.
-    segments: [[List<Segment>; Room::COUNT]; 2],
+    /// Segments with a free block, by kind and by the run that they can give.
+    segments: [[List<Segment>; FitClass::COUNT]; 2],
     /// A record for which there was no memory to describe.
     record: Option<&'static Segment>,
     /// Segments with a half to be purged, newest first.
@@ -62,61 +59,53 @@ struct Arena {
 // SAFETY: what it leads to is used by the lock's holder only.
 unsafe impl Send for Arena {}
 
-/// Takes a run of `units`, at most a segment's, for objects of so many bytes, and says whether its memory is known to be
-/// zero.
+/// Takes a run of `blocks`, at most a segment's, for objects of so many bytes. Returns it, and whether its memory is known to
+/// be zero.
 pub(super) fn take_run(
     counters: &factor::Counters,
+    policy: Policy,
     kind: Kind,
-    units: usize,
+    blocks: usize,
     object_bytes: usize,
 ) -> Option<(&'static Page, bool)> {
     let mut arena = ARENA.lock();
-    if let Some(run) = arena.take_from_lists(counters, kind, units, object_bytes) {
+    if let Some(run) = arena.take_from_lists(counters, policy, kind, blocks, object_bytes) {
         return Some(run);
     }
-    if let Some(segment) = arena.new_segment(counters, kind) {
-        arena.segments[kind as usize][Room::COUNT - 1].push(segment);
+    if let Some(segment) = arena.new_segment(counters, policy, kind) {
+        arena.segments[kind as usize][FitClass::COUNT - 1].push(segment);
     } else {
         // The last resort: memory that was meant for the other kind.
         let other = if kind == Kind::Small { Kind::Large } else { Kind::Small };
-        return arena.take_from_lists(counters, other, units, object_bytes);
+        return arena.take_from_lists(counters, policy, other, blocks, object_bytes);
     }
-    arena.take_from_lists(counters, kind, units, object_bytes)
+    arena.take_from_lists(counters, policy, kind, blocks, object_bytes)
 }
 
-/// Puts a run back; no object is left in it.
-pub(super) fn give_run(counters: &factor::Counters, page: &'static Page) {
+/// Puts a run back; no object is left in it. Returns how many bytes of half segments wait to be purged then.
+pub(super) fn give_run(page: &'static Page) -> usize {
     let Some(segment) = page_map::segment_of(page.base.get()) else {
-        return;
+        return 0;
     };
-    for unit in 0..usize::from(page.units.get()) {
-        range::set_bin(page.base.get().wrapping_add(unit * UNIT), crate::class::BinOffset::NONE);
+    for block in 0..usize::from(page.blocks.get()) {
+        range::set_slot_list(page.base.get().wrapping_add(block * BLOCK), SlotListOffset::NONE);
     }
-    let when = factor::active().purge();
     let mut arena = ARENA.lock();
     let mut given = 0;
     arena.change(segment, |segment| given = segment.give_run(page));
     for half in 0..2 {
-        if given & half_mask(half) != 0 && segment.purgeable(half).count_ones() >= PURGE_UNITS_MIN {
+        if given & half_mask(half) != 0 && segment.purgeable(half).count_ones() >= PURGE_BLOCKS_MIN {
             segment.freed_at[half].set(purge::now());
             arena.wait(segment);
         }
     }
-    let waiting_bytes = arena.waiting_bytes;
-    drop(arena);
-    match when {
-        Some(purge::When::AtOnce) => {
-            purge_older_than(counters, 0, false);
-        }
-        Some(purge::When::ByTime) if waiting_bytes >= PURGE_BYTES_MIN => super::purge::keep_house(counters),
-        Some(purge::When::ByTime) | None => {}
-    }
+    arena.waiting_bytes
 }
 
-/// Gives back to the OS what halves of segments hold that nobody used for so many ticks of the purge; and with `parts`,
-/// after twice as many ticks, what free units hold in halves that are in use, if they are the greater part. Returns whether
-/// any wait that are younger.
-pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32, parts: bool) -> bool {
+/// Gives back to the OS what half segments hold that were free for so many epochs of the purge; and with `parts`, after twice
+/// as many epochs, what free blocks hold in halves that are in use, if they are the greater part. Returns whether younger ones
+/// wait.
+pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: bool) -> bool {
     let mut young: Option<&'static Segment> = None;
     loop {
         let mut arena = ARENA.lock();
@@ -131,32 +120,32 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32, parts: b
         };
         arena.waiting = segment.next_waiting.take();
         arena.waiting_bytes -= HUGE_PAGE;
-        // Whoever frees the other half while the lock is not held lets the segment wait again.
+        // A free in the other half while the lock is not held lets the segment wait again.
         segment.waits.set(false);
         let mut is_young = false;
         for half in 0..2 {
-            let units = segment.purgeable(half);
-            let is_whole = units == half_mask(half);
-            if units.count_ones() < PURGE_UNITS_MIN || !(is_whole || parts) {
+            let blocks = segment.purgeable(half);
+            let is_whole = blocks == half_mask(half);
+            if blocks.count_ones() < PURGE_BLOCKS_MIN || !(is_whole || parts) {
                 continue;
             }
             let age = purge::now().wrapping_sub(segment.freed_at[half].get());
-            if age < if is_whole { ticks } else { 2 * ticks } {
+            if age < if is_whole { epochs } else { 2 * epochs } {
                 is_young = true;
                 continue;
             }
-            // While the lock is not held, the units belong to us as if they were in use.
-            arena.change(segment, |segment| segment.used.set(segment.used.get() | units));
+            // While the lock is not held, the blocks belong to us as if they were in use.
+            arena.change(segment, |segment| segment.used.set(segment.used.get() | blocks));
             drop(arena);
-            // SAFETY: the units are free, and nobody else takes them.
-            let gone = unsafe { decommit_units(counters, segment, units) };
+            // SAFETY: the blocks are free, and marked as in use, so that no other thread takes them.
+            let gone = unsafe { decommit_blocks(counters, segment, blocks) };
             arena = ARENA.lock();
-            arena.change(segment, |segment| segment.used.set(segment.used.get() & !units));
+            arena.change(segment, |segment| segment.used.set(segment.used.get() & !blocks));
             // Where the kernel refuses, it is asked again when the half was used once more.
             if gone {
-                segment.dirty.set(segment.dirty.get() & !units);
-                // What was freed beside the units meanwhile was too little alone.
-                if segment.purgeable(half).count_ones() >= PURGE_UNITS_MIN {
+                segment.dirty.set(segment.dirty.get() & !blocks);
+                // What was freed beside the blocks meanwhile was too little alone.
+                if segment.purgeable(half).count_ones() >= PURGE_BLOCKS_MIN {
                     segment.freed_at[half].set(purge::now());
                     arena.wait(segment);
                 }
@@ -169,19 +158,19 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32, parts: b
     }
 }
 
-/// Gives the memory of units back to the OS, a run at a time; returns whether all of it went.
+/// Gives the memory of blocks back to the OS, a run at a time; returns whether all of it went.
 ///
 /// # Safety
-/// - nobody uses the units.
-unsafe fn decommit_units(counters: &factor::Counters, segment: &Segment, mut units: u64) -> bool {
+/// - the blocks hold no object, and no other thread takes them.
+unsafe fn decommit_blocks(counters: &factor::Counters, segment: &Segment, mut blocks: u64) -> bool {
     let mut gone = true;
-    while units != 0 {
-        let first = units.trailing_zeros() as usize;
-        let run = (units >> first).trailing_ones() as usize;
-        let start = segment.base.get().wrapping_add(first * UNIT);
+    while blocks != 0 {
+        let first = blocks.trailing_zeros() as usize;
+        let run = (blocks >> first).trailing_ones() as usize;
+        let start = segment.base.get().wrapping_add(first * BLOCK);
         // SAFETY: the caller's promise.
-        gone &= unsafe { purge::decommit(&counters.purge, start, run * UNIT) };
-        units &= !mask(first, run);
+        gone &= unsafe { purge::decommit(&counters.purge, start, run * BLOCK) };
+        blocks &= !mask(first, run);
     }
     gone
 }
@@ -202,7 +191,7 @@ impl Arena {
             has_range: false,
             chunk: core::ptr::null_mut(),
             chunk_left: 0,
-            segments: [const { [const { List::new() }; Room::COUNT] }; 2],
+            segments: [const { [const { List::new() }; FitClass::COUNT] }; 2],
             record: None,
             waiting: None,
             waiting_bytes: 0,
@@ -212,26 +201,27 @@ impl Arena {
     fn take_from_lists(
         &mut self,
         counters: &factor::Counters,
+        policy: Policy,
         kind: Kind,
-        units: usize,
+        blocks: usize,
         object_bytes: usize,
     ) -> Option<(&'static Page, bool)> {
-        let rooms = Room::for_units(units).index()..Room::COUNT;
+        let rooms = FitClass::for_blocks(blocks).index()..FitClass::COUNT;
         let segment = rooms.into_iter().find_map(|room| self.segments[kind as usize][room].first())?;
         let (before, mut run) = (segment.dirty.get(), None);
-        self.change(segment, |segment| run = segment.take_run(units));
+        self.change(segment, |segment| run = segment.take_run(blocks));
         if kind == Kind::Large {
-            advise_new(counters, segment, before, object_bytes);
+            huge_pages::advise_halves(policy, &counters.thp, segment, before, object_bytes);
         }
         run
     }
 
-    /// Changes which units are in use, and moves the segment to the list where it belongs then.
+    /// Changes which blocks are in use, and moves the segment to the list where it belongs then.
     fn change(&mut self, segment: &'static Segment, change: impl FnOnce(&'static Segment)) {
         let kind = segment.kind.get() as usize;
-        let before = segment.room();
+        let before = segment.fit_class();
         change(segment);
-        let after = segment.room();
+        let after = segment.fit_class();
         if before != after {
             if let Some(room) = before {
                 self.segments[kind][room.index()].remove(segment);
@@ -250,20 +240,20 @@ impl Arena {
         }
     }
 
-    /// A segment that nobody used before.
-    fn new_segment(&mut self, counters: &factor::Counters, kind: Kind) -> Option<&'static Segment> {
+    /// A segment that was not used before.
+    fn new_segment(&mut self, counters: &factor::Counters, policy: Policy, kind: Kind) -> Option<&'static Segment> {
         let segment = match self.record.take() {
             Some(segment) => segment,
-            // SAFETY: the record lives for ever, and all zeroes are a segment of free units.
+            // SAFETY: the record lives for ever, and all zeroes are a segment of free blocks.
             None => unsafe { allocator::allocate::<Segment>()?.as_ref() },
         };
         segment.kind.set(kind);
-        if let Some(base) = self.next_of_range(counters, kind) {
+        if let Some(base) = self.next_of_range(counters, policy, kind) {
             segment.base.set(base);
             range::enter_segment(segment);
             return Some(segment);
         }
-        let Some(base) = self.next_of_chunk(counters) else {
+        let Some(base) = self.next_of_chunk(counters, policy) else {
             self.record = Some(segment);
             return None;
         };
@@ -272,7 +262,7 @@ impl Arena {
     }
 
     /// The next segment's worth of the range.
-    fn next_of_range(&mut self, counters: &factor::Counters, kind: Kind) -> Option<*mut u8> {
+    fn next_of_range(&mut self, counters: &factor::Counters, policy: Policy, kind: Kind) -> Option<*mut u8> {
         if !self.has_range {
             self.has_range = true;
             let (base, bytes) = range::bounds();
@@ -290,9 +280,13 @@ impl Arena {
                     let most = self.high_committed.addr() - self.low.addr();
                     let bytes = self.commit(|_| self.low, step.min(most))?;
                     self.low_committed = self.low.wrapping_add(bytes);
-                    let plain_end = self.base.wrapping_add(PLAIN_SMALL).max(self.low);
-                    if plain_end < self.low_committed {
-                        advise(counters, plain_end, self.low_committed.addr() - plain_end.addr());
+                    // What lies beyond the first bytes of small pages is told apart from them.
+                    let start = self.base.wrapping_add(PLAIN_SMALL).max(self.low);
+                    if start < self.low_committed {
+                        let new = New::Small { from_start: start.addr() - self.base.addr() };
+                        let bytes = self.low_committed.addr() - start.addr();
+                        // SAFETY: the arena's own, and new.
+                        unsafe { huge_pages::advise(policy, &counters.thp, new, start, bytes) };
                     }
                 }
                 let base = self.low;
@@ -306,10 +300,8 @@ impl Arena {
                     let most = self.high.addr() - self.low_committed.addr();
                     let bytes = self.commit(|bytes| self.high.wrapping_sub(bytes), step.min(most))?;
                     self.high_committed = self.high.wrapping_sub(bytes);
-                    // Where huge pages are wanted, halves are advised on one by one.
-                    if factor::active().thp() == Some(thp::Advice::Small) {
-                        advise(counters, self.high_committed, bytes);
-                    }
+                    // SAFETY: the arena's own, and new.
+                    unsafe { huge_pages::advise(policy, &counters.thp, New::Large, self.high_committed, bytes) };
                 }
                 self.high = self.high.wrapping_sub(SEGMENT);
                 Some(self.high)
@@ -322,7 +314,7 @@ impl Arena {
         // A limit on addresses that was set after the range was reserved would not be felt otherwise.
         let limit = if self.committed() == 0 { usize::MAX } else { os::address_limit() };
         [most, SEGMENT].into_iter().find(|&bytes| {
-            // SAFETY: the callers name a part of the range that nobody uses.
+            // SAFETY: the callers name a part of the range that is not used yet.
             (SEGMENT..=most).contains(&bytes)
                 && self.committed() + bytes <= limit
                 && unsafe { os::commit(start(bytes), bytes) }
@@ -336,7 +328,7 @@ impl Arena {
     }
 
     /// The next segment's worth of a chunk outside the range.
-    fn next_of_chunk(&mut self, counters: &factor::Counters) -> Option<*mut u8> {
+    fn next_of_chunk(&mut self, counters: &factor::Counters, policy: Policy) -> Option<*mut u8> {
         if self.chunk_left == 0 {
             for bytes in CHUNKS {
                 // One segment more, to align; the ends stay untouched.
@@ -344,7 +336,8 @@ impl Arena {
                 if !chunk.is_null() {
                     self.chunk = chunk.wrapping_add(chunk.addr().next_multiple_of(SEGMENT) - chunk.addr());
                     self.chunk_left = bytes;
-                    advise(counters, self.chunk, bytes);
+                    // SAFETY: the arena's own, and new.
+                    unsafe { huge_pages::advise(policy, &counters.thp, New::Mapping, self.chunk, bytes) };
                     break;
                 }
             }
@@ -353,41 +346,6 @@ impl Arena {
         let base = self.chunk;
         self.chunk = base.wrapping_add(SEGMENT);
         Some(base)
-    }
-}
-
-/// Tells the kernel whether huge pages are wanted in halves of a segment of large objects that held nothing before, and whose
-/// first objects are so long: under many objects of 64 KiB that are touched here and there, huge pages would hold all
-/// between them. In a segment that held nothing at all both halves are told at once.
-fn advise_new(counters: &factor::Counters, segment: &Segment, dirty_before: u64, bytes: usize) {
-    let active = factor::active();
-    if active.thp() != Some(thp::Advice::Huge) {
-        return;
-    }
-    let least = if active.elo_plans() { elo::plan().huge_bytes_min } else { elo::Plan::DEFAULT.huge_bytes_min };
-    let is_huge = bytes >= least;
-    let is_new =
-        |half| dirty_before & half_mask(half) == 0 && (dirty_before == 0 || segment.dirty.get() & half_mask(half) != 0);
-    let known = segment.huge_halves.get();
-    let differs = |half| is_new(half) && is_huge != (known & (1 << half) != 0);
-    let (first, halves) = match (differs(0), differs(1)) {
-        (true, true) => (0, 2),
-        (true, false) => (0, 1),
-        (false, true) => (1, 1),
-        (false, false) => return,
-    };
-    segment.huge_halves.set(known ^ (((1 << halves) - 1) << first));
-    let advice = if is_huge { thp::Advice::Huge } else { thp::Advice::Small };
-    let start = segment.base.get().wrapping_add(first * HUGE_PAGE);
-    // SAFETY: the halves are ours.
-    unsafe { thp::advise(&counters.thp, advice, start, halves * HUGE_PAGE) };
-}
-
-/// Tells the kernel what `thp` has to say about memory that is new.
-fn advise(counters: &factor::Counters, base: *mut u8, bytes: usize) {
-    if let Some(advice) = factor::active().thp() {
-        // SAFETY: the callers own the memory.
-        unsafe { thp::advise(&counters.thp, advice, base, bytes) };
     }
 }
 

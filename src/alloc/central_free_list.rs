@@ -1,32 +1,33 @@
-//! The shared middle: the pages of each class of slots, and which of them have free ones.
+//! The central free list: the pages of each class of slots, and which of them have free ones.
 //!
-//! One lock a class, taken for a batch of slots at a time: when the depot has none to give, or takes none. Pages belong
-//! to no thread, so that nothing is left behind when one ends, and nothing is handed over.
+//! One lock per class, taken for a batch of slots at a time, when the transfer cache has none to give or takes none. Pages
+//! belong to no thread, so that nothing is left behind when one ends, and nothing is handed over.
 
 use super::arena;
-use crate::class::{Class, SLOT_CLASSES};
+use super::huge_pages::Policy;
+use super::waiting::{SLOT_BYTES_MIN, Waiting};
+use crate::class::{BLOCK, Class, SLOT_CLASSES};
 use crate::factor::{self, purge};
-use crate::fatal::{Fault, die};
-use crate::metadata::page::{Kind, Misfit, Page, PageList};
+use crate::fatal::{Fault, abort_with};
+use crate::metadata::page::{Misfit, Page, PageList};
 use crate::metadata::page_map;
 use crate::metadata::range;
+use crate::metadata::segment::Kind;
 use crate::os::{self, OS_PAGE};
 use crate::sync::{Guard, Lock, global};
 
 global! {
-    static PAGES: [Lock<Pages>; SLOT_CLASSES] =
-        each Lock::new(Pages { partial: PageList::new(), spare: None, free_slots: 0 });
+    static LISTS: [Lock<CentralFreeList>; SLOT_CLASSES] =
+        each Lock::new(CentralFreeList { partial: PageList::new(), spare: None, free_slots: 0 });
 }
 
-/// Bytes of free slots of one class, beside used ones, from which on somebody is asked to purge them.
-const PURGE_BYTES_MIN: usize = 4 << 20;
-/// Units of pages that are purged in one hold of a lock, though at least a page.
-const PURGE_UNITS: usize = 64;
+/// Blocks of pages that are purged in one hold of a lock, though at least a page.
+const PURGE_BLOCKS: usize = 64;
 
 /// The pages of one class.
 #[derive(Debug)]
 #[repr(align(64))]
-struct Pages {
+struct CentralFreeList {
     /// Those with free slots and used ones; full ones are in no list.
     partial: PageList,
     /// One with free slots only, so that a count that goes to and fro does not take the arena's lock each time.
@@ -36,88 +37,85 @@ struct Pages {
 }
 
 // SAFETY: what it leads to is used by the lock's holder only.
-unsafe impl Send for Pages {}
+unsafe impl Send for CentralFreeList {}
 
-/// Takes up to `slots.len()` free slots, and returns how many there are, 0 when there is no memory; and whether the last of
-/// them is known to be zero.
-pub(super) fn take(counters: &factor::Counters, class: Class, slots: &mut [*mut u8]) -> (usize, bool) {
-    let mut pages = PAGES[class.index()].lock();
-    let page = match pages.partial.first() {
+/// Takes up to `slots.len()` free slots. Returns how many there are, 0 when there is no memory, and whether the last of them
+/// is known to be zero.
+pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, slots: &mut [*mut u8]) -> (usize, bool) {
+    let mut list = LISTS[class.index()].lock();
+    let page = match list.partial.first() {
         Some(page) => page,
         None => {
-            let page = pages.spare.take().or_else(|| new_page(counters, class));
+            let page = list.spare.take().or_else(|| new_page(counters, policy, class));
             let Some(page) = page else { return (0, false) };
-            pages.partial.push(page);
-            pages.free_slots += page.capacity.get() as usize;
+            list.partial.push(page);
+            list.free_slots += page.capacity.get() as usize;
             page
         }
     };
     let (taken, zeroed) = page.take(slots);
-    pages.free_slots -= taken;
+    list.free_slots -= taken;
     if page.is_full() {
-        pages.partial.remove(page);
+        list.partial.remove(page);
     }
     (taken, zeroed)
 }
 
-/// Takes slots back.
-pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8]) {
-    let mut pages = PAGES[class.index()].lock();
+/// Takes slots back, and passes pages that became free on to the arena. Returns what waits to be purged then.
+pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8]) -> Waiting {
+    let mut run_bytes = 0;
+    let mut list = LISTS[class.index()].lock();
     for &slot in slots {
         let Some(page) = page_map::page_of(slot).filter(|page| usize::from(page.class_index.get()) == class.index())
         else {
-            die(Fault::DoubleFree);
+            abort_with(Fault::DoubleFree);
         };
         let was_full = page.is_full();
         match page.give(slot) {
             Ok(()) => {}
-            Err(Misfit::Interior) => die(Fault::Interior),
-            Err(Misfit::Free) => die(Fault::DoubleFree),
+            Err(Misfit::Interior) => abort_with(Fault::Interior),
+            Err(Misfit::Free) => abort_with(Fault::DoubleFree),
         }
         if was_full {
-            pages.partial.push(page);
+            list.partial.push(page);
         }
-        pages.free_slots += 1;
+        list.free_slots += 1;
         page.freed_at.set(purge::now());
         if page.used.get() == 0 {
-            pages.partial.remove(page);
-            pages.free_slots -= page.capacity.get() as usize;
-            if let Some(old) = pages.spare.replace(page) {
-                give_page(counters, class, old, pages);
-                pages = PAGES[class.index()].lock();
+            list.partial.remove(page);
+            list.free_slots -= page.capacity.get() as usize;
+            if let Some(old) = list.spare.replace(page) {
+                run_bytes = give_page(counters, class, old, list);
+                list = LISTS[class.index()].lock();
             }
         }
     }
-    let waits = pages.free_slots * class.slot_bytes() >= PURGE_BYTES_MIN;
-    drop(pages);
-    if waits {
-        super::purge::keep_house(counters);
-    }
+    Waiting::in_slots(list.free_slots * class.slot_bytes()).or(Waiting::in_runs(run_bytes))
 }
 
 /// Gives back to the OS what free slots hold in pages that are in use, but less than half, and to which nothing came back
-/// for so many ticks of the purge: OS pages of which no slot has a part. Returns whether any wait that are younger.
-pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool {
+/// for so many epochs of the purge: OS pages of which no slot has a part. Returns whether younger ones wait.
+pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32) -> bool {
     // A longer page of the kernel's would take used slots along.
     if os::kernel_page() != OS_PAGE {
         return false;
     }
     let mut waits = false;
-    for (class, pages) in Class::all().zip(PAGES.iter()) {
+    for (class, list) in Class::all().zip(LISTS.iter()) {
         loop {
-            let pages = pages.lock();
-            if pages.free_slots * class.slot_bytes() < PURGE_BYTES_MIN {
+            let list = list.lock();
+            if list.free_slots * class.slot_bytes() < SLOT_BYTES_MIN {
                 break;
             }
             let is_sparse = |page: &&Page| !page.is_purged.get() && page.used.get() * 2 < page.capacity.get();
-            let mut left = (PURGE_UNITS / class.units()).max(1);
-            for page in pages.partial.iter().filter(is_sparse) {
-                if purge::now().wrapping_sub(page.freed_at.get()) < ticks {
+            let mut left = (PURGE_BLOCKS / class.blocks()).max(1);
+            for page in list.partial.iter().filter(is_sparse) {
+                if purge::now().wrapping_sub(page.freed_at.get()) < epochs {
                     waits = true;
                 } else if left > 0 {
                     left -= 1;
                     page.is_purged.set(true);
-                    // SAFETY: nobody takes a slot while the class's lock is held.
+                    // SAFETY: no thread takes a slot while the class's lock is held.
                     page.each_free_range(|start, bytes| unsafe {
                         purge::decommit(&counters.purge, start, bytes);
                     });
@@ -133,38 +131,45 @@ pub(super) fn purge_older_than(counters: &factor::Counters, ticks: u32) -> bool 
     waits
 }
 
-/// Gives the pages without a user back to the arena.
-pub(super) fn give_empty(counters: &factor::Counters) {
-    for (class, pages) in Class::all().zip(PAGES.iter()) {
-        let mut pages = pages.lock();
-        if let Some(page) = pages.spare.take() {
-            give_page(counters, class, page, pages);
+/// Gives the pages without a used slot back to the arena. Returns how many bytes of half segments wait to be purged then.
+pub(super) fn give_empty(counters: &factor::Counters) -> usize {
+    let mut run_bytes = 0;
+    for (class, list) in Class::all().zip(LISTS.iter()) {
+        let mut list = list.lock();
+        if let Some(page) = list.spare.take() {
+            run_bytes = give_page(counters, class, page, list);
         }
     }
+    run_bytes
 }
 
-fn new_page(counters: &factor::Counters, class: Class) -> Option<&'static Page> {
+fn new_page(counters: &factor::Counters, policy: Policy, class: Class) -> Option<&'static Page> {
     let kind = if class.is_large() { Kind::Large } else { Kind::Small };
-    let (page, zeroed) = arena::take_run(counters, kind, class.units(), class.slot_bytes())?;
+    let (page, zeroed) = arena::take_run(counters, policy, kind, class.blocks(), class.slot_bytes())?;
     counters.arena.runs.add(u64::from(class.is_large()));
     page.begin_slots(class, zeroed);
-    for unit in 0..class.units() {
-        range::set_bin(page.base.get().wrapping_add(unit * crate::class::UNIT), class.bin());
+    for block in 0..class.blocks() {
+        range::set_slot_list(page.base.get().wrapping_add(block * BLOCK), class.slot_list());
     }
     Some(page)
 }
 
-/// Gives a page back that is in no list and has no slot in use.
-fn give_page(counters: &factor::Counters, class: Class, page: &'static Page, pages: Guard<'_, Pages>) {
-    // Out of the class's lock: the arena may call the OS.
-    drop(pages);
+/// Gives a page back that is in no list and has no slot in use. Returns what [`arena::give_run`] returns.
+fn give_page(
+    counters: &factor::Counters,
+    class: Class,
+    page: &'static Page,
+    list: Guard<'_, CentralFreeList>,
+) -> usize {
+    // The arena may wait for its lock: other threads may take slots meanwhile.
+    drop(list);
     counters.arena.returns.add(u64::from(class.is_large()));
-    arena::give_run(counters, page);
+    arena::give_run(page)
 }
 
 /// The locks, for the handlers around a fork.
 pub(crate) fn acquire_for_fork() {
-    PAGES.iter().for_each(Lock::acquire);
+    LISTS.iter().for_each(Lock::acquire);
 }
 
 /// Frees the locks after a fork.
@@ -172,8 +177,8 @@ pub(crate) fn acquire_for_fork() {
 /// # Safety
 /// - [`acquire_for_fork`] took them.
 pub(crate) unsafe fn release_after_fork() {
-    for pages in PAGES.iter() {
+    for list in LISTS.iter() {
         // SAFETY: passed on.
-        unsafe { pages.release() };
+        unsafe { list.release() };
     }
 }

@@ -1,21 +1,23 @@
 //! Fork: the child gets every lock free and every structure whole.
 //!
-//! Before a fork all locks are taken, in the order in which they nest; afterwards both sides free them. The heaps of
-//! threads that do not exist in the child stay as they are: what the child frees into them is queued and not reused.
+//! Before a fork all locks are taken, in the order in which they nest; afterwards both sides free them. The heaps of threads
+//! that do not exist in the child stay as they are: what their caches hold is lost to it, and what the child frees goes to its
+//! own thread's cache.
 
-use super::{arena, central_free_list, large_mappings, mapping_pool, purge, thread, thread_heap};
+use super::{arena, central_free_list, large_mappings, late_heap, mapping_pool, purge, thread_heap, thread_key};
 use crate::factor;
 use crate::metadata::{allocator, page_map, range};
 
 /// Registers the handlers, once.
-pub(crate) fn register() {
+pub(super) fn register() {
     // SAFETY: the handlers take and free locks and do nothing else. A failure for want of memory leaves a process
     // whose children must not allocate, as it would be without the call.
     unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after_in_child)) };
 }
 
 unsafe extern "C" fn before() {
-    thread::acquire_for_fork();
+    thread_key::acquire_for_fork();
+    late_heap::acquire_for_fork();
     purge::acquire_for_fork();
     factor::acquire_for_fork();
     mapping_pool::acquire_for_fork();
@@ -41,7 +43,8 @@ unsafe extern "C" fn after() {
         mapping_pool::release_after_fork();
         factor::release_after_fork();
         purge::release_after_fork();
-        thread::release_after_fork();
+        late_heap::release_after_fork();
+        thread_key::release_after_fork();
     }
 }
 

@@ -1,32 +1,26 @@
-//! How an object comes back: found by its address, verified, and passed to whoever keeps it or to where it came from; and
-//! what of it may be used until then. The fast path of a free is above; here is what it leaves.
+//! How an object comes back: into the slot list of the thread that frees it, or past it, found by its address and verified.
 
-use super::allocate::{advise, allocate, learning, map_span};
-use super::large_mappings::Memory;
-use super::purge::keep_house;
+use super::find::{Found, find};
 use super::thread_cache::ThreadCache;
 use super::thread_heap::Heap;
-use super::{arena, central_free_list, large_mappings, mapping_pool, thread};
+use super::transfer_batch::BATCH_SLOTS;
+use super::waiting::Waiting;
+use super::{learning, mapping_pool, purge, release, thread};
 use crate::class::Class;
-use crate::factor::{self, Active, bigcache, elo, header, madvise_batch};
-use crate::fatal::{Fault, die};
-use crate::metadata::large_mapping::Span;
-use crate::metadata::page::{Page, Use};
-use crate::metadata::page_map::{self, Place};
-use crate::metadata::range;
-use crate::os;
-use crate::request::{Request, Site};
+use crate::factor::{self, Active, active, bigcache, header};
+use crate::fatal::{Fault, abort_with};
+use crate::metadata::large_mapping::LargeMapping;
 use core::ptr;
 
-/// Takes an object back. Null is nobody's.
+/// Takes an object back; null is none.
 ///
 /// # Safety
-/// - the address came from [`allocate`] and nobody uses the object any more.
+/// - the address came from `allocate`, and the caller gives the object up.
 #[inline(always)]
 pub(crate) unsafe fn free(address: *mut u8) {
     let cache = thread::cache();
-    if let Some(bin) = cache.range.bin_at(address)
-        && cache.push(bin, address)
+    if let Some(list) = cache.range.slot_list_at(address)
+        && cache.push(list, address)
     {
         return;
     }
@@ -34,279 +28,105 @@ pub(crate) unsafe fn free(address: *mut u8) {
     unsafe { free_slow(address) }
 }
 
-/// An object that is held by a user, found by its address.
-enum Found {
-    Slot(&'static Page, *mut u8),
-    Run(&'static Page, *mut u8),
-    Span(&'static Span),
-}
-
-/// Finds the object of an address, and verifies its header when there are headers.
-fn find(active: Active, counters: &factor::Counters, user: *mut u8) -> Result<Found, Fault> {
-    match page_map::look_up(user) {
-        Place::Foreign => Err(Fault::Foreign),
-        Place::Span(span) => {
-            // What has a class begins with the mapping, header and all.
-            let own_start = if span.classed.get() { active.header().map_or(0, |form| form.bytes()) } else { 0 };
-            if user < span.user.get().wrapping_add(own_start) || (own_start == 0 && user != span.user.get()) {
-                return Err(Fault::Interior);
-            }
-            if !span.is_live() {
-                return Err(Fault::DoubleFree);
-            }
-            if let Some(form) = active.header() {
-                // SAFETY: the span's mapping has a header's bytes before the object.
-                let prefix = unsafe { header::verify(&counters.header, form, user) }?;
-                if own_start > 0 && user.wrapping_sub(prefix) != span.user.get() {
-                    return Err(Fault::Header);
-                }
-            }
-            Ok(Found::Span(span))
-        }
-        Place::Page(page) => {
-            let usage = page.usage.get();
-            if usage == Use::Free {
-                return Err(Fault::DoubleFree);
-            }
-            let mut base = user;
-            if let Some(form) = active.header() {
-                let room = user.addr() - page.base.get().addr();
-                if room < form.bytes() || !user.addr().is_multiple_of(16) {
-                    return Err(Fault::Interior);
-                }
-                // SAFETY: the page is in use, and a header's bytes lie between its start and the address.
-                let prefix = unsafe { header::verify(&counters.header, form, user) }?;
-                if prefix > room {
-                    return Err(Fault::Header);
-                }
-                base = user.wrapping_sub(prefix);
-            }
-            if !page.starts_at(base) {
-                return Err(Fault::Interior);
-            }
-            Ok(if usage == Use::Slots { Found::Slot(page, base) } else { Found::Run(page, base) })
-        }
-    }
-}
-
-/// Frees what the thread's bin did not take, or what the fast path does not know.
+/// Frees what the thread's slot list did not take, or what the fast path does not know.
 ///
 /// # Safety
 /// - as [`free`].
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn free_slow(user: *mut u8) {
+unsafe fn free_slow(user: *mut u8) {
     if user.is_null() {
         return;
     }
     thread::with_heap_or_none(|heap, counters, cache| {
-        let active = factor::active();
-        let found = find(active, counters, user).unwrap_or_else(|fault| die(fault));
+        let active = active();
+        let found = find(active.header(), counters, user).unwrap_or_else(|fault| abort_with(fault));
         if let Some(form) = active.header() {
             // SAFETY: `find` verified it.
             unsafe { header::retire(form, user) };
         }
-        match found {
+        let waiting = match found {
             Found::Slot(page, base) | Found::Run(page, base) => {
                 match Class::from_index(usize::from(page.class_index.get())) {
-                    Some(class) => free_classed(heap, counters, cache, class, base),
+                    Some(class) => free_size_classed(active, heap, counters, cache, class, base),
                     None => {
                         cache.returned.add(1);
-                        timed_free(active, page.strategy.get(), || give_run(active, counters, page));
+                        let strategy = page.strategy.get();
+                        learning::of_free(active, strategy, || release::give_run(active, counters, page))
                     }
                 }
             }
-            Found::Span(span) => match class_of_mapping(span) {
-                Some(class) => free_classed(heap, counters, cache, class, span.user.get()),
+            Found::Mapping(mapping) => match class_of_mapping(mapping) {
+                Some(class) => free_size_classed(active, heap, counters, cache, class, mapping.user.get()),
                 None => {
                     cache.returned.add(1);
-                    free_span(active, counters, span);
+                    free_mapping(active, counters, mapping)
                 }
             },
-        }
+        };
+        purge::settle(active, counters, waiting);
     });
 }
 
 /// The class of an object that is a mapping of its own, if it has one: the mapping is as long as a run of the class.
-fn class_of_mapping(span: &Span) -> Option<Class> {
-    Class::of(span.mapped.get()).filter(|_| span.classed.get()).map(Class::uncoloured)
+fn class_of_mapping(mapping: &LargeMapping) -> Option<Class> {
+    Class::of(mapping.mapped.get()).filter(|_| mapping.size_classed.get()).map(Class::uncoloured)
 }
 
-fn free_classed(
+fn free_size_classed(
+    active: Active,
     heap: Option<&'static Heap>,
-    counters: &'static factor::Counters,
+    counters: &factor::Counters,
     cache: &ThreadCache,
     class: Class,
     base: *mut u8,
-) {
+) -> Waiting {
     match heap {
-        Some(heap) if heap.cache.push(class.bin(), base) => {}
-        Some(heap) => heap.overflow(class, base),
+        Some(heap) if heap.cache.push(class.slot_list(), base) => Waiting::NOTHING,
+        Some(heap) => overflow(active, heap, class, base),
         None => {
             cache.returned.add(1);
-            release(counters, class, &[base]);
+            release::give_back(active, counters, class, &[base])
         }
     }
 }
 
-/// Gives objects of a class back to where they came from.
-pub(super) fn release(counters: &factor::Counters, class: Class, objects: &[*mut u8]) {
-    let active = factor::active();
-    if class.is_large() {
-        counters.bigcache.evictions.add(objects.len() as u64);
+/// Frees an object whose slot list did not take it: makes room in the list, passes on what was in its way, and keeps the
+/// object if the list is open.
+#[cold]
+#[inline(never)]
+fn overflow(active: Active, heap: &Heap, class: Class, object: *mut u8) -> Waiting {
+    let mut waiting = Waiting::NOTHING;
+    let mut objects = [ptr::null_mut(); BATCH_SLOTS];
+    let drained = heap.make_room(class, &mut objects);
+    if drained > 0 {
+        heap.cache.returned.add(drained as u64);
+        waiting = release::pass_on(active, &heap.counters, class, &objects[..drained]);
     }
-    if !class.is_run() {
-        let give = || central_free_list::give(counters, class, objects);
-        return if class.is_large() { learning(active, counters, give) } else { give() };
+    if heap.cache.push(class.slot_list(), object) {
+        return waiting;
     }
-    for &object in objects {
-        match page_map::look_up(object) {
-            Place::Page(page) if page.usage.get() == Use::Large && page.base.get() == object => {
-                learning(active, counters, || give_run(active, counters, page));
-            }
-            Place::Span(span) if span.user.get() == object && span.retire() => release_span(active, counters, span),
-            Place::Page(_) | Place::Span(_) | Place::Foreign => die(Fault::DoubleFree),
-        }
-    }
+    heap.cache.returned.add(1);
+    // What no thread keeps, no thread takes from the transfer cache.
+    waiting.or(release::give_back(active, &heap.counters, class, &[object]))
 }
 
-fn give_run(active: Active, counters: &factor::Counters, page: &'static Page) {
-    counters.arena.returns.add(u64::from(active.arena()));
-    arena::give_run(counters, page);
-}
-
-/// Frees what a strategy chose, and adds what that takes to its costs.
-fn timed_free(active: Active, strategy: u8, free: impl FnOnce()) {
-    if active.elo().is_none() {
-        return free();
+fn free_mapping(active: Active, counters: &factor::Counters, mapping: &'static LargeMapping) -> Waiting {
+    if !mapping.mark_free() {
+        abort_with(Fault::DoubleFree);
     }
-    let start = os::cycles();
-    free();
-    elo::learn_free(strategy, os::cycles().saturating_sub(start));
-}
-
-fn free_span(active: Active, counters: &'static factor::Counters, span: &'static Span) {
-    if !span.retire() {
-        die(Fault::DoubleFree);
-    }
-    timed_free(active, span.strategy.get(), || {
-        let evict = |oldest| release_span(active, counters, oldest);
-        if span.kept.get() {
-            mapping_pool::give(span, evict);
-            if active.purge().is_some() {
-                keep_house(counters);
-            }
-        } else if active.bigcache_is_ring() && span.usable() >= bigcache::BYTES_MIN {
-            bigcache::put(&counters.bigcache, span, evict);
+    learning::of_free(active, mapping.strategy.get(), || {
+        let mut waiting = Waiting::NOTHING;
+        let mut evict = |oldest| waiting = waiting.or(release::give_mapping(active, counters, oldest));
+        if mapping.pooled.get() {
+            let pooled_bytes = mapping_pool::give(mapping, evict);
+            waiting.or(Waiting::in_mappings(pooled_bytes))
+        } else if active.bigcache_is_ring() && mapping.usable() >= bigcache::BYTES_MIN {
+            bigcache::put(&counters.bigcache, mapping, evict);
+            waiting
         } else {
-            release_span(active, counters, span);
+            evict(mapping);
+            waiting
         }
-    });
-}
-
-/// The last station of a span.
-pub(super) fn release_span(active: Active, counters: &factor::Counters, span: &'static Span) {
-    match large_mappings::forget(span) {
-        Memory::Run(page) => give_run(active, counters, page),
-        // SAFETY: the span is in no cache, and `forget` took it out of the map.
-        Memory::Mapping(base, mapped) if active.madvise_batch() => unsafe {
-            madvise_batch::add(&counters.madvise_batch, base, mapped);
-        },
-        // SAFETY: as above.
-        Memory::Mapping(base, mapped) => unsafe { os::unmap(base, mapped) },
-    }
-}
-
-/// Makes an object longer or shorter, in its place or in another; null when there is no memory, and then it is as it was.
-///
-/// # Safety
-/// - the address came from [`allocate`] with this alignment, and nobody else uses the object.
-pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
-    let active = factor::active();
-    let (usable, held) = room(active, user);
-    // In place while at least half of what is held would be used.
-    if size <= usable && size >= usable / 2 {
-        if let Some(form) = active.header() {
-            // SAFETY: `room` verified it.
-            unsafe { header::resize(form, user, size, held) };
-        }
-        return user;
-    }
-    if size > usable
-        && let Some(moved) = grow(active, user, align, size)
-    {
-        return moved;
-    }
-    let other = allocate(size, align, None);
-    if !other.is_null() {
-        // SAFETY: both objects hold at least the shorter length, and a new object overlaps no other.
-        unsafe { ptr::copy_nonoverlapping(user, other, old_size.min(size)) };
-        // SAFETY: the caller gives the old object up.
-        unsafe { free(user) };
-    }
-    other
-}
-
-/// Lengthens an object with a mapping of its own by moving the pages.
-fn grow(active: Active, user: *mut u8, align: usize, size: usize) -> Option<*mut u8> {
-    let Place::Span(span) = page_map::look_up(user) else {
-        return None;
-    };
-    if span.classed.get() || large_mappings::run_of(span).is_some() {
-        return None;
-    }
-    let prefix = active.header().map_or(0, |form| form.prefix(align));
-    let request = Request { size, align, site: Site::new(span.site.get()) };
-    thread::with_heap_or_none(|_, counters, _| {
-        let longer = map_span(active, counters, &request, prefix)?;
-        if !large_mappings::grow_span(span, longer) {
-            return None;
-        }
-        // After the move: the new mapping has come with the advice of the old one, which may have been too short for any.
-        advise(active, counters, longer);
-        if let Some(form) = active.header() {
-            // SAFETY: the header moved along with the pages.
-            unsafe { header::resize(form, longer.user.get(), size, longer.mapped.get()) };
-        }
-        Some(longer.user.get())
     })
-}
-
-/// Bytes that the object may use, to the end of its slot or mapping; and those that it takes, slot or mapping.
-fn room(active: Active, user: *mut u8) -> (usize, usize) {
-    // Without headers, what has a class starts at its slot, and the bin tells how long that is.
-    if let Some(class) = range::bin_at(user).class()
-        && active.header().is_none()
-    {
-        return (class.slot_bytes(), class.slot_bytes());
-    }
-    thread::with_heap_or_none(|_, counters, _| match find(active, counters, user) {
-        Ok(Found::Slot(page, base) | Found::Run(page, base)) => {
-            let held = page.slot_bytes.get() as usize;
-            (held - (user.addr() - base.addr()), held)
-        }
-        Ok(Found::Span(span)) => (span.usable() - (user.addr() - span.user.get().addr()), span.mapped.get()),
-        Err(fault) => die(fault),
-    })
-}
-
-/// Bytes that the object may use: at least what was asked for.
-pub(crate) fn usable_bytes(address: *mut u8) -> usize {
-    room(factor::active(), address).0
-}
-
-/// Whether the address is that of a live large object, or lies in a page in use.
-pub(crate) fn owns(address: *const u8) -> bool {
-    match page_map::look_up(address) {
-        Place::Foreign => false,
-        Place::Page(page) => page.usage.get() != Use::Free,
-        Place::Span(span) => {
-            // A header may lie before the object of a span with a class, on the same OS page.
-            let is_start = span.user.get().cast_const() == address
-                || (span.classed.get()
-                    && factor::active().header().is_some()
-                    && address > span.user.get().cast_const());
-            is_start && span.is_live()
-        }
-    }
 }

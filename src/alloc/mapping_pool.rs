@@ -1,8 +1,10 @@
-//! Spans above a segment's size that are not sent back to the OS when they are freed, because they lie below the mmap
-//! threshold or because BigCache is the direct one, which has no ring for them: kept for the next request of like size.
+//! The mapping pool: freed large mappings that wait for the next request of like size.
+//!
+//! They are longer than a segment, and do not go back to the OS with the free, because they lie below the mmap threshold or
+//! because BigCache is in its direct form, which has no ring for them.
 
 use crate::factor::purge;
-use crate::metadata::large_mapping::Span;
+use crate::metadata::large_mapping::LargeMapping;
 use crate::request::Request;
 use crate::sync::{Lock, global, held_at_fork};
 
@@ -15,89 +17,93 @@ global! {
 
 #[derive(Debug)]
 struct Pool {
-    first: Option<&'static Span>,
+    first: Option<&'static LargeMapping>,
     bytes: usize,
 }
 
-/// A kept span that fits, at most twice as long as needed, or a new one from `map`, which is kept as well when it is
+/// A kept mapping that fits, at most twice as long as needed, or a new one from `map`, which is kept as well when it is
 /// freed. Says whether its memory is known to be zero.
-pub(super) fn take(request: &Request, map: impl FnOnce() -> Option<&'static Span>) -> Option<(&'static Span, bool)> {
-    if let Some(span) = POOL.lock().take(request) {
-        span.site.set(request.site.id());
-        span.revive();
-        return Some((span, false));
+pub(super) fn take(
+    request: &Request,
+    map: impl FnOnce() -> Option<&'static LargeMapping>,
+) -> Option<(&'static LargeMapping, bool)> {
+    if let Some(mapping) = POOL.lock().take(request) {
+        mapping.site.set(request.site.id());
+        mapping.mark_live();
+        return Some((mapping, false));
     }
-    let span = map()?;
-    // A span that is long for its alignment's sake fits no request of like size, and would wait for ever.
-    span.kept.set(span.usable() / 2 <= request.size);
-    Some((span, true))
+    let mapping = map()?;
+    // A mapping that is long for its alignment's sake fits no request of like size, and would wait for ever.
+    mapping.pooled.set(mapping.usable() / 2 <= request.size);
+    Some((mapping, true))
 }
 
-/// Keeps a freed span. When the pool is full, the oldest ones go to `evict`, so that sizes which nobody asks for any more
-/// do not wait for ever.
-pub(super) fn give(span: &'static Span, mut evict: impl FnMut(&'static Span)) {
-    span.freed_at.set(purge::now());
+/// Keeps a freed mapping, and returns how many bytes wait here. When the pool is full, the oldest ones go to `evict`, so that
+/// sizes which are not requested any more do not wait for ever.
+pub(super) fn give(mapping: &'static LargeMapping, mut evict: impl FnMut(&'static LargeMapping)) -> usize {
+    mapping.freed_at.set(purge::now());
     let mut pool = POOL.lock();
-    span.next.set(pool.first);
-    pool.first = Some(span);
-    pool.bytes += span.mapped.get();
+    mapping.next.set(pool.first);
+    pool.first = Some(mapping);
+    pool.bytes += mapping.mapped.get();
     while pool.bytes > KEPT_BYTES_MAX
         && let Some(oldest) = pool.take_oldest()
     {
-        // The callback may wait for the OS; nobody else should have to.
+        // The callback may wait for the OS; other threads must not.
         drop(pool);
         evict(oldest);
         pool = POOL.lock();
     }
+    pool.bytes
 }
 
-/// Hands spans that wait for so many ticks of the purge to `evict`. Returns whether younger ones wait.
-pub(super) fn evict_older_than(ticks: u32, mut evict: impl FnMut(&'static Span)) -> bool {
+/// Hands mappings that wait for so many epochs of the purge to `evict`. Returns whether younger ones wait.
+pub(super) fn evict_older_than(epochs: u32, mut evict: impl FnMut(&'static LargeMapping)) -> bool {
     loop {
         let mut pool = POOL.lock();
-        let old = pool.take_first(|span| purge::now().wrapping_sub(span.freed_at.get()) >= ticks);
+        let old = pool.take_first(|mapping| purge::now().wrapping_sub(mapping.freed_at.get()) >= epochs);
         let waits = pool.first.is_some();
         drop(pool);
         match old {
-            Some(span) => evict(span),
+            Some(mapping) => evict(mapping),
             None => return waits,
         }
     }
 }
 
-/// Hands every span that is kept to `evict`.
-pub(super) fn drain(mut evict: impl FnMut(&'static Span)) {
+/// Hands every mapping that is kept to `evict`.
+pub(super) fn drain(mut evict: impl FnMut(&'static LargeMapping)) {
     loop {
-        let Some(span) = POOL.lock().take_oldest() else { return };
-        evict(span);
+        let Some(mapping) = POOL.lock().take_oldest() else { return };
+        evict(mapping);
     }
 }
 
 impl Pool {
-    fn take(&mut self, request: &Request) -> Option<&'static Span> {
-        self.take_first(|span| span.fits(request) && span.usable() / 2 <= request.size)
+    fn take(&mut self, request: &Request) -> Option<&'static LargeMapping> {
+        self.take_first(|mapping| mapping.fits(request) && mapping.usable() / 2 <= request.size)
     }
 
-    fn take_oldest(&mut self) -> Option<&'static Span> {
-        self.take_first(|span| span.next.get().is_none())
+    fn take_oldest(&mut self) -> Option<&'static LargeMapping> {
+        self.take_first(|mapping| mapping.next.get().is_none())
     }
 
-    /// Takes the newest span that is wanted.
-    fn take_first(&mut self, wanted: impl Fn(&'static Span) -> bool) -> Option<&'static Span> {
-        let mut before: Option<&'static Span> = None;
+    /// Takes the newest mapping that is wanted.
+    fn take_first(&mut self, wanted: impl Fn(&'static LargeMapping) -> bool) -> Option<&'static LargeMapping> {
+        let mut before: Option<&'static LargeMapping> = None;
         let mut candidate = self.first;
-        while let Some(span) = candidate {
-            if wanted(span) {
+        while let Some(mapping) = candidate {
+            if wanted(mapping) {
                 match before {
-                    Some(before) => before.next.set(span.next.get()),
-                    None => self.first = span.next.get(),
+                    Some(before) => before.next.set(mapping.next.get()),
+                    None => self.first = mapping.next.get(),
                 }
-                span.next.set(None);
-                self.bytes -= span.mapped.get();
-                return Some(span);
+                mapping.next.set(None);
+                self.bytes -= mapping.mapped.get();
+                return Some(mapping);
             }
-            before = Some(span);
-            candidate = span.next.get();
+            before = Some(mapping);
+            candidate = mapping.next.get();
         }
         None
     }

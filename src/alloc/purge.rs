@@ -1,87 +1,121 @@
-//! What is done beside requests, when memory waits that nobody may need: by the allocator's own thread, or in passing.
+//! The background purge: what is done beside requests when memory waits that may not be needed, by the allocator's own thread
+//! or, where that cannot be had, in passing.
 //!
-//! When that is, the factor `purge` knows; here is what it comes to in each layer, from the outside in: what waits in the
-//! depot goes back to pages and segments, then spans of the pool and halves of segments go back to the OS.
+//! The factor `purge` knows when; here is what is done at each station, from the outside in: batches that wait in the transfer
+//! cache go back to pages and segments, then mappings of the pool and halves of segments go back to the OS.
 
-use super::free::{release, release_span};
-use super::{arena, central_free_list, mapping_pool, transfer_cache};
-use crate::factor::purge::{self, Duty, IDLE_TICKS, Keeper, WAIT_TICKS};
-use crate::factor::{self, elo};
+use super::waiting::Waiting;
+use super::{arena, central_free_list, mapping_pool, release, transfer_cache};
+use crate::factor::purge::{self, Duty, IDLE_TICKS, Keeper, WAIT_TICKS, When};
+use crate::factor::{self, Active, active, bigcache, elo, madvise_batch};
 use crate::os;
 use crate::sync::atomic::AtomicU32;
-use crate::sync::{Guard, Lock, global, held_at_fork};
+use crate::sync::{Lock, global, held_at_fork};
 
 global! {
-    static KEEPER: Keeper = Keeper::new();
+    static STATE: Keeper = Keeper::new();
 }
 global! {
-    /// Held while memory is on its way from one layer to another, so that a fork finds none in between.
-    static HOUSE: Lock<()> = Lock::new(());
+    /// Held while memory is on its way from one station to another, so that a fork finds none in between.
+    static ON_ITS_WAY: Lock<()> = Lock::new(());
 }
 global! {
-    /// Milliseconds, when callers did the work last.
+    /// Milliseconds of the clock when callers did the work last.
     static LAST_MS: AtomicU32 = AtomicU32::new(0);
 }
 /// What is counted outside of any thread's heap.
 static COUNTERS: factor::Counters = factor::Counters::new();
 
-/// Counters of what was done here.
+/// Counters of what is done outside of any thread's heap.
 pub(crate) fn counters() -> &'static factor::Counters {
     &COUNTERS
 }
 
-/// The right to empty layers as a whole.
-pub(super) fn lock() -> Guard<'static, ()> {
-    HOUSE.lock()
+/// Does what follows from memory that was given up and waits now: nothing, a purge at once, or a request to the background
+/// purge.
+pub(super) fn settle(active: Active, counters: &factor::Counters, waiting: Waiting) {
+    match active.purge() {
+        Some(When::ByTime) if waiting.is_due() => request(counters),
+        Some(When::AtOnce) if waiting.run_bytes > 0 => {
+            arena::purge_older_than(counters, 0, false);
+        }
+        Some(When::ByTime | When::AtOnce) | None => {}
+    }
 }
 
-/// Says that memory waits.
-pub(super) fn keep_house(counters: &factor::Counters) {
-    if factor::active().purge() != Some(purge::When::ByTime) {
-        return;
-    }
-    match KEEPER.want() {
+/// Requests the background purge: starts its thread, or does its work in passing.
+fn request(counters: &factor::Counters) {
+    match STATE.want() {
         Duty::None => {}
         Duty::Work => purge::keep_in_passing(&LAST_MS, &COUNTERS.purge, work),
         Duty::Start => {
             counters.purge.starts.add(1);
-            // SAFETY: the keeper says `Start` once, and again when the thread is about to end; nothing below touches
+            // SAFETY: the state says `Start` once, and again when the thread is about to end; nothing below touches
             // thread-local storage, and nothing unwinds.
-            if !unsafe { os::spawn(keep) } {
-                KEEPER.give_up();
+            if !unsafe { os::spawn(run) } {
+                STATE.give_up();
             }
         }
     }
 }
 
-extern "C" fn keep() {
-    purge::keep(&KEEPER, &COUNTERS.purge, IDLE_TICKS, work);
+/// What the allocator's thread runs.
+extern "C" fn run() {
+    purge::keep(&STATE, &COUNTERS.purge, IDLE_TICKS, work);
 }
 
-/// One tick's work; returns whether anything is left for a later one.
+/// The work of one epoch; returns whether anything is left for a later one.
 fn work() -> bool {
-    let Some(_house) = HOUSE.try_lock() else {
+    let Some(_on_its_way) = ON_ITS_WAY.try_lock() else {
         return true;
     };
-    let active = factor::active();
-    let (wait_ticks, keeps) = match active.elo_plans().then(elo::plan) {
+    let active = active();
+    let (wait_epochs, keeps) = match active.elo_plans().then(elo::plan) {
         Some(plan) => (plan.wait_ticks, plan.keeps),
         None => (WAIT_TICKS, true),
     };
-    let batches = transfer_cache::take_idle(keeps, |class, objects| release(&COUNTERS, class, objects));
+    let mut waiting = Waiting::NOTHING;
+    let batches = transfer_cache::take_idle(keeps, |class, objects| {
+        waiting = waiting.or(release::give_back(active, &COUNTERS, class, objects));
+    });
     central_free_list::give_empty(&COUNTERS);
-    let spans = mapping_pool::evict_older_than(wait_ticks, |span| release_span(active, &COUNTERS, span));
+    let mappings = mapping_pool::evict_older_than(wait_epochs, |mapping| {
+        release::give_mapping(active, &COUNTERS, mapping);
+    });
     if active.madvise_batch() {
-        factor::madvise_batch::flush(&COUNTERS.madvise_batch);
+        madvise_batch::flush(&COUNTERS.madvise_batch);
     }
-    let slots = central_free_list::purge_older_than(&COUNTERS, wait_ticks);
-    let halves = arena::purge_older_than(&COUNTERS, wait_ticks, true);
-    batches || slots || spans || halves
+    let slots = central_free_list::purge_older_than(&COUNTERS, wait_epochs);
+    let halves = arena::purge_older_than(&COUNTERS, wait_epochs, true);
+    batches || slots || mappings || halves || waiting.is_due()
 }
 
-held_at_fork!(HOUSE);
+/// Gives back to the OS all memory that waits, except what threads' caches hold: in the transfer cache, BigCache, the mapping
+/// pool, the arena and the madvise batch.
+#[cold]
+#[inline(never)]
+pub(super) fn reclaim(active: Active, counters: &factor::Counters) {
+    let _on_its_way = ON_ITS_WAY.lock();
+    // What waits on the way is purged at the end.
+    transfer_cache::drain(|class, objects| _ = release::give_back(active, counters, class, objects));
+    central_free_list::give_empty(counters);
+    let evict = |mapping| _ = release::give_mapping(active, counters, mapping);
+    if active.bigcache_is_ring() {
+        bigcache::drain(&counters.bigcache, evict);
+    }
+    mapping_pool::drain(evict);
+    if active.madvise_batch() {
+        madvise_batch::flush(&counters.madvise_batch);
+    }
+    if active.purge().is_some() {
+        arena::purge_older_than(counters, 0, true);
+        central_free_list::purge_older_than(counters, 0);
+    }
+}
+
+held_at_fork!(ON_ITS_WAY);
 
 /// In the child of a fork: the thread is not there.
 pub(crate) fn forget_after_fork() {
-    KEEPER.forget();
+    STATE.forget();
 }

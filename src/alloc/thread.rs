@@ -1,20 +1,23 @@
-//! A thread's way to its heap, from its first request to the ones after its end.
+//! A thread's start and end, and its way to its heap in between.
 //!
-//! Two words of thread-local storage: the cache that the fast path uses, and the heap. A thread without a heap gets one
-//! at its first slow request; a key of the C library calls back when the thread ends. Requests after that (other
-//! destructors may come later) go through one shared heap under a lock, and frees to the owners of the pages.
+//! Two words of thread-local storage: the cache that the fast path uses, and the heap. A thread without a heap gets one at
+//! its first slow request; a key of the C library calls back when the thread ends, and the heap is emptied. Requests after
+//! that, from destructors that run later, go through [`late_heap`]; frees go past the caches.
 
 use super::thread_cache::{EMPTY, ThreadCache};
-use super::thread_heap::{self, Heap};
-use crate::factor;
+use super::thread_heap::{self, Heap, OpenLists};
+use super::transfer_batch::BATCH_SLOTS;
+use super::waiting::Waiting;
+use super::{fork, late_heap, purge, release, thread_key};
+use crate::class::Class;
+use crate::factor::{self, Active, active};
 use crate::os;
-use crate::sync::{Lock, Once, global};
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// The second word of a thread that has not asked for anything yet.
+/// The second word of a thread that has allocated nothing yet.
 const NEW: usize = 0;
-/// The second word of a thread whose heap is gone.
+/// The second word of a thread whose heap was given up.
 const GONE: usize = 1;
 
 /// The cache of the calling thread's fast path.
@@ -24,53 +27,34 @@ pub(super) fn cache() -> &'static ThreadCache {
     unsafe { &*ptr::with_exposed_provenance(os::thread_word()) }
 }
 
-global! {
-    /// The heap of threads that are gone, for their last requests.
-    static LATE: Lock<Option<&'static Heap>> = Lock::new(None);
-}
-
-/// Runs with the calling thread's heap, or the shared one; returns null when there is no memory even for a heap.
+/// Runs with the calling thread's heap, or the shared one of ended threads; returns null when there is no memory even for a
+/// heap.
 pub(super) fn with_heap(run: impl FnOnce(&'static Heap) -> *mut u8) -> *mut u8 {
     if let Some(heap) = heap_or_new() {
         return run(heap);
     }
-    let mut late = LATE.lock();
-    if late.is_none() {
-        *late = thread_heap::take();
-    }
-    // The lock is held while the heap is used.
-    late.map_or(ptr::null_mut(), run)
+    late_heap::with(open_lists(active()), |heap| heap.map_or(ptr::null_mut(), run))
 }
 
 /// Runs with the calling thread's heap, if it has one, and with counters to count in.
 pub(super) fn with_heap_or_none<T>(
     run: impl FnOnce(Option<&'static Heap>, &'static factor::Counters, &'static ThreadCache) -> T,
 ) -> T {
-    match heap_or_new() {
-        Some(heap) => run(Some(heap), &heap.counters, &heap.cache),
-        None => {
-            let mut late = LATE.lock();
-            if late.is_none() {
-                *late = thread_heap::take();
-            }
-            match *late {
-                // The slot itself goes to its page's owner, which may be this very heap: its queue takes it.
-                Some(heap) => run(None, &heap.counters, &heap.cache),
-                None => run(None, &NOWHERE.counters, &EMPTY_COUNTS),
-            }
-        }
+    if let Some(heap) = heap_or_new() {
+        return run(Some(heap), &heap.counters, &heap.cache);
     }
+    late_heap::with(open_lists(active()), |heap| match heap {
+        // The counters alone: the object goes past the slot lists.
+        Some(heap) => run(None, &heap.counters, &heap.cache),
+        None => run(None, &NOWHERE, &EMPTY_COUNTS),
+    })
 }
 
-/// Counters of frees when there is no memory for a heap. Several threads may lose counts here, and nobody reads them.
-struct Nowhere {
-    counters: factor::Counters,
-}
-
-static NOWHERE: Nowhere = Nowhere { counters: factor::Counters::new() };
+/// Counters of frees when there is no memory for a heap. Several threads may lose counts here, and nothing reads them.
+static NOWHERE: factor::Counters = factor::Counters::new();
 static EMPTY_COUNTS: ThreadCache = ThreadCache::new();
 
-/// The calling thread's heap, made if need be; `None` when the thread is gone, or there is no memory.
+/// The calling thread's heap, made if need be; `None` when the thread has ended, or there is no memory.
 fn heap_or_new() -> Option<&'static Heap> {
     // SAFETY: the calling thread's words, and no reference to them is kept.
     match unsafe { (*os::thread_slots())[1] } {
@@ -86,14 +70,24 @@ fn heap_or_new() -> Option<&'static Heap> {
 fn begin() -> Option<&'static Heap> {
     factor::seal_once();
     let key = key();
-    let heap = thread_heap::take()?;
+    let active = active();
+    let heap = thread_heap::take(open_lists(active))?;
     // The words are set first: the C library may allocate while it notes the key's value.
-    set_words(super::allocate::fast_cache(heap), ptr::from_ref(heap).expose_provenance());
+    set_words(fast_cache(active, heap), ptr::from_ref(heap).expose_provenance());
     if let Some(key) = key {
         // SAFETY: the key was created. When the call fails for want of memory, the heap is not reused, and nothing else.
         unsafe { libc::pthread_setspecific(key, ptr::from_ref(heap).cast()) };
     }
     Some(heap)
+}
+
+/// The cache that a thread's fast path may use: its own, unless a factor must see every request.
+fn fast_cache(active: Active, heap: &'static Heap) -> &'static ThreadCache {
+    if active.per_request() { &EMPTY } else { &heap.cache }
+}
+
+fn open_lists(active: Active) -> OpenLists {
+    OpenLists { small: active.thread_cache(), large: active.bigcache_is_direct() }
 }
 
 fn set_words(cache: &'static ThreadCache, heap: usize) {
@@ -102,38 +96,50 @@ fn set_words(cache: &'static ThreadCache, heap: usize) {
     unsafe { *os::thread_slots() = words };
 }
 
-/// The thread ends: its heap is given up.
+/// The thread ends: its heap is emptied and given up.
 unsafe extern "C" fn end(heap: *mut libc::c_void) {
     set_words(&EMPTY, GONE);
     // SAFETY: the value that `begin` noted: a heap, which lives for ever, and was this thread's until now.
-    unsafe { &*heap.cast::<Heap>() }.retire();
+    give_up(unsafe { &*heap.cast::<Heap>() });
 }
 
-global! {
-    /// The key plus one.
-    static KEY: Once = Once::new();
+/// Empties a heap and gives its record up.
+pub(super) fn give_up(heap: &'static Heap) {
+    let active = active();
+    let waiting = drain(active, heap);
+    heap.recycle();
+    purge::settle(active, purge::counters(), waiting);
 }
 
-/// Whether somebody registered the handlers around a fork, or is about to.
+/// Empties all slot lists of a heap.
+pub(super) fn drain(active: Active, heap: &Heap) -> Waiting {
+    let mut waiting = Waiting::NOTHING;
+    let mut objects = [ptr::null_mut(); BATCH_SLOTS];
+    for class in Class::all() {
+        while heap.cache.held(class) > 0 {
+            let taken = heap.drain(class, &mut objects);
+            heap.cache.returned.add(taken as u64);
+            waiting = waiting.or(release::pass_on(active, &heap.counters, class, &objects[..taken]));
+        }
+    }
+    waiting
+}
+
+/// Whether the handlers around a fork are registered, or about to be.
 static FORK_HANDLERS: AtomicU32 = AtomicU32::new(0);
 
-/// The key whose destructor is [`end`]; made once. The first caller registers the handlers around a fork as well.
+/// The key whose destructor is [`end`]. The first call registers the handlers around a fork as well.
 fn key() -> Option<libc::pthread_key_t> {
-    let (key, _) = KEY.get_or_make(|| {
-        let mut key = 0;
-        // SAFETY: writes the key.
-        let error = unsafe { libc::pthread_key_create(&raw mut key, Some(end)) };
-        if error == 0 { u64::from(key) + 1 } else { 0 }
-    });
-    // Outside the lock: the C library calls the handlers, which take it, under a lock of its own.
+    let key = thread_key::get_or_make(end);
+    // Outside the key's lock: the C library calls the handlers, which take it, under a lock of its own.
     if FORK_HANDLERS.swap(1, Ordering::Relaxed) == 0 {
-        crate::alloc::fork::register();
+        fork::register();
     }
-    key.checked_sub(1).map(|key| key as libc::pthread_key_t)
+    key
 }
 
-/// Does what needs no levels before the program begins, so that no request has to. Whoever asks earlier, another library's
-/// constructor or the loader, finds all of it done at the first request.
+/// Does what needs no levels before the program begins, so that no request has to. A request that comes earlier, from
+/// another library's constructor or the loader, does the same.
 #[cfg(not(loom))]
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -144,21 +150,3 @@ static PREPARE: extern "C" fn() = {
     }
     prepare
 };
-
-/// The locks, for the handlers around a fork.
-pub(crate) fn acquire_for_fork() {
-    KEY.acquire();
-    LATE.acquire();
-}
-
-/// Frees the locks after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took them.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe {
-        LATE.release();
-        KEY.release();
-    }
-}

@@ -1,22 +1,22 @@
 //! The per-thread front: free objects by class, taken and put back without a look at anybody else.
 //!
-//! A bin is a stack of addresses, apart from the objects: taking and putting back touches neither the object nor its
+//! A slot list is a stack of addresses, apart from the objects: taking and putting back touches neither the object nor its
 //! page, so that what was never touched stays without memory, and a large object costs no more than a small one. At the
-//! bottom of each stack lies a null, which is what an empty bin gives.
+//! bottom of each stack lies a null, which is what an empty slot list gives.
 //!
 //! An object that is freed joins the stack of the thread that frees it, wherever it came from; others are asked only when
-//! the stack is full. A closed bin is always empty and always full: threads that have no cache yet, or no longer, or that
-//! must pass the factors' hooks at every request, point at [`EMPTY`], where all bins are, and the fast path needs no test
+//! the stack is full. A closed slot list is always empty and always full: threads that have no cache yet, or no longer, or that
+//! must pass the factors' hooks at every request, point at [`EMPTY`], where all slot lists are, and the fast path needs no test
 //! of its own for them.
 
-use crate::class::{BinOffset, CLASSES, Class, SMALL_BINS};
+use crate::class::{CLASSES, Class, SMALL_LISTS, SlotListOffset};
 use crate::metadata::range;
 use crate::sync::Count;
 use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// Slots of the stack that a bin begins with; the first overflow brings the stack of full length.
+/// Slots of the stack that a slot list begins with; the first overflow brings the stack of full length.
 pub(crate) const FIRST_SLOTS: usize = 64;
 
 /// One place of a stack.
@@ -25,7 +25,7 @@ type Slot = Cell<*mut u8>;
 /// Where the stack of one class ends.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct Bin {
+pub(crate) struct SlotList {
     /// The newest object's place, or that of the null at the bottom. Atomic, because receipts read how many there are;
     /// only the thread writes.
     top: AtomicPtr<Slot>,
@@ -33,16 +33,16 @@ pub(crate) struct Bin {
     limit: Cell<*mut Slot>,
 }
 
-const _: () = assert!(size_of::<Bin>() == BinOffset::BIN_BYTES);
+const _: () = assert!(size_of::<SlotList>() == SlotListOffset::LIST_BYTES);
 
-impl Bin {
+impl SlotList {
     /// Always empty and always full.
-    const fn closed() -> Bin {
+    const fn closed() -> SlotList {
         let null = (&raw const NULL.0).cast_mut();
-        Bin { top: AtomicPtr::new(null), limit: Cell::new(null) }
+        SlotList { top: AtomicPtr::new(null), limit: Cell::new(null) }
     }
 
-    /// Takes an object; null when the bin is empty.
+    /// Takes an object; null when the slot list is empty.
     #[inline(always)]
     pub(crate) fn pop(&self) -> *mut u8 {
         // SAFETY: the top is a place of the stack.
@@ -54,7 +54,7 @@ impl Bin {
         object
     }
 
-    /// Puts an object back; `false` when the bin is full.
+    /// Puts an object back; `false` when the slot list is full.
     #[inline(always)]
     pub(crate) fn push(&self, object: *mut u8) -> bool {
         let top = self.top.load(Ordering::Relaxed);
@@ -78,22 +78,22 @@ impl Bin {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct ThreadCache {
-    /// The bin that is never opened, for what has no class, then one a class: at [`BinOffset`]s.
-    bins: [Bin; CLASSES + 1],
+    /// The slot list that is never opened, for what has no class, then one a class: at [`SlotListOffset`]s.
+    lists: [SlotList; CLASSES + 1],
     pub(crate) allocations: Count,
-    /// Where addresses lie whose bins are known.
-    pub(crate) range: range::View,
+    /// Where addresses lie whose slot lists are known.
+    pub(crate) range: range::CachedBounds,
     /// Objects that came into the cache or went out past it, and those that went back: what is with users, or in the
     /// cache, is the difference.
     pub(crate) received: Count,
     pub(crate) returned: Count,
-    /// The bins of small sizes, by sixteens: near, for code that is apart from its caller's and knows no size before.
-    small_bins: [Cell<*const Bin>; SMALL_BINS.len()],
+    /// The slot lists of small sizes, by sixteens: near, for code that is apart from its caller's and knows no size before.
+    small_lists: [Cell<*const SlotList>; SMALL_LISTS.len()],
     /// Where the null of each stack lies.
     bottoms: [AtomicPtr<Slot>; CLASSES + 1],
 }
 
-/// The bottom and the top of all closed bins.
+/// The bottom and the top of all closed slot lists.
 struct Null(Slot);
 
 // SAFETY: never written.
@@ -114,12 +114,12 @@ fn in_one_register<T>(address: *const T) -> *const T {
 }
 
 /// What a cache that holds nothing has for small sizes.
-struct Closed(Bin);
+struct Closed(SlotList);
 
 // SAFETY: never written.
 unsafe impl Sync for Closed {}
 
-static CLOSED: Closed = Closed(Bin::closed());
+static CLOSED: Closed = Closed(SlotList::closed());
 
 /// The cache that holds nothing and takes nothing; nobody ever writes to it.
 #[unsafe(export_name = "hakmem_0_1_empty_cache")]
@@ -129,37 +129,37 @@ pub(crate) static EMPTY: ThreadCache = ThreadCache::new();
 unsafe impl Sync for ThreadCache {}
 
 impl ThreadCache {
-    /// All bins closed.
+    /// All slot lists closed.
     pub(crate) const fn new() -> ThreadCache {
         ThreadCache {
-            bins: [const { Bin::closed() }; CLASSES + 1],
+            lists: [const { SlotList::closed() }; CLASSES + 1],
             allocations: Count::new(),
-            range: range::View::new(),
+            range: range::CachedBounds::new(),
             received: Count::new(),
             returned: Count::new(),
-            small_bins: [const { Cell::new(&raw const CLOSED.0) }; SMALL_BINS.len()],
+            small_lists: [const { Cell::new(&raw const CLOSED.0) }; SMALL_LISTS.len()],
             bottoms: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; CLASSES + 1],
         }
     }
 
-    /// Makes a cache of zeroes, which are none yet: all bins closed, and what its thread reads looked up.
+    /// Makes a cache of zeroes, which are none yet: all slot lists closed, and what its thread reads looked up.
     pub(super) fn set_up(&self) {
-        self.range.look();
-        self.small_bins.iter().zip(&SMALL_BINS).for_each(|(own, &bin)| own.set(self.bin(bin)));
+        self.range.read();
+        self.small_lists.iter().zip(&SMALL_LISTS).for_each(|(own, &list)| own.set(self.slot_list(list)));
         let null: *mut Slot = (&raw const NULL.0).cast_mut();
-        for (bin, bottom) in self.bins.iter().zip(&self.bottoms) {
-            bin.top.store(null, Ordering::Relaxed);
-            bin.limit.set(null);
+        for (list, bottom) in self.lists.iter().zip(&self.bottoms) {
+            list.top.store(null, Ordering::Relaxed);
+            list.limit.set(null);
             bottom.store(null, Ordering::Relaxed);
         }
     }
 
-    /// Opens a bin, or gives it a longer stack. What was in it stays.
+    /// Opens a slot list, or gives it a longer stack. What was in it stays.
     ///
     /// # Safety
     /// - `stack` has room for `slots` addresses and one more, is nobody else's for as long as the cache lives, and begins
     ///   with a null.
-    /// - the bin holds at most `slots` objects.
+    /// - the slot list holds at most `slots` objects.
     pub(super) unsafe fn open(&self, class: Class, stack: *mut *mut u8, slots: usize) {
         let index = class.index() + 1;
         let held = self.held(class);
@@ -173,57 +173,57 @@ impl ThreadCache {
         self.bottoms[index].store(stack, Ordering::Relaxed);
         // SAFETY: inside the stack.
         unsafe {
-            self.bins[index].limit.set(stack.add(slots));
-            self.bins[index].top.store(stack.add(held), Ordering::Relaxed);
+            self.lists[index].limit.set(stack.add(slots));
+            self.lists[index].top.store(stack.add(held), Ordering::Relaxed);
         }
     }
 
-    /// The bin of a size from 1 to 1,024, and `None` for all others.
+    /// The slot list of a size from 1 to 1,024, and `None` for all others.
     #[inline(always)]
     #[allow(dead_code, reason = "the C interface alone asks")]
-    pub(crate) fn small_bin_of(&self, bytes: usize) -> Option<&Bin> {
+    pub(crate) fn small_list_of(&self, bytes: usize) -> Option<&SlotList> {
         // Size 0 wraps and is beyond everything.
-        // SAFETY: each is a bin of this cache, or the closed one.
-        self.small_bins.get(bytes.wrapping_sub(1) / 16).map(|bin| unsafe { &*bin.get() })
+        // SAFETY: each is a slot list of this cache, or the closed one.
+        self.small_lists.get(bytes.wrapping_sub(1) / 16).map(|list| unsafe { &*list.get() })
     }
 
-    /// Takes an object; null when the bin is empty.
+    /// Takes an object; null when the slot list is empty.
     #[inline(always)]
-    pub(crate) fn pop(&self, bin: BinOffset) -> *mut u8 {
-        self.bin(bin).pop()
+    pub(crate) fn pop(&self, list: SlotListOffset) -> *mut u8 {
+        self.slot_list(list).pop()
     }
 
-    /// Puts an object back; `false` when the bin is full.
+    /// Puts an object back; `false` when the slot list is full.
     #[inline(always)]
-    pub(crate) fn push(&self, bin: BinOffset, object: *mut u8) -> bool {
-        self.bin(bin).push(object)
+    pub(crate) fn push(&self, list: SlotListOffset, object: *mut u8) -> bool {
+        self.slot_list(list).push(object)
     }
 
     /// How many objects of the class are here.
     pub(crate) fn held(&self, class: Class) -> usize {
         let index = class.index() + 1;
-        let top = self.bins[index].top.load(Ordering::Relaxed);
+        let top = self.lists[index].top.load(Ordering::Relaxed);
         (top.addr() - self.bottoms[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
     }
 
-    /// How many objects of the class the bin can hold; 0 when it is closed.
+    /// How many objects of the class the slot list can hold; 0 when it is closed.
     pub(crate) fn limit(&self, class: Class) -> usize {
         let index = class.index() + 1;
-        (self.bins[index].limit.get().addr() - self.bottoms[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
+        (self.lists[index].limit.get().addr() - self.bottoms[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
     }
 
     /// How many objects are here; about, when another thread asks.
     pub(crate) fn held_all(&self) -> u64 {
-        // A bin that gets its longer stack at this moment may seem to hold anything.
+        // A slot list that gets its longer stack at this moment may seem to hold anything.
         Class::all().map(|class| self.held(class).min(class.cache_slots()) as u64).sum()
     }
 
-    /// The bin at an offset, its address in a register of its own: a free and the request after it pass the top to each other
+    /// The slot list at an offset, its address in a register of its own: a free and the request after it pass the top to each other
     /// through memory, and some processors hand it on without a wait where one register is the whole address, and only
     /// there (ARCHITECTURE.md has the numbers).
     #[inline(always)]
-    pub(crate) fn bin(&self, bin: BinOffset) -> &Bin {
-        // SAFETY: offsets are those of bins; the compiler cannot see that, and a compare would be on every path.
-        unsafe { &*in_one_register(ptr::from_ref(self).byte_add(bin.0 as usize).cast::<Bin>()) }
+    pub(crate) fn slot_list(&self, list: SlotListOffset) -> &SlotList {
+        // SAFETY: offsets are those of slot lists; the compiler cannot see that, and a compare would be on every path.
+        unsafe { &*in_one_register(ptr::from_ref(self).byte_add(list.0 as usize).cast::<SlotList>()) }
     }
 }

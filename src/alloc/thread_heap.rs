@@ -1,10 +1,11 @@
-//! A thread's heap: its cache, what its bins begin with, and the factors' state and counters.
+//! A thread's heap: its cache, the stacks of its slot lists, and the factors' state and counters.
 //!
-//! A heap outlives its thread: what its cache held goes to the depot or to the pages, and the record waits for the next
-//! thread. It owns no memory of users.
+//! A heap outlives its thread: what its cache held goes to the transfer cache or to the pages, and the record waits for the
+//! next thread. It owns no memory of users.
 
+use super::huge_pages::Policy;
 use super::thread_cache::{FIRST_SLOTS, ThreadCache};
-use super::transfer_batch::BATCH_SLOTS;
+use super::transfer_batch::{BATCH_SLOTS, OwnBatch};
 use super::{central_free_list, transfer_cache};
 use crate::class::{CLASSES, Class, cache_slots};
 use crate::factor;
@@ -39,16 +40,16 @@ pub(crate) struct Heap {
     locals: UnsafeCell<factor::Locals>,
     /// The stacks of full length, by class, once there was need for them.
     long: [Cell<*mut *mut u8>; CLASSES],
-    /// Every heap that ever was.
+    /// The next in the list of all heaps.
     next_made: AtomicPtr<Heap>,
-    /// Heaps that wait for a thread.
+    /// The next in the list of heaps that wait for a thread.
     next_spare: Cell<Option<&'static Heap>>,
     /// The first stacks, behind everything else: they are touched only as they fill.
     first: UnsafeCell<[*mut u8; FIRST_WORDS]>,
 }
 
 // SAFETY: everything but the counters and `next_made` is used only by the thread that the heap belongs to, or by the
-// holder of the lock that guards the heap of threads that are gone.
+// holder of the lock that guards the heap of threads that have ended.
 unsafe impl Sync for Heap {}
 
 static MADE: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
@@ -64,8 +65,17 @@ struct SpareHeaps {
 // SAFETY: heaps in the list belong to no thread.
 unsafe impl Send for SpareHeaps {}
 
-/// A heap for a thread: one that another thread left, or a new one.
-pub(super) fn take() -> Option<&'static Heap> {
+/// Which slot lists a heap opens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenLists {
+    /// Those of small classes.
+    pub(super) small: bool,
+    /// Those of large classes.
+    pub(super) large: bool,
+}
+
+/// A heap for a thread: one that another thread left, or a new one. `None` when there is no memory.
+pub(super) fn take(open: OpenLists) -> Option<&'static Heap> {
     let mut spare = SPARE.lock();
     if let Some(heap) = spare.first {
         spare.first = heap.next_spare.take();
@@ -76,7 +86,7 @@ pub(super) fn take() -> Option<&'static Heap> {
     let heap: &'static Heap = unsafe { allocator::allocate::<Heap>()?.as_ref() };
     range::reserve_once();
     heap.cache.set_up();
-    heap.open_bins();
+    heap.open_lists(open);
     let mut first = MADE.load(Ordering::Relaxed);
     loop {
         heap.next_made.store(first, Ordering::Relaxed);
@@ -111,13 +121,12 @@ impl Heap {
         unsafe { &mut *self.locals.get() }
     }
 
-    /// Opens the bins that the factors let a thread have, with their first stacks.
-    fn open_bins(&self) {
-        let active = factor::active();
+    /// Opens the slot lists that this thread may have, with their first stacks.
+    fn open_lists(&self, open: OpenLists) {
         let mut stack: *mut *mut u8 = self.first.get().cast();
         for class in Class::all() {
             let slots = first_slots(class.index());
-            let wanted = if class.is_large() { active.bigcache_is_direct() } else { active.thread_cache() };
+            let wanted = if class.is_large() { open.large } else { open.small };
             if wanted {
                 // SAFETY: the words from here on are this class's, one more than slots, and the record lives for ever.
                 unsafe { self.cache.open(class, stack, slots) };
@@ -127,78 +136,93 @@ impl Heap {
         }
     }
 
-    /// A small object, after its bin was found empty: fills the bin with a batch, if it is open.
-    pub(super) fn refill(&self, class: Class) -> *mut u8 {
+    /// An object with a slot, after its slot list was found empty: fills the list with a batch, if it is open. Null when there
+    /// is no memory.
+    pub(super) fn refill(&self, policy: Policy, class: Class) -> *mut u8 {
         let mut slots = [ptr::null_mut(); BATCH_SLOTS];
         let limit = self.cache.limit(class);
         if limit == 0 {
-            let (taken, _) = central_free_list::take(&self.counters, class, &mut slots[..1]);
+            let (taken, _) = central_free_list::take(&self.counters, policy, class, &mut slots[..1]);
             self.cache.received.add(taken as u64);
             return slots[0];
         }
         if let Some(batch) = transfer_cache::pop(class) {
-            if batch.objects().len() > limit {
-                self.lengthen(class);
-            }
-            let object = self.keep_all(class, batch.objects());
-            batch.give();
-            return object;
+            return self.keep_batch(class, batch);
         }
         // A thread that needs few objects of a class begins with few.
         let wanted = transfer_cache::batch_of(class).min(limit / 2);
-        let (taken, _) = central_free_list::take(&self.counters, class, &mut slots[..wanted]);
+        let (taken, _) = central_free_list::take(&self.counters, policy, class, &mut slots[..wanted]);
         // The newest comes out first: in the order of addresses.
         slots[..taken].reverse();
-        self.keep_all(class, &slots[..taken])
+        self.keep(class, &slots[..taken])
     }
 
-    /// Puts all of these into the bin, which is empty and open, but one, which is returned; null when there are none.
-    fn keep_all(&self, class: Class, objects: &[*mut u8]) -> *mut u8 {
+    /// A large object, after its slot list was found empty: one that another thread left. Null when there is none.
+    pub(super) fn refill_large(&self, class: Class) -> *mut u8 {
+        transfer_cache::pop(class).map_or(ptr::null_mut(), |batch| self.keep_batch(class, batch))
+    }
+
+    /// Keeps the objects of a batch but one, which is returned. What the slot list has no room for goes back to the transfer
+    /// cache: where there is no memory for a longer stack.
+    fn keep_batch(&self, class: Class, mut batch: OwnBatch) -> *mut u8 {
+        let mut limit = self.cache.limit(class);
+        if batch.objects().len() > limit && self.lengthen(class) {
+            limit = self.cache.limit(class);
+        }
+        let rest = batch.objects().len().saturating_sub(limit + 1);
+        let object = self.keep(class, &batch.objects()[rest..]);
+        if rest > 0 {
+            batch.truncate(rest);
+            transfer_cache::put_back(class, batch);
+        } else {
+            batch.recycle();
+        }
+        object
+    }
+
+    /// Puts all of these into the slot list, which is empty and has room for them, but one, which is returned; null when there
+    /// are none.
+    fn keep(&self, class: Class, objects: &[*mut u8]) -> *mut u8 {
         self.cache.received.add(objects.len() as u64);
         let Some((&object, rest)) = objects.split_last() else {
             return ptr::null_mut();
         };
         for &object in rest {
-            if !self.cache.push(class.bin(), object) {
-                self.give_back(class, &[object]);
-            }
+            let kept = self.cache.push(class.slot_list(), object);
+            debug_assert!(kept, "the callers pass no more than there is room for");
         }
         object
     }
 
-    /// A large object, after its bin was found empty: one that another thread left, if any.
-    pub(super) fn refill_large(&self, class: Class) -> *mut u8 {
-        match transfer_cache::pop(class) {
-            Some(batch) => {
-                let object = self.keep_all(class, batch.objects());
-                batch.give();
-                object
-            }
-            None => ptr::null_mut(),
-        }
-    }
-
-    /// Frees an object whose bin did not take it: makes the bin longer, or empties a part of it, and keeps the object if
-    /// the bin is open.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn overflow(&self, class: Class, object: *mut u8) {
+    /// Makes room in a full slot list: gives it its stack of full length, or takes the newest objects out. Returns how many
+    /// objects were taken out, to be passed on: the first ones in `objects`.
+    pub(super) fn make_room(&self, class: Class, objects: &mut [*mut u8; BATCH_SLOTS]) -> usize {
         let limit = self.cache.limit(class);
-        if limit > 0 {
-            if limit == class.cache_slots() || !self.lengthen(class) {
-                let count =
-                    if class.is_large() { &self.counters.bigcache.puts } else { &self.counters.thread_cache.drains };
-                count.add(1);
-                self.drain(class, transfer_cache::batch_of(class));
-            }
-            if self.cache.push(class.bin(), object) {
-                return;
-            }
+        if limit == 0 || (limit < class.cache_slots() && self.lengthen(class)) {
+            return 0;
         }
-        self.give_back(class, &[object]);
+        let drains = if class.is_large() { &self.counters.bigcache.puts } else { &self.counters.thread_cache.drains };
+        drains.add(1);
+        self.drain(class, objects)
     }
 
-    /// Gives the bin its stack of full length; `false` when there is no memory for it.
+    /// Takes the newest objects out of a slot list, at most a batch. Returns how many there are.
+    pub(super) fn drain(&self, class: Class, objects: &mut [*mut u8; BATCH_SLOTS]) -> usize {
+        let mut taken = 0;
+        while taken < transfer_cache::batch_of(class).min(objects.len()) {
+            let object = self.cache.pop(class.slot_list());
+            if object.is_null() {
+                break;
+            }
+            objects[taken] = object;
+            taken += 1;
+        }
+        // The newest on top, as they were.
+        objects[..taken].reverse();
+        taken
+    }
+
+    /// Gives the slot list its stack of full length; `false` when there is no memory for it.
     fn lengthen(&self, class: Class) -> bool {
         let index = class.index();
         if self.long[index].get().is_null() {
@@ -213,51 +237,19 @@ impl Heap {
         true
     }
 
-    /// Empties the newest part of a bin, into the depot if it takes it.
-    fn drain(&self, class: Class, most: usize) {
-        let mut objects = [ptr::null_mut(); BATCH_SLOTS];
-        let mut got = 0;
-        while got < most.min(objects.len()) {
-            let object = self.cache.pop(class.bin());
-            if object.is_null() {
-                break;
-            }
-            objects[got] = object;
-            got += 1;
-        }
-        // The newest on top, as they were.
-        objects[..got].reverse();
-        self.give_back(class, &objects[..got]);
-    }
-
-    /// Passes objects on: to the depot, or to where they came from.
-    fn give_back(&self, class: Class, objects: &[*mut u8]) {
-        self.cache.returned.add(objects.len() as u64);
-        // What no thread keeps, no thread asks the depot for.
-        let waiting_bytes = if self.cache.limit(class) == 0 { None } else { transfer_cache::push(class, objects) };
-        match waiting_bytes {
-            Some(bytes) if bytes >= super::allocate::DEPOT_BYTES_WATCHED => super::purge::keep_house(&self.counters),
-            Some(_) => {}
-            None => super::free::release(&self.counters, class, objects),
-        }
-    }
-
-    /// Empties all bins.
-    pub(super) fn drain_all(&self) {
-        for class in Class::all() {
-            while self.cache.held(class) > 0 {
-                self.drain(class, transfer_cache::batch_of(class));
-            }
-        }
-    }
-
-    /// Gives up everything: the thread ends. The record waits for another thread.
-    pub(super) fn retire(&'static self) {
-        self.drain_all();
+    /// Gives the record up, whose slot lists are empty: it waits for another thread.
+    pub(super) fn recycle(&'static self) {
         let mut spare = SPARE.lock();
         self.next_spare.set(spare.first);
         spare.first = Some(self);
     }
+}
+
+/// Objects that users hold, by what the caches count; exact while no thread allocates or frees.
+pub(crate) fn live_objects() -> u64 {
+    let of =
+        |cache: &ThreadCache| cache.received.get().wrapping_sub(cache.returned.get()).wrapping_sub(cache.held_all());
+    all().fold(0, |sum, heap| sum.wrapping_add(of(&heap.cache)))
 }
 
 held_at_fork!(SPARE);

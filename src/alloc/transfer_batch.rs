@@ -1,6 +1,6 @@
-//! Batches of free objects, and stacks of batches without a lock.
+//! Transfer batches: free objects of one class that are passed on together, and stacks of batches without a lock.
 //!
-//! What is in a batch is its owner's alone; a stack passes it on whole.
+//! A batch has one owner, which alone reads and writes it; a stack passes it on whole.
 
 use crate::metadata::allocator;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +25,7 @@ pub(super) struct Batch {
     slots: UnsafeCell<[*mut u8; BATCH_SLOTS]>,
 }
 
-// SAFETY: a batch in a stack belongs to whoever pops it; `below` is atomic.
+// SAFETY: a batch in a stack belongs to the thread that pops it; `below` is atomic.
 unsafe impl Sync for Batch {}
 
 impl Batch {
@@ -41,7 +41,7 @@ impl Batch {
     }
 }
 
-/// A batch that nobody else has.
+/// A batch that has no other owner.
 #[derive(Debug)]
 pub(super) struct OwnBatch(&'static Batch);
 
@@ -72,15 +72,22 @@ impl OwnBatch {
         unsafe { &(&*self.0.slots.get())[..*self.0.len.get()] }
     }
 
-    /// Gives the record up for the next one who takes one.
-    pub(super) fn give(self) {
+    /// Keeps the first `len` objects.
+    pub(super) fn truncate(&mut self, len: usize) {
+        // SAFETY: the batch is ours alone.
+        let known = unsafe { &mut *self.0.len.get() };
+        *known = len.min(*known);
+    }
+
+    /// Gives the record up for the next [`OwnBatch::take`].
+    pub(super) fn recycle(self) {
         SPARE.push(self);
     }
 }
 
 /// A stack of batches. The head is an address and, in the bits that addresses of batches have no use for, a count of
 /// changes: a thread that read the head, slept, and finds the same batch on top of another stack must notice. Batches are
-/// never unmapped, so that one that was popped by somebody else meanwhile can still be read.
+/// never unmapped, so that one that another thread popped meanwhile can still be read.
 #[derive(Debug)]
 pub(super) struct Stack(AtomicUsize);
 
@@ -110,7 +117,7 @@ impl Stack {
         let mut head = self.0.load(Ordering::Relaxed);
         loop {
             batch.below.store(head & ADDRESS, Ordering::Relaxed);
-            // Release: pairs with the acquires in `pop`; whoever takes the batch sees what is in it.
+            // Release: pairs with the acquires in `pop`: the thread that takes the batch sees what is in it.
             match self.0.compare_exchange_weak(head, head_with(head, address), Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(newer) => head = newer,

@@ -1,12 +1,12 @@
-//! The depot: batches of free objects, passed from threads that have too many to threads that have none.
+//! The transfer cache: batches of free objects, passed from threads that have too many to threads that have none.
 //!
-//! For each class a stack of batches, a batch being up to 126 addresses. A thread whose bin is full pushes one, a thread
-//! whose bin is empty pops one; neither looks at the objects or their pages, and neither takes a lock. An object that is
+//! For each class a stack of batches, a batch being up to 126 addresses. A thread whose slot list is full pushes one, a thread
+//! whose slot list is empty pops one; neither looks at the objects or their pages, and neither takes a lock. An object that is
 //! freed by another thread than allocated it so costs a 126th of two compare-and-swaps, and no write to memory that the
 //! allocating thread uses.
 //!
-//! How many batches may wait is bounded by class. What is beyond, and what nobody asked for during two ticks of the
-//! purge, goes back to the pages.
+//! How many batches may wait is bounded by class. What is beyond goes back to the pages, and so do batches that no thread
+//! took during two epochs of the purge.
 
 use super::transfer_batch::{BATCH_SLOTS, OwnBatch, Stack};
 use crate::class::{CLASSES, Class};
@@ -19,18 +19,18 @@ const CLASS_BYTES_MAX: usize = 32 << 20;
 /// The batches of one class.
 #[derive(Debug)]
 #[repr(align(64))]
-struct Shelf {
+struct TransferCache {
     stack: Stack,
     /// How many there are, about: raised after a push, lowered after a pop.
     count: AtomicU32,
-    /// The least that there were since the last tick.
+    /// The least that there were since the last epoch of the purge.
     least: AtomicU32,
 }
 
-impl Shelf {
+impl TransferCache {
     constant! {
-        fn new() -> Shelf {
-            Shelf { stack: Stack::new(), count: AtomicU32::new(0), least: AtomicU32::new(0) }
+        fn new() -> TransferCache {
+            TransferCache { stack: Stack::new(), count: AtomicU32::new(0), least: AtomicU32::new(0) }
         }
     }
 
@@ -66,9 +66,9 @@ impl Shelf {
 }
 
 global! {
-    static SHELVES: [Shelf; CLASSES] = each Shelf::new();
+    static CACHES: [TransferCache; CLASSES] = each TransferCache::new();
 }
-/// How many objects of the class a batch has when a bin of so many slots overflows or is filled.
+/// How many objects of the class a batch has when a slot list of so many slots overflows or is filled.
 pub(super) fn batch_of(class: Class) -> usize {
     (class.cache_slots() / 2).clamp(1, BATCH_SLOTS)
 }
@@ -78,49 +78,55 @@ fn most(class: Class) -> u32 {
     (CLASS_BYTES_MAX / (batch_of(class) * class.slot_bytes())).clamp(8, 256) as u32
 }
 
-/// Leaves free objects for whoever needs some; returns how many bytes of the class wait now. When enough wait already,
-/// or there is no memory for a batch, nothing is taken.
+/// Leaves free objects for threads that need some. Returns how many bytes of the class wait now; `None` when enough wait
+/// already, or there is no memory for a batch, and then nothing is taken.
 pub(super) fn push(class: Class, objects: &[*mut u8]) -> Option<usize> {
     let mut batch = OwnBatch::take()?;
     batch.fill(objects);
-    match SHELVES[class.index()].push(most(class), batch) {
+    match CACHES[class.index()].push(most(class), batch) {
         Ok(count) => Some(count as usize * objects.len() * class.slot_bytes()),
         Err(batch) => {
-            batch.give();
+            batch.recycle();
             None
         }
     }
 }
 
-/// Takes what a thread left.
-pub(super) fn pop(class: Class) -> Option<OwnBatch> {
-    SHELVES[class.index()].pop()
+/// Puts the rest of a batch back, however many wait.
+pub(super) fn put_back(class: Class, batch: OwnBatch) {
+    let pushed = CACHES[class.index()].push(u32::MAX, batch);
+    debug_assert!(pushed.is_ok(), "there is no such count");
 }
 
-/// Takes out what nobody asked for since the last call, or half of what there is, if that is more and `keeps` is not said;
-/// and hands it to `release`. Returns whether anything is left.
+/// Takes a batch that a thread left.
+pub(super) fn pop(class: Class) -> Option<OwnBatch> {
+    CACHES[class.index()].pop()
+}
+
+/// Hands batches to `release` that no thread took since the last call; and if not `keeps`, half of what there is, if that is
+/// more. Returns whether anything is left.
 pub(super) fn take_idle(keeps: bool, mut release: impl FnMut(Class, &[*mut u8])) -> bool {
     let mut left = false;
     for class in Class::all() {
-        let shelf = &SHELVES[class.index()];
-        let idle = shelf.idle();
-        let half = if keeps { 0 } else { shelf.count.load(Ordering::Relaxed) / 2 };
+        let cache = &CACHES[class.index()];
+        let idle = cache.idle();
+        let half = if keeps { 0 } else { cache.count.load(Ordering::Relaxed) / 2 };
         for _ in 0..idle.max(half) {
-            let Some(batch) = shelf.pop() else { break };
+            let Some(batch) = cache.pop() else { break };
             release(class, batch.objects());
-            batch.give();
+            batch.recycle();
         }
-        left |= shelf.count.load(Ordering::Relaxed) > 0;
+        left |= cache.count.load(Ordering::Relaxed) > 0;
     }
     left
 }
 
-/// Takes everything out, and hands it to `release`.
+/// Hands everything to `release`.
 pub(super) fn drain(mut release: impl FnMut(Class, &[*mut u8])) {
     for class in Class::all() {
         while let Some(batch) = pop(class) {
             release(class, batch.objects());
-            batch.give();
+            batch.recycle();
         }
     }
 }
@@ -131,21 +137,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shelf_is_bounded_and_knows_what_nobody_wants() {
-        let shelf = Shelf::new();
+    fn it_is_bounded_and_knows_what_no_thread_takes() {
+        let cache = TransferCache::new();
         for n in 1..=4 {
-            assert_eq!(shelf.push(4, batch(&[16 * n])).ok(), Some(n as u32));
+            assert_eq!(cache.push(4, batch(&[16 * n])).ok(), Some(n as u32));
         }
-        assert!(shelf.push(4, batch(&[160])).is_err());
-        assert_eq!(shelf.idle(), 0, "they have just come");
+        assert!(cache.push(4, batch(&[160])).is_err());
+        assert_eq!(cache.idle(), 0, "they have just come");
         for _ in 0..3 {
-            let popped = shelf.pop().expect("four are there");
-            assert!(shelf.push(4, popped).is_ok());
+            let popped = cache.pop().expect("four are there");
+            assert!(cache.push(4, popped).is_ok());
         }
-        let (a, b) = (shelf.pop().expect("there"), shelf.pop().expect("there"));
-        assert!(shelf.push(4, a).is_ok() && shelf.push(4, b).is_ok());
-        assert_eq!(shelf.idle(), 2, "two were there all the time");
-        assert_eq!(shelf.idle(), 4, "and now all");
+        let (a, b) = (cache.pop().expect("there"), cache.pop().expect("there"));
+        assert!(cache.push(4, a).is_ok() && cache.push(4, b).is_ok());
+        assert_eq!(cache.idle(), 2, "two were there all the time");
+        assert_eq!(cache.idle(), 4, "and now all");
     }
 }
 
@@ -158,97 +164,97 @@ mod models {
     use loom::thread;
     use std::vec::Vec;
 
-    /// Two threads take one and put it back, while a third asks how many nobody wanted.
+    /// Two threads take one and put it back, while a third asks how many no thread took.
     #[test]
-    fn loom_shelf_counts_what_is_there() {
+    fn loom_transfer_cache_counts_what_is_there() {
         check(|| {
-            let shelf = Arc::new(Shelf::new());
+            let cache = Arc::new(TransferCache::new());
             for n in 1..=2 {
-                assert!(shelf.push(2, batch(16 * n)).is_ok());
+                assert!(cache.push(2, batch(16 * n)).is_ok());
             }
             let mover = thread::spawn({
-                let shelf = shelf.clone();
+                let cache = cache.clone();
                 move || {
-                    if let Some(batch) = shelf.pop() {
-                        assert!(shelf.push(2, batch).is_ok(), "there was room for it");
+                    if let Some(batch) = cache.pop() {
+                        assert!(cache.push(2, batch).is_ok(), "there was room for it");
                     }
                 }
             });
             let watcher = thread::spawn({
-                let shelf = shelf.clone();
-                move || assert!(shelf.idle() <= 2)
+                let cache = cache.clone();
+                move || assert!(cache.idle() <= 2)
             });
-            let held = shelf.pop();
+            let held = cache.pop();
             mover.join().expect("no panic");
             watcher.join().expect("no panic");
             let left = 2 - held.iter().count();
-            assert_eq!(shelf.count.load(Ordering::Relaxed) as usize, left);
-            assert!(shelf.idle() as usize <= left);
-            assert_all(&shelf.stack, held.into_iter().collect(), 2);
+            assert_eq!(cache.count.load(Ordering::Relaxed) as usize, left);
+            assert!(cache.idle() as usize <= left);
+            assert_all(&cache.stack, held.into_iter().collect(), 2);
         });
     }
 
     /// Two threads take what a third is putting in: a count below zero would look like many.
     #[test]
-    fn loom_shelf_never_counts_below_zero() {
+    fn loom_transfer_cache_never_counts_below_zero() {
         check(|| {
-            let shelf = Arc::new(Shelf::new());
-            assert!(shelf.push(2, batch(16)).is_ok());
+            let cache = Arc::new(TransferCache::new());
+            assert!(cache.push(2, batch(16)).is_ok());
             let giver = thread::spawn({
-                let (shelf, batch) = (shelf.clone(), batch(32));
-                move || assert!(shelf.push(2, batch).is_ok())
+                let (cache, batch) = (cache.clone(), batch(32));
+                move || assert!(cache.push(2, batch).is_ok())
             });
             let taker = thread::spawn({
-                let shelf = shelf.clone();
-                move || shelf.pop()
+                let cache = cache.clone();
+                move || cache.pop()
             });
-            let mut held: Vec<OwnBatch> = shelf.pop().into_iter().collect();
-            assert!(shelf.count.load(Ordering::Relaxed) <= 2);
+            let mut held: Vec<OwnBatch> = cache.pop().into_iter().collect();
+            assert!(cache.count.load(Ordering::Relaxed) <= 2);
             giver.join().expect("no panic");
             held.extend(taker.join().expect("no panic"));
-            assert_eq!(shelf.count.load(Ordering::Relaxed) as usize, 2 - held.len());
-            assert_all(&shelf.stack, held, 2);
+            assert_eq!(cache.count.load(Ordering::Relaxed) as usize, 2 - held.len());
+            assert_all(&cache.stack, held, 2);
         });
     }
 
-    /// What threads took out since the last tick is not idle when it comes back, whoever took it.
+    /// What any thread took out since the last epoch is not idle when it comes back.
     #[test]
-    fn loom_shelf_knows_what_two_threads_wanted() {
+    fn loom_transfer_cache_knows_what_two_threads_wanted() {
         check(|| {
-            let shelf = Arc::new(Shelf::new());
+            let cache = Arc::new(TransferCache::new());
             for n in 1..=3 {
-                assert!(shelf.push(3, batch(16 * n)).is_ok());
+                assert!(cache.push(3, batch(16 * n)).is_ok());
             }
-            shelf.idle();
+            cache.idle();
             let other = thread::spawn({
-                let shelf = shelf.clone();
-                move || shelf.pop()
+                let cache = cache.clone();
+                move || cache.pop()
             });
-            let own = shelf.pop();
+            let own = cache.pop();
             let other = other.join().expect("no panic");
             let taken: Vec<OwnBatch> = [own, other].into_iter().flatten().collect();
             let most = 3 - taken.len() as u32;
-            taken.into_iter().for_each(|batch| assert!(shelf.push(3, batch).is_ok()));
-            assert_eq!(shelf.idle(), most);
+            taken.into_iter().for_each(|batch| assert!(cache.push(3, batch).is_ok()));
+            assert_eq!(cache.idle(), most);
         });
     }
 
     /// Where one more may wait, two threads may each put one, and no more.
     #[test]
-    fn loom_shelf_is_bounded() {
+    fn loom_transfer_cache_is_bounded() {
         check(|| {
-            let shelf = Arc::new(Shelf::new());
-            let put = |shelf: &Shelf, n: usize| [n, n + 1].map(|n| shelf.push(1, batch(n)).is_ok());
+            let cache = Arc::new(TransferCache::new());
+            let put = |cache: &TransferCache, n: usize| [n, n + 1].map(|n| cache.push(1, batch(n)).is_ok());
             let other = thread::spawn({
-                let shelf = shelf.clone();
-                move || put(&shelf, 16)
+                let cache = cache.clone();
+                move || put(&cache, 16)
             });
-            let own = put(&shelf, 32);
+            let own = put(&cache, 32);
             let other = other.join().expect("no panic");
             let taken = own.into_iter().chain(other).filter(|&taken| taken).count();
             assert!((1..=2).contains(&taken));
-            assert_eq!(shelf.count.load(Ordering::Relaxed) as usize, taken);
-            assert_eq!(core::iter::from_fn(|| shelf.stack.pop()).count(), taken);
+            assert_eq!(cache.count.load(Ordering::Relaxed) as usize, taken);
+            assert_eq!(core::iter::from_fn(|| cache.stack.pop()).count(), taken);
         });
     }
 }

@@ -10,7 +10,7 @@
 //! Different from the original: each row has a lock (the original had none at all and lost memory under threads), and a
 //! hit checks that the span is long enough, since a class covers a range.
 
-use crate::metadata::large_mapping::Span;
+use crate::metadata::large_mapping::LargeMapping;
 use crate::os::OS_PAGE;
 use crate::request::Request;
 use crate::sync::{Lock, global};
@@ -40,7 +40,7 @@ const CLASS_BYTES: [usize; 4] = [1 << 20, 2 << 20, 4 << 20, 8 << 20];
 /// The spans of one site, or of several whose hashes collide.
 #[derive(Debug)]
 struct Row {
-    ring: [Option<&'static Span>; RING],
+    ring: [Option<&'static LargeMapping>; RING],
     /// Where the next span goes: the oldest one's place when the ring is full.
     next: usize,
     /// Bytes of the spans in the ring.
@@ -53,7 +53,7 @@ global! {
 
 /// Looks for a span for a request of at least [`BYTES_MIN`].
 #[inline]
-pub(crate) fn get(counters: &Counters, request: &Request) -> Option<&'static Span> {
+pub(crate) fn get(counters: &Counters, request: &Request) -> Option<&'static LargeMapping> {
     counters.lookups.add(1);
     let class = class_of(request.size);
     let mut row = row_of(request.site.id()).lock();
@@ -76,7 +76,7 @@ pub(crate) fn get(counters: &Counters, request: &Request) -> Option<&'static Spa
 
 /// Keeps a freed span. What its row is then too full for, the oldest first, goes to `evict`, outside the lock.
 #[inline]
-pub(crate) fn put(counters: &Counters, span: &'static Span, evict: impl FnMut(&'static Span)) {
+pub(crate) fn put(counters: &Counters, span: &'static LargeMapping, evict: impl FnMut(&'static LargeMapping)) {
     counters.puts.add(1);
     let mut evicted = [None; RING + 1];
     let mut row = row_of(span.site.get()).lock();
@@ -95,7 +95,7 @@ pub(crate) fn put(counters: &Counters, span: &'static Span, evict: impl FnMut(&'
 }
 
 /// Hands every span that is kept to `evict`, outside the locks.
-pub(crate) fn drain(counters: &Counters, mut evict: impl FnMut(&'static Span)) {
+pub(crate) fn drain(counters: &Counters, mut evict: impl FnMut(&'static LargeMapping)) {
     for row in ROWS.iter() {
         let mut row = row.lock();
         row.bytes = 0;
@@ -110,9 +110,9 @@ pub(crate) fn drain(counters: &Counters, mut evict: impl FnMut(&'static Span)) {
 
 impl Row {
     /// Puts another span, or none, in a place, and returns the one that was there.
-    fn exchange(&mut self, place: usize, span: Option<&'static Span>) -> Option<&'static Span> {
+    fn exchange(&mut self, place: usize, span: Option<&'static LargeMapping>) -> Option<&'static LargeMapping> {
         let old = core::mem::replace(&mut self.ring[place], span);
-        let bytes = |span: Option<&'static Span>| span.map_or(0, |span| span.mapped.get());
+        let bytes = |span: Option<&'static LargeMapping>| span.map_or(0, |span| span.mapped.get());
         self.bytes = self.bytes + bytes(span) - bytes(old);
         old
     }
@@ -156,8 +156,8 @@ mod tests {
     const MIB: usize = 1 << 20;
 
     /// A span record over addresses that nobody touches.
-    fn span(site: usize, bytes: usize, at: usize) -> &'static Span {
-        let span: &'static Span = Box::leak(Box::new(Span::new()));
+    fn span(site: usize, bytes: usize, at: usize) -> &'static LargeMapping {
+        let span: &'static LargeMapping = Box::leak(Box::new(LargeMapping::new()));
         let base = core::ptr::without_provenance_mut(at);
         span.base.set(base);
         span.user.set(base);

@@ -1,17 +1,19 @@
-//! Memory for the allocator's own records: pages, segments, spans, heaps, map nodes.
+//! The metadata allocator: memory for the allocator's own records (segments with their pages, large mappings, heaps, transfer
+//! batches, nodes of the page map).
 //!
 //! Bump allocation from mappings of its own, apart from user memory, so that no overrun of an object reaches it and no
-//! record spoils the alignment of user pages. Never returned to the OS: whoever frees a record keeps it for the next.
+//! record spoils the alignment of user pages. Never returned to the OS: each kind of record
+//! has its own list of spare ones.
 
 use crate::os::{self, OS_PAGE};
-use crate::sync::{Lock, global, held_at_fork};
+use crate::sync::{Lock, constant, global, held_at_fork};
 use core::cell::UnsafeCell;
 use core::ptr;
 
 /// Bytes mapped at a time; touched, and so resident, only as records are made.
 const CHUNK: usize = 256 << 10;
 
-/// The first chunk: part of the program, so that a process that asks for little maps nothing for records. It begins with an
+/// The first chunk: part of the program, so that a process that allocates little maps nothing for records. It begins with an
 /// OS page, so that what is used first of the first records lies on few.
 #[repr(align(4096))]
 struct First(UnsafeCell<[u8; CHUNK]>);
@@ -32,8 +34,22 @@ struct Bump {
 // SAFETY: the pointers lead to memory that only the lock's holder hands out.
 unsafe impl Send for Bump {}
 
+impl Bump {
+    constant! {
+        /// All of the first chunk. A model begins anew with a chunk of zeroes, of which no record is handed out.
+        fn first() -> Bump {
+            let chunk: *mut u8 = FIRST.0.get().cast();
+            if cfg!(loom) {
+                // SAFETY: one model runs at a time, and the records of its last run are gone with it.
+                unsafe { chunk.write_bytes(0, CHUNK) };
+            }
+            Bump { next: chunk, left: CHUNK }
+        }
+    }
+}
+
 global! {
-    static BUMP: Lock<Bump> = Lock::new(Bump { next: FIRST.0.get().cast(), left: CHUNK });
+    static BUMP: Lock<Bump> = Lock::new(Bump::first());
 }
 
 /// Zeroed memory for one `T` that lives as long as the process, or `None` when the OS refuses.
@@ -67,13 +83,6 @@ fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
     bump.next = record.wrapping_add(bytes);
     bump.left -= bytes + skip;
     ptr::NonNull::new(record)
-}
-
-/// Makes the first chunk zeroes again, for the next run of a model, in which none of it is handed out.
-#[cfg(all(test, loom))]
-pub(crate) fn begin_anew() {
-    // SAFETY: one model runs at a time, and the records of its last run are gone with it.
-    unsafe { FIRST.0.get().cast::<u8>().write_bytes(0, CHUNK) };
 }
 
 held_at_fork!(BUMP);

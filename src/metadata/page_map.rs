@@ -1,14 +1,15 @@
-//! Address → what lies there, without reading memory that is not ours.
+//! The page map: what lies at an address, found without reading memory that is not ours.
 //!
 //! Addresses in the reserved range are [`crate::metadata::range`]'s. For all others there are two levels over 4 MiB granules: a
 //! static root of 8,192 words, nodes of 8,192 words (32 GiB of addresses each) made on demand. A granule holds a segment,
-//! or a leaf with one word an OS page for the large spans that start there. Any address may be asked for; the answer for
+//! or a leaf with one word per OS page for the large mappings that start there. Any address may be asked for; the answer for
 //! one that is not ours is [`Place::Foreign`].
 
 use crate::metadata::allocator;
-use crate::metadata::large_mapping::Span;
-use crate::metadata::page::{Page, SEGMENT, Segment};
+use crate::metadata::large_mapping::LargeMapping;
+use crate::metadata::page::Page;
 use crate::metadata::range;
+use crate::metadata::segment::{SEGMENT, Segment};
 use crate::os::OS_PAGE;
 use crate::sync::{Lock, global, held_at_fork};
 use core::ptr;
@@ -26,9 +27,9 @@ const LEAF_TAG: usize = 1;
 const _: () = assert!(GRANULE_BITS + 2 * NODE_BITS == ADDRESS_BITS);
 
 type Node = [AtomicUsize; NODE_WORDS];
-type Leaf = [AtomicPtr<Span>; LEAF_WORDS];
+type Leaf = [AtomicPtr<LargeMapping>; LEAF_WORDS];
 
-/// Words change under [`GROW`] (nodes, leaves, segments) or by the owner of the addresses (spans). Release on every
+/// Words change under [`GROW`] (nodes, leaves, segments) or by the owner of the addresses (mappings). Release on every
 /// change, acquire on every look.
 static ROOT: [AtomicPtr<Node>; NODE_WORDS] = [const { AtomicPtr::new(ptr::null_mut()) }; NODE_WORDS];
 global! {
@@ -42,8 +43,8 @@ pub(crate) enum Place {
     Foreign,
     /// A page, in use or not.
     Page(&'static Page),
-    /// A large span that starts in the address's OS page, or whose run the address lies in.
-    Span(&'static Span),
+    /// A large mapping that starts in the address's OS page, or whose run the address lies in.
+    Mapping(&'static LargeMapping),
 }
 
 /// Finds the page of an address that lies in a segment.
@@ -66,7 +67,7 @@ pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
 /// Finds whatever lies at an address.
 pub(crate) fn look_up(address: *const u8) -> Place {
     if let Some(page) = page_of(address) {
-        return page.span.get().map_or(Place::Page(page), Place::Span);
+        return page.mapping.get().map_or(Place::Page(page), Place::Mapping);
     }
     let Some(word) = granule_word(address).map(|word| word.load(Ordering::Acquire)) else {
         return Place::Foreign;
@@ -74,9 +75,9 @@ pub(crate) fn look_up(address: *const u8) -> Place {
     if word & LEAF_TAG == 0 {
         return Place::Foreign;
     }
-    let span = leaf_of(word)[leaf_index(address)].load(Ordering::Acquire);
-    // SAFETY: a leaf's words are null or addresses of span records, which live for ever.
-    unsafe { span.as_ref() }.map_or(Place::Foreign, Place::Span)
+    let mapping = leaf_of(word)[leaf_index(address)].load(Ordering::Acquire);
+    // SAFETY: a leaf's words are null or addresses of mapping records, which live for ever.
+    unsafe { mapping.as_ref() }.map_or(Place::Foreign, Place::Mapping)
 }
 
 /// Enters a segment outside the range; `false` when there is no memory for the map.
@@ -85,13 +86,13 @@ pub(crate) fn enter_segment(segment: &'static Segment) -> bool {
     let Some(word) = granule_word_or_grow(segment.base.get()) else {
         return false;
     };
-    // A leaf that was here is given up: arenas are never unmapped, so no span can start in this granule again.
+    // A leaf that was here is given up: arenas are never unmapped, so no mapping can start in this granule again.
     word.store(ptr::from_ref(segment).expose_provenance(), Ordering::Release);
     true
 }
 
-/// Enters a span by the address that its user gets; `false` when there is no memory for the map.
-pub(crate) fn enter_span(user: *const u8, span: &'static Span) -> bool {
+/// Enters a mapping by the address that its user gets; `false` when there is no memory for the map.
+pub(crate) fn enter_mapping(user: *const u8, mapping: &'static LargeMapping) -> bool {
     let word = match granule_word(user).map(|word| word.load(Ordering::Acquire)) {
         Some(word) if word & LEAF_TAG != 0 => word,
         _ => match make_leaf(user) {
@@ -99,16 +100,16 @@ pub(crate) fn enter_span(user: *const u8, span: &'static Span) -> bool {
             None => return false,
         },
     };
-    leaf_of(word)[leaf_index(user)].store(ptr::from_ref(span).cast_mut(), Ordering::Release);
+    leaf_of(word)[leaf_index(user)].store(ptr::from_ref(mapping).cast_mut(), Ordering::Release);
     true
 }
 
-/// Removes a span that was entered by this address, unless another one was since.
-pub(crate) fn remove_span(user: *const u8, span: &'static Span) {
+/// Removes a mapping that was entered by this address, unless another one was since.
+pub(crate) fn remove_mapping(user: *const u8, mapping: &'static LargeMapping) {
     if let Some(word) = granule_word(user) {
         let word = word.load(Ordering::Acquire);
         if word & LEAF_TAG != 0 {
-            let known = ptr::from_ref(span).cast_mut();
+            let known = ptr::from_ref(mapping).cast_mut();
             let entry = &leaf_of(word)[leaf_index(user)];
             // Failure means that the entry is not ours to remove.
             _ = entry.compare_exchange(known, ptr::null_mut(), Ordering::Release, Ordering::Relaxed);

@@ -1,12 +1,12 @@
 //! The reserved range: one stretch of addresses for everything that has a size class, and the tables over it.
 //!
-//! Freeing needs one thing of an address: its bin. A word for each unit of the range says it, found by a subtraction, a
-//! shift and a compare; the compare is also what tells a foreign address, before anything near it is read. What lies
+//! Freeing needs one thing of an address: its slot list. A table has a word for each block of the range, found by a
+//! subtraction, a shift and a compare; the compare is also what tells a foreign address, before anything near it is read. What lies
 //! outside (mappings of their own, and chunks where the range is full or could not be had) is found by [`crate::metadata::page_map`].
-//! Who uses which part of the range is left to [`crate::alloc`].
+//! Which part of the range is used for what is left to the arena.
 
-use crate::class::{BinOffset, UNIT, UNITS};
-use crate::metadata::page::{SEGMENT, Segment};
+use crate::class::{BLOCK, SEGMENT_BLOCKS, SlotListOffset};
+use crate::metadata::segment::{SEGMENT, Segment};
 use crate::os;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::{Once, constant, global, held_at_fork};
@@ -23,13 +23,13 @@ global! {
     static BOUNDS: Bounds = Bounds::new();
 }
 global! {
-    /// 1 when somebody has tried to reserve the range.
+    /// 1 when reserving the range was tried.
     static TRIED: Once = Once::new();
 }
-/// The bin of each unit in which an object with a class may start. Relaxed: a word is written before the first address
-/// of its unit is handed out, and whoever handed the address to another thread ordered the word as well. Words of 32 bits,
+/// The slot list of each block in which an object with a class may start. Relaxed: a word is written before the first address
+/// of its block is handed out, and whoever handed the address to another thread ordered the word as well. Words of 32 bits,
 /// since x86-64 widens those by loading them.
-static BINS: [AtomicU32; RANGE_MAX / UNIT] = [const { AtomicU32::new(0) }; RANGE_MAX / UNIT];
+static LISTS: [AtomicU32; RANGE_MAX / BLOCK] = [const { AtomicU32::new(0) }; RANGE_MAX / BLOCK];
 /// The records of the segments that were made. Release when one is, acquire on every look.
 static SEGMENTS: [AtomicPtr<Segment>; RANGE_MAX / SEGMENT] =
     [const { AtomicPtr::new(ptr::null_mut()) }; RANGE_MAX / SEGMENT];
@@ -39,88 +39,88 @@ static SEGMENTS: [AtomicPtr<Segment>; RANGE_MAX / SEGMENT] =
 struct Bounds {
     /// The first address.
     base: AtomicUsize,
-    /// How many units there are; none while there is no range, so that no address lies in it.
-    length_units: AtomicUsize,
+    /// How many blocks there are; none while there is no range, so that no address lies in it.
+    length_blocks: AtomicUsize,
 }
 
 impl Bounds {
     constant! {
         fn new() -> Bounds {
-            Bounds { base: AtomicUsize::new(0), length_units: AtomicUsize::new(0) }
+            Bounds { base: AtomicUsize::new(0), length_blocks: AtomicUsize::new(0) }
         }
     }
 
-    fn set(&self, base: usize, length_units: usize) {
+    fn set(&self, base: usize, length_blocks: usize) {
         self.base.store(base, Ordering::Relaxed);
         // Release: pairs with the acquire in `get`.
-        self.length_units.store(length_units, Ordering::Release);
+        self.length_blocks.store(length_blocks, Ordering::Release);
     }
 
-    /// The first address, and how many units there are: both, or no unit.
+    /// The first address, and how many blocks there are: both, or no block.
     fn get(&self) -> (usize, usize) {
         // Acquire: pairs with the release in `set`, so that the length comes with its base.
-        let length_units = self.length_units.load(Ordering::Acquire);
-        (self.base.load(Ordering::Relaxed), length_units)
+        let length_blocks = self.length_blocks.load(Ordering::Acquire);
+        (self.base.load(Ordering::Relaxed), length_blocks)
     }
 
-    /// The unit of an address, if it lies in the range.
-    fn unit_of(&self, address: *const u8) -> Option<usize> {
-        let (base, length_units) = self.get();
-        let unit = address.addr().wrapping_sub(base) / UNIT;
-        (unit < length_units).then_some(unit)
+    /// The block of an address, if it lies in the range.
+    fn block_of(&self, address: *const u8) -> Option<usize> {
+        let (base, length_blocks) = self.get();
+        let block = address.addr().wrapping_sub(base) / BLOCK;
+        (block < length_blocks).then_some(block)
     }
 }
 
-/// A thread's copy of where the range lies, which its fast path reads without a thought of others.
+/// A thread's copy of where the range lies, which its fast path reads without an atomic operation.
 #[derive(Debug)]
-pub(crate) struct View {
+pub(crate) struct CachedBounds {
     base: Cell<usize>,
-    length_units: Cell<usize>,
+    length_blocks: Cell<usize>,
 }
 
-impl View {
-    /// A view of no range.
-    pub(crate) const fn new() -> View {
-        View { base: Cell::new(0), length_units: Cell::new(0) }
+impl CachedBounds {
+    /// The bounds of no range.
+    pub(crate) const fn new() -> CachedBounds {
+        CachedBounds { base: Cell::new(0), length_blocks: Cell::new(0) }
     }
 
-    /// Looks at the range, which was reserved before, if it could be.
-    pub(crate) fn look(&self) {
-        let (base, length_units) = BOUNDS.get();
+    /// Copies the bounds of the range, which was reserved before, if it could be.
+    pub(crate) fn read(&self) {
+        let (base, length_blocks) = BOUNDS.get();
         self.base.set(base);
-        self.length_units.set(length_units);
+        self.length_blocks.set(length_blocks);
     }
 
-    /// The bin in which an object at the address is put when it is freed; `None` for what lies outside the range.
+    /// The slot list that takes an object at the address when it is freed; `None` for what lies outside the range.
     #[inline(always)]
-    pub(crate) fn bin_at(&self, address: *const u8) -> Option<BinOffset> {
-        let unit = address.addr().wrapping_sub(self.base.get()) / UNIT;
-        if unit >= self.length_units.get() {
+    pub(crate) fn slot_list_at(&self, address: *const u8) -> Option<SlotListOffset> {
+        let block = address.addr().wrapping_sub(self.base.get()) / BLOCK;
+        if block >= self.length_blocks.get() {
             return None;
         }
         // SAFETY: the range is no longer than the table.
-        let bin = unsafe { BINS.get_unchecked(unit) }.load(Ordering::Relaxed);
-        Some(BinOffset(bin))
+        let list = unsafe { LISTS.get_unchecked(block) }.load(Ordering::Relaxed);
+        Some(SlotListOffset(list))
     }
 }
 
-/// The bin in which an object at the address is put when it is freed; [`BinOffset::NONE`] where that is not known.
-pub(crate) fn bin_at(address: *const u8) -> BinOffset {
-    BOUNDS.unit_of(address).map_or(BinOffset::NONE, |unit| BinOffset(BINS[unit].load(Ordering::Relaxed)))
+/// The slot list that takes an object at the address when it is freed; [`SlotListOffset::NONE`] where that is not known.
+pub(crate) fn slot_list_at(address: *const u8) -> SlotListOffset {
+    BOUNDS.block_of(address).map_or(SlotListOffset::NONE, |block| SlotListOffset(LISTS[block].load(Ordering::Relaxed)))
 }
 
-/// Says in which bin objects go that start in a unit.
-pub(crate) fn set_bin(unit_address: *const u8, bin: BinOffset) {
-    if let Some(unit) = BOUNDS.unit_of(unit_address) {
-        BINS[unit].store(bin.0, Ordering::Relaxed);
+/// Says in which slot list objects go that start in a block.
+pub(crate) fn set_slot_list(block_address: *const u8, list: SlotListOffset) {
+    if let Some(block) = BOUNDS.block_of(block_address) {
+        LISTS[block].store(list.0, Ordering::Relaxed);
     }
 }
 
 /// The segment of an address in the range, if it was made.
 pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
-    let unit = BOUNDS.unit_of(address)?;
+    let block = BOUNDS.block_of(address)?;
     // SAFETY: the words are null or addresses of segments, which live for ever.
-    unsafe { SEGMENTS[unit / UNITS].load(Ordering::Acquire).as_ref() }
+    unsafe { SEGMENTS[block / SEGMENT_BLOCKS].load(Ordering::Acquire).as_ref() }
 }
 
 /// Enters a segment of the range.
@@ -129,7 +129,7 @@ pub(crate) fn enter_segment(segment: &'static Segment) {
     SEGMENTS[index].store(ptr::from_ref(segment).cast_mut(), Ordering::Release);
 }
 
-/// Reserves the range, if nobody has tried yet.
+/// Reserves the range, if that was not tried yet.
 pub(crate) fn reserve_once() {
     TRIED.get_or_make(|| {
         reserve();
@@ -144,7 +144,7 @@ fn reserve() {
         // One segment more, to align; the ends stay without memory.
         let range = os::reserve(bytes + SEGMENT);
         if !range.is_null() {
-            BOUNDS.set(range.addr().next_multiple_of(SEGMENT), bytes / UNIT);
+            BOUNDS.set(range.addr().next_multiple_of(SEGMENT), bytes / BLOCK);
             range.expose_provenance();
             return;
         }
@@ -153,8 +153,8 @@ fn reserve() {
 
 /// The first address of the range, and its bytes, whole segments; 0 when there is none.
 pub(crate) fn bounds() -> (*mut u8, usize) {
-    let (base, length_units) = BOUNDS.get();
-    (ptr::with_exposed_provenance_mut(base), length_units * UNIT)
+    let (base, length_blocks) = BOUNDS.get();
+    (ptr::with_exposed_provenance_mut(base), length_blocks * BLOCK)
 }
 
 held_at_fork!(TRIED);
@@ -166,9 +166,9 @@ mod tests {
     #[test]
     fn no_address_lies_in_a_range_that_is_not_there() {
         // Other tests of this binary reserve nothing.
-        for address in [0, 1, UNIT, usize::MAX, usize::MAX - UNIT, 1 << 47] {
+        for address in [0, 1, BLOCK, usize::MAX, usize::MAX - BLOCK, 1 << 47] {
             let address = ptr::without_provenance(address);
-            assert_eq!(bin_at(address), BinOffset::NONE);
+            assert_eq!(slot_list_at(address), SlotListOffset::NONE);
             assert!(segment_of(address).is_none());
         }
     }
@@ -186,15 +186,15 @@ mod models {
         check(|| {
             let want = || {
                 reserve_once();
-                let view = View::new();
-                view.look();
-                assert_eq!(view.length_units.get(), LADDER[LADDER.len() - 1] / UNIT);
-                assert!(view.base.get() > 0 && view.base.get().is_multiple_of(SEGMENT));
+                let cached = CachedBounds::new();
+                cached.read();
+                assert_eq!(cached.length_blocks.get(), LADDER[LADDER.len() - 1] / BLOCK);
+                assert!(cached.base.get() > 0 && cached.base.get().is_multiple_of(SEGMENT));
             };
             let others = [thread::spawn(want), thread::spawn(reserve_once)];
             let (base, bytes) = bounds();
             assert!(bytes == 0 || !base.is_null());
-            assert_eq!(bin_at(ptr::without_provenance(UNIT)), BinOffset::NONE);
+            assert_eq!(slot_list_at(ptr::without_provenance(BLOCK)), SlotListOffset::NONE);
             want();
             others.into_iter().for_each(|other| other.join().expect("no panic"));
         });
@@ -204,8 +204,8 @@ mod models {
     fn look_early() {
         BOUNDS.get();
         let reserver = thread::spawn(reserve_once);
-        let (base, length_units) = BOUNDS.get();
-        assert!(length_units == 0 || base > 0);
+        let (base, length_blocks) = BOUNDS.get();
+        assert!(length_blocks == 0 || base > 0);
         reserver.join().expect("no panic");
     }
 
