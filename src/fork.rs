@@ -4,7 +4,7 @@
 //! threads that do not exist in the child stay as they are: what the child frees into them is queued and not reused.
 
 use crate::source::{arena, central, heap, house, large, pool, thread};
-use crate::{factor, map, meta, range};
+use crate::{config, factor, map, meta, range};
 
 /// Registers the handlers, once.
 pub(crate) fn register() {
@@ -16,6 +16,7 @@ pub(crate) fn register() {
 unsafe extern "C" fn before() {
     thread::acquire_for_fork();
     house::acquire_for_fork();
+    config::acquire_for_fork();
     factor::acquire_for_fork();
     pool::acquire_for_fork();
     heap::acquire_for_fork();
@@ -39,6 +40,7 @@ unsafe extern "C" fn after() {
         heap::release_after_fork();
         pool::release_after_fork();
         factor::release_after_fork();
+        config::release_after_fork();
         house::release_after_fork();
         thread::release_after_fork();
     }

@@ -40,14 +40,12 @@
 #[cfg(any(test, feature = "settings"))]
 extern crate std;
 
-mod active;
 mod class;
-mod env;
+mod config;
 mod factor;
 mod fatal;
 mod fork;
 mod global;
-mod level;
 mod list;
 mod map;
 mod meta;
@@ -57,7 +55,6 @@ mod os;
 mod page;
 #[cfg(all(feature = "preload", not(test)))]
 mod preload;
-mod preset;
 mod quantile;
 mod range;
 mod rating;
@@ -69,9 +66,8 @@ mod source;
 mod span;
 mod sync;
 
-pub use factor::{AlreadySealed, Choice, Factor, Level, Setting, lifecycle_settings, registry, seal};
+pub use config::{AlreadySealed, Choice, Factor, Level, Preset, Setting, lifecycle_settings, registry, seal};
 pub use global::Hakmem;
-pub use preset::Mode;
 pub use receipt::{FactorReceipt, Receipt, receipt};
 pub use request::Site;
 

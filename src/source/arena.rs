@@ -8,6 +8,7 @@
 //! The lock is taken for a page of slots, or for a large object that neither a cache nor the depot had.
 
 use crate::class::UNIT;
+use crate::config;
 use crate::factor::{self, elo, purge, thp};
 use crate::list::List;
 use crate::map;
@@ -92,7 +93,7 @@ pub(super) fn give_run(counters: &factor::Counters, page: &'static Page) {
     for unit in 0..usize::from(page.units.get()) {
         range::set_bin(page.base.get().wrapping_add(unit * UNIT), crate::class::BinOffset::NONE);
     }
-    let when = factor::active().purge();
+    let when = config::active().purge();
     let mut arena = ARENA.lock();
     let mut given = 0;
     arena.change(segment, |segment| given = segment.give_run(page));
@@ -307,7 +308,7 @@ impl Arena {
                     let bytes = self.commit(|bytes| self.high.wrapping_sub(bytes), step.min(most))?;
                     self.high_committed = self.high.wrapping_sub(bytes);
                     // Where huge pages are wanted, halves are advised on one by one.
-                    if factor::active().thp() == Some(thp::Advice::Small) {
+                    if config::active().thp() == Some(thp::Advice::Small) {
                         advise(counters, self.high_committed, bytes);
                     }
                 }
@@ -360,7 +361,7 @@ impl Arena {
 /// first objects are so long: under many objects of 64 KiB that are touched here and there, huge pages would hold all
 /// between them. In a segment that held nothing at all both halves are told at once.
 fn advise_new(counters: &factor::Counters, segment: &Segment, dirty_before: u64, bytes: usize) {
-    let active = factor::active();
+    let active = config::active();
     if active.thp() != Some(thp::Advice::Huge) {
         return;
     }
@@ -385,7 +386,7 @@ fn advise_new(counters: &factor::Counters, segment: &Segment, dirty_before: u64,
 
 /// Tells the kernel what `thp` has to say about memory that is new.
 fn advise(counters: &factor::Counters, base: *mut u8, bytes: usize) {
-    if let Some(advice) = factor::active().thp() {
+    if let Some(advice) = config::active().thp() {
         // SAFETY: the callers own the memory.
         unsafe { thp::advise(&counters.thp, advice, base, bytes) };
     }

@@ -7,7 +7,8 @@ use super::large::Memory;
 use super::thread_cache::ThreadCache;
 use super::{advise, allocate, arena, central, free, large, learning, map_span, pool, thread};
 use crate::class::Class;
-use crate::factor::{self, Active, bigcache, elo, header, madvise_batch};
+use crate::config::{self, ActiveConfig};
+use crate::factor::{self, bigcache, elo, header, madvise_batch};
 use crate::fatal::{Fault, die};
 use crate::map::{self, Place};
 use crate::os;
@@ -25,7 +26,7 @@ enum Found {
 }
 
 /// Finds the object of an address, and verifies its header when there are headers.
-fn find(active: Active, counters: &factor::Counters, user: *mut u8) -> Result<Found, Fault> {
+fn find(active: ActiveConfig, counters: &factor::Counters, user: *mut u8) -> Result<Found, Fault> {
     match map::look_up(user) {
         Place::Foreign => Err(Fault::Foreign),
         Place::Span(span) => {
@@ -83,7 +84,7 @@ pub(super) unsafe fn free_slow(user: *mut u8) {
         return;
     }
     thread::with_heap_or_none(|heap, counters, cache| {
-        let active = factor::active();
+        let active = config::active();
         let found = find(active, counters, user).unwrap_or_else(|fault| die(fault));
         if let Some(form) = active.header() {
             // SAFETY: `find` verified it.
@@ -134,7 +135,7 @@ fn free_classed(
 
 /// Gives objects of a class back to where they came from.
 pub(super) fn release(counters: &factor::Counters, class: Class, objects: &[*mut u8]) {
-    let active = factor::active();
+    let active = config::active();
     if class.is_large() {
         counters.bigcache.evictions.add(objects.len() as u64);
     }
@@ -153,13 +154,13 @@ pub(super) fn release(counters: &factor::Counters, class: Class, objects: &[*mut
     }
 }
 
-fn give_run(active: Active, counters: &factor::Counters, page: &'static Page) {
+fn give_run(active: ActiveConfig, counters: &factor::Counters, page: &'static Page) {
     counters.arena.returns.add(u64::from(active.arena()));
     arena::give_run(counters, page);
 }
 
 /// Frees what a strategy chose, and adds what that takes to its costs.
-fn timed_free(active: Active, strategy: u8, free: impl FnOnce()) {
+fn timed_free(active: ActiveConfig, strategy: u8, free: impl FnOnce()) {
     if active.elo().is_none() {
         return free();
     }
@@ -168,7 +169,7 @@ fn timed_free(active: Active, strategy: u8, free: impl FnOnce()) {
     elo::learn_free(strategy, os::cycles().saturating_sub(start));
 }
 
-fn free_span(active: Active, counters: &'static factor::Counters, span: &'static Span) {
+fn free_span(active: ActiveConfig, counters: &'static factor::Counters, span: &'static Span) {
     if !span.retire() {
         die(Fault::DoubleFree);
     }
@@ -188,7 +189,7 @@ fn free_span(active: Active, counters: &'static factor::Counters, span: &'static
 }
 
 /// The last station of a span.
-pub(super) fn release_span(active: Active, counters: &factor::Counters, span: &'static Span) {
+pub(super) fn release_span(active: ActiveConfig, counters: &factor::Counters, span: &'static Span) {
     match large::forget(span) {
         Memory::Run(page) => give_run(active, counters, page),
         // SAFETY: the span is in no cache, and `forget` took it out of the map.
@@ -205,7 +206,7 @@ pub(super) fn release_span(active: Active, counters: &factor::Counters, span: &'
 /// # Safety
 /// - the address came from [`super::allocate`] with this alignment, and nobody else uses the object.
 pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
-    let active = factor::active();
+    let active = config::active();
     let (usable, held) = room(active, user);
     // In place while at least half of what is held would be used.
     if size <= usable && size >= usable / 2 {
@@ -231,7 +232,7 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
 }
 
 /// Lengthens an object with a mapping of its own by moving the pages.
-fn grow(active: Active, user: *mut u8, align: usize, size: usize) -> Option<*mut u8> {
+fn grow(active: ActiveConfig, user: *mut u8, align: usize, size: usize) -> Option<*mut u8> {
     let Place::Span(span) = map::look_up(user) else {
         return None;
     };
@@ -256,7 +257,7 @@ fn grow(active: Active, user: *mut u8, align: usize, size: usize) -> Option<*mut
 }
 
 /// Bytes that the object may use, to the end of its slot or mapping; and those that it takes, slot or mapping.
-fn room(active: Active, user: *mut u8) -> (usize, usize) {
+fn room(active: ActiveConfig, user: *mut u8) -> (usize, usize) {
     // Without headers, what has a class starts at its slot, and the bin tells how long that is.
     if let Some(class) = range::bin_at(user).class()
         && active.header().is_none()
@@ -275,7 +276,7 @@ fn room(active: Active, user: *mut u8) -> (usize, usize) {
 
 /// Bytes that the object may use: at least what was asked for.
 pub(crate) fn usable_bytes(address: *mut u8) -> usize {
-    room(factor::active(), address).0
+    room(config::active(), address).0
 }
 
 /// Whether the address is that of a live large object, or lies in a page in use.
@@ -287,7 +288,7 @@ pub(crate) fn owns(address: *const u8) -> bool {
             // A header may lie before the object of a span with a class, on the same OS page.
             let is_start = span.user.get().cast_const() == address
                 || (span.classed.get()
-                    && factor::active().header().is_some()
+                    && config::active().header().is_some()
                     && address > span.user.get().cast_const());
             is_start && span.is_live()
         }

@@ -7,6 +7,7 @@ use super::batch::BATCH_SLOTS;
 use super::thread_cache::{FIRST_SLOTS, ThreadCache};
 use super::{central, depot};
 use crate::class::{CLASSES, Class, cache_slots};
+use crate::config;
 use crate::factor;
 use crate::meta;
 use crate::range;
@@ -113,7 +114,7 @@ impl Heap {
 
     /// Opens the bins that the factors let a thread have, with their first stacks.
     fn open_bins(&self) {
-        let active = factor::active();
+        let active = config::active();
         let mut stack: *mut *mut u8 = self.first.get().cast();
         for class in Class::all() {
             let slots = first_slots(class.index());

@@ -4,6 +4,7 @@
 //! depot goes back to pages and segments, then spans of the pool and halves of segments go back to the OS.
 
 use super::{arena, central, depot, pool, release, release_span};
+use crate::config;
 use crate::factor::purge::{self, Duty, IDLE_TICKS, Keeper, WAIT_TICKS};
 use crate::factor::{self, elo};
 use crate::os;
@@ -36,7 +37,7 @@ pub(super) fn lock() -> Guard<'static, ()> {
 
 /// Says that memory waits.
 pub(super) fn keep_house(counters: &factor::Counters) {
-    if factor::active().purge() != Some(purge::When::ByTime) {
+    if config::active().purge() != Some(purge::When::ByTime) {
         return;
     }
     match KEEPER.want() {
@@ -62,7 +63,7 @@ fn work() -> bool {
     let Some(_house) = HOUSE.try_lock() else {
         return true;
     };
-    let active = factor::active();
+    let active = config::active();
     let (wait_ticks, keeps) = match active.elo_plans().then(elo::plan) {
         Some(plan) => (plan.wait_ticks, plan.keeps),
         None => (WAIT_TICKS, true),

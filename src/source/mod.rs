@@ -30,7 +30,8 @@ pub(crate) mod thread;
 pub(crate) mod thread_cache;
 
 use crate::class::{self, Class};
-use crate::factor::{self, Active, align, bigcache, elo, evolution, header, madvise_batch, thp, tick};
+use crate::config::{self, ActiveConfig};
+use crate::factor::{self, align, bigcache, elo, evolution, header, madvise_batch, thp, tick};
 use crate::os;
 use crate::request::{Pick, Request, Site};
 use crate::span::Span;
@@ -157,7 +158,7 @@ pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroe
 
 /// The factors around one call of the sources.
 fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Block> {
-    let active = factor::active();
+    let active = config::active();
     let counters = &heap.counters;
     // SAFETY: `with_heap` gives the heap to one caller at a time, and nothing below asks for the state again.
     let locals = unsafe { heap.locals() };
@@ -206,7 +207,7 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Block> {
 
 fn from_sources(
     heap: &'static Heap,
-    active: Active,
+    active: ActiveConfig,
     request: &Request,
     prefix: usize,
     strategy: Option<elo::Strategy>,
@@ -227,7 +228,7 @@ fn from_sources(
     }
 }
 
-fn slot(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> Option<Block> {
+fn slot(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) -> Option<Block> {
     let mut base = heap.cache.pop(class.bin());
     if base.is_null() {
         if active.thread_cache() {
@@ -244,7 +245,7 @@ fn slot(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> Opt
 }
 
 /// A large object of a class: from the thread's bin, from what others left, or new.
-fn classed(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> Option<Block> {
+fn classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) -> Option<Block> {
     let counters = &heap.counters;
     let mut base = heap.cache.pop(class.bin());
     let mut zeroed = false;
@@ -264,7 +265,7 @@ fn classed(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> 
 }
 
 /// New memory for an object of a large class: a slot, a run of the arena, or a mapping.
-fn new_classed(active: Active, counters: &factor::Counters, class: Class) -> Option<(*mut u8, bool)> {
+fn new_classed(active: ActiveConfig, counters: &factor::Counters, class: Class) -> Option<(*mut u8, bool)> {
     if !class.is_run() {
         let mut slot = [ptr::null_mut()];
         let (taken, zeroed) = learning(active, counters, || central::take(counters, class, &mut slot));
@@ -283,7 +284,7 @@ fn new_classed(active: Active, counters: &factor::Counters, class: Class) -> Opt
 }
 
 /// Runs a part of the slow path, and lets ELO learn from what it took.
-fn learning<T>(active: Active, counters: &factor::Counters, part: impl FnOnce() -> T) -> T {
+fn learning<T>(active: ActiveConfig, counters: &factor::Counters, part: impl FnOnce() -> T) -> T {
     if !active.elo_plans() || !elo::is_learning() {
         return part();
     }
@@ -295,7 +296,7 @@ fn learning<T>(active: Active, counters: &factor::Counters, part: impl FnOnce() 
 
 fn large_object(
     heap: &'static Heap,
-    active: Active,
+    active: ActiveConfig,
     request: &Request,
     prefix: usize,
     strategy: Option<elo::Strategy>,
@@ -334,7 +335,7 @@ fn large_object(
 const NO_STRATEGY: u8 = u8::MAX;
 
 fn from_threshold(
-    active: Active,
+    active: ActiveConfig,
     counters: &factor::Counters,
     request: &Request,
     prefix: usize,
@@ -368,7 +369,12 @@ fn from_threshold(
 }
 
 /// A new span, placed as `align` wants it.
-fn map_span(active: Active, counters: &factor::Counters, request: &Request, prefix: usize) -> Option<&'static Span> {
+fn map_span(
+    active: ActiveConfig,
+    counters: &factor::Counters,
+    request: &Request,
+    prefix: usize,
+) -> Option<&'static Span> {
     let Some(start) = active.align() else {
         return large::map_span(request, prefix, os::map);
     };
@@ -377,7 +383,7 @@ fn map_span(active: Active, counters: &factor::Counters, request: &Request, pref
 }
 
 /// Tells the kernel what `thp` has to say about a mapping that is new, or that moved.
-fn advise(active: Active, counters: &factor::Counters, span: &Span) {
+fn advise(active: ActiveConfig, counters: &factor::Counters, span: &Span) {
     if let Some(advice) = active.thp() {
         // SAFETY: the span's mapping is ours.
         unsafe { thp::advise(&counters.thp, advice, span.base.get(), span.mapped.get()) };
@@ -387,7 +393,7 @@ fn advise(active: Active, counters: &factor::Counters, span: &Span) {
 /// A run of units without a class, if segments can hold the request.
 fn run(counters: &factor::Counters, request: &Request, prefix: usize, strategy: u8) -> Option<Block> {
     let (page, zeroed) = large::take_run(counters, request, prefix)?;
-    counters.arena.runs.add(u64::from(factor::active().arena()));
+    counters.arena.runs.add(u64::from(config::active().arena()));
     page.strategy.set(strategy);
     Some(Block {
         // SAFETY: the run holds prefix and object.
@@ -411,14 +417,14 @@ pub(crate) fn flush() {
         if let Some(heap) = heap {
             heap.drain_all();
         }
-        reclaim(factor::active(), counters);
+        reclaim(config::active(), counters);
     });
 }
 
 /// As [`flush`], without the caller's cache; also what is done before a request fails for want of memory.
 #[cold]
 #[inline(never)]
-fn reclaim(active: Active, counters: &factor::Counters) {
+fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
     let _house = house::lock();
     depot::drain(|class, objects| release(counters, class, objects));
     central::give_empty(counters);
@@ -438,7 +444,7 @@ fn reclaim(active: Active, counters: &factor::Counters) {
 
 /// The cache that a thread's fast path may use: its own, unless a factor must see every request.
 fn fast_cache(heap: &'static Heap) -> &'static ThreadCache {
-    if factor::active().per_request() { &thread_cache::EMPTY } else { &heap.cache }
+    if config::active().per_request() { &thread_cache::EMPTY } else { &heap.cache }
 }
 
 /// Objects that users hold, by what the caches count; exact while no thread allocates or frees.

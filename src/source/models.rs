@@ -12,6 +12,7 @@
 use super::heap::{self, Heap};
 use super::{arena, central, depot, house};
 use crate::class::{Class, UNIT, UNITS};
+use crate::config;
 use crate::factor::purge::{self, WAIT_TICKS};
 use crate::factor::{self, Counters};
 use crate::model::check;
@@ -223,7 +224,7 @@ fn assert_all_free() {
 #[test]
 fn loom_objects_are_freed_by_others_while_their_thread_ends() {
     check(|| {
-        factor::seal_once();
+        config::seal_once();
         let (heaps, objects) = (Heaps::new(), Objects::new());
         let heap = heaps.take();
         let handed = heap.refill(class());
@@ -248,7 +249,7 @@ fn loom_objects_are_freed_by_others_while_their_thread_ends() {
 #[test]
 fn loom_heaps_and_objects_go_from_a_thread_that_ends_to_one_that_begins() {
     check(|| {
-        factor::seal_once();
+        config::seal_once();
         let (heaps, objects) = (Heaps::new(), Objects::new());
         let heap = heaps.take();
         let object = heap.refill(class());

@@ -6,6 +6,7 @@
 
 use super::heap::{self, Heap};
 use super::thread_cache::{EMPTY, ThreadCache};
+use crate::config;
 use crate::factor;
 use crate::os;
 use crate::sync::{Lock, Once, global};
@@ -84,7 +85,7 @@ fn heap_or_new() -> Option<&'static Heap> {
 #[cold]
 #[inline(never)]
 fn begin() -> Option<&'static Heap> {
-    factor::seal_once();
+    config::seal_once();
     let key = key();
     let heap = heap::take()?;
     // The words are set first: the C library may allocate while it notes the key's value.
