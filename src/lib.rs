@@ -40,21 +40,18 @@
 #[cfg(any(test, feature = "settings"))]
 extern crate std;
 
-mod active;
 mod alloc;
 mod class;
-mod env;
+mod config;
 mod factor;
 mod fatal;
 mod global;
-mod level;
 mod metadata;
 #[cfg(all(test, loom))]
 mod model;
 mod os;
 #[cfg(all(feature = "preload", not(test)))]
 mod preload;
-mod preset;
 mod quantile;
 mod rating;
 mod receipt;
@@ -63,9 +60,8 @@ mod request;
 pub mod settings;
 mod sync;
 
-pub use factor::{AlreadySealed, Choice, Factor, Level, Setting, lifecycle_settings, registry, seal};
+pub use config::{AlreadySealed, Choice, Factor, Level, Preset, Setting, lifecycle_settings, registry, seal};
 pub use global::Hakmem;
-pub use preset::Mode;
 pub use receipt::{FactorReceipt, Receipt, receipt};
 pub use request::Site;
 

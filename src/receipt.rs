@@ -1,7 +1,7 @@
 //! The receipt: what is at work in this process, and what it did so far.
 
 use crate::alloc::{purge, thread_heap};
-use crate::factor::{self, FACTORS, Level, REGISTRY};
+use crate::config::{self, FACTORS, Level, REGISTRY};
 
 /// What is at work in this process, and what it did so far, summed over all threads.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +53,8 @@ impl FactorReceipt {
 
 /// Levels and activity counters as they are now. Seals the default levels if nothing has sealed them yet.
 pub fn receipt() -> Receipt {
-    factor::seal_once();
-    let active = factor::active();
+    config::seal_once();
+    let active = config::active();
     let factors = core::array::from_fn(|index| {
         let factor = &REGISTRY[index];
         let mut values = [0; COUNTERS_MAX];

@@ -1,6 +1,6 @@
 //! docs/factors.md says what the registry says. `BLESS=1 cargo test --test docs` writes it.
 
-use hakmem::Mode;
+use hakmem::Preset;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ fn factors_md_is_what_the_registry_says() {
 
 fn factors_md() -> String {
     let mut text = String::from(
-        "<!-- Generated from the registry in src/factor/mod.rs by tests/docs.rs. Do not edit. -->\n\n\
+        "<!-- Generated from the registry in src/config/registry.rs by tests/docs.rs. Do not edit. -->\n\n\
          # Factors\n\n\
          Each factor is a Cargo feature of its name (all are in `default`), one file in `src/factor/` that says what it\n\
          does and costs, and a toggle. Its level is `absent` (not compiled in), `off`, `on`, or a named variant; it is read\n\
@@ -49,10 +49,10 @@ fn factors_md() -> String {
     text += "\n## Presets\n\n`HAKMEM_MODE` sets all levels at once; whatever is not named is at its default. All are\n\
              presets of the older research allocator, so that they bring its forms with them. `fast` and `balanced` have\n\
              the same levels there, and so here; its `auto` and `on` for huge pages are both `thp` on.\n\n| preset | levels |\n|---|---|\n";
-    for (name, mode) in Mode::NAMED {
+    for (name, preset) in Preset::NAMED {
         let levels: Vec<String> = hakmem::registry()
             .iter()
-            .zip(mode.preset())
+            .zip(preset.levels())
             .filter(|(factor, level)| *level != factor.default)
             .map(|(factor, level)| format!("`{}` {}", factor.name, level.as_str()))
             .collect();

@@ -8,7 +8,6 @@ use std::path::Path;
 /// Which modules of the crate each file or folder may name: those below it. The longest prefix counts.
 const LAYERS: &[(&str, &[&str])] = &[
     ("os/", &[]),
-    ("level.rs", &[]),
     ("list.rs", &[]),
     ("class.rs", &[]),
     ("quantile.rs", &[]),
@@ -23,29 +22,34 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("span.rs", &["request"]),
     ("range.rs", &["class", "os", "page", "sync"]),
     ("map.rs", &["meta", "os", "page", "range", "span", "sync"]),
-    // A factor knows the values that travel and the OS; the seal alone reads the environment.
+    // A factor knows the values that travel and the OS, and nothing of its configuration.
     ("factor/", &["fatal", "os", "quantile", "rating", "request", "span", "sync"]),
-    ("factor/mod.rs", &["active", "level", "sync"]),
-    ("active.rs", &["env", "factor", "level", "preset", "sync"]),
-    ("preset.rs", &["factor"]),
-    ("env.rs", &["factor", "os", "preset"]),
+    ("factor/mod.rs", &["sync"]),
+    ("config/", &["factor"]),
+    ("config/level.rs", &[]),
+    ("config/preset.rs", &[]),
+    ("config/environment.rs", &["factor", "os"]),
+    ("config/active.rs", &["factor", "sync"]),
     // The handlers around a fork need every lock, and the first request registers them.
-    ("fork.rs", &["factor", "map", "meta", "range", "source"]),
+    ("fork.rs", &["config", "factor", "map", "meta", "range", "source"]),
     (
         "source/",
-        &["class", "factor", "fatal", "fork", "list", "map", "meta", "os", "page", "range", "request", "span", "sync"],
+        &[
+            "class", "config", "factor", "fatal", "fork", "list", "map", "meta", "os", "page", "range", "request",
+            "span", "sync",
+        ],
     ),
     // What a request or a free passes first looks at no page, and no factor.
     ("source/thread_cache.rs", &["class", "range", "sync"]),
     ("source/batch.rs", &["meta", "sync"]),
     ("source/depot.rs", &["class", "sync"]),
     ("source/pool.rs", &["factor", "request", "span", "sync"]),
-    ("source/house.rs", &["factor", "os", "sync"]),
-    ("source/models.rs", &["class", "factor", "model", "os", "page", "range", "sync"]),
+    ("source/house.rs", &["config", "factor", "os", "sync"]),
+    ("source/models.rs", &["class", "config", "factor", "model", "os", "page", "range", "sync"]),
     ("global.rs", &["request", "source"]),
     ("preload.rs", &["os", "source"]),
-    ("receipt.rs", &["factor", "source"]),
-    ("settings.rs", &["env", "factor", "preset"]),
+    ("receipt.rs", &["config", "source"]),
+    ("settings.rs", &["config"]),
     ("lib.rs", &[]),
 ];
 
@@ -119,13 +123,13 @@ fn code_with<'a>(file: &'a File, words: &'a [&str]) -> impl Iterator<Item = Stri
 fn factor_features_are_named_in_the_registry_only() {
     // Features that are no factors: what the crate is besides.
     let others = ["feature = \"settings\"", "feature = \"preload\""];
-    let breaches = files("src").into_iter().filter(|file| file.path != "factor/mod.rs").flat_map(|file| {
+    let breaches = files("src").into_iter().filter(|file| file.path != "config/registry.rs").flat_map(|file| {
         let lines = code_with(&file, &["feature ="]).collect::<Vec<_>>();
         lines
             .into_iter()
             .filter(move |line| !(line.starts_with("lib.rs") && others.iter().any(|other| line.contains(other))))
     });
-    assert_none("`feature =` outside src/factor/mod.rs", breaches);
+    assert_none("`feature =` outside src/config/registry.rs", breaches);
 }
 
 #[test]
@@ -133,7 +137,7 @@ fn factors_do_the_work_and_never_ask() {
     let modules: Vec<String> = hakmem::registry().iter().map(|factor| factor.name.replace('-', "_")).collect();
     let mut breaches = Vec::new();
     for file in files("src/factor").into_iter().filter(|file| file.path != "mod.rs") {
-        breaches.extend(code_with(&file, &["std::env", "crate::env", "environ", "active(", "cfg!", "super::"]));
+        breaches.extend(code_with(&file, &["std::env", "crate::config", "environ", "active(", "cfg!", "super::"]));
         for other in modules.iter().filter(|module| file.path != format!("{module}.rs")) {
             breaches
                 .extend(code_with(&file, &[&format!("{other}::"), &format!("mod {other}"), &format!("use {other}")]));

@@ -18,7 +18,8 @@ use super::thread_cache::{SlotList, ThreadCache};
 use super::thread_heap::Heap;
 use super::{central_free_list, large_mappings, learning, mapping_pool, purge, thread};
 use crate::class::{self, Class};
-use crate::factor::{self, Active, active, bigcache, elo, evolution, header, tick};
+use crate::config::{ActiveConfig, active};
+use crate::factor::{self, bigcache, elo, evolution, header, tick};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::os;
 use crate::request::{Pick, Request, Site};
@@ -160,7 +161,7 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Memory> {
 
 fn from_stations(
     heap: &'static Heap,
-    active: Active,
+    active: ActiveConfig,
     request: &Request,
     prefix: usize,
     strategy: Option<elo::Strategy>,
@@ -182,7 +183,7 @@ fn from_stations(
     }
 }
 
-fn slot(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> Option<Memory> {
+fn slot(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) -> Option<Memory> {
     let mut base = heap.cache.pop(class.slot_list());
     if base.is_null() {
         if active.thread_cache() {
@@ -199,7 +200,7 @@ fn slot(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> Opt
 }
 
 /// A large object of a class: from the thread's slot list, from what other threads left, or new.
-fn size_classed(heap: &'static Heap, active: Active, class: Class, prefix: usize) -> Option<Memory> {
+fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) -> Option<Memory> {
     let counters = &heap.counters;
     let mut base = heap.cache.pop(class.slot_list());
     let mut zeroed = false;
@@ -219,7 +220,7 @@ fn size_classed(heap: &'static Heap, active: Active, class: Class, prefix: usize
 }
 
 /// New memory for an object of a large class: a slot, a run of the arena, or a mapping.
-fn new_size_classed(active: Active, counters: &factor::Counters, class: Class) -> Option<(*mut u8, bool)> {
+fn new_size_classed(active: ActiveConfig, counters: &factor::Counters, class: Class) -> Option<(*mut u8, bool)> {
     if !class.is_run() {
         let mut slot = [ptr::null_mut()];
         let (taken, zeroed) =
@@ -240,7 +241,7 @@ fn new_size_classed(active: Active, counters: &factor::Counters, class: Class) -
 
 fn large_object(
     heap: &'static Heap,
-    active: Active,
+    active: ActiveConfig,
     request: &Request,
     prefix: usize,
     strategy: Option<elo::Strategy>,
@@ -279,7 +280,7 @@ fn large_object(
 const NO_STRATEGY: u8 = u8::MAX;
 
 fn from_threshold(
-    active: Active,
+    active: ActiveConfig,
     counters: &factor::Counters,
     request: &Request,
     prefix: usize,
@@ -313,7 +314,13 @@ fn from_threshold(
 }
 
 /// A run of blocks without a class, if segments can hold the request.
-fn run(active: Active, counters: &factor::Counters, request: &Request, prefix: usize, strategy: u8) -> Option<Memory> {
+fn run(
+    active: ActiveConfig,
+    counters: &factor::Counters,
+    request: &Request,
+    prefix: usize,
+    strategy: u8,
+) -> Option<Memory> {
     let (page, zeroed) = large_mappings::take_run(counters, policy(active), request, prefix)?;
     counters.arena.runs.add(u64::from(active.arena()));
     page.strategy.set(strategy);
@@ -342,10 +349,10 @@ impl Memory {
 }
 
 /// What the levels say of new memory for large objects.
-pub(super) fn placement(active: Active) -> Placement {
+pub(super) fn placement(active: ActiveConfig) -> Placement {
     Placement { align: active.align(), huge_pages: policy(active) }
 }
 
-fn policy(active: Active) -> Policy {
+fn policy(active: ActiveConfig) -> Policy {
     Policy { advice: active.thp(), by_plan: active.elo_plans() }
 }

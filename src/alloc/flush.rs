@@ -1,7 +1,7 @@
 //! Gives back to the OS all memory that waits, when the program asks for it.
 
 use super::{purge, thread};
-use crate::factor::active;
+use crate::config::active;
 
 /// Gives back what the caller's cache holds, and all that waits for other threads or for the purge. Other threads' caches keep
 /// what they hold.

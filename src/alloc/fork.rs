@@ -5,8 +5,8 @@
 //! own thread's cache.
 
 use super::{arena, central_free_list, large_mappings, late_heap, mapping_pool, purge, thread_heap, thread_key};
-use crate::factor;
 use crate::metadata::{allocator, page_map, range};
+use crate::{config, factor};
 
 /// Registers the handlers, once.
 pub(super) fn register() {
@@ -19,6 +19,7 @@ unsafe extern "C" fn before() {
     thread_key::acquire_for_fork();
     late_heap::acquire_for_fork();
     purge::acquire_for_fork();
+    config::acquire_for_fork();
     factor::acquire_for_fork();
     mapping_pool::acquire_for_fork();
     thread_heap::acquire_for_fork();
@@ -42,6 +43,7 @@ unsafe extern "C" fn after() {
         thread_heap::release_after_fork();
         mapping_pool::release_after_fork();
         factor::release_after_fork();
+        config::release_after_fork();
         purge::release_after_fork();
         late_heap::release_after_fork();
         thread_key::release_after_fork();

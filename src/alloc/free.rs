@@ -7,7 +7,8 @@ use super::transfer_batch::BATCH_SLOTS;
 use super::waiting::Waiting;
 use super::{learning, mapping_pool, purge, release, thread};
 use crate::class::Class;
-use crate::factor::{self, Active, active, bigcache, header};
+use crate::config::{ActiveConfig, active};
+use crate::factor::{self, bigcache, header};
 use crate::fatal::{Fault, abort_with};
 use crate::metadata::large_mapping::LargeMapping;
 use core::ptr;
@@ -74,7 +75,7 @@ fn class_of_mapping(mapping: &LargeMapping) -> Option<Class> {
 }
 
 fn free_size_classed(
-    active: Active,
+    active: ActiveConfig,
     heap: Option<&'static Heap>,
     counters: &factor::Counters,
     cache: &ThreadCache,
@@ -95,7 +96,7 @@ fn free_size_classed(
 /// object if the list is open.
 #[cold]
 #[inline(never)]
-fn overflow(active: Active, heap: &Heap, class: Class, object: *mut u8) -> Waiting {
+fn overflow(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) -> Waiting {
     let mut waiting = Waiting::NOTHING;
     let mut objects = [ptr::null_mut(); BATCH_SLOTS];
     let drained = heap.make_room(class, &mut objects);
@@ -111,7 +112,7 @@ fn overflow(active: Active, heap: &Heap, class: Class, object: *mut u8) -> Waiti
     waiting.or(release::give_back(active, &heap.counters, class, &[object]))
 }
 
-fn free_mapping(active: Active, counters: &factor::Counters, mapping: &'static LargeMapping) -> Waiting {
+fn free_mapping(active: ActiveConfig, counters: &factor::Counters, mapping: &'static LargeMapping) -> Waiting {
     if !mapping.mark_free() {
         abort_with(Fault::DoubleFree);
     }

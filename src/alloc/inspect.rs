@@ -2,7 +2,7 @@
 
 use super::find::{Found, find};
 use super::thread;
-use crate::factor::{Active, active};
+use crate::config::{ActiveConfig, active};
 use crate::fatal::abort_with;
 use crate::metadata::page::Use;
 use crate::metadata::page_map::{self, Place};
@@ -18,7 +18,7 @@ pub(super) struct Lengths {
 }
 
 /// The lengths of a live object, whose header is verified if it has one.
-pub(super) fn lengths(active: Active, user: *mut u8) -> Lengths {
+pub(super) fn lengths(active: ActiveConfig, user: *mut u8) -> Lengths {
     // Without headers, what has a class starts at its slot, and the slot list tells how long that is.
     if let Some(class) = range::slot_list_at(user).class()
         && active.header().is_none()

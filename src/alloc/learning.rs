@@ -1,11 +1,12 @@
 //! Measures parts of the slow path, for the factor `elo` to learn from.
 
 use super::arena;
-use crate::factor::{self, Active, elo};
+use crate::config::ActiveConfig;
+use crate::factor::{self, elo};
 use crate::os;
 
 /// Runs a part of the slow path, and adds the cycles that it takes to the cost of the plan in force.
-pub(super) fn of_plan<T>(active: Active, counters: &factor::Counters, part: impl FnOnce() -> T) -> T {
+pub(super) fn of_plan<T>(active: ActiveConfig, counters: &factor::Counters, part: impl FnOnce() -> T) -> T {
     if !active.elo_plans() || !elo::is_learning() {
         return part();
     }
@@ -16,7 +17,7 @@ pub(super) fn of_plan<T>(active: Active, counters: &factor::Counters, part: impl
 }
 
 /// Runs a free, and adds the cycles that it takes to the cost of the strategy that chose the object's memory.
-pub(super) fn of_free<T>(active: Active, strategy: u8, free: impl FnOnce() -> T) -> T {
+pub(super) fn of_free<T>(active: ActiveConfig, strategy: u8, free: impl FnOnce() -> T) -> T {
     if active.elo().is_none() {
         return free();
     }

@@ -12,8 +12,9 @@ use super::thread::give_up;
 use super::thread_heap::{self, Heap, OpenLists};
 use super::{arena, central_free_list, purge as driver, transfer_cache};
 use crate::class::{BLOCK, Class, SEGMENT_BLOCKS};
+use crate::config;
+use crate::factor::Counters;
 use crate::factor::purge::{self, WAIT_TICKS};
-use crate::factor::{self, Counters};
 use crate::metadata::page::Page;
 use crate::metadata::segment::{HALF_BLOCKS, Kind};
 use crate::model::check;
@@ -231,7 +232,7 @@ fn assert_all_free() {
 #[test]
 fn loom_objects_are_freed_by_others_while_their_thread_ends() {
     check(|| {
-        factor::seal_once();
+        config::seal_once();
         let (heaps, objects) = (Heaps::new(), Objects::new());
         let heap = heaps.take();
         let handed = heap.refill(POLICY, class());
@@ -256,7 +257,7 @@ fn loom_objects_are_freed_by_others_while_their_thread_ends() {
 #[test]
 fn loom_heaps_and_objects_go_from_a_thread_that_ends_to_one_that_begins() {
     check(|| {
-        factor::seal_once();
+        config::seal_once();
         let (heaps, objects) = (Heaps::new(), Objects::new());
         let heap = heaps.take();
         let object = heap.refill(POLICY, class());

@@ -6,8 +6,9 @@
 
 use super::waiting::Waiting;
 use super::{arena, central_free_list, mapping_pool, release, transfer_cache};
+use crate::config::{ActiveConfig, active};
 use crate::factor::purge::{self, Duty, IDLE_TICKS, Keeper, WAIT_TICKS, When};
-use crate::factor::{self, Active, active, bigcache, elo, madvise_batch};
+use crate::factor::{self, bigcache, elo, madvise_batch};
 use crate::os;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::{Lock, global, held_at_fork};
@@ -33,7 +34,7 @@ pub(crate) fn counters() -> &'static factor::Counters {
 
 /// Does what follows from memory that was given up and waits now: nothing, a purge at once, or a request to the background
 /// purge.
-pub(super) fn settle(active: Active, counters: &factor::Counters, waiting: Waiting) {
+pub(super) fn settle(active: ActiveConfig, counters: &factor::Counters, waiting: Waiting) {
     match active.purge() {
         Some(When::ByTime) if waiting.is_due() => request(counters),
         Some(When::AtOnce) if waiting.run_bytes > 0 => {
@@ -94,7 +95,7 @@ fn work() -> bool {
 /// pool, the arena and the madvise batch.
 #[cold]
 #[inline(never)]
-pub(super) fn reclaim(active: Active, counters: &factor::Counters) {
+pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
     let _on_its_way = ON_ITS_WAY.lock();
     // What waits on the way is purged at the end.
     transfer_cache::drain(|class, objects| _ = release::give_back(active, counters, class, objects));

@@ -4,7 +4,8 @@ use super::allocate::{allocate, placement};
 use super::free::free;
 use super::inspect::{Lengths, lengths};
 use super::{large_mappings, thread};
-use crate::factor::{Active, active, header};
+use crate::config::{ActiveConfig, active};
+use crate::factor::header;
 use crate::metadata::page_map::{self, Place};
 use crate::request::{Request, Site};
 use core::ptr;
@@ -40,7 +41,7 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
 }
 
 /// Lengthens an object with a mapping of its own by moving the OS pages.
-fn grow(active: Active, user: *mut u8, align: usize, size: usize) -> Option<*mut u8> {
+fn grow(active: ActiveConfig, user: *mut u8, align: usize, size: usize) -> Option<*mut u8> {
     let Place::Mapping(mapping) = page_map::look_up(user) else {
         return None;
     };

@@ -6,7 +6,8 @@ use super::large_mappings::{self, Memory};
 use super::waiting::Waiting;
 use super::{arena, central_free_list, learning, transfer_cache};
 use crate::class::Class;
-use crate::factor::{self, Active, madvise_batch};
+use crate::config::ActiveConfig;
+use crate::factor::{self, madvise_batch};
 use crate::fatal::{Fault, abort_with};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::page::{Page, Use};
@@ -14,7 +15,7 @@ use crate::metadata::page_map::{self, Place};
 use crate::os;
 
 /// Passes objects on that a slot list gave up, to the transfer cache; what that does not take, to where it came from.
-pub(super) fn pass_on(active: Active, counters: &factor::Counters, class: Class, objects: &[*mut u8]) -> Waiting {
+pub(super) fn pass_on(active: ActiveConfig, counters: &factor::Counters, class: Class, objects: &[*mut u8]) -> Waiting {
     match transfer_cache::push(class, objects) {
         Some(bytes) => Waiting::in_transfer(bytes),
         None => give_back(active, counters, class, objects),
@@ -22,7 +23,12 @@ pub(super) fn pass_on(active: Active, counters: &factor::Counters, class: Class,
 }
 
 /// Gives objects of a class back to where they came from.
-pub(super) fn give_back(active: Active, counters: &factor::Counters, class: Class, objects: &[*mut u8]) -> Waiting {
+pub(super) fn give_back(
+    active: ActiveConfig,
+    counters: &factor::Counters,
+    class: Class,
+    objects: &[*mut u8],
+) -> Waiting {
     if class.is_large() {
         counters.bigcache.evictions.add(objects.len() as u64);
     }
@@ -47,13 +53,17 @@ pub(super) fn give_back(active: Active, counters: &factor::Counters, class: Clas
 }
 
 /// Gives a run of blocks back to the arena.
-pub(super) fn give_run(active: Active, counters: &factor::Counters, page: &'static Page) -> Waiting {
+pub(super) fn give_run(active: ActiveConfig, counters: &factor::Counters, page: &'static Page) -> Waiting {
     counters.arena.returns.add(u64::from(active.arena()));
     Waiting::in_runs(arena::give_run(page))
 }
 
 /// Forgets a large mapping and gives its memory back: the last station.
-pub(super) fn give_mapping(active: Active, counters: &factor::Counters, mapping: &'static LargeMapping) -> Waiting {
+pub(super) fn give_mapping(
+    active: ActiveConfig,
+    counters: &factor::Counters,
+    mapping: &'static LargeMapping,
+) -> Waiting {
     match large_mappings::forget(mapping) {
         Memory::Run(page) => return give_run(active, counters, page),
         // SAFETY: the mapping is in no cache, and `forget` took it out of the page map.

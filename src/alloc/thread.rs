@@ -10,7 +10,8 @@ use super::transfer_batch::BATCH_SLOTS;
 use super::waiting::Waiting;
 use super::{fork, late_heap, purge, release, thread_key};
 use crate::class::Class;
-use crate::factor::{self, Active, active};
+use crate::config::{self, ActiveConfig, active};
+use crate::factor;
 use crate::os;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -68,7 +69,7 @@ fn heap_or_new() -> Option<&'static Heap> {
 #[cold]
 #[inline(never)]
 fn begin() -> Option<&'static Heap> {
-    factor::seal_once();
+    config::seal_once();
     let key = key();
     let active = active();
     let heap = thread_heap::take(open_lists(active))?;
@@ -82,11 +83,11 @@ fn begin() -> Option<&'static Heap> {
 }
 
 /// The cache that a thread's fast path may use: its own, unless a factor must see every request.
-fn fast_cache(active: Active, heap: &'static Heap) -> &'static ThreadCache {
+fn fast_cache(active: ActiveConfig, heap: &'static Heap) -> &'static ThreadCache {
     if active.per_request() { &EMPTY } else { &heap.cache }
 }
 
-fn open_lists(active: Active) -> OpenLists {
+fn open_lists(active: ActiveConfig) -> OpenLists {
     OpenLists { small: active.thread_cache(), large: active.bigcache_is_direct() }
 }
 
@@ -112,7 +113,7 @@ pub(super) fn give_up(heap: &'static Heap) {
 }
 
 /// Empties all slot lists of a heap.
-pub(super) fn drain(active: Active, heap: &Heap) -> Waiting {
+pub(super) fn drain(active: ActiveConfig, heap: &Heap) -> Waiting {
     let mut waiting = Waiting::NOTHING;
     let mut objects = [ptr::null_mut(); BATCH_SLOTS];
     for class in Class::all() {

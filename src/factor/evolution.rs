@@ -51,81 +51,42 @@ const BUCKETS: usize = 32;
 /// Quiet windows in FROZEN before a trial.
 const CANARY_AFTER_WINDOWS: u32 = 10;
 
-/// A variable that sets one of them.
-#[derive(Debug)]
-pub struct Setting {
-    /// Name of the variable.
-    pub variable: &'static str,
-    /// What it sets, in one line, with its unit.
-    pub about: &'static str,
-    /// The values it takes: the whole numbers or the numbers from `least` to `most`.
-    pub least: f64,
-    /// See `least`.
-    pub most: f64,
-    /// Whether it takes whole numbers only.
-    pub whole: bool,
-    /// The range in words.
-    pub range: &'static str,
-    pub(crate) default: fn(&Settings) -> f64,
-    pub(crate) put: fn(&mut Settings, f64),
+/// The numbers of the lifecycle. Seconds are wall-clock; fractions, epsilons and deltas are shares of 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Settings {
+    /// Least learning time, seconds.
+    pub(crate) freeze_seconds: f64,
+    /// Relative change of p99 that counts as converged.
+    pub(crate) freeze_epsilon: f64,
+    /// Converged windows in a row that stop learning.
+    pub(crate) freeze_windows: u32,
+    /// Relative worsening of p99 that counts as bad.
+    pub(crate) relearn_delta: f64,
+    /// Bad windows in a row that start learning again.
+    pub(crate) relearn_windows: u32,
+    /// L1 distance of size distributions, 0 to 2, that starts learning again.
+    pub(crate) dist_delta: f64,
+    /// Share of allocations that try the candidate.
+    pub(crate) canary_fraction: f64,
+    /// Allocations that close a window.
+    pub(crate) window_ops: u32,
+    /// Seconds that close a window.
+    pub(crate) window_seconds: f64,
 }
 
-impl Setting {
-    /// The value when the variable is not set.
-    pub fn default_value(&self) -> f64 {
-        (self.default)(&Settings::DEFAULT)
-    }
-
-    /// Takes a value into the settings; `false` when the variable does not take it.
-    pub(crate) fn set(&self, settings: &mut Settings, value: f64) -> bool {
-        let good = (self.least..=self.most).contains(&value) && (!self.whole || libm::trunc(value) == value);
-        if good {
-            (self.put)(settings, value);
-        }
-        good
-    }
-}
-
-/// Declares the settings: variable, field, default, range, and what it is.
-macro_rules! settings {
-    ($($variable:literal $field:ident: $type:ty = $default:literal, $least:literal..$most:expr, $about:literal;)+) => {
-        /// What may be set; the defaults are the original's.
-        #[derive(Clone, Copy, Debug, PartialEq)]
-        pub(crate) struct Settings {
-            $(#[doc = $about] pub(crate) $field: $type,)+
-        }
-
-        impl Settings {
-            /// The original's values.
-            pub(crate) const DEFAULT: Settings = Settings { $($field: $default),+ };
-        }
-
-        /// The variables that set them.
-        pub(crate) static VARIABLES: &[Setting] = &[$(Setting {
-            variable: $variable,
-            about: $about,
-            least: $least,
-            most: $most,
-            // Whole numbers are the ones whose type has no fractions.
-            whole: (0.5_f64 as $type) as f64 == 0.0,
-            range: concat!("a number from ", stringify!($least), " to ", stringify!($most)),
-            default: |settings| settings.$field as f64,
-            put: |settings, value| settings.$field = value as $type,
-        }),+];
+impl Settings {
+    /// The original's values.
+    pub(crate) const DEFAULT: Settings = Settings {
+        freeze_seconds: 180.0,
+        freeze_epsilon: 0.01,
+        freeze_windows: 3,
+        relearn_delta: 0.20,
+        relearn_windows: 3,
+        dist_delta: 0.25,
+        canary_fraction: 0.05,
+        window_ops: 10_000,
+        window_seconds: 2.0,
     };
-}
-
-settings! {
-    "HAKMEM_EVO_FREEZE_SECONDS" freeze_seconds: f64 = 180.0, 0.0..1e9, "least learning time, seconds";
-    "HAKMEM_EVO_FREEZE_EPSILON" freeze_epsilon: f64 = 0.01, 0.0..1e9, "relative change of p99 that counts as converged";
-    "HAKMEM_EVO_FREEZE_WINDOWS" freeze_windows: u32 = 3, 1.0..1e9, "converged windows in a row that stop learning";
-    "HAKMEM_EVO_RELEARN_DELTA" relearn_delta: f64 = 0.20, 0.0..1e9, "relative worsening of p99 that counts as bad";
-    "HAKMEM_EVO_RELEARN_WINDOWS" relearn_windows: u32 = 3, 1.0..1e9, "bad windows in a row that start learning again";
-    "HAKMEM_EVO_DIST_DELTA" dist_delta: f64 = 0.25, 0.0..2.0,
-        "L1 distance of size distributions that starts learning again";
-    "HAKMEM_EVO_CANARY_FRACTION" canary_fraction: f64 = 0.05, 0.0..1.0, "share of allocations that try the candidate";
-    "HAKMEM_EVO_WINDOW_OPS" window_ops: u32 = 10_000, 1.0..1e9, "allocations that close a window";
-    "HAKMEM_EVO_WINDOW_SECONDS" window_seconds: f64 = 2.0, 0.0..1e9, "seconds that close a window";
 }
 
 /// Which modes the lifecycle may enter.

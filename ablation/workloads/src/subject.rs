@@ -29,7 +29,7 @@ use crate::plan::Plan;
 use crate::proof::{self, Tally};
 use crate::script::Op;
 use crate::subject::library::Library;
-use ::hakmem::{Mode, Site};
+use ::hakmem::{Preset, Site};
 use std::alloc::Layout;
 
 /// An allocator as the loop sees it: two calls, always inlined, so that every allocator is measured in its own copy of
@@ -93,18 +93,18 @@ pub(crate) struct Allocator {
     pub(crate) feature: Option<&'static str>,
     /// Cargo feature that takes its place in a build.
     pub(crate) replaced_by: Option<&'static str>,
-    /// The mode that hakmem is sealed with; `None` for the others.
-    pub(crate) mode: Option<Mode>,
+    /// The preset that hakmem is sealed with; `None` for the others.
+    pub(crate) mode: Option<Preset>,
     /// `None` when it is not built in.
     pub(crate) engine: Option<Engine>,
 }
 
 /// Every allocator, in the order of the lists.
 pub(crate) const ALLOCATORS: &[Allocator] = &[
-    subject_of_hakmem("hakmem", "the crate's default, obeying the environment", Mode::Default),
-    subject_of_hakmem("hakmem-evolving", "hakmem with every factor on and learning", Mode::Evolving),
-    subject_of_hakmem("hakmem-baseline", "hakmem with learning off", Mode::Baseline),
-    subject_of_hakmem("hakmem-minimal", "hakmem with BigCache, ELO and evolution off", Mode::Minimal),
+    subject_of_hakmem("hakmem", "the crate's default, obeying the environment", Preset::Default),
+    subject_of_hakmem("hakmem-evolving", "hakmem with every factor on and learning", Preset::Evolving),
+    subject_of_hakmem("hakmem-baseline", "hakmem with learning off", Preset::Baseline),
+    subject_of_hakmem("hakmem-minimal", "hakmem with BigCache, ELO and evolution off", Preset::Minimal),
     Allocator {
         replaced_by: Some("mimalloc-v2"),
         ..peer("mimalloc", "mimalloc v3; not in one build with mimalloc-v2", mimalloc::ENGINE)
@@ -127,8 +127,8 @@ pub(crate) const ALLOCATORS: &[Allocator] = &[
     ),
 ];
 
-const fn subject_of_hakmem(name: &'static str, about: &'static str, mode: Mode) -> Allocator {
-    Allocator { mode: Some(mode), ..always(name, about, hakmem::ENGINE) }
+const fn subject_of_hakmem(name: &'static str, about: &'static str, preset: Preset) -> Allocator {
+    Allocator { mode: Some(preset), ..always(name, about, hakmem::ENGINE) }
 }
 
 const fn peer(name: &'static str, about: &'static str, engine: Option<Engine>) -> Allocator {

@@ -1,57 +1,14 @@
-//! Which factors are at work: a level for each, sealed before the first request, and asked for at every one.
+//! The active configuration: a level for each factor, sealed before the first request, and asked for at every one.
 //!
-//! The packed word of [`active`] is one relaxed load, and never changes after the seal. What factors there are is in
-//! [`crate::factor`], how the environment is read in [`crate::env`].
+//! The levels are packed into one word: [`active`] is one relaxed load, and the word never changes after the seal. The
+//! seal is also what starts the lifecycle of the factor `evolution`, before any thread can see the levels.
 
-use crate::env;
-use crate::factor::{FACTORS, Id, REGISTRY, align, elo, evolution, header, purge, thp};
-use crate::level::Level;
-use crate::preset::Mode;
+use super::environment;
+use super::level::Level;
+use super::preset::Preset;
+use super::registry::{FACTORS, Id, Levels, REGISTRY};
+use crate::factor::{align, elo, evolution, header, purge, thp};
 use crate::sync::{Once, global, held_at_fork};
-
-/// A level for each factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Levels([Level; FACTORS]);
-
-impl Levels {
-    pub(crate) fn set(&mut self, id: Id, level: Level) {
-        self.0[id as usize] = level;
-    }
-
-    pub(crate) fn set_index(&mut self, index: usize, level: Level) {
-        self.0[index] = level;
-    }
-
-    /// The level of the factor with this index; absent when it is not compiled in, whatever was set.
-    pub(crate) fn get(&self, index: usize) -> Level {
-        if REGISTRY[index].present { self.0[index] } else { Level::Absent }
-    }
-
-    /// The levels when nothing is said.
-    pub(crate) fn defaults() -> Levels {
-        Levels(core::array::from_fn(|index| REGISTRY[index].default))
-    }
-
-    pub(crate) fn iter(self) -> impl Iterator<Item = Level> {
-        self.0.into_iter()
-    }
-
-    fn pack(&self) -> u64 {
-        let mut word = SEALED;
-        for (index, factor) in REGISTRY.iter().enumerate() {
-            let ordinal = match self.get(index) {
-                Level::Absent | Level::Off => 0,
-                Level::On => 1,
-                // A choice's position is its ordinal: `on` is the first value.
-                Level::Variant(name) => factor.choice.as_ref().map_or(1, |choice| {
-                    choice.values.iter().position(|(_, level)| *level == Level::Variant(name)).unwrap_or(0) as u64 + 1
-                }),
-            };
-            word |= ordinal << (LEVEL_BITS * index as u32);
-        }
-        word
-    }
-}
 
 const LEVEL_BITS: u32 = 3;
 const LEVEL_MASK: u64 = (1 << LEVEL_BITS) - 1;
@@ -87,16 +44,32 @@ const EVOLUTION_SLOW_PATH: u64 = 4;
 
 /// Which factors are at work: the sealed levels, packed. Copied around within a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Active(u64);
+pub(crate) struct ActiveConfig(u64);
 
 /// The sealed levels; before the seal, nothing is at work.
 #[inline(always)]
-pub(crate) fn active() -> Active {
+pub(crate) fn active() -> ActiveConfig {
     // Threads seal, or see the seal, before their first request.
-    Active(LEVELS.peek())
+    ActiveConfig(LEVELS.peek())
 }
 
-impl Active {
+impl ActiveConfig {
+    fn of(levels: &Levels) -> ActiveConfig {
+        let mut word = SEALED;
+        for (index, factor) in REGISTRY.iter().enumerate() {
+            let ordinal = match levels.get(index) {
+                Level::Absent | Level::Off => 0,
+                Level::On => 1,
+                // A choice's position is its ordinal: `on` is the first value.
+                Level::Variant(name) => factor.choice.as_ref().map_or(1, |choice| {
+                    choice.values.iter().position(|(_, level)| *level == Level::Variant(name)).unwrap_or(0) as u64 + 1
+                }),
+            };
+            word |= ordinal << (LEVEL_BITS * index as u32);
+        }
+        ActiveConfig(word)
+    }
+
     #[inline(always)]
     fn ordinal(self, id: Id) -> u64 {
         // What is not compiled in is known to be off, so that nothing of it is left.
@@ -247,19 +220,19 @@ impl core::error::Error for AlreadySealed {}
 ///
 /// # Errors
 /// [`AlreadySealed`] when a request or an earlier call came first; nothing changes then.
-pub fn seal(mode: Mode) -> Result<(), AlreadySealed> {
-    if seal_with(mode) { Ok(()) } else { Err(AlreadySealed) }
+pub fn seal(preset: Preset) -> Result<(), AlreadySealed> {
+    if seal_with(preset) { Ok(()) } else { Err(AlreadySealed) }
 }
 
 /// Seals the default levels unless they are sealed. Called before a thread's first request.
 pub(crate) fn seal_once() {
-    seal_with(Mode::Default);
+    seal_with(Preset::Default);
 }
 
-fn seal_with(mode: Mode) -> bool {
+fn seal_with(preset: Preset) -> bool {
     let (_, is_ours) = LEVELS.get_or_make(|| {
-        let environment = env::read(mode);
-        let active = Active(environment.levels.pack());
+        let environment = environment::read(preset);
+        let active = ActiveConfig::of(&environment.levels);
         if active.evolution() {
             evolution::begin(active.evolution_policy(), environment.settings);
             if active.evolution_policy() == evolution::Policy::Frozen {

@@ -4,11 +4,12 @@
 //! on: its `auto` and its `on` are both level `on` here. It never aligned anything, mapped each large object, and gave
 //! nothing back by time; what its small objects found in the C library's caches, they find here in the thread cache.
 
-use crate::factor::{Id, Level, Levels};
+use super::level::Level;
+use super::registry::{Id, Levels};
 
 /// A preset of levels, the variable `HAKMEM_MODE`; toggles in the environment override it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum Preset {
     /// Every factor at its default: what is sealed when nothing is said.
     Default,
     /// BigCache, ELO, evolution and huge pages off.
@@ -28,36 +29,36 @@ pub enum Mode {
     Evolving,
 }
 
-impl Mode {
+impl Preset {
     /// The values of `HAKMEM_MODE`.
-    pub const NAMED: &'static [(&'static str, Mode)] = &[
-        ("minimal", Mode::Minimal),
-        ("fast", Mode::Fast),
-        ("balanced", Mode::Balanced),
-        ("learning", Mode::Learning),
-        ("research", Mode::Research),
-        ("original", Mode::Evolving),
+    pub const NAMED: &'static [(&'static str, Preset)] = &[
+        ("minimal", Preset::Minimal),
+        ("fast", Preset::Fast),
+        ("balanced", Preset::Balanced),
+        ("learning", Preset::Learning),
+        ("research", Preset::Research),
+        ("original", Preset::Evolving),
     ];
 
     /// The level that the preset gives each factor, in the order of the registry, if it is compiled in.
-    pub fn preset(self) -> impl Iterator<Item = Level> {
-        self.levels().iter()
+    pub fn levels(self) -> impl Iterator<Item = Level> {
+        self.level_table().iter()
     }
 
     /// The levels before the toggles.
-    pub(crate) fn levels(self) -> Levels {
+    pub(super) fn level_table(self) -> Levels {
         let mut levels = Levels::defaults();
         let mut set = |list: &[(Id, Level)]| list.iter().for_each(|&(id, level)| levels.set(id, level));
-        if self != Mode::Default {
+        if self != Preset::Default {
             set(&ORIGINAL);
         }
         match self {
-            Mode::Default | Mode::Evolving => {}
-            Mode::Minimal => set(&[(Id::BigCache, Level::Off), (Id::Elo, Level::Off), (Id::Evolution, Level::Off)]),
-            Mode::Fast | Mode::Balanced => set(&[(Id::Evolution, Level::Variant("frozen")), (Id::Thp, Level::On)]),
-            Mode::Learning => set(&[(Id::Thp, Level::On)]),
-            Mode::Research => set(&[(Id::Evolution, Level::Variant("learn")), (Id::Thp, Level::On)]),
-            Mode::Baseline => set(&[(Id::Elo, Level::Off), (Id::Evolution, Level::Off)]),
+            Preset::Default | Preset::Evolving => {}
+            Preset::Minimal => set(&[(Id::BigCache, Level::Off), (Id::Elo, Level::Off), (Id::Evolution, Level::Off)]),
+            Preset::Fast | Preset::Balanced => set(&[(Id::Evolution, Level::Variant("frozen")), (Id::Thp, Level::On)]),
+            Preset::Learning => set(&[(Id::Thp, Level::On)]),
+            Preset::Research => set(&[(Id::Evolution, Level::Variant("learn")), (Id::Thp, Level::On)]),
+            Preset::Baseline => set(&[(Id::Elo, Level::Off), (Id::Evolution, Level::Off)]),
         }
         levels
     }

@@ -4,10 +4,12 @@
 //! itself. Which names and values there are, the registry says; [`interpret`] is shared with [`crate::settings`], which
 //! reads the same names for programs. A program that runs with more rights than its user (setuid) reads nothing.
 
-use crate::factor::evolution::{self, Settings};
-use crate::factor::{Levels, REGISTRY};
+use super::level::Level;
+use super::lifecycle;
+use super::preset::Preset;
+use super::registry::{Levels, REGISTRY};
+use crate::factor::evolution::Settings;
 use crate::os;
-use crate::preset::Mode;
 
 /// What every variable of ours begins with.
 pub(crate) const PREFIX: &str = "HAKMEM_";
@@ -36,7 +38,7 @@ pub(crate) enum Values {
     Flag,
     /// Of the lifecycle, by index in its variables.
     Number(usize),
-    Mode,
+    Preset,
     /// Of the factor's choice, by index in the registry.
     Choice(usize),
 }
@@ -46,8 +48,8 @@ impl Values {
     pub(crate) fn each(self, mut say: impl FnMut(&str)) {
         match self {
             Values::Flag => ["1", "0", "true", "false", "on", "off"].into_iter().for_each(say),
-            Values::Number(index) => say(evolution::VARIABLES[index].range),
-            Values::Mode => Mode::NAMED.iter().for_each(|(name, _)| say(name)),
+            Values::Number(index) => say(lifecycle::VARIABLES[index].range),
+            Values::Preset => Preset::NAMED.iter().for_each(|(name, _)| say(name)),
             Values::Choice(index) => {
                 let values = REGISTRY[index].choice.as_ref().map_or(&[][..], |choice| choice.values);
                 values.iter().for_each(|(name, _)| say(name));
@@ -62,7 +64,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         .iter()
         .flat_map(|factor| [Some(factor.toggle), factor.choice.as_ref().map(|choice| choice.variable)])
         .flatten();
-    core::iter::once(MODE).chain(factors).chain(evolution::VARIABLES.iter().map(|setting| setting.variable))
+    core::iter::once(MODE).chain(factors).chain(lifecycle::VARIABLES.iter().map(|setting| setting.variable))
 }
 
 /// Reads 1/0/true/false/on/off, in any case.
@@ -77,23 +79,23 @@ pub(crate) fn flag(value: &str) -> Option<bool> {
 }
 
 /// Reads the levels from variables. `variables` calls back with every name and value, and is called three times: for
-/// the mode, for the choices, and for the toggles, so that the result does not depend on the order of the environment.
+/// the preset, for the choices, and for the toggles, so that the result does not depend on the order of the environment.
 /// A variable that is not understood changes nothing and is told to `refuse`.
 pub(crate) fn interpret<'a>(
-    preset: Mode,
+    preset: Preset,
     variables: impl Fn(&mut dyn FnMut(&'a str, &'a str)),
     mut refuse: impl FnMut(&'a str, &'a str, Refusal),
 ) -> Environment {
-    let mut mode = preset;
+    let mut preset = preset;
     variables(&mut |name, value| {
         if name == MODE {
-            match Mode::NAMED.iter().find(|(known, _)| *known == value) {
-                Some((_, named)) => mode = *named,
-                None => refuse(name, value, Refusal::Value(Values::Mode)),
+            match Preset::NAMED.iter().find(|(known, _)| *known == value) {
+                Some((_, named)) => preset = *named,
+                None => refuse(name, value, Refusal::Value(Values::Preset)),
             }
         }
     });
-    let mut environment = Environment { levels: mode.levels(), settings: Settings::DEFAULT };
+    let mut environment = Environment { levels: preset.level_table(), settings: Settings::DEFAULT };
     variables(&mut |name, value| {
         for (index, factor) in REGISTRY.iter().enumerate() {
             if let Some(choice) = factor.choice.as_ref().filter(|choice| choice.variable == name) {
@@ -107,12 +109,12 @@ pub(crate) fn interpret<'a>(
     variables(&mut |name, value| {
         if let Some(index) = REGISTRY.iter().position(|factor| factor.toggle == name) {
             match flag(value) {
-                Some(true) => environment.levels.set_index(index, crate::factor::Level::Off),
+                Some(true) => environment.levels.set_index(index, Level::Off),
                 Some(false) => {}
                 None => refuse(name, value, Refusal::Value(Values::Flag)),
             }
-        } else if let Some(index) = evolution::VARIABLES.iter().position(|setting| setting.variable == name) {
-            let set = |number| evolution::VARIABLES[index].set(&mut environment.settings, number);
+        } else if let Some(index) = lifecycle::VARIABLES.iter().position(|setting| setting.variable == name) {
+            let set = |number| lifecycle::VARIABLES[index].set(&mut environment.settings, number);
             if !value.parse().is_ok_and(set) {
                 refuse(name, value, Refusal::Value(Values::Number(index)));
             }
@@ -124,7 +126,7 @@ pub(crate) fn interpret<'a>(
 }
 
 /// Reads the environment of the process over a preset, and warns of what it does not understand.
-pub(crate) fn read(preset: Mode) -> Environment {
+pub(crate) fn read(preset: Preset) -> Environment {
     let each = |each: &mut dyn FnMut(&'static str, &'static str)| {
         if !is_secure() {
             each_variable(each);
@@ -248,7 +250,6 @@ fn edits(a: &[u8], b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::factor::Level;
     use std::vec::Vec;
 
     /// Levels in the registry's order, as text, and the names that were refused.
@@ -257,7 +258,7 @@ mod tests {
         let each = |back: &mut dyn FnMut(&'static str, &'static str)| {
             variables.iter().for_each(|(name, value)| back(name, value));
         };
-        let environment = interpret(Mode::Default, each, |name, _, _| refused.push(name));
+        let environment = interpret(Preset::Default, each, |name, _, _| refused.push(name));
         let levels = (0..REGISTRY.len()).map(|index| environment.levels.get(index).as_str()).collect();
         (levels, refused)
     }
