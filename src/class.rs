@@ -41,8 +41,8 @@ const RUN_BLOCKS: [u8; 20] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Class(u8);
 
-/// Where a class's slot list lies in a thread cache, in bytes. Zero, which is what an address that is nobody's has, is the
-/// place of a slot list that holds and takes nothing.
+/// Where a class's slot list lies in a thread cache, in bytes. Zero, which is what an address outside of pages has, is the
+/// place of the slot list that holds and takes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotListOffset(pub(crate) u32);
 
@@ -204,7 +204,7 @@ impl Class {
         self.index() >= SLOT_CLASSES
     }
 
-    /// The class of runs for what a coloured class is for; any other class as it is.
+    /// The uncoloured size class of as many blocks; any other class as it is.
     pub(crate) fn uncoloured(self) -> Class {
         if self.is_large() && !self.is_run() { Class(self.0 + COLOURED_CLASSES as u8) } else { self }
     }

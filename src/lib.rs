@@ -82,7 +82,7 @@ pub fn owns(address: *const u8) -> bool {
 /// ```
 ///
 /// # Safety
-/// - the address is that of an object that hakmem allocated and that nobody has freed.
+/// - the address is that of an object that hakmem allocated and that was not freed.
 pub unsafe fn usable_bytes(object: *mut u8) -> usize {
     alloc::inspect::usable_bytes(object)
 }

@@ -6,9 +6,9 @@
 //! aligned to 16 bytes. What the requests cost is left to [`crate::alloc`]; here `errno` is set where one fails, and
 //! nothing is added to one that does not.
 //!
-//! The loader calls before any constructor has run, so there is none: the first request starts everything
-//! ([`crate::alloc`]). The statistics of glibc have no counterpart here, and their functions are there so that no
-//! caller reaches glibc's own, which would tell of memory that nobody uses.
+//! The loader calls before any constructor has run, so that no call may rely on one: the first request does what the
+//! constructor of [`crate::alloc`] has not done yet. The statistics of glibc have no counterpart here, and their functions are there so that no
+//! caller reaches glibc's own, which would tell of memory that is not used.
 
 use crate::alloc::{allocate, flush, free as free_path, inspect, reallocate};
 use crate::os;
@@ -18,7 +18,7 @@ use core::ptr;
 /// What `malloc` aligns to: `max_align_t` of both architectures.
 const ALIGN: usize = 16;
 
-/// The library's version, for proofs of who serves: programs find it by `dlsym`.
+/// The library's version, for proofs of which allocator served: programs find it by `dlsym`.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
 /// Allocates `size` bytes. Null and `ENOMEM` when there is no memory.
@@ -44,7 +44,7 @@ fn malloc_slow(size: usize) -> *mut u8 {
 /// Frees an object; null is none. Leaves `errno` alone.
 ///
 /// # Safety
-/// - the address is null, or came from this library and nobody uses the object any more.
+/// - the address is null, or came from this library, and the object is not used any more.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn free(object: *mut c_void) {
@@ -65,7 +65,7 @@ extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 /// when there is no memory; the object is then as it was.
 ///
 /// # Safety
-/// - the address is null, or came from this library and nobody else uses the object.
+/// - the address is null, or came from this library, and no other thread uses the object.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
     if object.is_null() {
@@ -185,7 +185,7 @@ unsafe extern "C" fn free_aligned_sized(object: *mut c_void, _align: usize, _siz
     unsafe { free(object) }
 }
 
-/// Gives back to the OS what waits to be used again. Always 1, "memory was released": nobody counts whether it was.
+/// Gives back to the OS what waits to be used again. Always 1, "memory was released", whether it was or not.
 #[unsafe(no_mangle)]
 extern "C" fn malloc_trim(_pad: usize) -> c_int {
     flush::flush();

@@ -95,7 +95,7 @@ pub(super) fn give_run(page: &'static Page) -> usize {
     arena.change(segment, |segment| given = segment.give_run(page));
     for half in 0..2 {
         if given & half_mask(half) != 0 && segment.purgeable(half).count_ones() >= PURGE_BLOCKS_MIN {
-            segment.freed_at[half].set(purge::now());
+            segment.freed_at[half].set(purge::epoch());
             arena.wait(segment);
         }
     }
@@ -129,7 +129,7 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: 
             if blocks.count_ones() < PURGE_BLOCKS_MIN || !(is_whole || parts) {
                 continue;
             }
-            let age = purge::now().wrapping_sub(segment.freed_at[half].get());
+            let age = purge::epoch().wrapping_sub(segment.freed_at[half].get());
             if age < if is_whole { epochs } else { 2 * epochs } {
                 is_young = true;
                 continue;
@@ -146,7 +146,7 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: 
                 segment.dirty.set(segment.dirty.get() & !blocks);
                 // What was freed beside the blocks meanwhile was too little alone.
                 if segment.purgeable(half).count_ones() >= PURGE_BLOCKS_MIN {
-                    segment.freed_at[half].set(purge::now());
+                    segment.freed_at[half].set(purge::epoch());
                     arena.wait(segment);
                 }
             }

@@ -80,7 +80,7 @@ pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8])
             list.partial.push(page);
         }
         list.free_slots += 1;
-        page.freed_at.set(purge::now());
+        page.freed_at.set(purge::epoch());
         if page.used.get() == 0 {
             list.partial.remove(page);
             list.free_slots -= page.capacity.get() as usize;
@@ -110,7 +110,7 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32) -> bool
             let is_sparse = |page: &&Page| !page.is_purged.get() && page.used.get() * 2 < page.capacity.get();
             let mut left = (PURGE_BLOCKS / class.blocks()).max(1);
             for page in list.partial.iter().filter(is_sparse) {
-                if purge::now().wrapping_sub(page.freed_at.get()) < epochs {
+                if purge::epoch().wrapping_sub(page.freed_at.get()) < epochs {
                     waits = true;
                 } else if left > 0 {
                     left -= 1;

@@ -41,7 +41,7 @@ pub(super) fn take(
 /// Keeps a freed mapping, and returns how many bytes wait here. When the pool is full, the oldest ones go to `evict`, so that
 /// sizes which are not requested any more do not wait for ever.
 pub(super) fn give(mapping: &'static LargeMapping, mut evict: impl FnMut(&'static LargeMapping)) -> usize {
-    mapping.freed_at.set(purge::now());
+    mapping.freed_at.set(purge::epoch());
     let mut pool = POOL.lock();
     mapping.next.set(pool.first);
     pool.first = Some(mapping);
@@ -61,7 +61,7 @@ pub(super) fn give(mapping: &'static LargeMapping, mut evict: impl FnMut(&'stati
 pub(super) fn evict_older_than(epochs: u32, mut evict: impl FnMut(&'static LargeMapping)) -> bool {
     loop {
         let mut pool = POOL.lock();
-        let old = pool.take_first(|mapping| purge::now().wrapping_sub(mapping.freed_at.get()) >= epochs);
+        let old = pool.take_first(|mapping| purge::epoch().wrapping_sub(mapping.freed_at.get()) >= epochs);
         let waits = pool.first.is_some();
         drop(pool);
         match old {

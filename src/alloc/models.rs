@@ -14,7 +14,7 @@ use super::{arena, central_free_list, purge as driver, transfer_cache};
 use crate::class::{BLOCK, Class, SEGMENT_BLOCKS};
 use crate::config;
 use crate::factor::Counters;
-use crate::factor::purge::{self, WAIT_TICKS};
+use crate::factor::purge::{self, WAIT_EPOCHS};
 use crate::metadata::page::Page;
 use crate::metadata::segment::{HALF_BLOCKS, Kind};
 use crate::model::check;
@@ -69,10 +69,10 @@ fn loom_purge_of_a_half_beside_one_in_use() {
         crate::metadata::range::reserve_once();
         let [left, used] = [take(HALF_BLOCKS), take(HALF_BLOCKS)];
         give(left);
-        purge::pass_ticks(WAIT_TICKS - 1);
+        purge::pass_epochs(WAIT_EPOCHS - 1);
         give(used);
-        purge::pass_ticks(1);
-        assert!(arena::purge_older_than(counters(), WAIT_TICKS, true), "the other half is younger");
+        purge::pass_epochs(1);
+        assert!(arena::purge_older_than(counters(), WAIT_EPOCHS, true), "the other half is younger");
         let (_, zeroed) =
             arena::take_run(counters(), POLICY, Kind::Large, HALF_BLOCKS, HALF_BLOCKS * BLOCK).expect("there is room");
         assert!(zeroed);

@@ -7,14 +7,14 @@
 use super::waiting::Waiting;
 use super::{arena, central_free_list, mapping_pool, release, transfer_cache};
 use crate::config::{ActiveConfig, active};
-use crate::factor::purge::{self, Duty, IDLE_TICKS, Keeper, WAIT_TICKS, When};
+use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, WAIT_EPOCHS, When};
 use crate::factor::{self, bigcache, elo, madvise_batch};
 use crate::os;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::{Lock, global, held_at_fork};
 
 global! {
-    static STATE: Keeper = Keeper::new();
+    static STATE: PurgeState = PurgeState::new();
 }
 global! {
     /// Held while memory is on its way from one station to another, so that a fork finds none in between.
@@ -46,15 +46,15 @@ pub(super) fn settle(active: ActiveConfig, counters: &factor::Counters, waiting:
 
 /// Requests the background purge: starts its thread, or does its work in passing.
 fn request(counters: &factor::Counters) {
-    match STATE.want() {
-        Duty::None => {}
-        Duty::Work => purge::keep_in_passing(&LAST_MS, &COUNTERS.purge, work),
-        Duty::Start => {
+    match STATE.request() {
+        Action::None => {}
+        Action::Work => purge::run_in_passing(&LAST_MS, &COUNTERS.purge, work),
+        Action::Start => {
             counters.purge.starts.add(1);
             // SAFETY: the state says `Start` once, and again when the thread is about to end; nothing below touches
             // thread-local storage, and nothing unwinds.
             if !unsafe { os::spawn(run) } {
-                STATE.give_up();
+                STATE.has_no_thread();
             }
         }
     }
@@ -62,7 +62,7 @@ fn request(counters: &factor::Counters) {
 
 /// What the allocator's thread runs.
 extern "C" fn run() {
-    purge::keep(&STATE, &COUNTERS.purge, IDLE_TICKS, work);
+    purge::run(&STATE, &COUNTERS.purge, IDLE_EPOCHS, work);
 }
 
 /// The work of one epoch; returns whether anything is left for a later one.
@@ -73,7 +73,7 @@ fn work() -> bool {
     let active = active();
     let (wait_epochs, keeps) = match active.elo_plans().then(elo::plan) {
         Some(plan) => (plan.wait_ticks, plan.keeps),
-        None => (WAIT_TICKS, true),
+        None => (WAIT_EPOCHS, true),
     };
     let mut waiting = Waiting::NOTHING;
     let batches = transfer_cache::take_idle(keeps, |class, objects| {

@@ -1,11 +1,11 @@
-//! The per-thread front: free objects by class, taken and put back without a look at anybody else.
+//! The thread cache: one thread's free objects by class, taken and put back without a word to other threads.
 //!
 //! A slot list is a stack of addresses, apart from the objects: taking and putting back touches neither the object nor its
 //! page, so that what was never touched stays without memory, and a large object costs no more than a small one. At the
-//! bottom of each stack lies a null, which is what an empty slot list gives.
+//! base of each stack lies a null, which is what an empty slot list gives.
 //!
-//! An object that is freed joins the stack of the thread that frees it, wherever it came from; others are asked only when
-//! the stack is full. A closed slot list is always empty and always full: threads that have no cache yet, or no longer, or that
+//! An object that is freed joins the stack of the thread that frees it, wherever it came from; other stations are asked
+//! only when the stack is full or empty. A closed slot list is always empty and always full: threads that have no cache yet, or no longer, or that
 //! must pass the factors' hooks at every request, point at [`EMPTY`], where all slot lists are, and the fast path needs no test
 //! of its own for them.
 
@@ -26,9 +26,9 @@ type Slot = Cell<*mut u8>;
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct SlotList {
-    /// The newest object's place, or that of the null at the bottom. Atomic, because receipts read how many there are;
-    /// only the thread writes.
-    top: AtomicPtr<Slot>,
+    /// The stack pointer: the newest object's place, or that of the null at the base. Atomic, because statistics read how
+    /// many there are; only the thread writes.
+    pointer: AtomicPtr<Slot>,
     /// The last place of the stack.
     limit: Cell<*mut Slot>,
 }
@@ -39,17 +39,17 @@ impl SlotList {
     /// Always empty and always full.
     const fn closed() -> SlotList {
         let null = (&raw const NULL.0).cast_mut();
-        SlotList { top: AtomicPtr::new(null), limit: Cell::new(null) }
+        SlotList { pointer: AtomicPtr::new(null), limit: Cell::new(null) }
     }
 
     /// Takes an object; null when the slot list is empty.
     #[inline(always)]
     pub(crate) fn pop(&self) -> *mut u8 {
-        // SAFETY: the top is a place of the stack.
-        let object = unsafe { (*self.top.load(Ordering::Relaxed)).get() };
+        // SAFETY: the pointer is a place of the stack.
+        let object = unsafe { (*self.pointer.load(Ordering::Relaxed)).get() };
         if !object.is_null() {
-            // The place holds an object, so it is not the bottom.
-            self.move_top(-1);
+            // The place holds an object, so it is not the base.
+            self.move_pointer(-1);
         }
         object
     }
@@ -57,28 +57,28 @@ impl SlotList {
     /// Puts an object back; `false` when the slot list is full.
     #[inline(always)]
     pub(crate) fn push(&self, object: *mut u8) -> bool {
-        let top = self.top.load(Ordering::Relaxed);
-        if top == self.limit.get() {
+        let pointer = self.pointer.load(Ordering::Relaxed);
+        if pointer == self.limit.get() {
             return false;
         }
-        // SAFETY: the top is below the limit, which is a place of the stack.
-        unsafe { (*top.add(1)).set(object) };
-        self.move_top(1);
+        // SAFETY: the pointer is below the limit, which is a place of the stack.
+        unsafe { (*pointer.add(1)).set(object) };
+        self.move_pointer(1);
         true
     }
 
-    /// Moves the top by a place. Read again, so that it is one instruction on memory, as a count is.
+    /// Moves the pointer by a place. Read again, so that it is one instruction on memory, as a count is.
     #[inline(always)]
-    fn move_top(&self, places: isize) {
-        self.top.store(self.top.load(Ordering::Relaxed).wrapping_offset(places), Ordering::Relaxed);
+    fn move_pointer(&self, places: isize) {
+        self.pointer.store(self.pointer.load(Ordering::Relaxed).wrapping_offset(places), Ordering::Relaxed);
     }
 }
 
-/// One thread's free objects, and how often it was asked.
+/// One thread's free objects, and counts of what came and went.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct ThreadCache {
-    /// The slot list that is never opened, for what has no class, then one a class: at [`SlotListOffset`]s.
+    /// The slot list that is never opened, for what has no class, then one per class: at [`SlotListOffset`]s.
     lists: [SlotList; CLASSES + 1],
     pub(crate) allocations: Count,
     /// Where addresses lie whose slot lists are known.
@@ -90,10 +90,10 @@ pub(crate) struct ThreadCache {
     /// The slot lists of small sizes, by sixteens: near, for code that is apart from its caller's and knows no size before.
     small_lists: [Cell<*const SlotList>; SMALL_LISTS.len()],
     /// Where the null of each stack lies.
-    bottoms: [AtomicPtr<Slot>; CLASSES + 1],
+    bases: [AtomicPtr<Slot>; CLASSES + 1],
 }
 
-/// The bottom and the top of all closed slot lists.
+/// Base, pointer and limit of all closed slot lists.
 struct Null(Slot);
 
 // SAFETY: never written.
@@ -121,7 +121,7 @@ unsafe impl Sync for Closed {}
 
 static CLOSED: Closed = Closed(SlotList::closed());
 
-/// The cache that holds nothing and takes nothing; nobody ever writes to it.
+/// The cache that holds nothing and takes nothing; it is never written.
 #[unsafe(export_name = "hakmem_0_1_empty_cache")]
 pub(crate) static EMPTY: ThreadCache = ThreadCache::new();
 
@@ -138,7 +138,7 @@ impl ThreadCache {
             received: Count::new(),
             returned: Count::new(),
             small_lists: [const { Cell::new(&raw const CLOSED.0) }; SMALL_LISTS.len()],
-            bottoms: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; CLASSES + 1],
+            bases: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; CLASSES + 1],
         }
     }
 
@@ -147,34 +147,34 @@ impl ThreadCache {
         self.range.read();
         self.small_lists.iter().zip(&SMALL_LISTS).for_each(|(own, &list)| own.set(self.slot_list(list)));
         let null: *mut Slot = (&raw const NULL.0).cast_mut();
-        for (list, bottom) in self.lists.iter().zip(&self.bottoms) {
-            list.top.store(null, Ordering::Relaxed);
+        for (list, base) in self.lists.iter().zip(&self.bases) {
+            list.pointer.store(null, Ordering::Relaxed);
             list.limit.set(null);
-            bottom.store(null, Ordering::Relaxed);
+            base.store(null, Ordering::Relaxed);
         }
     }
 
     /// Opens a slot list, or gives it a longer stack. What was in it stays.
     ///
     /// # Safety
-    /// - `stack` has room for `slots` addresses and one more, is nobody else's for as long as the cache lives, and begins
-    ///   with a null.
+    /// - `stack` has room for `slots` addresses and one more, begins with a null, and belongs to this slot list alone for as
+    ///   long as the cache lives.
     /// - the slot list holds at most `slots` objects.
     pub(super) unsafe fn open(&self, class: Class, stack: *mut *mut u8, slots: usize) {
         let index = class.index() + 1;
         let held = self.held(class);
         let stack: *mut Slot = stack.cast();
         if held > 0 {
-            let old = self.bottoms[index].load(Ordering::Relaxed);
+            let old = self.bases[index].load(Ordering::Relaxed);
             // SAFETY: both are as long as what is copied, by the caller's promise. An empty stack is not written to: it
             // stays without memory until an object comes.
             unsafe { ptr::copy_nonoverlapping(old.add(1), stack.add(1), held) };
         }
-        self.bottoms[index].store(stack, Ordering::Relaxed);
+        self.bases[index].store(stack, Ordering::Relaxed);
         // SAFETY: inside the stack.
         unsafe {
             self.lists[index].limit.set(stack.add(slots));
-            self.lists[index].top.store(stack.add(held), Ordering::Relaxed);
+            self.lists[index].pointer.store(stack.add(held), Ordering::Relaxed);
         }
     }
 
@@ -202,14 +202,14 @@ impl ThreadCache {
     /// How many objects of the class are here.
     pub(crate) fn held(&self, class: Class) -> usize {
         let index = class.index() + 1;
-        let top = self.lists[index].top.load(Ordering::Relaxed);
-        (top.addr() - self.bottoms[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
+        let pointer = self.lists[index].pointer.load(Ordering::Relaxed);
+        (pointer.addr() - self.bases[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
     }
 
     /// How many objects of the class the slot list can hold; 0 when it is closed.
     pub(crate) fn limit(&self, class: Class) -> usize {
         let index = class.index() + 1;
-        (self.lists[index].limit.get().addr() - self.bottoms[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
+        (self.lists[index].limit.get().addr() - self.bases[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
     }
 
     /// How many objects are here; about, when another thread asks.
@@ -218,9 +218,9 @@ impl ThreadCache {
         Class::all().map(|class| self.held(class).min(class.cache_slots()) as u64).sum()
     }
 
-    /// The slot list at an offset, its address in a register of its own: a free and the request after it pass the top to each other
-    /// through memory, and some processors hand it on without a wait where one register is the whole address, and only
-    /// there (ARCHITECTURE.md has the numbers).
+    /// The slot list at an offset, its address in a register of its own: a free and the request after it pass the pointer to each other
+    /// through memory, and some processors forward it without a wait only where one register is the whole address
+    /// (ARCHITECTURE.md has the numbers).
     #[inline(always)]
     pub(crate) fn slot_list(&self, list: SlotListOffset) -> &SlotList {
         // SAFETY: offsets are those of slot lists; the compiler cannot see that, and a compare would be on every path.
