@@ -8,7 +8,7 @@ use super::thread_cache::ThreadCache;
 use super::{advise, allocate, arena, central, free, large, learning, map_span, pool, thread};
 use crate::class::Class;
 use crate::config::{self, ActiveConfig};
-use crate::factor::{self, bigcache, elo, header, madvise_batch};
+use crate::factor::{self, madvise_batch, original};
 use crate::fatal::{Fault, die};
 use crate::map::{self, Place};
 use crate::os;
@@ -40,7 +40,7 @@ fn find(active: ActiveConfig, counters: &factor::Counters, user: *mut u8) -> Res
             }
             if let Some(form) = active.header() {
                 // SAFETY: the span's mapping has a header's bytes before the object.
-                let prefix = unsafe { header::verify(&counters.header, form, user) }?;
+                let prefix = unsafe { original::header::verify(&counters.header, form, user) }?;
                 if own_start > 0 && user.wrapping_sub(prefix) != span.user.get() {
                     return Err(Fault::Header);
                 }
@@ -59,7 +59,7 @@ fn find(active: ActiveConfig, counters: &factor::Counters, user: *mut u8) -> Res
                     return Err(Fault::Interior);
                 }
                 // SAFETY: the page is in use, and a header's bytes lie between its start and the address.
-                let prefix = unsafe { header::verify(&counters.header, form, user) }?;
+                let prefix = unsafe { original::header::verify(&counters.header, form, user) }?;
                 if prefix > room {
                     return Err(Fault::Header);
                 }
@@ -88,7 +88,7 @@ pub(super) unsafe fn free_slow(user: *mut u8) {
         let found = find(active, counters, user).unwrap_or_else(|fault| die(fault));
         if let Some(form) = active.header() {
             // SAFETY: `find` verified it.
-            unsafe { header::retire(form, user) };
+            unsafe { original::header::mark_freed(form, user) };
         }
         match found {
             Found::Slot(page, base) | Found::Run(page, base) => {
@@ -166,7 +166,7 @@ fn timed_free(active: ActiveConfig, strategy: u8, free: impl FnOnce()) {
     }
     let start = os::cycles();
     free();
-    elo::learn_free(strategy, os::cycles().saturating_sub(start));
+    original::elo::learn_free(strategy, os::cycles().saturating_sub(start));
 }
 
 fn free_span(active: ActiveConfig, counters: &'static factor::Counters, span: &'static Span) {
@@ -180,8 +180,8 @@ fn free_span(active: ActiveConfig, counters: &'static factor::Counters, span: &'
             if active.purge().is_some() {
                 keep_house(counters);
             }
-        } else if active.bigcache_is_ring() && span.usable() >= bigcache::BYTES_MIN {
-            bigcache::put(&counters.bigcache, span, evict);
+        } else if active.bigcache_is_ring() && span.usable() >= original::bigcache::BYTES_MIN {
+            original::bigcache::put(&counters.bigcache, span, evict);
         } else {
             release_span(active, counters, span);
         }
@@ -212,7 +212,7 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
     if size <= usable && size >= usable / 2 {
         if let Some(form) = active.header() {
             // SAFETY: `room` verified it.
-            unsafe { header::resize(form, user, size, held) };
+            unsafe { original::header::resize(form, user, size, held) };
         }
         return user;
     }
@@ -250,7 +250,7 @@ fn grow(active: ActiveConfig, user: *mut u8, align: usize, size: usize) -> Optio
         advise(active, counters, longer);
         if let Some(form) = active.header() {
             // SAFETY: the header moved along with the pages.
-            unsafe { header::resize(form, longer.user.get(), size, longer.mapped.get()) };
+            unsafe { original::header::resize(form, longer.user.get(), size, longer.mapped.get()) };
         }
         Some(longer.user.get())
     })

@@ -31,9 +31,10 @@ pub(crate) mod thread_cache;
 
 use crate::class::{self, Class};
 use crate::config::{self, ActiveConfig};
-use crate::factor::{self, align, bigcache, elo, evolution, header, madvise_batch, thp, tick};
+use crate::factor::original::{self, Pick};
+use crate::factor::{self, align, elo, evolution, madvise_batch, thp, tick};
 use crate::os;
-use crate::request::{Pick, Request, Site};
+use crate::request::{Request, Site};
 use crate::span::Span;
 use back::{free_slow, release, release_span};
 pub(crate) use back::{owns, reallocate, usable_bytes};
@@ -50,7 +51,7 @@ struct Block {
     user: *mut u8,
     /// Bytes that the object takes, slot or mapping.
     held: usize,
-    method: header::Method,
+    method: original::header::Method,
     zeroed: bool,
 }
 
@@ -163,14 +164,14 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Block> {
     // SAFETY: `with_heap` gives the heap to one caller at a time, and nothing below asks for the state again.
     let locals = unsafe { heap.locals() };
     if active.tick() {
-        tick::count(&counters.tick);
+        original::tick::count(&counters.tick);
     } else if active.tick_is_batched() {
         tick::catch_up(&mut locals.tick, &counters.tick, heap.cache.allocations.get() + 1);
     }
     let watch = active.evolution().then(|| evolution::enter(&mut locals.evolution, &counters.evolution, request.size));
     let strategy = active.elo().map(|selection| {
         let pick = watch.map_or(Pick::Learn, |watch| watch.pick);
-        elo::choose(&mut locals.elo, &counters.elo, selection, pick)
+        original::elo::choose(&mut locals.elo, &counters.elo, selection, pick)
     });
     let form = active.header();
     let prefix = form.map_or(0, |form| form.prefix(request.align));
@@ -185,14 +186,17 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Block> {
     if let Some(watch) = watch {
         match evolution::leave(&mut locals.evolution, &counters.evolution, watch) {
             None => {}
-            Some(evolution::Event::Freeze) => elo::freeze(),
+            Some(evolution::Event::Freeze) => {
+                elo::freeze();
+                original::elo::freeze();
+            }
             Some(evolution::Event::Relearn) => elo::relearn(),
-            Some(evolution::Event::Adopt) => elo::adopt_candidate(),
+            Some(evolution::Event::Adopt) => original::elo::adopt_candidate(),
         }
     }
     let block = block?;
     if let Some(form) = form {
-        let facts = header::Facts {
+        let facts = original::header::Facts {
             size: request.size,
             held: block.held,
             site: request.site.id(),
@@ -200,7 +204,7 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Block> {
             prefix,
         };
         // SAFETY: the sources left `prefix` bytes, at least a header's, before the object.
-        unsafe { header::write(&counters.header, form, block.user, &facts) };
+        unsafe { original::header::write(&counters.header, form, block.user, &facts) };
     }
     Some(block)
 }
@@ -210,7 +214,7 @@ fn from_sources(
     active: ActiveConfig,
     request: &Request,
     prefix: usize,
-    strategy: Option<elo::Strategy>,
+    strategy: Option<original::elo::Strategy>,
 ) -> Option<Block> {
     let bytes = request.size.checked_add(prefix)?;
     match Class::aligned(bytes, request.align) {
@@ -241,7 +245,7 @@ fn slot(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) 
     }
     // SAFETY: the slot holds prefix and object.
     let user = unsafe { base.add(prefix) };
-    Some(Block { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed: false })
+    Some(Block { user, held: class.slot_bytes(), method: original::header::Method::Pages, zeroed: false })
 }
 
 /// A large object of a class: from the thread's bin, from what others left, or new.
@@ -261,7 +265,7 @@ fn classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usiz
     }
     // SAFETY: the object holds prefix and request.
     let user = unsafe { base.add(prefix) };
-    Some(Block { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed })
+    Some(Block { user, held: class.slot_bytes(), method: original::header::Method::Pages, zeroed })
 }
 
 /// New memory for an object of a large class: a slot, a run of the arena, or a mapping.
@@ -299,12 +303,12 @@ fn large_object(
     active: ActiveConfig,
     request: &Request,
     prefix: usize,
-    strategy: Option<elo::Strategy>,
+    strategy: Option<original::elo::Strategy>,
 ) -> Option<Block> {
     let counters = &heap.counters;
     if active.bigcache_is_ring()
-        && request.size >= bigcache::BYTES_MIN
-        && let Some(span) = bigcache::get(&counters.bigcache, request)
+        && request.size >= original::bigcache::BYTES_MIN
+        && let Some(span) = original::bigcache::get(&counters.bigcache, request)
     {
         span.site.set(request.site.id());
         // The one that mapped it is not measured again: its sample counts once.
@@ -318,12 +322,12 @@ fn large_object(
         Some(strategy) => {
             let start = os::cycles();
             let block = from_threshold(active, counters, request, prefix, strategy.threshold(), strategy.index())?;
-            let cost = elo::Cost {
+            let cost = original::elo::Cost {
                 cycles: os::cycles().saturating_sub(start),
                 fresh_pages: if block.zeroed { (block.held / os::OS_PAGE) as u64 } else { 0 },
                 spare_bytes: (block.held - request.size) as u64,
             };
-            elo::learn(&counters.elo, strategy, cost);
+            original::elo::learn(&counters.elo, strategy, cost);
             block
         }
     };
@@ -399,14 +403,14 @@ fn run(counters: &factor::Counters, request: &Request, prefix: usize, strategy: 
         // SAFETY: the run holds prefix and object.
         user: unsafe { page.base.get().add(prefix) },
         held: page.slot_bytes.get() as usize,
-        method: header::Method::Pages,
+        method: original::header::Method::Pages,
         zeroed,
     })
 }
 
 impl Block {
     fn of_span(span: &'static Span, zeroed: bool) -> Block {
-        Block { user: span.user.get(), held: span.mapped.get(), method: header::Method::Mmap, zeroed }
+        Block { user: span.user.get(), held: span.mapped.get(), method: original::header::Method::Mmap, zeroed }
     }
 }
 
@@ -430,7 +434,7 @@ fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
     central::give_empty(counters);
     let evict = |span| release_span(active, counters, span);
     if active.bigcache_is_ring() {
-        bigcache::drain(&counters.bigcache, evict);
+        original::bigcache::drain(&counters.bigcache, evict);
     }
     pool::drain(evict);
     if active.madvise_batch() {
