@@ -98,7 +98,8 @@ pub fn ticks() -> u64 {
     factor::tick::total()
 }
 
-/// Elo ratings of the twelve mmap thresholds, smallest threshold first, in points; all 1500 before the first round.
+/// Elo ratings in points, all 1500 before the first round: of the twelve plans at the level `slow-path`, else of the twelve
+/// mmap thresholds, smallest threshold first.
 pub fn elo_ratings() -> [f64; 12] {
-    factor::elo::ratings()
+    if config::active().elo_plans() { factor::elo::ratings() } else { factor::original::elo::ratings() }
 }

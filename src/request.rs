@@ -60,14 +60,3 @@ pub(crate) struct Request {
     pub(crate) align: usize,
     pub(crate) site: Site,
 }
-
-/// Which strategy an allocation shall get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pick {
-    /// Draw one.
-    Learn,
-    /// The one that was best when learning stopped: no work.
-    Frozen,
-    /// The second best, on trial.
-    Candidate,
-}

@@ -12,6 +12,7 @@ const READERS: &[&str] = &[
     "alloc/purge.rs",
     "alloc/reallocate.rs",
     "alloc/thread.rs",
+    "lib.rs",
     "receipt.rs",
 ];
 

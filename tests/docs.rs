@@ -20,7 +20,7 @@ fn factors_md() -> String {
         "<!-- Generated from the registry in src/config/registry.rs by tests/docs.rs. Do not edit. -->\n\n\
          # Factors\n\n\
          Each factor is a Cargo feature of its name (all are in `default`), one file in `src/factor/` that says what it\n\
-         does and costs, and a toggle. Its level is `absent` (not compiled in), `off`, `on`, or a named variant; it is read\n\
+         does and costs (`src/factor/original/` for what only the research original had), and a toggle. Its level is `absent` (not compiled in), `off`, `on`, or a named variant; it is read\n\
          once, before the first request, and `hakmem::receipt()` tells it. Toggles understand 1, 0, true, false, on and off;\n\
          `=0` does not disable. What is not understood is ignored with one line on standard error. Nothing is read in a\n\
          setuid program.\n\n\

@@ -19,10 +19,11 @@ use super::thread_heap::Heap;
 use super::{central_free_list, large_mappings, learning, mapping_pool, purge, thread};
 use crate::class::{self, Class};
 use crate::config::{ActiveConfig, active};
-use crate::factor::{self, bigcache, elo, evolution, header, tick};
+use crate::factor::original::{self, Pick, bigcache, header};
+use crate::factor::{self, elo, evolution, tick};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::os;
-use crate::request::{Pick, Request, Site};
+use crate::request::{Request, Site};
 use core::ptr;
 
 /// Serves a request; null when there is no memory. The size may be 0.
@@ -117,14 +118,14 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Memory> {
     // SAFETY: `with_heap` gives the heap to one caller at a time, and nothing below asks for the state again.
     let locals = unsafe { heap.locals() };
     if active.tick() {
-        tick::count(&counters.tick);
+        original::tick::count(&counters.tick);
     } else if active.tick_is_batched() {
         tick::catch_up(&mut locals.tick, &counters.tick, heap.cache.allocations.get() + 1);
     }
     let watch = active.evolution().then(|| evolution::enter(&mut locals.evolution, &counters.evolution, request.size));
     let strategy = active.elo().map(|selection| {
         let pick = watch.map_or(Pick::Learn, |watch| watch.pick);
-        elo::choose(&mut locals.elo, &counters.elo, selection, pick)
+        original::elo::choose(&mut locals.elo, &counters.elo, selection, pick)
     });
     let form = active.header();
     let prefix = form.map_or(0, |form| form.prefix(request.align));
@@ -139,9 +140,12 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Memory> {
     if let Some(watch) = watch {
         match evolution::leave(&mut locals.evolution, &counters.evolution, watch) {
             None => {}
-            Some(evolution::Event::Freeze) => elo::freeze(),
+            Some(evolution::Event::Freeze) => {
+                elo::freeze();
+                original::elo::freeze();
+            }
             Some(evolution::Event::Relearn) => elo::relearn(),
-            Some(evolution::Event::Adopt) => elo::adopt_candidate(),
+            Some(evolution::Event::Adopt) => original::elo::adopt_candidate(),
         }
     }
     let memory = memory?;
@@ -164,7 +168,7 @@ fn from_stations(
     active: ActiveConfig,
     request: &Request,
     prefix: usize,
-    strategy: Option<elo::Strategy>,
+    strategy: Option<original::elo::Strategy>,
 ) -> Option<Memory> {
     let bytes = request.size.checked_add(prefix)?;
     match Class::aligned(bytes, request.align) {
@@ -244,7 +248,7 @@ fn large_object(
     active: ActiveConfig,
     request: &Request,
     prefix: usize,
-    strategy: Option<elo::Strategy>,
+    strategy: Option<original::elo::Strategy>,
 ) -> Option<Memory> {
     let counters = &heap.counters;
     if active.bigcache_is_ring()
@@ -263,12 +267,12 @@ fn large_object(
         Some(strategy) => {
             let start = os::cycles();
             let memory = from_threshold(active, counters, request, prefix, strategy.threshold(), strategy.index())?;
-            let cost = elo::Cost {
+            let cost = original::elo::Cost {
                 cycles: os::cycles().saturating_sub(start),
                 fresh_pages: if memory.zeroed { (memory.held / os::OS_PAGE) as u64 } else { 0 },
                 spare_bytes: (memory.held - request.size) as u64,
             };
-            elo::learn(&counters.elo, strategy, cost);
+            original::elo::learn(&counters.elo, strategy, cost);
             memory
         }
     };

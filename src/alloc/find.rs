@@ -1,6 +1,7 @@
 //! From an address to the object that a user holds there, verified by the records and by its header, if there are headers.
 
-use crate::factor::{self, header};
+use crate::factor;
+use crate::factor::original::header;
 use crate::fatal::Fault;
 use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::page::{Page, Use};

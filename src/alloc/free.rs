@@ -8,7 +8,8 @@ use super::waiting::Waiting;
 use super::{learning, mapping_pool, purge, release, thread};
 use crate::class::Class;
 use crate::config::{ActiveConfig, active};
-use crate::factor::{self, bigcache, header};
+use crate::factor;
+use crate::factor::original::{bigcache, header};
 use crate::fatal::{Fault, abort_with};
 use crate::metadata::large_mapping::LargeMapping;
 use core::ptr;
@@ -44,7 +45,7 @@ unsafe fn free_slow(user: *mut u8) {
         let found = find(active.header(), counters, user).unwrap_or_else(|fault| abort_with(fault));
         if let Some(form) = active.header() {
             // SAFETY: `find` verified it.
-            unsafe { header::retire(form, user) };
+            unsafe { header::mark_freed(form, user) };
         }
         let waiting = match found {
             Found::Slot(page, base) | Found::Run(page, base) => {

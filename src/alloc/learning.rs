@@ -2,7 +2,7 @@
 
 use super::arena;
 use crate::config::ActiveConfig;
-use crate::factor::{self, elo};
+use crate::factor::{self, elo, original};
 use crate::os;
 
 /// Runs a part of the slow path, and adds the cycles that it takes to the cost of the plan in force.
@@ -23,6 +23,6 @@ pub(super) fn of_free<T>(active: ActiveConfig, strategy: u8, free: impl FnOnce()
     }
     let start = os::cycles();
     let done = free();
-    elo::learn_free(strategy, os::cycles().saturating_sub(start));
+    original::elo::learn_free(strategy, os::cycles().saturating_sub(start));
     done
 }

@@ -7,8 +7,9 @@
 use super::waiting::Waiting;
 use super::{arena, central_free_list, mapping_pool, release, transfer_cache};
 use crate::config::{ActiveConfig, active};
+use crate::factor::original::bigcache;
 use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, WAIT_EPOCHS, When};
-use crate::factor::{self, bigcache, elo, madvise_batch};
+use crate::factor::{self, elo, madvise_batch};
 use crate::os;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::{Lock, global, held_at_fork};

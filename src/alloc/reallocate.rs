@@ -5,7 +5,7 @@ use super::free::free;
 use super::inspect::{Lengths, lengths};
 use super::{large_mappings, thread};
 use crate::config::{ActiveConfig, active};
-use crate::factor::header;
+use crate::factor::original::header;
 use crate::metadata::page_map::{self, Place};
 use crate::request::{Request, Site};
 use core::ptr;

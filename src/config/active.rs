@@ -7,7 +7,7 @@ use super::environment;
 use super::level::Level;
 use super::preset::Preset;
 use super::registry::{FACTORS, Id, Levels, REGISTRY};
-use crate::factor::{align, elo, evolution, header, purge, thp};
+use crate::factor::{align, elo, evolution, original, purge, thp};
 use crate::sync::{Once, global, held_at_fork};
 
 const LEVEL_BITS: u32 = 3;
@@ -93,10 +93,10 @@ impl ActiveConfig {
 
     /// How thresholds are drawn for every request, if they are.
     #[inline(always)]
-    pub(crate) fn elo(self) -> Option<elo::Selection> {
+    pub(crate) fn elo(self) -> Option<original::elo::Selection> {
         match self.ordinal(Id::Elo) {
-            1 => Some(elo::Selection::Softmax),
-            2 => Some(elo::Selection::EpsilonGreedy),
+            1 => Some(original::elo::Selection::Softmax),
+            2 => Some(original::elo::Selection::EpsilonGreedy),
             _ => None,
         }
     }
@@ -108,11 +108,11 @@ impl ActiveConfig {
     }
 
     #[inline(always)]
-    pub(crate) fn header(self) -> Option<header::Form> {
+    pub(crate) fn header(self) -> Option<original::header::Form> {
         match self.ordinal(Id::Header) {
             0 => None,
-            1 => Some(header::Form::Full),
-            _ => Some(header::Form::Packed),
+            1 => Some(original::header::Form::Full),
+            _ => Some(original::header::Form::Packed),
         }
     }
 
@@ -237,6 +237,7 @@ fn seal_with(preset: Preset) -> bool {
             evolution::begin(active.evolution_policy(), environment.settings);
             if active.evolution_policy() == evolution::Policy::Frozen {
                 elo::freeze();
+                original::elo::freeze();
             }
         }
         active.0

@@ -3,7 +3,8 @@
 //! This is the only file that names Cargo features of factors. A factor's file in [`crate::factor`] does the work.
 
 use super::level::{Choice, Factor, Level};
-use crate::factor::{align, arena, bigcache, elo, evolution, header, madvise_batch, purge, thp, thread_cache, tick};
+use crate::factor::original::header;
+use crate::factor::{align, arena, bigcache, elo, evolution, madvise_batch, purge, thp, thread_cache, tick};
 
 /// Index of a factor in the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

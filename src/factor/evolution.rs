@@ -1,28 +1,28 @@
-//! Evolution: decides when learning stops, when it starts again, and when another strategy gets a trial.
+//! Evolution: decides when learning stops, and when it starts again. By default of what no cache serves.
 //!
-//! The size of every allocation, or in the form `slow-path` of every one that no cache served, enters a histogram, every
-//! 16th one's latency is measured, and every 1,024th brings both to the shared state. A window closes after 10,000
-//! allocations or 2 s and gives a p99 latency (P² estimator) and a size distribution.
+//! The size of every allocation that no cache served (`slow-path`) enters a histogram, every 16th one's latency is
+//! measured, and every 1,024th brings both to the shared state. A window closes after 10,000 allocations or 2 s and gives
+//! a p99 latency (P² estimator) and a size distribution.
 //!
 //! - LEARN → FROZEN: learning has lasted 180 s and the p99 of three windows in a row changed by at most 1 %.
 //! - FROZEN → LEARN: three windows in a row are 20 % slower than the frozen baseline, or the size distribution is
 //!   farther than 0.25 from it (L1, 0 to 2).
-//! - FROZEN → CANARY: ten windows in a row were not slow; 5 % of the allocations then use the second-best strategy for one
-//!   window, which is adopted if its p99 is at least 1 % better than the others', else given up.
 //!
-//! The numbers are the original's defaults; `HAKMEM_EVO_*` sets them ([`Settings`]). The policies `learn` and `frozen`
-//! hold one mode for ever. In FROZEN no strategy is drawn, and so none is rated.
+//! The numbers are the original's defaults; variables set them ([`Settings`]). The original's policies see every
+//! allocation; its `auto` has a third mode, TRIAL, which is in [`crate::factor::original::evolution`], and `learn` and
+//! `frozen` hold one mode for ever. In FROZEN no strategy is drawn, and so none is rated.
 //!
-//! Costs 1 KiB a thread; an increment and a shift an allocation, two reads of the cycle counter every 16th, a lock that
-//! is only tried every 1,024th, and one `clock_gettime` there (no system call where the vDSO serves it). Different from
-//! the original: latencies are measured (it recorded 0), per thread and without a race, and conditions that it left open
-//! are the ones above.
+//! Costs 1 KiB per thread; an increment and a shift per allocation that is seen, two reads of the cycle counter per 16, a
+//! lock that is only tried and one `clock_gettime` per 1,024 (no system call where the vDSO serves it). Different from the
+//! original: latencies are measured (it recorded 0), per thread and without a race, and conditions that it left open are
+//! the ones above.
 
+use crate::factor::original::Pick;
+use crate::factor::original::evolution::{self as trial, Marks, Trial};
 use crate::os;
 use crate::quantile::P2;
-use crate::request::Pick;
 use crate::sync::{Lock, global, held_at_fork};
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 counters! {
     /// Allocations whose size was recorded.
@@ -30,7 +30,7 @@ counters! {
     /// Allocations whose latency was measured.
     latencies,
     /// Visits to the shared state.
-    ticks,
+    visits,
     /// Windows that closed.
     windows,
     /// Times that learning stopped.
@@ -38,18 +38,16 @@ counters! {
     /// Times that learning started again.
     relearns,
     /// Trials that ended, either way.
-    canaries,
+    trials,
     /// Allocations that took the frozen strategy without drawing one.
     frozen_picks,
 }
 
-const TICK_ALLOCATIONS: u32 = 1024;
+const VISIT_ALLOCATIONS: u32 = 1024;
 const LATENCY_EVERY: u32 = 16;
-const LATENCIES: usize = (TICK_ALLOCATIONS / LATENCY_EVERY) as usize;
+const LATENCIES: usize = (VISIT_ALLOCATIONS / LATENCY_EVERY) as usize;
 /// Buckets of the size distribution: one a power of two; the last one is open.
 const BUCKETS: usize = 32;
-/// Quiet windows in FROZEN before a trial.
-const CANARY_AFTER_WINDOWS: u32 = 10;
 
 /// The numbers of the lifecycle. Seconds are wall-clock; fractions, epsilons and deltas are shares of 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,7 +65,7 @@ pub(crate) struct Settings {
     /// L1 distance of size distributions, 0 to 2, that starts learning again.
     pub(crate) dist_delta: f64,
     /// Share of allocations that try the candidate.
-    pub(crate) canary_fraction: f64,
+    pub(crate) trial_fraction: f64,
     /// Allocations that close a window.
     pub(crate) window_ops: u32,
     /// Seconds that close a window.
@@ -83,7 +81,7 @@ impl Settings {
         relearn_delta: 0.20,
         relearn_windows: 3,
         dist_delta: 0.25,
-        canary_fraction: 0.05,
+        trial_fraction: 0.05,
         window_ops: 10_000,
         window_seconds: 2.0,
     };
@@ -105,7 +103,7 @@ pub(crate) enum Policy {
 enum Mode {
     Learn = 0,
     Frozen = 1,
-    Canary = 2,
+    Trial = 2,
 }
 
 /// What the other side of learning must do.
@@ -124,20 +122,16 @@ pub(crate) enum Event {
 pub(crate) struct Local {
     histogram: [u32; BUCKETS],
     latencies: [u32; LATENCIES],
-    /// Bit `n` says that latency `n` was measured under trial.
-    trials: u64,
     latency_count: u32,
-    since_tick: u32,
-    /// Random state that picks the trials.
-    trial_state: u32,
+    since_visit: u32,
+    /// Which latencies were measured under trial.
+    trials: Marks,
 }
 
-const _: () = assert!(LATENCIES <= u64::BITS as usize);
+const _: () = assert!(LATENCIES <= Marks::MOST);
 
 /// The mode, for the allocation paths. Relaxed: a moment's delay is no harm.
 static MODE: AtomicU8 = AtomicU8::new(Mode::Learn as u8);
-/// One allocation of so many tries the candidate.
-static TRIAL_EVERY: AtomicU32 = AtomicU32::new(20);
 global! {
     static LIFE: Lock<Life> = Lock::new(Life::new(Policy::Auto, Settings::DEFAULT));
 }
@@ -149,8 +143,7 @@ pub(crate) fn begin(policy: Policy, settings: Settings) {
     life.started_ns = os::now_ns();
     life.window_start_ns = life.started_ns;
     MODE.store(life.mode as u8, Ordering::Relaxed);
-    let every = if settings.canary_fraction > 0.0 { 1.0 / settings.canary_fraction } else { f64::from(u32::MAX) };
-    TRIAL_EVERY.store(every as u32, Ordering::Relaxed);
+    trial::begin(settings.trial_fraction);
 }
 
 /// One allocation under way.
@@ -168,16 +161,16 @@ pub(crate) fn enter(local: &mut Local, counters: &Counters, size: usize) -> Watc
     counters.sizes.add(1);
     let bucket = (usize::BITS - size.leading_zeros()) as usize;
     local.histogram[bucket.min(BUCKETS - 1)] += 1;
-    local.since_tick += 1;
+    local.since_visit += 1;
     let pick = match MODE.load(Ordering::Relaxed) {
         mode if mode == Mode::Learn as u8 => Pick::Learn,
-        mode if mode == Mode::Canary as u8 && local.is_trial() => Pick::Candidate,
+        mode if mode == Mode::Trial as u8 && local.trials.is_trial() => Pick::Candidate,
         _ => {
             counters.frozen_picks.add(1);
             Pick::Frozen
         }
     };
-    let start = if local.since_tick.is_multiple_of(LATENCY_EVERY) { os::cycles() } else { 0 };
+    let start = if local.since_visit.is_multiple_of(LATENCY_EVERY) { os::cycles() } else { 0 };
     Watch { start, pick }
 }
 
@@ -189,16 +182,16 @@ pub(crate) fn leave(local: &mut Local, counters: &Counters, watch: Watch) -> Opt
     }
     local.add_latency(os::cycles().saturating_sub(watch.start), watch.pick == Pick::Candidate);
     counters.latencies.add(1);
-    if local.since_tick >= TICK_ALLOCATIONS { tick(local, counters) } else { None }
+    if local.since_visit >= VISIT_ALLOCATIONS { visit(local, counters) } else { None }
 }
 
 /// Brings what the thread recorded to the shared state, unless another thread is there; then it keeps recording.
 #[cold]
 #[inline(never)]
-fn tick(local: &mut Local, counters: &Counters) -> Option<Event> {
-    local.since_tick = 0;
+fn visit(local: &mut Local, counters: &Counters) -> Option<Event> {
+    local.since_visit = 0;
     let mut life = LIFE.try_lock()?;
-    counters.ticks.add(1);
+    counters.visits.add(1);
     let event = life.visit(local, os::now_ns(), counters);
     MODE.store(life.mode as u8, Ordering::Relaxed);
     event
@@ -209,15 +202,8 @@ impl Local {
         // When visits failed, the newest latencies take the place of the oldest.
         let place = self.latency_count % LATENCIES as u32;
         self.latencies[place as usize] = u32::try_from(cycles).unwrap_or(u32::MAX);
-        self.trials = (self.trials & !(1 << place)) | (u64::from(trial) << place);
+        self.trials.mark(place, trial);
         self.latency_count += 1;
-    }
-
-    fn is_trial(&mut self) -> bool {
-        // A linear congruential step, of which the high bits are good: a plain count would keep step with the latencies,
-        // and a thread might never measure a trial. Constants: Numerical Recipes, 2nd ed., §7.1.
-        self.trial_state = self.trial_state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (self.trial_state >> 8).is_multiple_of(TRIAL_EVERY.load(Ordering::Relaxed))
     }
 }
 
@@ -235,13 +221,12 @@ struct Life {
     window_ops: u32,
     histogram: [u32; BUCKETS],
     p99: P2,
-    trial_p99: P2,
     last_p99: f64,
     converged: u32,
     bad: u32,
-    quiet: u32,
     baseline_p99: f64,
     baseline: Distribution,
+    trial: Trial,
 }
 
 impl Life {
@@ -258,13 +243,12 @@ impl Life {
             window_ops: 0,
             histogram: [0; BUCKETS],
             p99: P2::new(0.99),
-            trial_p99: P2::new(0.99),
             last_p99: f64::INFINITY,
             converged: 0,
             bad: 0,
-            quiet: 0,
             baseline_p99: f64::INFINITY,
             baseline: [0.0; BUCKETS],
+            trial: Trial::new(),
         }
     }
 
@@ -274,7 +258,7 @@ impl Life {
             *sum = sum.saturating_add(core::mem::take(count));
         }
         for place in 0..(local.latency_count as usize).min(LATENCIES) {
-            let estimator = if local.trials & (1 << place) != 0 { &mut self.trial_p99 } else { &mut self.p99 };
+            let estimator = if local.trials.is_marked(place as u32) { &mut self.trial.p99 } else { &mut self.p99 };
             estimator.add(f64::from(local.latencies[place]));
         }
         local.latency_count = 0;
@@ -288,7 +272,7 @@ impl Life {
         self.window_ops = 0;
         self.histogram = [0; BUCKETS];
         self.p99 = P2::new(0.99);
-        self.trial_p99 = P2::new(0.99);
+        self.trial.p99 = P2::new(0.99);
         event
     }
 
@@ -311,7 +295,7 @@ impl Life {
                 self.mode = Mode::Frozen;
                 self.baseline_p99 = p99;
                 self.baseline = distribution;
-                (self.converged, self.bad, self.quiet) = (0, 0, 0);
+                (self.converged, self.bad, self.trial.quiet_windows) = (0, 0, 0);
                 counters.freezes.add(1);
                 Some(Event::Freeze)
             }
@@ -323,22 +307,20 @@ impl Life {
                     self.mode = Mode::Learn;
                     self.started_ns = now_ns;
                     self.last_p99 = f64::INFINITY;
-                    (self.bad, self.quiet) = (0, 0);
+                    (self.bad, self.trial.quiet_windows) = (0, 0);
                     counters.relearns.add(1);
                     return Some(Event::Relearn);
                 }
-                self.quiet = if slow { 0 } else { self.quiet + 1 };
-                if self.quiet >= CANARY_AFTER_WINDOWS && self.policy == Policy::Auto {
-                    self.mode = Mode::Canary;
+                if self.trial.is_due(slow) && self.policy == Policy::Auto {
+                    self.mode = Mode::Trial;
                 }
                 None
             }
-            Mode::Canary => {
+            Mode::Trial => {
                 self.mode = Mode::Frozen;
-                self.quiet = 0;
-                counters.canaries.add(1);
-                let better = self.trial_p99.value() <= p99 * (1.0 - self.settings.freeze_epsilon);
-                better.then_some(Event::Adopt)
+                self.trial.quiet_windows = 0;
+                counters.trials.add(1);
+                self.trial.is_better(p99, self.settings.freeze_epsilon).then_some(Event::Adopt)
             }
         }
     }
@@ -374,10 +356,9 @@ mod tests {
         let mut local = Local {
             histogram: [0; BUCKETS],
             latencies: [cycles; LATENCIES],
-            trials: 0,
             latency_count: LATENCIES as u32,
-            since_tick: 0,
-            trial_state: 0,
+            since_visit: 0,
+            trials: Marks::default(),
         };
         local.histogram[bucket] = 20_000;
         local
@@ -431,18 +412,18 @@ mod tests {
         for (candidate_cycles, expected) in [(90, Some(Event::Adopt)), (100, None)] {
             let counters = Counters::new();
             let mut life = frozen(&counters);
-            for _ in 0..CANARY_AFTER_WINDOWS {
+            for _ in 0..trial::QUIET_WINDOWS {
                 assert_eq!(life.mode, Mode::Frozen);
                 life.visit(&mut window(5, 100), SECOND, &counters);
             }
-            assert_eq!(life.mode, Mode::Canary);
+            assert_eq!(life.mode, Mode::Trial);
             let mut trial = window(5, 100);
             for place in (0..LATENCIES).step_by(4) {
                 trial.latencies[place] = candidate_cycles;
-                trial.trials |= 1 << place;
+                trial.trials.mark(place as u32, true);
             }
             assert_eq!(life.visit(&mut trial, SECOND, &counters), expected);
-            assert_eq!((life.mode, counters.canaries.get()), (Mode::Frozen, 1));
+            assert_eq!((life.mode, counters.trials.get()), (Mode::Frozen, 1));
         }
     }
 

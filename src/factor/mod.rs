@@ -2,6 +2,10 @@
 //!
 //! A factor file does its work and never asks whether it is on: [`crate::config`] knows that, and the request path asks
 //! it. Here is what the files have in common: their counters, their state in each thread, and their locks around a fork.
+//!
+//! The files here are what the default allocator is made of; forms that only the research original had are in
+//! [`original`]. `arena`, `thread_cache` and `bigcache` have counters alone: their mechanism is a station of the request
+//! path, and the file is where a reader who looks for the factor's name finds what it does, where, and what it costs.
 
 /// Declares a factor's counters: a struct of [`crate::sync::Count`], and their names.
 macro_rules! counters {
@@ -19,7 +23,7 @@ macro_rules! counters {
                 Counters { $($name: $crate::sync::Count::new()),+ }
             }
 
-            pub(super) fn read(&self, index: usize) -> u64 {
+            pub(crate) fn read(&self, index: usize) -> u64 {
                 [$(&self.$name),+][index].get()
             }
         }
@@ -31,8 +35,8 @@ pub(crate) mod arena;
 pub(crate) mod bigcache;
 pub(crate) mod elo;
 pub(crate) mod evolution;
-pub(crate) mod header;
 pub(crate) mod madvise_batch;
+pub(crate) mod original;
 pub(crate) mod purge;
 pub(crate) mod thp;
 pub(crate) mod thread_cache;
@@ -71,7 +75,7 @@ macro_rules! all_counters {
 all_counters! {
     bigcache: bigcache::Counters,
     elo: elo::Counters,
-    header: header::Counters,
+    header: original::header::Counters,
     tick: tick::Counters,
     evolution: evolution::Counters,
     madvise_batch: madvise_batch::Counters,
@@ -85,14 +89,15 @@ all_counters! {
 /// State of the factors in one thread. Zeroes are the state of a new thread.
 #[derive(Debug)]
 pub(crate) struct Locals {
-    pub(crate) elo: elo::Local,
+    pub(crate) elo: original::elo::Local,
     pub(crate) evolution: evolution::Local,
     pub(crate) tick: tick::Local,
 }
 
 /// The locks of the factors, for the handlers around a fork.
 pub(crate) fn acquire_for_fork() {
-    bigcache::acquire_for_fork();
+    original::bigcache::acquire_for_fork();
+    original::elo::acquire_for_fork();
     elo::acquire_for_fork();
     evolution::acquire_for_fork();
     madvise_batch::acquire_for_fork();
@@ -108,6 +113,7 @@ pub(crate) unsafe fn release_after_fork() {
         madvise_batch::release_after_fork();
         evolution::release_after_fork();
         elo::release_after_fork();
-        bigcache::release_after_fork();
+        original::elo::release_after_fork();
+        original::bigcache::release_after_fork();
     }
 }

@@ -1,8 +1,8 @@
 //! Header: bytes before every object, written by malloc, verified by free: 32 as in the original, or 16 into which the same
 //! is packed by bits.
 //!
-//! Costs the bytes (or the alignment, when that is more), four stores an allocation, or two and some shifts, and a load
-//! with a compare a free; no system call. A 2 MiB object takes 513 OS pages instead of 512 and starts off a huge page. Off means that
+//! Costs the bytes (or the alignment, when that is more), four stores per allocation, or two and some shifts, and a
+//! load with a compare per free; no system call. A 2 MiB object takes 513 OS pages instead of 512 and starts off a huge page. Off means that
 //! the allocator's own records, kept apart from user memory, tell everything; they exist in either case, so that an
 //! address that is not ours is recognised before anything near it is read.
 
@@ -213,7 +213,7 @@ pub(crate) unsafe fn resize(form: Form, user: *mut u8, size: usize, held: usize)
 /// # Safety
 /// - [`verify`] found the header live.
 #[inline(always)]
-pub(crate) unsafe fn retire(form: Form, user: *mut u8) {
+pub(crate) unsafe fn mark_freed(form: Form, user: *mut u8) {
     // SAFETY: the caller's promise. Volatile: a second free looks for it.
     unsafe { magic_of(form, user).write_volatile(FREED) };
 }
@@ -223,27 +223,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_is_verified_retired_and_found_damaged() {
+    fn a_header_is_verified_marked_freed_and_found_damaged() {
         for form in [Form::Full, Form::Packed] {
             let counters = Counters::new();
             #[repr(align(16))]
-            struct Room([u8; 96]);
-            let mut room = Room([0xee; 96]);
-            let user = (&raw mut room.0).cast::<u8>().wrapping_add(32);
+            struct Bytes([u8; 96]);
+            let mut bytes = Bytes([0xee; 96]);
+            let user = (&raw mut bytes.0).cast::<u8>().wrapping_add(32);
             let facts = Facts { size: 100, held: 4096, site: 7, method: Method::Mmap, prefix: 64 };
-            // SAFETY: 32 bytes of the room lie before `user`.
+            // SAFETY: 32 of the bytes lie before `user`.
             unsafe {
                 assert_eq!(verify(&counters, form, user), Err(Fault::Header));
                 write(&counters, form, user, &facts);
                 assert_eq!(verify(&counters, form, user), Ok(64));
                 resize(form, user, 200, 4096);
                 assert_eq!(verify(&counters, form, user), Ok(64));
-                retire(form, user);
+                mark_freed(form, user);
                 assert_eq!(verify(&counters, form, user), Err(Fault::DoubleFree));
             }
             assert_eq!((counters.writes.get(), counters.verified.get()), (1, 2));
-            assert!(room.0[32..].iter().all(|&byte| byte == 0xee), "the object itself is untouched");
-            assert!(room.0[..32 - form.bytes()].iter().all(|&byte| byte == 0xee), "and what lies before the header");
+            assert!(bytes.0[32..].iter().all(|&byte| byte == 0xee), "the object itself is untouched");
+            assert!(bytes.0[..32 - form.bytes()].iter().all(|&byte| byte == 0xee), "and what lies before the header");
         }
     }
 
