@@ -1,8 +1,9 @@
 //! hakmem: a memory allocator that can be taken apart.
 //!
-//! A general-purpose, thread-safe allocator for Linux on x86-64 and aarch64 that takes its memory from the OS itself.
-//! Whatever in it costs something is a *factor*, behind a Cargo feature of the same name and an environment toggle, so that
-//! it can be priced. Each of the first six has the form of an older research allocator as well (`HAKMEM_MODE=original`):
+//! A general-purpose, thread-safe allocator for Linux on x86-64 and aarch64 that takes its memory from the OS itself. Each
+//! part of it that costs something is a *factor*, behind a Cargo feature of the same name and an environment toggle, so that
+//! its cost can be measured. Each of the first six has the form of an older research allocator as well
+//! (`HAKMEM_MODE=original`):
 //!
 //! | factor | by default | forms |
 //! |---|---|---|
@@ -11,8 +12,8 @@
 //! | `header` before every object | off | `HAKMEM_HEADER=32`, `16`: bytes, verified on free |
 //! | `tick`: a shared count of allocations | raised when a cache is empty | `HAKMEM_TICK=shared`: every allocation |
 //! | `evolution`: when learning stops and restarts | sees what no cache serves | `HAKMEM_EVO_POLICY=auto`: every allocation |
-//! | `madvise-batch`: spans unmapped together | on | |
-//! | `align`: spans at a multiple of 2 MiB | on | `HAKMEM_ALIGN=user`: the object itself |
+//! | `madvise-batch`: large mappings unmapped together | on | |
+//! | `align`: large mappings at a multiple of 2 MiB | on | `HAKMEM_ALIGN=user`: the object itself |
 //! | `thp`: huge pages advised | on | `HAKMEM_THP=never`: advised against |
 //! | `arena`: large objects from one range | on | |
 //! | `thread-cache` of small objects | on | |
@@ -65,8 +66,8 @@ pub use global::Hakmem;
 pub use receipt::{FactorReceipt, Receipt, receipt};
 pub use request::Site;
 
-/// Whether the address lies in memory that hakmem has handed out: a live large object's own address, or any address in
-/// a page of small ones.
+/// Whether the address lies in memory that hakmem has handed out: the own address of a live object with a mapping of its
+/// own, or any address in a page that is in use.
 pub fn owns(address: *const u8) -> bool {
     alloc::inspect::owns(address)
 }
@@ -87,8 +88,9 @@ pub unsafe fn usable_bytes(object: *mut u8) -> usize {
     alloc::inspect::usable_bytes(object)
 }
 
-/// Gives back to the OS every mapping that waits to be used again: in BigCache, in the pool of large spans, and in the
-/// madvise batch, full or not.
+/// Gives back to the OS all memory that waits to be used again: in the calling thread's cache and the transfer cache, in
+/// BigCache and the mapping pool, in the madvise batch, full or not, and in free halves of segments. What other threads' caches
+/// hold stays.
 pub fn flush() {
     alloc::flush::flush();
 }

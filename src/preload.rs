@@ -7,8 +7,8 @@
 //! nothing is added to one that does not.
 //!
 //! The loader calls before any constructor has run, so that no call may rely on one: the first request does what the
-//! constructor of [`crate::alloc`] has not done yet. The statistics of glibc have no counterpart here, and their functions are there so that no
-//! caller reaches glibc's own, which would tell of memory that is not used.
+//! constructor of [`crate::alloc`] has not done yet. The statistics of glibc have no counterpart here, and their functions
+//! are there so that no caller reaches glibc's own, which would tell of memory that is not used.
 
 use crate::alloc::{allocate, flush, free as free_path, inspect, reallocate};
 use crate::os;
@@ -28,13 +28,13 @@ extern "C" fn malloc(size: usize) -> *mut c_void {
     allocate::allocate_apart(size, || malloc_slow(size), || malloc_beyond(size)).cast()
 }
 
-/// Sizes that the table has not, apart, so that the others jump nowhere.
+/// Sizes beyond the table, in a function of their own, so that the others jump nowhere.
 #[inline(never)]
 fn malloc_beyond(size: usize) -> *mut u8 {
     allocate::allocate_or_else(size, || malloc_slow(size))
 }
 
-/// Apart, so that `malloc` ends with a jump and keeps no frame.
+/// In a function of its own, so that `malloc` ends with a jump and keeps no frame.
 #[cold]
 #[inline(never)]
 fn malloc_slow(size: usize) -> *mut u8 {

@@ -1,4 +1,4 @@
-//! The receipt: what is at work in this process, and what it did so far.
+//! The receipt: which factors are at work in this process, and what they did so far.
 
 use crate::alloc::{purge, thread_heap};
 use crate::config::{self, FACTORS, Level, REGISTRY};
@@ -14,7 +14,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// One entry a factor, in the order of the registry.
+    /// One entry per factor, in the order of the registry.
     pub fn factors(&self) -> &[FactorReceipt] {
         &self.factors
     }

@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// The files that read the levels of factors: the calls, a thread's start and end, the driver of the purge, the statistics.
+/// The files that read the levels of factors: the calls, a thread's start and end, the driver of the purge, and what
+/// reports them.
 const READERS: &[&str] = &[
     "alloc/allocate.rs",
     "alloc/flush.rs",

@@ -22,7 +22,7 @@ struct Pool {
 }
 
 /// A kept mapping that fits, at most twice as long as needed, or a new one from `map`, which is kept as well when it is
-/// freed. Says whether its memory is known to be zero.
+/// freed. Also returns whether its memory is known to be zero.
 pub(super) fn take(
     request: &Request,
     map: impl FnOnce() -> Option<&'static LargeMapping>,

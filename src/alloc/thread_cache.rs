@@ -5,9 +5,9 @@
 //! base of each stack lies a null, which is what an empty slot list gives.
 //!
 //! An object that is freed joins the stack of the thread that frees it, wherever it came from; other stations are asked
-//! only when the stack is full or empty. A closed slot list is always empty and always full: threads that have no cache yet, or no longer, or that
-//! must pass the factors' hooks at every request, point at [`EMPTY`], where all slot lists are, and the fast path needs no test
-//! of its own for them.
+//! only when the stack is full or empty. A closed slot list is always empty and always full. Threads that have no cache yet,
+//! or no longer, or that must pass the factors' hooks at every request, point at [`EMPTY`], all of whose slot lists are
+//! closed: the fast path needs no test of its own for them.
 
 use crate::class::{CLASSES, Class, SMALL_LISTS, SlotListOffset};
 use crate::metadata::range;
@@ -113,7 +113,7 @@ fn in_one_register<T>(address: *const T) -> *const T {
     address
 }
 
-/// What a cache that holds nothing has for small sizes.
+/// The slot list of every small size in a cache that holds nothing.
 struct Closed(SlotList);
 
 // SAFETY: never written.
@@ -142,7 +142,7 @@ impl ThreadCache {
         }
     }
 
-    /// Makes a cache of zeroes, which are none yet: all slot lists closed, and what its thread reads looked up.
+    /// Makes a cache of zeroes: all slot lists closed, and copies of what its thread reads.
     pub(super) fn set_up(&self) {
         self.range.read();
         self.small_lists.iter().zip(&SMALL_LISTS).for_each(|(own, &list)| own.set(self.slot_list(list)));
@@ -218,8 +218,8 @@ impl ThreadCache {
         Class::all().map(|class| self.held(class).min(class.cache_slots()) as u64).sum()
     }
 
-    /// The slot list at an offset, its address in a register of its own: a free and the request after it pass the pointer to each other
-    /// through memory, and some processors forward it without a wait only where one register is the whole address
+    /// The slot list at an offset, its address in a register of its own: a free and the request after it pass the pointer to
+    /// each other through memory, and some processors forward it without a wait only where one register is the whole address
     /// (ARCHITECTURE.md has the numbers).
     #[inline(always)]
     pub(crate) fn slot_list(&self, list: SlotListOffset) -> &SlotList {

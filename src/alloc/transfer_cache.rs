@@ -1,12 +1,12 @@
 //! The transfer cache: batches of free objects, passed from threads that have too many to threads that have none.
 //!
-//! For each class a stack of batches, a batch being up to 126 addresses. A thread whose slot list is full pushes one, a thread
-//! whose slot list is empty pops one; neither looks at the objects or their pages, and neither takes a lock. An object that is
-//! freed by another thread than allocated it so costs a 126th of two compare-and-swaps, and no write to memory that the
-//! allocating thread uses.
+//! Each size class has a stack of batches of up to 126 addresses. A thread whose slot list is full pushes one, a thread whose
+//! slot list is empty pops one; neither looks at the objects or their pages, and neither takes a lock. So a free by another
+//! thread than the one that allocated costs a 126th of two compare-and-swaps, and no write to memory that the allocating
+//! thread uses.
 //!
-//! How many batches may wait is bounded by class. What is beyond goes back to the pages, and so do batches that no thread
-//! took during two epochs of the purge.
+//! How many batches of a class may wait is bounded. What is beyond goes back to the pages, and so do batches that no thread
+//! took from one epoch of the purge to the next.
 
 use super::transfer_batch::{BATCH_SLOTS, OwnBatch, Stack};
 use crate::class::{CLASSES, Class};

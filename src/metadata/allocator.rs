@@ -2,8 +2,7 @@
 //! batches, nodes of the page map).
 //!
 //! Bump allocation from mappings of its own, apart from user memory, so that no overrun of an object reaches it and no
-//! record spoils the alignment of user pages. Never returned to the OS: each kind of record
-//! has its own list of spare ones.
+//! record spoils the alignment of user pages. Records never go back to the OS: each kind has a list of spare ones.
 
 use crate::os::{self, OS_PAGE};
 use crate::sync::{Lock, constant, global, held_at_fork};

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 pub(crate) struct LargeMapping {
     /// Start of the mapping.
     pub(crate) base: Cell<*mut u8>,
-    /// Bytes mapped, a multiple of the OS page. The mapped length, not the user's: giving back less would leak a page.
+    /// Bytes mapped, a multiple of the OS page. The mapped length, not the user's: giving back less would leak an OS page.
     pub(crate) mapped: Cell<usize>,
     /// The object's address; the page map finds the record by it.
     pub(crate) user: Cell<*mut u8>,

@@ -1,9 +1,9 @@
 //! The page map: what lies at an address, found without reading memory that is not ours.
 //!
-//! Addresses in the reserved range are [`crate::metadata::range`]'s. For all others there are two levels over 4 MiB granules: a
-//! static root of 8,192 words, nodes of 8,192 words (32 GiB of addresses each) made on demand. A granule holds a segment,
-//! or a leaf with one word per OS page for the large mappings that start there. Any address may be asked for; the answer for
-//! one that is not ours is [`Place::Foreign`].
+//! The tables over the range know the addresses inside it. For all others there are two levels over 4 MiB granules: a static
+//! root of 8,192 words, and nodes of 8,192 words (32 GiB of addresses each) made on demand. A granule holds a segment, or a
+//! leaf with one word per OS page for the large mappings that start there. Any address may be asked for; the answer for one
+//! that is not ours is [`Place::Foreign`].
 
 use crate::metadata::allocator;
 use crate::metadata::large_mapping::LargeMapping;
@@ -29,7 +29,7 @@ const _: () = assert!(GRANULE_BITS + 2 * NODE_BITS == ADDRESS_BITS);
 type Node = [AtomicUsize; NODE_WORDS];
 type Leaf = [AtomicPtr<LargeMapping>; LEAF_WORDS];
 
-/// Words change under [`GROW`] (nodes, leaves, segments) or by the owner of the addresses (mappings). Release on every
+/// Words change under [`GROW`] (nodes, leaves, segments), or by the owner of the addresses (large mappings). Release on every
 /// change, acquire on every look.
 static ROOT: [AtomicPtr<Node>; NODE_WORDS] = [const { AtomicPtr::new(ptr::null_mut()) }; NODE_WORDS];
 global! {

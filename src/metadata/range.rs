@@ -1,9 +1,9 @@
 //! The reserved range: one stretch of addresses for everything that has a size class, and the tables over it.
 //!
 //! Freeing needs one thing of an address: its slot list. A table has a word for each block of the range, found by a
-//! subtraction, a shift and a compare; the compare is also what tells a foreign address, before anything near it is read. What lies
-//! outside (mappings of their own, and chunks where the range is full or could not be had) is found by [`crate::metadata::page_map`].
-//! Which part of the range is used for what is left to the arena.
+//! subtraction, a shift and a compare. The compare also tells a foreign address, before anything near it is read. What lies
+//! outside (mappings of their own, and chunks where the range is full or could not be had) the page map finds. Which part of
+//! the range is used for what is left to the arena.
 
 use crate::class::{BLOCK, SEGMENT_BLOCKS, SlotListOffset};
 use crate::metadata::segment::{SEGMENT, Segment};
@@ -14,8 +14,8 @@ use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-/// Bytes reserved, tried in this order: address space costs nothing, but limits on it (`RLIMIT_AS`) and checkers
-/// (Valgrind up to 16 GiB) refuse long ranges.
+/// Bytes reserved, tried in this order: addresses cost no memory, but a limit on them (`RLIMIT_AS`) or a checker (Valgrind
+/// above 16 GiB) refuses long ranges.
 const LADDER: [usize; 6] = [RANGE_MAX, 16 << 30, 4 << 30, 1 << 30, 256 << 20, 64 << 20];
 const RANGE_MAX: usize = 64 << 30;
 
@@ -27,8 +27,8 @@ global! {
     static TRIED: Once = Once::new();
 }
 /// The slot list of each block in which an object with a class may start. Relaxed: a word is written before the first address
-/// of its block is handed out, and whoever handed the address to another thread ordered the word as well. Words of 32 bits,
-/// since x86-64 widens those by loading them.
+/// of its block is handed out, and what hands the address to another thread orders the word as well. Words of 32 bits, since
+/// x86-64 widens those by loading them.
 static LISTS: [AtomicU32; RANGE_MAX / BLOCK] = [const { AtomicU32::new(0) }; RANGE_MAX / BLOCK];
 /// The records of the segments that were made. Release when one is, acquire on every look.
 static SEGMENTS: [AtomicPtr<Segment>; RANGE_MAX / SEGMENT] =
@@ -109,7 +109,7 @@ pub(crate) fn slot_list_at(address: *const u8) -> SlotListOffset {
     BOUNDS.block_of(address).map_or(SlotListOffset::NONE, |block| SlotListOffset(LISTS[block].load(Ordering::Relaxed)))
 }
 
-/// Says in which slot list objects go that start in a block.
+/// Enters the slot list of objects that start in a block.
 pub(crate) fn set_slot_list(block_address: *const u8, list: SlotListOffset) {
     if let Some(block) = BOUNDS.block_of(block_address) {
         LISTS[block].store(list.0, Ordering::Relaxed);

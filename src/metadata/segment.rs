@@ -29,8 +29,8 @@ pub(crate) enum Kind {
     Large,
 }
 
-/// Four MiB of an arena. All fields are the holder's of the arena's lock, except pages in use. The first of them share one OS
-/// page with the records of the first blocks.
+/// Four MiB of an arena. The arena's lock guards all fields, except pages in use. The first fields share an OS page
+/// with the records of the first blocks.
 #[derive(Debug)]
 #[repr(C, align(4096))]
 pub(crate) struct Segment {
@@ -65,8 +65,8 @@ impl Segment {
         &self.pages[(block - usize::from(self.distances[block].get())) % SEGMENT_BLOCKS]
     }
 
-    /// Takes a run of free blocks, if the segment has one that long. Runs of half a segment or more start at a half.
-    /// Says whether its memory is known to be zero.
+    /// Takes a run of free blocks, if the segment has one that long. Runs of half a segment or more start at a half. Returns
+    /// the run's page, and whether its memory is known to be zero.
     pub(crate) fn take_run(&'static self, blocks: usize) -> Option<(&'static Page, bool)> {
         let first = find_run(self.used.get(), blocks)?;
         let run = mask(first, blocks);

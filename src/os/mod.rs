@@ -6,7 +6,7 @@
 //! | `mprotect` | [`commit`] | the arena grows |
 //! | `munmap` | [`unmap`] | a large mapping goes back |
 //! | `mremap` | [`move_pages`] | a large mapping grows |
-//! | `madvise` | [`decommit`] | half a segment's memory goes back |
+//! | `madvise` | [`decommit`] | memory of free blocks, or of free slots, goes back |
 //! | `madvise` | [`advise_huge`] | memory is new, and huge pages are advised on |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `prlimit64` | [`address_limit`] | the arena grows |
@@ -68,8 +68,8 @@ pub(crate) fn map(len: usize) -> *mut u8 {
     map_flags(len, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS)
 }
 
-/// Reserves `len` bytes of addresses, or returns null. They are no memory before [`commit`]: neither `RLIMIT_DATA`
-/// nor `mlockall` counts them, `RLIMIT_AS` does.
+/// Reserves `len` bytes of addresses, or returns null. They are no memory before [`commit`]: `RLIMIT_DATA` does not
+/// count them, `mlockall` makes none of them resident, and `RLIMIT_AS` counts them.
 pub(crate) fn reserve(len: usize) -> *mut u8 {
     map_flags(len, PROT_NONE, MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE)
 }
@@ -91,7 +91,7 @@ fn map_flags(len: usize, protection: usize, flags: usize) -> *mut u8 {
 }
 
 /// Gives a mapping back. A refusal (the process is at its limit of mappings, and a hole would add one) leaves the memory
-/// mapped; its pages are then dropped, so that only address space is lost.
+/// mapped; its OS pages are then dropped, so that only address space is lost.
 ///
 /// # Safety
 /// - `[base, base + len)` came from [`map`], and is not used any more.
@@ -114,7 +114,7 @@ pub(crate) unsafe fn decommit(base: *mut u8, len: usize) -> bool {
     !failed(result)
 }
 
-/// Tells the kernel that huge pages behind a range are welcome, or that they are not. Returns whether it listened.
+/// Tells the kernel that huge pages behind a range are welcome, or that they are not. Returns whether it took the advice.
 ///
 /// # Safety
 /// - `[base, base + len)` is mapped by us.
@@ -131,7 +131,7 @@ pub(crate) fn kernel_page() -> usize {
     unsafe { libc::getauxval(libc::AT_PAGESZ) as usize }
 }
 
-/// Moves the pages of one mapping over another, longer one, without copying. Returns whether it was done; when it was
+/// Moves the OS pages of one mapping over another, longer one, without copying. Returns whether it was done; when it was
 /// not, the source is as it was, but the target may be gone.
 ///
 /// # Safety
@@ -231,7 +231,7 @@ pub(crate) fn forget_thread() {
     THREAD.store(0, Ordering::Release);
 }
 
-/// Writes to standard error, once, whatever becomes of it.
+/// Writes to standard error, once. A failure is ignored.
 pub(crate) fn write_stderr(text: &[u8]) {
     // SAFETY: the kernel reads `text.len()` bytes of a live slice.
     unsafe {
