@@ -12,7 +12,7 @@
 //! allocation; its `auto` has a third mode, TRIAL, which is in [`crate::factor::original::evolution`], and `learn` and
 //! `frozen` hold one mode for ever. In FROZEN no strategy is drawn, and so none is rated.
 //!
-//! Costs 1 KiB per thread; an increment and a shift per allocation that is seen, two reads of the cycle counter per 16, a
+//! Costs 0.5 KiB per thread; an increment and a shift per allocation that is seen, two reads of the cycle counter per 16, a
 //! lock that is only tried and one `clock_gettime` per 1,024 (no system call where the vDSO serves it). Different from the
 //! original: latencies are measured (it recorded 0), per thread and without a race, and conditions that it left open are
 //! the ones above.

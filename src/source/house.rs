@@ -65,7 +65,7 @@ fn work() -> bool {
     };
     let active = config::active();
     let (wait_ticks, keeps) = match active.elo_plans().then(elo::plan) {
-        Some(plan) => (plan.wait_ticks, plan.keeps),
+        Some(plan) => (plan.wait_epochs, plan.keeps),
         None => (WAIT_TICKS, true),
     };
     let batches = depot::take_idle(keeps, |class, objects| release(&COUNTERS, class, objects));
