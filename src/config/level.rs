@@ -1,4 +1,4 @@
-//! What a factor is, and the levels that it can have. Which factors there are is in the registry, [`super::registry`].
+//! What a factor is, and the levels that it can have. Which factors there are is in the registry, [`mod@super::registry`].
 
 /// One overhead source. The name is also that of the Cargo feature and, with
 /// underscores, of the file in `src/factor/`.

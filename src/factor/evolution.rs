@@ -46,7 +46,7 @@ counters! {
 const VISIT_ALLOCATIONS: u32 = 1024;
 const LATENCY_EVERY: u32 = 16;
 const LATENCIES: usize = (VISIT_ALLOCATIONS / LATENCY_EVERY) as usize;
-/// Buckets of the size distribution: one a power of two; the last one is open.
+/// Buckets of the size distribution: one per power of two; the last one is open.
 const BUCKETS: usize = 32;
 
 /// The numbers of the lifecycle. Seconds are wall-clock; fractions, epsilons and deltas are shares of 1.
