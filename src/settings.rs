@@ -1,7 +1,7 @@
-//! The same `HAKMEM_*` names for programs: typed by serde, read by envy, from the one registry.
+//! What the `HAKMEM_*` variables ask for, as a program reads it: typed by serde, read by envy, from the one registry.
 //!
-//! A program that wants to know what its environment asks for, or to refuse a misspelt name before it starts, reads it
-//! here. The allocator does not: it must not allocate ([`crate::config::environment`]). A test holds both readings equal.
+//! For programs that show their allocator's levels, or refuse a misspelt name before they start. The allocator itself reads
+//! the environment without allocating; a test holds both readings equal.
 
 use crate::config::environment::{self, Refusal};
 use crate::config::{Preset, REGISTRY};
@@ -11,10 +11,10 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-/// The level of each factor by name, as the environment asks for it.
+/// Level names by factor name, one entry per factor of the registry; `absent` where the build has no such factor.
 pub type Levels = BTreeMap<&'static str, &'static str>;
 
-/// One variable that is not understood.
+/// One variable that is not understood; displays as a sentence with what is known instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected(String);
 
@@ -31,7 +31,8 @@ impl core::error::Error for Rejected {}
 #[serde(transparent)]
 struct Variables(BTreeMap<String, String>);
 
-/// Reads the levels that the environment asks for over a preset, and lists what is not understood.
+/// Reads the levels that the environment asks for over a preset, and lists the variables that are not understood. Such a
+/// variable changes nothing. In a program that runs with more rights than its user, no variable is read.
 pub fn read(preset: Preset) -> (Levels, Vec<Rejected>) {
     let Variables(by_name) = match envy::prefixed(environment::PREFIX).from_iter(spelt_variables()) {
         Ok(variables) => variables,

@@ -243,3 +243,24 @@ fn files_are_short() {
     });
     assert_none("which idea is the second?", long.collect::<Vec<_>>());
 }
+
+/// Files of src/config/, lowest first.
+const CONFIG_LAYERS: [&str; 6] = ["level", "registry", "lifecycle", "preset", "environment", "active"];
+
+#[test]
+fn a_file_of_the_configuration_uses_only_files_below_it() {
+    let mut breaches = Vec::new();
+    for file in files("src/config").into_iter().filter(|file| file.path != "mod.rs") {
+        let name = file.path.trim_end_matches(".rs");
+        let Some(layer) = CONFIG_LAYERS.iter().position(|known| *known == name) else {
+            breaches.push(format!("{} is in no layer: give it a place", file.path));
+            continue;
+        };
+        // By the face of the folder, or by name, a file could reach all others.
+        let mut above = vec!["crate::config".to_owned(), "super::{".to_owned(), "use super::super".to_owned()];
+        above.extend(CONFIG_LAYERS[layer..].iter().map(|other| format!("super::{other}")));
+        let above: Vec<&str> = above.iter().map(String::as_str).collect();
+        breaches.extend(code_with(&file, &above));
+    }
+    assert_none("a file of src/config/ that uses one above it", breaches);
+}

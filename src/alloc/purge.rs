@@ -73,7 +73,7 @@ fn work() -> bool {
     };
     let active = active();
     let (wait_epochs, keeps) = match active.elo_plans().then(elo::plan) {
-        Some(plan) => (plan.wait_ticks, plan.keeps),
+        Some(plan) => (plan.wait_epochs, plan.keeps),
         None => (WAIT_EPOCHS, true),
     };
     let mut waiting = Waiting::NOTHING;

@@ -42,7 +42,7 @@ global! {
 /// The level of evolution that sees only what no cache serves.
 const EVOLUTION_SLOW_PATH: u64 = 4;
 
-/// Which factors are at work: the sealed levels, packed. Copied around within a request.
+/// The active configuration: the sealed levels, packed. Copied around within a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ActiveConfig(u64);
 
@@ -79,7 +79,7 @@ impl ActiveConfig {
         (self.0 >> (LEVEL_BITS * id as u32)) & LEVEL_MASK
     }
 
-    /// Whether BigCache keeps spans by call site.
+    /// Whether BigCache keeps large mappings by call site.
     #[inline(always)]
     pub(crate) fn bigcache_is_ring(self) -> bool {
         self.ordinal(Id::BigCache) == 1

@@ -1,8 +1,9 @@
 //! `HAKMEM_*` → levels, once, without allocating.
 //!
 //! The allocator cannot call `getenv` (a lock, and a scan each time) nor anything that allocates, so it walks `environ`
-//! itself. Which names and values there are, the registry says; [`interpret`] is shared with [`crate::settings`], which
-//! reads the same names for programs. A program that runs with more rights than its user (setuid) reads nothing.
+//! itself. Names and values come from the registry, the presets and the lifecycle. [`interpret`] is shared with the
+//! feature `settings`, which reads the same names for programs. A program that runs with more rights than its user
+//! (setuid) reads nothing.
 
 use super::level::Level;
 use super::lifecycle;
@@ -11,7 +12,7 @@ use super::registry::{Levels, REGISTRY};
 use crate::factor::evolution::Settings;
 use crate::os;
 
-/// What every variable of ours begins with.
+/// What the name of every variable of the allocator begins with.
 pub(crate) const PREFIX: &str = "HAKMEM_";
 /// The variable that chooses the preset.
 pub(crate) const MODE: &str = "HAKMEM_MODE";
@@ -36,10 +37,10 @@ pub(crate) enum Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Values {
     Flag,
-    /// Of the lifecycle, by index in its variables.
+    /// A number of the lifecycle, by index in its variables.
     Number(usize),
     Preset,
-    /// Of the factor's choice, by index in the registry.
+    /// The values of a factor's choice, by index in the registry.
     Choice(usize),
 }
 
@@ -148,7 +149,7 @@ unsafe extern "C" {
 /// Stands for a value that is not UTF-8; no variable takes it.
 pub(crate) const NO_TEXT: &str = "\u{fffd}";
 
-/// Calls back with every variable of ours.
+/// Calls back with every variable that begins with [`PREFIX`].
 fn each_variable(each: &mut dyn FnMut(&'static str, &'static str)) {
     // SAFETY: a word that libc keeps; null before libc has started.
     let mut next = unsafe { environ };
@@ -156,8 +157,8 @@ fn each_variable(each: &mut dyn FnMut(&'static str, &'static str)) {
         return;
     }
     loop {
-        // SAFETY: the list ends with a null word, at which we stop. Nobody changes it while the first request of the
-        // process is served, or the program changes its environment while threads read it, which libc forbids.
+        // SAFETY: the list ends with a null word, at which we stop. It does not change meanwhile: libc forbids that a
+        // program changes its environment while other threads may read it.
         let entry = unsafe { *next };
         if entry.is_null() {
             return;
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn toggles_win_over_choices_and_choices_over_the_mode_in_any_order() {
+    fn toggles_win_over_choices_and_choices_over_the_preset_in_any_order() {
         check(&[("HAKMEM_EVO_POLICY", "frozen"), ("HAKMEM_MODE", "research")], "evolution", "frozen");
         check(&[("HAKMEM_DISABLE_ELO", "1"), ("HAKMEM_ELO", "epsilon-greedy")], "elo", "off");
         check(&[("HAKMEM_ELO", "epsilon-greedy"), ("HAKMEM_DISABLE_ELO", "0")], "elo", "epsilon-greedy");

@@ -1,13 +1,14 @@
-//! What a factor is, and the levels that it can have. Which factors there are, the registry in [`crate::factor`] says.
+//! What a factor is, and the levels that it can have. Which factors there are is in the registry, [`mod@super::registry`].
 
-/// One overhead source. The name is also the Cargo feature, the file in `src/factor/` and the name in configs.
+/// One overhead source. The name is also that of the Cargo feature and, with
+/// underscores, of the file in `src/factor/`.
 #[derive(Debug)]
 pub struct Factor {
-    /// `[a-z0-9-]+`.
+    /// Its name, `[a-z0-9-]+`.
     pub name: &'static str,
     /// Whether this build has it.
     pub present: bool,
-    /// Its level when nothing is said: on for what the original did by itself.
+    /// Its level when no variable is set and no program seals a preset.
     pub default: Level,
     /// The environment variable that switches it off when true.
     pub toggle: &'static str,
@@ -17,7 +18,7 @@ pub struct Factor {
     pub counters: &'static [&'static str],
     /// What it does, in one line.
     pub about: &'static str,
-    /// What it takes while it is on: bytes, instructions, system calls.
+    /// What it costs while it is on, in one line: bytes, instructions, system calls.
     pub costs: &'static str,
 }
 
@@ -44,7 +45,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// The level's name in receipts, configs and records.
+    /// The level's name in statistics, configs and records.
     pub fn as_str(self) -> &'static str {
         match self {
             Level::Absent => "absent",

@@ -1,8 +1,8 @@
 //! Presets: levels for all factors at once, by `HAKMEM_MODE` or by a program that seals one.
 //!
-//! All but the default are the original's, as far as its documents tell them. What it says of huge pages is off, auto or
-//! on: its `auto` and its `on` are both level `on` here. It never aligned anything, mapped each large object, and gave
-//! nothing back by time; what its small objects found in the C library's caches, they find here in the thread cache.
+//! All but the default are presets of the research original, as far as its documents tell them. Its setting for huge pages
+//! is off, auto or on: `auto` and `on` are both level `on` here. The original aligned nothing, mapped each large object,
+//! and gave nothing back by time. It took small objects from the C library and its caches, so the thread cache is on.
 
 use super::level::Level;
 use super::registry::{Id, Levels};
@@ -10,7 +10,7 @@ use super::registry::{Id, Levels};
 /// A preset of levels, the variable `HAKMEM_MODE`; toggles in the environment override it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
-    /// Every factor at its default: what is sealed when nothing is said.
+    /// Every factor at its default.
     Default,
     /// BigCache, ELO, evolution and huge pages off.
     Minimal,

@@ -38,8 +38,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             values: &[("ring", Level::On), ("direct", Level::Variant("direct"))],
         }),
         counters: bigcache::Counters::NAMES,
-        about: "keeps freed large objects: by call site, 64 sites with a ring of 4 each (ring); or in each thread by size class, without a search, and what is over for all threads (direct)",
-        costs: "ring: 2.5 KiB, and memory that waits, up to 64 MiB a row of sites; a lock and up to four compares a request or free of 1 MiB or more. direct: 3 KiB a thread, 2 to 16 objects of a class in each and up to 32 MiB of a class for all; nothing that small objects do not cost. Both save system calls and page faults",
+        about: "keeps freed large objects: in each thread by size class, without a search, and what is over for all threads (direct); or by call site, in 64 rings of 4 objects (ring)",
+        costs: "direct: 3 KiB per thread, 2 to 16 objects of a class in each thread and up to 32 MiB of a class for all; nothing that small objects do not cost. ring: 2.5 KiB, and memory that waits, up to 64 MiB per ring; a lock and up to four compares per request or free of 1 MiB or more. Both save system calls and page faults",
     },
     Factor {
         name: "elo",
@@ -55,8 +55,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             ],
         }),
         counters: elo::Counters::NAMES,
-        about: "chooses by Elo ratings of measured costs: one of 12 mmap thresholds for every allocation (softmax, epsilon-greedy), or one of 12 plans for huge pages, waiting and keeping for every 64 runs that no cache had (slow-path)",
-        costs: "1 KiB; a random number and up to twelve adds and compares an allocation; two reads of the cycle counter and four atomic adds a large one. slow-path: nothing an allocation; two reads of the cycle counter and two atomic adds a run, one `getrusage` for 64",
+        about: "chooses by Elo ratings of measured costs: one of 12 plans for huge pages, waiting and keeping, in force for 64 runs that no cache had (slow-path); or one of 12 mmap thresholds for every allocation (softmax, epsilon-greedy)",
+        costs: "slow-path: nothing per allocation; two reads of the cycle counter and two atomic adds per run, one `getrusage` per 64 runs. Thresholds: 1 KiB; a random number and up to twelve adds and compares per allocation; two reads of the cycle counter and four atomic adds per large one",
     },
     Factor {
         name: "header",
@@ -68,8 +68,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             values: &[("32", Level::On), ("16", Level::Variant("16")), ("off", Level::Off)],
         }),
         counters: header::Counters::NAMES,
-        about: "32 bytes before every object, or 16 with the same in fewer bits, with a magic value that free verifies; off, records apart tell everything",
-        costs: "32 or 16 bytes an object (or its alignment), one OS page more for a large power of two; four stores an allocation, a load, a compare and a store a free",
+        about: "writes 32 bytes before every object, or 16 with the same in fewer bits, with a magic value that free verifies; when off, the allocator's own records tell the same",
+        costs: "32 or 16 bytes per object (or its alignment), one OS page more for a large power of two; four stores per allocation; a load, a compare and a store per free",
     },
     Factor {
         name: "tick",
@@ -81,8 +81,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             values: &[("shared", Level::On), ("batched", Level::Variant("batched"))],
         }),
         counters: tick::Counters::NAMES,
-        about: "a count of allocations that all threads share: one atomic fetch_add per allocation (shared), or one whenever a thread's cache is empty, by what the thread counted since (batched)",
-        costs: "one locked instruction an allocation, and the line travels between cores; batched: one for up to 126 allocations or more",
+        about: "counts allocations in one word that all threads share: one atomic add whenever a thread's cache is empty, by what the thread counted since (batched), or one per allocation (shared)",
+        costs: "batched: one locked instruction per empty cache, after up to 126 allocations or more. shared: one per allocation, and the cache line travels between cores",
     },
     Factor {
         name: "evolution",
@@ -100,8 +100,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             ],
         }),
         counters: evolution::Counters::NAMES,
-        about: "records the size of every request, or of every one that no cache served (slow-path), and decides by p99 and size distribution when learning stops and starts again",
-        costs: "0.5 KiB a thread; an increment an allocation, two reads of the cycle counter every 16th, a clock every 1,024th",
+        about: "records the sizes and latencies of requests that no cache served (slow-path), or of all (auto, learn, frozen), and decides by p99 and size distribution when learning stops and starts again",
+        costs: "0.5 KiB per thread; per recorded request an increment, per 16 two reads of the cycle counter, per 1,024 a read of the clock",
     },
     Factor {
         name: "madvise-batch",
@@ -110,8 +110,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         toggle: "HAKMEM_DISABLE_MADVISE_BATCH",
         choice: None,
         counters: madvise_batch::Counters::NAMES,
-        about: "collects freed spans and unmaps them together, neighbours in one call",
-        costs: "4 KiB, and up to 4 MiB of memory that waits; a lock and two stores a freed span; saves system calls",
+        about: "collects freed large mappings and unmaps them together, neighbours in one call",
+        costs: "4 KiB, and up to 4 MiB of memory that waits; a lock and two stores per freed mapping; saves system calls",
     },
     Factor {
         name: "align",
@@ -123,8 +123,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             values: &[("on", Level::On), ("user", Level::Variant("user")), ("off", Level::Off)],
         }),
         counters: align::Counters::NAMES,
-        about: "starts spans of 2 MiB or more at a multiple of 2 MiB, so that huge pages can back them: the mapping (on), or the object itself, its header on the page before (user)",
-        costs: "one `munmap` more a span whose length is no multiple of 2 MiB; `user` one OS page with a header; where the kernel aligns nothing by itself (before Linux 6.7) an `mmap` and up to two `munmap` more",
+        about: "starts large mappings of 2 MiB or more at a multiple of 2 MiB, so that huge pages can back them: the mapping (on), or the object itself, its header on the page before (user)",
+        costs: "one `munmap` more per mapping whose length is no multiple of 2 MiB; user: one OS page with a header; where the kernel aligns nothing by itself (before Linux 6.7) an `mmap` and up to two `munmap` more",
     },
     Factor {
         name: "thp",
@@ -137,7 +137,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         }),
         counters: thp::Counters::NAMES,
         about: "advises the kernel to back large objects, and small ones beyond the first 16 MiB, with huge pages (on), or not to (never); off leaves them to the system's policy",
-        costs: "one `madvise` a mapping, or step of the arena, up to 64 MiB; `on` 2 MiB of memory where one byte is touched; saves page faults",
+        costs: "one `madvise` per mapping, or per step of the arena, up to 64 MiB; on: 2 MiB of memory where one byte is touched; saves page faults",
     },
     Factor {
         name: "arena",
@@ -147,7 +147,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         choice: None,
         counters: arena::Counters::NAMES,
         about: "takes large objects up to 4 MiB from one reserved range instead of mapping each",
-        costs: "address space; a lock and a search of 64 bits where no cache has an object; saves two system calls an object",
+        costs: "address space; a lock and a search of 64 bits where no cache has an object; saves two system calls per object",
     },
     Factor {
         name: "thread-cache",
@@ -156,8 +156,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         toggle: "HAKMEM_DISABLE_THREAD_CACHE",
         choice: None,
         counters: thread_cache::Counters::NAMES,
-        about: "keeps free small objects in each thread, and passes them on in batches; off, every request and free takes the lock of its class",
-        costs: "25 KiB a thread, up to 240 KiB where it frees many, and up to a MiB of each class that waits; saves two locks an object",
+        about: "keeps free small objects in each thread, and passes them on in batches; when off, every request and free takes the lock of its class",
+        costs: "25 KiB per thread, up to 240 KiB where it frees many, and up to 1 MiB per class in the transfer cache; saves two locks per object",
     },
     Factor {
         name: "purge",
@@ -169,8 +169,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             values: &[("batched", Level::On), ("immediate", Level::Variant("immediate")), ("never", Level::Off)],
         }),
         counters: purge::Counters::NAMES,
-        about: "gives memory that nobody uses back to the OS, 2 MiB at a time: what was free for a second (batched), or with the free (immediate)",
-        costs: "one `madvise` 2 MiB, and page faults when they are used again; batched: a thread while anything waits",
+        about: "gives unused memory back to the OS, 2 MiB at a time: what was free for 0.6 s (batched), or with the free (immediate)",
+        costs: "one `madvise` per 2 MiB, and page faults when they are used again; batched: a thread while anything waits",
     },
 ];
 

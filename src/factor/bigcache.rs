@@ -8,12 +8,12 @@
 //! small objects do not cost. Saves system calls and page faults.
 
 counters! {
-    /// Requests that looked for a span.
+    /// Requests that looked for a kept object.
     lookups,
     /// Requests that found one.
     hits,
-    /// Freed spans that were kept.
+    /// Freed objects that were kept.
     puts,
-    /// Spans that gave way to a newer one.
+    /// Objects that gave way to a newer one.
     evictions,
 }

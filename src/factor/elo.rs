@@ -39,9 +39,9 @@ pub(crate) const FIXED_THRESHOLD: usize = 2 * MIB;
 pub(crate) struct Plan {
     /// Runs of so many bytes or more are backed by huge pages, where those are wanted.
     pub(crate) huge_bytes_min: usize,
-    /// Ticks of the purge that half a segment waits.
-    pub(crate) wait_ticks: u32,
-    /// Whether the depot keeps what nobody asked for during one tick.
+    /// Purge epochs that half a segment waits.
+    pub(crate) wait_epochs: u32,
+    /// Whether the transfer cache keeps what no thread took during one purge epoch.
     pub(crate) keeps: bool,
 }
 
@@ -53,7 +53,7 @@ impl Plan {
     const fn of(strategy: u8) -> Plan {
         Plan {
             huge_bytes_min: [64 * KIB, MIB, usize::MAX][strategy as usize / 4],
-            wait_ticks: if strategy & 1 == 0 { 3 } else { 2 },
+            wait_epochs: if strategy & 1 == 0 { 3 } else { 2 },
             keeps: strategy & 2 == 0,
         }
     }

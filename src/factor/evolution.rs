@@ -12,7 +12,7 @@
 //! allocation; its `auto` has a third mode, TRIAL, which is in [`crate::factor::original::evolution`], and `learn` and
 //! `frozen` hold one mode for ever. In FROZEN no strategy is drawn, and so none is rated.
 //!
-//! Costs 1 KiB per thread; an increment and a shift per allocation that is seen, two reads of the cycle counter per 16, a
+//! Costs 0.5 KiB per thread; an increment and a shift per allocation that is seen, two reads of the cycle counter per 16, a
 //! lock that is only tried and one `clock_gettime` per 1,024 (no system call where the vDSO serves it). Different from the
 //! original: latencies are measured (it recorded 0), per thread and without a race, and conditions that it left open are
 //! the ones above.
@@ -46,7 +46,7 @@ counters! {
 const VISIT_ALLOCATIONS: u32 = 1024;
 const LATENCY_EVERY: u32 = 16;
 const LATENCIES: usize = (VISIT_ALLOCATIONS / LATENCY_EVERY) as usize;
-/// Buckets of the size distribution: one a power of two; the last one is open.
+/// Buckets of the size distribution: one per power of two; the last one is open.
 const BUCKETS: usize = 32;
 
 /// The numbers of the lifecycle. Seconds are wall-clock; fractions, epsilons and deltas are shares of 1.

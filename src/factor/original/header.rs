@@ -1,10 +1,10 @@
-//! Header: bytes before every object, written by malloc, verified by free: 32 as in the original, or 16 into which the same
-//! is packed by bits.
+//! Header: bytes before every object, written by malloc, verified by free: 32 as in the original, or 16 into which the
+//! same is packed by bits. By default off.
 //!
 //! Costs the bytes (or the alignment, when that is more), four stores per allocation, or two and some shifts, and a
-//! load with a compare per free; no system call. A 2 MiB object takes 513 OS pages instead of 512 and starts off a huge page. Off means that
-//! the allocator's own records, kept apart from user memory, tell everything; they exist in either case, so that an
-//! address that is not ours is recognised before anything near it is read.
+//! load with a compare per free; no system call. A 2 MiB object takes 513 OS pages instead of 512 and starts off a huge
+//! page. Off means that the allocator's own records, kept apart from user memory, tell the same; they exist in either
+//! case, so that a foreign address is recognised before anything near it is read.
 
 use crate::fatal::Fault;
 
@@ -159,7 +159,7 @@ const _: () = assert!(core::mem::offset_of!(Full, magic) == 32 - 8 && core::mem:
 /// What is wrong with it.
 ///
 /// # Safety
-/// - the bytes of the form before `user` are readable memory of ours, aligned to 16.
+/// - the bytes of the form before `user` are readable memory of the allocator's, aligned to 16.
 #[inline(always)]
 pub(crate) unsafe fn verify(counters: &Counters, form: Form, user: *mut u8) -> Result<usize, Fault> {
     // SAFETY: the caller's promise. Only the magic value is read until it is known to be right.

@@ -1,7 +1,7 @@
 //! What only the research original had: forms of factors that the default allocator does not use.
 //!
 //! `HAKMEM_MODE=original` brings all of them; each also has a variable of its own (docs/factors.md). They look at every
-//! request, so that no thread can use its cache unseen, and they lie on the request path in [`crate::source`] beside the
+//! request, so that no thread can use its cache unseen, and the request path calls them beside the
 //! default forms. A file has the name of its factor; where the default has a form as well, its file in
 //! [`crate::factor`] has the counters of both.
 
