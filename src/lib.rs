@@ -66,6 +66,20 @@ pub use global::Hakmem;
 pub use receipt::{FactorReceipt, Receipt, receipt};
 pub use request::Site;
 
+/// The call site as a [`Site`]: a constant of file, line and column.
+///
+/// ```
+/// let here = hakmem::site!();
+/// let there = hakmem::site!();
+/// assert_ne!(here, there);
+/// ```
+#[macro_export]
+macro_rules! site {
+    () => {
+        const { $crate::Site::of_place(file!(), line!(), column!()) }
+    };
+}
+
 /// Whether the address lies in memory that hakmem has handed out: the own address of a live object with a mapping of its
 /// own, or any address in a page that is in use.
 pub fn owns(address: *const u8) -> bool {
