@@ -1,32 +1,32 @@
 //! Size ↔ size class.
 //!
 //! Small classes, slots in pages: sixteen bytes apart up to 128, then four to a doubling up to 56 KiB, so that at most
-//! 20 % of a slot is lost beyond 128 bytes. Large classes: a unit apart up to 512 KiB, then four to a doubling up to
+//! 20 % of a slot is lost beyond 128 bytes. Large classes: a block apart up to 512 KiB, then four to a doubling up to
 //! 4 MiB; what they lose is address space, and memory only where huge pages back it. Objects above [`CLASS_BYTES_MAX`]
 //! have no class.
 //!
 //! Large objects that all start at a multiple of 64 KiB have their first lines, and those of each of their OS pages, in the
 //! same few sets of every cache: a ring of sixteen of them misses in caches that could hold it many times over. So the
 //! classes up to 512 KiB are there twice. In the coloured ones (J. Bonwick, "The slab allocator", USENIX Summer 1994)
-//! objects are slots a cache line longer than whole units, and each begins in another set than its neighbour. Those of
-//! the other kind, and all beyond, are runs of units: for stricter alignment than a line's, and where a coloured page
+//! objects are slots a cache line longer than whole blocks, and each begins in another set than its neighbour. Those of
+//! the other kind, and all beyond, are runs of blocks: for stricter alignment than a line's, and where a coloured page
 //! finds no room.
 
-/// What segments are divided into; a page of small slots is one unit or eight, a large object as many as it needs.
-pub(crate) const UNIT: usize = 64 << 10;
-/// Units of a segment, which is the longest page.
-pub(crate) const UNITS: usize = 64;
+/// What segments are divided into; a page of small slots is one block or eight, a large object as many as it needs.
+pub(crate) const BLOCK: usize = 64 << 10;
+/// Blocks of a segment, which is the longest page.
+pub(crate) const SEGMENT_BLOCKS: usize = 64;
 /// Number of size classes: small ones, coloured ones, runs.
-pub(crate) const CLASSES: usize = SLOT_CLASSES + RUN_UNITS.len();
+pub(crate) const CLASSES: usize = SLOT_CLASSES + RUN_BLOCKS.len();
 /// Number of those whose objects are slots in pages.
 pub(crate) const SLOT_CLASSES: usize = SMALL_CLASSES + COLOURED_CLASSES;
 /// Number of the small ones.
 const SMALL_CLASSES: usize = 43;
-/// Number of the large ones whose objects are slots: of one unit to so many.
+/// Number of the large ones whose objects are slots: of one block to so many.
 const COLOURED_CLASSES: usize = 8;
 /// The largest small object.
 pub(crate) const SMALL_BYTES_MAX: usize = 56 << 10;
-/// How much longer than its units a coloured slot is: a cache line.
+/// How much longer than its blocks a coloured slot is: a cache line.
 const COLOUR: usize = 64;
 /// The largest object that has a class.
 pub(crate) const CLASS_BYTES_MAX: usize = 4 << 20;
@@ -34,27 +34,27 @@ pub(crate) const CLASS_BYTES_MAX: usize = 4 << 20;
 const LINEAR_CLASSES: usize = 8;
 /// Sizes up to here are looked up in a table.
 const TABLE_BYTES: usize = 1024;
-/// Units of the classes of runs.
-const RUN_UNITS: [u8; 20] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64];
+/// Blocks of the classes of runs.
+const RUN_BLOCKS: [u8; 20] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64];
 
 /// Index of a rounded size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Class(u8);
 
-/// Where a class's bin lies in a thread cache, in bytes. Zero, which is what an address that is nobody's has, is the
-/// place of a bin that holds and takes nothing.
+/// Where a class's slot list lies in a thread cache, in bytes. Zero, which is what an address outside of pages has, is the
+/// place of the slot list that holds and takes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BinOffset(pub(crate) u32);
+pub(crate) struct SlotListOffset(pub(crate) u32);
 
-impl BinOffset {
-    /// The bin that holds and takes nothing.
-    pub(crate) const NONE: BinOffset = BinOffset(0);
-    /// Bytes of a bin; the cache checks that they are as many.
-    pub(crate) const BIN_BYTES: usize = 16;
+impl SlotListOffset {
+    /// The slot list that holds and takes nothing.
+    pub(crate) const NONE: SlotListOffset = SlotListOffset(0);
+    /// Bytes of a slot list; the cache checks that they are as many.
+    pub(crate) const LIST_BYTES: usize = 16;
 
-    /// The class whose bin this is.
+    /// The class whose slot list this is.
     pub(crate) fn class(self) -> Option<Class> {
-        (self.0 as usize / BinOffset::BIN_BYTES).checked_sub(1).map(|index| Class(index as u8))
+        (self.0 as usize / SlotListOffset::LIST_BYTES).checked_sub(1).map(|index| Class(index as u8))
     }
 }
 
@@ -68,9 +68,9 @@ const SLOT_BYTES: [u32; CLASSES] = {
             let step = class - LINEAR_CLASSES;
             (5 + (step % 4) as u32) << (5 + step / 4)
         } else if class < SLOT_CLASSES {
-            ((class - SMALL_CLASSES + 1) * UNIT + COLOUR) as u32
+            ((class - SMALL_CLASSES + 1) * BLOCK + COLOUR) as u32
         } else {
-            RUN_UNITS[class - SLOT_CLASSES] as u32 * UNIT as u32
+            RUN_BLOCKS[class - SLOT_CLASSES] as u32 * BLOCK as u32
         };
         class += 1;
     }
@@ -91,41 +91,41 @@ const fn search(bytes: usize) -> Class {
 }
 
 /// By sixteens: entry `n` is for the sizes from `16 n + 1` to `16 n + 16`.
-pub(crate) static SMALL_BINS: [BinOffset; TABLE_BYTES / 16] = {
-    let mut table = [BinOffset::NONE; TABLE_BYTES / 16];
+pub(crate) static SMALL_LISTS: [SlotListOffset; TABLE_BYTES / 16] = {
+    let mut table = [SlotListOffset::NONE; TABLE_BYTES / 16];
     let mut entry = 0;
     while entry < table.len() {
-        table[entry] = search((entry + 1) * 16).bin();
+        table[entry] = search((entry + 1) * 16).slot_list();
         entry += 1;
     }
     table
 };
 
-/// By units: entry `n` is for the sizes from `n` units and a byte to `n + 1` units.
-static LARGE_BINS: [BinOffset; CLASS_BYTES_MAX / UNIT] = {
-    let mut table = [BinOffset::NONE; CLASS_BYTES_MAX / UNIT];
+/// By blocks: entry `n` is for the sizes from `n` blocks and a byte to `n + 1` blocks.
+static LARGE_LISTS: [SlotListOffset; CLASS_BYTES_MAX / BLOCK] = {
+    let mut table = [SlotListOffset::NONE; CLASS_BYTES_MAX / BLOCK];
     let mut entry = 0;
     while entry < table.len() {
-        table[entry] = search((entry + 1) * UNIT).bin();
+        table[entry] = search((entry + 1) * BLOCK).slot_list();
         entry += 1;
     }
     table
 };
 
-/// The bin of a size from 1 to [`CLASS_BYTES_MAX`]; of any other, the one that holds nothing.
+/// The slot list of a size from 1 to [`CLASS_BYTES_MAX`]; of any other, the one that holds nothing.
 #[inline(always)]
-pub(crate) fn bin_of(bytes: usize) -> BinOffset {
+pub(crate) fn slot_list_of(bytes: usize) -> SlotListOffset {
     // Size 0 wraps and is beyond everything.
     let last = bytes.wrapping_sub(1);
     if last < TABLE_BYTES {
-        return SMALL_BINS[last / 16];
+        return SMALL_LISTS[last / 16];
     }
     if last < SMALL_BYTES_MAX {
-        return geometric(last).bin();
+        return geometric(last).slot_list();
     }
-    match LARGE_BINS.get(last / UNIT) {
-        Some(&bin) => bin,
-        None => BinOffset::NONE,
+    match LARGE_LISTS.get(last / BLOCK) {
+        Some(&list) => list,
+        None => SlotListOffset::NONE,
     }
 }
 
@@ -146,7 +146,7 @@ pub(crate) const fn cache_slots(class: usize) -> usize {
     let (slots, least, most) = if class < SMALL_CLASSES {
         ((1 << 20) / bytes, 16, 1024)
     } else {
-        ((4 << 20) / (bytes / UNIT * UNIT), if bytes <= 2 << 20 { 4 } else { 2 }, 16)
+        ((4 << 20) / (bytes / BLOCK * BLOCK), if bytes <= 2 << 20 { 4 } else { 2 }, 16)
     };
     if slots < least {
         least
@@ -166,7 +166,7 @@ impl Class {
     /// The smallest class whose slots hold `bytes`, for `bytes` in `1..=CLASS_BYTES_MAX`.
     #[inline]
     pub(crate) fn of(bytes: usize) -> Option<Class> {
-        bin_of(bytes).class()
+        slot_list_of(bytes).class()
     }
 
     /// The first class that holds `bytes` and whose objects are all aligned to `align`, if there is one.
@@ -176,7 +176,7 @@ impl Class {
         if align <= 16 {
             return Some(first);
         }
-        if align > UNIT {
+        if align > BLOCK {
             return None;
         }
         (first.0..CLASSES as u8).map(Class).find(|class| class.slot_bytes() >= bytes && class.slot_bytes() % align == 0)
@@ -199,24 +199,24 @@ impl Class {
         self.index() >= SMALL_CLASSES
     }
 
-    /// Whether objects are runs of units, each alone, and not slots.
+    /// Whether objects are runs of blocks, each alone, and not slots.
     pub(crate) fn is_run(self) -> bool {
         self.index() >= SLOT_CLASSES
     }
 
-    /// The class of runs for what a coloured class is for; any other class as it is.
+    /// The uncoloured size class of as many blocks; any other class as it is.
     pub(crate) fn uncoloured(self) -> Class {
         if self.is_large() && !self.is_run() { Class(self.0 + COLOURED_CLASSES as u8) } else { self }
     }
 
-    /// Units in a page of this class, enough for seven slots at least, or in the run.
-    pub(crate) fn units(self) -> usize {
+    /// Blocks in a page of this class, enough for seven slots at least, or in the run.
+    pub(crate) fn blocks(self) -> usize {
         match self.slot_bytes() {
             0..=0x1c00 => 1,
             0x1c01..=SMALL_BYTES_MAX => 8,
-            bytes if self.is_run() => bytes / UNIT,
+            bytes if self.is_run() => bytes / BLOCK,
             // A sixteenth of the addresses is lost, and up to an eighth where a segment ends the page.
-            bytes => (bytes / UNIT * 16).min(UNITS),
+            bytes => (bytes / BLOCK * 16).min(SEGMENT_BLOCKS),
         }
     }
 
@@ -231,10 +231,10 @@ impl Class {
         self.0 as usize
     }
 
-    /// The place of the class's bin.
+    /// The place of the class's slot list.
     #[inline(always)]
-    pub(crate) const fn bin(self) -> BinOffset {
-        BinOffset((self.0 as u32 + 1) * BinOffset::BIN_BYTES as u32)
+    pub(crate) const fn slot_list(self) -> SlotListOffset {
+        SlotListOffset((self.0 as u32 + 1) * SlotListOffset::LIST_BYTES as u32)
     }
 }
 
@@ -248,9 +248,9 @@ mod tests {
             let class = Class::of(bytes).expect("a class");
             assert!(class.slot_bytes() >= bytes, "{bytes}");
             if class.index() > 0 {
-                // Between coloured slots the units decide.
+                // Between coloured slots the blocks decide.
                 let below = SLOT_BYTES[class.index() - 1] as usize;
-                let below = if class.is_large() { below / UNIT * UNIT } else { below };
+                let below = if class.is_large() { below / BLOCK * BLOCK } else { below };
                 assert!(below < bytes, "{bytes} fits the class below");
             }
         }
@@ -272,19 +272,19 @@ mod tests {
         for log in 0..=16 {
             let align = 1 << log;
             for bytes in [1, 15, 16, 17, 100, 1000, 4096, 5000, 65536, 100_000, SMALL_BYTES_MAX, CLASS_BYTES_MAX] {
-                let class = Class::aligned(bytes, align).expect("runs are whole units");
+                let class = Class::aligned(bytes, align).expect("runs are whole blocks");
                 assert!(class.slot_bytes() >= bytes);
                 assert!(align <= 16 || class.slot_bytes().is_multiple_of(align));
             }
         }
-        assert_eq!(Class::aligned(64, 2 * UNIT), None);
+        assert_eq!(Class::aligned(64, 2 * BLOCK), None);
     }
 
     #[test]
     fn bins_lead_back_to_their_classes() {
-        assert_eq!(BinOffset::NONE.class(), None);
+        assert_eq!(SlotListOffset::NONE.class(), None);
         for class in Class::all() {
-            assert_eq!(class.bin().class(), Some(class));
+            assert_eq!(class.slot_list().class(), Some(class));
             assert_eq!(Class::from_index(class.index()), Some(class));
         }
     }
@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn pages_hold_several_slots_and_runs_are_one_object() {
         for class in Class::all() {
-            let slots = class.units() * UNIT / class.slot_bytes();
+            let slots = class.blocks() * BLOCK / class.slot_bytes();
             assert!(
                 if class.is_run() { slots == 1 } else { slots >= if class.is_large() { 7 } else { 9 } },
                 "{class:?}"

@@ -29,7 +29,7 @@ impl Fault {
 /// Writes the sentence and aborts.
 #[cold]
 #[inline(never)]
-pub(crate) fn die(fault: Fault) -> ! {
+pub(crate) fn abort_with(fault: Fault) -> ! {
     os::write_stderr(fault.sentence());
     // SAFETY: does not return, and runs no code of ours.
     unsafe { libc::abort() }

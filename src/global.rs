@@ -1,7 +1,7 @@
 //! The allocator as Rust programs use it.
 
+use crate::alloc::{allocate, free, reallocate};
 use crate::request::Site;
-use crate::source;
 use core::alloc::{GlobalAlloc, Layout};
 
 /// The allocator. All values are one: the state is the process's.
@@ -28,7 +28,7 @@ impl Hakmem {
     /// - none beyond what [`GlobalAlloc::alloc`] asks; size 0 is allowed.
     #[inline]
     pub unsafe fn alloc_at(&self, layout: Layout, site: Site) -> *mut u8 {
-        source::allocate(layout.size(), layout.align(), Some(site))
+        allocate::allocate(layout.size(), layout.align(), Some(site))
     }
 }
 
@@ -37,23 +37,23 @@ impl Hakmem {
 unsafe impl GlobalAlloc for Hakmem {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        source::allocate(layout.size(), layout.align(), None)
+        allocate::allocate(layout.size(), layout.align(), None)
     }
 
     #[inline]
     unsafe fn dealloc(&self, object: *mut u8, _layout: Layout) {
         // SAFETY: the caller's promise.
-        unsafe { source::free(object) }
+        unsafe { free::free(object) }
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        source::allocate_zeroed(layout.size(), layout.align())
+        allocate::allocate_zeroed(layout.size(), layout.align())
     }
 
     #[inline]
     unsafe fn realloc(&self, object: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
-        unsafe { source::reallocate(object, layout.size(), layout.align(), size) }
+        unsafe { reallocate::reallocate(object, layout.size(), layout.align(), size) }
     }
 }

@@ -1,8 +1,9 @@
 //! hakmem: a memory allocator that can be taken apart.
 //!
-//! A general-purpose, thread-safe allocator for Linux on x86-64 and aarch64 that takes its memory from the OS itself.
-//! Whatever in it costs something is a *factor*, behind a Cargo feature of the same name and an environment toggle, so that
-//! it can be priced. Each of the first six has the form of an older research allocator as well (`HAKMEM_MODE=original`):
+//! A general-purpose, thread-safe allocator for Linux on x86-64 and aarch64 that takes its memory from the OS itself. Each
+//! part of it that costs something is a *factor*, behind a Cargo feature of the same name and an environment toggle, so that
+//! its cost can be measured. Each of the first six has the form of an older research allocator as well
+//! (`HAKMEM_MODE=original`):
 //!
 //! | factor | by default | forms |
 //! |---|---|---|
@@ -11,8 +12,8 @@
 //! | `header` before every object | off | `HAKMEM_HEADER=32`, `16`: bytes, verified on free |
 //! | `tick`: a shared count of allocations | raised when a cache is empty | `HAKMEM_TICK=shared`: every allocation |
 //! | `evolution`: when learning stops and restarts | sees what no cache serves | `HAKMEM_EVO_POLICY=auto`: every allocation |
-//! | `madvise-batch`: spans unmapped together | on | |
-//! | `align`: spans at a multiple of 2 MiB | on | `HAKMEM_ALIGN=user`: the object itself |
+//! | `madvise-batch`: large mappings unmapped together | on | |
+//! | `align`: large mappings at a multiple of 2 MiB | on | `HAKMEM_ALIGN=user`: the object itself |
 //! | `thp`: huge pages advised | on | `HAKMEM_THP=never`: advised against |
 //! | `arena`: large objects from one range | on | |
 //! | `thread-cache` of small objects | on | |
@@ -40,45 +41,49 @@
 #[cfg(any(test, feature = "settings"))]
 extern crate std;
 
-mod active;
+mod alloc;
 mod class;
-mod env;
+mod config;
 mod factor;
 mod fatal;
-mod fork;
 mod global;
-mod level;
-mod list;
-mod map;
-mod meta;
+mod metadata;
 #[cfg(all(test, loom))]
 mod model;
 mod os;
-mod page;
 #[cfg(all(feature = "preload", not(test)))]
 mod preload;
-mod preset;
 mod quantile;
-mod range;
 mod rating;
 mod receipt;
 mod request;
 #[cfg(feature = "settings")]
 pub mod settings;
-mod source;
-mod span;
 mod sync;
 
-pub use factor::{AlreadySealed, Choice, Factor, Level, Setting, lifecycle_settings, registry, seal};
+pub use config::{AlreadySealed, Choice, Factor, Level, Preset, Setting, lifecycle_settings, registry, seal};
 pub use global::Hakmem;
-pub use preset::Mode;
 pub use receipt::{FactorReceipt, Receipt, receipt};
 pub use request::Site;
 
-/// Whether the address lies in memory that hakmem has handed out: a live large object's own address, or any address in
-/// a page of small ones.
+/// The call site as a [`Site`]: a constant of file, line and column.
+///
+/// ```
+/// let here = hakmem::site!();
+/// let there = hakmem::site!();
+/// assert_ne!(here, there);
+/// ```
+#[macro_export]
+macro_rules! site {
+    () => {
+        const { $crate::Site::of_place(file!(), line!(), column!()) }
+    };
+}
+
+/// Whether the address lies in memory that hakmem has handed out: the own address of a live object with a mapping of its
+/// own, or any address in a page that is in use.
 pub fn owns(address: *const u8) -> bool {
-    source::owns(address)
+    alloc::inspect::owns(address)
 }
 
 /// Bytes that an object may use: at least what was asked for, and whatever its slot or mapping has beyond.
@@ -92,15 +97,16 @@ pub fn owns(address: *const u8) -> bool {
 /// ```
 ///
 /// # Safety
-/// - the address is that of an object that hakmem allocated and that nobody has freed.
+/// - the address is that of an object that hakmem allocated and that was not freed.
 pub unsafe fn usable_bytes(object: *mut u8) -> usize {
-    source::usable_bytes(object)
+    alloc::inspect::usable_bytes(object)
 }
 
-/// Gives back to the OS every mapping that waits to be used again: in BigCache, in the pool of large spans, and in the
-/// madvise batch, full or not.
+/// Gives back to the OS all memory that waits to be used again: in the calling thread's cache and the transfer cache, in
+/// BigCache and the mapping pool, in the madvise batch, full or not, and in free halves of segments. What other threads' caches
+/// hold stays.
 pub fn flush() {
-    source::flush();
+    alloc::flush::flush();
 }
 
 /// The shared count of allocations that the factor `tick` keeps.
@@ -108,7 +114,8 @@ pub fn ticks() -> u64 {
     factor::tick::total()
 }
 
-/// Elo ratings of the twelve mmap thresholds, smallest threshold first, in points; all 1500 before the first round.
+/// Elo ratings in points, all 1500 before the first round: of the twelve plans at the level `slow-path`, else of the twelve
+/// mmap thresholds, smallest threshold first.
 pub fn elo_ratings() -> [f64; 12] {
-    factor::elo::ratings()
+    if config::active().elo_plans() { factor::elo::ratings() } else { factor::original::elo::ratings() }
 }

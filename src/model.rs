@@ -49,18 +49,15 @@ pub(crate) fn fails(loss: Loss, model: impl Fn() + Sync + Send + 'static) -> boo
 
 fn run(loss: Loss, model: impl Fn() + Sync + Send + 'static) {
     let _one = LOSS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    *LOST.write().expect("nobody panics with it") = loss;
+    *LOST.write().expect("no thread panics with it") = loss;
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(PREEMPTIONS);
     builder.max_branches = STEPS;
-    builder.check(move || {
-        crate::meta::begin_anew();
-        model();
-    });
+    builder.check(model);
 }
 
 fn lost() -> Loss {
-    *LOST.read().expect("nobody panics with it")
+    *LOST.read().expect("no thread panics with it")
 }
 
 /// An ordering after the loss.
@@ -181,7 +178,7 @@ impl<T> UnsafeCell<T> {
     /// The value; panics when nothing orders this access after the last write.
     ///
     /// # Safety
-    /// - nobody changes the value meanwhile.
+    /// - no other thread changes the value meanwhile.
     #[track_caller]
     pub(crate) unsafe fn read(&self) -> T
     where

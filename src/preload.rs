@@ -3,59 +3,60 @@
 //! Feature `preload`; `cargo preload` builds the library. What the standards leave open is decided as glibc does: a size
 //! of 0 gives an object of its own, `realloc(p, 0)` frees, and sizes beyond `PTRDIFF_MAX` are refused with `ENOMEM`.
 //! Where glibc changed its mind, the newer one counts: [`aligned_alloc`] refuses what is no power of two. Every object is
-//! aligned to 16 bytes. What the requests cost is left to [`crate::source`]; here `errno` is set where one fails, and
+//! aligned to 16 bytes. What the requests cost is left to [`crate::alloc`]; here `errno` is set where one fails, and
 //! nothing is added to one that does not.
 //!
-//! The loader calls before any constructor has run, so there is none: the first request starts everything
-//! ([`crate::source`]). The statistics of glibc have no counterpart here, and their functions are there so that no
-//! caller reaches glibc's own, which would tell of memory that nobody uses.
+//! The loader calls before any constructor has run, so that no call may rely on one: the first request does what the
+//! constructor of [`crate::alloc`] has not done yet. The statistics of glibc have no counterpart here, and their functions
+//! are there so that no caller reaches glibc's own, which would tell of memory that is not used.
 
-use crate::{os, source};
+use crate::alloc::{allocate, flush, free as free_path, inspect, reallocate};
+use crate::os;
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 
 /// What `malloc` aligns to: `max_align_t` of both architectures.
 const ALIGN: usize = 16;
 
-/// The library's version, for proofs of who serves: programs find it by `dlsym`.
+/// The library's version, for proofs of which allocator served: programs find it by `dlsym`.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
 /// Allocates `size` bytes. Null and `ENOMEM` when there is no memory.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn malloc(size: usize) -> *mut c_void {
-    source::allocate_apart(size, || malloc_slow(size), || malloc_beyond(size)).cast()
+    allocate::allocate_apart(size, || malloc_slow(size), || malloc_beyond(size)).cast()
 }
 
-/// Sizes that the table has not, apart, so that the others jump nowhere.
+/// Sizes beyond the table, in a function of their own, so that the others jump nowhere.
 #[inline(never)]
 fn malloc_beyond(size: usize) -> *mut u8 {
-    source::allocate_or_else(size, || malloc_slow(size))
+    allocate::allocate_or_else(size, || malloc_slow(size))
 }
 
-/// Apart, so that `malloc` ends with a jump and keeps no frame.
+/// In a function of its own, so that `malloc` ends with a jump and keeps no frame.
 #[cold]
 #[inline(never)]
 fn malloc_slow(size: usize) -> *mut u8 {
-    or_enomem(source::allocate_slow(size, ALIGN, None, false)).cast()
+    or_enomem(allocate::allocate_slow(size, ALIGN, None, false)).cast()
 }
 
 /// Frees an object; null is none. Leaves `errno` alone.
 ///
 /// # Safety
-/// - the address is null, or came from this library and nobody uses the object any more.
+/// - the address is null, or came from this library, and the object is not used any more.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn free(object: *mut c_void) {
     // SAFETY: the caller's promise.
-    unsafe { source::free(object.cast()) }
+    unsafe { free_path::free(object.cast()) }
 }
 
 /// Allocates `count` times `size` zeroed bytes. Null and `ENOMEM` when there is no memory, or no such number.
 #[unsafe(no_mangle)]
 extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     match count.checked_mul(size) {
-        Some(bytes) => or_enomem(source::allocate_zeroed(bytes, ALIGN)),
+        Some(bytes) => or_enomem(allocate::allocate_zeroed(bytes, ALIGN)),
         None => fail(libc::ENOMEM),
     }
 }
@@ -64,7 +65,7 @@ extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 /// when there is no memory; the object is then as it was.
 ///
 /// # Safety
-/// - the address is null, or came from this library and nobody else uses the object.
+/// - the address is null, or came from this library, and no other thread uses the object.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
     if object.is_null() {
@@ -72,13 +73,13 @@ unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
     }
     if size == 0 {
         // SAFETY: the caller's promise; the object is not null.
-        unsafe { source::free(object.cast()) };
+        unsafe { free_path::free(object.cast()) };
         return ptr::null_mut();
     }
     // The caller may have written to all that `malloc_usable_size` gave it.
-    let usable = source::usable_bytes(object.cast());
+    let usable = inspect::usable_bytes(object.cast());
     // SAFETY: the caller's promise. Alignments beyond `malloc`'s are lost in a move, as the standard has it.
-    or_enomem(unsafe { source::reallocate(object.cast(), usable, ALIGN, size) })
+    or_enomem(unsafe { reallocate::reallocate(object.cast(), usable, ALIGN, size) })
 }
 
 /// As [`realloc`], to `count` times `size` bytes. Null and `ENOMEM` also when there is no such number.
@@ -104,7 +105,7 @@ unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: u
     if !align.is_power_of_two() || align < size_of::<*mut c_void>() {
         return libc::EINVAL;
     }
-    let object = source::allocate(size, align.max(ALIGN), None);
+    let object = allocate::allocate(size, align.max(ALIGN), None);
     if object.is_null() {
         return libc::ENOMEM;
     }
@@ -151,7 +152,7 @@ extern "C" fn pvalloc(size: usize) -> *mut c_void {
 /// - the address is null or that of an object of this library's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn malloc_usable_size(object: *mut c_void) -> usize {
-    if object.is_null() { 0 } else { source::usable_bytes(object.cast()) }
+    if object.is_null() { 0 } else { inspect::usable_bytes(object.cast()) }
 }
 
 /// As [`free`]; gone from glibc's headers, not from old programs.
@@ -184,10 +185,10 @@ unsafe extern "C" fn free_aligned_sized(object: *mut c_void, _align: usize, _siz
     unsafe { free(object) }
 }
 
-/// Gives back to the OS what waits to be used again. Always 1, "memory was released": nobody counts whether it was.
+/// Gives back to the OS what waits to be used again. Always 1, "memory was released", whether it was or not.
 #[unsafe(no_mangle)]
 extern "C" fn malloc_trim(_pad: usize) -> c_int {
-    source::flush();
+    flush::flush();
     1
 }
 
@@ -241,7 +242,7 @@ extern "C" fn hakmem_version() -> *const c_char {
 
 /// Allocates with an alignment that is a power of two.
 fn aligned(align: usize, size: usize) -> *mut c_void {
-    or_enomem(source::allocate(size, align.max(ALIGN), None))
+    or_enomem(allocate::allocate(size, align.max(ALIGN), None))
 }
 
 #[inline(always)]

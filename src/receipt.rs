@@ -1,7 +1,7 @@
-//! The receipt: what is at work in this process, and what it did so far.
+//! The receipt: which factors are at work in this process, and what they did so far.
 
-use crate::factor::{self, FACTORS, Level, REGISTRY};
-use crate::source::{self, heap};
+use crate::alloc::{purge, thread_heap};
+use crate::config::{self, FACTORS, Level, REGISTRY};
 
 /// What is at work in this process, and what it did so far, summed over all threads.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// One entry a factor, in the order of the registry.
+    /// One entry per factor, in the order of the registry.
     pub fn factors(&self) -> &[FactorReceipt] {
         &self.factors
     }
@@ -53,17 +53,17 @@ impl FactorReceipt {
 
 /// Levels and activity counters as they are now. Seals the default levels if nothing has sealed them yet.
 pub fn receipt() -> Receipt {
-    factor::seal_once();
-    let active = factor::active();
+    config::seal_once();
+    let active = config::active();
     let factors = core::array::from_fn(|index| {
         let factor = &REGISTRY[index];
         let mut values = [0; COUNTERS_MAX];
         for (counter, value) in values.iter_mut().enumerate().take(factor.counters.len()) {
-            let all = heap::all().map(|heap| &heap.counters).chain([source::house::counters()]);
+            let all = thread_heap::all().map(|heap| &heap.counters).chain([purge::counters()]);
             *value = all.map(|counters| counters.read(index, counter)).sum();
         }
         FactorReceipt { name: factor.name, level: active.level(index), names: factor.counters, values }
     });
-    let allocations: u64 = heap::all().map(|heap| heap.cache.allocations.get()).sum();
-    Receipt { allocations, frees: allocations.saturating_sub(source::live_objects()), factors }
+    let allocations: u64 = thread_heap::all().map(|heap| heap.cache.allocations.get()).sum();
+    Receipt { allocations, frees: allocations.saturating_sub(thread_heap::live_objects()), factors }
 }

@@ -39,35 +39,10 @@ impl Site {
     }
 }
 
-/// The call site as a [`Site`](crate::Site): a constant of file, line and column.
-///
-/// ```
-/// let here = hakmem::site!();
-/// let there = hakmem::site!();
-/// assert_ne!(here, there);
-/// ```
-#[macro_export]
-macro_rules! site {
-    () => {
-        const { $crate::Site::of_place(file!(), line!(), column!()) }
-    };
-}
-
 /// One request: bytes, alignment (a power of two) and site.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
     pub(crate) size: usize,
     pub(crate) align: usize,
     pub(crate) site: Site,
-}
-
-/// Which strategy an allocation shall get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pick {
-    /// Draw one.
-    Learn,
-    /// The one that was best when learning stopped: no work.
-    Frozen,
-    /// The second best, on trial.
-    Candidate,
 }

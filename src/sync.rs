@@ -167,7 +167,7 @@ impl<T> Lock<T> {
                 return;
             }
         }
-        // Whoever gets the lock this way leaves it marked contended, since others may still sleep.
+        // A thread that gets the lock this way leaves it marked contended, since others may still sleep.
         // Acquire: pairs with the release in `release`.
         while self.state.swap(CONTENDED, Ordering::Acquire) != FREE {
             self.sleepers.wait(&self.state, CONTENDED);
@@ -220,7 +220,7 @@ impl<T> Drop for Guard<'_, T> {
     }
 }
 
-/// A word that is made once, by whoever comes first; 0 before.
+/// A word that is made once, by the first caller; 0 before.
 #[derive(Debug)]
 pub(crate) struct Once {
     word: AtomicU64,
@@ -235,8 +235,8 @@ impl Once {
         }
     }
 
-    /// The word, made by `make` if nobody made it before, which a 0 leaves so; and whether this call made it. Who has the
-    /// word sees what `make` wrote.
+    /// The word, made by `make` if it was not made before; a 0 leaves it unmade. Also returns whether this call made it. A
+    /// thread that has the word sees what `make` wrote.
     #[inline]
     pub(crate) fn get_or_make(&self, make: impl FnOnce() -> u64) -> (u64, bool) {
         // Acquire: pairs with the release in `make_slow`.
@@ -249,7 +249,7 @@ impl Once {
     #[cold]
     fn make_slow(&self, make: impl FnOnce() -> u64) -> (u64, bool) {
         let _making = self.making.lock();
-        // Relaxed: whoever stored it held the lock.
+        // Relaxed: it was stored under the lock.
         let known = self.word.load(Ordering::Relaxed);
         if known != 0 {
             return (known, false);
@@ -266,7 +266,7 @@ impl Once {
         self.word.load(Ordering::Relaxed)
     }
 
-    /// Waits until nobody makes it, and lets nobody begin, for the handlers around a fork.
+    /// Waits until no thread makes it, and lets none begin, for the handlers around a fork.
     pub(crate) fn acquire(&self) {
         self.making.acquire();
     }
@@ -303,6 +303,30 @@ impl Count {
         self.0.load(Ordering::Relaxed)
     }
 }
+
+/// Declares a factor's counters: a struct of [`Count`]s, and their names.
+macro_rules! counters {
+    ($($(#[$about:meta])* $name:ident),+ $(,)?) => {
+        /// Activity counters of one thread.
+        #[derive(Debug)]
+        pub(crate) struct Counters {
+            $($(#[$about])* pub(crate) $name: $crate::sync::Count,)+
+        }
+
+        impl Counters {
+            pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
+
+            pub(crate) const fn new() -> Counters {
+                Counters { $($name: $crate::sync::Count::new()),+ }
+            }
+
+            pub(crate) fn read(&self, index: usize) -> u64 {
+                [$(&self.$name),+][index].get()
+            }
+        }
+    };
+}
+pub(crate) use counters;
 
 #[cfg(all(test, not(loom)))]
 mod tests {
@@ -356,7 +380,7 @@ mod models {
         assert_eq!(*lock.lock(), 2 * threads - 1);
     }
 
-    /// One holder at a time, who sees what the last one wrote; a sleeper that nobody wakes would be a deadlock.
+    /// One holder at a time, who sees what the last one wrote; a sleeper that no thread wakes would be a deadlock.
     #[test]
     fn loom_lock_admits_one_at_a_time_and_wakes_all() {
         check(|| count(3));
@@ -400,7 +424,7 @@ mod models {
         let want = |shared: &(Once, UnsafeCell<u32>, AtomicU32)| {
             let (once, settings, made) = shared;
             let (word, is_own) = once.get_or_make(|| {
-                // SAFETY: nobody reads before the word is there.
+                // SAFETY: no thread reads before the word is there.
                 unsafe { *settings.get() = 7 };
                 made.fetch_add(1, Ordering::Relaxed);
                 5

@@ -1,6 +1,6 @@
 //! docs/factors.md says what the registry says. `BLESS=1 cargo test --test docs` writes it.
 
-use hakmem::Mode;
+use hakmem::Preset;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -17,17 +17,18 @@ fn factors_md_is_what_the_registry_says() {
 
 fn factors_md() -> String {
     let mut text = String::from(
-        "<!-- Generated from the registry in src/factor/mod.rs by tests/docs.rs. Do not edit. -->\n\n\
+        "<!-- Generated from the registry in src/config/registry.rs by tests/docs.rs. Do not edit. -->\n\n\
          # Factors\n\n\
          Each factor is a Cargo feature of its name (all are in `default`), one file in `src/factor/` that says what it\n\
-         does and costs, and a toggle. Its level is `absent` (not compiled in), `off`, `on`, or a named variant; it is read\n\
-         once, before the first request, and `hakmem::receipt()` tells it. Toggles understand 1, 0, true, false, on and off;\n\
-         `=0` does not disable. What is not understood is ignored with one line on standard error. Nothing is read in a\n\
-         setuid program.\n\n\
-         The default is the level when nothing is said. What is `off` by default is switched on by its variable below, and a\n\
-         factor of the older research allocator has its form there at the level `on`: `HAKMEM_MODE=original` brings all six\n\
-         to it, and switches off what that allocator did not have.\n\n\
-         | factor | default | toggle | what it does | what it takes |\n|---|---|---|---|---|\n",
+         does and costs, and a toggle. A form that only the older research allocator had is in `src/factor/original/`.\n\n\
+         The level of a factor is `absent` (not compiled in), `off`, `on`, or a named variant. It is read once, before the\n\
+         first request, and `hakmem::receipt()` returns it. A toggle takes 1, 0, true, false, on and off; `=0` does not\n\
+         disable. The allocator ignores a name or value that it does not know, with one line on standard error. A setuid\n\
+         program reads no variable.\n\n\
+         The default is the level when no variable is set. A factor that is `off` by default is switched on by its variable\n\
+         below. A factor of the older research allocator has that allocator's form at the level `on`:\n\
+         `HAKMEM_MODE=original` sets all six to it, and switches off what that allocator did not have.\n\n\
+         | factor | default | toggle | what it does | what it costs |\n|---|---|---|---|---|\n",
     );
     for factor in hakmem::registry() {
         let (name, level) = (factor.name, factor.default.as_str());
@@ -39,20 +40,20 @@ fn factors_md() -> String {
         let counters: Vec<String> = factor.counters.iter().map(|name| format!("`{name}`")).collect();
         let _ = writeln!(text, "| `{}` | {} |", factor.name, counters.join(", "));
     }
-    text += "\n## Variants\n\nThe first value is the level `on`. A toggle wins over a variant, a variant over the preset.\n\n\
+    text += "\n## Variants\n\nThe first value is the level `on`. A toggle overrides a variant, and a variant overrides the preset.\n\n\
              | variable | value → level |\n|---|---|\n";
     for (factor, choice) in hakmem::registry().iter().filter_map(|f| f.choice.as_ref().map(|choice| (f, choice))) {
         let values: Vec<String> =
             choice.values.iter().map(|(value, level)| format!("`{value}` → {}", level.as_str())).collect();
         let _ = writeln!(text, "| `{}` (`{}`) | {} |", choice.variable, factor.name, values.join(", "));
     }
-    text += "\n## Presets\n\n`HAKMEM_MODE` sets all levels at once; whatever is not named is at its default. All are\n\
-             presets of the older research allocator, so that they bring its forms with them. `fast` and `balanced` have\n\
-             the same levels there, and so here; its `auto` and `on` for huge pages are both `thp` on.\n\n| preset | levels |\n|---|---|\n";
-    for (name, mode) in Mode::NAMED {
+    text += "\n## Presets\n\n`HAKMEM_MODE` sets all levels at once; a factor that is not listed is at its default. The\n\
+             presets are those of the older research allocator, and set its forms. `fast` and `balanced` have the same levels\n\
+             there, and so here; its `auto` and `on` for huge pages are both `thp` on.\n\n| preset | levels |\n|---|---|\n";
+    for (name, preset) in Preset::NAMED {
         let levels: Vec<String> = hakmem::registry()
             .iter()
-            .zip(mode.preset())
+            .zip(preset.levels())
             .filter(|(factor, level)| *level != factor.default)
             .map(|(factor, level)| format!("`{}` {}", factor.name, level.as_str()))
             .collect();

@@ -154,9 +154,9 @@ fn programs_read_what_the_allocator_reads() {
             environments.push(vec![(choice.variable, "other")]);
         }
     }
-    for (mode, _) in hakmem::Mode::NAMED {
-        environments.push(vec![("HAKMEM_MODE", *mode)]);
-        environments.push(vec![("HAKMEM_EVO_POLICY", "learn"), ("HAKMEM_MODE", *mode), ("HAKMEM_DISABLE_TICK", "1")]);
+    for (preset, _) in hakmem::Preset::NAMED {
+        environments.push(vec![("HAKMEM_MODE", *preset)]);
+        environments.push(vec![("HAKMEM_EVO_POLICY", "learn"), ("HAKMEM_MODE", *preset), ("HAKMEM_DISABLE_TICK", "1")]);
     }
     for name in ["HAKMEM_mode", "HAKMEM_HAKMEM_MODE", "HAKMEM_Disable_Tick", "hakmem_mode", "HAKMEM_", "HAKMEM_MODE_"] {
         environments.push(vec![(name, "minimal")]);
@@ -165,7 +165,7 @@ fn programs_read_what_the_allocator_reads() {
     for environment in environments {
         let case = case("programs_read_what_the_allocator_reads", &format!("{environment:?}")).vars(&environment);
         let output = case.run(|| {
-            let (levels, rejected) = hakmem::settings::read(hakmem::Mode::Default);
+            let (levels, rejected) = hakmem::settings::read(hakmem::Preset::Default);
             for factor in hakmem::receipt().factors() {
                 assert_eq!(levels[factor.name], factor.level.as_str(), "{}", factor.name);
             }

@@ -246,10 +246,10 @@ fn evolution_slow_path_sees_what_no_cache_serves() {
         slow_requests(64, 4 * 1024);
         assert_eq!(counter("evolution", "sizes"), sizes + 4 * 1024);
         assert!(counter("evolution", "latencies") >= 4 * 1024 / 16);
-        assert!(counter("evolution", "ticks") >= 4 && counter("evolution", "windows") >= 3);
+        assert!(counter("evolution", "visits") >= 4 && counter("evolution", "windows") >= 3);
         assert_eq!((counter("evolution", "freezes"), counter("evolution", "relearns")), (1, 0));
         slow_requests(64, 16 * 1024);
-        assert_eq!(counter("evolution", "canaries"), 0, "no single request can try a plan");
+        assert_eq!(counter("evolution", "trials"), 0, "no single request can try a plan");
         assert_eq!(counter("evolution", "freezes"), 1);
         slow_requests(4096, 2 * 1024);
         assert!(counter("evolution", "relearns") >= 1, "other sizes start learning again");

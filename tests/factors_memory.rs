@@ -343,7 +343,7 @@ fn purge_gives_memory_back() {
             assert!(counter("purge", "calls") >= 16 * round);
             let bytes = 16 * round * 2 * MIB as u64;
             eventually("what went is counted once the kernel has taken it", || counter("purge", "bytes") >= bytes);
-            assert!(counter("purge", "ticks") >= round);
+            assert!(counter("purge", "epochs") >= round);
             eventually("nothing waits, and the thread ends", || threads() == threads_before);
         }
     });
@@ -374,7 +374,7 @@ fn purge_gives_memory_back() {
             assert_eq!(resident(&objects), (15 - nth) * HALF_PAGES, "with the free");
         }
         assert_eq!((counter("purge", "calls"), counter("purge", "bytes")), (16, 32 * MIB as u64));
-        assert_eq!((counter("purge", "starts"), counter("purge", "ticks")), (0, 0));
+        assert_eq!((counter("purge", "starts"), counter("purge", "epochs")), (0, 0));
         assert_eq!(threads(), threads_before);
         // SAFETY: the size is not 0.
         let object = unsafe { GLOBAL.alloc_zeroed(common::requests::layout(2 * MIB)) };

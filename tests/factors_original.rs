@@ -213,7 +213,7 @@ fn evolution_stops_and_restarts_learning() {
         assert_eq!(level("evolution"), "on");
         assert_eq!(counter("evolution", "sizes"), hakmem::receipt().allocations);
         assert!(counter("evolution", "latencies") >= 4 * 1024 / 16);
-        assert!(counter("evolution", "ticks") >= 4 && counter("evolution", "windows") >= 3);
+        assert!(counter("evolution", "visits") >= 4 && counter("evolution", "windows") >= 3);
         assert_eq!(counter("evolution", "freezes"), 1);
         let (selections, decisions) = (counter("elo", "selections"), counter("elo", "decisions"));
         requests(64, 1024);
@@ -223,7 +223,7 @@ fn evolution_stops_and_restarts_learning() {
         }
         assert!(counter("evolution", "frozen_picks") > 1024);
         requests(64, 14 * 1024);
-        assert!(counter("evolution", "canaries") >= 1, "ten quiet windows, then a trial");
+        assert!(counter("evolution", "trials") >= 1, "ten quiet windows, then a trial");
         assert_eq!(counter("evolution", "relearns"), 0);
         requests(4096, 2 * 1024);
         assert!(counter("evolution", "relearns") >= 1, "other sizes start learning again");

@@ -27,17 +27,25 @@ fn names_are_plain_and_unique() {
     }
 }
 
-#[test]
-fn each_factor_has_a_file_of_its_name_and_no_file_is_left_over() {
-    let folder = Path::new(ROOT).join("src/factor");
-    let files: BTreeSet<String> = std::fs::read_dir(folder)
+/// Names of the files in a folder, without `.rs`, as factors are named.
+fn factors_with_a_file(folder: &str) -> BTreeSet<String> {
+    std::fs::read_dir(Path::new(ROOT).join(folder))
         .expect("the folder is there")
         .map(|entry| entry.expect("readable").file_name().into_string().expect("text"))
-        .filter(|name| name != "mod.rs")
-        .collect();
-    let expected: BTreeSet<String> =
-        hakmem::registry().iter().map(|factor| format!("{}.rs", factor.name.replace('-', "_"))).collect();
-    assert_eq!(files, expected);
+        .filter_map(|name| Some(name.strip_suffix(".rs")?.replace('_', "-")))
+        .filter(|name| name != "mod")
+        .collect()
+}
+
+#[test]
+fn each_factor_has_a_file_of_its_name_and_no_file_is_left_over() {
+    let default = factors_with_a_file("src/factor");
+    let original = factors_with_a_file("src/factor/original");
+    let names: BTreeSet<String> = hakmem::registry().iter().map(|factor| factor.name.to_owned()).collect();
+    assert_eq!(&default | &original, names);
+    for factor in hakmem::registry().iter().filter(|factor| factor.default != hakmem::Level::Off) {
+        assert!(default.contains(factor.name), "{} is on by default, and only src/factor/original has it", factor.name);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Align: spans of a huge page or more start at a multiple of 2 MiB, so that huge pages can back them.
+//! Align: large mappings of a huge page or more start at a multiple of 2 MiB, so that huge pages can back them.
 //!
 //! The kernel backs only whole, aligned 2 MiB pieces of a mapping with a huge page, and it aligns by itself (since Linux
 //! 6.7) only mappings whose length is a multiple of 2 MiB. A header breaks that: an object of 2 MiB takes 513 pages, lies
@@ -6,11 +6,12 @@
 //! and the object's last 32 bytes lie on a small page after it), or, in the form `user`, the object does (the header is
 //! on a small page before it). Off means that the kernel chooses.
 //!
-//! Costs no bytes and no instructions for other requests. A span takes one `munmap` more for the end that was mapped too
-//! long, and where the kernel does not align, one `mmap` and up to two `munmap` more; in the form `user` also up to one
+//! Costs no bytes and no instructions for other requests. A mapping takes one `munmap` more for the end that was mapped
+//! too long, and where the kernel does not align, one `mmap` and up to two `munmap` more; in the form `user` also up to one
 //! OS page. Whether a huge page then comes is left to the kernel's policy and to advice.
 
 use crate::os::{self, HUGE_PAGE, OS_PAGE};
+use crate::sync::counters;
 
 counters! {
     /// Mappings that start, or whose objects start, at a multiple of 2 MiB.
@@ -19,7 +20,7 @@ counters! {
     retries,
     /// Ends of mappings that were given back.
     trims,
-    /// Mappings that lie as the kernel chose, since there was no room for more.
+    /// Mappings that lie as the kernel chose, since no longer mapping could be had.
     refusals,
 }
 
@@ -70,22 +71,22 @@ pub(crate) fn map(counters: &Counters, bytes: usize, boundary: usize) -> *mut u8
 
 fn map_aligned(counters: &Counters, bytes: usize, boundary: usize) -> *mut u8 {
     // The kernel aligns what is a multiple of 2 MiB long. With a boundary further in, a huge page more is needed before.
-    let room = (boundary.next_multiple_of(HUGE_PAGE) + bytes - boundary).checked_next_multiple_of(HUGE_PAGE);
-    let Some(room) = room else {
+    let enough = (boundary.next_multiple_of(HUGE_PAGE) + bytes - boundary).checked_next_multiple_of(HUGE_PAGE);
+    let Some(enough) = enough else {
         return core::ptr::null_mut();
     };
-    let base = os::map(room);
-    if base.is_null() || distance(base, boundary) + bytes <= room {
-        return trim(counters, base, room, bytes, boundary);
+    let base = os::map(enough);
+    if base.is_null() || distance(base, boundary) + bytes <= enough {
+        return trim(counters, base, enough, bytes, boundary);
     }
     counters.retries.add(1);
-    // SAFETY: nobody has seen the mapping.
-    unsafe { os::unmap(base, room) };
+    // SAFETY: the mapping is new, and no other code knows its address.
+    unsafe { os::unmap(base, enough) };
     // Wherever this lies, less than a huge page is in front of the boundary.
-    let Some(room) = bytes.checked_add(HUGE_PAGE - OS_PAGE) else {
+    let Some(enough) = bytes.checked_add(HUGE_PAGE - OS_PAGE) else {
         return core::ptr::null_mut();
     };
-    trim(counters, os::map(room), room, bytes, boundary)
+    trim(counters, os::map(enough), enough, bytes, boundary)
 }
 
 /// Bytes to skip from `base`, so that what lies `boundary` bytes further is a multiple of 2 MiB.
@@ -95,17 +96,17 @@ fn distance(base: *mut u8, boundary: usize) -> usize {
 }
 
 /// Gives back the ends of a mapping, which may be null, and returns the start of what is left.
-fn trim(counters: &Counters, base: *mut u8, room: usize, bytes: usize, boundary: usize) -> *mut u8 {
+fn trim(counters: &Counters, base: *mut u8, mapped: usize, bytes: usize, boundary: usize) -> *mut u8 {
     if base.is_null() {
         return base;
     }
     let skip = distance(base, boundary);
     // SAFETY: the callers mapped enough for skip and bytes.
     let (start, end) = unsafe { (base.add(skip), base.add(skip + bytes)) };
-    for (at, len) in [(base, skip), (end, room - skip - bytes)] {
+    for (at, len) in [(base, skip), (end, mapped - skip - bytes)] {
         if len > 0 {
             counters.trims.add(1);
-            // SAFETY: the end is part of the mapping, which nobody has seen. A refusal only leaves addresses unused.
+            // SAFETY: the end is part of the mapping, which is new and known here alone. A refusal only leaves addresses unused.
             unsafe { os::unmap(at, len) };
         }
     }

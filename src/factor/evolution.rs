@@ -1,28 +1,28 @@
-//! Evolution: decides when learning stops, when it starts again, and when another strategy gets a trial.
+//! Evolution: decides when learning stops, and when it starts again. By default of what no cache serves.
 //!
-//! The size of every allocation, or in the form `slow-path` of every one that no cache served, enters a histogram, every
-//! 16th one's latency is measured, and every 1,024th brings both to the shared state. A window closes after 10,000
-//! allocations or 2 s and gives a p99 latency (P² estimator) and a size distribution.
+//! The size of every allocation that no cache served (`slow-path`) enters a histogram, every 16th one's latency is
+//! measured, and every 1,024th brings both to the shared state. A window closes after 10,000 allocations or 2 s and gives
+//! a p99 latency (P² estimator) and a size distribution.
 //!
 //! - LEARN → FROZEN: learning has lasted 180 s and the p99 of three windows in a row changed by at most 1 %.
 //! - FROZEN → LEARN: three windows in a row are 20 % slower than the frozen baseline, or the size distribution is
 //!   farther than 0.25 from it (L1, 0 to 2).
-//! - FROZEN → CANARY: ten windows in a row were not slow; 5 % of the allocations then use the second-best strategy for one
-//!   window, which is adopted if its p99 is at least 1 % better than the others', else given up.
 //!
-//! The numbers are the original's defaults; `HAKMEM_EVO_*` sets them ([`Settings`]). The policies `learn` and `frozen`
-//! hold one mode for ever. In FROZEN no strategy is drawn, and so none is rated.
+//! The numbers are the original's defaults; variables set them ([`Settings`]). The original's policies see every
+//! allocation; its `auto` has a third mode, TRIAL, which is in [`crate::factor::original::evolution`], and `learn` and
+//! `frozen` hold one mode for ever. In FROZEN no strategy is drawn, and so none is rated.
 //!
-//! Costs 1 KiB a thread; an increment and a shift an allocation, two reads of the cycle counter every 16th, a lock that
-//! is only tried every 1,024th, and one `clock_gettime` there (no system call where the vDSO serves it). Different from
-//! the original: latencies are measured (it recorded 0), per thread and without a race, and conditions that it left open
-//! are the ones above.
+//! Costs 0.5 KiB per thread; an increment and a shift per allocation that is seen, two reads of the cycle counter per 16, a
+//! lock that is only tried and one `clock_gettime` per 1,024 (no system call where the vDSO serves it). Different from the
+//! original: latencies are measured (it recorded 0), per thread and without a race, and conditions that it left open are
+//! the ones above.
 
+use crate::factor::original::Pick;
+use crate::factor::original::evolution::{self as trial, Marks, Trial};
 use crate::os;
 use crate::quantile::P2;
-use crate::request::Pick;
-use crate::sync::{Lock, global, held_at_fork};
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use crate::sync::{Lock, counters, global, held_at_fork};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 counters! {
     /// Allocations whose size was recorded.
@@ -30,7 +30,7 @@ counters! {
     /// Allocations whose latency was measured.
     latencies,
     /// Visits to the shared state.
-    ticks,
+    visits,
     /// Windows that closed.
     windows,
     /// Times that learning stopped.
@@ -38,94 +38,53 @@ counters! {
     /// Times that learning started again.
     relearns,
     /// Trials that ended, either way.
-    canaries,
+    trials,
     /// Allocations that took the frozen strategy without drawing one.
     frozen_picks,
 }
 
-const TICK_ALLOCATIONS: u32 = 1024;
+const VISIT_ALLOCATIONS: u32 = 1024;
 const LATENCY_EVERY: u32 = 16;
-const LATENCIES: usize = (TICK_ALLOCATIONS / LATENCY_EVERY) as usize;
-/// Buckets of the size distribution: one a power of two; the last one is open.
+const LATENCIES: usize = (VISIT_ALLOCATIONS / LATENCY_EVERY) as usize;
+/// Buckets of the size distribution: one per power of two; the last one is open.
 const BUCKETS: usize = 32;
-/// Quiet windows in FROZEN before a trial.
-const CANARY_AFTER_WINDOWS: u32 = 10;
 
-/// A variable that sets one of them.
-#[derive(Debug)]
-pub struct Setting {
-    /// Name of the variable.
-    pub variable: &'static str,
-    /// What it sets, in one line, with its unit.
-    pub about: &'static str,
-    /// The values it takes: the whole numbers or the numbers from `least` to `most`.
-    pub least: f64,
-    /// See `least`.
-    pub most: f64,
-    /// Whether it takes whole numbers only.
-    pub whole: bool,
-    /// The range in words.
-    pub range: &'static str,
-    pub(crate) default: fn(&Settings) -> f64,
-    pub(crate) put: fn(&mut Settings, f64),
+/// The numbers of the lifecycle. Seconds are wall-clock; fractions, epsilons and deltas are shares of 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Settings {
+    /// Least learning time, seconds.
+    pub(crate) freeze_seconds: f64,
+    /// Relative change of p99 that counts as converged.
+    pub(crate) freeze_epsilon: f64,
+    /// Converged windows in a row that stop learning.
+    pub(crate) freeze_windows: u32,
+    /// Relative worsening of p99 that counts as bad.
+    pub(crate) relearn_delta: f64,
+    /// Bad windows in a row that start learning again.
+    pub(crate) relearn_windows: u32,
+    /// L1 distance of size distributions, 0 to 2, that starts learning again.
+    pub(crate) dist_delta: f64,
+    /// Share of allocations that try the candidate.
+    pub(crate) trial_fraction: f64,
+    /// Allocations that close a window.
+    pub(crate) window_ops: u32,
+    /// Seconds that close a window.
+    pub(crate) window_seconds: f64,
 }
 
-impl Setting {
-    /// The value when the variable is not set.
-    pub fn default_value(&self) -> f64 {
-        (self.default)(&Settings::DEFAULT)
-    }
-
-    /// Takes a value into the settings; `false` when the variable does not take it.
-    pub(crate) fn set(&self, settings: &mut Settings, value: f64) -> bool {
-        let good = (self.least..=self.most).contains(&value) && (!self.whole || libm::trunc(value) == value);
-        if good {
-            (self.put)(settings, value);
-        }
-        good
-    }
-}
-
-/// Declares the settings: variable, field, default, range, and what it is.
-macro_rules! settings {
-    ($($variable:literal $field:ident: $type:ty = $default:literal, $least:literal..$most:expr, $about:literal;)+) => {
-        /// What may be set; the defaults are the original's.
-        #[derive(Clone, Copy, Debug, PartialEq)]
-        pub(crate) struct Settings {
-            $(#[doc = $about] pub(crate) $field: $type,)+
-        }
-
-        impl Settings {
-            /// The original's values.
-            pub(crate) const DEFAULT: Settings = Settings { $($field: $default),+ };
-        }
-
-        /// The variables that set them.
-        pub(crate) static VARIABLES: &[Setting] = &[$(Setting {
-            variable: $variable,
-            about: $about,
-            least: $least,
-            most: $most,
-            // Whole numbers are the ones whose type has no fractions.
-            whole: (0.5_f64 as $type) as f64 == 0.0,
-            range: concat!("a number from ", stringify!($least), " to ", stringify!($most)),
-            default: |settings| settings.$field as f64,
-            put: |settings, value| settings.$field = value as $type,
-        }),+];
+impl Settings {
+    /// The original's values.
+    pub(crate) const DEFAULT: Settings = Settings {
+        freeze_seconds: 180.0,
+        freeze_epsilon: 0.01,
+        freeze_windows: 3,
+        relearn_delta: 0.20,
+        relearn_windows: 3,
+        dist_delta: 0.25,
+        trial_fraction: 0.05,
+        window_ops: 10_000,
+        window_seconds: 2.0,
     };
-}
-
-settings! {
-    "HAKMEM_EVO_FREEZE_SECONDS" freeze_seconds: f64 = 180.0, 0.0..1e9, "least learning time, seconds";
-    "HAKMEM_EVO_FREEZE_EPSILON" freeze_epsilon: f64 = 0.01, 0.0..1e9, "relative change of p99 that counts as converged";
-    "HAKMEM_EVO_FREEZE_WINDOWS" freeze_windows: u32 = 3, 1.0..1e9, "converged windows in a row that stop learning";
-    "HAKMEM_EVO_RELEARN_DELTA" relearn_delta: f64 = 0.20, 0.0..1e9, "relative worsening of p99 that counts as bad";
-    "HAKMEM_EVO_RELEARN_WINDOWS" relearn_windows: u32 = 3, 1.0..1e9, "bad windows in a row that start learning again";
-    "HAKMEM_EVO_DIST_DELTA" dist_delta: f64 = 0.25, 0.0..2.0,
-        "L1 distance of size distributions that starts learning again";
-    "HAKMEM_EVO_CANARY_FRACTION" canary_fraction: f64 = 0.05, 0.0..1.0, "share of allocations that try the candidate";
-    "HAKMEM_EVO_WINDOW_OPS" window_ops: u32 = 10_000, 1.0..1e9, "allocations that close a window";
-    "HAKMEM_EVO_WINDOW_SECONDS" window_seconds: f64 = 2.0, 0.0..1e9, "seconds that close a window";
 }
 
 /// Which modes the lifecycle may enter.
@@ -144,7 +103,7 @@ pub(crate) enum Policy {
 enum Mode {
     Learn = 0,
     Frozen = 1,
-    Canary = 2,
+    Trial = 2,
 }
 
 /// What the other side of learning must do.
@@ -163,20 +122,16 @@ pub(crate) enum Event {
 pub(crate) struct Local {
     histogram: [u32; BUCKETS],
     latencies: [u32; LATENCIES],
-    /// Bit `n` says that latency `n` was measured under trial.
-    trials: u64,
     latency_count: u32,
-    since_tick: u32,
-    /// Random state that picks the trials.
-    trial_state: u32,
+    since_visit: u32,
+    /// Which latencies were measured under trial.
+    trials: Marks,
 }
 
-const _: () = assert!(LATENCIES <= u64::BITS as usize);
+const _: () = assert!(LATENCIES <= Marks::MOST);
 
 /// The mode, for the allocation paths. Relaxed: a moment's delay is no harm.
 static MODE: AtomicU8 = AtomicU8::new(Mode::Learn as u8);
-/// One allocation of so many tries the candidate.
-static TRIAL_EVERY: AtomicU32 = AtomicU32::new(20);
 global! {
     static LIFE: Lock<Life> = Lock::new(Life::new(Policy::Auto, Settings::DEFAULT));
 }
@@ -188,8 +143,7 @@ pub(crate) fn begin(policy: Policy, settings: Settings) {
     life.started_ns = os::now_ns();
     life.window_start_ns = life.started_ns;
     MODE.store(life.mode as u8, Ordering::Relaxed);
-    let every = if settings.canary_fraction > 0.0 { 1.0 / settings.canary_fraction } else { f64::from(u32::MAX) };
-    TRIAL_EVERY.store(every as u32, Ordering::Relaxed);
+    trial::begin(settings.trial_fraction);
 }
 
 /// One allocation under way.
@@ -207,16 +161,16 @@ pub(crate) fn enter(local: &mut Local, counters: &Counters, size: usize) -> Watc
     counters.sizes.add(1);
     let bucket = (usize::BITS - size.leading_zeros()) as usize;
     local.histogram[bucket.min(BUCKETS - 1)] += 1;
-    local.since_tick += 1;
+    local.since_visit += 1;
     let pick = match MODE.load(Ordering::Relaxed) {
         mode if mode == Mode::Learn as u8 => Pick::Learn,
-        mode if mode == Mode::Canary as u8 && local.is_trial() => Pick::Candidate,
+        mode if mode == Mode::Trial as u8 && local.trials.is_trial() => Pick::Candidate,
         _ => {
             counters.frozen_picks.add(1);
             Pick::Frozen
         }
     };
-    let start = if local.since_tick.is_multiple_of(LATENCY_EVERY) { os::cycles() } else { 0 };
+    let start = if local.since_visit.is_multiple_of(LATENCY_EVERY) { os::cycles() } else { 0 };
     Watch { start, pick }
 }
 
@@ -228,16 +182,16 @@ pub(crate) fn leave(local: &mut Local, counters: &Counters, watch: Watch) -> Opt
     }
     local.add_latency(os::cycles().saturating_sub(watch.start), watch.pick == Pick::Candidate);
     counters.latencies.add(1);
-    if local.since_tick >= TICK_ALLOCATIONS { tick(local, counters) } else { None }
+    if local.since_visit >= VISIT_ALLOCATIONS { visit(local, counters) } else { None }
 }
 
 /// Brings what the thread recorded to the shared state, unless another thread is there; then it keeps recording.
 #[cold]
 #[inline(never)]
-fn tick(local: &mut Local, counters: &Counters) -> Option<Event> {
-    local.since_tick = 0;
+fn visit(local: &mut Local, counters: &Counters) -> Option<Event> {
+    local.since_visit = 0;
     let mut life = LIFE.try_lock()?;
-    counters.ticks.add(1);
+    counters.visits.add(1);
     let event = life.visit(local, os::now_ns(), counters);
     MODE.store(life.mode as u8, Ordering::Relaxed);
     event
@@ -248,15 +202,8 @@ impl Local {
         // When visits failed, the newest latencies take the place of the oldest.
         let place = self.latency_count % LATENCIES as u32;
         self.latencies[place as usize] = u32::try_from(cycles).unwrap_or(u32::MAX);
-        self.trials = (self.trials & !(1 << place)) | (u64::from(trial) << place);
+        self.trials.mark(place, trial);
         self.latency_count += 1;
-    }
-
-    fn is_trial(&mut self) -> bool {
-        // A linear congruential step, of which the high bits are good: a plain count would keep step with the latencies,
-        // and a thread might never measure a trial. Constants: Numerical Recipes, 2nd ed., §7.1.
-        self.trial_state = self.trial_state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (self.trial_state >> 8).is_multiple_of(TRIAL_EVERY.load(Ordering::Relaxed))
     }
 }
 
@@ -274,13 +221,12 @@ struct Life {
     window_ops: u32,
     histogram: [u32; BUCKETS],
     p99: P2,
-    trial_p99: P2,
     last_p99: f64,
     converged: u32,
     bad: u32,
-    quiet: u32,
     baseline_p99: f64,
     baseline: Distribution,
+    trial: Trial,
 }
 
 impl Life {
@@ -297,13 +243,12 @@ impl Life {
             window_ops: 0,
             histogram: [0; BUCKETS],
             p99: P2::new(0.99),
-            trial_p99: P2::new(0.99),
             last_p99: f64::INFINITY,
             converged: 0,
             bad: 0,
-            quiet: 0,
             baseline_p99: f64::INFINITY,
             baseline: [0.0; BUCKETS],
+            trial: Trial::new(),
         }
     }
 
@@ -313,7 +258,7 @@ impl Life {
             *sum = sum.saturating_add(core::mem::take(count));
         }
         for place in 0..(local.latency_count as usize).min(LATENCIES) {
-            let estimator = if local.trials & (1 << place) != 0 { &mut self.trial_p99 } else { &mut self.p99 };
+            let estimator = if local.trials.is_marked(place as u32) { &mut self.trial.p99 } else { &mut self.p99 };
             estimator.add(f64::from(local.latencies[place]));
         }
         local.latency_count = 0;
@@ -327,7 +272,7 @@ impl Life {
         self.window_ops = 0;
         self.histogram = [0; BUCKETS];
         self.p99 = P2::new(0.99);
-        self.trial_p99 = P2::new(0.99);
+        self.trial.p99 = P2::new(0.99);
         event
     }
 
@@ -350,7 +295,7 @@ impl Life {
                 self.mode = Mode::Frozen;
                 self.baseline_p99 = p99;
                 self.baseline = distribution;
-                (self.converged, self.bad, self.quiet) = (0, 0, 0);
+                (self.converged, self.bad, self.trial.quiet_windows) = (0, 0, 0);
                 counters.freezes.add(1);
                 Some(Event::Freeze)
             }
@@ -362,22 +307,20 @@ impl Life {
                     self.mode = Mode::Learn;
                     self.started_ns = now_ns;
                     self.last_p99 = f64::INFINITY;
-                    (self.bad, self.quiet) = (0, 0);
+                    (self.bad, self.trial.quiet_windows) = (0, 0);
                     counters.relearns.add(1);
                     return Some(Event::Relearn);
                 }
-                self.quiet = if slow { 0 } else { self.quiet + 1 };
-                if self.quiet >= CANARY_AFTER_WINDOWS && self.policy == Policy::Auto {
-                    self.mode = Mode::Canary;
+                if self.trial.is_due(slow) && self.policy == Policy::Auto {
+                    self.mode = Mode::Trial;
                 }
                 None
             }
-            Mode::Canary => {
+            Mode::Trial => {
                 self.mode = Mode::Frozen;
-                self.quiet = 0;
-                counters.canaries.add(1);
-                let better = self.trial_p99.value() <= p99 * (1.0 - self.settings.freeze_epsilon);
-                better.then_some(Event::Adopt)
+                self.trial.quiet_windows = 0;
+                counters.trials.add(1);
+                self.trial.is_better(p99, self.settings.freeze_epsilon).then_some(Event::Adopt)
             }
         }
     }
@@ -413,10 +356,9 @@ mod tests {
         let mut local = Local {
             histogram: [0; BUCKETS],
             latencies: [cycles; LATENCIES],
-            trials: 0,
             latency_count: LATENCIES as u32,
-            since_tick: 0,
-            trial_state: 0,
+            since_visit: 0,
+            trials: Marks::default(),
         };
         local.histogram[bucket] = 20_000;
         local
@@ -470,18 +412,18 @@ mod tests {
         for (candidate_cycles, expected) in [(90, Some(Event::Adopt)), (100, None)] {
             let counters = Counters::new();
             let mut life = frozen(&counters);
-            for _ in 0..CANARY_AFTER_WINDOWS {
+            for _ in 0..trial::QUIET_WINDOWS {
                 assert_eq!(life.mode, Mode::Frozen);
                 life.visit(&mut window(5, 100), SECOND, &counters);
             }
-            assert_eq!(life.mode, Mode::Canary);
+            assert_eq!(life.mode, Mode::Trial);
             let mut trial = window(5, 100);
             for place in (0..LATENCIES).step_by(4) {
                 trial.latencies[place] = candidate_cycles;
-                trial.trials |= 1 << place;
+                trial.trials.mark(place as u32, true);
             }
             assert_eq!(life.visit(&mut trial, SECOND, &counters), expected);
-            assert_eq!((life.mode, counters.canaries.get()), (Mode::Frozen, 1));
+            assert_eq!((life.mode, counters.trials.get()), (Mode::Frozen, 1));
         }
     }
 

@@ -1,32 +1,32 @@
-//! madvise batching: spans that are free wait, and go back to the OS together.
+//! madvise batching: large mappings that are free wait, and go back to the OS together.
 //!
-//! At most 256 spans or 4 MiB wait. Then the batch is sorted by address, neighbours are joined, and each joined range is
-//! unmapped with one call. Off means that every span is unmapped when it is freed. Either way this is the last station:
-//! caches hand their evicted spans here, and nobody else unmaps.
+//! At most 256 mappings or 4 MiB wait. Then the madvise batch is sorted by address, neighbours are joined, and each joined
+//! range is unmapped with one call. Off means that every mapping is unmapped when it is freed. Either way this is the last
+//! station of a large mapping: caches hand their evicted mappings here.
 //!
-//! Costs 4 KiB, and up to 4 MiB of memory that waits; a lock and two stores a freed span; one `munmap` a joined range
-//! instead of one a span. Different from the original: there is no `madvise` before the `munmap`, which would drop the
-//! same pages twice, and what is in the batch is not unmapped by anyone else in the meantime (the original did that, so
-//! that it saved nothing).
+//! Costs 4 KiB, and up to 4 MiB of memory that waits; a lock and two stores per freed mapping; one `munmap` per joined
+//! range instead of one per mapping. Different from the original: there is no `madvise` before the `munmap`, which would
+//! drop the same pages twice, and a mapping in the batch is not unmapped elsewhere in the meantime (the original did that,
+//! so that it saved nothing).
 
 use crate::os;
-use crate::sync::{Lock, global, held_at_fork};
+use crate::sync::{Lock, counters, global, held_at_fork};
 
 counters! {
-    /// Spans that were added.
+    /// Mappings that were added.
     adds,
     /// Times that the batch was unmapped.
     flushes,
-    /// Ranges that were unmapped: fewer than spans, by as many as were neighbours.
+    /// Ranges that were unmapped: fewer than mappings, by as many as were neighbours.
     unmapped_ranges,
 }
 
-/// Most spans that wait.
-const SPANS_MAX: usize = 256;
-/// Bytes that make the batch go.
+/// Most mappings that wait.
+const MAPPINGS_MAX: usize = 256;
+/// Bytes at which the batch is unmapped.
 const FLUSH_BYTES: usize = 4 << 20;
 
-/// A mapping that nobody uses.
+/// A mapping that is not used any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Range {
     base: *mut u8,
@@ -37,22 +37,22 @@ const NO_RANGE: Range = Range { base: core::ptr::null_mut(), bytes: 0 };
 
 #[derive(Debug)]
 struct Batch {
-    ranges: [Range; SPANS_MAX],
+    ranges: [Range; MAPPINGS_MAX],
     len: usize,
     bytes: usize,
 }
 
-// SAFETY: the mappings in the batch are nobody else's.
+// SAFETY: the batch alone owns the mappings in it.
 unsafe impl Send for Batch {}
 
 global! {
-    static BATCH: Lock<Batch> = Lock::new(Batch { ranges: [NO_RANGE; SPANS_MAX], len: 0, bytes: 0 });
+    static BATCH: Lock<Batch> = Lock::new(Batch { ranges: [NO_RANGE; MAPPINGS_MAX], len: 0, bytes: 0 });
 }
 
 /// Adds a mapping, and unmaps the batch when it is full.
 ///
 /// # Safety
-/// - `[base, base + bytes)` is a mapping of ours that nobody uses, in no map and no cache.
+/// - `[base, base + bytes)` is a mapping of the allocator's that is not used, in no page map and no cache.
 pub(crate) unsafe fn add(counters: &Counters, base: *mut u8, bytes: usize) {
     counters.adds.add(1);
     let mut batch = BATCH.lock();
@@ -60,7 +60,7 @@ pub(crate) unsafe fn add(counters: &Counters, base: *mut u8, bytes: usize) {
     batch.ranges[place] = Range { base, bytes };
     batch.len += 1;
     batch.bytes += bytes;
-    if batch.len == SPANS_MAX || batch.bytes >= FLUSH_BYTES {
+    if batch.len == MAPPINGS_MAX || batch.bytes >= FLUSH_BYTES {
         flush_slow(counters, batch);
     }
 }
@@ -85,7 +85,7 @@ fn flush_slow(counters: &Counters, mut batch: crate::sync::Guard<'_, Batch>) {
     counters.flushes.add(1);
     counters.unmapped_ranges.add(len as u64);
     for range in &ranges[..len] {
-        // SAFETY: whoever added the range gave it up.
+        // SAFETY: the caller of `add` gave the range up.
         unsafe { os::unmap(range.base, range.bytes) };
     }
 }

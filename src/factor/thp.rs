@@ -1,14 +1,15 @@
-//! THP: the kernel is told whether to back spans of 2 MiB or more with transparent huge pages.
+//! THP: the kernel is told whether to back mappings of 2 MiB or more with transparent huge pages.
 //!
 //! The policy of the system (`/sys/kernel/mm/transparent_hugepage/enabled`) is `always`, `madvise` or `never`. Under
 //! `madvise` only advised memory gets huge pages, and then where a whole aligned 2 MiB piece lies in one mapping. On
-//! means advice for every such span, which is the original's `auto`; the form `never` means advice against, which tells
-//! on a system of policy `always`; off means no advice, and the system's policy alone.
+//! means advice for every such mapping, which is the original's `auto`; the form `never` means advice against, which
+//! changes something under policy `always`; off means no advice, and the system's policy alone.
 //!
-//! Costs one `madvise` a mapping, and memory: a touch of one byte may make 2 MiB resident. Saves up to 511 of 512 page
-//! faults. Nothing for spans that are used again, or below 2 MiB.
+//! Costs one `madvise` per mapping, and memory: a touch of one byte may make 2 MiB resident. Saves up to 511 of 512 page
+//! faults. Nothing for mappings that are used again, or below 2 MiB.
 
 use crate::os::{self, HUGE_PAGE};
+use crate::sync::counters;
 
 counters! {
     /// Calls of `madvise`.
@@ -31,7 +32,7 @@ pub(crate) enum Advice {
 /// Advises on a mapping that can hold a huge page.
 ///
 /// # Safety
-/// - `[base, base + bytes)` is a mapping of ours.
+/// - `[base, base + bytes)` is a mapping of the allocator's.
 pub(crate) unsafe fn advise(counters: &Counters, advice: Advice, base: *mut u8, bytes: usize) {
     if bytes < HUGE_PAGE {
         return;

@@ -1,12 +1,17 @@
 //! Thread cache: free small objects wait in each thread, for its next requests.
 //!
-//! The caches exist in any case, as the place where factors close the fast path; the factor decides whether the bins of
-//! small classes are open, and so whether batches are passed on through the depot. Off, every request and every free of a
-//! small object takes the lock of its class and looks for its page.
+//! The mechanism is a station of the request path, which exists in any case, as the place where factors close the fast
+//! path. The factor decides whether the slot lists of small size classes are open, and so whether batches are passed on
+//! through the transfer cache. Off, every request and every free of a small object takes the lock of its class and looks
+//! for its page. So this file has the counters alone.
+//!
+//! Costs 25 KiB per thread, up to 240 KiB where it frees many, and up to 1 MiB per class in the transfer cache.
+
+use crate::sync::counters;
 
 counters! {
-    /// Times that an empty bin was filled.
+    /// Times that an empty slot list was filled.
     refills,
-    /// Times that a full bin was emptied in part.
+    /// Times that a full slot list was emptied in part.
     drains,
 }

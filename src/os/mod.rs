@@ -2,16 +2,16 @@
 //!
 //! | call | where it comes from | when |
 //! |---|---|---|
-//! | `mmap` | [`map`], [`reserve`] | the arena's addresses, metadata, a large span |
+//! | `mmap` | [`map`], [`reserve`] | the arena's addresses, metadata, a large mapping |
 //! | `mprotect` | [`commit`] | the arena grows |
-//! | `munmap` | [`unmap`] | a large span goes back |
-//! | `mremap` | [`move_pages`] | a large span grows |
-//! | `madvise` | [`decommit`] | half a segment's memory goes back |
+//! | `munmap` | [`unmap`] | a large mapping goes back |
+//! | `mremap` | [`move_pages`] | a large mapping grows |
+//! | `madvise` | [`decommit`] | memory of free blocks, or of free slots, goes back |
 //! | `madvise` | [`advise_huge`] | memory is new, and huge pages are advised on |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `prlimit64` | [`address_limit`] | the arena grows |
 //! | `getrusage` | [`minor_faults`] | learning closes a window |
-//! | `clone`, `rt_sigprocmask` | [`spawn`] | memory begins to wait for the purge |
+//! | `clone`, `rt_sigprocmask` | [`spawn`] | memory begins to wait for the background purge |
 //! | `nanosleep`, `sched_yield` | [`sleep_ms`], [`spawn`] | the purge waits |
 //! | `write` | [`write_stderr`] | a warning, or the last words |
 //!
@@ -68,8 +68,8 @@ pub(crate) fn map(len: usize) -> *mut u8 {
     map_flags(len, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS)
 }
 
-/// Reserves `len` bytes of addresses, or returns null. They are no memory before [`commit`]: neither a limit on memory
-/// nor `mlockall` counts them.
+/// Reserves `len` bytes of addresses, or returns null. They are no memory before [`commit`]: `RLIMIT_DATA` does not
+/// count them, `mlockall` makes none of them resident, and `RLIMIT_AS` counts them.
 pub(crate) fn reserve(len: usize) -> *mut u8 {
     map_flags(len, PROT_NONE, MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE)
 }
@@ -91,10 +91,10 @@ fn map_flags(len: usize, protection: usize, flags: usize) -> *mut u8 {
 }
 
 /// Gives a mapping back. A refusal (the process is at its limit of mappings, and a hole would add one) leaves the memory
-/// mapped; its pages are then dropped, so that only address space is lost.
+/// mapped; its OS pages are then dropped, so that only address space is lost.
 ///
 /// # Safety
-/// - `[base, base + len)` came from [`map`], and nobody uses it any more.
+/// - `[base, base + len)` came from [`map`], and is not used any more.
 pub(crate) unsafe fn unmap(base: *mut u8, len: usize) {
     // SAFETY: the caller gives the range up.
     let result = unsafe { arch::syscall6(arch::SYS_MUNMAP, base.addr(), len, 0, 0, 0, 0) };
@@ -114,7 +114,7 @@ pub(crate) unsafe fn decommit(base: *mut u8, len: usize) -> bool {
     !failed(result)
 }
 
-/// Tells the kernel that huge pages behind a range are welcome, or that they are not. Returns whether it listened.
+/// Tells the kernel that huge pages behind a range are welcome, or that they are not. Returns whether it took the advice.
 ///
 /// # Safety
 /// - `[base, base + len)` is mapped by us.
@@ -131,11 +131,11 @@ pub(crate) fn kernel_page() -> usize {
     unsafe { libc::getauxval(libc::AT_PAGESZ) as usize }
 }
 
-/// Moves the pages of one mapping over another, longer one, without copying. Returns whether it was done; when it was
+/// Moves the OS pages of one mapping over another, longer one, without copying. Returns whether it was done; when it was
 /// not, the source is as it was, but the target may be gone.
 ///
 /// # Safety
-/// - both ranges came from [`map`]; nobody uses the target, and the source's user waits for this call.
+/// - both ranges came from [`map`]; the target is not used, and the source's user waits for this call.
 pub(crate) unsafe fn move_pages(from: *mut u8, from_len: usize, to: *mut u8, to_len: usize) -> bool {
     // SAFETY: the caller owns both ranges.
     let result =
@@ -220,7 +220,7 @@ pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
     };
     set_mask(&raw const all, &raw mut before);
     let top = STACK.0.get().cast::<u8>().wrapping_add(STACK_BYTES);
-    // SAFETY: nobody is on the stack, and the caller promises the rest.
+    // SAFETY: no thread is on the stack, and the caller promises the rest.
     let result = unsafe { arch::clone_thread(CLONE_FLAGS, top, THREAD.as_ptr(), work) };
     set_mask(&raw const before, ptr::null_mut());
     !failed(result)
@@ -231,7 +231,7 @@ pub(crate) fn forget_thread() {
     THREAD.store(0, Ordering::Release);
 }
 
-/// Writes to standard error, once, whatever becomes of it.
+/// Writes to standard error, once. A failure is ignored.
 pub(crate) fn write_stderr(text: &[u8]) {
     // SAFETY: the kernel reads `text.len()` bytes of a live slice.
     unsafe {
@@ -282,7 +282,7 @@ mod tests {
         let before = minor_faults();
         let base = map(64 * OS_PAGE);
         for page in 0..64 {
-            // SAFETY: the mapping is ours and that long. Volatile: nobody reads it.
+            // SAFETY: the mapping is ours and that long. Volatile: it is not read.
             unsafe { base.add(page * OS_PAGE).write_volatile(1) };
         }
         assert!(minor_faults() >= before + 4, "even with the largest folios");

@@ -1,7 +1,7 @@
-//! The kernel of the models: addresses without memory, calls that do nothing, and a note of who touches which unit.
+//! The kernel of the models: addresses without memory, calls that do nothing, and a note of who touches which block.
 //!
-//! Only the model checker's builds have this file. What the sources hand out is never read or written by them, so that
-//! addresses are enough; records live in [`crate::meta`]'s first chunk. A model says with [`touch`] where a program would
+//! Only the model checker's builds have this file. What the allocator hands out is never read or written by them, so that
+//! addresses are enough; records live in the metadata allocator's first chunk. A model says with [`touch`] where a program would
 //! use its memory, and the checker finds a touch that is not ordered after a decommit, or before the next.
 
 use loom::cell::UnsafeCell;
@@ -20,31 +20,33 @@ pub(super) const SYS_GETRUSAGE: usize = 98;
 pub(super) const SYS_FUTEX: usize = 202;
 pub(super) const SYS_PRLIMIT: usize = 302;
 
+/// The advice that gives memory back.
+const MADV_DONTNEED: usize = 4;
 const REFUSED: usize = -12_isize as usize;
 /// Where mappings begin, a multiple of everything.
 const FIRST: usize = 1 << 40;
 /// The range has the shortest length of its ladder; one segment more is mapped, to align.
 const RANGE: usize = 64 << 20;
 const SEGMENT: usize = 4 << 20;
-const UNIT: usize = 64 << 10;
-/// Units that are watched, from both ends of the range: two segments each.
-const WATCHED: usize = 2 * SEGMENT / UNIT;
+const BLOCK: usize = 64 << 10;
+/// Blocks that are watched, from both ends of the range: two segments each.
+const WATCHED: usize = 2 * SEGMENT / BLOCK;
 
 loom::lazy_static! {
     /// The next mapping.
     static ref NEXT: AtomicUsize = AtomicUsize::new(FIRST);
-    /// For each unit whether it holds what somebody wrote.
+    /// For each block whether it was written to and not given back since.
     static ref WRITTEN: [[UnsafeCell<bool>; WATCHED]; 2] =
         core::array::from_fn(|_| core::array::from_fn(|_| UnsafeCell::new(false)));
 }
 
 fn written(address: usize) -> Option<&'static UnsafeCell<bool>> {
-    let unit = (address - FIRST) / UNIT;
-    let last = RANGE / UNIT - 1;
-    WRITTEN[0].get(unit).or_else(|| WRITTEN[1].get(last.checked_sub(unit)?))
+    let block = (address - FIRST) / BLOCK;
+    let last = RANGE / BLOCK - 1;
+    WRITTEN[0].get(block).or_else(|| WRITTEN[1].get(last.checked_sub(block)?))
 }
 
-/// Uses memory of the arena, as a program would; returns whether the unit held anything before.
+/// Uses memory of the arena, as a program would; returns whether the block held anything before.
 #[track_caller]
 pub(crate) fn touch(address: *mut u8) -> bool {
     // SAFETY: the checker panics when another access is at work, or may be.
@@ -55,9 +57,9 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: us
     match number {
         SYS_MMAP if b > RANGE + SEGMENT => REFUSED,
         SYS_MMAP => NEXT.fetch_add(b.next_multiple_of(SEGMENT), Ordering::Relaxed),
-        SYS_MADVISE if c == super::MADV_DONTNEED => {
+        SYS_MADVISE if c == MADV_DONTNEED => {
             loom::thread::yield_now();
-            for written in (a..a + b).step_by(UNIT).filter_map(written) {
+            for written in (a..a + b).step_by(BLOCK).filter_map(written) {
                 // SAFETY: as in `touch`.
                 written.with_mut(|written| unsafe { *written = false });
             }

@@ -237,7 +237,7 @@ pub(crate) fn treatments() -> Vec<Treatment> {
     let present = || hakmem::registry().iter().filter(|factor| factor.present);
     let original = ("HAKMEM_MODE", "original");
     let mut treatments: Vec<Treatment> = vec![vec![]];
-    treatments.extend(hakmem::Mode::NAMED.iter().map(|(mode, _)| vec![("HAKMEM_MODE", *mode)]));
+    treatments.extend(hakmem::Preset::NAMED.iter().map(|(preset, _)| vec![("HAKMEM_MODE", *preset)]));
     treatments.extend([all_off_but(&[]), all_on()]);
     for level in present().flat_map(levels_of) {
         treatments.extend([vec![level], vec![original, level]]);

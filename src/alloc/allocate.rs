@@ -1,0 +1,362 @@
+//! Where an object comes from, and in which order the factors act on a request: written once, here.
+//!
+//! ```text
+//! request ── thread cache ── transfer cache ── central free list ── arena ── OS   small: up to 56 KiB; large: to 512 KiB
+//!    │   └── thread cache ── transfer cache ─────────────────────── arena         large: up to 4 MiB
+//!    │ hooks: tick, evolution, elo, header
+//!    ├── bigcache ring ── large mapping ── OS       large in its ring form: at or above the mmap threshold
+//!    │               └─── run of blocks ── arena    below it, or with the factor `arena`
+//!    └── mapping pool ─── large mapping ── OS       beyond 4 MiB
+//! ```
+//!
+//! [`allocate`] takes an object that waits in the thread's cache, without a call. Everything else passes [`allocate_slow`],
+//! where the hooks are: when a factor must see every request, threads have a cache whose slot lists are closed.
+
+use super::huge_pages::Policy;
+use super::large_mappings::Placement;
+use super::thread_cache::{SlotList, ThreadCache};
+use super::thread_heap::Heap;
+use super::{central_free_list, large_mappings, learning, mapping_pool, purge, thread};
+use crate::class::{self, Class};
+use crate::config::{ActiveConfig, active};
+use crate::factor::original::{self, Pick, bigcache, header};
+use crate::factor::{self, elo, evolution, tick};
+use crate::metadata::large_mapping::LargeMapping;
+use crate::os;
+use crate::request::{Request, Site};
+use core::ptr;
+
+/// Serves a request; null when there is no memory. The size may be 0.
+#[inline(always)]
+pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8 {
+    let slow = || allocate_slow(size, align, site, false);
+    if align <= 16 { allocate_or_else(size, slow) } else { allocate_aligned_or_else(size, align, slow) }
+}
+
+/// As [`allocate_or_else`], of stricter alignment, up to an OS page's: a slot list may hold mappings, which are aligned to no
+/// more.
+#[inline(never)]
+fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
+    match Class::aligned(size, align).filter(|_| align <= os::OS_PAGE) {
+        Some(class) => {
+            let cache = thread::cache();
+            take_or_else(cache, cache.slot_list(class.slot_list()), slow)
+        }
+        None => slow(),
+    }
+}
+
+/// Serves a request of ordinary alignment from the thread's cache, or else by `slow`.
+#[inline(always)]
+pub(crate) fn allocate_or_else(size: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
+    // Size 0, and what has no class, are of a slot list that is always empty.
+    let cache = thread::cache();
+    take_or_else(cache, cache.slot_list(class::slot_list_of(size)), slow)
+}
+
+/// As [`allocate_or_else`], for code that is apart from its caller's: small sizes share no code with those `beyond` them.
+#[inline(always)]
+#[allow(dead_code, reason = "the C interface alone is apart")]
+pub(crate) fn allocate_apart(size: usize, slow: impl FnOnce() -> *mut u8, beyond: impl FnOnce() -> *mut u8) -> *mut u8 {
+    let cache = thread::cache();
+    match cache.small_list_of(size) {
+        Some(list) => take_or_else(cache, list, slow),
+        None => beyond(),
+    }
+}
+
+#[inline(always)]
+fn take_or_else(cache: &ThreadCache, list: &SlotList, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
+    let object = list.pop();
+    if object.is_null() {
+        return slow();
+    }
+    cache.allocations.add(1);
+    object
+}
+
+/// Serves a request with zeroed memory.
+pub(crate) fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
+    if size <= ZEROED_IN_CACHE_MAX {
+        let object = allocate(size, align, None);
+        if !object.is_null() {
+            // SAFETY: the object holds the request.
+            unsafe { object.write_bytes(0, size) };
+        }
+        return object;
+    }
+    allocate_slow(size, align, None, true)
+}
+
+/// Up to here an object from a cache is zeroed; above, new memory may be zero already.
+const ZEROED_IN_CACHE_MAX: usize = class::SMALL_BYTES_MAX;
+
+/// Serves a request that the thread's cache does not.
+#[cold]
+#[inline(never)]
+pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroed: bool) -> *mut u8 {
+    let site = site.unwrap_or_else(|| Site::of_size(size));
+    let request = Request { size: size.max(1), align, site };
+    thread::with_heap(|heap| {
+        let memory = pass_hooks(heap, &request);
+        let Some(memory) = memory else {
+            return ptr::null_mut();
+        };
+        heap.cache.allocations.add(1);
+        if zeroed && !memory.zeroed {
+            // SAFETY: the memory holds the request.
+            unsafe { memory.user.write_bytes(0, request.size) };
+        }
+        memory.user
+    })
+}
+
+/// The factors around one call of the stations below.
+fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Memory> {
+    let active = active();
+    let counters = &heap.counters;
+    // SAFETY: `with_heap` gives the heap to one caller at a time, and nothing below asks for the state again.
+    let locals = unsafe { heap.locals() };
+    if active.tick() {
+        original::tick::count(&counters.tick);
+    } else if active.tick_is_batched() {
+        tick::catch_up(&mut locals.tick, &counters.tick, heap.cache.allocations.get() + 1);
+    }
+    let watch = active.evolution().then(|| evolution::enter(&mut locals.evolution, &counters.evolution, request.size));
+    let strategy = active.elo().map(|selection| {
+        let pick = watch.map_or(Pick::Learn, |watch| watch.pick);
+        original::elo::choose(&mut locals.elo, &counters.elo, selection, pick)
+    });
+    let form = active.header();
+    let prefix = form.map_or(0, |form| form.prefix(request.align));
+    let memory = from_stations(heap, active, request, prefix, strategy).or_else(|| {
+        purge::reclaim(active, counters);
+        from_stations(heap, active, request, prefix, strategy).or_else(|| {
+            let memory = run(active, counters, request, prefix, NO_STRATEGY)?;
+            heap.cache.received.add(1);
+            Some(memory)
+        })
+    });
+    if let Some(watch) = watch {
+        match evolution::leave(&mut locals.evolution, &counters.evolution, watch) {
+            None => {}
+            Some(evolution::Event::Freeze) => {
+                elo::freeze();
+                original::elo::freeze();
+            }
+            Some(evolution::Event::Relearn) => elo::relearn(),
+            Some(evolution::Event::Adopt) => original::elo::adopt_candidate(),
+        }
+    }
+    let memory = memory?;
+    if let Some(form) = form {
+        let facts = header::Facts {
+            size: request.size,
+            held: memory.held,
+            site: request.site.id(),
+            method: memory.method,
+            prefix,
+        };
+        // SAFETY: the stations left `prefix` bytes, at least a header's, before the object.
+        unsafe { header::write(&counters.header, form, memory.user, &facts) };
+    }
+    Some(memory)
+}
+
+fn from_stations(
+    heap: &'static Heap,
+    active: ActiveConfig,
+    request: &Request,
+    prefix: usize,
+    strategy: Option<original::elo::Strategy>,
+) -> Option<Memory> {
+    let bytes = request.size.checked_add(prefix)?;
+    match Class::aligned(bytes, request.align) {
+        Some(class) if !class.is_large() => slot(heap, active, class, prefix),
+        // A mapping is found by the OS page of its object, which a longer prefix would leave, and is aligned to no more.
+        Some(class)
+            if active.bigcache_is_direct()
+                && (active.arena() || (prefix < os::OS_PAGE && request.align <= os::OS_PAGE)) =>
+        {
+            let plain = class.uncoloured();
+            let coloured =
+                if active.arena() && class != plain { size_classed(heap, active, class, prefix) } else { None };
+            coloured.or_else(|| size_classed(heap, active, plain, prefix))
+        }
+        _ => large_object(heap, active, request, prefix, strategy),
+    }
+}
+
+fn slot(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) -> Option<Memory> {
+    let mut base = heap.cache.pop(class.slot_list());
+    if base.is_null() {
+        if active.thread_cache() {
+            heap.counters.thread_cache.refills.add(1);
+        }
+        base = heap.refill(policy(active), class);
+    }
+    if base.is_null() {
+        return None;
+    }
+    // SAFETY: the slot holds prefix and object.
+    let user = unsafe { base.add(prefix) };
+    Some(Memory { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed: false })
+}
+
+/// A large object of a class: from the thread's slot list, from what other threads left, or new.
+fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) -> Option<Memory> {
+    let counters = &heap.counters;
+    let mut base = heap.cache.pop(class.slot_list());
+    let mut zeroed = false;
+    if base.is_null() {
+        counters.bigcache.lookups.add(1);
+        base = heap.refill_large(class);
+        if base.is_null() {
+            (base, zeroed) = new_size_classed(active, counters, class)?;
+            heap.cache.received.add(1);
+        } else {
+            counters.bigcache.hits.add(1);
+        }
+    }
+    // SAFETY: the object holds prefix and request.
+    let user = unsafe { base.add(prefix) };
+    Some(Memory { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed })
+}
+
+/// New memory for an object of a large class: a slot, a run of the arena, or a mapping.
+fn new_size_classed(active: ActiveConfig, counters: &factor::Counters, class: Class) -> Option<(*mut u8, bool)> {
+    if !class.is_run() {
+        let mut slot = [ptr::null_mut()];
+        let (taken, zeroed) =
+            learning::of_plan(active, counters, || central_free_list::take(counters, policy(active), class, &mut slot));
+        return (taken > 0).then_some((slot[0], zeroed));
+    }
+    if active.arena() {
+        let (page, zeroed) =
+            learning::of_plan(active, counters, || large_mappings::take_size_classed(counters, policy(active), class))?;
+        counters.arena.runs.add(1);
+        return Some((page.base.get(), zeroed));
+    }
+    let request = Request { size: class.slot_bytes(), align: os::OS_PAGE, site: Site::of_size(class.slot_bytes()) };
+    let mapping = large_mappings::map(counters, placement(active), &request, 0)?;
+    mapping.size_classed.set(true);
+    Some((mapping.user.get(), true))
+}
+
+fn large_object(
+    heap: &'static Heap,
+    active: ActiveConfig,
+    request: &Request,
+    prefix: usize,
+    strategy: Option<original::elo::Strategy>,
+) -> Option<Memory> {
+    let counters = &heap.counters;
+    if active.bigcache_is_ring()
+        && request.size >= bigcache::BYTES_MIN
+        && let Some(mapping) = bigcache::get(&counters.bigcache, request)
+    {
+        mapping.site.set(request.site.id());
+        // The one that mapped it is not measured again: its sample counts once.
+        mapping.strategy.set(NO_STRATEGY);
+        mapping.mark_live();
+        heap.cache.received.add(1);
+        return Some(Memory::of_mapping(mapping, false));
+    }
+    let memory = match strategy {
+        None => from_threshold(active, counters, request, prefix, elo::FIXED_THRESHOLD, NO_STRATEGY)?,
+        Some(strategy) => {
+            let start = os::cycles();
+            let memory = from_threshold(active, counters, request, prefix, strategy.threshold(), strategy.index())?;
+            let cost = original::elo::Cost {
+                cycles: os::cycles().saturating_sub(start),
+                fresh_pages: if memory.zeroed { (memory.held / os::OS_PAGE) as u64 } else { 0 },
+                spare_bytes: (memory.held - request.size) as u64,
+            };
+            original::elo::learn(&counters.elo, strategy, cost);
+            memory
+        }
+    };
+    heap.cache.received.add(1);
+    Some(memory)
+}
+
+/// What objects carry that no strategy chose.
+const NO_STRATEGY: u8 = u8::MAX;
+
+fn from_threshold(
+    active: ActiveConfig,
+    counters: &factor::Counters,
+    request: &Request,
+    prefix: usize,
+    threshold: usize,
+    strategy: u8,
+) -> Option<Memory> {
+    let map = || large_mappings::map(counters, placement(active), request, prefix);
+    // Where the arena has the memory, its record is still a large mapping's, so that a ring can keep it.
+    let is_kept_by_site = active.bigcache_is_ring() && request.size >= threshold;
+    if active.arena()
+        && is_kept_by_site
+        && let Some((mapping, zeroed)) = large_mappings::mapping_of_run(counters, policy(active), request, prefix)
+    {
+        counters.arena.runs.add(1);
+        mapping.strategy.set(strategy);
+        return Some(Memory::of_mapping(mapping, zeroed));
+    }
+    if (request.size < threshold || active.arena())
+        && let Some(memory) = run(active, counters, request, prefix, strategy)
+    {
+        return Some(memory);
+    }
+    if request.size < threshold || active.bigcache_is_direct() {
+        let (mapping, zeroed) = mapping_pool::take(request, map)?;
+        mapping.strategy.set(strategy);
+        return Some(Memory::of_mapping(mapping, zeroed));
+    }
+    let mapping = map()?;
+    mapping.strategy.set(strategy);
+    Some(Memory::of_mapping(mapping, true))
+}
+
+/// A run of blocks without a class, if segments can hold the request.
+fn run(
+    active: ActiveConfig,
+    counters: &factor::Counters,
+    request: &Request,
+    prefix: usize,
+    strategy: u8,
+) -> Option<Memory> {
+    let (page, zeroed) = large_mappings::take_run(counters, policy(active), request, prefix)?;
+    counters.arena.runs.add(u64::from(active.arena()));
+    page.strategy.set(strategy);
+    Some(Memory {
+        // SAFETY: the run holds prefix and object.
+        user: unsafe { page.base.get().add(prefix) },
+        held: page.slot_bytes.get() as usize,
+        method: header::Method::Pages,
+        zeroed,
+    })
+}
+
+/// Memory for an object, before its header is written.
+struct Memory {
+    user: *mut u8,
+    /// Bytes that the object takes, slot or mapping.
+    held: usize,
+    method: header::Method,
+    zeroed: bool,
+}
+
+impl Memory {
+    fn of_mapping(mapping: &'static LargeMapping, zeroed: bool) -> Memory {
+        Memory { user: mapping.user.get(), held: mapping.mapped.get(), method: header::Method::Mmap, zeroed }
+    }
+}
+
+/// What the levels say of new memory for large objects.
+pub(super) fn placement(active: ActiveConfig) -> Placement {
+    Placement { align: active.align(), huge_pages: policy(active) }
+}
+
+fn policy(active: ActiveConfig) -> Policy {
+    Policy { advice: active.thp(), by_plan: active.elo_plans() }
+}

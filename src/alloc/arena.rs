@@ -1,0 +1,352 @@
+//! The arena: the reserved range, handed out as segments and runs of blocks.
+//!
+//! Segments of small pages grow from the range's lower end, those of large objects from its upper end, so that huge pages
+//! can be advised on for one kind and not for the other in few, long pieces. What is full, or could not be reserved, is
+//! replaced by chunks elsewhere. Addresses are never unmapped: looking one up needs no lock. What a free half segment held
+//! goes back to the OS with `madvise`, when the factor `purge` says so.
+//!
+//! The lock is taken for a page of slots, or for a large object that neither a cache nor the transfer cache had.
+
+use super::huge_pages::{self, New, PLAIN_SMALL, Policy};
+use crate::class::{BLOCK, SlotListOffset};
+use crate::factor::{self, purge};
+use crate::metadata::allocator;
+use crate::metadata::list::List;
+use crate::metadata::page::Page;
+use crate::metadata::page_map;
+use crate::metadata::range;
+use crate::metadata::segment::{FitClass, HALF_BLOCKS, Kind, SEGMENT, Segment, half_mask, mask};
+use crate::os::{self, HUGE_PAGE};
+use crate::sync::{Lock, global, held_at_fork};
+
+/// Bytes that become memory at a time at most: as many as there are at that end, as far as limits allow, so that a small
+/// program is charged little (`RLIMIT_DATA`) and a large one asks seldom.
+const COMMIT_MAX: usize = 64 << 20;
+/// Bytes of chunks outside the range, tried in this order.
+const CHUNKS: [usize; 3] = [64 << 20, 16 << 20, SEGMENT];
+/// Free blocks of a half that are worth a call, when others of the half are in use.
+const PURGE_BLOCKS_MIN: u32 = HALF_BLOCKS as u32 / 2;
+
+global! {
+    static ARENA: Lock<Arena> = Lock::new(Arena::new());
+}
+
+#[derive(Debug)]
+struct Arena {
+    /// What is left of the range: from where small pages grow up, to where large objects grow down.
+    low: *mut u8,
+    high: *mut u8,
+    /// How far it is memory, from both ends.
+    low_committed: *mut u8,
+    high_committed: *mut u8,
+    /// The range's first address.
+    base: *mut u8,
+    /// Whether the above is set.
+    has_range: bool,
+    /// The rest of the newest chunk.
+    chunk: *mut u8,
+    chunk_left: usize,
+    /// Segments with a free block, by kind and by the run that they can give.
+    segments: [[List<Segment>; FitClass::COUNT]; 2],
+    /// A record for which there was no memory to describe.
+    record: Option<&'static Segment>,
+    /// Segments with a half to be purged, newest first.
+    waiting: Option<&'static Segment>,
+    /// Bytes of such halves.
+    waiting_bytes: usize,
+}
+
+// SAFETY: what it leads to is used by the lock's holder only.
+unsafe impl Send for Arena {}
+
+/// Takes a run of `blocks`, at most a segment's, for objects of so many bytes. Returns it, and whether its memory is known to
+/// be zero.
+pub(super) fn take_run(
+    counters: &factor::Counters,
+    policy: Policy,
+    kind: Kind,
+    blocks: usize,
+    object_bytes: usize,
+) -> Option<(&'static Page, bool)> {
+    let mut arena = ARENA.lock();
+    if let Some(run) = arena.take_from_lists(counters, policy, kind, blocks, object_bytes) {
+        return Some(run);
+    }
+    if let Some(segment) = arena.new_segment(counters, policy, kind) {
+        arena.segments[kind as usize][FitClass::COUNT - 1].push(segment);
+    } else {
+        // The last resort: memory that was meant for the other kind.
+        let other = if kind == Kind::Small { Kind::Large } else { Kind::Small };
+        return arena.take_from_lists(counters, policy, other, blocks, object_bytes);
+    }
+    arena.take_from_lists(counters, policy, kind, blocks, object_bytes)
+}
+
+/// Puts a run back; no object is left in it. Returns how many bytes of half segments wait to be purged then.
+pub(super) fn give_run(page: &'static Page) -> usize {
+    let Some(segment) = page_map::segment_of(page.base.get()) else {
+        return 0;
+    };
+    for block in 0..usize::from(page.blocks.get()) {
+        range::set_slot_list(page.base.get().wrapping_add(block * BLOCK), SlotListOffset::NONE);
+    }
+    let mut arena = ARENA.lock();
+    let mut given = 0;
+    arena.change(segment, |segment| given = segment.give_run(page));
+    for half in 0..2 {
+        if given & half_mask(half) != 0 && segment.purgeable(half).count_ones() >= PURGE_BLOCKS_MIN {
+            segment.freed_at[half].set(purge::epoch());
+            arena.wait(segment);
+        }
+    }
+    arena.waiting_bytes
+}
+
+/// Gives back to the OS what half segments hold that were free for so many epochs of the purge; and with `parts`, after twice
+/// as many epochs, what free blocks hold in halves that are in use, if they are the greater part. Returns whether younger ones
+/// wait.
+pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: bool) -> bool {
+    let mut young: Option<&'static Segment> = None;
+    loop {
+        let mut arena = ARENA.lock();
+        let Some(segment) = arena.waiting else {
+            // Those that are too young wait on.
+            while let Some(segment) = young {
+                young = segment.next_waiting.take();
+                segment.waits.set(false);
+                arena.wait(segment);
+            }
+            return arena.waiting.is_some();
+        };
+        arena.waiting = segment.next_waiting.take();
+        arena.waiting_bytes -= HUGE_PAGE;
+        // A free in the other half while the lock is not held lets the segment wait again.
+        segment.waits.set(false);
+        let mut is_young = false;
+        for half in 0..2 {
+            let blocks = segment.purgeable(half);
+            let is_whole = blocks == half_mask(half);
+            if blocks.count_ones() < PURGE_BLOCKS_MIN || !(is_whole || parts) {
+                continue;
+            }
+            let age = purge::epoch().wrapping_sub(segment.freed_at[half].get());
+            if age < if is_whole { epochs } else { 2 * epochs } {
+                is_young = true;
+                continue;
+            }
+            // While the lock is not held, the blocks belong to us as if they were in use.
+            arena.change(segment, |segment| segment.used.set(segment.used.get() | blocks));
+            drop(arena);
+            // SAFETY: the blocks are free, and marked as in use, so that no other thread takes them.
+            let gone = unsafe { decommit_blocks(counters, segment, blocks) };
+            arena = ARENA.lock();
+            arena.change(segment, |segment| segment.used.set(segment.used.get() & !blocks));
+            // Where the kernel refuses, it is asked again when the half was used once more.
+            if gone {
+                segment.dirty.set(segment.dirty.get() & !blocks);
+                // What was freed beside the blocks meanwhile was too little alone.
+                if segment.purgeable(half).count_ones() >= PURGE_BLOCKS_MIN {
+                    segment.freed_at[half].set(purge::epoch());
+                    arena.wait(segment);
+                }
+            }
+        }
+        if is_young && !segment.waits.replace(true) {
+            segment.next_waiting.set(young);
+            young = Some(segment);
+        }
+    }
+}
+
+/// Gives the memory of blocks back to the OS, a run at a time; returns whether all of it went.
+///
+/// # Safety
+/// - the blocks hold no object, and no other thread takes them.
+unsafe fn decommit_blocks(counters: &factor::Counters, segment: &Segment, mut blocks: u64) -> bool {
+    let mut gone = true;
+    while blocks != 0 {
+        let first = blocks.trailing_zeros() as usize;
+        let run = (blocks >> first).trailing_ones() as usize;
+        let start = segment.base.get().wrapping_add(first * BLOCK);
+        // SAFETY: the caller's promise.
+        gone &= unsafe { purge::decommit(&counters.purge, start, run * BLOCK) };
+        blocks &= !mask(first, run);
+    }
+    gone
+}
+
+/// Bytes that wait to be purged.
+pub(super) fn waiting_bytes() -> usize {
+    ARENA.lock().waiting_bytes
+}
+
+impl Arena {
+    const fn new() -> Arena {
+        Arena {
+            low: core::ptr::null_mut(),
+            high: core::ptr::null_mut(),
+            low_committed: core::ptr::null_mut(),
+            high_committed: core::ptr::null_mut(),
+            base: core::ptr::null_mut(),
+            has_range: false,
+            chunk: core::ptr::null_mut(),
+            chunk_left: 0,
+            segments: [const { [const { List::new() }; FitClass::COUNT] }; 2],
+            record: None,
+            waiting: None,
+            waiting_bytes: 0,
+        }
+    }
+
+    fn take_from_lists(
+        &mut self,
+        counters: &factor::Counters,
+        policy: Policy,
+        kind: Kind,
+        blocks: usize,
+        object_bytes: usize,
+    ) -> Option<(&'static Page, bool)> {
+        let rooms = FitClass::for_blocks(blocks).index()..FitClass::COUNT;
+        let segment = rooms.into_iter().find_map(|room| self.segments[kind as usize][room].first())?;
+        let (before, mut run) = (segment.dirty.get(), None);
+        self.change(segment, |segment| run = segment.take_run(blocks));
+        if kind == Kind::Large {
+            huge_pages::advise_halves(policy, &counters.thp, segment, before, object_bytes);
+        }
+        run
+    }
+
+    /// Changes which blocks are in use, and moves the segment to the list where it belongs then.
+    fn change(&mut self, segment: &'static Segment, change: impl FnOnce(&'static Segment)) {
+        let kind = segment.kind.get() as usize;
+        let before = segment.fit_class();
+        change(segment);
+        let after = segment.fit_class();
+        if before != after {
+            if let Some(room) = before {
+                self.segments[kind][room.index()].remove(segment);
+            }
+            if let Some(room) = after {
+                self.segments[kind][room.index()].push(segment);
+            }
+        }
+    }
+
+    /// Lets a segment wait for the purge.
+    fn wait(&mut self, segment: &'static Segment) {
+        if !segment.waits.replace(true) {
+            segment.next_waiting.set(self.waiting.replace(segment));
+            self.waiting_bytes += HUGE_PAGE;
+        }
+    }
+
+    /// A segment that was not used before.
+    fn new_segment(&mut self, counters: &factor::Counters, policy: Policy, kind: Kind) -> Option<&'static Segment> {
+        let segment = match self.record.take() {
+            Some(segment) => segment,
+            // SAFETY: the record lives for ever, and all zeroes are a segment of free blocks.
+            None => unsafe { allocator::allocate::<Segment>()?.as_ref() },
+        };
+        segment.kind.set(kind);
+        if let Some(base) = self.next_of_range(counters, policy, kind) {
+            segment.base.set(base);
+            range::enter_segment(segment);
+            return Some(segment);
+        }
+        let Some(base) = self.next_of_chunk(counters, policy) else {
+            self.record = Some(segment);
+            return None;
+        };
+        segment.base.set(base);
+        page_map::enter_segment(segment).then_some(segment)
+    }
+
+    /// The next segment's worth of the range.
+    fn next_of_range(&mut self, counters: &factor::Counters, policy: Policy, kind: Kind) -> Option<*mut u8> {
+        if !self.has_range {
+            self.has_range = true;
+            let (base, bytes) = range::bounds();
+            (self.base, self.low, self.low_committed) = (base, base, base);
+            self.high = base.wrapping_add(bytes);
+            self.high_committed = self.high;
+        }
+        if self.high.addr() - self.low.addr() < SEGMENT {
+            return None;
+        }
+        match kind {
+            Kind::Small => {
+                if self.low == self.low_committed {
+                    let step = (self.low.addr() - self.base.addr()).clamp(SEGMENT, COMMIT_MAX);
+                    let most = self.high_committed.addr() - self.low.addr();
+                    let bytes = self.commit(|_| self.low, step.min(most))?;
+                    self.low_committed = self.low.wrapping_add(bytes);
+                    // What lies beyond the first bytes of small pages is told apart from them.
+                    let start = self.base.wrapping_add(PLAIN_SMALL).max(self.low);
+                    if start < self.low_committed {
+                        let new = New::Small { from_start: start.addr() - self.base.addr() };
+                        let bytes = self.low_committed.addr() - start.addr();
+                        // SAFETY: the arena's own, and new.
+                        unsafe { huge_pages::advise(policy, &counters.thp, new, start, bytes) };
+                    }
+                }
+                let base = self.low;
+                self.low = base.wrapping_add(SEGMENT);
+                Some(base)
+            }
+            Kind::Large => {
+                if self.high == self.high_committed {
+                    let end = self.base.addr() + range::bounds().1;
+                    let step = (end - self.high.addr()).clamp(SEGMENT, COMMIT_MAX);
+                    let most = self.high.addr() - self.low_committed.addr();
+                    let bytes = self.commit(|bytes| self.high.wrapping_sub(bytes), step.min(most))?;
+                    self.high_committed = self.high.wrapping_sub(bytes);
+                    // SAFETY: the arena's own, and new.
+                    unsafe { huge_pages::advise(policy, &counters.thp, New::Large, self.high_committed, bytes) };
+                }
+                self.high = self.high.wrapping_sub(SEGMENT);
+                Some(self.high)
+            }
+        }
+    }
+
+    /// Makes a part of the range memory, `most` bytes or, where that is refused, a segment; returns how many.
+    fn commit(&self, start: impl Fn(usize) -> *mut u8, most: usize) -> Option<usize> {
+        // A limit on addresses that was set after the range was reserved would not be felt otherwise.
+        let limit = if self.committed() == 0 { usize::MAX } else { os::address_limit() };
+        [most, SEGMENT].into_iter().find(|&bytes| {
+            // SAFETY: the callers name a part of the range that is not used yet.
+            (SEGMENT..=most).contains(&bytes)
+                && self.committed() + bytes <= limit
+                && unsafe { os::commit(start(bytes), bytes) }
+        })
+    }
+
+    /// Bytes of the range that are memory.
+    fn committed(&self) -> usize {
+        let end = self.base.addr() + range::bounds().1;
+        self.low_committed.addr() - self.base.addr() + end - self.high_committed.addr()
+    }
+
+    /// The next segment's worth of a chunk outside the range.
+    fn next_of_chunk(&mut self, counters: &factor::Counters, policy: Policy) -> Option<*mut u8> {
+        if self.chunk_left == 0 {
+            for bytes in CHUNKS {
+                // One segment more, to align; the ends stay untouched.
+                let chunk = os::map(bytes + SEGMENT);
+                if !chunk.is_null() {
+                    self.chunk = chunk.wrapping_add(chunk.addr().next_multiple_of(SEGMENT) - chunk.addr());
+                    self.chunk_left = bytes;
+                    // SAFETY: the arena's own, and new.
+                    unsafe { huge_pages::advise(policy, &counters.thp, New::Mapping, self.chunk, bytes) };
+                    break;
+                }
+            }
+        }
+        self.chunk_left = self.chunk_left.checked_sub(SEGMENT)?;
+        let base = self.chunk;
+        self.chunk = base.wrapping_add(SEGMENT);
+        Some(base)
+    }
+}
+
+held_at_fork!(ARENA);

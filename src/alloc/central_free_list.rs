@@ -1,0 +1,184 @@
+//! The central free list: the pages of each class of slots, and which of them have free ones.
+//!
+//! One lock per class, taken for a batch of slots at a time, when the transfer cache has none to give or takes none. Pages
+//! belong to no thread, so that nothing is left behind when one ends, and nothing is handed over.
+
+use super::arena;
+use super::huge_pages::Policy;
+use super::waiting::{SLOT_BYTES_MIN, Waiting};
+use crate::class::{BLOCK, Class, SLOT_CLASSES};
+use crate::factor::{self, purge};
+use crate::fatal::{Fault, abort_with};
+use crate::metadata::page::{Misfit, Page, PageList};
+use crate::metadata::page_map;
+use crate::metadata::range;
+use crate::metadata::segment::Kind;
+use crate::os::{self, OS_PAGE};
+use crate::sync::{Guard, Lock, global};
+
+global! {
+    static LISTS: [Lock<CentralFreeList>; SLOT_CLASSES] =
+        each Lock::new(CentralFreeList { partial: PageList::new(), spare: None, free_slots: 0 });
+}
+
+/// Blocks of pages that are purged in one hold of a lock, though at least a page.
+const PURGE_BLOCKS: usize = 64;
+
+/// The pages of one class.
+#[derive(Debug)]
+#[repr(align(64))]
+struct CentralFreeList {
+    /// Those with free slots and used ones; full ones are in no list.
+    partial: PageList,
+    /// One with free slots only, so that a count that goes to and fro does not take the arena's lock each time.
+    spare: Option<&'static Page>,
+    /// Free slots in the list.
+    free_slots: usize,
+}
+
+// SAFETY: what it leads to is used by the lock's holder only.
+unsafe impl Send for CentralFreeList {}
+
+/// Takes up to `slots.len()` free slots. Returns how many there are, 0 when there is no memory, and whether the last of them
+/// is known to be zero.
+pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, slots: &mut [*mut u8]) -> (usize, bool) {
+    let mut list = LISTS[class.index()].lock();
+    let page = match list.partial.first() {
+        Some(page) => page,
+        None => {
+            let page = list.spare.take().or_else(|| new_page(counters, policy, class));
+            let Some(page) = page else { return (0, false) };
+            list.partial.push(page);
+            list.free_slots += page.capacity.get() as usize;
+            page
+        }
+    };
+    let (taken, zeroed) = page.take(slots);
+    list.free_slots -= taken;
+    if page.is_full() {
+        list.partial.remove(page);
+    }
+    (taken, zeroed)
+}
+
+/// Takes slots back, and passes pages that became free on to the arena. Returns what waits to be purged then.
+pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8]) -> Waiting {
+    let mut run_bytes = 0;
+    let mut list = LISTS[class.index()].lock();
+    for &slot in slots {
+        let Some(page) = page_map::page_of(slot).filter(|page| usize::from(page.class_index.get()) == class.index())
+        else {
+            abort_with(Fault::DoubleFree);
+        };
+        let was_full = page.is_full();
+        match page.give(slot) {
+            Ok(()) => {}
+            Err(Misfit::Interior) => abort_with(Fault::Interior),
+            Err(Misfit::Free) => abort_with(Fault::DoubleFree),
+        }
+        if was_full {
+            list.partial.push(page);
+        }
+        list.free_slots += 1;
+        page.freed_at.set(purge::epoch());
+        if page.used.get() == 0 {
+            list.partial.remove(page);
+            list.free_slots -= page.capacity.get() as usize;
+            if let Some(old) = list.spare.replace(page) {
+                run_bytes = give_page(counters, class, old, list);
+                list = LISTS[class.index()].lock();
+            }
+        }
+    }
+    Waiting::in_slots(list.free_slots * class.slot_bytes()).or(Waiting::in_runs(run_bytes))
+}
+
+/// Gives back to the OS what free slots hold in pages that are in use, but less than half, and to which nothing came back
+/// for so many epochs of the purge: OS pages of which no slot has a part. Returns whether younger ones wait.
+pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32) -> bool {
+    // A longer page of the kernel's would take used slots along.
+    if os::kernel_page() != OS_PAGE {
+        return false;
+    }
+    let mut waits = false;
+    for (class, list) in Class::all().zip(LISTS.iter()) {
+        loop {
+            let list = list.lock();
+            if list.free_slots * class.slot_bytes() < SLOT_BYTES_MIN {
+                break;
+            }
+            let is_sparse = |page: &&Page| !page.is_purged.get() && page.used.get() * 2 < page.capacity.get();
+            let mut left = (PURGE_BLOCKS / class.blocks()).max(1);
+            for page in list.partial.iter().filter(is_sparse) {
+                if purge::epoch().wrapping_sub(page.freed_at.get()) < epochs {
+                    waits = true;
+                } else if left > 0 {
+                    left -= 1;
+                    page.is_purged.set(true);
+                    // SAFETY: no thread takes a slot while the class's lock is held.
+                    page.each_free_range(|start, bytes| unsafe {
+                        purge::decommit(&counters.purge, start, bytes);
+                    });
+                } else {
+                    break;
+                }
+            }
+            if left > 0 {
+                break;
+            }
+        }
+    }
+    waits
+}
+
+/// Gives the pages without a used slot back to the arena. Returns how many bytes of half segments wait to be purged then.
+pub(super) fn give_empty(counters: &factor::Counters) -> usize {
+    let mut run_bytes = 0;
+    for (class, list) in Class::all().zip(LISTS.iter()) {
+        let mut list = list.lock();
+        if let Some(page) = list.spare.take() {
+            run_bytes = give_page(counters, class, page, list);
+        }
+    }
+    run_bytes
+}
+
+fn new_page(counters: &factor::Counters, policy: Policy, class: Class) -> Option<&'static Page> {
+    let kind = if class.is_large() { Kind::Large } else { Kind::Small };
+    let (page, zeroed) = arena::take_run(counters, policy, kind, class.blocks(), class.slot_bytes())?;
+    counters.arena.runs.add(u64::from(class.is_large()));
+    page.begin_slots(class, zeroed);
+    for block in 0..class.blocks() {
+        range::set_slot_list(page.base.get().wrapping_add(block * BLOCK), class.slot_list());
+    }
+    Some(page)
+}
+
+/// Gives a page back that is in no list and has no slot in use. Returns what [`arena::give_run`] returns.
+fn give_page(
+    counters: &factor::Counters,
+    class: Class,
+    page: &'static Page,
+    list: Guard<'_, CentralFreeList>,
+) -> usize {
+    // The arena may wait for its lock: other threads may take slots meanwhile.
+    drop(list);
+    counters.arena.returns.add(u64::from(class.is_large()));
+    arena::give_run(page)
+}
+
+/// The locks, for the handlers around a fork.
+pub(crate) fn acquire_for_fork() {
+    LISTS.iter().for_each(Lock::acquire);
+}
+
+/// Frees the locks after a fork.
+///
+/// # Safety
+/// - [`acquire_for_fork`] took them.
+pub(crate) unsafe fn release_after_fork() {
+    for list in LISTS.iter() {
+        // SAFETY: passed on.
+        unsafe { list.release() };
+    }
+}

@@ -1,0 +1,134 @@
+//! How an object comes back: into the slot list of the thread that frees it, or past it, found by its address and verified.
+
+use super::find::{Found, find};
+use super::thread_cache::ThreadCache;
+use super::thread_heap::Heap;
+use super::transfer_batch::BATCH_SLOTS;
+use super::waiting::Waiting;
+use super::{learning, mapping_pool, purge, release, thread};
+use crate::class::Class;
+use crate::config::{ActiveConfig, active};
+use crate::factor;
+use crate::factor::original::{bigcache, header};
+use crate::fatal::{Fault, abort_with};
+use crate::metadata::large_mapping::LargeMapping;
+use core::ptr;
+
+/// Takes an object back; null is none.
+///
+/// # Safety
+/// - the address came from `allocate`, and the caller gives the object up.
+#[inline(always)]
+pub(crate) unsafe fn free(address: *mut u8) {
+    let cache = thread::cache();
+    if let Some(list) = cache.range.slot_list_at(address)
+        && cache.push(list, address)
+    {
+        return;
+    }
+    // SAFETY: passed on.
+    unsafe { free_slow(address) }
+}
+
+/// Frees what the thread's slot list did not take, or what the fast path does not know.
+///
+/// # Safety
+/// - as [`free`].
+#[cold]
+#[inline(never)]
+unsafe fn free_slow(user: *mut u8) {
+    if user.is_null() {
+        return;
+    }
+    thread::with_heap_or_none(|heap, counters, cache| {
+        let active = active();
+        let found = find(active.header(), counters, user).unwrap_or_else(|fault| abort_with(fault));
+        if let Some(form) = active.header() {
+            // SAFETY: `find` verified it.
+            unsafe { header::mark_freed(form, user) };
+        }
+        let waiting = match found {
+            Found::Slot(page, base) | Found::Run(page, base) => {
+                match Class::from_index(usize::from(page.class_index.get())) {
+                    Some(class) => free_size_classed(active, heap, counters, cache, class, base),
+                    None => {
+                        cache.returned.add(1);
+                        let strategy = page.strategy.get();
+                        learning::of_free(active, strategy, || release::give_run(active, counters, page))
+                    }
+                }
+            }
+            Found::Mapping(mapping) => match class_of_mapping(mapping) {
+                Some(class) => free_size_classed(active, heap, counters, cache, class, mapping.user.get()),
+                None => {
+                    cache.returned.add(1);
+                    free_mapping(active, counters, mapping)
+                }
+            },
+        };
+        purge::settle(active, counters, waiting);
+    });
+}
+
+/// The class of an object that is a mapping of its own, if it has one: the mapping is as long as a run of the class.
+fn class_of_mapping(mapping: &LargeMapping) -> Option<Class> {
+    Class::of(mapping.mapped.get()).filter(|_| mapping.size_classed.get()).map(Class::uncoloured)
+}
+
+fn free_size_classed(
+    active: ActiveConfig,
+    heap: Option<&'static Heap>,
+    counters: &factor::Counters,
+    cache: &ThreadCache,
+    class: Class,
+    base: *mut u8,
+) -> Waiting {
+    match heap {
+        Some(heap) if heap.cache.push(class.slot_list(), base) => Waiting::NOTHING,
+        Some(heap) => overflow(active, heap, class, base),
+        None => {
+            cache.returned.add(1);
+            release::give_back(active, counters, class, &[base])
+        }
+    }
+}
+
+/// Frees an object whose slot list did not take it: makes room in the list, passes on what was in its way, and keeps the
+/// object if the list is open.
+#[cold]
+#[inline(never)]
+fn overflow(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) -> Waiting {
+    let mut waiting = Waiting::NOTHING;
+    let mut objects = [ptr::null_mut(); BATCH_SLOTS];
+    let drained = heap.make_room(class, &mut objects);
+    if drained > 0 {
+        heap.cache.returned.add(drained as u64);
+        waiting = release::pass_on(active, &heap.counters, class, &objects[..drained]);
+    }
+    if heap.cache.push(class.slot_list(), object) {
+        return waiting;
+    }
+    heap.cache.returned.add(1);
+    // What no thread keeps, no thread takes from the transfer cache.
+    waiting.or(release::give_back(active, &heap.counters, class, &[object]))
+}
+
+fn free_mapping(active: ActiveConfig, counters: &factor::Counters, mapping: &'static LargeMapping) -> Waiting {
+    if !mapping.mark_free() {
+        abort_with(Fault::DoubleFree);
+    }
+    learning::of_free(active, mapping.strategy.get(), || {
+        let mut waiting = Waiting::NOTHING;
+        let mut evict = |oldest| waiting = waiting.or(release::give_mapping(active, counters, oldest));
+        if mapping.pooled.get() {
+            let pooled_bytes = mapping_pool::give(mapping, evict);
+            waiting.or(Waiting::in_mappings(pooled_bytes))
+        } else if active.bigcache_is_ring() && mapping.usable() >= bigcache::BYTES_MIN {
+            bigcache::put(&counters.bigcache, mapping, evict);
+            waiting
+        } else {
+            evict(mapping);
+            waiting
+        }
+    })
+}

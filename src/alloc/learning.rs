@@ -1,0 +1,28 @@
+//! Measures parts of the slow path, for the factor `elo` to learn from.
+
+use super::arena;
+use crate::config::ActiveConfig;
+use crate::factor::{self, elo, original};
+use crate::os;
+
+/// Runs a part of the slow path, and adds the cycles that it takes to the cost of the plan in force.
+pub(super) fn of_plan<T>(active: ActiveConfig, counters: &factor::Counters, part: impl FnOnce() -> T) -> T {
+    if !active.elo_plans() || !elo::is_learning() {
+        return part();
+    }
+    let start = os::cycles();
+    let done = part();
+    elo::learn_plan(&counters.elo, os::cycles().saturating_sub(start), arena::waiting_bytes);
+    done
+}
+
+/// Runs a free, and adds the cycles that it takes to the cost of the strategy that chose the object's memory.
+pub(super) fn of_free<T>(active: ActiveConfig, strategy: u8, free: impl FnOnce() -> T) -> T {
+    if active.elo().is_none() {
+        return free();
+    }
+    let start = os::cycles();
+    let done = free();
+    original::elo::learn_free(strategy, os::cycles().saturating_sub(start));
+    done
+}

@@ -1,0 +1,282 @@
+//! Models of the stations together: objects and pages that several threads pass on, whatever each of them does meanwhile.
+//!
+//! What other allocators have to prove here, and what it comes to:
+//! - *Remote free*, a free by a thread that does not own the page: no thread owns a page. The object joins the freeing
+//!   thread's stack, then the transfer cache, then the central free list, under the class's lock.
+//! - *Change of owner when a thread ends*: a heap owns nothing but the stacks, which [`give_up`] empties; what goes on to
+//!   another thread is the record alone.
+//! - *Adoption of segments*: there is nothing to adopt. Segments are the arena's, whichever threads' objects are in them.
+
+use super::huge_pages::Policy;
+use super::thread::give_up;
+use super::thread_heap::{self, Heap, OpenLists};
+use super::{arena, central_free_list, purge as driver, transfer_cache};
+use crate::class::{BLOCK, Class, SEGMENT_BLOCKS};
+use crate::config;
+use crate::factor::Counters;
+use crate::factor::purge::{self, WAIT_EPOCHS};
+use crate::metadata::page::Page;
+use crate::metadata::segment::{HALF_BLOCKS, Kind};
+use crate::model::check;
+use crate::os;
+use crate::sync::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread;
+use std::vec::Vec;
+
+/// No advice on huge pages.
+const POLICY: Policy = Policy { advice: None, by_plan: false };
+const OPEN: OpenLists = OpenLists { small: true, large: true };
+
+fn counters() -> &'static Counters {
+    driver::counters()
+}
+
+/// Takes a run of a large object and uses it.
+fn take(blocks: usize) -> &'static Page {
+    let (page, zeroed) =
+        arena::take_run(counters(), POLICY, Kind::Large, blocks, blocks * BLOCK).expect("there is room");
+    let written = os::touch(page.base.get());
+    assert!(!(zeroed && written), "memory that is said to be zero is not");
+    page
+}
+
+fn give(page: &'static Page) {
+    os::touch(page.base.get());
+    arena::give_run(page);
+}
+
+fn purge_all() {
+    arena::purge_older_than(counters(), 0, true);
+}
+
+/// Purges once more, and finds nothing left of what was used.
+fn assert_clean() {
+    purge_all();
+    assert_eq!(arena::waiting_bytes(), 0);
+    for _ in 0..2 {
+        let (page, zeroed) = arena::take_run(counters(), POLICY, Kind::Large, SEGMENT_BLOCKS, SEGMENT_BLOCKS * BLOCK)
+            .expect("there is room");
+        assert!(zeroed, "memory waits, and no purge will come for it");
+        assert!(!os::touch(page.base.get()));
+    }
+}
+
+/// What a program goes on to use in one half does not keep the other half, which it left, from being old.
+#[test]
+fn loom_purge_of_a_half_beside_one_in_use() {
+    check(|| {
+        crate::metadata::range::reserve_once();
+        let [left, used] = [take(HALF_BLOCKS), take(HALF_BLOCKS)];
+        give(left);
+        purge::pass_epochs(WAIT_EPOCHS - 1);
+        give(used);
+        purge::pass_epochs(1);
+        assert!(arena::purge_older_than(counters(), WAIT_EPOCHS, true), "the other half is younger");
+        let (_, zeroed) =
+            arena::take_run(counters(), POLICY, Kind::Large, HALF_BLOCKS, HALF_BLOCKS * BLOCK).expect("there is room");
+        assert!(zeroed);
+    });
+}
+
+/// While a half goes back to the OS no thread gets a block of it; afterwards all do.
+#[test]
+fn loom_purge_and_use_of_the_same_half() {
+    check(|| {
+        crate::metadata::range::reserve_once();
+        give(take(HALF_BLOCKS));
+        let purger = thread::spawn(purge_all);
+        let (one, half) = (take(1), take(HALF_BLOCKS));
+        give(one);
+        give(half);
+        purger.join().expect("no panic");
+        assert_clean();
+    });
+}
+
+/// The other half, freed while one goes back to the OS, is found by this purge or the next.
+#[test]
+fn loom_purge_and_free_of_the_other_half() {
+    for first in [true, false] {
+        check(move || {
+            crate::metadata::range::reserve_once();
+            let mut halves = [take(HALF_BLOCKS), take(HALF_BLOCKS)];
+            if first {
+                halves.reverse();
+            }
+            let [early, late] = halves;
+            give(early);
+            let purger = thread::spawn(purge_all);
+            give(late);
+            purger.join().expect("no panic");
+            assert_clean();
+        });
+    }
+}
+
+/// The last block of a half in use, freed while the others go back to the OS, is found by this purge or the next.
+#[test]
+fn loom_purge_and_free_of_the_rest_of_a_half() {
+    check(|| {
+        crate::metadata::range::reserve_once();
+        let (most, rest) = (take(HALF_BLOCKS - 1), take(1));
+        give(most);
+        let purger = thread::spawn(purge_all);
+        give(rest);
+        purger.join().expect("no panic");
+        assert_clean();
+    });
+}
+
+/// Two threads purge, as in the form `immediate`, and a third frees and takes.
+#[test]
+fn loom_two_purges_and_a_user() {
+    check(|| {
+        crate::metadata::range::reserve_once();
+        let [early, late] = [take(HALF_BLOCKS), take(HALF_BLOCKS)];
+        give(early);
+        let purgers = [thread::spawn(purge_all), thread::spawn(purge_all)];
+        give(late);
+        give(take(1));
+        purgers.into_iter().for_each(|purger| purger.join().expect("no panic"));
+        assert_clean();
+    });
+}
+
+/// Objects of one page by their places, each used by one thread at a time.
+struct Objects(Vec<UnsafeCell<bool>>);
+
+impl Objects {
+    fn new() -> Arc<Objects> {
+        Arc::new(Objects((0..64).map(|_| UnsafeCell::new(false)).collect()))
+    }
+
+    /// Says that an object is taken (or given); it must not have been before.
+    #[track_caller]
+    fn set(&self, object: *mut u8, held: bool) {
+        assert!(!object.is_null());
+        let cell = &self.0[object.addr() % BLOCK / 16];
+        // SAFETY: the checker panics when another access is at work, or may be.
+        let before = unsafe { core::mem::replace(&mut *cell.get(), held) };
+        assert_ne!(before, held, "an object is two threads' at once");
+    }
+}
+
+fn class() -> Class {
+    Class::of(16).expect("a class")
+}
+
+/// Slots of one page go to and fro between two threads and their page, which goes back when the last is there.
+#[test]
+fn loom_pages_hand_slots_out_once() {
+    check(|| {
+        crate::metadata::range::reserve_once();
+        let objects = Objects::new();
+        let work = |objects: &Objects| {
+            let mut slots = [core::ptr::null_mut(); 1];
+            assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut slots).0, 1);
+            objects.set(slots[0], true);
+            objects.set(slots[0], false);
+            central_free_list::give(counters(), class(), &slots);
+        };
+        let other = thread::spawn({
+            let objects = objects.clone();
+            move || work(&objects)
+        });
+        work(&objects);
+        central_free_list::give_empty(counters());
+        other.join().expect("no panic");
+        assert_all_free();
+    });
+}
+
+/// Heaps by their records' places, each used by one thread at a time.
+struct Heaps([UnsafeCell<bool>; 8]);
+
+impl Heaps {
+    fn new() -> Arc<Heaps> {
+        Arc::new(Heaps(core::array::from_fn(|_| UnsafeCell::new(false))))
+    }
+
+    /// Says that a heap is taken, or is about to be given up.
+    #[track_caller]
+    fn set(&self, heap: &'static Heap, held: bool) {
+        let cell = &self.0[core::ptr::from_ref(heap).addr() / size_of::<Heap>() % self.0.len()];
+        // SAFETY: the checker panics when another access is at work, or may be.
+        let before = unsafe { core::mem::replace(&mut *cell.get(), held) };
+        assert_ne!(before, held, "a heap is two threads' at once");
+    }
+
+    fn take(&self) -> &'static Heap {
+        let heap = thread_heap::take(OPEN).expect("there is room for a record");
+        self.set(heap, true);
+        heap
+    }
+
+    fn give_up(&self, heap: &'static Heap) {
+        self.set(heap, false);
+        give_up(heap);
+    }
+}
+
+/// All objects are free, in the transfer cache or in their pages: they go back, and their segment is as it was.
+fn assert_all_free() {
+    transfer_cache::drain(|class, objects| _ = central_free_list::give(counters(), class, objects));
+    central_free_list::give_empty(counters());
+    let (page, _) = arena::take_run(counters(), POLICY, Kind::Small, SEGMENT_BLOCKS, SEGMENT_BLOCKS * BLOCK)
+        .expect("there is room");
+    assert_eq!(page.base.get(), crate::metadata::range::bounds().0, "the first segment is free again");
+}
+
+/// An object goes to another thread, which frees it and ends, while the thread that allocated it ends as well.
+#[test]
+fn loom_objects_are_freed_by_others_while_their_thread_ends() {
+    check(|| {
+        config::seal_once();
+        let (heaps, objects) = (Heaps::new(), Objects::new());
+        let heap = heaps.take();
+        let handed = heap.refill(POLICY, class());
+        objects.set(handed, true);
+        let other = thread::spawn({
+            let (heaps, objects, handed) = (heaps.clone(), objects.clone(), handed.expose_provenance());
+            move || {
+                let heap = heaps.take();
+                let handed = core::ptr::with_exposed_provenance_mut(handed);
+                objects.set(handed, false);
+                assert!(heap.cache.push(class().slot_list(), handed));
+                heaps.give_up(heap);
+            }
+        });
+        heaps.give_up(heap);
+        other.join().expect("no panic");
+        assert_all_free();
+    });
+}
+
+/// A thread begins while another ends: it gets its record or a new one, and its objects or others.
+#[test]
+fn loom_heaps_and_objects_go_from_a_thread_that_ends_to_one_that_begins() {
+    check(|| {
+        config::seal_once();
+        let (heaps, objects) = (Heaps::new(), Objects::new());
+        let heap = heaps.take();
+        let object = heap.refill(POLICY, class());
+        objects.set(object, true);
+        let other = thread::spawn({
+            let (heaps, objects) = (heaps.clone(), objects.clone());
+            move || {
+                let heap = heaps.take();
+                let object = heap.refill(POLICY, class());
+                objects.set(object, true);
+                objects.set(object, false);
+                assert!(heap.cache.push(class().slot_list(), object));
+                heaps.give_up(heap);
+            }
+        });
+        objects.set(object, false);
+        assert!(heap.cache.push(class().slot_list(), object));
+        heaps.give_up(heap);
+        other.join().expect("no panic");
+        assert_all_free();
+    });
+}

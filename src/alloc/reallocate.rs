@@ -1,0 +1,61 @@
+//! How an object gets another length: in its place, by moving the OS pages of its mapping, or as a copy.
+
+use super::allocate::{allocate, placement};
+use super::free::free;
+use super::inspect::{Lengths, lengths};
+use super::{large_mappings, thread};
+use crate::config::{ActiveConfig, active};
+use crate::factor::original::header;
+use crate::metadata::page_map::{self, Place};
+use crate::request::{Request, Site};
+use core::ptr;
+
+/// Makes an object longer or shorter, in its place or in another; null when there is no memory, and then it is as it was.
+///
+/// # Safety
+/// - the address came from `allocate` with this alignment, and no other thread uses the object.
+pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
+    let active = active();
+    let Lengths { usable, held } = lengths(active, user);
+    // In place while at least half of what is held would be used.
+    if size <= usable && size >= usable / 2 {
+        if let Some(form) = active.header() {
+            // SAFETY: `lengths` verified it.
+            unsafe { header::resize(form, user, size, held) };
+        }
+        return user;
+    }
+    if size > usable
+        && let Some(moved) = grow(active, user, align, size)
+    {
+        return moved;
+    }
+    let other = allocate(size, align, None);
+    if !other.is_null() {
+        // SAFETY: both objects hold at least the shorter length, and a new object overlaps no other.
+        unsafe { ptr::copy_nonoverlapping(user, other, old_size.min(size)) };
+        // SAFETY: the caller gives the old object up.
+        unsafe { free(user) };
+    }
+    other
+}
+
+/// Lengthens an object with a mapping of its own by moving the OS pages.
+fn grow(active: ActiveConfig, user: *mut u8, align: usize, size: usize) -> Option<*mut u8> {
+    let Place::Mapping(mapping) = page_map::look_up(user) else {
+        return None;
+    };
+    if mapping.size_classed.get() || large_mappings::run_of(mapping).is_some() {
+        return None;
+    }
+    let prefix = active.header().map_or(0, |form| form.prefix(align));
+    let request = Request { size, align, site: Site::new(mapping.site.get()) };
+    thread::with_heap_or_none(|_, counters, _| {
+        let longer = large_mappings::grow(counters, placement(active), mapping, &request, prefix)?;
+        if let Some(form) = active.header() {
+            // SAFETY: the header moved along with the OS pages.
+            unsafe { header::resize(form, longer.user.get(), size, longer.mapped.get()) };
+        }
+        Some(longer.user.get())
+    })
+}

@@ -1,0 +1,229 @@
+//! The thread cache: one thread's free objects by class, taken and put back without a word to other threads.
+//!
+//! A slot list is a stack of addresses, apart from the objects: taking and putting back touches neither the object nor its
+//! page, so that what was never touched stays without memory, and a large object costs no more than a small one. At the
+//! base of each stack lies a null, which is what an empty slot list gives.
+//!
+//! An object that is freed joins the stack of the thread that frees it, wherever it came from; other stations are asked
+//! only when the stack is full or empty. A closed slot list is always empty and always full. Threads that have no cache yet,
+//! or no longer, or that must pass the factors' hooks at every request, point at [`EMPTY`], all of whose slot lists are
+//! closed: the fast path needs no test of its own for them.
+
+use crate::class::{CLASSES, Class, SMALL_LISTS, SlotListOffset};
+use crate::metadata::range;
+use crate::sync::Count;
+use core::cell::Cell;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// Slots of the stack that a slot list begins with; the first overflow brings the stack of full length.
+pub(crate) const FIRST_SLOTS: usize = 64;
+
+/// One place of a stack.
+type Slot = Cell<*mut u8>;
+
+/// Where the stack of one class ends.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct SlotList {
+    /// The stack pointer: the newest object's place, or that of the null at the base. Atomic, because statistics read how
+    /// many there are; only the thread writes.
+    pointer: AtomicPtr<Slot>,
+    /// The last place of the stack.
+    limit: Cell<*mut Slot>,
+}
+
+const _: () = assert!(size_of::<SlotList>() == SlotListOffset::LIST_BYTES);
+
+impl SlotList {
+    /// Always empty and always full.
+    const fn closed() -> SlotList {
+        let null = (&raw const NULL.0).cast_mut();
+        SlotList { pointer: AtomicPtr::new(null), limit: Cell::new(null) }
+    }
+
+    /// Takes an object; null when the slot list is empty.
+    #[inline(always)]
+    pub(crate) fn pop(&self) -> *mut u8 {
+        // SAFETY: the pointer is a place of the stack.
+        let object = unsafe { (*self.pointer.load(Ordering::Relaxed)).get() };
+        if !object.is_null() {
+            // The place holds an object, so it is not the base.
+            self.move_pointer(-1);
+        }
+        object
+    }
+
+    /// Puts an object back; `false` when the slot list is full.
+    #[inline(always)]
+    pub(crate) fn push(&self, object: *mut u8) -> bool {
+        let pointer = self.pointer.load(Ordering::Relaxed);
+        if pointer == self.limit.get() {
+            return false;
+        }
+        // SAFETY: the pointer is below the limit, which is a place of the stack.
+        unsafe { (*pointer.add(1)).set(object) };
+        self.move_pointer(1);
+        true
+    }
+
+    /// Moves the pointer by a place. Read again, so that it is one instruction on memory, as a count is.
+    #[inline(always)]
+    fn move_pointer(&self, places: isize) {
+        self.pointer.store(self.pointer.load(Ordering::Relaxed).wrapping_offset(places), Ordering::Relaxed);
+    }
+}
+
+/// One thread's free objects, and counts of what came and went.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct ThreadCache {
+    /// The slot list that is never opened, for what has no class, then one per class: at [`SlotListOffset`]s.
+    lists: [SlotList; CLASSES + 1],
+    pub(crate) allocations: Count,
+    /// Where addresses lie whose slot lists are known.
+    pub(crate) range: range::CachedBounds,
+    /// Objects that came into the cache or went out past it, and those that went back: what is with users, or in the
+    /// cache, is the difference.
+    pub(crate) received: Count,
+    pub(crate) returned: Count,
+    /// The slot lists of small sizes, by sixteens: near, for code that is apart from its caller's and knows no size before.
+    small_lists: [Cell<*const SlotList>; SMALL_LISTS.len()],
+    /// Where the null of each stack lies.
+    bases: [AtomicPtr<Slot>; CLASSES + 1],
+}
+
+/// Base, pointer and limit of all closed slot lists.
+struct Null(Slot);
+
+// SAFETY: never written.
+unsafe impl Sync for Null {}
+
+static NULL: Null = Null(Cell::new(ptr::null_mut()));
+
+/// The address, computed into a register, so that no instruction computes it again while it reads or writes there.
+#[inline(always)]
+#[expect(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written")]
+fn in_one_register<T>(address: *const T) -> *const T {
+    let mut address = address;
+    // SAFETY: a comment; the register is not changed.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(reg) address, options(pure, nomem, nostack, preserves_flags));
+    }
+    address
+}
+
+/// The slot list of every small size in a cache that holds nothing.
+struct Closed(SlotList);
+
+// SAFETY: never written.
+unsafe impl Sync for Closed {}
+
+static CLOSED: Closed = Closed(SlotList::closed());
+
+/// The cache that holds nothing and takes nothing; it is never written.
+#[unsafe(export_name = "hakmem_0_1_empty_cache")]
+pub(crate) static EMPTY: ThreadCache = ThreadCache::new();
+
+// SAFETY: a cache is its thread's alone, except `EMPTY`, which is never written, and what is atomic.
+unsafe impl Sync for ThreadCache {}
+
+impl ThreadCache {
+    /// All slot lists closed.
+    pub(crate) const fn new() -> ThreadCache {
+        ThreadCache {
+            lists: [const { SlotList::closed() }; CLASSES + 1],
+            allocations: Count::new(),
+            range: range::CachedBounds::new(),
+            received: Count::new(),
+            returned: Count::new(),
+            small_lists: [const { Cell::new(&raw const CLOSED.0) }; SMALL_LISTS.len()],
+            bases: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; CLASSES + 1],
+        }
+    }
+
+    /// Makes a cache of zeroes: all slot lists closed, and copies of what its thread reads.
+    pub(super) fn set_up(&self) {
+        self.range.read();
+        self.small_lists.iter().zip(&SMALL_LISTS).for_each(|(own, &list)| own.set(self.slot_list(list)));
+        let null: *mut Slot = (&raw const NULL.0).cast_mut();
+        for (list, base) in self.lists.iter().zip(&self.bases) {
+            list.pointer.store(null, Ordering::Relaxed);
+            list.limit.set(null);
+            base.store(null, Ordering::Relaxed);
+        }
+    }
+
+    /// Opens a slot list, or gives it a longer stack. What was in it stays.
+    ///
+    /// # Safety
+    /// - `stack` has room for `slots` addresses and one more, begins with a null, and belongs to this slot list alone for as
+    ///   long as the cache lives.
+    /// - the slot list holds at most `slots` objects.
+    pub(super) unsafe fn open(&self, class: Class, stack: *mut *mut u8, slots: usize) {
+        let index = class.index() + 1;
+        let held = self.held(class);
+        let stack: *mut Slot = stack.cast();
+        if held > 0 {
+            let old = self.bases[index].load(Ordering::Relaxed);
+            // SAFETY: both are as long as what is copied, by the caller's promise. An empty stack is not written to: it
+            // stays without memory until an object comes.
+            unsafe { ptr::copy_nonoverlapping(old.add(1), stack.add(1), held) };
+        }
+        self.bases[index].store(stack, Ordering::Relaxed);
+        // SAFETY: inside the stack.
+        unsafe {
+            self.lists[index].limit.set(stack.add(slots));
+            self.lists[index].pointer.store(stack.add(held), Ordering::Relaxed);
+        }
+    }
+
+    /// The slot list of a size from 1 to 1,024, and `None` for all others.
+    #[inline(always)]
+    #[allow(dead_code, reason = "the C interface alone asks")]
+    pub(crate) fn small_list_of(&self, bytes: usize) -> Option<&SlotList> {
+        // Size 0 wraps and is beyond everything.
+        // SAFETY: each is a slot list of this cache, or the closed one.
+        self.small_lists.get(bytes.wrapping_sub(1) / 16).map(|list| unsafe { &*list.get() })
+    }
+
+    /// Takes an object; null when the slot list is empty.
+    #[inline(always)]
+    pub(crate) fn pop(&self, list: SlotListOffset) -> *mut u8 {
+        self.slot_list(list).pop()
+    }
+
+    /// Puts an object back; `false` when the slot list is full.
+    #[inline(always)]
+    pub(crate) fn push(&self, list: SlotListOffset, object: *mut u8) -> bool {
+        self.slot_list(list).push(object)
+    }
+
+    /// How many objects of the class are here.
+    pub(crate) fn held(&self, class: Class) -> usize {
+        let index = class.index() + 1;
+        let pointer = self.lists[index].pointer.load(Ordering::Relaxed);
+        (pointer.addr() - self.bases[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
+    }
+
+    /// How many objects of the class the slot list can hold; 0 when it is closed.
+    pub(crate) fn limit(&self, class: Class) -> usize {
+        let index = class.index() + 1;
+        (self.lists[index].limit.get().addr() - self.bases[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
+    }
+
+    /// How many objects are here; about, when another thread asks.
+    pub(crate) fn held_all(&self) -> u64 {
+        // A slot list that gets its longer stack at this moment may seem to hold anything.
+        Class::all().map(|class| self.held(class).min(class.cache_slots()) as u64).sum()
+    }
+
+    /// The slot list at an offset, its address in a register of its own: a free and the request after it pass the pointer to
+    /// each other through memory, and some processors forward it without a wait only where one register is the whole address
+    /// (ARCHITECTURE.md has the numbers).
+    #[inline(always)]
+    pub(crate) fn slot_list(&self, list: SlotListOffset) -> &SlotList {
+        // SAFETY: offsets are those of slot lists; the compiler cannot see that, and a compare would be on every path.
+        unsafe { &*in_one_register(ptr::from_ref(self).byte_add(list.0 as usize).cast::<SlotList>()) }
+    }
+}

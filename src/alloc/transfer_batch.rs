@@ -1,0 +1,329 @@
+//! Transfer batches: free objects of one class that are passed on together, and stacks of batches without a lock.
+//!
+//! A batch has one owner, which alone reads and writes it; a stack passes it on whole.
+
+use crate::metadata::allocator;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::cell::UnsafeCell;
+use crate::sync::{constant, global};
+use core::ptr::{self, NonNull};
+
+/// Addresses in a batch.
+pub(super) const BATCH_SLOTS: usize = 126;
+
+global! {
+    static SPARE: Stack = Stack::new();
+}
+
+/// Free objects of one class.
+#[derive(Debug)]
+#[repr(C, align(1024))]
+pub(super) struct Batch {
+    /// The batch below in the stack, as an address.
+    below: AtomicUsize,
+    len: UnsafeCell<usize>,
+    slots: UnsafeCell<[*mut u8; BATCH_SLOTS]>,
+}
+
+// SAFETY: a batch in a stack belongs to the thread that pops it; `below` is atomic.
+unsafe impl Sync for Batch {}
+
+impl Batch {
+    constant! {
+        /// An empty one, in no stack.
+        fn new() -> Batch {
+            Batch {
+                below: AtomicUsize::new(0),
+                len: UnsafeCell::new(0),
+                slots: UnsafeCell::new([ptr::null_mut(); BATCH_SLOTS]),
+            }
+        }
+    }
+}
+
+/// A batch that has no other owner.
+#[derive(Debug)]
+pub(super) struct OwnBatch(&'static Batch);
+
+impl OwnBatch {
+    /// An empty one: one that was used before, or a new one. `None` when there is no memory.
+    pub(super) fn take() -> Option<OwnBatch> {
+        SPARE.pop().or_else(|| {
+            let batch = allocator::allocate::<Batch>()?;
+            // SAFETY: the record is ours alone, and lives for ever.
+            unsafe {
+                batch.write(Batch::new());
+                Some(OwnBatch(batch.as_ref()))
+            }
+        })
+    }
+
+    /// Makes the batch hold these, at most [`BATCH_SLOTS`].
+    pub(super) fn fill(&mut self, objects: &[*mut u8]) {
+        // SAFETY: the batch is ours alone.
+        let (len, slots) = unsafe { (&mut *self.0.len.get(), &mut *self.0.slots.get()) };
+        slots[..objects.len()].copy_from_slice(objects);
+        *len = objects.len();
+    }
+
+    /// The objects.
+    pub(super) fn objects(&self) -> &[*mut u8] {
+        // SAFETY: the batch is ours alone.
+        unsafe { &(&*self.0.slots.get())[..*self.0.len.get()] }
+    }
+
+    /// Keeps the first `len` objects.
+    pub(super) fn truncate(&mut self, len: usize) {
+        // SAFETY: the batch is ours alone.
+        let known = unsafe { &mut *self.0.len.get() };
+        *known = len.min(*known);
+    }
+
+    /// Gives the record up for the next [`OwnBatch::take`].
+    pub(super) fn recycle(self) {
+        SPARE.push(self);
+    }
+}
+
+/// A stack of batches. The head is an address and, in the bits that addresses of batches have no use for, a count of
+/// changes: a thread that read the head, slept, and finds the same batch on top of another stack must notice. Batches are
+/// never unmapped, so that one that another thread popped meanwhile can still be read.
+#[derive(Debug)]
+pub(super) struct Stack(AtomicUsize);
+
+/// Addresses end here and batches are aligned to 1,024: 10 bits below and 16 above count 2^26 changes.
+const ADDRESS_BITS: u32 = 48;
+const LOW_BITS: u32 = align_of::<Batch>().trailing_zeros();
+const ADDRESS: usize = ((1 << ADDRESS_BITS) - 1) & !((1 << LOW_BITS) - 1);
+
+/// The head with another batch on top, and the count one further.
+fn head_with(old: usize, top: usize) -> usize {
+    // The count's low part is in the low bits; its carry goes to the high part.
+    let low = (old & !ADDRESS & ((1 << LOW_BITS) - 1)) + 1;
+    let high = (old >> ADDRESS_BITS) + (low >> LOW_BITS);
+    top | (low & ((1 << LOW_BITS) - 1)) | (high << ADDRESS_BITS)
+}
+
+impl Stack {
+    constant! {
+        pub(super) fn new() -> Stack {
+            Stack(AtomicUsize::new(0))
+        }
+    }
+
+    /// Puts a batch on top.
+    pub(super) fn push(&self, OwnBatch(batch): OwnBatch) {
+        let address = ptr::from_ref(batch).expose_provenance();
+        let mut head = self.0.load(Ordering::Relaxed);
+        loop {
+            batch.below.store(head & ADDRESS, Ordering::Relaxed);
+            // Release: pairs with the acquires in `pop`: the thread that takes the batch sees what is in it.
+            match self.0.compare_exchange_weak(head, head_with(head, address), Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(newer) => head = newer,
+            }
+        }
+    }
+
+    /// Takes the batch on top.
+    pub(super) fn pop(&self) -> Option<OwnBatch> {
+        // Acquire: pairs with the release in `push`, here and below.
+        let mut head = self.0.load(Ordering::Acquire);
+        loop {
+            let batch = NonNull::new(ptr::with_exposed_provenance_mut::<Batch>(head & ADDRESS))?;
+            // SAFETY: batches live for ever.
+            let batch: &'static Batch = unsafe { batch.as_ref() };
+            // When another thread popped it meanwhile this is anything, and the exchange fails.
+            let below = batch.below.load(Ordering::Relaxed);
+            match self.0.compare_exchange_weak(head, head_with(head, below), Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return Some(OwnBatch(batch)),
+                Err(newer) => head = newer,
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+pub(super) mod tests {
+    use super::*;
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    /// A batch of these, which no stack has had.
+    pub(in crate::alloc) fn batch(objects: &[usize]) -> OwnBatch {
+        // SAFETY: zeroes are an empty batch.
+        let mut batch = OwnBatch(Box::leak(unsafe { Box::<Batch>::new_zeroed().assume_init() }));
+        let objects: Vec<*mut u8> = objects.iter().map(|&at| ptr::without_provenance_mut(at)).collect();
+        batch.fill(&objects);
+        batch
+    }
+
+    #[test]
+    fn the_count_of_changes_never_touches_the_address() {
+        let mut head = 0x7fff_ffff_fc00;
+        for change in 1..200_000_usize {
+            head = head_with(head, 0x7abc_def0_1400);
+            assert_eq!(head & ADDRESS, 0x7abc_def0_1400);
+            let count = (head & !(usize::MAX << LOW_BITS)) | (head >> ADDRESS_BITS << LOW_BITS);
+            assert_eq!(count, change);
+        }
+    }
+
+    #[test]
+    fn batches_come_back_whole_newest_first() {
+        let stack = Stack::new();
+        assert!(stack.pop().is_none());
+        stack.push(batch(&[16, 32]));
+        stack.push(batch(&[48]));
+        for expected in [&[48][..], &[16, 32]] {
+            let popped = stack.pop().expect("pushed");
+            let addresses: Vec<usize> = popped.objects().iter().map(|object| object.addr()).collect();
+            assert_eq!(addresses, expected);
+        }
+        assert!(stack.pop().is_none());
+    }
+    #[test]
+    fn threads_pass_every_object_on_exactly_once() {
+        static STACK: Stack = Stack::new();
+        const EACH: usize = 20_000;
+        for n in 0..8 {
+            STACK.push(batch(&[16 * (n + 1)]));
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..EACH {
+                        if let Some(batch) = STACK.pop() {
+                            STACK.push(batch);
+                        }
+                    }
+                });
+            }
+        });
+        let mut left: Vec<usize> = core::iter::from_fn(|| STACK.pop()).map(|batch| batch.objects()[0].addr()).collect();
+        left.sort_unstable();
+        assert_eq!(left, [16, 32, 48, 64, 80, 96, 112, 128]);
+    }
+}
+
+#[cfg(all(test, loom))]
+pub(super) mod models {
+    use super::*;
+    use crate::model::{Loss, check, fails};
+    use loom::sync::Arc;
+    use loom::thread;
+    use std::vec::Vec;
+
+    /// A batch of one.
+    pub(in crate::alloc) fn batch(object: usize) -> OwnBatch {
+        let mut batch = OwnBatch::take().expect("records are there");
+        batch.fill(&[ptr::without_provenance_mut(object)]);
+        batch
+    }
+
+    /// The object in a batch that a thread holds, and puts another in the place of.
+    fn exchange(batch: &mut OwnBatch) -> usize {
+        let object = batch.objects()[0].addr();
+        batch.fill(&[ptr::without_provenance_mut(object)]);
+        object
+    }
+
+    /// What is left in a stack, and what threads hold: every batch once.
+    pub(in crate::alloc) fn assert_all(stack: &Stack, held: Vec<OwnBatch>, count: usize) {
+        let left = core::iter::from_fn(|| stack.pop());
+        let mut all: Vec<usize> = left.chain(held).map(|batch| batch.objects()[0].addr()).collect();
+        all.sort_unstable();
+        let expected: Vec<usize> = (1..=count).map(|n| 16 * n).collect();
+        assert_eq!(all, expected);
+    }
+
+    /// One thread pops, while another pops two and puts the first one back: the first thread may find the batch that it
+    /// read on top of another stack than it read.
+    fn sleeping_pop() {
+        let stack = Arc::new(Stack::new());
+        stack.push(batch(16));
+        stack.push(batch(32));
+        let sleeper = thread::spawn({
+            let stack = stack.clone();
+            move || {
+                let mut held: Vec<OwnBatch> = stack.pop().into_iter().collect();
+                held.iter_mut().for_each(|batch| _ = exchange(batch));
+                held
+            }
+        });
+        let mut held: Vec<OwnBatch> = [stack.pop(), stack.pop()].into_iter().flatten().collect();
+        held.iter_mut().for_each(|batch| _ = exchange(batch));
+        if !held.is_empty() {
+            stack.push(held.remove(0));
+        }
+        held.extend(sleeper.join().expect("no panic"));
+        assert_all(&stack, held, 2);
+    }
+
+    #[test]
+    fn loom_stack_notices_that_the_top_went_and_came_back() {
+        check(sleeping_pop);
+    }
+
+    #[test]
+    fn loom_stack_needs_its_count_of_changes() {
+        assert!(fails(Loss::Bits(ADDRESS), sleeping_pop));
+    }
+
+    /// Three threads move two batches.
+    #[test]
+    fn loom_stack_loses_and_doubles_nothing() {
+        check(|| {
+            let stack = Arc::new(Stack::new());
+            stack.push(batch(16));
+            stack.push(batch(32));
+            let others: Vec<_> = (0..2)
+                .map(|_| {
+                    let stack = stack.clone();
+                    thread::spawn(move || {
+                        if let Some(mut batch) = stack.pop() {
+                            exchange(&mut batch);
+                            stack.push(batch);
+                        }
+                    })
+                })
+                .collect();
+            let held = stack.pop().into_iter().collect();
+            others.into_iter().for_each(|other| other.join().expect("no panic"));
+            assert_all(&stack, held, 2);
+        });
+    }
+
+    /// What is in a batch comes along.
+    fn pass_on() {
+        let stack = Arc::new(Stack::new());
+        let giver = thread::spawn({
+            let stack = stack.clone();
+            let batch = batch(16);
+            move || {
+                let mut batch = batch;
+                batch.fill(&[ptr::without_provenance_mut(32)]);
+                stack.push(batch);
+            }
+        });
+        if let Some(batch) = stack.pop() {
+            assert_eq!(batch.objects()[0].addr(), 32);
+        }
+        giver.join().expect("no panic");
+    }
+
+    #[test]
+    fn loom_stack_passes_contents_on() {
+        check(pass_on);
+    }
+
+    #[test]
+    fn loom_stack_needs_its_acquires() {
+        assert!(fails(Loss::Acquire, pass_on));
+    }
+
+    #[test]
+    fn loom_stack_needs_its_release() {
+        assert!(fails(Loss::Release, pass_on));
+    }
+}

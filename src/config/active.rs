@@ -1,0 +1,248 @@
+//! The active configuration: a level for each factor, sealed before the first request, and asked for at every one.
+//!
+//! The levels are packed into one word: [`active`] is one relaxed load, and the word never changes after the seal. The
+//! seal is also what starts the lifecycle of the factor `evolution`, before any thread can see the levels.
+
+use super::environment;
+use super::level::Level;
+use super::preset::Preset;
+use super::registry::{FACTORS, Id, Levels, REGISTRY};
+use crate::factor::{align, elo, evolution, original, purge, thp};
+use crate::sync::{Once, global, held_at_fork};
+
+const LEVEL_BITS: u32 = 3;
+const LEVEL_MASK: u64 = (1 << LEVEL_BITS) - 1;
+const SEALED: u64 = 1 << 63;
+const _: () = assert!(FACTORS as u32 * LEVEL_BITS < 63);
+const _: () = {
+    let mut index = 0;
+    while index < FACTORS {
+        let values = if let Some(choice) = &REGISTRY[index].choice { choice.values.len() } else { 1 };
+        assert!(values <= LEVEL_MASK as usize, "a level has no ordinal");
+        index += 1;
+    }
+};
+
+/// Which factors are compiled in.
+const PRESENT: [bool; FACTORS] = {
+    let mut present = [false; FACTORS];
+    let mut index = 0;
+    while index < FACTORS {
+        present[index] = REGISTRY[index].present;
+        index += 1;
+    }
+    present
+};
+
+global! {
+    /// The sealed levels, packed, which are never 0.
+    static LEVELS: Once = Once::new();
+}
+
+/// The level of evolution that sees only what no cache serves.
+const EVOLUTION_SLOW_PATH: u64 = 4;
+
+/// The active configuration: the sealed levels, packed. Copied around within a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ActiveConfig(u64);
+
+/// The sealed levels; before the seal, nothing is at work.
+#[inline(always)]
+pub(crate) fn active() -> ActiveConfig {
+    // Threads seal, or see the seal, before their first request.
+    ActiveConfig(LEVELS.peek())
+}
+
+impl ActiveConfig {
+    fn of(levels: &Levels) -> ActiveConfig {
+        let mut word = SEALED;
+        for (index, factor) in REGISTRY.iter().enumerate() {
+            let ordinal = match levels.get(index) {
+                Level::Absent | Level::Off => 0,
+                Level::On => 1,
+                // A choice's position is its ordinal: `on` is the first value.
+                Level::Variant(name) => factor.choice.as_ref().map_or(1, |choice| {
+                    choice.values.iter().position(|(_, level)| *level == Level::Variant(name)).unwrap_or(0) as u64 + 1
+                }),
+            };
+            word |= ordinal << (LEVEL_BITS * index as u32);
+        }
+        ActiveConfig(word)
+    }
+
+    #[inline(always)]
+    fn ordinal(self, id: Id) -> u64 {
+        // What is not compiled in is known to be off, so that nothing of it is left.
+        if !PRESENT[id as usize] {
+            return 0;
+        }
+        (self.0 >> (LEVEL_BITS * id as u32)) & LEVEL_MASK
+    }
+
+    /// Whether BigCache keeps large mappings by call site.
+    #[inline(always)]
+    pub(crate) fn bigcache_is_ring(self) -> bool {
+        self.ordinal(Id::BigCache) == 1
+    }
+
+    /// Whether BigCache keeps large objects by size class.
+    #[inline(always)]
+    pub(crate) fn bigcache_is_direct(self) -> bool {
+        self.ordinal(Id::BigCache) == 2
+    }
+
+    /// How thresholds are drawn for every request, if they are.
+    #[inline(always)]
+    pub(crate) fn elo(self) -> Option<original::elo::Selection> {
+        match self.ordinal(Id::Elo) {
+            1 => Some(original::elo::Selection::Softmax),
+            2 => Some(original::elo::Selection::EpsilonGreedy),
+            _ => None,
+        }
+    }
+
+    /// Whether plans are learned where no cache serves.
+    #[inline(always)]
+    pub(crate) fn elo_plans(self) -> bool {
+        self.ordinal(Id::Elo) == 3
+    }
+
+    #[inline(always)]
+    pub(crate) fn header(self) -> Option<original::header::Form> {
+        match self.ordinal(Id::Header) {
+            0 => None,
+            1 => Some(original::header::Form::Full),
+            _ => Some(original::header::Form::Packed),
+        }
+    }
+
+    /// Whether every request raises the shared count.
+    #[inline(always)]
+    pub(crate) fn tick(self) -> bool {
+        self.ordinal(Id::Tick) == 1
+    }
+
+    /// Whether the shared count is raised where no cache serves.
+    #[inline(always)]
+    pub(crate) fn tick_is_batched(self) -> bool {
+        self.ordinal(Id::Tick) == 2
+    }
+
+    #[inline(always)]
+    pub(crate) fn evolution(self) -> bool {
+        self.ordinal(Id::Evolution) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn arena(self) -> bool {
+        self.ordinal(Id::Arena) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn thread_cache(self) -> bool {
+        self.ordinal(Id::ThreadCache) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn purge(self) -> Option<purge::When> {
+        match self.ordinal(Id::Purge) {
+            0 => None,
+            1 => Some(purge::When::ByTime),
+            _ => Some(purge::When::AtOnce),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn madvise_batch(self) -> bool {
+        self.ordinal(Id::MadviseBatch) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn align(self) -> Option<align::Start> {
+        match self.ordinal(Id::Align) {
+            0 => None,
+            1 => Some(align::Start::Mapping),
+            _ => Some(align::Start::User),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn thp(self) -> Option<thp::Advice> {
+        match self.ordinal(Id::Thp) {
+            0 => None,
+            1 => Some(thp::Advice::Huge),
+            _ => Some(thp::Advice::Small),
+        }
+    }
+
+    /// Whether some factor must see every request, so that no thread may use its cache unseen.
+    #[inline(always)]
+    pub(crate) fn per_request(self) -> bool {
+        let evolution = self.evolution() && self.ordinal(Id::Evolution) != EVOLUTION_SLOW_PATH;
+        self.header().is_some() || self.tick() || evolution || self.elo().is_some()
+    }
+
+    fn evolution_policy(self) -> evolution::Policy {
+        match self.ordinal(Id::Evolution) {
+            2 => evolution::Policy::Learn,
+            3 => evolution::Policy::Frozen,
+            EVOLUTION_SLOW_PATH => evolution::Policy::SlowPath,
+            _ => evolution::Policy::Auto,
+        }
+    }
+
+    /// The level of the factor with this index.
+    pub(crate) fn level(self, index: usize) -> Level {
+        let factor = &REGISTRY[index];
+        let ordinal = (self.0 >> (LEVEL_BITS * index as u32)) & LEVEL_MASK;
+        match (factor.present, ordinal, &factor.choice) {
+            (false, _, _) => Level::Absent,
+            (true, 0, _) => Level::Off,
+            (true, n, Some(choice)) => choice.values[n as usize - 1].1,
+            (true, _, None) => Level::On,
+        }
+    }
+}
+
+/// The levels were sealed before: by an earlier call, or by the first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlreadySealed;
+
+impl core::fmt::Display for AlreadySealed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the levels are sealed already; call seal() before the first request")
+    }
+}
+
+impl core::error::Error for AlreadySealed {}
+
+/// Seals the levels: the toggles of the environment over a preset. `HAKMEM_MODE` overrides the preset.
+///
+/// # Errors
+/// [`AlreadySealed`] when a request or an earlier call came first; nothing changes then.
+pub fn seal(preset: Preset) -> Result<(), AlreadySealed> {
+    if seal_with(preset) { Ok(()) } else { Err(AlreadySealed) }
+}
+
+/// Seals the default levels unless they are sealed. Called before a thread's first request.
+pub(crate) fn seal_once() {
+    seal_with(Preset::Default);
+}
+
+fn seal_with(preset: Preset) -> bool {
+    let (_, is_ours) = LEVELS.get_or_make(|| {
+        let environment = environment::read(preset);
+        let active = ActiveConfig::of(&environment.levels);
+        if active.evolution() {
+            evolution::begin(active.evolution_policy(), environment.settings);
+            if active.evolution_policy() == evolution::Policy::Frozen {
+                elo::freeze();
+                original::elo::freeze();
+            }
+        }
+        active.0
+    });
+    is_ours
+}
+
+held_at_fork!(LEVELS);

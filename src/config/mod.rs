@@ -1,0 +1,26 @@
+//! The configuration: which factors there are, what the environment asks of them, and which levels are active.
+//!
+//! Each file uses the files before it in this list, and [`crate::factor`] below them; a factor knows nothing of its
+//! configuration.
+//!
+//! 1. `level`: what a factor and a level are.
+//! 2. `registry`: the table of factors, and a level for each.
+//! 3. `lifecycle`: the variables that set the numbers of the factor `evolution`.
+//! 4. `preset`: levels for all factors at once.
+//! 5. `environment`: variables to levels.
+//! 6. `active`: the sealed levels, packed, as the request path asks for them.
+
+mod active;
+pub(crate) mod environment;
+mod level;
+mod lifecycle;
+mod preset;
+mod registry;
+
+pub(crate) use active::{ActiveConfig, acquire_for_fork, active, release_after_fork, seal_once};
+pub use active::{AlreadySealed, seal};
+pub use level::{Choice, Factor, Level};
+pub use lifecycle::{Setting, lifecycle_settings};
+pub use preset::Preset;
+pub use registry::registry;
+pub(crate) use registry::{FACTORS, REGISTRY};

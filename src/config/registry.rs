@@ -1,0 +1,246 @@
+//! The registry of factors: each overhead source once, with its name, feature, toggle, levels and counters.
+//!
+//! This is the only file that names Cargo features of factors. A factor's file in [`crate::factor`] does the work.
+
+use super::level::{Choice, Factor, Level};
+use crate::factor::original::header;
+use crate::factor::{align, arena, bigcache, elo, evolution, madvise_batch, purge, thp, thread_cache, tick};
+
+/// Index of a factor in the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Id {
+    BigCache,
+    Elo,
+    Header,
+    Tick,
+    Evolution,
+    MadviseBatch,
+    Align,
+    Thp,
+    Arena,
+    ThreadCache,
+    Purge,
+}
+
+/// Number of factors.
+pub(crate) const FACTORS: usize = 11;
+
+/// The registry, in the order of [`Id`].
+pub(crate) static REGISTRY: [Factor; FACTORS] = [
+    Factor {
+        name: "bigcache",
+        present: cfg!(feature = "bigcache"),
+        default: Level::Variant("direct"),
+        toggle: "HAKMEM_DISABLE_BIGCACHE",
+        choice: Some(Choice {
+            variable: "HAKMEM_BIGCACHE",
+            values: &[("ring", Level::On), ("direct", Level::Variant("direct"))],
+        }),
+        counters: bigcache::Counters::NAMES,
+        about: "keeps freed large objects: in each thread by size class, without a search, and what is over for all threads (direct); or by call site, in 64 rings of 4 objects (ring)",
+        costs: "direct: 3 KiB per thread, 2 to 16 objects of a class in each thread and up to 32 MiB of a class for all; nothing that small objects do not cost. ring: 2.5 KiB, and memory that waits, up to 64 MiB per ring; a lock and up to four compares per request or free of 1 MiB or more. Both save system calls and page faults",
+    },
+    Factor {
+        name: "elo",
+        present: cfg!(feature = "elo"),
+        default: Level::Variant("slow-path"),
+        toggle: "HAKMEM_DISABLE_ELO",
+        choice: Some(Choice {
+            variable: "HAKMEM_ELO",
+            values: &[
+                ("softmax", Level::On),
+                ("epsilon-greedy", Level::Variant("epsilon-greedy")),
+                ("slow-path", Level::Variant("slow-path")),
+            ],
+        }),
+        counters: elo::Counters::NAMES,
+        about: "chooses by Elo ratings of measured costs: one of 12 plans for huge pages, waiting and keeping, in force for 64 runs that no cache had (slow-path); or one of 12 mmap thresholds for every allocation (softmax, epsilon-greedy)",
+        costs: "slow-path: nothing per allocation; two reads of the cycle counter and two atomic adds per run, one `getrusage` per 64 runs. Thresholds: 1 KiB; a random number and up to twelve adds and compares per allocation; two reads of the cycle counter and four atomic adds per large one",
+    },
+    Factor {
+        name: "header",
+        present: cfg!(feature = "header"),
+        default: Level::Off,
+        toggle: "HAKMEM_DISABLE_HEADER",
+        choice: Some(Choice {
+            variable: "HAKMEM_HEADER",
+            values: &[("32", Level::On), ("16", Level::Variant("16")), ("off", Level::Off)],
+        }),
+        counters: header::Counters::NAMES,
+        about: "writes 32 bytes before every object, or 16 with the same in fewer bits, with a magic value that free verifies; when off, the allocator's own records tell the same",
+        costs: "32 or 16 bytes per object (or its alignment), one OS page more for a large power of two; four stores per allocation; a load, a compare and a store per free",
+    },
+    Factor {
+        name: "tick",
+        present: cfg!(feature = "tick"),
+        default: Level::Variant("batched"),
+        toggle: "HAKMEM_DISABLE_TICK",
+        choice: Some(Choice {
+            variable: "HAKMEM_TICK",
+            values: &[("shared", Level::On), ("batched", Level::Variant("batched"))],
+        }),
+        counters: tick::Counters::NAMES,
+        about: "counts allocations in one word that all threads share: one atomic add whenever a thread's cache is empty, by what the thread counted since (batched), or one per allocation (shared)",
+        costs: "batched: one locked instruction per empty cache, after up to 126 allocations or more. shared: one per allocation, and the cache line travels between cores",
+    },
+    Factor {
+        name: "evolution",
+        present: cfg!(feature = "evolution"),
+        default: Level::Variant("slow-path"),
+        toggle: "HAKMEM_DISABLE_EVOLUTION",
+        choice: Some(Choice {
+            variable: "HAKMEM_EVO_POLICY",
+            values: &[
+                ("auto", Level::On),
+                ("learn", Level::Variant("learn")),
+                ("frozen", Level::Variant("frozen")),
+                ("slow-path", Level::Variant("slow-path")),
+                ("off", Level::Off),
+            ],
+        }),
+        counters: evolution::Counters::NAMES,
+        about: "records the sizes and latencies of requests that no cache served (slow-path), or of all (auto, learn, frozen), and decides by p99 and size distribution when learning stops and starts again",
+        costs: "0.5 KiB per thread; per recorded request an increment, per 16 two reads of the cycle counter, per 1,024 a read of the clock",
+    },
+    Factor {
+        name: "madvise-batch",
+        present: cfg!(feature = "madvise-batch"),
+        default: Level::On,
+        toggle: "HAKMEM_DISABLE_MADVISE_BATCH",
+        choice: None,
+        counters: madvise_batch::Counters::NAMES,
+        about: "collects freed large mappings and unmaps them together, neighbours in one call",
+        costs: "4 KiB, and up to 4 MiB of memory that waits; a lock and two stores per freed mapping; saves system calls",
+    },
+    Factor {
+        name: "align",
+        present: cfg!(feature = "align"),
+        default: Level::On,
+        toggle: "HAKMEM_DISABLE_ALIGN",
+        choice: Some(Choice {
+            variable: "HAKMEM_ALIGN",
+            values: &[("on", Level::On), ("user", Level::Variant("user")), ("off", Level::Off)],
+        }),
+        counters: align::Counters::NAMES,
+        about: "starts large mappings of 2 MiB or more at a multiple of 2 MiB, so that huge pages can back them: the mapping (on), or the object itself, its header on the page before (user)",
+        costs: "one `munmap` more per mapping whose length is no multiple of 2 MiB; user: one OS page with a header; where the kernel aligns nothing by itself (before Linux 6.7) an `mmap` and up to two `munmap` more",
+    },
+    Factor {
+        name: "thp",
+        present: cfg!(feature = "thp"),
+        default: Level::On,
+        toggle: "HAKMEM_DISABLE_THP",
+        choice: Some(Choice {
+            variable: "HAKMEM_THP",
+            values: &[("on", Level::On), ("never", Level::Variant("never")), ("off", Level::Off)],
+        }),
+        counters: thp::Counters::NAMES,
+        about: "advises the kernel to back large objects, and small ones beyond the first 16 MiB, with huge pages (on), or not to (never); off leaves them to the system's policy",
+        costs: "one `madvise` per mapping, or per step of the arena, up to 64 MiB; on: 2 MiB of memory where one byte is touched; saves page faults",
+    },
+    Factor {
+        name: "arena",
+        present: cfg!(feature = "arena"),
+        default: Level::On,
+        toggle: "HAKMEM_DISABLE_ARENA",
+        choice: None,
+        counters: arena::Counters::NAMES,
+        about: "takes large objects up to 4 MiB from one reserved range instead of mapping each",
+        costs: "address space; a lock and a search of 64 bits where no cache has an object; saves two system calls per object",
+    },
+    Factor {
+        name: "thread-cache",
+        present: cfg!(feature = "thread-cache"),
+        default: Level::On,
+        toggle: "HAKMEM_DISABLE_THREAD_CACHE",
+        choice: None,
+        counters: thread_cache::Counters::NAMES,
+        about: "keeps free small objects in each thread, and passes them on in batches; when off, every request and free takes the lock of its class",
+        costs: "25 KiB per thread, up to 240 KiB where it frees many, and up to 1 MiB per class in the transfer cache; saves two locks per object",
+    },
+    Factor {
+        name: "purge",
+        present: cfg!(feature = "purge"),
+        default: Level::On,
+        toggle: "HAKMEM_DISABLE_PURGE",
+        choice: Some(Choice {
+            variable: "HAKMEM_PURGE",
+            values: &[("batched", Level::On), ("immediate", Level::Variant("immediate")), ("never", Level::Off)],
+        }),
+        counters: purge::Counters::NAMES,
+        about: "gives unused memory back to the OS, 2 MiB at a time: what was free for 0.6 s (batched), or with the free (immediate)",
+        costs: "one `madvise` per 2 MiB, and page faults when they are used again; batched: a thread while anything waits",
+    },
+];
+
+/// The registry of all factors, compiled in or not.
+pub fn registry() -> &'static [Factor] {
+    &REGISTRY
+}
+
+/// A level for each factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Levels([Level; FACTORS]);
+
+impl Levels {
+    /// The levels when nothing is said.
+    pub(crate) fn defaults() -> Levels {
+        Levels(core::array::from_fn(|index| REGISTRY[index].default))
+    }
+
+    pub(crate) fn set(&mut self, id: Id, level: Level) {
+        self.0[id as usize] = level;
+    }
+
+    pub(crate) fn set_index(&mut self, index: usize, level: Level) {
+        self.0[index] = level;
+    }
+
+    /// The level of the factor with this index; absent when it is not compiled in, whatever was set.
+    pub(crate) fn get(&self, index: usize) -> Level {
+        if REGISTRY[index].present { self.0[index] } else { Level::Absent }
+    }
+
+    /// The levels as they were set, in the order of the registry, whether the factors are compiled in or not.
+    pub(crate) fn iter(self) -> impl Iterator<Item = Level> {
+        self.0.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::factor::Counters;
+    use std::string::String;
+    use std::vec::Vec;
+
+    #[test]
+    fn counters_are_in_the_order_of_the_registry() {
+        let names: Vec<String> = REGISTRY.iter().map(|factor| factor.name.replace('-', "_")).collect();
+        assert_eq!(Counters::FACTORS, names);
+        let counters = Counters::new();
+        for (factor, row) in REGISTRY.iter().enumerate() {
+            assert!((0..row.counters.len()).all(|counter| counters.read(factor, counter) == 0), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn ids_are_indices_of_the_registry() {
+        for (id, name) in [
+            (Id::BigCache, "bigcache"),
+            (Id::Elo, "elo"),
+            (Id::Header, "header"),
+            (Id::Tick, "tick"),
+            (Id::Evolution, "evolution"),
+            (Id::MadviseBatch, "madvise-batch"),
+            (Id::Align, "align"),
+            (Id::Thp, "thp"),
+            (Id::Arena, "arena"),
+            (Id::ThreadCache, "thread-cache"),
+            (Id::Purge, "purge"),
+        ] {
+            assert_eq!(REGISTRY[id as usize].name, name);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The metadata allocator: memory for the allocator's own records (segments with their pages, large mappings, heaps, transfer
+//! batches, nodes of the page map).
+//!
+//! Bump allocation from mappings of its own, apart from user memory, so that no overrun of an object reaches it and no
+//! record spoils the alignment of user pages. Records never go back to the OS: each kind has a list of spare ones.
+
+use crate::os::{self, OS_PAGE};
+use crate::sync::{Lock, constant, global, held_at_fork};
+use core::cell::UnsafeCell;
+use core::ptr;
+
+/// Bytes mapped at a time; touched, and so resident, only as records are made.
+const CHUNK: usize = 256 << 10;
+
+/// The first chunk: part of the program, so that a process that allocates little maps nothing for records. It begins with an
+/// OS page, so that what is used first of the first records lies on few.
+#[repr(align(4096))]
+struct First(UnsafeCell<[u8; CHUNK]>);
+
+// SAFETY: only the holder of `BUMP` hands it out.
+unsafe impl Sync for First {}
+
+const _: () = assert!(align_of::<First>() == OS_PAGE);
+
+static FIRST: First = First(UnsafeCell::new([0; CHUNK]));
+
+#[derive(Debug)]
+struct Bump {
+    next: *mut u8,
+    left: usize,
+}
+
+// SAFETY: the pointers lead to memory that only the lock's holder hands out.
+unsafe impl Send for Bump {}
+
+impl Bump {
+    constant! {
+        /// All of the first chunk. A model begins anew with a chunk of zeroes, of which no record is handed out.
+        fn first() -> Bump {
+            let chunk: *mut u8 = FIRST.0.get().cast();
+            if cfg!(loom) {
+                // SAFETY: one model runs at a time, and the records of its last run are gone with it.
+                unsafe { chunk.write_bytes(0, CHUNK) };
+            }
+            Bump { next: chunk, left: CHUNK }
+        }
+    }
+}
+
+global! {
+    static BUMP: Lock<Bump> = Lock::new(Bump::first());
+}
+
+/// Zeroed memory for one `T` that lives as long as the process, or `None` when the OS refuses.
+///
+/// `T` must be valid when all its bytes are zero.
+pub(crate) fn allocate<T>() -> Option<ptr::NonNull<T>> {
+    const { assert!(size_of::<T>() <= CHUNK) };
+    allocate_bytes(size_of::<T>(), align_of::<T>()).map(ptr::NonNull::cast)
+}
+
+/// Zeroed memory for so many words, as [`allocate`].
+pub(crate) fn allocate_words(words: usize) -> Option<ptr::NonNull<usize>> {
+    allocate_bytes(words * size_of::<usize>(), align_of::<usize>()).map(ptr::NonNull::cast)
+}
+
+/// `bytes` are at most a chunk's.
+fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
+    // Lines of their own: records of two threads never share one.
+    let bytes = bytes.next_multiple_of(64);
+    let mut bump = BUMP.lock();
+    let mut skip = bump.next.addr().next_multiple_of(align) - bump.next.addr();
+    if bump.left < bytes + skip {
+        let chunk = os::map(CHUNK);
+        if chunk.is_null() {
+            return None;
+        }
+        *bump = Bump { next: chunk, left: CHUNK };
+        skip = 0;
+    }
+    let record = bump.next.wrapping_add(skip);
+    bump.next = record.wrapping_add(bytes);
+    bump.left -= bytes + skip;
+    ptr::NonNull::new(record)
+}
+
+held_at_fork!(BUMP);

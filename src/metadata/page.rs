@@ -1,0 +1,290 @@
+//! Pages: the records of runs of arena blocks, kept apart from the memory that they describe.
+//!
+//! A page is either slots of one size class, or one large object. A bitmap in the record says which slots are free, so that
+//! a free slot's own memory is never read or written. The records live for ever, so `&'static Page` is always readable; each
+//! field says which lock guards it. How a page is found from an address is left to [`crate::metadata::page_map`].
+
+use crate::class::{BLOCK, CLASSES, Class};
+use crate::metadata::large_mapping::LargeMapping;
+use crate::metadata::list::{Linked, Links, List};
+use crate::os::OS_PAGE;
+use core::cell::Cell;
+use core::ptr;
+
+/// The class index of pages that hold no slots.
+pub(crate) const NO_CLASS: u8 = CLASSES as u8;
+
+/// Words of a page's bitmap: a bit for each slot of 16 bytes in a block.
+const BITMAP_WORDS: usize = BLOCK / 16 / 64;
+
+/// What a run of blocks is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Use {
+    /// Nothing; its addresses have no user.
+    Free = 0,
+    /// Slots of one class.
+    Slots,
+    /// One large object.
+    Large,
+}
+
+/// Why an address cannot be given back to a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misfit {
+    /// No slot starts there.
+    Interior,
+    /// The slot is free already.
+    Free,
+}
+
+/// A run of blocks.
+#[derive(Debug)]
+pub(crate) struct Page {
+    // Written while the run is made, before its address is given to anyone; constant while it is in use.
+    pub(crate) base: Cell<*mut u8>,
+    pub(crate) slot_bytes: Cell<u32>,
+    pub(crate) capacity: Cell<u32>,
+    /// 2^32 divided by the slot's bytes, rounded up, with which an offset is divided.
+    reciprocal: Cell<u32>,
+    /// Class of the slots or of the run, or [`NO_CLASS`].
+    pub(crate) class_index: Cell<u8>,
+    pub(crate) usage: Cell<Use>,
+    pub(crate) blocks: Cell<u8>,
+    /// The large-mapping record that describes the run, where one does.
+    pub(crate) mapping: Cell<Option<&'static LargeMapping>>,
+    /// The strategy that chose this page for a large object; opaque here.
+    pub(crate) strategy: Cell<u8>,
+    // Guarded by the lock of the class.
+    /// The first word of the bitmap that may have a bit.
+    first_word: Cell<u8>,
+    /// Slots that are not in the bitmap: users or caches hold them.
+    pub(crate) used: Cell<u32>,
+    /// The slots from here on were never handed out, and the memory was zero when the page was made.
+    zeroed_from: Cell<u32>,
+    /// The purge epoch in which the last slot came back.
+    pub(crate) freed_at: Cell<u32>,
+    /// Whether free slots have given their memory back, and none was handed out since.
+    pub(crate) is_purged: Cell<bool>,
+    links: Links<Page>,
+    /// A bit for each free slot.
+    free: [Cell<u64>; BITMAP_WORDS],
+}
+
+impl Page {
+    /// Makes the page ready to hand out slots; `zeroed` says that its memory is known to be zero.
+    pub(crate) fn begin_slots(&self, class: Class, zeroed: bool) {
+        let slot = class.slot_bytes() as u32;
+        let capacity = (usize::from(self.blocks.get()) * BLOCK) as u32 / slot;
+        self.slot_bytes.set(slot);
+        self.capacity.set(capacity);
+        self.reciprocal.set((u64::from(u32::MAX) + 1).div_ceil(u64::from(slot)) as u32);
+        self.class_index.set(class.index() as u8);
+        self.used.set(0);
+        self.zeroed_from.set(if zeroed { 0 } else { capacity });
+        self.first_word.set(0);
+        self.is_purged.set(false);
+        let words = capacity.div_ceil(64) as usize;
+        for (word, bits) in self.free[..words].iter().enumerate() {
+            let left = capacity as usize - word * 64;
+            bits.set(if left >= 64 { u64::MAX } else { (1 << left) - 1 });
+        }
+        self.usage.set(Use::Slots);
+    }
+
+    /// Makes the page one large object, of a class or of none.
+    pub(crate) fn begin_large(&self, class: Option<Class>) {
+        self.slot_bytes.set((usize::from(self.blocks.get()) * BLOCK) as u32);
+        self.capacity.set(1);
+        self.class_index.set(class.map_or(NO_CLASS, |class| class.index() as u8));
+        self.used.set(1);
+        self.mapping.set(None);
+        self.usage.set(Use::Large);
+    }
+
+    /// Whether all slots are handed out.
+    pub(crate) fn is_full(&self) -> bool {
+        self.used.get() == self.capacity.get()
+    }
+
+    /// Takes as many free slots as there are, and as fit, lowest addresses first; returns how many, and whether the last of
+    /// them is known to be zero.
+    pub(crate) fn take(&self, slots: &mut [*mut u8]) -> (usize, bool) {
+        let words = self.capacity.get().div_ceil(64) as usize;
+        let (mut taken, mut last) = (0, 0);
+        for word in usize::from(self.first_word.get())..words {
+            self.first_word.set(word as u8);
+            let mut bits = self.free[word].get();
+            while bits != 0 && taken < slots.len() {
+                let slot = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                // SAFETY: the bitmap has bits for slots inside the page only.
+                slots[taken] = unsafe { self.base.get().add(slot * self.slot_bytes.get() as usize) };
+                taken += 1;
+                last = slot as u32;
+            }
+            self.free[word].set(bits);
+            if taken == slots.len() {
+                break;
+            }
+        }
+        self.used.set(self.used.get() + taken as u32);
+        self.is_purged.set(false);
+        let zeroed = taken > 0 && last >= self.zeroed_from.get();
+        if zeroed {
+            self.zeroed_from.set(last + 1);
+        }
+        (taken, zeroed)
+    }
+
+    /// Calls with the start and the bytes of each range of whole OS pages in which all slots are free. The page is in use.
+    pub(crate) fn each_free_range(&self, mut each: impl FnMut(*mut u8, usize)) {
+        let slot_bytes = self.slot_bytes.get() as usize;
+        let capacity = self.capacity.get() as usize;
+        let is_free = |slot: usize| slot >= capacity || self.free[slot / 64].get() & (1 << (slot % 64)) != 0;
+        let end = usize::from(self.blocks.get()) * BLOCK;
+        // Where the free range began that is not over yet.
+        let mut start = None;
+        for at in (0..end).step_by(OS_PAGE) {
+            let (first, last) = (at / slot_bytes, (at + OS_PAGE - 1) / slot_bytes);
+            match ((first..=last).all(is_free), start) {
+                (true, None) => start = Some(at),
+                (false, Some(from)) => {
+                    each(self.base.get().wrapping_add(from), at - from);
+                    start = None;
+                }
+                _ => {}
+            }
+        }
+        if let Some(from) = start {
+            each(self.base.get().wrapping_add(from), end - from);
+        }
+    }
+
+    /// Puts a slot back.
+    ///
+    /// # Errors
+    /// Why the address is not that of a slot to be put back.
+    pub(crate) fn give(&self, address: *const u8) -> Result<(), Misfit> {
+        let slot = self.slot_at(address).ok_or(Misfit::Interior)?;
+        let (word, bit) = (slot / 64, 1 << (slot % 64));
+        let bits = self.free[word].get();
+        if bits & bit != 0 {
+            return Err(Misfit::Free);
+        }
+        self.free[word].set(bits | bit);
+        self.used.set(self.used.get() - 1);
+        self.first_word.set(self.first_word.get().min(word as u8));
+        Ok(())
+    }
+
+    /// Whether a slot, or the large object, starts at the address. The address lies in the page.
+    pub(crate) fn starts_at(&self, address: *const u8) -> bool {
+        match self.usage.get() {
+            Use::Free => false,
+            Use::Slots => self.slot_at(address).is_some(),
+            Use::Large => ptr::eq(address, self.base.get()),
+        }
+    }
+
+    /// The slot that starts at the address, which lies in the page.
+    fn slot_at(&self, address: *const u8) -> Option<usize> {
+        let offset = (address.addr() - self.base.get().addr()) as u32;
+        // Exact for multiples, which is all that is asked: what the rounded reciprocal adds to a whole quotient is below
+        // offset / 2^32. D. Lemire, O. Kaser, N. Kurz, "Faster remainder by direct computation", Software: Practice and
+        // Experience 49:6, 2019.
+        let slot = ((u64::from(offset) * u64::from(self.reciprocal.get())) >> 32) as u32;
+        (slot * self.slot_bytes.get() == offset && slot < self.capacity.get()).then_some(slot as usize)
+    }
+}
+
+/// Pages of one kind.
+pub(crate) type PageList = List<Page>;
+
+impl Linked for Page {
+    fn links(&self) -> &Links<Page> {
+        &self.links
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    /// A page of the class over addresses that nobody touches.
+    fn page(class: Class) -> Box<Page> {
+        // SAFETY: zeroes are a page that is not in use.
+        let page: Box<Page> = unsafe { Box::<Page>::new_zeroed().assume_init() };
+        page.base.set(ptr::without_provenance_mut(7 << 40));
+        page.blocks.set(class.blocks() as u8);
+        page.begin_slots(class, true);
+        page
+    }
+
+    #[test]
+    fn every_slot_is_handed_out_once_and_taken_back_once() {
+        for class in Class::all().filter(|class| !class.is_run()) {
+            let page = page(class);
+            let capacity = page.capacity.get() as usize;
+            assert_eq!(capacity, class.blocks() * BLOCK / class.slot_bytes());
+            let mut slots = std::vec![ptr::null_mut(); capacity + 1];
+            let first = capacity / 2;
+            assert_eq!(page.take(&mut slots[..first]), (first, true));
+            assert_eq!(page.take(&mut slots[first..]), (capacity - first, true));
+            assert!(page.is_full());
+            let mut sorted: Vec<usize> = slots[..capacity].iter().map(|slot| slot.addr()).collect();
+            sorted.sort_unstable();
+            let expected = |n: usize| (7 << 40) + n * class.slot_bytes();
+            assert!(sorted.iter().enumerate().all(|(n, &at)| at == expected(n)), "{class:?}");
+            for &slot in slots[..capacity].iter().rev() {
+                assert_eq!(page.give(slot.wrapping_add(1)), Err(Misfit::Interior));
+                assert_eq!(page.give(slot), Ok(()));
+                assert_eq!(page.give(slot), Err(Misfit::Free));
+            }
+            assert_eq!(page.used.get(), 0);
+            assert_eq!(page.take(&mut slots), (capacity, false), "all of them are there again");
+        }
+    }
+
+    #[test]
+    fn free_ranges_are_the_os_pages_without_a_used_slot() {
+        for class in Class::all().filter(|class| !class.is_run()) {
+            let page = page(class);
+            let mut slots = std::vec![ptr::null_mut(); page.capacity.get() as usize];
+            page.take(&mut slots);
+            // Every third comes back, and all of the second half.
+            for (n, &slot) in slots.iter().enumerate() {
+                if n % 3 == 0 || n > slots.len() / 2 {
+                    page.give(slot).expect("was taken");
+                }
+            }
+            let mut covered = std::vec![false; class.blocks() * BLOCK / OS_PAGE];
+            page.each_free_range(|start, bytes| {
+                let first = (start.addr() - (7 << 40)) / OS_PAGE;
+                assert_eq!((start.addr() % OS_PAGE, bytes % OS_PAGE), (0, 0));
+                covered[first..first + bytes / OS_PAGE].iter_mut().for_each(|page| *page = true);
+            });
+            for (n, &covered) in covered.iter().enumerate() {
+                let (from, to) = ((7 << 40) + n * OS_PAGE, (7 << 40) + (n + 1) * OS_PAGE);
+                let is_used = slots.iter().enumerate().any(|(n, slot)| {
+                    let used = !(n % 3 == 0 || n > slots.len() / 2);
+                    used && slot.addr() < to && slot.addr() + class.slot_bytes() > from
+                });
+                assert_eq!(covered, !is_used, "{class:?} OS page {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_the_last_slot_is_no_slot() {
+        for class in Class::all().filter(|class| !class.is_run()) {
+            let page = page(class);
+            let end = ptr::without_provenance::<u8>((7 << 40) + page.capacity.get() as usize * class.slot_bytes());
+            if end.addr() < (7 << 40) + class.blocks() * BLOCK {
+                assert!(!page.starts_at(end), "{class:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The page map: what lies at an address, found without reading memory that is not ours.
+//!
+//! The tables over the range know the addresses inside it. For all others there are two levels over 4 MiB granules: a static
+//! root of 8,192 words, and nodes of 8,192 words (32 GiB of addresses each) made on demand. A granule holds a segment, or a
+//! leaf with one word per OS page for the large mappings that start there. Any address may be asked for; the answer for one
+//! that is not ours is [`Place::Foreign`].
+
+use crate::metadata::allocator;
+use crate::metadata::large_mapping::LargeMapping;
+use crate::metadata::page::Page;
+use crate::metadata::range;
+use crate::metadata::segment::{SEGMENT, Segment};
+use crate::os::OS_PAGE;
+use crate::sync::{Lock, global, held_at_fork};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+const GRANULE_BITS: u32 = SEGMENT.trailing_zeros();
+const NODE_BITS: u32 = 13;
+const NODE_WORDS: usize = 1 << NODE_BITS;
+/// User addresses of both architectures end here.
+const ADDRESS_BITS: u32 = 48;
+const LEAF_WORDS: usize = SEGMENT / OS_PAGE;
+/// Marks a granule's word as the address of a leaf.
+const LEAF_TAG: usize = 1;
+
+const _: () = assert!(GRANULE_BITS + 2 * NODE_BITS == ADDRESS_BITS);
+
+type Node = [AtomicUsize; NODE_WORDS];
+type Leaf = [AtomicPtr<LargeMapping>; LEAF_WORDS];
+
+/// Words change under [`GROW`] (nodes, leaves, segments), or by the owner of the addresses (large mappings). Release on every
+/// change, acquire on every look.
+static ROOT: [AtomicPtr<Node>; NODE_WORDS] = [const { AtomicPtr::new(ptr::null_mut()) }; NODE_WORDS];
+global! {
+    static GROW: Lock<()> = Lock::new(());
+}
+
+/// What lies at an address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// Nothing of ours.
+    Foreign,
+    /// A page, in use or not.
+    Page(&'static Page),
+    /// A large mapping that starts in the address's OS page, or whose run the address lies in.
+    Mapping(&'static LargeMapping),
+}
+
+/// Finds the page of an address that lies in a segment.
+pub(crate) fn page_of(address: *const u8) -> Option<&'static Page> {
+    segment_of(address).map(|segment| segment.page_at(address))
+}
+
+/// Finds the segment of an address that lies in one.
+pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
+    range::segment_of(address).or_else(|| {
+        let word = granule_word(address)?.load(Ordering::Acquire);
+        if word == 0 || word & LEAF_TAG != 0 {
+            return None;
+        }
+        // SAFETY: untagged words are addresses of segments, which live for ever.
+        Some(unsafe { &*ptr::with_exposed_provenance(word) })
+    })
+}
+
+/// Finds whatever lies at an address.
+pub(crate) fn look_up(address: *const u8) -> Place {
+    if let Some(page) = page_of(address) {
+        return page.mapping.get().map_or(Place::Page(page), Place::Mapping);
+    }
+    let Some(word) = granule_word(address).map(|word| word.load(Ordering::Acquire)) else {
+        return Place::Foreign;
+    };
+    if word & LEAF_TAG == 0 {
+        return Place::Foreign;
+    }
+    let mapping = leaf_of(word)[leaf_index(address)].load(Ordering::Acquire);
+    // SAFETY: a leaf's words are null or addresses of mapping records, which live for ever.
+    unsafe { mapping.as_ref() }.map_or(Place::Foreign, Place::Mapping)
+}
+
+/// Enters a segment outside the range; `false` when there is no memory for the map.
+pub(crate) fn enter_segment(segment: &'static Segment) -> bool {
+    let _grow = GROW.lock();
+    let Some(word) = granule_word_or_grow(segment.base.get()) else {
+        return false;
+    };
+    // A leaf that was here is given up: arenas are never unmapped, so no mapping can start in this granule again.
+    word.store(ptr::from_ref(segment).expose_provenance(), Ordering::Release);
+    true
+}
+
+/// Enters a mapping by the address that its user gets; `false` when there is no memory for the map.
+pub(crate) fn enter_mapping(user: *const u8, mapping: &'static LargeMapping) -> bool {
+    let word = match granule_word(user).map(|word| word.load(Ordering::Acquire)) {
+        Some(word) if word & LEAF_TAG != 0 => word,
+        _ => match make_leaf(user) {
+            Some(word) => word,
+            None => return false,
+        },
+    };
+    leaf_of(word)[leaf_index(user)].store(ptr::from_ref(mapping).cast_mut(), Ordering::Release);
+    true
+}
+
+/// Removes a mapping that was entered by this address, unless another one was since.
+pub(crate) fn remove_mapping(user: *const u8, mapping: &'static LargeMapping) {
+    if let Some(word) = granule_word(user) {
+        let word = word.load(Ordering::Acquire);
+        if word & LEAF_TAG != 0 {
+            let known = ptr::from_ref(mapping).cast_mut();
+            let entry = &leaf_of(word)[leaf_index(user)];
+            // Failure means that the entry is not ours to remove.
+            _ = entry.compare_exchange(known, ptr::null_mut(), Ordering::Release, Ordering::Relaxed);
+        }
+    }
+}
+
+fn granule_word(address: *const u8) -> Option<&'static AtomicUsize> {
+    let granule = address.addr() >> GRANULE_BITS;
+    let node = ROOT.get(granule >> NODE_BITS)?.load(Ordering::Acquire);
+    // SAFETY: nodes live for ever.
+    let node: &'static Node = unsafe { node.as_ref() }?;
+    Some(&node[granule % NODE_WORDS])
+}
+
+/// The granule's word, with a new node if need be. [`GROW`] is held.
+fn granule_word_or_grow(address: *const u8) -> Option<&'static AtomicUsize> {
+    if granule_word(address).is_none() {
+        let root = ROOT.get(address.addr() >> GRANULE_BITS >> NODE_BITS)?;
+        root.store(allocator::allocate::<Node>()?.as_ptr(), Ordering::Release);
+    }
+    granule_word(address)
+}
+
+#[cold]
+fn make_leaf(address: *const u8) -> Option<usize> {
+    let _grow = GROW.lock();
+    let word = granule_word_or_grow(address)?;
+    let known = word.load(Ordering::Acquire);
+    if known & LEAF_TAG != 0 {
+        return Some(known);
+    }
+    let leaf = allocator::allocate::<Leaf>()?.as_ptr().expose_provenance() | LEAF_TAG;
+    word.store(leaf, Ordering::Release);
+    Some(leaf)
+}
+
+fn leaf_of(word: usize) -> &'static Leaf {
+    // SAFETY: tagged words are addresses of leaves, which live for ever.
+    unsafe { &*ptr::with_exposed_provenance(word & !LEAF_TAG) }
+}
+
+fn leaf_index(address: *const u8) -> usize {
+    address.addr() / OS_PAGE % LEAF_WORDS
+}
+
+held_at_fork!(GROW);
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_address_is_ours_by_chance() {
+        let local = 0_u64;
+        for address in [0, 1, 4096, usize::MAX, usize::MAX / 2, 1 << 48, (1 << 47) - 1, (&raw const local).addr()] {
+            assert!(matches!(look_up(ptr::without_provenance(address)), Place::Foreign), "{address:#x}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Segments: the records of 4 MiB pieces of the arena, aligned to their size, in 64 arena blocks each.
+//!
+//! A segment's record says which blocks are in use and which may hold something, a bit for each, and holds the records of
+//! the pages that begin in its blocks. How long a run of blocks it can give is its fit class, by which the arena keeps its
+//! lists.
+
+use crate::class::{BLOCK, SEGMENT_BLOCKS};
+use crate::metadata::list::{Linked, Links};
+use crate::metadata::page::{NO_CLASS, Page, Use};
+use crate::os::OS_PAGE;
+use core::cell::Cell;
+
+/// Bytes of a segment, and its alignment.
+pub(crate) const SEGMENT: usize = SEGMENT_BLOCKS * BLOCK;
+/// Blocks of half a segment, which is what one huge page backs.
+pub(crate) const HALF_BLOCKS: usize = SEGMENT_BLOCKS / 2;
+
+const _: () = assert!(align_of::<Segment>() == OS_PAGE);
+const _: () = assert!(SEGMENT_BLOCKS == u64::BITS as usize, "a word has a bit for each block");
+
+/// What a segment's memory is meant for, which decides what backs it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Pages of slots: OS pages at first.
+    #[default]
+    Small = 0,
+    /// Large objects: huge pages, where they are wanted.
+    Large,
+}
+
+/// Four MiB of an arena. The arena's lock guards all fields, except pages in use. The first fields share an OS page
+/// with the records of the first blocks.
+#[derive(Debug)]
+#[repr(C, align(4096))]
+pub(crate) struct Segment {
+    pub(crate) base: Cell<*mut u8>,
+    /// One bit per block in use.
+    pub(crate) used: Cell<u64>,
+    /// One bit per block that was in use since it was last known to be zero.
+    pub(crate) dirty: Cell<u64>,
+    pub(crate) kind: Cell<Kind>,
+    /// The purge epoch in which each half was last in use.
+    pub(crate) freed_at: [Cell<u32>; 2],
+    /// A bit for each half for which huge pages are wanted.
+    pub(crate) huge_halves: Cell<u8>,
+    /// Whether the segment waits to be purged.
+    pub(crate) waits: Cell<bool>,
+    /// Next in the list of those that wait.
+    pub(crate) next_waiting: Cell<Option<&'static Segment>>,
+    links: Links<Segment>,
+    /// Distance of each block from the first one of its run.
+    distances: [Cell<u8>; SEGMENT_BLOCKS],
+    /// The page that begins in each block, if one does.
+    pages: [Page; SEGMENT_BLOCKS],
+}
+
+// SAFETY: each field says who writes it; what several threads read is constant while they can reach it.
+unsafe impl Sync for Segment {}
+
+impl Segment {
+    /// The page of an address inside the segment.
+    pub(crate) fn page_at(&'static self, address: *const u8) -> &'static Page {
+        let block = (address.addr() / BLOCK) % SEGMENT_BLOCKS;
+        &self.pages[(block - usize::from(self.distances[block].get())) % SEGMENT_BLOCKS]
+    }
+
+    /// Takes a run of free blocks, if the segment has one that long. Runs of half a segment or more start at a half. Returns
+    /// the run's page, and whether its memory is known to be zero.
+    pub(crate) fn take_run(&'static self, blocks: usize) -> Option<(&'static Page, bool)> {
+        let first = find_run(self.used.get(), blocks)?;
+        let run = mask(first, blocks);
+        let zeroed = self.dirty.get() & run == 0;
+        self.used.set(self.used.get() | run);
+        self.dirty.set(self.dirty.get() | run);
+        for (distance, block) in self.distances[first..first + blocks].iter().enumerate() {
+            block.set(distance as u8);
+        }
+        let page = &self.pages[first];
+        page.blocks.set(blocks as u8);
+        // SAFETY: block `first` lies inside the segment.
+        page.base.set(unsafe { self.base.get().add(first * BLOCK) });
+        Some((page, zeroed))
+    }
+
+    /// Puts a run back; returns its blocks, one bit per block.
+    pub(crate) fn give_run(&self, page: &Page) -> u64 {
+        let first = (page.base.get().addr() - self.base.get().addr()) / BLOCK;
+        let blocks = usize::from(page.blocks.get());
+        page.usage.set(Use::Free);
+        page.class_index.set(NO_CLASS);
+        page.mapping.set(None);
+        self.distances[first..first + blocks].iter().for_each(|block| block.set(0));
+        let run = mask(first, blocks);
+        self.used.set(self.used.get() & !run);
+        run
+    }
+
+    /// The class of the longest run that the segment can certainly give; `None` when it has no free block.
+    pub(crate) fn fit_class(&self) -> Option<FitClass> {
+        FitClass::of(!self.used.get())
+    }
+
+    /// Blocks of a half that are free and were used. All blocks of a half of which none is in use, if one was.
+    pub(crate) fn purgeable(&self, half: usize) -> u64 {
+        let free = self.dirty.get() & !self.used.get() & half_mask(half);
+        if free != 0 && self.used.get() & half_mask(half) == 0 { half_mask(half) } else { free }
+    }
+}
+
+/// The blocks of a half.
+pub(crate) fn half_mask(half: usize) -> u64 {
+    mask(half * HALF_BLOCKS, HALF_BLOCKS)
+}
+
+/// How long a run a segment can give: value `n` below 6 is `2^n` blocks, then a whole half, then all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FitClass(u8);
+
+impl FitClass {
+    /// Number of values.
+    pub(crate) const COUNT: usize = 8;
+
+    /// The fit class of these free blocks, if there is any.
+    fn of(free: u64) -> Option<FitClass> {
+        if free == u64::MAX {
+            return Some(FitClass(7));
+        }
+        if free & half_mask(0) == half_mask(0) || free & half_mask(1) == half_mask(1) {
+            return Some(FitClass(6));
+        }
+        // After step `n` a bit means: a run of 2^(n+1) free blocks starts here.
+        let (mut starts, mut log) = (free, 0);
+        while starts != 0 {
+            starts &= starts >> (1 << log);
+            log += 1;
+        }
+        (log as u8).checked_sub(1).map(FitClass)
+    }
+
+    /// The least fit class that surely has a run of so many blocks.
+    pub(crate) fn for_blocks(blocks: usize) -> FitClass {
+        FitClass(match blocks {
+            0..HALF_BLOCKS => blocks.next_power_of_two().trailing_zeros() as u8,
+            HALF_BLOCKS => 6,
+            _ => 7,
+        })
+    }
+
+    /// The value as an index below [`FitClass::COUNT`].
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// `blocks` ones from bit `first` on.
+pub(crate) fn mask(first: usize, blocks: usize) -> u64 {
+    (u64::MAX >> (SEGMENT_BLOCKS - blocks)) << first
+}
+
+/// The first place with `blocks` zeros in a row; from half a segment on, the first half that begins with them.
+fn find_run(used: u64, blocks: usize) -> Option<usize> {
+    debug_assert!((1..=SEGMENT_BLOCKS).contains(&blocks));
+    if blocks >= HALF_BLOCKS {
+        return [0, HALF_BLOCKS]
+            .into_iter()
+            .find(|&first| first + blocks <= SEGMENT_BLOCKS && used & mask(first, blocks) == 0);
+    }
+    // After each step a one means: a run of `length` free blocks starts here.
+    let mut starts = !used;
+    let mut length = 1;
+    while length < blocks && starts != 0 {
+        let step = length.min(blocks - length);
+        starts &= starts >> step;
+        length += step;
+    }
+    (starts != 0).then(|| starts.trailing_zeros() as usize)
+}
+
+impl Linked for Segment {
+    fn links(&self) -> &Links<Segment> {
+        &self.links
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The plain way to find a run.
+    fn find_run_slowly(used: u64, blocks: usize) -> Option<usize> {
+        let step = if blocks >= HALF_BLOCKS { HALF_BLOCKS } else { 1 };
+        (0..=SEGMENT_BLOCKS - blocks).step_by(step).find(|&first| used & mask(first, blocks) == 0)
+    }
+
+    fn words() -> impl Iterator<Item = u64> {
+        let mut word = 0x0123_4567_89ab_cdef_u64;
+        (0..2_000).flat_map(move |_| {
+            word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            [word, word & (word << 7), word & (word >> 3) & (word << 11), word << 32, word >> 32, 0, u64::MAX]
+        })
+    }
+
+    #[test]
+    fn runs_are_found_where_they_are() {
+        for bits in words() {
+            for blocks in 1..=SEGMENT_BLOCKS {
+                assert_eq!(find_run(bits, blocks), find_run_slowly(bits, blocks), "{bits:#x} {blocks}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_segment_of_a_fit_class_has_the_run() {
+        for bits in words() {
+            let class = FitClass::of(!bits);
+            assert_eq!(class.is_none(), bits == u64::MAX);
+            for blocks in 1..=SEGMENT_BLOCKS {
+                if class.is_some_and(|class| class >= FitClass::for_blocks(blocks)) {
+                    assert!(find_run(bits, blocks).is_some(), "{bits:#x} {blocks}");
+                }
+            }
+        }
+    }
+}
