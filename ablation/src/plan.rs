@@ -3,8 +3,7 @@
 use crate::config::Study;
 use crate::design::{BuildPlan, Design};
 use crate::progress::human;
-use crate::store;
-use ablate_format::{CellKind, CellPlan, Plan, Target, WorkloadPlan};
+use ablate_format::{CellKind, CellPlan, StudyPlan, Target, WorkloadPlan};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,7 +47,7 @@ impl Processes {
 }
 
 /// Number of cells that run with a workload.
-fn cells_of(plan: &Plan, workload: &WorkloadPlan) -> usize {
+fn cells_of(plan: &StudyPlan, workload: &WorkloadPlan) -> usize {
     if workload.cells.is_empty() { plan.cells.len() } else { workload.cells.len() }
 }
 
@@ -69,8 +68,8 @@ pub fn each(study: &str, studies: &Path) -> Each {
     let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(own).collect();
     folders.sort();
     for folder in folders.into_iter().rev() {
-        let is_own = store::read_manifest(&folder).is_ok_and(|manifest| manifest.study == study);
-        if let Some(mean) = is_own.then(|| store::mean_wall_ns(&folder)).flatten() {
+        let is_own = ablate_format::read_manifest(&folder).is_ok_and(|manifest| manifest.study == study);
+        if let Some(mean) = is_own.then(|| ablate_format::mean_wall_ns(&folder)).flatten() {
             return Each { time: Duration::from_nanos(mean), from: Some(folder) };
         }
     }
@@ -190,7 +189,7 @@ fn processes(text: &mut Text, study: &Study, design: &Design) {
     text.section("processes", &["pass", "processes", "how"], rows);
 }
 
-fn differences(plan: &Plan, cell: &CellPlan) -> String {
+fn differences(plan: &StudyPlan, cell: &CellPlan) -> String {
     match cell.kind {
         CellKind::Baseline => "nothing".to_owned(),
         CellKind::Placebo => "nothing that matters".to_owned(),
@@ -240,6 +239,7 @@ impl Text {
 mod tests {
     use super::*;
     use crate::config::tests::{GOOD, parsed};
+    use crate::store;
     use crate::store::tests::{manifest, record};
     use ablate_format::Pass;
 

@@ -8,13 +8,13 @@ mod judged;
 mod together;
 mod values;
 
-use ablate_format::{FactorPlan, Plan, Record};
+use ablate_format::{FactorPlan, Record, StudyPlan};
 pub use alone::prove;
 pub use judged::{Counted, Judge, JudgedRun, Reported};
 pub use together::{prove_together, undo};
 
 /// Judges all records of a study, each by itself and then together.
-pub fn judge_all(plan: &Plan, records: &[Record]) -> Vec<JudgedRun> {
+pub fn judge_all(plan: &StudyPlan, records: &[Record]) -> Vec<JudgedRun> {
     let mut judge = Judge::new(plan);
     let mut runs: Vec<JudgedRun> = records.iter().map(|record| judge.judge(record.clone())).collect();
     prove_together(plan, &mut runs);
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!((record.status, record.reason.as_str()), (Status::Ok, ""), "untouched");
         change(&mut record);
         prove(&study.manifest.plan, &mut record);
-        assert_eq!((record.status, record.reason.as_str()), (Status::Void, expected));
+        assert_eq!((record.status, record.reason.as_str()), (Status::Invalid, expected));
     }
 
     fn measured(record: &mut Record) -> &mut Measured {
@@ -172,7 +172,7 @@ mod tests {
         let mut void = study.timing("w", "no-tick@env", 0, 100.0);
         set(&mut void, "tick", 5);
         let void = judged(&study, &void);
-        assert!(void.status == Status::Void && void.measured.is_none(), "{}", void.reason);
+        assert!(void.status == Status::Invalid && void.measured.is_none(), "{}", void.reason);
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
     fn counting_may_leave_out_who_served_but_not_name_another() {
         let study = Study::new(&["cache"], &["w"]);
         for pass in [Pass::Counting, Pass::CountingIdle] {
-            for (served_by, status) in [(None, Status::Ok), (Some("libc".to_owned()), Status::Void)] {
+            for (served_by, status) in [(None, Status::Ok), (Some("libc".to_owned()), Status::Invalid)] {
                 let mut record = study.timing("w", "baseline", 0, 100.0);
                 record.pass = pass;
                 measured(&mut record).served_by = served_by;
@@ -223,7 +223,7 @@ mod tests {
             (record.status, record.reason)
         };
         let (status, reason) = silent(&study, Pass::Timing);
-        assert!(status == Status::Void && reason.contains("to be proven by it"), "{reason}");
+        assert!(status == Status::Invalid && reason.contains("to be proven by it"), "{reason}");
         assert_eq!(silent(&study, Pass::CountingIdle).0, Status::Ok);
         study.manifest.plan.factors[0].proof.clear();
         study.cell("baseline").served_by = None;

@@ -13,7 +13,7 @@ use crate::progress::{Progress, note};
 use crate::run::{self, Context, Cpus, End, PreflightError, RunError, Session, interrupt};
 use crate::settings::Settings;
 use crate::store::{self, Folder, Key, StoreError, key};
-use ablate_format::{BuildRecord, FORMAT, Machine, Manifest, Plan};
+use ablate_format::{BuildRecord, FORMAT, Machine, Manifest, StudyPlan};
 use adaptive::Adaptive;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -196,9 +196,10 @@ fn open(args: &Run, study: &Study, workspace: &Workspace) -> Result<(Folder, Opt
         return Ok((folder, None));
     }
     let folder = Folder::open(&dir)?;
-    let manifest = store::read_manifest(&dir)?;
+    let manifest = ablate_format::read_manifest(&dir).map_err(StoreError::from)?;
     let mut done = BTreeSet::new();
-    let bad_lines = store::RecordReader::new(&dir).read(|record| _ = done.insert(key(&record)))?;
+    let read = ablate_format::read_records(&dir, |record| _ = done.insert(key(&record)));
+    let bad_lines = read.map_err(StoreError::from)?;
     for bad in bad_lines {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
     }
@@ -256,7 +257,7 @@ fn manifest(
         let why = built.one_layout.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         machine.facts.insert("layouts".to_owned(), Some(format!("{}{why}", built.layouts)));
     }
-    let plan = Plan { layouts: built.layouts, ..design.plan.clone() };
+    let plan = StudyPlan { layouts: built.layouts, ..design.plan.clone() };
     let rest = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     Manifest {
         format: FORMAT,

@@ -6,7 +6,7 @@
 
 use crate::prove::{JudgedRun, Reported};
 use ablate_format::{Pass, Status};
-use ablate_stats::order::{percentile, sorted};
+use ablate_stats::order::{percentile, percentile_of, sorted};
 use serde::Serialize;
 
 /// A contention probe this much above the reference was disturbed.
@@ -38,19 +38,19 @@ impl Contention {
     pub(super) fn of(records: &[JudgedRun]) -> Contention {
         let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
         let measured = || timed().filter_map(|r| r.measured.as_ref());
-        let probes = || measured().flat_map(|m| m.canaries_ns.iter().copied());
+        let probes = || measured().flat_map(|m| m.contention_probes_ns().iter().copied());
         let [reference_ns, median_ns] = places(probes, [REFERENCE, 0.5]);
         let mut contention = Contention { reference_ns, median_ns, ..Contention::default() };
         if let Some(reference) = contention.reference_ns {
             let (mut kept, mut batches) = (0, 0);
             for measured in measured() {
                 kept += quiet(measured, reference).count();
-                batches += measured.batches_ns.len();
+                batches += measured.batches_ns().len();
             }
             let share = kept as f64 / batches.max(1) as f64;
             (contention.kept, contention.applied) = ((batches > 0).then_some(share), share >= LEAST_SHARE);
         }
-        let around: Vec<(f64, f64)> = timed().filter_map(|r| r.canary_ns).collect();
+        let around: Vec<(f64, f64)> = timed().filter_map(|r| r.contention_probe_ns).collect();
         let own = sorted(&around.iter().flat_map(|(a, b)| [*a, *b]).collect::<Vec<_>>());
         if let Some(reference) = percentile(&own, REFERENCE) {
             let quiet = around.iter().filter(|(a, b)| a.max(*b) <= TOLERANCE * reference).count();
@@ -63,20 +63,21 @@ impl Contention {
     pub(super) fn judge(&self, measured: &Reported) -> Undisturbed {
         let told = Undisturbed { p10: Some(measured.latency_ns_p10), p50: Some(measured.latency_ns_p50), kept: None };
         let Some(reference) = self.reference_ns else { return told };
-        if measured.batches_ns.is_empty() || measured.canaries_ns.len() != measured.batches_ns.len() + 1 {
+        if measured.batches_ns().is_empty() || measured.contention_probes_ns().len() != measured.batches_ns().len() + 1
+        {
             return told;
         }
-        let kept: Vec<f64> = quiet(measured, reference).map(f64::from).collect();
-        let share = Some((kept.len(), measured.batches_ns.len()));
+        let mut kept: Vec<f64> = quiet(measured, reference).map(f64::from).collect();
+        let share = Some((kept.len(), measured.batches_ns().len()));
         if !self.applied {
             return Undisturbed { kept: share, ..told };
         }
         // Short runs have fewer batches than that to begin with.
-        if kept.len() < LEAST_KEPT.min(measured.batches_ns.len()) {
+        if kept.len() < LEAST_KEPT.min(measured.batches_ns().len()) {
             return Undisturbed { p10: None, p50: None, kept: share };
         }
-        let kept = sorted(&kept);
-        Undisturbed { p10: percentile(&kept, 0.1), p50: percentile(&kept, 0.5), kept: share }
+        kept.retain(|ns| ns.is_finite());
+        Undisturbed { p10: percentile_of(&mut kept, 0.1), p50: percentile_of(&mut kept, 0.5), kept: share }
     }
 }
 
@@ -132,8 +133,8 @@ pub(super) struct Undisturbed {
 /// The batches between two quiet contention probes.
 fn quiet(measured: &Reported, reference: f64) -> impl Iterator<Item = f32> + '_ {
     let limit = (TOLERANCE * reference) as f32;
-    let ends = measured.canaries_ns.windows(2);
-    measured.batches_ns.iter().zip(ends).filter(move |(_, ends)| ends[0].max(ends[1]) <= limit).map(|(ns, _)| *ns)
+    let ends = measured.contention_probes_ns().windows(2);
+    measured.batches_ns().iter().zip(ends).filter(move |(_, ends)| ends[0].max(ends[1]) <= limit).map(|(ns, _)| *ns)
 }
 
 #[cfg(test)]
@@ -151,7 +152,7 @@ mod tests {
             let ns = measured.latency_ns_p10 as f32;
             measured.batches_ns = slow.iter().map(|slow| if *slow { 2.0 * ns } else { ns }).collect();
             let near = |i: usize| slow.get(i.wrapping_sub(1)) == Some(&true) || slow.get(i) == Some(&true);
-            measured.canaries_ns = (0..17).map(|i| if near(i) { 1.1 } else { 0.57 }).collect();
+            measured.contention_probes_ns = (0..17).map(|i| if near(i) { 1.1 } else { 0.57 }).collect();
             // What the program itself says is over all batches.
             measured.latency_ns_p50 = f64::from(ns) * 1.5;
             measured.latency_ns_p99 = f64::from(ns) * 2.0;

@@ -2,7 +2,7 @@
 
 use super::contention::{Contention, Undisturbed};
 use crate::prove::{JudgedRun, Reported};
-use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Pass, Plan, Status};
+use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Pass, Status, StudyPlan};
 use std::collections::{BTreeMap, HashMap};
 
 /// All runs of one workload.
@@ -125,7 +125,7 @@ impl<'a> CellRuns<'a> {
 pub(super) fn status_name(status: Status) -> &'static str {
     match status {
         Status::Ok => "ok",
-        Status::Void => "void",
+        Status::Invalid => "invalid",
         Status::BuildFailed => "build-failed",
         Status::Crashed => "crashed",
         Status::Timeout => "timeout",
@@ -139,7 +139,11 @@ pub(super) fn build_failed(manifest: &Manifest, cell: &CellPlan) -> bool {
 }
 
 /// Sorts records into workloads and cells; returns also how many belong nowhere or were repeated.
-pub(super) fn index<'a>(plan: &'a Plan, records: &'a [JudgedRun], contention: &Contention) -> (Vec<Runs<'a>>, usize) {
+pub(super) fn index<'a>(
+    plan: &'a StudyPlan,
+    records: &'a [JudgedRun],
+    contention: &Contention,
+) -> (Vec<Runs<'a>>, usize) {
     let by_id: HashMap<&str, usize> = plan.cells.iter().enumerate().map(|(i, cell)| (cell.id.as_str(), i)).collect();
     let empty = |cell| CellRuns {
         plan: cell,

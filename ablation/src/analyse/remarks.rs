@@ -2,7 +2,7 @@
 
 use super::workload::WorkloadAnalysis;
 use crate::prove::JudgedRun;
-use ablate_format::{CellKind, MainResponse, Pass, Plan, Status};
+use ablate_format::{CellKind, MainResponse, Pass, Status, StudyPlan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewer workloads than that invite to tune for them.
@@ -11,7 +11,7 @@ const FEW_WORKLOADS: usize = 3;
 const COLD_FAULTS: f64 = 1.0;
 
 /// One sentence each; empty when there is nothing to say.
-pub(super) fn remarks(plan: &Plan, workloads: &[WorkloadAnalysis], records: &[JudgedRun]) -> Vec<String> {
+pub(super) fn remarks(plan: &StudyPlan, workloads: &[WorkloadAnalysis], records: &[JudgedRun]) -> Vec<String> {
     let mut out = Vec::new();
     // Of a process that is measured as a whole, start and all, nobody takes it for a steady state.
     let measured: Vec<&WorkloadAnalysis> =
@@ -54,7 +54,7 @@ fn baseline_faults(workload: &WorkloadAnalysis) -> Option<f64> {
 }
 
 /// Peaks of resident memory that the programs did not tell themselves, where something is judged by them.
-fn peaks_from_outside(plan: &Plan, records: &[JudgedRun]) -> Option<String> {
+fn peaks_from_outside(plan: &StudyPlan, records: &[JudgedRun]) -> Option<String> {
     let is_peak = |response: MainResponse| response == MainResponse::RssPeak;
     let by_itself = |name: &str| plan.workloads.iter().any(|w| w.name == name && is_peak(w.response));
     let aimed = |name: &str| {

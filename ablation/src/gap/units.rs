@@ -81,7 +81,7 @@ mod tests {
 
     fn record(block: u32, ns: f64, status: Status) -> Record {
         let line = serde_json::json!({
-            "format": 1, "pass": "unit-costs", "block": block, "order": 0, "workload": "unit-costs",
+            "format": 2, "pass": "unit-costs", "block": block, "order": 0, "workload": "unit-costs",
             "cell": "unit-costs", "status": status, "wall_ns": 1, "process_page_faults": 0,
             "process_rss_peak_bytes": 0, "unit_costs_ns": { "page-fault-4k": ns, "syscall": 100.0 },
         });

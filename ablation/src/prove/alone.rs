@@ -1,17 +1,17 @@
 //! One run held against its plan, by itself.
 
 use super::values::values;
-use ablate_format::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Plan, Record, Status};
+use ablate_format::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Record, Status, StudyPlan};
 
-/// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Void`], with a
+/// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Invalid`], with a
 /// reason that names factor, counter, expected and seen; any other record is left as it is.
-pub fn prove(plan: &Plan, record: &mut Record) {
+pub fn prove(plan: &StudyPlan, record: &mut Record) {
     let cell = plan.cells.iter().find(|cell| cell.id == record.cell);
     prove_cell(plan, cell, record);
 }
 
 /// [`prove`] of a record whose cell was found; `None` when the plan does not have it.
-pub(super) fn prove_cell(plan: &Plan, cell: Option<&CellPlan>, record: &mut Record) {
+pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut Record) {
     // What prices the machine is no cell of a plan.
     if record.status != Status::Ok || record.pass == Pass::UnitCosts {
         return;
@@ -54,7 +54,7 @@ pub(super) fn prove_cell(plan: &Plan, cell: Option<&CellPlan>, record: &mut Reco
 
 /// The number that the workload is judged by, when it is one of the program's own and not there. Runs with counters
 /// attached may leave out what takes requests to find out.
-fn judged_by(plan: &Plan, record: &Record, measured: &Measured) -> Option<String> {
+fn judged_by(plan: &StudyPlan, record: &Record, measured: &Measured) -> Option<String> {
     let workload = plan.workloads.iter().find(|w| w.name == record.workload)?;
     let MainResponse::Value(value) = workload.response else { return None };
     let is_missing = record.pass == Pass::Timing && !measured.values.contains_key(value.name());
@@ -70,7 +70,7 @@ fn judged_by(plan: &Plan, record: &Record, measured: &Measured) -> Option<String
 }
 
 /// A peak of resident memory that the workload is judged by and that may be the runner's own.
-fn hidden_peak(plan: &Plan, record: &Record) -> Option<String> {
+fn hidden_peak(plan: &StudyPlan, record: &Record) -> Option<String> {
     let is_judged = plan.workloads.iter().any(|w| w.name == record.workload && w.response == MainResponse::RssPeak);
     let is_hidden = is_judged && record.pass == Pass::Timing && record.rss_peak_bytes().is_none();
     is_hidden.then(|| {
@@ -86,7 +86,7 @@ fn hidden_peak(plan: &Plan, record: &Record) -> Option<String> {
 }
 
 /// What only a result line of this cell can prove.
-fn promised(plan: &Plan, cell: &CellPlan) -> Option<String> {
+fn promised(plan: &StudyPlan, cell: &CellPlan) -> Option<String> {
     let factor = plan.factors.iter().find(|f| !f.proof.is_empty() && cell.levels.contains_key(&f.name));
     let served = cell.served_by.as_ref().map(|who| format!("that `{who}` served"));
     served
@@ -106,7 +106,7 @@ pub(super) fn counter(measured: &Measured, name: &str) -> Option<u64> {
 }
 
 fn void(record: &mut Record, reason: String) {
-    record.status = Status::Void;
+    record.status = Status::Invalid;
     record.reason = reason;
 }
 

@@ -1,7 +1,7 @@
 //! A record after its judgement: what analysis and report need of it, and as small as a study of a million runs asks for.
 
 use super::alone::{counter, prove_cell, works};
-use ablate_format::{CellPlan, MainResponse, Measured, Pass, Plan, Record, Status};
+use ablate_format::{CellPlan, MainResponse, Measured, Pass, Record, Status, StudyPlan};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub struct JudgedRun {
     /// Clock ticks in which the host gave the processors to others.
     pub steal_ticks: Option<u64>,
     /// The contention probe of the runner just before and just after the process, nanoseconds per step.
-    pub canary_ns: Option<(f64, f64)>,
+    pub contention_probe_ns: Option<(f64, f64)>,
     /// What the measured program printed.
     pub measured: Option<Reported>,
     /// What instruments counted; `None` when there was nothing, as in most timing runs.
@@ -68,10 +68,9 @@ pub struct Reported {
     pub has_own_peak: bool,
     /// Page faults of the measured part.
     pub page_faults: Option<u64>,
-    /// Nanoseconds per operation of every timed batch, in their order.
-    pub batches_ns: Box<[f32]>,
-    /// The contention probe before the first timed batch and after every one, nanoseconds per step.
-    pub canaries_ns: Box<[f32]>,
+    /// The timed batches and then the contention probes, in one piece of memory: they are most of a run.
+    series_ns: Box<[f32]>,
+    batches: u32,
     /// Numbers of the program's own by name, in the order of the names.
     pub values: Box<[(Arc<str>, f64)]>,
 }
@@ -119,6 +118,16 @@ impl JudgedRun {
 }
 
 impl Reported {
+    /// Nanoseconds per operation of every timed batch, in their order.
+    pub fn batches_ns(&self) -> &[f32] {
+        &self.series_ns[..self.batches as usize]
+    }
+
+    /// The contention probe before the first timed batch and after every one, nanoseconds per step.
+    pub fn contention_probes_ns(&self) -> &[f32] {
+        &self.series_ns[self.batches as usize..]
+    }
+
     /// One of the program's own numbers.
     pub fn value(&self, name: &str) -> Option<f64> {
         self.values.iter().find(|(own, _)| **own == *name).map(|(_, value)| *value)
@@ -128,7 +137,7 @@ impl Reported {
 /// Judges the records of one study, one after the other.
 #[derive(Debug)]
 pub struct Judge<'p> {
-    plan: &'p Plan,
+    plan: &'p StudyPlan,
     cells: HashMap<&'p str, &'p CellPlan>,
     /// Names repeat in every record; each is kept once.
     names: HashSet<Arc<str>>,
@@ -136,7 +145,7 @@ pub struct Judge<'p> {
 
 impl<'p> Judge<'p> {
     /// For the records of this plan.
-    pub fn new(plan: &'p Plan) -> Judge<'p> {
+    pub fn new(plan: &'p StudyPlan) -> Judge<'p> {
         let mut cells = HashMap::new();
         for cell in &plan.cells {
             cells.entry(cell.id.as_str()).or_insert(cell);
@@ -169,7 +178,7 @@ impl<'p> Judge<'p> {
             runner_rss_bytes: record.runner_rss_bytes,
             context_switches: record.context_switches,
             steal_ticks: record.steal_ticks,
-            canary_ns: record.canary_ns,
+            contention_probe_ns: record.contention_probe_ns,
             measured: measured.map(|measured| self.reported(cell, measured)),
             counted: is_counted.then(|| {
                 Box::new(Counted {
@@ -198,8 +207,9 @@ impl<'p> Judge<'p> {
             has_own_peak: measured.rss_peak_bytes.is_some(),
             page_faults: measured.page_faults,
             values: measured.values.iter().map(|(name, value)| (self.name(name), *value)).collect(),
-            batches_ns: measured.batches_ns.into(),
-            canaries_ns: measured.canaries_ns.into(),
+            // The line is 4 MiB at most, so the number of batches fits.
+            batches: measured.batches_ns.len() as u32,
+            series_ns: measured.batches_ns.into_iter().chain(measured.contention_probes_ns).collect(),
         }
     }
 

@@ -1,12 +1,12 @@
 //! Runs held against each other: that all did the same work, and that counts belong to the allocator that was planned.
 
 use super::judged::{JudgedRun, Reported};
-use ablate_format::{Pass, Plan, Status};
+use ablate_format::{Pass, Status, StudyPlan};
 use std::collections::HashMap;
 
 /// Checks what only a whole study can show: that all runs of a workload did the same work, and that counts belong to the
 /// allocator that was planned. Returns the places of the runs that became void, for [`undo`].
-pub fn prove_together(plan: &Plan, runs: &mut [JudgedRun]) -> Vec<usize> {
+pub fn prove_together(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
     let mut changed = prove_checksums(plan, runs);
     changed.extend(prove_counting(plan, runs));
     changed
@@ -20,12 +20,12 @@ pub fn undo(runs: &mut [JudgedRun], changed: &[usize]) {
 }
 
 fn void(run: &mut JudgedRun, reason: String) {
-    (run.status, run.reason) = (Status::Void, reason.into());
+    (run.status, run.reason) = (Status::Invalid, reason.into());
 }
 
 /// Voids the counting runs of a cell and workload of which no timing run is proven to be served by the planned
 /// allocator. A run that names the allocator itself falls only when there are timing runs and all of them failed.
-fn prove_counting(plan: &Plan, runs: &mut [JudgedRun]) -> Vec<usize> {
+fn prove_counting(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
     let mut timed: HashMap<(&str, &str), bool> = HashMap::new();
     for run in runs.iter().filter(|run| run.pass == Pass::Timing) {
         *timed.entry((&run.cell, &run.workload)).or_default() |= run.status == Status::Ok;
@@ -48,7 +48,7 @@ fn prove_counting(plan: &Plan, runs: &mut [JudgedRun]) -> Vec<usize> {
 /// telling which is right, and all are void.
 ///
 /// Only for whole studies: after two runs that differ there is no majority yet.
-fn prove_checksums(plan: &Plan, runs: &mut [JudgedRun]) -> Vec<usize> {
+fn prove_checksums(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
     let mut answers: HashMap<&str, HashMap<(&str, u64), usize>> =
         plan.workloads.iter().map(|workload| (workload.name.as_str(), HashMap::new())).collect();
     for run in runs.iter() {
@@ -116,7 +116,7 @@ mod tests {
         let alone = judged(&study, &records);
         let mut runs = alone.clone();
         let changed = prove_together(&study.manifest.plan, &mut runs);
-        let void: Vec<usize> = (0..5).filter(|i| runs[*i].status == Status::Void).collect();
+        let void: Vec<usize> = (0..5).filter(|i| runs[*i].status == Status::Invalid).collect();
         assert_eq!((&void, &changed), (&vec![2], &vec![2]));
         undo(&mut runs, &changed);
         assert_eq!(runs, alone);
@@ -131,7 +131,7 @@ mod tests {
         measured(&mut records[1]).operations = 2_000;
         let mut runs = judged(&study, &records);
         prove_checksums(&study.manifest.plan, &mut runs);
-        assert!(runs.iter().all(|run| run.status == Status::Void), "{runs:?}");
+        assert!(runs.iter().all(|run| run.status == Status::Invalid), "{runs:?}");
     }
 
     #[test]
@@ -155,10 +155,10 @@ mod tests {
         };
         for says in [true, false] {
             check(Some(Status::Ok), says, Status::Ok);
-            check(Some(Status::Void), says, Status::Void);
-            check(Some(Status::Crashed), says, Status::Void);
+            check(Some(Status::Invalid), says, Status::Invalid);
+            check(Some(Status::Crashed), says, Status::Invalid);
         }
         check(None, true, Status::Ok);
-        check(None, false, Status::Void);
+        check(None, false, Status::Invalid);
     }
 }

@@ -5,8 +5,8 @@ use crate::analyse::{self, WorkloadAnalysis};
 use crate::progress::human;
 use crate::prove::{self, Judge, JudgedRun};
 use crate::run::{self, Context, End, RunError, Session};
-use crate::store::{Folder, Key, RecordReader, StoreError};
-use ablate_format::{CellKind, Manifest, Plan};
+use crate::store::{Folder, Key, StoreError};
+use ablate_format::{CellKind, Manifest, RecordReader, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -114,7 +114,7 @@ struct Seen<'p> {
 }
 
 impl<'p> Seen<'p> {
-    fn new(plan: &'p Plan, dir: &Path) -> Seen<'p> {
+    fn new(plan: &'p StudyPlan, dir: &Path) -> Seen<'p> {
         Seen { reader: RecordReader::new(dir), judge: Judge::new(plan), runs: Vec::new(), last: (0, Vec::new()) }
     }
 

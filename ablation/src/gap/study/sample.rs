@@ -24,7 +24,7 @@ pub(super) fn truth(cell: &str) -> (f64, f64) {
 
 fn unit_costs(block: u32) -> Record {
     let line = serde_json::json!({
-        "format": 1, "pass": "unit-costs", "block": block, "order": 0, "workload": "unit-costs", "cell": "unit-costs",
+        "format": 2, "pass": "unit-costs", "block": block, "order": 0, "workload": "unit-costs", "cell": "unit-costs",
         "status": "ok", "wall_ns": 1, "process_page_faults": 0, "process_rss_peak_bytes": 0,
         "unit_costs_ns": { "page-fault-4k": FAULT, "sys-mmap": 900.0, "syscall": 100.0 },
     });
