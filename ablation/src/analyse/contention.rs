@@ -21,9 +21,9 @@ const LEAST_SHARE: f64 = 0.2;
 /// What the contention probes of a study say.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct Contention {
-    /// The reference, nanoseconds a step; `None` when no program took a contention probe.
+    /// The reference, nanoseconds per step; `None` when no program took a contention probe.
     pub reference_ns: Option<f64>,
-    /// Median of all contention probes, nanoseconds a step.
+    /// Median of all contention probes, nanoseconds per step.
     pub median_ns: Option<f64>,
     /// Share of the batches with both contention probes within 8 % of the reference.
     pub kept: Option<f64>,
