@@ -104,7 +104,7 @@ pub struct CellSummary {
     pub allocator: String,
     /// `ok`, or how its runs ended when none was proven; `missing` without runs.
     pub status: &'static str,
-    /// `ok`, `void 2/10`, `crashed 1/10`, `build-failed`; `None` without runs.
+    /// `ok`, `invalid 2/10`, `crashed 1/10`, `build-failed`; `None` without runs.
     pub proof: Option<String>,
     /// 10th percentile, nanoseconds per operation: median over blocks.
     pub latency_ns_p10: Option<Estimate>,
