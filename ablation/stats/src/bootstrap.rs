@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 pub use super::series::{Series, draw};
 
-/// Draws when nobody asks for another number.
+/// Draws unless another number is asked for.
 pub const DRAWS: usize = 2_000;
 
 /// Power for which [`Drawn::detectable`] is computed.
