@@ -35,7 +35,7 @@ mod tests;
 mod tests_broken;
 
 use crate::prove::{self, JudgedRun};
-use ablate_format::{Manifest, Record, StudyPlan, WorkloadPlan};
+use ablate_format::{MainResponse, Manifest, Record, StudyPlan, WorkloadPlan};
 use ablate_stats::bootstrap::Drawn;
 use index::Runs;
 use serde::Serialize;
@@ -93,7 +93,7 @@ pub fn analyse_proven(manifest: &Manifest, records: &[JudgedRun]) -> Analysis {
     let contention = Contention::of(records);
     let (runs, ignored) = index::index(plan, records, &contention);
     let both = of_workloads(manifest, &runs, &contention);
-    let (workloads, tables): (Vec<WorkloadAnalysis>, Vec<Table>) = both.unzip();
+    let (workloads, tables): (Vec<WorkloadAnalysis>, Vec<Table>) = both.into_iter().unzip();
     let failures = failures::collect(manifest, records);
     let remarks = remarks::remarks(plan, &workloads, records);
     let field = race::Field { manifest, runs: &runs, tables: &tables };
@@ -106,15 +106,23 @@ pub fn analyse_proven(manifest: &Manifest, records: &[JudgedRun]) -> Analysis {
 pub fn workloads(manifest: &Manifest, runs: &[JudgedRun]) -> Vec<WorkloadAnalysis> {
     let contention = Contention::of(runs);
     let (runs, _) = index::index(&manifest.plan, runs, &contention);
-    of_workloads(manifest, &runs, &contention).map(|(workload, _)| workload).collect()
+    of_workloads(manifest, &runs, &contention).into_iter().map(|(workload, _)| workload).collect()
 }
 
-fn of_workloads<'a>(
-    manifest: &'a Manifest,
-    runs: &'a [Runs],
-    contention: &'a Contention,
-) -> impl Iterator<Item = (WorkloadAnalysis, Table)> + 'a {
-    manifest.plan.workloads.iter().zip(runs).map(|(w, runs)| workload(manifest, w, runs, contention))
+/// Every workload by itself, as many at a time as there are processors.
+fn of_workloads(manifest: &Manifest, runs: &[Runs], contention: &Contention) -> Vec<(WorkloadAnalysis, Table)> {
+    let both: Vec<(&WorkloadPlan, &Runs)> = manifest.plan.workloads.iter().zip(runs).collect();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let analyse_all = |part: &[(&WorkloadPlan, &Runs)]| -> Vec<(WorkloadAnalysis, Table)> {
+        part.iter().map(|(plan, runs)| workload(manifest, plan, runs, contention)).collect()
+    };
+    let analyse_all = &analyse_all;
+    std::thread::scope(|scope| {
+        let parts = both.chunks(both.len().div_ceil(processors).max(1));
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || analyse_all(part))).collect();
+        let done = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+        done.flatten().collect()
+    })
 }
 
 fn workload(
@@ -139,7 +147,11 @@ fn workload(
     // No share of a gap that is not told apart from 0, nor of an advantage.
     let is_gap = |gap: &&Drawn| Estimate::of(gap).and_then(|e| e.interval).is_some_and(|(lo, _)| lo > 0.0);
     let reference = gaps.first().filter(|gap| has_reference && is_gap(gap));
-    let by_block = effects::differences_by_block(&manifest.plan, plan.response, runs);
+    // The second reading of a 10th percentile is the median.
+    let by_block = match plan.response {
+        MainResponse::P10 => Vec::new(),
+        other => effects::differences_by_block(&manifest.plan, other, runs),
+    };
     let all_batches = effects::over_all_batches(&manifest.plan, runs, &table);
     let evidence = effects::Evidence { drawn: &contrasts, by_block: &by_block, all_batches: &all_batches, reference };
     let (effects, floors) = effects::effects(manifest, plan.response, runs, &cells, &evidence);

@@ -3,7 +3,6 @@
 use crate::config::Study;
 use crate::design::{BuildPlan, Design};
 use crate::progress::human;
-use crate::store;
 use ablate_format::{CellKind, CellPlan, StudyPlan, Target, WorkloadPlan};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -69,8 +68,8 @@ pub fn each(study: &str, studies: &Path) -> Each {
     let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(own).collect();
     folders.sort();
     for folder in folders.into_iter().rev() {
-        let is_own = store::read_manifest(&folder).is_ok_and(|manifest| manifest.study == study);
-        if let Some(mean) = is_own.then(|| store::mean_wall_ns(&folder)).flatten() {
+        let is_own = ablate_format::read_manifest(&folder).is_ok_and(|manifest| manifest.study == study);
+        if let Some(mean) = is_own.then(|| ablate_format::mean_wall_ns(&folder)).flatten() {
             return Each { time: Duration::from_nanos(mean), from: Some(folder) };
         }
     }
@@ -240,6 +239,7 @@ impl Text {
 mod tests {
     use super::*;
     use crate::config::tests::{GOOD, parsed};
+    use crate::store;
     use crate::store::tests::{manifest, record};
     use ablate_format::Pass;
 

@@ -1,6 +1,6 @@
 //! Proof: whether a run did what the plan says it was run for.
 //!
-//! A run whose receipt contradicts its cell is void: it is kept, named and counted, and never averaged. This module
+//! A run whose receipt line contradicts its cell is invalid: it is kept, named and counted, and never averaged. This module
 //! only judges; [`crate::analyse`] leaves invalid runs out and [`crate::report`] names them.
 
 mod alone;

@@ -27,7 +27,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Columns of a table when nobody knows the width of the terminal.
+/// Columns of a table when the width of the terminal is not known.
 pub const DEFAULT_COLUMNS: usize = 100;
 
 /// Narrowest layout; below it numbers would be broken over lines.

@@ -1,12 +1,12 @@
 //! The folder of a study: `manifest.json` and `records.jsonl`, written so that a crash, a full disk or two runners at
 //! once cannot spoil what is already there.
 //!
-//! Lines are only ever appended. A reader skips lines that it cannot read and says which. What the values mean is
-//! left to [`ablate_format`].
+//! Lines are only ever appended. [`ablate_format`] has the values, and the reader, which skips lines that it cannot read
+//! and says which.
 
 mod lines;
 
-pub use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT, RecordReader, mean_wall_ns};
+pub use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT};
 pub use lines::RecordWriter;
 
 use crate::prove::{Judge, JudgedRun};
@@ -246,9 +246,9 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::NoStudy`], [`StoreError::Unreadable`], or what the system said.
 pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
-    let manifest = read_manifest(dir)?;
+    let manifest = ablate_format::read_manifest(dir)?;
     let mut records = Vec::new();
-    let bad_lines = RecordReader::new(dir).read(|record| records.push(record))?;
+    let bad_lines = ablate_format::read_records(dir, |record| records.push(record))?;
     Ok((manifest, records, bad_lines))
 }
 
@@ -258,10 +258,10 @@ pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreEr
 /// # Errors
 /// Those of [`read`], and [`StoreError::NoRecords`].
 pub fn read_judged(dir: &Path) -> Result<(Manifest, Vec<JudgedRun>, Vec<BadLine>), StoreError> {
-    let manifest = read_manifest(dir)?;
+    let manifest = ablate_format::read_manifest(dir)?;
     check_records(dir)?;
     let (mut runs, mut judge) = (Vec::new(), Judge::new(&manifest.plan));
-    let bad_lines = RecordReader::new(dir).read(|record| runs.push(judge.judge(record)))?;
+    let bad_lines = ablate_format::read_records(dir, |record| runs.push(judge.judge(record)))?;
     drop(judge);
     Ok((manifest, runs, bad_lines))
 }
@@ -273,14 +273,6 @@ pub fn read_judged(dir: &Path) -> Result<(Manifest, Vec<JudgedRun>, Vec<BadLine>
 pub fn check_records(dir: &Path) -> Result<(), StoreError> {
     let is_copy = dir.join(REPORT).is_file() && !dir.join(RECORDS).exists();
     if is_copy { Err(StoreError::NoRecords { dir: dir.to_owned() }) } else { Ok(()) }
-}
-
-/// Reads the manifest alone.
-///
-/// # Errors
-/// [`StoreError::NoStudy`], [`StoreError::Unreadable`], or what the system said.
-pub fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
-    Ok(ablate_format::read_manifest(dir)?)
 }
 
 /// What tells where a run belongs, of a [`Record`] or of a [`JudgedRun`].

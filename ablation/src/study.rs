@@ -196,10 +196,10 @@ fn open(args: &Run, study: &Study, workspace: &Workspace) -> Result<(Folder, Opt
         return Ok((folder, None));
     }
     let folder = Folder::open(&dir)?;
-    let manifest = store::read_manifest(&dir)?;
+    let manifest = ablate_format::read_manifest(&dir).map_err(StoreError::from)?;
     let mut done = BTreeSet::new();
-    let bad_lines =
-        store::RecordReader::new(&dir).read(|record| _ = done.insert(key(&record))).map_err(StoreError::from)?;
+    let read = ablate_format::read_records(&dir, |record| _ = done.insert(key(&record)));
+    let bad_lines = read.map_err(StoreError::from)?;
     for bad in bad_lines {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
     }

@@ -6,7 +6,7 @@
 
 use crate::prove::{JudgedRun, Reported};
 use ablate_format::{Pass, Status};
-use ablate_stats::order::{percentile, sorted};
+use ablate_stats::order::{percentile, percentile_of, sorted};
 use serde::Serialize;
 
 /// A contention probe this much above the reference was disturbed.
@@ -21,9 +21,9 @@ const LEAST_SHARE: f64 = 0.2;
 /// What the contention probes of a study say.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct Contention {
-    /// The reference, nanoseconds a step; `None` when no program took a contention probe.
+    /// The reference, nanoseconds per step; `None` when no program took a contention probe.
     pub reference_ns: Option<f64>,
-    /// Median of all contention probes, nanoseconds a step.
+    /// Median of all contention probes, nanoseconds per step.
     pub median_ns: Option<f64>,
     /// Share of the batches with both contention probes within 8 % of the reference.
     pub kept: Option<f64>,
@@ -38,14 +38,14 @@ impl Contention {
     pub(super) fn of(records: &[JudgedRun]) -> Contention {
         let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
         let measured = || timed().filter_map(|r| r.measured.as_ref());
-        let probes = || measured().flat_map(|m| m.contention_probes_ns.iter().copied());
+        let probes = || measured().flat_map(|m| m.contention_probes_ns().iter().copied());
         let [reference_ns, median_ns] = places(probes, [REFERENCE, 0.5]);
         let mut contention = Contention { reference_ns, median_ns, ..Contention::default() };
         if let Some(reference) = contention.reference_ns {
             let (mut kept, mut batches) = (0, 0);
             for measured in measured() {
                 kept += quiet(measured, reference).count();
-                batches += measured.batches_ns.len();
+                batches += measured.batches_ns().len();
             }
             let share = kept as f64 / batches.max(1) as f64;
             (contention.kept, contention.applied) = ((batches > 0).then_some(share), share >= LEAST_SHARE);
@@ -63,20 +63,21 @@ impl Contention {
     pub(super) fn judge(&self, measured: &Reported) -> Undisturbed {
         let told = Undisturbed { p10: Some(measured.latency_ns_p10), p50: Some(measured.latency_ns_p50), kept: None };
         let Some(reference) = self.reference_ns else { return told };
-        if measured.batches_ns.is_empty() || measured.contention_probes_ns.len() != measured.batches_ns.len() + 1 {
+        if measured.batches_ns().is_empty() || measured.contention_probes_ns().len() != measured.batches_ns().len() + 1
+        {
             return told;
         }
-        let kept: Vec<f64> = quiet(measured, reference).map(f64::from).collect();
-        let share = Some((kept.len(), measured.batches_ns.len()));
+        let mut kept: Vec<f64> = quiet(measured, reference).map(f64::from).collect();
+        let share = Some((kept.len(), measured.batches_ns().len()));
         if !self.applied {
             return Undisturbed { kept: share, ..told };
         }
         // Short runs have fewer batches than that to begin with.
-        if kept.len() < LEAST_KEPT.min(measured.batches_ns.len()) {
+        if kept.len() < LEAST_KEPT.min(measured.batches_ns().len()) {
             return Undisturbed { p10: None, p50: None, kept: share };
         }
-        let kept = sorted(&kept);
-        Undisturbed { p10: percentile(&kept, 0.1), p50: percentile(&kept, 0.5), kept: share }
+        kept.retain(|ns| ns.is_finite());
+        Undisturbed { p10: percentile_of(&mut kept, 0.1), p50: percentile_of(&mut kept, 0.5), kept: share }
     }
 }
 
@@ -132,8 +133,8 @@ pub(super) struct Undisturbed {
 /// The batches between two quiet contention probes.
 fn quiet(measured: &Reported, reference: f64) -> impl Iterator<Item = f32> + '_ {
     let limit = (TOLERANCE * reference) as f32;
-    let ends = measured.contention_probes_ns.windows(2);
-    measured.batches_ns.iter().zip(ends).filter(move |(_, ends)| ends[0].max(ends[1]) <= limit).map(|(ns, _)| *ns)
+    let ends = measured.contention_probes_ns().windows(2);
+    measured.batches_ns().iter().zip(ends).filter(move |(_, ends)| ends[0].max(ends[1]) <= limit).map(|(ns, _)| *ns)
 }
 
 #[cfg(test)]

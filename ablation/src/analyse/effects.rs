@@ -126,7 +126,7 @@ pub(super) fn effects(
             rows.push(row);
         }
         for (response, instrument) in Response::COUNTED {
-            // A column that nobody counted is absent; one that this contrast cannot claim is null.
+            // A column that was not counted is absent; one that this contrast cannot claim is null.
             if cells.iter().all(|cell| !cell.counts.contains_key(instrument)) {
                 continue;
             }

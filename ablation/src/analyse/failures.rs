@@ -9,7 +9,7 @@ use std::collections::HashMap;
 /// Runs that ended in one way for one reason.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Failure {
-    /// `void`, `build-failed`, `crashed`, `timeout` or `garbage`.
+    /// `invalid`, `build-failed`, `crashed`, `timeout` or `garbage`.
     pub status: &'static str,
     /// Why.
     pub reason: String,

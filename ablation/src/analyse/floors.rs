@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// What differences that mean nothing can reach, nanoseconds per operation.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Floors {
-    /// By a variable that nobody reads.
+    /// By a variable that the program does not read.
     pub(super) switch_ns: Option<f64>,
     /// By dead code in the binary.
     pub(super) layout_ns: Option<f64>,

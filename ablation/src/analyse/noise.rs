@@ -18,7 +18,7 @@ pub struct CellNoise {
     pub kept: Option<f64>,
     /// Runs left out because too few of their batches were kept.
     pub contended: usize,
-    /// Times a run waited and was preempted, means over the runs; `None` when nobody counted.
+    /// Times a run waited and was preempted, means over the runs; `None` when it was not counted.
     pub context_switches: Option<(f64, f64)>,
     /// Two speeds that the runs fall into.
     pub two_speeds: Option<TwoSpeeds>,

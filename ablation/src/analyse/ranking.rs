@@ -129,7 +129,7 @@ impl WorkloadAnalysis {
             Some(Candidate { factor: effect.factor.clone(), estimate, interval, blocks: effect.blocks, blocks_needed })
         };
         let Some((lo, hi)) = effect.lo.zip(effect.hi) else {
-            // Without an interval nobody knows how wide it would be.
+            // Without an interval its width is not known.
             return candidate(Some(ablate_stats::MIN_BLOCKS).filter(|least| effect.blocks < *least));
         };
         // Widths shrink with the root of the blocks; the floor is a width as well, that of the placebo.

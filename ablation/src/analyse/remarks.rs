@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewer workloads than that invite to tune for them.
 const FEW_WORKLOADS: usize = 3;
-/// From so many page faults an operation on, first touch is a good part of the time.
+/// From so many page faults per operation on, first touch is a good part of the time.
 const COLD_FAULTS: f64 = 1.0;
 
 /// One sentence each; empty when there is nothing to say.
@@ -20,7 +20,7 @@ pub(super) fn remarks(plan: &StudyPlan, workloads: &[WorkloadAnalysis], records:
     if !measured.is_empty() && cold {
         let most = measured.iter().filter_map(|w| baseline_faults(w)).fold(0.0, f64::max);
         out.push(format!(
-            "every workload is a cold start (up to {most:.1} page faults an operation), so what is measured is first touch \
+            "every workload is a cold start (up to {most:.1} page faults per operation), so what is measured is first touch \
              as well: add a workload with more operations to see the steady state"
         ));
     }
@@ -143,7 +143,7 @@ mod tests {
         records[2].refused.insert("branches".to_owned(), "busy; end what uses it".to_owned());
         let remarks = analyse(&study.manifest, &records).remarks;
         for part in [
-            "51.0 page faults an operation",
+            "51.0 page faults per operation",
             "holds for w alone",
             "two speeds in w",
             "7 clock ticks",

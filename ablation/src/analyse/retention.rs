@@ -26,7 +26,7 @@ impl Retention {
     }
 }
 
-/// What retaining did to a workload; `None` when nobody took contention probes in it.
+/// What retaining did to a workload; `None` without contention probes.
 pub(super) fn retention(plan: &WorkloadPlan, runs: &Runs, seed: u64) -> Option<Retention> {
     let mut kept = Vec::new();
     let mut shares: Vec<Vec<(usize, f64)>> = Vec::new();

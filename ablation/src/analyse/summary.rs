@@ -1,4 +1,4 @@
-//! One cell in one workload: who served it, how its runs ended, its latencies and counts.
+//! One cell in one workload: which allocator served it, how its runs ended, its latencies and counts.
 
 use super::counts;
 use super::index::{self, CellRuns, Timed};

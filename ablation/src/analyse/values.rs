@@ -100,7 +100,7 @@ pub struct CellSummary {
     pub kind: CellKind,
     /// Arm; `None` for baseline, placebo and peers.
     pub arm: Option<Arm>,
-    /// Who serves it: the peer's name, or what the subject's runs are served by.
+    /// Which allocator serves it: the peer's name, or what the subject's runs are served by.
     pub allocator: String,
     /// `ok`, or how its runs ended when none was proven; `missing` without runs.
     pub status: &'static str,

@@ -17,12 +17,15 @@ pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut
         return;
     }
     let Some(cell) = cell else {
-        void(record, format!("cell `{}` is not in the plan", record.cell));
+        invalidate(record, format!("cell `{}` is not in the plan", record.cell));
         return;
     };
     if record.layout >= plan.layouts.max(1) {
         let there = plan.layouts.max(1);
-        void(record, format!("it ran code layout {}, and the study has {there}: it is of another one", record.layout));
+        invalidate(
+            record,
+            format!("it ran code layout {}, and the study has {there}: it is of another one", record.layout),
+        );
         return;
     }
     let Some(measured) = &record.measured else {
@@ -36,7 +39,7 @@ pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut
             }
             (false, _) => Some("no result line".to_owned()),
         };
-        trouble.into_iter().for_each(|reason| void(record, reason));
+        trouble.into_iter().for_each(|reason| invalidate(record, reason));
         return;
     };
     let trouble = served_by(cell, record.pass, measured)
@@ -48,7 +51,7 @@ pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut
         .or_else(|| judged_by(plan, record, measured))
         .or_else(|| hidden_peak(plan, record));
     if let Some(reason) = trouble {
-        void(record, reason);
+        invalidate(record, reason);
     }
 }
 
@@ -105,7 +108,7 @@ pub(super) fn counter(measured: &Measured, name: &str) -> Option<u64> {
     measured.counters.get(factor)?.get(counter).copied()
 }
 
-fn void(record: &mut Record, reason: String) {
+fn invalidate(record: &mut Record, reason: String) {
     record.status = Status::Invalid;
     record.reason = reason;
 }

@@ -68,10 +68,9 @@ pub struct Reported {
     pub has_own_peak: bool,
     /// Page faults of the measured part.
     pub page_faults: Option<u64>,
-    /// Nanoseconds per operation of every timed batch, in their order.
-    pub batches_ns: Box<[f32]>,
-    /// The contention probe before the first timed batch and after every one, nanoseconds per step.
-    pub contention_probes_ns: Box<[f32]>,
+    /// The timed batches and then the contention probes, in one piece of memory: they are most of a run.
+    series_ns: Box<[f32]>,
+    batches: u32,
     /// Numbers of the program's own by name, in the order of the names.
     pub values: Box<[(Arc<str>, f64)]>,
 }
@@ -119,6 +118,16 @@ impl JudgedRun {
 }
 
 impl Reported {
+    /// Nanoseconds per operation of every timed batch, in their order.
+    pub fn batches_ns(&self) -> &[f32] {
+        &self.series_ns[..self.batches as usize]
+    }
+
+    /// The contention probe before the first timed batch and after every one, nanoseconds per step.
+    pub fn contention_probes_ns(&self) -> &[f32] {
+        &self.series_ns[self.batches as usize..]
+    }
+
     /// One of the program's own numbers.
     pub fn value(&self, name: &str) -> Option<f64> {
         self.values.iter().find(|(own, _)| **own == *name).map(|(_, value)| *value)
@@ -198,8 +207,9 @@ impl<'p> Judge<'p> {
             has_own_peak: measured.rss_peak_bytes.is_some(),
             page_faults: measured.page_faults,
             values: measured.values.iter().map(|(name, value)| (self.name(name), *value)).collect(),
-            batches_ns: measured.batches_ns.into(),
-            contention_probes_ns: measured.contention_probes_ns.into(),
+            // The line is 4 MiB at most, so the number of batches fits.
+            batches: measured.batches_ns.len() as u32,
+            series_ns: measured.batches_ns.into_iter().chain(measured.contention_probes_ns).collect(),
         }
     }
 

@@ -5,7 +5,7 @@ use ablate_format::{Pass, Status, StudyPlan};
 use std::collections::HashMap;
 
 /// Checks what only a whole study can show: that all runs of a workload did the same work, and that counts belong to the
-/// allocator that was planned. Returns the places of the runs that became void, for [`undo`].
+/// allocator that was planned. Returns the places of the runs that became invalid, for [`undo`].
 pub fn prove_together(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
     let mut changed = prove_checksums(plan, runs);
     changed.extend(prove_counting(plan, runs));
@@ -19,11 +19,11 @@ pub fn undo(runs: &mut [JudgedRun], changed: &[usize]) {
     }
 }
 
-fn void(run: &mut JudgedRun, reason: String) {
+fn invalidate(run: &mut JudgedRun, reason: String) {
     (run.status, run.reason) = (Status::Invalid, reason.into());
 }
 
-/// Voids the counting runs of a cell and workload of which no timing run is proven to be served by the planned
+/// Makes invalid the counting runs of a cell and workload of which no timing run is proven to be served by the planned
 /// allocator. A run that names the allocator itself falls only when there are timing runs and all of them failed.
 fn prove_counting(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
     let mut timed: HashMap<(&str, &str), bool> = HashMap::new();
@@ -40,11 +40,11 @@ fn prove_counting(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
             fallen.push((at, format!("no timing run proves that `{expected}` served it")));
         }
     }
-    void_all(runs, fallen)
+    invalidate_all(runs, fallen)
 }
 
 /// Checks the runs of each workload against each other: all must report the same checksum over the same number of
-/// operations. The most frequent answer holds and the others become void; where two are equally frequent, there is no
+/// operations. The most frequent answer holds and the others become invalid; where two are equally frequent, there is no
 /// telling which is right, and all are invalid.
 ///
 /// Only for whole studies: after two runs that differ there is no majority yet.
@@ -76,12 +76,12 @@ fn prove_checksums(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
             None => fallen.push((at, format!("{seen}, and equally many runs have another one"))),
         }
     }
-    void_all(runs, fallen)
+    invalidate_all(runs, fallen)
 }
 
-fn void_all(runs: &mut [JudgedRun], fallen: Vec<(usize, String)>) -> Vec<usize> {
+fn invalidate_all(runs: &mut [JudgedRun], fallen: Vec<(usize, String)>) -> Vec<usize> {
     let places = fallen.iter().map(|(at, _)| *at).collect();
-    fallen.into_iter().for_each(|(at, reason)| void(&mut runs[at], reason));
+    fallen.into_iter().for_each(|(at, reason)| invalidate(&mut runs[at], reason));
     places
 }
 

@@ -5,7 +5,7 @@ use crate::gap::curves::{ByFaults, CellCurve, CurveReport, FaultPrice, GapAt};
 use crate::gap::hypotheses::Decision;
 use crate::gap::regression::Opinion;
 use crate::gap::study::Account;
-use crate::gap::{breakdown as parts, curves, study};
+use crate::gap::{breakdown, curves, study};
 use ablate_format::effects::*;
 use ablate_format::{Arm, CellKind, FORMAT, MainResponse, Manifest};
 use serde::Serialize;
@@ -239,7 +239,7 @@ fn noise(workload: &str, of: &analyse::CellNoise) -> Noise {
 }
 
 fn breakdown(of: &Account) -> Breakdown {
-    let row = |row: &parts::Row| BreakdownRow {
+    let row = |row: &breakdown::Row| BreakdownRow {
         kind: word(row.kind),
         name: row.name.clone(),
         ns: estimate(row.ns),
@@ -249,19 +249,19 @@ fn breakdown(of: &Account) -> Breakdown {
         whole: maybe(row.whole),
         is_lower_bound: !row.priced,
     };
-    let parts = &of.breakdown;
+    let breakdown = &of.breakdown;
     Breakdown {
         workload: of.workload.clone(),
         peer: of.peer.clone(),
-        gap: estimate(parts.gap),
-        peer_ns: estimate(parts.peer_ns),
-        separated: parts.separated,
-        rows: parts.rows.iter().map(row).collect(),
-        cross_check: parts.opinion.as_ref().map(cross_check).map_err(String::clone),
-        disagreement: parts.disagreement.clone(),
-        uncounted: parts.uncounted.iter().map(|event| (*event).to_owned()).collect(),
-        doubt: parts.doubt.clone(),
-        remarks: parts.remarks.clone(),
+        gap: estimate(breakdown.gap),
+        peer_ns: estimate(breakdown.peer_ns),
+        separated: breakdown.separated,
+        rows: breakdown.rows.iter().map(row).collect(),
+        cross_check: breakdown.opinion.as_ref().map(cross_check).map_err(String::clone),
+        disagreement: breakdown.disagreement.clone(),
+        uncounted: breakdown.uncounted.iter().map(|event| (*event).to_owned()).collect(),
+        doubt: breakdown.doubt.clone(),
+        remarks: breakdown.remarks.clone(),
     }
 }
 

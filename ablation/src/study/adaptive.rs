@@ -5,8 +5,8 @@ use crate::analyse::{self, WorkloadAnalysis};
 use crate::progress::human;
 use crate::prove::{self, Judge, JudgedRun};
 use crate::run::{self, Context, End, RunError, Session};
-use crate::store::{Folder, Key, RecordReader, StoreError};
-use ablate_format::{CellKind, Manifest, StudyPlan};
+use crate::store::{Folder, Key, StoreError};
+use ablate_format::{CellKind, Manifest, RecordReader, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -120,7 +120,7 @@ impl<'p> Seen<'p> {
 
     /// What a report would say of the workloads now. To be called between blocks, when all of them are whole.
     fn look(&mut self, manifest: &Manifest) -> Result<&[WorkloadAnalysis], StoreError> {
-        self.reader.read(|record| self.runs.push(self.judge.judge(record))).map_err(StoreError::from)?;
+        self.reader.read(|record| self.runs.push(self.judge.judge(record)))?;
         if self.runs.len() > self.last.0 {
             let changed = prove::prove_together(&manifest.plan, &mut self.runs);
             self.last = (self.runs.len(), analyse::workloads(manifest, &self.runs));
