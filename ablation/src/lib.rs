@@ -6,15 +6,15 @@
 //! [`run`], [`machine`] and [`store`] touch the world; [`record`] holds the values that are kept.
 
 pub mod analyse;
+pub mod archive;
 pub mod builds;
 pub mod cells;
-pub mod cli;
+pub mod cmd;
 pub mod config;
 pub mod design;
 pub mod doctor;
 pub mod gap;
 pub mod init;
-pub mod keep;
 pub mod machine;
 pub mod measure;
 pub mod plan;

@@ -2,16 +2,16 @@
 
 use ablation::builds::{self, BuildError};
 use ablation::cells::CellsError;
-use ablation::cli::{self, Cli, Command, DEFAULT_CONFIG, Run};
+use ablation::cmd::{self, Cli, Command, DEFAULT_CONFIG, Run};
 use ablation::config::{self, ConfigError};
-use ablation::keep::KeepError;
+use ablation::archive::ArchiveError;
 use ablation::progress::note;
 use ablation::run::interrupt;
 use ablation::selftest::SelftestError;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, doctor, init, keep, plan, profile, prove, record, report, selftest, store, syscalls};
+use ablation::{archive, design, doctor, init, plan, profile, prove, record, report, selftest, store, syscalls};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 /// Says what is wrong with the call, or gives the help that was asked for, and ends.
 fn wrong_call(error: &clap::Error) -> ! {
     let args: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
-    match cli::meant(&args).filter(|_| error.use_stderr()) {
+    match cmd::meant(&args).filter(|_| error.use_stderr()) {
         Some(meant) => {
             note(&format!("error: `{}` belongs to a subcommand\n{meant}", args[0]));
             std::process::exit(WRONG_CALL.into())
@@ -55,7 +55,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Run(args)) => run_study(&args, &settings),
         Some(Command::Plan { config }) => show_plan(&config, &settings),
         Some(Command::Report { dir }) => show_report(&dir, &settings),
-        Some(Command::Keep { dir, to }) => Ok(shown(&keep::keep(&dir, &to)?)),
+        Some(Command::Keep { dir, to }) => Ok(shown(&archive::archive(&dir, &to)?)),
         Some(Command::Syscalls(args)) => Ok(shown(&syscalls::run(&args, &settings)?)),
         Some(Command::Doctor(args)) => Ok(shown(&doctor::run(&args, &settings)?)),
         Some(Command::Selftest(args)) => run_selftest(&args, &settings),
@@ -86,7 +86,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         || cells.is_some_and(CellsError::is_usage)
         || error.downcast_ref().is_some_and(init::InitError::is_usage)
         || error.downcast_ref().is_some_and(SelftestError::is_usage)
-        || error.downcast_ref().is_some_and(KeepError::is_usage)
+        || error.downcast_ref().is_some_and(ArchiveError::is_usage)
         || error.downcast_ref().is_some_and(StoreError::is_usage)
         || error.downcast_ref().is_some_and(BuildError::is_usage);
     if is_usage { WRONG_CALL } else { BAD_RUNS }

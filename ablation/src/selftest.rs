@@ -11,7 +11,7 @@ pub mod synthetic;
 
 use crate::analyse::{self, Analysis};
 use crate::builds;
-use crate::cli::Run;
+use crate::cmd::Run;
 use crate::progress::note;
 use crate::prove;
 use crate::report::document::{Document, Table};

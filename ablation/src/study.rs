@@ -4,7 +4,7 @@ mod adaptive;
 pub mod rule;
 
 use crate::builds::{self, BuildError, Built, Workspace};
-use crate::cli::Run;
+use crate::cmd::Run;
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
 use crate::machine;
