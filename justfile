@@ -5,6 +5,10 @@ stamp := datetime_utc("%Y%m%dT%H%M%S")
 ablate *ARGS:
     cargo ablate {{ARGS}}
 
+# The man pages of `cargo ablate`, into a folder.
+man DIR="target/man":
+    cargo ablate man {{DIR}}
+
 # A short study, under a minute once built.
 ablate-smoke *ARGS:
     cargo ablate run configs/smoke.toml {{ARGS}}
@@ -13,9 +17,9 @@ ablate-smoke *ARGS:
 bench *ARGS:
     cargo preload
     cargo ablate run configs/bench.toml --out target/ablate/bench-{{stamp}} {{ARGS}}
-    cargo ablate keep target/ablate/bench-{{stamp}}
+    cargo ablate archive target/ablate/bench-{{stamp}}
     cargo ablate run configs/bench-memory.toml --out target/ablate/bench-memory-{{stamp}}
-    cargo ablate keep target/ablate/bench-memory-{{stamp}}
+    cargo ablate archive target/ablate/bench-memory-{{stamp}}
 
 # The measured program: `just measure --allocator hakmem --scenario vm --iterations 100`.
 measure *ARGS:

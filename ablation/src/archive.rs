@@ -1,4 +1,4 @@
-//! `ablate keep`: a small copy of a finished study for the repository, without the paths of the machine.
+//! `cargo ablate archive`: a small copy of a finished study for the repository, without the paths of the machine.
 //!
 //! The copy has what a reader needs to see and to check: what was run on what (`manifest.json`), what came out
 //! (`effects.json`, `report.md`), and every process (`records.jsonl`) where these are few.
@@ -6,6 +6,7 @@
 mod redact;
 
 use crate::config::is_name;
+use crate::exit::{ExitStatus, ShellCode};
 use crate::record::Manifest;
 use crate::store::{self, BadLine, MANIFEST, RECORDS, REPORT, StoreError};
 use redact::Redaction;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// Records beyond this many bytes stay where they are: a repository keeps every version of them for ever.
 const MAX_RECORDS: u64 = 4 << 20;
 
-/// What `ablate report` writes.
+/// What `cargo ablate report` writes.
 const REPORTS: [&str; 2] = [EFFECTS, REPORT];
 const EFFECTS: &str = "effects.json";
 
@@ -27,7 +28,9 @@ pub enum ArchiveError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// It has no end yet.
-    #[error("{dir} is not finished: {there} of {planned} planned runs are there; go on with `ablate run … --resume`")]
+    #[error(
+        "{dir} is not finished: {there} of {planned} planned runs are there; go on with `cargo ablate run … --resume`"
+    )]
     Unfinished {
         /// The folder.
         dir: PathBuf,
@@ -43,7 +46,7 @@ pub enum ArchiveError {
         dir: PathBuf,
     },
     /// It has no report.
-    #[error("{path} is missing; `ablate report {dir}` writes it", path = dir.join(name).display(), dir = dir.display())]
+    #[error("{path} is missing; `cargo ablate report {dir}` writes it", path = dir.join(name).display(), dir = dir.display())]
     NoReport {
         /// The folder.
         dir: PathBuf,
@@ -52,7 +55,7 @@ pub enum ArchiveError {
     },
     /// It has a report that is none of it.
     #[error(
-        "{path} {why}; `ablate report {dir}` writes it again",
+        "{path} {why}; `cargo ablate report {dir}` writes it again",
         path = dir.join(name).display(), dir = dir.display()
     )]
     BadReport {
@@ -102,18 +105,25 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
-    /// Whether the call has to be changed, and not the machine.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            ArchiveError::Store(e) => e.is_usage(),
-            ArchiveError::Io { .. } => false,
-            _ => true,
-        }
-    }
-
     fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> ArchiveError {
         let path = path.to_owned();
         move |source| ArchiveError::Io { path, doing, source }
+    }
+}
+
+impl ExitStatus for ArchiveError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            ArchiveError::Store(error) => error.exit(),
+            ArchiveError::Unfinished { .. }
+            | ArchiveError::InUse { .. }
+            | ArchiveError::NoReport { .. }
+            | ArchiveError::BadReport { .. }
+            | ArchiveError::BadConfig { .. }
+            | ArchiveError::BadName { .. }
+            | ArchiveError::IntoItself { .. } => ShellCode::WrongCall,
+            ArchiveError::Io { .. } => ShellCode::BadRuns,
+        }
     }
 }
 
@@ -320,12 +330,12 @@ mod tests {
         let to = dir.path().join("results");
         std::fs::remove_file(out.join("report.md")).expect("removes");
         let error = archive(&out, &to).expect_err("no report");
-        assert!(error.is_usage() && error.to_string().contains("`ablate report "), "{error}");
+        assert!(error.exit() == ShellCode::WrongCall && error.to_string().contains("`cargo ablate report "), "{error}");
         let text = std::fs::read_to_string(out.join(RECORDS)).expect("reads");
         std::fs::write(out.join(RECORDS), text.lines().next().expect("a line").to_owned() + "\n").expect("writes");
         let error = archive(&out, &to).expect_err("half of it").to_string();
         assert!(error.contains("1 of 2 planned runs") && error.contains("--resume"), "{error}");
-        assert!(archive(dir.path(), &to).expect_err("no study").is_usage());
+        assert_eq!(archive(dir.path(), &to).expect_err("no study").exit(), ShellCode::WrongCall);
         assert!(!to.exists());
     }
 
@@ -338,7 +348,10 @@ mod tests {
         let before = std::fs::read(out.join(MANIFEST)).expect("reads");
         let error = archive(&out, &dir.path().join(to)).expect_err("refuses");
         for part in parts {
-            assert!(error.is_usage() && error.to_string().contains(part), "expected `{part}` in {error}");
+            assert!(
+                error.exit() == ShellCode::WrongCall && error.to_string().contains(part),
+                "expected `{part}` in {error}"
+            );
         }
         assert_eq!(std::fs::read(out.join(MANIFEST)).expect("reads"), before);
     }
@@ -354,7 +367,7 @@ mod tests {
         let write = |name: &'static str, text: &'static str| {
             move |out: &Path| std::fs::write(out.join(name), text).expect("writes")
         };
-        refused(write(REPORT, "\n"), "results", &["report.md is empty", "`ablate report "]);
+        refused(write(REPORT, "\n"), "results", &["report.md is empty", "`cargo ablate report "]);
         refused(write(EFFECTS, "{\"study\":"), "results", &["effects.json is no whole file of effects"]);
         refused(write(EFFECTS, "{\"study\":\"x\"}"), "results", &["effects.json is of another study"]);
         let copy = |out: &Path| std::fs::remove_file(out.join(RECORDS)).expect("removes");
@@ -377,7 +390,10 @@ mod tests {
         let out = dir.path().join("demo");
         std::fs::rename(study(dir.path()), &out).expect("renames");
         let error = archive(&out, dir.path()).expect_err("is there already");
-        assert!(error.is_usage() && error.to_string().contains("choose another folder with --to"), "{error}");
+        assert!(
+            error.exit() == ShellCode::WrongCall && error.to_string().contains("choose another folder with --to"),
+            "{error}"
+        );
         assert!(std::fs::read_to_string(out.join(RECORDS)).expect("reads").contains("/notes/b"));
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod registry;
 
 use crate::config::{CargoProgram, Pointed, Program, Source, Study};
 use crate::design::BuildPlan;
+use crate::exit::{ExitStatus, ShellCode};
 use crate::machine::sha256_of;
 use crate::progress::{human, note};
 use crate::record::{BuildFailure, BuildRecord, BuiltBinary};
@@ -122,13 +123,18 @@ impl BuildError {
         let path = path.to_owned();
         move |source| BuildError::Io { path, doing, source }
     }
+}
 
-    /// Whether the config has to be changed.
-    pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            BuildError::Manifest { .. } | BuildError::Unknown { .. } | BuildError::Config(_) | BuildError::Fetch { .. }
-        )
+impl ExitStatus for BuildError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            BuildError::Manifest { .. }
+            | BuildError::Unknown { .. }
+            | BuildError::Config(_)
+            | BuildError::Fetch { .. } => ShellCode::WrongCall,
+            BuildError::NoCargo { .. } | BuildError::Baseline { .. } | BuildError::Io { .. } => ShellCode::BadRuns,
+            BuildError::Interrupted => ShellCode::Interrupted,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::builds::{self, BuildError, Workspace};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
+use crate::exit::{ExitStatus, ShellCode};
 use crate::measure::Probed;
 use crate::record::{BuildRecord, CellPlan, Measured, Pass};
 use crate::run::process::{self, Exit, Finished, Launch, ProcessError};
@@ -77,23 +78,23 @@ pub enum CellsError {
 }
 
 impl CellsError {
-    /// Whether the call or the config has to be changed, and not the machine.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            CellsError::Config(_) | CellsError::Unknown { .. } | CellsError::Unchosen { .. } => true,
-            CellsError::Build(e) => e.is_usage(),
-            _ => false,
-        }
-    }
-
-    /// Whether somebody pressed Ctrl-C.
-    pub fn is_interrupt(&self) -> bool {
-        matches!(self, CellsError::Interrupted | CellsError::Build(BuildError::Interrupted))
-    }
-
     pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> CellsError {
         let path = path.to_owned();
         move |source| CellsError::Io { path, doing, source }
+    }
+}
+
+impl ExitStatus for CellsError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            CellsError::Config(error) => error.exit(),
+            CellsError::Build(error) => error.exit(),
+            CellsError::Run(error) => error.exit(),
+            CellsError::Process(error) => error.exit(),
+            CellsError::Unknown { .. } | CellsError::Unchosen { .. } => ShellCode::WrongCall,
+            CellsError::Failed { .. } | CellsError::Impossible { .. } | CellsError::Io { .. } => ShellCode::BadRuns,
+            CellsError::Interrupted => ShellCode::Interrupted,
+        }
     }
 }
 
@@ -264,7 +265,10 @@ mod tests {
         let name = study.workloads[0].name.clone();
         assert_eq!(Cells::workload(&study, Some(&name)).expect("is there"), 0);
         let error = Cells::workload(&study, Some(&format!("{name}x"))).expect_err("is not there");
-        assert!(error.is_usage() && error.to_string().contains(&format!("did you mean `{name}`")), "{error}");
+        assert!(
+            error.exit() == ShellCode::WrongCall && error.to_string().contains(&format!("did you mean `{name}`")),
+            "{error}"
+        );
     }
 
     #[test]

@@ -364,7 +364,9 @@ pub struct Workload {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{path}: cannot read the config: {source}; give the path of a study, like `ablate run configs/NAME.toml`")]
+    #[error(
+        "{path}: cannot read the config: {source}; give the path of a study, like `cargo ablate run configs/NAME.toml`"
+    )]
     Unreadable {
         /// Path as it was given.
         path: String,

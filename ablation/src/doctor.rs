@@ -1,4 +1,4 @@
-//! `ablate doctor`: what this machine can measure, what that costs, what it cannot and why, and how small an effect it
+//! `cargo ablate doctor`: what this machine can measure, what that costs, what it cannot and why, and how small an effect it
 //! can show in a given time. Everything that is said with a number was measured by this call.
 
 mod canary;
@@ -23,24 +23,17 @@ use std::time::Duration;
 
 pub use trial::{Trial, trial};
 
-/// What `ablate doctor` is asked.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
-    /// Time for measuring how much equal processes differ; everything else takes some seconds more.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
-    pub seconds: u64,
-}
-
 /// The contention canary: nanoseconds a step of work that never changes and keeps many execution units busy.
 pub(crate) fn canary() -> f64 {
     ablate_probe::canary_ns()
 }
 
-/// Looks at everything and returns the text, at most as wide as the settings say.
+/// Looks at everything and returns the text, at most as wide as the settings say. `time` is for measuring how much equal
+/// processes differ; everything else takes some seconds more.
 ///
 /// # Errors
 /// [`CellsError`] when not even processes can be started.
-pub fn run(args: &Args, settings: &Settings) -> Result<String, CellsError> {
+pub fn run(time: Duration, settings: &Settings) -> Result<String, CellsError> {
     let prepared = |step: &'static str, result: std::io::Result<()>| {
         result.map_err(|e| CellsError::Impossible { what: format!("cannot prepare: {step}: {e}; free descriptors") })
     };
@@ -59,10 +52,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<String, CellsError> {
     let contention = Contention::measure(&cpus, &canaries);
     let costs = Costs::measure(&probed, &cpus)?;
     let floor = Floor::measure(&cpus)?;
-    let spread = Spread::measure(&cpus, Duration::from_secs(args.seconds))?;
+    let spread = Spread::measure(&cpus, time)?;
     let stolen = steal.zip(machine::steal_ticks()).map(|(before, after)| after.saturating_sub(before));
     let mut document = Document::default();
-    document.title("ablate doctor");
+    document.title("cargo ablate doctor");
     about_machine(&mut document, &facts, stolen);
     about_instruments(&mut document, &probed, &costs);
     about_tools(&mut document, tools, shuffles);
@@ -168,9 +161,9 @@ fn about_tools(document: &mut Document, tools: Vec<[String; 3]>, shuffles: Resul
 /// Name, version or what to install, and what it is for.
 fn tools() -> Vec<[String; 3]> {
     let uses = [
-        ("perf", "linux-perf", "`ablate profile`"),
-        ("valgrind", "valgrind", "the group callgrind; `ablate profile` without perf"),
-        ("strace", "strace", "the group strace; kinds of calls for `ablate syscalls`"),
+        ("perf", "linux-perf", "`cargo ablate profile`"),
+        ("valgrind", "valgrind", "the group callgrind; `cargo ablate profile` without perf"),
+        ("strace", "strace", "the group strace; kinds of calls for `cargo ablate syscalls`"),
     ];
     let version = |name: &str, package: &str| {
         let missing = || format!("not on the PATH; install the package {package}");

@@ -8,11 +8,13 @@
 pub mod analyse;
 pub mod archive;
 pub mod builds;
+pub mod call;
 pub mod cells;
 pub mod cmd;
 pub mod config;
 pub mod design;
 pub mod doctor;
+pub mod exit;
 pub mod gap;
 pub mod init;
 pub mod machine;

@@ -1,4 +1,4 @@
-//! `ablate plan`: what a study would build and run, and about how long that takes. Starts nothing.
+//! `cargo ablate plan`: what a study would build and run, and about how long that takes. Starts nothing.
 
 use crate::config::Study;
 use crate::design::{BuildPlan, Design};
@@ -79,7 +79,7 @@ pub fn each(study: &str, studies: &Path) -> Each {
     guess
 }
 
-/// The text of `ablate plan`, at most `columns` wide.
+/// The text of `cargo ablate plan`, at most `columns` wide.
 pub fn describe(study: &Study, design: &Design, each: &Each, columns: usize) -> String {
     let mut text = Text { out: String::new(), columns };
     let about = if study.about.is_empty() { String::new() } else { format!(": {}", study.about) };
@@ -266,7 +266,7 @@ mod tests {
         }
     }
 
-    /// A factorial for one workload only, with what `ablate plan` has to say about it.
+    /// A factorial for one workload only, with what `cargo ablate plan` has to say about it.
     const RESTRICTED: &str = r#"
 [[constraint]]
 when = { red = "off" }

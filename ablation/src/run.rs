@@ -21,6 +21,7 @@ use unit_costs::UnitCosts;
 
 use crate::config::{Program, Study};
 use crate::design::BuildPlan;
+use crate::exit::{ExitStatus, ShellCode};
 use crate::measure::Probed;
 use crate::progress::{Progress, note};
 use crate::prove;
@@ -97,6 +98,17 @@ pub enum RunError {
         /// The cell.
         cell: String,
     },
+}
+
+impl ExitStatus for RunError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            RunError::Process(error) => error.exit(),
+            // A folder that was usable when the study began: no other call would help.
+            RunError::Store(_) => ShellCode::BadRuns,
+            RunError::Nul { .. } => ShellCode::BadRuns,
+        }
+    }
 }
 
 /// Makes every counting run that is not done.

@@ -2,6 +2,7 @@
 //! setting that is silently ignored costs a day.
 
 use crate::config::nearest;
+use crate::exit::{ExitStatus, ShellCode};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -50,6 +51,12 @@ pub enum SettingsError {
     /// A folder without a name.
     #[error("the environment variable ABLATE_TARGET_DIR is empty; give a folder or unset it")]
     NoTarget,
+}
+
+impl ExitStatus for SettingsError {
+    fn exit(&self) -> ShellCode {
+        ShellCode::WrongCall
+    }
 }
 
 /// Reads the settings from pairs of names and values, such as [`std::env::vars_os`].

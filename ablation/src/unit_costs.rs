@@ -1,6 +1,6 @@
 //! What a page fault and a system call cost on this machine, now: the prices in the account of a gap.
 //!
-//! `ablate unit-costs` measures them in a process of its own and prints one JSON line; a study runs it once a block, so
+//! `cargo ablate unit-costs` measures them in a process of its own and prints one JSON line; a study runs it once a block, so
 //! that the prices come from the same minutes as the times that they are to explain. Every price is the mean over a
 //! batch of calls, less what the clock costs, and the low percentile over the rounds that no neighbour disturbed. What
 //! this machine does not do (huge pages, say) is missing, never 0.
@@ -48,7 +48,7 @@ pub const SYSCALL: &str = "syscall";
 /// Time after which no further round starts. A round takes about 2 ms.
 const BUDGET: Duration = Duration::from_millis(11);
 
-/// The line that `ablate unit-costs` prints.
+/// The line that `cargo ablate unit-costs` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     /// Always [`FORMAT`].

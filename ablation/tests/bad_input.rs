@@ -34,7 +34,7 @@ fn a_missing_config_says_what_to_give() {
 fn without_a_subcommand_the_default_config_is_looked_for() {
     let said = Bench::new("").ablate(&[]);
     assert_eq!(said.code, 2, "{said:?}");
-    said.complains(&["configs/", ".toml", "any folder above"]);
+    said.complains(&["ablate.toml", "any folder above", "cargo ablate init"]);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_wrong_call_or_environment_has_its_own_exit_code() {
     let bench = Bench::new(ENV_ONLY);
     let said = bench.ablate(&["--blocks", "6"]);
     assert_eq!(said.code, 2, "{said:?}");
-    said.complains(&["did you mean: ablate run configs/feature-isolation.toml --blocks 6"]);
+    said.complains(&["`--blocks` belongs to a subcommand", "cargo ablate run STUDY.toml --blocks"]);
     assert_eq!(bench.ablate(&["run", "study.toml", "--blocks", "0"]).code, 2);
     let output = bench.command(&["plan", "study.toml"]).env("ABLATE_COLUMS", "80").output();
     let said = common::Said::from(output.expect("ablate starts"));
@@ -61,7 +61,7 @@ fn a_wrong_call_or_environment_has_its_own_exit_code() {
     let said = bench.ablate(&["report", "."]);
     assert_eq!(said.code, 2, "{said:?}");
     said.complains(&["holds no study"]);
-    for command in ["report", "keep"] {
+    for command in ["report", "archive"] {
         let said = bench.ablate(&[command, "no-such-folder"]);
         assert_eq!(said.code, 2, "{said:?}");
         said.complains(&["no-such-folder holds no study"]);

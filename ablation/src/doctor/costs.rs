@@ -274,7 +274,7 @@ pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Re
     match finished.exit {
         Exit::Code(0) => Ok(finished),
         Exit::Interrupted => Err(CellsError::Interrupted),
-        exit => Err(odd(format!("a trial of ablate itself ended with {exit:?}; run `ablate trial` by hand"))),
+        exit => Err(odd(format!("a trial of ablate itself ended with {exit:?}; run `cargo ablate trial` by hand"))),
     }
 }
 

@@ -1,17 +1,15 @@
-//! A process whose work is known: what `ablate doctor` starts to see what starting, repeating and watching cost. It is
+//! A process whose work is known: what `cargo ablate doctor` starts to see what starting, repeating and watching cost. It is
 //! the hidden subcommand `trial` of the binary.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 /// What the process is to do.
-#[derive(Debug, Clone, Default, clap::Args)]
+#[derive(Debug, Clone, Default)]
 pub struct Trial {
     /// System calls.
-    #[arg(long, default_value_t = 0)]
     pub calls: u32,
-    /// Batches of operations on memory, of which the 10th percentile is printed.
-    #[arg(long, default_value_t = 0)]
+    /// Timed batches of operations on memory, of which the 10th percentile is printed.
     pub batches: u32,
 }
 

@@ -39,7 +39,7 @@ pub(super) fn of_package(
     let _ = write!(
         out,
         "# What does each default feature of {package} {version}{described} cost?\n\
-         # Written by `ablate init`. Every key is strict: a misspelt one is an error that points at its line.\n\
+         # Written by `cargo ablate init`. Every key is strict: a misspelt one is an error that points at its line.\n\
          \n\
          study = {study}\n\
          about = {about}\n\
@@ -159,7 +159,7 @@ response = \"wall\"
 pub(super) fn of_command(name: &str, program: &str, arguments: &[String]) -> String {
     format!(
         "# What do the options of {name} cost?\n\
-         # Written by `ablate init`. Every key is strict: a misspelt one is an error that points at its line.\n\
+         # Written by `cargo ablate init`. Every key is strict: a misspelt one is an error that points at its line.\n\
          \n\
          study = {study}\n\
          about = {about}\n\

@@ -62,7 +62,7 @@ pub(super) fn largest(
     Err(CellsError::Unchosen {
         what: format!(
             "no earlier run of {} under {} claims an effect against {against}, so there is no cell to choose; name one \
-             with --cell (`ablate plan {}` lists them), or run the study first",
+             with --cell (`cargo ablate plan {}` lists them), or run the study first",
             study.name,
             studies.display(),
             study.path.display()

@@ -1,12 +1,10 @@
 //! Ctrl-C: the first one asks the runner to stop after ending what runs, the second one ends both at once, without a
 //! report.
 
+use crate::exit::INTERRUPTED;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
-
-/// Exit code after a signal from the keyboard, as shells have it.
-pub const EXIT_CODE: i32 = 130;
 
 // Relaxed is enough for all three: the handler runs in this process and carries no other data with them.
 /// How often somebody asked.
@@ -51,7 +49,7 @@ extern "C" fn on_signal(_: libc::c_int) {
     // Where nothing runs, or the third time, there is nothing to wait for.
     if before > 1 || (before > 0 && group == 0) {
         // SAFETY: allowed in a handler; what is on disk is whole lines already.
-        unsafe { libc::_exit(EXIT_CODE) };
+        unsafe { libc::_exit(INTERRUPTED.into()) };
     }
     let one = 1_u64;
     // SAFETY: eight bytes of a live number; a failed write leaves the flag, which is looked at between processes.

@@ -2,6 +2,7 @@
 //! worth starting.
 
 use super::{Context, RunError, interrupt, outcome, receipt};
+use crate::exit::{ExitStatus, ShellCode};
 use crate::prove;
 use crate::record::{CellKind, Pass, Status};
 use crate::run::process::Exit;
@@ -27,6 +28,16 @@ pub enum PreflightError {
     /// A cell could not be run at all.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+impl ExitStatus for PreflightError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            PreflightError::Rejected { .. } => ShellCode::WrongCall,
+            PreflightError::AllFailed { .. } => ShellCode::BadRuns,
+            PreflightError::Run(error) => error.exit(),
+        }
+    }
 }
 
 /// Runs every cell that has a binary once. Returns what is suspicious, one line each; `None` when somebody pressed

@@ -9,6 +9,7 @@ mod resident;
 mod steal;
 
 use super::{interrupt, orphans};
+use crate::exit::{ExitStatus, ShellCode};
 use crate::measure::{Attached, Probed, Reading};
 use std::ffi::CString;
 use std::io;
@@ -104,6 +105,14 @@ pub enum ProcessError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl ExitStatus for ProcessError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            ProcessError::Exec { .. } | ProcessError::Start { .. } => ShellCode::BadRuns,
+        }
+    }
 }
 
 fn start_error(step: &'static str) -> impl FnOnce(io::Error) -> ProcessError {

@@ -1,10 +1,11 @@
-//! `ablate synthetic`: a measured program whose costs are known, because it injects them and weighs them itself.
+//! `cargo ablate synthetic`: a measured program whose costs are known, because it injects them and weighs them itself.
 //!
 //! What a link costs is measured in the same process, around the measured part, so that the truth follows the machine's
 //! clock. Everything but the levels is the same in every cell.
 
 use super::chain::operations;
 use super::factors::{FACTORS, FAULTY, INERT, Levels, Links, PREFIX, variable};
+use crate::exit::{ExitStatus, ShellCode};
 use ablate_probe::{Batches, Line, canary_ns, percentile};
 use std::ffi::{OsStr, OsString};
 use std::hint::black_box;
@@ -24,18 +25,15 @@ const WEIGHINGS: usize = 12;
 pub(super) const TOGETHER: &str = "together";
 pub(super) const TOUCH: &str = "touch";
 
-/// What `ablate synthetic` is asked.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
+/// What the subject is to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
     /// Nanoseconds of a link, from which the numbers of links follow; all cells of a study must get the same. Default:
     /// as measured.
-    #[arg(long, value_name = "NS")]
     pub link_ns: Option<f64>,
-    /// Batches of 400 operations.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    /// Timed batches of [`BATCH`] operations.
     pub batches: u32,
-    /// Leave out canaries and weighing, for counting from outside.
-    #[arg(long)]
+    /// Leave out contention probes and weighing, for counting from outside.
     pub counted: bool,
 }
 
@@ -43,25 +41,35 @@ pub struct Args {
 #[derive(Debug, thiserror::Error)]
 pub enum SyntheticError {
     /// A link cannot take that long.
-    #[error("no chain can be made of links of {0} ns: give --link-ns as `ablate synthetic` measures it, about 0.3")]
+    #[error(
+        "no chain can be made of links of {0} ns: give --link-ns as `cargo ablate synthetic` measures it, about 0.3"
+    )]
     Link(f64),
     /// No memory.
     #[error("cannot map memory: {0}; free some")]
     Memory(std::io::Error),
 }
 
+impl ExitStatus for SyntheticError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            SyntheticError::Link(_) | SyntheticError::Memory(_) => ShellCode::BadRuns,
+        }
+    }
+}
+
 /// Does the operations and returns the line of docs/format.md, with the truth in `truth_ns`.
 ///
 /// # Errors
 /// [`SyntheticError`].
-pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
+pub fn synthetic(asked: &Asked) -> Result<String, SyntheticError> {
     let (on, rejected) = levels(std::env::vars_os());
-    let wanted = args.batches as usize;
+    let wanted = asked.batches as usize;
     let mut weight = Weight::new();
-    if !args.counted {
+    if !asked.counted {
         weight.take(WEIGHINGS);
     }
-    let link_ns = match args.link_ns {
+    let link_ns = match asked.link_ns {
         Some(link_ns) => link_ns,
         None => {
             weight.take(WEIGHINGS);
@@ -70,7 +78,7 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
     };
     let links = Links::of(link_ns).ok_or(SyntheticError::Link(link_ns))?;
     let in_operation = links.in_operation(&on);
-    let mut batches = match wanted == 0 || args.counted {
+    let mut batches = match wanted == 0 || asked.counted {
         true => Batches::without_canary(wanted, BATCH),
         false => Batches::new(wanted, BATCH),
     };
@@ -91,7 +99,7 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
     }
     let faults = page_faults() - before;
     black_box(x);
-    if !args.counted {
+    if !asked.counted {
         weight.take(WEIGHINGS);
     }
     // What an operation does at its levels is all in the chain; the same operations were done at any level.
@@ -107,7 +115,7 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
     rejected.iter().for_each(|why| {
         line.env_rejected(why);
     });
-    if !args.counted && wanted > 0 {
+    if !asked.counted && wanted > 0 {
         let link_ns = weight.link_ns();
         for (factor, links) in FACTORS.iter().zip(links.factor) {
             line.number("truth_ns", factor.name, f64::from(links) * link_ns);
@@ -256,17 +264,17 @@ mod tests {
     use super::*;
     use crate::record::Measured;
 
-    fn args(batches: u32, counted: bool) -> Args {
-        Args { link_ns: Some(0.3), batches, counted }
+    fn asked(batches: u32, counted: bool) -> Asked {
+        Asked { link_ns: Some(0.3), batches, counted }
     }
 
-    fn measured(args: &Args) -> Measured {
-        serde_json::from_str(&synthetic(args).expect("runs")).expect("a line of the format")
+    fn measured(asked: &Asked) -> Measured {
+        serde_json::from_str(&synthetic(asked).expect("runs")).expect("a line of the format")
     }
 
     #[test]
     fn the_line_has_levels_work_batches_canaries_and_truth() {
-        let line = measured(&args(10, false));
+        let line = measured(&asked(10, false));
         assert_eq!((line.operations, line.samples), (10 * BATCH, 10));
         assert_eq!((line.batches_ns.len(), line.canaries_ns.len()), (10, 11));
         assert!(line.env_rejected.is_empty() && line.levels.values().all(|level| level == "on"), "{line:?}");
@@ -279,10 +287,10 @@ mod tests {
 
     #[test]
     fn counted_runs_have_the_same_checksum_and_no_canaries() {
-        let (timed, counted) = (measured(&args(3, false)), measured(&args(3, true)));
+        let (timed, counted) = (measured(&asked(3, false)), measured(&asked(3, true)));
         assert_eq!((&timed.checksum, timed.operations), (&counted.checksum, counted.operations));
         assert!(counted.canaries_ns.is_empty() && counted.truth_ns.is_empty());
-        assert_eq!(measured(&args(0, true)).operations, 0);
+        assert_eq!(measured(&asked(0, true)).operations, 0);
     }
 
     #[test]
@@ -314,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_link_that_takes_no_time_is_refused() {
-        let error = synthetic(&Args { link_ns: Some(0.0), ..args(1, true) }).expect_err("no time");
+        let error = synthetic(&Asked { link_ns: Some(0.0), ..asked(1, true) }).expect_err("no time");
         assert!(error.to_string().contains("links of 0 ns"), "{error}");
     }
 }
