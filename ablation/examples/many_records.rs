@@ -1,7 +1,7 @@
 //! Writes the records of a large study (a 2^6 factorial, two workloads, 781 blocks of 50 batches: 99,968 runs) and times
 //! how long reading, analysing and reporting them takes. `just bench-analysis` runs it.
 
-use ablation::record::*;
+use ablate_format::*;
 use ablation::{prove, report, store};
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;

@@ -32,8 +32,8 @@ mod tests;
 mod tests_broken;
 
 use crate::prove;
-use crate::record::{Arm, CellKind, MainResponse, Manifest, Plan, Record, WorkloadPlan};
-use crate::stats::bootstrap::Drawn;
+use ablate_format::{Arm, CellKind, MainResponse, Manifest, Plan, Record, WorkloadPlan};
+use ablate_stats::bootstrap::Drawn;
 use index::Runs;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ pub use words::{Proof, Response, Verdict};
 pub struct Estimate {
     /// The value itself.
     pub value: f64,
-    /// Lower and upper end; `None` below [`crate::stats::MIN_BLOCKS`] blocks.
+    /// Lower and upper end; `None` below [`ablate_stats::MIN_BLOCKS`] blocks.
     pub interval: Option<(f64, f64)>,
     /// Blocks behind it.
     pub blocks: usize,

@@ -15,7 +15,7 @@ mod screening;
 mod treatments;
 
 use crate::config::{Absent, ConfigError, DesignKind, Study};
-use crate::record::{AbsentPeer, CellKind, Crossed, FactorPlan, Plan, WorkloadPlan};
+use ablate_format::{AbsentPeer, CellKind, Crossed, FactorPlan, Plan, WorkloadPlan};
 use axis::Axis;
 use cells::Cells;
 use std::collections::{BTreeMap, HashSet};

@@ -1,7 +1,7 @@
 //! How far a study is, on standard error: a bar on a terminal, plain lines elsewhere. Nothing is drawn while a measured
 //! process runs, because a ticking bar would disturb it.
 
-use crate::record::{Pass, Record, Status};
+use ablate_format::{Pass, Record, Status};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};

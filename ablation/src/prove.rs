@@ -6,7 +6,7 @@
 mod together;
 mod values;
 
-use crate::record::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Plan, Record, Status};
+use ablate_format::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Plan, Record, Status};
 use std::collections::BTreeMap;
 pub use together::prove_together;
 use values::values;
@@ -222,7 +222,7 @@ fn expected_zero(cell: &CellPlan, name: &str, measured: &Measured) -> Option<Str
 mod tests {
     use super::*;
     use crate::analyse::fixture::Study;
-    use crate::record::MainResponse;
+    use ablate_format::MainResponse;
 
     fn check(change: impl FnOnce(&mut Record), cell: &str, expected: &str) {
         let study = Study::new(&["cache", "tick"], &["w"]);

@@ -20,7 +20,7 @@ mod workload;
 
 use crate::analyse::{Analysis, analyse_proven};
 use crate::gap::study::Explained;
-use crate::record::{Manifest, Record};
+use ablate_format::{Manifest, Record};
 use document::Document;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -173,7 +173,7 @@ fn replace(dir: &Path, name: &str, text: &str) -> Result<(), ReportError> {
 mod tests {
     use super::*;
     use crate::analyse::fixture::Study;
-    use crate::record::{BuildFailure, MainResponse, Status};
+    use ablate_format::{BuildFailure, MainResponse, Status};
     use serde_json::Value;
 
     fn report(study: &Study, records: &[Record], columns: usize) -> (String, Value, String) {

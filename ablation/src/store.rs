@@ -2,14 +2,14 @@
 //! once cannot spoil what is already there.
 //!
 //! Lines are only ever appended. A reader skips lines that it cannot read and says which. What the values mean is
-//! left to [`crate::record`].
+//! left to [`ablate_format`].
 
 mod lines;
 
 pub use lines::{BadLine, RecordWriter};
 
 use crate::prove;
-use crate::record::{CellKind, CellPlan, FORMAT, Manifest, Pass, Plan, Record, Status, WorkloadPlan};
+use ablate_format::{CellKind, CellPlan, FORMAT, Manifest, Pass, Plan, Record, Status, WorkloadPlan};
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -357,7 +357,7 @@ pub fn baseline_build(plan: &Plan) -> Option<&str> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::record::{BuildRecord, BuiltBinary, Machine};
+    use ablate_format::{BuildRecord, BuiltBinary, Machine};
 
     /// A manifest of the demo study.
     pub(crate) fn manifest() -> Manifest {
@@ -443,7 +443,7 @@ pub(crate) mod tests {
             workload.as_object_mut().expect("an object").remove("response");
         }
         let back: Manifest = serde_json::from_value(json).expect("older folders have none");
-        assert!(back.plan.workloads.iter().all(|w| w.response == crate::record::MainResponse::P10));
+        assert!(back.plan.workloads.iter().all(|w| w.response == ablate_format::MainResponse::P10));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! 95 % intervals of a difference, as the tools give them or as their users compute them.
 
-use ablation::stats::distribution::t_quantile;
+use ablate_stats::distribution::t_quantile;
 use serde::Deserialize;
 
 /// A 95 % interval of the difference of two arms, nanoseconds an operation.

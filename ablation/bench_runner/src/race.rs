@@ -3,7 +3,7 @@
 use crate::chain::{self, Lengths, Truth};
 use crate::interval::Interval;
 use crate::tools::{self, Attempt, Pair, Programs, Tool, ToolError};
-use ablation::stats::random::{seeded, uniform};
+use ablate_stats::random::{seeded, uniform};
 use std::time::{Duration, Instant};
 
 /// Batches of a process, and about how long each takes: 10 ms a process.

@@ -3,7 +3,7 @@
 use crate::chain::Truth;
 use crate::race::{Case, Limits, Search};
 use crate::tools::Tool;
-use ablation::stats::order::median;
+use ablate_stats::order::median;
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};

@@ -5,9 +5,9 @@
 //! because then it would choose among the cells and not among the moments.
 
 use super::index::Runs;
-use crate::record::{Measured, Pass, Record, Status, WorkloadPlan};
-use crate::stats::order::{percentile, sorted};
-use crate::stats::{bootstrap, many, table};
+use ablate_format::{Measured, Pass, Record, Status, WorkloadPlan};
+use ablate_stats::order::{percentile, sorted};
+use ablate_stats::{bootstrap, many, table};
 use serde::Serialize;
 
 /// A canary this much above the reference was disturbed.
@@ -161,7 +161,7 @@ pub(super) fn keeping(plan: &WorkloadPlan, runs: &Runs, seed: u64) -> Option<Kee
 mod tests {
     use crate::analyse::fixture::Study;
     use crate::analyse::{Verdict, analyse};
-    use crate::record::Record;
+    use ablate_format::Record;
 
     /// Sixteen batches a run; those where `busy` says so take twice as long, canary and all.
     fn with_batches(mut records: Vec<Record>, busy: impl Fn(&Record, usize) -> bool) -> Vec<Record> {

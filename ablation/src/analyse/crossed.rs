@@ -6,9 +6,9 @@ use super::index::Runs;
 use super::table::Table;
 use super::{Estimate, Proof, Verdict, foreign};
 use crate::prove;
-use crate::record::{MainResponse, Manifest};
-use crate::stats::bootstrap::Drawn;
-use crate::stats::{factorial, many};
+use ablate_format::{MainResponse, Manifest};
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::{factorial, many};
 use serde::Serialize;
 
 /// False discoveries among the interactions that are called found: one in twenty.
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
     use crate::analyse::analyse;
     use crate::analyse::fixture::Study;
-    use crate::record::{InstrumentStatus, Record};
+    use ablate_format::{InstrumentStatus, Record};
 
     /// 1,000 ns, and 50 for cache, 20 for tick, 30 for both together, 0 for the third.
     fn cost(cell: &str) -> f64 {

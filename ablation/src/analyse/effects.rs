@@ -5,10 +5,10 @@ use super::index::{CellRuns, Runs, Timed, build_failed};
 use super::table::{Column, Table};
 use super::{CellSummary, Effect, Estimate, PerOperation, Proof, Response, Verdict, agreement, foreign};
 use crate::prove;
-use crate::record::{Arm, CellKind, Contrast, Crossed, FactorPlan, MainResponse, Manifest, Plan, Status};
-use crate::stats::MIN_BLOCKS;
-use crate::stats::bootstrap::{DRAWS, Drawn, Series};
-use crate::stats::{factorial, many};
+use ablate_format::{Arm, CellKind, Contrast, Crossed, FactorPlan, MainResponse, Manifest, Plan, Status};
+use ablate_stats::MIN_BLOCKS;
+use ablate_stats::bootstrap::{DRAWS, Drawn, Series};
+use ablate_stats::{factorial, many};
 use std::collections::BTreeMap;
 
 /// Two cells that differ in what the contrast is about.

@@ -1,6 +1,6 @@
 //! Small synthetic studies for tests: every factor in both arms, a placebo and two peers.
 
-use crate::record::*;
+use ablate_format::*;
 use std::collections::BTreeMap;
 
 pub(crate) struct Study {

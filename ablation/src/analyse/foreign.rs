@@ -2,7 +2,7 @@
 
 use super::Proof;
 use super::counts::PerOperation;
-use crate::record::{Arm, CellKind, CellPlan, Contrast, Manifest};
+use ablate_format::{Arm, CellKind, CellPlan, Contrast, Manifest};
 use std::collections::BTreeMap;
 
 /// Counted events of a cell by instrument.
@@ -111,7 +111,7 @@ pub(super) fn concerns(manifest: &Manifest, contrast: &Contrast) -> bool {
 mod tests {
     use crate::analyse::fixture::Study;
     use crate::analyse::{Effect, Proof, Response, Verdict, analyse};
-    use crate::record::{BuildRecord, BuiltBinary, InstrumentStatus};
+    use ablate_format::{BuildRecord, BuiltBinary, InstrumentStatus};
 
     /// A factor without counters, counted 100 at work and so many times without it.
     fn effect(instrument: &str, off: u64, same_binary: bool, contrast: &str) -> Effect {

@@ -1,7 +1,7 @@
 //! Records by workload, cell and block, so that each is found once.
 
 use super::canary::{Canaries, Judged};
-use crate::record::{CellKind, CellPlan, MainResponse, Manifest, Measured, Pass, Plan, Record, Status};
+use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Measured, Pass, Plan, Record, Status};
 use std::collections::{BTreeMap, HashMap};
 
 /// All runs of one workload.

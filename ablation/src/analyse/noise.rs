@@ -3,8 +3,8 @@
 //! Nothing is left out because of it here; it tells a reader which cells to distrust.
 
 use super::index::{CellRuns, Runs};
-use crate::record::{MainResponse, WorkloadPlan};
-use crate::stats::modes;
+use ablate_format::{MainResponse, WorkloadPlan};
+use ablate_stats::modes;
 use serde::Serialize;
 
 /// The noise of one cell in one workload, over its proven timing runs.

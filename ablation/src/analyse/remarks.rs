@@ -1,7 +1,7 @@
 //! What a study as a whole cannot show, and what disturbed the machine while it ran.
 
 use super::WorkloadAnalysis;
-use crate::record::{CellKind, MainResponse, Pass, Plan, Record, Status};
+use ablate_format::{CellKind, MainResponse, Pass, Plan, Record, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewer workloads than that invite to tune for them.
@@ -125,7 +125,7 @@ fn two_speeds(workloads: &[WorkloadAnalysis]) -> Option<String> {
 mod tests {
     use crate::analyse::analyse;
     use crate::analyse::fixture::Study;
-    use crate::record::MainResponse;
+    use ablate_format::MainResponse;
 
     #[test]
     fn cold_starts_few_workloads_and_two_speeds_are_said() {

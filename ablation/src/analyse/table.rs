@@ -4,9 +4,9 @@ use super::canary::Canaries;
 use super::counts::PerOperation;
 use super::index::{CellRuns, Runs, Timed};
 use super::{CellSummary, Response};
-use crate::record::{Arm, CellKind, MainResponse, Manifest, Plan, WorkloadPlan};
-use crate::stats::bootstrap::{DRAWS, Drawn};
-use crate::stats::{layout, table};
+use ablate_format::{Arm, CellKind, MainResponse, Manifest, Plan, WorkloadPlan};
+use ablate_stats::bootstrap::{DRAWS, Drawn};
+use ablate_stats::{layout, table};
 use std::collections::{BTreeMap, HashMap};
 
 /// One workload's cells.

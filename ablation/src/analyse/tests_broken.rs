@@ -3,7 +3,7 @@
 use super::fixture::Study;
 use super::tests::{costs, effect};
 use super::{Proof, Verdict, analyse};
-use crate::record::{Pass, Record, Status};
+use ablate_format::{Pass, Record, Status};
 
 fn set(record: &mut Record, factor: &str, value: u64) {
     let counters = &mut record.measured.as_mut().unwrap().counters;

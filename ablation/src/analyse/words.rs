@@ -1,6 +1,6 @@
 //! The words of an analysis: what is measured, what can be said, what is proven.
 
-use crate::record::{MainResponse, ValueName};
+use ablate_format::{MainResponse, ValueName};
 use serde::{Serialize, Serializer};
 
 /// A measured quantity that effects are computed for.

@@ -4,7 +4,7 @@ use super::Ended;
 use super::output::print;
 use crate::exit::{ExitStatus, ShellCode};
 use crate::progress::note;
-use crate::record::Status;
+use ablate_format::Status;
 use crate::report::{self, ReportError};
 use crate::settings::Settings;
 use crate::{prove, store};

@@ -5,7 +5,7 @@ use super::cells::Cells;
 use super::treatments::Treatments;
 use crate::config::claims::PARTS;
 use crate::config::{ConfigError, DesignKind, Part, Study, nearest};
-use crate::record::{Hypothesis, HypothesisKind, Plan, WorkloadPlan};
+use ablate_format::{Hypothesis, HypothesisKind, Plan, WorkloadPlan};
 use std::collections::HashSet;
 
 pub(super) fn check(

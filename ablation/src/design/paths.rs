@@ -1,7 +1,7 @@
 //! Paths against the design: every step needs a cell in the baseline's binary, in each workload of the path.
 
 use crate::config::{ConfigError, Part, Study};
-use crate::record::Plan;
+use ablate_format::Plan;
 
 pub(super) fn check(study: &Study, plan: &Plan) -> Result<(), ConfigError> {
     for (i, path) in study.paths.iter().enumerate() {

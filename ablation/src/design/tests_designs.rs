@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::tests::parsed;
-use crate::record::{Arm, CellPlan, Contrast};
+use ablate_format::{Arm, CellPlan, Contrast};
 use std::collections::BTreeSet;
 
 /// Factors `a`, `b`, … that are switched by variables `A`, `B`, ….

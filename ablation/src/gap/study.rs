@@ -6,9 +6,9 @@ use super::hypotheses::{self, Decision, Measured};
 use super::waterfall::{Waterfall, waterfall};
 use super::{Counts, Input, UnitCosts, estimate};
 use crate::analyse::{Analysis, Estimate, Row, Table};
-use crate::record::{CellKind, CellPlan, Curve, MainResponse, Manifest, Pass, Plan, Record, Status};
-use crate::stats::bootstrap::{DRAWS, Drawn};
-use crate::stats::order::median;
+use ablate_format::{CellKind, CellPlan, Curve, MainResponse, Manifest, Pass, Plan, Record, Status};
+use ablate_stats::bootstrap::{DRAWS, Drawn};
+use ablate_stats::order::median;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 

@@ -11,9 +11,9 @@ use super::regression::{self, Opinion};
 use super::units::Price;
 use super::{Counts, Input, estimate, is_gap};
 use crate::analyse::Estimate;
-use crate::stats::bootstrap::Drawn;
-use crate::stats::factorial::{shapley, shapley_of};
 use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE, UNMAP_HUGE, UNMAP_PAGE};
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::factorial::{shapley, shapley_of};
 use serde::Serialize;
 use std::collections::BTreeSet;
 

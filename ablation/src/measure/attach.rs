@@ -7,7 +7,7 @@
 
 use super::wrapper::{self, Wrapper};
 use super::{Instrument, Source, instruments, refusal, tracefs, vmstat};
-use crate::record::InstrumentStatus;
+use ablate_format::InstrumentStatus;
 use perf_event::{Builder, Counter, Group};
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! Runs held against each other: that all did the same work, and that counts belong to who the plan says.
 
 use super::void;
-use crate::record::{Measured, Pass, Plan, Record, Status};
+use ablate_format::{Measured, Pass, Plan, Record, Status};
 use std::collections::BTreeMap;
 
 /// Checks what only a whole study can show: that all runs of a workload did the same work ([`prove_checksums`]), and

@@ -1,6 +1,6 @@
 //! Values of a result line that cannot be what they are called, whatever the plan says.
 
-use crate::record::Measured;
+use ablate_format::Measured;
 
 /// Values that no clock and no sorted sample can give.
 pub(super) fn values(measured: &Measured) -> Option<String> {

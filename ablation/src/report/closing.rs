@@ -7,8 +7,8 @@ use super::number::{
 use super::workload::verdict;
 use crate::analyse::{Analysis, Estimate, Explained, Reading, Verdict, WorkloadAnalysis};
 use crate::gap::study::Account;
-use crate::record::{Manifest, Record};
 use crate::store;
+use ablate_format::{Manifest, Record};
 use std::path::Path;
 
 /// Failures shown one by one; the rest is counted.

@@ -8,7 +8,7 @@ use super::targets;
 use super::workload::{label, shown, top_three};
 use crate::analyse::{Analysis, Effect, Estimate, Explained, Response, Verdict, WorkloadAnalysis};
 use crate::gap::study::Account;
-use crate::record::Arm;
+use ablate_format::Arm;
 use std::path::Path;
 
 /// Limits of [`Unit::fitting`] from the usual one to the one for tables that are too wide.

@@ -2,7 +2,7 @@
 
 use crate::analyse::{Analysis, Canaries, CellNoise, Crossed, Estimate, FollowedPath, Group, JudgedTarget, Keeping};
 use crate::gap::study::Explained;
-use crate::record::{CellKind, FORMAT, Manifest, Quantity};
+use ablate_format::{CellKind, FORMAT, Manifest, Quantity};
 use serde::Serialize;
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 //! Who runs when. Pure functions of the seed, so that a resumed study continues the order that it began.
 
 use crate::config::Study;
-use crate::record::{Pass, Plan};
+use ablate_format::{Pass, Plan};
 use rand_core::Rng;
 use rand_pcg::Pcg64;
 
@@ -99,9 +99,9 @@ mod tests {
     fn plan(workloads: usize, cells: usize) -> Plan {
         let mut plan = crate::store::tests::manifest().plan;
         let (workload, cell) = (plan.workloads[0].clone(), plan.cells[0].clone());
-        let names = (0..workloads).map(|i| crate::record::WorkloadPlan { name: format!("w{i}"), ..workload.clone() });
+        let names = (0..workloads).map(|i| ablate_format::WorkloadPlan { name: format!("w{i}"), ..workload.clone() });
         plan.workloads = names.collect();
-        plan.cells = (0..cells).map(|i| crate::record::CellPlan { id: format!("c{i}"), ..cell.clone() }).collect();
+        plan.cells = (0..cells).map(|i| ablate_format::CellPlan { id: format!("c{i}"), ..cell.clone() }).collect();
         plan
     }
 

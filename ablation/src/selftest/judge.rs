@@ -5,10 +5,10 @@ use super::factors::{FACTORS, FAULTY, INERT, LEFT, RIGHT};
 use super::synthetic::{BATCH, TOGETHER, TOUCH};
 use crate::analyse::{Analysis, Estimate, Response, Verdict, WorkloadAnalysis};
 use crate::gap::UnitCosts;
-use crate::record::{CellKind, Manifest, Measured, Pass, Record, Status};
-use crate::stats::bootstrap::Drawn;
-use crate::stats::order::median;
 use crate::unit_costs::PAGE_FAULT_4K;
+use ablate_format::{CellKind, Manifest, Measured, Pass, Record, Status};
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::order::median;
 use std::collections::BTreeMap;
 
 /// A truth must be met within this many nanoseconds…
@@ -125,7 +125,7 @@ impl Found {
         let values = cell(CellKind::Baseline).zip(cell(CellKind::Treatment));
         let rows = values.and_then(|(with, without)| table.cell(&with.id).zip(table.cell(&without.id)));
         let blocks = records.iter().filter(|r| r.pass == Pass::Timing).map(|r| r.block + 1).max().unwrap_or(0);
-        let prices = UnitCosts::of_records(records, blocks as usize, crate::stats::bootstrap::DRAWS, manifest.seed);
+        let prices = UnitCosts::of_records(records, blocks as usize, ablate_stats::bootstrap::DRAWS, manifest.seed);
         if let (Some((with, without)), Some(price), Some(faults)) = (rows, prices.price(PAGE_FAULT_4K), found.faults) {
             let own = Drawn::linear([(1.0, &with.main), (-1.0, &without.main), (-faults, price.ns)]);
             found.priced_ns = Some(faults * price.ns.point);

@@ -262,7 +262,7 @@ fn page_faults() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Measured;
+    use ablate_format::Measured;
 
     fn asked(batches: u32, counted: bool) -> Asked {
         Asked { link_ns: Some(0.3), batches, counted }

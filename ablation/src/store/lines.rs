@@ -1,7 +1,7 @@
 //! `records.jsonl`: one record a line, appended whole, read with care.
 
 use super::StoreError;
-use crate::record::{FORMAT, Pass, Record};
+use ablate_format::{FORMAT, Pass, Record};
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};

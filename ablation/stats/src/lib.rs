@@ -1,6 +1,6 @@
 //! Statistics of a study: pure functions of numbers, each with the source of its formula.
 //!
-//! Nothing here knows records, cells or workloads; [`crate::analyse`] turns records into series and calls these.
+//! Nothing here knows records, cells or workloads: the package `ablation` turns records into series and calls these.
 
 pub mod bootstrap;
 #[cfg(test)]

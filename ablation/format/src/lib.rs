@@ -343,20 +343,25 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::fixture::Study;
 
     #[test]
     fn a_peak_is_the_program_s_own_or_surely_not_the_runner_s() {
         let peak = |own: Option<u64>, seen: u64, runner: Option<u64>| {
-            let mut record = Study::new(&[], &["w"]).timing("w", "baseline", 0, 1.0);
-            (record.process_rss_peak_bytes, record.runner_rss_bytes) = (seen, runner);
-            record.measured.as_mut().expect("has a line").rss_peak_bytes = own;
+            let line = r#"{"format":1,"operations":1,"checksum":"c","latency_over":"batches","samples":1,
+                "latency_ns_p10":1.0,"latency_ns_p50":1.0,"latency_ns_p99":1.0,"latency_ns_mean":1.0}"#;
+            let measured = serde_json::from_str(line).expect("the required keys");
+            let record = Record {
+                process_rss_peak_bytes: seen,
+                runner_rss_bytes: runner,
+                measured: Some(Measured { rss_peak_bytes: own, ..measured }),
+                ..Record::new(Pass::Timing, 0, "w", "baseline")
+            };
             record.value(MainResponse::RssPeak)
         };
         assert_eq!(peak(Some(5), 9, Some(8)), Some(5.0), "its own word counts");
         assert_eq!(peak(Some(5), 9, Some(9)), Some(5.0));
         assert_eq!(peak(None, 9, Some(8)), Some(9.0));
         assert_eq!(peak(None, 9, Some(9)), None, "it may be the runner's");
-        assert_eq!(peak(None, 9, None), Some(9.0), "nobody knows better");
+        assert_eq!(peak(None, 9, None), Some(9.0), "what the runner had is unknown");
     }
 }

@@ -152,8 +152,8 @@ fn condition(columns: &[Vec<f64>]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::random::{normal, seeded, uniform};
-    use crate::stats::table::table;
+    use crate::random::{normal, seeded, uniform};
+    use crate::table::table;
 
     fn exact(values: &[f64]) -> Vec<Drawn> {
         values.iter().map(|value| Drawn::new(*value, 12, vec![*value; 3])).collect()

@@ -44,8 +44,8 @@ pub fn over_layouts(layouts: &[Drawn], seed: u64) -> Option<Drawn> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::distribution::t_quantile;
-    use crate::stats::table::table;
+    use crate::distribution::t_quantile;
+    use crate::table::table;
 
     fn around(center: f64, deviation: f64, blocks: usize, seed: u64) -> Drawn {
         let mut random = seeded(seed);

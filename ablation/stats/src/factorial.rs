@@ -204,8 +204,8 @@ fn factors(masks: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::random::{normal, seeded};
-    use crate::stats::table::table;
+    use crate::random::{normal, seeded};
+    use crate::table::table;
 
     /// Cells of a full factorial whose values are known: a constant plus what each set of factors adds together.
     fn known(k: usize, parts: &[(usize, f64)]) -> Vec<f64> {

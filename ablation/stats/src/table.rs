@@ -189,7 +189,7 @@ impl Sorted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::random::{normal, seeded, uniform};
+    use crate::random::{normal, seeded, uniform};
 
     /// Cells that differ by `step` from one to the next, in blocks that differ by hundreds.
     fn steps(cells: usize, blocks: usize, step: f64) -> Vec<Vec<(usize, f64)>> {

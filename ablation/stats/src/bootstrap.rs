@@ -210,8 +210,8 @@ pub(super) fn weights(blocks: usize, draws: usize, seed: u64) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::order::{TRIM, trimmed_mean};
-    use crate::stats::random::{normal, uniform};
+    use crate::order::{TRIM, trimmed_mean};
+    use crate::random::{normal, uniform};
 
     #[test]
     fn weights_equal_repetition() {

@@ -72,8 +72,8 @@ fn ascending(p: &[f64]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::distribution::normal_quantile;
-    use crate::stats::random::{normal, seeded};
+    use crate::distribution::normal_quantile;
+    use crate::random::{normal, seeded};
 
     fn check(adjusted: &[f64], expected: &[f64]) {
         assert_eq!(adjusted.len(), expected.len());

@@ -98,7 +98,7 @@ fn variance(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::random::{normal, seeded, uniform};
+    use crate::random::{normal, seeded, uniform};
     use rand_pcg::Pcg64;
 
     /// How many of 400 samples are called bimodal.
