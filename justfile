@@ -64,6 +64,7 @@ report DIR:
 
 # How long reading, analysing and reporting 100,000 records takes, and how much memory.
 bench-analysis:
+    cargo build --quiet --release --package ablation
     cargo run --quiet --release --package ablation --example many_records
 
 # ablate beside hyperfine and criterion on the same planted differences, ten minutes; `just bench-runner --quick`: two.

@@ -163,3 +163,7 @@ fn aliases(study: &Study, axes: &[Axis<'_>], treatments: &Treatments, cells: &Ce
 mod tests;
 #[cfg(test)]
 mod tests_designs;
+#[cfg(test)]
+mod tests_examples;
+#[cfg(test)]
+mod tests_shipped;

@@ -257,21 +257,6 @@ mod tests {
     }
 
     #[test]
-    fn the_config_is_one_that_ablate_takes() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let config = dir.path().join("planted.toml");
-        let own = std::env::current_exe().expect("this program");
-        std::fs::write(&config, config_text(&PAIR, &own)).expect("written");
-        let study = ablation::config::load(&config).expect("a good config");
-        let design = ablation::design::resolve(&study).expect("a good design");
-        assert!(
-            design.plan.contrasts.iter().any(|contrast| contrast.factor == "planted"),
-            "{:?}",
-            design.plan.contrasts
-        );
-    }
-
-    #[test]
     fn paths_are_one_word() {
         assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
         assert_eq!(toml_text("a \"b\""), r#""a \"b\"""#);

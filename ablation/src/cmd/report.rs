@@ -4,10 +4,10 @@ use super::Ended;
 use super::output::print;
 use crate::exit::{ExitStatus, ShellCode};
 use crate::progress::note;
-use ablate_format::Status;
 use crate::report::{self, ReportError};
 use crate::settings::Settings;
 use crate::{prove, store};
+use ablate_format::Status;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo ablate report`.

@@ -1,6 +1,6 @@
 //! The examples are studies of programs that nobody here wrote.
 
-use ablation::{config, design};
+use crate::{config, design};
 use std::path::Path;
 
 #[test]

@@ -1,6 +1,6 @@
 //! Every design that is shipped loads and resolves.
 
-use ablation::{config, design};
+use crate::{config, design};
 use std::path::Path;
 
 #[test]
