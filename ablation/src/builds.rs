@@ -14,6 +14,7 @@ pub(crate) mod registry;
 use crate::config::{CargoProgram, Pointed, Program, Source, Study};
 use crate::design::BuildPlan;
 use crate::exit::{ExitStatus, ShellCode};
+use crate::files;
 use crate::machine::sha256_of;
 use crate::progress::{human, note};
 use ablate_format::{BuildFailure, BuildRecord, BuiltBinary};
@@ -113,7 +114,7 @@ pub enum BuildError {
         /// What the system said.
         source: io::Error,
     },
-    /// Somebody pressed Ctrl-C.
+    /// Ctrl-C was pressed.
     #[error("interrupted while building; nothing was measured yet")]
     Interrupted,
 }
@@ -168,8 +169,16 @@ pub fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspace, Buil
     };
     let found = cargo::metadata(&manifest)?;
     check::check(study, program, &found)?;
-    let target = target.unwrap_or(found.target_directory);
-    Ok(Workspace { root: found.workspace_root, target, manifest: Some(manifest) })
+    let target = target.unwrap_or_else(|| found.target_directory.into());
+    Ok(Workspace { root: found.workspace_root.into(), target, manifest: Some(manifest) })
+}
+
+/// Whether the linker that cargo takes in a folder can put sections in another order; else why not.
+pub fn shuffles(folder: &Path) -> Result<(), String> {
+    let tried = |e: io::Error| format!("cannot be tried: {e}; set TMPDIR to a folder that can be written");
+    let scratch = files::scratch(None).map_err(tried)?;
+    let workspace = Workspace { root: folder.to_owned(), target: scratch.path().to_owned(), manifest: None };
+    layouts::linker(&workspace).map_err(|error| error.to_string())?.map(drop)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, BuildError> {
@@ -333,10 +342,7 @@ fn keep_as(built: &Path, path: &Path) -> Result<BuiltBinary, BuildError> {
     if !there {
         let dir = path.parent().unwrap_or(Path::new("/"));
         std::fs::create_dir_all(dir).map_err(BuildError::io(dir, "creating the folder"))?;
-        // Under another name first: half a binary must never look like a whole one.
-        let temporary = dir.join(format!(".new-{}", std::process::id()));
-        std::fs::copy(built, &temporary).map_err(BuildError::io(&temporary, "copying the binary"))?;
-        std::fs::rename(&temporary, path).map_err(BuildError::io(path, "placing the binary"))?;
+        files::place_program(built, path).map_err(BuildError::io(path, "placing the binary"))?;
     }
     Ok(BuiltBinary { path: path.display().to_string(), sha256 })
 }

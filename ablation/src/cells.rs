@@ -5,6 +5,7 @@ use crate::builds::{self, BuildError, Workspace};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
 use crate::exit::{ExitStatus, ShellCode};
+use crate::files;
 use crate::measure::Probed;
 use crate::run::process::{self, Exit, Finished, Launch, ProcessError};
 use crate::run::schedule::Slot;
@@ -12,6 +13,7 @@ use crate::run::{self, Context, Cpus, RunError, interrupt};
 use crate::settings::Settings;
 use ablate_format::{BuildRecord, CellPlan, Measured, Pass};
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// Why cells could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +74,7 @@ pub enum CellsError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Somebody pressed Ctrl-C.
+    /// Ctrl-C was pressed.
     #[error("interrupted; nothing is kept")]
     Interrupted,
 }
@@ -189,9 +191,9 @@ impl Cells {
     }
 
     /// A new folder for what a tool writes, removed with the result.
-    pub(crate) fn scratch(&self) -> Result<Scratch, CellsError> {
+    pub(crate) fn scratch(&self) -> Result<TempDir, CellsError> {
         let parent = self.workspace.target.join("ablate");
-        Scratch::new(&parent).map_err(CellsError::io(&parent, "creating a folder"))
+        files::scratch(Some(&parent)).map_err(CellsError::io(&parent, "creating a folder"))
     }
 
     /// Index of the workload with this name; of the first without one.
@@ -199,36 +201,6 @@ impl Cells {
         let Some(name) = name else { return Ok(0) };
         let names = study.workloads.iter().map(|workload| workload.name.as_str());
         names.clone().position(|own| own == name).ok_or_else(|| unknown(study, "workload", name, names))
-    }
-}
-
-/// A folder of this process's own.
-pub(crate) struct Scratch {
-    path: PathBuf,
-}
-
-impl Scratch {
-    fn new(parent: &Path) -> std::io::Result<Scratch> {
-        let names = (0..).map(|n| parent.join(format!(".scratch-{}-{n}", std::process::id())));
-        for path in names {
-            match std::fs::create_dir(&path) {
-                Ok(()) => return Ok(Scratch { path }),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(e),
-            }
-        }
-        unreachable!("the names do not end")
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed is in the target folder, where it is in nobody's way.
-        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 

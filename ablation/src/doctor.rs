@@ -6,14 +6,16 @@ mod costs;
 mod forecast;
 mod trial;
 
+use crate::builds;
 use crate::cells::CellsError;
 use crate::machine::{self, machine};
 use crate::measure::{GROUPS, Probed, find_tool, probe_groups};
 use crate::report::document::{Document, Table};
+use crate::report::head::unavailable;
 use crate::report::number::{MISSING, count, number};
 use crate::run::{self, Cpus, interrupt};
 use crate::settings::Settings;
-use ablate_format::{InstrumentStatus, Machine};
+use ablate_format::Machine;
 use canary::{Canaries, Contention};
 use costs::{Costs, Floor};
 use forecast::Spread;
@@ -41,7 +43,7 @@ pub fn run(time: Duration, settings: &Settings) -> Result<String, CellsError> {
     let facts = machine(Path::new("."));
     let probed = probe_groups(&GROUPS.map(str::to_owned));
     let tools = tools();
-    let shuffles = shuffles();
+    let shuffles = builds::shuffles(Path::new("."));
     prepared("signal handlers", interrupt::install())?;
     prepared("becoming the reaper of orphans", run::become_reaper())?;
     let steal = machine::steal_ticks();
@@ -127,21 +129,9 @@ fn about_instruments(document: &mut Document, probed: &Probed, costs: &Costs) {
     }
     document.table(table);
     document.text(costs.together());
-    for (names, why) in grouped(&probed.status) {
+    for (names, why) in unavailable(&probed.status) {
         document.item(format!("{MISSING}: {}: {why}", names.join(", ")));
     }
-}
-
-/// What cannot be had, those with the same reason together.
-fn grouped(status: &[InstrumentStatus]) -> Vec<(Vec<&str>, &str)> {
-    let mut groups: Vec<(Vec<&str>, &str)> = Vec::new();
-    for (name, why) in status.iter().filter_map(|s| Some((s.name.as_str(), s.unavailable.as_deref()?))) {
-        match groups.iter_mut().find(|(_, known)| *known == why) {
-            Some((names, _)) => names.push(name),
-            None => groups.push((vec![name], why)),
-        }
-    }
-    groups
 }
 
 fn about_tools(document: &mut Document, tools: Vec<[String; 3]>, shuffles: Result<(), String>) {
@@ -175,25 +165,6 @@ fn tools() -> Vec<[String; 3]> {
             .unwrap_or_else(|| "does not say its version; install it again".to_owned())
     };
     uses.map(|(name, package, what)| [name.to_owned(), version(name, package), what.to_owned()]).into()
-}
-
-/// Whether the toolchain's linker can put sections in another order, tried on the smallest program.
-fn shuffles() -> Result<(), String> {
-    let dir = std::env::temp_dir().join(format!("ablate-doctor-{}", std::process::id()));
-    let tried = (|| {
-        std::fs::create_dir_all(&dir).map_err(|e| format!("cannot be tried: {e}; set TMPDIR"))?;
-        let source = dir.join("x.rs");
-        std::fs::write(&source, "fn main() {}\n").map_err(|e| format!("cannot be tried: {e}; set TMPDIR"))?;
-        let mut command = Command::new("rustc");
-        command.args(["-C", "link-arg=-Wl,--shuffle-sections=*=1", "-o"]).arg(dir.join("x")).arg(&source);
-        let out =
-            command.stdin(Stdio::null()).output().map_err(|e| format!("rustc cannot be run: {e}; install Rust"))?;
-        let no = "cannot shuffle sections; use lld or mold as linker".to_owned();
-        if out.status.success() { Ok(()) } else { Err(no) }
-    })();
-    // What cannot be removed is a small file in the folder for temporary ones.
-    let _ = std::fs::remove_dir_all(&dir);
-    tried
 }
 
 fn about_noise(document: &mut Document, canaries: &Canaries, contention: &Contention, floor: &Floor) {
@@ -251,19 +222,6 @@ fn small(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_cannot_be_had_is_said_once_for_each_reason() {
-        let status = |name: &str, why: Option<&str>| InstrumentStatus {
-            name: name.to_owned(),
-            exact: true,
-            unavailable: why.map(str::to_owned),
-            source: String::new(),
-            cost: String::new(),
-        };
-        let list = [status("a", Some("x; y")), status("b", None), status("c", Some("x; y")), status("d", Some("z"))];
-        assert_eq!(grouped(&list), [(vec!["a", "c"], "x; y"), (vec!["d"], "z")]);
-    }
 
     #[test]
     fn small_numbers_keep_two_digits() {

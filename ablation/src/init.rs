@@ -103,7 +103,7 @@ pub fn run(request: &Request, settings: &Settings) -> Result<String, InitError> 
             let path = place(request.out.as_deref(), &here, &name)?;
             let source = match version {
                 Some(version) => text::Source::Registry(version),
-                None => text::Source::Manifest(seen_from(&path, &package.manifest_path)),
+                None => text::Source::Manifest(seen_from(&path, package.manifest_path.as_std_path())),
             };
             let features = features::features(package, &binary.required_features);
             let config = text::of_package(&name, package, &binary.name, &source, &features, workload.as_deref());
@@ -155,7 +155,8 @@ fn manifest_of(given: &str, here: &Path) -> Result<PathBuf, InitError> {
 /// The package of a manifest; of a workspace without one the only package that has a binary.
 fn package<'a>(found: &'a Metadata, manifest: &Path) -> Result<&'a Package, InitError> {
     let manifest = manifest.canonicalize().unwrap_or_else(|_| manifest.to_owned());
-    let own = |package: &&Package| package.manifest_path.canonicalize().is_ok_and(|path| path == manifest);
+    let own =
+        |package: &&Package| package.manifest_path.as_std_path().canonicalize().is_ok_and(|path| path == manifest);
     if let Some(package) = found.packages.iter().find(own) {
         return Ok(package);
     }
@@ -170,16 +171,16 @@ fn package<'a>(found: &'a Metadata, manifest: &Path) -> Result<&'a Package, Init
 }
 
 fn with_binary(found: &Metadata) -> Vec<&Package> {
-    found.packages.iter().filter(|package| package.binaries().next().is_some()).collect()
+    found.packages.iter().filter(|package| cargo::binaries(package).next().is_some()).collect()
 }
 
 fn folders(packages: &[&Package]) -> String {
-    let folder = |package: &&Package| package.manifest_path.with_file_name("").display().to_string();
+    let folder = |package: &&Package| package.manifest_path.with_file_name("").to_string();
     packages.iter().map(folder).collect::<Vec<_>>().join(", ")
 }
 
 fn binary<'a>(found: &Metadata, package: &'a Package, wanted: Option<&str>) -> Result<&'a Target, InitError> {
-    let binaries: Vec<&Target> = package.binaries().collect();
+    let binaries: Vec<&Target> = cargo::binaries(package).collect();
     let names = || binaries.iter().map(|target| target.name.as_str());
     let name = match (wanted, binaries.as_slice()) {
         (Some(wanted), _) => wanted,

@@ -4,8 +4,11 @@ use crate::config::Study;
 use crate::design::{BuildPlan, Design};
 use crate::progress::human;
 use crate::store;
+use crate::studies;
 use ablate_format::{CellKind, CellPlan, Plan, Target, WorkloadPlan};
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tabled::builder::Builder;
@@ -61,22 +64,38 @@ pub struct Each {
     pub from: Option<PathBuf>,
 }
 
-/// Mean time of a process in the newest earlier run of the study under `studies`, or a guess.
-pub fn each(study: &str, studies: &Path) -> Each {
-    let guess = Each { time: GUESS, from: None };
-    let Ok(entries) = std::fs::read_dir(studies) else { return guess };
-    let own = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&format!("{study}-")));
-    let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(own).collect();
-    folders.sort();
-    for folder in folders.into_iter().rev() {
-        let Ok((manifest, records, _)) = store::read(&folder) else { continue };
-        let ran: Vec<u64> = records.iter().map(|r| r.wall_ns).filter(|ns| *ns > 0).collect();
-        if manifest.study == study && !ran.is_empty() {
-            let mean = ran.iter().sum::<u64>() / ran.len() as u64;
-            return Each { time: Duration::from_nanos(mean), from: Some(folder) };
-        }
-    }
-    guess
+/// Mean time of a process in the newest earlier run of the study under `parent`, or a guess.
+pub fn each(study: &str, parent: &Path) -> Each {
+    let measured = studies::earlier(parent, study).into_iter().find_map(|folder| {
+        store::read_manifest(&folder).ok().filter(|manifest| manifest.study == study)?;
+        let time = last_processes(&folder.join(store::RECORDS)).ok()??;
+        Some(Each { time, from: Some(folder) })
+    });
+    measured.unwrap_or(Each { time: GUESS, from: None })
+}
+
+/// What is read of the end of the records: some hundred processes, which are timed ones in every study that got so far.
+const END: u64 = 1 << 20;
+
+/// What the plan needs of a record.
+#[derive(serde::Deserialize)]
+struct Ran {
+    wall_ns: u64,
+}
+
+/// Mean wall time of the last processes of a file of records; `None` without any. Reading all of a large study would take
+/// longer than the plan is worth.
+fn last_processes(records: &Path) -> io::Result<Option<Duration>> {
+    let mut file = File::open(records)?;
+    let start = file.metadata()?.len().saturating_sub(END);
+    file.seek(SeekFrom::Start(start))?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end)?;
+    // The first line is cut unless the file begins with it; a line that is no record says nothing.
+    let lines = end.split(|byte| *byte == b'\n').skip(usize::from(start > 0));
+    let ran = lines.filter_map(|line| serde_json::from_slice::<Ran>(line).ok()).map(|ran| ran.wall_ns);
+    let (sum, count) = ran.filter(|ns| *ns > 0).fold((0, 0), |(sum, count), ns| (sum + ns, count + 1));
+    Ok((count > 0).then(|| Duration::from_nanos(sum / count)))
 }
 
 /// The text of `cargo ablate plan`, at most `columns` wide.

@@ -16,7 +16,7 @@ use crate::progress::note;
 use crate::report::document::{Document, Table};
 use crate::report::number::count;
 use crate::settings::Settings;
-use crate::study;
+use crate::studies::fresh;
 pub use repeat::repeat;
 use sample::{Profiler, Sampled};
 use shares::{Interval, Share};
@@ -67,7 +67,7 @@ pub fn run(request: &Request, settings: &Settings) -> Result<String, CellsError>
         }
     }
     let workload = Cells::workload(study, chosen.workload.as_deref())?;
-    let out = request.out.clone().unwrap_or_else(|| study::fresh(&target, &format!("profile-{}", study.name)));
+    let out = request.out.clone().unwrap_or_else(|| fresh(&target, &format!("profile-{}", study.name)));
     let names = [request.against.clone(), chosen.cell.clone()];
     let cells = Cells::build(opened, |cell| names.contains(&cell.id))?;
     std::fs::create_dir_all(&out).map_err(CellsError::io(&out, "creating the folder"))?;

@@ -10,7 +10,7 @@ mod curves;
 pub(crate) mod document;
 mod effects_json;
 mod gap;
-mod head;
+pub(crate) mod head;
 mod hypotheses;
 pub(crate) mod number;
 mod paths;
@@ -19,11 +19,11 @@ mod targets;
 mod workload;
 
 use crate::analyse::{Analysis, analyse_proven};
+use crate::files;
 use crate::gap::study::Explained;
 use ablate_format::{Manifest, Record};
 use document::Document;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Columns of a table when nobody knows the width of the terminal.
@@ -154,19 +154,7 @@ fn in_full(
 
 fn replace(dir: &Path, name: &str, text: &str) -> Result<(), ReportError> {
     let path = dir.join(name);
-    let aside = dir.join(format!(".{name}.new"));
-    let written = File::create(&aside).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&aside, &path)?;
-        // The new name itself must survive a power cut.
-        File::open(dir)?.sync_all()
-    });
-    written.map_err(|source| {
-        // Best effort: what matters is the error that is returned.
-        _ = fs::remove_file(&aside);
-        ReportError::Write { path, source }
-    })
+    files::replace(&path, text.as_bytes()).map_err(|source| ReportError::Write { path, source })
 }
 
 #[cfg(test)]
@@ -175,6 +163,7 @@ mod tests {
     use crate::analyse::fixture::Study;
     use ablate_format::{BuildFailure, MainResponse, Status};
     use serde_json::Value;
+    use std::fs;
 
     fn report(study: &Study, records: &[Record], columns: usize) -> (String, Value, String) {
         let dir = tempfile::tempdir().unwrap();

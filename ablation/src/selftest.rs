@@ -19,8 +19,9 @@ use crate::report::number::{MISSING, interval, number};
 use crate::run::Cpus;
 use crate::settings::Settings;
 use crate::store::{self, StoreError};
+use crate::studies::fresh;
 use crate::study::rule::Budget;
-use crate::study::{self, StudyError, fresh};
+use crate::study::{self, StudyError};
 use factors::{FACTORS, variable};
 use judge::{Answer, Found, Row, Truth};
 use neighbour::Neighbour;
@@ -118,7 +119,7 @@ pub fn run(request: &Request, settings: &Settings) -> Result<Outcome, SelftestEr
     let target = settings
         .target_dir
         .clone()
-        .unwrap_or_else(|| builds::around(&std::env::current_dir().unwrap_or_else(|_| std::env::temp_dir())));
+        .unwrap_or_else(|| builds::around(&std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))));
     let dir = request.out.clone().unwrap_or_else(|| fresh(&target.join("ablate"), "selftest"));
     std::fs::create_dir_all(&dir).map_err(system("make the folder"))?;
 

@@ -8,11 +8,12 @@ mod lines;
 
 pub use lines::{BadLine, RecordWriter};
 
+use crate::files;
 use crate::prove;
 use ablate_format::{CellKind, CellPlan, FORMAT, Manifest, Pass, Plan, Record, Status, WorkloadPlan};
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Name of the manifest within the folder.
@@ -198,7 +199,7 @@ impl Folder {
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let path = self.dir.join(MANIFEST);
         let bytes = serde_json::to_vec_pretty(manifest).map_err(|e| StoreError::io(&path, "formatting", e.into()))?;
-        write_whole(&path, &bytes)
+        files::replace(&path, &bytes).map_err(|e| StoreError::io(&path, "writing", e))
     }
 
     /// Opens the records for appending.
@@ -214,32 +215,6 @@ impl Folder {
 pub fn is_in_use(dir: &Path) -> bool {
     let lock = File::open(dir.join(LOCK));
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
-}
-
-/// Writes a file so that either the old or the new content is there, whatever happens.
-///
-/// # Errors
-/// What the system said; the old content is untouched then.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let temporary = path.with_file_name(name);
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)?;
-        // The rename itself is durable only with its folder.
-        match path.parent() {
-            Some(dir) if !dir.as_os_str().is_empty() => File::open(dir)?.sync_all(),
-            _ => Ok(()),
-        }
-    };
-    write().map_err(|e| {
-        // It is an unfinished copy; that it cannot be removed changes nothing.
-        let _ = std::fs::remove_file(&temporary);
-        StoreError::io(path, "writing", e)
-    })
 }
 
 /// Reads a study: the manifest, the readable records (of one key only the first) and the lines that are not.
@@ -274,7 +249,11 @@ pub fn check_records(dir: &Path) -> Result<(), StoreError> {
     if is_copy { Err(StoreError::NoRecords { dir: dir.to_owned() }) } else { Ok(()) }
 }
 
-fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
+/// Reads the manifest alone.
+///
+/// # Errors
+/// [`StoreError::NoStudy`], [`StoreError::BadManifest`], or what the system said.
+pub fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
     let path = dir.join(MANIFEST);
     let text = match std::fs::read(&path) {
         Ok(text) => text,

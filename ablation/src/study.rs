@@ -14,12 +14,12 @@ use crate::progress::{Progress, note};
 use crate::run::{self, Context, Cpus, End, PreflightError, RunError, Session, interrupt};
 use crate::settings::Settings;
 use crate::store::{self, Folder, Key, StoreError, key};
+use crate::studies::{fresh, unix_seconds};
 use ablate_format::{BuildRecord, FORMAT, Machine, Manifest, Plan};
 use adaptive::Adaptive;
 use rule::{Budget, HalfWidth, Rule};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Which study is to be run, and how.
 #[derive(Debug, Clone)]
@@ -240,18 +240,6 @@ fn open(request: &Request, study: &Study, workspace: &Workspace) -> Result<(Fold
     Ok((folder, Some((manifest, done))))
 }
 
-/// `NAME-TIME`, with a counter when two studies start within a second.
-pub(crate) fn fresh(parent: &Path, name: &str) -> PathBuf {
-    let now = unix_seconds();
-    let first = parent.join(format!("{name}-{now}"));
-    let others = (2..).map(|n| parent.join(format!("{name}-{now}-{n}")));
-    [first.clone()].into_iter().chain(others).find(|dir| !dir.exists()).unwrap_or(first)
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
 /// Seed and blocks: the command line first, then the study that is resumed, then the config.
 fn overrides(request: &Request, study: &mut Study, before: Option<&Manifest>, dir: &Path) -> Result<(), StudyError> {
     if let Some(before) = before {
@@ -378,13 +366,5 @@ mod tests {
         check(&|m| m.config_text.push('#'), "demo.toml");
         check(&|m| m.builds[1].result.as_mut().expect("built").sha256 = "11".into(), "`bare`");
         check(&|m| drop(m.machine.facts.insert("cpu".into(), Some("Z".into()))), "cpu was n/a and is Z");
-    }
-
-    #[test]
-    fn fresh_folders_do_not_exist() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let first = fresh(dir.path(), "x");
-        std::fs::create_dir(&first).expect("creates");
-        assert!(!fresh(dir.path(), "x").exists());
     }
 }

@@ -3,6 +3,7 @@
 use super::canary::on;
 use super::trial::Trial;
 use crate::cells::CellsError;
+use crate::files;
 use crate::measure::{Probed, Tool, Wrapper, watch};
 use crate::run::Cpus;
 use crate::run::process::{self, Exit, Finished, Launch};
@@ -246,12 +247,12 @@ pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Re
     for word in words {
         argv.push(text(word.as_bytes())?);
     }
-    let scratch = std::env::temp_dir().join(format!("ablate-doctor-{}", std::process::id()));
+    let scratch = files::scratch(None).map_err(CellsError::io(&std::env::temp_dir(), "creating a folder"))?;
     // Only against a process that hangs: a busy machine may take its time.
     let mut timeout = Duration::from_secs(60);
     if let Some(wrapper) = wrapper {
-        std::fs::create_dir_all(&scratch).map_err(CellsError::io(&scratch, "creating a folder"))?;
-        (program, argv) = wrapper.wrap(&program, &argv, &scratch).map_err(CellsError::io(&scratch, "naming a file"))?;
+        let path = scratch.path();
+        (program, argv) = wrapper.wrap(&program, &argv, path).map_err(CellsError::io(path, "naming a file"))?;
         timeout *= 2;
     }
     let launch = Launch {
@@ -265,12 +266,7 @@ pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Re
         counters: None,
         counter_pass: None,
     };
-    let finished = process::run(&launch);
-    if wrapper.is_some() {
-        // What cannot be removed is in the folder for temporary files.
-        let _ = std::fs::remove_dir_all(&scratch);
-    }
-    let finished = finished?;
+    let finished = process::run(&launch)?;
     match finished.exit {
         Exit::Code(0) => Ok(finished),
         Exit::Interrupted => Err(CellsError::Interrupted),

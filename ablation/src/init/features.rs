@@ -73,7 +73,7 @@ mod tests {
 
     fn package(features: &str) -> Package {
         let json = format!(
-            "{{\"name\":\"p\",\"version\":\"1.0.0\",\"manifest_path\":\"/p/Cargo.toml\",\
+            "{{\"name\":\"p\",\"version\":\"1.0.0\",\"id\":\"p\",\"dependencies\":[],\"manifest_path\":\"/p/Cargo.toml\",\
              \"description\":null,\"targets\":[],\"features\":{features}}}"
         );
         serde_json::from_str(&json).expect("a package")

@@ -65,7 +65,7 @@ pub(super) fn of_package(
         version = package.version,
         study = quoted(name),
         about = quoted(&format!("what each default feature of {} {} costs", package.name, package.version)),
-        name = quoted(&package.name),
+        name = quoted(package.name.as_str()),
     );
     let _ = match source {
         Source::Manifest(path) => writeln!(out, "manifest = {}", quoted(path)),
@@ -216,8 +216,8 @@ mod tests {
     }
 
     fn package() -> Package {
-        let json = r#"{"name":"my_tool","version":"1.0.0","manifest_path":"/p/Cargo.toml",
-            "description":"Does \"things\".\nAnd more.","targets":[],"features":{}}"#;
+        let json = r#"{"name":"my_tool","version":"1.0.0","id":"my_tool","manifest_path":"/p/Cargo.toml",
+            "description":"Does \"things\".\nAnd more.","dependencies":[],"targets":[],"features":{}}"#;
         serde_json::from_str(json).expect("a package")
     }
 
