@@ -117,7 +117,7 @@ fn manifest() -> Manifest {
         started_unix_s: 0,
         seed: 7,
         blocks: BLOCKS,
-        plan: Plan {
+        plan: StudyPlan {
             factors: FACTORS.iter().map(factor).collect(),
             workloads: WORKLOADS.iter().map(workload).collect(),
             cells: cells().into_iter().map(cell).collect(),
@@ -188,7 +188,7 @@ fn measured(cell: &CellPlan, ns: f64, batches_ns: Vec<f32>) -> Measured {
         rss_peak_bytes: None,
         page_faults: Some(3),
         env_rejected: Vec::new(),
-        canaries_ns: vec![0.57; batches_ns.len() + 1],
+        contention_probes_ns: vec![0.57; batches_ns.len() + 1],
         values: BTreeMap::new(),
         truth_ns: BTreeMap::new(),
         batches_ns,
@@ -204,7 +204,7 @@ fn record(block: u32, order: u32, workload: &str, cell: &CellPlan, measured: Mea
         cpu_ns: 4_000_000,
         context_switches: Some((1, 0)),
         steal_ticks: Some(0),
-        canary_ns: Some((0.57, 0.57)),
+        contention_probe_ns: Some((0.57, 0.57)),
         measured: Some(measured),
         ..Record::new(Pass::Timing, block, workload, &cell.id)
     }

@@ -32,7 +32,7 @@ mod tests;
 mod tests_broken;
 
 use crate::prove;
-use ablate_format::{Arm, CellKind, MainResponse, Manifest, Plan, Record, WorkloadPlan};
+use ablate_format::{Arm, CellKind, MainResponse, Manifest, Record, StudyPlan, WorkloadPlan};
 use ablate_stats::bootstrap::Drawn;
 use index::Runs;
 use serde::Serialize;
@@ -148,7 +148,7 @@ pub struct CellSummary {
     pub allocator: String,
     /// `ok`, or how its runs ended when none was proven; `missing` without runs.
     pub status: &'static str,
-    /// `ok`, `void 2/10`, `crashed 1/10`, `build-failed`; `None` without runs.
+    /// `ok`, `invalid 2/10`, `crashed 1/10`, `build-failed`; `None` without runs.
     pub proof: Option<String>,
     /// 10th percentile, nanoseconds per operation: median over blocks.
     pub latency_ns_p10: Option<Estimate>,
@@ -367,7 +367,7 @@ fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Ca
 
 /// Whether a workload runs all cells of a design that has main effects; without them a main effect would be that of
 /// leaving one out, by another name.
-fn is_combined(plan: &Plan, workload: &WorkloadPlan) -> bool {
+fn is_combined(plan: &StudyPlan, workload: &WorkloadPlan) -> bool {
     let designs = ["factorial", "fractional", "plackett-burman"].into_iter();
     let mut combined = designs.filter_map(|design| plan.designs.get(design)).peekable();
     combined.peek().is_none() || combined.any(|ids| ids.iter().all(|id| workload.runs(id)))

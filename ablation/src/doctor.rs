@@ -27,7 +27,7 @@ pub use trial::{Trial, trial};
 
 /// The contention canary: nanoseconds a step of work that never changes and keeps many execution units busy.
 pub(crate) fn canary() -> f64 {
-    ablate_probe::canary_ns()
+    ablate_probe::contention_probe_ns()
 }
 
 /// Looks at everything and returns the text, at most as wide as the settings say. `time` is for measuring how much equal
@@ -115,7 +115,7 @@ fn about_instruments(document: &mut Document, probed: &Probed, costs: &Costs) {
     for status in probed.status.iter().filter(|status| status.unavailable.is_none()) {
         let exact = if status.exact { "yes" } else { "no" };
         let cost = costs.of(status).unwrap_or_else(|| MISSING.to_owned());
-        let same = [status.source.clone(), exact.to_owned(), status.cost.clone(), cost];
+        let same = [status.origin.clone(), exact.to_owned(), status.cost.clone(), cost];
         match rows.iter_mut().find(|(known, _)| *known == same) {
             Some((_, names)) => names.push(&status.name),
             None => rows.push((same, vec![&status.name])),

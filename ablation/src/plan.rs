@@ -5,7 +5,7 @@ use crate::design::{BuildPlan, Design};
 use crate::progress::human;
 use crate::store;
 use crate::studies;
-use ablate_format::{CellKind, CellPlan, Plan, Target, WorkloadPlan};
+use ablate_format::{CellKind, CellPlan, StudyPlan, Target, WorkloadPlan};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -51,7 +51,7 @@ impl Processes {
 }
 
 /// Number of cells that run with a workload.
-fn cells_of(plan: &Plan, workload: &WorkloadPlan) -> usize {
+fn cells_of(plan: &StudyPlan, workload: &WorkloadPlan) -> usize {
     if workload.cells.is_empty() { plan.cells.len() } else { workload.cells.len() }
 }
 
@@ -67,7 +67,7 @@ pub struct Each {
 /// Mean time of a process in the newest earlier run of the study under `parent`, or a guess.
 pub fn each(study: &str, parent: &Path) -> Each {
     let measured = studies::earlier(parent, study).into_iter().find_map(|folder| {
-        store::read_manifest(&folder).ok().filter(|manifest| manifest.study == study)?;
+        ablate_format::read_manifest(&folder).ok().filter(|manifest| manifest.study == study)?;
         let time = last_processes(&folder.join(store::RECORDS)).ok()??;
         Some(Each { time, from: Some(folder) })
     });
@@ -211,7 +211,7 @@ fn processes(text: &mut Text, study: &Study, design: &Design) {
     text.section("processes", &["pass", "processes", "how"], rows);
 }
 
-fn differences(plan: &Plan, cell: &CellPlan) -> String {
+fn differences(plan: &StudyPlan, cell: &CellPlan) -> String {
     match cell.kind {
         CellKind::Baseline => "nothing".to_owned(),
         CellKind::Placebo => "nothing that matters".to_owned(),

@@ -15,7 +15,7 @@ use crate::run::{self, Context, Cpus, End, PreflightError, RunError, Session, in
 use crate::settings::Settings;
 use crate::store::{self, Folder, Key, StoreError, key};
 use crate::studies::{fresh, unix_seconds};
-use ablate_format::{BuildRecord, FORMAT, Machine, Manifest, Plan};
+use ablate_format::{BuildRecord, FORMAT, Machine, Manifest, StudyPlan};
 use adaptive::Adaptive;
 use rule::{Budget, HalfWidth, Rule};
 use std::collections::BTreeSet;
@@ -279,7 +279,7 @@ fn manifest(
         let why = built.one_layout.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         machine.facts.insert("layouts".to_owned(), Some(format!("{}{why}", built.layouts)));
     }
-    let plan = Plan { layouts: built.layouts, ..design.plan.clone() };
+    let plan = StudyPlan { layouts: built.layouts, ..design.plan.clone() };
     Manifest {
         format: FORMAT,
         study: study.name.clone(),

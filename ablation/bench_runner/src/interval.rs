@@ -1,9 +1,9 @@
-//! 95 % intervals of a difference, as the tools give them or as their users compute them.
+//! 95 % intervals of a difference: read from the files of ablate and criterion, computed from the times of hyperfine.
 
 use ablate_stats::distribution::t_quantile;
 use serde::Deserialize;
 
-/// A 95 % interval of the difference of two arms, nanoseconds an operation.
+/// A 95 % interval of the difference of two arms, nanoseconds per operation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Interval {
     /// Lower end.
@@ -18,37 +18,37 @@ impl Interval {
         (self.high - self.low) / 2.0
     }
 
-    /// Whether it says that the arms differ.
+    /// Whether it excludes 0, so that the arms differ.
     pub(crate) fn excludes_zero(&self) -> bool {
         self.low > 0.0 || self.high < 0.0
     }
 
-    /// Whether it holds a value that is itself known to so much on either side.
+    /// Whether it contains a value that is itself known to within `uncertain` on either side.
     pub(crate) fn holds(&self, value: f64, uncertain: f64) -> bool {
         (self.low - uncertain..=self.high + uncertain).contains(&value)
     }
 }
 
-/// Why a tool's numbers could not be read.
+/// Why the numbers of a tool could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
-    /// Not the JSON that was expected.
-    #[error("it is not what was expected: {0}")]
+    /// JSON of another form.
+    #[error("{0}")]
     Json(#[from] serde_json::Error),
-    /// Too few of something.
+    /// Something is not in it.
     #[error("it has no {0}")]
     Missing(&'static str),
 }
 
 /// Welch's interval of the difference b − a of two means (Welch, "The generalization of Student's problem when several
 /// different population variances are involved", 1947), with the degrees of freedom after Satterthwaite. `None` below
-/// two values an arm.
+/// two values per arm.
 pub(crate) fn welch(a: &[f64], b: &[f64]) -> Option<Interval> {
     let ((mean_a, error_a), (mean_b, error_b)) = (mean_and_error(a)?, mean_and_error(b)?);
     let variance = error_a + error_b;
     let degrees =
         variance * variance / (error_a * error_a / (a.len() - 1) as f64 + error_b * error_b / (b.len() - 1) as f64);
-    // Equal values have no variance, and any degrees do.
+    // Equal values have no variance; the half-width is then 0 with any degrees of freedom.
     let degrees = if degrees.is_finite() { degrees as usize } else { 1 };
     let half = t_quantile(0.975, degrees) * variance.sqrt();
     Some(Interval { low: mean_b - mean_a - half, high: mean_b - mean_a + half })
@@ -72,7 +72,7 @@ struct HyperfineResult {
     times: Vec<f64>,
 }
 
-/// Reads what `hyperfine --export-json` wrote about two commands of so many operations each.
+/// Reads the file of `hyperfine --export-json` about two commands of `operations` operations each.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -80,7 +80,7 @@ pub(crate) fn of_hyperfine(json: &str, operations: u64) -> Result<Interval, Read
     let export: Hyperfine = serde_json::from_str(json)?;
     let [a, b] = &export.results[..] else { return Err(ReadError::Missing("two commands")) };
     let per_operation = |times: &[f64]| times.iter().map(|s| s * 1e9 / operations as f64).collect::<Vec<_>>();
-    welch(&per_operation(&a.times), &per_operation(&b.times)).ok_or(ReadError::Missing("two times a command"))
+    welch(&per_operation(&a.times), &per_operation(&b.times)).ok_or(ReadError::Missing("two times per command"))
 }
 
 #[derive(Deserialize)]
@@ -100,7 +100,7 @@ struct Confidence {
     upper_bound: f64,
 }
 
-/// Reads criterion's `change/estimates.json`, whose numbers are shares of the first arm's mean.
+/// Reads criterion's `change/estimates.json`. Its numbers are shares of the first arm's mean, `base_ns`.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -127,7 +127,8 @@ struct Effect {
     hi: Option<f64>,
 }
 
-/// Reads the row of the factor `planted` in ablate's effects.json; `None` when it found too few runs fit to say anything.
+/// Reads the row of the factor `planted` in ablate's effects.json. `None` when the row has no interval, because too few
+/// runs were valid.
 ///
 /// # Errors
 /// [`ReadError`].

@@ -1,367 +1,52 @@
-//! The values that are kept: what was planned (`manifest.json`) and what every process did (`records.jsonl`).
+//! The files of a study and their reader: the one thing that ablate keeps stable.
 //!
-//! Both files are versioned and documented in docs/format.md. Nothing here computes anything; the stages that write
-//! and read these values do.
+//! A study is a folder. `manifest.json` ([`Manifest`]) says what was planned, built and found on the machine;
+//! `records.jsonl` has one [`Record`] for each process, with the line that the measured program printed ([`Measured`]);
+//! `effects.json` ([`EffectsFile`]) has the results for programs. [`read_manifest`], [`read_records`] and
+//! [`read_effects`] read them. docs/format.md has every key, and the rules for what a later version may change.
+//!
+//! ```no_run
+//! let folder = std::path::Path::new("target/ablate/demo");
+//! let manifest = ablate_format::read_manifest(folder)?;
+//! let mut records = Vec::new();
+//! let bad_lines = ablate_format::read_records(folder, |record| records.push(record))?;
+//! println!("{}: {} runs, {} damaged lines", manifest.study, records.len(), bad_lines.len());
+//! # Ok::<(), ablate_format::ReadError>(())
+//! ```
+//!
+//! What runs the study, judges the records and computes the effects is the package `ablation`.
 
+#![warn(missing_docs)]
+
+pub mod effects;
+mod folder;
+mod manifest;
+mod measured;
 mod path;
 mod plan;
+mod read;
+mod record;
 mod response;
 mod target;
 
+pub use effects::EffectsFile;
+pub use folder::{EFFECTS, LOGS, MANIFEST, RECORDS, REPORT};
+pub use manifest::{BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest};
+pub use measured::Measured;
 pub use path::{BASELINE, Goal, Path};
-pub use plan::*;
+pub use plan::{
+    AbsentPeer, Arm, CellKind, CellPlan, Contrast, Crossed, Curve, FactorPlan, Hypothesis, HypothesisKind, Impossible,
+    StudyPlan, WorkloadPlan,
+};
+pub use read::{BadLine, MAX_LINE, ReadError, parse_records, read_effects, read_manifest, read_records};
+pub use record::{Pass, Record, Status};
 pub use response::{MainResponse, Quantity, ValueName};
 pub use target::{Against, Bar, Target, TargetKind, TargetResponse};
 
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+/// Version of `manifest.json`, `records.jsonl`, `effects.json` and the measured program's line that is written.
+///
+/// The readers of this crate read all versions from [`OLDEST_FORMAT`] to this one.
+pub const FORMAT: u32 = 2;
 
-/// Version of `manifest.json`, `records.jsonl` and `effects.json`.
-pub const FORMAT: u32 = 1;
-
-/// Everything needed to read the records of one study, written once before the first run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Always [`FORMAT`].
-    pub format: u32,
-    /// Name of the study, from the config.
-    pub study: String,
-    /// Path of the config as it was given.
-    pub config_path: String,
-    /// Whole text of the config, so that the folder explains itself.
-    pub config_text: String,
-    /// The command line.
-    pub command: Vec<String>,
-    /// Start of the run, seconds since the Unix epoch.
-    pub started_unix_s: u64,
-    /// Seed of the block orders and of the bootstrap.
-    pub seed: u64,
-    /// Number of blocks planned.
-    pub blocks: u32,
-    /// What was to be run.
-    pub plan: Plan,
-    /// One entry for each distinct binary.
-    pub builds: Vec<BuildRecord>,
-    /// Libraries that peers preload.
-    #[serde(default)]
-    pub libraries: Vec<Library>,
-    /// The machine.
-    pub machine: Machine,
-    /// Every counting instrument with its state; what could not be had says why.
-    pub instruments: Vec<InstrumentStatus>,
-}
-
-/// One binary that was built, or was not.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BuildRecord {
-    /// Id that cells refer to.
-    pub id: String,
-    /// Cargo features it was built with.
-    pub features: Vec<String>,
-    /// `Ok` path of the binary, or what went wrong with the path of the log.
-    pub result: Result<BuiltBinary, BuildFailure>,
-    /// The same objects linked in other orders: code layouts 1, 2, … (layout 0 is `result`). Empty when the linker
-    /// cannot shuffle or one layout was asked for.
-    #[serde(default)]
-    pub layouts: Vec<BuiltBinary>,
-}
-
-/// A binary that exists.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BuiltBinary {
-    /// Absolute path.
-    pub path: String,
-    /// SHA-256 of its bytes, hexadecimal.
-    pub sha256: String,
-}
-
-/// A library that a peer preloads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Library {
-    /// Name of the peer.
-    pub peer: String,
-    /// Absolute path.
-    pub path: String,
-    /// SHA-256 of its bytes, hexadecimal.
-    pub sha256: String,
-}
-
-/// A build that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BuildFailure {
-    /// First error line of the compiler.
-    pub message: String,
-    /// Path of the whole log.
-    pub log: String,
-}
-
-/// The machine as it was when the study started. `None` is shown as `n/a`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Machine {
-    /// Host-independent facts by name, for people: kernel, cpu, cores, memory, thp, aslr, governor, paranoid level,
-    /// load, commit, rustc, lock-file hash.
-    pub facts: BTreeMap<String, Option<String>>,
-}
-
-/// One row of the instrument table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct InstrumentStatus {
-    /// Response name, `instructions`, `page-faults`, `syscalls`, `sys-mmap`.
-    pub name: String,
-    /// Whether two runs of one process must agree.
-    pub exact: bool,
-    /// `None` when available, else one line: why not, and what would allow it.
-    pub unavailable: Option<String>,
-    /// Where the numbers come from: `hardware`, `software`, `tracepoint`, `simulated` (callgrind), `ptrace` (strace),
-    /// `kernel` (wait4, vmstat). Numbers of two sources never share a column.
-    #[serde(default)]
-    pub source: String,
-    /// What reading it costs the measured process, in words; empty when unknown.
-    #[serde(default)]
-    pub cost: String,
-}
-
-/// What a process was run for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pass {
-    /// Nothing attached; latency counts.
-    Timing,
-    /// Counters attached; latency does not count.
-    Counting,
-    /// Counters attached, no operation: start-up cost, to be subtracted from [`Pass::Counting`].
-    CountingIdle,
-    /// Not the subject but the machine: what a page fault and each system call cost, in [`Record::unit_costs_ns`].
-    /// Workload and cell are `unit-costs`.
-    UnitCosts,
-}
-
-/// One line of `records.jsonl`: one process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// Always [`FORMAT`].
-    pub format: u32,
-    /// What it was run for.
-    pub pass: Pass,
-    /// Block (timing) or repeat (counting), from 0.
-    pub block: u32,
-    /// Position within the block, from 0.
-    pub order: u32,
-    /// Workload name.
-    pub workload: String,
-    /// Cell id.
-    pub cell: String,
-    /// How it ended.
-    pub status: Status,
-    /// Why it is not `ok`; empty otherwise.
-    #[serde(default)]
-    pub reason: String,
-    /// Wall time of the process in nanoseconds, seen from outside.
-    pub wall_ns: u64,
-    /// Minor and major page faults of the whole process, from `wait4`.
-    pub process_page_faults: u64,
-    /// Peak resident bytes of the process, from `wait4`: not less than what it had of the runner before its `exec`.
-    pub process_rss_peak_bytes: u64,
-    /// Resident bytes of the runner when it started the process; `None` where the kernel does not tell.
-    #[serde(default)]
-    pub runner_rss_bytes: Option<u64>,
-    /// Code layout of the binary, below [`Plan::layouts`].
-    #[serde(default)]
-    pub layout: u32,
-    /// User and system time of the process in nanoseconds, from `wait4`; tick accounting, coarse.
-    #[serde(default)]
-    pub cpu_ns: u64,
-    /// Times that the process was taken off its processor: it waited, it was preempted.
-    #[serde(default)]
-    pub context_switches: Option<(u64, u64)>,
-    /// Clock ticks in which the host gave the processors of this machine to others, while the process ran.
-    #[serde(default)]
-    pub steal_ticks: Option<u64>,
-    /// The contention canary of the runner, just before and just after the process, nanoseconds a step.
-    #[serde(default)]
-    pub canary_ns: Option<(f64, f64)>,
-    /// Counters by instrument name; an instrument that is missing was not available.
-    #[serde(default)]
-    pub counts: BTreeMap<String, u64>,
-    /// Share of the time in which an instrument was on the processor, for those that had to share it; their counts are
-    /// scaled up.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub coverage: BTreeMap<String, f64>,
-    /// Instruments that could be had and gave no count this time, each with the reason.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub refused: BTreeMap<String, String>,
-    /// Unit costs in nanoseconds, for [`Pass::UnitCosts`]: `page-fault-4k`, `page-fault-huge`, `sys-mmap`, ….
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub unit_costs_ns: BTreeMap<String, f64>,
-    /// What the measured program printed, when it printed a readable line.
-    #[serde(default)]
-    pub measured: Option<Measured>,
-    /// Last 2 KiB of standard error when the run is not `ok`.
-    #[serde(default)]
-    pub stderr: String,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// Finished, proven.
-    Ok,
-    /// Finished, but levels, counters, checksum or served-by contradict the plan.
-    Void,
-    /// The binary could not be built.
-    BuildFailed,
-    /// Ended by a signal or a non-zero exit.
-    Crashed,
-    /// Exceeded the time limit; its process group was ended.
-    Timeout,
-    /// Exit 0 but no readable result line.
-    Garbage,
-}
-
-/// The line that a measured program prints (docs/format.md).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
-    /// Version of this line, 1.
-    pub format: u32,
-    /// Operations of the measured part.
-    pub operations: u64,
-    /// Who served the operations, as proven by the program (`hakmem`, `mimalloc`, …).
-    #[serde(default)]
-    pub served_by: Option<String>,
-    /// Level of each factor, as sealed.
-    #[serde(default)]
-    pub levels: BTreeMap<String, String>,
-    /// Activity counters: factor → counter → value.
-    #[serde(default)]
-    pub counters: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Equal for all runs of one workload, whoever served it.
-    pub checksum: String,
-    /// `operations` or `batches`: what the percentiles are over.
-    pub latency_over: String,
-    /// Number of values that the percentiles are over.
-    pub samples: u64,
-    /// 10th percentile, nanoseconds per operation.
-    pub latency_ns_p10: f64,
-    /// Median, nanoseconds per operation.
-    pub latency_ns_p50: f64,
-    /// 99th percentile, nanoseconds per operation.
-    pub latency_ns_p99: f64,
-    /// Mean, nanoseconds per operation.
-    pub latency_ns_mean: f64,
-    /// Peak resident bytes, as the program saw them.
-    #[serde(default)]
-    pub rss_peak_bytes: Option<u64>,
-    /// Page faults of the measured part, as the program saw them.
-    #[serde(default)]
-    pub page_faults: Option<u64>,
-    /// Environment variables that the program refused, with its reason; not empty voids the run.
-    #[serde(default)]
-    pub env_rejected: Vec<String>,
-    /// Nanoseconds per operation of every batch, in their order; empty: only the percentiles are known.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub batches_ns: Vec<f32>,
-    /// The contention canary before the first batch and after every batch, nanoseconds a step: one more than batches.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub canaries_ns: Vec<f32>,
-    /// Numbers of the program's own by name, for responses `value:NAME`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub values: BTreeMap<String, f64>,
-    /// What the program itself knows its factors to cost, nanoseconds per operation: the synthetic subject of
-    /// `ablate selftest` says it, others do not.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub truth_ns: BTreeMap<String, f64>,
-}
-
-impl Record {
-    /// The record of a run that has not been.
-    pub fn new(pass: Pass, block: u32, workload: &str, cell: &str) -> Record {
-        Record {
-            format: FORMAT,
-            pass,
-            block,
-            order: 0,
-            workload: workload.to_owned(),
-            cell: cell.to_owned(),
-            status: Status::Ok,
-            reason: String::new(),
-            wall_ns: 0,
-            process_page_faults: 0,
-            process_rss_peak_bytes: 0,
-            runner_rss_bytes: None,
-            layout: 0,
-            cpu_ns: 0,
-            context_switches: None,
-            steal_ticks: None,
-            canary_ns: None,
-            counts: BTreeMap::new(),
-            coverage: BTreeMap::new(),
-            refused: BTreeMap::new(),
-            unit_costs_ns: BTreeMap::new(),
-            measured: None,
-            stderr: String::new(),
-        }
-    }
-
-    /// Value of a response in this run, in the unit of its quantity; `None` when the run does not have it.
-    ///
-    /// Over all batches, disturbed or not: what the canary says is the analysis's to judge.
-    pub fn value(&self, response: MainResponse) -> Option<f64> {
-        let measured = self.measured.as_ref();
-        match response {
-            MainResponse::P10 => Some(measured?.latency_ns_p10),
-            MainResponse::P50 => Some(measured?.latency_ns_p50),
-            MainResponse::P99 => Some(measured?.latency_ns_p99),
-            MainResponse::Mean => Some(measured?.latency_ns_mean),
-            // Per operation where the program says how many there were.
-            MainResponse::Wall => Some(self.wall_ns as f64 / self.operations()),
-            MainResponse::Cpu => Some(self.cpu_ns as f64 / self.operations()),
-            MainResponse::RssPeak => self.rss_peak_bytes().map(|bytes| bytes as f64),
-            MainResponse::Value(value) => measured?.values.get(value.name()).copied(),
-        }
-    }
-
-    /// Peak resident bytes: as the program saw them, else from outside; `None` where what is seen from outside may be the
-    /// runner's.
-    pub fn rss_peak_bytes(&self) -> Option<u64> {
-        let from_outside = || Some(self.process_rss_peak_bytes).filter(|peak| !self.hides_in_the_runner(*peak));
-        self.measured.as_ref().and_then(|measured| measured.rss_peak_bytes).or_else(from_outside)
-    }
-
-    /// Whether the runner itself had as much when it started the process. The kernel counts what a process has before its
-    /// `exec`, the runner's pages that it shares, as its own.
-    fn hides_in_the_runner(&self, peak: u64) -> bool {
-        self.runner_rss_bytes.is_some_and(|runner| peak <= runner)
-    }
-
-    /// Operations of the measured part; 1 for a program that does not report them.
-    pub fn operations(&self) -> f64 {
-        self.measured.as_ref().map_or(1.0, |measured| measured.operations.max(1) as f64)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_peak_is_the_program_s_own_or_surely_not_the_runner_s() {
-        let peak = |own: Option<u64>, seen: u64, runner: Option<u64>| {
-            let line = r#"{"format":1,"operations":1,"checksum":"c","latency_over":"batches","samples":1,
-                "latency_ns_p10":1.0,"latency_ns_p50":1.0,"latency_ns_p99":1.0,"latency_ns_mean":1.0}"#;
-            let measured = serde_json::from_str(line).expect("the required keys");
-            let record = Record {
-                process_rss_peak_bytes: seen,
-                runner_rss_bytes: runner,
-                measured: Some(Measured { rss_peak_bytes: own, ..measured }),
-                ..Record::new(Pass::Timing, 0, "w", "baseline")
-            };
-            record.value(MainResponse::RssPeak)
-        };
-        assert_eq!(peak(Some(5), 9, Some(8)), Some(5.0), "its own word counts");
-        assert_eq!(peak(Some(5), 9, Some(9)), Some(5.0));
-        assert_eq!(peak(None, 9, Some(8)), Some(9.0));
-        assert_eq!(peak(None, 9, Some(9)), None, "it may be the runner's");
-        assert_eq!(peak(None, 9, None), Some(9.0), "what the runner had is unknown");
-    }
-}
+/// The oldest version that is read. It stays 2: a later version of this crate reads what this one wrote.
+pub const OLDEST_FORMAT: u32 = 2;

@@ -1,6 +1,6 @@
 //! Ideas added in turn, and the gap to a peer that they are to close.
 
-use super::{Arm, CellKind, CellPlan, Plan};
+use super::{Arm, CellKind, CellPlan, StudyPlan};
 use serde::{Deserialize, Serialize};
 
 /// The step that is no treatment: where a path may begin.
@@ -32,7 +32,7 @@ pub struct Goal {
     pub high_percent: f64,
 }
 
-impl Plan {
+impl StudyPlan {
     /// The cell of a step: the baseline, or a treatment in the baseline's binary.
     pub fn step(&self, name: &str) -> Option<&CellPlan> {
         self.cells.iter().find(|cell| match cell.kind {

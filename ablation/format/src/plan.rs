@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// The design, resolved: every cell and every contrast by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct StudyPlan {
     /// Factors in the order of the config.
     pub factors: Vec<FactorPlan>,
     /// Workloads in the order of the config.

@@ -62,7 +62,7 @@ impl ValueName {
 }
 
 /// What a number measures, which tells the unit that people read it in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
     /// Nanoseconds per operation.

@@ -40,7 +40,7 @@ impl WorkloadAnalysis {
     pub fn unjudged(&self) -> Option<Unjudged> {
         let rows = || self.main_effects().filter(|effect| effect.attribution);
         let first = rows().next()?;
-        if rows().all(|effect| effect.proof == Proof::Void) {
+        if rows().all(|effect| effect.proof == Proof::Invalid) {
             let baseline = self.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
             let failed = baseline.filter(|cell| cell.value(self.response).is_none());
             return Some(Unjudged::NotMeasured(match failed {

@@ -55,7 +55,7 @@ impl ExitStatus for RepeatError {
 }
 
 pub(super) fn unit_costs() -> ShellCode {
-    let line = unit_costs::measure(ablate_probe::canary_ns);
+    let line = unit_costs::measure(ablate_probe::contention_probe_ns);
     shown(&serde_json::to_string(&line).expect("the keys are text, so that the line is always JSON"))
 }
 

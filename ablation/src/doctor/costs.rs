@@ -84,7 +84,7 @@ impl Costs {
 
     /// What an instrument costs, for people.
     pub(super) fn of(&self, status: &InstrumentStatus) -> Option<String> {
-        Some(match status.source.as_str() {
+        Some(match status.origin.as_str() {
             "simulated" => format!("{:.0} × as long", self.callgrind?),
             "ptrace" => format!("{:.1} µs a call", self.strace? / 1e3),
             "kernel" => "0".to_owned(),
@@ -288,12 +288,12 @@ mod tests {
             callgrind: Some(48.6),
             strace: None,
         };
-        let of = |source: &str, cost: &str| {
+        let of = |origin: &str, cost: &str| {
             costs.of(&InstrumentStatus {
                 name: "x".to_owned(),
                 exact: true,
                 unavailable: None,
-                source: source.to_owned(),
+                origin: origin.to_owned(),
                 cost: cost.to_owned(),
             })
         };

@@ -206,7 +206,7 @@ pub(super) fn failures(
     }
     for (status, way_out) in [
         (
-            "void",
+            "invalid",
             "the run contradicts the plan; compare the factor's switch in the config with what the program reports",
         ),
         ("build-failed", "read the log, mend the package or its features, and run the study again"),

@@ -272,7 +272,7 @@ mod tests {
             name: name.to_owned(),
             exact: true,
             unavailable: why.map(str::to_owned),
-            source: String::new(),
+            origin: String::new(),
             cost: String::new(),
         };
         let list = [status("a", Some("x; y")), status("b", None), status("c", Some("x; y")), status("d", Some("z"))];

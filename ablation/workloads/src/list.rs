@@ -1,9 +1,10 @@
 //! `--list`: the allocators, scenarios and factors of this build.
 
-use crate::output::fit;
-use crate::plan::{Lifetime, Rest, Touch, Way};
-use crate::scenario::{Lives, SCENARIOS, Sizes};
-use crate::subject::ALLOCATORS;
+use crate::output::{FORMAT, fit};
+use crate::registry::ALLOCATORS;
+use crate::workload::plan::{Lifetime, LifetimePattern, Rest};
+use crate::workload::scenario::{LifetimeRule, SCENARIOS, Sizes};
+use crate::workload::touch::Touch;
 use clap::ValueEnum;
 use serde::Serialize;
 use tabled::builder::Builder;
@@ -68,7 +69,7 @@ impl List {
         let receipt = hakmem::receipt();
         let level = |name| receipt.factors().iter().find(|f| f.name == name).map_or("absent", |f| f.level.as_str());
         List {
-            format: 1,
+            format: FORMAT,
             program: env!("CARGO_PKG_NAME"),
             allocators: ALLOCATORS
                 .iter()
@@ -85,9 +86,11 @@ impl List {
                 .map(|s| ScenarioRow {
                     name: s.name,
                     about: s.about,
-                    operations: s.inner,
-                    own_lifetime: s.lives != Lives::AsTold,
-                    lifetimes: names_where(|lifetime: &Lifetime| Way::of(s.lives, Some(*lifetime)).is_some()),
+                    operations: s.operations,
+                    own_lifetime: s.lifetime != LifetimeRule::Chosen,
+                    lifetimes: names_where(|lifetime: &Lifetime| {
+                        LifetimePattern::of(s.lifetime, Some(*lifetime)).is_some()
+                    }),
                     bytes: s.sizes == Sizes::Given,
                 })
                 .collect(),

@@ -1,9 +1,10 @@
 //! What is printed after a run: one line of JSON, or one table for people.
 
-use crate::drive::Values;
-use crate::latency::Latency;
-use crate::plan::{Plan, Rest, Touch};
 use crate::proof::Proof;
+use crate::workload::latency::Latency;
+use crate::workload::measurement::Values;
+use crate::workload::plan::{Rest, RunPlan};
+use crate::workload::touch::Touch;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tabled::builder::Builder;
@@ -11,7 +12,7 @@ use tabled::settings::peaker::Priority;
 use tabled::settings::{Style, Width};
 
 /// Version of the JSON line.
-const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// Columns that a table may take.
 const COLUMNS: usize = 100;
 
@@ -56,7 +57,7 @@ pub(crate) struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     batches_ns: Vec<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    canaries_ns: Vec<f64>,
+    contention_probes_ns: Vec<f64>,
 }
 
 /// Factor → level.
@@ -77,7 +78,7 @@ pub(crate) struct Findings {
     /// Nanoseconds per operation of every batch; empty when there are no canaries to judge them by.
     pub(crate) batches_ns: Vec<f64>,
     /// The canary before the first batch and after every batch, nanoseconds a step.
-    pub(crate) canaries_ns: Vec<f64>,
+    pub(crate) contention_probes_ns: Vec<f64>,
     /// Nanoseconds per operation.
     pub(crate) latency: Latency,
     /// Page faults of the measured part.
@@ -100,7 +101,7 @@ pub(crate) struct Findings {
 
 impl Report {
     /// Puts the plan and its findings together.
-    pub(crate) fn new(plan: &Plan, findings: Findings) -> Report {
+    pub(crate) fn new(plan: &RunPlan, findings: Findings) -> Report {
         let (served_by, served_proof) = match findings.proof {
             Some(proof) => (Some(proof.served_by), proof.sentence),
             None => (None, "not asked (--no-proof)".to_owned()),
@@ -116,7 +117,7 @@ impl Report {
             bytes: Some(plan.bytes).filter(|bytes| *bytes > 0),
             touch: plan.touch,
             lifetime: plan.lifetime_name(),
-            rest: plan.way.hands_back().then_some(plan.rest),
+            rest: plan.pattern.measures_memory_return().then_some(plan.rest),
             threads: plan.threads,
             cold: plan.cold,
             seed: plan.seed,
@@ -138,7 +139,7 @@ impl Report {
             env_rejected: findings.env_rejected,
             values: findings.values,
             batches_ns: findings.batches_ns,
-            canaries_ns: findings.canaries_ns,
+            contention_probes_ns: findings.contention_probes_ns,
         }
     }
 

@@ -23,7 +23,7 @@ const ALLOCATORS: [&str; 11] = [
 ];
 const WITH_LIFETIME: [&str; 5] = ["json", "mir", "vm", "mixed", "small"];
 const WITH_THEIR_OWN: [&str; 2] = ["churn", "threads"];
-const OTHERS: [&str; 3] = ["fixed", "parallel", "handback"];
+const OTHERS: [&str; 3] = ["fixed", "parallel", "memory-return"];
 
 #[test]
 fn checksums_are_equal_for_every_allocator() {
@@ -116,7 +116,7 @@ fn every_allocator_proves_that_it_served() {
 fn the_line_has_every_field() {
     let record = json("--allocator system --scenario mir --iterations 3 --touch page --lifetime ring --seed 5");
     for (name, expected) in [
-        ("format", Value::from(1)),
+        ("format", Value::from(2)),
         ("program", "bench_allocators".into()),
         ("allocator", "system".into()),
         ("scenario", "mir".into()),
@@ -151,7 +151,7 @@ fn warm_batches_come_with_their_canaries() {
     let lists = |line: &str| {
         let record = json(&format!("--allocator system {line}"));
         let list = |name: &str| record[name].as_array().map_or(0, Vec::len);
-        (list("batches_ns"), list("canaries_ns"), record)
+        (list("batches_ns"), list("contention_probes_ns"), record)
     };
     let (batches, canaries, record) = lists("--scenario small --iterations 4 --touch none");
     assert_eq!((batches, canaries), (20, 21));
@@ -160,7 +160,13 @@ fn warm_batches_come_with_their_canaries() {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let expected = record["latency_ns_mean"].as_f64().expect("a mean");
     assert!((mean - expected).abs() < 0.001, "{mean} against {expected}");
-    assert!(record["canaries_ns"].as_array().into_iter().flatten().all(|ns| ns.as_f64().is_some_and(|ns| ns > 0.0)));
+    assert!(
+        record["contention_probes_ns"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .all(|ns| ns.as_f64().is_some_and(|ns| ns > 0.0))
+    );
     for line in [
         "--scenario small --iterations 1 --cold",
         "--scenario small --iterations 0",
@@ -189,7 +195,7 @@ fn no_iterations_do_everything_but_the_measured_part() {
         "--scenario threads",
         "--scenario parallel --threads 2",
         "--scenario fixed --bytes 64 --lifetime shuffled",
-        "--scenario handback --bytes 64",
+        "--scenario memory-return --bytes 64",
     ] {
         for allocator in serving(line) {
             let record = json(&format!("--allocator {allocator} {line} --iterations 0"));
@@ -225,7 +231,7 @@ fn unknown_names_are_refused_with_the_known_ones() {
     refused("--allocator mimaloc --scenario vm --iterations 1", &["did you mean 'mimalloc'?"]);
     refused(
         "--allocator system --scenario vmm --iterations 1",
-        &["'vmm'", "json, mir, vm, mixed, small, churn, threads, fixed, parallel, handback"],
+        &["'vmm'", "json, mir, vm, mixed, small, churn, threads, fixed, parallel, memory-return"],
     );
     refused("--allocator system --scenario vm --iterations 1 --touch all", &["'all'", "none, page, full"]);
     refused("--allocator system --scenario vm --iterations ten", &["'ten'"]);
@@ -297,7 +303,7 @@ fn the_table_fits_a_hundred_columns() {
         "--scenario vm --iterations 10 --cold",
         "--scenario small --iterations 1",
         "--scenario json --iterations 0",
-        "--scenario handback --bytes 2MiB --touch page --iterations 1",
+        "--scenario memory-return --bytes 2MiB --touch page --iterations 1",
     ] {
         for allocator in ["hakmem", "system"] {
             let output = run(&format!("--allocator {allocator} {line}"));

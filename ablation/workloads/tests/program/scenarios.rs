@@ -86,7 +86,7 @@ fn parallel_threads_do_their_part_each_and_are_timed_together() {
 
 #[test]
 fn memory_handed_back_is_measured_before_and_after() {
-    let line = "--allocator system --scenario handback --bytes 64KiB --iterations 1";
+    let line = "--allocator system --scenario memory-return --bytes 64KiB --iterations 1";
     let record = json(line);
     let values = &record["values"];
     let (before, live) = (number(values, "resident_before_bytes"), number(values, "resident_live_bytes"));
@@ -96,7 +96,7 @@ fn memory_handed_back_is_measured_before_and_after() {
     assert!((share - (rested - before) / (live - before)).abs() < 1e-9, "{values}");
     assert!(number(values, "fill_ns_mean") > 0.0 && number(values, "free_ns_mean") > 0.0);
     assert_eq!((&record["operations"], &record["rest"]), (&4096.into(), &"light".into()));
-    assert_eq!((&record["lifetime"], &record["canaries_ns"]), (&"batch".into(), &Value::Null));
+    assert_eq!((&record["lifetime"], &record["contention_probes_ns"]), (&"batch".into(), &Value::Null));
     assert!(record["page_faults"].as_u64().is_some_and(|faults| faults > 0));
     // Other sizes in the traffic and another order of frees: another checksum, the same for the next run.
     let shuffled = json(&format!("{line} --lifetime shuffled"));
@@ -106,7 +106,7 @@ fn memory_handed_back_is_measured_before_and_after() {
 #[test]
 fn hakmem_counts_the_light_traffic_and_an_idle_rest_has_none() {
     for rest in ["light", "idle"] {
-        let line = "--allocator hakmem --scenario handback --bytes 2MiB --iterations 1 --touch page";
+        let line = "--allocator hakmem --scenario memory-return --bytes 2MiB --iterations 1 --touch page";
         let record = json(&format!("{line} --rest {rest} --lifetime shuffled"));
         assert_eq!(record["served_by"], "hakmem", "{rest}: {}", record["served_proof"]);
         let sentence = record["served_proof"].as_str().expect("a sentence");
@@ -120,11 +120,11 @@ fn sizes_rests_and_batches_are_refused_where_they_mean_nothing() {
     for (line, part) in [
         ("--scenario fixed", "give --bytes, 16 to 64MiB"),
         ("--scenario fixed --bytes 8", "give 16 to 64MiB"),
-        ("--scenario vm --bytes 4096", "take --scenario fixed or handback"),
-        ("--scenario vm --rest idle", "take --scenario handback"),
-        ("--scenario handback --bytes 64 --touch none", "take --touch full or page"),
-        ("--scenario handback --bytes 64 --lifetime lifo", "batch (in order) or shuffled"),
-        ("--scenario handback --bytes 64 --cold", "drop --cold"),
+        ("--scenario vm --bytes 4096", "take --scenario fixed or memory-return"),
+        ("--scenario vm --rest idle", "take --scenario memory-return"),
+        ("--scenario memory-return --bytes 64 --touch none", "take --touch full or page"),
+        ("--scenario memory-return --bytes 64 --lifetime lifo", "batch (in order) or shuffled"),
+        ("--scenario memory-return --bytes 64 --cold", "drop --cold"),
         ("--scenario parallel --lifetime batch", "drop --lifetime"),
         ("--scenario parallel --threads 65", "give 1 to 64"),
         ("--scenario vm --cold --batch 16", "drop --batch or --cold"),
