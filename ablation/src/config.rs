@@ -13,6 +13,7 @@ mod names;
 mod paths;
 mod peers;
 mod place;
+mod quick;
 mod raw;
 mod subject;
 mod targets;
@@ -92,6 +93,8 @@ pub struct Study {
     pub curves: Vec<Curve>,
     /// Functions whose shares a profile shows.
     pub functions: Vec<Function>,
+    /// What is run instead of everything, when a first answer is enough.
+    quick: Option<quick::Quick>,
     /// Where its parts stand in the text, for errors that only the design can find.
     pub(crate) places: BTreeMap<Part, Range<usize>>,
 }

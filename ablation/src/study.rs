@@ -30,6 +30,8 @@ pub struct Request {
     pub blocks: Option<u32>,
     /// The only workloads, if not all are run.
     pub workloads: Vec<String>,
+    /// Run the quick form of the study, where it has one.
+    pub quick: bool,
     /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
     pub out: Option<PathBuf>,
     /// Go on with the study in `out`.
@@ -46,7 +48,8 @@ impl Request {
     /// A study as its config has it.
     pub fn of(config: PathBuf) -> Request {
         let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
-        Request { config, blocks, workloads, out, resume: false, seed, until_halfwidth: None, budget: None }
+        let (quick, resume, until_halfwidth, budget) = (false, false, None, None);
+        Request { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget }
     }
 
     /// When the study stops by itself; `None`: after its blocks.
@@ -61,6 +64,8 @@ impl Request {
 pub struct Outcome {
     /// The folder with its results.
     pub dir: PathBuf,
+    /// Whether the quick form was run.
+    pub is_quick: bool,
     /// Whether Ctrl-C was pressed.
     pub interrupted: bool,
     /// The command that goes on.
@@ -116,6 +121,10 @@ impl ExitStatus for StudyError {
 /// [`StudyError`]; what was recorded before is kept.
 pub fn run(request: &Request, settings: &Settings) -> Result<Outcome, StudyError> {
     let mut study = config::load(&request.config)?;
+    let is_quick = request.quick && study.make_quick();
+    if request.quick && !is_quick {
+        note(&format!("{} has no [quick] table, so the study is run in full", request.config.display()));
+    }
     if !request.workloads.is_empty() {
         let gone = study.only(&request.workloads)?;
         if !gone.is_empty() {
@@ -168,6 +177,7 @@ pub fn run(request: &Request, settings: &Settings) -> Result<Outcome, StudyError
     };
     let outcome = |interrupted, closing| Outcome {
         dir: folder.dir().to_owned(),
+        is_quick,
         interrupted,
         resume: resume_command(request, folder.dir()),
         closing,
@@ -302,7 +312,7 @@ fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), Store
     let differs = |what: String| Err(StoreError::Differs { dir: dir.to_owned(), what });
     if before.config_text != now.config_text || before.plan != now.plan {
         return differs(format!(
-            "{} is not the config that it was started with, or --workload differs",
+            "{} is not the config that it was started with, or --workload or --quick differs",
             now.config_path
         ));
     }
@@ -334,6 +344,9 @@ fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), Store
 
 fn resume_command(request: &Request, dir: &Path) -> String {
     let mut command = format!("{PROGRAM} run {} --out {} --resume", quoted(&request.config), quoted(dir));
+    if request.quick {
+        command.push_str(" --quick");
+    }
     for workload in &request.workloads {
         command.push_str(&format!(" --workload {workload}"));
     }

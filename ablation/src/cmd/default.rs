@@ -1,6 +1,7 @@
 //! `cargo ablate` without a subcommand: the default study of the repository.
 
 use super::{Ended, run};
+use crate::call::PROGRAM;
 use crate::exit::{ExitStatus, ShellCode};
 use crate::settings::Settings;
 use crate::study::Request;
@@ -33,8 +34,7 @@ impl ExitStatus for DefaultError {
 pub(super) fn run(full: bool, settings: &Settings) -> Ended {
     let here = std::env::current_dir().map_err(DefaultError::Nowhere)?;
     let config = find(&here).ok_or(DefaultError::None)?;
-    let _ = full;
-    run::study(&Request::of(config), settings)
+    run::study(&Request { quick: !full, ..Request::of(config) }, &format!("{PROGRAM} --full"), settings)
 }
 
 /// The default study of the nearest folder that has one.

@@ -4,7 +4,7 @@ use super::Ended;
 use super::output::print;
 use crate::exit::{ExitStatus, ShellCode};
 use crate::progress::note;
-use crate::report::{self, ReportError};
+use crate::report::{self, ReportError, Screen};
 use crate::settings::Settings;
 use crate::{prove, store};
 use ablate_format::Status;
@@ -27,11 +27,11 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
     if store::is_in_use(&args.dir) {
         note("a runner is at work in this folder: this is what there is so far");
     }
-    report(&args.dir, settings)
+    report(&args.dir, Screen::Tables, settings)
 }
 
 /// Reads the folder, writes its report and prints it.
-pub(super) fn report(dir: &Path, settings: &Settings) -> Ended {
+pub(super) fn report(dir: &Path, screen: Screen<'_>, settings: &Settings) -> Ended {
     let (manifest, records, bad_lines) = store::read_settled(dir)?;
     for bad in &bad_lines {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
@@ -42,7 +42,7 @@ pub(super) fn report(dir: &Path, settings: &Settings) -> Ended {
         note(&format!("{left_out} runs of an unfinished block are left out of the report"));
     }
     prove::prove_together(&manifest.plan, &mut records);
-    let text = report::write(dir, &manifest, &records, settings.columns)?;
+    let text = report::write(dir, &manifest, &records, screen, settings.columns)?;
     print(&text);
     let bad = records.iter().filter(|r| r.status != Status::Ok).count();
     if bad > 0 {

@@ -1,8 +1,10 @@
 //! `cargo ablate run`.
 
 use super::{Ended, report};
+use crate::call::{PROGRAM, quoted};
 use crate::exit::ShellCode;
 use crate::progress::note;
+use crate::report::Screen;
 use crate::run::interrupt;
 use crate::settings::Settings;
 use crate::study::rule::{Budget, HalfWidth};
@@ -20,6 +22,9 @@ pub(super) struct Args {
     /// Only this workload, with what the config claims about it; may be given several times.
     #[arg(long = "workload", value_name = "NAME")]
     workloads: Vec<String>,
+    /// Run the short form that the config has under [quick], and print a first table.
+    #[arg(long)]
+    quick: bool,
     /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -49,18 +54,21 @@ pub(super) fn has_option(word: &str) -> bool {
 }
 
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
-    let Args { config, blocks, workloads, out, resume, seed, until_halfwidth, budget } = args;
-    study(&Request { config, blocks, workloads, out, resume, seed, until_halfwidth, budget }, settings)
+    let Args { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget } = args;
+    let full = format!("{PROGRAM} run {}", quoted(&config));
+    let request = Request { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget };
+    study(&request, &full, settings)
 }
 
-/// Runs a study and reports it.
-pub(super) fn study(request: &Request, settings: &Settings) -> Ended {
+/// Runs a study and reports it. `full` is the command that runs all of it, when this is its quick form.
+pub(super) fn study(request: &Request, full: &str, settings: &Settings) -> Ended {
     let outcome = study::run(request, settings)?;
     if outcome.interrupted && interrupt::asked_twice() {
         note(&format!("to go on:\n  {}", outcome.resume));
         return Ok(ShellCode::Interrupted);
     }
-    let code = report::report(&outcome.dir, settings)?;
+    let screen = if outcome.is_quick { Screen::First { full } } else { Screen::Tables };
+    let code = report::report(&outcome.dir, screen, settings)?;
     outcome.closing.iter().for_each(|line| note(line));
     if outcome.interrupted {
         note(&format!("interrupted; finished runs are kept. To go on:\n  {}", outcome.resume));
