@@ -6,37 +6,30 @@
 
 pub(crate) mod cargo;
 mod check;
+mod error;
 mod layouts;
 mod peers;
+mod place;
 mod program;
 pub(crate) mod registry;
 
-use crate::config::{CargoProgram, Pointed, Program, Source, Study};
+use crate::config::{CargoProgram, Program, Source, Study};
 use crate::design::BuildPlan;
-use crate::exit::{ExitStatus, ShellCode};
 use crate::files;
 use crate::machine::sha256_of;
 use crate::progress::{human, note};
 use ablate_format::{BuildFailure, BuildRecord, BuiltBinary};
 use cargo::Order;
+pub use error::BuildError;
 use layouts::Shuffler;
 pub use peers::find_peers;
+pub use place::Workspace;
+use place::keep_as;
 pub(crate) use program::is_there;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-/// Where things are on this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Workspace {
-    /// Folder of the measured sources; for a command, the folder of the config.
-    pub root: PathBuf,
-    /// Where binaries and studies go: the workspace's target folder, or what `ABLATE_TARGET_DIR` says.
-    pub target: PathBuf,
-    /// Manifest of what is built, absolute; `None` for a command.
-    pub manifest: Option<PathBuf>,
-}
 
 /// The binaries of a study.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,96 +40,6 @@ pub struct Built {
     pub layouts: u32,
     /// Why there is one layout where several were asked for.
     pub one_layout: Option<String>,
-}
-
-/// Why there are no binaries.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// Cargo cannot be started.
-    #[error("cannot run cargo: {source}; install Rust, or put cargo on the PATH")]
-    NoCargo {
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Cargo does not understand the manifest.
-    #[error("{manifest}: cargo cannot read this workspace: {message}; correct it, or `manifest` in the config")]
-    Manifest {
-        /// The manifest.
-        manifest: PathBuf,
-        /// What cargo said first.
-        message: String,
-    },
-    /// Cargo cannot get a package of the registry.
-    #[error(
-        "cannot fetch {name} {version} from the registry: {message}; correct `package` and `version` (a whole version, \
-         like 1.2.3; `cargo info {name}` tells which there are), or see that the registry can be reached"
-    )]
-    Fetch {
-        /// The package.
-        name: String,
-        /// Its version.
-        version: String,
-        /// What cargo said first.
-        message: String,
-    },
-    /// The config names a package or a binary that is not there.
-    #[error(
-        "{manifest}: there is no {what} in this workspace{hint}; correct `package`, `binary` or `manifest` in the config"
-    )]
-    Unknown {
-        /// The manifest.
-        manifest: PathBuf,
-        /// What is missing.
-        what: String,
-        /// The nearest that is there.
-        hint: String,
-    },
-    /// The config names a feature, profile or program that is not there.
-    #[error(transparent)]
-    Config(#[from] Box<Pointed>),
-    /// The build that everything is compared with failed.
-    #[error("the baseline build `{id}` failed, so there is nothing to compare: {message}\nthe whole log: {log}")]
-    Baseline {
-        /// The build.
-        id: String,
-        /// First error line.
-        message: String,
-        /// Path of the log.
-        log: String,
-    },
-    /// The system refused.
-    #[error("{path}: {doing} failed: {source}")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was tried.
-        doing: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Ctrl-C was pressed.
-    #[error("interrupted while building; nothing was measured yet")]
-    Interrupted,
-}
-
-impl BuildError {
-    fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> BuildError {
-        let path = path.to_owned();
-        move |source| BuildError::Io { path, doing, source }
-    }
-}
-
-impl ExitStatus for BuildError {
-    fn exit(&self) -> ShellCode {
-        match self {
-            BuildError::Manifest { .. }
-            | BuildError::Unknown { .. }
-            | BuildError::Config(_)
-            | BuildError::Fetch { .. } => ShellCode::WrongCall,
-            BuildError::NoCargo { .. } | BuildError::Baseline { .. } | BuildError::Io { .. } => ShellCode::BadRuns,
-            BuildError::Interrupted => ShellCode::Interrupted,
-        }
-    }
 }
 
 /// Finds the sources of a study, or fetches them, and checks that package, binary, profile and features are there.
@@ -333,18 +236,6 @@ fn keep(
     let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
     let dir = workspace.target.join("ablate/bin").join(format!("{}-{}", plan.id, &sha256[..12]));
     keep_as(built, &dir.join(&program.binary))
-}
-
-/// Copies a binary, unless it is there.
-fn keep_as(built: &Path, path: &Path) -> Result<BuiltBinary, BuildError> {
-    let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
-    let there = built == path || sha256_of(path).is_ok_and(|there| there == sha256);
-    if !there {
-        let dir = path.parent().unwrap_or(Path::new("/"));
-        std::fs::create_dir_all(dir).map_err(BuildError::io(dir, "creating the folder"))?;
-        files::place_program(built, path).map_err(BuildError::io(path, "placing the binary"))?;
-    }
-    Ok(BuiltBinary { path: path.display().to_string(), sha256 })
 }
 
 #[cfg(test)]

@@ -16,14 +16,12 @@ mod selftest;
 mod syscalls;
 
 use crate::call::{BINARY, PROGRAM, without_cargo};
-use crate::exit::{ExitStatus, ShellCode};
+use crate::exit::ShellCode;
 use crate::progress::note;
 use crate::settings::{self, Settings};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use output::Ended;
 use std::process::ExitCode;
-
-/// What a subcommand gives back.
-type Ended = Result<ShellCode, Box<dyn ExitStatus>>;
 
 /// Tells what each part of a program costs, and proves it.
 ///
@@ -145,8 +143,8 @@ fn subcommand(command: Command, settings: &Settings) -> Ended {
         Command::Profile(args) => profile::run(args, settings),
         Command::Doctor(args) => doctor::run(&args, settings),
         Command::Selftest(args) => selftest::run(args, settings),
-        Command::Completions(args) => Ok(completions::run(&args)),
-        Command::Man(args) => man::run(&args),
+        Command::Completions(args) => Ok(completions::run(&args, Cli::command())),
+        Command::Man(args) => man::run(&args, Cli::command()),
         Command::UnitCosts => Ok(hidden::unit_costs()),
         Command::Synthetic(args) => hidden::synthetic(&args),
         Command::Repeat(args) => hidden::repeat(&args),
@@ -171,7 +169,6 @@ fn misunderstood(error: &clap::Error, first: Option<&str>) -> ShellCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -17,12 +17,12 @@ mod treatments;
 use crate::config::{Absent, ConfigError, DesignKind, Study};
 use ablate_format::{AbsentPeer, CellKind, Crossed, FactorPlan, StudyPlan, WorkloadPlan};
 use axis::Axis;
+pub use build_plans::BuildPlan;
 use cells::Cells;
+pub use cells::PLACEBO_VARIABLE;
+use cells::peer_id;
 use std::collections::{BTreeMap, HashSet};
 use treatments::Treatments;
-
-/// The variable that makes the placebo differ from the baseline; nobody reads it.
-pub const PLACEBO_VARIABLE: &str = "ABLATE_PLACEBO";
 
 /// A plan with the builds that its cells refer to.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,17 +31,6 @@ pub struct Design {
     pub plan: StudyPlan,
     /// Distinct feature sets, the baseline's first.
     pub builds: Vec<BuildPlan>,
-}
-
-/// One feature set to build, or one program that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildPlan {
-    /// Id that cells refer to; fits into a file name.
-    pub id: String,
-    /// Cargo features, beside `--no-default-features`.
-    pub features: Vec<String>,
-    /// A program that is not built: its path or name, then arguments, which come before those of the cell.
-    pub command: Option<Vec<String>>,
 }
 
 /// Resolves a study.
@@ -75,10 +64,6 @@ pub fn resolve(study: &Study) -> Result<Design, ConfigError> {
     claims::check(study, &axes, &treatments, &cells, &plan)?;
     paths::check(study, &plan)?;
     Ok(Design { plan, builds: cells.builds })
-}
-
-fn peer_id(name: &str) -> String {
-    format!("peer-{name}")
 }
 
 fn absent(absent: &Absent) -> AbsentPeer {

@@ -4,6 +4,7 @@
 //! [`text`]. Nothing is built, and no file is ever overwritten.
 
 mod features;
+mod name;
 mod text;
 
 use crate::builds::{self, BuildError, cargo, registry};
@@ -12,6 +13,7 @@ use crate::config::nearest;
 use crate::exit::{ExitStatus, ShellCode};
 use crate::settings::Settings;
 use cargo::{Metadata, Package, Target};
+use name::name_of;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -207,14 +209,6 @@ fn binary<'a>(found: &Metadata, package: &'a Package, wanted: Option<&str>) -> R
     })
 }
 
-/// A name as configs have them: `[a-z0-9-]+`.
-fn name_of(text: &str) -> String {
-    let fits = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    let name: String = text.chars().map(fits).take(60).collect();
-    let name = name.trim_matches('-');
-    if name.is_empty() { "study".to_owned() } else { name.to_owned() }
-}
-
 fn place(out: Option<&Path>, here: &Path, name: &str) -> Result<PathBuf, InitError> {
     let path = here.join(out.map_or_else(|| format!("{name}.toml").into(), Path::to_owned));
     // Said before a package is fetched; the file is created only where there is none in any case.
@@ -255,13 +249,6 @@ fn write(path: &Path, config: &str, first: &str) -> Result<String, InitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_fit_a_config() {
-        assert_eq!(name_of("My_Tool+x"), "my-tool-x");
-        assert_eq!(name_of("_"), "study");
-        assert_eq!(name_of("fd"), "fd");
-    }
 
     #[test]
     fn paths_are_written_as_seen_from_the_config() {

@@ -13,7 +13,7 @@ use crate::settings::Settings;
 use ablate_format::{CellKind, Pass};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use table::{Column, show};
+use table::{Column, Counts, show};
 
 /// What is to be counted.
 #[derive(Debug, Clone)]
@@ -25,9 +25,6 @@ pub struct Request {
     /// The peer that the last column is the difference to. Default: the config's reference_peer.
     pub peer: Option<String>,
 }
-
-/// Counts by name; what a whole process did, or what its operations did.
-pub(crate) type Counts = BTreeMap<String, i64>;
 
 /// Who counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

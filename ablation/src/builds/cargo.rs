@@ -1,6 +1,7 @@
 //! Cargo as it is called here: its metadata, one build, and what it says.
 
-use super::{BuildError, Workspace};
+use super::error::BuildError;
+use super::place::Workspace;
 use crate::config::CargoProgram;
 use cargo_metadata::{Message, MetadataCommand};
 pub(crate) use cargo_metadata::{Metadata, Package, Target};

@@ -1,8 +1,8 @@
 //! Names that a config gives to cargo, checked before cargo sees them: its own messages name neither the config's line
 //! nor the nearest name.
 
-use super::BuildError;
 use super::cargo::{Metadata, Package, binaries};
+use super::error::BuildError;
 use crate::config::{CargoProgram, Pointed, Study, nearest};
 use std::collections::BTreeSet;
 use std::path::Path;

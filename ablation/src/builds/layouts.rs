@@ -5,7 +5,8 @@
 //! layout while the objects are still there; no dependency and not even the last crate is compiled again.
 
 use super::cargo::{self, cargo};
-use super::{BuildError, Workspace, keep_as};
+use super::error::BuildError;
+use super::place::{Workspace, keep_as};
 use crate::call::quoted;
 use crate::config::CargoProgram;
 use crate::files;

@@ -2,7 +2,8 @@
 //!
 //! A peer that may be missing and is, leaves the study here, with what is claimed about it alone.
 
-use super::{BuildError, check, program};
+use super::error::BuildError;
+use super::{check, program};
 use crate::config::{Absent, PRELOAD, Peer, Study, libraries};
 use crate::machine::sha256_of;
 use ablate_format::{HypothesisKind, Library};

@@ -1,7 +1,7 @@
 //! Packages of the registry: fetched by cargo, copied to a folder of their own, and built there like any other.
 
-use super::BuildError;
 use super::cargo::{cargo, first_error};
+use super::error::BuildError;
 use crate::files;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

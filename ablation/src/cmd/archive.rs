@@ -1,7 +1,6 @@
 //! `cargo ablate archive`.
 
-use super::Ended;
-use super::output::shown;
+use super::output::{Ended, shown};
 use crate::archive;
 use std::path::PathBuf;
 

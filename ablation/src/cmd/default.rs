@@ -1,6 +1,7 @@
 //! `cargo ablate` without a subcommand: the default study of the repository.
 
-use super::{Ended, run};
+use super::output::Ended;
+use super::run;
 use crate::call::PROGRAM;
 use crate::exit::{ExitStatus, ShellCode};
 use crate::settings::Settings;

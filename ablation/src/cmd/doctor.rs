@@ -1,7 +1,6 @@
 //! `cargo ablate doctor`.
 
-use super::Ended;
-use super::output::shown;
+use super::output::{Ended, shown};
 use crate::doctor;
 use crate::settings::Settings;
 use std::time::Duration;

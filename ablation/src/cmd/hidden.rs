@@ -1,7 +1,6 @@
 //! What this program calls itself for, in processes of their own. `--help` does not list it.
 
-use super::Ended;
-use super::output::shown;
+use super::output::{Ended, shown};
 use crate::exit::{ExitStatus, ShellCode};
 use crate::{doctor, profile, selftest, unit_costs};
 use std::ffi::OsString;

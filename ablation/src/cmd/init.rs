@@ -1,7 +1,6 @@
 //! `cargo ablate init`.
 
-use super::Ended;
-use super::output::shown;
+use super::output::{Ended, shown};
 use crate::init::{self, Request, Subject};
 use crate::settings::Settings;
 use std::path::PathBuf;

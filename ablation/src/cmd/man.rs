@@ -1,8 +1,8 @@
 //! `cargo ablate man`: for packages, not for users, so `--help` does not list it.
 
-use super::{Cli, Ended};
+use super::output::Ended;
 use crate::exit::{ExitStatus, ShellCode};
-use clap::CommandFactory as _;
+use clap::Command;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo ablate man`.
@@ -26,14 +26,15 @@ impl ExitStatus for ManError {
     }
 }
 
-pub(super) fn run(args: &Args) -> Ended {
-    write(&args.dir).map_err(|source| ManError { dir: args.dir.clone(), source })?;
+/// Writes the pages of the whole command line.
+pub(super) fn run(args: &Args, all: Command) -> Ended {
+    write(&args.dir, all).map_err(|source| ManError { dir: args.dir.clone(), source })?;
     Ok(ShellCode::Good)
 }
 
-fn write(dir: &Path) -> std::io::Result<()> {
+fn write(dir: &Path, all: Command) -> std::io::Result<()> {
     std::fs::create_dir_all(dir)?;
-    clap_mangen::generate_to(Cli::command(), dir)
+    clap_mangen::generate_to(all, dir)
 }
 
 #[cfg(test)]
@@ -41,12 +42,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_subcommand_has_a_page() {
+    fn every_subcommand_that_help_lists_has_a_page() {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        write(dir.path()).expect("writes");
-        let page = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect("is there");
-        assert!(page("cargo-ablate.1").contains("Exit codes"));
-        assert!(page("cargo-ablate-run.1").contains("until"));
-        assert!(!dir.path().join("cargo-ablate-synthetic.1").exists());
+        let hidden = Command::new("synthetic").hide(true);
+        let all = Command::new("x").after_help("Exit codes").subcommand(Command::new("run")).subcommand(hidden);
+        write(dir.path(), all).expect("writes");
+        let page = |name: &str| std::fs::read_to_string(dir.path().join(name)).ok();
+        assert!(page("x.1").is_some_and(|text| text.contains("Exit codes")) && page("x-run.1").is_some());
+        assert_eq!(page("x-synthetic.1"), None);
     }
 }

@@ -1,7 +1,10 @@
-//! What subcommands print to standard output.
+//! What subcommands print to standard output, and how they end.
 
-use crate::exit::ShellCode;
+use crate::exit::{ExitStatus, ShellCode};
 use std::io::Write as _;
+
+/// How a subcommand ends.
+pub(super) type Ended = Result<ShellCode, Box<dyn ExitStatus>>;
 
 /// Prints the text that was asked for, with which a call ends well.
 pub(super) fn shown(text: &str) -> ShellCode {

@@ -1,7 +1,6 @@
 //! `cargo ablate plan`.
 
-use super::Ended;
-use super::output::shown;
+use super::output::{Ended, shown};
 use crate::settings::Settings;
 use crate::{cells, plan};
 use std::path::PathBuf;

@@ -1,7 +1,6 @@
 //! `cargo ablate profile`.
 
-use super::Ended;
-use super::output::shown;
+use super::output::{Ended, shown};
 use crate::profile::{self, Request};
 use crate::settings::Settings;
 use std::path::PathBuf;

@@ -1,7 +1,6 @@
 //! `cargo ablate report`, and the end of `cargo ablate run`.
 
-use super::Ended;
-use super::output::print;
+use super::output::{Ended, print};
 use crate::exit::{ExitStatus, ShellCode};
 use crate::progress::note;
 use crate::report::{self, ReportError, Screen};

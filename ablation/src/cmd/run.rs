@@ -1,6 +1,7 @@
 //! `cargo ablate run`.
 
-use super::{Ended, report};
+use super::output::Ended;
+use super::report;
 use crate::call::{PROGRAM, quoted};
 use crate::exit::ShellCode;
 use crate::progress::note;

@@ -1,7 +1,6 @@
 //! `cargo ablate selftest`.
 
-use super::Ended;
-use super::output::print;
+use super::output::{Ended, print};
 use crate::exit::ShellCode;
 use crate::selftest::{self, Condition, Request};
 use crate::settings::Settings;

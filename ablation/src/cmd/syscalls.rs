@@ -1,7 +1,6 @@
 //! `cargo ablate syscalls`.
 
-use super::Ended;
-use super::output::shown;
+use super::output::{Ended, shown};
 use crate::settings::Settings;
 use crate::syscalls::{self, Request};
 use std::path::PathBuf;

@@ -3,7 +3,8 @@
 
 use super::names::suggest;
 use super::place::{Part, Pointed};
-use super::{DesignKind, Function, Program, Study, raw};
+use super::raw;
+use super::study::{DesignKind, Function, Program, Study};
 use ablate_format::Arm;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -1,7 +1,8 @@
 //! Rules of hypotheses. Whether the cells that they name exist, the design finds out.
 
 use super::check::{At, Checked};
-use super::{Factor, Peer, Workload, raw};
+use super::raw;
+use super::study::{Factor, Peer, Workload};
 use ablate_format::{Hypothesis, HypothesisKind, Quantity};
 use std::ops::Range;
 use toml::Spanned;

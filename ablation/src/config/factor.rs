@@ -1,6 +1,6 @@
 //! What the levels of a factor are to each other: which of them one binary can have, and which is "without it".
 
-use super::{Factor, in_one_binary};
+use super::study::{Factor, in_one_binary};
 use ablate_format::Arm;
 
 impl Factor {
@@ -68,7 +68,7 @@ fn only<'a>(levels: &[&'a str]) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
+    use super::super::study::Level;
     use super::*;
     use std::collections::BTreeMap;
 

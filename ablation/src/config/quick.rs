@@ -1,21 +1,9 @@
 //! `[quick]`: the short form of a study, which answers its first question within minutes.
 
 use super::check::{At, Checked};
-use super::{DesignKind, Study, Workload, raw};
+use super::raw;
+use super::study::{DesignKind, Quick, Workload};
 use ablate_format::Arm;
-
-/// What is run instead of the whole study. One code layout of each build, no claims, no placebo that has to be built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quick {
-    /// Timing blocks, 1 to 10000.
-    blocks: u32,
-    /// Names of workloads, at least one.
-    workloads: Vec<String>,
-    /// Arms; at least one in a study with factors.
-    arms: Vec<Arm>,
-    /// Designs; at least one in a study with factors.
-    designs: Vec<DesignKind>,
-}
 
 impl At<'_> {
     pub(super) fn quick(
@@ -48,29 +36,6 @@ impl At<'_> {
             arms,
             designs,
         }))
-    }
-}
-
-impl Study {
-    /// Turns the study into its quick form. Returns whether it has one.
-    pub fn make_quick(&mut self) -> bool {
-        let Some(quick) = self.quick.take() else { return false };
-        let known = self.only(&quick.workloads);
-        debug_assert!(known.is_ok(), "the names were checked when the config was read");
-        self.workloads.iter_mut().for_each(|workload| workload.designs = None);
-        self.blocks = quick.blocks;
-        self.arms = quick.arms;
-        self.designs = quick.designs;
-        self.layouts = 1;
-        if !self.by_feature() {
-            self.subject.placebo_feature = None;
-        }
-        // They are about cells that a short form need not have, and about more blocks than it has.
-        self.hypotheses.clear();
-        self.targets.clear();
-        self.paths.clear();
-        self.curves.clear();
-        true
     }
 }
 

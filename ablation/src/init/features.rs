@@ -1,6 +1,6 @@
 //! Which features of a package are factors: those of its default set that can be left out alone.
 
-use super::cargo::Package;
+use crate::builds::cargo::Package;
 use std::collections::BTreeSet;
 
 /// A feature that could be a factor.

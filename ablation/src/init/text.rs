@@ -1,8 +1,8 @@
 //! The words of a first config.
 
-use super::cargo::Package;
 use super::features::{Candidate, Features};
-use super::name_of;
+use super::name::name_of;
+use crate::builds::cargo::Package;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 

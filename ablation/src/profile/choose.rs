@@ -2,7 +2,6 @@
 
 use crate::cells::CellsError;
 use crate::config::Study;
-use crate::store;
 use crate::studies;
 use ablate_format::{CellKind, Manifest};
 use serde::Deserialize;

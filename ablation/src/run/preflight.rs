@@ -1,7 +1,8 @@
 //! Every cell once with the first workload that it runs with, before anything is kept: a study whose switches the program refuses is not
 //! worth starting.
 
-use super::{Context, RunError, interrupt, outcome, receipt};
+use super::context::{Context, RunError, receipt};
+use super::{interrupt, outcome};
 use crate::exit::{ExitStatus, ShellCode};
 use crate::prove;
 use crate::run::process::Exit;

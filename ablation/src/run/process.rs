@@ -4,42 +4,21 @@
 //! `exec`. While the process runs, the runner sleeps in `poll`. What a run means is left to [`super::outcome`].
 
 mod child;
+mod launch;
 mod pipes;
 mod resident;
 mod steal;
 
 use super::{interrupt, orphans};
 use crate::exit::{ExitStatus, ShellCode};
-use crate::measure::{Attached, Probed, Reading};
-use std::ffi::CString;
+use crate::measure::{Attached, Reading};
+pub use launch::Launch;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How long a process has between the request to end and the end.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// What to run. Everything is prepared before the `fork`, after which nothing may allocate.
-pub struct Launch<'a> {
-    /// Path of the program.
-    pub program: CString,
-    /// Arguments, the program's name first.
-    pub argv: Vec<CString>,
-    /// The whole environment, `NAME=value`.
-    pub envp: Vec<CString>,
-    /// Folder that it starts in; `None`: the runner's.
-    pub directory: Option<CString>,
-    /// Processors that it may use; `None`: the runner's.
-    pub cpus: Option<libc::cpu_set_t>,
-    /// Whether addresses are as random as the machine has it.
-    pub aslr: bool,
-    /// Time limit.
-    pub timeout: Duration,
-    /// Instruments to attach.
-    pub counters: Option<&'a Probed>,
-    /// Only those of this pass, below [`Probed::passes`]; `None`: all.
-    pub counter_pass: Option<usize>,
-}
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,6 +256,7 @@ fn wait(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::CString;
 
     fn launch<'a>(script: &str, timeout: Duration) -> Launch<'a> {
         let text = |text: &str| CString::new(text).expect("no NUL");

@@ -1,8 +1,9 @@
 //! The machine's own prices, once a block: this program measures them in a process of its own, between the measured
 //! ones. A machine that refuses costs a remark and not the study.
 
+use super::context::{Context, End, RunError};
+use super::interrupt;
 use super::process::{self, Exit, Finished, Launch};
-use super::{Context, End, RunError, interrupt};
 use crate::progress::note;
 use crate::store::{Key, RecordWriter, key};
 use crate::unit_costs::Line;
