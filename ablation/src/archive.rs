@@ -66,9 +66,9 @@ pub enum ArchiveError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// Nobody can tell whether it is finished.
+    /// Its manifest does not tell whether it is finished.
     #[error(
-        "{path}: its `config_text` is no config, so nobody can tell whether the study is finished; it is damaged",
+        "{path}: its `config_text` is no config, so that it does not tell whether the study is finished; the file is damaged",
         path = dir.join(MANIFEST).display()
     )]
     BadConfig {
@@ -145,7 +145,7 @@ pub fn archive(dir: &Path, to: &Path) -> Result<String, ArchiveError> {
         None => return Err(ArchiveError::BadConfig { dir: dir.to_owned() }),
     }
     check_reports(dir, &manifest.study)?;
-    // The manifest may be anybody's, and the name becomes a path.
+    // A manifest can come from anywhere, and the name becomes a path.
     if !is_name(&manifest.study) {
         return Err(ArchiveError::BadName { dir: dir.to_owned(), study: manifest.study.escape_debug().to_string() });
     }
@@ -252,7 +252,7 @@ mod tests {
     use ablate_format::Pass;
 
     /// A finished study in `dir/out` that is full of paths: below `dir`, and of homes, which are in two halves so that
-    /// this file names nobody's machine.
+    /// this file names no machine.
     fn study(dir: &Path) -> PathBuf {
         let out = dir.join("out");
         let mut manifest = manifest();
@@ -371,7 +371,7 @@ mod tests {
         refused(write(EFFECTS, "{\"study\":"), "results", &["effects.json is no whole file of effects"]);
         refused(write(EFFECTS, "{\"study\":\"x\"}"), "results", &["effects.json is of another study"]);
         let copy = |out: &Path| std::fs::remove_file(out.join(RECORDS)).expect("removes");
-        refused(copy, "results", &["no records.jsonl", "left out when it was kept"]);
+        refused(copy, "results", &["no records.jsonl", "left out when it was archived"]);
         let text = |out: &Path| replace(out.join(MANIFEST), "[subject]", "[subject");
         refused(text, "results", &["manifest.json: its `config_text` is no config"]);
         for name in ["../evil", "", "/tmp/x", "a\\nb"] {

@@ -1,7 +1,7 @@
 //! `cargo ablate doctor`: what this machine can measure, what that costs, what it cannot and why, and how small an effect it
 //! can show in a given time. Everything that is said with a number was measured by this call.
 
-mod canary;
+mod contention_probe;
 mod costs;
 mod forecast;
 mod trial;
@@ -16,7 +16,7 @@ use crate::report::number::{MISSING, count, number};
 use crate::run::{self, Cpus, interrupt};
 use crate::settings::Settings;
 use ablate_format::Machine;
-use canary::{Canaries, Contention};
+use contention_probe::{Contention, ContentionProbes};
 use costs::{Costs, Floor};
 use forecast::Spread;
 use std::path::Path;
@@ -25,8 +25,8 @@ use std::time::Duration;
 
 pub use trial::{Trial, trial};
 
-/// The contention canary: nanoseconds a step of work that never changes and keeps many execution units busy.
-pub(crate) fn canary() -> f64 {
+/// The contention probe: nanoseconds a step of work that never changes and keeps many execution units busy.
+pub(crate) fn contention_probe() -> f64 {
     ablate_probe::contention_probe_ns()
 }
 
@@ -50,8 +50,8 @@ pub fn run(time: Duration, settings: &Settings) -> Result<String, CellsError> {
     let cpus = Cpus::take().map_err(|e| CellsError::Impossible {
         what: format!("cannot choose processors: {e}; allow sched_setaffinity"),
     })?;
-    let canaries = canary::on(&cpus.pinned(), Canaries::take);
-    let contention = Contention::measure(&cpus, &canaries);
+    let contention_probes = contention_probe::on(&cpus.pinned(), ContentionProbes::take);
+    let contention = Contention::measure(&cpus, &contention_probes);
     let costs = Costs::measure(&probed, &cpus)?;
     let floor = Floor::measure(&cpus)?;
     let spread = Spread::measure(&cpus, time)?;
@@ -61,7 +61,7 @@ pub fn run(time: Duration, settings: &Settings) -> Result<String, CellsError> {
     about_machine(&mut document, &facts, stolen);
     about_instruments(&mut document, &probed, &costs);
     about_tools(&mut document, tools, shuffles);
-    about_noise(&mut document, &canaries, &contention, &floor);
+    about_noise(&mut document, &contention_probes, &contention, &floor);
     about_forecast(&mut document, &spread);
     Ok(document.terminal(settings.columns))
 }
@@ -167,20 +167,28 @@ fn tools() -> Vec<[String; 3]> {
     uses.map(|(name, package, what)| [name.to_owned(), version(name, package), what.to_owned()]).into()
 }
 
-fn about_noise(document: &mut Document, canaries: &Canaries, contention: &Contention, floor: &Floor) {
+fn about_noise(document: &mut Document, contention_probes: &ContentionProbes, contention: &Contention, floor: &Floor) {
     document.heading("Noise");
     let mut table = Table::new(["<what", "value", "=meaning"]);
-    let modes = match canaries.modes {
+    let modes = match contention_probes.modes {
         1 => "one mode: the processor is one speed",
         _ => "several modes: something else works on it at times",
     };
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-    table.row(["canary, 2nd percentile", &format!("{:.3} ns", canaries.low), "a step when nothing disturbs"]);
-    table.row(["canary, median", &format!("{:.3} ns", canaries.median), ""]);
-    table.row(["canaries within 8 %", &percent(canaries.share), "batches that a study would keep now"]);
-    table.row(["modes of the canary", &canaries.modes.to_string(), modes]);
+    table.row([
+        "contention probe, 2nd percentile",
+        &format!("{:.3} ns", contention_probes.low),
+        "a step when nothing disturbs",
+    ]);
+    table.row(["contention probe, median", &format!("{:.3} ns", contention_probes.median), ""]);
+    table.row([
+        "contention probes within 8 %",
+        &percent(contention_probes.share),
+        "batches that a study would keep now",
+    ]);
+    table.row(["modes of the contention probe", &contention_probes.modes.to_string(), modes]);
     let busy = contention.ratio.map_or_else(|| MISSING.to_owned(), |ratio| format!("{ratio:.2} ×"));
-    table.row(["canary, neighbour busy", &busy, contention.meaning()]);
+    table.row(["contention probe, neighbour busy", &busy, contention.meaning()]);
     table.row([
         "reading the clock",
         &format!("{} ns", number(floor.clock_ns)),
@@ -204,7 +212,7 @@ fn about_forecast(document: &mut Document, spread: &Spread) {
     }
     document.table(table);
     document.text(format!(
-        "From {} pairs of equal processes of {} ms that allocate and free ({} ns an operation), pinned, as a study would \
+        "From {} pairs of equal processes of {} ms that allocate and free ({} ns per operation), pinned, as a study would \
          time them (20 % trimmed mean of the differences, 95 % confidence, power 80 %). Longer processes, more cells and \
          more workloads give fewer blocks in the same time; other programs may vary more.",
         count(spread.pairs),

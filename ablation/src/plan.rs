@@ -15,7 +15,7 @@ use tabled::builder::Builder;
 use tabled::settings::peaker::Priority;
 use tabled::settings::{Style, Width};
 
-/// What one process takes when nobody has measured it.
+/// What one process is assumed to take before any was measured.
 const GUESS: Duration = Duration::from_millis(60);
 
 /// How many processes a study starts.

@@ -29,7 +29,7 @@ enum Out {
 }
 
 impl Progress {
-    /// Starts to count `total` processes; `None` when nobody knows how many there will be.
+    /// Starts to count `total` processes; `None` when their number is not known.
     pub fn start(total: Option<usize>) -> Progress {
         let out = if std::io::stderr().is_terminal() && total != Some(0) {
             let (bar, template) = match total {
@@ -87,7 +87,7 @@ impl Progress {
     }
 }
 
-/// A line for the person at the terminal. That nobody reads standard error is no reason to stop.
+/// A line on standard error. That it cannot be written is no reason to stop.
 pub fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

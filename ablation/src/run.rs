@@ -119,9 +119,9 @@ fn step(context: &Context<'_>, slot: Slot, session: &mut Session<'_>) -> Result<
     let finished = match slot.pass {
         Pass::Timing => {
             let pin = context.study.workloads[slot.workload].pin;
-            let before = context.cpus.canary_ns(pin);
+            let before = context.cpus.contention_probe_ns(pin);
             let finished = context.launch(cell, binary, slot, None)?;
-            record.contention_probe_ns = before.zip(context.cpus.canary_ns(pin));
+            record.contention_probe_ns = before.zip(context.cpus.contention_probe_ns(pin));
             finished
         }
         Pass::Counting | Pass::CountingIdle | Pass::UnitCosts => context.count(cell, binary, slot)?,

@@ -221,11 +221,11 @@ fn table(rows: &[Row]) -> Table {
 
 fn circumstances(blocks: u32, analysis: &Analysis, took: Duration) -> String {
     let kept = match (analysis.canaries.kept, analysis.canaries.applied) {
-        (Some(kept), true) => format!("{:.0} % of the batches were undisturbed and are used", 100.0 * kept),
+        (Some(kept), true) => format!("{:.0} % of the timed batches were undisturbed and are used", 100.0 * kept),
         (Some(kept), false) => {
-            format!("only {:.0} % of the batches were undisturbed, so all are used", 100.0 * kept)
+            format!("only {:.0} % of the timed batches were undisturbed, so all are used", 100.0 * kept)
         }
-        (None, _) => "no batch had a canary".to_owned(),
+        (None, _) => "no timed batch had a contention probe".to_owned(),
     };
     format!("{blocks} blocks, {} runs, {:.0} s; nanoseconds per operation; {kept}.", analysis.runs, took.as_secs_f64())
 }

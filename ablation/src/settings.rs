@@ -1,4 +1,4 @@
-//! The runner's own environment, `ABLATE_*`, read through envy. Names that nobody knows are errors: a misspelt
+//! The runner's own environment, `ABLATE_*`, read through envy. Unknown names are errors: a misspelt
 //! setting that is silently ignored costs a day.
 
 use crate::config::nearest;
@@ -28,7 +28,7 @@ fn hundred() -> usize {
 /// Why the environment cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// A name that nobody knows.
+    /// An unknown name.
     #[error("the environment sets {name}, which ablate does not know; did you mean {nearest}? unset it otherwise")]
     Unknown {
         /// The name.

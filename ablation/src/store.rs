@@ -49,20 +49,20 @@ pub enum StoreError {
         dir: PathBuf,
     },
     /// A file instead of a folder.
-    #[error("{dir} is not a folder of a study; give the folder that `ablate run` named")]
+    #[error("{dir} is not a folder of a study; give the folder that `cargo ablate run` named")]
     NotAFolder {
         /// What was given.
         dir: PathBuf,
     },
     /// There is no study in the folder.
-    #[error("{dir} holds no study ({MANIFEST} is missing); give the folder that `ablate run` named")]
+    #[error("{dir} holds no study ({MANIFEST} is missing); give the folder that `cargo ablate run` named")]
     NoStudy {
         /// The folder.
         dir: PathBuf,
     },
     /// The copy of a study whose records stayed elsewhere: a report of it would be empty.
     #[error(
-        "{dir} has reports and no {RECORDS}: its records were left out when it was kept; read its {REPORT}, or give the folder that `ablate run` named"
+        "{dir} has reports and no {RECORDS}: its records were left out when it was archived; read its {REPORT}, or give the folder that `cargo ablate run` named"
     )]
     NoRecords {
         /// The folder.
@@ -409,7 +409,7 @@ pub(crate) mod tests {
         assert_eq!(read_settled(dir.path()).expect("reads").1.len(), 0);
         std::fs::write(dir.path().join(REPORT), "what came out\n").expect("writes");
         let error = read_settled(dir.path()).expect_err("a report of nothing");
-        assert!(error.is_usage() && error.to_string().contains("left out when it was kept"), "{error}");
+        assert!(error.is_usage() && error.to_string().contains("left out when it was archived"), "{error}");
     }
 
     #[test]

@@ -150,7 +150,7 @@ pub fn run(request: &Request, settings: &Settings) -> Result<Outcome, StudyError
     let built = built?;
     // After the builds: what a compiler leaves behind, such as a cache server, is none of our business.
     prepare("becoming the reaper of orphans", run::become_reaper())?;
-    // Looking for instruments that nobody will read takes a third of a second.
+    // Looking for instruments that no pass reads takes a third of a second.
     let probed = measure::probe_groups(if study.counting_repeats == 0 { &[] } else { &study.instruments });
     let mut manifest = manifest(request, &study, &design, built, machine, &probed);
     manifest.libraries = libraries;

@@ -30,10 +30,10 @@ pub struct Line {
 
 /// Measures every price. Takes about 12 ms.
 ///
-/// `canary` tells how disturbed the machine is at the moment, in nanoseconds a step: rounds in which it is much slower
+/// `contention probe` tells how disturbed the machine is at the moment, in nanoseconds a step: rounds in which it is much slower
 /// than at its best are left out.
-pub fn measure(canary: impl FnMut() -> f64) -> Line {
-    let mut rounds = rounds::Rounds::new(canary);
+pub fn measure(contention_probe: impl FnMut() -> f64) -> Line {
+    let mut rounds = rounds::Rounds::new(contention_probe);
     rounds.run(BUDGET, &probes::ALL);
     let mut costs = rounds.costs();
     for (kind, call, pages) in probes::WITH_CALL {

@@ -45,7 +45,7 @@ impl At<'_> {
         Ok(out)
     }
 
-    /// A key of another kind would be read by nobody.
+    /// A key of another kind would be ignored.
     fn foreign_keys(&self, raw: &raw::Hypothesis, kind: &str) -> Checked<()> {
         let text = |text: &Option<raw::Text>| text.as_ref().map(Spanned::span);
         let list = |list: &Option<Vec<raw::Text>>| {

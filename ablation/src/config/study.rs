@@ -353,7 +353,7 @@ pub struct Peer {
     pub served_by: Option<String>,
     /// Whether it may be missing on a machine.
     pub optional: bool,
-    /// What to do where it is missing, for people; empty when nobody said.
+    /// What to do where it is missing, for people; empty when the config does not say.
     pub hint: String,
     /// Workloads that it runs with; `None`: all.
     pub workloads: Option<Vec<String>>,
@@ -368,7 +368,7 @@ pub struct Absent {
     pub peer: String,
     /// What is not there.
     pub why: String,
-    /// What to do about it; empty when nobody said.
+    /// What to do about it; empty when the config does not say.
     pub hint: String,
 }
 

@@ -1,4 +1,4 @@
-//! The examples are studies of programs that nobody here wrote.
+//! The examples are studies of programs of other projects.
 
 use crate::{config, design};
 use std::path::Path;

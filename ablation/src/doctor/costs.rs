@@ -1,6 +1,6 @@
 //! What instruments cost the measured process, and what a process costs the runner.
 
-use super::canary::on;
+use super::contention_probe::on;
 use super::trial::Trial;
 use crate::cells::CellsError;
 use crate::files;
@@ -30,7 +30,7 @@ const SIMULATED_BATCHES: u32 = 100;
 pub(super) struct Costs {
     /// A system call and a page fault with nothing attached, nanoseconds.
     bare: [f64; 2],
-    /// A system call while tracepoints are registered for somebody else, nanoseconds.
+    /// A system call while tracepoints are registered for another process, nanoseconds.
     kept_call: f64,
     /// A system call and a page fault with everything attached, nanoseconds.
     all: [f64; 2],
@@ -86,14 +86,14 @@ impl Costs {
     pub(super) fn of(&self, status: &InstrumentStatus) -> Option<String> {
         Some(match status.origin.as_str() {
             "simulated" => format!("{:.0} × as long", self.callgrind?),
-            "ptrace" => format!("{:.1} µs a call", self.strace? / 1e3),
+            "ptrace" => format!("{:.1} µs per call", self.strace? / 1e3),
             "kernel" => "0".to_owned(),
             _ => {
                 let [call, fault, opening] = *self.each.get(&status.name)?;
                 match status.cost.as_str() {
                     "every system call" | "every system call of its kind" => nanoseconds(call, "call"),
                     "every page fault" => nanoseconds(fault, "fault"),
-                    _ => format!("{:.0} µs a process", opening / 1e3),
+                    _ => format!("{:.0} µs per process", opening / 1e3),
                 }
             }
         })
@@ -113,7 +113,7 @@ impl Costs {
 /// A cost that the clock can tell from nothing, or that it cannot.
 fn nanoseconds(value: f64, what: &str) -> String {
     // Shortest rounds of one and the same differ by some nanoseconds.
-    if value < 5.0 { format!("< 5 ns a {what}") } else { format!("{value:.0} ns a {what}") }
+    if value < 5.0 { format!("< 5 ns per {what}") } else { format!("{value:.0} ns per {what}") }
 }
 
 /// What one instrument adds to a system call (of its kind) and to a page fault, and what attaching and detaching it
@@ -297,10 +297,10 @@ mod tests {
                 cost: cost.to_owned(),
             })
         };
-        assert_eq!(of("tracepoint", "every system call").as_deref(), Some("188 ns a call"));
-        assert_eq!(nanoseconds(-3.0, "call"), "< 5 ns a call");
-        assert_eq!(of("software", "every page fault").as_deref(), Some("70 ns a fault"));
-        assert_eq!(of("software", "every switch to and from the process").as_deref(), Some("9 µs a process"));
+        assert_eq!(of("tracepoint", "every system call").as_deref(), Some("188 ns per call"));
+        assert_eq!(nanoseconds(-3.0, "call"), "< 5 ns per call");
+        assert_eq!(of("software", "every page fault").as_deref(), Some("70 ns per fault"));
+        assert_eq!(of("software", "every switch to and from the process").as_deref(), Some("9 µs per process"));
         assert_eq!((of("simulated", "").as_deref(), of("ptrace", "")), (Some("49 × as long"), None));
         assert!(costs.together().contains("100 ns") && costs.together().contains("1200 ns"));
     }

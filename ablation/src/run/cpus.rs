@@ -64,9 +64,9 @@ impl Cpus {
         Some(set)
     }
 
-    /// The canary of this machine just now, nanoseconds a step; on the processor of pinned processes when `pinned`.
+    /// The contention probe of this machine just now, nanoseconds a step; on the processor of pinned processes when `pinned`.
     /// `None` when the system does not let the runner go there.
-    pub(super) fn canary_ns(&self, pinned: bool) -> Option<f64> {
+    pub(super) fn contention_probe_ns(&self, pinned: bool) -> Option<f64> {
         if !pinned {
             return Some(ablate_probe::contention_probe_ns());
         }

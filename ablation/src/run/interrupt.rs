@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 // Relaxed is enough for all three: the handler runs in this process and carries no other data with them.
-/// How often somebody asked.
+/// How many signals came.
 static ASKED: AtomicU32 = AtomicU32::new(0);
 /// Readable once a signal came, so that a sleeping `poll` wakes. −1: no handler.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
@@ -61,7 +61,7 @@ pub fn asked() -> bool {
     ASKED.load(Ordering::Relaxed) > 0
 }
 
-/// Whether somebody is in a hurry: no report then.
+/// Whether a second signal came: no report then.
 pub fn asked_twice() -> bool {
     ASKED.load(Ordering::Relaxed) > 1
 }

@@ -41,8 +41,8 @@ impl ExitStatus for PreflightError {
     }
 }
 
-/// Runs every cell that has a binary once. Returns what is suspicious, one line each; `None` when somebody pressed
-/// Ctrl-C.
+/// Runs every cell that has a binary once. Returns what is suspicious, one line each; `None` when Ctrl-C was
+/// pressed.
 ///
 /// # Errors
 /// [`PreflightError`].

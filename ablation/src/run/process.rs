@@ -29,7 +29,7 @@ pub enum Exit {
     Signal(i32),
     /// By the runner: the time was over.
     Timeout,
-    /// By the runner: somebody pressed Ctrl-C.
+    /// By the runner: Ctrl-C was pressed.
     Interrupted,
 }
 
@@ -209,13 +209,13 @@ fn pidfd(pid: libc::pid_t) -> io::Result<OwnedFd> {
     // SAFETY: numbers only; the descriptor is close-on-exec by itself.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     match i32::try_from(fd) {
-        // SAFETY: the descriptor is new and belongs to nobody else.
+        // SAFETY: the descriptor is new and belongs to this call alone.
         Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// Sleeps until the child has ended; ends it when the time is over or somebody asks for it.
+/// Sleeps until the child has ended; ends it when the time is over or Ctrl-C asks for it.
 fn wait(
     pipes: &mut pipes::Pipes,
     pidfd: &OwnedFd,
@@ -227,7 +227,7 @@ fn wait(
     let mut ended: Option<Exit> = None;
     let mut killed = false;
     loop {
-        // Once somebody has asked, the wake-up stays readable and would end every sleep at once.
+        // After a signal the wake-up stays readable and would end every sleep at once.
         let wake = if ended == Some(Exit::Interrupted) { -1 } else { interrupt::wake_fd() };
         let ready = pipes.poll(pidfd.as_raw_fd(), wake, deadline.saturating_duration_since(Instant::now()));
         if ready.ended {

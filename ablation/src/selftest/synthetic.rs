@@ -13,7 +13,7 @@ use std::time::Instant;
 
 /// Operations of a batch: 15 to 50 µs.
 pub(super) const BATCH: u64 = 400;
-/// A canary this much above the best of the process was disturbed.
+/// A contention probe this much above the best of the process was disturbed.
 const TOLERANCE: f64 = 1.08;
 /// How a link is weighed: so many operations, with few and with many links; some 3 and 15 µs.
 const WEIGHED: u64 = 80;
@@ -126,12 +126,16 @@ pub fn synthetic(asked: &Asked) -> Result<String, SyntheticError> {
     Ok(line.to_string())
 }
 
-/// The values of batches between two canaries near to the best, sorted; all of them when those are few.
-fn undisturbed(values: &[f64], canaries: &[f64]) -> Vec<f64> {
-    let best = canaries.iter().copied().fold(f64::INFINITY, f64::min);
+/// The values of batches between two contention probes near to the best, sorted; all of them when those are few.
+fn undisturbed(values: &[f64], contention_probes: &[f64]) -> Vec<f64> {
+    let best = contention_probes.iter().copied().fold(f64::INFINITY, f64::min);
     let is_quiet = |pair: &[f64]| pair[0].max(pair[1]) <= TOLERANCE * best;
-    let mut kept: Vec<f64> =
-        values.iter().zip(canaries.windows(2)).filter(|(_, pair)| is_quiet(pair)).map(|(value, _)| *value).collect();
+    let mut kept: Vec<f64> = values
+        .iter()
+        .zip(contention_probes.windows(2))
+        .filter(|(_, pair)| is_quiet(pair))
+        .map(|(value, _)| *value)
+        .collect();
     if kept.len() < values.len().min(WEIGHINGS) / 2 || kept.is_empty() {
         kept = values.to_vec();
     }
@@ -164,7 +168,7 @@ fn levels(vars: impl Iterator<Item = (OsString, OsString)>) -> (Levels, Vec<Stri
 struct Weight {
     long: Vec<(f64, f64)>,
     short: Vec<(f64, f64)>,
-    canary: f64,
+    contention_probe: f64,
 }
 
 impl Weight {
@@ -173,7 +177,7 @@ impl Weight {
         (0..8).for_each(|_| {
             contention_probe_ns();
         });
-        Weight { long: Vec::new(), short: Vec::new(), canary: contention_probe_ns() }
+        Weight { long: Vec::new(), short: Vec::new(), contention_probe: contention_probe_ns() }
     }
 
     fn take(&mut self, times: usize) {
@@ -184,21 +188,29 @@ impl Weight {
         }
     }
 
-    /// Nanoseconds of the operations, and the worse of the canaries around them.
+    /// Nanoseconds of the operations, and the worse of the contention probes around them.
     fn time(&mut self, links: u32) -> (f64, f64) {
         let before = Instant::now();
         black_box(operations(WEIGHED, links, 1));
         let ns = before.elapsed().as_nanos() as f64;
-        let first = std::mem::replace(&mut self.canary, contention_probe_ns());
-        (ns, first.max(self.canary))
+        let first = std::mem::replace(&mut self.contention_probe, contention_probe_ns());
+        (ns, first.max(self.contention_probe))
     }
 
     /// Nanoseconds of a link. Of both kinds the 10th percentile of what was undisturbed, as a run's is of its batches.
     fn link_ns(&self) -> f64 {
-        let best = self.long.iter().chain(&self.short).map(|(_, canary)| *canary).fold(f64::INFINITY, f64::min);
+        let best = self
+            .long
+            .iter()
+            .chain(&self.short)
+            .map(|(_, contention_probe)| *contention_probe)
+            .fold(f64::INFINITY, f64::min);
         let of = |taken: &[(f64, f64)]| {
-            let mut kept: Vec<f64> =
-                taken.iter().filter(|(_, canary)| *canary <= TOLERANCE * best).map(|(ns, _)| *ns).collect();
+            let mut kept: Vec<f64> = taken
+                .iter()
+                .filter(|(_, contention_probe)| *contention_probe <= TOLERANCE * best)
+                .map(|(ns, _)| *ns)
+                .collect();
             if kept.len() < WEIGHINGS / 2 {
                 kept = taken.iter().map(|(ns, _)| *ns).collect();
             }
@@ -273,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_has_levels_work_batches_canaries_and_truth() {
+    fn the_line_has_levels_work_batches_contention_probes_and_truth() {
         let line = measured(&asked(10, false));
         assert_eq!((line.operations, line.samples), (10 * BATCH, 10));
         assert_eq!((line.batches_ns.len(), line.contention_probes_ns.len()), (10, 11));
@@ -286,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn counted_runs_have_the_same_checksum_and_no_canaries() {
+    fn counted_runs_have_the_same_checksum_and_no_contention_probes() {
         let (timed, counted) = (measured(&asked(3, false)), measured(&asked(3, true)));
         assert_eq!((&timed.checksum, timed.operations), (&counted.checksum, counted.operations));
         assert!(counted.contention_probes_ns.is_empty() && counted.truth_ns.is_empty());
@@ -305,10 +317,10 @@ mod tests {
     }
 
     #[test]
-    fn values_between_quiet_canaries_are_kept() {
-        let canaries = [vec![1.0; 7], vec![1.5, 1.0, 1.0]].concat();
+    fn values_between_quiet_contention_probes_are_kept() {
+        let contention_probes = [vec![1.0; 7], vec![1.5, 1.0, 1.0]].concat();
         let values = [3.0, 1.0, 2.0, 4.0, 6.0, 5.0, 90.0, 91.0, 7.0];
-        assert_eq!(undisturbed(&values, &canaries), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(undisturbed(&values, &contention_probes), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
         assert_eq!(undisturbed(&[2.0, 1.0], &[]), [1.0, 2.0]);
     }
 
@@ -316,7 +328,7 @@ mod tests {
     fn a_weight_is_taken_from_what_was_undisturbed() {
         let per = |link_ns: f64| link_ns * (WEIGHED * u64::from(MANY - FEW)) as f64;
         let long = (0..20).map(|i| if i % 2 == 0 { (per(0.3) + 100.0, 1.0) } else { (per(0.2), 1.5) }).collect();
-        let weight = Weight { long, short: vec![(100.0, 1.0); 20], canary: 1.0 };
+        let weight = Weight { long, short: vec![(100.0, 1.0); 20], contention_probe: 1.0 };
         assert!((weight.link_ns() - 0.3).abs() < 1e-9, "{}", weight.link_ns());
     }
 
