@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn operations_are_those_of_the_last_line() {
-        let line = r#"{"format":1,"operations":5,"checksum":"c","latency_over":"operations","samples":5,
+        let line = r#"{"format":2,"operations":5,"checksum":"c","latency_over":"operations","samples":5,
             "latency_ns_p10":1,"latency_ns_p50":2,"latency_ns_p99":3,"latency_ns_mean":2}"#;
         let line = line.replace('\n', "");
         assert_eq!(operations(format!("hello\n{line}\n\n").as_bytes()), Some(5));

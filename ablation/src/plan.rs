@@ -7,8 +7,6 @@ use crate::store;
 use crate::studies;
 use ablate_format::{CellKind, CellPlan, StudyPlan, Target, WorkloadPlan};
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tabled::builder::Builder;
@@ -67,35 +65,11 @@ pub struct Each {
 /// Mean time of a process in the newest earlier run of the study under `parent`, or a guess.
 pub fn each(study: &str, parent: &Path) -> Each {
     let measured = studies::earlier(parent, study).into_iter().find_map(|folder| {
-        ablate_format::read_manifest(&folder).ok().filter(|manifest| manifest.study == study)?;
-        let time = last_processes(&folder.join(store::RECORDS)).ok()??;
+        store::read_manifest(&folder).ok().filter(|manifest| manifest.study == study)?;
+        let time = Duration::from_nanos(store::mean_wall_ns(&folder)?);
         Some(Each { time, from: Some(folder) })
     });
     measured.unwrap_or(Each { time: GUESS, from: None })
-}
-
-/// What is read of the end of the records: some hundred processes, which are timed ones in every study that got so far.
-const END: u64 = 1 << 20;
-
-/// What the plan needs of a record.
-#[derive(serde::Deserialize)]
-struct Ran {
-    wall_ns: u64,
-}
-
-/// Mean wall time of the last processes of a file of records; `None` without any. Reading all of a large study would take
-/// longer than the plan is worth.
-fn last_processes(records: &Path) -> io::Result<Option<Duration>> {
-    let mut file = File::open(records)?;
-    let start = file.metadata()?.len().saturating_sub(END);
-    file.seek(SeekFrom::Start(start))?;
-    let mut end = Vec::new();
-    file.read_to_end(&mut end)?;
-    // The first line is cut unless the file begins with it; a line that is no record says nothing.
-    let lines = end.split(|byte| *byte == b'\n').skip(usize::from(start > 0));
-    let ran = lines.filter_map(|line| serde_json::from_slice::<Ran>(line).ok()).map(|ran| ran.wall_ns);
-    let (sum, count) = ran.filter(|ns| *ns > 0).fold((0, 0), |(sum, count), ns| (sum + ns, count + 1));
-    Ok((count > 0).then(|| Duration::from_nanos(sum / count)))
 }
 
 /// The text of `cargo ablate plan`, at most `columns` wide.

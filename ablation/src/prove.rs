@@ -3,128 +3,22 @@
 //! A run whose receipt contradicts its cell is void: it is kept, named and counted, and never averaged. This module
 //! only judges; [`crate::analyse`] leaves invalid runs out and [`crate::report`] names them.
 
+mod alone;
+mod judged;
 mod together;
 mod values;
 
-use ablate_format::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Record, Status, StudyPlan};
-use std::collections::BTreeMap;
-pub use together::prove_together;
-use values::values;
+use ablate_format::{FactorPlan, Record, StudyPlan};
+pub use alone::prove;
+pub use judged::{Counted, Judge, JudgedRun, Reported};
+pub use together::{prove_together, undo};
 
-/// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Invalid`], with a
-/// reason that names factor, counter, expected and seen; any other record is left as it is.
-pub fn prove(plan: &StudyPlan, record: &mut Record) {
-    // What prices the machine is no cell of a plan.
-    if record.status != Status::Ok || record.pass == Pass::UnitCosts {
-        return;
-    }
-    let Some(cell) = plan.cells.iter().find(|cell| cell.id == record.cell) else {
-        void(record, format!("cell `{}` is not in the plan", record.cell));
-        return;
-    };
-    if record.layout >= plan.layouts.max(1) {
-        let there = plan.layouts.max(1);
-        void(record, format!("it ran code layout {}, and the study has {there}: it is of another one", record.layout));
-        return;
-    }
-    let Some(measured) = &record.measured else {
-        // A program that is measured from outside need not say anything, unless the config says that it proves something.
-        let is_outside = plan.workloads.iter().any(|w| w.name == record.workload && w.response.is_outside());
-        let promised = if record.pass == Pass::CountingIdle { None } else { promised(plan, cell) };
-        let trouble = match (is_outside, promised) {
-            (true, None) => hidden_peak(plan, record),
-            (true, Some(what)) => {
-                Some(format!("no result line at the end of its output, and {what} is to be proven by it"))
-            }
-            (false, _) => Some("no result line".to_owned()),
-        };
-        trouble.into_iter().for_each(|reason| void(record, reason));
-        return;
-    };
-    let trouble = served_by(cell, record.pass, measured)
-        .or_else(|| rejected(measured))
-        .or_else(|| plan.factors.iter().find_map(|factor| levels(cell, factor, measured)))
-        .or_else(|| plan.factors.iter().find_map(|factor| counters(cell, factor, measured)))
-        .or_else(|| cell.expect_zero.iter().find_map(|name| expected_zero(cell, name, measured)))
-        .or_else(|| if record.pass == Pass::CountingIdle { None } else { values(measured) })
-        .or_else(|| judged_by(plan, record, measured))
-        .or_else(|| hidden_peak(plan, record));
-    if let Some(reason) = trouble {
-        void(record, reason);
-    }
-}
-
-/// The number that the workload is judged by, when it is one of the program's own and not there. Runs with counters
-/// attached may leave out what takes requests to find out.
-fn judged_by(plan: &StudyPlan, record: &Record, measured: &Measured) -> Option<String> {
-    let workload = plan.workloads.iter().find(|w| w.name == record.workload)?;
-    let MainResponse::Value(value) = workload.response else { return None };
-    let is_missing = record.pass == Pass::Timing && !measured.values.contains_key(value.name());
-    is_missing.then(|| {
-        let there: Vec<&str> = measured.values.keys().map(String::as_str).collect();
-        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-        format!(
-            "`{}` is judged by value `{}`, which the run did not report: its values are {there}",
-            workload.name,
-            value.name()
-        )
-    })
-}
-
-/// A peak of resident memory that the workload is judged by and that may be the runner's own.
-fn hidden_peak(plan: &StudyPlan, record: &Record) -> Option<String> {
-    let is_judged = plan.workloads.iter().any(|w| w.name == record.workload && w.response == MainResponse::RssPeak);
-    let is_hidden = is_judged && record.pass == Pass::Timing && record.rss_peak_bytes().is_none();
-    is_hidden.then(|| {
-        // Whole MiB, so that the same reason is not told in as many words as there are runs.
-        let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
-        format!(
-            "a peak of {} MiB, seen from outside, is not above the {} MiB that the runner had when it started the process, so \
-             it may be the runner's; print `rss_peak_bytes`",
-            mebibytes(record.process_rss_peak_bytes),
-            mebibytes(record.runner_rss_bytes.unwrap_or(0))
-        )
-    })
-}
-
-/// What only a result line of this cell can prove.
-fn promised(plan: &StudyPlan, cell: &CellPlan) -> Option<String> {
-    let factor = plan.factors.iter().find(|f| !f.proof.is_empty() && cell.levels.contains_key(&f.name));
-    let served = cell.served_by.as_ref().map(|who| format!("that `{who}` served"));
-    served
-        .or_else(|| factor.map(|factor| format!("the level of `{}`", factor.name)))
-        .or_else(|| cell.expect_zero.first().cloned())
-}
-
-/// [`prove`], and then lets go of what a report does not need: the levels, which are the plan's, all counters but those
-/// that show a source at work that did nothing, and everything that a run measured which does not count. Most of a
-/// record's memory is in these.
-///
-/// Not to be proven again: its levels are gone.
-pub fn settle(plan: &StudyPlan, record: &mut Record) {
-    prove(plan, record);
-    if record.status != Status::Ok {
-        record.measured = None;
-        return;
-    }
-    let Some(measured) = &mut record.measured else { return };
-    let levels = plan.cells.iter().find(|cell| cell.id == record.cell).map(|cell| &cell.levels);
-    let at_work = |f: &&FactorPlan| levels.and_then(|l| l.get(&f.name)).is_some_and(|level| works(level));
-    let mut still: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-    for name in plan.factors.iter().filter(at_work).flat_map(|factor| &factor.proof) {
-        if let (Some(0), Some((factor, own))) = (counter(measured, name), name.split_once('.')) {
-            still.entry(factor.to_owned()).or_default().insert(own.to_owned(), 0);
-        }
-    }
-    measured.counters = still;
-    measured.levels = BTreeMap::new();
-    measured.batches_ns.shrink_to_fit();
-    measured.contention_probes_ns.shrink_to_fit();
-}
-
-/// Whether a factor does its work at a level.
-fn works(level: &str) -> bool {
-    level != "off" && level != "absent"
+/// Judges all records of a study, each by itself and then together.
+pub fn judge_all(plan: &StudyPlan, records: &[Record]) -> Vec<JudgedRun> {
+    let mut judge = Judge::new(plan);
+    let mut runs: Vec<JudgedRun> = records.iter().map(|record| judge.judge(record.clone())).collect();
+    prove_together(plan, &mut runs);
+    runs
 }
 
 /// Share of the runs in which a source may have had nothing to do and still counts as at work: a program that decides by
@@ -138,7 +32,7 @@ const SLEPT: f64 = 0.05;
 /// The reason when they were too many: which counters stayed 0, and in how many runs.
 pub fn exercised<'a>(
     factor: &FactorPlan,
-    runs: impl IntoIterator<Item = &'a Measured>,
+    runs: impl IntoIterator<Item = &'a Reported>,
 ) -> Result<Option<String>, String> {
     if factor.proof.is_empty() {
         // It has no counters; whether it did anything is seen in exact counts or in the binaries.
@@ -147,8 +41,9 @@ pub fn exercised<'a>(
     let (mut still, mut all) = (0, 0);
     for measured in runs {
         all += 1;
-        // A proven run has all counters of a source at work; only those at 0 are kept ([`settle`]).
-        still += u32::from(factor.proof.iter().all(|name| counter(measured, name) == Some(0)));
+        // A proven run has all counters of a factor at work.
+        let stayed = |name: &String| measured.still.iter().any(|still| **still == **name);
+        still += u32::from(factor.proof.iter().all(stayed));
     }
     if still == 0 {
         return Ok(None);
@@ -158,71 +53,12 @@ pub fn exercised<'a>(
     if f64::from(still) <= SLEPT * f64::from(all) { Ok(Some(evidence)) } else { Err(evidence) }
 }
 
-/// Value of `factor.counter` in a receipt.
-pub fn counter(measured: &Measured, name: &str) -> Option<u64> {
-    let (factor, counter) = name.split_once('.')?;
-    measured.counters.get(factor)?.get(counter).copied()
-}
-
-fn void(record: &mut Record, reason: String) {
-    record.status = Status::Invalid;
-    record.reason = reason;
-}
-
-fn served_by(cell: &CellPlan, pass: Pass, measured: &Measured) -> Option<String> {
-    let expected = cell.served_by.as_deref()?;
-    let seen = measured.served_by.as_deref();
-    if seen.is_none() && pass != Pass::Timing {
-        // Finding out takes requests that would be counted; the timing runs of the same cell prove it.
-        return None;
-    }
-    (seen != Some(expected)).then(|| format!("served by `{}`, expected `{expected}`", seen.unwrap_or("nobody named")))
-}
-
-fn rejected(measured: &Measured) -> Option<String> {
-    (!measured.env_rejected.is_empty())
-        .then(|| format!("the program refused its environment: {}", measured.env_rejected.join("; ")))
-}
-
-fn levels(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option<String> {
-    let expected = cell.levels.get(&factor.name)?;
-    let seen = measured.levels.get(&factor.name);
-    (seen != Some(expected)).then(|| {
-        let seen = seen.map_or("no level", String::as_str);
-        format!("factor `{}`: expected level `{expected}`, seen `{seen}`", factor.name)
-    })
-}
-
-fn counters(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option<String> {
-    let level = cell.levels.get(&factor.name)?;
-    let idle = !works(level);
-    factor.proof.iter().find_map(|name| match counter(measured, name) {
-        Some(value) if idle && value > 0 => {
-            Some(format!("factor `{}` is {level}: expected counter {name} at 0, seen {value}", factor.name))
-        }
-        None if !idle => Some(format!("factor `{}` is {level}, but the run reported no counter {name}", factor.name)),
-        _ => None,
-    })
-}
-
-fn expected_zero(cell: &CellPlan, name: &str, measured: &Measured) -> Option<String> {
-    match counter(measured, name) {
-        Some(0) => None,
-        Some(value) => Some(format!("expected counter {name} at 0 in this treatment, seen {value}")),
-        // A part that is switched off or not built in need not report what it does not do.
-        None => {
-            let level = name.split_once('.').and_then(|(factor, _)| cell.levels.get(factor));
-            let idle = level.is_some_and(|level| !works(level));
-            (!idle).then(|| format!("expected counter {name} at 0 in this treatment, but the run reported none"))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::analyse::fixture::Study;
     use ablate_format::MainResponse;
+    use ablate_format::{Measured, Pass, Status};
 
     fn check(change: impl FnOnce(&mut Record), cell: &str, expected: &str) {
         let study = Study::new(&["cache", "tick"], &["w"]);
@@ -310,29 +146,32 @@ mod tests {
         assert_eq!(judged(&study, Pass::Timing, None, true), "");
     }
 
+    fn judged(study: &Study, record: &Record) -> JudgedRun {
+        Judge::new(&study.manifest.plan).judge(record.clone())
+    }
+
     #[test]
-    fn a_settled_run_keeps_what_shows_a_source_that_slept() {
+    fn a_judged_run_keeps_what_shows_a_factor_that_had_nothing_to_do() {
         let study = Study::new(&["cache", "tick"], &["w"]);
         let mut record = study.timing("w", "no-tick@env", 0, 100.0);
         set(&mut record, "cache", 0);
-        settle(&study.manifest.plan, &mut record);
-        assert_eq!(record.status, Status::Ok);
-        let kept = record.measured.as_ref().unwrap();
-        assert!(kept.levels.is_empty() && kept.latency_ns_p10 == 100.0);
+        let run = judged(&study, &record);
+        assert_eq!(run.status, Status::Ok);
+        let kept = run.measured.as_ref().unwrap();
+        assert_eq!(kept.latency_ns_p10, 100.0);
         let factors = &study.manifest.plan.factors;
         assert_eq!(
             exercised(&factors[0], [kept]),
             Err("cache.moves stayed 0 in 1 of 1 runs although `cache` is on".into())
         );
-        let names: Vec<&String> = kept.counters.keys().collect();
-        assert_eq!(names, ["cache"], "tick is off, so that its 0 says nothing");
-        let mut moved = study.timing("w", "baseline", 0, 100.0);
-        settle(&study.manifest.plan, &mut moved);
+        let names: Vec<&str> = kept.still.iter().map(|name| &**name).collect();
+        assert_eq!(names, ["cache.moves"], "tick is off, so that its 0 says nothing");
+        let moved = judged(&study, &study.timing("w", "baseline", 0, 100.0));
         let kept = moved.measured.as_ref().unwrap();
-        assert_eq!((exercised(&factors[0], [kept]), kept.counters.len()), (Ok(None), 0));
+        assert_eq!((exercised(&factors[0], [kept]), kept.still.len()), (Ok(None), 0));
         let mut void = study.timing("w", "no-tick@env", 0, 100.0);
         set(&mut void, "tick", 5);
-        settle(&study.manifest.plan, &mut void);
+        let void = judged(&study, &void);
         assert!(void.status == Status::Invalid && void.measured.is_none(), "{}", void.reason);
     }
 
@@ -395,10 +234,10 @@ mod tests {
     fn exercised_needs_almost_every_run() {
         let study = Study::new(&["cache"], &["w"]);
         let factor = &study.manifest.plan.factors[0];
-        let moved = study.timing("w", "baseline", 0, 1.0).measured.unwrap();
+        let moved = judged(&study, &study.timing("w", "baseline", 0, 1.0)).measured.unwrap();
         let mut still = study.timing("w", "baseline", 1, 1.0);
         set(&mut still, "cache", 0);
-        let still = still.measured.unwrap();
+        let still = judged(&study, &still).measured.unwrap();
         assert_eq!(exercised(factor, [&moved]), Ok(None));
         let reason = exercised(factor, [&moved, &still]).unwrap_err();
         assert_eq!(reason, "cache.moves stayed 0 in 1 of 2 runs although `cache` is on");

@@ -22,7 +22,8 @@ mod workload;
 use crate::analyse::{Analysis, analyse_proven};
 use crate::files;
 use crate::gap::study::Explained;
-use ablate_format::{Manifest, Record};
+use crate::prove::JudgedRun;
+use ablate_format::Manifest;
 use document::Document;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ pub enum ReportError {
 pub fn write(
     dir: &Path,
     manifest: &Manifest,
-    records: &[Record],
+    records: &[JudgedRun],
     screen: Screen<'_>,
     columns: usize,
 ) -> Result<String, ReportError> {
@@ -94,7 +95,7 @@ pub fn write(
 fn in_short(
     dir: &Path,
     manifest: &Manifest,
-    records: &[Record],
+    records: &[JudgedRun],
     (analysis, explained): (&Analysis, &Explained),
     columns: usize,
 ) -> Document {
@@ -141,7 +142,7 @@ fn has_rows(manifest: &Manifest) -> bool {
 fn in_full(
     dir: &Path,
     manifest: &Manifest,
-    records: &[Record],
+    records: &[JudgedRun],
     (analysis, explained): (&Analysis, &Explained),
 ) -> Document {
     let mut document = Document::default();
@@ -182,16 +183,14 @@ fn replace(dir: &Path, name: &str, text: &str) -> Result<(), ReportError> {
 mod tests {
     use super::*;
     use crate::analyse::fixture::Study;
-    use ablate_format::{BuildFailure, MainResponse, Status};
+    use ablate_format::{BuildFailure, MainResponse, Record, Status};
     use serde_json::Value;
     use std::fs;
 
     fn report(study: &Study, records: &[Record], columns: usize) -> (String, Value, String) {
         let dir = tempfile::tempdir().unwrap();
-        let mut records = records.to_vec();
-        records.iter_mut().for_each(|record| crate::prove::prove(&study.manifest.plan, record));
-        crate::prove::prove_together(&study.manifest.plan, &mut records);
-        let text = write(dir.path(), &study.manifest, &records, Screen::Tables, columns).unwrap();
+        let runs = crate::prove::judge_all(&study.manifest.plan, records);
+        let text = write(dir.path(), &study.manifest, &runs, Screen::Tables, columns).unwrap();
         let json = fs::read_to_string(dir.path().join("effects.json")).unwrap();
         let markdown = fs::read_to_string(dir.path().join("report.md")).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left aside");

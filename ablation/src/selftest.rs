@@ -22,6 +22,7 @@ use crate::store::{self, StoreError};
 use crate::studies::fresh;
 use crate::study::rule::Budget;
 use crate::study::{self, StudyError};
+use ablate_format::{Record, Status};
 use factors::{FACTORS, variable};
 use judge::{Answer, Found, Row, Truth};
 use neighbour::Neighbour;
@@ -187,11 +188,12 @@ fn about(link_ns: f64) -> String {
 /// Reads a study, judges it and adds its table; whether no truth was missed.
 fn tell(document: &mut Document, dir: &Path, took: Duration) -> Result<bool, StoreError> {
     let (manifest, records, _) = store::read(dir)?;
-    let (mut records, _) = store::whole_blocks(&manifest, records);
-    records.iter_mut().for_each(|record| prove::prove(&manifest.plan, record));
-    prove::prove_together(&manifest.plan, &mut records);
-    let analysis = analyse::analyse_proven(&manifest, &records);
-    let rows = judge::rows(&Truth::of(&records), &Found::of(&manifest, &records, &analysis));
+    let (records, _) = store::whole_blocks(&manifest, records);
+    let runs = prove::judge_all(&manifest.plan, &records);
+    let analysis = analyse::analyse_proven(&manifest, &runs);
+    let proven = records.into_iter().zip(&runs).filter(|(_, run)| run.status == Status::Ok);
+    let proven: Vec<Record> = proven.map(|(record, _)| record).collect();
+    let rows = judge::rows(&Truth::of(&proven), &Found::of(&manifest, &runs, &analysis));
     document.table(table(&rows));
     document.text(circumstances(manifest.blocks, &analysis, took));
     Ok(rows.iter().all(|row| !matches!(row.answer, Answer::Miss(_))))
@@ -220,7 +222,7 @@ fn table(rows: &[Row]) -> Table {
 }
 
 fn circumstances(blocks: u32, analysis: &Analysis, took: Duration) -> String {
-    let kept = match (analysis.canaries.kept, analysis.canaries.applied) {
+    let kept = match (analysis.contention.kept, analysis.contention.applied) {
         (Some(kept), true) => format!("{:.0} % of the timed batches were undisturbed and are used", 100.0 * kept),
         (Some(kept), false) => {
             format!("only {:.0} % of the timed batches were undisturbed, so all are used", 100.0 * kept)

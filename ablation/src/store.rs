@@ -1,18 +1,18 @@
 //! The folder of a study: `manifest.json` and `records.jsonl`, written so that a crash, a full disk or two runners at
 //! once cannot spoil what is already there.
 //!
-//! Lines are only ever appended. [`ablate_format`] has the values, and the reader, which skips lines that it cannot read
-//! and says which.
+//! Lines are only ever appended. A reader skips lines that it cannot read and says which. What the values mean is
+//! left to [`ablate_format`].
 
 mod lines;
 
-pub use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT};
+pub use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT, RecordReader, mean_wall_ns};
 pub use lines::RecordWriter;
 
 use crate::files;
-use crate::prove;
+use crate::prove::{Judge, JudgedRun};
 use ablate_format::{CellKind, CellPlan, Manifest, Pass, ReadError, Record, Status, StudyPlan, WorkloadPlan};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -221,26 +221,24 @@ pub fn is_in_use(dir: &Path) -> bool {
 /// # Errors
 /// [`StoreError::NoStudy`], [`StoreError::Unreadable`], or what the system said.
 pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
-    let manifest = ablate_format::read_manifest(dir)?;
+    let manifest = read_manifest(dir)?;
     let mut records = Vec::new();
-    let bad_lines = ablate_format::read_records(dir, |record| records.push(record))?;
+    let bad_lines = RecordReader::new(dir).read(|record| records.push(record))?;
     Ok((manifest, records, bad_lines))
 }
 
-/// [`read`] for a report: every record is judged by itself and settled ([`prove::settle`]) as soon as it is read, so that
-/// a large study fits in memory.
+/// [`read`] for a report: every record is judged by itself as soon as it is read ([`Judge`]), and only what a report
+/// needs stays, so that a study of a million runs fits in memory.
 ///
 /// # Errors
 /// Those of [`read`], and [`StoreError::NoRecords`].
-pub fn read_settled(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
-    let manifest = ablate_format::read_manifest(dir)?;
+pub fn read_judged(dir: &Path) -> Result<(Manifest, Vec<JudgedRun>, Vec<BadLine>), StoreError> {
+    let manifest = read_manifest(dir)?;
     check_records(dir)?;
-    let mut records = Vec::new();
-    let bad_lines = ablate_format::read_records(dir, |mut record| {
-        prove::settle(&manifest.plan, &mut record);
-        records.push(record);
-    })?;
-    Ok((manifest, records, bad_lines))
+    let (mut runs, mut judge) = (Vec::new(), Judge::new(&manifest.plan));
+    let bad_lines = RecordReader::new(dir).read(|record| runs.push(judge.judge(record)))?;
+    drop(judge);
+    Ok((manifest, runs, bad_lines))
 }
 
 /// Whether the records are where their report is, which nobody could write again without them.
@@ -252,39 +250,76 @@ pub fn check_records(dir: &Path) -> Result<(), StoreError> {
     if is_copy { Err(StoreError::NoRecords { dir: dir.to_owned() }) } else { Ok(()) }
 }
 
-/// Leaves out the timing records of blocks that were not finished, and tells how many.
+/// Reads the manifest alone.
+///
+/// # Errors
+/// [`StoreError::NoStudy`], [`StoreError::Unreadable`], or what the system said.
+pub fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
+    Ok(ablate_format::read_manifest(dir)?)
+}
+
+/// What tells where a run belongs, of a [`Record`] or of a [`JudgedRun`].
+pub trait Place {
+    /// Pass, block, workload, cell.
+    fn place(&self) -> (Pass, u32, &str, &str);
+    /// How it ended.
+    fn status(&self) -> Status;
+}
+
+impl Place for Record {
+    fn place(&self) -> (Pass, u32, &str, &str) {
+        (self.pass, self.block, &self.workload, &self.cell)
+    }
+
+    fn status(&self) -> Status {
+        self.status
+    }
+}
+
+impl Place for JudgedRun {
+    fn place(&self) -> (Pass, u32, &str, &str) {
+        (self.pass, self.block, &self.workload, &self.cell)
+    }
+
+    fn status(&self) -> Status {
+        self.status
+    }
+}
+
+/// Leaves out the timing runs of blocks that were not finished, and tells how many.
 ///
 /// An interrupted block has some cells and not others; only whole blocks can be compared.
-pub fn whole_blocks(manifest: &Manifest, records: Vec<Record>) -> (Vec<Record>, usize) {
+pub fn whole_blocks<R: Place>(manifest: &Manifest, mut runs: Vec<R>) -> (Vec<R>, usize) {
     let plan: &StudyPlan = &manifest.plan;
-    let built = |cell: &str| {
-        let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
-        plan.cells.iter().any(|c| c.id == cell && !failed(&c.build))
-    };
-    let cells: BTreeSet<&str> = plan.cells.iter().map(|c| c.id.as_str()).filter(|id| built(id)).collect();
-    let mut done: BTreeSet<(u32, &str, &str)> = BTreeSet::new();
-    for record in records.iter().filter(|r| r.pass == Pass::Timing && r.status != Status::BuildFailed) {
-        done.insert((record.block, &record.workload, &record.cell));
+    let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
+    // Every place of a block gets a number, so that a block is the set of its numbers.
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+    for workload in &plan.workloads {
+        for cell in plan.cells.iter().filter(|cell| workload.runs(&cell.id) && !failed(&cell.build)) {
+            let next = places.len();
+            places.entry((&workload.name, &cell.id)).or_insert(next);
+        }
     }
-    let whole = |block: u32| {
-        plan.workloads.iter().all(|w| {
-            let own = cells.iter().filter(|c| w.runs(c));
-            own.into_iter().all(|c| done.contains(&(block, &w.name, *c)))
-        })
-    };
-    let blocks: BTreeSet<u32> = done.iter().map(|(block, _, _)| *block).collect();
-    let whole: BTreeSet<u32> = blocks.into_iter().filter(|block| whole(*block)).collect();
-    let before = records.len();
-    let keep = |r: &Record| r.pass != Pass::Timing || r.status == Status::BuildFailed || whole.contains(&r.block);
-    let kept: Vec<Record> = records.into_iter().filter(keep).collect();
-    let left_out = before - kept.len();
-    (kept, left_out)
+    let is_timed = |run: &R| run.place().0 == Pass::Timing && run.status() != Status::BuildFailed;
+    let mut done: HashSet<(u32, usize)> = HashSet::new();
+    let mut finished: HashMap<u32, usize> = HashMap::new();
+    for run in runs.iter().filter(|run| is_timed(run)) {
+        let (_, block, workload, cell) = run.place();
+        let finished = finished.entry(block).or_default();
+        if let Some(place) = places.get(&(workload, cell)) {
+            *finished += usize::from(done.insert((block, *place)));
+        }
+    }
+    let before = runs.len();
+    runs.retain(|run| !is_timed(run) || finished.get(&run.place().1) == Some(&places.len()));
+    let left_out = before - runs.len();
+    (runs, left_out)
 }
 
 /// Runs that are there, and runs that the study plans; `None` when the manifest does not tell.
 ///
 /// A cell that could not be built has one record a workload that says so, and nothing else is planned for it.
-pub fn coverage(manifest: &Manifest, records: &[Record]) -> Option<(usize, usize)> {
+pub fn coverage<R: Place>(manifest: &Manifest, runs: &[R]) -> Option<(usize, usize)> {
     let plan = &manifest.plan;
     let config: toml::Table = manifest.config_text.parse().ok()?;
     let subject = config.get("subject")?.as_table()?;
@@ -292,15 +327,16 @@ pub fn coverage(manifest: &Manifest, records: &[Record]) -> Option<(usize, usize
     let passes = 1 + usize::from(subject.contains_key("idle_args"));
     let counting = usize::try_from(repeats).ok()? * passes;
     let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
-    let runs = |cell: &CellPlan| if failed(&cell.build) { 1 } else { manifest.blocks as usize + counting };
-    let of = |workload: &WorkloadPlan| plan.cells.iter().filter(|c| workload.runs(&c.id)).map(runs).sum::<usize>();
+    let each = |cell: &CellPlan| if failed(&cell.build) { 1 } else { manifest.blocks as usize + counting };
+    let of = |workload: &WorkloadPlan| plan.cells.iter().filter(|c| workload.runs(&c.id)).map(each).sum::<usize>();
     let planned = plan.workloads.iter().map(of).sum();
-    let belongs = |r: &&Record| {
-        let known = plan.cells.iter().any(|c| c.id == r.cell) && plan.workloads.iter().any(|w| w.name == r.workload);
-        known && (r.pass != Pass::Timing || r.block < manifest.blocks)
+    let cells: HashSet<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
+    let workloads: HashSet<&str> = plan.workloads.iter().map(|workload| workload.name.as_str()).collect();
+    let belongs = |(pass, block, workload, cell): &(Pass, u32, &str, &str)| {
+        let known = cells.contains(cell) && workloads.contains(workload);
+        known && (*pass != Pass::Timing || *block < manifest.blocks)
     };
-    let there = records.iter().filter(belongs).map(|r| (r.pass, r.block, r.workload.as_str(), r.cell.as_str()));
-    let there: HashSet<(Pass, u32, &str, &str)> = there.collect();
+    let there: HashSet<(Pass, u32, &str, &str)> = runs.iter().map(Place::place).filter(belongs).collect();
     Some((there.len(), planned))
 }
 
@@ -406,9 +442,9 @@ pub(crate) mod tests {
         let dir = folder();
         Folder::create(dir.path()).expect("empty").write_manifest(&manifest()).expect("writes");
         // A study that was ended before its first run has neither.
-        assert_eq!(read_settled(dir.path()).expect("reads").1.len(), 0);
+        assert_eq!(read_judged(dir.path()).expect("reads").1.len(), 0);
         std::fs::write(dir.path().join(REPORT), "what came out\n").expect("writes");
-        let error = read_settled(dir.path()).expect_err("a report of nothing");
+        let error = read_judged(dir.path()).expect_err("a report of nothing");
         assert!(error.is_usage() && error.to_string().contains("left out when it was archived"), "{error}");
     }
 

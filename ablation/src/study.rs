@@ -242,11 +242,13 @@ fn open(request: &Request, study: &Study, workspace: &Workspace) -> Result<(Fold
         return Ok((folder, None));
     }
     let folder = Folder::open(&dir)?;
-    let (manifest, records, bad_lines) = store::read(&dir)?;
+    let manifest = store::read_manifest(&dir)?;
+    let mut done = BTreeSet::new();
+    let bad_lines =
+        store::RecordReader::new(&dir).read(|record| _ = done.insert(key(&record))).map_err(StoreError::from)?;
     for bad in bad_lines {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
     }
-    let done = records.iter().map(key).collect();
     Ok((folder, Some((manifest, done))))
 }
 

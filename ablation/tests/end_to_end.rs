@@ -133,7 +133,7 @@ fn an_interrupted_study_keeps_its_records_and_is_gone_on_with() {
     assert!((3..16).contains(&rows), "{rows} rows");
 
     // As a dying machine would leave it.
-    std::fs::write(bench.path("out/records.jsonl"), format!("{kept}{{\"format\":1,\"pa")).expect("writes");
+    std::fs::write(bench.path("out/records.jsonl"), format!("{kept}{{\"format\":2,\"pa")).expect("writes");
     let said = bench.run(&["--resume"], 0);
     said.complains(&[&format!("records.jsonl:{}: skipped", rows + 1)]);
     let text = std::fs::read_to_string(bench.path("out/records.jsonl")).expect("is there");

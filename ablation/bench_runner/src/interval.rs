@@ -1,5 +1,6 @@
 //! 95 % intervals of a difference: read from the files of ablate and criterion, computed from the times of hyperfine.
 
+use ablate_format::effects::EffectRow;
 use ablate_stats::distribution::t_quantile;
 use serde::Deserialize;
 
@@ -113,31 +114,15 @@ pub(crate) fn of_criterion(json: &str, base_ns: f64) -> Result<Interval, ReadErr
     Ok(Interval { low: lower_bound * base_ns, high: upper_bound * base_ns })
 }
 
-#[derive(Deserialize)]
-struct Ablate {
-    effects: Vec<Effect>,
-}
-
-#[derive(Deserialize)]
-struct Effect {
-    factor: String,
-    contrast: String,
-    response: String,
-    lo: Option<f64>,
-    hi: Option<f64>,
-}
-
-/// Reads the row of the factor `planted` in ablate's effects.json. `None` when the row has no interval, because too few
-/// runs were valid.
+/// Takes the row of the factor `planted` from the rows of ablate's effects.json. `None` when the row has no interval,
+/// because too few runs were valid.
 ///
 /// # Errors
-/// [`ReadError`].
-pub(crate) fn of_ablate(json: &str) -> Result<Option<Interval>, ReadError> {
-    let effects: Ablate = serde_json::from_str(json)?;
-    let is_it = |effect: &&Effect| {
-        effect.factor == "planted" && effect.contrast == "on-off" && effect.response == "latency_ns_p10"
-    };
-    let row = effects.effects.iter().find(is_it).ok_or(ReadError::Missing("row of the factor"))?;
+/// [`ReadError::Missing`], when there is no such row.
+pub(crate) fn of_ablate(rows: &[EffectRow]) -> Result<Option<Interval>, ReadError> {
+    let is_it =
+        |row: &&EffectRow| row.factor == "planted" && row.contrast == "on-off" && row.response == "latency_ns_p10";
+    let row = rows.iter().find(is_it).ok_or(ReadError::Missing("row of the factor"))?;
     Ok(row.lo.zip(row.hi).map(|(low, high)| Interval { low, high }))
 }
 
@@ -168,11 +153,32 @@ mod tests {
         let json = r#"{"mean": {"confidence_interval": {"confidence_level": 0.95, "lower_bound": 0.01, "upper_bound": 0.03},
             "point_estimate": 0.02, "standard_error": 0.001}, "median": {}}"#;
         assert_eq!(of_criterion(json, 100.0).expect("a mean"), Interval { low: 1.0, high: 3.0 });
-        let json = r#"{"format": 1, "effects": [
-            {"factor": "placebo", "contrast": "placebo", "response": "latency_ns_p10", "lo": -1, "hi": 1},
-            {"factor": "planted", "contrast": "on-off", "response": "latency_ns_p50", "lo": 5, "hi": 6},
-            {"factor": "planted", "contrast": "on-off", "response": "latency_ns_p10", "lo": 1.5, "hi": 2.5}]}"#;
-        assert_eq!(of_ablate(json).expect("a row"), Some(Interval { low: 1.5, high: 2.5 }));
+        let rows = [
+            row("placebo", "placebo", "latency_ns_p10", Some((-1.0, 1.0))),
+            row("planted", "on-off", "latency_ns_p50", Some((5.0, 6.0))),
+            row("planted", "on-off", "latency_ns_p10", Some((1.5, 2.5))),
+        ];
+        assert_eq!(of_ablate(&rows).expect("a row"), Some(Interval { low: 1.5, high: 2.5 }));
+    }
+
+    fn row(factor: &str, contrast: &str, response: &str, interval: Option<(f64, f64)>) -> EffectRow {
+        EffectRow {
+            workload: "chain".to_owned(),
+            factor: factor.to_owned(),
+            contrast: contrast.to_owned(),
+            arm: None,
+            response: response.to_owned(),
+            estimate: None,
+            lo: interval.map(|(low, _)| low),
+            hi: interval.map(|(_, high)| high),
+            lo_all: None,
+            hi_all: None,
+            estimate_all_batches: None,
+            detectable: None,
+            blocks: 0,
+            verdict: String::new(),
+            proof: String::new(),
+        }
     }
 
     #[test]
@@ -182,10 +188,8 @@ mod tests {
         let level =
             r#"{"mean": {"confidence_interval": {"confidence_level": 0.9, "lower_bound": 0, "upper_bound": 1}}}"#;
         assert!(of_criterion(level, 1.0).is_err());
-        let none = r#"{"effects": [{"factor": "planted", "contrast": "on-off", "response": "latency_ns_p10"}]}"#;
-        assert_eq!(of_ablate(none).expect("a row"), None);
-        let other = r#"{"effects": []}"#;
-        assert_eq!(of_ablate(other).expect_err("no row").to_string(), "it has no row of the factor");
-        assert!(of_ablate("{}").is_err());
+        let without = row("planted", "on-off", "latency_ns_p10", None);
+        assert_eq!(of_ablate(&[without]).expect("a row"), None);
+        assert_eq!(of_ablate(&[]).expect_err("no row").to_string(), "it has no row of the factor");
     }
 }

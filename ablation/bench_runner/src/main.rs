@@ -1,7 +1,7 @@
 //! Compares ablate, hyperfine and criterion on the same planted differences. README.md describes the method and its
 //! limits.
 //!
-//! [`race`] runs the [`tools`] on the planted program of [`chain`], [`interval`] reads what they report, and [`table`]
+//! [`mod@race`] runs the [`tools`] on the planted program of [`chain`], [`interval`] reads what they report, and [`table`]
 //! prints the comparison. [`criterion_bench`] is criterion's side of the program.
 
 mod chain;

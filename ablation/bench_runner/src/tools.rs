@@ -117,6 +117,9 @@ pub(crate) enum ToolError {
         /// What is wrong with it.
         source: ReadError,
     },
+    /// The results of ablate cannot be read.
+    #[error(transparent)]
+    Results(#[from] ablate_format::ReadError),
     /// cargo built ablate, and reported no program.
     #[error("cargo built the package ablation and reported no program: it needs a binary target")]
     NoProgram,
@@ -196,7 +199,12 @@ fn ablate(pair: &Pair, limit: Duration, programs: &Programs, dir: &Path) -> Resu
     command.arg("--budget").arg(format!("{:.1}s", limit.as_secs_f64().max(0.1)));
     // Exit status 1: some run was invalid or failed, and ablate left it out of its interval.
     let took = timed("ablate", &mut command, &[0, 1])?;
-    let interval = read("ablate", &out.join("effects.json"), interval::of_ablate)?;
+    let effects = ablate_format::read_effects(&out)?.effects;
+    let interval = interval::of_ablate(&effects).map_err(|source| ToolError::Unread {
+        tool: "ablate",
+        path: out.join(ablate_format::EFFECTS),
+        source,
+    })?;
     Ok(interval.map(|interval| Attempt { interval, took }))
 }
 
@@ -226,17 +234,14 @@ fn hyperfine(pair: &Pair, runs: f64, programs: &Programs, dir: &Path) -> Result<
     command.arg("--export-json").arg(&export);
     for arm in ["a", "b"] {
         let args = subject_args(pair).join(" ");
-        command.arg(format!("{} {args} --plain --arm {arm}", quoted(&programs.own)));
+        // hyperfine splits the command like a shell.
+        let own = programs.own.to_string_lossy();
+        command.arg(format!("{} {args} --plain --arm {arm}", shell_words::quote(&own)));
     }
     let took = timed("hyperfine", &mut command, &[0])?;
     let operations = pair.count * pair.batches as u64;
     let interval = read("hyperfine", &export, |json| interval::of_hyperfine(json, operations))?;
     Ok(Attempt { interval, took })
-}
-
-/// A path as one word of hyperfine's command line, which hyperfine splits like a shell.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
 }
 
 fn criterion(pair: &Pair, milliseconds: f64, programs: &Programs, dir: &Path) -> Result<Attempt, ToolError> {
@@ -297,8 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_one_word() {
-        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
+    fn a_text_is_a_toml_string() {
         assert_eq!(toml_text("a \"b\""), r#""a \"b\"""#);
     }
 }

@@ -38,7 +38,7 @@ pub use plan::{
     AbsentPeer, Arm, CellKind, CellPlan, Contrast, Crossed, Curve, FactorPlan, Hypothesis, HypothesisKind, Impossible,
     StudyPlan, WorkloadPlan,
 };
-pub use read::{BadLine, MAX_LINE, ReadError, parse_records, read_effects, read_manifest, read_records};
+pub use read::{BadLine, ReadError, RecordReader, mean_wall_ns, read_effects, read_manifest, read_records};
 pub use record::{Pass, Record, Status};
 pub use response::{MainResponse, Quantity, ValueName};
 pub use target::{Against, Bar, Target, TargetKind, TargetResponse};

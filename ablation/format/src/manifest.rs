@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Everything needed to read the records of one study, written once before the first run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Always [`FORMAT`].
+    /// Version of the manifest ([`crate::FORMAT`]).
     pub format: u32,
     /// Name of the study, from the config.
     pub study: String,

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 /// The line that a measured program prints (docs/format.md).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// Version of this line, 1.
+    /// Version of this line ([`crate::FORMAT`]).
     pub format: u32,
     /// Operations of the measured part.
     pub operations: u64,
-    /// Who served the operations, as proven by the program (`hakmem`, `mimalloc`, …).
+    /// Which allocator served the operations, as proven by the program (`hakmem`, `mimalloc`, …).
     #[serde(default)]
     pub served_by: Option<String>,
     /// Level of each factor, as sealed.
@@ -19,7 +19,7 @@ pub struct Measured {
     /// Activity counters: factor → counter → value.
     #[serde(default)]
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Equal for all runs of one workload, whoever served it.
+    /// Equal for all runs of one workload, whichever allocator served it.
     pub checksum: String,
     /// `operations` or `batches`: what the percentiles are over.
     pub latency_over: String,
@@ -39,13 +39,13 @@ pub struct Measured {
     /// Page faults of the measured part, as the program saw them.
     #[serde(default)]
     pub page_faults: Option<u64>,
-    /// Environment variables that the program refused, with its reason; not empty voids the run.
+    /// Environment variables that the program refused, with its reason; not empty makes the run invalid.
     #[serde(default)]
     pub env_rejected: Vec<String>,
-    /// Nanoseconds per operation of every batch, in their order; empty: only the percentiles are known.
+    /// Nanoseconds per operation of every timed batch, in their order; empty: only the percentiles are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub batches_ns: Vec<f32>,
-    /// The contention canary before the first batch and after every batch, nanoseconds a step: one more than batches.
+    /// The contention probe before the first timed batch and after every one, nanoseconds per step: one more than batches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contention_probes_ns: Vec<f32>,
     /// Numbers of the program's own by name, for responses `value:NAME`.

@@ -11,7 +11,7 @@ pub struct StudyPlan {
     pub factors: Vec<FactorPlan>,
     /// Workloads in the order of the config.
     pub workloads: Vec<WorkloadPlan>,
-    /// Cells: every one runs once a block with every workload.
+    /// Cells: each runs once per block with every workload.
     pub cells: Vec<CellPlan>,
     /// Comparisons to report, by cell id.
     pub contrasts: Vec<Contrast>,
@@ -78,7 +78,7 @@ pub struct AbsentPeer {
     pub peer: String,
     /// What is not there.
     pub why: String,
-    /// What to do about it; empty when nobody said.
+    /// What to do about it; empty when the config does not say.
     #[serde(default)]
     pub hint: String,
 }
@@ -168,7 +168,7 @@ fn open_above<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Erro
 /// One factor: what proves its levels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FactorPlan {
-    /// Name, equal in the config, the Cargo feature registry and the receipt.
+    /// Name, equal in the config, the Cargo features and the measured program's line.
     pub name: String,
     /// Counters `factor.counter` of which at least one must move when the factor works, and all must stay 0 when it is
     /// off or absent.
@@ -219,7 +219,7 @@ impl WorkloadPlan {
 pub enum CellKind {
     /// The subject with every factor at its baseline level.
     Baseline,
-    /// The baseline once more, with an environment variable that nobody reads, or (arm `feature`) with dead code built
+    /// The baseline once more, with an environment variable that no program reads, or (arm `feature`) with dead code built
     /// in: its difference is noise.
     Placebo,
     /// The subject with other levels.
@@ -262,7 +262,7 @@ pub struct CellPlan {
     pub kind: CellKind,
     /// How its levels are brought about; absent for baseline, placebo and peers.
     pub arm: Option<Arm>,
-    /// The level the receipt must report for each factor; empty for peers.
+    /// The level that the measured program must report for each factor; empty for peers.
     pub levels: BTreeMap<String, String>,
     /// `factor.counter` names that must be 0 in this cell although the factor is on (`frozen`: no selections).
     #[serde(default)]
@@ -288,7 +288,7 @@ fn is_yes(value: &bool) -> bool {
     *value
 }
 
-/// One comparison: `plus − minus` is the effect, positive when the source costs.
+/// One comparison: `plus − minus` is the effect, positive when the factor costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Contrast {
     /// The factor, or the treatment's name when several factors differ.
@@ -298,7 +298,7 @@ pub struct Contrast {
     pub contrast: String,
     /// The arm, `None` for `off-absent` and `placebo`.
     pub arm: Option<Arm>,
-    /// Cell with the source at work.
+    /// Cell with the factor at work.
     pub plus: String,
     /// Cell without it.
     pub minus: String,

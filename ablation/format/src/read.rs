@@ -5,11 +5,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Longest line of `records.jsonl` in bytes, with its end; a longer one is not a record.
-pub const MAX_LINE: u64 = 4 << 20;
+const MAX_LINE: u64 = 4 << 20;
 
 /// A line of `records.jsonl` that is not a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,57 +78,128 @@ pub fn read_effects(dir: &Path) -> Result<EffectsFile, ReadError> {
     read_versioned(dir, EFFECTS)
 }
 
-/// Reads `records.jsonl` of a study's folder, and gives every record to `each` as soon as it is read.
-///
-/// Of several records of one run (pass, block, workload and cell) only the first counts. Lines that are not records are
-/// skipped and returned. A file that is missing has no lines: the study was ended before its first run.
+/// Reads `records.jsonl` of a study's folder from its begin to its end: [`RecordReader::read`], once.
 ///
 /// # Errors
 /// [`ReadError::Io`].
 pub fn read_records(dir: &Path, each: impl FnMut(Record)) -> Result<Vec<BadLine>, ReadError> {
-    let path = dir.join(RECORDS);
-    let failed = |source| ReadError::Io { path: path.clone(), source };
-    match File::open(&path) {
-        Ok(file) => parse_records(BufReader::with_capacity(1 << 16, file), each).map_err(failed),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(failed(e)),
+    RecordReader::new(dir).read(each)
+}
+
+/// Reads the records of a study, and later those that were appended since.
+#[derive(Debug)]
+pub struct RecordReader {
+    path: PathBuf,
+    /// Bytes and lines that were read.
+    offset: u64,
+    lines: usize,
+    seen: Seen,
+}
+
+impl RecordReader {
+    /// For `records.jsonl` in the folder of a study.
+    pub fn new(dir: &Path) -> RecordReader {
+        RecordReader { path: dir.join(RECORDS), offset: 0, lines: 0, seen: Seen::default() }
+    }
+
+    /// Gives every record that was not read before to `each`, and returns the lines that are not records.
+    ///
+    /// Of several records of one run (pass, block, workload and cell) only the first counts. A file that is missing has
+    /// no lines: the study was ended before its first run.
+    ///
+    /// # Errors
+    /// [`ReadError::Io`].
+    pub fn read(&mut self, each: impl FnMut(Record)) -> Result<Vec<BadLine>, ReadError> {
+        let read = match File::open(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => Err(e),
+            Ok(mut file) => file
+                .seek(SeekFrom::Start(self.offset))
+                .and_then(|_| self.read_lines(BufReader::with_capacity(1 << 16, file), each)),
+        };
+        read.map_err(|source| ReadError::Io { path: self.path.clone(), source })
+    }
+
+    fn read_lines(&mut self, mut input: impl BufRead, mut each: impl FnMut(Record)) -> io::Result<Vec<BadLine>> {
+        let mut bad = Vec::new();
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
+            if read == 0 {
+                return Ok(bad);
+            }
+            self.offset += read as u64;
+            self.lines += 1;
+            let number = self.lines;
+            let mut complain = |why: String| bad.push(BadLine { line: number, why });
+            if line.last() != Some(&b'\n') && line.len() as u64 == MAX_LINE {
+                complain(format!("longer than {MAX_LINE} bytes"));
+                self.offset += skip_line(&mut input)?;
+                continue;
+            }
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            match serde_json::from_slice::<Record>(&line) {
+                Ok(record) if !is_read(record.format) => complain(describe_version(record.format)),
+                Ok(record) if !self.seen.insert(&record) => complain("a second record of the same run".to_owned()),
+                Ok(record) => each(record),
+                // A record of another version need not have the keys of this one.
+                Err(e) => match serde_json::from_slice::<Version>(&line) {
+                    Ok(version) if !is_read(version.format) => complain(describe_version(version.format)),
+                    _ => complain(format!("no record: {e}")),
+                },
+            }
+        }
     }
 }
 
-/// [`read_records`] of the text itself.
-///
-/// # Errors
-/// Those of `input`.
-pub fn parse_records(mut input: impl BufRead, mut each: impl FnMut(Record)) -> io::Result<Vec<BadLine>> {
-    let mut bad = Vec::new();
-    let mut seen = Seen::default();
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        if io::Read::take(input.by_ref(), MAX_LINE).read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
-        let mut complain = |why: String| bad.push(BadLine { line: number, why });
-        if line.last() != Some(&b'\n') && line.len() as u64 == MAX_LINE {
-            complain(format!("longer than {MAX_LINE} bytes"));
-            input.skip_until(b'\n')?;
-            continue;
-        }
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        match serde_json::from_slice::<Record>(&line) {
-            Ok(record) if !is_read(record.format) => complain(describe_version(record.format)),
-            Ok(record) if !seen.insert(&record) => complain("a second record of the same run".to_owned()),
-            Ok(record) => each(record),
-            // A record of another version need not have the keys of this one.
-            Err(e) => match serde_json::from_slice::<Version>(&line) {
-                Ok(version) if !is_read(version.format) => complain(describe_version(version.format)),
-                _ => complain(format!("no record: {e}")),
-            },
+/// Skips the rest of a line and returns its length in bytes.
+fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let rest = input.fill_buf()?;
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        let length = end.map_or(rest.len(), |end| end + 1);
+        let is_over = end.is_some() || length == 0;
+        input.consume(length);
+        skipped += length as u64;
+        if is_over {
+            return Ok(skipped);
         }
     }
-    Ok(bad)
+}
+
+/// Records that [`mean_wall_ns`] looks at, at most.
+const SAMPLE: u64 = 256;
+
+/// Mean wall time of the processes of a study in nanoseconds, over at most 256 records that lie evenly spread in the file:
+/// how long that takes does not depend on the size of the study. `None` without a process that took time.
+pub fn mean_wall_ns(dir: &Path) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Wall {
+        wall_ns: u64,
+    }
+    let file = File::open(dir.join(RECORDS)).ok()?;
+    let size = file.metadata().ok()?.len();
+    let mut input = BufReader::new(file);
+    let (mut line, mut sum, mut runs, mut at) = (Vec::new(), 0, 0, 0);
+    for step in 0..SAMPLE {
+        let next = size / SAMPLE * step;
+        if next > at {
+            input.seek(SeekFrom::Start(next)).ok()?;
+            at = next + skip_line(&mut input).ok()?;
+        }
+        line.clear();
+        at += input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).ok()? as u64;
+        if let Ok(Wall { wall_ns }) = serde_json::from_slice(&line)
+            && wall_ns > 0
+        {
+            (sum, runs) = (sum + wall_ns, runs + 1);
+        }
+    }
+    sum.checked_div(runs)
 }
 
 /// What every file and every line says first.
@@ -172,7 +243,7 @@ fn read_versioned<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<T, Read
 }
 
 /// Keys of the runs that were read. Names repeat in every block, so that each is stored once.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Seen {
     names: HashMap<String, usize>,
     keys: HashSet<(Pass, u32, usize, usize)>,
@@ -198,8 +269,9 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> (Vec<Record>, Vec<BadLine>) {
-        let mut records = Vec::new();
-        let bad = parse_records(text.as_bytes(), |record| records.push(record)).expect("text is read");
+        let (mut reader, mut records) = (RecordReader::new(Path::new("")), Vec::new());
+        let bad = reader.read_lines(text.as_bytes(), |record| records.push(record)).expect("text is read");
+        assert_eq!(reader.offset, text.len() as u64);
         (records, bad)
     }
 
@@ -224,6 +296,24 @@ mod tests {
         let long = "x".repeat(3 * MAX_LINE as usize / 2);
         let (records, bad) = parsed(&format!("{long}\n{}\n", line()));
         assert_eq!((records.len(), bad.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_is_appended_is_read_by_the_next_look() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut reader = RecordReader::new(dir.path());
+        let mut look = || {
+            let mut blocks = Vec::new();
+            let bad = reader.read(|record| blocks.push(record.block)).expect("reads");
+            (blocks, bad.iter().map(|bad| bad.line).collect::<Vec<_>>())
+        };
+        assert_eq!(look(), (vec![], vec![]));
+        let mut text = format!("{}\nx\n", line());
+        std::fs::write(dir.path().join(RECORDS), &text).expect("writes");
+        assert_eq!(look(), (vec![0], vec![2]));
+        text.push_str(&format!("{}\n{}\n", line(), line().replace("\"block\":0", "\"block\":1")));
+        std::fs::write(dir.path().join(RECORDS), &text).expect("writes");
+        assert_eq!(look(), (vec![1], vec![3]), "the third line is a second record of the same run");
     }
 
     #[test]

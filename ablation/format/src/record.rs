@@ -22,7 +22,7 @@ pub enum Pass {
 /// One line of `records.jsonl`: one process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Always [`FORMAT`].
+    /// Version of the record ([`FORMAT`]).
     pub format: u32,
     /// What it was run for.
     pub pass: Pass,
@@ -57,10 +57,10 @@ pub struct Record {
     /// Times that the process was taken off its processor: it waited, it was preempted.
     #[serde(default)]
     pub context_switches: Option<(u64, u64)>,
-    /// Clock ticks in which the host gave the processors of this machine to others, while the process ran.
+    /// Clock ticks of the kernel in which the host gave the processors of this machine to others while the process ran.
     #[serde(default)]
     pub steal_ticks: Option<u64>,
-    /// The contention canary of the runner, just before and just after the process, nanoseconds a step.
+    /// The contention probe of the runner just before and just after the process, nanoseconds per step.
     #[serde(default)]
     pub contention_probe_ns: Option<(f64, f64)>,
     /// Counters by instrument name; an instrument that is missing was not available.
@@ -134,7 +134,7 @@ impl Record {
 
     /// Value of a response in this run, in the unit of its quantity; `None` when the run does not have it.
     ///
-    /// Over all batches, disturbed or not: what the canary says is the analysis's to judge.
+    /// Over all timed batches, disturbed or not: the analysis judges the contention probes.
     pub fn value(&self, response: MainResponse) -> Option<f64> {
         let measured = self.measured.as_ref();
         match response {
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_peak_is_the_program_s_own_or_surely_not_the_runner_s() {
         let peak = |own: Option<u64>, seen: u64, runner: Option<u64>| {
-            let line = r#"{"format":1,"operations":1,"checksum":"c","latency_over":"batches","samples":1,
+            let line = r#"{"format":2,"operations":1,"checksum":"c","latency_over":"batches","samples":1,
                 "latency_ns_p10":1.0,"latency_ns_p50":1.0,"latency_ns_p99":1.0,"latency_ns_mean":1.0}"#;
             let measured = serde_json::from_str(line).expect("the required keys");
             let record = Record {

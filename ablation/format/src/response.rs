@@ -138,7 +138,7 @@ impl MainResponse {
         }
     }
 
-    /// Whether it is nanoseconds per operation, to which prices of events and accounts of gaps belong.
+    /// Whether it is nanoseconds per operation: cost breakdowns and unit costs are about these alone.
     pub fn is_latency(self) -> bool {
         self.quantity() == Quantity::Latency
     }

@@ -1,6 +1,6 @@
 //! Batches of operations, each timed as a whole, with the contention probe before the first and after each.
 
-use crate::contention_probe_ns;
+use crate::contention::contention_probe_ns;
 use std::time::Instant;
 
 /// Contention probes that are taken and discarded first. They page in the probe's code and the clock's, and wake a

@@ -1,6 +1,7 @@
 //! No claim about time from one reading alone: a second one must say the same.
 
-use super::{Effect, Estimate, Response, Verdict};
+use super::values::{Effect, Estimate};
+use super::words::{Response, Verdict};
 use ablate_stats::bootstrap::Series;
 use ablate_stats::order;
 

@@ -1,7 +1,8 @@
 //! Counted events per operation: counting passes minus start-up, divided by the operations.
 
 use super::index::CellRuns;
-use ablate_format::{Manifest, Record};
+use crate::prove::JudgedRun;
+use ablate_format::Manifest;
 use ablate_stats::order;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,8 +58,12 @@ pub struct PerOperation {
 /// timing passes.
 pub(super) fn per_operation(manifest: &Manifest, runs: &CellRuns, notes: &mut Notes) -> BTreeMap<String, PerOperation> {
     let mut counts = BTreeMap::new();
-    let mut names: BTreeSet<&str> =
-        runs.counting.values().flat_map(|record| record.counts.keys().map(String::as_str)).collect();
+    let mut names: BTreeSet<&str> = runs
+        .counting
+        .values()
+        .filter_map(|run| run.counted.as_ref())
+        .flat_map(|counted| counted.counts.keys().map(String::as_str))
+        .collect();
     if !runs.counting.is_empty() {
         names.insert("page-faults");
     }
@@ -100,8 +105,8 @@ pub(super) fn per_operation(manifest: &Manifest, runs: &CellRuns, notes: &mut No
     counts
 }
 
-fn value(record: &Record, name: &str) -> Option<u64> {
-    let counted = record.counts.get(name).copied();
+fn value(record: &JudgedRun, name: &str) -> Option<u64> {
+    let counted = record.count(name);
     if name == "page-faults" { counted.or(Some(record.process_page_faults)) } else { counted }
 }
 

@@ -2,9 +2,11 @@
 
 use super::agreement::contradicts;
 use super::counts::PerOperation;
+use super::foreign;
 use super::index::Runs;
 use super::table::Table;
-use super::{Estimate, Proof, Verdict, foreign};
+use super::values::Estimate;
+use super::words::{Proof, Verdict};
 use crate::prove;
 use ablate_format::{MainResponse, Manifest};
 use ablate_stats::bootstrap::Drawn;

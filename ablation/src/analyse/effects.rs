@@ -1,9 +1,12 @@
 //! Effects of contrasts with their verdicts.
 
+use super::counts::PerOperation;
 use super::floors::{Floors, floors, hold_to_floor, layout_floors};
 use super::index::{CellRuns, Runs, Timed, build_failed};
 use super::table::{Column, Table};
-use super::{CellSummary, Effect, Estimate, PerOperation, Proof, Response, Verdict, agreement, foreign};
+use super::values::{CellSummary, Effect, Estimate};
+use super::words::{Proof, Response, Verdict};
+use super::{agreement, foreign};
 use crate::prove;
 use ablate_format::{Arm, CellKind, Contrast, Crossed, FactorPlan, MainResponse, Manifest, Status, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
@@ -14,21 +17,14 @@ use std::collections::BTreeMap;
 /// Two cells that differ in what the contrast is about.
 type Pair<'r, 'a> = (&'r CellRuns<'a>, &'r CellRuns<'a>);
 
-/// The latencies that every contrast of a workload has a row for, the main one first.
-pub(super) fn responses(main: MainResponse) -> Vec<Response> {
-    // Beside a mean, the median of a process would hide the first operations again.
-    let second = (main == MainResponse::P10).then_some(Response::LatencyNsP50);
-    [Response::main(main)].into_iter().chain(second).collect()
-}
-
-/// Every one of [`responses`] of every contrast of the plan with its draws, in this order; NaN where a cell is missing.
+/// Every one of [`Response::timed`] of every contrast of the plan with its draws, in this order; NaN where a cell is missing.
 pub(super) fn drawn(plan: &StudyPlan, main: MainResponse, runs: &Runs, table: &Table) -> Vec<Drawn> {
     let missing = || Drawn::new(f64::NAN, 0, vec![f64::NAN; DRAWS]);
     let mut out = Vec::new();
     for contrast in &plan.contrasts {
         let pairs = pairs(plan, runs, contrast);
         let value = |response: &Response| of_contrast(plan, table, contrast, &pairs, Column::of(*response, main));
-        out.extend(responses(main).iter().map(|response| value(response).unwrap_or_else(missing)));
+        out.extend(Response::timed(main).iter().map(|response| value(response).unwrap_or_else(missing)));
     }
     out
 }
@@ -96,7 +92,7 @@ pub(super) fn effects(
     let contrasts = &manifest.plan.contrasts;
     let mut rows: Vec<Effect> = Vec::new();
     let together = together(contrasts, main, evidence.drawn);
-    let step = responses(main).len();
+    let step = Response::timed(main).len();
     for (at, (contrast, drawn)) in contrasts.iter().zip(evidence.drawn.chunks_exact(step)).enumerate() {
         let pairs = pairs(&manifest.plan, runs, contrast);
         let mut refusal = refusal(manifest, runs, contrast, &pairs);
@@ -110,7 +106,7 @@ pub(super) fn effects(
                 _ => {}
             }
         }
-        for (column, (response, drawn)) in responses(main).iter().copied().zip(drawn).enumerate() {
+        for (column, (response, drawn)) in Response::timed(main).iter().copied().zip(drawn).enumerate() {
             let mut row = empty(contrast, response);
             row.blocks = drawn.blocks;
             match &refusal {
@@ -323,7 +319,7 @@ fn empty(contrast: &Contrast, response: Response) -> Effect {
 
 /// Intervals of the rows of the attribution table that hold together, one family for each response; of other rows none.
 fn together(contrasts: &[Contrast], main: MainResponse, drawn: &[Drawn]) -> Vec<Option<(f64, f64)>> {
-    let step = responses(main).len();
+    let step = Response::timed(main).len();
     let mut out = vec![None; drawn.len()];
     for column in 0..step {
         let of_table = contrasts.iter().enumerate().filter(|(_, contrast)| contrast.attribution);

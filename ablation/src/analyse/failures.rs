@@ -1,7 +1,8 @@
 //! Runs that do not count, grouped so that people can act on them.
 
 use super::index::status_name;
-use ablate_format::{Manifest, Record, Status};
+use crate::prove::JudgedRun;
+use ablate_format::{Manifest, Status};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -19,7 +20,7 @@ pub struct Failure {
 }
 
 /// Groups by status and reason, most frequent first.
-pub(super) fn collect(manifest: &Manifest, records: &[Record]) -> Vec<Failure> {
+pub(super) fn collect(manifest: &Manifest, records: &[JudgedRun]) -> Vec<Failure> {
     let mut groups: Vec<Failure> = Vec::new();
     let mut known: HashMap<(Status, &str), usize> = HashMap::new();
     let mut known_builds: HashMap<&str, usize> = HashMap::new();
@@ -38,7 +39,7 @@ pub(super) fn collect(manifest: &Manifest, records: &[Record]) -> Vec<Failure> {
         manifest.plan.cells.iter().map(|cell| (cell.id.as_str(), cell.build.as_str())).collect();
     for record in records.iter().filter(|record| record.status != Status::Ok) {
         // The build's own entry has the log; its cells only add their number.
-        let build = builds.get(record.cell.as_str()).and_then(|build| known_builds.get(build));
+        let build = builds.get(&*record.cell).and_then(|build| known_builds.get(build));
         if let (Status::BuildFailed, Some(group)) = (record.status, build) {
             groups[*group].runs += 1;
             continue;
@@ -46,7 +47,7 @@ pub(super) fn collect(manifest: &Manifest, records: &[Record]) -> Vec<Failure> {
         let at = *known.entry((record.status, &record.reason)).or_insert_with(|| {
             groups.push(Failure {
                 status: status_name(record.status),
-                reason: record.reason.clone(),
+                reason: record.reason.to_string(),
                 runs: 0,
                 places: Vec::new(),
             });

@@ -1,7 +1,7 @@
 //! The noise floor: what differences that mean nothing can reach, and what it withholds.
 
-use super::effects::responses;
-use super::{Effect, Response, Verdict};
+use super::values::Effect;
+use super::words::{Response, Verdict};
 use ablate_format::{Arm, Contrast, MainResponse};
 use ablate_stats::bootstrap::Drawn;
 use std::collections::BTreeMap;
@@ -15,9 +15,9 @@ pub(super) struct Floors {
     pub(super) layout_ns: Option<f64>,
 }
 
-/// Largest |placebo| that its interval allows, in standard errors, for every one of [`responses`].
+/// Largest |placebo| that its interval allows, in standard errors, for every one of [`Response::timed`].
 pub(super) fn floor_in_errors(contrasts: &[Contrast], main: MainResponse, drawn: &[Drawn]) -> Vec<Option<f64>> {
-    let step = responses(main).len();
+    let step = Response::timed(main).len();
     let placebo = contrasts.iter().position(|c| c.contrast == "placebo" && c.arm != Some(Arm::Feature));
     let of = |drawn: &Drawn| {
         let (lo, hi) = drawn.interval()?;

@@ -1,7 +1,7 @@
 //! Proof of levels for programs that have no counters: what else tells two cells apart.
 
-use super::Proof;
 use super::counts::PerOperation;
+use super::words::Proof;
 use ablate_format::{Arm, CellKind, CellPlan, Contrast, Manifest};
 use std::collections::BTreeMap;
 

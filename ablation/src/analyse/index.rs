@@ -1,7 +1,8 @@
 //! Records by workload, cell and block, so that each is found once.
 
-use super::canary::{Canaries, Judged};
-use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Measured, Pass, Record, Status, StudyPlan};
+use super::contention::{Contention, Undisturbed};
+use crate::prove::{JudgedRun, Reported};
+use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Pass, Status, StudyPlan};
 use std::collections::{BTreeMap, HashMap};
 
 /// All runs of one workload.
@@ -16,17 +17,17 @@ pub(super) struct Runs<'a> {
 /// One proven timing run.
 #[derive(Clone, Copy)]
 pub(super) struct Timed<'a> {
-    pub(super) record: &'a Record,
+    pub(super) record: &'a JudgedRun,
     /// Its percentiles over the batches that nothing disturbed.
-    pub(super) judged: Judged,
+    pub(super) undisturbed: Undisturbed,
 }
 
 impl Timed<'_> {
     /// Its value in a response, in the unit of its quantity; `None` when it does not have it.
     pub(super) fn value(&self, response: MainResponse) -> Option<f64> {
         match response {
-            MainResponse::P10 => self.judged.p10,
-            MainResponse::P50 => self.judged.p50,
+            MainResponse::P10 => self.undisturbed.p10,
+            MainResponse::P50 => self.undisturbed.p50,
             other => self.record.value(other),
         }
     }
@@ -38,9 +39,9 @@ pub(super) struct CellRuns<'a> {
     /// Proven timing runs by block; a repeated block counts once, by its last run.
     pub(super) timing: BTreeMap<u32, Timed<'a>>,
     /// Proven counting runs by repeat.
-    pub(super) counting: BTreeMap<u32, &'a Record>,
+    pub(super) counting: BTreeMap<u32, &'a JudgedRun>,
     /// Proven start-up runs by repeat.
-    pub(super) idle: BTreeMap<u32, &'a Record>,
+    pub(super) idle: BTreeMap<u32, &'a JudgedRun>,
     /// Runs of every pass by how they ended.
     ended: Vec<(Status, usize)>,
     /// Timing runs, however they ended.
@@ -78,14 +79,14 @@ impl<'a> Runs<'a> {
 
 impl<'a> CellRuns<'a> {
     /// What every proven run of the timing and counting passes reported.
-    pub(super) fn measured(&self) -> impl Iterator<Item = &'a Measured> + '_ {
+    pub(super) fn measured(&self) -> impl Iterator<Item = &'a Reported> + '_ {
         let counting = self.counting.values().filter_map(|record| record.measured.as_ref());
         self.timing.values().filter_map(|run| run.record.measured.as_ref()).chain(counting)
     }
 
-    /// Whether its program took canaries around batches.
+    /// Whether its program took contention probes around batches.
     pub(super) fn has_batches(&self) -> bool {
-        self.timing.values().any(|run| run.judged.kept.is_some())
+        self.timing.values().any(|run| run.undisturbed.kept.is_some())
     }
 
     pub(super) fn runs_that(&self, status: Status) -> usize {
@@ -138,7 +139,11 @@ pub(super) fn build_failed(manifest: &Manifest, cell: &CellPlan) -> bool {
 }
 
 /// Sorts records into workloads and cells; returns also how many belong nowhere or were repeated.
-pub(super) fn index<'a>(plan: &'a StudyPlan, records: &'a [Record], canaries: &Canaries) -> (Vec<Runs<'a>>, usize) {
+pub(super) fn index<'a>(
+    plan: &'a StudyPlan,
+    records: &'a [JudgedRun],
+    contention: &Contention,
+) -> (Vec<Runs<'a>>, usize) {
     let by_id: HashMap<&str, usize> = plan.cells.iter().enumerate().map(|(i, cell)| (cell.id.as_str(), i)).collect();
     let empty = |cell| CellRuns {
         plan: cell,
@@ -157,7 +162,7 @@ pub(super) fn index<'a>(plan: &'a StudyPlan, records: &'a [Record], canaries: &C
         plan.workloads.iter().enumerate().map(|(i, workload)| (workload.name.as_str(), i)).collect();
     let mut ignored = 0;
     for record in records.iter().filter(|record| record.pass != Pass::UnitCosts) {
-        let place = (workloads.get(record.workload.as_str()), by_id.get(record.cell.as_str()));
+        let place = (workloads.get(&*record.workload), by_id.get(&*record.cell));
         let (Some(workload), Some(cell)) = place else {
             ignored += 1;
             continue;
@@ -173,9 +178,9 @@ pub(super) fn index<'a>(plan: &'a StudyPlan, records: &'a [Record], canaries: &C
         }
         let repeated = match record.pass {
             Pass::Timing => {
-                let told = Judged { p10: None, p50: None, kept: None };
-                let judged = record.measured.as_ref().map_or(told, |measured| canaries.judge(measured));
-                cell.timing.insert(record.block, Timed { record, judged }).is_some()
+                let told = Undisturbed { p10: None, p50: None, kept: None };
+                let undisturbed = record.measured.as_ref().map_or(told, |measured| contention.judge(measured));
+                cell.timing.insert(record.block, Timed { record, undisturbed }).is_some()
             }
             Pass::Counting => cell.counting.insert(record.block, record).is_some(),
             Pass::CountingIdle => cell.idle.insert(record.block, record).is_some(),

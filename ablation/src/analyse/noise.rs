@@ -44,7 +44,7 @@ pub(super) fn noise(plan: &WorkloadPlan, runs: &Runs) -> Vec<CellNoise> {
 fn of_cell(response: MainResponse, cell: &CellRuns) -> CellNoise {
     let timing = || cell.timing.values();
     let (kept, all) =
-        timing().filter_map(|run| run.judged.kept).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
+        timing().filter_map(|run| run.undisturbed.kept).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
     let switches: Vec<(u64, u64)> = timing().filter_map(|run| run.record.context_switches).collect();
     let mean = |value: fn(&(u64, u64)) -> u64| {
         switches.iter().map(|run| value(run) as f64).sum::<f64>() / switches.len() as f64
@@ -54,7 +54,7 @@ fn of_cell(response: MainResponse, cell: &CellRuns) -> CellNoise {
         cell: cell.plan.id.clone(),
         runs: cell.timing.len(),
         kept: (all > 0).then(|| kept as f64 / all as f64),
-        contended: timing().filter(|run| run.judged.kept.is_some() && run.judged.p10.is_none()).count(),
+        contended: timing().filter(|run| run.undisturbed.kept.is_some() && run.undisturbed.p10.is_none()).count(),
         context_switches: (!switches.is_empty()).then(|| (mean(|run| run.0), mean(|run| run.1))),
         two_speeds: modes::bimodal(&values).filter(|_| response.is_latency()).map(|found| TwoSpeeds {
             fast_ns: found.low,

@@ -3,10 +3,11 @@
 //! Changes and gaps are ratios from the logarithms of one table, like those of the peers. The gaps of a workload have
 //! intervals that hold for all its steps together, because a goal asks which step is the first of several.
 
-use super::Estimate;
 use super::index::{CellRuns, Runs};
 use super::race::Field;
-use super::{WorkloadAnalysis, table::Table};
+use super::table::Table;
+use super::values::Estimate;
+use super::workload::WorkloadAnalysis;
 use crate::prove;
 use ablate_format::{CellPlan, FactorPlan, Goal, MainResponse, Path};
 use ablate_stats::bootstrap::Drawn;

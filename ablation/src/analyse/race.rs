@@ -1,8 +1,8 @@
 //! Ratios of the subject to its peers over several workloads: what geometric means and targets are made of.
 
-use super::Estimate;
 use super::index::{CellRuns, Runs, Timed};
 use super::table::Table;
+use super::values::Estimate;
 use ablate_format::{CellKind, CellPlan, Manifest, TargetKind, TargetResponse};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
 use ablate_stats::table;

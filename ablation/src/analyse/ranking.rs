@@ -1,6 +1,8 @@
 //! Which sources of a workload cost most: those that are proven to, and those that more blocks might prove.
 
-use super::{Effect, Proof, Verdict, WorkloadAnalysis};
+use super::values::Effect;
+use super::words::{Proof, Verdict};
+use super::workload::WorkloadAnalysis;
 use ablate_format::{Arm, CellKind};
 use serde::Serialize;
 

@@ -2,7 +2,8 @@
 
 use super::index::{CellRuns, Runs};
 use super::table::{Row, Table};
-use super::{CellSummary, Effect, Estimate, Gap, Response};
+use super::values::{CellSummary, Effect, Estimate, Gap};
+use super::words::Response;
 use ablate_format::{Arm, CellKind, MainResponse, Manifest};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
 use serde::Serialize;
@@ -80,7 +81,7 @@ pub(super) fn read(
 ) -> Reading {
     let main: Vec<&Effect> = effects.iter().filter(|e| e.response == Response::main(response)).collect();
     let rows: Vec<(&Effect, &Drawn)> =
-        main.into_iter().zip(drawn.iter().step_by(super::effects::responses(response).len())).collect();
+        main.into_iter().zip(drawn.iter().step_by(Response::timed(response).len())).collect();
     let explain = |treatment, arm, sum: Option<Drawn>, missing| Explained {
         treatment,
         arm,

@@ -1,7 +1,8 @@
 //! What a study as a whole cannot show, and what disturbed the machine while it ran.
 
-use super::WorkloadAnalysis;
-use ablate_format::{CellKind, MainResponse, Pass, Record, Status, StudyPlan};
+use super::workload::WorkloadAnalysis;
+use crate::prove::JudgedRun;
+use ablate_format::{CellKind, MainResponse, Pass, Status, StudyPlan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewer workloads than that invite to tune for them.
@@ -10,7 +11,7 @@ const FEW_WORKLOADS: usize = 3;
 const COLD_FAULTS: f64 = 1.0;
 
 /// One sentence each; empty when there is nothing to say.
-pub(super) fn remarks(plan: &StudyPlan, workloads: &[WorkloadAnalysis], records: &[Record]) -> Vec<String> {
+pub(super) fn remarks(plan: &StudyPlan, workloads: &[WorkloadAnalysis], records: &[JudgedRun]) -> Vec<String> {
     let mut out = Vec::new();
     // Of a process that is measured as a whole, start and all, nobody takes it for a steady state.
     let measured: Vec<&WorkloadAnalysis> =
@@ -53,7 +54,7 @@ fn baseline_faults(workload: &WorkloadAnalysis) -> Option<f64> {
 }
 
 /// Peaks of resident memory that the programs did not tell themselves, where something is judged by them.
-fn peaks_from_outside(plan: &StudyPlan, records: &[Record]) -> Option<String> {
+fn peaks_from_outside(plan: &StudyPlan, records: &[JudgedRun]) -> Option<String> {
     let is_peak = |response: MainResponse| response == MainResponse::RssPeak;
     let by_itself = |name: &str| plan.workloads.iter().any(|w| w.name == name && is_peak(w.response));
     let aimed = |name: &str| {
@@ -61,10 +62,10 @@ fn peaks_from_outside(plan: &StudyPlan, records: &[Record]) -> Option<String> {
         targets.any(|target| target.response.is_some_and(|r| is_peak(r.of) || r.over.is_some_and(is_peak)))
     };
     let judged = |name: &str| by_itself(name) || aimed(name);
-    let own = |record: &Record| record.measured.as_ref().and_then(|measured| measured.rss_peak_bytes);
+    let is_own = |run: &JudgedRun| run.measured.as_ref().is_some_and(|measured| measured.has_own_peak);
     let (mut cells, mut most) = (BTreeSet::new(), None);
     for record in records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok && judged(&r.workload)) {
-        if own(record).is_none() {
+        if !is_own(record) {
             cells.insert(format!("{} in {}", record.cell, record.workload));
             most = most.max(record.runner_rss_bytes);
         }
@@ -82,10 +83,10 @@ fn peaks_from_outside(plan: &StudyPlan, records: &[Record]) -> Option<String> {
 }
 
 /// Counters that had to share the processor: how far they were scaled, or why they gave nothing.
-fn shared_counters(records: &[Record]) -> Vec<String> {
+fn shared_counters(records: &[JudgedRun]) -> Vec<String> {
     let mut least: BTreeMap<&str, f64> = BTreeMap::new();
     let mut refused: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
-    for record in records {
+    for record in records.iter().filter_map(|run| run.counted.as_ref()) {
         for (name, coverage) in &record.coverage {
             let known = least.entry(name).or_insert(1.0);
             *known = known.min(*coverage);

@@ -1,7 +1,8 @@
 //! One cell in one workload: who served it, how its runs ended, its latencies and counts.
 
+use super::counts;
 use super::index::{self, CellRuns, Timed};
-use super::{CellSummary, Estimate, counts};
+use super::values::{CellSummary, Estimate};
 use crate::prove;
 use ablate_format::{CellKind, MainResponse, Manifest};
 use ablate_stats::order;
@@ -19,14 +20,15 @@ pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::
         })
     };
     let of = |response: MainResponse| over_blocks(&|run| run.value(response));
-    let names: BTreeSet<&String> = runs.measured().flat_map(|measured| measured.values.keys()).collect();
-    let own = |name: &String| {
-        let value = |run: &Timed| run.record.measured.as_ref()?.values.get(name).copied();
-        Some((name.clone(), over_blocks(&value)?))
+    let names = runs.measured().flat_map(|measured| measured.values.iter().map(|(name, _)| &**name));
+    let names: BTreeSet<&str> = names.collect();
+    let own = |name: &str| {
+        let value = |run: &Timed| run.record.measured.as_ref()?.value(name);
+        Some((name.to_owned(), over_blocks(&value)?))
     };
     let values = names.into_iter().filter_map(own).collect();
-    let seen = runs.measured().find_map(|m| m.served_by.clone());
-    let served_by = cell.served_by.clone().or(seen);
+    let seen = runs.measured().find_map(|m| m.served_by.as_deref());
+    let served_by = cell.served_by.as_deref().or(seen);
     let built = !index::build_failed(manifest, cell);
     for factor in &manifest.plan.factors {
         let is_at_work = cell.levels.get(&factor.name).is_some_and(|level| level != "off" && level != "absent");
@@ -41,7 +43,7 @@ pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::
         arm: cell.arm,
         allocator: match cell.kind {
             CellKind::Peer => cell.name.clone(),
-            _ => served_by.unwrap_or_else(|| "subject".to_owned()),
+            _ => served_by.unwrap_or("subject").to_owned(),
         },
         status: if built { runs.status() } else { "build-failed" },
         proof: if built { runs.proof() } else { Some("build-failed".to_owned()) },

@@ -1,12 +1,14 @@
 //! The cells of one workload as numbers with draws: what every contrast is a linear combination of.
 
-use super::canary::Canaries;
+use super::contention::Contention;
 use super::counts::PerOperation;
 use super::index::{CellRuns, Runs, Timed};
-use super::{CellSummary, Response};
+use super::values::CellSummary;
+use super::words::Response;
 use ablate_format::{Arm, CellKind, MainResponse, Manifest, StudyPlan, WorkloadPlan};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
-use ablate_stats::{layout, table};
+use ablate_stats::layout;
+use ablate_stats::table::Tables;
 use std::collections::{BTreeMap, HashMap};
 
 /// One workload's cells.
@@ -78,39 +80,43 @@ impl Table {
         plan: &WorkloadPlan,
         runs: &Runs,
         summaries: &[CellSummary],
-        canaries: &Canaries,
+        contention: &Contention,
     ) -> Table {
         let present: Vec<(&CellRuns, &CellSummary)> =
             runs.cells.iter().zip(summaries).filter(|(cell, _)| !cell.timing.is_empty()).collect();
         let seed = manifest.seed;
-        let drawn = |layout: Option<u32>, value: &dyn Fn(&Timed) -> Option<f64>| -> Vec<Drawn> {
+        let blocks = runs.blocks.len();
+        // Layouts have blocks of their own, and so draws of their own.
+        let tables = |layout: u32| Tables::new(blocks, DRAWS, seed.wrapping_add(1 + u64::from(layout)));
+        let mut whole = Tables::new(blocks, DRAWS, seed);
+        let drawn = |tables: &mut Tables, layout: Option<u32>, value: &dyn Fn(&Timed) -> Option<f64>| -> Vec<Drawn> {
             let of = |cell: &CellRuns| -> Vec<(usize, f64)> {
                 let timing = cell.timing.iter().filter(|(_, run)| layout.is_none_or(|l| run.record.layout == l));
                 timing.filter_map(|(block, run)| Some((*runs.blocks.get(block)?, value(run)?))).collect()
             };
             let cells: Vec<_> = present.iter().map(|(cell, _)| of(cell)).collect();
-            // Layouts have blocks of their own, and so draws of their own.
-            let seed = layout.map_or(seed, |layout| seed.wrapping_add(1 + u64::from(layout)));
-            table::table(&cells, runs.blocks.len(), DRAWS, seed)
+            tables.table(&cells)
         };
         let main = |run: &Timed| run.value(plan.response);
         let has_median = plan.response == MainResponse::P10;
-        let medians = |layout| has_median.then(|| drawn(layout, &|run| run.judged.p50));
+        let medians =
+            |tables: &mut Tables, layout| has_median.then(|| drawn(tables, layout, &|run| run.undisturbed.p50));
         let mut layouts: Vec<Vec<(Drawn, Option<Drawn>)>> = vec![Vec::new(); present.len()];
         for at in 0..if manifest.plan.layouts > 1 { manifest.plan.layouts } else { 0 } {
-            let values = drawn(Some(at), &main);
-            let mut medians = medians(Some(at)).map(Vec::into_iter);
+            let tables = &mut tables(at);
+            let values = drawn(tables, Some(at), &main);
+            let mut medians = medians(tables, Some(at)).map(Vec::into_iter);
             for (cell, value) in layouts.iter_mut().zip(values) {
                 cell.push((value, medians.as_mut().and_then(Iterator::next)));
             }
         }
-        let logs = drawn(None, &|run| main(run).map(f64::ln));
-        let mut second = medians(None).map(Vec::into_iter);
+        let logs = drawn(&mut whole, None, &|run| main(run).map(f64::ln));
+        let mut second = medians(&mut whole, None).map(Vec::into_iter);
         let is_percentile = matches!(plan.response, MainResponse::P10 | MainResponse::P50);
-        let is_kept = canaries.applied && is_percentile && present.iter().any(|(cell, _)| cell.has_batches());
-        let all = is_kept.then(|| drawn(None, &|run| run.record.value(plan.response)));
+        let is_kept = contention.applied && is_percentile && present.iter().any(|(cell, _)| cell.has_batches());
+        let all = is_kept.then(|| drawn(&mut whole, None, &|run| run.record.value(plan.response)));
         let mut all = all.map(Vec::into_iter);
-        let rows = present.iter().zip(drawn(None, &main)).zip(logs).zip(layouts);
+        let rows = present.iter().zip(drawn(&mut whole, None, &main)).zip(logs).zip(layouts);
         let cells: Vec<Row> = rows
             .map(|((((cell, summary), main), log), layouts)| Row {
                 id: cell.plan.id.clone(),

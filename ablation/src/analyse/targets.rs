@@ -4,8 +4,8 @@
 //! open when it spans the bar. Which interval that is where a target asks for the best peer, or has many numbers, is in
 //! docs/methodology.md.
 
-use super::Estimate;
 use super::race::{Field, Logs, log_ratio, mean};
+use super::values::Estimate;
 use ablate_format::{Against, Bar, CellPlan, MainResponse, Target, TargetKind, TargetResponse};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::projection;

@@ -52,6 +52,13 @@ impl Response {
         }
     }
 
+    /// The responses of time that every contrast of a workload has a row for, the main one first.
+    pub fn timed(main: MainResponse) -> Vec<Response> {
+        // Beside a mean, the median of a process would hide the first operations again.
+        let second = (main == MainResponse::P10).then_some(Response::LatencyNsP50);
+        [Response::main(main)].into_iter().chain(second).collect()
+    }
+
     /// Whether it comes from the counting passes.
     pub fn is_counted(self) -> bool {
         Response::COUNTED.iter().any(|(counted, _)| *counted == self)

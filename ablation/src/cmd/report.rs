@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
 
 /// Reads the folder, writes its report and prints it.
 pub(super) fn report(dir: &Path, screen: Screen<'_>, settings: &Settings) -> Ended {
-    let (manifest, records, bad_lines) = store::read_settled(dir)?;
+    let (manifest, records, bad_lines) = store::read_judged(dir)?;
     for bad in &bad_lines {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
     }

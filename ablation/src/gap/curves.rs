@@ -6,37 +6,17 @@
 //! keeps its pages. So `time = steady + price · faults per operation`.
 
 mod fit;
+mod points;
 
-use super::{Counts, UnitCosts, estimate, is_gap};
+use super::intervals::{estimate, is_gap};
+use super::units::UnitCosts;
 use crate::analyse::Estimate;
-use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE};
 use ablate_stats::bootstrap::Drawn;
 use serde::Serialize;
 
 pub use fit::{ByFaults, FaultPrice};
-
-/// Sizes of page faults with a price of their own.
-const KINDS: [&str; 2] = [PAGE_FAULT_4K, PAGE_FAULT_HUGE];
-
-/// One cell in one workload of the curve.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Point {
-    /// Operations of a process.
-    pub operations: f64,
-    /// Nanoseconds per operation, the mean over all operations.
-    pub time: Drawn,
-    /// Events per operation, from [`super::counts::account`].
-    pub counts: Counts,
-}
-
-/// One cell over the workloads of the curve.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cell {
-    /// Cell id.
-    pub id: String,
-    /// One for each workload in which it has a value and counts.
-    pub points: Vec<Point>,
-}
+pub use points::{Cell, Point};
+use points::{KINDS, faults, inverse};
 
 /// What the curve says about one cell.
 #[derive(Debug, Clone, Serialize)]
@@ -129,15 +109,6 @@ fn of_cell(cell: &Cell, units: &UnitCosts) -> CellCurve {
         r2: line.as_ref().map(|line| line.r2),
         by_faults: fit::by_faults(cell, units),
     }
-}
-
-fn faults(point: &Point, kind: &str) -> Option<f64> {
-    point.counts.get(kind).copied()
-}
-
-/// 1 / operations of every point.
-fn inverse(cell: &Cell) -> Vec<f64> {
-    cell.points.iter().map(|point| 1.0 / point.operations).collect()
 }
 
 /// A difference of times with the differences of the faults, all of the same linear combination of points.

@@ -1,6 +1,7 @@
 //! Numbers with draws whose truth is known.
 
-use super::{Counts, UnitCosts};
+use super::counts::Counts;
+use super::units::UnitCosts;
 use ablate_stats::bootstrap::{Drawn, Series, draw};
 
 /// Blocks behind every number here.

@@ -7,12 +7,13 @@
 //! Procedure", Scandinavian Journal of Statistics 6, 1979).
 
 mod claim;
+mod measured;
 
 use crate::analyse::Estimate;
 use ablate_format::{Hypothesis, HypothesisKind};
 use ablate_stats::MIN_BLOCKS;
-use ablate_stats::bootstrap::Drawn;
 use claim::{Claim, Outcome};
+pub use measured::Measured;
 use serde::Serialize;
 
 /// Chance of any wrong verdict among all claims of a study.
@@ -92,33 +93,6 @@ pub struct Decision {
     pub reason: String,
     /// Blocks that would probably decide it; `None` when it is decided or no number of blocks would.
     pub blocks_needed: Option<usize>,
-}
-
-/// What a hypothesis needs to know of its workload.
-pub trait Measured {
-    /// The gap to a peer, by its name.
-    ///
-    /// # Errors
-    /// Why it is not there, for people.
-    fn gap(&self, workload: &str, peer: &str) -> Result<Drawn, String>;
-
-    /// A part of the gap to a peer, by the names of [`HypothesisKind::Share`].
-    ///
-    /// # Errors
-    /// Why it is not there, for people.
-    fn part(&self, workload: &str, peer: &str, part: &str) -> Result<Drawn, String>;
-
-    /// Value of a cell, nanoseconds per operation.
-    ///
-    /// # Errors
-    /// Why it is not there, for people.
-    fn cell(&self, workload: &str, cell: &str) -> Result<Drawn, String>;
-
-    /// The response of a cell over that of another, whatever it is.
-    ///
-    /// # Errors
-    /// Why it is not there, for people.
-    fn ratio(&self, workload: &str, plus: &str, minus: &str) -> Result<Drawn, String>;
 }
 
 /// Decides all claims of a study together.

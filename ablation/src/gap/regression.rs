@@ -4,8 +4,10 @@
 //! caches, larger address spaces) or less. Cells differ in their counts, so their times tell too; when they do not
 //! differ enough, nothing is told.
 
+use super::counts::Counts;
+use super::input::Input;
+use super::intervals::estimate;
 use super::units::Price;
-use super::{Counts, Input, estimate};
 use crate::analyse::Estimate;
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::distribution::t_quantile;

@@ -1,12 +1,16 @@
 //! From an analysed study to its accounts, curves and verdicts.
 
+use super::breakdown::{Breakdown, breakdown};
+use super::counts::Counts;
 use super::counts::account;
 use super::curves::{self, Cell, CurveReport, Point};
 use super::hypotheses::{self, Decision, Measured};
-use super::waterfall::{Waterfall, waterfall};
-use super::{Counts, Input, UnitCosts, estimate};
+use super::input::Input;
+use super::intervals::estimate;
+use super::units::UnitCosts;
 use crate::analyse::{Analysis, Estimate, Row, Table};
-use ablate_format::{CellKind, CellPlan, Curve, MainResponse, Manifest, Pass, Record, Status, StudyPlan};
+use crate::prove::JudgedRun;
+use ablate_format::{CellKind, CellPlan, Curve, MainResponse, Manifest, Pass, Status, StudyPlan};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
 use ablate_stats::order::median;
 use serde::Serialize;
@@ -21,7 +25,7 @@ pub struct Account {
     pub peer: String,
     /// Its rows; they add up to the gap.
     #[serde(flatten)]
-    pub waterfall: Waterfall,
+    pub breakdown: Breakdown,
 }
 
 /// Everything that explains a study's gaps.
@@ -38,7 +42,7 @@ pub struct Explained {
 }
 
 /// Explains the gaps of a study; `records` are those that `analysis` was made from, judged.
-pub fn explain(manifest: &Manifest, records: &[Record], analysis: &Analysis) -> Explained {
+pub fn explain(manifest: &Manifest, records: &[JudgedRun], analysis: &Analysis) -> Explained {
     let plan = &manifest.plan;
     let blocks = records.iter().filter(|r| matches!(r.pass, Pass::Timing | Pass::UnitCosts)).map(|r| r.block + 1).max();
     let units = UnitCosts::of_records(records, blocks.unwrap_or(0) as usize, DRAWS, manifest.seed);
@@ -69,10 +73,10 @@ struct Place {
 }
 
 impl<'r> Processes<'r> {
-    fn of(records: &'r [Record]) -> Processes<'r> {
+    fn of(records: &'r [JudgedRun]) -> Processes<'r> {
         let mut by_place: HashMap<&str, HashMap<&str, Place>> = HashMap::new();
         for record in records.iter().filter(|record| record.status == Status::Ok) {
-            let peak = record.rss_peak_bytes().map(|bytes| bytes as f64);
+            let peak = record.rss_peak_bytes.map(|bytes| bytes as f64);
             let place = by_place.entry(&record.workload).or_default().entry(&record.cell).or_default();
             match record.pass {
                 // Timing runs have nothing attached that would be resident, too.
@@ -146,23 +150,23 @@ fn of_workload(plan: &StudyPlan, table: &Table, processes: &Processes, units: &U
             cells: &cells,
             unit_costs: units,
         };
-        let mut waterfall = waterfall(&input)?;
-        waterfall.doubt = doubt(plan, workload, &waterfall);
+        let mut breakdown = breakdown(&input)?;
+        breakdown.doubt = doubt(plan, workload, &breakdown);
         if let Some(masks) = table.masks.as_ref().filter(|masks| !masks.missing.is_empty()) {
             let missing = masks.missing.len();
-            waterfall.remarks.insert(0, format!("{missing} cells of the crossed factors have no proven run"));
+            breakdown.remarks.insert(0, format!("{missing} cells of the crossed factors have no proven run"));
         }
-        Some(Account { workload: workload.clone(), peer: peer.name.clone(), waterfall })
+        Some(Account { workload: workload.clone(), peer: peer.name.clone(), breakdown })
     };
     peers.into_iter().filter_map(account).collect()
 }
 
 /// A 10th percentile need not contain the events that are counted over all operations. Where the times of the cells
 /// contradict the prices of these, shares of them say nothing.
-fn doubt(plan: &StudyPlan, workload: &str, waterfall: &Waterfall) -> Option<String> {
+fn doubt(plan: &StudyPlan, workload: &str, breakdown: &Breakdown) -> Option<String> {
     let is_percentile = plan.workloads.iter().any(|w| w.name == workload && w.response == MainResponse::P10);
-    let opinion = waterfall.opinion.as_ref().ok().filter(|opinion| is_percentile && opinion.disagree)?;
-    let touched = waterfall.rows.iter().any(|row| {
+    let opinion = breakdown.opinion.as_ref().ok().filter(|opinion| is_percentile && opinion.disagree)?;
+    let touched = breakdown.rows.iter().any(|row| {
         let through = row.through_events.map_or(0.0, |through| through.value);
         row.count.unwrap_or(0.0) != 0.0 || through != 0.0
     });
@@ -214,11 +218,11 @@ impl Numbers<'_> {
         row.ok_or_else(|| format!("`{cell}` has no proven run in {workload}"))
     }
 
-    fn account(&self, workload: &str, peer: &str) -> Result<&Waterfall, String> {
+    fn account(&self, workload: &str, peer: &str) -> Result<&Breakdown, String> {
         let name = self.plan.cells.iter().find(|cell| cell.id == peer).map_or(peer, |cell| &cell.name);
         let found = self.accounts.iter().find(|account| account.workload == workload && account.peer == name);
         let missing = || format!("no gap to {name} in {workload}, for lack of proven runs of both");
-        found.map(|account| &account.waterfall).ok_or_else(missing)
+        found.map(|account| &account.breakdown).ok_or_else(missing)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Prices of page faults and system calls over the blocks of a study.
 
+use crate::prove::JudgedRun;
 use crate::unit_costs::SYSCALL;
-use ablate_format::{Pass, Record, Status};
+use ablate_format::{Pass, Status};
 use ablate_stats::bootstrap::{Drawn, Series, draw};
 use std::collections::BTreeMap;
 
@@ -31,7 +32,7 @@ impl UnitCosts {
     /// `blocks`, `draws` and `seed` are those of the workloads' tables, so that a price and a time of one draw come
     /// from the same blocks.
     pub fn of_records<'r>(
-        records: impl IntoIterator<Item = &'r Record>,
+        records: impl IntoIterator<Item = &'r JudgedRun>,
         blocks: usize,
         draws: usize,
         seed: u64,
@@ -42,7 +43,7 @@ impl UnitCosts {
             if record.pass != Pass::UnitCosts || record.status != Status::Ok || block >= blocks {
                 continue;
             }
-            for (kind, ns) in &record.unit_costs_ns {
+            for (kind, ns) in record.counted.iter().flat_map(|counted| &counted.unit_costs_ns) {
                 series.entry(kind).or_default().push((block, *ns));
             }
         }
@@ -74,11 +75,13 @@ impl UnitCosts {
 mod tests {
     use super::*;
     use crate::gap::fixture::unit_costs;
+    use crate::prove::Judge;
     use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE};
+    use ablate_format::Record;
 
     fn record(block: u32, ns: f64, status: Status) -> Record {
         let line = serde_json::json!({
-            "format": 1, "pass": "unit-costs", "block": block, "order": 0, "workload": "unit-costs",
+            "format": 2, "pass": "unit-costs", "block": block, "order": 0, "workload": "unit-costs",
             "cell": "unit-costs", "status": status, "wall_ns": 1, "process_page_faults": 0,
             "process_rss_peak_bytes": 0, "unit_costs_ns": { "page-fault-4k": ns, "syscall": 100.0 },
         });
@@ -91,7 +94,10 @@ mod tests {
         records[3].unit_costs_ns.insert(PAGE_FAULT_4K.to_owned(), 9_000.0);
         records.push(record(10, 1.0, Status::Crashed));
         records.push(record(99, 1.0, Status::Ok));
-        let costs = UnitCosts::of_records(&records, 11, 200, 3);
+        let plan = crate::analyse::fixture::Study::new(&[], &[]).manifest.plan;
+        let mut judge = Judge::new(&plan);
+        let runs: Vec<JudgedRun> = records.into_iter().map(|record| judge.judge(record)).collect();
+        let costs = UnitCosts::of_records(&runs, 11, 200, 3);
         let price = costs.price(PAGE_FAULT_4K).unwrap();
         assert_eq!((price.ns.point, price.ns.blocks, price.own), (500.0, 10, true));
         assert_eq!(costs.price(PAGE_FAULT_HUGE), None);

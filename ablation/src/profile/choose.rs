@@ -2,6 +2,7 @@
 
 use crate::cells::CellsError;
 use crate::config::Study;
+use crate::store;
 use crate::studies;
 use ablate_format::{CellKind, Manifest};
 use serde::Deserialize;
@@ -43,7 +44,7 @@ pub(super) fn largest(
     workload: Option<&str>,
 ) -> Result<Chosen, CellsError> {
     for folder in studies::earlier(parent, &study.name) {
-        let Ok(manifest) = ablate_format::read_manifest(&folder) else { continue };
+        let Ok(manifest) = store::read_manifest(&folder) else { continue };
         let Ok(text) = std::fs::read_to_string(folder.join("effects.json")) else { continue };
         let Ok(file) = serde_json::from_str::<File>(&text) else { continue };
         if manifest.study != study.name {

@@ -1,82 +1,109 @@
-//! Runs held against each other: that all did the same work, and that counts belong to who the plan says.
+//! Runs held against each other: that all did the same work, and that counts belong to the allocator that was planned.
 
-use super::void;
-use ablate_format::{Measured, Pass, Record, Status, StudyPlan};
-use std::collections::BTreeMap;
+use super::judged::{JudgedRun, Reported};
+use ablate_format::{Pass, Status, StudyPlan};
+use std::collections::HashMap;
 
-/// Checks what only a whole study can show: that all runs of a workload did the same work ([`prove_checksums`]), and
-/// that counts belong to who the plan says ([`prove_counting`]).
-pub fn prove_together(plan: &StudyPlan, records: &mut [Record]) {
-    prove_checksums(plan, records);
-    prove_counting(plan, records);
+/// Checks what only a whole study can show: that all runs of a workload did the same work, and that counts belong to the
+/// allocator that was planned. Returns the places of the runs that became void, for [`undo`].
+pub fn prove_together(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
+    let mut changed = prove_checksums(plan, runs);
+    changed.extend(prove_counting(plan, runs));
+    changed
 }
 
-/// Voids the counting runs of a cell and workload of which no timing run is proven to be served by who was planned. A
-/// run that names its server itself only falls when there are timing runs and all of them failed.
-fn prove_counting(plan: &StudyPlan, records: &mut [Record]) {
-    let mut timed: BTreeMap<(String, String), bool> = BTreeMap::new();
-    for record in records.iter().filter(|r| r.pass == Pass::Timing) {
-        *timed.entry((record.cell.clone(), record.workload.clone())).or_default() |= record.status == Status::Ok;
+/// Takes back what [`prove_together`] did, so that more runs can be added and all of them judged again.
+pub fn undo(runs: &mut [JudgedRun], changed: &[usize]) {
+    for at in changed {
+        (runs[*at].status, runs[*at].reason) = (Status::Ok, "".into());
+    }
+}
+
+fn void(run: &mut JudgedRun, reason: String) {
+    (run.status, run.reason) = (Status::Invalid, reason.into());
+}
+
+/// Voids the counting runs of a cell and workload of which no timing run is proven to be served by the planned
+/// allocator. A run that names the allocator itself falls only when there are timing runs and all of them failed.
+fn prove_counting(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
+    let mut timed: HashMap<(&str, &str), bool> = HashMap::new();
+    for run in runs.iter().filter(|run| run.pass == Pass::Timing) {
+        *timed.entry((&run.cell, &run.workload)).or_default() |= run.status == Status::Ok;
     }
     let planned = |cell: &str| plan.cells.iter().find(|c| c.id == cell).and_then(|c| c.served_by.as_deref());
-    for record in records.iter_mut().filter(|r| r.pass != Pass::Timing && r.status == Status::Ok) {
-        let Some(expected) = planned(&record.cell) else { continue };
-        let proven = timed.get(&(record.cell.clone(), record.workload.clone()));
-        let says = record.measured.as_ref().is_some_and(|measured| measured.served_by.is_some());
+    let mut fallen = Vec::new();
+    for (at, run) in runs.iter().enumerate().filter(|(_, run)| run.pass != Pass::Timing && run.status == Status::Ok) {
+        let Some(expected) = planned(&run.cell) else { continue };
+        let proven = timed.get(&(&*run.cell, &*run.workload));
+        let says = run.measured.as_ref().is_some_and(|measured| measured.served_by.is_some());
         if proven == Some(&false) || (proven.is_none() && !says) {
-            void(record, format!("no timing run proves that `{expected}` served it"));
+            fallen.push((at, format!("no timing run proves that `{expected}` served it")));
         }
     }
+    void_all(runs, fallen)
 }
 
 /// Checks the runs of each workload against each other: all must report the same checksum over the same number of
-/// operations. The most frequent answer holds and the others become void; where two are equally frequent, nobody can
-/// say which is right and all are void.
+/// operations. The most frequent answer holds and the others become void; where two are equally frequent, there is no
+/// telling which is right, and all are invalid.
 ///
 /// Only for whole studies: after two runs that differ there is no majority yet.
-fn prove_checksums(plan: &StudyPlan, records: &mut [Record]) {
-    for workload in &plan.workloads {
-        let mut answers: BTreeMap<(String, u64), usize> = BTreeMap::new();
-        for record in records.iter().filter(|r| r.workload == workload.name) {
-            if let Some(measured) = comparable(record) {
-                *answers.entry((measured.checksum.clone(), measured.operations)).or_default() += 1;
-            }
-        }
-        if answers.len() < 2 {
-            continue;
-        }
-        let most = answers.values().copied().max().unwrap_or(0);
-        let mut holders = answers.iter().filter(|(_, count)| **count == most).map(|(answer, _)| answer);
-        let majority = holders.next().filter(|_| answers.values().filter(|count| **count == most).count() == 1);
-        for record in records.iter_mut().filter(|r| r.workload == workload.name) {
-            let Some(measured) = comparable(record) else {
-                continue;
-            };
-            let seen = format!("checksum {} over {} operations", measured.checksum, measured.operations);
-            match majority {
-                Some((checksum, operations)) => {
-                    if *checksum != measured.checksum || *operations != measured.operations {
-                        void(record, format!("{seen}, but most runs have {checksum} over {operations}"));
-                    }
-                }
-                None => void(record, format!("{seen}, and equally many runs have another one")),
-            }
+fn prove_checksums(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
+    let mut answers: HashMap<&str, HashMap<(&str, u64), usize>> =
+        plan.workloads.iter().map(|workload| (workload.name.as_str(), HashMap::new())).collect();
+    for run in runs.iter() {
+        if let (Some(measured), Some(answers)) = (comparable(run), answers.get_mut(&*run.workload)) {
+            *answers.entry((&measured.checksum, measured.operations)).or_default() += 1;
         }
     }
+    answers.retain(|_, answers| answers.len() > 1);
+    if answers.is_empty() {
+        return Vec::new();
+    }
+    let mut fallen = Vec::new();
+    for (at, run) in runs.iter().enumerate() {
+        let (Some(measured), Some(answers)) = (comparable(run), answers.get(&*run.workload)) else { continue };
+        let most = answers.values().copied().max().unwrap_or(0);
+        let mut holders = answers.iter().filter(|(_, count)| **count == most).map(|(answer, _)| *answer);
+        let majority = holders.next().filter(|_| holders.next().is_none());
+        let seen = format!("checksum {} over {} operations", measured.checksum, measured.operations);
+        match majority {
+            Some((checksum, operations)) => {
+                if *checksum != *measured.checksum || operations != measured.operations {
+                    fallen.push((at, format!("{seen}, but most runs have {checksum} over {operations}")));
+                }
+            }
+            None => fallen.push((at, format!("{seen}, and equally many runs have another one"))),
+        }
+    }
+    void_all(runs, fallen)
 }
 
-fn comparable(record: &Record) -> Option<&Measured> {
-    let counts = record.status == Status::Ok && record.pass != Pass::CountingIdle;
-    record.measured.as_ref().filter(|_| counts)
+fn void_all(runs: &mut [JudgedRun], fallen: Vec<(usize, String)>) -> Vec<usize> {
+    let places = fallen.iter().map(|(at, _)| *at).collect();
+    fallen.into_iter().for_each(|(at, reason)| void(&mut runs[at], reason));
+    places
+}
+
+fn comparable(run: &JudgedRun) -> Option<&Reported> {
+    let counts = run.status == Status::Ok && run.pass != Pass::CountingIdle;
+    run.measured.as_ref().filter(|_| counts)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Judge;
     use super::*;
     use crate::analyse::fixture::Study;
+    use ablate_format::{Measured, Record};
 
     fn measured(record: &mut Record) -> &mut Measured {
         record.measured.as_mut().unwrap()
+    }
+
+    fn judged(study: &Study, records: &[Record]) -> Vec<JudgedRun> {
+        let mut judge = Judge::new(&study.manifest.plan);
+        records.iter().map(|record| judge.judge(record.clone())).collect()
     }
 
     #[test]
@@ -86,10 +113,15 @@ mod tests {
         measured(&mut records[2]).checksum = "bad".into();
         records.push(study.timing("v", "baseline", 0, 100.0));
         measured(&mut records[4]).checksum = "its own".into();
-        prove_checksums(&study.manifest.plan, &mut records);
-        let void: Vec<usize> = (0..5).filter(|i| records[*i].status == Status::Invalid).collect();
-        assert_eq!(void, [2]);
-        assert_eq!(records[2].reason, "checksum bad over 1000 operations, but most runs have c0ffee over 1000");
+        let alone = judged(&study, &records);
+        let mut runs = alone.clone();
+        let changed = prove_together(&study.manifest.plan, &mut runs);
+        let void: Vec<usize> = (0..5).filter(|i| runs[*i].status == Status::Invalid).collect();
+        assert_eq!((&void, &changed), (&vec![2], &vec![2]));
+        undo(&mut runs, &changed);
+        assert_eq!(runs, alone);
+        prove_together(&study.manifest.plan, &mut runs);
+        assert_eq!(&*runs[2].reason, "checksum bad over 1000 operations, but most runs have c0ffee over 1000");
     }
 
     #[test]
@@ -97,8 +129,9 @@ mod tests {
         let study = Study::new(&["cache"], &["w"]);
         let mut records: Vec<Record> = (0..2).map(|block| study.timing("w", "baseline", block, 100.0)).collect();
         measured(&mut records[1]).operations = 2_000;
-        prove_checksums(&study.manifest.plan, &mut records);
-        assert!(records.iter().all(|r| r.status == Status::Invalid), "{records:?}");
+        let mut runs = judged(&study, &records);
+        prove_checksums(&study.manifest.plan, &mut runs);
+        assert!(runs.iter().all(|run| run.status == Status::Invalid), "{runs:?}");
     }
 
     #[test]
@@ -116,8 +149,9 @@ mod tests {
                 record.status = status;
                 records.push(record);
             }
-            prove_together(&study.manifest.plan, &mut records);
-            assert_eq!(records[0].status, expected, "{timing:?} {says}: {}", records[0].reason);
+            let mut runs = judged(&study, &records);
+            prove_together(&study.manifest.plan, &mut runs);
+            assert_eq!(runs[0].status, expected, "{timing:?} {says}: {}", runs[0].reason);
         };
         for says in [true, false] {
             check(Some(Status::Ok), says, Status::Ok);

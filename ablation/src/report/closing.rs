@@ -7,8 +7,9 @@ use super::number::{
 use super::workload::verdict;
 use crate::analyse::{Analysis, Estimate, Explained, Reading, Verdict, WorkloadAnalysis};
 use crate::gap::study::Account;
+use crate::prove::JudgedRun;
 use crate::store;
-use ablate_format::{Manifest, Record};
+use ablate_format::Manifest;
 use std::path::Path;
 
 /// Failures shown one by one; the rest is counted.
@@ -55,7 +56,7 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_idle: 
 /// would be a second and worse answer. `None` when there is nothing left to tell.
 pub(super) fn unaccounted<'a>(analysis: &'a Analysis, accounts: &[Account]) -> Option<Vec<&'a WorkloadAnalysis>> {
     let is_told =
-        |w: &WorkloadAnalysis| accounts.iter().any(|account| account.workload == w.name && account.waterfall.separated);
+        |w: &WorkloadAnalysis| accounts.iter().any(|account| account.workload == w.name && account.breakdown.separated);
     let left: Vec<&WorkloadAnalysis> =
         analysis.workloads.iter().filter(|w| w.reading.is_some() && !is_told(w)).collect();
     (!left.is_empty()).then_some(left)
@@ -169,7 +170,7 @@ pub(super) fn failures(
     document: &mut Document,
     dir: &Path,
     manifest: &Manifest,
-    records: &[Record],
+    records: &[JudgedRun],
     analysis: &Analysis,
 ) {
     document.heading("Runs that do not count");

@@ -5,7 +5,7 @@ use crate::gap::curves::{ByFaults, CellCurve, CurveReport, FaultPrice, GapAt};
 use crate::gap::hypotheses::Decision;
 use crate::gap::regression::Opinion;
 use crate::gap::study::Account;
-use crate::gap::{curves, study, waterfall};
+use crate::gap::{breakdown as parts, curves, study};
 use ablate_format::effects::*;
 use ablate_format::{Arm, CellKind, FORMAT, MainResponse, Manifest};
 use serde::Serialize;
@@ -25,11 +25,11 @@ pub(super) fn effects_file(manifest: &Manifest, analysis: &Analysis, explained: 
         retention: Vec::new(),
         noise: Vec::new(),
         contention: Contention {
-            reference_ns: analysis.canaries.reference_ns,
-            median_ns: analysis.canaries.median_ns,
-            retained: analysis.canaries.kept,
-            applied: analysis.canaries.applied,
-            quiet_processes: analysis.canaries.quiet_processes,
+            reference_ns: analysis.contention.reference_ns,
+            median_ns: analysis.contention.median_ns,
+            retained: analysis.contention.kept,
+            applied: analysis.contention.applied,
+            quiet_processes: analysis.contention.quiet_processes,
         },
         remarks: analysis.remarks.clone(),
         explained: Explained {
@@ -46,7 +46,7 @@ pub(super) fn effects_file(manifest: &Manifest, analysis: &Analysis, explained: 
         file.gaps.extend(workload.gaps.iter().map(|of| gap(workload, of)));
         file.crossed.extend(workload.crossed.iter().map(|of| crossed(name, of)));
         file.noise.extend(workload.noise.iter().map(|of| noise(name, of)));
-        file.retention.extend(workload.keeping.iter().map(|of| Retention {
+        file.retention.extend(workload.retention.iter().map(|of| Retention {
             workload: name.clone(),
             retained: of.kept.clone(),
             contended: of.contended,
@@ -239,7 +239,7 @@ fn noise(workload: &str, of: &analyse::CellNoise) -> Noise {
 }
 
 fn breakdown(of: &Account) -> Breakdown {
-    let row = |row: &waterfall::Row| BreakdownRow {
+    let row = |row: &parts::Row| BreakdownRow {
         kind: word(row.kind),
         name: row.name.clone(),
         ns: estimate(row.ns),
@@ -249,19 +249,19 @@ fn breakdown(of: &Account) -> Breakdown {
         whole: maybe(row.whole),
         is_lower_bound: !row.priced,
     };
-    let waterfall = &of.waterfall;
+    let parts = &of.breakdown;
     Breakdown {
         workload: of.workload.clone(),
         peer: of.peer.clone(),
-        gap: estimate(waterfall.gap),
-        peer_ns: estimate(waterfall.peer_ns),
-        separated: waterfall.separated,
-        rows: waterfall.rows.iter().map(row).collect(),
-        cross_check: waterfall.opinion.as_ref().map(cross_check).map_err(String::clone),
-        disagreement: waterfall.disagreement.clone(),
-        uncounted: waterfall.uncounted.iter().map(|event| (*event).to_owned()).collect(),
-        doubt: waterfall.doubt.clone(),
-        remarks: waterfall.remarks.clone(),
+        gap: estimate(parts.gap),
+        peer_ns: estimate(parts.peer_ns),
+        separated: parts.separated,
+        rows: parts.rows.iter().map(row).collect(),
+        cross_check: parts.opinion.as_ref().map(cross_check).map_err(String::clone),
+        disagreement: parts.disagreement.clone(),
+        uncounted: parts.uncounted.iter().map(|event| (*event).to_owned()).collect(),
+        doubt: parts.doubt.clone(),
+        remarks: parts.remarks.clone(),
     }
 }
 

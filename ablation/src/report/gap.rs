@@ -1,11 +1,11 @@
-//! The account of each gap as a waterfall, and the prices that it is made with.
+//! The account of each gap as a breakdown, and the prices that it is made with.
 
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, percent, signed, signed_point, with_interval};
 use crate::analyse::Estimate;
+use crate::gap::breakdown::{Breakdown, Row, RowKind};
 use crate::gap::regression::OpinionOfPrice;
 use crate::gap::study::{Account, Explained};
-use crate::gap::waterfall::{Row, RowKind, Waterfall};
 
 /// Columns of the bars.
 const BAR: usize = 20;
@@ -24,10 +24,10 @@ pub(super) fn in_short(document: &mut Document, explained: &Explained, columns: 
     let mut shown = 0;
     for (at, account) in explained.accounts.iter().enumerate() {
         let before = explained.accounts[..at].iter().filter(|other| other.workload == account.workload).count();
-        if account.waterfall.separated && before < PEERS {
-            waterfall(document, account, columns);
+        if account.breakdown.separated && before < PEERS {
+            breakdown(document, account, columns);
             // The same cells say the same of the prices, whatever the peer.
-            let doubt = account.waterfall.doubt.iter().chain(&account.waterfall.disagreement);
+            let doubt = account.breakdown.doubt.iter().chain(&account.breakdown.disagreement);
             doubt.filter(|_| before == 0).for_each(|remark| document.item(remark.clone()));
             uncounted(document, account);
             shown += 1;
@@ -45,8 +45,8 @@ pub(super) fn in_short(document: &mut Document, explained: &Explained, columns: 
 
 /// A row that is missing must not be taken for one of 0.
 fn uncounted(document: &mut Document, account: &Account) {
-    if !account.waterfall.uncounted.is_empty() {
-        let what = account.waterfall.uncounted.join(" and ");
+    if !account.breakdown.uncounted.is_empty() {
+        let what = account.breakdown.uncounted.join(" and ");
         document.item(format!("{what} were not counted or not priced, so the other rows contain them"));
     }
 }
@@ -64,9 +64,9 @@ pub(super) fn in_full(document: &mut Document, explained: &Explained) {
     document.heading("The gaps, explained: sources, page faults, system calls, and the rest");
     document.text(LEGEND.trim_end());
     for account in &explained.accounts {
-        waterfall(document, account, usize::MAX);
-        opinion(document, &account.waterfall);
-        let Waterfall { doubt, disagreement, remarks, .. } = &account.waterfall;
+        breakdown(document, account, usize::MAX);
+        opinion(document, &account.breakdown);
+        let Breakdown { doubt, disagreement, remarks, .. } = &account.breakdown;
         for remark in doubt.iter().chain(disagreement).chain(remarks) {
             document.item(remark.clone());
         }
@@ -86,7 +86,7 @@ fn unit_costs(document: &mut Document, explained: &Explained) {
     document.text("Measured once a block in a process of its own: docs/methodology.md, unit costs.");
 }
 
-fn waterfall(document: &mut Document, account: &Account, columns: usize) {
+fn breakdown(document: &mut Document, account: &Account, columns: usize) {
     let tables = (0..=3).map(|without| table(account, without));
     if let Some(table) = Table::first_that_fits(columns, tables) {
         document.table(table);
@@ -95,15 +95,15 @@ fn waterfall(document: &mut Document, account: &Account, columns: usize) {
 
 /// The table with all columns, or without what sources do through events, the counts, and the intervals.
 fn table(account: &Account, without: usize) -> Table {
-    let Account { workload, peer, waterfall } = account;
-    let unit = Unit::of(waterfall.rows.iter().map(|row| row.ns).chain([waterfall.gap]), Unit::LIMIT);
+    let Account { workload, peer, breakdown } = account;
+    let unit = Unit::of(breakdown.rows.iter().map(|row| row.ns).chain([breakdown.gap]), Unit::LIMIT);
     let mut header = vec![format!("<{workload}: {peer} to baseline"), "=".to_owned(), format!("Δ {}/op", unit.name)];
     header.extend((without < 3).then(|| "95 % interval".to_owned()));
     header.push("of the gap".to_owned());
     header.extend((without < 2).then(|| "Δ count\n/op".to_owned()));
     header.extend((without < 1).then(|| "through\nevents".to_owned()));
     let mut table = Table::new(header);
-    for (row, bar) in waterfall.rows.iter().zip(bars(waterfall)) {
+    for (row, bar) in breakdown.rows.iter().zip(bars(breakdown)) {
         let ns = unit.estimate(row.ns);
         let mut cells = vec![name(row), bar, signed_point(ns.value, ns.interval)];
         cells.extend((without < 3).then(|| interval(ns.interval)));
@@ -113,10 +113,10 @@ fn table(account: &Account, without: usize) -> Table {
         cells.extend((without < 1).then(through));
         table.row(cells);
     }
-    let gap = unit.estimate(waterfall.gap);
+    let gap = unit.estimate(breakdown.gap);
     let mut cells = vec!["gap".to_owned(), String::new(), signed_point(gap.value, gap.interval)];
     cells.extend((without < 3).then(|| interval(gap.interval)));
-    cells.push(match (waterfall.gap.excludes_zero(), waterfall.gap.value > 0.0) {
+    cells.push(match (breakdown.gap.excludes_zero(), breakdown.gap.value > 0.0) {
         (true, true) => percent(1.0),
         (true, false) => "ahead".to_owned(),
         (false, _) => "not told\nfrom 0".to_owned(),
@@ -142,9 +142,9 @@ fn share_of(share: Option<&Estimate>, with_ends: bool) -> String {
 }
 
 /// One bar a row: from where the rows above it end to where it ends itself.
-fn bars(waterfall: &Waterfall) -> Vec<String> {
+fn bars(breakdown: &Breakdown) -> Vec<String> {
     let mut ends = vec![0.0];
-    for row in &waterfall.rows {
+    for row in &breakdown.rows {
         ends.push(ends[ends.len() - 1] + row.ns.value);
     }
     let low = ends.iter().copied().fold(f64::INFINITY, f64::min);
@@ -166,13 +166,13 @@ fn bars(waterfall: &Waterfall) -> Vec<String> {
 
 /// The account in one sentence.
 fn line(account: &Account) -> String {
-    let Account { workload, peer, waterfall } = account;
+    let Account { workload, peer, breakdown } = account;
     let sum = |is_meant: &dyn Fn(RowKind) -> bool| -> f64 {
-        waterfall.rows.iter().filter(|row| is_meant(row.kind)).map(|row| row.ns.value).sum()
+        breakdown.rows.iter().filter(|row| is_meant(row.kind)).map(|row| row.ns.value).sum()
     };
-    let unit = Unit::of(waterfall.rows.iter().map(|row| row.ns).chain([waterfall.gap]), Unit::LIMIT);
+    let unit = Unit::of(breakdown.rows.iter().map(|row| row.ns).chain([breakdown.gap]), Unit::LIMIT);
     let shown = |ns: f64| signed(unit.from(ns));
-    let event = |name: &str, is_meant: &dyn Fn(RowKind) -> bool| match waterfall.uncounted.contains(&name) {
+    let event = |name: &str, is_meant: &dyn Fn(RowKind) -> bool| match breakdown.uncounted.contains(&name) {
         true => MISSING.to_owned(),
         false => shown(sum(is_meant)),
     };
@@ -180,9 +180,9 @@ fn line(account: &Account) -> String {
     let calls = event("system calls", &|kind| matches!(kind, RowKind::SystemCalls | RowKind::ReturnedPages));
     let sources = sum(&|kind| kind == RowKind::Factor);
     let rest = sum(&|kind| kind == RowKind::Residual);
-    let gap = with_interval(Some(&unit.estimate(waterfall.gap)));
-    let own = if waterfall.separated { format!("sources {}, ", shown(sources)) } else { String::new() };
-    let rest_name = if waterfall.separated { "rest" } else { "sources and rest" };
+    let gap = with_interval(Some(&unit.estimate(breakdown.gap)));
+    let own = if breakdown.separated { format!("sources {}, ", shown(sources)) } else { String::new() };
+    let rest_name = if breakdown.separated { "rest" } else { "sources and rest" };
     format!(
         "{workload}: baseline − {peer} {gap} {}/op = {own}page faults {faults}, system calls {calls}, {rest_name} {}",
         unit.name,
@@ -191,8 +191,8 @@ fn line(account: &Account) -> String {
 }
 
 /// Both prices of each kind.
-fn opinion(document: &mut Document, waterfall: &Waterfall) {
-    match &waterfall.opinion {
+fn opinion(document: &mut Document, breakdown: &Breakdown) {
+    match &breakdown.opinion {
         Err(reason) => document.item(format!("no second opinion on the prices: {reason}")),
         Ok(opinion) => {
             match &opinion.prices {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waterfall_fits_and_shows_every_row() {
+    fn a_breakdown_fits_and_shows_every_row() {
         for columns in [72, 100, 140] {
             let (text, _) = text(columns);
             let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn bars_run_from_the_peer_to_the_baseline() {
         let explained = sample::explained();
-        let bars = bars(&explained.accounts[0].waterfall);
+        let bars = bars(&explained.accounts[0].breakdown);
         let ends = |bar: &str| (bar.chars().take_while(|c| *c == '·').count(), bar.chars().count());
         for pair in bars.windows(2) {
             // Every row here costs, so each bar starts where the last one ends; a thin bar takes a column without being one.
@@ -277,7 +277,7 @@ mod tests {
     fn a_workload_that_is_not_crossed_is_one_line() {
         let mut explained = sample::explained();
         explained.accounts.truncate(1);
-        explained.accounts[0].waterfall.separated = false;
+        explained.accounts[0].breakdown.separated = false;
         let mut document = Document::default();
         in_short(&mut document, &explained, 100);
         let text = document.terminal(100).split_whitespace().collect::<Vec<_>>().join(" ");

@@ -49,7 +49,7 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
             manifest.plan.layouts
         ));
     }
-    canaries(document, analysis);
+    contention(document, analysis);
     for remark in &analysis.remarks {
         document.item(remark.clone());
     }
@@ -62,24 +62,24 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     }
 }
 
-/// What the canaries kept, and whether that was fair.
-fn canaries(document: &mut Document, analysis: &Analysis) {
-    let canaries = &analysis.canaries;
-    if let Some((reference, kept)) = canaries.reference_ns.zip(canaries.kept) {
-        let biased = analysis.workloads.iter().filter(|w| w.keeping.as_ref().is_some_and(|k| k.is_biased()));
+/// What the contention probes kept, and whether that was fair.
+fn contention(document: &mut Document, analysis: &Analysis) {
+    let contention = &analysis.contention;
+    if let Some((reference, kept)) = contention.reference_ns.zip(contention.kept) {
+        let biased = analysis.workloads.iter().filter(|w| w.retention.as_ref().is_some_and(|k| k.is_biased()));
         let biased: Vec<&str> = biased.map(|w| w.name.as_str()).collect();
         let fair = if biased.is_empty() {
-            "keeping does not depend on the cell".to_owned()
+            "retention does not depend on the cell".to_owned()
         } else {
             format!("keeping DEPENDS on the cell in {}", biased.join(", "))
         };
-        let used = if canaries.applied { "" } else { ", too few to use, so all batches count" };
+        let used = if contention.applied { "" } else { ", too few to use, so all batches count" };
         document.item(format!(
             "canary: {} of the batches were undisturbed (within 8 % of {reference:.3} ns a step){used}; {fair}",
             part(kept)
         ));
     }
-    if let Some(quiet) = canaries.quiet_processes {
+    if let Some(quiet) = contention.quiet_processes {
         document.item(format!("{} of the timed processes began and ended on a quiet machine", part(quiet)));
     }
 }

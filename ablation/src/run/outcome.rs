@@ -2,11 +2,8 @@
 //! left to [`crate::prove`].
 
 use super::process::{Exit, Finished};
-use ablate_format::{MainResponse, Measured, Record, Status};
+use ablate_format::{FORMAT, MainResponse, Measured, Record, Status};
 use std::time::Duration;
-
-/// Version of the line that a measured program prints.
-const LINE_FORMAT: u32 = 1;
 
 /// Two runs of one process that were counted for different things. The first is told of, unless the other ended badly.
 pub(super) fn merged(mut first: Finished, mut more: Finished) -> Finished {
@@ -72,8 +69,8 @@ fn read_line(stdout: &[u8], cut: bool) -> Result<Measured, String> {
     let shown: String = line.chars().take(60).collect();
     let measured: Measured = serde_json::from_str(line)
         .map_err(|e| format!("printed `{}`, which is no result line (docs/format.md): {e}", shown.escape_debug()))?;
-    if measured.format != LINE_FORMAT {
-        return Err(format!("printed a line of format {}; this ablate reads {LINE_FORMAT}", measured.format));
+    if measured.format != FORMAT {
+        return Err(format!("printed a line of format {}; this ablate reads {FORMAT}", measured.format));
     }
     Ok(measured)
 }
@@ -99,7 +96,7 @@ mod tests {
     use crate::store::tests::record;
     use ablate_format::Pass;
 
-    const LINE: &str = r#"{"format":1,"operations":5,"checksum":"c","latency_over":"operations","samples":5,
+    const LINE: &str = r#"{"format":2,"operations":5,"checksum":"c","latency_over":"operations","samples":5,
         "latency_ns_p10":1,"latency_ns_p50":2,"latency_ns_p99":3,"latency_ns_mean":2}"#;
 
     fn check(exit: Exit, stdout: &str, cut: bool, status: Status, parts: &[&str]) {
@@ -172,8 +169,8 @@ mod tests {
         check(Exit::Code(0), &format!("warm-up\n{line}\n\n"), false, Status::Ok, &[]);
         check(Exit::Code(0), "", false, Status::Garbage, &["printed nothing", "one JSON line"]);
         check(Exit::Code(0), "42 ns\n", false, Status::Garbage, &["`42 ns`", "docs/format.md"]);
-        check(Exit::Code(0), "{\"format\":1}", false, Status::Garbage, &["operations"]);
-        check(Exit::Code(0), &line.replace("\"format\":1", "\"format\":2"), false, Status::Garbage, &["format 2"]);
+        check(Exit::Code(0), "{\"format\":2}", false, Status::Garbage, &["operations"]);
+        check(Exit::Code(0), &line.replace("\"format\":2", "\"format\":3"), false, Status::Garbage, &["format 3"]);
         check(Exit::Code(0), "xxx", true, Status::Garbage, &["more than 1 MiB"]);
         check(Exit::Code(3), &line, false, Status::Crashed, &["exit code 3: the end"]);
         check(Exit::Signal(11), "", false, Status::Crashed, &["signal 11", "SIGSEGV"]);

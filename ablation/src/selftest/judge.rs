@@ -5,6 +5,7 @@ use super::factors::{FACTORS, FAULTY, INERT, LEFT, RIGHT};
 use super::synthetic::{BATCH, TOGETHER, TOUCH};
 use crate::analyse::{Analysis, Estimate, Response, Verdict, WorkloadAnalysis};
 use crate::gap::UnitCosts;
+use crate::prove::JudgedRun;
 use crate::unit_costs::PAGE_FAULT_4K;
 use ablate_format::{CellKind, Manifest, Measured, Pass, Record, Status};
 use ablate_stats::bootstrap::Drawn;
@@ -93,7 +94,7 @@ pub(super) struct Found {
 
 impl Found {
     /// Reads them from an analysis of `records`, which are judged.
-    pub(super) fn of(manifest: &Manifest, records: &[Record], analysis: &Analysis) -> Found {
+    pub(super) fn of(manifest: &Manifest, records: &[JudgedRun], analysis: &Analysis) -> Found {
         let (Some(workload), Some(table)) = (analysis.workloads.first(), analysis.tables.first()) else {
             return Found::default();
         };
@@ -359,7 +360,7 @@ mod tests {
     fn the_truth_is_the_median_of_what_the_processes_say() {
         let said = |faulty: &str, ten: f64, touch: f64| {
             let mut record = record(Pass::Timing, 0, "w", "c");
-            let line = r#"{"format":1,"operations":5,"checksum":"c","latency_over":"batches","samples":5,
+            let line = r#"{"format":2,"operations":5,"checksum":"c","latency_over":"batches","samples":5,
                 "latency_ns_p10":1,"latency_ns_p50":2,"latency_ns_p99":3,"latency_ns_mean":2}"#;
             let measured = record.measured.insert(serde_json::from_str(line).expect("a result line"));
             measured.levels.insert("faulty".to_owned(), faulty.to_owned());

@@ -1,18 +1,19 @@
 //! A study that stops by itself: block after block, until its intervals are narrow enough or its time is over.
 
 use super::rule::{HalfWidth, Rule};
-use crate::analyse::{self, Analysis, WorkloadAnalysis};
+use crate::analyse::{self, WorkloadAnalysis};
 use crate::progress::human;
-use crate::prove;
+use crate::prove::{self, Judge, JudgedRun};
 use crate::run::{self, Context, End, RunError, Session};
-use crate::store::{self, Folder, Key, StoreError};
-use ablate_format::{CellKind, Manifest};
+use crate::store::{Folder, Key, RecordReader, StoreError};
+use ablate_format::{CellKind, Manifest, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Share of the time that looking at the intervals may take.
-const LOOKING: f64 = 0.05;
+/// Share of the time measured since the last look that a look may take.
+const LOOKING: f64 = 0.02;
 
 /// The blocks of a study that stops by itself.
 pub(super) struct Adaptive<'a> {
@@ -37,6 +38,7 @@ impl Adaptive<'_> {
         session: &mut Session<'_>,
     ) -> Result<(End, Vec<String>), RunError> {
         let mut clock = Clock::start();
+        let mut seen = Seen::new(context.plan, self.folder.dir());
         let mut block = 0;
         while block < self.limit {
             // A block that an earlier runner began is finished whatever it takes; only whole blocks count.
@@ -46,7 +48,7 @@ impl Adaptive<'_> {
                 if self.rule.budget.is_some_and(|budget| clock.would_exceed(budget.0)) {
                     break;
                 }
-                if self.is_narrow(block, &mut clock)? {
+                if self.is_narrow(block, &mut clock, &mut seen)? {
                     break;
                 }
                 self.manifest.blocks = block + 1;
@@ -61,9 +63,9 @@ impl Adaptive<'_> {
             }
             block += 1;
         }
-        let analysis = self.look()?;
+        let workloads = seen.look(self.manifest)?;
         let spent = Spent { time: clock.started.elapsed(), blocks: self.manifest.blocks, each: clock.each() };
-        let lines = analysis.workloads.iter().map(|workload| told(&self.rule, workload, spent));
+        let lines = workloads.iter().map(|workload| told(&self.rule, workload, spent));
         let mut lines: Vec<String> = lines.collect();
         if self.manifest.blocks < self.least() {
             let (blocks, least) = (self.manifest.blocks, self.least());
@@ -84,30 +86,56 @@ impl Adaptive<'_> {
     }
 
     /// Whether every workload is narrow enough, as far as there is time to look.
-    fn is_narrow(&self, blocks: u32, clock: &mut Clock) -> Result<bool, StoreError> {
+    fn is_narrow(&self, blocks: u32, clock: &mut Clock, seen: &mut Seen) -> Result<bool, StoreError> {
         // As many blocks of each code layout, so that none weighs more.
         let is_time = blocks >= self.least() && blocks.is_multiple_of(self.layouts());
         let Some(width) = self.rule.width.filter(|_| is_time && clock.may_look()) else {
             return Ok(false);
         };
         let started = Instant::now();
-        let analysis = self.look()?;
+        let workloads = seen.look(self.manifest)?;
         clock.looked(started.elapsed());
         let is_of_interest = |workload: &&WorkloadAnalysis| !is_apart(width, workload);
-        Ok(analysis.workloads.iter().filter(is_of_interest).all(|workload| match widest(workload) {
+        Ok(workloads.iter().filter(is_of_interest).all(|workload| match widest(workload) {
             Some(widest) => widest.half_ns <= width.nanoseconds(widest.baseline_ns),
             // More blocks would not give it an interval.
             None => true,
         }))
     }
+}
 
-    /// What a report would say now.
-    fn look(&self) -> Result<Analysis, StoreError> {
-        let (_, records, _) = store::read(self.folder.dir())?;
-        let (mut records, _) = store::whole_blocks(self.manifest, records);
-        prove::prove_together(&self.manifest.plan, &mut records);
-        Ok(analyse::analyse(self.manifest, &records))
+/// The runs of the study so far. Each record is read and judged by itself once, at the first look after it was written.
+struct Seen<'p> {
+    reader: RecordReader,
+    judge: Judge<'p>,
+    runs: Vec<JudgedRun>,
+    /// What the last look found, and after how many runs.
+    last: (usize, Vec<WorkloadAnalysis>),
+}
+
+impl<'p> Seen<'p> {
+    fn new(plan: &'p StudyPlan, dir: &Path) -> Seen<'p> {
+        Seen { reader: RecordReader::new(dir), judge: Judge::new(plan), runs: Vec::new(), last: (0, Vec::new()) }
     }
+
+    /// What a report would say of the workloads now. To be called between blocks, when all of them are whole.
+    fn look(&mut self, manifest: &Manifest) -> Result<&[WorkloadAnalysis], StoreError> {
+        self.reader.read(|record| self.runs.push(self.judge.judge(record))).map_err(StoreError::from)?;
+        if self.runs.len() > self.last.0 {
+            let changed = prove::prove_together(&manifest.plan, &mut self.runs);
+            self.last = (self.runs.len(), analyse::workloads(manifest, &self.runs));
+            prove::undo(&mut self.runs, &changed);
+        }
+        Ok(&self.last.1)
+    }
+}
+
+/// One look: after how many blocks, after how much time in them, and what it took.
+#[derive(Clone, Copy)]
+struct Looked {
+    blocks: u32,
+    in_blocks: Duration,
+    took: Duration,
 }
 
 /// Where the time went.
@@ -115,19 +143,13 @@ struct Clock {
     started: Instant,
     blocks: u32,
     in_blocks: Duration,
-    looking: Duration,
-    last_look: Duration,
+    /// The last two looks, the later one first.
+    looks: [Option<Looked>; 2],
 }
 
 impl Clock {
     fn start() -> Clock {
-        Clock {
-            started: Instant::now(),
-            blocks: 0,
-            in_blocks: Duration::ZERO,
-            looking: Duration::ZERO,
-            last_look: Duration::ZERO,
-        }
+        Clock { started: Instant::now(), blocks: 0, in_blocks: Duration::ZERO, looks: [None; 2] }
     }
 
     fn block(&mut self, took: Duration) {
@@ -136,8 +158,8 @@ impl Clock {
     }
 
     fn looked(&mut self, took: Duration) {
-        self.looking += took;
-        self.last_look = took;
+        let look = Looked { blocks: self.blocks, in_blocks: self.in_blocks, took };
+        self.looks = [Some(look), self.looks[0]];
     }
 
     /// Mean time of a block; 0 before the first.
@@ -150,9 +172,17 @@ impl Clock {
         self.blocks > 0 && self.started.elapsed() + self.each() > budget
     }
 
+    /// Whether a look now takes a small share of the time measured since the last one, as the last two let expect. What
+    /// the first one takes is not known, and it has the fewest blocks.
     fn may_look(&self) -> bool {
-        let elapsed = self.started.elapsed().as_secs_f64();
-        (self.looking + self.last_look).as_secs_f64() <= LOOKING * elapsed
+        let [Some(last), before] = self.looks else { return true };
+        let took = |look: Looked| look.took.as_secs_f64();
+        let growth = before.filter(|before| before.blocks < last.blocks);
+        let growth = growth.map_or(0.0, |before| (took(last) - took(before)) / f64::from(last.blocks - before.blocks));
+        // No more than half of what a block allows, so that the time for a look comes.
+        let growth = growth.clamp(0.0, LOOKING / 2.0 * self.each().as_secs_f64());
+        let expected = took(last) + growth * f64::from(self.blocks - last.blocks);
+        expected <= LOOKING * (self.in_blocks - last.in_blocks).as_secs_f64()
     }
 }
 
@@ -297,15 +327,22 @@ mod tests {
     #[test]
     fn looking_takes_its_share_and_no_more() {
         let mut clock = Clock::start();
-        clock.started = Instant::now().checked_sub(Duration::from_secs(100)).expect("the machine runs for longer");
-        assert!(clock.may_look());
-        clock.looked(Duration::from_secs(2));
-        assert!(clock.may_look());
-        clock.looked(Duration::from_secs(2));
+        let run = |clock: &mut Clock, blocks| (0..blocks).for_each(|_| clock.block(Duration::from_secs(10)));
+        run(&mut clock, 6);
+        assert!(clock.may_look(), "what the first one takes is not known");
+        clock.looked(Duration::from_secs(1));
+        run(&mut clock, 4);
         assert!(!clock.may_look());
+        run(&mut clock, 1);
+        assert!(clock.may_look(), "50 s for 1 s");
+        clock.looked(Duration::from_millis(1_500));
+        run(&mut clock, 8);
+        assert!(!clock.may_look(), "80 s are enough for 1.5 s, but it takes longer with every block");
+        run(&mut clock, 7);
+        assert!(clock.may_look());
     }
 
-    fn analysis() -> Analysis {
+    fn analysis() -> analyse::Analysis {
         let study = Study::new(&["cache"], &["w"]);
         let mut records = Vec::new();
         for block in 0..12 {

@@ -7,12 +7,11 @@
 use super::MIN_BLOCKS;
 use super::distribution::{normal_cdf, normal_quantile, t_above, t_quantile};
 use super::order::{percentile, sorted};
-use super::random::seeded;
-use rand_core::Rng;
+use std::sync::OnceLock;
 
 pub use super::series::{Series, draw};
 
-/// Draws when nobody asks for another number.
+/// Draws unless another number is asked for.
 pub const DRAWS: usize = 2_000;
 
 /// Power for which [`Drawn::detectable`] is computed.
@@ -25,24 +24,32 @@ const CONFIDENCE: f64 = 0.95;
 const EDGE: f64 = 8.0;
 
 /// A statistic with its value in every draw.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Drawn {
     /// Value on the blocks as they are.
     pub point: f64,
     /// Number of blocks behind it.
     pub blocks: usize,
     draws: Vec<f64>,
+    /// The finite draws in order, once an interval was asked for.
+    sorted: OnceLock<Vec<f64>>,
+}
+
+impl PartialEq for Drawn {
+    fn eq(&self, other: &Drawn) -> bool {
+        self.point == other.point && self.blocks == other.blocks && self.draws == other.draws
+    }
 }
 
 impl Drawn {
     /// From its value on the blocks as they are, the number of these blocks, and its value in every draw.
     pub fn new(point: f64, blocks: usize, draws: Vec<f64>) -> Drawn {
-        Drawn { point, blocks, draws }
+        Drawn { point, blocks, draws, sorted: OnceLock::new() }
     }
 
     /// A number that is known exactly, to be combined with statistics that have the draws of `like`.
     pub fn constant(value: f64, like: &Drawn) -> Drawn {
-        Drawn { point: value, blocks: like.blocks, draws: vec![value; like.draws.len()] }
+        Drawn::new(value, like.blocks, vec![value; like.draws.len()])
     }
 
     /// Σ weight · term, draw by draw. Terms of weight 0 do not take part, so that a missing one does no harm.
@@ -70,16 +77,13 @@ impl Drawn {
     /// Applies `f` draw by draw to two statistics of the same draws.
     pub fn combine(&self, other: &Drawn, f: impl Fn(f64, f64) -> f64) -> Drawn {
         debug_assert_eq!(self.draws.len(), other.draws.len(), "statistics of different draws");
-        Drawn {
-            point: f(self.point, other.point),
-            blocks: self.blocks.min(other.blocks),
-            draws: self.draws.iter().zip(&other.draws).map(|(a, b)| f(*a, *b)).collect(),
-        }
+        let draws = self.draws.iter().zip(&other.draws).map(|(a, b)| f(*a, *b)).collect();
+        Drawn::new(f(self.point, other.point), self.blocks.min(other.blocks), draws)
     }
 
     /// Applies `f` draw by draw.
     pub fn map(&self, f: impl Fn(f64) -> f64) -> Drawn {
-        Drawn { point: f(self.point), blocks: self.blocks, draws: self.draws.iter().map(|a| f(*a)).collect() }
+        Drawn::new(f(self.point), self.blocks, self.draws.iter().map(|a| f(*a)).collect())
     }
 
     /// The value in every draw.
@@ -109,11 +113,11 @@ impl Drawn {
         let edge = (EDGE / draws.len() as f64).min(0.25);
         if normal_cdf(-z) >= edge {
             let level = normal_cdf(-z);
-            return Some((percentile(&draws, level)?, percentile(&draws, 1.0 - level)?));
+            return Some((percentile(draws, level)?, percentile(draws, 1.0 - level)?));
         }
         let beyond = z / -normal_quantile(edge);
-        let middle = percentile(&draws, 0.5)?;
-        let end = |level| percentile(&draws, level).map(|end| middle + (end - middle) * beyond);
+        let middle = percentile(draws, 0.5)?;
+        let end = |level| percentile(draws, level).map(|end| middle + (end - middle) * beyond);
         Some((end(edge)?, end(1.0 - edge)?))
     }
 
@@ -182,8 +186,8 @@ impl Drawn {
     }
 
     /// The finite draws, sorted; `None` when the statistic is not defined.
-    fn sorted_draws(&self) -> Option<Vec<f64>> {
-        self.is_defined().then(|| sorted(&self.draws))
+    fn sorted_draws(&self) -> Option<&[f64]> {
+        self.is_defined().then(|| self.sorted.get_or_init(|| sorted(&self.draws)).as_slice())
     }
 
     /// Whether there is a value, and in 19 of 20 draws at least: what is undefined more often has no interval.
@@ -193,32 +197,18 @@ impl Drawn {
     }
 }
 
-/// How often each of `blocks` blocks is drawn in each of `draws` draws with replacement, draw after draw.
-pub(super) fn weights(blocks: usize, draws: usize, seed: u64) -> Vec<u32> {
-    let mut random = seeded(seed);
-    let mut weights = vec![0; blocks * draws];
-    for draw in weights.chunks_exact_mut(blocks.max(1)) {
-        for _ in 0..blocks {
-            // High half of the product: uniform up to blocks / 2^64, which no study can see.
-            let block = (u128::from(random.next_u64()) * blocks as u128) >> 64;
-            draw[block as usize] += 1;
-        }
-    }
-    weights
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::order::{TRIM, trimmed_mean};
-    use crate::random::{normal, uniform};
+    use crate::random::{normal, seeded, uniform};
 
     #[test]
     fn weights_equal_repetition() {
         let series = Series::new([(0, 5.0), (1, 1.0), (2, 9.0), (3, 3.0), (4, 7.0)]);
         let repeated = sorted(&[5.0, 5.0, 9.0, 3.0, 3.0]);
-        assert_eq!(series.weighted_point(&[2, 0, 1, 2, 0]), trimmed_mean(&repeated, TRIM).unwrap());
-        assert!(series.weighted_point(&[0, 0, 0, 0, 0]).is_nan());
+        assert_eq!(series.weighted_point(|block| [2, 0, 1, 2, 0][block]), trimmed_mean(&repeated, TRIM).unwrap());
+        assert!(series.weighted_point(|_| 0).is_nan());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Nothing here knows records, cells or workloads: the package `ablation` turns records into series and calls these.
 
+#![warn(missing_docs)]
+
 pub mod bootstrap;
 #[cfg(test)]
 mod coverage;
@@ -14,7 +16,8 @@ pub mod modes;
 pub mod order;
 pub mod projection;
 pub mod random;
-pub mod series;
+mod resamples;
+mod series;
 pub mod table;
 
 /// Fewest blocks for which an interval of 95 % is given.

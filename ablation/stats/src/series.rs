@@ -1,7 +1,8 @@
 //! One value a block for each contrast, bootstrapped on its own.
 
-use super::bootstrap::{Drawn, weights};
+use super::bootstrap::Drawn;
 use super::order::{TRIM, trimmed_mean};
+use super::resamples::Resamples;
 
 /// One value a block, sorted by value.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,15 +39,15 @@ impl Series {
         trimmed_mean(&self.values(), TRIM).unwrap_or(f64::NAN)
     }
 
-    /// 20 % trimmed mean where block `b` counts `weights[b]` times; NaN when no block counts.
-    pub(super) fn weighted_point(&self, weights: &[u32]) -> f64 {
-        let total: u64 = self.sorted.iter().map(|(_, block)| u64::from(weights[*block])).sum();
+    /// 20 % trimmed mean where block `b` counts `weight(b)` times; NaN when no block counts.
+    pub(super) fn weighted_point(&self, weight: impl Fn(usize) -> u32) -> f64 {
+        let total: u64 = self.sorted.iter().map(|(_, block)| u64::from(weight(*block))).sum();
         let cut = (TRIM * total as f64).floor() as u64;
         let (from, to) = (cut, total - cut);
         let mut seen = 0;
         let mut sum = 0.0;
         for (value, block) in &self.sorted {
-            let next = seen + u64::from(weights[*block]);
+            let next = seen + u64::from(weight(*block));
             let kept = next.min(to).saturating_sub(seen.max(from));
             if kept > 0 {
                 sum += value * kept as f64;
@@ -62,7 +63,7 @@ impl Series {
 ///
 /// The same seed gives the same numbers, whatever the number of series.
 pub fn draw(series: &[Series], blocks: usize, draws: usize, seed: u64) -> Vec<Drawn> {
-    let weights = weights(blocks, draws, seed);
-    let of = |s: &Series| (0..draws).map(|d| s.weighted_point(&weights[d * blocks..(d + 1) * blocks])).collect();
+    let resamples = Resamples::new(blocks, draws, seed);
+    let of = |s: &Series| (0..draws).map(|draw| s.weighted_point(|block| resamples.weight(draw, block))).collect();
     series.iter().map(|s| Drawn::new(s.point(), s.len(), of(s))).collect()
 }

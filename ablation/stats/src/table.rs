@@ -2,8 +2,9 @@
 //!
 //! Every contrast is a linear combination of these numbers, so that everything computed from one table adds up exactly.
 
-use super::bootstrap::{Drawn, weights};
-use super::order::{TRIM, median, percentile, sorted, trimmed_mean};
+use super::bootstrap::Drawn;
+use super::order::{TRIM, median, percentile_of, trimmed_mean};
+use super::resamples::{LANES, Resamples};
 
 /// Deviations beyond so many standard deviations count less in the effect of a block.
 const HUBER: f64 = 2.5;
@@ -39,16 +40,39 @@ const MAD_TO_SIGMA: f64 = 1.4826;
 /// whatever the number of cells. Values whose blocks differ by a factor rather than by a sum, like cells of very
 /// different size on a machine that changes its speed, are better taken as logarithms.
 pub fn table(cells: &[Vec<(usize, f64)>], blocks: usize, draws: usize, seed: u64) -> Vec<Drawn> {
-    let values = Values::new(cells, blocks);
-    let (middles, effects) = values.polish();
-    let weights = weights(effects.len(), draws, seed);
-    let location = effects.iter().copied().enumerate().collect();
-    let location = Sorted::new(location).draw(&weights, effects.len(), draws);
-    let cell = |residuals: Vec<(usize, f64)>| {
-        let drawn = Sorted::new(residuals).draw(&weights, effects.len(), draws);
-        drawn.combine(&location, |residual, location| residual + location)
-    };
-    values.residuals(&middles, &effects).into_iter().map(cell).collect()
+    Tables::new(blocks, draws, seed).table(cells)
+}
+
+/// Several tables of one workload from the same draws of blocks, which are made once where the tables have the same
+/// blocks.
+pub struct Tables {
+    blocks: usize,
+    draws: usize,
+    seed: u64,
+    made: Option<Resamples>,
+}
+
+impl Tables {
+    /// `blocks`, `draws` and `seed` as for [`table`].
+    pub fn new(blocks: usize, draws: usize, seed: u64) -> Tables {
+        Tables { blocks, draws, seed, made: None }
+    }
+
+    /// [`table`] of these cells.
+    pub fn table(&mut self, cells: &[Vec<(usize, f64)>]) -> Vec<Drawn> {
+        let values = Values::new(cells, self.blocks);
+        let (middles, effects) = values.polish();
+        let made = self.made.take().filter(|made| made.blocks() == effects.len());
+        let resamples = made.unwrap_or_else(|| Resamples::new(effects.len(), self.draws, self.seed));
+        let location = Sorted::new(effects.iter().copied().enumerate().collect()).draw(&resamples);
+        let cell = |residuals: Vec<(usize, f64)>| {
+            let drawn = Sorted::new(residuals).draw(&resamples);
+            drawn.combine(&location, |residual, location| residual + location)
+        };
+        let table = values.residuals(&middles, &effects).into_iter().map(cell).collect();
+        self.made = Some(resamples);
+        table
+    }
 }
 
 /// The finite values of a table by cell and by block; blocks are numbered anew without those that say nothing.
@@ -108,13 +132,14 @@ impl Values {
         let residuals: Vec<Vec<(usize, f64)>> =
             self.by_cell.iter().map(|cell| cell.iter().map(|(b, value)| (*b, value - effects[*b])).collect()).collect();
         let rests = |at: usize| residuals[at].iter().map(move |(_, value)| (value - middles[at]).abs());
-        let far = |rests: &[f64]| {
-            let deviation = WINSOR * MAD_TO_SIGMA * percentile(rests, 0.5).unwrap_or(0.0);
-            deviation.max(percentile(rests, 1.0 - TRIM).unwrap_or(0.0))
+        let far = |rests: &mut dyn Iterator<Item = f64>| {
+            let mut rests: Vec<f64> = rests.filter(|rest| rest.is_finite()).collect();
+            let deviation = WINSOR * MAD_TO_SIGMA * percentile_of(&mut rests, 0.5).unwrap_or(0.0);
+            deviation.max(percentile_of(&mut rests, 1.0 - TRIM).unwrap_or(0.0))
         };
-        let pooled = far(&sorted(&(0..residuals.len()).flat_map(rests).collect::<Vec<_>>()));
+        let pooled = far(&mut (0..residuals.len()).flat_map(rests));
         let pull = |(at, cell): (usize, &Vec<(usize, f64)>)| {
-            let reach = far(&sorted(&rests(at).collect::<Vec<_>>())).max(pooled);
+            let reach = far(&mut rests(at)).max(pooled);
             let (low, high) = (middles[at] - reach, middles[at] + reach);
             // Without any spread between most values there is no measure of what is far.
             let near = |value: f64| if reach > 0.0 { value.max(low).min(high) } else { value };
@@ -150,39 +175,83 @@ fn huber(values: &[f64], scale: f64) -> f64 {
 
 /// Values of one cell, sorted once, with the block of each.
 struct Sorted {
-    order: Vec<(f64, u32)>,
+    values: Vec<f64>,
+    blocks: Vec<u32>,
 }
+
+/// Values whose weights are added before any of them is looked at.
+const RUN: usize = 32;
 
 impl Sorted {
     fn new(values: Vec<(usize, f64)>) -> Sorted {
         let mut order: Vec<(f64, u32)> = values.into_iter().map(|(block, value)| (value, block as u32)).collect();
-        order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        Sorted { order }
+        order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let (values, blocks) = order.into_iter().unzip();
+        Sorted { values, blocks }
     }
 
-    fn draw(&self, weights: &[u32], blocks: usize, draws: usize) -> Drawn {
-        let values: Vec<f64> = self.order.iter().map(|(value, _)| *value).collect();
-        let point = trimmed_mean(&values, TRIM).unwrap_or(f64::NAN);
-        let drawn = (0..draws).map(|d| self.trimmed_mean(&weights[d * blocks..(d + 1) * blocks])).collect();
-        Drawn::new(point, self.order.len(), drawn)
+    fn draw(&self, resamples: &Resamples) -> Drawn {
+        let point = trimmed_mean(&self.values, TRIM).unwrap_or(f64::NAN);
+        let mut runs = Vec::new();
+        let drawn = resamples.tiles().flat_map(|tile| self.trimmed_means(tile, &mut runs));
+        Drawn::new(point, self.values.len(), drawn.take(resamples.draws()).collect())
     }
 
-    /// 20 % trimmed mean where block b counts `weights[b]` times; NaN when no block counts.
-    fn trimmed_mean(&self, weights: &[u32]) -> f64 {
-        let total: u32 = self.order.iter().map(|(_, block)| weights[*block as usize]).sum();
-        let cut = (TRIM * f64::from(total)).floor() as u32;
-        let (from, to) = (cut, total - cut);
-        let (mut seen, mut sum) = (0u32, 0.0);
-        for (value, block) in &self.order {
-            let next = seen + weights[*block as usize];
-            if seen >= from && next <= to {
-                sum += value * (next - seen) as f64;
-            } else if next > from && seen < to {
-                sum += value * (next.min(to) - seen.max(from)) as f64;
+    /// 20 % trimmed means where block b counts `weights[b][lane]` times, one for each lane; NaN where no block counts.
+    /// `runs` is room to work in.
+    ///
+    /// Every lane adds its values in their order, so that a mean does not depend on its neighbours. Weights of a run of
+    /// values are added first: what is cut off at both ends is then not looked at value by value, and between the ends
+    /// nothing is cut.
+    fn trimmed_means(&self, weights: &[[u16; LANES]], runs: &mut Vec<[u32; LANES]>) -> [f64; LANES] {
+        runs.clear();
+        runs.extend(self.blocks.chunks(RUN).map(|blocks| {
+            let mut sum = [0; LANES];
+            blocks.iter().for_each(|block| add(&mut sum, &weights[*block as usize].map(u32::from)));
+            sum
+        }));
+        let mut total = [0; LANES];
+        runs.iter().for_each(|run| add(&mut total, run));
+        let from = total.map(|total| (TRIM * f64::from(total)).floor() as u32);
+        let to: [u32; LANES] = std::array::from_fn(|lane| total[lane] - from[lane]);
+        let (mut seen, mut sums) = ([0; LANES], [0.0; LANES]);
+        let values = self.values.chunks(RUN).zip(self.blocks.chunks(RUN));
+        for ((values, blocks), run) in values.zip(runs.iter()) {
+            let mut end = seen;
+            add(&mut end, run);
+            let lanes = || 0..LANES;
+            if lanes().all(|lane| seen[lane] >= to[lane]) {
+                break;
             }
-            seen = next;
+            if lanes().all(|lane| end[lane] <= from[lane]) {
+                seen = end;
+                continue;
+            }
+            let is_whole = lanes().all(|lane| seen[lane] >= from[lane] && end[lane] <= to[lane]);
+            for (value, block) in values.iter().zip(blocks) {
+                let weights = &weights[*block as usize];
+                if is_whole {
+                    for lane in 0..LANES {
+                        sums[lane] += value * f64::from(weights[lane]);
+                    }
+                    continue;
+                }
+                for lane in 0..LANES {
+                    let next = seen[lane] + u32::from(weights[lane]);
+                    let kept = next.min(to[lane]).saturating_sub(seen[lane].max(from[lane]));
+                    sums[lane] += value * f64::from(kept);
+                    seen[lane] = next;
+                }
+            }
+            seen = end;
         }
-        sum / f64::from(to - from)
+        std::array::from_fn(|lane| sums[lane] / f64::from(to[lane] - from[lane]))
+    }
+}
+
+fn add(sum: &mut [u32; LANES], more: &[u32; LANES]) {
+    for (sum, more) in sum.iter_mut().zip(more) {
+        *sum += more;
     }
 }
 
@@ -275,11 +344,33 @@ mod tests {
         assert_ne!(table(&cells, 10, 50, 8)[0].draws(), few[0].draws());
     }
 
+    /// The 20 % trimmed mean of one draw, value by value.
+    fn one_by_one(sorted: &Sorted, weight: impl Fn(usize) -> u32) -> f64 {
+        let repeated = sorted.values.iter().zip(&sorted.blocks);
+        let repeated =
+            repeated.flat_map(|(value, block)| std::iter::repeat_n(*value, weight(*block as usize) as usize));
+        trimmed_mean(&repeated.collect::<Vec<_>>(), TRIM).unwrap_or(f64::NAN)
+    }
+
     #[test]
     fn weights_equal_repetition() {
-        let sorted = Sorted::new(vec![(0, 5.0), (1, 1.0), (2, 9.0), (3, 3.0), (4, 7.0)]);
-        assert_eq!(sorted.trimmed_mean(&[2, 0, 1, 2, 0]), trimmed_mean(&[3.0, 3.0, 5.0, 5.0, 9.0], TRIM).unwrap());
-        assert!(sorted.trimmed_mean(&[0; 5]).is_nan());
+        let mut random = seeded(5);
+        for blocks in [1, 5, 31, 32, 33, 500] {
+            // Whole numbers, whose sums do not depend on how they are added.
+            let values = (0..blocks).filter(|block| block % 7 != 3);
+            let values = values.map(|block| (block, (1e6 * uniform(&mut random)).floor())).collect();
+            let sorted = Sorted::new(values);
+            let resamples = Resamples::new(blocks, 21, 9);
+            let drawn = sorted.draw(&resamples);
+            assert_eq!(drawn.draws().len(), 21);
+            for (draw, mean) in drawn.draws().iter().enumerate() {
+                let tile = resamples.tiles().nth(draw / LANES).unwrap();
+                let expected = one_by_one(&sorted, |block| u32::from(tile[block][draw % LANES]));
+                assert!(*mean == expected || mean.is_nan() && expected.is_nan(), "{blocks}: {mean} {expected}");
+            }
+        }
+        let none = Sorted::new(vec![(0, 5.0), (1, 1.0)]).trimmed_means(&[[0; LANES]; 2], &mut Vec::new());
+        assert!(none.iter().all(|mean| mean.is_nan()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ fn checksum(operations: u64) -> String {
 fn script(name: &str, ns: f64) -> String {
     let checksum = checksum(200);
     format!(
-        "echo '{{\"format\":1,\"operations\":200,\"served_by\":\"{name}\",\"checksum\":\"{checksum}\",\"latency_over\":\
+        "echo '{{\"format\":2,\"operations\":200,\"served_by\":\"{name}\",\"checksum\":\"{checksum}\",\"latency_over\":\
          \"operations\",\"samples\":200,\"latency_ns_p10\":{ns},\"latency_ns_p50\":{ns},\"latency_ns_p99\":{ns},\
          \"latency_ns_mean\":{ns},\"rss_peak_bytes\":1048576}}'\n"
     )

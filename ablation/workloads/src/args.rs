@@ -7,13 +7,20 @@ use crate::workload::scenario::{BYTES, LifetimeRule, SCENARIOS, Scenario, Sizes}
 use crate::workload::touch::Touch;
 use clap::Parser;
 
+const EXAMPLES: &str = "\
+Examples:
+  bench_allocators --list
+  bench_allocators --allocator hakmem --scenario small --iterations 10
+  bench_allocators --allocator mimalloc --scenario fixed --bytes 64KiB --lifetime ring --touch none --iterations 100000
+  bench_allocators --allocator hakmem --scenario parallel --threads 4 --iterations 100 --json";
+
 /// Measures one allocator in one scenario and prints a table, or one line of JSON.
 ///
 /// An operation is the life of one block: it is requested, touched and freed. Sizes, order and call sites are drawn from
 /// the seed before the measured part, and are the same for every allocator. Operations are timed in batches; the result
-/// is nanoseconds per operation. Example: --allocator hakmem --scenario small --iterations 10
+/// is nanoseconds per operation.
 #[derive(Debug, Parser)]
-#[command(name = "bench_allocators", version, args_override_self = true)]
+#[command(name = "bench_allocators", version, args_override_self = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The allocator to measure; --list shows all
     #[arg(long, value_name = "NAME", required_unless_present = "list")]

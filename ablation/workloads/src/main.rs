@@ -73,7 +73,7 @@ fn measure(resolved: &Resolved, with_proof: bool) -> anyhow::Result<Report> {
         hakmem::seal(preset)
             .map_err(|_| anyhow!("hakmem's levels were sealed before the program could choose '{}'", allocator.name))?;
     }
-    let mut run = (engine.drive)(plan);
+    let run = (engine.drive)(plan);
     let receipt = allocator.preset.map(|_| hakmem::receipt());
     let rss_peak_bytes = usage::rss_peak_bytes();
     let counted = receipt.as_ref().map(|receipt| Counted {
@@ -103,7 +103,7 @@ fn measure(resolved: &Resolved, with_proof: bool) -> anyhow::Result<Report> {
             checksum: run.checksum,
             batches_ns,
             contention_probes_ns: run.contention_probes_ns.iter().map(|ns| latency::rounded(*ns)).collect(),
-            latency: Latency::of(&mut run.batch_ns, plan.timed_operations()),
+            latency: Latency::of(&run.batch_ns, plan.timed_operations()),
             page_faults: run.page_faults,
             rss_peak_bytes,
             timer_ns: clock::reading_cost_ns(),

@@ -80,7 +80,7 @@ pub(crate) fn verify<A: Allocator + Default>(ops: &[Op], witnesses: &[Witness]) 
         live.push((ptr, size));
     }
     for (ptr, size) in live {
-        // SAFETY: requested above with this layout, given back once.
+        // SAFETY: requested above with this layout, freed once.
         unsafe { a.dealloc(ptr, layout(size)) };
     }
     tallies

@@ -1,9 +1,10 @@
 //! Lines of time per operation over page faults per operation, of one cell and of all together.
 
-use super::{Cell, KINDS, UnitCosts, faults, inverse};
+use super::points::{Cell, KINDS, Point, faults, inverse};
 use crate::analyse::Estimate;
+use crate::gap::intervals::{estimate, excludes_zero};
 use crate::gap::regression::MAX_CONDITION;
-use crate::gap::{estimate, excludes_zero};
+use crate::gap::units::UnitCosts;
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::line::{Regression, regress};
 use ablate_stats::order::sorted;
@@ -115,7 +116,7 @@ fn change(values: &[f64]) -> f64 {
 /// Why there are none, for people.
 pub(super) fn pooled(cells: &[Cell]) -> Result<Vec<(&'static str, Drawn)>, String> {
     let cells: Vec<&Cell> = cells.iter().filter(|cell| changing(cell).is_ok() && !inverse(cell).is_empty()).collect();
-    let points: Vec<(usize, &super::Point)> =
+    let points: Vec<(usize, &Point)> =
         cells.iter().enumerate().flat_map(|(at, cell)| cell.points.iter().map(move |point| (at, point))).collect();
     let times: Vec<Drawn> = points.iter().map(|(_, point)| point.time.clone()).collect();
     let mut columns: Vec<Vec<f64>> = (0..cells.len())

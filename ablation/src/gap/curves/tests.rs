@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::gap::fixture::{counts, noisy, unit_costs};
+use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE};
 
 const OPERATIONS: [f64; 7] = [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 

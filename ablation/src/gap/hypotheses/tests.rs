@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::gap::fixture::{exact, noisy};
+use ablate_stats::bootstrap::Drawn;
 use std::collections::BTreeMap;
 
 /// One workload: parts of the gap to the peer `fast`, and cells.

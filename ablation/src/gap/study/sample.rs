@@ -24,7 +24,7 @@ pub(super) fn truth(cell: &str) -> (f64, f64) {
 
 fn unit_costs(block: u32) -> Record {
     let line = serde_json::json!({
-        "format": 1, "pass": "unit-costs", "block": block, "order": 0, "workload": "unit-costs", "cell": "unit-costs",
+        "format": 2, "pass": "unit-costs", "block": block, "order": 0, "workload": "unit-costs", "cell": "unit-costs",
         "status": "ok", "wall_ns": 1, "process_page_faults": 0, "process_rss_peak_bytes": 0,
         "unit_costs_ns": { "page-fault-4k": FAULT, "sys-mmap": 900.0, "syscall": 100.0 },
     });
@@ -100,7 +100,8 @@ pub(super) fn curve() -> (Study, Vec<Record>) {
 }
 
 pub(super) fn explained_of((study, records): &(Study, Vec<Record>)) -> Explained {
-    explain(&study.manifest, records, &analyse(&study.manifest, records))
+    let runs = crate::prove::judge_all(&study.manifest.plan, records);
+    explain(&study.manifest, &runs, &analyse(&study.manifest, records))
 }
 
 /// The account and the claims of the one study, and the curve of the other.

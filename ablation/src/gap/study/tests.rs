@@ -2,8 +2,8 @@
 
 use super::sample::{FAULT, crossed, curve, explained_of, records, truth};
 use super::*;
+use crate::gap::breakdown::RowKind;
 use crate::gap::hypotheses::Verdict;
-use crate::gap::waterfall::RowKind;
 use crate::unit_costs::{PAGE_FAULT_4K, SYS_MMAP};
 
 #[test]
@@ -13,7 +13,7 @@ fn a_crossed_study_is_accounted_for() {
     assert_eq!(prices, [PAGE_FAULT_4K, SYS_MMAP, "syscall"]);
     let names: Vec<&str> = explained.accounts.iter().map(|account| account.peer.as_str()).collect();
     assert_eq!(names, ["fast", "slow"]);
-    let account = &explained.accounts[0].waterfall;
+    let account = &explained.accounts[0].breakdown;
     let row = |kind: RowKind, name: &str| {
         let found = account.rows.iter().find(|row| row.kind == kind && row.name.starts_with(name));
         found.unwrap_or_else(|| panic!("no {name} in {:?}", account.rows)).ns.value
@@ -35,7 +35,7 @@ fn hypotheses_are_decided_from_accounts_and_cells() {
     assert_eq!(rest, [Verdict::Refuted, Verdict::Supported, Verdict::Undecidable, Verdict::Supported]);
     // The gap over the peer, in percent of the peer.
     let percent = explained.hypotheses[4].value.expect("is measured").value;
-    let account = &explained.accounts[0].waterfall;
+    let account = &explained.accounts[0].breakdown;
     let expected = 100.0 * account.gap.value / (truth("peer-fast").0);
     assert!((percent - expected).abs() < 1.0, "{percent} is not {expected}");
     let json = serde_json::to_value(&explained).unwrap();
@@ -63,7 +63,7 @@ fn without_prices_and_peers_nothing_is_made_up() {
     study.1.retain(|record| record.pass != Pass::UnitCosts);
     let unpriced = explained_of(&study);
     assert!(unpriced.unit_costs_ns.is_empty());
-    let account = &unpriced.accounts[0].waterfall;
+    let account = &unpriced.accounts[0].breakdown;
     assert!(account.rows.iter().all(|row| matches!(row.kind, RowKind::Factor | RowKind::Residual)));
     assert!(account.remarks.iter().any(|remark| remark.contains("without a measured price")), "{:?}", account.remarks);
     assert_eq!(account.uncounted, ["page faults", "system calls"]);
@@ -82,8 +82,8 @@ fn percentiles_without_the_events_that_were_counted_are_not_explained_by_them() 
     let own = |cell: &str| truth(cell).0 - FAULT * truth(cell).1;
     let records = records(&study, |_, cell| own(cell), |_, cell| truth(cell).1);
     let explained = explained_of(&(study, records));
-    let doubt = explained.accounts[0].waterfall.doubt.as_deref().expect("the times contradict the prices");
+    let doubt = explained.accounts[0].breakdown.doubt.as_deref().expect("the times contradict the prices");
     assert!(doubt.contains("10th percentiles") && doubt.contains("mean"), "{doubt}");
     assert_eq!(explained.hypotheses[1].verdict, Verdict::Undecidable, "{:?}", explained.hypotheses[1]);
-    assert!(explained_of(&crossed()).accounts[0].waterfall.doubt.is_none());
+    assert!(explained_of(&crossed()).accounts[0].breakdown.doubt.is_none());
 }

@@ -49,7 +49,7 @@ pub(crate) trait TimedLoop {
     /// Tells the loop that the script begins again.
     fn rewind(&mut self) {}
 
-    /// Gives back what still timed_loop.
+    /// Frees the blocks that are still live.
     ///
     /// # Safety
     /// - As for [`TimedLoop::run`], and it is not called again.

@@ -96,7 +96,7 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
 /// Requests one block for each place.
 ///
 /// # Safety
-/// - The blocks are given back with the same types.
+/// - The blocks are freed with the same types.
 #[inline(never)]
 unsafe fn fill<A: Allocator, U: Use>(a: A, ops: &[Op], places: &mut [*mut u8], sum: &mut Checksum) {
     let mut running = *sum;

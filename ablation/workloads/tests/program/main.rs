@@ -1,4 +1,4 @@
-//! The measured program as its users see it: what it prints, refuses and proves.
+//! The measured program as its users run it: what it prints, refuses and proves.
 
 mod common;
 mod peers;
@@ -60,7 +60,7 @@ fn checksums_are_equal_when_warm() {
     }
 }
 
-/// Results of other days are compared by their checksums.
+/// Runs are compared by their checksums, also with kept results of older versions.
 #[test]
 fn the_work_of_a_scenario_stays_what_it_was() {
     for (line, checksum) in [
@@ -147,14 +147,14 @@ fn the_line_has_every_field() {
 }
 
 #[test]
-fn warm_batches_come_with_their_canaries() {
+fn warm_batches_come_with_their_contention_probes() {
     let lists = |line: &str| {
         let record = json(&format!("--allocator system {line}"));
         let list = |name: &str| record[name].as_array().map_or(0, Vec::len);
         (list("batches_ns"), list("contention_probes_ns"), record)
     };
-    let (batches, canaries, record) = lists("--scenario small --iterations 4 --touch none");
-    assert_eq!((batches, canaries), (20, 21));
+    let (batches, probes, record) = lists("--scenario small --iterations 4 --touch none");
+    assert_eq!((batches, probes), (20, 21));
     assert_eq!(record["samples"], 20);
     let values: Vec<f64> = record["batches_ns"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
@@ -173,8 +173,8 @@ fn warm_batches_come_with_their_canaries() {
         "--scenario small --iterations 4 --no-proof",
         "--scenario threads --iterations 4 --touch none",
     ] {
-        let (batches, canaries, _) = lists(line);
-        assert_eq!((batches, canaries), (0, 0), "{line}");
+        let (batches, probes, _) = lists(line);
+        assert_eq!((batches, probes), (0, 0), "{line}");
     }
 }
 
@@ -209,7 +209,7 @@ fn no_iterations_do_everything_but_the_measured_part() {
 }
 
 #[test]
-fn without_proof_nobody_is_named_and_the_work_is_the_same() {
+fn without_proof_no_allocator_is_named_and_the_work_is_the_same() {
     let line = "--allocator system --scenario mixed --iterations 3";
     let (with, without) = (json(line), json(&format!("{line} --no-proof")));
     assert_eq!((&with["served_by"], &without["served_by"]), (&"system".into(), &Value::Null));
@@ -284,7 +284,8 @@ fn hakmem_reports_levels_and_counters_and_obeys_the_environment() {
     let factors = on["levels"].as_object().expect("levels");
     assert!(!factors.is_empty(), "no levels");
     assert!(factors.keys().eq(on["counters"].as_object().expect("counters").keys()));
-    if on["levels"]["bigcache"] == "on" {
+    assert_eq!(on["levels"]["bigcache"] == "on", cfg!(feature = "bigcache"), "{}", on["levels"]);
+    if cfg!(feature = "bigcache") {
         let (hits, lookups) =
             (on["counters"]["bigcache"]["hits"].as_f64(), on["counters"]["bigcache"]["lookups"].as_f64());
         assert!(hits > lookups.map(|l| 0.9 * l), "{}", on["counters"]);

@@ -1,4 +1,4 @@
-//! Objects of a given size, threads in parallel, memory handed back.
+//! The scenarios fixed, parallel and memory-return.
 
 use crate::common::{json, json_with, refused, same_checksums};
 use serde_json::Value;
@@ -37,7 +37,7 @@ fn the_order_in_which_a_group_is_freed_is_the_seeds() {
 }
 
 #[test]
-fn a_given_size_is_said_and_batches_hold_whole_groups() {
+fn a_given_size_is_reported_and_batches_hold_whole_groups() {
     let line = "--allocator system --scenario fixed --bytes 64KiB --iterations 1000 --touch none";
     let record = json(&format!("{line} --lifetime shuffled"));
     for (name, expected) in [
@@ -85,7 +85,7 @@ fn parallel_threads_do_their_part_each_and_are_timed_together() {
 }
 
 #[test]
-fn memory_handed_back_is_measured_before_and_after() {
+fn memory_return_reads_resident_memory_before_and_after() {
     let line = "--allocator system --scenario memory-return --bytes 64KiB --iterations 1";
     let record = json(line);
     let values = &record["values"];
@@ -104,7 +104,7 @@ fn memory_handed_back_is_measured_before_and_after() {
 }
 
 #[test]
-fn hakmem_counts_the_light_traffic_and_an_idle_rest_has_none() {
+fn hakmem_counts_the_light_traffic_and_none_in_an_idle_rest() {
     for rest in ["light", "idle"] {
         let line = "--allocator hakmem --scenario memory-return --bytes 2MiB --iterations 1 --touch page";
         let record = json(&format!("{line} --rest {rest} --lifetime shuffled"));
@@ -116,14 +116,14 @@ fn hakmem_counts_the_light_traffic_and_an_idle_rest_has_none() {
 }
 
 #[test]
-fn sizes_rests_and_batches_are_refused_where_they_mean_nothing() {
+fn arguments_that_do_not_apply_are_refused() {
     for (line, part) in [
         ("--scenario fixed", "give --bytes, 16 to 64MiB"),
         ("--scenario fixed --bytes 8", "give 16 to 64MiB"),
         ("--scenario vm --bytes 4096", "take --scenario fixed or memory-return"),
         ("--scenario vm --rest idle", "take --scenario memory-return"),
         ("--scenario memory-return --bytes 64 --touch none", "take --touch full or page"),
-        ("--scenario memory-return --bytes 64 --lifetime lifo", "batch (in order) or shuffled"),
+        ("--scenario memory-return --bytes 64 --lifetime lifo", "--lifetime batch (in order) or shuffled"),
         ("--scenario memory-return --bytes 64 --cold", "drop --cold"),
         ("--scenario parallel --lifetime batch", "drop --lifetime"),
         ("--scenario parallel --threads 65", "give 1 to 64"),

@@ -1,94 +1,67 @@
-//! Which batches a busy neighbour disturbed: the contention canary's word, the same for every cell.
+//! Which batches a busy neighbour disturbed: the contention contention probe's word, the same for every cell.
 //!
-//! A batch is kept when the canaries before and after it are within 8 % of the study's reference, the 2nd percentile of
-//! all canaries. The percentiles of a run are then over its kept batches. Whether keeping depends on the cell is tested,
+//! A batch is kept when the contention probes before and after it are within 8 % of the study's reference, the 2nd percentile of
+//! all contention probes. The percentiles of a run are then over its retained batches. Whether retaining depends on the cell is tested,
 //! because then it would choose among the cells and not among the moments.
 
-use super::index::Runs;
-use ablate_format::{Measured, Pass, Record, Status, WorkloadPlan};
+use crate::prove::{JudgedRun, Reported};
+use ablate_format::{Pass, Status};
 use ablate_stats::order::{percentile, sorted};
-use ablate_stats::{bootstrap, many, table};
 use serde::Serialize;
 
-/// A canary this much above the reference was disturbed.
+/// A contention probe this much above the reference was disturbed.
 const TOLERANCE: f64 = 1.08;
-/// Percentile of all canaries that is the reference.
+/// Percentile of all contention probes that is the reference.
 const REFERENCE: f64 = 0.02;
 /// Fewest kept batches of a run that counts.
 const LEAST_KEPT: usize = 8;
 /// Below this share of kept batches over a study, all batches are taken: then there is no quiet state to keep to.
 const LEAST_SHARE: f64 = 0.2;
-/// Probability below which keeping is said to depend on the cell.
-const ALPHA: f64 = 0.01;
 
-/// What the canaries of a study say.
+/// What the contention probes of a study say.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
-pub struct Canaries {
-    /// The reference, nanoseconds a step; `None` when no program took a canary.
+pub struct Contention {
+    /// The reference, nanoseconds a step; `None` when no program took a contention probe.
     pub reference_ns: Option<f64>,
-    /// Median of all canaries, nanoseconds a step.
+    /// Median of all contention probes, nanoseconds a step.
     pub median_ns: Option<f64>,
-    /// Share of the batches with both canaries within 8 % of the reference.
+    /// Share of the batches with both contention probes within 8 % of the reference.
     pub kept: Option<f64>,
     /// Whether only kept batches are in the tables; false when too few would be left.
     pub applied: bool,
-    /// Share of the processes with both canaries of the runner within 8 % of the runner's reference.
+    /// Share of the processes with both contention probes of the runner within 8 % of the runner's reference.
     pub quiet_processes: Option<f64>,
 }
 
-/// What keeping did to one workload.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Keeping {
-    /// Share of batches kept, by cell id.
-    pub kept: Vec<(String, f64)>,
-    /// Runs left out because fewer than eight of their batches were kept.
-    pub contended: usize,
-    /// Probability of shares that differ this much if keeping does not depend on the cell; `None` for too few blocks.
-    pub p: Option<f64>,
-}
-
-impl Keeping {
-    /// Whether keeping depends on the cell, so that the kept batches are not a fair sample.
-    pub fn is_biased(&self) -> bool {
-        self.p.is_some_and(|p| p < ALPHA)
-    }
-}
-
-impl Canaries {
-    /// Reads the canaries of all proven timing runs.
-    pub(super) fn of(records: &[Record]) -> Canaries {
+impl Contention {
+    /// Reads the contention probes of all proven timing runs.
+    pub(super) fn of(records: &[JudgedRun]) -> Contention {
         let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
-        let mut all: Vec<f32> =
-            timed().filter_map(|r| r.measured.as_ref()).flat_map(|m| m.contention_probes_ns.iter().copied()).collect();
-        all.retain(|canary| canary.is_finite());
-        // There are millions of them in a large study, and two are asked for.
-        let mut at = |p: f64| {
-            let place = (all.len().checked_sub(1)? as f64 * p) as usize;
-            Some(f64::from(*all.select_nth_unstable_by(place, f32::total_cmp).1))
-        };
-        let mut canaries = Canaries { reference_ns: at(REFERENCE), median_ns: at(0.5), ..Canaries::default() };
-        drop(all);
-        if let Some(reference) = canaries.reference_ns {
+        let measured = || timed().filter_map(|r| r.measured.as_ref());
+        let probes = || measured().flat_map(|m| m.contention_probes_ns.iter().copied());
+        let [reference_ns, median_ns] = places(probes, [REFERENCE, 0.5]);
+        let mut contention = Contention { reference_ns, median_ns, ..Contention::default() };
+        if let Some(reference) = contention.reference_ns {
             let (mut kept, mut batches) = (0, 0);
-            for measured in timed().filter_map(|r| r.measured.as_ref()) {
+            for measured in measured() {
                 kept += quiet(measured, reference).count();
                 batches += measured.batches_ns.len();
             }
             let share = kept as f64 / batches.max(1) as f64;
-            (canaries.kept, canaries.applied) = ((batches > 0).then_some(share), share >= LEAST_SHARE);
+            (contention.kept, contention.applied) = ((batches > 0).then_some(share), share >= LEAST_SHARE);
         }
         let around: Vec<(f64, f64)> = timed().filter_map(|r| r.contention_probe_ns).collect();
         let own = sorted(&around.iter().flat_map(|(a, b)| [*a, *b]).collect::<Vec<_>>());
         if let Some(reference) = percentile(&own, REFERENCE) {
             let quiet = around.iter().filter(|(a, b)| a.max(*b) <= TOLERANCE * reference).count();
-            canaries.quiet_processes = Some(quiet as f64 / around.len() as f64);
+            contention.quiet_processes = Some(quiet as f64 / around.len() as f64);
         }
-        canaries
+        contention
     }
 
-    /// Percentiles of a run over its kept batches, and how many of how many were kept.
-    pub(super) fn judge(&self, measured: &Measured) -> Judged {
-        let told = Judged { p10: Some(measured.latency_ns_p10), p50: Some(measured.latency_ns_p50), kept: None };
+    /// Percentiles of a run over its retained batches, and how many of how many were kept.
+    pub(super) fn judge(&self, measured: &Reported) -> Undisturbed {
+        let told = Undisturbed { p10: Some(measured.latency_ns_p10), p50: Some(measured.latency_ns_p50), kept: None };
         let Some(reference) = self.reference_ns else { return told };
         if measured.batches_ns.is_empty() || measured.contention_probes_ns.len() != measured.batches_ns.len() + 1 {
             return told;
@@ -96,74 +69,81 @@ impl Canaries {
         let kept: Vec<f64> = quiet(measured, reference).map(f64::from).collect();
         let share = Some((kept.len(), measured.batches_ns.len()));
         if !self.applied {
-            return Judged { kept: share, ..told };
+            return Undisturbed { kept: share, ..told };
         }
         // Short runs have fewer batches than that to begin with.
         if kept.len() < LEAST_KEPT.min(measured.batches_ns.len()) {
-            return Judged { p10: None, p50: None, kept: share };
+            return Undisturbed { p10: None, p50: None, kept: share };
         }
         let kept = sorted(&kept);
-        Judged { p10: percentile(&kept, 0.1), p50: percentile(&kept, 0.5), kept: share }
+        Undisturbed { p10: percentile(&kept, 0.1), p50: percentile(&kept, 0.5), kept: share }
     }
+}
+
+/// The finite values at these shares of their order, rounded down to a value; `None` without any.
+///
+/// There are a hundred for each run: two passes count them by the upper and by the lower half of their bits, where
+/// sorting or selecting would copy them all first.
+fn places<const N: usize, I: Iterator<Item = f32>>(values: impl Fn() -> I, shares: [f64; N]) -> [Option<f64>; N] {
+    // Bits in the order of the values: those of negative ones are turned over.
+    let ordered = |value: f32| {
+        let bits = value.to_bits();
+        if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
+    };
+    let finite = || values().filter(|value| value.is_finite()).map(ordered);
+    let mut upper = vec![0_usize; 1 << 16];
+    finite().for_each(|bits| upper[(bits >> 16) as usize] += 1);
+    let all: usize = upper.iter().sum();
+    let find = |counts: &[usize], mut place: usize| {
+        let at = counts.iter().position(|count| {
+            let is_here = place < *count;
+            place -= if is_here { 0 } else { *count };
+            is_here
+        });
+        Some((at?, place))
+    };
+    let upper = shares.map(|share| find(&upper, (all.checked_sub(1)? as f64 * share) as usize));
+    let mut lower = vec![[0_usize; N]; 1 << 16];
+    for bits in finite() {
+        for (at, found) in upper.iter().enumerate() {
+            lower[(bits & 0xffff) as usize][at] +=
+                usize::from(found.is_some_and(|(half, _)| half == (bits >> 16) as usize));
+        }
+    }
+    std::array::from_fn(|at| {
+        let (half, place) = upper[at]?;
+        let counts: Vec<usize> = lower.iter().map(|counts| counts[at]).collect();
+        let bits = (half << 16 | find(&counts, place)?.0) as u32;
+        Some(f64::from(f32::from_bits(if bits >> 31 == 1 { bits & !(1 << 31) } else { !bits })))
+    })
 }
 
 /// A run's percentiles as far as it was undisturbed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Judged {
+pub(super) struct Undisturbed {
     /// 10th percentile, nanoseconds per operation; `None`: too few batches are left.
     pub(super) p10: Option<f64>,
     /// Median, nanoseconds per operation.
     pub(super) p50: Option<f64>,
-    /// Batches kept, and all; `None` for a program without canaries.
+    /// Batches kept, and all; `None` for a program without contention probes.
     pub(super) kept: Option<(usize, usize)>,
 }
 
-/// The batches between two quiet canaries.
-fn quiet(measured: &Measured, reference: f64) -> impl Iterator<Item = f32> + '_ {
+/// The batches between two quiet contention probes.
+fn quiet(measured: &Reported, reference: f64) -> impl Iterator<Item = f32> + '_ {
     let limit = (TOLERANCE * reference) as f32;
     let ends = measured.contention_probes_ns.windows(2);
     measured.batches_ns.iter().zip(ends).filter(move |(_, ends)| ends[0].max(ends[1]) <= limit).map(|(ns, _)| *ns)
 }
 
-/// What keeping did to a workload; `None` when nobody took canaries in it.
-pub(super) fn keeping(plan: &WorkloadPlan, runs: &Runs, seed: u64) -> Option<Keeping> {
-    let mut kept = Vec::new();
-    let mut shares: Vec<Vec<(usize, f64)>> = Vec::new();
-    let mut contended = 0;
-    for cell in runs.cells.iter().filter(|cell| plan.runs(&cell.plan.id)) {
-        let mut series = Vec::new();
-        for (block, run) in &cell.timing {
-            let Some((quiet, all)) = run.judged.kept else { continue };
-            contended += usize::from(run.judged.p10.is_none());
-            if let Some(index) = runs.blocks.get(block) {
-                series.push((*index, quiet as f64 / all.max(1) as f64));
-            }
-        }
-        if !series.is_empty() {
-            kept.push((cell.plan.id.clone(), series.iter().map(|(_, share)| share).sum::<f64>() / series.len() as f64));
-            shares.push(series);
-        }
-    }
-    if kept.is_empty() {
-        return None;
-    }
-    // Each cell against the mean of all, Holm over the cells: one that stands out is enough.
-    let drawn = table::table(&shares, runs.blocks.len(), bootstrap::DRAWS / 4, seed);
-    let count = drawn.len() as f64;
-    let mean = bootstrap::Drawn::linear(drawn.iter().map(|d| (1.0 / count, d)));
-    let against = |d: &bootstrap::Drawn| mean.as_ref().and_then(|mean| d.combine(mean, |a, b| a - b).p_value());
-    let p: Option<Vec<f64>> = drawn.iter().map(against).collect();
-    let p = p.filter(|p| p.len() > 1).map(|p| many::holm(&p).into_iter().fold(1.0, f64::min));
-    Some(Keeping { kept, contended, p })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::places;
     use crate::analyse::fixture::Study;
     use crate::analyse::{Verdict, analyse};
     use ablate_format::Record;
 
-    /// Sixteen batches a run; those where `busy` says so take twice as long, canary and all.
+    /// Sixteen batches a run; those where `busy` says so take twice as long, contention probe and all.
     fn with_batches(mut records: Vec<Record>, busy: impl Fn(&Record, usize) -> bool) -> Vec<Record> {
         for record in &mut records {
             let slow: Vec<bool> = (0..16).map(|i| busy(record, i)).collect();
@@ -180,15 +160,30 @@ mod tests {
     }
 
     #[test]
+    fn places_are_those_of_the_sorted_values() {
+        let values = [0.57, -1.0, 3e30, 0.5701, f32::NAN, 0.0, -0.0, 1e-40, 0.57, f32::INFINITY, -2e-3];
+        let mut sorted: Vec<f32> = values.into_iter().filter(|value| value.is_finite()).collect();
+        sorted.sort_by(f32::total_cmp);
+        for share in [0.0, 0.02, 0.3, 0.5, 0.7, 0.99, 1.0] {
+            let at = ((sorted.len() - 1) as f64 * share) as usize;
+            let found = places(|| values.into_iter(), [0.1, share])[1].map(f64::to_bits);
+            assert_eq!(found, Some(f64::from(sorted[at]).to_bits()), "{share}");
+        }
+        assert_eq!(places(std::iter::empty, [0.5]), [None]);
+    }
+
+    #[test]
     fn disturbed_batches_are_left_out_of_every_cell_alike() {
         let study = Study::new(&["cache"], &["w"]);
         let records = study.records(12, |_, cell, _| if cell.starts_with("no-cache") { 1_900.0 } else { 2_000.0 });
         let records = with_batches(records, |r, i| (i + r.block as usize).is_multiple_of(8));
         let analysis = analyse(&study.manifest, &records);
-        assert!(analysis.canaries.applied && analysis.canaries.kept.is_some_and(|kept| (0.55..0.7).contains(&kept)));
+        assert!(
+            analysis.contention.applied && analysis.contention.kept.is_some_and(|kept| (0.55..0.7).contains(&kept))
+        );
         let workload = &analysis.workloads[0];
-        let keeping = workload.keeping.as_ref().unwrap();
-        assert!(!keeping.is_biased() && keeping.contended == 0, "{keeping:?}");
+        let retention = workload.retention.as_ref().unwrap();
+        assert!(!retention.is_biased() && retention.contended == 0, "{retention:?}");
         let median = workload.cells[0].latency_ns_p50.unwrap().value;
         assert!((median - 2_000.0).abs() < 2.0, "{median}");
     }
@@ -220,8 +215,8 @@ mod tests {
         let records = study.records(12, |_, _, _| 2_000.0);
         let busy = |r: &Record, i: usize| r.cell == "no-cache@env" && i < 5 || (i + r.block as usize).is_multiple_of(9);
         let analysis = analyse(&study.manifest, &with_batches(records, busy));
-        let keeping = analysis.workloads[0].keeping.as_ref().unwrap();
-        assert!(keeping.is_biased(), "{keeping:?}");
+        let retention = analysis.workloads[0].retention.as_ref().unwrap();
+        assert!(retention.is_biased(), "{retention:?}");
         assert!(analysis.workloads[0].notes.iter().any(|note| note.contains("depends on the cell")));
     }
 
@@ -230,7 +225,11 @@ mod tests {
         let study = Study::new(&["cache"], &["w"]);
         let records = study.records(12, |_, _, _| 2_000.0);
         let analysis = analyse(&study.manifest, &with_batches(records, |r, _| r.block != 3));
-        assert!(!analysis.canaries.applied && analysis.canaries.reference_ns.is_some(), "{:?}", analysis.canaries);
+        assert!(
+            !analysis.contention.applied && analysis.contention.reference_ns.is_some(),
+            "{:?}",
+            analysis.contention
+        );
         assert!(analysis.workloads[0].cells[0].latency_ns_p10.is_some());
     }
 }

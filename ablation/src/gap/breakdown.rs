@@ -6,10 +6,12 @@
 //! inside Σ Δcount · price, and only there. The residual is what the subject without any source and the peer still
 //! differ in once the events of both are paid for.
 
+use super::counts::Counts;
 use super::counts::SYS_OTHER;
+use super::input::Input;
+use super::intervals::{estimate, is_gap};
 use super::regression::{self, Opinion};
 use super::units::Price;
-use super::{Counts, Input, estimate, is_gap};
 use crate::analyse::Estimate;
 use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE, UNMAP_HUGE, UNMAP_PAGE};
 use ablate_stats::bootstrap::Drawn;
@@ -61,7 +63,7 @@ pub struct Row {
 
 /// The account of one gap. The rows add up to the gap.
 #[derive(Debug, Clone, Serialize)]
-pub struct Waterfall {
+pub struct Breakdown {
     /// Baseline − peer, nanoseconds per operation.
     pub gap: Estimate,
     /// Value of the peer: where the account starts.
@@ -85,7 +87,7 @@ pub struct Waterfall {
     gap_drawn: Drawn,
 }
 
-impl Waterfall {
+impl Breakdown {
     /// The gap with its draws.
     pub fn gap(&self) -> &Drawn {
         &self.gap_drawn
@@ -125,7 +127,7 @@ impl Waterfall {
 }
 
 /// Makes the account; `None` when values and prices do not have common draws.
-pub fn waterfall(input: &Input) -> Option<Waterfall> {
+pub fn breakdown(input: &Input) -> Option<Breakdown> {
     let gap = Drawn::linear([(1.0, input.baseline), (-1.0, input.peer)])?;
     let mut remarks = Vec::new();
     let separated = !input.masks.is_empty();
@@ -177,7 +179,7 @@ pub fn waterfall(input: &Input) -> Option<Waterfall> {
     let opinion = regression::second_opinion(input, &kinds);
     let of_gap = kinds.iter().map(|(kind, price)| difference(input, kind) * price.ns.point).sum();
     let disagreement = opinion.as_ref().ok().and_then(|opinion| opinion.disagreement(of_gap));
-    Some(Waterfall {
+    Some(Breakdown {
         gap: estimate(&gap),
         peer_ns: estimate(input.peer),
         separated,

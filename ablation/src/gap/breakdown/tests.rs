@@ -61,7 +61,7 @@ fn close(value: f64, expected: f64) {
     assert!((value - expected).abs() < 1e-6 * expected.abs().max(1.0), "{value} is not {expected}");
 }
 
-fn find<'a>(account: &'a Waterfall, name: &str) -> &'a Row {
+fn find<'a>(account: &'a Breakdown, name: &str) -> &'a Row {
     let row = account.rows.iter().find(|row| row.name == name);
     row.unwrap_or_else(|| panic!("no row {name} in {:?}", account.rows))
 }
@@ -69,7 +69,7 @@ fn find<'a>(account: &'a Waterfall, name: &str) -> &'a Row {
 #[test]
 fn known_parts_are_found() {
     let study = Study::new(0.0);
-    let account = waterfall(&study.input()).unwrap();
+    let account = breakdown(&study.input()).unwrap();
     close(account.gap.value, 345.0 - 120.0 + FAULT * (2.0 - 1.0) + MMAP);
     let cache = find(&account, "cache");
     close(cache.ns.value, 40.0);
@@ -88,7 +88,7 @@ fn known_parts_are_found() {
 fn rows_add_up_to_the_gap_in_every_draw() {
     let mut study = Study::new(20.0);
     study.units = unit_costs(&[(PAGE_FAULT_4K, FAULT), ("sys-mmap", MMAP)]);
-    let account = waterfall(&study.input()).unwrap();
+    let account = breakdown(&study.input()).unwrap();
     let sum = Drawn::linear(account.rows.iter().map(|row| (1.0, &row.drawn))).unwrap();
     for (sum, gap) in sum.draws().iter().zip(account.gap().draws()) {
         close(*sum, *gap);
@@ -110,7 +110,7 @@ fn rows_add_up_to_the_gap_in_every_draw() {
 fn without_combinations_sources_are_in_the_residual_and_it_is_said() {
     let study = Study::new(0.0);
     let input = Input { factors: &[], masks: &[], mask_counts: &[], ..study.input() };
-    let account = waterfall(&input).unwrap();
+    let account = breakdown(&input).unwrap();
     assert!(!account.separated && account.remarks[0].contains("not crossed"), "{:?}", account.remarks);
     close(find(&account, "residual").ns.value, 180.0 + 45.0);
     assert!(account.part("cache").unwrap_err().contains("not crossed"));
@@ -119,7 +119,7 @@ fn without_combinations_sources_are_in_the_residual_and_it_is_said() {
 #[test]
 fn parts_have_the_names_of_hypotheses() {
     let study = Study::new(0.0);
-    let account = waterfall(&study.input()).unwrap();
+    let account = breakdown(&study.input()).unwrap();
     close(account.part("cache").unwrap().point, 40.0);
     close(account.part("page-faults").unwrap().point, FAULT);
     close(account.part("system-calls").unwrap().point, MMAP);
@@ -131,7 +131,7 @@ fn parts_have_the_names_of_hypotheses() {
 fn shares_need_a_gap_that_is_told_apart_from_0() {
     let mut study = Study::new(20.0);
     study.peer = noisy(study.masks[3].point - 1.0, 20.0, 4);
-    let account = waterfall(&study.input()).unwrap();
+    let account = breakdown(&study.input()).unwrap();
     assert!(account.rows.iter().all(|row| row.share.is_none()));
 }
 
@@ -143,7 +143,7 @@ fn what_is_not_counted_or_priced_everywhere_is_said_and_stays_in_the_residual() 
         counts.insert(PAGE_FAULT_HUGE.to_owned(), 1.0);
     }
     study.mask_counts[1].remove("sys-mmap");
-    let account = waterfall(&study.input()).unwrap();
+    let account = breakdown(&study.input()).unwrap();
     let said = account.remarks.join("; ");
     assert!(said.contains("not counted in every cell, so in no row of its own: sys-mmap"), "{said}");
     assert!(said.contains("without a measured price, so in no row of its own: page-fault-huge"), "{said}");
@@ -159,7 +159,7 @@ fn many_kinds_of_calls_are_taken_together() {
         study.peer_counts.insert(kind, 0.0);
     }
     study.units = unit_costs(&[(PAGE_FAULT_4K, FAULT), ("sys-mmap", MMAP), ("syscall", 100.0)]);
-    let account = waterfall(&study.input()).unwrap();
+    let account = breakdown(&study.input()).unwrap();
     let calls: Vec<&Row> = account.rows.iter().filter(|row| row.kind == RowKind::SystemCalls).collect();
     let names: Vec<&str> = calls.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names, ["mmap", "call6", "call5", "call4", "3 other system calls"]);

@@ -1,0 +1,59 @@
+//! Everything that an analysis says about one workload.
+
+use super::crossed::Crossed;
+use super::noise::CellNoise;
+use super::reading::Reading;
+use super::retention::Retention;
+use super::values::{CellSummary, Effect, Gap};
+use super::words::Response;
+use ablate_format::MainResponse;
+use serde::Serialize;
+
+/// Everything about one workload.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WorkloadAnalysis {
+    /// Name.
+    pub name: String,
+    /// One line for people.
+    pub about: String,
+    /// What its effects, gaps and noise floor are about.
+    pub response: MainResponse,
+    /// Cells in the order of the plan.
+    pub cells: Vec<CellSummary>,
+    /// Effects in the order of the plan's contrasts, responses within.
+    pub effects: Vec<Effect>,
+    /// Gaps, the reference peer first.
+    pub gaps: Vec<Gap>,
+    /// What the crossed cells say; `None` when the design does not cross factors.
+    pub crossed: Option<Crossed>,
+    /// Largest difference, in nanoseconds per operation, that baseline and placebo are compatible with.
+    pub floor_ns: Option<f64>,
+    /// The same for a placebo of dead code: the floor of effects between builds.
+    pub layout_floor_ns: Option<f64>,
+    /// What the contention probe kept; `None` when no program of this workload took one.
+    pub retention: Option<Retention>,
+    /// What disturbed each cell.
+    pub noise: Vec<CellNoise>,
+    /// The plan's reading; `None` without a reference peer.
+    pub reading: Option<Reading>,
+    /// Remarks about single values: repeats that do not agree, start-up that could not be subtracted.
+    pub notes: Vec<String>,
+}
+
+impl WorkloadAnalysis {
+    /// The effects of the main response.
+    pub fn main_effects(&self) -> impl Iterator<Item = &Effect> {
+        let main = Response::main(self.response);
+        self.effects.iter().filter(move |effect| effect.response == main)
+    }
+
+    /// The same contrast in another response.
+    pub fn sibling(&self, effect: &Effect, response: Response) -> Option<&Effect> {
+        self.effects.iter().find(|other| {
+            other.response == response
+                && other.factor == effect.factor
+                && other.contrast == effect.contrast
+                && other.arm == effect.arm
+        })
+    }
+}

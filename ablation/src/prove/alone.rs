@@ -1,0 +1,160 @@
+//! One run held against its plan, by itself.
+
+use super::values::values;
+use ablate_format::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Record, Status, StudyPlan};
+
+/// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Invalid`], with a
+/// reason that names factor, counter, expected and seen; any other record is left as it is.
+pub fn prove(plan: &StudyPlan, record: &mut Record) {
+    let cell = plan.cells.iter().find(|cell| cell.id == record.cell);
+    prove_cell(plan, cell, record);
+}
+
+/// [`prove`] of a record whose cell was found; `None` when the plan does not have it.
+pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut Record) {
+    // What prices the machine is no cell of a plan.
+    if record.status != Status::Ok || record.pass == Pass::UnitCosts {
+        return;
+    }
+    let Some(cell) = cell else {
+        void(record, format!("cell `{}` is not in the plan", record.cell));
+        return;
+    };
+    if record.layout >= plan.layouts.max(1) {
+        let there = plan.layouts.max(1);
+        void(record, format!("it ran code layout {}, and the study has {there}: it is of another one", record.layout));
+        return;
+    }
+    let Some(measured) = &record.measured else {
+        // A program that is measured from outside need not say anything, unless the config says that it proves something.
+        let is_outside = plan.workloads.iter().any(|w| w.name == record.workload && w.response.is_outside());
+        let promised = if record.pass == Pass::CountingIdle { None } else { promised(plan, cell) };
+        let trouble = match (is_outside, promised) {
+            (true, None) => hidden_peak(plan, record),
+            (true, Some(what)) => {
+                Some(format!("no result line at the end of its output, and {what} is to be proven by it"))
+            }
+            (false, _) => Some("no result line".to_owned()),
+        };
+        trouble.into_iter().for_each(|reason| void(record, reason));
+        return;
+    };
+    let trouble = served_by(cell, record.pass, measured)
+        .or_else(|| rejected(measured))
+        .or_else(|| plan.factors.iter().find_map(|factor| levels(cell, factor, measured)))
+        .or_else(|| plan.factors.iter().find_map(|factor| counters(cell, factor, measured)))
+        .or_else(|| cell.expect_zero.iter().find_map(|name| expected_zero(cell, name, measured)))
+        .or_else(|| if record.pass == Pass::CountingIdle { None } else { values(measured) })
+        .or_else(|| judged_by(plan, record, measured))
+        .or_else(|| hidden_peak(plan, record));
+    if let Some(reason) = trouble {
+        void(record, reason);
+    }
+}
+
+/// The number that the workload is judged by, when it is one of the program's own and not there. Runs with counters
+/// attached may leave out what takes requests to find out.
+fn judged_by(plan: &StudyPlan, record: &Record, measured: &Measured) -> Option<String> {
+    let workload = plan.workloads.iter().find(|w| w.name == record.workload)?;
+    let MainResponse::Value(value) = workload.response else { return None };
+    let is_missing = record.pass == Pass::Timing && !measured.values.contains_key(value.name());
+    is_missing.then(|| {
+        let there: Vec<&str> = measured.values.keys().map(String::as_str).collect();
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        format!(
+            "`{}` is judged by value `{}`, which the run did not report: its values are {there}",
+            workload.name,
+            value.name()
+        )
+    })
+}
+
+/// A peak of resident memory that the workload is judged by and that may be the runner's own.
+fn hidden_peak(plan: &StudyPlan, record: &Record) -> Option<String> {
+    let is_judged = plan.workloads.iter().any(|w| w.name == record.workload && w.response == MainResponse::RssPeak);
+    let is_hidden = is_judged && record.pass == Pass::Timing && record.rss_peak_bytes().is_none();
+    is_hidden.then(|| {
+        // Whole MiB, so that the same reason is not told in as many words as there are runs.
+        let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
+        format!(
+            "a peak of {} MiB, seen from outside, is not above the {} MiB that the runner had when it started the process, so \
+             it may be the runner's; print `rss_peak_bytes`",
+            mebibytes(record.process_rss_peak_bytes),
+            mebibytes(record.runner_rss_bytes.unwrap_or(0))
+        )
+    })
+}
+
+/// What only a result line of this cell can prove.
+fn promised(plan: &StudyPlan, cell: &CellPlan) -> Option<String> {
+    let factor = plan.factors.iter().find(|f| !f.proof.is_empty() && cell.levels.contains_key(&f.name));
+    let served = cell.served_by.as_ref().map(|who| format!("that `{who}` served"));
+    served
+        .or_else(|| factor.map(|factor| format!("the level of `{}`", factor.name)))
+        .or_else(|| cell.expect_zero.first().cloned())
+}
+
+/// Whether a factor does its work at a level.
+pub(super) fn works(level: &str) -> bool {
+    level != "off" && level != "absent"
+}
+
+/// Value of `factor.counter` in a receipt.
+pub(super) fn counter(measured: &Measured, name: &str) -> Option<u64> {
+    let (factor, counter) = name.split_once('.')?;
+    measured.counters.get(factor)?.get(counter).copied()
+}
+
+fn void(record: &mut Record, reason: String) {
+    record.status = Status::Invalid;
+    record.reason = reason;
+}
+
+fn served_by(cell: &CellPlan, pass: Pass, measured: &Measured) -> Option<String> {
+    let expected = cell.served_by.as_deref()?;
+    let seen = measured.served_by.as_deref();
+    if seen.is_none() && pass != Pass::Timing {
+        // Finding out takes requests that would be counted; the timing runs of the same cell prove it.
+        return None;
+    }
+    (seen != Some(expected)).then(|| format!("served by `{}`, expected `{expected}`", seen.unwrap_or("nobody named")))
+}
+
+fn rejected(measured: &Measured) -> Option<String> {
+    (!measured.env_rejected.is_empty())
+        .then(|| format!("the program refused its environment: {}", measured.env_rejected.join("; ")))
+}
+
+fn levels(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option<String> {
+    let expected = cell.levels.get(&factor.name)?;
+    let seen = measured.levels.get(&factor.name);
+    (seen != Some(expected)).then(|| {
+        let seen = seen.map_or("no level", String::as_str);
+        format!("factor `{}`: expected level `{expected}`, seen `{seen}`", factor.name)
+    })
+}
+
+fn counters(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option<String> {
+    let level = cell.levels.get(&factor.name)?;
+    let idle = !works(level);
+    factor.proof.iter().find_map(|name| match counter(measured, name) {
+        Some(value) if idle && value > 0 => {
+            Some(format!("factor `{}` is {level}: expected counter {name} at 0, seen {value}", factor.name))
+        }
+        None if !idle => Some(format!("factor `{}` is {level}, but the run reported no counter {name}", factor.name)),
+        _ => None,
+    })
+}
+
+fn expected_zero(cell: &CellPlan, name: &str, measured: &Measured) -> Option<String> {
+    match counter(measured, name) {
+        Some(0) => None,
+        Some(value) => Some(format!("expected counter {name} at 0 in this treatment, seen {value}")),
+        // A part that is switched off or not built in need not report what it does not do.
+        None => {
+            let level = name.split_once('.').and_then(|(factor, _)| cell.levels.get(factor));
+            let idle = level.is_some_and(|level| !works(level));
+            (!idle).then(|| format!("expected counter {name} at 0 in this treatment, but the run reported none"))
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! A record after its judgement: what analysis and report need of it, and as small as a study of a million runs asks for.
+
+use super::alone::{counter, prove_cell, works};
+use ablate_format::{CellPlan, MainResponse, Measured, Pass, Record, Status, StudyPlan};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// A run that was judged by itself. Its fields are those of [`Record`]; a run that does not count has no
+/// [`JudgedRun::measured`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct JudgedRun {
+    /// What it was run for.
+    pub pass: Pass,
+    /// How it ended, and whether it is proven.
+    pub status: Status,
+    /// Block (timing) or repeat (counting), from 0.
+    pub block: u32,
+    /// Code layout of the binary.
+    pub layout: u32,
+    /// Workload name.
+    pub workload: Arc<str>,
+    /// Cell id.
+    pub cell: Arc<str>,
+    /// Why it is not `ok`; empty otherwise.
+    pub reason: Arc<str>,
+    /// Wall time of the process in nanoseconds, seen from outside.
+    pub wall_ns: u64,
+    /// User and system time of the process in nanoseconds.
+    pub cpu_ns: u64,
+    /// Minor and major page faults of the whole process.
+    pub process_page_faults: u64,
+    /// Peak resident bytes, as [`Record::rss_peak_bytes`] has them.
+    pub rss_peak_bytes: Option<u64>,
+    /// Resident bytes of the runner when it started the process.
+    pub runner_rss_bytes: Option<u64>,
+    /// Times that the process waited, and was preempted.
+    pub context_switches: Option<(u64, u64)>,
+    /// Clock ticks in which the host gave the processors to others.
+    pub steal_ticks: Option<u64>,
+    /// The contention probe of the runner just before and just after the process, nanoseconds per step.
+    pub contention_probe_ns: Option<(f64, f64)>,
+    /// What the measured program printed.
+    pub measured: Option<Reported>,
+    /// What instruments counted; `None` when there was nothing, as in most timing runs.
+    pub counted: Option<Box<Counted>>,
+}
+
+/// What a measured program printed, as far as it is needed after the judgement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reported {
+    /// Operations of the measured part.
+    pub operations: u64,
+    /// Equal for all runs of one workload.
+    pub checksum: Arc<str>,
+    /// Which allocator served the operations.
+    pub served_by: Option<Arc<str>>,
+    /// Proof counters of factors at work that stayed at 0, `factor.counter`.
+    pub still: Box<[Arc<str>]>,
+    /// 10th percentile, nanoseconds per operation.
+    pub latency_ns_p10: f64,
+    /// Median, nanoseconds per operation.
+    pub latency_ns_p50: f64,
+    /// 99th percentile, nanoseconds per operation.
+    pub latency_ns_p99: f64,
+    /// Mean, nanoseconds per operation.
+    pub latency_ns_mean: f64,
+    /// Whether the program told its peak of resident bytes.
+    pub has_own_peak: bool,
+    /// Page faults of the measured part.
+    pub page_faults: Option<u64>,
+    /// Nanoseconds per operation of every timed batch, in their order.
+    pub batches_ns: Box<[f32]>,
+    /// The contention probe before the first timed batch and after every one, nanoseconds per step.
+    pub contention_probes_ns: Box<[f32]>,
+    /// Numbers of the program's own by name, in the order of the names.
+    pub values: Box<[(Arc<str>, f64)]>,
+}
+
+/// What instruments counted in one run; the fields are those of [`Record`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Counted {
+    /// Counters by instrument name.
+    pub counts: BTreeMap<String, u64>,
+    /// Share of the time in which an instrument was on the processor.
+    pub coverage: BTreeMap<String, f64>,
+    /// Instruments that gave no count, each with the reason.
+    pub refused: BTreeMap<String, String>,
+    /// Unit costs in nanoseconds.
+    pub unit_costs_ns: BTreeMap<String, f64>,
+}
+
+impl JudgedRun {
+    /// Value of a response in this run, in the unit of its quantity, over all timed batches; `None` when the run does not
+    /// have it.
+    pub fn value(&self, response: MainResponse) -> Option<f64> {
+        let measured = self.measured.as_ref();
+        match response {
+            MainResponse::P10 => Some(measured?.latency_ns_p10),
+            MainResponse::P50 => Some(measured?.latency_ns_p50),
+            MainResponse::P99 => Some(measured?.latency_ns_p99),
+            MainResponse::Mean => Some(measured?.latency_ns_mean),
+            // Per operation where the program says how many there were.
+            MainResponse::Wall => Some(self.wall_ns as f64 / self.operations()),
+            MainResponse::Cpu => Some(self.cpu_ns as f64 / self.operations()),
+            MainResponse::RssPeak => self.rss_peak_bytes.map(|bytes| bytes as f64),
+            MainResponse::Value(value) => measured?.value(value.name()),
+        }
+    }
+
+    /// Operations of the measured part; 1 for a program that does not report them.
+    pub fn operations(&self) -> f64 {
+        self.measured.as_ref().map_or(1.0, |measured| measured.operations.max(1) as f64)
+    }
+
+    /// Count of an instrument.
+    pub fn count(&self, instrument: &str) -> Option<u64> {
+        self.counted.as_ref()?.counts.get(instrument).copied()
+    }
+}
+
+impl Reported {
+    /// One of the program's own numbers.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        self.values.iter().find(|(own, _)| **own == *name).map(|(_, value)| *value)
+    }
+}
+
+/// Judges the records of one study, one after the other.
+#[derive(Debug)]
+pub struct Judge<'p> {
+    plan: &'p StudyPlan,
+    cells: HashMap<&'p str, &'p CellPlan>,
+    /// Names repeat in every record; each is kept once.
+    names: HashSet<Arc<str>>,
+}
+
+impl<'p> Judge<'p> {
+    /// For the records of this plan.
+    pub fn new(plan: &'p StudyPlan) -> Judge<'p> {
+        let mut cells = HashMap::new();
+        for cell in &plan.cells {
+            cells.entry(cell.id.as_str()).or_insert(cell);
+        }
+        Judge { plan, cells, names: HashSet::new() }
+    }
+
+    /// Checks one run by itself, as [`super::prove`] does, and keeps what is needed of it.
+    pub fn judge(&mut self, mut record: Record) -> JudgedRun {
+        let cell = self.cells.get(record.cell.as_str()).copied();
+        prove_cell(self.plan, cell, &mut record);
+        let rss_peak_bytes = record.rss_peak_bytes();
+        let measured = record.measured.take().filter(|_| record.status == Status::Ok);
+        let is_counted = !(record.counts.is_empty()
+            && record.coverage.is_empty()
+            && record.refused.is_empty()
+            && record.unit_costs_ns.is_empty());
+        JudgedRun {
+            pass: record.pass,
+            status: record.status,
+            block: record.block,
+            layout: record.layout,
+            workload: self.name(&record.workload),
+            cell: self.name(&record.cell),
+            reason: self.name(&record.reason),
+            wall_ns: record.wall_ns,
+            cpu_ns: record.cpu_ns,
+            process_page_faults: record.process_page_faults,
+            rss_peak_bytes,
+            runner_rss_bytes: record.runner_rss_bytes,
+            context_switches: record.context_switches,
+            steal_ticks: record.steal_ticks,
+            contention_probe_ns: record.contention_probe_ns,
+            measured: measured.map(|measured| self.reported(cell, measured)),
+            counted: is_counted.then(|| {
+                Box::new(Counted {
+                    counts: record.counts,
+                    coverage: record.coverage,
+                    refused: record.refused,
+                    unit_costs_ns: record.unit_costs_ns,
+                })
+            }),
+        }
+    }
+
+    fn reported(&mut self, cell: Option<&CellPlan>, measured: Measured) -> Reported {
+        let is_at_work = |factor: &str| cell.and_then(|c| c.levels.get(factor)).is_some_and(|level| works(level));
+        let at_work = self.plan.factors.iter().filter(|factor| is_at_work(&factor.name));
+        let still = at_work.flat_map(|factor| &factor.proof).filter(|name| counter(&measured, name) == Some(0));
+        Reported {
+            operations: measured.operations,
+            checksum: self.name(&measured.checksum),
+            served_by: measured.served_by.as_deref().map(|name| self.name(name)),
+            still: still.map(|name| self.name(name)).collect(),
+            latency_ns_p10: measured.latency_ns_p10,
+            latency_ns_p50: measured.latency_ns_p50,
+            latency_ns_p99: measured.latency_ns_p99,
+            latency_ns_mean: measured.latency_ns_mean,
+            has_own_peak: measured.rss_peak_bytes.is_some(),
+            page_faults: measured.page_faults,
+            values: measured.values.iter().map(|(name, value)| (self.name(name), *value)).collect(),
+            batches_ns: measured.batches_ns.into(),
+            contention_probes_ns: measured.contention_probes_ns.into(),
+        }
+    }
+
+    fn name(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.names.get(name) {
+            return known.clone();
+        }
+        let name: Arc<str> = name.into();
+        self.names.insert(name.clone());
+        name
+    }
+}
