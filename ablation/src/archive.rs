@@ -23,7 +23,7 @@ const EFFECTS: &str = "effects.json";
 
 /// Why nothing was kept.
 #[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
+pub(crate) enum ArchiveError {
     /// The folder of the study.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -131,7 +131,7 @@ impl ExitStatus for ArchiveError {
 ///
 /// # Errors
 /// [`ArchiveError`]; files of an earlier copy may be replaced already.
-pub fn archive(dir: &Path, to: &Path) -> Result<String, ArchiveError> {
+pub(crate) fn archive(dir: &Path, to: &Path) -> Result<String, ArchiveError> {
     let (manifest, records, bad_lines) = store::read(dir)?;
     if store::is_in_use(dir) {
         return Err(ArchiveError::InUse { dir: dir.to_owned() });

@@ -20,10 +20,10 @@ use crate::machine::sha256_of;
 use crate::progress::{human, note};
 use ablate_format::{BuildFailure, BuildRecord, BuiltBinary};
 use cargo::Order;
-pub use error::BuildError;
+pub(crate) use error::BuildError;
 use layouts::Shuffler;
-pub use peers::find_peers;
-pub use place::Workspace;
+pub(crate) use peers::find_peers;
+pub(crate) use place::Workspace;
 use place::keep_as;
 pub(crate) use program::is_there;
 use std::fs::File;
@@ -33,13 +33,13 @@ use std::time::Instant;
 
 /// The binaries of a study.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Built {
+pub(crate) struct Built {
     /// One for each build of the design, in its order.
-    pub records: Vec<BuildRecord>,
+    pub(crate) records: Vec<BuildRecord>,
     /// Code layouts that there are of each build, at least 1.
-    pub layouts: u32,
+    pub(crate) layouts: u32,
     /// Why there is one layout where several were asked for.
-    pub one_layout: Option<String>,
+    pub(crate) one_layout: Option<String>,
 }
 
 /// Finds the sources of a study, or fetches them, and checks that package, binary, profile and features are there.
@@ -48,7 +48,7 @@ pub struct Built {
 /// # Errors
 /// [`BuildError::NoCargo`], [`BuildError::Manifest`], [`BuildError::Fetch`], [`BuildError::Unknown`],
 /// [`BuildError::Config`].
-pub fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspace, BuildError> {
+pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspace, BuildError> {
     let given = target.map(absolute).transpose()?;
     let program = match &study.subject.program {
         Program::Cargo(program) => program,
@@ -77,7 +77,7 @@ pub fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspace, Buil
 }
 
 /// Whether the linker that cargo takes in a folder can put sections in another order; else why not.
-pub fn shuffles(folder: &Path) -> Result<(), String> {
+pub(crate) fn shuffles(folder: &Path) -> Result<(), String> {
     let tried = |e: io::Error| format!("cannot be tried: {e}; set TMPDIR to a folder that can be written");
     let scratch = files::scratch(None).map_err(tried)?;
     let workspace = Workspace { root: folder.to_owned(), target: scratch.path().to_owned(), manifest: None };
@@ -98,7 +98,12 @@ pub(crate) fn around(folder: &Path) -> PathBuf {
 ///
 /// # Errors
 /// [`BuildError`]; a build other than the first that fails is a [`BuildRecord`] instead.
-pub fn build_all(study: &Study, plans: &[BuildPlan], workspace: &Workspace, logs: &Path) -> Result<Built, BuildError> {
+pub(crate) fn build_all(
+    study: &Study,
+    plans: &[BuildPlan],
+    workspace: &Workspace,
+    logs: &Path,
+) -> Result<Built, BuildError> {
     let _alone = alone(&workspace.target.join("ablate"))?;
     let mut built = Built { records: Vec::new(), layouts: 1, one_layout: None };
     let mut shuffler = None;

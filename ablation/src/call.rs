@@ -4,29 +4,29 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 /// The words before a subcommand.
-pub const PROGRAM: &str = "cargo ablate";
+pub(crate) const PROGRAM: &str = "cargo ablate";
 
 /// The program that cargo looks for.
-pub const BINARY: &str = "cargo-ablate";
+pub(crate) const BINARY: &str = "cargo-ablate";
 
 /// The name that cargo passes as the first argument to `cargo-ablate` when it is called as `cargo ablate`.
 const SUBCOMMAND: &str = "ablate";
 
 /// The arguments without the name of the program and without cargo's.
-pub fn without_cargo(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+pub(crate) fn without_cargo(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut rest = arguments.into_iter().skip(1).peekable();
     rest.next_if(|first| first == OsStr::new(SUBCOMMAND));
     rest.collect()
 }
 
 /// This process's whole command, for the manifest.
-pub fn command() -> Vec<String> {
+pub(crate) fn command() -> Vec<String> {
     let rest = without_cargo(std::env::args_os()).into_iter().map(|word| word.to_string_lossy().into_owned());
     PROGRAM.split(' ').map(str::to_owned).chain(rest).collect()
 }
 
 /// A path as a word of a shell's command.
-pub fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     shell_words::quote(&path.display().to_string()).into_owned()
 }
 

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 /// Why cells could not be looked at.
 #[derive(Debug, thiserror::Error)]
-pub enum CellsError {
+pub(crate) enum CellsError {
     /// The config.
     #[error(transparent)]
     Config(#[from] ConfigError),

@@ -109,7 +109,7 @@ enum Command {
 }
 
 /// The whole program.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let code = call().unwrap_or_else(|error| {
         // The messages contain their causes already.
         note(&format!("error: {error}"));

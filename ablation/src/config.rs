@@ -23,12 +23,12 @@ mod treatments;
 mod workloads;
 
 pub(crate) use check::is_name;
-pub use error::ConfigError;
+pub(crate) use error::ConfigError;
 pub(crate) use names::nearest;
 pub(crate) use peers::{PRELOAD, libraries};
 pub(crate) use place::Part;
-pub use place::Pointed;
-pub use study::{
+pub(crate) use place::Pointed;
+pub(crate) use study::{
     Absent, CargoProgram, Constraint, DesignKind, Factor, Function, Peer, Program, Source, Study, Workload,
 };
 
@@ -39,7 +39,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`ConfigError`], pointing at the line where there is one.
-pub fn load(path: &Path) -> Result<Study, ConfigError> {
+pub(crate) fn load(path: &Path) -> Result<Study, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.display().to_string(), source };
     let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
     if bytes > MAX_BYTES {
@@ -53,7 +53,7 @@ pub fn load(path: &Path) -> Result<Study, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError::Invalid`], pointing at the line.
-pub fn parse(path: &Path, bytes: &[u8]) -> Result<Study, ConfigError> {
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Study, ConfigError> {
     let shown = path.display().to_string();
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,

@@ -17,20 +17,20 @@ mod treatments;
 use crate::config::{Absent, ConfigError, DesignKind, Study};
 use ablate_format::{AbsentPeer, CellKind, Crossed, FactorPlan, StudyPlan, WorkloadPlan};
 use axis::Axis;
-pub use build_plans::BuildPlan;
+pub(crate) use build_plans::BuildPlan;
 use cells::Cells;
-pub use cells::PLACEBO_VARIABLE;
+pub(crate) use cells::PLACEBO_VARIABLE;
 use cells::peer_id;
 use std::collections::{BTreeMap, HashSet};
 use treatments::Treatments;
 
 /// A plan with the builds that its cells refer to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Design {
+pub(crate) struct Design {
     /// Cells, contrasts, workloads.
-    pub plan: StudyPlan,
+    pub(crate) plan: StudyPlan,
     /// Distinct feature sets, the baseline's first.
-    pub builds: Vec<BuildPlan>,
+    pub(crate) builds: Vec<BuildPlan>,
 }
 
 /// Resolves a study.
@@ -38,7 +38,7 @@ pub struct Design {
 /// # Errors
 /// [`ConfigError::Invalid`] for what only the whole design shows: a baseline or a treatment that breaks a constraint,
 /// one name for two cells, a hypothesis about a cell that there is not.
-pub fn resolve(study: &Study) -> Result<Design, ConfigError> {
+pub(crate) fn resolve(study: &Study) -> Result<Design, ConfigError> {
     let axes = axis::axes(study);
     constraints::hold_for_baseline(study, &axes)?;
     let treatments = treatments::treatments(study, &axes)?;

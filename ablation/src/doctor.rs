@@ -23,7 +23,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-pub use trial::{Trial, trial};
+pub(crate) use trial::{Trial, trial};
 
 /// The contention probe: nanoseconds a step of work that never changes and keeps many execution units busy.
 pub(crate) fn contention_probe() -> f64 {
@@ -35,7 +35,7 @@ pub(crate) fn contention_probe() -> f64 {
 ///
 /// # Errors
 /// [`CellsError`] when not even processes can be started.
-pub fn run(time: Duration, settings: &Settings) -> Result<String, CellsError> {
+pub(crate) fn run(time: Duration, settings: &Settings) -> Result<String, CellsError> {
     let prepared = |step: &'static str, result: std::io::Result<()>| {
         result.map_err(|e| CellsError::Impossible { what: format!("cannot prepare: {step}: {e}; free descriptors") })
     };

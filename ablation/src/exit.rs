@@ -4,11 +4,11 @@ use crate::config::ConfigError;
 use crate::store::StoreError;
 
 /// The code of an interrupted call, as shells have it: 128 and the number of SIGINT.
-pub const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// How a call ended, as the shell sees it. `--help` lists the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShellCode {
+pub(crate) enum ShellCode {
     /// Everything that was asked for is there.
     Good,
     /// A run failed or is invalid, or the machine refused.
@@ -23,7 +23,7 @@ pub enum ShellCode {
 
 impl ShellCode {
     /// The number that the shell gets.
-    pub fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         match self {
             ShellCode::Good => 0,
             ShellCode::BadRuns => 1,
@@ -35,7 +35,7 @@ impl ShellCode {
 }
 
 /// An error that knows what it means to the shell. Subcommands return nothing else, so a new error has to decide it.
-pub trait ExitStatus: std::error::Error {
+pub(crate) trait ExitStatus: std::error::Error {
     /// How a call ends that fails with this error.
     fn exit(&self) -> ShellCode;
 }

@@ -15,7 +15,7 @@ const PROGRAM: u32 = 0o777;
 ///
 /// # Errors
 /// What the system said; the old content is untouched then.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = beside(path, PLAIN)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
@@ -29,7 +29,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system said.
-pub fn replace_script(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn replace_script(path: &Path, text: &str) -> io::Result<()> {
     let mut file = beside(path, PROGRAM)?;
     file.write_all(text.as_bytes())?;
     file.persist(path)?;
@@ -40,7 +40,7 @@ pub fn replace_script(path: &Path, text: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system said; what was there before is untouched then.
-pub fn place_program(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn place_program(from: &Path, to: &Path) -> io::Result<()> {
     let mut file = beside(to, PROGRAM)?;
     io::copy(&mut File::open(from)?, &mut file)?;
     file.persist(to)?;
@@ -52,7 +52,7 @@ pub fn place_program(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system said.
-pub fn scratch(parent: Option<&Path>) -> io::Result<TempDir> {
+pub(crate) fn scratch(parent: Option<&Path>) -> io::Result<TempDir> {
     let mut builder = Builder::new();
     builder.prefix(".ablate-");
     match parent {

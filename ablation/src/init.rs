@@ -20,16 +20,16 @@ use std::path::{Path, PathBuf};
 
 /// What a config is wanted for.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// What is to be measured.
-    pub subject: Subject,
+    pub(crate) subject: Subject,
     /// Where to write. Default: NAME.toml in the current folder.
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
-pub enum Subject {
+pub(crate) enum Subject {
     /// A package that is built.
     Package {
         /// Its folder or Cargo.toml, or CRATE@VERSION from the registry.
@@ -45,7 +45,7 @@ pub enum Subject {
 
 /// Why there is no config.
 #[derive(Debug, thiserror::Error)]
-pub enum InitError {
+pub(crate) enum InitError {
     /// The package.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -91,7 +91,7 @@ impl ExitStatus for InitError {
 ///
 /// # Errors
 /// [`InitError`]; nothing is written then.
-pub fn run(request: &Request, settings: &Settings) -> Result<String, InitError> {
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, InitError> {
     let here = std::env::current_dir().map_err(InitError::io(Path::new("."), "finding the current folder"))?;
     match &request.subject {
         Subject::Command(command) => of_command(command, request.out.as_deref(), &here),

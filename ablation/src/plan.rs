@@ -18,20 +18,20 @@ const GUESS: Duration = Duration::from_millis(60);
 
 /// How many processes a study starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Processes {
+pub(crate) struct Processes {
     /// One a cell.
-    pub preflight: usize,
+    pub(crate) preflight: usize,
     /// With counters.
-    pub counting: usize,
+    pub(crate) counting: usize,
     /// With counters, without operations.
-    pub idle: usize,
+    pub(crate) idle: usize,
     /// For time.
-    pub timing: usize,
+    pub(crate) timing: usize,
 }
 
 impl Processes {
     /// Counts them.
-    pub fn of(study: &Study, design: &Design) -> Processes {
+    pub(crate) fn of(study: &Study, design: &Design) -> Processes {
         let once: usize = design.plan.workloads.iter().map(|workload| cells_of(&design.plan, workload)).sum();
         let counting = once * study.counting_repeats as usize;
         Processes {
@@ -43,7 +43,7 @@ impl Processes {
     }
 
     /// All together.
-    pub fn total(self) -> usize {
+    pub(crate) fn total(self) -> usize {
         self.preflight + self.counting + self.idle + self.timing
     }
 }
@@ -55,15 +55,15 @@ fn cells_of(plan: &StudyPlan, workload: &WorkloadPlan) -> usize {
 
 /// What one process took, and how that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Each {
+pub(crate) struct Each {
     /// Mean wall time.
-    pub time: Duration,
+    pub(crate) time: Duration,
     /// Where it was measured; `None`: a guess.
-    pub from: Option<PathBuf>,
+    pub(crate) from: Option<PathBuf>,
 }
 
 /// Mean time of a process in the newest earlier run of the study under `parent`, or a guess.
-pub fn each(study: &str, parent: &Path) -> Each {
+pub(crate) fn each(study: &str, parent: &Path) -> Each {
     let measured = studies::earlier(parent, study).into_iter().find_map(|folder| {
         store::read_manifest(&folder).ok().filter(|manifest| manifest.study == study)?;
         let time = Duration::from_nanos(store::mean_wall_ns(&folder)?);
@@ -73,7 +73,7 @@ pub fn each(study: &str, parent: &Path) -> Each {
 }
 
 /// The text of `cargo ablate plan`, at most `columns` wide.
-pub fn describe(study: &Study, design: &Design, each: &Each, columns: usize) -> String {
+pub(crate) fn describe(study: &Study, design: &Design, each: &Each, columns: usize) -> String {
     let mut text = Text { out: String::new(), columns };
     let about = if study.about.is_empty() { String::new() } else { format!(": {}", study.about) };
     text.paragraph(&format!("study {}{about}\n", study.name));

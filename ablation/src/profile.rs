@@ -17,7 +17,7 @@ use crate::report::document::{Document, Table};
 use crate::report::number::count;
 use crate::settings::Settings;
 use crate::studies::fresh;
-pub use repeat::repeat;
+pub(crate) use repeat::repeat;
 use sample::{Profiler, Sampled};
 use shares::{Interval, Share};
 use std::path::{Path, PathBuf};
@@ -31,28 +31,28 @@ const GROWTH: u32 = 8;
 
 /// What is to be profiled.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// The study, a TOML file.
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
     /// The cell to look at. Default: the cell with the largest effect in an earlier run of this study.
-    pub cell: Option<String>,
+    pub(crate) cell: Option<String>,
     /// The cell that it is compared with.
-    pub against: String,
+    pub(crate) against: String,
     /// The workload. Default: that of the largest effect, else the first.
-    pub workload: Option<String>,
+    pub(crate) workload: Option<String>,
     /// Folder for flame graphs and folded stacks. Default: target/ablate/profile-STUDY-TIME.
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Samples of each cell, unless the time is over before.
-    pub samples: u64,
+    pub(crate) samples: u64,
     /// Time for taking samples.
-    pub time: Duration,
+    pub(crate) time: Duration,
 }
 
 /// Builds two cells, profiles them, writes the graphs, and returns the tables, at most as wide as the settings say.
 ///
 /// # Errors
 /// [`CellsError`].
-pub fn run(request: &Request, settings: &Settings) -> Result<String, CellsError> {
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, CellsError> {
     let opened = cells::open(&request.config, settings)?;
     let (study, design, workspace) = &opened;
     let target = workspace.target.join("ablate");

@@ -6,19 +6,19 @@
 
 mod context;
 mod cpus;
-pub mod interrupt;
+pub(crate) mod interrupt;
 mod orphans;
 mod outcome;
 mod preflight;
-pub mod process;
-pub mod schedule;
+pub(crate) mod process;
+pub(crate) mod schedule;
 mod tools;
 mod unit_costs;
 
-pub use context::{Context, End, PAD_VARIABLE, RunError};
-pub use cpus::Cpus;
-pub use orphans::become_reaper;
-pub use preflight::{PreflightError, preflight};
+pub(crate) use context::{Context, End, PAD_VARIABLE, RunError};
+pub(crate) use cpus::Cpus;
+pub(crate) use orphans::become_reaper;
+pub(crate) use preflight::{PreflightError, preflight};
 use unit_costs::UnitCosts;
 
 use crate::progress::Progress;
@@ -31,7 +31,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 
 /// What runs leave behind, and what they need not do again.
-pub struct Session<'a> {
+pub(crate) struct Session<'a> {
     records: &'a mut RecordWriter<File>,
     done: &'a BTreeSet<Key>,
     progress: &'a mut Progress,
@@ -40,7 +40,7 @@ pub struct Session<'a> {
 
 impl Session<'_> {
     /// A session that appends to `records`, leaves out what is `done` and shows its progress.
-    pub fn new<'a>(
+    pub(crate) fn new<'a>(
         records: &'a mut RecordWriter<File>,
         done: &'a BTreeSet<Key>,
         progress: &'a mut Progress,
@@ -53,7 +53,7 @@ impl Session<'_> {
 ///
 /// # Errors
 /// [`RunError`]; the records so far are kept.
-pub fn counting(context: &Context<'_>, session: &mut Session<'_>) -> Result<End, RunError> {
+pub(crate) fn counting(context: &Context<'_>, session: &mut Session<'_>) -> Result<End, RunError> {
     // Until timing begins: as long as a tracepoint is registered, every system call takes the slow way.
     let _kept = context.probed.keep();
     all(context, schedule::counting(context.study, context.plan), session)
@@ -63,7 +63,7 @@ pub fn counting(context: &Context<'_>, session: &mut Session<'_>) -> Result<End,
 ///
 /// # Errors
 /// [`RunError`]; the records so far are kept.
-pub fn block(context: &Context<'_>, block: u32, session: &mut Session<'_>) -> Result<End, RunError> {
+pub(crate) fn block(context: &Context<'_>, block: u32, session: &mut Session<'_>) -> Result<End, RunError> {
     if session.unit_costs.step(context, block, session.records, session.done)? == End::Interrupted {
         session.records.sync()?;
         return Ok(End::Interrupted);
@@ -83,14 +83,14 @@ fn all(context: &Context<'_>, slots: Vec<Slot>, session: &mut Session<'_>) -> Re
 }
 
 /// Number of processes that counting and this many blocks will start, apart from those that price the machine.
-pub fn remaining(context: &Context<'_>, blocks: u32, done: &BTreeSet<Key>) -> usize {
+pub(crate) fn remaining(context: &Context<'_>, blocks: u32, done: &BTreeSet<Key>) -> usize {
     let counting = schedule::counting(context.study, context.plan).into_iter();
     let timing = (0..blocks).flat_map(|block| schedule::block(context.seed, block, context.plan));
     counting.chain(timing).filter(|slot| context.is_missing(slot, done)).count()
 }
 
 /// Whether every timing run of a block is done.
-pub fn is_done(context: &Context<'_>, block: u32, done: &BTreeSet<Key>) -> bool {
+pub(crate) fn is_done(context: &Context<'_>, block: u32, done: &BTreeSet<Key>) -> bool {
     !schedule::block(context.seed, block, context.plan).iter().any(|slot| context.is_missing(slot, done))
 }
 

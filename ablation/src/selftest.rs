@@ -29,35 +29,35 @@ use neighbour::Neighbour;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-pub use synthetic::{Asked, synthetic};
+pub(crate) use synthetic::{Asked, synthetic};
 
 /// What is to be tested.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// Timing blocks of each study.
-    pub blocks: u32,
+    pub(crate) blocks: u32,
     /// Time for each study, into which at most `blocks` blocks have to fit.
-    pub budget: Option<Budget>,
+    pub(crate) budget: Option<Budget>,
     /// One study for each.
-    pub conditions: Vec<Condition>,
+    pub(crate) conditions: Vec<Condition>,
     /// Folder for configs and results; must be empty or new. Default: target/ablate/selftest-TIME.
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// What became of a self-test.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// What is to be printed.
-    pub text: String,
+    pub(crate) text: String,
     /// Whether no truth was missed.
-    pub passed: bool,
+    pub(crate) passed: bool,
     /// Whether Ctrl-C was pressed.
-    pub interrupted: bool,
+    pub(crate) interrupted: bool,
 }
 
 /// Why there was no self-test.
 #[derive(Debug, thiserror::Error)]
-pub enum SelftestError {
+pub(crate) enum SelftestError {
     /// Its study.
     #[error(transparent)]
     Study(#[from] StudyError),
@@ -89,7 +89,7 @@ impl ExitStatus for SelftestError {
 
 /// What runs beside the subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
+pub(crate) enum Condition {
     /// Nothing of this program's.
     Idle,
     /// A thread on another processor that works in bursts.
@@ -109,7 +109,7 @@ impl Condition {
 ///
 /// # Errors
 /// [`SelftestError`]; a truth that is not met is no error but in the [`Outcome`].
-pub fn run(request: &Request, settings: &Settings) -> Result<Outcome, SelftestError> {
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, SelftestError> {
     let system = |doing: &'static str| move |source| SelftestError::System { doing, source };
     let cpus = Cpus::read().map_err(system("read the processors"))?;
     let program = std::env::current_exe().map_err(system("find this program"))?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A path for a new study, where nothing is yet.
-pub fn fresh(parent: &Path, name: &str) -> PathBuf {
+pub(crate) fn fresh(parent: &Path, name: &str) -> PathBuf {
     let now = unix_seconds();
     let first = parent.join(format!("{name}-{now}"));
     let others = (2..).map(|n| parent.join(format!("{name}-{now}-{n}")));
@@ -15,12 +15,12 @@ pub fn fresh(parent: &Path, name: &str) -> PathBuf {
 }
 
 /// Seconds since 1970; 0 on a machine whose clock is before that.
-pub fn unix_seconds() -> u64 {
+pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Folders of the earlier runs of a study, the newest first. They may be unfinished, or hold nothing.
-pub fn earlier(parent: &Path, name: &str) -> Vec<PathBuf> {
+pub(crate) fn earlier(parent: &Path, name: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
     let started = |path: PathBuf| Some((started(path.file_name()?.to_str()?, name)?, path));
     let mut found: Vec<_> = entries.filter_map(|entry| started(entry.ok()?.path())).collect();

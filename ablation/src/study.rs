@@ -1,7 +1,7 @@
 //! `cargo ablate run` as a whole: config → design → builds → preflight → runs, in a folder that can be resumed.
 
 mod adaptive;
-pub mod rule;
+pub(crate) mod rule;
 
 use crate::builds::{self, BuildError, Built, Workspace};
 use crate::call::{self, PROGRAM, quoted};
@@ -23,30 +23,30 @@ use std::path::{Path, PathBuf};
 
 /// Which study is to be run, and how.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// The study, a TOML file.
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
     /// Timing blocks, instead of the config's; with a rule the most that are run.
-    pub blocks: Option<u32>,
+    pub(crate) blocks: Option<u32>,
     /// The only workloads, if not all are run.
-    pub workloads: Vec<String>,
+    pub(crate) workloads: Vec<String>,
     /// Run the quick form of the study, where it has one.
-    pub quick: bool,
+    pub(crate) quick: bool,
     /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Go on with the study in `out`.
-    pub resume: bool,
+    pub(crate) resume: bool,
     /// Seed of the orders, instead of the config's.
-    pub seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// How narrow the intervals of every workload must become, half of a width.
-    pub until_halfwidth: Option<HalfWidth>,
+    pub(crate) until_halfwidth: Option<HalfWidth>,
     /// How long the blocks may take.
-    pub budget: Option<Budget>,
+    pub(crate) budget: Option<Budget>,
 }
 
 impl Request {
     /// A study as its config has it.
-    pub fn of(config: PathBuf) -> Request {
+    pub(crate) fn of(config: PathBuf) -> Request {
         let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
         let (quick, resume, until_halfwidth, budget) = (false, false, None, None);
         Request { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget }
@@ -61,22 +61,22 @@ impl Request {
 
 /// What became of a study.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The folder with its results.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// Whether the quick form was run.
-    pub is_quick: bool,
+    pub(crate) is_quick: bool,
     /// Whether Ctrl-C was pressed.
-    pub interrupted: bool,
+    pub(crate) interrupted: bool,
     /// The command that goes on.
-    pub resume: String,
+    pub(crate) resume: String,
     /// What is to be said after the report: how far a study came that was to stop by itself.
-    pub closing: Vec<String>,
+    pub(crate) closing: Vec<String>,
 }
 
 /// Why a study did not run.
 #[derive(Debug, thiserror::Error)]
-pub enum StudyError {
+pub(crate) enum StudyError {
     /// The config.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -119,7 +119,7 @@ impl ExitStatus for StudyError {
 ///
 /// # Errors
 /// [`StudyError`]; what was recorded before is kept.
-pub fn run(request: &Request, settings: &Settings) -> Result<Outcome, StudyError> {
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, StudyError> {
     let mut study = config::load(&request.config)?;
     let is_quick = request.quick && study.make_quick();
     if request.quick && !is_quick {

@@ -17,13 +17,13 @@ use table::{Column, Counts, show};
 
 /// What is to be counted.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// The study, a TOML file.
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
     /// The only workload, if not all are counted.
-    pub workload: Option<String>,
+    pub(crate) workload: Option<String>,
     /// The peer that the last column is the difference to. Default: the config's reference_peer.
-    pub peer: Option<String>,
+    pub(crate) peer: Option<String>,
 }
 
 /// Who counted.
@@ -37,7 +37,7 @@ enum Source {
 ///
 /// # Errors
 /// [`CellsError`].
-pub fn run(request: &Request, settings: &Settings) -> Result<String, CellsError> {
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, CellsError> {
     let opened = cells::open(&request.config, settings)?;
     let study = &opened.0;
     let peers = || study.peers.iter().map(|peer| peer.name.as_str());

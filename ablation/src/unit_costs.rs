@@ -11,7 +11,7 @@ mod probes;
 mod rounds;
 
 use ablate_format::FORMAT;
-pub use kinds::*;
+pub(crate) use kinds::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,18 +21,18 @@ const BUDGET: Duration = Duration::from_millis(11);
 
 /// The line that `cargo ablate unit-costs` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Line {
+pub(crate) struct Line {
     /// Always [`FORMAT`].
-    pub format: u32,
+    pub(crate) format: u32,
     /// Nanoseconds by kind; what could not be measured is missing.
-    pub unit_costs_ns: BTreeMap<String, f64>,
+    pub(crate) unit_costs_ns: BTreeMap<String, f64>,
 }
 
 /// Measures every price. Takes about 12 ms.
 ///
 /// `contention probe` tells how disturbed the machine is at the moment, in nanoseconds a step: rounds in which it is much slower
 /// than at its best are left out.
-pub fn measure(contention_probe: impl FnMut() -> f64) -> Line {
+pub(crate) fn measure(contention_probe: impl FnMut() -> f64) -> Line {
     let mut rounds = rounds::Rounds::new(contention_probe);
     rounds.run(BUDGET, &probes::ALL);
     let mut costs = rounds.costs();

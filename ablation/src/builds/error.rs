@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Why there are no binaries.
 #[derive(Debug, thiserror::Error)]
-pub enum BuildError {
+pub(crate) enum BuildError {
     /// Cargo cannot be started.
     #[error("cannot run cargo: {source}; install Rust, or put cargo on the PATH")]
     NoCargo {

@@ -18,7 +18,7 @@ const FOLDERS: [&str; 7] = ["/usr/local/lib", "/usr/lib/@", "/lib/@", "/usr/lib6
 ///
 /// # Errors
 /// [`BuildError::Config`] for a library that is not there and that no `optional` excuses.
-pub fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> {
+pub(crate) fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> {
     let mut all = Vec::new();
     let mut there = Vec::new();
     for mut peer in std::mem::take(&mut study.peers) {

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 /// Where things are on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Workspace {
+pub(crate) struct Workspace {
     /// Folder of the measured sources; for a command, the folder of the config.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Where binaries and studies go: the workspace's target folder, or what `ABLATE_TARGET_DIR` says.
-    pub target: PathBuf,
+    pub(crate) target: PathBuf,
     /// Manifest of what is built, absolute; `None` for a command.
-    pub manifest: Option<PathBuf>,
+    pub(crate) manifest: Option<PathBuf>,
 }
 
 /// Copies a binary, unless it is there.

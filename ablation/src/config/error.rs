@@ -7,7 +7,7 @@ pub(super) const MAX_BYTES: u64 = 1 << 20;
 
 /// Why there is no study.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The file cannot be read.
     #[error(
         "{path}: cannot read the config: {source}; give the path of a study, like `cargo ablate run configs/NAME.toml`"

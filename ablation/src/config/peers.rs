@@ -100,7 +100,7 @@ pub(crate) fn libraries(preload: &str) -> impl Iterator<Item = &str> {
 
 impl Peer {
     /// Whether it runs with a workload.
-    pub fn runs(&self, workload: &str) -> bool {
+    pub(crate) fn runs(&self, workload: &str) -> bool {
         self.workloads.as_ref().is_none_or(|own| own.iter().any(|name| name == workload))
     }
 }

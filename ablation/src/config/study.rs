@@ -11,61 +11,61 @@ use std::time::Duration;
 
 /// A validated study.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Study {
+pub(crate) struct Study {
     /// Path of the config as it was given.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Whole text of the config.
-    pub text: String,
+    pub(crate) text: String,
     /// Name, `[a-z0-9-]+`.
-    pub name: String,
+    pub(crate) name: String,
     /// One line for people; empty when there is none.
-    pub about: String,
+    pub(crate) about: String,
     /// Seed of the block orders, the padding and the bootstrap.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Timing blocks, 1 to 10000.
-    pub blocks: u32,
+    pub(crate) blocks: u32,
     /// How often each cell is counted with each workload.
-    pub counting_repeats: u32,
+    pub(crate) counting_repeats: u32,
     /// How levels are brought about, in the order of the config.
-    pub arms: Vec<Arm>,
+    pub(crate) arms: Vec<Arm>,
     /// Designs, in the order of the config.
-    pub designs: Vec<DesignKind>,
+    pub(crate) designs: Vec<DesignKind>,
     /// Time limit of one process.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Name of the peer that shares of the gap refer to.
-    pub reference_peer: Option<String>,
+    pub(crate) reference_peer: Option<String>,
     /// What is built and run.
-    pub subject: Subject,
+    pub(crate) subject: Subject,
     /// Overhead sources.
-    pub factors: Vec<Factor>,
+    pub(crate) factors: Vec<Factor>,
     /// Treatments of the design `explicit`.
-    pub treatments: Vec<Treatment>,
+    pub(crate) treatments: Vec<Treatment>,
     /// Workloads, at least one.
-    pub workloads: Vec<Workload>,
+    pub(crate) workloads: Vec<Workload>,
     /// Other ways to serve the same workloads.
-    pub peers: Vec<Peer>,
+    pub(crate) peers: Vec<Peer>,
     /// Peers that may be missing and are. Empty until the machine was asked for them.
-    pub absent: Vec<Absent>,
+    pub(crate) absent: Vec<Absent>,
     /// Code layouts of every build, 1 to 16.
-    pub layouts: u32,
+    pub(crate) layouts: u32,
     /// Groups of instruments for the counting passes, by name (`perf`, `callgrind`, `strace`).
-    pub instruments: Vec<String>,
+    pub(crate) instruments: Vec<String>,
     /// Factors of the designs `factorial`, `fractional`, `plackett-burman` and `pairs`, in the order of the config.
-    pub crossed: Vec<String>,
+    pub(crate) crossed: Vec<String>,
     /// The p of 2^(k − p), for the design `fractional`; at least 1.
-    pub fraction: u32,
+    pub(crate) fraction: u32,
     /// What levels need of one another.
-    pub constraints: Vec<Constraint>,
+    pub(crate) constraints: Vec<Constraint>,
     /// Claims to decide.
-    pub hypotheses: Vec<Hypothesis>,
+    pub(crate) hypotheses: Vec<Hypothesis>,
     /// Bars to judge the subject by.
-    pub targets: Vec<Target>,
+    pub(crate) targets: Vec<Target>,
     /// Ideas added in turn.
-    pub paths: Vec<ablate_format::Path>,
+    pub(crate) paths: Vec<ablate_format::Path>,
     /// Groups of workloads that time is fitted over.
-    pub curves: Vec<Curve>,
+    pub(crate) curves: Vec<Curve>,
     /// Functions whose shares a profile shows.
-    pub functions: Vec<Function>,
+    pub(crate) functions: Vec<Function>,
     /// What is run instead of everything, when a first answer is enough.
     pub(super) quick: Option<Quick>,
     /// Where its parts stand in the text, for errors that only the design can find.
@@ -74,16 +74,16 @@ pub struct Study {
 
 /// Functions under one name, for profiles.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Function {
+pub(crate) struct Function {
     /// Name for people, `[a-z0-9-]+`.
-    pub name: String,
+    pub(crate) name: String,
     /// Parts of names of functions; one of them is enough.
-    pub patterns: Vec<String>,
+    pub(crate) patterns: Vec<String>,
 }
 
 impl Study {
     /// Folder of the config, which paths in it are relative to and which its processes start in.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         // An empty parent is the current folder.
         self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
@@ -92,7 +92,7 @@ impl Study {
     ///
     /// # Errors
     /// [`ConfigError::NoWorkload`].
-    pub fn only(&mut self, workloads: &[String]) -> Result<Vec<String>, ConfigError> {
+    pub(crate) fn only(&mut self, workloads: &[String]) -> Result<Vec<String>, ConfigError> {
         for name in workloads {
             if self.workloads.iter().all(|workload| workload.name != *name) {
                 let hint = names::suggest(name, self.workloads.iter().map(|workload| workload.name.as_str()));
@@ -138,12 +138,12 @@ impl Study {
     }
 
     /// Whether levels are brought about in one binary, by variables and arguments.
-    pub fn in_one_binary(&self) -> bool {
+    pub(crate) fn in_one_binary(&self) -> bool {
         in_one_binary(&self.arms)
     }
 
     /// Whether levels are brought about by building without or with Cargo features.
-    pub fn by_feature(&self) -> bool {
+    pub(crate) fn by_feature(&self) -> bool {
         self.arms.contains(&Arm::Feature)
     }
 
@@ -162,16 +162,16 @@ pub(super) fn in_one_binary(arms: &[Arm]) -> bool {
 
 /// Cells with all levels of `when` must have one of the levels of each factor of `needs`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Constraint {
+pub(crate) struct Constraint {
     /// Factor → level.
-    pub when: BTreeMap<String, String>,
+    pub(crate) when: BTreeMap<String, String>,
     /// Factor → levels, one of which it must have.
-    pub needs: BTreeMap<String, Vec<String>>,
+    pub(crate) needs: BTreeMap<String, Vec<String>>,
 }
 
 /// Which treatments a study has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DesignKind {
+pub(crate) enum DesignKind {
     /// Those of the `[[treatment]]` tables.
     Explicit,
     /// Every level of every factor that is not the baseline's: `no-<factor>` for `off`, `<factor>-<level>` for others.
@@ -190,7 +190,7 @@ pub enum DesignKind {
 
 impl DesignKind {
     /// All designs with their names in the config.
-    pub const NAMES: [(&'static str, DesignKind); 7] = [
+    pub(crate) const NAMES: [(&'static str, DesignKind); 7] = [
         ("explicit", DesignKind::Explicit),
         ("leave-one-out", DesignKind::LeaveOneOut),
         ("add-one-in", DesignKind::AddOneIn),
@@ -201,12 +201,12 @@ impl DesignKind {
     ];
 
     /// Its name in the config.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         Self::NAMES.into_iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
     }
 
     /// Whether it combines the crossed factors, in one binary.
-    pub fn is_crossing(self) -> bool {
+    pub(crate) fn is_crossing(self) -> bool {
         match self {
             DesignKind::Explicit | DesignKind::LeaveOneOut | DesignKind::AddOneIn => false,
             DesignKind::Pairs | DesignKind::PlackettBurman | DesignKind::Fractional | DesignKind::Factorial => true,
@@ -216,28 +216,28 @@ impl DesignKind {
 
 /// The measured program and how it is built.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Subject {
+pub(crate) struct Subject {
     /// What is run.
-    pub program: Program,
+    pub(crate) program: Program,
     /// A Cargo feature of dead code: building it in changes the code layout and nothing else.
-    pub placebo_feature: Option<String>,
+    pub(crate) placebo_feature: Option<String>,
     /// Arguments before those of the workload.
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
     /// Arguments of both counting passes, after those of the workload and before `idle_args`.
-    pub counting_args: Vec<String>,
+    pub(crate) counting_args: Vec<String>,
     /// Arguments that make a run do no operation, appended last; `None`: start-up cost is not counted apart.
-    pub idle_args: Option<Vec<String>>,
+    pub(crate) idle_args: Option<Vec<String>>,
     /// What `served_by` must say.
-    pub served_by: Option<String>,
+    pub(crate) served_by: Option<String>,
     /// Names that are passed on from the runner's environment.
-    pub allow_env: Vec<String>,
+    pub(crate) allow_env: Vec<String>,
     /// Environment of every cell.
-    pub env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
 }
 
 /// What is run.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Program {
+pub(crate) enum Program {
     /// A binary that cargo builds.
     Cargo(CargoProgram),
     /// A program that is there: its path or name, then arguments.
@@ -246,22 +246,22 @@ pub enum Program {
 
 /// A binary of a Cargo package.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CargoProgram {
+pub(crate) struct CargoProgram {
     /// Cargo package.
-    pub package: String,
+    pub(crate) package: String,
     /// Its binary.
-    pub binary: String,
+    pub(crate) binary: String,
     /// Where the package is.
-    pub source: Source,
+    pub(crate) source: Source,
     /// Cargo profile.
-    pub profile: String,
+    pub(crate) profile: String,
     /// Cargo features built in besides those of the factors.
-    pub features: Vec<String>,
+    pub(crate) features: Vec<String>,
 }
 
 impl CargoProgram {
     /// Path of a `Cargo.toml` of its workspace; empty for a package of the registry, which has none yet.
-    pub fn manifest(&self) -> &Path {
+    pub(crate) fn manifest(&self) -> &Path {
         match &self.source {
             Source::Manifest(path) => path,
             Source::Registry(_) => Path::new(""),
@@ -271,7 +271,7 @@ impl CargoProgram {
 
 /// Where a package is.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Source {
+pub(crate) enum Source {
     /// Path of a `Cargo.toml` of its workspace; exists.
     Manifest(PathBuf),
     /// This version of the package on crates.io.
@@ -280,101 +280,101 @@ pub enum Source {
 
 /// How a level is brought about.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Level {
+pub(crate) struct Level {
     /// Variables.
-    pub env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// Arguments, after those of the subject and before those of the workload.
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
     /// Cargo features, for a variant that is compiled in; empty for levels of one binary.
-    pub features: Vec<String>,
+    pub(crate) features: Vec<String>,
 }
 
 /// One overhead source.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Factor {
+pub(crate) struct Factor {
     /// Name, `[a-z0-9-]+`.
-    pub name: String,
+    pub(crate) name: String,
     /// One line for people; empty when there is none.
-    pub about: String,
+    pub(crate) about: String,
     /// The Cargo feature without which the factor is `absent`.
-    pub feature: Option<String>,
+    pub(crate) feature: Option<String>,
     /// Counters `factor.counter` that prove it; empty: exact counts or the binaries must differ between its levels.
-    pub proof: Vec<String>,
+    pub(crate) proof: Vec<String>,
     /// Level of the baseline.
-    pub baseline: String,
+    pub(crate) baseline: String,
     /// Level → how it is brought about; has the baseline's. The level `absent` is not among them.
-    pub levels: BTreeMap<String, Level>,
+    pub(crate) levels: BTreeMap<String, Level>,
 }
 
 /// Levels that differ from the baseline, under a name.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Treatment {
+pub(crate) struct Treatment {
     /// Name, `[a-z0-9-]+`.
-    pub name: String,
+    pub(crate) name: String,
     /// One line for people; empty when there is none.
-    pub about: String,
+    pub(crate) about: String,
     /// Factor → level; factors that are not named have their baseline's.
-    pub levels: BTreeMap<String, String>,
+    pub(crate) levels: BTreeMap<String, String>,
     /// Counters `factor.counter` that must be 0.
-    pub expect_zero: Vec<String>,
+    pub(crate) expect_zero: Vec<String>,
 }
 
 /// Arguments of the measured program under a name.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Workload {
+pub(crate) struct Workload {
     /// Name, `[a-z0-9-]+`.
-    pub name: String,
+    pub(crate) name: String,
     /// One line for people; empty when there is none.
-    pub about: String,
+    pub(crate) about: String,
     /// Arguments after those of the cell.
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
     /// Whether the process is bound to one processor.
-    pub pin: bool,
+    pub(crate) pin: bool,
     /// What of a process's latency the effects are about.
-    pub response: MainResponse,
+    pub(crate) response: MainResponse,
     /// Designs whose cells run with it; `None`: all.
-    pub designs: Option<Vec<DesignKind>>,
+    pub(crate) designs: Option<Vec<DesignKind>>,
 }
 
 /// Another way to serve the workloads: in the baseline binary, in another build of it, or by another program.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Name, `[a-z0-9-]+`.
-    pub name: String,
+    pub(crate) name: String,
     /// Another program, its path or name, then arguments; `None`: the subject's.
-    pub command: Option<Vec<String>>,
+    pub(crate) command: Option<Vec<String>>,
     /// Cargo features of a build of its own; `None`: the baseline's.
-    pub features: Option<Vec<String>>,
+    pub(crate) features: Option<Vec<String>>,
     /// Variables besides the subject's.
-    pub env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// Arguments before those of the workload.
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
     /// What `served_by` must say.
-    pub served_by: Option<String>,
+    pub(crate) served_by: Option<String>,
     /// Whether it may be missing on a machine.
-    pub optional: bool,
+    pub(crate) optional: bool,
     /// What to do where it is missing, for people; empty when the config does not say.
-    pub hint: String,
+    pub(crate) hint: String,
     /// Workloads that it runs with; `None`: all.
-    pub workloads: Option<Vec<String>>,
+    pub(crate) workloads: Option<Vec<String>>,
     /// Whether it counts where the best peer or every peer is asked for.
-    pub compare: bool,
+    pub(crate) compare: bool,
 }
 
 /// A peer that may be missing and is, or what is about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Absent {
+pub(crate) struct Absent {
     /// Name of the peer.
-    pub peer: String,
+    pub(crate) peer: String,
     /// What is not there.
-    pub why: String,
+    pub(crate) why: String,
     /// What to do about it; empty when the config does not say.
-    pub hint: String,
+    pub(crate) hint: String,
 }
 
 /// What is run instead of the whole study. One code layout of each build, no claims, no placebo that has to be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quick {
+pub(crate) struct Quick {
     /// Timing blocks, 1 to 10000.
     pub(super) blocks: u32,
     /// Names of workloads, at least one.
@@ -387,7 +387,7 @@ pub struct Quick {
 
 impl Study {
     /// Turns the study into its quick form. Returns whether it has one.
-    pub fn make_quick(&mut self) -> bool {
+    pub(crate) fn make_quick(&mut self) -> bool {
         let Some(quick) = self.quick.take() else { return false };
         let known = self.only(&quick.workloads);
         debug_assert!(known.is_ok(), "the names were checked when the config was read");

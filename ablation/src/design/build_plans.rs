@@ -6,13 +6,13 @@ use std::collections::{HashMap, HashSet};
 
 /// One feature set to build, or one program that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildPlan {
+pub(crate) struct BuildPlan {
     /// Id that cells refer to; fits into a file name.
-    pub id: String,
+    pub(crate) id: String,
     /// Cargo features, beside `--no-default-features`.
-    pub features: Vec<String>,
+    pub(crate) features: Vec<String>,
     /// A program that is not built: its path or name, then arguments, which come before those of the cell.
-    pub command: Option<Vec<String>>,
+    pub(crate) command: Option<Vec<String>>,
 }
 
 /// Half of the 255 bytes of a file name; beyond that the digits of the levels are the name.

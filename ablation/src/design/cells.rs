@@ -9,7 +9,7 @@ use ablate_format::{Arm, CellKind, CellPlan, Impossible};
 use std::collections::BTreeMap;
 
 /// The variable that makes the placebo differ from the baseline; no program reads it.
-pub const PLACEBO_VARIABLE: &str = "ABLATE_PLACEBO";
+pub(crate) const PLACEBO_VARIABLE: &str = "ABLATE_PLACEBO";
 
 /// The cells of one treatment, by their index.
 #[derive(Debug, Clone, Copy, Default)]

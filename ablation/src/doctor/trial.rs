@@ -6,11 +6,11 @@ use std::time::Instant;
 
 /// What the process is to do.
 #[derive(Debug, Clone, Default)]
-pub struct Trial {
+pub(crate) struct Trial {
     /// System calls.
-    pub calls: u32,
+    pub(crate) calls: u32,
     /// Timed batches of operations on memory, of which the 10th percentile is printed.
-    pub batches: u32,
+    pub(crate) batches: u32,
 }
 
 /// Operations of one batch, some 20 µs.
@@ -21,7 +21,7 @@ const OBJECTS: usize = 512;
 
 /// Does what is asked and returns what is to be printed: the 10th percentile of the batches, nanoseconds per operation;
 /// empty without batches.
-pub fn trial(trial: &Trial) -> String {
+pub(crate) fn trial(trial: &Trial) -> String {
     for _ in 0..trial.calls {
         // SAFETY: takes nothing and cannot fail.
         black_box(unsafe { libc::getppid() });

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 ///
 /// # Errors
 /// When the program does not start.
-pub fn repeat(times: u32, command: &[OsString]) -> io::Result<u8> {
+pub(crate) fn repeat(times: u32, command: &[OsString]) -> io::Result<u8> {
     let Some((program, rest)) = command.split_first() else { return Ok(1) };
     for left in (0..times.max(1)).rev() {
         let mut command = Command::new(program);

@@ -16,29 +16,29 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
 /// The variable whose length varies from run to run, so that no cell keeps one alignment of the stack.
-pub const PAD_VARIABLE: &str = "ABLATE_PAD";
+pub(crate) const PAD_VARIABLE: &str = "ABLATE_PAD";
 
 /// What all runs of a study share.
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// Workloads with their pinning, time limit, arguments of idle runs.
-    pub study: &'a Study,
+    pub(crate) study: &'a Study,
     /// Cells.
-    pub plan: &'a StudyPlan,
+    pub(crate) plan: &'a StudyPlan,
     /// The builds of the design: what is a command, and its arguments.
-    pub programs: &'a [BuildPlan],
+    pub(crate) programs: &'a [BuildPlan],
     /// Binaries.
-    pub builds: &'a [BuildRecord],
+    pub(crate) builds: &'a [BuildRecord],
     /// Seed of orders and padding.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Processors.
-    pub cpus: Cpus,
+    pub(crate) cpus: Cpus,
     /// Instruments.
-    pub probed: &'a Probed,
+    pub(crate) probed: &'a Probed,
 }
 
 /// How far a study came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Everything was run.
     Complete,
     /// Somebody pressed Ctrl-C.
@@ -47,7 +47,7 @@ pub enum End {
 
 /// Why a study stopped.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub(crate) enum RunError {
     /// A process could not be started.
     #[error(transparent)]
     Process(#[from] ProcessError),

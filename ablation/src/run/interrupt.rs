@@ -18,7 +18,7 @@ static GROUP: AtomicI32 = AtomicI32::new(0);
 ///
 /// # Errors
 /// What the system said.
-pub fn install() -> io::Result<()> {
+pub(crate) fn install() -> io::Result<()> {
     // SAFETY: the call takes two numbers.
     let wake = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
     if wake < 0 {
@@ -57,12 +57,12 @@ extern "C" fn on_signal(_: libc::c_int) {
 }
 
 /// Whether a signal came.
-pub fn asked() -> bool {
+pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::Relaxed) > 0
 }
 
 /// Whether a second signal came: no report then.
-pub fn asked_twice() -> bool {
+pub(crate) fn asked_twice() -> bool {
     ASKED.load(Ordering::Relaxed) > 1
 }
 

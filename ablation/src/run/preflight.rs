@@ -11,7 +11,7 @@ use ablate_format::{CellKind, Pass, Status};
 
 /// Why a study does not start.
 #[derive(Debug, thiserror::Error)]
-pub enum PreflightError {
+pub(crate) enum PreflightError {
     /// The program refused environment variables.
     #[error("the measured program refused its environment, so its cells would not be what they say:\n{}\ncorrect the \
              levels in the config, or the program's names", list.join("\n"))]
@@ -46,7 +46,7 @@ impl ExitStatus for PreflightError {
 ///
 /// # Errors
 /// [`PreflightError`].
-pub fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, PreflightError> {
+pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, PreflightError> {
     let mut rejected = Vec::new();
     let mut suspicious = Vec::new();
     let (mut subjects, mut failed) = (0, Vec::new());

@@ -12,7 +12,7 @@ mod steal;
 use super::{interrupt, orphans};
 use crate::exit::{ExitStatus, ShellCode};
 use crate::measure::{Attached, Reading};
-pub use launch::Launch;
+pub(crate) use launch::Launch;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// By itself.
     Code(i32),
     /// By a signal that the runner did not send.
@@ -35,37 +35,37 @@ pub enum Exit {
 
 /// A process that is gone, with everything it started.
 #[derive(Debug)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// How it ended.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     /// From just before its `exec` to its end.
-    pub wall_ns: u64,
+    pub(crate) wall_ns: u64,
     /// User and system time, from `wait4`.
-    pub cpu_ns: u64,
+    pub(crate) cpu_ns: u64,
     /// Voluntary and involuntary context switches, from `wait4`.
-    pub context_switches: (u64, u64),
+    pub(crate) context_switches: (u64, u64),
     /// Clock ticks that the host took from this machine meanwhile; `None` where the kernel does not tell.
-    pub steal_ticks: Option<u64>,
+    pub(crate) steal_ticks: Option<u64>,
     /// Minor and major page faults, from `wait4`.
-    pub page_faults: u64,
+    pub(crate) page_faults: u64,
     /// Peak resident bytes, from `wait4`. The kernel never reports less than the runner's own anonymous memory at the
     /// `fork`, some MiB.
-    pub rss_peak_bytes: u64,
+    pub(crate) rss_peak_bytes: u64,
     /// Resident bytes of the runner at the `fork`; `None` where the kernel does not tell.
-    pub runner_rss_bytes: Option<u64>,
+    pub(crate) runner_rss_bytes: Option<u64>,
     /// Standard output, up to [`pipes::STDOUT_CAP`].
-    pub stdout: Vec<u8>,
+    pub(crate) stdout: Vec<u8>,
     /// Whether there was more.
-    pub stdout_cut: bool,
+    pub(crate) stdout_cut: bool,
     /// End of standard error.
-    pub stderr_tail: Vec<u8>,
+    pub(crate) stderr_tail: Vec<u8>,
     /// What the instruments say.
-    pub reading: Reading,
+    pub(crate) reading: Reading,
 }
 
 /// Why there was no process.
 #[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
+pub(crate) enum ProcessError {
     /// The program cannot be executed.
     #[error("{program}: cannot be executed{folder}: {source}; build it again or remove noexec from the mount")]
     Exec {
@@ -102,7 +102,7 @@ fn start_error(step: &'static str) -> impl FnOnce(io::Error) -> ProcessError {
 ///
 /// # Errors
 /// [`ProcessError`] when there was no process; everything that a process does is a [`Finished`].
-pub fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
+pub(crate) fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
     let (mut pipes, ends) = pipes::open().map_err(start_error("opening pipes"))?;
     let prepared = child::Prepared::new(launch, &ends).map_err(start_error("preparing"))?;
     let runner_rss_bytes = resident::bytes();

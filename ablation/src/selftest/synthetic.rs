@@ -27,19 +27,19 @@ pub(super) const TOUCH: &str = "touch";
 
 /// What the subject is to do.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// Nanoseconds of a link, from which the numbers of links follow; all cells of a study must get the same. Default:
     /// as measured.
-    pub link_ns: Option<f64>,
+    pub(crate) link_ns: Option<f64>,
     /// Timed batches of [`BATCH`] operations.
-    pub batches: u32,
+    pub(crate) batches: u32,
     /// Leave out contention probes and weighing, for counting from outside.
-    pub counted: bool,
+    pub(crate) counted: bool,
 }
 
 /// Why there is no synthetic subject.
 #[derive(Debug, thiserror::Error)]
-pub enum SyntheticError {
+pub(crate) enum SyntheticError {
     /// A link cannot take that long.
     #[error(
         "no chain can be made of links of {0} ns: give --link-ns as `cargo ablate synthetic` measures it, about 0.3"
@@ -62,7 +62,7 @@ impl ExitStatus for SyntheticError {
 ///
 /// # Errors
 /// [`SyntheticError`].
-pub fn synthetic(asked: &Asked) -> Result<String, SyntheticError> {
+pub(crate) fn synthetic(asked: &Asked) -> Result<String, SyntheticError> {
     let (on, rejected) = levels(std::env::vars_os());
     let wanted = asked.batches as usize;
     let mut weight = Weight::new();

@@ -5,23 +5,23 @@ use std::ffi::CString;
 use std::time::Duration;
 
 /// What to run. Everything is prepared before the `fork`, after which nothing may allocate.
-pub struct Launch<'a> {
+pub(crate) struct Launch<'a> {
     /// Path of the program.
-    pub program: CString,
+    pub(crate) program: CString,
     /// Arguments, the program's name first.
-    pub argv: Vec<CString>,
+    pub(crate) argv: Vec<CString>,
     /// The whole environment, `NAME=value`.
-    pub envp: Vec<CString>,
+    pub(crate) envp: Vec<CString>,
     /// Folder that it starts in; `None`: the runner's.
-    pub directory: Option<CString>,
+    pub(crate) directory: Option<CString>,
     /// Processors that it may use; `None`: the runner's.
-    pub cpus: Option<libc::cpu_set_t>,
+    pub(crate) cpus: Option<libc::cpu_set_t>,
     /// Whether addresses are as random as the machine has it.
-    pub aslr: bool,
+    pub(crate) aslr: bool,
     /// Time limit.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Instruments to attach.
-    pub counters: Option<&'a Probed>,
+    pub(crate) counters: Option<&'a Probed>,
     /// Only those of this pass, below [`Probed::passes`]; `None`: all.
-    pub counter_pass: Option<usize>,
+    pub(crate) counter_pass: Option<usize>,
 }
