@@ -5,12 +5,16 @@ stamp := datetime_utc("%Y%m%dT%H%M%S")
 ablate *ARGS:
     cargo ablate {{ARGS}}
 
+# The man pages of `cargo ablate`, into a folder.
+man DIR="target/man":
+    cargo ablate man {{DIR}}
+
 # A short study, under a minute once built.
 ablate-smoke *ARGS:
     cargo ablate run configs/smoke.toml {{ARGS}}
 
 # The default beside every peer, held to its targets: half an hour, once built. Results are kept under results/.
-bench *ARGS: preload (bench-study "bench" ARGS) (bench-keep "bench") (bench-study "bench-memory") (bench-keep "bench-memory")
+bench *ARGS: preload (bench-study "bench" ARGS) (bench-archive "bench") (bench-study "bench-memory") (bench-archive "bench-memory")
 
 # One study of `just bench`, into a folder of this call.
 [private]
@@ -19,8 +23,8 @@ bench-study NAME *ARGS:
 
 # Its results, under results/.
 [private]
-bench-keep NAME:
-    cargo ablate keep target/ablate/{{NAME}}-{{stamp}}
+bench-archive NAME:
+    cargo ablate archive target/ablate/{{NAME}}-{{stamp}}
 
 # The measured program: `just measure --allocator hakmem --scenario vm --iterations 100`.
 measure *ARGS:
@@ -69,6 +73,7 @@ report DIR:
 
 # How long reading, analysing and reporting 1,000,000 records takes, and how much memory: at most 20 s and 1 GiB.
 bench-analysis:
+    cargo build --quiet --release --package ablation
     cargo run --quiet --release --package ablation --example many_records
 
 # ablate beside hyperfine and criterion on the same planted differences, ten minutes; `just bench-runner --quick`: two.

@@ -1,60 +1,67 @@
 //! Writes the records of a large study (a 2^6 factorial, two workloads, 7,812 blocks of 50 timed batches: 999,936 runs,
-//! 1.4 GiB) and times how long reading, analysing and reporting them takes. `just bench-analysis` runs it.
+//! 1.4 GiB) and times how long `cargo ablate report` takes for them. `just bench-analysis` runs it.
 //!
 //! With the folder of a study as argument it times that one, and writes its report again.
 
 use ablate_format::*;
-use ablation::{prove, report, store};
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 const FACTORS: [&str; 6] = ["bigcache", "elo", "header", "tick", "evolution", "madvise-batch"];
 const WORKLOADS: [&str; 2] = ["small-warm", "vm-warm"];
 const BLOCKS: u32 = 7_812;
 const BATCHES: usize = 50;
+const RECORDS: &str = "records.jsonl";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scratch = tempfile::tempdir()?;
-    let dir = std::env::args_os().nth(1).map_or_else(|| scratch.path().to_owned(), std::path::PathBuf::from);
+    let dir = std::env::args_os().nth(1).map_or_else(|| scratch.path().to_owned(), PathBuf::from);
     if dir == scratch.path() {
-        write(&dir, &manifest())?;
+        let count = write(&dir, &manifest())?;
+        println!("{count} records");
     }
-    let bytes = std::fs::metadata(dir.join(store::RECORDS))?.len();
+    let bytes = std::fs::metadata(dir.join(RECORDS))?.len();
+    println!("{:.0} MiB of text", bytes as f64 / f64::from(1 << 20));
 
-    let cpu_before = cpu_s();
     let started = Instant::now();
-    let (manifest, mut records, bad) = store::read_judged(&dir)?;
-    println!("{} records, {:.0} MiB of text", records.len(), bytes as f64 / f64::from(1 << 20));
-    println!("read and prove: {:5.2} s, {} unreadable lines", started.elapsed().as_secs_f64(), bad.len());
-    let at = Instant::now();
-    prove::prove_together(&manifest.plan, &mut records);
-    println!("prove together: {:5.2} s", at.elapsed().as_secs_f64());
-    let at = Instant::now();
-    let text = report::write(&dir, &manifest, &records, 100)?;
-    println!(
-        "analyse and report: {:5.2} s, {} lines for the terminal",
-        at.elapsed().as_secs_f64(),
-        text.lines().count()
-    );
+    let reported = Command::new(beside_this("cargo-ablate")?).arg("report").arg(&dir).output()?;
     let in_all = started.elapsed().as_secs_f64();
-    println!("in all:  {in_all:5.2} s ({:.2} s of processors), peak memory {}", cpu_s() - cpu_before, peak());
+    let lines = String::from_utf8_lossy(&reported.stdout).lines().count();
+    println!("{}, {lines} lines for the terminal", reported.status);
+    print!("{}", String::from_utf8_lossy(&reported.stderr));
+    let usage = usage_of_children();
+    let peak_mib = usage.ru_maxrss as f64 / 1024.0;
+    println!("in all: {in_all:.2} s ({:.2} s of processors), peak memory {peak_mib:.0} MiB", cpu_s(&usage));
     Ok(())
 }
 
-/// Processor time of this process, user and system: what the clock would say on a machine with nothing else to do and
-/// one core. Fields 14 and 15 of proc_pid_stat(5), in hundredths of a second.
-fn cpu_s() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+/// A program of the same build: examples are in a folder below it.
+fn beside_this(name: &str) -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|e| e.to_string())?;
+    let path = own.ancestors().nth(2).unwrap_or(Path::new("/")).join(name);
+    let way_out = || format!("{} is missing; build it with this profile first", path.display());
+    path.is_file().then(|| path.clone()).ok_or_else(way_out)
 }
 
-fn peak() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.map_or_else(|| "n/a".to_owned(), |line| line.trim().to_owned())
+/// What the reporting process used.
+fn usage_of_children() -> libc::rusage {
+    // SAFETY: all zeros is a valid rusage.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the result is live, and asking about one's own children does not fail.
+    unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) };
+    usage
+}
+
+/// Processor time, user and system: what the clock would say on a machine with nothing else to do and one core.
+fn cpu_s(usage: &libc::rusage) -> f64 {
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
 /// Name, id and levels of every cell: set 111111 is the baseline.
@@ -144,12 +151,12 @@ fn manifest() -> Manifest {
     }
 }
 
-fn write(dir: &std::path::Path, manifest: &Manifest) -> Result<(), Box<dyn std::error::Error>> {
-    let folder = store::Folder::create(dir)?;
-    folder.write_manifest(manifest)?;
-    let mut records = folder.records()?;
+fn write(dir: &Path, manifest: &Manifest) -> Result<usize, Box<dyn std::error::Error>> {
+    std::fs::write(dir.join("manifest.json"), serde_json::to_vec(manifest)?)?;
+    let mut records = BufWriter::new(File::create(dir.join(RECORDS))?);
     let mut random = Pcg64::seed_from_u64(3);
     let mut uniform = move || (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+    let mut count = 0;
     for block in 0..BLOCKS {
         for workload in WORKLOADS {
             for (order, cell) in manifest.plan.cells.iter().enumerate() {
@@ -158,12 +165,14 @@ fn write(dir: &std::path::Path, manifest: &Manifest) -> Result<(), Box<dyn std::
                 let batches: Vec<f32> =
                     (0..BATCHES).map(|_| (100.0 * (ns + uniform())).round() as f32 / 100.0).collect();
                 let measured = measured(cell, ns, batches);
-                records.append(&record(block, order as u32, workload, cell, measured))?;
+                serde_json::to_writer(&mut records, &record(block, order as u32, workload, cell, measured))?;
+                records.write_all(b"\n")?;
+                count += 1;
             }
         }
     }
-    records.sync()?;
-    Ok(())
+    records.flush()?;
+    Ok(count)
 }
 
 fn measured(cell: &CellPlan, ns: f64, batches_ns: Vec<f32>) -> Measured {

@@ -6,130 +6,40 @@
 
 pub(crate) mod cargo;
 mod check;
+mod error;
 mod layouts;
 mod peers;
+mod place;
 mod program;
 pub(crate) mod registry;
 
-use crate::config::{CargoProgram, Pointed, Program, Source, Study};
+use crate::config::{CargoProgram, Program, Source, Study};
 use crate::design::BuildPlan;
+use crate::files;
 use crate::machine::sha256_of;
 use crate::progress::{human, note};
 use ablate_format::{BuildFailure, BuildRecord, BuiltBinary};
 use cargo::Order;
+pub(crate) use error::BuildError;
 use layouts::Shuffler;
-pub use peers::find_peers;
+pub(crate) use peers::find_peers;
+pub(crate) use place::Workspace;
+use place::keep_as;
 pub(crate) use program::is_there;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Where things are on this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Workspace {
-    /// Folder of the measured sources; for a command, the folder of the config.
-    pub root: PathBuf,
-    /// Where binaries and studies go: the workspace's target folder, or what `ABLATE_TARGET_DIR` says.
-    pub target: PathBuf,
-    /// Manifest of what is built, absolute; `None` for a command.
-    pub manifest: Option<PathBuf>,
-}
-
 /// The binaries of a study.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Built {
+pub(crate) struct Built {
     /// One for each build of the design, in its order.
-    pub records: Vec<BuildRecord>,
+    pub(crate) records: Vec<BuildRecord>,
     /// Code layouts that there are of each build, at least 1.
-    pub layouts: u32,
+    pub(crate) layouts: u32,
     /// Why there is one layout where several were asked for.
-    pub one_layout: Option<String>,
-}
-
-/// Why there are no binaries.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// Cargo cannot be started.
-    #[error("cannot run cargo: {source}; install Rust, or put cargo on the PATH")]
-    NoCargo {
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Cargo does not understand the manifest.
-    #[error("{manifest}: cargo cannot read this workspace: {message}; correct it, or `manifest` in the config")]
-    Manifest {
-        /// The manifest.
-        manifest: PathBuf,
-        /// What cargo said first.
-        message: String,
-    },
-    /// Cargo cannot get a package of the registry.
-    #[error(
-        "cannot fetch {name} {version} from the registry: {message}; correct `package` and `version` (a whole version, \
-         like 1.2.3; `cargo info {name}` tells which there are), or see that the registry can be reached"
-    )]
-    Fetch {
-        /// The package.
-        name: String,
-        /// Its version.
-        version: String,
-        /// What cargo said first.
-        message: String,
-    },
-    /// The config names a package or a binary that is not there.
-    #[error(
-        "{manifest}: there is no {what} in this workspace{hint}; correct `package`, `binary` or `manifest` in the config"
-    )]
-    Unknown {
-        /// The manifest.
-        manifest: PathBuf,
-        /// What is missing.
-        what: String,
-        /// The nearest that is there.
-        hint: String,
-    },
-    /// The config names a feature, profile or program that is not there.
-    #[error(transparent)]
-    Config(#[from] Box<Pointed>),
-    /// The build that everything is compared with failed.
-    #[error("the baseline build `{id}` failed, so there is nothing to compare: {message}\nthe whole log: {log}")]
-    Baseline {
-        /// The build.
-        id: String,
-        /// First error line.
-        message: String,
-        /// Path of the log.
-        log: String,
-    },
-    /// The system refused.
-    #[error("{path}: {doing} failed: {source}")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was tried.
-        doing: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Somebody pressed Ctrl-C.
-    #[error("interrupted while building; nothing was measured yet")]
-    Interrupted,
-}
-
-impl BuildError {
-    fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> BuildError {
-        let path = path.to_owned();
-        move |source| BuildError::Io { path, doing, source }
-    }
-
-    /// Whether the config has to be changed.
-    pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            BuildError::Manifest { .. } | BuildError::Unknown { .. } | BuildError::Config(_) | BuildError::Fetch { .. }
-        )
-    }
+    pub(crate) one_layout: Option<String>,
 }
 
 /// Finds the sources of a study, or fetches them, and checks that package, binary, profile and features are there.
@@ -138,7 +48,7 @@ impl BuildError {
 /// # Errors
 /// [`BuildError::NoCargo`], [`BuildError::Manifest`], [`BuildError::Fetch`], [`BuildError::Unknown`],
 /// [`BuildError::Config`].
-pub fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspace, BuildError> {
+pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspace, BuildError> {
     let given = target.map(absolute).transpose()?;
     let program = match &study.subject.program {
         Program::Cargo(program) => program,
@@ -162,8 +72,16 @@ pub fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspace, Buil
     };
     let found = cargo::metadata(&manifest)?;
     check::check(study, program, &found)?;
-    let target = target.unwrap_or(found.target_directory);
-    Ok(Workspace { root: found.workspace_root, target, manifest: Some(manifest) })
+    let target = target.unwrap_or_else(|| found.target_directory.into());
+    Ok(Workspace { root: found.workspace_root.into(), target, manifest: Some(manifest) })
+}
+
+/// Whether the linker that cargo takes in a folder can put sections in another order; else why not.
+pub(crate) fn shuffles(folder: &Path) -> Result<(), String> {
+    let tried = |e: io::Error| format!("cannot be tried: {e}; set TMPDIR to a folder that can be written");
+    let scratch = files::scratch(None).map_err(tried)?;
+    let workspace = Workspace { root: folder.to_owned(), target: scratch.path().to_owned(), manifest: None };
+    layouts::linker(&workspace).map_err(|error| error.to_string())?.map(drop)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, BuildError> {
@@ -180,7 +98,12 @@ pub(crate) fn around(folder: &Path) -> PathBuf {
 ///
 /// # Errors
 /// [`BuildError`]; a build other than the first that fails is a [`BuildRecord`] instead.
-pub fn build_all(study: &Study, plans: &[BuildPlan], workspace: &Workspace, logs: &Path) -> Result<Built, BuildError> {
+pub(crate) fn build_all(
+    study: &Study,
+    plans: &[BuildPlan],
+    workspace: &Workspace,
+    logs: &Path,
+) -> Result<Built, BuildError> {
     let _alone = alone(&workspace.target.join("ablate"))?;
     let mut built = Built { records: Vec::new(), layouts: 1, one_layout: None };
     let mut shuffler = None;
@@ -318,21 +241,6 @@ fn keep(
     let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
     let dir = workspace.target.join("ablate/bin").join(format!("{}-{}", plan.id, &sha256[..12]));
     keep_as(built, &dir.join(&program.binary))
-}
-
-/// Copies a binary, unless it is there.
-fn keep_as(built: &Path, path: &Path) -> Result<BuiltBinary, BuildError> {
-    let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
-    let there = built == path || sha256_of(path).is_ok_and(|there| there == sha256);
-    if !there {
-        let dir = path.parent().unwrap_or(Path::new("/"));
-        std::fs::create_dir_all(dir).map_err(BuildError::io(dir, "creating the folder"))?;
-        // Under another name first: half a binary must never look like a whole one.
-        let temporary = dir.join(format!(".new-{}", std::process::id()));
-        std::fs::copy(built, &temporary).map_err(BuildError::io(&temporary, "copying the binary"))?;
-        std::fs::rename(&temporary, path).map_err(BuildError::io(path, "placing the binary"))?;
-    }
-    Ok(BuiltBinary { path: path.display().to_string(), sha256 })
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 use crate::builds::{self, BuildError, Workspace};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
+use crate::exit::{ExitStatus, ShellCode};
+use crate::files;
 use crate::measure::Probed;
 use crate::run::process::{self, Exit, Finished, Launch, ProcessError};
 use crate::run::schedule::Slot;
@@ -11,10 +13,11 @@ use crate::run::{self, Context, Cpus, RunError, interrupt};
 use crate::settings::Settings;
 use ablate_format::{BuildRecord, CellPlan, Measured, Pass};
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// Why cells could not be looked at.
 #[derive(Debug, thiserror::Error)]
-pub enum CellsError {
+pub(crate) enum CellsError {
     /// The config.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -71,29 +74,29 @@ pub enum CellsError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Somebody pressed Ctrl-C.
+    /// Ctrl-C was pressed.
     #[error("interrupted; nothing is kept")]
     Interrupted,
 }
 
 impl CellsError {
-    /// Whether the call or the config has to be changed, and not the machine.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            CellsError::Config(_) | CellsError::Unknown { .. } | CellsError::Unchosen { .. } => true,
-            CellsError::Build(e) => e.is_usage(),
-            _ => false,
-        }
-    }
-
-    /// Whether somebody pressed Ctrl-C.
-    pub fn is_interrupt(&self) -> bool {
-        matches!(self, CellsError::Interrupted | CellsError::Build(BuildError::Interrupted))
-    }
-
     pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> CellsError {
         let path = path.to_owned();
         move |source| CellsError::Io { path, doing, source }
+    }
+}
+
+impl ExitStatus for CellsError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            CellsError::Config(error) => error.exit(),
+            CellsError::Build(error) => error.exit(),
+            CellsError::Run(error) => error.exit(),
+            CellsError::Process(error) => error.exit(),
+            CellsError::Unknown { .. } | CellsError::Unchosen { .. } => ShellCode::WrongCall,
+            CellsError::Failed { .. } | CellsError::Impossible { .. } | CellsError::Io { .. } => ShellCode::BadRuns,
+            CellsError::Interrupted => ShellCode::Interrupted,
+        }
     }
 }
 
@@ -188,9 +191,9 @@ impl Cells {
     }
 
     /// A new folder for what a tool writes, removed with the result.
-    pub(crate) fn scratch(&self) -> Result<Scratch, CellsError> {
+    pub(crate) fn scratch(&self) -> Result<TempDir, CellsError> {
         let parent = self.workspace.target.join("ablate");
-        Scratch::new(&parent).map_err(CellsError::io(&parent, "creating a folder"))
+        files::scratch(Some(&parent)).map_err(CellsError::io(&parent, "creating a folder"))
     }
 
     /// Index of the workload with this name; of the first without one.
@@ -198,36 +201,6 @@ impl Cells {
         let Some(name) = name else { return Ok(0) };
         let names = study.workloads.iter().map(|workload| workload.name.as_str());
         names.clone().position(|own| own == name).ok_or_else(|| unknown(study, "workload", name, names))
-    }
-}
-
-/// A folder of this process's own.
-pub(crate) struct Scratch {
-    path: PathBuf,
-}
-
-impl Scratch {
-    fn new(parent: &Path) -> std::io::Result<Scratch> {
-        let names = (0..).map(|n| parent.join(format!(".scratch-{}-{n}", std::process::id())));
-        for path in names {
-            match std::fs::create_dir(&path) {
-                Ok(()) => return Ok(Scratch { path }),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(e),
-            }
-        }
-        unreachable!("the names do not end")
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed is in the target folder, where it is in nobody's way.
-        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 
@@ -264,7 +237,10 @@ mod tests {
         let name = study.workloads[0].name.clone();
         assert_eq!(Cells::workload(&study, Some(&name)).expect("is there"), 0);
         let error = Cells::workload(&study, Some(&format!("{name}x"))).expect_err("is not there");
-        assert!(error.is_usage() && error.to_string().contains(&format!("did you mean `{name}`")), "{error}");
+        assert!(
+            error.exit() == ShellCode::WrongCall && error.to_string().contains(&format!("did you mean `{name}`")),
+            "{error}"
+        );
     }
 
     #[test]

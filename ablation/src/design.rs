@@ -17,31 +17,20 @@ mod treatments;
 use crate::config::{Absent, ConfigError, DesignKind, Study};
 use ablate_format::{AbsentPeer, CellKind, Crossed, FactorPlan, StudyPlan, WorkloadPlan};
 use axis::Axis;
+pub(crate) use build_plans::BuildPlan;
 use cells::Cells;
+pub(crate) use cells::PLACEBO_VARIABLE;
+use cells::peer_id;
 use std::collections::{BTreeMap, HashSet};
 use treatments::Treatments;
 
-/// The variable that makes the placebo differ from the baseline; nobody reads it.
-pub const PLACEBO_VARIABLE: &str = "ABLATE_PLACEBO";
-
 /// A plan with the builds that its cells refer to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Design {
+pub(crate) struct Design {
     /// Cells, contrasts, workloads.
-    pub plan: StudyPlan,
+    pub(crate) plan: StudyPlan,
     /// Distinct feature sets, the baseline's first.
-    pub builds: Vec<BuildPlan>,
-}
-
-/// One feature set to build, or one program that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildPlan {
-    /// Id that cells refer to; fits into a file name.
-    pub id: String,
-    /// Cargo features, beside `--no-default-features`.
-    pub features: Vec<String>,
-    /// A program that is not built: its path or name, then arguments, which come before those of the cell.
-    pub command: Option<Vec<String>>,
+    pub(crate) builds: Vec<BuildPlan>,
 }
 
 /// Resolves a study.
@@ -49,7 +38,7 @@ pub struct BuildPlan {
 /// # Errors
 /// [`ConfigError::Invalid`] for what only the whole design shows: a baseline or a treatment that breaks a constraint,
 /// one name for two cells, a hypothesis about a cell that there is not.
-pub fn resolve(study: &Study) -> Result<Design, ConfigError> {
+pub(crate) fn resolve(study: &Study) -> Result<Design, ConfigError> {
     let axes = axis::axes(study);
     constraints::hold_for_baseline(study, &axes)?;
     let treatments = treatments::treatments(study, &axes)?;
@@ -75,10 +64,6 @@ pub fn resolve(study: &Study) -> Result<Design, ConfigError> {
     claims::check(study, &axes, &treatments, &cells, &plan)?;
     paths::check(study, &plan)?;
     Ok(Design { plan, builds: cells.builds })
-}
-
-fn peer_id(name: &str) -> String {
-    format!("peer-{name}")
 }
 
 fn absent(absent: &Absent) -> AbsentPeer {
@@ -163,3 +148,7 @@ fn aliases(study: &Study, axes: &[Axis<'_>], treatments: &Treatments, cells: &Ce
 mod tests;
 #[cfg(test)]
 mod tests_designs;
+#[cfg(test)]
+mod tests_examples;
+#[cfg(test)]
+mod tests_shipped;

@@ -1,46 +1,41 @@
-//! `ablate doctor`: what this machine can measure, what that costs, what it cannot and why, and how small an effect it
+//! `cargo ablate doctor`: what this machine can measure, what that costs, what it cannot and why, and how small an effect it
 //! can show in a given time. Everything that is said with a number was measured by this call.
 
-mod canary;
+mod contention_probe;
 mod costs;
 mod forecast;
 mod trial;
 
+use crate::builds;
 use crate::cells::CellsError;
 use crate::machine::{self, machine};
 use crate::measure::{GROUPS, Probed, find_tool, probe_groups};
 use crate::report::document::{Document, Table};
+use crate::report::head::unavailable;
 use crate::report::number::{MISSING, count, number};
 use crate::run::{self, Cpus, interrupt};
 use crate::settings::Settings;
-use ablate_format::{InstrumentStatus, Machine};
-use canary::{Canaries, Contention};
+use ablate_format::Machine;
+use contention_probe::{Contention, ContentionProbes};
 use costs::{Costs, Floor};
 use forecast::Spread;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-pub use trial::{Trial, trial};
+pub(crate) use trial::{Trial, trial};
 
-/// What `ablate doctor` is asked.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
-    /// Time for measuring how much equal processes differ; everything else takes some seconds more.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
-    pub seconds: u64,
-}
-
-/// The contention canary: nanoseconds a step of work that never changes and keeps many execution units busy.
-pub(crate) fn canary() -> f64 {
+/// The contention probe: nanoseconds a step of work that never changes and keeps many execution units busy.
+pub(crate) fn contention_probe() -> f64 {
     ablate_probe::contention_probe_ns()
 }
 
-/// Looks at everything and returns the text, at most as wide as the settings say.
+/// Looks at everything and returns the text, at most as wide as the settings say. `time` is for measuring how much equal
+/// processes differ; everything else takes some seconds more.
 ///
 /// # Errors
 /// [`CellsError`] when not even processes can be started.
-pub fn run(args: &Args, settings: &Settings) -> Result<String, CellsError> {
+pub(crate) fn run(time: Duration, settings: &Settings) -> Result<String, CellsError> {
     let prepared = |step: &'static str, result: std::io::Result<()>| {
         result.map_err(|e| CellsError::Impossible { what: format!("cannot prepare: {step}: {e}; free descriptors") })
     };
@@ -48,25 +43,25 @@ pub fn run(args: &Args, settings: &Settings) -> Result<String, CellsError> {
     let facts = machine(Path::new("."));
     let probed = probe_groups(&GROUPS.map(str::to_owned));
     let tools = tools();
-    let shuffles = shuffles();
+    let shuffles = builds::shuffles(Path::new("."));
     prepared("signal handlers", interrupt::install())?;
     prepared("becoming the reaper of orphans", run::become_reaper())?;
     let steal = machine::steal_ticks();
     let cpus = Cpus::take().map_err(|e| CellsError::Impossible {
         what: format!("cannot choose processors: {e}; allow sched_setaffinity"),
     })?;
-    let canaries = canary::on(&cpus.pinned(), Canaries::take);
-    let contention = Contention::measure(&cpus, &canaries);
+    let contention_probes = contention_probe::on(&cpus.pinned(), ContentionProbes::take);
+    let contention = Contention::measure(&cpus, &contention_probes);
     let costs = Costs::measure(&probed, &cpus)?;
     let floor = Floor::measure(&cpus)?;
-    let spread = Spread::measure(&cpus, Duration::from_secs(args.seconds))?;
+    let spread = Spread::measure(&cpus, time)?;
     let stolen = steal.zip(machine::steal_ticks()).map(|(before, after)| after.saturating_sub(before));
     let mut document = Document::default();
-    document.title("ablate doctor");
+    document.title("cargo ablate doctor");
     about_machine(&mut document, &facts, stolen);
     about_instruments(&mut document, &probed, &costs);
     about_tools(&mut document, tools, shuffles);
-    about_noise(&mut document, &canaries, &contention, &floor);
+    about_noise(&mut document, &contention_probes, &contention, &floor);
     about_forecast(&mut document, &spread);
     Ok(document.terminal(settings.columns))
 }
@@ -134,21 +129,9 @@ fn about_instruments(document: &mut Document, probed: &Probed, costs: &Costs) {
     }
     document.table(table);
     document.text(costs.together());
-    for (names, why) in grouped(&probed.status) {
+    for (names, why) in unavailable(&probed.status) {
         document.item(format!("{MISSING}: {}: {why}", names.join(", ")));
     }
-}
-
-/// What cannot be had, those with the same reason together.
-fn grouped(status: &[InstrumentStatus]) -> Vec<(Vec<&str>, &str)> {
-    let mut groups: Vec<(Vec<&str>, &str)> = Vec::new();
-    for (name, why) in status.iter().filter_map(|s| Some((s.name.as_str(), s.unavailable.as_deref()?))) {
-        match groups.iter_mut().find(|(_, known)| *known == why) {
-            Some((names, _)) => names.push(name),
-            None => groups.push((vec![name], why)),
-        }
-    }
-    groups
 }
 
 fn about_tools(document: &mut Document, tools: Vec<[String; 3]>, shuffles: Result<(), String>) {
@@ -168,9 +151,9 @@ fn about_tools(document: &mut Document, tools: Vec<[String; 3]>, shuffles: Resul
 /// Name, version or what to install, and what it is for.
 fn tools() -> Vec<[String; 3]> {
     let uses = [
-        ("perf", "linux-perf", "`ablate profile`"),
-        ("valgrind", "valgrind", "the group callgrind; `ablate profile` without perf"),
-        ("strace", "strace", "the group strace; kinds of calls for `ablate syscalls`"),
+        ("perf", "linux-perf", "`cargo ablate profile`"),
+        ("valgrind", "valgrind", "the group callgrind; `cargo ablate profile` without perf"),
+        ("strace", "strace", "the group strace; kinds of calls for `cargo ablate syscalls`"),
     ];
     let version = |name: &str, package: &str| {
         let missing = || format!("not on the PATH; install the package {package}");
@@ -184,39 +167,28 @@ fn tools() -> Vec<[String; 3]> {
     uses.map(|(name, package, what)| [name.to_owned(), version(name, package), what.to_owned()]).into()
 }
 
-/// Whether the toolchain's linker can put sections in another order, tried on the smallest program.
-fn shuffles() -> Result<(), String> {
-    let dir = std::env::temp_dir().join(format!("ablate-doctor-{}", std::process::id()));
-    let tried = (|| {
-        std::fs::create_dir_all(&dir).map_err(|e| format!("cannot be tried: {e}; set TMPDIR"))?;
-        let source = dir.join("x.rs");
-        std::fs::write(&source, "fn main() {}\n").map_err(|e| format!("cannot be tried: {e}; set TMPDIR"))?;
-        let mut command = Command::new("rustc");
-        command.args(["-C", "link-arg=-Wl,--shuffle-sections=*=1", "-o"]).arg(dir.join("x")).arg(&source);
-        let out =
-            command.stdin(Stdio::null()).output().map_err(|e| format!("rustc cannot be run: {e}; install Rust"))?;
-        let no = "cannot shuffle sections; use lld or mold as linker".to_owned();
-        if out.status.success() { Ok(()) } else { Err(no) }
-    })();
-    // What cannot be removed is a small file in the folder for temporary ones.
-    let _ = std::fs::remove_dir_all(&dir);
-    tried
-}
-
-fn about_noise(document: &mut Document, canaries: &Canaries, contention: &Contention, floor: &Floor) {
+fn about_noise(document: &mut Document, contention_probes: &ContentionProbes, contention: &Contention, floor: &Floor) {
     document.heading("Noise");
     let mut table = Table::new(["<what", "value", "=meaning"]);
-    let modes = match canaries.modes {
+    let modes = match contention_probes.modes {
         1 => "one mode: the processor is one speed",
         _ => "several modes: something else works on it at times",
     };
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-    table.row(["canary, 2nd percentile", &format!("{:.3} ns", canaries.low), "a step when nothing disturbs"]);
-    table.row(["canary, median", &format!("{:.3} ns", canaries.median), ""]);
-    table.row(["canaries within 8 %", &percent(canaries.share), "batches that a study would keep now"]);
-    table.row(["modes of the canary", &canaries.modes.to_string(), modes]);
+    table.row([
+        "contention probe, 2nd percentile",
+        &format!("{:.3} ns", contention_probes.low),
+        "a step when nothing disturbs",
+    ]);
+    table.row(["contention probe, median", &format!("{:.3} ns", contention_probes.median), ""]);
+    table.row([
+        "contention probes within 8 %",
+        &percent(contention_probes.share),
+        "batches that a study would keep now",
+    ]);
+    table.row(["modes of the contention probe", &contention_probes.modes.to_string(), modes]);
     let busy = contention.ratio.map_or_else(|| MISSING.to_owned(), |ratio| format!("{ratio:.2} ×"));
-    table.row(["canary, neighbour busy", &busy, contention.meaning()]);
+    table.row(["contention probe, neighbour busy", &busy, contention.meaning()]);
     table.row([
         "reading the clock",
         &format!("{} ns", number(floor.clock_ns)),
@@ -240,7 +212,7 @@ fn about_forecast(document: &mut Document, spread: &Spread) {
     }
     document.table(table);
     document.text(format!(
-        "From {} pairs of equal processes of {} ms that allocate and free ({} ns an operation), pinned, as a study would \
+        "From {} pairs of equal processes of {} ms that allocate and free ({} ns per operation), pinned, as a study would \
          time them (20 % trimmed mean of the differences, 95 % confidence, power 80 %). Longer processes, more cells and \
          more workloads give fewer blocks in the same time; other programs may vary more.",
         count(spread.pairs),
@@ -258,19 +230,6 @@ fn small(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_cannot_be_had_is_said_once_for_each_reason() {
-        let status = |name: &str, why: Option<&str>| InstrumentStatus {
-            name: name.to_owned(),
-            exact: true,
-            unavailable: why.map(str::to_owned),
-            origin: String::new(),
-            cost: String::new(),
-        };
-        let list = [status("a", Some("x; y")), status("b", None), status("c", Some("x; y")), status("d", Some("z"))];
-        assert_eq!(grouped(&list), [(vec!["a", "c"], "x; y"), (vec!["d"], "z")]);
-    }
 
     #[test]
     fn small_numbers_keep_two_digits() {

@@ -1,44 +1,51 @@
-//! `ablate init`: a first config for a package or a command, strict and with comments, that runs as it is.
+//! `cargo ablate init`: a first config for a package or a command, strict and with comments, that runs as it is.
 //!
 //! What a package is comes from cargo, what the factors are from its features ([`features`]); the words are in
 //! [`text`]. Nothing is built, and no file is ever overwritten.
 
 mod features;
+mod name;
 mod text;
-mod words;
 
 use crate::builds::{self, BuildError, cargo, registry};
+use crate::call::quoted;
 use crate::config::nearest;
+use crate::exit::{ExitStatus, ShellCode};
 use crate::settings::Settings;
 use cargo::{Metadata, Package, Target};
+use name::name_of;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Arguments of `ablate init`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// A package: its folder or Cargo.toml (default: the current folder), or CRATE@VERSION from the registry.
-    #[arg(value_name = "PATH | CRATE@VERSION", conflicts_with = "command")]
-    pub package: Option<String>,
-    /// Which of its binaries, when it has several.
-    #[arg(long, value_name = "NAME", conflicts_with = "command")]
-    pub bin: Option<String>,
-    /// Where to write. Default: NAME.toml in the current folder. Never overwrites a file.
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Arguments of the first workload, in one text with quotes as in a shell: --args '--threads 2 "my file"'. Without
-    /// them the sample only starts the program.
-    #[arg(long, value_name = "ARGS", allow_hyphen_values = true, conflicts_with = "command")]
-    pub args: Option<String>,
-    /// A program that is there, instead of a package: ablate init -- PROGRAM ARGS…
-    #[arg(last = true, value_name = "PROGRAM ARGS")]
-    pub command: Vec<String>,
+/// What a config is wanted for.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// What is to be measured.
+    pub(crate) subject: Subject,
+    /// Where to write. Default: NAME.toml in the current folder.
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What is to be measured.
+#[derive(Debug, Clone)]
+pub(crate) enum Subject {
+    /// A package that is built.
+    Package {
+        /// Its folder or Cargo.toml, or CRATE@VERSION from the registry.
+        given: String,
+        /// Which of its binaries, when it has several.
+        binary: Option<String>,
+        /// Arguments of the first workload; without them the sample only starts the program.
+        workload: Option<Vec<String>>,
+    },
+    /// A program that is there, and its arguments.
+    Command(Vec<String>),
 }
 
 /// Why there is no config.
 #[derive(Debug, thiserror::Error)]
-pub enum InitError {
+pub(crate) enum InitError {
     /// The package.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -64,18 +71,19 @@ pub enum InitError {
 }
 
 impl InitError {
-    /// Whether the call has to be changed, and not the machine.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            InitError::Build(e) => e.is_usage(),
-            InitError::Call(_) | InitError::Exists { .. } => true,
-            InitError::Io { .. } => false,
-        }
-    }
-
     fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> InitError {
         let path = path.to_owned();
         move |source| InitError::Io { path, doing, source }
+    }
+}
+
+impl ExitStatus for InitError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            InitError::Build(error) => error.exit(),
+            InitError::Call(_) | InitError::Exists { .. } => ShellCode::WrongCall,
+            InitError::Io { .. } => ShellCode::BadRuns,
+        }
     }
 }
 
@@ -83,44 +91,56 @@ impl InitError {
 ///
 /// # Errors
 /// [`InitError`]; nothing is written then.
-pub fn run(args: &Args, settings: &Settings) -> Result<String, InitError> {
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, InitError> {
     let here = std::env::current_dir().map_err(InitError::io(Path::new("."), "finding the current folder"))?;
-    if let Some((program, arguments)) = args.command.split_first() {
-        let name = name_of(&Path::new(program).file_name().unwrap_or_default().to_string_lossy());
-        let path = place(args, &here, &name)?;
-        // A path is seen from the config, a name is looked up.
-        if !crate::builds::is_there(&here, program) {
-            let way_out = "install it, or give its path with a slash";
-            return Err(InitError::Call(format!("there is no program `{program}` that can be executed; {way_out}")));
-        }
-        let program = if program.contains('/') { seen_from(&path, &here.join(program)) } else { program.clone() };
-        return write(&path, &text::of_command(&name, &program, arguments), "add a [[factor]] to it, then look");
-    }
-    let workload = args.args.as_deref().map(words::split).transpose().map_err(InitError::Call)?;
-    let given = args.package.as_deref().unwrap_or(".");
-    let (manifest, version) = match given.split_once('@') {
-        Some((name, version)) if !Path::new(given).exists() => {
+    match &request.subject {
+        Subject::Command(command) => of_command(command, request.out.as_deref(), &here),
+        Subject::Package { given, binary, workload } => {
             let target = settings.target_dir.clone().unwrap_or_else(|| builds::around(&here));
-            (registry::fetch(name, version, &target)?.join("Cargo.toml"), Some(version.to_owned()))
+            let (manifest, version) = sources(given, &here, &target)?;
+            let found = cargo::metadata(&manifest)?;
+            let package = package(&found, &manifest)?;
+            let binary = self::binary(&found, package, binary.as_deref())?;
+            let name = name_of(&binary.name);
+            let path = place(request.out.as_deref(), &here, &name)?;
+            let source = match version {
+                Some(version) => text::Source::Registry(version),
+                None => text::Source::Manifest(seen_from(&path, package.manifest_path.as_std_path())),
+            };
+            let features = features::features(package, &binary.required_features);
+            let config = text::of_package(&name, package, &binary.name, &source, &features, workload.as_deref());
+            let next = match workload {
+                Some(_) => "look",
+                None => "put real work into its [[workload]], then look",
+            };
+            write(&path, &config, next)
         }
-        _ => (manifest_of(given, &here)?, None),
+    }
+}
+
+fn of_command(command: &[String], out: Option<&Path>, here: &Path) -> Result<String, InitError> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Err(InitError::Call("a command has a program; give its name or path after --".to_owned()));
     };
-    let found = cargo::metadata(&manifest)?;
-    let package = package(&found, &manifest)?;
-    let binary = binary(&found, package, args.bin.as_deref())?;
-    let name = name_of(&binary.name);
-    let path = place(args, &here, &name)?;
-    let source = match version {
-        Some(version) => text::Source::Registry(version),
-        None => text::Source::Manifest(seen_from(&path, &package.manifest_path)),
-    };
-    let features = features::features(package, &binary.required_features);
-    let config = text::of_package(&name, package, &binary.name, &source, &features, workload.as_deref());
-    let next = match workload {
-        Some(_) => "look",
-        None => "put real work into its [[workload]], then look",
-    };
-    write(&path, &config, next)
+    let name = name_of(&Path::new(program).file_name().unwrap_or_default().to_string_lossy());
+    let path = place(out, here, &name)?;
+    // A path is seen from the config, a name is looked up.
+    if !builds::is_there(here, program) {
+        let way_out = "install it, or give its path with a slash";
+        return Err(InitError::Call(format!("there is no program `{program}` that can be executed; {way_out}")));
+    }
+    let program = if program.contains('/') { seen_from(&path, &here.join(program)) } else { program.clone() };
+    write(&path, &text::of_command(&name, &program, arguments), "add a [[factor]] to it, then look")
+}
+
+/// The manifest of a package, which may have to be fetched, and its version when it is of the registry.
+fn sources(given: &str, here: &Path, target: &Path) -> Result<(PathBuf, Option<String>), InitError> {
+    match given.split_once('@') {
+        Some((name, version)) if !Path::new(given).exists() => {
+            Ok((registry::fetch(name, version, target)?.join("Cargo.toml"), Some(version.to_owned())))
+        }
+        _ => Ok((manifest_of(given, here)?, None)),
+    }
 }
 
 fn manifest_of(given: &str, here: &Path) -> Result<PathBuf, InitError> {
@@ -137,7 +157,8 @@ fn manifest_of(given: &str, here: &Path) -> Result<PathBuf, InitError> {
 /// The package of a manifest; of a workspace without one the only package that has a binary.
 fn package<'a>(found: &'a Metadata, manifest: &Path) -> Result<&'a Package, InitError> {
     let manifest = manifest.canonicalize().unwrap_or_else(|_| manifest.to_owned());
-    let own = |package: &&Package| package.manifest_path.canonicalize().is_ok_and(|path| path == manifest);
+    let own =
+        |package: &&Package| package.manifest_path.as_std_path().canonicalize().is_ok_and(|path| path == manifest);
     if let Some(package) = found.packages.iter().find(own) {
         return Ok(package);
     }
@@ -152,16 +173,16 @@ fn package<'a>(found: &'a Metadata, manifest: &Path) -> Result<&'a Package, Init
 }
 
 fn with_binary(found: &Metadata) -> Vec<&Package> {
-    found.packages.iter().filter(|package| package.binaries().next().is_some()).collect()
+    found.packages.iter().filter(|package| cargo::binaries(package).next().is_some()).collect()
 }
 
 fn folders(packages: &[&Package]) -> String {
-    let folder = |package: &&Package| package.manifest_path.with_file_name("").display().to_string();
+    let folder = |package: &&Package| package.manifest_path.with_file_name("").to_string();
     packages.iter().map(folder).collect::<Vec<_>>().join(", ")
 }
 
 fn binary<'a>(found: &Metadata, package: &'a Package, wanted: Option<&str>) -> Result<&'a Target, InitError> {
-    let binaries: Vec<&Target> = package.binaries().collect();
+    let binaries: Vec<&Target> = cargo::binaries(package).collect();
     let names = || binaries.iter().map(|target| target.name.as_str());
     let name = match (wanted, binaries.as_slice()) {
         (Some(wanted), _) => wanted,
@@ -188,16 +209,8 @@ fn binary<'a>(found: &Metadata, package: &'a Package, wanted: Option<&str>) -> R
     })
 }
 
-/// A name as configs have them: `[a-z0-9-]+`.
-fn name_of(text: &str) -> String {
-    let fits = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    let name: String = text.chars().map(fits).take(60).collect();
-    let name = name.trim_matches('-');
-    if name.is_empty() { "study".to_owned() } else { name.to_owned() }
-}
-
-fn place(args: &Args, here: &Path, name: &str) -> Result<PathBuf, InitError> {
-    let path = here.join(args.out.clone().unwrap_or_else(|| format!("{name}.toml").into()));
+fn place(out: Option<&Path>, here: &Path, name: &str) -> Result<PathBuf, InitError> {
+    let path = here.join(out.map_or_else(|| format!("{name}.toml").into(), Path::to_owned));
     // Said before a package is fetched; the file is created only where there is none in any case.
     if path.exists() { Err(InitError::Exists { path }) } else { Ok(path) }
 }
@@ -229,20 +242,13 @@ fn write(path: &Path, config: &str, first: &str) -> Result<String, InitError> {
     })?;
     file.write_all(config.as_bytes()).map_err(InitError::io(path, "writing"))?;
     let shown = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
-    let shown = crate::study::quoted(shown);
-    Ok(format!("wrote {shown}; {first} and run:\n  ablate plan {shown}\n  ablate run {shown}"))
+    let shown = quoted(shown);
+    Ok(format!("wrote {shown}; {first} and run:\n  cargo ablate plan {shown}\n  cargo ablate run {shown}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_fit_a_config() {
-        assert_eq!(name_of("My_Tool+x"), "my-tool-x");
-        assert_eq!(name_of("_"), "study");
-        assert_eq!(name_of("fd"), "fd");
-    }
 
     #[test]
     fn paths_are_written_as_seen_from_the_config() {

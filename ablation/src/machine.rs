@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::Command;
 
 /// Facts that must not differ between the two halves of a resumed study.
-pub const FIXED: [&str; 5] = ["cpu", "cores", "kernel", "memory", "aslr"];
+pub(crate) const FIXED: [&str; 5] = ["cpu", "cores", "kernel", "memory", "aslr"];
 
 /// Reads everything; what cannot be read is `None`. `root` is the folder of the measured sources.
-pub fn machine(root: &Path) -> Machine {
+pub(crate) fn machine(root: &Path) -> Machine {
     let file = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     let mut facts = BTreeMap::new();
     let mut fact = |name: &str, value: Option<String>| {
@@ -46,7 +46,7 @@ pub fn machine(root: &Path) -> Machine {
 ///
 /// # Errors
 /// What the system said.
-pub fn sha256_of(path: &Path) -> io::Result<String> {
+pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut file = std::fs::File::open(path)?;
     let mut buffer = vec![0_u8; 64 << 10];

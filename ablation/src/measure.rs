@@ -72,7 +72,7 @@ impl Source {
         }
     }
 
-    /// What reading it costs the measured process, in words; `ablate doctor` measures how much.
+    /// What reading it costs the measured process, in words; `cargo ablate doctor` measures how much.
     pub fn cost(&self) -> &'static str {
         match self {
             Source::Event(Event::Software(Software::PAGE_FAULTS | Software::PAGE_FAULTS_MIN)) => "every page fault",

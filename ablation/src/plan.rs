@@ -1,8 +1,9 @@
-//! `ablate plan`: what a study would build and run, and about how long that takes. Starts nothing.
+//! `cargo ablate plan`: what a study would build and run, and about how long that takes. Starts nothing.
 
 use crate::config::Study;
 use crate::design::{BuildPlan, Design};
 use crate::progress::human;
+use crate::studies;
 use ablate_format::{CellKind, CellPlan, StudyPlan, Target, WorkloadPlan};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,25 +12,25 @@ use tabled::builder::Builder;
 use tabled::settings::peaker::Priority;
 use tabled::settings::{Style, Width};
 
-/// What one process takes when nobody has measured it.
+/// What one process is assumed to take before any was measured.
 const GUESS: Duration = Duration::from_millis(60);
 
 /// How many processes a study starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Processes {
+pub(crate) struct Processes {
     /// One a cell.
-    pub preflight: usize,
+    pub(crate) preflight: usize,
     /// With counters.
-    pub counting: usize,
+    pub(crate) counting: usize,
     /// With counters, without operations.
-    pub idle: usize,
+    pub(crate) idle: usize,
     /// For time.
-    pub timing: usize,
+    pub(crate) timing: usize,
 }
 
 impl Processes {
     /// Counts them.
-    pub fn of(study: &Study, design: &Design) -> Processes {
+    pub(crate) fn of(study: &Study, design: &Design) -> Processes {
         let once: usize = design.plan.workloads.iter().map(|workload| cells_of(&design.plan, workload)).sum();
         let counting = once * study.counting_repeats as usize;
         Processes {
@@ -41,7 +42,7 @@ impl Processes {
     }
 
     /// All together.
-    pub fn total(self) -> usize {
+    pub(crate) fn total(self) -> usize {
         self.preflight + self.counting + self.idle + self.timing
     }
 }
@@ -53,31 +54,25 @@ fn cells_of(plan: &StudyPlan, workload: &WorkloadPlan) -> usize {
 
 /// What one process took, and how that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Each {
+pub(crate) struct Each {
     /// Mean wall time.
-    pub time: Duration,
+    pub(crate) time: Duration,
     /// Where it was measured; `None`: a guess.
-    pub from: Option<PathBuf>,
+    pub(crate) from: Option<PathBuf>,
 }
 
-/// Mean time of a process in the newest earlier run of the study under `studies`, or a guess.
-pub fn each(study: &str, studies: &Path) -> Each {
-    let guess = Each { time: GUESS, from: None };
-    let Ok(entries) = std::fs::read_dir(studies) else { return guess };
-    let own = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&format!("{study}-")));
-    let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(own).collect();
-    folders.sort();
-    for folder in folders.into_iter().rev() {
-        let is_own = ablate_format::read_manifest(&folder).is_ok_and(|manifest| manifest.study == study);
-        if let Some(mean) = is_own.then(|| ablate_format::mean_wall_ns(&folder)).flatten() {
-            return Each { time: Duration::from_nanos(mean), from: Some(folder) };
-        }
-    }
-    guess
+/// Mean time of a process in the newest earlier run of the study under `parent`, or a guess.
+pub(crate) fn each(study: &str, parent: &Path) -> Each {
+    let measured = studies::earlier(parent, study).into_iter().find_map(|folder| {
+        ablate_format::read_manifest(&folder).ok().filter(|manifest| manifest.study == study)?;
+        let time = Duration::from_nanos(ablate_format::mean_wall_ns(&folder)?);
+        Some(Each { time, from: Some(folder) })
+    });
+    measured.unwrap_or(Each { time: GUESS, from: None })
 }
 
-/// The text of `ablate plan`, at most `columns` wide.
-pub fn describe(study: &Study, design: &Design, each: &Each, columns: usize) -> String {
+/// The text of `cargo ablate plan`, at most `columns` wide.
+pub(crate) fn describe(study: &Study, design: &Design, each: &Each, columns: usize) -> String {
     let mut text = Text { out: String::new(), columns };
     let about = if study.about.is_empty() { String::new() } else { format!(": {}", study.about) };
     text.paragraph(&format!("study {}{about}\n", study.name));
@@ -264,7 +259,7 @@ mod tests {
         }
     }
 
-    /// A factorial for one workload only, with what `ablate plan` has to say about it.
+    /// A factorial for one workload only, with what `cargo ablate plan` has to say about it.
     const RESTRICTED: &str = r#"
 [[constraint]]
 when = { red = "off" }

@@ -1,4 +1,4 @@
-//! `ablate profile`: where two cells of a study spend their time, by function, and as flame graphs.
+//! `cargo ablate profile`: where two cells of a study spend their time, by function, and as flame graphs.
 //!
 //! Samples come from perf, with stacks from the debug information, so that no frame pointers are needed and inlined
 //! functions have frames of their own. Without perf, callgrind counts the instructions of every function instead.
@@ -16,8 +16,8 @@ use crate::progress::note;
 use crate::report::document::{Document, Table};
 use crate::report::number::count;
 use crate::settings::Settings;
-use crate::study;
-pub use repeat::{Repeat, repeat};
+use crate::studies::fresh;
+pub(crate) use repeat::repeat;
 use sample::{Profiler, Sampled};
 use shares::{Interval, Share};
 use std::path::{Path, PathBuf};
@@ -29,76 +29,69 @@ const TOP: usize = 12;
 /// Times as many processes in the next session as in the last, at most.
 const GROWTH: u32 = 8;
 
-/// What `ablate profile` is asked.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
+/// What is to be profiled.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
     /// The study, a TOML file.
-    pub config: PathBuf,
-    /// The cell to look at, as `ablate plan` names it. Default: of an earlier run of this study, the cell with the
-    /// largest effect.
-    #[arg(long, value_name = "ID")]
-    pub cell: Option<String>,
+    pub(crate) config: PathBuf,
+    /// The cell to look at. Default: the cell with the largest effect in an earlier run of this study.
+    pub(crate) cell: Option<String>,
     /// The cell that it is compared with.
-    #[arg(long, value_name = "ID", default_value = "baseline")]
-    pub against: String,
+    pub(crate) against: String,
     /// The workload. Default: that of the largest effect, else the first.
-    #[arg(long, value_name = "NAME")]
-    pub workload: Option<String>,
+    pub(crate) workload: Option<String>,
     /// Folder for flame graphs and folded stacks. Default: target/ablate/profile-STUDY-TIME.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Samples of each cell, unless the time is over before.
-    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    pub samples: u64,
+    pub(crate) samples: u64,
     /// Time for taking samples.
-    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub seconds: u64,
+    pub(crate) time: Duration,
 }
 
 /// Builds two cells, profiles them, writes the graphs, and returns the tables, at most as wide as the settings say.
 ///
 /// # Errors
 /// [`CellsError`].
-pub fn run(args: &Args, settings: &Settings) -> Result<String, CellsError> {
-    let opened = cells::open(&args.config, settings)?;
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, CellsError> {
+    let opened = cells::open(&request.config, settings)?;
     let (study, design, workspace) = &opened;
     let target = workspace.target.join("ablate");
     let ids = || design.plan.cells.iter().map(|cell| cell.id.as_str());
-    let chosen = match &args.cell {
-        Some(cell) => choose::Chosen { cell: cell.clone(), workload: args.workload.clone(), why: None },
-        None => choose::largest(&target, study, &args.against, args.workload.as_deref())?,
+    let chosen = match &request.cell {
+        Some(cell) => choose::Chosen { cell: cell.clone(), workload: request.workload.clone(), why: None },
+        None => choose::largest(&target, study, &request.against, request.workload.as_deref())?,
     };
-    for id in [&chosen.cell, &args.against] {
+    for id in [&chosen.cell, &request.against] {
         if ids().all(|own| own != id) {
             return Err(cells::unknown(study, "cell", id, ids()));
         }
     }
     let workload = Cells::workload(study, chosen.workload.as_deref())?;
-    let out = args.out.clone().unwrap_or_else(|| study::fresh(&target, &format!("profile-{}", study.name)));
-    let names = [args.against.clone(), chosen.cell.clone()];
+    let out = request.out.clone().unwrap_or_else(|| fresh(&target, &format!("profile-{}", study.name)));
+    let names = [request.against.clone(), chosen.cell.clone()];
     let cells = Cells::build(opened, |cell| names.contains(&cell.id))?;
     std::fs::create_dir_all(&out).map_err(CellsError::io(&out, "creating the folder"))?;
     let index = |id: &String| cells.design.plan.cells.iter().position(|cell| cell.id == *id).unwrap_or(0);
     let profiler = Profiler::find()?;
     let mut both = [Sampled::default(), Sampled::default()];
-    let deadline = Instant::now() + Duration::from_secs(args.seconds);
+    let deadline = Instant::now() + request.time;
     note(&format!("profiling {} and {} with {}", names[0], names[1], cells.study.workloads[workload].name));
     // In turn, so that what drifts hits both alike.
     let mut times = 1;
     loop {
         let started = Instant::now();
         for (id, sampled) in names.iter().zip(&mut both) {
-            if sampled.total() < args.samples {
+            if sampled.total() < request.samples {
                 sampled.add(profiler.profile(&cells, index(id), workload, times)?, times);
             }
         }
-        let enough = both.iter().all(|sampled| sampled.total() >= args.samples);
+        let enough = both.iter().all(|sampled| sampled.total() >= request.samples);
         if enough || profiler.is_exact() || Instant::now() >= deadline {
             break;
         }
         let left = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
         let fit = f64::from(times) * left / started.elapsed().as_secs_f64();
-        let needed = both.iter().filter_map(|sampled| sampled.missing(args.samples)).max().unwrap_or(1);
+        let needed = both.iter().filter_map(|sampled| sampled.missing(request.samples)).max().unwrap_or(1);
         times = needed.min(times * GROWTH).min(fit as u32).max(1);
     }
     let files = flame::write(&out, &names, &both, profiler.unit())?;
@@ -124,7 +117,7 @@ struct Head<'a> {
 fn text(head: &Head<'_>, both: &[Sampled; 2], functions: &[Function], out: &Path, files: &[String]) -> Document {
     let mut document = Document::default();
     let [against, cell] = head.names;
-    document.title(format!("ablate profile: {}, {}", head.study, head.workload));
+    document.title(format!("cargo ablate profile: {}, {}", head.study, head.workload));
     let unit = head.profiler.unit();
     for (name, sampled) in head.names.iter().zip(both) {
         document.item(format!(

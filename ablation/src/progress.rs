@@ -13,7 +13,7 @@ const LINES: usize = 20;
 
 /// Progress of one study.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     out: Out,
     /// `None` for a study that stops by itself.
     total: Option<usize>,
@@ -29,8 +29,8 @@ enum Out {
 }
 
 impl Progress {
-    /// Starts to count `total` processes; `None` when nobody knows how many there will be.
-    pub fn start(total: Option<usize>) -> Progress {
+    /// Starts to count `total` processes; `None` when their number is not known.
+    pub(crate) fn start(total: Option<usize>) -> Progress {
         let out = if std::io::stderr().is_terminal() && total != Some(0) {
             let (bar, template) = match total {
                 Some(total) => (ProgressBar::new(total as u64), "{bar:30} {pos}/{len} processes, {eta} left, {msg}"),
@@ -48,7 +48,7 @@ impl Progress {
     }
 
     /// One process more has ended.
-    pub fn step(&mut self, record: &Record) {
+    pub(crate) fn step(&mut self, record: &Record) {
         self.done += 1;
         if record.status != Status::Ok {
             self.bad += 1;
@@ -80,15 +80,15 @@ impl Progress {
     }
 
     /// Ends the bar; what comes next stands on its own line.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         if let Out::Bar(bar) = self.out {
             bar.abandon();
         }
     }
 }
 
-/// A line for the person at the terminal. That nobody reads standard error is no reason to stop.
-pub fn note(line: &str) {
+/// A line on standard error. That it cannot be written is no reason to stop.
+pub(crate) fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
@@ -98,7 +98,7 @@ fn time_left(elapsed: Duration, done: usize, total: usize) -> String {
 }
 
 /// A duration as people say it: `45 s`, `3 min 20 s`, `2 h 5 min`.
-pub fn human(time: Duration) -> String {
+pub(crate) fn human(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
     match seconds {
         0..60 => format!("{seconds} s"),

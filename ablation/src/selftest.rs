@@ -1,4 +1,4 @@
-//! `ablate selftest`: shows on this machine that what is injected is found.
+//! `cargo ablate selftest`: shows on this machine that what is injected is found.
 //!
 //! The subject is this program itself with injected costs of known size ([`synthetic`]). It goes through the same
 //! stages as any study, once with an idle and once with a busy neighbour, and every answer is held to the truth.
@@ -7,11 +7,11 @@ mod chain;
 mod factors;
 mod judge;
 mod neighbour;
-pub mod synthetic;
+mod synthetic;
 
 use crate::analyse::{self, Analysis};
 use crate::builds;
-use crate::cli::Run;
+use crate::exit::{ExitStatus, ShellCode};
 use crate::progress::note;
 use crate::prove;
 use crate::report::document::{Document, Table};
@@ -19,8 +19,9 @@ use crate::report::number::{MISSING, interval, number};
 use crate::run::Cpus;
 use crate::settings::Settings;
 use crate::store::{self, StoreError};
+use crate::studies::fresh;
 use crate::study::rule::Budget;
-use crate::study::{self, StudyError, fresh};
+use crate::study::{self, StudyError};
 use ablate_format::{Record, Status};
 use factors::{FACTORS, variable};
 use judge::{Answer, Found, Row, Truth};
@@ -28,41 +29,35 @@ use neighbour::Neighbour;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+pub(crate) use synthetic::{Asked, synthetic};
 
-/// What `ablate selftest` is asked.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
-    /// Timing blocks of each study: 69 short processes a block.
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=10_000))]
-    pub blocks: u32,
-    /// Run as many blocks as fit into this time, for each study: 90s, 2m. At most --blocks.
-    #[arg(long, value_name = "TIME")]
-    pub budget: Option<Budget>,
-    /// Only with an idle neighbour.
-    #[arg(long, conflicts_with = "busy")]
-    pub idle: bool,
-    /// Only with a busy neighbour: a thread on another processor that works in bursts.
-    #[arg(long)]
-    pub busy: bool,
+/// What is to be tested.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// Timing blocks of each study.
+    pub(crate) blocks: u32,
+    /// Time for each study, into which at most `blocks` blocks have to fit.
+    pub(crate) budget: Option<Budget>,
+    /// One study for each.
+    pub(crate) conditions: Vec<Condition>,
     /// Folder for configs and results; must be empty or new. Default: target/ablate/selftest-TIME.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// What became of a self-test.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// What is to be printed.
-    pub text: String,
+    pub(crate) text: String,
     /// Whether no truth was missed.
-    pub passed: bool,
-    /// Whether somebody pressed Ctrl-C.
-    pub interrupted: bool,
+    pub(crate) passed: bool,
+    /// Whether Ctrl-C was pressed.
+    pub(crate) interrupted: bool,
 }
 
 /// Why there was no self-test.
 #[derive(Debug, thiserror::Error)]
-pub enum SelftestError {
+pub(crate) enum SelftestError {
     /// Its study.
     #[error(transparent)]
     Study(#[from] StudyError),
@@ -78,25 +73,26 @@ pub enum SelftestError {
         source: io::Error,
     },
     /// A machine whose clock stands still.
-    #[error("a link of the synthetic chain took {0} ns, which cannot be: see `ablate doctor`")]
+    #[error("a link of the synthetic chain took {0} ns, which cannot be: see `cargo ablate doctor`")]
     Link(f64),
 }
 
-impl SelftestError {
-    /// Whether the call has to be changed, and not the machine.
-    pub fn is_usage(&self) -> bool {
+impl ExitStatus for SelftestError {
+    fn exit(&self) -> ShellCode {
         match self {
-            SelftestError::Study(e) => e.is_usage(),
-            SelftestError::Store(e) => e.is_usage(),
-            SelftestError::System { .. } | SelftestError::Link(_) => false,
+            SelftestError::Study(error) => error.exit(),
+            SelftestError::Store(error) => error.exit(),
+            SelftestError::System { .. } | SelftestError::Link(_) => ShellCode::BadRuns,
         }
     }
 }
 
-/// Beside whom the subject runs.
+/// What runs beside the subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Condition {
+pub(crate) enum Condition {
+    /// Nothing of this program's.
     Idle,
+    /// A thread on another processor that works in bursts.
     Busy,
 }
 
@@ -113,7 +109,7 @@ impl Condition {
 ///
 /// # Errors
 /// [`SelftestError`]; a truth that is not met is no error but in the [`Outcome`].
-pub fn run(args: &Args, settings: &Settings) -> Result<Outcome, SelftestError> {
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, SelftestError> {
     let system = |doing: &'static str| move |source| SelftestError::System { doing, source };
     let cpus = Cpus::read().map_err(system("read the processors"))?;
     let program = std::env::current_exe().map_err(system("find this program"))?;
@@ -124,18 +120,15 @@ pub fn run(args: &Args, settings: &Settings) -> Result<Outcome, SelftestError> {
     let target = settings
         .target_dir
         .clone()
-        .unwrap_or_else(|| builds::around(&std::env::current_dir().unwrap_or_else(|_| std::env::temp_dir())));
-    let dir = args.out.clone().unwrap_or_else(|| fresh(&target.join("ablate"), "selftest"));
+        .unwrap_or_else(|| builds::around(&std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))));
+    let dir = request.out.clone().unwrap_or_else(|| fresh(&target.join("ablate"), "selftest"));
     std::fs::create_dir_all(&dir).map_err(system("make the folder"))?;
 
     let mut outcome = Outcome { text: String::new(), passed: true, interrupted: false };
     let mut document = Document::default();
-    document.title("ablate selftest");
+    document.title("cargo ablate selftest");
     document.text(about(link_ns));
-    let conditions = [Condition::Idle, Condition::Busy].into_iter();
-    for condition in conditions
-        .filter(|c| !matches!((c, args.idle, args.busy), (Condition::Busy, true, _) | (Condition::Idle, _, true)))
-    {
+    for &condition in &request.conditions {
         document.heading(format!("{} neighbour", condition.name()));
         let busy = match condition {
             Condition::Idle => None,
@@ -149,9 +142,15 @@ pub fn run(args: &Args, settings: &Settings) -> Result<Outcome, SelftestError> {
         };
         note(&format!("selftest with the neighbour {}", condition.name()));
         let path = dir.join(format!("{}.toml", condition.name()));
-        std::fs::write(&path, config(condition, &program, link_ns, args.blocks)).map_err(system("write the config"))?;
+        std::fs::write(&path, config(condition, &program, link_ns, request.blocks))
+            .map_err(system("write the config"))?;
         let out = dir.join(condition.name());
-        let study = Run { blocks: Some(args.blocks), out: Some(out), budget: args.budget, ..Run::of(path) };
+        let study = study::Request {
+            blocks: Some(request.blocks),
+            out: Some(out),
+            budget: request.budget,
+            ..study::Request::of(path)
+        };
         let started = Instant::now();
         let ended = study::run(&study, settings);
         let took = started.elapsed();
@@ -224,11 +223,11 @@ fn table(rows: &[Row]) -> Table {
 
 fn circumstances(blocks: u32, analysis: &Analysis, took: Duration) -> String {
     let kept = match (analysis.contention.kept, analysis.contention.applied) {
-        (Some(kept), true) => format!("{:.0} % of the batches were undisturbed and are used", 100.0 * kept),
+        (Some(kept), true) => format!("{:.0} % of the timed batches were undisturbed and are used", 100.0 * kept),
         (Some(kept), false) => {
-            format!("only {:.0} % of the batches were undisturbed, so all are used", 100.0 * kept)
+            format!("only {:.0} % of the timed batches were undisturbed, so all are used", 100.0 * kept)
         }
-        (None, _) => "no batch had a canary".to_owned(),
+        (None, _) => "no timed batch had a contention probe".to_owned(),
     };
     format!("{blocks} blocks, {} runs, {:.0} s; nanoseconds per operation; {kept}.", analysis.runs, took.as_secs_f64())
 }

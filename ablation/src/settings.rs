@@ -1,7 +1,8 @@
-//! The runner's own environment, `ABLATE_*`, read through envy. Names that nobody knows are errors: a misspelt
+//! The runner's own environment, `ABLATE_*`, read through envy. Unknown names are errors: a misspelt
 //! setting that is silently ignored costs a day.
 
 use crate::config::nearest;
+use crate::exit::{ExitStatus, ShellCode};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,12 +13,12 @@ const OWN: [&str; 2] = [crate::design::PLACEBO_VARIABLE, crate::run::PAD_VARIABL
 
 /// What the environment may set.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `ABLATE_COLUMNS`: width of tables in characters, 72 to 1000.
     #[serde(default = "hundred")]
-    pub columns: usize,
+    pub(crate) columns: usize,
     /// `ABLATE_TARGET_DIR`: where binaries and studies go instead of the workspace's target folder.
-    pub target_dir: Option<PathBuf>,
+    pub(crate) target_dir: Option<PathBuf>,
 }
 
 fn hundred() -> usize {
@@ -26,8 +27,8 @@ fn hundred() -> usize {
 
 /// Why the environment cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// A name that nobody knows.
+pub(crate) enum SettingsError {
+    /// An unknown name.
     #[error("the environment sets {name}, which ablate does not know; did you mean {nearest}? unset it otherwise")]
     Unknown {
         /// The name.
@@ -52,11 +53,17 @@ pub enum SettingsError {
     NoTarget,
 }
 
+impl ExitStatus for SettingsError {
+    fn exit(&self) -> ShellCode {
+        ShellCode::WrongCall
+    }
+}
+
 /// Reads the settings from pairs of names and values, such as [`std::env::vars_os`].
 ///
 /// # Errors
 /// [`SettingsError`] for the first name or value that does not fit.
-pub fn read(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Settings, SettingsError> {
+pub(crate) fn read(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Settings, SettingsError> {
     let mut own = Vec::new();
     // envy panics on what is not UTF-8, so it sees only what was checked here.
     for (name, value) in vars {

@@ -9,11 +9,12 @@ mod lines;
 pub use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT};
 pub use lines::RecordWriter;
 
+use crate::files;
 use crate::prove::{Judge, JudgedRun};
 use ablate_format::{CellKind, CellPlan, Manifest, Pass, ReadError, Record, Status, StudyPlan, WorkloadPlan};
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 const LOCK: &str = ".lock";
@@ -48,20 +49,20 @@ pub enum StoreError {
         dir: PathBuf,
     },
     /// A file instead of a folder.
-    #[error("{dir} is not a folder of a study; give the folder that `ablate run` named")]
+    #[error("{dir} is not a folder of a study; give the folder that `cargo ablate run` named")]
     NotAFolder {
         /// What was given.
         dir: PathBuf,
     },
     /// There is no study in the folder.
-    #[error("{dir} holds no study ({MANIFEST} is missing); give the folder that `ablate run` named")]
+    #[error("{dir} holds no study ({MANIFEST} is missing); give the folder that `cargo ablate run` named")]
     NoStudy {
         /// The folder.
         dir: PathBuf,
     },
     /// The copy of a study whose records stayed elsewhere: a report of it would be empty.
     #[error(
-        "{dir} has reports and no {RECORDS}: its records were left out when it was kept; read its {REPORT}, or give the folder that `ablate run` named"
+        "{dir} has reports and no {RECORDS}: its records were left out when it was archived; read its {REPORT}, or give the folder that `cargo ablate run` named"
     )]
     NoRecords {
         /// The folder.
@@ -197,7 +198,7 @@ impl Folder {
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let path = self.dir.join(MANIFEST);
         let bytes = serde_json::to_vec_pretty(manifest).map_err(|e| StoreError::io(&path, "formatting", e.into()))?;
-        write_whole(&path, &bytes)
+        files::replace(&path, &bytes).map_err(|e| StoreError::io(&path, "writing", e))
     }
 
     /// Opens the records for appending.
@@ -213,32 +214,6 @@ impl Folder {
 pub fn is_in_use(dir: &Path) -> bool {
     let lock = File::open(dir.join(LOCK));
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
-}
-
-/// Writes a file so that either the old or the new content is there, whatever happens.
-///
-/// # Errors
-/// What the system said; the old content is untouched then.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let temporary = path.with_file_name(name);
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)?;
-        // The rename itself is durable only with its folder.
-        match path.parent() {
-            Some(dir) if !dir.as_os_str().is_empty() => File::open(dir)?.sync_all(),
-            _ => Ok(()),
-        }
-    };
-    write().map_err(|e| {
-        // It is an unfinished copy; that it cannot be removed changes nothing.
-        let _ = std::fs::remove_file(&temporary);
-        StoreError::io(path, "writing", e)
-    })
 }
 
 /// Reads a study: the manifest, the readable records (of one key only the first) and the lines that are not.
@@ -462,7 +437,7 @@ pub(crate) mod tests {
         assert_eq!(read_judged(dir.path()).expect("reads").1.len(), 0);
         std::fs::write(dir.path().join(REPORT), "what came out\n").expect("writes");
         let error = read_judged(dir.path()).expect_err("a report of nothing");
-        assert!(error.is_usage() && error.to_string().contains("left out when it was kept"), "{error}");
+        assert!(error.is_usage() && error.to_string().contains("left out when it was archived"), "{error}");
     }
 
     #[test]

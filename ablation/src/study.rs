@@ -1,40 +1,82 @@
-//! `ablate run` as a whole: config → design → builds → preflight → runs, in a folder that can be resumed.
+//! `cargo ablate run` as a whole: config → design → builds → preflight → runs, in a folder that can be resumed.
 
 mod adaptive;
-pub mod rule;
+pub(crate) mod rule;
 
 use crate::builds::{self, BuildError, Built, Workspace};
-use crate::cli::Run;
+use crate::call::{self, PROGRAM, quoted};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
+use crate::exit::{ExitStatus, ShellCode};
 use crate::machine;
 use crate::measure;
 use crate::progress::{Progress, note};
 use crate::run::{self, Context, Cpus, End, PreflightError, RunError, Session, interrupt};
 use crate::settings::Settings;
 use crate::store::{self, Folder, Key, StoreError, key};
+use crate::studies::{fresh, unix_seconds};
 use ablate_format::{BuildRecord, FORMAT, Machine, Manifest, StudyPlan};
 use adaptive::Adaptive;
+use rule::{Budget, HalfWidth, Rule};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Which study is to be run, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// The study, a TOML file.
+    pub(crate) config: PathBuf,
+    /// Timing blocks, instead of the config's; with a rule the most that are run.
+    pub(crate) blocks: Option<u32>,
+    /// The only workloads, if not all are run.
+    pub(crate) workloads: Vec<String>,
+    /// Run the quick form of the study, where it has one.
+    pub(crate) quick: bool,
+    /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
+    pub(crate) out: Option<PathBuf>,
+    /// Go on with the study in `out`.
+    pub(crate) resume: bool,
+    /// Seed of the orders, instead of the config's.
+    pub(crate) seed: Option<u64>,
+    /// How narrow the intervals of every workload must become, half of a width.
+    pub(crate) until_halfwidth: Option<HalfWidth>,
+    /// How long the blocks may take.
+    pub(crate) budget: Option<Budget>,
+}
+
+impl Request {
+    /// A study as its config has it.
+    pub(crate) fn of(config: PathBuf) -> Request {
+        let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
+        let (quick, resume, until_halfwidth, budget) = (false, false, None, None);
+        Request { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget }
+    }
+
+    /// When the study stops by itself; `None`: after its blocks.
+    fn rule(&self) -> Option<Rule> {
+        let rule = Rule { width: self.until_halfwidth, budget: self.budget };
+        (rule.width.is_some() || rule.budget.is_some()).then_some(rule)
+    }
+}
 
 /// What became of a study.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The folder with its results.
-    pub dir: PathBuf,
-    /// Whether somebody pressed Ctrl-C.
-    pub interrupted: bool,
+    pub(crate) dir: PathBuf,
+    /// Whether the quick form was run.
+    pub(crate) is_quick: bool,
+    /// Whether Ctrl-C was pressed.
+    pub(crate) interrupted: bool,
     /// The command that goes on.
-    pub resume: String,
+    pub(crate) resume: String,
     /// What is to be said after the report: how far a study came that was to stop by itself.
-    pub closing: Vec<String>,
+    pub(crate) closing: Vec<String>,
 }
 
 /// Why a study did not run.
 #[derive(Debug, thiserror::Error)]
-pub enum StudyError {
+pub(crate) enum StudyError {
     /// The config.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -60,16 +102,15 @@ pub enum StudyError {
     },
 }
 
-impl StudyError {
-    /// Whether the call or the config has to be changed, and not the machine.
-    pub fn is_usage(&self) -> bool {
+impl ExitStatus for StudyError {
+    fn exit(&self) -> ShellCode {
         match self {
-            StudyError::Config(_) | StudyError::Preflight(PreflightError::Rejected { .. }) => true,
-            StudyError::Store(e) => e.is_usage(),
-            StudyError::Build(e) => e.is_usage(),
-            StudyError::Preflight(PreflightError::Run(_) | PreflightError::AllFailed { .. })
-            | StudyError::Run(_)
-            | StudyError::Prepare { .. } => false,
+            StudyError::Config(error) => error.exit(),
+            StudyError::Store(error) => error.exit(),
+            StudyError::Build(error) => error.exit(),
+            StudyError::Preflight(error) => error.exit(),
+            StudyError::Run(error) => error.exit(),
+            StudyError::Prepare { .. } => ShellCode::BadRuns,
         }
     }
 }
@@ -78,10 +119,14 @@ impl StudyError {
 ///
 /// # Errors
 /// [`StudyError`]; what was recorded before is kept.
-pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
-    let mut study = config::load(&args.config)?;
-    if !args.workloads.is_empty() {
-        let gone = study.only(&args.workloads)?;
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, StudyError> {
+    let mut study = config::load(&request.config)?;
+    let is_quick = request.quick && study.make_quick();
+    if request.quick && !is_quick {
+        note(&format!("{} has no [quick] table, so the study is run in full", request.config.display()));
+    }
+    if !request.workloads.is_empty() {
+        let gone = study.only(&request.workloads)?;
         if !gone.is_empty() {
             note(&format!("left out with the other workloads: {}", gone.join(", ")));
         }
@@ -94,8 +139,8 @@ pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     let design = design::resolve(&study)?;
     let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
     prepare("signal handlers", interrupt::install())?;
-    let (folder, earlier) = open(args, &study, &workspace)?;
-    overrides(args, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
+    let (folder, earlier) = open(request, &study, &workspace)?;
+    overrides(request, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
     // What compiler and version control say takes a tenth of a second, which a short study need not wait for.
     let (machine, built) = std::thread::scope(|scope| {
         let machine = scope.spawn(|| machine::machine(&workspace.root));
@@ -105,9 +150,9 @@ pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     let built = built?;
     // After the builds: what a compiler leaves behind, such as a cache server, is none of our business.
     prepare("becoming the reaper of orphans", run::become_reaper())?;
-    // Looking for instruments that nobody will read takes a third of a second.
+    // Looking for instruments that no pass reads takes a third of a second.
     let probed = measure::probe_groups(if study.counting_repeats == 0 { &[] } else { &study.instruments });
-    let mut manifest = manifest(args, &study, &design, built, machine, &probed);
+    let mut manifest = manifest(request, &study, &design, built, machine, &probed);
     manifest.libraries = libraries;
     let mut done: BTreeSet<Key> = BTreeSet::new();
     if let Some((before, keys)) = earlier {
@@ -115,9 +160,9 @@ pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
         manifest.started_unix_s = before.started_unix_s;
         manifest.machine = before.machine;
         // A study that stops by itself is complete with the blocks that it has.
-        manifest.blocks = before.blocks.max(if args.rule().is_some() { 1 } else { study.blocks });
+        manifest.blocks = before.blocks.max(if request.rule().is_some() { 1 } else { study.blocks });
         done = keys;
-    } else if args.rule().is_some() {
+    } else if request.rule().is_some() {
         manifest.blocks = 1;
     }
     let plan = manifest.plan.clone();
@@ -132,8 +177,9 @@ pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
     };
     let outcome = |interrupted, closing| Outcome {
         dir: folder.dir().to_owned(),
+        is_quick,
         interrupted,
-        resume: resume_command(args, folder.dir()),
+        resume: resume_command(request, folder.dir()),
         closing,
     };
     let remaining = run::remaining(&context, manifest.blocks, &done);
@@ -150,15 +196,15 @@ pub fn run(args: &Run, settings: &Settings) -> Result<Outcome, StudyError> {
         return Ok(outcome(true, Vec::new()));
     }
     let mut records = folder.records()?;
-    let mut progress = Progress::start(args.rule().is_none().then_some(remaining));
+    let mut progress = Progress::start(request.rule().is_none().then_some(remaining));
     let mut session = Session::new(&mut records, &done, &mut progress);
     let mut end = run::counting(&context, &mut session)?;
     let mut closing = Vec::new();
     if end == End::Complete {
-        match args.rule() {
+        match request.rule() {
             None => end = blocks(&context, manifest.blocks, &mut session)?,
             Some(rule) => {
-                let limit = args.blocks.unwrap_or(MAX_BLOCKS);
+                let limit = request.blocks.unwrap_or(MAX_BLOCKS);
                 let mut adaptive = Adaptive { rule, limit, folder: &folder, manifest: &mut manifest, done: &done };
                 (end, closing) = adaptive.run(&context, &mut session)?;
             }
@@ -186,12 +232,12 @@ fn prepare<T>(step: &'static str, result: std::io::Result<T>) -> Result<T, Study
 
 type Earlier = (Manifest, BTreeSet<Key>);
 
-fn open(args: &Run, study: &Study, workspace: &Workspace) -> Result<(Folder, Option<Earlier>), StudyError> {
-    let dir = match &args.out {
+fn open(request: &Request, study: &Study, workspace: &Workspace) -> Result<(Folder, Option<Earlier>), StudyError> {
+    let dir = match &request.out {
         Some(dir) => dir.clone(),
         None => fresh(&workspace.target.join("ablate"), &study.name),
     };
-    if !args.resume {
+    if !request.resume {
         let folder = Folder::create(&dir)?;
         return Ok((folder, None));
     }
@@ -206,39 +252,27 @@ fn open(args: &Run, study: &Study, workspace: &Workspace) -> Result<(Folder, Opt
     Ok((folder, Some((manifest, done))))
 }
 
-/// `NAME-TIME`, with a counter when two studies start within a second.
-pub(crate) fn fresh(parent: &Path, name: &str) -> PathBuf {
-    let now = unix_seconds();
-    let first = parent.join(format!("{name}-{now}"));
-    let others = (2..).map(|n| parent.join(format!("{name}-{now}-{n}")));
-    [first.clone()].into_iter().chain(others).find(|dir| !dir.exists()).unwrap_or(first)
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
 /// Seed and blocks: the command line first, then the study that is resumed, then the config.
-fn overrides(args: &Run, study: &mut Study, before: Option<&Manifest>, dir: &Path) -> Result<(), StudyError> {
+fn overrides(request: &Request, study: &mut Study, before: Option<&Manifest>, dir: &Path) -> Result<(), StudyError> {
     if let Some(before) = before {
-        if let Some(seed) = args.seed.filter(|seed| *seed != before.seed) {
+        if let Some(seed) = request.seed.filter(|seed| *seed != before.seed) {
             let what = format!("it was run with seed {}, and --seed says {seed}", before.seed);
             return Err(StoreError::Differs { dir: dir.to_owned(), what }.into());
         }
-        if let Some(blocks) = args.blocks.filter(|blocks| *blocks < before.blocks) {
+        if let Some(blocks) = request.blocks.filter(|blocks| *blocks < before.blocks) {
             let what = format!("it was started with {} blocks, and --blocks {blocks} is fewer", before.blocks);
             return Err(StoreError::Differs { dir: dir.to_owned(), what }.into());
         }
         study.seed = before.seed;
         study.blocks = before.blocks;
     }
-    study.seed = args.seed.unwrap_or(study.seed);
-    study.blocks = args.blocks.unwrap_or(study.blocks);
+    study.seed = request.seed.unwrap_or(study.seed);
+    study.blocks = request.blocks.unwrap_or(study.blocks);
     Ok(())
 }
 
 fn manifest(
-    args: &Run,
+    request: &Request,
     study: &Study,
     design: &Design,
     built: Built,
@@ -258,13 +292,12 @@ fn manifest(
         machine.facts.insert("layouts".to_owned(), Some(format!("{}{why}", built.layouts)));
     }
     let plan = StudyPlan { layouts: built.layouts, ..design.plan.clone() };
-    let rest = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     Manifest {
         format: FORMAT,
         study: study.name.clone(),
-        config_path: args.config.display().to_string(),
+        config_path: request.config.display().to_string(),
         config_text: study.text.clone(),
-        command: ["ablate".to_owned()].into_iter().chain(rest).collect(),
+        command: call::command(),
         started_unix_s: unix_seconds(),
         seed: study.seed,
         blocks: study.blocks,
@@ -281,7 +314,7 @@ fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), Store
     let differs = |what: String| Err(StoreError::Differs { dir: dir.to_owned(), what });
     if before.config_text != now.config_text || before.plan != now.plan {
         return differs(format!(
-            "{} is not the config that it was started with, or --workload differs",
+            "{} is not the config that it was started with, or --workload or --quick differs",
             now.config_path
         ));
     }
@@ -311,28 +344,24 @@ fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), Store
     Ok(())
 }
 
-fn resume_command(args: &Run, dir: &Path) -> String {
-    let mut command = format!("ablate run {} --out {} --resume", quoted(&args.config), quoted(dir));
-    for workload in &args.workloads {
+fn resume_command(request: &Request, dir: &Path) -> String {
+    let mut command = format!("{PROGRAM} run {} --out {} --resume", quoted(&request.config), quoted(dir));
+    if request.quick {
+        command.push_str(" --quick");
+    }
+    for workload in &request.workloads {
         command.push_str(&format!(" --workload {workload}"));
     }
-    if let Some(blocks) = args.blocks {
+    if let Some(blocks) = request.blocks {
         command.push_str(&format!(" --blocks {blocks}"));
     }
-    if let Some(width) = args.until_halfwidth {
+    if let Some(width) = request.until_halfwidth {
         command.push_str(&format!(" --until-halfwidth {width}"));
     }
-    if let Some(budget) = args.budget {
+    if let Some(budget) = request.budget {
         command.push_str(&format!(" --budget {budget}"));
     }
     command
-}
-
-/// For a shell, when it needs it.
-pub(crate) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
@@ -352,19 +381,5 @@ mod tests {
         check(&|m| m.config_text.push('#'), "demo.toml");
         check(&|m| m.builds[1].result.as_mut().expect("built").sha256 = "11".into(), "`bare`");
         check(&|m| drop(m.machine.facts.insert("cpu".into(), Some("Z".into()))), "cpu was n/a and is Z");
-    }
-
-    #[test]
-    fn paths_are_quoted_for_a_shell_when_they_need_it() {
-        assert_eq!(quoted(Path::new("a/b-1.toml")), "a/b-1.toml");
-        assert_eq!(quoted(Path::new("a b's")), r"'a b'\''s'");
-    }
-
-    #[test]
-    fn fresh_folders_do_not_exist() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let first = fresh(dir.path(), "x");
-        std::fs::create_dir(&first).expect("creates");
-        assert!(!fresh(dir.path(), "x").exists());
     }
 }

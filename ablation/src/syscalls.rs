@@ -1,4 +1,4 @@
-//! `ablate syscalls`: how often the baseline and each peer of a study call the system, by kind of call, exactly.
+//! `cargo ablate syscalls`: how often the baseline and each peer of a study call the system, by kind of call, exactly.
 //!
 //! Each process is counted at work and idle, so that start-up is not charged to operations. The kinds that occur are
 //! found by one run under strace; then every kind is counted as a tracepoint, beside the tracepoint of all calls, so
@@ -13,23 +13,18 @@ use crate::settings::Settings;
 use ablate_format::{CellKind, Pass};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use table::{Column, show};
+use table::{Column, Counts, show};
 
-/// What `ablate syscalls` is asked.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
+/// What is to be counted.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
     /// The study, a TOML file.
-    pub config: PathBuf,
-    /// Only this workload.
-    #[arg(long, value_name = "NAME")]
-    pub workload: Option<String>,
+    pub(crate) config: PathBuf,
+    /// The only workload, if not all are counted.
+    pub(crate) workload: Option<String>,
     /// The peer that the last column is the difference to. Default: the config's reference_peer.
-    #[arg(long, value_name = "NAME")]
-    pub peer: Option<String>,
+    pub(crate) peer: Option<String>,
 }
-
-/// Counts by name; what a whole process did, or what its operations did.
-pub(crate) type Counts = BTreeMap<String, i64>;
 
 /// Who counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,23 +33,23 @@ enum Source {
     Strace,
 }
 
-/// Builds the baseline and the peers, counts them, and returns the tables, at most `columns` wide.
+/// Builds the baseline and the peers, counts them, and returns the tables, at most as wide as the settings say.
 ///
 /// # Errors
 /// [`CellsError`].
-pub fn run(args: &Args, settings: &Settings) -> Result<String, CellsError> {
-    let opened = cells::open(&args.config, settings)?;
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, CellsError> {
+    let opened = cells::open(&request.config, settings)?;
     let study = &opened.0;
     let peers = || study.peers.iter().map(|peer| peer.name.as_str());
-    if let Some(name) = args.peer.as_deref().filter(|name| peers().all(|peer| peer != *name)) {
+    if let Some(name) = request.peer.as_deref().filter(|name| peers().all(|peer| peer != *name)) {
         return Err(cells::unknown(study, "peer", name, peers()));
     }
-    let workloads = match &args.workload {
+    let workloads = match &request.workload {
         Some(name) => vec![Cells::workload(study, Some(name))?],
         None => (0..study.workloads.len()).collect(),
     };
     let reference =
-        args.peer.clone().or_else(|| study.reference_peer.clone()).or_else(|| peers().next().map(str::to_owned));
+        request.peer.clone().or_else(|| study.reference_peer.clone()).or_else(|| peers().next().map(str::to_owned));
     let counter = Counter::find()?;
     let cells = Cells::build(opened, |cell| matches!(cell.kind, CellKind::Baseline | CellKind::Peer))?;
     let mut text = String::new();

@@ -1,68 +1,39 @@
 //! What a page fault and a system call cost on this machine, now: the prices in the account of a gap.
 //!
-//! `ablate unit-costs` measures them in a process of its own and prints one JSON line; a study runs it once a block, so
+//! `cargo ablate unit-costs` measures them in a process of its own and prints one JSON line; a study runs it once a block, so
 //! that the prices come from the same minutes as the times that they are to explain. Every price is the mean over a
 //! batch of calls, less what the clock costs, and the low percentile over the rounds that no neighbour disturbed. What
 //! this machine does not do (huge pages, say) is missing, never 0.
 
+mod kinds;
 mod mapping;
 mod probes;
 mod rounds;
 
 use ablate_format::FORMAT;
+pub(crate) use kinds::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// First touch of a 4 KiB page of a private anonymous mapping by a write: entry, page, zeroing, page tables of 2 MiB
-/// spread over their 512 pages, and the store.
-pub const PAGE_FAULT_4K: &str = "page-fault-4k";
-
-/// First touch of an aligned 2 MiB with huge pages asked for, by one write; missing where the kernel gave none.
-pub const PAGE_FAULT_HUGE: &str = "page-fault-huge";
-
-/// What a touched 4 KiB page adds to the `munmap` that gives it back.
-pub const UNMAP_PAGE: &str = "unmap-page";
-
-/// What a touched huge page adds to the `munmap` that gives it back; missing together with [`PAGE_FAULT_HUGE`].
-pub const UNMAP_HUGE: &str = "unmap-huge";
-
-/// What a touched 4 KiB page adds to the `madvise(MADV_DONTNEED)` that gives it back.
-pub const MADVISE_PAGE: &str = "madvise-page";
-
-/// `mmap` of 2 MiB, private and anonymous, nothing touched.
-pub const SYS_MMAP: &str = "sys-mmap";
-
-/// `munmap` of the same, nothing touched.
-pub const SYS_MUNMAP: &str = "sys-munmap";
-
-/// `madvise(MADV_DONTNEED)` over 2 MiB of which nothing was touched.
-pub const SYS_MADVISE: &str = "sys-madvise";
-
-/// `mremap` of an untouched mapping: the mean of doubling and halving it.
-pub const SYS_MREMAP: &str = "sys-mremap";
-
-/// The least that any system call costs: `getppid`, which enters the kernel and returns.
-pub const SYSCALL: &str = "syscall";
-
 /// Time after which no further round starts. A round takes about 2 ms.
 const BUDGET: Duration = Duration::from_millis(11);
 
-/// The line that `ablate unit-costs` prints.
+/// The line that `cargo ablate unit-costs` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Line {
+pub(crate) struct Line {
     /// Always [`FORMAT`].
-    pub format: u32,
+    pub(crate) format: u32,
     /// Nanoseconds by kind; what could not be measured is missing.
-    pub unit_costs_ns: BTreeMap<String, f64>,
+    pub(crate) unit_costs_ns: BTreeMap<String, f64>,
 }
 
 /// Measures every price. Takes about 12 ms.
 ///
-/// `canary` tells how disturbed the machine is at the moment, in nanoseconds a step: rounds in which it is much slower
+/// `contention probe` tells how disturbed the machine is at the moment, in nanoseconds a step: rounds in which it is much slower
 /// than at its best are left out.
-pub fn measure(canary: impl FnMut() -> f64) -> Line {
-    let mut rounds = rounds::Rounds::new(canary);
+pub(crate) fn measure(contention_probe: impl FnMut() -> f64) -> Line {
+    let mut rounds = rounds::Rounds::new(contention_probe);
     rounds.run(BUDGET, &probes::ALL);
     let mut costs = rounds.costs();
     for (kind, call, pages) in probes::WITH_CALL {

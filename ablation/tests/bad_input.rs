@@ -61,7 +61,7 @@ fn a_wrong_call_or_environment_is_answered_with_what_was_meant() {
     let output = bench.command(&["plan", "study.toml"]).env("ABLATE_COLUMS", "80").output();
     snapshot("unknown_variable", &bench, &common::Said::from(output.expect("ablate starts")));
     // The command that keeps a study asks for the same folder.
-    let said = bench.ablate(&["keep", "no-such-folder"]);
+    let said = bench.ablate(&["archive", "no-such-folder"]);
     assert_eq!(said.code, 2, "{said:?}");
     said.complains(&["no-such-folder holds no study"]);
 }

@@ -1,55 +1,17 @@
 //! Cargo as it is called here: its metadata, one build, and what it says.
 
-use super::{BuildError, Workspace};
+use super::error::BuildError;
+use super::place::Workspace;
 use crate::config::CargoProgram;
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use cargo_metadata::{Message, MetadataCommand};
+pub(crate) use cargo_metadata::{Metadata, Package, Target};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What `cargo metadata` says, as far as it is needed.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Metadata {
-    pub(crate) packages: Vec<Package>,
-    pub(crate) workspace_root: PathBuf,
-    pub(crate) target_directory: PathBuf,
-}
-
-/// One package.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Package {
-    pub(crate) name: String,
-    pub(crate) version: String,
-    pub(crate) manifest_path: PathBuf,
-    pub(crate) description: Option<String>,
-    #[serde(default)]
-    pub(crate) default_run: Option<String>,
-    pub(crate) targets: Vec<Target>,
-    #[serde(default)]
-    pub(crate) features: BTreeMap<String, Vec<String>>,
-}
-
-/// One target of a package, or of a message.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Target {
-    pub(crate) name: String,
-    kind: Vec<String>,
-    #[serde(default, rename = "required-features")]
-    pub(crate) required_features: Vec<String>,
-}
-
-impl Target {
-    fn is_binary(&self) -> bool {
-        self.kind.iter().any(|kind| kind == "bin")
-    }
-}
-
-impl Package {
-    /// Its binaries.
-    pub(crate) fn binaries(&self) -> impl Iterator<Item = &Target> {
-        self.targets.iter().filter(|target| target.is_binary())
-    }
+/// The binaries of a package.
+pub(crate) fn binaries(package: &Package) -> impl Iterator<Item = &Target> {
+    package.targets.iter().filter(|target| target.is_bin())
 }
 
 /// Asks cargo about the workspace of a manifest.
@@ -64,7 +26,7 @@ pub(crate) fn metadata(manifest: &Path) -> Result<Metadata, BuildError> {
     if !out.status.success() {
         return Err(bad(first_error(&String::from_utf8_lossy(&out.stderr))));
     }
-    serde_json::from_slice(&out.stdout).map_err(|e| bad(e.to_string()))
+    MetadataCommand::parse(String::from_utf8_lossy(&out.stdout)).map_err(|e| bad(e.to_string()))
 }
 
 /// One call of cargo that builds a binary.
@@ -104,7 +66,7 @@ pub(super) fn build(order: &Order, workspace: &Workspace, log: &Path) -> Result<
         let text = std::fs::read(log).map_err(BuildError::io(log, "reading the log"))?;
         return Ok(Err(first_error(&String::from_utf8_lossy(&text))));
     }
-    let built = executable(&String::from_utf8_lossy(&out.stdout), binary);
+    let built = executable(&out.stdout, binary);
     Ok(built.ok_or_else(|| format!("cargo built no binary `{binary}`")))
 }
 
@@ -134,21 +96,14 @@ pub(super) fn first_error(log: &str) -> String {
     line.unwrap_or("no message").trim().to_owned()
 }
 
-#[derive(Deserialize)]
-struct Message {
-    reason: String,
-    target: Option<Target>,
-    executable: Option<PathBuf>,
-}
-
 /// Path of the binary in cargo's messages.
-fn executable(messages: &str, binary: &str) -> Option<PathBuf> {
-    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
-    let ours = |m: &Message| {
-        let target = m.target.as_ref().is_some_and(|t| t.name == binary && t.is_binary());
-        m.reason == "compiler-artifact" && target
-    };
-    artifacts.filter(ours).find_map(|message| message.executable)
+fn executable(messages: &[u8], binary: &str) -> Option<PathBuf> {
+    Message::parse_stream(messages).filter_map(Result::ok).find_map(|message| match message {
+        Message::CompilerArtifact(artifact) if artifact.target.name == binary && artifact.target.is_bin() => {
+            artifact.executable.map(Into::into)
+        }
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -157,10 +112,18 @@ mod tests {
 
     #[test]
     fn the_binary_is_found_among_the_messages() {
-        let messages = r#"{"reason":"compiler-artifact","target":{"name":"x","kind":["lib"]},"executable":null}
-not json
-{"reason":"compiler-artifact","target":{"name":"x","kind":["bin"]},"executable":"/t/x"}
-{"reason":"build-finished","success":true}"#;
+        let artifact = |kind: &str, executable: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","package_id":"x","manifest_path":"/x/Cargo.toml","target":{{"name":"x",
+                "kind":["{kind}"],"src_path":"/x/x.rs"}},"profile":{{"opt_level":"3","debug_assertions":false,
+                "overflow_checks":false,"test":false}},"features":[],"filenames":[],"executable":{executable},
+                "fresh":false}}"#
+            )
+            .replace('\n', "")
+        };
+        let end = r#"{"reason":"build-finished","success":true}"#;
+        let messages = [&artifact("lib", "null"), "not json", &artifact("bin", "\"/t/x\""), end].join("\n");
+        let messages = messages.as_bytes();
         assert_eq!(executable(messages, "x").as_deref(), Some(Path::new("/t/x")));
         assert_eq!(executable(messages, "y"), None);
     }

@@ -1,8 +1,8 @@
 //! Names that a config gives to cargo, checked before cargo sees them: its own messages name neither the config's line
 //! nor the nearest name.
 
-use super::BuildError;
-use super::cargo::{Metadata, Package};
+use super::cargo::{Metadata, Package, binaries};
+use super::error::BuildError;
 use crate::config::{CargoProgram, Pointed, Study, nearest};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ const BUILT_IN_PROFILES: [&str; 4] = ["dev", "release", "test", "bench"];
 /// [`BuildError::Unknown`] for packages and binaries, [`BuildError::Config`] for profiles and features.
 pub(super) fn check(study: &Study, program: &CargoProgram, found: &Metadata) -> Result<(), BuildError> {
     let package = package(program, found)?;
-    profile(study, program, &found.workspace_root)?;
+    profile(study, program, found.workspace_root.as_std_path())?;
     let own = program.features.iter().chain(&study.subject.placebo_feature);
     let of_factors = study
         .factors
@@ -54,7 +54,7 @@ fn package<'a>(program: &CargoProgram, found: &'a Metadata) -> Result<&'a Packag
         let there = found.packages.iter().map(|package| package.name.as_str()).collect();
         return unknown(format!("package `{}`", program.package), &program.package, there);
     };
-    let there: Vec<&str> = package.binaries().map(|target| target.name.as_str()).collect();
+    let there: Vec<&str> = binaries(package).map(|target| target.name.as_str()).collect();
     if there.contains(&program.binary.as_str()) {
         return Ok(package);
     }

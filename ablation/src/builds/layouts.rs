@@ -5,10 +5,12 @@
 //! layout while the objects are still there; no dependency and not even the last crate is compiled again.
 
 use super::cargo::{self, cargo};
-use super::{BuildError, Workspace, keep_as};
+use super::error::BuildError;
+use super::place::{Workspace, keep_as};
+use crate::call::quoted;
 use crate::config::CargoProgram;
+use crate::files;
 use ablate_format::BuiltBinary;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -39,14 +41,7 @@ impl Shuffler {
         // rustc takes the kind of a linker from its name.
         let script = dir.join(Path::new(&linker).file_name().unwrap_or_default());
         let text = script_text(&linker, &dir, layouts);
-        // Not opened for writing where it may be running.
-        let temporary = dir.join(format!(".new-{}", std::process::id()));
-        let write = || {
-            std::fs::write(&temporary, text)?;
-            std::fs::set_permissions(&temporary, PermissionsExt::from_mode(0o755))?;
-            std::fs::rename(&temporary, &script)
-        };
-        write().map_err(BuildError::io(&script, "writing"))?;
+        files::replace_script(&script, &text).map_err(BuildError::io(&script, "writing"))?;
         Ok(Ok(Shuffler { script, dir, layouts }))
     }
 
@@ -98,12 +93,12 @@ impl Shuffler {
 
 /// What links as the real linker does, and then once more for each other layout. One that fails is missing.
 fn script_text(linker: &str, dir: &Path, layouts: u32) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    let linker = quoted(linker);
+    let linker = shell_words::quote(linker);
     let mut text = format!("#!/bin/sh\n# Written by ablate: links a program in {layouts} orders of its sections.\n");
     text.push_str(&format!("{linker} \"$@\" || exit\n"));
     for layout in 1..layouts {
-        let out = quoted(&dir.join(format!("pending-{layout}")).display().to_string());
+        let out = dir.join(format!("pending-{layout}"));
+        let out = quoted(&out);
         // Of two outputs the last one counts, for gcc and for clang.
         text.push_str(&format!("{linker} \"$@\" {} -o {out} || rm -f {out}\n", shuffle(layout)));
     }
@@ -117,7 +112,7 @@ fn shuffle(layout: u32) -> String {
 }
 
 /// The linker that cargo takes in this workspace, when it can shuffle sections: from an empty program.
-fn linker(workspace: &Workspace) -> Result<Result<String, String>, BuildError> {
+pub(super) fn linker(workspace: &Workspace) -> Result<Result<String, String>, BuildError> {
     let dir = workspace.target.join("ablate/link/probe");
     let (manifest, src) = (dir.join("Cargo.toml"), dir.join("src"));
     std::fs::create_dir_all(&src).map_err(BuildError::io(&src, "creating the folder"))?;
@@ -142,17 +137,10 @@ fn linker(workspace: &Workspace) -> Result<Result<String, String>, BuildError> {
 }
 
 /// The program in rustc's link line: variables like `LC_ALL="C"` first, then `"cc"`, then arguments.
-fn program_of(line: &str) -> Option<String> {
-    let mut rest = line.lines().find(|line| line.contains('"'))?.trim_start();
-    loop {
-        let is_variable = !rest.starts_with('"');
-        let (_, quoted) = rest.split_once('"')?;
-        let (text, after) = quoted.split_once('"')?;
-        if !is_variable {
-            return Some(text.to_owned());
-        }
-        rest = after.trim_start();
-    }
+fn program_of(said: &str) -> Option<String> {
+    let words = shell_words::split(said.lines().find(|line| line.contains('"'))?).ok()?;
+    let is_variable = |word: &str| word.split_once('=').is_some_and(|(name, _)| !name.contains(['/', '-', '.']));
+    words.into_iter().find(|word| !is_variable(word))
 }
 
 #[cfg(test)]
@@ -179,7 +167,7 @@ mod tests {
         let script = dir.path().join("link");
         std::fs::write(&script, script_text(&linker.display().to_string(), dir.path(), 4)).expect("writes");
         for path in [&linker, &script] {
-            std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("permits");
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("permits");
         }
         // Through the shell, because a file that was just written may still be open in a fork of another test.
         let mut command = std::process::Command::new("sh");

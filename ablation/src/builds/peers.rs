@@ -2,7 +2,8 @@
 //!
 //! A peer that may be missing and is, leaves the study here, with what is claimed about it alone.
 
-use super::{BuildError, check, program};
+use super::error::BuildError;
+use super::{check, program};
 use crate::config::{Absent, PRELOAD, Peer, Study, libraries};
 use crate::machine::sha256_of;
 use ablate_format::{HypothesisKind, Library};
@@ -17,7 +18,7 @@ const FOLDERS: [&str; 7] = ["/usr/local/lib", "/usr/lib/@", "/lib/@", "/usr/lib6
 ///
 /// # Errors
 /// [`BuildError::Config`] for a library that is not there and that no `optional` excuses.
-pub fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> {
+pub(crate) fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> {
     let mut all = Vec::new();
     let mut there = Vec::new();
     for mut peer in std::mem::take(&mut study.peers) {

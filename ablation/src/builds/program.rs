@@ -1,6 +1,7 @@
 //! Programs that are there: found, hashed, never built.
 
-use super::{BuildError, check};
+use super::check;
+use super::error::BuildError;
 use crate::config::Study;
 use crate::design::BuildPlan;
 use crate::machine::sha256_of;

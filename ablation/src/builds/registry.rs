@@ -1,7 +1,8 @@
 //! Packages of the registry: fetched by cargo, copied to a folder of their own, and built there like any other.
 
-use super::BuildError;
 use super::cargo::{cargo, first_error};
+use super::error::BuildError;
+use crate::files;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -17,24 +18,26 @@ pub(crate) fn fetch(name: &str, version: &str, target: &Path) -> Result<PathBuf,
     }
     let source = download(name, version, &parent)?;
     // Under another name first: half a package must never look like a whole one.
-    let temporary = parent.join(format!(".new-{name}-{version}-{}", std::process::id()));
-    let copied = copy(&source, &temporary).and_then(|()| stand_alone(&temporary.join("Cargo.toml")));
-    let placed = copied.and_then(|()| std::fs::rename(&temporary, &dir));
-    if let Err(e) = placed {
-        // Whatever is left of it is in nobody's way.
-        let _ = std::fs::remove_dir_all(&temporary);
+    let place = || {
+        let scratch = files::scratch(Some(&parent))?;
+        // A folder within it, since scratch folders are closed to other users.
+        let copied = scratch.path().join("package");
+        copy(&source, &copied)?;
+        stand_alone(&copied.join("Cargo.toml"))?;
+        std::fs::rename(&copied, &dir)
+    };
+    match place() {
         // Another runner may have been faster.
-        if !dir.join("Cargo.toml").is_file() {
-            return Err(BuildError::io(&dir, "copying the package")(e));
-        }
+        Err(e) if !dir.join("Cargo.toml").is_file() => Err(BuildError::io(&dir, "copying the package")(e)),
+        _ => Ok(dir),
     }
-    Ok(dir)
 }
 
 /// Lets cargo fetch a package as the dependency of an empty one, and finds where it put the sources.
 fn download(name: &str, version: &str, parent: &Path) -> Result<PathBuf, BuildError> {
-    let scratch = parent.join(format!(".fetch-{name}-{version}"));
-    let (manifest, src) = (scratch.join("Cargo.toml"), scratch.join("src"));
+    std::fs::create_dir_all(parent).map_err(BuildError::io(parent, "creating the folder"))?;
+    let scratch = files::scratch(Some(parent)).map_err(BuildError::io(parent, "creating a folder"))?;
+    let (manifest, src) = (scratch.path().join("Cargo.toml"), scratch.path().join("src"));
     let text = format!(
         "[package]\nname = \"fetch\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[dependencies]\n\
          fetched = {{ package = \"{name}\", version = \"={version}\", default-features = false }}\n\n[workspace]\n"
@@ -46,7 +49,11 @@ fn download(name: &str, version: &str, parent: &Path) -> Result<PathBuf, BuildEr
     let run = |offline: &[&str]| {
         let mut command = cargo();
         command.args(["metadata", "--format-version", "1"]).args(offline).arg("--manifest-path").arg(&manifest);
-        command.current_dir(&scratch).stdin(Stdio::null()).output().map_err(|source| BuildError::NoCargo { source })
+        command
+            .current_dir(scratch.path())
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|source| BuildError::NoCargo { source })
     };
     let mut out = run(&["--offline"])?;
     if !out.status.success() {

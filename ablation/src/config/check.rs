@@ -3,7 +3,8 @@
 
 use super::names::suggest;
 use super::place::{Part, Pointed};
-use super::{DesignKind, Function, Program, Study, raw};
+use super::raw;
+use super::study::{DesignKind, Function, Program, Study};
 use ablate_format::Arm;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -34,6 +35,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
     let workloads = at.workloads(&raw.workloads, &designs, is_command)?;
     let peers = at.peers(&raw.peers, &subject, &workloads)?;
     let reference_peer = at.reference(raw.reference_peer.as_ref(), &peers)?;
+    let quick = at.quick(raw.quick.as_ref(), &workloads, &arms, &designs)?;
     let hypotheses = at.hypotheses(&raw, &workloads, &peers, reference_peer.as_deref(), &factors)?;
     Ok(Study {
         path: path.to_owned(),
@@ -70,6 +72,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         constraints,
         hypotheses,
         functions: at.functions(&raw.functions)?,
+        quick,
         places: places(&raw),
     })
 }

@@ -1,7 +1,8 @@
 //! Rules of hypotheses. Whether the cells that they name exist, the design finds out.
 
 use super::check::{At, Checked};
-use super::{Factor, Peer, Workload, raw};
+use super::raw;
+use super::study::{Factor, Peer, Workload};
 use ablate_format::{Hypothesis, HypothesisKind, Quantity};
 use std::ops::Range;
 use toml::Spanned;
@@ -44,7 +45,7 @@ impl At<'_> {
         Ok(out)
     }
 
-    /// A key of another kind would be read by nobody.
+    /// A key of another kind would be ignored.
     fn foreign_keys(&self, raw: &raw::Hypothesis, kind: &str) -> Checked<()> {
         let text = |text: &Option<raw::Text>| text.as_ref().map(Spanned::span);
         let list = |list: &Option<Vec<raw::Text>>| {

@@ -1,7 +1,8 @@
 //! Rules of the designs that combine factors: which factors, and how many combinations are too many.
 
 use super::check::{At, Checked};
-use super::{DesignKind, Factor, in_one_binary, raw};
+use super::raw;
+use super::study::{DesignKind, Factor, in_one_binary};
 use ablate_format::Arm;
 use std::ops::Range;
 use toml::Spanned;

@@ -1,11 +1,11 @@
 //! What the levels of a factor are to each other: which of them one binary can have, and which is "without it".
 
-use super::{Factor, in_one_binary};
+use super::study::{Factor, in_one_binary};
 use ablate_format::Arm;
 
 impl Factor {
     /// Every level beside the baseline's that these arms can bring about: `off` first, the others by name.
-    pub fn others(&self, arms: &[Arm]) -> Vec<&str> {
+    pub(crate) fn others(&self, arms: &[Arm]) -> Vec<&str> {
         self.known_others().into_iter().filter(|level| self.is_reachable(level, arms)).collect()
     }
 
@@ -19,14 +19,14 @@ impl Factor {
     }
 
     /// Whether the baseline's binary can have this level.
-    pub fn in_one_binary(&self, level: &str) -> bool {
+    pub(crate) fn in_one_binary(&self, level: &str) -> bool {
         let features = |level: &str| self.levels.get(level).map(|level| level.features.as_slice());
         features(level).is_some_and(|own| features(&self.baseline) == Some(own))
     }
 
     /// The level that another binary has instead of the baseline's: `absent` for `off`, else the level itself; `None`
     /// when the level is no matter of features.
-    pub fn by_feature<'a>(&self, level: &'a str) -> Option<&'a str> {
+    pub(crate) fn by_feature<'a>(&self, level: &'a str) -> Option<&'a str> {
         if level == "off" && self.feature.is_some() {
             return Some("absent");
         }
@@ -41,17 +41,17 @@ impl Factor {
 
     /// The level "without it" that these arms can bring about: `off`, else the only one beside the baseline's. `None`
     /// with several variants.
-    pub fn away(&self, arms: &[Arm]) -> Option<&str> {
+    pub(crate) fn away(&self, arms: &[Arm]) -> Option<&str> {
         only(&self.others(arms))
     }
 
     /// The level "without it" that the baseline's binary can have, for designs that combine factors.
-    pub fn away_in_one_binary(&self) -> Option<&str> {
+    pub(crate) fn away_in_one_binary(&self) -> Option<&str> {
         self.away(&[Arm::Env])
     }
 
     /// `args` when this level differs from the baseline's in its arguments only, else `env`.
-    pub fn arm_in_one_binary(&self, level: &str) -> Arm {
+    pub(crate) fn arm_in_one_binary(&self, level: &str) -> Arm {
         let env = |level: &str| self.levels.get(level).map(|level| &level.env);
         if env(level) == env(&self.baseline) { Arm::Args } else { Arm::Env }
     }
@@ -68,7 +68,7 @@ fn only<'a>(levels: &[&'a str]) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
+    use super::super::study::Level;
     use super::*;
     use std::collections::BTreeMap;
 

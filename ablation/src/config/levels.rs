@@ -2,7 +2,8 @@
 
 use super::check::{At, Checked};
 use super::names::{nearest, suggest};
-use super::{Factor, Level, Program, Subject, in_one_binary, raw};
+use super::raw;
+use super::study::{Factor, Level, Program, Subject, in_one_binary};
 use ablate_format::Arm;
 use std::collections::BTreeMap;
 use toml::Spanned;

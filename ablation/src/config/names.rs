@@ -37,7 +37,7 @@ pub(super) fn reword(message: &str) -> String {
         _ if message.trim_end() == "duplicate key" => {
             "duplicate key; remove one, or write each header of several tables as [[NAME]]".to_owned()
         }
-        // The parser's own name of a date, which nobody wrote.
+        // The parser's own name of a date, which is not in the config.
         _ if message.contains("$__toml_private_datetime") => {
             "expected a table, like { name = \"x\" }, found a date".to_owned()
         }

@@ -1,7 +1,8 @@
 //! Rules of paths: ideas added in turn. Whether their steps are in one binary, the design finds out.
 
 use super::check::{At, Checked};
-use super::{Peer, Treatment, Workload, raw};
+use super::raw;
+use super::study::{Peer, Treatment, Workload};
 use ablate_format::{BASELINE, Goal, Path};
 use toml::Spanned;
 

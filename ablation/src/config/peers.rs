@@ -1,47 +1,11 @@
 //! Rules of peers: other ways to serve the workloads.
 
 use super::check::{At, Checked};
-use super::{Program, Subject, Workload, raw};
-use std::collections::BTreeMap;
+use super::raw;
+use super::study::{Peer, Program, Subject, Workload};
 
 /// The variable with which the loader puts libraries beneath a program.
 pub(crate) const PRELOAD: &str = "LD_PRELOAD";
-
-/// Another way to serve the workloads: in the baseline binary, in another build of it, or by another program.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Peer {
-    /// Name, `[a-z0-9-]+`.
-    pub name: String,
-    /// Another program, its path or name, then arguments; `None`: the subject's.
-    pub command: Option<Vec<String>>,
-    /// Cargo features of a build of its own; `None`: the baseline's.
-    pub features: Option<Vec<String>>,
-    /// Variables besides the subject's.
-    pub env: BTreeMap<String, String>,
-    /// Arguments before those of the workload.
-    pub args: Vec<String>,
-    /// What `served_by` must say.
-    pub served_by: Option<String>,
-    /// Whether it may be missing on a machine.
-    pub optional: bool,
-    /// What to do where it is missing, for people; empty when nobody said.
-    pub hint: String,
-    /// Workloads that it runs with; `None`: all.
-    pub workloads: Option<Vec<String>>,
-    /// Whether it counts where the best peer or every peer is asked for.
-    pub compare: bool,
-}
-
-/// A peer that may be missing and is, or what is about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Absent {
-    /// Name of the peer.
-    pub peer: String,
-    /// What is not there.
-    pub why: String,
-    /// What to do about it; empty when nobody said.
-    pub hint: String,
-}
 
 impl At<'_> {
     pub(super) fn peers(&self, raw: &[raw::Peer], subject: &Subject, workloads: &[Workload]) -> Checked<Vec<Peer>> {
@@ -136,7 +100,7 @@ pub(crate) fn libraries(preload: &str) -> impl Iterator<Item = &str> {
 
 impl Peer {
     /// Whether it runs with a workload.
-    pub fn runs(&self, workload: &str) -> bool {
+    pub(crate) fn runs(&self, workload: &str) -> bool {
         self.workloads.as_ref().is_none_or(|own| own.iter().any(|name| name == workload))
     }
 }

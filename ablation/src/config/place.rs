@@ -24,7 +24,7 @@ pub(crate) enum Part {
 
 /// A complaint about one place of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pointed {
+pub(crate) struct Pointed {
     path: String,
     line: usize,
     column: usize,

@@ -46,6 +46,16 @@ pub(super) struct Study {
     pub(super) curves: Vec<Spanned<Curve>>,
     #[serde(default, rename = "function")]
     pub(super) functions: Vec<Function>,
+    pub(super) quick: Option<Quick>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Quick {
+    pub(super) blocks: Spanned<i64>,
+    pub(super) workloads: Texts,
+    pub(super) arms: Option<Texts>,
+    pub(super) design: Option<Texts>,
 }
 
 #[derive(Deserialize)]

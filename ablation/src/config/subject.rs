@@ -1,7 +1,8 @@
 //! Rules of the subject: a Cargo package of this machine or of the registry, or a command.
 
 use super::check::{At, Checked};
-use super::{CargoProgram, Program, Source, Subject, raw};
+use super::raw;
+use super::study::{CargoProgram, Program, Source, Subject};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;

@@ -1,7 +1,8 @@
 //! Rules of targets: bars that the study judges its subject by.
 
 use super::check::{At, Checked};
-use super::{Peer, Workload, raw};
+use super::raw;
+use super::study::{Peer, Workload};
 use ablate_format::{Against, Bar, Quantity, Target, TargetKind, TargetResponse};
 use toml::Spanned;
 

@@ -1,6 +1,9 @@
 //! The config as people get it wrong.
 
 use super::*;
+use ablate_format::{Arm, MainResponse};
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// A small study that is right, for tests here and in the stages below.
 pub(crate) const GOOD: &str = r#"

@@ -4,6 +4,7 @@
 use super::tests::{check_in, parsed};
 use super::*;
 use ablate_format::HypothesisKind;
+use ablate_format::MainResponse;
 
 /// A study of a package with every kind of factor and every table.
 const PACKAGE: &str = r#"

@@ -1,8 +1,8 @@
 //! Paths, and treatments that come after one another, as people get them wrong.
 
 use super::tests::{GOOD, assert_says, parsed, planted};
-use super::*;
 use ablate_format::Goal;
+use std::collections::BTreeMap;
 
 /// What [`GOOD`] has, and a path through its treatments.
 const PATH: &str = r#"

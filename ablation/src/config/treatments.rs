@@ -2,7 +2,8 @@
 
 use super::check::{At, Checked};
 use super::names::suggest;
-use super::{Constraint, Factor, Treatment, raw};
+use super::raw;
+use super::study::{Constraint, Factor, Treatment};
 use ablate_format::{Arm, BASELINE};
 use std::collections::BTreeMap;
 use toml::Spanned;

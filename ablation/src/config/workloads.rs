@@ -2,7 +2,8 @@
 
 use super::check::{At, Checked};
 use super::names::suggest;
-use super::{DesignKind, Peer, Workload, raw};
+use super::raw;
+use super::study::{DesignKind, Peer, Workload};
 use ablate_format::{Curve, MainResponse};
 use toml::Spanned;
 

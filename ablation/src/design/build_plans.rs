@@ -1,9 +1,19 @@
 //! Distinct builds: one for each set of Cargo features that some cell has, and one for each other program.
 
-use super::BuildPlan;
 use super::axis::Axis;
 use crate::config::{Program, Study};
 use std::collections::{HashMap, HashSet};
+
+/// One feature set to build, or one program that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BuildPlan {
+    /// Id that cells refer to; fits into a file name.
+    pub(crate) id: String,
+    /// Cargo features, beside `--no-default-features`.
+    pub(crate) features: Vec<String>,
+    /// A program that is not built: its path or name, then arguments, which come before those of the cell.
+    pub(crate) command: Option<Vec<String>>,
+}
 
 /// Half of the 255 bytes of a file name; beyond that the digits of the levels are the name.
 const MAX_ID: usize = 120;

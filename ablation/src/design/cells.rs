@@ -1,12 +1,15 @@
 //! Treatments become cells: in one binary, in builds of their own, or both.
 
 use super::axis::{self, Axis, moved};
-use super::build_plans::Builds;
+use super::build_plans::{BuildPlan, Builds};
+use super::constraints;
 use super::treatments::{Treatment, Treatments};
-use super::{BuildPlan, PLACEBO_VARIABLE, constraints, peer_id};
 use crate::config::{ConfigError, DesignKind, Part, Peer, Study};
 use ablate_format::{Arm, CellKind, CellPlan, Impossible};
 use std::collections::BTreeMap;
+
+/// The variable that makes the placebo differ from the baseline; no program reads it.
+pub(crate) const PLACEBO_VARIABLE: &str = "ABLATE_PLACEBO";
 
 /// The cells of one treatment, by their index.
 #[derive(Debug, Clone, Copy, Default)]
@@ -160,4 +163,9 @@ fn peer_cell(study: &Study, peer: &Peer, build: String) -> CellPlan {
         served_by: peer.served_by.clone(),
         compare: peer.compare,
     }
+}
+
+/// Id of the cell of a peer.
+pub(super) fn peer_id(name: &str) -> String {
+    format!("peer-{name}")
 }

@@ -54,7 +54,7 @@ fn unknown(plan: &StudyPlan, cell: &str, workload: &WorkloadPlan) -> Option<Stri
     // The arm is easily forgotten.
     let same_name = ids().find(|id| id.split('@').next() == Some(cell));
     let near = same_name.or_else(|| nearest(cell, ids())).map(|near| format!("did you mean `{near}`? "));
-    Some(format!("there is no cell `{cell}`; {}`ablate plan` lists all", near.unwrap_or_default()))
+    Some(format!("there is no cell `{cell}`; {}`cargo ablate plan` lists all", near.unwrap_or_default()))
 }
 
 /// A factor's share of a gap is its Shapley value, for which all combinations must run.

@@ -328,7 +328,10 @@ fn claims_are_about_cells_that_run() {
     assert_eq!(held.plan.hypotheses.len(), 1);
     check_refused(&claim(loo, &difference("no-a")), &["no cell `no-a`", "did you mean `no-a@env`", "| plus ="]);
     check_refused(&claim(loo, &difference("no-x@env")), &["no cell `no-x@env`", "did you mean `no-"]);
-    check_refused(&claim(loo, &difference("zebra-crossing")), &["no cell `zebra-crossing`", "`ablate plan` lists all"]);
+    check_refused(
+        &claim(loo, &difference("zebra-crossing")),
+        &["no cell `zebra-crossing`", "`cargo ablate plan` lists all"],
+    );
     check_refused(&claim(loo, &difference("no-a+no-b@env")), &["cannot be", "a off needs b on"]);
     let ordering = "kind = \"ordering\"\ncells = [\"peer-p\", \"bseline\"]";
     check_refused(&claim(loo, ordering), &["no cell `bseline`", "`baseline`"]);

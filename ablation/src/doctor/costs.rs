@@ -1,8 +1,9 @@
 //! What instruments cost the measured process, and what a process costs the runner.
 
-use super::canary::on;
+use super::contention_probe::on;
 use super::trial::Trial;
 use crate::cells::CellsError;
+use crate::files;
 use crate::measure::{Probed, Tool, Wrapper, watch};
 use crate::run::Cpus;
 use crate::run::process::{self, Exit, Finished, Launch};
@@ -29,7 +30,7 @@ const SIMULATED_BATCHES: u32 = 100;
 pub(super) struct Costs {
     /// A system call and a page fault with nothing attached, nanoseconds.
     bare: [f64; 2],
-    /// A system call while tracepoints are registered for somebody else, nanoseconds.
+    /// A system call while tracepoints are registered for another process, nanoseconds.
     kept_call: f64,
     /// A system call and a page fault with everything attached, nanoseconds.
     all: [f64; 2],
@@ -85,14 +86,14 @@ impl Costs {
     pub(super) fn of(&self, status: &InstrumentStatus) -> Option<String> {
         Some(match status.origin.as_str() {
             "simulated" => format!("{:.0} × as long", self.callgrind?),
-            "ptrace" => format!("{:.1} µs a call", self.strace? / 1e3),
+            "ptrace" => format!("{:.1} µs per call", self.strace? / 1e3),
             "kernel" => "0".to_owned(),
             _ => {
                 let [call, fault, opening] = *self.each.get(&status.name)?;
                 match status.cost.as_str() {
                     "every system call" | "every system call of its kind" => nanoseconds(call, "call"),
                     "every page fault" => nanoseconds(fault, "fault"),
-                    _ => format!("{:.0} µs a process", opening / 1e3),
+                    _ => format!("{:.0} µs per process", opening / 1e3),
                 }
             }
         })
@@ -112,7 +113,7 @@ impl Costs {
 /// A cost that the clock can tell from nothing, or that it cannot.
 fn nanoseconds(value: f64, what: &str) -> String {
     // Shortest rounds of one and the same differ by some nanoseconds.
-    if value < 5.0 { format!("< 5 ns a {what}") } else { format!("{value:.0} ns a {what}") }
+    if value < 5.0 { format!("< 5 ns per {what}") } else { format!("{value:.0} ns per {what}") }
 }
 
 /// What one instrument adds to a system call (of its kind) and to a page fault, and what attaching and detaching it
@@ -246,12 +247,12 @@ pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Re
     for word in words {
         argv.push(text(word.as_bytes())?);
     }
-    let scratch = std::env::temp_dir().join(format!("ablate-doctor-{}", std::process::id()));
+    let scratch = files::scratch(None).map_err(CellsError::io(&std::env::temp_dir(), "creating a folder"))?;
     // Only against a process that hangs: a busy machine may take its time.
     let mut timeout = Duration::from_secs(60);
     if let Some(wrapper) = wrapper {
-        std::fs::create_dir_all(&scratch).map_err(CellsError::io(&scratch, "creating a folder"))?;
-        (program, argv) = wrapper.wrap(&program, &argv, &scratch).map_err(CellsError::io(&scratch, "naming a file"))?;
+        let path = scratch.path();
+        (program, argv) = wrapper.wrap(&program, &argv, path).map_err(CellsError::io(path, "naming a file"))?;
         timeout *= 2;
     }
     let launch = Launch {
@@ -265,16 +266,11 @@ pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Re
         counters: None,
         counter_pass: None,
     };
-    let finished = process::run(&launch);
-    if wrapper.is_some() {
-        // What cannot be removed is in the folder for temporary files.
-        let _ = std::fs::remove_dir_all(&scratch);
-    }
-    let finished = finished?;
+    let finished = process::run(&launch)?;
     match finished.exit {
         Exit::Code(0) => Ok(finished),
         Exit::Interrupted => Err(CellsError::Interrupted),
-        exit => Err(odd(format!("a trial of ablate itself ended with {exit:?}; run `ablate trial` by hand"))),
+        exit => Err(odd(format!("a trial of ablate itself ended with {exit:?}; run `cargo ablate trial` by hand"))),
     }
 }
 
@@ -301,10 +297,10 @@ mod tests {
                 cost: cost.to_owned(),
             })
         };
-        assert_eq!(of("tracepoint", "every system call").as_deref(), Some("188 ns a call"));
-        assert_eq!(nanoseconds(-3.0, "call"), "< 5 ns a call");
-        assert_eq!(of("software", "every page fault").as_deref(), Some("70 ns a fault"));
-        assert_eq!(of("software", "every switch to and from the process").as_deref(), Some("9 µs a process"));
+        assert_eq!(of("tracepoint", "every system call").as_deref(), Some("188 ns per call"));
+        assert_eq!(nanoseconds(-3.0, "call"), "< 5 ns per call");
+        assert_eq!(of("software", "every page fault").as_deref(), Some("70 ns per fault"));
+        assert_eq!(of("software", "every switch to and from the process").as_deref(), Some("9 µs per process"));
         assert_eq!((of("simulated", "").as_deref(), of("ptrace", "")), (Some("49 × as long"), None));
         assert!(costs.together().contains("100 ns") && costs.together().contains("1200 ns"));
     }

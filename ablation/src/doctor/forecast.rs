@@ -37,7 +37,9 @@ impl Spread {
             let finished = start(cpus, &Trial { calls: 0, batches: BATCHES }, None)?;
             let said = String::from_utf8_lossy(&finished.stdout).trim().to_owned();
             values.push(said.parse::<f64>().map_err(|e| CellsError::Impossible {
-                what: format!("a trial of ablate itself printed `{said}`: {e}; run `ablate trial --batches 9` by hand"),
+                what: format!(
+                    "a trial of ablate itself printed `{said}`: {e}; run `cargo ablate trial --batches 9` by hand"
+                ),
             })?);
         }
         let process_ms = started.elapsed().as_secs_f64() * 1e3 / values.len() as f64;

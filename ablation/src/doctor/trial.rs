@@ -1,18 +1,16 @@
-//! A process whose work is known: what `ablate doctor` starts to see what starting, repeating and watching cost. It is
+//! A process whose work is known: what `cargo ablate doctor` starts to see what starting, repeating and watching cost. It is
 //! the hidden subcommand `trial` of the binary.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 /// What the process is to do.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct Trial {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trial {
     /// System calls.
-    #[arg(long, default_value_t = 0)]
-    pub calls: u32,
-    /// Batches of operations on memory, of which the 10th percentile is printed.
-    #[arg(long, default_value_t = 0)]
-    pub batches: u32,
+    pub(crate) calls: u32,
+    /// Timed batches of operations on memory, of which the 10th percentile is printed.
+    pub(crate) batches: u32,
 }
 
 /// Operations of one batch, some 20 µs.
@@ -23,7 +21,7 @@ const OBJECTS: usize = 512;
 
 /// Does what is asked and returns what is to be printed: the 10th percentile of the batches, nanoseconds per operation;
 /// empty without batches.
-pub fn trial(trial: &Trial) -> String {
+pub(crate) fn trial(trial: &Trial) -> String {
     for _ in 0..trial.calls {
         // SAFETY: takes nothing and cannot fail.
         black_box(unsafe { libc::getppid() });

@@ -1,6 +1,6 @@
 //! Which features of a package are factors: those of its default set that can be left out alone.
 
-use super::cargo::Package;
+use crate::builds::cargo::Package;
 use std::collections::BTreeSet;
 
 /// A feature that could be a factor.
@@ -73,7 +73,7 @@ mod tests {
 
     fn package(features: &str) -> Package {
         let json = format!(
-            "{{\"name\":\"p\",\"version\":\"1.0.0\",\"manifest_path\":\"/p/Cargo.toml\",\
+            "{{\"name\":\"p\",\"version\":\"1.0.0\",\"id\":\"p\",\"dependencies\":[],\"manifest_path\":\"/p/Cargo.toml\",\
              \"description\":null,\"targets\":[],\"features\":{features}}}"
         );
         serde_json::from_str(&json).expect("a package")

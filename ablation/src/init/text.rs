@@ -1,8 +1,8 @@
 //! The words of a first config.
 
-use super::cargo::Package;
 use super::features::{Candidate, Features};
-use super::name_of;
+use super::name::name_of;
+use crate::builds::cargo::Package;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -39,7 +39,7 @@ pub(super) fn of_package(
     let _ = write!(
         out,
         "# What does each default feature of {package} {version}{described} cost?\n\
-         # Written by `ablate init`. Every key is strict: a misspelt one is an error that points at its line.\n\
+         # Written by `cargo ablate init`. Every key is strict: a misspelt one is an error that points at its line.\n\
          \n\
          study = {study}\n\
          about = {about}\n\
@@ -65,7 +65,7 @@ pub(super) fn of_package(
         version = package.version,
         study = quoted(name),
         about = quoted(&format!("what each default feature of {} {} costs", package.name, package.version)),
-        name = quoted(&package.name),
+        name = quoted(package.name.as_str()),
     );
     let _ = match source {
         Source::Manifest(path) => writeln!(out, "manifest = {}", quoted(path)),
@@ -159,7 +159,7 @@ response = \"wall\"
 pub(super) fn of_command(name: &str, program: &str, arguments: &[String]) -> String {
     format!(
         "# What do the options of {name} cost?\n\
-         # Written by `ablate init`. Every key is strict: a misspelt one is an error that points at its line.\n\
+         # Written by `cargo ablate init`. Every key is strict: a misspelt one is an error that points at its line.\n\
          \n\
          study = {study}\n\
          about = {about}\n\
@@ -216,8 +216,8 @@ mod tests {
     }
 
     fn package() -> Package {
-        let json = r#"{"name":"my_tool","version":"1.0.0","manifest_path":"/p/Cargo.toml",
-            "description":"Does \"things\".\nAnd more.","targets":[],"features":{}}"#;
+        let json = r#"{"name":"my_tool","version":"1.0.0","id":"my_tool","manifest_path":"/p/Cargo.toml",
+            "description":"Does \"things\".\nAnd more.","dependencies":[],"targets":[],"features":{}}"#;
         serde_json::from_str(json).expect("a package")
     }
 

@@ -2,9 +2,10 @@
 
 use crate::cells::CellsError;
 use crate::config::Study;
+use crate::studies;
 use ablate_format::{CellKind, Manifest};
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A cell to look at.
 #[derive(Debug, PartialEq)]
@@ -13,7 +14,7 @@ pub(super) struct Chosen {
     pub(super) cell: String,
     /// Workload, when one is better than another.
     pub(super) workload: Option<String>,
-    /// Why this one, for people; `None` when somebody asked for it.
+    /// Why this one, for people; `None` when the call names it.
     pub(super) why: Option<String>,
 }
 
@@ -34,14 +35,14 @@ struct Effect {
 }
 
 /// The cell whose difference from `against` was the largest that was claimed in the newest earlier run of the study
-/// under `studies`, in one workload or in any.
+/// under `parent`, in one workload or in any.
 pub(super) fn largest(
-    studies: &Path,
+    parent: &Path,
     study: &Study,
     against: &str,
     workload: Option<&str>,
 ) -> Result<Chosen, CellsError> {
-    for folder in earlier(studies, &study.name) {
+    for folder in studies::earlier(parent, &study.name) {
         let Ok(manifest) = ablate_format::read_manifest(&folder) else { continue };
         let Ok(text) = std::fs::read_to_string(folder.join("effects.json")) else { continue };
         let Ok(file) = serde_json::from_str::<File>(&text) else { continue };
@@ -61,22 +62,12 @@ pub(super) fn largest(
     Err(CellsError::Unchosen {
         what: format!(
             "no earlier run of {} under {} claims an effect against {against}, so there is no cell to choose; name one \
-             with --cell (`ablate plan {}` lists them), or run the study first",
+             with --cell (`cargo ablate plan {}` lists them), or run the study first",
             study.name,
-            studies.display(),
+            parent.display(),
             study.path.display()
         ),
     })
-}
-
-/// Folders of the study, the newest first.
-fn earlier(studies: &Path, name: &str) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(studies) else { return Vec::new() };
-    let started = |path: &PathBuf| std::fs::metadata(path).and_then(|data| data.modified()).ok();
-    let own = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&format!("{name}-")));
-    let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(own).collect();
-    folders.sort_by_key(|path| std::cmp::Reverse(started(path)));
-    folders
 }
 
 /// The claimed effect on time that is the largest, with the cell on its other side.

@@ -5,25 +5,14 @@ use std::ffi::OsString;
 use std::io;
 use std::process::{Command, Stdio};
 
-/// What is run how often.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Repeat {
-    /// Times.
-    #[arg(long, default_value_t = 1)]
-    pub times: u32,
-    /// Program and arguments.
-    #[arg(last = true, required = true)]
-    pub command: Vec<OsString>,
-}
-
 /// Runs the program until it has run as often as asked, or fails; only the last one's output is shown. Returns the exit
 /// code that it ended with; 1 for a signal, which has none.
 ///
 /// # Errors
 /// When the program does not start.
-pub fn repeat(args: &Repeat) -> io::Result<u8> {
-    let Some((program, rest)) = args.command.split_first() else { return Ok(1) };
-    for left in (0..args.times.max(1)).rev() {
+pub(crate) fn repeat(times: u32, command: &[OsString]) -> io::Result<u8> {
+    let Some((program, rest)) = command.split_first() else { return Ok(1) };
+    for left in (0..times.max(1)).rev() {
         let mut command = Command::new(program);
         command.args(rest);
         if left > 0 {
@@ -42,8 +31,7 @@ mod tests {
     use super::*;
 
     fn ends(script: &str, times: u32) -> u8 {
-        let command = ["/bin/sh", "-c", script].map(OsString::from).to_vec();
-        repeat(&Repeat { times, command }).expect("starts")
+        repeat(times, &["/bin/sh", "-c", script].map(OsString::from)).expect("starts")
     }
 
     #[test]

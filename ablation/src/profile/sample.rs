@@ -162,7 +162,7 @@ impl Profiler {
     }
 }
 
-/// Puts `ablate repeat` in front.
+/// Puts `cargo ablate repeat` in front.
 fn repeated(launch: &mut Launch<'_>, times: u32) -> Result<(), CellsError> {
     let own = std::env::current_exe().map_err(CellsError::io(Path::new("/proc/self/exe"), "finding this program"))?;
     let word = |bytes: &[u8]| {

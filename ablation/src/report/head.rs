@@ -4,7 +4,7 @@ use super::closing::by;
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, count, counted, interval, number, or_missing, part, percent, share, signed_point};
 use crate::analyse::{Analysis, Effect, Estimate, Unjudged, WorkloadAnalysis};
-use ablate_format::{CellKind, MainResponse, Manifest};
+use ablate_format::{CellKind, InstrumentStatus, MainResponse, Manifest};
 
 /// Sources that save, shown one by one; the rest is counted.
 const MAX_SAVERS: usize = 2;
@@ -53,7 +53,7 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     for remark in &analysis.remarks {
         document.item(remark.clone());
     }
-    for (names, reason) in unavailable(manifest) {
+    for (names, reason) in unavailable(&manifest.instruments) {
         document.item(format!("{MISSING}: {}: {reason}", names.join(", ")));
     }
     if analysis.ignored > 0 {
@@ -113,9 +113,9 @@ pub(super) fn machine_in_short(manifest: &Manifest) -> Vec<String> {
 }
 
 /// Instruments that could not be had, those with the same reason together.
-fn unavailable(manifest: &Manifest) -> Vec<(Vec<&str>, &str)> {
+pub(crate) fn unavailable(instruments: &[InstrumentStatus]) -> Vec<(Vec<&str>, &str)> {
     let mut groups: Vec<(Vec<&str>, &str)> = Vec::new();
-    for instrument in &manifest.instruments {
+    for instrument in instruments {
         let Some(reason) = instrument.unavailable.as_deref() else {
             continue;
         };
@@ -260,4 +260,22 @@ fn blocks_needed(workload: &WorkloadAnalysis) -> Option<String> {
     });
     let needs: Vec<String> = needs.collect();
     (!needs.is_empty()).then(|| format!("{}: {}", workload.name, needs.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_had_is_said_once_for_each_reason() {
+        let status = |name: &str, why: Option<&str>| InstrumentStatus {
+            name: name.to_owned(),
+            exact: true,
+            unavailable: why.map(str::to_owned),
+            origin: String::new(),
+            cost: String::new(),
+        };
+        let list = [status("a", Some("x; y")), status("b", None), status("c", Some("x; y")), status("d", Some("z"))];
+        assert_eq!(unavailable(&list), [(vec!["a", "c"], "x; y"), (vec!["d"], "z")]);
+    }
 }

@@ -5,13 +5,13 @@ use std::io;
 
 /// Processors of the runner and of the measured processes.
 #[derive(Clone, Copy)]
-pub struct Cpus {
+pub(crate) struct Cpus {
     /// All that this process may use.
     pub(super) allowed: libc::cpu_set_t,
     /// The one that pinned processes use.
     pub(super) pinned: libc::cpu_set_t,
     /// Number of the pinned one.
-    pub pinned_cpu: usize,
+    pub(crate) pinned_cpu: usize,
 }
 
 impl Cpus {
@@ -19,7 +19,7 @@ impl Cpus {
     ///
     /// # Errors
     /// What the system said.
-    pub fn take() -> io::Result<Cpus> {
+    pub(crate) fn take() -> io::Result<Cpus> {
         let cpus = Cpus::read()?;
         let mut rest = cpus.allowed;
         // SAFETY: the number is below CPU_SETSIZE, from a loop over the set.
@@ -64,9 +64,9 @@ impl Cpus {
         Some(set)
     }
 
-    /// The canary of this machine just now, nanoseconds a step; on the processor of pinned processes when `pinned`.
+    /// The contention probe of this machine just now, nanoseconds a step; on the processor of pinned processes when `pinned`.
     /// `None` when the system does not let the runner go there.
-    pub(super) fn canary_ns(&self, pinned: bool) -> Option<f64> {
+    pub(super) fn contention_probe_ns(&self, pinned: bool) -> Option<f64> {
         if !pinned {
             return Some(ablate_probe::contention_probe_ns());
         }
@@ -86,7 +86,7 @@ impl Cpus {
     ///
     /// # Errors
     /// What the system said.
-    pub fn read() -> io::Result<Cpus> {
+    pub(crate) fn read() -> io::Result<Cpus> {
         // SAFETY: all zeros is the empty set.
         let mut allowed: libc::cpu_set_t = unsafe { std::mem::zeroed() };
         // SAFETY: the set and its size belong together.

@@ -1,15 +1,13 @@
 //! Ctrl-C: the first one asks the runner to stop after ending what runs, the second one ends both at once, without a
 //! report.
 
+use crate::exit::INTERRUPTED;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
-/// Exit code after a signal from the keyboard, as shells have it.
-pub const EXIT_CODE: i32 = 130;
-
 // Relaxed is enough for all three: the handler runs in this process and carries no other data with them.
-/// How often somebody asked.
+/// How many signals came.
 static ASKED: AtomicU32 = AtomicU32::new(0);
 /// Readable once a signal came, so that a sleeping `poll` wakes. −1: no handler.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
@@ -20,7 +18,7 @@ static GROUP: AtomicI32 = AtomicI32::new(0);
 ///
 /// # Errors
 /// What the system said.
-pub fn install() -> io::Result<()> {
+pub(crate) fn install() -> io::Result<()> {
     // SAFETY: the call takes two numbers.
     let wake = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
     if wake < 0 {
@@ -51,7 +49,7 @@ extern "C" fn on_signal(_: libc::c_int) {
     // Where nothing runs, or the third time, there is nothing to wait for.
     if before > 1 || (before > 0 && group == 0) {
         // SAFETY: allowed in a handler; what is on disk is whole lines already.
-        unsafe { libc::_exit(EXIT_CODE) };
+        unsafe { libc::_exit(INTERRUPTED.into()) };
     }
     let one = 1_u64;
     // SAFETY: eight bytes of a live number; a failed write leaves the flag, which is looked at between processes.
@@ -59,12 +57,12 @@ extern "C" fn on_signal(_: libc::c_int) {
 }
 
 /// Whether a signal came.
-pub fn asked() -> bool {
+pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::Relaxed) > 0
 }
 
-/// Whether somebody is in a hurry: no report then.
-pub fn asked_twice() -> bool {
+/// Whether a second signal came: no report then.
+pub(crate) fn asked_twice() -> bool {
     ASKED.load(Ordering::Relaxed) > 1
 }
 

@@ -16,7 +16,7 @@ static REAPER: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 /// What the system said.
-pub fn become_reaper() -> std::io::Result<()> {
+pub(crate) fn become_reaper() -> std::io::Result<()> {
     // SAFETY: the call takes numbers only.
     if unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) } != 0 {
         return Err(std::io::Error::last_os_error());

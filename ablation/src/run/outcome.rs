@@ -84,7 +84,7 @@ fn signal_name(signal: i32) -> String {
         libc::SIGTRAP => "SIGTRAP, a trap of its own",
         libc::SIGFPE => "SIGFPE, a division",
         libc::SIGKILL => "SIGKILL, often the kernel out of memory: see dmesg",
-        libc::SIGTERM => "SIGTERM, by somebody else",
+        libc::SIGTERM => "SIGTERM, which the runner did not send",
         _ => return format!("signal {signal}"),
     };
     format!("signal {signal} ({name})")

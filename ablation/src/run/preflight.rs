@@ -1,7 +1,9 @@
 //! Every cell once with the first workload that it runs with, before anything is kept: a study whose switches the program refuses is not
 //! worth starting.
 
-use super::{Context, RunError, interrupt, outcome, receipt};
+use super::context::{Context, RunError, receipt};
+use super::{interrupt, outcome};
+use crate::exit::{ExitStatus, ShellCode};
 use crate::prove;
 use crate::run::process::Exit;
 use crate::run::schedule::Slot;
@@ -9,7 +11,7 @@ use ablate_format::{CellKind, Pass, Status};
 
 /// Why a study does not start.
 #[derive(Debug, thiserror::Error)]
-pub enum PreflightError {
+pub(crate) enum PreflightError {
     /// The program refused environment variables.
     #[error("the measured program refused its environment, so its cells would not be what they say:\n{}\ncorrect the \
              levels in the config, or the program's names", list.join("\n"))]
@@ -29,12 +31,22 @@ pub enum PreflightError {
     Run(#[from] RunError),
 }
 
-/// Runs every cell that has a binary once. Returns what is suspicious, one line each; `None` when somebody pressed
-/// Ctrl-C.
+impl ExitStatus for PreflightError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            PreflightError::Rejected { .. } => ShellCode::WrongCall,
+            PreflightError::AllFailed { .. } => ShellCode::BadRuns,
+            PreflightError::Run(error) => error.exit(),
+        }
+    }
+}
+
+/// Runs every cell that has a binary once. Returns what is suspicious, one line each; `None` when Ctrl-C was
+/// pressed.
 ///
 /// # Errors
 /// [`PreflightError`].
-pub fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, PreflightError> {
+pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, PreflightError> {
     let mut rejected = Vec::new();
     let mut suspicious = Vec::new();
     let (mut subjects, mut failed) = (0, Vec::new());

@@ -4,13 +4,15 @@
 //! `exec`. While the process runs, the runner sleeps in `poll`. What a run means is left to [`super::outcome`].
 
 mod child;
+mod launch;
 mod pipes;
 mod resident;
 mod steal;
 
 use super::{interrupt, orphans};
-use crate::measure::{Attached, Probed, Reading};
-use std::ffi::CString;
+use crate::exit::{ExitStatus, ShellCode};
+use crate::measure::{Attached, Reading};
+pub(crate) use launch::Launch;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -18,74 +20,52 @@ use std::time::{Duration, Instant};
 /// How long a process has between the request to end and the end.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What to run. Everything is prepared before the `fork`, after which nothing may allocate.
-pub struct Launch<'a> {
-    /// Path of the program.
-    pub program: CString,
-    /// Arguments, the program's name first.
-    pub argv: Vec<CString>,
-    /// The whole environment, `NAME=value`.
-    pub envp: Vec<CString>,
-    /// Folder that it starts in; `None`: the runner's.
-    pub directory: Option<CString>,
-    /// Processors that it may use; `None`: the runner's.
-    pub cpus: Option<libc::cpu_set_t>,
-    /// Whether addresses are as random as the machine has it.
-    pub aslr: bool,
-    /// Time limit.
-    pub timeout: Duration,
-    /// Instruments to attach.
-    pub counters: Option<&'a Probed>,
-    /// Only those of this pass, below [`Probed::passes`]; `None`: all.
-    pub counter_pass: Option<usize>,
-}
-
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// By itself.
     Code(i32),
     /// By a signal that the runner did not send.
     Signal(i32),
     /// By the runner: the time was over.
     Timeout,
-    /// By the runner: somebody pressed Ctrl-C.
+    /// By the runner: Ctrl-C was pressed.
     Interrupted,
 }
 
 /// A process that is gone, with everything it started.
 #[derive(Debug)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// How it ended.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     /// From just before its `exec` to its end.
-    pub wall_ns: u64,
+    pub(crate) wall_ns: u64,
     /// User and system time, from `wait4`.
-    pub cpu_ns: u64,
+    pub(crate) cpu_ns: u64,
     /// Voluntary and involuntary context switches, from `wait4`.
-    pub context_switches: (u64, u64),
+    pub(crate) context_switches: (u64, u64),
     /// Clock ticks that the host took from this machine meanwhile; `None` where the kernel does not tell.
-    pub steal_ticks: Option<u64>,
+    pub(crate) steal_ticks: Option<u64>,
     /// Minor and major page faults, from `wait4`.
-    pub page_faults: u64,
+    pub(crate) page_faults: u64,
     /// Peak resident bytes, from `wait4`. The kernel never reports less than the runner's own anonymous memory at the
     /// `fork`, some MiB.
-    pub rss_peak_bytes: u64,
+    pub(crate) rss_peak_bytes: u64,
     /// Resident bytes of the runner at the `fork`; `None` where the kernel does not tell.
-    pub runner_rss_bytes: Option<u64>,
+    pub(crate) runner_rss_bytes: Option<u64>,
     /// Standard output, up to [`pipes::STDOUT_CAP`].
-    pub stdout: Vec<u8>,
+    pub(crate) stdout: Vec<u8>,
     /// Whether there was more.
-    pub stdout_cut: bool,
+    pub(crate) stdout_cut: bool,
     /// End of standard error.
-    pub stderr_tail: Vec<u8>,
+    pub(crate) stderr_tail: Vec<u8>,
     /// What the instruments say.
-    pub reading: Reading,
+    pub(crate) reading: Reading,
 }
 
 /// Why there was no process.
 #[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
+pub(crate) enum ProcessError {
     /// The program cannot be executed.
     #[error("{program}: cannot be executed{folder}: {source}; build it again or remove noexec from the mount")]
     Exec {
@@ -106,6 +86,14 @@ pub enum ProcessError {
     },
 }
 
+impl ExitStatus for ProcessError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            ProcessError::Exec { .. } | ProcessError::Start { .. } => ShellCode::BadRuns,
+        }
+    }
+}
+
 fn start_error(step: &'static str) -> impl FnOnce(io::Error) -> ProcessError {
     move |source| ProcessError::Start { step, source }
 }
@@ -114,7 +102,7 @@ fn start_error(step: &'static str) -> impl FnOnce(io::Error) -> ProcessError {
 ///
 /// # Errors
 /// [`ProcessError`] when there was no process; everything that a process does is a [`Finished`].
-pub fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
+pub(crate) fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
     let (mut pipes, ends) = pipes::open().map_err(start_error("opening pipes"))?;
     let prepared = child::Prepared::new(launch, &ends).map_err(start_error("preparing"))?;
     let runner_rss_bytes = resident::bytes();
@@ -221,13 +209,13 @@ fn pidfd(pid: libc::pid_t) -> io::Result<OwnedFd> {
     // SAFETY: numbers only; the descriptor is close-on-exec by itself.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     match i32::try_from(fd) {
-        // SAFETY: the descriptor is new and belongs to nobody else.
+        // SAFETY: the descriptor is new and belongs to this call alone.
         Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// Sleeps until the child has ended; ends it when the time is over or somebody asks for it.
+/// Sleeps until the child has ended; ends it when the time is over or Ctrl-C asks for it.
 fn wait(
     pipes: &mut pipes::Pipes,
     pidfd: &OwnedFd,
@@ -239,7 +227,7 @@ fn wait(
     let mut ended: Option<Exit> = None;
     let mut killed = false;
     loop {
-        // Once somebody has asked, the wake-up stays readable and would end every sleep at once.
+        // After a signal the wake-up stays readable and would end every sleep at once.
         let wake = if ended == Some(Exit::Interrupted) { -1 } else { interrupt::wake_fd() };
         let ready = pipes.poll(pidfd.as_raw_fd(), wake, deadline.saturating_duration_since(Instant::now()));
         if ready.ended {
@@ -268,6 +256,7 @@ fn wait(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::CString;
 
     fn launch<'a>(script: &str, timeout: Duration) -> Launch<'a> {
         let text = |text: &str| CString::new(text).expect("no NUL");

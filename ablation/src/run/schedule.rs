@@ -10,24 +10,24 @@ const PAD_LIMIT: u64 = 1024;
 
 /// One run to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot {
+pub(crate) struct Slot {
     /// What for.
-    pub pass: Pass,
+    pub(crate) pass: Pass,
     /// Block or repeat, from 0.
-    pub block: u32,
+    pub(crate) block: u32,
     /// Position within it, from 0.
-    pub order: u32,
+    pub(crate) order: u32,
     /// Index of the workload.
-    pub workload: usize,
+    pub(crate) workload: usize,
     /// Index of the cell.
-    pub cell: usize,
+    pub(crate) cell: usize,
     /// Length of the padding variable; `None`: none.
-    pub pad: Option<usize>,
+    pub(crate) pad: Option<usize>,
 }
 
 /// All counting runs: each cell with each workload, at work and idle, every repeat. In the order of the plan: counts
 /// with address randomisation off do not depend on what ran before.
-pub fn counting(study: &Study, plan: &StudyPlan) -> Vec<Slot> {
+pub(crate) fn counting(study: &Study, plan: &StudyPlan) -> Vec<Slot> {
     let mut passes = vec![Pass::Counting];
     if study.subject.idle_args.is_some() {
         passes.push(Pass::CountingIdle);
@@ -48,7 +48,7 @@ pub fn counting(study: &Study, plan: &StudyPlan) -> Vec<Slot> {
 }
 
 /// One block: workloads in random order, within each all of its cells in random order, close in time.
-pub fn block(seed: u64, block: u32, plan: &StudyPlan) -> Vec<Slot> {
+pub(crate) fn block(seed: u64, block: u32, plan: &StudyPlan) -> Vec<Slot> {
     // The block selects the stream, so that blocks are independent and can be drawn alone.
     let mut random = Pcg64::new(u128::from(seed), u128::from(block));
     let mut out = Vec::new();
@@ -65,7 +65,7 @@ pub fn block(seed: u64, block: u32, plan: &StudyPlan) -> Vec<Slot> {
 }
 
 /// Indices of the cells that run with a workload.
-pub fn running(plan: &StudyPlan, workload: usize) -> Vec<usize> {
+pub(crate) fn running(plan: &StudyPlan, workload: usize) -> Vec<usize> {
     let runs = |cell: &usize| plan.workloads[workload].runs(&plan.cells[*cell].id);
     (0..plan.cells.len()).filter(runs).collect()
 }

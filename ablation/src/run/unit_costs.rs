@@ -1,8 +1,9 @@
 //! The machine's own prices, once a block: this program measures them in a process of its own, between the measured
 //! ones. A machine that refuses costs a remark and not the study.
 
+use super::context::{Context, End, RunError};
+use super::interrupt;
 use super::process::{self, Exit, Finished, Launch};
-use super::{Context, End, RunError, interrupt};
 use crate::progress::note;
 use crate::store::{Key, RecordWriter, key};
 use crate::unit_costs::Line;
@@ -80,11 +81,15 @@ fn filled(record: &mut Record, finished: Finished) -> Result<End, String> {
         Exit::Interrupted => return Ok(End::Interrupted),
         exit => {
             let said = String::from_utf8_lossy(&finished.stderr_tail);
-            return Err(format!("`ablate {NAME}` ended with {exit:?}: {}", said.lines().next().unwrap_or_default()));
+            return Err(format!(
+                "`cargo ablate {NAME}` ended with {exit:?}: {}",
+                said.lines().next().unwrap_or_default()
+            ));
         }
     }
     let text = String::from_utf8_lossy(&finished.stdout);
-    let line: Line = serde_json::from_str(text.trim()).map_err(|e| format!("`ablate {NAME}` printed no line: {e}"))?;
+    let line: Line =
+        serde_json::from_str(text.trim()).map_err(|e| format!("`cargo ablate {NAME}` printed no line: {e}"))?;
     record.unit_costs_ns = line.unit_costs_ns;
     record.wall_ns = finished.wall_ns;
     record.process_page_faults = finished.page_faults;

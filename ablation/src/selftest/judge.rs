@@ -17,7 +17,7 @@ const WITHIN_NS: f64 = 0.5;
 /// … or this share of it, whichever is more.
 const WITHIN_SHARE: f64 = 0.05;
 
-/// A canary this much above the best of a study was disturbed.
+/// A contention probe this much above the best of a study was disturbed.
 const CALM: f32 = 1.08;
 
 /// Times the price of faults in a row that one costs among other work, which leaves the caches cold: 1.2 to 2 on a Zen 4,
@@ -37,11 +37,11 @@ impl Truth {
     pub(super) fn of(records: &[Record]) -> Truth {
         let timed = records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
         let runs: Vec<&Measured> = timed.filter_map(|record| record.measured.as_ref()).collect();
-        let canary = |run: &Measured| run.contention_probes_ns.iter().copied().fold(f32::INFINITY, f32::min);
-        let best = runs.iter().map(|run| canary(run)).fold(f32::INFINITY, f32::min);
+        let contention_probe = |run: &Measured| run.contention_probes_ns.iter().copied().fold(f32::INFINITY, f32::min);
+        let best = runs.iter().map(|run| contention_probe(run)).fold(f32::INFINITY, f32::min);
         let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         let (mut fresh, mut present) = (Vec::new(), Vec::new());
-        for measured in runs.into_iter().filter(|run| canary(run) <= CALM * best) {
+        for measured in runs.into_iter().filter(|run| contention_probe(run) <= CALM * best) {
             for (name, ns) in &measured.truth_ns {
                 let is_on = measured.levels.get(FACTORS[FAULTY].name).is_some_and(|level| level == "on");
                 match name.as_str() {

@@ -1,10 +1,11 @@
-//! `ablate synthetic`: a measured program whose costs are known, because it injects them and weighs them itself.
+//! `cargo ablate synthetic`: a measured program whose costs are known, because it injects them and weighs them itself.
 //!
 //! What a link costs is measured in the same process, around the measured part, so that the truth follows the machine's
 //! clock. Everything but the levels is the same in every cell.
 
 use super::chain::operations;
 use super::factors::{FACTORS, FAULTY, INERT, Levels, Links, PREFIX, variable};
+use crate::exit::{ExitStatus, ShellCode};
 use ablate_probe::{Line, TimedBatches, contention_probe_ns, percentile};
 use std::ffi::{OsStr, OsString};
 use std::hint::black_box;
@@ -12,7 +13,7 @@ use std::time::Instant;
 
 /// Operations of a batch: 15 to 50 µs.
 pub(super) const BATCH: u64 = 400;
-/// A canary this much above the best of the process was disturbed.
+/// A contention probe this much above the best of the process was disturbed.
 const TOLERANCE: f64 = 1.08;
 /// How a link is weighed: so many operations, with few and with many links; some 3 and 15 µs.
 const WEIGHED: u64 = 80;
@@ -24,44 +25,51 @@ const WEIGHINGS: usize = 12;
 pub(super) const TOGETHER: &str = "together";
 pub(super) const TOUCH: &str = "touch";
 
-/// What `ablate synthetic` is asked.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
+/// What the subject is to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
     /// Nanoseconds of a link, from which the numbers of links follow; all cells of a study must get the same. Default:
     /// as measured.
-    #[arg(long, value_name = "NS")]
-    pub link_ns: Option<f64>,
-    /// Batches of 400 operations.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
-    pub batches: u32,
-    /// Leave out canaries and weighing, for counting from outside.
-    #[arg(long)]
-    pub counted: bool,
+    pub(crate) link_ns: Option<f64>,
+    /// Timed batches of [`BATCH`] operations.
+    pub(crate) batches: u32,
+    /// Leave out contention probes and weighing, for counting from outside.
+    pub(crate) counted: bool,
 }
 
 /// Why there is no synthetic subject.
 #[derive(Debug, thiserror::Error)]
-pub enum SyntheticError {
+pub(crate) enum SyntheticError {
     /// A link cannot take that long.
-    #[error("no chain can be made of links of {0} ns: give --link-ns as `ablate synthetic` measures it, about 0.3")]
+    #[error(
+        "no chain can be made of links of {0} ns: give --link-ns as `cargo ablate synthetic` measures it, about 0.3"
+    )]
     Link(f64),
     /// No memory.
     #[error("cannot map memory: {0}; free some")]
     Memory(std::io::Error),
 }
 
+impl ExitStatus for SyntheticError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            SyntheticError::Link(_) | SyntheticError::Memory(_) => ShellCode::BadRuns,
+        }
+    }
+}
+
 /// Does the operations and returns the line of docs/format.md, with the truth in `truth_ns`.
 ///
 /// # Errors
 /// [`SyntheticError`].
-pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
+pub(crate) fn synthetic(asked: &Asked) -> Result<String, SyntheticError> {
     let (on, rejected) = levels(std::env::vars_os());
-    let wanted = args.batches as usize;
+    let wanted = asked.batches as usize;
     let mut weight = Weight::new();
-    if !args.counted {
+    if !asked.counted {
         weight.take(WEIGHINGS);
     }
-    let link_ns = match args.link_ns {
+    let link_ns = match asked.link_ns {
         Some(link_ns) => link_ns,
         None => {
             weight.take(WEIGHINGS);
@@ -70,7 +78,7 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
     };
     let links = Links::of(link_ns).ok_or(SyntheticError::Link(link_ns))?;
     let in_operation = links.in_operation(&on);
-    let mut batches = match wanted == 0 || args.counted {
+    let mut batches = match wanted == 0 || asked.counted {
         true => TimedBatches::without_contention_probes(wanted, BATCH),
         false => TimedBatches::new(wanted, BATCH),
     };
@@ -91,7 +99,7 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
     }
     let faults = page_faults() - before;
     black_box(x);
-    if !args.counted {
+    if !asked.counted {
         weight.take(WEIGHINGS);
     }
     // What an operation does at its levels is all in the chain; the same operations were done at any level.
@@ -107,7 +115,7 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
     rejected.iter().for_each(|why| {
         line.env_rejected(why);
     });
-    if !args.counted && wanted > 0 {
+    if !asked.counted && wanted > 0 {
         let link_ns = weight.link_ns();
         for (factor, links) in FACTORS.iter().zip(links.factor) {
             line.number("truth_ns", factor.name, f64::from(links) * link_ns);
@@ -118,12 +126,16 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
     Ok(line.to_string())
 }
 
-/// The values of batches between two canaries near to the best, sorted; all of them when those are few.
-fn undisturbed(values: &[f64], canaries: &[f64]) -> Vec<f64> {
-    let best = canaries.iter().copied().fold(f64::INFINITY, f64::min);
+/// The values of batches between two contention probes near to the best, sorted; all of them when those are few.
+fn undisturbed(values: &[f64], contention_probes: &[f64]) -> Vec<f64> {
+    let best = contention_probes.iter().copied().fold(f64::INFINITY, f64::min);
     let is_quiet = |pair: &[f64]| pair[0].max(pair[1]) <= TOLERANCE * best;
-    let mut kept: Vec<f64> =
-        values.iter().zip(canaries.windows(2)).filter(|(_, pair)| is_quiet(pair)).map(|(value, _)| *value).collect();
+    let mut kept: Vec<f64> = values
+        .iter()
+        .zip(contention_probes.windows(2))
+        .filter(|(_, pair)| is_quiet(pair))
+        .map(|(value, _)| *value)
+        .collect();
     if kept.len() < values.len().min(WEIGHINGS) / 2 || kept.is_empty() {
         kept = values.to_vec();
     }
@@ -156,7 +168,7 @@ fn levels(vars: impl Iterator<Item = (OsString, OsString)>) -> (Levels, Vec<Stri
 struct Weight {
     long: Vec<(f64, f64)>,
     short: Vec<(f64, f64)>,
-    canary: f64,
+    contention_probe: f64,
 }
 
 impl Weight {
@@ -165,7 +177,7 @@ impl Weight {
         (0..8).for_each(|_| {
             contention_probe_ns();
         });
-        Weight { long: Vec::new(), short: Vec::new(), canary: contention_probe_ns() }
+        Weight { long: Vec::new(), short: Vec::new(), contention_probe: contention_probe_ns() }
     }
 
     fn take(&mut self, times: usize) {
@@ -176,21 +188,29 @@ impl Weight {
         }
     }
 
-    /// Nanoseconds of the operations, and the worse of the canaries around them.
+    /// Nanoseconds of the operations, and the worse of the contention probes around them.
     fn time(&mut self, links: u32) -> (f64, f64) {
         let before = Instant::now();
         black_box(operations(WEIGHED, links, 1));
         let ns = before.elapsed().as_nanos() as f64;
-        let first = std::mem::replace(&mut self.canary, contention_probe_ns());
-        (ns, first.max(self.canary))
+        let first = std::mem::replace(&mut self.contention_probe, contention_probe_ns());
+        (ns, first.max(self.contention_probe))
     }
 
     /// Nanoseconds of a link. Of both kinds the 10th percentile of what was undisturbed, as a run's is of its batches.
     fn link_ns(&self) -> f64 {
-        let best = self.long.iter().chain(&self.short).map(|(_, canary)| *canary).fold(f64::INFINITY, f64::min);
+        let best = self
+            .long
+            .iter()
+            .chain(&self.short)
+            .map(|(_, contention_probe)| *contention_probe)
+            .fold(f64::INFINITY, f64::min);
         let of = |taken: &[(f64, f64)]| {
-            let mut kept: Vec<f64> =
-                taken.iter().filter(|(_, canary)| *canary <= TOLERANCE * best).map(|(ns, _)| *ns).collect();
+            let mut kept: Vec<f64> = taken
+                .iter()
+                .filter(|(_, contention_probe)| *contention_probe <= TOLERANCE * best)
+                .map(|(ns, _)| *ns)
+                .collect();
             if kept.len() < WEIGHINGS / 2 {
                 kept = taken.iter().map(|(ns, _)| *ns).collect();
             }
@@ -256,17 +276,17 @@ mod tests {
     use super::*;
     use ablate_format::Measured;
 
-    fn args(batches: u32, counted: bool) -> Args {
-        Args { link_ns: Some(0.3), batches, counted }
+    fn asked(batches: u32, counted: bool) -> Asked {
+        Asked { link_ns: Some(0.3), batches, counted }
     }
 
-    fn measured(args: &Args) -> Measured {
-        serde_json::from_str(&synthetic(args).expect("runs")).expect("a line of the format")
+    fn measured(asked: &Asked) -> Measured {
+        serde_json::from_str(&synthetic(asked).expect("runs")).expect("a line of the format")
     }
 
     #[test]
-    fn the_line_has_levels_work_batches_canaries_and_truth() {
-        let line = measured(&args(10, false));
+    fn the_line_has_levels_work_batches_contention_probes_and_truth() {
+        let line = measured(&asked(10, false));
         assert_eq!((line.operations, line.samples), (10 * BATCH, 10));
         assert_eq!((line.batches_ns.len(), line.contention_probes_ns.len()), (10, 11));
         assert!(line.env_rejected.is_empty() && line.levels.values().all(|level| level == "on"), "{line:?}");
@@ -278,11 +298,11 @@ mod tests {
     }
 
     #[test]
-    fn counted_runs_have_the_same_checksum_and_no_canaries() {
-        let (timed, counted) = (measured(&args(3, false)), measured(&args(3, true)));
+    fn counted_runs_have_the_same_checksum_and_no_contention_probes() {
+        let (timed, counted) = (measured(&asked(3, false)), measured(&asked(3, true)));
         assert_eq!((&timed.checksum, timed.operations), (&counted.checksum, counted.operations));
         assert!(counted.contention_probes_ns.is_empty() && counted.truth_ns.is_empty());
-        assert_eq!(measured(&args(0, true)).operations, 0);
+        assert_eq!(measured(&asked(0, true)).operations, 0);
     }
 
     #[test]
@@ -297,10 +317,10 @@ mod tests {
     }
 
     #[test]
-    fn values_between_quiet_canaries_are_kept() {
-        let canaries = [vec![1.0; 7], vec![1.5, 1.0, 1.0]].concat();
+    fn values_between_quiet_contention_probes_are_kept() {
+        let contention_probes = [vec![1.0; 7], vec![1.5, 1.0, 1.0]].concat();
         let values = [3.0, 1.0, 2.0, 4.0, 6.0, 5.0, 90.0, 91.0, 7.0];
-        assert_eq!(undisturbed(&values, &canaries), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(undisturbed(&values, &contention_probes), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
         assert_eq!(undisturbed(&[2.0, 1.0], &[]), [1.0, 2.0]);
     }
 
@@ -308,13 +328,13 @@ mod tests {
     fn a_weight_is_taken_from_what_was_undisturbed() {
         let per = |link_ns: f64| link_ns * (WEIGHED * u64::from(MANY - FEW)) as f64;
         let long = (0..20).map(|i| if i % 2 == 0 { (per(0.3) + 100.0, 1.0) } else { (per(0.2), 1.5) }).collect();
-        let weight = Weight { long, short: vec![(100.0, 1.0); 20], canary: 1.0 };
+        let weight = Weight { long, short: vec![(100.0, 1.0); 20], contention_probe: 1.0 };
         assert!((weight.link_ns() - 0.3).abs() < 1e-9, "{}", weight.link_ns());
     }
 
     #[test]
     fn a_link_that_takes_no_time_is_refused() {
-        let error = synthetic(&Args { link_ns: Some(0.0), ..args(1, true) }).expect_err("no time");
+        let error = synthetic(&Asked { link_ns: Some(0.0), ..asked(1, true) }).expect_err("no time");
         assert!(error.to_string().contains("links of 0 ns"), "{error}");
     }
 }

@@ -9,16 +9,16 @@ use std::time::Duration;
 
 /// When to stop; at least one is given.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// Half-width that every interval must have come down to.
-    pub width: Option<HalfWidth>,
+    pub(crate) width: Option<HalfWidth>,
     /// Time from the first timing process.
-    pub budget: Option<Budget>,
+    pub(crate) budget: Option<Budget>,
 }
 
 /// Half of the width of a 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum HalfWidth {
+pub(crate) enum HalfWidth {
     /// Nanoseconds per operation.
     Nanoseconds(f64),
     /// Share of the baseline's value, 0.01 for `1%`.
@@ -27,7 +27,7 @@ pub enum HalfWidth {
 
 impl HalfWidth {
     /// In nanoseconds per operation, for a baseline of so many.
-    pub fn nanoseconds(self, baseline_ns: f64) -> f64 {
+    pub(crate) fn nanoseconds(self, baseline_ns: f64) -> f64 {
         match self {
             HalfWidth::Nanoseconds(ns) => ns,
             HalfWidth::Share(share) => share * baseline_ns,
@@ -62,7 +62,7 @@ impl fmt::Display for HalfWidth {
 
 /// Time that a study may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget(pub Duration);
+pub(crate) struct Budget(pub Duration);
 
 impl FromStr for Budget {
     type Err = String;

@@ -1,9 +1,11 @@
 //! Counted calls as tables: one row a kind of call, one column an allocator or program, the difference to a peer last.
 
-use super::Counts;
 use crate::report::document::{Document, Table};
 use crate::report::number::{MISSING, count, number};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Counts by name: what a whole process did, or what its operations did.
+pub(super) type Counts = BTreeMap<String, i64>;
 
 /// Rows that are no kind of call, in the order in which they are shown around the kinds.
 const AROUND: [&str; 4] = ["all calls", "other", "page-faults", "page-fault-huge"];

@@ -8,7 +8,7 @@ pub(super) const PAGE: usize = 4 << 10;
 /// Bytes of a huge page.
 pub(super) const HUGE: usize = 2 << 20;
 
-/// Memory that nobody else has.
+/// Memory of this process alone.
 pub(super) struct Mapping {
     start: NonNull<u8>,
     bytes: usize,

@@ -1,10 +1,10 @@
 //! One function for each thing that is priced: it does a batch and says what one took.
 
-use super::mapping::{HUGE, Mapping, PAGE, page_faults};
-use super::{
+use super::kinds::{
     MADVISE_PAGE, PAGE_FAULT_4K, PAGE_FAULT_HUGE, SYS_MADVISE, SYS_MMAP, SYS_MREMAP, SYS_MUNMAP, SYSCALL, UNMAP_HUGE,
     UNMAP_PAGE,
 };
+use super::mapping::{HUGE, Mapping, PAGE, page_faults};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Rounds of all probes, each between two canaries, and what is kept of them.
+//! Rounds of all probes, each between two contention probes, and what is kept of them.
 
 use super::probes::{self, Costs, Probe};
 use ablate_stats::order::{percentile, sorted};
@@ -11,7 +11,7 @@ const MIN_ROUNDS: usize = 4;
 /// Most rounds.
 const MAX_ROUNDS: usize = 12;
 
-/// How much slower than at its best the canary may be on either side of a probe that is kept: above its own scatter of
+/// How much slower than at its best the contention probe may be on either side of a probe that is kept: above its own scatter of
 /// 1 to 2 %, far below the factor of 1.7 to 2 of a busy neighbour.
 const CALM: f64 = 1.08;
 
@@ -21,35 +21,35 @@ const LOW: f64 = 0.1;
 /// One probe in one round.
 struct Reading {
     costs: Costs,
-    /// The slower of the canaries before and after.
-    canary: f64,
+    /// The slower of the contention probes before and after.
+    contention_probe: f64,
 }
 
 /// Everything that was read.
 pub(super) struct Rounds<C> {
-    canary: C,
+    contention_probe: C,
     readings: Vec<Reading>,
 }
 
 impl<C: FnMut() -> f64> Rounds<C> {
-    pub(super) fn new(canary: C) -> Rounds<C> {
-        Rounds { canary, readings: Vec::new() }
+    pub(super) fn new(contention_probe: C) -> Rounds<C> {
+        Rounds { contention_probe, readings: Vec::new() }
     }
 
     /// All probes in turn, until the time is up; the first round is forgotten.
     pub(super) fn run(&mut self, budget: Duration, all: &[Probe]) {
         let start = Instant::now();
         let clock = probes::clock();
-        let mut before = (self.canary)();
+        let mut before = (self.contention_probe)();
         for round in 0..MAX_ROUNDS {
             if round >= MIN_ROUNDS && start.elapsed() >= budget {
                 break;
             }
             for probe in all {
                 let costs = probe(clock);
-                let after = (self.canary)();
+                let after = (self.contention_probe)();
                 if round > 0 {
-                    self.readings.push(Reading { costs, canary: before.max(after) });
+                    self.readings.push(Reading { costs, contention_probe: before.max(after) });
                 }
                 before = after;
             }
@@ -60,13 +60,13 @@ impl<C: FnMut() -> f64> Rounds<C> {
     ///
     /// A price that is not above 0 is below what the clock can see, and is left out.
     pub(super) fn costs(&self) -> BTreeMap<String, f64> {
-        let best = self.readings.iter().map(|reading| reading.canary).fold(f64::INFINITY, f64::min);
+        let best = self.readings.iter().map(|reading| reading.contention_probe).fold(f64::INFINITY, f64::min);
         let mut kinds: BTreeMap<&str, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
         for reading in &self.readings {
             for (kind, ns) in &reading.costs {
                 let (calm, all) = kinds.entry(kind).or_default();
                 all.push(*ns);
-                if reading.canary <= best * CALM {
+                if reading.contention_probe <= best * CALM {
                     calm.push(*ns);
                 }
             }
@@ -84,8 +84,10 @@ mod tests {
     use super::*;
 
     fn rounds(readings: &[(f64, f64)]) -> BTreeMap<String, f64> {
-        let readings = readings.iter().map(|(ns, canary)| Reading { costs: vec![("x", *ns)], canary: *canary });
-        Rounds { canary: || 1.0, readings: readings.collect() }.costs()
+        let readings = readings
+            .iter()
+            .map(|(ns, contention_probe)| Reading { costs: vec![("x", *ns)], contention_probe: *contention_probe });
+        Rounds { contention_probe: || 1.0, readings: readings.collect() }.costs()
     }
 
     #[test]
@@ -103,10 +105,10 @@ mod tests {
     #[test]
     fn a_kind_without_a_calm_moment_has_all_its_rounds_and_nothing_is_no_price() {
         let readings = vec![
-            Reading { costs: vec![("calm", 5.0), ("below-the-clock", -0.5)], canary: 1.0 },
-            Reading { costs: vec![("never-calm", 7.0)], canary: 2.0 },
+            Reading { costs: vec![("calm", 5.0), ("below-the-clock", -0.5)], contention_probe: 1.0 },
+            Reading { costs: vec![("never-calm", 7.0)], contention_probe: 2.0 },
         ];
-        let costs = Rounds { canary: || 1.0, readings }.costs();
+        let costs = Rounds { contention_probe: || 1.0, readings }.costs();
         assert_eq!(costs, BTreeMap::from([("calm".to_owned(), 5.0), ("never-calm".to_owned(), 7.0)]));
     }
 

@@ -64,7 +64,7 @@ impl Bench {
 
     /// `ablate` with these arguments, in the folder, with binaries shared by all tests.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ablate"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-ablate"));
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         for (name, _) in std::env::vars_os() {

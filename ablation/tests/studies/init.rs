@@ -50,5 +50,5 @@ fn a_first_config_never_replaces_a_file_and_says_what_it_needs() {
     wrong(&["nowhere"], &["no package at", "CRATE@VERSION"]);
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/subject").display().to_string();
     wrong(&[&fixture, "--bin", "sbject"], &["no binary `sbject`", "--bin subject"]);
-    wrong(&[&fixture, "--args", "'open"], &["does not close"]);
+    wrong(&[&fixture, "--args", "'open"], &["--args", "does not close"]);
 }

@@ -1,6 +1,6 @@
 //! The child between `fork` and `exec`: async-signal-safe calls on data that was made before the `fork`.
 
-use super::Launch;
+use super::launch::Launch;
 use super::pipes::Ends;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};

@@ -53,7 +53,7 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     if unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: both are new and belong to nobody else.
+    // SAFETY: both are new and belong to this call alone.
     Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
 }
 
@@ -85,7 +85,7 @@ impl Pipes {
     pub(super) fn release(&mut self) -> io::Result<()> {
         match self.go.take() {
             Some(mut go) => match go.write_all(b"g") {
-                // The child is gone already, ended by somebody else: its status tells.
+                // The child is gone already, ended by another process: its status tells.
                 Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
                 other => other,
             },

@@ -1,4 +1,4 @@
-//! The canary's distribution, and what a busy neighbour does to it.
+//! The contention probe's distribution, and what a busy neighbour does to it.
 
 use crate::run::Cpus;
 use ablate_stats::order::percentile;
@@ -6,18 +6,18 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Canaries behind a distribution.
+/// Contention probes behind a distribution.
 const TAKEN: usize = 4_000;
 
-/// A batch is kept when its canaries are within this share of the 2nd percentile.
+/// A batch is kept when its contention probes are within this share of the 2nd percentile.
 const KEPT: f64 = 1.08;
 
 /// From this ratio on, a busy neighbour takes execution units away.
 const CONTENDED: f64 = 1.15;
 
-/// Many canaries in short.
+/// Many contention probes in short.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Canaries {
+pub(super) struct ContentionProbes {
     /// 2nd percentile, nanoseconds a step.
     pub(super) low: f64,
     /// Median, nanoseconds a step.
@@ -28,21 +28,21 @@ pub(super) struct Canaries {
     pub(super) modes: usize,
 }
 
-impl Canaries {
-    pub(super) fn take() -> Canaries {
+impl ContentionProbes {
+    pub(super) fn take() -> ContentionProbes {
         // The first ones page in the code and the clock.
         (0..100).for_each(|_| {
-            black_box(super::canary());
+            black_box(super::contention_probe());
         });
-        Canaries::of((0..TAKEN).map(|_| super::canary()).collect())
+        ContentionProbes::of((0..TAKEN).map(|_| super::contention_probe()).collect())
     }
 
-    pub(super) fn of(mut values: Vec<f64>) -> Canaries {
+    pub(super) fn of(mut values: Vec<f64>) -> ContentionProbes {
         values.sort_by(f64::total_cmp);
         let at = |p: f64| percentile(&values, p).unwrap_or(f64::NAN);
         let low = at(0.02);
         let kept = values.iter().filter(|value| **value <= low * KEPT).count();
-        Canaries { low, median: at(0.5), share: kept as f64 / values.len() as f64, modes: modes(&values, low) }
+        ContentionProbes { low, median: at(0.5), share: kept as f64 / values.len() as f64, modes: modes(&values, low) }
     }
 }
 
@@ -76,7 +76,7 @@ fn modes(values: &[f64], low: f64) -> usize {
     peaks.len().max(1)
 }
 
-/// How much slower the canary is while another processor works.
+/// How much slower the contention probe is while another processor works.
 #[derive(Debug)]
 pub(super) struct Contention {
     /// Median with a busy neighbour over the 2nd percentile without; `None` with one processor.
@@ -84,10 +84,11 @@ pub(super) struct Contention {
 }
 
 impl Contention {
-    /// Against `idle`, the canary when nothing disturbs: others may be at work already.
-    pub(super) fn measure(cpus: &Cpus, idle: &Canaries) -> Contention {
+    /// Against `idle`, the contention probe when nothing disturbs: others may be at work already.
+    pub(super) fn measure(cpus: &Cpus, idle: &ContentionProbes) -> Contention {
         let Some(neighbour) = cpus.neighbour() else { return Contention { ratio: None } };
-        let median = |count: usize| Canaries::of((0..count).map(|_| super::canary()).collect()).median;
+        let median =
+            |count: usize| ContentionProbes::of((0..count).map(|_| super::contention_probe()).collect()).median;
         let stop = AtomicBool::new(false);
         let started = AtomicBool::new(false);
         let busy = std::thread::scope(|scope| {
@@ -96,7 +97,7 @@ impl Contention {
                     // Relaxed: nothing but the flags is shared.
                     started.store(true, Ordering::Relaxed);
                     while !stop.load(Ordering::Relaxed) {
-                        black_box(super::canary());
+                        black_box(super::contention_probe());
                     }
                 });
             });
@@ -149,20 +150,20 @@ mod tests {
 
     #[test]
     fn one_mode_and_two_are_told_apart() {
-        let one = Canaries::of(spread(1.0, 1000).collect());
+        let one = ContentionProbes::of(spread(1.0, 1000).collect());
         assert_eq!((one.modes, one.share), (1, 1.0));
-        let two = Canaries::of(spread(1.0, 600).chain(spread(1.7, 400)).collect());
+        let two = ContentionProbes::of(spread(1.0, 600).chain(spread(1.7, 400)).collect());
         assert_eq!((two.modes, two.share), (2, 0.6));
-        let outliers = Canaries::of(spread(1.0, 990).chain(spread(40.0, 10)).collect());
+        let outliers = ContentionProbes::of(spread(1.0, 990).chain(spread(40.0, 10)).collect());
         assert_eq!(outliers.modes, 1);
         // A long tail is no second mode.
-        let tail = Canaries::of((0..1000).map(|i| 1.0 + 0.5 * (f64::from(i) / 1000.0).powi(3)).collect());
+        let tail = ContentionProbes::of((0..1000).map(|i| 1.0 + 0.5 * (f64::from(i) / 1000.0).powi(3)).collect());
         assert_eq!(tail.modes, 1);
     }
 
     #[test]
-    fn a_canary_takes_time() {
-        let value = super::super::canary();
+    fn a_contention_probe_takes_time() {
+        let value = super::super::contention_probe();
         assert!(value.is_finite() && value > 0.0);
     }
 }

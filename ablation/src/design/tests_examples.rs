@@ -1,6 +1,6 @@
-//! The examples are studies of other projects' programs.
+//! The examples are studies of programs of other projects.
 
-use ablation::{config, design};
+use crate::{config, design};
 use std::path::Path;
 
 #[test]

@@ -1,4 +1,4 @@
-//! `ablate keep`: a small copy of a finished study for the repository, without the paths of the machine.
+//! `cargo ablate archive`: a small copy of a finished study for the repository, without the paths of the machine.
 //!
 //! The copy has what a reader needs to see and to check: what was run on what (`manifest.json`), what came out
 //! (`effects.json`, `report.md`), and every process (`records.jsonl`) where these are few.
@@ -6,6 +6,7 @@
 mod redact;
 
 use crate::config::is_name;
+use crate::exit::{ExitStatus, ShellCode};
 use crate::store::{self, BadLine, MANIFEST, RECORDS, REPORT, StoreError};
 use ablate_format::Manifest;
 use redact::Redaction;
@@ -16,18 +17,20 @@ use std::path::{Path, PathBuf};
 /// Records beyond this many bytes stay where they are: a repository keeps every version of them for ever.
 const MAX_RECORDS: u64 = 4 << 20;
 
-/// What `ablate report` writes.
+/// What `cargo ablate report` writes.
 const REPORTS: [&str; 2] = [EFFECTS, REPORT];
 const EFFECTS: &str = "effects.json";
 
 /// Why nothing was kept.
 #[derive(Debug, thiserror::Error)]
-pub enum KeepError {
+pub(crate) enum ArchiveError {
     /// The folder of the study.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// It has no end yet.
-    #[error("{dir} is not finished: {there} of {planned} planned runs are there; go on with `ablate run … --resume`")]
+    #[error(
+        "{dir} is not finished: {there} of {planned} planned runs are there; go on with `cargo ablate run … --resume`"
+    )]
     Unfinished {
         /// The folder.
         dir: PathBuf,
@@ -43,7 +46,7 @@ pub enum KeepError {
         dir: PathBuf,
     },
     /// It has no report.
-    #[error("{path} is missing; `ablate report {dir}` writes it", path = dir.join(name).display(), dir = dir.display())]
+    #[error("{path} is missing; `cargo ablate report {dir}` writes it", path = dir.join(name).display(), dir = dir.display())]
     NoReport {
         /// The folder.
         dir: PathBuf,
@@ -52,7 +55,7 @@ pub enum KeepError {
     },
     /// It has a report that is none of it.
     #[error(
-        "{path} {why}; `ablate report {dir}` writes it again",
+        "{path} {why}; `cargo ablate report {dir}` writes it again",
         path = dir.join(name).display(), dir = dir.display()
     )]
     BadReport {
@@ -63,9 +66,9 @@ pub enum KeepError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// Nobody can tell whether it is finished.
+    /// Its manifest does not tell whether it is finished.
     #[error(
-        "{path}: its `config_text` is no config, so nobody can tell whether the study is finished; it is damaged",
+        "{path}: its `config_text` is no config, so that it does not tell whether the study is finished; the file is damaged",
         path = dir.join(MANIFEST).display()
     )]
     BadConfig {
@@ -101,49 +104,56 @@ pub enum KeepError {
     },
 }
 
-impl KeepError {
-    /// Whether the call has to be changed, and not the machine.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            KeepError::Store(e) => e.is_usage(),
-            KeepError::Io { .. } => false,
-            _ => true,
-        }
-    }
-
-    fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> KeepError {
+impl ArchiveError {
+    fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> ArchiveError {
         let path = path.to_owned();
-        move |source| KeepError::Io { path, doing, source }
+        move |source| ArchiveError::Io { path, doing, source }
+    }
+}
+
+impl ExitStatus for ArchiveError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            ArchiveError::Store(error) => error.exit(),
+            ArchiveError::Unfinished { .. }
+            | ArchiveError::InUse { .. }
+            | ArchiveError::NoReport { .. }
+            | ArchiveError::BadReport { .. }
+            | ArchiveError::BadConfig { .. }
+            | ArchiveError::BadName { .. }
+            | ArchiveError::IntoItself { .. } => ShellCode::WrongCall,
+            ArchiveError::Io { .. } => ShellCode::BadRuns,
+        }
     }
 }
 
 /// Copies a finished study to `to/STUDY`, in place of what was kept of it before, and tells what was done.
 ///
 /// # Errors
-/// [`KeepError`]; files of an earlier copy may be replaced already.
-pub fn keep(dir: &Path, to: &Path) -> Result<String, KeepError> {
+/// [`ArchiveError`]; files of an earlier copy may be replaced already.
+pub(crate) fn archive(dir: &Path, to: &Path) -> Result<String, ArchiveError> {
     let (manifest, records, bad_lines) = store::read(dir)?;
     if store::is_in_use(dir) {
-        return Err(KeepError::InUse { dir: dir.to_owned() });
+        return Err(ArchiveError::InUse { dir: dir.to_owned() });
     }
     store::check_records(dir)?;
     match store::coverage(&manifest, &records) {
         Some((there, planned)) if there < planned => {
-            return Err(KeepError::Unfinished { dir: dir.to_owned(), there, planned });
+            return Err(ArchiveError::Unfinished { dir: dir.to_owned(), there, planned });
         }
         Some(_) => {}
-        None => return Err(KeepError::BadConfig { dir: dir.to_owned() }),
+        None => return Err(ArchiveError::BadConfig { dir: dir.to_owned() }),
     }
     check_reports(dir, &manifest.study)?;
-    // The manifest may be anybody's, and the name becomes a path.
+    // A manifest can come from anywhere, and the name becomes a path.
     if !is_name(&manifest.study) {
-        return Err(KeepError::BadName { dir: dir.to_owned(), study: manifest.study.escape_debug().to_string() });
+        return Err(ArchiveError::BadName { dir: dir.to_owned(), study: manifest.study.escape_debug().to_string() });
     }
     let target = to.join(&manifest.study);
     if target.canonicalize().is_ok_and(|target| dir.canonicalize().is_ok_and(|dir| dir == target)) {
-        return Err(KeepError::IntoItself { dir: dir.to_owned() });
+        return Err(ArchiveError::IntoItself { dir: dir.to_owned() });
     }
-    std::fs::create_dir_all(&target).map_err(KeepError::io(&target, "creating the folder"))?;
+    std::fs::create_dir_all(&target).map_err(ArchiveError::io(&target, "creating the folder"))?;
     let redaction = Redaction::of(&manifest, dir, to);
     let mut said = format!("kept {} in {}:\n", manifest.study, target.display());
     for name in [MANIFEST].into_iter().chain(REPORTS) {
@@ -156,12 +166,12 @@ pub fn keep(dir: &Path, to: &Path) -> Result<String, KeepError> {
 }
 
 /// Whether the reports are there, whole, and of this study.
-fn check_reports(dir: &Path, study: &str) -> Result<(), KeepError> {
+fn check_reports(dir: &Path, study: &str) -> Result<(), ArchiveError> {
     if let Some(name) = REPORTS.into_iter().find(|name| !dir.join(name).is_file()) {
-        return Err(KeepError::NoReport { dir: dir.to_owned(), name });
+        return Err(ArchiveError::NoReport { dir: dir.to_owned(), name });
     }
-    let bad = |name, why| Err(KeepError::BadReport { dir: dir.to_owned(), name, why });
-    let read = |name| std::fs::read(dir.join(name)).map_err(KeepError::io(&dir.join(name), "reading"));
+    let bad = |name, why| Err(ArchiveError::BadReport { dir: dir.to_owned(), name, why });
+    let read = |name| std::fs::read(dir.join(name)).map_err(ArchiveError::io(&dir.join(name), "reading"));
     if read(REPORT)?.trim_ascii().is_empty() {
         return bad(REPORT, "is empty");
     }
@@ -192,25 +202,25 @@ fn say_bad_lines(bad: &[BadLine], said: &mut String) {
 }
 
 /// The records, or why they are not there; those of an earlier copy would belong to another study.
-fn records_of(dir: &Path, target: &Path, redaction: &Redaction, said: &mut String) -> Result<(), KeepError> {
+fn records_of(dir: &Path, target: &Path, redaction: &Redaction, said: &mut String) -> Result<(), ArchiveError> {
     let (from, to) = (dir.join(RECORDS), target.join(RECORDS));
-    let bytes = std::fs::metadata(&from).map_err(KeepError::io(&from, "reading"))?.len();
+    let bytes = std::fs::metadata(&from).map_err(ArchiveError::io(&from, "reading"))?.len();
     if bytes <= MAX_RECORDS {
         return copy(&from, &to, redaction, said);
     }
     // Writing to a String cannot fail.
     let _ = writeln!(said, "  {RECORDS} left out: {} are more than {}", megabytes(bytes), megabytes(MAX_RECORDS));
     match std::fs::remove_file(&to) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(KeepError::io(&to, "removing an earlier copy")(e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(ArchiveError::io(&to, "removing an earlier copy")(e)),
         _ => Ok(()),
     }
 }
 
-fn copy(from: &Path, to: &Path, redaction: &Redaction, said: &mut String) -> Result<(), KeepError> {
-    let bytes = std::fs::read(from).map_err(KeepError::io(from, "reading"))?;
+fn copy(from: &Path, to: &Path, redaction: &Redaction, said: &mut String) -> Result<(), ArchiveError> {
+    let bytes = std::fs::read(from).map_err(ArchiveError::io(from, "reading"))?;
     // A line that a power loss spoilt is no record, and no reason to keep none.
     let text = redaction.applied(&String::from_utf8_lossy(&bytes));
-    std::fs::write(to, &text).map_err(KeepError::io(to, "writing"))?;
+    std::fs::write(to, &text).map_err(ArchiveError::io(to, "writing"))?;
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     // Writing to a String cannot fail.
     let _ = writeln!(said, "  {name} ({})", megabytes(text.len() as u64));
@@ -242,7 +252,7 @@ mod tests {
     use ablate_format::Pass;
 
     /// A finished study in `dir/out` that is full of paths: below `dir`, and of homes, which are in two halves so that
-    /// this file names nobody's machine.
+    /// this file names no machine.
     fn study(dir: &Path) -> PathBuf {
         let out = dir.join("out");
         let mut manifest = manifest();
@@ -276,7 +286,7 @@ mod tests {
         let root = dir.path().canonicalize().expect("is there");
         std::fs::write(root.join("Cargo.lock"), "").expect("writes");
         let out = study(&root);
-        let said = keep(&out, &root.join("results")).expect("keeps");
+        let said = archive(&out, &root.join("results")).expect("keeps");
         for part in ["kept demo in ", "manifest.json (", "effects.json (17 bytes)", "records.jsonl (", "are relative"] {
             assert!(said.contains(part), "expected `{part}` in {said}");
         }
@@ -308,7 +318,7 @@ mod tests {
         let mut large = std::fs::read(out.join(RECORDS)).expect("reads");
         large.resize(MAX_RECORDS as usize + 1, b'\n');
         std::fs::write(out.join(RECORDS), large).expect("writes");
-        let said = keep(&out, &dir.path().join("results")).expect("keeps");
+        let said = archive(&out, &dir.path().join("results")).expect("keeps");
         assert!(said.contains("records.jsonl left out: 4.0 MiB are more than 4.0 MiB"), "{said}");
         assert!(!kept.join(RECORDS).exists() && kept.join("README.md").is_file());
     }
@@ -319,13 +329,13 @@ mod tests {
         let out = study(dir.path());
         let to = dir.path().join("results");
         std::fs::remove_file(out.join("report.md")).expect("removes");
-        let error = keep(&out, &to).expect_err("no report");
-        assert!(error.is_usage() && error.to_string().contains("`ablate report "), "{error}");
+        let error = archive(&out, &to).expect_err("no report");
+        assert!(error.exit() == ShellCode::WrongCall && error.to_string().contains("`cargo ablate report "), "{error}");
         let text = std::fs::read_to_string(out.join(RECORDS)).expect("reads");
         std::fs::write(out.join(RECORDS), text.lines().next().expect("a line").to_owned() + "\n").expect("writes");
-        let error = keep(&out, &to).expect_err("half of it").to_string();
+        let error = archive(&out, &to).expect_err("half of it").to_string();
         assert!(error.contains("1 of 2 planned runs") && error.contains("--resume"), "{error}");
-        assert!(keep(dir.path(), &to).expect_err("no study").is_usage());
+        assert_eq!(archive(dir.path(), &to).expect_err("no study").exit(), ShellCode::WrongCall);
         assert!(!to.exists());
     }
 
@@ -336,9 +346,12 @@ mod tests {
         let out = study(dir.path());
         spoil(&out);
         let before = std::fs::read(out.join(MANIFEST)).expect("reads");
-        let error = keep(&out, &dir.path().join(to)).expect_err("refuses");
+        let error = archive(&out, &dir.path().join(to)).expect_err("refuses");
         for part in parts {
-            assert!(error.is_usage() && error.to_string().contains(part), "expected `{part}` in {error}");
+            assert!(
+                error.exit() == ShellCode::WrongCall && error.to_string().contains(part),
+                "expected `{part}` in {error}"
+            );
         }
         assert_eq!(std::fs::read(out.join(MANIFEST)).expect("reads"), before);
     }
@@ -354,11 +367,11 @@ mod tests {
         let write = |name: &'static str, text: &'static str| {
             move |out: &Path| std::fs::write(out.join(name), text).expect("writes")
         };
-        refused(write(REPORT, "\n"), "results", &["report.md is empty", "`ablate report "]);
+        refused(write(REPORT, "\n"), "results", &["report.md is empty", "`cargo ablate report "]);
         refused(write(EFFECTS, "{\"study\":"), "results", &["effects.json is no whole file of effects"]);
         refused(write(EFFECTS, "{\"study\":\"x\"}"), "results", &["effects.json is of another study"]);
         let copy = |out: &Path| std::fs::remove_file(out.join(RECORDS)).expect("removes");
-        refused(copy, "results", &["no records.jsonl", "left out when it was kept"]);
+        refused(copy, "results", &["no records.jsonl", "left out when it was archived"]);
         let text = |out: &Path| replace(out.join(MANIFEST), "[subject]", "[subject");
         refused(text, "results", &["manifest.json: its `config_text` is no config"]);
         for name in ["../evil", "", "/tmp/x", "a\\nb"] {
@@ -376,8 +389,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let out = dir.path().join("demo");
         std::fs::rename(study(dir.path()), &out).expect("renames");
-        let error = keep(&out, dir.path()).expect_err("is there already");
-        assert!(error.is_usage() && error.to_string().contains("choose another folder with --to"), "{error}");
+        let error = archive(&out, dir.path()).expect_err("is there already");
+        assert!(
+            error.exit() == ShellCode::WrongCall && error.to_string().contains("choose another folder with --to"),
+            "{error}"
+        );
         assert!(std::fs::read_to_string(out.join(RECORDS)).expect("reads").contains("/notes/b"));
     }
 
@@ -388,7 +404,7 @@ mod tests {
         let mut records = std::fs::read(out.join(RECORDS)).expect("reads");
         records.extend(b"rubb\xff\n");
         std::fs::write(out.join(RECORDS), records).expect("writes");
-        let said = keep(&out, &dir.path().join("results")).expect("keeps");
+        let said = archive(&out, &dir.path().join("results")).expect("keeps");
         assert!(said.contains("that are no records: 1, the first is line 3: "), "{said}");
     }
 }

@@ -1,6 +1,6 @@
 //! Every design that is shipped loads and resolves.
 
-use ablation::{config, design};
+use crate::{config, design};
 use std::path::Path;
 
 #[test]
@@ -103,6 +103,7 @@ fn the_key_reference_has_every_key() {
         "[[target]]\n",
         "[[path]]\n",
         "[[path]]\n[[path.goal]]\n",
+        "[quick]\n",
     ] {
         let error = parsed(&format!("{table}{unknown}")).expect_err("unknown").to_string();
         let (_, known) = error.lines().next().and_then(|line| line.split_once("; known: ")).expect("known keys");

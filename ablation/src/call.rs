@@ -1,0 +1,54 @@
+//! How this program is called: what cargo adds to the arguments, and commands for people to type.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// The words before a subcommand.
+pub(crate) const PROGRAM: &str = "cargo ablate";
+
+/// The program that cargo looks for.
+pub(crate) const BINARY: &str = "cargo-ablate";
+
+/// The name that cargo passes as the first argument to `cargo-ablate` when it is called as `cargo ablate`.
+const SUBCOMMAND: &str = "ablate";
+
+/// The arguments without the name of the program and without cargo's.
+pub(crate) fn without_cargo(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut rest = arguments.into_iter().skip(1).peekable();
+    rest.next_if(|first| first == OsStr::new(SUBCOMMAND));
+    rest.collect()
+}
+
+/// This process's whole command, for the manifest.
+pub(crate) fn command() -> Vec<String> {
+    let rest = without_cargo(std::env::args_os()).into_iter().map(|word| word.to_string_lossy().into_owned());
+    PROGRAM.split(' ').map(str::to_owned).chain(rest).collect()
+}
+
+/// A path as a word of a shell's command.
+pub(crate) fn quoted(path: &Path) -> String {
+    shell_words::quote(&path.display().to_string()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_that_cargo_adds_is_left_out() {
+        let check = |arguments: &[&str], expected: &[&str]| {
+            let words = without_cargo(arguments.iter().map(OsString::from));
+            assert_eq!(words, expected.iter().map(OsString::from).collect::<Vec<_>>(), "{arguments:?}");
+        };
+        check(&["cargo-ablate", "ablate", "run", "x.toml"], &["run", "x.toml"]);
+        check(&["cargo-ablate", "run", "ablate"], &["run", "ablate"]);
+        check(&["cargo-ablate"], &[]);
+        check(&[], &[]);
+    }
+
+    #[test]
+    fn paths_are_quoted_for_a_shell_when_they_need_it() {
+        assert_eq!(quoted(Path::new("a/b-1.toml")), "a/b-1.toml");
+        assert_eq!(quoted(Path::new("a b's")), r"'a b'\''s'");
+    }
+}

@@ -1,0 +1,73 @@
+//! What this program calls itself for, in processes of their own. `--help` does not list it.
+
+use super::output::{Ended, shown};
+use crate::exit::{ExitStatus, ShellCode};
+use crate::{doctor, profile, selftest, unit_costs};
+use std::ffi::OsString;
+
+/// Arguments of `cargo ablate synthetic`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Synthetic {
+    /// Nanoseconds of a link, from which the numbers of links follow; all cells of a study must get the same. Default:
+    /// as measured.
+    #[arg(long, value_name = "NS")]
+    link_ns: Option<f64>,
+    /// Timed batches of 400 operations.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    batches: u32,
+    /// Leave out contention probes and weighing, for counting from outside.
+    #[arg(long)]
+    counted: bool,
+}
+
+/// Arguments of `cargo ablate repeat`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Repeat {
+    /// Times.
+    #[arg(long, default_value_t = 1)]
+    times: u32,
+    /// Program and arguments.
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// Arguments of `cargo ablate trial`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Trial {
+    /// System calls.
+    #[arg(long, default_value_t = 0)]
+    calls: u32,
+    /// Timed batches of operations on memory, of which the 10th percentile is printed.
+    #[arg(long, default_value_t = 0)]
+    batches: u32,
+}
+
+/// The program to repeat does not start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start the program that is to be repeated: {0}")]
+struct RepeatError(std::io::Error);
+
+impl ExitStatus for RepeatError {
+    fn exit(&self) -> ShellCode {
+        ShellCode::BadRuns
+    }
+}
+
+pub(super) fn unit_costs() -> ShellCode {
+    let line = unit_costs::measure(ablate_probe::contention_probe_ns);
+    shown(&serde_json::to_string(&line).expect("the keys are text, so that the line is always JSON"))
+}
+
+pub(super) fn synthetic(args: &Synthetic) -> Ended {
+    let Synthetic { link_ns, batches, counted } = *args;
+    Ok(shown(&selftest::synthetic(&selftest::Asked { link_ns, batches, counted })?))
+}
+
+pub(super) fn repeat(args: &Repeat) -> Ended {
+    Ok(ShellCode::Of(profile::repeat(args.times, &args.command).map_err(RepeatError)?))
+}
+
+pub(super) fn trial(args: &Trial) -> ShellCode {
+    let Trial { calls, batches } = *args;
+    shown(&doctor::trial(&doctor::Trial { calls, batches }))
+}

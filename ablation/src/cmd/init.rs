@@ -1,0 +1,53 @@
+//! `cargo ablate init`.
+
+use super::output::{Ended, shown};
+use crate::init::{self, Request, Subject};
+use crate::settings::Settings;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Arguments of `cargo ablate init`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A package: its folder or Cargo.toml (default: the current folder), or CRATE@VERSION from the registry.
+    #[arg(value_name = "PATH | CRATE@VERSION", conflicts_with = "command")]
+    package: Option<String>,
+    /// Which of its binaries, when it has several.
+    #[arg(long, value_name = "NAME", conflicts_with = "command")]
+    bin: Option<String>,
+    /// Where to write. Default: NAME.toml in the current folder. Never overwrites a file.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Arguments of the first workload, in one text with quotes as in a shell: --args '--threads 2 "my file"'. Without
+    /// them the sample only starts the program.
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true, conflicts_with = "command")]
+    args: Option<Words>,
+    /// A program that is there, instead of a package: cargo ablate init -- PROGRAM ARGS…
+    #[arg(last = true, value_name = "PROGRAM ARGS")]
+    command: Vec<String>,
+}
+
+/// The words of one argument.
+#[derive(Debug, Clone)]
+struct Words(Vec<String>);
+
+impl FromStr for Words {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Words, String> {
+        let open = |_| "a quote in it does not close, or its last character is a backslash".to_owned();
+        shell_words::split(text).map(Words).map_err(open)
+    }
+}
+
+pub(super) fn run(args: Args, settings: &Settings) -> Ended {
+    let subject = match args.command.is_empty() {
+        true => Subject::Package {
+            given: args.package.unwrap_or_else(|| ".".to_owned()),
+            binary: args.bin,
+            workload: args.args.map(|words| words.0),
+        },
+        false => Subject::Command(args.command),
+    };
+    Ok(shown(&init::run(&Request { subject, out: args.out }, settings)?))
+}

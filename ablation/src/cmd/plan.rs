@@ -1,0 +1,19 @@
+//! `cargo ablate plan`.
+
+use super::output::{Ended, shown};
+use crate::settings::Settings;
+use crate::{cells, plan};
+use std::path::PathBuf;
+
+/// Arguments of `cargo ablate plan`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The study, a TOML file.
+    config: PathBuf,
+}
+
+pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
+    let (study, design, workspace) = cells::open(&args.config, settings)?;
+    let each = plan::each(&study.name, &workspace.target.join("ablate"));
+    Ok(shown(&plan::describe(&study, &design, &each, settings.columns)))
+}

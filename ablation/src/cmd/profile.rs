@@ -1,0 +1,39 @@
+//! `cargo ablate profile`.
+
+use super::output::{Ended, shown};
+use crate::profile::{self, Request};
+use crate::settings::Settings;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Arguments of `cargo ablate profile`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The study, a TOML file.
+    config: PathBuf,
+    /// The cell to look at, as `cargo ablate plan` names it. Default: the cell with the largest effect in an earlier run
+    /// of this study.
+    #[arg(long, value_name = "ID")]
+    cell: Option<String>,
+    /// The cell that it is compared with.
+    #[arg(long, value_name = "ID", default_value = "baseline")]
+    against: String,
+    /// The workload. Default: that of the largest effect, else the first.
+    #[arg(long, value_name = "NAME")]
+    workload: Option<String>,
+    /// Folder for flame graphs and folded stacks. Default: target/ablate/profile-STUDY-TIME.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Samples of each cell, unless the time is over before.
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    samples: u64,
+    /// Seconds for taking samples.
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+}
+
+pub(super) fn run(args: Args, settings: &Settings) -> Ended {
+    let Args { config, cell, against, workload, out, samples, seconds } = args;
+    let time = Duration::from_secs(seconds);
+    Ok(shown(&profile::run(&Request { config, cell, against, workload, out, samples, time }, settings)?))
+}

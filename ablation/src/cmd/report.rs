@@ -1,0 +1,60 @@
+//! `cargo ablate report`, and the end of `cargo ablate run`.
+
+use super::output::{Ended, print};
+use crate::exit::{ExitStatus, ShellCode};
+use crate::progress::note;
+use crate::report::{self, ReportError, Screen};
+use crate::settings::Settings;
+use crate::{prove, store};
+use ablate_format::Status;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `cargo ablate report`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder that `cargo ablate run` named.
+    dir: PathBuf,
+}
+
+impl ExitStatus for ReportError {
+    fn exit(&self) -> ShellCode {
+        ShellCode::BadRuns
+    }
+}
+
+pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
+    if store::is_in_use(&args.dir) {
+        note("a runner is at work in this folder: this is what there is so far");
+    }
+    report(&args.dir, Screen::Tables, settings)
+}
+
+/// Reads the folder, writes its report and prints it.
+pub(super) fn report(dir: &Path, screen: Screen<'_>, settings: &Settings) -> Ended {
+    let (manifest, records, bad_lines) = store::read_judged(dir)?;
+    for bad in &bad_lines {
+        note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
+    }
+    let coverage = store::coverage(&manifest, &records);
+    let (mut records, left_out) = store::whole_blocks(&manifest, records);
+    if left_out > 0 {
+        note(&format!("{left_out} runs of an unfinished block are left out of the report"));
+    }
+    prove::prove_together(&manifest.plan, &mut records);
+    let text = report::write(dir, &manifest, &records, screen, settings.columns)?;
+    print(&text);
+    let bad = records.iter().filter(|r| r.status != Status::Ok).count();
+    if bad > 0 {
+        note(&format!("{bad} of {} runs failed or are invalid", records.len()));
+    }
+    // A line that a resumed study ran again is no loss.
+    let complete = match coverage {
+        Some((there, planned)) if there < planned => {
+            note(&format!("{there} of {planned} planned runs are there"));
+            false
+        }
+        Some(_) => true,
+        None => bad_lines.is_empty(),
+    };
+    Ok(if bad == 0 && complete && !records.is_empty() { ShellCode::Good } else { ShellCode::BadRuns })
+}

@@ -1,0 +1,94 @@
+//! `cargo ablate run`.
+
+use super::output::Ended;
+use super::report;
+use crate::call::{PROGRAM, quoted};
+use crate::exit::ShellCode;
+use crate::progress::note;
+use crate::report::Screen;
+use crate::run::interrupt;
+use crate::settings::Settings;
+use crate::study::rule::{Budget, HalfWidth};
+use crate::study::{self, Request};
+use std::path::PathBuf;
+
+/// Arguments of `cargo ablate run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The study, a TOML file.
+    config: PathBuf,
+    /// Timing blocks, instead of the config's: more blocks, narrower intervals.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    blocks: Option<u32>,
+    /// Only this workload, with what the config claims about it; may be given several times.
+    #[arg(long = "workload", value_name = "NAME")]
+    workloads: Vec<String>,
+    /// Run the short form that the config has under [quick], and print a first table.
+    #[arg(long)]
+    quick: bool,
+    /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the study in --out: finished runs are kept and not repeated.
+    #[arg(long, requires = "out")]
+    resume: bool,
+    /// Seed of the orders, instead of the config's.
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Run until the interval of every factor is at most this wide on either side, in every workload: 0.5ns, 2us, 1ms,
+    /// or 1% of the baseline; in a study without factors every ratio to a peer, 1% of it. The rule looks at widths only,
+    /// never at effects, so that stopping favours no result. --blocks is then the most that are run.
+    #[arg(long, value_name = "WIDTH")]
+    until_halfwidth: Option<HalfWidth>,
+    /// Run as many whole blocks as fit into this time, counted from the first timed process: 90s, 2m, 1h. With
+    /// --until-halfwidth, whichever comes first.
+    #[arg(long, value_name = "TIME")]
+    budget: Option<Budget>,
+}
+
+/// Whether a word is an option of `run`, which is easily given without it.
+pub(super) fn has_option(word: &str) -> bool {
+    let name = word.split('=').next().unwrap_or_default();
+    let known = <Args as clap::Args>::augment_args(clap::Command::new("run"));
+    let mut names = known.get_arguments().filter_map(clap::Arg::get_long);
+    names.any(|long| name.strip_prefix("--") == Some(long))
+}
+
+pub(super) fn run(args: Args, settings: &Settings) -> Ended {
+    let Args { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget } = args;
+    let full = format!("{PROGRAM} run {}", quoted(&config));
+    let request = Request { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget };
+    study(&request, &full, settings)
+}
+
+/// Runs a study and reports it. `full` is the command that runs all of it, when this is its quick form.
+pub(super) fn study(request: &Request, full: &str, settings: &Settings) -> Ended {
+    let outcome = study::run(request, settings)?;
+    if outcome.interrupted && interrupt::asked_twice() {
+        note(&format!("to go on:\n  {}", outcome.resume));
+        return Ok(ShellCode::Interrupted);
+    }
+    let screen = if outcome.is_quick { Screen::First { full } } else { Screen::Tables };
+    let code = report::report(&outcome.dir, screen, settings)?;
+    outcome.closing.iter().for_each(|line| note(line));
+    if outcome.interrupted {
+        note(&format!("interrupted; finished runs are kept. To go on:\n  {}", outcome.resume));
+        return Ok(ShellCode::Interrupted);
+    }
+    Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_without_run_are_recognised() {
+        for word in ["--blocks", "--seed=3", "--until-halfwidth", "--workload"] {
+            assert!(has_option(word), "{word}");
+        }
+        for word in ["--help", "rnu", "", "--", "--config", "blocks"] {
+            assert!(!has_option(word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `cargo ablate selftest`.
+
+use super::output::{Ended, print};
+use crate::exit::ShellCode;
+use crate::selftest::{self, Condition, Request};
+use crate::settings::Settings;
+use crate::study::rule::Budget;
+use std::path::PathBuf;
+
+/// Arguments of `cargo ablate selftest`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Timing blocks of each study: 69 short processes a block.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    blocks: u32,
+    /// Run as many blocks as fit into this time, for each study: 90s, 2m. At most --blocks.
+    #[arg(long, value_name = "TIME")]
+    budget: Option<Budget>,
+    /// Only with an idle neighbour.
+    #[arg(long, conflicts_with = "busy")]
+    idle: bool,
+    /// Only with a busy neighbour: a thread on another processor that works in bursts.
+    #[arg(long)]
+    busy: bool,
+    /// Folder for configs and results; must be empty or new. Default: target/ablate/selftest-TIME.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn run(args: Args, settings: &Settings) -> Ended {
+    let conditions = match (args.idle, args.busy) {
+        (true, _) => vec![Condition::Idle],
+        (false, true) => vec![Condition::Busy],
+        (false, false) => vec![Condition::Idle, Condition::Busy],
+    };
+    let Args { blocks, budget, out, .. } = args;
+    let outcome = selftest::run(&Request { blocks, budget, conditions, out }, settings)?;
+    print(&outcome.text);
+    Ok(match (outcome.interrupted, outcome.passed) {
+        (true, _) => ShellCode::Interrupted,
+        (false, true) => ShellCode::Good,
+        (false, false) => ShellCode::BadRuns,
+    })
+}

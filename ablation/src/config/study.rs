@@ -1,0 +1,409 @@
+//! What a config says, once it is known to be consistent.
+
+use super::error::ConfigError;
+use super::names;
+use super::place::{Part, Pointed};
+use ablate_format::{Arm, Curve, Hypothesis, MainResponse, Target};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A validated study.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Study {
+    /// Path of the config as it was given.
+    pub(crate) path: PathBuf,
+    /// Whole text of the config.
+    pub(crate) text: String,
+    /// Name, `[a-z0-9-]+`.
+    pub(crate) name: String,
+    /// One line for people; empty when there is none.
+    pub(crate) about: String,
+    /// Seed of the block orders, the padding and the bootstrap.
+    pub(crate) seed: u64,
+    /// Timing blocks, 1 to 10000.
+    pub(crate) blocks: u32,
+    /// How often each cell is counted with each workload.
+    pub(crate) counting_repeats: u32,
+    /// How levels are brought about, in the order of the config.
+    pub(crate) arms: Vec<Arm>,
+    /// Designs, in the order of the config.
+    pub(crate) designs: Vec<DesignKind>,
+    /// Time limit of one process.
+    pub(crate) timeout: Duration,
+    /// Name of the peer that shares of the gap refer to.
+    pub(crate) reference_peer: Option<String>,
+    /// What is built and run.
+    pub(crate) subject: Subject,
+    /// Overhead sources.
+    pub(crate) factors: Vec<Factor>,
+    /// Treatments of the design `explicit`.
+    pub(crate) treatments: Vec<Treatment>,
+    /// Workloads, at least one.
+    pub(crate) workloads: Vec<Workload>,
+    /// Other ways to serve the same workloads.
+    pub(crate) peers: Vec<Peer>,
+    /// Peers that may be missing and are. Empty until the machine was asked for them.
+    pub(crate) absent: Vec<Absent>,
+    /// Code layouts of every build, 1 to 16.
+    pub(crate) layouts: u32,
+    /// Groups of instruments for the counting passes, by name (`perf`, `callgrind`, `strace`).
+    pub(crate) instruments: Vec<String>,
+    /// Factors of the designs `factorial`, `fractional`, `plackett-burman` and `pairs`, in the order of the config.
+    pub(crate) crossed: Vec<String>,
+    /// The p of 2^(k − p), for the design `fractional`; at least 1.
+    pub(crate) fraction: u32,
+    /// What levels need of one another.
+    pub(crate) constraints: Vec<Constraint>,
+    /// Claims to decide.
+    pub(crate) hypotheses: Vec<Hypothesis>,
+    /// Bars to judge the subject by.
+    pub(crate) targets: Vec<Target>,
+    /// Ideas added in turn.
+    pub(crate) paths: Vec<ablate_format::Path>,
+    /// Groups of workloads that time is fitted over.
+    pub(crate) curves: Vec<Curve>,
+    /// Functions whose shares a profile shows.
+    pub(crate) functions: Vec<Function>,
+    /// What is run instead of everything, when a first answer is enough.
+    pub(super) quick: Option<Quick>,
+    /// Where its parts stand in the text, for errors that only the design can find.
+    pub(crate) places: BTreeMap<Part, Range<usize>>,
+}
+
+/// Functions under one name, for profiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Function {
+    /// Name for people, `[a-z0-9-]+`.
+    pub(crate) name: String,
+    /// Parts of names of functions; one of them is enough.
+    pub(crate) patterns: Vec<String>,
+}
+
+impl Study {
+    /// Folder of the config, which paths in it are relative to and which its processes start in.
+    pub(crate) fn folder(&self) -> &Path {
+        // An empty parent is the current folder.
+        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// Leaves these workloads and what is about them. Returns the names of the hypotheses, targets, paths and curves that go.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoWorkload`].
+    pub(crate) fn only(&mut self, workloads: &[String]) -> Result<Vec<String>, ConfigError> {
+        for name in workloads {
+            if self.workloads.iter().all(|workload| workload.name != *name) {
+                let hint = names::suggest(name, self.workloads.iter().map(|workload| workload.name.as_str()));
+                return Err(ConfigError::NoWorkload {
+                    path: self.path.display().to_string(),
+                    name: name.clone(),
+                    hint,
+                });
+            }
+        }
+        self.workloads.retain(|workload| workloads.contains(&workload.name));
+        // Cells that only the others run with would be built for nothing.
+        self.peers.retain_mut(|peer| {
+            peer.workloads.iter_mut().for_each(|own| own.retain(|name| workloads.contains(name)));
+            peer.workloads.as_ref().is_none_or(|own| !own.is_empty())
+        });
+        let peers = &self.peers;
+        self.reference_peer.take_if(|name| peers.iter().all(|peer| peer.name != *name));
+        let used = |w: &Workload, design: &DesignKind| w.designs.as_ref().is_none_or(|own| own.contains(design));
+        self.designs.retain(|design| self.workloads.iter().any(|workload| used(workload, design)));
+        let mut gone = Vec::new();
+        self.hypotheses.retain(|hypothesis| {
+            let stays = workloads.contains(&hypothesis.workload);
+            gone.extend((!stays).then(|| hypothesis.name.clone()));
+            stays
+        });
+        self.targets.retain(|target| {
+            let stays = target.workloads.iter().all(|workload| workloads.contains(workload));
+            gone.extend((!stays).then(|| target.name.clone()));
+            stays
+        });
+        self.paths.retain_mut(|path| {
+            path.workloads.retain(|workload| workloads.contains(workload));
+            gone.extend(path.workloads.is_empty().then(|| path.name.clone()));
+            !path.workloads.is_empty()
+        });
+        self.curves.retain(|curve| {
+            let stays = curve.workloads.iter().all(|workload| workloads.contains(workload));
+            gone.extend((!stays).then(|| curve.name.clone()));
+            stays
+        });
+        Ok(gone)
+    }
+
+    /// Whether levels are brought about in one binary, by variables and arguments.
+    pub(crate) fn in_one_binary(&self) -> bool {
+        in_one_binary(&self.arms)
+    }
+
+    /// Whether levels are brought about by building without or with Cargo features.
+    pub(crate) fn by_feature(&self) -> bool {
+        self.arms.contains(&Arm::Feature)
+    }
+
+    /// An error that points at a part.
+    pub(crate) fn complain(&self, part: Part, message: String) -> ConfigError {
+        let end = self.text.len();
+        let span = self.places.get(&part).cloned().unwrap_or(end..end);
+        Pointed::new(&self.path.display().to_string(), &self.text, span, message).into()
+    }
+}
+
+/// The arms `env` and `args` are one: in one binary, by whatever the levels set.
+pub(super) fn in_one_binary(arms: &[Arm]) -> bool {
+    arms.contains(&Arm::Env) || arms.contains(&Arm::Args)
+}
+
+/// Cells with all levels of `when` must have one of the levels of each factor of `needs`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Constraint {
+    /// Factor → level.
+    pub(crate) when: BTreeMap<String, String>,
+    /// Factor → levels, one of which it must have.
+    pub(crate) needs: BTreeMap<String, Vec<String>>,
+}
+
+/// Which treatments a study has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum DesignKind {
+    /// Those of the `[[treatment]]` tables.
+    Explicit,
+    /// Every level of every factor that is not the baseline's: `no-<factor>` for `off`, `<factor>-<level>` for others.
+    LeaveOneOut,
+    /// `none`, and `only-<factor>` for each factor.
+    AddOneIn,
+    /// Every two crossed factors away together, beside each away alone.
+    Pairs,
+    /// Main effects of up to n − 1 factors in n cells, n a multiple of 4 (Plackett and Burman, 1946).
+    PlackettBurman,
+    /// 2^(k − p) of the combinations, of the highest resolution there is.
+    Fractional,
+    /// Every combination of the levels that the crossed factors have in one binary.
+    Factorial,
+}
+
+impl DesignKind {
+    /// All designs with their names in the config.
+    pub(crate) const NAMES: [(&'static str, DesignKind); 7] = [
+        ("explicit", DesignKind::Explicit),
+        ("leave-one-out", DesignKind::LeaveOneOut),
+        ("add-one-in", DesignKind::AddOneIn),
+        ("pairs", DesignKind::Pairs),
+        ("plackett-burman", DesignKind::PlackettBurman),
+        ("fractional", DesignKind::Fractional),
+        ("factorial", DesignKind::Factorial),
+    ];
+
+    /// Its name in the config.
+    pub(crate) fn as_str(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether it combines the crossed factors, in one binary.
+    pub(crate) fn is_crossing(self) -> bool {
+        match self {
+            DesignKind::Explicit | DesignKind::LeaveOneOut | DesignKind::AddOneIn => false,
+            DesignKind::Pairs | DesignKind::PlackettBurman | DesignKind::Fractional | DesignKind::Factorial => true,
+        }
+    }
+}
+
+/// The measured program and how it is built.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Subject {
+    /// What is run.
+    pub(crate) program: Program,
+    /// A Cargo feature of dead code: building it in changes the code layout and nothing else.
+    pub(crate) placebo_feature: Option<String>,
+    /// Arguments before those of the workload.
+    pub(crate) args: Vec<String>,
+    /// Arguments of both counting passes, after those of the workload and before `idle_args`.
+    pub(crate) counting_args: Vec<String>,
+    /// Arguments that make a run do no operation, appended last; `None`: start-up cost is not counted apart.
+    pub(crate) idle_args: Option<Vec<String>>,
+    /// What `served_by` must say.
+    pub(crate) served_by: Option<String>,
+    /// Names that are passed on from the runner's environment.
+    pub(crate) allow_env: Vec<String>,
+    /// Environment of every cell.
+    pub(crate) env: BTreeMap<String, String>,
+}
+
+/// What is run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Program {
+    /// A binary that cargo builds.
+    Cargo(CargoProgram),
+    /// A program that is there: its path or name, then arguments.
+    Command(Vec<String>),
+}
+
+/// A binary of a Cargo package.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CargoProgram {
+    /// Cargo package.
+    pub(crate) package: String,
+    /// Its binary.
+    pub(crate) binary: String,
+    /// Where the package is.
+    pub(crate) source: Source,
+    /// Cargo profile.
+    pub(crate) profile: String,
+    /// Cargo features built in besides those of the factors.
+    pub(crate) features: Vec<String>,
+}
+
+impl CargoProgram {
+    /// Path of a `Cargo.toml` of its workspace; empty for a package of the registry, which has none yet.
+    pub(crate) fn manifest(&self) -> &Path {
+        match &self.source {
+            Source::Manifest(path) => path,
+            Source::Registry(_) => Path::new(""),
+        }
+    }
+}
+
+/// Where a package is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Source {
+    /// Path of a `Cargo.toml` of its workspace; exists.
+    Manifest(PathBuf),
+    /// This version of the package on crates.io.
+    Registry(String),
+}
+
+/// How a level is brought about.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Level {
+    /// Variables.
+    pub(crate) env: BTreeMap<String, String>,
+    /// Arguments, after those of the subject and before those of the workload.
+    pub(crate) args: Vec<String>,
+    /// Cargo features, for a variant that is compiled in; empty for levels of one binary.
+    pub(crate) features: Vec<String>,
+}
+
+/// One overhead source.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Factor {
+    /// Name, `[a-z0-9-]+`.
+    pub(crate) name: String,
+    /// One line for people; empty when there is none.
+    pub(crate) about: String,
+    /// The Cargo feature without which the factor is `absent`.
+    pub(crate) feature: Option<String>,
+    /// Counters `factor.counter` that prove it; empty: exact counts or the binaries must differ between its levels.
+    pub(crate) proof: Vec<String>,
+    /// Level of the baseline.
+    pub(crate) baseline: String,
+    /// Level → how it is brought about; has the baseline's. The level `absent` is not among them.
+    pub(crate) levels: BTreeMap<String, Level>,
+}
+
+/// Levels that differ from the baseline, under a name.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Treatment {
+    /// Name, `[a-z0-9-]+`.
+    pub(crate) name: String,
+    /// One line for people; empty when there is none.
+    pub(crate) about: String,
+    /// Factor → level; factors that are not named have their baseline's.
+    pub(crate) levels: BTreeMap<String, String>,
+    /// Counters `factor.counter` that must be 0.
+    pub(crate) expect_zero: Vec<String>,
+}
+
+/// Arguments of the measured program under a name.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Workload {
+    /// Name, `[a-z0-9-]+`.
+    pub(crate) name: String,
+    /// One line for people; empty when there is none.
+    pub(crate) about: String,
+    /// Arguments after those of the cell.
+    pub(crate) args: Vec<String>,
+    /// Whether the process is bound to one processor.
+    pub(crate) pin: bool,
+    /// What of a process's latency the effects are about.
+    pub(crate) response: MainResponse,
+    /// Designs whose cells run with it; `None`: all.
+    pub(crate) designs: Option<Vec<DesignKind>>,
+}
+
+/// Another way to serve the workloads: in the baseline binary, in another build of it, or by another program.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Peer {
+    /// Name, `[a-z0-9-]+`.
+    pub(crate) name: String,
+    /// Another program, its path or name, then arguments; `None`: the subject's.
+    pub(crate) command: Option<Vec<String>>,
+    /// Cargo features of a build of its own; `None`: the baseline's.
+    pub(crate) features: Option<Vec<String>>,
+    /// Variables besides the subject's.
+    pub(crate) env: BTreeMap<String, String>,
+    /// Arguments before those of the workload.
+    pub(crate) args: Vec<String>,
+    /// What `served_by` must say.
+    pub(crate) served_by: Option<String>,
+    /// Whether it may be missing on a machine.
+    pub(crate) optional: bool,
+    /// What to do where it is missing, for people; empty when the config does not say.
+    pub(crate) hint: String,
+    /// Workloads that it runs with; `None`: all.
+    pub(crate) workloads: Option<Vec<String>>,
+    /// Whether it counts where the best peer or every peer is asked for.
+    pub(crate) compare: bool,
+}
+
+/// A peer that may be missing and is, or what is about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Absent {
+    /// Name of the peer.
+    pub(crate) peer: String,
+    /// What is not there.
+    pub(crate) why: String,
+    /// What to do about it; empty when the config does not say.
+    pub(crate) hint: String,
+}
+
+/// What is run instead of the whole study. One code layout of each build, no claims, no placebo that has to be built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Quick {
+    /// Timing blocks, 1 to 10000.
+    pub(super) blocks: u32,
+    /// Names of workloads, at least one.
+    pub(super) workloads: Vec<String>,
+    /// Arms; at least one in a study with factors.
+    pub(super) arms: Vec<Arm>,
+    /// Designs; at least one in a study with factors.
+    pub(super) designs: Vec<DesignKind>,
+}
+
+impl Study {
+    /// Turns the study into its quick form. Returns whether it has one.
+    pub(crate) fn make_quick(&mut self) -> bool {
+        let Some(quick) = self.quick.take() else { return false };
+        let known = self.only(&quick.workloads);
+        debug_assert!(known.is_ok(), "the names were checked when the config was read");
+        self.workloads.iter_mut().for_each(|workload| workload.designs = None);
+        self.blocks = quick.blocks;
+        self.arms = quick.arms;
+        self.designs = quick.designs;
+        self.layouts = 1;
+        if !self.by_feature() {
+            self.subject.placebo_feature = None;
+        }
+        // They are about cells that a short form need not have, and about more blocks than it has.
+        self.hypotheses.clear();
+        self.targets.clear();
+        self.paths.clear();
+        self.curves.clear();
+        true
+    }
+}

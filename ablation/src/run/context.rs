@@ -1,0 +1,218 @@
+//! What all runs of a study share, and how the process of a slot is started.
+
+use super::cpus::Cpus;
+use super::process::{self, Exit, Finished, Launch, ProcessError};
+use super::schedule::Slot;
+use super::{outcome, tools};
+use crate::config::{Program, Study};
+use crate::design::BuildPlan;
+use crate::exit::{ExitStatus, ShellCode};
+use crate::measure::Probed;
+use crate::progress::note;
+use crate::store::{Key, StoreError, key};
+use ablate_format::{BuildRecord, CellPlan, Measured, Pass, Record, StudyPlan};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+
+/// The variable whose length varies from run to run, so that no cell keeps one alignment of the stack.
+pub(crate) const PAD_VARIABLE: &str = "ABLATE_PAD";
+
+/// What all runs of a study share.
+pub(crate) struct Context<'a> {
+    /// Workloads with their pinning, time limit, arguments of idle runs.
+    pub(crate) study: &'a Study,
+    /// Cells.
+    pub(crate) plan: &'a StudyPlan,
+    /// The builds of the design: what is a command, and its arguments.
+    pub(crate) programs: &'a [BuildPlan],
+    /// Binaries.
+    pub(crate) builds: &'a [BuildRecord],
+    /// Seed of orders and padding.
+    pub(crate) seed: u64,
+    /// Processors.
+    pub(crate) cpus: Cpus,
+    /// Instruments.
+    pub(crate) probed: &'a Probed,
+}
+
+/// How far a study came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Everything was run.
+    Complete,
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
+}
+
+/// Why a study stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// A process could not be started.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// A record could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Text that no process can receive.
+    #[error("cell {cell}: an argument, path or environment value contains NUL; remove it")]
+    Nul {
+        /// The cell.
+        cell: String,
+    },
+}
+
+impl ExitStatus for RunError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            RunError::Process(error) => error.exit(),
+            // A folder that was usable when the study began: no other call would help.
+            RunError::Store(_) => ShellCode::BadRuns,
+            RunError::Nul { .. } => ShellCode::BadRuns,
+        }
+    }
+}
+
+impl Context<'_> {
+    /// The record of a run that has not been.
+    pub(super) fn blank(&self, slot: Slot) -> Record {
+        let workload = &self.plan.workloads[slot.workload].name;
+        Record { order: slot.order, ..Record::new(slot.pass, slot.block, workload, &self.plan.cells[slot.cell].id) }
+    }
+
+    pub(super) fn is_missing(&self, slot: &Slot, done: &BTreeSet<Key>) -> bool {
+        !done.contains(&key(&self.blank(*slot))) && self.binary(&self.plan.cells[slot.cell]).is_ok()
+    }
+
+    /// Path of a cell's binary, or why there is none.
+    pub(crate) fn binary(&self, cell: &CellPlan) -> Result<&str, String> {
+        match self.build(cell)?.result.as_ref() {
+            Ok(built) => Ok(&built.path),
+            Err(failure) => Err(format!("{}; log: {}", failure.message, failure.log)),
+        }
+    }
+
+    pub(super) fn build(&self, cell: &CellPlan) -> Result<&BuildRecord, String> {
+        let found = self.builds.iter().find(|build| build.id == cell.build);
+        found.ok_or_else(|| format!("build `{}` is not in the manifest", cell.build))
+    }
+
+    /// Path and number of the code layout that a slot runs: every block the next one, of all builds the same. Counts
+    /// are of layout 0.
+    pub(super) fn layout(&self, cell: &CellPlan, slot: Slot) -> Result<(&str, u32), String> {
+        let first = self.binary(cell)?;
+        let layouts = &self.build(cell)?.layouts;
+        // At most 16 layouts.
+        let layout = if slot.pass == Pass::Timing { slot.block % (layouts.len() as u32 + 1) } else { 0 };
+        Ok(match layout.checked_sub(1) {
+            None => (first, 0),
+            Some(shuffled) => (&layouts[shuffled as usize].path, layout),
+        })
+    }
+
+    pub(super) fn launch(
+        &self,
+        cell: &CellPlan,
+        binary: &str,
+        slot: Slot,
+        counters: Option<&Probed>,
+    ) -> Result<Finished, RunError> {
+        Ok(process::run(&self.prepare(cell, binary, slot, counters)?)?)
+    }
+
+    /// Runs a cell as often as it takes to count everything: once for each set of counters that the processor has at a
+    /// time, and once within each tool. What the first run did is what is told; a tool that fails gives no counts.
+    pub(super) fn count(&self, cell: &CellPlan, binary: &str, slot: Slot) -> Result<Finished, RunError> {
+        let mut launch = self.prepare(cell, binary, slot, Some(self.probed))?;
+        launch.counter_pass = Some(0);
+        let mut finished = process::run(&launch)?;
+        for pass in 1..self.probed.passes() {
+            if finished.exit != Exit::Code(0) {
+                return Ok(finished);
+            }
+            launch.counter_pass = Some(pass);
+            finished = outcome::merged(finished, process::run(&launch)?);
+        }
+        for wrapper in &self.probed.wrappers {
+            if finished.exit != Exit::Code(0) {
+                return Ok(finished);
+            }
+            let mut launch = self.prepare(cell, binary, slot, Some(self.probed))?;
+            launch.counters = None;
+            match tools::count(wrapper, launch)? {
+                tools::Counted::Counts(counts) => finished.reading.counts.extend(counts),
+                tools::Counted::Interrupted => finished.exit = Exit::Interrupted,
+                tools::Counted::Failed(why) => note(&format!("cell {}: {}: {why}", cell.id, wrapper.tool.program())),
+            }
+        }
+        Ok(finished)
+    }
+
+    /// Everything that the process of a slot is started with.
+    pub(crate) fn prepare<'p>(
+        &self,
+        cell: &CellPlan,
+        binary: &str,
+        slot: Slot,
+        counters: Option<&'p Probed>,
+    ) -> Result<Launch<'p>, RunError> {
+        let workload = &self.study.workloads[slot.workload];
+        let subject = &self.study.subject;
+        // The preflight attaches nothing and takes the program as it is timed, verification and all.
+        let counting = if counters.is_some() { subject.counting_args.as_slice() } else { &[] };
+        let idle = match slot.pass {
+            Pass::CountingIdle => subject.idle_args.as_deref().unwrap_or_default(),
+            Pass::Timing | Pass::Counting | Pass::UnitCosts => &[],
+        };
+        let nul = |_| RunError::Nul { cell: cell.id.clone() };
+        let own = cell.args.iter().chain(&workload.args);
+        let args = self.called(cell).iter().chain(own).chain(counting).chain(idle);
+        let argv: Result<Vec<CString>, _> = args.map(|arg| CString::new(arg.as_str())).collect();
+        let folder = std::path::absolute(self.study.folder()).unwrap_or_else(|_| self.study.folder().to_owned());
+        Ok(Launch {
+            program: CString::new(binary).map_err(nul)?,
+            argv: argv.map_err(nul)?,
+            envp: self.environment(cell, slot.pad).map_err(nul)?,
+            directory: Some(CString::new(folder.as_os_str().as_bytes()).map_err(nul)?),
+            cpus: Some(if workload.pin { self.cpus.pinned } else { self.cpus.allowed }),
+            aslr: slot.pass == Pass::Timing,
+            timeout: self.study.timeout,
+            counters,
+            counter_pass: None,
+        })
+    }
+
+    /// What a cell's process is called, and the arguments that its command brings.
+    pub(super) fn called(&self, cell: &CellPlan) -> &[String] {
+        let command =
+            self.programs.iter().find(|build| build.id == cell.build).and_then(|build| build.command.as_deref());
+        match (command, &self.study.subject.program) {
+            (Some(command), _) => command,
+            (None, Program::Command(command)) => command,
+            (None, Program::Cargo(program)) => std::slice::from_ref(&program.binary),
+        }
+    }
+
+    /// The allow-list from the runner's environment, the cell's own, and the padding.
+    pub(super) fn environment(&self, cell: &CellPlan, pad: Option<usize>) -> Result<Vec<CString>, std::ffi::NulError> {
+        let mut env: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        for name in &self.study.subject.allow_env {
+            if let Some(value) = std::env::var_os(name) {
+                env.insert(name.clone().into_bytes(), value.as_bytes().to_vec());
+            }
+        }
+        for (name, value) in &cell.env {
+            env.insert(name.clone().into_bytes(), value.clone().into_bytes());
+        }
+        if let Some(pad) = pad {
+            env.insert(PAD_VARIABLE.into(), vec![b'x'; pad]);
+        }
+        let join = |(name, value): (Vec<u8>, Vec<u8>)| CString::new([name, value].join(&b'='));
+        env.into_iter().map(join).collect()
+    }
+}
+
+/// What a measured program said, when a run went well.
+pub(super) fn receipt(record: &Record) -> Option<&Measured> {
+    record.measured.as_ref()
+}
