@@ -6,8 +6,8 @@ use crate::analyse::{Analysis, Effect, Verdict, WorkloadAnalysis};
 use ablate_format::{CellKind, Manifest};
 use std::path::Path;
 
-/// Most factors in the table, so that the screen keeps its length.
-const MAX_ROWS: usize = 9;
+/// Most factors in the table, so that the screen keeps its length; the report has all.
+const MAX_ROWS: usize = 7;
 
 /// The screen; `full` is the command that runs the study in full.
 pub(super) fn screen(dir: &Path, manifest: &Manifest, analysis: &Analysis, full: &str) -> Document {
@@ -23,12 +23,9 @@ pub(super) fn screen(dir: &Path, manifest: &Manifest, analysis: &Analysis, full:
         None => document.text("No factor is proven to cost time in these workloads; more blocks find smaller costs."),
     }
     document.table(table(manifest, analysis));
-    document.text(
-        "Cells: what an operation takes more with the factor than without it, in the unit of the column. `none`: no \
-         difference beyond the noise. `not used`: the factor has no work here.",
-    );
-    document.item(format!("in full, with intervals that are narrower and every workload: {full}"));
-    document.item(format!("everything that this run shows: {}", dir.join("report.md").display()));
+    document.text("Time per operation that a factor adds; `none`: within the noise, `not used`: it has no work here.");
+    document.item(format!("in full, every workload with narrower intervals: {full}"));
+    document.item(format!("all tables: {}", dir.join("report.md").display()));
     document
 }
 

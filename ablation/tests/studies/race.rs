@@ -126,7 +126,7 @@ fn targets_are_judged_beside_peers_of_which_one_is_missing() {
     assert_eq!(verdicts, ["met", "missed", "met", "met", "not-judged"]);
     assert_eq!(effects["targets"][1]["rows"][0]["peer"], "instant");
     assert_eq!(bench.manifest()["plan"]["absent"][0]["peer"], "gone");
-    let said = bench.ablate(&["keep", "out", "--to", "kept"]);
+    let said = bench.ablate(&["archive", "out", "--to", "kept"]);
     assert!(said.code == 0 && said.out.contains("kept race in kept/race"), "{said:?}");
     let folder = bench.path("").display().to_string();
     for file in ["manifest.json", "effects.json", "report.md", "records.jsonl"] {
