@@ -15,5 +15,5 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
     let (study, design, workspace) = cells::open(&args.config, settings)?;
     let each = plan::each(&study.name, &workspace.target.join("ablate"));
-    Ok(shown(&plan::describe(&study, &design, &each, settings.columns)))
+    shown(&plan::describe(&study, &design, &each, settings.columns))
 }
