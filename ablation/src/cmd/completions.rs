@@ -1,7 +1,7 @@
 //! `cargo ablate completions`.
 
-use crate::call::BINARY;
-use crate::exit::ShellCode;
+use crate::support::call::BINARY;
+use crate::support::exit::ShellCode;
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
 use std::io::Write as _;

@@ -1,8 +1,9 @@
 //! What this program calls itself for, in processes of their own. `--help` does not list it.
 
 use super::output::{Ended, shown};
-use crate::exit::{ExitStatus, ShellCode};
-use crate::{doctor, profile, selftest, unit_costs};
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::tools::{doctor, profile, selftest};
+use crate::unit_costs;
 use std::ffi::OsString;
 
 /// Arguments of `cargo ablate synthetic`.
