@@ -1,7 +1,7 @@
 //! Why there are no binaries.
 
 use crate::config::Pointed;
-use crate::exit::{ExitStatus, ShellCode};
+use crate::support::exit::{ExitStatus, ShellCode};
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -7,9 +7,9 @@
 use super::cargo::{self, cargo};
 use super::error::BuildError;
 use super::place::{Workspace, keep_as};
-use crate::call::quoted;
 use crate::config::CargoProgram;
-use crate::files;
+use crate::support::call::quoted;
+use crate::support::files;
 use ablate_format::BuiltBinary;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

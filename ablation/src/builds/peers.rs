@@ -5,7 +5,7 @@
 use super::error::BuildError;
 use super::{check, program};
 use crate::config::{Absent, PRELOAD, Peer, Study, libraries};
-use crate::machine::sha256_of;
+use crate::support::machine::sha256_of;
 use ablate_format::{HypothesisKind, Library};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

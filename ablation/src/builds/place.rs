@@ -1,8 +1,8 @@
 //! Where builds are on this machine, and binaries that are kept under a name of their own.
 
 use super::error::BuildError;
-use crate::files;
-use crate::machine::sha256_of;
+use crate::support::files;
+use crate::support::machine::sha256_of;
 use ablate_format::BuiltBinary;
 use std::path::{Path, PathBuf};
 

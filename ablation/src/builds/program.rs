@@ -4,7 +4,7 @@ use super::check;
 use super::error::BuildError;
 use crate::config::Study;
 use crate::design::BuildPlan;
-use crate::machine::sha256_of;
+use crate::support::machine::sha256_of;
 use ablate_format::{BuildRecord, BuiltBinary};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

@@ -2,7 +2,7 @@
 
 use super::cargo::{cargo, first_error};
 use super::error::BuildError;
-use crate::files;
+use crate::support::files;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 

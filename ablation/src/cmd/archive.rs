@@ -1,7 +1,7 @@
 //! `cargo ablate archive`.
 
 use super::output::{Ended, shown};
-use crate::archive;
+use crate::tools::archive;
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate archive`.

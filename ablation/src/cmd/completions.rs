@@ -1,8 +1,8 @@
 //! `cargo ablate completions`.
 
 use super::output::{Ended, print_bytes};
-use crate::call::BINARY;
-use crate::exit::ShellCode;
+use crate::support::call::BINARY;
+use crate::support::exit::ShellCode;
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
 

@@ -2,10 +2,10 @@
 
 use super::output::Ended;
 use super::run;
-use crate::call::PROGRAM;
-use crate::exit::{ExitStatus, ShellCode};
-use crate::settings::Settings;
 use crate::study::Request;
+use crate::support::call::PROGRAM;
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::settings::Settings;
 use std::path::{Path, PathBuf};
 
 /// Where a repository has its default study. The first file that exists is taken.

@@ -1,8 +1,8 @@
 //! `cargo ablate doctor`.
 
 use super::output::{Ended, shown};
-use crate::doctor;
-use crate::settings::Settings;
+use crate::support::settings::Settings;
+use crate::tools::doctor;
 use std::time::Duration;
 
 /// Arguments of `cargo ablate doctor`.

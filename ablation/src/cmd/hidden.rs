@@ -1,8 +1,9 @@
 //! Subcommands that ablate starts itself, as processes of their own. `--help` does not list them.
 
 use super::output::{Ended, shown};
-use crate::exit::{ExitStatus, ShellCode};
-use crate::{doctor, profile, selftest, unit_costs};
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::tools::{doctor, profile, selftest};
+use crate::unit_costs;
 use std::ffi::OsString;
 
 /// Arguments of `cargo ablate synthetic`.

@@ -1,8 +1,8 @@
 //! `cargo ablate init`.
 
 use super::output::{Ended, shown};
-use crate::init::{self, Request, Subject};
-use crate::settings::Settings;
+use crate::support::settings::Settings;
+use crate::tools::init::{self, Request, Subject};
 use std::path::PathBuf;
 use std::str::FromStr;
 

@@ -1,7 +1,7 @@
 //! `cargo ablate man`: for packages, not for users, so `--help` does not list it.
 
 use super::output::Ended;
-use crate::exit::{ExitStatus, ShellCode};
+use crate::support::exit::{ExitStatus, ShellCode};
 use clap::Command;
 use std::path::{Path, PathBuf};
 

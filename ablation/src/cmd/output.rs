@@ -1,6 +1,6 @@
 //! What subcommands print to standard output, and how they end.
 
-use crate::exit::{ExitStatus, ShellCode};
+use crate::support::exit::{ExitStatus, ShellCode};
 use std::io::{self, Write as _};
 
 /// How a subcommand ends.

@@ -1,8 +1,8 @@
 //! `cargo ablate plan`.
 
 use super::output::{Ended, shown};
-use crate::settings::Settings;
-use crate::{cells, plan};
+use crate::support::settings::Settings;
+use crate::tools::{cells, plan};
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate plan`.

@@ -1,8 +1,8 @@
 //! `cargo ablate profile`.
 
 use super::output::{Ended, shown};
-use crate::profile::{self, Request};
-use crate::settings::Settings;
+use crate::support::settings::Settings;
+use crate::tools::profile::{self, Request};
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
 //! `cargo ablate report`, and the end of `cargo ablate run`.
 
 use super::output::{Ended, print};
-use crate::exit::{ExitStatus, ShellCode};
-use crate::progress::note;
 use crate::report::{self, ReportError, Screen};
-use crate::settings::Settings;
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::progress::note;
+use crate::support::settings::Settings;
 use crate::{prove, store};
 use ablate_format::Status;
 use std::path::{Path, PathBuf};

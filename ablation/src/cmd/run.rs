@@ -2,14 +2,14 @@
 
 use super::output::Ended;
 use super::report;
-use crate::call::{PROGRAM, quoted};
-use crate::exit::ShellCode;
-use crate::progress::note;
 use crate::report::Screen;
 use crate::run::interrupt;
-use crate::settings::Settings;
 use crate::study::rule::{Budget, HalfWidth};
 use crate::study::{self, Request};
+use crate::support::call::{PROGRAM, quoted};
+use crate::support::exit::ShellCode;
+use crate::support::progress::note;
+use crate::support::settings::Settings;
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate run`.

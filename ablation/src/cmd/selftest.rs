@@ -1,10 +1,10 @@
 //! `cargo ablate selftest`.
 
 use super::output::{Ended, print};
-use crate::exit::ShellCode;
-use crate::selftest::{self, Condition, Request};
-use crate::settings::Settings;
 use crate::study::rule::Budget;
+use crate::support::exit::ShellCode;
+use crate::support::settings::Settings;
+use crate::tools::selftest::{self, Condition, Request};
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate selftest`.

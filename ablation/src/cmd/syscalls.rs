@@ -1,8 +1,8 @@
 //! `cargo ablate syscalls`.
 
 use super::output::{Ended, shown};
-use crate::settings::Settings;
-use crate::syscalls::{self, Request};
+use crate::support::settings::Settings;
+use crate::tools::syscalls::{self, Request};
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate syscalls`.

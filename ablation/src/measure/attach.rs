@@ -152,7 +152,7 @@ impl Circumstances {
         let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok();
         Circumstances {
             paranoid: paranoid.and_then(|level| level.trim().parse().ok()),
-            virtual_machine: crate::machine::is_virtual(),
+            virtual_machine: crate::support::machine::is_virtual(),
         }
     }
 

@@ -179,7 +179,7 @@ fn refusals_name_the_way_out() {
         });
     };
     check(libc::EACCES, "CAP_PERFMON");
-    check(libc::ENOENT, if crate::machine::is_virtual() { "bare metal" } else { "another processor" });
+    check(libc::ENOENT, if crate::support::machine::is_virtual() { "bare metal" } else { "another processor" });
     check(libc::EMFILE, "ulimit -n");
     check(libc::ENOSPC, "fewer events");
 }

@@ -1,7 +1,7 @@
 //! Ctrl-C: the first one asks the runner to stop after ending what runs, the second one ends both at once, without a
 //! report.
 
-use crate::exit::INTERRUPTED;
+use crate::support::exit::INTERRUPTED;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};

@@ -3,10 +3,10 @@
 
 use super::context::{Context, RunError, receipt};
 use super::{interrupt, outcome};
-use crate::exit::{ExitStatus, ShellCode};
 use crate::prove;
 use crate::run::process::Exit;
 use crate::run::schedule::Slot;
+use crate::support::exit::{ExitStatus, ShellCode};
 use ablate_format::{CellKind, Pass, Status};
 
 /// Why a study does not start.

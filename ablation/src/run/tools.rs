@@ -1,8 +1,8 @@
 //! Counting within a tool: the process of a slot, wrapped, with a folder for what the tool writes.
 
 use super::process::{self, Exit, Launch, ProcessError};
-use crate::files;
 use crate::measure::Wrapper;
+use crate::support::files;
 use std::collections::BTreeMap;
 
 /// What came of it.

@@ -4,8 +4,8 @@
 use super::context::{Context, End, RunError};
 use super::interrupt;
 use super::process::{self, Exit, Finished, Launch};
-use crate::progress::note;
 use crate::store::{Key, RecordWriter, key};
+use crate::support::progress::note;
 use crate::unit_costs::Line;
 use ablate_format::{Pass, Record};
 use std::collections::BTreeSet;

@@ -2,10 +2,10 @@
 
 use super::rule::{HalfWidth, Rule};
 use crate::analyse::{self, WorkloadAnalysis};
-use crate::progress::human;
 use crate::prove::{self, Judge, JudgedRun};
 use crate::run::{self, Context, End, RunError, Session};
 use crate::store::{Folder, Key, StoreError};
+use crate::support::progress::human;
 use ablate_format::{CellKind, Manifest, RecordReader, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
 use std::collections::BTreeSet;

@@ -10,8 +10,8 @@ mod resident;
 mod steal;
 
 use super::{interrupt, orphans};
-use crate::exit::{ExitStatus, ShellCode};
 use crate::measure::{Attached, Reading};
+use crate::support::exit::{ExitStatus, ShellCode};
 pub(crate) use launch::Launch;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

@@ -6,8 +6,8 @@
 mod redact;
 
 use crate::config::is_name;
-use crate::exit::{ExitStatus, ShellCode};
 use crate::store::{self, BadLine, MANIFEST, RECORDS, REPORT, StoreError};
+use crate::support::exit::{ExitStatus, ShellCode};
 use ablate_format::Manifest;
 use redact::Redaction;
 use std::fmt::Write as _;

@@ -5,7 +5,7 @@
 
 use super::chain::operations;
 use super::factors::{FACTORS, FAULTY, INERT, Levels, Links, PREFIX, variable};
-use crate::exit::{ExitStatus, ShellCode};
+use crate::support::exit::{ExitStatus, ShellCode};
 use ablate_probe::{Line, TimedBatches, contention_probe_ns, percentile};
 use std::ffi::{OsStr, OsString};
 use std::hint::black_box;

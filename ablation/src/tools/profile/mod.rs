@@ -10,13 +10,13 @@ mod repeat;
 mod sample;
 mod shares;
 
-use crate::cells::{self, Cells, CellsError};
 use crate::config::Function;
-use crate::progress::note;
 use crate::report::document::{Document, Table};
 use crate::report::number::count;
-use crate::settings::Settings;
-use crate::studies::fresh;
+use crate::support::progress::note;
+use crate::support::settings::Settings;
+use crate::support::studies::fresh;
+use crate::tools::cells::{self, Cells, CellsError};
 pub(crate) use repeat::repeat;
 use sample::{Profiler, Sampled};
 use shares::{Interval, Share};

@@ -15,10 +15,10 @@ mod run;
 mod selftest;
 mod syscalls;
 
-use crate::call::{BINARY, PROGRAM, without_cargo};
-use crate::exit::ShellCode;
-use crate::progress::note;
-use crate::settings::{self, Settings};
+use crate::support::call::{BINARY, PROGRAM, without_cargo};
+use crate::support::exit::ShellCode;
+use crate::support::progress::note;
+use crate::support::settings::{self, Settings};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use output::Ended;
 use std::process::ExitCode;

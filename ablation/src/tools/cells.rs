@@ -4,13 +4,13 @@
 use crate::builds::{self, BuildError, Workspace};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
-use crate::exit::{ExitStatus, ShellCode};
-use crate::files;
 use crate::measure::Probed;
 use crate::run::process::{self, Exit, Finished, Launch, ProcessError};
 use crate::run::schedule::Slot;
 use crate::run::{self, Context, Cpus, RunError, interrupt};
-use crate::settings::Settings;
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::files;
+use crate::support::settings::Settings;
 use ablate_format::{BuildRecord, CellPlan, Measured, Pass};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;

@@ -15,9 +15,9 @@ pub(crate) mod registry;
 
 use crate::config::{CargoProgram, Program, Source, Study};
 use crate::design::BuildPlan;
-use crate::files;
-use crate::machine::sha256_of;
-use crate::progress::{human, note};
+use crate::support::files;
+use crate::support::machine::sha256_of;
+use crate::support::progress::{human, note};
 use ablate_format::{BuildFailure, BuildRecord, BuiltBinary};
 use cargo::Order;
 pub(crate) use error::BuildError;

@@ -1,7 +1,7 @@
 //! From a study to what will be run and compared: cells, contrasts and distinct builds. A pure function.
 //!
 //! Two names for the same levels in the same arm are one cell, so that nothing is measured twice. How long it all
-//! takes is left to [`crate::plan`], doing it to [`crate::builds`] and [`crate::run`].
+//! takes is left to [`crate::tools::plan`], doing it to [`crate::builds`] and [`crate::run`].
 
 mod axis;
 mod build_plans;

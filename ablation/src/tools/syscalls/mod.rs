@@ -6,10 +6,10 @@
 
 mod table;
 
-use crate::cells::{self, Cells, CellsError};
 use crate::measure::{CALLS, Probed, Tool, Wrapper, strace};
-use crate::progress::note;
-use crate::settings::Settings;
+use crate::support::progress::note;
+use crate::support::settings::Settings;
+use crate::tools::cells::{self, Cells, CellsError};
 use ablate_format::{CellKind, Pass};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

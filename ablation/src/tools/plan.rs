@@ -2,8 +2,8 @@
 
 use crate::config::Study;
 use crate::design::{BuildPlan, Design};
-use crate::progress::human;
-use crate::studies;
+use crate::support::progress::human;
+use crate::support::studies;
 use ablate_format::{CellKind, CellPlan, StudyPlan, Target, WorkloadPlan};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

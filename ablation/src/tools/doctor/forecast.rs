@@ -2,8 +2,8 @@
 
 use super::costs::start;
 use super::trial::Trial;
-use crate::cells::CellsError;
 use crate::run::Cpus;
+use crate::tools::cells::CellsError;
 use ablate_stats::distribution::t_quantile;
 use std::time::{Duration, Instant};
 

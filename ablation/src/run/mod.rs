@@ -21,9 +21,9 @@ pub(crate) use orphans::become_reaper;
 pub(crate) use preflight::{PreflightError, preflight};
 use unit_costs::UnitCosts;
 
-use crate::progress::Progress;
 use crate::prove;
 use crate::store::{Key, RecordWriter, key};
+use crate::support::progress::Progress;
 use ablate_format::{Pass, Status};
 use process::Exit;
 use schedule::Slot;

@@ -1,10 +1,10 @@
 //! Stacks of a cell's process, from perf or callgrind.
 
 use super::shares::Stacks;
-use crate::cells::{Cells, CellsError};
 use crate::measure::{Tool, Wrapper, callgrind, find_tool, probe};
-use crate::progress::note;
 use crate::run::process::Launch;
+use crate::support::progress::note;
+use crate::tools::cells::{Cells, CellsError};
 use ablate_format::Pass;
 use inferno::collapse::Collapse;
 use inferno::collapse::perf::{Folder, Options};

@@ -7,14 +7,14 @@ mod forecast;
 mod trial;
 
 use crate::builds;
-use crate::cells::CellsError;
-use crate::machine::{self, machine};
 use crate::measure::{GROUPS, Probed, find_tool, probe_groups};
 use crate::report::document::{Document, Table};
 use crate::report::head::unavailable;
 use crate::report::number::{MISSING, count, number};
 use crate::run::{self, Cpus, interrupt};
-use crate::settings::Settings;
+use crate::support::machine::{self, machine};
+use crate::support::settings::Settings;
+use crate::tools::cells::CellsError;
 use ablate_format::Machine;
 use contention_probe::{Contention, ContentionProbes};
 use costs::{Costs, Floor};

@@ -8,10 +8,10 @@ mod name;
 mod text;
 
 use crate::builds::{self, BuildError, cargo, registry};
-use crate::call::quoted;
 use crate::config::nearest;
-use crate::exit::{ExitStatus, ShellCode};
-use crate::settings::Settings;
+use crate::support::call::quoted;
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::settings::Settings;
 use cargo::{Metadata, Package, Target};
 use name::name_of;
 use std::fs::OpenOptions;

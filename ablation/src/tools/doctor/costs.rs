@@ -2,11 +2,11 @@
 
 use super::contention_probe::on;
 use super::trial::Trial;
-use crate::cells::CellsError;
-use crate::files;
 use crate::measure::{Probed, Tool, Wrapper, watch};
 use crate::run::Cpus;
 use crate::run::process::{self, Exit, Finished, Launch};
+use crate::support::files;
+use crate::tools::cells::CellsError;
 use ablate_format::InstrumentStatus;
 use std::collections::BTreeMap;
 use std::ffi::CString;

@@ -9,8 +9,8 @@ mod lines;
 pub use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT};
 pub use lines::RecordWriter;
 
-use crate::files;
 use crate::prove::{Judge, JudgedRun};
+use crate::support::files;
 use ablate_format::{CellKind, CellPlan, Manifest, Pass, ReadError, Record, Status, StudyPlan, WorkloadPlan};
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};

@@ -20,9 +20,9 @@ mod targets;
 mod workload;
 
 use crate::analyse::{Analysis, analyse_proven};
-use crate::files;
 use crate::gap::study::Explained;
 use crate::prove::JudgedRun;
+use crate::support::files;
 use ablate_format::Manifest;
 use document::Document;
 use std::io;

@@ -2,7 +2,7 @@
 //! setting that is silently ignored costs a day.
 
 use crate::config::nearest;
-use crate::exit::{ExitStatus, ShellCode};
+use crate::support::exit::{ExitStatus, ShellCode};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use super::sample::Sampled;
 use super::shares::Stacks;
-use crate::cells::CellsError;
+use crate::tools::cells::CellsError;
 use inferno::{differential, flamegraph};
 use std::io;
 use std::path::Path;

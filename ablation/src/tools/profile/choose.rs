@@ -1,8 +1,8 @@
 //! Which cell is worth a profile: the one with the largest effect in an earlier run of the study.
 
-use crate::cells::CellsError;
 use crate::config::Study;
-use crate::studies;
+use crate::support::studies;
+use crate::tools::cells::CellsError;
 use ablate_format::{CellKind, Manifest};
 use serde::Deserialize;
 use std::path::Path;
