@@ -30,7 +30,7 @@ pub(crate) fn metadata(manifest: &Path) -> Result<Metadata, BuildError> {
 }
 
 /// One call of cargo that builds a binary.
-pub(super) struct Order<'a> {
+pub(super) struct CargoBuild<'a> {
     pub(super) program: &'a CargoProgram,
     pub(super) manifest: &'a Path,
     pub(super) features: &'a [String],
@@ -43,7 +43,11 @@ pub(super) struct Order<'a> {
 ///
 /// # Errors
 /// [`BuildError::NoCargo`] and what the system refused.
-pub(super) fn build(order: &Order, workspace: &Workspace, log: &Path) -> Result<Result<PathBuf, String>, BuildError> {
+pub(super) fn build(
+    order: &CargoBuild,
+    workspace: &Workspace,
+    log: &Path,
+) -> Result<Result<PathBuf, String>, BuildError> {
     let log_file = File::create(log).map_err(BuildError::io(log, "creating the log"))?;
     let CargoProgram { package, binary, profile, .. } = order.program;
     let mut command = cargo();

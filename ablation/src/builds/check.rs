@@ -3,7 +3,7 @@
 
 use super::cargo::{Metadata, Package, binaries};
 use super::error::BuildError;
-use crate::config::{CargoProgram, Pointed, Study, nearest};
+use crate::config::{CargoProgram, Diagnostic, Study, nearest};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -95,7 +95,7 @@ fn profiles_of(path: &Path) -> Vec<String> {
 /// A complaint about a value of the config, pointing at the first place where one of these keys has it.
 pub(super) fn pointed(study: &Study, keys: &[&str], value: &str, message: String) -> BuildError {
     let span = place(&study.text, keys, value);
-    BuildError::Config(Pointed::new(&study.path.display().to_string(), &study.text, span, message))
+    BuildError::Config(Diagnostic::new(&study.path.display().to_string(), &study.text, span, message))
 }
 
 /// The first quoted `value` in a value of one of `keys`; the end of the text when there is none.

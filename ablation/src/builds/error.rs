@@ -1,6 +1,6 @@
 //! Why there are no binaries.
 
-use crate::config::Pointed;
+use crate::config::Diagnostic;
 use crate::support::exit::{ExitStatus, ShellCode};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ pub(crate) enum BuildError {
     },
     /// The config names a feature, profile or program that is not there.
     #[error(transparent)]
-    Config(#[from] Box<Pointed>),
+    Config(#[from] Box<Diagnostic>),
     /// The build that everything is compared with failed.
     #[error("the baseline build `{id}` failed, so there is nothing to compare: {message}\nthe whole log: {log}")]
     Baseline {

@@ -6,7 +6,7 @@
 
 use super::cargo::{self, cargo};
 use super::error::BuildError;
-use super::place::{Workspace, keep_as};
+use super::place::{Workspace, copy_once};
 use crate::config::CargoProgram;
 use crate::support::call::quoted;
 use crate::support::files;
@@ -62,16 +62,16 @@ impl Shuffler {
     ///
     /// # Errors
     /// What the system refused.
-    pub(super) fn take(&self, program: &CargoProgram, kept: &Path) -> Result<Option<Vec<BuiltBinary>>, BuildError> {
+    pub(super) fn take(&self, program: &CargoProgram, stored: &Path) -> Result<Option<Vec<BuiltBinary>>, BuildError> {
         let mut out = Vec::new();
         for layout in 1..self.layouts {
-            let place = kept.with_file_name(format!("layout-{layout}")).join(&program.binary);
+            let place = stored.with_file_name(format!("layout-{layout}")).join(&program.binary);
             let pending = self.pending(layout);
             let from = if pending.is_file() { &pending } else { &place };
             if !from.is_file() {
                 return Ok(None);
             }
-            out.push(keep_as(from, &place)?);
+            out.push(copy_once(from, &place)?);
         }
         Ok(Some(out))
     }

@@ -58,7 +58,7 @@ fn is_absent(study: &Study, peer: &Peer) -> bool {
 /// What of a peer is not there.
 fn missing(study: &Study, peer: &Peer) -> Option<String> {
     if let Some(program) = peer.command.as_ref().and_then(|command| command.first())
-        && !program::is_there(study.folder(), program)
+        && !program::exists(study.folder(), program)
     {
         return Some(format!("there is no program `{program}`"));
     }

@@ -1,4 +1,4 @@
-//! Where builds are on this machine, and binaries that are kept under a name of their own.
+//! Where builds are on this machine, and binaries that are stored under a name of their own.
 
 use super::error::BuildError;
 use crate::support::files;
@@ -18,7 +18,7 @@ pub(crate) struct Workspace {
 }
 
 /// Copies a binary, unless it is there.
-pub(super) fn keep_as(built: &Path, path: &Path) -> Result<BuiltBinary, BuildError> {
+pub(super) fn copy_once(built: &Path, path: &Path) -> Result<BuiltBinary, BuildError> {
     let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
     let there = built == path || sha256_of(path).is_ok_and(|there| there == sha256);
     if !there {

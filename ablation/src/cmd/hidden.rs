@@ -61,7 +61,7 @@ pub(super) fn unit_costs() -> Ended {
 
 pub(super) fn synthetic(args: &Synthetic) -> Ended {
     let Synthetic { link_ns, batches, counted } = *args;
-    shown(&selftest::synthetic(&selftest::Asked { link_ns, batches, counted })?)
+    shown(&selftest::synthetic(&selftest::SyntheticRequest { link_ns, batches, counted })?)
 }
 
 pub(super) fn repeat(args: &Repeat) -> Ended {

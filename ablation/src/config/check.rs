@@ -2,7 +2,7 @@
 //! and what all rules share; each other part of a config has a file beside it.
 
 use super::names::suggest;
-use super::place::{Part, Pointed};
+use super::place::{Diagnostic, Part};
 use super::raw;
 use super::study::{DesignKind, Function, Program, Study};
 use ablate_format::Arm;
@@ -12,66 +12,66 @@ use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
 
-pub(super) type Checked<T> = Result<T, Box<Pointed>>;
+pub(super) type Checked<T> = Result<T, Box<Diagnostic>>;
 
 /// Instruments of the counting passes, by group.
 const INSTRUMENTS: [&str; 3] = ["perf", "callgrind", "strace"];
 
 pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> {
-    let at = At { path: path.display().to_string(), text };
-    let name = at.name("study", &raw.study)?;
-    let arms = at.arms(raw.arms.as_ref(), &raw)?;
-    let designs = at.designs(raw.design.as_ref(), &raw)?;
-    let subject = at.subject(path, &raw.subject)?;
+    let checker = Checker { path: path.display().to_string(), text };
+    let name = checker.name("study", &raw.study)?;
+    let arms = checker.arms(raw.arms.as_ref(), &raw)?;
+    let designs = checker.designs(raw.design.as_ref(), &raw)?;
+    let subject = checker.subject(path, &raw.subject)?;
     let is_command = matches!(subject.program, Program::Command(_));
     let mut asked = raw.arms.iter().flat_map(|arms| arms.get_ref());
     if let Some(arm) = asked.find(|arm| is_command && arm.get_ref() == Arm::Feature.as_str()) {
-        return at.fail(arm.span(), "a `command` is not built, so it has no arm `feature`; remove the arm");
+        return checker.fail(arm.span(), "a `command` is not built, so it has no arm `feature`; remove the arm");
     }
-    let factors = at.factors(&raw.factors, &arms, &subject)?;
-    let crossing = at.crossing(&raw, &designs, &factors, &arms)?;
-    let treatments = at.treatments(&raw.treatments, &factors, &arms)?;
-    let constraints = at.constraints(&raw.constraints, &factors)?;
-    let workloads = at.workloads(&raw.workloads, &designs, is_command)?;
-    let peers = at.peers(&raw.peers, &subject, &workloads)?;
-    let reference_peer = at.reference(raw.reference_peer.as_ref(), &peers)?;
-    let quick = at.quick(raw.quick.as_ref(), &workloads, &arms, &designs)?;
-    let hypotheses = at.hypotheses(&raw, &workloads, &peers, reference_peer.as_deref(), &factors)?;
+    let factors = checker.factors(&raw.factors, &arms, &subject)?;
+    let crossing = checker.crossing(&raw, &designs, &factors, &arms)?;
+    let treatments = checker.treatments(&raw.treatments, &factors, &arms)?;
+    let constraints = checker.constraints(&raw.constraints, &factors)?;
+    let workloads = checker.workloads(&raw.workloads, &designs, is_command)?;
+    let peers = checker.peers(&raw.peers, &subject, &workloads)?;
+    let reference_peer = checker.reference(raw.reference_peer.as_ref(), &peers)?;
+    let quick = checker.quick(raw.quick.as_ref(), &workloads, &arms, &designs)?;
+    let hypotheses = checker.hypotheses(&raw, &workloads, &peers, reference_peer.as_deref(), &factors)?;
     Ok(Study {
         path: path.to_owned(),
         text: text.to_owned(),
         name,
         about: raw.about.clone(),
         // Every value from 0 to i64::MAX is a u64.
-        seed: at.number("seed", &raw.seed, 0, i64::MAX)? as u64,
-        blocks: at.number("blocks", &raw.blocks, 1, 10_000)? as u32,
+        seed: checker.number("seed", &raw.seed, 0, i64::MAX)? as u64,
+        blocks: checker.number("blocks", &raw.blocks, 1, 10_000)? as u32,
         counting_repeats: match &raw.counting_repeats {
-            Some(repeats) => at.number("counting_repeats", repeats, 0, 100)? as u32,
+            Some(repeats) => checker.number("counting_repeats", repeats, 0, 100)? as u32,
             None => 2,
         },
         arms,
         designs,
         timeout: Duration::from_secs(match &raw.timeout_seconds {
-            Some(seconds) => at.number("timeout_seconds", seconds, 1, 86_400)? as u64,
+            Some(seconds) => checker.number("timeout_seconds", seconds, 1, 86_400)? as u64,
             None => 60,
         }),
         reference_peer,
         subject,
         factors,
-        targets: at.targets(&raw.targets, &workloads, &peers)?,
-        paths: at.paths(&raw.paths, &treatments, &workloads, &peers)?,
-        curves: at.curves(&raw.curves, &workloads)?,
+        targets: checker.targets(&raw.targets, &workloads, &peers)?,
+        paths: checker.paths(&raw.paths, &treatments, &workloads, &peers)?,
+        curves: checker.curves(&raw.curves, &workloads)?,
         treatments,
         workloads,
         peers,
         absent: Vec::new(),
-        layouts: at.layouts(raw.layouts.as_ref(), is_command)?,
-        instruments: at.instruments(raw.instruments.as_ref())?,
+        layouts: checker.layouts(raw.layouts.as_ref(), is_command)?,
+        instruments: checker.instruments(raw.instruments.as_ref())?,
         crossed: crossing.crossed,
         fraction: crossing.fraction,
         constraints,
         hypotheses,
-        functions: at.functions(&raw.functions)?,
+        functions: checker.functions(&raw.functions)?,
         quick,
         places: places(&raw),
     })
@@ -100,7 +100,7 @@ fn places(raw: &raw::Study) -> BTreeMap<Part, Range<usize>> {
 }
 
 /// The text that everything points into.
-pub(super) struct At<'a> {
+pub(super) struct Checker<'a> {
     pub(super) path: String,
     pub(super) text: &'a str,
 }
@@ -111,9 +111,9 @@ pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64 && !text.starts_with('-') && text.chars().all(fits)
 }
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn fail<T>(&self, span: Range<usize>, message: impl Into<String>) -> Checked<T> {
-        Err(Pointed::new(&self.path, self.text, span, message.into()))
+        Err(Diagnostic::new(&self.path, self.text, span, message.into()))
     }
 
     pub(super) fn number(&self, what: &str, value: &Spanned<i64>, low: i64, high: i64) -> Checked<i64> {

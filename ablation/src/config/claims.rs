@@ -1,6 +1,6 @@
 //! Rules of hypotheses. Whether the cells that they name exist, the design finds out.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{Factor, Peer, Workload};
 use ablate_format::{Hypothesis, HypothesisKind, Quantity};
@@ -12,7 +12,7 @@ pub(crate) const PARTS: [&str; 3] = ["system-calls", "page-faults", "residual"];
 
 const KINDS: [&str; 3] = ["share", "difference", "ordering"];
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn hypotheses(
         &self,
         study: &raw::Study,

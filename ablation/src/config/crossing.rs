@@ -1,6 +1,6 @@
 //! Rules of the designs that combine factors: which factors, and how many combinations are too many.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{DesignKind, Factor, in_one_binary};
 use ablate_format::Arm;
@@ -29,7 +29,7 @@ fn place_of(raw: &raw::Study) -> Range<usize> {
     raw.design.as_ref().map_or(0..0, Spanned::span)
 }
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn crossing(
         &self,
         raw: &raw::Study,

@@ -1,6 +1,6 @@
 //! Why there is no study.
 
-use super::place::Pointed;
+use super::place::Diagnostic;
 
 /// Longest config that is read; a larger file is no config.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
@@ -38,5 +38,5 @@ pub(crate) enum ConfigError {
     },
     /// Something in the file is wrong.
     #[error(transparent)]
-    Invalid(#[from] Box<Pointed>),
+    Invalid(#[from] Box<Diagnostic>),
 }

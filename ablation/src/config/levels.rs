@@ -1,6 +1,6 @@
 //! Rules of factors and their levels.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::names::{nearest, suggest};
 use super::raw;
 use super::study::{Factor, Level, Program, Subject, in_one_binary};
@@ -21,7 +21,7 @@ struct Owners {
     features: BTreeMap<String, String>,
 }
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn factors(
         &self,
         raw: &[Spanned<raw::Factor>],

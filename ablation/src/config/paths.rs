@@ -1,12 +1,12 @@
 //! Rules of paths: ideas added in turn. Whether their steps are in one binary, the design finds out.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{Peer, Treatment, Workload};
 use ablate_format::{BASELINE, Goal, Path};
 use toml::Spanned;
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn paths(
         &self,
         raw: &[Spanned<raw::Path>],

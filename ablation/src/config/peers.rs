@@ -1,13 +1,13 @@
 //! Rules of peers: other ways to serve the workloads.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{Peer, Program, Subject, Workload};
 
 /// The variable with which the loader puts libraries beneath a program.
 pub(crate) const PRELOAD: &str = "LD_PRELOAD";
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn peers(&self, raw: &[raw::Peer], subject: &Subject, workloads: &[Workload]) -> Checked<Vec<Peer>> {
         self.names("peer", raw.iter().map(|p| &p.name))?;
         let mut out = Vec::new();

@@ -1,11 +1,11 @@
 //! `[quick]`: the short form of a study, which answers its first question within minutes.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{DesignKind, Quick, Workload};
 use ablate_format::Arm;
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn quick(
         &self,
         raw: Option<&raw::Quick>,

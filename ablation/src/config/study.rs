@@ -2,7 +2,7 @@
 
 use super::error::ConfigError;
 use super::names;
-use super::place::{Part, Pointed};
+use super::place::{Diagnostic, Part};
 use ablate_format::{Arm, Curve, Hypothesis, MainResponse, Target};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -151,7 +151,7 @@ impl Study {
     pub(crate) fn complain(&self, part: Part, message: String) -> ConfigError {
         let end = self.text.len();
         let span = self.places.get(&part).cloned().unwrap_or(end..end);
-        Pointed::new(&self.path.display().to_string(), &self.text, span, message).into()
+        Diagnostic::new(&self.path.display().to_string(), &self.text, span, message).into()
     }
 }
 
@@ -252,7 +252,7 @@ pub(crate) struct CargoProgram {
     /// Its binary.
     pub(crate) binary: String,
     /// Where the package is.
-    pub(crate) source: Source,
+    pub(crate) origin: Origin,
     /// Cargo profile.
     pub(crate) profile: String,
     /// Cargo features built in besides those of the factors.
@@ -262,16 +262,16 @@ pub(crate) struct CargoProgram {
 impl CargoProgram {
     /// Path of a `Cargo.toml` of its workspace; empty for a package of the registry, which has none yet.
     pub(crate) fn manifest(&self) -> &Path {
-        match &self.source {
-            Source::Manifest(path) => path,
-            Source::Registry(_) => Path::new(""),
+        match &self.origin {
+            Origin::Manifest(path) => path,
+            Origin::Registry(_) => Path::new(""),
         }
     }
 }
 
 /// Where a package is.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Source {
+pub(crate) enum Origin {
     /// Path of a `Cargo.toml` of its workspace; exists.
     Manifest(PathBuf),
     /// This version of the package on crates.io.

@@ -1,13 +1,13 @@
 //! Rules of the subject: a Cargo package of this machine or of the registry, or a command.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
-use super::study::{CargoProgram, Program, Source, Subject};
+use super::study::{CargoProgram, Origin, Program, Subject};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn subject(&self, path: &Path, raw: &Spanned<raw::Subject>) -> Checked<Subject> {
         let place = raw.span();
         let raw = raw.get_ref();
@@ -54,14 +54,14 @@ impl At<'_> {
         Ok(Program::Cargo(CargoProgram {
             package: self.identifier("package", package, "")?,
             binary: self.identifier("binary", raw.binary.as_ref().unwrap_or(package), "")?,
-            source: match (&raw.version, &raw.manifest) {
+            origin: match (&raw.version, &raw.manifest) {
                 (Some(version), Some(_)) => {
                     let message =
                         "`version` takes the package from crates.io and `manifest` from here; remove one of the two";
                     return self.fail(version.span(), message);
                 }
-                (Some(version), None) => Source::Registry(self.version(version)?),
-                (None, manifest) => Source::Manifest(self.manifest(path, manifest.as_ref(), place)?),
+                (Some(version), None) => Origin::Registry(self.version(version)?),
+                (None, manifest) => Origin::Manifest(self.manifest(path, manifest.as_ref(), place)?),
             },
             profile: match &raw.profile {
                 Some(profile) => self.identifier("Cargo profile", profile, "")?,

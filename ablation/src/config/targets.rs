@@ -1,6 +1,6 @@
 //! Rules of targets: bars that the study judges its subject by.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{Peer, Workload};
 use ablate_format::{Against, Bar, Quantity, Target, TargetKind, TargetResponse};
@@ -14,7 +14,7 @@ const TOGETHER: [&str; 2] = ["each", "best"];
 /// A workload of a target, and what it is judged by there.
 type Judged<'a> = (&'a Workload, Quantity);
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn targets(
         &self,
         raw: &[Spanned<raw::Target>],

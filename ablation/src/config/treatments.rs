@@ -1,6 +1,6 @@
 //! Rules of what refers to levels of factors: treatments and constraints.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::names::suggest;
 use super::raw;
 use super::study::{Constraint, Factor, Treatment};
@@ -8,7 +8,7 @@ use ablate_format::{Arm, BASELINE};
 use std::collections::BTreeMap;
 use toml::Spanned;
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn treatments(
         &self,
         raw: &[Spanned<raw::Treatment>],

@@ -1,6 +1,6 @@
 //! Rules of workloads and the groups of them, and of the peer that shares refer to.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::names::suggest;
 use super::raw;
 use super::study::{DesignKind, Peer, Workload};
@@ -10,7 +10,7 @@ use toml::Spanned;
 /// A line through two points always fits.
 const MIN_CURVE: usize = 3;
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn workloads(
         &self,
         raw: &[raw::Workload],

@@ -117,13 +117,13 @@ impl Context<'_> {
         slot: Slot,
         counters: Option<&Probed>,
     ) -> Result<Finished, RunError> {
-        Ok(process::run(&self.prepare(cell, binary, slot, counters)?)?)
+        Ok(process::run(&self.launch_of(cell, binary, slot, counters)?)?)
     }
 
     /// Runs a cell as often as it takes to count everything: once for each set of counters that the processor has at a
     /// time, and once within each tool. What the first run did is what is told; a tool that fails gives no counts.
     pub(super) fn count(&self, cell: &CellPlan, binary: &str, slot: Slot) -> Result<Finished, RunError> {
-        let mut launch = self.prepare(cell, binary, slot, Some(self.probed))?;
+        let mut launch = self.launch_of(cell, binary, slot, Some(self.probed))?;
         launch.counter_pass = Some(0);
         let mut finished = process::run(&launch)?;
         for pass in 1..self.probed.passes() {
@@ -137,7 +137,7 @@ impl Context<'_> {
             if finished.exit != Exit::Code(0) {
                 return Ok(finished);
             }
-            let mut launch = self.prepare(cell, binary, slot, Some(self.probed))?;
+            let mut launch = self.launch_of(cell, binary, slot, Some(self.probed))?;
             launch.counters = None;
             match tools::count(wrapper, launch)? {
                 tools::Counted::Counts(counts) => finished.reading.counts.extend(counts),
@@ -149,7 +149,7 @@ impl Context<'_> {
     }
 
     /// Everything that the process of a slot is started with.
-    pub(crate) fn prepare<'p>(
+    pub(crate) fn launch_of<'p>(
         &self,
         cell: &CellPlan,
         binary: &str,

@@ -64,8 +64,9 @@ impl Adaptive<'_> {
             block += 1;
         }
         let workloads = seen.look(self.manifest)?;
-        let spent = Spent { time: clock.started.elapsed(), blocks: self.manifest.blocks, each: clock.each() };
-        let lines = workloads.iter().map(|workload| told(&self.rule, workload, spent));
+        let spent =
+            Spent { time: clock.started.elapsed(), blocks: self.manifest.blocks, block_time: clock.block_time() };
+        let lines = workloads.iter().map(|workload| outcome_of(&self.rule, workload, spent));
         let mut lines: Vec<String> = lines.collect();
         if self.manifest.blocks < self.least() {
             let (blocks, least) = (self.manifest.blocks, self.least());
@@ -163,13 +164,13 @@ impl Clock {
     }
 
     /// Mean time of a block; 0 before the first.
-    fn each(&self) -> Duration {
+    fn block_time(&self) -> Duration {
         self.in_blocks.checked_div(self.blocks).unwrap_or_default()
     }
 
     /// Whether one block more would not fit. The first one always does: without it there is nothing.
     fn would_exceed(&self, budget: Duration) -> bool {
-        self.blocks > 0 && self.started.elapsed() + self.each() > budget
+        self.blocks > 0 && self.started.elapsed() + self.block_time() > budget
     }
 
     /// Whether a look now takes a small share of the time measured since the last one, as the last two let expect. What
@@ -180,7 +181,7 @@ impl Clock {
         let growth = before.filter(|before| before.blocks < last.blocks);
         let growth = growth.map_or(0.0, |before| (took(last) - took(before)) / f64::from(last.blocks - before.blocks));
         // No more than half of what a block allows, so that the time for a look comes.
-        let growth = growth.clamp(0.0, LOOKING / 2.0 * self.each().as_secs_f64());
+        let growth = growth.clamp(0.0, LOOKING / 2.0 * self.block_time().as_secs_f64());
         let expected = took(last) + growth * f64::from(self.blocks - last.blocks);
         expected <= LOOKING * (self.in_blocks - last.in_blocks).as_secs_f64()
     }
@@ -248,14 +249,14 @@ fn widest(workload: &WorkloadAnalysis) -> Option<Widest> {
 struct Spent {
     time: Duration,
     blocks: u32,
-    each: Duration,
+    block_time: Duration,
 }
 
 /// What was reached in a workload, and what more time would buy: half-widths fall with the square root of the blocks.
-fn told(rule: &Rule, workload: &WorkloadAnalysis, spent: Spent) -> String {
+fn outcome_of(rule: &Rule, workload: &WorkloadAnalysis, spent: Spent) -> String {
     let name = &workload.name;
     let Some(widest) = widest(workload) else {
-        return format!("{name}: no source has an interval after {} blocks", spent.blocks);
+        return format!("{name}: no factor has an interval after {} blocks", spent.blocks);
     };
     let Widest { half_ns, factor, baseline_ns, .. } = &widest;
     let (half_ns, baseline_ns) = (*half_ns, *baseline_ns);
@@ -279,11 +280,11 @@ fn told(rule: &Rule, workload: &WorkloadAnalysis, spent: Spent) -> String {
         }
         let blocks = (f64::from(spent.blocks) * (half_ns / goal_ns).powi(2)).ceil();
         let more = blocks - f64::from(spent.blocks);
-        let time = Duration::try_from_secs_f64(more * spent.each.as_secs_f64()).unwrap_or(Duration::MAX);
+        let time = Duration::try_from_secs_f64(more * spent.block_time.as_secs_f64()).unwrap_or(Duration::MAX);
         return format!("{reached}; ± {what} would take about {blocks} blocks, {} more", human(time));
     }
     let time = rule.budget.map_or(spent.time, |budget| budget.0);
-    let more = if spent.each.is_zero() { 0.0 } else { time.as_secs_f64() / spent.each.as_secs_f64() };
+    let more = if spent.block_time.is_zero() { 0.0 } else { time.as_secs_f64() / spent.block_time.as_secs_f64() };
     let then = half_ns * (f64::from(spent.blocks) / (f64::from(spent.blocks) + more)).sqrt();
     format!("{reached}; another {} would give ± {}", human(time), widest.shown(then))
 }
@@ -319,7 +320,7 @@ mod tests {
         let mut clock = Clock::start();
         assert!(!clock.would_exceed(Duration::ZERO));
         clock.block(Duration::from_secs(10));
-        assert_eq!(clock.each(), Duration::from_secs(10));
+        assert_eq!(clock.block_time(), Duration::from_secs(10));
         assert!(clock.would_exceed(Duration::from_secs(9)));
         assert!(!clock.would_exceed(Duration::from_secs(3600)));
     }
@@ -370,8 +371,8 @@ mod tests {
         let widest = widest(&analysis.workloads[0]).expect("it could have one");
         assert_eq!((widest.half_ns, widest.factor.as_str()), (f64::INFINITY, "cache"));
         let rule = Rule { width: Some("1ms".parse().expect("good")), budget: None };
-        let spent = Spent { time: Duration::from_secs(6), blocks: 6, each: Duration::from_secs(1) };
-        let line = told(&rule, &analysis.workloads[0], spent);
+        let spent = Spent { time: Duration::from_secs(6), blocks: 6, block_time: Duration::from_secs(1) };
+        let line = outcome_of(&rule, &analysis.workloads[0], spent);
         assert!(line.contains("cache has no interval after 6 blocks"), "{line}");
     }
 
@@ -389,8 +390,8 @@ mod tests {
         let share = found.half_ns / 2_000.0;
         assert!(share > 0.01 && share < 0.2, "{share}");
         let rule = Rule { width: Some("50%".parse().expect("good")), budget: None };
-        let spent = Spent { time: Duration::from_secs(12), blocks: 12, each: Duration::from_secs(1) };
-        let line = told(&rule, &analysis.workloads[0], spent);
+        let spent = Spent { time: Duration::from_secs(12), blocks: 12, block_time: Duration::from_secs(1) };
+        let line = outcome_of(&rule, &analysis.workloads[0], spent);
         assert!(line.contains(" % (to slow) after 12 blocks, which is narrow enough (± 50%)"), "{line}");
         analysis.workloads[0].response = ablate_format::MainResponse::RssPeak;
         assert!(is_apart("5ns".parse().expect("good"), &analysis.workloads[0]));
@@ -403,13 +404,13 @@ mod tests {
         let workload = &analysis.workloads[0];
         let found = widest(workload).expect("there is an interval");
         assert!(found.half_ns > 0.0 && found.factor == "cache", "{}", found.half_ns);
-        let spent = Spent { time: Duration::from_secs(12), blocks: 12, each: Duration::from_secs(1) };
+        let spent = Spent { time: Duration::from_secs(12), blocks: 12, block_time: Duration::from_secs(1) };
         let say = |width: Option<&str>, budget: Option<&str>| {
             let rule = Rule {
                 width: width.map(|width| width.parse().expect("good")),
                 budget: budget.map(|budget| budget.parse().expect("good")),
             };
-            told(&rule, workload, spent)
+            outcome_of(&rule, workload, spent)
         };
         assert!(say(Some("1ms"), None).contains("narrow enough"), "{}", say(Some("1ms"), None));
         // A quarter of the width takes sixteen times the blocks.

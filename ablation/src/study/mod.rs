@@ -138,9 +138,9 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
     }
     let design = design::resolve(&study)?;
     let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
-    prepare("signal handlers", interrupt::install())?;
+    setup("signal handlers", interrupt::install())?;
     let (folder, earlier) = open(request, &study, &workspace)?;
-    overrides(request, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
+    set_seed_and_blocks(request, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
     // What compiler and version control say takes a tenth of a second, which a short study need not wait for.
     let (machine, built) = std::thread::scope(|scope| {
         let machine = scope.spawn(|| machine::machine(&workspace.root));
@@ -149,7 +149,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
     });
     let built = built?;
     // After the builds: what a compiler leaves behind, such as a cache server, is none of our business.
-    prepare("becoming the reaper of orphans", run::become_reaper())?;
+    setup("becoming the reaper of orphans", run::become_reaper())?;
     // Looking for instruments that no pass reads takes a third of a second.
     let probed = measure::probe_groups(if study.counting_repeats == 0 { &[] } else { &study.instruments });
     let mut manifest = manifest(request, &study, &design, built, machine, &probed);
@@ -172,7 +172,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
         programs: &design.builds,
         builds: &manifest.builds.clone(),
         seed: study.seed,
-        cpus: prepare("choosing processors", Cpus::take())?,
+        cpus: setup("choosing processors", Cpus::take())?,
         probed: &probed,
     };
     let outcome = |interrupted, closing| Outcome {
@@ -226,7 +226,7 @@ fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Resu
     Ok(End::Complete)
 }
 
-fn prepare<T>(step: &'static str, result: std::io::Result<T>) -> Result<T, StudyError> {
+fn setup<T>(step: &'static str, result: std::io::Result<T>) -> Result<T, StudyError> {
     result.map_err(|source| StudyError::Prepare { step, source })
 }
 
@@ -253,7 +253,12 @@ fn open(request: &Request, study: &Study, workspace: &Workspace) -> Result<(Fold
 }
 
 /// Seed and blocks: the command line first, then the study that is resumed, then the config.
-fn overrides(request: &Request, study: &mut Study, before: Option<&Manifest>, dir: &Path) -> Result<(), StudyError> {
+fn set_seed_and_blocks(
+    request: &Request,
+    study: &mut Study,
+    before: Option<&Manifest>,
+    dir: &Path,
+) -> Result<(), StudyError> {
     if let Some(before) = before {
         if let Some(seed) = request.seed.filter(|seed| *seed != before.seed) {
             let what = format!("it was run with seed {}, and --seed says {seed}", before.seed);
@@ -280,7 +285,7 @@ fn manifest(
     probed: &measure::Probed,
 ) -> Manifest {
     if let config::Program::Cargo(program) = &study.subject.program
-        && let config::Source::Registry(version) = &program.source
+        && let config::Origin::Registry(version) = &program.origin
     {
         // The commit around a fetched package is not that of its sources.
         machine.facts.insert("commit".to_owned(), None);

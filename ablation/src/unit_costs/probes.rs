@@ -44,7 +44,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
 }
 
 /// Nanoseconds of one of `count` that together took `time`, less `times` readings of the clock.
-fn each(time: Duration, clock: Duration, readings: u32, count: usize) -> f64 {
+fn per_item(time: Duration, clock: Duration, readings: u32, count: usize) -> f64 {
     (time.as_nanos() as f64 - f64::from(readings) * clock.as_nanos() as f64) / count as f64
 }
 
@@ -55,7 +55,7 @@ fn system_call(clock: Duration) -> Costs {
             black_box(unsafe { libc::syscall(libc::SYS_getppid) });
         }
     });
-    vec![(SYSCALL, each(time, clock, 1, CALLS as usize))]
+    vec![(SYSCALL, per_item(time, clock, 1, CALLS as usize))]
 }
 
 /// One after the other, as an allocator does that maps what it is asked for: mapped in a row, the kernel would only
@@ -69,8 +69,8 @@ fn map_and_unmap(clock: Duration) -> Costs {
         unmapping += timed(|| drop(mapped)).0;
     }
     vec![
-        (SYS_MMAP, each(mapping, clock, CALLS, CALLS as usize)),
-        (SYS_MUNMAP, each(unmapping, clock, CALLS, CALLS as usize)),
+        (SYS_MMAP, per_item(mapping, clock, CALLS, CALLS as usize)),
+        (SYS_MUNMAP, per_item(unmapping, clock, CALLS, CALLS as usize)),
     ]
 }
 
@@ -80,7 +80,7 @@ fn advise(clock: Duration) -> Costs {
     if !done {
         return Vec::new();
     }
-    vec![(SYS_MADVISE, each(time, clock, 1, CALLS as usize))]
+    vec![(SYS_MADVISE, per_item(time, clock, 1, CALLS as usize))]
 }
 
 fn remap(clock: Duration) -> Costs {
@@ -89,7 +89,7 @@ fn remap(clock: Duration) -> Costs {
     if !done {
         return Vec::new();
     }
-    vec![(SYS_MREMAP, each(time, clock, 1, CALLS as usize))]
+    vec![(SYS_MREMAP, per_item(time, clock, 1, CALLS as usize))]
 }
 
 /// Touches ordinary pages, gives them back by `madvise`, touches them again and unmaps them.
@@ -103,19 +103,19 @@ fn pages(clock: Duration) -> Costs {
         let (time, ()) = timed(|| mapping.touch(0, bytes));
         let faults = page_faults() - before;
         let as_meant = (PAGES as u64..=PAGES as u64 + STRAY_FAULTS).contains(&faults);
-        as_meant.then_some((mapping, each(time, clock, 1, PAGES)))
+        as_meant.then_some((mapping, per_item(time, clock, 1, PAGES)))
     };
     let mut costs = Costs::new();
     if let Some((mapping, fault)) = touched() {
         costs.push((PAGE_FAULT_4K, fault));
         let (time, done) = timed(|| mapping.advise(libc::MADV_DONTNEED));
         if done {
-            costs.push((MADVISE_PAGE, each(time, clock, 1, PAGES)));
+            costs.push((MADVISE_PAGE, per_item(time, clock, 1, PAGES)));
         }
     }
     if let Some((mapping, fault)) = touched() {
         let (time, ()) = timed(|| drop(mapping));
-        costs.extend([(PAGE_FAULT_4K, fault), (UNMAP_PAGE, each(time, clock, 1, PAGES))]);
+        costs.extend([(PAGE_FAULT_4K, fault), (UNMAP_PAGE, per_item(time, clock, 1, PAGES))]);
     }
     costs
 }
@@ -135,5 +135,5 @@ fn huge_page(clock: Duration) -> Costs {
         return Vec::new();
     }
     let (unmapping, ()) = timed(|| drop(mapping));
-    vec![(PAGE_FAULT_HUGE, each(touching, clock, 1, 1)), (UNMAP_HUGE, each(unmapping, clock, 1, 1))]
+    vec![(PAGE_FAULT_HUGE, per_item(touching, clock, 1, 1)), (UNMAP_HUGE, per_item(unmapping, clock, 1, 1))]
 }

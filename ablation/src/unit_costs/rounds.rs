@@ -71,11 +71,11 @@ impl<C: FnMut() -> f64> Rounds<C> {
                 }
             }
         }
-        let prices = kinds.into_iter().filter_map(|(kind, (calm, all))| {
+        let costs = kinds.into_iter().filter_map(|(kind, (calm, all))| {
             let kept = if calm.is_empty() { all } else { calm };
             Some((kind.to_owned(), percentile(&sorted(&kept), LOW)?))
         });
-        prices.filter(|(_, ns)| *ns > 0.0).collect()
+        costs.filter(|(_, ns)| *ns > 0.0).collect()
     }
 }
 

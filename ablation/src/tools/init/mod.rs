@@ -96,7 +96,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Init
     match &request.subject {
         Subject::Command(command) => of_command(command, request.out.as_deref(), &here),
         Subject::Package { given, binary, workload } => {
-            let target = settings.target_dir.clone().unwrap_or_else(|| builds::around(&here));
+            let target = settings.target_dir.clone().unwrap_or_else(|| builds::target_folder(&here));
             let (manifest, version) = sources(given, &here, &target)?;
             let found = cargo::metadata(&manifest)?;
             let package = package(&found, &manifest)?;
@@ -104,8 +104,8 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Init
             let name = name_of(&binary.name);
             let path = place(request.out.as_deref(), &here, &name)?;
             let source = match version {
-                Some(version) => text::Source::Registry(version),
-                None => text::Source::Manifest(seen_from(&path, package.manifest_path.as_std_path())),
+                Some(version) => text::Origin::Registry(version),
+                None => text::Origin::Manifest(seen_from(&path, package.manifest_path.as_std_path())),
             };
             let features = features::features(package, &binary.required_features);
             let config = text::of_package(&name, package, &binary.name, &source, &features, workload.as_deref());
@@ -125,7 +125,7 @@ fn of_command(command: &[String], out: Option<&Path>, here: &Path) -> Result<Str
     let name = name_of(&Path::new(program).file_name().unwrap_or_default().to_string_lossy());
     let path = place(out, here, &name)?;
     // A path is seen from the config, a name is looked up.
-    if !builds::is_there(here, program) {
+    if !builds::exists(here, program) {
         let way_out = "install it, or give its path with a slash";
         return Err(InitError::Call(format!("there is no program `{program}` that can be executed; {way_out}")));
     }

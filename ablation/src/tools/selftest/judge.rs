@@ -83,11 +83,11 @@ pub(super) struct Found {
     /// Leaving one factor out.
     pub(super) left_out: BTreeMap<String, Estimate>,
     /// Factors that nothing is claimed of, because they are invalid.
-    pub(super) void: Vec<String>,
+    pub(super) invalid: Vec<String>,
     /// What `faulty` does besides its page faults.
     pub(super) own: Option<Estimate>,
     /// What these cost at the price of faults in a row, nanoseconds per operation.
-    pub(super) priced_ns: Option<f64>,
+    pub(super) faults_cost_ns: Option<f64>,
     /// Page faults of `faulty`, per operation.
     pub(super) faults: Option<f64>,
 }
@@ -108,7 +108,7 @@ impl Found {
         }
         for effect in workload.main_effects().filter(|effect| effect.contrast == "on-off") {
             if effect.verdict == Verdict::Invalid {
-                found.void.push(effect.factor.clone());
+                found.invalid.push(effect.factor.clone());
             }
             found.left_out.extend(effect.value().map(|value| (effect.factor.clone(), value)));
         }
@@ -129,7 +129,7 @@ impl Found {
         let prices = UnitCosts::of_records(records, blocks as usize, ablate_stats::bootstrap::DRAWS, manifest.seed);
         if let (Some((with, without)), Some(price), Some(faults)) = (rows, prices.price(PAGE_FAULT_4K), found.faults) {
             let own = Drawn::linear([(1.0, &with.main), (-1.0, &without.main), (-faults, price.ns)]);
-            found.priced_ns = Some(faults * price.ns.point);
+            found.faults_cost_ns = Some(faults * price.ns.point);
             found.own =
                 own.map(|own| Estimate { value: own.point, interval: own.interval(), blocks: with.main.blocks });
         }
@@ -222,7 +222,7 @@ pub(super) fn rows(truth: &Truth, found: &Found) -> Vec<Row> {
         rows.push(judge(factor.name, own.zip(truth.fault_ns).map(|(own, faults)| own + faults), left_out));
         rows.push(counted(found.faults));
         let mut row = judge(format!("{} without its faults", factor.name), own, found.own);
-        match (&row.answer, own, found.own.zip(found.priced_ns)) {
+        match (&row.answer, own, found.own.zip(found.faults_cost_ns)) {
             _ if found.faults.is_none() || found.own.is_none() => {
                 row.answer = Answer::Unknown("page faults were not counted or not priced".to_owned());
             }
@@ -237,7 +237,7 @@ pub(super) fn rows(truth: &Truth, found: &Found) -> Vec<Row> {
         }
         rows.push(row);
     }
-    rows.push(void(found));
+    rows.push(invalid(found));
     rows
 }
 
@@ -255,11 +255,11 @@ fn counted(faults: Option<f64>) -> Row {
 }
 
 /// A factor that works while it says that it is off must not have an effect.
-fn void(found: &Found) -> Row {
+fn invalid(found: &Found) -> Row {
     let name = FACTORS[INERT].name;
     let claimed = found.left_out.get(name).copied();
     let answer = match claimed {
-        None if found.void.iter().any(|factor| factor == name) => Answer::Hit,
+        None if found.invalid.iter().any(|factor| factor == name) => Answer::Hit,
         _ => Answer::Miss("not invalid".to_owned()),
     };
     Row { what: name.to_owned(), truth: None, found: claimed, within: None, answer }
@@ -290,9 +290,9 @@ mod tests {
             total: Some(estimate(71.5, 0.3)),
             interactions: vec![pair("right", "left", 7.0, true), pair("half", "two", -0.1, false)],
             left_out: [("zero", 0.0), ("faulty", 9.0)].map(|(name, ns)| (name.to_owned(), estimate(ns, 0.2))).into(),
-            void: vec!["inert".to_owned()],
+            invalid: vec!["inert".to_owned()],
             own: Some(estimate(5.0, 0.3)),
-            priced_ns: Some(4.0),
+            faults_cost_ns: Some(4.0),
             faults: Some(0.0025),
         }
     }
@@ -334,7 +334,7 @@ mod tests {
         check(|f| f.faults = Some(0.0028), "faulty, page faults per operation", "counted wrongly");
         check(|f| f.own = Some(estimate(4.0, 0.1)), "faulty without its faults", "too far away");
         check(|f| f.own = Some(estimate(9.5, 0.1)), "faulty without its faults", "too far away");
-        check(|f| f.void.clear(), "inert", "not invalid");
+        check(|f| f.invalid.clear(), "inert", "not invalid");
         check(|f| f.left_out.extend([("inert".to_owned(), estimate(0.0, 0.1))]), "inert", "not invalid");
     }
 

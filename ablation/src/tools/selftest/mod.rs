@@ -29,7 +29,7 @@ use neighbour::Neighbour;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-pub(crate) use synthetic::{Asked, synthetic};
+pub(crate) use synthetic::{SyntheticRequest, synthetic};
 
 /// What is to be tested.
 #[derive(Debug, Clone)]
@@ -120,14 +120,14 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
     let target = settings
         .target_dir
         .clone()
-        .unwrap_or_else(|| builds::around(&std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))));
+        .unwrap_or_else(|| builds::target_folder(&std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))));
     let dir = request.out.clone().unwrap_or_else(|| fresh(&target.join("ablate"), "selftest"));
     std::fs::create_dir_all(&dir).map_err(system("make the folder"))?;
 
     let mut outcome = Outcome { text: String::new(), passed: true, interrupted: false };
     let mut document = Document::default();
     document.title("cargo ablate selftest");
-    document.text(about(link_ns));
+    document.text(introduction(link_ns));
     for &condition in &request.conditions {
         document.heading(format!("{} neighbour", condition.name()));
         let busy = match condition {
@@ -162,7 +162,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
             outcome.interrupted = true;
             break;
         }
-        outcome.passed &= tell(&mut document, &ended.dir, took)?;
+        outcome.passed &= judge_study(&mut document, &ended.dir, took)?;
     }
     if !outcome.interrupted {
         document.text(match outcome.passed {
@@ -174,7 +174,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
     Ok(outcome)
 }
 
-fn about(link_ns: f64) -> String {
+fn introduction(link_ns: f64) -> String {
     format!(
         "The subject is a chain of links of {} ns each; a factor that is on adds links to every operation. What a link \
          takes is weighed in every process, and the truth is the median of that. A truth is met when the estimate is \
@@ -186,7 +186,7 @@ fn about(link_ns: f64) -> String {
 }
 
 /// Reads a study, judges it and adds its table; whether no truth was missed.
-fn tell(document: &mut Document, dir: &Path, took: Duration) -> Result<bool, StoreError> {
+fn judge_study(document: &mut Document, dir: &Path, took: Duration) -> Result<bool, StoreError> {
     let (manifest, records, _) = store::read(dir)?;
     let (records, _) = store::whole_blocks(&manifest, records);
     let runs = prove::judge_all(&manifest.plan, &records);

@@ -27,7 +27,7 @@ pub(super) const TOUCH: &str = "touch";
 
 /// What the subject is to do.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
+pub(crate) struct SyntheticRequest {
     /// Nanoseconds of a link, from which the numbers of links follow; all cells of a study must get the same. Default:
     /// as measured.
     pub(crate) link_ns: Option<f64>,
@@ -62,7 +62,7 @@ impl ExitStatus for SyntheticError {
 ///
 /// # Errors
 /// [`SyntheticError`].
-pub(crate) fn synthetic(asked: &Asked) -> Result<String, SyntheticError> {
+pub(crate) fn synthetic(asked: &SyntheticRequest) -> Result<String, SyntheticError> {
     let (on, rejected) = levels(std::env::vars_os());
     let wanted = asked.batches as usize;
     let mut weight = Weight::new();
@@ -276,11 +276,11 @@ mod tests {
     use super::*;
     use ablate_format::Measured;
 
-    fn asked(batches: u32, counted: bool) -> Asked {
-        Asked { link_ns: Some(0.3), batches, counted }
+    fn asked(batches: u32, counted: bool) -> SyntheticRequest {
+        SyntheticRequest { link_ns: Some(0.3), batches, counted }
     }
 
-    fn measured(asked: &Asked) -> Measured {
+    fn measured(asked: &SyntheticRequest) -> Measured {
         serde_json::from_str(&synthetic(asked).expect("runs")).expect("a line of the format")
     }
 
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_link_that_takes_no_time_is_refused() {
-        let error = synthetic(&Asked { link_ns: Some(0.0), ..asked(1, true) }).expect_err("no time");
+        let error = synthetic(&SyntheticRequest { link_ns: Some(0.0), ..asked(1, true) }).expect_err("no time");
         assert!(error.to_string().contains("links of 0 ns"), "{error}");
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Request {
 
 /// Who counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
+enum CountedBy {
     Tracepoints,
     Strace,
 }
@@ -65,7 +65,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Cell
 
 /// How calls are counted here.
 struct Counter {
-    source: Source,
+    source: CountedBy,
     strace: Result<Wrapper, String>,
 }
 
@@ -75,10 +75,10 @@ impl Counter {
         let probed = Probed::for_calls(&[]);
         let why = probed.status.iter().find(|status| status.name == "syscalls").and_then(|s| s.unavailable.clone());
         let source = match (why, &strace) {
-            (None, _) => Source::Tracepoints,
+            (None, _) => CountedBy::Tracepoints,
             (Some(why), Ok(_)) => {
                 note(&format!("tracepoints cannot be had, so strace counts: {why}"));
-                Source::Strace
+                CountedBy::Strace
             }
             (Some(why), Err(strace)) => {
                 let what = format!("system calls cannot be counted here; tracepoints: {why}; strace: {strace}");
@@ -91,17 +91,17 @@ impl Counter {
     /// One sentence about where the numbers come from.
     fn sources(&self) -> String {
         match (self.source, &self.strace) {
-            (Source::Tracepoints, Ok(_)) => {
+            (CountedBy::Tracepoints, Ok(_)) => {
                 "Source: tracepoints, one for each kind of call that a run under strace found; `other` is what all calls \
                  are more than these. Page faults: the kernel's software event."
                     .to_owned()
             }
-            (Source::Tracepoints, Err(why)) => format!(
+            (CountedBy::Tracepoints, Err(why)) => format!(
                 "Source: tracepoints of {}; all other calls together are `other`, because their kinds cannot be found: \
                  {why}.",
                 CALLS.join(", ")
             ),
-            (Source::Strace, _) => {
+            (CountedBy::Strace, _) => {
                 "Source: strace -c, since tracepoints cannot be had. Page faults: from wait4 of a run without strace.".to_owned()
             }
         }
@@ -123,8 +123,8 @@ impl Counter {
             traced.push(own);
         }
         let probed = match self.source {
-            Source::Tracepoints => Probed::for_calls(&kinds.iter().cloned().collect::<Vec<_>>()),
-            Source::Strace => Probed::default(),
+            CountedBy::Tracepoints => Probed::for_calls(&kinds.iter().cloned().collect::<Vec<_>>()),
+            CountedBy::Strace => Probed::default(),
         };
         let _kept = probed.keep();
         let mut columns = Vec::new();
@@ -141,7 +141,7 @@ impl Counter {
             let mut counted = once()?;
             let again = once()?;
             let mut unequal_runs = unequal(&counted.counts, &again.counts);
-            if let (Source::Strace, Ok(strace), Some(calls)) = (self.source, &self.strace, &traced) {
+            if let (CountedBy::Strace, Ok(strace), Some(calls)) = (self.source, &self.strace, &traced) {
                 let again = self.of_operations(has_idle, |pass| traced_calls(cells, strace, cell, workload, pass))?;
                 unequal_runs.extend(unequal(&calls.counts, &again.counts));
                 // A kind that strace did not list was not called.
@@ -154,7 +154,7 @@ impl Counter {
                 operations: counted.operations,
                 unequal: unequal_runs,
                 disputed: match (self.source, traced) {
-                    (Source::Tracepoints, Some(traced)) => unequal(&traced.counts, &counted.counts),
+                    (CountedBy::Tracepoints, Some(traced)) => unequal(&traced.counts, &counted.counts),
                     _ => Vec::new(),
                 },
                 counts: counted.counts,
