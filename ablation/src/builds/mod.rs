@@ -1,8 +1,8 @@
 //! Finds or builds one binary for each distinct feature set and puts it where nothing will overwrite it.
 //!
-//! All feature sets share one target folder, so that what does not depend on the features is compiled once. A build
-//! that fails is stored with its log; only without the baseline there is nothing to compare. A program that a command
-//! names is not built, only found and hashed.
+//! All feature sets share one target folder, so that code that does not depend on the features is compiled once. A
+//! failed build is recorded with its log; only a failed baseline ends the study, because nothing could be compared. A
+//! program that a command names is not built, only found and hashed.
 
 pub(crate) mod cargo;
 mod check;
@@ -36,14 +36,14 @@ use std::time::Instant;
 pub(crate) struct Built {
     /// One for each build of the design, in its order.
     pub(crate) records: Vec<BuildRecord>,
-    /// Code layouts that there are of each build, at least 1.
+    /// Code layouts of each build, at least 1.
     pub(crate) layouts: u32,
-    /// Why there is one layout where several were asked for.
+    /// The reason for one layout where several were asked for.
     pub(crate) one_layout: Option<String>,
 }
 
-/// Finds the sources of a study, or fetches them, and checks that package, binary, profile and features are there.
-/// `target` replaces the target folder.
+/// Finds the sources of a study, or fetches them, and checks that package, binary, profile and features exist. `target`
+/// replaces the target folder.
 ///
 /// # Errors
 /// [`BuildError::NoCargo`], [`BuildError::Manifest`], [`BuildError::Fetch`], [`BuildError::Unknown`],
@@ -53,7 +53,7 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
     let program = match &study.subject.program {
         Program::Cargo(program) => program,
         Program::Command(command) => {
-            // Found now, so that a plan of what cannot run is refused like a plan of what cannot be built.
+            // Found before planning, so that `cargo ablate plan` refuses a study that cannot run.
             program::locate(study, command.first().map_or("", String::as_str))?;
             let root = absolute(study.folder())?;
             let target = given.unwrap_or_else(|| target_folder(&root));
@@ -76,7 +76,7 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
     Ok(Workspace { root: found.workspace_root.into(), target, manifest: Some(manifest) })
 }
 
-/// Whether the linker that cargo takes in a folder can put sections in another order; else why not.
+/// Whether the linker that cargo uses in a folder can put sections in another order; otherwise the reason.
 pub(crate) fn shuffles(folder: &Path) -> Result<(), String> {
     let tried = |e: io::Error| format!("cannot be tried: {e}; set TMPDIR to a folder that can be written");
     let scratch = files::scratch(None).map_err(tried)?;
@@ -88,13 +88,13 @@ fn absolute(path: &Path) -> Result<PathBuf, BuildError> {
     std::path::absolute(path).map_err(BuildError::io(path, "finding the folder"))
 }
 
-/// The target folder of the workspace around a folder, or one within the folder: for programs that have none.
+/// The target folder of the workspace around a folder. Without a workspace, a folder `target` within the folder.
 pub(crate) fn target_folder(folder: &Path) -> PathBuf {
     let workspace = folder.ancestors().find(|above| above.join("Cargo.lock").is_file());
     workspace.unwrap_or(folder).join("target")
 }
 
-/// Builds or finds all, the baseline first.
+/// Builds or finds all programs, the baseline first.
 ///
 /// # Errors
 /// [`BuildError`]; a build other than the first that fails is a [`BuildRecord`] instead.
@@ -155,7 +155,7 @@ pub(crate) fn build_all(
     Ok(built)
 }
 
-/// Why the layouts are none: a build without them, or one whose layouts are one and the same.
+/// The reason for using one layout: a build has no others, or two of its layouts are the same file.
 fn why_one_layout<'a>(records: impl IntoIterator<Item = &'a BuildRecord>) -> Option<String> {
     for (record, first) in records.into_iter().filter_map(|record| Some((record, record.result.as_ref().ok()?))) {
         if record.layouts.is_empty() {
@@ -168,8 +168,8 @@ fn why_one_layout<'a>(records: impl IntoIterator<Item = &'a BuildRecord>) -> Opt
     None
 }
 
-/// One runner at a time builds here: every feature set puts its binary under the same name, and another runner's would
-/// be copied instead. The lock ends with the result.
+/// Lets one runner at a time build here. Every feature set puts its binary under the same name, so the binary of
+/// another runner would be copied instead. The lock ends when the result is dropped.
 fn lock_builds(dir: &Path) -> Result<File, BuildError> {
     std::fs::create_dir_all(dir).map_err(BuildError::io(dir, "creating the folder"))?;
     let path = dir.join("build.lock");
@@ -197,7 +197,7 @@ fn build(
         result: Err(BuildFailure { message: String::new(), log: log.display().to_string() }),
         layouts: Vec::new(),
     };
-    // A second time when cargo had nothing to link and the layouts of the last time are gone.
+    // The second round is for the case that cargo had nothing to link and the earlier layouts are gone.
     for again in [false, true] {
         if let Some(shuffler) = shuffler {
             shuffler.clear();

@@ -1,4 +1,4 @@
-//! Programs that are there: found, hashed, never built.
+//! Installed programs: found and hashed, never built.
 
 use super::check;
 use super::error::BuildError;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub(super) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Result<BuildRecord, BuildError> {
     let path = locate(study, command.first().map_or("", String::as_str))?;
     let mut sha256 = sha256_of(&path).map_err(BuildError::io(&path, "reading the program"))?;
-    // What an interpreter runs is in its arguments.
+    // The script of an interpreter is in its arguments, and is hashed too.
     for argument in command.iter().skip(1).chain(&study.subject.args) {
         let file = study.folder().join(argument);
         if file.is_file() {

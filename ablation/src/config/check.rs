@@ -1,5 +1,5 @@
-//! From the written config to a [`Study`]: the rules that the shape alone does not hold. This file has the top level
-//! and what all rules share; each other part of a config has a file beside it.
+//! Rules that the shape of a config alone does not hold: from the written config to a [`Study`]. This file has the top
+//! level and the shared rules. Each other part of a config has a file beside it.
 
 use super::names::suggest;
 use super::place::{Diagnostic, Part};
@@ -77,7 +77,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
     })
 }
 
-/// Where the parts stand that [`crate::design`] may complain about.
+/// The places of the parts in which [`crate::design`] may find a mistake.
 fn places(raw: &raw::Study) -> BTreeMap<Part, Range<usize>> {
     let mut out: BTreeMap<Part, Range<usize>> =
         raw.design.iter().map(|design| (Part::Designs, design.span())).collect();
@@ -99,13 +99,13 @@ fn places(raw: &raw::Study) -> BTreeMap<Part, Range<usize>> {
     out
 }
 
-/// The text that everything points into.
+/// Checks the parts of one config. Diagnostics point into its text.
 pub(super) struct Checker<'a> {
     pub(super) path: String,
     pub(super) text: &'a str,
 }
 
-/// Whether a study, a factor, a workload and such may be called so.
+/// Whether a text is a valid name for a study, a factor, a workload and the like.
 pub(crate) fn is_name(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !text.is_empty() && text.len() <= 64 && !text.starts_with('-') && text.chars().all(fits)
@@ -130,18 +130,18 @@ impl Checker<'_> {
         let text = name.get_ref();
         if !is_name(text) {
             let rule = "names match [a-z0-9-]+, do not start with `-` and have at most 64 characters";
-            return self.fail(name.span(), format!("`{text}` is no name for a {what}; {rule}"));
+            return self.fail(name.span(), format!("`{text}` is not a valid name for a {what}; {rule}"));
         }
         Ok(text.clone())
     }
 
-    /// One line for people; `what` is what it is to say when nothing is there.
+    /// One line for people. `what` is the message for an empty one.
     pub(super) fn sentence(&self, text: &raw::Text, what: &str) -> Checked<String> {
         if text.get_ref().trim().is_empty() {
             return self.fail(text.span(), what);
         }
         if text.get_ref().chars().any(char::is_control) {
-            let message = "a line break or another control character is in this text; write it in one line without";
+            let message = "this text contains a line break or another control character; write it in one line without";
             return self.fail(text.span(), message);
         }
         Ok(text.get_ref().clone())
@@ -152,7 +152,7 @@ impl Checker<'_> {
         for name in names {
             self.name(what, name)?;
             if !seen.insert(name.get_ref()) {
-                return self.fail(name.span(), format!("the {what} `{}` is there twice; rename one", name.get_ref()));
+                return self.fail(name.span(), format!("the {what} `{}` is listed twice; rename one", name.get_ref()));
             }
         }
         Ok(())
@@ -174,7 +174,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Names of a list that is not empty, each known and there once; returns their indexes.
+    /// Names of a list, which must not be empty. Each must be known and must be listed once. Returns their indexes.
     pub(super) fn list<'n>(
         &self,
         what: &str,
@@ -185,7 +185,7 @@ impl Checker<'_> {
         for name in list.get_ref() {
             let index = self.known(what, name, known.clone())?;
             if out.contains(&index) {
-                return self.fail(name.span(), format!("the {what} `{}` is there twice; remove one", name.get_ref()));
+                return self.fail(name.span(), format!("the {what} `{}` is listed twice; remove one", name.get_ref()));
             }
             out.push(index);
         }
@@ -201,8 +201,10 @@ impl Checker<'_> {
         let fits = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c) || extra.contains(c);
         let value = text.get_ref();
         if value.is_empty() || value.starts_with('-') || !value.chars().all(fits) {
-            return self
-                .fail(text.span(), format!("`{value}` is no name of a {what}; use letters, digits, `_` and `-`"));
+            return self.fail(
+                text.span(),
+                format!("`{value}` is not a valid name for a {what}; use letters, digits, `_` and `-`"),
+            );
         }
         Ok(value.clone())
     }
@@ -223,7 +225,7 @@ impl Checker<'_> {
         Ok(out)
     }
 
-    /// A name that can be set; `is_command` tells whether it is for a program that only a command names.
+    /// A name that a process can receive. `is_command` tells whether it is for an installed program.
     pub(super) fn env_name(&self, name: &raw::Text, is_command: bool) -> Checked<String> {
         let text = name.get_ref();
         let why = if text.is_empty() || text.contains('=') || text.contains('\0') {
@@ -231,7 +233,7 @@ impl Checker<'_> {
         } else if text == "LD_PRELOAD" && is_command {
             return Ok(text.clone());
         } else if text == "LD_PRELOAD" {
-            "it has the loader put another library beneath a program that is built here; only a `command` and a [[peer]] take it, so link the library in, or compare with a peer"
+            "the loader would put another library beneath a program that is built here; only a `command` and a [[peer]] may set it, so link the library in, or compare with a peer"
         } else if text.starts_with("LD_") || text == "GLIBC_TUNABLES" {
             "it would change the loader or libc beneath every cell; remove it"
         } else if text.starts_with("ABLATE_") {
@@ -239,7 +241,7 @@ impl Checker<'_> {
         } else {
             return Ok(text.clone());
         };
-        self.fail(name.span(), format!("`{}` is no environment name: {why}", text.escape_debug()))
+        self.fail(name.span(), format!("`{}` is not a valid environment variable name: {why}", text.escape_debug()))
     }
 
     pub(super) fn env(&self, env: &raw::Env, is_command: bool) -> Checked<BTreeMap<String, String>> {
@@ -253,7 +255,7 @@ impl Checker<'_> {
         Ok((self.env_name(name, is_command)?, value.get_ref().clone()))
     }
 
-    /// A study without factors, which only races its peers, has no levels to bring about.
+    /// A study without factors compares its peers only and needs no arms.
     fn arms(&self, arms: Option<&raw::Texts>, raw: &raw::Study) -> Checked<Vec<Arm>> {
         const KNOWN: [Arm; 3] = [Arm::Env, Arm::Args, Arm::Feature];
         let Some(arms) = arms.filter(|arms| !raw.factors.is_empty() || !arms.get_ref().is_empty()) else {
@@ -277,7 +279,7 @@ impl Checker<'_> {
     fn designs(&self, designs: Option<&raw::Texts>, raw: &raw::Study) -> Checked<Vec<DesignKind>> {
         let is_race = raw.factors.is_empty();
         if let (true, Some(treatment)) = (is_race, raw.treatments.first()) {
-            let message = "a treatment has levels of factors, and there is none; add a [[factor]] table or remove this";
+            let message = "a treatment needs factors, and this study has none; add a [[factor]] table or remove this";
             return self.fail(treatment.get_ref().name.span(), message);
         }
         let Some(designs) = designs.filter(|designs| !is_race || !designs.get_ref().is_empty()) else {
@@ -318,7 +320,7 @@ impl Checker<'_> {
         let mut out = Vec::new();
         for function in raw {
             let patterns: Vec<String> = function.patterns.get_ref().iter().map(|text| text.get_ref().clone()).collect();
-            // The empty text is a part of every name.
+            // The empty text is contained in every name.
             if patterns.is_empty() || patterns.iter().any(String::is_empty) {
                 let message = "`match` needs parts of names of functions, none of them empty, like [\"cache::lookup\"]";
                 return self.fail(function.patterns.span(), message);

@@ -7,13 +7,13 @@ use ablate_format::Arm;
 use std::ops::Range;
 use toml::Spanned;
 
-/// Cells of one design: more than a study can sensibly run.
+/// Most cells of one design. A study cannot sensibly run more.
 const MAX_CELLS: usize = 1024;
 
-/// Factors of a fraction: its generators are searched for, which takes about a tenth of a second for twelve.
+/// Most factors of a fraction. The search for its generators takes about a tenth of a second for twelve.
 const MAX_FRACTIONAL: usize = 12;
 
-/// Factors of a screening design: the largest that is constructed has 48 cells.
+/// Most factors of a screening design. The largest that is constructed has 48 cells.
 const MAX_SCREENED: usize = 47;
 
 /// What the designs that combine factors have in common.
@@ -149,7 +149,7 @@ impl Checker<'_> {
             cells <= MAX_CELLS && factors < cells
         };
         let fitting: Vec<usize> = (1..factors).filter(fits).collect();
-        // From 3 to 12 factors there always is one: 2^(k − 1) or, from 11 factors on, a smaller fraction.
+        // From 3 to 12 factors a fraction always exists: 2^(k − 1) or, from 11 factors on, a smaller one.
         let (Some(low), Some(high)) = (fitting.first(), fitting.last()) else { return Ok(1) };
         let given = raw.fraction.as_ref().map_or(1, |fraction| *fraction.get_ref());
         match usize::try_from(given) {

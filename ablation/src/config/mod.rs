@@ -1,8 +1,8 @@
-//! The study as it is written down: strict TOML in, a validated [`Study`] out.
+//! Reads a study: strict TOML in, a validated [`Study`] out.
 //!
-//! What leaves this module is consistent: every name refers to something, every level exists, every environment
-//! name can be passed to a process. Every error points at `path:line:column`, shows the line and says what to do.
-//! What the study means (cells, contrasts, builds) is left to [`crate::design`].
+//! A [`Study`] is consistent: every name refers to something, every level exists, and every environment name can be
+//! passed to a process. Every error points at `path:line:column`, shows the line and says what to do. What the study
+//! means (cells, contrasts, builds) is left to [`crate::design`].
 
 mod check;
 pub(crate) mod claims;

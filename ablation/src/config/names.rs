@@ -1,12 +1,12 @@
-//! Suggestions: the nearest known name, and serde's messages in the words of a config.
+//! Suggestions of the nearest known name, and the messages of serde in the words of a config.
 
-/// The candidate nearest to `name`, when it is near enough to be meant.
+/// The candidate nearest to `name`, when it is near enough to be a misspelling.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len().max(name.len()) / 4)
-        // Of two that are equally near, the one that begins alike is more likely meant.
+        // Of two equally near candidates, the one that begins alike is more likely meant.
         .min_by_key(|(distance, candidate)| (*distance, std::cmp::Reverse(common_start(name, candidate))))
         .map(|(_, candidate)| candidate)
 }
@@ -55,7 +55,7 @@ fn typed(message: &str) -> Option<String> {
         _ => seen,
     };
     let expected = match expected {
-        // What `[peer]` is, where `[[peer]]` was meant.
+        // `[peer]` was written where `[[peer]]` was meant.
         "a sequence" if seen == "a table" => "a list in brackets, or tables under [[NAME]] in double brackets",
         "a sequence" => "a list in brackets, like [\"x\"]",
         "i64" => "a whole number without quotes",

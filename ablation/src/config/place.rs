@@ -1,9 +1,9 @@
-//! Errors that point: where in a text something is, shown with the line itself.
+//! Diagnostics: a message with its place in a text, shown with the line itself.
 
 use std::fmt;
 use std::ops::Range;
 
-/// A part of a config that only the design can find wrong.
+/// A part of a config in which only [`crate::design`] can find a mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
     /// The list of designs.
@@ -22,7 +22,7 @@ pub(crate) enum Part {
     Named(usize, usize),
 }
 
-/// A complaint about one place of a text.
+/// A message about one place of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
     path: String,
@@ -46,7 +46,7 @@ impl Diagnostic {
             line: text[..start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
             width: text[start..end.min(line_end).max(start)].chars().count().max(1),
-            // A line that nobody could read helps nobody.
+            // A longer line cannot be read in a terminal.
             quote: quote.trim_end().chars().take(160).collect(),
             message,
         })

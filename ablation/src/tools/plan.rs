@@ -1,4 +1,5 @@
-//! `cargo ablate plan`: what a study would build and run, and about how long that takes. Starts nothing.
+//! `cargo ablate plan`: shows what a study would build and run, and about how long that takes. Starts no measured
+//! process.
 
 use crate::config::Study;
 use crate::design::{BuildPlan, Design};
@@ -12,13 +13,13 @@ use tabled::builder::Builder;
 use tabled::settings::peaker::Priority;
 use tabled::settings::{Style, Width};
 
-/// What one process is assumed to take before any was measured.
+/// Assumed time of one process before any was measured.
 const GUESS: Duration = Duration::from_millis(60);
 
 /// How many processes a study starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Processes {
-    /// One a cell.
+    /// One per cell.
     pub(crate) preflight: usize,
     /// With counters.
     pub(crate) counting: usize,
@@ -52,7 +53,7 @@ fn cells_of(plan: &StudyPlan, workload: &WorkloadPlan) -> usize {
     if workload.cells.is_empty() { plan.cells.len() } else { workload.cells.len() }
 }
 
-/// What one process took, and how that is known.
+/// Mean time of one process, and where it was measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProcessTime {
     /// Mean wall time.
@@ -113,8 +114,8 @@ pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, co
     let time = human(process.time * u32::try_from(count.total()).unwrap_or(u32::MAX));
     let millis = process.time.as_secs_f64() * 1e3;
     let how = match &process.measured_in {
-        Some(folder) => format!("{millis:.0} ms a process, as measured in {}", folder.display()),
-        None => format!("a guess of {millis:.0} ms a process: nothing was measured yet"),
+        Some(folder) => format!("{millis:.0} ms per process, as measured in {}", folder.display()),
+        None => format!("a guess of {millis:.0} ms per process, because this study was not run before"),
     };
     text.paragraph(&format!("time: about {time} ({how}), and the builds"));
     text.out
@@ -206,7 +207,7 @@ fn differences(plan: &StudyPlan, cell: &CellPlan) -> String {
     }
 }
 
-/// What is written, and how wide it may be.
+/// The text so far, and its width.
 struct Text {
     out: String,
     columns: usize,

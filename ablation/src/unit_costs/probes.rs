@@ -1,4 +1,4 @@
-//! One function for each thing that is priced: it does a batch and says what one took.
+//! One function for each unit cost: it repeats the operation many times and returns the cost of one.
 
 use super::kinds::{
     MADVISE_PAGE, PAGE_FAULT_4K, PAGE_FAULT_HUGE, SYS_MADVISE, SYS_MMAP, SYS_MREMAP, SYS_MUNMAP, SYSCALL, UNMAP_HUGE,
@@ -8,29 +8,29 @@ use super::mapping::{HUGE, Mapping, PAGE, page_faults};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Calls in a batch.
+/// Calls per measurement.
 const CALLS: u32 = 64;
 
-/// Pages in a batch: as many as one page table maps.
+/// OS pages per measurement: as many as one page table maps.
 const PAGES: usize = HUGE / PAGE;
 
-/// Faults that may come on top of those that a batch makes: the stack, the heap.
+/// Page faults that may come on top of those of a measurement: the stack, the heap.
 const STRAY_FAULTS: u64 = 8;
 
-/// What one round found: kind and nanoseconds, several times the same kind or none at all.
+/// Result of one round: kind and nanoseconds. A kind may occur several times or not at all.
 pub(super) type Costs = Vec<(&'static str, f64)>;
 
-/// One probe. It is given what an empty stopwatch reads.
+/// One probe. Its argument is the reading of an empty stopwatch.
 pub(super) type Probe = fn(clock: Duration) -> Costs;
 
-/// Kinds whose readings contain a call of another kind, with the pages that share it.
+/// Kinds whose readings include a call of another kind, with the number of OS pages that share it.
 pub(super) const WITH_CALL: [(&str, &str, usize); 3] =
     [(MADVISE_PAGE, SYS_MADVISE, PAGES), (UNMAP_PAGE, SYS_MUNMAP, PAGES), (UNMAP_HUGE, SYS_MUNMAP, 1)];
 
 /// Every probe, in the order in which they take turns.
 pub(super) const ALL: [Probe; 6] = [system_call, map_and_unmap, advise, remap, pages, huge_page];
 
-/// What the stopwatch reads when nothing is done: the median of several.
+/// The reading of an empty stopwatch: the median of several.
 pub(super) fn clock() -> Duration {
     let mut empty: [Duration; 33] = std::array::from_fn(|_| timed(|| ()).0);
     empty.sort_unstable();
@@ -43,7 +43,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     (start.elapsed(), value)
 }
 
-/// Nanoseconds of one of `count` that together took `time`, less `times` readings of the clock.
+/// Nanoseconds per item of `count` items that together took `time`, less `readings` readings of the clock.
 fn per_item(time: Duration, clock: Duration, readings: u32, count: usize) -> f64 {
     (time.as_nanos() as f64 - f64::from(readings) * clock.as_nanos() as f64) / count as f64
 }
@@ -58,8 +58,8 @@ fn system_call(clock: Duration) -> Costs {
     vec![(SYSCALL, per_item(time, clock, 1, CALLS as usize))]
 }
 
-/// One after the other, as an allocator does that maps what it is asked for: mapped in a row, the kernel would only
-/// extend one mapping.
+/// Maps and unmaps in turn, as an allocator does that maps each request. Several maps in a row would only extend one
+/// mapping.
 fn map_and_unmap(clock: Duration) -> Costs {
     let (mut mapping, mut unmapping) = (Duration::ZERO, Duration::ZERO);
     for _ in 0..CALLS {
@@ -92,12 +92,12 @@ fn remap(clock: Duration) -> Costs {
     vec![(SYS_MREMAP, per_item(time, clock, 1, CALLS as usize))]
 }
 
-/// Touches ordinary pages, gives them back by `madvise`, touches them again and unmaps them.
+/// Touches 4 KiB pages, returns them by `madvise`, touches them again and unmaps them.
 fn pages(clock: Duration) -> Costs {
     let bytes = PAGES * PAGE;
     let touched = || {
         let mapping = Mapping::new(bytes)?;
-        // A kernel without huge pages refuses, and has none to keep away.
+        // A kernel without huge pages refuses, and needs no advice.
         mapping.advise(libc::MADV_NOHUGEPAGE);
         let before = page_faults();
         let (time, ()) = timed(|| mapping.touch(0, bytes));
@@ -120,7 +120,7 @@ fn pages(clock: Duration) -> Costs {
     costs
 }
 
-/// Nothing where 2 MiB take more than one fault: then they were no huge page.
+/// Empty when 2 MiB took more than one fault, because the memory was not a huge page then.
 fn huge_page(clock: Duration) -> Costs {
     let Some(mapping) = Mapping::new(2 * HUGE) else { return Vec::new() };
     if !mapping.advise(libc::MADV_HUGEPAGE) {

@@ -1,4 +1,4 @@
-//! The words of a first config.
+//! The text of a first config.
 
 use super::features::{Candidate, Features};
 use super::name::name_of;
@@ -99,10 +99,10 @@ pub(super) fn of_package(
     out
 }
 
-/// One factor; as a comment when it is not to be run as it is.
+/// One factor, as a comment when it must be edited first.
 fn factor(out: &mut String, candidate: &Candidate, taken: &mut BTreeSet<String>, is_comment: bool) {
     let mut name = name_of(&candidate.name);
-    // Features that differ in `_` and `-` only.
+    // Two features whose names differ in `_` and `-` only.
     while !taken.insert(name.clone()) {
         name.push_str("-2");
     }
@@ -147,7 +147,7 @@ fn sample(out: &mut String, given: Option<&[String]>) {
     out.push_str(OUTSIDE);
 }
 
-/// What holds for every program that is measured from outside.
+/// The keys that are the same for every program that is measured from outside.
 const OUTSIDE: &str = "\
 # Held on one processor or not; `true` is steadier, and wrong for programs with several threads.
 pin = false
