@@ -3,7 +3,8 @@
 
 use super::cargo::{Metadata, Package, binaries};
 use super::error::BuildError;
-use crate::config::{CargoProgram, Pointed, Study, nearest};
+use crate::config::{CargoProgram, Pointed, Study};
+use crate::support::nearest::nearest;
 use std::collections::BTreeSet;
 use std::path::Path;
 

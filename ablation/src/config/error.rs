@@ -1,6 +1,7 @@
 //! Why there is no study.
 
 use super::place::Pointed;
+use crate::support::exit::{ExitStatus, ShellCode};
 
 /// Longest config that is read; a larger file is no config.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
@@ -39,4 +40,10 @@ pub(crate) enum ConfigError {
     /// Something in the file is wrong.
     #[error(transparent)]
     Invalid(#[from] Box<Pointed>),
+}
+
+impl ExitStatus for ConfigError {
+    fn exit(&self) -> ShellCode {
+        ShellCode::WrongCall
+    }
 }
