@@ -1,6 +1,10 @@
 //! Reads a study's folder: whole files strictly, records line by line with care.
 
-use super::{EFFECTS, EffectsFile, FORMAT, MANIFEST, Manifest, OLDEST_FORMAT, Pass, RECORDS, Record};
+use crate::effects::EffectsFile;
+use crate::folder::{EFFECTS, MANIFEST, RECORDS};
+use crate::manifest::Manifest;
+use crate::record::{Pass, Record};
+use crate::version::{FORMAT, OLDEST_FORMAT};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::{HashMap, HashSet};

@@ -3,7 +3,8 @@
 
 use super::cargo::{Metadata, Package, binaries};
 use super::error::BuildError;
-use crate::config::{CargoProgram, Diagnostic, Study, nearest};
+use crate::config::{CargoProgram, Diagnostic, Study};
+use crate::support::nearest::nearest;
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! Errors of reading a study.
 
 use super::place::Diagnostic;
+use crate::support::exit::{ExitStatus, ShellCode};
 
 /// Longest config that is read, in bytes. A larger file is not a config.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
@@ -39,4 +40,10 @@ pub(crate) enum ConfigError {
     /// Something in the file is wrong.
     #[error(transparent)]
     Invalid(#[from] Box<Diagnostic>),
+}
+
+impl ExitStatus for ConfigError {
+    fn exit(&self) -> ShellCode {
+        ShellCode::WrongCall
+    }
 }

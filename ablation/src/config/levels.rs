@@ -1,9 +1,10 @@
 //! Rules of factors and their levels.
 
 use super::check::{Checked, Checker};
-use super::names::{nearest, suggest};
+use super::names::suggest;
 use super::raw;
 use super::study::{Factor, Level, Program, Subject, in_one_binary};
+use crate::support::nearest::nearest;
 use ablate_format::Arm;
 use std::collections::BTreeMap;
 use toml::Spanned;

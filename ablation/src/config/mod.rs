@@ -24,7 +24,6 @@ mod workloads;
 
 pub(crate) use check::is_name;
 pub(crate) use error::ConfigError;
-pub(crate) use names::nearest;
 pub(crate) use peers::{PRELOAD, libraries};
 pub(crate) use place::Diagnostic;
 pub(crate) use place::Part;

@@ -5,11 +5,9 @@ use super::build_plans::{BuildPlan, Builds};
 use super::constraints;
 use super::treatments::{Treatment, Treatments};
 use crate::config::{ConfigError, DesignKind, Part, Peer, Study};
+use crate::support::settings::PLACEBO_VARIABLE;
 use ablate_format::{Arm, CellKind, CellPlan, Impossible};
 use std::collections::BTreeMap;
-
-/// The variable that makes the placebo differ from the baseline; no program reads it.
-pub(crate) const PLACEBO_VARIABLE: &str = "ABLATE_PLACEBO";
 
 /// The cells of one treatment, by their index.
 #[derive(Debug, Clone, Copy, Default)]

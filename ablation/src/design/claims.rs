@@ -4,7 +4,8 @@ use super::axis::Axis;
 use super::cells::Cells;
 use super::treatments::Treatments;
 use crate::config::claims::PARTS;
-use crate::config::{ConfigError, DesignKind, Part, Study, nearest};
+use crate::config::{ConfigError, DesignKind, Part, Study};
+use crate::support::nearest::nearest;
 use ablate_format::{Hypothesis, HypothesisKind, StudyPlan, WorkloadPlan};
 use std::collections::HashSet;
 

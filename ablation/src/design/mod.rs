@@ -19,7 +19,6 @@ use ablate_format::{AbsentPeer, CellKind, Crossed, FactorPlan, StudyPlan, Worklo
 use axis::Axis;
 pub(crate) use build_plans::BuildPlan;
 use cells::Cells;
-pub(crate) use cells::PLACEBO_VARIABLE;
 use cells::peer_id;
 use std::collections::{BTreeMap, HashSet};
 use treatments::Treatments;

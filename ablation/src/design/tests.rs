@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::tests::{GOOD, parsed};
+use crate::support::settings::PLACEBO_VARIABLE;
 use ablate_format::{Arm, Contrast};
 
 fn design(text: &str) -> Design {

@@ -10,14 +10,11 @@ use crate::measure::Probed;
 use crate::store::{Key, StoreError, key};
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
+use crate::support::settings::PAD_VARIABLE;
 use ablate_format::{BuildRecord, CellPlan, Measured, Pass, Record, StudyPlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
-
-/// The variable whose length varies from run to run, so that a cell does not always have the same alignment of the
-/// stack.
-pub(crate) const PAD_VARIABLE: &str = "ABLATE_PAD";
 
 /// Values that all runs of a study share.
 pub(crate) struct Context<'a> {

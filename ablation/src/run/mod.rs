@@ -15,7 +15,7 @@ pub(crate) mod schedule;
 mod tools;
 mod unit_costs;
 
-pub(crate) use context::{Context, End, PAD_VARIABLE, RunError};
+pub(crate) use context::{Context, End, RunError};
 pub(crate) use cpus::Cpus;
 pub(crate) use orphans::become_reaper;
 pub(crate) use preflight::{PreflightError, preflight};

@@ -4,17 +4,18 @@
 //! Lines are only ever appended. [`ablate_format`] has the values, and the reader, which skips lines that it cannot read
 //! and says which.
 
+mod error;
 mod lines;
 
 pub use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT};
+pub use error::StoreError;
 pub use lines::RecordWriter;
 
 use crate::prove::{Judge, JudgedRun};
 use crate::support::files;
-use ablate_format::{CellKind, CellPlan, Manifest, Pass, ReadError, Record, Status, StudyPlan, WorkloadPlan};
+use ablate_format::{CellKind, CellPlan, Manifest, Pass, Record, Status, StudyPlan, WorkloadPlan};
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
 
 const LOCK: &str = ".lock";
@@ -25,102 +26,6 @@ pub type Key = (Pass, u32, String, String);
 /// Key of a record.
 pub fn key(record: &Record) -> Key {
     (record.pass, record.block, record.workload.clone(), record.cell.clone())
-}
-
-/// Why the folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The folder holds something already.
-    #[error("{dir} is not empty; give another --out, or add --resume to go on with the study in it")]
-    NotEmpty {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// Another runner has the folder.
-    #[error("{dir} is in use by another ablate; wait for it or give another --out")]
-    InUse {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// A file, or no name at all.
-    #[error("--out `{dir}` is no folder; give the name of a new or empty folder")]
-    BadOut {
-        /// What was given.
-        dir: PathBuf,
-    },
-    /// A file instead of a folder.
-    #[error("{dir} is not a folder of a study; give the folder that `cargo ablate run` named")]
-    NotAFolder {
-        /// What was given.
-        dir: PathBuf,
-    },
-    /// There is no study in the folder.
-    #[error("{dir} holds no study ({MANIFEST} is missing); give the folder that `cargo ablate run` named")]
-    NoStudy {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// The copy of a study whose records stayed elsewhere: a report of it would be empty.
-    #[error(
-        "{dir} has reports and no {RECORDS}: its records were left out when it was archived; read its {REPORT}, or give the folder that `cargo ablate run` named"
-    )]
-    NoRecords {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// The manifest is damaged, or of a version that is not read.
-    #[error(transparent)]
-    Unreadable(ReadError),
-    /// The study in the folder is another one.
-    #[error("{dir} cannot be resumed: {what}; start a new study with another --out")]
-    Differs {
-        /// The folder.
-        dir: PathBuf,
-        /// What differs.
-        what: String,
-    },
-    /// No space is left.
-    #[error("{path}: no space left on the device; earlier rows are safe: free some space and add --resume")]
-    Full {
-        /// The file being written.
-        path: PathBuf,
-    },
-    /// The system refused.
-    #[error("{path}: {doing} failed: {source}")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was tried.
-        doing: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl From<ReadError> for StoreError {
-    fn from(error: ReadError) -> StoreError {
-        match error {
-            ReadError::NotAFolder { dir } => StoreError::NotAFolder { dir },
-            ReadError::Missing { path } => StoreError::NoStudy { dir: path.parent().unwrap_or(&path).to_owned() },
-            ReadError::Io { path, source } => StoreError::io(&path, "reading", source),
-            other => StoreError::Unreadable(other),
-        }
-    }
-}
-
-impl StoreError {
-    /// Whether the call has to be changed (exit code 2) and not the machine.
-    pub fn is_usage(&self) -> bool {
-        !matches!(self, StoreError::Full { .. } | StoreError::Io { .. })
-    }
-
-    fn io(path: &Path, doing: &'static str, source: io::Error) -> StoreError {
-        let path = path.to_owned();
-        match source.raw_os_error() {
-            Some(libc::ENOSPC | libc::EDQUOT) => StoreError::Full { path },
-            _ => StoreError::Io { path, doing, source },
-        }
-    }
 }
 
 /// A folder that this process alone may write to, until it is dropped.
@@ -241,7 +146,7 @@ pub fn read_judged(dir: &Path) -> Result<(Manifest, Vec<JudgedRun>, Vec<BadLine>
     Ok((manifest, runs, bad_lines))
 }
 
-/// Whether the records are where their report is, which nobody could write again without them.
+/// Whether the records are where their report is, which could not be written again without them.
 ///
 /// # Errors
 /// [`StoreError::NoRecords`].
@@ -340,7 +245,7 @@ pub fn baseline_build(plan: &StudyPlan) -> Option<&str> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use ablate_format::{BuildRecord, BuiltBinary, FORMAT, Machine};
+    use ablate_format::{BuildRecord, BuiltBinary, FORMAT, Machine, ReadError};
 
     /// A manifest of the demo study.
     pub(crate) fn manifest() -> Manifest {
@@ -438,14 +343,6 @@ pub(crate) mod tests {
         std::fs::write(dir.path().join(REPORT), "what came out\n").expect("writes");
         let error = read_judged(dir.path()).expect_err("a report of nothing");
         assert!(error.is_usage() && error.to_string().contains("left out when it was archived"), "{error}");
-    }
-
-    #[test]
-    fn a_full_disk_is_named() {
-        let full = io::Error::from_raw_os_error(libc::ENOSPC);
-        let error = StoreError::io(Path::new("records.jsonl"), "writing", full);
-        assert!(matches!(error, StoreError::Full { .. }) && !error.is_usage());
-        assert!(error.to_string().contains("--resume"), "{error}");
     }
 
     #[test]

@@ -1,8 +1,5 @@
 //! What the end of a call means to the shell, and what every error has to say about it.
 
-use crate::config::ConfigError;
-use crate::store::StoreError;
-
 /// The code of an interrupted call, as shells have it: 128 and the number of SIGINT.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -43,18 +40,5 @@ pub(crate) trait ExitStatus: std::error::Error {
 impl<E: ExitStatus + 'static> From<E> for Box<dyn ExitStatus> {
     fn from(error: E) -> Box<dyn ExitStatus> {
         Box::new(error)
-    }
-}
-
-// These two say nothing about the shell themselves: what reads configs and folders is used without one as well.
-impl ExitStatus for ConfigError {
-    fn exit(&self) -> ShellCode {
-        ShellCode::WrongCall
-    }
-}
-
-impl ExitStatus for StoreError {
-    fn exit(&self) -> ShellCode {
-        if self.is_usage() { ShellCode::WrongCall } else { ShellCode::BadRuns }
     }
 }

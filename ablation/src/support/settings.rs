@@ -1,15 +1,21 @@
 //! The runner's own environment, `ABLATE_*`, read through envy. Unknown names are errors: a misspelt
 //! setting that is silently ignored costs a day.
 
-use crate::config::nearest;
-use crate::support::exit::{ExitStatus, ShellCode};
+use super::exit::{ExitStatus, ShellCode};
+use super::nearest::nearest;
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// The variable that makes the placebo differ from the baseline; no program reads it.
+pub(crate) const PLACEBO_VARIABLE: &str = "ABLATE_PLACEBO";
+
+/// The variable whose length varies from run to run, so that no cell keeps one alignment of the stack.
+pub(crate) const PAD_VARIABLE: &str = "ABLATE_PAD";
+
 const KNOWN: [&str; 2] = ["ABLATE_COLUMNS", "ABLATE_TARGET_DIR"];
 /// What the runner itself gives to measured processes; harmless when ablate runs inside one.
-const OWN: [&str; 2] = [crate::design::PLACEBO_VARIABLE, crate::run::PAD_VARIABLE];
+const OWN: [&str; 2] = [PLACEBO_VARIABLE, PAD_VARIABLE];
 
 /// What the environment may set.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

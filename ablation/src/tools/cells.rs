@@ -10,6 +10,7 @@ use crate::run::schedule::Slot;
 use crate::run::{self, Context, Cpus, RunError, interrupt};
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::files;
+use crate::support::nearest::nearest;
 use crate::support::settings::Settings;
 use ablate_format::{BuildRecord, CellPlan, Measured, Pass};
 use std::path::{Path, PathBuf};
@@ -211,7 +212,7 @@ pub(crate) fn unknown<'a>(
     name: &str,
     there: impl Iterator<Item = &'a str> + Clone,
 ) -> CellsError {
-    let hint = match config::nearest(name, there.clone()) {
+    let hint = match nearest(name, there.clone()) {
         Some(near) => format!("; did you mean `{near}`?"),
         None => format!("; there are {}", there.collect::<Vec<_>>().join(", ")),
     };

@@ -8,9 +8,9 @@ mod name;
 mod text;
 
 use crate::builds::{self, BuildError, cargo, registry};
-use crate::config::nearest;
 use crate::support::call::quoted;
 use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::nearest::nearest;
 use crate::support::settings::Settings;
 use cargo::{Metadata, Package, Target};
 use name::name_of;
