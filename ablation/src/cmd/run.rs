@@ -3,11 +3,11 @@
 use super::output::Ended;
 use super::report;
 use crate::report::Screen;
-use crate::run::interrupt;
 use crate::study::rule::{Budget, HalfWidth};
 use crate::study::{self, Request};
 use crate::support::call::{PROGRAM, quoted};
 use crate::support::exit::ShellCode;
+use crate::support::interrupt;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use std::path::PathBuf;

@@ -235,7 +235,7 @@ fn wall(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Result<f64, Ce
 
 /// Runs this program's hidden trial, pinned, alone or under a tool.
 pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Result<Finished, CellsError> {
-    if crate::run::interrupt::asked() {
+    if crate::support::interrupt::asked() {
         return Err(CellsError::Interrupted);
     }
     let odd = |what: String| CellsError::Impossible { what };
