@@ -1,8 +1,8 @@
 //! Finds or builds one binary for each distinct feature set and puts it where nothing will overwrite it.
 //!
-//! All feature sets share one target folder, so that what does not depend on the features is compiled once. A build
-//! that fails is kept with its log; only without the baseline there is nothing to compare. A program that a command
-//! names is not built, only found and hashed.
+//! All feature sets share one target folder, so that code that does not depend on the features is compiled once. A
+//! failed build is recorded with its log; only a failed baseline ends the study, because nothing could be compared. A
+//! program that a command names is not built, only found and hashed.
 
 pub(crate) mod cargo;
 mod check;
@@ -13,19 +13,19 @@ mod place;
 mod program;
 pub(crate) mod registry;
 
-use crate::config::{CargoProgram, Program, Source, Study};
+use crate::config::{CargoProgram, Origin, Program, Study};
 use crate::design::BuildPlan;
 use crate::support::files;
 use crate::support::machine::sha256_of;
 use crate::support::progress::{human, note};
 use ablate_format::{BuildFailure, BuildRecord, BuiltBinary};
-use cargo::Order;
+use cargo::CargoBuild;
 pub(crate) use error::BuildError;
 use layouts::Shuffler;
 pub(crate) use peers::find_peers;
 pub(crate) use place::Workspace;
-use place::keep_as;
-pub(crate) use program::is_there;
+use place::copy_once;
+pub(crate) use program::exists;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,14 +36,14 @@ use std::time::Instant;
 pub(crate) struct Built {
     /// One for each build of the design, in its order.
     pub(crate) records: Vec<BuildRecord>,
-    /// Code layouts that there are of each build, at least 1.
+    /// Code layouts of each build, at least 1.
     pub(crate) layouts: u32,
-    /// Why there is one layout where several were asked for.
+    /// The reason for one layout where several were asked for.
     pub(crate) one_layout: Option<String>,
 }
 
-/// Finds the sources of a study, or fetches them, and checks that package, binary, profile and features are there.
-/// `target` replaces the target folder.
+/// Finds the sources of a study, or fetches them, and checks that package, binary, profile and features exist. `target`
+/// replaces the target folder.
 ///
 /// # Errors
 /// [`BuildError::NoCargo`], [`BuildError::Manifest`], [`BuildError::Fetch`], [`BuildError::Unknown`],
@@ -53,19 +53,19 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
     let program = match &study.subject.program {
         Program::Cargo(program) => program,
         Program::Command(command) => {
-            // Found now, so that a plan of what cannot run is refused like a plan of what cannot be built.
+            // Found before planning, so that `cargo ablate plan` refuses a study that cannot run.
             program::locate(study, command.first().map_or("", String::as_str))?;
             let root = absolute(study.folder())?;
-            let target = given.unwrap_or_else(|| around(&root));
+            let target = given.unwrap_or_else(|| target_folder(&root));
             return Ok(Workspace { root, target, manifest: None });
         }
     };
-    let (manifest, target) = match &program.source {
-        Source::Manifest(path) => (absolute(path)?, given),
-        Source::Registry(version) => {
+    let (manifest, target) = match &program.origin {
+        Origin::Manifest(path) => (absolute(path)?, given),
+        Origin::Registry(version) => {
             let target = match given {
                 Some(given) => given,
-                None => around(&absolute(study.folder())?),
+                None => target_folder(&absolute(study.folder())?),
             };
             (registry::fetch(&program.package, version, &target)?.join("Cargo.toml"), Some(target))
         }
@@ -76,7 +76,7 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
     Ok(Workspace { root: found.workspace_root.into(), target, manifest: Some(manifest) })
 }
 
-/// Whether the linker that cargo takes in a folder can put sections in another order; else why not.
+/// Whether the linker that cargo uses in a folder can put sections in another order; otherwise the reason.
 pub(crate) fn shuffles(folder: &Path) -> Result<(), String> {
     let tried = |e: io::Error| format!("cannot be tried: {e}; set TMPDIR to a folder that can be written");
     let scratch = files::scratch(None).map_err(tried)?;
@@ -88,13 +88,13 @@ fn absolute(path: &Path) -> Result<PathBuf, BuildError> {
     std::path::absolute(path).map_err(BuildError::io(path, "finding the folder"))
 }
 
-/// The target folder of the workspace around a folder, or one within the folder: for programs that have none.
-pub(crate) fn around(folder: &Path) -> PathBuf {
+/// The target folder of the workspace around a folder. Without a workspace, a folder `target` within the folder.
+pub(crate) fn target_folder(folder: &Path) -> PathBuf {
     let workspace = folder.ancestors().find(|above| above.join("Cargo.lock").is_file());
     workspace.unwrap_or(folder).join("target")
 }
 
-/// Builds or finds all, the baseline first.
+/// Builds or finds all programs, the baseline first.
 ///
 /// # Errors
 /// [`BuildError`]; a build other than the first that fails is a [`BuildRecord`] instead.
@@ -104,7 +104,7 @@ pub(crate) fn build_all(
     workspace: &Workspace,
     logs: &Path,
 ) -> Result<Built, BuildError> {
-    let _alone = alone(&workspace.target.join("ablate"))?;
+    let _lock = lock_builds(&workspace.target.join("ablate"))?;
     let mut built = Built { records: Vec::new(), layouts: 1, one_layout: None };
     let mut shuffler = None;
     let is_built = plans.iter().any(|plan| plan.command.is_none());
@@ -122,7 +122,7 @@ pub(crate) fn build_all(
                 note(&format!("building {} ({} of {}): {features}", plan.id, index + 1, plans.len()));
                 let log = logs.join(format!("build-{}.log", plan.id));
                 let linker = shuffler.as_ref().map(|shuffler| shuffler.script.as_path());
-                let order = Order { program, manifest, features: &plan.features, linker };
+                let order = CargoBuild { program, manifest, features: &plan.features, linker };
                 build(&order, plan, workspace, &log, shuffler.as_ref())?
             }
             (Some(command), _, _) | (None, Program::Command(command), _) => program::find(study, plan, command)?,
@@ -142,7 +142,7 @@ pub(crate) fn build_all(
     }
     if shuffler.is_some() {
         let compiled = plans.iter().zip(&built.records).filter(|(plan, _)| plan.command.is_none());
-        built.one_layout = same_code(compiled.map(|(_, record)| record));
+        built.one_layout = why_one_layout(compiled.map(|(_, record)| record));
     }
     match &built.one_layout {
         Some(why) => {
@@ -155,8 +155,8 @@ pub(crate) fn build_all(
     Ok(built)
 }
 
-/// Why the layouts are none: a build without them, or one whose layouts are one and the same.
-fn same_code<'a>(records: impl IntoIterator<Item = &'a BuildRecord>) -> Option<String> {
+/// The reason for using one layout: a build has no others, or two of its layouts are the same file.
+fn why_one_layout<'a>(records: impl IntoIterator<Item = &'a BuildRecord>) -> Option<String> {
     for (record, first) in records.into_iter().filter_map(|record| Some((record, record.result.as_ref().ok()?))) {
         if record.layouts.is_empty() {
             return Some(format!("build `{}` could not be linked in other orders", record.id));
@@ -168,9 +168,9 @@ fn same_code<'a>(records: impl IntoIterator<Item = &'a BuildRecord>) -> Option<S
     None
 }
 
-/// One runner at a time builds here: every feature set puts its binary under the same name, and another runner's would
-/// be copied instead. The lock ends with the result.
-fn alone(dir: &Path) -> Result<File, BuildError> {
+/// Lets one runner at a time build here. Every feature set puts its binary under the same name, so the binary of
+/// another runner would be copied instead. The lock ends when the result is dropped.
+fn lock_builds(dir: &Path) -> Result<File, BuildError> {
     std::fs::create_dir_all(dir).map_err(BuildError::io(dir, "creating the folder"))?;
     let path = dir.join("build.lock");
     let lock = File::create(&path).map_err(BuildError::io(&path, "creating the lock"))?;
@@ -184,7 +184,7 @@ fn alone(dir: &Path) -> Result<File, BuildError> {
 }
 
 fn build(
-    order: &Order,
+    order: &CargoBuild,
     plan: &BuildPlan,
     workspace: &Workspace,
     log: &Path,
@@ -197,7 +197,7 @@ fn build(
         result: Err(BuildFailure { message: String::new(), log: log.display().to_string() }),
         layouts: Vec::new(),
     };
-    // A second time when cargo had nothing to link and the layouts of the last time are gone.
+    // The second round is for the case that cargo had nothing to link and the earlier layouts are gone.
     for again in [false, true] {
         if let Some(shuffler) = shuffler {
             shuffler.clear();
@@ -209,12 +209,12 @@ fn build(
                 return Ok(record);
             }
         };
-        let kept = keep(&built, plan, order.program, workspace)?;
+        let stored = store_binary(&built, plan, order.program, workspace)?;
         let layouts = match shuffler {
-            Some(shuffler) => shuffler.take(order.program, Path::new(&kept.path))?,
+            Some(shuffler) => shuffler.take(order.program, Path::new(&stored.path))?,
             None => Some(Vec::new()),
         };
-        record.result = Ok(kept);
+        record.result = Ok(stored);
         if let Some(layouts) = layouts {
             record.layouts = layouts;
             break;
@@ -232,7 +232,7 @@ fn build(
 }
 
 /// Copies a binary to a place that is named by its content, so that later builds leave it alone.
-fn keep(
+fn store_binary(
     built: &Path,
     plan: &BuildPlan,
     program: &CargoProgram,
@@ -240,7 +240,7 @@ fn keep(
 ) -> Result<BuiltBinary, BuildError> {
     let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
     let dir = workspace.target.join("ablate/bin").join(format!("{}-{}", plan.id, &sha256[..12]));
-    keep_as(built, &dir.join(&program.binary))
+    copy_once(built, &dir.join(&program.binary))
 }
 
 #[cfg(test)]
@@ -259,10 +259,11 @@ mod tests {
 
     #[test]
     fn layouts_that_are_one_and_the_same_are_none() {
-        assert_eq!(same_code(&[record("a", "0", &["1", "2"])]), None);
-        let why = same_code(&[record("a", "0", &["1", "2"]), record("b", "3", &["4", "3"])]).expect("one is the same");
+        assert_eq!(why_one_layout(&[record("a", "0", &["1", "2"])]), None);
+        let why =
+            why_one_layout(&[record("a", "0", &["1", "2"]), record("b", "3", &["4", "3"])]).expect("one is the same");
         assert!(why.contains("layout 2 of build `b`"), "{why}");
-        let why = same_code(&[record("a", "0", &[])]).expect("there are none");
+        let why = why_one_layout(&[record("a", "0", &[])]).expect("there are none");
         assert!(why.contains("`a` could not"), "{why}");
     }
 
@@ -272,8 +273,8 @@ mod tests {
         let inner = dir.path().join("a/b");
         std::fs::create_dir_all(&inner).expect("creates");
         std::fs::write(dir.path().join("Cargo.lock"), "").expect("writes");
-        assert_eq!(around(&inner), dir.path().join("target"));
+        assert_eq!(target_folder(&inner), dir.path().join("target"));
         std::fs::write(inner.join("Cargo.lock"), "").expect("writes");
-        assert_eq!(around(&inner), inner.join("target"));
+        assert_eq!(target_folder(&inner), inner.join("target"));
     }
 }

@@ -12,7 +12,7 @@ pub(super) struct Args {
     dir: PathBuf,
 }
 
-/// Why there are no pages.
+/// Why no pages were written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: writing the man pages failed: {source}; give a folder that can be written", dir.display())]
 struct ManError {

@@ -1,8 +1,8 @@
-//! The study as it is written down: strict TOML in, a validated [`Study`] out.
+//! Reads a study: strict TOML in, a validated [`Study`] out.
 //!
-//! What leaves this module is consistent: every name refers to something, every level exists, every environment
-//! name can be passed to a process. Every error points at `path:line:column`, shows the line and says what to do.
-//! What the study means (cells, contrasts, builds) is left to [`crate::design`].
+//! A [`Study`] is consistent: every name refers to something, every level exists, and every environment name can be
+//! passed to a process. Every error points at `path:line:column`, shows the line and says what to do. What the study
+//! means (cells, contrasts, builds) is left to [`crate::design`].
 
 mod check;
 pub(crate) mod claims;
@@ -25,10 +25,10 @@ mod workloads;
 pub(crate) use check::is_name;
 pub(crate) use error::ConfigError;
 pub(crate) use peers::{PRELOAD, libraries};
+pub(crate) use place::Diagnostic;
 pub(crate) use place::Part;
-pub(crate) use place::Pointed;
 pub(crate) use study::{
-    Absent, CargoProgram, Constraint, DesignKind, Factor, Function, Peer, Program, Source, Study, Workload,
+    Absent, CargoProgram, Constraint, DesignKind, Factor, Function, Origin, Peer, Program, Study, Workload,
 };
 
 use error::MAX_BYTES;
@@ -60,16 +60,16 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Study, ConfigError> {
             let readable = String::from_utf8_lossy(bytes);
             let at = e.valid_up_to();
             let message = "this byte is not UTF-8; save the file as UTF-8".to_owned();
-            return Err(Pointed::new(&shown, &readable, at..at + 1, message).into());
+            return Err(Diagnostic::new(&shown, &readable, at..at + 1, message).into());
         }
     };
     if text.starts_with('\u{feff}') {
         let message = "the file starts with a byte order mark; save it as UTF-8 without BOM".to_owned();
-        return Err(Pointed::new(&shown, text, 0..0, message).into());
+        return Err(Diagnostic::new(&shown, text, 0..0, message).into());
     }
     let raw: raw::Study = toml::from_str(text).map_err(|e| {
         let span = e.span().unwrap_or(0..0);
-        Pointed::new(&shown, text, span, names::reword(e.message()))
+        Diagnostic::new(&shown, text, span, names::reword(e.message()))
     })?;
     Ok(check::check(path, text, raw)?)
 }

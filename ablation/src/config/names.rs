@@ -1,4 +1,4 @@
-//! Suggestions of known names, and serde's messages in the words of a config.
+//! Suggestions of known names, and the messages of serde in the words of a config.
 
 use crate::support::nearest::nearest;
 
@@ -42,7 +42,7 @@ fn typed(message: &str) -> Option<String> {
         _ => seen,
     };
     let expected = match expected {
-        // What `[peer]` is, where `[[peer]]` was meant.
+        // `[peer]` was written where `[[peer]]` was meant.
         "a sequence" if seen == "a table" => "a list in brackets, or tables under [[NAME]] in double brackets",
         "a sequence" => "a list in brackets, like [\"x\"]",
         "i64" => "a whole number without quotes",

@@ -1,7 +1,7 @@
 //! From a study to what will be run and compared: cells, contrasts and distinct builds. A pure function.
 //!
-//! Two names for the same levels in the same arm are one cell, so that nothing is measured twice. How long it all
-//! takes is left to [`crate::tools::plan`], doing it to [`crate::builds`] and [`crate::run`].
+//! Two names for the same levels in the same arm are one cell, so that no cell is measured twice. The time that a study
+//! takes is left to [`crate::tools::plan`], and running it to [`crate::builds`] and [`crate::run`].
 
 mod axis;
 mod build_plans;
@@ -23,7 +23,7 @@ use cells::peer_id;
 use std::collections::{BTreeMap, HashSet};
 use treatments::Treatments;
 
-/// A plan with the builds that its cells refer to.
+/// A study plan with the builds that its cells refer to.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Design {
     /// Cells, contrasts, workloads.

@@ -1,4 +1,4 @@
-//! Designs as they are asked for, and what becomes of them.
+//! Designs of configs, and the cells that they give.
 
 use super::*;
 use crate::config::tests::{GOOD, parsed};

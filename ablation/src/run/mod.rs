@@ -1,8 +1,8 @@
-//! Runs what the plan says: a preflight, then counting, then timing in randomised complete blocks, one fresh process at
-//! a time, one record each.
+//! Runs the study plan: a preflight, then counting, then timing in randomised complete blocks. Each run is one fresh
+//! process and one record, one at a time.
 //!
-//! Counting comes first: it is short, its counts do not depend on what the machine did before, and it proves every
-//! cell in every workload before hours of timing begin. What records mean together is left to [`crate::analyse`].
+//! Counting comes first. It is short, its counts do not depend on earlier runs, and it checks every cell in every
+//! workload before hours of timing begin. The analysis of records is left to [`crate::analyse`].
 
 mod context;
 mod cpus;
@@ -30,7 +30,7 @@ use schedule::Slot;
 use std::collections::BTreeSet;
 use std::fs::File;
 
-/// What runs leave behind, and what they need not do again.
+/// The records of runs, and the runs that are done already.
 pub(crate) struct Session<'a> {
     records: &'a mut RecordWriter<File>,
     done: &'a BTreeSet<Key>,
@@ -54,12 +54,13 @@ impl Session<'_> {
 /// # Errors
 /// [`RunError`]; the records so far are kept.
 pub(crate) fn counting(context: &Context<'_>, session: &mut Session<'_>) -> Result<End, RunError> {
-    // Until timing begins: as long as a tracepoint is registered, every system call takes the slow way.
+    // Released before timing begins. While a tracepoint is registered, every system call of the machine takes the slow
+    // path.
     let _kept = context.probed.keep();
     all(context, schedule::counting(context.study, context.plan), session)
 }
 
-/// Makes every timing run of a block that is not done, and prices the machine.
+/// Makes every timing run of a block that is not done, and measures the unit costs of this machine.
 ///
 /// # Errors
 /// [`RunError`]; the records so far are kept.
@@ -82,7 +83,7 @@ fn all(context: &Context<'_>, slots: Vec<Slot>, session: &mut Session<'_>) -> Re
     Ok(End::Complete)
 }
 
-/// Number of processes that counting and this many blocks will start, apart from those that price the machine.
+/// Number of processes that counting and this many blocks start, without those that measure unit costs.
 pub(crate) fn remaining(context: &Context<'_>, blocks: u32, done: &BTreeSet<Key>) -> usize {
     let counting = schedule::counting(context.study, context.plan).into_iter();
     let timing = (0..blocks).flat_map(|block| schedule::block(context.seed, block, context.plan));
@@ -106,7 +107,7 @@ fn step(context: &Context<'_>, slot: Slot, session: &mut Session<'_>) -> Result<
     let (binary, layout) = match context.layout(cell, slot) {
         Ok(found) => found,
         Err(why) => {
-            // One record a workload says it; repeating it for every block would say nothing more.
+            // One record per workload shows the failed build. Further ones would add nothing.
             if slot.pass == Pass::Timing && slot.block == 0 {
                 record.status = Status::BuildFailed;
                 record.reason = why;

@@ -22,7 +22,7 @@ use rule::{Budget, HalfWidth, Rule};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Which study is to be run, and how.
+/// A study to run, with the options of the call.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// The study, a TOML file.
@@ -46,7 +46,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// A study as its config has it.
+    /// The study in `config`, with no option set.
     pub(crate) fn of(config: PathBuf) -> Request {
         let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
         let (quick, resume, until_halfwidth, budget) = (false, false, None, None);
@@ -60,7 +60,7 @@ impl Request {
     }
 }
 
-/// What became of a study.
+/// Outcome of a study.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// The folder with its results.
@@ -69,13 +69,13 @@ pub(crate) struct Outcome {
     pub(crate) is_quick: bool,
     /// Whether Ctrl-C was pressed.
     pub(crate) interrupted: bool,
-    /// The command that goes on.
+    /// The command that continues the study.
     pub(crate) resume: String,
-    /// What is to be said after the report: how far a study came that was to stop by itself.
+    /// Lines to print after the report: how far an adaptive study came.
     pub(crate) closing: Vec<String>,
 }
 
-/// Why a study did not run.
+/// A study that did not run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StudyError {
     /// The config.
@@ -87,14 +87,14 @@ pub(crate) enum StudyError {
     /// The binaries.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The first look at every cell.
+    /// The preflight.
     #[error(transparent)]
     Preflight(#[from] PreflightError),
     /// A run.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The system refused to prepare the runner.
-    #[error("cannot prepare the runner: {step}: {source}")]
+    /// The system refused a step of preparing the runner.
+    #[error("cannot prepare the runner: {step}: {source}; allow it, or raise the limits of this shell")]
     Prepare {
         /// The step.
         step: &'static str,
@@ -116,7 +116,7 @@ impl ExitStatus for StudyError {
     }
 }
 
-/// Runs a study, or goes on with one.
+/// Runs a study, or continues one.
 ///
 /// # Errors
 /// [`StudyError`]; what was recorded before is kept.
@@ -124,7 +124,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
     let mut study = config::load(&request.config)?;
     let is_quick = request.quick && study.make_quick();
     if request.quick && !is_quick {
-        note(&format!("{} has no [quick] table, so the study is run in full", request.config.display()));
+        note(&format!("{} has no [quick] table, so the whole study runs", request.config.display()));
     }
     if !request.workloads.is_empty() {
         let gone = study.only(&request.workloads)?;
@@ -139,19 +139,19 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
     }
     let design = design::resolve(&study)?;
     let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
-    prepare("signal handlers", interrupt::install())?;
+    setup("signal handlers", interrupt::install())?;
     let (folder, earlier) = open(request, &study, &workspace)?;
-    overrides(request, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
-    // What compiler and version control say takes a tenth of a second, which a short study need not wait for.
+    set_seed_and_blocks(request, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
+    // Asking compiler and version control takes a tenth of a second, so it happens during the builds.
     let (machine, built) = std::thread::scope(|scope| {
         let machine = scope.spawn(|| machine::machine(&workspace.root));
         let built = builds::build_all(&study, &design.builds, &workspace, &folder.logs());
         (machine.join().unwrap_or_else(|_| machine::machine(&workspace.root)), built)
     });
     let built = built?;
-    // After the builds: what a compiler leaves behind, such as a cache server, is none of our business.
-    prepare("becoming the reaper of orphans", run::become_reaper())?;
-    // Looking for instruments that no pass reads takes a third of a second.
+    // After the builds, because a process that a compiler leaves behind, such as a cache server, must not be ended.
+    setup("becoming the reaper of orphans", run::become_reaper())?;
+    // Looking for instruments takes a third of a second, so a study without counting skips it.
     let probed = measure::probe_groups(if study.counting_repeats == 0 { &[] } else { &study.instruments });
     let mut manifest = manifest(request, &study, &design, built, machine, &probed);
     manifest.libraries = libraries;
@@ -160,7 +160,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
         same_study(&before, &manifest, folder.dir())?;
         manifest.started_unix_s = before.started_unix_s;
         manifest.machine = before.machine;
-        // A study that stops by itself is complete with the blocks that it has.
+        // An adaptive study is complete with the blocks that it has.
         manifest.blocks = before.blocks.max(if request.rule().is_some() { 1 } else { study.blocks });
         done = keys;
     } else if request.rule().is_some() {
@@ -173,7 +173,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
         programs: &design.builds,
         builds: &manifest.builds.clone(),
         seed: study.seed,
-        cpus: prepare("choosing processors", Cpus::take())?,
+        cpus: setup("choosing processors", Cpus::take())?,
         probed: &probed,
     };
     let outcome = |interrupted, closing| Outcome {
@@ -191,7 +191,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
             None => stopped = true,
         }
     }
-    // Only now: a study that the preflight refuses leaves a folder that can be used again.
+    // Written after the preflight, so that a refused study leaves a folder that can be used again.
     folder.write_manifest(&manifest)?;
     if stopped {
         return Ok(outcome(true, Vec::new()));
@@ -215,7 +215,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
     Ok(outcome(end == End::Interrupted, closing))
 }
 
-/// The most blocks of a study that stops by itself, as of any other.
+/// Most blocks of an adaptive study, the same as of any other.
 const MAX_BLOCKS: u32 = 10_000;
 
 fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {
@@ -227,7 +227,7 @@ fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Resu
     Ok(End::Complete)
 }
 
-fn prepare<T>(step: &'static str, result: std::io::Result<T>) -> Result<T, StudyError> {
+fn setup<T>(step: &'static str, result: std::io::Result<T>) -> Result<T, StudyError> {
     result.map_err(|source| StudyError::Prepare { step, source })
 }
 
@@ -253,15 +253,20 @@ fn open(request: &Request, study: &Study, workspace: &Workspace) -> Result<(Fold
     Ok((folder, Some((manifest, done))))
 }
 
-/// Seed and blocks: the command line first, then the study that is resumed, then the config.
-fn overrides(request: &Request, study: &mut Study, before: Option<&Manifest>, dir: &Path) -> Result<(), StudyError> {
+/// Sets seed and blocks: from the command line first, then from the resumed study, then from the config.
+fn set_seed_and_blocks(
+    request: &Request,
+    study: &mut Study,
+    before: Option<&Manifest>,
+    dir: &Path,
+) -> Result<(), StudyError> {
     if let Some(before) = before {
         if let Some(seed) = request.seed.filter(|seed| *seed != before.seed) {
-            let what = format!("it was run with seed {}, and --seed says {seed}", before.seed);
+            let what = format!("the study was started with seed {}, and --seed is {seed}", before.seed);
             return Err(StoreError::Differs { dir: dir.to_owned(), what }.into());
         }
         if let Some(blocks) = request.blocks.filter(|blocks| *blocks < before.blocks) {
-            let what = format!("it was started with {} blocks, and --blocks {blocks} is fewer", before.blocks);
+            let what = format!("the study was started with {} blocks, and --blocks {blocks} is fewer", before.blocks);
             return Err(StoreError::Differs { dir: dir.to_owned(), what }.into());
         }
         study.seed = before.seed;
@@ -281,9 +286,9 @@ fn manifest(
     probed: &measure::Probed,
 ) -> Manifest {
     if let config::Program::Cargo(program) = &study.subject.program
-        && let config::Source::Registry(version) = &program.source
+        && let config::Origin::Registry(version) = &program.origin
     {
-        // The commit around a fetched package is not that of its sources.
+        // A fetched package lies in a workspace whose commit is not that of its sources.
         machine.facts.insert("commit".to_owned(), None);
         machine.facts.insert("uncommitted-changes".to_owned(), None);
         machine.facts.insert("package".to_owned(), Some(format!("{} {version}", program.package)));
@@ -310,12 +315,12 @@ fn manifest(
     }
 }
 
-/// Records of two configs, two binaries or two machines must not mix.
+/// Checks that a resumed study is the same: records of two configs, two binaries or two machines must not mix.
 fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), StoreError> {
     let differs = |what: String| Err(StoreError::Differs { dir: dir.to_owned(), what });
     if before.config_text != now.config_text || before.plan != now.plan {
         return differs(format!(
-            "{} is not the config that it was started with, or --workload or --quick differs",
+            "{} differs from the config that the study was started with, or --workload or --quick differs",
             now.config_path
         ));
     }
@@ -326,20 +331,21 @@ fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), Store
         };
         let old = before.builds.iter().find(|old| old.id == build.id);
         if old.is_none_or(|old| hash(old) != hash(build)) {
-            return differs(format!(
-                "the binary of build `{}` is another one, because sources or compiler changed",
-                build.id
-            ));
+            return differs(format!("the binary of build `{}` differs, because sources or compiler changed", build.id));
         }
     }
     if before.libraries != now.libraries {
-        return differs("a library that a peer preloads is another one, or elsewhere".to_owned());
+        return differs("a library that a peer preloads differs, or is at another place".to_owned());
     }
     for name in machine::FIXED {
         let (old, new) = (before.machine.facts.get(name), now.machine.facts.get(name));
         if old != new {
             let show = |value: Option<&Option<String>>| value.cloned().flatten().unwrap_or_else(|| "n/a".to_owned());
-            return differs(format!("{name} was {} and is {}, and machines do not mix", show(old), show(new)));
+            return differs(format!(
+                "{name} was {} and is {} now, and results of two machines must not be mixed",
+                show(old),
+                show(new)
+            ));
         }
     }
     Ok(())

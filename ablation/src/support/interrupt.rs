@@ -1,5 +1,5 @@
-//! Ctrl-C: the first one asks the runner to stop after ending what runs, the second one ends both at once, without a
-//! report.
+//! Ctrl-C. The first signal asks the runner to stop after ending the current process. The second one ends both at once,
+//! without a report.
 
 use super::exit::INTERRUPTED;
 use std::io;
@@ -45,8 +45,8 @@ extern "C" fn on_signal(_: libc::c_int) {
         // SAFETY: a system call with numbers; the group was made by this process.
         unsafe { libc::kill(-group, libc::SIGKILL) };
     }
-    // The second time, the runner wakes from its sleep and ends what left the group, which cannot be found from here.
-    // Where nothing runs, or the third time, there is nothing to wait for.
+    // After the second signal the runner wakes from its sleep and ends the processes that left the group, which a
+    // signal handler cannot find. When no process runs, or at the third signal, ablate ends at once.
     if before > 1 || (before > 0 && group == 0) {
         // SAFETY: allowed in a handler; what is on disk is whole lines already.
         unsafe { libc::_exit(INTERRUPTED.into()) };

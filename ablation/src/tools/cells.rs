@@ -1,5 +1,5 @@
-//! A few cells of a study, built and started by themselves: for commands that look at cells without running the study.
-//! What is built and how a process is started is as in a study, through [`builds`] and [`run`].
+//! Builds and starts a few cells of a study, for subcommands that look at cells without running the study. Builds and
+//! processes are the same as in a study, through [`builds`] and [`run`].
 
 use crate::builds::{self, BuildError, Workspace};
 use crate::config::{self, ConfigError, Study};
@@ -17,7 +17,7 @@ use ablate_format::{BuildRecord, CellPlan, Measured, Pass};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// Why cells could not be looked at.
+/// Cells that cannot be built or started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CellsError {
     /// The config.
@@ -51,7 +51,7 @@ pub(crate) enum CellsError {
         what: String,
     },
     /// A cell whose program does not do its work.
-    #[error("cell {cell} with workload {workload}: {why}; run it by hand and mend the program or its arguments")]
+    #[error("cell {cell} with workload {workload}: {why}; run the program by hand and correct it or its arguments")]
     Failed {
         /// The cell.
         cell: String,
@@ -77,7 +77,7 @@ pub(crate) enum CellsError {
         source: std::io::Error,
     },
     /// Ctrl-C was pressed.
-    #[error("interrupted; nothing is kept")]
+    #[error("interrupted; no result was stored")]
     Interrupted,
 }
 
@@ -179,7 +179,7 @@ impl Cells {
         let binary = context.binary(plan).map_err(failed)?;
         let slot = Slot { pass, block: 0, order: 0, workload, cell, pad: None };
         // Some instruments, if none at all: what has none is a preflight, which leaves the counting arguments out.
-        let mut launch = context.prepare(plan, binary, slot, counters.or(Some(&nothing)))?;
+        let mut launch = context.launch_of(plan, binary, slot, counters.or(Some(&nothing)))?;
         change(&mut launch)?;
         let finished = process::run(&launch)?;
         let last = String::from_utf8_lossy(&finished.stderr_tail).lines().last().unwrap_or_default().to_owned();
@@ -188,7 +188,7 @@ impl Cells {
             Exit::Interrupted => Err(CellsError::Interrupted),
             Exit::Code(code) => Err(failed(format!("exit code {code}: {last}"))),
             Exit::Signal(signal) => Err(failed(format!("ended by signal {signal}: {last}"))),
-            Exit::Timeout => Err(failed(format!("no end after {} s", launch.timeout.as_secs()))),
+            Exit::Timeout => Err(failed(format!("still running after {} s", launch.timeout.as_secs()))),
         }
     }
 

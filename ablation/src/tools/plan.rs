@@ -1,4 +1,5 @@
-//! `cargo ablate plan`: what a study would build and run, and about how long that takes. Starts nothing.
+//! `cargo ablate plan`: shows what a study would build and run, and about how long that takes. Starts no measured
+//! process.
 
 use crate::config::Study;
 use crate::design::{BuildPlan, Design};
@@ -12,13 +13,13 @@ use tabled::builder::Builder;
 use tabled::settings::peaker::Priority;
 use tabled::settings::{Style, Width};
 
-/// What one process is assumed to take before any was measured.
+/// Assumed time of one process before any was measured.
 const GUESS: Duration = Duration::from_millis(60);
 
 /// How many processes a study starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Processes {
-    /// One a cell.
+    /// One per cell.
     pub(crate) preflight: usize,
     /// With counters.
     pub(crate) counting: usize,
@@ -52,27 +53,27 @@ fn cells_of(plan: &StudyPlan, workload: &WorkloadPlan) -> usize {
     if workload.cells.is_empty() { plan.cells.len() } else { workload.cells.len() }
 }
 
-/// What one process took, and how that is known.
+/// Mean time of one process, and where it was measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Each {
+pub(crate) struct ProcessTime {
     /// Mean wall time.
     pub(crate) time: Duration,
     /// Where it was measured; `None`: a guess.
-    pub(crate) from: Option<PathBuf>,
+    pub(crate) measured_in: Option<PathBuf>,
 }
 
 /// Mean time of a process in the newest earlier run of the study under `parent`, or a guess.
-pub(crate) fn each(study: &str, parent: &Path) -> Each {
+pub(crate) fn process_time(study: &str, parent: &Path) -> ProcessTime {
     let measured = studies::earlier(parent, study).into_iter().find_map(|folder| {
         ablate_format::read_manifest(&folder).ok().filter(|manifest| manifest.study == study)?;
         let time = Duration::from_nanos(ablate_format::mean_wall_ns(&folder)?);
-        Some(Each { time, from: Some(folder) })
+        Some(ProcessTime { time, measured_in: Some(folder) })
     });
-    measured.unwrap_or(Each { time: GUESS, from: None })
+    measured.unwrap_or(ProcessTime { time: GUESS, measured_in: None })
 }
 
 /// The text of `cargo ablate plan`, at most `columns` wide.
-pub(crate) fn describe(study: &Study, design: &Design, each: &Each, columns: usize) -> String {
+pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, columns: usize) -> String {
     let mut text = Text { out: String::new(), columns };
     let about = if study.about.is_empty() { String::new() } else { format!(": {}", study.about) };
     text.paragraph(&format!("study {}{about}\n", study.name));
@@ -110,11 +111,11 @@ pub(crate) fn describe(study: &Study, design: &Design, each: &Each, columns: usi
     }
     processes(&mut text, study, design);
     let count = Processes::of(study, design);
-    let time = human(each.time * u32::try_from(count.total()).unwrap_or(u32::MAX));
-    let millis = each.time.as_secs_f64() * 1e3;
-    let how = match &each.from {
-        Some(folder) => format!("{millis:.0} ms a process, as measured in {}", folder.display()),
-        None => format!("a guess of {millis:.0} ms a process: nothing was measured yet"),
+    let time = human(process.time * u32::try_from(count.total()).unwrap_or(u32::MAX));
+    let millis = process.time.as_secs_f64() * 1e3;
+    let how = match &process.measured_in {
+        Some(folder) => format!("{millis:.0} ms per process, as measured in {}", folder.display()),
+        None => format!("a guess of {millis:.0} ms per process, because this study was not run before"),
     };
     text.paragraph(&format!("time: about {time} ({how}), and the builds"));
     text.out
@@ -206,7 +207,7 @@ fn differences(plan: &StudyPlan, cell: &CellPlan) -> String {
     }
 }
 
-/// What is written, and how wide it may be.
+/// The text so far, and its width.
 struct Text {
     out: String,
     columns: usize,
@@ -251,7 +252,7 @@ mod tests {
         let study = parsed(&GOOD.replace("\"--n\", \"10\"", &"\"--quite-a-long-argument\",".repeat(20))).expect("good");
         let design = crate::design::resolve(&study).expect("the design is good");
         for columns in [60, 100] {
-            let text = describe(&study, &design, &each("demo", Path::new("/no/such/folder")), columns);
+            let text = describe(&study, &design, &process_time("demo", Path::new("/no/such/folder")), columns);
             let widest = text.lines().filter(|line| !line.starts_with("time")).map(|line| line.chars().count()).max();
             assert!(widest <= Some(columns), "{widest:?} over {columns}:\n{text}");
             assert!(text.contains("a guess of 60 ms"), "{text}");
@@ -285,7 +286,7 @@ low_ns = 0.0
         // Baseline, placebo, two treatments and the peer; with `no-red` and `no-blue` in both arms nine in all.
         let count = Processes::of(&study, &design);
         assert_eq!(count, Processes { preflight: 9, counting: 28, idle: 28, timing: 42 });
-        let text = describe(&study, &design, &each("demo", Path::new("/no/such/folder")), 100);
+        let text = describe(&study, &design, &process_time("demo", Path::new("/no/such/folder")), 100);
         for part in [
             "each in 3 code layouts",
             "impossible cells (1)",
@@ -307,8 +308,8 @@ low_ns = 0.0
         let mut run = record(Pass::Timing, 0, "small", "baseline");
         run.wall_ns = 5_000_000;
         folder.records().expect("opens").append(&run).expect("appends");
-        let found = each("demo", dir.path());
-        assert_eq!((found.time, found.from.is_some()), (Duration::from_millis(5), true));
-        assert_eq!(each("other", dir.path()).from, None);
+        let found = process_time("demo", dir.path());
+        assert_eq!((found.time, found.measured_in.is_some()), (Duration::from_millis(5), true));
+        assert_eq!(process_time("other", dir.path()).measured_in, None);
     }
 }

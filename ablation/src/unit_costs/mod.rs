@@ -1,9 +1,9 @@
-//! What a page fault and a system call cost on this machine, now: the prices in the account of a gap.
+//! The cost of page faults and system calls on this machine, now: the unit costs of a cost breakdown.
 //!
-//! `cargo ablate unit-costs` measures them in a process of its own and prints one JSON line; a study runs it once a block, so
-//! that the prices come from the same minutes as the times that they are to explain. Every price is the mean over a
-//! batch of calls, less what the clock costs, and the low percentile over the rounds that no neighbour disturbed. What
-//! this machine does not do (huge pages, say) is missing, never 0.
+//! `cargo ablate unit-costs` measures them in a process of its own and prints one JSON line. A study runs it once per
+//! block, so that unit costs and times come from the same minutes. A unit cost is the mean over many calls, less the
+//! cost of the clock, and of these a low percentile over the rounds that no neighbour disturbed. Features that this
+//! machine lacks (huge pages, for example) are missing, never 0.
 
 mod kinds;
 mod mapping;
@@ -28,23 +28,24 @@ pub(crate) struct Line {
     pub(crate) unit_costs_ns: BTreeMap<String, f64>,
 }
 
-/// Measures every price. Takes about 12 ms.
+/// Measures every unit cost. Takes about 12 ms.
 ///
-/// `contention probe` tells how disturbed the machine is at the moment, in nanoseconds a step: rounds in which it is much slower
-/// than at its best are left out.
+/// `contention_probe` returns how disturbed the machine is at the moment, in nanoseconds per step. Rounds in which it
+/// is much slower than its best are left out.
 pub(crate) fn measure(contention_probe: impl FnMut() -> f64) -> Line {
     let mut rounds = rounds::Rounds::new(contention_probe);
     rounds.run(BUDGET, &probes::ALL);
     let mut costs = rounds.costs();
     for (kind, call, pages) in probes::WITH_CALL {
-        // Each from its own calm rounds: a difference within one round would be low when the call alone was disturbed.
+        // Each cost comes from its own calm rounds. A difference within one round would be low when the call alone was
+        // disturbed.
         let page = costs.get(kind).zip(costs.get(call)).map(|(ns, call)| ns - call / pages as f64);
         match page.filter(|ns| *ns > 0.0) {
             Some(ns) => costs.insert(kind.to_owned(), ns),
             None => costs.remove(kind),
         };
     }
-    // A hundredth of a nanosecond is more than the clock sees.
+    // The clock does not resolve a hundredth of a nanosecond.
     costs.values_mut().for_each(|ns| *ns = (*ns * 100.0).round() / 100.0);
     Line { format: FORMAT, unit_costs_ns: costs }
 }
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_price_of_this_machine_is_positive_and_the_line_can_be_read_back() {
+    fn every_cost_of_this_machine_is_positive_and_the_line_can_be_read_back() {
         let line = measure(|| 1.0);
         let always = [PAGE_FAULT_4K, UNMAP_PAGE, MADVISE_PAGE, SYS_MMAP, SYS_MUNMAP, SYS_MADVISE, SYS_MREMAP, SYSCALL];
         for kind in always {

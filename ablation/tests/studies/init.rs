@@ -45,7 +45,7 @@ fn a_first_config_never_replaces_a_file_and_says_what_it_needs() {
         assert_eq!(said.code, 2, "{said:?}");
         said.complains(parts);
     };
-    wrong(&["--out", "study.toml", "--", "sh"], &["study.toml is there already", "--out"]);
+    wrong(&["--out", "study.toml", "--", "sh"], &["study.toml exists already", "--out"]);
     assert_eq!(std::fs::read_to_string(bench.path("study.toml")).expect("is there"), "");
     wrong(&["nowhere"], &["no package at", "CRATE@VERSION"]);
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/subject").display().to_string();

@@ -18,7 +18,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// How long a process has between the request to end and the end.
+/// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How a process ended.
@@ -28,13 +28,13 @@ pub(crate) enum Exit {
     Code(i32),
     /// By a signal that the runner did not send.
     Signal(i32),
-    /// By the runner: the time was over.
+    /// Ended by the runner, because the time was over.
     Timeout,
-    /// By the runner: Ctrl-C was pressed.
+    /// Ended by the runner, because Ctrl-C was pressed.
     Interrupted,
 }
 
-/// A process that is gone, with everything it started.
+/// A process that has ended, with every process that it started.
 #[derive(Debug)]
 pub(crate) struct Finished {
     /// How it ended.
@@ -56,7 +56,7 @@ pub(crate) struct Finished {
     pub(crate) runner_rss_bytes: Option<u64>,
     /// Standard output, up to [`pipes::STDOUT_CAP`].
     pub(crate) stdout: Vec<u8>,
-    /// Whether there was more.
+    /// Whether more output was discarded.
     pub(crate) stdout_cut: bool,
     /// End of standard error.
     pub(crate) stderr_tail: Vec<u8>,
@@ -64,7 +64,7 @@ pub(crate) struct Finished {
     pub(crate) reading: Reading,
 }
 
-/// Why there was no process.
+/// A process that could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProcessError {
     /// The program cannot be executed.
@@ -114,8 +114,8 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
         0 => prepared.exec(),
         _ => {}
     }
-    // Both sides set the group, so that it exists whoever is first. Failing means that the child was faster.
-    // SAFETY: numbers only; the child is not reaped.
+    // Parent and child both set the group, so that it exists whichever runs first. An error here means that the child
+    // was faster.
     unsafe { libc::setpgid(pid, pid) };
     interrupt::set_group(pid);
     drop(ends);
@@ -162,7 +162,7 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
     })
 }
 
-/// A number of the kernel's that is never negative.
+/// A number of the kernel that is never negative.
 fn natural(number: libc::c_long) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
@@ -171,7 +171,7 @@ fn nanoseconds(time: libc::timeval) -> u64 {
     natural(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(natural(time.tv_usec).saturating_mul(1000))
 }
 
-/// A child that is ended and reaped however [`run`] is left.
+/// A child that is ended and reaped on every way out of [`run`].
 struct Running {
     pid: libc::pid_t,
     reaped: bool,
@@ -246,7 +246,7 @@ fn wait(
                 // SAFETY: as above.
                 unsafe { libc::kill(-pid, libc::SIGKILL) };
                 killed = true;
-                // It cannot refuse; only the kernel can take its time.
+                // SIGKILL cannot be refused. The kernel may only take its time.
                 deadline = Instant::now() + Duration::from_secs(3600);
             }
             _ => {}
@@ -295,7 +295,7 @@ mod tests {
         let done = check("exit 0");
         let runner = done.runner_rss_bytes.expect("Linux has /proc");
         assert!(runner > 64 << 20, "{runner}");
-        // Why the peak of a process must be above what the runner had: no shell needs as much.
+        // The reason why the peak of a process must be above the resident bytes of the runner: no shell needs as much.
         assert!(done.rss_peak_bytes > 64 << 20, "{}", done.rss_peak_bytes);
         drop(large);
     }
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(done.exit, Exit::Timeout);
         let child: i32 = String::from_utf8_lossy(&done.stdout).trim().parse().expect("printed a number");
         let state = || std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        // Gone, or a zombie that waits for whoever reaps in this test's process tree.
+        // The process has ended, or is a zombie that its reaper has not read yet.
         let is_gone = || state().is_empty() || state().contains(") Z ");
         // On a busy machine a killed process needs a moment until it is scheduled once more and dies.
         let started = Instant::now();

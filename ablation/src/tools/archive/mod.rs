@@ -1,7 +1,7 @@
 //! `cargo ablate archive`: a small copy of a finished study for the repository, without the paths of the machine.
 //!
-//! The copy has what a reader needs to see and to check: what was run on what (`manifest.json`), what came out
-//! (`effects.json`, `report.md`), and every process (`records.jsonl`) where these are few.
+//! The copy has what a reader needs: what was run on which machine (`manifest.json`), the results (`effects.json`,
+//! `report.md`), and every process (`records.jsonl`) where these are few.
 
 mod redact;
 
@@ -14,33 +14,33 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Records beyond this many bytes stay where they are: a repository keeps every version of them for ever.
+/// Largest file of records that is copied, in bytes. A repository stores every version of it for ever.
 const MAX_RECORDS: u64 = 4 << 20;
 
-/// What `cargo ablate report` writes.
+/// Files that `cargo ablate report` writes.
 const REPORTS: [&str; 2] = [EFFECTS, REPORT];
 const EFFECTS: &str = "effects.json";
 
-/// Why nothing was kept.
+/// A study that cannot be archived.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArchiveError {
     /// The folder of the study.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It has no end yet.
+    /// The study is not finished.
     #[error(
-        "{dir} is not finished: {there} of {planned} planned runs are there; go on with `cargo ablate run … --resume`"
+        "{dir} is not finished: {there} of {planned} planned runs have records; continue with `cargo ablate run … --resume`"
     )]
     Unfinished {
         /// The folder.
         dir: PathBuf,
-        /// Runs that are there.
+        /// Runs that have records.
         there: usize,
         /// Runs that are planned.
         planned: usize,
     },
-    /// A runner is at work in it.
-    #[error("a runner is at work in {dir}; wait for its end")]
+    /// The study is still running.
+    #[error("{dir}: a study is still running in this folder; wait for its end")]
     InUse {
         /// The folder.
         dir: PathBuf,
@@ -53,7 +53,7 @@ pub(crate) enum ArchiveError {
         /// The file.
         name: &'static str,
     },
-    /// It has a report that is none of it.
+    /// Its report is damaged or belongs to another study.
     #[error(
         "{path} {why}; `cargo ablate report {dir}` writes it again",
         path = dir.join(name).display(), dir = dir.display()
@@ -63,31 +63,31 @@ pub(crate) enum ArchiveError {
         dir: PathBuf,
         /// The file.
         name: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         why: &'static str,
     },
-    /// Its manifest does not tell whether it is finished.
+    /// Its manifest has no valid config, so whether it is finished is unknown.
     #[error(
-        "{path}: its `config_text` is no config, so that it does not tell whether the study is finished; the file is damaged",
+        "{path}: its `config_text` is not a valid config, so whether the study is finished is unknown; the file is damaged, so run the study again",
         path = dir.join(MANIFEST).display()
     )]
     BadConfig {
         /// The folder.
         dir: PathBuf,
     },
-    /// Its name is that of no folder.
+    /// Its name cannot name a folder.
     #[error(
-        "{path}: `{study}` is no name of a study, so there is no folder to keep it in; it is damaged",
+        "{path}: `{study}` is not a valid name for a study, so it cannot name a folder; the file is damaged, so run the study again",
         path = dir.join(MANIFEST).display()
     )]
     BadName {
         /// The folder.
         dir: PathBuf,
-        /// What stands there.
+        /// The name in the manifest.
         study: String,
     },
     /// Its copy would take its place.
-    #[error("{dir} is where its copy would go; choose another folder with --to")]
+    #[error("{dir}: the copy would replace the study itself; choose another folder with --to")]
     IntoItself {
         /// The folder.
         dir: PathBuf,
@@ -127,7 +127,7 @@ impl ExitStatus for ArchiveError {
     }
 }
 
-/// Copies a finished study to `to/STUDY`, in place of what was kept of it before, and tells what was done.
+/// Copies a finished study to `to/STUDY`, in place of an earlier copy, and returns the text to print.
 ///
 /// # Errors
 /// [`ArchiveError`]; files of an earlier copy may be replaced already.
@@ -145,7 +145,7 @@ pub(crate) fn archive(dir: &Path, to: &Path) -> Result<String, ArchiveError> {
         None => return Err(ArchiveError::BadConfig { dir: dir.to_owned() }),
     }
     check_reports(dir, &manifest.study)?;
-    // A manifest can come from anywhere, and the name becomes a path.
+    // The name becomes a path, and a manifest can come from anywhere.
     if !is_name(&manifest.study) {
         return Err(ArchiveError::BadName { dir: dir.to_owned(), study: manifest.study.escape_debug().to_string() });
     }
@@ -155,7 +155,7 @@ pub(crate) fn archive(dir: &Path, to: &Path) -> Result<String, ArchiveError> {
     }
     std::fs::create_dir_all(&target).map_err(ArchiveError::io(&target, "creating the folder"))?;
     let redaction = Redaction::of(&manifest, dir, to);
-    let mut said = format!("kept {} in {}:\n", manifest.study, target.display());
+    let mut said = format!("archived {} in {}:\n", manifest.study, target.display());
     for name in [MANIFEST].into_iter().chain(REPORTS) {
         copy(&dir.join(name), &target.join(name), &redaction, &mut said)?;
     }
@@ -165,7 +165,7 @@ pub(crate) fn archive(dir: &Path, to: &Path) -> Result<String, ArchiveError> {
     Ok(said)
 }
 
-/// Whether the reports are there, whole, and of this study.
+/// Checks that the reports exist, are complete, and belong to this study.
 fn check_reports(dir: &Path, study: &str) -> Result<(), ArchiveError> {
     if let Some(name) = REPORTS.into_iter().find(|name| !dir.join(name).is_file()) {
         return Err(ArchiveError::NoReport { dir: dir.to_owned(), name });
@@ -176,13 +176,13 @@ fn check_reports(dir: &Path, study: &str) -> Result<(), ArchiveError> {
         return bad(REPORT, "is empty");
     }
     match serde_json::from_slice::<Effects>(&read(EFFECTS)?) {
-        Err(_) => bad(EFFECTS, "is no whole file of effects"),
-        Ok(effects) if effects.study != study => bad(EFFECTS, "is of another study"),
+        Err(_) => bad(EFFECTS, "is not a complete file of effects"),
+        Ok(effects) if effects.study != study => bad(EFFECTS, "belongs to another study"),
         Ok(_) => Ok(()),
     }
 }
 
-/// Whose effects they are.
+/// The study of the effects.
 #[derive(serde::Deserialize)]
 struct Effects {
     study: String,
@@ -193,7 +193,7 @@ fn say_bad_lines(bad: &[BadLine], said: &mut String) {
         // Writing to a String cannot fail.
         let _ = writeln!(
             said,
-            "Lines of {RECORDS} that are no records: {}, the first is line {}: {}",
+            "Lines of {RECORDS} that are not records: {}; the first is line {}: {}",
             bad.len(),
             first.line,
             first.why
@@ -201,7 +201,8 @@ fn say_bad_lines(bad: &[BadLine], said: &mut String) {
     }
 }
 
-/// The records, or why they are not there; those of an earlier copy would belong to another study.
+/// Copies the records, or says why they are left out. Records of an earlier copy are removed, because they belong to
+/// another run.
 fn records_of(dir: &Path, target: &Path, redaction: &Redaction, said: &mut String) -> Result<(), ArchiveError> {
     let (from, to) = (dir.join(RECORDS), target.join(RECORDS));
     let bytes = std::fs::metadata(&from).map_err(ArchiveError::io(&from, "reading"))?.len();
@@ -218,7 +219,7 @@ fn records_of(dir: &Path, target: &Path, redaction: &Redaction, said: &mut Strin
 
 fn copy(from: &Path, to: &Path, redaction: &Redaction, said: &mut String) -> Result<(), ArchiveError> {
     let bytes = std::fs::read(from).map_err(ArchiveError::io(from, "reading"))?;
-    // A line that a power loss spoilt is no record, and no reason to keep none.
+    // A line that a power loss damaged is not a record, but the others are copied.
     let text = redaction.applied(&String::from_utf8_lossy(&bytes));
     std::fs::write(to, &text).map_err(ArchiveError::io(to, "writing"))?;
     let name = to.file_name().unwrap_or_default().to_string_lossy();
@@ -229,10 +230,10 @@ fn copy(from: &Path, to: &Path, redaction: &Redaction, said: &mut String) -> Res
 
 fn say_redacted(manifest: &Manifest, said: &mut String) {
     let dirty = manifest.machine.facts.get("uncommitted-changes").and_then(Option::as_deref) == Some("yes");
-    said.push_str("Paths of this machine are relative in the copy, or cut to their last part.\n");
+    said.push_str("Absolute paths are relative in the copy, or cut to their last part.\n");
     if dirty {
         said.push_str(
-            "The study ran on sources that were not committed, so its commit does not tell what was measured.\n",
+            "The study ran on sources that were not committed, so the commit in the manifest is not what was measured.\n",
         );
     }
 }
@@ -286,8 +287,10 @@ mod tests {
         let root = dir.path().canonicalize().expect("is there");
         std::fs::write(root.join("Cargo.lock"), "").expect("writes");
         let out = study(&root);
-        let said = archive(&out, &root.join("results")).expect("keeps");
-        for part in ["kept demo in ", "manifest.json (", "effects.json (17 bytes)", "records.jsonl (", "are relative"] {
+        let said = archive(&out, &root.join("results")).expect("archives");
+        for part in
+            ["archived demo in ", "manifest.json (", "effects.json (17 bytes)", "records.jsonl (", "are relative"]
+        {
             assert!(said.contains(part), "expected `{part}` in {said}");
         }
         let kept = root.join("results/demo");
@@ -318,13 +321,13 @@ mod tests {
         let mut large = std::fs::read(out.join(RECORDS)).expect("reads");
         large.resize(MAX_RECORDS as usize + 1, b'\n');
         std::fs::write(out.join(RECORDS), large).expect("writes");
-        let said = archive(&out, &dir.path().join("results")).expect("keeps");
+        let said = archive(&out, &dir.path().join("results")).expect("archives");
         assert!(said.contains("records.jsonl left out: 4.0 MiB are more than 4.0 MiB"), "{said}");
         assert!(!kept.join(RECORDS).exists() && kept.join("README.md").is_file());
     }
 
     #[test]
-    fn what_is_not_finished_is_not_kept() {
+    fn what_is_not_finished_is_not_archived() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let out = study(dir.path());
         let to = dir.path().join("results");
@@ -363,29 +366,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_or_foreign_is_not_kept() {
+    fn what_is_damaged_or_foreign_is_not_archived() {
         let write = |name: &'static str, text: &'static str| {
             move |out: &Path| std::fs::write(out.join(name), text).expect("writes")
         };
         refused(write(REPORT, "\n"), "results", &["report.md is empty", "`cargo ablate report "]);
-        refused(write(EFFECTS, "{\"study\":"), "results", &["effects.json is no whole file of effects"]);
-        refused(write(EFFECTS, "{\"study\":\"x\"}"), "results", &["effects.json is of another study"]);
+        refused(write(EFFECTS, "{\"study\":"), "results", &["effects.json is not a complete file of effects"]);
+        refused(write(EFFECTS, "{\"study\":\"x\"}"), "results", &["effects.json belongs to another study"]);
         let copy = |out: &Path| std::fs::remove_file(out.join(RECORDS)).expect("removes");
         refused(copy, "results", &["no records.jsonl", "left out when it was archived"]);
         let text = |out: &Path| replace(out.join(MANIFEST), "[subject]", "[subject");
-        refused(text, "results", &["manifest.json: its `config_text` is no config"]);
+        refused(text, "results", &["manifest.json: its `config_text` is not a valid config"]);
         for name in ["../evil", "", "/tmp/x", "a\\nb"] {
             let named = |out: &Path| {
                 replace(out.join(MANIFEST), "\"study\": \"demo\"", &format!("\"study\": \"{name}\""));
                 let text = format!("{{\"study\": \"{name}\"}}");
                 std::fs::write(out.join(EFFECTS), text).expect("writes");
             };
-            refused(named, "results", &["is no name of a study"]);
+            refused(named, "results", &["is not a valid name for a study"]);
         }
     }
 
     #[test]
-    fn a_study_is_not_kept_in_its_own_place() {
+    fn a_study_is_not_archived_in_its_own_place() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let out = dir.path().join("demo");
         std::fs::rename(study(dir.path()), &out).expect("renames");
@@ -404,7 +407,7 @@ mod tests {
         let mut records = std::fs::read(out.join(RECORDS)).expect("reads");
         records.extend(b"rubb\xff\n");
         std::fs::write(out.join(RECORDS), records).expect("writes");
-        let said = archive(&out, &dir.path().join("results")).expect("keeps");
-        assert!(said.contains("that are no records: 1, the first is line 3: "), "{said}");
+        let said = archive(&out, &dir.path().join("results")).expect("archives");
+        assert!(said.contains("that are not records: 1; the first is line 3: "), "{said}");
     }
 }

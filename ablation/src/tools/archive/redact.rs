@@ -1,4 +1,4 @@
-//! Texts without the paths of a machine.
+//! Removes the paths of a machine from texts.
 
 use ablate_format::Manifest;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 /// First parts of paths that are the same on every system.
 const SYSTEM: [&str; 11] = ["usr", "lib", "lib64", "bin", "sbin", "etc", "opt", "proc", "sys", "dev", "run"];
 
-/// What a path is cut to, before its last part.
+/// Replaces the parts of a path before its last one.
 const CUT: &str = "…/";
 
-/// What is replaced.
+/// The paths to replace.
 pub(super) struct Redaction {
     /// Folders that paths are relative to, the longest first.
     roots: Vec<String>,
-    /// The user's own folder, wherever it is.
+    /// The home folder of the user.
     home: Option<String>,
 }
 
 impl Redaction {
-    /// Below the repository, that of the study's config as well, paths become relative; all others are cut.
+    /// Paths below the repositories of study, config and copy become relative; all others are cut.
     pub(super) fn of(manifest: &Manifest, dir: &Path, to: &Path) -> Redaction {
         let mut roots: Vec<String> = Vec::new();
         for place in [to, dir, Path::new(&manifest.config_path), Path::new(".")] {
@@ -32,7 +32,7 @@ impl Redaction {
         Redaction { roots, home: home.map(|home| home.trim_end_matches('/').to_owned()) }
     }
 
-    /// The text without them.
+    /// The text without the paths of the machine.
     pub(super) fn applied(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -51,7 +51,7 @@ impl Redaction {
         out
     }
 
-    /// What stands for an absolute path.
+    /// The replacement of an absolute path.
     fn shown(&self, path: &str) -> String {
         for root in &self.roots {
             match below(path, root) {
@@ -73,7 +73,7 @@ impl Redaction {
     }
 }
 
-/// What of a path is below a folder; empty for the folder itself.
+/// The part of a path below a folder; empty for the folder itself.
 fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(folder)?;
     if rest.is_empty() { Some("") } else { rest.strip_prefix('/') }
@@ -90,12 +90,12 @@ fn root(path: &Path) -> Option<PathBuf> {
     path.ancestors().find(is_root).map(Path::to_owned)
 }
 
-/// What cannot be in a path as programs show it.
+/// Whether a character ends a path in the output of programs.
 fn ends(c: char) -> bool {
     c.is_whitespace() || "\"'`()[]{}<>,;:|\\".contains(c)
 }
 
-/// Whether a slash after this text begins a path, and is not within one.
+/// Whether a slash after this text begins a path, and is not inside one.
 fn begins(before: &str) -> bool {
     let Some(last) = before.chars().next_back() else { return true };
     // `\n` of a JSON text ends a line.

@@ -6,31 +6,31 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Contention probes behind a distribution.
+/// Number of contention probes of a distribution.
 const TAKEN: usize = 4_000;
 
-/// A batch is kept when its contention probes are within this share of the 2nd percentile.
+/// A timed batch is retained when its contention probes are within this share of the 2nd percentile.
 const KEPT: f64 = 1.08;
 
 /// From this ratio on, a busy neighbour takes execution units away.
 const CONTENDED: f64 = 1.15;
 
-/// Many contention probes in short.
+/// Summary of many contention probes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ContentionProbes {
-    /// 2nd percentile, nanoseconds a step.
+    /// 2nd percentile, nanoseconds per step.
     pub(super) low: f64,
-    /// Median, nanoseconds a step.
+    /// Median, nanoseconds per step.
     pub(super) median: f64,
     /// Share that is within 8 % of the 2nd percentile.
     pub(super) share: f64,
-    /// Number of modes.
+    /// Number of peaks of the histogram.
     pub(super) modes: usize,
 }
 
 impl ContentionProbes {
     pub(super) fn take() -> ContentionProbes {
-        // The first ones page in the code and the clock.
+        // The first probes load the code and the clock.
         (0..100).for_each(|_| {
             black_box(super::contention_probe());
         });
@@ -59,7 +59,7 @@ fn modes(values: &[f64], low: f64) -> usize {
     let mut peaks: Vec<usize> = Vec::new();
     // Lowest bin since the last peak.
     let mut valley = usize::MAX;
-    // What is beyond the last bin is an outlier and no mode.
+    // Values beyond the last bin are outliers and not a peak.
     for &bin in &bins[..BINS - 1] {
         valley = valley.min(bin);
         let is_apart = peaks.last().is_none_or(|last| 2 * valley < bin.min(*last));
@@ -84,7 +84,7 @@ pub(super) struct Contention {
 }
 
 impl Contention {
-    /// Against `idle`, the contention probe when nothing disturbs: others may be at work already.
+    /// Measures against `idle`, the contention probe when nothing disturbs, because other programs may run already.
     pub(super) fn measure(cpus: &Cpus, idle: &ContentionProbes) -> Contention {
         let Some(neighbour) = cpus.neighbour() else { return Contention { ratio: None } };
         let median =
@@ -94,7 +94,7 @@ impl Contention {
         let busy = std::thread::scope(|scope| {
             scope.spawn(|| {
                 on(&neighbour, || {
-                    // Relaxed: nothing but the flags is shared.
+                    // Relaxed: the threads share no other data.
                     started.store(true, Ordering::Relaxed);
                     while !stop.load(Ordering::Relaxed) {
                         black_box(super::contention_probe());
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!((two.modes, two.share), (2, 0.6));
         let outliers = ContentionProbes::of(spread(1.0, 990).chain(spread(40.0, 10)).collect());
         assert_eq!(outliers.modes, 1);
-        // A long tail is no second mode.
+        // A long tail is not a second peak.
         let tail = ContentionProbes::of((0..1000).map(|i| 1.0 + 0.5 * (f64::from(i) / 1000.0).powi(3)).collect());
         assert_eq!(tail.modes, 1);
     }

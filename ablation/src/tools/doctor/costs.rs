@@ -1,4 +1,4 @@
-//! What instruments cost the measured process, and what a process costs the runner.
+//! The cost of instruments for the measured process, and of a process for the runner.
 
 use super::contention_probe::on;
 use super::trial::Trial;
@@ -17,13 +17,13 @@ use std::time::{Duration, Instant};
 
 /// Rounds of an in-process cost, of which the median counts.
 const ROUNDS: usize = 15;
-/// System calls a round.
+/// System calls per round.
 const CALLS: u32 = 1_000;
-/// Pages touched a round.
+/// OS pages touched per round.
 const PAGES: usize = 256;
 /// System calls of a traced process.
 const TRACED_CALLS: u32 = 2_000;
-/// Batches of a simulated process.
+/// Timed batches of a simulated process.
 const SIMULATED_BATCHES: u32 = 100;
 
 /// Measured costs.
@@ -34,10 +34,9 @@ pub(super) struct Costs {
     kept_call: f64,
     /// A system call and a page fault with everything attached, nanoseconds.
     all: [f64; 2],
-    /// What one instrument adds to a system call and to a page fault, and what attaching and detaching it takes,
-    /// nanoseconds.
+    /// Cost of one instrument, in nanoseconds: per system call, per page fault, and for attaching and detaching it.
     each: BTreeMap<String, [f64; 3]>,
-    /// Times as long under callgrind.
+    /// Time under callgrind, as a multiple of the time without.
     callgrind: Option<f64>,
     /// Nanoseconds that strace adds to a system call.
     strace: Option<f64>,
@@ -50,7 +49,7 @@ impl Costs {
         on(&cpus.pinned(), || {
             let names: Vec<&str> = probed.status.iter().map(|status| status.name.as_str()).collect();
             bare = [shortest(|| call(libc::SYS_getppid)), shortest(touch)];
-            // Else each drop of the last counter of a tracepoint would take 30 ms.
+            // Otherwise each drop of the last counter of a tracepoint would take 30 ms.
             let kept = probed.keep();
             kept_call = shortest(|| call(libc::SYS_getppid));
             for name in &names {
@@ -110,14 +109,14 @@ impl Costs {
     }
 }
 
-/// A cost that the clock can tell from nothing, or that it cannot.
+/// A cost for people: below what the clock can distinguish from 0, it is an upper limit.
 fn nanoseconds(value: f64, what: &str) -> String {
-    // Shortest rounds of one and the same differ by some nanoseconds.
+    // Shortest rounds of the same work differ by some nanoseconds.
     if value < 5.0 { format!("< 5 ns per {what}") } else { format!("{value:.0} ns per {what}") }
 }
 
-/// What one instrument adds to a system call (of its kind) and to a page fault, and what attaching and detaching it
-/// takes, nanoseconds. With and without it in turn.
+/// Cost of one instrument, in nanoseconds: per system call of its kind, per page fault, and for attaching and detaching
+/// it. Rounds with and without the instrument take turns.
 fn added(probed: &Probed, name: &str) -> [f64; 3] {
     let number = match name.strip_prefix("sys-") {
         Some("mmap") => libc::SYS_mmap,
@@ -143,7 +142,7 @@ fn added(probed: &Probed, name: &str) -> [f64; 3] {
     [with[0] - without[0], with[1] - without[1], opening]
 }
 
-/// Shortest of the rounds: what disturbs only ever adds.
+/// Shortest of the rounds. Disturbances only ever add time.
 fn shortest(round: impl FnMut() -> f64) -> f64 {
     std::iter::repeat_with(round).take(ROUNDS).fold(f64::INFINITY, f64::min)
 }
@@ -155,8 +154,8 @@ fn median(mut round: impl FnMut() -> f64) -> f64 {
     values[ROUNDS / 2]
 }
 
-/// Nanoseconds a system call of this kind, with 0 for every argument. None of those above does anything then: lengths of
-/// 0 are refused or mean nothing, and `brk` answers where it is.
+/// Nanoseconds per system call of this kind, with 0 for every argument. None of the kinds above changes anything then:
+/// lengths of 0 are refused or have no effect, and `brk` returns the current end.
 fn call(number: libc::c_long) -> f64 {
     let before = Instant::now();
     for _ in 0..CALLS {
@@ -166,7 +165,7 @@ fn call(number: libc::c_long) -> f64 {
     before.elapsed().as_nanos() as f64 / f64::from(CALLS)
 }
 
-/// Nanoseconds for the first touch of a small page.
+/// Nanoseconds per first touch of a 4 KiB OS page.
 fn touch() -> f64 {
     const PAGE: usize = 4096;
     let bytes = PAGES * PAGE;
@@ -189,7 +188,7 @@ fn touch() -> f64 {
     taken
 }
 
-/// What starting processes and reading the clock take.
+/// The time of starting a process and of reading the clock.
 pub(super) struct Floor {
     pub(super) clock_ns: f64,
     pub(super) process_ms: f64,
@@ -233,7 +232,7 @@ fn wall(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Result<f64, Ce
     Ok(shortest)
 }
 
-/// Runs this program's hidden trial, pinned, alone or under a tool.
+/// Runs the hidden subcommand `trial` of this program, pinned, alone or under a tool.
 pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Result<Finished, CellsError> {
     if crate::support::interrupt::asked() {
         return Err(CellsError::Interrupted);
@@ -248,7 +247,7 @@ pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Re
         argv.push(text(word.as_bytes())?);
     }
     let scratch = files::scratch(None).map_err(CellsError::io(&std::env::temp_dir(), "creating a folder"))?;
-    // Only against a process that hangs: a busy machine may take its time.
+    // Long enough for a busy machine; only a process that hangs is ended.
     let mut timeout = Duration::from_secs(60);
     if let Some(wrapper) = wrapper {
         let path = scratch.path();

@@ -1,4 +1,4 @@
-//! How small an effect this machine can show in a given time, from how much equal processes differ.
+//! The smallest effect that this machine can show in a given time, from the differences of equal processes.
 
 use super::costs::start;
 use super::trial::Trial;
@@ -7,20 +7,20 @@ use crate::tools::cells::CellsError;
 use ablate_stats::distribution::t_quantile;
 use std::time::{Duration, Instant};
 
-/// Batches of a process: some milliseconds, like a short workload.
+/// Timed batches of a process: some milliseconds, like a short workload.
 const BATCHES: u32 = 100;
 
 /// Share of the values that is left out at each end.
 const TRIM: f64 = 0.2;
 
-/// Pairs below which nothing is predicted.
+/// Fewest pairs for a prediction.
 const LEAST: usize = 6;
 
 /// How much equal processes differ.
 pub(super) struct Spread {
     /// Winsorised standard deviation of the differences within a pair, as a share of the time of an operation.
     deviation: f64,
-    /// Pairs behind it.
+    /// Number of pairs.
     pub(super) pairs: usize,
     /// Time of one process, with everything around it.
     pub(super) process_ms: f64,

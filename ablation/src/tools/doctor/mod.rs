@@ -1,5 +1,5 @@
-//! `cargo ablate doctor`: what this machine can measure, what that costs, what it cannot and why, and how small an effect it
-//! can show in a given time. Everything that is said with a number was measured by this call.
+//! `cargo ablate doctor`: tells what this machine can measure, what measuring costs, what is missing and why, and how
+//! small an effect can be shown in a given time. Every number was measured by this call.
 
 mod contention_probe;
 mod costs;
@@ -26,21 +26,21 @@ use std::time::Duration;
 
 pub(crate) use trial::{Trial, trial};
 
-/// The contention probe: nanoseconds a step of work that never changes and keeps many execution units busy.
+/// The contention probe: nanoseconds per step of work that never changes and keeps many execution units busy.
 pub(crate) fn contention_probe() -> f64 {
     ablate_probe::contention_probe_ns()
 }
 
-/// Looks at everything and returns the text, at most as wide as the settings say. `time` is for measuring how much equal
-/// processes differ; everything else takes some seconds more.
+/// Checks everything and returns the text, at most as wide as the settings say. `time` is for measuring how much equal
+/// processes differ; all other checks together take some seconds more.
 ///
 /// # Errors
-/// [`CellsError`] when not even processes can be started.
+/// [`CellsError`] when processes cannot be started.
 pub(crate) fn run(time: Duration, settings: &Settings) -> Result<String, CellsError> {
     let prepared = |step: &'static str, result: std::io::Result<()>| {
         result.map_err(|e| CellsError::Impossible { what: format!("cannot prepare: {step}: {e}; free descriptors") })
     };
-    // These run programs of their own, which a reaper of orphans would not leave alone.
+    // These start programs, which [`run::become_reaper`] would end.
     let facts = machine(Path::new("."));
     let probed = probe_groups(&GROUPS.map(str::to_owned));
     let tools = tools();
@@ -98,7 +98,7 @@ fn about_machine(document: &mut Document, machine: &Machine, stolen: Option<u64>
         ("aslr", aslr),
         ("governor", governor),
         ("perf_event_paranoid", paranoid),
-        ("load", "others that work disturb what is measured"),
+        ("load", "other programs disturb what is measured"),
         ("steal_percent", "of all time since the machine started, given to others by the host"),
     ];
     for (name, meaning) in rows {
@@ -149,7 +149,7 @@ fn about_tools(document: &mut Document, tools: Vec<[String; 3]>, shuffles: Resul
     document.table(table);
 }
 
-/// Name, version or what to install, and what it is for.
+/// One row per tool: name, version or the package to install, and its use.
 fn tools() -> Vec<[String; 3]> {
     let uses = [
         ("perf", "linux-perf", "`cargo ablate profile`"),
@@ -172,28 +172,28 @@ fn about_noise(document: &mut Document, contention_probes: &ContentionProbes, co
     document.heading("Noise");
     let mut table = Table::new(["<what", "value", "=meaning"]);
     let modes = match contention_probes.modes {
-        1 => "one mode: the processor is one speed",
-        _ => "several modes: something else works on it at times",
+        1 => "one peak: the processor has one speed",
+        _ => "several peaks: something else runs on it at times",
     };
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     table.row([
         "contention probe, 2nd percentile",
         &format!("{:.3} ns", contention_probes.low),
-        "a step when nothing disturbs",
+        "per step when nothing disturbs",
     ]);
     table.row(["contention probe, median", &format!("{:.3} ns", contention_probes.median), ""]);
     table.row([
         "contention probes within 8 %",
         &percent(contention_probes.share),
-        "batches that a study would keep now",
+        "timed batches that a study would retain now",
     ]);
-    table.row(["modes of the contention probe", &contention_probes.modes.to_string(), modes]);
+    table.row(["peaks of the contention probe", &contention_probes.modes.to_string(), modes]);
     let busy = contention.ratio.map_or_else(|| MISSING.to_owned(), |ratio| format!("{ratio:.2} ×"));
     table.row(["contention probe, neighbour busy", &busy, contention.meaning()]);
     table.row([
         "reading the clock",
         &format!("{} ns", number(floor.clock_ns)),
-        "batches should take 1,000 times as long",
+        "timed batches should take 1,000 times as long",
     ]);
     table.row(["fork, exec, exit", &format!("{} ms", number(floor.process_ms)), "of a program that does nothing"]);
     let runner = "around it: pipes, reaping, sweeping";

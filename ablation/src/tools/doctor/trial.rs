@@ -1,10 +1,10 @@
-//! A process whose work is known: what `cargo ablate doctor` starts to see what starting, repeating and watching cost. It is
-//! the hidden subcommand `trial` of the binary.
+//! A process of known work, which `cargo ablate doctor` starts to measure what starting, repeating and observing a
+//! process costs. It is the hidden subcommand `trial`.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-/// What the process is to do.
+/// The work of the process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trial {
     /// System calls.
@@ -13,14 +13,14 @@ pub(crate) struct Trial {
     pub(crate) batches: u32,
 }
 
-/// Operations of one batch, some 20 µs.
+/// Operations of one timed batch, some 20 µs.
 const OPERATIONS: u32 = 2_000;
 
 /// Objects that live at a time: some 100 KiB, more than the first cache holds.
 const OBJECTS: usize = 512;
 
-/// Does what is asked and returns what is to be printed: the 10th percentile of the batches, nanoseconds per operation;
-/// empty without batches.
+/// Does the work and returns the line to print: the 10th percentile of the timed batches in nanoseconds per operation;
+/// empty without timed batches.
 pub(crate) fn trial(trial: &Trial) -> String {
     for _ in 0..trial.calls {
         // SAFETY: takes nothing and cannot fail.
@@ -28,7 +28,7 @@ pub(crate) fn trial(trial: &Trial) -> String {
     }
     let mut work = Work::new();
     if trial.batches > 0 {
-        // The first ones page in code, memory and clock.
+        // The first batches load code, memory and clock.
         (0..5).for_each(|_| work.batch());
     }
     let mut values: Vec<f64> = (0..trial.batches)
@@ -45,8 +45,8 @@ pub(crate) fn trial(trial: &Trial) -> String {
     }
 }
 
-/// Objects of random sizes that are freed and allocated again, as programs do: equal processes then differ as real ones
-/// do, by where their memory is.
+/// Objects of random sizes that are freed and allocated again, as in real programs. Equal processes then differ as real
+/// ones do, by the addresses of their memory.
 struct Work {
     objects: Vec<Vec<u8>>,
     random: u64,

@@ -1,4 +1,4 @@
-//! Which features of a package are factors: those of its default set that can be left out alone.
+//! The features of a package that are factors: those of its default set that can be left out alone.
 
 use crate::builds::cargo::Package;
 use std::collections::BTreeSet;
@@ -8,18 +8,18 @@ use std::collections::BTreeSet;
 pub(super) struct Candidate {
     /// The feature.
     pub(super) name: String,
-    /// What it turns on, in the words of the manifest.
+    /// The features and dependencies that it turns on, as the manifest writes them.
     pub(super) turns_on: Vec<String>,
-    /// The factor that turns it on as well: it cannot be left out alone.
+    /// Another factor that turns this feature on too, so that it cannot be left out alone.
     pub(super) implied_by: Option<String>,
 }
 
 /// The features of a package, seen from a study.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Features {
-    /// Those that the binary needs.
+    /// Features that the binary needs.
     pub(super) required: Vec<String>,
-    /// Those of the default set that do something, in the order of the manifest's names.
+    /// Features of the default set that switch something, in the order of their names.
     pub(super) default: Vec<Candidate>,
     /// The others.
     pub(super) others: Vec<Candidate>,
@@ -29,7 +29,7 @@ pub(super) struct Features {
 pub(super) fn features(package: &Package, required: &[String]) -> Features {
     let needed = closure(package, required);
     let default = closure(package, &["default".to_owned()]);
-    // A feature that only names others is a list of factors and none itself.
+    // A feature that only names others is a list of factors and not a factor.
     let is_list = |name: &str| {
         let of = &package.features[name];
         !of.is_empty() && of.iter().all(|entry| package.features.contains_key(entry))

@@ -1,7 +1,7 @@
-//! `cargo ablate init`: a first config for a package or a command, strict and with comments, that runs as it is.
+//! `cargo ablate init`: writes a first config for a package or a command, strict and commented, that runs as it is.
 //!
-//! What a package is comes from cargo, what the factors are from its features ([`features`]); the words are in
-//! [`text`]. Nothing is built, and no file is ever overwritten.
+//! cargo tells what the package is, and its features give the factors ([`features`]). The words are in [`text`].
+//! Nothing is built, and an existing file is never overwritten.
 
 mod features;
 mod name;
@@ -18,7 +18,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What a config is wanted for.
+/// The config to write.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// What is to be measured.
@@ -34,16 +34,16 @@ pub(crate) enum Subject {
     Package {
         /// Its folder or Cargo.toml, or CRATE@VERSION from the registry.
         given: String,
-        /// Which of its binaries, when it has several.
+        /// The binary to measure, when the package has several.
         binary: Option<String>,
-        /// Arguments of the first workload; without them the sample only starts the program.
+        /// Arguments of the first workload. `None`: the workload only starts the program.
         workload: Option<Vec<String>>,
     },
-    /// A program that is there, and its arguments.
+    /// An installed program, and its arguments.
     Command(Vec<String>),
 }
 
-/// Why there is no config.
+/// A config that cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InitError {
     /// The package.
@@ -53,13 +53,13 @@ pub(crate) enum InitError {
     #[error("{0}")]
     Call(String),
     /// The config would replace a file.
-    #[error("{} is there already; give another name with --out, or remove it", path.display())]
+    #[error("{} exists already; give another name with --out, or remove the file", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// The system refused.
-    #[error("{}: {doing} failed: {source}; choose another place with --out", path.display())]
+    #[error("{}: {doing} failed: {source}; choose another place with --out, or create the folder", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -87,16 +87,16 @@ impl ExitStatus for InitError {
     }
 }
 
-/// Writes a config and returns what is to be said: where it is and which command comes next.
+/// Writes a config and returns the text to print: the name of the file and the next commands.
 ///
 /// # Errors
-/// [`InitError`]; nothing is written then.
+/// [`InitError`]. No file is written then.
 pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, InitError> {
     let here = std::env::current_dir().map_err(InitError::io(Path::new("."), "finding the current folder"))?;
     match &request.subject {
         Subject::Command(command) => of_command(command, request.out.as_deref(), &here),
         Subject::Package { given, binary, workload } => {
-            let target = settings.target_dir.clone().unwrap_or_else(|| builds::around(&here));
+            let target = settings.target_dir.clone().unwrap_or_else(|| builds::target_folder(&here));
             let (manifest, version) = sources(given, &here, &target)?;
             let found = cargo::metadata(&manifest)?;
             let package = package(&found, &manifest)?;
@@ -104,8 +104,8 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Init
             let name = name_of(&binary.name);
             let path = place(request.out.as_deref(), &here, &name)?;
             let source = match version {
-                Some(version) => text::Source::Registry(version),
-                None => text::Source::Manifest(seen_from(&path, package.manifest_path.as_std_path())),
+                Some(version) => text::Origin::Registry(version),
+                None => text::Origin::Manifest(seen_from(&path, package.manifest_path.as_std_path())),
             };
             let features = features::features(package, &binary.required_features);
             let config = text::of_package(&name, package, &binary.name, &source, &features, workload.as_deref());
@@ -120,14 +120,14 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Init
 
 fn of_command(command: &[String], out: Option<&Path>, here: &Path) -> Result<String, InitError> {
     let Some((program, arguments)) = command.split_first() else {
-        return Err(InitError::Call("a command has a program; give its name or path after --".to_owned()));
+        return Err(InitError::Call("the command is empty; give the name or path of a program after --".to_owned()));
     };
     let name = name_of(&Path::new(program).file_name().unwrap_or_default().to_string_lossy());
     let path = place(out, here, &name)?;
-    // A path is seen from the config, a name is looked up.
-    if !builds::is_there(here, program) {
+    // A path is relative to the config; a name without a slash is looked up on the PATH.
+    if !builds::exists(here, program) {
         let way_out = "install it, or give its path with a slash";
-        return Err(InitError::Call(format!("there is no program `{program}` that can be executed; {way_out}")));
+        return Err(InitError::Call(format!("`{program}` is not an executable program on the PATH; {way_out}")));
     }
     let program = if program.contains('/') { seen_from(&path, &here.join(program)) } else { program.clone() };
     write(&path, &text::of_command(&name, &program, arguments), "add a [[factor]] to it, then look")
@@ -154,7 +154,7 @@ fn manifest_of(given: &str, here: &Path) -> Result<PathBuf, InitError> {
     Err(InitError::Call(format!("there is no package at {}; {hint}", manifest.display())))
 }
 
-/// The package of a manifest; of a workspace without one the only package that has a binary.
+/// The package of a manifest. In a workspace without one, the only package that has a binary.
 fn package<'a>(found: &'a Metadata, manifest: &Path) -> Result<&'a Package, InitError> {
     let manifest = manifest.canonicalize().unwrap_or_else(|_| manifest.to_owned());
     let own =
@@ -191,10 +191,7 @@ fn binary<'a>(found: &Metadata, package: &'a Package, wanted: Option<&str>) -> R
                 [] => "write a small one that uses it, or give another package".to_owned(),
                 others => format!("give a package of its workspace that has one: {}", folders(others)),
             };
-            return Err(InitError::Call(format!(
-                "package `{}` has no binary that could be run; {way_out}",
-                package.name
-            )));
+            return Err(InitError::Call(format!("package `{}` has no binary to run; {way_out}", package.name)));
         }
         (None, [only]) => only.name.as_str(),
         (None, _) => package.default_run.as_deref().unwrap_or(package.name.as_str()),
@@ -211,7 +208,7 @@ fn binary<'a>(found: &Metadata, package: &'a Package, wanted: Option<&str>) -> R
 
 fn place(out: Option<&Path>, here: &Path, name: &str) -> Result<PathBuf, InitError> {
     let path = here.join(out.map_or_else(|| format!("{name}.toml").into(), Path::to_owned));
-    // Said before a package is fetched; the file is created only where there is none in any case.
+    // Checked before a package is fetched. The file is created only where none exists in any case.
     if path.exists() { Err(InitError::Exists { path }) } else { Ok(path) }
 }
 
@@ -226,7 +223,7 @@ fn seen_from(config: &Path, path: &Path) -> String {
     }
     let mut out = PathBuf::from_iter(std::iter::repeat_n("..", up));
     out.extend(path.components().skip(common));
-    // A name without a slash would be looked up.
+    // A name without a slash would be looked up on the PATH.
     if out.components().count() == 1 { format!("./{}", out.display()) } else { out.display().to_string() }
 }
 

@@ -1,4 +1,4 @@
-//! Names as configs have them.
+//! Names for configs.
 
 /// The nearest name to a text: `[a-z0-9-]+`.
 pub(super) fn name_of(text: &str) -> String {

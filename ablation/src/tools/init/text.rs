@@ -1,4 +1,4 @@
-//! The words of a first config.
+//! The text of a first config.
 
 use super::features::{Candidate, Features};
 use super::name::name_of;
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Where the package of a config is.
-pub(super) enum Source {
+pub(super) enum Origin {
     /// Path of its manifest, as seen from the config.
     Manifest(String),
     /// Its version in the registry.
@@ -28,7 +28,7 @@ pub(super) fn of_package(
     name: &str,
     package: &Package,
     binary: &str,
-    source: &Source,
+    origin: &Origin,
     features: &Features,
     workload: Option<&[String]>,
 ) -> String {
@@ -67,9 +67,9 @@ pub(super) fn of_package(
         about = quoted(&format!("what each default feature of {} {} costs", package.name, package.version)),
         name = quoted(package.name.as_str()),
     );
-    let _ = match source {
-        Source::Manifest(path) => writeln!(out, "manifest = {}", quoted(path)),
-        Source::Registry(version) => writeln!(out, "version = {}", quoted(version)),
+    let _ = match origin {
+        Origin::Manifest(path) => writeln!(out, "manifest = {}", quoted(path)),
+        Origin::Registry(version) => writeln!(out, "version = {}", quoted(version)),
     };
     let _ = writeln!(out, "binary = {}\nprofile = \"release\"", quoted(binary));
     if !features.required.is_empty() {
@@ -99,10 +99,10 @@ pub(super) fn of_package(
     out
 }
 
-/// One factor; as a comment when it is not to be run as it is.
+/// One factor, as a comment when it must be edited first.
 fn factor(out: &mut String, candidate: &Candidate, taken: &mut BTreeSet<String>, is_comment: bool) {
     let mut name = name_of(&candidate.name);
-    // Features that differ in `_` and `-` only.
+    // Two features whose names differ in `_` and `-` only.
     while !taken.insert(name.clone()) {
         name.push_str("-2");
     }
@@ -147,7 +147,7 @@ fn sample(out: &mut String, given: Option<&[String]>) {
     out.push_str(OUTSIDE);
 }
 
-/// What holds for every program that is measured from outside.
+/// The keys that are the same for every program that is measured from outside.
 const OUTSIDE: &str = "\
 # Held on one processor or not; `true` is steadier, and wrong for programs with several threads.
 pin = false
@@ -236,8 +236,8 @@ mod tests {
             ],
             others: vec![candidate("debug", None)],
         };
-        let source = Source::Registry("1.0.0".into());
-        let text = of_package("my-tool", &package(), "my_tool", &source, &features, None);
+        let origin = Origin::Registry("1.0.0".into());
+        let text = of_package("my-tool", &package(), "my_tool", &origin, &features, None);
         let study = parsed(&text);
         let names: Vec<&str> = study.factors.iter().map(|factor| factor.name.as_str()).collect();
         assert_eq!(names, ["fast-path", "fast-path-2"]);
@@ -254,8 +254,8 @@ mod tests {
     #[test]
     fn arguments_that_are_given_are_run_and_quoted() {
         let args = ["a \"b\"".to_owned(), "c\\d".to_owned()];
-        let source = Source::Registry("1.0.0".into());
-        let text = of_package("x", &package(), "my_tool", &source, &Features::default(), Some(&args));
+        let origin = Origin::Registry("1.0.0".into());
+        let text = of_package("x", &package(), "my_tool", &origin, &Features::default(), Some(&args));
         assert_eq!(parsed(&text).workloads[0].args, args);
         assert!(!text.contains("PUT REAL WORK"), "{text}");
     }

@@ -1,4 +1,4 @@
-//! Which cell is worth a profile: the one with the largest effect in an earlier run of the study.
+//! Chooses the cell to profile: the one with the largest effect in an earlier run of the study.
 
 use crate::config::Study;
 use crate::support::studies;
@@ -7,14 +7,14 @@ use ablate_format::{CellKind, Manifest};
 use serde::Deserialize;
 use std::path::Path;
 
-/// A cell to look at.
+/// A cell to profile.
 #[derive(Debug, PartialEq)]
 pub(super) struct Chosen {
     /// Cell id.
     pub(super) cell: String,
-    /// Workload, when one is better than another.
+    /// Workload in which the effect is largest, when it is known.
     pub(super) workload: Option<String>,
-    /// Why this one, for people; `None` when the call names it.
+    /// The reason for this cell, for people. `None` when the call names it.
     pub(super) why: Option<String>,
 }
 
@@ -34,8 +34,8 @@ struct Effect {
     verdict: String,
 }
 
-/// The cell whose difference from `against` was the largest that was claimed in the newest earlier run of the study
-/// under `parent`, in one workload or in any.
+/// The cell with the largest proven difference from `against` in the newest earlier run of the study under `parent`, in
+/// one workload or in any.
 pub(super) fn largest(
     parent: &Path,
     study: &Study,
@@ -61,7 +61,7 @@ pub(super) fn largest(
     }
     Err(CellsError::Unchosen {
         what: format!(
-            "no earlier run of {} under {} claims an effect against {against}, so there is no cell to choose; name one \
+            "no earlier run of {} under {} has a proven effect against {against}, so no cell can be chosen; name one \
              with --cell (`cargo ablate plan {}` lists them), or run the study first",
             study.name,
             parent.display(),
@@ -70,7 +70,7 @@ pub(super) fn largest(
     })
 }
 
-/// The claimed effect on time that is the largest, with the cell on its other side.
+/// The largest proven effect on time, with the cell on its other side.
 fn best<'e>(
     manifest: &Manifest,
     effects: &'e [Effect],

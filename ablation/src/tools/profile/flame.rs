@@ -43,7 +43,7 @@ fn options<'a>(title: &str, unit: &str) -> flamegraph::Options<'a> {
     let mut options = flamegraph::Options::default();
     options.title = title.to_owned();
     options.count_name = unit.to_owned();
-    // The same samples are the same file.
+    // The same samples give the same file.
     options.deterministic = true;
     options
 }

@@ -1,8 +1,8 @@
 //! `cargo ablate profile`: where two cells of a study spend their time, by function, and as flame graphs.
 //!
-//! Samples come from perf, with stacks from the debug information, so that no frame pointers are needed and inlined
+//! Samples come from perf. Stacks come from the debug information, so that frame pointers are not needed and inlined
 //! functions have frames of their own. Without perf, callgrind counts the instructions of every function instead.
-//! Which functions are shown by name is the config's to say (`[[function]]`).
+//! `[[function]]` tables of the config name the functions to show.
 
 mod choose;
 mod flame;
@@ -26,23 +26,23 @@ use std::time::{Duration, Instant};
 /// Functions that are shown when the config names none.
 const TOP: usize = 12;
 
-/// Times as many processes in the next session as in the last, at most.
+/// Largest growth of the number of processes from one session to the next.
 const GROWTH: u32 = 8;
 
-/// What is to be profiled.
+/// A profile to make, with the options of the call.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// The study, a TOML file.
     pub(crate) config: PathBuf,
-    /// The cell to look at. Default: the cell with the largest effect in an earlier run of this study.
+    /// The cell to profile. Default: the cell with the largest effect in an earlier run of this study.
     pub(crate) cell: Option<String>,
-    /// The cell that it is compared with.
+    /// The cell to compare it with.
     pub(crate) against: String,
     /// The workload. Default: that of the largest effect, else the first.
     pub(crate) workload: Option<String>,
     /// Folder for flame graphs and folded stacks. Default: target/ablate/profile-STUDY-TIME.
     pub(crate) out: Option<PathBuf>,
-    /// Samples of each cell, unless the time is over before.
+    /// Samples per cell. Sampling ends earlier when the time is over.
     pub(crate) samples: u64,
     /// Time for taking samples.
     pub(crate) time: Duration,
@@ -76,7 +76,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Cell
     let mut both = [Sampled::default(), Sampled::default()];
     let deadline = Instant::now() + request.time;
     note(&format!("profiling {} and {} with {}", names[0], names[1], cells.study.workloads[workload].name));
-    // In turn, so that what drifts hits both alike.
+    // The cells take turns, so that a drift of the machine affects both alike.
     let mut times = 1;
     loop {
         let started = Instant::now();
@@ -105,7 +105,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Cell
     Ok(text(&about, &both, &cells.study.functions, &out, &files).terminal(settings.columns))
 }
 
-/// What the head of the text says.
+/// The facts at the head of the text.
 struct Head<'a> {
     study: &'a str,
     workload: &'a str,
@@ -151,7 +151,7 @@ fn text(head: &Head<'_>, both: &[Sampled; 2], functions: &[Function], out: &Path
         let unseen = unseen(functions, both);
         if !unseen.is_empty() {
             document.text(format!(
-                "Never seen: {}. They do not run in this workload, or their `match` fits no frame of this build.",
+                "Not seen: {}. These functions do not run in this workload, or their `match` fits no frame of this build.",
                 unseen.join(", ")
             ));
         }
@@ -191,7 +191,7 @@ fn unseen<'f>(functions: &'f [Function], both: &[Sampled; 2]) -> Vec<&'f str> {
         .collect()
 }
 
-/// One row a function: both shares and their difference.
+/// One row per function: both shares and their difference.
 fn table<'a>(names: &[String; 2], rows: impl Iterator<Item = (&'a str, [Share; 2])>, exact: bool) -> Table {
     let [against, cell] = names;
     let mut table = Table::new(["<function".to_owned(), against.clone(), cell.clone(), "difference".to_owned()]);

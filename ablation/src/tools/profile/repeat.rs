@@ -1,12 +1,12 @@
 //! The hidden subcommand `repeat`: runs a program several times in a row, so that one session of a profiler sees enough
-//! of a program that takes milliseconds. Reading a session takes a second, however short it is.
+//! of a program that takes milliseconds. Reading a session takes a second, however short the session is.
 
 use std::ffi::OsString;
 use std::io;
 use std::process::{Command, Stdio};
 
-/// Runs the program until it has run as often as asked, or fails; only the last one's output is shown. Returns the exit
-/// code that it ended with; 1 for a signal, which has none.
+/// Runs the program until it has run as often as asked, or fails. Only the output of the last run is shown. Returns its
+/// exit code; 1 for a signal, which has none.
 ///
 /// # Errors
 /// When the program does not start.

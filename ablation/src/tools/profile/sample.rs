@@ -1,4 +1,4 @@
-//! Stacks of a cell's process, from perf or callgrind.
+//! Takes stacks of the process of a cell, with perf or callgrind.
 
 use super::shares::Stacks;
 use crate::measure::{Tool, Wrapper, callgrind, find_tool, probe};
@@ -13,23 +13,23 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Samples a second: often enough for processes of some milliseconds, and no multiple of what timers run at.
+/// Samples per second: often enough for processes of some milliseconds, and not a multiple of common timer frequencies.
 const FREQUENCY: u32 = 4_999;
 
-/// Bytes of the stack that each sample keeps, from which callers are found.
+/// Bytes of the stack that each sample stores, from which callers are found.
 const STACK_BYTES: u32 = 16_384;
 
 /// Callers that callgrind keeps apart.
 const CALLERS: u32 = 24;
 
-/// First frame of what repeats a program, and of its children until they are the program.
+/// First frame of the repeating process, and of its children until they become the program.
 const REPEATER: &str = "ablate;";
 
-/// What was seen of one cell.
+/// Stacks of one cell.
 #[derive(Debug, Default)]
 pub(super) struct Sampled {
     pub(super) stacks: Stacks,
-    /// Processes behind it.
+    /// Number of processes.
     pub(super) runs: u32,
 }
 
@@ -38,7 +38,7 @@ impl Sampled {
         self.stacks.values().sum()
     }
 
-    /// Processes that it probably takes to have so many samples; `None` when they are there.
+    /// Number of further processes that probably give so many samples. `None` when there are enough samples.
     pub(super) fn missing(&self, samples: u64) -> Option<u32> {
         let left = samples.checked_sub(self.total()).filter(|left| *left > 0)?;
         let each = (self.total() as f64 / f64::from(self.runs.max(1))).max(0.5);
@@ -53,7 +53,7 @@ impl Sampled {
     }
 }
 
-/// How stacks are taken here.
+/// The profiler of this machine.
 pub(super) enum Profiler {
     /// `perf record` on this event.
     Perf { path: PathBuf, event: &'static str },
@@ -62,7 +62,7 @@ pub(super) enum Profiler {
 }
 
 impl Profiler {
-    /// perf where it works, else callgrind.
+    /// perf where it works, otherwise callgrind.
     pub(super) fn find() -> Result<Profiler, CellsError> {
         let event = if probe().has("cycles") { "cycles" } else { "cpu-clock" };
         let why = match find_tool("perf").map(|path| (works(&path, event), path)) {
@@ -74,16 +74,16 @@ impl Profiler {
         };
         match Wrapper::find(Tool::Callgrind) {
             Ok(wrapper) => {
-                note(&format!("callgrind counts instructions instead of samples: {why}"));
+                note(&format!("callgrind counts instructions because perf takes no samples: {why}"));
                 Ok(Profiler::Callgrind(wrapper))
             }
             Err(valgrind) => {
-                Err(CellsError::Impossible { what: format!("nothing can profile here: {why}; {valgrind}") })
+                Err(CellsError::Impossible { what: format!("no profiler works on this machine: {why}; {valgrind}") })
             }
         }
     }
 
-    /// What is counted.
+    /// The unit of the numbers.
     pub(super) fn unit(&self) -> &'static str {
         match self {
             Profiler::Perf { .. } => "samples",
@@ -91,12 +91,12 @@ impl Profiler {
         }
     }
 
-    /// Whether one process says everything.
+    /// Whether one process is enough, because the counts are exact.
     pub(super) fn is_exact(&self) -> bool {
         matches!(self, Profiler::Callgrind(_))
     }
 
-    /// Where the numbers come from.
+    /// The tool and its settings, for people.
     pub(super) fn about(&self) -> String {
         match self {
             Profiler::Perf { event, .. } => format!("perf, {event} {FREQUENCY} times a second"),
@@ -123,8 +123,9 @@ impl Profiler {
         match self {
             Profiler::Perf { path, .. } => {
                 let script = perf_script(path, &file)?;
-                let mut stacks = folded(&script)
-                    .map_err(|e| CellsError::Impossible { what: format!("perf's samples make no sense: {e}") })?;
+                let mut stacks = folded(&script).map_err(|e| CellsError::Impossible {
+                    what: format!("the samples of perf cannot be read: {e}; try `perf script` by hand"),
+                })?;
                 if times > 1 {
                     stacks.retain(|stack, _| !stack.starts_with(REPEATER));
                 }
@@ -162,7 +163,7 @@ impl Profiler {
     }
 }
 
-/// Puts `cargo ablate repeat` in front.
+/// Puts `cargo ablate repeat` in front of the program.
 fn repeated(launch: &mut Launch<'_>, times: u32) -> Result<(), CellsError> {
     let own = std::env::current_exe().map_err(CellsError::io(Path::new("/proc/self/exe"), "finding this program"))?;
     let word = |bytes: &[u8]| {
@@ -221,7 +222,7 @@ fn perf_script(perf: &Path, file: &Path) -> Result<Vec<u8>, CellsError> {
 /// Stacks of the text of `perf script`.
 fn folded(script: &[u8]) -> std::io::Result<Stacks> {
     if script.iter().all(u8::is_ascii_whitespace) {
-        // A process may end before the first sample; the folder takes that for a wrong file.
+        // A process may end before the first sample, and the folding library reports that as a wrong file.
         return Ok(Stacks::new());
     }
     let mut options = Options::default();

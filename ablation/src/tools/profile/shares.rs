@@ -20,7 +20,7 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// The share; `None` of nothing.
+    /// The share; `None` when the whole is 0.
     pub(super) fn value(self) -> Option<f64> {
         (self.whole > 0).then(|| self.part as f64 / self.whole as f64)
     }
@@ -48,7 +48,7 @@ fn is_in(function: &Function, frame: &str) -> bool {
     function.patterns.iter().any(|pattern| frame.contains(pattern.as_str()))
 }
 
-/// For each function the stacks that it is anywhere in; last those that none is in.
+/// For each function, the weight of the stacks that contain it. Last, the weight of those that contain none.
 pub(super) fn inclusive(functions: &[Function], stacks: &Stacks) -> Vec<Share> {
     let mut parts = vec![0; functions.len() + 1];
     for (stack, n) in stacks {
@@ -64,8 +64,8 @@ pub(super) fn inclusive(functions: &[Function], stacks: &Stacks) -> Vec<Share> {
     shares(parts, stacks)
 }
 
-/// For each function the stacks in which it is the innermost named one (the first in the config where one frame is
-/// two); last those without any. These add up to the whole.
+/// For each function, the weight of the stacks in which it is the innermost named one (the first in the config, where
+/// one frame matches two). Last, the weight of those without any. These add up to the whole.
 pub(super) fn innermost(functions: &[Function], stacks: &Stacks) -> Vec<Share> {
     let mut parts = vec![0; functions.len() + 1];
     for (stack, n) in stacks {
@@ -80,7 +80,7 @@ fn shares(parts: Vec<u64>, stacks: &Stacks) -> Vec<Share> {
     parts.into_iter().map(|part| Share { part, whole }).collect()
 }
 
-/// The innermost frames with the largest share in either, both shares each.
+/// The innermost frames with the largest share in either cell, with both shares.
 pub(super) fn heaviest(one: &Stacks, other: &Stacks, most: usize) -> Vec<(String, [Share; 2])> {
     let frames = |stacks: &Stacks| -> BTreeMap<String, u64> {
         let mut frames = BTreeMap::new();

@@ -4,10 +4,10 @@
 //! else happens, and `n` more links cost `n` times as much. The first part has eight chains at once; it is what a busy
 //! neighbour slows down, as it does real programs. Both need each other's result, so that their times add up.
 
-/// Most links of an operation.
+/// Most links per operation.
 pub(super) const LINKS_MAX: u32 = 1024;
 
-/// An odd number with bits everywhere.
+/// An odd number with set bits all over.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Does operations with this many links each; the result depends on all of them.
@@ -41,11 +41,10 @@ fn wide(x: u64) -> u64 {
     lanes.into_iter().fold(0, |all, lane| all ^ lane)
 }
 
-/// The links. All are written out one after the other, and a jump leaves out those that are not wanted: a loop would end
-/// with a wrong guess of the processor's, sometimes, and that costs as much as fifty links. The fence lets nothing of the
-/// next operation begin before the last link: without it, the next operation's place in the queues of the processor, and
-/// so its time, depended on where in 64 bytes of code the chain was entered, by ± 0.3 ns (Zen 4); with it, `n` links are
-/// `n` times one to 0.1 ns.
+/// The links. All are written out one after the other, and a jump skips those that are not wanted. A loop would end
+/// with a wrong prediction of the processor at times, which costs as much as fifty links. The fence keeps every
+/// instruction of the next operation behind the last link. Without it the time of the next operation depended by ± 0.3
+/// ns (Zen 4) on where in 64 bytes of code the chain was entered. With it, `n` links take `n` times one link to 0.1 ns.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn chain(mut x: u64, links: u32) -> u64 {

@@ -1,5 +1,5 @@
-//! What the synthetic subject injects: factors, the nanoseconds that each is to cost, and the links of a chain that
-//! cost them on this machine. Only arithmetic.
+//! The injected costs: factors, the nanoseconds that each is to cost, and the links of a chain that cost them on this
+//! machine. Only arithmetic.
 
 use super::chain::LINKS_MAX;
 
@@ -11,9 +11,9 @@ pub(super) const PREFIX: &str = "SYNTHETIC_DISABLE_";
 pub(super) struct Factor {
     /// Name in config and receipt.
     pub(super) name: &'static str,
-    /// What it is there for.
+    /// Its purpose.
     pub(super) about: &'static str,
-    /// What it costs when it is on, nanoseconds an operation, before rounding to whole links.
+    /// Cost when it is on, in nanoseconds per operation, before rounding to whole links.
     pub(super) target_ns: f64,
     /// Whether it belongs to the factorial.
     pub(super) crossed: bool,
@@ -32,12 +32,12 @@ pub(super) const FACTORS: [Factor; 9] = [
     alone("faulty", "costs time, and touches a fresh page in every batch", 5.0),
 ];
 
-/// What `left` and `right` cost together beyond the sum of both, nanoseconds an operation.
+/// Joint cost of `left` and `right` beyond the sum of both, nanoseconds per operation.
 pub(super) const TOGETHER_NS: f64 = 7.0;
-/// What an operation costs without any factor, beside its work in parallel.
+/// Cost of an operation without any factor, besides its parallel work.
 const BASE_NS: f64 = 10.0;
 
-/// Indices into [`FACTORS`] that mean something to the program.
+/// Indices into [`FACTORS`] that the program treats specially.
 pub(super) const LEFT: usize = 4;
 pub(super) const RIGHT: usize = 5;
 pub(super) const INERT: usize = 7;
@@ -78,7 +78,7 @@ impl Links {
         (is_time && all.in_operation(&[true; FACTORS.len()]) <= LINKS_MAX).then_some(all)
     }
 
-    /// Links of one operation at these levels. What is inert does its work in any case.
+    /// Links of one operation at these levels. The factor `inert` works at any level.
     pub(super) fn in_operation(&self, on: &Levels) -> u32 {
         let of = |(at, links): (usize, &u32)| if on[at] || at == INERT { *links } else { 0 };
         let factors = self.factor.iter().enumerate().map(of).fold(0, u32::saturating_add);

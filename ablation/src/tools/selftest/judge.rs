@@ -1,5 +1,5 @@
-//! What was found against what was injected. Pure functions: the one place that knows where the analysis keeps its
-//! answers is [`Found::of`].
+//! Compares what was found with what was injected. Pure functions. Only [`Found::of`] knows where the analysis has its
+//! answers.
 
 use super::factors::{FACTORS, FAULTY, INERT, LEFT, RIGHT};
 use super::synthetic::{BATCH, TOGETHER, TOUCH};
@@ -12,7 +12,7 @@ use ablate_stats::bootstrap::Drawn;
 use ablate_stats::order::median;
 use std::collections::BTreeMap;
 
-/// A truth must be met within this many nanoseconds…
+/// An estimate must be within this many nanoseconds of the truth…
 const WITHIN_NS: f64 = 0.5;
 /// … or this share of it, whichever is more.
 const WITHIN_SHARE: f64 = 0.05;
@@ -20,20 +20,20 @@ const WITHIN_SHARE: f64 = 0.05;
 /// A contention probe this much above the best of a study was disturbed.
 const CALM: f32 = 1.08;
 
-/// Times the price of faults in a row that one costs among other work, which leaves the caches cold: 1.2 to 2 on a Zen 4,
-/// more the longer the last fault is ago.
+/// Cost of a page fault among other work, which leaves the caches cold, as a multiple of a fault in a row: 1.2 to 2 on
+/// a Zen 4, more the longer ago the last fault is.
 const AMONG_WORK: f64 = 2.0;
 
-/// What the processes say that their factors cost.
+/// The costs of factors as the processes report them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Truth {
     ns: BTreeMap<String, f64>,
-    /// What a fresh page costs per operation, beyond the store into one that is there.
+    /// Cost of a fresh OS page per operation, beyond the store into one that exists.
     fault_ns: Option<f64>,
 }
 
 impl Truth {
-    /// Medians over the proven timing runs that had a quiet moment.
+    /// Medians over the valid timing runs that had a quiet moment.
     pub(super) fn of(records: &[Record]) -> Truth {
         let timed = records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
         let runs: Vec<&Measured> = timed.filter_map(|record| record.measured.as_ref()).collect();
@@ -59,7 +59,7 @@ impl Truth {
         self.ns.get(name).copied()
     }
 
-    /// Shapley value of a crossed factor: its own cost, and half of what it costs together with the other side.
+    /// Shapley value of a crossed factor: its own cost, and half of its joint cost with the other side.
     fn shapley(&self, at: usize) -> Option<f64> {
         let shared = if at == LEFT || at == RIGHT { self.get(TOGETHER)? / 2.0 } else { 0.0 };
         Some(self.get(FACTORS[at].name)? + shared)
@@ -71,7 +71,7 @@ impl Truth {
     }
 }
 
-/// What the study found.
+/// The results of the study.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Found {
     /// Shapley value by crossed factor.
@@ -80,14 +80,14 @@ pub(super) struct Found {
     pub(super) total: Option<Estimate>,
     /// Pairs with their interactions, and whether they are called found.
     pub(super) interactions: Vec<(String, String, Estimate, bool)>,
-    /// Leaving one factor out.
+    /// Effects of leaving one factor out.
     pub(super) left_out: BTreeMap<String, Estimate>,
-    /// Factors that nothing is claimed of, because they are invalid.
-    pub(super) void: Vec<String>,
-    /// What `faulty` does besides its page faults.
+    /// Factors without a claim, because they are invalid.
+    pub(super) invalid: Vec<String>,
+    /// Cost of `faulty` besides its page faults.
     pub(super) own: Option<Estimate>,
-    /// What these cost at the price of faults in a row, nanoseconds per operation.
-    pub(super) priced_ns: Option<f64>,
+    /// Cost of these page faults, each as a fault in a row, nanoseconds per operation.
+    pub(super) faults_cost_ns: Option<f64>,
     /// Page faults of `faulty`, per operation.
     pub(super) faults: Option<f64>,
 }
@@ -108,7 +108,7 @@ impl Found {
         }
         for effect in workload.main_effects().filter(|effect| effect.contrast == "on-off") {
             if effect.verdict == Verdict::Invalid {
-                found.void.push(effect.factor.clone());
+                found.invalid.push(effect.factor.clone());
             }
             found.left_out.extend(effect.value().map(|value| (effect.factor.clone(), value)));
         }
@@ -117,7 +117,7 @@ impl Found {
         let cell = |kind: CellKind| {
             let is_meant = |level: Option<&String>| kind == CellKind::Baseline || level.is_some_and(|l| l == "off");
             let mut cells = manifest.plan.cells.iter().filter(|cell| cell.kind == kind);
-            // Of the cells that differ from the baseline in one factor, that one.
+            // The cell that differs from the baseline in this factor only.
             let others_on = |levels: &BTreeMap<String, String>| {
                 levels.iter().all(|(factor, level)| factor == faulty || level == "on")
             };
@@ -129,7 +129,7 @@ impl Found {
         let prices = UnitCosts::of_records(records, blocks as usize, ablate_stats::bootstrap::DRAWS, manifest.seed);
         if let (Some((with, without)), Some(price), Some(faults)) = (rows, prices.price(PAGE_FAULT_4K), found.faults) {
             let own = Drawn::linear([(1.0, &with.main), (-1.0, &without.main), (-faults, price.ns)]);
-            found.priced_ns = Some(faults * price.ns.point);
+            found.faults_cost_ns = Some(faults * price.ns.point);
             found.own =
                 own.map(|own| Estimate { value: own.point, interval: own.interval(), blocks: with.main.blocks });
         }
@@ -148,11 +148,11 @@ fn faults(workload: &WorkloadAnalysis, faulty: &str) -> Option<f64> {
 pub(super) struct Row {
     /// What was injected.
     pub(super) what: String,
-    /// What it really is; `None`: nothing may be claimed.
+    /// The injected value. `None`: nothing may be claimed.
     pub(super) truth: Option<f64>,
     /// What was found.
     pub(super) found: Option<Estimate>,
-    /// How far from the truth it may be; `None` where there is nothing to be met.
+    /// Allowed distance from the truth. `None` without a value to meet.
     pub(super) within: Option<f64>,
     /// Whether they agree.
     pub(super) answer: Answer,
@@ -161,20 +161,20 @@ pub(super) struct Row {
 /// Whether a truth was met.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Answer {
-    /// It was.
+    /// Met.
     Hit,
-    /// It was not: why.
+    /// Not met, with the reason.
     Miss(String),
-    /// This machine cannot tell: why.
+    /// Not known on this machine, with the reason.
     Unknown(String),
 }
 
-/// How far an estimate may be from the truth, nanoseconds.
+/// Allowed distance of an estimate from the truth, nanoseconds.
 fn tolerance(truth: f64) -> f64 {
     WITHIN_NS.max(WITHIN_SHARE * truth.abs())
 }
 
-/// A hit is near to the truth, and not by luck: its interval is as narrow as the tolerance.
+/// A hit is near to the truth, and not by luck: its interval must be as narrow as the tolerance.
 fn judge(what: impl Into<String>, truth: Option<f64>, found: Option<Estimate>) -> Row {
     let within = truth.map(tolerance);
     let miss = |why: &str| Answer::Miss(why.to_owned());
@@ -222,11 +222,11 @@ pub(super) fn rows(truth: &Truth, found: &Found) -> Vec<Row> {
         rows.push(judge(factor.name, own.zip(truth.fault_ns).map(|(own, faults)| own + faults), left_out));
         rows.push(counted(found.faults));
         let mut row = judge(format!("{} without its faults", factor.name), own, found.own);
-        match (&row.answer, own, found.own.zip(found.priced_ns)) {
+        match (&row.answer, own, found.own.zip(found.faults_cost_ns)) {
             _ if found.faults.is_none() || found.own.is_none() => {
-                row.answer = Answer::Unknown("page faults were not counted or not priced".to_owned());
+                row.answer = Answer::Unknown("page faults were not counted, or their cost was not measured".to_owned());
             }
-            // The price is the least that a fault costs; one among other work may cost this many times as much.
+            // Faults in a row cost the least. Among other work a fault may cost this many times as much.
             (Answer::Miss(_), Some(own), Some((found, priced)))
                 if (found.value - (AMONG_WORK - 1.0) * priced..=found.value).contains(&own) =>
             {
@@ -237,11 +237,11 @@ pub(super) fn rows(truth: &Truth, found: &Found) -> Vec<Row> {
         }
         rows.push(row);
     }
-    rows.push(void(found));
+    rows.push(invalid(found));
     rows
 }
 
-/// Page faults are counted, so they must be right but for a start-up that differs by some.
+/// Counts of page faults must be right, except for a start-up that differs by some.
 fn counted(faults: Option<f64>) -> Row {
     let truth = 1.0 / BATCH as f64;
     let answer = match faults {
@@ -254,12 +254,12 @@ fn counted(faults: Option<f64>) -> Row {
     Row { what, truth: Some(truth), found, within: Some(WITHIN_SHARE * truth), answer }
 }
 
-/// A factor that works while it says that it is off must not have an effect.
-fn void(found: &Found) -> Row {
+/// A factor that works although it says that it is off must not have an effect.
+fn invalid(found: &Found) -> Row {
     let name = FACTORS[INERT].name;
     let claimed = found.left_out.get(name).copied();
     let answer = match claimed {
-        None if found.void.iter().any(|factor| factor == name) => Answer::Hit,
+        None if found.invalid.iter().any(|factor| factor == name) => Answer::Hit,
         _ => Answer::Miss("not invalid".to_owned()),
     };
     Row { what: name.to_owned(), truth: None, found: claimed, within: None, answer }
@@ -290,9 +290,9 @@ mod tests {
             total: Some(estimate(71.5, 0.3)),
             interactions: vec![pair("right", "left", 7.0, true), pair("half", "two", -0.1, false)],
             left_out: [("zero", 0.0), ("faulty", 9.0)].map(|(name, ns)| (name.to_owned(), estimate(ns, 0.2))).into(),
-            void: vec!["inert".to_owned()],
+            invalid: vec!["inert".to_owned()],
             own: Some(estimate(5.0, 0.3)),
-            priced_ns: Some(4.0),
+            faults_cost_ns: Some(4.0),
             faults: Some(0.0025),
         }
     }
@@ -334,7 +334,7 @@ mod tests {
         check(|f| f.faults = Some(0.0028), "faulty, page faults per operation", "counted wrongly");
         check(|f| f.own = Some(estimate(4.0, 0.1)), "faulty without its faults", "too far away");
         check(|f| f.own = Some(estimate(9.5, 0.1)), "faulty without its faults", "too far away");
-        check(|f| f.void.clear(), "inert", "not invalid");
+        check(|f| f.invalid.clear(), "inert", "not invalid");
         check(|f| f.left_out.extend([("inert".to_owned(), estimate(0.0, 0.1))]), "inert", "not invalid");
     }
 
@@ -350,7 +350,7 @@ mod tests {
         let answers = misses(|f| (f.faults, f.own) = (None, None));
         assert_eq!(answers.len(), 2);
         assert!(answers.iter().all(|(_, answer)| matches!(answer, Answer::Unknown(_))), "{answers:?}");
-        // Faults cost up to twice their price among other work, never less.
+        // Among other work faults cost up to twice as much, never less.
         let answers = misses(|f| f.own = Some(estimate(7.0, 0.1)));
         assert_eq!(answers.len(), 1);
         assert!(answers.iter().all(|(_, answer)| matches!(answer, Answer::Unknown(_))), "{answers:?}");

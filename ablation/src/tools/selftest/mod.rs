@@ -1,7 +1,8 @@
-//! `cargo ablate selftest`: shows on this machine that what is injected is found.
+//! `cargo ablate selftest`: tests on this machine whether injected costs are found.
 //!
 //! The subject is this program itself with injected costs of known size ([`synthetic`]). It goes through the same
-//! stages as any study, once with an idle and once with a busy neighbour, and every answer is held to the truth.
+//! stages as any study, once beside an idle and once beside a busy neighbour. Every answer is compared with the
+//! injected cost.
 
 mod chain;
 mod factors;
@@ -29,33 +30,33 @@ use neighbour::Neighbour;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-pub(crate) use synthetic::{Asked, synthetic};
+pub(crate) use synthetic::{SyntheticRequest, synthetic};
 
-/// What is to be tested.
+/// A self-test to run, with the options of the call.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// Timing blocks of each study.
     pub(crate) blocks: u32,
     /// Time for each study, into which at most `blocks` blocks have to fit.
     pub(crate) budget: Option<Budget>,
-    /// One study for each.
+    /// Conditions. Each has a study of its own.
     pub(crate) conditions: Vec<Condition>,
     /// Folder for configs and results; must be empty or new. Default: target/ablate/selftest-TIME.
     pub(crate) out: Option<PathBuf>,
 }
 
-/// What became of a self-test.
+/// Outcome of a self-test.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// What is to be printed.
+    /// Text to print.
     pub(crate) text: String,
-    /// Whether no truth was missed.
+    /// Whether no row says miss.
     pub(crate) passed: bool,
     /// Whether Ctrl-C was pressed.
     pub(crate) interrupted: bool,
 }
 
-/// Why there was no self-test.
+/// A self-test that could not run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SelftestError {
     /// Its study.
@@ -72,8 +73,10 @@ pub(crate) enum SelftestError {
         /// What the system said.
         source: io::Error,
     },
-    /// A machine whose clock stands still.
-    #[error("a link of the synthetic chain took {0} ns, which cannot be: see `cargo ablate doctor`")]
+    /// The clock of the machine does not advance.
+    #[error(
+        "a link of the synthetic chain took {0} ns, so the clock of this machine does not work; see `cargo ablate doctor`"
+    )]
     Link(f64),
 }
 
@@ -87,10 +90,10 @@ impl ExitStatus for SelftestError {
     }
 }
 
-/// What runs beside the subject.
+/// The load beside the subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// Nothing of this program's.
+    /// No load by this program.
     Idle,
     /// A thread on another processor that works in bursts.
     Busy,
@@ -108,7 +111,7 @@ impl Condition {
 /// Runs the self-test.
 ///
 /// # Errors
-/// [`SelftestError`]; a truth that is not met is no error but in the [`Outcome`].
+/// [`SelftestError`]. A miss is not an error but a row of the [`Outcome`].
 pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, SelftestError> {
     let system = |doing: &'static str| move |source| SelftestError::System { doing, source };
     let cpus = Cpus::read().map_err(system("read the processors"))?;
@@ -120,14 +123,14 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
     let target = settings
         .target_dir
         .clone()
-        .unwrap_or_else(|| builds::around(&std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))));
+        .unwrap_or_else(|| builds::target_folder(&std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))));
     let dir = request.out.clone().unwrap_or_else(|| fresh(&target.join("ablate"), "selftest"));
     std::fs::create_dir_all(&dir).map_err(system("make the folder"))?;
 
     let mut outcome = Outcome { text: String::new(), passed: true, interrupted: false };
     let mut document = Document::default();
     document.title("cargo ablate selftest");
-    document.text(about(link_ns));
+    document.text(introduction(link_ns));
     for &condition in &request.conditions {
         document.heading(format!("{} neighbour", condition.name()));
         let busy = match condition {
@@ -135,12 +138,12 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
             Condition::Busy => match Neighbour::start(&cpus).map_err(system("start a busy neighbour"))? {
                 Some(neighbour) => Some(neighbour),
                 None => {
-                    document.text("Not run: there is one processor only, so there can be no neighbour.");
+                    document.text("Not run: a busy neighbour needs a second processor, and this machine has one.");
                     continue;
                 }
             },
         };
-        note(&format!("selftest with the neighbour {}", condition.name()));
+        note(&format!("selftest: study with the neighbour {}", condition.name()));
         let path = dir.join(format!("{}.toml", condition.name()));
         std::fs::write(&path, config(condition, &program, link_ns, request.blocks))
             .map_err(system("write the config"))?;
@@ -155,38 +158,38 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
         let ended = study::run(&study, settings);
         let took = started.elapsed();
         drop(busy);
-        // A study moves the runner off the measured processor, which the next study has to find again.
+        // A study moves the runner off the measured processor, and the next study must find that processor again.
         cpus.allow().map_err(system("go back to all processors"))?;
         let ended = ended?;
         if ended.interrupted {
             outcome.interrupted = true;
             break;
         }
-        outcome.passed &= tell(&mut document, &ended.dir, took)?;
+        outcome.passed &= judge_study(&mut document, &ended.dir, took)?;
     }
     if !outcome.interrupted {
         document.text(match outcome.passed {
-            true => "Passed: no truth was missed.".to_owned(),
-            false => format!("Failed: see the rows that say miss, and the records in {}.", dir.display()),
+            true => "Passed: no row says miss.".to_owned(),
+            false => format!("Failed: at least one row says miss; the records are in {}.", dir.display()),
         });
     }
     outcome.text = document.terminal(settings.columns);
     Ok(outcome)
 }
 
-fn about(link_ns: f64) -> String {
+fn introduction(link_ns: f64) -> String {
     format!(
-        "The subject is a chain of links of {} ns each; a factor that is on adds links to every operation. What a link \
-         takes is weighed in every process, and the truth is the median of that. A truth is met when the estimate is \
+        "The subject is a chain of links of {} ns each; a factor that is on adds links to every operation. Every \
+         process measures how long a link takes, and the truth is the median of that. A truth is met when the estimate is \
          within 0.5 ns or 5 % of it, whichever is more, and half of its 95 % interval is no wider than that. The first \
-         six factors are crossed and have Shapley values; the others are left out one at a time. Faults are priced as faults \
-         in a row, the least that they cost; where only that decides, the answer is not known.",
+         six factors are crossed and have Shapley values; the others are left out one at a time. Page faults are \
+         charged with what they cost in a row, which is the least; where only that decides, the answer is not known.",
         number(link_ns)
     )
 }
 
-/// Reads a study, judges it and adds its table; whether no truth was missed.
-fn tell(document: &mut Document, dir: &Path, took: Duration) -> Result<bool, StoreError> {
+/// Reads a study, compares it with the injected costs and adds its table. Returns whether no row says miss.
+fn judge_study(document: &mut Document, dir: &Path, took: Duration) -> Result<bool, StoreError> {
     let (manifest, records, _) = store::read(dir)?;
     let (records, _) = store::whole_blocks(&manifest, records);
     let runs = prove::judge_all(&manifest.plan, &records);
@@ -202,7 +205,7 @@ fn tell(document: &mut Document, dir: &Path, took: Duration) -> Result<bool, Sto
 fn table(rows: &[Row]) -> Table {
     let mut table = Table::new(["<injected", "truth", "estimate", "95 % interval", "within ±", "=answer"]);
     for row in rows {
-        // Of page faults there are some thousandths per operation.
+        // Page faults per operation are some thousandths.
         let digits = if row.truth.is_some_and(|truth| truth != 0.0 && truth.abs() < 0.1) { 5 } else { 3 };
         let shown = |value: Option<f64>| value.map_or_else(|| MISSING.to_owned(), |value| format!("{value:.digits$}"));
         let truth = row.truth.map_or_else(|| "invalid".to_owned(), |truth| shown(Some(truth)));

@@ -1,7 +1,7 @@
 //! The busy neighbour: a thread on another processor that works in bursts.
 //!
-//! Work without a pause would only make everything slower alike. Bursts and pauses of half a millisecond to twenty are
-//! what other programs do, and fall into some batches and not into others, into some processes and not into others.
+//! Work without a pause would slow down all batches alike. Other programs work in bursts and pauses of half a
+//! millisecond to twenty, which hit some timed batches and some processes and not others.
 
 use crate::run::Cpus;
 use std::io;
@@ -23,7 +23,7 @@ pub(super) struct Neighbour {
 }
 
 impl Neighbour {
-    /// Starts it on a processor that measured processes do not use; `None` when there is no other.
+    /// Starts the thread on a processor that measured processes do not use. `None` when there is no other processor.
     ///
     /// # Errors
     /// What the system said.
@@ -51,13 +51,13 @@ impl Drop for Neighbour {
     fn drop(&mut self) {
         self.end.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // It only fails when the thread has panicked, which ends it as well.
+            // An error means that the thread has panicked, and it has ended then too.
             let _ = thread.join();
         }
     }
 }
 
-/// Goes to the processor, and behind the runner that lives there too.
+/// Moves to the processor, and gives the runner on it precedence.
 fn settle(cpu: &libc::cpu_set_t) -> io::Result<()> {
     // SAFETY: the set and its size belong together; 0 is the calling thread.
     if unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), cpu) } != 0 {

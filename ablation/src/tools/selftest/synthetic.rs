@@ -1,7 +1,7 @@
-//! `cargo ablate synthetic`: a measured program whose costs are known, because it injects them and weighs them itself.
+//! `cargo ablate synthetic`: a measured program of known cost, because it injects the cost and measures it itself.
 //!
-//! What a link costs is measured in the same process, around the measured part, so that the truth follows the machine's
-//! clock. Everything but the levels is the same in every cell.
+//! The cost of a link is measured in the same process, around the measured part, so that the truth follows the clock of
+//! the machine. Only the levels differ between cells.
 
 use super::chain::operations;
 use super::factors::{FACTORS, FAULTY, INERT, Levels, Links, PREFIX, variable};
@@ -11,38 +11,38 @@ use std::ffi::{OsStr, OsString};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Operations of a batch: 15 to 50 µs.
+/// Operations of a timed batch: 15 to 50 µs.
 pub(super) const BATCH: u64 = 400;
 /// A contention probe this much above the best of the process was disturbed.
 const TOLERANCE: f64 = 1.08;
-/// How a link is weighed: so many operations, with few and with many links; some 3 and 15 µs.
+/// Measurement of a link: operations with few and with many links, some 3 and 15 µs.
 const WEIGHED: u64 = 80;
 const FEW: u32 = 100;
 const MANY: u32 = 600;
-/// Weighings before the measured part, and as many after it.
+/// Measurements of a link before the measured part, and as many after it.
 const WEIGHINGS: usize = 12;
-/// Names in the line: what both sides cost together, and what the touch of a page costs, per operation.
+/// Names in the result line: the joint cost of both sides, and the cost of touching an OS page, per operation.
 pub(super) const TOGETHER: &str = "together";
 pub(super) const TOUCH: &str = "touch";
 
-/// What the subject is to do.
+/// Options of the subject.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
-    /// Nanoseconds of a link, from which the numbers of links follow; all cells of a study must get the same. Default:
-    /// as measured.
+pub(crate) struct SyntheticRequest {
+    /// Nanoseconds per link, from which the numbers of links follow. All cells of a study must get the same value.
+    /// Default: as measured.
     pub(crate) link_ns: Option<f64>,
     /// Timed batches of [`BATCH`] operations.
     pub(crate) batches: u32,
-    /// Leave out contention probes and weighing, for counting from outside.
+    /// Leave out the contention probes and the measurement of a link, so that only the operations are counted.
     pub(crate) counted: bool,
 }
 
-/// Why there is no synthetic subject.
+/// A subject that cannot run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SyntheticError {
     /// A link cannot take that long.
     #[error(
-        "no chain can be made of links of {0} ns: give --link-ns as `cargo ablate synthetic` measures it, about 0.3"
+        "a chain cannot be made of links of {0} ns; give --link-ns as `cargo ablate synthetic` measures it, about 0.3"
     )]
     Link(f64),
     /// No memory.
@@ -58,11 +58,11 @@ impl ExitStatus for SyntheticError {
     }
 }
 
-/// Does the operations and returns the line of docs/format.md, with the truth in `truth_ns`.
+/// Does the operations and returns the result line (docs/format.md), with the truth in `truth_ns`.
 ///
 /// # Errors
 /// [`SyntheticError`].
-pub(crate) fn synthetic(asked: &Asked) -> Result<String, SyntheticError> {
+pub(crate) fn synthetic(asked: &SyntheticRequest) -> Result<String, SyntheticError> {
     let (on, rejected) = levels(std::env::vars_os());
     let wanted = asked.batches as usize;
     let mut weight = Weight::new();
@@ -88,7 +88,7 @@ pub(crate) fn synthetic(asked: &Asked) -> Result<String, SyntheticError> {
     let mut x = operations(BATCH, in_operation, 1);
     let before = page_faults();
     for (at, touch) in touch_ns.iter_mut().enumerate() {
-        // The first page is there already: without the factor the same store finds its page.
+        // The first OS page exists already: without the factor the same store finds its page.
         let page = if on[FAULTY] { at + 1 } else { 0 };
         x = batches.time(|| {
             let start = Instant::now();
@@ -126,7 +126,7 @@ pub(crate) fn synthetic(asked: &Asked) -> Result<String, SyntheticError> {
     Ok(line.to_string())
 }
 
-/// The values of batches between two contention probes near to the best, sorted; all of them when those are few.
+/// The values of timed batches whose contention probes are near to the best, sorted. All values when those are few.
 fn undisturbed(values: &[f64], contention_probes: &[f64]) -> Vec<f64> {
     let best = contention_probes.iter().copied().fold(f64::INFINITY, f64::min);
     let is_quiet = |pair: &[f64]| pair[0].max(pair[1]) <= TOLERANCE * best;
@@ -143,14 +143,14 @@ fn undisturbed(values: &[f64], contention_probes: &[f64]) -> Vec<f64> {
     kept
 }
 
-/// Nanoseconds of a link on this machine just now; takes some milliseconds.
+/// Nanoseconds per link on this machine just now. Takes some milliseconds.
 pub(super) fn link_ns() -> f64 {
     let mut weight = Weight::new();
     weight.take(20 * WEIGHINGS);
     weight.link_ns()
 }
 
-/// Levels by the environment, and the variables that mean nothing.
+/// Levels from the environment, and the variables that are not known.
 fn levels(vars: impl Iterator<Item = (OsString, OsString)>) -> (Levels, Vec<String>) {
     let (mut on, mut rejected) = ([true; FACTORS.len()], Vec::new());
     for (name, value) in vars {
@@ -164,7 +164,7 @@ fn levels(vars: impl Iterator<Item = (OsString, OsString)>) -> (Levels, Vec<Stri
     (on, rejected)
 }
 
-/// Weighs a link: the same operations with few and with many links, so that everything else cancels.
+/// Measures a link: the same operations with few and with many links, so that everything else cancels.
 struct Weight {
     long: Vec<(f64, f64)>,
     short: Vec<(f64, f64)>,
@@ -173,7 +173,7 @@ struct Weight {
 
 impl Weight {
     fn new() -> Weight {
-        // The first pages in code and clock and wakes the processor.
+        // The first measurement loads code and clock and wakes the processor.
         (0..8).for_each(|_| {
             contention_probe_ns();
         });
@@ -197,7 +197,8 @@ impl Weight {
         (ns, first.max(self.contention_probe))
     }
 
-    /// Nanoseconds of a link. Of both kinds the 10th percentile of what was undisturbed, as a run's is of its batches.
+    /// Nanoseconds per link: from the 10th percentile of the undisturbed measurements of both kinds, as the main
+    /// response of a run is of its batches.
     fn link_ns(&self) -> f64 {
         let best = self
             .long
@@ -221,7 +222,7 @@ impl Weight {
     }
 }
 
-/// Anonymous memory, the first page of which is there, and the others not yet.
+/// Anonymous memory. Its first OS page exists, the others do not yet.
 struct Pages {
     start: *mut u8,
     len: usize,
@@ -239,8 +240,7 @@ impl Pages {
         if start == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error());
         }
-        // Whether it is obeyed shows in the page faults: a huge page would make them fewer.
-        // SAFETY: the mapping is ours and has this length.
+        // Page faults show whether the kernel obeys: a huge page would make them fewer.
         unsafe { libc::madvise(start, len, libc::MADV_NOHUGEPAGE) };
         let mut pages = Pages { start: start.cast(), len };
         pages.touch(0);
@@ -257,7 +257,7 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: mapped by `map` with this length, and nobody keeps a reference.
+        // SAFETY: mapped by `map` with this length, and no reference into it is left.
         unsafe { libc::munmap(self.start.cast(), self.len) };
     }
 }
@@ -276,11 +276,11 @@ mod tests {
     use super::*;
     use ablate_format::Measured;
 
-    fn asked(batches: u32, counted: bool) -> Asked {
-        Asked { link_ns: Some(0.3), batches, counted }
+    fn asked(batches: u32, counted: bool) -> SyntheticRequest {
+        SyntheticRequest { link_ns: Some(0.3), batches, counted }
     }
 
-    fn measured(asked: &Asked) -> Measured {
+    fn measured(asked: &SyntheticRequest) -> Measured {
         serde_json::from_str(&synthetic(asked).expect("runs")).expect("a line of the format")
     }
 
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_link_that_takes_no_time_is_refused() {
-        let error = synthetic(&Asked { link_ns: Some(0.0), ..asked(1, true) }).expect_err("no time");
+        let error = synthetic(&SyntheticRequest { link_ns: Some(0.0), ..asked(1, true) }).expect_err("no time");
         assert!(error.to_string().contains("links of 0 ns"), "{error}");
     }
 }

@@ -1,8 +1,8 @@
-//! `cargo ablate syscalls`: how often the baseline and each peer of a study call the system, by kind of call, exactly.
+//! `cargo ablate syscalls`: counts the system calls of the baseline and each peer of a study, by kind, exactly.
 //!
-//! Each process is counted at work and idle, so that start-up is not charged to operations. The kinds that occur are
-//! found by one run under strace; then every kind is counted as a tracepoint, beside the tracepoint of all calls, so
-//! that a kind that was missed shows as `other`. Where tracepoints cannot be had, strace's own counts are shown.
+//! Each process is counted at work and idle, so that start-up is not charged to operations. One run under strace finds
+//! the kinds that occur. Then every kind is counted as a tracepoint, beside the tracepoint of all calls, so that a
+//! missed kind shows as `other`. Without tracepoints, the counts of strace are shown.
 
 mod table;
 
@@ -15,20 +15,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use table::{Column, Counts, show};
 
-/// What is to be counted.
+/// A count to make, with the options of the call.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// The study, a TOML file.
     pub(crate) config: PathBuf,
-    /// The only workload, if not all are counted.
+    /// The only workload; `None`: all.
     pub(crate) workload: Option<String>,
-    /// The peer that the last column is the difference to. Default: the config's reference_peer.
+    /// The peer that the last column compares the baseline with. Default: the config's reference_peer.
     pub(crate) peer: Option<String>,
 }
 
-/// Who counted.
+/// The tool that counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
+enum CountedBy {
     Tracepoints,
     Strace,
 }
@@ -65,7 +65,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Cell
 
 /// How calls are counted here.
 struct Counter {
-    source: Source,
+    source: CountedBy,
     strace: Result<Wrapper, String>,
 }
 
@@ -75,10 +75,10 @@ impl Counter {
         let probed = Probed::for_calls(&[]);
         let why = probed.status.iter().find(|status| status.name == "syscalls").and_then(|s| s.unavailable.clone());
         let source = match (why, &strace) {
-            (None, _) => Source::Tracepoints,
+            (None, _) => CountedBy::Tracepoints,
             (Some(why), Ok(_)) => {
-                note(&format!("tracepoints cannot be had, so strace counts: {why}"));
-                Source::Strace
+                note(&format!("tracepoints are not available, so strace counts: {why}"));
+                CountedBy::Strace
             }
             (Some(why), Err(strace)) => {
                 let what = format!("system calls cannot be counted here; tracepoints: {why}; strace: {strace}");
@@ -91,18 +91,18 @@ impl Counter {
     /// One sentence about where the numbers come from.
     fn sources(&self) -> String {
         match (self.source, &self.strace) {
-            (Source::Tracepoints, Ok(_)) => {
+            (CountedBy::Tracepoints, Ok(_)) => {
                 "Source: tracepoints, one for each kind of call that a run under strace found; `other` is what all calls \
                  are more than these. Page faults: the kernel's software event."
                     .to_owned()
             }
-            (Source::Tracepoints, Err(why)) => format!(
+            (CountedBy::Tracepoints, Err(why)) => format!(
                 "Source: tracepoints of {}; all other calls together are `other`, because their kinds cannot be found: \
                  {why}.",
                 CALLS.join(", ")
             ),
-            (Source::Strace, _) => {
-                "Source: strace -c, since tracepoints cannot be had. Page faults: from wait4 of a run without strace.".to_owned()
+            (CountedBy::Strace, _) => {
+                "Source: strace -c, because tracepoints are not available. Page faults: from wait4 of a run without strace.".to_owned()
             }
         }
     }
@@ -123,8 +123,8 @@ impl Counter {
             traced.push(own);
         }
         let probed = match self.source {
-            Source::Tracepoints => Probed::for_calls(&kinds.iter().cloned().collect::<Vec<_>>()),
-            Source::Strace => Probed::default(),
+            CountedBy::Tracepoints => Probed::for_calls(&kinds.iter().cloned().collect::<Vec<_>>()),
+            CountedBy::Strace => Probed::default(),
         };
         let _kept = probed.keep();
         let mut columns = Vec::new();
@@ -141,10 +141,10 @@ impl Counter {
             let mut counted = once()?;
             let again = once()?;
             let mut unequal_runs = unequal(&counted.counts, &again.counts);
-            if let (Source::Strace, Ok(strace), Some(calls)) = (self.source, &self.strace, &traced) {
+            if let (CountedBy::Strace, Ok(strace), Some(calls)) = (self.source, &self.strace, &traced) {
                 let again = self.of_operations(has_idle, |pass| traced_calls(cells, strace, cell, workload, pass))?;
                 unequal_runs.extend(unequal(&calls.counts, &again.counts));
-                // A kind that strace did not list was not called.
+                // A kind that is not in the table of strace was not called.
                 counted.counts.extend(kinds.iter().map(|kind| (kind.clone(), 0)));
                 counted.counts.insert("all calls".to_owned(), calls.counts.values().sum());
                 counted.counts.extend(calls.counts.clone());
@@ -154,7 +154,7 @@ impl Counter {
                 operations: counted.operations,
                 unequal: unequal_runs,
                 disputed: match (self.source, traced) {
-                    (Source::Tracepoints, Some(traced)) => unequal(&traced.counts, &counted.counts),
+                    (CountedBy::Tracepoints, Some(traced)) => unequal(&traced.counts, &counted.counts),
                     _ => Vec::new(),
                 },
                 counts: counted.counts,
@@ -164,7 +164,7 @@ impl Counter {
         Ok(columns)
     }
 
-    /// What the operations did: a process at work minus an idle one, where the program can be idle.
+    /// Counts of the operations: a process at work minus an idle one, where the program supports idle runs.
     fn of_operations(
         &self,
         has_idle: bool,
@@ -180,7 +180,7 @@ impl Counter {
     }
 }
 
-/// What one process did.
+/// Counts of one process.
 #[derive(Debug, Clone)]
 struct Process {
     counts: Counts,
@@ -226,8 +226,8 @@ fn named(counts: &BTreeMap<String, u64>) -> Counts {
     out
 }
 
-/// Names that two counts of the same have, and do not agree on. Page faults may differ by 2, huge ones are of the whole
-/// machine.
+/// Names on which two counts of the same cell differ. Page faults may differ by 2, and huge ones are counted for the
+/// whole machine.
 fn unequal(one: &Counts, other: &Counts) -> Vec<String> {
     let tolerance = |name: &str| match name {
         "page-faults" => 2,

@@ -1,27 +1,28 @@
-//! Counted calls as tables: one row a kind of call, one column an allocator or program, the difference to a peer last.
+//! Tables of counted calls: one row per kind of call, one column per allocator or program, and the difference to a peer
+//! last.
 
 use crate::report::document::{Document, Table};
 use crate::report::number::{MISSING, count, number};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Counts by name: what a whole process did, or what its operations did.
+/// Counts by name, of a whole process or of its operations.
 pub(super) type Counts = BTreeMap<String, i64>;
 
-/// Rows that are no kind of call, in the order in which they are shown around the kinds.
+/// Rows that are not kinds of calls, in the order in which they stand around the kinds.
 const AROUND: [&str; 4] = ["all calls", "other", "page-faults", "page-fault-huge"];
 
-/// What one cell did.
+/// Counts of one cell.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
     /// Name for people.
     pub(super) name: String,
     /// Operations that it reported.
     pub(super) operations: Option<u64>,
-    /// What its operations did, by name of the call.
+    /// Counts of its operations, by name of the call.
     pub(super) counts: Counts,
-    /// Names that two runs did not agree on, with both values.
+    /// Names on which two runs differ, with both values.
     pub(super) unequal: Vec<String>,
-    /// Names that strace and the tracepoints did not agree on, with both values.
+    /// Names on which strace and the tracepoints differ, with both values.
     pub(super) disputed: Vec<String>,
     /// Whether start-up was subtracted.
     pub(super) has_idle: bool,
@@ -120,7 +121,7 @@ fn table(
     table
 }
 
-/// What two runs, or two ways of counting, say about the same.
+/// Notes about counts that differ between two runs, or between two ways of counting.
 fn agreement(document: &mut Document, columns: &[Column]) {
     let list = |pick: fn(&Column) -> &Vec<String>| -> Vec<String> {
         let unequal = columns.iter().filter(|column| !pick(column).is_empty());
@@ -128,9 +129,9 @@ fn agreement(document: &mut Document, columns: &[Column]) {
     };
     let unequal = list(|column| &column.unequal);
     if unequal.is_empty() {
-        document.text("Exact: two runs of each agree. ≈ is of the whole machine, so not exact.");
+        document.text("Exact: two runs of each cell agree. ≈ counts the whole machine and is not exact.");
     } else {
-        document.text(format!("Two runs do not agree, so these are no exact counts: {}.", unequal.join("; ")));
+        document.text(format!("Two runs do not agree, so these counts are not exact: {}.", unequal.join("; ")));
     }
     let disputed = list(|column| &column.disputed);
     if !disputed.is_empty() {
@@ -167,7 +168,7 @@ mod tests {
         assert_eq!(line("mmap"), ["mmap 2.00 0.100 +1.90", "mmap 200 10 +190"]);
         assert_eq!(line("munmap"), ["munmap 0.500 n/a n/a", "munmap 50 n/a n/a"]);
         assert_eq!(line("page-faults")[1], "page-faults 0 7 −7");
-        assert!(line("brk").is_empty(), "nobody called it:\n{text}");
+        assert!(line("brk").is_empty(), "not called:\n{text}");
         assert!(text.contains("strace and the tracepoints do not agree on: other: mmap 10 or 11"), "{text}");
         assert!(text.contains("two runs of each agree"), "{text}");
     }
