@@ -1,6 +1,6 @@
 //! `cargo ablate selftest`: shows on this machine that what is injected is found.
 //!
-//! The subject is this program itself with injected costs of known size ([`synthetic`]). It goes through the same
+//! The subject is this program itself with injected costs of known size ([`mod@synthetic`]). It goes through the same
 //! stages as any study, once with an idle and once with a busy neighbour, and every answer is held to the truth.
 
 mod chain;

@@ -23,7 +23,7 @@ pub(super) struct Args {
     /// Only this workload, with what the config claims about it; may be given several times.
     #[arg(long = "workload", value_name = "NAME")]
     workloads: Vec<String>,
-    /// Run the short form that the config has under [quick], and print a first table.
+    /// Run the short form that the config has under `[quick]`, and print a first table.
     #[arg(long)]
     quick: bool,
     /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
