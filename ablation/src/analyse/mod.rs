@@ -1,7 +1,7 @@
 //! From records to effects: what every source costs in every workload, and what that is of the gap to a peer.
 //!
 //! A pure function of a manifest and its records: it judges every run once more (see [`crate::prove`]), leaves out what
-//! is not proven, and computes plain values. Formulas are in [`crate::stats`]; tables and files in [`crate::report`].
+//! is not proven, and computes plain values. Formulas are in [`ablate_stats`]; tables and files in [`crate::report`].
 //! docs/methodology.md tells what is computed and why.
 
 mod agreement;

@@ -1,6 +1,6 @@
 //! `cargo ablate selftest`: tests on this machine whether injected costs are found.
 //!
-//! The subject is this program itself with injected costs of known size ([`synthetic`]). It goes through the same
+//! The subject is this program itself with injected costs of known size ([`mod@synthetic`]). It goes through the same
 //! stages as any study, once beside an idle and once beside a busy neighbour. Every answer is compared with the
 //! injected cost.
 
