@@ -19,7 +19,8 @@ use super::thread_heap::Heap;
 use super::{central_free_list, large_mappings, learning, mapping_pool, purge, thread};
 use crate::class::{self, Class};
 use crate::config::{ActiveConfig, active};
-use crate::factor::original::{self, Pick, bigcache, header};
+use crate::factor::original::elo::Pick;
+use crate::factor::original::{self, bigcache, header};
 use crate::factor::{self, elo, evolution, tick};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::os;
@@ -124,7 +125,11 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Memory> {
     }
     let watch = active.evolution().then(|| evolution::enter(&mut locals.evolution, &counters.evolution, request.size));
     let strategy = active.elo().map(|selection| {
-        let pick = watch.map_or(Pick::Learn, |watch| watch.pick);
+        let pick = match watch.map_or(evolution::Mode::Learn, |watch| watch.mode) {
+            evolution::Mode::Learn => Pick::Learn,
+            evolution::Mode::Frozen => Pick::Frozen,
+            evolution::Mode::Trial => Pick::Candidate,
+        };
         original::elo::choose(&mut locals.elo, &counters.elo, selection, pick)
     });
     let form = active.header();
