@@ -40,7 +40,6 @@ const STATIONS: &[&str] = &[
     "large_mappings",
     "arena",
     "huge_pages",
-    "waiting",
 ];
 
 fn root() -> PathBuf {

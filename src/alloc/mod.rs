@@ -32,7 +32,6 @@ pub(crate) mod purge;
 mod find;
 mod learning;
 mod release;
-mod waiting;
 
 mod thread_cache;
 pub(crate) mod thread_heap;

@@ -7,7 +7,6 @@
 use super::thread_cache::{EMPTY, ThreadCache};
 use super::thread_heap::{self, Heap, OpenLists};
 use super::transfer_batch::BATCH_SLOTS;
-use super::waiting::Waiting;
 use super::{fork, late_heap, purge, release, thread_key};
 use crate::class::Class;
 use crate::config::{self, ActiveConfig, active};
@@ -107,23 +106,24 @@ unsafe extern "C" fn end(heap: *mut libc::c_void) {
 /// Empties a heap and gives its record up.
 pub(super) fn give_up(heap: &'static Heap) {
     let active = active();
-    let waiting = drain(active, heap);
+    let is_due = drain(active, heap);
+    // Before the record is another thread's, since its counters count the request.
+    purge::request_if(is_due, active, &heap.counters);
     heap.recycle();
-    purge::settle(active, purge::counters(), waiting);
 }
 
-/// Empties all slot lists of a heap.
-pub(super) fn drain(active: ActiveConfig, heap: &Heap) -> Waiting {
-    let mut waiting = Waiting::NOTHING;
+/// Empties all slot lists of a heap. Returns whether the purge is due.
+pub(super) fn drain(active: ActiveConfig, heap: &Heap) -> bool {
+    let mut is_due = false;
     let mut objects = [ptr::null_mut(); BATCH_SLOTS];
     for class in Class::all() {
         while heap.cache.held(class) > 0 {
             let taken = heap.drain(class, &mut objects);
             heap.cache.returned.add(taken as u64);
-            waiting = waiting.or(release::pass_on(active, &heap.counters, class, &objects[..taken]));
+            is_due |= release::pass_on(active, &heap.counters, class, &objects[..taken]);
         }
     }
-    waiting
+    is_due
 }
 
 /// Whether the handlers around a fork are registered, or about to be.
