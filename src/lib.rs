@@ -53,8 +53,6 @@ mod model;
 mod os;
 #[cfg(all(feature = "preload", not(test)))]
 mod preload;
-mod quantile;
-mod rating;
 mod receipt;
 mod request;
 #[cfg(feature = "settings")]

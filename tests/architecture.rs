@@ -25,8 +25,7 @@ const STATIONS: &[&str] = &[
     "free",
     "thread",
     "fork",
-    "late_heap",
-    "thread_key",
+    "thread_end",
     "purge",
     "release",
     "learning",
@@ -40,7 +39,6 @@ const STATIONS: &[&str] = &[
     "large_mappings",
     "arena",
     "huge_pages",
-    "waiting",
 ];
 
 fn root() -> PathBuf {

@@ -24,6 +24,8 @@ use crate::sync::{Lock, global, held_at_fork};
 const COMMIT_MAX: usize = 64 << 20;
 /// Bytes of chunks outside the range, tried in this order.
 const CHUNKS: [usize; 3] = [64 << 20, 16 << 20, SEGMENT];
+/// Bytes of half segments with free blocks from which on they are purged.
+const PURGE_BYTES_MIN: usize = 4 << 20;
 /// Free blocks of a half that are worth a call, when others of the half are in use.
 const PURGE_BLOCKS_MIN: u32 = HALF_BLOCKS as u32 / 2;
 
@@ -82,10 +84,10 @@ pub(super) fn take_run(
     arena.take_from_lists(counters, policy, kind, blocks, object_bytes)
 }
 
-/// Puts a run back; no object is left in it. Returns how many bytes of half segments wait to be purged then.
-pub(super) fn give_run(page: &'static Page) -> usize {
+/// Puts a run back; no object is left in it. Returns whether the purge is due.
+pub(super) fn give_run(page: &'static Page) -> bool {
     let Some(segment) = page_map::segment_of(page.base.get()) else {
-        return 0;
+        return false;
     };
     for block in 0..usize::from(page.blocks.get()) {
         range::set_slot_list(page.base.get().wrapping_add(block * BLOCK), SlotListOffset::NONE);
@@ -99,7 +101,7 @@ pub(super) fn give_run(page: &'static Page) -> usize {
             arena.wait(segment);
         }
     }
-    arena.waiting_bytes
+    arena.waiting_bytes >= PURGE_BYTES_MIN
 }
 
 /// Gives back to the OS what half segments hold that were free for so many epochs of the purge; and with `parts`, after twice

@@ -15,6 +15,8 @@ use crate::sync::{constant, global};
 
 /// Bytes of one class that may wait, if that is at least 8 batches and at most 256.
 const CLASS_BYTES_MAX: usize = 32 << 20;
+/// Bytes of one class from which on the purge is due: it looks whether threads still take them.
+const PURGE_BYTES_MIN: usize = 1 << 20;
 
 /// The batches of one class.
 #[derive(Debug)]
@@ -78,13 +80,13 @@ fn most(class: Class) -> u32 {
     (CLASS_BYTES_MAX / (batch_of(class) * class.slot_bytes())).clamp(8, 256) as u32
 }
 
-/// Leaves free objects for threads that need some. Returns how many bytes of the class wait now; `None` when enough wait
-/// already, or there is no memory for a batch, and then nothing is taken.
-pub(super) fn push(class: Class, objects: &[*mut u8]) -> Option<usize> {
+/// Leaves free objects for threads that need some. Returns whether the purge is due; `None` when enough objects wait already,
+/// or there is no memory for a batch, and then nothing is taken.
+pub(super) fn push(class: Class, objects: &[*mut u8]) -> Option<bool> {
     let mut batch = OwnBatch::take()?;
     batch.fill(objects);
     match CACHES[class.index()].push(most(class), batch) {
-        Ok(count) => Some(count as usize * objects.len() * class.slot_bytes()),
+        Ok(count) => Some(count as usize * objects.len() * class.slot_bytes() >= PURGE_BYTES_MIN),
         Err(batch) => {
             batch.recycle();
             None
