@@ -1,7 +1,7 @@
 //! Writes the records of a large study (a 2^6 factorial, two workloads, 781 blocks of 50 batches: 99,968 runs) and times
 //! how long reading, analysing and reporting them takes. `just bench-analysis` runs it.
 
-use ablation::record::*;
+use ablate_format::*;
 use ablation::{prove, report, store};
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -112,7 +112,7 @@ fn manifest() -> Manifest {
         started_unix_s: 0,
         seed: 7,
         blocks: BLOCKS,
-        plan: Plan {
+        plan: StudyPlan {
             factors: FACTORS.iter().map(factor).collect(),
             workloads: WORKLOADS.iter().map(workload).collect(),
             cells: cells().into_iter().map(cell).collect(),
@@ -183,7 +183,7 @@ fn measured(cell: &CellPlan, ns: f64, batches_ns: Vec<f32>) -> Measured {
         rss_peak_bytes: None,
         page_faults: Some(3),
         env_rejected: Vec::new(),
-        canaries_ns: vec![0.57; batches_ns.len() + 1],
+        contention_probes_ns: vec![0.57; batches_ns.len() + 1],
         values: BTreeMap::new(),
         truth_ns: BTreeMap::new(),
         batches_ns,
@@ -199,7 +199,7 @@ fn record(block: u32, order: u32, workload: &str, cell: &CellPlan, measured: Mea
         cpu_ns: 4_000_000,
         context_switches: Some((1, 0)),
         steal_ticks: Some(0),
-        canary_ns: Some((0.57, 0.57)),
+        contention_probe_ns: Some((0.57, 0.57)),
         measured: Some(measured),
         ..Record::new(Pass::Timing, block, workload, &cell.id)
     }

@@ -32,8 +32,8 @@ mod tests;
 mod tests_broken;
 
 use crate::prove;
-use crate::record::{Arm, CellKind, MainResponse, Manifest, Plan, Record, WorkloadPlan};
-use crate::stats::bootstrap::Drawn;
+use ablate_format::{Arm, CellKind, MainResponse, Manifest, Record, StudyPlan, WorkloadPlan};
+use ablate_stats::bootstrap::Drawn;
 use index::Runs;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ pub use words::{Proof, Response, Verdict};
 pub struct Estimate {
     /// The value itself.
     pub value: f64,
-    /// Lower and upper end; `None` below [`crate::stats::MIN_BLOCKS`] blocks.
+    /// Lower and upper end; `None` below [`ablate_stats::MIN_BLOCKS`] blocks.
     pub interval: Option<(f64, f64)>,
     /// Blocks behind it.
     pub blocks: usize,
@@ -148,7 +148,7 @@ pub struct CellSummary {
     pub allocator: String,
     /// `ok`, or how its runs ended when none was proven; `missing` without runs.
     pub status: &'static str,
-    /// `ok`, `void 2/10`, `crashed 1/10`, `build-failed`; `None` without runs.
+    /// `ok`, `invalid 2/10`, `crashed 1/10`, `build-failed`; `None` without runs.
     pub proof: Option<String>,
     /// 10th percentile, nanoseconds per operation: median over blocks.
     pub latency_ns_p10: Option<Estimate>,
@@ -367,7 +367,7 @@ fn workload(manifest: &Manifest, plan: &WorkloadPlan, runs: &Runs, canaries: &Ca
 
 /// Whether a workload runs all cells of a design that has main effects; without them a main effect would be that of
 /// leaving one out, by another name.
-fn is_combined(plan: &Plan, workload: &WorkloadPlan) -> bool {
+fn is_combined(plan: &StudyPlan, workload: &WorkloadPlan) -> bool {
     let designs = ["factorial", "fractional", "plackett-burman"].into_iter();
     let mut combined = designs.filter_map(|design| plan.designs.get(design)).peekable();
     combined.peek().is_none() || combined.any(|ids| ids.iter().all(|id| workload.runs(id)))

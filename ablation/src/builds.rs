@@ -15,7 +15,7 @@ use crate::config::{CargoProgram, Pointed, Program, Source, Study};
 use crate::design::BuildPlan;
 use crate::machine::sha256_of;
 use crate::progress::{human, note};
-use crate::record::{BuildFailure, BuildRecord, BuiltBinary};
+use ablate_format::{BuildFailure, BuildRecord, BuiltBinary};
 use cargo::Order;
 use layouts::Shuffler;
 pub use peers::find_peers;

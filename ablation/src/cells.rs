@@ -5,11 +5,11 @@ use crate::builds::{self, BuildError, Workspace};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
 use crate::measure::Probed;
-use crate::record::{BuildRecord, CellPlan, Measured, Pass};
 use crate::run::process::{self, Exit, Finished, Launch, ProcessError};
 use crate::run::schedule::Slot;
 use crate::run::{self, Context, Cpus, RunError, interrupt};
 use crate::settings::Settings;
+use ablate_format::{BuildRecord, CellPlan, Measured, Pass};
 use std::path::{Path, PathBuf};
 
 /// Why cells could not be looked at.

@@ -26,7 +26,7 @@ pub(crate) use peers::{PRELOAD, libraries};
 pub(crate) use place::Part;
 pub use place::Pointed;
 
-use crate::record::{Arm, Curve, Hypothesis, MainResponse, Target};
+use ablate_format::{Arm, Curve, Hypothesis, MainResponse, Target};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ pub struct Study {
     /// Bars to judge the subject by.
     pub targets: Vec<Target>,
     /// Ideas added in turn.
-    pub paths: Vec<crate::record::Path>,
+    pub paths: Vec<ablate_format::Path>,
     /// Groups of workloads that time is fitted over.
     pub curves: Vec<Curve>,
     /// Functions whose shares a profile shows.

@@ -15,7 +15,7 @@ mod screening;
 mod treatments;
 
 use crate::config::{Absent, ConfigError, DesignKind, Study};
-use crate::record::{AbsentPeer, CellKind, Crossed, FactorPlan, Plan, WorkloadPlan};
+use ablate_format::{AbsentPeer, CellKind, Crossed, FactorPlan, StudyPlan, WorkloadPlan};
 use axis::Axis;
 use cells::Cells;
 use std::collections::{BTreeMap, HashSet};
@@ -28,7 +28,7 @@ pub const PLACEBO_VARIABLE: &str = "ABLATE_PLACEBO";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Design {
     /// Cells, contrasts, workloads.
-    pub plan: Plan,
+    pub plan: StudyPlan,
     /// Distinct feature sets, the baseline's first.
     pub builds: Vec<BuildPlan>,
 }
@@ -55,7 +55,7 @@ pub fn resolve(study: &Study) -> Result<Design, ConfigError> {
     let treatments = treatments::treatments(study, &axes)?;
     let cells = cells::cells(study, &axes, &treatments)?;
     let designs = designs(study, &treatments, &cells);
-    let plan = Plan {
+    let plan = StudyPlan {
         factors: axes.iter().map(factor).collect(),
         workloads: workloads(study, &cells, &designs),
         contrasts: contrasts::contrasts(study, &axes, &treatments, &cells),

@@ -9,11 +9,11 @@ mod trial;
 use crate::cells::CellsError;
 use crate::machine::{self, machine};
 use crate::measure::{GROUPS, Probed, find_tool, probe_groups};
-use crate::record::{InstrumentStatus, Machine};
 use crate::report::document::{Document, Table};
 use crate::report::number::{MISSING, count, number};
 use crate::run::{self, Cpus, interrupt};
 use crate::settings::Settings;
+use ablate_format::{InstrumentStatus, Machine};
 use canary::{Canaries, Contention};
 use costs::{Costs, Floor};
 use forecast::Spread;
@@ -33,7 +33,7 @@ pub struct Args {
 
 /// The contention canary: nanoseconds a step of work that never changes and keeps many execution units busy.
 pub(crate) fn canary() -> f64 {
-    ablate_probe::canary_ns()
+    ablate_probe::contention_probe_ns()
 }
 
 /// Looks at everything and returns the text, at most as wide as the settings say.
@@ -120,7 +120,7 @@ fn about_instruments(document: &mut Document, probed: &Probed, costs: &Costs) {
     for status in probed.status.iter().filter(|status| status.unavailable.is_none()) {
         let exact = if status.exact { "yes" } else { "no" };
         let cost = costs.of(status).unwrap_or_else(|| MISSING.to_owned());
-        let same = [status.source.clone(), exact.to_owned(), status.cost.clone(), cost];
+        let same = [status.origin.clone(), exact.to_owned(), status.cost.clone(), cost];
         match rows.iter_mut().find(|(known, _)| *known == same) {
             Some((_, names)) => names.push(&status.name),
             None => rows.push((same, vec![&status.name])),
@@ -265,7 +265,7 @@ mod tests {
             name: name.to_owned(),
             exact: true,
             unavailable: why.map(str::to_owned),
-            source: String::new(),
+            origin: String::new(),
             cost: String::new(),
         };
         let list = [status("a", Some("x; y")), status("b", None), status("c", Some("x; y")), status("d", Some("z"))];

@@ -16,7 +16,7 @@ pub use counts::Counts;
 pub use units::UnitCosts;
 
 use crate::analyse::Estimate;
-use crate::stats::bootstrap::Drawn;
+use ablate_stats::bootstrap::Drawn;
 
 /// What the account of one workload and one peer is made from.
 #[derive(Debug, Clone, Copy)]

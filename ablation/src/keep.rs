@@ -6,8 +6,8 @@
 mod redact;
 
 use crate::config::is_name;
-use crate::record::Manifest;
 use crate::store::{self, BadLine, MANIFEST, RECORDS, REPORT, StoreError};
+use ablate_format::Manifest;
 use redact::Redaction;
 use std::fmt::Write as _;
 use std::io;
@@ -238,8 +238,8 @@ fn megabytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Pass;
     use crate::store::tests::{manifest, record};
+    use ablate_format::Pass;
 
     /// A finished study in `dir/out` that is full of paths: below `dir`, and of homes, which are in two halves so that
     /// this file names nobody's machine.

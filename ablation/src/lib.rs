@@ -2,8 +2,9 @@
 #![doc = include_str!("../README.md")]
 //!
 //! The stages, each a function from the last stage's value to the next: [`config`] → [`design`] → [`plan`] →
-//! [`builds`] → [`run`] (with [`measure`]) → [`prove`] → [`analyse`] (with [`stats`]) → [`report`]. Only [`builds`],
-//! [`run`], [`machine`] and [`store`] touch the world; [`record`] holds the values that are kept.
+//! [`builds`] → [`run`] (with [`measure`]) → [`prove`] → [`analyse`] (with [`ablate_stats`]) → [`report`]. Only [`builds`],
+//! [`run`], [`machine`] and [`store`] touch the world; [`ablate_format`] holds the values that are
+//! kept.
 
 pub mod analyse;
 pub mod builds;
@@ -21,12 +22,10 @@ pub mod plan;
 pub mod profile;
 pub mod progress;
 pub mod prove;
-pub mod record;
 pub mod report;
 pub mod run;
 pub mod selftest;
 pub mod settings;
-pub mod stats;
 pub mod store;
 pub mod study;
 pub mod syscalls;

@@ -1,7 +1,7 @@
 //! Facts of the machine and of the sources, for the manifest. No name of host or user and no absolute path: a manifest
 //! is published with its results.
 
-use crate::record::Machine;
+use ablate_format::Machine;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io;

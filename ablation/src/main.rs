@@ -11,7 +11,7 @@ use ablation::selftest::SelftestError;
 use ablation::settings::{self, Settings, SettingsError};
 use ablation::store::StoreError;
 use ablation::study::{self, StudyError};
-use ablation::{design, doctor, init, keep, plan, profile, prove, record, report, selftest, store, syscalls};
+use ablation::{design, doctor, init, keep, plan, profile, prove, report, selftest, store, syscalls};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Repeat(args)) => Ok(profile::repeat(&args)?),
         Some(Command::Trial(args)) => Ok(shown(&doctor::trial(&args))),
         Some(Command::UnitCosts) => {
-            let line = ablation::unit_costs::measure(ablate_probe::canary_ns);
+            let line = ablation::unit_costs::measure(ablate_probe::contention_probe_ns);
             Ok(shown(&serde_json::to_string(&line)?))
         }
         Some(Command::Profile(args)) => Ok(shown(&profile::run(&args, &settings)?)),
@@ -159,9 +159,9 @@ fn print_report(dir: &Path, settings: &Settings) -> anyhow::Result<u8> {
     prove::prove_together(&manifest.plan, &mut records);
     let text = report::write(dir, &manifest, &records, settings.columns)?;
     print(&text);
-    let bad = records.iter().filter(|r| r.status != record::Status::Ok).count();
+    let bad = records.iter().filter(|r| r.status != ablate_format::Status::Ok).count();
     if bad > 0 {
-        note(&format!("{bad} of {} runs failed or are void", records.len()));
+        note(&format!("{bad} of {} runs failed or are invalid", records.len()));
     }
     // A line that a resumed study ran again is no loss.
     let complete = match coverage {

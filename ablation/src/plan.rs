@@ -3,8 +3,8 @@
 use crate::config::Study;
 use crate::design::{BuildPlan, Design};
 use crate::progress::human;
-use crate::record::{CellKind, CellPlan, Plan, Target, WorkloadPlan};
 use crate::store;
+use ablate_format::{CellKind, CellPlan, StudyPlan, Target, WorkloadPlan};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl Processes {
 }
 
 /// Number of cells that run with a workload.
-fn cells_of(plan: &Plan, workload: &WorkloadPlan) -> usize {
+fn cells_of(plan: &StudyPlan, workload: &WorkloadPlan) -> usize {
     if workload.cells.is_empty() { plan.cells.len() } else { workload.cells.len() }
 }
 
@@ -142,7 +142,7 @@ fn builds(text: &mut Text, study: &Study, design: &Design) {
 fn cells(text: &mut Text, design: &Design) {
     let plan = &design.plan;
     let rows = plan.cells.iter().map(|cell| {
-        let arm = cell.arm.map_or("", crate::record::Arm::as_str);
+        let arm = cell.arm.map_or("", ablate_format::Arm::as_str);
         vec![cell.id.clone(), arm.to_owned(), cell.build.clone(), differences(plan, cell)]
     });
     text.section(&format!("cells ({})", plan.cells.len()), &["cell", "arm", "build", "differs in"], rows);
@@ -192,7 +192,7 @@ fn processes(text: &mut Text, study: &Study, design: &Design) {
     text.section("processes", &["pass", "processes", "how"], rows);
 }
 
-fn differences(plan: &Plan, cell: &CellPlan) -> String {
+fn differences(plan: &StudyPlan, cell: &CellPlan) -> String {
     match cell.kind {
         CellKind::Baseline => "nothing".to_owned(),
         CellKind::Placebo => "nothing that matters".to_owned(),
@@ -242,8 +242,8 @@ impl Text {
 mod tests {
     use super::*;
     use crate::config::tests::{GOOD, parsed};
-    use crate::record::Pass;
     use crate::store::tests::{manifest, record};
+    use ablate_format::Pass;
 
     #[test]
     fn processes_are_counted() {

@@ -1,7 +1,7 @@
 //! How far a study is, on standard error: a bar on a terminal, plain lines elsewhere. Nothing is drawn while a measured
 //! process runs, because a ticking bar would disturb it.
 
-use crate::record::{Pass, Record, Status};
+use ablate_format::{Pass, Record, Status};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ impl Progress {
             Pass::Counting | Pass::CountingIdle => format!("counting, repeat {}", record.block + 1),
             Pass::Timing | Pass::UnitCosts => format!("timing, block {}", record.block + 1),
         };
-        let bad = if self.bad == 0 { String::new() } else { format!(", {} failed or void", self.bad) };
+        let bad = if self.bad == 0 { String::new() } else { format!(", {} failed or invalid", self.bad) };
         match &mut self.out {
             Out::Bar(bar) => {
                 bar.set_message(format!("{what}{bad}"));

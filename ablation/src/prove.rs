@@ -1,19 +1,19 @@
 //! Proof: whether a run did what the plan says it was run for.
 //!
 //! A run whose receipt contradicts its cell is void: it is kept, named and counted, and never averaged. This module
-//! only judges; [`crate::analyse`] leaves void runs out and [`crate::report`] names them.
+//! only judges; [`crate::analyse`] leaves invalid runs out and [`crate::report`] names them.
 
 mod together;
 mod values;
 
-use crate::record::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Plan, Record, Status};
+use ablate_format::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Record, Status, StudyPlan};
 use std::collections::BTreeMap;
 pub use together::prove_together;
 use values::values;
 
-/// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Void`], with a
+/// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Invalid`], with a
 /// reason that names factor, counter, expected and seen; any other record is left as it is.
-pub fn prove(plan: &Plan, record: &mut Record) {
+pub fn prove(plan: &StudyPlan, record: &mut Record) {
     // What prices the machine is no cell of a plan.
     if record.status != Status::Ok || record.pass == Pass::UnitCosts {
         return;
@@ -56,7 +56,7 @@ pub fn prove(plan: &Plan, record: &mut Record) {
 
 /// The number that the workload is judged by, when it is one of the program's own and not there. Runs with counters
 /// attached may leave out what takes requests to find out.
-fn judged_by(plan: &Plan, record: &Record, measured: &Measured) -> Option<String> {
+fn judged_by(plan: &StudyPlan, record: &Record, measured: &Measured) -> Option<String> {
     let workload = plan.workloads.iter().find(|w| w.name == record.workload)?;
     let MainResponse::Value(value) = workload.response else { return None };
     let is_missing = record.pass == Pass::Timing && !measured.values.contains_key(value.name());
@@ -72,7 +72,7 @@ fn judged_by(plan: &Plan, record: &Record, measured: &Measured) -> Option<String
 }
 
 /// A peak of resident memory that the workload is judged by and that may be the runner's own.
-fn hidden_peak(plan: &Plan, record: &Record) -> Option<String> {
+fn hidden_peak(plan: &StudyPlan, record: &Record) -> Option<String> {
     let is_judged = plan.workloads.iter().any(|w| w.name == record.workload && w.response == MainResponse::RssPeak);
     let is_hidden = is_judged && record.pass == Pass::Timing && record.rss_peak_bytes().is_none();
     is_hidden.then(|| {
@@ -88,7 +88,7 @@ fn hidden_peak(plan: &Plan, record: &Record) -> Option<String> {
 }
 
 /// What only a result line of this cell can prove.
-fn promised(plan: &Plan, cell: &CellPlan) -> Option<String> {
+fn promised(plan: &StudyPlan, cell: &CellPlan) -> Option<String> {
     let factor = plan.factors.iter().find(|f| !f.proof.is_empty() && cell.levels.contains_key(&f.name));
     let served = cell.served_by.as_ref().map(|who| format!("that `{who}` served"));
     served
@@ -101,7 +101,7 @@ fn promised(plan: &Plan, cell: &CellPlan) -> Option<String> {
 /// record's memory is in these.
 ///
 /// Not to be proven again: its levels are gone.
-pub fn settle(plan: &Plan, record: &mut Record) {
+pub fn settle(plan: &StudyPlan, record: &mut Record) {
     prove(plan, record);
     if record.status != Status::Ok {
         record.measured = None;
@@ -119,7 +119,7 @@ pub fn settle(plan: &Plan, record: &mut Record) {
     measured.counters = still;
     measured.levels = BTreeMap::new();
     measured.batches_ns.shrink_to_fit();
-    measured.canaries_ns.shrink_to_fit();
+    measured.contention_probes_ns.shrink_to_fit();
 }
 
 /// Whether a factor does its work at a level.
@@ -165,7 +165,7 @@ pub fn counter(measured: &Measured, name: &str) -> Option<u64> {
 }
 
 fn void(record: &mut Record, reason: String) {
-    record.status = Status::Void;
+    record.status = Status::Invalid;
     record.reason = reason;
 }
 
@@ -222,7 +222,7 @@ fn expected_zero(cell: &CellPlan, name: &str, measured: &Measured) -> Option<Str
 mod tests {
     use super::*;
     use crate::analyse::fixture::Study;
-    use crate::record::MainResponse;
+    use ablate_format::MainResponse;
 
     fn check(change: impl FnOnce(&mut Record), cell: &str, expected: &str) {
         let study = Study::new(&["cache", "tick"], &["w"]);
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!((record.status, record.reason.as_str()), (Status::Ok, ""), "untouched");
         change(&mut record);
         prove(&study.manifest.plan, &mut record);
-        assert_eq!((record.status, record.reason.as_str()), (Status::Void, expected));
+        assert_eq!((record.status, record.reason.as_str()), (Status::Invalid, expected));
     }
 
     fn measured(record: &mut Record) -> &mut Measured {
@@ -333,7 +333,7 @@ mod tests {
         let mut void = study.timing("w", "no-tick@env", 0, 100.0);
         set(&mut void, "tick", 5);
         settle(&study.manifest.plan, &mut void);
-        assert!(void.status == Status::Void && void.measured.is_none(), "{}", void.reason);
+        assert!(void.status == Status::Invalid && void.measured.is_none(), "{}", void.reason);
     }
 
     #[test]
@@ -363,7 +363,7 @@ mod tests {
     fn counting_may_leave_out_who_served_but_not_name_another() {
         let study = Study::new(&["cache"], &["w"]);
         for pass in [Pass::Counting, Pass::CountingIdle] {
-            for (served_by, status) in [(None, Status::Ok), (Some("libc".to_owned()), Status::Void)] {
+            for (served_by, status) in [(None, Status::Ok), (Some("libc".to_owned()), Status::Invalid)] {
                 let mut record = study.timing("w", "baseline", 0, 100.0);
                 record.pass = pass;
                 measured(&mut record).served_by = served_by;
@@ -384,7 +384,7 @@ mod tests {
             (record.status, record.reason)
         };
         let (status, reason) = silent(&study, Pass::Timing);
-        assert!(status == Status::Void && reason.contains("to be proven by it"), "{reason}");
+        assert!(status == Status::Invalid && reason.contains("to be proven by it"), "{reason}");
         assert_eq!(silent(&study, Pass::CountingIdle).0, Status::Ok);
         study.manifest.plan.factors[0].proof.clear();
         study.cell("baseline").served_by = None;

@@ -24,8 +24,8 @@ use crate::design::BuildPlan;
 use crate::measure::Probed;
 use crate::progress::{Progress, note};
 use crate::prove;
-use crate::record::{BuildRecord, CellPlan, Measured, Pass, Plan, Record, Status};
 use crate::store::{Key, RecordWriter, StoreError, key};
+use ablate_format::{BuildRecord, CellPlan, Measured, Pass, Record, Status, StudyPlan};
 use process::{Exit, Finished, Launch, ProcessError};
 use schedule::Slot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +41,7 @@ pub struct Context<'a> {
     /// Workloads with their pinning, time limit, arguments of idle runs.
     pub study: &'a Study,
     /// Cells.
-    pub plan: &'a Plan,
+    pub plan: &'a StudyPlan,
     /// The builds of the design: what is a command, and its arguments.
     pub programs: &'a [BuildPlan],
     /// Binaries.
@@ -171,7 +171,7 @@ fn step(context: &Context<'_>, slot: Slot, session: &mut Session<'_>) -> Result<
             let pin = context.study.workloads[slot.workload].pin;
             let before = context.cpus.canary_ns(pin);
             let finished = context.launch(cell, binary, slot, None)?;
-            record.canary_ns = before.zip(context.cpus.canary_ns(pin));
+            record.contention_probe_ns = before.zip(context.cpus.canary_ns(pin));
             finished
         }
         Pass::Counting | Pass::CountingIdle | Pass::UnitCosts => context.count(cell, binary, slot)?,

@@ -204,14 +204,14 @@ fn table(rows: &[Row]) -> Table {
         // Of page faults there are some thousandths per operation.
         let digits = if row.truth.is_some_and(|truth| truth != 0.0 && truth.abs() < 0.1) { 5 } else { 3 };
         let shown = |value: Option<f64>| value.map_or_else(|| MISSING.to_owned(), |value| format!("{value:.digits$}"));
-        let truth = row.truth.map_or_else(|| "void".to_owned(), |truth| shown(Some(truth)));
+        let truth = row.truth.map_or_else(|| "invalid".to_owned(), |truth| shown(Some(truth)));
         let answer = match &row.answer {
             Answer::Hit => "hit".to_owned(),
             Answer::Miss(why) => format!("miss: {why}"),
             Answer::Unknown(why) => format!("not known: {why}"),
         };
         let found = match (&row.found, &row.answer) {
-            (None, Answer::Hit) => "void".to_owned(),
+            (None, Answer::Hit) => "invalid".to_owned(),
             (found, _) => shown(found.map(|found| found.value)),
         };
         let ends = row.found.and_then(|found| found.interval);
@@ -297,7 +297,7 @@ mod tests {
         let line = |what: &str| text.lines().find(|line| line.starts_with(what)).expect(what).to_owned();
         assert!(line("two").contains("2.000") && line("two").contains("2.010") && line("two").ends_with("hit"));
         assert!(line("faults").contains("0.00250"), "{text}");
-        assert!(line("inert").contains("void") && line("inert").ends_with("hit"), "{text}");
+        assert!(line("inert").contains("invalid") && line("inert").ends_with("hit"), "{text}");
         assert!(line("ten").ends_with("miss: nothing found") && line("faults").ends_with("not known: not counted"));
     }
 }

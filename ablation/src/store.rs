@@ -1,28 +1,21 @@
 //! The folder of a study: `manifest.json` and `records.jsonl`, written so that a crash, a full disk or two runners at
 //! once cannot spoil what is already there.
 //!
-//! Lines are only ever appended. A reader skips lines that it cannot read and says which. What the values mean is
-//! left to [`crate::record`].
+//! Lines are only ever appended. [`ablate_format`] has the values, and the reader, which skips lines that it cannot read
+//! and says which.
 
 mod lines;
 
-pub use lines::{BadLine, RecordWriter};
+pub use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT};
+pub use lines::RecordWriter;
 
 use crate::prove;
-use crate::record::{CellKind, CellPlan, FORMAT, Manifest, Pass, Plan, Record, Status, WorkloadPlan};
+use ablate_format::{CellKind, CellPlan, Manifest, Pass, ReadError, Record, Status, StudyPlan, WorkloadPlan};
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Name of the manifest within the folder.
-pub const MANIFEST: &str = "manifest.json";
-/// Name of the records within the folder.
-pub const RECORDS: &str = "records.jsonl";
-/// Name of the report for people within the folder.
-pub const REPORT: &str = "report.md";
-/// Name of the folder of build logs within the folder.
-pub const LOGS: &str = "logs";
 const LOCK: &str = ".lock";
 
 /// What identifies a run: pass, block, workload, cell.
@@ -74,14 +67,9 @@ pub enum StoreError {
         /// The folder.
         dir: PathBuf,
     },
-    /// The manifest cannot be understood.
-    #[error("{path}: cannot be read as a manifest: {why}; it was written by another version or is damaged")]
-    BadManifest {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    /// The manifest is damaged, or of a version that is not read.
+    #[error(transparent)]
+    Unreadable(ReadError),
     /// The study in the folder is another one.
     #[error("{dir} cannot be resumed: {what}; start a new study with another --out")]
     Differs {
@@ -106,6 +94,17 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<ReadError> for StoreError {
+    fn from(error: ReadError) -> StoreError {
+        match error {
+            ReadError::NotAFolder { dir } => StoreError::NotAFolder { dir },
+            ReadError::Missing { path } => StoreError::NoStudy { dir: path.parent().unwrap_or(&path).to_owned() },
+            ReadError::Io { path, source } => StoreError::io(&path, "reading", source),
+            other => StoreError::Unreadable(other),
+        }
+    }
 }
 
 impl StoreError {
@@ -245,10 +244,11 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// Reads a study: the manifest, the readable records (of one key only the first) and the lines that are not.
 ///
 /// # Errors
-/// [`StoreError::NoStudy`], [`StoreError::BadManifest`], or what the system said.
+/// [`StoreError::NoStudy`], [`StoreError::Unreadable`], or what the system said.
 pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
-    let manifest = read_manifest(dir)?;
-    let (records, bad_lines) = lines::read(&dir.join(RECORDS), |_| ())?;
+    let manifest = ablate_format::read_manifest(dir)?;
+    let mut records = Vec::new();
+    let bad_lines = ablate_format::read_records(dir, |record| records.push(record))?;
     Ok((manifest, records, bad_lines))
 }
 
@@ -258,10 +258,13 @@ pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreEr
 /// # Errors
 /// Those of [`read`], and [`StoreError::NoRecords`].
 pub fn read_settled(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
-    let manifest = read_manifest(dir)?;
+    let manifest = ablate_format::read_manifest(dir)?;
     check_records(dir)?;
-    let settle = |record: &mut Record| prove::settle(&manifest.plan, record);
-    let (records, bad_lines) = lines::read(&dir.join(RECORDS), settle)?;
+    let mut records = Vec::new();
+    let bad_lines = ablate_format::read_records(dir, |mut record| {
+        prove::settle(&manifest.plan, &mut record);
+        records.push(record);
+    })?;
     Ok((manifest, records, bad_lines))
 }
 
@@ -274,34 +277,11 @@ pub fn check_records(dir: &Path) -> Result<(), StoreError> {
     if is_copy { Err(StoreError::NoRecords { dir: dir.to_owned() }) } else { Ok(()) }
 }
 
-fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
-    let path = dir.join(MANIFEST);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
-            return Err(StoreError::NotAFolder { dir: dir.to_owned() });
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(StoreError::NoStudy { dir: dir.to_owned() }),
-        Err(e) => return Err(StoreError::io(&path, "reading", e)),
-    };
-    let bad = |why: String| StoreError::BadManifest { path: path.clone(), why };
-    let version: Version = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
-    if version.format != FORMAT {
-        return Err(bad(format!("its format is {}, this ablate reads {FORMAT}", version.format)));
-    }
-    serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))
-}
-
-#[derive(serde::Deserialize)]
-struct Version {
-    format: u32,
-}
-
 /// Leaves out the timing records of blocks that were not finished, and tells how many.
 ///
 /// An interrupted block has some cells and not others; only whole blocks can be compared.
 pub fn whole_blocks(manifest: &Manifest, records: Vec<Record>) -> (Vec<Record>, usize) {
-    let plan: &Plan = &manifest.plan;
+    let plan: &StudyPlan = &manifest.plan;
     let built = |cell: &str| {
         let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
         plan.cells.iter().any(|c| c.id == cell && !failed(&c.build))
@@ -350,14 +330,14 @@ pub fn coverage(manifest: &Manifest, records: &[Record]) -> Option<(usize, usize
 }
 
 /// Id of the baseline cell's build.
-pub fn baseline_build(plan: &Plan) -> Option<&str> {
+pub fn baseline_build(plan: &StudyPlan) -> Option<&str> {
     plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline).map(|cell| cell.build.as_str())
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::record::{BuildRecord, BuiltBinary, Machine};
+    use ablate_format::{BuildRecord, BuiltBinary, FORMAT, Machine};
 
     /// A manifest of the demo study.
     pub(crate) fn manifest() -> Manifest {
@@ -433,7 +413,7 @@ pub(crate) mod tests {
         let error = read(dir.path()).expect_err("another version").to_string();
         assert!(error.contains("99"), "{error}");
         std::fs::write(dir.path().join(MANIFEST), "{").expect("writes");
-        assert!(matches!(read(dir.path()), Err(StoreError::BadManifest { .. })));
+        assert!(matches!(read(dir.path()), Err(StoreError::Unreadable(ReadError::Damaged { .. }))));
     }
 
     #[test]
@@ -443,7 +423,7 @@ pub(crate) mod tests {
             workload.as_object_mut().expect("an object").remove("response");
         }
         let back: Manifest = serde_json::from_value(json).expect("older folders have none");
-        assert!(back.plan.workloads.iter().all(|w| w.response == crate::record::MainResponse::P10));
+        assert!(back.plan.workloads.iter().all(|w| w.response == ablate_format::MainResponse::P10));
     }
 
     #[test]

@@ -10,10 +10,10 @@ use crate::design::{self, Design};
 use crate::machine;
 use crate::measure;
 use crate::progress::{Progress, note};
-use crate::record::{BuildRecord, FORMAT, Machine, Manifest, Plan};
 use crate::run::{self, Context, Cpus, End, PreflightError, RunError, Session, interrupt};
 use crate::settings::Settings;
 use crate::store::{self, Folder, Key, StoreError, key};
+use ablate_format::{BuildRecord, FORMAT, Machine, Manifest, StudyPlan};
 use adaptive::Adaptive;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -255,7 +255,7 @@ fn manifest(
         let why = built.one_layout.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         machine.facts.insert("layouts".to_owned(), Some(format!("{}{why}", built.layouts)));
     }
-    let plan = Plan { layouts: built.layouts, ..design.plan.clone() };
+    let plan = StudyPlan { layouts: built.layouts, ..design.plan.clone() };
     let rest = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     Manifest {
         format: FORMAT,

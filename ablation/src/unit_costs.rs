@@ -9,7 +9,7 @@ mod mapping;
 mod probes;
 mod rounds;
 
-use crate::record::FORMAT;
+use ablate_format::FORMAT;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;

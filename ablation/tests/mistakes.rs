@@ -26,7 +26,7 @@ fn rows(bench: &Bench, factor: &str, contrast: &str) -> Vec<Value> {
 /// Every run that is void, with this in its reason; at least one.
 fn assert_void(bench: &Bench, part: &str) {
     let troubles = bench.troubles();
-    assert!(troubles.iter().any(|(status, why)| status == "void" && why.contains(part)), "`{part}`: {troubles:#?}");
+    assert!(troubles.iter().any(|(status, why)| status == "invalid" && why.contains(part)), "`{part}`: {troubles:#?}");
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn mistake_1_something_else_served_the_operations() {
     assert_void(&bench, "served by `libc`, expected `subject`");
     said.complains(&["preflight", "served by `libc`"]);
     for row in rows(&bench, "red", "on-off") {
-        assert!(row["estimate"].is_null() && row["proof"] == "void", "{row}");
+        assert!(row["estimate"].is_null() && row["proof"] == "invalid", "{row}");
     }
 }
 
@@ -105,7 +105,7 @@ fn mistake_7_a_switch_that_is_read_too_late() {
     let bench = with_trouble("late");
     bench.run(&[], 1);
     assert_void(&bench, "factor `red`: expected level `off`, seen `on`");
-    assert!(rows(&bench, "red", "on-off").iter().all(|row| row["estimate"].is_null() && row["verdict"] == "void"));
+    assert!(rows(&bench, "red", "on-off").iter().all(|row| row["estimate"].is_null() && row["verdict"] == "invalid"));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn mistake_9_the_environment_is_what_the_plan_says() {
     let bench = Bench::new(&ENV_ONLY.replace("NO_RED = \"1\"", "NO_RED = \"banana\""));
     let said = bench.run(&[], 2);
     said.complains(&["no-red@env", "`banana` is no flag"]);
-    // What the caller has in its environment reaches no cell: both switches on would void every run.
+    // What the caller has in its environment reaches no cell: both switches on would make every run invalid.
     let bench = Bench::new(ENV_ONLY);
     let mut command = bench.command(&["run", "study.toml", "--out", "out"]);
     command.env("NO_RED", "1").env("NO_BLUE", "1");

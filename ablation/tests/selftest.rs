@@ -20,7 +20,7 @@ fn every_row_is_answered_and_what_is_inert_is_void() {
         assert!(line.contains("hit") || line.contains("miss: "), "{line}");
     }
     let inert = answer("inert ");
-    assert!(inert.contains("void") && inert.ends_with("hit"), "{inert}");
+    assert!(inert.contains("invalid") && inert.ends_with("hit"), "{inert}");
     let faults = answer("faulty, page faults");
     assert!(faults.ends_with("hit") || faults.contains("not known"), "{faults}");
     assert_eq!(said.code == 0, said.out.contains("Passed") && !said.out.contains("miss: "), "{said:#?}");

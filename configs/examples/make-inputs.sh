@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")"
 mkdir -p inputs
 
-# 30,000 events, one JSON object a line, about 5 MB. The numbers are those of Park and Miller's generator ("Random number
+# 30,000 events, one JSON object per line, about 5 MB. The numbers come from Park and Miller's generator ("Random number
 # generators: good ones are hard to find", CACM 31, 1988), which awk computes exactly.
 awk 'function next_number(n) { state = (state * 16807) % 2147483647; return state % n }
 BEGIN {

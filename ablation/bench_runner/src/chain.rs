@@ -1,30 +1,30 @@
-//! The planted program: a chain of steps of which each waits for the last, so that an operation costs what its length
-//! says, whatever else the processor could do meanwhile.
+//! The planted program: a chain of steps, each of which waits for the one before. So an operation costs as much as its
+//! length says, and no other instruction can overlap with it.
 
-use ablate_probe::{Batches, Line, percentile};
+use ablate_probe::{Line, TimedBatches, percentile};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Steps that are timed at once to price one.
-const PRICING_STEPS: u32 = 100_000;
-const PRICING_ROUNDS: usize = 60;
-/// Pairs of batches that tell what was really planted, and the parts that they are read in.
+/// Steps that are timed together to find the cost of one, and how often.
+const STEP_COST_STEPS: u32 = 100_000;
+const STEP_COST_ROUNDS: usize = 60;
+/// Pairs of batches that measure the planted difference, how many such measurements, and the length of a batch.
 const TRUTH_ROUNDS: usize = 120;
 const TRUTH_PARTS: usize = 5;
 const TRUTH_BATCH_NS: f64 = 200_000.0;
 
-/// One operation. The value must be used, or the compiler would find no work.
+/// One operation. The caller must use the value, or the compiler removes the work.
 #[inline(never)]
 pub(crate) fn operation(steps: u32, value: u64) -> u64 {
     let mut value = value;
     for _ in 0..steps {
-        // No compiler knows a closed form of this.
+        // Compilers know no closed form of this.
         value = value.rotate_left(7).wrapping_add(0x9e37_79b9_7f4a_7c15);
     }
     value
 }
 
-/// Several operations, each waiting for the last.
+/// Several operations, each of which waits for the one before.
 pub(crate) fn operations(steps: u32, count: u64) -> u64 {
     (0..count).fold(black_box(1), |value, _| operation(black_box(steps), value))
 }
@@ -35,33 +35,34 @@ fn time_ns(work: impl FnOnce() -> u64) -> f64 {
     before.elapsed().as_nanos() as f64
 }
 
-/// Nanoseconds that one step takes on this machine, now: the fastest of many tries.
+/// Nanoseconds per step on this machine at this moment: the fastest of many tries.
 pub(crate) fn step_ns() -> f64 {
-    let tries = (0..PRICING_ROUNDS).map(|_| time_ns(|| operation(black_box(PRICING_STEPS), black_box(1))));
-    tries.fold(f64::INFINITY, f64::min) / f64::from(PRICING_STEPS)
+    let tries = (0..STEP_COST_ROUNDS).map(|_| time_ns(|| operation(black_box(STEP_COST_STEPS), black_box(1))));
+    tries.fold(f64::INFINITY, f64::min) / f64::from(STEP_COST_STEPS)
 }
 
 /// Two lengths of an operation, in steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lengths {
-    /// Without what is planted.
+    /// Of the arm without the planted difference.
     pub(crate) a: u32,
-    /// With it.
+    /// Of the arm with it.
     pub(crate) b: u32,
 }
 
-/// What an operation of each length takes, nanoseconds.
+/// Measured nanoseconds per operation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Truth {
-    /// Without what is planted.
+    /// Of the arm without the planted difference.
     pub(crate) base_ns: f64,
-    /// What is planted.
+    /// The planted difference.
     pub(crate) difference_ns: f64,
-    /// How far from that the parts of the measurement were, at most, and no less than what reading the clock takes.
+    /// Largest distance of one measurement of the difference from `difference_ns`, and at least the cost of reading the
+    /// clock.
     pub(crate) uncertain_ns: f64,
 }
 
-/// Measures both lengths, in several parts; the median of their differences.
+/// Measures both lengths several times. The difference is the median of the measured ones.
 pub(crate) fn truth(lengths: Lengths, step_ns: f64) -> Truth {
     let count = operations_for(lengths.a, step_ns, TRUTH_BATCH_NS);
     let parts: Vec<(f64, f64)> = (0..TRUTH_PARTS).map(|_| interleaved(lengths, count)).collect();
@@ -77,7 +78,7 @@ pub(crate) fn truth(lengths: Lengths, step_ns: f64) -> Truth {
     Truth { base_ns, difference_ns, uncertain_ns: uncertain_ns.max(clock_ns() / count as f64) }
 }
 
-/// What reading the clock twice takes, nanoseconds: a batch is not known better.
+/// Nanoseconds between two readings of the clock: the precision of one batch.
 fn clock_ns() -> f64 {
     (0..TRUTH_ROUNDS).map(|_| time_ns(|| 0)).fold(f64::INFINITY, f64::min)
 }
@@ -87,8 +88,8 @@ fn sorted(mut values: Vec<f64>) -> Vec<f64> {
     values
 }
 
-/// Nanoseconds an operation of either length, in alternating batches; the fastest of each, as nothing makes this program
-/// faster.
+/// Nanoseconds per operation of either length, measured in alternating batches. The fastest batch counts, because
+/// disturbances only make the program slower.
 fn interleaved(lengths: Lengths, count: u64) -> (f64, f64) {
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..TRUTH_ROUNDS {
@@ -101,15 +102,15 @@ fn interleaved(lengths: Lengths, count: u64) -> (f64, f64) {
     (a, b)
 }
 
-/// How many operations of so many steps take about so long.
+/// How many operations of `steps` steps take about `ns` nanoseconds; at least 1.
 pub(crate) fn operations_for(steps: u32, step_ns: f64, ns: f64) -> u64 {
     ((ns / (f64::from(steps) * step_ns)).round() as u64).max(1)
 }
 
-/// A process of the program as ablate measures it: batches with canaries, and the line of docs/format.md.
+/// One process as ablate measures it: timed batches with contention probes, and the line of docs/format.md.
 pub(crate) fn measured(steps: u32, is_b: bool, batches: usize, count: u64) -> String {
-    let mut batches = Batches::new(batches, count);
-    // The checksum says that the work was done, in either length.
+    let mut batches = TimedBatches::new(batches, count);
+    // Every level must have the same checksum, so it says only that the work was done.
     let mut sum = 0;
     while batches.is_wanted() {
         sum |= batches.time(|| operations(steps, count));
@@ -120,7 +121,7 @@ pub(crate) fn measured(steps: u32, is_b: bool, batches: usize, count: u64) -> St
     line.to_string()
 }
 
-/// The same process for a tool that looks from outside: only the work.
+/// The same process for a tool that measures from outside: only the work.
 pub(crate) fn plain(steps: u32, batches: usize, count: u64) -> u64 {
     (0..batches).fold(0, |sum, _| sum | operations(steps, count))
 }

@@ -1,9 +1,10 @@
-//! 95 % intervals of a difference, as the tools give them or as their users compute them.
+//! 95 % intervals of a difference: read from the files of ablate and criterion, computed from the times of hyperfine.
 
-use ablation::stats::distribution::t_quantile;
+use ablate_format::effects::EffectRow;
+use ablate_stats::distribution::t_quantile;
 use serde::Deserialize;
 
-/// A 95 % interval of the difference of two arms, nanoseconds an operation.
+/// A 95 % interval of the difference of two arms, nanoseconds per operation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Interval {
     /// Lower end.
@@ -18,37 +19,37 @@ impl Interval {
         (self.high - self.low) / 2.0
     }
 
-    /// Whether it says that the arms differ.
+    /// Whether it excludes 0, so that the arms differ.
     pub(crate) fn excludes_zero(&self) -> bool {
         self.low > 0.0 || self.high < 0.0
     }
 
-    /// Whether it holds a value that is itself known to so much on either side.
+    /// Whether it contains a value that is itself known to within `uncertain` on either side.
     pub(crate) fn holds(&self, value: f64, uncertain: f64) -> bool {
         (self.low - uncertain..=self.high + uncertain).contains(&value)
     }
 }
 
-/// Why a tool's numbers could not be read.
+/// Why the numbers of a tool could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
-    /// Not the JSON that was expected.
-    #[error("it is not what was expected: {0}")]
+    /// JSON of another form.
+    #[error("{0}")]
     Json(#[from] serde_json::Error),
-    /// Too few of something.
+    /// Something is not in it.
     #[error("it has no {0}")]
     Missing(&'static str),
 }
 
 /// Welch's interval of the difference b − a of two means (Welch, "The generalization of Student's problem when several
 /// different population variances are involved", 1947), with the degrees of freedom after Satterthwaite. `None` below
-/// two values an arm.
+/// two values per arm.
 pub(crate) fn welch(a: &[f64], b: &[f64]) -> Option<Interval> {
     let ((mean_a, error_a), (mean_b, error_b)) = (mean_and_error(a)?, mean_and_error(b)?);
     let variance = error_a + error_b;
     let degrees =
         variance * variance / (error_a * error_a / (a.len() - 1) as f64 + error_b * error_b / (b.len() - 1) as f64);
-    // Equal values have no variance, and any degrees do.
+    // Equal values have no variance; the half-width is then 0 with any degrees of freedom.
     let degrees = if degrees.is_finite() { degrees as usize } else { 1 };
     let half = t_quantile(0.975, degrees) * variance.sqrt();
     Some(Interval { low: mean_b - mean_a - half, high: mean_b - mean_a + half })
@@ -72,7 +73,7 @@ struct HyperfineResult {
     times: Vec<f64>,
 }
 
-/// Reads what `hyperfine --export-json` wrote about two commands of so many operations each.
+/// Reads the file of `hyperfine --export-json` about two commands of `operations` operations each.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -80,7 +81,7 @@ pub(crate) fn of_hyperfine(json: &str, operations: u64) -> Result<Interval, Read
     let export: Hyperfine = serde_json::from_str(json)?;
     let [a, b] = &export.results[..] else { return Err(ReadError::Missing("two commands")) };
     let per_operation = |times: &[f64]| times.iter().map(|s| s * 1e9 / operations as f64).collect::<Vec<_>>();
-    welch(&per_operation(&a.times), &per_operation(&b.times)).ok_or(ReadError::Missing("two times a command"))
+    welch(&per_operation(&a.times), &per_operation(&b.times)).ok_or(ReadError::Missing("two times per command"))
 }
 
 #[derive(Deserialize)]
@@ -100,7 +101,7 @@ struct Confidence {
     upper_bound: f64,
 }
 
-/// Reads criterion's `change/estimates.json`, whose numbers are shares of the first arm's mean.
+/// Reads criterion's `change/estimates.json`. Its numbers are shares of the first arm's mean, `base_ns`.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -113,30 +114,15 @@ pub(crate) fn of_criterion(json: &str, base_ns: f64) -> Result<Interval, ReadErr
     Ok(Interval { low: lower_bound * base_ns, high: upper_bound * base_ns })
 }
 
-#[derive(Deserialize)]
-struct Ablate {
-    effects: Vec<Effect>,
-}
-
-#[derive(Deserialize)]
-struct Effect {
-    factor: String,
-    contrast: String,
-    response: String,
-    lo: Option<f64>,
-    hi: Option<f64>,
-}
-
-/// Reads the row of the factor `planted` in ablate's effects.json; `None` when it found too few runs fit to say anything.
+/// Takes the row of the factor `planted` from the rows of ablate's effects.json. `None` when the row has no interval,
+/// because too few runs were valid.
 ///
 /// # Errors
-/// [`ReadError`].
-pub(crate) fn of_ablate(json: &str) -> Result<Option<Interval>, ReadError> {
-    let effects: Ablate = serde_json::from_str(json)?;
-    let is_it = |effect: &&Effect| {
-        effect.factor == "planted" && effect.contrast == "on-off" && effect.response == "latency_ns_p10"
-    };
-    let row = effects.effects.iter().find(is_it).ok_or(ReadError::Missing("row of the factor"))?;
+/// [`ReadError::Missing`], when there is no such row.
+pub(crate) fn of_ablate(rows: &[EffectRow]) -> Result<Option<Interval>, ReadError> {
+    let is_it =
+        |row: &&EffectRow| row.factor == "planted" && row.contrast == "on-off" && row.response == "latency_ns_p10";
+    let row = rows.iter().find(is_it).ok_or(ReadError::Missing("row of the factor"))?;
     Ok(row.lo.zip(row.hi).map(|(low, high)| Interval { low, high }))
 }
 
@@ -167,11 +153,32 @@ mod tests {
         let json = r#"{"mean": {"confidence_interval": {"confidence_level": 0.95, "lower_bound": 0.01, "upper_bound": 0.03},
             "point_estimate": 0.02, "standard_error": 0.001}, "median": {}}"#;
         assert_eq!(of_criterion(json, 100.0).expect("a mean"), Interval { low: 1.0, high: 3.0 });
-        let json = r#"{"format": 1, "effects": [
-            {"factor": "placebo", "contrast": "placebo", "response": "latency_ns_p10", "lo": -1, "hi": 1},
-            {"factor": "planted", "contrast": "on-off", "response": "latency_ns_p50", "lo": 5, "hi": 6},
-            {"factor": "planted", "contrast": "on-off", "response": "latency_ns_p10", "lo": 1.5, "hi": 2.5}]}"#;
-        assert_eq!(of_ablate(json).expect("a row"), Some(Interval { low: 1.5, high: 2.5 }));
+        let rows = [
+            row("placebo", "placebo", "latency_ns_p10", Some((-1.0, 1.0))),
+            row("planted", "on-off", "latency_ns_p50", Some((5.0, 6.0))),
+            row("planted", "on-off", "latency_ns_p10", Some((1.5, 2.5))),
+        ];
+        assert_eq!(of_ablate(&rows).expect("a row"), Some(Interval { low: 1.5, high: 2.5 }));
+    }
+
+    fn row(factor: &str, contrast: &str, response: &str, interval: Option<(f64, f64)>) -> EffectRow {
+        EffectRow {
+            workload: "chain".to_owned(),
+            factor: factor.to_owned(),
+            contrast: contrast.to_owned(),
+            arm: None,
+            response: response.to_owned(),
+            estimate: None,
+            lo: interval.map(|(low, _)| low),
+            hi: interval.map(|(_, high)| high),
+            lo_all: None,
+            hi_all: None,
+            estimate_all_batches: None,
+            detectable: None,
+            blocks: 0,
+            verdict: String::new(),
+            proof: String::new(),
+        }
     }
 
     #[test]
@@ -181,10 +188,8 @@ mod tests {
         let level =
             r#"{"mean": {"confidence_interval": {"confidence_level": 0.9, "lower_bound": 0, "upper_bound": 1}}}"#;
         assert!(of_criterion(level, 1.0).is_err());
-        let none = r#"{"effects": [{"factor": "planted", "contrast": "on-off", "response": "latency_ns_p10"}]}"#;
-        assert_eq!(of_ablate(none).expect("a row"), None);
-        let other = r#"{"effects": []}"#;
-        assert_eq!(of_ablate(other).expect_err("no row").to_string(), "it has no row of the factor");
-        assert!(of_ablate("{}").is_err());
+        let without = row("planted", "on-off", "latency_ns_p10", None);
+        assert_eq!(of_ablate(&[without]).expect("a row"), None);
+        assert_eq!(of_ablate(&[]).expect_err("no row").to_string(), "it has no row of the factor");
     }
 }

@@ -1,7 +1,11 @@
-//! Puts ablate beside hyperfine and criterion on the same planted differences: README.md says how, and what it is worth.
+//! Compares ablate, hyperfine and criterion on the same planted differences. README.md describes the method and its
+//! limits.
+//!
+//! [`mod@race`] runs the [`tools`] on the planted program of [`chain`], [`interval`] reads what they report, and [`table`]
+//! prints the comparison. [`criterion_bench`] is criterion's side of the program.
 
 mod chain;
-mod contender;
+mod criterion_bench;
 mod interval;
 mod race;
 mod table;
@@ -14,11 +18,14 @@ use std::process::Command;
 use std::time::Duration;
 use tools::Programs;
 
-/// Puts ablate beside hyperfine and criterion on the same planted differences.
+/// Measures how long ablate, hyperfine and criterion take to find the same planted differences.
+///
+/// Builds ablate, plants differences in a program, and lets each tool measure until its 95 % interval is narrow enough.
+/// Prints one row per difference and tool. README.md describes the method and its limits.
 #[derive(Debug, Parser)]
 #[command(name = "bench_runner", args_conflicts_with_subcommands = true)]
 struct Cli {
-    /// What one of the tools calls.
+    /// The program that a tool starts.
     #[command(subcommand)]
     part: Option<Part>,
     #[command(flatten)]
@@ -27,32 +34,32 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Race {
-    /// Less than two minutes instead of ten: 5 repeats instead of 8, and no measurement of more than 2 s.
+    /// Takes less than two minutes instead of ten: 5 repeats instead of 8, and at most 2 s per measurement.
     #[arg(long)]
     quick: bool,
-    /// Times that each tool looks at each pair of arms.
+    /// How often each tool measures each pair of arms.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     repeats: Option<u16>,
-    /// Seconds that the race may take.
+    /// Seconds that all measurements together may take.
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     budget: Option<u32>,
-    /// Seconds that one measurement may take; one that would take longer counts as not narrow enough.
+    /// Seconds that one measurement may take. An interval that is still too wide then counts as it is.
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     longest: Option<u32>,
-    /// Seed of the order.
+    /// Seed of the order of the measurements.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// hyperfine, if it is neither in target/tools/bin nor on the PATH.
+    /// The program hyperfine, if it is neither in target/tools/bin nor on the PATH.
     #[arg(long, value_name = "PATH")]
     hyperfine: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// A process of the planted program.
+    /// One process of the planted program.
     #[command(hide = true)]
     Subject(Subject),
-    /// A benchmark of one arm by criterion.
+    /// A criterion benchmark of one arm.
     #[command(hide = true)]
     Criterion(Criterion),
 }
@@ -109,16 +116,16 @@ fn subject_process(subject: &Subject) {
 
 fn criterion_process(args: Criterion) {
     let baseline = match (args.save_baseline, args.baseline) {
-        (Some(name), _) => contender::Baseline::Save(name),
-        (None, name) => contender::Baseline::Compare(name.unwrap_or_default()),
+        (Some(name), _) => criterion_bench::Baseline::Save(name),
+        (None, name) => criterion_bench::Baseline::Compare(name.unwrap_or_default()),
     };
-    contender::run(args.steps, Duration::from_millis(args.milliseconds), baseline, &args.home);
+    criterion_bench::run(args.steps, Duration::from_millis(args.milliseconds), baseline, &args.home);
 }
 
 fn race(args: &Race) -> Result<()> {
-    let own = std::env::current_exe().context("this program's path")?;
+    let own = std::env::current_exe().context("cannot find this program's own path")?;
     let hyperfine = hyperfine(args.hyperfine.as_deref(), &own)?;
-    let programs = Programs { ablate: ablate(&own)?, hyperfine, own };
+    let programs = Programs { ablate: tools::build_ablate(&["--release"])?, hyperfine, own };
     let (repeats, budget, longest) = if args.quick { (5, 105, 2) } else { (8, 570, 6) };
     let limits = race::Limits {
         repeats: args.repeats.map_or(repeats, usize::from),
@@ -135,7 +142,10 @@ fn race(args: &Race) -> Result<()> {
             case.planted.target_ns,
         );
         if difference_ns <= 2.0 * uncertain_ns {
-            bail!("what was planted cannot be measured on this machine just now; try again when less else runs");
+            bail!(
+                "the planted difference of {difference_ns:.2} ns cannot be measured: repeated measurements of it differ by \
+                 {uncertain_ns:.2} ns. Try again when fewer other programs run"
+            );
         }
     }
     let searches = race::run(&cases, limits, args.seed, &programs, |round, search| {
@@ -150,34 +160,23 @@ fn race(args: &Race) -> Result<()> {
     })?;
     println!("{}", table::render(&cases, &searches, limits));
     println!(
-        "time: of the one measurement whose interval is narrow enough, what was tried before it not counted; the other\n\
-         columns are about the last interval, narrow enough or not.\n\
-         held truth: intervals that hold what was planted, within what is known of it, or 0 for equal arms. false alarms: equal arms said to differ."
+        "time, median: duration of the measurement whose interval was narrow enough; shorter attempts before it are not \
+         counted.\nhalf-width, detected, held truth, false alarms: of the last interval, narrow enough or not.\n\
+         held truth: intervals that contain the planted difference (0 for equal arms), within its own uncertainty.\n\
+         false alarms: intervals of equal arms that exclude 0."
     );
     let all = limits.repeats * cases.len() * 2 * tools::Tool::ALL.len();
     if searches.len() < all {
-        println!("stopped after {} of {all} searches: the time was up", searches.len());
+        println!(
+            "stopped after {} of {all} searches: the budget of {} s is used up",
+            searches.len(),
+            limits.budget.as_secs()
+        );
     }
     Ok(())
 }
 
-/// Builds `ablate` as it ships, into the target folder of this program.
-fn ablate(own: &Path) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let target = own.ancestors().nth(2).context("this program is not in a target folder")?;
-    let built = Command::new(cargo)
-        .args(["build", "--quiet", "--release", "--package", "ablation", "--bin", "ablate", "--target-dir"])
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .context("cargo does not start")?;
-    if !built.success() {
-        bail!("ablate could not be built: {built}");
-    }
-    Ok(target.join("release/ablate"))
-}
-
-/// Where hyperfine is.
+/// The path of a hyperfine that starts: the given one, else of target/tools/bin or the PATH.
 fn hyperfine(given: Option<&Path>, own: &Path) -> Result<PathBuf> {
     let installed = own.ancestors().nth(2).map(|target| target.join("tools/bin/hyperfine"));
     let candidates = match given {
@@ -186,7 +185,7 @@ fn hyperfine(given: Option<&Path>, own: &Path) -> Result<PathBuf> {
     };
     let starts = |path: &PathBuf| Command::new(path).arg("--version").output().is_ok_and(|out| out.status.success());
     candidates.into_iter().find(starts).context(
-        "hyperfine is not there; get it with: cargo install hyperfine --version 1.20.0 --locked --root target/tools",
+        "hyperfine is neither in target/tools/bin nor on the PATH: install it with `cargo install hyperfine --version 1.20.0 --locked --root target/tools`, or give --hyperfine PATH",
     )
 }
 

@@ -1,36 +1,37 @@
-//! The race: every tool looks for every difference several times, in random order, until its interval is narrow enough.
+//! The comparison: every tool measures every difference several times, in random order. One search is over when the tool's
+//! interval is narrow enough.
 
 use crate::chain::{self, Lengths, Truth};
 use crate::interval::Interval;
 use crate::tools::{self, Attempt, Pair, Programs, Tool, ToolError};
-use ablation::stats::random::{seeded, uniform};
+use ablate_stats::random::{seeded, uniform};
 use std::time::{Duration, Instant};
 
-/// Batches of a process, and about how long each takes: 10 ms a process.
+/// Timed batches per process, and about how long each takes: 10 ms per process.
 const BATCHES: usize = 50;
 const BATCH_NS: f64 = 200_000.0;
-/// The half-width that is wanted, as a share of what is planted: enough to see it, and enough to tell its size.
+/// The wanted half-width as a share of the planted difference: enough to detect it, and enough to tell its size.
 const SEEN: f64 = 0.25;
 const SIZED: f64 = 0.05;
-/// How much more effort is put in at least, and at most, when an interval was too wide; what is allowed may be less.
+/// Least and largest factor of effort after an interval that was too wide. The time that is left may allow less.
 const GROWTH: (f64, f64) = (1.5, 10.0);
-/// Narrower intervals need effort by the square; this much more makes the next one likely to be narrow enough.
+/// A narrower interval needs effort by the square. This factor more makes the next one likely to be narrow enough.
 const MARGIN: f64 = 1.2;
 
 /// A difference to be found.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case {
-    /// In words.
+    /// The difference in words.
     pub(crate) name: &'static str,
-    /// What was really planted, measured.
+    /// The planted difference, measured.
     pub(crate) truth: Truth,
     /// The arms that differ.
     pub(crate) planted: Pair,
-    /// Arms of the first one's length.
+    /// Two arms of the first one's length.
     pub(crate) equal: Pair,
 }
 
-/// The differences, on this machine.
+/// The differences, planted and measured on this machine.
 pub(crate) fn cases() -> [Case; 3] {
     let step_ns = chain::step_ns();
     let case = |name, base_ns: f64, difference_ns: f64, share: f64| {
@@ -52,7 +53,7 @@ pub(crate) fn cases() -> [Case; 3] {
     ]
 }
 
-/// Whole steps that come nearest, and at least one that differs.
+/// The nearest whole numbers of steps; they differ by at least one.
 fn lengths(base_ns: f64, difference_ns: f64, step_ns: f64) -> Lengths {
     let steps = |ns: f64| ((ns / step_ns).round() as u32).max(1);
     let a = steps(base_ns);
@@ -64,44 +65,46 @@ fn equal(planted: Pair) -> Pair {
     Pair { lengths: Lengths { a: planted.lengths.a, b: planted.lengths.a }, ..planted }
 }
 
-/// How one tool fared once.
+/// One search of one tool.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Search {
     /// The tool.
     pub(crate) tool: Tool,
-    /// Which of the cases.
+    /// Index of the case.
     pub(crate) case: usize,
-    /// Whether its equal arms were measured.
+    /// Whether the equal arms of the case were measured.
     pub(crate) equal: bool,
-    /// The measurement that was narrow enough, or else the longest that was allowed; `None` when it gave no interval.
+    /// The measurement with a narrow enough interval, or else the longest allowed one. `None` when the tool gave no
+    /// interval.
     pub(crate) last: Option<Attempt>,
-    /// Whether it was narrow enough.
+    /// Whether its interval was narrow enough.
     pub(crate) narrow: bool,
 }
 
-/// How long the race may take.
+/// How long the comparison may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Times that each tool looks at each pair.
+    /// How often each tool measures each pair.
     pub(crate) repeats: usize,
-    /// Nothing is started after this.
+    /// No search starts after this.
     pub(crate) budget: Duration,
     /// The longest measurement.
     pub(crate) longest: Duration,
 }
 
-/// Why the race ended early.
+/// Why the comparison ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RaceError {
-    /// A tool.
+    /// A tool failed.
     #[error(transparent)]
     Tool(#[from] ToolError),
-    /// No folder for what the tools leave behind.
-    #[error("no temporary folder: {0}")]
+    /// The folder for a tool's files could not be made.
+    #[error("cannot make a temporary folder: {0}")]
     Folder(#[from] std::io::Error),
 }
 
-/// Runs the race, and ends with a whole round as long as the budget lasts. `tell` hears of every search when it is over.
+/// Runs all searches in rounds, each round in a random order, until the repeats or the budget are used up. Calls `tell`
+/// with the round and the search after each.
 ///
 /// # Errors
 /// [`RaceError`] of the first tool that fails.
@@ -125,7 +128,7 @@ pub(crate) fn run(
         }
         for (case, equal, tool) in order {
             let left = limits.budget.saturating_sub(start.elapsed());
-            // A search that the end of the budget cuts short would count as one that was too slow.
+            // A search that the budget cuts short would wrongly count as too slow.
             if left < limits.longest {
                 return Ok(searches);
             }
@@ -139,8 +142,8 @@ pub(crate) fn run(
     Ok(searches)
 }
 
-/// Measures with more and more effort until the interval is narrow enough, or no more is allowed. Tells the last
-/// measurement, and whether it was narrow enough.
+/// Measures with more and more effort until the interval is narrow enough, or no more effort is allowed. Returns the last
+/// measurement, and whether its interval was narrow enough.
 fn look(tool: Tool, pair: &Pair, longest: Duration, programs: &Programs) -> Result<(Option<Attempt>, bool), RaceError> {
     let mut effort = tool.first_effort();
     loop {
@@ -152,7 +155,7 @@ fn look(tool: Tool, pair: &Pair, longest: Duration, programs: &Programs) -> Resu
             return Ok((Some(attempt), true));
         }
         let allowed = longest.as_secs_f64() / attempt.took.as_secs_f64();
-        // ablate has used what it was allowed.
+        // ablate raises its effort itself, up to `longest`.
         match growth(&attempt.interval, pair.target_ns, allowed).filter(|_| tool != Tool::Ablate) {
             Some(factor) => effort *= factor,
             None => return Ok((Some(attempt), false)),
@@ -160,7 +163,7 @@ fn look(tool: Tool, pair: &Pair, longest: Duration, programs: &Programs) -> Resu
     }
 }
 
-/// How much more effort the next measurement gets; `None` when so little more is allowed that it is not worth it.
+/// The factor of effort of the next measurement; `None` when less than the least factor is allowed.
 fn growth(interval: &Interval, target_ns: f64, allowed: f64) -> Option<f64> {
     let wider = interval.half_width() / target_ns;
     let wanted = (MARGIN * wider * wider).clamp(GROWTH.0, GROWTH.1);

@@ -1,9 +1,9 @@
-//! What came of the race, one row a difference and tool.
+//! The table of results: one row per difference and tool.
 
 use crate::chain::Truth;
 use crate::race::{Case, Limits, Search};
 use crate::tools::Tool;
-use ablation::stats::order::median;
+use ablate_stats::order::median;
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
@@ -11,15 +11,15 @@ use tabled::settings::{Alignment, Style};
 /// The numbers of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Row {
-    /// Seconds until the interval was narrow enough: median, infinite when half of the searches did not come to it.
+    /// Median seconds of the measurements with a narrow enough interval; infinite when half of the searches had none.
     seconds: Option<f64>,
-    /// Half-width of the last intervals, narrow enough or not: median.
+    /// Median half-width of the last intervals, narrow enough or not.
     half_ns: Option<f64>,
-    /// Searches whose last interval lies above 0, of how many.
+    /// Searches whose last interval lies above 0, of all.
     detected: (usize, usize),
-    /// Intervals that hold the truth, of those that there are: of the planted and of the equal arms.
+    /// Intervals that contain the truth, of all intervals of planted and equal arms.
     held: (usize, usize),
-    /// Intervals of equal arms that do not hold 0, of those that there are.
+    /// Intervals of equal arms that exclude 0, of all intervals of equal arms.
     false_alarms: (usize, usize),
 }
 
@@ -40,7 +40,7 @@ fn row(searches: &[Search], case: usize, truth: Truth, tool: Tool) -> Row {
     }
 }
 
-/// The upper median: with infinities there is no half-way between the two in the middle.
+/// The upper median, because there is no value half-way to infinity.
 fn median_time(seconds: &[f64]) -> Option<f64> {
     let mut sorted = seconds.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -90,7 +90,7 @@ fn time(seconds: f64, limits: Limits) -> String {
     if seconds.is_finite() { format!("{seconds:.2} s") } else { format!("> {:.0} s", limits.longest.as_secs_f64()) }
 }
 
-/// Their time over ours; what was given up took at least as long as it was allowed.
+/// Their time divided by ours. A search that was given up took at least the longest time allowed.
 fn ratio(theirs: Option<f64>, ours: Option<f64>, limits: Limits) -> String {
     match theirs.zip(ours) {
         Some((theirs, ours)) if ours.is_finite() && theirs.is_finite() => format!("{:.2}", theirs / ours),

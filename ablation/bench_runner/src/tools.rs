@@ -1,19 +1,19 @@
-//! The tools: each measures one pair of arms with a given effort and says which interval it came to, and in what time.
+//! The compared tools: each measures one pair of arms with a given effort, and gives its interval and how long it ran.
 
 use crate::chain::Lengths;
 use crate::interval::{self, Interval, ReadError};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// A tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
-    /// This repository's.
+    /// `ablate run`: interleaved processes of both arms.
     Ablate,
-    /// Processes as a whole.
+    /// `hyperfine`: times whole processes.
     Hyperfine,
-    /// One process an arm.
+    /// `criterion`: one process per arm.
     Criterion,
 }
 
@@ -30,7 +30,8 @@ impl Tool {
         }
     }
 
-    /// The effort to begin with: runs a command for hyperfine, milliseconds an arm for criterion. ablate finds out itself.
+    /// The effort to begin with: runs per command for hyperfine, milliseconds per arm for criterion. ablate chooses its
+    /// own.
     pub(crate) fn first_effort(self) -> f64 {
         match self {
             Tool::Ablate => 1.0,
@@ -45,11 +46,11 @@ impl Tool {
 pub(crate) struct Pair {
     /// How long their operations are.
     pub(crate) lengths: Lengths,
-    /// What the first arm's operation takes, nanoseconds.
+    /// Nanoseconds per operation of the first arm.
     pub(crate) base_ns: f64,
-    /// Batches of a process.
+    /// Timed batches per process.
     pub(crate) batches: usize,
-    /// Operations of a batch.
+    /// Operations per timed batch.
     pub(crate) count: u64,
     /// Half-width that is wanted, nanoseconds.
     pub(crate) target_ns: f64,
@@ -58,15 +59,15 @@ pub(crate) struct Pair {
 /// Where the programs are.
 #[derive(Debug)]
 pub(crate) struct Programs {
-    /// This program, which is the subject as well.
+    /// This program, which is also the planted one.
     pub(crate) own: PathBuf,
-    /// `ablate`.
+    /// The built ablate.
     pub(crate) ablate: PathBuf,
     /// `hyperfine`.
     pub(crate) hyperfine: PathBuf,
 }
 
-/// What one measurement came to.
+/// The result of one measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt {
     /// The tool's interval.
@@ -75,7 +76,7 @@ pub(crate) struct Attempt {
     pub(crate) took: Duration,
 }
 
-/// Why a tool gave no interval.
+/// Why a tool gave no interval. The messages name the tool and the file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ToolError {
     /// It did not start.
@@ -83,7 +84,7 @@ pub(crate) enum ToolError {
     Start {
         /// The tool.
         tool: &'static str,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// It failed.
@@ -91,42 +92,49 @@ pub(crate) enum ToolError {
     Failed {
         /// The tool.
         tool: &'static str,
-        /// How it ended.
+        /// Its exit status.
         status: std::process::ExitStatus,
-        /// The end of what it said.
+        /// The last lines of its standard error.
         stderr: String,
     },
-    /// It left no file.
-    #[error("{tool} left no readable {}: {source}", path.display())]
+    /// It wrote no file.
+    #[error("{tool} wrote no readable {}: {source}", path.display())]
     NoFile {
         /// The tool.
         tool: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Its file is not understood.
-    #[error("{tool}'s {} is not understood: {source}", path.display())]
+    /// Its file has another form than expected.
+    #[error("{tool} wrote {} in another form than expected: {source}", path.display())]
     Unread {
         /// The tool.
         tool: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with it.
         source: ReadError,
     },
+    /// The results of ablate cannot be read.
+    #[error(transparent)]
+    Results(#[from] ablate_format::ReadError),
+    /// cargo built ablate, and reported no program.
+    #[error("cargo built the package ablation and reported no program: it needs a binary target")]
+    NoProgram,
     /// The config for ablate could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }
 
-/// Measures a pair; `None` when the tool gave no interval, as ablate does when too few runs were fit. `dir` is an empty folder of the attempt's own; `limit` is when ablate stops in any case.
+/// Measures a pair. `None` when the tool gave no interval, as ablate does when too few runs were valid. `dir` is an empty
+/// folder for this attempt; ablate stops after `limit` in any case.
 ///
 /// # Errors
 /// [`ToolError`].
@@ -145,7 +153,30 @@ pub(crate) fn attempt(
     }
 }
 
-/// The arguments that both arms have; the arm's letter follows.
+/// Builds ablate with these options of `cargo build`, and returns the path of its program.
+///
+/// # Errors
+/// [`ToolError`], when cargo does not start, fails, or reports no program.
+pub(crate) fn build_ablate(options: &[&str]) -> Result<PathBuf, ToolError> {
+    const TOOL: &str = "cargo build --package ablation";
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let Output { status, stdout, .. } = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "ablation", "--bins", "--message-format", "json-render-diagnostics"])
+        .args(options)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|source| ToolError::Start { tool: TOOL, source })?;
+    if !status.success() {
+        return Err(ToolError::Failed { tool: TOOL, status, stderr: "its messages are above".to_owned() });
+    }
+    // One message per line; that of a program has its path.
+    let messages = serde_json::Deserializer::from_slice(&stdout).into_iter::<serde_json::Value>();
+    let paths = messages.flatten().filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+    paths.last().ok_or(ToolError::NoProgram)
+}
+
+/// The arguments that both arms share; `--arm` and its letter follow.
 fn subject_args(pair: &Pair) -> Vec<String> {
     let mut args = vec!["subject".to_owned()];
     let numbers = [
@@ -166,13 +197,18 @@ fn ablate(pair: &Pair, limit: Duration, programs: &Programs, dir: &Path) -> Resu
     command.arg("run").arg(&config).arg("--out").arg(&out);
     command.arg("--until-halfwidth").arg(format!("{:.4}ns", pair.target_ns));
     command.arg("--budget").arg(format!("{:.1}s", limit.as_secs_f64().max(0.1)));
-    // 1: some run was void or failed, which ablate leaves out of its interval.
+    // Exit status 1: some run was invalid or failed, and ablate left it out of its interval.
     let took = timed("ablate", &mut command, &[0, 1])?;
-    let interval = read("ablate", &out.join("effects.json"), interval::of_ablate)?;
+    let effects = ablate_format::read_effects(&out)?.effects;
+    let interval = interval::of_ablate(&effects).map_err(|source| ToolError::Unread {
+        tool: "ablate",
+        path: out.join(ablate_format::EFFECTS),
+        source,
+    })?;
     Ok(interval.map(|interval| Attempt { interval, took }))
 }
 
-/// A study of one factor, whose levels differ in one letter of an argument.
+/// A study with one factor, whose levels differ in one letter of an argument.
 fn config_text(pair: &Pair, own: &Path) -> String {
     let args: Vec<String> = subject_args(pair).iter().map(|arg| toml_text(arg)).collect();
     format!(
@@ -198,17 +234,14 @@ fn hyperfine(pair: &Pair, runs: f64, programs: &Programs, dir: &Path) -> Result<
     command.arg("--export-json").arg(&export);
     for arm in ["a", "b"] {
         let args = subject_args(pair).join(" ");
-        command.arg(format!("{} {args} --plain --arm {arm}", quoted(&programs.own)));
+        // hyperfine splits the command like a shell.
+        let own = programs.own.to_string_lossy();
+        command.arg(format!("{} {args} --plain --arm {arm}", shell_words::quote(&own)));
     }
     let took = timed("hyperfine", &mut command, &[0])?;
     let operations = pair.count * pair.batches as u64;
     let interval = read("hyperfine", &export, |json| interval::of_hyperfine(json, operations))?;
     Ok(Attempt { interval, took })
-}
-
-/// A path as one word of hyperfine's command line.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
 }
 
 fn criterion(pair: &Pair, milliseconds: f64, programs: &Programs, dir: &Path) -> Result<Attempt, ToolError> {
@@ -219,7 +252,7 @@ fn criterion(pair: &Pair, milliseconds: f64, programs: &Programs, dir: &Path) ->
         command.arg("--milliseconds").arg(format!("{milliseconds:.0}")).args([baseline, "a"]);
         took += timed("criterion", &mut command, &[0])?;
     }
-    let path = dir.join(crate::contender::ID).join("change/estimates.json");
+    let path = dir.join(crate::criterion_bench::ID).join("change/estimates.json");
     let interval = read("criterion", &path, |json| interval::of_criterion(json, pair.base_ns))?;
     Ok(Attempt { interval, took })
 }
@@ -257,23 +290,19 @@ mod tests {
     }
 
     #[test]
-    fn the_config_is_one_that_ablate_takes() {
+    fn ablate_accepts_the_config() {
         let dir = tempfile::tempdir().expect("a folder");
         let config = dir.path().join("planted.toml");
         let own = std::env::current_exe().expect("this program");
         std::fs::write(&config, config_text(&PAIR, &own)).expect("written");
-        let study = ablation::config::load(&config).expect("a good config");
-        let design = ablation::design::resolve(&study).expect("a good design");
-        assert!(
-            design.plan.contrasts.iter().any(|contrast| contrast.factor == "planted"),
-            "{:?}",
-            design.plan.contrasts
-        );
+        let ablate = build_ablate(&[]).expect("ablate can be built");
+        let output = Command::new(ablate).arg("plan").arg(&config).output().expect("ablate starts");
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && stdout.contains("planted"), "{stdout}{stderr}");
     }
 
     #[test]
-    fn paths_are_one_word() {
-        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
+    fn a_text_is_a_toml_string() {
         assert_eq!(toml_text("a \"b\""), r#""a \"b\"""#);
     }
 }

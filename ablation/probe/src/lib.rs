@@ -1,16 +1,16 @@
-//! For programs that want to be measured by `ablate`: timed batches, the contention canary, and the line to print.
+//! For programs that are to be measured by `ablate`: timed batches, the contention probe, and the line to print.
 //!
-//! Optional: any program that prints the line of docs/format.md can be measured. This crate depends on nothing, asks
-//! the kernel for nothing while it measures, and takes all its memory before the first batch.
+//! The crate is optional: any program that prints the line of docs/format.md can be measured. It has no dependencies,
+//! makes no system call while it measures, and requests all its memory before the first batch.
 //!
 //! A program with one factor, `memo`, that the environment switches off:
 //!
 //! ```
-//! use ablate_probe::{Batches, Line};
+//! use ablate_probe::{TimedBatches, Line};
 //!
 //! let memo = std::env::var_os("DEMO_DISABLE_MEMO").is_none();
 //! let (mut last, mut hits, mut sum) = ((0, 0), 0, 0u64);
-//! let mut batches = Batches::new(50, 1000); // 50 batches of 1000 operations
+//! let mut batches = TimedBatches::new(50, 1000); // 50 batches of 1000 operations each
 //! while batches.is_wanted() {
 //!     batches.time(|| {
 //!         for i in 0..1000u64 {
@@ -32,10 +32,10 @@
 //! The study then has `[[factor]] name = "memo"`, `proof = ["memo.hits"]`, and the level
 //! `off = { DEMO_DISABLE_MEMO = "1" }`.
 
-mod batches;
-mod canary;
+mod contention;
 mod line;
+mod timed_batches;
 
-pub use batches::{Batches, percentile};
-pub use canary::canary_ns;
+pub use contention::contention_probe_ns;
 pub use line::Line;
+pub use timed_batches::{TimedBatches, percentile};

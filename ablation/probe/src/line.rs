@@ -1,13 +1,13 @@
-//! The line that a measured program prints: docs/format.md, section "The line of a measured program".
+//! The line that a measured program prints. docs/format.md describes it in "The line of a measured program".
 
-use crate::batches::{Batches, percentile};
+use crate::timed_batches::{TimedBatches, percentile};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
-/// One line of JSON. Printing it is the last thing that a measured program does.
+/// One line of JSON, without the line's end. A measured program prints it last.
 #[derive(Debug, Clone)]
 pub struct Line {
-    batches: Batches,
+    batches: TimedBatches,
     checksum: u64,
     served_by: Option<String>,
     levels: BTreeMap<String, String>,
@@ -18,8 +18,9 @@ pub struct Line {
 }
 
 impl Line {
-    /// What was measured, and a checksum of what the operations came to: it must not depend on any factor's level.
-    pub fn new(batches: Batches, checksum: u64) -> Line {
+    /// Starts the line with the timed batches and a checksum of the operations' results. The checksum must not depend on
+    /// the level of any factor.
+    pub fn new(batches: TimedBatches, checksum: u64) -> Line {
         Line {
             batches,
             checksum,
@@ -32,41 +33,41 @@ impl Line {
         }
     }
 
-    /// Says which level a factor had: `on`, `off`, `absent`, or a variant's name.
+    /// Sets the level that a factor had: `on`, `off`, `absent`, or the name of a variant.
     pub fn level(&mut self, factor: &str, level: &str) -> &mut Line {
         self.levels.insert(factor.to_owned(), level.to_owned());
         self
     }
 
-    /// Says what a factor did. A counter that the study names in `proof` must be above 0 when the factor is on, and 0
-    /// when it is not.
+    /// Sets a counter of a factor's work. A counter that the study names in `proof` must be above 0 when the factor is on,
+    /// and 0 when it is not.
     pub fn counter(&mut self, factor: &str, counter: &str, value: u64) -> &mut Line {
         self.counters.entry(factor.to_owned()).or_default().insert(counter.to_owned(), value);
         self
     }
 
-    /// Says who served the operations, where there is a choice.
+    /// Names the component that served the operations, for a study with `served_by`.
     pub fn served_by(&mut self, name: &str) -> &mut Line {
         self.served_by = Some(name.to_owned());
         self
     }
 
-    /// Says how many page faults the measured part took.
+    /// Sets the number of page faults of the measured part.
     pub fn page_faults(&mut self, faults: u64) -> &mut Line {
         self.page_faults = Some(faults);
         self
     }
 
-    /// Names a variable of the environment that was refused, with the reason. It voids the run.
+    /// Adds an environment variable that the program refused, with the reason. The run is then invalid.
     pub fn env_rejected(&mut self, why: &str) -> &mut Line {
         self.env_rejected.push(why.to_owned());
         self
     }
 
-    /// Adds a number of the program's own, as `"group": {"name": value}`. Readers ignore groups that they do not know.
+    /// Adds a number of the program's own as `"group": {"name": value}`. Readers ignore groups that they do not know.
     ///
     /// # Panics
-    /// When the group has the name of a key of the format, of which a line can have only one.
+    /// When `group` is a key of the format, because JSON allows a key only once.
     pub fn number(&mut self, group: &str, name: &str, value: f64) -> &mut Line {
         assert!(!KEYS.contains(&group), "`{group}` is a key of the format");
         self.numbers.entry(group.to_owned()).or_default().insert(name.to_owned(), value);
@@ -74,6 +75,8 @@ impl Line {
     }
 }
 
+/// Version of the line, as docs/format.md counts.
+const FORMAT: u64 = 2;
 /// The keys of the format.
 const KEYS: [&str; 16] = [
     "format",
@@ -91,7 +94,7 @@ const KEYS: [&str; 16] = [
     "page_faults",
     "env_rejected",
     "batches_ns",
-    "canaries_ns",
+    "contention_probes_ns",
 ];
 
 impl Display for Line {
@@ -102,7 +105,7 @@ impl Display for Line {
         let mean = if sorted.is_empty() { 0.0 } else { sorted.iter().sum::<f64>() / sorted.len() as f64 };
         let checksum = format!("{:016x}", self.checksum);
         let (mut out, samples) = (Object::start(f)?, batches.len() as u64);
-        out.key("format", &1)?.key("operations", &self.batches.operations())?.key("checksum", &checksum)?;
+        out.key("format", &FORMAT)?.key("operations", &self.batches.operations())?.key("checksum", &checksum)?;
         out.key("latency_over", &"batches".to_owned())?.key("samples", &samples)?;
         out.key("latency_ns_p10", &percentile(&sorted, 0.10))?.key("latency_ns_p50", &percentile(&sorted, 0.50))?;
         out.key("latency_ns_p99", &percentile(&sorted, 0.99))?.key("latency_ns_mean", &mean)?;
@@ -114,7 +117,7 @@ impl Display for Line {
             out.key("page_faults", faults)?;
         }
         out.key("env_rejected", &self.env_rejected)?;
-        out.key("batches_ns", &batches)?.key("canaries_ns", &self.batches.canaries_ns().to_vec())?;
+        out.key("batches_ns", &batches)?.key("contention_probes_ns", &self.batches.contention_probes_ns().to_vec())?;
         for (group, numbers) in &self.numbers {
             out.key(group, numbers)?;
         }
@@ -122,7 +125,7 @@ impl Display for Line {
     }
 }
 
-/// Something that JSON has a form for.
+/// A value that can be written as JSON.
 trait Json {
     fn write(&self, f: &mut Formatter<'_>) -> fmt::Result;
 }
@@ -133,14 +136,14 @@ impl Json for u64 {
     }
 }
 
-/// Three decimals: nothing below a picosecond can be told apart. JSON has no infinities.
+/// With three decimals, which for nanoseconds are picoseconds. Infinities and NaN become `null`, which JSON requires.
 impl Json for f64 {
     fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.is_finite() { write!(f, "{self:.3}") } else { f.write_str("null") }
     }
 }
 
-/// With everything escaped that must be (RFC 8259, section 7).
+/// With the escapes that RFC 8259, section 7, requires.
 impl Json for String {
     fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("\"")?;
@@ -177,7 +180,7 @@ impl<T: Json> Json for BTreeMap<String, T> {
     }
 }
 
-/// An object in the making.
+/// An object that is being written.
 struct Object<'a, 'f> {
     f: &'a mut Formatter<'f>,
     is_empty: bool,
@@ -209,23 +212,23 @@ mod tests {
 
     #[test]
     fn an_empty_run_is_a_whole_line() {
-        let line = Line::new(Batches::new(0, 7), 0xab).to_string();
-        let expected = "{\"format\":1,\"operations\":0,\"checksum\":\"00000000000000ab\",\
+        let line = Line::new(TimedBatches::new(0, 7), 0xab).to_string();
+        let expected = "{\"format\":2,\"operations\":0,\"checksum\":\"00000000000000ab\",\
             \"latency_over\":\"batches\",\"samples\":0,\"latency_ns_p10\":0.000,\"latency_ns_p50\":0.000,\
             \"latency_ns_p99\":0.000,\"latency_ns_mean\":0.000,\"levels\":{},\"counters\":{},\"env_rejected\":[],\
-            \"batches_ns\":[],\"canaries_ns\":[]}";
+            \"batches_ns\":[],\"contention_probes_ns\":[]}";
         assert_eq!(line, expected);
     }
 
     #[test]
     fn everything_said_is_in_the_line_once() {
-        let mut batches = Batches::new(2, 5);
+        let mut batches = TimedBatches::new(2, 5);
         while batches.is_wanted() {
             batches.time(|| ());
         }
         let mut line = Line::new(batches, 1);
         line.level("b", "off").level("a", "on").counter("a", "hits", 3).counter("a", "asks", 4);
-        line.served_by("me").page_faults(9).env_rejected("A=\"x\"").number("own", "n", 0.5).number(
+        line.served_by("pool").page_faults(9).env_rejected("A=\"x\"").number("own", "n", 0.5).number(
             "own",
             "m",
             f64::NAN,
@@ -234,7 +237,7 @@ mod tests {
         for part in [
             "\"operations\":10",
             "\"samples\":2",
-            "\"served_by\":\"me\"",
+            "\"served_by\":\"pool\"",
             "\"levels\":{\"a\":\"on\",\"b\":\"off\"}",
             "\"counters\":{\"a\":{\"asks\":4,\"hits\":3}}",
             "\"page_faults\":9",
@@ -247,14 +250,14 @@ mod tests {
             let from = line.find(key).expect(key) + key.len() + 3;
             line[from..].split(']').next().expect("a list").split(',').count()
         };
-        assert_eq!((list("batches_ns"), list("canaries_ns")), (2, 3), "{line}");
+        assert_eq!((list("batches_ns"), list("contention_probes_ns")), (2, 3), "{line}");
         assert!(!line.contains('\n'));
     }
 
     #[test]
     fn text_is_escaped() {
         let check = |text: &str, expected: &str| {
-            let line = Line::new(Batches::new(0, 1), 0).env_rejected(text).to_string();
+            let line = Line::new(TimedBatches::new(0, 1), 0).env_rejected(text).to_string();
             assert!(line.contains(&format!("\"env_rejected\":[{expected}]")), "{line}");
         };
         check("plain ü", "\"plain ü\"");
@@ -265,6 +268,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "`levels` is a key of the format")]
     fn a_key_of_the_format_is_no_group() {
-        Line::new(Batches::new(0, 1), 0).number("levels", "a", 1.0);
+        Line::new(TimedBatches::new(0, 1), 0).number("levels", "a", 1.0);
     }
 }

@@ -1,8 +1,8 @@
 //! No claim about time from one reading alone: a second one must say the same.
 
 use super::{Effect, Estimate, Response, Verdict};
-use crate::stats::bootstrap::Series;
-use crate::stats::order;
+use ablate_stats::bootstrap::Series;
+use ablate_stats::order;
 
 /// A claim about the 10th percentile must hold for the median of the process too, and the other way round.
 pub(super) fn of_percentiles(rows: &mut [Effect]) {

@@ -5,9 +5,9 @@
 //! because then it would choose among the cells and not among the moments.
 
 use super::index::Runs;
-use crate::record::{Measured, Pass, Record, Status, WorkloadPlan};
-use crate::stats::order::{percentile, sorted};
-use crate::stats::{bootstrap, many, table};
+use ablate_format::{Measured, Pass, Record, Status, WorkloadPlan};
+use ablate_stats::order::{percentile, sorted};
+use ablate_stats::{bootstrap, many, table};
 use serde::Serialize;
 
 /// A canary this much above the reference was disturbed.
@@ -59,7 +59,7 @@ impl Canaries {
     pub(super) fn of(records: &[Record]) -> Canaries {
         let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
         let mut all: Vec<f32> =
-            timed().filter_map(|r| r.measured.as_ref()).flat_map(|m| m.canaries_ns.iter().copied()).collect();
+            timed().filter_map(|r| r.measured.as_ref()).flat_map(|m| m.contention_probes_ns.iter().copied()).collect();
         all.retain(|canary| canary.is_finite());
         // There are millions of them in a large study, and two are asked for.
         let mut at = |p: f64| {
@@ -77,7 +77,7 @@ impl Canaries {
             let share = kept as f64 / batches.max(1) as f64;
             (canaries.kept, canaries.applied) = ((batches > 0).then_some(share), share >= LEAST_SHARE);
         }
-        let around: Vec<(f64, f64)> = timed().filter_map(|r| r.canary_ns).collect();
+        let around: Vec<(f64, f64)> = timed().filter_map(|r| r.contention_probe_ns).collect();
         let own = sorted(&around.iter().flat_map(|(a, b)| [*a, *b]).collect::<Vec<_>>());
         if let Some(reference) = percentile(&own, REFERENCE) {
             let quiet = around.iter().filter(|(a, b)| a.max(*b) <= TOLERANCE * reference).count();
@@ -90,7 +90,7 @@ impl Canaries {
     pub(super) fn judge(&self, measured: &Measured) -> Judged {
         let told = Judged { p10: Some(measured.latency_ns_p10), p50: Some(measured.latency_ns_p50), kept: None };
         let Some(reference) = self.reference_ns else { return told };
-        if measured.batches_ns.is_empty() || measured.canaries_ns.len() != measured.batches_ns.len() + 1 {
+        if measured.batches_ns.is_empty() || measured.contention_probes_ns.len() != measured.batches_ns.len() + 1 {
             return told;
         }
         let kept: Vec<f64> = quiet(measured, reference).map(f64::from).collect();
@@ -121,7 +121,7 @@ pub(super) struct Judged {
 /// The batches between two quiet canaries.
 fn quiet(measured: &Measured, reference: f64) -> impl Iterator<Item = f32> + '_ {
     let limit = (TOLERANCE * reference) as f32;
-    let ends = measured.canaries_ns.windows(2);
+    let ends = measured.contention_probes_ns.windows(2);
     measured.batches_ns.iter().zip(ends).filter(move |(_, ends)| ends[0].max(ends[1]) <= limit).map(|(ns, _)| *ns)
 }
 
@@ -161,7 +161,7 @@ pub(super) fn keeping(plan: &WorkloadPlan, runs: &Runs, seed: u64) -> Option<Kee
 mod tests {
     use crate::analyse::fixture::Study;
     use crate::analyse::{Verdict, analyse};
-    use crate::record::Record;
+    use ablate_format::Record;
 
     /// Sixteen batches a run; those where `busy` says so take twice as long, canary and all.
     fn with_batches(mut records: Vec<Record>, busy: impl Fn(&Record, usize) -> bool) -> Vec<Record> {
@@ -171,7 +171,7 @@ mod tests {
             let ns = measured.latency_ns_p10 as f32;
             measured.batches_ns = slow.iter().map(|slow| if *slow { 2.0 * ns } else { ns }).collect();
             let near = |i: usize| slow.get(i.wrapping_sub(1)) == Some(&true) || slow.get(i) == Some(&true);
-            measured.canaries_ns = (0..17).map(|i| if near(i) { 1.1 } else { 0.57 }).collect();
+            measured.contention_probes_ns = (0..17).map(|i| if near(i) { 1.1 } else { 0.57 }).collect();
             // What the program itself says is over all batches.
             measured.latency_ns_p50 = f64::from(ns) * 1.5;
             measured.latency_ns_p99 = f64::from(ns) * 2.0;

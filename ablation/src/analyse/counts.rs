@@ -1,8 +1,8 @@
 //! Counted events per operation: counting passes minus start-up, divided by the operations.
 
 use super::index::CellRuns;
-use crate::record::{Manifest, Record};
-use crate::stats::order;
+use ablate_format::{Manifest, Record};
+use ablate_stats::order;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 

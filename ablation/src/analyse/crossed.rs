@@ -6,9 +6,9 @@ use super::index::Runs;
 use super::table::Table;
 use super::{Estimate, Proof, Verdict, foreign};
 use crate::prove;
-use crate::record::{MainResponse, Manifest};
-use crate::stats::bootstrap::Drawn;
-use crate::stats::{factorial, many};
+use ablate_format::{MainResponse, Manifest};
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::{factorial, many};
 use serde::Serialize;
 
 /// False discoveries among the interactions that are called found: one in twenty.
@@ -154,7 +154,7 @@ pub(super) fn crossed(
                 row.verdict = Verdict::Inconclusive;
             }
             match proof {
-                Proof::Void => row.verdict = Verdict::Void,
+                Proof::Invalid => row.verdict = Verdict::Invalid,
                 Proof::NotExercised => row.verdict = Verdict::NotExercised,
                 Proof::Proven | Proof::Unproven => {}
             }
@@ -232,7 +232,7 @@ fn agree(row: &mut Contrasted, second: Option<Verdict>) {
 fn proof(manifest: &Manifest, runs: &Runs, table: &Table, factor: &str, bit: usize) -> (Proof, String) {
     let plan = &manifest.plan;
     let Some(factor) = plan.factors.iter().find(|f| f.name == factor) else {
-        return (Proof::Void, format!("`{factor}` is not in the plan"));
+        return (Proof::Invalid, format!("`{factor}` is not in the plan"));
     };
     let masks = table.masks.as_ref().map_or(&[][..], |masks| &masks.cells);
     let cell = |mask: usize| runs.cell(&table.cells[masks[mask]?].id);
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
     use crate::analyse::analyse;
     use crate::analyse::fixture::Study;
-    use crate::record::{InstrumentStatus, Record};
+    use ablate_format::{InstrumentStatus, Record};
 
     /// 1,000 ns, and 50 for cache, 20 for tick, 30 for both together, 0 for the third.
     fn cost(cell: &str) -> f64 {
@@ -361,7 +361,7 @@ mod tests {
             name: "callgrind-instructions".to_owned(),
             exact: true,
             unavailable: None,
-            source: "simulated".to_owned(),
+            origin: "simulated".to_owned(),
             cost: String::new(),
         });
         for cell in &study.manifest.plan.cells {
@@ -369,7 +369,7 @@ mod tests {
             let counts = [("callgrind-instructions", if on { 9_000 } else { 8_000 }), ("page-faults", 0)];
             records.extend((0..2).map(|repeat| study.counting("w", &cell.id, repeat, &counts)));
         }
-        assert_eq!(proofs(&study, &records), [Proof::Proven, Proof::Void], "tick changes no instruction");
+        assert_eq!(proofs(&study, &records), [Proof::Proven, Proof::Invalid], "tick changes no instruction");
     }
 
     #[test]

@@ -5,10 +5,10 @@ use super::index::{CellRuns, Runs, Timed, build_failed};
 use super::table::{Column, Table};
 use super::{CellSummary, Effect, Estimate, PerOperation, Proof, Response, Verdict, agreement, foreign};
 use crate::prove;
-use crate::record::{Arm, CellKind, Contrast, Crossed, FactorPlan, MainResponse, Manifest, Plan, Status};
-use crate::stats::MIN_BLOCKS;
-use crate::stats::bootstrap::{DRAWS, Drawn, Series};
-use crate::stats::{factorial, many};
+use ablate_format::{Arm, CellKind, Contrast, Crossed, FactorPlan, MainResponse, Manifest, Status, StudyPlan};
+use ablate_stats::MIN_BLOCKS;
+use ablate_stats::bootstrap::{DRAWS, Drawn, Series};
+use ablate_stats::{factorial, many};
 use std::collections::BTreeMap;
 
 /// Two cells that differ in what the contrast is about.
@@ -22,7 +22,7 @@ pub(super) fn responses(main: MainResponse) -> Vec<Response> {
 }
 
 /// Every one of [`responses`] of every contrast of the plan with its draws, in this order; NaN where a cell is missing.
-pub(super) fn drawn(plan: &Plan, main: MainResponse, runs: &Runs, table: &Table) -> Vec<Drawn> {
+pub(super) fn drawn(plan: &StudyPlan, main: MainResponse, runs: &Runs, table: &Table) -> Vec<Drawn> {
     let missing = || Drawn::new(f64::NAN, 0, vec![f64::NAN; DRAWS]);
     let mut out = Vec::new();
     for contrast in &plan.contrasts {
@@ -34,7 +34,7 @@ pub(super) fn drawn(plan: &Plan, main: MainResponse, runs: &Runs, table: &Table)
 }
 
 /// The main response of every contrast over all batches, disturbed or not; nothing where [`drawn`] is over these.
-pub(super) fn over_all_batches(plan: &Plan, runs: &Runs, table: &Table) -> Vec<Option<Estimate>> {
+pub(super) fn over_all_batches(plan: &StudyPlan, runs: &Runs, table: &Table) -> Vec<Option<Estimate>> {
     let of = |contrast: &Contrast| {
         let drawn = of_contrast(plan, table, contrast, &pairs(plan, runs, contrast), Column::AllBatches)?;
         Estimate::of(&drawn)
@@ -42,7 +42,7 @@ pub(super) fn over_all_batches(plan: &Plan, runs: &Runs, table: &Table) -> Vec<O
     plan.contrasts.iter().map(of).collect()
 }
 
-fn of_contrast(plan: &Plan, table: &Table, contrast: &Contrast, pairs: &[Pair], column: Column) -> Option<Drawn> {
+fn of_contrast(plan: &StudyPlan, table: &Table, contrast: &Contrast, pairs: &[Pair], column: Column) -> Option<Drawn> {
     if pairs.is_empty() && contrast.contrast == "main" {
         return by_columns(plan, table, &contrast.factor, column);
     }
@@ -53,7 +53,7 @@ fn of_contrast(plan: &Plan, table: &Table, contrast: &Contrast, pairs: &[Pair], 
 
 /// Main effect from a fraction of a factorial or a screen: the mean of the cells with the factor minus that of the cells
 /// without. `None` when a cell has no proven run, for then the columns are no longer orthogonal.
-fn by_columns(plan: &Plan, table: &Table, factor: &str, column: Column) -> Option<Drawn> {
+fn by_columns(plan: &StudyPlan, table: &Table, factor: &str, column: Column) -> Option<Drawn> {
     let designs = ["fractional", "plackett-burman"].into_iter();
     let ids = designs.filter_map(|design| plan.designs.get(design)).max_by_key(|ids| ids.len())?;
     let at = plan.crossed.iter().position(|crossed| crossed.factor == factor)?;
@@ -68,7 +68,7 @@ fn by_columns(plan: &Plan, table: &Table, factor: &str, column: Column) -> Optio
 }
 
 /// Block by block differences of every contrast in the main response, for the second reading of means.
-pub(super) fn differences_by_block(plan: &Plan, main: MainResponse, runs: &Runs) -> Vec<Series> {
+pub(super) fn differences_by_block(plan: &StudyPlan, main: MainResponse, runs: &Runs) -> Vec<Series> {
     let series = |contrast: &Contrast| differences(runs, &pairs(plan, runs, contrast), |run| run.value(main));
     plan.contrasts.iter().map(series).collect()
 }
@@ -105,7 +105,7 @@ pub(super) fn effects(
             let plans: Vec<_> = pairs.iter().map(|(plus, minus)| (plus.plan, minus.plan)).collect();
             let counts = |id: &str| cells.iter().find(|cell| cell.id == id).map(|cell| &cell.counts);
             match foreign::proof(manifest, &contrast.factor, &plans, counts) {
-                (Proof::Void, reason) => refusal = Some((Verdict::Void, reason)),
+                (Proof::Invalid, reason) => refusal = Some((Verdict::Invalid, reason)),
                 (Proof::Unproven, reason) => unproven = Some(reason),
                 _ => {}
             }
@@ -168,7 +168,7 @@ pub(super) fn effects(
 ///
 /// Pairs with a cell that has no proven run at all are left out of a main effect; otherwise one broken cell would take
 /// the whole factorial with it.
-fn pairs<'r, 'a>(plan: &Plan, runs: &'r Runs<'a>, contrast: &Contrast) -> Vec<Pair<'r, 'a>> {
+fn pairs<'r, 'a>(plan: &StudyPlan, runs: &'r Runs<'a>, contrast: &Contrast) -> Vec<Pair<'r, 'a>> {
     if contrast.contrast != "main" {
         let pair = runs.cell(&contrast.plus).zip(runs.cell(&contrast.minus));
         return pair.into_iter().collect();
@@ -226,8 +226,8 @@ fn refusal(manifest: &Manifest, runs: &Runs, contrast: &Contrast, pairs: &[Pair]
                 continue;
             }
             return Some(match cell.worst() {
-                Some((Status::Void, runs)) => (Verdict::Void, format!("`{id}`: no proven run, {runs} are void")),
-                Some(_) => (Verdict::Void, format!("`{id}`: no proven run, {}", cell.status())),
+                Some((Status::Invalid, runs)) => (Verdict::Invalid, format!("`{id}`: no proven run, {runs} are invalid")),
+                Some(_) => (Verdict::Invalid, format!("`{id}`: no proven run, {}", cell.status())),
                 None => (Verdict::Inconclusive, format!("`{id}` was not run")),
             });
         }
@@ -236,7 +236,7 @@ fn refusal(manifest: &Manifest, runs: &Runs, contrast: &Contrast, pairs: &[Pair]
 }
 
 /// Whether both cells of a row did what they were run for, whatever the blocks suffice to say.
-fn proof(row: &Effect, runs: &Runs, plan: &Plan) -> Proof {
+fn proof(row: &Effect, runs: &Runs, plan: &StudyPlan) -> Proof {
     if row.verdict == Verdict::NotExercised {
         return Proof::NotExercised;
     }
@@ -247,11 +247,11 @@ fn proof(row: &Effect, runs: &Runs, plan: &Plan) -> Proof {
     let pairs = plan.contrasts.iter().find(same).map_or_else(Vec::new, |contrast| pairs(plan, runs, contrast));
     let proven = |cell: &CellRuns| !cell.timing.is_empty();
     if row.contrast == "main" && pairs.is_empty() {
-        return if row.estimate.is_some() { Proof::Proven } else { Proof::Void };
+        return if row.estimate.is_some() { Proof::Proven } else { Proof::Invalid };
     }
     let all = !pairs.is_empty() && pairs.iter().all(|(plus, minus)| proven(plus) && proven(minus));
-    let refused = matches!(row.verdict, Verdict::Void | Verdict::BuildFailed);
-    if all && !refused { Proof::Proven } else { Proof::Void }
+    let refused = matches!(row.verdict, Verdict::Invalid | Verdict::BuildFailed);
+    if all && !refused { Proof::Proven } else { Proof::Invalid }
 }
 
 /// Says of a row that nothing proves its switch.
@@ -264,7 +264,7 @@ fn mark(row: &mut Effect, unproven: Option<&str>) {
 }
 
 /// The reason when none of the factors that the contrast is about did anything.
-fn not_exercised(plan: &Plan, runs: &Runs, contrast: &Contrast, pairs: &[Pair]) -> Option<String> {
+fn not_exercised(plan: &StudyPlan, runs: &Runs, contrast: &Contrast, pairs: &[Pair]) -> Option<String> {
     let (plus, minus) = pairs.first()?;
     let single = plan.factors.iter().filter(|factor| factor.name == contrast.factor);
     let mut factors: Vec<&FactorPlan> = single.collect();

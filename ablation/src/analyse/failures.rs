@@ -1,7 +1,7 @@
 //! Runs that do not count, grouped so that people can act on them.
 
 use super::index::status_name;
-use crate::record::{Manifest, Record, Status};
+use ablate_format::{Manifest, Record, Status};
 use serde::Serialize;
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
 //! Small synthetic studies for tests: every factor in both arms, a placebo and two peers.
 
-use crate::record::*;
+use ablate_format::*;
 use std::collections::BTreeMap;
 
 pub(crate) struct Study {
@@ -36,7 +36,7 @@ impl Study {
         for peer in ["fast", "slow"] {
             cells.push(cell(&format!("peer-{peer}"), peer, CellKind::Peer, None, BTreeMap::new()));
         }
-        let plan = Plan {
+        let plan = StudyPlan {
             factors: factors
                 .iter()
                 .map(|name| FactorPlan {
@@ -75,7 +75,7 @@ impl Study {
             name: name.to_owned(),
             exact,
             unavailable: unavailable.map(str::to_owned),
-            source: "software".to_owned(),
+            origin: "software".to_owned(),
             cost: String::new(),
         };
         Study {
@@ -168,7 +168,7 @@ impl Study {
                 page_faults: None,
                 env_rejected: Vec::new(),
                 batches_ns: Vec::new(),
-                canaries_ns: Vec::new(),
+                contention_probes_ns: Vec::new(),
                 values: BTreeMap::new(),
                 truth_ns: BTreeMap::new(),
             }),

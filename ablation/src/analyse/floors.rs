@@ -2,8 +2,8 @@
 
 use super::effects::responses;
 use super::{Effect, Response, Verdict};
-use crate::record::{Arm, Contrast, MainResponse};
-use crate::stats::bootstrap::Drawn;
+use ablate_format::{Arm, Contrast, MainResponse};
+use ablate_stats::bootstrap::Drawn;
 use std::collections::BTreeMap;
 
 /// What differences that mean nothing can reach, nanoseconds per operation.

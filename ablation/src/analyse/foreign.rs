@@ -2,7 +2,7 @@
 
 use super::Proof;
 use super::counts::PerOperation;
-use crate::record::{Arm, CellKind, CellPlan, Contrast, Manifest};
+use ablate_format::{Arm, CellKind, CellPlan, Contrast, Manifest};
 use std::collections::BTreeMap;
 
 /// Counted events of a cell by instrument.
@@ -29,13 +29,13 @@ pub(super) fn proof<'c>(
         return (Proof::Proven, String::new());
     }
     if !pairs.is_empty() && each().all(|told| told == Told::SameBinary) {
-        return (Proof::Void, format!("both builds are the same binary: `{factor}` changes nothing"));
+        return (Proof::Invalid, format!("both builds are the same binary: `{factor}` changes nothing"));
     }
     let counted = |told| if let Told::SameWork(names) = told { Some(names) } else { None };
     let same: Option<Vec<Vec<String>>> = each().map(counted).collect();
     if let Some(names) = same.and_then(|names| names.into_iter().next()) {
         let names = names.join(", ");
-        return (Proof::Void, format!("the switch of `{factor}` changes nothing that was counted: {names}"));
+        return (Proof::Invalid, format!("the switch of `{factor}` changes nothing that was counted: {names}"));
     }
     let reason = format!(
         "no exact count tells the levels of `{factor}` apart, so nothing proves the switch; add \"callgrind\" to \
@@ -111,7 +111,7 @@ pub(super) fn concerns(manifest: &Manifest, contrast: &Contrast) -> bool {
 mod tests {
     use crate::analyse::fixture::Study;
     use crate::analyse::{Effect, Proof, Response, Verdict, analyse};
-    use crate::record::{BuildRecord, BuiltBinary, InstrumentStatus};
+    use ablate_format::{BuildRecord, BuiltBinary, InstrumentStatus};
 
     /// A factor without counters, counted 100 at work and so many times without it.
     fn effect(instrument: &str, off: u64, same_binary: bool, contrast: &str) -> Effect {
@@ -129,7 +129,7 @@ mod tests {
             name: "callgrind-instructions".to_owned(),
             exact: true,
             unavailable: None,
-            source: "simulated".to_owned(),
+            origin: "simulated".to_owned(),
             cost: String::new(),
         });
         let mut records = study.records(12, |_, cell, _| if cell.starts_with("no-") { 1_900.0 } else { 2_000.0 });
@@ -169,13 +169,13 @@ mod tests {
         let row = effect("callgrind-instructions", 90, false, "on-off");
         assert_eq!((row.proof, row.verdict), (Proof::Proven, Verdict::Costs), "{}", row.reason);
         let row = effect("callgrind-instructions", 100, false, "on-off");
-        assert_eq!((row.proof, row.verdict), (Proof::Void, Verdict::Void));
+        assert_eq!((row.proof, row.verdict), (Proof::Invalid, Verdict::Invalid));
         assert!(row.reason.contains("changes nothing that was counted") && row.estimate.is_none(), "{}", row.reason);
         let row = effect("syscalls", 100, false, "on-off");
         assert_eq!((row.proof, row.verdict), (Proof::Unproven, Verdict::Costs));
         assert!(row.reason.contains("callgrind"), "{}", row.reason);
         let row = effect("syscalls", 100, true, "on-absent");
-        assert_eq!((row.proof, row.verdict), (Proof::Void, Verdict::Void));
+        assert_eq!((row.proof, row.verdict), (Proof::Invalid, Verdict::Invalid));
         assert!(row.reason.contains("same binary"), "{}", row.reason);
         assert_eq!(effect("syscalls", 100, false, "on-absent").proof, Proof::Proven);
     }

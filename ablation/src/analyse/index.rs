@@ -1,7 +1,7 @@
 //! Records by workload, cell and block, so that each is found once.
 
 use super::canary::{Canaries, Judged};
-use crate::record::{CellKind, CellPlan, MainResponse, Manifest, Measured, Pass, Plan, Record, Status};
+use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Measured, Pass, Record, Status, StudyPlan};
 use std::collections::{BTreeMap, HashMap};
 
 /// All runs of one workload.
@@ -124,7 +124,7 @@ impl<'a> CellRuns<'a> {
 pub(super) fn status_name(status: Status) -> &'static str {
     match status {
         Status::Ok => "ok",
-        Status::Void => "void",
+        Status::Invalid => "invalid",
         Status::BuildFailed => "build-failed",
         Status::Crashed => "crashed",
         Status::Timeout => "timeout",
@@ -138,7 +138,7 @@ pub(super) fn build_failed(manifest: &Manifest, cell: &CellPlan) -> bool {
 }
 
 /// Sorts records into workloads and cells; returns also how many belong nowhere or were repeated.
-pub(super) fn index<'a>(plan: &'a Plan, records: &'a [Record], canaries: &Canaries) -> (Vec<Runs<'a>>, usize) {
+pub(super) fn index<'a>(plan: &'a StudyPlan, records: &'a [Record], canaries: &Canaries) -> (Vec<Runs<'a>>, usize) {
     let by_id: HashMap<&str, usize> = plan.cells.iter().enumerate().map(|(i, cell)| (cell.id.as_str(), i)).collect();
     let empty = |cell| CellRuns {
         plan: cell,

@@ -3,8 +3,8 @@
 //! Nothing is left out because of it here; it tells a reader which cells to distrust.
 
 use super::index::{CellRuns, Runs};
-use crate::record::{MainResponse, WorkloadPlan};
-use crate::stats::modes;
+use ablate_format::{MainResponse, WorkloadPlan};
+use ablate_stats::modes;
 use serde::Serialize;
 
 /// The noise of one cell in one workload, over its proven timing runs.
@@ -80,7 +80,7 @@ mod tests {
             measured.batches_ns = vec![2_000.0; 16];
             // Of one run in ten all but four batches are disturbed.
             let is_quiet = |i: usize| !record.block.is_multiple_of(10) || i < 5;
-            measured.canaries_ns = (0..17).map(|i| if is_quiet(i) { 0.57 } else { 1.1 }).collect();
+            measured.contention_probes_ns = (0..17).map(|i| if is_quiet(i) { 0.57 } else { 1.1 }).collect();
         }
         let noise = analyse(&study.manifest, &records).workloads.remove(0).noise;
         let of = |cell: &str| noise.iter().find(|row| row.cell == cell).expect("there");

@@ -8,9 +8,9 @@ use super::index::{CellRuns, Runs};
 use super::race::Field;
 use super::{WorkloadAnalysis, table::Table};
 use crate::prove;
-use crate::record::{CellPlan, FactorPlan, Goal, MainResponse, Path};
-use crate::stats::bootstrap::Drawn;
-use crate::stats::many::simultaneous;
+use ablate_format::{CellPlan, FactorPlan, Goal, MainResponse, Path};
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::many::simultaneous;
 use serde::{Serialize, Serializer};
 
 /// One path in all its workloads.

@@ -3,9 +3,9 @@
 use super::Estimate;
 use super::index::{CellRuns, Runs, Timed};
 use super::table::Table;
-use crate::record::{CellKind, CellPlan, Manifest, TargetKind, TargetResponse};
-use crate::stats::bootstrap::{DRAWS, Drawn};
-use crate::stats::table;
+use ablate_format::{CellKind, CellPlan, Manifest, TargetKind, TargetResponse};
+use ablate_stats::bootstrap::{DRAWS, Drawn};
+use ablate_stats::table;
 use serde::Serialize;
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! Which sources of a workload cost most: those that are proven to, and those that more blocks might prove.
 
 use super::{Effect, Proof, Verdict, WorkloadAnalysis};
-use crate::record::{Arm, CellKind};
+use ablate_format::{Arm, CellKind};
 use serde::Serialize;
 
 /// A study that would need more than this many times its blocks shows nothing worth naming.
@@ -40,7 +40,7 @@ impl WorkloadAnalysis {
     pub fn unjudged(&self) -> Option<Unjudged> {
         let rows = || self.main_effects().filter(|effect| effect.attribution);
         let first = rows().next()?;
-        if rows().all(|effect| effect.proof == Proof::Void) {
+        if rows().all(|effect| effect.proof == Proof::Invalid) {
             let baseline = self.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
             let failed = baseline.filter(|cell| cell.value(self.response).is_none());
             return Some(Unjudged::NotMeasured(match failed {
@@ -128,7 +128,7 @@ impl WorkloadAnalysis {
         };
         let Some((lo, hi)) = effect.lo.zip(effect.hi) else {
             // Without an interval nobody knows how wide it would be.
-            return candidate(Some(crate::stats::MIN_BLOCKS).filter(|least| effect.blocks < *least));
+            return candidate(Some(ablate_stats::MIN_BLOCKS).filter(|least| effect.blocks < *least));
         };
         // Widths shrink with the root of the blocks; the floor is a width as well, that of the placebo.
         let width = ((hi - lo) / 2.0).max(self.floor_ns.unwrap_or(0.0));

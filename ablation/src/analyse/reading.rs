@@ -3,8 +3,8 @@
 use super::index::{CellRuns, Runs};
 use super::table::{Row, Table};
 use super::{CellSummary, Effect, Estimate, Gap, Response};
-use crate::record::{Arm, CellKind, MainResponse, Manifest};
-use crate::stats::bootstrap::{DRAWS, Drawn};
+use ablate_format::{Arm, CellKind, MainResponse, Manifest};
+use ablate_stats::bootstrap::{DRAWS, Drawn};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! What a study as a whole cannot show, and what disturbed the machine while it ran.
 
 use super::WorkloadAnalysis;
-use crate::record::{CellKind, MainResponse, Pass, Plan, Record, Status};
+use ablate_format::{CellKind, MainResponse, Pass, Record, Status, StudyPlan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewer workloads than that invite to tune for them.
@@ -10,7 +10,7 @@ const FEW_WORKLOADS: usize = 3;
 const COLD_FAULTS: f64 = 1.0;
 
 /// One sentence each; empty when there is nothing to say.
-pub(super) fn remarks(plan: &Plan, workloads: &[WorkloadAnalysis], records: &[Record]) -> Vec<String> {
+pub(super) fn remarks(plan: &StudyPlan, workloads: &[WorkloadAnalysis], records: &[Record]) -> Vec<String> {
     let mut out = Vec::new();
     // Of a process that is measured as a whole, start and all, nobody takes it for a steady state.
     let measured: Vec<&WorkloadAnalysis> =
@@ -53,7 +53,7 @@ fn baseline_faults(workload: &WorkloadAnalysis) -> Option<f64> {
 }
 
 /// Peaks of resident memory that the programs did not tell themselves, where something is judged by them.
-fn peaks_from_outside(plan: &Plan, records: &[Record]) -> Option<String> {
+fn peaks_from_outside(plan: &StudyPlan, records: &[Record]) -> Option<String> {
     let is_peak = |response: MainResponse| response == MainResponse::RssPeak;
     let by_itself = |name: &str| plan.workloads.iter().any(|w| w.name == name && is_peak(w.response));
     let aimed = |name: &str| {
@@ -125,7 +125,7 @@ fn two_speeds(workloads: &[WorkloadAnalysis]) -> Option<String> {
 mod tests {
     use crate::analyse::analyse;
     use crate::analyse::fixture::Study;
-    use crate::record::MainResponse;
+    use ablate_format::MainResponse;
 
     #[test]
     fn cold_starts_few_workloads_and_two_speeds_are_said() {

@@ -3,8 +3,8 @@
 use super::index::{self, CellRuns, Timed};
 use super::{CellSummary, Estimate, counts};
 use crate::prove;
-use crate::record::{CellKind, MainResponse, Manifest};
-use crate::stats::order;
+use ablate_format::{CellKind, MainResponse, Manifest};
+use ablate_stats::order;
 use std::collections::BTreeSet;
 
 /// Sums a cell up, without its place beside the peers, which needs their runs.

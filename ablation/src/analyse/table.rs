@@ -4,9 +4,9 @@ use super::canary::Canaries;
 use super::counts::PerOperation;
 use super::index::{CellRuns, Runs, Timed};
 use super::{CellSummary, Response};
-use crate::record::{Arm, CellKind, MainResponse, Manifest, Plan, WorkloadPlan};
-use crate::stats::bootstrap::{DRAWS, Drawn};
-use crate::stats::{layout, table};
+use ablate_format::{Arm, CellKind, MainResponse, Manifest, StudyPlan, WorkloadPlan};
+use ablate_stats::bootstrap::{DRAWS, Drawn};
+use ablate_stats::{layout, table};
 use std::collections::{BTreeMap, HashMap};
 
 /// One workload's cells.
@@ -168,7 +168,7 @@ impl Row {
 }
 
 /// Where the design has main effects in one binary, the cells of all sets of those factors.
-fn masks(plan: &Plan, by_id: &HashMap<String, usize>) -> Option<Masks> {
+fn masks(plan: &StudyPlan, by_id: &HashMap<String, usize>) -> Option<Masks> {
     let factors: Vec<String> = plan.crossed.iter().map(|crossed| crossed.factor.clone()).collect();
     // More than that is no factorial that anybody ran.
     if factors.len() < 2 || factors.len() > 16 || !plan.designs.contains_key("factorial") {

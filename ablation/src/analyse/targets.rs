@@ -6,9 +6,9 @@
 
 use super::Estimate;
 use super::race::{Field, Logs, log_ratio, mean};
-use crate::record::{Against, Bar, CellPlan, MainResponse, Target, TargetKind, TargetResponse};
-use crate::stats::bootstrap::Drawn;
-use crate::stats::projection;
+use ablate_format::{Against, Bar, CellPlan, MainResponse, Target, TargetKind, TargetResponse};
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::projection;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeSet;
 
@@ -138,7 +138,7 @@ fn blocks_needed(row: &TargetRow, bar: Bar) -> usize {
         Some((lo, hi)) => {
             projection::blocks_needed(row.value.blocks, (hi - lo) / 2.0, (row.value.value - bar.value()).abs())
         }
-        None => crate::stats::MIN_BLOCKS,
+        None => ablate_stats::MIN_BLOCKS,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::fixture::Study;
 use super::{Analysis, Effect, Proof, Response, Verdict, analyse};
-use crate::record::{Arm, CellKind, Contrast, Crossed, MainResponse};
+use ablate_format::{Arm, CellKind, Contrast, Crossed, MainResponse};
 
 /// Baseline 2000; `cache` costs 100, `tick` nothing; peers at 1000 and 4000.
 pub(super) fn costs(_: &str, cell: &str, _: u32) -> f64 {

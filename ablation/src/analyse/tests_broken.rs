@@ -3,7 +3,7 @@
 use super::fixture::Study;
 use super::tests::{costs, effect};
 use super::{Proof, Verdict, analyse};
-use crate::record::{Pass, Record, Status};
+use ablate_format::{Pass, Record, Status};
 
 fn set(record: &mut Record, factor: &str, value: u64) {
     let counters = &mut record.measured.as_mut().unwrap().counters;
@@ -35,9 +35,9 @@ fn void_runs_are_never_averaged() {
     assert_eq!((cache.blocks, cache.verdict), (9, Verdict::Costs));
     assert!((cache.estimate.unwrap() - 100.0).abs() < 1.0, "{cache:?}");
     let cell = analysis.workloads[0].cells.iter().find(|cell| cell.id == "no-cache@env").unwrap();
-    assert_eq!((cell.status, cell.proof.as_deref()), ("ok", Some("void 3/12")));
+    assert_eq!((cell.status, cell.proof.as_deref()), ("ok", Some("invalid 3/12")));
     assert!(cell.latency_ns_p10.unwrap().value > 1_800.0);
-    assert_eq!((analysis.failures[0].runs, analysis.failures[0].status), (3, "void"));
+    assert_eq!((analysis.failures[0].runs, analysis.failures[0].status), (3, "invalid"));
     assert!(analysis.failures[0].reason.contains("expected counter cache.moves at 0, seen 9"));
 }
 
@@ -48,15 +48,15 @@ fn a_cell_that_is_all_void_has_no_effect() {
     records.iter_mut().filter(|r| r.cell == "no-cache@env").for_each(|r| set(r, "cache", 1));
     let analysis = analyse(&study.manifest, &records);
     let cache = effect(&analysis, "cache", "on-off");
-    assert_eq!((cache.verdict, cache.estimate, cache.lo, cache.hi), (Verdict::Void, None, None, None));
-    assert_eq!(cache.proof, Proof::Void);
+    assert_eq!((cache.verdict, cache.estimate, cache.lo, cache.hi), (Verdict::Invalid, None, None, None));
+    assert_eq!(cache.proof, Proof::Invalid);
     assert_eq!(effect(&analysis, "cache", "on-absent").verdict, Verdict::Costs, "the other arm stands");
 }
 
 #[test]
 fn a_cell_whose_timing_failed_shows_no_counts() {
     let study = Study::new(&["cache"], &["w"]);
-    for status in [Status::Void, Status::Crashed] {
+    for status in [Status::Invalid, Status::Crashed] {
         let mut records = study.records(12, costs);
         records.extend(["baseline", "no-cache@env"].map(|cell| study.counting("w", cell, 0, &[("syscalls", 3)])));
         for record in records.iter_mut().filter(|r| r.cell == "no-cache@env" && r.pass == Pass::Timing) {
@@ -66,7 +66,7 @@ fn a_cell_whose_timing_failed_shows_no_counts() {
         let cell = analysis.workloads[0].cells.iter().find(|cell| cell.id == "no-cache@env").unwrap();
         assert_ne!(cell.status, "ok");
         assert!(cell.counts.is_empty() && cell.latency_ns_p10.is_none(), "{cell:?}");
-        assert_eq!(effect(&analysis, "cache", "on-off").verdict, Verdict::Void);
+        assert_eq!(effect(&analysis, "cache", "on-off").verdict, Verdict::Invalid);
     }
 }
 
@@ -141,7 +141,7 @@ fn a_wrong_checksum_takes_the_run_out() {
     });
     let analysis = analyse(&study.manifest, &records);
     assert_eq!(analysis.workloads[0].gaps[0].gap_ns, None);
-    assert_eq!(analysis.workloads[0].cells.iter().find(|c| c.id == "peer-fast").unwrap().status, "void");
+    assert_eq!(analysis.workloads[0].cells.iter().find(|c| c.id == "peer-fast").unwrap().status, "invalid");
     assert_eq!(effect(&analysis, "cache", "on-off").share, None);
 }
 

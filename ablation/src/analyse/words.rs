@@ -1,6 +1,6 @@
 //! The words of an analysis: what is measured, what can be said, what is proven.
 
-use crate::record::{MainResponse, ValueName};
+use ablate_format::{MainResponse, ValueName};
 use serde::{Serialize, Serializer};
 
 /// A measured quantity that effects are computed for.
@@ -96,7 +96,7 @@ pub enum Verdict {
     /// The source did nothing in this workload; no effect is claimed.
     NotExercised,
     /// No proven run in one of the two cells.
-    Void,
+    Invalid,
     /// Too few blocks, or the evidence does not agree.
     Inconclusive,
     /// One of the two cells could not be built.
@@ -112,7 +112,7 @@ impl Verdict {
             Verdict::NotDetected => "not-detected",
             Verdict::BelowFloor => "below-floor",
             Verdict::NotExercised => "not-exercised",
-            Verdict::Void => "void",
+            Verdict::Invalid => "invalid",
             Verdict::Inconclusive => "inconclusive",
             Verdict::BuildFailed => "build-failed",
         }
@@ -128,7 +128,7 @@ pub enum Proof {
     /// Both cells have proven runs, but the source had nothing to do in this workload.
     NotExercised,
     /// One of the cells has no proven run, for whatever reason; or the levels are the same thing under two names.
-    Void,
+    Invalid,
     /// The factor has no counters, and nothing that was counted tells its levels apart.
     Unproven,
 }
@@ -139,7 +139,7 @@ impl Proof {
         match self {
             Proof::Proven => "proven",
             Proof::NotExercised => "not-exercised",
-            Proof::Void => "void",
+            Proof::Invalid => "invalid",
             Proof::Unproven => "unproven",
         }
     }

@@ -7,7 +7,7 @@
 use super::cargo::{self, cargo};
 use super::{BuildError, Workspace, keep_as};
 use crate::config::CargoProgram;
-use crate::record::BuiltBinary;
+use ablate_format::BuiltBinary;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

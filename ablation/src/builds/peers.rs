@@ -5,7 +5,7 @@
 use super::{BuildError, check, program};
 use crate::config::{Absent, PRELOAD, Peer, Study, libraries};
 use crate::machine::sha256_of;
-use crate::record::{HypothesisKind, Library};
+use ablate_format::{HypothesisKind, Library};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 

@@ -4,7 +4,7 @@ use super::{BuildError, check};
 use crate::config::Study;
 use crate::design::BuildPlan;
 use crate::machine::sha256_of;
-use crate::record::{BuildRecord, BuiltBinary};
+use ablate_format::{BuildRecord, BuiltBinary};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};

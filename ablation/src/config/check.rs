@@ -4,7 +4,7 @@
 use super::names::suggest;
 use super::place::{Part, Pointed};
 use super::{DesignKind, Function, Program, Study, raw};
-use crate::record::Arm;
+use ablate_format::Arm;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use super::check::{At, Checked};
 use super::{Factor, Peer, Workload, raw};
-use crate::record::{Hypothesis, HypothesisKind, Quantity};
+use ablate_format::{Hypothesis, HypothesisKind, Quantity};
 use std::ops::Range;
 use toml::Spanned;
 

@@ -2,7 +2,7 @@
 
 use super::check::{At, Checked};
 use super::{DesignKind, Factor, in_one_binary, raw};
-use crate::record::Arm;
+use ablate_format::Arm;
 use std::ops::Range;
 use toml::Spanned;
 

@@ -1,7 +1,7 @@
 //! What the levels of a factor are to each other: which of them one binary can have, and which is "without it".
 
 use super::{Factor, in_one_binary};
-use crate::record::Arm;
+use ablate_format::Arm;
 
 impl Factor {
     /// Every level beside the baseline's that these arms can bring about: `off` first, the others by name.

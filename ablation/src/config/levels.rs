@@ -3,7 +3,7 @@
 use super::check::{At, Checked};
 use super::names::{nearest, suggest};
 use super::{Factor, Level, Program, Subject, in_one_binary, raw};
-use crate::record::Arm;
+use ablate_format::Arm;
 use std::collections::BTreeMap;
 use toml::Spanned;
 

@@ -2,7 +2,7 @@
 
 use super::check::{At, Checked};
 use super::{Peer, Treatment, Workload, raw};
-use crate::record::{BASELINE, Goal, Path};
+use ablate_format::{BASELINE, Goal, Path};
 use toml::Spanned;
 
 impl At<'_> {

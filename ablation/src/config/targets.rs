@@ -2,7 +2,7 @@
 
 use super::check::{At, Checked};
 use super::{Peer, Workload, raw};
-use crate::record::{Against, Bar, Quantity, Target, TargetKind, TargetResponse};
+use ablate_format::{Against, Bar, Quantity, Target, TargetKind, TargetResponse};
 use toml::Spanned;
 
 const KINDS: [&str; 4] = ["ratio", "rows", "value", "between"];

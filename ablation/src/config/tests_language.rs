@@ -3,7 +3,7 @@
 
 use super::tests::{check_in, parsed};
 use super::*;
-use crate::record::HypothesisKind;
+use ablate_format::HypothesisKind;
 
 /// A study of a package with every kind of factor and every table.
 const PACKAGE: &str = r#"

@@ -2,7 +2,7 @@
 
 use super::tests::{GOOD, assert_says, parsed, planted};
 use super::*;
-use crate::record::Goal;
+use ablate_format::Goal;
 
 /// What [`GOOD`] has, and a path through its treatments.
 const PATH: &str = r#"
@@ -43,7 +43,7 @@ fn a_path_is_read_and_its_steps_have_cells() {
     assert_eq!(plan.paths, study.paths);
     let ids: Vec<&str> = path.steps.iter().map(|step| plan.step(step).expect("has a cell").id.as_str()).collect();
     assert_eq!(ids, ["baseline", "frozen@env", "all-off@env"]);
-    let again: crate::record::Path =
+    let again: ablate_format::Path =
         serde_json::from_str(&serde_json::to_string(path).expect("is text")).expect("is a path");
     assert_eq!(again, *path);
 }

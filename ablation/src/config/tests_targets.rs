@@ -2,7 +2,7 @@
 
 use super::tests::{assert_says, parsed, planted};
 use super::tests_race::RACE;
-use crate::record::{Against, Bar, MainResponse, TargetKind};
+use ablate_format::{Against, Bar, MainResponse, TargetKind};
 
 /// A target of every kind.
 const TARGETS: &str = r#"

@@ -3,7 +3,7 @@
 use super::check::{At, Checked};
 use super::names::suggest;
 use super::{Constraint, Factor, Treatment, raw};
-use crate::record::{Arm, BASELINE};
+use ablate_format::{Arm, BASELINE};
 use std::collections::BTreeMap;
 use toml::Spanned;
 

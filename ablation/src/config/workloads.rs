@@ -3,7 +3,7 @@
 use super::check::{At, Checked};
 use super::names::suggest;
 use super::{DesignKind, Peer, Workload, raw};
-use crate::record::{Curve, MainResponse};
+use ablate_format::{Curve, MainResponse};
 use toml::Spanned;
 
 /// A line through two points always fits.

@@ -1,7 +1,7 @@
 //! Factors with their levels numbered, so that levels of a cell are a short list of numbers.
 
 use crate::config::{Factor, Study};
-use crate::record::Arm;
+use ablate_format::Arm;
 use std::collections::BTreeMap;
 
 /// One level for each factor, by its number, in the order of the config.

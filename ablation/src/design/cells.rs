@@ -5,7 +5,7 @@ use super::build_plans::Builds;
 use super::treatments::{Treatment, Treatments};
 use super::{BuildPlan, PLACEBO_VARIABLE, constraints, peer_id};
 use crate::config::{ConfigError, DesignKind, Part, Peer, Study};
-use crate::record::{Arm, CellKind, CellPlan, Impossible};
+use ablate_format::{Arm, CellKind, CellPlan, Impossible};
 use std::collections::BTreeMap;
 
 /// The cells of one treatment, by their index.

@@ -5,7 +5,7 @@ use super::cells::Cells;
 use super::treatments::Treatments;
 use crate::config::claims::PARTS;
 use crate::config::{ConfigError, DesignKind, Part, Study, nearest};
-use crate::record::{Hypothesis, HypothesisKind, Plan, WorkloadPlan};
+use ablate_format::{Hypothesis, HypothesisKind, StudyPlan, WorkloadPlan};
 use std::collections::HashSet;
 
 pub(super) fn check(
@@ -13,7 +13,7 @@ pub(super) fn check(
     axes: &[Axis<'_>],
     treatments: &Treatments,
     cells: &Cells,
-    plan: &Plan,
+    plan: &StudyPlan,
 ) -> Result<(), ConfigError> {
     for (i, hypothesis) in study.hypotheses.iter().enumerate() {
         let Some(workload) = plan.workloads.iter().find(|w| w.name == hypothesis.workload) else { continue };
@@ -37,7 +37,7 @@ pub(super) fn check(
 }
 
 /// Why a cell does not run with a workload.
-fn unknown(plan: &Plan, cell: &str, workload: &WorkloadPlan) -> Option<String> {
+fn unknown(plan: &StudyPlan, cell: &str, workload: &WorkloadPlan) -> Option<String> {
     if plan.cells.iter().any(|known| known.id == cell) {
         let message = || {
             format!(

@@ -5,7 +5,7 @@ use super::axis::{Axis, Levels, arm_in_one_binary, moved};
 use super::cells::{Cells, Made};
 use super::treatments::{Treatment, Treatments, without};
 use crate::config::{DesignKind, Study};
-use crate::record::{Arm, Contrast};
+use ablate_format::{Arm, Contrast};
 use std::collections::HashSet;
 
 pub(super) fn contrasts(study: &Study, axes: &[Axis<'_>], treatments: &Treatments, cells: &Cells) -> Vec<Contrast> {

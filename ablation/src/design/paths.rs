@@ -1,9 +1,9 @@
 //! Paths against the design: every step needs a cell in the baseline's binary, in each workload of the path.
 
 use crate::config::{ConfigError, Part, Study};
-use crate::record::Plan;
+use ablate_format::StudyPlan;
 
-pub(super) fn check(study: &Study, plan: &Plan) -> Result<(), ConfigError> {
+pub(super) fn check(study: &Study, plan: &StudyPlan) -> Result<(), ConfigError> {
     for (i, path) in study.paths.iter().enumerate() {
         for (j, step) in path.steps.iter().enumerate() {
             if let Some(trouble) = trouble(plan, step, &path.workloads) {
@@ -14,7 +14,7 @@ pub(super) fn check(study: &Study, plan: &Plan) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn trouble(plan: &Plan, step: &str, workloads: &[String]) -> Option<String> {
+fn trouble(plan: &StudyPlan, step: &str, workloads: &[String]) -> Option<String> {
     let Some(cell) = plan.step(step) else {
         return Some(format!(
             "step `{step}` is not in the baseline's binary, so that its change would be one of code layout too; give its levels by variables or arguments, and `arms` has \"env\" or \"args\""

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::tests::{GOOD, parsed};
-use crate::record::{Arm, Contrast};
+use ablate_format::{Arm, Contrast};
 
 fn design(text: &str) -> Design {
     resolve(&parsed(text).expect("the config is good")).expect("the design is good")

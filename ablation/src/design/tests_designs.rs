@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::tests::parsed;
-use crate::record::{Arm, CellPlan, Contrast};
+use ablate_format::{Arm, CellPlan, Contrast};
 use std::collections::BTreeSet;
 
 /// Factors `a`, `b`, … that are switched by variables `A`, `B`, ….
@@ -360,7 +360,7 @@ fn a_plan_with_open_ends_survives_the_round_trip() {
     let design = design(&claim("\"leave-one-out\"", keys));
     let json = serde_json::to_string(&design.plan).expect("is JSON");
     assert!(json.contains("\"low_ns\":null"), "{json}");
-    assert_eq!(serde_json::from_str::<Plan>(&json).expect("reads"), design.plan);
+    assert_eq!(serde_json::from_str::<StudyPlan>(&json).expect("reads"), design.plan);
 }
 
 #[test]

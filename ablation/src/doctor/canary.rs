@@ -1,7 +1,7 @@
 //! The canary's distribution, and what a busy neighbour does to it.
 
 use crate::run::Cpus;
-use crate::stats::order::percentile;
+use ablate_stats::order::percentile;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -4,9 +4,9 @@ use super::canary::on;
 use super::trial::Trial;
 use crate::cells::CellsError;
 use crate::measure::{Probed, Tool, Wrapper, watch};
-use crate::record::InstrumentStatus;
 use crate::run::Cpus;
 use crate::run::process::{self, Exit, Finished, Launch};
+use ablate_format::InstrumentStatus;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::hint::black_box;
@@ -83,7 +83,7 @@ impl Costs {
 
     /// What an instrument costs, for people.
     pub(super) fn of(&self, status: &InstrumentStatus) -> Option<String> {
-        Some(match status.source.as_str() {
+        Some(match status.origin.as_str() {
             "simulated" => format!("{:.0} × as long", self.callgrind?),
             "ptrace" => format!("{:.1} µs a call", self.strace? / 1e3),
             "kernel" => "0".to_owned(),
@@ -292,12 +292,12 @@ mod tests {
             callgrind: Some(48.6),
             strace: None,
         };
-        let of = |source: &str, cost: &str| {
+        let of = |origin: &str, cost: &str| {
             costs.of(&InstrumentStatus {
                 name: "x".to_owned(),
                 exact: true,
                 unavailable: None,
-                source: source.to_owned(),
+                origin: origin.to_owned(),
                 cost: cost.to_owned(),
             })
         };

@@ -4,7 +4,7 @@ use super::costs::start;
 use super::trial::Trial;
 use crate::cells::CellsError;
 use crate::run::Cpus;
-use crate::stats::distribution::t_quantile;
+use ablate_stats::distribution::t_quantile;
 use std::time::{Duration, Instant};
 
 /// Batches of a process: some milliseconds, like a short workload.

@@ -41,7 +41,7 @@ pub fn trial(trial: &Trial) -> String {
         })
         .collect();
     values.sort_by(f64::total_cmp);
-    match crate::stats::order::percentile(&values, 0.1) {
+    match ablate_stats::order::percentile(&values, 0.1) {
         Some(value) => format!("{value}"),
         None => String::new(),
     }

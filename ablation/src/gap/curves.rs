@@ -9,8 +9,8 @@ mod fit;
 
 use super::{Counts, UnitCosts, estimate, is_gap};
 use crate::analyse::Estimate;
-use crate::stats::bootstrap::Drawn;
 use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE};
+use ablate_stats::bootstrap::Drawn;
 use serde::Serialize;
 
 pub use fit::{ByFaults, FaultPrice};
@@ -120,7 +120,7 @@ pub fn curve(name: &str, cells: &[Cell], baseline: &str, peers: &[(&str, &str)],
 fn of_cell(cell: &Cell, units: &UnitCosts) -> CellCurve {
     let row = |point: &Point| (point.operations, estimate(&point.time), KINDS.map(|kind| faults(point, kind)));
     let times: Vec<Drawn> = cell.points.iter().map(|point| point.time.clone()).collect();
-    let line = crate::stats::line::line(&inverse(cell), &times).filter(|_| times.len() > 2);
+    let line = ablate_stats::line::line(&inverse(cell), &times).filter(|_| times.len() > 2);
     CellCurve {
         id: cell.id.clone(),
         points: cell.points.iter().map(row).collect(),

@@ -1,7 +1,7 @@
 //! Numbers with draws whose truth is known.
 
 use super::{Counts, UnitCosts};
-use crate::stats::bootstrap::{Drawn, Series, draw};
+use ablate_stats::bootstrap::{Drawn, Series, draw};
 
 /// Blocks behind every number here.
 pub(super) const BLOCKS: usize = 20;

@@ -9,9 +9,9 @@
 mod claim;
 
 use crate::analyse::Estimate;
-use crate::record::{Hypothesis, HypothesisKind};
-use crate::stats::MIN_BLOCKS;
-use crate::stats::bootstrap::Drawn;
+use ablate_format::{Hypothesis, HypothesisKind};
+use ablate_stats::MIN_BLOCKS;
+use ablate_stats::bootstrap::Drawn;
 use claim::{Claim, Outcome};
 use serde::Serialize;
 

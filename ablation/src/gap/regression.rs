@@ -7,9 +7,9 @@
 use super::units::Price;
 use super::{Counts, Input, estimate};
 use crate::analyse::Estimate;
-use crate::stats::bootstrap::Drawn;
-use crate::stats::distribution::t_quantile;
-use crate::stats::line::{Regression, regress};
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::distribution::t_quantile;
+use ablate_stats::line::{Regression, regress};
 use serde::Serialize;
 
 /// Largest condition number with which coefficients are believed: beyond 30 columns depend on each other so much that

@@ -6,9 +6,9 @@ use super::hypotheses::{self, Decision, Measured};
 use super::waterfall::{Waterfall, waterfall};
 use super::{Counts, Input, UnitCosts, estimate};
 use crate::analyse::{Analysis, Estimate, Row, Table};
-use crate::record::{CellKind, CellPlan, Curve, MainResponse, Manifest, Pass, Plan, Record, Status};
-use crate::stats::bootstrap::{DRAWS, Drawn};
-use crate::stats::order::median;
+use ablate_format::{CellKind, CellPlan, Curve, MainResponse, Manifest, Pass, Record, Status, StudyPlan};
+use ablate_stats::bootstrap::{DRAWS, Drawn};
+use ablate_stats::order::median;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -101,18 +101,18 @@ impl<'r> Processes<'r> {
 }
 
 /// The peers, the reference peer first.
-fn peers(plan: &Plan) -> Vec<&CellPlan> {
+fn peers(plan: &StudyPlan) -> Vec<&CellPlan> {
     let mut peers: Vec<&CellPlan> = plan.cells.iter().filter(|cell| cell.kind == CellKind::Peer).collect();
     let reference = plan.reference_peer.as_deref();
     peers.sort_by_key(|peer| reference.is_none_or(|reference| peer.id != reference && peer.name != reference));
     peers
 }
 
-fn baseline(plan: &Plan) -> Option<&CellPlan> {
+fn baseline(plan: &StudyPlan) -> Option<&CellPlan> {
     plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline)
 }
 
-fn of_workload(plan: &Plan, table: &Table, processes: &Processes, units: &UnitCosts) -> Vec<Account> {
+fn of_workload(plan: &StudyPlan, table: &Table, processes: &Processes, units: &UnitCosts) -> Vec<Account> {
     let workload = &table.workload;
     // Nothing but a latency is made of events that have prices in nanoseconds.
     if plan.workloads.iter().any(|w| w.name == *workload && !w.response.is_latency()) {
@@ -159,7 +159,7 @@ fn of_workload(plan: &Plan, table: &Table, processes: &Processes, units: &UnitCo
 
 /// A 10th percentile need not contain the events that are counted over all operations. Where the times of the cells
 /// contradict the prices of these, shares of them say nothing.
-fn doubt(plan: &Plan, workload: &str, waterfall: &Waterfall) -> Option<String> {
+fn doubt(plan: &StudyPlan, workload: &str, waterfall: &Waterfall) -> Option<String> {
     let is_percentile = plan.workloads.iter().any(|w| w.name == workload && w.response == MainResponse::P10);
     let opinion = waterfall.opinion.as_ref().ok().filter(|opinion| is_percentile && opinion.disagree)?;
     let touched = waterfall.rows.iter().any(|row| {
@@ -175,7 +175,13 @@ fn doubt(plan: &Plan, workload: &str, waterfall: &Waterfall) -> Option<String> {
     })
 }
 
-fn of_curve(plan: &Plan, curve: &Curve, analysis: &Analysis, processes: &Processes, units: &UnitCosts) -> CurveReport {
+fn of_curve(
+    plan: &StudyPlan,
+    curve: &Curve,
+    analysis: &Analysis,
+    processes: &Processes,
+    units: &UnitCosts,
+) -> CurveReport {
     let tables: Vec<&Table> =
         curve.workloads.iter().filter_map(|name| analysis.tables.iter().find(|t| t.workload == *name)).collect();
     let point = |table: &&Table, id: &str| {
@@ -196,7 +202,7 @@ fn of_curve(plan: &Plan, curve: &Curve, analysis: &Analysis, processes: &Process
 
 /// What hypotheses are decided from.
 struct Numbers<'a> {
-    plan: &'a Plan,
+    plan: &'a StudyPlan,
     tables: &'a [Table],
     accounts: &'a [Account],
 }

@@ -1,8 +1,8 @@
 //! Prices of page faults and system calls over the blocks of a study.
 
-use crate::record::{Pass, Record, Status};
-use crate::stats::bootstrap::{Drawn, Series, draw};
 use crate::unit_costs::SYSCALL;
+use ablate_format::{Pass, Record, Status};
+use ablate_stats::bootstrap::{Drawn, Series, draw};
 use std::collections::BTreeMap;
 
 /// What each kind of event costs, in nanoseconds, with draws that combine with those of a workload.

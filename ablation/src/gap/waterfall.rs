@@ -11,9 +11,9 @@ use super::regression::{self, Opinion};
 use super::units::Price;
 use super::{Counts, Input, estimate, is_gap};
 use crate::analyse::Estimate;
-use crate::stats::bootstrap::Drawn;
-use crate::stats::factorial::{shapley, shapley_of};
 use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE, UNMAP_HUGE, UNMAP_PAGE};
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::factorial::{shapley, shapley_of};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ const MAX_CALLS: usize = 4;
 #[serde(rename_all = "kebab-case")]
 pub enum RowKind {
     /// What a source does itself.
-    Source,
+    Factor,
     /// Page faults of one size.
     PageFaults,
     /// One kind of system call, or several together.
@@ -109,7 +109,7 @@ impl Waterfall {
             return Err(format!("what {name} does itself is not known apart from its {what}, which were not counted"));
         }
         let is_meant = |row: &&Row| match row.kind {
-            RowKind::Source => row.name == name,
+            RowKind::Factor => row.name == name,
             RowKind::PageFaults => name == "page-faults",
             RowKind::SystemCalls | RowKind::ReturnedPages => name == "system-calls",
             RowKind::Residual => name == "residual",
@@ -158,7 +158,7 @@ pub fn waterfall(input: &Input) -> Option<Waterfall> {
         });
         let through = sum(through, &whole)?;
         let own = Drawn::linear([(1.0, &whole), (-1.0, &through)])?;
-        let mut row = row(RowKind::Source, input.factors[at].clone(), own);
+        let mut row = row(RowKind::Factor, input.factors[at].clone(), own);
         row.through_events = (!kinds.is_empty()).then(|| estimate(&through));
         row.whole = Some(estimate(&whole));
         rows.push(row);

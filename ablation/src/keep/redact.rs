@@ -1,6 +1,6 @@
 //! Texts without the paths of a machine.
 
-use crate::record::Manifest;
+use ablate_format::Manifest;
 use std::path::{Path, PathBuf};
 
 /// First parts of paths that are the same on every system.

@@ -7,7 +7,7 @@
 
 use super::wrapper::{self, Wrapper};
 use super::{Instrument, Source, instruments, refusal, tracefs, vmstat};
-use crate::record::InstrumentStatus;
+use ablate_format::InstrumentStatus;
 use perf_event::{Builder, Counter, Group};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -134,7 +134,7 @@ pub(super) fn probe_rows(rows: Vec<Instrument>) -> Probed {
         if unavailable.is_none() && !matches!(row.source, Source::Callgrind(_) | Source::Strace(_)) {
             probed.ready.push(Ready { row, id, pass: 0 });
         }
-        probed.status.push(InstrumentStatus { name, exact, unavailable, source, cost });
+        probed.status.push(InstrumentStatus { name, exact, unavailable, origin: source, cost });
     }
     probed.wrappers = tools.into_values().filter_map(Result::ok).collect();
     probed.passes = share_out(&mut probed.ready);

@@ -2,8 +2,8 @@
 
 use crate::cells::CellsError;
 use crate::config::Study;
-use crate::record::{CellKind, Manifest};
 use crate::store;
+use ablate_format::{CellKind, Manifest};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -89,7 +89,7 @@ fn best<'e>(
 ) -> Option<(String, &'e Effect)> {
     let is_peer = |id: &str| manifest.plan.cells.iter().any(|cell| cell.id == id && cell.kind == CellKind::Peer);
     let other = |effect: &Effect| -> Option<String> {
-        let own = |contrast: &&crate::record::Contrast| {
+        let own = |contrast: &&ablate_format::Contrast| {
             let arm = contrast.arm.map(|arm| arm.as_str().to_owned());
             contrast.factor == effect.factor && contrast.contrast == effect.contrast && arm == effect.arm
         };
@@ -122,7 +122,7 @@ mod tests {
         serde_json::from_str::<File>(&format!("{{\"effects\":[{list}]}}")).expect("is JSON").effects
     }
 
-    fn effect(workload: &str, contrast: &crate::record::Contrast, estimate: &str, verdict: &str) -> String {
+    fn effect(workload: &str, contrast: &ablate_format::Contrast, estimate: &str, verdict: &str) -> String {
         let arm = contrast.arm.map_or("null".to_owned(), |arm| format!("\"{}\"", arm.as_str()));
         format!(
             "{{\"workload\":\"{workload}\",\"factor\":\"{}\",\"contrast\":\"{}\",\"arm\":{arm},\

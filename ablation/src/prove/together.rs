@@ -1,19 +1,19 @@
 //! Runs held against each other: that all did the same work, and that counts belong to who the plan says.
 
 use super::void;
-use crate::record::{Measured, Pass, Plan, Record, Status};
+use ablate_format::{Measured, Pass, Record, Status, StudyPlan};
 use std::collections::BTreeMap;
 
 /// Checks what only a whole study can show: that all runs of a workload did the same work ([`prove_checksums`]), and
 /// that counts belong to who the plan says ([`prove_counting`]).
-pub fn prove_together(plan: &Plan, records: &mut [Record]) {
+pub fn prove_together(plan: &StudyPlan, records: &mut [Record]) {
     prove_checksums(plan, records);
     prove_counting(plan, records);
 }
 
 /// Voids the counting runs of a cell and workload of which no timing run is proven to be served by who was planned. A
 /// run that names its server itself only falls when there are timing runs and all of them failed.
-fn prove_counting(plan: &Plan, records: &mut [Record]) {
+fn prove_counting(plan: &StudyPlan, records: &mut [Record]) {
     let mut timed: BTreeMap<(String, String), bool> = BTreeMap::new();
     for record in records.iter().filter(|r| r.pass == Pass::Timing) {
         *timed.entry((record.cell.clone(), record.workload.clone())).or_default() |= record.status == Status::Ok;
@@ -34,7 +34,7 @@ fn prove_counting(plan: &Plan, records: &mut [Record]) {
 /// say which is right and all are void.
 ///
 /// Only for whole studies: after two runs that differ there is no majority yet.
-fn prove_checksums(plan: &Plan, records: &mut [Record]) {
+fn prove_checksums(plan: &StudyPlan, records: &mut [Record]) {
     for workload in &plan.workloads {
         let mut answers: BTreeMap<(String, u64), usize> = BTreeMap::new();
         for record in records.iter().filter(|r| r.workload == workload.name) {
@@ -87,7 +87,7 @@ mod tests {
         records.push(study.timing("v", "baseline", 0, 100.0));
         measured(&mut records[4]).checksum = "its own".into();
         prove_checksums(&study.manifest.plan, &mut records);
-        let void: Vec<usize> = (0..5).filter(|i| records[*i].status == Status::Void).collect();
+        let void: Vec<usize> = (0..5).filter(|i| records[*i].status == Status::Invalid).collect();
         assert_eq!(void, [2]);
         assert_eq!(records[2].reason, "checksum bad over 1000 operations, but most runs have c0ffee over 1000");
     }
@@ -98,7 +98,7 @@ mod tests {
         let mut records: Vec<Record> = (0..2).map(|block| study.timing("w", "baseline", block, 100.0)).collect();
         measured(&mut records[1]).operations = 2_000;
         prove_checksums(&study.manifest.plan, &mut records);
-        assert!(records.iter().all(|r| r.status == Status::Void), "{records:?}");
+        assert!(records.iter().all(|r| r.status == Status::Invalid), "{records:?}");
     }
 
     #[test]
@@ -121,10 +121,10 @@ mod tests {
         };
         for says in [true, false] {
             check(Some(Status::Ok), says, Status::Ok);
-            check(Some(Status::Void), says, Status::Void);
-            check(Some(Status::Crashed), says, Status::Void);
+            check(Some(Status::Invalid), says, Status::Invalid);
+            check(Some(Status::Crashed), says, Status::Invalid);
         }
         check(None, true, Status::Ok);
-        check(None, false, Status::Void);
+        check(None, false, Status::Invalid);
     }
 }

@@ -1,6 +1,6 @@
 //! Values of a result line that cannot be what they are called, whatever the plan says.
 
-use crate::record::Measured;
+use ablate_format::Measured;
 
 /// Values that no clock and no sorted sample can give.
 pub(super) fn values(measured: &Measured) -> Option<String> {
@@ -31,12 +31,12 @@ pub(super) fn values(measured: &Measured) -> Option<String> {
 
 /// Batches and canaries that cannot belong together, or are no times.
 fn batches(measured: &Measured) -> Option<String> {
-    let (batches, canaries) = (&measured.batches_ns, &measured.canaries_ns);
+    let (batches, canaries) = (&measured.batches_ns, &measured.contention_probes_ns);
     let expected = if batches.is_empty() { 0 } else { batches.len() + 1 };
     if canaries.len() != expected {
         let (batches, canaries) = (batches.len(), canaries.len());
         return Some(format!(
-            "{batches} batches_ns and {canaries} canaries_ns: there must be one canary more than batches, or none of both"
+            "{batches} batches_ns and {canaries} contention_probes_ns: there must be one canary more than batches, or none of both"
         ));
     }
     if let Some(ns) = batches.iter().find(|ns| !ns.is_finite() || **ns < 0.0) {
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn batches_and_canaries_must_belong_together_and_be_times() {
         let batches = |batches: &[f32], canaries: &[f32]| {
-            said(|line| (line.batches_ns, line.canaries_ns) = (batches.to_vec(), canaries.to_vec()))
+            said(|line| (line.batches_ns, line.contention_probes_ns) = (batches.to_vec(), canaries.to_vec()))
         };
         assert_eq!(batches(&[5.0, 6.0], &[1.0, 1.0, 1.0]), "");
         for (given, canaries, part) in [

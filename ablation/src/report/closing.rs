@@ -7,8 +7,8 @@ use super::number::{
 use super::workload::verdict;
 use crate::analyse::{Analysis, Estimate, Explained, Reading, Verdict, WorkloadAnalysis};
 use crate::gap::study::Account;
-use crate::record::{Manifest, Record};
 use crate::store;
+use ablate_format::{Manifest, Record};
 use std::path::Path;
 
 /// Failures shown one by one; the rest is counted.
@@ -206,7 +206,7 @@ pub(super) fn failures(
     }
     for (status, way_out) in [
         (
-            "void",
+            "invalid",
             "the run contradicts the plan; compare the factor's switch in the config with what the program reports",
         ),
         ("build-failed", "read the log, mend the package or its features, and run the study again"),

@@ -8,7 +8,7 @@ use super::targets;
 use super::workload::{label, shown, top_three};
 use crate::analyse::{Analysis, Effect, Estimate, Explained, Response, Verdict, WorkloadAnalysis};
 use crate::gap::study::Account;
-use crate::record::Arm;
+use ablate_format::Arm;
 use std::path::Path;
 
 /// Limits of [`Unit::fitting`] from the usual one to the one for tables that are too wide.
@@ -116,7 +116,7 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::NotDetected => "none",
         Verdict::BelowFloor => "floor",
         Verdict::NotExercised => "idle",
-        Verdict::Void => "void",
+        Verdict::Invalid => "invalid",
         Verdict::Inconclusive => "unsure",
         Verdict::BuildFailed => "no build",
     }
@@ -125,7 +125,7 @@ fn word(verdict: Verdict) -> &'static str {
 const LEGEND: &str = "Tables of sources: Δ is baseline − without the source, env and feature arm side by side; of the \
                       gap, faults and calls are those of the env arm. verdict (env/feature): costs or saves, proven and \
                       outside the noise; none, nothing detected; floor, not larger than the noise floor; unsure, too \
-                      few blocks or readings that disagree; void, no proven run; idle, not exercised.";
+                      few blocks or readings that disagree; invalid, no proven run; idle, not exercised.";
 
 /// What the words of the tables mean, once.
 pub(super) fn legend(document: &mut Document) {

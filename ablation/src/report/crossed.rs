@@ -63,7 +63,7 @@ fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: us
     for source in sources {
         let row = &source.shapley;
         let together = row.together.map(|(lo, hi)| (unit.from(lo), unit.from(hi)));
-        let claimed = !matches!(row.verdict, Verdict::NotExercised | Verdict::Void);
+        let claimed = !matches!(row.verdict, Verdict::NotExercised | Verdict::Invalid);
         let mut cells = vec![source.factor.clone()];
         if claimed {
             cells.extend([signed_point(unit.from(row.alone.value), together), interval(together)]);
@@ -103,7 +103,7 @@ fn verdict(row: &Contrasted) -> String {
         Verdict::NotDetected => "|Δ| < MDE",
         Verdict::BelowFloor => "floor",
         Verdict::NotExercised => "idle",
-        Verdict::Void => "void",
+        Verdict::Invalid => "invalid",
         Verdict::Inconclusive => "unsure",
         Verdict::BuildFailed => "no build",
     }

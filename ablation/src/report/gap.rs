@@ -178,7 +178,7 @@ fn line(account: &Account) -> String {
     };
     let faults = event("page faults", &|kind| kind == RowKind::PageFaults);
     let calls = event("system calls", &|kind| matches!(kind, RowKind::SystemCalls | RowKind::ReturnedPages));
-    let sources = sum(&|kind| kind == RowKind::Source);
+    let sources = sum(&|kind| kind == RowKind::Factor);
     let rest = sum(&|kind| kind == RowKind::Residual);
     let gap = with_interval(Some(&unit.estimate(waterfall.gap)));
     let own = if waterfall.separated { format!("sources {}, ", shown(sources)) } else { String::new() };

@@ -4,7 +4,7 @@ use super::closing::by;
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, count, counted, interval, number, or_missing, part, percent, share, signed_point};
 use crate::analyse::{Analysis, Effect, Estimate, Unjudged, WorkloadAnalysis};
-use crate::record::{CellKind, MainResponse, Manifest};
+use ablate_format::{CellKind, MainResponse, Manifest};
 
 /// Sources that save, shown one by one; the rest is counted.
 const MAX_SAVERS: usize = 2;

@@ -1,7 +1,7 @@
 //! How numbers look: three significant digits, thousands separated, a real minus sign, `n/a` for what is missing.
 
 use crate::analyse::{Estimate, WorkloadAnalysis};
-use crate::record::{MainResponse, Quantity};
+use ablate_format::{MainResponse, Quantity};
 
 /// What a missing value looks like.
 pub(crate) const MISSING: &str = "n/a";

@@ -3,7 +3,7 @@
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, percent, point};
 use crate::analyse::{Analysis, Estimate, FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal, PathStep};
-use crate::stats::MIN_BLOCKS;
+use ablate_stats::MIN_BLOCKS;
 
 /// Every path with its workloads.
 pub(super) fn paths(document: &mut Document, analysis: &Analysis, columns: usize) {
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::analyse::analyse;
     use crate::analyse::fixture::Study;
-    use crate::record::{Goal, Path};
+    use ablate_format::{Goal, Path};
 
     fn analysis(blocks: u32) -> Analysis {
         let mut study = Study::new(&["cache", "tick"], &["w", "a-workload-with-a-long-name"]);

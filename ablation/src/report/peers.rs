@@ -4,7 +4,7 @@ use super::closing::by;
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, point};
 use crate::analyse::{Analysis, Estimate, Gap, Group, WorkloadAnalysis};
-use crate::record::{CellKind, Manifest};
+use ablate_format::{CellKind, Manifest};
 
 /// Where a peer does not run.
 const NOWHERE: &str = "–";
@@ -38,7 +38,7 @@ pub(super) fn peers(document: &mut Document, manifest: &Manifest, analysis: &Ana
 }
 
 /// A peer that is not on this machine, and what to do about it.
-pub(super) fn left_out(absent: &crate::record::AbsentPeer) -> String {
+pub(super) fn left_out(absent: &ablate_format::AbsentPeer) -> String {
     let hint = if absent.hint.is_empty() { String::new() } else { format!("; {}", absent.hint) };
     format!("left out: peer {}: {}{hint}", absent.peer, absent.why)
 }

@@ -4,8 +4,8 @@ use super::document::{Document, Table};
 use super::head::amount;
 use super::number::{MISSING, Unit, count, number, percent, point, with_interval};
 use crate::analyse::{Analysis, Estimate, JudgedTarget, TargetRow, TargetVerdict};
-use crate::record::{Bar, TargetKind};
-use crate::stats::MIN_BLOCKS;
+use ablate_format::{Bar, TargetKind};
+use ablate_stats::MIN_BLOCKS;
 
 /// Rows of one verdict that a sentence names; the rest is counted.
 const NAMED: usize = 6;

@@ -5,8 +5,8 @@ use super::number::{
     MISSING, Unit, count, interval, number, or_missing, percent, point, share, signed, signed_point, with_interval,
 };
 use crate::analyse::{CellNoise, CellSummary, Effect, Estimate, Response, Unjudged, Verdict, WorkloadAnalysis};
-use crate::record::{CellKind, MainResponse};
-use crate::stats::MIN_BLOCKS;
+use ablate_format::{CellKind, MainResponse};
+use ablate_stats::MIN_BLOCKS;
 
 /// Treatments shown in one table; a factorial has more, and they are in effects.json.
 const MAX_TREATMENTS: usize = 32;

@@ -68,7 +68,7 @@ impl Cpus {
     /// `None` when the system does not let the runner go there.
     pub(super) fn canary_ns(&self, pinned: bool) -> Option<f64> {
         if !pinned {
-            return Some(ablate_probe::canary_ns());
+            return Some(ablate_probe::contention_probe_ns());
         }
         let own = Cpus::read().ok()?.allowed;
         let move_to = |cpus: &libc::cpu_set_t| {
@@ -78,7 +78,7 @@ impl Cpus {
         if !move_to(&self.pinned) {
             return None;
         }
-        let taken = ablate_probe::canary_ns();
+        let taken = ablate_probe::contention_probe_ns();
         move_to(&own).then_some(taken)
     }
 

@@ -2,7 +2,7 @@
 //! left to [`crate::prove`].
 
 use super::process::{Exit, Finished};
-use crate::record::{MainResponse, Measured, Record, Status};
+use ablate_format::{MainResponse, Measured, Record, Status};
 use std::time::Duration;
 
 /// Version of the line that a measured program prints.
@@ -96,8 +96,8 @@ fn signal_name(signal: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Pass;
     use crate::store::tests::record;
+    use ablate_format::Pass;
 
     const LINE: &str = r#"{"format":1,"operations":5,"checksum":"c","latency_over":"operations","samples":5,
         "latency_ns_p10":1,"latency_ns_p50":2,"latency_ns_p99":3,"latency_ns_mean":2}"#;

@@ -3,9 +3,9 @@
 
 use super::{Context, RunError, interrupt, outcome, receipt};
 use crate::prove;
-use crate::record::{CellKind, Pass, Status};
 use crate::run::process::Exit;
 use crate::run::schedule::Slot;
+use ablate_format::{CellKind, Pass, Status};
 
 /// Why a study does not start.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Who runs when. Pure functions of the seed, so that a resumed study continues the order that it began.
 
 use crate::config::Study;
-use crate::record::{Pass, Plan};
+use ablate_format::{Pass, StudyPlan};
 use rand_core::Rng;
 use rand_pcg::Pcg64;
 
@@ -27,7 +27,7 @@ pub struct Slot {
 
 /// All counting runs: each cell with each workload, at work and idle, every repeat. In the order of the plan: counts
 /// with address randomisation off do not depend on what ran before.
-pub fn counting(study: &Study, plan: &Plan) -> Vec<Slot> {
+pub fn counting(study: &Study, plan: &StudyPlan) -> Vec<Slot> {
     let mut passes = vec![Pass::Counting];
     if study.subject.idle_args.is_some() {
         passes.push(Pass::CountingIdle);
@@ -48,7 +48,7 @@ pub fn counting(study: &Study, plan: &Plan) -> Vec<Slot> {
 }
 
 /// One block: workloads in random order, within each all of its cells in random order, close in time.
-pub fn block(seed: u64, block: u32, plan: &Plan) -> Vec<Slot> {
+pub fn block(seed: u64, block: u32, plan: &StudyPlan) -> Vec<Slot> {
     // The block selects the stream, so that blocks are independent and can be drawn alone.
     let mut random = Pcg64::new(u128::from(seed), u128::from(block));
     let mut out = Vec::new();
@@ -65,7 +65,7 @@ pub fn block(seed: u64, block: u32, plan: &Plan) -> Vec<Slot> {
 }
 
 /// Indices of the cells that run with a workload.
-pub fn running(plan: &Plan, workload: usize) -> Vec<usize> {
+pub fn running(plan: &StudyPlan, workload: usize) -> Vec<usize> {
     let runs = |cell: &usize| plan.workloads[workload].runs(&plan.cells[*cell].id);
     (0..plan.cells.len()).filter(runs).collect()
 }
@@ -96,12 +96,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// The demo plan with so many cells and workloads.
-    fn plan(workloads: usize, cells: usize) -> Plan {
+    fn plan(workloads: usize, cells: usize) -> StudyPlan {
         let mut plan = crate::store::tests::manifest().plan;
         let (workload, cell) = (plan.workloads[0].clone(), plan.cells[0].clone());
-        let names = (0..workloads).map(|i| crate::record::WorkloadPlan { name: format!("w{i}"), ..workload.clone() });
+        let names = (0..workloads).map(|i| ablate_format::WorkloadPlan { name: format!("w{i}"), ..workload.clone() });
         plan.workloads = names.collect();
-        plan.cells = (0..cells).map(|i| crate::record::CellPlan { id: format!("c{i}"), ..cell.clone() }).collect();
+        plan.cells = (0..cells).map(|i| ablate_format::CellPlan { id: format!("c{i}"), ..cell.clone() }).collect();
         plan
     }
 

@@ -4,9 +4,9 @@
 use super::process::{self, Exit, Finished, Launch};
 use super::{Context, End, RunError, interrupt};
 use crate::progress::note;
-use crate::record::{Pass, Record};
 use crate::store::{Key, RecordWriter, key};
 use crate::unit_costs::Line;
+use ablate_format::{Pass, Record};
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs::File;

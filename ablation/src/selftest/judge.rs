@@ -5,10 +5,10 @@ use super::factors::{FACTORS, FAULTY, INERT, LEFT, RIGHT};
 use super::synthetic::{BATCH, TOGETHER, TOUCH};
 use crate::analyse::{Analysis, Estimate, Response, Verdict, WorkloadAnalysis};
 use crate::gap::UnitCosts;
-use crate::record::{CellKind, Manifest, Measured, Pass, Record, Status};
-use crate::stats::bootstrap::Drawn;
-use crate::stats::order::median;
 use crate::unit_costs::PAGE_FAULT_4K;
+use ablate_format::{CellKind, Manifest, Measured, Pass, Record, Status};
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::order::median;
 use std::collections::BTreeMap;
 
 /// A truth must be met within this many nanoseconds…
@@ -36,7 +36,7 @@ impl Truth {
     pub(super) fn of(records: &[Record]) -> Truth {
         let timed = records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
         let runs: Vec<&Measured> = timed.filter_map(|record| record.measured.as_ref()).collect();
-        let canary = |run: &Measured| run.canaries_ns.iter().copied().fold(f32::INFINITY, f32::min);
+        let canary = |run: &Measured| run.contention_probes_ns.iter().copied().fold(f32::INFINITY, f32::min);
         let best = runs.iter().map(|run| canary(run)).fold(f32::INFINITY, f32::min);
         let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         let (mut fresh, mut present) = (Vec::new(), Vec::new());
@@ -81,7 +81,7 @@ pub(super) struct Found {
     pub(super) interactions: Vec<(String, String, Estimate, bool)>,
     /// Leaving one factor out.
     pub(super) left_out: BTreeMap<String, Estimate>,
-    /// Factors that nothing is claimed of, because they are void.
+    /// Factors that nothing is claimed of, because they are invalid.
     pub(super) void: Vec<String>,
     /// What `faulty` does besides its page faults.
     pub(super) own: Option<Estimate>,
@@ -106,7 +106,7 @@ impl Found {
                 pairs.map(|row| (row.pair.0.clone(), row.pair.1.clone(), row.value, row.found)).collect();
         }
         for effect in workload.main_effects().filter(|effect| effect.contrast == "on-off") {
-            if effect.verdict == Verdict::Void {
+            if effect.verdict == Verdict::Invalid {
                 found.void.push(effect.factor.clone());
             }
             found.left_out.extend(effect.value().map(|value| (effect.factor.clone(), value)));
@@ -125,7 +125,7 @@ impl Found {
         let values = cell(CellKind::Baseline).zip(cell(CellKind::Treatment));
         let rows = values.and_then(|(with, without)| table.cell(&with.id).zip(table.cell(&without.id)));
         let blocks = records.iter().filter(|r| r.pass == Pass::Timing).map(|r| r.block + 1).max().unwrap_or(0);
-        let prices = UnitCosts::of_records(records, blocks as usize, crate::stats::bootstrap::DRAWS, manifest.seed);
+        let prices = UnitCosts::of_records(records, blocks as usize, ablate_stats::bootstrap::DRAWS, manifest.seed);
         if let (Some((with, without)), Some(price), Some(faults)) = (rows, prices.price(PAGE_FAULT_4K), found.faults) {
             let own = Drawn::linear([(1.0, &with.main), (-1.0, &without.main), (-faults, price.ns)]);
             found.priced_ns = Some(faults * price.ns.point);
@@ -259,7 +259,7 @@ fn void(found: &Found) -> Row {
     let claimed = found.left_out.get(name).copied();
     let answer = match claimed {
         None if found.void.iter().any(|factor| factor == name) => Answer::Hit,
-        _ => Answer::Miss("not void".to_owned()),
+        _ => Answer::Miss("not invalid".to_owned()),
     };
     Row { what: name.to_owned(), truth: None, found: claimed, within: None, answer }
 }
@@ -333,8 +333,8 @@ mod tests {
         check(|f| f.faults = Some(0.0028), "faulty, page faults per operation", "counted wrongly");
         check(|f| f.own = Some(estimate(4.0, 0.1)), "faulty without its faults", "too far away");
         check(|f| f.own = Some(estimate(9.5, 0.1)), "faulty without its faults", "too far away");
-        check(|f| f.void.clear(), "inert", "not void");
-        check(|f| f.left_out.extend([("inert".to_owned(), estimate(0.0, 0.1))]), "inert", "not void");
+        check(|f| f.void.clear(), "inert", "not invalid");
+        check(|f| f.left_out.extend([("inert".to_owned(), estimate(0.0, 0.1))]), "inert", "not invalid");
     }
 
     #[test]
@@ -368,7 +368,7 @@ mod tests {
         };
         let mut records = vec![said("on", 9.0, 4.5), said("on", 10.0, 5.0), said("off", 30.0, 0.5)];
         let mut other = said("on", 99.0, 99.0);
-        other.status = Status::Void;
+        other.status = Status::Invalid;
         records.push(other);
         let truth = Truth::of(&records);
         assert_eq!((truth.get("ten"), truth.fault_ns), (Some(10.0), Some(4.25)));

@@ -75,7 +75,7 @@ fn work(end: &AtomicBool) {
     while !end.load(Ordering::Relaxed) {
         let until = Instant::now() + length(&mut random);
         while Instant::now() < until && !end.load(Ordering::Relaxed) {
-            std::hint::black_box(ablate_probe::canary_ns());
+            std::hint::black_box(ablate_probe::contention_probe_ns());
         }
         std::thread::sleep(length(&mut random));
     }

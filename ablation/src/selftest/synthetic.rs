@@ -5,7 +5,7 @@
 
 use super::chain::operations;
 use super::factors::{FACTORS, FAULTY, INERT, Levels, Links, PREFIX, variable};
-use ablate_probe::{Batches, Line, canary_ns, percentile};
+use ablate_probe::{Line, TimedBatches, contention_probe_ns, percentile};
 use std::ffi::{OsStr, OsString};
 use std::hint::black_box;
 use std::time::Instant;
@@ -71,8 +71,8 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
     let links = Links::of(link_ns).ok_or(SyntheticError::Link(link_ns))?;
     let in_operation = links.in_operation(&on);
     let mut batches = match wanted == 0 || args.counted {
-        true => Batches::without_canary(wanted, BATCH),
-        false => Batches::new(wanted, BATCH),
+        true => TimedBatches::without_contention_probes(wanted, BATCH),
+        false => TimedBatches::new(wanted, BATCH),
     };
     let mut pages = Pages::map(wanted + 1).map_err(SyntheticError::Memory)?;
     let mut touch_ns = vec![f64::MAX; wanted];
@@ -96,7 +96,7 @@ pub fn synthetic(args: &Args) -> Result<String, SyntheticError> {
     }
     // What an operation does at its levels is all in the chain; the same operations were done at any level.
     let done = batches.operations();
-    let touch_ns = undisturbed(&touch_ns, batches.canaries_ns());
+    let touch_ns = undisturbed(&touch_ns, batches.contention_probes_ns());
     let mut line = Line::new(batches, done);
     line.page_faults(faults);
     for (at, factor) in FACTORS.iter().enumerate() {
@@ -163,9 +163,9 @@ impl Weight {
     fn new() -> Weight {
         // The first pages in code and clock and wakes the processor.
         (0..8).for_each(|_| {
-            canary_ns();
+            contention_probe_ns();
         });
-        Weight { long: Vec::new(), short: Vec::new(), canary: canary_ns() }
+        Weight { long: Vec::new(), short: Vec::new(), canary: contention_probe_ns() }
     }
 
     fn take(&mut self, times: usize) {
@@ -181,7 +181,7 @@ impl Weight {
         let before = Instant::now();
         black_box(operations(WEIGHED, links, 1));
         let ns = before.elapsed().as_nanos() as f64;
-        let first = std::mem::replace(&mut self.canary, canary_ns());
+        let first = std::mem::replace(&mut self.canary, contention_probe_ns());
         (ns, first.max(self.canary))
     }
 
@@ -254,7 +254,7 @@ fn page_faults() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Measured;
+    use ablate_format::Measured;
 
     fn args(batches: u32, counted: bool) -> Args {
         Args { link_ns: Some(0.3), batches, counted }
@@ -268,7 +268,7 @@ mod tests {
     fn the_line_has_levels_work_batches_canaries_and_truth() {
         let line = measured(&args(10, false));
         assert_eq!((line.operations, line.samples), (10 * BATCH, 10));
-        assert_eq!((line.batches_ns.len(), line.canaries_ns.len()), (10, 11));
+        assert_eq!((line.batches_ns.len(), line.contention_probes_ns.len()), (10, 11));
         assert!(line.env_rejected.is_empty() && line.levels.values().all(|level| level == "on"), "{line:?}");
         assert!(line.counters.values().all(|counters| counters["work"] > 0), "{line:?}");
         assert_eq!(line.truth_ns.len(), FACTORS.len() + 2);
@@ -281,7 +281,7 @@ mod tests {
     fn counted_runs_have_the_same_checksum_and_no_canaries() {
         let (timed, counted) = (measured(&args(3, false)), measured(&args(3, true)));
         assert_eq!((&timed.checksum, timed.operations), (&counted.checksum, counted.operations));
-        assert!(counted.canaries_ns.is_empty() && counted.truth_ns.is_empty());
+        assert!(counted.contention_probes_ns.is_empty() && counted.truth_ns.is_empty());
         assert_eq!(measured(&args(0, true)).operations, 0);
     }
 

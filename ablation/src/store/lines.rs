@@ -1,23 +1,10 @@
-//! `records.jsonl`: one record a line, appended whole, read with care.
+//! `records.jsonl`: appends one record per line, each line in one write.
 
 use super::StoreError;
-use crate::record::{FORMAT, Pass, Record};
-use std::collections::{HashMap, HashSet};
+use ablate_format::Record;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-
-/// Longest line that is read; a longer one is not a record.
-const MAX_LINE: u64 = 4 << 20;
-
-/// A line that is no record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadLine {
-    /// Number from 1.
-    pub line: usize,
-    /// What is wrong with it.
-    pub why: String,
-}
 
 /// Appends records; every record reaches the file in one write.
 #[derive(Debug)]
@@ -64,77 +51,12 @@ impl<W: Write> RecordWriter<W> {
     }
 }
 
-/// All readable records, of one key only the first, each after `settle` had it, and the bad lines. A file that is not
-/// there has no lines.
-pub(super) fn read(path: &Path, settle: impl FnMut(&mut Record)) -> Result<(Vec<Record>, Vec<BadLine>), StoreError> {
-    match File::open(path) {
-        Ok(file) => {
-            read_lines(BufReader::with_capacity(1 << 16, file), settle).map_err(|e| StoreError::io(path, "reading", e))
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok((Vec::new(), Vec::new())),
-        Err(e) => Err(StoreError::io(path, "opening", e)),
-    }
-}
-
-fn read_lines(mut input: impl BufRead, mut settle: impl FnMut(&mut Record)) -> io::Result<(Vec<Record>, Vec<BadLine>)> {
-    let (mut records, mut bad) = (Vec::new(), Vec::new());
-    let mut seen = Seen::default();
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        if input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
-        let mut complain = |why: String| bad.push(BadLine { line: number, why });
-        if line.last() != Some(&b'\n') && line.len() as u64 == MAX_LINE {
-            complain(format!("longer than {MAX_LINE} bytes"));
-            input.skip_until(b'\n')?;
-            continue;
-        }
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        match serde_json::from_slice::<Record>(&line) {
-            Ok(record) if record.format != FORMAT => {
-                complain(format!("its format is {}, this ablate reads {FORMAT}", record.format))
-            }
-            Ok(record) if !seen.insert(&record) => complain("a second record of the same run".to_owned()),
-            Ok(mut record) => {
-                settle(&mut record);
-                records.push(record);
-            }
-            Err(e) => complain(format!("no record: {e}")),
-        }
-    }
-    Ok((records, bad))
-}
-
-/// Keys of the runs that were read. Names repeat in every block, so that each is kept once.
-#[derive(Default)]
-struct Seen {
-    names: HashMap<String, usize>,
-    keys: HashSet<(Pass, u32, usize, usize)>,
-}
-
-impl Seen {
-    /// Whether the run is new.
-    fn insert(&mut self, record: &Record) -> bool {
-        let [workload, cell] = [&record.workload, &record.cell].map(|name| match self.names.get(name) {
-            Some(number) => *number,
-            None => {
-                let number = self.names.len();
-                self.names.insert(name.clone(), number);
-                number
-            }
-        });
-        self.keys.insert((record.pass, record.block, workload, cell))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::tests::record;
+    use ablate_format::Pass;
+    use std::io;
 
     struct FullDisk;
 
@@ -166,26 +88,9 @@ mod tests {
         let mut writer = RecordWriter::<File>::open(&path).expect("opens");
         writer.append(&record(Pass::Timing, 1, "w", "c")).expect("appends");
         writer.sync().expect("syncs");
-        let (records, bad) = read(&path, |_| ()).expect("reads");
-        assert_eq!(records.iter().map(|r| r.block).collect::<Vec<_>>(), [0, 1]);
+        let mut blocks = Vec::new();
+        let bad = ablate_format::read_records(dir.path(), |record| blocks.push(record.block)).expect("reads");
+        assert_eq!(blocks, [0, 1]);
         assert_eq!(bad.iter().map(|b| b.line).collect::<Vec<_>>(), [2]);
-    }
-
-    #[test]
-    fn rubbish_duplicates_and_other_formats_are_bad_lines() {
-        let one = serde_json::to_string(&record(Pass::Timing, 0, "w", "c")).expect("formats");
-        let other = one.replace("\"format\":1", "\"format\":2");
-        let text = format!("\0\0\n{one}\n\n{one}\n{other}\n[]\n{{}}\n");
-        let (records, bad) = read_lines(text.as_bytes(), |_| ()).expect("reads");
-        assert_eq!(records.len(), 1);
-        assert_eq!(bad.iter().map(|b| b.line).collect::<Vec<_>>(), [1, 4, 5, 6, 7]);
-    }
-
-    #[test]
-    fn an_endless_line_is_skipped() {
-        let one = serde_json::to_string(&record(Pass::Timing, 0, "w", "c")).expect("formats");
-        let long = "x".repeat(3 * MAX_LINE as usize / 2);
-        let (records, bad) = read_lines(format!("{long}\n{one}\n").as_bytes(), |_| ()).expect("reads");
-        assert_eq!((records.len(), bad.len()), (1, 1));
     }
 }

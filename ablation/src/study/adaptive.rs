@@ -4,10 +4,10 @@ use super::rule::{HalfWidth, Rule};
 use crate::analyse::{self, Analysis, WorkloadAnalysis};
 use crate::progress::human;
 use crate::prove;
-use crate::record::{CellKind, Manifest};
 use crate::run::{self, Context, End, RunError, Session};
-use crate::stats::MIN_BLOCKS;
 use crate::store::{self, Folder, Key, StoreError};
+use ablate_format::{CellKind, Manifest};
+use ablate_stats::MIN_BLOCKS;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -355,7 +355,7 @@ mod tests {
         let spent = Spent { time: Duration::from_secs(12), blocks: 12, each: Duration::from_secs(1) };
         let line = told(&rule, &analysis.workloads[0], spent);
         assert!(line.contains(" % (to slow) after 12 blocks, which is narrow enough (± 50%)"), "{line}");
-        analysis.workloads[0].response = crate::record::MainResponse::RssPeak;
+        analysis.workloads[0].response = ablate_format::MainResponse::RssPeak;
         assert!(is_apart("5ns".parse().expect("good"), &analysis.workloads[0]));
         assert!(!is_apart("5%".parse().expect("good"), &analysis.workloads[0]));
     }

@@ -1,7 +1,7 @@
 //! Rounds of all probes, each between two canaries, and what is kept of them.
 
 use super::probes::{self, Costs, Probe};
-use crate::stats::order::{percentile, sorted};
+use ablate_stats::order::{percentile, sorted};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

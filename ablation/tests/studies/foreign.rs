@@ -45,7 +45,7 @@ fn a_command_is_measured_from_outside_in_the_folder_of_its_config() {
         assert_eq!(record["status"], "ok", "{record}");
         assert!(record["measured"].is_null() && record["wall_ns"].as_u64() > Some(0), "{record}");
         assert!(record["context_switches"].is_array() && record["cpu_ns"].is_u64(), "{record}");
-        assert_eq!(record["canary_ns"].is_array(), record["pass"] == "timing", "{record}");
+        assert_eq!(record["contention_probe_ns"].is_array(), record["pass"] == "timing", "{record}");
     }
     let builds = &bench.manifest()["builds"];
     assert_eq!(builds.as_array().map(Vec::len), Some(1));

@@ -153,7 +153,7 @@ fn another_server_or_a_missing_value_voids_a_peer_and_leaves_its_bars_open() {
     let said = bench.run(&["--workload", "memory"], 1);
     let flat = said.unwrapped();
     assert!(flat.contains("`memory` is judged by value `held_share`, which the run did not"), "{}", said.out);
-    assert!(bench.troubles().iter().all(|(status, _)| status == "void"), "{:?}", bench.troubles());
+    assert!(bench.troubles().iter().all(|(status, _)| status == "invalid"), "{:?}", bench.troubles());
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_peak_that_only_the_runner_sees_is_void_where_it_may_be_the_runner_s() {
     let flat = said.unwrapped();
     assert!(flat.contains("seen from outside, is not above the") && flat.contains("`rss_peak_bytes`"), "{}", said.out);
     let troubles = bench.troubles();
-    assert!(troubles.len() == 6 && troubles.iter().all(|(status, _)| status == "void"), "{troubles:?}");
+    assert!(troubles.len() == 6 && troubles.iter().all(|(status, _)| status == "invalid"), "{troubles:?}");
 }
 
 #[test]

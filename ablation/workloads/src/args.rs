@@ -1,63 +1,73 @@
-//! The command line: what it says, and what of it is refused.
+//! The command line: what it accepts, and which combinations it refuses.
 
-use crate::plan::{Lifetime, Plan, Rest, Touch, Way};
 use crate::refused::{Refused, SAMPLES_MAX, THREADS_MAX};
-use crate::scenario::{BYTES, Lives, SCENARIOS, Scenario, Sizes};
-use crate::subject::{ALLOCATORS, Allocator, Engine};
+use crate::registry::{ALLOCATORS, Engine, NamedAllocator};
+use crate::workload::plan::{Lifetime, LifetimePattern, Rest, RunPlan};
+use crate::workload::scenario::{BYTES, LifetimeRule, SCENARIOS, Scenario, Sizes};
+use crate::workload::touch::Touch;
 use clap::Parser;
 
-/// Measures one allocator in one scenario and prints one table, or one line of JSON.
+const EXAMPLES: &str = "\
+Examples:
+  bench_allocators --list
+  bench_allocators --allocator hakmem --scenario small --iterations 10
+  bench_allocators --allocator mimalloc --scenario fixed --bytes 64KiB --lifetime ring --touch none --iterations 100000
+  bench_allocators --allocator hakmem --scenario parallel --threads 4 --iterations 100 --json";
+
+/// Measures one allocator in one scenario and prints a table, or one line of JSON.
 ///
-/// An operation is one block: requested, touched, given back. Sizes, order and call sites are drawn from the seed
-/// before anything is measured, and are the same for every allocator.
+/// An operation is the life of one block: it is requested, touched and freed. Sizes, order and call sites are drawn from
+/// the seed before the measured part, and are the same for every allocator. Operations are timed in batches; the result
+/// is nanoseconds per operation.
 #[derive(Debug, Parser)]
-#[command(name = "bench_allocators", version, args_override_self = true)]
+#[command(name = "bench_allocators", version, args_override_self = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Allocator to measure; --list names them
+    /// The allocator to measure; --list shows all
     #[arg(long, value_name = "NAME", required_unless_present = "list")]
     allocator: Option<String>,
 
-    /// What to do with it; --list names the scenarios
+    /// The scenario: sizes, call sites and lifetimes of the blocks; --list shows all
     #[arg(long, value_name = "NAME", required_unless_present = "list")]
     scenario: Option<String>,
 
-    /// Iterations of the scenario; each has the number of operations that --list shows. Warm runs round up to whole
-    /// batches. 0 does everything but the measured part
+    /// Iterations of the scenario. --list shows how many operations one has. Warm runs round up to whole timed batches. 0
+    /// does everything but the measured part
     #[arg(long, value_name = "N", required_unless_present = "list")]
     iterations: Option<u64>,
 
-    /// Use of each block: nothing, one byte each 4 KiB, or every byte (the default, as in the original programs)
+    /// How each block is used: not at all (none), one byte per 4 KiB is written (page), or every byte (full, as in the
+    /// original programs)
     #[arg(long, value_enum, default_value = "full")]
     touch: Touch,
 
-    /// Size of the objects of fixed and handback, 16 B to 64 MiB: 4096, 4KiB or 2MiB
+    /// Block size of the scenarios fixed and memory-return, 16 B to 64 MiB; written as 4096, 4KiB or 2MiB
     #[arg(long, value_name = "N", value_parser = bytes)]
     bytes: Option<u32>,
 
-    /// Life of each block: given back at once (lifo, the default), or 16 live and the oldest goes (ring), or a group is
-    /// requested and then given back in order (batch) or in an order drawn before (shuffled), or another thread gives it
-    /// back (handoff). A group is 1000 blocks, but at most 64 MiB and at least 2. Not for churn, threads and parallel,
-    /// which have their own; handback takes batch (its default) and shuffled
+    /// When each block is freed. lifo (the default): at once. ring: 16 blocks are live, and the oldest is freed before the
+    /// next request. batch: a group is requested, then freed in order. shuffled: the same in an order drawn before. handoff:
+    /// by another thread. A group is 1000 blocks, but at most 64 MiB and at least 2 blocks. churn, threads and parallel
+    /// have their own lifetimes; memory-return accepts batch (its default) and shuffled
     #[arg(long, value_enum)]
     lifetime: Option<Lifetime>,
 
-    /// Threads of parallel; pairs of a producing and a freeing thread of threads and of --lifetime handoff. Each thread
-    /// or pair does all iterations
+    /// Threads of the scenario parallel. For the scenario threads and for --lifetime handoff: pairs of a producing and a
+    /// freeing thread. Each thread or pair does all iterations
     #[arg(long, value_name = "T", default_value_t = 1)]
     threads: u32,
 
-    /// What handback does between freeing all and its last look at resident memory: a small block requested and freed
-    /// each millisecond for two seconds (light, the default), or nothing for five seconds (idle)
+    /// What memory-return does between freeing all blocks and its last reading of resident memory. light (the default): one
+    /// small block is requested and freed per millisecond, for two seconds. idle: nothing, for five seconds
     #[arg(long, value_enum)]
     rest: Option<Rest>,
 
-    /// Operations that are timed together, rounded up to whole groups (mixed: its three sizes), instead of the scenario's
-    /// own number. Few of them show single slow operations in the 99th percentile
+    /// Operations per timed batch, instead of the scenario's own number; rounded up to whole groups (mixed: its three
+    /// sizes). Small batches show single slow operations in the 99th percentile
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch: Option<u32>,
 
-    /// No warm-up, every operation timed on its own (a group, where a group lives): the first steps of a fresh process.
-    /// Otherwise a fixed warm-up comes first and batches of operations are timed
+    /// Measure the first steps of a fresh process: no warm-up, and every operation is timed on its own (with lifetimes of
+    /// groups, every group). Otherwise a fixed warm-up comes first, and batches of operations are timed
     #[arg(long)]
     cold: bool,
 
@@ -65,8 +75,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "S", default_value_t = 20_251_101)]
     seed: u64,
 
-    /// Leave out the requests that prove who served and the contention canary, for counting from outside: what is
-    /// counted is then the run alone
+    /// Leave out the contention probes, and the requests that prove which allocator served. Counters that are read from
+    /// outside the process then count the run alone
     #[arg(long)]
     pub(crate) no_proof: bool,
 
@@ -74,35 +84,35 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Name the allocators, scenarios and factors of this build
+    /// List the allocators, scenarios and factors of this build
     #[arg(long)]
     pub(crate) list: bool,
 }
 
-/// What is to be run.
-pub(crate) struct Order {
+/// The resolved command line.
+pub(crate) struct Resolved {
     /// The allocator.
-    pub(crate) allocator: &'static Allocator,
+    pub(crate) allocator: &'static NamedAllocator,
     /// Its engine.
     pub(crate) engine: Engine,
-    /// What to do.
-    pub(crate) plan: Plan,
+    /// What the process does.
+    pub(crate) plan: RunPlan,
 }
 
 impl Args {
-    /// Resolves the names.
+    /// Resolves the names and checks the combination.
     ///
     /// # Errors
-    /// Names that are not known, and combinations that mean nothing.
-    pub(crate) fn order(&self) -> Result<Order, Refused> {
+    /// [`Refused`]: unknown names, and arguments that do not apply to the scenario.
+    pub(crate) fn resolve(&self) -> Result<Resolved, Refused> {
         let (allocator, engine) = find_allocator(self.allocator.as_deref().unwrap_or_default())?;
         let scenario = find_scenario(self.scenario.as_deref().unwrap_or_default())?;
         let name = scenario.name;
-        let Some(way) = Way::of(scenario.lives, self.lifetime) else {
-            let all_at_once = scenario.lives == Lives::AllAtOnce;
-            return Err(if all_at_once { Refused::AllAtOnce(name) } else { Refused::LifetimeNotFree(name) });
+        let Some(pattern) = LifetimePattern::of(scenario.lifetime, self.lifetime) else {
+            let all_at_once = scenario.lifetime == LifetimeRule::AllAtOnce;
+            return Err(if all_at_once { Refused::AllAtOnce(name) } else { Refused::OwnLifetimes(name) });
         };
-        if !way.has_threads() && self.threads != 1 {
+        if !pattern.has_threads() && self.threads != 1 {
             return Err(Refused::OneThread(name));
         }
         if !(1..=THREADS_MAX).contains(&self.threads) {
@@ -115,37 +125,37 @@ impl Args {
             }
             _ => {}
         }
-        match way.hands_back() {
+        match pattern.measures_memory_return() {
             false if self.rest.is_some() => return Err(Refused::NoRest(name)),
             true if self.touch == Touch::None => return Err(Refused::Untouched(name)),
             true if self.cold => return Err(Refused::ColdAnyway(name)),
             _ if self.cold && self.batch.is_some() => return Err(Refused::BatchOfOne),
             _ => {}
         }
-        let plan = Plan {
+        let plan = RunPlan {
             scenario,
             iterations: self.iterations.unwrap_or_default(),
             touch: self.touch,
-            way,
+            pattern,
             bytes: self.bytes.unwrap_or_default(),
             threads: self.threads,
             rest: self.rest.unwrap_or(Rest::Light),
             batch_asked: self.batch,
             cold: self.cold,
             seed: self.seed,
-            counted: self.no_proof,
+            counted_from_outside: self.no_proof,
         };
-        if engine.serves.is_some_and(|serves| !serves(&plan)) {
-            return Err(Refused::NotServed(allocator.name));
+        if engine.can_run.is_some_and(|can_run| !can_run(&plan)) {
+            return Err(Refused::CannotRun(allocator.name));
         }
-        match plan.batches().and_then(|batches| batches.checked_mul(u64::from(plan.threads))) {
-            Some(samples) if samples <= SAMPLES_MAX => Ok(Order { allocator, engine, plan }),
-            _ => Err(Refused::TooLong(plan.iterations)),
+        match plan.timed_batches().and_then(|batches| batches.checked_mul(u64::from(plan.threads))) {
+            Some(samples) if samples <= SAMPLES_MAX => Ok(Resolved { allocator, engine, plan }),
+            _ => Err(Refused::TooManyIterations(plan.iterations)),
         }
     }
 }
 
-fn find_allocator(name: &str) -> Result<(&'static Allocator, Engine), Refused> {
+fn find_allocator(name: &str) -> Result<(&'static NamedAllocator, Engine), Refused> {
     match ALLOCATORS.iter().find(|a| a.name == name) {
         Some(allocator) => match (allocator.engine, allocator.feature) {
             (Some(engine), _) => Ok((allocator, engine)),
@@ -179,8 +189,8 @@ fn find_scenario(name: &str) -> Result<&'static Scenario, Refused> {
     })
 }
 
-/// The known name that is nearest, when it is near: one typing mistake, two in a long name. More, and one allocator's
-/// name is a mistake for another's.
+/// The nearest known name as a question, if it is near: one typing error, or two in a long name. With more allowed, the name
+/// of one allocator would be taken for another's. Else empty.
 fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let distance = |known: &&str| strsim::damerau_levenshtein(name, known);
     match known.min_by_key(distance).filter(|near| distance(near) <= 1 + near.len() / 9) {
@@ -189,7 +199,7 @@ fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String 
     }
 }
 
-/// A size with or without a unit, in the range of sizes.
+/// Parses a size in bytes, with or without a unit, within [`BYTES`].
 fn bytes(text: &str) -> Result<u32, String> {
     let (digits, unit) = match text {
         _ if text.ends_with("KiB") => (&text[..text.len() - 3], 1 << 10),
@@ -211,11 +221,13 @@ mod tests {
 
     fn check(line: &str, expected: Result<(u64, Touch), &str>) {
         let args = Args::try_parse_from(std::iter::once("bench_allocators").chain(line.split(' ')));
-        let order = args.map_err(|e| e.to_string()).and_then(|a| a.order().map_err(|e| e.to_string()));
-        match (order, expected) {
-            (Ok(order), Ok(expected)) => assert_eq!((order.plan.iterations, order.plan.touch), expected, "{line}"),
+        let resolved = args.map_err(|e| e.to_string()).and_then(|a| a.resolve().map_err(|e| e.to_string()));
+        match (resolved, expected) {
+            (Ok(resolved), Ok(expected)) => {
+                assert_eq!((resolved.plan.iterations, resolved.plan.touch), expected, "{line}")
+            }
             (Err(error), Err(part)) => assert!(error.contains(part), "{line}: {error}"),
-            (order, _) => panic!("{line}: {:?}", order.map(|o| o.plan)),
+            (resolved, _) => panic!("{line}: {:?}", resolved.map(|r| r.plan)),
         }
     }
 
@@ -274,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_is_handed_back_was_there_at_once() {
-        let line = "--allocator system --scenario handback --iterations 1";
+        let line = "--allocator system --scenario memory-return --iterations 1";
         check(&format!("{line} --bytes 64 --rest idle --lifetime shuffled"), Ok((1, Touch::Full)));
         check(&format!("{line} --bytes 64 --lifetime ring"), Err("batch (in order) or shuffled"));
         check(&format!("{line} --bytes 64 --touch none"), Err("--touch full or page"));
@@ -284,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_floor_serves_what_it_was_filled_for() {
+    fn the_floor_runs_what_it_can_be_filled_for() {
         check("--allocator floor --scenario mixed --iterations 1 --lifetime ring", Ok((1, Touch::Full)));
         check("--allocator floor --scenario small --iterations 1", Err("'floor' cannot run this"));
         check("--allocator floor --scenario vm --iterations 1 --lifetime batch", Err("'floor' cannot run this"));

@@ -1,14 +1,15 @@
 //! `--list`: the allocators, scenarios and factors of this build.
 
-use crate::output::fit;
-use crate::plan::{Lifetime, Rest, Touch, Way};
-use crate::scenario::{Lives, SCENARIOS, Sizes};
-use crate::subject::ALLOCATORS;
+use crate::output::{FORMAT, fit};
+use crate::registry::ALLOCATORS;
+use crate::workload::plan::{Lifetime, LifetimePattern, Rest};
+use crate::workload::scenario::{LifetimeRule, SCENARIOS, Sizes};
+use crate::workload::touch::Touch;
 use clap::ValueEnum;
 use serde::Serialize;
 use tabled::builder::Builder;
 
-/// What the build can do. Field names are the JSON's.
+/// What the build can run. Field names are the JSON's.
 #[derive(Debug, Serialize)]
 pub(crate) struct List {
     format: u32,
@@ -26,7 +27,7 @@ struct AllocatorRow {
     name: &'static str,
     about: &'static str,
     feature: Option<&'static str>,
-    /// The feature that takes its place.
+    /// The feature that replaces it in a build.
     replaced_by: Option<&'static str>,
     built_in: bool,
 }
@@ -35,12 +36,12 @@ struct AllocatorRow {
 struct ScenarioRow {
     name: &'static str,
     about: &'static str,
-    /// An iteration's; `None` when `--bytes` decides.
+    /// Operations per iteration; `None` when `--bytes` decides.
     operations: Option<u64>,
     own_lifetime: bool,
-    /// What `--lifetime` may say.
+    /// The values of `--lifetime` that it accepts.
     lifetimes: Vec<String>,
-    /// Whether `--bytes` must say the size.
+    /// Whether `--bytes` must give the block size.
     bytes: bool,
 }
 
@@ -55,20 +56,20 @@ struct FactorRow {
     name: &'static str,
     about: &'static str,
     toggle: &'static str,
-    /// With the crate's default mode and the environment as it is.
+    /// Its level with hakmem's default preset and the present environment.
     level: &'static str,
-    /// The variable that chooses among its variants, with its values.
+    /// The variable that chooses among its variants, and its values.
     choice: Option<ChoiceRow>,
     counters: &'static [&'static str],
 }
 
 impl List {
-    /// Asks the tables, and hakmem for its factors.
+    /// Collects the tables of this program and hakmem's factors.
     pub(crate) fn new() -> List {
         let receipt = hakmem::receipt();
         let level = |name| receipt.factors().iter().find(|f| f.name == name).map_or("absent", |f| f.level.as_str());
         List {
-            format: 1,
+            format: FORMAT,
             program: env!("CARGO_PKG_NAME"),
             allocators: ALLOCATORS
                 .iter()
@@ -85,9 +86,11 @@ impl List {
                 .map(|s| ScenarioRow {
                     name: s.name,
                     about: s.about,
-                    operations: s.inner,
-                    own_lifetime: s.lives != Lives::AsTold,
-                    lifetimes: names_where(|lifetime: &Lifetime| Way::of(s.lives, Some(*lifetime)).is_some()),
+                    operations: s.operations,
+                    own_lifetime: s.lifetime != LifetimeRule::Chosen,
+                    lifetimes: names_where(|lifetime: &Lifetime| {
+                        LifetimePattern::of(s.lifetime, Some(*lifetime)).is_some()
+                    }),
                     bytes: s.sizes == Sizes::Given,
                 })
                 .collect(),
@@ -119,9 +122,9 @@ impl List {
         serde_json::to_string(self)
     }
 
-    /// Three tables for people.
+    /// The same as three tables, with a legend.
     pub(crate) fn tables(&self) -> String {
-        let mut allocators = headed(["allocator", "built in", "what it is"]);
+        let mut allocators = headed(["allocator", "in this build", "description"]);
         for a in &self.allocators {
             let built_in = match (a.built_in, a.feature, a.replaced_by) {
                 (true, ..) => "yes".to_owned(),
@@ -130,9 +133,10 @@ impl List {
             };
             allocators.push_record([a.name, &built_in, a.about]);
         }
-        let mut scenarios = headed(["scenario", "operations", "--lifetime", "what it is"]);
+        let mut scenarios = headed(["scenario", "operations", "--lifetime", "description"]);
         for s in &self.scenarios {
-            let operations = s.operations.map_or_else(|| "by --bytes".to_owned(), |operations| operations.to_string());
+            let operations =
+                s.operations.map_or_else(|| "from --bytes".to_owned(), |operations| operations.to_string());
             let lifetimes = match s.lifetimes.len() {
                 0 => "its own".to_owned(),
                 all if all == self.lifetimes.len() => "any".to_owned(),
@@ -140,13 +144,17 @@ impl List {
             };
             scenarios.push_record([s.name, &operations, &lifetimes, s.about]);
         }
-        let mut factors = headed(["factor", "level", "switched off by", "what it is"]);
+        let mut factors = headed(["factor", "level", "switched by", "description"]);
         for f in &self.factors {
             factors.push_record([f.name, f.level, f.toggle, f.about]);
         }
         format!(
-            "{}\n{}\n{}\n--touch {}   --lifetime {}   --rest {}\n\
-             A group (batch, shuffled) is 1000 blocks, but at most 64 MiB and at least 2. --help has the rest.",
+            "Allocators (--allocator)\n{}\n\
+             Scenarios (--scenario), with operations per iteration\n{}\n\
+             Factors of hakmem\n{}\n\
+             --touch {}   --lifetime {}   --rest {}\n\
+             A group (--lifetime batch, shuffled) is 1000 blocks, but at most 64 MiB and at least 2 blocks.\n\
+             --help explains every argument. To try one: --allocator hakmem --scenario small --iterations 10",
             fit(allocators, true),
             fit(scenarios, true),
             fit(factors, true),
@@ -157,7 +165,7 @@ impl List {
     }
 }
 
-/// The values of an argument that pass.
+/// The names of an argument's values that pass.
 fn names_where<V: ValueEnum>(passes: impl Fn(&V) -> bool) -> Vec<String> {
     let values = V::value_variants().iter().filter(|value| passes(value));
     values.filter_map(ValueEnum::to_possible_value).map(|v| v.get_name().to_owned()).collect()

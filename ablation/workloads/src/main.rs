@@ -1,40 +1,33 @@
 //! `bench_allocators`: the measured program. One allocator, one scenario, one result.
 //!
-//! It drives every allocator through the same loop, each in its own monomorphised copy, says how long the operations
-//! took, proves which allocator served them, and knows nothing of comparing: that is the runner's. The program's own
-//! memory is `malloc`'s for every allocator, so that only the measured calls reach the one that is measured, unless that
-//! is `malloc` itself (`system`, `preloaded`); then all of it is there before the measured part.
+//! It runs every allocator through the same loops, each in its own monomorphised copy, reports how long the operations
+//! took, and proves which allocator served them. Comparing results is left to the runner. The program's own memory comes
+//! from `malloc`, so only the measured calls reach the measured allocator. Where that is `malloc` itself (`system`,
+//! `preloaded`), the program's own memory is all requested before the measured part.
 //!
-//! The way of a run: arguments → [`plan`] → [`script`] → [`drive`] ([`lifetime`] × [`touch`] × [`subject`]) →
-//! [`latency`], [`proof`] → [`output`].
+//! A run goes from [`args`] to the allocator's engine in [`registry`], which [drives](workload::drive) a
+//! [`workload::plan::RunPlan`] on it. [`proof`] then tells which allocator served, and [`output`] prints the line. A file
+//! uses only files below it, from the bottom: [`os`], [`allocator`], [`workload`], [`proof`], [`registry`], [`output`],
+//! [`args`] and [`list`].
 
+mod allocator;
 mod args;
-mod clock;
-mod drive;
-mod handback;
-mod handoff;
-mod latency;
-mod lifetime;
 mod list;
+mod os;
 mod output;
-mod parallel;
 mod placebo;
-mod plan;
 mod proof;
 mod refused;
-mod scenario;
-mod script;
-mod spsc;
-mod subject;
-mod touch;
-mod usage;
+mod registry;
+mod workload;
 
-use crate::args::{Args, Order};
-use crate::latency::Latency;
+use crate::args::{Args, Resolved};
 use crate::list::List;
+use crate::os::{clock, usage};
 use crate::output::{Findings, Report};
 use crate::proof::Counted;
-use crate::script::Script;
+use crate::workload::latency::{self, Latency};
+use crate::workload::script::Script;
 use anyhow::{Context, anyhow};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
@@ -60,35 +53,35 @@ fn run() -> anyhow::Result<()> {
         let list = List::new();
         if args.json { list.json()? } else { list.tables() }
     } else {
-        let order =
-            args.order().unwrap_or_else(|refused| Args::command().error(ErrorKind::InvalidValue, refused).exit());
-        let report = measure(&order, !args.no_proof)?;
+        let resolved =
+            args.resolve().unwrap_or_else(|refused| Args::command().error(ErrorKind::InvalidValue, refused).exit());
+        let report = measure(&resolved, !args.no_proof)?;
         if args.json { report.json()? } else { report.table() }
     };
     match writeln!(std::io::stdout(), "{text}") {
-        // A reader that went away, like `head`, has what it wanted.
+        // A reader that closes the pipe early, like `head`, has read what it wanted.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write the result to standard output"),
     }
 }
 
-/// Seals hakmem's levels, runs the plan, and gathers what is to be said, in an order that disturbs nothing: counters
-/// and peak memory before the proof, whose requests would show in them.
-fn measure(order: &Order, with_proof: bool) -> anyhow::Result<Report> {
-    let Order { allocator, engine, plan } = order;
-    if let Some(mode) = allocator.mode {
-        hakmem::seal(mode)
+/// Seals hakmem's levels, runs the plan, and gathers the report. Counters and peak memory are read before the proof,
+/// because its requests would show in them.
+fn measure(resolved: &Resolved, with_proof: bool) -> anyhow::Result<Report> {
+    let Resolved { allocator, engine, plan } = resolved;
+    if let Some(preset) = allocator.preset {
+        hakmem::seal(preset)
             .map_err(|_| anyhow!("hakmem's levels were sealed before the program could choose '{}'", allocator.name))?;
     }
-    let mut run = (engine.drive)(plan);
-    let receipt = allocator.mode.map(|_| hakmem::receipt());
+    let run = (engine.drive)(plan);
+    let receipt = allocator.preset.map(|_| hakmem::receipt());
     let rss_peak_bytes = usage::rss_peak_bytes();
     let counted = receipt.as_ref().map(|receipt| Counted {
         allocations: receipt.allocations,
         operations: run.warm_up_operations + run.operations + run.untimed_operations,
     });
     let proof = with_proof.then(|| {
-        let tallies = (engine.verify)(&Script::new(plan, 0).ops, &subject::witnesses(engine));
+        let tallies = (engine.verify)(&Script::new(plan, 0).ops, &registry::witnesses(engine));
         let proof = proof::judge(engine.witness.name, &tallies, counted);
         match engine.provider {
             Some(provider) => proof::behind(proof, provider()),
@@ -96,7 +89,11 @@ fn measure(order: &Order, with_proof: bool) -> anyhow::Result<Report> {
         }
     });
     let factors = receipt.as_ref().map_or(&[][..], |receipt| receipt.factors());
-    let batches_ns = if run.canaries_ns.is_empty() { Vec::new() } else { Latency::each(&run.batch_ns, plan.batch()) };
+    let batches_ns = if run.contention_probes_ns.is_empty() {
+        Vec::new()
+    } else {
+        Latency::each(&run.batch_ns, plan.batch_operations())
+    };
     Ok(Report::new(
         plan,
         Findings {
@@ -105,11 +102,11 @@ fn measure(order: &Order, with_proof: bool) -> anyhow::Result<Report> {
             warm_up_operations: run.warm_up_operations,
             checksum: run.checksum,
             batches_ns,
-            canaries_ns: run.canaries_ns.iter().map(|ns| latency::rounded(*ns)).collect(),
-            latency: Latency::of(&mut run.batch_ns, plan.timed_operations()),
+            contention_probes_ns: run.contention_probes_ns.iter().map(|ns| latency::rounded(*ns)).collect(),
+            latency: Latency::of(&run.batch_ns, plan.timed_operations()),
             page_faults: run.page_faults,
             rss_peak_bytes,
-            timer_ns: clock::price_ns(),
+            timer_ns: clock::reading_cost_ns(),
             levels: factors.iter().map(|f| (f.name, f.level.as_str())).collect(),
             counters: factors.iter().map(|f| (f.name, f.counters().collect())).collect(),
             proof,

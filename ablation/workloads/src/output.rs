@@ -1,18 +1,19 @@
-//! What is printed after a run: one line of JSON, or one table for people.
+//! The result of a run: one line of JSON, or a table to read.
 
-use crate::drive::Values;
-use crate::latency::Latency;
-use crate::plan::{Plan, Rest, Touch};
 use crate::proof::Proof;
+use crate::workload::latency::Latency;
+use crate::workload::measurement::Values;
+use crate::workload::plan::{Rest, RunPlan};
+use crate::workload::touch::Touch;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tabled::builder::Builder;
 use tabled::settings::peaker::Priority;
 use tabled::settings::{Style, Width};
 
-/// Version of the JSON line.
-const FORMAT: u32 = 1;
-/// Columns that a table may take.
+/// Version of the line, as docs/format.md counts.
+pub(crate) const FORMAT: u32 = 2;
+/// Most columns of a table.
 const COLUMNS: usize = 100;
 
 /// What one process measured. Field names are the JSON's; docs/format.md describes them.
@@ -36,7 +37,7 @@ pub(crate) struct Report {
     cold: bool,
     seed: u64,
     levels: Levels,
-    /// Of the whole run: warm-up, measured part, and the return of what still lived.
+    /// Of the whole run: warm-up, measured part and final frees.
     counters: Counters,
     served_by: Option<String>,
     served_proof: String,
@@ -50,13 +51,12 @@ pub(crate) struct Report {
     rss_peak_bytes: Option<u64>,
     timer_ns: u64,
     env_rejected: Vec<String>,
-    /// What else was measured.
     #[serde(skip_serializing_if = "Values::is_empty")]
     values: Values,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     batches_ns: Vec<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    canaries_ns: Vec<f64>,
+    contention_probes_ns: Vec<f64>,
 }
 
 /// Factor → level.
@@ -64,46 +64,46 @@ pub(crate) type Levels = BTreeMap<&'static str, &'static str>;
 /// Factor → counter → value.
 pub(crate) type Counters = BTreeMap<&'static str, BTreeMap<&'static str, u64>>;
 
-/// What is known besides the plan.
+/// What the run found out; the plan has the rest of the report.
 pub(crate) struct Findings {
     /// Name of the allocator.
     pub(crate) allocator: &'static str,
     /// Operations of the measured part.
     pub(crate) operations: u64,
-    /// Operations before it.
+    /// Operations of the warm-up.
     pub(crate) warm_up_operations: u64,
     /// Checksum of the operations.
     pub(crate) checksum: u64,
-    /// Nanoseconds per operation of every batch; empty when there are no canaries to judge them by.
+    /// Nanoseconds per operation of every timed batch; empty when no contention probes were taken to judge them by.
     pub(crate) batches_ns: Vec<f64>,
-    /// The canary before the first batch and after every batch, nanoseconds a step.
-    pub(crate) canaries_ns: Vec<f64>,
+    /// The contention probe before the first batch and after each, nanoseconds per step.
+    pub(crate) contention_probes_ns: Vec<f64>,
     /// Nanoseconds per operation.
     pub(crate) latency: Latency,
     /// Page faults of the measured part.
     pub(crate) page_faults: u64,
-    /// Peak of resident memory before the proof was sought.
+    /// Peak of resident memory before the proof, bytes.
     pub(crate) rss_peak_bytes: Option<u64>,
-    /// Price of a clock reading.
+    /// Cost of one timed interval's clock readings, nanoseconds.
     pub(crate) timer_ns: u64,
-    /// Levels, for hakmem only.
+    /// Levels of hakmem's factors; empty for other allocators.
     pub(crate) levels: Levels,
-    /// Activity, for hakmem only.
+    /// Counters of hakmem's factors; empty for other allocators.
     pub(crate) counters: Counters,
-    /// Who served.
+    /// Which allocator served; `None` with `--no-proof`.
     pub(crate) proof: Option<Proof>,
-    /// Refused environment variables.
+    /// Refused environment variables, each with the reason.
     pub(crate) env_rejected: Vec<String>,
     /// What else was measured.
     pub(crate) values: Values,
 }
 
 impl Report {
-    /// Puts the plan and its findings together.
-    pub(crate) fn new(plan: &Plan, findings: Findings) -> Report {
+    /// Combines the plan and the findings.
+    pub(crate) fn new(plan: &RunPlan, findings: Findings) -> Report {
         let (served_by, served_proof) = match findings.proof {
             Some(proof) => (Some(proof.served_by), proof.sentence),
-            None => (None, "not asked (--no-proof)".to_owned()),
+            None => (None, "not checked (--no-proof)".to_owned()),
         };
         Report {
             format: FORMAT,
@@ -116,7 +116,7 @@ impl Report {
             bytes: Some(plan.bytes).filter(|bytes| *bytes > 0),
             touch: plan.touch,
             lifetime: plan.lifetime_name(),
-            rest: plan.way.hands_back().then_some(plan.rest),
+            rest: plan.pattern.measures_memory_return().then_some(plan.rest),
             threads: plan.threads,
             cold: plan.cold,
             seed: plan.seed,
@@ -138,7 +138,7 @@ impl Report {
             env_rejected: findings.env_rejected,
             values: findings.values,
             batches_ns: findings.batches_ns,
-            canaries_ns: findings.canaries_ns,
+            contention_probes_ns: findings.contention_probes_ns,
         }
     }
 
@@ -150,7 +150,7 @@ impl Report {
         serde_json::to_string(self)
     }
 
-    /// A table for people.
+    /// The same as a table of at most 100 columns.
     pub(crate) fn table(&self) -> String {
         let mut rows = Builder::default();
         let mut row = |name: &str, value: String| rows.push_record([name.to_owned(), value]);
@@ -171,7 +171,7 @@ impl Report {
         row(
             "operations",
             format!(
-                "{} ({} iterations), after {} to warm up",
+                "{} ({} iterations), after {} of warm-up",
                 self.operations, self.iterations, self.warm_up_operations
             ),
         );
@@ -182,7 +182,7 @@ impl Report {
             format!("{} batches of {}", latency.samples, self.batch_operations)
         };
         if latency.samples == 0 {
-            row("ns/op", "nothing measured".to_owned());
+            row("ns/op", "nothing measured (--iterations 0)".to_owned());
         } else {
             row(
                 "ns/op",
@@ -192,8 +192,8 @@ impl Report {
                 ),
             );
         }
-        row("clock", format!("{} ns a reading, contained in every timed value", self.timer_ns));
-        row("page faults", format!("{} ({:.3} an operation)", self.page_faults, self.page_faults_per_op));
+        row("clock", format!("{} ns per reading, contained once in every timed value", self.timer_ns));
+        row("page faults", format!("{} ({:.3} per operation)", self.page_faults, self.page_faults_per_op));
         row("peak memory", self.rss_peak_bytes.map_or_else(|| "n/a".to_owned(), |bytes| mebibytes(bytes as f64)));
         for (name, value) in &self.values {
             row(name, if name.ends_with("_bytes") { mebibytes(*value) } else { format!("{value:.3}") });
@@ -210,7 +210,7 @@ impl Report {
             row(factor, format!("{level:<8} {}", counters.join(", ")).trim_end().to_owned());
         }
         for refused in &self.env_rejected {
-            row("environment", refused.clone());
+            row("refused variable", refused.clone());
         }
         fit(rows, false)
     }
@@ -229,7 +229,7 @@ fn touch_name(touch: Touch) -> &'static str {
     }
 }
 
-/// A table, its widest column wrapped at words so that it fits [`COLUMNS`].
+/// The table as text, with its widest column wrapped at words so that it fits [`COLUMNS`].
 pub(crate) fn fit(rows: Builder, headed: bool) -> String {
     let mut table = rows.build();
     if headed {

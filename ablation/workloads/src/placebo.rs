@@ -1,10 +1,10 @@
-//! Dead code for the feature `placebo`: some KiB of functions that are linked in and never run. They come first in the
-//! program, so that everything behind them lies elsewhere: a build whose only difference is its code layout.
+//! Dead code for the feature `placebo`: some KiB of functions that are linked in and never run. They move the code behind
+//! them, so the build differs from another in its code layout alone.
 
-/// One function of its own for every `N`, a few hundred bytes long.
+/// A separate function for every `N`, a few hundred bytes long.
 #[inline(never)]
 fn filler<const N: u64>(mut x: u64) -> u64 {
-    // Written out by the compiler, as every step has another constant.
+    // Every step has another constant, so the compiler makes no loop of them.
     macro_rules! steps {
         ($($step:literal)*) => {
             $(x = (x ^ (N << 32 | $step)).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ N).rotate_left($step);)*
@@ -14,7 +14,7 @@ fn filler<const N: u64>(mut x: u64) -> u64 {
     if x.is_multiple_of(N + 2) { x } else { !x }
 }
 
-/// The functions by address, which is all that is done with them.
+/// The functions, whose addresses keep them in the program.
 static KEPT: [fn(u64) -> u64; 12] = [
     filler::<1>,
     filler::<2>,
@@ -30,7 +30,7 @@ static KEPT: [fn(u64) -> u64; 12] = [
     filler::<12>,
 ];
 
-/// Keeps the functions in the program: their addresses are taken, none is called.
+/// Keeps the functions in the program. Their addresses are taken, and none is called.
 pub(crate) fn keep() {
     std::hint::black_box(&KEPT);
 }

@@ -1,19 +1,18 @@
-//! Who served: asked of every allocator that is built in, after the measured part and in the same way for all.
+//! The proof which allocator served, sought after the measured part and in the same way for all allocators.
 //!
-//! A fixed number of blocks is requested through the very call that was measured, and every allocator says which of
-//! them are its own. Proven is a run whose own allocator claims all and no other claims one; for hakmem, whose counter
-//! must also equal the operations that were executed.
+//! A fixed number of blocks is requested through the call that was measured. The witness of every allocator in the build
+//! says which of them it served. A run is proven when its own allocator claims all blocks and no other allocator claims
+//! one. hakmem's request counter must also equal the number of operations that were executed.
 
-use crate::lifetime::{layout, out_of_memory};
-use crate::script::Op;
-use crate::subject::library::Library;
-use crate::subject::{Subject, Witness};
+use crate::allocator::library::Library;
+use crate::allocator::{Allocator, Witness, layout, out_of_memory};
+use crate::workload::script::Op;
 
 /// Most blocks that are requested, all live at once.
 pub(crate) const BLOCKS: usize = 128;
 /// Most bytes that they have together.
 const BYTES: usize = 1 << 30;
-/// What `served_by` says when there is no proof.
+/// The value of `served_by` without proof.
 pub(crate) const UNPROVEN: &str = "unproven";
 
 /// How many of the blocks an allocator claims.
@@ -21,24 +20,24 @@ pub(crate) const UNPROVEN: &str = "unproven";
 pub(crate) struct Tally {
     /// The allocator.
     pub(crate) name: &'static str,
-    /// What it goes by.
+    /// Which call or record decides.
     pub(crate) by: &'static str,
     /// Blocks that were requested.
     pub(crate) asked: usize,
-    /// Those of them that it says are its own.
+    /// Blocks that it claims.
     pub(crate) claimed: usize,
 }
 
-/// The verdict.
+/// The verdict, as the line prints it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Proof {
     /// The allocator, or [`UNPROVEN`].
     pub(crate) served_by: String,
-    /// Why.
+    /// The evidence in one sentence.
     pub(crate) sentence: String,
 }
 
-/// What hakmem counted, and what it should have counted.
+/// hakmem's count of requests, and the number that it must equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counted {
     /// Requests by hakmem's own counter, before the verification.
@@ -47,21 +46,21 @@ pub(crate) struct Counted {
     pub(crate) operations: u64,
 }
 
-/// How many blocks are asked about with the script's sizes; one more is requested.
+/// How many blocks the witnesses are asked about, for these operations' sizes. One more is requested before them.
 pub(crate) fn blocks(ops: &[Op]) -> usize {
     let largest = ops.iter().map(|op| op.size as usize).max().unwrap_or(1);
     BLOCKS.min(BYTES / largest)
 }
 
-/// Requests blocks of the script's sizes from `A`, and asks every witness about each before the next is requested. What
-/// is said of the first does not count: a witness that is asked for the first time may request memory itself, which
-/// would show in another's books.
-pub(crate) fn verify<A: Subject + Default>(ops: &[Op], witnesses: &[Witness]) -> Vec<Tally> {
+/// Requests blocks of the operations' sizes from `A`, and asks every witness about each block before the next request. The
+/// first block does not count: a witness that is asked for the first time may request memory itself, which would show in
+/// another witness's records.
+pub(crate) fn verify<A: Allocator + Default>(ops: &[Op], witnesses: &[Witness]) -> Vec<Tally> {
     let a = A::default();
     let asked = blocks(ops);
     let mut tallies: Vec<Tally> =
         witnesses.iter().map(|w| Tally { name: w.name, by: w.by, asked, claimed: 0 }).collect();
-    // All memory of the verification itself is requested here, so that only `A` moves between a mark and its claim.
+    // The verification's own memory is all requested here, so that only `A` is called between a mark and its claim.
     let mut marks = vec![0; witnesses.len()];
     let mut live = Vec::with_capacity(asked + 1);
     for (i, op) in ops.iter().cycle().take(asked + 1).enumerate() {
@@ -81,17 +80,17 @@ pub(crate) fn verify<A: Subject + Default>(ops: &[Op], witnesses: &[Witness]) ->
         live.push((ptr, size));
     }
     for (ptr, size) in live {
-        // SAFETY: requested above with this layout, given back once.
+        // SAFETY: requested above with this layout, freed once.
         unsafe { a.dealloc(ptr, layout(size)) };
     }
     tallies
 }
 
-/// The verdict on `name`. `counted` is there when the allocator counts its requests.
+/// Judges whether the allocator `name` served. `counted` is given when the allocator counts its requests.
 pub(crate) fn judge(name: &str, tallies: &[Tally], counted: Option<Counted>) -> Proof {
     let unproven = |sentence: String| Proof { served_by: UNPROVEN.to_owned(), sentence };
     let Some(own) = tallies.iter().find(|t| t.name == name) else {
-        return unproven(format!("nothing speaks for {name}"));
+        return unproven(format!("no witness of {name} is in this build"));
     };
     let asked = own.asked;
     if own.claimed != asked {
@@ -99,7 +98,7 @@ pub(crate) fn judge(name: &str, tallies: &[Tally], counted: Option<Counted>) -> 
     }
     if let Some(other) = tallies.iter().find(|t| t.name != name && t.claimed > 0) {
         return unproven(format!(
-            "by {}, {} claims {} of {asked} blocks that are to be of {name}",
+            "by {}, {} claims {} of {asked} blocks that {name} should have served",
             other.by, other.name, other.claimed
         ));
     }
@@ -119,13 +118,13 @@ pub(crate) fn judge(name: &str, tallies: &[Tally], counted: Option<Counted>) -> 
     Proof { served_by: name.to_owned(), sentence }
 }
 
-/// The same verdict with the name of the library that is behind the symbol which served.
+/// Replaces the name in a verdict by that of the library behind the symbol.
 pub(crate) fn behind(proof: Proof, provider: Result<Library, String>) -> Proof {
     match provider {
         Err(why) => Proof { served_by: UNPROVEN.to_owned(), sentence: why },
         Ok(Library { name, file, .. }) => Proof {
             served_by: if proof.served_by == UNPROVEN { proof.served_by } else { name },
-            sentence: format!("by dladdr, malloc is of {file}; {}", proof.sentence),
+            sentence: format!("by dladdr, malloc comes from {file}; {}", proof.sentence),
         },
     }
 }
@@ -156,7 +155,7 @@ mod tests {
         check([BLOCKS - 1, 0], None, UNPROVEN, "claims 127 of 128");
         check([BLOCKS, 1], None, UNPROVEN, "theirs claims 1");
         check([BLOCKS, 0], Some((29, 30)), UNPROVEN, "counted 29 requests during 30");
-        assert_eq!(judge("nobody", &[], None).served_by, UNPROVEN);
+        assert_eq!(judge("absent", &[], None).served_by, UNPROVEN);
     }
 
     #[test]
@@ -166,9 +165,9 @@ mod tests {
     }
 
     #[test]
-    fn a_library_that_is_not_known_serves_nothing() {
+    fn without_a_known_library_nothing_is_proven() {
         let proven = Proof { served_by: "preloaded".to_owned(), sentence: "all of them".to_owned() };
-        let proof = behind(proven, Err("malloc is of two".to_owned()));
-        assert_eq!((proof.served_by.as_str(), proof.sentence.as_str()), (UNPROVEN, "malloc is of two"));
+        let proof = behind(proven, Err("two libraries".to_owned()));
+        assert_eq!((proof.served_by.as_str(), proof.sentence.as_str()), (UNPROVEN, "two libraries"));
     }
 }

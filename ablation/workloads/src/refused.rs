@@ -1,31 +1,31 @@
-//! What cannot be obeyed, each with the way out.
+//! The refused command lines. Each message says what to change.
 
 use thiserror::Error;
 
-/// Most values that are timed in one process: half a GiB of them.
+/// Most timed values of one process: half a GiB of them.
 pub(crate) const SAMPLES_MAX: u64 = 1 << 26;
 /// Most threads, or pairs of them.
 pub(crate) const THREADS_MAX: u32 = 64;
 
-/// Arguments that cannot be obeyed.
+/// Why a command line is refused.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// No such allocator.
     #[error("no allocator is called '{name}'{meant}: this build has {built_in}{absent}")]
     UnknownAllocator {
-        /// As given.
+        /// The name as given.
         name: String,
         /// The nearest name, as a question; may be empty.
         meant: String,
         /// Names of those built in.
         built_in: String,
-        /// What is not built in, with the way out; may be empty.
+        /// What is not built in, and how to build it in; may be empty.
         absent: String,
     },
     /// Known, but not part of this build.
     #[error("allocator '{name}' is not built in: build with `--features {feature}`{without}")]
     NotBuiltIn {
-        /// As given.
+        /// The name as given.
         name: String,
         /// The feature that brings it in.
         feature: &'static str,
@@ -35,7 +35,7 @@ pub(crate) enum Refused {
     /// No such scenario.
     #[error("no scenario is called '{name}'{meant}: there are {known}")]
     UnknownScenario {
-        /// As given.
+        /// The name as given.
         name: String,
         /// The nearest name, as a question; may be empty.
         meant: String,
@@ -43,10 +43,10 @@ pub(crate) enum Refused {
         known: String,
     },
     /// A lifetime for a scenario that has its own.
-    #[error("scenario '{0}' decides itself how long its blocks live: drop --lifetime")]
-    LifetimeNotFree(&'static str),
-    /// A lifetime in which not all would be there at once.
-    #[error("scenario '{0}' frees all of its blocks at once: --lifetime is batch (in order) or shuffled")]
+    #[error("scenario '{0}' has its own lifetimes: drop --lifetime")]
+    OwnLifetimes(&'static str),
+    /// A lifetime in which not all blocks are live at once.
+    #[error("scenario '{0}' has all of its blocks live at once: give --lifetime batch (in order) or shuffled")]
     AllAtOnce(&'static str),
     /// Several threads for a scenario that has one.
     #[error(
@@ -54,34 +54,36 @@ pub(crate) enum Refused {
          --lifetime handoff"
     )]
     OneThread(&'static str),
-    /// No or too many threads.
-    #[error("{0} threads or pairs of threads: give 1 to {THREADS_MAX}")]
+    /// No threads, or too many.
+    #[error("--threads {0} is out of range: give 1 to {THREADS_MAX}")]
     Threads(u32),
     /// No size for a scenario that has none.
-    #[error("scenario '{0}' needs the size of its objects: give --bytes, 16 to 64MiB")]
+    #[error("scenario '{0}' needs a block size: give --bytes, 16 to 64MiB")]
     NoBytes(&'static str),
     /// A size for a scenario that has its own.
-    #[error("scenario '{0}' has sizes of its own: drop --bytes, or take --scenario fixed or handback")]
+    #[error("scenario '{0}' has its own sizes: drop --bytes, or take --scenario fixed or memory-return")]
     OwnSizes(&'static str),
     /// A rest for a scenario that does not end with one.
-    #[error("scenario '{0}' has no rest at its end: drop --rest, or take --scenario handback")]
+    #[error("scenario '{0}' has no rest at its end: drop --rest, or take --scenario memory-return")]
     NoRest(&'static str),
-    /// Memory that is not there need not be handed back.
-    #[error("scenario '{0}' asks what stays resident, and untouched blocks never are: take --touch full or page")]
+    /// Untouched blocks in a scenario about resident memory.
+    #[error(
+        "scenario '{0}' measures resident memory, and untouched blocks are never resident: take --touch full or page"
+    )]
     Untouched(&'static str),
-    /// A scenario that is cold anyway.
+    /// `--cold` for a scenario that never warms up.
     #[error("scenario '{0}' has no warm-up to leave out: drop --cold")]
     ColdAnyway(&'static str),
-    /// Two sizes of one batch.
+    /// `--cold` together with `--batch`.
     #[error("--cold times every operation on its own: drop --batch or --cold")]
     BatchOfOne,
-    /// More than the allocator can do.
+    /// A plan that the allocator cannot run.
     #[error(
-        "allocator '{0}' cannot run this: its blocks are there before the run, for json, mir, vm, mixed or fixed with \
-         --lifetime lifo or ring"
+        "allocator '{0}' cannot run this, because it must know before the run how many blocks live at once: take \
+         --scenario json, mir, vm, mixed or fixed, with --lifetime lifo or ring"
     )]
-    NotServed(&'static str),
-    /// More than can be kept.
-    #[error("{0} iterations are more than {SAMPLES_MAX} timed values: give fewer")]
-    TooLong(u64),
+    CannotRun(&'static str),
+    /// More timed values than fit.
+    #[error("--iterations {0} needs more than {SAMPLES_MAX} timed values: give fewer")]
+    TooManyIterations(u64),
 }

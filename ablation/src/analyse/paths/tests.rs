@@ -3,7 +3,7 @@
 use super::*;
 use crate::analyse::fixture::Study;
 use crate::analyse::{Analysis, analyse};
-use crate::record::{CellKind, Record};
+use ablate_format::{CellKind, Record};
 
 /// Baseline 2,000 ns, without `cache` 1,500, without both 900; the peer `fast` takes 1,000.
 fn truth(cell: &str) -> f64 {

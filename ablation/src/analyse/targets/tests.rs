@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::analyse::{Analysis, analyse, fixture::Study};
-use crate::record::Record;
+use ablate_format::Record;
 
 /// A target over workloads, to be given a response or another bar.
 fn target(kind: TargetKind, workloads: &[&str], bar: Bar) -> Target {
@@ -161,8 +161,8 @@ fn few_blocks_leave_every_bar_open() {
 #[test]
 fn of_peers_that_are_equally_good_the_best_is_chosen_in_every_draw() {
     let around = |center: f64, seed: u64| {
-        let mut random = crate::stats::random::seeded(seed);
-        let draws = (0..2_000).map(|_| center + 0.01 * crate::stats::random::normal(&mut random)).collect();
+        let mut random = ablate_stats::random::seeded(seed);
+        let draws = (0..2_000).map(|_| center + 0.01 * ablate_stats::random::normal(&mut random)).collect();
         Drawn::new(center, 30, draws)
     };
     let (a, b) = (around(0.0, 1), around(-1e-9, 2));

@@ -4,9 +4,9 @@ use super::{Cell, KINDS, UnitCosts, faults, inverse};
 use crate::analyse::Estimate;
 use crate::gap::regression::MAX_CONDITION;
 use crate::gap::{estimate, excludes_zero};
-use crate::stats::bootstrap::Drawn;
-use crate::stats::line::{Regression, regress};
-use crate::stats::order::sorted;
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::line::{Regression, regress};
+use ablate_stats::order::sorted;
 use serde::Serialize;
 
 /// Page faults per operation must differ between the points by this share of the most there are, and cost this share

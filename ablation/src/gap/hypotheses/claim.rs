@@ -3,8 +3,8 @@
 use super::Measured;
 use crate::analyse::Estimate;
 use crate::gap::excludes_zero;
-use crate::record::{Hypothesis, HypothesisKind};
-use crate::stats::bootstrap::Drawn;
+use ablate_format::{Hypothesis, HypothesisKind};
+use ablate_stats::bootstrap::Drawn;
 
 /// Where an interval lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

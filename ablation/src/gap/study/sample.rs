@@ -3,7 +3,7 @@
 use super::{Explained, explain};
 use crate::analyse::analyse;
 use crate::analyse::fixture::Study;
-use crate::record::{Curve, Hypothesis, HypothesisKind, MainResponse, Pass, Record};
+use ablate_format::{Curve, Hypothesis, HypothesisKind, MainResponse, Pass, Record};
 use std::sync::LazyLock;
 
 /// Price of a page fault, nanoseconds.

@@ -19,8 +19,8 @@ fn a_crossed_study_is_accounted_for() {
         found.unwrap_or_else(|| panic!("no {name} in {:?}", account.rows)).ns.value
     };
     let near = |value: f64, expected: f64| assert!((value - expected).abs() < 3.0, "{value} is not {expected}");
-    near(row(RowKind::Source, "cache"), 40.0);
-    near(row(RowKind::Source, "tick"), 20.0);
+    near(row(RowKind::Factor, "cache"), 40.0);
+    near(row(RowKind::Factor, "tick"), 20.0);
     near(row(RowKind::PageFaults, "page faults, 4"), FAULT);
     near(row(RowKind::Residual, "residual"), 100.0);
     assert!(account.rows.iter().all(|row| row.kind != RowKind::SystemCalls), "both make the same calls");
@@ -64,7 +64,7 @@ fn without_prices_and_peers_nothing_is_made_up() {
     let unpriced = explained_of(&study);
     assert!(unpriced.unit_costs_ns.is_empty());
     let account = &unpriced.accounts[0].waterfall;
-    assert!(account.rows.iter().all(|row| matches!(row.kind, RowKind::Source | RowKind::Residual)));
+    assert!(account.rows.iter().all(|row| matches!(row.kind, RowKind::Factor | RowKind::Residual)));
     assert!(account.remarks.iter().any(|remark| remark.contains("without a measured price")), "{:?}", account.remarks);
     assert_eq!(account.uncounted, ["page faults", "system calls"]);
     assert!(account.rows.iter().all(|row| row.through_events.is_none()));

@@ -4,7 +4,7 @@ use super::super::targets;
 use super::*;
 use crate::analyse::analyse;
 use crate::analyse::fixture::Study;
-use crate::record::{AbsentPeer, Against, Bar, MainResponse, Record, Target, TargetKind, TargetResponse};
+use ablate_format::{AbsentPeer, Against, Bar, MainResponse, Record, Target, TargetKind, TargetResponse};
 
 /// A race without factors in two workloads, with so many peers besides `fast` and `slow`.
 fn race(more: usize) -> (Study, Vec<Record>) {

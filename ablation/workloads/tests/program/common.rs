@@ -1,4 +1,4 @@
-//! Running the measured program and reading what it says.
+//! Runs the measured program and reads its output.
 
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -14,12 +14,12 @@ fn command(line: &str) -> Command {
     command
 }
 
-/// Runs it with `--json`, and reads the one line.
+/// Runs it with `--json` and returns the line.
 pub(crate) fn json(line: &str) -> Value {
     json_with(line, &[])
 }
 
-/// The same with these variables.
+/// The same with these environment variables.
 pub(crate) fn json_with(line: &str, environment: &[(&str, &str)]) -> Value {
     let output = command(line).arg("--json").envs(environment.iter().copied()).output().expect("can be started");
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -29,7 +29,7 @@ pub(crate) fn json_with(line: &str, environment: &[(&str, &str)]) -> Value {
     serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{line}: {e}: {stdout}"))
 }
 
-/// Runs it, and expects a refusal with these parts.
+/// Runs it, and expects exit status 2 and a message with these parts.
 pub(crate) fn refused(line: &str, parts: &[&str]) {
     let output = run(line);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -47,7 +47,7 @@ pub(crate) fn built_in() -> Vec<String> {
     rows.iter().filter(|a| a["built_in"] == true).map(|a| a["name"].as_str().expect("a name").to_owned()).collect()
 }
 
-/// Those that can run this; the floor knows few lifetimes.
+/// The allocators of this build that can run the line; the floor runs few scenarios and lifetimes.
 pub(crate) fn serving(line: &str) -> Vec<String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let after = |name| words.iter().position(|word| *word == name).and_then(|at| words.get(at + 1)).copied();
@@ -56,7 +56,7 @@ pub(crate) fn serving(line: &str) -> Vec<String> {
     built_in().into_iter().filter(|name| name != "floor" || known_sizes && known_lives).collect()
 }
 
-/// Every allocator must do the same operations.
+/// Asserts that every allocator does the same operations.
 pub(crate) fn same_checksums(line: &str) {
     let mut first: Option<(String, Value, Value)> = None;
     for allocator in serving(line) {

@@ -1,4 +1,4 @@
-//! The measured program as its users see it: what it prints, refuses and proves.
+//! The measured program as its users run it: what it prints, refuses and proves.
 
 mod common;
 mod peers;
@@ -23,7 +23,7 @@ const ALLOCATORS: [&str; 11] = [
 ];
 const WITH_LIFETIME: [&str; 5] = ["json", "mir", "vm", "mixed", "small"];
 const WITH_THEIR_OWN: [&str; 2] = ["churn", "threads"];
-const OTHERS: [&str; 3] = ["fixed", "parallel", "handback"];
+const OTHERS: [&str; 3] = ["fixed", "parallel", "memory-return"];
 
 #[test]
 fn checksums_are_equal_for_every_allocator() {
@@ -60,7 +60,7 @@ fn checksums_are_equal_when_warm() {
     }
 }
 
-/// Results of other days are compared by their checksums.
+/// Runs are compared by their checksums, also with kept results of older versions.
 #[test]
 fn the_work_of_a_scenario_stays_what_it_was() {
     for (line, checksum) in [
@@ -116,7 +116,7 @@ fn every_allocator_proves_that_it_served() {
 fn the_line_has_every_field() {
     let record = json("--allocator system --scenario mir --iterations 3 --touch page --lifetime ring --seed 5");
     for (name, expected) in [
-        ("format", Value::from(1)),
+        ("format", Value::from(2)),
         ("program", "bench_allocators".into()),
         ("allocator", "system".into()),
         ("scenario", "mir".into()),
@@ -147,28 +147,34 @@ fn the_line_has_every_field() {
 }
 
 #[test]
-fn warm_batches_come_with_their_canaries() {
+fn warm_batches_come_with_their_contention_probes() {
     let lists = |line: &str| {
         let record = json(&format!("--allocator system {line}"));
         let list = |name: &str| record[name].as_array().map_or(0, Vec::len);
-        (list("batches_ns"), list("canaries_ns"), record)
+        (list("batches_ns"), list("contention_probes_ns"), record)
     };
-    let (batches, canaries, record) = lists("--scenario small --iterations 4 --touch none");
-    assert_eq!((batches, canaries), (20, 21));
+    let (batches, probes, record) = lists("--scenario small --iterations 4 --touch none");
+    assert_eq!((batches, probes), (20, 21));
     assert_eq!(record["samples"], 20);
     let values: Vec<f64> = record["batches_ns"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let expected = record["latency_ns_mean"].as_f64().expect("a mean");
     assert!((mean - expected).abs() < 0.001, "{mean} against {expected}");
-    assert!(record["canaries_ns"].as_array().into_iter().flatten().all(|ns| ns.as_f64().is_some_and(|ns| ns > 0.0)));
+    assert!(
+        record["contention_probes_ns"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .all(|ns| ns.as_f64().is_some_and(|ns| ns > 0.0))
+    );
     for line in [
         "--scenario small --iterations 1 --cold",
         "--scenario small --iterations 0",
         "--scenario small --iterations 4 --no-proof",
         "--scenario threads --iterations 4 --touch none",
     ] {
-        let (batches, canaries, _) = lists(line);
-        assert_eq!((batches, canaries), (0, 0), "{line}");
+        let (batches, probes, _) = lists(line);
+        assert_eq!((batches, probes), (0, 0), "{line}");
     }
 }
 
@@ -189,7 +195,7 @@ fn no_iterations_do_everything_but_the_measured_part() {
         "--scenario threads",
         "--scenario parallel --threads 2",
         "--scenario fixed --bytes 64 --lifetime shuffled",
-        "--scenario handback --bytes 64",
+        "--scenario memory-return --bytes 64",
     ] {
         for allocator in serving(line) {
             let record = json(&format!("--allocator {allocator} {line} --iterations 0"));
@@ -203,7 +209,7 @@ fn no_iterations_do_everything_but_the_measured_part() {
 }
 
 #[test]
-fn without_proof_nobody_is_named_and_the_work_is_the_same() {
+fn without_proof_no_allocator_is_named_and_the_work_is_the_same() {
     let line = "--allocator system --scenario mixed --iterations 3";
     let (with, without) = (json(line), json(&format!("{line} --no-proof")));
     assert_eq!((&with["served_by"], &without["served_by"]), (&"system".into(), &Value::Null));
@@ -225,7 +231,7 @@ fn unknown_names_are_refused_with_the_known_ones() {
     refused("--allocator mimaloc --scenario vm --iterations 1", &["did you mean 'mimalloc'?"]);
     refused(
         "--allocator system --scenario vmm --iterations 1",
-        &["'vmm'", "json, mir, vm, mixed, small, churn, threads, fixed, parallel, handback"],
+        &["'vmm'", "json, mir, vm, mixed, small, churn, threads, fixed, parallel, memory-return"],
     );
     refused("--allocator system --scenario vm --iterations 1 --touch all", &["'all'", "none, page, full"]);
     refused("--allocator system --scenario vm --iterations ten", &["'ten'"]);
@@ -278,7 +284,8 @@ fn hakmem_reports_levels_and_counters_and_obeys_the_environment() {
     let factors = on["levels"].as_object().expect("levels");
     assert!(!factors.is_empty(), "no levels");
     assert!(factors.keys().eq(on["counters"].as_object().expect("counters").keys()));
-    if on["levels"]["bigcache"] == "on" {
+    assert_eq!(on["levels"]["bigcache"] == "on", cfg!(feature = "bigcache"), "{}", on["levels"]);
+    if cfg!(feature = "bigcache") {
         let (hits, lookups) =
             (on["counters"]["bigcache"]["hits"].as_f64(), on["counters"]["bigcache"]["lookups"].as_f64());
         assert!(hits > lookups.map(|l| 0.9 * l), "{}", on["counters"]);
@@ -297,7 +304,7 @@ fn the_table_fits_a_hundred_columns() {
         "--scenario vm --iterations 10 --cold",
         "--scenario small --iterations 1",
         "--scenario json --iterations 0",
-        "--scenario handback --bytes 2MiB --touch page --iterations 1",
+        "--scenario memory-return --bytes 2MiB --touch page --iterations 1",
     ] {
         for allocator in ["hakmem", "system"] {
             let output = run(&format!("--allocator {allocator} {line}"));

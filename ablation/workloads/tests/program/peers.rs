@@ -1,9 +1,9 @@
-//! Allocators that are reached by a symbol, replace another, or are none.
+//! The allocators with rules of their own: `preloaded`, the two versions of mimalloc, and the floor.
 
 use crate::common::{built_in, json, json_with, refused};
 use std::path::PathBuf;
 
-/// Where Debian and others put the library.
+/// The library's path, where distributions install it.
 fn installed(file: &str) -> Option<PathBuf> {
     let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
     folders.iter().map(|folder| PathBuf::from(folder).join(file)).find(|path| path.exists())
@@ -25,7 +25,7 @@ fn a_preloaded_library_is_named_by_its_file() {
             let record = json_with(&format!("--allocator preloaded {line}"), &preload);
             assert_eq!(record["served_by"], name, "{line}: {}", record["served_proof"]);
             assert_eq!(record["checksum"], json(&format!("--allocator preloaded {line}"))["checksum"]);
-            // What the C library does not serve is not its own, wherever the heap lies.
+            // The C library must not claim blocks of the preloaded one, wherever its heap lies.
             let record = json_with(&format!("--allocator system {line}"), &preload);
             assert_eq!(record["served_by"], "unproven", "{line}: {}", record["served_proof"]);
         }
@@ -66,7 +66,7 @@ fn the_floor_faults_nothing_in_and_refuses_what_it_was_not_filled_for() {
     ] {
         let record = json(&format!("--allocator floor {line}"));
         assert_eq!(record["served_by"], "floor", "{line}: {}", record["served_proof"]);
-        // A few of the program's own; a block of 2 MiB would have 512.
+        // The program itself causes a few; a block of 2 MiB that is not resident would cause 512.
         assert!(record["page_faults"].as_u64().is_some_and(|faults| faults < 64), "{line}: {}", record["page_faults"]);
     }
     for line in ["small", "churn", "threads", "parallel", "vm --lifetime batch", "vm --lifetime handoff"] {

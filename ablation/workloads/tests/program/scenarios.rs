@@ -1,4 +1,4 @@
-//! Objects of a given size, threads in parallel, memory handed back.
+//! The scenarios fixed, parallel and memory-return.
 
 use crate::common::{json, json_with, refused, same_checksums};
 use serde_json::Value;
@@ -37,7 +37,7 @@ fn the_order_in_which_a_group_is_freed_is_the_seeds() {
 }
 
 #[test]
-fn a_given_size_is_said_and_batches_hold_whole_groups() {
+fn a_given_size_is_reported_and_batches_hold_whole_groups() {
     let line = "--allocator system --scenario fixed --bytes 64KiB --iterations 1000 --touch none";
     let record = json(&format!("{line} --lifetime shuffled"));
     for (name, expected) in [
@@ -85,8 +85,8 @@ fn parallel_threads_do_their_part_each_and_are_timed_together() {
 }
 
 #[test]
-fn memory_handed_back_is_measured_before_and_after() {
-    let line = "--allocator system --scenario handback --bytes 64KiB --iterations 1";
+fn memory_return_reads_resident_memory_before_and_after() {
+    let line = "--allocator system --scenario memory-return --bytes 64KiB --iterations 1";
     let record = json(line);
     let values = &record["values"];
     let (before, live) = (number(values, "resident_before_bytes"), number(values, "resident_live_bytes"));
@@ -96,7 +96,7 @@ fn memory_handed_back_is_measured_before_and_after() {
     assert!((share - (rested - before) / (live - before)).abs() < 1e-9, "{values}");
     assert!(number(values, "fill_ns_mean") > 0.0 && number(values, "free_ns_mean") > 0.0);
     assert_eq!((&record["operations"], &record["rest"]), (&4096.into(), &"light".into()));
-    assert_eq!((&record["lifetime"], &record["canaries_ns"]), (&"batch".into(), &Value::Null));
+    assert_eq!((&record["lifetime"], &record["contention_probes_ns"]), (&"batch".into(), &Value::Null));
     assert!(record["page_faults"].as_u64().is_some_and(|faults| faults > 0));
     // Other sizes in the traffic and another order of frees: another checksum, the same for the next run.
     let shuffled = json(&format!("{line} --lifetime shuffled"));
@@ -104,9 +104,9 @@ fn memory_handed_back_is_measured_before_and_after() {
 }
 
 #[test]
-fn hakmem_counts_the_light_traffic_and_an_idle_rest_has_none() {
+fn hakmem_counts_the_light_traffic_and_none_in_an_idle_rest() {
     for rest in ["light", "idle"] {
-        let line = "--allocator hakmem --scenario handback --bytes 2MiB --iterations 1 --touch page";
+        let line = "--allocator hakmem --scenario memory-return --bytes 2MiB --iterations 1 --touch page";
         let record = json(&format!("{line} --rest {rest} --lifetime shuffled"));
         assert_eq!(record["served_by"], "hakmem", "{rest}: {}", record["served_proof"]);
         let sentence = record["served_proof"].as_str().expect("a sentence");
@@ -116,15 +116,15 @@ fn hakmem_counts_the_light_traffic_and_an_idle_rest_has_none() {
 }
 
 #[test]
-fn sizes_rests_and_batches_are_refused_where_they_mean_nothing() {
+fn arguments_that_do_not_apply_are_refused() {
     for (line, part) in [
         ("--scenario fixed", "give --bytes, 16 to 64MiB"),
         ("--scenario fixed --bytes 8", "give 16 to 64MiB"),
-        ("--scenario vm --bytes 4096", "take --scenario fixed or handback"),
-        ("--scenario vm --rest idle", "take --scenario handback"),
-        ("--scenario handback --bytes 64 --touch none", "take --touch full or page"),
-        ("--scenario handback --bytes 64 --lifetime lifo", "batch (in order) or shuffled"),
-        ("--scenario handback --bytes 64 --cold", "drop --cold"),
+        ("--scenario vm --bytes 4096", "take --scenario fixed or memory-return"),
+        ("--scenario vm --rest idle", "take --scenario memory-return"),
+        ("--scenario memory-return --bytes 64 --touch none", "take --touch full or page"),
+        ("--scenario memory-return --bytes 64 --lifetime lifo", "--lifetime batch (in order) or shuffled"),
+        ("--scenario memory-return --bytes 64 --cold", "drop --cold"),
         ("--scenario parallel --lifetime batch", "drop --lifetime"),
         ("--scenario parallel --threads 65", "give 1 to 64"),
         ("--scenario vm --cold --batch 16", "drop --batch or --cold"),

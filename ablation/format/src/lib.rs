@@ -1,0 +1,52 @@
+//! The files of a study and their reader: the one thing that ablate keeps stable.
+//!
+//! A study is a folder. `manifest.json` ([`Manifest`]) says what was planned, built and found on the machine;
+//! `records.jsonl` has one [`Record`] for each process, with the line that the measured program printed ([`Measured`]);
+//! `effects.json` ([`EffectsFile`]) has the results for programs. [`read_manifest`], [`read_records`] and
+//! [`read_effects`] read them. docs/format.md has every key, and the rules for what a later version may change.
+//!
+//! ```no_run
+//! let folder = std::path::Path::new("target/ablate/demo");
+//! let manifest = ablate_format::read_manifest(folder)?;
+//! let mut records = Vec::new();
+//! let bad_lines = ablate_format::read_records(folder, |record| records.push(record))?;
+//! println!("{}: {} runs, {} damaged lines", manifest.study, records.len(), bad_lines.len());
+//! # Ok::<(), ablate_format::ReadError>(())
+//! ```
+//!
+//! What runs the study, judges the records and computes the effects is the package `ablation`.
+
+#![warn(missing_docs)]
+
+pub mod effects;
+mod folder;
+mod manifest;
+mod measured;
+mod path;
+mod plan;
+mod read;
+mod record;
+mod response;
+mod target;
+
+pub use effects::EffectsFile;
+pub use folder::{EFFECTS, LOGS, MANIFEST, RECORDS, REPORT};
+pub use manifest::{BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest};
+pub use measured::Measured;
+pub use path::{BASELINE, Goal, Path};
+pub use plan::{
+    AbsentPeer, Arm, CellKind, CellPlan, Contrast, Crossed, Curve, FactorPlan, Hypothesis, HypothesisKind, Impossible,
+    StudyPlan, WorkloadPlan,
+};
+pub use read::{BadLine, MAX_LINE, ReadError, parse_records, read_effects, read_manifest, read_records};
+pub use record::{Pass, Record, Status};
+pub use response::{MainResponse, Quantity, ValueName};
+pub use target::{Against, Bar, Target, TargetKind, TargetResponse};
+
+/// Version of `manifest.json`, `records.jsonl`, `effects.json` and the measured program's line that is written.
+///
+/// The readers of this crate read all versions from [`OLDEST_FORMAT`] to this one.
+pub const FORMAT: u32 = 2;
+
+/// The oldest version that is read. It stays 2: a later version of this crate reads what this one wrote.
+pub const OLDEST_FORMAT: u32 = 2;

@@ -1,0 +1,307 @@
+//! What was planned: factors, workloads, cells, contrasts, and the claims to decide.
+
+use super::{MainResponse, Path, Target};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+
+/// The design, resolved: every cell and every contrast by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StudyPlan {
+    /// Factors in the order of the config.
+    pub factors: Vec<FactorPlan>,
+    /// Workloads in the order of the config.
+    pub workloads: Vec<WorkloadPlan>,
+    /// Cells: every one runs once a block with every workload.
+    pub cells: Vec<CellPlan>,
+    /// Comparisons to report, by cell id.
+    pub contrasts: Vec<Contrast>,
+    /// Id of the peer that shares of the gap refer to, when there are peers.
+    pub reference_peer: Option<String>,
+    /// Claims to decide.
+    #[serde(default)]
+    pub hypotheses: Vec<Hypothesis>,
+    /// Bars to judge the subject by.
+    #[serde(default)]
+    pub targets: Vec<Target>,
+    /// Ideas added in turn.
+    #[serde(default)]
+    pub paths: Vec<Path>,
+    /// Groups of workloads that time is fitted over.
+    #[serde(default)]
+    pub curves: Vec<Curve>,
+    /// Effects that a fraction of a factorial cannot tell apart, for people: `bigcache = elo×header`.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Cells that the constraints forbid, with the reason.
+    #[serde(default)]
+    pub impossible: Vec<Impossible>,
+    /// Peers that were to run and that this machine does not have.
+    #[serde(default)]
+    pub absent: Vec<AbsentPeer>,
+    /// Code layouts of each build, at least 1: block `b` runs layout `b mod layouts`.
+    #[serde(default = "one")]
+    pub layouts: u32,
+    /// Factors that are combined in one binary, in the order of the config: the bits of a mask, from bit 0 on.
+    #[serde(default)]
+    pub crossed: Vec<Crossed>,
+    /// Name of a design → ids of the cells that it asks for; those that combine factors have the baseline among them.
+    #[serde(default)]
+    pub designs: BTreeMap<String, Vec<String>>,
+}
+
+/// A factor that is combined with others. In a mask its bit is 1 at the baseline's level and 0 at `away`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crossed {
+    /// Name of the factor.
+    pub factor: String,
+    /// The level "without it": `off`, or the only one beside the baseline's in one binary.
+    pub away: String,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// A cell that a design asks for and a constraint forbids.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Impossible {
+    /// Id that the cell would have.
+    pub name: String,
+    /// The constraint that forbids it.
+    pub reason: String,
+}
+
+/// A peer that is left out because it is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbsentPeer {
+    /// Name of the peer.
+    pub peer: String,
+    /// What is not there.
+    pub why: String,
+    /// What to do about it; empty when nobody said.
+    #[serde(default)]
+    pub hint: String,
+}
+
+/// A group of workloads that differ in their number of operations only: time = a + b × page faults is fitted over them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// Name, `[a-z0-9-]+`.
+    pub name: String,
+    /// Workloads, at least three.
+    pub workloads: Vec<String>,
+}
+
+/// A claim that the study decides, declared before the first run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hypothesis {
+    /// Name, `[a-z0-9-]+`.
+    pub name: String,
+    /// The claim in words.
+    pub claim: String,
+    /// Workload that it is about.
+    pub workload: String,
+    /// What is claimed.
+    pub kind: HypothesisKind,
+}
+
+/// What a hypothesis claims.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum HypothesisKind {
+    /// The parts together are a share of the gap to a peer, between `low` and `high` (1 is the whole gap).
+    Share {
+        /// Name of the peer.
+        peer: String,
+        /// Parts of the gap: names of factors, `system-calls`, `page-faults`, `residual`.
+        of: Vec<String>,
+        /// Lower end of the claimed share; minus infinity, `null` in files, when it is open.
+        #[serde(deserialize_with = "open_below")]
+        low: f64,
+        /// Upper end of the claimed share; infinity, `null` in files, when it is open.
+        #[serde(deserialize_with = "open_above")]
+        high: f64,
+    },
+    /// The response of cell `plus` minus that of cell `minus` lies between `low_ns` and `high_ns`.
+    Difference {
+        /// Cell id.
+        plus: String,
+        /// Cell id.
+        minus: String,
+        /// Lower end, nanoseconds per operation; minus infinity, `null` in files, when it is open.
+        #[serde(deserialize_with = "open_below")]
+        low_ns: f64,
+        /// Upper end, nanoseconds per operation; infinity, `null` in files, when it is open.
+        #[serde(deserialize_with = "open_above")]
+        high_ns: f64,
+    },
+    /// The response of cell `plus` is so many percent more than that of cell `minus`, between `low_percent` and
+    /// `high_percent` of the latter. In configs a `difference` with other ends.
+    Relative {
+        /// Cell id.
+        plus: String,
+        /// Cell id.
+        minus: String,
+        /// Lower end, percent; minus infinity, `null` in files, when it is open.
+        #[serde(deserialize_with = "open_below")]
+        low_percent: f64,
+        /// Upper end, percent; infinity, `null` in files, when it is open.
+        #[serde(deserialize_with = "open_above")]
+        high_percent: f64,
+    },
+    /// The cells are in this order, the fastest first.
+    Ordering {
+        /// Cell ids, at least two.
+        cells: Vec<String>,
+    },
+}
+
+/// JSON has no infinity: it is written as `null`.
+fn open_below<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NEG_INFINITY))
+}
+
+fn open_above<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
+}
+
+/// One factor: what proves its levels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FactorPlan {
+    /// Name, equal in the config, the Cargo feature registry and the receipt.
+    pub name: String,
+    /// Counters `factor.counter` of which at least one must move when the factor works, and all must stay 0 when it is
+    /// off or absent.
+    pub proof: Vec<String>,
+    /// One line for people.
+    #[serde(default)]
+    pub about: String,
+    /// Level that the baseline has.
+    #[serde(default = "on")]
+    pub baseline: String,
+    /// Every level of the study, the baseline's first.
+    #[serde(default)]
+    pub levels: Vec<String>,
+}
+
+fn on() -> String {
+    "on".to_owned()
+}
+
+/// One workload: arguments of the measured program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkloadPlan {
+    /// Name, `[a-z0-9-]+`.
+    pub name: String,
+    /// Arguments of the measured program.
+    pub args: Vec<String>,
+    /// One line for people.
+    #[serde(default)]
+    pub about: String,
+    /// The value of a process that the effects are about.
+    #[serde(default)]
+    pub response: MainResponse,
+    /// Ids of the cells that run with it; empty: all.
+    #[serde(default)]
+    pub cells: Vec<String>,
+}
+
+impl WorkloadPlan {
+    /// Whether a cell runs with this workload.
+    pub fn runs(&self, cell: &str) -> bool {
+        self.cells.is_empty() || self.cells.iter().any(|id| id == cell)
+    }
+}
+
+/// What a cell is compared as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CellKind {
+    /// The subject with every factor at its baseline level.
+    Baseline,
+    /// The baseline once more, with an environment variable that nobody reads, or (arm `feature`) with dead code built
+    /// in: its difference is noise.
+    Placebo,
+    /// The subject with other levels.
+    Treatment,
+    /// Another program or another allocator.
+    Peer,
+}
+
+/// How a level is brought about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arm {
+    /// By the environment, in one binary.
+    Env,
+    /// By Cargo features, in another binary.
+    Feature,
+    /// By arguments, in one binary.
+    Args,
+}
+
+impl Arm {
+    /// The arm's name in files and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Arm::Env => "env",
+            Arm::Feature => "feature",
+            Arm::Args => "args",
+        }
+    }
+}
+
+/// One cell of the design, to be crossed with every workload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CellPlan {
+    /// Unique: `baseline`, `placebo`, `no-bigcache@env`, `no-bigcache@feature`, `peer-mimalloc`.
+    pub id: String,
+    /// Name for people and for `effects.json`: `no-bigcache`, `mimalloc`.
+    pub name: String,
+    /// What it is compared as.
+    pub kind: CellKind,
+    /// How its levels are brought about; absent for baseline, placebo and peers.
+    pub arm: Option<Arm>,
+    /// The level the receipt must report for each factor; empty for peers.
+    pub levels: BTreeMap<String, String>,
+    /// `factor.counter` names that must be 0 in this cell although the factor is on (`frozen`: no selections).
+    #[serde(default)]
+    pub expect_zero: Vec<String>,
+    /// Id of the build that it runs.
+    pub build: String,
+    /// Arguments before those of the workload.
+    pub args: Vec<String>,
+    /// Environment besides the allow-list.
+    pub env: BTreeMap<String, String>,
+    /// The name that the measured program must report in `served_by`.
+    pub served_by: Option<String>,
+    /// Whether a peer counts where the best peer or every peer is asked for.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub compare: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+/// One comparison: `plus − minus` is the effect, positive when the source costs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Contrast {
+    /// The factor, or the treatment's name when several factors differ.
+    pub factor: String,
+    /// `on-off`, `on-absent`, `off-absent`, or `<level>-on` for variants, `baseline-<treatment>` for several factors,
+    /// `placebo`.
+    pub contrast: String,
+    /// The arm, `None` for `off-absent` and `placebo`.
+    pub arm: Option<Arm>,
+    /// Cell with the source at work.
+    pub plus: String,
+    /// Cell without it.
+    pub minus: String,
+    /// True for one row of the attribution table (a single factor against the baseline).
+    pub attribution: bool,
+}

@@ -1,0 +1,7 @@
+//! What the program asks the kernel: the time, and what the process uses.
+
+pub(crate) mod clock;
+pub(crate) mod usage;
+
+/// Bytes of an OS page: the granularity of touching, and of sizes that are drawn in pages.
+pub(crate) const OS_PAGE: u32 = 4096;
