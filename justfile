@@ -66,3 +66,11 @@ bench-analysis:
 bench-runner *ARGS:
     command -v hyperfine target/tools/bin/hyperfine || cargo install --quiet hyperfine --version 1.20.0 --locked --root target/tools
     cargo run --quiet --release --package bench_runner -- {{ARGS}}
+
+# The documentation as a book, target/book/index.html; installs mdbook into target/tools where it is missing.
+book:
+    bash docs/book.sh
+
+# The README's picture from a finished study, `just picture DIR small-warm`: workloads that cross their factors.
+picture DIR *WORKLOADS:
+    cargo run --quiet --package bench_runner --example picture -- {{DIR}} {{WORKLOADS}}

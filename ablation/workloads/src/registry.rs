@@ -15,7 +15,7 @@ use crate::workload::measurement::Measurement;
 use crate::workload::plan::{LifetimePattern, RunPlan};
 use crate::workload::scenario::Sizes;
 use crate::workload::script::Op;
-use ::hakmem::Mode;
+use ::hakmem::Preset;
 
 /// How an allocator of this build is run and proved.
 #[derive(Clone, Copy)]
@@ -89,17 +89,17 @@ pub(crate) struct NamedAllocator {
     /// Cargo feature that takes its place in a build.
     pub(crate) replaced_by: Option<&'static str>,
     /// The preset that hakmem's levels are sealed with; `None` for the others.
-    pub(crate) preset: Option<Mode>,
+    pub(crate) preset: Option<Preset>,
     /// `None` when it is not built in.
     pub(crate) engine: Option<Engine>,
 }
 
 /// Every allocator, in the order of the lists.
 pub(crate) const ALLOCATORS: &[NamedAllocator] = &[
-    hakmem_with("hakmem", "hakmem's default; the environment can change it", Mode::Default),
-    hakmem_with("hakmem-evolving", "hakmem, every factor on and learning", Mode::Evolving),
-    hakmem_with("hakmem-baseline", "hakmem, learning off", Mode::Baseline),
-    hakmem_with("hakmem-minimal", "hakmem, BigCache, ELO and evolution off", Mode::Minimal),
+    hakmem_with("hakmem", "hakmem's default; the environment can change it", Preset::Default),
+    hakmem_with("hakmem-evolving", "hakmem, every factor on and learning", Preset::Evolving),
+    hakmem_with("hakmem-baseline", "hakmem, learning off", Preset::Baseline),
+    hakmem_with("hakmem-minimal", "hakmem, BigCache, ELO and evolution off", Preset::Minimal),
     NamedAllocator {
         replaced_by: Some("mimalloc-v2"),
         ..peer("mimalloc", "mimalloc v3; a build has either v3 or v2", MIMALLOC)
@@ -122,7 +122,7 @@ pub(crate) const ALLOCATORS: &[NamedAllocator] = &[
     ),
 ];
 
-const fn hakmem_with(name: &'static str, about: &'static str, preset: Mode) -> NamedAllocator {
+const fn hakmem_with(name: &'static str, about: &'static str, preset: Preset) -> NamedAllocator {
     NamedAllocator { preset: Some(preset), ..always(name, about, HAKMEM) }
 }
 
