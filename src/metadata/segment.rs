@@ -7,6 +7,7 @@
 use crate::class::{BLOCK, SEGMENT_BLOCKS};
 use crate::metadata::list::{Linked, Links};
 use crate::metadata::page::{NO_CLASS, Page, Use};
+use crate::metadata::shared_cell::SharedCell;
 use crate::os::OS_PAGE;
 use core::cell::Cell;
 
@@ -50,7 +51,7 @@ pub(crate) struct Segment {
     pub(crate) next_waiting: Cell<Option<&'static Segment>>,
     links: Links<Segment>,
     /// Distance of each block from the first one of its run.
-    distances: [Cell<u8>; SEGMENT_BLOCKS],
+    distances: [SharedCell<u8>; SEGMENT_BLOCKS],
     /// The page that begins in each block, if one does.
     pages: [Page; SEGMENT_BLOCKS],
 }
