@@ -27,6 +27,7 @@ mod late_heap;
 mod thread;
 mod thread_key;
 
+pub(crate) mod census;
 pub(crate) mod purge;
 
 mod find;

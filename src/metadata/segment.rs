@@ -84,6 +84,22 @@ impl Segment {
         Some((page, zeroed))
     }
 
+    /// The pages of the blocks that are in use. A block that is in use and belongs to no page, while the purge gives its memory
+    /// back or a run is made, is the run of a page that is [`Use::Free`]. The arena's lock is held.
+    pub(crate) fn runs(&'static self) -> impl Iterator<Item = &'static Page> {
+        let mut block = 0;
+        core::iter::from_fn(move || {
+            let used = self.used.get().checked_shr(block).unwrap_or(0);
+            if used == 0 {
+                return None;
+            }
+            let first = block + used.trailing_zeros();
+            let page = &self.pages[first as usize];
+            block = first + if page.usage.get() == Use::Free { 1 } else { u32::from(page.blocks.get()) };
+            Some(page)
+        })
+    }
+
     /// Puts a run back; returns its blocks, one bit per block.
     pub(crate) fn give_run(&self, page: &Page) -> u64 {
         let first = (page.base.get().addr() - self.base.get().addr()) / BLOCK;
