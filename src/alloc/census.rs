@@ -124,7 +124,7 @@ impl Census {
             }
         }
         // What is memory and in no segment is resident only where the program locks its memory.
-        for (base, bytes) in [(low.0, low.2), (high.0.wrapping_sub(high.2 - high.1), high.2)] {
+        for (base, bytes) in [(low.0, low.2), (high.0.wrapping_sub(high.2.saturating_sub(high.1)), high.2)] {
             self.resident_bytes += os::resident_bytes(base, bytes) as u64;
         }
         segments

@@ -3,12 +3,13 @@
 /// One overhead source. The name is also that of the Cargo feature and, with
 /// underscores, of the file in `src/factor/`.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Factor {
     /// Its name, `[a-z0-9-]+`.
     pub name: &'static str,
     /// Whether this build has it.
     pub present: bool,
-    /// Its level when no variable is set and no program seals a preset.
+    /// Its level when no variable is set and the program names no preset.
     pub default: Level,
     /// The environment variable that switches it off when true.
     pub toggle: &'static str,
@@ -24,6 +25,7 @@ pub struct Factor {
 
 /// A variable with a fixed set of values.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Choice {
     /// Name of the variable.
     pub variable: &'static str,
@@ -33,6 +35,7 @@ pub struct Choice {
 
 /// What a factor is set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Level {
     /// Not compiled in.
     Absent,

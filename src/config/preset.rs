@@ -1,14 +1,15 @@
-//! Presets: levels for all factors at once, by `HAKMEM_MODE` or by a program that seals one.
+//! Presets: levels for all factors at once, by `HAKMEM_MODE` or by a program that names one with [`crate::preset!`].
 //!
 //! All but the default are presets of the research original, as far as its documents tell them. Its setting for huge pages
 //! is off, auto or on: `auto` and `on` are both level `on` here. The original aligned nothing, mapped each large object,
 //! and gave nothing back by time. It took small objects from the C library and its caches, so the thread cache is on.
 
 use super::level::Level;
-use super::registry::{Id, Levels};
+use super::registry::{FactorId, Levels};
 
 /// A preset of levels, the variable `HAKMEM_MODE`; toggles in the environment override it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Preset {
     /// Every factor at its default.
     Default,
@@ -29,7 +30,68 @@ pub enum Preset {
     Evolving,
 }
 
+/// Names the program's preset, at most once in a program: the levels of all factors where the environment says nothing else.
+/// `HAKMEM_MODE` overrides it.
+///
+/// The expression is evaluated once, at the program's first request or first [`stats()`](crate::stats), whichever allocator
+/// is the global one. It is a constant, or reads a value that was set before; it must neither allocate nor unwind. A second use in a program
+/// is a duplicate symbol for the linker.
+///
+/// ```
+/// use hakmem::{Hakmem, Preset};
+///
+/// #[global_allocator]
+/// static GLOBAL: Hakmem = Hakmem;
+/// hakmem::preset!(Preset::Minimal);
+///
+/// let words: Vec<u64> = (0..1000).collect();
+/// # if std::env::var_os("HAKMEM_MODE").is_none() && cfg!(feature = "bigcache") {
+/// let level = hakmem::stats().factor(hakmem::factors::FactorId::BigCache).level;
+/// assert_eq!(level, hakmem::factors::Level::Off);
+/// # }
+/// # drop(words);
+/// ```
+#[macro_export]
+macro_rules! preset {
+    ($preset:expr) => {
+        const _: () = {
+            #[unsafe(no_mangle)]
+            fn __hakmem_preset() -> $crate::Preset {
+                $preset
+            }
+        };
+    };
+}
+
+// A word with the address of the function that `preset!` defines: a weak symbol, 0 where the program defines none. Written
+// in assembly, since the language has no weak symbols. Hidden: each library of a process has a hakmem of its own.
+core::arch::global_asm!(
+    ".weak __hakmem_preset",
+    ".hidden __hakmem_preset",
+    ".pushsection .data.rel.ro.__hakmem_preset_address,\"aw\"",
+    ".balign 8",
+    ".globl __hakmem_preset_address",
+    ".hidden __hakmem_preset_address",
+    "__hakmem_preset_address:",
+    ".quad __hakmem_preset",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    static __hakmem_preset_address: *const ();
+}
+
 impl Preset {
+    /// The preset that the program names, or the default.
+    pub(super) fn of_program() -> Preset {
+        // SAFETY: the word above, which is never written.
+        let address = unsafe { __hakmem_preset_address };
+        // SAFETY: null, or the address of a function that `preset!` alone defines, with this signature; `links` in Cargo.toml
+        // admits one version of the crate.
+        let named: Option<fn() -> Preset> = unsafe { core::mem::transmute(address) };
+        named.map_or(Preset::Default, |preset| preset())
+    }
+
     /// The values of `HAKMEM_MODE`.
     pub const NAMED: &'static [(&'static str, Preset)] = &[
         ("minimal", Preset::Minimal),
@@ -48,33 +110,33 @@ impl Preset {
     /// The levels before the toggles.
     pub(super) fn level_table(self) -> Levels {
         let mut levels = Levels::defaults();
-        let mut set = |list: &[(Id, Level)]| list.iter().for_each(|&(id, level)| levels.set(id, level));
+        let mut set = |list: &[(FactorId, Level)]| list.iter().for_each(|&(id, level)| levels.set(id, level));
         if self != Preset::Default {
             set(&ORIGINAL);
         }
         match self {
             Preset::Default | Preset::Evolving => {}
-            Preset::Minimal => set(&[(Id::BigCache, Level::Off), (Id::Elo, Level::Off), (Id::Evolution, Level::Off)]),
-            Preset::Fast | Preset::Balanced => set(&[(Id::Evolution, Level::Variant("frozen")), (Id::Thp, Level::On)]),
-            Preset::Learning => set(&[(Id::Thp, Level::On)]),
-            Preset::Research => set(&[(Id::Evolution, Level::Variant("learn")), (Id::Thp, Level::On)]),
-            Preset::Baseline => set(&[(Id::Elo, Level::Off), (Id::Evolution, Level::Off)]),
+            Preset::Minimal => set(&[(FactorId::BigCache, Level::Off), (FactorId::Elo, Level::Off), (FactorId::Evolution, Level::Off)]),
+            Preset::Fast | Preset::Balanced => set(&[(FactorId::Evolution, Level::Variant("frozen")), (FactorId::Thp, Level::On)]),
+            Preset::Learning => set(&[(FactorId::Thp, Level::On)]),
+            Preset::Research => set(&[(FactorId::Evolution, Level::Variant("learn")), (FactorId::Thp, Level::On)]),
+            Preset::Baseline => set(&[(FactorId::Elo, Level::Off), (FactorId::Evolution, Level::Off)]),
         }
         levels
     }
 }
 
 /// The original's six, and nothing that it did not have.
-const ORIGINAL: [(Id, Level); 11] = [
-    (Id::BigCache, Level::On),
-    (Id::Elo, Level::On),
-    (Id::Header, Level::On),
-    (Id::Tick, Level::On),
-    (Id::Evolution, Level::On),
-    (Id::MadviseBatch, Level::On),
-    (Id::Align, Level::Off),
-    (Id::Thp, Level::Off),
-    (Id::Arena, Level::Off),
-    (Id::ThreadCache, Level::On),
-    (Id::Purge, Level::Off),
+const ORIGINAL: [(FactorId, Level); 11] = [
+    (FactorId::BigCache, Level::On),
+    (FactorId::Elo, Level::On),
+    (FactorId::Header, Level::On),
+    (FactorId::Tick, Level::On),
+    (FactorId::Evolution, Level::On),
+    (FactorId::MadviseBatch, Level::On),
+    (FactorId::Align, Level::Off),
+    (FactorId::Thp, Level::Off),
+    (FactorId::Arena, Level::Off),
+    (FactorId::ThreadCache, Level::On),
+    (FactorId::Purge, Level::Off),
 ];

@@ -6,27 +6,66 @@ use super::level::{Choice, Factor, Level};
 use crate::factor::original::header;
 use crate::factor::{align, arena, bigcache, elo, evolution, madvise_batch, purge, thp, thread_cache, tick};
 
-/// Index of a factor in the registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A factor, by name. As a number, its index in [`registry()`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(usize)]
-pub(crate) enum Id {
+#[non_exhaustive]
+pub enum FactorId {
+    /// Keeps freed large objects.
     BigCache,
+    /// Chooses by Elo ratings of measured costs.
     Elo,
+    /// Writes a header before every object.
     Header,
+    /// Counts allocations in one word that all threads share.
     Tick,
+    /// Decides when learning stops and restarts.
     Evolution,
+    /// Unmaps freed large mappings together.
     MadviseBatch,
+    /// Lets large mappings start at a multiple of 2 MiB.
     Align,
+    /// Advises the kernel on huge pages.
     Thp,
+    /// Takes large objects from one range.
     Arena,
+    /// Keeps free small objects in each thread.
     ThreadCache,
+    /// Gives unused memory back to the OS.
     Purge,
+}
+
+impl FactorId {
+    /// All factors, in the order of the registry.
+    pub const ALL: [FactorId; FACTORS] = [
+        FactorId::BigCache,
+        FactorId::Elo,
+        FactorId::Header,
+        FactorId::Tick,
+        FactorId::Evolution,
+        FactorId::MadviseBatch,
+        FactorId::Align,
+        FactorId::Thp,
+        FactorId::Arena,
+        FactorId::ThreadCache,
+        FactorId::Purge,
+    ];
+
+    /// The factor of this name, as the registry, Cargo features and configs spell it.
+    pub fn from_name(name: &str) -> Option<FactorId> {
+        FactorId::ALL.into_iter().find(|id| id.name() == name)
+    }
+
+    /// Its name, `[a-z0-9-]+`.
+    pub fn name(self) -> &'static str {
+        REGISTRY[self as usize].name
+    }
 }
 
 /// Number of factors.
 pub(crate) const FACTORS: usize = 11;
 
-/// The registry, in the order of [`Id`].
+/// The registry, in the order of [`FactorId`].
 pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "bigcache",
@@ -189,7 +228,7 @@ impl Levels {
         Levels(core::array::from_fn(|index| REGISTRY[index].default))
     }
 
-    pub(crate) fn set(&mut self, id: Id, level: Level) {
+    pub(crate) fn set(&mut self, id: FactorId, level: Level) {
         self.0[id as usize] = level;
     }
 
@@ -227,20 +266,13 @@ mod tests {
 
     #[test]
     fn ids_are_indices_of_the_registry() {
-        for (id, name) in [
-            (Id::BigCache, "bigcache"),
-            (Id::Elo, "elo"),
-            (Id::Header, "header"),
-            (Id::Tick, "tick"),
-            (Id::Evolution, "evolution"),
-            (Id::MadviseBatch, "madvise-batch"),
-            (Id::Align, "align"),
-            (Id::Thp, "thp"),
-            (Id::Arena, "arena"),
-            (Id::ThreadCache, "thread-cache"),
-            (Id::Purge, "purge"),
-        ] {
-            assert_eq!(REGISTRY[id as usize].name, name);
+        for (index, (id, name)) in FactorId::ALL.into_iter().zip(Counters::FACTORS).enumerate() {
+            assert_eq!((id as usize, id.name().replace('-', "_")), (index, String::from(*name)));
+            assert_eq!(FactorId::from_name(id.name()), Some(id));
+            // `MadviseBatch` is the factor `madvise-batch`.
+            let spelt: String = std::format!("{id:?}").to_lowercase();
+            assert_eq!(spelt, name.replace('_', ""));
         }
+        assert_eq!(FactorId::from_name("none"), None);
     }
 }
