@@ -124,10 +124,10 @@ pub use stats::{ClassStats, FactorStats, Stats, stats};
 /// for factor in factors::registry() {
 ///     println!("{}: {}", factor.name, factor.about);
 /// }
-/// println!("{} is {}", FactorId::Arena.name(), hakmem::stats().factor(FactorId::Arena).level.as_str());
+/// println!("the arena is {}", FactorId::Arena.level().as_str());
 /// ```
 pub mod factors {
-    pub use crate::config::{Choice, Factor, FactorId, Level, Setting, lifecycle_settings, registry};
+    pub use super::config::{Choice, Factor, FactorId, Level, Setting, lifecycle_settings, registry};
 }
 
 /// Whether the address lies in memory that hakmem has handed out: the own address of a live object with a mapping of its

@@ -279,9 +279,8 @@ fn write_document(out: &mut impl Write, stats: &stats::Stats) -> fmt::Result {
     let mut below = 0;
     for class in stats.classes() {
         let free = [class.thread_caches, class.transfer_cache, class.free_slots];
-        let (count, total) = free.iter().fold((0, 0), |(count, total), amount| {
-            (count + amount.objects, total + amount.bytes)
-        });
+        let (count, total) =
+            free.iter().fold((0, 0), |(count, total), amount| (count + amount.objects, total + amount.bytes));
         let to = class.object_bytes;
         if count > 0 {
             // Coloured classes and runs of as many blocks overlap: `from` never lies beyond `to`.
@@ -291,8 +290,7 @@ fn write_document(out: &mut impl Write, stats: &stats::Stats) -> fmt::Result {
     }
     writeln!(out, "</sizes>")?;
     let rest = [stats.transfer_cache, stats.free_slots, stats.mapping_pool, stats.bigcache_ring, stats.madvise_batch];
-    let (count, size) =
-        rest.iter().fold((0, 0), |(count, size), amount| (count + amount.objects, size + amount.bytes));
+    let (count, size) = rest.iter().fold((0, 0), |(count, size), amount| (count + amount.objects, size + amount.bytes));
     let fast = stats.thread_caches;
     for end in ["</heap>\n", ""] {
         writeln!(out, "<total type=\"fast\" count=\"{}\" size=\"{}\"/>", fast.objects, fast.bytes)?;

@@ -298,7 +298,9 @@ impl fmt::Display for Stats {
         }
         writeln!(f, "{:>12} {:>12} {:>12} {:>12} {:>12}", "class bytes", "live", "in threads", "in transfer", "free")?;
         let is_used = |class: &&ClassStats| {
-            [class.live, class.thread_caches, class.transfer_cache, class.free_slots].iter().any(|part| part.objects > 0)
+            [class.live, class.thread_caches, class.transfer_cache, class.free_slots]
+                .iter()
+                .any(|part| part.objects > 0)
         };
         for class in self.classes.iter().filter(is_used) {
             writeln!(

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  start and end of a thread   thread, fork
-//!  the calls                   allocate, free, reallocate, inspect, flush
+//!  the calls                   allocate, free, reallocate, inspect, census, flush
 //!  the driver                  purge
 //!  past the caches             release
 //!  per thread                  thread_heap, thread_cache
@@ -17,6 +17,7 @@
 //! end, and passed down.
 
 pub(crate) mod allocate;
+pub(crate) mod census;
 pub(crate) mod flush;
 pub(crate) mod free;
 pub(crate) mod inspect;
@@ -27,7 +28,6 @@ mod late_heap;
 mod thread;
 mod thread_key;
 
-pub(crate) mod census;
 pub(crate) mod purge;
 
 mod find;

@@ -204,6 +204,14 @@ impl ActiveConfig {
     }
 }
 
+impl FactorId {
+    /// Its level in this process. Seals the levels if nothing has sealed them yet.
+    pub fn level(self) -> Level {
+        seal_once();
+        active().level(self as usize)
+    }
+}
+
 /// Seals the levels, unless they are sealed: the toggles of the environment over the program's preset. Called before a thread's
 /// first request.
 pub(crate) fn seal_once() {

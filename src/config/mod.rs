@@ -21,5 +21,5 @@ pub(crate) use active::{ActiveConfig, acquire_for_fork, active, release_after_fo
 pub use level::{Choice, Factor, Level};
 pub use lifecycle::{Setting, lifecycle_settings};
 pub use preset::Preset;
-pub use registry::{FactorId, registry};
 pub(crate) use registry::{FACTORS, REGISTRY};
+pub use registry::{FactorId, registry};

@@ -33,9 +33,9 @@ pub enum Preset {
 /// Names the program's preset, at most once in a program: the levels of all factors where the environment says nothing else.
 /// `HAKMEM_MODE` overrides it.
 ///
-/// The expression is evaluated once, at the program's first request or first [`stats()`](crate::stats), whichever allocator
-/// is the global one. It is a constant, or reads a value that was set before; it must neither allocate nor unwind. A second use in a program
-/// is a duplicate symbol for the linker.
+/// The expression is evaluated once, when the levels are sealed: at the first request, or when they are asked for. It is a
+/// constant, or reads a value that was set before; it must neither allocate from hakmem nor unwind. The linker refuses a second
+/// use in a program as a duplicate symbol.
 ///
 /// ```
 /// use hakmem::{Hakmem, Preset};
@@ -46,8 +46,7 @@ pub enum Preset {
 ///
 /// let words: Vec<u64> = (0..1000).collect();
 /// # if std::env::var_os("HAKMEM_MODE").is_none() && cfg!(feature = "bigcache") {
-/// let level = hakmem::stats().factor(hakmem::factors::FactorId::BigCache).level;
-/// assert_eq!(level, hakmem::factors::Level::Off);
+/// assert_eq!(hakmem::factors::FactorId::BigCache.level(), hakmem::factors::Level::Off);
 /// # }
 /// # drop(words);
 /// ```
@@ -116,8 +115,12 @@ impl Preset {
         }
         match self {
             Preset::Default | Preset::Evolving => {}
-            Preset::Minimal => set(&[(FactorId::BigCache, Level::Off), (FactorId::Elo, Level::Off), (FactorId::Evolution, Level::Off)]),
-            Preset::Fast | Preset::Balanced => set(&[(FactorId::Evolution, Level::Variant("frozen")), (FactorId::Thp, Level::On)]),
+            Preset::Minimal => {
+                set(&[(FactorId::BigCache, Level::Off), (FactorId::Elo, Level::Off), (FactorId::Evolution, Level::Off)])
+            }
+            Preset::Fast | Preset::Balanced => {
+                set(&[(FactorId::Evolution, Level::Variant("frozen")), (FactorId::Thp, Level::On)])
+            }
             Preset::Learning => set(&[(FactorId::Thp, Level::On)]),
             Preset::Research => set(&[(FactorId::Evolution, Level::Variant("learn")), (FactorId::Thp, Level::On)]),
             Preset::Baseline => set(&[(FactorId::Elo, Level::Off), (FactorId::Evolution, Level::Off)]),

@@ -226,7 +226,9 @@ fn refusal(manifest: &Manifest, runs: &Runs, contrast: &Contrast, pairs: &[Pair]
                 continue;
             }
             return Some(match cell.worst() {
-                Some((Status::Invalid, runs)) => (Verdict::Invalid, format!("`{id}`: no proven run, {runs} are invalid")),
+                Some((Status::Invalid, runs)) => {
+                    (Verdict::Invalid, format!("`{id}`: no proven run, {runs} are invalid"))
+                }
                 Some(_) => (Verdict::Invalid, format!("`{id}`: no proven run, {}", cell.status())),
                 None => (Verdict::Inconclusive, format!("`{id}` was not run")),
             });
