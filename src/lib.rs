@@ -127,7 +127,7 @@ pub use stats::{ClassStats, FactorStats, Stats, stats};
 /// println!("the arena is {}", FactorId::Arena.level().as_str());
 /// ```
 pub mod factors {
-    pub use super::config::{Choice, Factor, FactorId, Level, Setting, lifecycle_settings, registry};
+    pub use super::config::{Choice, Factor, FactorId, Level, Setting, Variant, lifecycle_settings, registry};
 }
 
 /// Whether the address lies in memory that hakmem has handed out: the own address of a live object with a mapping of its

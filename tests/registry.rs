@@ -90,7 +90,8 @@ fn toggles_and_choices_are_named_after_the_rule() {
             );
             assert!(choice.values.iter().any(|(_, level)| *level == factor.default), "{}", factor.name);
             for (value, level) in choice.values {
-                let variant_is_named = !matches!(level, hakmem::factors::Level::Variant(name) if name != value);
+                let variant_is_named =
+                    !matches!(level, hakmem::factors::Level::Variant(variant) if variant.as_str() != *value);
                 assert!(variant_is_named, "{value} of {}", factor.name);
             }
         }

@@ -61,8 +61,9 @@ impl ActiveConfig {
                 Level::Absent | Level::Off => 0,
                 Level::On => 1,
                 // A choice's position is its ordinal: `on` is the first value.
-                Level::Variant(name) => factor.choice.as_ref().map_or(1, |choice| {
-                    choice.values.iter().position(|(_, level)| *level == Level::Variant(name)).unwrap_or(0) as u64 + 1
+                Level::Variant(variant) => factor.choice.as_ref().map_or(1, |choice| {
+                    choice.values.iter().position(|(_, level)| *level == Level::Variant(variant)).unwrap_or(0) as u64
+                        + 1
                 }),
             };
             word |= ordinal << (LEVEL_BITS * index as u32);

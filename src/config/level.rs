@@ -44,7 +44,7 @@ pub enum Level {
     /// At work, in its default form.
     On,
     /// At work in another form.
-    Variant(&'static str),
+    Variant(Variant),
 }
 
 impl Level {
@@ -54,7 +54,51 @@ impl Level {
             Level::Absent => "absent",
             Level::Off => "off",
             Level::On => "on",
-            Level::Variant(name) => name,
+            Level::Variant(variant) => variant.as_str(),
+        }
+    }
+}
+
+/// A form of a factor other than the one that its level `on` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Variant {
+    /// `bigcache`: kept by size class in each thread.
+    Direct,
+    /// `elo`: thresholds, the best but for a share of draws.
+    EpsilonGreedy,
+    /// `elo`, `evolution`: where no cache has an object.
+    SlowPath,
+    /// `header`: 16 bytes.
+    Header16,
+    /// `tick`: raised when a cache is empty.
+    Batched,
+    /// `evolution`: learning never stops.
+    Learn,
+    /// `evolution`: learning never starts.
+    Frozen,
+    /// `align`: the object itself.
+    User,
+    /// `thp`: advised against.
+    Never,
+    /// `purge`: with the free.
+    Immediate,
+}
+
+impl Variant {
+    /// The variant's name in statistics, configs and records: the value of the factor's variable.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Variant::Direct => "direct",
+            Variant::EpsilonGreedy => "epsilon-greedy",
+            Variant::SlowPath => "slow-path",
+            Variant::Header16 => "16",
+            Variant::Batched => "batched",
+            Variant::Learn => "learn",
+            Variant::Frozen => "frozen",
+            Variant::User => "user",
+            Variant::Never => "never",
+            Variant::Immediate => "immediate",
         }
     }
 }

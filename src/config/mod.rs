@@ -18,7 +18,7 @@ mod preset;
 mod registry;
 
 pub(crate) use active::{ActiveConfig, acquire_for_fork, active, release_after_fork, seal_once};
-pub use level::{Choice, Factor, Level};
+pub use level::{Choice, Factor, Level, Variant};
 pub use lifecycle::{Setting, lifecycle_settings};
 pub use preset::Preset;
 pub(crate) use registry::{FACTORS, REGISTRY};

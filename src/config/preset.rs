@@ -4,7 +4,7 @@
 //! is off, auto or on: `auto` and `on` are both level `on` here. The original aligned nothing, mapped each large object,
 //! and gave nothing back by time. It took small objects from the C library and its caches, so the thread cache is on.
 
-use super::level::Level;
+use super::level::{Level, Variant};
 use super::registry::{FactorId, Levels};
 
 /// A preset of levels, the variable `HAKMEM_MODE`; toggles in the environment override it.
@@ -119,10 +119,12 @@ impl Preset {
                 set(&[(FactorId::BigCache, Level::Off), (FactorId::Elo, Level::Off), (FactorId::Evolution, Level::Off)])
             }
             Preset::Fast | Preset::Balanced => {
-                set(&[(FactorId::Evolution, Level::Variant("frozen")), (FactorId::Thp, Level::On)])
+                set(&[(FactorId::Evolution, Level::Variant(Variant::Frozen)), (FactorId::Thp, Level::On)])
             }
             Preset::Learning => set(&[(FactorId::Thp, Level::On)]),
-            Preset::Research => set(&[(FactorId::Evolution, Level::Variant("learn")), (FactorId::Thp, Level::On)]),
+            Preset::Research => {
+                set(&[(FactorId::Evolution, Level::Variant(Variant::Learn)), (FactorId::Thp, Level::On)])
+            }
             Preset::Baseline => set(&[(FactorId::Elo, Level::Off), (FactorId::Evolution, Level::Off)]),
         }
         levels
