@@ -6,6 +6,7 @@
 
 use super::level::{Level, Variant};
 use super::registry::{FactorId, Levels};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// A preset of levels, the variable `HAKMEM_MODE`; toggles in the environment override it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +34,10 @@ pub enum Preset {
 /// Names the program's preset, at most once in a program: the levels of all factors where the environment says nothing else.
 /// `HAKMEM_MODE` overrides it.
 ///
-/// The expression is evaluated once, when the levels are sealed: at the first request, or when they are asked for. It is a
-/// constant, or reads a value that was set before; it must neither allocate from hakmem nor unwind. The linker refuses a second
-/// use in a program as a duplicate symbol.
+/// A constructor that runs before `main` and before constructors without a priority notes the expression. It is evaluated once,
+/// when the levels are sealed: at the first request, or when they are asked for. It is a constant, or reads a value that was set
+/// before; it must neither allocate from hakmem nor unwind. The linker refuses a second use in a program as a duplicate
+/// symbol.
 ///
 /// ```
 /// use hakmem::{Hakmem, Preset};
@@ -54,39 +56,36 @@ pub enum Preset {
 macro_rules! preset {
     ($preset:expr) => {
         const _: () = {
-            #[unsafe(no_mangle)]
-            fn __hakmem_preset() -> $crate::Preset {
-                $preset
+            extern "C" fn note() {
+                fn preset() -> $crate::Preset {
+                    $preset
+                }
+                $crate::Preset::__note(preset);
             }
+
+            #[used]
+            #[unsafe(no_mangle)]
+            #[unsafe(link_section = ".init_array.00000")]
+            static __hakmem_preset: extern "C" fn() = note;
         };
     };
 }
 
-// A word with the address of the function that `preset!` defines: a weak symbol, 0 where the program defines none. Written
-// in assembly, since the language has no weak symbols. Hidden: each library of a process has a hakmem of its own.
-core::arch::global_asm!(
-    ".weak __hakmem_preset",
-    ".hidden __hakmem_preset",
-    ".pushsection .data.rel.ro.__hakmem_preset_address,\"aw\"",
-    ".balign 8",
-    ".globl __hakmem_preset_address",
-    ".hidden __hakmem_preset_address",
-    "__hakmem_preset_address:",
-    ".quad __hakmem_preset",
-    ".popsection",
-);
-
-unsafe extern "C" {
-    static __hakmem_preset_address: *const ();
-}
+/// What `preset!` noted: null, or the address of a function that returns the preset.
+static NOTED: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 impl Preset {
+    /// Notes the program's preset; for `preset!` alone.
+    #[doc(hidden)]
+    pub fn __note(preset: fn() -> Preset) {
+        // Release: pairs with the acquire in `of_program`.
+        NOTED.store(preset as *mut (), Ordering::Release);
+    }
+
     /// The preset that the program names, or the default.
     pub(super) fn of_program() -> Preset {
-        // SAFETY: the word above, which is never written.
-        let address = unsafe { __hakmem_preset_address };
-        // SAFETY: null, or the address of a function that `preset!` alone defines, with this signature; `links` in Cargo.toml
-        // admits one version of the crate.
+        let address = NOTED.load(Ordering::Acquire);
+        // SAFETY: null, or the address of a function that `__note` stored, with this signature.
         let named: Option<fn() -> Preset> = unsafe { core::mem::transmute(address) };
         named.map_or(Preset::Default, |preset| preset())
     }
