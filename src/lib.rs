@@ -130,6 +130,20 @@ pub mod factors {
     pub use super::config::{Choice, Factor, FactorId, Level, Setting, Variant, lifecycle_settings, registry};
 }
 
+/// The call site as a [`Site`]: a constant of file, line and column.
+///
+/// ```
+/// let here = hakmem::site!();
+/// let there = hakmem::site!();
+/// assert_ne!(here, there);
+/// ```
+#[macro_export]
+macro_rules! site {
+    () => {
+        const { $crate::Site::of_place(file!(), line!(), column!()) }
+    };
+}
+
 /// Whether the address lies in memory that hakmem has handed out: the own address of a live object with a mapping of its
 /// own, or any address in a slab page or run that is in use.
 ///

@@ -39,20 +39,6 @@ impl Site {
     }
 }
 
-/// The call site as a [`Site`](crate::Site): a constant of file, line and column.
-///
-/// ```
-/// let here = hakmem::site!();
-/// let there = hakmem::site!();
-/// assert_ne!(here, there);
-/// ```
-#[macro_export]
-macro_rules! site {
-    () => {
-        const { $crate::Site::of_place(file!(), line!(), column!()) }
-    };
-}
-
 /// One request: bytes, alignment (a power of two) and site.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {

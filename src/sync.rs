@@ -304,6 +304,30 @@ impl Count {
     }
 }
 
+/// Declares a factor's counters: a struct of [`Count`]s, and their names.
+macro_rules! counters {
+    ($($(#[$about:meta])* $name:ident),+ $(,)?) => {
+        /// Activity counters of one thread.
+        #[derive(Debug)]
+        pub(crate) struct Counters {
+            $($(#[$about])* pub(crate) $name: $crate::sync::Count,)+
+        }
+
+        impl Counters {
+            pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
+
+            pub(crate) const fn new() -> Counters {
+                Counters { $($name: $crate::sync::Count::new()),+ }
+            }
+
+            pub(crate) fn read(&self, index: usize) -> u64 {
+                [$(&self.$name),+][index].get()
+            }
+        }
+    };
+}
+pub(crate) use counters;
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

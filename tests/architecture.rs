@@ -3,8 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The files that read the levels of factors: the calls, a thread's start and end, the driver of the purge, and what
-/// reports them.
+/// The files that read levels: those of the calls, of starting and ending a thread, of the purge, and of reports.
 const READERS: &[&str] = &[
     "alloc/allocate.rs",
     "alloc/flush.rs",

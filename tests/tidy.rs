@@ -14,7 +14,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("request.rs", &[]),
     // The model checker's side of `sync`, in its builds alone.
     ("model.rs", &[]),
-    ("sync.rs", &["model", "os"]),
+    // Its macros name itself.
+    ("sync.rs", &["model", "os", "sync"]),
     ("fatal.rs", &["os"]),
     ("metadata/", &["class", "os", "request", "sync"]),
     // A factor knows the values that travel and the OS, and nothing of its configuration.

@@ -1,8 +1,8 @@
-//! The path of a request, one file per station, in the order in which memory passes them.
+//! The path of a request, one file per station, in the order in which a request passes them.
 //!
 //! ```text
-//!  start and end of a thread   thread, fork
 //!  the calls                   allocate, free, reallocate, inspect, census, flush
+//!  start and end of a thread   thread, fork
 //!  the driver                  purge
 //!  past the caches             release
 //!  per thread                  thread_heap, thread_cache
@@ -35,7 +35,7 @@ mod learning;
 mod release;
 mod waiting;
 
-pub(crate) mod thread_cache;
+mod thread_cache;
 pub(crate) mod thread_heap;
 
 mod transfer_batch;

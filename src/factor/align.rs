@@ -11,6 +11,7 @@
 //! OS page. Whether a huge page then comes is left to the kernel's policy and to advice.
 
 use crate::os::{self, HUGE_PAGE, OS_PAGE};
+use crate::sync::counters;
 
 counters! {
     /// Mappings that start, or whose objects start, at a multiple of 2 MiB.

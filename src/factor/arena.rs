@@ -7,6 +7,8 @@
 //! Costs address space, and a search among the free blocks of a segment when no cache has an object; no system call per
 //! object, as 64 MiB become memory with one call.
 
+use crate::sync::counters;
+
 counters! {
     /// Large objects that came from the range.
     runs,

@@ -7,6 +7,8 @@
 //! Costs 3 KiB per thread, 2 to 16 objects of a class in each thread and up to 32 MiB of a class for all; nothing that
 //! small objects do not cost. Saves system calls and page faults.
 
+use crate::sync::counters;
+
 counters! {
     /// Requests that looked for a kept object.
     lookups,

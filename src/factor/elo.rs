@@ -12,7 +12,7 @@
 
 use crate::os;
 use crate::rating::{Mean, NEUTRAL, Ratings, SAMPLES_MIN, STRATEGIES};
-use crate::sync::{Lock, global, held_at_fork};
+use crate::sync::{Lock, counters, global, held_at_fork};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 counters! {

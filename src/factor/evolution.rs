@@ -21,7 +21,7 @@ use crate::factor::original::Pick;
 use crate::factor::original::evolution::{self as trial, Marks, Trial};
 use crate::os;
 use crate::quantile::P2;
-use crate::sync::{Lock, global, held_at_fork};
+use crate::sync::{Lock, counters, global, held_at_fork};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 counters! {

@@ -10,7 +10,7 @@
 //! so that it saved nothing).
 
 use crate::os;
-use crate::sync::{Lock, global, held_at_fork};
+use crate::sync::{Lock, counters, global, held_at_fork};
 
 counters! {
     /// Mappings that were added.

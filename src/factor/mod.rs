@@ -7,29 +7,6 @@
 //! [`original`]. `arena`, `thread_cache` and `bigcache` have counters alone: their mechanism is a station of the request
 //! path, and the file is where a reader who looks for the factor's name finds what it does, where, and what it costs.
 
-/// Declares a factor's counters: a struct of [`crate::sync::Count`], and their names.
-macro_rules! counters {
-    ($($(#[$about:meta])* $name:ident),+ $(,)?) => {
-        /// Activity counters of one thread.
-        #[derive(Debug)]
-        pub(crate) struct Counters {
-            $($(#[$about])* pub(crate) $name: $crate::sync::Count,)+
-        }
-
-        impl Counters {
-            pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
-
-            pub(crate) const fn new() -> Counters {
-                Counters { $($name: $crate::sync::Count::new()),+ }
-            }
-
-            pub(crate) fn read(&self, index: usize) -> u64 {
-                [$(&self.$name),+][index].get()
-            }
-        }
-    };
-}
-
 pub(crate) mod align;
 pub(crate) mod arena;
 pub(crate) mod bigcache;

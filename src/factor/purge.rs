@@ -15,7 +15,7 @@
 
 use crate::os;
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::{constant, global};
+use crate::sync::{constant, counters, global};
 
 counters! {
     /// Epochs in which the purge looked.

@@ -9,6 +9,7 @@
 //! faults. Nothing for mappings that are used again, or below 2 MiB.
 
 use crate::os::{self, HUGE_PAGE};
+use crate::sync::counters;
 
 counters! {
     /// Calls of `madvise`.

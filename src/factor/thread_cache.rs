@@ -7,6 +7,8 @@
 //!
 //! Costs 25 KiB per thread, up to 240 KiB where it frees many, and up to 1 MiB per class in the transfer cache.
 
+use crate::sync::counters;
+
 counters! {
     /// Times that an empty slot list was filled.
     refills,

@@ -6,6 +6,7 @@
 //!
 //! Costs 64 bytes, and one locked instruction per empty cache; nothing per allocation. No system call.
 
+use crate::sync::counters;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 counters! {

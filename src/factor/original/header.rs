@@ -7,6 +7,7 @@
 //! case, so that a foreign address is recognised before anything near it is read.
 
 use crate::fatal::Fault;
+use crate::sync::counters;
 
 counters! {
     /// Headers written.
