@@ -12,8 +12,7 @@ const READERS: &[&str] = &[
     "alloc/purge.rs",
     "alloc/reallocate.rs",
     "alloc/thread.rs",
-    "lib.rs",
-    "receipt.rs",
+    "stats.rs",
 ];
 
 /// The files of the request path, from the top down: each uses those behind it.
@@ -21,6 +20,7 @@ const STATIONS: &[&str] = &[
     "flush",
     "reallocate",
     "inspect",
+    "census",
     "allocate",
     "free",
     "thread",
