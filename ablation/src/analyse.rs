@@ -1,4 +1,4 @@
-//! From records to effects: what every source costs in every workload, and what that is of the gap to a peer.
+//! From records to effects: what every factor costs in every workload, and what that is of the gap to a peer.
 //!
 //! A pure function of a manifest and its records: it judges every run once more (see [`crate::prove`]), leaves out what
 //! is not proven, and computes plain values. Formulas are in [`crate::stats`]; tables and files in [`crate::report`].
@@ -42,7 +42,7 @@ use serde::Serialize;
 
 pub use contention::Contention;
 pub use counts::PerOperation;
-pub use crossed::{Contrasted, Crossed, Interaction, Source, Step};
+pub use crossed::{Contrasted, Crossed, CrossedFactor, Interaction, Step};
 pub use failures::Failure;
 pub use noise::{CellNoise, TwoSpeeds};
 pub use paths::{FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal, PathStep};
@@ -199,7 +199,7 @@ fn is_combined(plan: &StudyPlan, workload: &WorkloadPlan) -> bool {
     combined.peek().is_none() || combined.any(|ids| ids.iter().all(|id| workload.runs(id)))
 }
 
-/// What a reader must know before believing a table of kept batches.
+/// What a reader must know before believing a table of retained batches.
 fn remarks(retention: &Retention, contention: &Contention) -> Vec<String> {
     let mut out = Vec::new();
     if !contention.applied {
@@ -207,10 +207,13 @@ fn remarks(retention: &Retention, contention: &Contention) -> Vec<String> {
     }
     if retention.is_biased() {
         let p = retention.p.unwrap_or_default();
-        out.push(format!("which batches are kept depends on the cell (p = {p:.4}): effects may be of that choice"));
+        out.push(format!("which batches are retained depends on the cell (p = {p:.4}): effects may be of that choice"));
     }
     if retention.contended > 0 {
-        out.push(format!("{} runs are left out, because fewer than 8 of their batches were kept", retention.contended));
+        out.push(format!(
+            "{} runs are left out, because fewer than 8 of their batches were retained",
+            retention.contended
+        ));
     }
     out
 }

@@ -1,7 +1,7 @@
-//! The gap to a peer, explained: what each source does itself, what page faults and system calls cost, what is left.
+//! The gap to a peer, explained: what each factor does itself, what page faults and system calls cost, what is left.
 //!
-//! The account is exact: its rows add up to the gap, and no nanosecond is in two rows. Everything here is a pure
-//! function of cell values with their bootstrap draws, exact counts and measured prices; [`crate::analyse`] makes these
+//! The breakdown is exact: its rows add up to the gap, and no nanosecond is in two rows. Everything here is a pure
+//! function of cell values with their bootstrap draws, exact counts and measured unit costs; [`crate::analyse`] makes these
 //! from the records.
 
 pub mod breakdown;

@@ -222,7 +222,7 @@ fn table(rows: &[Row]) -> Table {
 }
 
 fn circumstances(blocks: u32, analysis: &Analysis, took: Duration) -> String {
-    let kept = match (analysis.contention.kept, analysis.contention.applied) {
+    let kept = match (analysis.contention.retained, analysis.contention.applied) {
         (Some(kept), true) => format!("{:.0} % of the timed batches were undisturbed and are used", 100.0 * kept),
         (Some(kept), false) => {
             format!("only {:.0} % of the timed batches were undisturbed, so all are used", 100.0 * kept)

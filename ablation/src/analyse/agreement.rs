@@ -43,12 +43,13 @@ pub(super) fn of_estimators(rows: &mut [Effect], series: &[Series], floor_ns: Op
     }
 }
 
-/// A claim over the kept batches must not be contradicted by all batches: keeping makes intervals narrow, it does not
+/// A claim over the retained batches must not be contradicted by all batches: keeping makes intervals narrow, it does not
 /// turn effects round. That all batches, disturbed ones among them, detect nothing is no contradiction.
 pub(super) fn with_all_batches(rows: &mut [Effect]) {
     for row in rows {
         if contradicts(row.verdict, row.all_batches) {
-            row.reason = format!("{} over the kept batches, yet the opposite over all of them", row.verdict.as_str());
+            row.reason =
+                format!("{} over the retained batches, yet the opposite over all of them", row.verdict.as_str());
             row.verdict = Verdict::Inconclusive;
         }
     }

@@ -54,7 +54,7 @@ pub struct PerOperation {
 
 /// Every counted event of a cell by instrument name. What was not counted is missing.
 ///
-/// Page faults come from the instrument where it exists, else from `wait4`, else from the program's own account in the
+/// Page faults come from the instrument where it exists, else from `wait4`, else from the program's own count in the
 /// timing passes.
 pub(super) fn per_operation(manifest: &Manifest, runs: &CellRuns, notes: &mut Notes) -> BTreeMap<String, PerOperation> {
     let mut counts = BTreeMap::new();

@@ -31,7 +31,7 @@ pub struct Contrasted {
 
 /// One crossed factor.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Source {
+pub struct CrossedFactor {
     /// The factor.
     pub factor: String,
     /// Its effect averaged over all orders of adding the factors: the values of all factors sum to [`Crossed::total`].
@@ -85,7 +85,7 @@ pub struct Crossed {
     /// All factors at work minus none, nanoseconds per operation.
     pub total: Option<Estimate>,
     /// One entry for each factor, in the order of the config; empty when cells are missing.
-    pub sources: Vec<Source>,
+    pub factors: Vec<CrossedFactor>,
     /// All pairs, the strongest first.
     pub interactions: Vec<Interaction>,
     /// Probability of interactions this large if effects simply added up.
@@ -115,8 +115,8 @@ pub(super) fn crossed(
     let masks = table.masks.as_ref()?;
     let Some(cells) = table.crossed() else {
         let missing = masks.missing.clone();
-        let (sources, interactions, greedy) = (Vec::new(), Vec::new(), Vec::new());
-        return Some(Crossed { total: None, sources, interactions, additive_p: None, greedy, missing });
+        let (factors, interactions, greedy) = (Vec::new(), Vec::new(), Vec::new());
+        return Some(Crossed { total: None, factors, interactions, additive_p: None, greedy, missing });
     };
     let values: Vec<Drawn> = cells.iter().map(|row| row.main.clone()).collect();
     let medians: Option<Vec<Drawn>> = match main {
@@ -146,7 +146,7 @@ pub(super) fn crossed(
         values.map(|values| factorial::shapley_of(&values))
     };
     let (page_faults, syscalls) = (counts("page-faults"), counts("syscalls"));
-    let mut sources = Vec::new();
+    let mut factors = Vec::new();
     for (i, factor) in masks.factors.iter().enumerate() {
         let (proof, reason) = proof(manifest, runs, table, factor, i);
         let of = |kind: usize| {
@@ -162,7 +162,7 @@ pub(super) fn crossed(
             }
             row
         };
-        sources.push(Source {
+        factors.push(CrossedFactor {
             factor: factor.clone(),
             shapley: of(0),
             leave_one_out: of(1),
@@ -181,7 +181,7 @@ pub(super) fn crossed(
     let greedy = factorial::greedy(&values).into_iter();
     Some(Crossed {
         total: Estimate::of(&subtract(&values[full], &values[0])),
-        sources,
+        factors,
         interactions: interactions(&values, &masks.factors),
         additive_p: factorial::additivity(&values).map(|additivity| additivity.p),
         greedy: greedy
@@ -253,7 +253,7 @@ fn proof(manifest: &Manifest, runs: &Runs, table: &Table, factor: &str, bit: usi
         None => (Proof::Proven, String::new()),
         // What never did anything costs nothing that could be its own.
         Some(reason) if still.len() == each.len() => (Proof::NotExercised, (*reason).clone()),
-        // A source may have work only when others are away. Where it had none its effect is what it is, none: leaving
+        // A factor may have work only when others are away. Where it had none its effect is what it is, none: leaving
         // it out would let the values sum to something else than the whole.
         Some(_) => {
             let (worked, all) = (each.len() - still.len(), each.len());
@@ -312,27 +312,27 @@ mod tests {
         }
         let analysis = analyse(&study.manifest, &records);
         let crossed = analysis.workloads[0].crossed.as_ref().expect("crossed");
-        let value = |at: usize| crossed.sources[at].shapley.alone.value;
+        let value = |at: usize| crossed.factors[at].shapley.alone.value;
         assert!((value(0) - 65.0).abs() < 1.0 && (value(1) - 35.0).abs() < 1.0 && value(2).abs() < 1.0);
         let total = crossed.total.unwrap().value;
         assert!((value(0) + value(1) + value(2) - total).abs() < 1e-9, "{total}");
-        let verdicts: Vec<Verdict> = crossed.sources.iter().map(|source| source.shapley.verdict).collect();
+        let verdicts: Vec<Verdict> = crossed.factors.iter().map(|factor| factor.shapley.verdict).collect();
         assert_eq!(verdicts[..2], [Verdict::Costs, Verdict::Costs]);
         assert!(matches!(verdicts[2], Verdict::NotDetected | Verdict::BelowFloor), "{verdicts:?}");
-        assert!((crossed.sources[0].leave_one_out.alone.value - 80.0).abs() < 2.0);
-        assert!((crossed.sources[0].add_one_in.alone.value - 50.0).abs() < 2.0);
-        assert_eq!(crossed.sources[0].page_faults.map(f64::round), Some(49.0));
+        assert!((crossed.factors[0].leave_one_out.alone.value - 80.0).abs() < 2.0);
+        assert!((crossed.factors[0].add_one_in.alone.value - 50.0).abs() < 2.0);
+        assert_eq!(crossed.factors[0].page_faults.map(f64::round), Some(49.0));
         assert!(crossed.additive_p.is_some_and(|p| p < 0.05));
         let first = &crossed.interactions[0];
         assert!(first.found && first.pair == ("cache".to_owned(), "tick".to_owned()), "{first:?}");
         assert!((first.value.value - 30.0).abs() < 2.0);
         assert_eq!(crossed.greedy[0].factor, "cache");
-        let share = crossed.sources[0].share.unwrap().value;
+        let share = crossed.factors[0].share.unwrap().value;
         assert!((share - 65.0 / 200.0).abs() < 0.02, "{share}");
     }
 
     #[test]
-    fn a_source_that_the_baseline_leaves_off_is_proven_where_it_works() {
+    fn a_factor_that_the_baseline_leaves_off_is_proven_where_it_works() {
         let mut study = Study::factorial(&["cache", "tick"], &["w"]);
         let plan = &mut study.manifest.plan;
         for level in plan.cells.iter_mut().filter_map(|cell| cell.levels.get_mut("tick")) {
@@ -341,14 +341,14 @@ mod tests {
         plan.factors[1].baseline = "off".to_owned();
         plan.crossed[1].away = "on".to_owned();
         let analysis = analyse(&study.manifest, &study.records(12, |_, _, _| 1_000.0));
-        let tick = &analysis.workloads[0].crossed.as_ref().expect("crossed").sources[1];
+        let tick = &analysis.workloads[0].crossed.as_ref().expect("crossed").factors[1];
         assert_eq!((tick.factor.as_str(), tick.proof), ("tick", Proof::Proven), "{}", tick.reason);
         let main = analysis.workloads[0].effects.iter().find(|e| e.factor == "tick" && e.contrast == "main").unwrap();
         assert_eq!(main.proof, Proof::Proven, "{}", main.reason);
     }
 
     #[test]
-    fn a_source_without_counters_is_proven_by_exact_counts_or_says_that_it_is_not() {
+    fn a_factor_without_counters_is_proven_by_exact_counts_or_says_that_it_is_not() {
         let mut study = Study::factorial(&["cache", "tick"], &["w"]);
         for factor in &mut study.manifest.plan.factors {
             factor.proof.clear();
@@ -356,7 +356,7 @@ mod tests {
         let mut records = study.records(12, |_, cell, _| if cell == "peer-fast" { 900.0 } else { 1_000.0 });
         let proofs = |study: &Study, records: &[Record]| -> Vec<Proof> {
             let crossed = analyse(&study.manifest, records).workloads.remove(0).crossed.expect("crossed");
-            crossed.sources.iter().map(|source| source.proof).collect()
+            crossed.factors.iter().map(|factor| factor.proof).collect()
         };
         assert_eq!(proofs(&study, &records), [Proof::Unproven, Proof::Unproven], "nothing was counted");
         study.manifest.instruments.push(InstrumentStatus {
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_has_work_in_some_cells_keeps_its_value_and_says_where() {
+    fn a_factor_that_has_work_in_some_cells_keeps_its_value_and_says_where() {
         let study = Study::factorial(&["cache", "tick", "still"], &["w"]);
         let mut records = study.records(12, |_, cell, _| cost(cell));
         for record in records.iter_mut().filter(|record| record.cell == "baseline" || record.cell.starts_with("set-1"))
@@ -384,7 +384,7 @@ mod tests {
             tick.into_iter().flat_map(|counters| counters.values_mut()).for_each(|value| *value = 0);
         }
         let crossed = analyse(&study.manifest, &records).workloads.remove(0).crossed.expect("crossed");
-        let tick = &crossed.sources[1];
+        let tick = &crossed.factors[1];
         assert_eq!((tick.proof, tick.shapley.verdict), (Proof::Proven, Verdict::Costs));
         assert_eq!(tick.reason, "had work in 2 of the 4 cells where it is on");
     }
@@ -398,10 +398,10 @@ mod tests {
             still.into_iter().flat_map(|counters| counters.values_mut()).for_each(|value| *value = 0);
         }
         let crossed = analyse(&study.manifest, &records).workloads.remove(0).crossed.expect("crossed");
-        assert_eq!(crossed.sources[2].shapley.verdict, Verdict::NotExercised);
-        assert!(crossed.sources[2].reason.contains("still.moves stayed 0"), "{}", crossed.sources[2].reason);
+        assert_eq!(crossed.factors[2].shapley.verdict, Verdict::NotExercised);
+        assert!(crossed.factors[2].reason.contains("still.moves stayed 0"), "{}", crossed.factors[2].reason);
         records.retain(|record| record.cell != "set-010@env");
         let crossed = analyse(&study.manifest, &records).workloads.remove(0).crossed.expect("crossed");
-        assert_eq!((crossed.sources.len(), crossed.missing), (0, vec!["tick".to_owned()]));
+        assert_eq!((crossed.factors.len(), crossed.missing), (0, vec!["tick".to_owned()]));
     }
 }

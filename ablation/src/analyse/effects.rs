@@ -281,7 +281,7 @@ fn not_exercised(plan: &StudyPlan, runs: &Runs, contrast: &Contrast, pairs: &[Pa
         let minus: Vec<&CellRuns> = pairs.iter().map(|(_, minus)| minus).filter(works).copied().collect();
         let mut sides = [plus, minus];
         if sides.iter().all(Vec::is_empty) {
-            // The price of a switch is asked for work that there is: the baseline shows whether there is any.
+            // The cost of a switch is asked for work that there is: the baseline shows whether there is any.
             sides[0].extend(runs.baseline());
         }
         let mut still = None;

@@ -86,7 +86,7 @@ impl<'a> CellRuns<'a> {
 
     /// Whether its program took contention probes around batches.
     pub(super) fn has_batches(&self) -> bool {
-        self.timing.values().any(|run| run.undisturbed.kept.is_some())
+        self.timing.values().any(|run| run.undisturbed.retained.is_some())
     }
 
     pub(super) fn runs_that(&self, status: Status) -> usize {
@@ -178,7 +178,7 @@ pub(super) fn index<'a>(
         }
         let repeated = match record.pass {
             Pass::Timing => {
-                let told = Undisturbed { p10: None, p50: None, kept: None };
+                let told = Undisturbed { p10: None, p50: None, retained: None };
                 let undisturbed = record.measured.as_ref().map_or(told, |measured| contention.judge(measured));
                 cell.timing.insert(record.block, Timed { record, undisturbed }).is_some()
             }

@@ -59,7 +59,7 @@ pub struct PathStep {
     /// What it takes more than the peer, percent of the peer, with the interval that holds for all steps together.
     pub gap_percent: Option<Estimate>,
     /// What the step adds or takes away although it has nothing to do in this workload: no change is owed to it.
-    pub idle: Vec<String>,
+    pub not_exercised: Vec<String>,
 }
 
 /// What a study says about a goal.
@@ -98,7 +98,7 @@ pub struct JudgedGoal {
     /// The gap at that step.
     pub gap_percent: Option<Estimate>,
     /// Whether the last step has it still; false for goals that are not reached.
-    pub is_kept: bool,
+    pub holds_at_the_end: bool,
 }
 
 /// Follows every path of a study.
@@ -142,7 +142,8 @@ fn followed(field: &Field, workloads: &[WorkloadAnalysis], path: &Path, name: &s
                 value: summary.and_then(|summary| summary.value(analysis.response)),
                 change_percent: change.as_ref().and_then(Estimate::of),
                 gap_percent,
-                idle: before.map_or_else(Vec::new, |before| idle(&field.manifest.plan.factors, runs, before, cell)),
+                not_exercised: before
+                    .map_or_else(Vec::new, |before| not_exercised(&field.manifest.plan.factors, runs, before, cell)),
             }
         })
         .collect();
@@ -162,7 +163,7 @@ fn percent(table: &Table, plus: &str, minus: &str) -> Option<Drawn> {
 }
 
 /// Factors whose levels differ between two cells and that had nothing to do in either.
-fn idle(factors: &[FactorPlan], runs: &Runs, before: &CellPlan, now: &CellPlan) -> Vec<String> {
+fn not_exercised(factors: &[FactorPlan], runs: &Runs, before: &CellPlan, now: &CellPlan) -> Vec<String> {
     let slept = |factor: &FactorPlan, cell: &CellPlan| {
         let is_at_work = cell.levels.get(&factor.name).is_some_and(|level| level != "off" && level != "absent");
         let of_cell = |runs: &&CellRuns| runs.plan.id == cell.id;
@@ -192,7 +193,7 @@ fn judged(goal: &Goal, steps: &[PathStep]) -> JudgedGoal {
         verdict,
         step: told.map(|step| step.step.clone()),
         gap_percent: told.and_then(|step| step.gap_percent),
-        is_kept: verdict == GoalVerdict::Reached && steps.last().is_some_and(is_within),
+        holds_at_the_end: verdict == GoalVerdict::Reached && steps.last().is_some_and(is_within),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which sources of a workload cost most: those that are proven to, and those that more blocks might prove.
+//! Which factors of a workload cost most: those that are proven to, and those that more blocks might prove.
 
 use super::values::Effect;
 use super::words::{Proof, Verdict};
@@ -12,7 +12,7 @@ const MAX_TIMES: f64 = 100.0;
 /// Ends of the contrasts that take one factor away, the most telling first. What they begin with is the factor's level.
 const KINDS: [&str; 3] = ["-off", "main", "-absent"];
 
-/// A source whose difference is positive and does not stand out from the noise: nothing is claimed about it.
+/// A factor whose difference is positive and does not stand out from the noise: nothing is claimed about it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
     /// The factor.
@@ -27,7 +27,7 @@ pub struct Candidate {
     pub blocks_needed: Option<usize>,
 }
 
-/// Why no source of a workload could be judged.
+/// Why no factor of a workload could be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unjudged {
     /// No contrast has proven runs on both sides, and why.
@@ -37,8 +37,8 @@ pub enum Unjudged {
 }
 
 impl WorkloadAnalysis {
-    /// Why nothing can be said about any source, in contrast to sources that were judged and cost nothing. `None` also
-    /// when the design has no source.
+    /// Why nothing can be said about any factor, in contrast to factors that were judged and cost nothing. `None` also
+    /// when the design has no factor.
     pub fn unjudged(&self) -> Option<Unjudged> {
         let rows = || self.main_effects().filter(|effect| effect.attribution);
         let first = rows().next()?;
@@ -57,13 +57,13 @@ impl WorkloadAnalysis {
         rows().all(|effect| effect.lo.is_none()).then_some(Unjudged::TooFewBlocks(blocks))
     }
 
-    /// Sources that are proven to cost, most expensive first, each once: by the environment where that arm says
+    /// Factors that are proven to cost, most expensive first, each once: by the environment where that arm says
     /// `costs` (one binary, no change of layout), else by the factorial, else by the build.
-    pub fn top_sources(&self) -> Vec<&Effect> {
+    pub fn top_costs(&self) -> Vec<&Effect> {
         self.ranked(Verdict::Costs)
     }
 
-    /// Sources that are proven to save, the largest saving first, each once.
+    /// Factors that are proven to save, the largest saving first, each once.
     pub fn top_savers(&self) -> Vec<&Effect> {
         let mut savers = self.ranked(Verdict::Saves);
         savers.reverse();
@@ -79,14 +79,14 @@ impl WorkloadAnalysis {
         arms
     }
 
-    /// The contrasts that speak for a source here. Beside Shapley values a main effect would be a second answer to their
-    /// question, with another sign than leave-one-out where sources depend on each other.
+    /// The contrasts that speak for a factor here. Beside Shapley values a main effect would be a second answer to their
+    /// question, with another sign than leave-one-out where factors depend on each other.
     fn kinds(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let has_shapley = self.crossed.as_ref().is_some_and(|crossed| !crossed.sources.is_empty());
+        let has_shapley = self.crossed.as_ref().is_some_and(|crossed| !crossed.factors.is_empty());
         KINDS.into_iter().filter(move |kind| !(has_shapley && *kind == "main"))
     }
 
-    /// Sources with this verdict, the largest effect first.
+    /// Factors with this verdict, the largest effect first.
     fn ranked(&self, verdict: Verdict) -> Vec<&Effect> {
         let mut best: Vec<&Effect> = Vec::new();
         for kind in self.kinds() {
@@ -102,9 +102,9 @@ impl WorkloadAnalysis {
     }
 
     /// The largest positive differences that nothing can be claimed about, by the environment where that arm exists.
-    /// Empty as soon as one source is proven to cost.
+    /// Empty as soon as one factor is proven to cost.
     pub fn candidates(&self) -> Vec<Candidate> {
-        if !self.top_sources().is_empty() {
+        if !self.top_costs().is_empty() {
             return Vec::new();
         }
         let mut seen: Vec<&str> = Vec::new();
@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_has_another_level_than_on_is_ranked_like_all() {
+    fn a_factor_that_has_another_level_than_on_is_ranked_like_all() {
         let mut study = Study::new(&["cache", "tick"], &["w"]);
         for contrast in study.manifest.plan.contrasts.iter_mut().filter(|c| c.factor == "cache") {
             contrast.contrast = contrast.contrast.replace("on-", "fast-");
         }
         let costs = |cell: &str| if cell.starts_with("no-cache") { 1_900.0 } else { 2_000.0 };
         let analysis = analyse(&study.manifest, &study.records(12, |_, cell, _| costs(cell)));
-        let top = analysis.workloads[0].top_sources();
+        let top = analysis.workloads[0].top_costs();
         assert_eq!((top.len(), top[0].factor.as_str(), top[0].contrast.as_str()), (1, "cache", "fast-off"));
     }
 

@@ -1,4 +1,4 @@
-//! Gaps to the peers, and what of the gap to the reference peer the sources explain.
+//! Gaps to the peers, and what of the gap to the reference peer the factors explain.
 
 use super::index::{CellRuns, Runs};
 use super::table::{Row, Table};
@@ -9,10 +9,10 @@ use ablate_stats::bootstrap::{DRAWS, Drawn};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// One way to say what the sources together explain of the gap.
+/// One way to say what the factors together explain of the gap.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explained {
-    /// Name of the treatment that takes several sources away, or `None` for the sum of single effects.
+    /// Name of the treatment that takes several factors away, or `None` for the sum of single effects.
     pub treatment: Option<String>,
     /// Arm of the effects.
     pub arm: Option<Arm>,
@@ -20,7 +20,7 @@ pub struct Explained {
     pub explained: Option<Estimate>,
     /// Gap − explained: what is left for system calls, page faults and everything else.
     pub left: Option<Estimate>,
-    /// Sources of the sum without an effect that can be claimed.
+    /// Factors of the sum without an effect that can be claimed.
     pub missing: Vec<String>,
 }
 
@@ -31,7 +31,7 @@ pub struct Reading {
     pub peer: String,
     /// Baseline − peer, nanoseconds per operation.
     pub gap: Option<Estimate>,
-    /// What the sources explain, each way.
+    /// What the factors explain, each way.
     pub explained: Vec<Explained>,
     /// Baseline − peer of every counted event, per operation, by instrument.
     pub counts: BTreeMap<String, f64>,

@@ -33,7 +33,7 @@ pub struct Row {
     pub main: Drawn,
     /// Median of the runs, where the main response is the 10th percentile.
     pub median: Option<Drawn>,
-    /// Main response over all batches, disturbed or not, where [`Row::main`] is over the kept ones.
+    /// Main response over all batches, disturbed or not, where [`Row::main`] is over the retained ones.
     pub all_batches: Option<Drawn>,
     /// Natural logarithm of the main response.
     pub log: Drawn,
@@ -113,8 +113,9 @@ impl Table {
         let logs = drawn(&mut whole, None, &|run| main(run).map(f64::ln));
         let mut second = medians(&mut whole, None).map(Vec::into_iter);
         let is_percentile = matches!(plan.response, MainResponse::P10 | MainResponse::P50);
-        let is_kept = contention.applied && is_percentile && present.iter().any(|(cell, _)| cell.has_batches());
-        let all = is_kept.then(|| drawn(&mut whole, None, &|run| run.record.value(plan.response)));
+        let is_over_retained =
+            contention.applied && is_percentile && present.iter().any(|(cell, _)| cell.has_batches());
+        let all = is_over_retained.then(|| drawn(&mut whole, None, &|run| run.record.value(plan.response)));
         let mut all = all.map(Vec::into_iter);
         let rows = present.iter().zip(drawn(&mut whole, None, &main)).zip(logs).zip(layouts);
         let cells: Vec<Row> = rows

@@ -59,9 +59,9 @@ pub struct Effect {
     pub lo: Option<f64>,
     /// Upper end of the interval.
     pub hi: Option<f64>,
-    /// Interval that holds together with those of the other sources, where the row belongs to the attribution table.
+    /// Interval that holds together with those of the other factors, where the row belongs to the attribution table.
     pub together: Option<(f64, f64)>,
-    /// The main response over all batches, where the row is over those that the canary kept.
+    /// The main response over all batches, where the row is over those that the contention probe retained.
     pub all_batches: Option<Estimate>,
     /// Blocks in which both cells were proven; for counts the number of repeats.
     pub blocks: usize,
@@ -78,7 +78,7 @@ pub struct Effect {
 }
 
 impl Effect {
-    /// Whether it is of taking one source away, whatever level that has: `on-off`, `fast-absent`.
+    /// Whether it is of taking one factor away, whatever level that has: `on-off`, `fast-absent`.
     pub fn takes_away(&self) -> bool {
         self.attribution && (self.contrast.ends_with("-off") || self.contrast.ends_with("-absent"))
     }

@@ -92,15 +92,15 @@ impl Serialize for Response {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Detected, positive: the source costs. For latency by two readings that agree (docs/methodology.md).
+    /// Detected, positive: the factor costs. For latency by two readings that agree (docs/methodology.md).
     Costs,
-    /// Detected, negative: the source saves.
+    /// Detected, negative: the factor saves.
     Saves,
     /// The interval contains 0 and the effect is smaller than what the study could have found.
     NotDetected,
     /// Detected, but not larger than the difference between the baseline and its placebo.
     BelowFloor,
-    /// The source did nothing in this workload; no effect is claimed.
+    /// The factor did nothing in this workload; no effect is claimed.
     NotExercised,
     /// No proven run in one of the two cells.
     Invalid,
@@ -130,9 +130,9 @@ impl Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Proof {
-    /// Both cells have proven runs, and the source did its work where it was on.
+    /// Both cells have proven runs, and the factor did its work where it was on.
     Proven,
-    /// Both cells have proven runs, but the source had nothing to do in this workload.
+    /// Both cells have proven runs, but the factor had nothing to do in this workload.
     NotExercised,
     /// One of the cells has no proven run, for whatever reason; or the levels are the same thing under two names.
     Invalid,

@@ -30,7 +30,7 @@ pub struct WorkloadAnalysis {
     pub floor_ns: Option<f64>,
     /// The same for a placebo of dead code: the floor of effects between builds.
     pub layout_floor_ns: Option<f64>,
-    /// What the contention probe kept; `None` when no program of this workload took one.
+    /// What the contention probe retained; `None` when no program of this workload took one.
     pub retention: Option<Retention>,
     /// What disturbed each cell.
     pub noise: Vec<CellNoise>,

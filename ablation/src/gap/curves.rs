@@ -3,7 +3,7 @@
 //! A process that does n operations takes T(n) = once + steady · n, and makes F(n) page faults. Both are fitted per
 //! operation, T(n)/n on 1/n and T(n)/n on F(n)/n: that weights every n by what is known of it (the noise of T grows with
 //! n, that of T/n hardly does), and it gives a slope also where F(n) is the same for every n, as in an allocator that
-//! keeps its pages. So `time = steady + price · faults per operation`.
+//! keeps its pages. So `time = steady + unit cost · faults per operation`.
 
 mod fit;
 mod points;
@@ -14,7 +14,7 @@ use crate::analyse::Estimate;
 use ablate_stats::bootstrap::Drawn;
 use serde::Serialize;
 
-pub use fit::{ByFaults, FaultPrice};
+pub use fit::{ByFaults, FaultCost};
 pub use points::{Cell, Point};
 use points::{KINDS, faults, inverse};
 
@@ -45,11 +45,11 @@ pub struct GapAt {
     pub gap: Estimate,
     /// Difference of the page faults of 4 KiB and of the huge ones, in the same unit.
     pub faults: [Option<f64>; 2],
-    /// What these page faults cost at the measured prices.
+    /// What these page faults cost at the measured unit costs.
     pub explained: Option<Estimate>,
     /// Explained / gap; `None` when the gap is not told apart from 0.
     pub share: Option<Estimate>,
-    /// The same at the prices that fit the times of all cells best.
+    /// The same at the unit costs that fit the times of all cells best.
     pub share_by_fit: Option<Estimate>,
 }
 
@@ -72,8 +72,8 @@ pub struct CurveReport {
     pub name: String,
     /// Every cell.
     pub cells: Vec<CellCurve>,
-    /// Prices that fit the times of all cells best, each cell with a steady cost of its own; or why there are none.
-    pub prices: Result<Vec<FaultPrice>, String>,
+    /// Unit costs that fit the times of all cells best, each cell with a steady cost of its own; or why there are none.
+    pub unit_costs: Result<Vec<FaultCost>, String>,
     /// Name of the peer, and the gap to it at every number of operations, once, and steady.
     pub gaps: Vec<(String, Vec<GapAt>)>,
 }
@@ -90,9 +90,9 @@ pub fn curve(name: &str, cells: &[Cell], baseline: &str, peers: &[(&str, &str)],
         name: name.to_owned(),
         cells: cells.iter().map(|cell| of_cell(cell, units)).collect(),
         gaps: peers.iter().filter_map(gap_of).collect(),
-        prices: pooled.map(|prices| {
-            let shown = |(kind, ns): &(&str, Drawn)| FaultPrice::new(kind, ns, units);
-            prices.iter().map(shown).collect()
+        unit_costs: pooled.map(|unit_costs| {
+            let shown = |(kind, ns): &(&str, Drawn)| FaultCost::new(kind, ns, units);
+            unit_costs.iter().map(shown).collect()
         }),
     }
 }
@@ -166,10 +166,10 @@ fn limits(differences: &[Difference]) -> Vec<Difference> {
 
 fn gap_at(difference: Difference, units: &UnitCosts, pooled: Option<&Vec<(&str, Drawn)>>) -> GapAt {
     let Difference { at, time, faults } = difference;
-    let measured = |kind: &str| units.price(kind).map(|price| price.ns);
+    let measured = |kind: &str| units.cost(kind).map(|cost| cost.ns);
     let explained = cost(&faults, measured);
-    let by_fit = pooled.and_then(|prices| {
-        let fitted = |kind: &str| prices.iter().find(|(known, _)| *known == kind).map(|(_, ns)| ns);
+    let by_fit = pooled.and_then(|unit_costs| {
+        let fitted = |kind: &str| unit_costs.iter().find(|(known, _)| *known == kind).map(|(_, ns)| ns);
         cost(&faults, |kind| fitted(kind).or_else(|| measured(kind)))
     });
     let share = |part: &Option<Drawn>| {
@@ -186,18 +186,18 @@ fn gap_at(difference: Difference, units: &UnitCosts, pooled: Option<&Vec<(&str, 
     }
 }
 
-/// What page faults cost; `None` without counts, or when those that there are have no price.
-fn cost<'a>(faults: &[Option<f64>; 2], price: impl Fn(&str) -> Option<&'a Drawn>) -> Option<Drawn> {
+/// What page faults cost; `None` without counts, or when those that there are have no unit cost.
+fn cost<'a>(faults: &[Option<f64>; 2], cost: impl Fn(&str) -> Option<&'a Drawn>) -> Option<Drawn> {
     faults[0]?;
     let mut terms = Vec::new();
     for (kind, count) in KINDS.into_iter().zip(faults) {
-        match (count.filter(|count| *count != 0.0), price(kind)) {
+        match (count.filter(|count| *count != 0.0), cost(kind)) {
             (None, _) => {}
             (Some(count), Some(ns)) => terms.push((count, ns)),
             (Some(_), None) => return None,
         }
     }
-    if terms.is_empty() { Some(Drawn::constant(0.0, price(KINDS[0])?)) } else { Drawn::linear(terms) }
+    if terms.is_empty() { Some(Drawn::constant(0.0, cost(KINDS[0])?)) } else { Drawn::linear(terms) }
 }
 
 #[cfg(test)]

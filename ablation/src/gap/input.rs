@@ -4,7 +4,7 @@ use super::counts::Counts;
 use super::units::UnitCosts;
 use ablate_stats::bootstrap::Drawn;
 
-/// What the account of one workload and one peer is made from.
+/// What the breakdown of one workload and one peer is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     /// Factors of the masks, bit 0 first.

@@ -12,7 +12,7 @@ pub fn prove(plan: &StudyPlan, record: &mut Record) {
 
 /// [`prove`] of a record whose cell was found; `None` when the plan does not have it.
 pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut Record) {
-    // What prices the machine is no cell of a plan.
+    // What unit costs the machine is no cell of a plan.
     if record.status != Status::Ok || record.pass == Pass::UnitCosts {
         return;
     }

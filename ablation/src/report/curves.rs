@@ -5,7 +5,7 @@ use super::number::{
     MISSING, Unit, count, interval, number, or_missing, percent, point, signed, signed_point, with_interval,
 };
 use crate::analyse::Estimate;
-use crate::gap::curves::{At, CellCurve, CurveReport, FaultPrice, GapAt};
+use crate::gap::curves::{At, CellCurve, CurveReport, FaultCost, GapAt};
 
 /// The gap to the first peer over the number of operations.
 pub(super) fn in_short(document: &mut Document, curves: &[CurveReport], columns: usize) {
@@ -31,12 +31,12 @@ pub(super) fn in_full(document: &mut Document, curves: &[CurveReport]) {
         heading(document, curve);
         document.table(cells(curve));
         document.table(lines(curve));
-        match &curve.prices {
-            Ok(prices) => {
-                let prices: Vec<String> = prices.iter().map(price).collect();
-                document.text(format!("All cells together: {}.", prices.join("; ")));
+        match &curve.unit_costs {
+            Ok(unit_costs) => {
+                let unit_costs: Vec<String> = unit_costs.iter().map(fault_cost).collect();
+                document.text(format!("All cells together: {}.", unit_costs.join("; ")));
             }
-            Err(reason) => document.text(format!("No price of a page fault from all cells together: {reason}.")),
+            Err(reason) => document.text(format!("No cost of a page fault from all cells together: {reason}.")),
         }
         for (peer, rows) in &curve.gaps {
             document.table(gap(peer, rows, 0));
@@ -124,16 +124,16 @@ fn cells(curve: &CurveReport) -> Table {
 
 /// The line of every cell over its page faults.
 fn lines(curve: &CurveReport) -> Table {
-    let mut table = Table::new(["<cell", "faults/op, first to last", "ns without faults", "=ns a fault", "R²"]);
+    let mut table = Table::new(["<cell", "faults/op, first to last", "ns without faults", "=ns per fault", "R²"]);
     for cell in &curve.cells {
-        let (steady, prices, r2) = match &cell.by_faults {
+        let (steady, unit_costs, r2) = match &cell.by_faults {
             Ok(line) => {
-                let prices: Vec<String> = line.prices.iter().map(price).collect();
-                (with_interval(Some(&line.steady)), prices.join("; "), format!("{:.3}", line.r2))
+                let unit_costs: Vec<String> = line.unit_costs.iter().map(fault_cost).collect();
+                (with_interval(Some(&line.steady)), unit_costs.join("; "), format!("{:.3}", line.r2))
             }
             Err(reason) => (MISSING.to_owned(), reason.clone(), MISSING.to_owned()),
         };
-        table.row([cell.id.clone(), faults(cell), steady, prices, r2]);
+        table.row([cell.id.clone(), faults(cell), steady, unit_costs, r2]);
     }
     table
 }
@@ -153,15 +153,15 @@ fn faults(cell: &CellCurve) -> String {
     all.join(" to ")
 }
 
-fn price(price: &FaultPrice) -> String {
-    let fitted = &price.fitted;
+fn fault_cost(cost: &FaultCost) -> String {
+    let fitted = &cost.fitted;
     let fitted = format!("{} {}", point(fitted.value, fitted.interval), interval(fitted.interval));
-    let measured = match price.measured {
-        Some(measured) if price.disagree => format!(" (measured apart: {}, which disagrees)", number(measured.value)),
+    let measured = match cost.measured {
+        Some(measured) if cost.disagree => format!(" (measured apart: {}, which disagrees)", number(measured.value)),
         Some(measured) => format!(" (measured apart: {})", number(measured.value)),
         None => String::new(),
     };
-    format!("{} {fitted}{measured}", price.kind)
+    format!("{} {fitted}{measured}", cost.kind)
 }
 
 #[cfg(test)]

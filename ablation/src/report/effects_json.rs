@@ -1,10 +1,10 @@
 //! Fills `effects.json` ([`ablate_format::EffectsFile`]) from an analysis.
 
 use crate::analyse::{self, Analysis, WorkloadAnalysis};
-use crate::gap::curves::{ByFaults, CellCurve, CurveReport, FaultPrice, GapAt};
+use crate::gap::curves::{ByFaults, CellCurve, CurveReport, FaultCost, GapAt};
 use crate::gap::hypotheses::Decision;
-use crate::gap::regression::Opinion;
-use crate::gap::study::Account;
+use crate::gap::regression;
+use crate::gap::study::GapBreakdown;
 use crate::gap::{breakdown, curves, study};
 use ablate_format::effects::*;
 use ablate_format::{Arm, CellKind, FORMAT, MainResponse, Manifest};
@@ -27,14 +27,14 @@ pub(super) fn effects_file(manifest: &Manifest, analysis: &Analysis, explained: 
         contention: Contention {
             reference_ns: analysis.contention.reference_ns,
             median_ns: analysis.contention.median_ns,
-            retained: analysis.contention.kept,
+            retained: analysis.contention.retained,
             applied: analysis.contention.applied,
             quiet_processes: analysis.contention.quiet_processes,
         },
         remarks: analysis.remarks.clone(),
         explained: Explained {
             unit_costs_ns: explained.unit_costs_ns.iter().map(|(kind, ns)| (kind.clone(), estimate(*ns))).collect(),
-            breakdowns: explained.accounts.iter().map(breakdown).collect(),
+            breakdowns: explained.breakdowns.iter().map(breakdown).collect(),
             curves: explained.curves.iter().map(curve).collect(),
             hypotheses: explained.hypotheses.iter().map(hypothesis).collect(),
         },
@@ -48,7 +48,7 @@ pub(super) fn effects_file(manifest: &Manifest, analysis: &Analysis, explained: 
         file.noise.extend(workload.noise.iter().map(|of| noise(name, of)));
         file.retention.extend(workload.retention.iter().map(|of| Retention {
             workload: name.clone(),
-            retained: of.kept.clone(),
+            retained: of.retained.clone(),
             contended: of.contended,
             p: of.p,
         }));
@@ -153,14 +153,14 @@ fn path(of: &analyse::FollowedPath) -> PathResult {
         value: maybe(step.value),
         change_percent: maybe(step.change_percent),
         gap_percent: maybe(step.gap_percent),
-        not_exercised: step.idle.clone(),
+        not_exercised: step.not_exercised.clone(),
     };
     let goal = |goal: &analyse::JudgedGoal| GoalResult {
         goal: goal.goal.clone(),
         verdict: word(goal.verdict),
         step: goal.step.clone(),
         gap_percent: maybe(goal.gap_percent),
-        holds_at_the_end: goal.is_kept,
+        holds_at_the_end: goal.holds_at_the_end,
     };
     let workload = |of: &analyse::FollowedWorkload| PathWorkload {
         workload: of.workload.clone(),
@@ -191,7 +191,7 @@ fn crossed(workload: &str, of: &analyse::Crossed) -> CrossedResult {
         detectable: of.detectable,
         verdict: word(of.verdict),
     };
-    let factor = |of: &analyse::Source| CrossedFactor {
+    let factor = |of: &analyse::CrossedFactor| CrossedFactor {
         factor: of.factor.clone(),
         shapley: contrasted(&of.shapley),
         leave_one_out: contrasted(&of.leave_one_out),
@@ -214,7 +214,7 @@ fn crossed(workload: &str, of: &analyse::Crossed) -> CrossedResult {
     CrossedResult {
         workload: workload.to_owned(),
         total: maybe(of.total),
-        factors: of.sources.iter().map(factor).collect(),
+        factors: of.factors.iter().map(factor).collect(),
         interactions: of.interactions.iter().map(interaction).collect(),
         additive_p: of.additive_p,
         greedy: of.greedy.iter().map(step).collect(),
@@ -227,7 +227,7 @@ fn noise(workload: &str, of: &analyse::CellNoise) -> Noise {
         workload: workload.to_owned(),
         cell: of.cell.clone(),
         runs: of.runs,
-        retained: of.kept,
+        retained: of.retained,
         contended: of.contended,
         context_switches: of.context_switches,
         two_speeds: of.two_speeds.map(|of| TwoSpeeds {
@@ -238,7 +238,7 @@ fn noise(workload: &str, of: &analyse::CellNoise) -> Noise {
     }
 }
 
-fn breakdown(of: &Account) -> Breakdown {
+fn breakdown(of: &GapBreakdown) -> Breakdown {
     let row = |row: &breakdown::Row| BreakdownRow {
         kind: word(row.kind),
         name: row.name.clone(),
@@ -247,7 +247,7 @@ fn breakdown(of: &Account) -> Breakdown {
         count: row.count,
         through_events: maybe(row.through_events),
         whole: maybe(row.whole),
-        is_lower_bound: !row.priced,
+        is_lower_bound: !row.is_measured,
     };
     let breakdown = &of.breakdown;
     Breakdown {
@@ -257,7 +257,7 @@ fn breakdown(of: &Account) -> Breakdown {
         peer_ns: estimate(breakdown.peer_ns),
         separated: breakdown.separated,
         rows: breakdown.rows.iter().map(row).collect(),
-        cross_check: breakdown.opinion.as_ref().map(cross_check).map_err(String::clone),
+        cross_check: breakdown.cross_check.as_ref().map(cross_check).map_err(String::clone),
         disagreement: breakdown.disagreement.clone(),
         uncounted: breakdown.uncounted.iter().map(|event| (*event).to_owned()).collect(),
         doubt: breakdown.doubt.clone(),
@@ -265,8 +265,8 @@ fn breakdown(of: &Account) -> Breakdown {
     }
 }
 
-fn cross_check(of: &Opinion) -> CrossCheck {
-    let costs = of.prices.as_ref().map_err(String::clone).map(|costs| {
+fn cross_check(of: &regression::CrossCheck) -> CrossCheck {
+    let costs = of.unit_costs.as_ref().map_err(String::clone).map(|costs| {
         let cost = costs.iter().map(|cost| FittedCost {
             kind: cost.kind.clone(),
             fitted: estimate(cost.fitted),
@@ -286,7 +286,7 @@ fn cross_check(of: &Opinion) -> CrossCheck {
     }
 }
 
-fn fitted(of: &[FaultPrice]) -> Vec<FittedCost> {
+fn fitted(of: &[FaultCost]) -> Vec<FittedCost> {
     let cost = of.iter().map(|of| FittedCost {
         kind: of.kind.clone(),
         fitted: estimate(of.fitted),
@@ -299,7 +299,7 @@ fn fitted(of: &[FaultPrice]) -> Vec<FittedCost> {
 fn curve(of: &CurveReport) -> CurveResult {
     let by_faults = |of: &ByFaults| ablate_format::effects::ByFaults {
         steady: estimate(of.steady),
-        unit_costs: fitted(&of.prices),
+        unit_costs: fitted(&of.unit_costs),
         r2: of.r2,
     };
     let cell = |of: &CellCurve| CurveCell {
@@ -325,7 +325,7 @@ fn curve(of: &CurveReport) -> CurveResult {
     CurveResult {
         name: of.name.clone(),
         cells: of.cells.iter().map(cell).collect(),
-        unit_costs: of.prices.as_ref().map(|prices| fitted(prices)).map_err(String::clone),
+        unit_costs: of.unit_costs.as_ref().map(|unit_costs| fitted(unit_costs)).map_err(String::clone),
         gaps: of.gaps.iter().map(|(peer, gaps)| (peer.clone(), gaps.iter().map(gap).collect())).collect(),
     }
 }

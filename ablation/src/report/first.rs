@@ -25,7 +25,7 @@ pub(super) fn screen(dir: &Path, manifest: &Manifest, analysis: &Analysis, full:
     document.table(table(manifest, analysis));
     document.text(
         "Cells: what an operation takes more with the factor than without it, in the unit of the column. `none`: no \
-         difference beyond the noise. `not used`: the factor has no work here.",
+         difference beyond the noise. `not exercised`: the factor has no work here.",
     );
     document.item(format!("in full, with intervals that are narrower and every workload: {full}"));
     document.item(format!("everything that this run shows: {}", dir.join("report.md").display()));
@@ -35,7 +35,7 @@ pub(super) fn screen(dir: &Path, manifest: &Manifest, analysis: &Analysis, full:
 /// The proven cost that is the largest share of its baseline's value.
 fn costliest(analysis: &Analysis) -> Option<(&WorkloadAnalysis, &Effect)> {
     let all = analysis.workloads.iter().flat_map(|workload| {
-        let costs = workload.top_sources();
+        let costs = workload.top_costs();
         costs.into_iter().filter_map(move |effect| Some((share(workload, effect)?, workload, effect)))
     });
     all.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, workload, effect)| (workload, effect))
@@ -52,7 +52,7 @@ fn baseline(workload: &WorkloadAnalysis) -> Option<f64> {
 }
 
 fn headline(document: &mut Document, manifest: &Manifest, workload: &WorkloadAnalysis, effect: &Effect) {
-    let unit = Unit::of_sources(workload, Unit::LIMIT);
+    let unit = Unit::of_factors(workload, Unit::LIMIT);
     let Some(value) = effect.value().map(|value| unit.estimate(value)) else { return };
     document.text(format!(
         "{} costs most: {} of the {} {} in {}.",
@@ -80,7 +80,7 @@ fn headline(document: &mut Document, manifest: &Manifest, workload: &WorkloadAna
 
 /// One row per factor, one column per workload; the baseline and its gap to the reference peer first.
 fn table(manifest: &Manifest, analysis: &Analysis) -> Table {
-    let units: Vec<Unit> = analysis.workloads.iter().map(|workload| Unit::of_sources(workload, Unit::LIMIT)).collect();
+    let units: Vec<Unit> = analysis.workloads.iter().map(|workload| Unit::of_factors(workload, Unit::LIMIT)).collect();
     let columns = analysis.workloads.iter().zip(&units);
     let named = columns.clone().map(|(workload, unit)| format!("{}\n{}", workload.name, unit.with(workload.response)));
     let mut table = Table::new(std::iter::once("<factor".to_owned()).chain(named));
@@ -113,7 +113,7 @@ fn cell(workload: &WorkloadAnalysis, unit: Unit, factor: &str) -> String {
             signed_point(value.value, value.interval)
         }
         (Verdict::NotDetected | Verdict::BelowFloor, _) => "none".to_owned(),
-        (Verdict::NotExercised, _) => "not used".to_owned(),
+        (Verdict::NotExercised, _) => "not exercised".to_owned(),
         (verdict, _) => verdict.as_str().to_owned(),
     }
 }

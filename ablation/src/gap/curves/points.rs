@@ -4,7 +4,7 @@ use crate::gap::counts::Counts;
 use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE};
 use ablate_stats::bootstrap::Drawn;
 
-/// Sizes of page faults with a price of their own.
+/// Sizes of page faults with a unit cost of their own.
 pub(super) const KINDS: [&str; 2] = [PAGE_FAULT_4K, PAGE_FAULT_HUGE];
 
 /// One cell in one workload of the curve.
@@ -14,7 +14,7 @@ pub struct Point {
     pub operations: f64,
     /// Nanoseconds per operation, the mean over all operations.
     pub time: Drawn,
-    /// Events per operation, from [`crate::gap::counts::account`].
+    /// Events per operation, from [`crate::gap::counts::disjoint_kinds`].
     pub counts: Counts,
 }
 
