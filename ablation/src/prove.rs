@@ -9,12 +9,12 @@ mod together;
 mod values;
 
 use ablate_format::{FactorPlan, Record, StudyPlan};
-pub use alone::prove;
-pub use judged::{Counted, Judge, JudgedRun, Reported};
-pub use together::{prove_together, undo};
+pub(crate) use alone::prove;
+pub(crate) use judged::{Judge, JudgedRun, Reported};
+pub(crate) use together::{prove_together, undo};
 
 /// Judges all records of a study, each by itself and then together.
-pub fn judge_all(plan: &StudyPlan, records: &[Record]) -> Vec<JudgedRun> {
+pub(crate) fn judge_all(plan: &StudyPlan, records: &[Record]) -> Vec<JudgedRun> {
     let mut judge = Judge::new(plan);
     let mut runs: Vec<JudgedRun> = records.iter().map(|record| judge.judge(record.clone())).collect();
     prove_together(plan, &mut runs);
@@ -30,7 +30,7 @@ const SLEPT: f64 = 0.05;
 ///
 /// # Errors
 /// The reason when they were too many: which counters stayed 0, and in how many runs.
-pub fn exercised<'a>(
+pub(crate) fn exercised<'a>(
     factor: &FactorPlan,
     runs: impl IntoIterator<Item = &'a Reported>,
 ) -> Result<Option<String>, String> {

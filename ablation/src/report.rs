@@ -28,15 +28,12 @@ use document::Document;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Columns of a table when the width of the terminal is not known.
-pub const DEFAULT_COLUMNS: usize = 100;
-
 /// Narrowest layout; below it numbers would be broken over lines.
 const MIN_COLUMNS: usize = 72;
 
 /// What a terminal shows.
 #[derive(Debug, Clone, Copy)]
-pub enum Screen<'a> {
+pub(crate) enum Screen<'a> {
     /// The headline and one table.
     First {
         /// The command that runs the study in full.
@@ -48,7 +45,7 @@ pub enum Screen<'a> {
 
 /// Why a report could not be left behind.
 #[derive(Debug, thiserror::Error)]
-pub enum ReportError {
+pub(crate) enum ReportError {
     /// The folder or the disk refused a file.
     #[error("cannot write `{}`: {source}; make room or permit writing, then run `cargo ablate report` on the folder", path.display())]
     Write {
@@ -69,7 +66,7 @@ pub enum ReportError {
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write(
+pub(crate) fn write(
     dir: &Path,
     manifest: &Manifest,
     records: &[JudgedRun],

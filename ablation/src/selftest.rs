@@ -260,9 +260,9 @@ fn config(condition: Condition, program: &Path, link_ns: f64, blocks: u32) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::Estimate;
     use crate::config;
     use crate::design;
+    use ablate_format::effects::Estimate;
 
     fn study() -> config::Study {
         let text = super::config(Condition::Idle, Path::new("/bin/a \"b\""), 0.27, 30);

@@ -1,7 +1,8 @@
 //! No claim about time from one reading alone: a second one must say the same.
 
-use super::values::{Effect, Estimate};
+use super::values::Effect;
 use super::words::{Response, Verdict};
+use ablate_format::effects::Estimate;
 use ablate_stats::bootstrap::Series;
 use ablate_stats::order;
 

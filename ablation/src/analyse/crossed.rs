@@ -5,95 +5,71 @@ use super::counts::PerOperation;
 use super::foreign;
 use super::index::Runs;
 use super::table::Table;
-use super::values::Estimate;
+use super::values::estimate;
 use super::words::{Proof, Verdict};
 use crate::prove;
+use ablate_format::effects::{Estimate, GreedyStep, Interaction};
 use ablate_format::{MainResponse, Manifest};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::{factorial, many};
-use serde::Serialize;
 
 /// False discoveries among the interactions that are called found: one in twenty.
 const DISCOVERY: f64 = 0.05;
 
 /// A contrast of crossed cells.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Contrasted {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Contrasted {
     /// Its value, nanoseconds per operation, with the interval of this row alone.
-    pub alone: Estimate,
+    pub(crate) alone: Estimate,
     /// Interval that holds together with those of the other factors.
-    pub together: Option<(f64, f64)>,
+    pub(crate) together: Option<(f64, f64)>,
     /// Smallest true value that is found four times in five.
-    pub detectable: Option<f64>,
+    pub(crate) detectable: Option<f64>,
     /// What can be said, by the interval that holds together.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
 }
 
 /// One crossed factor.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CrossedFactor {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CrossedFactor {
     /// The factor.
-    pub factor: String,
+    pub(crate) factor: String,
     /// Its effect averaged over all orders of adding the factors: the values of all factors sum to [`Crossed::total`].
-    pub shapley: Contrasted,
+    pub(crate) shapley: Contrasted,
     /// All factors at work, minus all but this one.
-    pub leave_one_out: Contrasted,
+    pub(crate) leave_one_out: Contrasted,
     /// This factor alone at work, minus none.
-    pub add_one_in: Contrasted,
+    pub(crate) add_one_in: Contrasted,
     /// Mean over all sets of the other factors.
-    pub main: Contrasted,
+    pub(crate) main: Contrasted,
     /// Shapley value as a share of the gap to the reference peer.
-    pub share: Option<Estimate>,
+    pub(crate) share: Option<Estimate>,
     /// Shapley value of the page faults per operation.
-    pub page_faults: Option<f64>,
+    pub(crate) page_faults: Option<f64>,
     /// Shapley value of the system calls per operation.
-    pub syscalls: Option<f64>,
+    pub(crate) syscalls: Option<f64>,
     /// Whether the factor did its work in every cell where it was on; without counters, whether anything tells its
     /// levels apart.
-    pub proof: Proof,
+    pub(crate) proof: Proof,
     /// Why nothing is claimed or proven; empty otherwise.
-    pub reason: String,
-}
-
-/// How far the effect of one factor depends on another.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Interaction {
-    /// The two factors.
-    pub pair: (String, String),
-    /// What both cost together beyond the sum of each, nanoseconds per operation.
-    pub value: Estimate,
-    /// Two-sided p value.
-    pub p: Option<f64>,
-    /// The same after the correction for all pairs (Benjamini and Hochberg).
-    pub q: Option<f64>,
-    /// Whether it is found: q at most 5 %.
-    pub found: bool,
-}
-
-/// One step of the path that always takes away what saves most.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Step {
-    /// The factor taken away.
-    pub factor: String,
-    /// What that saves, nanoseconds per operation.
-    pub saving: Estimate,
+    pub(crate) reason: String,
 }
 
 /// Everything that the crossed cells of a workload say.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Crossed {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Crossed {
     /// All factors at work minus none, nanoseconds per operation.
-    pub total: Option<Estimate>,
+    pub(crate) total: Option<Estimate>,
     /// One entry for each factor, in the order of the config; empty when cells are missing.
-    pub factors: Vec<CrossedFactor>,
+    pub(crate) factors: Vec<CrossedFactor>,
     /// All pairs, the strongest first.
-    pub interactions: Vec<Interaction>,
+    pub(crate) interactions: Vec<Interaction>,
     /// Probability of interactions this large if effects simply added up.
-    pub additive_p: Option<f64>,
+    pub(crate) additive_p: Option<f64>,
     /// From all factors to none.
-    pub greedy: Vec<Step>,
+    pub(crate) greedy: Vec<GreedyStep>,
     /// Sets of factors that have no proven cell.
-    pub missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
 }
 
 /// What the verdicts of a workload are held to.
@@ -139,7 +115,7 @@ pub(super) fn crossed(
     };
     let first = kinds(&values).map(|rows| judged(&rows, held.floor.0));
     let second = medians.map(|medians| kinds(&medians).map(|rows| judged(&rows, held.floor.1)));
-    let whole = all_batches.map(|values| kinds(&values).map(|rows| rows.iter().map(Estimate::of).collect::<Vec<_>>()));
+    let whole = all_batches.map(|values| kinds(&values).map(|rows| rows.iter().map(estimate).collect::<Vec<_>>()));
     let counts = |name: &str| -> Option<Vec<f64>> {
         let of = |count: &PerOperation| count.value;
         let values: Option<Vec<f64>> = cells.iter().map(|row| row.counts.get(name).map(of)).collect();
@@ -171,7 +147,7 @@ pub(super) fn crossed(
             share: held
                 .reference
                 .filter(|_| matches!(proof, Proof::Proven | Proof::Unproven))
-                .and_then(|gap| Estimate::of(&shapley[i].combine(gap, |own, gap| own / gap))),
+                .and_then(|gap| estimate(&shapley[i].combine(gap, |own, gap| own / gap))),
             page_faults: page_faults.as_ref().map(|all| all[i]),
             syscalls: syscalls.as_ref().map(|all| all[i]),
             proof,
@@ -180,12 +156,12 @@ pub(super) fn crossed(
     }
     let greedy = factorial::greedy(&values).into_iter();
     Some(Crossed {
-        total: Estimate::of(&subtract(&values[full], &values[0])),
+        total: estimate(&subtract(&values[full], &values[0])),
         factors,
         interactions: interactions(&values, &masks.factors),
         additive_p: factorial::additivity(&values).map(|additivity| additivity.p),
         greedy: greedy
-            .filter_map(|(i, saving)| Some(Step { factor: masks.factors[i].clone(), saving: Estimate::of(&saving)? }))
+            .filter_map(|(i, saving)| Some(GreedyStep { factor: masks.factors[i].clone(), saving: estimate(&saving)? }))
             .collect(),
         missing: Vec::new(),
     })
@@ -271,7 +247,7 @@ fn interactions(values: &[Drawn], factors: &[String]) -> Vec<Interaction> {
         .filter_map(|(((i, j, drawn), p), q)| {
             Some(Interaction {
                 pair: (factors[*i].clone(), factors[*j].clone()),
-                value: Estimate::of(drawn)?,
+                value: estimate(drawn)?,
                 p,
                 q: p.map(|_| q),
                 found: p.is_some() && q <= DISCOVERY,

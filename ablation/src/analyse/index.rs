@@ -1,7 +1,8 @@
 //! Records by workload, cell and block, so that each is found once.
 
-use super::contention::{Contention, Undisturbed};
+use super::contention::{self, Undisturbed};
 use crate::prove::{JudgedRun, Reported};
+use ablate_format::effects::Contention;
 use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Pass, Status, StudyPlan};
 use std::collections::{BTreeMap, HashMap};
 
@@ -179,7 +180,8 @@ pub(super) fn index<'a>(
         let repeated = match record.pass {
             Pass::Timing => {
                 let told = Undisturbed { p10: None, p50: None, retained: None };
-                let undisturbed = record.measured.as_ref().map_or(told, |measured| contention.judge(measured));
+                let undisturbed =
+                    record.measured.as_ref().map_or(told, |measured| contention::judge(contention, measured));
                 cell.timing.insert(record.block, Timed { record, undisturbed }).is_some()
             }
             Pass::Counting => cell.counting.insert(record.block, record).is_some(),

@@ -3,45 +3,17 @@
 //! Nothing is left out because of it here; it tells a reader which cells to distrust.
 
 use super::index::{CellRuns, Runs};
+use ablate_format::effects::{Noise, TwoSpeeds};
 use ablate_format::{MainResponse, WorkloadPlan};
 use ablate_stats::modes;
-use serde::Serialize;
-
-/// The noise of one cell in one workload, over its proven timing runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CellNoise {
-    /// Cell id.
-    pub cell: String,
-    /// Proven timing runs.
-    pub runs: usize,
-    /// Share of the batches between two quiet contention probes; `None` for a program without batches.
-    pub retained: Option<f64>,
-    /// Runs left out because too few of their batches were retained.
-    pub contended: usize,
-    /// Times a run waited and was preempted, means over the runs; `None` when it was not counted.
-    pub context_switches: Option<(f64, f64)>,
-    /// Two speeds that the runs fall into.
-    pub two_speeds: Option<TwoSpeeds>,
-}
-
-/// Two speeds of the main response over the runs of a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct TwoSpeeds {
-    /// Mean of the fast runs, nanoseconds per operation.
-    pub fast_ns: f64,
-    /// Mean of the slow runs, nanoseconds per operation.
-    pub slow_ns: f64,
-    /// Share of the slow runs.
-    pub slow_share: f64,
-}
 
 /// One entry for each cell with proven timing runs, in the order of the plan.
-pub(super) fn noise(plan: &WorkloadPlan, runs: &Runs) -> Vec<CellNoise> {
+pub(super) fn noise(plan: &WorkloadPlan, runs: &Runs) -> Vec<Noise> {
     let timed = runs.cells.iter().filter(|cell| !cell.timing.is_empty());
-    timed.map(|cell| of_cell(plan.response, cell)).collect()
+    timed.map(|cell| of_cell(&plan.name, plan.response, cell)).collect()
 }
 
-fn of_cell(response: MainResponse, cell: &CellRuns) -> CellNoise {
+fn of_cell(workload: &str, response: MainResponse, cell: &CellRuns) -> Noise {
     let timing = || cell.timing.values();
     let (retained, all) =
         timing().filter_map(|run| run.undisturbed.retained).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
@@ -50,7 +22,8 @@ fn of_cell(response: MainResponse, cell: &CellRuns) -> CellNoise {
         switches.iter().map(|run| value(run) as f64).sum::<f64>() / switches.len() as f64
     };
     let values: Vec<f64> = timing().filter_map(|run| run.value(response)).collect();
-    CellNoise {
+    Noise {
+        workload: workload.to_owned(),
         cell: cell.plan.id.clone(),
         runs: cell.timing.len(),
         retained: (all > 0).then(|| retained as f64 / all as f64),

@@ -4,7 +4,6 @@ use super::values::Effect;
 use super::words::{Proof, Verdict};
 use super::workload::WorkloadAnalysis;
 use ablate_format::{Arm, CellKind};
-use serde::Serialize;
 
 /// A study that would need more than this many times its blocks shows nothing worth naming.
 const MAX_TIMES: f64 = 100.0;
@@ -13,23 +12,23 @@ const MAX_TIMES: f64 = 100.0;
 const KINDS: [&str; 3] = ["-off", "main", "-absent"];
 
 /// A factor whose difference is positive and does not stand out from the noise: nothing is claimed about it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Candidate {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Candidate {
     /// The factor.
-    pub factor: String,
+    pub(crate) factor: String,
     /// Difference seen, nanoseconds per operation.
-    pub estimate: f64,
+    pub(crate) estimate: f64,
     /// Its interval.
-    pub interval: Option<(f64, f64)>,
+    pub(crate) interval: Option<(f64, f64)>,
     /// Blocks that it was seen in.
-    pub blocks: usize,
+    pub(crate) blocks: usize,
     /// Blocks that would probably be enough if the difference is real; `None` when more blocks alone may not decide.
-    pub blocks_needed: Option<usize>,
+    pub(crate) blocks_needed: Option<usize>,
 }
 
 /// Why no factor of a workload could be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unjudged {
+pub(crate) enum Unjudged {
     /// No contrast has proven runs on both sides, and why.
     NotMeasured(String),
     /// Differences were seen, but in so many blocks there is no interval.
@@ -39,7 +38,7 @@ pub enum Unjudged {
 impl WorkloadAnalysis {
     /// Why nothing can be said about any factor, in contrast to factors that were judged and cost nothing. `None` also
     /// when the design has no factor.
-    pub fn unjudged(&self) -> Option<Unjudged> {
+    pub(crate) fn unjudged(&self) -> Option<Unjudged> {
         let rows = || self.main_effects().filter(|effect| effect.attribution);
         let first = rows().next()?;
         if rows().all(|effect| effect.proof == Proof::Invalid) {
@@ -59,19 +58,19 @@ impl WorkloadAnalysis {
 
     /// Factors that are proven to cost, most expensive first, each once: by the environment where that arm says
     /// `costs` (one binary, no change of layout), else by the factorial, else by the build.
-    pub fn top_costs(&self) -> Vec<&Effect> {
+    pub(crate) fn top_costs(&self) -> Vec<&Effect> {
         self.ranked(Verdict::Costs)
     }
 
     /// Factors that are proven to save, the largest saving first, each once.
-    pub fn top_savers(&self) -> Vec<&Effect> {
+    pub(crate) fn top_savers(&self) -> Vec<&Effect> {
         let mut savers = self.ranked(Verdict::Saves);
         savers.reverse();
         savers
     }
 
     /// The arms in which a factor's own contrasts are proven.
-    pub fn proven_arms(&self, factor: &str) -> Vec<&'static str> {
+    pub(crate) fn proven_arms(&self, factor: &str) -> Vec<&'static str> {
         let rows = self.main_effects().filter(|e| e.attribution && e.factor == factor && e.proof == Proof::Proven);
         let mut arms: Vec<&str> = rows.filter_map(|effect| effect.arm.map(Arm::as_str)).collect();
         arms.sort_unstable();
@@ -103,7 +102,7 @@ impl WorkloadAnalysis {
 
     /// The largest positive differences that nothing can be claimed about, by the environment where that arm exists.
     /// Empty as soon as one factor is proven to cost.
-    pub fn candidates(&self) -> Vec<Candidate> {
+    pub(crate) fn candidates(&self) -> Vec<Candidate> {
         if !self.top_costs().is_empty() {
             return Vec::new();
         }

@@ -3,25 +3,24 @@
 use super::index::Runs;
 use ablate_format::WorkloadPlan;
 use ablate_stats::{bootstrap, many, table};
-use serde::Serialize;
 
 /// Probability below which retaining is said to depend on the cell.
 const ALPHA: f64 = 0.01;
 
 /// What retaining did to one workload.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Retention {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Retention {
     /// Share of batches retained, by cell id.
-    pub retained: Vec<(String, f64)>,
+    pub(crate) retained: Vec<(String, f64)>,
     /// Runs left out because fewer than eight of their batches were retained.
-    pub contended: usize,
+    pub(crate) contended: usize,
     /// Probability of shares that differ this much if retaining does not depend on the cell; `None` for too few blocks.
-    pub p: Option<f64>,
+    pub(crate) p: Option<f64>,
 }
 
 impl Retention {
     /// Whether retaining depends on the cell, so that the retained batches are not a fair sample.
-    pub fn is_biased(&self) -> bool {
+    pub(crate) fn is_biased(&self) -> bool {
         self.p.is_some_and(|p| p < ALPHA)
     }
 }

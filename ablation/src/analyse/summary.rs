@@ -2,8 +2,9 @@
 
 use super::counts;
 use super::index::{self, CellRuns, Timed};
-use super::values::{CellSummary, Estimate};
+use super::values::CellSummary;
 use crate::prove;
+use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, MainResponse, Manifest};
 use ablate_stats::order;
 use std::collections::BTreeSet;

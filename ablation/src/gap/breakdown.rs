@@ -10,22 +10,20 @@ use super::counts::Counts;
 use super::counts::SYS_OTHER;
 use super::input::Input;
 use super::intervals::{estimate, is_gap};
-use super::regression::{self, CrossCheck};
+use super::regression;
 use super::units::UnitCost;
-use crate::analyse::Estimate;
 use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE, UNMAP_HUGE, UNMAP_PAGE};
+use ablate_format::effects::{CrossCheck, Estimate};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::factorial::{shapley, shapley_of};
-use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// System calls with a row of their own; the others are taken together.
 const MAX_CALLS: usize = 4;
 
 /// What a row of the breakdown is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RowKind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowKind {
     /// What a factor does itself.
     Factor,
     /// Page faults of one size.
@@ -38,58 +36,69 @@ pub enum RowKind {
     Residual,
 }
 
+impl RowKind {
+    /// The kind's name in `effects.json`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            RowKind::Factor => "factor",
+            RowKind::PageFaults => "page-faults",
+            RowKind::SystemCalls => "system-calls",
+            RowKind::ReturnedPages => "returned-pages",
+            RowKind::Residual => "residual",
+        }
+    }
+}
+
 /// One row.
-#[derive(Debug, Clone, Serialize)]
-pub struct Row {
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
     /// What it is about.
-    pub kind: RowKind,
+    pub(crate) kind: RowKind,
     /// Name of the factor, of the event, or `residual`.
-    pub name: String,
+    pub(crate) name: String,
     /// Nanoseconds per operation, positive when it makes the baseline slower than the peer.
-    pub ns: Estimate,
+    pub(crate) ns: Estimate,
     /// Part of the gap; `None` when the gap is not told apart from 0, or is an advantage.
-    pub share: Option<Estimate>,
+    pub(crate) share: Option<Estimate>,
     /// Difference of the counts, baseline − peer, per operation; `None` for factors and the residual.
-    pub count: Option<f64>,
+    pub(crate) count: Option<f64>,
     /// What a factor does through page faults and system calls: contained in their rows, not in this one.
-    pub through_events: Option<Estimate>,
+    pub(crate) through_events: Option<Estimate>,
     /// Shapley value of a factor: this row and what it does through events.
-    pub whole: Option<Estimate>,
+    pub(crate) whole: Option<Estimate>,
     /// False when a unit cost in this row is only a lower bound.
-    pub is_measured: bool,
-    #[serde(skip)]
+    pub(crate) is_measured: bool,
     drawn: Drawn,
 }
 
 /// The breakdown of one gap. The rows add up to the gap.
-#[derive(Debug, Clone, Serialize)]
-pub struct Breakdown {
+#[derive(Debug, Clone)]
+pub(crate) struct Breakdown {
     /// Baseline − peer, nanoseconds per operation.
-    pub gap: Estimate,
+    pub(crate) gap: Estimate,
     /// Value of the peer: where the breakdown starts.
-    pub peer_ns: Estimate,
+    pub(crate) peer_ns: Estimate,
     /// Whether the factors have rows of their own; else what they do themselves is in the residual.
-    pub separated: bool,
+    pub(crate) separated: bool,
     /// Factors by size, page faults, system calls by size, returned pages, residual.
-    pub rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     /// What the times and counts of all cells say about the unit costs.
-    pub cross_check: Result<CrossCheck, String>,
+    pub(crate) cross_check: Result<CrossCheck, String>,
     /// What would be otherwise if these unit costs were right, where they disagree with the measured ones.
-    pub disagreement: Option<String>,
+    pub(crate) disagreement: Option<String>,
     /// What was not counted with a known cost in every cell of the breakdown, of page faults and system calls: it is in the rows
     /// of the factors and the residual.
-    pub uncounted: Vec<&'static str>,
+    pub(crate) uncounted: Vec<&'static str>,
     /// Why shares of factors and events mean nothing here; `None` when they mean what they say.
-    pub doubt: Option<String>,
+    pub(crate) doubt: Option<String>,
     /// What a reader must know.
-    pub remarks: Vec<String>,
-    #[serde(skip)]
+    pub(crate) remarks: Vec<String>,
     gap_drawn: Drawn,
 }
 
 impl Breakdown {
     /// The gap with its draws.
-    pub fn gap(&self) -> &Drawn {
+    pub(crate) fn gap(&self) -> &Drawn {
         &self.gap_drawn
     }
 
@@ -98,7 +107,7 @@ impl Breakdown {
     ///
     /// # Errors
     /// Why there is no such part, or none that means anything, for people.
-    pub fn part(&self, name: &str) -> Result<Drawn, String> {
+    pub(crate) fn part(&self, name: &str) -> Result<Drawn, String> {
         if let Some(doubt) = &self.doubt {
             return Err(doubt.clone());
         }
@@ -127,7 +136,7 @@ impl Breakdown {
 }
 
 /// Makes the breakdown; `None` when values and unit costs do not have common draws.
-pub fn breakdown(input: &Input) -> Option<Breakdown> {
+pub(crate) fn breakdown(input: &Input) -> Option<Breakdown> {
     let gap = Drawn::linear([(1.0, input.baseline), (-1.0, input.peer)])?;
     let mut remarks = Vec::new();
     let separated = !input.masks.is_empty();
@@ -178,7 +187,7 @@ pub fn breakdown(input: &Input) -> Option<Breakdown> {
     }
     let check = regression::cross_check(input, &kinds);
     let of_gap = kinds.iter().map(|(kind, cost)| difference(input, kind) * cost.ns.point).sum();
-    let disagreement = check.as_ref().ok().and_then(|check| check.disagreement(of_gap));
+    let disagreement = check.as_ref().ok().and_then(|check| regression::disagreement(check, of_gap));
     Some(Breakdown {
         gap: estimate(&gap),
         peer_ns: estimate(input.peer),

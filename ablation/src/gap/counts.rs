@@ -4,10 +4,10 @@ use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE, UNMAP_HUGE, UNMAP_PAGE};
 use std::collections::BTreeMap;
 
 /// Events per operation by kind: [`PAGE_FAULT_4K`], [`PAGE_FAULT_HUGE`], [`UNMAP_PAGE`], [`UNMAP_HUGE`], `sys-…`.
-pub type Counts = BTreeMap<String, f64>;
+pub(crate) type Counts = BTreeMap<String, f64>;
 
 /// All system calls that no instrument counts apart.
-pub const SYS_OTHER: &str = "sys-other";
+pub(crate) const SYS_OTHER: &str = "sys-other";
 
 /// Instrument of all page faults, large and small.
 const PAGE_FAULTS: &str = "page-faults";
@@ -27,7 +27,7 @@ const HUGE_BYTES: f64 = 2_097_152.0;
 /// operation. What was touched and was not resident even at the peak has been given back: that is a lower bound of the
 /// returned pages, which no instrument counts. When pages of both sizes were touched, it is divided as the touched bytes
 /// are.
-pub fn disjoint_kinds(raw: &Counts, resident_growth: Option<f64>) -> Counts {
+pub(crate) fn disjoint_kinds(raw: &Counts, resident_growth: Option<f64>) -> Counts {
     let mut counts: Counts =
         raw.iter().filter(|(kind, _)| kind.starts_with("sys-")).map(|(k, v)| (k.clone(), *v)).collect();
     if let Some(all) = raw.get(SYSCALLS) {

@@ -8,16 +8,15 @@ use super::counts::Counts;
 use super::input::Input;
 use super::intervals::estimate;
 use super::units::UnitCost;
-use crate::analyse::Estimate;
+use ablate_format::effects::{CrossCheck, Estimate, FittedCost};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::distribution::t_quantile;
 use ablate_stats::line::{Regression, regress};
-use serde::Serialize;
 
 /// Largest condition number with which coefficients are believed: beyond 30 columns depend on each other so much that
 /// small errors of the times are large ones of the coefficients (Belsley, Kuh and Welsch, "Regression Diagnostics",
 /// 1980, section 3.2).
-pub const MAX_CONDITION: f64 = 30.0;
+pub(crate) const MAX_CONDITION: f64 = 30.0;
 
 /// A kind takes part when its counts differ so much that its unit cost makes up this share of the spread of the times.
 /// What is less cannot be seen, and would only take the others' part.
@@ -26,61 +25,27 @@ const MIN_SPREAD: f64 = 0.02;
 /// Rows beyond the number of coefficients: without any, every model fits.
 const MIN_DEGREES: usize = 2;
 
-/// What the cells say about the unit costs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CrossCheck {
-    /// Which cells were taken, for people.
-    pub over: &'static str,
-    /// Number of cells.
-    pub cells: usize,
-    /// Condition number of the columns, at most [`MAX_CONDITION`].
-    pub condition: f64,
-    /// Share of the variance of the times that the model explains.
-    pub r2: f64,
-    /// How many times as much the events of the cells cost as at the measured unit costs, all kinds by one number.
-    pub scale: Estimate,
-    /// Whether the interval of the scale excludes 1.
-    pub disagree: bool,
-    /// The unit cost of each kind of which the counts differ enough, or why these cannot be told apart.
-    pub unit_costs: Result<Vec<CrossCheckedCost>, String>,
-}
-
-/// Both unit costs of one kind.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CrossCheckedCost {
-    /// The kind of event.
-    pub kind: String,
-    /// What was measured apart, nanoseconds.
-    pub measured: Estimate,
-    /// What the times of the cells say, nanoseconds. The interval is for the noise of the times and for what the model
-    /// leaves out, as far as cells differ in it.
-    pub fitted: Estimate,
-    /// Whether the interval of their difference lies on one side of 0.
-    pub disagree: bool,
-}
-
-impl CrossCheck {
-    /// What follows when the measured unit costs do not fit, in one sentence; `events` is what all events are of the gap at
-    /// these unit costs, nanoseconds.
-    pub(super) fn disagreement(&self, events: f64) -> Option<String> {
-        let (lo, hi) = self.scale.interval.filter(|_| self.disagree)?;
-        let scale = self.scale.value;
-        let then = match events {
-            0.0 => "here there is no difference in them".to_owned(),
-            _ => {
-                let (unit, name) = if events.abs() >= 1e4 { (1e3, "µs") } else { (1.0, "ns") };
-                let (now, then) = (events / unit, scale * events / unit);
-                format!(
-                    "then they are {then:+.0} {name} of the gap instead of {now:+.0}, and the other rows take the difference"
-                )
-            }
-        };
-        Some(format!(
-            "by the times of {} ({} cells) page faults and system calls cost {scale:.2} [{lo:.2}, {hi:.2}] times what \
-             they cost measured apart; {then}",
-            self.over, self.cells,
-        ))
-    }
+/// What follows when the measured unit costs do not fit, in one sentence; `None` when they fit.
+///
+/// `events` is what all events make up of the gap at the measured unit costs, in nanoseconds per operation.
+pub(super) fn disagreement(check: &CrossCheck, events: f64) -> Option<String> {
+    let (lo, hi) = check.scale.interval.filter(|_| check.disagree)?;
+    let scale = check.scale.value;
+    let then = match events {
+        0.0 => "here there is no difference in them".to_owned(),
+        _ => {
+            let (unit, name) = if events.abs() >= 1e4 { (1e3, "µs") } else { (1.0, "ns") };
+            let (now, then) = (events / unit, scale * events / unit);
+            format!(
+                "then they are {then:+.0} {name} of the gap instead of {now:+.0}, and the other rows take the difference"
+            )
+        }
+    };
+    Some(format!(
+        "by the times of {} ({} cells) page faults and system calls cost {scale:.2} [{lo:.2}, {hi:.2}] times what they \
+         cost measured apart; {then}",
+        check.over, check.cells,
+    ))
 }
 
 /// Fits the unit costs to the times of the cells.
@@ -91,7 +56,7 @@ impl CrossCheck {
 ///
 /// # Errors
 /// Why nothing is told, for people.
-pub fn cross_check(input: &Input, kinds: &[(&str, UnitCost)]) -> Result<CrossCheck, String> {
+pub(crate) fn cross_check(input: &Input, kinds: &[(&str, UnitCost)]) -> Result<CrossCheck, String> {
     let over_masks = crossed(input, kinds);
     let cells: Vec<(&Drawn, &Counts)> = input.cells.iter().map(|(value, counts)| (value, counts)).collect();
     over_masks.or_else(|of_masks| {
@@ -136,9 +101,9 @@ fn check_over(
     let together = fit(&fixed, &[all], &times)?;
     let own: Vec<Vec<f64>> = seen.iter().map(|(_, _, counts)| counts.clone()).collect();
     let unit_costs = fit(&fixed, &own, &times).map(|fit| {
-        let cost = |((kind, ns, _), at): (&&(&str, &Drawn, Vec<f64>), usize)| CrossCheckedCost {
+        let cost = |((kind, ns, _), at): (&&(&str, &Drawn, Vec<f64>), usize)| FittedCost {
             kind: (*kind).to_owned(),
-            measured: estimate(ns),
+            measured: Some(estimate(ns)),
             fitted: fit.of(at),
             disagree: fit.widened(&fit.coefficients[at].combine(ns, |a, b| a - b), at).excludes_zero(),
         };
@@ -147,7 +112,7 @@ fn check_over(
     let scale = together.of(0);
     let disagree = scale.interval.is_some_and(|(lo, hi)| hi < 1.0 || 1.0 < lo);
     let Fit { condition, r2, .. } = together;
-    Ok(CrossCheck { over, cells: cells.len(), condition, r2, scale, disagree, unit_costs })
+    Ok(CrossCheck { over: over.to_owned(), cells: cells.len(), condition, r2, scale, disagree, unit_costs })
 }
 
 fn range(values: &[f64]) -> f64 {
@@ -262,21 +227,21 @@ mod tests {
         assert!((cost.fitted.value - 700.0).abs() < 1e-6 && !cost.disagree, "{cost:?}");
         assert!((check.scale.value - 1.0).abs() < 1e-6 && !check.disagree, "{check:?}");
         assert!(check.r2 > 0.999 && check.condition < MAX_CONDITION, "{check:?}");
-        assert_eq!(check.disagreement(49.0 * 700.0), None);
+        assert_eq!(disagreement(&check, 49.0 * 700.0), None);
     }
 
     #[test]
     fn a_unit_cost_that_disagrees_is_said_with_what_it_would_move() {
         let check = check_over(500.0, &CELLS).unwrap();
         assert!(check.unit_costs.as_ref().unwrap()[0].disagree);
-        let remark = check.disagreement(49.0 * 500.0).unwrap();
+        let remark = disagreement(&check, 49.0 * 500.0).unwrap();
         assert!(
             remark.contains("1.40 [1.40, 1.40]") && remark.contains("+34 µs of the gap instead of +24,"),
             "{remark}"
         );
-        let remark = check.disagreement(5_000.0).unwrap();
+        let remark = disagreement(&check, 5_000.0).unwrap();
         assert!(remark.contains("+7000 ns of the gap instead of +5000,"), "{remark}");
-        assert!(check.disagreement(0.0).unwrap().ends_with("here there is no difference in them"));
+        assert!(disagreement(&check, 0.0).unwrap().ends_with("here there is no difference in them"));
     }
 
     #[test]

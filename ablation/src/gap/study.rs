@@ -3,46 +3,45 @@
 use super::breakdown::{Breakdown, breakdown};
 use super::counts::Counts;
 use super::counts::disjoint_kinds;
-use super::curves::{self, Cell, CurveReport, Point};
+use super::curves::{self, Cell, Point};
 use super::hypotheses::{self, Decision, Measured};
 use super::input::Input;
 use super::intervals::estimate;
 use super::units::UnitCosts;
-use crate::analyse::{Analysis, Estimate, Row, Table};
+use crate::analyse::{Analysis, Row, Table};
 use crate::prove::JudgedRun;
+use ablate_format::effects::{CurveResult, Estimate};
 use ablate_format::{CellKind, CellPlan, Curve, MainResponse, Manifest, Pass, Status, StudyPlan};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
 use ablate_stats::order::median;
-use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// The breakdown of the gap of one workload to one peer.
-#[derive(Debug, Clone, Serialize)]
-pub struct GapBreakdown {
+#[derive(Debug, Clone)]
+pub(crate) struct GapBreakdown {
     /// The workload.
-    pub workload: String,
+    pub(crate) workload: String,
     /// Name of the peer.
-    pub peer: String,
+    pub(crate) peer: String,
     /// Its rows; they add up to the gap.
-    #[serde(flatten)]
-    pub breakdown: Breakdown,
+    pub(crate) breakdown: Breakdown,
 }
 
 /// Everything that explains a study's gaps.
-#[derive(Debug, Clone, Serialize)]
-pub struct Explained {
+#[derive(Debug, Clone)]
+pub(crate) struct Explained {
     /// What a page fault and each system call cost on the machine, nanoseconds by kind.
-    pub unit_costs_ns: BTreeMap<String, Estimate>,
+    pub(crate) unit_costs_ns: BTreeMap<String, Estimate>,
     /// One for each workload and peer with proven runs, the reference peer first in its workload.
-    pub breakdowns: Vec<GapBreakdown>,
+    pub(crate) breakdowns: Vec<GapBreakdown>,
     /// One for each curve of the config.
-    pub curves: Vec<CurveReport>,
+    pub(crate) curves: Vec<CurveResult>,
     /// One for each hypothesis of the config, in its order.
-    pub hypotheses: Vec<Decision>,
+    pub(crate) hypotheses: Vec<Decision>,
 }
 
 /// Explains the gaps of a study; `records` are those that `analysis` was made from, judged.
-pub fn explain(manifest: &Manifest, records: &[JudgedRun], analysis: &Analysis) -> Explained {
+pub(crate) fn explain(manifest: &Manifest, records: &[JudgedRun], analysis: &Analysis) -> Explained {
     let plan = &manifest.plan;
     let blocks = records.iter().filter(|r| matches!(r.pass, Pass::Timing | Pass::UnitCosts)).map(|r| r.block + 1).max();
     let units = UnitCosts::of_records(records, blocks.unwrap_or(0) as usize, DRAWS, manifest.seed);
@@ -173,7 +172,7 @@ fn doubt(plan: &StudyPlan, workload: &str, breakdown: &Breakdown) -> Option<Stri
     touched.then(|| {
         format!(
             "the times are 10th percentiles, which need not contain the events that are counted over all operations, and \
-             the times of the cells say {:.2} times the unit_costs: judge {workload} by response = \"mean\"",
+             the times of the cells say {:.2} times the measured unit costs: judge {workload} by response = \"mean\"",
             check.scale.value
         )
     })
@@ -185,7 +184,7 @@ fn of_curve(
     analysis: &Analysis,
     processes: &Processes,
     units: &UnitCosts,
-) -> CurveReport {
+) -> CurveResult {
     let tables: Vec<&Table> =
         curve.workloads.iter().filter_map(|name| analysis.tables.iter().find(|t| t.workload == *name)).collect();
     let point = |table: &&Table, id: &str| {

@@ -8,22 +8,22 @@ use std::collections::BTreeMap;
 
 /// What each kind of event costs, in nanoseconds, with draws that combine with those of a workload.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct UnitCosts {
+pub(crate) struct UnitCosts {
     costs: BTreeMap<String, Drawn>,
 }
 
 /// The unit cost of one event.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct UnitCost<'a> {
+pub(crate) struct UnitCost<'a> {
     /// Nanoseconds of one.
-    pub ns: &'a Drawn,
+    pub(crate) ns: &'a Drawn,
     /// False when this system call was not measured and the unit cost is that of the cheapest one: a lower bound.
-    pub own: bool,
+    pub(crate) own: bool,
 }
 
 impl UnitCosts {
     /// From unit costs by kind (the constants of [`crate::unit_costs`]).
-    pub fn new(costs: impl IntoIterator<Item = (String, Drawn)>) -> UnitCosts {
+    pub(crate) fn new(costs: impl IntoIterator<Item = (String, Drawn)>) -> UnitCosts {
         UnitCosts { costs: costs.into_iter().collect() }
     }
 
@@ -31,7 +31,7 @@ impl UnitCosts {
     ///
     /// `blocks`, `draws` and `seed` are those of the workloads' tables, so that a unit cost and a time of one draw come
     /// from the same blocks.
-    pub fn of_records<'r>(
+    pub(crate) fn of_records<'r>(
         records: impl IntoIterator<Item = &'r JudgedRun>,
         blocks: usize,
         draws: usize,
@@ -53,18 +53,13 @@ impl UnitCosts {
         UnitCosts::new(costs.filter(|(_, ns)| ns.point.is_finite()).map(|(kind, ns)| (kind.to_owned(), ns)))
     }
 
-    /// Whether no cost was measured.
-    pub fn is_empty(&self) -> bool {
-        self.costs.is_empty()
-    }
-
     /// Every measured unit cost by kind.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &Drawn)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &Drawn)> {
         self.costs.iter().map(|(kind, ns)| (kind.as_str(), ns))
     }
 
     /// UnitCost of a kind; for a system call that was not measured that of the cheapest one. `None` when there is none.
-    pub fn cost(&self, kind: &str) -> Option<UnitCost<'_>> {
+    pub(crate) fn cost(&self, kind: &str) -> Option<UnitCost<'_>> {
         let own = self.costs.get(kind).map(|ns| UnitCost { ns, own: true });
         let least = || self.costs.get(SYSCALL).map(|ns| UnitCost { ns, own: false });
         own.or_else(|| kind.starts_with("sys-").then(least)?)
@@ -111,6 +106,6 @@ mod tests {
         assert_eq!(cost("sys-mmap"), Some((900.0, true)));
         assert_eq!(cost("sys-futex"), Some((100.0, false)));
         assert_eq!(cost(PAGE_FAULT_4K), None, "a page fault is no system call");
-        assert!(UnitCosts::default().is_empty() && UnitCosts::default().cost("sys-futex").is_none());
+        assert!(UnitCosts::default().cost("sys-futex").is_none());
     }
 }

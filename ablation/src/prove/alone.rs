@@ -5,7 +5,7 @@ use ablate_format::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Record, 
 
 /// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Invalid`], with a
 /// reason that names factor, counter, expected and seen; any other record is left as it is.
-pub fn prove(plan: &StudyPlan, record: &mut Record) {
+pub(crate) fn prove(plan: &StudyPlan, record: &mut Record) {
     let cell = plan.cells.iter().find(|cell| cell.id == record.cell);
     prove_cell(plan, cell, record);
 }

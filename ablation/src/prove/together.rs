@@ -6,14 +6,14 @@ use std::collections::HashMap;
 
 /// Checks what only a whole study can show: that all runs of a workload did the same work, and that counts belong to the
 /// allocator that was planned. Returns the places of the runs that became invalid, for [`undo`].
-pub fn prove_together(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
+pub(crate) fn prove_together(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
     let mut changed = prove_checksums(plan, runs);
     changed.extend(prove_counting(plan, runs));
     changed
 }
 
 /// Takes back what [`prove_together`] did, so that more runs can be added and all of them judged again.
-pub fn undo(runs: &mut [JudgedRun], changed: &[usize]) {
+pub(crate) fn undo(runs: &mut [JudgedRun], changed: &[usize]) {
     for at in changed {
         (runs[*at].status, runs[*at].reason) = (Status::Ok, "".into());
     }

@@ -5,11 +5,12 @@ use super::number::{
     MISSING, Unit, count, counted, interval, or_missing, point, share, signed, signed_point, with_interval,
 };
 use super::workload::verdict;
-use crate::analyse::{Analysis, Estimate, Explained, Reading, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, Explained, Reading, Verdict, WorkloadAnalysis};
 use crate::gap::study::GapBreakdown;
 use crate::prove::JudgedRun;
 use crate::store;
 use ablate_format::Manifest;
+use ablate_format::effects::Estimate;
 use std::path::Path;
 
 /// Failures shown one by one; the rest is counted.

@@ -6,9 +6,10 @@ use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
 use super::targets;
 use super::workload::{label, shown, top_three};
-use crate::analyse::{Analysis, Effect, Estimate, Explained, Response, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, Effect, Explained, Response, Verdict, WorkloadAnalysis};
 use crate::gap::study::GapBreakdown;
 use ablate_format::Arm;
+use ablate_format::effects::Estimate;
 use std::path::Path;
 
 /// Limits of [`Unit::fitting`] from the usual one to the one for tables that are too wide.

@@ -2,7 +2,8 @@
 
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, share, signed, signed_point, with_interval};
-use crate::analyse::{Analysis, Contrasted, Crossed, CrossedFactor, Interaction, Proof, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, Contrasted, Crossed, CrossedFactor, Proof, Verdict, WorkloadAnalysis};
+use ablate_format::effects::Interaction;
 
 /// Interactions that a terminal shows.
 const MAX_PAIRS: usize = 4;

@@ -4,11 +4,10 @@ use super::document::{Document, Table};
 use super::number::{
     MISSING, Unit, count, interval, number, or_missing, percent, point, signed, signed_point, with_interval,
 };
-use crate::analyse::Estimate;
-use crate::gap::curves::{At, CellCurve, CurveReport, FaultCost, GapAt};
+use ablate_format::effects::{At, CurveCell, CurveGap, CurveResult, Estimate, FittedCost};
 
 /// The gap to the first peer over the number of operations.
-pub(super) fn in_short(document: &mut Document, curves: &[CurveReport], columns: usize) {
+pub(super) fn in_short(document: &mut Document, curves: &[CurveResult], columns: usize) {
     for curve in curves {
         let Some((peer, rows)) = curve.gaps.first() else {
             continue;
@@ -26,7 +25,7 @@ const LEGEND: &str = "once: what a process pays whatever it does; each further: 
      least squares of the time per operation on 1 / operations.";
 
 /// Every cell and every peer.
-pub(super) fn in_full(document: &mut Document, curves: &[CurveReport]) {
+pub(super) fn in_full(document: &mut Document, curves: &[CurveResult]) {
     for curve in curves {
         heading(document, curve);
         document.table(cells(curve));
@@ -45,12 +44,12 @@ pub(super) fn in_full(document: &mut Document, curves: &[CurveReport]) {
     }
 }
 
-fn heading(document: &mut Document, curve: &CurveReport) {
+fn heading(document: &mut Document, curve: &CurveResult) {
     document.heading(format!("{}: cold and steady apart", curve.name));
 }
 
 /// The gap at every number of operations; without the ends of shares, the second share, and the interval of the gap.
-fn gap(peer: &str, rows: &[GapAt], without: usize) -> Table {
+fn gap(peer: &str, rows: &[CurveGap], without: usize) -> Table {
     let has_huge = rows.iter().any(|row| row.faults[1].is_some_and(|huge| huge != 0.0));
     let mut header = vec![format!("<operations; baseline − {peer}"), "gap".to_owned()];
     header.extend((without < 3).then(|| "95 % interval".to_owned()));
@@ -93,7 +92,7 @@ fn share(share: Option<Estimate>, with_ends: bool) -> String {
 }
 
 /// Time per operation of every cell at every number of operations.
-fn cells(curve: &CurveReport) -> Table {
+fn cells(curve: &CurveResult) -> Table {
     let mut operations: Vec<f64> = curve.cells.iter().flat_map(|cell| cell.points.iter().map(|p| p.0)).collect();
     operations.sort_by(f64::total_cmp);
     operations.dedup();
@@ -123,7 +122,7 @@ fn cells(curve: &CurveReport) -> Table {
 }
 
 /// The line of every cell over its page faults.
-fn lines(curve: &CurveReport) -> Table {
+fn lines(curve: &CurveResult) -> Table {
     let mut table = Table::new(["<cell", "faults/op, first to last", "ns without faults", "=ns per fault", "R²"]);
     for cell in &curve.cells {
         let (steady, unit_costs, r2) = match &cell.by_faults {
@@ -139,7 +138,7 @@ fn lines(curve: &CurveReport) -> Table {
 }
 
 /// Page faults of both sizes per operation at the fewest and at the most operations.
-fn faults(cell: &CellCurve) -> String {
+fn faults(cell: &CurveCell) -> String {
     let ends = cell.points.first().into_iter().chain(cell.points.last());
     let all: Vec<String> = ends
         .map(|(_, _, [small, huge])| {
@@ -153,7 +152,7 @@ fn faults(cell: &CellCurve) -> String {
     all.join(" to ")
 }
 
-fn fault_cost(cost: &FaultCost) -> String {
+fn fault_cost(cost: &FittedCost) -> String {
     let fitted = &cost.fitted;
     let fitted = format!("{} {}", point(fitted.value, fitted.interval), interval(fitted.interval));
     let measured = match cost.measured {

@@ -2,10 +2,9 @@
 
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, percent, signed, signed_point, with_interval};
-use crate::analyse::Estimate;
 use crate::gap::breakdown::{Breakdown, Row, RowKind};
-use crate::gap::regression::CrossCheckedCost;
 use crate::gap::study::{Explained, GapBreakdown};
+use ablate_format::effects::{Estimate, FittedCost};
 
 /// Columns of the bars.
 const BAR: usize = 20;
@@ -75,7 +74,9 @@ pub(super) fn in_full(document: &mut Document, explained: &Explained) {
 
 fn unit_costs(document: &mut Document, explained: &Explained) {
     if explained.unit_costs_ns.is_empty() {
-        document.text("No unit cost was measured in this study, so page faults and system calls have no rows of their own.");
+        document.text(
+            "No unit cost was measured in this study, so page faults and system calls have no rows of their own.",
+        );
         return;
     }
     let mut table = Table::new(["<event", "ns each", "95 % interval"]);
@@ -211,7 +212,7 @@ fn cross_check(document: &mut Document, breakdown: &Breakdown) {
     }
 }
 
-fn cross_checked_costs(unit_costs: &[CrossCheckedCost]) -> Table {
+fn cross_checked_costs(unit_costs: &[FittedCost]) -> Table {
     let mut table = Table::new(["<unit cost of", "measured ns", "by the cells' times ns", "=agree"]);
     for cost in unit_costs {
         let agree = match (cost.fitted.interval, cost.disagree) {
@@ -219,7 +220,7 @@ fn cross_checked_costs(unit_costs: &[CrossCheckedCost]) -> Table {
             (Some(_), true) => "no",
             (Some(_), false) => "yes",
         };
-        let (measured, fitted) = (with_interval(Some(&cost.measured)), with_interval(Some(&cost.fitted)));
+        let (measured, fitted) = (with_interval(cost.measured.as_ref()), with_interval(Some(&cost.fitted)));
         table.row([cost.kind.clone(), measured, fitted, agree.to_owned()]);
     }
     table

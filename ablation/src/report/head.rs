@@ -3,7 +3,8 @@
 use super::closing::by;
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, count, counted, interval, number, or_missing, part, percent, share, signed_point};
-use crate::analyse::{Analysis, Effect, Estimate, Unjudged, WorkloadAnalysis};
+use crate::analyse::{Analysis, Effect, Unjudged, WorkloadAnalysis};
+use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, InstrumentStatus, MainResponse, Manifest};
 
 /// Factors that save, shown one by one; the rest is counted.

@@ -1,6 +1,7 @@
 //! How numbers look: three significant digits, thousands separated, a real minus sign, `n/a` for what is missing.
 
-use crate::analyse::{Estimate, WorkloadAnalysis};
+use crate::analyse::WorkloadAnalysis;
+use ablate_format::effects::Estimate;
 use ablate_format::{MainResponse, Quantity};
 
 /// What a missing value looks like.

@@ -2,7 +2,8 @@
 
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, percent, point};
-use crate::analyse::{Analysis, Estimate, FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal, PathStep};
+use crate::analyse::{Analysis, FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal};
+use ablate_format::effects::{Estimate, PathStep};
 use ablate_stats::MIN_BLOCKS;
 
 /// Every path with its workloads.

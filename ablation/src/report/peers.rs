@@ -3,7 +3,8 @@
 use super::closing::by;
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, point};
-use crate::analyse::{Analysis, Estimate, Gap, Group, WorkloadAnalysis};
+use crate::analyse::{Analysis, Gap, WorkloadAnalysis};
+use ablate_format::effects::{Estimate, Group};
 use ablate_format::{CellKind, Manifest};
 
 /// Where a peer does not run.

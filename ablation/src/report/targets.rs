@@ -3,7 +3,8 @@
 use super::document::{Document, Table};
 use super::head::amount;
 use super::number::{MISSING, Unit, count, number, percent, point, with_interval};
-use crate::analyse::{Analysis, Estimate, JudgedTarget, TargetRow, TargetVerdict};
+use crate::analyse::{Analysis, JudgedTarget, TargetRow, TargetVerdict};
+use ablate_format::effects::Estimate;
 use ablate_format::{Bar, TargetKind};
 use ablate_stats::MIN_BLOCKS;
 

@@ -4,7 +4,8 @@ use super::document::{Document, Table};
 use super::number::{
     MISSING, Unit, count, interval, number, or_missing, percent, point, share, signed, signed_point, with_interval,
 };
-use crate::analyse::{CellNoise, CellSummary, Effect, Estimate, Response, Unjudged, Verdict, WorkloadAnalysis};
+use crate::analyse::{CellSummary, Effect, Response, Unjudged, Verdict, WorkloadAnalysis};
+use ablate_format::effects::{Estimate, Noise};
 use ablate_format::{CellKind, MainResponse};
 use ablate_stats::MIN_BLOCKS;
 
@@ -88,8 +89,8 @@ fn beside(response: MainResponse) -> MainResponse {
 /// What disturbed the runs of each cell.
 pub(super) fn noise(document: &mut Document, workload: &WorkloadAnalysis) {
     let told =
-        |noise: &&CellNoise| noise.retained.is_some() || noise.context_switches.is_some() || noise.two_speeds.is_some();
-    let rows: Vec<&CellNoise> = workload.noise.iter().filter(told).collect();
+        |noise: &&Noise| noise.retained.is_some() || noise.context_switches.is_some() || noise.two_speeds.is_some();
+    let rows: Vec<&Noise> = workload.noise.iter().filter(told).collect();
     if rows.is_empty() {
         return;
     }

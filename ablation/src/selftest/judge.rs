@@ -3,10 +3,11 @@
 
 use super::factors::{FACTORS, FAULTY, INERT, LEFT, RIGHT};
 use super::synthetic::{BATCH, TOGETHER, TOUCH};
-use crate::analyse::{Analysis, Estimate, Response, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, Response, Verdict, WorkloadAnalysis};
 use crate::gap::UnitCosts;
 use crate::prove::JudgedRun;
 use crate::unit_costs::PAGE_FAULT_4K;
+use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, Manifest, Measured, Pass, Record, Status};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::order::median;

@@ -1,53 +1,27 @@
 //! Lines of time per operation over page faults per operation, of one cell and of all together.
 
 use super::points::{Cell, KINDS, Point, faults, inverse};
-use crate::analyse::Estimate;
 use crate::gap::intervals::{estimate, excludes_zero};
 use crate::gap::regression::MAX_CONDITION;
 use crate::gap::units::UnitCosts;
+use ablate_format::effects::{ByFaults, FittedCost};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::line::{Regression, regress};
 use ablate_stats::order::sorted;
-use serde::Serialize;
 
 /// Page faults per operation must differ between the points by this share of the most there are, and cost this share
 /// of what those of the other size cost: less is scatter.
 const MIN_CHANGE: f64 = 0.05;
 
-/// Cost of a page fault that fits the times.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FaultCost {
-    /// [`crate::unit_costs::PAGE_FAULT_4K`] or [`crate::unit_costs::PAGE_FAULT_HUGE`].
-    pub kind: String,
-    /// Nanoseconds of one, by the times.
-    pub fitted: Estimate,
-    /// Nanoseconds of one, measured apart.
-    pub measured: Option<Estimate>,
-    /// Whether the interval of their difference lies on one side of 0.
-    pub disagree: bool,
-}
-
-impl FaultCost {
-    pub(super) fn new(kind: &str, ns: &Drawn, units: &UnitCosts) -> FaultCost {
-        let measured = units.cost(kind).map(|cost| cost.ns);
-        FaultCost {
-            kind: kind.to_owned(),
-            fitted: estimate(ns),
-            measured: measured.map(estimate),
-            disagree: measured.is_some_and(|measured| excludes_zero(&ns.combine(measured, |a, b| a - b))),
-        }
+/// The cost of one page fault of this kind by the times, `ns` nanoseconds, beside the measured one.
+pub(super) fn fitted_cost(kind: &str, ns: &Drawn, units: &UnitCosts) -> FittedCost {
+    let measured = units.cost(kind).map(|cost| cost.ns);
+    FittedCost {
+        kind: kind.to_owned(),
+        fitted: estimate(ns),
+        measured: measured.map(estimate),
+        disagree: measured.is_some_and(|measured| excludes_zero(&ns.combine(measured, |a, b| a - b))),
     }
-}
-
-/// Time per operation = steady + Σ unit cost · page faults per operation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ByFaults {
-    /// Time of an operation that makes no page fault, nanoseconds.
-    pub steady: Estimate,
-    /// One for each size of which the number changes.
-    pub unit_costs: Vec<FaultCost>,
-    /// Share of the variance of the times that the line explains.
-    pub r2: f64,
 }
 
 /// The line of one cell.
@@ -80,7 +54,7 @@ pub(super) fn by_faults(cell: &Cell, units: &UnitCosts) -> Result<ByFaults, Stri
             Some((fitted(&main)?, main.to_vec()))
         })
         .ok_or("the page faults do not identify a line")?;
-    let unit_costs = kinds.iter().zip(&coefficients[1..]).map(|((kind, _), ns)| FaultCost::new(kind, ns, units));
+    let unit_costs = kinds.iter().zip(&coefficients[1..]).map(|((kind, _), ns)| fitted_cost(kind, ns, units));
     Ok(ByFaults { steady: estimate(&coefficients[0]), unit_costs: unit_costs.collect(), r2 })
 }
 

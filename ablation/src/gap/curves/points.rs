@@ -9,22 +9,22 @@ pub(super) const KINDS: [&str; 2] = [PAGE_FAULT_4K, PAGE_FAULT_HUGE];
 
 /// One cell in one workload of the curve.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Point {
+pub(crate) struct Point {
     /// Operations of a process.
-    pub operations: f64,
+    pub(crate) operations: f64,
     /// Nanoseconds per operation, the mean over all operations.
-    pub time: Drawn,
+    pub(crate) time: Drawn,
     /// Events per operation, from [`crate::gap::counts::disjoint_kinds`].
-    pub counts: Counts,
+    pub(crate) counts: Counts,
 }
 
 /// One cell over the workloads of the curve.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// Cell id.
-    pub id: String,
+    pub(crate) id: String,
     /// One for each workload in which it has a value and counts.
-    pub points: Vec<Point>,
+    pub(crate) points: Vec<Point>,
 }
 
 pub(super) fn faults(point: &Point, kind: &str) -> Option<f64> {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::gap::fixture::{counts, noisy, unit_costs};
 use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE};
+use ablate_format::effects::Estimate;
 
 const OPERATIONS: [f64; 7] = [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
@@ -27,7 +28,7 @@ fn study() -> Vec<Cell> {
     ]
 }
 
-fn report(cells: &[Cell]) -> CurveReport {
+fn report(cells: &[Cell]) -> CurveResult {
     let units = unit_costs(&[(PAGE_FAULT_4K, 500.0), (PAGE_FAULT_HUGE, 90_000.0)]);
     let peers = [("peer-huge", "huge"), ("peer-returns", "returns"), ("peer-that-is-missing", "missing")];
     curve("vm", cells, "baseline", &peers, &units)

@@ -38,11 +38,6 @@ fn hypotheses_are_decided_from_breakdowns_and_cells() {
     let breakdown = &explained.breakdowns[0].breakdown;
     let expected = 100.0 * breakdown.gap.value / (truth("peer-fast").0);
     assert!((percent - expected).abs() < 1.0, "{percent} is not {expected}");
-    let json = serde_json::to_value(&explained).unwrap();
-    assert_eq!(json["hypotheses"][0]["verdict"], "supported");
-    assert_eq!((&json["hypotheses"][0]["unit"], &json["hypotheses"][4]["unit"]), (&"share".into(), &"percent".into()));
-    assert_eq!(json["breakdowns"][0]["peer"], "fast");
-    assert!(json["breakdowns"][0]["rows"][0]["ns"]["value"].is_number());
 }
 
 #[test]
