@@ -9,9 +9,9 @@ mod crossed;
 mod curves;
 pub(crate) mod document;
 mod effects_json;
-mod first;
 mod gap;
 pub(crate) mod head;
+mod headline;
 mod hypotheses;
 pub(crate) mod number;
 mod paths;
@@ -39,7 +39,7 @@ pub(crate) enum Screen<'a> {
         /// The command that runs the study in full.
         full: &'a str,
     },
-    /// The tables of every workload; the findings come last, where a terminal stops.
+    /// The headline and the tables of every workload.
     Tables,
 }
 
@@ -83,12 +83,12 @@ pub(crate) fn write(
     replace(dir, "report.md", &format!("{first}{}", document.markdown()))?;
     let columns = columns.max(MIN_COLUMNS);
     Ok(match screen {
-        Screen::First { full } => first::screen(dir, manifest, &analysis, full).terminal(columns),
+        Screen::First { full } => headline::quick(dir, manifest, &analysis, full, columns).terminal(columns),
         Screen::Tables => in_short(dir, manifest, records, (&analysis, &explained), columns).terminal(columns),
     })
 }
 
-/// What fits the attention of somebody at a terminal; the findings come last, where a terminal stops.
+/// The report for a terminal: the headline, then the tables of every workload. Everything in full is in `report.md`.
 fn in_short(
     dir: &Path,
     manifest: &Manifest,
@@ -98,7 +98,7 @@ fn in_short(
 ) -> Document {
     let mut document = Document::default();
     let has_factors = has_factors(manifest);
-    head::title(&mut document, manifest);
+    headline::head(&mut document, manifest, analysis, columns);
     targets::targets(&mut document, analysis, false);
     head::head(&mut document, manifest, analysis, &head::machine_in_short(manifest));
     peers::peers(&mut document, manifest, analysis, columns);
@@ -108,9 +108,6 @@ fn in_short(
         gap::in_short(&mut document, explained, columns);
     }
     curves::in_short(&mut document, &explained.curves, columns);
-    if has_rows(manifest) {
-        head::overview(&mut document, analysis, columns);
-    }
     if has_factors {
         compact::legend(&mut document);
         for workload in &analysis.workloads {
@@ -121,7 +118,7 @@ fn in_short(
     }
     closing::failures(&mut document, dir, manifest, records, analysis);
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
-    compact::findings(&mut document, dir, analysis, has_rows(manifest));
+    compact::rest(&mut document, dir);
     document
 }
 
@@ -144,7 +141,7 @@ fn in_full(
 ) -> Document {
     let mut document = Document::default();
     let has_factors = has_factors(manifest);
-    head::title(&mut document, manifest);
+    headline::head(&mut document, manifest, analysis, usize::MAX);
     targets::targets(&mut document, analysis, true);
     head::head(&mut document, manifest, analysis, &head::machine(manifest));
     peers::peers(&mut document, manifest, analysis, usize::MAX);
@@ -154,7 +151,7 @@ fn in_full(
     curves::in_full(&mut document, &explained.curves);
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
     if has_rows(manifest) {
-        head::overview(&mut document, analysis, usize::MAX);
+        head::overview(&mut document, analysis);
     }
     for workload in &analysis.workloads {
         workload::cells(&mut document, workload);

@@ -1,4 +1,4 @@
-//! The end of a report: the cost of the switches, the plan's reading, and what failed.
+//! The end of a report: the cost of the switches, what the factors explain of the gap, and what failed.
 
 use super::document::{Document, Table};
 use super::number::{
@@ -16,7 +16,7 @@ use std::path::Path;
 /// Failures shown one by one; the rest is counted.
 const MAX_FAILURES: usize = 20;
 
-/// What a switch costs by being there: off in the environment against not built in. Times are in one unit a workload.
+/// What a switch costs by being there: off in the environment against not built in. Each workload has one unit.
 pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_not_exercised: bool) {
     let mut table = Table::new(["<workload", "=by", "<switch", "Δ /op", "95 % interval", "=verdict"]);
     let mut not_exercised = 0;
@@ -48,9 +48,11 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_not_ex
         document.table(table);
     }
     if not_exercised > 0 {
-        document.text(format!("{} switches of factors that had nothing to do are left out.", count(not_exercised)));
+        document.text(format!("{} switches of factors that were not exercised are left out.", count(not_exercised)));
     }
-    document.text("Two binaries differ in code layout too, which can be worth several percent either way.");
+    document.text(
+        "Two binaries also differ in code layout, which can change times by several percent in either direction.",
+    );
 }
 
 /// Workloads with a gap that was not told yet: where an gap has a row for every factor, a sum of single effects
@@ -115,12 +117,12 @@ pub(super) fn unit(workload: &WorkloadAnalysis, reading: &Reading, limit: f64) -
 fn sentence(workload: &str, reading: &Reading, unit: Unit) -> String {
     let peer = &reading.peer;
     let Some(gap) = &reading.gap else {
-        return format!("{workload}: no gap to {peer}, for lack of proven runs of both.");
+        return format!("{workload}: no gap to {peer}, because one of them has no proven run.");
     };
     let gap_text = with_interval(Some(&unit.estimate(*gap)));
     let mut text = format!("{workload}: baseline − {peer} is {gap_text} {}", unit.label());
     if !gap.excludes_zero() {
-        text += ", not told apart from 0, so no shares of it are given";
+        text += ", and its interval contains 0, so no shares of it are given";
     }
     // The treatment that takes factors away at once counts their interplay; the sum does not.
     let best = reading.explained.iter().find(|e| e.treatment.is_some()).or(reading.explained.first());
@@ -180,7 +182,7 @@ pub(super) fn failures(
     let missing = store::coverage(manifest, records).filter(|(there, planned)| there < planned);
     if let Some((there, planned)) = missing {
         document.text(format!(
-            "{} of {} planned runs are there and belong to whole blocks; the others are in no table.",
+            "{} of {} planned runs belong to whole blocks; the others are in no table.",
             count(there),
             count(planned)
         ));

@@ -1,11 +1,10 @@
-//! A report short enough for a terminal: per workload one table of configurations and one of factors, then the plan's
-//! reading and where the rest is. Everything in full is left to report.md.
+//! A report short enough for a terminal: per workload one table of configurations and one of factors, then what the
+//! factors explain of the gap, and where the rest is. Everything in full is left to report.md.
 
 use super::closing::{by, unit, without_breakdown};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
-use super::targets;
-use super::workload::{label, shown, top_three};
+use super::workload::{label, shown};
 use crate::analyse::{Analysis, Effect, Explained, Response, Verdict, WorkloadAnalysis};
 use crate::gap::study::GapBreakdown;
 use ablate_format::Arm;
@@ -123,10 +122,11 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-const LEGEND: &str = "Tables of factors: Δ is baseline − without the factor, env and feature arm side by side; of the \
-                      gap, faults and calls are those of the env arm. verdict (env/feature): costs or saves, proven and \
-                      outside the noise; none, nothing detected; floor, not larger than the noise floor; unsure, too \
-                      few blocks or readings that disagree; invalid, no proven run; not exercised, the factor had no work.";
+const LEGEND: &str = "Tables of factors: Δ is the baseline minus the baseline without the factor, env and feature arm side \
+                      by side. of the gap, faults and calls belong to the env arm. verdict (env/feature): costs or saves, \
+                      proven and outside the noise; none, nothing detected; floor, not larger than the noise floor; \
+                      unsure, too few blocks or a cross-check that disagrees; invalid, no proven run; not exercised, the \
+                      factor had no work.";
 
 /// What the words of the tables mean, once.
 pub(super) fn legend(document: &mut Document) {
@@ -255,8 +255,8 @@ pub(super) fn reading(document: &mut Document, analysis: &Analysis, breakdowns: 
     }
     if let Some(reading) = workloads.iter().find_map(|workload| workload.reading.as_ref()) {
         document.text(format!(
-            "gap, Δ faults, Δ calls: baseline − {}, per operation; ?: not told apart from 0. factors: a treatment that takes factors away at \
-             once, or the sum of the single factors.",
+            "gap, Δ faults, Δ calls: baseline − {}, per operation. ?: the interval contains 0. factors: a treatment without \
+             several factors, or the sum of the single factors.",
             reading.peer
         ));
     }
@@ -309,18 +309,8 @@ fn explained(workloads: &[&WorkloadAnalysis], limit: f64, with_ends: bool) -> Ta
     table
 }
 
-/// One sentence a workload, then where the rest is: what stays on the screen tells the result.
-pub(super) fn findings(document: &mut Document, dir: &Path, analysis: &Analysis, has_rows: bool) {
-    document.heading("Findings");
-    for workload in analysis.workloads.iter().filter(|_| has_rows) {
-        document.item(top_three(workload));
-    }
-    for summary in analysis.paths.iter().filter_map(super::paths::summary) {
-        document.item(format!("{summary}."));
-    }
-    if let Some(summary) = targets::summary(analysis) {
-        document.item(format!("Targets: {summary}; each is at the top."));
-    }
+/// Where the rest is.
+pub(super) fn rest(document: &mut Document, dir: &Path) {
     document.text(format!(
         "In full, with every peer, every kind of system call and all reasons: {}; for programs: {}",
         dir.join("report.md").display(),

@@ -8,7 +8,7 @@ use ablate_format::effects::Interaction;
 /// Interactions that a terminal shows.
 const MAX_PAIRS: usize = 4;
 
-/// The headline of a study that crosses its factors: one table a workload.
+/// The headline of a study that crosses its factors: one table per workload.
 pub(super) fn headline(document: &mut Document, analysis: &Analysis, columns: usize) {
     let crossed: Vec<(&WorkloadAnalysis, &Crossed)> =
         analysis.workloads.iter().filter_map(|w| Some((w, w.crossed.as_ref()?))).collect();
@@ -22,11 +22,11 @@ pub(super) fn headline(document: &mut Document, analysis: &Analysis, columns: us
         sentences(document, workload, crossed, is_full);
     }
     document.text(
-        "Shapley: the effect averaged over all orders of adding the factors, with an interval that holds for all rows at \
-         once. last out: all factors, minus all but this one; first in: this one alone, minus none. MDE: the smallest \
-         value that would be found four times in five; |Δ| < MDE is all that can be said of a factor that is not \
-         detected. floor: no larger than what the placebo shows. unsure: too few blocks, or readings that disagree. unproven: no count tells its levels apart. Δ \
-         faults, Δ calls: Shapley values of the exact counts.",
+        "Shapley: the effect of the factor averaged over all orders of adding the factors; its interval holds for all rows \
+         together. last out: all factors, minus all but this one. first in: this factor alone, minus none. MDE: the smallest \
+         effect that is found four times in five. |Δ| < MDE: not detected, and probably smaller than the MDE. floor: not \
+         larger than the difference of baseline and placebo. unsure: too few blocks, or a cross-check that disagrees. \
+         unproven: no count tells the levels of the factor apart. Δ faults, Δ calls: Shapley values of the exact counts.",
     );
 }
 
@@ -139,7 +139,7 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
         format!("{} {}", step.factor, signed_point(-saving.value, saving.interval))
     });
     let steps: Vec<String> = steps.collect();
-    document.item(format!("taking away what saves most, step by step, {}: {}.", unit.label(), steps.join(", ")));
+    document.item(format!("removed in turn, what saves most first, {}: {}.", unit.label(), steps.join(", ")));
     let explained = crossed.factors.iter().filter(|factor| !factor.reason.is_empty());
     // Why nothing is claimed is for the full report; where a claim comes from is for everybody.
     for factor in explained.filter(|factor| is_full || factor.proof == Proof::Proven) {

@@ -21,8 +21,8 @@ pub(super) fn in_short(document: &mut Document, curves: &[CurveResult], columns:
     }
 }
 
-const LEGEND: &str = "once: what a process pays whatever it does; each further: what every operation beyond adds. Both by \
-     least squares of the time per operation on 1 / operations.";
+const LEGEND: &str = "once: the fixed cost of a process. each further: the cost of every additional operation. Both are fitted \
+     by least squares of the time per operation on 1 / operations.";
 
 /// Every cell and every peer.
 pub(super) fn in_full(document: &mut Document, curves: &[CurveResult]) {
@@ -156,8 +156,10 @@ fn fault_cost(cost: &FittedCost) -> String {
     let fitted = &cost.fitted;
     let fitted = format!("{} {}", point(fitted.value, fitted.interval), interval(fitted.interval));
     let measured = match cost.measured {
-        Some(measured) if cost.disagree => format!(" (measured apart: {}, which disagrees)", number(measured.value)),
-        Some(measured) => format!(" (measured apart: {})", number(measured.value)),
+        Some(measured) if cost.disagree => {
+            format!(" (measured separately: {}, which disagrees)", number(measured.value))
+        }
+        Some(measured) => format!(" (measured separately: {})", number(measured.value)),
         None => String::new(),
     };
     format!("{} {fitted}{measured}", cost.kind)

@@ -50,8 +50,8 @@ fn uncounted(document: &mut Document, gap: &GapBreakdown) {
     }
 }
 
-const LEGEND: &str = "Rows add up to the gap; bars start where the peer is and end where the baseline is (█ costs, ▒ saves). \
-     A factor's row is what it does itself; what it does through page faults and calls is in their rows. ";
+const LEGEND: &str = "The rows add up to the gap. Bars start at the peer and end at the baseline (█ costs, ▒ saves). The row of \
+     a factor is its own work; its page faults and system calls are in their rows. ";
 
 /// Everything: unit costs, and a breakdown for every workload and peer.
 pub(super) fn in_full(document: &mut Document, explained: &Explained) {
@@ -84,7 +84,7 @@ fn unit_costs(document: &mut Document, explained: &Explained) {
         table.row([kind.clone(), number(ns.value), interval(ns.interval)]);
     }
     document.table(table);
-    document.text("Measured once a block in a process of its own: docs/methodology.md, unit costs.");
+    document.text("Measured once per block in a process of its own (docs/methodology.md, unit costs).");
 }
 
 fn breakdown(document: &mut Document, gap: &GapBreakdown, columns: usize) {
@@ -120,7 +120,7 @@ fn table(gap: &GapBreakdown, without: usize) -> Table {
     cells.push(match (breakdown.gap.excludes_zero(), breakdown.gap.value > 0.0) {
         (true, true) => percent(1.0),
         (true, false) => "ahead".to_owned(),
-        (false, _) => "not told\nfrom 0".to_owned(),
+        (false, _) => "within\nnoise".to_owned(),
     });
     let left = 2_usize.saturating_sub(without);
     cells.extend(std::iter::repeat_n(String::new(), left));
@@ -142,7 +142,7 @@ fn share_of(share: Option<&Estimate>, with_ends: bool) -> String {
     }
 }
 
-/// One bar a row: from where the rows above it end to where it ends itself.
+/// One bar per row, from the end of the row above to its own end.
 fn bars(breakdown: &Breakdown) -> Vec<String> {
     let mut ends = vec![0.0];
     for row in &breakdown.rows {

@@ -10,11 +10,6 @@ use ablate_format::{CellKind, InstrumentStatus, MainResponse, Manifest};
 /// Factors that save, shown one by one; the rest is counted.
 const MAX_SAVERS: usize = 2;
 
-/// What the report is of.
-pub(super) fn title(document: &mut Document, manifest: &Manifest) {
-    document.title(format!("ablate: {}", manifest.study));
-}
-
 /// Study, machine, noise floor, and what cannot be measured here.
 pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Analysis, machine: &[String]) {
     document.heading("The study");
@@ -130,31 +125,27 @@ pub(crate) fn unavailable(instruments: &[InstrumentStatus]) -> Vec<(Vec<&str>, &
 }
 
 /// The three factors that are proven to cost most in each workload and the two that save most, or why there are none,
-/// and the gap to as many peers as fit.
-pub(super) fn overview(document: &mut Document, analysis: &Analysis, columns: usize) {
+/// and the gap to every peer.
+pub(super) fn overview(document: &mut Document, analysis: &Analysis) {
     document.heading("What costs most, and what saves, per workload");
     let peers: Vec<&str> =
         analysis.workloads.first().map_or(Vec::new(), |w| w.gaps.iter().map(|gap| gap.peer.as_str()).collect());
-    let tables = (0..=peers.len()).rev().map(|shown| factors(analysis, &peers[..shown]));
-    // Better a name on two lines than no peer at all.
-    let tables = tables.take(peers.len().max(1));
-    if let Some(table) = Table::first_that_fits(columns, tables) {
-        document.table(table);
-    }
+    document.table(factors(analysis, &peers));
     let of_gap = if has_gap(analysis) { " of gap: share of the gap to the first peer." } else { "" };
     let vs = if peers.is_empty() { "" } else { " vs: baseline against the peer, + is slower." };
     document.text(format!(
-        "Δ: what an operation of the baseline takes more because of the factor (− saves), with it minus without it while \
-         all others stay, with its 95 % interval; outside the noise floor and confirmed by a second reading. proof: the arms \
-         (environment, feature, both) whose counters prove that the factor worked and that it did not; of a program without \
-         counters its exact counts or binaries.{of_gap} by: p10 is the 10th percentile of a process (the median confirms \
-         it), others are what their names say, wall, cpu and rss-peak of the whole process (the median over blocks confirms them).{vs}",
+        "Δ: what the factor adds per operation (− saves), with its 95 % interval: the baseline minus the baseline without \
+         this factor. Every Δ lies outside the noise floor, and its cross-check agrees. proof: the arms (env, feature, \
+         both) whose counters prove that the factor worked with it and did not without it; a program without counters is \
+         proven by exact counts or by its binaries.{of_gap} by: what is measured. p10 is the 10th percentile of a process, \
+         cross-checked by the median; wall, cpu and rss-peak are those of the whole process, cross-checked by the median \
+         over blocks.{vs}",
     ));
     let open: Vec<String> = analysis.workloads.iter().filter_map(blocks_needed).collect();
     if !open.is_empty() {
         document.text(format!(
-            "(name?): the largest differences seen where no factor stands out from the noise; nothing is claimed. Blocks \
-             that would probably be enough if they are real: {}.",
+            "(name?): the largest differences where no factor stands out from the noise; nothing is claimed. Blocks that \
+             would probably decide them: {}.",
             open.join("; ")
         ));
     }

@@ -1,4 +1,4 @@
-//! Ideas added in turn: one table a workload, and what became of the goals.
+//! Ideas added in turn: one table per workload, and what became of the goals.
 
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, percent, point};
@@ -21,9 +21,9 @@ pub(super) fn paths(document: &mut Document, analysis: &Analysis, columns: usize
             }
         }
         document.text(format!(
-            "change: what a step takes more than the one before (− is less). gap: what it takes more than {}, with intervals that \
-             hold for all steps of a workload together. goals: those that the step is the first to reach, the whole interval \
-             within. not exercised: the step changes something that has nothing to do here, so that no change is owed to it.",
+            "change: difference from the step before (− is less). gap: difference from {}, with intervals that hold for all steps \
+             of a workload together. goals: the goals that this step is the first to reach, with the whole interval. not \
+             exercised: the step changes a factor that has no work in this workload.",
             path.peer
         ));
     }

@@ -2,7 +2,8 @@
 
 use super::document::{Document, Table};
 use super::number::{
-    MISSING, Unit, count, interval, number, or_missing, percent, point, share, signed, signed_point, with_interval,
+    MISSING, Unit, count, counted, interval, number, or_missing, percent, point, share, signed, signed_point,
+    with_interval,
 };
 use crate::analyse::{CellSummary, Effect, Response, Unjudged, Verdict, WorkloadAnalysis};
 use ablate_format::effects::{Estimate, Noise};
@@ -94,7 +95,7 @@ pub(super) fn noise(document: &mut Document, workload: &WorkloadAnalysis) {
     if rows.is_empty() {
         return;
     }
-    let header = ["<cell", "runs", "left\nout", "batches\nkept", "waits\na run", "preempted\na run"];
+    let header = ["<cell", "runs", "left\nout", "batches\nretained", "waits\nper run", "preempted\nper run"];
     let mut table = Table::new(header.into_iter().chain(["=two speeds, ns/op"]));
     for noise in rows.iter().take(MAX_TREATMENTS) {
         let switches = noise.context_switches;
@@ -317,7 +318,10 @@ fn costs_sentence(workload: &WorkloadAnalysis, unit: Unit, named: &[String]) -> 
             Some(open) => {
                 let seen = format!("{} {} {}", open.factor, number(unit.from(open.estimate)), unit.label());
                 let seen = format!("{}?", seen.trim_end());
-                format!("{}; the largest difference seen is ({seen}).", none_costs(name, unjudged.as_ref()))
+                let needed = open.blocks_needed.map_or_else(String::new, |blocks| {
+                    format!("; about {} would probably decide it", counted(blocks, "block"))
+                });
+                format!("{}; the largest difference seen is ({seen}){needed}.", none_costs(name, unjudged.as_ref()))
             }
             None => format!("{}.", none_costs(name, unjudged.as_ref())),
         },
