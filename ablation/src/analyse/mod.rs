@@ -1,7 +1,7 @@
-//! From records to effects: what every source costs in every workload, and what that is of the gap to a peer.
+//! From records to effects: what every factor costs in every workload, and what that is of the gap to a peer.
 //!
 //! A pure function of a manifest and its records: it judges every run once more (see [`crate::prove`]), leaves out what
-//! is not proven, and computes plain values. Formulas are in [`crate::stats`]; tables and files in [`crate::report`].
+//! is not proven, and computes plain values. Formulas are in [`ablate_stats`]; tables and files in [`crate::report`].
 //! docs/methodology.md tells what is computed and why.
 
 mod agreement;
@@ -34,63 +34,62 @@ mod tests;
 #[cfg(test)]
 mod tests_broken;
 
-use crate::prove::{self, JudgedRun};
-use ablate_format::{MainResponse, Manifest, Record, StudyPlan, WorkloadPlan};
+use crate::prove::JudgedRun;
+#[cfg(test)]
+use ablate_format::Record;
+use ablate_format::effects::{Contention, Group};
+use ablate_format::{MainResponse, Manifest, StudyPlan, WorkloadPlan};
 use ablate_stats::bootstrap::Drawn;
 use index::Runs;
-use serde::Serialize;
+use values::estimate;
 
-pub use contention::Contention;
-pub use counts::PerOperation;
-pub use crossed::{Contrasted, Crossed, Interaction, Source, Step};
-pub use failures::Failure;
-pub use noise::{CellNoise, TwoSpeeds};
-pub use paths::{FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal, PathStep};
-pub use race::Group;
-pub use ranking::{Candidate, Unjudged};
-pub use reading::{Explained, Reading};
-pub use retention::Retention;
-pub use table::{Masks, Row, Table};
-pub use targets::{JudgedTarget, TargetRow, TargetVerdict};
-pub use values::{CellSummary, Effect, Estimate, Gap};
-pub use words::{Proof, Response, Verdict};
-pub use workload::WorkloadAnalysis;
+pub(crate) use crossed::{Contrasted, Crossed, CrossedFactor};
+pub(crate) use failures::Failure;
+pub(crate) use paths::{FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal};
+pub(crate) use ranking::Unjudged;
+pub(crate) use reading::{Explained, Reading};
+pub(crate) use retention::Retention;
+pub(crate) use table::{Row, Table};
+pub(crate) use targets::{JudgedTarget, TargetRow, TargetVerdict};
+pub(crate) use values::{CellSummary, Effect, Gap};
+pub(crate) use words::{Proof, Response, Verdict};
+pub(crate) use workload::WorkloadAnalysis;
 
 /// A whole study.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Analysis {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Analysis {
     /// Workloads in the order of the plan.
-    pub workloads: Vec<WorkloadAnalysis>,
+    pub(crate) workloads: Vec<WorkloadAnalysis>,
     /// Runs that do not count, by how they ended and why, most frequent first.
-    pub failures: Vec<Failure>,
+    pub(crate) failures: Vec<Failure>,
     /// Number of records.
-    pub runs: usize,
+    pub(crate) runs: usize,
     /// Records of workloads or cells that the plan does not have, and runs that were repeated.
-    pub ignored: usize,
-    /// What the contention contention probes say.
-    pub contention: Contention,
+    pub(crate) ignored: usize,
+    /// What the contention probes say.
+    pub(crate) contention: Contention,
     /// Every bar of the study, judged.
-    pub targets: Vec<JudgedTarget>,
+    pub(crate) targets: Vec<JudgedTarget>,
     /// Ideas added in turn.
-    pub paths: Vec<FollowedPath>,
+    pub(crate) paths: Vec<FollowedPath>,
     /// Workloads that targets take together.
-    pub groups: Vec<Group>,
+    pub(crate) groups: Vec<Group>,
     /// What the study as a whole cannot show, or what disturbed it; one sentence each.
-    pub remarks: Vec<String>,
+    pub(crate) remarks: Vec<String>,
     /// The cells of every workload with their draws, in the order of the workloads.
-    #[serde(skip)]
-    pub tables: Vec<Table>,
+    pub(crate) tables: Vec<Table>,
 }
 
-/// Computes everything that a report says, from records that are judged here.
-pub fn analyse(manifest: &Manifest, records: &[Record]) -> Analysis {
-    analyse_proven(manifest, &prove::judge_all(&manifest.plan, records))
+/// [`analyse_proven`] of records that are judged here.
+#[cfg(test)]
+pub(crate) fn analyse(manifest: &Manifest, records: &[Record]) -> Analysis {
+    analyse_proven(manifest, &crate::prove::judge_all(&manifest.plan, records))
 }
 
-/// [`analyse`] of records that were judged before, each and together.
-pub fn analyse_proven(manifest: &Manifest, records: &[JudgedRun]) -> Analysis {
+/// Computes everything that a report says, from records that were judged, each and together.
+pub(crate) fn analyse_proven(manifest: &Manifest, records: &[JudgedRun]) -> Analysis {
     let plan = &manifest.plan;
-    let contention = Contention::of(records);
+    let contention = contention::read(records);
     let (runs, ignored) = index::index(plan, records, &contention);
     let both = of_workloads(manifest, &runs, &contention);
     let (workloads, tables): (Vec<WorkloadAnalysis>, Vec<Table>) = both.into_iter().unzip();
@@ -103,8 +102,8 @@ pub fn analyse_proven(manifest: &Manifest, records: &[JudgedRun]) -> Analysis {
 }
 
 /// The workloads of [`analyse_proven`] alone: what a study that stops by itself looks at.
-pub fn workloads(manifest: &Manifest, runs: &[JudgedRun]) -> Vec<WorkloadAnalysis> {
-    let contention = Contention::of(runs);
+pub(crate) fn workloads(manifest: &Manifest, runs: &[JudgedRun]) -> Vec<WorkloadAnalysis> {
+    let contention = contention::read(runs);
     let (runs, _) = index::index(&manifest.plan, runs, &contention);
     of_workloads(manifest, &runs, &contention).into_iter().map(|(workload, _)| workload).collect()
 }
@@ -145,7 +144,7 @@ fn workload(
 
     let has_reference = manifest.plan.reference_peer.is_some() && !gaps.is_empty();
     // No share of a gap that is not told apart from 0, nor of an advantage.
-    let is_gap = |gap: &&Drawn| Estimate::of(gap).and_then(|e| e.interval).is_some_and(|(lo, _)| lo > 0.0);
+    let is_gap = |gap: &&Drawn| estimate(gap).and_then(|e| e.interval).is_some_and(|(lo, _)| lo > 0.0);
     let reference = gaps.first().filter(|gap| has_reference && is_gap(gap));
     // The second reading of a 10th percentile is the median.
     let by_block = match plan.response {
@@ -199,7 +198,7 @@ fn is_combined(plan: &StudyPlan, workload: &WorkloadPlan) -> bool {
     combined.peek().is_none() || combined.any(|ids| ids.iter().all(|id| workload.runs(id)))
 }
 
-/// What a reader must know before believing a table of kept batches.
+/// What a reader must know before believing a table of retained batches.
 fn remarks(retention: &Retention, contention: &Contention) -> Vec<String> {
     let mut out = Vec::new();
     if !contention.applied {
@@ -207,10 +206,13 @@ fn remarks(retention: &Retention, contention: &Contention) -> Vec<String> {
     }
     if retention.is_biased() {
         let p = retention.p.unwrap_or_default();
-        out.push(format!("which batches are kept depends on the cell (p = {p:.4}): effects may be of that choice"));
+        out.push(format!("which batches are retained depends on the cell (p = {p:.4}): effects may be of that choice"));
     }
     if retention.contended > 0 {
-        out.push(format!("{} runs are left out, because fewer than 8 of their batches were kept", retention.contended));
+        out.push(format!(
+            "{} runs are left out, because fewer than 8 of their batches were retained",
+            retention.contended
+        ));
     }
     out
 }

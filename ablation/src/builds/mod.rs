@@ -129,7 +129,7 @@ pub(crate) fn build_all(
             // A package always has a manifest.
             (None, Program::Cargo(_), None) => continue,
         };
-        if crate::run::interrupt::asked() {
+        if crate::support::interrupt::asked() {
             return Err(BuildError::Interrupted);
         }
         if let Err(BuildFailure { message, log }) = &record.result {

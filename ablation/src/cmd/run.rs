@@ -3,11 +3,11 @@
 use super::output::Ended;
 use super::report;
 use crate::report::Screen;
-use crate::run::interrupt;
 use crate::study::rule::{Budget, HalfWidth};
 use crate::study::{self, Request};
 use crate::support::call::{PROGRAM, quoted};
 use crate::support::exit::ShellCode;
+use crate::support::interrupt;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub(super) struct Args {
     /// Run only this workload, with its hypotheses and targets. May be given several times.
     #[arg(long = "workload", value_name = "NAME")]
     workloads: Vec<String>,
-    /// Run the short form that the config has under [quick], and print a first table.
+    /// Run the short form that the config has under `[quick]`, and print a first table.
     #[arg(long)]
     quick: bool,
     /// Folder for the results, which must be empty or new. Default: target/ablate/STUDY-TIME.

@@ -9,19 +9,19 @@ mod together;
 mod values;
 
 use ablate_format::{FactorPlan, Record, StudyPlan};
-pub use alone::prove;
-pub use judged::{Counted, Judge, JudgedRun, Reported};
-pub use together::{prove_together, undo};
+pub(crate) use alone::prove;
+pub(crate) use judged::{Judge, JudgedRun, Reported};
+pub(crate) use together::{prove_together, undo};
 
 /// Judges all records of a study, each by itself and then together.
-pub fn judge_all(plan: &StudyPlan, records: &[Record]) -> Vec<JudgedRun> {
+pub(crate) fn judge_all(plan: &StudyPlan, records: &[Record]) -> Vec<JudgedRun> {
     let mut judge = Judge::new(plan);
     let mut runs: Vec<JudgedRun> = records.iter().map(|record| judge.judge(record.clone())).collect();
     prove_together(plan, &mut runs);
     runs
 }
 
-/// Share of the runs in which a source may have had nothing to do and still counts as at work: a program that decides by
+/// Share of the runs in which a factor may have had nothing to do and still counts as at work: a program that decides by
 /// chance sometimes decides otherwise.
 const SLEPT: f64 = 0.05;
 
@@ -30,7 +30,7 @@ const SLEPT: f64 = 0.05;
 ///
 /// # Errors
 /// The reason when they were too many: which counters stayed 0, and in how many runs.
-pub fn exercised<'a>(
+pub(crate) fn exercised<'a>(
     factor: &FactorPlan,
     runs: impl IntoIterator<Item = &'a Reported>,
 ) -> Result<Option<String>, String> {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_void_a_run() {
+    fn contradictions_make_a_run_invalid() {
         check(|r| measured(r).served_by = None, "baseline", "served by `nobody named`, expected `subject`");
         check(|r| measured(r).served_by = Some("libc".into()), "peer-fast", "served by `libc`, expected `fast`");
         let refused = "the program refused its environment: X=7: no such value";
@@ -157,22 +157,22 @@ mod tests {
         set(&mut record, "cache", 0);
         let run = judged(&study, &record);
         assert_eq!(run.status, Status::Ok);
-        let kept = run.measured.as_ref().unwrap();
-        assert_eq!(kept.latency_ns_p10, 100.0);
+        let slim = run.measured.as_ref().unwrap();
+        assert_eq!(slim.latency_ns_p10, 100.0);
         let factors = &study.manifest.plan.factors;
         assert_eq!(
-            exercised(&factors[0], [kept]),
+            exercised(&factors[0], [slim]),
             Err("cache.moves stayed 0 in 1 of 1 runs although `cache` is on".into())
         );
-        let names: Vec<&str> = kept.still.iter().map(|name| &**name).collect();
+        let names: Vec<&str> = slim.still.iter().map(|name| &**name).collect();
         assert_eq!(names, ["cache.moves"], "tick is off, so that its 0 says nothing");
         let moved = judged(&study, &study.timing("w", "baseline", 0, 100.0));
-        let kept = moved.measured.as_ref().unwrap();
-        assert_eq!((exercised(&factors[0], [kept]), kept.still.len()), (Ok(None), 0));
-        let mut void = study.timing("w", "no-tick@env", 0, 100.0);
-        set(&mut void, "tick", 5);
-        let void = judged(&study, &void);
-        assert!(void.status == Status::Invalid && void.measured.is_none(), "{}", void.reason);
+        let slim = moved.measured.as_ref().unwrap();
+        assert_eq!((exercised(&factors[0], [slim]), slim.still.len()), (Ok(None), 0));
+        let mut invalid = study.timing("w", "no-tick@env", 0, 100.0);
+        set(&mut invalid, "tick", 5);
+        let invalid = judged(&study, &invalid);
+        assert!(invalid.status == Status::Invalid && invalid.measured.is_none(), "{}", invalid.reason);
     }
 
     #[test]

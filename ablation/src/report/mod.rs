@@ -9,9 +9,9 @@ mod crossed;
 mod curves;
 pub(crate) mod document;
 mod effects_json;
-mod first;
 mod gap;
 pub(crate) mod head;
+mod headline;
 mod hypotheses;
 pub(crate) mod number;
 mod paths;
@@ -28,27 +28,24 @@ use document::Document;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Columns of a table when the width of the terminal is not known.
-pub const DEFAULT_COLUMNS: usize = 100;
-
 /// Narrowest layout; below it numbers would be broken over lines.
 const MIN_COLUMNS: usize = 72;
 
 /// What a terminal shows.
 #[derive(Debug, Clone, Copy)]
-pub enum Screen<'a> {
+pub(crate) enum Screen<'a> {
     /// The headline and one table.
     First {
         /// The command that runs the study in full.
         full: &'a str,
     },
-    /// The tables of every workload; the findings come last, where a terminal stops.
+    /// The headline and the tables of every workload.
     Tables,
 }
 
 /// Why a report could not be left behind.
 #[derive(Debug, thiserror::Error)]
-pub enum ReportError {
+pub(crate) enum ReportError {
     /// The folder or the disk refused a file.
     #[error("cannot write `{}`: {source}; make room or permit writing, then run `cargo ablate report` on the folder", path.display())]
     Write {
@@ -69,7 +66,7 @@ pub enum ReportError {
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write(
+pub(crate) fn write(
     dir: &Path,
     manifest: &Manifest,
     records: &[JudgedRun],
@@ -86,12 +83,12 @@ pub fn write(
     replace(dir, "report.md", &format!("{first}{}", document.markdown()))?;
     let columns = columns.max(MIN_COLUMNS);
     Ok(match screen {
-        Screen::First { full } => first::screen(dir, manifest, &analysis, full).terminal(columns),
+        Screen::First { full } => headline::quick(dir, manifest, &analysis, full, columns).terminal(columns),
         Screen::Tables => in_short(dir, manifest, records, (&analysis, &explained), columns).terminal(columns),
     })
 }
 
-/// What fits the attention of somebody at a terminal; the findings come last, where a terminal stops.
+/// The report for a terminal: the headline, then the tables of every workload. Everything in full is in `report.md`.
 fn in_short(
     dir: &Path,
     manifest: &Manifest,
@@ -100,43 +97,40 @@ fn in_short(
     columns: usize,
 ) -> Document {
     let mut document = Document::default();
-    let has_sources = has_sources(manifest);
-    head::title(&mut document, manifest);
+    let has_factors = has_factors(manifest);
+    headline::head(&mut document, manifest, analysis, columns);
     targets::targets(&mut document, analysis, false);
     head::head(&mut document, manifest, analysis, &head::machine_in_short(manifest));
     peers::peers(&mut document, manifest, analysis, columns);
     paths::paths(&mut document, analysis, columns);
-    if has_sources {
+    if has_factors {
         crossed::headline(&mut document, analysis, columns);
         gap::in_short(&mut document, explained, columns);
     }
     curves::in_short(&mut document, &explained.curves, columns);
-    if has_rows(manifest) {
-        head::overview(&mut document, analysis, columns);
-    }
-    if has_sources {
+    if has_factors {
         compact::legend(&mut document);
         for workload in &analysis.workloads {
             compact::workload(&mut document, workload, columns);
         }
         closing::switches(&mut document, analysis, false);
-        compact::reading(&mut document, analysis, &explained.accounts, columns);
+        compact::reading(&mut document, analysis, &explained.breakdowns, columns);
     }
     closing::failures(&mut document, dir, manifest, records, analysis);
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
-    compact::findings(&mut document, dir, analysis, has_rows(manifest));
+    compact::rest(&mut document, dir);
     document
 }
 
-/// Whether anything of the subject is compared with itself; a race with peers alone has no sources to show.
-fn has_sources(manifest: &Manifest) -> bool {
+/// Whether anything of the subject is compared with itself; a race with peers alone has no factors to show.
+fn has_factors(manifest: &Manifest) -> bool {
     !manifest.plan.factors.is_empty()
 }
 
-/// Whether there is a ranking of sources. Along a path every step is several of them.
+/// Whether there is a ranking of factors. Along a path every step is several of them.
 fn has_rows(manifest: &Manifest) -> bool {
     let plan = &manifest.plan;
-    has_sources(manifest) && (plan.paths.is_empty() || plan.contrasts.iter().any(|contrast| contrast.attribution))
+    has_factors(manifest) && (plan.paths.is_empty() || plan.contrasts.iter().any(|contrast| contrast.attribution))
 }
 
 fn in_full(
@@ -146,8 +140,8 @@ fn in_full(
     (analysis, explained): (&Analysis, &Explained),
 ) -> Document {
     let mut document = Document::default();
-    let has_sources = has_sources(manifest);
-    head::title(&mut document, manifest);
+    let has_factors = has_factors(manifest);
+    headline::head(&mut document, manifest, analysis, usize::MAX);
     targets::targets(&mut document, analysis, true);
     head::head(&mut document, manifest, analysis, &head::machine(manifest));
     peers::peers(&mut document, manifest, analysis, usize::MAX);
@@ -157,18 +151,18 @@ fn in_full(
     curves::in_full(&mut document, &explained.curves);
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
     if has_rows(manifest) {
-        head::overview(&mut document, analysis, usize::MAX);
+        head::overview(&mut document, analysis);
     }
     for workload in &analysis.workloads {
         workload::cells(&mut document, workload);
-        if has_sources {
+        if has_factors {
             workload::attribution(&mut document, workload);
         }
         workload::noise(&mut document, workload);
     }
-    if has_sources {
+    if has_factors {
         closing::switches(&mut document, analysis, true);
-        closing::reading(&mut document, analysis, &explained.accounts);
+        closing::reading(&mut document, analysis, &explained.breakdowns);
     }
     closing::failures(&mut document, dir, manifest, records, analysis);
     document
@@ -231,13 +225,13 @@ mod tests {
         let has = |needle: &str| assert!(text.contains(needle), "`{needle}` is not in\n{text}");
         has("ablate: synthetic");
         has("n/a: instructions, cycles: no PMU; a machine with one would allow it");
-        has("Only two sources are detected to cost in w: cache (99.");
+        has("Only two factors are detected to cost in w: cache (99.");
         has("+100%");
         has("−50.0%");
         let closing = "makes +50.8 page faults and +3.00 system calls per operation (mmap +3.00).";
         assert!(markdown.contains(closing), "{markdown}");
         has("baseline − fast, per operation");
-        assert!(markdown.contains("sum of single sources"), "{markdown}");
+        assert!(markdown.contains("sum of single factors"), "{markdown}");
         has("None: all 120 runs are proven.");
         assert!(widest(&text) <= 100, "{text}");
 
@@ -260,7 +254,7 @@ mod tests {
 
     #[test]
     fn long_names_and_many_peers_fit() {
-        let factors = ["a-source-with-a-very-long-name-indeed", "another-one-that-is-not-short-either", "c"];
+        let factors = ["a-factor-with-a-very-long-name-indeed", "another-one-that-is-not-short-either", "c"];
         let mut study = Study::new(&factors, &["a-workload-with-quite-a-long-name-too", "w"]);
         for extra in ["jemallocator-five", "snmalloc-rs"] {
             let mut peer = study.cell("peer-slow").clone();
@@ -281,8 +275,8 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_shows_each_source_once_and_ends_with_the_findings() {
-        let mut study = Study::new(&["cache", "tick", "idle-source"], &["cold", "warm"]);
+    fn a_terminal_shows_each_factor_once_and_ends_with_the_findings() {
+        let mut study = Study::new(&["cache", "tick", "resting"], &["cold", "warm"]);
         study.manifest.plan.workloads[0].response = MainResponse::Mean;
         let facts = [("commit", "0123456789abcdef"), ("uncommitted-changes", "yes"), ("aslr", "2")];
         for (name, fact) in facts.into_iter().chain([("rustc", "rustc 1.95.0 (abc 2026-01-01)")]) {
@@ -292,7 +286,7 @@ mod tests {
         let mut records = study.records(12, |workload, cell, block| scale(workload) * costs(workload, cell, block));
         for record in &mut records {
             let measured = record.measured.as_mut().unwrap();
-            let still = measured.counters.get_mut("idle-source").and_then(|counters| counters.get_mut("moves"));
+            let still = measured.counters.get_mut("resting").and_then(|counters| counters.get_mut("moves"));
             still.into_iter().for_each(|moves| *moves = 0);
         }
         let (text, json, markdown) = report(&study, &records, 100);
@@ -307,7 +301,7 @@ mod tests {
         let cache = line(cold, "cache ");
         assert!(cache.contains("+100.0") && cache.contains("+120.0") && cache.ends_with("costs"), "{cache}");
         assert_eq!(text[cold..warm].lines().filter(|line| line.starts_with("cache ")).count(), 1);
-        assert_eq!(text.matches("not exercised here: idle-source\n").count(), 2, "{text}");
+        assert_eq!(text.matches("not exercised here: resting\n").count(), 2, "{text}");
         let last: Vec<&str> = text.trim_end().lines().collect();
         assert!(text.contains("commit 0123456789ab+; rustc 1.95.0\n") && !text.contains("aslr"), "{text}");
         assert!(markdown.contains("aslr 2") && markdown.contains("commit 0123456789abcdef"), "{markdown}");
@@ -321,7 +315,7 @@ mod tests {
             let same = |e: &&Value| e["workload"] == workload && e["factor"] == factor && e["contrast"] == contrast;
             effects.iter().find(same).unwrap()
         };
-        let (cold, warm) = (of("cold", "cache", "on-off"), of("warm", "idle-source", "on-absent"));
+        let (cold, warm) = (of("cold", "cache", "on-off"), of("warm", "resting", "on-absent"));
         assert_eq!((&cold["response"], &cold["proof"]), (&Value::from("latency_ns_mean"), &Value::from("proven")));
         assert_eq!(
             (&warm["response"], &warm["proof"]),
@@ -331,9 +325,9 @@ mod tests {
     }
 
     #[test]
-    fn a_source_has_one_unit_in_all_tables_of_its_workload() {
+    fn a_factor_has_one_unit_in_all_tables_of_its_workload() {
         let study = Study::new(&["cache", "tick"], &["w"]);
-        // One price of a switch beyond the limit of nanoseconds, everything else small.
+        // One cost of a switch beyond the limit of nanoseconds, everything else small.
         let slow = |cell: &str| if cell == "no-tick@feature" { 250_000.0 } else { 2_000.0 };
         let records = study.records(12, |_, cell, _| if cell == "no-cache@env" { 1_400.0 } else { slow(cell) });
         let (text, _, markdown) = report(&study, &records, 100);
@@ -401,7 +395,7 @@ mod tests {
             assert!(text.contains("nothing is claimed") && text.contains("w: cache ≈ 6"), "{text}");
         }
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let few = "No source can be judged in w: too few blocks for an interval (4 of 6); the largest difference seen";
+        let few = "No factor can be judged in w: too few blocks for an interval (4 of 6); the largest difference seen";
         assert!(text.contains(few), "{text}");
     }
 
@@ -419,7 +413,7 @@ mod tests {
             let (text, _, markdown) = report(&study, &records, 200);
             for text in [&text, &markdown] {
                 let sentence = format!("nothing was measured in w: {why}.");
-                assert!(text.contains(&sentence) && !text.contains("No source is detected"), "{text}");
+                assert!(text.contains(&sentence) && !text.contains("No factor is detected"), "{text}");
                 assert!(!text.contains("all 0 runs"), "{text}");
             }
             let overview = text.split("What costs most").nth(1).unwrap();

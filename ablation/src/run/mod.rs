@@ -6,7 +6,6 @@
 
 mod context;
 mod cpus;
-pub(crate) mod interrupt;
 mod orphans;
 mod outcome;
 mod preflight;
@@ -23,6 +22,7 @@ use unit_costs::UnitCosts;
 
 use crate::prove;
 use crate::store::{Key, RecordWriter, key};
+use crate::support::interrupt;
 use crate::support::progress::Progress;
 use ablate_format::{Pass, Status};
 use process::Exit;

@@ -2,11 +2,12 @@
 //! switches is not worth starting.
 
 use super::context::{Context, RunError, receipt};
-use super::{interrupt, outcome};
+use super::outcome;
 use crate::prove;
 use crate::run::process::Exit;
 use crate::run::schedule::Slot;
 use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::interrupt;
 use ablate_format::{CellKind, Pass, Status};
 
 /// Why a study does not start.

@@ -2,9 +2,9 @@
 //! ones. A failure gives a note and does not end the study.
 
 use super::context::{Context, End, RunError};
-use super::interrupt;
 use super::process::{self, Exit, Finished, Launch};
 use crate::store::{Key, RecordWriter, key};
+use crate::support::interrupt;
 use crate::support::progress::note;
 use crate::unit_costs::Line;
 use ablate_format::{Pass, Record};

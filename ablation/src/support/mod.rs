@@ -5,6 +5,7 @@
 pub(crate) mod call;
 pub(crate) mod exit;
 pub(crate) mod files;
+pub(crate) mod interrupt;
 pub(crate) mod machine;
 pub(crate) mod nearest;
 pub(crate) mod progress;

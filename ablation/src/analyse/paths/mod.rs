@@ -6,66 +6,43 @@
 use super::index::{CellRuns, Runs};
 use super::race::Field;
 use super::table::Table;
-use super::values::Estimate;
+use super::values::estimate;
 use super::workload::WorkloadAnalysis;
 use crate::prove;
+use ablate_format::effects::{Estimate, PathStep};
 use ablate_format::{CellPlan, FactorPlan, Goal, MainResponse, Path};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::many::simultaneous;
-use serde::{Serialize, Serializer};
 
 /// One path in all its workloads.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FollowedPath {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FollowedPath {
     /// Name of the path.
-    pub name: String,
+    pub(crate) name: String,
     /// One line for people.
-    pub about: String,
+    pub(crate) about: String,
     /// The peer whose gap is followed.
-    pub peer: String,
+    pub(crate) peer: String,
     /// Its workloads, in the order of the path.
-    pub workloads: Vec<FollowedWorkload>,
+    pub(crate) workloads: Vec<FollowedWorkload>,
 }
 
 /// A path in one workload.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FollowedWorkload {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FollowedWorkload {
     /// The workload.
-    pub workload: String,
+    pub(crate) workload: String,
     /// What it is judged by.
-    #[serde(serialize_with = "by_name")]
-    pub response: MainResponse,
+    pub(crate) response: MainResponse,
     /// Steps in their order.
-    pub steps: Vec<PathStep>,
+    pub(crate) steps: Vec<PathStep>,
     /// Goals in the order of the path.
-    pub goals: Vec<JudgedGoal>,
-}
-
-fn by_name<S: Serializer>(response: &MainResponse, serializer: S) -> Result<S::Ok, S::Error> {
-    response.as_str().serialize(serializer)
-}
-
-/// One step in one workload.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PathStep {
-    /// Name of the treatment.
-    pub step: String,
-    /// Its cell.
-    pub cell: String,
-    /// Its response, in the unit of the workload.
-    pub value: Option<Estimate>,
-    /// What it takes more than the step before, percent of that; `None` for the first step.
-    pub change_percent: Option<Estimate>,
-    /// What it takes more than the peer, percent of the peer, with the interval that holds for all steps together.
-    pub gap_percent: Option<Estimate>,
-    /// What the step adds or takes away although it has nothing to do in this workload: no change is owed to it.
-    pub idle: Vec<String>,
+    pub(crate) goals: Vec<JudgedGoal>,
 }
 
 /// What a study says about a goal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GoalVerdict {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GoalVerdict {
     /// At some step the whole interval of the gap is within the goal.
     Reached,
     /// At every step the whole interval is beyond it.
@@ -76,7 +53,7 @@ pub enum GoalVerdict {
 
 impl GoalVerdict {
     /// The verdict in tables.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             GoalVerdict::Reached => "reached",
             GoalVerdict::NotReached => "not reached",
@@ -86,19 +63,18 @@ impl GoalVerdict {
 }
 
 /// One goal in one workload.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct JudgedGoal {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct JudgedGoal {
     /// The goal as it was declared.
-    #[serde(flatten)]
-    pub goal: Goal,
+    pub(crate) goal: Goal,
     /// The verdict.
-    pub verdict: GoalVerdict,
+    pub(crate) verdict: GoalVerdict,
     /// The first step that reaches it; of a goal that is not reached or open, the step with the smallest gap.
-    pub step: Option<String>,
+    pub(crate) step: Option<String>,
     /// The gap at that step.
-    pub gap_percent: Option<Estimate>,
+    pub(crate) gap_percent: Option<Estimate>,
     /// Whether the last step has it still; false for goals that are not reached.
-    pub is_kept: bool,
+    pub(crate) holds_at_the_end: bool,
 }
 
 /// Follows every path of a study.
@@ -140,9 +116,10 @@ fn followed(field: &Field, workloads: &[WorkloadAnalysis], path: &Path, name: &s
                 step: (*step).clone(),
                 cell: cell.id.clone(),
                 value: summary.and_then(|summary| summary.value(analysis.response)),
-                change_percent: change.as_ref().and_then(Estimate::of),
+                change_percent: change.as_ref().and_then(estimate),
                 gap_percent,
-                idle: before.map_or_else(Vec::new, |before| idle(&field.manifest.plan.factors, runs, before, cell)),
+                not_exercised: before
+                    .map_or_else(Vec::new, |before| not_exercised(&field.manifest.plan.factors, runs, before, cell)),
             }
         })
         .collect();
@@ -162,7 +139,7 @@ fn percent(table: &Table, plus: &str, minus: &str) -> Option<Drawn> {
 }
 
 /// Factors whose levels differ between two cells and that had nothing to do in either.
-fn idle(factors: &[FactorPlan], runs: &Runs, before: &CellPlan, now: &CellPlan) -> Vec<String> {
+fn not_exercised(factors: &[FactorPlan], runs: &Runs, before: &CellPlan, now: &CellPlan) -> Vec<String> {
     let slept = |factor: &FactorPlan, cell: &CellPlan| {
         let is_at_work = cell.levels.get(&factor.name).is_some_and(|level| level != "off" && level != "absent");
         let of_cell = |runs: &&CellRuns| runs.plan.id == cell.id;
@@ -192,7 +169,7 @@ fn judged(goal: &Goal, steps: &[PathStep]) -> JudgedGoal {
         verdict,
         step: told.map(|step| step.step.clone()),
         gap_percent: told.and_then(|step| step.gap_percent),
-        is_kept: verdict == GoalVerdict::Reached && steps.last().is_some_and(is_within),
+        holds_at_the_end: verdict == GoalVerdict::Reached && steps.last().is_some_and(is_within),
     }
 }
 

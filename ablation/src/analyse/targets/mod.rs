@@ -5,11 +5,10 @@
 //! docs/methodology.md.
 
 use super::race::{Field, Logs, log_ratio, mean};
-use super::values::Estimate;
+use ablate_format::effects::Estimate;
 use ablate_format::{Against, Bar, CellPlan, MainResponse, Target, TargetKind, TargetResponse};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::projection;
-use serde::{Serialize, Serializer};
 use std::collections::BTreeSet;
 
 /// Chance that a bar is called missed although none of its numbers misses.
@@ -19,9 +18,8 @@ const ERROR: f64 = 0.05;
 const MAX_BLOCKS: usize = 10_000;
 
 /// What a study says about a bar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TargetVerdict {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TargetVerdict {
     /// Every interval lies on the good side.
     Met,
     /// Some interval lies on the bad side.
@@ -34,11 +32,11 @@ pub enum TargetVerdict {
 
 impl TargetVerdict {
     /// All, the good one first.
-    pub const ALL: [TargetVerdict; 4] =
+    pub(crate) const ALL: [TargetVerdict; 4] =
         [TargetVerdict::Met, TargetVerdict::Missed, TargetVerdict::Open, TargetVerdict::NotJudged];
 
     /// The verdict's name in tables.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             TargetVerdict::Met => "met",
             TargetVerdict::Missed => "missed",
@@ -49,39 +47,33 @@ impl TargetVerdict {
 }
 
 /// One number that is held to a bar.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TargetRow {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TargetRow {
     /// The workload; `None` for a number of several.
-    pub workload: Option<String>,
+    pub(crate) workload: Option<String>,
     /// The peer; `None` for the subject's own number and for one of several peers.
-    pub peer: Option<String>,
+    pub(crate) peer: Option<String>,
     /// The number, with the interval that decides.
-    pub value: Estimate,
+    pub(crate) value: Estimate,
     /// Which side of the bar it is on.
-    pub verdict: TargetVerdict,
+    pub(crate) verdict: TargetVerdict,
 }
 
 /// One bar, judged.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct JudgedTarget {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct JudgedTarget {
     /// The target as it was declared.
-    #[serde(flatten)]
-    pub target: Target,
+    pub(crate) target: Target,
     /// What is measured; `None` for a quotient, which has no unit.
-    #[serde(serialize_with = "by_name")]
-    pub unit_of: Option<MainResponse>,
+    pub(crate) unit_of: Option<MainResponse>,
     /// The verdict.
-    pub verdict: TargetVerdict,
+    pub(crate) verdict: TargetVerdict,
     /// Its numbers, the nearest to the bad side first.
-    pub rows: Vec<TargetRow>,
+    pub(crate) rows: Vec<TargetRow>,
     /// What should have been measured and was not, without which nothing is met.
-    pub missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
     /// Blocks that would probably decide an open bar; `None` when no number of them is advice.
-    pub blocks_needed: Option<usize>,
-}
-
-fn by_name<S: Serializer>(response: &Option<MainResponse>, serializer: S) -> Result<S::Ok, S::Error> {
-    response.map(MainResponse::as_str).serialize(serializer)
+    pub(crate) blocks_needed: Option<usize>,
 }
 
 /// Judges every bar of a study.

@@ -3,105 +3,49 @@
 //! A process that does n operations takes T(n) = once + steady · n, and makes F(n) page faults. Both are fitted per
 //! operation, T(n)/n on 1/n and T(n)/n on F(n)/n: that weights every n by what is known of it (the noise of T grows with
 //! n, that of T/n hardly does), and it gives a slope also where F(n) is the same for every n, as in an allocator that
-//! keeps its pages. So `time = steady + price · faults per operation`.
+//! keeps its pages. So `time = steady + unit cost · faults per operation`.
 
 mod fit;
 mod points;
 
 use super::intervals::{estimate, is_gap};
 use super::units::UnitCosts;
-use crate::analyse::Estimate;
+use ablate_format::effects::{At, CurveCell, CurveGap, CurveResult};
 use ablate_stats::bootstrap::Drawn;
-use serde::Serialize;
 
-pub use fit::{ByFaults, FaultPrice};
-pub use points::{Cell, Point};
+pub(crate) use points::{Cell, Point};
 use points::{KINDS, faults, inverse};
 
-/// What the curve says about one cell.
-#[derive(Debug, Clone, Serialize)]
-pub struct CellCurve {
-    /// Cell id.
-    pub id: String,
-    /// Operations of a process, time per operation in nanoseconds, page faults per operation of 4 KiB and huge (`None`:
-    /// not counted).
-    pub points: Vec<(f64, Estimate, [Option<f64>; 2])>,
-    /// What a process pays once, nanoseconds.
-    pub once: Option<Estimate>,
-    /// What every further operation costs, nanoseconds.
-    pub steady: Option<Estimate>,
-    /// Share of the variance of the times per operation that these two explain.
-    pub r2: Option<f64>,
-    /// The line over page faults, or why there is none.
-    pub by_faults: Result<ByFaults, String>,
-}
-
-/// The gap to a peer at one number of operations.
-#[derive(Debug, Clone, Serialize)]
-pub struct GapAt {
-    /// What it is about.
-    pub at: At,
-    /// Baseline − peer in nanoseconds: per process for [`At::Once`], else per operation.
-    pub gap: Estimate,
-    /// Difference of the page faults of 4 KiB and of the huge ones, in the same unit.
-    pub faults: [Option<f64>; 2],
-    /// What these page faults cost at the measured prices.
-    pub explained: Option<Estimate>,
-    /// Explained / gap; `None` when the gap is not told apart from 0.
-    pub share: Option<Estimate>,
-    /// The same at the prices that fit the times of all cells best.
-    pub share_by_fit: Option<Estimate>,
-}
-
-/// Where a gap is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum At {
-    /// Processes of this many operations.
-    Operations(f64),
-    /// What is paid once a process.
-    Once,
-    /// What every further operation costs.
-    Steady,
-}
-
-/// A curve, analysed.
-#[derive(Debug, Clone, Serialize)]
-pub struct CurveReport {
-    /// Name of the curve.
-    pub name: String,
-    /// Every cell.
-    pub cells: Vec<CellCurve>,
-    /// Prices that fit the times of all cells best, each cell with a steady cost of its own; or why there are none.
-    pub prices: Result<Vec<FaultPrice>, String>,
-    /// Name of the peer, and the gap to it at every number of operations, once, and steady.
-    pub gaps: Vec<(String, Vec<GapAt>)>,
-}
-
 /// Analyses one curve; `baseline` is the id of a cell, `peers` are ids with names.
-pub fn curve(name: &str, cells: &[Cell], baseline: &str, peers: &[(&str, &str)], units: &UnitCosts) -> CurveReport {
+pub(crate) fn curve(
+    name: &str,
+    cells: &[Cell],
+    baseline: &str,
+    peers: &[(&str, &str)],
+    units: &UnitCosts,
+) -> CurveResult {
     let pooled = fit::pooled(cells);
     let of = |id: &str| cells.iter().find(|cell| cell.id == id);
     let gap_of = |(id, name): &(&str, &str)| {
         let rows = gaps(of(baseline)?, of(id)?, units, pooled.as_ref().ok());
         Some(((*name).to_owned(), rows))
     };
-    CurveReport {
+    CurveResult {
         name: name.to_owned(),
         cells: cells.iter().map(|cell| of_cell(cell, units)).collect(),
         gaps: peers.iter().filter_map(gap_of).collect(),
-        prices: pooled.map(|prices| {
-            let shown = |(kind, ns): &(&str, Drawn)| FaultPrice::new(kind, ns, units);
-            prices.iter().map(shown).collect()
+        unit_costs: pooled.map(|unit_costs| {
+            let shown = |(kind, ns): &(&str, Drawn)| fit::fitted_cost(kind, ns, units);
+            unit_costs.iter().map(shown).collect()
         }),
     }
 }
 
-fn of_cell(cell: &Cell, units: &UnitCosts) -> CellCurve {
+fn of_cell(cell: &Cell, units: &UnitCosts) -> CurveCell {
     let row = |point: &Point| (point.operations, estimate(&point.time), KINDS.map(|kind| faults(point, kind)));
     let times: Vec<Drawn> = cell.points.iter().map(|point| point.time.clone()).collect();
     let line = ablate_stats::line::line(&inverse(cell), &times).filter(|_| times.len() > 2);
-    CellCurve {
+    CurveCell {
         id: cell.id.clone(),
         points: cell.points.iter().map(row).collect(),
         once: line.as_ref().map(|line| estimate(&line.slope)),
@@ -118,7 +62,7 @@ struct Difference {
     faults: [Option<f64>; 2],
 }
 
-fn gaps(baseline: &Cell, peer: &Cell, units: &UnitCosts, pooled: Option<&Vec<(&str, Drawn)>>) -> Vec<GapAt> {
+fn gaps(baseline: &Cell, peer: &Cell, units: &UnitCosts, pooled: Option<&Vec<(&str, Drawn)>>) -> Vec<CurveGap> {
     let pairs: Vec<(&Point, &Point)> = baseline
         .points
         .iter()
@@ -164,19 +108,19 @@ fn limits(differences: &[Difference]) -> Vec<Difference> {
     [limit(At::Once, &slope), limit(At::Steady, &steady)].into_iter().flatten().collect()
 }
 
-fn gap_at(difference: Difference, units: &UnitCosts, pooled: Option<&Vec<(&str, Drawn)>>) -> GapAt {
+fn gap_at(difference: Difference, units: &UnitCosts, pooled: Option<&Vec<(&str, Drawn)>>) -> CurveGap {
     let Difference { at, time, faults } = difference;
-    let measured = |kind: &str| units.price(kind).map(|price| price.ns);
+    let measured = |kind: &str| units.cost(kind).map(|cost| cost.ns);
     let explained = cost(&faults, measured);
-    let by_fit = pooled.and_then(|prices| {
-        let fitted = |kind: &str| prices.iter().find(|(known, _)| *known == kind).map(|(_, ns)| ns);
+    let by_fit = pooled.and_then(|unit_costs| {
+        let fitted = |kind: &str| unit_costs.iter().find(|(known, _)| *known == kind).map(|(_, ns)| ns);
         cost(&faults, |kind| fitted(kind).or_else(|| measured(kind)))
     });
     let share = |part: &Option<Drawn>| {
         let part = part.as_ref().filter(|_| is_gap(&time))?;
         Some(estimate(&part.combine(&time, |part, gap| part / gap)))
     };
-    GapAt {
+    CurveGap {
         at,
         gap: estimate(&time),
         faults,
@@ -186,18 +130,18 @@ fn gap_at(difference: Difference, units: &UnitCosts, pooled: Option<&Vec<(&str, 
     }
 }
 
-/// What page faults cost; `None` without counts, or when those that there are have no price.
-fn cost<'a>(faults: &[Option<f64>; 2], price: impl Fn(&str) -> Option<&'a Drawn>) -> Option<Drawn> {
+/// What page faults cost; `None` without counts, or when those that there are have no unit cost.
+fn cost<'a>(faults: &[Option<f64>; 2], cost: impl Fn(&str) -> Option<&'a Drawn>) -> Option<Drawn> {
     faults[0]?;
     let mut terms = Vec::new();
     for (kind, count) in KINDS.into_iter().zip(faults) {
-        match (count.filter(|count| *count != 0.0), price(kind)) {
+        match (count.filter(|count| *count != 0.0), cost(kind)) {
             (None, _) => {}
             (Some(count), Some(ns)) => terms.push((count, ns)),
             (Some(_), None) => return None,
         }
     }
-    if terms.is_empty() { Some(Drawn::constant(0.0, price(KINDS[0])?)) } else { Drawn::linear(terms) }
+    if terms.is_empty() { Some(Drawn::constant(0.0, cost(KINDS[0])?)) } else { Drawn::linear(terms) }
 }
 
 #[cfg(test)]

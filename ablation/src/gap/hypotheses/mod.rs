@@ -9,12 +9,11 @@
 mod claim;
 mod measured;
 
-use crate::analyse::Estimate;
+use ablate_format::effects::Estimate;
 use ablate_format::{Hypothesis, HypothesisKind};
 use ablate_stats::MIN_BLOCKS;
 use claim::{Claim, Outcome};
-pub use measured::Measured;
-use serde::Serialize;
+pub(crate) use measured::Measured;
 
 /// Chance of any wrong verdict among all claims of a study.
 const ERROR: f64 = 0.05;
@@ -23,9 +22,8 @@ const ERROR: f64 = 0.05;
 const MAX_BLOCKS: f64 = 10_000.0;
 
 /// What the study says about a claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
     /// The whole interval lies within the claimed range.
     Supported,
     /// No part of the interval lies within the claimed range.
@@ -38,7 +36,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// The verdict's name in files and tables.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Verdict::Supported => "supported",
             Verdict::Refuted => "refuted",
@@ -49,9 +47,8 @@ impl Verdict {
 }
 
 /// What the number of a claim is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClaimUnit {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClaimUnit {
     /// Shares of the gap: 1 is the whole gap.
     Share,
     /// Percent of a cell's response.
@@ -68,38 +65,47 @@ impl ClaimUnit {
             HypothesisKind::Difference { .. } | HypothesisKind::Ordering { .. } => ClaimUnit::Ns,
         }
     }
+
+    /// The unit's name in `effects.json`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            ClaimUnit::Share => "share",
+            ClaimUnit::Percent => "percent",
+            ClaimUnit::Ns => "ns",
+        }
+    }
 }
 
 /// One claim, decided or not.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Decision {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Decision {
     /// Name of the hypothesis.
-    pub name: String,
+    pub(crate) name: String,
     /// The claim in words.
-    pub claim: String,
+    pub(crate) claim: String,
     /// Workload that it is about.
-    pub workload: String,
+    pub(crate) workload: String,
     /// What must be measured for it to be supported, as a formula for people.
-    pub range: String,
+    pub(crate) range: String,
     /// What the value is in.
-    pub unit: ClaimUnit,
+    pub(crate) unit: ClaimUnit,
     /// What was measured, with the interval at `confidence`; `None` when nothing was.
-    pub value: Option<Estimate>,
+    pub(crate) value: Option<Estimate>,
     /// Confidence of the interval: that of the verdict, or for an open claim the one that it would have needed.
-    pub confidence: f64,
+    pub(crate) confidence: f64,
     /// What the study says.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// Why, for people.
-    pub reason: String,
+    pub(crate) reason: String,
     /// Blocks that would probably decide it; `None` when it is decided or no number of blocks would.
-    pub blocks_needed: Option<usize>,
+    pub(crate) blocks_needed: Option<usize>,
 }
 
 /// Decides all claims of a study together.
 ///
 /// Every declared claim counts for the correction, also those without an answer: which ones have one is only known
 /// from the data.
-pub fn decide(hypotheses: &[Hypothesis], measured: &impl Measured) -> Vec<Decision> {
+pub(crate) fn decide(hypotheses: &[Hypothesis], measured: &impl Measured) -> Vec<Decision> {
     let claims: Vec<Result<Claim, String>> = hypotheses.iter().map(|h| Claim::of(h, measured)).collect();
     let mut open = claims.len();
     let mut outcomes: Vec<Option<(Outcome, f64)>> = vec![None; claims.len()];

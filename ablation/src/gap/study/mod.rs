@@ -1,62 +1,61 @@
-//! From an analysed study to its accounts, curves and verdicts.
+//! From an analysed study to its breakdowns, curves and verdicts.
 
 use super::breakdown::{Breakdown, breakdown};
 use super::counts::Counts;
-use super::counts::account;
-use super::curves::{self, Cell, CurveReport, Point};
+use super::counts::disjoint_kinds;
+use super::curves::{self, Cell, Point};
 use super::hypotheses::{self, Decision, Measured};
 use super::input::Input;
 use super::intervals::estimate;
 use super::units::UnitCosts;
-use crate::analyse::{Analysis, Estimate, Row, Table};
+use crate::analyse::{Analysis, Row, Table};
 use crate::prove::JudgedRun;
+use ablate_format::effects::{CurveResult, Estimate};
 use ablate_format::{CellKind, CellPlan, Curve, MainResponse, Manifest, Pass, Status, StudyPlan};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
 use ablate_stats::order::median;
-use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
-/// The account of one workload against one peer.
-#[derive(Debug, Clone, Serialize)]
-pub struct Account {
+/// The breakdown of the gap of one workload to one peer.
+#[derive(Debug, Clone)]
+pub(crate) struct GapBreakdown {
     /// The workload.
-    pub workload: String,
+    pub(crate) workload: String,
     /// Name of the peer.
-    pub peer: String,
+    pub(crate) peer: String,
     /// Its rows; they add up to the gap.
-    #[serde(flatten)]
-    pub breakdown: Breakdown,
+    pub(crate) breakdown: Breakdown,
 }
 
 /// Everything that explains a study's gaps.
-#[derive(Debug, Clone, Serialize)]
-pub struct Explained {
+#[derive(Debug, Clone)]
+pub(crate) struct Explained {
     /// What a page fault and each system call cost on the machine, nanoseconds by kind.
-    pub unit_costs_ns: BTreeMap<String, Estimate>,
+    pub(crate) unit_costs_ns: BTreeMap<String, Estimate>,
     /// One for each workload and peer with proven runs, the reference peer first in its workload.
-    pub accounts: Vec<Account>,
+    pub(crate) breakdowns: Vec<GapBreakdown>,
     /// One for each curve of the config.
-    pub curves: Vec<CurveReport>,
+    pub(crate) curves: Vec<CurveResult>,
     /// One for each hypothesis of the config, in its order.
-    pub hypotheses: Vec<Decision>,
+    pub(crate) hypotheses: Vec<Decision>,
 }
 
 /// Explains the gaps of a study; `records` are those that `analysis` was made from, judged.
-pub fn explain(manifest: &Manifest, records: &[JudgedRun], analysis: &Analysis) -> Explained {
+pub(crate) fn explain(manifest: &Manifest, records: &[JudgedRun], analysis: &Analysis) -> Explained {
     let plan = &manifest.plan;
     let blocks = records.iter().filter(|r| matches!(r.pass, Pass::Timing | Pass::UnitCosts)).map(|r| r.block + 1).max();
     let units = UnitCosts::of_records(records, blocks.unwrap_or(0) as usize, DRAWS, manifest.seed);
     let processes = Processes::of(records);
-    let mut accounts = Vec::new();
+    let mut breakdowns = Vec::new();
     for table in &analysis.tables {
-        accounts.extend(of_workload(plan, table, &processes, &units));
+        breakdowns.extend(of_workload(plan, table, &processes, &units));
     }
-    let numbers = Numbers { plan, tables: &analysis.tables, accounts: &accounts };
+    let numbers = Numbers { plan, tables: &analysis.tables, breakdowns: &breakdowns };
     Explained {
         hypotheses: hypotheses::decide(&plan.hypotheses, &numbers),
         curves: plan.curves.iter().map(|curve| of_curve(plan, curve, analysis, &processes, &units)).collect(),
         unit_costs_ns: units.all().map(|(kind, ns)| (kind.to_owned(), estimate(ns))).collect(),
-        accounts,
+        breakdowns,
     }
 }
 
@@ -100,7 +99,7 @@ impl<'r> Processes<'r> {
         let raw: Counts = row.counts.iter().map(|(name, count)| (name.clone(), count.value)).collect();
         let place = self.place(workload, &row.id);
         let growth = place.and_then(|place| Some((median(&place.peaks)? - place.idle_peak?) / place.operations));
-        account(&raw, growth)
+        disjoint_kinds(&raw, growth)
     }
 }
 
@@ -116,9 +115,9 @@ fn baseline(plan: &StudyPlan) -> Option<&CellPlan> {
     plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline)
 }
 
-fn of_workload(plan: &StudyPlan, table: &Table, processes: &Processes, units: &UnitCosts) -> Vec<Account> {
+fn of_workload(plan: &StudyPlan, table: &Table, processes: &Processes, units: &UnitCosts) -> Vec<GapBreakdown> {
     let workload = &table.workload;
-    // Nothing but a latency is made of events that have prices in nanoseconds.
+    // Nothing but a latency is made of events that have unit costs in nanoseconds.
     if plan.workloads.iter().any(|w| w.name == *workload && !w.response.is_latency()) {
         return Vec::new();
     }
@@ -137,7 +136,7 @@ fn of_workload(plan: &StudyPlan, table: &Table, processes: &Processes, units: &U
     let factors = table.masks.as_ref().filter(|_| !masks.is_empty()).map_or(&[][..], |masks| &masks.factors);
     let cells: Vec<(Drawn, Counts)> = table.cells.iter().map(|row| (row.main.clone(), counts(row))).collect();
     let baseline_counts = counts(baseline);
-    let account = |(peer, row): (&CellPlan, &Row)| {
+    let against = |(peer, row): (&CellPlan, &Row)| {
         let peer_counts = counts(row);
         let input = Input {
             factors,
@@ -156,16 +155,16 @@ fn of_workload(plan: &StudyPlan, table: &Table, processes: &Processes, units: &U
             let missing = masks.missing.len();
             breakdown.remarks.insert(0, format!("{missing} cells of the crossed factors have no proven run"));
         }
-        Some(Account { workload: workload.clone(), peer: peer.name.clone(), breakdown })
+        Some(GapBreakdown { workload: workload.clone(), peer: peer.name.clone(), breakdown })
     };
-    peers.into_iter().filter_map(account).collect()
+    peers.into_iter().filter_map(against).collect()
 }
 
 /// A 10th percentile need not contain the events that are counted over all operations. Where the times of the cells
-/// contradict the prices of these, shares of them say nothing.
+/// contradict the unit costs of these, shares of them say nothing.
 fn doubt(plan: &StudyPlan, workload: &str, breakdown: &Breakdown) -> Option<String> {
     let is_percentile = plan.workloads.iter().any(|w| w.name == workload && w.response == MainResponse::P10);
-    let opinion = breakdown.opinion.as_ref().ok().filter(|opinion| is_percentile && opinion.disagree)?;
+    let check = breakdown.cross_check.as_ref().ok().filter(|check| is_percentile && check.disagree)?;
     let touched = breakdown.rows.iter().any(|row| {
         let through = row.through_events.map_or(0.0, |through| through.value);
         row.count.unwrap_or(0.0) != 0.0 || through != 0.0
@@ -173,8 +172,8 @@ fn doubt(plan: &StudyPlan, workload: &str, breakdown: &Breakdown) -> Option<Stri
     touched.then(|| {
         format!(
             "the times are 10th percentiles, which need not contain the events that are counted over all operations, and \
-             the times of the cells say {:.2} times the prices: judge {workload} by response = \"mean\"",
-            opinion.scale.value
+             the times of the cells say {:.2} times the measured unit costs: judge {workload} by response = \"mean\"",
+            check.scale.value
         )
     })
 }
@@ -185,7 +184,7 @@ fn of_curve(
     analysis: &Analysis,
     processes: &Processes,
     units: &UnitCosts,
-) -> CurveReport {
+) -> CurveResult {
     let tables: Vec<&Table> =
         curve.workloads.iter().filter_map(|name| analysis.tables.iter().find(|t| t.workload == *name)).collect();
     let point = |table: &&Table, id: &str| {
@@ -208,7 +207,7 @@ fn of_curve(
 struct Numbers<'a> {
     plan: &'a StudyPlan,
     tables: &'a [Table],
-    accounts: &'a [Account],
+    breakdowns: &'a [GapBreakdown],
 }
 
 impl Numbers<'_> {
@@ -218,21 +217,21 @@ impl Numbers<'_> {
         row.ok_or_else(|| format!("`{cell}` has no proven run in {workload}"))
     }
 
-    fn account(&self, workload: &str, peer: &str) -> Result<&Breakdown, String> {
+    fn breakdown(&self, workload: &str, peer: &str) -> Result<&Breakdown, String> {
         let name = self.plan.cells.iter().find(|cell| cell.id == peer).map_or(peer, |cell| &cell.name);
-        let found = self.accounts.iter().find(|account| account.workload == workload && account.peer == name);
+        let found = self.breakdowns.iter().find(|gap| gap.workload == workload && gap.peer == name);
         let missing = || format!("no gap to {name} in {workload}, for lack of proven runs of both");
-        found.map(|account| &account.breakdown).ok_or_else(missing)
+        found.map(|gap| &gap.breakdown).ok_or_else(missing)
     }
 }
 
 impl Measured for Numbers<'_> {
     fn gap(&self, workload: &str, peer: &str) -> Result<Drawn, String> {
-        self.account(workload, peer).map(|account| account.gap().clone())
+        self.breakdown(workload, peer).map(|gap| gap.gap().clone())
     }
 
     fn part(&self, workload: &str, peer: &str, part: &str) -> Result<Drawn, String> {
-        self.account(workload, peer)?.part(part)
+        self.breakdown(workload, peer)?.part(part)
     }
 
     fn cell(&self, workload: &str, cell: &str) -> Result<Drawn, String> {

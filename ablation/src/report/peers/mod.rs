@@ -1,9 +1,10 @@
-//! The subject beside its peers: one row a workload, one column a peer.
+//! The subject beside its peers: one row per workload, one column per peer.
 
 use super::closing::by;
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, point};
-use crate::analyse::{Analysis, Estimate, Gap, Group, WorkloadAnalysis};
+use super::number::{MISSING, Unit, counted, point};
+use crate::analyse::{Analysis, Gap, WorkloadAnalysis};
+use ablate_format::effects::{Estimate, Group};
 use ablate_format::{CellKind, Manifest};
 
 /// Where a peer does not run.
@@ -25,16 +26,42 @@ pub(super) fn peers(document: &mut Document, manifest: &Manifest, analysis: &Ana
         rest = &rest[peers..];
     }
     let bound = all.iter().any(|gap| !gap.compare);
-    let bound = if bound { " In parentheses: a bound, no competitor." } else { "" };
-    let means =
-        if analysis.groups.is_empty() { "" } else { " mean: geometric mean of what the target takes together." };
+    let bound = if bound { " In parentheses: a bound, not a competitor." } else { "" };
+    let means = if analysis.groups.is_empty() {
+        ""
+    } else {
+        " mean: geometric mean of the workloads that a target takes together."
+    };
     document.text(format!(
-        "Below 1 the subject takes less (of /s it does less). ±: half of the 95 % interval, in percent of the ratio. *: the best peer \
-         of the row; ~: the interval contains 1, so that no difference is told.{bound}{means}",
+        "A ratio below 1: the subject takes less; of a rate (/s) it does less. ±: half of the 95 % interval, in percent of the \
+         ratio. *: the best peer of the row. ~: the interval contains 1, so no difference is claimed.{bound}{means}",
     ));
     for absent in &manifest.plan.absent {
         document.item(left_out(absent));
     }
+}
+
+/// How the subject stands against the best peer of each workload; `None` without a competitor.
+pub(super) fn summary(analysis: &Analysis) -> Option<String> {
+    let (mut ahead, mut behind, mut level) = (0, 0, 0);
+    for workload in &analysis.workloads {
+        let rival = best(workload).and_then(|id| workload.gaps.iter().find(|gap| gap.id == id));
+        let Some((lo, hi)) = rival.and_then(|gap| gap.gap_ratio?.interval) else { continue };
+        let is_better_high = workload.response.quantity().is_better_high();
+        match (lo > 0.0, hi < 0.0) {
+            (false, false) => level += 1,
+            (above, _) if above == is_better_high => ahead += 1,
+            _ => behind += 1,
+        }
+    }
+    let compared = ahead + behind + level;
+    (compared > 0).then(|| {
+        format!(
+            "Against the best peer of each workload the subject is ahead in {ahead}, behind in {behind} and within the \
+             noise in {level} of {}.",
+            counted(compared, "workload")
+        )
+    })
 }
 
 /// A peer that is not on this machine, and what to do about it.

@@ -9,9 +9,10 @@ mod pipes;
 mod resident;
 mod steal;
 
-use super::{interrupt, orphans};
+use super::orphans;
 use crate::measure::{Attached, Reading};
 use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::interrupt;
 pub(crate) use launch::Launch;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

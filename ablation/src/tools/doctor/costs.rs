@@ -234,7 +234,7 @@ fn wall(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Result<f64, Ce
 
 /// Runs the hidden subcommand `trial` of this program, pinned, alone or under a tool.
 pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Result<Finished, CellsError> {
-    if crate::run::interrupt::asked() {
+    if crate::support::interrupt::asked() {
         return Err(CellsError::Interrupted);
     }
     let odd = |what: String| CellsError::Impossible { what };

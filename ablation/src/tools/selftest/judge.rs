@@ -3,10 +3,11 @@
 
 use super::factors::{FACTORS, FAULTY, INERT, LEFT, RIGHT};
 use super::synthetic::{BATCH, TOGETHER, TOUCH};
-use crate::analyse::{Analysis, Estimate, Response, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, Response, Verdict, WorkloadAnalysis};
 use crate::gap::UnitCosts;
 use crate::prove::JudgedRun;
 use crate::unit_costs::PAGE_FAULT_4K;
+use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, Manifest, Measured, Pass, Record, Status};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::order::median;
@@ -101,7 +102,7 @@ impl Found {
         let mut found = Found::default();
         if let Some(crossed) = &workload.crossed {
             found.total = crossed.total;
-            found.shapley = crossed.sources.iter().map(|row| (row.factor.clone(), row.shapley.alone)).collect();
+            found.shapley = crossed.factors.iter().map(|row| (row.factor.clone(), row.shapley.alone)).collect();
             let pairs = crossed.interactions.iter();
             found.interactions =
                 pairs.map(|row| (row.pair.0.clone(), row.pair.1.clone(), row.value, row.found)).collect();
@@ -127,7 +128,7 @@ impl Found {
         let rows = values.and_then(|(with, without)| table.cell(&with.id).zip(table.cell(&without.id)));
         let blocks = records.iter().filter(|r| r.pass == Pass::Timing).map(|r| r.block + 1).max().unwrap_or(0);
         let prices = UnitCosts::of_records(records, blocks as usize, ablate_stats::bootstrap::DRAWS, manifest.seed);
-        if let (Some((with, without)), Some(price), Some(faults)) = (rows, prices.price(PAGE_FAULT_4K), found.faults) {
+        if let (Some((with, without)), Some(price), Some(faults)) = (rows, prices.cost(PAGE_FAULT_4K), found.faults) {
             let own = Drawn::linear([(1.0, &with.main), (-1.0, &without.main), (-faults, price.ns)]);
             found.faults_cost_ns = Some(faults * price.ns.point);
             found.own =

@@ -1,6 +1,6 @@
 //! `cargo ablate selftest`: tests on this machine whether injected costs are found.
 //!
-//! The subject is this program itself with injected costs of known size ([`synthetic`]). It goes through the same
+//! The subject is this program itself with injected costs of known size ([`mod@synthetic`]). It goes through the same
 //! stages as any study, once beside an idle and once beside a busy neighbour. Every answer is compared with the
 //! injected cost.
 
@@ -225,7 +225,7 @@ fn table(rows: &[Row]) -> Table {
 }
 
 fn circumstances(blocks: u32, analysis: &Analysis, took: Duration) -> String {
-    let kept = match (analysis.contention.kept, analysis.contention.applied) {
+    let kept = match (analysis.contention.retained, analysis.contention.applied) {
         (Some(kept), true) => format!("{:.0} % of the timed batches were undisturbed and are used", 100.0 * kept),
         (Some(kept), false) => {
             format!("only {:.0} % of the timed batches were undisturbed, so all are used", 100.0 * kept)
@@ -263,9 +263,9 @@ fn config(condition: Condition, program: &Path, link_ns: f64, blocks: u32) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::Estimate;
     use crate::config;
     use crate::design;
+    use ablate_format::effects::Estimate;
 
     fn study() -> config::Study {
         let text = super::config(Condition::Idle, Path::new("/bin/a \"b\""), 0.27, 30);

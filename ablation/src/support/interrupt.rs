@@ -1,7 +1,7 @@
 //! Ctrl-C. The first signal asks the runner to stop after ending the current process. The second one ends both at once,
 //! without a report.
 
-use crate::support::exit::INTERRUPTED;
+use super::exit::INTERRUPTED;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -67,11 +67,11 @@ pub(crate) fn asked_twice() -> bool {
 }
 
 /// Descriptor that becomes readable with the first signal; −1 (which `poll` ignores) without a handler.
-pub(super) fn wake_fd() -> RawFd {
+pub(crate) fn wake_fd() -> RawFd {
     WAKE.load(Ordering::Relaxed)
 }
 
 /// Tells the handler which process group runs; 0: none.
-pub(super) fn set_group(group: libc::pid_t) {
+pub(crate) fn set_group(group: libc::pid_t) {
     GROUP.store(group, Ordering::Relaxed);
 }

@@ -1,16 +1,17 @@
-//! Evolution's trials, as the original has them (`auto`): some allocations try another strategy.
+//! Evolution's trials, which the original's policy `auto` has: some allocations try another strategy.
 //!
 //! - FROZEN → TRIAL: ten windows in a row were not slow; 5 % of the allocations then use the second-best strategy for one
 //!   window.
 //! - TRIAL → FROZEN: the strategy is adopted if the p99 of its allocations is at least 1 % better than the others', else
 //!   given up.
 //!
-//! Only a form that sees every allocation can do this; a plan of the default form holds for all of them. The lifecycle
-//! around it is in [`crate::factor::evolution`].
+//! Only a form that sees every allocation can do this; a plan of the default form holds for all of them, and its policy
+//! `slow-path` never begins a trial. A trial is a mode of the one lifecycle in [`super`], so its state is kept here and not
+//! beside the original's forms.
 //!
 //! Costs a multiplication and a division per allocation under trial, 12 bytes per thread.
 
-use crate::quantile::P2;
+use super::quantile::P2;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Quiet windows in FROZEN before a trial.
