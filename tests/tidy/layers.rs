@@ -61,6 +61,7 @@ const ALLOCATOR: &[Layer] = &[
     apart(&["class.rs", "request.rs"], "values that travel, and arithmetic: pure"),
     layer(&["os/"], "the only system calls, one twin for each architecture"),
     apart(&["fatal.rs", "sync.rs"], "the abort with a fixed sentence; locks and counts, with the model checker's twin"),
+    layer(&["metadata/shared_cell.rs"], "a field of a record that any thread may read"),
     apart(
         &["metadata/allocator.rs", "metadata/large_mapping.rs", "metadata/list.rs"],
         "memory for records; the record of one mapping; the lists that records are in",
@@ -74,17 +75,13 @@ const ALLOCATOR: &[Layer] = &[
         "what every request and free passes, below the factors: no level is asked here",
     ),
     layer(&["alloc/transfer_cache.rs"], "the batches that wait for a thread, below the factors too"),
-    layer(
-        &["factor/original/mod.rs", "factor/original/evolution.rs"],
-        "which form of a factor is the original's, and the state of its evolution",
-    ),
     apart(
         &[
             "factor/align.rs",
             "factor/arena.rs",
             "factor/bigcache.rs",
-            "factor/elo.rs",
-            "factor/evolution.rs",
+            "factor/elo/",
+            "factor/evolution/",
             "factor/madvise_batch.rs",
             "factor/purge.rs",
             "factor/thp.rs",
@@ -126,6 +123,7 @@ const ALLOCATOR: &[Layer] = &[
         "the calls: they read levels and pass them down",
     ),
     layer(&["alloc/reallocate.rs", "alloc/"], "the call that is made of two others"),
+    apart(&["global.rs", "stats.rs"], "the allocator of Rust programs; what it holds and did"),
     apart(&["allocator_api.rs", "preload.rs", "settings.rs"], "what programs see, one way each"),
     layer(&["lib.rs"], "the public surface"),
 ];
@@ -223,14 +221,16 @@ const RUNNER: &[Layer] = &[
         &[
             "report/crossed.rs",
             "report/curves.rs",
-            "report/headline/",
             "report/gap.rs",
             "report/hypotheses.rs",
             "report/paths.rs",
+            "report/peers/",
+            "report/targets.rs",
             "report/workload.rs",
         ],
         "one section of a report each",
     ),
+    layer(&["report/headline/"], "the answer, which opens every report"),
     layer(&["report/"], "report: results to a terminal, Markdown and JSON; computes nothing"),
     apart(
         &["measure/callgrind.rs", "measure/tracefs.rs", "measure/vmstat.rs"],
@@ -239,6 +239,7 @@ const RUNNER: &[Layer] = &[
     layer(&["measure/instruments.rs"], "the table of instruments: a new one is a row"),
     layer(&["measure/"], "instruments: each way to attach one to a process"),
     layer(&["builds/"], "builds: feature sets to binaries"),
+    layer(&["run/orphans.rs"], "processes that a run left behind"),
     layer(&["run/process/"], "one process: start, limits, what is seen from outside"),
     layer(&["run/"], "run: cells to processes to records"),
     layer(&["study/"], "a study from its config to its last record, and when to stop"),
@@ -666,13 +667,15 @@ mod tests {
         assert_eq!(breaches(&[ROOM], &files("mod high; use high::X;")).len(), 1);
         let open = Room { layers: &ROOM.layers[..2], ..ROOM };
         assert_eq!(breaches(&[open], &files("mod high;")), ["c/lib.rs is in no layer: give it a row"]);
-        let stale = Room { layers: const { &[ROOM.layers[0], ROOM.layers[1], layer(&["lib.rs", "gone.rs"], "root")] }, ..ROOM };
+        let stale =
+            Room { layers: const { &[ROOM.layers[0], ROOM.layers[1], layer(&["lib.rs", "gone.rs"], "root")] }, ..ROOM };
         assert_eq!(breaches(&[stale], &files("mod high;")), ["c/gone.rs is in a row of the table, and no file"]);
     }
 
     #[test]
     fn a_planted_use_of_a_sibling_is_found() {
-        let siblings = Room { layers: const { &[apart(&["a.rs", "b/"], "one each"), layer(&["lib.rs"], "root")] }, ..ROOM };
+        let siblings =
+            Room { layers: const { &[apart(&["a.rs", "b/"], "one each"), layer(&["lib.rs"], "root")] }, ..ROOM };
         let files = |a: &'static str| {
             imports(&[
                 ("lib.rs", "mod a; mod b;"),
