@@ -440,7 +440,7 @@ fn purge_sees_both_halves_of_a_segment() {
 #[test]
 fn memory_goes_back_by_default() {
     let name = "memory_goes_back_by_default";
-    let all = || hakmem::registry().iter().all(|factor| factor.present);
+    let all = || hakmem::factors::registry().iter().all(|factor| factor.present);
     for (label, size) in [("large", MIB), ("small", 1000), ("beyond a segment", 5 * MIB)] {
         common::case(name, label).succeeds(|| {
             if !all() {

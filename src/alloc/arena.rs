@@ -48,6 +48,8 @@ struct Arena {
     /// The rest of the newest chunk.
     chunk: *mut u8,
     chunk_left: usize,
+    /// Bytes of all chunks, with what was mapped to align them.
+    chunk_bytes: usize,
     /// Segments with a free block, by kind and by the run that they can give.
     segments: [[List<Segment>; FitClass::COUNT]; 2],
     /// A record for which there was no memory to describe.
@@ -182,6 +184,34 @@ pub(super) fn waiting_bytes() -> usize {
     ARENA.lock().waiting_bytes
 }
 
+/// What the arena has of the range and outside of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    /// Segments of small pages: from the first address, so many bytes, and so many that are memory.
+    pub(super) low: (*mut u8, usize, usize),
+    /// Those of large objects: as above, but what is memory begins before the segments.
+    pub(super) high: (*mut u8, usize, usize),
+    /// Bytes of chunks outside the range.
+    pub(super) chunk_bytes: usize,
+}
+
+/// How far the arena has grown.
+pub(super) fn extent() -> Extent {
+    let arena = ARENA.lock();
+    let end = arena.base.addr() + if arena.has_range { range::bounds().1 } else { 0 };
+    Extent {
+        low: (arena.base, arena.low.addr() - arena.base.addr(), arena.low_committed.addr() - arena.base.addr()),
+        high: (arena.high, end - arena.high.addr(), end - arena.high_committed.addr()),
+        chunk_bytes: arena.chunk_bytes,
+    }
+}
+
+/// Looks at a segment while no run of the arena is taken or put back.
+pub(super) fn look_at<T>(segment: &'static Segment, look: impl FnOnce(&'static Segment) -> T) -> T {
+    let _arena = ARENA.lock();
+    look(segment)
+}
+
 impl Arena {
     const fn new() -> Arena {
         Arena {
@@ -193,6 +223,7 @@ impl Arena {
             has_range: false,
             chunk: core::ptr::null_mut(),
             chunk_left: 0,
+            chunk_bytes: 0,
             segments: [const { [const { List::new() }; FitClass::COUNT] }; 2],
             record: None,
             waiting: None,
@@ -338,6 +369,7 @@ impl Arena {
                 if !chunk.is_null() {
                     self.chunk = chunk.wrapping_add(chunk.addr().next_multiple_of(SEGMENT) - chunk.addr());
                     self.chunk_left = bytes;
+                    self.chunk_bytes += bytes + SEGMENT;
                     // SAFETY: the arena's own, and new.
                     unsafe { huge_pages::advise(policy, &counters.thp, New::Mapping, self.chunk, bytes) };
                     break;

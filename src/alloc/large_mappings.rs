@@ -187,6 +187,7 @@ fn move_over(mapping: &'static LargeMapping, longer: &'static LargeMapping) -> b
         page_map::enter_mapping(mapping.user.get(), mapping);
         // The new mapping stays, untouched: a call that failed half-way may have unmapped it, and then the addresses may
         // be another mapping's by now.
+        os::lose(longer.mapped.get());
         forget(longer);
         return false;
     }

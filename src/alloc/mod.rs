@@ -2,7 +2,7 @@
 //!
 //! | station | files |
 //! |---|---|
-//! | the calls | `allocate`, `free`, `reallocate`, `inspect` (length, owner), `flush` |
+//! | the calls | `allocate`, `free`, `reallocate`, `inspect` (length, owner), `census` (what each station holds), `flush` |
 //! | start and end of a thread | `thread`, `fork`, `thread_end` |
 //! | the background purge | `purge` |
 //! | past the caches | `release`, `find` (address → object), `learning` (what a plan or a strategy costs) |
@@ -17,6 +17,7 @@
 //! end, and passed down. `models` has the model checker's tests of several stations together.
 
 pub(crate) mod allocate;
+pub(crate) mod census;
 pub(crate) mod flush;
 pub(crate) mod free;
 pub(crate) mod inspect;

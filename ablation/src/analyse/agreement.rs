@@ -1,9 +1,10 @@
 //! No claim about time from one reading alone: a second one must say the same.
 
-use super::values::{Effect, Estimate};
+use super::values::Effect;
 use super::words::{Response, Verdict};
-use ablate_stats::bootstrap::Series;
+use ablate_format::effects::Estimate;
 use ablate_stats::order;
+use ablate_stats::series::Series;
 
 /// A claim about the 10th percentile must hold for the median of the process too, and the other way round.
 pub(super) fn of_percentiles(rows: &mut [Effect]) {
@@ -43,12 +44,13 @@ pub(super) fn of_estimators(rows: &mut [Effect], series: &[Series], floor_ns: Op
     }
 }
 
-/// A claim over the kept batches must not be contradicted by all batches: keeping makes intervals narrow, it does not
+/// A claim over the retained batches must not be contradicted by all batches: keeping makes intervals narrow, it does not
 /// turn effects round. That all batches, disturbed ones among them, detect nothing is no contradiction.
 pub(super) fn with_all_batches(rows: &mut [Effect]) {
     for row in rows {
         if contradicts(row.verdict, row.all_batches) {
-            row.reason = format!("{} over the kept batches, yet the opposite over all of them", row.verdict.as_str());
+            row.reason =
+                format!("{} over the retained batches, yet the opposite over all of them", row.verdict.as_str());
             row.verdict = Verdict::Inconclusive;
         }
     }

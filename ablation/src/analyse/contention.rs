@@ -1,84 +1,66 @@
-//! Which batches a busy neighbour disturbed: the contention contention probe's word, the same for every cell.
+//! Which batches a busy neighbour disturbed: the contention probe's word, the same for every cell.
 //!
-//! A batch is kept when the contention probes before and after it are within 8 % of the study's reference, the 2nd percentile of
+//! A batch is retained when the contention probes before and after it are within 8 % of the study's reference, the 2nd percentile of
 //! all contention probes. The percentiles of a run are then over its retained batches. Whether retaining depends on the cell is tested,
 //! because then it would choose among the cells and not among the moments.
 
 use crate::prove::{JudgedRun, Reported};
+use ablate_format::effects::Contention;
 use ablate_format::{Pass, Status};
 use ablate_stats::order::{percentile, percentile_of, sorted};
-use serde::Serialize;
 
 /// A contention probe this much above the reference was disturbed.
 const TOLERANCE: f64 = 1.08;
 /// Percentile of all contention probes that is the reference.
 const REFERENCE: f64 = 0.02;
-/// Fewest kept batches of a run that counts.
-const LEAST_KEPT: usize = 8;
-/// Below this share of kept batches over a study, all batches are taken: then there is no quiet state to keep to.
+/// Fewest retained batches of a run that counts.
+const LEAST_RETAINED: usize = 8;
+/// Below this share of retained batches over a study, all batches are taken: then there is no quiet state to select.
 const LEAST_SHARE: f64 = 0.2;
 
-/// What the contention probes of a study say.
-#[derive(Debug, Clone, PartialEq, Serialize, Default)]
-pub struct Contention {
-    /// The reference, nanoseconds per step; `None` when no program took a contention probe.
-    pub reference_ns: Option<f64>,
-    /// Median of all contention probes, nanoseconds per step.
-    pub median_ns: Option<f64>,
-    /// Share of the batches with both contention probes within 8 % of the reference.
-    pub kept: Option<f64>,
-    /// Whether only kept batches are in the tables; false when too few would be left.
-    pub applied: bool,
-    /// Share of the processes with both contention probes of the runner within 8 % of the runner's reference.
-    pub quiet_processes: Option<f64>,
+/// Reads the contention probes of all proven timing runs.
+pub(super) fn read(records: &[JudgedRun]) -> Contention {
+    let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
+    let measured = || timed().filter_map(|r| r.measured.as_ref());
+    let probes = || measured().flat_map(|m| m.contention_probes_ns().iter().copied());
+    let [reference_ns, median_ns] = places(probes, [REFERENCE, 0.5]);
+    let mut contention = Contention { reference_ns, median_ns, ..Contention::default() };
+    if let Some(reference) = contention.reference_ns {
+        let (mut retained, mut batches) = (0, 0);
+        for measured in measured() {
+            retained += quiet(measured, reference).count();
+            batches += measured.batches_ns().len();
+        }
+        let share = retained as f64 / batches.max(1) as f64;
+        (contention.retained, contention.applied) = ((batches > 0).then_some(share), share >= LEAST_SHARE);
+    }
+    let around: Vec<(f64, f64)> = timed().filter_map(|r| r.contention_probe_ns).collect();
+    let own = sorted(&around.iter().flat_map(|(a, b)| [*a, *b]).collect::<Vec<_>>());
+    if let Some(reference) = percentile(&own, REFERENCE) {
+        let quiet = around.iter().filter(|(a, b)| a.max(*b) <= TOLERANCE * reference).count();
+        contention.quiet_processes = Some(quiet as f64 / around.len() as f64);
+    }
+    contention
 }
 
-impl Contention {
-    /// Reads the contention probes of all proven timing runs.
-    pub(super) fn of(records: &[JudgedRun]) -> Contention {
-        let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
-        let measured = || timed().filter_map(|r| r.measured.as_ref());
-        let probes = || measured().flat_map(|m| m.contention_probes_ns().iter().copied());
-        let [reference_ns, median_ns] = places(probes, [REFERENCE, 0.5]);
-        let mut contention = Contention { reference_ns, median_ns, ..Contention::default() };
-        if let Some(reference) = contention.reference_ns {
-            let (mut kept, mut batches) = (0, 0);
-            for measured in measured() {
-                kept += quiet(measured, reference).count();
-                batches += measured.batches_ns().len();
-            }
-            let share = kept as f64 / batches.max(1) as f64;
-            (contention.kept, contention.applied) = ((batches > 0).then_some(share), share >= LEAST_SHARE);
-        }
-        let around: Vec<(f64, f64)> = timed().filter_map(|r| r.contention_probe_ns).collect();
-        let own = sorted(&around.iter().flat_map(|(a, b)| [*a, *b]).collect::<Vec<_>>());
-        if let Some(reference) = percentile(&own, REFERENCE) {
-            let quiet = around.iter().filter(|(a, b)| a.max(*b) <= TOLERANCE * reference).count();
-            contention.quiet_processes = Some(quiet as f64 / around.len() as f64);
-        }
-        contention
+/// Percentiles of a run over its retained batches, and how many of how many were retained.
+pub(super) fn judge(contention: &Contention, measured: &Reported) -> Undisturbed {
+    let told = Undisturbed { p10: Some(measured.latency_ns_p10), p50: Some(measured.latency_ns_p50), retained: None };
+    let Some(reference) = contention.reference_ns else { return told };
+    if measured.batches_ns().is_empty() || measured.contention_probes_ns().len() != measured.batches_ns().len() + 1 {
+        return told;
     }
-
-    /// Percentiles of a run over its retained batches, and how many of how many were kept.
-    pub(super) fn judge(&self, measured: &Reported) -> Undisturbed {
-        let told = Undisturbed { p10: Some(measured.latency_ns_p10), p50: Some(measured.latency_ns_p50), kept: None };
-        let Some(reference) = self.reference_ns else { return told };
-        if measured.batches_ns().is_empty() || measured.contention_probes_ns().len() != measured.batches_ns().len() + 1
-        {
-            return told;
-        }
-        let mut kept: Vec<f64> = quiet(measured, reference).map(f64::from).collect();
-        let share = Some((kept.len(), measured.batches_ns().len()));
-        if !self.applied {
-            return Undisturbed { kept: share, ..told };
-        }
-        // Short runs have fewer batches than that to begin with.
-        if kept.len() < LEAST_KEPT.min(measured.batches_ns().len()) {
-            return Undisturbed { p10: None, p50: None, kept: share };
-        }
-        kept.retain(|ns| ns.is_finite());
-        Undisturbed { p10: percentile_of(&mut kept, 0.1), p50: percentile_of(&mut kept, 0.5), kept: share }
+    let mut retained: Vec<f64> = quiet(measured, reference).map(f64::from).collect();
+    let share = Some((retained.len(), measured.batches_ns().len()));
+    if !contention.applied {
+        return Undisturbed { retained: share, ..told };
     }
+    // Short runs have fewer batches than that to begin with.
+    if retained.len() < LEAST_RETAINED.min(measured.batches_ns().len()) {
+        return Undisturbed { p10: None, p50: None, retained: share };
+    }
+    retained.retain(|ns| ns.is_finite());
+    Undisturbed { p10: percentile_of(&mut retained, 0.1), p50: percentile_of(&mut retained, 0.5), retained: share }
 }
 
 /// The finite values at these shares of their order, rounded down to a value; `None` without any.
@@ -126,8 +108,8 @@ pub(super) struct Undisturbed {
     pub(super) p10: Option<f64>,
     /// Median, nanoseconds per operation.
     pub(super) p50: Option<f64>,
-    /// Batches kept, and all; `None` for a program without contention probes.
-    pub(super) kept: Option<(usize, usize)>,
+    /// Batches retained, and all; `None` for a program without contention probes.
+    pub(super) retained: Option<(usize, usize)>,
 }
 
 /// The batches between two quiet contention probes.
@@ -180,7 +162,8 @@ mod tests {
         let records = with_batches(records, |r, i| (i + r.block as usize).is_multiple_of(8));
         let analysis = analyse(&study.manifest, &records);
         assert!(
-            analysis.contention.applied && analysis.contention.kept.is_some_and(|kept| (0.55..0.7).contains(&kept))
+            analysis.contention.applied
+                && analysis.contention.retained.is_some_and(|retained| (0.55..0.7).contains(&retained))
         );
         let workload = &analysis.workloads[0];
         let retention = workload.retention.as_ref().unwrap();
@@ -205,13 +188,13 @@ mod tests {
             record.measured.as_mut().unwrap().latency_ns_p10 = 2_100.0 + f64::from(record.block % 5);
         }
         let withdrawn = row(&records);
-        assert!((withdrawn.estimate.unwrap() - 100.0).abs() < 1.0, "the kept batches still say so");
+        assert!((withdrawn.estimate.unwrap() - 100.0).abs() < 1.0, "the retained batches still say so");
         assert_eq!(withdrawn.verdict, Verdict::Inconclusive);
-        assert_eq!(withdrawn.reason, "costs over the kept batches, yet the opposite over all of them");
+        assert_eq!(withdrawn.reason, "costs over the retained batches, yet the opposite over all of them");
     }
 
     #[test]
-    fn keeping_that_depends_on_the_cell_is_flagged() {
+    fn retention_that_depends_on_the_cell_is_flagged() {
         let study = Study::new(&["cache"], &["w"]);
         let records = study.records(12, |_, _, _| 2_000.0);
         let busy = |r: &Record, i: usize| r.cell == "no-cache@env" && i < 5 || (i + r.block as usize).is_multiple_of(9);

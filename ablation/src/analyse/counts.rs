@@ -4,7 +4,6 @@ use super::index::CellRuns;
 use crate::prove::JudgedRun;
 use ablate_format::Manifest;
 use ablate_stats::order;
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Difference between two counts of page faults of one process that is no contradiction: the stack and the loader move
@@ -38,23 +37,23 @@ impl Notes {
 }
 
 /// A counted event, per operation.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct PerOperation {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct PerOperation {
     /// Median of the repeats.
-    pub value: f64,
+    pub(crate) value: f64,
     /// Lowest repeat.
-    pub lo: f64,
+    pub(crate) lo: f64,
     /// Highest repeat.
-    pub hi: f64,
+    pub(crate) hi: f64,
     /// Number of repeats.
-    pub repeats: usize,
+    pub(crate) repeats: usize,
     /// False when an exact instrument gave different counts for one process.
-    pub agrees: bool,
+    pub(crate) agrees: bool,
 }
 
 /// Every counted event of a cell by instrument name. What was not counted is missing.
 ///
-/// Page faults come from the instrument where it exists, else from `wait4`, else from the program's own account in the
+/// Page faults come from the instrument where it exists, else from `wait4`, else from the program's own count in the
 /// timing passes.
 pub(super) fn per_operation(manifest: &Manifest, runs: &CellRuns, notes: &mut Notes) -> BTreeMap<String, PerOperation> {
     let mut counts = BTreeMap::new();

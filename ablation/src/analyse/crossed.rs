@@ -5,95 +5,71 @@ use super::counts::PerOperation;
 use super::foreign;
 use super::index::Runs;
 use super::table::Table;
-use super::values::Estimate;
+use super::values::estimate;
 use super::words::{Proof, Verdict};
 use crate::prove;
+use ablate_format::effects::{Estimate, GreedyStep, Interaction};
 use ablate_format::{MainResponse, Manifest};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::{factorial, many};
-use serde::Serialize;
 
 /// False discoveries among the interactions that are called found: one in twenty.
 const DISCOVERY: f64 = 0.05;
 
 /// A contrast of crossed cells.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Contrasted {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Contrasted {
     /// Its value, nanoseconds per operation, with the interval of this row alone.
-    pub alone: Estimate,
+    pub(crate) alone: Estimate,
     /// Interval that holds together with those of the other factors.
-    pub together: Option<(f64, f64)>,
+    pub(crate) together: Option<(f64, f64)>,
     /// Smallest true value that is found four times in five.
-    pub detectable: Option<f64>,
+    pub(crate) detectable: Option<f64>,
     /// What can be said, by the interval that holds together.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
 }
 
 /// One crossed factor.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Source {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CrossedFactor {
     /// The factor.
-    pub factor: String,
+    pub(crate) factor: String,
     /// Its effect averaged over all orders of adding the factors: the values of all factors sum to [`Crossed::total`].
-    pub shapley: Contrasted,
+    pub(crate) shapley: Contrasted,
     /// All factors at work, minus all but this one.
-    pub leave_one_out: Contrasted,
+    pub(crate) leave_one_out: Contrasted,
     /// This factor alone at work, minus none.
-    pub add_one_in: Contrasted,
+    pub(crate) add_one_in: Contrasted,
     /// Mean over all sets of the other factors.
-    pub main: Contrasted,
+    pub(crate) main: Contrasted,
     /// Shapley value as a share of the gap to the reference peer.
-    pub share: Option<Estimate>,
+    pub(crate) share: Option<Estimate>,
     /// Shapley value of the page faults per operation.
-    pub page_faults: Option<f64>,
+    pub(crate) page_faults: Option<f64>,
     /// Shapley value of the system calls per operation.
-    pub syscalls: Option<f64>,
+    pub(crate) syscalls: Option<f64>,
     /// Whether the factor did its work in every cell where it was on; without counters, whether anything tells its
     /// levels apart.
-    pub proof: Proof,
+    pub(crate) proof: Proof,
     /// Why nothing is claimed or proven; empty otherwise.
-    pub reason: String,
-}
-
-/// How far the effect of one factor depends on another.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Interaction {
-    /// The two factors.
-    pub pair: (String, String),
-    /// What both cost together beyond the sum of each, nanoseconds per operation.
-    pub value: Estimate,
-    /// Two-sided p value.
-    pub p: Option<f64>,
-    /// The same after the correction for all pairs (Benjamini and Hochberg).
-    pub q: Option<f64>,
-    /// Whether it is found: q at most 5 %.
-    pub found: bool,
-}
-
-/// One step of the path that always takes away what saves most.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Step {
-    /// The factor taken away.
-    pub factor: String,
-    /// What that saves, nanoseconds per operation.
-    pub saving: Estimate,
+    pub(crate) reason: String,
 }
 
 /// Everything that the crossed cells of a workload say.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Crossed {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Crossed {
     /// All factors at work minus none, nanoseconds per operation.
-    pub total: Option<Estimate>,
+    pub(crate) total: Option<Estimate>,
     /// One entry for each factor, in the order of the config; empty when cells are missing.
-    pub sources: Vec<Source>,
+    pub(crate) factors: Vec<CrossedFactor>,
     /// All pairs, the strongest first.
-    pub interactions: Vec<Interaction>,
+    pub(crate) interactions: Vec<Interaction>,
     /// Probability of interactions this large if effects simply added up.
-    pub additive_p: Option<f64>,
+    pub(crate) additive_p: Option<f64>,
     /// From all factors to none.
-    pub greedy: Vec<Step>,
+    pub(crate) greedy: Vec<GreedyStep>,
     /// Sets of factors that have no proven cell.
-    pub missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
 }
 
 /// What the verdicts of a workload are held to.
@@ -115,8 +91,8 @@ pub(super) fn crossed(
     let masks = table.masks.as_ref()?;
     let Some(cells) = table.crossed() else {
         let missing = masks.missing.clone();
-        let (sources, interactions, greedy) = (Vec::new(), Vec::new(), Vec::new());
-        return Some(Crossed { total: None, sources, interactions, additive_p: None, greedy, missing });
+        let (factors, interactions, greedy) = (Vec::new(), Vec::new(), Vec::new());
+        return Some(Crossed { total: None, factors, interactions, additive_p: None, greedy, missing });
     };
     let values: Vec<Drawn> = cells.iter().map(|row| row.main.clone()).collect();
     let medians: Option<Vec<Drawn>> = match main {
@@ -139,14 +115,14 @@ pub(super) fn crossed(
     };
     let first = kinds(&values).map(|rows| judged(&rows, held.floor.0));
     let second = medians.map(|medians| kinds(&medians).map(|rows| judged(&rows, held.floor.1)));
-    let whole = all_batches.map(|values| kinds(&values).map(|rows| rows.iter().map(Estimate::of).collect::<Vec<_>>()));
+    let whole = all_batches.map(|values| kinds(&values).map(|rows| rows.iter().map(estimate).collect::<Vec<_>>()));
     let counts = |name: &str| -> Option<Vec<f64>> {
         let of = |count: &PerOperation| count.value;
         let values: Option<Vec<f64>> = cells.iter().map(|row| row.counts.get(name).map(of)).collect();
         values.map(|values| factorial::shapley_of(&values))
     };
     let (page_faults, syscalls) = (counts("page-faults"), counts("syscalls"));
-    let mut sources = Vec::new();
+    let mut factors = Vec::new();
     for (i, factor) in masks.factors.iter().enumerate() {
         let (proof, reason) = proof(manifest, runs, table, factor, i);
         let of = |kind: usize| {
@@ -162,7 +138,7 @@ pub(super) fn crossed(
             }
             row
         };
-        sources.push(Source {
+        factors.push(CrossedFactor {
             factor: factor.clone(),
             shapley: of(0),
             leave_one_out: of(1),
@@ -171,7 +147,7 @@ pub(super) fn crossed(
             share: held
                 .reference
                 .filter(|_| matches!(proof, Proof::Proven | Proof::Unproven))
-                .and_then(|gap| Estimate::of(&shapley[i].combine(gap, |own, gap| own / gap))),
+                .and_then(|gap| estimate(&shapley[i].combine(gap, |own, gap| own / gap))),
             page_faults: page_faults.as_ref().map(|all| all[i]),
             syscalls: syscalls.as_ref().map(|all| all[i]),
             proof,
@@ -180,12 +156,12 @@ pub(super) fn crossed(
     }
     let greedy = factorial::greedy(&values).into_iter();
     Some(Crossed {
-        total: Estimate::of(&subtract(&values[full], &values[0])),
-        sources,
+        total: estimate(&subtract(&values[full], &values[0])),
+        factors,
         interactions: interactions(&values, &masks.factors),
         additive_p: factorial::additivity(&values).map(|additivity| additivity.p),
         greedy: greedy
-            .filter_map(|(i, saving)| Some(Step { factor: masks.factors[i].clone(), saving: Estimate::of(&saving)? }))
+            .filter_map(|(i, saving)| Some(GreedyStep { factor: masks.factors[i].clone(), saving: estimate(&saving)? }))
             .collect(),
         missing: Vec::new(),
     })
@@ -253,7 +229,7 @@ fn proof(manifest: &Manifest, runs: &Runs, table: &Table, factor: &str, bit: usi
         None => (Proof::Proven, String::new()),
         // What never did anything costs nothing that could be its own.
         Some(reason) if still.len() == each.len() => (Proof::NotExercised, (*reason).clone()),
-        // A source may have work only when others are away. Where it had none its effect is what it is, none: leaving
+        // A factor may have work only when others are away. Where it had none its effect is what it is, none: leaving
         // it out would let the values sum to something else than the whole.
         Some(_) => {
             let (worked, all) = (each.len() - still.len(), each.len());
@@ -271,7 +247,7 @@ fn interactions(values: &[Drawn], factors: &[String]) -> Vec<Interaction> {
         .filter_map(|(((i, j, drawn), p), q)| {
             Some(Interaction {
                 pair: (factors[*i].clone(), factors[*j].clone()),
-                value: Estimate::of(drawn)?,
+                value: estimate(drawn)?,
                 p,
                 q: p.map(|_| q),
                 found: p.is_some() && q <= DISCOVERY,
@@ -312,27 +288,27 @@ mod tests {
         }
         let analysis = analyse(&study.manifest, &records);
         let crossed = analysis.workloads[0].crossed.as_ref().expect("crossed");
-        let value = |at: usize| crossed.sources[at].shapley.alone.value;
+        let value = |at: usize| crossed.factors[at].shapley.alone.value;
         assert!((value(0) - 65.0).abs() < 1.0 && (value(1) - 35.0).abs() < 1.0 && value(2).abs() < 1.0);
         let total = crossed.total.unwrap().value;
         assert!((value(0) + value(1) + value(2) - total).abs() < 1e-9, "{total}");
-        let verdicts: Vec<Verdict> = crossed.sources.iter().map(|source| source.shapley.verdict).collect();
+        let verdicts: Vec<Verdict> = crossed.factors.iter().map(|factor| factor.shapley.verdict).collect();
         assert_eq!(verdicts[..2], [Verdict::Costs, Verdict::Costs]);
         assert!(matches!(verdicts[2], Verdict::NotDetected | Verdict::BelowFloor), "{verdicts:?}");
-        assert!((crossed.sources[0].leave_one_out.alone.value - 80.0).abs() < 2.0);
-        assert!((crossed.sources[0].add_one_in.alone.value - 50.0).abs() < 2.0);
-        assert_eq!(crossed.sources[0].page_faults.map(f64::round), Some(49.0));
+        assert!((crossed.factors[0].leave_one_out.alone.value - 80.0).abs() < 2.0);
+        assert!((crossed.factors[0].add_one_in.alone.value - 50.0).abs() < 2.0);
+        assert_eq!(crossed.factors[0].page_faults.map(f64::round), Some(49.0));
         assert!(crossed.additive_p.is_some_and(|p| p < 0.05));
         let first = &crossed.interactions[0];
         assert!(first.found && first.pair == ("cache".to_owned(), "tick".to_owned()), "{first:?}");
         assert!((first.value.value - 30.0).abs() < 2.0);
         assert_eq!(crossed.greedy[0].factor, "cache");
-        let share = crossed.sources[0].share.unwrap().value;
+        let share = crossed.factors[0].share.unwrap().value;
         assert!((share - 65.0 / 200.0).abs() < 0.02, "{share}");
     }
 
     #[test]
-    fn a_source_that_the_baseline_leaves_off_is_proven_where_it_works() {
+    fn a_factor_that_the_baseline_leaves_off_is_proven_where_it_works() {
         let mut study = Study::factorial(&["cache", "tick"], &["w"]);
         let plan = &mut study.manifest.plan;
         for level in plan.cells.iter_mut().filter_map(|cell| cell.levels.get_mut("tick")) {
@@ -341,14 +317,14 @@ mod tests {
         plan.factors[1].baseline = "off".to_owned();
         plan.crossed[1].away = "on".to_owned();
         let analysis = analyse(&study.manifest, &study.records(12, |_, _, _| 1_000.0));
-        let tick = &analysis.workloads[0].crossed.as_ref().expect("crossed").sources[1];
+        let tick = &analysis.workloads[0].crossed.as_ref().expect("crossed").factors[1];
         assert_eq!((tick.factor.as_str(), tick.proof), ("tick", Proof::Proven), "{}", tick.reason);
         let main = analysis.workloads[0].effects.iter().find(|e| e.factor == "tick" && e.contrast == "main").unwrap();
         assert_eq!(main.proof, Proof::Proven, "{}", main.reason);
     }
 
     #[test]
-    fn a_source_without_counters_is_proven_by_exact_counts_or_says_that_it_is_not() {
+    fn a_factor_without_counters_is_proven_by_exact_counts_or_says_that_it_is_not() {
         let mut study = Study::factorial(&["cache", "tick"], &["w"]);
         for factor in &mut study.manifest.plan.factors {
             factor.proof.clear();
@@ -356,7 +332,7 @@ mod tests {
         let mut records = study.records(12, |_, cell, _| if cell == "peer-fast" { 900.0 } else { 1_000.0 });
         let proofs = |study: &Study, records: &[Record]| -> Vec<Proof> {
             let crossed = analyse(&study.manifest, records).workloads.remove(0).crossed.expect("crossed");
-            crossed.sources.iter().map(|source| source.proof).collect()
+            crossed.factors.iter().map(|factor| factor.proof).collect()
         };
         assert_eq!(proofs(&study, &records), [Proof::Unproven, Proof::Unproven], "nothing was counted");
         study.manifest.instruments.push(InstrumentStatus {
@@ -375,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_has_work_in_some_cells_keeps_its_value_and_says_where() {
+    fn a_factor_that_has_work_in_some_cells_keeps_its_value_and_says_where() {
         let study = Study::factorial(&["cache", "tick", "still"], &["w"]);
         let mut records = study.records(12, |_, cell, _| cost(cell));
         for record in records.iter_mut().filter(|record| record.cell == "baseline" || record.cell.starts_with("set-1"))
@@ -384,7 +360,7 @@ mod tests {
             tick.into_iter().flat_map(|counters| counters.values_mut()).for_each(|value| *value = 0);
         }
         let crossed = analyse(&study.manifest, &records).workloads.remove(0).crossed.expect("crossed");
-        let tick = &crossed.sources[1];
+        let tick = &crossed.factors[1];
         assert_eq!((tick.proof, tick.shapley.verdict), (Proof::Proven, Verdict::Costs));
         assert_eq!(tick.reason, "had work in 2 of the 4 cells where it is on");
     }
@@ -398,10 +374,10 @@ mod tests {
             still.into_iter().flat_map(|counters| counters.values_mut()).for_each(|value| *value = 0);
         }
         let crossed = analyse(&study.manifest, &records).workloads.remove(0).crossed.expect("crossed");
-        assert_eq!(crossed.sources[2].shapley.verdict, Verdict::NotExercised);
-        assert!(crossed.sources[2].reason.contains("still.moves stayed 0"), "{}", crossed.sources[2].reason);
+        assert_eq!(crossed.factors[2].shapley.verdict, Verdict::NotExercised);
+        assert!(crossed.factors[2].reason.contains("still.moves stayed 0"), "{}", crossed.factors[2].reason);
         records.retain(|record| record.cell != "set-010@env");
         let crossed = analyse(&study.manifest, &records).workloads.remove(0).crossed.expect("crossed");
-        assert_eq!((crossed.sources.len(), crossed.missing), (0, vec!["tick".to_owned()]));
+        assert_eq!((crossed.factors.len(), crossed.missing), (0, vec!["tick".to_owned()]));
     }
 }

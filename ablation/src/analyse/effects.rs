@@ -4,13 +4,15 @@ use super::counts::PerOperation;
 use super::floors::{Floors, floors, hold_to_floor, layout_floors};
 use super::index::{CellRuns, Runs, Timed, build_failed};
 use super::table::{Column, Table};
-use super::values::{CellSummary, Effect, Estimate};
+use super::values::{CellSummary, Effect, estimate};
 use super::words::{Proof, Response, Verdict};
 use super::{agreement, foreign};
 use crate::prove;
+use ablate_format::effects::Estimate;
 use ablate_format::{Arm, CellKind, Contrast, Crossed, FactorPlan, MainResponse, Manifest, Status, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
-use ablate_stats::bootstrap::{DRAWS, Drawn, Series};
+use ablate_stats::bootstrap::{DRAWS, Drawn};
+use ablate_stats::series::Series;
 use ablate_stats::{factorial, many};
 use std::collections::BTreeMap;
 
@@ -33,7 +35,7 @@ pub(super) fn drawn(plan: &StudyPlan, main: MainResponse, runs: &Runs, table: &T
 pub(super) fn over_all_batches(plan: &StudyPlan, runs: &Runs, table: &Table) -> Vec<Option<Estimate>> {
     let of = |contrast: &Contrast| {
         let drawn = of_contrast(plan, table, contrast, &pairs(plan, runs, contrast), Column::AllBatches)?;
-        Estimate::of(&drawn)
+        estimate(&drawn)
     };
     plan.contrasts.iter().map(of).collect()
 }
@@ -116,7 +118,7 @@ pub(super) fn effects(
                     row.share = evidence
                         .reference
                         .filter(|_| response == Response::main(main))
-                        .and_then(|gap| Estimate::of(&drawn.combine(gap, |effect, gap| effect / gap)));
+                        .and_then(|gap| estimate(&drawn.combine(gap, |effect, gap| effect / gap)));
                     if column == 0 {
                         row.all_batches = evidence.all_batches[at];
                     }
@@ -281,7 +283,7 @@ fn not_exercised(plan: &StudyPlan, runs: &Runs, contrast: &Contrast, pairs: &[Pa
         let minus: Vec<&CellRuns> = pairs.iter().map(|(_, minus)| minus).filter(works).copied().collect();
         let mut sides = [plus, minus];
         if sides.iter().all(Vec::is_empty) {
-            // The price of a switch is asked for work that there is: the baseline shows whether there is any.
+            // The cost of a switch is asked for work that there is: the baseline shows whether there is any.
             sides[0].extend(runs.baseline());
         }
         let mut still = None;

@@ -3,20 +3,19 @@
 use super::index::status_name;
 use crate::prove::JudgedRun;
 use ablate_format::{Manifest, Status};
-use serde::Serialize;
 use std::collections::HashMap;
 
 /// Runs that ended in one way for one reason.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Failure {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failure {
     /// `invalid`, `build-failed`, `crashed`, `timeout` or `garbage`.
-    pub status: &'static str,
+    pub(crate) status: &'static str,
     /// Why.
-    pub reason: String,
+    pub(crate) reason: String,
     /// Number of runs; 0 for a build that failed before any run.
-    pub runs: usize,
+    pub(crate) runs: usize,
     /// Where: `workload/cell`, or the build's id.
-    pub places: Vec<String>,
+    pub(crate) places: Vec<String>,
 }
 
 /// Groups by status and reason, most frequent first.

@@ -1,7 +1,8 @@
 //! Records by workload, cell and block, so that each is found once.
 
-use super::contention::{Contention, Undisturbed};
+use super::contention::{self, Undisturbed};
 use crate::prove::{JudgedRun, Reported};
+use ablate_format::effects::Contention;
 use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Pass, Status, StudyPlan};
 use std::collections::{BTreeMap, HashMap};
 
@@ -86,7 +87,7 @@ impl<'a> CellRuns<'a> {
 
     /// Whether its program took contention probes around batches.
     pub(super) fn has_batches(&self) -> bool {
-        self.timing.values().any(|run| run.undisturbed.kept.is_some())
+        self.timing.values().any(|run| run.undisturbed.retained.is_some())
     }
 
     pub(super) fn runs_that(&self, status: Status) -> usize {
@@ -178,8 +179,9 @@ pub(super) fn index<'a>(
         }
         let repeated = match record.pass {
             Pass::Timing => {
-                let told = Undisturbed { p10: None, p50: None, kept: None };
-                let undisturbed = record.measured.as_ref().map_or(told, |measured| contention.judge(measured));
+                let told = Undisturbed { p10: None, p50: None, retained: None };
+                let undisturbed =
+                    record.measured.as_ref().map_or(told, |measured| contention::judge(contention, measured));
                 cell.timing.insert(record.block, Timed { record, undisturbed }).is_some()
             }
             Pass::Counting => cell.counting.insert(record.block, record).is_some(),

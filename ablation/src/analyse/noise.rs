@@ -1,60 +1,33 @@
-//! What disturbed the runs of each cell: batches that were not kept, time away from the processor, two speeds.
+//! What disturbed the runs of each cell: batches that were not retained, time away from the processor, two speeds.
 //!
 //! Nothing is left out because of it here; it tells a reader which cells to distrust.
 
 use super::index::{CellRuns, Runs};
+use ablate_format::effects::{Noise, TwoSpeeds};
 use ablate_format::{MainResponse, WorkloadPlan};
 use ablate_stats::modes;
-use serde::Serialize;
-
-/// The noise of one cell in one workload, over its proven timing runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CellNoise {
-    /// Cell id.
-    pub cell: String,
-    /// Proven timing runs.
-    pub runs: usize,
-    /// Share of the batches between two quiet canaries; `None` for a program without batches.
-    pub kept: Option<f64>,
-    /// Runs left out because too few of their batches were kept.
-    pub contended: usize,
-    /// Times a run waited and was preempted, means over the runs; `None` when it was not counted.
-    pub context_switches: Option<(f64, f64)>,
-    /// Two speeds that the runs fall into.
-    pub two_speeds: Option<TwoSpeeds>,
-}
-
-/// Two modes of the main response over the runs of a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct TwoSpeeds {
-    /// Mean of the fast runs, nanoseconds per operation.
-    pub fast_ns: f64,
-    /// Mean of the slow runs, nanoseconds per operation.
-    pub slow_ns: f64,
-    /// Share of the slow runs.
-    pub slow_share: f64,
-}
 
 /// One entry for each cell with proven timing runs, in the order of the plan.
-pub(super) fn noise(plan: &WorkloadPlan, runs: &Runs) -> Vec<CellNoise> {
+pub(super) fn noise(plan: &WorkloadPlan, runs: &Runs) -> Vec<Noise> {
     let timed = runs.cells.iter().filter(|cell| !cell.timing.is_empty());
-    timed.map(|cell| of_cell(plan.response, cell)).collect()
+    timed.map(|cell| of_cell(&plan.name, plan.response, cell)).collect()
 }
 
-fn of_cell(response: MainResponse, cell: &CellRuns) -> CellNoise {
+fn of_cell(workload: &str, response: MainResponse, cell: &CellRuns) -> Noise {
     let timing = || cell.timing.values();
-    let (kept, all) =
-        timing().filter_map(|run| run.undisturbed.kept).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
+    let (retained, all) =
+        timing().filter_map(|run| run.undisturbed.retained).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
     let switches: Vec<(u64, u64)> = timing().filter_map(|run| run.record.context_switches).collect();
     let mean = |value: fn(&(u64, u64)) -> u64| {
         switches.iter().map(|run| value(run) as f64).sum::<f64>() / switches.len() as f64
     };
     let values: Vec<f64> = timing().filter_map(|run| run.value(response)).collect();
-    CellNoise {
+    Noise {
+        workload: workload.to_owned(),
         cell: cell.plan.id.clone(),
         runs: cell.timing.len(),
-        kept: (all > 0).then(|| kept as f64 / all as f64),
-        contended: timing().filter(|run| run.undisturbed.kept.is_some() && run.undisturbed.p10.is_none()).count(),
+        retained: (all > 0).then(|| retained as f64 / all as f64),
+        contended: timing().filter(|run| run.undisturbed.retained.is_some() && run.undisturbed.p10.is_none()).count(),
         context_switches: (!switches.is_empty()).then(|| (mean(|run| run.0), mean(|run| run.1))),
         two_speeds: modes::bimodal(&values).filter(|_| response.is_latency()).map(|found| TwoSpeeds {
             fast_ns: found.low,
@@ -86,10 +59,10 @@ mod tests {
         let of = |cell: &str| noise.iter().find(|row| row.cell == cell).expect("there");
         let baseline = of("baseline");
         assert_eq!((baseline.runs, baseline.contended, baseline.context_switches), (30, 3, Some((0.5, 3.0))));
-        assert!(baseline.kept.is_some_and(|kept| (kept - 0.925).abs() < 1e-9), "{baseline:?}");
+        assert!(baseline.retained.is_some_and(|retained| (retained - 0.925).abs() < 1e-9), "{baseline:?}");
         assert!(baseline.two_speeds.is_none());
         let placebo = of("placebo");
-        assert_eq!((placebo.kept, placebo.contended, placebo.context_switches), (None, 0, None));
+        assert_eq!((placebo.retained, placebo.contended, placebo.context_switches), (None, 0, None));
         let speeds = placebo.two_speeds.expect("two speeds");
         assert!((speeds.slow_ns - speeds.fast_ns - 1_000.0).abs() < 2.0, "{speeds:?}");
         assert!((speeds.slow_share - 1.0 / 3.0).abs() < 1e-9);

@@ -2,23 +2,12 @@
 
 use super::index::{CellRuns, Runs, Timed};
 use super::table::Table;
-use super::values::Estimate;
+use super::values::estimate;
+use ablate_format::effects::{Estimate, Group};
 use ablate_format::{CellKind, CellPlan, Manifest, TargetKind, TargetResponse};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
 use ablate_stats::table;
-use serde::Serialize;
 use std::collections::HashMap;
-
-/// Workloads that a target takes together, with the geometric mean of subject / peer for each peer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Group {
-    /// Names of the targets that name these workloads.
-    pub targets: Vec<String>,
-    /// The workloads.
-    pub workloads: Vec<String>,
-    /// Peer → geometric mean; null where it does not run with all of them, or has no proven run.
-    pub ratios: Vec<(String, Option<Estimate>)>,
-}
 
 /// A study's runs and tables, one of each for every workload.
 pub(super) struct Field<'a> {
@@ -130,7 +119,7 @@ fn ratios(field: &Field, workloads: &[String]) -> Vec<(String, Option<Estimate>)
     let ratio = |peer: &CellPlan| {
         let baseline = field.baseline()?;
         let each: Vec<Drawn> = logs.iter().map(|logs| log_ratio(logs, baseline, peer)).collect::<Option<_>>()?;
-        Estimate::of(&mean(&each)?.map(f64::exp))
+        estimate(&mean(&each)?.map(f64::exp))
     };
     field.peers().map(|peer| (peer.name.clone(), ratio(peer))).collect()
 }

@@ -1,10 +1,9 @@
-//! Which sources of a workload cost most: those that are proven to, and those that more blocks might prove.
+//! Which factors of a workload cost most: those that are proven to, and those that more blocks might prove.
 
 use super::values::Effect;
 use super::words::{Proof, Verdict};
 use super::workload::WorkloadAnalysis;
 use ablate_format::{Arm, CellKind};
-use serde::Serialize;
 
 /// A study that would need more than this many times its blocks shows nothing worth naming.
 const MAX_TIMES: f64 = 100.0;
@@ -12,24 +11,24 @@ const MAX_TIMES: f64 = 100.0;
 /// Ends of the contrasts that take one factor away, the most telling first. What they begin with is the factor's level.
 const KINDS: [&str; 3] = ["-off", "main", "-absent"];
 
-/// A source whose difference is positive and does not stand out from the noise: nothing is claimed about it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Candidate {
+/// A factor whose difference is positive and does not stand out from the noise: nothing is claimed about it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Candidate {
     /// The factor.
-    pub factor: String,
+    pub(crate) factor: String,
     /// Difference seen, nanoseconds per operation.
-    pub estimate: f64,
+    pub(crate) estimate: f64,
     /// Its interval.
-    pub interval: Option<(f64, f64)>,
+    pub(crate) interval: Option<(f64, f64)>,
     /// Blocks that it was seen in.
-    pub blocks: usize,
+    pub(crate) blocks: usize,
     /// Blocks that would probably be enough if the difference is real; `None` when more blocks alone may not decide.
-    pub blocks_needed: Option<usize>,
+    pub(crate) blocks_needed: Option<usize>,
 }
 
-/// Why no source of a workload could be judged.
+/// Why no factor of a workload could be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unjudged {
+pub(crate) enum Unjudged {
     /// No contrast has proven runs on both sides, and why.
     NotMeasured(String),
     /// Differences were seen, but in so many blocks there is no interval.
@@ -37,9 +36,9 @@ pub enum Unjudged {
 }
 
 impl WorkloadAnalysis {
-    /// Why nothing can be said about any source, in contrast to sources that were judged and cost nothing. `None` also
-    /// when the design has no source.
-    pub fn unjudged(&self) -> Option<Unjudged> {
+    /// Why nothing can be said about any factor, in contrast to factors that were judged and cost nothing. `None` also
+    /// when the design has no factor.
+    pub(crate) fn unjudged(&self) -> Option<Unjudged> {
         let rows = || self.main_effects().filter(|effect| effect.attribution);
         let first = rows().next()?;
         if rows().all(|effect| effect.proof == Proof::Invalid) {
@@ -57,21 +56,21 @@ impl WorkloadAnalysis {
         rows().all(|effect| effect.lo.is_none()).then_some(Unjudged::TooFewBlocks(blocks))
     }
 
-    /// Sources that are proven to cost, most expensive first, each once: by the environment where that arm says
+    /// Factors that are proven to cost, most expensive first, each once: by the environment where that arm says
     /// `costs` (one binary, no change of layout), else by the factorial, else by the build.
-    pub fn top_sources(&self) -> Vec<&Effect> {
+    pub(crate) fn top_costs(&self) -> Vec<&Effect> {
         self.ranked(Verdict::Costs)
     }
 
-    /// Sources that are proven to save, the largest saving first, each once.
-    pub fn top_savers(&self) -> Vec<&Effect> {
+    /// Factors that are proven to save, the largest saving first, each once.
+    pub(crate) fn top_savers(&self) -> Vec<&Effect> {
         let mut savers = self.ranked(Verdict::Saves);
         savers.reverse();
         savers
     }
 
     /// The arms in which a factor's own contrasts are proven.
-    pub fn proven_arms(&self, factor: &str) -> Vec<&'static str> {
+    pub(crate) fn proven_arms(&self, factor: &str) -> Vec<&'static str> {
         let rows = self.main_effects().filter(|e| e.attribution && e.factor == factor && e.proof == Proof::Proven);
         let mut arms: Vec<&str> = rows.filter_map(|effect| effect.arm.map(Arm::as_str)).collect();
         arms.sort_unstable();
@@ -79,14 +78,14 @@ impl WorkloadAnalysis {
         arms
     }
 
-    /// The contrasts that speak for a source here. Beside Shapley values a main effect would be a second answer to their
-    /// question, with another sign than leave-one-out where sources depend on each other.
+    /// The contrasts that speak for a factor here. Beside Shapley values a main effect would be a second answer to their
+    /// question, with another sign than leave-one-out where factors depend on each other.
     fn kinds(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let has_shapley = self.crossed.as_ref().is_some_and(|crossed| !crossed.sources.is_empty());
+        let has_shapley = self.crossed.as_ref().is_some_and(|crossed| !crossed.factors.is_empty());
         KINDS.into_iter().filter(move |kind| !(has_shapley && *kind == "main"))
     }
 
-    /// Sources with this verdict, the largest effect first.
+    /// Factors with this verdict, the largest effect first.
     fn ranked(&self, verdict: Verdict) -> Vec<&Effect> {
         let mut best: Vec<&Effect> = Vec::new();
         for kind in self.kinds() {
@@ -102,9 +101,9 @@ impl WorkloadAnalysis {
     }
 
     /// The largest positive differences that nothing can be claimed about, by the environment where that arm exists.
-    /// Empty as soon as one source is proven to cost.
-    pub fn candidates(&self) -> Vec<Candidate> {
-        if !self.top_sources().is_empty() {
+    /// Empty as soon as one factor is proven to cost.
+    pub(crate) fn candidates(&self) -> Vec<Candidate> {
+        if !self.top_costs().is_empty() {
             return Vec::new();
         }
         let mut seen: Vec<&str> = Vec::new();
@@ -172,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_has_another_level_than_on_is_ranked_like_all() {
+    fn a_factor_that_has_another_level_than_on_is_ranked_like_all() {
         let mut study = Study::new(&["cache", "tick"], &["w"]);
         for contrast in study.manifest.plan.contrasts.iter_mut().filter(|c| c.factor == "cache") {
             contrast.contrast = contrast.contrast.replace("on-", "fast-");
         }
         let costs = |cell: &str| if cell.starts_with("no-cache") { 1_900.0 } else { 2_000.0 };
         let analysis = analyse(&study.manifest, &study.records(12, |_, cell, _| costs(cell)));
-        let top = analysis.workloads[0].top_sources();
+        let top = analysis.workloads[0].top_costs();
         assert_eq!((top.len(), top[0].factor.as_str(), top[0].contrast.as_str()), (1, "cache", "fast-off"));
     }
 

@@ -1,40 +1,40 @@
-//! Gaps to the peers, and what of the gap to the reference peer the sources explain.
+//! Gaps to the peers, and what of the gap to the reference peer the factors explain.
 
 use super::index::{CellRuns, Runs};
 use super::table::{Row, Table};
-use super::values::{CellSummary, Effect, Estimate, Gap};
+use super::values::{CellSummary, Effect, Gap, estimate};
 use super::words::Response;
+use ablate_format::effects::Estimate;
 use ablate_format::{Arm, CellKind, MainResponse, Manifest};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
-use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// One way to say what the sources together explain of the gap.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Explained {
-    /// Name of the treatment that takes several sources away, or `None` for the sum of single effects.
-    pub treatment: Option<String>,
+/// One way to say what the factors together explain of the gap.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Explained {
+    /// Name of the treatment that takes several factors away, or `None` for the sum of single effects.
+    pub(crate) treatment: Option<String>,
     /// Arm of the effects.
-    pub arm: Option<Arm>,
+    pub(crate) arm: Option<Arm>,
     /// What is explained, nanoseconds per operation.
-    pub explained: Option<Estimate>,
+    pub(crate) explained: Option<Estimate>,
     /// Gap − explained: what is left for system calls, page faults and everything else.
-    pub left: Option<Estimate>,
-    /// Sources of the sum without an effect that can be claimed.
-    pub missing: Vec<String>,
+    pub(crate) left: Option<Estimate>,
+    /// Factors of the sum without an effect that can be claimed.
+    pub(crate) missing: Vec<String>,
 }
 
 /// The plan's reading of one workload.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reading {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reading {
     /// Name of the reference peer.
-    pub peer: String,
+    pub(crate) peer: String,
     /// Baseline − peer, nanoseconds per operation.
-    pub gap: Option<Estimate>,
-    /// What the sources explain, each way.
-    pub explained: Vec<Explained>,
+    pub(crate) gap: Option<Estimate>,
+    /// What the factors explain, each way.
+    pub(crate) explained: Vec<Explained>,
     /// Baseline − peer of every counted event, per operation, by instrument.
-    pub counts: BTreeMap<String, f64>,
+    pub(crate) counts: BTreeMap<String, f64>,
 }
 
 /// The difference baseline − peer for every peer, then the logarithm of their ratio for every peer.
@@ -64,8 +64,8 @@ pub(super) fn gaps(peers: &[&CellRuns], drawn: &[Drawn]) -> Vec<Gap> {
         id: peer.plan.id.clone(),
         peer: peer.plan.name.clone(),
         compare: peer.plan.compare,
-        gap_ns: Estimate::of(difference),
-        gap_ratio: Estimate::of(&log.map(f64::exp_m1)),
+        gap_ns: estimate(difference),
+        gap_ratio: estimate(&log.map(f64::exp_m1)),
     })
     .collect()
 }
@@ -85,8 +85,8 @@ pub(super) fn read(
     let explain = |treatment, arm, sum: Option<Drawn>, missing| Explained {
         treatment,
         arm,
-        explained: sum.as_ref().and_then(Estimate::of),
-        left: sum.and_then(|sum| Estimate::of(&gap.combine(&sum, |gap, sum| gap - sum))),
+        explained: sum.as_ref().and_then(estimate),
+        left: sum.and_then(|sum| estimate(&gap.combine(&sum, |gap, sum| gap - sum))),
         missing,
     };
     let mut explained = Vec::new();
@@ -114,5 +114,5 @@ pub(super) fn read(
         let both = baseline.counts.iter();
         both.filter_map(|(name, a)| Some((name.clone(), a.value - other.counts.get(name)?.value))).collect()
     });
-    Reading { peer: peer.plan.name.clone(), gap: Estimate::of(gap), explained, counts: counts.unwrap_or_default() }
+    Reading { peer: peer.plan.name.clone(), gap: estimate(gap), explained, counts: counts.unwrap_or_default() }
 }

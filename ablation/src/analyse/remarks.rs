@@ -107,7 +107,7 @@ fn shared_counters(records: &[JudgedRun]) -> Vec<String> {
     out
 }
 
-/// Workloads whose baseline runs fall into two modes.
+/// Workloads whose baseline runs fall into two speeds.
 fn two_speeds(workloads: &[WorkloadAnalysis]) -> Option<String> {
     let mut named = Vec::new();
     for workload in workloads {

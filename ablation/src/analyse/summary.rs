@@ -2,8 +2,9 @@
 
 use super::counts;
 use super::index::{self, CellRuns, Timed};
-use super::values::{CellSummary, Estimate};
+use super::values::CellSummary;
 use crate::prove;
+use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, MainResponse, Manifest};
 use ablate_stats::order;
 use std::collections::BTreeSet;
@@ -33,7 +34,7 @@ pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::
     for factor in &manifest.plan.factors {
         let is_at_work = cell.levels.get(&factor.name).is_some_and(|level| level != "off" && level != "absent");
         if is_at_work && let Ok(Some(evidence)) = prove::exercised(factor, runs.measured()) {
-            notes.add("a source that had nothing to do in a few runs".to_owned(), format!("{}: {evidence}", cell.id));
+            notes.add("a factor that had nothing to do in a few runs".to_owned(), format!("{}: {evidence}", cell.id));
         }
     }
     CellSummary {

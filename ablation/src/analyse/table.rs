@@ -1,10 +1,10 @@
 //! The cells of one workload as numbers with draws: what every contrast is a linear combination of.
 
-use super::contention::Contention;
 use super::counts::PerOperation;
 use super::index::{CellRuns, Runs, Timed};
 use super::values::CellSummary;
 use super::words::Response;
+use ablate_format::effects::Contention;
 use ablate_format::{Arm, CellKind, MainResponse, Manifest, StudyPlan, WorkloadPlan};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
 use ablate_stats::layout;
@@ -13,32 +13,32 @@ use std::collections::{BTreeMap, HashMap};
 
 /// One workload's cells.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Table {
+pub(crate) struct Table {
     /// The workload.
-    pub workload: String,
+    pub(crate) workload: String,
     /// Cells with at least one proven timing run, in the order of the plan.
-    pub cells: Vec<Row>,
+    pub(crate) cells: Vec<Row>,
     /// The crossed cells, when the design crosses factors.
-    pub masks: Option<Masks>,
+    pub(crate) masks: Option<Masks>,
     by_id: HashMap<String, usize>,
     seed: u64,
 }
 
 /// One cell.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub(crate) struct Row {
     /// Cell id.
-    pub id: String,
+    pub(crate) id: String,
     /// Main response, nanoseconds per operation.
-    pub main: Drawn,
+    pub(crate) main: Drawn,
     /// Median of the runs, where the main response is the 10th percentile.
-    pub median: Option<Drawn>,
-    /// Main response over all batches, disturbed or not, where [`Row::main`] is over the kept ones.
-    pub all_batches: Option<Drawn>,
+    pub(crate) median: Option<Drawn>,
+    /// Main response over all batches, disturbed or not, where [`Row::main`] is over the retained ones.
+    pub(crate) all_batches: Option<Drawn>,
     /// Natural logarithm of the main response.
-    pub log: Drawn,
+    pub(crate) log: Drawn,
     /// Counted events per operation by instrument.
-    pub counts: BTreeMap<String, PerOperation>,
+    pub(crate) counts: BTreeMap<String, PerOperation>,
     /// Build that it runs, and its values by code layout where there are several: main, median.
     build: String,
     layouts: Vec<(Drawn, Option<Drawn>)>,
@@ -46,13 +46,13 @@ pub struct Row {
 
 /// Cells by mask: bit i is 1 where factor i is at its baseline level, 0 where it is off.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Masks {
+pub(crate) struct Masks {
     /// Crossed factors, bit 0 first.
-    pub factors: Vec<String>,
+    pub(crate) factors: Vec<String>,
     /// Index in [`Table::cells`] by mask; `None` where there is no proven cell.
-    pub cells: Vec<Option<usize>>,
+    pub(crate) cells: Vec<Option<usize>>,
     /// Sets of factors at work without a proven cell.
-    pub missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
 }
 
 /// One of the values that a cell has for time.
@@ -113,8 +113,9 @@ impl Table {
         let logs = drawn(&mut whole, None, &|run| main(run).map(f64::ln));
         let mut second = medians(&mut whole, None).map(Vec::into_iter);
         let is_percentile = matches!(plan.response, MainResponse::P10 | MainResponse::P50);
-        let is_kept = contention.applied && is_percentile && present.iter().any(|(cell, _)| cell.has_batches());
-        let all = is_kept.then(|| drawn(&mut whole, None, &|run| run.record.value(plan.response)));
+        let is_over_retained =
+            contention.applied && is_percentile && present.iter().any(|(cell, _)| cell.has_batches());
+        let all = is_over_retained.then(|| drawn(&mut whole, None, &|run| run.record.value(plan.response)));
         let mut all = all.map(Vec::into_iter);
         let rows = present.iter().zip(drawn(&mut whole, None, &main)).zip(logs).zip(layouts);
         let cells: Vec<Row> = rows
@@ -135,12 +136,12 @@ impl Table {
     }
 
     /// A cell by its id; `None` without a proven timing run.
-    pub fn cell(&self, id: &str) -> Option<&Row> {
+    pub(crate) fn cell(&self, id: &str) -> Option<&Row> {
         self.by_id.get(id).map(|at| &self.cells[*at])
     }
 
     /// The crossed cells in the order of masks, when none is missing.
-    pub fn crossed(&self) -> Option<Vec<&Row>> {
+    pub(crate) fn crossed(&self) -> Option<Vec<&Row>> {
         self.masks.as_ref()?.cells.iter().map(|at| at.map(|at| &self.cells[at])).collect()
     }
 

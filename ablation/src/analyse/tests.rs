@@ -34,7 +34,7 @@ fn known_effects_are_recovered() {
     let tick = effect(&analysis, "tick", "on-off");
     assert_eq!(tick.verdict, Verdict::NotDetected);
     assert!(tick.estimate.unwrap().abs() < tick.detectable.unwrap(), "{tick:?}");
-    let names: Vec<&str> = analysis.workloads[0].top_sources().iter().map(|e| e.factor.as_str()).collect();
+    let names: Vec<&str> = analysis.workloads[0].top_costs().iter().map(|e| e.factor.as_str()).collect();
     assert_eq!(names, ["cache"]);
 
     let workload = &analysis.workloads[0];
@@ -60,7 +60,7 @@ fn an_effect_inside_the_placebo_is_below_the_floor() {
     assert!(analysis.workloads[0].floor_ns.unwrap() >= 120.0);
     assert_eq!(effect(&analysis, "cache", "on-off").verdict, Verdict::BelowFloor);
     assert_eq!(effect(&analysis, "placebo", "placebo").verdict, Verdict::BelowFloor);
-    assert!(analysis.workloads[0].top_sources().is_empty());
+    assert!(analysis.workloads[0].top_costs().is_empty());
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn without_a_floor_nothing_is_claimed() {
 }
 
 #[test]
-fn void_runs_are_never_averaged() {
+fn invalid_runs_are_never_averaged() {
     let study = Study::new(&["cache"], &["w"]);
     let mut records = study.records(12, costs);
     for record in records.iter_mut().filter(|r| r.cell == "no-cache@env" && r.block < 3) {
@@ -42,7 +42,7 @@ fn void_runs_are_never_averaged() {
 }
 
 #[test]
-fn a_cell_that_is_all_void_has_no_effect() {
+fn a_cell_that_is_all_invalid_has_no_effect() {
     let study = Study::new(&["cache"], &["w"]);
     let mut records = study.records(12, costs);
     records.iter_mut().filter(|r| r.cell == "no-cache@env").for_each(|r| set(r, "cache", 1));
@@ -71,7 +71,7 @@ fn a_cell_whose_timing_failed_shows_no_counts() {
 }
 
 #[test]
-fn a_source_that_did_nothing_is_not_exercised() {
+fn a_factor_that_did_nothing_is_not_exercised() {
     let study = Study::new(&["cache", "tick"], &["w"]);
     let mut records = study.records(12, costs);
     let on = |r: &&mut Record| r.measured.as_ref().unwrap().levels.get("cache").is_some_and(|level| level == "on");

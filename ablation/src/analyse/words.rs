@@ -1,11 +1,10 @@
 //! The words of an analysis: what is measured, what can be said, what is proven.
 
 use ablate_format::{MainResponse, ValueName};
-use serde::{Serialize, Serializer};
 
 /// A measured quantity that effects are computed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Response {
+pub(crate) enum Response {
     /// 10th percentile of a process, nanoseconds per operation: the main response by default.
     LatencyNsP10,
     /// Median of a process, nanoseconds per operation: must agree with the 10th percentile, or is the main response.
@@ -32,14 +31,14 @@ pub enum Response {
 
 impl Response {
     /// The responses that are counted, with the name of their instrument.
-    pub const COUNTED: [(Response, &'static str); 3] = [
+    pub(crate) const COUNTED: [(Response, &'static str); 3] = [
         (Response::InstructionsPerOp, "instructions"),
         (Response::PageFaultsPerOp, "page-faults"),
         (Response::SyscallsPerOp, "syscalls"),
     ];
 
     /// The response that a workload is judged by.
-    pub fn main(of: MainResponse) -> Response {
+    pub(crate) fn main(of: MainResponse) -> Response {
         match of {
             MainResponse::P10 => Response::LatencyNsP10,
             MainResponse::P50 => Response::LatencyNsP50,
@@ -53,19 +52,19 @@ impl Response {
     }
 
     /// The responses of time that every contrast of a workload has a row for, the main one first.
-    pub fn timed(main: MainResponse) -> Vec<Response> {
+    pub(crate) fn timed(main: MainResponse) -> Vec<Response> {
         // Beside a mean, the median of a process would hide the first operations again.
         let second = (main == MainResponse::P10).then_some(Response::LatencyNsP50);
         [Response::main(main)].into_iter().chain(second).collect()
     }
 
     /// Whether it comes from the counting passes.
-    pub fn is_counted(self) -> bool {
+    pub(crate) fn is_counted(self) -> bool {
         Response::COUNTED.iter().any(|(counted, _)| *counted == self)
     }
 
     /// Name in `effects.json`.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Response::LatencyNsP10 => "latency_ns_p10",
             Response::LatencyNsP50 => "latency_ns_p50",
@@ -82,25 +81,18 @@ impl Response {
     }
 }
 
-impl Serialize for Response {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 /// What can be said about an effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// Detected, positive: the source costs. For latency by two readings that agree (docs/methodology.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Verdict {
+    /// Detected, positive: the factor costs. For latency by two readings that agree (docs/methodology.md).
     Costs,
-    /// Detected, negative: the source saves.
+    /// Detected, negative: the factor saves.
     Saves,
     /// The interval contains 0 and the effect is smaller than what the study could have found.
     NotDetected,
     /// Detected, but not larger than the difference between the baseline and its placebo.
     BelowFloor,
-    /// The source did nothing in this workload; no effect is claimed.
+    /// The factor did nothing in this workload; no effect is claimed.
     NotExercised,
     /// No proven run in one of the two cells.
     Invalid,
@@ -112,7 +104,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Name in `effects.json` and in tables.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Verdict::Costs => "costs",
             Verdict::Saves => "saves",
@@ -127,12 +119,11 @@ impl Verdict {
 }
 
 /// Whether the two cells of an effect did what they were run for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Proof {
-    /// Both cells have proven runs, and the source did its work where it was on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Both cells have proven runs, and the factor did its work where it was on.
     Proven,
-    /// Both cells have proven runs, but the source had nothing to do in this workload.
+    /// Both cells have proven runs, but the factor had nothing to do in this workload.
     NotExercised,
     /// One of the cells has no proven run, for whatever reason; or the levels are the same thing under two names.
     Invalid,
@@ -142,7 +133,7 @@ pub enum Proof {
 
 impl Proof {
     /// Name in `effects.json`.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Proof::Proven => "proven",
             Proof::NotExercised => "not-exercised",

@@ -1,54 +1,53 @@
 //! Everything that an analysis says about one workload.
 
 use super::crossed::Crossed;
-use super::noise::CellNoise;
 use super::reading::Reading;
 use super::retention::Retention;
 use super::values::{CellSummary, Effect, Gap};
 use super::words::Response;
 use ablate_format::MainResponse;
-use serde::Serialize;
+use ablate_format::effects::Noise;
 
 /// Everything about one workload.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct WorkloadAnalysis {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct WorkloadAnalysis {
     /// Name.
-    pub name: String,
+    pub(crate) name: String,
     /// One line for people.
-    pub about: String,
+    pub(crate) about: String,
     /// What its effects, gaps and noise floor are about.
-    pub response: MainResponse,
+    pub(crate) response: MainResponse,
     /// Cells in the order of the plan.
-    pub cells: Vec<CellSummary>,
+    pub(crate) cells: Vec<CellSummary>,
     /// Effects in the order of the plan's contrasts, responses within.
-    pub effects: Vec<Effect>,
+    pub(crate) effects: Vec<Effect>,
     /// Gaps, the reference peer first.
-    pub gaps: Vec<Gap>,
+    pub(crate) gaps: Vec<Gap>,
     /// What the crossed cells say; `None` when the design does not cross factors.
-    pub crossed: Option<Crossed>,
+    pub(crate) crossed: Option<Crossed>,
     /// Largest difference, in nanoseconds per operation, that baseline and placebo are compatible with.
-    pub floor_ns: Option<f64>,
+    pub(crate) floor_ns: Option<f64>,
     /// The same for a placebo of dead code: the floor of effects between builds.
-    pub layout_floor_ns: Option<f64>,
-    /// What the contention probe kept; `None` when no program of this workload took one.
-    pub retention: Option<Retention>,
+    pub(crate) layout_floor_ns: Option<f64>,
+    /// What the contention probe retained; `None` when no program of this workload took one.
+    pub(crate) retention: Option<Retention>,
     /// What disturbed each cell.
-    pub noise: Vec<CellNoise>,
+    pub(crate) noise: Vec<Noise>,
     /// The plan's reading; `None` without a reference peer.
-    pub reading: Option<Reading>,
+    pub(crate) reading: Option<Reading>,
     /// Remarks about single values: repeats that do not agree, start-up that could not be subtracted.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl WorkloadAnalysis {
     /// The effects of the main response.
-    pub fn main_effects(&self) -> impl Iterator<Item = &Effect> {
+    pub(crate) fn main_effects(&self) -> impl Iterator<Item = &Effect> {
         let main = Response::main(self.response);
         self.effects.iter().filter(move |effect| effect.response == main)
     }
 
     /// The same contrast in another response.
-    pub fn sibling(&self, effect: &Effect, response: Response) -> Option<&Effect> {
+    pub(crate) fn sibling(&self, effect: &Effect, response: Response) -> Option<&Effect> {
         self.effects.iter().find(|other| {
             other.response == response
                 && other.factor == effect.factor

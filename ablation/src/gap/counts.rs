@@ -1,13 +1,13 @@
-//! From what the instruments counted to what is priced: kinds of events that do not overlap.
+//! From what the instruments counted to kinds of events that do not overlap.
 
 use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE, UNMAP_HUGE, UNMAP_PAGE};
 use std::collections::BTreeMap;
 
 /// Events per operation by kind: [`PAGE_FAULT_4K`], [`PAGE_FAULT_HUGE`], [`UNMAP_PAGE`], [`UNMAP_HUGE`], `sys-…`.
-pub type Counts = BTreeMap<String, f64>;
+pub(crate) type Counts = BTreeMap<String, f64>;
 
 /// All system calls that no instrument counts apart.
-pub const SYS_OTHER: &str = "sys-other";
+pub(crate) const SYS_OTHER: &str = "sys-other";
 
 /// Instrument of all page faults, large and small.
 const PAGE_FAULTS: &str = "page-faults";
@@ -27,7 +27,7 @@ const HUGE_BYTES: f64 = 2_097_152.0;
 /// operation. What was touched and was not resident even at the peak has been given back: that is a lower bound of the
 /// returned pages, which no instrument counts. When pages of both sizes were touched, it is divided as the touched bytes
 /// are.
-pub fn account(raw: &Counts, resident_growth: Option<f64>) -> Counts {
+pub(crate) fn disjoint_kinds(raw: &Counts, resident_growth: Option<f64>) -> Counts {
     let mut counts: Counts =
         raw.iter().filter(|(kind, _)| kind.starts_with("sys-")).map(|(k, v)| (k.clone(), *v)).collect();
     if let Some(all) = raw.get(SYSCALLS) {
@@ -76,23 +76,23 @@ mod tests {
             ("sys-munmap", 1.0),
             ("sys-other", 0.5),
         ];
-        assert_eq!(account(&raw, None), counts(&expected));
+        assert_eq!(disjoint_kinds(&raw, None), counts(&expected));
     }
 
     #[test]
     fn what_was_not_counted_is_missing() {
-        assert_eq!(account(&counts(&[("sys-mmap", 2.0)]), Some(0.0)), counts(&[("sys-mmap", 2.0)]));
-        assert_eq!(account(&counts(&[("page-faults", 3.0)]), None), counts(&[("page-fault-4k", 3.0)]));
+        assert_eq!(disjoint_kinds(&counts(&[("sys-mmap", 2.0)]), Some(0.0)), counts(&[("sys-mmap", 2.0)]));
+        assert_eq!(disjoint_kinds(&counts(&[("page-faults", 3.0)]), None), counts(&[("page-fault-4k", 3.0)]));
     }
 
     #[test]
     fn what_is_not_resident_at_the_peak_was_given_back() {
-        let returned = |growth| account(&counts(&[("page-faults", 512.0)]), Some(growth))[UNMAP_PAGE];
+        let returned = |growth| disjoint_kinds(&counts(&[("page-faults", 512.0)]), Some(growth))[UNMAP_PAGE];
         // 10 operations that touch 2 MiB each and give it back: at most one of them is resident.
         assert_eq!(returned(HUGE_BYTES / 10.0), 0.9 * 512.0);
         // Everything stays, and the peak may contain a little more.
         assert_eq!((returned(HUGE_BYTES), returned(1.1 * HUGE_BYTES)), (0.0, 0.0));
-        let mixed = account(&counts(&[("page-faults", 513.0), ("page-fault-huge", 1.0)]), Some(0.0));
+        let mixed = disjoint_kinds(&counts(&[("page-faults", 513.0), ("page-fault-huge", 1.0)]), Some(0.0));
         assert_eq!((mixed[UNMAP_PAGE], mixed[UNMAP_HUGE]), (512.0, 1.0));
     }
 }

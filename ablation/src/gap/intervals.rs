@@ -1,6 +1,6 @@
 //! What the interval of 95 % of a number says.
 
-use crate::analyse::Estimate;
+use ablate_format::effects::Estimate;
 use ablate_stats::bootstrap::Drawn;
 
 /// The value with its interval of 95 %.

@@ -1,120 +1,85 @@
-//! A second opinion on the prices: least squares of the cells' times on their counts.
+//! A cross-check of the unit costs: least squares of the cells' times on their counts.
 //!
-//! The measured prices are those of a bare first touch or call. In a workload the same events may cost more (cold
+//! The measured unit costs are those of a bare first touch or call. In a workload the same events may cost more (cold
 //! caches, larger address spaces) or less. Cells differ in their counts, so their times tell too; when they do not
 //! differ enough, nothing is told.
 
 use super::counts::Counts;
 use super::input::Input;
 use super::intervals::estimate;
-use super::units::Price;
-use crate::analyse::Estimate;
+use super::units::UnitCost;
+use ablate_format::effects::{CrossCheck, Estimate, FittedCost};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::distribution::t_quantile;
 use ablate_stats::line::{Regression, regress};
-use serde::Serialize;
 
 /// Largest condition number with which coefficients are believed: beyond 30 columns depend on each other so much that
 /// small errors of the times are large ones of the coefficients (Belsley, Kuh and Welsch, "Regression Diagnostics",
 /// 1980, section 3.2).
-pub const MAX_CONDITION: f64 = 30.0;
+pub(crate) const MAX_CONDITION: f64 = 30.0;
 
-/// A kind takes part when its counts differ so much that its price makes up this share of the spread of the times.
+/// A kind takes part when its counts differ so much that its unit cost makes up this share of the spread of the times.
 /// What is less cannot be seen, and would only take the others' part.
 const MIN_SPREAD: f64 = 0.02;
 
 /// Rows beyond the number of coefficients: without any, every model fits.
 const MIN_DEGREES: usize = 2;
 
-/// What the cells say about the prices.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Opinion {
-    /// Which cells were taken, for people.
-    pub over: &'static str,
-    /// Number of cells.
-    pub cells: usize,
-    /// Condition number of the columns, at most [`MAX_CONDITION`].
-    pub condition: f64,
-    /// Share of the variance of the times that the model explains.
-    pub r2: f64,
-    /// How many times as much the events of the cells cost as at the measured prices, all kinds by one number.
-    pub scale: Estimate,
-    /// Whether the interval of the scale excludes 1.
-    pub disagree: bool,
-    /// The price of each kind of which the counts differ enough, or why these cannot be told apart.
-    pub prices: Result<Vec<OpinionOfPrice>, String>,
-}
-
-/// Both prices of one kind.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct OpinionOfPrice {
-    /// The kind of event.
-    pub kind: String,
-    /// What was measured apart, nanoseconds.
-    pub measured: Estimate,
-    /// What the times of the cells say, nanoseconds. The interval is for the noise of the times and for what the model
-    /// leaves out, as far as cells differ in it.
-    pub fitted: Estimate,
-    /// Whether the interval of their difference lies on one side of 0.
-    pub disagree: bool,
-}
-
-impl Opinion {
-    /// What follows when the measured prices do not fit, in one sentence; `events` is what all events are of the gap at
-    /// these prices, nanoseconds.
-    pub(super) fn disagreement(&self, events: f64) -> Option<String> {
-        let (lo, hi) = self.scale.interval.filter(|_| self.disagree)?;
-        let scale = self.scale.value;
-        let then = match events {
-            0.0 => "here there is no difference in them".to_owned(),
-            _ => {
-                let (unit, name) = if events.abs() >= 1e4 { (1e3, "µs") } else { (1.0, "ns") };
-                let (now, then) = (events / unit, scale * events / unit);
-                format!(
-                    "then they are {then:+.0} {name} of the gap instead of {now:+.0}, and the other rows take the difference"
-                )
-            }
-        };
-        Some(format!(
-            "by the times of {} ({} cells) page faults and system calls cost {scale:.2} [{lo:.2}, {hi:.2}] times what \
-             they cost measured apart; {then}",
-            self.over, self.cells,
-        ))
-    }
-}
-
-/// Fits the prices to the times of the cells.
+/// What follows when the measured unit costs do not fit, in one sentence; `None` when they fit.
 ///
-/// First over the combinations of the crossed factors, each factor with a coefficient of its own, so that what a source
-/// does itself is not taken for what it does through events. When that does not identify the prices (its events follow
-/// the source), over all cells with nothing but the counts.
+/// `events` is what all events make up of the gap at the measured unit costs, in nanoseconds per operation.
+pub(super) fn disagreement(check: &CrossCheck, events: f64) -> Option<String> {
+    let (lo, hi) = check.scale.interval.filter(|_| check.disagree)?;
+    let scale = check.scale.value;
+    let then = match events {
+        0.0 => "here there is no difference in them".to_owned(),
+        _ => {
+            let (unit, name) = if events.abs() >= 1e4 { (1e3, "µs") } else { (1.0, "ns") };
+            let (now, then) = (events / unit, scale * events / unit);
+            format!(
+                "then they are {then:+.0} {name} of the gap instead of {now:+.0}, and the other rows take the difference"
+            )
+        }
+    };
+    Some(format!(
+        "by the times of {} ({} cells) page faults and system calls cost {scale:.2} [{lo:.2}, {hi:.2}] times what they \
+         cost measured apart; {then}",
+        check.over, check.cells,
+    ))
+}
+
+/// Fits the unit costs to the times of the cells.
+///
+/// First over the combinations of the crossed factors, each factor with a coefficient of its own, so that what a factor
+/// does itself is not taken for what it does through events. When that does not identify the unit costs (its events follow
+/// the factor), over all cells with nothing but the counts.
 ///
 /// # Errors
 /// Why nothing is told, for people.
-pub fn second_opinion(input: &Input, kinds: &[(&str, Price)]) -> Result<Opinion, String> {
+pub(crate) fn cross_check(input: &Input, kinds: &[(&str, UnitCost)]) -> Result<CrossCheck, String> {
     let over_masks = crossed(input, kinds);
     let cells: Vec<(&Drawn, &Counts)> = input.cells.iter().map(|(value, counts)| (value, counts)).collect();
     over_masks.or_else(|of_masks| {
-        opinion("all cells", &cells, &[], kinds).map_err(|of_cells| match input.masks.is_empty() {
+        check_over("all cells", &cells, &[], kinds).map_err(|of_cells| match input.masks.is_empty() {
             true => of_cells,
             false => format!("over the combinations: {of_masks}; over all cells: {of_cells}"),
         })
     })
 }
 
-fn crossed(input: &Input, kinds: &[(&str, Price)]) -> Result<Opinion, String> {
+fn crossed(input: &Input, kinds: &[(&str, UnitCost)]) -> Result<CrossCheck, String> {
     let cells: Vec<(&Drawn, &Counts)> = input.masks.iter().zip(input.mask_counts).collect();
     let is_at_work = |factor: usize| (0..cells.len()).map(|mask| (mask >> factor & 1) as f64).collect();
     let factors: Vec<Vec<f64>> = (0..input.factors.len()).map(is_at_work).collect();
-    opinion("the combinations, with a coefficient for each source", &cells, &factors, kinds)
+    check_over("the combinations, with a coefficient for each factor", &cells, &factors, kinds)
 }
 
-fn opinion(
+fn check_over(
     over: &'static str,
     cells: &[(&Drawn, &Counts)],
     factors: &[Vec<f64>],
-    kinds: &[(&str, Price)],
-) -> Result<Opinion, String> {
+    kinds: &[(&str, UnitCost)],
+) -> Result<CrossCheck, String> {
     let is_whole = |(value, counts): &&(&Drawn, &Counts)| {
         value.point.is_finite() && kinds.iter().all(|(kind, _)| counts.contains_key(*kind))
     };
@@ -123,7 +88,7 @@ fn opinion(
     let spread = range(&times.iter().map(|time| time.point).collect::<Vec<_>>());
     let columns: Vec<(&str, &Drawn, Vec<f64>)> = kinds
         .iter()
-        .map(|(kind, price)| (*kind, price.ns, cells.iter().map(|(_, counts)| counts[*kind]).collect()))
+        .map(|(kind, cost)| (*kind, cost.ns, cells.iter().map(|(_, counts)| counts[*kind]).collect()))
         .collect();
     let seen: Vec<_> = columns.iter().filter(|(_, ns, n)| range(n) * ns.point > MIN_SPREAD * spread).collect();
     let mut fixed = vec![vec![1.0; cells.len()]];
@@ -135,19 +100,19 @@ fn opinion(
     }
     let together = fit(&fixed, &[all], &times)?;
     let own: Vec<Vec<f64>> = seen.iter().map(|(_, _, counts)| counts.clone()).collect();
-    let prices = fit(&fixed, &own, &times).map(|fit| {
-        let price = |((kind, ns, _), at): (&&(&str, &Drawn, Vec<f64>), usize)| OpinionOfPrice {
+    let unit_costs = fit(&fixed, &own, &times).map(|fit| {
+        let cost = |((kind, ns, _), at): (&&(&str, &Drawn, Vec<f64>), usize)| FittedCost {
             kind: (*kind).to_owned(),
-            measured: estimate(ns),
+            measured: Some(estimate(ns)),
             fitted: fit.of(at),
             disagree: fit.widened(&fit.coefficients[at].combine(ns, |a, b| a - b), at).excludes_zero(),
         };
-        seen.iter().zip(0..).map(price).collect()
+        seen.iter().zip(0..).map(cost).collect()
     });
     let scale = together.of(0);
     let disagree = scale.interval.is_some_and(|(lo, hi)| hi < 1.0 || 1.0 < lo);
     let Fit { condition, r2, .. } = together;
-    Ok(Opinion { over, cells: cells.len(), condition, r2, scale, disagree, prices })
+    Ok(CrossCheck { over: over.to_owned(), cells: cells.len(), condition, r2, scale, disagree, unit_costs })
 }
 
 fn range(values: &[f64]) -> f64 {
@@ -207,8 +172,8 @@ fn jackknife(columns: &[Vec<f64>], times: &[Drawn]) -> Option<Vec<f64>> {
     let points: Vec<Drawn> = times.iter().map(|time| Drawn::new(time.point, time.blocks, Vec::new())).collect();
     let mut without: Vec<Vec<f64>> = vec![Vec::with_capacity(rows); columns.len()];
     for left_out in 0..rows {
-        let kept = |column: &Vec<f64>| [&column[..left_out], &column[left_out + 1..]].concat();
-        let columns: Vec<Vec<f64>> = columns.iter().map(kept).collect();
+        let remaining = |column: &Vec<f64>| [&column[..left_out], &column[left_out + 1..]].concat();
+        let columns: Vec<Vec<f64>> = columns.iter().map(remaining).collect();
         let times = [&points[..left_out], &points[left_out + 1..]].concat();
         let found = regress(&columns, &times)?;
         without.iter_mut().zip(found.coefficients).for_each(|(all, one)| all.push(one.point));
@@ -228,17 +193,17 @@ mod tests {
     use crate::gap::fixture::{counts, noisy, unit_costs};
     use crate::unit_costs::{PAGE_FAULT_4K, UNMAP_PAGE};
 
-    /// Opinion over cells (time without faults, faults), each fault costing 700 ns, against a measured price of `measured`.
-    fn opinion(measured: f64, cells: &[(f64, f64)]) -> Result<Opinion, String> {
+    /// Cross-check over cells (time without faults, faults), each fault costing 700 ns, against a measured unit cost of `measured`.
+    fn check_over(measured: f64, cells: &[(f64, f64)]) -> Result<CrossCheck, String> {
         let units: UnitCosts = unit_costs(&[(PAGE_FAULT_4K, measured)]);
         let cells: Vec<(Drawn, Counts)> = cells
             .iter()
             .map(|(own, faults)| (noisy(own + 700.0 * faults, 2.0, 5), counts(&[(PAGE_FAULT_4K, *faults)])))
             .collect();
-        second_opinion(&input(&cells, &units), &[(PAGE_FAULT_4K, units.price(PAGE_FAULT_4K).unwrap())])
+        cross_check(&input(&cells, &units), &[(PAGE_FAULT_4K, units.cost(PAGE_FAULT_4K).unwrap())])
     }
 
-    /// No combinations, only cells; the account itself does not matter here.
+    /// No combinations, only cells; the breakdown itself does not matter here.
     fn input<'a>(cells: &'a [(Drawn, Counts)], units: &'a UnitCosts) -> Input<'a> {
         Input {
             factors: &[],
@@ -256,37 +221,37 @@ mod tests {
     const CELLS: [(f64, f64); 5] = [(100.0, 50.0), (100.0, 1.0), (100.0, 25.0), (100.0, 10.0), (100.0, 40.0)];
 
     #[test]
-    fn the_price_is_recovered_from_the_times() {
-        let opinion = opinion(700.0, &CELLS).unwrap();
-        let price = &opinion.prices.as_ref().unwrap()[0];
-        assert!((price.fitted.value - 700.0).abs() < 1e-6 && !price.disagree, "{price:?}");
-        assert!((opinion.scale.value - 1.0).abs() < 1e-6 && !opinion.disagree, "{opinion:?}");
-        assert!(opinion.r2 > 0.999 && opinion.condition < MAX_CONDITION, "{opinion:?}");
-        assert_eq!(opinion.disagreement(49.0 * 700.0), None);
+    fn the_unit_cost_is_recovered_from_the_times() {
+        let check = check_over(700.0, &CELLS).unwrap();
+        let cost = &check.unit_costs.as_ref().unwrap()[0];
+        assert!((cost.fitted.value - 700.0).abs() < 1e-6 && !cost.disagree, "{cost:?}");
+        assert!((check.scale.value - 1.0).abs() < 1e-6 && !check.disagree, "{check:?}");
+        assert!(check.r2 > 0.999 && check.condition < MAX_CONDITION, "{check:?}");
+        assert_eq!(disagreement(&check, 49.0 * 700.0), None);
     }
 
     #[test]
-    fn a_price_that_disagrees_is_said_with_what_it_would_move() {
-        let opinion = opinion(500.0, &CELLS).unwrap();
-        assert!(opinion.prices.as_ref().unwrap()[0].disagree);
-        let remark = opinion.disagreement(49.0 * 500.0).unwrap();
+    fn a_unit_cost_that_disagrees_is_said_with_what_it_would_move() {
+        let check = check_over(500.0, &CELLS).unwrap();
+        assert!(check.unit_costs.as_ref().unwrap()[0].disagree);
+        let remark = disagreement(&check, 49.0 * 500.0).unwrap();
         assert!(
             remark.contains("1.40 [1.40, 1.40]") && remark.contains("+34 µs of the gap instead of +24,"),
             "{remark}"
         );
-        let remark = opinion.disagreement(5_000.0).unwrap();
+        let remark = disagreement(&check, 5_000.0).unwrap();
         assert!(remark.contains("+7000 ns of the gap instead of +5000,"), "{remark}");
-        assert!(opinion.disagreement(0.0).unwrap().ends_with("here there is no difference in them"));
+        assert!(disagreement(&check, 0.0).unwrap().ends_with("here there is no difference in them"));
     }
 
     #[test]
     fn cells_that_differ_in_more_than_their_counts_make_the_interval_wide() {
         let own = [1_000.0, 100.0, 2_500.0, 400.0, 2_000.0];
         let cells: Vec<(f64, f64)> = CELLS.iter().zip(own).map(|((_, faults), own)| (own, *faults)).collect();
-        let opinion = opinion(650.0, &cells).unwrap();
-        let price = &opinion.prices.as_ref().unwrap()[0];
-        let (lo, hi) = price.fitted.interval.unwrap();
-        assert!(lo < 650.0 && 700.0 < hi && !price.disagree && !opinion.disagree, "{opinion:?}");
+        let check = check_over(650.0, &cells).unwrap();
+        let cost = &check.unit_costs.as_ref().unwrap()[0];
+        let (lo, hi) = cost.fitted.interval.unwrap();
+        assert!(lo < 650.0 && 700.0 < hi && !cost.disagree && !check.disagree, "{check:?}");
     }
 
     #[test]
@@ -297,19 +262,19 @@ mod tests {
         };
         let cells: Vec<(Drawn, Counts)> = CELLS.iter().map(cell).collect();
         let input = input(&cells, &units);
-        let kinds = [PAGE_FAULT_4K, UNMAP_PAGE].map(|kind| (kind, units.price(kind).unwrap()));
-        let opinion = second_opinion(&input, &kinds).unwrap();
-        assert!((opinion.scale.value - 2.0).abs() < 1e-6 && opinion.disagree, "{opinion:?}");
-        assert!(opinion.prices.unwrap_err().contains("vary together"));
+        let kinds = [PAGE_FAULT_4K, UNMAP_PAGE].map(|kind| (kind, units.cost(kind).unwrap()));
+        let check = cross_check(&input, &kinds).unwrap();
+        assert!((check.scale.value - 2.0).abs() < 1e-6 && check.disagree, "{check:?}");
+        assert!(check.unit_costs.unwrap_err().contains("vary together"));
     }
 
     #[test]
-    fn a_price_that_nothing_tells_is_not_given() {
-        let same = opinion(700.0, &[(100.0, 5.0); 6]);
+    fn a_unit_cost_that_nothing_tells_is_not_given() {
+        let same = check_over(700.0, &[(100.0, 5.0); 6]);
         assert!(same.unwrap_err().contains("do not differ"));
-        let few = opinion(700.0, &CELLS[..3]);
+        let few = check_over(700.0, &CELLS[..3]);
         assert!(few.unwrap_err().contains("too few"));
-        let single = opinion(700.0, &[(100.0, 50.0), (100.0, 1.0), (100.0, 1.0), (100.0, 1.0), (100.0, 1.0)]);
+        let single = check_over(700.0, &[(100.0, 50.0), (100.0, 1.0), (100.0, 1.0), (100.0, 1.0), (100.0, 1.0)]);
         assert!(single.unwrap_err().contains("one cell alone"));
     }
 }

@@ -1,37 +1,38 @@
-//! Prices of page faults and system calls over the blocks of a study.
+//! Unit costs of page faults and system calls over the blocks of a study.
 
 use crate::prove::JudgedRun;
 use crate::unit_costs::SYSCALL;
 use ablate_format::{Pass, Status};
-use ablate_stats::bootstrap::{Drawn, Series, draw};
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::series::{Series, draw};
 use std::collections::BTreeMap;
 
 /// What each kind of event costs, in nanoseconds, with draws that combine with those of a workload.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct UnitCosts {
+pub(crate) struct UnitCosts {
     costs: BTreeMap<String, Drawn>,
 }
 
-/// The price of one event.
+/// The unit cost of one event.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Price<'a> {
+pub(crate) struct UnitCost<'a> {
     /// Nanoseconds of one.
-    pub ns: &'a Drawn,
-    /// False when this system call was not measured and the price is that of the cheapest one: a lower bound.
-    pub own: bool,
+    pub(crate) ns: &'a Drawn,
+    /// False when this system call was not measured and the unit cost is that of the cheapest one: a lower bound.
+    pub(crate) own: bool,
 }
 
 impl UnitCosts {
-    /// From prices by kind (the constants of [`crate::unit_costs`]).
-    pub fn new(costs: impl IntoIterator<Item = (String, Drawn)>) -> UnitCosts {
+    /// From unit costs by kind (the constants of [`crate::unit_costs`]).
+    pub(crate) fn new(costs: impl IntoIterator<Item = (String, Drawn)>) -> UnitCosts {
         UnitCosts { costs: costs.into_iter().collect() }
     }
 
     /// From the unit-cost records of a study: for each kind the trimmed mean over the blocks.
     ///
-    /// `blocks`, `draws` and `seed` are those of the workloads' tables, so that a price and a time of one draw come
+    /// `blocks`, `draws` and `seed` are those of the workloads' tables, so that a unit cost and a time of one draw come
     /// from the same blocks.
-    pub fn of_records<'r>(
+    pub(crate) fn of_records<'r>(
         records: impl IntoIterator<Item = &'r JudgedRun>,
         blocks: usize,
         draws: usize,
@@ -53,20 +54,15 @@ impl UnitCosts {
         UnitCosts::new(costs.filter(|(_, ns)| ns.point.is_finite()).map(|(kind, ns)| (kind.to_owned(), ns)))
     }
 
-    /// Whether nothing was priced.
-    pub fn is_empty(&self) -> bool {
-        self.costs.is_empty()
-    }
-
-    /// Every measured price by kind.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &Drawn)> {
+    /// Every measured unit cost by kind.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &Drawn)> {
         self.costs.iter().map(|(kind, ns)| (kind.as_str(), ns))
     }
 
-    /// Price of a kind; for a system call that was not measured that of the cheapest one. `None` when there is none.
-    pub fn price(&self, kind: &str) -> Option<Price<'_>> {
-        let own = self.costs.get(kind).map(|ns| Price { ns, own: true });
-        let least = || self.costs.get(SYSCALL).map(|ns| Price { ns, own: false });
+    /// UnitCost of a kind; for a system call that was not measured that of the cheapest one. `None` when there is none.
+    pub(crate) fn cost(&self, kind: &str) -> Option<UnitCost<'_>> {
+        let own = self.costs.get(kind).map(|ns| UnitCost { ns, own: true });
+        let least = || self.costs.get(SYSCALL).map(|ns| UnitCost { ns, own: false });
         own.or_else(|| kind.starts_with("sys-").then(least)?)
     }
 }
@@ -98,19 +94,19 @@ mod tests {
         let mut judge = Judge::new(&plan);
         let runs: Vec<JudgedRun> = records.into_iter().map(|record| judge.judge(record)).collect();
         let costs = UnitCosts::of_records(&runs, 11, 200, 3);
-        let price = costs.price(PAGE_FAULT_4K).unwrap();
-        assert_eq!((price.ns.point, price.ns.blocks, price.own), (500.0, 10, true));
-        assert_eq!(costs.price(PAGE_FAULT_HUGE), None);
+        let cost = costs.cost(PAGE_FAULT_4K).unwrap();
+        assert_eq!((cost.ns.point, cost.ns.blocks, cost.own), (500.0, 10, true));
+        assert_eq!(costs.cost(PAGE_FAULT_HUGE), None);
         assert_eq!(costs.all().map(|(kind, _)| kind).collect::<Vec<_>>(), ["page-fault-4k", "syscall"]);
     }
 
     #[test]
-    fn a_system_call_without_a_price_has_that_of_the_cheapest() {
+    fn a_system_call_without_a_unit_cost_has_that_of_the_cheapest() {
         let costs = unit_costs(&[(SYSCALL, 100.0), ("sys-mmap", 900.0)]);
-        let price = |kind| costs.price(kind).map(|price| (price.ns.point.round(), price.own));
-        assert_eq!(price("sys-mmap"), Some((900.0, true)));
-        assert_eq!(price("sys-futex"), Some((100.0, false)));
-        assert_eq!(price(PAGE_FAULT_4K), None, "a page fault is no system call");
-        assert!(UnitCosts::default().is_empty() && UnitCosts::default().price("sys-futex").is_none());
+        let cost = |kind| costs.cost(kind).map(|cost| (cost.ns.point.round(), cost.own));
+        assert_eq!(cost("sys-mmap"), Some((900.0, true)));
+        assert_eq!(cost("sys-futex"), Some((100.0, false)));
+        assert_eq!(cost(PAGE_FAULT_4K), None, "a page fault is no system call");
+        assert!(UnitCosts::default().cost("sys-futex").is_none());
     }
 }

@@ -1,7 +1,8 @@
 //! Instruments that are programs around the measured one: callgrind and strace. They change what is started, and leave
 //! their counts in a folder.
 
-use super::{Source, callgrind, strace};
+use super::instruments::Source;
+use super::{callgrind, strace};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::io;
@@ -11,7 +12,7 @@ use std::process::{Command, Stdio};
 
 /// Which tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tool {
+pub(crate) enum Tool {
     /// `valgrind --tool=callgrind`.
     Callgrind,
     /// `strace -f -c`.
@@ -20,13 +21,13 @@ pub enum Tool {
 
 /// A tool that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrapper {
+pub(crate) struct Wrapper {
     /// Which.
-    pub tool: Tool,
+    pub(crate) tool: Tool,
     /// Path of its program.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What it says its version is.
-    pub version: String,
+    pub(crate) version: String,
 }
 
 /// The tool that a source needs, tried once on a program that does nothing.
@@ -36,7 +37,7 @@ pub(super) fn wrapper(source: &Source) -> Result<Wrapper, String> {
 }
 
 /// Path of a program on the PATH.
-pub fn find_tool(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
@@ -46,7 +47,7 @@ impl Wrapper {
     ///
     /// # Errors
     /// Why not and what would allow it, in one line.
-    pub fn find(tool: Tool) -> Result<Wrapper, String> {
+    pub(crate) fn find(tool: Tool) -> Result<Wrapper, String> {
         let name = tool.program();
         let path = find_tool(name).ok_or_else(|| format!("{name} is not on the PATH; install the package {name}"))?;
         let said = Command::new(&path).arg("--version").stdin(Stdio::null()).output();
@@ -83,7 +84,7 @@ impl Wrapper {
     ///
     /// # Errors
     /// A path that no process can receive.
-    pub fn wrap(&self, program: &CStr, argv: &[CString], scratch: &Path) -> io::Result<(CString, Vec<CString>)> {
+    pub(crate) fn wrap(&self, program: &CStr, argv: &[CString], scratch: &Path) -> io::Result<(CString, Vec<CString>)> {
         let file = |name: &str| {
             let mut option = b"".to_vec();
             option.extend_from_slice(scratch.join(name).as_os_str().as_bytes());
@@ -117,7 +118,7 @@ impl Wrapper {
     ///
     /// # Errors
     /// Why there are none, in one line.
-    pub fn read(&self, scratch: &Path) -> Result<BTreeMap<String, u64>, String> {
+    pub(crate) fn read(&self, scratch: &Path) -> Result<BTreeMap<String, u64>, String> {
         let mut counts = BTreeMap::new();
         let trouble =
             |e: io::Error| format!("{}: cannot read what {} wrote: {e}", scratch.display(), self.tool.program());
@@ -148,7 +149,7 @@ impl Wrapper {
 
     /// How many times longer than without it a process may take before it is ended: generous, since only programs that
     /// hang are to be found.
-    pub fn patience(&self) -> u32 {
+    pub(crate) fn patience(&self) -> u32 {
         match self.tool {
             Tool::Callgrind => 200,
             Tool::Strace => 50,
@@ -158,7 +159,7 @@ impl Wrapper {
 
 impl Tool {
     /// Name of its program.
-    pub fn program(self) -> &'static str {
+    pub(crate) fn program(self) -> &'static str {
         match self {
             Tool::Callgrind => "valgrind",
             Tool::Strace => "strace",

@@ -5,14 +5,14 @@ use ablate_format::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Record, 
 
 /// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Invalid`], with a
 /// reason that names factor, counter, expected and seen; any other record is left as it is.
-pub fn prove(plan: &StudyPlan, record: &mut Record) {
+pub(crate) fn prove(plan: &StudyPlan, record: &mut Record) {
     let cell = plan.cells.iter().find(|cell| cell.id == record.cell);
     prove_cell(plan, cell, record);
 }
 
 /// [`prove`] of a record whose cell was found; `None` when the plan does not have it.
 pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut Record) {
-    // What prices the machine is no cell of a plan.
+    // What unit costs the machine is no cell of a plan.
     if record.status != Status::Ok || record.pass == Pass::UnitCosts {
         return;
     }

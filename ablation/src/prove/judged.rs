@@ -8,90 +8,90 @@ use std::sync::Arc;
 /// A run that was judged by itself. Its fields are those of [`Record`]; a run that does not count has no
 /// [`JudgedRun::measured`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct JudgedRun {
+pub(crate) struct JudgedRun {
     /// What it was run for.
-    pub pass: Pass,
+    pub(crate) pass: Pass,
     /// How it ended, and whether it is proven.
-    pub status: Status,
+    pub(crate) status: Status,
     /// Block (timing) or repeat (counting), from 0.
-    pub block: u32,
+    pub(crate) block: u32,
     /// Code layout of the binary.
-    pub layout: u32,
+    pub(crate) layout: u32,
     /// Workload name.
-    pub workload: Arc<str>,
+    pub(crate) workload: Arc<str>,
     /// Cell id.
-    pub cell: Arc<str>,
+    pub(crate) cell: Arc<str>,
     /// Why it is not `ok`; empty otherwise.
-    pub reason: Arc<str>,
+    pub(crate) reason: Arc<str>,
     /// Wall time of the process in nanoseconds, seen from outside.
-    pub wall_ns: u64,
+    pub(crate) wall_ns: u64,
     /// User and system time of the process in nanoseconds.
-    pub cpu_ns: u64,
+    pub(crate) cpu_ns: u64,
     /// Minor and major page faults of the whole process.
-    pub process_page_faults: u64,
+    pub(crate) process_page_faults: u64,
     /// Peak resident bytes, as [`Record::rss_peak_bytes`] has them.
-    pub rss_peak_bytes: Option<u64>,
+    pub(crate) rss_peak_bytes: Option<u64>,
     /// Resident bytes of the runner when it started the process.
-    pub runner_rss_bytes: Option<u64>,
+    pub(crate) runner_rss_bytes: Option<u64>,
     /// Times that the process waited, and was preempted.
-    pub context_switches: Option<(u64, u64)>,
+    pub(crate) context_switches: Option<(u64, u64)>,
     /// Clock ticks in which the host gave the processors to others.
-    pub steal_ticks: Option<u64>,
+    pub(crate) steal_ticks: Option<u64>,
     /// The contention probe of the runner just before and just after the process, nanoseconds per step.
-    pub contention_probe_ns: Option<(f64, f64)>,
+    pub(crate) contention_probe_ns: Option<(f64, f64)>,
     /// What the measured program printed.
-    pub measured: Option<Reported>,
+    pub(crate) measured: Option<Reported>,
     /// What instruments counted; `None` when there was nothing, as in most timing runs.
-    pub counted: Option<Box<Counted>>,
+    pub(crate) counted: Option<Box<Counted>>,
 }
 
 /// What a measured program printed, as far as it is needed after the judgement.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reported {
+pub(crate) struct Reported {
     /// Operations of the measured part.
-    pub operations: u64,
+    pub(crate) operations: u64,
     /// Equal for all runs of one workload.
-    pub checksum: Arc<str>,
+    pub(crate) checksum: Arc<str>,
     /// Which allocator served the operations.
-    pub served_by: Option<Arc<str>>,
+    pub(crate) served_by: Option<Arc<str>>,
     /// Proof counters of factors at work that stayed at 0, `factor.counter`.
-    pub still: Box<[Arc<str>]>,
+    pub(crate) still: Box<[Arc<str>]>,
     /// 10th percentile, nanoseconds per operation.
-    pub latency_ns_p10: f64,
+    pub(crate) latency_ns_p10: f64,
     /// Median, nanoseconds per operation.
-    pub latency_ns_p50: f64,
+    pub(crate) latency_ns_p50: f64,
     /// 99th percentile, nanoseconds per operation.
-    pub latency_ns_p99: f64,
+    pub(crate) latency_ns_p99: f64,
     /// Mean, nanoseconds per operation.
-    pub latency_ns_mean: f64,
+    pub(crate) latency_ns_mean: f64,
     /// Whether the program told its peak of resident bytes.
-    pub has_own_peak: bool,
+    pub(crate) has_own_peak: bool,
     /// Page faults of the measured part.
-    pub page_faults: Option<u64>,
+    pub(crate) page_faults: Option<u64>,
     /// The timed batches and then the contention probes, in one piece of memory: they are most of a run.
     series_ns: Box<[f32]>,
     batches: u32,
     /// Numbers of the program's own by name, in the order of the names.
-    pub values: Box<[(Arc<str>, f64)]>,
+    pub(crate) values: Box<[(Arc<str>, f64)]>,
 }
 
 /// What instruments counted in one run; the fields are those of [`Record`].
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Counted {
+pub(crate) struct Counted {
     /// Counters by instrument name.
-    pub counts: BTreeMap<String, u64>,
+    pub(crate) counts: BTreeMap<String, u64>,
     /// Share of the time in which an instrument was on the processor.
-    pub coverage: BTreeMap<String, f64>,
+    pub(crate) coverage: BTreeMap<String, f64>,
     /// Instruments that gave no count, each with the reason.
-    pub refused: BTreeMap<String, String>,
+    pub(crate) refused: BTreeMap<String, String>,
     /// Unit costs in nanoseconds.
-    pub unit_costs_ns: BTreeMap<String, f64>,
+    pub(crate) unit_costs_ns: BTreeMap<String, f64>,
 }
 
 impl JudgedRun {
     /// Value of a response in this run, in the unit of its quantity, over all timed batches; `None` when the run does not
     /// have it.
-    pub fn value(&self, response: MainResponse) -> Option<f64> {
+    pub(crate) fn value(&self, response: MainResponse) -> Option<f64> {
         let measured = self.measured.as_ref();
         match response {
             MainResponse::P10 => Some(measured?.latency_ns_p10),
@@ -107,36 +107,36 @@ impl JudgedRun {
     }
 
     /// Operations of the measured part; 1 for a program that does not report them.
-    pub fn operations(&self) -> f64 {
+    pub(crate) fn operations(&self) -> f64 {
         self.measured.as_ref().map_or(1.0, |measured| measured.operations.max(1) as f64)
     }
 
     /// Count of an instrument.
-    pub fn count(&self, instrument: &str) -> Option<u64> {
+    pub(crate) fn count(&self, instrument: &str) -> Option<u64> {
         self.counted.as_ref()?.counts.get(instrument).copied()
     }
 }
 
 impl Reported {
     /// Nanoseconds per operation of every timed batch, in their order.
-    pub fn batches_ns(&self) -> &[f32] {
+    pub(crate) fn batches_ns(&self) -> &[f32] {
         &self.series_ns[..self.batches as usize]
     }
 
     /// The contention probe before the first timed batch and after every one, nanoseconds per step.
-    pub fn contention_probes_ns(&self) -> &[f32] {
+    pub(crate) fn contention_probes_ns(&self) -> &[f32] {
         &self.series_ns[self.batches as usize..]
     }
 
     /// One of the program's own numbers.
-    pub fn value(&self, name: &str) -> Option<f64> {
+    pub(crate) fn value(&self, name: &str) -> Option<f64> {
         self.values.iter().find(|(own, _)| **own == *name).map(|(_, value)| *value)
     }
 }
 
 /// Judges the records of one study, one after the other.
 #[derive(Debug)]
-pub struct Judge<'p> {
+pub(crate) struct Judge<'p> {
     plan: &'p StudyPlan,
     cells: HashMap<&'p str, &'p CellPlan>,
     /// Names repeat in every record; each is kept once.
@@ -145,7 +145,7 @@ pub struct Judge<'p> {
 
 impl<'p> Judge<'p> {
     /// For the records of this plan.
-    pub fn new(plan: &'p StudyPlan) -> Judge<'p> {
+    pub(crate) fn new(plan: &'p StudyPlan) -> Judge<'p> {
         let mut cells = HashMap::new();
         for cell in &plan.cells {
             cells.entry(cell.id.as_str()).or_insert(cell);
@@ -154,7 +154,7 @@ impl<'p> Judge<'p> {
     }
 
     /// Checks one run by itself, as [`super::prove`] does, and keeps what is needed of it.
-    pub fn judge(&mut self, mut record: Record) -> JudgedRun {
+    pub(crate) fn judge(&mut self, mut record: Record) -> JudgedRun {
         let cell = self.cells.get(record.cell.as_str()).copied();
         prove_cell(self.plan, cell, &mut record);
         let rss_peak_bytes = record.rss_peak_bytes();

@@ -6,14 +6,14 @@ use std::collections::HashMap;
 
 /// Checks what only a whole study can show: that all runs of a workload did the same work, and that counts belong to the
 /// allocator that was planned. Returns the places of the runs that became invalid, for [`undo`].
-pub fn prove_together(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
+pub(crate) fn prove_together(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
     let mut changed = prove_checksums(plan, runs);
     changed.extend(prove_counting(plan, runs));
     changed
 }
 
 /// Takes back what [`prove_together`] did, so that more runs can be added and all of them judged again.
-pub fn undo(runs: &mut [JudgedRun], changed: &[usize]) {
+pub(crate) fn undo(runs: &mut [JudgedRun], changed: &[usize]) {
     for at in changed {
         (runs[*at].status, runs[*at].reason) = (Status::Ok, "".into());
     }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minority_checksum_is_void() {
+    fn a_minority_checksum_is_invalid() {
         let study = Study::new(&["cache"], &["w", "v"]);
         let mut records: Vec<Record> = (0..4).map(|block| study.timing("w", "baseline", block, 100.0)).collect();
         measured(&mut records[2]).checksum = "bad".into();
@@ -116,8 +116,8 @@ mod tests {
         let alone = judged(&study, &records);
         let mut runs = alone.clone();
         let changed = prove_together(&study.manifest.plan, &mut runs);
-        let void: Vec<usize> = (0..5).filter(|i| runs[*i].status == Status::Invalid).collect();
-        assert_eq!((&void, &changed), (&vec![2], &vec![2]));
+        let invalid: Vec<usize> = (0..5).filter(|i| runs[*i].status == Status::Invalid).collect();
+        assert_eq!((&invalid, &changed), (&vec![2], &vec![2]));
         undo(&mut runs, &changed);
         assert_eq!(runs, alone);
         prove_together(&study.manifest.plan, &mut runs);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tie_voids_all_and_operations_count() {
+    fn a_tie_makes_all_invalid_and_operations_count() {
         let study = Study::new(&["cache"], &["w"]);
         let mut records: Vec<Record> = (0..2).map(|block| study.timing("w", "baseline", block, 100.0)).collect();
         measured(&mut records[1]).operations = 2_000;

@@ -29,21 +29,21 @@ pub(super) fn values(measured: &Measured) -> Option<String> {
     (!percentiles.is_sorted()).then(|| format!("percentiles are out of order: p10, p50, p99 = {percentiles:?} ns"))
 }
 
-/// Batches and canaries that cannot belong together, or are no times.
+/// Batches and probes that cannot belong together, or are no times.
 fn batches(measured: &Measured) -> Option<String> {
-    let (batches, canaries) = (&measured.batches_ns, &measured.contention_probes_ns);
+    let (batches, probes) = (&measured.batches_ns, &measured.contention_probes_ns);
     let expected = if batches.is_empty() { 0 } else { batches.len() + 1 };
-    if canaries.len() != expected {
-        let (batches, canaries) = (batches.len(), canaries.len());
+    if probes.len() != expected {
+        let (batches, probes) = (batches.len(), probes.len());
         return Some(format!(
-            "{batches} batches_ns and {canaries} contention_probes_ns: there must be one canary more than batches, or none of both"
+            "{batches} batches_ns and {probes} contention_probes_ns: there must be one contention probe more than batches, or none of both"
         ));
     }
     if let Some(ns) = batches.iter().find(|ns| !ns.is_finite() || **ns < 0.0) {
         return Some(format!("a batch is no time: {ns} ns"));
     }
-    let canary = canaries.iter().find(|ns| !ns.is_finite() || **ns <= 0.0)?;
-    Some(format!("a canary is no time: {canary} ns"))
+    let probe = probes.iter().find(|ns| !ns.is_finite() || **ns <= 0.0)?;
+    Some(format!("a contention probe is no time: {probe} ns"))
 }
 
 #[cfg(test)]
@@ -60,19 +60,19 @@ mod tests {
     }
 
     #[test]
-    fn batches_and_canaries_must_belong_together_and_be_times() {
-        let batches = |batches: &[f32], canaries: &[f32]| {
-            said(|line| (line.batches_ns, line.contention_probes_ns) = (batches.to_vec(), canaries.to_vec()))
+    fn batches_and_contention_probes_must_belong_together_and_be_times() {
+        let batches = |batches: &[f32], probes: &[f32]| {
+            said(|line| (line.batches_ns, line.contention_probes_ns) = (batches.to_vec(), probes.to_vec()))
         };
         assert_eq!(batches(&[5.0, 6.0], &[1.0, 1.0, 1.0]), "");
-        for (given, canaries, part) in [
-            (&[5.0, 6.0][..], &[1.0, 1.0][..], "one canary more"),
+        for (given, probes, part) in [
+            (&[5.0, 6.0][..], &[1.0, 1.0][..], "one contention probe more"),
             (&[], &[1.0], "none of both"),
             (&[5.0, -6.0], &[1.0; 3], "-6 ns"),
             (&[5.0, f32::NAN], &[1.0; 3], "a batch is no time"),
-            (&[5.0, 6.0], &[1.0, 0.0, 1.0], "a canary is no time: 0"),
+            (&[5.0, 6.0], &[1.0, 0.0, 1.0], "a contention probe is no time: 0"),
         ] {
-            let reason = batches(given, canaries);
+            let reason = batches(given, probes);
             assert!(reason.contains(part), "expected `{part}` in `{reason}`");
         }
     }

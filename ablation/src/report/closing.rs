@@ -1,30 +1,31 @@
-//! The end of a report: the price of the switches, the plan's reading, and what failed.
+//! The end of a report: the cost of the switches, what the factors explain of the gap, and what failed.
 
 use super::document::{Document, Table};
 use super::number::{
     MISSING, Unit, count, counted, interval, or_missing, point, share, signed, signed_point, with_interval,
 };
 use super::workload::verdict;
-use crate::analyse::{Analysis, Estimate, Explained, Reading, Verdict, WorkloadAnalysis};
-use crate::gap::study::Account;
+use crate::analyse::{Analysis, Explained, Reading, Verdict, WorkloadAnalysis};
+use crate::gap::study::GapBreakdown;
 use crate::prove::JudgedRun;
 use crate::store;
 use ablate_format::Manifest;
+use ablate_format::effects::Estimate;
 use std::path::Path;
 
 /// Failures shown one by one; the rest is counted.
 const MAX_FAILURES: usize = 20;
 
-/// What a switch costs by being there: off in the environment against not built in. Times are in one unit a workload.
-pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_idle: bool) {
+/// What a switch costs by being there: off in the environment against not built in. Each workload has one unit.
+pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_not_exercised: bool) {
     let mut table = Table::new(["<workload", "=by", "<switch", "Δ /op", "95 % interval", "=verdict"]);
-    let mut idle = 0;
+    let mut not_exercised = 0;
     for workload in &analysis.workloads {
         let rows = || workload.main_effects().filter(|effect| effect.contrast == "off-absent");
-        let unit = Unit::of_sources(workload, Unit::LIMIT);
+        let unit = Unit::of_factors(workload, Unit::LIMIT);
         for effect in rows() {
-            if effect.verdict == Verdict::NotExercised && !with_idle {
-                idle += 1;
+            if effect.verdict == Verdict::NotExercised && !with_not_exercised {
+                not_exercised += 1;
                 continue;
             }
             let value = effect.value().map(|value| unit.estimate(value));
@@ -39,33 +40,37 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_idle: 
         }
     }
     // With one arm alone there is nothing to compare.
-    if table.is_empty() && idle == 0 {
+    if table.is_empty() && not_exercised == 0 {
         return;
     }
     document.heading("What the switches themselves cost (off − absent)");
     if !table.is_empty() {
         document.table(table);
     }
-    if idle > 0 {
-        document.text(format!("{} switches of sources that had nothing to do are left out.", count(idle)));
+    if not_exercised > 0 {
+        document.text(format!("{} switches of factors that were not exercised are left out.", count(not_exercised)));
     }
-    document.text("Two binaries differ in code layout too, which can be worth several percent either way.");
+    document.text(
+        "Two binaries also differ in code layout, which can change times by several percent in either direction.",
+    );
 }
 
-/// Workloads with a gap that was not told yet: where an account has a row for every source, a sum of single effects
+/// Workloads with a gap that was not told yet: where an gap has a row for every factor, a sum of single effects
 /// would be a second and worse answer. `None` when there is nothing left to tell.
-pub(super) fn unaccounted<'a>(analysis: &'a Analysis, accounts: &[Account]) -> Option<Vec<&'a WorkloadAnalysis>> {
-    let is_told =
-        |w: &WorkloadAnalysis| accounts.iter().any(|account| account.workload == w.name && account.breakdown.separated);
+pub(super) fn without_breakdown<'a>(
+    analysis: &'a Analysis,
+    breakdowns: &[GapBreakdown],
+) -> Option<Vec<&'a WorkloadAnalysis>> {
+    let is_told = |w: &WorkloadAnalysis| breakdowns.iter().any(|gap| gap.workload == w.name && gap.breakdown.separated);
     let left: Vec<&WorkloadAnalysis> =
         analysis.workloads.iter().filter(|w| w.reading.is_some() && !is_told(w)).collect();
     (!left.is_empty()).then_some(left)
 }
 
-/// What the sources explain of the gap to the reference peer, and what is left for system calls and page faults.
-pub(super) fn reading(document: &mut Document, analysis: &Analysis, accounts: &[Account]) {
-    let Some(workloads) = unaccounted(analysis, accounts) else { return };
-    document.heading("What the sources explain, and what is left for system calls and page faults");
+/// What the factors explain of the gap to the reference peer, and what is left for system calls and page faults.
+pub(super) fn reading(document: &mut Document, analysis: &Analysis, breakdowns: &[GapBreakdown]) {
+    let Some(workloads) = without_breakdown(analysis, breakdowns) else { return };
+    document.heading("What the factors explain, and what is left for system calls and page faults");
     let mut table = Table::new(["<workload", "=by", "gap /op", "<explained by", "=arm", "=explained /op", "=left /op"]);
     let mut lines = Vec::new();
     for workload in workloads {
@@ -82,7 +87,7 @@ pub(super) fn reading(document: &mut Document, analysis: &Analysis, accounts: &[
                 explained
                     .treatment
                     .as_ref()
-                    .map_or_else(|| "sum of single sources".to_owned(), |treatment| format!("baseline − {treatment}")),
+                    .map_or_else(|| "sum of single factors".to_owned(), |treatment| format!("baseline − {treatment}")),
                 explained.arm.map_or("", |arm| arm.as_str()).to_owned(),
                 shown(explained.explained),
                 shown(explained.left),
@@ -112,14 +117,14 @@ pub(super) fn unit(workload: &WorkloadAnalysis, reading: &Reading, limit: f64) -
 fn sentence(workload: &str, reading: &Reading, unit: Unit) -> String {
     let peer = &reading.peer;
     let Some(gap) = &reading.gap else {
-        return format!("{workload}: no gap to {peer}, for lack of proven runs of both.");
+        return format!("{workload}: no gap to {peer}, because one of them has no proven run.");
     };
     let gap_text = with_interval(Some(&unit.estimate(*gap)));
     let mut text = format!("{workload}: baseline − {peer} is {gap_text} {}", unit.label());
     if !gap.excludes_zero() {
-        text += ", not told apart from 0, so no shares of it are given";
+        text += ", and its interval contains 0, so no shares of it are given";
     }
-    // The treatment that takes sources away at once counts their interplay; the sum does not.
+    // The treatment that takes factors away at once counts their interplay; the sum does not.
     let best = reading.explained.iter().find(|e| e.treatment.is_some()).or(reading.explained.first());
     if let Some(Explained { explained: Some(explained), left: Some(left), treatment, .. }) = best {
         let how = treatment.as_ref().map_or("single effects".to_owned(), |treatment| format!("`{treatment}`"));
@@ -128,7 +133,7 @@ fn sentence(workload: &str, reading: &Reading, unit: Unit) -> String {
             point(estimate.value, estimate.interval)
         };
         let (explained, rest) = (shown(explained), shown(left));
-        text += &format!("; the sources explain {explained} by {how}, {rest} is left");
+        text += &format!("; the factors explain {explained} by {how}, {rest} is left");
         if gap.interval.is_some_and(|(lo, _)| lo > 0.0) {
             text += &format!(" ({} of the gap)", share(left.value / gap.value));
         }
@@ -177,7 +182,7 @@ pub(super) fn failures(
     let missing = store::coverage(manifest, records).filter(|(there, planned)| there < planned);
     if let Some((there, planned)) = missing {
         document.text(format!(
-            "{} of {} planned runs are there and belong to whole blocks; the others are in no table.",
+            "{} of {} planned runs belong to whole blocks; the others are in no table.",
             count(there),
             count(planned)
         ));

@@ -1,14 +1,14 @@
-//! A report short enough for a terminal: per workload one table of configurations and one of sources, then the plan's
-//! reading and where the rest is. Everything in full is left to report.md.
+//! A report short enough for a terminal: per workload one table of configurations and one of factors, then what the
+//! factors explain of the gap, and where the rest is. Everything in full is left to report.md.
 
-use super::closing::{by, unaccounted, unit};
+use super::closing::{by, unit, without_breakdown};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
-use super::targets;
-use super::workload::{label, shown, top_three};
-use crate::analyse::{Analysis, Effect, Estimate, Explained, Response, Verdict, WorkloadAnalysis};
-use crate::gap::study::Account;
+use super::workload::{label, shown};
+use crate::analyse::{Analysis, Effect, Explained, Response, Verdict, WorkloadAnalysis};
+use crate::gap::study::GapBreakdown;
 use ablate_format::Arm;
+use ablate_format::effects::Estimate;
 use std::path::Path;
 
 /// Limits of [`Unit::fitting`] from the usual one to the one for tables that are too wide.
@@ -22,7 +22,7 @@ pub(super) fn workload(document: &mut Document, workload: &WorkloadAnalysis, col
     let about = if workload.about.is_empty() { String::new() } else { format!(" – {}", workload.about) };
     document.heading(format!("{}{about}", workload.name));
     cells(document, workload, columns);
-    sources(document, workload, columns);
+    factors(document, workload, columns);
 }
 
 fn cells(document: &mut Document, workload: &WorkloadAnalysis, columns: usize) {
@@ -80,7 +80,7 @@ fn aligned(values: &[Option<Estimate>], unit: Unit, show: fn(f64, Option<(f64, f
     parts.into_iter().map(one).collect()
 }
 
-/// One row of the table of sources: the same comparison in each arm.
+/// One row of the table of factors: the same comparison in each arm.
 struct Row<'a> {
     name: String,
     env: Option<&'a Effect>,
@@ -97,7 +97,7 @@ impl<'a> Row<'a> {
         self.arms().find(|effect| effect.estimate.is_some()).or(self.arms().next())
     }
 
-    fn is_idle(&self) -> bool {
+    fn is_not_exercised(&self) -> bool {
         self.arms().all(|effect| effect.verdict == Verdict::NotExercised)
     }
 
@@ -115,17 +115,18 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::Saves => "saves",
         Verdict::NotDetected => "none",
         Verdict::BelowFloor => "floor",
-        Verdict::NotExercised => "idle",
+        Verdict::NotExercised => "not exercised",
         Verdict::Invalid => "invalid",
         Verdict::Inconclusive => "unsure",
         Verdict::BuildFailed => "no build",
     }
 }
 
-const LEGEND: &str = "Tables of sources: Δ is baseline − without the source, env and feature arm side by side; of the \
-                      gap, faults and calls are those of the env arm. verdict (env/feature): costs or saves, proven and \
-                      outside the noise; none, nothing detected; floor, not larger than the noise floor; unsure, too \
-                      few blocks or readings that disagree; invalid, no proven run; idle, not exercised.";
+const LEGEND: &str = "Tables of factors: Δ is the baseline minus the baseline without the factor, env and feature arm side \
+                      by side. of the gap, faults and calls belong to the env arm. verdict (env/feature): costs or saves, \
+                      proven and outside the noise; none, nothing detected; floor, not larger than the noise floor; \
+                      unsure, too few blocks or a cross-check that disagrees; invalid, no proven run; not exercised, the \
+                      factor had no work.";
 
 /// What the words of the tables mean, once.
 pub(super) fn legend(document: &mut Document) {
@@ -157,21 +158,22 @@ fn grouped<'a>(effects: impl Iterator<Item = &'a Effect>) -> Vec<Row<'a>> {
     rows
 }
 
-fn sources(document: &mut Document, workload: &WorkloadAnalysis, columns: usize) {
+fn factors(document: &mut Document, workload: &WorkloadAnalysis, columns: usize) {
     // Main effects beside Shapley values would be a second answer to their question.
-    let has_shapley = workload.crossed.as_ref().is_some_and(|crossed| !crossed.sources.is_empty());
+    let has_shapley = workload.crossed.as_ref().is_some_and(|crossed| !crossed.factors.is_empty());
     let is_told = |effect: &Effect| has_shapley && effect.contrast == "main";
     let single = grouped(workload.main_effects().filter(|effect| effect.attribution && !is_told(effect)));
     let others = workload.main_effects().filter(|e| !e.attribution && e.contrast != "off-absent");
     let others = grouped(others.filter(|e| e.contrast != "placebo"));
-    let idle: Vec<&str> =
-        single.iter().chain(&others).filter(|row| row.is_idle()).map(|row| row.name.as_str()).collect();
-    let parts: [Vec<&Row>; 2] = [&single, &others].map(|rows| rows.iter().filter(|row| !row.is_idle()).collect());
+    let not_exercised: Vec<&str> =
+        single.iter().chain(&others).filter(|row| row.is_not_exercised()).map(|row| row.name.as_str()).collect();
+    let parts: [Vec<&Row>; 2] =
+        [&single, &others].map(|rows| rows.iter().filter(|row| !row.is_not_exercised()).collect());
     if single.is_empty() && others.is_empty() {
-        document.text("The design compares no single source with the baseline.");
+        document.text("The design compares no single factor with the baseline.");
         return;
     }
-    // Apart, so that a treatment that changes microseconds does not round single sources away.
+    // Apart, so that a treatment that changes microseconds does not round single factors away.
     for rows in parts.iter().filter(|rows| !rows.is_empty()) {
         let tables = [true, false].into_iter().flat_map(|instructions| LIMITS.map(|limit| (limit, instructions)));
         let tables = tables.map(|(limit, instructions)| attribution(workload, rows, limit, instructions));
@@ -179,8 +181,8 @@ fn sources(document: &mut Document, workload: &WorkloadAnalysis, columns: usize)
             document.table(table);
         }
     }
-    if !idle.is_empty() {
-        document.text(format!("not exercised here: {}", idle.join(", ")));
+    if !not_exercised.is_empty() {
+        document.text(format!("not exercised here: {}", not_exercised.join(", ")));
     }
     if !workload.notes.is_empty() {
         document.text(format!("remarks about single values of {}: see report.md", workload.name));
@@ -191,7 +193,7 @@ fn attribution(workload: &WorkloadAnalysis, rows: &[&Row], limit: f64, instructi
     let rows = || rows.iter();
     let is_single = rows().flat_map(|row| row.arms()).any(|effect| effect.attribution);
     let unit = match is_single {
-        true => Unit::of_sources(workload, limit),
+        true => Unit::of_factors(workload, limit),
         false => {
             let values = rows().flat_map(|row| row.arms()).filter_map(Effect::value);
             Unit::of_response(workload.response, values, limit)
@@ -200,7 +202,7 @@ fn attribution(workload: &WorkloadAnalysis, rows: &[&Row], limit: f64, instructi
     let has_arm = |arm: fn(&Row) -> bool| rows().any(|row| arm(row));
     let arms = [("env", has_arm(|row| row.env.is_some())), ("feature", has_arm(|row| row.feature.is_some()))];
     let per_op = |arm: &str| format!("Δ {arm}, {}\n{} [95 %]", unit.label(), workload.response.as_str());
-    let mut header = vec!["<source".to_owned()];
+    let mut header = vec!["<factor".to_owned()];
     header.extend(arms.iter().filter(|(_, shown)| *shown).map(|(arm, _)| per_op(arm)));
     let has_gap = workload.reading.is_some();
     header.extend(has_gap.then(|| "of the\ngap".to_owned()));
@@ -241,10 +243,10 @@ fn has(workload: &WorkloadAnalysis, response: Response) -> bool {
     workload.effects.iter().any(|effect| effect.response == response && effect.estimate.is_some())
 }
 
-/// What the sources explain of the gap, by the environment where that arm was run, and what is left.
-pub(super) fn reading(document: &mut Document, analysis: &Analysis, accounts: &[Account], columns: usize) {
-    let Some(workloads) = unaccounted(analysis, accounts) else { return };
-    document.heading("What the sources explain, and what is left for system calls and page faults");
+/// What the factors explain of the gap, by the environment where that arm was run, and what is left.
+pub(super) fn reading(document: &mut Document, analysis: &Analysis, breakdowns: &[GapBreakdown], columns: usize) {
+    let Some(workloads) = without_breakdown(analysis, breakdowns) else { return };
+    document.heading("What the factors explain, and what is left for system calls and page faults");
     // Rather another unit than no interval.
     let tables = [true, false].into_iter().flat_map(|ends| LIMITS.map(|limit| (limit, ends)));
     let table = Table::first_that_fits(columns, tables.map(|(limit, ends)| explained(&workloads, limit, ends)));
@@ -253,8 +255,8 @@ pub(super) fn reading(document: &mut Document, analysis: &Analysis, accounts: &[
     }
     if let Some(reading) = workloads.iter().find_map(|workload| workload.reading.as_ref()) {
         document.text(format!(
-            "gap, Δ faults, Δ calls: baseline − {}, per operation; ?: not told apart from 0. sources: a treatment that takes sources away at \
-             once, or the sum of the single sources.",
+            "gap, Δ faults, Δ calls: baseline − {}, per operation. ?: the interval contains 0. factors: a treatment without \
+             several factors, or the sum of the single factors.",
             reading.peer
         ));
     }
@@ -265,7 +267,7 @@ fn explained(workloads: &[&WorkloadAnalysis], limit: f64, with_ends: bool) -> Ta
         "<workload",
         "=by",
         "gap",
-        "<sources",
+        "<factors",
         if with_ends { "explained\n[95 %]" } else { "explained" },
         "left\n[95 %]",
         "Δ\nfaults",
@@ -307,18 +309,8 @@ fn explained(workloads: &[&WorkloadAnalysis], limit: f64, with_ends: bool) -> Ta
     table
 }
 
-/// One sentence a workload, then where the rest is: what stays on the screen tells the result.
-pub(super) fn findings(document: &mut Document, dir: &Path, analysis: &Analysis, has_rows: bool) {
-    document.heading("Findings");
-    for workload in analysis.workloads.iter().filter(|_| has_rows) {
-        document.item(top_three(workload));
-    }
-    for summary in analysis.paths.iter().filter_map(super::paths::summary) {
-        document.item(format!("{summary}."));
-    }
-    if let Some(summary) = targets::summary(analysis) {
-        document.item(format!("Targets: {summary}; each is at the top."));
-    }
+/// Where the rest is.
+pub(super) fn rest(document: &mut Document, dir: &Path) {
     document.text(format!(
         "In full, with every peer, every kind of system call and all reasons: {}; for programs: {}",
         dir.join("report.md").display(),

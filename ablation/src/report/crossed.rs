@@ -1,36 +1,37 @@
-//! What a factorial says: a Shapley value for every source, which sum to the whole, and how far effects add up.
+//! What a factorial says: a Shapley value for every factor, which sum to the whole, and how far effects add up.
 
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, share, signed, signed_point, with_interval};
-use crate::analyse::{Analysis, Contrasted, Crossed, Interaction, Proof, Source, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, Contrasted, Crossed, CrossedFactor, Proof, Verdict, WorkloadAnalysis};
+use ablate_format::effects::Interaction;
 
 /// Interactions that a terminal shows.
 const MAX_PAIRS: usize = 4;
 
-/// The headline of a study that crosses its factors: one table a workload.
+/// The headline of a study that crosses its factors: one table per workload.
 pub(super) fn headline(document: &mut Document, analysis: &Analysis, columns: usize) {
     let crossed: Vec<(&WorkloadAnalysis, &Crossed)> =
         analysis.workloads.iter().filter_map(|w| Some((w, w.crossed.as_ref()?))).collect();
     if crossed.is_empty() {
         return;
     }
-    document.heading("What each source costs: Shapley values, which sum to the cost of all");
+    document.heading("What each factor costs: Shapley values, which sum to the cost of all");
     for (workload, crossed) in &crossed {
         let is_full = columns == usize::MAX;
         one(document, workload, crossed, columns);
         sentences(document, workload, crossed, is_full);
     }
     document.text(
-        "Shapley: the effect averaged over all orders of adding the sources, with an interval that holds for all rows at \
-         once. last out: all sources, minus all but this one; first in: this one alone, minus none. MDE: the smallest \
-         value that would be found four times in five; |Δ| < MDE is all that can be said of a source that is not \
-         detected. floor: no larger than what the placebo shows. unsure: too few blocks, or readings that disagree. unproven: no count tells its levels apart. Δ \
-         faults, Δ calls: Shapley values of the exact counts.",
+        "Shapley: the effect of the factor averaged over all orders of adding the factors; its interval holds for all rows \
+         together. last out: all factors, minus all but this one. first in: this factor alone, minus none. MDE: the smallest \
+         effect that is found four times in five. |Δ| < MDE: not detected, and probably smaller than the MDE. floor: not \
+         larger than the difference of baseline and placebo. unsure: too few blocks, or a cross-check that disagrees. \
+         unproven: no count tells the levels of the factor apart. Δ faults, Δ calls: Shapley values of the exact counts.",
     );
 }
 
 fn one(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Crossed, columns: usize) {
-    if crossed.sources.is_empty() {
+    if crossed.factors.is_empty() {
         let some = crossed.missing.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
         document.text(format!(
             "{}: {} of the crossed cells have no proven run (at work: {some}), so there are no Shapley values.",
@@ -39,7 +40,7 @@ fn one(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Crossed, 
         ));
         return;
     }
-    let unit = Unit::of_sources(workload, Unit::LIMIT);
+    let unit = Unit::of_factors(workload, Unit::LIMIT);
     let tables = (0..=3).map(|without| table(workload, crossed, unit, without));
     if let Some(table) = Table::first_that_fits(columns, tables) {
         document.table(table);
@@ -57,27 +58,27 @@ fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: us
     header.extend((without < 1).then(|| ["Δ\nfaults", "Δ\ncalls"].map(str::to_owned)).into_iter().flatten());
     header.push("=verdict".to_owned());
     let mut table = Table::new(header);
-    let mut sources: Vec<&Source> = crossed.sources.iter().collect();
-    sources.sort_by(|a, b| b.shapley.alone.value.total_cmp(&a.shapley.alone.value));
+    let mut factors: Vec<&CrossedFactor> = crossed.factors.iter().collect();
+    factors.sort_by(|a, b| b.shapley.alone.value.total_cmp(&a.shapley.alone.value));
     let value = |row: &Contrasted| signed(unit.from(row.alone.value));
-    for source in sources {
-        let row = &source.shapley;
+    for factor in factors {
+        let row = &factor.shapley;
         let together = row.together.map(|(lo, hi)| (unit.from(lo), unit.from(hi)));
         let claimed = !matches!(row.verdict, Verdict::NotExercised | Verdict::Invalid);
-        let mut cells = vec![source.factor.clone()];
+        let mut cells = vec![factor.factor.clone()];
         if claimed {
             cells.extend([signed_point(unit.from(row.alone.value), together), interval(together)]);
         } else {
             cells.extend([MISSING.to_owned(), String::new()]);
         }
-        cells.push(source.share.map_or_else(String::new, |s| share(s.value)));
-        cells.extend((without < 3).then(|| if claimed { value(&source.leave_one_out) } else { MISSING.to_owned() }));
-        cells.extend((without < 2).then(|| if claimed { value(&source.add_one_in) } else { MISSING.to_owned() }));
+        cells.push(factor.share.map_or_else(String::new, |s| share(s.value)));
+        cells.extend((without < 3).then(|| if claimed { value(&factor.leave_one_out) } else { MISSING.to_owned() }));
+        cells.extend((without < 2).then(|| if claimed { value(&factor.add_one_in) } else { MISSING.to_owned() }));
         cells.push(or_missing(row.detectable.map(|mde| unit.from(mde)), number));
         if without < 1 {
-            cells.extend([or_missing(source.page_faults, signed), or_missing(source.syscalls, signed)]);
+            cells.extend([or_missing(factor.page_faults, signed), or_missing(factor.syscalls, signed)]);
         }
-        let mark = if source.proof == Proof::Unproven { " (unproven)" } else { "" };
+        let mark = if factor.proof == Proof::Unproven { " (unproven)" } else { "" };
         cells.push(verdict(row) + mark);
         table.row(cells);
     }
@@ -102,7 +103,7 @@ fn verdict(row: &Contrasted) -> String {
         Verdict::Saves => "saves",
         Verdict::NotDetected => "|Δ| < MDE",
         Verdict::BelowFloor => "floor",
-        Verdict::NotExercised => "idle",
+        Verdict::NotExercised => "not exercised",
         Verdict::Invalid => "invalid",
         Verdict::Inconclusive => "unsure",
         Verdict::BuildFailed => "no build",
@@ -112,10 +113,10 @@ fn verdict(row: &Contrasted) -> String {
 
 /// Whether effects add up, which pairs do not, and what to take away first.
 fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Crossed, is_full: bool) {
-    if crossed.sources.is_empty() {
+    if crossed.factors.is_empty() {
         return;
     }
-    let unit = Unit::of_sources(workload, Unit::LIMIT);
+    let unit = Unit::of_factors(workload, Unit::LIMIT);
     let found: Vec<&Interaction> = crossed.interactions.iter().filter(|pair| pair.found).collect();
     let shown = if is_full { found.len() } else { MAX_PAIRS };
     let named: Vec<String> = found.iter().take(shown).map(|pair| pair_text(pair, unit)).collect();
@@ -138,11 +139,11 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
         format!("{} {}", step.factor, signed_point(-saving.value, saving.interval))
     });
     let steps: Vec<String> = steps.collect();
-    document.item(format!("taking away what saves most, step by step, {}: {}.", unit.label(), steps.join(", ")));
-    let explained = crossed.sources.iter().filter(|source| !source.reason.is_empty());
+    document.item(format!("removed in turn, what saves most first, {}: {}.", unit.label(), steps.join(", ")));
+    let explained = crossed.factors.iter().filter(|factor| !factor.reason.is_empty());
     // Why nothing is claimed is for the full report; where a claim comes from is for everybody.
-    for source in explained.filter(|source| is_full || source.proof == Proof::Proven) {
-        document.item(format!("{}: {}", source.factor, source.reason));
+    for factor in explained.filter(|factor| is_full || factor.proof == Proof::Proven) {
+        document.item(format!("{}: {}", factor.factor, factor.reason));
     }
 }
 
@@ -159,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_headline_fits_and_its_values_sum_to_the_whole() {
-        let study = Study::factorial(&["cache", "tick", "idle-one"], &["w"]);
+        let study = Study::factorial(&["cache", "tick", "resting"], &["w"]);
         let cost = |cell: &str| {
             let set = cell.strip_prefix("set-").map_or("111", |rest| &rest[..3]);
             let on = |i: usize| if cell.starts_with("peer") { 0.0 } else { f64::from(set.as_bytes()[i] - b'0') };

@@ -4,11 +4,10 @@ use super::document::{Document, Table};
 use super::number::{
     MISSING, Unit, count, interval, number, or_missing, percent, point, signed, signed_point, with_interval,
 };
-use crate::analyse::Estimate;
-use crate::gap::curves::{At, CellCurve, CurveReport, FaultPrice, GapAt};
+use ablate_format::effects::{At, CurveCell, CurveGap, CurveResult, Estimate, FittedCost};
 
 /// The gap to the first peer over the number of operations.
-pub(super) fn in_short(document: &mut Document, curves: &[CurveReport], columns: usize) {
+pub(super) fn in_short(document: &mut Document, curves: &[CurveResult], columns: usize) {
     for curve in curves {
         let Some((peer, rows)) = curve.gaps.first() else {
             continue;
@@ -22,21 +21,21 @@ pub(super) fn in_short(document: &mut Document, curves: &[CurveReport], columns:
     }
 }
 
-const LEGEND: &str = "once: what a process pays whatever it does; each further: what every operation beyond adds. Both by \
-     least squares of the time per operation on 1 / operations.";
+const LEGEND: &str = "once: the fixed cost of a process. each further: the cost of every additional operation. Both are fitted \
+     by least squares of the time per operation on 1 / operations.";
 
 /// Every cell and every peer.
-pub(super) fn in_full(document: &mut Document, curves: &[CurveReport]) {
+pub(super) fn in_full(document: &mut Document, curves: &[CurveResult]) {
     for curve in curves {
         heading(document, curve);
         document.table(cells(curve));
         document.table(lines(curve));
-        match &curve.prices {
-            Ok(prices) => {
-                let prices: Vec<String> = prices.iter().map(price).collect();
-                document.text(format!("All cells together: {}.", prices.join("; ")));
+        match &curve.unit_costs {
+            Ok(unit_costs) => {
+                let unit_costs: Vec<String> = unit_costs.iter().map(fault_cost).collect();
+                document.text(format!("All cells together: {}.", unit_costs.join("; ")));
             }
-            Err(reason) => document.text(format!("No price of a page fault from all cells together: {reason}.")),
+            Err(reason) => document.text(format!("No cost of a page fault from all cells together: {reason}.")),
         }
         for (peer, rows) in &curve.gaps {
             document.table(gap(peer, rows, 0));
@@ -45,12 +44,12 @@ pub(super) fn in_full(document: &mut Document, curves: &[CurveReport]) {
     }
 }
 
-fn heading(document: &mut Document, curve: &CurveReport) {
+fn heading(document: &mut Document, curve: &CurveResult) {
     document.heading(format!("{}: cold and steady apart", curve.name));
 }
 
 /// The gap at every number of operations; without the ends of shares, the second share, and the interval of the gap.
-fn gap(peer: &str, rows: &[GapAt], without: usize) -> Table {
+fn gap(peer: &str, rows: &[CurveGap], without: usize) -> Table {
     let has_huge = rows.iter().any(|row| row.faults[1].is_some_and(|huge| huge != 0.0));
     let mut header = vec![format!("<operations; baseline − {peer}"), "gap".to_owned()];
     header.extend((without < 3).then(|| "95 % interval".to_owned()));
@@ -93,7 +92,7 @@ fn share(share: Option<Estimate>, with_ends: bool) -> String {
 }
 
 /// Time per operation of every cell at every number of operations.
-fn cells(curve: &CurveReport) -> Table {
+fn cells(curve: &CurveResult) -> Table {
     let mut operations: Vec<f64> = curve.cells.iter().flat_map(|cell| cell.points.iter().map(|p| p.0)).collect();
     operations.sort_by(f64::total_cmp);
     operations.dedup();
@@ -123,23 +122,23 @@ fn cells(curve: &CurveReport) -> Table {
 }
 
 /// The line of every cell over its page faults.
-fn lines(curve: &CurveReport) -> Table {
-    let mut table = Table::new(["<cell", "faults/op, first to last", "ns without faults", "=ns a fault", "R²"]);
+fn lines(curve: &CurveResult) -> Table {
+    let mut table = Table::new(["<cell", "faults/op, first to last", "ns without faults", "=ns per fault", "R²"]);
     for cell in &curve.cells {
-        let (steady, prices, r2) = match &cell.by_faults {
+        let (steady, unit_costs, r2) = match &cell.by_faults {
             Ok(line) => {
-                let prices: Vec<String> = line.prices.iter().map(price).collect();
-                (with_interval(Some(&line.steady)), prices.join("; "), format!("{:.3}", line.r2))
+                let unit_costs: Vec<String> = line.unit_costs.iter().map(fault_cost).collect();
+                (with_interval(Some(&line.steady)), unit_costs.join("; "), format!("{:.3}", line.r2))
             }
             Err(reason) => (MISSING.to_owned(), reason.clone(), MISSING.to_owned()),
         };
-        table.row([cell.id.clone(), faults(cell), steady, prices, r2]);
+        table.row([cell.id.clone(), faults(cell), steady, unit_costs, r2]);
     }
     table
 }
 
 /// Page faults of both sizes per operation at the fewest and at the most operations.
-fn faults(cell: &CellCurve) -> String {
+fn faults(cell: &CurveCell) -> String {
     let ends = cell.points.first().into_iter().chain(cell.points.last());
     let all: Vec<String> = ends
         .map(|(_, _, [small, huge])| {
@@ -153,15 +152,17 @@ fn faults(cell: &CellCurve) -> String {
     all.join(" to ")
 }
 
-fn price(price: &FaultPrice) -> String {
-    let fitted = &price.fitted;
+fn fault_cost(cost: &FittedCost) -> String {
+    let fitted = &cost.fitted;
     let fitted = format!("{} {}", point(fitted.value, fitted.interval), interval(fitted.interval));
-    let measured = match price.measured {
-        Some(measured) if price.disagree => format!(" (measured apart: {}, which disagrees)", number(measured.value)),
-        Some(measured) => format!(" (measured apart: {})", number(measured.value)),
+    let measured = match cost.measured {
+        Some(measured) if cost.disagree => {
+            format!(" (measured separately: {}, which disagrees)", number(measured.value))
+        }
+        Some(measured) => format!(" (measured separately: {})", number(measured.value)),
         None => String::new(),
     };
-    format!("{} {fitted}{measured}", price.kind)
+    format!("{} {fitted}{measured}", cost.kind)
 }
 
 #[cfg(test)]

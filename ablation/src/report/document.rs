@@ -178,6 +178,11 @@ impl Document {
         self.parts.push(Part::Table(table));
     }
 
+    /// Adds the parts of another document below.
+    pub(crate) fn append(&mut self, other: Document) {
+        self.parts.extend(other.parts);
+    }
+
     /// Text for a terminal that is `columns` wide.
     pub(crate) fn terminal(&self, columns: usize) -> String {
         let mut out = String::new();

@@ -1,14 +1,11 @@
 //! Fills `effects.json` ([`ablate_format::EffectsFile`]) from an analysis.
 
 use crate::analyse::{self, Analysis, WorkloadAnalysis};
-use crate::gap::curves::{ByFaults, CellCurve, CurveReport, FaultPrice, GapAt};
 use crate::gap::hypotheses::Decision;
-use crate::gap::regression::Opinion;
-use crate::gap::study::Account;
-use crate::gap::{breakdown, curves, study};
+use crate::gap::study::GapBreakdown;
+use crate::gap::{breakdown, study};
 use ablate_format::effects::*;
 use ablate_format::{Arm, CellKind, FORMAT, MainResponse, Manifest};
-use serde::Serialize;
 
 /// The file of a study.
 pub(super) fn effects_file(manifest: &Manifest, analysis: &Analysis, explained: &study::Explained) -> EffectsFile {
@@ -20,22 +17,16 @@ pub(super) fn effects_file(manifest: &Manifest, analysis: &Analysis, explained: 
         gaps: Vec::new(),
         targets: analysis.targets.iter().map(target).collect(),
         paths: analysis.paths.iter().map(path).collect(),
-        groups: analysis.groups.iter().map(group).collect(),
+        groups: analysis.groups.clone(),
         crossed: Vec::new(),
         retention: Vec::new(),
         noise: Vec::new(),
-        contention: Contention {
-            reference_ns: analysis.contention.reference_ns,
-            median_ns: analysis.contention.median_ns,
-            retained: analysis.contention.kept,
-            applied: analysis.contention.applied,
-            quiet_processes: analysis.contention.quiet_processes,
-        },
+        contention: analysis.contention.clone(),
         remarks: analysis.remarks.clone(),
         explained: Explained {
-            unit_costs_ns: explained.unit_costs_ns.iter().map(|(kind, ns)| (kind.clone(), estimate(*ns))).collect(),
-            breakdowns: explained.accounts.iter().map(breakdown).collect(),
-            curves: explained.curves.iter().map(curve).collect(),
+            unit_costs_ns: explained.unit_costs_ns.clone(),
+            breakdowns: explained.breakdowns.iter().map(breakdown).collect(),
+            curves: explained.curves.clone(),
             hypotheses: explained.hypotheses.iter().map(hypothesis).collect(),
         },
     };
@@ -45,10 +36,10 @@ pub(super) fn effects_file(manifest: &Manifest, analysis: &Analysis, explained: 
         file.cells.extend(workload.cells.iter().map(|of| cell(workload, of)));
         file.gaps.extend(workload.gaps.iter().map(|of| gap(workload, of)));
         file.crossed.extend(workload.crossed.iter().map(|of| crossed(name, of)));
-        file.noise.extend(workload.noise.iter().map(|of| noise(name, of)));
+        file.noise.extend(workload.noise.iter().cloned());
         file.retention.extend(workload.retention.iter().map(|of| Retention {
             workload: name.clone(),
-            retained: of.kept.clone(),
+            retained: of.retained.clone(),
             contended: of.contended,
             p: of.p,
         }));
@@ -56,25 +47,13 @@ pub(super) fn effects_file(manifest: &Manifest, analysis: &Analysis, explained: 
     file
 }
 
-fn estimate(of: analyse::Estimate) -> Estimate {
-    Estimate { value: of.value, interval: of.interval, blocks: of.blocks }
-}
-
-fn maybe(of: Option<analyse::Estimate>) -> Option<Estimate> {
-    of.map(estimate)
-}
-
 fn arm(of: Option<Arm>) -> Option<String> {
     of.map(|arm| arm.as_str().to_owned())
 }
 
-/// The kebab-case word of an enum without values, as the file has it.
-fn word(of: impl Serialize) -> String {
-    match serde_json::to_value(of) {
-        Ok(serde_json::Value::String(word)) => word,
-        // The callers pass enums without values, which serialize as strings.
-        other => unreachable!("not a word: {other:?}"),
-    }
+/// A word of tables as the file has it, in kebab case.
+fn kebab(word: &str) -> String {
+    word.replace(' ', "-")
 }
 
 fn effect(workload: &str, of: &analyse::Effect) -> EffectRow {
@@ -92,8 +71,8 @@ fn effect(workload: &str, of: &analyse::Effect) -> EffectRow {
         estimate_all_batches: of.all_batches.map(|all| all.value),
         detectable: of.detectable,
         blocks: of.blocks,
-        verdict: word(of.verdict),
-        proof: word(of.proof),
+        verdict: kebab(of.verdict.as_str()),
+        proof: of.proof.as_str().to_owned(),
     }
 }
 
@@ -107,8 +86,8 @@ fn cell(workload: &WorkloadAnalysis, of: &analyse::CellSummary) -> CellRow {
         status: of.status.to_owned(),
         response: response.as_str().to_owned(),
         unit: response.quantity(),
-        value: maybe(of.value(response)),
-        value_ns: maybe(of.value(response).filter(|_| response.is_latency())),
+        value: of.value(response),
+        value_ns: of.value(response).filter(|_| response.is_latency()),
         latency_ns_p10: of.latency_ns_p10.map(|estimate| estimate.value),
         latency_ns_p50: of.latency_ns_p50.map(|estimate| estimate.value),
         latency_ns_mean: of.latency_ns_mean.map(|estimate| estimate.value),
@@ -122,10 +101,10 @@ fn gap(workload: &WorkloadAnalysis, of: &analyse::Gap) -> GapRow {
     GapRow {
         workload: workload.name.clone(),
         peer: of.peer.clone(),
-        gap: maybe(of.gap_ns),
+        gap: of.gap_ns,
         gap_ns: of.gap_ns.map(|estimate| estimate.value).filter(|_| workload.response.is_latency()),
         gap_ratio: of.gap_ratio.map(|estimate| estimate.value),
-        ratio: maybe(of.gap_ratio.map(analyse::Estimate::plus_one)),
+        ratio: of.gap_ratio.map(Estimate::plus_one),
     }
 }
 
@@ -133,13 +112,13 @@ fn target(of: &analyse::JudgedTarget) -> TargetResult {
     let row = |row: &analyse::TargetRow| TargetRow {
         workload: row.workload.clone(),
         peer: row.peer.clone(),
-        value: estimate(row.value),
-        verdict: word(row.verdict),
+        value: row.value,
+        verdict: kebab(row.verdict.as_str()),
     };
     TargetResult {
         target: of.target.clone(),
         unit_of: of.unit_of.map(|response| MainResponse::as_str(response).to_owned()),
-        verdict: word(of.verdict),
+        verdict: kebab(of.verdict.as_str()),
         rows: of.rows.iter().map(row).collect(),
         missing: of.missing.clone(),
         blocks_needed: of.blocks_needed,
@@ -147,25 +126,17 @@ fn target(of: &analyse::JudgedTarget) -> TargetResult {
 }
 
 fn path(of: &analyse::FollowedPath) -> PathResult {
-    let step = |step: &analyse::PathStep| PathStep {
-        step: step.step.clone(),
-        cell: step.cell.clone(),
-        value: maybe(step.value),
-        change_percent: maybe(step.change_percent),
-        gap_percent: maybe(step.gap_percent),
-        not_exercised: step.idle.clone(),
-    };
     let goal = |goal: &analyse::JudgedGoal| GoalResult {
         goal: goal.goal.clone(),
-        verdict: word(goal.verdict),
+        verdict: kebab(goal.verdict.as_str()),
         step: goal.step.clone(),
-        gap_percent: maybe(goal.gap_percent),
-        holds_at_the_end: goal.is_kept,
+        gap_percent: goal.gap_percent,
+        holds_at_the_end: goal.holds_at_the_end,
     };
     let workload = |of: &analyse::FollowedWorkload| PathWorkload {
         workload: of.workload.clone(),
         response: of.response.as_str().to_owned(),
-        steps: of.steps.iter().map(step).collect(),
+        steps: of.steps.clone(),
         goals: of.goals.iter().map(goal).collect(),
     };
     PathResult {
@@ -176,157 +147,60 @@ fn path(of: &analyse::FollowedPath) -> PathResult {
     }
 }
 
-fn group(of: &analyse::Group) -> Group {
-    Group {
-        targets: of.targets.clone(),
-        workloads: of.workloads.clone(),
-        ratios: of.ratios.iter().map(|(peer, ratio)| (peer.clone(), maybe(*ratio))).collect(),
-    }
-}
-
 fn crossed(workload: &str, of: &analyse::Crossed) -> CrossedResult {
     let contrasted = |of: &analyse::Contrasted| Contrasted {
-        alone: estimate(of.alone),
+        alone: of.alone,
         together: of.together,
         detectable: of.detectable,
-        verdict: word(of.verdict),
+        verdict: kebab(of.verdict.as_str()),
     };
-    let factor = |of: &analyse::Source| CrossedFactor {
+    let factor = |of: &analyse::CrossedFactor| CrossedFactor {
         factor: of.factor.clone(),
         shapley: contrasted(&of.shapley),
         leave_one_out: contrasted(&of.leave_one_out),
         add_one_in: contrasted(&of.add_one_in),
         main: contrasted(&of.main),
-        share: maybe(of.share),
+        share: of.share,
         page_faults: of.page_faults,
         syscalls: of.syscalls,
-        proof: word(of.proof),
+        proof: of.proof.as_str().to_owned(),
         reason: of.reason.clone(),
     };
-    let interaction = |of: &analyse::Interaction| Interaction {
-        pair: of.pair.clone(),
-        value: estimate(of.value),
-        p: of.p,
-        q: of.q,
-        found: of.found,
-    };
-    let step = |of: &analyse::Step| GreedyStep { factor: of.factor.clone(), saving: estimate(of.saving) };
     CrossedResult {
         workload: workload.to_owned(),
-        total: maybe(of.total),
-        factors: of.sources.iter().map(factor).collect(),
-        interactions: of.interactions.iter().map(interaction).collect(),
+        total: of.total,
+        factors: of.factors.iter().map(factor).collect(),
+        interactions: of.interactions.clone(),
         additive_p: of.additive_p,
-        greedy: of.greedy.iter().map(step).collect(),
+        greedy: of.greedy.clone(),
         missing: of.missing.clone(),
     }
 }
 
-fn noise(workload: &str, of: &analyse::CellNoise) -> Noise {
-    Noise {
-        workload: workload.to_owned(),
-        cell: of.cell.clone(),
-        runs: of.runs,
-        retained: of.kept,
-        contended: of.contended,
-        context_switches: of.context_switches,
-        two_speeds: of.two_speeds.map(|of| TwoSpeeds {
-            fast_ns: of.fast_ns,
-            slow_ns: of.slow_ns,
-            slow_share: of.slow_share,
-        }),
-    }
-}
-
-fn breakdown(of: &Account) -> Breakdown {
+fn breakdown(of: &GapBreakdown) -> Breakdown {
     let row = |row: &breakdown::Row| BreakdownRow {
-        kind: word(row.kind),
+        kind: row.kind.as_str().to_owned(),
         name: row.name.clone(),
-        ns: estimate(row.ns),
-        share: maybe(row.share),
+        ns: row.ns,
+        share: row.share,
         count: row.count,
-        through_events: maybe(row.through_events),
-        whole: maybe(row.whole),
-        is_lower_bound: !row.priced,
+        through_events: row.through_events,
+        whole: row.whole,
+        is_lower_bound: !row.is_measured,
     };
     let breakdown = &of.breakdown;
     Breakdown {
         workload: of.workload.clone(),
         peer: of.peer.clone(),
-        gap: estimate(breakdown.gap),
-        peer_ns: estimate(breakdown.peer_ns),
+        gap: breakdown.gap,
+        peer_ns: breakdown.peer_ns,
         separated: breakdown.separated,
         rows: breakdown.rows.iter().map(row).collect(),
-        cross_check: breakdown.opinion.as_ref().map(cross_check).map_err(String::clone),
+        cross_check: breakdown.cross_check.clone(),
         disagreement: breakdown.disagreement.clone(),
         uncounted: breakdown.uncounted.iter().map(|event| (*event).to_owned()).collect(),
         doubt: breakdown.doubt.clone(),
         remarks: breakdown.remarks.clone(),
-    }
-}
-
-fn cross_check(of: &Opinion) -> CrossCheck {
-    let costs = of.prices.as_ref().map_err(String::clone).map(|costs| {
-        let cost = costs.iter().map(|cost| FittedCost {
-            kind: cost.kind.clone(),
-            fitted: estimate(cost.fitted),
-            measured: Some(estimate(cost.measured)),
-            disagree: cost.disagree,
-        });
-        cost.collect()
-    });
-    CrossCheck {
-        over: of.over.to_owned(),
-        cells: of.cells,
-        condition: of.condition,
-        r2: of.r2,
-        scale: estimate(of.scale),
-        disagree: of.disagree,
-        unit_costs: costs,
-    }
-}
-
-fn fitted(of: &[FaultPrice]) -> Vec<FittedCost> {
-    let cost = of.iter().map(|of| FittedCost {
-        kind: of.kind.clone(),
-        fitted: estimate(of.fitted),
-        measured: maybe(of.measured),
-        disagree: of.disagree,
-    });
-    cost.collect()
-}
-
-fn curve(of: &CurveReport) -> CurveResult {
-    let by_faults = |of: &ByFaults| ablate_format::effects::ByFaults {
-        steady: estimate(of.steady),
-        unit_costs: fitted(&of.prices),
-        r2: of.r2,
-    };
-    let cell = |of: &CellCurve| CurveCell {
-        id: of.id.clone(),
-        points: of.points.iter().map(|(n, time, faults)| (*n, estimate(*time), *faults)).collect(),
-        once: maybe(of.once),
-        steady: maybe(of.steady),
-        r2: of.r2,
-        by_faults: of.by_faults.as_ref().map(by_faults).map_err(String::clone),
-    };
-    let gap = |of: &GapAt| CurveGap {
-        at: match of.at {
-            curves::At::Operations(n) => At::Operations(n),
-            curves::At::Once => At::Once,
-            curves::At::Steady => At::Steady,
-        },
-        gap: estimate(of.gap),
-        faults: of.faults,
-        explained: maybe(of.explained),
-        share: maybe(of.share),
-        share_by_fit: maybe(of.share_by_fit),
-    };
-    CurveResult {
-        name: of.name.clone(),
-        cells: of.cells.iter().map(cell).collect(),
-        unit_costs: of.prices.as_ref().map(|prices| fitted(prices)).map_err(String::clone),
-        gaps: of.gaps.iter().map(|(peer, gaps)| (peer.clone(), gaps.iter().map(gap).collect())).collect(),
     }
 }
 
@@ -336,11 +210,30 @@ fn hypothesis(of: &Decision) -> HypothesisResult {
         claim: of.claim.clone(),
         workload: of.workload.clone(),
         range: of.range.clone(),
-        unit: word(of.unit),
-        value: maybe(of.value),
+        unit: of.unit.as_str().to_owned(),
+        value: of.value,
         confidence: of.confidence,
-        verdict: word(of.verdict),
+        verdict: kebab(of.verdict.as_str()),
         reason: of.reason.clone(),
         blocks_needed: of.blocks_needed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gap::study::sample;
+
+    #[test]
+    fn verdicts_units_and_kinds_are_words() {
+        let explained = sample::explained();
+        let rows = explained.hypotheses.iter().map(hypothesis);
+        let words: Vec<(String, String)> = rows.map(|row| (row.verdict, row.unit)).collect();
+        let share = |verdict: &str, unit: &str| (verdict.to_owned(), unit.to_owned());
+        assert_eq!((&words[0], &words[4]), (&share("supported", "share"), &share("supported", "percent")));
+        let row = breakdown(&explained.breakdowns[0]);
+        let kinds: Vec<&str> = row.rows.iter().map(|row| row.kind.as_str()).collect();
+        assert_eq!((row.peer.as_str(), kinds), ("fast", vec!["factor", "factor", "page-faults", "residual"]));
+        assert_eq!(kebab("not judged"), "not-judged");
     }
 }

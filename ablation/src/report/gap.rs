@@ -1,72 +1,71 @@
-//! The account of each gap as a breakdown, and the prices that it is made with.
+//! The breakdown of each gap, and the unit costs that it is made with.
 
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, percent, signed, signed_point, with_interval};
-use crate::analyse::Estimate;
 use crate::gap::breakdown::{Breakdown, Row, RowKind};
-use crate::gap::regression::OpinionOfPrice;
-use crate::gap::study::{Account, Explained};
+use crate::gap::study::{Explained, GapBreakdown};
+use ablate_format::effects::{Estimate, FittedCost};
 
 /// Columns of the bars.
 const BAR: usize = 20;
 
-/// Peers of a crossed workload whose account a terminal shows: the reference peer, and one more.
+/// Peers of a crossed workload whose gap a terminal shows: the reference peer, and one more.
 const PEERS: usize = 2;
 
-/// What a terminal shows: the account of crossed workloads as a table, that of the others against the reference peer in
+/// What a terminal shows: the gap of crossed workloads as a table, that of the others against the reference peer in
 /// a line.
 pub(super) fn in_short(document: &mut Document, explained: &Explained, columns: usize) {
-    if explained.accounts.is_empty() {
+    if explained.breakdowns.is_empty() {
         return;
     }
-    document.heading("The gap, explained: sources, page faults, system calls, and the rest");
+    document.heading("The gap, explained: factors, page faults, system calls, and the rest");
     let mut lines = Vec::new();
     let mut shown = 0;
-    for (at, account) in explained.accounts.iter().enumerate() {
-        let before = explained.accounts[..at].iter().filter(|other| other.workload == account.workload).count();
-        if account.breakdown.separated && before < PEERS {
-            breakdown(document, account, columns);
-            // The same cells say the same of the prices, whatever the peer.
-            let doubt = account.breakdown.doubt.iter().chain(&account.breakdown.disagreement);
+    for (at, gap) in explained.breakdowns.iter().enumerate() {
+        let before = explained.breakdowns[..at].iter().filter(|other| other.workload == gap.workload).count();
+        if gap.breakdown.separated && before < PEERS {
+            breakdown(document, gap, columns);
+            // The same cells say the same of the unit costs, whatever the peer.
+            let doubt = gap.breakdown.doubt.iter().chain(&gap.breakdown.disagreement);
             doubt.filter(|_| before == 0).for_each(|remark| document.item(remark.clone()));
-            uncounted(document, account);
+            uncounted(document, gap);
             shown += 1;
         } else if before == 0 {
-            lines.push(line(account));
+            lines.push(line(gap));
         }
     }
     for line in lines {
         document.item(line);
     }
     let bars = if shown > 0 { LEGEND } else { "" };
-    let prices = if explained.unit_costs_ns.is_empty() { "" } else { "Prices were measured in this study. " };
-    document.text(format!("{bars}{prices}All accounts and their remarks are in report.md."));
+    let unit_costs = if explained.unit_costs_ns.is_empty() { "" } else { "Unit costs were measured in this study. " };
+    document.text(format!("{bars}{unit_costs}All breakdowns and their remarks are in report.md."));
 }
 
 /// A row that is missing must not be taken for one of 0.
-fn uncounted(document: &mut Document, account: &Account) {
-    if !account.breakdown.uncounted.is_empty() {
-        let what = account.breakdown.uncounted.join(" and ");
-        document.item(format!("{what} were not counted or not priced, so the other rows contain them"));
+fn uncounted(document: &mut Document, gap: &GapBreakdown) {
+    if !gap.breakdown.uncounted.is_empty() {
+        let what = gap.breakdown.uncounted.join(" and ");
+        document.item(format!("{what} were not counted, or without a measured cost, so the other rows contain them"));
     }
 }
 
-const LEGEND: &str = "Rows add up to the gap; bars start where the peer is and end where the baseline is (█ costs, ▒ saves). \
-     A source's row is what it does itself; what it does through page faults and calls is in their rows. ";
+const LEGEND: &str = "The rows add up to the gap. Bars start at the peer and end at the baseline (█ costs, ▒ saves). The row of \
+     a factor is its own work; its page faults and system calls are in their rows. ";
 
-/// Everything: prices, and an account for every workload and peer.
+/// Everything: unit costs, and a breakdown for every workload and peer.
 pub(super) fn in_full(document: &mut Document, explained: &Explained) {
-    if explained.accounts.is_empty() {
+    if explained.breakdowns.is_empty() {
         return;
     }
     document.heading("What page faults and system calls cost here");
     unit_costs(document, explained);
-    document.heading("The gaps, explained: sources, page faults, system calls, and the rest");
+    document.heading("The gaps, explained: factors, page faults, system calls, and the rest");
     document.text(LEGEND.trim_end());
-    for account in &explained.accounts {
-        breakdown(document, account, usize::MAX);
-        opinion(document, &account.breakdown);
-        let Breakdown { doubt, disagreement, remarks, .. } = &account.breakdown;
+    for gap in &explained.breakdowns {
+        breakdown(document, gap, usize::MAX);
+        cross_check(document, &gap.breakdown);
+        let Breakdown { doubt, disagreement, remarks, .. } = &gap.breakdown;
         for remark in doubt.iter().chain(disagreement).chain(remarks) {
             document.item(remark.clone());
         }
@@ -75,7 +74,9 @@ pub(super) fn in_full(document: &mut Document, explained: &Explained) {
 
 fn unit_costs(document: &mut Document, explained: &Explained) {
     if explained.unit_costs_ns.is_empty() {
-        document.text("Nothing was priced in this study, so page faults and system calls have no rows of their own.");
+        document.text(
+            "No unit cost was measured in this study, so page faults and system calls have no rows of their own.",
+        );
         return;
     }
     let mut table = Table::new(["<event", "ns each", "95 % interval"]);
@@ -83,19 +84,19 @@ fn unit_costs(document: &mut Document, explained: &Explained) {
         table.row([kind.clone(), number(ns.value), interval(ns.interval)]);
     }
     document.table(table);
-    document.text("Measured once a block in a process of its own: docs/methodology.md, unit costs.");
+    document.text("Measured once per block in a process of its own (docs/methodology.md, unit costs).");
 }
 
-fn breakdown(document: &mut Document, account: &Account, columns: usize) {
-    let tables = (0..=3).map(|without| table(account, without));
+fn breakdown(document: &mut Document, gap: &GapBreakdown, columns: usize) {
+    let tables = (0..=3).map(|without| table(gap, without));
     if let Some(table) = Table::first_that_fits(columns, tables) {
         document.table(table);
     }
 }
 
-/// The table with all columns, or without what sources do through events, the counts, and the intervals.
-fn table(account: &Account, without: usize) -> Table {
-    let Account { workload, peer, breakdown } = account;
+/// The table with all columns, or without what factors do through events, the counts, and the intervals.
+fn table(gap: &GapBreakdown, without: usize) -> Table {
+    let GapBreakdown { workload, peer, breakdown } = gap;
     let unit = Unit::of(breakdown.rows.iter().map(|row| row.ns).chain([breakdown.gap]), Unit::LIMIT);
     let mut header = vec![format!("<{workload}: {peer} to baseline"), "=".to_owned(), format!("Δ {}/op", unit.name)];
     header.extend((without < 3).then(|| "95 % interval".to_owned()));
@@ -119,7 +120,7 @@ fn table(account: &Account, without: usize) -> Table {
     cells.push(match (breakdown.gap.excludes_zero(), breakdown.gap.value > 0.0) {
         (true, true) => percent(1.0),
         (true, false) => "ahead".to_owned(),
-        (false, _) => "not told\nfrom 0".to_owned(),
+        (false, _) => "within\nnoise".to_owned(),
     });
     let left = 2_usize.saturating_sub(without);
     cells.extend(std::iter::repeat_n(String::new(), left));
@@ -127,9 +128,9 @@ fn table(account: &Account, without: usize) -> Table {
     table
 }
 
-/// A source by its name alone; a price that is a lower bound by a sign.
+/// A factor by its name alone; a unit cost that is a lower bound by a sign.
 fn name(row: &Row) -> String {
-    if row.priced { row.name.clone() } else { format!("{} (≥)", row.name) }
+    if row.is_measured { row.name.clone() } else { format!("{} (≥)", row.name) }
 }
 
 /// The share, with its interval where there is room.
@@ -141,7 +142,7 @@ fn share_of(share: Option<&Estimate>, with_ends: bool) -> String {
     }
 }
 
-/// One bar a row: from where the rows above it end to where it ends itself.
+/// One bar per row, from the end of the row above to its own end.
 fn bars(breakdown: &Breakdown) -> Vec<String> {
     let mut ends = vec![0.0];
     for row in &breakdown.rows {
@@ -164,9 +165,9 @@ fn bars(breakdown: &Breakdown) -> Vec<String> {
     ends.windows(2).map(bar).collect()
 }
 
-/// The account in one sentence.
-fn line(account: &Account) -> String {
-    let Account { workload, peer, breakdown } = account;
+/// The gap in one sentence.
+fn line(gap: &GapBreakdown) -> String {
+    let GapBreakdown { workload, peer, breakdown } = gap;
     let sum = |is_meant: &dyn Fn(RowKind) -> bool| -> f64 {
         breakdown.rows.iter().filter(|row| is_meant(row.kind)).map(|row| row.ns.value).sum()
     };
@@ -178,11 +179,11 @@ fn line(account: &Account) -> String {
     };
     let faults = event("page faults", &|kind| kind == RowKind::PageFaults);
     let calls = event("system calls", &|kind| matches!(kind, RowKind::SystemCalls | RowKind::ReturnedPages));
-    let sources = sum(&|kind| kind == RowKind::Factor);
+    let factors = sum(&|kind| kind == RowKind::Factor);
     let rest = sum(&|kind| kind == RowKind::Residual);
     let gap = with_interval(Some(&unit.estimate(breakdown.gap)));
-    let own = if breakdown.separated { format!("sources {}, ", shown(sources)) } else { String::new() };
-    let rest_name = if breakdown.separated { "rest" } else { "sources and rest" };
+    let own = if breakdown.separated { format!("factors {}, ", shown(factors)) } else { String::new() };
+    let rest_name = if breakdown.separated { "rest" } else { "factors and rest" };
     format!(
         "{workload}: baseline − {peer} {gap} {}/op = {own}page faults {faults}, system calls {calls}, {rest_name} {}",
         unit.name,
@@ -190,37 +191,37 @@ fn line(account: &Account) -> String {
     )
 }
 
-/// Both prices of each kind.
-fn opinion(document: &mut Document, breakdown: &Breakdown) {
-    match &breakdown.opinion {
-        Err(reason) => document.item(format!("no second opinion on the prices: {reason}")),
-        Ok(opinion) => {
-            match &opinion.prices {
-                Err(reason) => document.item(format!("no second opinion on single prices: {reason}")),
-                Ok(prices) => document.table(prices_of(prices)),
+/// Both unit costs of each kind.
+fn cross_check(document: &mut Document, breakdown: &Breakdown) {
+    match &breakdown.cross_check {
+        Err(reason) => document.item(format!("no cross-check of the unit costs: {reason}")),
+        Ok(check) => {
+            match &check.unit_costs {
+                Err(reason) => document.item(format!("no cross-check of single unit costs: {reason}")),
+                Ok(unit_costs) => document.table(cross_checked_costs(unit_costs)),
             }
             document.text(format!(
-                "Second opinion over {} ({} cells): all prices times {}; R² {:.3}, condition {}.",
-                opinion.over,
-                opinion.cells,
-                with_interval(Some(&opinion.scale)),
-                opinion.r2,
-                number(opinion.condition)
+                "Cross-check over {} ({} cells): all unit costs times {}; R² {:.3}, condition {}.",
+                check.over,
+                check.cells,
+                with_interval(Some(&check.scale)),
+                check.r2,
+                number(check.condition)
             ));
         }
     }
 }
 
-fn prices_of(prices: &[OpinionOfPrice]) -> Table {
-    let mut table = Table::new(["<price of", "measured ns", "by the cells' times ns", "=agree"]);
-    for price in prices {
-        let agree = match (price.fitted.interval, price.disagree) {
+fn cross_checked_costs(unit_costs: &[FittedCost]) -> Table {
+    let mut table = Table::new(["<unit cost of", "measured ns", "by the cells' times ns", "=agree"]);
+    for cost in unit_costs {
+        let agree = match (cost.fitted.interval, cost.disagree) {
             (None, _) => MISSING,
             (Some(_), true) => "no",
             (Some(_), false) => "yes",
         };
-        let (measured, fitted) = (with_interval(Some(&price.measured)), with_interval(Some(&price.fitted)));
-        table.row([price.kind.clone(), measured, fitted, agree.to_owned()]);
+        let (measured, fitted) = (with_interval(cost.measured.as_ref()), with_interval(Some(&cost.fitted)));
+        table.row([cost.kind.clone(), measured, fitted, agree.to_owned()]);
     }
     table
 }
@@ -251,11 +252,9 @@ mod tests {
     }
 
     #[test]
-    fn markdown_has_prices_accounts_and_remarks() {
+    fn markdown_has_unit_costs_breakdowns_and_remarks() {
         let (_, markdown) = text(100);
-        for needle in
-            ["| page-fault-4k", "w: fast to baseline", "w: slow to baseline", "+100% |", "Second opinion over"]
-        {
+        for needle in ["| page-fault-4k", "w: fast to baseline", "w: slow to baseline", "+100% |", "Cross-check over"] {
             assert!(markdown.contains(needle), "no `{needle}` in\n{markdown}");
         }
     }
@@ -263,7 +262,7 @@ mod tests {
     #[test]
     fn bars_run_from_the_peer_to_the_baseline() {
         let explained = sample::explained();
-        let bars = bars(&explained.accounts[0].breakdown);
+        let bars = bars(&explained.breakdowns[0].breakdown);
         let ends = |bar: &str| (bar.chars().take_while(|c| *c == '·').count(), bar.chars().count());
         for pair in bars.windows(2) {
             // Every row here costs, so each bar starts where the last one ends; a thin bar takes a column without being one.
@@ -276,8 +275,8 @@ mod tests {
     #[test]
     fn a_workload_that_is_not_crossed_is_one_line() {
         let mut explained = sample::explained();
-        explained.accounts.truncate(1);
-        explained.accounts[0].breakdown.separated = false;
+        explained.breakdowns.truncate(1);
+        explained.breakdowns[0].breakdown.separated = false;
         let mut document = Document::default();
         in_short(&mut document, &explained, 100);
         let text = document.terminal(100).split_whitespace().collect::<Vec<_>>().join(" ");

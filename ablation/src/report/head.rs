@@ -3,16 +3,12 @@
 use super::closing::by;
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, count, counted, interval, number, or_missing, part, percent, share, signed_point};
-use crate::analyse::{Analysis, Effect, Estimate, Unjudged, WorkloadAnalysis};
+use crate::analyse::{Analysis, Effect, Unjudged, WorkloadAnalysis};
+use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, InstrumentStatus, MainResponse, Manifest};
 
-/// Sources that save, shown one by one; the rest is counted.
+/// Factors that save, shown one by one; the rest is counted.
 const MAX_SAVERS: usize = 2;
-
-/// What the report is of.
-pub(super) fn title(document: &mut Document, manifest: &Manifest) {
-    document.title(format!("ablate: {}", manifest.study));
-}
 
 /// Study, machine, noise floor, and what cannot be measured here.
 pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Analysis, machine: &[String]) {
@@ -62,21 +58,21 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     }
 }
 
-/// What the contention probes kept, and whether that was fair.
+/// What the contention probes retained, and whether that was fair.
 fn contention(document: &mut Document, analysis: &Analysis) {
     let contention = &analysis.contention;
-    if let Some((reference, kept)) = contention.reference_ns.zip(contention.kept) {
+    if let Some((reference, retained)) = contention.reference_ns.zip(contention.retained) {
         let biased = analysis.workloads.iter().filter(|w| w.retention.as_ref().is_some_and(|k| k.is_biased()));
         let biased: Vec<&str> = biased.map(|w| w.name.as_str()).collect();
         let fair = if biased.is_empty() {
             "retention does not depend on the cell".to_owned()
         } else {
-            format!("keeping DEPENDS on the cell in {}", biased.join(", "))
+            format!("retention DEPENDS on the cell in {}", biased.join(", "))
         };
         let used = if contention.applied { "" } else { ", too few to use, so all batches count" };
         document.item(format!(
-            "canary: {} of the batches were undisturbed (within 8 % of {reference:.3} ns a step){used}; {fair}",
-            part(kept)
+            "contention probes: {} of the batches were undisturbed (within 8 % of {reference:.3} ns per step){used}; {fair}",
+            part(retained)
         ));
     }
     if let Some(quiet) = contention.quiet_processes {
@@ -128,54 +124,50 @@ pub(crate) fn unavailable(instruments: &[InstrumentStatus]) -> Vec<(Vec<&str>, &
     groups
 }
 
-/// The three sources that are proven to cost most in each workload and the two that save most, or why there are none,
-/// and the gap to as many peers as fit.
-pub(super) fn overview(document: &mut Document, analysis: &Analysis, columns: usize) {
+/// The three factors that are proven to cost most in each workload and the two that save most, or why there are none,
+/// and the gap to every peer.
+pub(super) fn overview(document: &mut Document, analysis: &Analysis) {
     document.heading("What costs most, and what saves, per workload");
     let peers: Vec<&str> =
         analysis.workloads.first().map_or(Vec::new(), |w| w.gaps.iter().map(|gap| gap.peer.as_str()).collect());
-    let tables = (0..=peers.len()).rev().map(|shown| sources(analysis, &peers[..shown]));
-    // Better a name on two lines than no peer at all.
-    let tables = tables.take(peers.len().max(1));
-    if let Some(table) = Table::first_that_fits(columns, tables) {
-        document.table(table);
-    }
+    document.table(factors(analysis, &peers));
     let of_gap = if has_gap(analysis) { " of gap: share of the gap to the first peer." } else { "" };
     let vs = if peers.is_empty() { "" } else { " vs: baseline against the peer, + is slower." };
     document.text(format!(
-        "Δ: what an operation of the baseline takes more because of the source (− saves), with it minus without it while \
-         all others stay, with its 95 % interval; outside the noise floor and confirmed by a second reading. proof: the arms \
-         (environment, feature, both) whose counters prove that the source worked and that it did not; of a program without \
-         counters its exact counts or binaries.{of_gap} by: p10 is the 10th percentile of a process (the median confirms \
-         it), others are what their names say, wall, cpu and rss-peak of the whole process (the median over blocks confirms them).{vs}",
+        "Δ: what the factor adds per operation (− saves), with its 95 % interval: the baseline minus the baseline without \
+         this factor. Every Δ lies outside the noise floor, and its cross-check agrees. proof: the arms (env, feature, \
+         both) whose counters prove that the factor worked with it and did not without it; a program without counters is \
+         proven by exact counts or by its binaries.{of_gap} by: what is measured. p10 is the 10th percentile of a process, \
+         cross-checked by the median; wall, cpu and rss-peak are those of the whole process, cross-checked by the median \
+         over blocks.{vs}",
     ));
     let open: Vec<String> = analysis.workloads.iter().filter_map(blocks_needed).collect();
     if !open.is_empty() {
         document.text(format!(
-            "(name?): the largest differences seen where no source stands out from the noise; nothing is claimed. Blocks \
-             that would probably be enough if they are real: {}.",
+            "(name?): the largest differences where no factor stands out from the noise; nothing is claimed. Blocks that \
+             would probably decide them: {}.",
             open.join("; ")
         ));
     }
 }
 
-fn sources(analysis: &Analysis, peers: &[&str]) -> Table {
+fn factors(analysis: &Analysis, peers: &[&str]) -> Table {
     let has_gap = has_gap(analysis);
-    let mut header = ["<workload", "=by", "=source", "<Δ/op [95 %]"].map(str::to_owned).to_vec();
+    let mut header = ["<workload", "=by", "=factor", "<Δ/op [95 %]"].map(str::to_owned).to_vec();
     header.extend(has_gap.then(|| "of\ngap".to_owned()));
     header.push("=proof".to_owned());
     header.extend(peers.iter().map(|peer| format!("vs\n{peer}")));
     let mut table = Table::new(header);
     for workload in &analysis.workloads {
-        let rows = source_rows(workload);
-        let unit = Unit::of_sources(workload, Unit::LIMIT);
+        let rows = factor_rows(workload);
+        let unit = Unit::of_factors(workload, Unit::LIMIT);
         for (place, row) in rows.into_iter().enumerate() {
             let is_first = place == 0;
             let mut cells = match is_first {
                 true => vec![workload.name.clone(), by(workload, unit)],
                 false => vec![String::new(), String::new()],
             };
-            cells.push(row.source);
+            cells.push(row.factor);
             cells.push(row.value.map_or_else(String::new, |value| {
                 let value = unit.estimate(value);
                 format!("{} {}", signed_point(value.value, value.interval), interval(value.interval))
@@ -199,32 +191,32 @@ fn has_gap(analysis: &Analysis) -> bool {
 }
 
 /// One line of the overview.
-struct SourceRow {
-    source: String,
+struct FactorRow {
+    factor: String,
     value: Option<Estimate>,
     share: Option<f64>,
     proof: String,
 }
 
-/// The sources of one workload: proven ones, else candidates, else a line that says that there are none; then
+/// The factors of one workload: proven ones, else candidates, else a line that says that there are none; then
 /// those that save most.
-fn source_rows(workload: &WorkloadAnalysis) -> Vec<SourceRow> {
-    let proven = |effect: &&Effect| SourceRow {
-        source: effect.factor.clone(),
+fn factor_rows(workload: &WorkloadAnalysis) -> Vec<FactorRow> {
+    let proven = |effect: &&Effect| FactorRow {
+        factor: effect.factor.clone(),
         value: effect.value(),
         share: effect.share.as_ref().map(|share| share.value),
         proof: proof(workload, &effect.factor),
     };
-    let mut rows: Vec<SourceRow> = workload.top_sources().iter().take(3).map(proven).collect();
+    let mut rows: Vec<FactorRow> = workload.top_costs().iter().take(3).map(proven).collect();
     if rows.is_empty() {
-        rows.extend(workload.candidates().into_iter().take(3).map(|candidate| SourceRow {
-            source: format!("({}?)", candidate.factor),
+        rows.extend(workload.candidates().into_iter().take(3).map(|candidate| FactorRow {
+            factor: format!("({}?)", candidate.factor),
             value: Some(Estimate { value: candidate.estimate, interval: candidate.interval, blocks: candidate.blocks }),
             share: None,
             proof: proof(workload, &candidate.factor),
         }));
     }
-    let word = |source: String| SourceRow { source, value: None, share: None, proof: String::new() };
+    let word = |factor: String| FactorRow { factor, value: None, share: None, proof: String::new() };
     let savers = workload.top_savers();
     if rows.is_empty() && savers.is_empty() {
         rows.push(word(match workload.unjudged() {

@@ -4,7 +4,7 @@ use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, percent, signed_point};
 use crate::gap::hypotheses::{ClaimUnit, Decision};
 
-/// One row a claim, and why it is decided as it is.
+/// One row per claim, then the reason of each verdict.
 pub(super) fn hypotheses(document: &mut Document, decisions: &[Decision]) {
     if decisions.is_empty() {
         return;
@@ -27,7 +27,7 @@ pub(super) fn hypotheses(document: &mut Document, decisions: &[Decision]) {
         document.item(format!("{name}: {claim} [{range}] {}: {reason}.", verdict.as_str()));
     }
     document.text(
-        "Intervals have the confidence that Holm's method asks of each claim, so that with 95 % no verdict is wrong.",
+        "Each interval has the confidence that Holm's method requires, so that all verdicts together hold with 95 %.",
     );
 }
 

@@ -1,6 +1,7 @@
 //! How numbers look: three significant digits, thousands separated, a real minus sign, `n/a` for what is missing.
 
-use crate::analyse::{Estimate, WorkloadAnalysis};
+use crate::analyse::WorkloadAnalysis;
+use ablate_format::effects::Estimate;
 use ablate_format::{MainResponse, Quantity};
 
 /// What a missing value looks like.
@@ -192,12 +193,12 @@ impl Unit {
         Unit::fitting(parts, limit)
     }
 
-    /// The unit of everything that is said of the single sources of a workload, so that one table, sentence or heading
-    /// never gives a source in another unit than the next.
-    pub(crate) fn of_sources(workload: &WorkloadAnalysis, limit: f64) -> Unit {
+    /// The unit of everything that is said of the single factors of a workload, so that one table, sentence or heading
+    /// never gives a factor in another unit than the next.
+    pub(crate) fn of_factors(workload: &WorkloadAnalysis, limit: f64) -> Unit {
         let single = workload.main_effects().filter(|e| e.attribution || e.contrast == "off-absent");
-        let crossed = workload.crossed.iter().flat_map(|crossed| &crossed.sources);
-        let shapley = crossed.map(|source| source.shapley.alone);
+        let crossed = workload.crossed.iter().flat_map(|crossed| &crossed.factors);
+        let shapley = crossed.map(|factor| factor.shapley.alone);
         let values = single.filter_map(|effect| effect.value()).chain(shapley);
         Unit::of_response(workload.response, values, limit)
     }

@@ -1,8 +1,9 @@
-//! Ideas added in turn: one table a workload, and what became of the goals.
+//! Ideas added in turn: one table per workload, and what became of the goals.
 
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, percent, point};
-use crate::analyse::{Analysis, Estimate, FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal, PathStep};
+use crate::analyse::{Analysis, FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal};
+use ablate_format::effects::{Estimate, PathStep};
 use ablate_stats::MIN_BLOCKS;
 
 /// Every path with its workloads.
@@ -20,9 +21,9 @@ pub(super) fn paths(document: &mut Document, analysis: &Analysis, columns: usize
             }
         }
         document.text(format!(
-            "change: what a step takes more than the one before (− is less). gap: what it takes more than {}, with intervals that \
-             hold for all steps of a workload together. goals: those that the step is the first to reach, the whole interval \
-             within. idle: the step changes something that has nothing to do here, so that no change is owed to it.",
+            "change: difference from the step before (− is less). gap: difference from {}, with intervals that hold for all steps \
+             of a workload together. goals: the goals that this step is the first to reach, with the whole interval. not \
+             exercised: the step changes a factor that has no work in this workload.",
             path.peer
         ));
     }
@@ -31,7 +32,8 @@ pub(super) fn paths(document: &mut Document, analysis: &Analysis, columns: usize
 /// `2 of 3 goals reached`, for each workload of a path; `None` without goals.
 pub(super) fn summary(path: &FollowedPath) -> Option<String> {
     let told = |workload: &FollowedWorkload| {
-        let reached = workload.goals.iter().filter(|goal| goal.verdict == GoalVerdict::Reached && goal.is_kept).count();
+        let reached =
+            workload.goals.iter().filter(|goal| goal.verdict == GoalVerdict::Reached && goal.holds_at_the_end).count();
         let last = workload.steps.last().map_or_else(|| MISSING.to_owned(), |step| gap(step.gap_percent, " "));
         format!("{} {last}, {reached} of {} goals", workload.workload, workload.goals.len())
     };
@@ -72,7 +74,7 @@ fn table(path: &FollowedPath, workload: &FollowedWorkload, wide: bool) -> Table 
 fn marks(workload: &FollowedWorkload, step: &PathStep) -> String {
     let is_here = |goal: &&JudgedGoal| goal.verdict == GoalVerdict::Reached && goal.step.as_ref() == Some(&step.step);
     let mut marks: Vec<String> = workload.goals.iter().filter(is_here).map(|goal| goal.goal.name.clone()).collect();
-    marks.extend((!step.idle.is_empty()).then(|| format!("idle: {}", step.idle.join(", "))));
+    marks.extend((!step.not_exercised.is_empty()).then(|| format!("not exercised: {}", step.not_exercised.join(", "))));
     marks.join("; ")
 }
 
@@ -84,16 +86,16 @@ fn gap(percents: Option<Estimate>, between: &str) -> String {
 }
 
 fn sentence(goal: &JudgedGoal) -> String {
-    let JudgedGoal { goal: declared, verdict, step, gap_percent, is_kept } = goal;
+    let JudgedGoal { goal: declared, verdict, step, gap_percent, holds_at_the_end } = goal;
     let head = format!("{} (gap ≤ {}): {}", declared.name, percent(declared.high_percent / 100.0), verdict.as_str());
     let Some((step, value)) = step.as_ref().zip(*gap_percent) else {
         return format!("{head}, for lack of proven runs.");
     };
     let at = format!("{} at step `{step}`", gap(Some(value), " "));
     match verdict {
-        GoalVerdict::Reached if *is_kept => format!("{head} at step `{step}`, {}.", gap(Some(value), " ")),
+        GoalVerdict::Reached if *holds_at_the_end => format!("{head} at step `{step}`, {}.", gap(Some(value), " ")),
         GoalVerdict::Reached => {
-            format!("{head} at step `{step}`, {}, and not kept by the last step.", gap(Some(value), " "))
+            format!("{head} at step `{step}`, {}, and not held at the last step.", gap(Some(value), " "))
         }
         GoalVerdict::NotReached => format!("{head}, the nearest is {at}."),
         GoalVerdict::Open if value.interval.is_none() => {
@@ -146,7 +148,7 @@ mod tests {
             for needle in [
                 "Path down: one after the other",
                 "w: Phase 7 (gap ≤ +60.0%): reached at step `no-cache`, +50",
-                "and not kept by the last step",
+                "and not held at the last step",
                 "half of it (gap ≤ −50.0%): not reached, the nearest is −",
             ] {
                 assert!(flat.contains(needle), "no `{needle}` in\n{text}");

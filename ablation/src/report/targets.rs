@@ -1,9 +1,10 @@
-//! The bars of a study with its verdicts: the first thing that a report says.
+//! The bars of a study with its verdicts: the first section after the head of a report.
 
 use super::document::{Document, Table};
 use super::head::amount;
 use super::number::{MISSING, Unit, count, number, percent, point, with_interval};
-use crate::analyse::{Analysis, Estimate, JudgedTarget, TargetRow, TargetVerdict};
+use crate::analyse::{Analysis, JudgedTarget, TargetRow, TargetVerdict};
+use ablate_format::effects::Estimate;
 use ablate_format::{Bar, TargetKind};
 use ablate_stats::MIN_BLOCKS;
 
@@ -19,11 +20,11 @@ pub(super) fn summary(analysis: &Analysis) -> Option<String> {
     (!analysis.targets.is_empty()).then(|| told.join(", "))
 }
 
-/// One row a target, then a sentence for each that is not met, or for all.
+/// One row per target, then a sentence for each that is not met, or for all.
 pub(super) fn targets(document: &mut Document, analysis: &Analysis, with_met: bool) {
     let Some(summary) = summary(analysis) else { return };
     document.heading(format!("Targets: {summary}"));
-    let mut table = Table::new(["<target", "=held to the bar", "bar", "measured [95 %]", "<where", "=verdict"]);
+    let mut table = Table::new(["<target", "=quantity", "bar", "measured [95 %]", "<where", "=verdict"]);
     for target in &analysis.targets {
         table.row([
             target.target.name.clone(),
@@ -39,9 +40,9 @@ pub(super) fn targets(document: &mut Document, analysis: &Analysis, with_met: bo
         document.item(sentence(target));
     }
     document.text(
-        "measured: what is nearest to the bad side or farthest on it, with the interval that decides. met: all of every \
-         interval is on the good side; missed: all of one is on the bad side; open: one spans the bar, or something \
-         was not measured.",
+        "measured: the number closest to missing the bar, or farthest beyond it, with its interval. met: every interval lies \
+         on the good side of the bar. missed: one interval lies on the bad side. open: an interval contains the bar, or \
+         a number was not measured.",
     );
 }
 

@@ -2,9 +2,11 @@
 
 use super::document::{Document, Table};
 use super::number::{
-    MISSING, Unit, count, interval, number, or_missing, percent, point, share, signed, signed_point, with_interval,
+    MISSING, Unit, count, counted, interval, number, or_missing, percent, point, share, signed, signed_point,
+    with_interval,
 };
-use crate::analyse::{CellNoise, CellSummary, Effect, Estimate, Response, Unjudged, Verdict, WorkloadAnalysis};
+use crate::analyse::{CellSummary, Effect, Response, Unjudged, Verdict, WorkloadAnalysis};
+use ablate_format::effects::{Estimate, Noise};
 use ablate_format::{CellKind, MainResponse};
 use ablate_stats::MIN_BLOCKS;
 
@@ -88,12 +90,12 @@ fn beside(response: MainResponse) -> MainResponse {
 /// What disturbed the runs of each cell.
 pub(super) fn noise(document: &mut Document, workload: &WorkloadAnalysis) {
     let told =
-        |noise: &&CellNoise| noise.kept.is_some() || noise.context_switches.is_some() || noise.two_speeds.is_some();
-    let rows: Vec<&CellNoise> = workload.noise.iter().filter(told).collect();
+        |noise: &&Noise| noise.retained.is_some() || noise.context_switches.is_some() || noise.two_speeds.is_some();
+    let rows: Vec<&Noise> = workload.noise.iter().filter(told).collect();
     if rows.is_empty() {
         return;
     }
-    let header = ["<cell", "runs", "left\nout", "batches\nkept", "waits\na run", "preempted\na run"];
+    let header = ["<cell", "runs", "left\nout", "batches\nretained", "waits\nper run", "preempted\nper run"];
     let mut table = Table::new(header.into_iter().chain(["=two speeds, ns/op"]));
     for noise in rows.iter().take(MAX_TREATMENTS) {
         let switches = noise.context_switches;
@@ -101,7 +103,7 @@ pub(super) fn noise(document: &mut Document, workload: &WorkloadAnalysis) {
             noise.cell.clone(),
             count(noise.runs),
             count(noise.contended),
-            or_missing(noise.kept, share_of_all),
+            or_missing(noise.retained, share_of_all),
             or_missing(switches.map(|(waits, _)| waits), number),
             or_missing(switches.map(|(_, preempted)| preempted), number),
             noise.two_speeds.map_or_else(String::new, |found| {
@@ -154,14 +156,14 @@ fn kinds(workload: &WorkloadAnalysis) -> Vec<&str> {
     kinds.into_iter().take(MAX_KINDS).map(|(name, _)| name).collect()
 }
 
-/// One row a source, the sentence that names the top three, and the reasons for what is not claimed.
+/// One row a factor, the sentence that names the top three, and the reasons for what is not claimed.
 pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) {
     let rows: Vec<&Effect> = workload.main_effects().filter(|effect| effect.attribution).collect();
-    document.heading(format!("{}: what each source costs", workload.name));
+    document.heading(format!("{}: what each factor costs", workload.name));
     if rows.is_empty() {
-        document.text("The design compares no single source with the baseline.");
+        document.text("The design compares no single factor with the baseline.");
     } else {
-        document.table(table(workload, "<source", rows, Unit::of_sources(workload, Unit::LIMIT)));
+        document.table(table(workload, "<factor", rows, Unit::of_factors(workload, Unit::LIMIT)));
         if let Some(reading) = &workload.reading {
             document.text(format!("Δ per operation; of the gap: share of baseline − {}.", reading.peer));
         }
@@ -170,7 +172,7 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
     let others = workload.main_effects().filter(|e| !e.attribution && e.contrast != "off-absent");
     let others: Vec<&Effect> = others.filter(|e| e.contrast != "placebo").collect();
     if !others.is_empty() {
-        document.text("Variants, and several sources at once:");
+        document.text("Variants, and several factors at once:");
         let values = others.iter().filter_map(|effect| effect.value());
         let unit = Unit::of_response(workload.response, values, Unit::LIMIT);
         document.table(table(workload, "<against the baseline", others, unit));
@@ -215,7 +217,7 @@ fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit:
     table
 }
 
-/// What a row is called: the source, or what is compared when it is not one source against the baseline.
+/// What a row is called: the factor, or what is compared when it is not one factor against the baseline.
 pub(super) fn label(effect: &Effect) -> String {
     match effect.contrast.as_str() {
         "main" => effect.factor.clone(),
@@ -235,24 +237,24 @@ pub(super) fn verdict(effect: &Effect, unit: Unit) -> String {
     }
 }
 
-/// The start of the sentence about a workload in which no source stands out.
+/// The start of the sentence about a workload in which no factor stands out.
 fn none_costs(name: &str, unjudged: Option<&Unjudged>) -> String {
     match unjudged {
         Some(Unjudged::TooFewBlocks(blocks)) => {
-            format!("No source can be judged in {name}: too few blocks for an interval ({blocks} of {MIN_BLOCKS})")
+            format!("No factor can be judged in {name}: too few blocks for an interval ({blocks} of {MIN_BLOCKS})")
         }
-        _ => format!("No source is detected to cost anything in {name}"),
+        _ => format!("No factor is detected to cost anything in {name}"),
     }
 }
 
-/// A source that a sentence names.
+/// A factor that a sentence names.
 struct Named<'a> {
     factor: &'a str,
     value: Option<Estimate>,
     share: Option<f64>,
 }
 
-/// The sources with this verdict, the largest effect first: by Shapley values where there are any, whose intervals hold
+/// The factors with this verdict, the largest effect first: by Shapley values where there are any, whose intervals hold
 /// for all rows as in their table.
 fn named<'a>(workload: &'a WorkloadAnalysis, verdict: Verdict) -> Vec<Named<'a>> {
     let of_effect = |effect: &'a Effect| Named {
@@ -261,30 +263,30 @@ fn named<'a>(workload: &'a WorkloadAnalysis, verdict: Verdict) -> Vec<Named<'a>>
         share: effect.share.map(|share| share.value),
     };
     match &workload.crossed {
-        Some(crossed) if !crossed.sources.is_empty() => {
-            let mut found: Vec<_> = crossed.sources.iter().filter(|s| s.shapley.verdict == verdict).collect();
+        Some(crossed) if !crossed.factors.is_empty() => {
+            let mut found: Vec<_> = crossed.factors.iter().filter(|s| s.shapley.verdict == verdict).collect();
             found.sort_by(|a, b| b.shapley.alone.value.abs().total_cmp(&a.shapley.alone.value.abs()));
-            let rows = found.into_iter().map(|source| Named {
-                factor: &source.factor,
-                value: Some(Estimate { interval: source.shapley.together, ..source.shapley.alone }),
-                share: source.share.map(|share| share.value),
+            let rows = found.into_iter().map(|factor| Named {
+                factor: &factor.factor,
+                value: Some(Estimate { interval: factor.shapley.together, ..factor.shapley.alone }),
+                share: factor.share.map(|share| share.value),
             });
             rows.collect()
         }
         _ if verdict == Verdict::Saves => workload.top_savers().into_iter().map(of_effect).collect(),
-        _ => workload.top_sources().into_iter().map(of_effect).collect(),
+        _ => workload.top_costs().into_iter().map(of_effect).collect(),
     }
 }
 
-/// One sentence that names the sources that cost most, and what saves.
+/// One sentence that names the factors that cost most, and what saves.
 pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
-    let unit = Unit::of_sources(workload, Unit::LIMIT);
+    let unit = Unit::of_factors(workload, Unit::LIMIT);
     let peer = workload.reading.as_ref().map_or("the peer", |reading| &reading.peer);
-    let say = |source: &Named| {
-        let estimate = source.value.map(|value| unit.estimate(value));
-        let of_gap = source.share.map_or(String::new(), |s| format!(", {} of the gap to {peer}", share(s)));
+    let say = |factor: &Named| {
+        let estimate = factor.value.map(|value| unit.estimate(value));
+        let of_gap = factor.share.map_or(String::new(), |s| format!(", {} of the gap to {peer}", share(s)));
         let value = format!("{} {}", with_interval(estimate.as_ref()), unit.label());
-        format!("{} ({}{of_gap})", source.factor, value.trim_end())
+        format!("{} ({}{of_gap})", factor.factor, value.trim_end())
     };
     let costs: Vec<String> = named(workload, Verdict::Costs).iter().take(3).map(say).collect();
     let savers: Vec<String> = named(workload, Verdict::Saves).iter().take(2).map(say).collect();
@@ -307,21 +309,24 @@ fn costs_sentence(workload: &WorkloadAnalysis, unit: Unit, named: &[String]) -> 
         return format!("nothing was measured in {name}: {why}.");
     }
     if workload.main_effects().all(|effect| !effect.attribution) {
-        return format!("{name}: no source is compared, so none is found.");
+        return format!("{name}: no factor is compared, so none is found.");
     }
-    let has_shapley = workload.crossed.as_ref().is_some_and(|crossed| !crossed.sources.is_empty());
+    let has_shapley = workload.crossed.as_ref().is_some_and(|crossed| !crossed.factors.is_empty());
     let by = if has_shapley { " by Shapley value" } else { "" };
     match named.len() {
         0 => match workload.candidates().first() {
             Some(open) => {
                 let seen = format!("{} {} {}", open.factor, number(unit.from(open.estimate)), unit.label());
                 let seen = format!("{}?", seen.trim_end());
-                format!("{}; the largest difference seen is ({seen}).", none_costs(name, unjudged.as_ref()))
+                let needed = open.blocks_needed.map_or_else(String::new, |blocks| {
+                    format!("; about {} would probably decide it", counted(blocks, "block"))
+                });
+                format!("{}; the largest difference seen is ({seen}){needed}.", none_costs(name, unjudged.as_ref()))
             }
             None => format!("{}.", none_costs(name, unjudged.as_ref())),
         },
-        1 => format!("Only one source is detected to cost in {name}{by}: {}.", named[0]),
-        2 => format!("Only two sources are detected to cost in {name}{by}: {} and {}.", named[0], named[1]),
-        _ => format!("Top three sources in {name}{by}: {}, {} and {}.", named[0], named[1], named[2]),
+        1 => format!("Only one factor is detected to cost in {name}{by}: {}.", named[0]),
+        2 => format!("Only two factors are detected to cost in {name}{by}: {} and {}.", named[0], named[1]),
+        _ => format!("Top three factors in {name}{by}: {}, {} and {}.", named[0], named[1], named[2]),
     }
 }

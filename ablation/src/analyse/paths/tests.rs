@@ -55,14 +55,14 @@ fn every_step_has_its_change_and_its_gap() {
     near(third.change_percent, -40.0);
     near(third.gap_percent, -10.0);
     assert!((second.value.expect("is measured").value - 1_500.0).abs() < 2.0);
-    assert!(workload.steps.iter().all(|step| step.idle.is_empty()));
+    assert!(workload.steps.iter().all(|step| step.not_exercised.is_empty()));
 }
 
 #[test]
 fn a_goal_is_reached_at_the_first_step_whose_whole_interval_is_within_it() {
     let workload = followed(&study(), 12, |_| {});
     let goals: Vec<(GoalVerdict, Option<&str>, bool)> =
-        workload.goals.iter().map(|goal| (goal.verdict, goal.step.as_deref(), goal.is_kept)).collect();
+        workload.goals.iter().map(|goal| (goal.verdict, goal.step.as_deref(), goal.holds_at_the_end)).collect();
     let expected = [
         (GoalVerdict::Reached, Some("no-cache"), true),
         (GoalVerdict::Reached, Some("minimal"), true),
@@ -77,7 +77,10 @@ fn a_goal_that_is_lost_again_is_said_to_be() {
     study.manifest.plan.paths[0].steps.push("no-tick".to_owned());
     let workload = followed(&study, 12, |_| {});
     let half = &workload.goals[0];
-    assert_eq!((half.verdict, half.step.as_deref(), half.is_kept), (GoalVerdict::Reached, Some("no-cache"), false));
+    assert_eq!(
+        (half.verdict, half.step.as_deref(), half.holds_at_the_end),
+        (GoalVerdict::Reached, Some("no-cache"), false)
+    );
 }
 
 #[test]
@@ -106,8 +109,8 @@ fn what_had_nothing_to_do_is_named_at_the_step_that_changes_it() {
             counters.get_mut("cache").into_iter().flat_map(|own| own.values_mut()).for_each(|moves| *moves = 0);
         }
     });
-    let idle: Vec<&[String]> = workload.steps.iter().map(|step| step.idle.as_slice()).collect();
-    assert_eq!(idle, [&[][..], &["cache".to_owned()], &[]]);
+    let not_exercised: Vec<&[String]> = workload.steps.iter().map(|step| step.not_exercised.as_slice()).collect();
+    assert_eq!(not_exercised, [&[][..], &["cache".to_owned()], &[]]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The account against subjects whose truth is known.
+//! The breakdown against subjects whose truth is known.
 
 use super::*;
 use crate::gap::UnitCosts;
@@ -61,26 +61,26 @@ fn close(value: f64, expected: f64) {
     assert!((value - expected).abs() < 1e-6 * expected.abs().max(1.0), "{value} is not {expected}");
 }
 
-fn find<'a>(account: &'a Breakdown, name: &str) -> &'a Row {
-    let row = account.rows.iter().find(|row| row.name == name);
-    row.unwrap_or_else(|| panic!("no row {name} in {:?}", account.rows))
+fn find<'a>(breakdown: &'a Breakdown, name: &str) -> &'a Row {
+    let row = breakdown.rows.iter().find(|row| row.name == name);
+    row.unwrap_or_else(|| panic!("no row {name} in {:?}", breakdown.rows))
 }
 
 #[test]
 fn known_parts_are_found() {
     let study = Study::new(0.0);
-    let account = breakdown(&study.input()).unwrap();
-    close(account.gap.value, 345.0 - 120.0 + FAULT * (2.0 - 1.0) + MMAP);
-    let cache = find(&account, "cache");
+    let breakdown = breakdown(&study.input()).unwrap();
+    close(breakdown.gap.value, 345.0 - 120.0 + FAULT * (2.0 - 1.0) + MMAP);
+    let cache = find(&breakdown, "cache");
     close(cache.ns.value, 40.0);
     close(cache.through_events.unwrap().value, -10.0 * FAULT - MMAP);
     close(cache.whole.unwrap().value, 40.0 - 10.0 * FAULT - MMAP);
-    close(find(&account, "tick").ns.value, 5.0);
-    close(find(&account, "page faults, 4 KiB").ns.value, FAULT);
-    close(find(&account, "mmap").ns.value, MMAP);
-    close(find(&account, "mmap").count.unwrap(), 1.0);
-    close(find(&account, "residual").ns.value, 300.0 - 120.0);
-    let names: Vec<&str> = account.rows.iter().map(|row| row.name.as_str()).collect();
+    close(find(&breakdown, "tick").ns.value, 5.0);
+    close(find(&breakdown, "page faults, 4 KiB").ns.value, FAULT);
+    close(find(&breakdown, "mmap").ns.value, MMAP);
+    close(find(&breakdown, "mmap").count.unwrap(), 1.0);
+    close(find(&breakdown, "residual").ns.value, 300.0 - 120.0);
+    let names: Vec<&str> = breakdown.rows.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names, ["cache", "tick", "page faults, 4 KiB", "mmap", "residual"]);
 }
 
@@ -88,12 +88,12 @@ fn known_parts_are_found() {
 fn rows_add_up_to_the_gap_in_every_draw() {
     let mut study = Study::new(20.0);
     study.units = unit_costs(&[(PAGE_FAULT_4K, FAULT), ("sys-mmap", MMAP)]);
-    let account = breakdown(&study.input()).unwrap();
-    let sum = Drawn::linear(account.rows.iter().map(|row| (1.0, &row.drawn))).unwrap();
-    for (sum, gap) in sum.draws().iter().zip(account.gap().draws()) {
+    let breakdown = breakdown(&study.input()).unwrap();
+    let sum = Drawn::linear(breakdown.rows.iter().map(|row| (1.0, &row.drawn))).unwrap();
+    for (sum, gap) in sum.draws().iter().zip(breakdown.gap().draws()) {
         close(*sum, *gap);
     }
-    close(account.rows.iter().map(|row| row.share.unwrap().value).sum(), 1.0);
+    close(breakdown.rows.iter().map(|row| row.share.unwrap().value).sum(), 1.0);
     // The residual is what both sides still differ in when the events of both are paid for.
     let paid = |time: &Drawn, counts: &Counts| {
         let terms = study.units.all().map(|(kind, ns)| (-counts[kind], ns));
@@ -101,7 +101,7 @@ fn rows_add_up_to_the_gap_in_every_draw() {
     };
     let bare = paid(&study.masks[0], &study.mask_counts[0]);
     let expected = bare.combine(&paid(&study.peer, &study.peer_counts), |bare, peer| bare - peer);
-    let residual = find(&account, "residual");
+    let residual = find(&breakdown, "residual");
     close(residual.ns.value, expected.point);
     assert!(residual.ns.interval.is_some_and(|(lo, hi)| lo < 180.0 && 180.0 < hi));
 }
@@ -110,29 +110,29 @@ fn rows_add_up_to_the_gap_in_every_draw() {
 fn without_combinations_sources_are_in_the_residual_and_it_is_said() {
     let study = Study::new(0.0);
     let input = Input { factors: &[], masks: &[], mask_counts: &[], ..study.input() };
-    let account = breakdown(&input).unwrap();
-    assert!(!account.separated && account.remarks[0].contains("not crossed"), "{:?}", account.remarks);
-    close(find(&account, "residual").ns.value, 180.0 + 45.0);
-    assert!(account.part("cache").unwrap_err().contains("not crossed"));
+    let breakdown = breakdown(&input).unwrap();
+    assert!(!breakdown.separated && breakdown.remarks[0].contains("not crossed"), "{:?}", breakdown.remarks);
+    close(find(&breakdown, "residual").ns.value, 180.0 + 45.0);
+    assert!(breakdown.part("cache").unwrap_err().contains("not crossed"));
 }
 
 #[test]
 fn parts_have_the_names_of_hypotheses() {
     let study = Study::new(0.0);
-    let account = breakdown(&study.input()).unwrap();
-    close(account.part("cache").unwrap().point, 40.0);
-    close(account.part("page-faults").unwrap().point, FAULT);
-    close(account.part("system-calls").unwrap().point, MMAP);
-    close(account.part("residual").unwrap().point, 180.0);
-    assert!(account.part("elo").unwrap_err().contains("not among the crossed factors"));
+    let breakdown = breakdown(&study.input()).unwrap();
+    close(breakdown.part("cache").unwrap().point, 40.0);
+    close(breakdown.part("page-faults").unwrap().point, FAULT);
+    close(breakdown.part("system-calls").unwrap().point, MMAP);
+    close(breakdown.part("residual").unwrap().point, 180.0);
+    assert!(breakdown.part("elo").unwrap_err().contains("not among the crossed factors"));
 }
 
 #[test]
 fn shares_need_a_gap_that_is_told_apart_from_0() {
     let mut study = Study::new(20.0);
     study.peer = noisy(study.masks[3].point - 1.0, 20.0, 4);
-    let account = breakdown(&study.input()).unwrap();
-    assert!(account.rows.iter().all(|row| row.share.is_none()));
+    let breakdown = breakdown(&study.input()).unwrap();
+    assert!(breakdown.rows.iter().all(|row| row.share.is_none()));
 }
 
 #[test]
@@ -143,11 +143,11 @@ fn what_is_not_counted_or_priced_everywhere_is_said_and_stays_in_the_residual() 
         counts.insert(PAGE_FAULT_HUGE.to_owned(), 1.0);
     }
     study.mask_counts[1].remove("sys-mmap");
-    let account = breakdown(&study.input()).unwrap();
-    let said = account.remarks.join("; ");
+    let breakdown = breakdown(&study.input()).unwrap();
+    let said = breakdown.remarks.join("; ");
     assert!(said.contains("not counted in every cell, so in no row of its own: sys-mmap"), "{said}");
-    assert!(said.contains("without a measured price, so in no row of its own: page-fault-huge"), "{said}");
-    close(find(&account, "residual").ns.value, 180.0 + 2.0 * MMAP);
+    assert!(said.contains("without a measured cost, so in no row of its own: page-fault-huge"), "{said}");
+    close(find(&breakdown, "residual").ns.value, 180.0 + 2.0 * MMAP);
 }
 
 #[test]
@@ -159,11 +159,15 @@ fn many_kinds_of_calls_are_taken_together() {
         study.peer_counts.insert(kind, 0.0);
     }
     study.units = unit_costs(&[(PAGE_FAULT_4K, FAULT), ("sys-mmap", MMAP), ("syscall", 100.0)]);
-    let account = breakdown(&study.input()).unwrap();
-    let calls: Vec<&Row> = account.rows.iter().filter(|row| row.kind == RowKind::SystemCalls).collect();
+    let breakdown = breakdown(&study.input()).unwrap();
+    let calls: Vec<&Row> = breakdown.rows.iter().filter(|row| row.kind == RowKind::SystemCalls).collect();
     let names: Vec<&str> = calls.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names, ["mmap", "call6", "call5", "call4", "3 other system calls"]);
     close(calls[4].ns.value, 100.0 * (1.0 + 2.0 + 3.0));
-    assert!(calls[0].priced && !calls[1].priced && !calls[4].priced);
-    assert!(account.remarks.iter().any(|remark| remark.contains("lower bound: call1, call2")), "{:?}", account.remarks);
+    assert!(calls[0].is_measured && !calls[1].is_measured && !calls[4].is_measured);
+    assert!(
+        breakdown.remarks.iter().any(|remark| remark.contains("lower bound: call1, call2")),
+        "{:?}",
+        breakdown.remarks
+    );
 }

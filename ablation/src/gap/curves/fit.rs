@@ -1,53 +1,27 @@
 //! Lines of time per operation over page faults per operation, of one cell and of all together.
 
 use super::points::{Cell, KINDS, Point, faults, inverse};
-use crate::analyse::Estimate;
 use crate::gap::intervals::{estimate, excludes_zero};
 use crate::gap::regression::MAX_CONDITION;
 use crate::gap::units::UnitCosts;
+use ablate_format::effects::{ByFaults, FittedCost};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::line::{Regression, regress};
 use ablate_stats::order::sorted;
-use serde::Serialize;
 
 /// Page faults per operation must differ between the points by this share of the most there are, and cost this share
 /// of what those of the other size cost: less is scatter.
 const MIN_CHANGE: f64 = 0.05;
 
-/// Price of a page fault that fits the times.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FaultPrice {
-    /// [`crate::unit_costs::PAGE_FAULT_4K`] or [`crate::unit_costs::PAGE_FAULT_HUGE`].
-    pub kind: String,
-    /// Nanoseconds of one, by the times.
-    pub fitted: Estimate,
-    /// Nanoseconds of one, measured apart.
-    pub measured: Option<Estimate>,
-    /// Whether the interval of their difference lies on one side of 0.
-    pub disagree: bool,
-}
-
-impl FaultPrice {
-    pub(super) fn new(kind: &str, ns: &Drawn, units: &UnitCosts) -> FaultPrice {
-        let measured = units.price(kind).map(|price| price.ns);
-        FaultPrice {
-            kind: kind.to_owned(),
-            fitted: estimate(ns),
-            measured: measured.map(estimate),
-            disagree: measured.is_some_and(|measured| excludes_zero(&ns.combine(measured, |a, b| a - b))),
-        }
+/// The cost of one page fault of this kind by the times, `ns` nanoseconds, beside the measured one.
+pub(super) fn fitted_cost(kind: &str, ns: &Drawn, units: &UnitCosts) -> FittedCost {
+    let measured = units.cost(kind).map(|cost| cost.ns);
+    FittedCost {
+        kind: kind.to_owned(),
+        fitted: estimate(ns),
+        measured: measured.map(estimate),
+        disagree: measured.is_some_and(|measured| excludes_zero(&ns.combine(measured, |a, b| a - b))),
     }
-}
-
-/// Time per operation = steady + Σ price · page faults per operation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ByFaults {
-    /// Time of an operation that makes no page fault, nanoseconds.
-    pub steady: Estimate,
-    /// One for each size of which the number changes.
-    pub prices: Vec<FaultPrice>,
-    /// Share of the variance of the times that the line explains.
-    pub r2: f64,
 }
 
 /// The line of one cell.
@@ -59,7 +33,7 @@ pub(super) fn by_faults(cell: &Cell, units: &UnitCosts) -> Result<ByFaults, Stri
         return Err(format!("{} workloads are too few for a line", cell.points.len()));
     }
     let mut changing = changing(cell)?;
-    let weight = |faults: &[f64], kind: &str| change(faults) * units.price(kind).map_or(1.0, |price| price.ns.point);
+    let weight = |faults: &[f64], kind: &str| change(faults) * units.cost(kind).map_or(1.0, |cost| cost.ns.point);
     let most = changing.iter().map(|(kind, faults)| weight(faults, kind)).fold(0.0, f64::max);
     changing.retain(|(kind, faults)| weight(faults, kind) >= MIN_CHANGE * most);
     let times: Vec<Drawn> = cell.points.iter().map(|point| point.time.clone()).collect();
@@ -80,8 +54,8 @@ pub(super) fn by_faults(cell: &Cell, units: &UnitCosts) -> Result<ByFaults, Stri
             Some((fitted(&main)?, main.to_vec()))
         })
         .ok_or("the page faults do not identify a line")?;
-    let prices = kinds.iter().zip(&coefficients[1..]).map(|((kind, _), ns)| FaultPrice::new(kind, ns, units));
-    Ok(ByFaults { steady: estimate(&coefficients[0]), prices: prices.collect(), r2 })
+    let unit_costs = kinds.iter().zip(&coefficients[1..]).map(|((kind, _), ns)| fitted_cost(kind, ns, units));
+    Ok(ByFaults { steady: estimate(&coefficients[0]), unit_costs: unit_costs.collect(), r2 })
 }
 
 /// Page faults per operation at every point, for each size of which the number changes.
@@ -110,7 +84,7 @@ fn change(values: &[f64]) -> f64 {
     sorted.last().zip(sorted.first()).map_or(0.0, |(most, least)| most - least)
 }
 
-/// Prices of page faults that fit the times of all cells best, each cell with a steady cost of its own.
+/// Costs of page faults that fit the times of all cells best, each cell with a steady cost of its own.
 ///
 /// # Errors
 /// Why there are none, for people.
@@ -137,6 +111,7 @@ pub(super) fn pooled(cells: &[Cell]) -> Result<Vec<(&'static str, Drawn)>, Strin
         return Err(format!("{} values are too few for {} coefficients", times.len(), columns.len()));
     }
     let found = regress(&columns, &times).filter(|found| found.condition <= MAX_CONDITION);
-    let found = found.ok_or("page faults of both sizes change together, so that their prices cannot be told apart")?;
+    let found =
+        found.ok_or("page faults of both sizes change together, so that their unit costs cannot be told apart")?;
     Ok(kinds.into_iter().zip(found.coefficients.into_iter().skip(cells.len())).collect())
 }

@@ -4,27 +4,27 @@ use crate::gap::counts::Counts;
 use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE};
 use ablate_stats::bootstrap::Drawn;
 
-/// Sizes of page faults with a price of their own.
+/// Sizes of page faults with a unit cost of their own.
 pub(super) const KINDS: [&str; 2] = [PAGE_FAULT_4K, PAGE_FAULT_HUGE];
 
 /// One cell in one workload of the curve.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Point {
+pub(crate) struct Point {
     /// Operations of a process.
-    pub operations: f64,
+    pub(crate) operations: f64,
     /// Nanoseconds per operation, the mean over all operations.
-    pub time: Drawn,
-    /// Events per operation, from [`crate::gap::counts::account`].
-    pub counts: Counts,
+    pub(crate) time: Drawn,
+    /// Events per operation, from [`crate::gap::counts::disjoint_kinds`].
+    pub(crate) counts: Counts,
 }
 
 /// One cell over the workloads of the curve.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// Cell id.
-    pub id: String,
+    pub(crate) id: String,
     /// One for each workload in which it has a value and counts.
-    pub points: Vec<Point>,
+    pub(crate) points: Vec<Point>,
 }
 
 pub(super) fn faults(point: &Point, kind: &str) -> Option<f64> {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::gap::fixture::{counts, noisy, unit_costs};
 use crate::unit_costs::{PAGE_FAULT_4K, PAGE_FAULT_HUGE};
+use ablate_format::effects::Estimate;
 
 const OPERATIONS: [f64; 7] = [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
@@ -27,7 +28,7 @@ fn study() -> Vec<Cell> {
     ]
 }
 
-fn report(cells: &[Cell]) -> CurveReport {
+fn report(cells: &[Cell]) -> CurveResult {
     let units = unit_costs(&[(PAGE_FAULT_4K, 500.0), (PAGE_FAULT_HUGE, 90_000.0)]);
     let peers = [("peer-huge", "huge"), ("peer-returns", "returns"), ("peer-that-is-missing", "missing")];
     curve("vm", cells, "baseline", &peers, &units)
@@ -51,16 +52,16 @@ fn what_is_paid_once_and_what_every_operation_costs_are_told_apart() {
 }
 
 #[test]
-fn a_line_over_faults_gives_their_price_where_they_change() {
+fn a_line_over_faults_gives_their_unit_cost_where_they_change() {
     let report = report(&study());
     let line = report.cells[0].by_faults.as_ref().unwrap();
-    about(line.prices[0].fitted, 500.0);
+    about(line.unit_costs[0].fitted, 500.0);
     about(line.steady, 300.0);
-    assert!(line.prices.len() == 1 && !line.prices[0].disagree && line.r2 > 0.999, "{line:?}");
+    assert!(line.unit_costs.len() == 1 && !line.unit_costs[0].disagree && line.r2 > 0.999, "{line:?}");
     // Both sizes change together there, so that the line is over the huge ones, which cost more.
     let huge = report.cells[1].by_faults.as_ref().unwrap();
-    assert_eq!(huge.prices[0].kind, PAGE_FAULT_HUGE);
-    about(huge.prices[0].fitted, 91_000.0);
+    assert_eq!(huge.unit_costs[0].kind, PAGE_FAULT_HUGE);
+    about(huge.unit_costs[0].fitted, 91_000.0);
     let same = report.cells[2].by_faults.as_ref().unwrap_err();
     assert!(same.contains("the same at every number"), "{same}");
 }
@@ -72,17 +73,17 @@ fn a_few_stray_huge_faults_do_not_take_part() {
         point.counts.insert(PAGE_FAULT_HUGE.to_owned(), stray);
     });
     let line = report(&[cell]).cells.remove(0).by_faults.unwrap();
-    assert_eq!(line.prices.len(), 1, "{line:?}");
-    about(line.prices[0].fitted, 500.0);
+    assert_eq!(line.unit_costs.len(), 1, "{line:?}");
+    about(line.unit_costs[0].fitted, 500.0);
 }
 
 #[test]
 fn all_cells_together_tell_both_prices() {
     let report = report(&study());
-    let prices = report.prices.unwrap();
-    assert_eq!(prices.len(), 2);
-    about(prices[0].fitted, 500.0);
-    about(prices[1].fitted, 90_000.0);
+    let unit_costs = report.unit_costs.unwrap();
+    assert_eq!(unit_costs.len(), 2);
+    about(unit_costs[0].fitted, 500.0);
+    about(unit_costs[1].fitted, 90_000.0);
 }
 
 #[test]
@@ -113,10 +114,10 @@ fn what_is_not_counted_or_priced_explains_nothing() {
     }
     let report = report(&cells);
     assert!(report.cells[0].by_faults.as_ref().unwrap_err().contains("not counted"));
-    assert!(report.prices.is_err() && report.gaps[0].1.iter().all(|row| row.share.is_none()));
-    let no_huge_price =
+    assert!(report.unit_costs.is_err() && report.gaps[0].1.iter().all(|row| row.share.is_none()));
+    let no_huge_cost =
         curve("vm", &study(), "baseline", &[("peer-huge", "huge")], &unit_costs(&[(PAGE_FAULT_4K, 500.0)]));
-    assert!(no_huge_price.gaps[0].1[0].explained.is_none(), "0.1 huge page faults have no price");
+    assert!(no_huge_cost.gaps[0].1[0].explained.is_none(), "0.1 huge page faults have no cost");
 }
 
 #[test]

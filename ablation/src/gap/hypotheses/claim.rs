@@ -1,8 +1,8 @@
 //! A claim as numbers with draws and ranges for them.
 
 use super::measured::Measured;
-use crate::analyse::Estimate;
 use crate::gap::intervals::excludes_zero;
+use ablate_format::effects::Estimate;
 use ablate_format::{Hypothesis, HypothesisKind};
 use ablate_stats::bootstrap::Drawn;
 

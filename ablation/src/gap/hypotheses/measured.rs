@@ -3,7 +3,7 @@
 use ablate_stats::bootstrap::Drawn;
 
 /// What a hypothesis needs to know of its workload.
-pub trait Measured {
+pub(crate) trait Measured {
     /// The gap to a peer, by its name.
     ///
     /// # Errors

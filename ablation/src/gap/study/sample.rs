@@ -1,4 +1,4 @@
-//! Synthetic studies whose truth is known, for the tests of accounts and of their tables.
+//! Synthetic studies whose truth is known, for the tests of breakdowns and of their tables.
 
 use super::{Explained, explain};
 use crate::analyse::analyse;
@@ -6,11 +6,11 @@ use crate::analyse::fixture::Study;
 use ablate_format::{Curve, Hypothesis, HypothesisKind, MainResponse, Pass, Record};
 use std::sync::LazyLock;
 
-/// Price of a page fault, nanoseconds.
+/// UnitCost of a page fault, nanoseconds.
 pub(super) const FAULT: f64 = 500.0;
 
 /// Cache costs 40 ns itself and saves 10 of 12 faults; tick costs 20 ns; `fast` makes 1 fault and takes 100 ns itself,
-/// the subject without sources 200 ns.
+/// the subject without factors 200 ns.
 pub(super) fn truth(cell: &str) -> (f64, f64) {
     let set = cell.strip_prefix("set-").map_or("11", |rest| &rest[..2]);
     let on = |at: usize| f64::from(set.as_bytes()[at] - b'0');
@@ -31,7 +31,7 @@ fn unit_costs(block: u32) -> Record {
     serde_json::from_value(line).unwrap()
 }
 
-/// Records of a factorial study with counts and prices; every process keeps all that it touches.
+/// Records of a factorial study with counts and unit costs; every process keeps all that it touches.
 pub(super) fn records(
     study: &Study,
     time: impl Fn(&str, &str) -> f64,
@@ -104,7 +104,7 @@ pub(super) fn explained_of((study, records): &(Study, Vec<Record>)) -> Explained
     explain(&study.manifest, &runs, &analyse(&study.manifest, records))
 }
 
-/// The account and the claims of the one study, and the curve of the other.
+/// The breakdown and the claims of the one study, and the curve of the other.
 pub(crate) fn explained() -> Explained {
     static ONCE: LazyLock<Explained> =
         LazyLock::new(|| Explained { curves: explained_of(&curve()).curves, ..explained_of(&crossed()) });

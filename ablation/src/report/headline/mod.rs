@@ -1,0 +1,269 @@
+//! The head of every report: which factor costs most, how sure that is and what proves it, then one table of all factors.
+//!
+//! On a terminal it takes at most [`LINES`] lines; the quick form of a study prints nothing else.
+
+use super::document::{Document, Table};
+use super::number::{MISSING, Unit, counted, interval, or_missing, part, percent, point, signed_point};
+use super::workload::top_three;
+use super::{has_factors, has_rows, paths, peers, targets};
+use crate::analyse::{Analysis, Effect, Proof, Verdict, WorkloadAnalysis};
+use ablate_format::effects::Estimate;
+use ablate_format::{CellKind, Manifest};
+use std::path::Path;
+
+/// Most lines of the head on a terminal.
+const LINES: usize = 25;
+
+/// Most factors in the table, and most workloads that have a sentence of their own.
+const LIMITS: Limits = Limits { rows: 12, sentences: 3 };
+
+/// Below this number of factors a sentence goes before another row does.
+const LEAST_ROWS: usize = 4;
+
+/// How much of the head is shown; the rest is counted.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    rows: usize,
+    sentences: usize,
+}
+
+/// The head of a report for a terminal of `columns`; `usize::MAX` is for Markdown, where nothing is left out.
+pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Analysis, columns: usize) {
+    let title = format!("{}: {}", manifest.study, size(manifest, analysis));
+    fill(document, columns, 0, |document, limits| {
+        document.title(title.clone());
+        answer(document, manifest, analysis, limits);
+        if has_rows(manifest) {
+            factors(document, manifest, analysis, limits, columns);
+        }
+    });
+}
+
+/// The whole screen of the quick form; `full` is the command that runs the study in full.
+pub(super) fn quick(dir: &Path, manifest: &Manifest, analysis: &Analysis, full: &str, columns: usize) -> Document {
+    let mut closing = Document::default();
+    closing.item(format!("in full, with narrower intervals and every workload: {full}"));
+    closing.item(format!("everything that this run shows: {}", dir.join("report.md").display()));
+    let mut document = Document::default();
+    fill(&mut document, columns, closing.terminal(columns).lines().count() + 1, |document, limits| {
+        document.title(format!("{}, quick form: {}", manifest.study, size(manifest, analysis)));
+        answer(document, manifest, analysis, limits);
+        factors(document, manifest, analysis, limits, columns);
+    });
+    document.append(closing);
+    document
+}
+
+/// Adds as much of `part` as the lines allow: fewer rows first, then fewer sentences. `reserved` lines stay free.
+fn fill(document: &mut Document, columns: usize, reserved: usize, part: impl Fn(&mut Document, Limits)) {
+    let filled = |limits: Limits| {
+        let mut head = Document::default();
+        part(&mut head, limits);
+        head
+    };
+    if columns == usize::MAX {
+        return document.append(filled(Limits { rows: usize::MAX, sentences: usize::MAX }));
+    }
+    let sentences = (1..=LIMITS.sentences).rev();
+    let with_rows = sentences.flat_map(|sentences| (1..=LIMITS.rows).rev().map(move |rows| (rows, sentences)));
+    let enough = with_rows.filter(|(rows, sentences)| *rows >= LEAST_ROWS || *sentences == 1);
+    let mut heads = enough.map(|(rows, sentences)| filled(Limits { rows, sentences }));
+    let fits = |head: &Document| head.terminal(columns).lines().count() + reserved <= LINES;
+    document.append(heads.find(fits).unwrap_or_else(|| filled(Limits { rows: 0, sentences: 0 })));
+}
+
+/// `6 blocks of 2 workloads`.
+fn size(manifest: &Manifest, analysis: &Analysis) -> String {
+    let blocks = counted(manifest.blocks as usize, "block");
+    format!("{blocks} of {}", counted(analysis.workloads.len(), "workload"))
+}
+
+/// The answer in sentences.
+fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, limits: Limits) {
+    if has_rows(manifest) {
+        match costliest(manifest, analysis) {
+            Some(cost) => cost.sentences(document, manifest),
+            None => document.text("No factor is proven to cost anything in these workloads."),
+        }
+        let open: Vec<&WorkloadAnalysis> =
+            analysis.workloads.iter().filter(|w| costs(manifest, w).is_empty()).collect();
+        for workload in open.iter().take(limits.sentences) {
+            document.item(top_three(workload));
+        }
+        if let Some(more) = open.len().checked_sub(limits.sentences).filter(|more| *more > 0) {
+            document.item(format!("{} without a proven cost", counted(more, "more workload")));
+        }
+    } else if let Some(race) = peers::summary(analysis).filter(|_| !has_factors(manifest)) {
+        document.text(race);
+    }
+    for path in analysis.paths.iter().filter_map(paths::summary) {
+        document.item(path);
+    }
+    if let Some(targets) = targets::summary(analysis) {
+        document.item(format!("targets: {targets}"));
+    }
+}
+
+/// What a study says about one factor in one workload.
+struct Standing<'a> {
+    workload: &'a WorkloadAnalysis,
+    factor: &'a str,
+    verdict: Verdict,
+    value: Option<Estimate>,
+    proof: Proof,
+    is_shapley: bool,
+}
+
+/// By Shapley value where the factor is crossed, else by the contrast that takes it away: the one that proves a cost
+/// or a saving, else the first.
+fn standing<'a>(workload: &'a WorkloadAnalysis, factor: &'a str) -> Option<Standing<'a>> {
+    let crossed = workload.crossed.iter().flat_map(|crossed| &crossed.factors).find(|row| row.factor == factor);
+    if let Some(row) = crossed {
+        let value = Some(Estimate { interval: row.shapley.together, ..row.shapley.alone });
+        let (verdict, proof) = (row.shapley.verdict, row.proof);
+        return Some(Standing { workload, factor, verdict, value, proof, is_shapley: true });
+    }
+    let is_own = |effect: &&Effect| effect.factor == factor && effect.attribution;
+    let claimed = workload.top_costs().into_iter().chain(workload.top_savers()).find(is_own);
+    let away = || workload.main_effects().filter(is_own).find(|effect| effect.takes_away());
+    let effect = claimed.or_else(away).or_else(|| workload.main_effects().find(is_own))?;
+    let (verdict, proof) = (effect.verdict, effect.proof);
+    Some(Standing { workload, factor, verdict, value: effect.value(), proof, is_shapley: false })
+}
+
+/// The factors that cost in a workload.
+fn costs<'a>(manifest: &'a Manifest, workload: &'a WorkloadAnalysis) -> Vec<Standing<'a>> {
+    let all = manifest.plan.factors.iter().filter_map(|factor| standing(workload, &factor.name));
+    all.filter(|standing| standing.verdict == Verdict::Costs).collect()
+}
+
+/// The cost that is the largest share of its baseline's value.
+fn costliest<'a>(manifest: &'a Manifest, analysis: &'a Analysis) -> Option<Standing<'a>> {
+    let all = analysis.workloads.iter().flat_map(|workload| costs(manifest, workload));
+    let shares = all.filter_map(|cost| Some((cost.share()?, cost)));
+    shares.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, cost)| cost)
+}
+
+/// Value of the baseline in the main response.
+fn baseline(workload: &WorkloadAnalysis) -> Option<f64> {
+    let cell = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline)?;
+    Some(cell.value(workload.response)?.value)
+}
+
+impl Standing<'_> {
+    /// The value as a part of the baseline's; 1 is all of it.
+    fn share(&self) -> Option<f64> {
+        Some(self.value?.value / baseline(self.workload)?).filter(|share| share.is_finite())
+    }
+
+    /// What it costs, how sure that is, and what proves it.
+    fn sentences(&self, document: &mut Document, manifest: &Manifest) {
+        let workload = self.workload;
+        let unit = Unit::of_factors(workload, Unit::LIMIT);
+        let Some(value) = self.value.map(|value| unit.estimate(value)) else { return };
+        document.text(format!(
+            "{} costs most: {} of the {} {} in {}.",
+            self.factor,
+            or_missing(self.share(), part),
+            or_missing(baseline(workload), |value| point(unit.from(value), None)),
+            unit.with(workload.response),
+            workload.name
+        ));
+        let by = if self.is_shapley { " by Shapley value" } else { "" };
+        let all = if self.is_shapley { " that holds for all factors together" } else { "" };
+        let floor = |floor: f64| format!("± {} {}", point(unit.from(floor), None), unit.label());
+        document.item(format!(
+            "how sure: {} {}{by}, 95 % interval {}{all}, over {}; the noise floor is {}",
+            signed_point(value.value, value.interval),
+            unit.label(),
+            interval(value.interval),
+            counted(value.blocks, "block"),
+            or_missing(workload.floor_ns, floor).trim_end()
+        ));
+        let planned = manifest.plan.factors.iter().find(|planned| planned.name == self.factor);
+        let counters = planned.map(|planned| planned.proof.join(", ")).filter(|counters| !counters.is_empty());
+        document.item(match (self.proof, counters) {
+            (Proof::Proven, Some(counters)) => {
+                format!("proven by {counters}: more than 0 in the runs with it, 0 in every run without it")
+            }
+            (Proof::Proven, None) => "proven by exact counts or binaries that differ between its levels".to_owned(),
+            _ => "not proven: no counter and no exact count tells its levels apart".to_owned(),
+        });
+    }
+}
+
+/// One row per factor, the costliest first, and one column per workload; the baseline and its gap to a peer on top.
+fn factors(document: &mut Document, manifest: &Manifest, analysis: &Analysis, limits: Limits, columns: usize) {
+    if limits.rows == 0 || analysis.workloads.is_empty() {
+        return;
+    }
+    let mut workloads: Vec<&WorkloadAnalysis> = analysis.workloads.iter().collect();
+    let table = |shown: usize| table(manifest, &workloads[..shown], limits.rows);
+    let fitting = (1..=workloads.len()).rev().find(|shown| table(*shown).width() <= columns).unwrap_or(1);
+    // The answer's own workload is among those that fit.
+    let first = costliest(manifest, analysis).map(|cost| &cost.workload.name);
+    let at = workloads.iter().position(|workload| Some(&workload.name) == first);
+    if let Some(at) = at.filter(|at| *at >= fitting) {
+        let named = workloads.remove(at);
+        workloads.insert(0, named);
+    }
+    document.table(self::table(manifest, &workloads[..fitting], limits.rows));
+    let hidden = [
+        (manifest.plan.factors.len().saturating_sub(limits.rows), "more factor"),
+        (workloads.len() - fitting, "more workload"),
+    ];
+    let hidden = hidden.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| counted(number, what));
+    let hidden: Vec<String> = hidden.collect();
+    let hidden = if hidden.is_empty() { String::new() } else { format!(" Not shown: {}.", hidden.join(", ")) };
+    document.text(format!(
+        "Cells: what the factor adds, in the unit of the column (− saves). none: no difference beyond the noise. not \
+         exercised: the factor has no work there.{hidden}"
+    ));
+}
+
+fn table(manifest: &Manifest, workloads: &[&WorkloadAnalysis], rows: usize) -> Table {
+    let units: Vec<Unit> = workloads.iter().map(|workload| Unit::of_factors(workload, Unit::LIMIT)).collect();
+    let columns = || workloads.iter().copied().zip(units.iter().copied());
+    let named = columns().map(|(workload, unit)| format!("{}\n{}", workload.name, unit.with(workload.response)));
+    let mut table = Table::new(std::iter::once("<factor".to_owned()).chain(named));
+    let value = |(workload, unit): (&WorkloadAnalysis, Unit)| {
+        or_missing(baseline(workload), |value| point(unit.from(value), None))
+    };
+    table.row(std::iter::once("(baseline)".to_owned()).chain(columns().map(value)));
+    if let Some(peer) = workloads.first().and_then(|workload| workload.gaps.first()).map(|gap| &gap.peer) {
+        let gap = |workload: &&WorkloadAnalysis| {
+            let gap = workload.gaps.iter().find(|gap| gap.peer == *peer).and_then(|gap| gap.gap_ratio);
+            or_missing(gap.map(|gap| gap.value), percent)
+        };
+        table.row(std::iter::once(format!("(against {peer})")).chain(workloads.iter().map(gap)));
+    }
+    let largest = |factor: &str| {
+        let costs = workloads.iter().filter_map(|workload| standing(workload, factor));
+        let costs = costs.filter(|standing| standing.verdict == Verdict::Costs);
+        costs.filter_map(|cost| cost.share()).fold(0.0, f64::max)
+    };
+    let mut factors: Vec<(&str, f64)> =
+        manifest.plan.factors.iter().map(|factor| (factor.name.as_str(), largest(&factor.name))).collect();
+    factors.sort_by(|a, b| b.1.total_cmp(&a.1));
+    for (factor, _) in factors.into_iter().take(rows) {
+        let cells = columns().map(|(workload, unit)| cell(workload, unit, factor));
+        table.row(std::iter::once(factor.to_owned()).chain(cells));
+    }
+    table
+}
+
+/// What is known of a factor in a workload.
+fn cell(workload: &WorkloadAnalysis, unit: Unit, factor: &str) -> String {
+    let Some(standing) = standing(workload, factor) else { return MISSING.to_owned() };
+    match (standing.verdict, standing.value) {
+        (Verdict::Costs | Verdict::Saves, Some(value)) => {
+            let value = unit.estimate(value);
+            signed_point(value.value, value.interval)
+        }
+        (Verdict::NotDetected | Verdict::BelowFloor, _) => "none".to_owned(),
+        (verdict, _) => verdict.as_str().replace('-', " "),
+    }
+}
+
+#[cfg(test)]
+mod tests;

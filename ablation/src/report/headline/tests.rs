@@ -1,0 +1,61 @@
+//! The head of a report on studies whose truth is known, held to snapshots.
+
+use super::*;
+use crate::analyse::analyse;
+use crate::analyse::fixture::Study;
+
+fn shown(study: &Study, blocks: u32, ns: impl Fn(&str, &str, u32) -> f64) -> String {
+    let analysis = analyse(&study.manifest, &study.records(blocks, ns));
+    let mut document = Document::default();
+    head(&mut document, &study.manifest, &analysis, 100);
+    let text = document.terminal(100);
+    assert!(text.lines().count() <= LINES && text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    text
+}
+
+#[test]
+fn the_costliest_factor_comes_first_with_how_sure_and_what_proves_it() {
+    let text = shown(&Study::new(&["cache", "tick"], &["small", "large"]), 12, |workload, cell, block| {
+        let jitter = f64::from(block % 3) * 0.01;
+        let gone = if cell.starts_with("no-tick") { 40.0 } else { 0.0 };
+        let gone = if workload == "small" { gone } else { gone / 8.0 };
+        100.0 - gone + jitter
+    });
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn crossed_factors_are_told_by_shapley_value() {
+    let text = shown(&Study::factorial(&["cache", "tick"], &["w"]), 12, |_, cell, _| {
+        let set = cell.strip_prefix("set-").map_or("11", |rest| &rest[..2]);
+        let on = |i: usize| if cell.starts_with("peer") { 0.0 } else { f64::from(set.as_bytes()[i] - b'0') };
+        1_000.0 + 50.0 * on(0) + 20.0 * on(1) + 30.0 * on(0) * on(1)
+    });
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn many_factors_and_workloads_keep_the_length_and_say_that_nothing_costs() {
+    let factors = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"];
+    let workloads =
+        ["a-long-name-0", "a-long-name-1", "a-long-name-2", "a-long-name-3", "a-long-name-4", "a-long-name-5"];
+    let text = shown(&Study::new(&factors, &workloads), 12, |_, _, block| 100.0 + f64::from(block % 3));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn too_few_blocks_decide_nothing() {
+    let study = Study::new(&["cache"], &["w"]);
+    let text = shown(&study, 3, |_, cell, _| if cell.starts_with("no-cache") { 90.0 } else { 100.0 });
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_quick_form_ends_with_the_way_to_the_full_study() {
+    let study = Study::new(&["cache"], &["w"]);
+    let records = study.records(12, |_, cell, _| if cell.starts_with("no-cache") { 90.0 } else { 100.0 });
+    let analysis = analyse(&study.manifest, &records);
+    let text = quick(Path::new("out"), &study.manifest, &analysis, "cargo ablate --full", 100).terminal(100);
+    assert!(text.lines().count() <= LINES, "{text}");
+    insta::assert_snapshot!(text);
+}
