@@ -1,19 +1,23 @@
 # Names the folders of a run of `just bench`.
 stamp := datetime_utc("%Y%m%dT%H%M%S")
 
-# Builds what it needs, runs configs/feature-isolation.toml and prints the attribution; arguments go to `ablate`.
+# `cargo ablate` with these arguments; without any, a first table of what each factor costs.
+[group('measure')]
 ablate *ARGS:
     cargo ablate {{ARGS}}
 
 # The man pages of `cargo ablate`, into a folder.
+[group('documents')]
 man DIR="target/man":
     cargo ablate man {{DIR}}
 
 # A short study, under a minute once built.
+[group('measure')]
 ablate-smoke *ARGS:
     cargo ablate run configs/smoke.toml {{ARGS}}
 
-# The default beside every peer, held to its targets: half an hour, once built. Results are kept under results/.
+# The default allocator beside every peer, held to its targets, into results/: half an hour once built.
+[group('measure')]
 bench *ARGS: preload (bench-study "bench" ARGS) (bench-archive "bench") (bench-study "bench-memory") (bench-archive "bench-memory")
 
 # One study of `just bench`, into a folder of this call.
@@ -26,67 +30,85 @@ bench-study NAME *ARGS:
 bench-archive NAME:
     cargo ablate archive target/ablate/{{NAME}}-{{stamp}}
 
-# The measured program: `just measure --allocator hakmem --scenario vm --iterations 100`.
+# The measured program alone: `just measure --allocator hakmem --scenario vm --iterations 100`.
+[group('measure')]
 measure *ARGS:
     cargo run --quiet --profile cell --package bench_allocators -- {{ARGS}}
 
 # The library for LD_PRELOAD, target/preload/libhakmem.so; takes `--no-default-features --features header` and such.
+[group('allocator')]
 preload *ARGS:
     cargo preload {{ARGS}}
 
-# The machine code of `malloc` and `free` in that library.
+# The machine code of `malloc` and `free` in the library for LD_PRELOAD.
+[group('allocator')]
 asm *ARGS: (preload ARGS)
-    objdump --disassemble=malloc --no-show-raw-insn --section=.text target/preload/libhakmem.so
-    objdump --disassemble=free --no-show-raw-insn --section=.text target/preload/libhakmem.so
+    for name in malloc free; do objdump --disassemble=$name --no-show-raw-insn --section=.text target/preload/libhakmem.so; done
 
-# The crates' documentation; a warning is an error.
+# The documentation of the crates; a warning is an error.
+[group('documents')]
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
 
-# All tests.
+# All tests of the workspace.
+[group('check')]
 test:
     cargo test --workspace
 
-# Every order of steps of what threads share, under loom: a minute, and one to build. `just models loom_stack`: one file's.
+# Every order of steps of what threads share, under loom: two minutes; `just models loom_stack`: one file.
+[group('check')]
 models FILTER="loom_":
     RUSTFLAGS="--cfg loom" cargo test --release --package hakmem --lib --target-dir target/loom -- {{FILTER}} --test-threads 1
 
-# The stress test under ThreadSanitizer, which does not know the allocator's own thread: HAKMEM_PURGE is `immediate`, or `never`.
+# The stress test under ThreadSanitizer, which does not know the purge thread: PURGE is `immediate` or `never`.
+[group('check')]
 tsan PURGE="immediate":
     HAKMEM_PURGE={{PURGE}} TSAN_OPTIONS=suppressions=tests/tsan.supp RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" cargo test --release --package hakmem --test stress --target {{arch()}}-unknown-linux-gnu --target-dir target/tsan
 
 # The contract and the stress test under AddressSanitizer.
+[group('check')]
 asan *ARGS:
     ASAN_OPTIONS=detect_leaks=0 RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer" cargo test --release --package hakmem --test contract --test stress --target {{arch()}}-unknown-linux-gnu --target-dir target/asan {{ARGS}}
 
-# Coverage of intervals and false findings on 2,000 simulated studies of each scenario, printed.
+# Coverage of intervals and false findings, on 2,000 simulated studies of each scenario.
+[group('check')]
 coverage:
     cargo test --release --package ablation --lib coverage -- --include-ignored --nocapture
 
 # Format, lints, and every feature subset that is promised to compile.
+[group('check')]
 check:
     bash .ci/check
 
-# Prints the report of a finished study again: `just report target/ablate/feature-isolation-1`.
+# The report of a finished study once more: `just report target/ablate/feature-isolation-1`.
+[group('measure')]
 report DIR:
     cargo ablate report {{DIR}}
 
 # How long reading, analysing and reporting 1,000,000 records takes, and how much memory: at most 20 s and 1 GiB.
-bench-analysis:
-    cargo build --quiet --release --package ablation
+[group('measure')]
+bench-analysis: runner
     cargo run --quiet --release --package ablation --example many_records
 
-# ablate beside hyperfine and criterion on the same planted differences, ten minutes; `just bench-runner --quick`: two.
+# `cargo ablate` beside hyperfine and criterion on the same planted differences: ten minutes, two with `--quick`.
+[group('measure')]
 bench-runner *ARGS: hyperfine
     cargo run --quiet --release --package bench_runner -- {{ARGS}}
 
-# The documentation as a book, target/book/index.html; installs mdbook into target/tools where it is missing.
+# The Markdown files as a book, target/book/index.html; builds mdbook into target/tools where it is missing.
+[group('documents')]
 book:
     bash docs/book.sh
 
-# The README's picture from a finished study, `just picture DIR small-warm`: workloads that cross their factors.
+# The picture of the README from a finished study: `just picture DIR small-warm`, workloads that cross their factors.
+[group('documents')]
 picture DIR *WORKLOADS:
     cargo run --quiet --package bench_runner --example picture -- {{DIR}} {{WORKLOADS}}
+
+# The `cargo-ablate` that `just bench-analysis` measures.
+[private]
+runner:
+    cargo build --quiet --release --package ablation
 
 # hyperfine, for `just bench-runner`, under target/tools unless it is installed.
 [private]

@@ -1,17 +1,43 @@
 //! hakmem: a memory allocator that can be taken apart.
 //!
 //! A general-purpose, thread-safe allocator for Linux on x86-64 and aarch64 that takes its memory from the OS itself. Each
-//! part of it that costs something is a *factor*, behind a Cargo feature of the same name and an environment toggle, so that
-//! its cost can be measured. Each of the first six has the form of an older research allocator as well
-//! (`HAKMEM_MODE=original`):
+//! part of it that costs something is a *factor*, behind a Cargo feature of the same name and an environment variable, so that
+//! its cost can be measured.
+//!
+//! # As the global allocator
+//!
+//! ```
+//! use hakmem::Hakmem;
+//!
+//! #[global_allocator]
+//! static GLOBAL: Hakmem = Hakmem;
+//!
+//! let words: Vec<u64> = (0..1000).collect();
+//! assert!(hakmem::owns(words.as_ptr().cast()));
+//! ```
+//!
+//! C programs use it with `LD_PRELOAD` (feature `preload`, docs/preload.md). With the feature `allocator-api2`, collections
+//! take it as their allocator: `Vec::new_in(Hakmem)` of the crate `allocator-api2`.
+//!
+//! # Levels
+//!
+//! Each factor has a level: absent (not compiled in), off, on, or another form. The levels are read once, at the first
+//! request, and never change after:
+//!
+//! 1. Cargo features decide what is compiled in; all factors are, by default.
+//! 2. [`preset!`] names the program's preset, if it wants another than the default.
+//! 3. The environment overrides it: `HAKMEM_MODE` names a preset, `HAKMEM_DISABLE_<FACTOR>=1` switches a factor off, and a
+//!    factor's own variable chooses its form.
+//!
+//! The first six factors have the form of an older research allocator as well (`HAKMEM_MODE=original`):
 //!
 //! | factor | by default | forms |
 //! |---|---|---|
 //! | `bigcache`: freed large objects are kept | by size class in each thread | `HAKMEM_BIGCACHE=ring`: by call site |
-//! | `elo`: choices by Elo ratings | plans, where no cache serves | `HAKMEM_ELO=softmax`: mmap thresholds, every allocation |
+//! | `elo`: choices by Elo ratings | plans, where no cache has an object | `HAKMEM_ELO=softmax`: mmap thresholds, every allocation |
 //! | `header` before every object | off | `HAKMEM_HEADER=32`, `16`: bytes, verified on free |
 //! | `tick`: a shared count of allocations | raised when a cache is empty | `HAKMEM_TICK=shared`: every allocation |
-//! | `evolution`: when learning stops and restarts | sees what no cache serves | `HAKMEM_EVO_POLICY=auto`: every allocation |
+//! | `evolution`: when learning stops and restarts | sees requests that no cache had | `HAKMEM_EVO_POLICY=auto`: every allocation |
 //! | `madvise-batch`: large mappings unmapped together | on | |
 //! | `align`: large mappings at a multiple of 2 MiB | on | `HAKMEM_ALIGN=user`: the object itself |
 //! | `thp`: huge pages advised | on | `HAKMEM_THP=never`: advised against |
@@ -19,7 +45,28 @@
 //! | `thread-cache` of small objects | on | |
 //! | `purge`: unused memory goes back | by time | `HAKMEM_PURGE=immediate`, `never` |
 //!
-//! [`receipt()`] tells what is at work and what it did. docs/factors.md has every variable; ARCHITECTURE.md the design.
+//! [`factors::registry`] has this table as values, docs/factors.md every variable, and the module `settings` (feature
+//! `settings`) reads the environment for a program that wants to show or refuse what it says.
+//!
+//! # Statistics
+//!
+//! [`stats()`] returns one snapshot: objects and bytes in use and at each station, in total and by size class, what the OS
+//! has of it, and the level and activity of each factor. Its parts sum to the whole.
+//!
+//! ```
+//! # #[global_allocator] static GLOBAL: hakmem::Hakmem = hakmem::Hakmem;
+//! let stats = hakmem::stats();
+//! println!("{} bytes in {} objects, {} resident", stats.live.bytes, stats.live.objects, stats.resident_bytes);
+//! for factor in stats.factors() {
+//!     println!("{}: {}", factor.name(), factor.level.as_str());
+//! }
+//! println!("{stats}"); // all of it, as a table
+//! ```
+//!
+//! # Call sites
+//!
+//! [`Hakmem::alloc_at`] names the place that allocates, by which the factor `bigcache` keeps freed objects in its form
+//! `ring`:
 //!
 //! ```
 //! use hakmem::Hakmem;
@@ -42,6 +89,8 @@
 extern crate std;
 
 mod alloc;
+#[cfg(feature = "allocator-api2")]
+mod allocator_api;
 mod class;
 mod config;
 mod factor;
@@ -53,18 +102,31 @@ mod model;
 mod os;
 #[cfg(all(feature = "preload", not(test)))]
 mod preload;
-mod quantile;
-mod rating;
-mod receipt;
 mod request;
 #[cfg(feature = "settings")]
 pub mod settings;
+mod stats;
 mod sync;
 
-pub use config::{AlreadySealed, Choice, Factor, Level, Preset, Setting, lifecycle_settings, registry, seal};
+pub use alloc::census::Amount;
+pub use config::Preset;
 pub use global::Hakmem;
-pub use receipt::{FactorReceipt, Receipt, receipt};
 pub use request::Site;
+pub use stats::{ClassStats, FactorStats, Stats, stats};
+
+/// The factors: which there are, the variables that set their levels, and what they do and cost.
+///
+/// ```
+/// use hakmem::factors::{self, FactorId};
+///
+/// for factor in factors::registry() {
+///     println!("{}: {}", factor.name, factor.about);
+/// }
+/// println!("the arena is {}", FactorId::Arena.level().as_str());
+/// ```
+pub mod factors {
+    pub use super::config::{Choice, Factor, FactorId, Level, Setting, Variant, lifecycle_settings, registry};
+}
 
 /// The call site as a [`Site`]: a constant of file, line and column.
 ///
@@ -81,7 +143,10 @@ macro_rules! site {
 }
 
 /// Whether the address lies in memory that hakmem has handed out: the own address of a live object with a mapping of its
-/// own, or any address in a page that is in use.
+/// own, or any address in a slab page or run that is in use.
+///
+/// Any address may be asked for, and any thread may ask: the call reads the allocator's records, and never the address. While
+/// another thread allocates or frees the object that the address belongs to, the answer is that of before or of after.
 pub fn owns(address: *const u8) -> bool {
     alloc::inspect::owns(address)
 }
@@ -107,15 +172,4 @@ pub unsafe fn usable_bytes(object: *mut u8) -> usize {
 /// hold stays.
 pub fn flush() {
     alloc::flush::flush();
-}
-
-/// The shared count of allocations that the factor `tick` keeps.
-pub fn ticks() -> u64 {
-    factor::tick::total()
-}
-
-/// Elo ratings in points, all 1500 before the first round: of the twelve plans at the level `slow-path`, else of the twelve
-/// mmap thresholds, smallest threshold first.
-pub fn elo_ratings() -> [f64; 12] {
-    if config::active().elo_plans() { factor::elo::ratings() } else { factor::original::elo::ratings() }
 }

@@ -7,12 +7,13 @@
 //! nothing is added to one that does not.
 //!
 //! The loader calls before any constructor has run, so that no call may rely on one: the first request does what the
-//! constructor of [`crate::alloc`] has not done yet. The statistics of glibc have no counterpart here, and their functions
-//! are there so that no caller reaches glibc's own, which would tell of memory that is not used.
+//! constructor of [`crate::alloc`] has not done yet. glibc's statistics functions report hakmem's [`crate::stats`]:
+//! `malloc_stats`, `mallinfo`, `mallinfo2` and `malloc_info`.
 
 use crate::alloc::{allocate, flush, free as free_path, inspect, reallocate};
-use crate::os;
+use crate::{os, stats};
 use core::ffi::{c_char, c_int, c_void};
+use core::fmt::{self, Write};
 use core::ptr;
 
 /// What `malloc` aligns to: `max_align_t` of both architectures.
@@ -198,28 +199,61 @@ extern "C" fn mallopt(_parameter: c_int, _value: c_int) -> c_int {
     0
 }
 
-/// All zeroes.
+/// As [`mallinfo2`], with what is beyond `INT_MAX` as `INT_MAX`.
 #[unsafe(no_mangle)]
 extern "C" fn mallinfo() -> libc::mallinfo {
-    // SAFETY: a struct of numbers.
-    unsafe { core::mem::zeroed() }
+    let wide = mallinfo2();
+    let narrow = |value: usize| c_int::try_from(value).unwrap_or(c_int::MAX);
+    libc::mallinfo {
+        arena: narrow(wide.arena),
+        ordblks: narrow(wide.ordblks),
+        smblks: narrow(wide.smblks),
+        hblks: narrow(wide.hblks),
+        hblkhd: narrow(wide.hblkhd),
+        usmblks: narrow(wide.usmblks),
+        fsmblks: narrow(wide.fsmblks),
+        uordblks: narrow(wide.uordblks),
+        fordblks: narrow(wide.fordblks),
+        keepcost: narrow(wide.keepcost),
+    }
 }
 
-/// All zeroes.
+/// The statistics in glibc's terms: `arena` is `uordblks + fordblks`, what is in use is `uordblks + hblkhd`. docs/stats.md
+/// maps each field.
 #[unsafe(no_mangle)]
 extern "C" fn mallinfo2() -> libc::mallinfo2 {
-    // SAFETY: a struct of numbers.
-    unsafe { core::mem::zeroed() }
+    let stats = stats::stats();
+    let arena = stats.mapped_bytes.saturating_sub(stats.own_mappings.bytes);
+    let in_use = stats.live.bytes.saturating_sub(stats.own_mappings.bytes);
+    let waiting = [stats.transfer_cache, stats.mapping_pool, stats.bigcache_ring, stats.madvise_batch];
+    let free = [stats.thread_caches, stats.free_slots];
+    libc::mallinfo2 {
+        arena: arena as usize,
+        ordblks: waiting.iter().chain(&free).map(|amount| amount.objects as usize).sum(),
+        smblks: stats.thread_caches.objects as usize,
+        hblks: stats.own_mappings.objects as usize,
+        hblkhd: stats.own_mappings.bytes as usize,
+        usmblks: 0,
+        fsmblks: stats.thread_caches.bytes as usize,
+        uordblks: in_use as usize,
+        fordblks: arena.saturating_sub(in_use) as usize,
+        keepcost: waiting.iter().map(|amount| amount.bytes).sum::<u64>() as usize + stats.dirty_block_bytes as usize,
+    }
 }
 
-/// Writes one line with the version to standard error.
+/// Writes the statistics to standard error, as the table that [`stats::Stats`] displays. Allocates nothing.
 #[unsafe(no_mangle)]
 extern "C" fn malloc_stats() {
-    os::write_stderr(concat!("hakmem ", env!("CARGO_PKG_VERSION"), ": no statistics\n").as_bytes());
+    let mut out = Buffered::new(|text| {
+        os::write_stderr(text);
+        true
+    });
+    _ = write!(out, "{}", stats::stats());
+    out.flush();
 }
 
-/// Writes an empty document with the version. Returns 0, or -1 when the stream fails; `EINVAL` for any option, of which
-/// there are none.
+/// Writes the statistics as an XML document in glibc's form, one heap with a `size` per size class that has free objects.
+/// Returns 0, or -1 when the stream fails; `EINVAL` for any option, of which there are none.
 ///
 /// # Safety
 /// - `stream` is open.
@@ -228,10 +262,87 @@ unsafe extern "C" fn malloc_info(options: c_int, stream: *mut libc::FILE) -> c_i
     if options != 0 {
         return libc::EINVAL;
     }
-    let document = concat!("<malloc version=\"hakmem-", env!("CARGO_PKG_VERSION"), "\">\n</malloc>\n\0");
-    // SAFETY: a string that ends with a zero, and the caller's stream.
-    let result = unsafe { libc::fputs(document.as_ptr().cast(), stream) };
-    if result < 0 { -1 } else { 0 }
+    // Before the stream is written to: it may allocate.
+    let stats = stats::stats();
+    let mut out = Buffered::new(|text| {
+        // SAFETY: the buffer's bytes, and the caller's stream.
+        unsafe { libc::fwrite(text.as_ptr().cast(), 1, text.len(), stream) == text.len() }
+    });
+    _ = write_document(&mut out, &stats);
+    if out.flush() { 0 } else { -1 }
+}
+
+/// The document of [`malloc_info`].
+fn write_document(out: &mut impl Write, stats: &stats::Stats) -> fmt::Result {
+    let version = env!("CARGO_PKG_VERSION");
+    writeln!(out, "<malloc version=\"hakmem-{version}\">\n<heap nr=\"0\">\n<sizes>")?;
+    let mut below = 0;
+    for class in stats.classes() {
+        let free = [class.thread_caches, class.transfer_cache, class.free_slots];
+        let (count, total) =
+            free.iter().fold((0, 0), |(count, total), amount| (count + amount.objects, total + amount.bytes));
+        let to = class.object_bytes;
+        if count > 0 {
+            // Coloured classes and runs of as many blocks overlap: `from` never lies beyond `to`.
+            writeln!(out, "  <size from=\"{}\" to=\"{to}\" total=\"{total}\" count=\"{count}\"/>", to.min(below + 1))?;
+        }
+        below = to;
+    }
+    writeln!(out, "</sizes>")?;
+    let rest = [stats.transfer_cache, stats.free_slots, stats.mapping_pool, stats.bigcache_ring, stats.madvise_batch];
+    let (count, size) = rest.iter().fold((0, 0), |(count, size), amount| (count + amount.objects, size + amount.bytes));
+    let fast = stats.thread_caches;
+    for end in ["</heap>\n", ""] {
+        writeln!(out, "<total type=\"fast\" count=\"{}\" size=\"{}\"/>", fast.objects, fast.bytes)?;
+        writeln!(out, "<total type=\"rest\" count=\"{count}\" size=\"{size}\"/>")?;
+        if end.is_empty() {
+            let own = stats.own_mappings;
+            writeln!(out, "<total type=\"mmap\" count=\"{}\" size=\"{}\"/>", own.objects, own.bytes)?;
+        }
+        writeln!(out, "<system type=\"current\" size=\"{}\"/>", stats.mapped_bytes)?;
+        writeln!(out, "<system type=\"max\" size=\"{}\"/>", stats.mapped_bytes_max)?;
+        writeln!(out, "<aspace type=\"total\" size=\"{}\"/>", stats.mapped_bytes)?;
+        writeln!(out, "<aspace type=\"mprotect\" size=\"{}\"/>", stats.mapped_bytes)?;
+        out.write_str(end)?;
+    }
+    out.write_str("</malloc>\n")
+}
+
+/// Text on its way out in pieces of a few hundred bytes, without an allocation.
+struct Buffered<F: FnMut(&[u8]) -> bool> {
+    bytes: [u8; 512],
+    len: usize,
+    /// Writes a piece; returns whether all of it was written.
+    write: F,
+    is_good: bool,
+}
+
+impl<F: FnMut(&[u8]) -> bool> Buffered<F> {
+    fn new(write: F) -> Buffered<F> {
+        Buffered { bytes: [0; 512], len: 0, write, is_good: true }
+    }
+
+    /// Writes what is left. Returns whether everything was written.
+    fn flush(&mut self) -> bool {
+        if self.len > 0 {
+            self.is_good &= (self.write)(&self.bytes[..self.len]);
+            self.len = 0;
+        }
+        self.is_good
+    }
+}
+
+impl<F: FnMut(&[u8]) -> bool> Write for Buffered<F> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for &byte in text.as_bytes() {
+            if self.len == self.bytes.len() {
+                self.flush();
+            }
+            self.bytes[self.len] = byte;
+            self.len += 1;
+        }
+        Ok(())
+    }
 }
 
 /// The version as a string that lives for ever.

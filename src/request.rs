@@ -1,4 +1,4 @@
-//! The values that travel through the allocator: what is asked for, and from where.
+//! What the stations of the request path pass on: a request, and where in the program it comes from.
 
 /// Where in the program a request comes from. Objects of one site are taken to have one purpose: BigCache keeps freed
 /// memory by site.
@@ -39,10 +39,15 @@ impl Site {
     }
 }
 
-/// One request: bytes, alignment (a power of two) and site.
+/// One request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
+    /// Bytes of the object, at least 1.
     pub(crate) size: usize,
+    /// Alignment of the object in bytes, a power of two.
     pub(crate) align: usize,
+    /// Where in the program it comes from.
     pub(crate) site: Site,
+    /// Bytes to leave before the object, for its header; 0 without headers.
+    pub(crate) prefix: usize,
 }

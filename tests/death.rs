@@ -94,7 +94,7 @@ fn environments() -> Vec<Environment> {
             per_request: ["header", "tick", "evolution", "elo"].into_iter().any(on),
         }
     };
-    let names: Vec<&str> = hakmem::registry().iter().map(|factor| factor.name).collect();
+    let names: Vec<&str> = hakmem::factors::registry().iter().map(|factor| factor.name).collect();
     let without_header: Vec<&str> = names.iter().copied().filter(|name| *name != "header").collect();
     let of_the_default = ["bigcache", "madvise-batch", "align", "thp", "arena", "thread-cache", "purge"];
     let direct = ("HAKMEM_BIGCACHE", "direct");

@@ -22,7 +22,7 @@ fn factors_md() -> String {
          Each factor is a Cargo feature of its name (all are in `default`), one file in `src/factor/` that says what it\n\
          does and costs, and a toggle. A form that only the older research allocator had is in `src/factor/original/`.\n\n\
          The level of a factor is `absent` (not compiled in), `off`, `on`, or a named variant. It is read once, before the\n\
-         first request, and `hakmem::receipt()` returns it. A toggle takes 1, 0, true, false, on and off; `=0` does not\n\
+         first request, and `hakmem::stats()` returns it. A toggle takes 1, 0, true, false, on and off; `=0` does not\n\
          disable. The allocator ignores a name or value that it does not know, with one line on standard error. A setuid\n\
          program reads no variable.\n\n\
          The default is the level when no variable is set. A factor that is `off` by default is switched on by its variable\n\
@@ -30,19 +30,21 @@ fn factors_md() -> String {
          `HAKMEM_MODE=original` sets all six to it, and switches off what that allocator did not have.\n\n\
          | factor | default | toggle | what it does | what it costs |\n|---|---|---|---|---|\n",
     );
-    for factor in hakmem::registry() {
+    for factor in hakmem::factors::registry() {
         let (name, level) = (factor.name, factor.default.as_str());
         let _ = writeln!(text, "| `{name}` | {level} | `{}=1` | {} | {} |", factor.toggle, factor.about, factor.costs);
     }
     text += "\n## Activity counters\n\nNumbers of events since the process began, summed over its threads.\n\n\
              | factor | counters |\n|---|---|\n";
-    for factor in hakmem::registry() {
+    for factor in hakmem::factors::registry() {
         let counters: Vec<String> = factor.counters.iter().map(|name| format!("`{name}`")).collect();
         let _ = writeln!(text, "| `{}` | {} |", factor.name, counters.join(", "));
     }
     text += "\n## Variants\n\nThe first value is the level `on`. A toggle overrides a variant, and a variant overrides the preset.\n\n\
              | variable | value → level |\n|---|---|\n";
-    for (factor, choice) in hakmem::registry().iter().filter_map(|f| f.choice.as_ref().map(|choice| (f, choice))) {
+    for (factor, choice) in
+        hakmem::factors::registry().iter().filter_map(|f| f.choice.as_ref().map(|choice| (f, choice)))
+    {
         let values: Vec<String> =
             choice.values.iter().map(|(value, level)| format!("`{value}` → {}", level.as_str())).collect();
         let _ = writeln!(text, "| `{}` (`{}`) | {} |", choice.variable, factor.name, values.join(", "));
@@ -51,7 +53,7 @@ fn factors_md() -> String {
              presets are those of the older research allocator, and set its forms. `fast` and `balanced` have the same levels\n\
              there, and so here; its `auto` and `on` for huge pages are both `thp` on.\n\n| preset | levels |\n|---|---|\n";
     for (name, preset) in Preset::NAMED {
-        let levels: Vec<String> = hakmem::registry()
+        let levels: Vec<String> = hakmem::factors::registry()
             .iter()
             .zip(preset.levels())
             .filter(|(factor, level)| *level != factor.default)
@@ -65,7 +67,7 @@ fn factors_md() -> String {
     }
     text += "\n## Numbers of the lifecycle\n\nThey belong to `evolution`; the defaults are the original's.\n\n\
              | variable | what it sets | default | takes |\n|---|---|---|---|\n";
-    for setting in hakmem::lifecycle_settings() {
+    for setting in hakmem::factors::lifecycle_settings() {
         let _ = writeln!(
             text,
             "| `{}` | {} | {} | {}{} to {} |",

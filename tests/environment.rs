@@ -16,8 +16,8 @@ fn check(case: Case<'_>, expected_stderr: &str) {
     let work = || {
         let words: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
         assert_eq!(words.concat().len(), 2890);
-        for factor in hakmem::receipt().factors() {
-            println!("level of {}: {}", factor.name, factor.level.as_str());
+        for factor in hakmem::stats().factors() {
+            println!("level of {}: {}", factor.name(), factor.level.as_str());
         }
     };
     if let Some(output) = case.run(work) {
@@ -127,7 +127,7 @@ fn a_program_with_more_rights_than_its_user_reads_nothing() {
 
 #[test]
 fn toggles_are_read_by_value() {
-    for factor in hakmem::registry() {
+    for factor in hakmem::factors::registry() {
         for (value, disables) in
             [("0", false), ("false", false), ("off", false), ("1", true), ("true", true), ("ON", true)]
         {
@@ -145,7 +145,7 @@ fn toggles_are_read_by_value() {
 #[test]
 fn programs_read_what_the_allocator_reads() {
     let mut environments: Vec<Vec<(&str, &str)>> = vec![vec![], common::all_off_but(&[]), common::all_on()];
-    for factor in hakmem::registry() {
+    for factor in hakmem::factors::registry() {
         environments.extend(["1", "0", "true", "On", "perhaps"].map(|value| vec![(factor.toggle, value)]));
         if let Some(choice) = &factor.choice {
             environments.extend(choice.values.iter().map(|(value, _)| vec![(choice.variable, *value)]));
@@ -166,10 +166,10 @@ fn programs_read_what_the_allocator_reads() {
         let case = case("programs_read_what_the_allocator_reads", &format!("{environment:?}")).vars(&environment);
         let output = case.run(|| {
             let (levels, rejected) = hakmem::settings::read(hakmem::Preset::Default);
-            for factor in hakmem::receipt().factors() {
-                assert_eq!(levels[factor.name], factor.level.as_str(), "{}", factor.name);
+            for factor in hakmem::stats().factors() {
+                assert_eq!(levels[factor.name()], factor.level.as_str(), "{}", factor.name());
             }
-            assert_eq!(levels.len(), hakmem::registry().len());
+            assert_eq!(levels.len(), hakmem::factors::registry().len());
             println!("rejected: {}", rejected.len());
         });
         if let Some(output) = output {

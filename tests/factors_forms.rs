@@ -172,7 +172,7 @@ fn elo_slow_path_learns_where_no_cache_serves() {
         assert_eq!(counter("elo", "samples"), samples, "what the caches serve costs nothing");
         without_system_calls(|| requests(100 * KIB, 1_000));
 
-        assert_eq!(hakmem::elo_ratings(), [1500.0; 12], "no round yet");
+        assert_eq!(*hakmem::stats().elo_ratings(), [1500.0; 12], "no round yet");
         // 36 windows of the best plan, one of each of the twelve, 64 samples each. What each costs in page faults grows.
         for n in 0..110 {
             sixteen_runs();
@@ -180,7 +180,7 @@ fn elo_slow_path_learns_where_no_cache_serves() {
         }
         assert_eq!(counter("elo", "rounds"), 1);
         assert_eq!(counter("elo", "windows"), counter("elo", "samples") / 64);
-        let ratings = hakmem::elo_ratings();
+        let ratings = *hakmem::stats().elo_ratings();
         assert_ne!(ratings, [1500.0; 12]);
         assert!((ratings.iter().sum::<f64>() - 18_000.0).abs() < 1e-6, "points are only passed on: {ratings:?}");
         assert_eq!((counter("elo", "decisions"), counter("elo", "selections")), (0, 0), "no request draws a threshold");
@@ -213,7 +213,7 @@ fn elo_slow_path_learns_where_no_cache_serves() {
     });
     on_slow_path(name, "off", &kept).var("HAKMEM_DISABLE_ELO", "1").succeeds(|| {
         (0..10).for_each(|_| sixteen_runs());
-        assert_eq!(hakmem::elo_ratings(), [1500.0; 12]);
+        assert_eq!(*hakmem::stats().elo_ratings(), [1500.0; 12]);
         assert_idle("elo");
     });
 }
@@ -240,7 +240,7 @@ fn evolution_slow_path_sees_what_no_cache_serves() {
             requests(64, 20_000);
             requests(100 * KIB, 1_000);
             assert_eq!(counter("evolution", "sizes"), sizes, "what the caches serve costs nothing");
-            assert!(hakmem::receipt().allocations > sizes + 21_000);
+            assert!(hakmem::stats().allocations > sizes + 21_000);
         }
         let sizes = counter("evolution", "sizes");
         slow_requests(64, 4 * 1024);
@@ -300,8 +300,8 @@ fn header_16_precedes_every_object() {
             if kept.len() == 1 {
                 assert_eq!(pages_of_two_mib(), (513, 16));
             }
-            assert_eq!(counter("header", "writes"), hakmem::receipt().allocations);
-            assert!(counter("header", "verified") >= hakmem::receipt().frees);
+            assert_eq!(counter("header", "writes"), hakmem::stats().allocations);
+            assert!(counter("header", "verified") >= hakmem::stats().frees);
         });
     }
     only(name, "off", &[]).succeeds(assert_no_header);
@@ -329,25 +329,25 @@ fn tick_batched_catches_up() {
     batched("on", &["tick", "thread-cache"]).succeeds(|| {
         if !present("tick") {
             requests(64, 10_000);
-            assert_eq!(hakmem::ticks(), 0);
+            assert_eq!(hakmem::stats().ticks(), 0);
             return assert_idle("tick");
         }
         assert_eq!(level("tick"), "batched");
         use_once(64);
-        let before = hakmem::ticks();
+        let before = hakmem::stats().ticks();
         requests(64, 10_000);
         if present("thread-cache") {
-            assert_eq!(hakmem::ticks(), before, "caches serve without a count");
+            assert_eq!(hakmem::stats().ticks(), before, "caches serve without a count");
         }
         slow_requests(64, 1);
         // What the threads of the test harness counted and did not bring yet.
-        let others = hakmem::receipt().allocations - hakmem::ticks();
+        let others = hakmem::stats().allocations - hakmem::stats().ticks();
         assert!(others < 100);
         for _ in 0..3 {
             requests(64, 100);
             slow_requests(64, 1);
-            let allocations = hakmem::receipt().allocations;
-            assert_eq!(hakmem::ticks() + others, allocations, "a request that no cache serves brings all");
+            let allocations = hakmem::stats().allocations;
+            assert_eq!(hakmem::stats().ticks() + others, allocations, "a request that no cache serves brings all");
         }
         let work = || {
             requests(100, 5_000);
@@ -356,7 +356,7 @@ fn tick_batched_catches_up() {
         let threads = [(); 4].map(|()| std::thread::spawn(work));
         threads.into_iter().for_each(|thread| thread.join().expect("it only allocates"));
         slow_requests(64, 1);
-        let (ticks, allocations) = (hakmem::ticks(), hakmem::receipt().allocations);
+        let (ticks, allocations) = (hakmem::stats().ticks(), hakmem::stats().allocations);
         assert!(ticks <= allocations && allocations - ticks < 100, "{ticks} of {allocations}");
         assert!(ticks > 30_000);
         assert_eq!(counter("tick", "ticks"), ticks);
@@ -364,7 +364,7 @@ fn tick_batched_catches_up() {
     batched("without a cache", &["tick"]).succeeds(|| {
         if present("tick") {
             requests(64, 1_000);
-            assert_eq!(hakmem::ticks(), hakmem::receipt().allocations, "then every request brings its own");
+            assert_eq!(hakmem::stats().ticks(), hakmem::stats().allocations, "then every request brings its own");
         }
     });
 }

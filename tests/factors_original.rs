@@ -74,17 +74,17 @@ fn elo_varies_the_threshold_and_rates_it() {
         // Three of twelve thresholds are below 1.2 MiB, and before the first round all are equal.
         let own = own_mappings(1200 * KIB, 400);
         assert!((40..200).contains(&own), "{own} of 400 mapped");
-        assert_eq!(hakmem::elo_ratings(), [1500.0; 12], "no round yet");
+        assert_eq!(*hakmem::stats().elo_ratings(), [1500.0; 12], "no round yet");
         for n in 0..6_000 {
             use_once(600 * KIB + n % 40 * 512 * KIB);
         }
         assert!(counter("elo", "rounds") >= 4, "{} rounds", counter("elo", "rounds"));
-        let ratings = hakmem::elo_ratings();
+        let ratings = *hakmem::stats().elo_ratings();
         assert_ne!(ratings, [1500.0; 12]);
         assert!((ratings.iter().sum::<f64>() - 18_000.0).abs() < 1e-6, "points are only passed on: {ratings:?}");
-        let receipt = hakmem::receipt();
-        assert_eq!(counter("elo", "decisions"), receipt.allocations);
-        assert_eq!(counter("elo", "selections"), receipt.allocations);
+        let stats = hakmem::stats();
+        assert_eq!(counter("elo", "decisions"), stats.allocations);
+        assert_eq!(counter("elo", "selections"), stats.allocations);
         assert_eq!(counter("elo", "samples"), 6_400);
     });
     only(name, "epsilon-greedy", &["elo"]).var("HAKMEM_ELO", "epsilon-greedy").succeeds(|| {
@@ -116,7 +116,7 @@ fn assert_threshold_is_fixed() {
     assert_eq!(own_mappings(2 * MIB - 1, 50), 0);
     assert_eq!(own_mappings(2 * MIB, 50), 50);
     assert_eq!(own_mappings(5 * MIB, 50), 50);
-    assert_eq!(hakmem::elo_ratings(), [1500.0; 12]);
+    assert_eq!(*hakmem::stats().elo_ratings(), [1500.0; 12]);
     assert!(is_idle("elo"));
 }
 
@@ -147,8 +147,8 @@ fn header_precedes_every_object() {
         assert_eq!(header_word(object, 0), 990, "a size that changes in place is noted");
         free(object, 990);
         assert_eq!(pages_of_two_mib(), (513, 32));
-        assert_eq!(counter("header", "writes"), hakmem::receipt().allocations);
-        assert!(counter("header", "verified") >= hakmem::receipt().frees);
+        assert_eq!(counter("header", "writes"), hakmem::stats().allocations);
+        assert!(counter("header", "verified") >= hakmem::stats().frees);
     });
     only(name, "off", &[]).succeeds(assert_no_header);
 }
@@ -172,20 +172,20 @@ fn tick_counts_every_allocation() {
     only("tick_counts_every_allocation", "on", &["tick"]).succeeds(|| {
         work();
         if !present("tick") {
-            assert_eq!(hakmem::ticks(), 0);
+            assert_eq!(hakmem::stats().ticks(), 0);
             return assert_idle("tick");
         }
         assert_eq!(level("tick"), "on");
-        let receipt = hakmem::receipt();
-        assert!(receipt.allocations >= 5_000);
-        assert_eq!(hakmem::ticks(), receipt.allocations);
-        assert_eq!(counter("tick", "ticks"), receipt.allocations);
+        let stats = hakmem::stats();
+        assert!(stats.allocations >= 5_000);
+        assert_eq!(hakmem::stats().ticks(), stats.allocations);
+        assert_eq!(counter("tick", "ticks"), stats.allocations);
     });
     // With the bins of the thread, so that most requests take the fast path.
     only("tick_counts_every_allocation", "off", &["thread-cache"]).succeeds(|| {
         work();
-        assert!(hakmem::receipt().allocations >= 5_000, "the fast path counts too");
-        assert_eq!(hakmem::ticks(), 0);
+        assert!(hakmem::stats().allocations >= 5_000, "the fast path counts too");
+        assert_eq!(hakmem::stats().ticks(), 0);
         assert_idle("tick");
     });
 }
@@ -211,7 +211,7 @@ fn evolution_stops_and_restarts_learning() {
             return assert_idle("evolution");
         }
         assert_eq!(level("evolution"), "on");
-        assert_eq!(counter("evolution", "sizes"), hakmem::receipt().allocations);
+        assert_eq!(counter("evolution", "sizes"), hakmem::stats().allocations);
         assert!(counter("evolution", "latencies") >= 4 * 1024 / 16);
         assert!(counter("evolution", "visits") >= 4 && counter("evolution", "windows") >= 3);
         assert_eq!(counter("evolution", "freezes"), 1);
@@ -253,7 +253,7 @@ fn evolution_stops_and_restarts_learning() {
         requests(64, 6 * 1024);
         assert_idle("evolution");
         if present("elo") {
-            assert_eq!(counter("elo", "selections"), hakmem::receipt().allocations, "learning never stops by itself");
+            assert_eq!(counter("elo", "selections"), hakmem::stats().allocations, "learning never stops by itself");
         }
     };
     only(name, "policy-off", &kept).vars(QUICK).var("HAKMEM_EVO_POLICY", "off").succeeds(idle);

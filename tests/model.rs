@@ -60,23 +60,33 @@ unsafe impl GlobalAlloc for Counted {
     }
 }
 
-/// What the receipt says while no other thread allocates or frees, against the counts beside it.
+/// Whether the sums of a snapshot close.
+fn closes(stats: &hakmem::Stats) -> bool {
+    let parts: u64 = stats.parts().iter().map(|(_, bytes)| bytes).sum();
+    let live: u64 = stats.classes().iter().map(|class| class.live.objects).sum();
+    parts == stats.mapped_bytes
+        && stats.live.objects == stats.allocations - stats.frees
+        && live + stats.unclassed.objects == stats.live.objects
+        && stats.resident_bytes <= stats.mapped_bytes
+}
+
+/// What the statistics say while no other thread allocates or frees, against the counts beside the allocator and against
+/// each other.
 #[track_caller]
 fn check_counts() {
     let read = || [&MADE, &FREED, &MOVED].map(|count| count.load(Ordering::Relaxed));
-    let is_exact = |receipt: &hakmem::Receipt, [made, freed, moved]: [u64; 3]| {
-        let copied = receipt.allocations.wrapping_sub(made);
-        copied <= moved && receipt.frees == freed + copied
+    let is_exact = |stats: &hakmem::Stats, [made, freed, moved]: [u64; 3]| {
+        let copied = stats.allocations.wrapping_sub(made);
+        copied <= moved && stats.frees == freed + copied && closes(stats)
     };
     // A thread that has said that it is done may still be on its way to sleep, with a request of its channel's.
     for _ in 0..2_000 {
-        if is_exact(&hakmem::receipt(), read()) {
+        if is_exact(&hakmem::stats(), read()) {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    let receipt = hakmem::receipt();
-    panic!("{} allocations, {} frees; made, freed, moved: {:?}", receipt.allocations, receipt.frees, read());
+    panic!("made, freed, moved: {:?}\n{}", read(), hakmem::stats());
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -18,11 +18,15 @@ fn table<'a>(manifest: &'a str, name: &str) -> &'a str {
 #[test]
 fn names_are_plain_and_unique() {
     let mut seen = BTreeSet::new();
-    for factor in hakmem::registry() {
+    for factor in hakmem::factors::registry() {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         assert!(!factor.name.is_empty() && factor.name.bytes().all(plain), "{}", factor.name);
         assert!(seen.insert(factor.name), "{} is there twice", factor.name);
-        assert!(factor.default == hakmem::Level::On || factor.choice.is_some(), "{} cannot be on", factor.name);
+        assert!(
+            factor.default == hakmem::factors::Level::On || factor.choice.is_some(),
+            "{} cannot be on",
+            factor.name
+        );
         assert!(!factor.about.is_empty() && !factor.about.contains('\n'), "{}", factor.name);
     }
 }
@@ -41,9 +45,9 @@ fn factors_with_a_file(folder: &str) -> BTreeSet<String> {
 fn each_factor_has_a_file_of_its_name_and_no_file_is_left_over() {
     let default = factors_with_a_file("src/factor");
     let original = factors_with_a_file("src/factor/original");
-    let names: BTreeSet<String> = hakmem::registry().iter().map(|factor| factor.name.to_owned()).collect();
+    let names: BTreeSet<String> = hakmem::factors::registry().iter().map(|factor| factor.name.to_owned()).collect();
     assert_eq!(&default | &original, names);
-    for factor in hakmem::registry().iter().filter(|factor| factor.default != hakmem::Level::Off) {
+    for factor in hakmem::factors::registry().iter().filter(|factor| factor.default != hakmem::factors::Level::Off) {
         assert!(default.contains(factor.name), "{} is on by default, and only src/factor/original has it", factor.name);
     }
 }
@@ -54,7 +58,7 @@ fn each_factor_is_a_feature_that_is_on_by_default() {
     let features = table(&manifest, "features");
     let default = features.lines().find_map(|line| line.strip_prefix("default = ")).expect("a default");
     let default: Vec<&str> = default.trim_matches(['[', ']']).split(", ").map(|name| name.trim_matches('"')).collect();
-    let names: Vec<&str> = hakmem::registry().iter().map(|factor| factor.name).collect();
+    let names: Vec<&str> = hakmem::factors::registry().iter().map(|factor| factor.name).collect();
     assert_eq!(default, names);
     for name in names {
         assert!(features.lines().any(|line| line == format!("{name} = []")), "no feature {name}");
@@ -77,27 +81,33 @@ fn presence_is_what_cargo_says() {
         ("thread-cache", cfg!(feature = "thread-cache")),
         ("purge", cfg!(feature = "purge")),
     ];
-    let present: Vec<_> = hakmem::registry().iter().map(|factor| (factor.name, factor.present)).collect();
+    let present: Vec<_> = hakmem::factors::registry().iter().map(|factor| (factor.name, factor.present)).collect();
     assert_eq!(present, features);
-    for (factor, receipt) in hakmem::registry().iter().zip(hakmem::receipt().factors()) {
-        assert_eq!(factor.name, receipt.name, "the receipt is in the registry's order");
-        assert_eq!(factor.present, receipt.level != hakmem::Level::Absent, "{}", factor.name);
+    for (factor, stats) in hakmem::factors::registry().iter().zip(hakmem::stats().factors()) {
+        assert_eq!(factor.name, stats.name(), "the statistics are in the registry's order");
+        assert_eq!(factor.present, stats.level != hakmem::factors::Level::Absent, "{}", factor.name);
     }
 }
 
 #[test]
 fn toggles_and_choices_are_named_after_the_rule() {
     let mut variables = BTreeSet::new();
-    for factor in hakmem::registry() {
+    for factor in hakmem::factors::registry() {
         let expected = format!("HAKMEM_DISABLE_{}", factor.name.to_uppercase().replace('-', "_"));
         assert_eq!(factor.toggle, expected);
         assert!(variables.insert(factor.toggle));
         if let Some(choice) = &factor.choice {
             assert!(choice.variable.starts_with("HAKMEM_") && variables.insert(choice.variable), "{}", choice.variable);
-            assert_eq!(choice.values.first().map(|(_, level)| *level), Some(hakmem::Level::On), "{}", factor.name);
+            assert_eq!(
+                choice.values.first().map(|(_, level)| *level),
+                Some(hakmem::factors::Level::On),
+                "{}",
+                factor.name
+            );
             assert!(choice.values.iter().any(|(_, level)| *level == factor.default), "{}", factor.name);
             for (value, level) in choice.values {
-                let variant_is_named = !matches!(level, hakmem::Level::Variant(name) if name != value);
+                let variant_is_named =
+                    !matches!(level, hakmem::factors::Level::Variant(variant) if variant.as_str() != *value);
                 assert!(variant_is_named, "{value} of {}", factor.name);
             }
         }
@@ -105,13 +115,19 @@ fn toggles_and_choices_are_named_after_the_rule() {
 }
 
 #[test]
-fn each_factor_has_counters_and_the_receipt_shows_them() {
-    let receipt = hakmem::receipt();
-    for factor in hakmem::registry() {
+fn each_factor_has_counters_and_the_statistics_show_them() {
+    let stats = hakmem::stats();
+    for factor in hakmem::factors::registry() {
         assert!(!factor.counters.is_empty(), "{} cannot be proven", factor.name);
-        let shown: Vec<&str> =
-            receipt.factor(factor.name).expect("an entry").counters().map(|(name, _)| name).collect();
-        assert_eq!(shown, factor.counters, "the receipt has room for fewer");
+        let shown: Vec<&str> = stats
+            .factors()
+            .iter()
+            .find(|f| f.name() == factor.name)
+            .expect("an entry")
+            .counters()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(shown, factor.counters, "the snapshot has room for fewer");
         assert_eq!(factor.counters.iter().collect::<BTreeSet<_>>().len(), factor.counters.len(), "{}", factor.name);
     }
 }

@@ -6,32 +6,19 @@
 //! knows the command line.
 
 mod analyse;
-mod archive;
 mod builds;
-mod call;
-mod cells;
 mod cmd;
 mod config;
 mod design;
-mod doctor;
-mod exit;
-mod files;
 mod gap;
-mod init;
-mod machine;
 mod measure;
-mod plan;
-mod profile;
-mod progress;
 mod prove;
 mod report;
 mod run;
-mod selftest;
-mod settings;
 mod store;
-mod studies;
 mod study;
-mod syscalls;
+mod support;
+mod tools;
 mod unit_costs;
 
 fn main() -> std::process::ExitCode {

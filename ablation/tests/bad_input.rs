@@ -23,17 +23,11 @@ fn check(what: &str, status: &str, reason: &str) -> Bench {
     bench
 }
 
-/// Holds what a wrong call says to its snapshot: `snapshots/bad_input__NAME.snap` (CONTRIBUTING.md has how to change one).
-#[track_caller]
-fn snapshot(name: &str, bench: &Bench, said: &common::Said) {
-    insta::assert_snapshot!(name, bench.shown(said));
-}
-
 /// A wrong call in the folder of a study with this text.
 #[track_caller]
 fn wrong(name: &str, study: &str, args: &[&str]) {
     let bench = Bench::new(study);
-    snapshot(name, &bench, &bench.ablate(args));
+    bench.snapshot(name, &bench.ablate(args));
 }
 
 #[test]
@@ -59,11 +53,9 @@ fn a_wrong_call_or_environment_is_answered_with_what_was_meant() {
     wrong("out_is_a_file", ENV_ONLY, &["run", "study.toml", "--out", "study.toml"]);
     let bench = Bench::new(ENV_ONLY);
     let output = bench.command(&["plan", "study.toml"]).env("ABLATE_COLUMS", "80").output();
-    snapshot("unknown_variable", &bench, &common::Said::from(output.expect("ablate starts")));
+    bench.snapshot("unknown_variable", &common::Said::from(output.expect("ablate starts")));
     // The command that keeps a study asks for the same folder.
-    let said = bench.ablate(&["archive", "no-such-folder"]);
-    assert_eq!(said.code, 2, "{said:?}");
-    said.complains(&["no-such-folder holds no study"]);
+    wrong("archive_of_no_folder", ENV_ONLY, &["archive", "no-such-folder"]);
 }
 
 #[test]
@@ -79,11 +71,10 @@ fn a_baseline_that_does_not_build_stops_with_its_log() {
     // Without the feature `red`, `broken` does not compile.
     let text = ENV_ONLY.replace("idle_args", "features = [\"broken\"]\nidle_args").replace("feature = \"red\"\n", "");
     let bench = Bench::new(&text);
-    let said = bench.run(&[], 1);
-    said.complains(&["baseline build", "nothing to compare", "planted", "out/logs/build-full.log"]);
+    bench.snapshot("baseline_does_not_build", &bench.run(&[], 1));
     assert!(bench.path("out/logs/build-full.log").is_file());
     // The folder holds no result, so it can be used again.
-    bench.run(&[], 1).complains(&["baseline build"]);
+    bench.snapshot("baseline_does_not_build", &bench.run(&[], 1));
 }
 
 #[test]
@@ -113,7 +104,7 @@ fn a_program_that_crashes_or_fails_is_recorded() {
 #[test]
 fn a_program_that_fails_in_every_cell_stops_before_the_blocks() {
     let bench = Bench::new(&trouble("exit").replace("idle_args = [\"--work\", \"0\"]\n", ""));
-    bench.run(&[], 1).complains(&["failed in every cell", "cell baseline: exit code 3", "planted failure"]);
+    bench.snapshot("fails_in_every_cell", &bench.run(&[], 1));
     assert!(!bench.path("out/records.jsonl").exists());
 }
 
@@ -160,8 +151,7 @@ fn children_that_are_left_behind_are_ended() {
 #[test]
 fn a_variable_that_the_program_refuses_stops_the_study() {
     let bench = Bench::new(&ENV_ONLY.replace("NO_RED = \"1\"", "NO_RED = \"banana\""));
-    let said = bench.run(&[], 2);
-    said.complains(&["no-red@env", "NO_RED", "banana", "correct the levels"]);
+    bench.snapshot("refused_variable", &bench.run(&[], 2));
     assert!(!bench.path("out/records.jsonl").exists());
 }
 
@@ -170,8 +160,8 @@ fn a_folder_in_use_or_not_empty_is_refused() {
     let bench = Bench::new(ENV_ONLY);
     std::fs::create_dir(bench.path("out")).expect("creates");
     std::fs::write(bench.path("out/precious"), "x").expect("writes");
-    bench.run(&[], 2).complains(&["not empty", "--resume"]);
-    bench.run(&["--resume"], 2).complains(&["holds no study"]);
+    bench.snapshot("folder_is_not_empty", &bench.run(&[], 2));
+    bench.snapshot("folder_without_study", &bench.run(&["--resume"], 2));
     assert_eq!(std::fs::read_to_string(bench.path("out/precious")).expect("is there"), "x");
 }
 

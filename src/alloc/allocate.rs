@@ -19,7 +19,8 @@ use super::thread_heap::Heap;
 use super::{central_free_list, large_mappings, learning, mapping_pool, purge, thread};
 use crate::class::{self, Class};
 use crate::config::{ActiveConfig, active};
-use crate::factor::original::{self, Pick, bigcache, header};
+use crate::factor::original::elo::{Pick, Strategy};
+use crate::factor::original::{self, bigcache, header};
 use crate::factor::{self, elo, evolution, tick};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::os;
@@ -96,9 +97,9 @@ const ZEROED_IN_CACHE_MAX: usize = class::SMALL_BYTES_MAX;
 #[inline(never)]
 pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroed: bool) -> *mut u8 {
     let site = site.unwrap_or_else(|| Site::of_size(size));
-    let request = Request { size: size.max(1), align, site };
+    let request = Request { size: size.max(1), align, site, prefix: 0 };
     thread::with_heap(|heap| {
-        let memory = pass_hooks(heap, &request);
+        let memory = pass_hooks(heap, request);
         let Some(memory) = memory else {
             return ptr::null_mut();
         };
@@ -111,8 +112,8 @@ pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroe
     })
 }
 
-/// The factors around one call of the stations below.
-fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Memory> {
+/// The factors around one call of the stations below. The request has no prefix yet: the factor `header` says how long it is.
+fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
     let active = active();
     let counters = &heap.counters;
     // SAFETY: `with_heap` gives the heap to one caller at a time, and nothing below asks for the state again.
@@ -124,15 +125,19 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Memory> {
     }
     let watch = active.evolution().then(|| evolution::enter(&mut locals.evolution, &counters.evolution, request.size));
     let strategy = active.elo().map(|selection| {
-        let pick = watch.map_or(Pick::Learn, |watch| watch.pick);
+        let pick = match watch.map_or(evolution::Mode::Learn, |watch| watch.mode) {
+            evolution::Mode::Learn => Pick::Learn,
+            evolution::Mode::Frozen => Pick::Frozen,
+            evolution::Mode::Trial => Pick::Candidate,
+        };
         original::elo::choose(&mut locals.elo, &counters.elo, selection, pick)
     });
     let form = active.header();
-    let prefix = form.map_or(0, |form| form.prefix(request.align));
-    let memory = from_stations(heap, active, request, prefix, strategy).or_else(|| {
+    let request = &Request { prefix: form.map_or(0, |form| form.prefix(request.align)), ..request };
+    let memory = from_stations(heap, active, request, strategy).or_else(|| {
         purge::reclaim(active, counters);
-        from_stations(heap, active, request, prefix, strategy).or_else(|| {
-            let memory = run(active, counters, request, prefix, NO_STRATEGY)?;
+        from_stations(heap, active, request, strategy).or_else(|| {
+            let memory = run(active, counters, request, None)?;
             heap.cache.received.add(1);
             Some(memory)
         })
@@ -155,9 +160,9 @@ fn pass_hooks(heap: &'static Heap, request: &Request) -> Option<Memory> {
             held: memory.held,
             site: request.site.id(),
             method: memory.method,
-            prefix,
+            prefix: request.prefix,
         };
-        // SAFETY: the stations left `prefix` bytes, at least a header's, before the object.
+        // SAFETY: the stations left the request's prefix, at least a header's bytes, before the object.
         unsafe { header::write(&counters.header, form, memory.user, &facts) };
     }
     Some(memory)
@@ -167,9 +172,9 @@ fn from_stations(
     heap: &'static Heap,
     active: ActiveConfig,
     request: &Request,
-    prefix: usize,
-    strategy: Option<original::elo::Strategy>,
+    strategy: Option<Strategy>,
 ) -> Option<Memory> {
+    let prefix = request.prefix;
     let bytes = request.size.checked_add(prefix)?;
     match Class::aligned(bytes, request.align) {
         Some(class) if !class.is_large() => slot(heap, active, class, prefix),
@@ -183,7 +188,7 @@ fn from_stations(
                 if active.arena() && class != plain { size_classed(heap, active, class, prefix) } else { None };
             coloured.or_else(|| size_classed(heap, active, plain, prefix))
         }
-        _ => large_object(heap, active, request, prefix, strategy),
+        _ => large_object(heap, active, request, strategy),
     }
 }
 
@@ -237,8 +242,9 @@ fn new_size_classed(active: ActiveConfig, counters: &factor::Counters, class: Cl
         counters.arena.runs.add(1);
         return Some((page.base.get(), zeroed));
     }
-    let request = Request { size: class.slot_bytes(), align: os::OS_PAGE, site: Site::of_size(class.slot_bytes()) };
-    let mapping = large_mappings::map(counters, placement(active), &request, 0)?;
+    let size = class.slot_bytes();
+    let request = Request { size, align: os::OS_PAGE, site: Site::of_size(size), prefix: 0 };
+    let mapping = large_mappings::map(counters, placement(active), &request)?;
     mapping.size_classed.set(true);
     Some((mapping.user.get(), true))
 }
@@ -247,8 +253,7 @@ fn large_object(
     heap: &'static Heap,
     active: ActiveConfig,
     request: &Request,
-    prefix: usize,
-    strategy: Option<original::elo::Strategy>,
+    strategy: Option<Strategy>,
 ) -> Option<Memory> {
     let counters = &heap.counters;
     if active.bigcache_is_ring()
@@ -263,10 +268,10 @@ fn large_object(
         return Some(Memory::of_mapping(mapping, false));
     }
     let memory = match strategy {
-        None => from_threshold(active, counters, request, prefix, elo::FIXED_THRESHOLD, NO_STRATEGY)?,
+        None => from_threshold(active, counters, request, None)?,
         Some(strategy) => {
             let start = os::cycles();
-            let memory = from_threshold(active, counters, request, prefix, strategy.threshold(), strategy.index())?;
+            let memory = from_threshold(active, counters, request, Some(strategy))?;
             let cost = original::elo::Cost {
                 cycles: os::cycles().saturating_sub(start),
                 fresh_pages: if memory.zeroed { (memory.held / os::OS_PAGE) as u64 } else { 0 },
@@ -283,37 +288,42 @@ fn large_object(
 /// What objects carry that no strategy chose.
 const NO_STRATEGY: u8 = u8::MAX;
 
+/// The number of a strategy that an object carries.
+fn index_of(strategy: Option<Strategy>) -> u8 {
+    strategy.map_or(NO_STRATEGY, Strategy::index)
+}
+
+/// A large object without a class. From the mmap threshold on it gets a mapping of its own, below it blocks of the arena.
 fn from_threshold(
     active: ActiveConfig,
     counters: &factor::Counters,
     request: &Request,
-    prefix: usize,
-    threshold: usize,
-    strategy: u8,
+    strategy: Option<Strategy>,
 ) -> Option<Memory> {
-    let map = || large_mappings::map(counters, placement(active), request, prefix);
+    let threshold = strategy.map_or(elo::FIXED_THRESHOLD, Strategy::threshold);
+    let map = || large_mappings::map(counters, placement(active), request);
     // Where the arena has the memory, its record is still a large mapping's, so that a ring can keep it.
     let is_kept_by_site = active.bigcache_is_ring() && request.size >= threshold;
     if active.arena()
         && is_kept_by_site
-        && let Some((mapping, zeroed)) = large_mappings::mapping_of_run(counters, policy(active), request, prefix)
+        && let Some((mapping, zeroed)) = large_mappings::mapping_of_run(counters, policy(active), request)
     {
         counters.arena.runs.add(1);
-        mapping.strategy.set(strategy);
+        mapping.strategy.set(index_of(strategy));
         return Some(Memory::of_mapping(mapping, zeroed));
     }
     if (request.size < threshold || active.arena())
-        && let Some(memory) = run(active, counters, request, prefix, strategy)
+        && let Some(memory) = run(active, counters, request, strategy)
     {
         return Some(memory);
     }
     if request.size < threshold || active.bigcache_is_direct() {
         let (mapping, zeroed) = mapping_pool::take(request, map)?;
-        mapping.strategy.set(strategy);
+        mapping.strategy.set(index_of(strategy));
         return Some(Memory::of_mapping(mapping, zeroed));
     }
     let mapping = map()?;
-    mapping.strategy.set(strategy);
+    mapping.strategy.set(index_of(strategy));
     Some(Memory::of_mapping(mapping, true))
 }
 
@@ -322,15 +332,14 @@ fn run(
     active: ActiveConfig,
     counters: &factor::Counters,
     request: &Request,
-    prefix: usize,
-    strategy: u8,
+    strategy: Option<Strategy>,
 ) -> Option<Memory> {
-    let (page, zeroed) = large_mappings::take_run(counters, policy(active), request, prefix)?;
+    let (page, zeroed) = large_mappings::take_run(counters, policy(active), request)?;
     counters.arena.runs.add(u64::from(active.arena()));
-    page.strategy.set(strategy);
+    page.strategy.set(index_of(strategy));
     Some(Memory {
         // SAFETY: the run holds prefix and object.
-        user: unsafe { page.base.get().add(prefix) },
+        user: unsafe { page.base.get().add(request.prefix) },
         held: page.slot_bytes.get() as usize,
         method: header::Method::Pages,
         zeroed,

@@ -24,6 +24,8 @@ use crate::sync::{Lock, global, held_at_fork};
 const COMMIT_MAX: usize = 64 << 20;
 /// Bytes of chunks outside the range, tried in this order.
 const CHUNKS: [usize; 3] = [64 << 20, 16 << 20, SEGMENT];
+/// Bytes of half segments with free blocks from which on they are purged.
+const PURGE_BYTES_MIN: usize = 4 << 20;
 /// Free blocks of a half that are worth a call, when others of the half are in use.
 const PURGE_BLOCKS_MIN: u32 = HALF_BLOCKS as u32 / 2;
 
@@ -46,6 +48,8 @@ struct Arena {
     /// The rest of the newest chunk.
     chunk: *mut u8,
     chunk_left: usize,
+    /// Bytes of all chunks, with what was mapped to align them.
+    chunk_bytes: usize,
     /// Segments with a free block, by kind and by the run that they can give.
     segments: [[List<Segment>; FitClass::COUNT]; 2],
     /// A record for which there was no memory to describe.
@@ -82,10 +86,10 @@ pub(super) fn take_run(
     arena.take_from_lists(counters, policy, kind, blocks, object_bytes)
 }
 
-/// Puts a run back; no object is left in it. Returns how many bytes of half segments wait to be purged then.
-pub(super) fn give_run(page: &'static Page) -> usize {
+/// Puts a run back; no object is left in it. Returns whether the purge is due.
+pub(super) fn give_run(page: &'static Page) -> bool {
     let Some(segment) = page_map::segment_of(page.base.get()) else {
-        return 0;
+        return false;
     };
     for block in 0..usize::from(page.blocks.get()) {
         range::set_slot_list(page.base.get().wrapping_add(block * BLOCK), SlotListOffset::NONE);
@@ -99,7 +103,7 @@ pub(super) fn give_run(page: &'static Page) -> usize {
             arena.wait(segment);
         }
     }
-    arena.waiting_bytes
+    arena.waiting_bytes >= PURGE_BYTES_MIN
 }
 
 /// Gives back to the OS what half segments hold that were free for so many epochs of the purge; and with `parts`, after twice
@@ -180,6 +184,34 @@ pub(super) fn waiting_bytes() -> usize {
     ARENA.lock().waiting_bytes
 }
 
+/// What the arena has of the range and outside of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    /// Segments of small pages: from the first address, so many bytes, and so many that are memory.
+    pub(super) low: (*mut u8, usize, usize),
+    /// Those of large objects: as above, but what is memory begins before the segments.
+    pub(super) high: (*mut u8, usize, usize),
+    /// Bytes of chunks outside the range.
+    pub(super) chunk_bytes: usize,
+}
+
+/// How far the arena has grown.
+pub(super) fn extent() -> Extent {
+    let arena = ARENA.lock();
+    let end = arena.base.addr() + if arena.has_range { range::bounds().1 } else { 0 };
+    Extent {
+        low: (arena.base, arena.low.addr() - arena.base.addr(), arena.low_committed.addr() - arena.base.addr()),
+        high: (arena.high, end - arena.high.addr(), end - arena.high_committed.addr()),
+        chunk_bytes: arena.chunk_bytes,
+    }
+}
+
+/// Looks at a segment while no run of the arena is taken or put back.
+pub(super) fn look_at<T>(segment: &'static Segment, look: impl FnOnce(&'static Segment) -> T) -> T {
+    let _arena = ARENA.lock();
+    look(segment)
+}
+
 impl Arena {
     const fn new() -> Arena {
         Arena {
@@ -191,6 +223,7 @@ impl Arena {
             has_range: false,
             chunk: core::ptr::null_mut(),
             chunk_left: 0,
+            chunk_bytes: 0,
             segments: [const { [const { List::new() }; FitClass::COUNT] }; 2],
             record: None,
             waiting: None,
@@ -336,6 +369,7 @@ impl Arena {
                 if !chunk.is_null() {
                     self.chunk = chunk.wrapping_add(chunk.addr().next_multiple_of(SEGMENT) - chunk.addr());
                     self.chunk_left = bytes;
+                    self.chunk_bytes += bytes + SEGMENT;
                     // SAFETY: the arena's own, and new.
                     unsafe { huge_pages::advise(policy, &counters.thp, New::Mapping, self.chunk, bytes) };
                     break;

@@ -5,7 +5,6 @@
 
 use super::arena;
 use super::huge_pages::Policy;
-use super::waiting::{SLOT_BYTES_MIN, Waiting};
 use crate::class::{BLOCK, Class, SLOT_CLASSES};
 use crate::factor::{self, purge};
 use crate::fatal::{Fault, abort_with};
@@ -14,13 +13,15 @@ use crate::metadata::page_map;
 use crate::metadata::range;
 use crate::metadata::segment::Kind;
 use crate::os::{self, OS_PAGE};
-use crate::sync::{Guard, Lock, global};
+use crate::sync::{Lock, global};
 
 global! {
     static LISTS: [Lock<CentralFreeList>; SLOT_CLASSES] =
         each Lock::new(CentralFreeList { partial: PageList::new(), spare: None, free_slots: 0 });
 }
 
+/// Bytes of free slots of one class, in pages with used ones, from which on they are purged.
+const PURGE_BYTES_MIN: usize = 4 << 20;
 /// Blocks of pages that are purged in one hold of a lock, though at least a page.
 const PURGE_BLOCKS: usize = 64;
 
@@ -61,9 +62,9 @@ pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, sl
     (taken, zeroed)
 }
 
-/// Takes slots back, and passes pages that became free on to the arena. Returns what waits to be purged then.
-pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8]) -> Waiting {
-    let mut run_bytes = 0;
+/// Takes slots back, and hands pages that became free to `evict`, outside the lock. Returns whether the purge is due, for
+/// the slots that stay here.
+pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'static Page)) -> bool {
     let mut list = LISTS[class.index()].lock();
     for &slot in slots {
         let Some(page) = page_map::page_of(slot).filter(|page| usize::from(page.class_index.get()) == class.index())
@@ -85,12 +86,14 @@ pub(super) fn give(counters: &factor::Counters, class: Class, slots: &[*mut u8])
             list.partial.remove(page);
             list.free_slots -= page.capacity.get() as usize;
             if let Some(old) = list.spare.replace(page) {
-                run_bytes = give_page(counters, class, old, list);
+                // The callback may wait for the arena or the OS: other threads may take slots meanwhile.
+                drop(list);
+                evict(old);
                 list = LISTS[class.index()].lock();
             }
         }
     }
-    Waiting::in_slots(list.free_slots * class.slot_bytes()).or(Waiting::in_runs(run_bytes))
+    list.free_slots * class.slot_bytes() >= PURGE_BYTES_MIN
 }
 
 /// Gives back to the OS what free slots hold in pages that are in use, but less than half, and to which nothing came back
@@ -104,7 +107,7 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32) -> bool
     for (class, list) in Class::all().zip(LISTS.iter()) {
         loop {
             let list = list.lock();
-            if list.free_slots * class.slot_bytes() < SLOT_BYTES_MIN {
+            if list.free_slots * class.slot_bytes() < PURGE_BYTES_MIN {
                 break;
             }
             let is_sparse = |page: &&Page| !page.is_purged.get() && page.used.get() * 2 < page.capacity.get();
@@ -131,16 +134,14 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32) -> bool
     waits
 }
 
-/// Gives the pages without a used slot back to the arena. Returns how many bytes of half segments wait to be purged then.
-pub(super) fn give_empty(counters: &factor::Counters) -> usize {
-    let mut run_bytes = 0;
+/// Hands the pages without a used slot to `evict`, outside the locks.
+pub(super) fn give_empty(mut evict: impl FnMut(Class, &'static Page)) {
     for (class, list) in Class::all().zip(LISTS.iter()) {
-        let mut list = list.lock();
-        if let Some(page) = list.spare.take() {
-            run_bytes = give_page(counters, class, page, list);
+        let spare = list.lock().spare.take();
+        if let Some(page) = spare {
+            evict(class, page);
         }
     }
-    run_bytes
 }
 
 fn new_page(counters: &factor::Counters, policy: Policy, class: Class) -> Option<&'static Page> {
@@ -152,19 +153,6 @@ fn new_page(counters: &factor::Counters, policy: Policy, class: Class) -> Option
         range::set_slot_list(page.base.get().wrapping_add(block * BLOCK), class.slot_list());
     }
     Some(page)
-}
-
-/// Gives a page back that is in no list and has no slot in use. Returns what [`arena::give_run`] returns.
-fn give_page(
-    counters: &factor::Counters,
-    class: Class,
-    page: &'static Page,
-    list: Guard<'_, CentralFreeList>,
-) -> usize {
-    // The arena may wait for its lock: other threads may take slots meanwhile.
-    drop(list);
-    counters.arena.returns.add(u64::from(class.is_large()));
-    arena::give_run(page)
 }
 
 /// The locks, for the handlers around a fork.

@@ -9,7 +9,7 @@ pub(crate) fn flush() {
     thread::with_heap_or_none(|heap, counters, _| {
         let active = active();
         if let Some(heap) = heap {
-            // What waits on the way is purged below.
+            // No request of the background purge: what waits is given back below, and nothing is left for it.
             _ = thread::drain(active, heap);
         }
         purge::reclaim(active, counters);

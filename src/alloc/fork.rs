@@ -4,7 +4,7 @@
 //! that do not exist in the child stay as they are: what their caches hold is lost to it, and what the child frees goes to its
 //! own thread's cache.
 
-use super::{arena, central_free_list, large_mappings, late_heap, mapping_pool, purge, thread_heap, thread_key};
+use super::{arena, central_free_list, large_mappings, mapping_pool, purge, thread_end, thread_heap};
 use crate::metadata::{allocator, page_map, range};
 use crate::{config, factor};
 
@@ -16,8 +16,7 @@ pub(super) fn register() {
 }
 
 unsafe extern "C" fn before() {
-    thread_key::acquire_for_fork();
-    late_heap::acquire_for_fork();
+    thread_end::acquire_for_fork();
     purge::acquire_for_fork();
     config::acquire_for_fork();
     factor::acquire_for_fork();
@@ -45,8 +44,7 @@ unsafe extern "C" fn after() {
         factor::release_after_fork();
         config::release_after_fork();
         purge::release_after_fork();
-        late_heap::release_after_fork();
-        thread_key::release_after_fork();
+        thread_end::release_after_fork();
     }
 }
 

@@ -4,7 +4,6 @@ use super::find::{Found, find};
 use super::thread_cache::ThreadCache;
 use super::thread_heap::Heap;
 use super::transfer_batch::BATCH_SLOTS;
-use super::waiting::Waiting;
 use super::{learning, mapping_pool, purge, release, thread};
 use crate::class::Class;
 use crate::config::{ActiveConfig, active};
@@ -47,7 +46,7 @@ unsafe fn free_slow(user: *mut u8) {
             // SAFETY: `find` verified it.
             unsafe { header::mark_freed(form, user) };
         }
-        let waiting = match found {
+        let is_due = match found {
             Found::Slot(page, base) | Found::Run(page, base) => {
                 match Class::from_index(usize::from(page.class_index.get())) {
                     Some(class) => free_size_classed(active, heap, counters, cache, class, base),
@@ -66,7 +65,7 @@ unsafe fn free_slow(user: *mut u8) {
                 }
             },
         };
-        purge::settle(active, counters, waiting);
+        purge::request_if(is_due, active, counters);
     });
 }
 
@@ -75,6 +74,7 @@ fn class_of_mapping(mapping: &LargeMapping) -> Option<Class> {
     Class::of(mapping.mapped.get()).filter(|_| mapping.size_classed.get()).map(Class::uncoloured)
 }
 
+/// Returns whether the purge is due, as do the functions below.
 fn free_size_classed(
     active: ActiveConfig,
     heap: Option<&'static Heap>,
@@ -82,9 +82,9 @@ fn free_size_classed(
     cache: &ThreadCache,
     class: Class,
     base: *mut u8,
-) -> Waiting {
+) -> bool {
     match heap {
-        Some(heap) if heap.cache.push(class.slot_list(), base) => Waiting::NOTHING,
+        Some(heap) if heap.cache.push(class.slot_list(), base) => false,
         Some(heap) => overflow(active, heap, class, base),
         None => {
             cache.returned.add(1);
@@ -97,38 +97,37 @@ fn free_size_classed(
 /// object if the list is open.
 #[cold]
 #[inline(never)]
-fn overflow(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) -> Waiting {
-    let mut waiting = Waiting::NOTHING;
+fn overflow(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) -> bool {
+    let mut is_due = false;
     let mut objects = [ptr::null_mut(); BATCH_SLOTS];
     let drained = heap.make_room(class, &mut objects);
     if drained > 0 {
         heap.cache.returned.add(drained as u64);
-        waiting = release::pass_on(active, &heap.counters, class, &objects[..drained]);
+        is_due = release::pass_on(active, &heap.counters, class, &objects[..drained]);
     }
     if heap.cache.push(class.slot_list(), object) {
-        return waiting;
+        return is_due;
     }
     heap.cache.returned.add(1);
     // What no thread keeps, no thread takes from the transfer cache.
-    waiting.or(release::give_back(active, &heap.counters, class, &[object]))
+    release::give_back(active, &heap.counters, class, &[object]) || is_due
 }
 
-fn free_mapping(active: ActiveConfig, counters: &factor::Counters, mapping: &'static LargeMapping) -> Waiting {
+fn free_mapping(active: ActiveConfig, counters: &factor::Counters, mapping: &'static LargeMapping) -> bool {
     if !mapping.mark_free() {
         abort_with(Fault::DoubleFree);
     }
     learning::of_free(active, mapping.strategy.get(), || {
-        let mut waiting = Waiting::NOTHING;
-        let mut evict = |oldest| waiting = waiting.or(release::give_mapping(active, counters, oldest));
+        let mut is_due = false;
+        let mut evict = |oldest| is_due |= release::give_mapping(active, counters, oldest);
         if mapping.pooled.get() {
-            let pooled_bytes = mapping_pool::give(mapping, evict);
-            waiting.or(Waiting::in_mappings(pooled_bytes))
+            mapping_pool::give(mapping, evict) || is_due
         } else if active.bigcache_is_ring() && mapping.usable() >= bigcache::BYTES_MIN {
             bigcache::put(&counters.bigcache, mapping, evict);
-            waiting
+            is_due
         } else {
             evict(mapping);
-            waiting
+            is_due
         }
     })
 }

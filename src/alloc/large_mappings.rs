@@ -28,11 +28,11 @@ struct SpareRecords {
     first: Option<&'static LargeMapping>,
 }
 
-/// Bytes to map for an object whose user part starts `prefix` bytes in; `None` when no mapping can be that long.
-fn mapping_bytes(request: &Request, prefix: usize) -> Option<usize> {
+/// Bytes to map for a request; `None` when no mapping can be that long.
+fn mapping_bytes(request: &Request) -> Option<usize> {
     // Mappings start at an OS page; stricter alignments need room to move up.
     let slack = if request.align > OS_PAGE { request.align } else { 0 };
-    let bytes = request.size.checked_add(prefix)?.checked_add(slack)?.checked_next_multiple_of(OS_PAGE)?;
+    let bytes = request.size.checked_add(request.prefix)?.checked_add(slack)?.checked_next_multiple_of(OS_PAGE)?;
     (bytes <= isize::MAX as usize).then_some(bytes)
 }
 
@@ -45,27 +45,21 @@ pub(super) struct Placement {
     pub(super) huge_pages: Policy,
 }
 
-/// Maps zeroed memory for a request, its object at least `prefix` bytes in, and tells the kernel about huge pages.
+/// Maps zeroed memory for a request, and tells the kernel about huge pages.
 pub(super) fn map(
     counters: &factor::Counters,
     placement: Placement,
     request: &Request,
-    prefix: usize,
 ) -> Option<&'static LargeMapping> {
-    map_untold(counters, placement, request, prefix).inspect(|mapping| tell(counters, placement, mapping))
+    map_untold(counters, placement, request).inspect(|mapping| tell(counters, placement, mapping))
 }
 
-fn map_untold(
-    counters: &factor::Counters,
-    placement: Placement,
-    request: &Request,
-    prefix: usize,
-) -> Option<&'static LargeMapping> {
+fn map_untold(counters: &factor::Counters, placement: Placement, request: &Request) -> Option<&'static LargeMapping> {
     let Some(start) = placement.align else {
-        return map_by(request, prefix, os::map);
+        return map_by(request, os::map);
     };
-    let lead = align::lead(start, request.size, prefix);
-    map_by(request, lead.object, |bytes| align::map(&counters.align, bytes, lead.boundary))
+    let lead = align::lead(start, request.size, request.prefix);
+    map_by(&Request { prefix: lead.object, ..*request }, |bytes| align::map(&counters.align, bytes, lead.boundary))
 }
 
 /// Tells the kernel whether huge pages are wanted behind a mapping that is new, or that moved.
@@ -76,15 +70,15 @@ fn tell(counters: &factor::Counters, placement: Placement, mapping: &LargeMappin
 }
 
 /// Maps and describes memory for a request. `from_os` gets bytes and returns as many that are zero, or null.
-fn map_by(request: &Request, prefix: usize, from_os: impl FnOnce(usize) -> *mut u8) -> Option<&'static LargeMapping> {
-    let mapped = mapping_bytes(request, prefix)?;
+fn map_by(request: &Request, from_os: impl FnOnce(usize) -> *mut u8) -> Option<&'static LargeMapping> {
+    let mapped = mapping_bytes(request)?;
     let mapping = take_record()?;
     let base = from_os(mapped);
     if base.is_null() {
         give_record(mapping);
         return None;
     }
-    describe(mapping, base, mapped, request, prefix);
+    describe(mapping, base, mapped, request);
     if !page_map::enter_mapping(mapping.user.get(), mapping) {
         // SAFETY: no other thread has seen the mapping.
         unsafe { os::unmap(base, mapped) };
@@ -100,9 +94,8 @@ pub(super) fn mapping_of_run(
     counters: &factor::Counters,
     policy: Policy,
     request: &Request,
-    prefix: usize,
 ) -> Option<(&'static LargeMapping, bool)> {
-    let bytes = mapping_bytes(request, prefix)?;
+    let bytes = mapping_bytes(request)?;
     if bytes > SEGMENT {
         return None;
     }
@@ -112,14 +105,14 @@ pub(super) fn mapping_of_run(
         return None;
     };
     page.begin_large(None);
-    describe(mapping, page.base.get(), bytes, request, prefix);
+    describe(mapping, page.base.get(), bytes, request);
     page.mapping.set(Some(mapping));
     Some((mapping, zeroed))
 }
 
-/// Fills the record of a mapping in whose memory the request and so many bytes before it have room.
-fn describe(mapping: &'static LargeMapping, base: *mut u8, bytes: usize, request: &Request, prefix: usize) {
-    let offset = (base.addr() + prefix).next_multiple_of(request.align) - base.addr();
+/// Fills the record of a mapping whose memory, so many bytes, has room for the request and its prefix.
+fn describe(mapping: &'static LargeMapping, base: *mut u8, bytes: usize, request: &Request) {
+    let offset = (base.addr() + request.prefix).next_multiple_of(request.align) - base.addr();
     mapping.base.set(base);
     mapping.mapped.set(bytes);
     // SAFETY: `mapping_bytes` left room for prefix and alignment.
@@ -164,9 +157,8 @@ pub(super) fn grow(
     placement: Placement,
     mapping: &'static LargeMapping,
     request: &Request,
-    prefix: usize,
 ) -> Option<&'static LargeMapping> {
-    let longer = map_untold(counters, placement, request, prefix)?;
+    let longer = map_untold(counters, placement, request)?;
     if !move_over(mapping, longer) {
         return None;
     }
@@ -195,6 +187,7 @@ fn move_over(mapping: &'static LargeMapping, longer: &'static LargeMapping) -> b
         page_map::enter_mapping(mapping.user.get(), mapping);
         // The new mapping stays, untouched: a call that failed half-way may have unmapped it, and then the addresses may
         // be another mapping's by now.
+        os::lose(longer.mapped.get());
         forget(longer);
         return false;
     }
@@ -211,9 +204,8 @@ pub(super) fn take_run(
     counters: &factor::Counters,
     policy: Policy,
     request: &Request,
-    prefix: usize,
 ) -> Option<(&'static Page, bool)> {
-    let bytes = request.size.checked_add(prefix)?;
+    let bytes = request.size.checked_add(request.prefix)?;
     if bytes > SEGMENT || request.align > BLOCK {
         return None;
     }

@@ -38,9 +38,9 @@ pub(super) fn take(
     Some((mapping, true))
 }
 
-/// Keeps a freed mapping, and returns how many bytes wait here. When the pool is full, the oldest ones go to `evict`, so that
-/// sizes which are not requested any more do not wait for ever.
-pub(super) fn give(mapping: &'static LargeMapping, mut evict: impl FnMut(&'static LargeMapping)) -> usize {
+/// Keeps a freed mapping. When the pool is full, the oldest ones go to `evict`, so that sizes which are not requested any more
+/// do not wait for ever. Returns whether the purge is due: whether any mapping waits.
+pub(super) fn give(mapping: &'static LargeMapping, mut evict: impl FnMut(&'static LargeMapping)) -> bool {
     mapping.freed_at.set(purge::epoch());
     let mut pool = POOL.lock();
     mapping.next.set(pool.first);
@@ -54,7 +54,7 @@ pub(super) fn give(mapping: &'static LargeMapping, mut evict: impl FnMut(&'stati
         evict(oldest);
         pool = POOL.lock();
     }
-    pool.bytes
+    pool.bytes > 0
 }
 
 /// Hands mappings that wait for so many epochs of the purge to `evict`. Returns whether younger ones wait.

@@ -177,14 +177,14 @@ fn loom_pages_hand_slots_out_once() {
             assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut slots).0, 1);
             objects.set(slots[0], true);
             objects.set(slots[0], false);
-            central_free_list::give(counters(), class(), &slots);
+            central_free_list::give(class(), &slots, |page| _ = arena::give_run(page));
         };
         let other = thread::spawn({
             let objects = objects.clone();
             move || work(&objects)
         });
         work(&objects);
-        central_free_list::give_empty(counters());
+        central_free_list::give_empty(|_, page| _ = arena::give_run(page));
         other.join().expect("no panic");
         assert_all_free();
     });
@@ -221,8 +221,10 @@ impl Heaps {
 
 /// All objects are free, in the transfer cache or in their pages: they go back, and their segment is as it was.
 fn assert_all_free() {
-    transfer_cache::drain(|class, objects| _ = central_free_list::give(counters(), class, objects));
-    central_free_list::give_empty(counters());
+    transfer_cache::drain(|class, objects| {
+        central_free_list::give(class, objects, |page| _ = arena::give_run(page));
+    });
+    central_free_list::give_empty(|_, page| _ = arena::give_run(page));
     let (page, _) = arena::take_run(counters(), POLICY, Kind::Small, SEGMENT_BLOCKS, SEGMENT_BLOCKS * BLOCK)
         .expect("there is room");
     assert_eq!(page.base.get(), crate::metadata::range::bounds().0, "the first segment is free again");

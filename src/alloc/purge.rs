@@ -4,7 +4,6 @@
 //! The factor `purge` knows when; here is what is done at each station, from the outside in: batches that wait in the transfer
 //! cache go back to pages and segments, then mappings of the pool and halves of segments go back to the OS.
 
-use super::waiting::Waiting;
 use super::{arena, central_free_list, mapping_pool, release, transfer_cache};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::bigcache;
@@ -33,19 +32,14 @@ pub(crate) fn counters() -> &'static factor::Counters {
     &COUNTERS
 }
 
-/// Does what follows from memory that was given up and waits now: nothing, a purge at once, or a request to the background
-/// purge.
-pub(super) fn settle(active: ActiveConfig, counters: &factor::Counters, waiting: Waiting) {
-    match active.purge() {
-        Some(When::ByTime) if waiting.is_due() => request(counters),
-        Some(When::AtOnce) if waiting.run_bytes > 0 => {
-            arena::purge_older_than(counters, 0, false);
-        }
-        Some(When::ByTime | When::AtOnce) | None => {}
+/// Requests the background purge, if it is due and memory goes back by time.
+pub(super) fn request_if(is_due: bool, active: ActiveConfig, counters: &factor::Counters) {
+    if is_due && active.purge() == Some(When::ByTime) {
+        request(counters);
     }
 }
 
-/// Requests the background purge: starts its thread, or does its work in passing.
+/// Starts the purge's thread, tells it that it has to look, or does its work in passing.
 fn request(counters: &factor::Counters) {
     match STATE.request() {
         Action::None => {}
@@ -76,11 +70,11 @@ fn work() -> bool {
         Some(plan) => (plan.wait_epochs, plan.keeps),
         None => (WAIT_EPOCHS, true),
     };
-    let mut waiting = Waiting::NOTHING;
+    let mut is_due = false;
     let batches = transfer_cache::take_idle(keeps, |class, objects| {
-        waiting = waiting.or(release::give_back(active, &COUNTERS, class, objects));
+        is_due |= release::give_back(active, &COUNTERS, class, objects);
     });
-    central_free_list::give_empty(&COUNTERS);
+    central_free_list::give_empty(|class, page| _ = release::give_page(active, &COUNTERS, class, page));
     let mappings = mapping_pool::evict_older_than(wait_epochs, |mapping| {
         release::give_mapping(active, &COUNTERS, mapping);
     });
@@ -89,7 +83,7 @@ fn work() -> bool {
     }
     let slots = central_free_list::purge_older_than(&COUNTERS, wait_epochs);
     let halves = arena::purge_older_than(&COUNTERS, wait_epochs, true);
-    batches || slots || mappings || halves || waiting.is_due()
+    batches || slots || mappings || halves || is_due
 }
 
 /// Gives back to the OS all memory that waits, except what threads' caches hold: in the transfer cache, BigCache, the mapping
@@ -98,9 +92,9 @@ fn work() -> bool {
 #[inline(never)]
 pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
     let _on_its_way = ON_ITS_WAY.lock();
-    // What waits on the way is purged at the end.
+    // No request of the background purge, whatever is due: all that waits is purged at the end.
     transfer_cache::drain(|class, objects| _ = release::give_back(active, counters, class, objects));
-    central_free_list::give_empty(counters);
+    central_free_list::give_empty(|class, page| _ = release::give_page(active, counters, class, page));
     let evict = |mapping| _ = release::give_mapping(active, counters, mapping);
     if active.bigcache_is_ring() {
         bigcache::drain(&counters.bigcache, evict);

@@ -49,9 +49,9 @@ fn grow(active: ActiveConfig, user: *mut u8, align: usize, size: usize) -> Optio
         return None;
     }
     let prefix = active.header().map_or(0, |form| form.prefix(align));
-    let request = Request { size, align, site: Site::new(mapping.site.get()) };
+    let request = Request { size, align, site: Site::new(mapping.site.get()), prefix };
     thread::with_heap_or_none(|_, counters, _| {
-        let longer = large_mappings::grow(counters, placement(active), mapping, &request, prefix)?;
+        let longer = large_mappings::grow(counters, placement(active), mapping, &request)?;
         if let Some(form) = active.header() {
             // SAFETY: the header moved along with the OS pages.
             unsafe { header::resize(form, longer.user.get(), size, longer.mapped.get()) };

@@ -1,12 +1,13 @@
 //! The way of free objects past the caches: to the central free list, the arena, the madvise batch or the OS.
 //!
-//! The callers pass the levels that they read, and get what waits to be purged then.
+//! The callers pass the levels that they read. They get back whether the background purge is due: whether so much memory waits
+//! at a station that the purge has to look at it.
 
 use super::large_mappings::{self, Memory};
-use super::waiting::Waiting;
 use super::{arena, central_free_list, learning, transfer_cache};
 use crate::class::Class;
 use crate::config::ActiveConfig;
+use crate::factor::purge::When;
 use crate::factor::{self, madvise_batch};
 use crate::fatal::{Fault, abort_with};
 use crate::metadata::large_mapping::LargeMapping;
@@ -14,31 +15,29 @@ use crate::metadata::page::{Page, Use};
 use crate::metadata::page_map::{self, Place};
 use crate::os;
 
-/// Passes objects on that a slot list gave up, to the transfer cache; what that does not take, to where it came from.
-pub(super) fn pass_on(active: ActiveConfig, counters: &factor::Counters, class: Class, objects: &[*mut u8]) -> Waiting {
-    match transfer_cache::push(class, objects) {
-        Some(bytes) => Waiting::in_transfer(bytes),
-        None => give_back(active, counters, class, objects),
-    }
+/// Passes objects on that a slot list gave up, to the transfer cache; what that does not take, to where it came from. Returns
+/// whether the purge is due.
+pub(super) fn pass_on(active: ActiveConfig, counters: &factor::Counters, class: Class, objects: &[*mut u8]) -> bool {
+    transfer_cache::push(class, objects).unwrap_or_else(|| give_back(active, counters, class, objects))
 }
 
-/// Gives objects of a class back to where they came from.
-pub(super) fn give_back(
-    active: ActiveConfig,
-    counters: &factor::Counters,
-    class: Class,
-    objects: &[*mut u8],
-) -> Waiting {
+/// Gives objects of a class back to where they came from. Returns whether the purge is due.
+pub(super) fn give_back(active: ActiveConfig, counters: &factor::Counters, class: Class, objects: &[*mut u8]) -> bool {
     if class.is_large() {
         counters.bigcache.evictions.add(objects.len() as u64);
     }
     if !class.is_run() {
-        let give = || central_free_list::give(counters, class, objects);
+        let give = || {
+            let mut pages_are_due = false;
+            let evict = |page| pages_are_due |= give_page(active, counters, class, page);
+            let slots_are_due = central_free_list::give(class, objects, evict);
+            pages_are_due || slots_are_due
+        };
         return if class.is_large() { learning::of_plan(active, counters, give) } else { give() };
     }
-    let mut waiting = Waiting::NOTHING;
+    let mut is_due = false;
     for &object in objects {
-        let after = match page_map::look_up(object) {
+        is_due |= match page_map::look_up(object) {
             Place::Page(page) if page.usage.get() == Use::Large && page.base.get() == object => {
                 learning::of_plan(active, counters, || give_run(active, counters, page))
             }
@@ -47,23 +46,34 @@ pub(super) fn give_back(
             }
             Place::Page(_) | Place::Mapping(_) | Place::Foreign => abort_with(Fault::DoubleFree),
         };
-        waiting = waiting.or(after);
     }
-    waiting
+    is_due
 }
 
-/// Gives a run of blocks back to the arena.
-pub(super) fn give_run(active: ActiveConfig, counters: &factor::Counters, page: &'static Page) -> Waiting {
+/// Gives a page of slots, of which none is in use, back to the arena. Returns whether the purge is due.
+pub(super) fn give_page(active: ActiveConfig, counters: &factor::Counters, class: Class, page: &'static Page) -> bool {
+    counters.arena.returns.add(u64::from(class.is_large()));
+    give_blocks(active, counters, page)
+}
+
+/// Gives a run of blocks, which was one large object, back to the arena. Returns whether the purge is due.
+pub(super) fn give_run(active: ActiveConfig, counters: &factor::Counters, page: &'static Page) -> bool {
     counters.arena.returns.add(u64::from(active.arena()));
-    Waiting::in_runs(arena::give_run(page))
+    give_blocks(active, counters, page)
 }
 
-/// Forgets a large mapping and gives its memory back: the last station.
-pub(super) fn give_mapping(
-    active: ActiveConfig,
-    counters: &factor::Counters,
-    mapping: &'static LargeMapping,
-) -> Waiting {
+/// Gives blocks back to the arena, and with `HAKMEM_PURGE=immediate` what waits there to the OS: here, so that the factor
+/// `elo`, which measures the caller, sees what the purge costs.
+fn give_blocks(active: ActiveConfig, counters: &factor::Counters, page: &'static Page) -> bool {
+    let is_due = arena::give_run(page);
+    if active.purge() == Some(When::AtOnce) {
+        arena::purge_older_than(counters, 0, false);
+    }
+    is_due
+}
+
+/// Forgets a large mapping and gives its memory back: the last station. Returns whether the purge is due.
+pub(super) fn give_mapping(active: ActiveConfig, counters: &factor::Counters, mapping: &'static LargeMapping) -> bool {
     match large_mappings::forget(mapping) {
         Memory::Run(page) => return give_run(active, counters, page),
         // SAFETY: the mapping is in no cache, and `forget` took it out of the page map.
@@ -73,5 +83,5 @@ pub(super) fn give_mapping(
         // SAFETY: as above.
         Memory::Mapping(base, mapped) => unsafe { os::unmap(base, mapped) },
     }
-    Waiting::NOTHING
+    false
 }

@@ -2,13 +2,12 @@
 //!
 //! Two words of thread-local storage: the cache that the fast path uses, and the heap. A thread without a heap gets one at
 //! its first slow request; a key of the C library calls back when the thread ends, and the heap is emptied. Requests after
-//! that, from destructors that run later, go through [`late_heap`]; frees go past the caches.
+//! that, from destructors that run later, go through one shared heap ([`thread_end`]); frees go past the caches.
 
 use super::thread_cache::{EMPTY, ThreadCache};
 use super::thread_heap::{self, Heap, OpenLists};
 use super::transfer_batch::BATCH_SLOTS;
-use super::waiting::Waiting;
-use super::{fork, late_heap, purge, release, thread_key};
+use super::{fork, purge, release, thread_end};
 use crate::class::Class;
 use crate::config::{self, ActiveConfig, active};
 use crate::factor;
@@ -34,7 +33,7 @@ pub(super) fn with_heap(run: impl FnOnce(&'static Heap) -> *mut u8) -> *mut u8 {
     if let Some(heap) = heap_or_new() {
         return run(heap);
     }
-    late_heap::with(open_lists(active()), |heap| heap.map_or(ptr::null_mut(), run))
+    thread_end::with_late_heap(open_lists(active()), |heap| heap.map_or(ptr::null_mut(), run))
 }
 
 /// Runs with the calling thread's heap, if it has one, and with counters to count in.
@@ -44,7 +43,7 @@ pub(super) fn with_heap_or_none<T>(
     if let Some(heap) = heap_or_new() {
         return run(Some(heap), &heap.counters, &heap.cache);
     }
-    late_heap::with(open_lists(active()), |heap| match heap {
+    thread_end::with_late_heap(open_lists(active()), |heap| match heap {
         // The counters alone: the object goes past the slot lists.
         Some(heap) => run(None, &heap.counters, &heap.cache),
         None => run(None, &NOWHERE, &EMPTY_COUNTS),
@@ -107,23 +106,24 @@ unsafe extern "C" fn end(heap: *mut libc::c_void) {
 /// Empties a heap and gives its record up.
 pub(super) fn give_up(heap: &'static Heap) {
     let active = active();
-    let waiting = drain(active, heap);
+    let is_due = drain(active, heap);
+    // Before the record is another thread's, since its counters count the request.
+    purge::request_if(is_due, active, &heap.counters);
     heap.recycle();
-    purge::settle(active, purge::counters(), waiting);
 }
 
-/// Empties all slot lists of a heap.
-pub(super) fn drain(active: ActiveConfig, heap: &Heap) -> Waiting {
-    let mut waiting = Waiting::NOTHING;
+/// Empties all slot lists of a heap. Returns whether the purge is due.
+pub(super) fn drain(active: ActiveConfig, heap: &Heap) -> bool {
+    let mut is_due = false;
     let mut objects = [ptr::null_mut(); BATCH_SLOTS];
     for class in Class::all() {
         while heap.cache.held(class) > 0 {
             let taken = heap.drain(class, &mut objects);
             heap.cache.returned.add(taken as u64);
-            waiting = waiting.or(release::pass_on(active, &heap.counters, class, &objects[..taken]));
+            is_due |= release::pass_on(active, &heap.counters, class, &objects[..taken]);
         }
     }
-    waiting
+    is_due
 }
 
 /// Whether the handlers around a fork are registered, or about to be.
@@ -131,7 +131,7 @@ static FORK_HANDLERS: AtomicU32 = AtomicU32::new(0);
 
 /// The key whose destructor is [`end`]. The first call registers the handlers around a fork as well.
 fn key() -> Option<libc::pthread_key_t> {
-    let key = thread_key::get_or_make(end);
+    let key = thread_end::key(end);
     // Outside the key's lock: the C library calls the handlers, which take it, under a lock of its own.
     if FORK_HANDLERS.swap(1, Ordering::Relaxed) == 0 {
         fork::register();

@@ -10,19 +10,22 @@
 
 use super::transfer_batch::{BATCH_SLOTS, OwnBatch, Stack};
 use crate::class::{CLASSES, Class};
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{constant, global};
 
 /// Bytes of one class that may wait, if that is at least 8 batches and at most 256.
 const CLASS_BYTES_MAX: usize = 32 << 20;
+/// Bytes of one class from which on the purge is due: it looks whether threads still take them.
+const PURGE_BYTES_MIN: usize = 1 << 20;
 
 /// The batches of one class.
 #[derive(Debug)]
 #[repr(align(64))]
 struct TransferCache {
     stack: Stack,
-    /// How many there are, about: raised after a push, lowered after a pop.
-    count: AtomicU32,
+    /// How many batches there are, in the lower half, and how many objects they hold, in the upper: about, raised before a
+    /// push and lowered after a pop.
+    count: AtomicU64,
     /// The least that there were since the last epoch of the purge.
     least: AtomicU32,
 }
@@ -30,27 +33,27 @@ struct TransferCache {
 impl TransferCache {
     constant! {
         fn new() -> TransferCache {
-            TransferCache { stack: Stack::new(), count: AtomicU32::new(0), least: AtomicU32::new(0) }
+            TransferCache { stack: Stack::new(), count: AtomicU64::new(0), least: AtomicU32::new(0) }
         }
     }
 
     fn push(&self, most: u32, batch: OwnBatch) -> Result<u32, OwnBatch> {
         // Several may pass here at once and put in one more each, which is no harm.
-        if self.count.load(Ordering::Relaxed) >= most {
+        if self.batches() >= most {
             return Err(batch);
         }
         // Raised first: a count below zero would look like many.
-        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        let count = self.count.fetch_add(one(&batch), Ordering::Relaxed) as u32 + 1;
         self.stack.push(batch);
         Ok(count)
     }
 
     fn pop(&self) -> Option<OwnBatch> {
-        if self.count.load(Ordering::Relaxed) == 0 {
+        if self.batches() == 0 {
             return None;
         }
         let batch = self.stack.pop()?;
-        let left = self.count.fetch_sub(1, Ordering::Relaxed) - 1;
+        let left = self.count.fetch_sub(one(&batch), Ordering::Relaxed) as u32 - 1;
         // Looked at first, since it is seldom lower.
         if left < self.least.load(Ordering::Relaxed) {
             self.least.fetch_min(left, Ordering::Relaxed);
@@ -58,11 +61,21 @@ impl TransferCache {
         Some(batch)
     }
 
+    /// How many batches there are, about.
+    fn batches(&self) -> u32 {
+        self.count.load(Ordering::Relaxed) as u32
+    }
+
     /// How many were there all the time since the last call; the watch begins anew.
     fn idle(&self) -> u32 {
-        let count = self.count.load(Ordering::Relaxed);
+        let count = self.batches();
         self.least.swap(count, Ordering::Relaxed).min(count)
     }
+}
+
+/// A batch and its objects, as the count has them.
+fn one(batch: &OwnBatch) -> u64 {
+    1 | (batch.objects().len() as u64) << 32
 }
 
 global! {
@@ -78,13 +91,13 @@ fn most(class: Class) -> u32 {
     (CLASS_BYTES_MAX / (batch_of(class) * class.slot_bytes())).clamp(8, 256) as u32
 }
 
-/// Leaves free objects for threads that need some. Returns how many bytes of the class wait now; `None` when enough wait
-/// already, or there is no memory for a batch, and then nothing is taken.
-pub(super) fn push(class: Class, objects: &[*mut u8]) -> Option<usize> {
+/// Leaves free objects for threads that need some. Returns whether the purge is due; `None` when enough objects wait already,
+/// or there is no memory for a batch, and then nothing is taken.
+pub(super) fn push(class: Class, objects: &[*mut u8]) -> Option<bool> {
     let mut batch = OwnBatch::take()?;
     batch.fill(objects);
     match CACHES[class.index()].push(most(class), batch) {
-        Ok(count) => Some(count as usize * objects.len() * class.slot_bytes()),
+        Ok(count) => Some(count as usize * objects.len() * class.slot_bytes() >= PURGE_BYTES_MIN),
         Err(batch) => {
             batch.recycle();
             None
@@ -96,6 +109,11 @@ pub(super) fn push(class: Class, objects: &[*mut u8]) -> Option<usize> {
 pub(super) fn put_back(class: Class, batch: OwnBatch) {
     let pushed = CACHES[class.index()].push(u32::MAX, batch);
     debug_assert!(pushed.is_ok(), "there is no such count");
+}
+
+/// How many objects of the class wait.
+pub(super) fn objects(class: Class) -> u64 {
+    CACHES[class.index()].count.load(Ordering::Relaxed) >> 32
 }
 
 /// Takes a batch that a thread left.
@@ -110,13 +128,13 @@ pub(super) fn take_idle(keeps: bool, mut release: impl FnMut(Class, &[*mut u8]))
     for class in Class::all() {
         let cache = &CACHES[class.index()];
         let idle = cache.idle();
-        let half = if keeps { 0 } else { cache.count.load(Ordering::Relaxed) / 2 };
+        let half = if keeps { 0 } else { cache.batches() / 2 };
         for _ in 0..idle.max(half) {
             let Some(batch) = cache.pop() else { break };
             release(class, batch.objects());
             batch.recycle();
         }
-        left |= cache.count.load(Ordering::Relaxed) > 0;
+        left |= cache.batches() > 0;
     }
     left
 }
@@ -152,6 +170,7 @@ mod tests {
         assert!(cache.push(4, a).is_ok() && cache.push(4, b).is_ok());
         assert_eq!(cache.idle(), 2, "two were there all the time");
         assert_eq!(cache.idle(), 4, "and now all");
+        assert_eq!(cache.count.load(Ordering::Relaxed), 4 | 4 << 32, "four batches of one object each");
     }
 }
 
@@ -188,7 +207,7 @@ mod models {
             mover.join().expect("no panic");
             watcher.join().expect("no panic");
             let left = 2 - held.iter().count();
-            assert_eq!(cache.count.load(Ordering::Relaxed) as usize, left);
+            assert_eq!(cache.batches() as usize, left);
             assert!(cache.idle() as usize <= left);
             assert_all(&cache.stack, held.into_iter().collect(), 2);
         });
@@ -209,10 +228,10 @@ mod models {
                 move || cache.pop()
             });
             let mut held: Vec<OwnBatch> = cache.pop().into_iter().collect();
-            assert!(cache.count.load(Ordering::Relaxed) <= 2);
+            assert!(cache.batches() <= 2);
             giver.join().expect("no panic");
             held.extend(taker.join().expect("no panic"));
-            assert_eq!(cache.count.load(Ordering::Relaxed) as usize, 2 - held.len());
+            assert_eq!(cache.batches() as usize, 2 - held.len());
             assert_all(&cache.stack, held, 2);
         });
     }
@@ -253,7 +272,7 @@ mod models {
             let other = other.join().expect("no panic");
             let taken = own.into_iter().chain(other).filter(|&taken| taken).count();
             assert!((1..=2).contains(&taken));
-            assert_eq!(cache.count.load(Ordering::Relaxed) as usize, taken);
+            assert_eq!(cache.batches() as usize, taken);
             assert_eq!(core::iter::from_fn(|| cache.stack.pop()).count(), taken);
         });
     }

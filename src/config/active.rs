@@ -6,7 +6,7 @@
 use super::environment;
 use super::level::Level;
 use super::preset::Preset;
-use super::registry::{FACTORS, Id, Levels, REGISTRY};
+use super::registry::{FACTORS, FactorId, Levels, REGISTRY};
 use crate::factor::{align, elo, evolution, original, purge, thp};
 use crate::sync::{Once, global, held_at_fork};
 
@@ -61,8 +61,9 @@ impl ActiveConfig {
                 Level::Absent | Level::Off => 0,
                 Level::On => 1,
                 // A choice's position is its ordinal: `on` is the first value.
-                Level::Variant(name) => factor.choice.as_ref().map_or(1, |choice| {
-                    choice.values.iter().position(|(_, level)| *level == Level::Variant(name)).unwrap_or(0) as u64 + 1
+                Level::Variant(variant) => factor.choice.as_ref().map_or(1, |choice| {
+                    choice.values.iter().position(|(_, level)| *level == Level::Variant(variant)).unwrap_or(0) as u64
+                        + 1
                 }),
             };
             word |= ordinal << (LEVEL_BITS * index as u32);
@@ -71,7 +72,7 @@ impl ActiveConfig {
     }
 
     #[inline(always)]
-    fn ordinal(self, id: Id) -> u64 {
+    fn ordinal(self, id: FactorId) -> u64 {
         // What is not compiled in is known to be off, so that nothing of it is left.
         if !PRESENT[id as usize] {
             return 0;
@@ -82,19 +83,19 @@ impl ActiveConfig {
     /// Whether BigCache keeps large mappings by call site.
     #[inline(always)]
     pub(crate) fn bigcache_is_ring(self) -> bool {
-        self.ordinal(Id::BigCache) == 1
+        self.ordinal(FactorId::BigCache) == 1
     }
 
     /// Whether BigCache keeps large objects by size class.
     #[inline(always)]
     pub(crate) fn bigcache_is_direct(self) -> bool {
-        self.ordinal(Id::BigCache) == 2
+        self.ordinal(FactorId::BigCache) == 2
     }
 
     /// How thresholds are drawn for every request, if they are.
     #[inline(always)]
     pub(crate) fn elo(self) -> Option<original::elo::Selection> {
-        match self.ordinal(Id::Elo) {
+        match self.ordinal(FactorId::Elo) {
             1 => Some(original::elo::Selection::Softmax),
             2 => Some(original::elo::Selection::EpsilonGreedy),
             _ => None,
@@ -104,12 +105,12 @@ impl ActiveConfig {
     /// Whether plans are learned where no cache serves.
     #[inline(always)]
     pub(crate) fn elo_plans(self) -> bool {
-        self.ordinal(Id::Elo) == 3
+        self.ordinal(FactorId::Elo) == 3
     }
 
     #[inline(always)]
     pub(crate) fn header(self) -> Option<original::header::Form> {
-        match self.ordinal(Id::Header) {
+        match self.ordinal(FactorId::Header) {
             0 => None,
             1 => Some(original::header::Form::Full),
             _ => Some(original::header::Form::Packed),
@@ -119,33 +120,33 @@ impl ActiveConfig {
     /// Whether every request raises the shared count.
     #[inline(always)]
     pub(crate) fn tick(self) -> bool {
-        self.ordinal(Id::Tick) == 1
+        self.ordinal(FactorId::Tick) == 1
     }
 
     /// Whether the shared count is raised where no cache serves.
     #[inline(always)]
     pub(crate) fn tick_is_batched(self) -> bool {
-        self.ordinal(Id::Tick) == 2
+        self.ordinal(FactorId::Tick) == 2
     }
 
     #[inline(always)]
     pub(crate) fn evolution(self) -> bool {
-        self.ordinal(Id::Evolution) != 0
+        self.ordinal(FactorId::Evolution) != 0
     }
 
     #[inline(always)]
     pub(crate) fn arena(self) -> bool {
-        self.ordinal(Id::Arena) != 0
+        self.ordinal(FactorId::Arena) != 0
     }
 
     #[inline(always)]
     pub(crate) fn thread_cache(self) -> bool {
-        self.ordinal(Id::ThreadCache) != 0
+        self.ordinal(FactorId::ThreadCache) != 0
     }
 
     #[inline(always)]
     pub(crate) fn purge(self) -> Option<purge::When> {
-        match self.ordinal(Id::Purge) {
+        match self.ordinal(FactorId::Purge) {
             0 => None,
             1 => Some(purge::When::ByTime),
             _ => Some(purge::When::AtOnce),
@@ -154,12 +155,12 @@ impl ActiveConfig {
 
     #[inline(always)]
     pub(crate) fn madvise_batch(self) -> bool {
-        self.ordinal(Id::MadviseBatch) != 0
+        self.ordinal(FactorId::MadviseBatch) != 0
     }
 
     #[inline(always)]
     pub(crate) fn align(self) -> Option<align::Start> {
-        match self.ordinal(Id::Align) {
+        match self.ordinal(FactorId::Align) {
             0 => None,
             1 => Some(align::Start::Mapping),
             _ => Some(align::Start::User),
@@ -168,7 +169,7 @@ impl ActiveConfig {
 
     #[inline(always)]
     pub(crate) fn thp(self) -> Option<thp::Advice> {
-        match self.ordinal(Id::Thp) {
+        match self.ordinal(FactorId::Thp) {
             0 => None,
             1 => Some(thp::Advice::Huge),
             _ => Some(thp::Advice::Small),
@@ -178,12 +179,12 @@ impl ActiveConfig {
     /// Whether some factor must see every request, so that no thread may use its cache unseen.
     #[inline(always)]
     pub(crate) fn per_request(self) -> bool {
-        let evolution = self.evolution() && self.ordinal(Id::Evolution) != EVOLUTION_SLOW_PATH;
+        let evolution = self.evolution() && self.ordinal(FactorId::Evolution) != EVOLUTION_SLOW_PATH;
         self.header().is_some() || self.tick() || evolution || self.elo().is_some()
     }
 
     fn evolution_policy(self) -> evolution::Policy {
-        match self.ordinal(Id::Evolution) {
+        match self.ordinal(FactorId::Evolution) {
             2 => evolution::Policy::Learn,
             3 => evolution::Policy::Frozen,
             EVOLUTION_SLOW_PATH => evolution::Policy::SlowPath,
@@ -204,34 +205,19 @@ impl ActiveConfig {
     }
 }
 
-/// The levels were sealed before: by an earlier call, or by the first request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AlreadySealed;
-
-impl core::fmt::Display for AlreadySealed {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("the levels are sealed already; call seal() before the first request")
+impl FactorId {
+    /// Its level in this process. Seals the levels if nothing has sealed them yet.
+    pub fn level(self) -> Level {
+        seal_once();
+        active().level(self as usize)
     }
 }
 
-impl core::error::Error for AlreadySealed {}
-
-/// Seals the levels: the toggles of the environment over a preset. `HAKMEM_MODE` overrides the preset.
-///
-/// # Errors
-/// [`AlreadySealed`] when a request or an earlier call came first; nothing changes then.
-pub fn seal(preset: Preset) -> Result<(), AlreadySealed> {
-    if seal_with(preset) { Ok(()) } else { Err(AlreadySealed) }
-}
-
-/// Seals the default levels unless they are sealed. Called before a thread's first request.
+/// Seals the levels, unless they are sealed: the toggles of the environment over the program's preset. Called before a thread's
+/// first request.
 pub(crate) fn seal_once() {
-    seal_with(Preset::Default);
-}
-
-fn seal_with(preset: Preset) -> bool {
-    let (_, is_ours) = LEVELS.get_or_make(|| {
-        let environment = environment::read(preset);
+    LEVELS.get_or_make(|| {
+        let environment = environment::read(Preset::of_program());
         let active = ActiveConfig::of(&environment.levels);
         if active.evolution() {
             evolution::begin(active.evolution_policy(), environment.settings);
@@ -242,7 +228,6 @@ fn seal_with(preset: Preset) -> bool {
         }
         active.0
     });
-    is_ours
 }
 
 held_at_fork!(LEVELS);

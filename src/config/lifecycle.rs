@@ -6,6 +6,7 @@ use crate::factor::evolution::Settings;
 
 /// A variable that sets one number of the lifecycle.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Setting {
     /// Name of the variable.
     pub variable: &'static str,

@@ -18,9 +18,8 @@ mod preset;
 mod registry;
 
 pub(crate) use active::{ActiveConfig, acquire_for_fork, active, release_after_fork, seal_once};
-pub use active::{AlreadySealed, seal};
-pub use level::{Choice, Factor, Level};
+pub use level::{Choice, Factor, Level, Variant};
 pub use lifecycle::{Setting, lifecycle_settings};
 pub use preset::Preset;
-pub use registry::registry;
 pub(crate) use registry::{FACTORS, REGISTRY};
+pub use registry::{FactorId, registry};

@@ -1,14 +1,16 @@
-//! Presets: levels for all factors at once, by `HAKMEM_MODE` or by a program that seals one.
+//! Presets: levels for all factors at once, by `HAKMEM_MODE` or by a program that names one with [`crate::preset!`].
 //!
 //! All but the default are presets of the research original, as far as its documents tell them. Its setting for huge pages
 //! is off, auto or on: `auto` and `on` are both level `on` here. The original aligned nothing, mapped each large object,
 //! and gave nothing back by time. It took small objects from the C library and its caches, so the thread cache is on.
 
-use super::level::Level;
-use super::registry::{Id, Levels};
+use super::level::{Level, Variant};
+use super::registry::{FactorId, Levels};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// A preset of levels, the variable `HAKMEM_MODE`; toggles in the environment override it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Preset {
     /// Every factor at its default.
     Default,
@@ -29,7 +31,65 @@ pub enum Preset {
     Evolving,
 }
 
+/// Names the program's preset, at most once in a program: the levels of all factors where the environment says nothing else.
+/// `HAKMEM_MODE` overrides it.
+///
+/// A constructor that runs before `main` and before constructors without a priority notes the expression. It is evaluated once,
+/// when the levels are sealed: at the first request, or when they are asked for. It is a constant, or reads a value that was set
+/// before; it must neither allocate from hakmem nor unwind. The linker refuses a second use in a program as a duplicate
+/// symbol.
+///
+/// ```
+/// use hakmem::{Hakmem, Preset};
+///
+/// #[global_allocator]
+/// static GLOBAL: Hakmem = Hakmem;
+/// hakmem::preset!(Preset::Minimal);
+///
+/// let words: Vec<u64> = (0..1000).collect();
+/// # if std::env::var_os("HAKMEM_MODE").is_none() && cfg!(feature = "bigcache") {
+/// assert_eq!(hakmem::factors::FactorId::BigCache.level(), hakmem::factors::Level::Off);
+/// # }
+/// # drop(words);
+/// ```
+#[macro_export]
+macro_rules! preset {
+    ($preset:expr) => {
+        const _: () = {
+            extern "C" fn note() {
+                fn preset() -> $crate::Preset {
+                    $preset
+                }
+                $crate::Preset::__note(preset);
+            }
+
+            #[used]
+            #[unsafe(no_mangle)]
+            #[unsafe(link_section = ".init_array.00000")]
+            static __hakmem_preset: extern "C" fn() = note;
+        };
+    };
+}
+
+/// What `preset!` noted: null, or the address of a function that returns the preset.
+static NOTED: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
 impl Preset {
+    /// Notes the program's preset; for `preset!` alone.
+    #[doc(hidden)]
+    pub fn __note(preset: fn() -> Preset) {
+        // Release: pairs with the acquire in `of_program`.
+        NOTED.store(preset as *mut (), Ordering::Release);
+    }
+
+    /// The preset that the program names, or the default.
+    pub(super) fn of_program() -> Preset {
+        let address = NOTED.load(Ordering::Acquire);
+        // SAFETY: null, or the address of a function that `__note` stored, with this signature.
+        let named: Option<fn() -> Preset> = unsafe { core::mem::transmute(address) };
+        named.map_or(Preset::Default, |preset| preset())
+    }
+
     /// The values of `HAKMEM_MODE`.
     pub const NAMED: &'static [(&'static str, Preset)] = &[
         ("minimal", Preset::Minimal),
@@ -48,33 +108,39 @@ impl Preset {
     /// The levels before the toggles.
     pub(super) fn level_table(self) -> Levels {
         let mut levels = Levels::defaults();
-        let mut set = |list: &[(Id, Level)]| list.iter().for_each(|&(id, level)| levels.set(id, level));
+        let mut set = |list: &[(FactorId, Level)]| list.iter().for_each(|&(id, level)| levels.set(id, level));
         if self != Preset::Default {
             set(&ORIGINAL);
         }
         match self {
             Preset::Default | Preset::Evolving => {}
-            Preset::Minimal => set(&[(Id::BigCache, Level::Off), (Id::Elo, Level::Off), (Id::Evolution, Level::Off)]),
-            Preset::Fast | Preset::Balanced => set(&[(Id::Evolution, Level::Variant("frozen")), (Id::Thp, Level::On)]),
-            Preset::Learning => set(&[(Id::Thp, Level::On)]),
-            Preset::Research => set(&[(Id::Evolution, Level::Variant("learn")), (Id::Thp, Level::On)]),
-            Preset::Baseline => set(&[(Id::Elo, Level::Off), (Id::Evolution, Level::Off)]),
+            Preset::Minimal => {
+                set(&[(FactorId::BigCache, Level::Off), (FactorId::Elo, Level::Off), (FactorId::Evolution, Level::Off)])
+            }
+            Preset::Fast | Preset::Balanced => {
+                set(&[(FactorId::Evolution, Level::Variant(Variant::Frozen)), (FactorId::Thp, Level::On)])
+            }
+            Preset::Learning => set(&[(FactorId::Thp, Level::On)]),
+            Preset::Research => {
+                set(&[(FactorId::Evolution, Level::Variant(Variant::Learn)), (FactorId::Thp, Level::On)])
+            }
+            Preset::Baseline => set(&[(FactorId::Elo, Level::Off), (FactorId::Evolution, Level::Off)]),
         }
         levels
     }
 }
 
 /// The original's six, and nothing that it did not have.
-const ORIGINAL: [(Id, Level); 11] = [
-    (Id::BigCache, Level::On),
-    (Id::Elo, Level::On),
-    (Id::Header, Level::On),
-    (Id::Tick, Level::On),
-    (Id::Evolution, Level::On),
-    (Id::MadviseBatch, Level::On),
-    (Id::Align, Level::Off),
-    (Id::Thp, Level::Off),
-    (Id::Arena, Level::Off),
-    (Id::ThreadCache, Level::On),
-    (Id::Purge, Level::Off),
+const ORIGINAL: [(FactorId, Level); 11] = [
+    (FactorId::BigCache, Level::On),
+    (FactorId::Elo, Level::On),
+    (FactorId::Header, Level::On),
+    (FactorId::Tick, Level::On),
+    (FactorId::Evolution, Level::On),
+    (FactorId::MadviseBatch, Level::On),
+    (FactorId::Align, Level::Off),
+    (FactorId::Thp, Level::Off),
+    (FactorId::Arena, Level::Off),
+    (FactorId::ThreadCache, Level::On),
+    (FactorId::Purge, Level::Off),
 ];

@@ -2,40 +2,79 @@
 //!
 //! This is the only file that names Cargo features of factors. A factor's file in [`crate::factor`] does the work.
 
-use super::level::{Choice, Factor, Level};
+use super::level::{Choice, Factor, Level, Variant};
 use crate::factor::original::header;
 use crate::factor::{align, arena, bigcache, elo, evolution, madvise_batch, purge, thp, thread_cache, tick};
 
-/// Index of a factor in the registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A factor, by name. As a number, its index in [`registry()`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(usize)]
-pub(crate) enum Id {
+#[non_exhaustive]
+pub enum FactorId {
+    /// Keeps freed large objects.
     BigCache,
+    /// Chooses by Elo ratings of measured costs.
     Elo,
+    /// Writes a header before every object.
     Header,
+    /// Counts allocations in one word that all threads share.
     Tick,
+    /// Decides when learning stops and restarts.
     Evolution,
+    /// Unmaps freed large mappings together.
     MadviseBatch,
+    /// Lets large mappings start at a multiple of 2 MiB.
     Align,
+    /// Advises the kernel on huge pages.
     Thp,
+    /// Takes large objects from one range.
     Arena,
+    /// Keeps free small objects in each thread.
     ThreadCache,
+    /// Gives unused memory back to the OS.
     Purge,
+}
+
+impl FactorId {
+    /// All factors, in the order of the registry.
+    pub const ALL: [FactorId; FACTORS] = [
+        FactorId::BigCache,
+        FactorId::Elo,
+        FactorId::Header,
+        FactorId::Tick,
+        FactorId::Evolution,
+        FactorId::MadviseBatch,
+        FactorId::Align,
+        FactorId::Thp,
+        FactorId::Arena,
+        FactorId::ThreadCache,
+        FactorId::Purge,
+    ];
+
+    /// The factor of this name, as the registry, Cargo features and configs spell it.
+    pub fn from_name(name: &str) -> Option<FactorId> {
+        FactorId::ALL.into_iter().find(|id| id.name() == name)
+    }
+
+    /// Its name, `[a-z0-9-]+`.
+    pub fn name(self) -> &'static str {
+        REGISTRY[self as usize].name
+    }
 }
 
 /// Number of factors.
 pub(crate) const FACTORS: usize = 11;
 
-/// The registry, in the order of [`Id`].
+/// The registry, in the order of [`FactorId`].
 pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "bigcache",
         present: cfg!(feature = "bigcache"),
-        default: Level::Variant("direct"),
+        default: Level::Variant(Variant::Direct),
         toggle: "HAKMEM_DISABLE_BIGCACHE",
         choice: Some(Choice {
             variable: "HAKMEM_BIGCACHE",
-            values: &[("ring", Level::On), ("direct", Level::Variant("direct"))],
+            values: &[("ring", Level::On), ("direct", Level::Variant(Variant::Direct))],
         }),
         counters: bigcache::Counters::NAMES,
         about: "keeps freed large objects: in each thread by size class, without a search, and what is over for all threads (direct); or by call site, in 64 rings of 4 objects (ring)",
@@ -44,14 +83,14 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "elo",
         present: cfg!(feature = "elo"),
-        default: Level::Variant("slow-path"),
+        default: Level::Variant(Variant::SlowPath),
         toggle: "HAKMEM_DISABLE_ELO",
         choice: Some(Choice {
             variable: "HAKMEM_ELO",
             values: &[
                 ("softmax", Level::On),
-                ("epsilon-greedy", Level::Variant("epsilon-greedy")),
-                ("slow-path", Level::Variant("slow-path")),
+                ("epsilon-greedy", Level::Variant(Variant::EpsilonGreedy)),
+                ("slow-path", Level::Variant(Variant::SlowPath)),
             ],
         }),
         counters: elo::Counters::NAMES,
@@ -65,7 +104,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         toggle: "HAKMEM_DISABLE_HEADER",
         choice: Some(Choice {
             variable: "HAKMEM_HEADER",
-            values: &[("32", Level::On), ("16", Level::Variant("16")), ("off", Level::Off)],
+            values: &[("32", Level::On), ("16", Level::Variant(Variant::Header16)), ("off", Level::Off)],
         }),
         counters: header::Counters::NAMES,
         about: "writes 32 bytes before every object, or 16 with the same in fewer bits, with a magic value that free verifies; when off, the allocator's own records tell the same",
@@ -74,11 +113,11 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "tick",
         present: cfg!(feature = "tick"),
-        default: Level::Variant("batched"),
+        default: Level::Variant(Variant::Batched),
         toggle: "HAKMEM_DISABLE_TICK",
         choice: Some(Choice {
             variable: "HAKMEM_TICK",
-            values: &[("shared", Level::On), ("batched", Level::Variant("batched"))],
+            values: &[("shared", Level::On), ("batched", Level::Variant(Variant::Batched))],
         }),
         counters: tick::Counters::NAMES,
         about: "counts allocations in one word that all threads share: one atomic add whenever a thread's cache is empty, by what the thread counted since (batched), or one per allocation (shared)",
@@ -87,15 +126,15 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "evolution",
         present: cfg!(feature = "evolution"),
-        default: Level::Variant("slow-path"),
+        default: Level::Variant(Variant::SlowPath),
         toggle: "HAKMEM_DISABLE_EVOLUTION",
         choice: Some(Choice {
             variable: "HAKMEM_EVO_POLICY",
             values: &[
                 ("auto", Level::On),
-                ("learn", Level::Variant("learn")),
-                ("frozen", Level::Variant("frozen")),
-                ("slow-path", Level::Variant("slow-path")),
+                ("learn", Level::Variant(Variant::Learn)),
+                ("frozen", Level::Variant(Variant::Frozen)),
+                ("slow-path", Level::Variant(Variant::SlowPath)),
                 ("off", Level::Off),
             ],
         }),
@@ -120,7 +159,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         toggle: "HAKMEM_DISABLE_ALIGN",
         choice: Some(Choice {
             variable: "HAKMEM_ALIGN",
-            values: &[("on", Level::On), ("user", Level::Variant("user")), ("off", Level::Off)],
+            values: &[("on", Level::On), ("user", Level::Variant(Variant::User)), ("off", Level::Off)],
         }),
         counters: align::Counters::NAMES,
         about: "starts large mappings of 2 MiB or more at a multiple of 2 MiB, so that huge pages can back them: the mapping (on), or the object itself, its header on the page before (user)",
@@ -133,7 +172,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         toggle: "HAKMEM_DISABLE_THP",
         choice: Some(Choice {
             variable: "HAKMEM_THP",
-            values: &[("on", Level::On), ("never", Level::Variant("never")), ("off", Level::Off)],
+            values: &[("on", Level::On), ("never", Level::Variant(Variant::Never)), ("off", Level::Off)],
         }),
         counters: thp::Counters::NAMES,
         about: "advises the kernel to back large objects, and small ones beyond the first 16 MiB, with huge pages (on), or not to (never); off leaves them to the system's policy",
@@ -166,7 +205,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         toggle: "HAKMEM_DISABLE_PURGE",
         choice: Some(Choice {
             variable: "HAKMEM_PURGE",
-            values: &[("batched", Level::On), ("immediate", Level::Variant("immediate")), ("never", Level::Off)],
+            values: &[("batched", Level::On), ("immediate", Level::Variant(Variant::Immediate)), ("never", Level::Off)],
         }),
         counters: purge::Counters::NAMES,
         about: "gives unused memory back to the OS, 2 MiB at a time: what was free for 0.6 s (batched), or with the free (immediate)",
@@ -189,7 +228,7 @@ impl Levels {
         Levels(core::array::from_fn(|index| REGISTRY[index].default))
     }
 
-    pub(crate) fn set(&mut self, id: Id, level: Level) {
+    pub(crate) fn set(&mut self, id: FactorId, level: Level) {
         self.0[id as usize] = level;
     }
 
@@ -227,20 +266,13 @@ mod tests {
 
     #[test]
     fn ids_are_indices_of_the_registry() {
-        for (id, name) in [
-            (Id::BigCache, "bigcache"),
-            (Id::Elo, "elo"),
-            (Id::Header, "header"),
-            (Id::Tick, "tick"),
-            (Id::Evolution, "evolution"),
-            (Id::MadviseBatch, "madvise-batch"),
-            (Id::Align, "align"),
-            (Id::Thp, "thp"),
-            (Id::Arena, "arena"),
-            (Id::ThreadCache, "thread-cache"),
-            (Id::Purge, "purge"),
-        ] {
-            assert_eq!(REGISTRY[id as usize].name, name);
+        for (index, (id, name)) in FactorId::ALL.into_iter().zip(Counters::FACTORS).enumerate() {
+            assert_eq!((id as usize, id.name().replace('-', "_")), (index, String::from(*name)));
+            assert_eq!(FactorId::from_name(id.name()), Some(id));
+            // `MadviseBatch` is the factor `madvise-batch`.
+            let spelt: String = std::format!("{id:?}").to_lowercase();
+            assert_eq!(spelt, name.replace('_', ""));
         }
+        assert_eq!(FactorId::from_name("none"), None);
     }
 }

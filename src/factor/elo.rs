@@ -4,16 +4,18 @@
 //! it. A plan is in force for a window of 64 runs, and costs what the runs took, the page faults of the process
 //! meanwhile, and the bytes that waited unused at its end. Three quarters of the windows belong to the best plan, the
 //! rest to each active one in turn; then the plans are compared pair by pair, and rated by Elo's rule
-//! ([`crate::rating`]). After four such rounds the six best stay active. What caches serve is not looked at, and once
+//! ([`rating`]). After four such rounds the six best stay active. What caches serve is not looked at, and once
 //! learning stops nothing is.
 //!
 //! Costs nothing per allocation; two reads of the cycle counter and two atomic adds per run, one `getrusage` per 64 runs.
 //! The original's form, thresholds that are drawn for every allocation, is [`crate::factor::original::elo`].
 
+pub(crate) mod rating;
+
 use crate::os;
-use crate::rating::{Mean, NEUTRAL, Ratings, SAMPLES_MIN, STRATEGIES};
 use crate::sync::{Lock, counters, global, held_at_fork};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use rating::{Mean, NEUTRAL, Ratings, SAMPLES_MIN, STRATEGIES};
 
 counters! {
     /// Allocations whose threshold came from here.

@@ -9,20 +9,22 @@
 //!   farther than 0.25 from it (L1, 0 to 2).
 //!
 //! The numbers are the original's defaults; variables set them ([`Settings`]). The original's policies see every
-//! allocation; its `auto` has a third mode, TRIAL, which is in [`crate::factor::original::evolution`], and `learn` and
-//! `frozen` hold one mode for ever. In FROZEN no strategy is drawn, and so none is rated.
+//! allocation; its `auto` has a third mode, TRIAL ([`trial`]), and `learn` and `frozen` hold one mode for ever. In FROZEN no
+//! strategy is drawn, and so none is rated.
 //!
 //! Costs 0.5 KiB per thread; an increment and a shift per allocation that is seen, two reads of the cycle counter per 16, a
 //! lock that is only tried and one `clock_gettime` per 1,024 (no system call where the vDSO serves it). Different from the
 //! original: latencies are measured (it recorded 0), per thread and without a race, and conditions that it left open are
 //! the ones above.
 
-use crate::factor::original::Pick;
-use crate::factor::original::evolution::{self as trial, Marks, Trial};
+mod quantile;
+mod trial;
+
 use crate::os;
-use crate::quantile::P2;
 use crate::sync::{Lock, counters, global, held_at_fork};
 use core::sync::atomic::{AtomicU8, Ordering};
+use quantile::P2;
+use trial::{Marks, Trial};
 
 counters! {
     /// Allocations whose size was recorded.
@@ -97,12 +99,16 @@ pub(crate) enum Policy {
     SlowPath,
 }
 
-/// The mode of the lifecycle.
+/// The mode of the lifecycle, and so what an allocation does: for one allocation of many, [`Mode::Trial`] means
+/// [`Mode::Frozen`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-enum Mode {
+pub(crate) enum Mode {
+    /// Strategies are compared: the allocation draws one.
     Learn = 0,
+    /// Learning has stopped: the allocation uses the best one.
     Frozen = 1,
+    /// Learning has stopped, and the allocation tries the second best one.
     Trial = 2,
 }
 
@@ -151,27 +157,27 @@ pub(crate) fn begin(policy: Policy, settings: Settings) {
 pub(crate) struct Watch {
     /// Cycles at the start, or 0 when this one is not measured.
     start: u64,
-    /// Which strategy the allocation shall get.
-    pub(crate) pick: Pick,
+    /// What the allocation does about its strategy.
+    pub(crate) mode: Mode,
 }
 
-/// Records the size of an allocation that begins, and says which strategy it shall get.
+/// Records the size of an allocation that begins, and returns what it does about its strategy.
 #[inline]
 pub(crate) fn enter(local: &mut Local, counters: &Counters, size: usize) -> Watch {
     counters.sizes.add(1);
     let bucket = (usize::BITS - size.leading_zeros()) as usize;
     local.histogram[bucket.min(BUCKETS - 1)] += 1;
     local.since_visit += 1;
-    let pick = match MODE.load(Ordering::Relaxed) {
-        mode if mode == Mode::Learn as u8 => Pick::Learn,
-        mode if mode == Mode::Trial as u8 && local.trials.is_trial() => Pick::Candidate,
+    let mode = match MODE.load(Ordering::Relaxed) {
+        mode if mode == Mode::Learn as u8 => Mode::Learn,
+        mode if mode == Mode::Trial as u8 && local.trials.is_trial() => Mode::Trial,
         _ => {
             counters.frozen_picks.add(1);
-            Pick::Frozen
+            Mode::Frozen
         }
     };
     let start = if local.since_visit.is_multiple_of(LATENCY_EVERY) { os::cycles() } else { 0 };
-    Watch { start, pick }
+    Watch { start, mode }
 }
 
 /// The allocation is done. Returns what follows from it for learning, which is nothing all but once in a long while.
@@ -180,7 +186,7 @@ pub(crate) fn leave(local: &mut Local, counters: &Counters, watch: Watch) -> Opt
     if watch.start == 0 {
         return None;
     }
-    local.add_latency(os::cycles().saturating_sub(watch.start), watch.pick == Pick::Candidate);
+    local.add_latency(os::cycles().saturating_sub(watch.start), watch.mode == Mode::Trial);
     counters.latencies.add(1);
     if local.since_visit >= VISIT_ALLOCATIONS { visit(local, counters) } else { None }
 }

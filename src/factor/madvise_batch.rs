@@ -90,6 +90,16 @@ fn flush_slow(counters: &Counters, mut batch: crate::sync::Guard<'_, Batch>) {
     }
 }
 
+/// Mappings that wait, their bytes, and those among them that are in memory.
+pub(crate) fn waiting() -> (usize, usize, usize) {
+    let batch = BATCH.lock();
+    let (ranges, len, bytes) = (batch.ranges, batch.len, batch.bytes);
+    // Out of the lock before the system calls.
+    drop(batch);
+    let resident = ranges[..len].iter().map(|range| os::resident_bytes(range.base, range.bytes)).sum();
+    (len, bytes, resident)
+}
+
 /// Sorts by address and joins neighbours; returns how many ranges are left, at the front.
 fn coalesce(ranges: &mut [Range]) -> usize {
     ranges.sort_unstable_by_key(|range| range.base.addr());

@@ -3,9 +3,10 @@
 //! A factor file does its work and never asks whether it is on: [`crate::config`] knows that, and the request path asks
 //! it. Here is what the files have in common: their counters, their state in each thread, and their locks around a fork.
 //!
-//! The files here are what the default allocator is made of; forms that only the research original had are in
-//! [`original`]. `arena`, `thread_cache` and `bigcache` have counters alone: their mechanism is a station of the request
-//! path, and the file is where a reader who looks for the factor's name finds what it does, where, and what it costs.
+//! The files here are what the default allocator is made of; forms that only the research original had are in [`original`],
+//! which uses these files, and none of these uses it. `arena`, `thread_cache` and `bigcache` have counters alone: their
+//! mechanism is a station of the request path, and the file is where a reader who looks for the factor's name finds what it
+//! does, where, and what it costs.
 
 pub(crate) mod align;
 pub(crate) mod arena;

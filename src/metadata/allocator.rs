@@ -8,6 +8,7 @@ use crate::os::{self, OS_PAGE};
 use crate::sync::{Lock, constant, global, held_at_fork};
 use core::cell::UnsafeCell;
 use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// Bytes mapped at a time; touched, and so resident, only as records are made.
 const CHUNK: usize = 256 << 10;
@@ -28,7 +29,15 @@ static FIRST: First = First(UnsafeCell::new([0; CHUNK]));
 struct Bump {
     next: *mut u8,
     left: usize,
+    /// Chunks that were mapped.
+    chunks: usize,
 }
+
+/// Mapped chunks whose addresses are known: a GiB of records.
+const KNOWN_CHUNKS: usize = 4096;
+
+/// Where the mapped chunks lie, for the statistics. Release when one is entered, acquire on every look.
+static CHUNKS: [AtomicPtr<u8>; KNOWN_CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; KNOWN_CHUNKS];
 
 // SAFETY: the pointers lead to memory that only the lock's holder hands out.
 unsafe impl Send for Bump {}
@@ -42,7 +51,7 @@ impl Bump {
                 // SAFETY: one model runs at a time, and the records of its last run are gone with it.
                 unsafe { chunk.write_bytes(0, CHUNK) };
             }
-            Bump { next: chunk, left: CHUNK }
+            Bump { next: chunk, left: CHUNK, chunks: 0 }
         }
     }
 }
@@ -75,13 +84,42 @@ fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
         if chunk.is_null() {
             return None;
         }
-        *bump = Bump { next: chunk, left: CHUNK };
+        if let Some(known) = CHUNKS.get(bump.chunks) {
+            known.store(chunk, Ordering::Release);
+        }
+        *bump = Bump { next: chunk, left: CHUNK, chunks: bump.chunks + 1 };
         skip = 0;
     }
     let record = bump.next.wrapping_add(skip);
     bump.next = record.wrapping_add(bytes);
     bump.left -= bytes + skip;
     ptr::NonNull::new(record)
+}
+
+/// Bytes of the allocator's records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// Bytes of all chunks: [`PROGRAM_BYTES`], and those that were mapped.
+    pub(crate) bytes: usize,
+    /// Those that no record has yet.
+    pub(crate) free_bytes: usize,
+}
+
+/// Bytes of records that are part of the program, and so were not mapped.
+pub(crate) const PROGRAM_BYTES: usize = CHUNK;
+
+/// How much there is.
+pub(crate) fn usage() -> Usage {
+    let bump = BUMP.lock();
+    Usage { bytes: PROGRAM_BYTES + bump.chunks * CHUNK, free_bytes: bump.left }
+}
+
+/// Bytes of records that are in memory. Chunks beyond the first GiB count as a whole.
+pub(crate) fn resident_bytes() -> usize {
+    let chunks = BUMP.lock().chunks;
+    let known = CHUNKS.iter().take(chunks).map(|chunk| os::resident_bytes(chunk.load(Ordering::Acquire), CHUNK));
+    let unknown = chunks.saturating_sub(KNOWN_CHUNKS) * CHUNK;
+    os::resident_bytes(FIRST.0.get().cast(), CHUNK) + known.sum::<usize>() + unknown
 }
 
 held_at_fork!(BUMP);

@@ -2,6 +2,7 @@
 //!
 //! A record is kept apart from its mapping, for ever. Mapping and unmapping is left to the layer above.
 
+use crate::metadata::shared_cell::SharedCell;
 use crate::request::Request;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -10,20 +11,20 @@ use core::sync::atomic::{AtomicU8, Ordering};
 #[derive(Debug)]
 pub(crate) struct LargeMapping {
     /// Start of the mapping.
-    pub(crate) base: Cell<*mut u8>,
+    pub(crate) base: SharedCell<*mut u8>,
     /// Bytes mapped, a multiple of the OS page. The mapped length, not the user's: giving back less would leak an OS page.
-    pub(crate) mapped: Cell<usize>,
+    pub(crate) mapped: SharedCell<usize>,
     /// The object's address; the page map finds the record by it.
-    pub(crate) user: Cell<*mut u8>,
+    pub(crate) user: SharedCell<*mut u8>,
     /// Call site that made it.
     pub(crate) site: Cell<usize>,
     /// The strategy that chose it; opaque here.
     pub(crate) strategy: Cell<u8>,
     /// Whether the mapping pool keeps it when it is freed.
-    pub(crate) pooled: Cell<bool>,
+    pub(crate) pooled: SharedCell<bool>,
     /// Whether it was mapped to be an object of a size class, so that a thread's slot list may keep it. A record in a slot
     /// list stays marked live.
-    pub(crate) size_classed: Cell<bool>,
+    pub(crate) size_classed: SharedCell<bool>,
     /// The purge epoch in which the pool took it.
     pub(crate) freed_at: Cell<u32>,
     /// Whether an object lives in it, so that a second free is seen.
@@ -32,22 +33,22 @@ pub(crate) struct LargeMapping {
     pub(crate) next: Cell<Option<&'static LargeMapping>>,
 }
 
-// SAFETY: the cells are written by the one thread that holds the mapping: the one that allocates it, the one that frees it, or
+// SAFETY: the cells that are not shared are read and written by the one thread that holds the mapping: the one that allocates it, the one that frees it, or
 // the holder of the lock of the list that it waits in. `live` decides between two threads that free it at once.
 unsafe impl Sync for LargeMapping {}
 
 impl LargeMapping {
     /// A mapping without a mapping; so are zeroes.
     #[cfg(test)]
-    pub(crate) const fn new() -> LargeMapping {
+    pub(crate) fn new() -> LargeMapping {
         LargeMapping {
-            base: Cell::new(core::ptr::null_mut()),
-            mapped: Cell::new(0),
-            user: Cell::new(core::ptr::null_mut()),
+            base: SharedCell::new(core::ptr::null_mut()),
+            mapped: SharedCell::new(0),
+            user: SharedCell::new(core::ptr::null_mut()),
             site: Cell::new(0),
             strategy: Cell::new(0),
-            pooled: Cell::new(false),
-            size_classed: Cell::new(false),
+            pooled: SharedCell::new(false),
+            size_classed: SharedCell::new(false),
             freed_at: Cell::new(0),
             live: AtomicU8::new(0),
             next: Cell::new(None),

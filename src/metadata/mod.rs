@@ -11,3 +11,4 @@ pub(crate) mod page;
 pub(crate) mod page_map;
 pub(crate) mod range;
 pub(crate) mod segment;
+pub(crate) mod shared_cell;

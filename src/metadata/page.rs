@@ -7,9 +7,11 @@
 use crate::class::{BLOCK, CLASSES, Class};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::list::{Linked, Links, List};
+use crate::metadata::shared_cell::{Shared, SharedCell};
 use crate::os::OS_PAGE;
 use core::cell::Cell;
 use core::ptr;
+use core::sync::atomic::{AtomicU8, Ordering};
 
 /// The class index of pages that hold no slots.
 pub(crate) const NO_CLASS: u8 = CLASSES as u8;
@@ -29,6 +31,29 @@ pub(crate) enum Use {
     Large,
 }
 
+impl Shared for Use {
+    type Atomic = AtomicU8;
+
+    #[cfg(test)]
+    fn atomic(self) -> AtomicU8 {
+        AtomicU8::new(self as u8)
+    }
+
+    #[inline(always)]
+    fn load(atomic: &AtomicU8) -> Use {
+        match atomic.load(Ordering::Relaxed) {
+            0 => Use::Free,
+            1 => Use::Slots,
+            _ => Use::Large,
+        }
+    }
+
+    #[inline(always)]
+    fn store(self, atomic: &AtomicU8) {
+        atomic.store(self as u8, Ordering::Relaxed);
+    }
+}
+
 /// Why an address cannot be given back to a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Misfit {
@@ -41,25 +66,26 @@ pub(crate) enum Misfit {
 /// A run of blocks.
 #[derive(Debug)]
 pub(crate) struct Page {
-    // Written while the run is made, before its address is given to anyone; constant while it is in use.
-    pub(crate) base: Cell<*mut u8>,
-    pub(crate) slot_bytes: Cell<u32>,
-    pub(crate) capacity: Cell<u32>,
+    // Written while the run is made, before its address is given to anyone; constant while it is in use. Shared with those who
+    // ask about any address, and with the statistics.
+    pub(crate) base: SharedCell<*mut u8>,
+    pub(crate) slot_bytes: SharedCell<u32>,
+    pub(crate) capacity: SharedCell<u32>,
     /// 2^32 divided by the slot's bytes, rounded up, with which an offset is divided.
     reciprocal: Cell<u32>,
     /// Class of the slots or of the run, or [`NO_CLASS`].
-    pub(crate) class_index: Cell<u8>,
-    pub(crate) usage: Cell<Use>,
-    pub(crate) blocks: Cell<u8>,
+    pub(crate) class_index: SharedCell<u8>,
+    pub(crate) usage: SharedCell<Use>,
+    pub(crate) blocks: SharedCell<u8>,
     /// The large-mapping record that describes the run, where one does.
-    pub(crate) mapping: Cell<Option<&'static LargeMapping>>,
+    pub(crate) mapping: SharedCell<Option<&'static LargeMapping>>,
     /// The strategy that chose this page for a large object; opaque here.
     pub(crate) strategy: Cell<u8>,
     // Guarded by the lock of the class.
     /// The first word of the bitmap that may have a bit.
     first_word: Cell<u8>,
     /// Slots that are not in the bitmap: users or caches hold them.
-    pub(crate) used: Cell<u32>,
+    pub(crate) used: SharedCell<u32>,
     /// The slots from here on were never handed out, and the memory was zero when the page was made.
     zeroed_from: Cell<u32>,
     /// The purge epoch in which the last slot came back.

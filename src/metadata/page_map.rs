@@ -80,6 +80,32 @@ pub(crate) fn look_up(address: *const u8) -> Place {
     unsafe { mapping.as_ref() }.map_or(Place::Foreign, Place::Mapping)
 }
 
+/// Calls with every segment outside the range and every large mapping that is entered. Takes no lock: what is entered or
+/// removed meanwhile may be missed.
+pub(crate) fn each(mut segment: impl FnMut(&'static Segment), mut mapping: impl FnMut(&'static LargeMapping)) {
+    for node in &ROOT {
+        // SAFETY: nodes live for ever.
+        let Some(node) = (unsafe { node.load(Ordering::Acquire).as_ref() }) else { continue };
+        for word in node {
+            match word.load(Ordering::Acquire) {
+                0 => {}
+                word if word & LEAF_TAG == 0 => {
+                    // SAFETY: untagged words are addresses of segments, which live for ever.
+                    segment(unsafe { &*ptr::with_exposed_provenance(word) });
+                }
+                word => {
+                    for entry in leaf_of(word) {
+                        // SAFETY: a leaf's words are null or addresses of mapping records, which live for ever.
+                        if let Some(entered) = unsafe { entry.load(Ordering::Acquire).as_ref() } {
+                            mapping(entered);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Enters a segment outside the range; `false` when there is no memory for the map.
 pub(crate) fn enter_segment(segment: &'static Segment) -> bool {
     let _grow = GROW.lock();

@@ -7,6 +7,7 @@
 use crate::class::{BLOCK, SEGMENT_BLOCKS};
 use crate::metadata::list::{Linked, Links};
 use crate::metadata::page::{NO_CLASS, Page, Use};
+use crate::metadata::shared_cell::SharedCell;
 use crate::os::OS_PAGE;
 use core::cell::Cell;
 
@@ -50,7 +51,7 @@ pub(crate) struct Segment {
     pub(crate) next_waiting: Cell<Option<&'static Segment>>,
     links: Links<Segment>,
     /// Distance of each block from the first one of its run.
-    distances: [Cell<u8>; SEGMENT_BLOCKS],
+    distances: [SharedCell<u8>; SEGMENT_BLOCKS],
     /// The page that begins in each block, if one does.
     pages: [Page; SEGMENT_BLOCKS],
 }
@@ -81,6 +82,22 @@ impl Segment {
         // SAFETY: block `first` lies inside the segment.
         page.base.set(unsafe { self.base.get().add(first * BLOCK) });
         Some((page, zeroed))
+    }
+
+    /// The pages of the blocks that are in use. A block that is in use and belongs to no page, while the purge gives its memory
+    /// back or a run is made, is the run of a page that is [`Use::Free`]. The arena's lock is held.
+    pub(crate) fn runs(&'static self) -> impl Iterator<Item = &'static Page> {
+        let mut block = 0;
+        core::iter::from_fn(move || {
+            let used = self.used.get().checked_shr(block).unwrap_or(0);
+            if used == 0 {
+                return None;
+            }
+            let first = block + used.trailing_zeros();
+            let page = &self.pages[first as usize];
+            block = first + if page.usage.get() == Use::Free { 1 } else { u32::from(page.blocks.get()) };
+            Some(page)
+        })
     }
 
     /// Puts a run back; returns its blocks, one bit per block.

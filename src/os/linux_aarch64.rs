@@ -12,6 +12,7 @@ pub(super) const SYS_MUNMAP: usize = 215;
 pub(super) const SYS_MREMAP: usize = 216;
 pub(super) const SYS_MMAP: usize = 222;
 pub(super) const SYS_MPROTECT: usize = 226;
+pub(super) const SYS_MINCORE: usize = 232;
 pub(super) const SYS_MADVISE: usize = 233;
 pub(super) const SYS_PRLIMIT: usize = 261;
 

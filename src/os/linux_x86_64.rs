@@ -9,6 +9,7 @@ pub(super) const SYS_MUNMAP: usize = 11;
 pub(super) const SYS_RT_SIGPROCMASK: usize = 14;
 pub(super) const SYS_SCHED_YIELD: usize = 24;
 pub(super) const SYS_MREMAP: usize = 25;
+pub(super) const SYS_MINCORE: usize = 27;
 pub(super) const SYS_MADVISE: usize = 28;
 pub(super) const SYS_NANOSLEEP: usize = 35;
 pub(super) const SYS_GETRUSAGE: usize = 98;

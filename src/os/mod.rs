@@ -8,6 +8,7 @@
 //! | `mremap` | [`move_pages`] | a large mapping grows |
 //! | `madvise` | [`decommit`] | memory of free blocks, or of free slots, goes back |
 //! | `madvise` | [`advise_huge`] | memory is new, and huge pages are advised on |
+//! | `mincore` | [`resident_bytes`] | a program asks for statistics |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `prlimit64` | [`address_limit`] | the arena grows |
 //! | `getrusage` | [`minor_faults`] | learning closes a window |
@@ -20,7 +21,7 @@
 
 use core::cell::UnsafeCell;
 use core::ptr;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 cfg_if::cfg_if! {
     if #[cfg(all(test, loom))] {
@@ -63,9 +64,51 @@ fn failed(result: usize) -> bool {
     result > usize::MAX - 4096
 }
 
+/// Bytes of memory that the kernel gave and did not take back. Relaxed, as all three: the numbers order nothing.
+static MAPPED: AtomicUsize = AtomicUsize::new(0);
+/// The most that [`MAPPED`] was.
+static MAPPED_MAX: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of [`MAPPED`] that are not used and could not be given back.
+static LOST: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes by which the process's memory grew and shrank through this file. The calls take a microsecond, the counts
+/// some nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mapped {
+    /// Bytes of memory that the kernel gave and did not take back, touched or not; addresses of [`reserve`] are none.
+    pub(crate) bytes: usize,
+    /// The most that there were.
+    pub(crate) bytes_max: usize,
+    /// Those among them that are not used and that the kernel did not take back.
+    pub(crate) lost_bytes: usize,
+}
+
+/// What is mapped now.
+pub(crate) fn mapped() -> Mapped {
+    Mapped {
+        bytes: MAPPED.load(Ordering::Relaxed),
+        bytes_max: MAPPED_MAX.load(Ordering::Relaxed),
+        lost_bytes: LOST.load(Ordering::Relaxed),
+    }
+}
+
+/// Notes that so many mapped bytes are not used and stay mapped.
+pub(crate) fn lose(bytes: usize) {
+    LOST.fetch_add(bytes, Ordering::Relaxed);
+}
+
+fn count_mapped(bytes: usize) {
+    let now = MAPPED.fetch_add(bytes, Ordering::Relaxed).wrapping_add(bytes);
+    MAPPED_MAX.fetch_max(now, Ordering::Relaxed);
+}
+
 /// Maps `len` bytes of zeroed memory, or returns null.
 pub(crate) fn map(len: usize) -> *mut u8 {
-    map_flags(len, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS)
+    let base = map_flags(len, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS);
+    if !base.is_null() {
+        count_mapped(len);
+    }
+    base
 }
 
 /// Reserves `len` bytes of addresses, or returns null. They are no memory before [`commit`]: `RLIMIT_DATA` does not
@@ -81,7 +124,11 @@ pub(crate) fn reserve(len: usize) -> *mut u8 {
 pub(crate) unsafe fn commit(base: *mut u8, len: usize) -> bool {
     // SAFETY: gives access to a range that is ours.
     let result = unsafe { arch::syscall6(arch::SYS_MPROTECT, base.addr(), len, PROT_READ_WRITE, 0, 0, 0) };
-    !failed(result)
+    if failed(result) {
+        return false;
+    }
+    count_mapped(len);
+    true
 }
 
 fn map_flags(len: usize, protection: usize, flags: usize) -> *mut u8 {
@@ -99,8 +146,11 @@ pub(crate) unsafe fn unmap(base: *mut u8, len: usize) {
     // SAFETY: the caller gives the range up.
     let result = unsafe { arch::syscall6(arch::SYS_MUNMAP, base.addr(), len, 0, 0, 0, 0) };
     if failed(result) {
+        lose(len);
         // SAFETY: as above.
         unsafe { decommit(base, len) };
+    } else {
+        MAPPED.fetch_sub(len, Ordering::Relaxed);
     }
 }
 
@@ -140,7 +190,35 @@ pub(crate) unsafe fn move_pages(from: *mut u8, from_len: usize, to: *mut u8, to_
     // SAFETY: the caller owns both ranges.
     let result =
         unsafe { arch::syscall6(arch::SYS_MREMAP, from.addr(), from_len, to_len, MREMAP_MAYMOVE_FIXED, to.addr(), 0) };
-    !failed(result)
+    if failed(result) {
+        return false;
+    }
+    // The source took the target's place, which was counted.
+    MAPPED.fetch_sub(from_len, Ordering::Relaxed);
+    true
+}
+
+/// Kernel pages that one call of `mincore` is asked about.
+const RESIDENCY_PAGES: usize = 4096;
+
+/// Bytes of a mapped range that are in memory: kernel pages that are backed, be it by the page of zeroes. 0 for a part
+/// that is not mapped (any more).
+pub(crate) fn resident_bytes(base: *const u8, len: usize) -> usize {
+    let page = kernel_page();
+    let end = base.addr() + len;
+    let mut at = base.addr() / page * page;
+    let mut pages = 0;
+    while at < end {
+        let asked = (end - at).min(RESIDENCY_PAGES * page);
+        let mut states = [0_u8; RESIDENCY_PAGES];
+        // SAFETY: writes a byte for each page asked about, of which there are as many at most.
+        let result = unsafe { arch::syscall6(arch::SYS_MINCORE, at, asked, (&raw mut states).addr(), 0, 0, 0) };
+        if !failed(result) {
+            pages += states[..asked.div_ceil(page)].iter().filter(|&&state| state & 1 != 0).count();
+        }
+        at += asked;
+    }
+    (pages * page).min(len)
 }
 
 /// Sleeps while `*word == expected`, or returns at once; wakes spuriously.
@@ -303,6 +381,24 @@ mod tests {
                 std::thread::yield_now();
             }
         }
+    }
+
+    #[test]
+    fn residency_is_what_was_touched() {
+        let base = map(64 * OS_PAGE);
+        let resident = || resident_bytes(base, 64 * OS_PAGE);
+        assert_eq!(resident(), 0);
+        // SAFETY: the mapping is ours and that long. Huge pages would make more of it resident.
+        unsafe {
+            assert!(advise_huge(base, 64 * OS_PAGE, false));
+            base.add(3 * OS_PAGE).write_volatile(1);
+            base.add(60 * OS_PAGE).write_volatile(1);
+            assert_eq!(resident(), 2 * OS_PAGE);
+            assert!(decommit(base, 32 * OS_PAGE));
+            assert_eq!(resident(), OS_PAGE);
+            unmap(base, 64 * OS_PAGE);
+        }
+        assert_eq!(resident(), 0);
     }
 
     #[test]

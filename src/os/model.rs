@@ -14,6 +14,7 @@ pub(super) const SYS_MUNMAP: usize = 11;
 pub(super) const SYS_RT_SIGPROCMASK: usize = 14;
 pub(super) const SYS_SCHED_YIELD: usize = 24;
 pub(super) const SYS_MREMAP: usize = 25;
+pub(super) const SYS_MINCORE: usize = 27;
 pub(super) const SYS_MADVISE: usize = 28;
 pub(super) const SYS_NANOSLEEP: usize = 35;
 pub(super) const SYS_GETRUSAGE: usize = 98;
@@ -75,7 +76,7 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: us
             std::eprintln!("{}", std::string::String::from_utf8_lossy(text));
             c
         }
-        SYS_MUNMAP | SYS_MREMAP | SYS_FUTEX | SYS_GETRUSAGE | SYS_RT_SIGPROCMASK => REFUSED,
+        SYS_MUNMAP | SYS_MREMAP | SYS_MINCORE | SYS_FUTEX | SYS_GETRUSAGE | SYS_RT_SIGPROCMASK => REFUSED,
         _ => 0,
     }
 }

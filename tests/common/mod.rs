@@ -9,6 +9,7 @@ pub(crate) mod kernel;
 pub(crate) mod object;
 pub(crate) mod requests;
 
+use hakmem::factors::FactorId;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
@@ -164,22 +165,27 @@ pub(crate) fn in_child() -> bool {
 
 /// Whether this build has the factor.
 pub(crate) fn present(factor: &str) -> bool {
-    hakmem::registry().iter().find(|known| known.name == factor).expect("a registered name").present
+    hakmem::factors::registry().iter().find(|known| known.name == factor).expect("a registered name").present
+}
+
+/// The factor of this name.
+fn id(factor: &str) -> FactorId {
+    FactorId::from_name(factor).expect("a registered name")
 }
 
 /// The factor's sealed level.
 pub(crate) fn level(factor: &str) -> &'static str {
-    hakmem::receipt().factor(factor).expect("a registered name").level.as_str()
+    id(factor).level().as_str()
 }
 
 /// A factor's counter as it is now.
 pub(crate) fn counter(factor: &str, name: &str) -> u64 {
-    hakmem::receipt().factor(factor).and_then(|factor| factor.counter(name)).expect("a registered counter")
+    hakmem::stats().factor(id(factor)).counter(name).expect("a registered counter")
 }
 
 /// Whether all counters of the factor are 0.
 pub(crate) fn is_idle(factor: &str) -> bool {
-    hakmem::receipt().factor(factor).expect("a registered name").counters().all(|(_, value)| value == 0)
+    hakmem::stats().factor(id(factor)).counters().all(|(_, value)| value == 0)
 }
 
 /// Expects the factor to be off, or not compiled in, and to have done nothing.
@@ -201,18 +207,19 @@ pub(crate) fn off_or_absent(factor: &str) -> &'static str {
 
 /// What switches these factors on and all others off.
 pub(crate) fn all_off_but(kept: &[&str]) -> Vec<(&'static str, &'static str)> {
-    let (kept, left_out): (Vec<_>, Vec<_>) = hakmem::registry().iter().partition(|factor| kept.contains(&factor.name));
+    let (kept, left_out): (Vec<_>, Vec<_>) =
+        hakmem::factors::registry().iter().partition(|factor| kept.contains(&factor.name));
     left_out.into_iter().map(|factor| (factor.toggle, "1")).chain(kept.into_iter().filter_map(switch)).collect()
 }
 
 /// What switches every factor on.
 pub(crate) fn all_on() -> Vec<(&'static str, &'static str)> {
-    hakmem::registry().iter().filter_map(switch).collect()
+    hakmem::factors::registry().iter().filter_map(switch).collect()
 }
 
 /// The variable and value that bring a factor to its level `on`, if it is not there by default.
-pub(crate) fn switch(factor: &hakmem::Factor) -> Option<(&'static str, &'static str)> {
-    if factor.default == hakmem::Level::On {
+pub(crate) fn switch(factor: &hakmem::factors::Factor) -> Option<(&'static str, &'static str)> {
+    if factor.default == hakmem::factors::Level::On {
         return None;
     }
     let choice = factor.choice.as_ref().expect("what is off by default can be chosen");
@@ -223,9 +230,10 @@ pub(crate) fn switch(factor: &hakmem::Factor) -> Option<(&'static str, &'static 
 pub(crate) type Treatment = Vec<(&'static str, &'static str)>;
 
 /// The variables that bring a factor to each of its levels, one at a time.
-fn levels_of(factor: &'static hakmem::Factor) -> impl Iterator<Item = (&'static str, &'static str)> {
+fn levels_of(factor: &'static hakmem::factors::Factor) -> impl Iterator<Item = (&'static str, &'static str)> {
     let choice = factor.choice.as_ref();
-    let can_be_off = choice.is_some_and(|choice| choice.values.iter().any(|(_, level)| *level == hakmem::Level::Off));
+    let can_be_off =
+        choice.is_some_and(|choice| choice.values.iter().any(|(_, level)| *level == hakmem::factors::Level::Off));
     let values = choice.into_iter().flat_map(|choice| choice.values.iter().map(|(value, _)| (choice.variable, *value)));
     values.chain((!can_be_off).then_some((factor.toggle, "1")))
 }
@@ -234,7 +242,7 @@ fn levels_of(factor: &'static hakmem::Factor) -> impl Iterator<Item = (&'static 
 /// allocator; all presets; nothing and everything; and levels drawn at random.
 pub(crate) fn treatments() -> Vec<Treatment> {
     // What is not compiled in has one level.
-    let present = || hakmem::registry().iter().filter(|factor| factor.present);
+    let present = || hakmem::factors::registry().iter().filter(|factor| factor.present);
     let original = ("HAKMEM_MODE", "original");
     let mut treatments: Vec<Treatment> = vec![vec![]];
     treatments.extend(hakmem::Preset::NAMED.iter().map(|(preset, _)| vec![("HAKMEM_MODE", *preset)]));

@@ -1,6 +1,7 @@
 /* The C library's allocation functions as POSIX, C23 and glibc have them. Every function is called through a pointer
    that the compiler cannot see through, so that no call is left out and no result assumed. */
 #include "check.h"
+#include <fcntl.h>
 
 #define PTRDIFF_LIMIT ((size_t)PTRDIFF_MAX)
 #define KIB ((size_t)1 << 10)
@@ -366,6 +367,92 @@ static void disjoint(void)
     }
 }
 
+/* What malloc_stats writes to standard error, or malloc_info to a stream: in a buffer, since reading must allocate nothing. */
+static char told[1 << 16];
+
+static void read_stats(void)
+{
+    int out[2], kept = dup(2);
+    CHECK(kept > 2 && pipe2(out, O_NONBLOCK) == 0);
+    CHECK(dup2(out[1], 2) == 2);
+    struct mallinfo2 before = mallinfo2();
+    malloc_stats();
+    struct mallinfo2 after = mallinfo2();
+    CHECK(dup2(kept, 2) == 2);
+    ssize_t length = read(out[0], told, sizeof told - 1);
+    CHECK(length > 0);
+    told[length > 0 ? length : 0] = 0;
+    close(kept);
+    close(out[0]);
+    close(out[1]);
+    CHECK(before.uordblks == after.uordblks && before.fordblks == after.fordblks, "malloc_stats allocates");
+}
+
+/* The number at the end of the line of malloc_stats that begins with the name, or before it. */
+static size_t stated(const char *name, int column)
+{
+    const char *line = strstr(told, name);
+    CHECK(line != NULL, "%s is not in %s", name, told);
+    size_t numbers[2] = {0, 0};
+    if (line != NULL)
+        sscanf(line + strlen(name), "%zu %zu", &numbers[0], &numbers[1]);
+    return numbers[column];
+}
+
+/* What the functions say of objects that are known. */
+static void known_live_set(void)
+{
+    enum { SMALL = 500, LARGE = 3 };
+    static void *small[SMALL], *large[LARGE];
+    struct mallinfo2 before = mallinfo2();
+    read_stats();
+    size_t objects = stated("\nlive", 0), bytes = stated("\nlive", 1);
+    CHECK(before.arena == before.uordblks + before.fordblks);
+    CHECK(before.uordblks + before.hblkhd >= bytes);
+    size_t held = 0;
+    for (int n = 0; n < SMALL; n++) {
+        small[n] = p_malloc(200);
+        held += p_usable(small[n]);
+    }
+    struct mallinfo2 with_small = mallinfo2();
+    CHECK(with_small.uordblks - before.uordblks >= held && with_small.hblkhd == before.hblkhd);
+    for (int n = 0; n < LARGE; n++) {
+        large[n] = p_malloc(9 * MIB);
+        held += p_usable(large[n]);
+    }
+    struct mallinfo2 with_all = mallinfo2();
+    CHECK(with_all.arena == with_all.uordblks + with_all.fordblks);
+    CHECK(with_all.hblks - before.hblks == LARGE, "%zu", with_all.hblks - before.hblks);
+    CHECK(with_all.hblkhd - before.hblkhd >= LARGE * 9 * MIB);
+    CHECK(with_all.uordblks + with_all.hblkhd - before.uordblks - before.hblkhd >= held);
+    read_stats();
+    CHECK(stated("\nlive", 0) - objects == SMALL + LARGE, "%zu", stated("\nlive", 0) - objects);
+    CHECK(stated("\nlive", 1) - bytes >= held);
+    size_t mapped = stated("\nmapped, the sum", 0);
+    CHECK(mapped >= stated("\n  resident", 0) && mapped >= with_all.uordblks + with_all.hblkhd);
+    char *document = NULL;
+    size_t length = 0;
+    FILE *stream = open_memstream(&document, &length);
+    CHECK(stream != NULL && malloc_info(0, stream) == 0 && fclose(stream) == 0);
+    size_t count = 0, size = 0, current = 0;
+    const char *mmapped = strstr(document, "<total type=\"mmap\"");
+    CHECK(mmapped != NULL && sscanf(mmapped, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>", &count, &size) == 2);
+    CHECK(count == with_all.hblks && size == with_all.hblkhd);
+    const char *system = strstr(document, "<system type=\"current\"");
+    CHECK(system != NULL && sscanf(system, "<system type=\"current\" size=\"%zu\"/>", &current) == 1 && current >= mapped);
+    CHECK(strstr(document, "<heap nr=\"0\">\n<sizes>\n") != NULL && strstr(document, "</sizes>\n") != NULL);
+    p_free(document);
+    for (int n = 0; n < SMALL; n++)
+        p_free(small[n]);
+    for (int n = 0; n < LARGE; n++)
+        p_free(large[n]);
+    read_stats();
+    CHECK(stated("\nlive", 0) == objects && stated("\nlive", 1) == bytes, "%zu", stated("\nlive", 0) - objects);
+    struct mallinfo2 after = mallinfo2();
+    CHECK(after.hblks == before.hblks && after.hblkhd == before.hblkhd);
+    CHECK(after.uordblks == before.uordblks);
+}
+
 static void statistics(void)
 {
     void *large = p_malloc(8 * MIB);
@@ -376,14 +463,16 @@ static void statistics(void)
     CHECK(malloc_trim(SIZE_MAX) == 1);
     CHECK(mallopt(M_MMAP_THRESHOLD, 65536) == 0);
     CHECK(mallopt(-1000, 1) == 0);
+    void *live = p_malloc(100);
     struct mallinfo2 info = mallinfo2();
-    CHECK(info.uordblks == 0 && info.arena == 0 && info.keepcost == 0);
+    CHECK(info.uordblks >= 100 && info.arena > info.uordblks && info.usmblks == 0);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     struct mallinfo old = mallinfo();
 #pragma GCC diagnostic pop
-    CHECK(old.uordblks == 0 && old.arena == 0 && old.keepcost == 0);
-    malloc_stats();
+    CHECK((size_t)old.uordblks == info.uordblks && (size_t)old.arena == info.arena);
+    p_free(live);
+    known_live_set();
     char *text = NULL;
     size_t length = 0;
     FILE *stream = open_memstream(&text, &length);

@@ -54,6 +54,9 @@ pub(crate) fn texts() -> Vec<(String, String)> {
     }
     found.sort();
     assert!(found.len() > 100, "{} files", found.len());
+    for prefix in SWEPT {
+        assert!(found.iter().any(|(name, _)| name.starts_with(prefix)), "nothing is at {prefix}");
+    }
     found
 }
 

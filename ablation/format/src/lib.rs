@@ -28,6 +28,7 @@ mod read;
 mod record;
 mod response;
 mod target;
+mod version;
 
 pub use effects::EffectsFile;
 pub use folder::{EFFECTS, LOGS, MANIFEST, RECORDS, REPORT};
@@ -42,11 +43,4 @@ pub use read::{BadLine, ReadError, RecordReader, mean_wall_ns, read_effects, rea
 pub use record::{Pass, Record, Status};
 pub use response::{MainResponse, Quantity, ValueName};
 pub use target::{Against, Bar, Target, TargetKind, TargetResponse};
-
-/// Version of `manifest.json`, `records.jsonl`, `effects.json` and the measured program's line that is written.
-///
-/// The readers of this crate read all versions from [`OLDEST_FORMAT`] to this one.
-pub const FORMAT: u32 = 2;
-
-/// The oldest version that is read. It stays 2: a later version of this crate reads what this one wrote.
-pub const OLDEST_FORMAT: u32 = 2;
+pub use version::{FORMAT, OLDEST_FORMAT};

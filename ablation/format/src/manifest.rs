@@ -1,6 +1,6 @@
 //! `manifest.json`: what was planned, built and found on the machine, written once before the first run.
 
-use super::StudyPlan;
+use crate::plan::StudyPlan;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -52,7 +52,7 @@ pub struct Measured {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, f64>,
     /// What the program itself knows its factors to cost, nanoseconds per operation: the synthetic subject of
-    /// `ablate selftest` says it, others do not.
+    /// `cargo ablate selftest` says it, others do not.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub truth_ns: BTreeMap<String, f64>,
 }

@@ -1,6 +1,5 @@
 //! Ideas added in turn, and the gap to a peer that they are to close.
 
-use super::{Arm, CellKind, CellPlan, StudyPlan};
 use serde::{Deserialize, Serialize};
 
 /// The step that is no treatment: where a path may begin.
@@ -30,15 +29,4 @@ pub struct Goal {
     pub name: String,
     /// The most that a step may take more than the peer, percent of the peer.
     pub high_percent: f64,
-}
-
-impl StudyPlan {
-    /// The cell of a step: the baseline, or a treatment in the baseline's binary.
-    pub fn step(&self, name: &str) -> Option<&CellPlan> {
-        self.cells.iter().find(|cell| match cell.kind {
-            CellKind::Baseline => name == BASELINE,
-            CellKind::Treatment => cell.name == name && cell.arm != Some(Arm::Feature),
-            CellKind::Placebo | CellKind::Peer => false,
-        })
-    }
 }

@@ -1,6 +1,8 @@
 //! What was planned: factors, workloads, cells, contrasts, and the claims to decide.
 
-use super::{MainResponse, Path, Target};
+use crate::path::{BASELINE, Path};
+use crate::response::MainResponse;
+use crate::target::Target;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
@@ -47,6 +49,17 @@ pub struct StudyPlan {
     /// Name of a design → ids of the cells that it asks for; those that combine factors have the baseline among them.
     #[serde(default)]
     pub designs: BTreeMap<String, Vec<String>>,
+}
+
+impl StudyPlan {
+    /// The cell of a path's step: the baseline, or a treatment in the baseline's binary.
+    pub fn step(&self, name: &str) -> Option<&CellPlan> {
+        self.cells.iter().find(|cell| match cell.kind {
+            CellKind::Baseline => name == BASELINE,
+            CellKind::Treatment => cell.name == name && cell.arm != Some(Arm::Feature),
+            CellKind::Placebo | CellKind::Peer => false,
+        })
+    }
 }
 
 /// A factor that is combined with others. In a mask its bit is 1 at the baseline's level and 0 at `away`.

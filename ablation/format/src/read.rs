@@ -1,11 +1,16 @@
 //! Reads a study's folder: whole files strictly, records line by line with care.
 
-use super::{EFFECTS, EffectsFile, FORMAT, MANIFEST, Manifest, OLDEST_FORMAT, Pass, RECORDS, Record};
+use crate::effects::EffectsFile;
+use crate::folder::{EFFECTS, MANIFEST, RECORDS};
+use crate::manifest::Manifest;
+use crate::record::{Pass, Record};
+use crate::version::{FORMAT, OLDEST_FORMAT};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Longest line of `records.jsonl` in bytes, with its end; a longer one is not a record.
@@ -122,36 +127,92 @@ impl RecordReader {
 
     fn read_lines(&mut self, mut input: impl BufRead, mut each: impl FnMut(Record)) -> io::Result<Vec<BadLine>> {
         let mut bad = Vec::new();
-        let mut line = Vec::new();
+        let (mut text, mut lines) = (Vec::new(), Vec::new());
         loop {
-            line.clear();
-            let read = input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
-            if read == 0 {
+            let is_over = self.fill(&mut input, &mut text, &mut lines)?;
+            for ((number, _), parsed) in lines.iter().zip(parse_all(&text, &lines)) {
+                match parsed {
+                    Ok(Some(record)) if self.seen.insert(&record) => each(record),
+                    Ok(Some(_)) => {
+                        bad.push(BadLine { line: *number, why: "a second record of the same run".to_owned() })
+                    }
+                    Ok(None) => {}
+                    Err(why) => bad.push(BadLine { line: *number, why }),
+                }
+            }
+            if is_over {
                 return Ok(bad);
+            }
+        }
+    }
+
+    /// Reads lines until there are enough to share out, into `text`; `lines` has the number and the place of each, `None`
+    /// for one that is too long. Returns whether the input is over.
+    fn fill(
+        &mut self,
+        input: &mut impl BufRead,
+        text: &mut Vec<u8>,
+        lines: &mut Vec<(usize, Option<Range<usize>>)>,
+    ) -> io::Result<bool> {
+        text.clear();
+        lines.clear();
+        while text.len() < SHARED_OUT {
+            let begin = text.len();
+            let read = input.by_ref().take(MAX_LINE).read_until(b'\n', text)?;
+            if read == 0 {
+                return Ok(true);
             }
             self.offset += read as u64;
             self.lines += 1;
-            let number = self.lines;
-            let mut complain = |why: String| bad.push(BadLine { line: number, why });
-            if line.last() != Some(&b'\n') && line.len() as u64 == MAX_LINE {
-                complain(format!("longer than {MAX_LINE} bytes"));
-                self.offset += skip_line(&mut input)?;
-                continue;
-            }
-            if line.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            match serde_json::from_slice::<Record>(&line) {
-                Ok(record) if !is_read(record.format) => complain(describe_version(record.format)),
-                Ok(record) if !self.seen.insert(&record) => complain("a second record of the same run".to_owned()),
-                Ok(record) => each(record),
-                // A record of another version need not have the keys of this one.
-                Err(e) => match serde_json::from_slice::<Version>(&line) {
-                    Ok(version) if !is_read(version.format) => complain(describe_version(version.format)),
-                    _ => complain(format!("no record: {e}")),
-                },
+            if text.last() != Some(&b'\n') && read as u64 == MAX_LINE {
+                self.offset += skip_line(input)?;
+                text.truncate(begin);
+                lines.push((self.lines, None));
+            } else {
+                lines.push((self.lines, Some(begin..text.len())));
             }
         }
+        Ok(false)
+    }
+}
+
+/// Bytes of lines that are parsed together, by as many threads as there are processors.
+const SHARED_OUT: usize = 1 << 20;
+
+/// Fewest lines for which a thread is worth its start.
+const LEAST_LINES: usize = 64;
+
+/// Parses lines, in their order: a record, `None` for an empty line, or what is wrong.
+fn parse_all(text: &[u8], lines: &[(usize, Option<Range<usize>>)]) -> Vec<Result<Option<Record>, String>> {
+    let parse = |(_, place): &(usize, Option<Range<usize>>)| match place {
+        Some(place) => parse_line(&text[place.clone()]),
+        None => Err(format!("longer than {MAX_LINE} bytes")),
+    };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = lines.len().div_ceil(processors).max(LEAST_LINES);
+    if lines.len() <= share {
+        return lines.iter().map(parse).collect();
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            lines.chunks(share).map(|part| scope.spawn(move || part.iter().map(parse).collect::<Vec<_>>())).collect();
+        let done = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+        done.flatten().collect()
+    })
+}
+
+fn parse_line(line: &[u8]) -> Result<Option<Record>, String> {
+    if line.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    match serde_json::from_slice::<Record>(line) {
+        Ok(record) if !is_read(record.format) => Err(describe_version(record.format)),
+        Ok(record) => Ok(Some(record)),
+        // A record of another version need not have the keys of this one.
+        Err(e) => match serde_json::from_slice::<Version>(line) {
+            Ok(version) if !is_read(version.format) => Err(describe_version(version.format)),
+            _ => Err(format!("no record: {e}")),
+        },
     }
 }
 
@@ -296,6 +357,19 @@ mod tests {
         let long = "x".repeat(3 * MAX_LINE as usize / 2);
         let (records, bad) = parsed(&format!("{long}\n{}\n", line()));
         assert_eq!((records.len(), bad.len()), (1, 1));
+    }
+
+    #[test]
+    fn lines_that_threads_share_keep_their_order_and_numbers() {
+        let at = |block: usize| line().replace("\"block\":0", &format!("\"block\":{block}"));
+        let all = 3 * SHARED_OUT / line().len();
+        let text: String = (0..all).map(|i| if i % 100 == 7 { "x\n".to_owned() } else { at(i) + "\n" }).collect();
+        let (records, bad) = parsed(&text);
+        let is_bad = |i: &usize| i % 100 == 7;
+        let good: Vec<usize> = (0..all).filter(|i| !is_bad(i)).collect();
+        assert_eq!(records.iter().map(|record| record.block as usize).collect::<Vec<_>>(), good);
+        let numbers: Vec<usize> = (0..all).filter(is_bad).map(|i| i + 1).collect();
+        assert_eq!(bad.iter().map(|bad| bad.line).collect::<Vec<_>>(), numbers);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! `records.jsonl`: one line for each process that was run.
 
-use super::{FORMAT, MainResponse, Measured};
+use crate::measured::Measured;
+use crate::response::MainResponse;
+use crate::version::FORMAT;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,7 +50,7 @@ pub struct Record {
     /// Resident bytes of the runner when it started the process; `None` where the kernel does not tell.
     #[serde(default)]
     pub runner_rss_bytes: Option<u64>,
-    /// Code layout of the binary, below [`StudyPlan::layouts`].
+    /// Code layout of the binary, below [`StudyPlan::layouts`](crate::StudyPlan::layouts).
     #[serde(default)]
     pub layout: u32,
     /// User and system time of the process in nanoseconds, from `wait4`; tick accounting, coarse.

@@ -1,6 +1,6 @@
 //! Bars that a study judges its subject by, declared before the first run.
 
-use super::MainResponse;
+use crate::response::MainResponse;
 use serde::{Deserialize, Serialize};
 
 /// A bar for the subject.

@@ -3,8 +3,8 @@
 use super::values::Effect;
 use super::words::{Response, Verdict};
 use ablate_format::effects::Estimate;
-use ablate_stats::bootstrap::Series;
 use ablate_stats::order;
+use ablate_stats::series::Series;
 
 /// A claim about the 10th percentile must hold for the median of the process too, and the other way round.
 pub(super) fn of_percentiles(rows: &mut [Effect]) {

@@ -11,7 +11,8 @@ use crate::prove;
 use ablate_format::effects::Estimate;
 use ablate_format::{Arm, CellKind, Contrast, Crossed, FactorPlan, MainResponse, Manifest, Status, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
-use ablate_stats::bootstrap::{DRAWS, Drawn, Series};
+use ablate_stats::bootstrap::{DRAWS, Drawn};
+use ablate_stats::series::Series;
 use ablate_stats::{factorial, many};
 use std::collections::BTreeMap;
 

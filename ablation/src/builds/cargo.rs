@@ -1,4 +1,4 @@
-//! Cargo as it is called here: its metadata, one build, and what it says.
+//! Calls of cargo: metadata, one build, and its messages.
 
 use super::error::BuildError;
 use super::place::Workspace;
@@ -30,7 +30,7 @@ pub(crate) fn metadata(manifest: &Path) -> Result<Metadata, BuildError> {
 }
 
 /// One call of cargo that builds a binary.
-pub(super) struct Order<'a> {
+pub(super) struct CargoBuild<'a> {
     pub(super) program: &'a CargoProgram,
     pub(super) manifest: &'a Path,
     pub(super) features: &'a [String],
@@ -38,12 +38,16 @@ pub(super) struct Order<'a> {
     pub(super) linker: Option<&'a Path>,
 }
 
-/// Builds one binary; its path is in the target folder of all builds, where the next build replaces it. The inner
-/// error is the first line that says why there is none.
+/// Builds one binary. Its path is in the shared target folder, where the next build replaces it. The inner error is the
+/// first line of cargo that gives a reason.
 ///
 /// # Errors
 /// [`BuildError::NoCargo`] and what the system refused.
-pub(super) fn build(order: &Order, workspace: &Workspace, log: &Path) -> Result<Result<PathBuf, String>, BuildError> {
+pub(super) fn build(
+    order: &CargoBuild,
+    workspace: &Workspace,
+    log: &Path,
+) -> Result<Result<PathBuf, String>, BuildError> {
     let log_file = File::create(log).map_err(BuildError::io(log, "creating the log"))?;
     let CargoProgram { package, binary, profile, .. } = order.program;
     let mut command = cargo();
@@ -54,11 +58,12 @@ pub(super) fn build(order: &Order, workspace: &Workspace, log: &Path) -> Result<
         command.args(["--features", &order.features.join(",")]);
     }
     if let Some(linker) = order.linker {
-        // The last of two linkers counts, so that one of the environment is replaced as well.
+        // rustc uses the last of two linkers, so a linker of the environment is replaced as well.
         command.args(["--", "-C"]).arg(format!("linker={}", linker.display()));
     }
     command.env("CARGO_TARGET_DIR", target(workspace));
-    // Cargo reads the settings of the folder that it is started in: the measured workspace's, wherever the runner is.
+    // Cargo reads the settings of its working folder. They must be those of the measured workspace, wherever ablate is
+    // started.
     command.current_dir(&workspace.root);
     let out = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).output();
     let out = out.map_err(|source| BuildError::NoCargo { source })?;
@@ -75,7 +80,7 @@ pub(super) fn target(workspace: &Workspace) -> PathBuf {
     workspace.target.join("ablate/build")
 }
 
-/// Cargo as it was called, without what an outer `cargo run` says about its own package.
+/// The cargo that called ablate, without the variables that an outer `cargo run` sets about its own package.
 pub(super) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
@@ -89,7 +94,7 @@ pub(super) fn cargo() -> Command {
     command
 }
 
-/// The first line that says what is wrong.
+/// The first line that gives a reason.
 pub(super) fn first_error(log: &str) -> String {
     let line = log.lines().find(|line| line.starts_with("error"));
     let line = line.or_else(|| log.lines().rev().find(|line| !line.trim().is_empty()));

@@ -1,16 +1,17 @@
-//! Names that a config gives to cargo, checked before cargo sees them: its own messages name neither the config's line
-//! nor the nearest name.
+//! Checks the names that a config gives to cargo. Messages of cargo itself name neither the line of the config nor the
+//! nearest name.
 
 use super::cargo::{Metadata, Package, binaries};
 use super::error::BuildError;
-use crate::config::{CargoProgram, Pointed, Study, nearest};
+use crate::config::{CargoProgram, Diagnostic, Study};
+use crate::support::nearest::nearest;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Profiles that every package has (Cargo reference, "Profiles").
 const BUILT_IN_PROFILES: [&str; 4] = ["dev", "release", "test", "bench"];
 
-/// Package, binary, profile and features of a study, against what is there.
+/// Checks package, binary, profile and features of a study against the workspace.
 ///
 /// # Errors
 /// [`BuildError::Unknown`] for packages and binaries, [`BuildError::Config`] for profiles and features.
@@ -40,7 +41,7 @@ pub(super) fn check(study: &Study, program: &CargoProgram, found: &Metadata) -> 
     Ok(())
 }
 
-/// Cargo's own message for these says something else.
+/// Cargo's own message for a misspelt profile says something else.
 fn package<'a>(program: &CargoProgram, found: &'a Metadata) -> Result<&'a Package, BuildError> {
     let unknown = |what: String, name: &str, there: Vec<&str>| {
         let near = nearest(name, there.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
@@ -92,10 +93,10 @@ fn profiles_of(path: &Path) -> Vec<String> {
     }
 }
 
-/// A complaint about a value of the config, pointing at the first place where one of these keys has it.
+/// A diagnostic about a value of the config. It points at the first place where one of these keys has the value.
 pub(super) fn pointed(study: &Study, keys: &[&str], value: &str, message: String) -> BuildError {
     let span = place(&study.text, keys, value);
-    BuildError::Config(Pointed::new(&study.path.display().to_string(), &study.text, span, message))
+    BuildError::Config(Diagnostic::new(&study.path.display().to_string(), &study.text, span, message))
 }
 
 /// The first quoted `value` in a value of one of `keys`; the end of the text when there is none.

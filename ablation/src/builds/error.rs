@@ -1,25 +1,25 @@
-//! Why there are no binaries.
+//! Errors of building.
 
-use crate::config::Pointed;
-use crate::exit::{ExitStatus, ShellCode};
+use crate::config::Diagnostic;
+use crate::support::exit::{ExitStatus, ShellCode};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why there are no binaries.
+/// A program that cannot be built or found.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildError {
     /// Cargo cannot be started.
     #[error("cannot run cargo: {source}; install Rust, or put cargo on the PATH")]
     NoCargo {
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
-    /// Cargo does not understand the manifest.
+    /// Cargo cannot read the manifest.
     #[error("{manifest}: cargo cannot read this workspace: {message}; correct it, or `manifest` in the config")]
     Manifest {
         /// The manifest.
         manifest: PathBuf,
-        /// What cargo said first.
+        /// First error line of cargo.
         message: String,
     },
     /// Cargo cannot get a package of the registry.
@@ -32,10 +32,10 @@ pub(crate) enum BuildError {
         name: String,
         /// Its version.
         version: String,
-        /// What cargo said first.
+        /// First error line of cargo.
         message: String,
     },
-    /// The config names a package or a binary that is not there.
+    /// The config names a package or a binary that does not exist.
     #[error(
         "{manifest}: there is no {what} in this workspace{hint}; correct `package`, `binary` or `manifest` in the config"
     )]
@@ -44,14 +44,16 @@ pub(crate) enum BuildError {
         manifest: PathBuf,
         /// What is missing.
         what: String,
-        /// The nearest that is there.
+        /// The nearest name that exists.
         hint: String,
     },
-    /// The config names a feature, profile or program that is not there.
+    /// The config names a feature, profile or program that does not exist.
     #[error(transparent)]
-    Config(#[from] Box<Pointed>),
+    Config(#[from] Box<Diagnostic>),
     /// The build that everything is compared with failed.
-    #[error("the baseline build `{id}` failed, so there is nothing to compare: {message}\nthe whole log: {log}")]
+    #[error(
+        "the baseline build `{id}` failed, so there is nothing to compare: {message}\nread the whole log and correct the build: {log}"
+    )]
     Baseline {
         /// The build.
         id: String,
@@ -60,14 +62,14 @@ pub(crate) enum BuildError {
         /// Path of the log.
         log: String,
     },
-    /// The system refused.
-    #[error("{path}: {doing} failed: {source}")]
+    /// A file or folder cannot be used.
+    #[error("{path}: {doing} failed: {source}; free space, or permit it")]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried.
+        /// The step that failed.
         doing: &'static str,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// Ctrl-C was pressed.

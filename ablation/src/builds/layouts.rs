@@ -1,20 +1,20 @@
-//! Code layouts: the same objects linked in other orders of their sections, so that an effect between two binaries is
-//! not that of where the linker happened to put their code.
+//! Code layouts: the same objects linked with their sections in other orders. An effect between two binaries is then
+//! not the effect of where the linker happened to put their code.
 //!
 //! Only the linker runs again. Cargo is given a small script as the linker, which calls the real one once for each
 //! layout while the objects are still there; no dependency and not even the last crate is compiled again.
 
 use super::cargo::{self, cargo};
 use super::error::BuildError;
-use super::place::{Workspace, keep_as};
-use crate::call::quoted;
+use super::place::{Workspace, copy_once};
 use crate::config::CargoProgram;
-use crate::files;
+use crate::support::call::quoted;
+use crate::support::files;
 use ablate_format::BuiltBinary;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-/// A linker that shuffles sections, behind a script that links every layout.
+/// A linker that shuffles sections, and the script that links every layout with it.
 #[derive(Debug)]
 pub(super) struct Shuffler {
     /// The script.
@@ -48,7 +48,7 @@ impl Shuffler {
     /// Removes what an earlier build left.
     pub(super) fn clear(&self) {
         for layout in 1..self.layouts {
-            // Mostly there is none.
+            // Usually no such file exists.
             let _ = std::fs::remove_file(self.pending(layout));
         }
     }
@@ -57,26 +57,26 @@ impl Shuffler {
         self.dir.join(format!("pending-{layout}"))
     }
 
-    /// Layouts 1, 2, … of a binary that was just built, placed beside it; those of an earlier build when cargo had
-    /// nothing to link. `None`: there are none, and it has to be linked again.
+    /// Layouts 1, 2, … of a binary that was just built, copied beside it. When cargo had nothing to link, those of the
+    /// earlier build. `None`: layouts are missing, and the program has to be linked again.
     ///
     /// # Errors
     /// What the system refused.
-    pub(super) fn take(&self, program: &CargoProgram, kept: &Path) -> Result<Option<Vec<BuiltBinary>>, BuildError> {
+    pub(super) fn take(&self, program: &CargoProgram, stored: &Path) -> Result<Option<Vec<BuiltBinary>>, BuildError> {
         let mut out = Vec::new();
         for layout in 1..self.layouts {
-            let place = kept.with_file_name(format!("layout-{layout}")).join(&program.binary);
+            let place = stored.with_file_name(format!("layout-{layout}")).join(&program.binary);
             let pending = self.pending(layout);
             let from = if pending.is_file() { &pending } else { &place };
             if !from.is_file() {
                 return Ok(None);
             }
-            out.push(keep_as(from, &place)?);
+            out.push(copy_once(from, &place)?);
         }
         Ok(Some(out))
     }
 
-    /// Makes cargo link a program again.
+    /// Makes cargo link a program again, by removing what cargo would link.
     pub(super) fn forget(workspace: &Workspace, built: &Path, program: &CargoProgram) {
         let folder = built.parent().unwrap_or(&workspace.target).join("deps");
         let prefix = format!("{}-", program.binary);
@@ -84,14 +84,14 @@ impl Shuffler {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if name.starts_with(&prefix) && !name.contains('.') {
-                // Cargo links what is missing; what stays is no worse than before.
+                // A file that cannot be removed leaves the state as it was.
                 let _ = std::fs::remove_file(entry.path());
             }
         }
     }
 }
 
-/// What links as the real linker does, and then once more for each other layout. One that fails is missing.
+/// A script that calls the real linker, and then once more for each other layout. A layout whose link fails is missing.
 fn script_text(linker: &str, dir: &Path, layouts: u32) -> String {
     let linker = shell_words::quote(linker);
     let mut text = format!("#!/bin/sh\n# Written by ablate: links a program in {layouts} orders of its sections.\n");
@@ -118,7 +118,7 @@ pub(super) fn linker(workspace: &Workspace) -> Result<Result<String, String>, Bu
     std::fs::create_dir_all(&src).map_err(BuildError::io(&src, "creating the folder"))?;
     let text = "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[workspace]\n";
     std::fs::write(&manifest, text).map_err(BuildError::io(&manifest, "writing"))?;
-    // Written anew every time, so that cargo links it every time.
+    // Written anew for every call, so that cargo links it every time.
     std::fs::write(src.join("main.rs"), "fn main() {}\n").map_err(BuildError::io(&src, "writing"))?;
     let mut command = cargo();
     command.args(["rustc", "--quiet", "--manifest-path"]).arg(&manifest);

@@ -1,20 +1,20 @@
-//! Peers that come from this machine: their programs and preloaded libraries, found before anything is planned.
+//! Peers that this machine provides: their programs and preloaded libraries are found before anything is planned.
 //!
-//! A peer that may be missing and is, leaves the study here, with what is claimed about it alone.
+//! An optional peer that is missing is removed from the study here, together with the claims about it.
 
 use super::error::BuildError;
 use super::{check, program};
 use crate::config::{Absent, PRELOAD, Peer, Study, libraries};
-use crate::machine::sha256_of;
+use crate::support::machine::sha256_of;
 use ablate_format::{HypothesisKind, Library};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Where libraries are, when the loader's cache does not say.
+/// Folders of libraries, for a library that is not in the cache of the loader.
 const FOLDERS: [&str; 7] = ["/usr/local/lib", "/usr/lib/@", "/lib/@", "/usr/lib64", "/lib64", "/usr/lib", "/lib"];
 
-/// Finds the library of every peer that preloads one and gives its absolute path, and takes the peers out that may be
-/// missing and are. Returns the libraries.
+/// Finds the library of every peer that preloads one and sets its absolute path. Removes the optional peers that are
+/// missing. Returns the libraries.
 ///
 /// # Errors
 /// [`BuildError::Config`] for a library that is not there and that no `optional` excuses.
@@ -50,15 +50,15 @@ pub(crate) fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> 
     Ok(all)
 }
 
-/// Whether it is the peer that is not there, and not something else that is wrong with it.
+/// Whether the peer itself is missing, and not something else wrong with it.
 fn is_absent(study: &Study, peer: &Peer) -> bool {
     missing(study, peer).is_some()
 }
 
-/// What of a peer is not there.
+/// The part of a peer that is missing.
 fn missing(study: &Study, peer: &Peer) -> Option<String> {
     if let Some(program) = peer.command.as_ref().and_then(|command| command.first())
-        && !program::is_there(study.folder(), program)
+        && !program::exists(study.folder(), program)
     {
         return Some(format!("there is no program `{program}`"));
     }
@@ -75,7 +75,7 @@ fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
             _ => peer.env.get(PRELOAD).map_or("", String::as_str),
         };
         let hint = if peer.hint.is_empty() { String::new() } else { format!(": {}", peer.hint) };
-        let message = format!("peer `{}`: {why}; get it{hint}, or say optional = true", peer.name);
+        let message = format!("peer `{}`: {why}; install it{hint}, or write optional = true", peer.name);
         return Err(check::pointed(study, &["command", PRELOAD], value, message));
     }
     let Some(preload) = peer.env.get_mut(PRELOAD) else { return Ok(Vec::new()) };
@@ -83,7 +83,7 @@ fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
     let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     if let Some(split) = shown.iter().find(|path| path.contains([' ', ':'])) {
         let message = format!(
-            "peer `{}`: the loader would take `{split}` for several libraries, since it has a blank or a colon; move it",
+            "peer `{}`: the loader would read `{split}` as several libraries, because it contains a blank or a colon; move the library",
             peer.name
         );
         let value = preload.clone();
@@ -108,7 +108,7 @@ fn locate(folder: &Path, name: &str) -> Option<PathBuf> {
     cached(name).into_iter().chain(folders).find(|path| path.is_file())
 }
 
-/// A path without `..`, as far as these lead out of folders and not of links.
+/// A path without `..`, as far as the parts before it are folders and not links.
 fn tidy(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }

@@ -1,24 +1,24 @@
-//! Where builds are on this machine, and binaries that are kept under a name of their own.
+//! Folders of builds on this machine, and copies of binaries under names of their own.
 
 use super::error::BuildError;
-use crate::files;
-use crate::machine::sha256_of;
+use crate::support::files;
+use crate::support::machine::sha256_of;
 use ablate_format::BuiltBinary;
 use std::path::{Path, PathBuf};
 
-/// Where things are on this machine.
+/// Folders of a study on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Workspace {
     /// Folder of the measured sources; for a command, the folder of the config.
     pub(crate) root: PathBuf,
-    /// Where binaries and studies go: the workspace's target folder, or what `ABLATE_TARGET_DIR` says.
+    /// Folder for binaries and results: the target folder of the workspace, or the value of `ABLATE_TARGET_DIR`.
     pub(crate) target: PathBuf,
     /// Manifest of what is built, absolute; `None` for a command.
     pub(crate) manifest: Option<PathBuf>,
 }
 
-/// Copies a binary, unless it is there.
-pub(super) fn keep_as(built: &Path, path: &Path) -> Result<BuiltBinary, BuildError> {
+/// Copies a binary to `path`, unless a copy exists there.
+pub(super) fn copy_once(built: &Path, path: &Path) -> Result<BuiltBinary, BuildError> {
     let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
     let there = built == path || sha256_of(path).is_ok_and(|there| there == sha256);
     if !there {

@@ -1,10 +1,10 @@
-//! Programs that are there: found, hashed, never built.
+//! Installed programs: found and hashed, never built.
 
 use super::check;
 use super::error::BuildError;
 use crate::config::Study;
 use crate::design::BuildPlan;
-use crate::machine::sha256_of;
+use crate::support::machine::sha256_of;
 use ablate_format::{BuildRecord, BuiltBinary};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub(super) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Result<BuildRecord, BuildError> {
     let path = locate(study, command.first().map_or("", String::as_str))?;
     let mut sha256 = sha256_of(&path).map_err(BuildError::io(&path, "reading the program"))?;
-    // What an interpreter runs is in its arguments.
+    // The script of an interpreter is in its arguments, and is hashed too.
     for argument in command.iter().skip(1).chain(&study.subject.args) {
         let file = study.folder().join(argument);
         if file.is_file() {
@@ -51,7 +51,7 @@ pub(crate) fn locate(study: &Study, program: &str) -> Result<PathBuf, BuildError
 }
 
 /// Whether a program can be started from a folder: by its path, or by its name on the `PATH`.
-pub(crate) fn is_there(folder: &Path, program: &str) -> bool {
+pub(crate) fn exists(folder: &Path, program: &str) -> bool {
     match program.contains('/') {
         true => is_program(&folder.join(program)),
         false => on_path(OsStr::new(program), std::env::var_os("PATH")).is_some(),
@@ -99,8 +99,8 @@ mod tests {
         assert_eq!(on_path(OsStr::new("no-such-program-here"), path.clone()), None);
         assert_eq!(on_path(OsStr::new(""), path), None);
         assert_eq!(on_path(OsStr::new("sh"), None), None);
-        assert!(is_there(Path::new("/bin"), "./sh") && is_there(Path::new("/"), "sh"));
-        assert!(!is_there(Path::new("/"), "./sh") && !is_there(Path::new("/"), "no-such-program-here"));
+        assert!(exists(Path::new("/bin"), "./sh") && exists(Path::new("/"), "sh"));
+        assert!(!exists(Path::new("/"), "./sh") && !exists(Path::new("/"), "no-such-program-here"));
         assert!(!is_program(Path::new("/etc/passwd")) && !is_program(Path::new("/bin")));
     }
 }

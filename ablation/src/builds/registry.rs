@@ -1,12 +1,13 @@
-//! Packages of the registry: fetched by cargo, copied to a folder of their own, and built there like any other.
+//! Packages of the registry: cargo fetches them, ablate copies them to a folder of their own, and they are built there
+//! like any other.
 
 use super::cargo::{cargo, first_error};
 use super::error::BuildError;
-use crate::files;
+use crate::support::files;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-/// Folder of a package with its sources, below `target`; fetched when it is not there yet.
+/// Folder of a package with its sources, below `target`. Fetches the package when the folder does not exist.
 ///
 /// # Errors
 /// [`BuildError::Fetch`] when cargo cannot get it, or what the system refused.
@@ -17,7 +18,7 @@ pub(crate) fn fetch(name: &str, version: &str, target: &Path) -> Result<PathBuf,
         return Ok(dir);
     }
     let source = download(name, version, &parent)?;
-    // Under another name first: half a package must never look like a whole one.
+    // Copied under another name first, so that half a package never looks complete.
     let place = || {
         let scratch = files::scratch(Some(&parent))?;
         // A folder within it, since scratch folders are closed to other users.
@@ -27,13 +28,13 @@ pub(crate) fn fetch(name: &str, version: &str, target: &Path) -> Result<PathBuf,
         std::fs::rename(&copied, &dir)
     };
     match place() {
-        // Another runner may have been faster.
+        // Another runner may have made the same copy meanwhile.
         Err(e) if !dir.join("Cargo.toml").is_file() => Err(BuildError::io(&dir, "copying the package")(e)),
         _ => Ok(dir),
     }
 }
 
-/// Lets cargo fetch a package as the dependency of an empty one, and finds where it put the sources.
+/// Lets cargo fetch a package as a dependency of an empty package, and finds the sources.
 fn download(name: &str, version: &str, parent: &Path) -> Result<PathBuf, BuildError> {
     std::fs::create_dir_all(parent).map_err(BuildError::io(parent, "creating the folder"))?;
     let scratch = files::scratch(Some(parent)).map_err(BuildError::io(parent, "creating a folder"))?;
@@ -88,7 +89,7 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         match entry.file_type()? {
             kind if kind.is_dir() => copy(&entry.path(), &target)?,
             kind if kind.is_file() => drop(std::fs::copy(entry.path(), &target)?),
-            // Packages of a registry have nothing else.
+            // A package of a registry has only files and folders.
             _ => {}
         }
     }

@@ -1,19 +1,19 @@
 //! `cargo ablate archive`.
 
 use super::output::{Ended, shown};
-use crate::archive;
+use crate::tools::archive;
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate archive`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The folder that `cargo ablate run` named.
+    /// The folder of results that `cargo ablate run` named.
     dir: PathBuf,
-    /// Where the copies are; the study gets a folder of its name there, in place of an earlier copy of it.
+    /// Folder of all archived studies. The study gets a folder of its name in it, which replaces an earlier copy.
     #[arg(long, value_name = "FOLDER", default_value = "results")]
     to: PathBuf,
 }
 
 pub(super) fn run(args: &Args) -> Ended {
-    Ok(shown(&archive::archive(&args.dir, &args.to)?))
+    shown(&archive::archive(&args.dir, &args.to)?)
 }

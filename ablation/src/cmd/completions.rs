@@ -1,15 +1,15 @@
 //! `cargo ablate completions`.
 
-use crate::call::BINARY;
-use crate::exit::ShellCode;
+use super::output::{Ended, print_bytes};
+use crate::support::call::BINARY;
+use crate::support::exit::ShellCode;
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
-use std::io::Write as _;
 
 /// Arguments of `cargo ablate completions`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The shell: `source <(cargo ablate completions bash)`.
+    /// The shell that reads the script.
     shell: Supported,
 }
 
@@ -21,11 +21,9 @@ enum Supported {
 }
 
 /// Prints the script for the whole command line.
-pub(super) fn run(args: &Args, all: Command) -> ShellCode {
-    let script = script(args.shell, all);
-    // A reader that went away, like `head`, is no error.
-    let _ = std::io::stdout().lock().write_all(&script);
-    ShellCode::Good
+pub(super) fn run(args: &Args, all: Command) -> Ended {
+    print_bytes(&script(args.shell, all))?;
+    Ok(ShellCode::Good)
 }
 
 fn script(shell: Supported, all: Command) -> Vec<u8> {
@@ -35,7 +33,7 @@ fn script(shell: Supported, all: Command) -> Vec<u8> {
         Supported::Fish => Shell::Fish,
     };
     let mut script = Vec::new();
-    // A shell completes a program, which has one word.
+    // A shell completes programs, whose names have one word.
     let mut program = all.bin_name(BINARY);
     clap_complete::generate(shell, &mut program, BINARY, &mut script);
     script

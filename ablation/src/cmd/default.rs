@@ -2,25 +2,25 @@
 
 use super::output::Ended;
 use super::run;
-use crate::call::PROGRAM;
-use crate::exit::{ExitStatus, ShellCode};
-use crate::settings::Settings;
 use crate::study::Request;
+use crate::support::call::PROGRAM;
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::settings::Settings;
 use std::path::{Path, PathBuf};
 
-/// Where a repository has its default study; the first that is there counts.
+/// Where a repository has its default study. The first file that exists is taken.
 const PLACES: [&str; 2] = ["ablate.toml", "configs/feature-isolation.toml"];
 
 /// Why there is no default study.
 #[derive(Debug, thiserror::Error)]
 enum DefaultError {
-    /// The current folder is gone.
-    #[error("the current folder cannot be found: {0}; go to another")]
+    /// The current folder does not exist any more.
+    #[error("the current folder cannot be found: {0}; change to a folder that exists")]
     Nowhere(std::io::Error),
-    /// There is none.
+    /// No file is at any of the places.
     #[error(
-        "there is no default study: neither {} nor {} is here or in any folder above; write a first one with \
-         `cargo ablate init --out ablate.toml` in a package, or name a study: `cargo ablate run STUDY.toml`",
+        "there is no default study: neither {} nor {} is in this folder or in one above it; write a first study with \
+         `cargo ablate init --out ablate.toml` in a package, or name one: `cargo ablate run STUDY.toml`",
         PLACES[0], PLACES[1]
     )]
     None,

@@ -1,18 +1,18 @@
 //! `cargo ablate doctor`.
 
 use super::output::{Ended, shown};
-use crate::doctor;
-use crate::settings::Settings;
+use crate::support::settings::Settings;
+use crate::tools::doctor;
 use std::time::Duration;
 
 /// Arguments of `cargo ablate doctor`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Seconds for measuring how much equal processes differ; everything else takes some seconds more.
+    /// Seconds for measuring how much equal processes differ. All other checks together take some seconds more.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
 }
 
 pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
-    Ok(shown(&doctor::run(Duration::from_secs(args.seconds), settings)?))
+    shown(&doctor::run(Duration::from_secs(args.seconds), settings)?)
 }

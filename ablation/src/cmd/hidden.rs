@@ -1,21 +1,22 @@
-//! What this program calls itself for, in processes of their own. `--help` does not list it.
+//! Subcommands that ablate starts itself, as processes of their own. `--help` does not list them.
 
 use super::output::{Ended, shown};
-use crate::exit::{ExitStatus, ShellCode};
-use crate::{doctor, profile, selftest, unit_costs};
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::tools::{doctor, profile, selftest};
+use crate::unit_costs;
 use std::ffi::OsString;
 
 /// Arguments of `cargo ablate synthetic`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Synthetic {
-    /// Nanoseconds of a link, from which the numbers of links follow; all cells of a study must get the same. Default:
-    /// as measured.
+    /// Nanoseconds per link, from which the numbers of links follow. All cells of a study must get the same value.
+    /// Default: as measured.
     #[arg(long, value_name = "NS")]
     link_ns: Option<f64>,
     /// Timed batches of 400 operations.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     batches: u32,
-    /// Leave out contention probes and weighing, for counting from outside.
+    /// Leave out the contention probes and the measurement of a link, so that only the operations are counted.
     #[arg(long)]
     counted: bool,
 }
@@ -23,7 +24,7 @@ pub(super) struct Synthetic {
 /// Arguments of `cargo ablate repeat`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Repeat {
-    /// Times.
+    /// How often the program runs.
     #[arg(long, default_value_t = 1)]
     times: u32,
     /// Program and arguments.
@@ -42,9 +43,9 @@ pub(super) struct Trial {
     batches: u32,
 }
 
-/// The program to repeat does not start.
+/// The program that is to be repeated does not start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start the program that is to be repeated: {0}")]
+#[error("cannot start the program that is to be repeated: {0}; give a program that can be executed")]
 struct RepeatError(std::io::Error);
 
 impl ExitStatus for RepeatError {
@@ -53,21 +54,21 @@ impl ExitStatus for RepeatError {
     }
 }
 
-pub(super) fn unit_costs() -> ShellCode {
+pub(super) fn unit_costs() -> Ended {
     let line = unit_costs::measure(ablate_probe::contention_probe_ns);
     shown(&serde_json::to_string(&line).expect("the keys are text, so that the line is always JSON"))
 }
 
 pub(super) fn synthetic(args: &Synthetic) -> Ended {
     let Synthetic { link_ns, batches, counted } = *args;
-    Ok(shown(&selftest::synthetic(&selftest::Asked { link_ns, batches, counted })?))
+    shown(&selftest::synthetic(&selftest::SyntheticRequest { link_ns, batches, counted })?)
 }
 
 pub(super) fn repeat(args: &Repeat) -> Ended {
     Ok(ShellCode::Of(profile::repeat(args.times, &args.command).map_err(RepeatError)?))
 }
 
-pub(super) fn trial(args: &Trial) -> ShellCode {
+pub(super) fn trial(args: &Trial) -> Ended {
     let Trial { calls, batches } = *args;
     shown(&doctor::trial(&doctor::Trial { calls, batches }))
 }

@@ -1,28 +1,28 @@
 //! `cargo ablate init`.
 
 use super::output::{Ended, shown};
-use crate::init::{self, Request, Subject};
-use crate::settings::Settings;
+use crate::support::settings::Settings;
+use crate::tools::init::{self, Request, Subject};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Arguments of `cargo ablate init`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A package: its folder or Cargo.toml (default: the current folder), or CRATE@VERSION from the registry.
+    /// A package: its folder or Cargo.toml, or CRATE@VERSION of the registry. Default: the current folder.
     #[arg(value_name = "PATH | CRATE@VERSION", conflicts_with = "command")]
     package: Option<String>,
-    /// Which of its binaries, when it has several.
+    /// The binary to measure, when the package has several.
     #[arg(long, value_name = "NAME", conflicts_with = "command")]
     bin: Option<String>,
-    /// Where to write. Default: NAME.toml in the current folder. Never overwrites a file.
+    /// File to write, which must not exist yet. Default: NAME.toml in the current folder.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Arguments of the first workload, in one text with quotes as in a shell: --args '--threads 2 "my file"'. Without
-    /// them the sample only starts the program.
+    /// Arguments of the first workload, as one text with quotes as in a shell: --args '--threads 2 "my file"'. Without
+    /// this option the workload only starts the program.
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true, conflicts_with = "command")]
     args: Option<Words>,
-    /// A program that is there, instead of a package: cargo ablate init -- PROGRAM ARGS…
+    /// An installed program to measure instead of a package, with its arguments.
     #[arg(last = true, value_name = "PROGRAM ARGS")]
     command: Vec<String>,
 }
@@ -35,7 +35,10 @@ impl FromStr for Words {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Words, String> {
-        let open = |_| "a quote in it does not close, or its last character is a backslash".to_owned();
+        let open = |_| {
+            "a quote does not close, or the last character is a backslash; close the quote, or double the backslash"
+                .to_owned()
+        };
         shell_words::split(text).map(Words).map_err(open)
     }
 }
@@ -49,5 +52,5 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
         },
         false => Subject::Command(args.command),
     };
-    Ok(shown(&init::run(&Request { subject, out: args.out }, settings)?))
+    shown(&init::run(&Request { subject, out: args.out }, settings)?)
 }

@@ -1,7 +1,7 @@
 //! `cargo ablate man`: for packages, not for users, so `--help` does not list it.
 
 use super::output::Ended;
-use crate::exit::{ExitStatus, ShellCode};
+use crate::support::exit::{ExitStatus, ShellCode};
 use clap::Command;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ pub(super) struct Args {
     dir: PathBuf,
 }
 
-/// Why there are no pages.
+/// Why no pages were written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: writing the man pages failed: {source}; give a folder that can be written", dir.display())]
 struct ManError {

@@ -1,19 +1,44 @@
 //! What subcommands print to standard output, and how they end.
 
-use crate::exit::{ExitStatus, ShellCode};
-use std::io::Write as _;
+use crate::support::exit::{ExitStatus, ShellCode};
+use std::io::{self, Write as _};
 
 /// How a subcommand ends.
 pub(super) type Ended = Result<ShellCode, Box<dyn ExitStatus>>;
 
-/// Prints the text that was asked for, with which a call ends well.
-pub(super) fn shown(text: &str) -> ShellCode {
-    print(text);
-    ShellCode::Good
+/// Standard output takes no more, for example because a disk is full.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output: writing failed: {0}; make room, or write to another file")]
+pub(super) struct OutputError(io::Error);
+
+impl ExitStatus for OutputError {
+    fn exit(&self) -> ShellCode {
+        ShellCode::BadRuns
+    }
 }
 
-/// Prints a text. A reader that went away, like `head`, is no error.
-pub(super) fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{}", text.trim_end());
+/// Prints the text that was asked for, with which a call ends well.
+pub(super) fn shown(text: &str) -> Ended {
+    print(text)?;
+    Ok(ShellCode::Good)
+}
+
+/// Prints a text and ends its last line.
+///
+/// # Errors
+/// [`OutputError`]. A closed pipe is no error: a reader like `head` has what it wants.
+pub(super) fn print(text: &str) -> Result<(), OutputError> {
+    print_bytes(format!("{}\n", text.trim_end()).as_bytes())
+}
+
+/// Prints bytes as they are.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), OutputError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(OutputError(e)),
+        _ => Ok(()),
+    }
 }

@@ -1,8 +1,8 @@
 //! `cargo ablate plan`.
 
 use super::output::{Ended, shown};
-use crate::settings::Settings;
-use crate::{cells, plan};
+use crate::support::settings::Settings;
+use crate::tools::{cells, plan};
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate plan`.
@@ -14,6 +14,6 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
     let (study, design, workspace) = cells::open(&args.config, settings)?;
-    let each = plan::each(&study.name, &workspace.target.join("ablate"));
-    Ok(shown(&plan::describe(&study, &design, &each, settings.columns)))
+    let process = plan::process_time(&study.name, &workspace.target.join("ablate"));
+    shown(&plan::describe(&study, &design, &process, settings.columns))
 }

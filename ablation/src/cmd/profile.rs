@@ -1,8 +1,8 @@
 //! `cargo ablate profile`.
 
 use super::output::{Ended, shown};
-use crate::profile::{self, Request};
-use crate::settings::Settings;
+use crate::support::settings::Settings;
+use crate::tools::profile::{self, Request};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use std::time::Duration;
 pub(super) struct Args {
     /// The study, a TOML file.
     config: PathBuf,
-    /// The cell to look at, as `cargo ablate plan` names it. Default: the cell with the largest effect in an earlier run
+    /// The cell to profile, as `cargo ablate plan` names it. Default: the cell with the largest effect in an earlier run
     /// of this study.
     #[arg(long, value_name = "ID")]
     cell: Option<String>,
-    /// The cell that it is compared with.
+    /// The cell to compare it with.
     #[arg(long, value_name = "ID", default_value = "baseline")]
     against: String,
-    /// The workload. Default: that of the largest effect, else the first.
+    /// The workload to run. Default: that of the largest effect, else the first.
     #[arg(long, value_name = "NAME")]
     workload: Option<String>,
     /// Folder for flame graphs and folded stacks. Default: target/ablate/profile-STUDY-TIME.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Samples of each cell, unless the time is over before.
+    /// Samples per cell. Sampling ends earlier when the time is over.
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     samples: u64,
-    /// Seconds for taking samples.
+    /// Most seconds for taking samples.
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
 }
@@ -35,5 +35,5 @@ pub(super) struct Args {
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
     let Args { config, cell, against, workload, out, samples, seconds } = args;
     let time = Duration::from_secs(seconds);
-    Ok(shown(&profile::run(&Request { config, cell, against, workload, out, samples, time }, settings)?))
+    shown(&profile::run(&Request { config, cell, against, workload, out, samples, time }, settings)?)
 }

@@ -1,10 +1,10 @@
 //! `cargo ablate report`, and the end of `cargo ablate run`.
 
 use super::output::{Ended, print};
-use crate::exit::{ExitStatus, ShellCode};
-use crate::progress::note;
 use crate::report::{self, ReportError, Screen};
-use crate::settings::Settings;
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::progress::note;
+use crate::support::settings::Settings;
 use crate::{prove, store};
 use ablate_format::Status;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `cargo ablate report`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The folder that `cargo ablate run` named.
+    /// The folder of results that `cargo ablate run` named.
     dir: PathBuf,
 }
 
@@ -24,7 +24,7 @@ impl ExitStatus for ReportError {
 
 pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
     if store::is_in_use(&args.dir) {
-        note("a runner is at work in this folder: this is what there is so far");
+        note("a study is still running in this folder; the report covers the runs so far");
     }
     report(&args.dir, Screen::Tables, settings)
 }
@@ -42,15 +42,15 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, settings: &Settings) -> End
     }
     prove::prove_together(&manifest.plan, &mut records);
     let text = report::write(dir, &manifest, &records, screen, settings.columns)?;
-    print(&text);
+    print(&text)?;
     let bad = records.iter().filter(|r| r.status != Status::Ok).count();
     if bad > 0 {
         note(&format!("{bad} of {} runs failed or are invalid", records.len()));
     }
-    // A line that a resumed study ran again is no loss.
+    // A damaged line whose run was repeated by a resumed study is no loss.
     let complete = match coverage {
         Some((there, planned)) if there < planned => {
-            note(&format!("{there} of {planned} planned runs are there"));
+            note(&format!("{there} of {planned} planned runs have records"));
             false
         }
         Some(_) => true,

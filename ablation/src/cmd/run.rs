@@ -2,14 +2,14 @@
 
 use super::output::Ended;
 use super::report;
-use crate::call::{PROGRAM, quoted};
-use crate::exit::ShellCode;
-use crate::progress::note;
 use crate::report::Screen;
-use crate::run::interrupt;
-use crate::settings::Settings;
 use crate::study::rule::{Budget, HalfWidth};
 use crate::study::{self, Request};
+use crate::support::call::{PROGRAM, quoted};
+use crate::support::exit::ShellCode;
+use crate::support::interrupt;
+use crate::support::progress::note;
+use crate::support::settings::Settings;
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate run`.
@@ -17,36 +17,38 @@ use std::path::PathBuf;
 pub(super) struct Args {
     /// The study, a TOML file.
     config: PathBuf,
-    /// Timing blocks, instead of the config's: more blocks, narrower intervals.
+    /// Number of timing blocks, instead of the config's. More blocks give narrower intervals.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     blocks: Option<u32>,
-    /// Only this workload, with what the config claims about it; may be given several times.
+    /// Run only this workload, with its hypotheses and targets. May be given several times.
     #[arg(long = "workload", value_name = "NAME")]
     workloads: Vec<String>,
-    /// Run the short form that the config has under [quick], and print a first table.
+    /// Run the short form that the config has under `[quick]`, and print a first table.
     #[arg(long)]
     quick: bool,
-    /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
+    /// Folder for the results, which must be empty or new. Default: target/ablate/STUDY-TIME.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the study in --out: finished runs are kept and not repeated.
+    /// Continue the study in --out. Finished runs are not repeated.
     #[arg(long, requires = "out")]
     resume: bool,
-    /// Seed of the orders, instead of the config's.
+    /// Seed of the random orders, instead of the config's.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Run until the interval of every factor is at most this wide on either side, in every workload: 0.5ns, 2us, 1ms,
-    /// or 1% of the baseline; in a study without factors every ratio to a peer, 1% of it. The rule looks at widths only,
-    /// never at effects, so that stopping favours no result. --blocks is then the most that are run.
+    /// Run until every interval is known to ± WIDTH: 0.5ns, 2us, 1ms, or 1% of the baseline.
+    ///
+    /// The rule holds for every factor in every workload; in a study without factors, for every ratio to a peer. It
+    /// looks at widths only, never at effects, so that stopping favours no result. --blocks is then the maximum.
     #[arg(long, value_name = "WIDTH")]
     until_halfwidth: Option<HalfWidth>,
-    /// Run as many whole blocks as fit into this time, counted from the first timed process: 90s, 2m, 1h. With
-    /// --until-halfwidth, whichever comes first.
+    /// Run as many whole blocks as fit into this time, like 90s, 2m or 1h.
+    ///
+    /// The time starts with the first timed process. With --until-halfwidth the study ends at the earlier of the two.
     #[arg(long, value_name = "TIME")]
     budget: Option<Budget>,
 }
 
-/// Whether a word is an option of `run`, which is easily given without it.
+/// Whether a word is an option of `run`. Such an option is easily given without the subcommand.
 pub(super) fn has_option(word: &str) -> bool {
     let name = word.split('=').next().unwrap_or_default();
     let known = <Args as clap::Args>::augment_args(clap::Command::new("run"));
@@ -65,14 +67,14 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
 pub(super) fn study(request: &Request, full: &str, settings: &Settings) -> Ended {
     let outcome = study::run(request, settings)?;
     if outcome.interrupted && interrupt::asked_twice() {
-        note(&format!("to go on:\n  {}", outcome.resume));
+        note(&format!("to continue:\n  {}", outcome.resume));
         return Ok(ShellCode::Interrupted);
     }
     let screen = if outcome.is_quick { Screen::First { full } } else { Screen::Tables };
     let code = report::report(&outcome.dir, screen, settings)?;
     outcome.closing.iter().for_each(|line| note(line));
     if outcome.interrupted {
-        note(&format!("interrupted; finished runs are kept. To go on:\n  {}", outcome.resume));
+        note(&format!("interrupted; finished runs are stored. To continue:\n  {}", outcome.resume));
         return Ok(ShellCode::Interrupted);
     }
     Ok(code)

@@ -1,28 +1,28 @@
 //! `cargo ablate selftest`.
 
 use super::output::{Ended, print};
-use crate::exit::ShellCode;
-use crate::selftest::{self, Condition, Request};
-use crate::settings::Settings;
 use crate::study::rule::Budget;
+use crate::support::exit::ShellCode;
+use crate::support::settings::Settings;
+use crate::tools::selftest::{self, Condition, Request};
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate selftest`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Timing blocks of each study: 69 short processes a block.
+    /// Timing blocks of each study. A block has 69 short processes.
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=10_000))]
     blocks: u32,
-    /// Run as many blocks as fit into this time, for each study: 90s, 2m. At most --blocks.
+    /// Time for each study, like 90s or 2m. At most --blocks blocks run in it.
     #[arg(long, value_name = "TIME")]
     budget: Option<Budget>,
-    /// Only with an idle neighbour.
+    /// Run only the study beside an idle processor.
     #[arg(long, conflicts_with = "busy")]
     idle: bool,
-    /// Only with a busy neighbour: a thread on another processor that works in bursts.
+    /// Run only the study beside a busy processor, on which a thread works in bursts.
     #[arg(long)]
     busy: bool,
-    /// Folder for configs and results; must be empty or new. Default: target/ablate/selftest-TIME.
+    /// Folder for configs and results, which must be empty or new. Default: target/ablate/selftest-TIME.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -35,7 +35,7 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
     };
     let Args { blocks, budget, out, .. } = args;
     let outcome = selftest::run(&Request { blocks, budget, conditions, out }, settings)?;
-    print(&outcome.text);
+    print(&outcome.text)?;
     Ok(match (outcome.interrupted, outcome.passed) {
         (true, _) => ShellCode::Interrupted,
         (false, true) => ShellCode::Good,

@@ -1,8 +1,8 @@
 //! `cargo ablate syscalls`.
 
 use super::output::{Ended, shown};
-use crate::settings::Settings;
-use crate::syscalls::{self, Request};
+use crate::support::settings::Settings;
+use crate::tools::syscalls::{self, Request};
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate syscalls`.
@@ -10,15 +10,15 @@ use std::path::PathBuf;
 pub(super) struct Args {
     /// The study, a TOML file.
     config: PathBuf,
-    /// Only this workload.
+    /// Count only this workload.
     #[arg(long, value_name = "NAME")]
     workload: Option<String>,
-    /// The peer that the last column is the difference to. Default: the config's reference_peer.
+    /// The peer that the last column compares the baseline with. Default: the config's reference_peer.
     #[arg(long, value_name = "NAME")]
     peer: Option<String>,
 }
 
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
     let Args { config, workload, peer } = args;
-    Ok(shown(&syscalls::run(&Request { config, workload, peer }, settings)?))
+    shown(&syscalls::run(&Request { config, workload, peer }, settings)?)
 }

@@ -1,8 +1,8 @@
-//! From the written config to a [`Study`]: the rules that the shape alone does not hold. This file has the top level
-//! and what all rules share; each other part of a config has a file beside it.
+//! Rules that the shape of a config alone does not hold: from the written config to a [`Study`]. This file has the top
+//! level and the shared rules. Each other part of a config has a file beside it.
 
 use super::names::suggest;
-use super::place::{Part, Pointed};
+use super::place::{Diagnostic, Part};
 use super::raw;
 use super::study::{DesignKind, Function, Program, Study};
 use ablate_format::Arm;
@@ -12,72 +12,72 @@ use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
 
-pub(super) type Checked<T> = Result<T, Box<Pointed>>;
+pub(super) type Checked<T> = Result<T, Box<Diagnostic>>;
 
 /// Instruments of the counting passes, by group.
 const INSTRUMENTS: [&str; 3] = ["perf", "callgrind", "strace"];
 
 pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> {
-    let at = At { path: path.display().to_string(), text };
-    let name = at.name("study", &raw.study)?;
-    let arms = at.arms(raw.arms.as_ref(), &raw)?;
-    let designs = at.designs(raw.design.as_ref(), &raw)?;
-    let subject = at.subject(path, &raw.subject)?;
+    let checker = Checker { path: path.display().to_string(), text };
+    let name = checker.name("study", &raw.study)?;
+    let arms = checker.arms(raw.arms.as_ref(), &raw)?;
+    let designs = checker.designs(raw.design.as_ref(), &raw)?;
+    let subject = checker.subject(path, &raw.subject)?;
     let is_command = matches!(subject.program, Program::Command(_));
     let mut asked = raw.arms.iter().flat_map(|arms| arms.get_ref());
     if let Some(arm) = asked.find(|arm| is_command && arm.get_ref() == Arm::Feature.as_str()) {
-        return at.fail(arm.span(), "a `command` is not built, so it has no arm `feature`; remove the arm");
+        return checker.fail(arm.span(), "a `command` is not built, so it has no arm `feature`; remove the arm");
     }
-    let factors = at.factors(&raw.factors, &arms, &subject)?;
-    let crossing = at.crossing(&raw, &designs, &factors, &arms)?;
-    let treatments = at.treatments(&raw.treatments, &factors, &arms)?;
-    let constraints = at.constraints(&raw.constraints, &factors)?;
-    let workloads = at.workloads(&raw.workloads, &designs, is_command)?;
-    let peers = at.peers(&raw.peers, &subject, &workloads)?;
-    let reference_peer = at.reference(raw.reference_peer.as_ref(), &peers)?;
-    let quick = at.quick(raw.quick.as_ref(), &workloads, &arms, &designs)?;
-    let hypotheses = at.hypotheses(&raw, &workloads, &peers, reference_peer.as_deref(), &factors)?;
+    let factors = checker.factors(&raw.factors, &arms, &subject)?;
+    let crossing = checker.crossing(&raw, &designs, &factors, &arms)?;
+    let treatments = checker.treatments(&raw.treatments, &factors, &arms)?;
+    let constraints = checker.constraints(&raw.constraints, &factors)?;
+    let workloads = checker.workloads(&raw.workloads, &designs, is_command)?;
+    let peers = checker.peers(&raw.peers, &subject, &workloads)?;
+    let reference_peer = checker.reference(raw.reference_peer.as_ref(), &peers)?;
+    let quick = checker.quick(raw.quick.as_ref(), &workloads, &arms, &designs)?;
+    let hypotheses = checker.hypotheses(&raw, &workloads, &peers, reference_peer.as_deref(), &factors)?;
     Ok(Study {
         path: path.to_owned(),
         text: text.to_owned(),
         name,
         about: raw.about.clone(),
         // Every value from 0 to i64::MAX is a u64.
-        seed: at.number("seed", &raw.seed, 0, i64::MAX)? as u64,
-        blocks: at.number("blocks", &raw.blocks, 1, 10_000)? as u32,
+        seed: checker.number("seed", &raw.seed, 0, i64::MAX)? as u64,
+        blocks: checker.number("blocks", &raw.blocks, 1, 10_000)? as u32,
         counting_repeats: match &raw.counting_repeats {
-            Some(repeats) => at.number("counting_repeats", repeats, 0, 100)? as u32,
+            Some(repeats) => checker.number("counting_repeats", repeats, 0, 100)? as u32,
             None => 2,
         },
         arms,
         designs,
         timeout: Duration::from_secs(match &raw.timeout_seconds {
-            Some(seconds) => at.number("timeout_seconds", seconds, 1, 86_400)? as u64,
+            Some(seconds) => checker.number("timeout_seconds", seconds, 1, 86_400)? as u64,
             None => 60,
         }),
         reference_peer,
         subject,
         factors,
-        targets: at.targets(&raw.targets, &workloads, &peers)?,
-        paths: at.paths(&raw.paths, &treatments, &workloads, &peers)?,
-        curves: at.curves(&raw.curves, &workloads)?,
+        targets: checker.targets(&raw.targets, &workloads, &peers)?,
+        paths: checker.paths(&raw.paths, &treatments, &workloads, &peers)?,
+        curves: checker.curves(&raw.curves, &workloads)?,
         treatments,
         workloads,
         peers,
         absent: Vec::new(),
-        layouts: at.layouts(raw.layouts.as_ref(), is_command)?,
-        instruments: at.instruments(raw.instruments.as_ref())?,
+        layouts: checker.layouts(raw.layouts.as_ref(), is_command)?,
+        instruments: checker.instruments(raw.instruments.as_ref())?,
         crossed: crossing.crossed,
         fraction: crossing.fraction,
         constraints,
         hypotheses,
-        functions: at.functions(&raw.functions)?,
+        functions: checker.functions(&raw.functions)?,
         quick,
         places: places(&raw),
     })
 }
 
-/// Where the parts stand that [`crate::design`] may complain about.
+/// The places of the parts in which [`crate::design`] may find a mistake.
 fn places(raw: &raw::Study) -> BTreeMap<Part, Range<usize>> {
     let mut out: BTreeMap<Part, Range<usize>> =
         raw.design.iter().map(|design| (Part::Designs, design.span())).collect();
@@ -99,21 +99,21 @@ fn places(raw: &raw::Study) -> BTreeMap<Part, Range<usize>> {
     out
 }
 
-/// The text that everything points into.
-pub(super) struct At<'a> {
+/// Checks the parts of one config. Diagnostics point into its text.
+pub(super) struct Checker<'a> {
     pub(super) path: String,
     pub(super) text: &'a str,
 }
 
-/// Whether a study, a factor, a workload and such may be called so.
+/// Whether a text is a valid name for a study, a factor, a workload and the like.
 pub(crate) fn is_name(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !text.is_empty() && text.len() <= 64 && !text.starts_with('-') && text.chars().all(fits)
 }
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn fail<T>(&self, span: Range<usize>, message: impl Into<String>) -> Checked<T> {
-        Err(Pointed::new(&self.path, self.text, span, message.into()))
+        Err(Diagnostic::new(&self.path, self.text, span, message.into()))
     }
 
     pub(super) fn number(&self, what: &str, value: &Spanned<i64>, low: i64, high: i64) -> Checked<i64> {
@@ -130,18 +130,18 @@ impl At<'_> {
         let text = name.get_ref();
         if !is_name(text) {
             let rule = "names match [a-z0-9-]+, do not start with `-` and have at most 64 characters";
-            return self.fail(name.span(), format!("`{text}` is no name for a {what}; {rule}"));
+            return self.fail(name.span(), format!("`{text}` is not a valid name for a {what}; {rule}"));
         }
         Ok(text.clone())
     }
 
-    /// One line for people; `what` is what it is to say when nothing is there.
+    /// One line for people. `what` is the message for an empty one.
     pub(super) fn sentence(&self, text: &raw::Text, what: &str) -> Checked<String> {
         if text.get_ref().trim().is_empty() {
             return self.fail(text.span(), what);
         }
         if text.get_ref().chars().any(char::is_control) {
-            let message = "a line break or another control character is in this text; write it in one line without";
+            let message = "this text contains a line break or another control character; write it in one line without";
             return self.fail(text.span(), message);
         }
         Ok(text.get_ref().clone())
@@ -152,7 +152,7 @@ impl At<'_> {
         for name in names {
             self.name(what, name)?;
             if !seen.insert(name.get_ref()) {
-                return self.fail(name.span(), format!("the {what} `{}` is there twice; rename one", name.get_ref()));
+                return self.fail(name.span(), format!("the {what} `{}` is listed twice; rename one", name.get_ref()));
             }
         }
         Ok(())
@@ -174,7 +174,7 @@ impl At<'_> {
         }
     }
 
-    /// Names of a list that is not empty, each known and there once; returns their indexes.
+    /// Names of a list, which must not be empty. Each must be known and must be listed once. Returns their indexes.
     pub(super) fn list<'n>(
         &self,
         what: &str,
@@ -185,7 +185,7 @@ impl At<'_> {
         for name in list.get_ref() {
             let index = self.known(what, name, known.clone())?;
             if out.contains(&index) {
-                return self.fail(name.span(), format!("the {what} `{}` is there twice; remove one", name.get_ref()));
+                return self.fail(name.span(), format!("the {what} `{}` is listed twice; remove one", name.get_ref()));
             }
             out.push(index);
         }
@@ -201,8 +201,10 @@ impl At<'_> {
         let fits = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c) || extra.contains(c);
         let value = text.get_ref();
         if value.is_empty() || value.starts_with('-') || !value.chars().all(fits) {
-            return self
-                .fail(text.span(), format!("`{value}` is no name of a {what}; use letters, digits, `_` and `-`"));
+            return self.fail(
+                text.span(),
+                format!("`{value}` is not a valid name for a {what}; use letters, digits, `_` and `-`"),
+            );
         }
         Ok(value.clone())
     }
@@ -223,7 +225,7 @@ impl At<'_> {
         Ok(out)
     }
 
-    /// A name that can be set; `is_command` tells whether it is for a program that only a command names.
+    /// A name that a process can receive. `is_command` tells whether it is for an installed program.
     pub(super) fn env_name(&self, name: &raw::Text, is_command: bool) -> Checked<String> {
         let text = name.get_ref();
         let why = if text.is_empty() || text.contains('=') || text.contains('\0') {
@@ -231,7 +233,7 @@ impl At<'_> {
         } else if text == "LD_PRELOAD" && is_command {
             return Ok(text.clone());
         } else if text == "LD_PRELOAD" {
-            "it has the loader put another library beneath a program that is built here; only a `command` and a [[peer]] take it, so link the library in, or compare with a peer"
+            "the loader would put another library beneath a program that is built here; only a `command` and a [[peer]] may set it, so link the library in, or compare with a peer"
         } else if text.starts_with("LD_") || text == "GLIBC_TUNABLES" {
             "it would change the loader or libc beneath every cell; remove it"
         } else if text.starts_with("ABLATE_") {
@@ -239,7 +241,7 @@ impl At<'_> {
         } else {
             return Ok(text.clone());
         };
-        self.fail(name.span(), format!("`{}` is no environment name: {why}", text.escape_debug()))
+        self.fail(name.span(), format!("`{}` is not a valid environment variable name: {why}", text.escape_debug()))
     }
 
     pub(super) fn env(&self, env: &raw::Env, is_command: bool) -> Checked<BTreeMap<String, String>> {
@@ -253,7 +255,7 @@ impl At<'_> {
         Ok((self.env_name(name, is_command)?, value.get_ref().clone()))
     }
 
-    /// A study without factors, which only races its peers, has no levels to bring about.
+    /// A study without factors compares its peers only and needs no arms.
     fn arms(&self, arms: Option<&raw::Texts>, raw: &raw::Study) -> Checked<Vec<Arm>> {
         const KNOWN: [Arm; 3] = [Arm::Env, Arm::Args, Arm::Feature];
         let Some(arms) = arms.filter(|arms| !raw.factors.is_empty() || !arms.get_ref().is_empty()) else {
@@ -277,7 +279,7 @@ impl At<'_> {
     fn designs(&self, designs: Option<&raw::Texts>, raw: &raw::Study) -> Checked<Vec<DesignKind>> {
         let is_race = raw.factors.is_empty();
         if let (true, Some(treatment)) = (is_race, raw.treatments.first()) {
-            let message = "a treatment has levels of factors, and there is none; add a [[factor]] table or remove this";
+            let message = "a treatment needs factors, and this study has none; add a [[factor]] table or remove this";
             return self.fail(treatment.get_ref().name.span(), message);
         }
         let Some(designs) = designs.filter(|designs| !is_race || !designs.get_ref().is_empty()) else {
@@ -318,7 +320,7 @@ impl At<'_> {
         let mut out = Vec::new();
         for function in raw {
             let patterns: Vec<String> = function.patterns.get_ref().iter().map(|text| text.get_ref().clone()).collect();
-            // The empty text is a part of every name.
+            // The empty text is contained in every name.
             if patterns.is_empty() || patterns.iter().any(String::is_empty) {
                 let message = "`match` needs parts of names of functions, none of them empty, like [\"cache::lookup\"]";
                 return self.fail(function.patterns.span(), message);

@@ -1,18 +1,18 @@
-//! Rules of hypotheses. Whether the cells that they name exist, the design finds out.
+//! Rules of hypotheses. Whether the cells that they name exist is left to [`crate::design`].
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{Factor, Peer, Workload};
 use ablate_format::{Hypothesis, HypothesisKind, Quantity};
 use std::ops::Range;
 use toml::Spanned;
 
-/// Parts of a gap that are no factors.
+/// Parts of a gap that are not factors.
 pub(crate) const PARTS: [&str; 3] = ["system-calls", "page-faults", "residual"];
 
 const KINDS: [&str; 3] = ["share", "difference", "ordering"];
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn hypotheses(
         &self,
         study: &raw::Study,
@@ -45,7 +45,7 @@ impl At<'_> {
         Ok(out)
     }
 
-    /// A key of another kind would be ignored.
+    /// Refuses a key that belongs to another kind, because it would be ignored.
     fn foreign_keys(&self, raw: &raw::Hypothesis, kind: &str) -> Checked<()> {
         let text = |text: &Option<raw::Text>| text.as_ref().map(Spanned::span);
         let list = |list: &Option<Vec<raw::Text>>| {
@@ -73,7 +73,7 @@ impl At<'_> {
         Ok(())
     }
 
-    /// A claim must be one about what the workload is judged by.
+    /// A hypothesis must be about the response that its workload is judged by.
     fn fits_response(&self, raw: &raw::Hypothesis, kind: &str, workload: &Workload) -> Checked<()> {
         let quantity = workload.response.quantity();
         let in_ns = raw.low_ns.as_ref().or(raw.high_ns.as_ref());
@@ -133,7 +133,7 @@ impl At<'_> {
         for (i, part) in of.iter().enumerate() {
             self.known("part of a gap,", part, parts.clone())?;
             if of[..i].iter().any(|earlier| earlier.get_ref() == part.get_ref()) {
-                return self.fail(part.span(), format!("`{}` is there twice; remove one", part.get_ref()));
+                return self.fail(part.span(), format!("`{}` is listed twice; remove one", part.get_ref()));
             }
             if !is_counted && PARTS.contains(&part.get_ref().as_str()) {
                 let message = format!("`{}` is known by counting; write counting_repeats = 2", part.get_ref());
@@ -159,16 +159,19 @@ impl At<'_> {
         };
         if nanoseconds.0.or(nanoseconds.1).is_some() {
             let message =
-                "a claim in percent has no end in nanoseconds; keep `low_percent` and `high_percent`, or the others";
+                "a claim is either in percent or in nanoseconds; remove `low_ns` and `high_ns`, or the ends in percent";
             return self.fail(percent.span(), message);
         }
         let (low_percent, high_percent) =
             self.bounds(raw, ("low_percent", percents.0), ("high_percent", percents.1))?;
         if high_percent <= -100.0 {
-            return self.fail(percent.span(), "nothing takes less than nothing; an end above −100 percent is missing");
+            return self.fail(
+                percent.span(),
+                "no time can fall by 100 percent, so this claim never holds; write an end above −100 percent",
+            );
         }
         if let Some(low) = percents.0.filter(|low| *low.get_ref() <= -100.0) {
-            let message = "nothing takes less than nothing, so this end always holds; write one above −100 percent";
+            let message = "no time can fall by 100 percent, so this end always holds; write one above −100 percent";
             return self.fail(low.span(), message);
         }
         Ok(HypothesisKind::Relative { plus, minus, low_percent, high_percent })
@@ -182,13 +185,13 @@ impl At<'_> {
         }
         for (i, cell) in cells.iter().enumerate() {
             if cells[..i].iter().any(|earlier| earlier.get_ref() == cell.get_ref()) {
-                return self.fail(cell.span(), format!("the cell `{}` is there twice; remove one", cell.get_ref()));
+                return self.fail(cell.span(), format!("the cell `{}` is listed twice; remove one", cell.get_ref()));
             }
         }
         Ok(HypothesisKind::Ordering { cells: cells.iter().map(|cell| cell.get_ref().clone()).collect() })
     }
 
-    /// Both ends of what is claimed; one of them may be left open.
+    /// Both ends of the claimed interval, one of which may be left open.
     fn bounds(
         &self,
         raw: &raw::Hypothesis,
@@ -200,7 +203,7 @@ impl At<'_> {
         };
         for bound in [low, high].into_iter().flatten() {
             if !bound.get_ref().is_finite() {
-                let message = "this is no number to compare with; leave the key out for an end that is open";
+                let message = "this number cannot be compared with; leave the key out for an end that is open";
                 return self.fail(bound.span(), message);
             }
         }

@@ -1,19 +1,19 @@
 //! Rules of the designs that combine factors: which factors, and how many combinations are too many.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{DesignKind, Factor, in_one_binary};
 use ablate_format::Arm;
 use std::ops::Range;
 use toml::Spanned;
 
-/// Cells of one design: more than a study can sensibly run.
+/// Most cells of one design. A study cannot sensibly run more.
 const MAX_CELLS: usize = 1024;
 
-/// Factors of a fraction: its generators are searched for, which takes about a tenth of a second for twelve.
+/// Most factors of a fraction. The search for its generators takes about a tenth of a second for twelve.
 const MAX_FRACTIONAL: usize = 12;
 
-/// Factors of a screening design: the largest that is constructed has 48 cells.
+/// Most factors of a screening design. The largest that is constructed has 48 cells.
 const MAX_SCREENED: usize = 47;
 
 /// What the designs that combine factors have in common.
@@ -29,7 +29,7 @@ fn place_of(raw: &raw::Study) -> Range<usize> {
     raw.design.as_ref().map_or(0..0, Spanned::span)
 }
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn crossing(
         &self,
         raw: &raw::Study,
@@ -149,7 +149,7 @@ impl At<'_> {
             cells <= MAX_CELLS && factors < cells
         };
         let fitting: Vec<usize> = (1..factors).filter(fits).collect();
-        // From 3 to 12 factors there always is one: 2^(k − 1) or, from 11 factors on, a smaller fraction.
+        // From 3 to 12 factors a fraction always exists: 2^(k − 1) or, from 11 factors on, a smaller one.
         let (Some(low), Some(high)) = (fitting.first(), fitting.last()) else { return Ok(1) };
         let given = raw.fraction.as_ref().map_or(1, |fraction| *fraction.get_ref());
         match usize::try_from(given) {

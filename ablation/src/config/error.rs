@@ -1,11 +1,12 @@
-//! Why there is no study.
+//! Errors of reading a study.
 
-use super::place::Pointed;
+use super::place::Diagnostic;
+use crate::support::exit::{ExitStatus, ShellCode};
 
-/// Longest config that is read; a larger file is no config.
+/// Longest config that is read, in bytes. A larger file is not a config.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
 
-/// Why there is no study.
+/// A study that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// The file cannot be read.
@@ -26,17 +27,23 @@ pub(crate) enum ConfigError {
         /// Its size.
         bytes: u64,
     },
-    /// Somebody asked for a workload that it does not have.
+    /// `--workload` names a workload that the study does not have.
     #[error("{path} has no workload `{name}`{hint}")]
     NoWorkload {
         /// Path as it was given.
         path: String,
-        /// What was asked for.
+        /// The name that was given.
         name: String,
-        /// What was probably meant.
+        /// The nearest name.
         hint: String,
     },
     /// Something in the file is wrong.
     #[error(transparent)]
-    Invalid(#[from] Box<Pointed>),
+    Invalid(#[from] Box<Diagnostic>),
+}
+
+impl ExitStatus for ConfigError {
+    fn exit(&self) -> ShellCode {
+        ShellCode::WrongCall
+    }
 }

@@ -1,15 +1,15 @@
-//! What the levels of a factor are to each other: which of them one binary can have, and which is "without it".
+//! Relations between the levels of a factor: which of them one binary can have, and which one is "without the factor".
 
 use super::study::{Factor, in_one_binary};
 use ablate_format::Arm;
 
 impl Factor {
-    /// Every level beside the baseline's that these arms can bring about: `off` first, the others by name.
+    /// Every level other than the baseline's that these arms can bring about: `off` first, the others by name.
     pub(crate) fn others(&self, arms: &[Arm]) -> Vec<&str> {
         self.known_others().into_iter().filter(|level| self.is_reachable(level, arms)).collect()
     }
 
-    /// Every level beside the baseline's. `off` is one without being declared when there is a `feature`: then it can
+    /// Every level other than the baseline's. A factor with a `feature` has `off` without declaring it; then `off` can
     /// be `absent` only.
     pub(super) fn known_others(&self) -> Vec<&str> {
         let has_off = self.baseline != "off" && (self.levels.contains_key("off") || self.feature.is_some());
@@ -24,8 +24,8 @@ impl Factor {
         features(level).is_some_and(|own| features(&self.baseline) == Some(own))
     }
 
-    /// The level that another binary has instead of the baseline's: `absent` for `off`, else the level itself; `None`
-    /// when the level is no matter of features.
+    /// The level that another binary has instead of the baseline's: `absent` for `off`, else the level itself. `None`
+    /// when the level does not depend on features.
     pub(crate) fn by_feature<'a>(&self, level: &'a str) -> Option<&'a str> {
         if level == "off" && self.feature.is_some() {
             return Some("absent");
@@ -39,13 +39,13 @@ impl Factor {
         by_feature || (in_one_binary(arms) && self.in_one_binary(level))
     }
 
-    /// The level "without it" that these arms can bring about: `off`, else the only one beside the baseline's. `None`
-    /// with several variants.
+    /// The level "without the factor" that these arms can bring about: `off`, else the only one other than the
+    /// baseline's. `None` with several variants.
     pub(crate) fn away(&self, arms: &[Arm]) -> Option<&str> {
         only(&self.others(arms))
     }
 
-    /// The level "without it" that the baseline's binary can have, for designs that combine factors.
+    /// The level "without the factor" that the baseline's binary can have, for designs that combine factors.
     pub(crate) fn away_in_one_binary(&self) -> Option<&str> {
         self.away(&[Arm::Env])
     }
@@ -57,7 +57,7 @@ impl Factor {
     }
 }
 
-/// The level that stands for all: `off`, or the only one.
+/// The level that stands for "without the factor": `off`, or the only other one.
 fn only<'a>(levels: &[&'a str]) -> Option<&'a str> {
     match levels {
         ["off", ..] => Some("off"),

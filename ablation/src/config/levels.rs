@@ -1,18 +1,19 @@
 //! Rules of factors and their levels.
 
-use super::check::{At, Checked};
-use super::names::{nearest, suggest};
+use super::check::{Checked, Checker};
+use super::names::suggest;
 use super::raw;
 use super::study::{Factor, Level, Program, Subject, in_one_binary};
+use crate::support::nearest::nearest;
 use ablate_format::Arm;
 use std::collections::BTreeMap;
 use toml::Spanned;
 
-/// Declared levels of one factor. With an `off` that is not declared, each still has a digit in names of cells: 0 to 9
-/// and a to v.
+/// Most declared levels of one factor. Together with an `off` that is not declared, each level needs a digit of its own
+/// in names of cells: 0 to 9 and a to v.
 const MAX_LEVELS: usize = 30;
 
-/// Who owns what can have one owner only.
+/// Variables and features that have one owner only.
 #[derive(Default)]
 struct Owners {
     /// Variable → factor.
@@ -21,7 +22,7 @@ struct Owners {
     features: BTreeMap<String, String>,
 }
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn factors(
         &self,
         raw: &[Spanned<raw::Factor>],
@@ -153,7 +154,7 @@ impl At<'_> {
                 }
                 (key, _) => {
                     let message = format!(
-                        "`{key}` is no text; a variable has text in quotes, only `args` and `features` are lists"
+                        "`{key}` is not text; a variable has text in quotes, and only `args` and `features` are lists"
                     );
                     return self.fail(setting.span(), message);
                 }
@@ -202,7 +203,7 @@ impl At<'_> {
         self.fail(factor.levels.span(), message)
     }
 
-    /// Whether the levels are others than the baseline's, and not misspelt.
+    /// Checks that each level differs from the baseline's and that its name is not a misspelt `off`.
     fn differences(&self, factor: &raw::Factor, checked: &Factor) -> Checked<()> {
         let Factor { name, baseline, levels, .. } = checked;
         for (level, settings) in factor.levels.get_ref() {
@@ -228,7 +229,7 @@ impl At<'_> {
         Ok(())
     }
 
-    /// Whether the arms can bring about a level that is not the baseline's.
+    /// Checks that the arms can bring about a level that is not the baseline's.
     fn ways(&self, factor: &raw::Factor, checked: &Factor, arms: &[Arm]) -> Checked<()> {
         let name = &checked.name;
         let others = checked.known_others();
@@ -298,8 +299,10 @@ impl At<'_> {
         let mut out = Vec::new();
         for counter in counters {
             let Some((factor, name)) = counter.get_ref().split_once('.').filter(|(_, name)| !name.is_empty()) else {
-                return self
-                    .fail(counter.span(), format!("`{}` is no counter; write \"factor.counter\"", counter.get_ref()));
+                return self.fail(
+                    counter.span(),
+                    format!("`{}` is not the name of a counter; write \"factor.counter\"", counter.get_ref()),
+                );
             };
             if !factors.contains(&factor) {
                 let near = suggest(factor, factors.iter().copied());

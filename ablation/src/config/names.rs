@@ -1,19 +1,6 @@
-//! Suggestions: the nearest known name, and serde's messages in the words of a config.
+//! Suggestions of known names, and the messages of serde in the words of a config.
 
-/// The candidate nearest to `name`, when it is near enough to be meant.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().max(name.len()) / 4)
-        // Of two that are equally near, the one that begins alike is more likely meant.
-        .min_by_key(|(distance, candidate)| (*distance, std::cmp::Reverse(common_start(name, candidate))))
-        .map(|(_, candidate)| candidate)
-}
-
-fn common_start(a: &str, b: &str) -> usize {
-    a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
-}
+use crate::support::nearest::nearest;
 
 /// `; did you mean …?` when a candidate is near, else the candidates.
 pub(super) fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
@@ -55,7 +42,7 @@ fn typed(message: &str) -> Option<String> {
         _ => seen,
     };
     let expected = match expected {
-        // What `[peer]` is, where `[[peer]]` was meant.
+        // `[peer]` was written where `[[peer]]` was meant.
         "a sequence" if seen == "a table" => "a list in brackets, or tables under [[NAME]] in double brackets",
         "a sequence" => "a list in brackets, like [\"x\"]",
         "i64" => "a whole number without quotes",
@@ -72,14 +59,6 @@ fn typed(message: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn near_names_are_found_and_far_ones_are_not() {
-        assert_eq!(nearest("bloks", ["blocks", "seed"]), Some("blocks"));
-        assert_eq!(nearest("of", ["on", "off"]), Some("off"));
-        assert_eq!(nearest("zebra", ["blocks", "seed"]), None);
-        assert_eq!(nearest("x", []), None);
-    }
 
     #[test]
     fn serde_messages_become_sentences() {

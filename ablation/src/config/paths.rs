@@ -1,12 +1,12 @@
-//! Rules of paths: ideas added in turn. Whether their steps are in one binary, the design finds out.
+//! Rules of paths: treatments added in turn. Whether their steps share one binary is left to [`crate::design`].
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{Peer, Treatment, Workload};
 use ablate_format::{BASELINE, Goal, Path};
 use toml::Spanned;
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn paths(
         &self,
         raw: &[Spanned<raw::Path>],
@@ -36,10 +36,10 @@ impl At<'_> {
         let found = self.list("step", steps, names.iter().copied())?;
         if found.len() < 2 {
             return self
-                .fail(steps.span(), "one step goes nowhere; name two or more, in the order in which they are added");
+                .fail(steps.span(), "a path needs two steps or more; name them in the order in which they are added");
         }
         if let Some(late) = steps.get_ref().iter().skip(1).find(|step| step.get_ref() == BASELINE) {
-            return self.fail(late.span(), "the baseline has nothing added to it; put it first or leave it out");
+            return self.fail(late.span(), "the baseline is the start of a path; put it first or leave it out");
         }
         self.adds(steps, treatments)?;
         Ok(found.into_iter().map(|index| names[index].to_owned()).collect())
@@ -60,7 +60,7 @@ impl At<'_> {
         Ok(())
     }
 
-    /// The workloads of a path: the gap must be there, and less must be better.
+    /// The workloads of a path. Each needs a gap to the peer and a response of which less is better.
     fn followed(&self, path: &raw::Path, workloads: &[Workload], peer: &Peer) -> Checked<Vec<String>> {
         let (found, place) = match &path.workloads {
             Some(list) => (self.list("workload", list, workloads.iter().map(|w| w.name.as_str()))?, list.span()),
@@ -92,12 +92,13 @@ impl At<'_> {
             let name = goal.name.get_ref().trim();
             self.sentence(&goal.name, "the goal has no name; write one for people, like \"half the gap\"")?;
             if out.iter().any(|other| other.name == name) {
-                return self.fail(goal.name.span(), format!("the goal `{name}` is there twice; rename one"));
+                return self.fail(goal.name.span(), format!("the goal `{name}` is listed twice; rename one"));
             }
             let high_percent = *goal.high_percent.get_ref();
-            // Nothing takes less than no time.
+            // A time cannot fall by more than 100 percent.
             if !(high_percent.is_finite() && high_percent > -100.0) {
-                let message = "this is no gap: it is a number of percent above −100, and 0 is as fast as the peer";
+                let message =
+                    "a gap is a number of percent above −100, where 0 means as fast as the peer; correct this one";
                 return self.fail(goal.high_percent.span(), message);
             }
             out.push(Goal { name: name.to_owned(), high_percent });

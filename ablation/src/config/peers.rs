@@ -1,13 +1,13 @@
-//! Rules of peers: other ways to serve the workloads.
+//! Rules of peers: other allocators or programs that run the same workloads.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{Peer, Program, Subject, Workload};
 
-/// The variable with which the loader puts libraries beneath a program.
+/// The variable with which the dynamic loader puts libraries beneath a program.
 pub(crate) const PRELOAD: &str = "LD_PRELOAD";
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn peers(&self, raw: &[raw::Peer], subject: &Subject, workloads: &[Workload]) -> Checked<Vec<Peer>> {
         self.names("peer", raw.iter().map(|p| &p.name))?;
         let mut out = Vec::new();
@@ -18,9 +18,9 @@ impl At<'_> {
                 return self.fail(name.span(), message);
             }
             let is_command = matches!(subject.program, Program::Command(_)) || peer.command.is_some();
-            // In a binary that holds them all, another could serve every run and nobody would know.
+            // In a binary that contains several allocators, another one could run and the times would look valid.
             if !is_command && peer.served_by.as_deref().is_none_or(str::is_empty) {
-                let message = "a peer must say who serves it: add served_by = \"NAME\"";
+                let message = "this peer has no `served_by`, the name of the allocator or program that its result line reports; add served_by = \"NAME\"";
                 return self.fail(name.span(), message);
             }
             if let (Some(features), true) = (&peer.features, is_command) {
@@ -28,7 +28,7 @@ impl At<'_> {
                 return self.fail(features.span(), message);
             }
             let features = peer.features.as_ref().map(|list| self.own_features(list));
-            // The loader's variable is how many a peer comes to be; its library is found and hashed before anything runs.
+            // Many peers are a preloaded library. It is found and hashed before anything runs.
             let env = self.env(&peer.env, true)?;
             self.preload(peer, subject)?;
             self.missable(peer)?;
@@ -55,14 +55,14 @@ impl At<'_> {
         for feature in list.get_ref() {
             let name = self.feature(feature)?;
             if out.contains(&name) {
-                return self.fail(feature.span(), format!("the feature `{name}` is there twice; remove one"));
+                return self.fail(feature.span(), format!("the feature `{name}` is listed twice; remove one"));
             }
             out.push(name);
         }
         Ok(out)
     }
 
-    /// A variable without a library does nothing, but where it takes the subject's away.
+    /// An empty variable has no effect, except that it removes the subject's library.
     fn preload(&self, peer: &raw::Peer, subject: &Subject) -> Checked<()> {
         let given = peer.env.iter().find(|(name, _)| name.get_ref() == PRELOAD);
         match given.filter(|(_, value)| libraries(value.get_ref()).next().is_none()) {
@@ -74,7 +74,7 @@ impl At<'_> {
         }
     }
 
-    /// `optional` and `hint` are for what a machine may not have.
+    /// `optional` and `hint` are for programs and libraries that a machine may lack.
     fn missable(&self, peer: &raw::Peer) -> Checked<()> {
         let preloads = |(name, value): (&raw::Text, &raw::Text)| {
             name.get_ref() == PRELOAD && libraries(value.get_ref()).next().is_some()
@@ -87,8 +87,9 @@ impl At<'_> {
         let Some((span, key)) = optional.map(|span| (span, "optional")).or(hint.map(|span| (span, "hint"))) else {
             return Ok(());
         };
-        let message =
-            format!("nothing of this peer can be missing; give it a `command` or LD_PRELOAD, or remove `{key}`");
+        let message = format!(
+            "this peer is part of the subject's package and is always there; give it a `command` or LD_PRELOAD, or remove `{key}`"
+        );
         self.fail(span, message)
     }
 }
@@ -99,7 +100,7 @@ pub(crate) fn libraries(preload: &str) -> impl Iterator<Item = &str> {
 }
 
 impl Peer {
-    /// Whether it runs with a workload.
+    /// Whether the peer runs with a workload.
     pub(crate) fn runs(&self, workload: &str) -> bool {
         self.workloads.as_ref().is_none_or(|own| own.iter().any(|name| name == workload))
     }

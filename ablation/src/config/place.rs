@@ -1,9 +1,9 @@
-//! Errors that point: where in a text something is, shown with the line itself.
+//! Diagnostics: a message with its place in a text, shown with the line itself.
 
 use std::fmt;
 use std::ops::Range;
 
-/// A part of a config that only the design can find wrong.
+/// A part of a config in which only [`crate::design`] can find a mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
     /// The list of designs.
@@ -22,9 +22,9 @@ pub(crate) enum Part {
     Named(usize, usize),
 }
 
-/// A complaint about one place of a text.
+/// A message about one place of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pointed {
+pub(crate) struct Diagnostic {
     path: String,
     line: usize,
     column: usize,
@@ -33,20 +33,20 @@ pub(crate) struct Pointed {
     message: String,
 }
 
-impl Pointed {
+impl Diagnostic {
     /// Points at the bytes `span` of `text`; a span past the end points at the end.
-    pub(crate) fn new(path: &str, text: &str, span: Range<usize>, message: String) -> Box<Pointed> {
+    pub(crate) fn new(path: &str, text: &str, span: Range<usize>, message: String) -> Box<Diagnostic> {
         let start = floor(text, span.start);
         let end = floor(text, span.end.max(start));
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let quote = &text[line_start..line_end];
-        Box::new(Pointed {
+        Box::new(Diagnostic {
             path: path.to_owned(),
             line: text[..start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
             width: text[start..end.min(line_end).max(start)].chars().count().max(1),
-            // A line that nobody could read helps nobody.
+            // A longer line cannot be read in a terminal.
             quote: quote.trim_end().chars().take(160).collect(),
             message,
         })
@@ -62,9 +62,9 @@ fn floor(text: &str, at: usize) -> usize {
     at
 }
 
-impl fmt::Display for Pointed {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Pointed { path, line, column, width, quote, message } = self;
+        let Diagnostic { path, line, column, width, quote, message } = self;
         let margin = " ".repeat(line.to_string().len());
         let indent = " ".repeat(column - 1);
         let marks = "^".repeat((*width).min(160));
@@ -72,7 +72,7 @@ impl fmt::Display for Pointed {
     }
 }
 
-impl std::error::Error for Pointed {}
+impl std::error::Error for Diagnostic {}
 
 #[cfg(test)]
 mod tests {
@@ -81,14 +81,14 @@ mod tests {
     #[test]
     fn a_place_is_counted_in_lines_and_characters() {
         let text = "a = 1\nß = 22\n";
-        let shown = Pointed::new("x.toml", text, 11..13, "too many".into()).to_string();
+        let shown = Diagnostic::new("x.toml", text, 11..13, "too many".into()).to_string();
         assert_eq!(shown, "x.toml:2:5: too many\n  |\n2 | ß = 22\n  |     ^^");
     }
 
     #[test]
     fn spans_outside_the_text_or_inside_a_character_do_not_panic() {
         for (start, end) in [(0, 0), (90, 99), (1, 2), (5, 2)] {
-            let _ = Pointed::new("x", "ßß\n", Range { start, end }, String::new()).to_string();
+            let _ = Diagnostic::new("x", "ßß\n", Range { start, end }, String::new()).to_string();
         }
     }
 }

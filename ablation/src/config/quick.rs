@@ -1,11 +1,11 @@
 //! `[quick]`: the short form of a study, which answers its first question within minutes.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{DesignKind, Quick, Workload};
 use ablate_format::Arm;
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn quick(
         &self,
         raw: Option<&raw::Quick>,
@@ -15,7 +15,7 @@ impl At<'_> {
     ) -> Checked<Option<Quick>> {
         let Some(raw) = raw else { return Ok(None) };
         let named = self.list("workload", &raw.workloads, workloads.iter().map(|workload| workload.name.as_str()))?;
-        // Only what the whole study has: everything that an arm or a design needs was checked for it.
+        // Only arms and designs of the whole study, whose needs were checked already.
         let arms = match &raw.arms {
             Some(list) => {
                 let known = self.list("arm of this study", list, arms.iter().map(|arm| arm.as_str()))?;

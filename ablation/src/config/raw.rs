@@ -1,4 +1,4 @@
-//! The config as it is written: the shape only, with the place of everything that can be wrong.
+//! The config as it is written: only its shape, with the place of every value that can be wrong.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
-//! What a config says, once it is known to be consistent.
+//! The values of a config that is known to be consistent.
 
 use super::error::ConfigError;
 use super::names;
-use super::place::{Part, Pointed};
+use super::place::{Diagnostic, Part};
 use ablate_format::{Arm, Curve, Hypothesis, MainResponse, Target};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -36,15 +36,15 @@ pub(crate) struct Study {
     pub(crate) reference_peer: Option<String>,
     /// What is built and run.
     pub(crate) subject: Subject,
-    /// Overhead sources.
+    /// Factors: the parts of the program whose cost is measured.
     pub(crate) factors: Vec<Factor>,
     /// Treatments of the design `explicit`.
     pub(crate) treatments: Vec<Treatment>,
     /// Workloads, at least one.
     pub(crate) workloads: Vec<Workload>,
-    /// Other ways to serve the same workloads.
+    /// Other allocators or programs that run the same workloads.
     pub(crate) peers: Vec<Peer>,
-    /// Peers that may be missing and are. Empty until the machine was asked for them.
+    /// Optional peers that this machine lacks. Empty until [`crate::builds`] looked for them.
     pub(crate) absent: Vec<Absent>,
     /// Code layouts of every build, 1 to 16.
     pub(crate) layouts: u32,
@@ -60,13 +60,13 @@ pub(crate) struct Study {
     pub(crate) hypotheses: Vec<Hypothesis>,
     /// Bars to judge the subject by.
     pub(crate) targets: Vec<Target>,
-    /// Ideas added in turn.
+    /// Treatments added in turn.
     pub(crate) paths: Vec<ablate_format::Path>,
     /// Groups of workloads that time is fitted over.
     pub(crate) curves: Vec<Curve>,
     /// Functions whose shares a profile shows.
     pub(crate) functions: Vec<Function>,
-    /// What is run instead of everything, when a first answer is enough.
+    /// The short form of the study, for a first answer.
     pub(super) quick: Option<Quick>,
     /// Where its parts stand in the text, for errors that only the design can find.
     pub(crate) places: BTreeMap<Part, Range<usize>>,
@@ -77,7 +77,7 @@ pub(crate) struct Study {
 pub(crate) struct Function {
     /// Name for people, `[a-z0-9-]+`.
     pub(crate) name: String,
-    /// Parts of names of functions; one of them is enough.
+    /// Parts of names of functions. A function matches when its name contains one of them.
     pub(crate) patterns: Vec<String>,
 }
 
@@ -88,7 +88,8 @@ impl Study {
         self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
-    /// Leaves these workloads and what is about them. Returns the names of the hypotheses, targets, paths and curves that go.
+    /// Removes all other workloads and everything that refers to them. Returns the names of the hypotheses, targets,
+    /// paths and curves that were removed.
     ///
     /// # Errors
     /// [`ConfigError::NoWorkload`].
@@ -104,7 +105,7 @@ impl Study {
             }
         }
         self.workloads.retain(|workload| workloads.contains(&workload.name));
-        // Cells that only the others run with would be built for nothing.
+        // Cells that run only with the removed workloads would be built for nothing.
         self.peers.retain_mut(|peer| {
             peer.workloads.iter_mut().for_each(|own| own.retain(|name| workloads.contains(name)));
             peer.workloads.as_ref().is_none_or(|own| !own.is_empty())
@@ -151,11 +152,11 @@ impl Study {
     pub(crate) fn complain(&self, part: Part, message: String) -> ConfigError {
         let end = self.text.len();
         let span = self.places.get(&part).cloned().unwrap_or(end..end);
-        Pointed::new(&self.path.display().to_string(), &self.text, span, message).into()
+        Diagnostic::new(&self.path.display().to_string(), &self.text, span, message).into()
     }
 }
 
-/// The arms `env` and `args` are one: in one binary, by whatever the levels set.
+/// The arms `env` and `args` are the same: one binary, with whatever the levels set.
 pub(super) fn in_one_binary(arms: &[Arm]) -> bool {
     arms.contains(&Arm::Env) || arms.contains(&Arm::Args)
 }
@@ -178,7 +179,7 @@ pub(crate) enum DesignKind {
     LeaveOneOut,
     /// `none`, and `only-<factor>` for each factor.
     AddOneIn,
-    /// Every two crossed factors away together, beside each away alone.
+    /// Every pair of crossed factors away together, and each away alone.
     Pairs,
     /// Main effects of up to n − 1 factors in n cells, n a multiple of 4 (Plackett and Burman, 1946).
     PlackettBurman,
@@ -225,9 +226,9 @@ pub(crate) struct Subject {
     pub(crate) args: Vec<String>,
     /// Arguments of both counting passes, after those of the workload and before `idle_args`.
     pub(crate) counting_args: Vec<String>,
-    /// Arguments that make a run do no operation, appended last; `None`: start-up cost is not counted apart.
+    /// Arguments, appended last, with which a run does no operation. `None`: the cost of start-up is not counted apart.
     pub(crate) idle_args: Option<Vec<String>>,
-    /// What `served_by` must say.
+    /// Value that `served_by` of the result line must have.
     pub(crate) served_by: Option<String>,
     /// Names that are passed on from the runner's environment.
     pub(crate) allow_env: Vec<String>,
@@ -240,7 +241,7 @@ pub(crate) struct Subject {
 pub(crate) enum Program {
     /// A binary that cargo builds.
     Cargo(CargoProgram),
-    /// A program that is there: its path or name, then arguments.
+    /// An installed program: its path or name, then arguments.
     Command(Vec<String>),
 }
 
@@ -252,7 +253,7 @@ pub(crate) struct CargoProgram {
     /// Its binary.
     pub(crate) binary: String,
     /// Where the package is.
-    pub(crate) source: Source,
+    pub(crate) origin: Origin,
     /// Cargo profile.
     pub(crate) profile: String,
     /// Cargo features built in besides those of the factors.
@@ -262,16 +263,16 @@ pub(crate) struct CargoProgram {
 impl CargoProgram {
     /// Path of a `Cargo.toml` of its workspace; empty for a package of the registry, which has none yet.
     pub(crate) fn manifest(&self) -> &Path {
-        match &self.source {
-            Source::Manifest(path) => path,
-            Source::Registry(_) => Path::new(""),
+        match &self.origin {
+            Origin::Manifest(path) => path,
+            Origin::Registry(_) => Path::new(""),
         }
     }
 }
 
 /// Where a package is.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Source {
+pub(crate) enum Origin {
     /// Path of a `Cargo.toml` of its workspace; exists.
     Manifest(PathBuf),
     /// This version of the package on crates.io.
@@ -289,7 +290,7 @@ pub(crate) struct Level {
     pub(crate) features: Vec<String>,
 }
 
-/// One overhead source.
+/// A factor: one part of the program whose cost is measured.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Factor {
     /// Name, `[a-z0-9-]+`.
@@ -330,13 +331,13 @@ pub(crate) struct Workload {
     pub(crate) args: Vec<String>,
     /// Whether the process is bound to one processor.
     pub(crate) pin: bool,
-    /// What of a process's latency the effects are about.
+    /// The response that effects are reported in.
     pub(crate) response: MainResponse,
     /// Designs whose cells run with it; `None`: all.
     pub(crate) designs: Option<Vec<DesignKind>>,
 }
 
-/// Another way to serve the workloads: in the baseline binary, in another build of it, or by another program.
+/// Another allocator or program that runs the workloads: in the baseline binary, in another build of it, or by another program.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Peer {
     /// Name, `[a-z0-9-]+`.
@@ -349,30 +350,30 @@ pub(crate) struct Peer {
     pub(crate) env: BTreeMap<String, String>,
     /// Arguments before those of the workload.
     pub(crate) args: Vec<String>,
-    /// What `served_by` must say.
+    /// Value that `served_by` of the result line must have.
     pub(crate) served_by: Option<String>,
-    /// Whether it may be missing on a machine.
+    /// Whether a machine may lack it.
     pub(crate) optional: bool,
-    /// What to do where it is missing, for people; empty when the config does not say.
+    /// How to get it on a machine that lacks it. Empty when the config does not say.
     pub(crate) hint: String,
     /// Workloads that it runs with; `None`: all.
     pub(crate) workloads: Option<Vec<String>>,
-    /// Whether it counts where the best peer or every peer is asked for.
+    /// Whether it is compared where a target names the best peer or every peer.
     pub(crate) compare: bool,
 }
 
-/// A peer that may be missing and is, or what is about it.
+/// An optional peer that this machine lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Absent {
     /// Name of the peer.
     pub(crate) peer: String,
-    /// What is not there.
+    /// What is missing.
     pub(crate) why: String,
-    /// What to do about it; empty when the config does not say.
+    /// How to get it. Empty when the config does not say.
     pub(crate) hint: String,
 }
 
-/// What is run instead of the whole study. One code layout of each build, no claims, no placebo that has to be built.
+/// The short form of a study: one code layout of each build, no claims, no placebo that has to be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Quick {
     /// Timing blocks, 1 to 10000.
@@ -399,7 +400,7 @@ impl Study {
         if !self.by_feature() {
             self.subject.placebo_feature = None;
         }
-        // They are about cells that a short form need not have, and about more blocks than it has.
+        // Claims are about cells and numbers of blocks that a short form need not have.
         self.hypotheses.clear();
         self.targets.clear();
         self.paths.clear();

@@ -1,13 +1,13 @@
 //! Rules of the subject: a Cargo package of this machine or of the registry, or a command.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
-use super::study::{CargoProgram, Program, Source, Subject};
+use super::study::{CargoProgram, Origin, Program, Subject};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn subject(&self, path: &Path, raw: &Spanned<raw::Subject>) -> Checked<Subject> {
         let place = raw.span();
         let raw = raw.get_ref();
@@ -15,7 +15,7 @@ impl At<'_> {
         let is_command = matches!(program, Program::Command(_));
         let mut allow_env = Vec::new();
         for name in &raw.allow_env {
-            // From a shell even a command's would differ from run to run, and nobody would see it.
+            // A value from the shell would differ from run to run, unseen, even for a command.
             allow_env.push(self.env_name(name, false)?);
         }
         Ok(Subject {
@@ -54,14 +54,14 @@ impl At<'_> {
         Ok(Program::Cargo(CargoProgram {
             package: self.identifier("package", package, "")?,
             binary: self.identifier("binary", raw.binary.as_ref().unwrap_or(package), "")?,
-            source: match (&raw.version, &raw.manifest) {
+            origin: match (&raw.version, &raw.manifest) {
                 (Some(version), Some(_)) => {
                     let message =
                         "`version` takes the package from crates.io and `manifest` from here; remove one of the two";
                     return self.fail(version.span(), message);
                 }
-                (Some(version), None) => Source::Registry(self.version(version)?),
-                (None, manifest) => Source::Manifest(self.manifest(path, manifest.as_ref(), place)?),
+                (Some(version), None) => Origin::Registry(self.version(version)?),
+                (None, manifest) => Origin::Manifest(self.manifest(path, manifest.as_ref(), place)?),
             },
             profile: match &raw.profile {
                 Some(profile) => self.identifier("Cargo profile", profile, "")?,
@@ -71,7 +71,7 @@ impl At<'_> {
         }))
     }
 
-    /// A program that is there: its path or name, then arguments. Where it is, the builds find out.
+    /// An installed program: its path or name, then arguments. [`crate::builds`] finds it.
     pub(super) fn command(&self, command: &raw::Texts) -> Checked<Vec<String>> {
         let args = self.args(command.get_ref())?;
         if args.first().is_none_or(String::is_empty) {
@@ -80,12 +80,12 @@ impl At<'_> {
         Ok(args)
     }
 
-    /// One version and not a range: a study that builds something else tomorrow cannot be repeated.
+    /// One version and not a range, because a study that builds something else tomorrow cannot be repeated.
     fn version(&self, version: &raw::Text) -> Checked<String> {
         let text = self.identifier("version", version, ".+")?;
         let numbers: Vec<&str> = text.split(['-', '+']).next().unwrap_or_default().split('.').collect();
         if numbers.len() != 3 || numbers.iter().any(|number| number.parse::<u64>().is_err()) {
-            let message = format!("`{text}` is no whole version; write all three numbers, like \"1.4.0\"");
+            let message = format!("`{text}` is not a complete version; write all three numbers, like \"1.4.0\"");
             return self.fail(version.span(), message);
         }
         Ok(text)

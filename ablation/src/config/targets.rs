@@ -1,6 +1,6 @@
-//! Rules of targets: bars that the study judges its subject by.
+//! Rules of targets: limits ("bars") that the study judges its subject by.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{Peer, Workload};
 use ablate_format::{Against, Bar, Quantity, Target, TargetKind, TargetResponse};
@@ -8,13 +8,13 @@ use toml::Spanned;
 
 const KINDS: [&str; 4] = ["ratio", "rows", "value", "between"];
 
-/// What several peers together are called.
+/// Names that stand for several peers.
 const TOGETHER: [&str; 2] = ["each", "best"];
 
-/// A workload of a target, and what it is judged by there.
+/// A workload of a target, with the response that the target judges there.
 type Judged<'a> = (&'a Workload, Quantity);
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn targets(
         &self,
         raw: &[Spanned<raw::Target>],
@@ -79,13 +79,13 @@ impl At<'_> {
         Ok(TargetResponse { of, over: Some(over) })
     }
 
-    /// A value in two units has no bar; two workloads are compared in one response.
+    /// Two workloads need the same response, because a value in two units has no common bar.
     fn one_quantity(&self, raw: &raw::Target, kind: &str, judged: &[Judged<'_>]) -> Checked<()> {
         if kind == "between" && judged.len() != 2 {
             let message = format!("`between` compares two workloads, the first over the second, not {}", judged.len());
             return self.fail(raw.workloads.span(), message);
         }
-        // They are all alike where the target has a response of its own.
+        // All responses are equal when the target has a response of its own.
         let other = judged.iter().find(|(_, quantity)| *quantity != judged[0].1);
         if let (Some((other, _)), "value" | "between") = (other, kind) {
             let first = judged[0].0;
@@ -101,7 +101,7 @@ impl At<'_> {
         Ok(())
     }
 
-    /// A ratio to a peer has one good side in all workloads, and of a rate that is the high one.
+    /// The good side of a ratio must be the same in all workloads. Of a rate the high side is the good one.
     fn one_direction(&self, raw: &raw::Target, kind: &str, judged: &[Judged<'_>]) -> Checked<()> {
         if !matches!(kind, "ratio" | "rows") {
             return Ok(());
@@ -124,7 +124,7 @@ impl At<'_> {
         }
     }
 
-    /// Exactly one end, since the other is the bad side.
+    /// Exactly one of `low` and `high`, because the other side is the bad one.
     fn bar(&self, raw: &raw::Target, kind: &str) -> Checked<Bar> {
         let (bar, place) = match (&raw.high, &raw.low) {
             (Some(high), None) => (Bar::High(*high.get_ref()), high.span()),
@@ -140,7 +140,8 @@ impl At<'_> {
         };
         let is_bar = bar.value().is_finite() && (bar.value() > 0.0 || kind == "value" && bar == Bar::High(0.0));
         if !is_bar {
-            return self.fail(place, "this is no bar: it must be a number above 0 (the `high` of a `value` may be 0)");
+            return self
+                .fail(place, "a bar must be a number above 0 (the `high` of a `value` may be 0); correct this one");
         }
         Ok(bar)
     }

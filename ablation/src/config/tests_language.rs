@@ -221,7 +221,7 @@ fn packages_of_the_registry_have_one_whole_version() {
     let registry = PACKAGE.replace("package = \"subject\"", "package = \"subject\"\nversion = \"1.4.0\"");
     let study = parsed(&registry).expect("a package of the registry");
     let Program::Cargo(program) = &study.subject.program else { panic!("a package") };
-    assert_eq!((&program.source, program.binary.as_str()), (&Source::Registry("1.4.0".into()), "subject"));
+    assert_eq!((&program.origin, program.binary.as_str()), (&Origin::Registry("1.4.0".into()), "subject"));
     for bad in ["1", "1.4", "^1.4.0", "1.4.x", "*"] {
         check_in(&registry, "1.4.0", bad, &[bad, "14 | version"]);
     }

@@ -70,7 +70,12 @@ fn contradictions_of_treatments_that_come_after_others_are_pointed_at() {
     check("after = \"frozen\"", "after = \"late\"", &["unknown treatment `late`"]);
     let later = format!("[[treatment]]\n{last}");
     let text = text().replace("after = \"frozen\"", "after = \"late\"").replace("[[path]]\nname = \"down\"", &later);
-    assert!(parsed(&text).expect_err("below").to_string().contains("`late` does not stand above; move it there"));
+    assert!(
+        parsed(&text)
+            .expect_err("below")
+            .to_string()
+            .contains("`late` is not defined above this treatment; move it there")
+    );
     let ring = text.replace("name = \"late\"", "name = \"late\"\nafter = \"all-off\"");
     assert!(parsed(&ring).expect_err("a ring").to_string().contains("`all-off` would come after itself"));
     check("levels = { red = \"off\" }", "levels = { blue = \"frozen\" }", &["`blue` is `frozen` already by `after`"]);

@@ -1,6 +1,6 @@
-//! Rules of what refers to levels of factors: treatments and constraints.
+//! Rules of treatments and constraints, which refer to levels of factors.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::names::suggest;
 use super::raw;
 use super::study::{Constraint, Factor, Treatment};
@@ -8,7 +8,7 @@ use ablate_format::{Arm, BASELINE};
 use std::collections::BTreeMap;
 use toml::Spanned;
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn treatments(
         &self,
         raw: &[Spanned<raw::Treatment>],
@@ -52,7 +52,7 @@ impl At<'_> {
         self.fail(level.span(), format!("unknown level `{}` of factor `{}`{near}", level.get_ref(), factor.name))
     }
 
-    /// What a treatment begins with: the levels of the one that it comes after.
+    /// The levels that a treatment starts from: those of the treatment that it comes `after`.
     fn inherited(
         &self,
         (treatment, all): (&raw::Treatment, &[Spanned<raw::Treatment>]),
@@ -64,7 +64,7 @@ impl At<'_> {
         }
         let known = all.iter().map(|other| other.get_ref().name.get_ref().as_str());
         let mut at = self.known("treatment", after, known.clone())?;
-        // As many steps as there are treatments lead through any ring.
+        // A ring of `after` is closed after at most as many steps as there are treatments.
         for _ in all {
             let other = all[at].get_ref();
             if other.name.get_ref() == treatment.name.get_ref() {
@@ -78,7 +78,10 @@ impl At<'_> {
         }
         match above.iter().find(|other| other.name == *after.get_ref()) {
             Some(other) => Ok(other.levels.clone()),
-            None => self.fail(after.span(), format!("`{}` does not stand above; move it there", after.get_ref())),
+            None => self.fail(
+                after.span(),
+                format!("`{}` is not defined above this treatment; move it there", after.get_ref()),
+            ),
         }
     }
 
@@ -128,7 +131,7 @@ impl At<'_> {
         Ok(out)
     }
 
-    /// A name that a design would generate must mean what it says.
+    /// A name that a design would generate must have the levels that the design would give it.
     fn meaning(
         &self,
         treatment: &raw::Treatment,
@@ -197,7 +200,10 @@ impl At<'_> {
                     return self.fail(name.span(), message);
                 }
                 if levels.is_empty() {
-                    let message = format!("no level of `{}` would do; name those that it may have", factor.name);
+                    let message = format!(
+                        "the list of levels of `{}` is empty, so no cell could run; name the levels that it may have",
+                        factor.name
+                    );
                     return self.fail(name.span(), message);
                 }
                 for level in levels {

@@ -1,16 +1,16 @@
-//! Rules of workloads and the groups of them, and of the peer that shares refer to.
+//! Rules of workloads, of curves (groups of workloads), and of the reference peer.
 
-use super::check::{At, Checked};
+use super::check::{Checked, Checker};
 use super::names::suggest;
 use super::raw;
 use super::study::{DesignKind, Peer, Workload};
 use ablate_format::{Curve, MainResponse};
 use toml::Spanned;
 
-/// A line through two points always fits.
+/// Fewest workloads of a curve. A line through two points always fits.
 const MIN_CURVE: usize = 3;
 
-impl At<'_> {
+impl Checker<'_> {
     pub(super) fn workloads(
         &self,
         raw: &[raw::Workload],
@@ -38,7 +38,7 @@ impl At<'_> {
 
     fn response(&self, given: Option<&raw::Text>, is_command: bool) -> Checked<MainResponse> {
         let Some(given) = given else {
-            // Most programs print nothing that says how long they took.
+            // Most programs do not report how long they took.
             return Ok(if is_command { MainResponse::Wall } else { MainResponse::default() });
         };
         self.named_response(given, given.get_ref())
@@ -51,7 +51,7 @@ impl At<'_> {
         }
         if name.starts_with("value") {
             let message = "a value of the program's own is named `value:NAME`, with letters a to z, digits and `_`";
-            return self.fail(given.span(), format!("`{name}` is no response; {message}"));
+            return self.fail(given.span(), format!("`{name}` is not a response; {message}"));
         }
         let near = suggest(name, MainResponse::ALL.iter().map(|known| known.as_str()));
         let write = "write `p10`, `p50`, `p99` or `mean` of what the program reports, `wall`, `cpu` or `rss-peak` of its process, or `value:NAME`";

@@ -12,7 +12,7 @@ pub(super) struct Axis<'a> {
     pub(super) factor: &'a Factor,
     /// Names of the levels that the arms of the study can bring about.
     pub(super) levels: Vec<&'a str>,
-    /// The level "without it", in whatever arm.
+    /// The level "without the factor", in any arm.
     pub(super) away: Option<u8>,
     /// Numbers of the levels that the baseline's binary can have, when the factor is combined with others.
     pub(super) crossed: Option<Vec<u8>>,
@@ -25,8 +25,8 @@ pub(super) fn axes(study: &Study) -> Vec<Axis<'_>> {
         levels.extend(factor.others(&study.arms));
         // There are few levels: the config has a limit.
         let number = |name: &str| levels.iter().position(|level| *level == name).map(|at| at as u8);
-        // On and off are what a factorial is about; variants beside them would only make it larger. Where the baseline
-        // itself is off, the other levels are what it is set against.
+        // A factorial is about on and off. Variants beside them would only make it larger. Where the baseline is off,
+        // the other levels are compared with it.
         let has_off = levels[1..].iter().any(|level| *level == "off" && factor.in_one_binary(level));
         let taken = |level: &str| !has_off || level == "off" || level == factor.baseline;
         let in_binary = (0..levels.len()).filter(|at| factor.in_one_binary(levels[*at]) && taken(levels[*at]));
@@ -38,7 +38,7 @@ pub(super) fn axes(study: &Study) -> Vec<Axis<'_>> {
 }
 
 impl Axis<'_> {
-    /// The level "without it" of a factor that is combined with others at two levels.
+    /// The level "without the factor" of a factor that is combined with others at two levels.
     pub(super) fn crossed_away(&self) -> Option<u8> {
         let name = self.crossed.as_ref().and_then(|_| self.factor.away_in_one_binary())?;
         self.levels.iter().position(|level| *level == name).map(|at| at as u8)
@@ -63,7 +63,7 @@ pub(super) fn moved<'a>(axes: &'a [Axis<'a>], levels: &'a [u8]) -> impl Iterator
     axes.iter().zip(levels.iter().copied()).filter(|(_, level)| *level != 0)
 }
 
-/// What the receipt must report: names of levels by factor.
+/// Levels that the program must report: names of levels by factor.
 pub(super) fn reported(axes: &[Axis<'_>], names: &[&str]) -> BTreeMap<String, String> {
     axes.iter().zip(names).map(|(axis, name)| (axis.factor.name.clone(), name.to_string())).collect()
 }

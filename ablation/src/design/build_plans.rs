@@ -1,10 +1,10 @@
-//! Distinct builds: one for each set of Cargo features that some cell has, and one for each other program.
+//! Distinct builds: one for each set of Cargo features of a cell, and one for each other program.
 
 use super::axis::Axis;
 use crate::config::{Program, Study};
 use std::collections::{HashMap, HashSet};
 
-/// One feature set to build, or one program that is there.
+/// One feature set to build, or one installed program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BuildPlan {
     /// Id that cells refer to; fits into a file name.
@@ -15,7 +15,7 @@ pub(crate) struct BuildPlan {
     pub(crate) command: Option<Vec<String>>,
 }
 
-/// Half of the 255 bytes of a file name; beyond that the digits of the levels are the name.
+/// Longest id, half of the 255 bytes of a file name. A longer one is replaced by the digits of the levels.
 const MAX_ID: usize = 120;
 
 /// The builds so far, the baseline's first.
@@ -62,7 +62,7 @@ impl<'a> Builds<'a> {
         }
     }
 
-    /// Id of a program that is there.
+    /// Id of an installed program.
     pub(super) fn program(&mut self, id: String, command: &[String]) -> String {
         self.ids.insert(id.clone());
         self.list.push(BuildPlan { id: id.clone(), features: Vec::new(), command: Some(command.to_vec()) });

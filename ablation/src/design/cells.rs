@@ -1,15 +1,13 @@
-//! Treatments become cells: in one binary, in builds of their own, or both.
+//! From treatments to cells: in one binary, in builds of their own, or both.
 
 use super::axis::{self, Axis, moved};
 use super::build_plans::{BuildPlan, Builds};
 use super::constraints;
 use super::treatments::{Treatment, Treatments};
 use crate::config::{ConfigError, DesignKind, Part, Peer, Study};
+use crate::support::settings::PLACEBO_VARIABLE;
 use ablate_format::{Arm, CellKind, CellPlan, Impossible};
 use std::collections::BTreeMap;
-
-/// The variable that makes the placebo differ from the baseline; no program reads it.
-pub(crate) const PLACEBO_VARIABLE: &str = "ABLATE_PLACEBO";
 
 /// The cells of one treatment, by their index.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +34,7 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    /// Cells in one binary that a design asks for and that cannot be.
+    /// Cells in one binary that a design asks for and a constraint forbids.
     pub(super) fn missing(&self, treatments: &Treatments, kind: DesignKind) -> usize {
         let asked = treatments.list.iter().zip(&self.made).filter(|(treatment, _)| treatment.asked.contains(&kind));
         asked.filter(|(_, made)| made.binary.is_none()).count()
@@ -99,9 +97,9 @@ fn cell_id(name: &str, arm: Arm) -> String {
     format!("{name}@{}", arm.as_str())
 }
 
-/// The ways in which a treatment runs, each with its levels by name. In one binary when that can have all of them. In
-/// a build of its own when every level that differs is one of features, or when there is no other way to have them
-/// together: then those that are no matter of features are brought about as in one binary.
+/// The ways in which a treatment runs, each with its levels by name. It runs in one binary when that binary can have
+/// all levels. It runs in a build of its own when every level that differs depends on features, or when the levels
+/// cannot be combined otherwise; then levels that do not depend on features are set as in one binary.
 fn arms<'a>(study: &Study, axes: &[Axis<'a>], treatment: &Treatment) -> Vec<(Arm, Vec<&'a str>)> {
     let mut out = Vec::new();
     let levels = treatment.levels.as_slice();
@@ -123,11 +121,11 @@ fn arms<'a>(study: &Study, axes: &[Axis<'a>], treatment: &Treatment) -> Vec<(Arm
     out
 }
 
-/// A cell of the subject, as the baseline until it is said to be something else.
+/// A cell of the subject, which the caller may turn into another kind than the baseline.
 fn cell(study: &Study, axes: &[Axis<'_>], name: &str, arm: Option<Arm>, levels: &[&str], build: &str) -> CellPlan {
     let mut env = study.subject.env.clone();
     let mut args = study.subject.args.clone();
-    // What is absent needs no switch.
+    // An absent factor needs no switch.
     for own in axes.iter().zip(levels).filter_map(|(axis, level)| axis.factor.levels.get(*level)) {
         env.extend(own.env.clone());
         args.extend_from_slice(&own.args);

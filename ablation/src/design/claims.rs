@@ -1,10 +1,11 @@
-//! Hypotheses against the design: a claim about a cell that does not run cannot be decided.
+//! Checks hypotheses against the design: a claim about a cell that does not run cannot be decided.
 
 use super::axis::Axis;
 use super::cells::Cells;
 use super::treatments::Treatments;
 use crate::config::claims::PARTS;
-use crate::config::{ConfigError, DesignKind, Part, Study, nearest};
+use crate::config::{ConfigError, DesignKind, Part, Study};
+use crate::support::nearest::nearest;
 use ablate_format::{Hypothesis, HypothesisKind, StudyPlan, WorkloadPlan};
 use std::collections::HashSet;
 
@@ -36,7 +37,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Why a cell does not run with a workload.
+/// The reason why a cell does not run with a workload.
 fn unknown(plan: &StudyPlan, cell: &str, workload: &WorkloadPlan) -> Option<String> {
     if plan.cells.iter().any(|known| known.id == cell) {
         let message = || {
@@ -51,7 +52,7 @@ fn unknown(plan: &StudyPlan, cell: &str, workload: &WorkloadPlan) -> Option<Stri
         return Some(format!("cell `{cell}` cannot be: {}; claim something about another", impossible.reason));
     }
     let ids = || plan.cells.iter().map(|cell| cell.id.as_str());
-    // The arm is easily forgotten.
+    // The arm in a name like `no-cache@env` is easily forgotten.
     let same_name = ids().find(|id| id.split('@').next() == Some(cell));
     let near = same_name.or_else(|| nearest(cell, ids())).map(|near| format!("did you mean `{near}`? "));
     Some(format!("there is no cell `{cell}`; {}`cargo ablate plan` lists all", near.unwrap_or_default()))

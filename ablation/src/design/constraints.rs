@@ -1,9 +1,9 @@
-//! What levels need of one another.
+//! Constraints: levels that need levels of other factors.
 
 use super::axis::Axis;
 use crate::config::{ConfigError, Constraint, Part, Study};
 
-/// The baseline must hold all constraints: every comparison is with it.
+/// Checks that the baseline meets all constraints, because every comparison is with it.
 pub(super) fn hold_for_baseline(study: &Study, axes: &[Axis<'_>]) -> Result<(), ConfigError> {
     let baseline: Vec<&str> = axes.iter().map(|axis| axis.name(0)).collect();
     match broken(study, axes, &baseline) {
@@ -24,7 +24,7 @@ pub(super) fn broken(study: &Study, axes: &[Axis<'_>], levels: &[&str]) -> Optio
 
 fn reason(constraint: &Constraint, axes: &[Axis<'_>], levels: &[&str]) -> Option<String> {
     let level = |factor: &str| axes.iter().position(|axis| axis.factor.name == factor).map(|at| levels[at]);
-    // What is absent is off as well.
+    // An absent factor is off as well.
     let is = |factor: &str, wanted: &str| {
         level(factor).is_some_and(|level| level == wanted || (level == "absent" && wanted == "off"))
     };

@@ -1,5 +1,5 @@
-//! Which cells are compared: one row a question, the effect positive when the source costs. A row whose cells cannot
-//! be is not there.
+//! The cells that are compared: one row per question. An effect is positive when the factor costs. A row whose cells
+//! cannot exist is left out.
 
 use super::axis::{Axis, Levels, arm_in_one_binary, moved};
 use super::cells::{Cells, Made};
@@ -53,7 +53,7 @@ impl Rows<'_> {
         let (factor, baseline) = (&axis.factor.name, &axis.factor.baseline);
         let attribution = axis.away == Some(level);
         for cell in made.both().map(|index| &cells[index]) {
-            // As the receipt reports it: `off` of another build is `absent`.
+            // As the program reports it: `off` of another build is `absent`.
             let contrast = format!("{baseline}-{}", cell.levels[factor]);
             self.push(factor, &contrast, cell.arm, "baseline", &cell.id, attribution);
         }
@@ -80,7 +80,7 @@ impl Rows<'_> {
         index.map(|index| self.cells.list[index].id.clone())
     }
 
-    /// Each factor alone against none at all.
+    /// Each factor alone, compared with no factor at all.
     fn alone(&mut self) {
         let none = without(self.axes, None);
         for (i, axis) in self.axes.iter().enumerate().filter(|(_, axis)| axis.away.is_some()) {
@@ -98,7 +98,7 @@ impl Rows<'_> {
     /// Main effects of the designs that combine factors: the analysis takes the cells of both halves from their levels.
     fn main(&mut self, study: &Study) {
         let has = |kind| study.designs.contains(&kind);
-        // Without one of its cells the columns of a fraction are not orthogonal, so that nothing can be said.
+        // The columns of a fraction are orthogonal only with all of its cells. Without one, it gives no main effects.
         let is_whole = |kind| has(kind) && self.cells.missing(self.treatments, kind) == 0;
         let by_fraction = is_whole(DesignKind::Fractional) || is_whole(DesignKind::PlackettBurman);
         let there: HashSet<Levels> = self.in_one_binary();

@@ -73,8 +73,8 @@ impl Fraction {
         (0..1_u32 << basic).map(away).collect()
     }
 
-    /// What cannot be told apart, for people: what the fraction is, then one line for each set of main effects and
-    /// two-factor interactions that share an estimate.
+    /// The effects that cannot be told apart, for people: first what the fraction is, then one line for each set of
+    /// main effects and two-factor interactions that share an estimate.
     pub(super) fn aliases(&self, names: &[&str]) -> Vec<String> {
         let join = |set: u32| -> String {
             let own = (0..self.factors).filter(|i| set >> i & 1 == 1);

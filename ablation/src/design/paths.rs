@@ -1,4 +1,4 @@
-//! Paths against the design: every step needs a cell in the baseline's binary, in each workload of the path.
+//! Checks paths against the design: every step needs a cell in the baseline's binary, in each workload of the path.
 
 use crate::config::{ConfigError, Part, Study};
 use ablate_format::StudyPlan;

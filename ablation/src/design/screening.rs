@@ -18,7 +18,7 @@ pub(super) fn runs(factors: usize) -> Vec<Vec<bool>> {
     normalised(matrix).into_iter().map(|row| row[1..=factors].iter().map(|sign| *sign < 0).collect()).collect()
 }
 
-/// What the design cannot tell apart, for people.
+/// The effects that the design cannot tell apart, for people.
 pub(super) fn aliases(factors: usize) -> String {
     let runs = (factors + 1).next_multiple_of(4);
     format!(

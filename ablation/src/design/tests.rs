@@ -1,7 +1,8 @@
-//! Designs as they are asked for, and what becomes of them.
+//! Designs of configs, and the cells that they give.
 
 use super::*;
 use crate::config::tests::{GOOD, parsed};
+use crate::support::settings::PLACEBO_VARIABLE;
 use ablate_format::{Arm, Contrast};
 
 fn design(text: &str) -> Design {

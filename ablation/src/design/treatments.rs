@@ -1,4 +1,4 @@
-//! Which levels the designs ask for, each set once, under one name.
+//! The levels that the designs ask for. Each set of levels exists once, under one name.
 
 use super::axis::{Axis, Levels};
 use super::fraction::Fraction;
@@ -20,7 +20,7 @@ pub(super) struct Treatment {
 }
 
 impl Treatment {
-    /// Whether it exists in builds of its own, too: designs that combine factors do so in one binary.
+    /// Whether it also has builds of its own. Designs that combine factors use one binary.
     pub(super) fn wants_builds(&self) -> bool {
         self.asked.iter().any(|kind| !kind.is_crossing())
     }
@@ -43,7 +43,7 @@ const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 
 pub(super) fn treatments(study: &Study, axes: &[Axis<'_>]) -> Result<Treatments, ConfigError> {
     let mut out = Treatments::default();
-    // In the order of NAMES: names that people chose come first, names that are numbers last.
+    // In the order of NAMES: names from the config come first, names that are numbers last.
     for (_, kind) in DesignKind::NAMES.into_iter().filter(|(_, kind)| study.designs.contains(kind)) {
         match kind {
             DesignKind::Explicit => out.explicit(study, axes)?,
@@ -66,7 +66,7 @@ pub(super) fn treatments(study: &Study, axes: &[Axis<'_>]) -> Result<Treatments,
     Ok(out)
 }
 
-/// What a design asks for, before it is known whether it is there already.
+/// A treatment that a design asks for. It may exist already.
 struct Wanted {
     kind: DesignKind,
     name: String,
@@ -127,7 +127,7 @@ impl Treatments {
         Ok(())
     }
 
-    /// Factors with several variants and no `off` have nothing that is "without", and stay as they are.
+    /// A factor with several variants and no `off` has no level "without", and stays as it is.
     fn add_one_in(&mut self, study: &Study, axes: &[Axis<'_>]) -> Result<(), ConfigError> {
         let kind = DesignKind::AddOneIn;
         let (name, levels) = ("none".to_owned(), without(axes, None));
@@ -159,7 +159,7 @@ impl Treatments {
         Ok(())
     }
 
-    /// Runs that tell for each of the factors of two levels whether it is away.
+    /// Adds a treatment for each run. A run tells for each factor of two levels whether it is away.
     fn two_levels(
         &mut self,
         study: &Study,
@@ -204,7 +204,7 @@ impl Treatments {
     }
 }
 
-/// All factors away, but one.
+/// All factors away, except one.
 pub(super) fn without(axes: &[Axis<'_>], kept: Option<usize>) -> Levels {
     let level = |(i, axis): (usize, &Axis<'_>)| if Some(i) == kept { 0 } else { axis.away.unwrap_or(0) };
     axes.iter().enumerate().map(level).collect()

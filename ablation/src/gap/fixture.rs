@@ -2,7 +2,8 @@
 
 use super::counts::Counts;
 use super::units::UnitCosts;
-use ablate_stats::bootstrap::{Drawn, Series, draw};
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::series::{Series, draw};
 
 /// Blocks behind every number here.
 pub(super) const BLOCKS: usize = 20;

@@ -3,7 +3,8 @@
 use crate::prove::JudgedRun;
 use crate::unit_costs::SYSCALL;
 use ablate_format::{Pass, Status};
-use ablate_stats::bootstrap::{Drawn, Series, draw};
+use ablate_stats::bootstrap::Drawn;
+use ablate_stats::series::{Series, draw};
 use std::collections::BTreeMap;
 
 /// What each kind of event costs, in nanoseconds, with draws that combine with those of a workload.

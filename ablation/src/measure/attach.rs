@@ -5,8 +5,10 @@
 //! what a multiplexed counter may break, so the descriptor is read here. How many hardware events fit the processor at
 //! once is found with a group on the runner itself, which the kernel refuses when it is too large.
 
+use super::instruments::{self, Instrument, Source, instruments};
+use super::refusal::refusal;
 use super::wrapper::{self, Wrapper};
-use super::{Instrument, Source, instruments, refusal, tracefs, vmstat};
+use super::{tracefs, vmstat};
 use ablate_format::InstrumentStatus;
 use perf_event::{Builder, Counter, Group};
 use std::collections::BTreeMap;
@@ -73,7 +75,7 @@ pub fn probe() -> Probed {
     probe_groups(&["perf".to_owned()])
 }
 
-/// Tries every instrument of these groups (names from [`super::GROUPS`]) once, on this process.
+/// Tries every instrument of these groups (names from [`instruments::GROUPS`]) once, on this process.
 pub fn probe_groups(groups: &[String]) -> Probed {
     probe_rows(instruments(groups))
 }
@@ -85,7 +87,7 @@ impl Probed {
         let mut rows = instruments(&["perf".to_owned()]);
         rows.retain(|row| matches!(row.source, Source::Tracepoint(_) | Source::Vmstat(_)) || row.name == "page-faults");
         for call in calls {
-            let row = super::call(call);
+            let row = instruments::call(call);
             if rows.iter().all(|known| known.name != row.name) {
                 rows.push(row);
             }
@@ -152,7 +154,7 @@ impl Circumstances {
         let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok();
         Circumstances {
             paranoid: paranoid.and_then(|level| level.trim().parse().ok()),
-            virtual_machine: crate::machine::is_virtual(),
+            virtual_machine: crate::support::machine::is_virtual(),
         }
     }
 

@@ -29,7 +29,7 @@ pub fn add_totals(text: &str, counts: &mut BTreeMap<String, u64>) -> Result<(), 
     for line in text.lines().filter_map(|line| line.strip_prefix("totals:")) {
         seen = true;
         let values: Option<Vec<u64>> = line.split_whitespace().map(|value| value.parse().ok()).collect();
-        let values = values.ok_or_else(|| format!("callgrind's totals are no numbers: `{}`", line.trim()))?;
+        let values = values.ok_or_else(|| format!("callgrind's totals are not numbers: `{}`", line.trim()))?;
         for (name, parts) in COUNTS {
             let place = |event: &&str| events.iter().position(|known| known == event);
             if parts.iter().all(|event| place(event).is_some()) {

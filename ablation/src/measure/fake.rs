@@ -1,8 +1,9 @@
 //! A processor with counters that does what a test asks for, in the place of the kernel: the hardware path on machines
 //! that have no PMU.
 
+use super::Probed;
 use super::attach::probe_rows;
-use super::{Instrument, Probed, instruments};
+use super::instruments::{Instrument, instruments};
 use perf_event::hooks::{Hooks, clear_thread_hooks, set_thread_hooks};
 use perf_event_open_sys::bindings::{PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, perf_event_attr};
 use std::cell::RefCell;
@@ -179,7 +180,7 @@ fn refusals_name_the_way_out() {
         });
     };
     check(libc::EACCES, "CAP_PERFMON");
-    check(libc::ENOENT, if crate::machine::is_virtual() { "bare metal" } else { "another processor" });
+    check(libc::ENOENT, if crate::support::machine::is_virtual() { "bare metal" } else { "another processor" });
     check(libc::EMFILE, "ulimit -n");
     check(libc::ENOSPC, "fewer events");
 }

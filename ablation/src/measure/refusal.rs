@@ -1,7 +1,7 @@
 //! Why the kernel refused a counter, in one line that says what would allow it. A pure function, so that every refusal
 //! can be tested on every machine.
 
-use super::Source;
+use super::instruments::Source;
 
 /// One line for the error number that `perf_event_open` gave; `paranoid` is the kernel's setting when it is known,
 /// `virtual_machine` whether this is one.

@@ -1,5 +1,6 @@
 //! What `strace -c` writes: how often each system call was made.
 
+use super::instruments::CALLS;
 use std::collections::BTreeMap;
 
 /// Calls by name, from the table of `strace -c`.
@@ -27,10 +28,10 @@ pub fn calls(text: &str) -> Result<BTreeMap<String, u64>, String> {
 }
 
 /// The calls as counts of instruments: `strace-syscalls` and one `strace-…` for each kind, 0 for those of
-/// [`super::CALLS`] that were not made.
+/// [`CALLS`] that were not made.
 pub fn counts(calls: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
     let name = |call: &str| format!("strace-{}", call.replace('_', "-"));
-    let mut counts: BTreeMap<String, u64> = super::CALLS.map(|call| (name(call), 0)).into();
+    let mut counts: BTreeMap<String, u64> = CALLS.map(|call| (name(call), 0)).into();
     counts.extend(calls.iter().map(|(call, count)| (name(call), *count)));
     counts.insert("strace-syscalls".to_owned(), calls.values().sum());
     counts

@@ -1,7 +1,8 @@
 //! Instruments that are programs around the measured one: callgrind and strace. They change what is started, and leave
 //! their counts in a folder.
 
-use super::{Source, callgrind, strace};
+use super::instruments::Source;
+use super::{callgrind, strace};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::io;

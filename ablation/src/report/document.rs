@@ -6,6 +6,7 @@ use tabled::settings::object::Columns;
 use tabled::settings::peaker::Priority;
 use tabled::settings::style::HorizontalLine;
 use tabled::settings::{Alignment, Padding, Style, Width};
+use unicode_width::UnicodeWidthStr;
 
 /// Blank columns between two columns of a table.
 const GAP: usize = 2;
@@ -69,7 +70,7 @@ impl Table {
 
     fn longest_line(&self, column: usize) -> usize {
         let cells = std::iter::once(&self.header).chain(&self.rows).filter_map(|row| row.get(column));
-        cells.flat_map(|text| text.lines()).map(|line| line.chars().count()).max().unwrap_or(0)
+        cells.flat_map(|text| text.lines()).map(UnicodeWidthStr::width).max().unwrap_or(0)
     }
 
     /// The first table that fits, else the last one, which should be the narrowest.
@@ -127,7 +128,7 @@ impl Table {
                 let cells = cells.flat_map(|text| pieces(text, self.columns[at]));
                 cells
                     .chain(pieces(&self.header[at], Column::Names))
-                    .map(|piece| piece.trim_end().chars().count())
+                    .map(|piece| piece.trim_end().width())
                     .max()
                     .unwrap_or(0)
             })
@@ -194,10 +195,10 @@ impl Document {
             }
             in_list = item;
             match part {
-                Part::Title(text) => out += &format!("{text}\n{}\n", "═".repeat(text.chars().count().min(columns))),
+                Part::Title(text) => out += &format!("{text}\n{}\n", "═".repeat(text.width().min(columns))),
                 Part::Heading(text) => {
                     let text = wrapped(&printable(text), columns, "");
-                    let width = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+                    let width = text.lines().map(UnicodeWidthStr::width).max().unwrap_or(0);
                     out += &format!("{text}{}\n", "─".repeat(width));
                 }
                 Part::Text(text) => out += &wrapped(&printable(text), columns, ""),
@@ -251,7 +252,7 @@ fn fold(text: &str, width: usize, column: Column) -> String {
     for own in text.lines() {
         let mut line = String::new();
         for piece in pieces(own, column) {
-            let needed = line.chars().count() + piece.trim_end().chars().count();
+            let needed = line.width() + piece.trim_end().width();
             if needed > width && !line.is_empty() {
                 lines.push(std::mem::take(&mut line).trim_end().to_owned());
             }
@@ -262,24 +263,15 @@ fn fold(text: &str, width: usize, column: Column) -> String {
     lines.join("\n")
 }
 
-/// Lines of at most `columns` characters, all but the first behind `indent`.
+/// Lines of at most `columns`, all but the first behind `indent`. A word that is wider than the page is cut, as paths and
+/// hashes are; a hyphen is no place to break, since names have them.
 fn wrapped(text: &str, columns: usize, indent: &str) -> String {
-    let mut out = String::new();
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        // A word that is wider than the page is cut; paths and hashes are.
-        let letters: Vec<char> = word.chars().collect();
-        for piece in letters.chunks(columns - indent.len()) {
-            if !line.trim().is_empty() && line.chars().count() + 1 + piece.len() > columns {
-                out += &format!("{line}\n");
-                line = indent.to_owned();
-            } else if !line.trim().is_empty() {
-                line.push(' ');
-            }
-            line.extend(piece);
-        }
-    }
-    out + &line + "\n"
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let options = textwrap::Options::new(columns)
+        .subsequent_indent(indent)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    textwrap::fill(&words.join(" "), options) + "\n"
 }
 
 #[cfg(test)]

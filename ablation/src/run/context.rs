@@ -1,4 +1,4 @@
-//! What all runs of a study share, and how the process of a slot is started.
+//! Values that all runs of a study share, and the launch of the process of a slot.
 
 use super::cpus::Cpus;
 use super::process::{self, Exit, Finished, Launch, ProcessError};
@@ -6,25 +6,23 @@ use super::schedule::Slot;
 use super::{outcome, tools};
 use crate::config::{Program, Study};
 use crate::design::BuildPlan;
-use crate::exit::{ExitStatus, ShellCode};
 use crate::measure::Probed;
-use crate::progress::note;
 use crate::store::{Key, StoreError, key};
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::progress::note;
+use crate::support::settings::PAD_VARIABLE;
 use ablate_format::{BuildRecord, CellPlan, Measured, Pass, Record, StudyPlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
-/// The variable whose length varies from run to run, so that no cell keeps one alignment of the stack.
-pub(crate) const PAD_VARIABLE: &str = "ABLATE_PAD";
-
-/// What all runs of a study share.
+/// Values that all runs of a study share.
 pub(crate) struct Context<'a> {
     /// Workloads with their pinning, time limit, arguments of idle runs.
     pub(crate) study: &'a Study,
     /// Cells.
     pub(crate) plan: &'a StudyPlan,
-    /// The builds of the design: what is a command, and its arguments.
+    /// The builds of the design, which tell the programs and arguments of commands.
     pub(crate) programs: &'a [BuildPlan],
     /// Binaries.
     pub(crate) builds: &'a [BuildRecord],
@@ -36,25 +34,25 @@ pub(crate) struct Context<'a> {
     pub(crate) probed: &'a Probed,
 }
 
-/// How far a study came.
+/// How a step of a study ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Everything was run.
+    /// Every run was made.
     Complete,
-    /// Somebody pressed Ctrl-C.
+    /// Ctrl-C was pressed.
     Interrupted,
 }
 
-/// Why a study stopped.
+/// A study that cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
     /// A process could not be started.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// A record could not be kept.
+    /// A record cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Text that no process can receive.
+    /// A text with NUL, which no process can receive.
     #[error("cell {cell}: an argument, path or environment value contains NUL; remove it")]
     Nul {
         /// The cell.
@@ -66,7 +64,7 @@ impl ExitStatus for RunError {
     fn exit(&self) -> ShellCode {
         match self {
             RunError::Process(error) => error.exit(),
-            // A folder that was usable when the study began: no other call would help.
+            // The folder was usable when the study began, so another call would not help.
             RunError::Store(_) => ShellCode::BadRuns,
             RunError::Nul { .. } => ShellCode::BadRuns,
         }
@@ -74,7 +72,7 @@ impl ExitStatus for RunError {
 }
 
 impl Context<'_> {
-    /// The record of a run that has not been.
+    /// An empty record for a run that has not been made yet.
     pub(super) fn blank(&self, slot: Slot) -> Record {
         let workload = &self.plan.workloads[slot.workload].name;
         Record { order: slot.order, ..Record::new(slot.pass, slot.block, workload, &self.plan.cells[slot.cell].id) }
@@ -84,7 +82,7 @@ impl Context<'_> {
         !done.contains(&key(&self.blank(*slot))) && self.binary(&self.plan.cells[slot.cell]).is_ok()
     }
 
-    /// Path of a cell's binary, or why there is none.
+    /// Path of the binary of a cell, or the reason for having none.
     pub(crate) fn binary(&self, cell: &CellPlan) -> Result<&str, String> {
         match self.build(cell)?.result.as_ref() {
             Ok(built) => Ok(&built.path),
@@ -97,8 +95,8 @@ impl Context<'_> {
         found.ok_or_else(|| format!("build `{}` is not in the manifest", cell.build))
     }
 
-    /// Path and number of the code layout that a slot runs: every block the next one, of all builds the same. Counts
-    /// are of layout 0.
+    /// Path and number of the code layout that a slot runs. Each block uses the next layout, the same one for all
+    /// builds. Counts are of layout 0.
     pub(super) fn layout(&self, cell: &CellPlan, slot: Slot) -> Result<(&str, u32), String> {
         let first = self.binary(cell)?;
         let layouts = &self.build(cell)?.layouts;
@@ -117,13 +115,13 @@ impl Context<'_> {
         slot: Slot,
         counters: Option<&Probed>,
     ) -> Result<Finished, RunError> {
-        Ok(process::run(&self.prepare(cell, binary, slot, counters)?)?)
+        Ok(process::run(&self.launch_of(cell, binary, slot, counters)?)?)
     }
 
-    /// Runs a cell as often as it takes to count everything: once for each set of counters that the processor has at a
-    /// time, and once within each tool. What the first run did is what is told; a tool that fails gives no counts.
+    /// Runs a cell as often as counting everything takes: once for each set of counters that the processor has at a
+    /// time, and once under each tool. The record describes the first run. A tool that fails gives no counts.
     pub(super) fn count(&self, cell: &CellPlan, binary: &str, slot: Slot) -> Result<Finished, RunError> {
-        let mut launch = self.prepare(cell, binary, slot, Some(self.probed))?;
+        let mut launch = self.launch_of(cell, binary, slot, Some(self.probed))?;
         launch.counter_pass = Some(0);
         let mut finished = process::run(&launch)?;
         for pass in 1..self.probed.passes() {
@@ -137,7 +135,7 @@ impl Context<'_> {
             if finished.exit != Exit::Code(0) {
                 return Ok(finished);
             }
-            let mut launch = self.prepare(cell, binary, slot, Some(self.probed))?;
+            let mut launch = self.launch_of(cell, binary, slot, Some(self.probed))?;
             launch.counters = None;
             match tools::count(wrapper, launch)? {
                 tools::Counted::Counts(counts) => finished.reading.counts.extend(counts),
@@ -148,8 +146,8 @@ impl Context<'_> {
         Ok(finished)
     }
 
-    /// Everything that the process of a slot is started with.
-    pub(crate) fn prepare<'p>(
+    /// The launch of the process of a slot.
+    pub(crate) fn launch_of<'p>(
         &self,
         cell: &CellPlan,
         binary: &str,
@@ -158,7 +156,7 @@ impl Context<'_> {
     ) -> Result<Launch<'p>, RunError> {
         let workload = &self.study.workloads[slot.workload];
         let subject = &self.study.subject;
-        // The preflight attaches nothing and takes the program as it is timed, verification and all.
+        // The preflight attaches no counter and runs the program as it is timed, verification included.
         let counting = if counters.is_some() { subject.counting_args.as_slice() } else { &[] };
         let idle = match slot.pass {
             Pass::CountingIdle => subject.idle_args.as_deref().unwrap_or_default(),
@@ -182,7 +180,7 @@ impl Context<'_> {
         })
     }
 
-    /// What a cell's process is called, and the arguments that its command brings.
+    /// Name of the process of a cell, and the arguments of its command.
     pub(super) fn called(&self, cell: &CellPlan) -> &[String] {
         let command =
             self.programs.iter().find(|build| build.id == cell.build).and_then(|build| build.command.as_deref());
@@ -212,7 +210,7 @@ impl Context<'_> {
     }
 }
 
-/// What a measured program said, when a run went well.
+/// The result line of a measured program, for a run that ended well.
 pub(super) fn receipt(record: &Record) -> Option<&Measured> {
     record.measured.as_ref()
 }

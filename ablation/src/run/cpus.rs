@@ -1,5 +1,5 @@
-//! Which processors the runner and the measured processes use: the last allowed one is for measuring, the runner
-//! stays on the others when there are any.
+//! Processors of the runner and of the measured processes. The last allowed one is for measuring; the runner stays on
+//! the others when there are any.
 
 use std::io;
 
@@ -64,8 +64,8 @@ impl Cpus {
         Some(set)
     }
 
-    /// The contention probe of this machine just now, nanoseconds a step; on the processor of pinned processes when `pinned`.
-    /// `None` when the system does not let the runner go there.
+    /// The contention probe of this machine just now, in nanoseconds per step; on the processor of pinned processes
+    /// when `pinned`. `None` when the system does not let the runner go there.
     pub(super) fn contention_probe_ns(&self, pinned: bool) -> Option<f64> {
         if !pinned {
             return Some(ablate_probe::contention_probe_ns());

@@ -1,9 +1,9 @@
-//! What a measured process leaves behind. Its process group is ended with it; what left the group is found here,
-//! because the runner is the reaper of all its descendants.
+//! Processes that a measured process leaves behind. Its process group is ended with it. Processes that left the group
+//! are found here, because the runner is the reaper of all its descendants.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Rounds of looking for orphans: each round can uncover children of those that it ended.
+/// Most rounds of looking for orphans. Each round can uncover children of those that it ended.
 const MAX_ROUNDS: usize = 100;
 
 /// Relaxed: set once by the main thread before the first process.
@@ -55,7 +55,7 @@ fn has_children() -> bool {
     unsafe { libc::waitid(libc::P_ALL, 0, &mut info, flags) == 0 }
 }
 
-/// Children of this process outside its own group. Those in the group were started by others of its parts.
+/// Children of this process outside its own group. Children within the group belong to other parts of the runner.
 fn orphans() -> Vec<libc::pid_t> {
     // SAFETY: neither call takes anything or can fail.
     let (own, group) = unsafe { (libc::getpid(), libc::getpgrp()) };

@@ -1,11 +1,12 @@
-//! What became of a process, as a record: how it ended and what it printed. Whether it did what it was run for is
-//! left to [`crate::prove`].
+//! The outcome of a process as a record: how it ended and what it printed. Whether it ran as planned is left to
+//! [`crate::prove`].
 
 use super::process::{Exit, Finished};
 use ablate_format::{FORMAT, MainResponse, Measured, Record, Status};
 use std::time::Duration;
 
-/// Two runs of one process that were counted for different things. The first is told of, unless the other ended badly.
+/// Merges two runs of one process that counted different instruments. The record describes the first, unless the second
+/// ended badly.
 pub(super) fn merged(mut first: Finished, mut more: Finished) -> Finished {
     if more.exit == Exit::Code(0) {
         first.reading.extend(more.reading);
@@ -15,7 +16,7 @@ pub(super) fn merged(mut first: Finished, mut more: Finished) -> Finished {
     more
 }
 
-/// Fills in what a process did. One that is judged by a response from outside need not print anything.
+/// Fills in what a process did. A process that is judged from outside need not print a result line.
 pub(super) fn fill(record: &mut Record, finished: Finished, response: MainResponse, timeout: Duration) {
     record.wall_ns = finished.wall_ns;
     record.cpu_ns = finished.cpu_ns;
@@ -31,7 +32,7 @@ pub(super) fn fill(record: &mut Record, finished: Finished, response: MainRespon
         Exit::Timeout => Some((
             Status::Timeout,
             format!(
-                "no end after {} s; its process group was ended; raise timeout_seconds or ask for less work",
+                "still running after {} s, so its process group was ended; raise timeout_seconds or ask for less work",
                 timeout.as_secs()
             ),
         )),
@@ -51,7 +52,7 @@ pub(super) fn fill(record: &mut Record, finished: Finished, response: MainRespon
     }
 }
 
-/// What a program said first about its end, short enough for a table.
+/// The first message of a program about its end, short enough for a table.
 fn first_line(stderr: &str) -> Option<String> {
     let line = stderr.lines().map(str::trim).find(|line| !line.is_empty())?;
     Some(line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect())
@@ -68,7 +69,7 @@ fn read_line(stdout: &[u8], cut: bool) -> Result<Measured, String> {
     };
     let shown: String = line.chars().take(60).collect();
     let measured: Measured = serde_json::from_str(line)
-        .map_err(|e| format!("printed `{}`, which is no result line (docs/format.md): {e}", shown.escape_debug()))?;
+        .map_err(|e| format!("printed `{}`, which is not a result line (docs/format.md): {e}", shown.escape_debug()))?;
     if measured.format != FORMAT {
         return Err(format!("printed a line of format {}; this ablate reads {FORMAT}", measured.format));
     }
@@ -77,7 +78,7 @@ fn read_line(stdout: &[u8], cut: bool) -> Result<Measured, String> {
 
 fn signal_name(signal: i32) -> String {
     let name = match signal {
-        libc::SIGABRT => "SIGABRT, it gave up by itself",
+        libc::SIGABRT => "SIGABRT, the program aborted itself",
         libc::SIGSEGV => "SIGSEGV, a bad memory access",
         libc::SIGBUS => "SIGBUS, a bad memory access",
         libc::SIGILL => "SIGILL, a bad instruction",

@@ -1,19 +1,20 @@
-//! Every cell once with the first workload that it runs with, before anything is kept: a study whose switches the program refuses is not
-//! worth starting.
+//! Runs every cell once with its first workload, before anything is recorded. A study whose program refuses the
+//! switches is not worth starting.
 
 use super::context::{Context, RunError, receipt};
-use super::{interrupt, outcome};
-use crate::exit::{ExitStatus, ShellCode};
+use super::outcome;
 use crate::prove;
 use crate::run::process::Exit;
 use crate::run::schedule::Slot;
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::interrupt;
 use ablate_format::{CellKind, Pass, Status};
 
 /// Why a study does not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PreflightError {
     /// The program refused environment variables.
-    #[error("the measured program refused its environment, so its cells would not be what they say:\n{}\ncorrect the \
+    #[error("the measured program refused environment variables, so its cells would not have their levels:\n{}\ncorrect the \
              levels in the config, or the program's names", list.join("\n"))]
     Rejected {
         /// Cell, variable and reason, one line each.
@@ -41,8 +42,7 @@ impl ExitStatus for PreflightError {
     }
 }
 
-/// Runs every cell that has a binary once. Returns what is suspicious, one line each; `None` when Ctrl-C was
-/// pressed.
+/// Runs every cell that has a binary once. Returns what is suspicious, one line each; `None` after Ctrl-C.
 ///
 /// # Errors
 /// [`PreflightError`].
@@ -50,7 +50,7 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
     let mut rejected = Vec::new();
     let mut suspicious = Vec::new();
     let (mut subjects, mut failed) = (0, Vec::new());
-    // Idle where the program can be: the receipt is the same and it takes no time.
+    // Idle where the program supports it: the result line is the same, and the run takes no time.
     let pass = if context.study.subject.idle_args.is_some() { Pass::CountingIdle } else { Pass::Timing };
     for (index, cell) in context.plan.cells.iter().enumerate() {
         let Ok(binary) = context.binary(cell) else { continue };
@@ -58,7 +58,7 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
             return Ok(None);
         }
         let mut workloads = context.plan.workloads.iter();
-        // A cell that no workload has is no cell of a design.
+        // Every cell of a design runs with at least one workload.
         let Some(workload) = workloads.position(|workload| workload.runs(&cell.id)) else { continue };
         let slot = Slot { pass, block: 0, order: 0, workload, cell: index, pad: None };
         let finished = context.launch(cell, binary, slot, None)?;

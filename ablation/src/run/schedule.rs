@@ -1,17 +1,17 @@
-//! Who runs when. Pure functions of the seed, so that a resumed study continues the order that it began.
+//! The order of runs. Pure functions of the seed, so that a resumed study continues the order that it began.
 
 use crate::config::Study;
 use ablate_format::{Pass, StudyPlan};
 use rand_core::Rng;
 use rand_pcg::Pcg64;
 
-/// The padding is shorter than this, in bytes: many cache lines, and far from a page of stack.
+/// The padding is shorter than this, in bytes: many cache lines, and far less than an OS page of the stack.
 const PAD_LIMIT: u64 = 1024;
 
-/// One run to be.
+/// One planned run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
-    /// What for.
+    /// Pass of the run.
     pub(crate) pass: Pass,
     /// Block or repeat, from 0.
     pub(crate) block: u32,

@@ -1,17 +1,17 @@
-//! Counting within a tool: the process of a slot, wrapped, with a folder for what the tool writes.
+//! Counts a process under a tool: the process of a slot, started by the tool, with a folder for its output.
 
 use super::process::{self, Exit, Launch, ProcessError};
-use crate::files;
 use crate::measure::Wrapper;
+use crate::support::files;
 use std::collections::BTreeMap;
 
-/// What came of it.
+/// Result of counting under a tool.
 pub(super) enum Counted {
     /// Counts by instrument.
     Counts(BTreeMap<String, u64>),
     /// Ctrl-C was pressed.
     Interrupted,
-    /// Why there are none.
+    /// The reason for having no counts.
     Failed(String),
 }
 
@@ -24,15 +24,15 @@ pub(super) fn count(wrapper: &Wrapper, mut launch: Launch<'_>) -> Result<Counted
     let wrapped = wrapper.wrap(&launch.program, &launch.argv, scratch.path());
     (launch.program, launch.argv) = match wrapped {
         Ok(wrapped) => wrapped,
-        Err(e) => return Ok(Counted::Failed(format!("the program cannot be called within it: {e}"))),
+        Err(e) => return Ok(Counted::Failed(format!("the program cannot be started under it: {e}"))),
     };
     launch.timeout = launch.timeout.saturating_mul(wrapper.patience());
     let finished = process::run(&launch)?;
     Ok(match finished.exit {
         Exit::Code(0) => wrapper.read(scratch.path()).map_or_else(Counted::Failed, Counted::Counts),
         Exit::Interrupted => Counted::Interrupted,
-        Exit::Timeout => Counted::Failed(format!("no end after {} s", launch.timeout.as_secs())),
-        Exit::Code(code) => Counted::Failed(format!("the program ends with {code} within it")),
-        Exit::Signal(signal) => Counted::Failed(format!("the program is ended by signal {signal} within it")),
+        Exit::Timeout => Counted::Failed(format!("still running after {} s", launch.timeout.as_secs())),
+        Exit::Code(code) => Counted::Failed(format!("the program ends with exit code {code} under it")),
+        Exit::Signal(signal) => Counted::Failed(format!("the program is ended by signal {signal} under it")),
     })
 }

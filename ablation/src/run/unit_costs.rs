@@ -1,11 +1,11 @@
-//! The machine's own prices, once a block: this program measures them in a process of its own, between the measured
-//! ones. A machine that refuses costs a remark and not the study.
+//! Unit costs of this machine, once per block. This program measures them in a process of its own, between the measured
+//! ones. A failure gives a note and does not end the study.
 
 use super::context::{Context, End, RunError};
-use super::interrupt;
 use super::process::{self, Exit, Finished, Launch};
-use crate::progress::note;
 use crate::store::{Key, RecordWriter, key};
+use crate::support::interrupt;
+use crate::support::progress::note;
 use crate::unit_costs::Line;
 use ablate_format::{Pass, Record};
 use std::collections::BTreeSet;
@@ -17,17 +17,17 @@ use std::time::Duration;
 /// Name of the hidden subcommand, and of workload and cell of its records.
 pub(super) const NAME: &str = "unit-costs";
 
-/// Far longer than it takes.
+/// Time limit, far above the 12 ms that the process takes.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Whether this machine can be priced.
+/// Measures unit costs until the machine refuses once.
 #[derive(Debug, Default)]
 pub(super) struct UnitCosts {
     refused: bool,
 }
 
 impl UnitCosts {
-    /// Prices the machine for one block, unless it is done.
+    /// Measures the unit costs for one block, unless that is done already.
     pub(super) fn step(
         &mut self,
         context: &Context<'_>,
@@ -39,7 +39,7 @@ impl UnitCosts {
             return Ok(End::Interrupted);
         }
         let mut record = Record::new(Pass::UnitCosts, block, NAME, NAME);
-        // A study that counts nothing has nothing to be priced.
+        // A study without counts cannot use unit costs.
         if self.refused || context.study.counting_repeats == 0 || done.contains(&key(&record)) {
             return Ok(End::Complete);
         }
@@ -51,7 +51,7 @@ impl UnitCosts {
             Ok(End::Complete) => records.append(&record)?,
             Ok(End::Interrupted) => return Ok(End::Interrupted),
             Err(why) => {
-                note(&format!("what page faults and system calls cost here stays unknown: {why}"));
+                note(&format!("the cost of page faults and system calls on this machine stays unknown: {why}"));
                 self.refused = true;
             }
         }
@@ -89,7 +89,7 @@ fn filled(record: &mut Record, finished: Finished) -> Result<End, String> {
     }
     let text = String::from_utf8_lossy(&finished.stdout);
     let line: Line =
-        serde_json::from_str(text.trim()).map_err(|e| format!("`cargo ablate {NAME}` printed no line: {e}"))?;
+        serde_json::from_str(text.trim()).map_err(|e| format!("`cargo ablate {NAME}` did not print its line: {e}"))?;
     record.unit_costs_ns = line.unit_costs_ns;
     record.wall_ns = finished.wall_ns;
     record.process_page_faults = finished.page_faults;

@@ -1,6 +1,6 @@
 //! `records.jsonl`: appends one record per line, each line in one write.
 
-use super::StoreError;
+use super::error::StoreError;
 use ablate_format::Record;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};

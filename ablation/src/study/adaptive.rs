@@ -1,34 +1,39 @@
-//! A study that stops by itself: block after block, until its intervals are narrow enough or its time is over.
+//! An adaptive study: it runs block after block until its intervals are narrow enough or its time is over.
 
 use super::rule::{HalfWidth, Rule};
 use crate::analyse::{self, WorkloadAnalysis};
-use crate::progress::human;
 use crate::prove::{self, Judge, JudgedRun};
 use crate::run::{self, Context, End, RunError, Session};
 use crate::store::{Folder, Key, StoreError};
+use crate::support::progress::human;
 use ablate_format::{CellKind, Manifest, RecordReader, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Share of the time measured since the last look that a look may take.
+/// Share of the time measured that looks may take, of the time since the last look and of all of it.
 const LOOKING: f64 = 0.02;
 
-/// The blocks of a study that stops by itself.
+/// What the first look is taken to need for each run so far, when no look was measured yet: twice the processor time of a whole
+/// report of 768 runs in 128 cells.
+const FIRST_PER_RUN: Duration = Duration::from_micros(200);
+
+/// The blocks of an adaptive study.
 pub(super) struct Adaptive<'a> {
     pub(super) rule: Rule,
     /// Most blocks.
     pub(super) limit: u32,
     pub(super) folder: &'a Folder,
-    /// Its `blocks` grow with every block that begins, so that the folder can be read and resumed at any time.
+    /// The manifest. Its `blocks` grow with every block that begins, so that the folder can be read and resumed at any
+    /// time.
     pub(super) manifest: &'a mut Manifest,
     /// What was run before.
     pub(super) done: &'a BTreeSet<Key>,
 }
 
 impl Adaptive<'_> {
-    /// Runs blocks until the rule is met. Returns what is to be said about it.
+    /// Runs blocks until the rule is met. Returns the lines to print about it.
     ///
     /// # Errors
     /// [`RunError`]; the records so far are kept.
@@ -37,11 +42,13 @@ impl Adaptive<'_> {
         context: &Context<'_>,
         session: &mut Session<'_>,
     ) -> Result<(End, Vec<String>), RunError> {
-        let mut clock = Clock::start();
+        let plan = &self.manifest.plan;
+        let places = plan.workloads.iter().map(|w| plan.cells.iter().filter(|cell| w.runs(&cell.id)).count()).sum();
+        let mut clock = Clock::start(places);
         let mut seen = Seen::new(context.plan, self.folder.dir());
         let mut block = 0;
         while block < self.limit {
-            // A block that an earlier runner began is finished whatever it takes; only whole blocks count.
+            // A block that an earlier call began is finished in any case, because only whole blocks count.
             let begun = block < self.manifest.blocks;
             let is_old = run::is_done(context, block, self.done);
             if !begun {
@@ -64,14 +71,18 @@ impl Adaptive<'_> {
             block += 1;
         }
         let workloads = seen.look(self.manifest)?;
-        let spent = Spent { time: clock.started.elapsed(), blocks: self.manifest.blocks, each: clock.each() };
-        let lines = workloads.iter().map(|workload| told(&self.rule, workload, spent));
+        let spent =
+            Spent { time: clock.started.elapsed(), blocks: self.manifest.blocks, block_time: clock.block_time() };
+        let lines = workloads.iter().map(|workload| outcome_of(&self.rule, workload, spent));
         let mut lines: Vec<String> = lines.collect();
+        lines.extend(
+            clock.share_of_looks().map(|share| format!("looks took {:.1} % of the time measured", 100.0 * share)),
+        );
         if self.manifest.blocks < self.least() {
             let (blocks, least) = (self.manifest.blocks, self.least());
-            lines.push(format!("{blocks} blocks give no interval; {least} do: allow more time"));
+            lines.push(format!("{blocks} blocks give no interval; {least} blocks are needed, so allow more time"));
         } else if block >= self.limit && self.rule.width.is_some() {
-            lines.push(format!("stopped after {} blocks, the most that were allowed", self.limit));
+            lines.push(format!("stopped after {} blocks, the maximum", self.limit));
         }
         Ok((End::Complete, lines))
     }
@@ -80,14 +91,14 @@ impl Adaptive<'_> {
         self.manifest.plan.layouts.max(1)
     }
 
-    /// Blocks without which there is no interval: every code layout has one of its own.
+    /// Fewest blocks for an interval. Every code layout needs one of its own.
     fn least(&self) -> u32 {
         MIN_BLOCKS as u32 * self.layouts()
     }
 
     /// Whether every workload is narrow enough, as far as there is time to look.
     fn is_narrow(&self, blocks: u32, clock: &mut Clock, seen: &mut Seen) -> Result<bool, StoreError> {
-        // As many blocks of each code layout, so that none weighs more.
+        // The same number of blocks for each code layout, so that none weighs more.
         let is_time = blocks >= self.least() && blocks.is_multiple_of(self.layouts());
         let Some(width) = self.rule.width.filter(|_| is_time && clock.may_look()) else {
             return Ok(false);
@@ -109,7 +120,7 @@ struct Seen<'p> {
     reader: RecordReader,
     judge: Judge<'p>,
     runs: Vec<JudgedRun>,
-    /// What the last look found, and after how many runs.
+    /// Result of the last look, and the number of runs before it.
     last: (usize, Vec<WorkloadAnalysis>),
 }
 
@@ -118,7 +129,7 @@ impl<'p> Seen<'p> {
         Seen { reader: RecordReader::new(dir), judge: Judge::new(plan), runs: Vec::new(), last: (0, Vec::new()) }
     }
 
-    /// What a report would say of the workloads now. To be called between blocks, when all of them are whole.
+    /// The workloads as a report would show them now. To be called between blocks, when all of them are whole.
     fn look(&mut self, manifest: &Manifest) -> Result<&[WorkloadAnalysis], StoreError> {
         self.reader.read(|record| self.runs.push(self.judge.judge(record)))?;
         if self.runs.len() > self.last.0 {
@@ -130,7 +141,7 @@ impl<'p> Seen<'p> {
     }
 }
 
-/// One look: after how many blocks, after how much time in them, and what it took.
+/// One look: the blocks and the time in them before it, and the time that it took.
 #[derive(Clone, Copy)]
 struct Looked {
     blocks: u32,
@@ -138,18 +149,24 @@ struct Looked {
     took: Duration,
 }
 
-/// Where the time went.
+/// The time that blocks and looks took.
 struct Clock {
     started: Instant,
     blocks: u32,
     in_blocks: Duration,
+    /// Runs of a block.
+    runs: usize,
+    /// All looks together.
+    in_looks: Duration,
     /// The last two looks, the later one first.
     looks: [Option<Looked>; 2],
 }
 
 impl Clock {
-    fn start() -> Clock {
-        Clock { started: Instant::now(), blocks: 0, in_blocks: Duration::ZERO, looks: [None; 2] }
+    /// For blocks of so many runs.
+    fn start(runs: usize) -> Clock {
+        let (in_blocks, in_looks) = (Duration::ZERO, Duration::ZERO);
+        Clock { started: Instant::now(), blocks: 0, in_blocks, runs, in_looks, looks: [None; 2] }
     }
 
     fn block(&mut self, took: Duration) {
@@ -160,29 +177,47 @@ impl Clock {
     fn looked(&mut self, took: Duration) {
         let look = Looked { blocks: self.blocks, in_blocks: self.in_blocks, took };
         self.looks = [Some(look), self.looks[0]];
+        self.in_looks += took;
+    }
+
+    /// What looks took of the time measured; `None` without a look.
+    fn share_of_looks(&self) -> Option<f64> {
+        self.looks[0].map(|_| self.in_looks.as_secs_f64() / self.in_blocks.as_secs_f64())
     }
 
     /// Mean time of a block; 0 before the first.
-    fn each(&self) -> Duration {
+    fn block_time(&self) -> Duration {
         self.in_blocks.checked_div(self.blocks).unwrap_or_default()
     }
 
-    /// Whether one block more would not fit. The first one always does: without it there is nothing.
+    /// Whether one more block would not fit. The first block always fits, because without it there is no result.
     fn would_exceed(&self, budget: Duration) -> bool {
-        self.blocks > 0 && self.started.elapsed() + self.each() > budget
+        self.blocks > 0 && self.started.elapsed() + self.block_time() > budget
     }
 
-    /// Whether a look now takes a small share of the time measured since the last one, as the last two let expect. What
-    /// the first one takes is not known, and it has the fewest blocks.
+    /// Whether a look now takes a small share of the time measured since the last one, and all looks of all of it. A look
+    /// that took longer than expected is made up for.
     fn may_look(&self) -> bool {
-        let [Some(last), before] = self.looks else { return true };
+        let expected = self.expected_s();
+        let since = self.in_blocks - self.looks[0].map_or(Duration::ZERO, |last| last.in_blocks);
+        let in_all = self.in_looks.as_secs_f64() + expected;
+        expected <= LOOKING * since.as_secs_f64() && in_all <= LOOKING * self.in_blocks.as_secs_f64()
+    }
+
+    /// Seconds that a look now would take, as the last two let expect, or for the first one [`FIRST_PER_RUN`].
+    fn expected_s(&self) -> f64 {
+        // No more growth than half of what a block allows, so that the time for a look comes.
+        let most = LOOKING / 2.0 * self.block_time().as_secs_f64();
+        let [Some(last), before] = self.looks else {
+            let block = FIRST_PER_RUN.as_secs_f64() * self.runs as f64;
+            let more = f64::from(self.blocks.saturating_sub(MIN_BLOCKS as u32));
+            return block * MIN_BLOCKS as f64 + block.min(most) * more;
+        };
         let took = |look: Looked| look.took.as_secs_f64();
         let growth = before.filter(|before| before.blocks < last.blocks);
         let growth = growth.map_or(0.0, |before| (took(last) - took(before)) / f64::from(last.blocks - before.blocks));
-        // No more than half of what a block allows, so that the time for a look comes.
-        let growth = growth.clamp(0.0, LOOKING / 2.0 * self.each().as_secs_f64());
-        let expected = took(last) + growth * f64::from(self.blocks - last.blocks);
-        expected <= LOOKING * (self.in_blocks - last.in_blocks).as_secs_f64()
+        let growth = growth.clamp(0.0, most);
+        took(last) + growth * f64::from(self.blocks - last.blocks)
     }
 }
 
@@ -190,11 +225,11 @@ impl Clock {
 struct Widest {
     /// Half of its width, nanoseconds per operation.
     half_ns: f64,
-    /// Whose it is.
+    /// The factor or the peer of the interval.
     factor: String,
     /// Value of the baseline, nanoseconds per operation.
     baseline_ns: f64,
-    /// Whether it is of a ratio to a peer, whose width people read in percent.
+    /// Whether the interval is of a ratio to a peer, whose width is shown in percent.
     is_ratio: bool,
 }
 
@@ -208,13 +243,13 @@ impl Widest {
     }
 }
 
-/// Whether a width in nanoseconds says nothing of a workload, because it is not judged by a latency.
+/// Whether a width in nanoseconds does not apply to a workload, because its response is not a latency.
 fn is_apart(width: HalfWidth, workload: &WorkloadAnalysis) -> bool {
     matches!(width, HalfWidth::Nanoseconds(_)) && !workload.response.is_latency()
 }
 
-/// The widest ratio to a peer, as wide as it makes the baseline: a ratio to a peer that takes a hundred times as long
-/// would be a hundred times as wide in the peer's own time.
+/// The widest ratio to a peer, as nanoseconds of the baseline. In the time of the peer itself, a ratio to a peer that
+/// takes a hundred times as long would be a hundred times as wide.
 fn widest_ratio(workload: &WorkloadAnalysis, baseline_ns: f64) -> Option<Widest> {
     let ratios = workload.gaps.iter().filter_map(|gap| Some((gap.gap_ratio?.plus_one(), &gap.peer)));
     let halves = ratios.map(|(ratio, peer)| {
@@ -225,9 +260,9 @@ fn widest_ratio(workload: &WorkloadAnalysis, baseline_ns: f64) -> Option<Widest>
     Some(Widest { half_ns, factor: format!("to {peer}"), baseline_ns, is_ratio: true })
 }
 
-/// Over the rows of the attribution table, in the main response, or where there are none over the ratios to peers;
-/// `None` when none of them can have an interval. A row whose runs were too often disturbed to give one yet is infinitely
-/// wide.
+/// The widest interval in the main response: over the rows of the attribution table, or over the ratios to peers when
+/// there are no such rows. `None` when no row can have an interval. A row whose runs were too often disturbed for an
+/// interval is infinitely wide.
 fn widest(workload: &WorkloadAnalysis) -> Option<Widest> {
     let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
     let baseline_ns = baseline.and_then(|cell| cell.value(workload.response)).map_or(f64::NAN, |value| value.value);
@@ -243,19 +278,20 @@ fn widest(workload: &WorkloadAnalysis) -> Option<Widest> {
     Some(Widest { half_ns, factor: factor.clone(), baseline_ns, is_ratio: false })
 }
 
-/// What a study took.
+/// Time and blocks of a study.
 #[derive(Clone, Copy)]
 struct Spent {
     time: Duration,
     blocks: u32,
-    each: Duration,
+    block_time: Duration,
 }
 
-/// What was reached in a workload, and what more time would buy: half-widths fall with the square root of the blocks.
-fn told(rule: &Rule, workload: &WorkloadAnalysis, spent: Spent) -> String {
+/// The width that was reached in a workload, and the width that more time would give: half-widths fall with the square
+/// root of the number of blocks.
+fn outcome_of(rule: &Rule, workload: &WorkloadAnalysis, spent: Spent) -> String {
     let name = &workload.name;
     let Some(widest) = widest(workload) else {
-        return format!("{name}: no source has an interval after {} blocks", spent.blocks);
+        return format!("{name}: no factor has an interval after {} blocks", spent.blocks);
     };
     let Widest { half_ns, factor, baseline_ns, .. } = &widest;
     let (half_ns, baseline_ns) = (*half_ns, *baseline_ns);
@@ -279,11 +315,11 @@ fn told(rule: &Rule, workload: &WorkloadAnalysis, spent: Spent) -> String {
         }
         let blocks = (f64::from(spent.blocks) * (half_ns / goal_ns).powi(2)).ceil();
         let more = blocks - f64::from(spent.blocks);
-        let time = Duration::try_from_secs_f64(more * spent.each.as_secs_f64()).unwrap_or(Duration::MAX);
+        let time = Duration::try_from_secs_f64(more * spent.block_time.as_secs_f64()).unwrap_or(Duration::MAX);
         return format!("{reached}; ± {what} would take about {blocks} blocks, {} more", human(time));
     }
     let time = rule.budget.map_or(spent.time, |budget| budget.0);
-    let more = if spent.each.is_zero() { 0.0 } else { time.as_secs_f64() / spent.each.as_secs_f64() };
+    let more = if spent.block_time.is_zero() { 0.0 } else { time.as_secs_f64() / spent.block_time.as_secs_f64() };
     let then = half_ns * (f64::from(spent.blocks) / (f64::from(spent.blocks) + more)).sqrt();
     format!("{reached}; another {} would give ± {}", human(time), widest.shown(then))
 }
@@ -316,20 +352,20 @@ mod tests {
 
     #[test]
     fn a_budget_holds_whole_blocks_and_at_least_one() {
-        let mut clock = Clock::start();
+        let mut clock = Clock::start(1);
         assert!(!clock.would_exceed(Duration::ZERO));
         clock.block(Duration::from_secs(10));
-        assert_eq!(clock.each(), Duration::from_secs(10));
+        assert_eq!(clock.block_time(), Duration::from_secs(10));
         assert!(clock.would_exceed(Duration::from_secs(9)));
         assert!(!clock.would_exceed(Duration::from_secs(3600)));
     }
 
     #[test]
     fn looking_takes_its_share_and_no_more() {
-        let mut clock = Clock::start();
+        let mut clock = Clock::start(100);
         let run = |clock: &mut Clock, blocks| (0..blocks).for_each(|_| clock.block(Duration::from_secs(10)));
         run(&mut clock, 6);
-        assert!(clock.may_look(), "what the first one takes is not known");
+        assert!(clock.may_look(), "0.12 s are expected of the first one");
         clock.looked(Duration::from_secs(1));
         run(&mut clock, 4);
         assert!(!clock.may_look());
@@ -338,8 +374,36 @@ mod tests {
         clock.looked(Duration::from_millis(1_500));
         run(&mut clock, 8);
         assert!(!clock.may_look(), "80 s are enough for 1.5 s, but it takes longer with every block");
-        run(&mut clock, 7);
+        run(&mut clock, 11);
         assert!(clock.may_look());
+    }
+
+    /// The share of all looks, largest after any block and at the end, when a look takes so long after so many blocks.
+    fn shares(block_ms: u64, runs: usize, takes_ms: impl Fn(u32) -> f64) -> (f64, f64, u32) {
+        let mut clock = Clock::start(runs);
+        let (mut largest, mut looks) = (0.0_f64, 0);
+        for blocks in 1..=2_000 {
+            clock.block(Duration::from_millis(block_ms));
+            if blocks >= MIN_BLOCKS as u32 && clock.may_look() {
+                clock.looked(Duration::from_secs_f64(takes_ms(blocks) / 1e3));
+                looks += 1;
+                largest = largest.max(clock.share_of_looks().expect("there was a look"));
+            }
+        }
+        (largest, clock.share_of_looks().expect("there was a look"), looks)
+    }
+
+    #[test]
+    fn all_looks_together_take_two_percent_from_the_first_one_on() {
+        // 50 µs a run and 1 ms for the workload, in blocks of a hundred runs of 5, 20 and 200 ms.
+        for block_ms in [500, 2_000, 20_000] {
+            let (largest, _, looks) = shares(block_ms, 100, |blocks| 1.0 + 5.0 * f64::from(blocks));
+            assert!(largest <= LOOKING && looks >= 5, "{block_ms} ms: {largest} in {looks} looks");
+        }
+        // A tenth of what a first look is taken to need is too little: the next ones make up for it.
+        let (largest, end, looks) = shares(2_000, 100, |blocks| 200.0 * f64::from(blocks.min(6)));
+        assert!(largest > LOOKING && end <= LOOKING && looks > 1, "{largest}, {end} in {looks} looks");
+        assert!(!Clock::start(100).may_look());
     }
 
     fn analysis() -> analyse::Analysis {
@@ -370,8 +434,8 @@ mod tests {
         let widest = widest(&analysis.workloads[0]).expect("it could have one");
         assert_eq!((widest.half_ns, widest.factor.as_str()), (f64::INFINITY, "cache"));
         let rule = Rule { width: Some("1ms".parse().expect("good")), budget: None };
-        let spent = Spent { time: Duration::from_secs(6), blocks: 6, each: Duration::from_secs(1) };
-        let line = told(&rule, &analysis.workloads[0], spent);
+        let spent = Spent { time: Duration::from_secs(6), blocks: 6, block_time: Duration::from_secs(1) };
+        let line = outcome_of(&rule, &analysis.workloads[0], spent);
         assert!(line.contains("cache has no interval after 6 blocks"), "{line}");
     }
 
@@ -389,8 +453,8 @@ mod tests {
         let share = found.half_ns / 2_000.0;
         assert!(share > 0.01 && share < 0.2, "{share}");
         let rule = Rule { width: Some("50%".parse().expect("good")), budget: None };
-        let spent = Spent { time: Duration::from_secs(12), blocks: 12, each: Duration::from_secs(1) };
-        let line = told(&rule, &analysis.workloads[0], spent);
+        let spent = Spent { time: Duration::from_secs(12), blocks: 12, block_time: Duration::from_secs(1) };
+        let line = outcome_of(&rule, &analysis.workloads[0], spent);
         assert!(line.contains(" % (to slow) after 12 blocks, which is narrow enough (± 50%)"), "{line}");
         analysis.workloads[0].response = ablate_format::MainResponse::RssPeak;
         assert!(is_apart("5ns".parse().expect("good"), &analysis.workloads[0]));
@@ -403,13 +467,13 @@ mod tests {
         let workload = &analysis.workloads[0];
         let found = widest(workload).expect("there is an interval");
         assert!(found.half_ns > 0.0 && found.factor == "cache", "{}", found.half_ns);
-        let spent = Spent { time: Duration::from_secs(12), blocks: 12, each: Duration::from_secs(1) };
+        let spent = Spent { time: Duration::from_secs(12), blocks: 12, block_time: Duration::from_secs(1) };
         let say = |width: Option<&str>, budget: Option<&str>| {
             let rule = Rule {
                 width: width.map(|width| width.parse().expect("good")),
                 budget: budget.map(|budget| budget.parse().expect("good")),
             };
-            told(&rule, workload, spent)
+            outcome_of(&rule, workload, spent)
         };
         assert!(say(Some("1ms"), None).contains("narrow enough"), "{}", say(Some("1ms"), None));
         // A quarter of the width takes sixteen times the blocks.

@@ -1,13 +1,13 @@
-//! When a study stops by itself: how narrow its intervals must be, and how long it may take.
+//! The rule for ending an adaptive study: how narrow its intervals must be, and how long it may take.
 //!
-//! The rule looks at widths and at the clock, never at effects: to stop as soon as an effect shows would find effects
-//! that are not there.
+//! The rule looks at widths and at the clock, never at effects. A study that stopped as soon as an effect showed would
+//! find effects that do not exist.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// When to stop; at least one is given.
+/// When to stop. At least one of both is given.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rule {
     /// Half-width that every interval must have come down to.
@@ -76,7 +76,7 @@ impl FromStr for Budget {
             _ => None,
         };
         let time = number.zip(seconds).map(|(number, seconds)| number * seconds);
-        // A month: longer ones are slips of the pen.
+        // A month. Longer times are typing errors.
         match time.filter(|time| (0.1..=2_678_400.0).contains(time)) {
             Some(time) => Ok(Budget(Duration::from_secs_f64(time))),
             None => Err("write a number with s, m or h, like 90s or 2m".to_owned()),

@@ -1,7 +1,7 @@
 //! The kinds of unit costs, by their names in the line and in records.
 
-/// First touch of a 4 KiB page of a private anonymous mapping by a write: entry, page, zeroing, page tables of 2 MiB
-/// spread over their 512 pages, and the store.
+/// First touch of a 4 KiB page of a private anonymous mapping by a write. Includes the entry into the kernel, the page,
+/// zeroing it, page tables of 2 MiB spread over their 512 pages, and the store.
 pub(crate) const PAGE_FAULT_4K: &str = "page-fault-4k";
 
 /// First touch of an aligned 2 MiB with huge pages asked for, by one write; missing where the kernel gave none.
@@ -28,5 +28,5 @@ pub(crate) const SYS_MADVISE: &str = "sys-madvise";
 /// `mremap` of an untouched mapping: the mean of doubling and halving it.
 pub(crate) const SYS_MREMAP: &str = "sys-mremap";
 
-/// The least that any system call costs: `getppid`, which enters the kernel and returns.
+/// The least cost of any system call: `getppid`, which enters the kernel and returns.
 pub(crate) const SYSCALL: &str = "syscall";

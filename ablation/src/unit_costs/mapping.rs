@@ -1,14 +1,14 @@
-//! Private anonymous memory that is given back when it goes out of use, and the page faults that touching it makes.
+//! Private anonymous memory that is unmapped when it is dropped, and the page faults of touching it.
 
 use std::ptr::{self, NonNull};
 
-/// Bytes of an ordinary page.
+/// Bytes of an OS page.
 pub(super) const PAGE: usize = 4 << 10;
 
 /// Bytes of a huge page.
 pub(super) const HUGE: usize = 2 << 20;
 
-/// Memory of this process alone.
+/// One mapping of this process.
 pub(super) struct Mapping {
     start: NonNull<u8>,
     bytes: usize,
@@ -18,7 +18,7 @@ impl Mapping {
     /// Maps `bytes`, a multiple of the page size; `None` when the system refuses.
     pub(super) fn new(bytes: usize) -> Option<Mapping> {
         let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping at an address that the kernel chooses touches no memory of anybody.
+        // SAFETY: a new mapping at an address that the kernel chooses touches no other memory.
         let start = unsafe { libc::mmap(ptr::null_mut(), bytes, access, kind, -1, 0) };
         if start == libc::MAP_FAILED {
             return None;
@@ -62,7 +62,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range is this mapping's, and it is not used again. Of a refusal nobody could make anything.
+        // SAFETY: the range is this mapping's, and it is not used again. A refusal would leave the mapping in place, which is harmless.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
     }
 }

@@ -1,21 +1,21 @@
-//! Rounds of all probes, each between two contention probes, and what is kept of them.
+//! Rounds of all probes, each probe between two contention probes, and the costs that follow from them.
 
 use super::probes::{self, Costs, Probe};
 use ablate_stats::order::{percentile, sorted};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Fewest rounds, however slow the machine is: the first one warms up, and of the others a low percentile is taken.
+/// Fewest rounds, however slow the machine is. The first one warms up, and of the others a low percentile is taken.
 const MIN_ROUNDS: usize = 4;
 
 /// Most rounds.
 const MAX_ROUNDS: usize = 12;
 
-/// How much slower than at its best the contention probe may be on either side of a probe that is kept: above its own scatter of
-/// 1 to 2 %, far below the factor of 1.7 to 2 of a busy neighbour.
+/// Largest slowdown of the contention probe, before and after a probe, for a calm reading. It is above the probe's own
+/// scatter of 1 to 2 % and far below the factor of 1.7 to 2 of a busy neighbour.
 const CALM: f64 = 1.08;
 
-/// The percentile of the rounds that is the price. A disturbance only ever adds.
+/// The percentile of the rounds that is the unit cost. It is low, because a disturbance only ever adds time.
 const LOW: f64 = 0.1;
 
 /// One probe in one round.
@@ -36,7 +36,7 @@ impl<C: FnMut() -> f64> Rounds<C> {
         Rounds { contention_probe, readings: Vec::new() }
     }
 
-    /// All probes in turn, until the time is up; the first round is forgotten.
+    /// Runs all probes in turn until the time is up. The first round is discarded.
     pub(super) fn run(&mut self, budget: Duration, all: &[Probe]) {
         let start = Instant::now();
         let clock = probes::clock();
@@ -56,9 +56,9 @@ impl<C: FnMut() -> f64> Rounds<C> {
         }
     }
 
-    /// The low percentile of what was read in calm moments, by kind; of everything for a kind that had no calm moment.
+    /// The low percentile of the calm readings, by kind. A kind without a calm reading uses all of its readings.
     ///
-    /// A price that is not above 0 is below what the clock can see, and is left out.
+    /// A cost that is not above 0 is below the resolution of the clock, and is left out.
     pub(super) fn costs(&self) -> BTreeMap<String, f64> {
         let best = self.readings.iter().map(|reading| reading.contention_probe).fold(f64::INFINITY, f64::min);
         let mut kinds: BTreeMap<&str, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
@@ -71,11 +71,11 @@ impl<C: FnMut() -> f64> Rounds<C> {
                 }
             }
         }
-        let prices = kinds.into_iter().filter_map(|(kind, (calm, all))| {
+        let costs = kinds.into_iter().filter_map(|(kind, (calm, all))| {
             let kept = if calm.is_empty() { all } else { calm };
             Some((kind.to_owned(), percentile(&sorted(&kept), LOW)?))
         });
-        prices.filter(|(_, ns)| *ns > 0.0).collect()
+        costs.filter(|(_, ns)| *ns > 0.0).collect()
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn disturbed_rounds_are_left_out() {
-        // A disturbed round that reads less is left out just the same.
+        // A disturbed round is left out even when it reads less.
         assert_eq!(rounds(&[(100.0, 1.0), (40.0, 1.9), (100.0, 1.05), (180.0, 1.8)])["x"], 100.0);
     }
 
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_without_a_calm_moment_has_all_its_rounds_and_nothing_is_no_price() {
+    fn a_kind_without_a_calm_moment_has_all_its_rounds_and_nothing_is_no_cost() {
         let readings = vec![
             Reading { costs: vec![("calm", 5.0), ("below-the-clock", -0.5)], contention_probe: 1.0 },
             Reading { costs: vec![("never-calm", 7.0)], contention_probe: 2.0 },

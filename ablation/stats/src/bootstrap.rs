@@ -4,12 +4,9 @@
 //! Because all statistics of a workload see the same draws, sums, differences and ratios of them have intervals of
 //! their own. [`super::table`] makes the draws of the cells; everything else combines them.
 
-use super::MIN_BLOCKS;
 use super::distribution::{normal_cdf, normal_quantile, t_above, t_quantile};
-use super::order::{percentile, sorted};
+use super::order::{MIN_BLOCKS, percentile, sorted};
 use std::sync::OnceLock;
-
-pub use super::series::{Series, draw};
 
 /// Draws unless another number is asked for.
 pub const DRAWS: usize = 2_000;
@@ -202,6 +199,7 @@ mod tests {
     use super::*;
     use crate::order::{TRIM, trimmed_mean};
     use crate::random::{normal, seeded, uniform};
+    use crate::series::{Series, draw};
 
     #[test]
     fn weights_equal_repetition() {

@@ -4,9 +4,9 @@
 //! factors has 2^k values and the last one is the baseline. Values are costs: a positive contribution costs. All
 //! functions give an empty answer when the number of values is no power of two above 1.
 
-use super::MIN_BLOCKS;
 use super::bootstrap::Drawn;
 use super::distribution::{normal_quantile, t_above};
+use super::order::MIN_BLOCKS;
 
 /// Shapley value of every factor: its marginal cost averaged over all orders in which factors can be put to work
 /// (Shapley, "A Value for n-Person Games", 1953). They sum to values\[all\] − values\[none\].

@@ -17,11 +17,7 @@ pub mod order;
 pub mod projection;
 pub mod random;
 mod resamples;
-mod series;
+pub mod series;
 pub mod table;
 
-/// Fewest blocks for which an interval of 95 % is given.
-///
-/// The exact sign-test interval of a median reaches 95 % from six values on (1 − 2 · 2⁻⁶ = 96.9 %; five values reach
-/// 93.8 % at most). One rule for every interval keeps the tables comparable.
-pub const MIN_BLOCKS: usize = 6;
+pub use order::MIN_BLOCKS;

@@ -1,7 +1,7 @@
 //! What more blocks would buy.
 
-use super::MIN_BLOCKS;
 use super::distribution::t_quantile;
+use super::order::MIN_BLOCKS;
 
 /// Blocks with which an interval that is `width_now` wide at `blocks` blocks becomes `width_wanted` wide, at least
 /// [`MIN_BLOCKS`].

@@ -10,6 +10,9 @@ pub(crate) struct Bench {
     dir: tempfile::TempDir,
 }
 
+/// What differs between two plans of one study.
+pub(crate) const PLAN_DIFFERS: &[&str] = &["time: about "];
+
 /// Two factors, in the environment arm only: four cells.
 pub(crate) const ENV_ONLY: &str = r#"
 study = "demo"
@@ -72,7 +75,7 @@ impl Bench {
                 command.env_remove(name);
             }
         }
-        command.env("ABLATE_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("subjects"));
+        command.env("ABLATE_TARGET_DIR", subjects());
         command
     }
 
@@ -120,15 +123,29 @@ impl Bench {
         bad.map(|record| (text(&record["status"]), text(&record["reason"]))).collect()
     }
 
-    /// What a command said, without what differs between machines and calls: `[folder]` is this study's folder, and
-    /// `[ablation]` the package's.
-    pub(crate) fn shown(&self, said: &Said) -> String {
+    /// Holds what a command said to its snapshot, `snapshots/TEST__NAME.snap` (CONTRIBUTING.md has how to change one).
+    #[track_caller]
+    pub(crate) fn snapshot(&self, name: &str, said: &Said) {
+        snapshot(name, &self.shown(said), &[]);
+    }
+
+    /// The same, with `[…]` for what differs from call to call: the rest of the lines that have one of these in them.
+    #[track_caller]
+    pub(crate) fn snapshot_but(&self, name: &str, said: &Said, differs: &[&str]) {
+        snapshot(name, &self.shown(said), differs);
+    }
+
+    /// What a command said, without what differs between machines and calls: `[folder]` is this study's folder,
+    /// `[ablation]` the package's, and `[subjects]` that of the binaries, which tests at the same time wait for.
+    fn shown(&self, said: &Said) -> String {
         let folder = self.dir.path().canonicalize().expect("the folder is there");
         let text =
             format!("exit code {}\n-- standard output\n{}\n-- standard error\n{}", said.code, said.out, said.err);
-        let text = text.replace(&folder.display().to_string(), "[folder]");
-        text.replace(&self.dir.path().display().to_string(), "[folder]")
+        text.replace(&folder.display().to_string(), "[folder]")
+            .replace(&self.dir.path().display().to_string(), "[folder]")
+            .replace(&subjects().display().to_string(), "[subjects]")
             .replace(env!("CARGO_MANIFEST_DIR"), "[ablation]")
+            .replace("waiting for another ablate to finish building\n", "")
     }
 
     /// Process numbers that the subject noted.
@@ -146,6 +163,26 @@ impl Bench {
             assert_ne!(name.trim(), "subject", "process {pid} lives");
         }
     }
+}
+
+/// Where binaries are built, shared by all tests.
+fn subjects() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("subjects")
+}
+
+/// Holds a text to its snapshot, with `[…]` for the rest of the lines that have one of `differs` in them.
+#[track_caller]
+pub(crate) fn snapshot(name: &str, text: &str, differs: &[&str]) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let same = |line: &str| {
+        let end = differs.iter().chain(&["built in "]).find_map(|word| Some(line.find(word)? + word.len()));
+        end.map_or_else(|| format!("{line}\n"), |end| format!("{}[…]\n", &line[..end]))
+    };
+    let text: String = text.lines().map(same).collect();
+    settings.bind(|| insta::assert_snapshot!(format!("{}__{name}", env!("CARGO_CRATE_NAME")), text));
 }
 
 /// What a command said.

@@ -52,7 +52,7 @@ fn a_study_stops_when_its_intervals_are_narrow_enough() {
 #[test]
 fn rules_that_cannot_be_read_are_refused() {
     let bench = Bench::new(ENV_ONLY);
-    bench.run(&["--until-halfwidth", "5"], 2).complains(&["ns, us, ms or %"]);
-    bench.run(&["--budget", "soon"], 2).complains(&["s, m or h"]);
+    bench.snapshot("halfwidth_without_unit", &bench.run(&["--until-halfwidth", "5"], 2));
+    bench.snapshot("budget_is_no_time", &bench.run(&["--budget", "soon"], 2));
     assert!(!bench.path("out").exists());
 }

@@ -1,6 +1,6 @@
 //! First configs: they load, they run, and nothing is overwritten.
 
-use crate::common::{Bench, Said};
+use crate::common::{self, Bench};
 use std::path::Path;
 
 #[test]
@@ -9,13 +9,10 @@ fn a_config_for_a_package_runs_as_it_is() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/subject").display().to_string();
     let said = bench.ablate(&["init", &fixture, "--args", "--work 5000"]);
     assert_eq!(said.code, 0, "{said:?}");
-    assert!(said.out.contains("ablate run subject.toml"), "{}", said.out);
+    bench.snapshot("init_of_a_package", &said);
     let text = std::fs::read_to_string(bench.path("subject.toml")).expect("is there");
-    assert!(text.contains("args = [\"--work\", \"5000\"]"), "{text}");
     // The fixture has no default features; all of its features are there as comments.
-    for feature in ["red", "blue", "broken"] {
-        assert!(text.contains(&format!("# feature = \"{feature}\"")), "{text}");
-    }
+    common::snapshot("config_of_a_package", &text, &["manifest = "]);
     // A feature becomes a factor when its # is removed.
     let red = text.find("# [[factor]]\n# name = \"red\"").expect("is there");
     let end = red + text[red..].find("\n\n").expect("it ends");
@@ -40,15 +37,11 @@ fn a_config_for_a_command_runs_as_it_is() {
 #[test]
 fn a_first_config_never_replaces_a_file_and_says_what_it_needs() {
     let bench = Bench::new("");
-    let wrong = |args: &[&str], parts: &[&str]| {
-        let said: Said = bench.ablate(&[&["init"], args].concat());
-        assert_eq!(said.code, 2, "{said:?}");
-        said.complains(parts);
-    };
-    wrong(&["--out", "study.toml", "--", "sh"], &["study.toml is there already", "--out"]);
+    let wrong = |name: &str, args: &[&str]| bench.snapshot(name, &bench.ablate(&[&["init"], args].concat()));
+    wrong("init_over_a_file", &["--out", "study.toml", "--", "sh"]);
     assert_eq!(std::fs::read_to_string(bench.path("study.toml")).expect("is there"), "");
-    wrong(&["nowhere"], &["no package at", "CRATE@VERSION"]);
+    wrong("init_of_no_package", &["nowhere"]);
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/subject").display().to_string();
-    wrong(&[&fixture, "--bin", "sbject"], &["no binary `sbject`", "--bin subject"]);
-    wrong(&[&fixture, "--args", "'open"], &["--args", "does not close"]);
+    wrong("init_of_no_binary", &[&fixture, "--bin", "sbject"]);
+    wrong("init_with_an_open_quote", &[&fixture, "--args", "'open"]);
 }

@@ -66,8 +66,8 @@ struct FactorRow {
 impl List {
     /// Collects the tables of this program and hakmem's factors.
     pub(crate) fn new() -> List {
-        let receipt = hakmem::receipt();
-        let level = |name| receipt.factors().iter().find(|f| f.name == name).map_or("absent", |f| f.level.as_str());
+        let stats = hakmem::stats();
+        let level = |name| stats.factors().iter().find(|f| f.name() == name).map_or("absent", |f| f.level.as_str());
         List {
             format: FORMAT,
             program: env!("CARGO_PKG_NAME"),
@@ -97,7 +97,7 @@ impl List {
             touches: names_where(|_: &Touch| true),
             lifetimes: names_where(|_: &Lifetime| true),
             rests: names_where(|_: &Rest| true),
-            factors: hakmem::registry()
+            factors: hakmem::factors::registry()
                 .iter()
                 .map(|f| FactorRow {
                     name: f.name,

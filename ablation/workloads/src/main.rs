@@ -31,8 +31,11 @@ use crate::workload::script::Script;
 use anyhow::{Context, anyhow};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use hakmem::Preset;
+use hakmem::factors::FactorId;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 fn main() -> ExitCode {
     if cfg!(feature = "placebo") {
@@ -65,16 +68,25 @@ fn run() -> anyhow::Result<()> {
     }
 }
 
-/// Seals hakmem's levels, runs the plan, and gathers the report. Counters and peak memory are read before the proof,
+/// The preset of the allocator that is measured. hakmem reads it at its first request, which comes after the arguments are read,
+/// since it is not the program's global allocator.
+static PRESET: OnceLock<Preset> = OnceLock::new();
+
+hakmem::preset!(*PRESET.get_or_init(|| Preset::Default));
+
+/// Chooses hakmem's preset, runs the plan, and gathers the report. Counters and peak memory are read before the proof,
 /// because its requests would show in them.
 fn measure(resolved: &Resolved, with_proof: bool) -> anyhow::Result<Report> {
     let Resolved { allocator, engine, plan } = resolved;
     if let Some(preset) = allocator.preset {
-        hakmem::seal(preset)
+        PRESET
+            .set(preset)
             .map_err(|_| anyhow!("hakmem's levels were sealed before the program could choose '{}'", allocator.name))?;
+        // The levels are read here, and not within the first measured request.
+        FactorId::ALL.iter().for_each(|id| _ = id.level());
     }
     let run = (engine.drive)(plan);
-    let receipt = allocator.preset.map(|_| hakmem::receipt());
+    let receipt = allocator.preset.map(|_| hakmem::stats());
     let rss_peak_bytes = usage::rss_peak_bytes();
     let counted = receipt.as_ref().map(|receipt| Counted {
         allocations: receipt.allocations,
@@ -107,8 +119,8 @@ fn measure(resolved: &Resolved, with_proof: bool) -> anyhow::Result<Report> {
             page_faults: run.page_faults,
             rss_peak_bytes,
             timer_ns: clock::reading_cost_ns(),
-            levels: factors.iter().map(|f| (f.name, f.level.as_str())).collect(),
-            counters: factors.iter().map(|f| (f.name, f.counters().collect())).collect(),
+            levels: factors.iter().map(|f| (f.name(), f.level.as_str())).collect(),
+            counters: factors.iter().map(|f| (f.name(), f.counters().collect())).collect(),
             proof,
             env_rejected: hakmem::settings::rejected(),
             values: run.values,

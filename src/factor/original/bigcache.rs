@@ -157,7 +157,7 @@ mod tests {
     }
 
     fn request(site: usize, size: usize) -> Request {
-        Request { size, align: 16, site: Site::new(site) }
+        Request { size, align: 16, site: Site::new(site), prefix: 0 }
     }
 
     #[test]

@@ -4,16 +4,15 @@
 //! drawn *before* the allocation, by softmax over the ratings or epsilon-greedily. Requests whose path it decides are
 //! measured: time of the call and of its free, OS pages that are new and will fault, bytes held beyond the request. Every
 //! 1,024 measured requests the strategies with at least 50 samples are compared pair by pair, and rated by Elo's rule
-//! ([`crate::rating`]); after four such rounds the six best stay active.
+//! ([`crate::factor::elo::rating`]); after four such rounds the six best stay active.
 //!
 //! Costs 1 KiB, one random number and up to twelve adds and compares per allocation (estimated at 100 to 200 ns); two
 //! reads of the cycle counter and four atomic adds per measured one. No system call. Different from the original: the
 //! choice comes before the allocation, durations are measured (it passed 0, so that no rating ever moved), and equal
 //! ratings do not make everything choose the first strategy. Random numbers: xorshift64*, S. Vigna, ACM TOMS 42:4, 2016.
 
+use crate::factor::elo::rating::{self, Mean, NEUTRAL, Ratings, START_RATING, STRATEGIES};
 use crate::factor::elo::{Counters, FIXED_THRESHOLD};
-use crate::factor::original::Pick;
-use crate::rating::{self, Mean, NEUTRAL, Ratings, START_RATING, STRATEGIES};
 use crate::sync::{Lock, global, held_at_fork};
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -37,6 +36,17 @@ pub(crate) enum Selection {
     Softmax,
     /// The best one, or with probability 0.1 any active one.
     EpsilonGreedy,
+}
+
+/// Which strategy an allocation gets. The request path chooses by the mode of the factor `evolution`, where that is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pick {
+    /// Draw one.
+    Learn,
+    /// The one that was best when learning stopped: no work.
+    Frozen,
+    /// The second best, on trial.
+    Candidate,
 }
 
 /// One of the twelve.

@@ -42,7 +42,7 @@ impl<'a> Prepared<'a> {
         })
     }
 
-    /// Becomes the measured program, or tells why not and ends. Only for the child.
+    /// Replaces the child by the measured program, or reports the error and ends. To be called in the child only.
     pub(super) fn exec(&self) -> ! {
         // SAFETY: see `steps`.
         unsafe { self.steps() };
@@ -83,7 +83,7 @@ impl<'a> Prepared<'a> {
                 return;
             }
             if !self.launch.aslr {
-                // Where it is refused, the facts of the machine say so: see `machine`.
+                // A refusal is recorded in the facts of the machine: see `machine`.
                 libc::personality(ADDR_NO_RANDOMIZE);
             }
             if let Some(directory) = &self.launch.directory

@@ -16,7 +16,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) directory: Option<CString>,
     /// Processors that it may use; `None`: the runner's.
     pub(crate) cpus: Option<libc::cpu_set_t>,
-    /// Whether addresses are as random as the machine has it.
+    /// Whether address randomisation stays as the machine has it; `false` switches it off.
     pub(crate) aslr: bool,
     /// Time limit.
     pub(crate) timeout: Duration,

@@ -5,9 +5,9 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// Most bytes of standard output that are kept.
+/// Most bytes of standard output that are stored.
 pub(super) const STDOUT_CAP: usize = 1 << 20;
-/// Bytes at the end of standard error that are kept.
+/// Bytes at the end of standard error that are stored.
 pub(super) const STDERR_TAIL: usize = 2 << 10;
 
 /// The child's ends.
@@ -43,7 +43,7 @@ pub(super) struct Stream {
 pub(super) struct Ready {
     /// The child has ended.
     pub(super) ended: bool,
-    /// Somebody asked the runner to stop.
+    /// A signal asked the runner to stop.
     pub(super) woken: bool,
 }
 
@@ -85,7 +85,7 @@ impl Pipes {
     pub(super) fn release(&mut self) -> io::Result<()> {
         match self.go.take() {
             Some(mut go) => match go.write_all(b"g") {
-                // The child is gone already, ended by another process: its status tells.
+                // The child has ended already, killed by another process. Its exit status tells.
                 Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
                 other => other,
             },
@@ -106,7 +106,7 @@ impl Pipes {
         // SAFETY: the array and the time are live; no signal mask is given.
         let ready = unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, &time, std::ptr::null()) };
         if ready <= 0 {
-            // Time over, or a signal: the caller looks at both.
+            // The time is over or a signal came. The caller checks both.
             return Ready { ended: false, woken: false };
         }
         if fds[2].revents != 0 {
@@ -154,7 +154,7 @@ impl Stream {
                 Err(_) => break,
             }
         }
-        // Closed: a descriptor at its end would end every sleep at once.
+        // Closed, because a descriptor at its end would end every sleep at once.
         self.file = None;
     }
 

@@ -1,4 +1,4 @@
-//! What the runner itself has resident, from `/proc/self/statm`: what a process inherits before its `exec`.
+//! Resident bytes of the runner itself, from `/proc/self/statm`. A process inherits them before its `exec`.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 /// Resident bytes of this process; `None` where the kernel does not tell.
 pub(super) fn bytes() -> Option<u64> {
-    // Kept open: it is read for every process.
+    // Kept open, because it is read for every process.
     static STATM: OnceLock<Option<File>> = OnceLock::new();
     let file = STATM.get_or_init(|| File::open("/proc/self/statm").ok()).as_ref()?;
     let mut buffer = [0_u8; 128];

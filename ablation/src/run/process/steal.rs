@@ -1,4 +1,4 @@
-//! Time that the host of a virtual machine gave to others, from `/proc/stat`.
+//! Time that the host of a virtual machine gave to other guests, from `/proc/stat`.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 /// Clock ticks of all processors since boot in which something was ready to run and the host ran others; `None` where
 /// the kernel does not tell.
 pub(super) fn ticks() -> Option<u64> {
-    // Kept open: it is read twice a process.
+    // Kept open, because it is read twice per process.
     static STAT: OnceLock<Option<File>> = OnceLock::new();
     let file = STAT.get_or_init(|| File::open("/proc/stat").ok()).as_ref()?;
     let mut buffer = [0_u8; 256];

@@ -257,7 +257,7 @@ fn the_list_names_everything() {
     };
     assert_eq!(names("allocators"), ALLOCATORS);
     assert_eq!(names("scenarios"), [&WITH_LIFETIME[..], &WITH_THEIR_OWN[..], &OTHERS[..]].concat());
-    let known: Vec<&str> = hakmem::registry().iter().map(|factor| factor.name).collect();
+    let known: Vec<&str> = hakmem::factors::registry().iter().map(|factor| factor.name).collect();
     assert_eq!(names("factors"), known);
 
     let output = run("--list");

@@ -1,0 +1,280 @@
+//! Finds or builds one binary for each distinct feature set and puts it where nothing will overwrite it.
+//!
+//! All feature sets share one target folder, so that code that does not depend on the features is compiled once. A
+//! failed build is recorded with its log; only a failed baseline ends the study, because nothing could be compared. A
+//! program that a command names is not built, only found and hashed.
+
+pub(crate) mod cargo;
+mod check;
+mod error;
+mod layouts;
+mod peers;
+mod place;
+mod program;
+pub(crate) mod registry;
+
+use crate::config::{CargoProgram, Origin, Program, Study};
+use crate::design::BuildPlan;
+use crate::support::files;
+use crate::support::machine::sha256_of;
+use crate::support::progress::{human, note};
+use ablate_format::{BuildFailure, BuildRecord, BuiltBinary};
+use cargo::CargoBuild;
+pub(crate) use error::BuildError;
+use layouts::Shuffler;
+pub(crate) use peers::find_peers;
+pub(crate) use place::Workspace;
+use place::copy_once;
+pub(crate) use program::exists;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The binaries of a study.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Built {
+    /// One for each build of the design, in its order.
+    pub(crate) records: Vec<BuildRecord>,
+    /// Code layouts of each build, at least 1.
+    pub(crate) layouts: u32,
+    /// The reason for one layout where several were asked for.
+    pub(crate) one_layout: Option<String>,
+}
+
+/// Finds the sources of a study, or fetches them, and checks that package, binary, profile and features exist. `target`
+/// replaces the target folder.
+///
+/// # Errors
+/// [`BuildError::NoCargo`], [`BuildError::Manifest`], [`BuildError::Fetch`], [`BuildError::Unknown`],
+/// [`BuildError::Config`].
+pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspace, BuildError> {
+    let given = target.map(absolute).transpose()?;
+    let program = match &study.subject.program {
+        Program::Cargo(program) => program,
+        Program::Command(command) => {
+            // Found before planning, so that `cargo ablate plan` refuses a study that cannot run.
+            program::locate(study, command.first().map_or("", String::as_str))?;
+            let root = absolute(study.folder())?;
+            let target = given.unwrap_or_else(|| target_folder(&root));
+            return Ok(Workspace { root, target, manifest: None });
+        }
+    };
+    let (manifest, target) = match &program.origin {
+        Origin::Manifest(path) => (absolute(path)?, given),
+        Origin::Registry(version) => {
+            let target = match given {
+                Some(given) => given,
+                None => target_folder(&absolute(study.folder())?),
+            };
+            (registry::fetch(&program.package, version, &target)?.join("Cargo.toml"), Some(target))
+        }
+    };
+    let found = cargo::metadata(&manifest)?;
+    check::check(study, program, &found)?;
+    let target = target.unwrap_or_else(|| found.target_directory.into());
+    Ok(Workspace { root: found.workspace_root.into(), target, manifest: Some(manifest) })
+}
+
+/// Whether the linker that cargo uses in a folder can put sections in another order; otherwise the reason.
+pub(crate) fn shuffles(folder: &Path) -> Result<(), String> {
+    let tried = |e: io::Error| format!("cannot be tried: {e}; set TMPDIR to a folder that can be written");
+    let scratch = files::scratch(None).map_err(tried)?;
+    let workspace = Workspace { root: folder.to_owned(), target: scratch.path().to_owned(), manifest: None };
+    layouts::linker(&workspace).map_err(|error| error.to_string())?.map(drop)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, BuildError> {
+    std::path::absolute(path).map_err(BuildError::io(path, "finding the folder"))
+}
+
+/// The target folder of the workspace around a folder. Without a workspace, a folder `target` within the folder.
+pub(crate) fn target_folder(folder: &Path) -> PathBuf {
+    let workspace = folder.ancestors().find(|above| above.join("Cargo.lock").is_file());
+    workspace.unwrap_or(folder).join("target")
+}
+
+/// Builds or finds all programs, the baseline first.
+///
+/// # Errors
+/// [`BuildError`]; a build other than the first that fails is a [`BuildRecord`] instead.
+pub(crate) fn build_all(
+    study: &Study,
+    plans: &[BuildPlan],
+    workspace: &Workspace,
+    logs: &Path,
+) -> Result<Built, BuildError> {
+    let _lock = lock_builds(&workspace.target.join("ablate"))?;
+    let mut built = Built { records: Vec::new(), layouts: 1, one_layout: None };
+    let mut shuffler = None;
+    let is_built = plans.iter().any(|plan| plan.command.is_none());
+    if is_built && study.layouts > 1 {
+        match Shuffler::new(workspace, study.layouts)? {
+            Ok(ready) => shuffler = Some(ready),
+            Err(why) => built.one_layout = Some(why),
+        }
+    }
+    for (index, plan) in plans.iter().enumerate() {
+        let record = match (&plan.command, &study.subject.program, &workspace.manifest) {
+            (None, Program::Cargo(program), Some(manifest)) => {
+                let features =
+                    if plan.features.is_empty() { "no features".to_owned() } else { plan.features.join(", ") };
+                note(&format!("building {} ({} of {}): {features}", plan.id, index + 1, plans.len()));
+                let log = logs.join(format!("build-{}.log", plan.id));
+                let linker = shuffler.as_ref().map(|shuffler| shuffler.script.as_path());
+                let order = CargoBuild { program, manifest, features: &plan.features, linker };
+                build(&order, plan, workspace, &log, shuffler.as_ref())?
+            }
+            (Some(command), _, _) | (None, Program::Command(command), _) => program::find(study, plan, command)?,
+            // A package always has a manifest.
+            (None, Program::Cargo(_), None) => continue,
+        };
+        if crate::support::interrupt::asked() {
+            return Err(BuildError::Interrupted);
+        }
+        if let Err(BuildFailure { message, log }) = &record.result {
+            if index == 0 {
+                return Err(BuildError::Baseline { id: plan.id.clone(), message: message.clone(), log: log.clone() });
+            }
+            note(&format!("  failed: {message}; its cells are left out; log: {log}"));
+        }
+        built.records.push(record);
+    }
+    if shuffler.is_some() {
+        let compiled = plans.iter().zip(&built.records).filter(|(plan, _)| plan.command.is_none());
+        built.one_layout = why_one_layout(compiled.map(|(_, record)| record));
+    }
+    match &built.one_layout {
+        Some(why) => {
+            note(&format!("one code layout instead of {}: {why}", study.layouts));
+            built.records.iter_mut().for_each(|record| record.layouts.clear());
+        }
+        None if shuffler.is_some() => built.layouts = study.layouts,
+        None => {}
+    }
+    Ok(built)
+}
+
+/// The reason for using one layout: a build has no others, or two of its layouts are the same file.
+fn why_one_layout<'a>(records: impl IntoIterator<Item = &'a BuildRecord>) -> Option<String> {
+    for (record, first) in records.into_iter().filter_map(|record| Some((record, record.result.as_ref().ok()?))) {
+        if record.layouts.is_empty() {
+            return Some(format!("build `{}` could not be linked in other orders", record.id));
+        }
+        if let Some(same) = record.layouts.iter().position(|layout| layout.sha256 == first.sha256) {
+            return Some(format!("layout {} of build `{}` is the same file as layout 0", same + 1, record.id));
+        }
+    }
+    None
+}
+
+/// Lets one runner at a time build here. Every feature set puts its binary under the same name, so the binary of
+/// another runner would be copied instead. The lock ends when the result is dropped.
+fn lock_builds(dir: &Path) -> Result<File, BuildError> {
+    std::fs::create_dir_all(dir).map_err(BuildError::io(dir, "creating the folder"))?;
+    let path = dir.join("build.lock");
+    let lock = File::create(&path).map_err(BuildError::io(&path, "creating the lock"))?;
+    match lock.try_lock() {
+        Ok(()) => return Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => note("waiting for another ablate to finish building"),
+        Err(std::fs::TryLockError::Error(e)) => return Err(BuildError::io(&path, "locking")(e)),
+    }
+    lock.lock().map_err(BuildError::io(&path, "locking"))?;
+    Ok(lock)
+}
+
+fn build(
+    order: &CargoBuild,
+    plan: &BuildPlan,
+    workspace: &Workspace,
+    log: &Path,
+    shuffler: Option<&Shuffler>,
+) -> Result<BuildRecord, BuildError> {
+    let started = Instant::now();
+    let mut record = BuildRecord {
+        id: plan.id.clone(),
+        features: plan.features.clone(),
+        result: Err(BuildFailure { message: String::new(), log: log.display().to_string() }),
+        layouts: Vec::new(),
+    };
+    // The second round is for the case that cargo had nothing to link and the earlier layouts are gone.
+    for again in [false, true] {
+        if let Some(shuffler) = shuffler {
+            shuffler.clear();
+        }
+        let built = match cargo::build(order, workspace, log)? {
+            Ok(built) => built,
+            Err(message) => {
+                record.result = Err(BuildFailure { message, log: log.display().to_string() });
+                return Ok(record);
+            }
+        };
+        let stored = store_binary(&built, plan, order.program, workspace)?;
+        let layouts = match shuffler {
+            Some(shuffler) => shuffler.take(order.program, Path::new(&stored.path))?,
+            None => Some(Vec::new()),
+        };
+        record.result = Ok(stored);
+        if let Some(layouts) = layouts {
+            record.layouts = layouts;
+            break;
+        }
+        if !again {
+            Shuffler::forget(workspace, &built, order.program);
+        }
+    }
+    let layouts = match record.layouts.len() {
+        0 => String::new(),
+        more => format!(", in {} code layouts", more + 1),
+    };
+    note(&format!("  built in {}{layouts}", human(started.elapsed())));
+    Ok(record)
+}
+
+/// Copies a binary to a place that is named by its content, so that later builds leave it alone.
+fn store_binary(
+    built: &Path,
+    plan: &BuildPlan,
+    program: &CargoProgram,
+    workspace: &Workspace,
+) -> Result<BuiltBinary, BuildError> {
+    let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
+    let dir = workspace.target.join("ablate/bin").join(format!("{}-{}", plan.id, &sha256[..12]));
+    copy_once(built, &dir.join(&program.binary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(id: &str, first: &str, layouts: &[&str]) -> BuildRecord {
+        let binary = |sha256: &str| BuiltBinary { path: "/x".into(), sha256: sha256.into() };
+        BuildRecord {
+            id: id.into(),
+            features: vec!["x".into()],
+            result: Ok(binary(first)),
+            layouts: layouts.iter().map(|sha256| binary(sha256)).collect(),
+        }
+    }
+
+    #[test]
+    fn layouts_that_are_one_and_the_same_are_none() {
+        assert_eq!(why_one_layout(&[record("a", "0", &["1", "2"])]), None);
+        let why =
+            why_one_layout(&[record("a", "0", &["1", "2"]), record("b", "3", &["4", "3"])]).expect("one is the same");
+        assert!(why.contains("layout 2 of build `b`"), "{why}");
+        let why = why_one_layout(&[record("a", "0", &[])]).expect("there are none");
+        assert!(why.contains("`a` could not"), "{why}");
+    }
+
+    #[test]
+    fn a_folder_belongs_to_the_workspace_around_it() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let inner = dir.path().join("a/b");
+        std::fs::create_dir_all(&inner).expect("creates");
+        std::fs::write(dir.path().join("Cargo.lock"), "").expect("writes");
+        assert_eq!(target_folder(&inner), dir.path().join("target"));
+        std::fs::write(inner.join("Cargo.lock"), "").expect("writes");
+        assert_eq!(target_folder(&inner), inner.join("target"));
+    }
+}

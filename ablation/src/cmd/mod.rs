@@ -1,0 +1,255 @@
+//! The command line: one file per subcommand, with its arguments. No stage below this folder knows the command line.
+
+mod archive;
+mod completions;
+mod default;
+mod doctor;
+mod hidden;
+mod init;
+mod man;
+mod output;
+mod plan;
+mod profile;
+mod report;
+mod run;
+mod selftest;
+mod syscalls;
+
+use crate::support::call::{BINARY, PROGRAM, without_cargo};
+use crate::support::exit::ShellCode;
+use crate::support::progress::note;
+use crate::support::settings::{self, Settings};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use output::Ended;
+use std::process::ExitCode;
+
+/// Tells what each part of a program costs, and proves it.
+///
+/// A study is a TOML file. It names a program, the factors that may cost time (features, environment variables,
+/// arguments), workloads, and peers to compare with. ablate builds the program once per feature set and runs every
+/// variant in randomised blocks, one process at a time. System calls and page faults are counted in runs of their own,
+/// apart from the timing. A run that cannot prove that it was the variant it should be is left out and reported.
+#[derive(Debug, Parser)]
+#[command(name = BINARY, bin_name = PROGRAM, version, after_long_help = EXAMPLES, after_help = SHORT_HELP)]
+struct Cli {
+    /// Without a subcommand: run the default study in full instead of its quick form.
+    #[arg(long)]
+    full: bool,
+    /// Without a subcommand: run the quick form of the default study. That is `ablate.toml` or
+    /// `configs/feature-isolation.toml`, here or in the nearest folder above.
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const SHORT_HELP: &str = "\
+Without a subcommand, `cargo ablate` runs the quick form of the repository's default study.
+`cargo ablate --help` shows examples, exit codes and environment variables; `cargo ablate help run` explains `run`.";
+
+const EXAMPLES: &str = "\
+First steps:
+  cargo ablate                                    run the default study of this repository, about two minutes once built
+  cargo ablate --full                             run the same study in full
+  cargo ablate init . --args 'input.txt'          write a first study for the package in this folder
+  cargo ablate init oxipng@10.2.1                 write one for a package of the registry
+  cargo ablate init -- sort numbers.txt           write one for any program
+Run a study:
+  cargo ablate plan STUDY.toml                    show what would be built and run, and how long it takes
+  cargo ablate run STUDY.toml --blocks 3          run a few blocks for a first look
+  cargo ablate run STUDY.toml --out f1            put the results into the folder f1
+  cargo ablate run STUDY.toml --out f1 --resume   continue after Ctrl-C; finished runs are not repeated
+  cargo ablate run STUDY.toml --until-halfwidth 1% --budget 10m
+                                                  stop once every factor is known to ± 1 %, or after ten minutes
+Read and store results:
+  cargo ablate report f1                          print the tables again
+  cargo ablate archive f1                         copy the results into results/ of the repository
+Look closer:
+  cargo ablate syscalls STUDY.toml                count the system calls of the baseline and each peer
+  cargo ablate profile STUDY.toml --cell no-cache@env
+                                                  show where the baseline and this cell spend their time
+  cargo ablate doctor                             tell what this machine can measure
+  cargo ablate selftest                           test whether known costs are found on this machine
+
+Exit codes: 0 all runs are good, 1 a run failed or is invalid, 2 wrong call or config, 130 interrupted.
+Environment: ABLATE_COLUMNS is the width of tables (72 to 1000, default 100); ABLATE_TARGET_DIR replaces the target
+folder of the workspace.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a first study for a package or a program.
+    ///
+    /// Use it once at the start. It reads the features of a Cargo package, or takes any command line, and writes a
+    /// commented TOML file that runs as it is. Edit that file, then call `cargo ablate plan` and `cargo ablate run`.
+    #[command(after_help = "\
+Examples:
+  cargo ablate init . --args 'input.txt'            the package in this folder, run with one argument
+  cargo ablate init ../crate --bin tool --out ablate.toml
+                                                    one of several binaries; `cargo ablate` finds ablate.toml later
+  cargo ablate init -- sort --parallel=2 words.txt  a program that is installed")]
+    Init(init::Args),
+    /// Build, run and report a study.
+    ///
+    /// Use it to measure. Results go into a new folder, which the last lines name; Ctrl-C stops between two processes,
+    /// and --resume continues there.
+    #[command(after_help = "\
+Examples:
+  cargo ablate run ablate.toml                       the whole study
+  cargo ablate run ablate.toml --blocks 3            a first look, with wide intervals
+  cargo ablate run ablate.toml --budget 5m           as many blocks as fit into five minutes
+  cargo ablate run ablate.toml --out f1 --resume     continue an interrupted run in the folder f1")]
+    Run(run::Args),
+    /// Show what a study would build and run, and about how long it takes.
+    ///
+    /// Use it after every change of a study. It checks the whole file and starts no measured process.
+    #[command(after_help = "Example:\n  cargo ablate plan ablate.toml")]
+    Plan(plan::Args),
+    /// Print the tables of a study again and rewrite its report.md and effects.json.
+    ///
+    /// Use it to read results later, also while the study still runs or after it was interrupted. The folder is the one
+    /// that `cargo ablate run` named.
+    #[command(after_help = "Example:\n  cargo ablate report target/ablate/sort-20251123-101500")]
+    Report(report::Args),
+    /// Copy a finished study into the repository, without the paths of this machine.
+    ///
+    /// Use it to commit results. Absolute paths become relative or are cut to their last part, and large records stay
+    /// behind.
+    #[command(after_help = "Example:\n  cargo ablate archive target/ablate/sort-20251123-101500 --to results")]
+    Archive(archive::Args),
+    /// Count the system calls and page faults of the baseline and each peer, by kind.
+    ///
+    /// Use it to explain a difference in time by what each program asks the kernel for. The counts are exact.
+    #[command(after_help = "Example:\n  cargo ablate syscalls configs/smoke.toml --workload small-warm")]
+    Syscalls(syscalls::Args),
+    /// Show where two cells spend their time: shares of functions, two flame graphs, and their difference.
+    ///
+    /// Use it when a factor costs something and the reason is not known yet.
+    #[command(after_help = "\
+Examples:
+  cargo ablate profile ablate.toml                     the largest effect of an earlier run, against the baseline
+  cargo ablate profile ablate.toml --cell no-cache@env this cell against the baseline")]
+    Profile(profile::Args),
+    /// Tell what this machine can measure, what measuring costs, and how small an effect it can show.
+    ///
+    /// Use it on a new machine, or when counters are missing in a report. Each missing instrument has a reason and a
+    /// remedy.
+    #[command(after_help = "Example:\n  cargo ablate doctor --seconds 20")]
+    Doctor(doctor::Args),
+    /// Test on this machine whether injected costs of known size are found.
+    ///
+    /// Use it before you trust small effects. The study runs twice: beside an idle and beside a busy processor.
+    #[command(after_help = "Example:\n  cargo ablate selftest --idle --budget 1m")]
+    Selftest(selftest::Args),
+    /// Print a completion script for a shell.
+    ///
+    /// Shells complete the program `cargo-ablate`, which is the same as `cargo ablate`.
+    #[command(after_help = "\
+Examples:
+  source <(cargo ablate completions bash)
+  cargo ablate completions fish > ~/.config/fish/completions/cargo-ablate.fish")]
+    Completions(completions::Args),
+    /// Write the man pages into a folder.
+    #[command(hide = true)]
+    Man(man::Args),
+    /// Print what page faults and system calls cost here, as one JSON line. A study runs it once per block.
+    #[command(hide = true)]
+    UnitCosts,
+    /// Run the program that `selftest` measures.
+    #[command(hide = true)]
+    Synthetic(hidden::Synthetic),
+    /// Run a program several times in a row, for `profile`.
+    #[command(hide = true)]
+    Repeat(hidden::Repeat),
+    /// Run a process of known work, for `doctor`.
+    #[command(hide = true)]
+    Trial(hidden::Trial),
+}
+
+/// Reads the command line, runs the subcommand and turns its end into an exit code.
+pub(crate) fn main() -> ExitCode {
+    let code = call().unwrap_or_else(|error| {
+        // The messages contain their causes already.
+        note(&format!("error: {error}"));
+        error.exit()
+    });
+    ExitCode::from(code.number())
+}
+
+fn call() -> Ended {
+    let arguments = without_cargo(std::env::args_os());
+    let words = [BINARY.into()].into_iter().chain(arguments.iter().cloned());
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => return Ok(misunderstood(&error, arguments.first().and_then(|first| first.to_str()))),
+    };
+    let settings = settings::read(std::env::vars_os())?;
+    match cli.command {
+        None => default::run(cli.full, &settings),
+        Some(command) => subcommand(command, &settings),
+    }
+}
+
+fn subcommand(command: Command, settings: &Settings) -> Ended {
+    match command {
+        Command::Init(args) => init::run(args, settings),
+        Command::Run(args) => run::run(args, settings),
+        Command::Plan(args) => plan::run(&args, settings),
+        Command::Report(args) => report::run(&args, settings),
+        Command::Archive(args) => archive::run(&args),
+        Command::Syscalls(args) => syscalls::run(args, settings),
+        Command::Profile(args) => profile::run(args, settings),
+        Command::Doctor(args) => doctor::run(&args, settings),
+        Command::Selftest(args) => selftest::run(args, settings),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
+        Command::UnitCosts => hidden::unit_costs(),
+        Command::Synthetic(args) => hidden::synthetic(&args),
+        Command::Repeat(args) => hidden::repeat(&args),
+        Command::Trial(args) => hidden::trial(&args),
+    }
+}
+
+/// Prints what is wrong with the call, or the help that was asked for.
+fn misunderstood(error: &clap::Error, first: Option<&str>) -> ShellCode {
+    match first.filter(|first| error.use_stderr() && run::has_option(first)) {
+        Some(first) => {
+            note(&format!(
+                "error: `{first}` belongs to a subcommand; give a study: cargo ablate run STUDY.toml {first} …"
+            ));
+        }
+        // A terminal that was closed cannot be told.
+        None => drop(error.print()),
+    }
+    if error.use_stderr() { ShellCode::WrongCall } else { ShellCode::Good }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_calls_are_refused() {
+        for wrong in [
+            &["run"][..],
+            &["run", "x.toml", "--blocks", "0"],
+            &["run", "x.toml", "--resume"],
+            &["rnu", "x.toml"],
+            &["init", "--args", "'open"],
+        ] {
+            assert!(Cli::try_parse_from(["x"].iter().chain(wrong)).is_err(), "{wrong:?}");
+        }
+        assert!(Cli::try_parse_from(["x"]).expect("no subcommand").command.is_none());
+    }
+
+    #[test]
+    fn help_shows_the_call_through_cargo() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.contains("Usage: cargo ablate [OPTIONS] [COMMAND]"), "{help}");
+        let help = Cli::try_parse_from(["x", "run", "--help"]).expect_err("help").to_string();
+        assert!(help.contains("Usage: cargo ablate run [OPTIONS] <CONFIG>"), "{help}");
+    }
+}

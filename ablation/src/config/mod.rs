@@ -1,0 +1,86 @@
+//! Reads a study: strict TOML in, a validated [`Study`] out.
+//!
+//! A [`Study`] is consistent: every name refers to something, every level exists, and every environment name can be
+//! passed to a process. Every error points at `path:line:column`, shows the line and says what to do. What the study
+//! means (cells, contrasts, builds) is left to [`crate::design`].
+
+mod check;
+pub(crate) mod claims;
+mod crossing;
+mod error;
+mod factor;
+mod levels;
+mod names;
+mod paths;
+mod peers;
+mod place;
+mod quick;
+mod raw;
+mod study;
+mod subject;
+mod targets;
+mod treatments;
+mod workloads;
+
+pub(crate) use check::is_name;
+pub(crate) use error::ConfigError;
+pub(crate) use peers::{PRELOAD, libraries};
+pub(crate) use place::Diagnostic;
+pub(crate) use place::Part;
+pub(crate) use study::{
+    Absent, CargoProgram, Constraint, DesignKind, Factor, Function, Origin, Peer, Program, Study, Workload,
+};
+
+use error::MAX_BYTES;
+use std::path::Path;
+
+/// Reads and validates a study.
+///
+/// # Errors
+/// [`ConfigError`], pointing at the line where there is one.
+pub(crate) fn load(path: &Path) -> Result<Study, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.display().to_string(), source };
+    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
+    if bytes > MAX_BYTES {
+        return Err(ConfigError::TooLarge { path: path.display().to_string(), bytes });
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    parse(path, &bytes)
+}
+
+/// Validates the bytes of a config; `path` is used in messages and to find the manifest.
+///
+/// # Errors
+/// [`ConfigError::Invalid`], pointing at the line.
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Study, ConfigError> {
+    let shown = path.display().to_string();
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(e) => {
+            let readable = String::from_utf8_lossy(bytes);
+            let at = e.valid_up_to();
+            let message = "this byte is not UTF-8; save the file as UTF-8".to_owned();
+            return Err(Diagnostic::new(&shown, &readable, at..at + 1, message).into());
+        }
+    };
+    if text.starts_with('\u{feff}') {
+        let message = "the file starts with a byte order mark; save it as UTF-8 without BOM".to_owned();
+        return Err(Diagnostic::new(&shown, text, 0..0, message).into());
+    }
+    let raw: raw::Study = toml::from_str(text).map_err(|e| {
+        let span = e.span().unwrap_or(0..0);
+        Diagnostic::new(&shown, text, span, names::reword(e.message()))
+    })?;
+    Ok(check::check(path, text, raw)?)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
+#[cfg(test)]
+mod tests_language;
+#[cfg(test)]
+mod tests_paths;
+#[cfg(test)]
+pub(crate) mod tests_race;
+#[cfg(test)]
+mod tests_targets;

@@ -1,0 +1,153 @@
+//! From a study to what will be run and compared: cells, contrasts and distinct builds. A pure function.
+//!
+//! Two names for the same levels in the same arm are one cell, so that no cell is measured twice. The time that a study
+//! takes is left to [`crate::tools::plan`], and running it to [`crate::builds`] and [`crate::run`].
+
+mod axis;
+mod build_plans;
+mod cells;
+mod claims;
+mod constraints;
+mod contrasts;
+mod fraction;
+mod paths;
+mod screening;
+mod treatments;
+
+use crate::config::{Absent, ConfigError, DesignKind, Study};
+use ablate_format::{AbsentPeer, CellKind, Crossed, FactorPlan, StudyPlan, WorkloadPlan};
+use axis::Axis;
+pub(crate) use build_plans::BuildPlan;
+use cells::Cells;
+use cells::peer_id;
+use std::collections::{BTreeMap, HashSet};
+use treatments::Treatments;
+
+/// A study plan with the builds that its cells refer to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Design {
+    /// Cells, contrasts, workloads.
+    pub(crate) plan: StudyPlan,
+    /// Distinct feature sets, the baseline's first.
+    pub(crate) builds: Vec<BuildPlan>,
+}
+
+/// Resolves a study.
+///
+/// # Errors
+/// [`ConfigError::Invalid`] for what only the whole design shows: a baseline or a treatment that breaks a constraint,
+/// one name for two cells, a hypothesis about a cell that there is not.
+pub(crate) fn resolve(study: &Study) -> Result<Design, ConfigError> {
+    let axes = axis::axes(study);
+    constraints::hold_for_baseline(study, &axes)?;
+    let treatments = treatments::treatments(study, &axes)?;
+    let cells = cells::cells(study, &axes, &treatments)?;
+    let designs = designs(study, &treatments, &cells);
+    let plan = StudyPlan {
+        factors: axes.iter().map(factor).collect(),
+        workloads: workloads(study, &cells, &designs),
+        contrasts: contrasts::contrasts(study, &axes, &treatments, &cells),
+        reference_peer: study.reference_peer.as_deref().map(peer_id),
+        hypotheses: study.hypotheses.clone(),
+        targets: study.targets.clone(),
+        paths: study.paths.clone(),
+        curves: study.curves.clone(),
+        aliases: aliases(study, &axes, &treatments, &cells),
+        absent: study.absent.iter().map(absent).collect(),
+        layouts: study.layouts,
+        crossed: crossed(&axes),
+        designs,
+        impossible: cells.impossible.clone(),
+        cells: cells.list.clone(),
+    };
+    claims::check(study, &axes, &treatments, &cells, &plan)?;
+    paths::check(study, &plan)?;
+    Ok(Design { plan, builds: cells.builds })
+}
+
+fn absent(absent: &Absent) -> AbsentPeer {
+    AbsentPeer { peer: absent.peer.clone(), why: absent.why.clone(), hint: absent.hint.clone() }
+}
+
+fn factor(axis: &Axis<'_>) -> FactorPlan {
+    FactorPlan {
+        name: axis.factor.name.clone(),
+        proof: axis.factor.proof.clone(),
+        about: axis.factor.about.clone(),
+        baseline: axis.factor.baseline.clone(),
+        levels: axis.levels.iter().map(|level| level.to_string()).collect(),
+    }
+}
+
+fn crossed(axes: &[Axis<'_>]) -> Vec<Crossed> {
+    let two_levels = axes.iter().filter_map(|axis| Some((axis, axis.crossed_away()?)));
+    let named = two_levels.map(|(axis, away)| (axis.factor.name.clone(), axis.levels[usize::from(away)].to_owned()));
+    named.map(|(factor, away)| Crossed { factor, away }).collect()
+}
+
+/// The cells of each design.
+fn designs(study: &Study, treatments: &Treatments, cells: &Cells) -> BTreeMap<String, Vec<String>> {
+    let of = |kind: DesignKind| -> Vec<String> {
+        let asked = treatments.list.iter().zip(&cells.made).filter(|(treatment, _)| treatment.asked.contains(&kind));
+        let made = asked.flat_map(|(_, made)| [made.binary, made.feature.filter(|_| !kind.is_crossing())]);
+        let ids = made.flatten().map(|index| cells.list[index].id.clone());
+        kind.is_crossing().then(|| "baseline".to_owned()).into_iter().chain(ids).collect()
+    };
+    study.designs.iter().map(|kind| (kind.as_str().to_owned(), of(*kind))).collect()
+}
+
+fn workloads(study: &Study, cells: &Cells, designs: &BTreeMap<String, Vec<String>>) -> Vec<WorkloadPlan> {
+    let is_restricted = study.peers.iter().any(|peer| peer.workloads.is_some());
+    let runs = |workload: &crate::config::Workload| -> Vec<String> {
+        if workload.designs.is_none() && !is_restricted {
+            return Vec::new();
+        }
+        let own = workload.designs.as_deref().unwrap_or(&study.designs);
+        let asked: HashSet<&String> = own.iter().filter_map(|kind| designs.get(kind.as_str())).flatten().collect();
+        let runs = cells.list.iter().filter(|cell| match cell.kind {
+            CellKind::Treatment => workload.designs.is_none() || asked.contains(&cell.id),
+            CellKind::Peer => study.peers.iter().any(|peer| peer.name == cell.name && peer.runs(&workload.name)),
+            CellKind::Baseline | CellKind::Placebo => true,
+        });
+        runs.map(|cell| cell.id.clone()).collect()
+    };
+    let plan = |w: &crate::config::Workload| WorkloadPlan {
+        name: w.name.clone(),
+        args: w.args.clone(),
+        about: w.about.clone(),
+        response: w.response,
+        cells: runs(w),
+    };
+    study.workloads.iter().map(plan).collect()
+}
+
+/// What the designs with fewer cells than combinations cannot tell apart, for people.
+fn aliases(study: &Study, axes: &[Axis<'_>], treatments: &Treatments, cells: &Cells) -> Vec<String> {
+    let names: Vec<&str> =
+        axes.iter().filter(|axis| axis.crossed_away().is_some()).map(|axis| axis.factor.name.as_str()).collect();
+    let mut out = Vec::new();
+    for kind in study.designs.iter().copied() {
+        match (kind, &treatments.fraction) {
+            (DesignKind::Fractional, Some(fraction)) => out.extend(fraction.aliases(&names)),
+            (DesignKind::PlackettBurman, _) => out.push(screening::aliases(names.len())),
+            _ => continue,
+        }
+        let missing = cells.missing(treatments, kind);
+        if missing > 0 {
+            out.push(format!(
+                "{}: {missing} of its cells are impossible, so that its columns are not orthogonal and it gives no main effects",
+                kind.as_str()
+            ));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_designs;
+#[cfg(test)]
+mod tests_examples;
+#[cfg(test)]
+mod tests_shipped;

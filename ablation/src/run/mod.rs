@@ -1,0 +1,138 @@
+//! Runs the study plan: a preflight, then counting, then timing in randomised complete blocks. Each run is one fresh
+//! process and one record, one at a time.
+//!
+//! Counting comes first. It is short, its counts do not depend on earlier runs, and it checks every cell in every
+//! workload before hours of timing begin. The analysis of records is left to [`crate::analyse`].
+
+mod context;
+mod cpus;
+mod orphans;
+mod outcome;
+mod preflight;
+pub(crate) mod process;
+pub(crate) mod schedule;
+mod tools;
+mod unit_costs;
+
+pub(crate) use context::{Context, End, RunError};
+pub(crate) use cpus::Cpus;
+pub(crate) use orphans::become_reaper;
+pub(crate) use preflight::{PreflightError, preflight};
+use unit_costs::UnitCosts;
+
+use crate::prove;
+use crate::store::{Key, RecordWriter, key};
+use crate::support::interrupt;
+use crate::support::progress::Progress;
+use ablate_format::{Pass, Status};
+use process::Exit;
+use schedule::Slot;
+use std::collections::BTreeSet;
+use std::fs::File;
+
+/// The records of runs, and the runs that are done already.
+pub(crate) struct Session<'a> {
+    records: &'a mut RecordWriter<File>,
+    done: &'a BTreeSet<Key>,
+    progress: &'a mut Progress,
+    unit_costs: UnitCosts,
+}
+
+impl Session<'_> {
+    /// A session that appends to `records`, leaves out what is `done` and shows its progress.
+    pub(crate) fn new<'a>(
+        records: &'a mut RecordWriter<File>,
+        done: &'a BTreeSet<Key>,
+        progress: &'a mut Progress,
+    ) -> Session<'a> {
+        Session { records, done, progress, unit_costs: UnitCosts::default() }
+    }
+}
+
+/// Makes every counting run that is not done.
+///
+/// # Errors
+/// [`RunError`]; the records so far are kept.
+pub(crate) fn counting(context: &Context<'_>, session: &mut Session<'_>) -> Result<End, RunError> {
+    // Released before timing begins. While a tracepoint is registered, every system call of the machine takes the slow
+    // path.
+    let _kept = context.probed.keep();
+    all(context, schedule::counting(context.study, context.plan), session)
+}
+
+/// Makes every timing run of a block that is not done, and measures the unit costs of this machine.
+///
+/// # Errors
+/// [`RunError`]; the records so far are kept.
+pub(crate) fn block(context: &Context<'_>, block: u32, session: &mut Session<'_>) -> Result<End, RunError> {
+    if session.unit_costs.step(context, block, session.records, session.done)? == End::Interrupted {
+        session.records.sync()?;
+        return Ok(End::Interrupted);
+    }
+    all(context, schedule::block(context.seed, block, context.plan), session)
+}
+
+fn all(context: &Context<'_>, slots: Vec<Slot>, session: &mut Session<'_>) -> Result<End, RunError> {
+    for slot in slots {
+        if step(context, slot, session)? == End::Interrupted {
+            session.records.sync()?;
+            return Ok(End::Interrupted);
+        }
+    }
+    session.records.sync()?;
+    Ok(End::Complete)
+}
+
+/// Number of processes that counting and this many blocks start, without those that measure unit costs.
+pub(crate) fn remaining(context: &Context<'_>, blocks: u32, done: &BTreeSet<Key>) -> usize {
+    let counting = schedule::counting(context.study, context.plan).into_iter();
+    let timing = (0..blocks).flat_map(|block| schedule::block(context.seed, block, context.plan));
+    counting.chain(timing).filter(|slot| context.is_missing(slot, done)).count()
+}
+
+/// Whether every timing run of a block is done.
+pub(crate) fn is_done(context: &Context<'_>, block: u32, done: &BTreeSet<Key>) -> bool {
+    !schedule::block(context.seed, block, context.plan).iter().any(|slot| context.is_missing(slot, done))
+}
+
+fn step(context: &Context<'_>, slot: Slot, session: &mut Session<'_>) -> Result<End, RunError> {
+    if interrupt::asked() {
+        return Ok(End::Interrupted);
+    }
+    let mut record = context.blank(slot);
+    if session.done.contains(&key(&record)) {
+        return Ok(End::Complete);
+    }
+    let cell = &context.plan.cells[slot.cell];
+    let (binary, layout) = match context.layout(cell, slot) {
+        Ok(found) => found,
+        Err(why) => {
+            // One record per workload shows the failed build. Further ones would add nothing.
+            if slot.pass == Pass::Timing && slot.block == 0 {
+                record.status = Status::BuildFailed;
+                record.reason = why;
+                session.records.append(&record)?;
+            }
+            return Ok(End::Complete);
+        }
+    };
+    record.layout = layout;
+    let finished = match slot.pass {
+        Pass::Timing => {
+            let pin = context.study.workloads[slot.workload].pin;
+            let before = context.cpus.contention_probe_ns(pin);
+            let finished = context.launch(cell, binary, slot, None)?;
+            record.contention_probe_ns = before.zip(context.cpus.contention_probe_ns(pin));
+            finished
+        }
+        Pass::Counting | Pass::CountingIdle | Pass::UnitCosts => context.count(cell, binary, slot)?,
+    };
+    if finished.exit == Exit::Interrupted {
+        return Ok(End::Interrupted);
+    }
+    outcome::fill(&mut record, finished, context.plan.workloads[slot.workload].response, context.study.timeout);
+    prove::prove(context.plan, &mut record);
+    session.records.append(&record)?;
+    session.progress.step(&record);
+    Ok(End::Complete)
+}

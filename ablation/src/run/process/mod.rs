@@ -1,0 +1,376 @@
+//! One measured process, from `fork` to the last of its descendants.
+//!
+//! The runner forks itself instead of using `std::process`, because counters must be attached between `fork` and
+//! `exec`. While the process runs, the runner sleeps in `poll`. What a run means is left to [`super::outcome`].
+
+mod child;
+mod launch;
+mod pipes;
+mod resident;
+mod steal;
+
+use super::orphans;
+use crate::measure::{Attached, Reading};
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::interrupt;
+pub(crate) use launch::Launch;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Time between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// By itself.
+    Code(i32),
+    /// By a signal that the runner did not send.
+    Signal(i32),
+    /// Ended by the runner, because the time was over.
+    Timeout,
+    /// Ended by the runner, because Ctrl-C was pressed.
+    Interrupted,
+}
+
+/// A process that has ended, with every process that it started.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// How it ended.
+    pub(crate) exit: Exit,
+    /// From just before its `exec` to its end.
+    pub(crate) wall_ns: u64,
+    /// User and system time, from `wait4`.
+    pub(crate) cpu_ns: u64,
+    /// Voluntary and involuntary context switches, from `wait4`.
+    pub(crate) context_switches: (u64, u64),
+    /// Clock ticks that the host took from this machine meanwhile; `None` where the kernel does not tell.
+    pub(crate) steal_ticks: Option<u64>,
+    /// Minor and major page faults, from `wait4`.
+    pub(crate) page_faults: u64,
+    /// Peak resident bytes, from `wait4`. The kernel never reports less than the runner's own anonymous memory at the
+    /// `fork`, some MiB.
+    pub(crate) rss_peak_bytes: u64,
+    /// Resident bytes of the runner at the `fork`; `None` where the kernel does not tell.
+    pub(crate) runner_rss_bytes: Option<u64>,
+    /// Standard output, up to [`pipes::STDOUT_CAP`].
+    pub(crate) stdout: Vec<u8>,
+    /// Whether more output was discarded.
+    pub(crate) stdout_cut: bool,
+    /// End of standard error.
+    pub(crate) stderr_tail: Vec<u8>,
+    /// What the instruments say.
+    pub(crate) reading: Reading,
+}
+
+/// A process that could not be started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProcessError {
+    /// The program cannot be executed.
+    #[error("{program}: cannot be executed{folder}: {source}; build it again or remove noexec from the mount")]
+    Exec {
+        /// Path of the program.
+        program: String,
+        /// ` in FOLDER`, when one was given.
+        folder: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused a step before.
+    #[error("cannot start a process: {step}: {source}; free memory, processes or descriptors")]
+    Start {
+        /// The step.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl ExitStatus for ProcessError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            ProcessError::Exec { .. } | ProcessError::Start { .. } => ShellCode::BadRuns,
+        }
+    }
+}
+
+fn start_error(step: &'static str) -> impl FnOnce(io::Error) -> ProcessError {
+    move |source| ProcessError::Start { step, source }
+}
+
+/// Runs a process to its end and ends everything that it left behind.
+///
+/// # Errors
+/// [`ProcessError`] when there was no process; everything that a process does is a [`Finished`].
+pub(crate) fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
+    let (mut pipes, ends) = pipes::open().map_err(start_error("opening pipes"))?;
+    let prepared = child::Prepared::new(launch, &ends).map_err(start_error("preparing"))?;
+    let runner_rss_bytes = resident::bytes();
+    // SAFETY: the child calls only async-signal-safe functions until it execs or exits, on data made before.
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => return Err(start_error("fork")(io::Error::last_os_error())),
+        0 => prepared.exec(),
+        _ => {}
+    }
+    // Parent and child both set the group, so that it exists whichever runs first. An error here means that the child
+    // was faster.
+    unsafe { libc::setpgid(pid, pid) };
+    interrupt::set_group(pid);
+    drop(ends);
+    let mut child = Running { pid, reaped: false };
+    let pidfd = pidfd(pid).map_err(start_error("pidfd_open"))?;
+    let attached = launch.counters.map(|probed| match launch.counter_pass {
+        Some(pass) => probed.attach_pass(pid, pass),
+        None => probed.attach(pid),
+    });
+    let steal_before = steal::ticks();
+    let started = Instant::now();
+    pipes.release().map_err(start_error("releasing the child"))?;
+    let ended_by_us = wait(&mut pipes, &pidfd, pid, started, launch.timeout);
+    let wall_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let (status, usage) = child.reap();
+    let steal_after = steal::ticks();
+    orphans::sweep();
+    pipes.drain();
+    if let Some(errno) = pipes.exec_errno() {
+        let program = launch.program.to_string_lossy().into_owned();
+        let folder = launch.directory.as_ref().map(|folder| format!(" in {}", folder.to_string_lossy()));
+        let source = io::Error::from_raw_os_error(errno);
+        return Err(ProcessError::Exec { program, folder: folder.unwrap_or_default(), source });
+    }
+    let exit = match ended_by_us {
+        Some(exit) => exit,
+        None if libc::WIFSIGNALED(status) => Exit::Signal(libc::WTERMSIG(status)),
+        None => Exit::Code(libc::WEXITSTATUS(status)),
+    };
+    let faults = usage.ru_minflt.saturating_add(usage.ru_majflt);
+    Ok(Finished {
+        exit,
+        wall_ns,
+        cpu_ns: nanoseconds(usage.ru_utime).saturating_add(nanoseconds(usage.ru_stime)),
+        context_switches: (natural(usage.ru_nvcsw), natural(usage.ru_nivcsw)),
+        steal_ticks: steal_before.zip(steal_after).map(|(before, after)| after.saturating_sub(before)),
+        page_faults: natural(faults),
+        rss_peak_bytes: natural(usage.ru_maxrss).saturating_mul(1024),
+        runner_rss_bytes,
+        stdout_cut: pipes.stdout.cut,
+        stdout: std::mem::take(&mut pipes.stdout.bytes),
+        stderr_tail: pipes.stderr.tail(),
+        reading: attached.map(Attached::reading).unwrap_or_default(),
+    })
+}
+
+/// A number of the kernel that is never negative.
+fn natural(number: libc::c_long) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn nanoseconds(time: libc::timeval) -> u64 {
+    natural(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(natural(time.tv_usec).saturating_mul(1000))
+}
+
+/// A child that is ended and reaped on every way out of [`run`].
+struct Running {
+    pid: libc::pid_t,
+    reaped: bool,
+}
+
+impl Running {
+    /// Ends the whole group and takes the child's status.
+    fn reap(&mut self) -> (libc::c_int, libc::rusage) {
+        // The child has ended but is not reaped, so the number of its group cannot have been reused.
+        // SAFETY: numbers only.
+        unsafe { libc::kill(-self.pid, libc::SIGKILL) };
+        let mut status = 0;
+        // SAFETY: all zeros is a valid rusage.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: both results are live; the pid is an unreaped child.
+        while unsafe { libc::wait4(self.pid, &mut status, 0, &mut usage) } < 0 {
+            if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                break;
+            }
+        }
+        self.reaped = true;
+        interrupt::set_group(0);
+        (status, usage)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.reap();
+        }
+    }
+}
+
+fn pidfd(pid: libc::pid_t) -> io::Result<OwnedFd> {
+    // SAFETY: numbers only; the descriptor is close-on-exec by itself.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    match i32::try_from(fd) {
+        // SAFETY: the descriptor is new and belongs to this call alone.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Sleeps until the child has ended; ends it when the time is over or Ctrl-C asks for it.
+fn wait(
+    pipes: &mut pipes::Pipes,
+    pidfd: &OwnedFd,
+    pid: libc::pid_t,
+    started: Instant,
+    timeout: Duration,
+) -> Option<Exit> {
+    let mut deadline = started + timeout;
+    let mut ended: Option<Exit> = None;
+    let mut killed = false;
+    loop {
+        // After a signal the wake-up stays readable and would end every sleep at once.
+        let wake = if ended == Some(Exit::Interrupted) { -1 } else { interrupt::wake_fd() };
+        let ready = pipes.poll(pidfd.as_raw_fd(), wake, deadline.saturating_duration_since(Instant::now()));
+        if ready.ended {
+            return ended;
+        }
+        let over = Instant::now() >= deadline;
+        match ended {
+            None if ready.woken || over => {
+                ended = Some(if ready.woken { Exit::Interrupted } else { Exit::Timeout });
+                // SAFETY: numbers only; the group's first process is not reaped.
+                unsafe { libc::kill(-pid, libc::SIGTERM) };
+                deadline = Instant::now() + GRACE;
+            }
+            Some(_) if over && !killed => {
+                // SAFETY: as above.
+                unsafe { libc::kill(-pid, libc::SIGKILL) };
+                killed = true;
+                // SIGKILL cannot be refused. The kernel may only take its time.
+                deadline = Instant::now() + Duration::from_secs(3600);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CString;
+
+    fn launch<'a>(script: &str, timeout: Duration) -> Launch<'a> {
+        let text = |text: &str| CString::new(text).expect("no NUL");
+        Launch {
+            program: text("/bin/sh"),
+            argv: vec![text("sh"), text("-c"), text(script)],
+            envp: vec![text("PATH=/usr/bin:/bin"), text("GIVEN=yes")],
+            directory: None,
+            cpus: None,
+            aslr: true,
+            timeout,
+            counters: None,
+            counter_pass: None,
+        }
+    }
+
+    fn check(script: &str) -> Finished {
+        run(&launch(script, Duration::from_secs(60))).expect("starts")
+    }
+
+    #[test]
+    fn output_exit_and_environment_are_what_they_are() {
+        let done = check("echo $GIVEN-$HOME; echo oops >&2; exit 3");
+        assert_eq!(
+            (done.exit, done.stdout.as_slice(), done.stderr_tail.as_slice()),
+            (Exit::Code(3), &b"yes-\n"[..], &b"oops\n"[..])
+        );
+        assert!(done.page_faults > 0 && done.rss_peak_bytes > 0 && done.wall_ns > 0);
+        assert_eq!(check("kill -SEGV $$").exit, Exit::Signal(libc::SIGSEGV));
+    }
+
+    #[test]
+    fn a_small_process_has_the_peak_of_a_large_runner_before_its_exec() {
+        let large = std::hint::black_box(vec![1_u8; 64 << 20]);
+        let done = check("exit 0");
+        let runner = done.runner_rss_bytes.expect("Linux has /proc");
+        assert!(runner > 64 << 20, "{runner}");
+        // The reason why the peak of a process must be above the resident bytes of the runner: no shell needs as much.
+        assert!(done.rss_peak_bytes > 64 << 20, "{}", done.rss_peak_bytes);
+        drop(large);
+    }
+
+    #[test]
+    fn standard_input_is_empty_and_large_output_is_capped() {
+        assert_eq!(check("cat; echo end").stdout, b"end\n");
+        let done = check("head -c 3000000 /dev/zero; head -c 9000 /dev/zero >&2; echo last >&2");
+        assert_eq!((done.exit, done.stdout.len(), done.stdout_cut), (Exit::Code(0), pipes::STDOUT_CAP, true));
+        assert_eq!(done.stderr_tail.len(), pipes::STDERR_TAIL);
+        assert!(done.stderr_tail.ends_with(b"last\n"));
+    }
+
+    #[test]
+    fn a_process_that_ignores_term_is_ended_with_its_children() {
+        // The children hold standard output, so the end of this test shows that they are gone.
+        let script = "trap '' TERM; (trap '' TERM; sleep 1000) & echo $!; sleep 1000";
+        let done = run(&launch(script, Duration::from_millis(300))).expect("starts");
+        assert_eq!(done.exit, Exit::Timeout);
+        let child: i32 = String::from_utf8_lossy(&done.stdout).trim().parse().expect("printed a number");
+        let state = || std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        // The process has ended, or is a zombie that its reaper has not read yet.
+        let is_gone = || state().is_empty() || state().contains(") Z ");
+        // On a busy machine a killed process needs a moment until it is scheduled once more and dies.
+        let started = Instant::now();
+        while !is_gone() && started.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(is_gone(), "{}", state());
+    }
+
+    #[test]
+    fn background_children_do_not_keep_the_runner_waiting() {
+        let started = Instant::now();
+        assert_eq!(check("sleep 1000 & echo done").stdout, b"done\n");
+        assert!(started.elapsed() < Duration::from_secs(50));
+    }
+
+    #[test]
+    fn a_process_starts_in_its_folder_and_its_time_is_taken() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let dir = dir.path().canonicalize().expect("is there");
+        let mut launch =
+            launch("pwd; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.01", Duration::from_secs(60));
+        launch.directory = Some(CString::new(dir.to_str().expect("is text")).expect("no NUL"));
+        let done = run(&launch).expect("starts");
+        assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), dir.to_str().expect("is text"));
+        assert!(done.cpu_ns > 0 && done.context_switches.0 > 0, "{done:?}");
+        launch.directory = Some(c"/no/such/folder".to_owned());
+        let error = run(&launch).expect_err("not there").to_string();
+        assert!(error.contains("/bin/sh") && error.contains("in /no/such/folder"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error_that_names_it() {
+        let mut launch = launch("", Duration::from_secs(1));
+        launch.program = c"/no/such/program".to_owned();
+        let error = run(&launch).expect_err("not there").to_string();
+        assert!(error.contains("/no/such/program"), "{error}");
+    }
+
+    #[test]
+    fn counters_see_the_process_and_only_what_was_granted() {
+        let probed = crate::measure::probe();
+        let mut launch = launch("exit 0", Duration::from_secs(60));
+        launch.counters = Some(&probed);
+        launch.aslr = false;
+        let counts = run(&launch).expect("starts").reading.counts;
+        for status in &probed.status {
+            assert!(status.unavailable.is_none() || !counts.contains_key(&status.name), "{status:?}");
+        }
+        for name in ["page-faults", "syscalls"] {
+            if probed.status.iter().any(|s| s.name == name && s.unavailable.is_none()) {
+                assert!(counts[name] > 0, "{counts:?}");
+            }
+        }
+    }
+}

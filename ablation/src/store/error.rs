@@ -1,0 +1,121 @@
+//! Why a study's folder cannot be used.
+
+use crate::support::exit::{ExitStatus, ShellCode};
+use ablate_format::{MANIFEST, RECORDS, REPORT, ReadError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why the folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder holds something already.
+    #[error("{dir} is not empty; give another --out, or add --resume to go on with the study in it")]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Another runner has the folder.
+    #[error("{dir} is in use by another ablate; wait for it or give another --out")]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A file, or no name at all.
+    #[error("--out `{dir}` is no folder; give the name of a new or empty folder")]
+    BadOut {
+        /// What was given.
+        dir: PathBuf,
+    },
+    /// A file instead of a folder.
+    #[error("{dir} is not a folder of a study; give the folder that `cargo ablate run` named")]
+    NotAFolder {
+        /// What was given.
+        dir: PathBuf,
+    },
+    /// There is no study in the folder.
+    #[error("{dir} holds no study ({MANIFEST} is missing); give the folder that `cargo ablate run` named")]
+    NoStudy {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The copy of a study whose records stayed elsewhere: a report of it would be empty.
+    #[error(
+        "{dir} has reports and no {RECORDS}: its records were left out when it was archived; read its {REPORT}, or give the folder that `cargo ablate run` named"
+    )]
+    NoRecords {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The manifest is damaged, or of a version that is not read.
+    #[error(transparent)]
+    Unreadable(ReadError),
+    /// The study in the folder is another one.
+    #[error("{dir} cannot be resumed: {what}; start a new study with another --out")]
+    Differs {
+        /// The folder.
+        dir: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// No space is left.
+    #[error("{path}: no space left on the device; earlier rows are safe: free some space and add --resume")]
+    Full {
+        /// The file being written.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("{path}: {doing} failed: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl From<ReadError> for StoreError {
+    fn from(error: ReadError) -> StoreError {
+        match error {
+            ReadError::NotAFolder { dir } => StoreError::NotAFolder { dir },
+            ReadError::Missing { path } => StoreError::NoStudy { dir: path.parent().unwrap_or(&path).to_owned() },
+            ReadError::Io { path, source } => StoreError::io(&path, "reading", source),
+            other => StoreError::Unreadable(other),
+        }
+    }
+}
+
+impl StoreError {
+    /// Whether the call has to be changed (exit code 2) and not the machine.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, StoreError::Full { .. } | StoreError::Io { .. })
+    }
+
+    pub(super) fn io(path: &Path, doing: &'static str, source: io::Error) -> StoreError {
+        let path = path.to_owned();
+        match source.raw_os_error() {
+            Some(libc::ENOSPC | libc::EDQUOT) => StoreError::Full { path },
+            _ => StoreError::Io { path, doing, source },
+        }
+    }
+}
+
+impl ExitStatus for StoreError {
+    fn exit(&self) -> ShellCode {
+        if self.is_usage() { ShellCode::WrongCall } else { ShellCode::BadRuns }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named() {
+        let full = io::Error::from_raw_os_error(libc::ENOSPC);
+        let error = StoreError::io(Path::new("records.jsonl"), "writing", full);
+        assert!(matches!(error, StoreError::Full { .. }) && !error.is_usage());
+        assert!(error.to_string().contains("--resume"), "{error}");
+    }
+}

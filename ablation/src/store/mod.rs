@@ -1,0 +1,362 @@
+//! The folder of a study: `manifest.json` and `records.jsonl`, written so that a crash, a full disk or two runners at
+//! once cannot spoil what is already there.
+//!
+//! Lines are only ever appended. [`ablate_format`] has the values, and the reader, which skips lines that it cannot read
+//! and says which.
+
+mod error;
+mod lines;
+
+pub use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT};
+pub use error::StoreError;
+pub use lines::RecordWriter;
+
+use crate::prove::{Judge, JudgedRun};
+use crate::support::files;
+use ablate_format::{CellKind, CellPlan, Manifest, Pass, Record, Status, StudyPlan, WorkloadPlan};
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+const LOCK: &str = ".lock";
+
+/// What identifies a run: pass, block, workload, cell.
+pub type Key = (Pass, u32, String, String);
+
+/// Key of a record.
+pub fn key(record: &Record) -> Key {
+    (record.pass, record.block, record.workload.clone(), record.cell.clone())
+}
+
+/// A folder that this process alone may write to, until it is dropped.
+#[derive(Debug)]
+pub struct Folder {
+    dir: PathBuf,
+    /// Holds the lock.
+    _lock: File,
+}
+
+impl Folder {
+    /// Creates the folder, or takes an empty one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotEmpty`], [`StoreError::InUse`], or what the system said.
+    pub fn create(dir: &Path) -> Result<Folder, StoreError> {
+        if dir.as_os_str().is_empty() || (dir.exists() && !dir.is_dir()) {
+            return Err(StoreError::BadOut { dir: dir.to_owned() });
+        }
+        std::fs::create_dir_all(dir).map_err(|e| StoreError::io(dir, "creating the folder", e))?;
+        let folder = Folder::lock(dir)?;
+        let entries = std::fs::read_dir(dir).map_err(|e| StoreError::io(dir, "listing the folder", e))?;
+        // A study that never started, because its build failed say, leaves only these.
+        let is_result = |name: std::ffi::OsString| name != LOCK && name != LOGS;
+        if entries.filter_map(Result::ok).any(|entry| is_result(entry.file_name())) {
+            return Err(StoreError::NotEmpty { dir: dir.to_owned() });
+        }
+        folder.create_logs()?;
+        Ok(folder)
+    }
+
+    /// Takes a folder that holds a study.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStudy`], [`StoreError::InUse`], or what the system said.
+    pub fn open(dir: &Path) -> Result<Folder, StoreError> {
+        if !dir.join(MANIFEST).is_file() {
+            return Err(StoreError::NoStudy { dir: dir.to_owned() });
+        }
+        let folder = Folder::lock(dir)?;
+        folder.create_logs()?;
+        Ok(folder)
+    }
+
+    fn create_logs(&self) -> Result<(), StoreError> {
+        let logs = self.logs();
+        std::fs::create_dir_all(&logs).map_err(|e| StoreError::io(&logs, "creating the folder", e))
+    }
+
+    fn lock(dir: &Path) -> Result<Folder, StoreError> {
+        let path = dir.join(LOCK);
+        let lock = OpenOptions::new().create(true).append(true).open(&path);
+        let lock = lock.map_err(|e| StoreError::io(&path, "opening the lock", e))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Folder { dir: dir.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { dir: dir.to_owned() }),
+            Err(TryLockError::Error(e)) => Err(StoreError::io(&path, "locking", e)),
+        }
+    }
+
+    /// The folder itself.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where build logs go; exists.
+    pub fn logs(&self) -> PathBuf {
+        self.dir.join(LOGS)
+    }
+
+    /// Replaces the manifest, all or nothing.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        let path = self.dir.join(MANIFEST);
+        let bytes = serde_json::to_vec_pretty(manifest).map_err(|e| StoreError::io(&path, "formatting", e.into()))?;
+        files::replace(&path, &bytes).map_err(|e| StoreError::io(&path, "writing", e))
+    }
+
+    /// Opens the records for appending.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn records(&self) -> Result<RecordWriter<File>, StoreError> {
+        RecordWriter::open(&self.dir.join(RECORDS))
+    }
+}
+
+/// Whether a runner has the folder just now. Looks for an instant and leaves everything as it is.
+pub fn is_in_use(dir: &Path) -> bool {
+    let lock = File::open(dir.join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Reads a study: the manifest, the readable records (of one key only the first) and the lines that are not.
+///
+/// # Errors
+/// [`StoreError::NoStudy`], [`StoreError::Unreadable`], or what the system said.
+pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
+    let manifest = ablate_format::read_manifest(dir)?;
+    let mut records = Vec::new();
+    let bad_lines = ablate_format::read_records(dir, |record| records.push(record))?;
+    Ok((manifest, records, bad_lines))
+}
+
+/// [`read`] for a report: every record is judged by itself as soon as it is read ([`Judge`]), and only what a report
+/// needs stays, so that a study of a million runs fits in memory.
+///
+/// # Errors
+/// Those of [`read`], and [`StoreError::NoRecords`].
+pub fn read_judged(dir: &Path) -> Result<(Manifest, Vec<JudgedRun>, Vec<BadLine>), StoreError> {
+    let manifest = ablate_format::read_manifest(dir)?;
+    check_records(dir)?;
+    let (mut runs, mut judge) = (Vec::new(), Judge::new(&manifest.plan));
+    let bad_lines = ablate_format::read_records(dir, |record| runs.push(judge.judge(record)))?;
+    drop(judge);
+    Ok((manifest, runs, bad_lines))
+}
+
+/// Whether the records are where their report is, which could not be written again without them.
+///
+/// # Errors
+/// [`StoreError::NoRecords`].
+pub fn check_records(dir: &Path) -> Result<(), StoreError> {
+    let is_copy = dir.join(REPORT).is_file() && !dir.join(RECORDS).exists();
+    if is_copy { Err(StoreError::NoRecords { dir: dir.to_owned() }) } else { Ok(()) }
+}
+
+/// What tells where a run belongs, of a [`Record`] or of a [`JudgedRun`].
+pub trait Place {
+    /// Pass, block, workload, cell.
+    fn place(&self) -> (Pass, u32, &str, &str);
+    /// How it ended.
+    fn status(&self) -> Status;
+}
+
+impl Place for Record {
+    fn place(&self) -> (Pass, u32, &str, &str) {
+        (self.pass, self.block, &self.workload, &self.cell)
+    }
+
+    fn status(&self) -> Status {
+        self.status
+    }
+}
+
+impl Place for JudgedRun {
+    fn place(&self) -> (Pass, u32, &str, &str) {
+        (self.pass, self.block, &self.workload, &self.cell)
+    }
+
+    fn status(&self) -> Status {
+        self.status
+    }
+}
+
+/// Leaves out the timing runs of blocks that were not finished, and tells how many.
+///
+/// An interrupted block has some cells and not others; only whole blocks can be compared.
+pub fn whole_blocks<R: Place>(manifest: &Manifest, mut runs: Vec<R>) -> (Vec<R>, usize) {
+    let plan: &StudyPlan = &manifest.plan;
+    let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
+    // Every place of a block gets a number, so that a block is the set of its numbers.
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+    for workload in &plan.workloads {
+        for cell in plan.cells.iter().filter(|cell| workload.runs(&cell.id) && !failed(&cell.build)) {
+            let next = places.len();
+            places.entry((&workload.name, &cell.id)).or_insert(next);
+        }
+    }
+    let is_timed = |run: &R| run.place().0 == Pass::Timing && run.status() != Status::BuildFailed;
+    let mut done: HashSet<(u32, usize)> = HashSet::new();
+    let mut finished: HashMap<u32, usize> = HashMap::new();
+    for run in runs.iter().filter(|run| is_timed(run)) {
+        let (_, block, workload, cell) = run.place();
+        let finished = finished.entry(block).or_default();
+        if let Some(place) = places.get(&(workload, cell)) {
+            *finished += usize::from(done.insert((block, *place)));
+        }
+    }
+    let before = runs.len();
+    runs.retain(|run| !is_timed(run) || finished.get(&run.place().1) == Some(&places.len()));
+    let left_out = before - runs.len();
+    (runs, left_out)
+}
+
+/// Runs that are there, and runs that the study plans; `None` when the manifest does not tell.
+///
+/// A cell that could not be built has one record a workload that says so, and nothing else is planned for it.
+pub fn coverage<R: Place>(manifest: &Manifest, runs: &[R]) -> Option<(usize, usize)> {
+    let plan = &manifest.plan;
+    let config: toml::Table = manifest.config_text.parse().ok()?;
+    let subject = config.get("subject")?.as_table()?;
+    let repeats = config.get("counting_repeats").map_or(Some(2), toml::Value::as_integer)?;
+    let passes = 1 + usize::from(subject.contains_key("idle_args"));
+    let counting = usize::try_from(repeats).ok()? * passes;
+    let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
+    let each = |cell: &CellPlan| if failed(&cell.build) { 1 } else { manifest.blocks as usize + counting };
+    let of = |workload: &WorkloadPlan| plan.cells.iter().filter(|c| workload.runs(&c.id)).map(each).sum::<usize>();
+    let planned = plan.workloads.iter().map(of).sum();
+    let cells: HashSet<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
+    let workloads: HashSet<&str> = plan.workloads.iter().map(|workload| workload.name.as_str()).collect();
+    let belongs = |(pass, block, workload, cell): &(Pass, u32, &str, &str)| {
+        let known = cells.contains(cell) && workloads.contains(workload);
+        known && (*pass != Pass::Timing || *block < manifest.blocks)
+    };
+    let there: HashSet<(Pass, u32, &str, &str)> = runs.iter().map(Place::place).filter(belongs).collect();
+    Some((there.len(), planned))
+}
+
+/// Id of the baseline cell's build.
+pub fn baseline_build(plan: &StudyPlan) -> Option<&str> {
+    plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline).map(|cell| cell.build.as_str())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use ablate_format::{BuildRecord, BuiltBinary, FORMAT, Machine, ReadError};
+
+    /// A manifest of the demo study.
+    pub(crate) fn manifest() -> Manifest {
+        let study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("the config is good");
+        let design = crate::design::resolve(&study).expect("the design is good");
+        let built = BuiltBinary { path: "/x".into(), sha256: "00".into() };
+        let builds = design.builds.iter().map(|b| BuildRecord {
+            id: b.id.clone(),
+            features: b.features.clone(),
+            result: Ok(built.clone()),
+            layouts: Vec::new(),
+        });
+        Manifest {
+            format: FORMAT,
+            study: study.name,
+            config_path: "demo.toml".into(),
+            config_text: study.text,
+            command: vec!["ablate".into()],
+            started_unix_s: 1,
+            seed: 7,
+            blocks: 3,
+            plan: design.plan.clone(),
+            builds: builds.collect(),
+            libraries: Vec::new(),
+            machine: Machine::default(),
+            instruments: Vec::new(),
+        }
+    }
+
+    /// A record of a run that went well.
+    pub(crate) fn record(pass: Pass, block: u32, workload: &str, cell: &str) -> Record {
+        Record {
+            wall_ns: 1,
+            process_page_faults: 1,
+            process_rss_peak_bytes: 1,
+            cpu_ns: 1,
+            ..Record::new(pass, block, workload, cell)
+        }
+    }
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a temporary folder")
+    }
+
+    #[test]
+    fn a_folder_with_something_in_it_is_refused() {
+        let dir = folder();
+        std::fs::write(dir.path().join("x"), "").expect("writes");
+        let error = Folder::create(dir.path()).expect_err("not empty");
+        assert!(matches!(error, StoreError::NotEmpty { .. }) && error.is_usage());
+        assert!(error.to_string().contains("--resume"), "{error}");
+    }
+
+    #[test]
+    fn two_runners_exclude_one_another() {
+        let dir = folder();
+        let first = Folder::create(dir.path()).expect("empty");
+        let error = Folder::create(dir.path()).expect_err("locked");
+        assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+        drop(first);
+        Folder::create(dir.path()).expect("free again");
+    }
+
+    #[test]
+    fn a_manifest_survives_the_round_trip_and_other_versions_are_refused() {
+        let dir = folder();
+        let folder = Folder::create(dir.path()).expect("empty");
+        assert!(matches!(read(dir.path()), Err(StoreError::NoStudy { .. })));
+        folder.write_manifest(&manifest()).expect("writes");
+        let (back, records, bad) = read(dir.path()).expect("reads");
+        assert_eq!((back, records.len(), bad.len()), (manifest(), 0, 0));
+        std::fs::write(dir.path().join(MANIFEST), "{\"format\": 99}").expect("writes");
+        let error = read(dir.path()).expect_err("another version").to_string();
+        assert!(error.contains("99"), "{error}");
+        std::fs::write(dir.path().join(MANIFEST), "{").expect("writes");
+        assert!(matches!(read(dir.path()), Err(StoreError::Unreadable(ReadError::Damaged { .. }))));
+    }
+
+    #[test]
+    fn a_manifest_without_the_response_of_its_workloads_is_read() {
+        let mut json = serde_json::to_value(manifest()).expect("is JSON");
+        for workload in json["plan"]["workloads"].as_array_mut().expect("a list") {
+            workload.as_object_mut().expect("an object").remove("response");
+        }
+        let back: Manifest = serde_json::from_value(json).expect("older folders have none");
+        assert!(back.plan.workloads.iter().all(|w| w.response == ablate_format::MainResponse::P10));
+    }
+
+    #[test]
+    fn a_copy_without_records_keeps_its_report() {
+        let dir = folder();
+        Folder::create(dir.path()).expect("empty").write_manifest(&manifest()).expect("writes");
+        // A study that was ended before its first run has neither.
+        assert_eq!(read_judged(dir.path()).expect("reads").1.len(), 0);
+        std::fs::write(dir.path().join(REPORT), "what came out\n").expect("writes");
+        let error = read_judged(dir.path()).expect_err("a report of nothing");
+        assert!(error.is_usage() && error.to_string().contains("left out when it was archived"), "{error}");
+    }
+
+    #[test]
+    fn records_of_an_unfinished_block_are_left_out() {
+        let manifest = manifest();
+        let mut records = vec![record(Pass::Counting, 0, "small", "baseline")];
+        for workload in &manifest.plan.workloads {
+            for cell in &manifest.plan.cells {
+                records.push(record(Pass::Timing, 0, &workload.name, &cell.id));
+            }
+        }
+        records.push(record(Pass::Timing, 1, "small", "baseline"));
+        let all = records.len();
+        let (kept, left_out) = whole_blocks(&manifest, records);
+        assert_eq!((kept.len(), left_out), (all - 1, 1));
+    }
+}

@@ -1,0 +1,392 @@
+//! `cargo ablate run` as a whole: config → design → builds → preflight → runs, in a folder that can be resumed.
+
+mod adaptive;
+pub(crate) mod rule;
+
+use crate::builds::{self, BuildError, Built, Workspace};
+use crate::config::{self, ConfigError, Study};
+use crate::design::{self, Design};
+use crate::measure;
+use crate::run::{self, Context, Cpus, End, PreflightError, RunError, Session};
+use crate::store::{self, Folder, Key, StoreError, key};
+use crate::support::call::{self, PROGRAM, quoted};
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::interrupt;
+use crate::support::machine;
+use crate::support::progress::{Progress, note};
+use crate::support::settings::Settings;
+use crate::support::studies::{fresh, unix_seconds};
+use ablate_format::{BuildRecord, FORMAT, Machine, Manifest, StudyPlan};
+use adaptive::Adaptive;
+use rule::{Budget, HalfWidth, Rule};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// A study to run, with the options of the call.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// The study, a TOML file.
+    pub(crate) config: PathBuf,
+    /// Timing blocks, instead of the config's; with a rule the most that are run.
+    pub(crate) blocks: Option<u32>,
+    /// The only workloads, if not all are run.
+    pub(crate) workloads: Vec<String>,
+    /// Run the quick form of the study, where it has one.
+    pub(crate) quick: bool,
+    /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
+    pub(crate) out: Option<PathBuf>,
+    /// Go on with the study in `out`.
+    pub(crate) resume: bool,
+    /// Seed of the orders, instead of the config's.
+    pub(crate) seed: Option<u64>,
+    /// How narrow the intervals of every workload must become, half of a width.
+    pub(crate) until_halfwidth: Option<HalfWidth>,
+    /// How long the blocks may take.
+    pub(crate) budget: Option<Budget>,
+}
+
+impl Request {
+    /// The study in `config`, with no option set.
+    pub(crate) fn of(config: PathBuf) -> Request {
+        let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
+        let (quick, resume, until_halfwidth, budget) = (false, false, None, None);
+        Request { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget }
+    }
+
+    /// When the study stops by itself; `None`: after its blocks.
+    fn rule(&self) -> Option<Rule> {
+        let rule = Rule { width: self.until_halfwidth, budget: self.budget };
+        (rule.width.is_some() || rule.budget.is_some()).then_some(rule)
+    }
+}
+
+/// Outcome of a study.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The folder with its results.
+    pub(crate) dir: PathBuf,
+    /// Whether the quick form was run.
+    pub(crate) is_quick: bool,
+    /// Whether Ctrl-C was pressed.
+    pub(crate) interrupted: bool,
+    /// The command that continues the study.
+    pub(crate) resume: String,
+    /// Lines to print after the report: how far an adaptive study came.
+    pub(crate) closing: Vec<String>,
+}
+
+/// A study that did not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StudyError {
+    /// The config.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The folder.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The binaries.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The preflight.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    /// A run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The system refused a step of preparing the runner.
+    #[error("cannot prepare the runner: {step}: {source}; allow it, or raise the limits of this shell")]
+    Prepare {
+        /// The step.
+        step: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl ExitStatus for StudyError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            StudyError::Config(error) => error.exit(),
+            StudyError::Store(error) => error.exit(),
+            StudyError::Build(error) => error.exit(),
+            StudyError::Preflight(error) => error.exit(),
+            StudyError::Run(error) => error.exit(),
+            StudyError::Prepare { .. } => ShellCode::BadRuns,
+        }
+    }
+}
+
+/// Runs a study, or continues one.
+///
+/// # Errors
+/// [`StudyError`]; what was recorded before is kept.
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, StudyError> {
+    let mut study = config::load(&request.config)?;
+    let is_quick = request.quick && study.make_quick();
+    if request.quick && !is_quick {
+        note(&format!("{} has no [quick] table, so the whole study runs", request.config.display()));
+    }
+    if !request.workloads.is_empty() {
+        let gone = study.only(&request.workloads)?;
+        if !gone.is_empty() {
+            note(&format!("left out with the other workloads: {}", gone.join(", ")));
+        }
+    }
+    let libraries = builds::find_peers(&mut study)?;
+    for absent in &study.absent {
+        let hint = if absent.hint.is_empty() { String::new() } else { format!("; {}", absent.hint) };
+        note(&format!("peer {} is left out: {}{hint}", absent.peer, absent.why));
+    }
+    let design = design::resolve(&study)?;
+    let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
+    setup("signal handlers", interrupt::install())?;
+    let (folder, earlier) = open(request, &study, &workspace)?;
+    set_seed_and_blocks(request, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
+    // Asking compiler and version control takes a tenth of a second, so it happens during the builds.
+    let (machine, built) = std::thread::scope(|scope| {
+        let machine = scope.spawn(|| machine::machine(&workspace.root));
+        let built = builds::build_all(&study, &design.builds, &workspace, &folder.logs());
+        (machine.join().unwrap_or_else(|_| machine::machine(&workspace.root)), built)
+    });
+    let built = built?;
+    // After the builds, because a process that a compiler leaves behind, such as a cache server, must not be ended.
+    setup("becoming the reaper of orphans", run::become_reaper())?;
+    // Looking for instruments takes a third of a second, so a study without counting skips it.
+    let probed = measure::probe_groups(if study.counting_repeats == 0 { &[] } else { &study.instruments });
+    let mut manifest = manifest(request, &study, &design, built, machine, &probed);
+    manifest.libraries = libraries;
+    let mut done: BTreeSet<Key> = BTreeSet::new();
+    if let Some((before, keys)) = earlier {
+        same_study(&before, &manifest, folder.dir())?;
+        manifest.started_unix_s = before.started_unix_s;
+        manifest.machine = before.machine;
+        // An adaptive study is complete with the blocks that it has.
+        manifest.blocks = before.blocks.max(if request.rule().is_some() { 1 } else { study.blocks });
+        done = keys;
+    } else if request.rule().is_some() {
+        manifest.blocks = 1;
+    }
+    let plan = manifest.plan.clone();
+    let context = Context {
+        study: &study,
+        plan: &plan,
+        programs: &design.builds,
+        builds: &manifest.builds.clone(),
+        seed: study.seed,
+        cpus: setup("choosing processors", Cpus::take())?,
+        probed: &probed,
+    };
+    let outcome = |interrupted, closing| Outcome {
+        dir: folder.dir().to_owned(),
+        is_quick,
+        interrupted,
+        resume: resume_command(request, folder.dir()),
+        closing,
+    };
+    let remaining = run::remaining(&context, manifest.blocks, &done);
+    let mut stopped = false;
+    if remaining > 0 {
+        match run::preflight(&context)? {
+            Some(suspicious) => suspicious.iter().for_each(|line| note(&format!("preflight: {line}"))),
+            None => stopped = true,
+        }
+    }
+    // Written after the preflight, so that a refused study leaves a folder that can be used again.
+    folder.write_manifest(&manifest)?;
+    if stopped {
+        return Ok(outcome(true, Vec::new()));
+    }
+    let mut records = folder.records()?;
+    let mut progress = Progress::start(request.rule().is_none().then_some(remaining));
+    let mut session = Session::new(&mut records, &done, &mut progress);
+    let mut end = run::counting(&context, &mut session)?;
+    let mut closing = Vec::new();
+    if end == End::Complete {
+        match request.rule() {
+            None => end = blocks(&context, manifest.blocks, &mut session)?,
+            Some(rule) => {
+                let limit = request.blocks.unwrap_or(MAX_BLOCKS);
+                let mut adaptive = Adaptive { rule, limit, folder: &folder, manifest: &mut manifest, done: &done };
+                (end, closing) = adaptive.run(&context, &mut session)?;
+            }
+        }
+    }
+    progress.finish();
+    Ok(outcome(end == End::Interrupted, closing))
+}
+
+/// Most blocks of an adaptive study, the same as of any other.
+const MAX_BLOCKS: u32 = 10_000;
+
+fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {
+    for block in 0..blocks {
+        if run::block(context, block, session)? == End::Interrupted {
+            return Ok(End::Interrupted);
+        }
+    }
+    Ok(End::Complete)
+}
+
+fn setup<T>(step: &'static str, result: std::io::Result<T>) -> Result<T, StudyError> {
+    result.map_err(|source| StudyError::Prepare { step, source })
+}
+
+type Earlier = (Manifest, BTreeSet<Key>);
+
+fn open(request: &Request, study: &Study, workspace: &Workspace) -> Result<(Folder, Option<Earlier>), StudyError> {
+    let dir = match &request.out {
+        Some(dir) => dir.clone(),
+        None => fresh(&workspace.target.join("ablate"), &study.name),
+    };
+    if !request.resume {
+        let folder = Folder::create(&dir)?;
+        return Ok((folder, None));
+    }
+    let folder = Folder::open(&dir)?;
+    let manifest = ablate_format::read_manifest(&dir).map_err(StoreError::from)?;
+    let mut done = BTreeSet::new();
+    let read = ablate_format::read_records(&dir, |record| _ = done.insert(key(&record)));
+    let bad_lines = read.map_err(StoreError::from)?;
+    for bad in bad_lines {
+        note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
+    }
+    Ok((folder, Some((manifest, done))))
+}
+
+/// Sets seed and blocks: from the command line first, then from the resumed study, then from the config.
+fn set_seed_and_blocks(
+    request: &Request,
+    study: &mut Study,
+    before: Option<&Manifest>,
+    dir: &Path,
+) -> Result<(), StudyError> {
+    if let Some(before) = before {
+        if let Some(seed) = request.seed.filter(|seed| *seed != before.seed) {
+            let what = format!("the study was started with seed {}, and --seed is {seed}", before.seed);
+            return Err(StoreError::Differs { dir: dir.to_owned(), what }.into());
+        }
+        if let Some(blocks) = request.blocks.filter(|blocks| *blocks < before.blocks) {
+            let what = format!("the study was started with {} blocks, and --blocks {blocks} is fewer", before.blocks);
+            return Err(StoreError::Differs { dir: dir.to_owned(), what }.into());
+        }
+        study.seed = before.seed;
+        study.blocks = before.blocks;
+    }
+    study.seed = request.seed.unwrap_or(study.seed);
+    study.blocks = request.blocks.unwrap_or(study.blocks);
+    Ok(())
+}
+
+fn manifest(
+    request: &Request,
+    study: &Study,
+    design: &Design,
+    built: Built,
+    mut machine: Machine,
+    probed: &measure::Probed,
+) -> Manifest {
+    if let config::Program::Cargo(program) = &study.subject.program
+        && let config::Origin::Registry(version) = &program.origin
+    {
+        // A fetched package lies in a workspace whose commit is not that of its sources.
+        machine.facts.insert("commit".to_owned(), None);
+        machine.facts.insert("uncommitted-changes".to_owned(), None);
+        machine.facts.insert("package".to_owned(), Some(format!("{} {version}", program.package)));
+    }
+    if study.layouts > 1 {
+        let why = built.one_layout.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        machine.facts.insert("layouts".to_owned(), Some(format!("{}{why}", built.layouts)));
+    }
+    let plan = StudyPlan { layouts: built.layouts, ..design.plan.clone() };
+    Manifest {
+        format: FORMAT,
+        study: study.name.clone(),
+        config_path: request.config.display().to_string(),
+        config_text: study.text.clone(),
+        command: call::command(),
+        started_unix_s: unix_seconds(),
+        seed: study.seed,
+        blocks: study.blocks,
+        plan,
+        builds: built.records,
+        libraries: Vec::new(),
+        machine,
+        instruments: probed.status.clone(),
+    }
+}
+
+/// Checks that a resumed study is the same: records of two configs, two binaries or two machines must not mix.
+fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), StoreError> {
+    let differs = |what: String| Err(StoreError::Differs { dir: dir.to_owned(), what });
+    if before.config_text != now.config_text || before.plan != now.plan {
+        return differs(format!(
+            "{} differs from the config that the study was started with, or --workload or --quick differs",
+            now.config_path
+        ));
+    }
+    for build in &now.builds {
+        let hash = |build: &BuildRecord| -> Option<Vec<String>> {
+            let first = build.result.as_ref().ok()?;
+            Some([first].into_iter().chain(&build.layouts).map(|built| built.sha256.clone()).collect())
+        };
+        let old = before.builds.iter().find(|old| old.id == build.id);
+        if old.is_none_or(|old| hash(old) != hash(build)) {
+            return differs(format!("the binary of build `{}` differs, because sources or compiler changed", build.id));
+        }
+    }
+    if before.libraries != now.libraries {
+        return differs("a library that a peer preloads differs, or is at another place".to_owned());
+    }
+    for name in machine::FIXED {
+        let (old, new) = (before.machine.facts.get(name), now.machine.facts.get(name));
+        if old != new {
+            let show = |value: Option<&Option<String>>| value.cloned().flatten().unwrap_or_else(|| "n/a".to_owned());
+            return differs(format!(
+                "{name} was {} and is {} now, and results of two machines must not be mixed",
+                show(old),
+                show(new)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn resume_command(request: &Request, dir: &Path) -> String {
+    let mut command = format!("{PROGRAM} run {} --out {} --resume", quoted(&request.config), quoted(dir));
+    if request.quick {
+        command.push_str(" --quick");
+    }
+    for workload in &request.workloads {
+        command.push_str(&format!(" --workload {workload}"));
+    }
+    if let Some(blocks) = request.blocks {
+        command.push_str(&format!(" --blocks {blocks}"));
+    }
+    if let Some(width) = request.until_halfwidth {
+        command.push_str(&format!(" --until-halfwidth {width}"));
+    }
+    if let Some(budget) = request.budget {
+        command.push_str(&format!(" --budget {budget}"));
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::manifest;
+
+    #[test]
+    fn another_config_binary_or_machine_cannot_be_resumed() {
+        let check = |change: &dyn Fn(&mut Manifest), part: &str| {
+            let mut now = manifest();
+            change(&mut now);
+            let error = same_study(&manifest(), &now, Path::new("d")).expect_err(part).to_string();
+            assert!(error.contains(part) && error.contains("--out"), "{error}");
+        };
+        assert!(same_study(&manifest(), &manifest(), Path::new("d")).is_ok());
+        check(&|m| m.config_text.push('#'), "demo.toml");
+        check(&|m| m.builds[1].result.as_mut().expect("built").sha256 = "11".into(), "`bare`");
+        check(&|m| drop(m.machine.facts.insert("cpu".into(), Some("Z".into()))), "cpu was n/a and is Z");
+    }
+}

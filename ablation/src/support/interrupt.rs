@@ -1,0 +1,77 @@
+//! Ctrl-C. The first signal asks the runner to stop after ending the current process. The second one ends both at once,
+//! without a report.
+
+use super::exit::INTERRUPTED;
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+
+// Relaxed is enough for all three: the handler runs in this process and carries no other data with them.
+/// How many signals came.
+static ASKED: AtomicU32 = AtomicU32::new(0);
+/// Readable once a signal came, so that a sleeping `poll` wakes. −1: no handler.
+static WAKE: AtomicI32 = AtomicI32::new(-1);
+/// Process group that runs; 0: none.
+static GROUP: AtomicI32 = AtomicI32::new(0);
+
+/// Installs the handler for SIGINT, SIGTERM and SIGHUP.
+///
+/// # Errors
+/// What the system said.
+pub(crate) fn install() -> io::Result<()> {
+    // SAFETY: the call takes two numbers.
+    let wake = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    if wake < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    WAKE.store(wake, Ordering::Relaxed);
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: all zeros is a valid sigaction.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as usize;
+        action.sa_flags = libc::SA_RESTART;
+        // SAFETY: the action is initialised and its handler calls async-signal-safe functions only.
+        if unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+extern "C" fn on_signal(_: libc::c_int) {
+    let before = ASKED.fetch_add(1, Ordering::Relaxed);
+    let group = GROUP.load(Ordering::Relaxed);
+    if before > 0 && group > 0 {
+        // SAFETY: a system call with numbers; the group was made by this process.
+        unsafe { libc::kill(-group, libc::SIGKILL) };
+    }
+    // After the second signal the runner wakes from its sleep and ends the processes that left the group, which a
+    // signal handler cannot find. When no process runs, or at the third signal, ablate ends at once.
+    if before > 1 || (before > 0 && group == 0) {
+        // SAFETY: allowed in a handler; what is on disk is whole lines already.
+        unsafe { libc::_exit(INTERRUPTED.into()) };
+    }
+    let one = 1_u64;
+    // SAFETY: eight bytes of a live number; a failed write leaves the flag, which is looked at between processes.
+    unsafe { libc::write(WAKE.load(Ordering::Relaxed), (&raw const one).cast(), 8) };
+}
+
+/// Whether a signal came.
+pub(crate) fn asked() -> bool {
+    ASKED.load(Ordering::Relaxed) > 0
+}
+
+/// Whether a second signal came: no report then.
+pub(crate) fn asked_twice() -> bool {
+    ASKED.load(Ordering::Relaxed) > 1
+}
+
+/// Descriptor that becomes readable with the first signal; −1 (which `poll` ignores) without a handler.
+pub(crate) fn wake_fd() -> RawFd {
+    WAKE.load(Ordering::Relaxed)
+}
+
+/// Tells the handler which process group runs; 0: none.
+pub(crate) fn set_group(group: libc::pid_t) {
+    GROUP.store(group, Ordering::Relaxed);
+}

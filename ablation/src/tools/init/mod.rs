@@ -1,0 +1,265 @@
+//! `cargo ablate init`: writes a first config for a package or a command, strict and commented, that runs as it is.
+//!
+//! cargo tells what the package is, and its features give the factors ([`features`]). The words are in [`text`].
+//! Nothing is built, and an existing file is never overwritten.
+
+mod features;
+mod name;
+mod text;
+
+use crate::builds::{self, BuildError, cargo, registry};
+use crate::support::call::quoted;
+use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::nearest::nearest;
+use crate::support::settings::Settings;
+use cargo::{Metadata, Package, Target};
+use name::name_of;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The config to write.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// What is to be measured.
+    pub(crate) subject: Subject,
+    /// Where to write. Default: NAME.toml in the current folder.
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What is to be measured.
+#[derive(Debug, Clone)]
+pub(crate) enum Subject {
+    /// A package that is built.
+    Package {
+        /// Its folder or Cargo.toml, or CRATE@VERSION from the registry.
+        given: String,
+        /// The binary to measure, when the package has several.
+        binary: Option<String>,
+        /// Arguments of the first workload. `None`: the workload only starts the program.
+        workload: Option<Vec<String>>,
+    },
+    /// An installed program, and its arguments.
+    Command(Vec<String>),
+}
+
+/// A config that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InitError {
+    /// The package.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The call.
+    #[error("{0}")]
+    Call(String),
+    /// The config would replace a file.
+    #[error("{} exists already; give another name with --out, or remove the file", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("{}: {doing} failed: {source}; choose another place with --out, or create the folder", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl InitError {
+    fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> InitError {
+        let path = path.to_owned();
+        move |source| InitError::Io { path, doing, source }
+    }
+}
+
+impl ExitStatus for InitError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            InitError::Build(error) => error.exit(),
+            InitError::Call(_) | InitError::Exists { .. } => ShellCode::WrongCall,
+            InitError::Io { .. } => ShellCode::BadRuns,
+        }
+    }
+}
+
+/// Writes a config and returns the text to print: the name of the file and the next commands.
+///
+/// # Errors
+/// [`InitError`]. No file is written then.
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, InitError> {
+    let here = std::env::current_dir().map_err(InitError::io(Path::new("."), "finding the current folder"))?;
+    match &request.subject {
+        Subject::Command(command) => of_command(command, request.out.as_deref(), &here),
+        Subject::Package { given, binary, workload } => {
+            let target = settings.target_dir.clone().unwrap_or_else(|| builds::target_folder(&here));
+            let (manifest, version) = sources(given, &here, &target)?;
+            let found = cargo::metadata(&manifest)?;
+            let package = package(&found, &manifest)?;
+            let binary = self::binary(&found, package, binary.as_deref())?;
+            let name = name_of(&binary.name);
+            let path = place(request.out.as_deref(), &here, &name)?;
+            let source = match version {
+                Some(version) => text::Origin::Registry(version),
+                None => text::Origin::Manifest(seen_from(&path, package.manifest_path.as_std_path())),
+            };
+            let features = features::features(package, &binary.required_features);
+            let config = text::of_package(&name, package, &binary.name, &source, &features, workload.as_deref());
+            let next = match workload {
+                Some(_) => "look",
+                None => "put real work into its [[workload]], then look",
+            };
+            write(&path, &config, next)
+        }
+    }
+}
+
+fn of_command(command: &[String], out: Option<&Path>, here: &Path) -> Result<String, InitError> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Err(InitError::Call("the command is empty; give the name or path of a program after --".to_owned()));
+    };
+    let name = name_of(&Path::new(program).file_name().unwrap_or_default().to_string_lossy());
+    let path = place(out, here, &name)?;
+    // A path is relative to the config; a name without a slash is looked up on the PATH.
+    if !builds::exists(here, program) {
+        let way_out = "install it, or give its path with a slash";
+        return Err(InitError::Call(format!("`{program}` is not an executable program on the PATH; {way_out}")));
+    }
+    let program = if program.contains('/') { seen_from(&path, &here.join(program)) } else { program.clone() };
+    write(&path, &text::of_command(&name, &program, arguments), "add a [[factor]] to it, then look")
+}
+
+/// The manifest of a package, which may have to be fetched, and its version when it is of the registry.
+fn sources(given: &str, here: &Path, target: &Path) -> Result<(PathBuf, Option<String>), InitError> {
+    match given.split_once('@') {
+        Some((name, version)) if !Path::new(given).exists() => {
+            Ok((registry::fetch(name, version, target)?.join("Cargo.toml"), Some(version.to_owned())))
+        }
+        _ => Ok((manifest_of(given, here)?, None)),
+    }
+}
+
+fn manifest_of(given: &str, here: &Path) -> Result<PathBuf, InitError> {
+    let path = here.join(given);
+    let manifest = if path.is_dir() { path.join("Cargo.toml") } else { path.clone() };
+    if manifest.is_file() {
+        return Ok(manifest);
+    }
+    let hint =
+        "give the folder of a package, CRATE@VERSION (`cargo info CRATE` tells the version), or `-- PROGRAM ARGS`";
+    Err(InitError::Call(format!("there is no package at {}; {hint}", manifest.display())))
+}
+
+/// The package of a manifest. In a workspace without one, the only package that has a binary.
+fn package<'a>(found: &'a Metadata, manifest: &Path) -> Result<&'a Package, InitError> {
+    let manifest = manifest.canonicalize().unwrap_or_else(|_| manifest.to_owned());
+    let own =
+        |package: &&Package| package.manifest_path.as_std_path().canonicalize().is_ok_and(|path| path == manifest);
+    if let Some(package) = found.packages.iter().find(own) {
+        return Ok(package);
+    }
+    match with_binary(found).as_slice() {
+        [only] => Ok(only),
+        [] => Err(InitError::Call(format!("{}: no package of this workspace has a binary", manifest.display()))),
+        several => {
+            let message = "this workspace has several packages with a binary; give the folder of one";
+            Err(InitError::Call(format!("{}: {message}: {}", manifest.display(), folders(several))))
+        }
+    }
+}
+
+fn with_binary(found: &Metadata) -> Vec<&Package> {
+    found.packages.iter().filter(|package| cargo::binaries(package).next().is_some()).collect()
+}
+
+fn folders(packages: &[&Package]) -> String {
+    let folder = |package: &&Package| package.manifest_path.with_file_name("").to_string();
+    packages.iter().map(folder).collect::<Vec<_>>().join(", ")
+}
+
+fn binary<'a>(found: &Metadata, package: &'a Package, wanted: Option<&str>) -> Result<&'a Target, InitError> {
+    let binaries: Vec<&Target> = cargo::binaries(package).collect();
+    let names = || binaries.iter().map(|target| target.name.as_str());
+    let name = match (wanted, binaries.as_slice()) {
+        (Some(wanted), _) => wanted,
+        (None, []) => {
+            let way_out = match with_binary(found).as_slice() {
+                [] => "write a small one that uses it, or give another package".to_owned(),
+                others => format!("give a package of its workspace that has one: {}", folders(others)),
+            };
+            return Err(InitError::Call(format!("package `{}` has no binary to run; {way_out}", package.name)));
+        }
+        (None, [only]) => only.name.as_str(),
+        (None, _) => package.default_run.as_deref().unwrap_or(package.name.as_str()),
+    };
+    binaries.iter().find(|target| target.name == name).copied().ok_or_else(|| {
+        let near = nearest(name, names()).filter(|_| wanted.is_some());
+        let hint = match near {
+            Some(near) => format!("did you mean --bin {near}?"),
+            None => format!("give --bin with one of {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        InitError::Call(format!("package `{}` has no binary `{name}`; {hint}", package.name))
+    })
+}
+
+fn place(out: Option<&Path>, here: &Path, name: &str) -> Result<PathBuf, InitError> {
+    let path = here.join(out.map_or_else(|| format!("{name}.toml").into(), Path::to_owned));
+    // Checked before a package is fetched. The file is created only where none exists in any case.
+    if path.exists() { Err(InitError::Exists { path }) } else { Ok(path) }
+}
+
+/// A path as it is written in a config: relative to its folder when both are close, else absolute.
+fn seen_from(config: &Path, path: &Path) -> String {
+    let folder = config.parent().unwrap_or(Path::new("/"));
+    let (folder, path) = (resolved(folder), resolved(path));
+    let common = folder.components().zip(path.components()).take_while(|(a, b)| a == b).count();
+    let up = folder.components().count() - common;
+    if up > 3 || common < 2 {
+        return path.display().to_string();
+    }
+    let mut out = PathBuf::from_iter(std::iter::repeat_n("..", up));
+    out.extend(path.components().skip(common));
+    // A name without a slash would be looked up on the PATH.
+    if out.components().count() == 1 { format!("./{}", out.display()) } else { out.display().to_string() }
+}
+
+fn resolved(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+fn write(path: &Path, config: &str, first: &str) -> Result<String, InitError> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = file.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => InitError::Exists { path: path.to_owned() },
+        _ => InitError::io(path, "creating the file")(source),
+    })?;
+    file.write_all(config.as_bytes()).map_err(InitError::io(path, "writing"))?;
+    let shown = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+    let shown = quoted(shown);
+    Ok(format!("wrote {shown}; {first} and run:\n  cargo ablate plan {shown}\n  cargo ablate run {shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_written_as_seen_from_the_config() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let root = dir.path().canonicalize().expect("is there");
+        std::fs::create_dir_all(root.join("a/b")).expect("creates");
+        std::fs::write(root.join("a/Cargo.toml"), "").expect("writes");
+        let seen = |config: &str| seen_from(&root.join(config), &root.join("a/Cargo.toml"));
+        assert_eq!(seen("x.toml"), "a/Cargo.toml");
+        assert_eq!(seen("a/x.toml"), "./Cargo.toml");
+        assert_eq!(seen("a/b/x.toml"), "../Cargo.toml");
+        assert_eq!(
+            seen_from(Path::new("/x.toml"), &root.join("a/Cargo.toml")),
+            root.join("a/Cargo.toml").display().to_string()
+        );
+    }
+}

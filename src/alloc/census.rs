@@ -1,0 +1,206 @@
+//! The census: how many objects and bytes each station holds, for the statistics.
+//!
+//! Nothing is counted while requests are served. The census reads the records: pages and segments, the page map, the slot
+//! lists of all threads, and the counts of the transfer cache. It allocates nothing, and takes the arena's lock for a segment
+//! at a time. It is exact while no thread allocates or frees; else each number is one that was true a moment ago.
+
+use super::{arena, thread_heap, transfer_cache};
+use crate::class::{BLOCK, CLASSES, Class, SEGMENT_BLOCKS};
+use crate::factor::madvise_batch;
+use crate::metadata::allocator;
+use crate::metadata::large_mapping::LargeMapping;
+use crate::metadata::page::{Page, Use};
+use crate::metadata::page_map;
+use crate::metadata::range;
+use crate::metadata::segment::{SEGMENT, Segment};
+use crate::os;
+
+/// Objects, and the bytes that they hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Amount {
+    /// Number of objects.
+    pub objects: u64,
+    /// Bytes of their slots, runs and mappings: what they hold, not what was asked for.
+    pub bytes: u64,
+}
+
+impl Amount {
+    /// So many objects of so many bytes each.
+    pub(crate) fn of(objects: u64, each: usize) -> Amount {
+        Amount { objects, bytes: objects * each as u64 }
+    }
+
+    /// Adds another amount.
+    pub(crate) fn add(&mut self, other: Amount) {
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Objects of one class.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ClassCensus {
+    /// Slots, runs and mappings that users or caches hold.
+    pub(crate) handed_out: u64,
+    /// Those of them in slot lists.
+    pub(crate) in_threads: u64,
+    /// Those of them in the transfer cache.
+    pub(crate) in_transfer: u64,
+    /// Slots in pages that are free.
+    pub(crate) free_slots: u64,
+}
+
+/// What each station holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Census {
+    /// By class.
+    pub(crate) classes: [ClassCensus; CLASSES],
+    /// Live objects without a class.
+    pub(crate) unclassed: Amount,
+    /// Those among the live ones that are mappings of their own, of a class or of none.
+    pub(crate) own_mappings: Amount,
+    /// Free mappings in the mapping pool, and in BigCache's ring.
+    pub(crate) pool: Amount,
+    pub(crate) ring: Amount,
+    /// Mappings in the madvise batch.
+    pub(crate) batch: Amount,
+    /// Bytes behind the last slot of pages.
+    pub(crate) tail_bytes: u64,
+    /// Bytes of blocks that no page has, and those of them that may be in memory.
+    pub(crate) free_block_bytes: u64,
+    pub(crate) dirty_block_bytes: u64,
+    /// Bytes of the arena that are in no segment yet.
+    pub(crate) reserve_bytes: u64,
+    /// Bytes that are in memory, of all that is mapped and of the records in the program.
+    pub(crate) resident_bytes: u64,
+}
+
+impl Census {
+    /// Counts.
+    pub(crate) fn take() -> Census {
+        let mut census = Census {
+            classes: [ClassCensus::default(); CLASSES],
+            unclassed: Amount::default(),
+            own_mappings: Amount::default(),
+            pool: Amount::default(),
+            ring: Amount::default(),
+            batch: Amount::default(),
+            tail_bytes: 0,
+            free_block_bytes: 0,
+            dirty_block_bytes: 0,
+            reserve_bytes: 0,
+            resident_bytes: allocator::resident_bytes() as u64,
+        };
+        census.count_caches();
+        let segments = census.count_range() + census.count_page_map();
+        let arena::Extent { low, high, chunk_bytes } = arena::extent();
+        census.reserve_bytes = ((low.2 + high.2 + chunk_bytes) as u64).saturating_sub(segments * SEGMENT as u64);
+        let (mappings, bytes, resident) = madvise_batch::waiting();
+        census.batch = Amount { objects: mappings as u64, bytes: bytes as u64 };
+        census.resident_bytes += resident as u64;
+        census
+    }
+
+    fn count_caches(&mut self) {
+        for class in Class::all() {
+            let held = |heap: &thread_heap::Heap| heap.cache.held(class).min(class.cache_slots()) as u64;
+            let counts = &mut self.classes[class.index()];
+            counts.in_threads = thread_heap::all().map(held).sum();
+            counts.in_transfer = transfer_cache::objects(class);
+        }
+    }
+
+    /// Segments of the range; returns how many there are.
+    fn count_range(&mut self) -> u64 {
+        let arena::Extent { low, high, .. } = arena::extent();
+        let mut segments = 0;
+        for (base, bytes, _) in [low, high] {
+            for at in (0..bytes).step_by(SEGMENT) {
+                if let Some(segment) = range::segment_of(base.wrapping_add(at)) {
+                    segments += 1;
+                    self.count_segment(segment);
+                }
+            }
+        }
+        // What is memory and in no segment is resident only where the program locks its memory.
+        for (base, bytes) in [(low.0, low.2), (high.0.wrapping_sub(high.2.saturating_sub(high.1)), high.2)] {
+            self.resident_bytes += os::resident_bytes(base, bytes) as u64;
+        }
+        segments
+    }
+
+    /// Segments outside the range, and large mappings; returns how many segments there are.
+    fn count_page_map(&mut self) -> u64 {
+        let census = core::cell::RefCell::new(self);
+        let mut segments = 0;
+        page_map::each(
+            |segment| {
+                segments += 1;
+                let mut census = census.borrow_mut();
+                census.count_segment(segment);
+                census.resident_bytes += os::resident_bytes(segment.base.get(), SEGMENT) as u64;
+            },
+            |mapping| {
+                let mut census = census.borrow_mut();
+                census.count_own_mapping(mapping);
+                census.resident_bytes += os::resident_bytes(mapping.base.get(), mapping.mapped.get()) as u64;
+            },
+        );
+        segments
+    }
+
+    fn count_segment(&mut self, segment: &'static Segment) {
+        let (used, dirty) = arena::look_at(segment, |segment| {
+            segment.runs().for_each(|page| self.count_page(page));
+            (segment.used.get(), segment.dirty.get())
+        });
+        let free = SEGMENT_BLOCKS as u32 - used.count_ones();
+        self.free_block_bytes += u64::from(free) * BLOCK as u64;
+        self.dirty_block_bytes += u64::from((dirty & !used).count_ones()) * BLOCK as u64;
+    }
+
+    fn count_page(&mut self, page: &Page) {
+        let bytes = u64::from(page.blocks.get()) * BLOCK as u64;
+        let class = Class::from_index(usize::from(page.class_index.get()));
+        match (page.usage.get(), class) {
+            (Use::Slots, Some(class)) => {
+                let (capacity, used) = (page.capacity.get(), page.used.get());
+                let counts = &mut self.classes[class.index()];
+                counts.handed_out += u64::from(used);
+                counts.free_slots += u64::from(capacity.saturating_sub(used));
+                self.tail_bytes += bytes.saturating_sub(u64::from(capacity) * class.slot_bytes() as u64);
+            }
+            (Use::Large, Some(class)) => self.classes[class.index()].handed_out += 1,
+            (Use::Large, None) => match page.mapping.get() {
+                Some(mapping) => self.count_by_state(mapping, bytes),
+                None => self.unclassed.add(Amount { objects: 1, bytes }),
+            },
+            // Blocks that the purge holds, or a page that another thread makes at this moment.
+            _ => self.free_block_bytes += BLOCK as u64,
+        }
+    }
+
+    fn count_own_mapping(&mut self, mapping: &LargeMapping) {
+        let own = Amount { objects: 1, bytes: mapping.mapped.get() as u64 };
+        if mapping.is_live() {
+            self.own_mappings.add(own);
+        }
+        match Class::of(mapping.mapped.get()).filter(|_| mapping.size_classed.get()) {
+            Some(class) => self.classes[class.uncoloured().index()].handed_out += 1,
+            None => self.count_by_state(mapping, own.bytes),
+        }
+    }
+
+    /// A mapping without a class: in use, or where its record says that it waits.
+    fn count_by_state(&mut self, mapping: &LargeMapping, bytes: u64) {
+        let amount = Amount { objects: 1, bytes };
+        if mapping.is_live() {
+            self.unclassed.add(amount);
+        } else if mapping.pooled.get() {
+            self.pool.add(amount);
+        } else {
+            self.ring.add(amount);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What the ends of all threads share: the C library's key that calls back when a thread ends, and the heap of threads that
+//! have ended. Destructors that run after a thread gave its own heap up may still allocate and free.
+//!
+//! Apart from [`super::thread`], which registers the handlers around a fork, because these handlers take the locks here.
+
+use super::thread_heap::{self, Heap, OpenLists};
+use crate::sync::{Lock, Once, global};
+
+global! {
+    /// The key plus one.
+    static KEY: Once = Once::new();
+}
+global! {
+    /// Made when the first thread needs it.
+    static LATE_HEAP: Lock<Option<&'static Heap>> = Lock::new(None);
+}
+
+/// The key whose destructor is `at_end`, made by the first call; `None` when the C library has no more keys.
+pub(super) fn key(at_end: unsafe extern "C" fn(*mut libc::c_void)) -> Option<libc::pthread_key_t> {
+    let (key, _) = KEY.get_or_make(|| {
+        let mut key = 0;
+        // SAFETY: the call writes the key, which lives in this frame.
+        let error = unsafe { libc::pthread_key_create(&raw mut key, Some(at_end)) };
+        if error == 0 { u64::from(key) + 1 } else { 0 }
+    });
+    key.checked_sub(1).map(|key| key as libc::pthread_key_t)
+}
+
+/// Runs with the heap of ended threads, whose lock is held meanwhile; with none when there is no memory for it.
+pub(super) fn with_late_heap<T>(open: OpenLists, run: impl FnOnce(Option<&'static Heap>) -> T) -> T {
+    let mut late = LATE_HEAP.lock();
+    if late.is_none() {
+        *late = thread_heap::take(open);
+    }
+    run(*late)
+}
+
+/// Takes both locks before a fork.
+pub(crate) fn acquire_for_fork() {
+    KEY.acquire();
+    LATE_HEAP.acquire();
+}
+
+/// Frees both locks after a fork.
+///
+/// # Safety
+/// - [`acquire_for_fork`] took them.
+pub(crate) unsafe fn release_after_fork() {
+    // SAFETY: the caller's promise.
+    unsafe {
+        LATE_HEAP.release();
+        KEY.release();
+    }
+}

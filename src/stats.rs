@@ -1,0 +1,325 @@
+//! Statistics: what the allocator holds, where it is, and what the factors did, as one snapshot that closes.
+//!
+//! The numbers are read from the allocator's records when a program asks. Nothing is counted for them while requests are
+//! served, except what the factors count and each thread's numbers of objects.
+
+use crate::alloc::census::{Amount, Census};
+use crate::alloc::{purge, thread_heap};
+use crate::class::{CLASSES, Class};
+use crate::config::{self, FACTORS, FactorId, Level, REGISTRY};
+use crate::metadata::allocator;
+use crate::{factor, os};
+use core::fmt;
+
+/// Objects and bytes of the process at one moment, summed over all threads; docs/stats.md explains every number.
+///
+/// Exact while no thread allocates or frees. While threads do, each number is one that was true a moment ago, and the
+/// parts may miss their sums by what moved meanwhile. Displays as a table.
+///
+/// Three sums close:
+/// - `mapped_bytes` is the sum of [`Stats::parts`], which each byte is in once. It is counted at the system calls, the parts
+///   from the records.
+/// - `allocations − frees` is `live.objects`. The left is counted by the threads, the right from the records.
+/// - `live`, `thread_caches`, `transfer_cache` and `free_slots` are each the sum over [`Stats::classes`] and, of live ones,
+///   over [`Stats::unclassed`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Objects handed out since the process began.
+    pub allocations: u64,
+    /// Objects taken back since the process began.
+    pub frees: u64,
+    /// Objects in use.
+    pub live: Amount,
+    /// Live objects that have no size class: those above 4 MiB, or of a large alignment, or of a threshold's choice.
+    pub unclassed: Amount,
+    /// Objects that have a mapping of their own, in use or in a slot list: a subset of the others.
+    pub own_mappings: Amount,
+    /// Free objects in the slot lists of threads.
+    pub thread_caches: Amount,
+    /// Free objects that wait for another thread.
+    pub transfer_cache: Amount,
+    /// Free slots in slab pages.
+    pub free_slots: Amount,
+    /// Free large mappings that wait for a request of like size.
+    pub mapping_pool: Amount,
+    /// Free large mappings in BigCache's ring.
+    pub bigcache_ring: Amount,
+    /// Large mappings that wait to be unmapped together.
+    pub madvise_batch: Amount,
+    /// Bytes behind the last slot of slab pages.
+    pub page_tail_bytes: u64,
+    /// Bytes of the arena's blocks that no page has.
+    pub free_block_bytes: u64,
+    /// Those of them that were used since they were last given back: what a purge would give back.
+    pub dirty_block_bytes: u64,
+    /// Bytes that the arena has mapped ahead, and that no segment has yet.
+    pub reserve_bytes: u64,
+    /// Bytes of the allocator's own records, with [`Stats::metadata_free_bytes`].
+    pub metadata_bytes: u64,
+    /// Bytes that are mapped for records and that no record has yet.
+    pub metadata_free_bytes: u64,
+    /// Bytes that are not used and that the kernel refused to take back. Usually 0.
+    pub lost_bytes: u64,
+    /// Bytes of memory that the allocator has from the OS, touched or not, with 256 KiB for records that are part of the
+    /// program. Addresses that are reserved and not used yet are not in it.
+    pub mapped_bytes: u64,
+    /// The most that `mapped_bytes` was.
+    pub mapped_bytes_max: u64,
+    /// Bytes of `mapped_bytes` that the kernel backs with memory, in its pages, as `mincore` says.
+    pub resident_bytes: u64,
+    classes: [ClassStats; CLASSES],
+    factors: [FactorStats; FACTORS],
+    ticks: u64,
+    elo_ratings: [f64; 12],
+}
+
+/// Objects of one size class.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct ClassStats {
+    /// Bytes of an object: the slot's, the run's or the mapping's.
+    pub object_bytes: usize,
+    /// Objects in use.
+    pub live: Amount,
+    /// Free objects in the slot lists of threads.
+    pub thread_caches: Amount,
+    /// Free objects that wait for another thread.
+    pub transfer_cache: Amount,
+    /// Free slots in slab pages.
+    pub free_slots: Amount,
+}
+
+/// Level and activity of one factor.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct FactorStats {
+    /// Which factor.
+    pub id: FactorId,
+    /// Its level in this process.
+    pub level: Level,
+    values: [u64; COUNTERS_MAX],
+}
+
+/// Most counters of one factor.
+const COUNTERS_MAX: usize = 8;
+
+impl FactorStats {
+    /// Its name in the registry.
+    pub fn name(&self) -> &'static str {
+        self.id.name()
+    }
+
+    /// Names and values of its activity counters, each a number of events since the process began.
+    pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        REGISTRY[self.id as usize].counters.iter().copied().zip(self.values)
+    }
+
+    /// One counter; `None` when the factor has none of that name.
+    pub fn counter(&self, name: &str) -> Option<u64> {
+        self.counters().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+}
+
+/// The statistics as they are now. Seals the levels if nothing has sealed them yet.
+///
+/// Allocates nothing, and costs requests nothing. The call reads the record of every slab page and large object and asks the
+/// kernel with one `mincore` per 16 MiB which memory is resident: some milliseconds for a GiB.
+///
+/// ```
+/// # #[global_allocator] static GLOBAL: hakmem::Hakmem = hakmem::Hakmem;
+/// let before = hakmem::stats();
+/// let object = vec![1_u8; 100_000];
+/// let after = hakmem::stats();
+/// assert!(after.live.bytes >= before.live.bytes + 100_000);
+/// assert_eq!(after.mapped_bytes, after.parts().iter().map(|part| part.1).sum::<u64>());
+/// println!("{after}");
+/// # drop(object);
+/// ```
+pub fn stats() -> Stats {
+    config::seal_once();
+    let allocations: u64 = thread_heap::all().map(|heap| heap.cache.allocations.get()).sum();
+    let frees = allocations.saturating_sub(thread_heap::live_objects());
+    let census = Census::take();
+    let records = allocator::usage();
+    let mapped = os::mapped();
+    let mut stats = Stats {
+        allocations,
+        frees,
+        live: census.unclassed,
+        unclassed: census.unclassed,
+        own_mappings: census.own_mappings,
+        thread_caches: Amount::default(),
+        transfer_cache: Amount::default(),
+        free_slots: Amount::default(),
+        mapping_pool: census.pool,
+        bigcache_ring: census.ring,
+        madvise_batch: census.batch,
+        page_tail_bytes: census.tail_bytes,
+        free_block_bytes: census.free_block_bytes,
+        dirty_block_bytes: census.dirty_block_bytes,
+        reserve_bytes: census.reserve_bytes,
+        metadata_bytes: records.bytes as u64,
+        metadata_free_bytes: records.free_bytes as u64,
+        lost_bytes: mapped.lost_bytes as u64,
+        mapped_bytes: (mapped.bytes + allocator::PROGRAM_BYTES) as u64,
+        mapped_bytes_max: (mapped.bytes_max + allocator::PROGRAM_BYTES) as u64,
+        resident_bytes: census.resident_bytes,
+        classes: [ClassStats::default(); CLASSES],
+        factors: factors(),
+        ticks: factor::tick::total(),
+        elo_ratings: if config::active().elo_plans() {
+            factor::elo::ratings()
+        } else {
+            factor::original::elo::ratings()
+        },
+    };
+    for class in Class::all() {
+        let counts = census.classes[class.index()];
+        let amount = |objects| Amount::of(objects, class.slot_bytes());
+        let live = counts.handed_out.saturating_sub(counts.in_threads + counts.in_transfer);
+        let of_class = ClassStats {
+            object_bytes: class.slot_bytes(),
+            live: amount(live),
+            thread_caches: amount(counts.in_threads),
+            transfer_cache: amount(counts.in_transfer),
+            free_slots: amount(counts.free_slots),
+        };
+        stats.live.add(of_class.live);
+        stats.thread_caches.add(of_class.thread_caches);
+        stats.transfer_cache.add(of_class.transfer_cache);
+        stats.free_slots.add(of_class.free_slots);
+        stats.classes[class.index()] = of_class;
+    }
+    stats
+}
+
+fn factors() -> [FactorStats; FACTORS] {
+    let active = config::active();
+    FactorId::ALL.map(|id| {
+        let index = id as usize;
+        let mut values = [0; COUNTERS_MAX];
+        for (counter, value) in values.iter_mut().enumerate().take(REGISTRY[index].counters.len()) {
+            let all = thread_heap::all().map(|heap| &heap.counters).chain([purge::counters()]);
+            *value = all.map(|counters| counters.read(index, counter)).sum();
+        }
+        FactorStats { id, level: active.level(index), values }
+    })
+}
+
+impl Stats {
+    /// Names and bytes of the parts of `mapped_bytes`, each byte in one of them.
+    pub fn parts(&self) -> [(&'static str, u64); 12] {
+        [
+            ("live", self.live.bytes),
+            ("thread caches", self.thread_caches.bytes),
+            ("transfer cache", self.transfer_cache.bytes),
+            ("free slots", self.free_slots.bytes),
+            ("page tails", self.page_tail_bytes),
+            ("free blocks", self.free_block_bytes),
+            ("arena reserve", self.reserve_bytes),
+            ("mapping pool", self.mapping_pool.bytes),
+            ("BigCache ring", self.bigcache_ring.bytes),
+            ("madvise batch", self.madvise_batch.bytes),
+            ("metadata", self.metadata_bytes),
+            ("lost", self.lost_bytes),
+        ]
+    }
+
+    /// Bytes of `mapped_bytes` that the kernel does not back with memory: given back, never touched, or swapped out.
+    pub fn returned_bytes(&self) -> u64 {
+        self.mapped_bytes.saturating_sub(self.resident_bytes)
+    }
+
+    /// Every size class, in the order of the allocator: small ones, large ones that are slots, and large ones that are runs of
+    /// blocks. Two large classes may be of nearly the same size.
+    pub fn classes(&self) -> &[ClassStats] {
+        &self.classes
+    }
+
+    /// One entry per factor, in the order of the registry.
+    pub fn factors(&self) -> &[FactorStats] {
+        &self.factors
+    }
+
+    /// The entry of one factor.
+    pub fn factor(&self, id: FactorId) -> &FactorStats {
+        &self.factors[id as usize]
+    }
+
+    /// The shared count of allocations that the factor `tick` keeps.
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// Elo ratings in points, all 1500 before the first round: of the twelve plans where the factor `elo` is at its level
+    /// `slow-path`, else of the twelve mmap thresholds, smallest threshold first.
+    pub fn elo_ratings(&self) -> &[f64; 12] {
+        &self.elo_ratings
+    }
+
+    /// Objects that the parts with objects hold, by name; `None` for parts of bytes alone.
+    fn part_objects(&self) -> [Option<u64>; 12] {
+        let objects = |amount: Amount| Some(amount.objects);
+        [
+            objects(self.live),
+            objects(self.thread_caches),
+            objects(self.transfer_cache),
+            objects(self.free_slots),
+            None,
+            None,
+            None,
+            objects(self.mapping_pool),
+            objects(self.bigcache_ring),
+            objects(self.madvise_batch),
+            None,
+            None,
+        ]
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "hakmem {}: {} allocations, {} frees", env!("CARGO_PKG_VERSION"), self.allocations, self.frees)?;
+        writeln!(f, "{:<24} {:>14} {:>18}", "", "objects", "bytes")?;
+        for ((name, bytes), objects) in self.parts().into_iter().zip(self.part_objects()) {
+            match objects {
+                Some(objects) => writeln!(f, "{name:<24} {objects:>14} {bytes:>18}")?,
+                None => writeln!(f, "{name:<24} {:>14} {bytes:>18}", "")?,
+            }
+        }
+        for (name, bytes) in [
+            ("mapped, the sum", self.mapped_bytes),
+            ("  at most so far", self.mapped_bytes_max),
+            ("  resident", self.resident_bytes),
+            ("  returned or untouched", self.returned_bytes()),
+        ] {
+            writeln!(f, "{name:<24} {:>14} {bytes:>18}", "")?;
+        }
+        writeln!(f, "{:>12} {:>12} {:>12} {:>12} {:>12}", "class bytes", "live", "in threads", "in transfer", "free")?;
+        let is_used = |class: &&ClassStats| {
+            [class.live, class.thread_caches, class.transfer_cache, class.free_slots]
+                .iter()
+                .any(|part| part.objects > 0)
+        };
+        for class in self.classes.iter().filter(is_used) {
+            writeln!(
+                f,
+                "{:>12} {:>12} {:>12} {:>12} {:>12}",
+                class.object_bytes,
+                class.live.objects,
+                class.thread_caches.objects,
+                class.transfer_cache.objects,
+                class.free_slots.objects
+            )?;
+        }
+        for factor in &self.factors {
+            write!(f, "{:<14} {:<14}", factor.name(), factor.level.as_str())?;
+            for (name, count) in factor.counters().filter(|(_, count)| *count > 0) {
+                write!(f, " {name} {count}")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
