@@ -160,7 +160,7 @@ impl Circumstances {
 
     /// Opens a counter and closes it again, or says why not.
     fn try_open(&self, row: &Instrument, id: Option<u64>) -> Result<(), String> {
-        open(row, id, Whom::Nobody).map(drop).map_err(|e| self.explain(row, &e))
+        open(row, id, Whom::NoProcess).map(drop).map_err(|e| self.explain(row, &e))
     }
 
     fn explain(&self, row: &Instrument, error: &io::Error) -> String {
@@ -205,7 +205,7 @@ impl Probed {
     /// system call of every process takes the slow way.
     pub(crate) fn keep(&self) -> Kept {
         let tracepoints = self.ready.iter().filter(|one| one.id.is_some());
-        Kept { _counters: tracepoints.filter_map(|one| open(&one.row, one.id, Whom::Nobody).ok()).collect() }
+        Kept { _counters: tracepoints.filter_map(|one| open(&one.row, one.id, Whom::NoProcess).ok()).collect() }
     }
 
     /// Runs that it takes to count everything without sharing a hardware counter, at least 1.
@@ -295,7 +295,7 @@ enum Whom {
     /// Those of a waiting process and its descendants, from its `exec`.
     Child(libc::pid_t),
     /// None: attached to this process, which never calls `exec`, and not inherited.
-    Nobody,
+    NoProcess,
 }
 
 fn builder<'a>(row: &Instrument, id: Option<u64>) -> Builder<'a> {
@@ -320,7 +320,7 @@ fn open(row: &Instrument, id: Option<u64>, whom: Whom) -> io::Result<Counter> {
             builder.inherit(true);
             builder.observe_pid(pid).build()?
         }
-        Whom::Nobody => builder.observe_self().build()?,
+        Whom::NoProcess => builder.observe_self().build()?,
     };
     // SAFETY: the descriptor is open; the crate does not set this flag, and a measured process must not inherit it.
     if unsafe { libc::fcntl(counter.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) } != 0 {
