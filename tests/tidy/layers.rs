@@ -216,7 +216,10 @@ const RUNNER: &[Layer] = &[
     layer(&["unit_costs/"], "what a page fault and a system call cost here, in a process of its own"),
     layer(&["analyse/"], "analysis: proven runs to one table of cells, and every verdict from it; pure"),
     layer(&["gap/"], "what a gap is made of: tables, counts and unit costs to breakdowns; pure"),
-    apart(&["report/document.rs", "report/effects_json.rs", "report/number.rs"], "what reports are made of"),
+    apart(
+        &["report/content.rs", "report/document.rs", "report/effects_json.rs", "report/number.rs"],
+        "what reports are made of",
+    ),
     apart(
         &[
             "report/crossed.rs",

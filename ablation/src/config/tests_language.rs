@@ -313,15 +313,15 @@ fn fractions_and_factorials_have_limits() {
         let factors: String = (0..n).map(factor).collect();
         format!("{head}[subject]\npackage = \"subject\"\n{factors}{tail}")
     };
-    for (n, design, part) in [
-        (11, "factorial", "2048 cells"),
-        (13, "fractional", "3 to 12 factors, not 13"),
-        (12, "fractional", "from 2 (2^10 cells) to 8 (2^4 cells)"),
-        (48, "plackett-burman", "2 to 47 factors, not 48"),
-        (1, "plackett-burman", "2 to 47 factors, not 1"),
-        (45, "pairs", "more than 1024 cells"),
-        (1, "pairs", "two factors or more, not 1"),
-        (0, "factorial", "no factor with two levels"),
+    for (n, design) in [
+        (11, "factorial"),
+        (13, "fractional"),
+        (12, "fractional"),
+        (48, "plackett-burman"),
+        (1, "plackett-burman"),
+        (45, "pairs"),
+        (1, "pairs"),
+        (0, "factorial"),
     ] {
         check_in(&mut said, &many(n, design), "seed = 7", "seed = 8");
     }

@@ -121,7 +121,7 @@ pub(super) fn probe_rows(rows: Vec<Instrument>) -> Probed {
             Source::Vmstat(name) => vmstat::value(name)
                 .is_none()
                 .then(|| format!("/proc/vmstat has no {name}; a kernel with CONFIG_TRANSPARENT_HUGEPAGE has it")),
-            Source::Callgrind(_) | Source::Strace(_) => {
+            Source::Callgrind | Source::Strace => {
                 let word = row.source.word();
                 let tool = tools.entry(word).or_insert_with(|| wrapper::wrapper(&row.source));
                 tool.as_ref().err().cloned()
@@ -133,7 +133,7 @@ pub(super) fn probe_rows(rows: Vec<Instrument>) -> Probed {
             Source::Tracepoint(name) => ids.as_ref().ok().and_then(|ids| ids.get(name).copied()),
             _ => None,
         };
-        if unavailable.is_none() && !matches!(row.source, Source::Callgrind(_) | Source::Strace(_)) {
+        if unavailable.is_none() && !matches!(row.source, Source::Callgrind | Source::Strace) {
             probed.ready.push(Ready { row, id, pass: 0 });
         }
         probed.status.push(InstrumentStatus { name, exact, unavailable, origin: source, cost });

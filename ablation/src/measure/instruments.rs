@@ -29,10 +29,10 @@ pub(crate) enum Source {
     Tracepoint(String),
     /// A line of `/proc/vmstat`: how much it grew while the process ran, on the whole machine.
     Vmstat(&'static str),
-    /// The sum of these events of callgrind's simulator.
-    Callgrind(&'static [&'static str]),
-    /// A line of the table that `strace -c` prints; empty: the sum of all.
-    Strace(&'static str),
+    /// A sum of events of callgrind's simulator; [`callgrind::COUNTS`] says of which.
+    Callgrind,
+    /// A line of the table that `strace -c` prints, or their sum.
+    Strace,
 }
 
 impl Source {
@@ -48,8 +48,8 @@ impl Source {
             Source::Event(_) => "software",
             Source::Tracepoint(_) => "tracepoint",
             Source::Vmstat(_) => "kernel",
-            Source::Callgrind(_) => "simulated",
-            Source::Strace(_) => "ptrace",
+            Source::Callgrind => "simulated",
+            Source::Strace => "ptrace",
         }
     }
 
@@ -62,8 +62,8 @@ impl Source {
             Source::Tracepoint(name) if name.starts_with("syscalls/") => "every system call of its kind",
             Source::Tracepoint(_) => "every system call",
             Source::Vmstat(_) => "nothing",
-            Source::Callgrind(_) => "every instruction, which is simulated",
-            Source::Strace(_) => "every system call, which stops twice",
+            Source::Callgrind => "every instruction, which is simulated",
+            Source::Strace => "every system call, which stops twice",
         }
     }
 }
@@ -76,18 +76,13 @@ pub(crate) fn instruments(groups: &[String]) -> Vec<Instrument> {
         rows.extend(perf());
     }
     if asked("callgrind") {
-        let row = |name: &str, events| Instrument {
-            name: format!("callgrind-{name}"),
-            exact: true,
-            source: Source::Callgrind(events),
-        };
-        rows.extend(callgrind::COUNTS.iter().map(|(name, events)| row(name, *events)));
+        let row = |name: &str| Instrument { name: format!("callgrind-{name}"), exact: true, source: Source::Callgrind };
+        rows.extend(callgrind::COUNTS.iter().map(|(name, _)| row(name)));
     }
     if asked("strace") {
-        let row =
-            |name: &str, call| Instrument { name: format!("strace-{name}"), exact: true, source: Source::Strace(call) };
-        rows.push(row("syscalls", ""));
-        rows.extend(CALLS.iter().map(|call| row(call, *call)));
+        let row = |name: &str| Instrument { name: format!("strace-{name}"), exact: true, source: Source::Strace };
+        rows.push(row("syscalls"));
+        rows.extend(CALLS.iter().map(|call| row(call)));
     }
     rows
 }

@@ -32,7 +32,7 @@ pub(crate) struct Wrapper {
 
 /// The tool that a source needs, tried once on a program that does nothing.
 pub(super) fn wrapper(source: &Source) -> Result<Wrapper, String> {
-    let tool = if matches!(source, Source::Strace(_)) { Tool::Strace } else { Tool::Callgrind };
+    let tool = if matches!(source, Source::Strace) { Tool::Strace } else { Tool::Callgrind };
     Wrapper::find(tool)
 }
 

@@ -13,7 +13,7 @@ pub(crate) use lines::RecordWriter;
 
 use crate::prove::{Judge, JudgedRun};
 use crate::support::files;
-use ablate_format::{CellKind, CellPlan, Manifest, Pass, Record, Status, StudyPlan, WorkloadPlan};
+use ablate_format::{CellPlan, Manifest, Pass, Record, Status, StudyPlan, WorkloadPlan};
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -235,11 +235,6 @@ pub(crate) fn coverage<R: Place>(manifest: &Manifest, runs: &[R]) -> Option<(usi
     };
     let there: HashSet<(Pass, u32, &str, &str)> = runs.iter().map(Place::place).filter(belongs).collect();
     Some((there.len(), planned))
-}
-
-/// Id of the baseline cell's build.
-pub(crate) fn baseline_build(plan: &StudyPlan) -> Option<&str> {
-    plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline).map(|cell| cell.build.as_str())
 }
 
 #[cfg(test)]
