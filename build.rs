@@ -1,4 +1,4 @@
-//! Says how the library of the feature `preload` is linked, and does nothing for anybody else.
+//! Says how the library of the feature `preload` is linked, and does nothing for other builds.
 
 use std::env;
 

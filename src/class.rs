@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn bins_lead_back_to_their_classes() {
+    fn slot_lists_lead_back_to_their_classes() {
         assert_eq!(SlotListOffset::NONE.class(), None);
         for class in Class::all() {
             assert_eq!(class.slot_list().class(), Some(class));
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn coloured_classes_stand_for_the_runs_of_as_many_units() {
+    fn coloured_classes_stand_for_the_runs_of_as_many_blocks() {
         for class in Class::all() {
             let plain = class.uncoloured();
             if class.is_large() && !class.is_run() {

@@ -1,4 +1,4 @@
-//! The last words of a process whose heap is corrupt: one fixed sentence, then abort.
+//! Ends a process whose heap is corrupt: writes one fixed sentence, then aborts.
 
 use crate::os;
 

@@ -1,18 +1,18 @@
-//! What corrupt programs are told: each misuse ends the child by SIGABRT with one fixed sentence, at each level that
-//! detects it.
+//! Each misuse of the allocator ends the child by SIGABRT with one fixed sentence, at each level that detects it.
 //!
 //! | misuse | header on or 16 | header off |
 //! |---|---|---|
 //! | free of memory that is not hakmem's | foreign | foreign |
-//! | double free of a slot | double free | double free when its bin is emptied; until then it is there twice |
-//! | double free of a run | double free | double free; one with a class as a slot |
-//! | double free of a span | double free while BigCache or the pool keeps it, else foreign: it is in no map | the same; one with a class as a slot |
-//! | free inside a slot | interior, or header where the address is a multiple of 16 | interior if some other factor sees every request, else when its bin is emptied |
-//! | free inside a run | as inside a slot | interior; in the first unit of one with a class double free, when its bin is emptied |
-//! | free inside a span | interior in its first OS page (header in one with a class), foreign beyond | interior, foreign beyond |
-//! | overwritten header | header | nothing is there to be overwritten |
+//! | double free of a slot | double free | double free when its slot list is emptied; until then the list holds it twice |
+//! | double free of a run of blocks | double free | double free; a run with a size class as a slot |
+//! | double free of a large mapping | double free while BigCache or the mapping pool keeps it, else foreign: no page map has it | the same; a mapping with a size class as a slot |
+//! | free inside a slot | interior, or header where the address is a multiple of 16 | interior if some other factor sees every request, else when its slot list is emptied |
+//! | free inside a run of blocks | as inside a slot | interior; in the first block of a run with a size class double free, when its slot list is emptied |
+//! | free inside a large mapping | interior in its first OS page (header in one with a size class), foreign beyond | interior, foreign beyond |
+//! | overwritten header | header | there is no header to overwrite |
 //!
-//! A run or a span has a class, and joins the bin of the thread, where BigCache is the direct one and it has at most 4 MiB.
+//! A run or a mapping has a size class, and joins a slot list of the thread, where BigCache is in its direct form and the object
+//! has at most 4 MiB.
 
 mod common;
 
@@ -30,14 +30,14 @@ const HEADER: &str = "hakmem: allocation header overwritten (magic value does no
 
 const KIB: usize = 1 << 10;
 const SMALL: usize = 100;
-/// A coloured slot, or where BigCache is not direct a run of units: it is below every mmap threshold.
+/// Bytes of a coloured slot; where BigCache is not direct, of a run of blocks, since they are below every mmap threshold.
 const COLOURED: usize = 500 * KIB;
-/// Where BigCache is direct a run of units.
+/// Bytes of a run of blocks, where BigCache is direct.
 const RUN: usize = 600 * KIB;
-/// Above every one: always a span.
-const SPAN: usize = 40 << 20;
+/// Bytes above every mmap threshold: always a large mapping.
+const MAPPING: usize = 40 << 20;
 
-/// Bytes of a run of units, in a child.
+/// Bytes of a run of blocks, in a child.
 fn run_bytes() -> usize {
     if level("bigcache") == "direct" { RUN } else { COLOURED }
 }
@@ -53,9 +53,9 @@ fn allocate(size: usize) -> *mut u8 {
     object
 }
 
-/// The misuse itself: the allocator must notice.
+/// Frees an object, or what a test passes off as one.
 fn free(object: *mut u8) {
-    // SAFETY: none; that this is wrong is what is tested, and the process ends by it.
+    // SAFETY: none. The misuse is what is tested, and the process ends by it.
     unsafe { GLOBAL.dealloc(object, layout(SMALL)) };
 }
 
@@ -66,9 +66,9 @@ struct Environment {
     /// Bytes of the header; 0 when there is none.
     header: usize,
     bigcache: bool,
-    /// Whether large objects have a class, so that a thread's bin takes them unseen.
+    /// Whether large objects have a size class, so that a slot list of the thread takes them unchecked.
     direct: bool,
-    /// Whether each of those is a mapping, which is known by its first page.
+    /// Whether each of those is a mapping, which the page map finds by its first OS page.
     mappings: bool,
     /// Whether some factor sees every request, so that no free takes the fast path.
     per_request: bool,
@@ -113,7 +113,7 @@ fn environments() -> Vec<Environment> {
     ]
 }
 
-/// Tries the misuse in each environment that has a sentence for it.
+/// Runs the misuse in each environment for which `sentence` returns what the process must write.
 fn check(test: &str, label: &str, sentence: impl Fn(&Environment) -> Option<&'static str>, misuse: fn()) {
     for environment in environments() {
         if let Some(sentence) = sentence(&environment) {
@@ -126,7 +126,7 @@ fn check(test: &str, label: &str, sentence: impl Fn(&Environment) -> Option<&'st
 #[test]
 fn double_free() {
     let name = "double_free";
-    // Without headers nothing marks a free slot, so that its fast path is one push; this is documented, and not tested.
+    // Without headers nothing marks a free slot, and the fast path pushes it twice. That is documented, and not tested here.
     check(
         name,
         "slot",
@@ -158,7 +158,7 @@ fn double_free() {
             free(object);
         },
     );
-    // What a bin took unseen is seen when it is emptied.
+    // What a slot list took unchecked is checked when the list is emptied.
     for (label, size) in [("slot", SMALL), ("coloured slot", COLOURED), ("run", RUN), ("object of 4 MiB", 4 << 20)] {
         let twice = move || {
             let object = allocate(size);
@@ -173,10 +173,10 @@ fn double_free() {
     }
     check(
         name,
-        "span",
+        "mapping",
         |environment| Some(if environment.bigcache { DOUBLE } else { FOREIGN }),
         || {
-            let object = allocate(SPAN);
+            let object = allocate(MAPPING);
             free(object);
             free(object);
         },
@@ -245,7 +245,7 @@ fn free_inside_an_object() {
         }
     };
     check(name, "slot, at 8", slot(INTERIOR), || free(allocate(SMALL).wrapping_add(8)));
-    // 32 bytes before it there are zeroes of the user's.
+    // The 32 bytes before it are zeroes of the object.
     check(name, "slot, at 48", slot(HEADER), || free(allocate(SMALL).wrapping_add(48)));
     let run = |environment: &Environment| match environment {
         Environment { mappings: true, .. } => Some(FOREIGN),
@@ -253,13 +253,13 @@ fn free_inside_an_object() {
         _ => Some(HEADER),
     };
     check(name, "run", run, || free(allocate(run_bytes()).wrapping_add(64 * KIB)));
-    check(name, "span, first page", |_| Some(INTERIOR), || free(allocate(SPAN).wrapping_add(64)));
-    check(name, "span, beyond", |_| Some(FOREIGN), || free(allocate(SPAN).wrapping_add(1 << 20)));
+    check(name, "mapping, first OS page", |_| Some(INTERIOR), || free(allocate(MAPPING).wrapping_add(64)));
+    check(name, "mapping, beyond", |_| Some(FOREIGN), || free(allocate(MAPPING).wrapping_add(1 << 20)));
 }
 
 #[test]
-fn free_inside_what_a_bin_takes() {
-    let name = "free_inside_what_a_bin_takes";
+fn free_inside_what_a_slot_list_takes() {
+    let name = "free_inside_what_a_slot_list_takes";
     let inside = |bytes: fn() -> usize| {
         move || {
             free(allocate(bytes()).wrapping_add(64));
@@ -268,7 +268,7 @@ fn free_inside_what_a_bin_takes() {
     };
     for environment in environments() {
         let case = |label: &str| case(name, &format!("{label}, {}", environment.label)).vars(&environment.variables);
-        // In the first unit, whose bin is known, the fast path alone does not look.
+        // The fast path knows the slot list of the first block, and checks nothing else.
         let is_unseen =
             environment.header == 0 && environment.direct && !environment.mappings && !environment.per_request;
         let sentence = match environment.header {
@@ -278,7 +278,7 @@ fn free_inside_what_a_bin_takes() {
         };
         case("run").aborts_with(sentence, inside(run_bytes));
         if environment.header == 0 {
-            // Every slot of the bin is held against its page.
+            // Every slot of the list is checked against its page.
             case("slot").aborts_with(INTERIOR, inside(|| SMALL));
             case("coloured slot").aborts_with(INTERIOR, inside(|| COLOURED));
         }
@@ -288,12 +288,12 @@ fn free_inside_what_a_bin_takes() {
 #[test]
 fn overwritten_header() {
     for (label, size) in
-        [("slot", SMALL), ("coloured slot", COLOURED), ("run", RUN), ("object of 3 MiB", 3 << 20), ("span", SPAN)]
+        [("slot", SMALL), ("coloured slot", COLOURED), ("run", RUN), ("object of 3 MiB", 3 << 20), ("mapping", MAPPING)]
     {
-        // So many bytes, from so far before the object on.
+        // Overwrites `bytes` bytes, the first of them `from` bytes before the object.
         let overwrite = move |from: usize, bytes: usize| {
             let object = allocate(size);
-            // SAFETY: the header's bytes are mapped; that they are not the program's is what is tested.
+            // SAFETY: the header's bytes are mapped. They are not the program's, which is what is tested.
             unsafe { object.sub(from).write_bytes(0xa5, bytes) };
             free(object);
         };
@@ -305,8 +305,8 @@ fn overwritten_header() {
             let header = environment.header;
             case("all").aborts_with(HEADER, || overwrite(header, header));
             case("the magic value").aborts_with(HEADER, || overwrite(8, 8));
-            if size <= COLOURED || (environment.direct && size < SPAN) {
-                // Where the slot or the mapping starts; of a span without a class the records tell that.
+            if size <= COLOURED || (environment.direct && size < MAPPING) {
+                // The prefix leads to the start of the slot or mapping; that of a mapping without a class is in its record.
                 let prefix = if header == 16 { (10, 1) } else { (2, 2) };
                 case("the prefix").aborts_with(HEADER, || overwrite(prefix.0, prefix.1));
             }

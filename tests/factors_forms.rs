@@ -53,7 +53,7 @@ fn bigcache_direct_reuses_large_objects() {
             steady();
             assert!(minor_faults() - faults < 32, "it is there already, but for a page of code or stack");
             without_system_calls(steady);
-            assert_eq!(counter("bigcache", "lookups"), lookups, "and the thread's own bin has it");
+            assert_eq!(counter("bigcache", "lookups"), lookups, "and the thread's own slot list has it");
             assert_eq!((counter("bigcache", "puts"), counter("bigcache", "hits")), (0, 0));
         });
         direct(&format!("others' frees, {label}"), kept).succeeds(|| {
@@ -67,7 +67,7 @@ fn bigcache_direct_reuses_large_objects() {
             let give =
                 move || addresses.into_iter().for_each(|at| free(std::ptr::with_exposed_provenance_mut(at), MIB));
             std::thread::spawn(give).join().expect("it only frees");
-            assert!(counter("bigcache", "puts") > 0, "a bin does not hold twenty");
+            assert!(counter("bigcache", "puts") > 0, "a slot list does not hold twenty");
             assert!(objects.iter().all(|&object| is_mapped(object)));
             let faults = minor_faults();
             let mut again = objects.map(|_| allocate(MIB));
@@ -410,7 +410,7 @@ fn thread_cache_fills_and_empties_bins_by_batches() {
         objects.sort_unstable();
         again.sort_unstable();
         let known = again.iter().filter(|object| objects.binary_search(object).is_ok()).count();
-        assert!(known > 4_800, "{known} of 5,000 came back, by the depot or by their pages");
+        assert!(known > 4_800, "{known} of 5,000 came back, from the transfer cache or from their pages");
     });
     only(name, "off", &[]).succeeds(assert_no_thread_cache);
 }

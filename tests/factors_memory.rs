@@ -19,7 +19,7 @@ static GLOBAL: Hakmem = Hakmem;
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-/// Sizes of spans that can hold a huge page, whatever comes before the object.
+/// Sizes of large mappings that can hold a huge page, whatever comes before the object.
 const HUGE_SIZES: [usize; 6] = [2 * MIB, 2 * MIB + 1, 3 * MIB, 4 * MIB, 5 * MIB + 1, 9 * MIB];
 
 /// What a mapping lies like: for each of [`HUGE_SIZES`], how far the object is behind a multiple of 2 MiB, and by how
@@ -436,7 +436,7 @@ fn purge_sees_both_halves_of_a_segment() {
     });
 }
 
-/// As programs get it: what caches and the depot keep is little beside what was freed.
+/// As programs get it: what thread caches and the transfer cache keep is little beside what was freed.
 #[test]
 fn memory_goes_back_by_default() {
     let name = "memory_goes_back_by_default";

@@ -56,7 +56,7 @@ fn assert_bigcache_is_idle() {
     for _ in 0..100 {
         let object = allocate_at(2 * MIB, 77);
         free(object, 2 * MIB);
-        assert!(!is_mapped(object), "a freed span goes back to the OS at once");
+        assert!(!is_mapped(object), "a freed mapping goes back to the OS at once");
     }
     assert!(is_idle("bigcache"));
 }
@@ -181,7 +181,7 @@ fn tick_counts_every_allocation() {
         assert_eq!(hakmem::stats().ticks(), stats.allocations);
         assert_eq!(counter("tick", "ticks"), stats.allocations);
     });
-    // With the bins of the thread, so that most requests take the fast path.
+    // With the slot lists of the thread, so that most requests take the fast path.
     only("tick_counts_every_allocation", "off", &["thread-cache"]).succeeds(|| {
         work();
         assert!(hakmem::stats().allocations >= 5_000, "the fast path counts too");

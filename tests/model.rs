@@ -112,7 +112,7 @@ enum Step {
         thread: usize,
         object: usize,
     },
-    /// The newest objects go, so many: bins overflow, and what is beyond them is passed on.
+    /// The newest objects go, so many: slot lists overflow, and what is beyond them is passed on.
     FreeMany {
         thread: usize,
         count: usize,

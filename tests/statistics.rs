@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Objects that the test holds.
 struct Held(Vec<(*mut u8, Layout)>);
 
-// SAFETY: the memory is nobody else's; a free by another thread is part of what is tested.
+// SAFETY: the memory belongs to one object at a time; a free by another thread is part of what is tested.
 unsafe impl Send for Held {}
 
 impl Held {

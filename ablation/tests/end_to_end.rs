@@ -132,7 +132,7 @@ fn an_interrupted_study_keeps_its_records_and_is_gone_on_with() {
     interrupt(&child);
     let said = Said::from(child.wait_with_output().expect("ends"));
     assert_eq!(said.code, 130, "{said:?}");
-    said.complains(&["finished runs are kept", "ablate run study.toml --out out --resume"]);
+    said.complains(&["finished runs are stored", "ablate run study.toml --out out --resume"]);
     let kept = std::fs::read_to_string(bench.path("out/records.jsonl")).expect("is there");
     let rows = kept.lines().count();
     // Four cells: counting at work and idle, two blocks.
@@ -166,7 +166,7 @@ fn an_interrupted_study_keeps_its_records_and_is_gone_on_with() {
     std::fs::write(bench.path("out/records.jsonl"), short[1..].join("\n") + "\n").expect("writes");
     let said = bench.ablate(&["report", "out"]);
     assert_eq!(said.code, 1, "{said:?}");
-    said.complains(&["15 of 16 planned runs are there"]);
+    said.complains(&["15 of 16 planned runs have records"]);
     assert!(said.out.contains("15 of 16 planned runs") && !said.out.contains("None: all"), "{}", said.out);
     std::fs::write(bench.path("out/records.jsonl"), "").expect("writes");
     let said = bench.ablate(&["report", "out"]);

@@ -75,7 +75,7 @@ fn the_doctor_says_what_can_be_measured_here() {
     let said = Bench::new("").ablate(&["doctor", "--seconds", "1"]);
     assert_eq!(said.code, 0, "{said:?}");
     for part in
-        ["Machine", "Instruments", "Tools", "Noise", "Smallest effect", "page-faults", "cycles", "10 s", "modes"]
+        ["Machine", "Instruments", "Tools", "Noise", "Smallest effect", "page-faults", "cycles", "10 s", "peaks"]
     {
         assert!(said.out.contains(part), "expected `{part}` in:\n{}", said.out);
     }

@@ -67,7 +67,7 @@ fn mistake_4_counts_of_a_peer_are_measured_or_missing() {
     std::fs::write(&path, kept.join("\n") + "\n").expect("writes");
     let said = bench.ablate(&["report", "out"]);
     assert_eq!(said.code, 1, "{said:?}");
-    said.complains(&["planned runs are there"]);
+    said.complains(&["planned runs have records"]);
     let all = bench.effects();
     let peer =
         all["cells"].as_array().expect("a list").iter().find(|cell| cell["allocator"] == "other").expect("there");

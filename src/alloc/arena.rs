@@ -239,8 +239,8 @@ impl Arena {
         blocks: usize,
         object_bytes: usize,
     ) -> Option<(&'static Page, bool)> {
-        let rooms = FitClass::for_blocks(blocks).index()..FitClass::COUNT;
-        let segment = rooms.into_iter().find_map(|room| self.segments[kind as usize][room].first())?;
+        let fit_classes = FitClass::for_blocks(blocks).index()..FitClass::COUNT;
+        let segment = fit_classes.into_iter().find_map(|fit| self.segments[kind as usize][fit].first())?;
         let (before, mut run) = (segment.dirty.get(), None);
         self.change(segment, |segment| run = segment.take_run(blocks));
         if kind == Kind::Large {
@@ -256,11 +256,11 @@ impl Arena {
         change(segment);
         let after = segment.fit_class();
         if before != after {
-            if let Some(room) = before {
-                self.segments[kind][room.index()].remove(segment);
+            if let Some(fit) = before {
+                self.segments[kind][fit.index()].remove(segment);
             }
-            if let Some(room) = after {
-                self.segments[kind][room.index()].push(segment);
+            if let Some(fit) = after {
+                self.segments[kind][fit.index()].push(segment);
             }
         }
     }

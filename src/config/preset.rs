@@ -31,46 +31,6 @@ pub enum Preset {
     Evolving,
 }
 
-/// Names the program's preset, at most once in a program: the levels of all factors where the environment says nothing else.
-/// `HAKMEM_MODE` overrides it.
-///
-/// A constructor that runs before `main` and before constructors without a priority notes the expression. It is evaluated once,
-/// when the levels are sealed: at the first request, or when they are asked for. It is a constant, or reads a value that was set
-/// before; it must neither allocate from hakmem nor unwind. The linker refuses a second use in a program as a duplicate
-/// symbol.
-///
-/// ```
-/// use hakmem::{Hakmem, Preset};
-///
-/// #[global_allocator]
-/// static GLOBAL: Hakmem = Hakmem;
-/// hakmem::preset!(Preset::Minimal);
-///
-/// let words: Vec<u64> = (0..1000).collect();
-/// # if std::env::var_os("HAKMEM_MODE").is_none() && cfg!(feature = "bigcache") {
-/// assert_eq!(hakmem::factors::FactorId::BigCache.level(), hakmem::factors::Level::Off);
-/// # }
-/// # drop(words);
-/// ```
-#[macro_export]
-macro_rules! preset {
-    ($preset:expr) => {
-        const _: () = {
-            extern "C" fn note() {
-                fn preset() -> $crate::Preset {
-                    $preset
-                }
-                $crate::Preset::__note(preset);
-            }
-
-            #[used]
-            #[unsafe(no_mangle)]
-            #[unsafe(link_section = ".init_array.00000")]
-            static __hakmem_preset: extern "C" fn() = note;
-        };
-    };
-}
-
 /// What `preset!` noted: null, or the address of a function that returns the preset.
 static NOTED: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 

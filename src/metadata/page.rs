@@ -239,7 +239,7 @@ mod tests {
     use std::boxed::Box;
     use std::vec::Vec;
 
-    /// A page of the class over addresses that nobody touches.
+    /// A page of the class over addresses that no test touches.
     fn page(class: Class) -> Box<Page> {
         // SAFETY: zeroes are a page that is not in use.
         let page: Box<Page> = unsafe { Box::<Page>::new_zeroed().assume_init() };

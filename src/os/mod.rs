@@ -14,7 +14,7 @@
 //! | `getrusage` | [`minor_faults`] | learning closes a window |
 //! | `clone`, `rt_sigprocmask` | [`spawn`] | memory begins to wait for the background purge |
 //! | `nanosleep`, `sched_yield` | [`sleep_ms`], [`spawn`] | the purge waits |
-//! | `write` | [`write_stderr`] | a warning, or the last words |
+//! | `write` | [`write_stderr`] | a warning, or the sentence before an abort |
 //!
 //! The calls are made directly, not through libc's wrappers: nothing can interpose them and none of them touches
 //! `errno`, so `free` preserves it without saving it. What memory is used for is left to the layers above.

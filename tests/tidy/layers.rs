@@ -1,24 +1,336 @@
-//! The layers of all crates, bottom to top, in one table. A file uses its own layer and those above it in the table; no
-//! two files use each other, directly or through others.
+//! What a file may use: the layers of every crate, bottom to top. A file uses its own row and the rows before it; siblings
+//! in a row do not use each other where the row says so; and no two files use each other, directly or through others.
 
 use crate::imports::{Crate, Imports, Use, read};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One row of the table.
+/// One row of a crate's table.
 #[derive(Clone, Copy)]
 struct Layer {
-    /// Files, and folders with a `/` at the end. A path in several rows is in the row of its longest match.
+    /// Files, and folders with a `/` at the end, from the crate's folder. A path in several rows is in the row of its
+    /// longest match.
     files: &'static [&'static str],
     /// What it is for.
     purpose: &'static str,
+    /// Whether the entries are siblings that must not use each other.
+    apart: bool,
 }
 
+/// A row whose files may use each other, without a circle.
 const fn layer(files: &'static [&'static str], purpose: &'static str) -> Layer {
-    Layer { files, purpose }
+    Layer { files, purpose, apart: false }
 }
 
-/// The design, bottom to top.
-const LAYERS: &[Layer] = &[];
+/// A row of siblings: none uses another.
+const fn apart(files: &'static [&'static str], purpose: &'static str) -> Layer {
+    Layer { files, purpose, apart: true }
+}
+
+/// The table of one crate.
+#[derive(Clone, Copy)]
+struct Room {
+    /// The folder of its sources.
+    folder: &'static str,
+    /// Folders of the other crates of this repository that it may use.
+    uses: &'static [&'static str],
+    /// Bottom to top: a file uses its own row and those before it.
+    layers: &'static [Layer],
+}
+
+/// The design of every crate.
+const ROOMS: &[Room] = &[
+    Room { folder: "src/", uses: &[], layers: ALLOCATOR },
+    Room { folder: "ablation/stats/src/", uses: &[], layers: STATS },
+    Room { folder: "ablation/format/src/", uses: &[], layers: FORMAT },
+    Room { folder: "ablation/probe/src/", uses: &[], layers: PROBE },
+    Room {
+        folder: "ablation/src/",
+        uses: &["ablation/stats/src/", "ablation/format/src/", "ablation/probe/src/"],
+        layers: RUNNER,
+    },
+    Room {
+        folder: "ablation/bench_runner/src/",
+        uses: &["ablation/stats/src/", "ablation/format/src/", "ablation/probe/src/"],
+        layers: BENCH_RUNNER,
+    },
+    // The one crate that knows the allocator and speaks the runner's language.
+    Room { folder: "ablation/workloads/src/", uses: &["src/", "ablation/probe/src/"], layers: WORKLOADS },
+];
+
+const ALLOCATOR: &[Layer] = &[
+    apart(&["class.rs", "request.rs"], "values that travel, and arithmetic: pure"),
+    layer(&["os/"], "the only system calls, one twin for each architecture"),
+    apart(&["fatal.rs", "sync.rs"], "the abort with a fixed sentence; locks and counts, with the model checker's twin"),
+    layer(&["metadata/shared_cell.rs"], "a field of a record that any thread may read"),
+    apart(
+        &["metadata/allocator.rs", "metadata/large_mapping.rs", "metadata/list.rs"],
+        "memory for records; the record of one mapping; the lists that records are in",
+    ),
+    layer(&["metadata/page.rs"], "slots of one size class and which are free, or one large object"),
+    layer(&["metadata/segment.rs"], "4 MiB of the arena: which blocks are free"),
+    layer(&["metadata/range.rs"], "the reserved addresses: address to slot list"),
+    layer(&["metadata/page_map.rs", "metadata/"], "address to record, outside the range too"),
+    apart(
+        &["alloc/thread_cache.rs", "alloc/transfer_batch.rs"],
+        "what every request and free passes, below the factors: no level is asked here",
+    ),
+    layer(&["alloc/transfer_cache.rs"], "the batches that wait for a thread, below the factors too"),
+    apart(
+        &[
+            "factor/align.rs",
+            "factor/arena.rs",
+            "factor/bigcache.rs",
+            "factor/elo/",
+            "factor/evolution/",
+            "factor/madvise_batch.rs",
+            "factor/purge.rs",
+            "factor/thp.rs",
+            "factor/thread_cache.rs",
+            "factor/tick.rs",
+            "factor/original/header.rs",
+        ],
+        "one mechanism a file: it knows no other factor, no station, and not whether it is on",
+    ),
+    apart(
+        &["factor/original/bigcache.rs", "factor/original/elo.rs", "factor/original/tick.rs"],
+        "what only the research original did, beside the counters of the default's form",
+    ),
+    layer(&["factor/"], "the toggles of the factors"),
+    apart(
+        &["alloc/find.rs", "alloc/huge_pages.rs", "alloc/mapping_pool.rs"],
+        "stations get levels as parameters: address to object; the huge-page decision; freed mappings",
+    ),
+    layer(&["alloc/arena.rs"], "runs of blocks, and memory for them"),
+    apart(
+        &["alloc/central_free_list.rs", "alloc/large_mappings.rs"],
+        "pages of one size class; objects of whole runs and mappings",
+    ),
+    layer(&["alloc/thread_heap.rs"], "the slow half of a thread's cache: batches from and to the stations"),
+    layer(&["alloc/thread_end.rs"], "the key that calls at a thread's end, and one shared heap for what comes after"),
+    layer(&["config/level.rs"], "the values a factor can have"),
+    layer(&["config/registry.rs"], "which factors there are, each named once"),
+    apart(&["config/lifecycle.rs", "config/preset.rs"], "how evolution ends; named sets of levels"),
+    layer(&["config/environment.rs"], "HAKMEM_* to levels, without allocating"),
+    layer(&["config/active.rs"], "the levels of this process, read once and sealed"),
+    layer(&["config/"], "what others see of the configuration"),
+    layer(&["alloc/learning.rs"], "what the slow path tells the learning factors"),
+    layer(&["alloc/release.rs"], "memory past the caches, on its way to pages, the arena and the OS"),
+    layer(&["alloc/purge.rs"], "the background purge, the driver of the stations"),
+    layer(&["alloc/fork.rs"], "all locks in nesting order around a fork"),
+    layer(&["alloc/thread.rs"], "start and end of a thread and of the process"),
+    apart(
+        &["alloc/allocate.rs", "alloc/flush.rs", "alloc/free.rs", "alloc/inspect.rs"],
+        "the calls: they read levels and pass them down",
+    ),
+    layer(&["alloc/reallocate.rs", "alloc/"], "the call that is made of two others"),
+    apart(&["global.rs", "stats.rs"], "the allocator of Rust programs; what it holds and did"),
+    apart(&["allocator_api.rs", "preload.rs", "settings.rs"], "what programs see, one way each"),
+    layer(&["lib.rs"], "the public surface"),
+];
+
+const STATS: &[Layer] = &[
+    apart(&["distribution.rs", "order.rs", "random.rs"], "distributions; percentiles; the seeded generator"),
+    apart(
+        &["bootstrap.rs", "modes.rs", "projection.rs", "resamples.rs"],
+        "a statistic with its draws; two speeds; blocks needed; the draws of blocks",
+    ),
+    apart(
+        &["factorial.rs", "layout.rs", "line.rs", "many.rs", "series.rs", "table.rs"],
+        "what draws are made from, and what is computed draw by draw: one method a file",
+    ),
+    layer(&["lib.rs"], "the public surface"),
+];
+
+const FORMAT: &[Layer] = &[
+    apart(
+        &["folder.rs", "measured.rs", "path.rs", "response.rs", "version.rs"],
+        "names of files, the measured program's line, and the values that the others hold",
+    ),
+    apart(&["record.rs", "target.rs"], "one process; one bar"),
+    layer(&["plan.rs"], "what was planned"),
+    layer(&["manifest.rs"], "what was planned, built and found"),
+    apart(&["effects/estimate.rs", "effects/noise.rs"], "a value with its interval; what disturbed the runs"),
+    apart(
+        &["effects/breakdown.rs", "effects/claims.rs", "effects/crossed.rs", "effects/rows.rs"],
+        "results, by what they are about",
+    ),
+    layer(&["effects/"], "results as one file"),
+    layer(&["read.rs"], "the readers"),
+    layer(&["lib.rs"], "the public surface"),
+];
+
+const PROBE: &[Layer] = &[
+    layer(&["contention.rs"], "the contention probe"),
+    layer(&["timed_batches.rs"], "timed batches between probes"),
+    layer(&["line.rs"], "the line that a measured program prints"),
+    layer(&["lib.rs"], "the public surface"),
+];
+
+const RUNNER: &[Layer] = &[
+    apart(
+        &[
+            "support/call.rs",
+            "support/exit.rs",
+            "support/files.rs",
+            "support/machine.rs",
+            "support/nearest.rs",
+            "support/progress.rs",
+            "support/studies.rs",
+        ],
+        "what every stage may use, and knows no study",
+    ),
+    apart(&["support/interrupt.rs", "support/settings.rs", "support/"], "Ctrl-C; the runner's own environment"),
+    apart(&["config/names.rs", "config/place.rs", "config/raw.rs"], "suggestions; places in the text; TOML as written"),
+    layer(&["config/error.rs"], "why there is no study"),
+    layer(&["config/study.rs"], "the study without contradictions"),
+    apart(&["config/check.rs", "config/factor.rs"], "what all tables are checked for; what a factor says"),
+    apart(
+        &[
+            "config/claims.rs",
+            "config/crossing.rs",
+            "config/levels.rs",
+            "config/paths.rs",
+            "config/peers.rs",
+            "config/quick.rs",
+            "config/subject.rs",
+            "config/targets.rs",
+            "config/treatments.rs",
+            "config/workloads.rs",
+        ],
+        "one kind of table each, from raw to checked",
+    ),
+    layer(&["config/"], "language: a TOML text to a study, or an error at its line"),
+    apart(
+        &["design/axis.rs", "design/fraction.rs", "design/paths.rs", "design/screening.rs"],
+        "levels to move along, and the known fractions",
+    ),
+    apart(
+        &["design/build_plans.rs", "design/constraints.rs", "design/treatments.rs"],
+        "binaries, impossible cells, and treatments",
+    ),
+    layer(&["design/cells.rs"], "every cell"),
+    apart(&["design/claims.rs", "design/contrasts.rs"], "what is claimed of cells, and compared"),
+    layer(&["design/"], "design: a study to cells, contrasts and builds"),
+    layer(&["prove/"], "proof: a record to a proven, invalid or failed run; pure"),
+    layer(&["store/"], "the folder of a study"),
+    layer(&["unit_costs/"], "what a page fault and a system call cost here, in a process of its own"),
+    layer(&["analyse/"], "analysis: proven runs to one table of cells, and every verdict from it; pure"),
+    layer(&["gap/"], "what a gap is made of: tables, counts and unit costs to breakdowns; pure"),
+    apart(
+        &["report/content.rs", "report/document.rs", "report/effects_json.rs", "report/number.rs"],
+        "what reports are made of",
+    ),
+    apart(
+        &[
+            "report/crossed.rs",
+            "report/curves.rs",
+            "report/gap.rs",
+            "report/hypotheses.rs",
+            "report/paths.rs",
+            "report/workload.rs",
+        ],
+        "one section of a report each",
+    ),
+    layer(&["report/closing.rs"], "what stands at the end of a report"),
+    layer(&["report/head.rs"], "what stands at its beginning"),
+    apart(&["report/peers/", "report/targets.rs"], "the peers side by side; the targets"),
+    layer(&["report/headline/"], "the answer, which opens every report"),
+    layer(&["report/"], "report: results to a terminal, Markdown and JSON; computes nothing"),
+    apart(
+        &["measure/callgrind.rs", "measure/tracefs.rs", "measure/vmstat.rs"],
+        "where counts come from, read as they are written",
+    ),
+    layer(&["measure/instruments.rs"], "the table of instruments: a new one is a row"),
+    layer(&["measure/"], "instruments: each way to attach one to a process"),
+    layer(&["builds/"], "builds: feature sets to binaries"),
+    layer(&["run/orphans.rs"], "processes that a run left behind"),
+    layer(&["run/process/"], "one process: start, limits, what is seen from outside"),
+    layer(&["run/"], "run: cells to processes to records"),
+    layer(&["study/"], "a study from its config to its last record, and when to stop"),
+    layer(&["tools/cells.rs"], "a few cells by themselves, for tools"),
+    apart(
+        &[
+            "tools/archive/",
+            "tools/doctor/",
+            "tools/init/",
+            "tools/plan.rs",
+            "tools/profile/",
+            "tools/selftest/",
+            "tools/syscalls/",
+        ],
+        "what the other subcommands do",
+    ),
+    layer(&["tools/"], "the list of tools"),
+    layer(&["cmd/output.rs"], "how a subcommand writes and ends"),
+    apart(
+        &[
+            "cmd/archive.rs",
+            "cmd/completions.rs",
+            "cmd/doctor.rs",
+            "cmd/hidden.rs",
+            "cmd/init.rs",
+            "cmd/man.rs",
+            "cmd/plan.rs",
+            "cmd/profile.rs",
+            "cmd/report.rs",
+            "cmd/selftest.rs",
+            "cmd/syscalls.rs",
+        ],
+        "one subcommand each with its arguments",
+    ),
+    layer(&["cmd/run.rs"], "the subcommand that ends with a report"),
+    layer(&["cmd/default.rs"], "what `cargo ablate` alone means"),
+    layer(&["cmd/"], "the command line"),
+    layer(&["main.rs"], "the program"),
+];
+
+const BENCH_RUNNER: &[Layer] = &[
+    apart(&["chain.rs", "interval.rs"], "the work that is timed; an interval as each tool gives it"),
+    layer(&["criterion_bench.rs"], "the same work under criterion"),
+    layer(&["tools.rs"], "how each tool is asked"),
+    layer(&["race.rs"], "all tools in turn"),
+    layer(&["table.rs"], "what came out"),
+    layer(&["main.rs"], "the program"),
+];
+
+const WORKLOADS: &[Layer] = &[
+    layer(&["os/"], "clocks and usage"),
+    apart(
+        &["allocator/mod.rs", "allocator/library.rs", "placebo.rs", "refused.rs"],
+        "what an allocator must do; whose code a library is; dead code; refused variables",
+    ),
+    apart(
+        &[
+            "allocator/floor.rs",
+            "allocator/hakmem.rs",
+            "allocator/jemalloc.rs",
+            "allocator/mimalloc.rs",
+            "allocator/preloaded.rs",
+            "allocator/snmalloc.rs",
+            "allocator/system.rs",
+        ],
+        "one allocator each",
+    ),
+    apart(
+        &["workload/latency.rs", "workload/measurement.rs", "workload/spsc.rs", "workload/touch.rs"],
+        "latencies, what a run gives, a queue, and how memory is touched",
+    ),
+    layer(&["workload/scenario.rs"], "what is allocated"),
+    layer(&["workload/plan.rs"], "how often, and by how many threads"),
+    layer(&["workload/script.rs"], "the requests of one thread, from a seed"),
+    layer(&["workload/lifetime.rs"], "how long objects live"),
+    layer(&["workload/script_runner.rs"], "a script, timed in batches"),
+    apart(
+        &["workload/handoff.rs", "workload/memory_return.rs", "workload/parallel.rs", "workload/single.rs"],
+        "one way each to put threads to work",
+    ),
+    layer(&["workload/drive.rs", "workload/"], "the way that a plan asks for"),
+    layer(&["proof.rs"], "which allocator served, by addresses and counts"),
+    layer(&["output.rs"], "the line"),
+    layer(&["registry.rs"], "all allocators behind one loop"),
+    apart(&["args.rs", "list.rs"], "the command line; what there is"),
+    layer(&["main.rs"], "the program"),
+];
 
 /// The files of every crate of the workspace: a package's library and its program, as two crates where it has both.
 fn repository() -> Imports {
@@ -42,32 +354,60 @@ fn repository() -> Imports {
     read(&crates, &text)
 }
 
-/// The row of a file, counted from the bottom.
-fn row_of(layers: &[Layer], file: &str) -> Option<usize> {
-    let matches = |entry: &str| if entry.ends_with('/') { file.starts_with(entry) } else { file == entry };
-    let rows = layers.iter().enumerate();
-    let found = rows.flat_map(|(row, layer)| layer.files.iter().map(move |entry| (row, *entry)));
-    found.filter(|(_, entry)| matches(entry)).max_by_key(|(_, entry)| entry.len()).map(|(row, _)| row)
+/// The room of a file.
+fn room_of<'a>(rooms: &'a [Room], file: &str) -> Option<&'a Room> {
+    rooms.iter().filter(|room| file.starts_with(room.folder)).max_by_key(|room| room.folder.len())
 }
 
-/// Every use of a layer from below it, every file without a row, and every entry without a file.
-fn breaches(layers: &[Layer], imports: &Imports) -> Vec<String> {
+/// The row of a file in its room, counted from the bottom, and the entry that names it.
+fn row_of<'a>(room: &'a Room, file: &str) -> Option<(usize, &'a str)> {
+    let file = file.strip_prefix(room.folder)?;
+    let matches = |entry: &str| if entry.ends_with('/') { file.starts_with(entry) } else { file == entry };
+    let rows = room.layers.iter().enumerate();
+    let found = rows.flat_map(|(row, layer)| layer.files.iter().map(move |entry| (row, *entry)));
+    found.filter(|(_, entry)| matches(entry)).max_by_key(|(_, entry)| entry.len())
+}
+
+/// Every use that the tables do not allow, every file without a row, and every entry without a file.
+fn breaches(rooms: &[Room], imports: &Imports) -> Vec<String> {
     let mut found = Vec::new();
-    for file in imports.files.iter().filter(|file| row_of(layers, file).is_none()) {
+    let has_row = |file: &String| room_of(rooms, file).is_some_and(|room| row_of(room, file).is_some());
+    for file in imports.files.iter().filter(|file| !has_row(file)) {
         found.push(format!("{file} is in no layer: give it a row"));
     }
-    for entry in layers.iter().flat_map(|layer| layer.files) {
-        if !imports.files.iter().any(|file| file == entry || entry.ends_with('/') && file.starts_with(entry)) {
-            found.push(format!("{entry} is a row of the table, and no file"));
+    for room in rooms {
+        for entry in room.layers.iter().flat_map(|layer| layer.files) {
+            let is_there = |file: &String| {
+                let file = file.strip_prefix(room.folder);
+                file.is_some_and(|file| file == *entry || entry.ends_with('/') && file.starts_with(entry))
+            };
+            if !imports.files.iter().any(is_there) {
+                found.push(format!("{}{entry} is in a row of the table, and no file", room.folder));
+            }
         }
     }
     for Use { from, to, line, path } in &imports.uses {
-        if let (Some(low), Some(high)) = (row_of(layers, from), row_of(layers, to))
-            && low < high
-        {
-            let (low, high) = (layers[low].purpose, layers[high].purpose);
+        let (Some(room), Some(other)) = (room_of(rooms, from), room_of(rooms, to)) else { continue };
+        if room.folder != other.folder {
+            if !room.uses.contains(&other.folder) {
+                found.push(format!(
+                    "{from}:{line}: `{path}` is of {}, which {} does not use",
+                    other.folder, room.folder
+                ));
+            }
+            continue;
+        }
+        let (Some((low, own)), Some((high, entry))) = (row_of(room, from), row_of(room, to)) else { continue };
+        let (below, above) = (room.layers[low], room.layers[high]);
+        if low < high {
             found.push(format!(
-                "{from}:{line}: `{path}` is of {to}, a layer above\n    {from}: {low}\n    {to}: {high}"
+                "{from}:{line}: `{path}` is of {to}, a layer above\n    {from}: {}\n    {to}: {}",
+                below.purpose, above.purpose
+            ));
+        } else if low == high && own != entry && below.apart {
+            found.push(format!(
+                "{from}:{line}: `{path}` is of {to}, a sibling\n    none uses another: {}",
+                below.purpose
             ));
         }
     }
@@ -133,13 +473,11 @@ fn shortest<'a>(uses: &BTreeMap<&str, Vec<&'a Use>>, file: &str) -> Option<Vec<&
 }
 
 #[test]
-#[ignore = "until the rows are those of the new rooms"]
 fn a_file_uses_only_layers_below_it() {
-    crate::assert_none("a layer that uses one above it", breaches(LAYERS, &repository()));
+    crate::assert_none("a file uses its own layer and those below it", breaches(ROOMS, &repository()));
 }
 
 #[test]
-#[ignore = "until the rows are those of the new rooms"]
 fn no_two_files_use_each_other() {
     crate::assert_none("circles", circles(&repository()));
 }
@@ -307,9 +645,14 @@ mod tests {
         assert!(circles(&imports(&[&cut[..], &CIRCLE[..1]].concat())).is_empty());
     }
 
+    const ROOM: Room = Room {
+        folder: "c/",
+        uses: &[],
+        layers: &[layer(&["b/"], "low"), layer(&["a.rs", "b/high.rs"], "high"), layer(&["lib.rs"], "root")],
+    };
+
     #[test]
     fn a_planted_breach_is_found() {
-        let layers = [layer(&["c/b/"], "low"), layer(&["c/a.rs", "c/b/high.rs"], "high"), layer(&["c/lib.rs"], "root")];
         let files = |low: &'static str| {
             imports(&[
                 ("lib.rs", "mod a; mod b;"),
@@ -318,16 +661,52 @@ mod tests {
                 ("b/high.rs", "use crate::a::A;"),
             ])
         };
-        assert!(breaches(&layers, &files("mod high;")).is_empty());
-        let found = breaches(&layers, &files("mod high;\nfn f() { crate::a::g() }"));
+        assert!(breaches(&[ROOM], &files("mod high;")).is_empty());
+        let found = breaches(&[ROOM], &files("mod high;\nfn f() { crate::a::g() }"));
         assert_eq!(
             found,
             ["c/b/mod.rs:2: `crate::a::g` is of c/a.rs, a layer above\n    c/b/mod.rs: low\n    c/a.rs: high"]
         );
-        // A folder of its own row counts more than the folder around it.
-        assert_eq!(breaches(&layers, &files("mod high; use high::X;")).len(), 1);
-        assert_eq!(breaches(&layers[..2], &files("mod high;")), ["c/lib.rs is in no layer: give it a row"]);
-        let stale = [&layers[..], &[layer(&["c/gone.rs"], "gone")]].concat();
-        assert_eq!(breaches(&stale, &files("mod high;")), ["c/gone.rs is a row of the table, and no file"]);
+        // A file of its own row counts more than the folder around it.
+        assert_eq!(breaches(&[ROOM], &files("mod high; use high::X;")).len(), 1);
+        let open = Room { layers: &ROOM.layers[..2], ..ROOM };
+        assert_eq!(breaches(&[open], &files("mod high;")), ["c/lib.rs is in no layer: give it a row"]);
+        let stale =
+            Room { layers: const { &[ROOM.layers[0], ROOM.layers[1], layer(&["lib.rs", "gone.rs"], "root")] }, ..ROOM };
+        assert_eq!(breaches(&[stale], &files("mod high;")), ["c/gone.rs is in a row of the table, and no file"]);
+    }
+
+    #[test]
+    fn a_planted_use_of_a_sibling_is_found() {
+        let siblings =
+            Room { layers: const { &[apart(&["a.rs", "b/"], "one each"), layer(&["lib.rs"], "root")] }, ..ROOM };
+        let files = |a: &'static str| {
+            imports(&[
+                ("lib.rs", "mod a; mod b;"),
+                ("a.rs", a),
+                ("b/mod.rs", "mod d; use d::D;"),
+                ("b/d.rs", "pub struct D;"),
+            ])
+        };
+        assert!(breaches(&[siblings], &files("")).is_empty());
+        let found = breaches(&[siblings], &files("use crate::b::d::D;"));
+        assert_eq!(found, ["c/a.rs:1: `crate::b::d::D` is of c/b/d.rs, a sibling\n    none uses another: one each"]);
+    }
+
+    #[test]
+    fn a_planted_use_of_another_crate_is_found() {
+        let crates = [
+            Crate { name: "low", folder: "low", root: "lib.rs" },
+            Crate { name: "high", folder: "high", root: "lib.rs" },
+        ];
+        let imports = read(&crates, &|file| {
+            Some(if file.starts_with("high/") { "use low::A;" } else { "pub struct A;" }.to_owned())
+        });
+        let rows: &'static [Layer] = const { &[layer(&["lib.rs"], "root")] };
+        let low = Room { folder: "low/", uses: &[], layers: rows };
+        let high = Room { folder: "high/", uses: &["low/"], layers: rows };
+        assert!(breaches(&[low, high], &imports).is_empty());
+        let found = breaches(&[low, Room { uses: &[], ..high }], &imports);
+        assert_eq!(found, ["high/lib.rs:1: `low::A` is of low/, which high/ does not use"]);
     }
 }

@@ -2,9 +2,6 @@
 
 use std::path::Path;
 
-/// What has been rewritten. Everything else follows, and then this list goes.
-const SWEPT: &[&str] = &["tests/", "ablation/tests/", ".ci/", "justfile"];
-
 /// Files whose words are data: a licence's, an interface's, a recorded run's.
 const LEFT_OUT: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT", "Cargo.lock", "results/", "target/", ".git"];
 
@@ -54,38 +51,24 @@ pub(crate) fn texts() -> Vec<(String, String)> {
     }
     found.sort();
     assert!(found.len() > 100, "{} files", found.len());
-    for prefix in SWEPT {
-        assert!(found.iter().any(|(name, _)| name.starts_with(prefix)), "nothing is at {prefix}");
-    }
     found
 }
 
-/// Whether the file is in a folder that has been rewritten.
-pub(crate) fn is_swept(name: &str) -> bool {
-    SWEPT.iter().any(|prefix| name.starts_with(prefix))
-}
-
-fn riddles(is_due: impl Fn(&str) -> bool) -> Vec<String> {
+fn riddles() -> Vec<String> {
     let texts = texts();
-    let due = texts.iter().filter(|(name, _)| is_due(name));
-    due.flat_map(|(name, text)| {
-        text.lines()
-            .enumerate()
-            .filter_map(move |(at, line)| Some(format!("{name}:{}: `{}` in: {}", at + 1, riddle(line)?, line.trim())))
-    })
-    .collect()
+    texts
+        .iter()
+        .flat_map(|(name, text)| {
+            text.lines().enumerate().filter_map(move |(at, line)| {
+                Some(format!("{name}:{}: `{}` in: {}", at + 1, riddle(line)?, line.trim()))
+            })
+        })
+        .collect()
 }
 
 #[test]
 fn a_sentence_names_its_actor_and_a_rate_says_per() {
-    crate::assert_none("name the component; write `ns per operation`", riddles(is_swept));
-}
-
-/// What is left to rewrite: `cargo test --test tidy everywhere -- --ignored`.
-#[test]
-#[ignore = "fails until every folder is in SWEPT"]
-fn a_sentence_names_its_actor_everywhere() {
-    crate::assert_none("name the component; write `ns per operation`", riddles(|_| true));
+    crate::assert_none("name the component; write `ns per operation`", riddles());
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn places<const N: usize, I: Iterator<Item = f32>>(values: impl Fn() -> I, share
         Some((at?, place))
     };
     let upper = shares.map(|share| find(&upper, (all.checked_sub(1)? as f64 * share) as usize));
-    let mut lower = vec![[0_usize; N]; 1 << 16];
+    let mut lower: Vec<[usize; N]> = std::iter::repeat_n([0; N], 1 << 16).collect();
     for bits in finite() {
         for (at, found) in upper.iter().enumerate() {
             lower[(bits & 0xffff) as usize][at] +=

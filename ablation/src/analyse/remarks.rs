@@ -13,7 +13,7 @@ const COLD_FAULTS: f64 = 1.0;
 /// One sentence each; empty when there is nothing to say.
 pub(super) fn remarks(plan: &StudyPlan, workloads: &[WorkloadAnalysis], records: &[JudgedRun]) -> Vec<String> {
     let mut out = Vec::new();
-    // Of a process that is measured as a whole, start and all, nobody takes it for a steady state.
+    // A process that is measured as a whole includes its start, so it is not a steady state.
     let measured: Vec<&WorkloadAnalysis> =
         workloads.iter().filter(|w| baseline_faults(w).is_some() && !w.response.is_outside()).collect();
     let cold = measured.iter().all(|w| baseline_faults(w).is_some_and(|faults| faults >= COLD_FAULTS));

@@ -177,7 +177,7 @@ impl Row {
 /// Where the design has main effects in one binary, the cells of all sets of those factors.
 fn masks(plan: &StudyPlan, by_id: &HashMap<String, usize>) -> Option<Masks> {
     let factors: Vec<String> = plan.crossed.iter().map(|crossed| crossed.factor.clone()).collect();
-    // More than that is no factorial that anybody ran.
+    // A factorial of more factors has more cells than a study can have.
     if factors.len() < 2 || factors.len() > 16 || !plan.designs.contains_key("factorial") {
         return None;
     }

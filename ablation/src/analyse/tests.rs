@@ -133,7 +133,7 @@ fn counts_have_effects_and_shares_need_a_gap() {
     assert_eq!((calls.estimate, calls.lo, calls.verdict), (Some(-2.0), Some(-2.0), Verdict::Saves));
     let faults = analysis.workloads[0].sibling(cache, Response::PageFaultsPerOp).unwrap();
     assert_eq!((faults.estimate, faults.verdict), (Some(0.0), Verdict::NotDetected));
-    assert!(analysis.workloads[0].sibling(cache, Response::InstructionsPerOp).is_none(), "nobody counted them");
+    assert!(analysis.workloads[0].sibling(cache, Response::InstructionsPerOp).is_none(), "no run counted them");
 }
 
 #[test]

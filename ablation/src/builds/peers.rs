@@ -203,7 +203,7 @@ mod tests {
             let mut study = with_peer("env = { LD_PRELOAD = \"./libextra.so\" }");
             study.path = folder.join("study.toml");
             let error = find_peers(&mut study).expect_err("is two names").to_string();
-            assert!(error.contains("for several libraries") && error.contains("move it"), "{error}");
+            assert!(error.contains("as several libraries") && error.contains("move the library"), "{error}");
         }
     }
 

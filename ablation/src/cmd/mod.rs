@@ -21,6 +21,7 @@ use crate::support::progress::note;
 use crate::support::settings::{self, Settings};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use output::Ended;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Tells what each part of a program costs, and proves it.
@@ -89,8 +90,8 @@ Examples:
     Init(init::Args),
     /// Build, run and report a study.
     ///
-    /// Use it to measure. Results go into a new folder, which the last lines name; Ctrl-C stops between two processes,
-    /// and --resume continues there.
+    /// Use it to measure. Every call has a new folder for its results, unless --out names one. Ctrl-C stops the study,
+    /// and --resume continues it.
     #[command(after_help = "\
 Examples:
   cargo ablate run ablate.toml                       the whole study
@@ -216,8 +217,14 @@ fn misunderstood(error: &clap::Error, first: Option<&str>) -> ShellCode {
                 "error: `{first}` belongs to a subcommand; give a study: cargo ablate run STUDY.toml {first} …"
             ));
         }
-        // A terminal that was closed cannot be told.
-        None => drop(error.print()),
+        // A closed pipe is no error: a reader like `head` has what it wants. Standard error that is full cannot be told.
+        None => {
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            if printed.is_err_and(|e| e.kind() != std::io::ErrorKind::BrokenPipe) && !error.use_stderr() {
+                note("error: standard output: writing the help failed; make room, or write to another file");
+                return ShellCode::BadRuns;
+            }
+        }
     }
     if error.use_stderr() { ShellCode::WrongCall } else { ShellCode::Good }
 }

@@ -88,7 +88,7 @@ impl Checker<'_> {
             return Ok(());
         };
         let message = format!(
-            "this peer is part of the subject's package and is always there; give it a `command` or LD_PRELOAD, or remove `{key}`"
+            "this peer is run by the subject's own program, so it cannot be missing; give it a `command` or LD_PRELOAD, or remove `{key}`"
         );
         self.fail(span, message)
     }

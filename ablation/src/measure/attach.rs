@@ -22,13 +22,13 @@ const MIN_COVERAGE: f64 = 0.95;
 
 /// The instruments that can be had.
 #[derive(Debug, Default)]
-pub struct Probed {
+pub(crate) struct Probed {
     ready: Vec<Ready>,
     passes: usize,
     /// Tools that count around the process, each in a run of its own.
-    pub wrappers: Vec<Wrapper>,
+    pub(crate) wrappers: Vec<Wrapper>,
     /// Every instrument with its state, in the order of the table.
-    pub status: Vec<InstrumentStatus>,
+    pub(crate) status: Vec<InstrumentStatus>,
 }
 
 /// An instrument that is attached to processes.
@@ -43,7 +43,7 @@ struct Ready {
 
 /// Counters attached to one process.
 #[derive(Debug)]
-pub struct Attached {
+pub(crate) struct Attached {
     counters: Vec<(String, Result<Counter, String>)>,
     /// Name, line of `/proc/vmstat`, its value before.
     machine: Vec<(String, &'static str, u64)>,
@@ -51,19 +51,19 @@ pub struct Attached {
 
 /// What the counters of one process say.
 #[derive(Debug, Default, PartialEq)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// Counts by instrument.
-    pub counts: BTreeMap<String, u64>,
+    pub(crate) counts: BTreeMap<String, u64>,
     /// Share of the time in which an instrument was on the processor, for those that were not there all the time. Their
     /// counts are scaled up.
-    pub coverage: BTreeMap<String, f64>,
+    pub(crate) coverage: BTreeMap<String, f64>,
     /// Instruments that gave no count although they could be had before, each with the reason and the way out.
-    pub refused: BTreeMap<String, String>,
+    pub(crate) refused: BTreeMap<String, String>,
 }
 
 impl Reading {
     /// Adds what another run of the same process said.
-    pub fn extend(&mut self, other: Reading) {
+    pub(crate) fn extend(&mut self, other: Reading) {
         self.counts.extend(other.counts);
         self.coverage.extend(other.coverage);
         self.refused.extend(other.refused);
@@ -71,19 +71,19 @@ impl Reading {
 }
 
 /// Tries every instrument of the group `perf` once, on this process.
-pub fn probe() -> Probed {
+pub(crate) fn probe() -> Probed {
     probe_groups(&["perf".to_owned()])
 }
 
 /// Tries every instrument of these groups (names from [`instruments::GROUPS`]) once, on this process.
-pub fn probe_groups(groups: &[String]) -> Probed {
+pub(crate) fn probe_groups(groups: &[String]) -> Probed {
     probe_rows(instruments(groups))
 }
 
 impl Probed {
     /// The instruments of this one and one for each of these kinds of system call, as tracepoints; a kind that the kernel
     /// has no tracepoint for is unavailable.
-    pub fn for_calls(calls: &[String]) -> Probed {
+    pub(crate) fn for_calls(calls: &[String]) -> Probed {
         let mut rows = instruments(&["perf".to_owned()]);
         rows.retain(|row| matches!(row.source, Source::Tracepoint(_) | Source::Vmstat(_)) || row.name == "page-faults");
         for call in calls {
@@ -121,7 +121,7 @@ pub(super) fn probe_rows(rows: Vec<Instrument>) -> Probed {
             Source::Vmstat(name) => vmstat::value(name)
                 .is_none()
                 .then(|| format!("/proc/vmstat has no {name}; a kernel with CONFIG_TRANSPARENT_HUGEPAGE has it")),
-            Source::Callgrind(_) | Source::Strace(_) => {
+            Source::Callgrind | Source::Strace => {
                 let word = row.source.word();
                 let tool = tools.entry(word).or_insert_with(|| wrapper::wrapper(&row.source));
                 tool.as_ref().err().cloned()
@@ -133,7 +133,7 @@ pub(super) fn probe_rows(rows: Vec<Instrument>) -> Probed {
             Source::Tracepoint(name) => ids.as_ref().ok().and_then(|ids| ids.get(name).copied()),
             _ => None,
         };
-        if unavailable.is_none() && !matches!(row.source, Source::Callgrind(_) | Source::Strace(_)) {
+        if unavailable.is_none() && !matches!(row.source, Source::Callgrind | Source::Strace) {
             probed.ready.push(Ready { row, id, pass: 0 });
         }
         probed.status.push(InstrumentStatus { name, exact, unavailable, origin: source, cost });
@@ -160,7 +160,7 @@ impl Circumstances {
 
     /// Opens a counter and closes it again, or says why not.
     fn try_open(&self, row: &Instrument, id: Option<u64>) -> Result<(), String> {
-        open(row, id, Whom::Nobody).map(drop).map_err(|e| self.explain(row, &e))
+        open(row, id, Whom::NoProcess).map(drop).map_err(|e| self.explain(row, &e))
     }
 
     fn explain(&self, row: &Instrument, error: &io::Error) -> String {
@@ -196,36 +196,36 @@ fn share_out(ready: &mut [Ready]) -> usize {
 
 /// Keeps tracepoints registered: the kernel needs some 30 ms to take back the last registration of each.
 #[derive(Debug)]
-pub struct Kept {
+pub(crate) struct Kept {
     _counters: Vec<Counter>,
 }
 
 impl Probed {
     /// Holds every tracepoint until the result is dropped. Only while counting: as long as one is registered, every
     /// system call of every process takes the slow way.
-    pub fn keep(&self) -> Kept {
+    pub(crate) fn keep(&self) -> Kept {
         let tracepoints = self.ready.iter().filter(|one| one.id.is_some());
-        Kept { _counters: tracepoints.filter_map(|one| open(&one.row, one.id, Whom::Nobody).ok()).collect() }
+        Kept { _counters: tracepoints.filter_map(|one| open(&one.row, one.id, Whom::NoProcess).ok()).collect() }
     }
 
     /// Runs that it takes to count everything without sharing a hardware counter, at least 1.
-    pub fn passes(&self) -> usize {
+    pub(crate) fn passes(&self) -> usize {
         self.passes.max(1)
     }
 
     /// Whether an instrument can be had.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.status.iter().any(|status| status.name == name && status.unavailable.is_none())
     }
 
     /// Attaches everything at once to a process that has not called `exec` yet. Where [`Self::passes`] is above 1 the
     /// hardware events share counters and are refused when read.
-    pub fn attach(&self, pid: libc::pid_t) -> Attached {
+    pub(crate) fn attach(&self, pid: libc::pid_t) -> Attached {
         self.attach_where(pid, |_| true)
     }
 
     /// Attaches the instruments of one pass, below [`Self::passes`], to a process that has not called `exec` yet.
-    pub fn attach_pass(&self, pid: libc::pid_t, pass: usize) -> Attached {
+    pub(crate) fn attach_pass(&self, pid: libc::pid_t, pass: usize) -> Attached {
         self.attach_where(pid, |one| one.pass == pass)
     }
 
@@ -247,7 +247,7 @@ impl Probed {
 impl Attached {
     /// Counts since the `exec`, when the process has ended, with what is to be known about them. What was not counted for
     /// at least 95 % of the time is refused.
-    pub fn reading(self) -> Reading {
+    pub(crate) fn reading(self) -> Reading {
         let mut reading = Reading::default();
         for (name, line, before) in self.machine {
             if let Some(after) = vmstat::value(line) {
@@ -295,7 +295,7 @@ enum Whom {
     /// Those of a waiting process and its descendants, from its `exec`.
     Child(libc::pid_t),
     /// None: attached to this process, which never calls `exec`, and not inherited.
-    Nobody,
+    NoProcess,
 }
 
 fn builder<'a>(row: &Instrument, id: Option<u64>) -> Builder<'a> {
@@ -320,7 +320,7 @@ fn open(row: &Instrument, id: Option<u64>, whom: Whom) -> io::Result<Counter> {
             builder.inherit(true);
             builder.observe_pid(pid).build()?
         }
-        Whom::Nobody => builder.observe_self().build()?,
+        Whom::NoProcess => builder.observe_self().build()?,
     };
     // SAFETY: the descriptor is open; the crate does not set this flag, and a measured process must not inherit it.
     if unsafe { libc::fcntl(counter.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) } != 0 {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 /// Names of counts, without their prefix, and the events that each is the sum of.
-pub const COUNTS: [(&str, &[&str]); 7] = [
+pub(crate) const COUNTS: [(&str, &[&str]); 7] = [
     ("instructions", &["Ir"]),
     ("data-refs", &["Dr", "Dw"]),
     ("l1i-misses", &["I1mr"]),
@@ -19,7 +19,7 @@ pub const COUNTS: [(&str, &[&str]); 7] = [
 ///
 /// # Errors
 /// Why the text is no finished output, in one line.
-pub fn add_totals(text: &str, counts: &mut BTreeMap<String, u64>) -> Result<(), String> {
+pub(crate) fn add_totals(text: &str, counts: &mut BTreeMap<String, u64>) -> Result<(), String> {
     let events: Vec<&str> = match text.lines().find_map(|line| line.strip_prefix("events:")) {
         Some(names) => names.split_whitespace().collect(),
         None => return Err("callgrind wrote no line `events:`; was it ended early?".to_owned()),
@@ -44,7 +44,7 @@ pub fn add_totals(text: &str, counts: &mut BTreeMap<String, u64>) -> Result<(), 
 
 /// The cost of the first event (instructions) by stack, the outermost caller first and `;` between, from an output of
 /// `--separate-callers=N`. What was inlined from another file gets a frame `inlined from FILE` of its own.
-pub fn stacks(text: &str) -> BTreeMap<String, u64> {
+pub(crate) fn stacks(text: &str) -> BTreeMap<String, u64> {
     let mut reader = Reader::default();
     for line in text.lines() {
         reader.line(line);

@@ -4,35 +4,35 @@ use super::callgrind;
 use perf_event::events::{Cache, CacheOp, CacheResult, Event, Hardware, Software, WhichCache};
 
 /// Groups of instruments that a study can ask for. `perf` costs one counting run, each of the others one more.
-pub const GROUPS: [&str; 3] = ["perf", "callgrind", "strace"];
+pub(crate) const GROUPS: [&str; 3] = ["perf", "callgrind", "strace"];
 
 /// System calls that have an instrument of their own in every study: those that move memory, and waiting.
-pub const CALLS: [&str; 7] = ["mmap", "munmap", "madvise", "mremap", "mprotect", "brk", "futex"];
+pub(crate) const CALLS: [&str; 7] = ["mmap", "munmap", "madvise", "mremap", "mprotect", "brk", "futex"];
 
 /// One row of the table.
 #[derive(Debug, Clone)]
-pub struct Instrument {
+pub(crate) struct Instrument {
     /// Response name.
-    pub name: String,
+    pub(crate) name: String,
     /// Whether two runs of one process must agree (with address randomisation off).
-    pub exact: bool,
+    pub(crate) exact: bool,
     /// What is counted, and by whom.
-    pub source: Source,
+    pub(crate) source: Source,
 }
 
 /// Where a count comes from.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub(crate) enum Source {
     /// An event that `perf_event_open` knows by number.
     Event(Event),
     /// A tracepoint `category/name`, whose number tracefs tells.
     Tracepoint(String),
     /// A line of `/proc/vmstat`: how much it grew while the process ran, on the whole machine.
     Vmstat(&'static str),
-    /// The sum of these events of callgrind's simulator.
-    Callgrind(&'static [&'static str]),
-    /// A line of the table that `strace -c` prints; empty: the sum of all.
-    Strace(&'static str),
+    /// A sum of events of callgrind's simulator; [`callgrind::COUNTS`] says of which.
+    Callgrind,
+    /// A line of the table that `strace -c` prints, or their sum.
+    Strace,
 }
 
 impl Source {
@@ -42,19 +42,19 @@ impl Source {
     }
 
     /// The word for it in files and tables.
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Source::Event(_) if self.needs_pmu() => "hardware",
             Source::Event(_) => "software",
             Source::Tracepoint(_) => "tracepoint",
             Source::Vmstat(_) => "kernel",
-            Source::Callgrind(_) => "simulated",
-            Source::Strace(_) => "ptrace",
+            Source::Callgrind => "simulated",
+            Source::Strace => "ptrace",
         }
     }
 
     /// What reading it costs the measured process, in words; `cargo ablate doctor` measures how much.
-    pub fn cost(&self) -> &'static str {
+    pub(crate) fn cost(&self) -> &'static str {
         match self {
             Source::Event(Event::Software(Software::PAGE_FAULTS | Software::PAGE_FAULTS_MIN)) => "every page fault",
             Source::Event(Event::Software(Software::PAGE_FAULTS_MAJ)) => "every fault that reads from disk",
@@ -62,32 +62,27 @@ impl Source {
             Source::Tracepoint(name) if name.starts_with("syscalls/") => "every system call of its kind",
             Source::Tracepoint(_) => "every system call",
             Source::Vmstat(_) => "nothing",
-            Source::Callgrind(_) => "every instruction, which is simulated",
-            Source::Strace(_) => "every system call, which stops twice",
+            Source::Callgrind => "every instruction, which is simulated",
+            Source::Strace => "every system call, which stops twice",
         }
     }
 }
 
 /// All instruments of these groups, in the order of [`GROUPS`]. A new instrument is a new row.
-pub fn instruments(groups: &[String]) -> Vec<Instrument> {
+pub(crate) fn instruments(groups: &[String]) -> Vec<Instrument> {
     let asked = |group: &str| groups.iter().any(|asked| asked == group);
     let mut rows = Vec::new();
     if asked("perf") {
         rows.extend(perf());
     }
     if asked("callgrind") {
-        let row = |name: &str, events| Instrument {
-            name: format!("callgrind-{name}"),
-            exact: true,
-            source: Source::Callgrind(events),
-        };
-        rows.extend(callgrind::COUNTS.iter().map(|(name, events)| row(name, *events)));
+        let row = |name: &str| Instrument { name: format!("callgrind-{name}"), exact: true, source: Source::Callgrind };
+        rows.extend(callgrind::COUNTS.iter().map(|(name, _)| row(name)));
     }
     if asked("strace") {
-        let row =
-            |name: &str, call| Instrument { name: format!("strace-{name}"), exact: true, source: Source::Strace(call) };
-        rows.push(row("syscalls", ""));
-        rows.extend(CALLS.iter().map(|call| row(call, *call)));
+        let row = |name: &str| Instrument { name: format!("strace-{name}"), exact: true, source: Source::Strace };
+        rows.push(row("syscalls"));
+        rows.extend(CALLS.iter().map(|call| row(call)));
     }
     rows
 }
@@ -125,7 +120,7 @@ fn perf() -> Vec<Instrument> {
 }
 
 /// The instrument for one kind of system call, `sys-mmap` for `mmap`. Exact.
-pub fn call(name: &str) -> Instrument {
+pub(crate) fn call(name: &str) -> Instrument {
     let source = Source::Tracepoint(format!("syscalls/sys_enter_{name}"));
     Instrument { name: format!("sys-{}", name.replace('_', "-")), exact: true, source }
 }

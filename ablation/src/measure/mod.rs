@@ -6,17 +6,17 @@
 //! 0. When to count is left to [`crate::run`].
 
 mod attach;
-pub mod callgrind;
+pub(crate) mod callgrind;
 #[cfg(test)]
 mod fake;
 mod instruments;
 mod refusal;
-pub mod strace;
+pub(crate) mod strace;
 mod tracefs;
 mod vmstat;
 mod wrapper;
 
 pub(crate) use attach::watch;
-pub use attach::{Attached, Probed, Reading, probe, probe_groups};
+pub(crate) use attach::{Attached, Probed, Reading, probe, probe_groups};
 pub(crate) use instruments::{CALLS, GROUPS};
-pub use wrapper::{Tool, Wrapper, find_tool};
+pub(crate) use wrapper::{Tool, Wrapper, find_tool};

@@ -5,7 +5,7 @@ use super::instruments::Source;
 
 /// One line for the error number that `perf_event_open` gave; `paranoid` is the kernel's setting when it is known,
 /// `virtual_machine` whether this is one.
-pub fn refusal(source: &Source, errno: i32, paranoid: Option<i32>, virtual_machine: bool) -> String {
+pub(crate) fn refusal(source: &Source, errno: i32, paranoid: Option<i32>, virtual_machine: bool) -> String {
     match errno {
         libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP if source.needs_pmu() && virtual_machine => {
             format!("no PMU in this virtual machine ({}); run on bare metal or a VM with a virtual PMU", name(errno))

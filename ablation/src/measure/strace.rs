@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 ///
 /// # Errors
 /// Why the text is no finished table, in one line.
-pub fn calls(text: &str) -> Result<BTreeMap<String, u64>, String> {
+pub(crate) fn calls(text: &str) -> Result<BTreeMap<String, u64>, String> {
     let mut lines = text.lines().skip_while(|line| !line.trim_end().ends_with("syscall"));
     let Some(header) = lines.next() else {
         return Err("strace wrote no table; was it ended early?".to_owned());
@@ -29,7 +29,7 @@ pub fn calls(text: &str) -> Result<BTreeMap<String, u64>, String> {
 
 /// The calls as counts of instruments: `strace-syscalls` and one `strace-…` for each kind, 0 for those of
 /// [`CALLS`] that were not made.
-pub fn counts(calls: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+pub(crate) fn counts(calls: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
     let name = |call: &str| format!("strace-{}", call.replace('_', "-"));
     let mut counts: BTreeMap<String, u64> = CALLS.map(|call| (name(call), 0)).into();
     counts.extend(calls.iter().map(|(call, count)| (name(call), *count)));

@@ -1,5 +1,5 @@
-//! Numbers of tracepoints, from tracefs. Where it is not mounted, a private mount in a thread's own mount namespace
-//! serves: it ends with the thread and nobody else sees it.
+//! Numbers of tracepoints, from tracefs. Where it is not mounted, it is mounted in a mount namespace of a thread's own: the
+//! mount ends with the thread, and no other process sees it.
 
 use std::collections::BTreeMap;
 use std::io;

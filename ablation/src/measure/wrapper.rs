@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 /// Which tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tool {
+pub(crate) enum Tool {
     /// `valgrind --tool=callgrind`.
     Callgrind,
     /// `strace -f -c`.
@@ -21,23 +21,23 @@ pub enum Tool {
 
 /// A tool that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrapper {
+pub(crate) struct Wrapper {
     /// Which.
-    pub tool: Tool,
+    pub(crate) tool: Tool,
     /// Path of its program.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What it says its version is.
-    pub version: String,
+    pub(crate) version: String,
 }
 
 /// The tool that a source needs, tried once on a program that does nothing.
 pub(super) fn wrapper(source: &Source) -> Result<Wrapper, String> {
-    let tool = if matches!(source, Source::Strace(_)) { Tool::Strace } else { Tool::Callgrind };
+    let tool = if matches!(source, Source::Strace) { Tool::Strace } else { Tool::Callgrind };
     Wrapper::find(tool)
 }
 
 /// Path of a program on the PATH.
-pub fn find_tool(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
@@ -47,7 +47,7 @@ impl Wrapper {
     ///
     /// # Errors
     /// Why not and what would allow it, in one line.
-    pub fn find(tool: Tool) -> Result<Wrapper, String> {
+    pub(crate) fn find(tool: Tool) -> Result<Wrapper, String> {
         let name = tool.program();
         let path = find_tool(name).ok_or_else(|| format!("{name} is not on the PATH; install the package {name}"))?;
         let said = Command::new(&path).arg("--version").stdin(Stdio::null()).output();
@@ -84,7 +84,7 @@ impl Wrapper {
     ///
     /// # Errors
     /// A path that no process can receive.
-    pub fn wrap(&self, program: &CStr, argv: &[CString], scratch: &Path) -> io::Result<(CString, Vec<CString>)> {
+    pub(crate) fn wrap(&self, program: &CStr, argv: &[CString], scratch: &Path) -> io::Result<(CString, Vec<CString>)> {
         let file = |name: &str| {
             let mut option = b"".to_vec();
             option.extend_from_slice(scratch.join(name).as_os_str().as_bytes());
@@ -118,7 +118,7 @@ impl Wrapper {
     ///
     /// # Errors
     /// Why there are none, in one line.
-    pub fn read(&self, scratch: &Path) -> Result<BTreeMap<String, u64>, String> {
+    pub(crate) fn read(&self, scratch: &Path) -> Result<BTreeMap<String, u64>, String> {
         let mut counts = BTreeMap::new();
         let trouble =
             |e: io::Error| format!("{}: cannot read what {} wrote: {e}", scratch.display(), self.tool.program());
@@ -149,7 +149,7 @@ impl Wrapper {
 
     /// How many times longer than without it a process may take before it is ended: generous, since only programs that
     /// hang are to be found.
-    pub fn patience(&self) -> u32 {
+    pub(crate) fn patience(&self) -> u32 {
         match self.tool {
             Tool::Callgrind => 200,
             Tool::Strace => 50,
@@ -159,7 +159,7 @@ impl Wrapper {
 
 impl Tool {
     /// Name of its program.
-    pub fn program(self) -> &'static str {
+    pub(crate) fn program(self) -> &'static str {
         match self {
             Tool::Callgrind => "valgrind",
             Tool::Strace => "strace",

@@ -91,7 +91,7 @@ fn hidden_peak(plan: &StudyPlan, record: &Record) -> Option<String> {
 /// What only a result line of this cell can prove.
 fn promised(plan: &StudyPlan, cell: &CellPlan) -> Option<String> {
     let factor = plan.factors.iter().find(|f| !f.proof.is_empty() && cell.levels.contains_key(&f.name));
-    let served = cell.served_by.as_ref().map(|who| format!("that `{who}` served"));
+    let served = cell.served_by.as_ref().map(|allocator| format!("that `{allocator}` served"));
     served
         .or_else(|| factor.map(|factor| format!("the level of `{}`", factor.name)))
         .or_else(|| cell.expect_zero.first().cloned())
@@ -120,7 +120,7 @@ fn served_by(cell: &CellPlan, pass: Pass, measured: &Measured) -> Option<String>
         // Finding out takes requests that would be counted; the timing runs of the same cell prove it.
         return None;
     }
-    (seen != Some(expected)).then(|| format!("served by `{}`, expected `{expected}`", seen.unwrap_or("nobody named")))
+    (seen != Some(expected)).then(|| format!("served by `{}`, expected `{expected}`", seen.unwrap_or("no name")))
 }
 
 fn rejected(measured: &Measured) -> Option<String> {

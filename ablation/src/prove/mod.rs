@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn contradictions_make_a_run_invalid() {
-        check(|r| measured(r).served_by = None, "baseline", "served by `nobody named`, expected `subject`");
+        check(|r| measured(r).served_by = None, "baseline", "served by `no name`, expected `subject`");
         check(|r| measured(r).served_by = Some("libc".into()), "peer-fast", "served by `libc`, expected `fast`");
         let refused = "the program refused its environment: X=7: no such value";
         check(|r| measured(r).env_rejected = vec!["X=7: no such value".into()], "baseline", refused);

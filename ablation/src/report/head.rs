@@ -93,7 +93,7 @@ pub(super) fn machine(manifest: &Manifest) -> Vec<String> {
     facts.map(|(name, fact)| format!("{name} {}", fact.as_deref().unwrap_or(MISSING))).collect()
 }
 
-/// The facts that somebody compares first; empty when none is known.
+/// The facts of the machine that a reader compares first; empty when none is known.
 pub(super) fn machine_in_short(manifest: &Manifest) -> Vec<String> {
     let fact = |name: &str| manifest.machine.facts.get(name).and_then(Option::as_deref);
     let named = |name: &str| fact(name).map(|value| format!("{name} {value}"));

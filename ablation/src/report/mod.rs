@@ -5,6 +5,7 @@
 
 mod closing;
 mod compact;
+mod content;
 mod crossed;
 mod curves;
 pub(crate) mod document;
@@ -24,6 +25,7 @@ use crate::gap::study::Explained;
 use crate::prove::JudgedRun;
 use crate::support::files;
 use ablate_format::Manifest;
+use content::{has_factors, has_rows};
 use document::Document;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -138,17 +140,6 @@ fn in_short(
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
     compact::rest(&mut document, dir);
     document
-}
-
-/// Whether anything of the subject is compared with itself; a race with peers alone has no factors to show.
-fn has_factors(manifest: &Manifest) -> bool {
-    !manifest.plan.factors.is_empty()
-}
-
-/// Whether there is a ranking of factors. Along a path every step is several of them.
-fn has_rows(manifest: &Manifest) -> bool {
-    let plan = &manifest.plan;
-    has_factors(manifest) && (plan.paths.is_empty() || plan.contrasts.iter().any(|contrast| contrast.attribution))
 }
 
 fn in_full(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// The folder holds something already.
     #[error("{dir} is not empty; give another --out, or add --resume to go on with the study in it")]
     NotEmpty {
@@ -88,7 +88,7 @@ impl From<ReadError> for StoreError {
 
 impl StoreError {
     /// Whether the call has to be changed (exit code 2) and not the machine.
-    pub fn is_usage(&self) -> bool {
+    pub(crate) fn is_usage(&self) -> bool {
         !matches!(self, StoreError::Full { .. } | StoreError::Io { .. })
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Appends records; every record reaches the file in one write.
 #[derive(Debug)]
-pub struct RecordWriter<W> {
+pub(crate) struct RecordWriter<W> {
     out: W,
     path: PathBuf,
 }
@@ -33,7 +33,7 @@ impl RecordWriter<File> {
     ///
     /// # Errors
     /// What the system said.
-    pub fn sync(&self) -> Result<(), StoreError> {
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
         self.out.sync_data().map_err(|e| StoreError::io(&self.path, "syncing", e))
     }
 }
@@ -43,7 +43,7 @@ impl<W: Write> RecordWriter<W> {
     ///
     /// # Errors
     /// [`StoreError::Full`] or what the system said.
-    pub fn append(&mut self, record: &Record) -> Result<(), StoreError> {
+    pub(crate) fn append(&mut self, record: &Record) -> Result<(), StoreError> {
         let error = |e| StoreError::io(&self.path, "appending a record", e);
         let mut line = serde_json::to_vec(record).map_err(|e| error(e.into()))?;
         line.push(b'\n');

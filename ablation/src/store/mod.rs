@@ -7,13 +7,13 @@
 mod error;
 mod lines;
 
-pub use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT};
-pub use error::StoreError;
-pub use lines::RecordWriter;
+pub(crate) use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT};
+pub(crate) use error::StoreError;
+pub(crate) use lines::RecordWriter;
 
 use crate::prove::{Judge, JudgedRun};
 use crate::support::files;
-use ablate_format::{CellKind, CellPlan, Manifest, Pass, Record, Status, StudyPlan, WorkloadPlan};
+use ablate_format::{CellPlan, Manifest, Pass, Record, Status, StudyPlan, WorkloadPlan};
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -21,16 +21,16 @@ use std::path::{Path, PathBuf};
 const LOCK: &str = ".lock";
 
 /// What identifies a run: pass, block, workload, cell.
-pub type Key = (Pass, u32, String, String);
+pub(crate) type Key = (Pass, u32, String, String);
 
 /// Key of a record.
-pub fn key(record: &Record) -> Key {
+pub(crate) fn key(record: &Record) -> Key {
     (record.pass, record.block, record.workload.clone(), record.cell.clone())
 }
 
 /// A folder that this process alone may write to, until it is dropped.
 #[derive(Debug)]
-pub struct Folder {
+pub(crate) struct Folder {
     dir: PathBuf,
     /// Holds the lock.
     _lock: File,
@@ -41,7 +41,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`StoreError::NotEmpty`], [`StoreError::InUse`], or what the system said.
-    pub fn create(dir: &Path) -> Result<Folder, StoreError> {
+    pub(crate) fn create(dir: &Path) -> Result<Folder, StoreError> {
         if dir.as_os_str().is_empty() || (dir.exists() && !dir.is_dir()) {
             return Err(StoreError::BadOut { dir: dir.to_owned() });
         }
@@ -61,7 +61,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`StoreError::NoStudy`], [`StoreError::InUse`], or what the system said.
-    pub fn open(dir: &Path) -> Result<Folder, StoreError> {
+    pub(crate) fn open(dir: &Path) -> Result<Folder, StoreError> {
         if !dir.join(MANIFEST).is_file() {
             return Err(StoreError::NoStudy { dir: dir.to_owned() });
         }
@@ -87,12 +87,12 @@ impl Folder {
     }
 
     /// The folder itself.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// Where build logs go; exists.
-    pub fn logs(&self) -> PathBuf {
+    pub(crate) fn logs(&self) -> PathBuf {
         self.dir.join(LOGS)
     }
 
@@ -100,7 +100,7 @@ impl Folder {
     ///
     /// # Errors
     /// What the system said.
-    pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
+    pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let path = self.dir.join(MANIFEST);
         let bytes = serde_json::to_vec_pretty(manifest).map_err(|e| StoreError::io(&path, "formatting", e.into()))?;
         files::replace(&path, &bytes).map_err(|e| StoreError::io(&path, "writing", e))
@@ -110,13 +110,13 @@ impl Folder {
     ///
     /// # Errors
     /// What the system said.
-    pub fn records(&self) -> Result<RecordWriter<File>, StoreError> {
+    pub(crate) fn records(&self) -> Result<RecordWriter<File>, StoreError> {
         RecordWriter::open(&self.dir.join(RECORDS))
     }
 }
 
 /// Whether a runner has the folder just now. Looks for an instant and leaves everything as it is.
-pub fn is_in_use(dir: &Path) -> bool {
+pub(crate) fn is_in_use(dir: &Path) -> bool {
     let lock = File::open(dir.join(LOCK));
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
@@ -125,7 +125,7 @@ pub fn is_in_use(dir: &Path) -> bool {
 ///
 /// # Errors
 /// [`StoreError::NoStudy`], [`StoreError::Unreadable`], or what the system said.
-pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
+pub(crate) fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
     let manifest = ablate_format::read_manifest(dir)?;
     let mut records = Vec::new();
     let bad_lines = ablate_format::read_records(dir, |record| records.push(record))?;
@@ -137,7 +137,7 @@ pub fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreEr
 ///
 /// # Errors
 /// Those of [`read`], and [`StoreError::NoRecords`].
-pub fn read_judged(dir: &Path) -> Result<(Manifest, Vec<JudgedRun>, Vec<BadLine>), StoreError> {
+pub(crate) fn read_judged(dir: &Path) -> Result<(Manifest, Vec<JudgedRun>, Vec<BadLine>), StoreError> {
     let manifest = ablate_format::read_manifest(dir)?;
     check_records(dir)?;
     let (mut runs, mut judge) = (Vec::new(), Judge::new(&manifest.plan));
@@ -150,13 +150,13 @@ pub fn read_judged(dir: &Path) -> Result<(Manifest, Vec<JudgedRun>, Vec<BadLine>
 ///
 /// # Errors
 /// [`StoreError::NoRecords`].
-pub fn check_records(dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn check_records(dir: &Path) -> Result<(), StoreError> {
     let is_copy = dir.join(REPORT).is_file() && !dir.join(RECORDS).exists();
     if is_copy { Err(StoreError::NoRecords { dir: dir.to_owned() }) } else { Ok(()) }
 }
 
 /// What tells where a run belongs, of a [`Record`] or of a [`JudgedRun`].
-pub trait Place {
+pub(crate) trait Place {
     /// Pass, block, workload, cell.
     fn place(&self) -> (Pass, u32, &str, &str);
     /// How it ended.
@@ -186,7 +186,7 @@ impl Place for JudgedRun {
 /// Leaves out the timing runs of blocks that were not finished, and tells how many.
 ///
 /// An interrupted block has some cells and not others; only whole blocks can be compared.
-pub fn whole_blocks<R: Place>(manifest: &Manifest, mut runs: Vec<R>) -> (Vec<R>, usize) {
+pub(crate) fn whole_blocks<R: Place>(manifest: &Manifest, mut runs: Vec<R>) -> (Vec<R>, usize) {
     let plan: &StudyPlan = &manifest.plan;
     let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
     // Every place of a block gets a number, so that a block is the set of its numbers.
@@ -216,7 +216,7 @@ pub fn whole_blocks<R: Place>(manifest: &Manifest, mut runs: Vec<R>) -> (Vec<R>,
 /// Runs that are there, and runs that the study plans; `None` when the manifest does not tell.
 ///
 /// A cell that could not be built has one record a workload that says so, and nothing else is planned for it.
-pub fn coverage<R: Place>(manifest: &Manifest, runs: &[R]) -> Option<(usize, usize)> {
+pub(crate) fn coverage<R: Place>(manifest: &Manifest, runs: &[R]) -> Option<(usize, usize)> {
     let plan = &manifest.plan;
     let config: toml::Table = manifest.config_text.parse().ok()?;
     let subject = config.get("subject")?.as_table()?;
@@ -235,11 +235,6 @@ pub fn coverage<R: Place>(manifest: &Manifest, runs: &[R]) -> Option<(usize, usi
     };
     let there: HashSet<(Pass, u32, &str, &str)> = runs.iter().map(Place::place).filter(belongs).collect();
     Some((there.len(), planned))
-}
-
-/// Id of the baseline cell's build.
-pub fn baseline_build(plan: &StudyPlan) -> Option<&str> {
-    plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline).map(|cell| cell.build.as_str())
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, co
     let millis = process.time.as_secs_f64() * 1e3;
     let how = match &process.measured_in {
         Some(folder) => format!("{millis:.0} ms per process, as measured in {}", folder.display()),
-        None => format!("a guess of {millis:.0} ms per process, because this study was not run before"),
+        None => format!("a guess of {millis:.0} ms per process, because no earlier run of this study was found"),
     };
     text.paragraph(&format!("time: about {time} ({how}), and the builds"));
     text.out

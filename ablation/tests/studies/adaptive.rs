@@ -46,7 +46,7 @@ fn a_study_stops_when_its_intervals_are_narrow_enough() {
     let bench = Bench::new(ENV_ONLY);
     let said = bench.run(&["--until-halfwidth", "0.000001%", "--blocks", "8"], 0);
     assert_eq!(blocks(&bench), 8);
-    said.complains(&["would take about", "stopped after 8 blocks, the most that were allowed"]);
+    said.complains(&["would take about", "stopped after 8 blocks, the maximum"]);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use ablate_format::effects::Estimate;
 
 const OPERATIONS: [f64; 7] = [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
-/// A cell that pays `once` ns a process beside its page faults (500 ns each, huge ones 90 µs), and `steady` ns an
-/// operation. Faults are a number once a process and a number an operation.
+/// A cell that pays `once` ns per process beside its page faults (500 ns each, huge ones 90 µs), and `steady` ns per
+/// operation. Faults are a number per process and a number per operation.
 fn cell(id: &str, once: f64, steady: f64, small: (f64, f64), huge: (f64, f64)) -> Cell {
     let point = |(at, operations): (usize, f64)| {
         let per = |(once, each): (f64, f64)| once / operations + each;

@@ -114,8 +114,8 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
         0 => prepared.exec(),
         _ => {}
     }
-    // Parent and child both set the group, so that it exists whichever runs first. An error here means that the child
-    // was faster.
+    // Parent and child both set the group, so that it exists whichever runs first. An error means that the child did it.
+    // SAFETY: changes the group of a child that was not reaped.
     unsafe { libc::setpgid(pid, pid) };
     interrupt::set_group(pid);
     drop(ends);

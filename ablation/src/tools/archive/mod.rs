@@ -264,7 +264,7 @@ mod tests {
         for build in &mut manifest.builds {
             build.result.as_mut().expect("built").path = format!("{}/target/ablate/bin/x", dir.display());
         }
-        manifest.plan.cells[0].env.insert("CACHE".into(), concat!("/ho", "me/somebody/.cache/x").into());
+        manifest.plan.cells[0].env.insert("CACHE".into(), concat!("/ho", "me/user/.cache/x").into());
         manifest.plan.cells[0].env.insert("LIB".into(), "/usr/lib/libc.so.6".into());
         let folder = store::Folder::create(&out).expect("creates");
         folder.write_manifest(&manifest).expect("writes");

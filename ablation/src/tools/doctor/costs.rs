@@ -246,7 +246,8 @@ pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Re
     for word in words {
         argv.push(text(word.as_bytes())?);
     }
-    let scratch = files::scratch(None).map_err(CellsError::io(&std::env::temp_dir(), "creating a folder"))?;
+    let scratch = files::scratch(None)
+        .map_err(CellsError::io(Path::new("the temporary folder"), "creating a scratch folder in it"))?;
     // Long enough for a busy machine; only a process that hangs is ended.
     let mut timeout = Duration::from_secs(60);
     if let Some(wrapper) = wrapper {

@@ -240,7 +240,8 @@ impl Pages {
         if start == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error());
         }
-        // Page faults show whether the kernel obeys: a huge page would make them fewer.
+        // The counted page faults show whether the kernel follows the advice: huge pages would make them fewer.
+        // SAFETY: the mapping is new, and of this length.
         unsafe { libc::madvise(start, len, libc::MADV_NOHUGEPAGE) };
         let mut pages = Pages { start: start.cast(), len };
         pages.touch(0);

@@ -170,6 +170,6 @@ mod tests {
         assert_eq!(line("page-faults")[1], "page-faults 0 7 −7");
         assert!(line("brk").is_empty(), "not called:\n{text}");
         assert!(text.contains("strace and the tracepoints do not agree on: other: mmap 10 or 11"), "{text}");
-        assert!(text.contains("two runs of each agree"), "{text}");
+        assert!(text.contains("two runs of each cell agree"), "{text}");
     }
 }

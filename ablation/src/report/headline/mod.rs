@@ -2,10 +2,11 @@
 //!
 //! On a terminal it takes at most [`LINES`] lines; the quick form of a study prints nothing else.
 
+use super::content::{has_factors, has_rows};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, counted, interval, or_missing, part, percent, point, signed_point};
 use super::workload::top_three;
-use super::{has_factors, has_rows, paths, peers, targets};
+use super::{paths, peers, targets};
 use crate::analyse::{Analysis, Effect, Proof, Verdict, WorkloadAnalysis};
 use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, Manifest};
