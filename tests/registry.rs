@@ -31,13 +31,14 @@ fn names_are_plain_and_unique() {
     }
 }
 
-/// Names of the files in a folder, without `.rs`, as factors are named.
+/// Names of the modules in a folder, as factors are named: of files, and of folders but that of the research original.
 fn factors_with_a_file(folder: &str) -> BTreeSet<String> {
     std::fs::read_dir(Path::new(ROOT).join(folder))
         .expect("the folder is there")
-        .map(|entry| entry.expect("readable").file_name().into_string().expect("text"))
-        .filter_map(|name| Some(name.strip_suffix(".rs")?.replace('_', "-")))
-        .filter(|name| name != "mod")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs") || path.join("mod.rs").is_file())
+        .map(|path| path.file_stem().and_then(|stem| stem.to_str()).expect("text").replace('_', "-"))
+        .filter(|name| name != "mod" && name != "original")
         .collect()
 }
 

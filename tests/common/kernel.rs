@@ -49,6 +49,24 @@ pub(crate) fn threads() -> usize {
     number(text[line + 8..].trim_ascii_start())
 }
 
+/// Waits until the process's first thread sleeps. The test harness starts a test in a second thread, and allocates in the
+/// first one until it waits for the result: not while counts that have to be exact are read.
+pub(crate) fn wait_for_harness() {
+    // SAFETY: two system calls that cannot fail.
+    if unsafe { libc::gettid() == libc::getpid() } {
+        return;
+    }
+    let mut text = [0_u8; 1024];
+    loop {
+        let text = read_file(c"/proc/self/stat", &mut text);
+        let name_end = text.iter().rposition(|&byte| byte == b')').expect("procfs says it");
+        if text[name_end..].starts_with(b") S") {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
 fn statm(word: usize) -> usize {
     let mut text = [0_u8; 256];
     let text = read_file(c"/proc/self/statm", &mut text);

@@ -101,9 +101,8 @@ fn targets_are_judged_beside_peers_of_which_one_is_missing() {
     bench.snapshot_but("plan_of_a_race", &bench.ablate(&["plan", "study.toml"]), common::PLAN_DIFFERS);
     let said = bench.run(&[], 0);
     said.complains(&["peer gone is left out: there is no library `libno-such-library.so.7`; apt-get install"]);
-    let first = said.out.lines().nth(3).unwrap_or_default();
-    assert!(first.starts_with("Against the best peer of each workload the subject is ahead in 0"), "{}", said.out);
-    assert_eq!(said.out.matches("argets: 3 met, 1 missed, 1 not judged\n").count(), 1, "{}", said.out);
+    let head: Vec<&str> = said.out.lines().take(6).collect();
+    assert!(head.contains(&"- targets: 3 met, 1 missed, 1 not judged"), "{}", said.out);
     for part in [
         "The subject beside its peers",
         "left out: peer gone",
@@ -114,7 +113,7 @@ fn targets_are_judged_beside_peers_of_which_one_is_missing() {
     ] {
         assert!(said.out.contains(part), "expected `{part}` in:\n{}", said.out);
     }
-    for part in ["costs most", "no factor", "Tables of factors"] {
+    for part in ["costs most", "No factor is"] {
         assert!(!said.out.contains(part), "a race has no `{part}`:\n{}", said.out);
     }
     assert!(said.out.lines().all(|line| line.chars().count() <= 100), "{}", said.out);

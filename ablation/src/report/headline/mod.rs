@@ -43,10 +43,6 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
 /// The whole screen of the quick form; `full` is the command that runs the study in full.
 pub(super) fn quick(dir: &Path, manifest: &Manifest, analysis: &Analysis, full: &str, columns: usize) -> Document {
     let mut closing = Document::default();
-    // The other reports have a section of targets below the head.
-    if let Some(targets) = targets::summary(analysis) {
-        closing.item(format!("targets: {targets}"));
-    }
     closing.item(format!("in full, with narrower intervals and every workload: {full}"));
     closing.item(format!("everything that this run shows: {}", dir.join("report.md").display()));
     let mut document = Document::default();
@@ -103,6 +99,9 @@ fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, lim
     }
     for path in analysis.paths.iter().filter_map(paths::summary) {
         document.item(path);
+    }
+    if let Some(targets) = targets::summary(analysis) {
+        document.item(format!("targets: {targets}"));
     }
 }
 
