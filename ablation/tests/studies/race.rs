@@ -101,7 +101,7 @@ fn targets_are_judged_beside_peers_of_which_one_is_missing() {
     bench.snapshot_but("plan_of_a_race", &bench.ablate(&["plan", "study.toml"]), common::PLAN_DIFFERS);
     let said = bench.run(&[], 0);
     said.complains(&["peer gone is left out: there is no library `libno-such-library.so.7`; apt-get install"]);
-    let head: Vec<&str> = said.out.lines().take(6).collect();
+    let head: Vec<&str> = said.out.lines().take(8).collect();
     assert!(head.contains(&"- targets: 3 met, 1 missed, 1 not judged"), "{}", said.out);
     for part in [
         "The subject beside its peers",
