@@ -65,7 +65,7 @@ fn by_columns(plan: &StudyPlan, table: &Table, factor: &str, column: Column) -> 
     factorial::contrast_of_columns(&signs, &values).into_iter().nth(at)
 }
 
-/// Block by block differences of every contrast in the main response, for the second reading of means.
+/// Block by block differences of every contrast in the main response, for the cross-check of means.
 pub(super) fn differences_by_block(plan: &StudyPlan, main: MainResponse, runs: &Runs) -> Vec<Series> {
     let series = |contrast: &Contrast| differences(runs, &pairs(plan, runs, contrast), |run| run.value(main));
     plan.contrasts.iter().map(series).collect()

@@ -146,7 +146,7 @@ fn workload(
     // No share of a gap that is not told apart from 0, nor of an advantage.
     let is_gap = |gap: &&Drawn| estimate(gap).and_then(|e| e.interval).is_some_and(|(lo, _)| lo > 0.0);
     let reference = gaps.first().filter(|gap| has_reference && is_gap(gap));
-    // The second reading of a 10th percentile is the median.
+    // The median is the cross-check of a 10th percentile.
     let by_block = match plan.response {
         MainResponse::P10 => Vec::new(),
         other => effects::differences_by_block(&manifest.plan, other, runs),

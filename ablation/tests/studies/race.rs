@@ -124,7 +124,7 @@ fn targets_are_judged_beside_peers_of_which_one_is_missing() {
     assert_eq!(effects["targets"][1]["rows"][0]["peer"], "instant");
     assert_eq!(bench.manifest()["plan"]["absent"][0]["peer"], "gone");
     let said = bench.ablate(&["archive", "out", "--to", "kept"]);
-    assert!(said.code == 0 && said.out.contains("kept race in kept/race"), "{said:?}");
+    assert!(said.code == 0 && said.out.contains("archived race in kept/race"), "{said:?}");
     let folder = bench.path("").display().to_string();
     for file in ["manifest.json", "effects.json", "report.md", "records.jsonl"] {
         let text = std::fs::read_to_string(bench.path("kept/race").join(file)).expect("is kept");
