@@ -1,9 +1,9 @@
 //! `cargo ablate`: tells what each part of a program costs, and proves it.
 //!
-//! The stages, each a function from the last stage's value to the next: [`config`] → [`design`] → [`plan`] →
-//! [`builds`] → [`run`] (with [`measure`]) → [`prove`] → [`analyse`] (with [`ablate_stats`]) → [`report`]. Only [`builds`],
-//! [`run`], [`machine`] and [`store`] touch the world; [`ablate_format`] holds the values that are kept. [`cmd`] alone
-//! knows the command line.
+//! The stages, each a function from the last stage's value to the next: [`config`] → [`design`] → [`builds`] → [`run`] (with
+//! [`measure`]) → [`prove`] → [`analyse`] and [`gap`] (with [`ablate_stats`]) → [`report`]. [`study`] calls them in this order,
+//! [`store`] is the folder that they leave, and [`ablate_format`] has the values that stand in it. [`tools`] use the stages for
+//! other questions. [`cmd`] alone knows the command line.
 
 mod analyse;
 mod builds;
