@@ -41,7 +41,7 @@ pub struct CrossedFactor {
     pub page_faults: Option<f64>,
     /// Shapley value of the system calls per operation.
     pub syscalls: Option<f64>,
-    /// Whether the factor is proven, in the words of [`EffectRow::proof`].
+    /// Whether the factor is proven, in the words of [`EffectRow::proof`](super::EffectRow::proof).
     pub proof: String,
     /// Why nothing is claimed or proven; empty otherwise.
     pub reason: String,
