@@ -171,7 +171,7 @@ fn an_interrupted_study_keeps_its_records_and_is_gone_on_with() {
     std::fs::write(bench.path("out/records.jsonl"), "").expect("writes");
     let said = bench.ablate(&["report", "out"]);
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.out.contains("nothing was measured in plain") && !said.out.contains("all 0 runs"), "{}", said.out);
+    assert!(said.out.contains("Nothing was measured in plain") && !said.out.contains("all 0 runs"), "{}", said.out);
 }
 
 #[test]

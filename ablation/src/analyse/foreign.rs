@@ -38,8 +38,8 @@ pub(super) fn proof<'c>(
         return (Proof::Invalid, format!("the switch of `{factor}` changes nothing that was counted: {names}"));
     }
     let reason = format!(
-        "no exact count tells the levels of `{factor}` apart, so nothing proves the switch; add \"callgrind\" to \
-         `instruments`, or counters to the program"
+        "no exact count differs between the levels of `{factor}`, so its switch is unproven; add proof = \
+         [\"{factor}.COUNTER\"] with a counter that the program prints, or \"callgrind\" to `instruments`"
     );
     (Proof::Unproven, reason)
 }

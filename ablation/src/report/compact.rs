@@ -5,7 +5,7 @@ use super::closing::{by, unit, without_breakdown};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
 use super::workload::{label, shown};
-use crate::analyse::{Analysis, Effect, Explained, Response, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, Effect, Explained, Proof, Response, Verdict, WorkloadAnalysis};
 use crate::gap::study::GapBreakdown;
 use ablate_format::Arm;
 use ablate_format::effects::Estimate;
@@ -104,7 +104,9 @@ impl<'a> Row<'a> {
     fn verdict(&self) -> String {
         let mut words: Vec<&str> = self.arms().map(|effect| word(effect.verdict)).collect();
         words.dedup();
-        words.join("/")
+        let is_claim = |effect: &Effect| matches!(effect.verdict, Verdict::Costs | Verdict::Saves);
+        let unproven = self.arms().any(|effect| is_claim(effect) && effect.proof == Proof::Unproven);
+        words.join("/") + if unproven { " (unproven)" } else { "" }
     }
 }
 
@@ -124,9 +126,9 @@ fn word(verdict: Verdict) -> &'static str {
 
 const LEGEND: &str = "Tables of factors: Δ is the baseline minus the baseline without the factor, env and feature arm side \
                       by side. of the gap, faults and calls belong to the env arm. verdict (env/feature): costs or saves, \
-                      proven and outside the noise; none, nothing detected; floor, not larger than the noise floor; \
-                      unsure, too few blocks or a cross-check that disagrees; invalid, no proven run; not exercised, the \
-                      factor had no work.";
+                      outside the noise, and proven unless it says unproven; none, nothing detected; floor, not larger \
+                      than the noise floor; unsure, too few blocks or a cross-check that disagrees; invalid, no proven \
+                      run; not exercised, the factor had no work.";
 
 /// What the words of the tables mean, once.
 pub(super) fn legend(document: &mut Document) {
@@ -247,7 +249,7 @@ fn has(workload: &WorkloadAnalysis, response: Response) -> bool {
 pub(super) fn reading(document: &mut Document, analysis: &Analysis, breakdowns: &[GapBreakdown], columns: usize) {
     let Some(workloads) = without_breakdown(analysis, breakdowns) else { return };
     document.heading("What the factors explain, and what is left for system calls and page faults");
-    // Rather another unit than no interval.
+    // Another unit is better than no interval.
     let tables = [true, false].into_iter().flat_map(|ends| LIMITS.map(|limit| (limit, ends)));
     let table = Table::first_that_fits(columns, tables.map(|(limit, ends)| explained(&workloads, limit, ends)));
     if let Some(table) = table.filter(|table| !table.is_empty()) {
