@@ -187,7 +187,7 @@ fn factors(analysis: &Analysis, peers: &[&str]) -> Table {
 
 /// Whether any workload has a gap that shares refer to.
 fn has_gap(analysis: &Analysis) -> bool {
-    analysis.workloads.iter().any(|workload| workload.reading.is_some())
+    analysis.workloads.iter().any(|workload| workload.reference_gap.is_some())
 }
 
 /// One line of the overview.

@@ -164,8 +164,8 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
         document.text("The design compares no single factor with the baseline.");
     } else {
         document.table(table(workload, "<factor", rows, Unit::of_factors(workload, Unit::LIMIT)));
-        if let Some(reading) = &workload.reading {
-            document.text(format!("Δ per operation; of the gap: share of baseline − {}.", reading.peer));
+        if let Some(reference) = &workload.reference_gap {
+            document.text(format!("Δ per operation; of the gap: share of baseline − {}.", reference.peer));
         }
         document.text(top_three(workload));
     }
@@ -195,7 +195,7 @@ fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit:
     let key = |effect: &Effect| effect.estimate.unwrap_or(f64::NEG_INFINITY);
     rows.sort_by(|a, b| key(b).total_cmp(&key(a)));
     let delta = format!("Δ {}", unit.label()).trim_end().to_owned();
-    let has_gap = workload.reading.is_some();
+    let has_gap = workload.reference_gap.is_some();
     let mut header = vec![first, "=arm", &delta, "95 % interval"];
     header.extend(has_gap.then_some("of the\ngap"));
     header.extend(["Δ\ninstr.", "Δ\nfaults", "Δ\ncalls", "=verdict"]);
@@ -277,7 +277,7 @@ fn named<'a>(workload: &'a WorkloadAnalysis, verdict: Verdict) -> Vec<Named<'a>>
 /// One sentence that names the factors that cost most, and what saves.
 pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
     let unit = Unit::of_factors(workload, Unit::LIMIT);
-    let peer = workload.reading.as_ref().map_or("the peer", |reading| &reading.peer);
+    let peer = workload.reference_gap.as_ref().map_or("the peer", |reference| &reference.peer);
     let say = |factor: &Named| {
         let estimate = factor.value.map(|value| unit.estimate(value));
         let of_gap = factor.share.map_or(String::new(), |s| format!(", {} of the gap to {peer}", share(s)));
