@@ -107,7 +107,7 @@ fn rows_add_up_to_the_gap_in_every_draw() {
 }
 
 #[test]
-fn without_combinations_sources_are_in_the_residual_and_it_is_said() {
+fn without_combinations_factors_are_in_the_residual_and_a_remark_says_so() {
     let study = Study::new(0.0);
     let input = Input { factors: &[], masks: &[], mask_counts: &[], ..study.input() };
     let breakdown = breakdown(&input).unwrap();
@@ -136,7 +136,7 @@ fn shares_need_a_gap_that_is_told_apart_from_0() {
 }
 
 #[test]
-fn what_is_not_counted_or_priced_everywhere_is_said_and_stays_in_the_residual() {
+fn what_is_not_counted_or_has_no_unit_cost_everywhere_is_a_remark_and_stays_in_the_residual() {
     let mut study = Study::new(0.0);
     for counts in study.mask_counts.iter_mut().chain([&mut study.peer_counts]) {
         counts.insert("sys-futex".to_owned(), 0.0);

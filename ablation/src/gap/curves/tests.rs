@@ -78,7 +78,7 @@ fn a_few_stray_huge_faults_do_not_take_part() {
 }
 
 #[test]
-fn all_cells_together_tell_both_prices() {
+fn all_cells_together_tell_both_unit_costs() {
     let report = report(&study());
     let unit_costs = report.unit_costs.unwrap();
     assert_eq!(unit_costs.len(), 2);
@@ -107,7 +107,7 @@ fn a_gap_is_explained_by_faults_when_cold_and_not_when_steady() {
 }
 
 #[test]
-fn what_is_not_counted_or_priced_explains_nothing() {
+fn what_is_not_counted_or_has_no_unit_cost_explains_nothing() {
     let mut cells = study();
     for point in cells.iter_mut().flat_map(|cell| &mut cell.points) {
         point.counts.clear();

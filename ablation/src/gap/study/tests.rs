@@ -53,7 +53,7 @@ fn a_curve_finds_the_unit_cost_of_a_fault() {
 }
 
 #[test]
-fn without_prices_and_peers_nothing_is_made_up() {
+fn without_unit_costs_and_peers_nothing_is_made_up() {
     let mut study = crossed();
     study.1.retain(|record| record.pass != Pass::UnitCosts);
     let without_cost = explained_of(&study);
