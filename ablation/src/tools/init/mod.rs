@@ -97,18 +97,18 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Init
         Subject::Command(command) => of_command(command, request.out.as_deref(), &here),
         Subject::Package { given, binary, workload } => {
             let target = settings.target_dir.clone().unwrap_or_else(|| builds::target_folder(&here));
-            let (manifest, version) = sources(given, &here, &target)?;
+            let (manifest, version) = manifest_and_version(given, &here, &target)?;
             let found = cargo::metadata(&manifest)?;
             let package = package(&found, &manifest)?;
             let binary = self::binary(&found, package, binary.as_deref())?;
             let name = name_of(&binary.name);
             let path = place(request.out.as_deref(), &here, &name)?;
-            let source = match version {
+            let origin = match version {
                 Some(version) => text::Origin::Registry(version),
                 None => text::Origin::Manifest(seen_from(&path, package.manifest_path.as_std_path())),
             };
             let features = features::features(package, &binary.required_features);
-            let config = text::of_package(&name, package, &binary.name, &source, &features, workload.as_deref());
+            let config = text::of_package(&name, package, &binary.name, &origin, &features, workload.as_deref());
             let next = match workload {
                 Some(_) => "look",
                 None => "put real work into its [[workload]], then look",
@@ -134,7 +134,7 @@ fn of_command(command: &[String], out: Option<&Path>, here: &Path) -> Result<Str
 }
 
 /// The manifest of a package, which may have to be fetched, and its version when it is of the registry.
-fn sources(given: &str, here: &Path, target: &Path) -> Result<(PathBuf, Option<String>), InitError> {
+fn manifest_and_version(given: &str, here: &Path, target: &Path) -> Result<(PathBuf, Option<String>), InitError> {
     match given.split_once('@') {
         Some((name, version)) if !Path::new(given).exists() => {
             Ok((registry::fetch(name, version, target)?.join("Cargo.toml"), Some(version.to_owned())))
