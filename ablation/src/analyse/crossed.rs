@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_cell_is_named_and_a_source_that_slept_claims_nothing() {
+    fn a_missing_cell_is_named_and_a_factor_without_work_claims_nothing() {
         let study = Study::factorial(&["cache", "tick", "still"], &["w"]);
         let mut records = study.records(12, |_, cell, _| cost(cell));
         for record in &mut records {

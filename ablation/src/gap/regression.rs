@@ -193,7 +193,8 @@ mod tests {
     use crate::gap::fixture::{counts, noisy, unit_costs};
     use crate::unit_costs::{PAGE_FAULT_4K, UNMAP_PAGE};
 
-    /// Cross-check over cells (time without faults, faults), each fault costing 700 ns, against a measured unit cost of `measured`.
+    /// Cross-check over cells (time without faults, faults) in which a fault costs 700 ns, against a unit cost of
+    /// `measured`.
     fn check_over(measured: f64, cells: &[(f64, f64)]) -> Result<CrossCheck, String> {
         let units: UnitCosts = unit_costs(&[(PAGE_FAULT_4K, measured)]);
         let cells: Vec<(Drawn, Counts)> = cells

@@ -141,7 +141,7 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
     let steps: Vec<String> = steps.collect();
     document.item(format!("removed in turn, what saves most first, {}: {}.", unit.label(), steps.join(", ")));
     let explained = crossed.factors.iter().filter(|factor| !factor.reason.is_empty());
-    // Why nothing is claimed is for the full report; where a claim comes from is for everybody.
+    // Where a claim comes from is in both reports; why nothing is claimed is in the full one.
     for factor in explained.filter(|factor| is_full || factor.proof == Proof::Proven) {
         document.item(format!("{}: {}", factor.factor, factor.reason));
     }

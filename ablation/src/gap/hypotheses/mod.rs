@@ -1,10 +1,10 @@
 //! Verdicts on the claims that a study declared before its first run.
 //!
-//! A claim is a range for a number: a share of the gap, a difference of two cells in nanoseconds or in percent. It is supported when the whole
-//! interval of the number lies in the range, refuted when no part of it does, and else open. The confidence of the
-//! intervals is Holm's: with m claims the first to be decided needs 1 − 0.05 / m, the next one 1 − 0.05 / (m − 1), and
-//! so on, so that with 95 % no verdict of the whole study is wrong (Holm, "A Simple Sequentially Rejective Multiple Test
-//! Procedure", Scandinavian Journal of Statistics 6, 1979).
+//! A claim is a range for a number: a share of the gap, or a difference of two cells in nanoseconds or in percent. It is
+//! supported when the whole interval of the number lies in the range, refuted when no part of it does, and else open. The
+//! confidence of the intervals is Holm's: with m claims the first to be decided needs 1 − 0.05 / m, the next one
+//! 1 − 0.05 / (m − 1), and so on, so that with 95 % no verdict of the whole study is wrong (Holm, "A Simple Sequentially
+//! Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979).
 
 mod claim;
 mod measured;
