@@ -8,14 +8,11 @@ use super::race::{Field, Logs, log_ratio, mean};
 use ablate_format::effects::Estimate;
 use ablate_format::{Against, Bar, CellPlan, MainResponse, Target, TargetKind, TargetResponse};
 use ablate_stats::bootstrap::Drawn;
-use ablate_stats::projection;
+use ablate_stats::{MAX_BLOCKS, projection};
 use std::collections::BTreeSet;
 
 /// Chance that a bar is called missed although none of its numbers misses.
 const ERROR: f64 = 0.05;
-
-/// More blocks than a study can have: beyond, the number of blocks is no advice.
-const MAX_BLOCKS: usize = 10_000;
 
 /// What a study says about a bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
