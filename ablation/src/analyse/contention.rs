@@ -202,7 +202,7 @@ mod tests {
         let analysis = analyse(&study.manifest, &with_batches(records, busy));
         let retention = analysis.workloads[0].retention.as_ref().unwrap();
         assert!(retention.is_biased(), "{retention:?}");
-        assert!(analysis.workloads[0].notes.iter().any(|note| note.contains("depends on the cell")));
+        insta::assert_snapshot!("biased_retention", analysis.workloads[0].notes.join("\n"));
     }
 
     #[test]

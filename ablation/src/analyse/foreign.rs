@@ -170,13 +170,15 @@ mod tests {
         assert_eq!((row.proof, row.verdict), (Proof::Proven, Verdict::Costs), "{}", row.reason);
         let row = effect("callgrind-instructions", 100, false, "on-off");
         assert_eq!((row.proof, row.verdict), (Proof::Invalid, Verdict::Invalid));
-        assert!(row.reason.contains("changes nothing that was counted") && row.estimate.is_none(), "{}", row.reason);
+        assert_eq!(row.estimate, None);
+        let mut reasons = vec![row.reason];
         let row = effect("syscalls", 100, false, "on-off");
         assert_eq!((row.proof, row.verdict), (Proof::Unproven, Verdict::Costs));
-        assert!(row.reason.contains("callgrind"), "{}", row.reason);
+        reasons.push(row.reason);
         let row = effect("syscalls", 100, true, "on-absent");
         assert_eq!((row.proof, row.verdict), (Proof::Invalid, Verdict::Invalid));
-        assert!(row.reason.contains("same binary"), "{}", row.reason);
+        reasons.push(row.reason);
+        insta::assert_snapshot!("reasons", reasons.join("\n"));
         assert_eq!(effect("syscalls", 100, false, "on-absent").proof, Proof::Proven);
     }
 }
