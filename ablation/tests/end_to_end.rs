@@ -1,4 +1,4 @@
-//! A whole study of the fixture subject, and one that is interrupted and gone on with.
+//! A whole study of the fixture subject, and one that is interrupted and continued.
 
 mod common;
 
@@ -125,7 +125,7 @@ fn lines(bench: &Bench) -> usize {
 }
 
 #[test]
-fn an_interrupted_study_keeps_its_records_and_is_gone_on_with() {
+fn an_interrupted_study_keeps_its_records_and_is_continued() {
     let bench = slow();
     let mut child = start(&bench);
     until(&mut child, || lines(&bench) >= 3);

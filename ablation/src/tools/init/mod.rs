@@ -110,8 +110,8 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Init
             let features = features::features(package, &binary.required_features);
             let config = text::of_package(&name, package, &binary.name, &origin, &features, workload.as_deref());
             let next = match workload {
-                Some(_) => "look",
-                None => "put real work into its [[workload]], then look",
+                Some(_) => "read it",
+                None => "put real work into its [[workload]]",
             };
             write(&path, &config, next)
         }
@@ -130,7 +130,7 @@ fn of_command(command: &[String], out: Option<&Path>, here: &Path) -> Result<Str
         return Err(InitError::Call(format!("`{program}` is not an executable program on the PATH; {way_out}")));
     }
     let program = if program.contains('/') { seen_from(&path, &here.join(program)) } else { program.clone() };
-    write(&path, &text::of_command(&name, &program, arguments), "add a [[factor]] to it, then look")
+    write(&path, &text::of_command(&name, &program, arguments), "add a [[factor]] to it")
 }
 
 /// The manifest of a package, which may have to be fetched, and its version when it is of the registry.
@@ -240,7 +240,7 @@ fn write(path: &Path, config: &str, first: &str) -> Result<String, InitError> {
     file.write_all(config.as_bytes()).map_err(InitError::io(path, "writing"))?;
     let shown = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
     let shown = quoted(shown);
-    Ok(format!("wrote {shown}; {first} and run:\n  cargo ablate plan {shown}\n  cargo ablate run {shown}"))
+    Ok(format!("wrote {shown}; {first}, then run:\n  cargo ablate plan {shown}\n  cargo ablate run {shown}"))
 }
 
 #[cfg(test)]
