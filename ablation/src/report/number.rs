@@ -125,7 +125,7 @@ pub(crate) fn meaning(response: MainResponse) -> &'static str {
         MainResponse::P10 => "the 10th percentile of a process's timed batches",
         MainResponse::P50 => "the median of a process's timed batches",
         MainResponse::P99 => "the 99th percentile of a process's timed batches",
-        MainResponse::Mean => "the mean of a process's timed batches",
+        MainResponse::Mean => "the mean over all operations of a process",
         MainResponse::Wall => "the time from start to end of a process",
         MainResponse::Cpu => "the processor time of a process",
         MainResponse::RssPeak => "the most memory that a process had resident",

@@ -288,10 +288,9 @@ pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
     let costs: Vec<String> = named(workload, Verdict::Costs).iter().take(3).map(say).collect();
     let savers: Vec<String> = named(workload, Verdict::Saves).iter().take(2).map(say).collect();
     let sentence = costs_sentence(workload, unit, &costs);
-    match savers.as_slice() {
-        [] => sentence,
-        [one] => format!("{sentence} {one} saves."),
-        several => format!("{sentence} {} save.", several.join(" and ")),
+    match savers.is_empty() {
+        true => sentence,
+        false => format!("{sentence} Saved by {}.", savers.join(" and ")),
     }
 }
 
@@ -330,11 +329,11 @@ fn largest_seen(workload: &WorkloadAnalysis, unit: Unit) -> Option<String> {
     Some(format!("{}, {} {}", open.factor, signed(unit.from(open.estimate)), unit.label()).trim_end().to_owned())
 }
 
-/// A sentence about the largest difference that may be noise, and how many blocks would tell.
+/// A sentence about the largest difference that is neither claimed nor excluded, and how many blocks would decide it.
 fn undecided(workload: &WorkloadAnalysis, unit: Unit) -> String {
     let needed = workload.candidates().first().and_then(|open| open.blocks_needed);
     let needed = needed
         .map_or_else(String::new, |blocks| format!("; about {} would probably decide it", counted(blocks, "block")));
     let seen = largest_seen(workload, unit);
-    seen.map_or_else(String::new, |seen| format!(" The largest difference ({seen}) may be noise{needed}."))
+    seen.map_or_else(String::new, |seen| format!(" The largest difference ({seen}) is open{needed}."))
 }
