@@ -56,7 +56,7 @@ impl Session<'_> {
 pub(crate) fn counting(context: &Context<'_>, session: &mut Session<'_>) -> Result<End, RunError> {
     // Released before timing begins. While a tracepoint is registered, every system call of the machine takes the slow
     // path.
-    let _kept = context.probed.keep();
+    let _held = context.probed.hold_tracepoints();
     all(context, schedule::counting(context.study, context.plan), session)
 }
 

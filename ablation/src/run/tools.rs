@@ -26,7 +26,7 @@ pub(super) fn count(wrapper: &Wrapper, mut launch: Launch<'_>) -> Result<Counted
         Ok(wrapped) => wrapped,
         Err(e) => return Ok(Counted::Failed(format!("the program cannot be started under it: {e}"))),
     };
-    launch.timeout = launch.timeout.saturating_mul(wrapper.patience());
+    launch.timeout = launch.timeout.saturating_mul(wrapper.timeout_factor());
     let finished = process::run(&launch)?;
     Ok(match finished.exit {
         Exit::Code(0) => wrapper.read(scratch.path()).map_or_else(Counted::Failed, Counted::Counts),
