@@ -170,11 +170,13 @@ const RUNNER: &[Layer] = &[
     apart(
         &[
             "support/call.rs",
+            "support/count.rs",
             "support/exit.rs",
             "support/files.rs",
             "support/machine.rs",
             "support/nearest.rs",
             "support/progress.rs",
+            "support/steal.rs",
             "support/studies.rs",
         ],
         "what every stage may use, and knows no study",

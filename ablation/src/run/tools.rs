@@ -11,11 +11,11 @@ pub(super) enum Counted {
     Counts(BTreeMap<String, u64>),
     /// Ctrl-C was pressed.
     Interrupted,
-    /// The reason for having no counts.
+    /// There are no counts, for this reason.
     Failed(String),
 }
 
-/// Runs a process within a tool.
+/// Runs a process under a tool and reads the tool's counts.
 pub(super) fn count(wrapper: &Wrapper, mut launch: Launch<'_>) -> Result<Counted, ProcessError> {
     let scratch = match files::scratch(None) {
         Ok(scratch) => scratch,
