@@ -1,10 +1,10 @@
 //! Rules that the shape of a config alone does not hold: from the written config to a [`Study`]. This file has the top
 //! level and the shared rules. Each other part of a config has a file beside it.
 
-use super::names::suggest;
 use super::place::{Diagnostic, Part};
 use super::raw;
 use super::study::{DesignKind, Function, Program, Study};
+use crate::support::nearest::suggestion;
 use ablate_format::Arm;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -168,7 +168,7 @@ impl Checker<'_> {
         match known.clone().position(|known| known == name.get_ref()) {
             Some(index) => Ok(index),
             None => {
-                let near = suggest(name.get_ref(), known);
+                let near = suggestion(name.get_ref(), known);
                 self.fail(name.span(), format!("unknown {what} `{}`{near}", name.get_ref()))
             }
         }

@@ -1,10 +1,9 @@
 //! Rules of factors and their levels.
 
 use super::check::{Checked, Checker};
-use super::names::suggest;
 use super::raw;
 use super::study::{Factor, Level, Program, Subject, in_one_binary};
-use crate::support::nearest::nearest;
+use crate::support::nearest::{nearest, suggestion};
 use ablate_format::Arm;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -305,7 +304,7 @@ impl Checker<'_> {
                 );
             };
             if !factors.contains(&factor) {
-                let near = suggest(factor, factors.iter().copied());
+                let near = suggestion(factor, factors.iter().copied());
                 return self.fail(
                     counter.span(),
                     format!("counter `{factor}.{name}` is of an unknown factor `{factor}`{near}"),

@@ -1,8 +1,8 @@
 //! The values of a config that is known to be consistent.
 
 use super::error::ConfigError;
-use super::names;
 use super::place::{Diagnostic, Part};
+use crate::support::nearest::suggestion;
 use ablate_format::{Arm, Curve, Hypothesis, MainResponse, Target};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -96,7 +96,7 @@ impl Study {
     pub(crate) fn only(&mut self, workloads: &[String]) -> Result<Vec<String>, ConfigError> {
         for name in workloads {
             if self.workloads.iter().all(|workload| workload.name != *name) {
-                let hint = names::suggest(name, self.workloads.iter().map(|workload| workload.name.as_str()));
+                let hint = suggestion(name, self.workloads.iter().map(|workload| workload.name.as_str()));
                 return Err(ConfigError::NoWorkload {
                     path: self.path.display().to_string(),
                     name: name.clone(),

@@ -1,9 +1,9 @@
 //! Rules of treatments and constraints, which refer to levels of factors.
 
 use super::check::{Checked, Checker};
-use super::names::suggest;
 use super::raw;
 use super::study::{Constraint, Factor, Treatment};
+use crate::support::nearest::suggestion;
 use ablate_format::{Arm, BASELINE};
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -48,7 +48,7 @@ impl Checker<'_> {
         if known.contains(&level.get_ref().as_str()) {
             return Ok(());
         }
-        let near = suggest(level.get_ref(), known.iter().copied());
+        let near = suggestion(level.get_ref(), known.iter().copied());
         self.fail(level.span(), format!("unknown level `{}` of factor `{}`{near}", level.get_ref(), factor.name))
     }
 

@@ -1,9 +1,9 @@
 //! Rules of workloads, of curves (groups of workloads), and of the reference peer.
 
 use super::check::{Checked, Checker};
-use super::names::suggest;
 use super::raw;
 use super::study::{DesignKind, Peer, Workload};
+use crate::support::nearest::suggestion;
 use ablate_format::{Curve, MainResponse};
 use toml::Spanned;
 
@@ -53,9 +53,8 @@ impl Checker<'_> {
             let message = "a value of the program's own is named `value:NAME`, with letters a to z, digits and `_`";
             return self.fail(given.span(), format!("`{name}` is not a response; {message}"));
         }
-        let near = suggest(name, MainResponse::ALL.iter().map(|known| known.as_str()));
-        let write = "write `p10`, `p50`, `p99` or `mean` of what the program reports, `wall`, `cpu` or `rss-peak` of its process, or `value:NAME`";
-        self.fail(given.span(), format!("unknown response `{name}`{near}; {write}"))
+        let known = MainResponse::ALL.iter().map(|known| known.as_str()).chain(["value:NAME"]);
+        self.fail(given.span(), format!("unknown response `{name}`{}", suggestion(name, known)))
     }
 
     /// The designs of the study whose cells run with a workload.
@@ -108,7 +107,7 @@ impl Checker<'_> {
         if peers.iter().any(|peer| peer.name == *reference.get_ref()) {
             return Ok(Some(reference.get_ref().clone()));
         }
-        let near = suggest(reference.get_ref(), peers.iter().map(|p| p.name.as_str()));
+        let near = suggestion(reference.get_ref(), peers.iter().map(|p| p.name.as_str()));
         self.fail(reference.span(), format!("reference_peer `{}` is not among the peers{near}", reference.get_ref()))
     }
 }
