@@ -122,7 +122,6 @@ impl<'a> CellRuns<'a> {
     }
 }
 
-
 /// Whether the binary of a cell could not be built.
 pub(super) fn build_failed(manifest: &Manifest, cell: &CellPlan) -> bool {
     manifest.builds.iter().any(|build| build.id == cell.build && build.result.is_err())

@@ -30,8 +30,7 @@ pub(super) fn check(study: &Study, program: &CargoProgram, found: &Metadata) -> 
             continue;
         }
         let known = package.features.keys().map(String::as_str).filter(|name| *name != "default");
-        let message =
-            format!("package `{}` has no feature `{feature}`{}", package.name, suggestion(feature, known));
+        let message = format!("package `{}` has no feature `{feature}`{}", package.name, suggestion(feature, known));
         return Err(pointed(study, &["feature", "features", "placebo_feature"], feature, message));
     }
     Ok(())

@@ -399,7 +399,6 @@ mod tests {
                 assert!(why.contains(';'), "{}: `{why}` does not say what would allow it", status.name);
             }
         }
-
     }
 
     #[test]

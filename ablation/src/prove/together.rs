@@ -19,7 +19,6 @@ pub(crate) fn undo(runs: &mut [JudgedRun], changed: &[usize]) {
     }
 }
 
-
 /// Makes the counting runs of a cell and workload invalid when no timing run proves the planned allocator. A counting
 /// run that names the allocator itself becomes invalid only when there are timing runs and all of them failed.
 fn prove_counting(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {

@@ -162,7 +162,7 @@ impl Unit {
             }
             Quantity::Share => plain(0.01, "%"),
             Quantity::Rate => plain(1.0, "/s"),
-            Quantity::Number => plain(1.0, ""),
+            _ => plain(1.0, ""),
         }
     }
 
