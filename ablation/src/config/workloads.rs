@@ -7,7 +7,7 @@ use crate::support::nearest::suggestion;
 use ablate_format::{Curve, MainResponse};
 use toml::Spanned;
 
-/// Fewest workloads of a curve. A line through two points always fits.
+/// Fewest workloads of a curve. Two points always lie on a line.
 const MIN_CURVE: usize = 3;
 
 impl Checker<'_> {
@@ -77,13 +77,15 @@ impl Checker<'_> {
             let found = self.list("workload", &curve.workloads, workloads.iter().map(|w| w.name.as_str()))?;
             if found.len() < MIN_CURVE {
                 let message = format!(
-                    "a line is fitted over this curve, which takes at least {MIN_CURVE} workloads; add some or remove the table"
+                    "a line is fitted over this curve, which needs at least {MIN_CURVE} workloads; add some or remove \
+                     the table"
                 );
                 return self.fail(curve.workloads.span(), message);
             }
             if let Some(other) = found.iter().find(|i| !workloads[**i].response.is_latency()) {
                 let (name, response) = (&workloads[*other].name, workloads[*other].response.as_str());
-                let message = format!("a curve is of times, and the response of `{name}` is {response}; leave it out");
+                let message =
+                    format!("a curve needs latencies, and the response of `{name}` is {response}; leave it out");
                 return self.fail(curve.workloads.span(), message);
             }
             if let Some(other) = found.iter().find(|i| workloads[**i].response != workloads[found[0]].response) {

@@ -30,7 +30,7 @@ pub(super) fn check(
         };
         for (j, cell) in named.into_iter().enumerate() {
             if let Some(trouble) = unknown(plan, cell, workload) {
-                return Err(study.complain(Part::Named(i, j), trouble));
+                return Err(study.error_at(Part::Named(i, j), trouble));
             }
         }
     }
@@ -78,7 +78,7 @@ fn shares(
         } else {
             "which is not combined with the others at two levels; add it to `crossed`, or give it `off`"
         };
-        return Err(study.complain(Part::Named(i, j), format!("`{part}` is a factor {trouble}")));
+        return Err(study.error_at(Part::Named(i, j), format!("`{part}` is a factor {trouble}")));
     }
     if !any {
         return Ok(());
@@ -103,5 +103,5 @@ fn shares(
          factors with `crossed`, or add \"factorial\" to its `designs`",
         hypothesis.name, workload.name
     );
-    Err(study.complain(Part::Hypothesis(i), message))
+    Err(study.error_at(Part::Hypothesis(i), message))
 }
