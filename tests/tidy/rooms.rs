@@ -166,17 +166,22 @@ const RUNNER: &[Layer] = &[
     apart(
         &[
             "support/call.rs",
+            "support/count.rs",
             "support/exit.rs",
             "support/files.rs",
             "support/machine.rs",
             "support/nearest.rs",
             "support/progress.rs",
+            "support/steal.rs",
             "support/studies.rs",
         ],
         "what every stage may use, and knows no study",
     ),
     apart(&["support/interrupt.rs", "support/settings.rs", "support/"], "Ctrl-C; the runner's own environment"),
-    apart(&["config/names.rs", "config/place.rs", "config/raw.rs"], "suggestions; places in the text; TOML as written"),
+    apart(
+        &["config/diagnostic.rs", "config/names.rs", "config/raw.rs"],
+        "messages at their line; words of serde; TOML as written",
+    ),
     layer(&["config/error.rs"], "why there is no study"),
     layer(&["config/study.rs"], "the study without contradictions"),
     apart(&["config/check.rs", "config/factor.rs"], "what all tables are checked for; what a factor says"),

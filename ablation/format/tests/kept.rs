@@ -11,7 +11,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/kept-2")
 }
 
-/// Every field of the kept text that is not in what was read from it, by its path. What was read may have more.
+/// Adds the path of every field of the kept text that was lost in reading. What was read may have more fields.
 fn lost(kept: &Value, read: &Value, path: &str, out: &mut Vec<String>) {
     match (kept, read) {
         (Value::Object(kept), Value::Object(read)) => {
@@ -39,7 +39,6 @@ fn assert_whole(kept: &str, read: impl serde::Serialize) {
     let read = serde_json::to_value(read).expect("what was read is JSON");
     let mut out = Vec::new();
     lost(&kept, &read, "", &mut out);
-    // The version is that of the file, whatever this version writes.
     assert!(out.is_empty(), "{out:#?}");
 }
 

@@ -95,13 +95,6 @@ fn chosen(text: &str) -> Option<String> {
     Some(text.split_once('[')?.1.split_once(']')?.0.to_owned())
 }
 
-/// Clock ticks since boot that the host gave to others; `None` where the kernel does not tell.
-pub(crate) fn steal_ticks() -> Option<u64> {
-    let stat = std::fs::read_to_string("/proc/stat").ok()?;
-    let line = stat.lines().find(|line| line.starts_with("cpu "))?;
-    line.split_whitespace().nth(8)?.parse().ok()
-}
-
 /// Share of the time since boot in which another guest had the processor.
 fn steal_percent(stat: &str) -> Option<String> {
     let line = stat.lines().find(|line| line.starts_with("cpu "))?;
