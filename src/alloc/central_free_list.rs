@@ -1,14 +1,14 @@
 //! The central free list: the pages of each class of slots, and which of them have free ones.
 //!
-//! One lock per class, taken for a batch of slots at a time, when the transfer cache has none to give or takes none. Pages
-//! belong to no thread, so that nothing is left behind when one ends, and nothing is handed over.
+//! One lock per class, taken for a batch of slots at a time, when the transfer cache has none to give or takes none.
+//! Pages belong to no thread, so that nothing is left behind when one ends, and nothing is handed over.
 
 use super::arena;
 use super::huge_pages::Policy;
 use crate::class::{BLOCK, Class, SLOT_CLASSES};
 use crate::factor::{self, purge};
 use crate::fatal::{Fault, abort_with};
-use crate::metadata::page::{Misfit, Page, PageList};
+use crate::metadata::page::{GiveError, Page, PageList};
 use crate::metadata::page_map;
 use crate::metadata::range;
 use crate::metadata::segment::Kind;
@@ -40,8 +40,8 @@ struct CentralFreeList {
 // SAFETY: what it leads to is used by the lock's holder only.
 unsafe impl Send for CentralFreeList {}
 
-/// Takes up to `slots.len()` free slots. Returns how many there are, 0 when there is no memory, and whether the last of them
-/// is known to be zero.
+/// Takes up to `slots.len()` free slots. Returns how many there are, 0 when there is no memory, and whether the last of
+/// them is known to be zero.
 pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, slots: &mut [*mut u8]) -> (usize, bool) {
     let mut list = LISTS[class.index()].lock();
     let page = match list.partial.first() {
@@ -62,8 +62,8 @@ pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, sl
     (taken, zeroed)
 }
 
-/// Takes slots back, and hands pages that became free to `evict`, outside the lock. Returns whether the purge is due, for
-/// the slots that stay here.
+/// Takes slots back, and hands pages that became free to `evict`, outside the lock. Returns whether the purge is due,
+/// for the slots that stay here.
 pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'static Page)) -> bool {
     let mut list = LISTS[class.index()].lock();
     for &slot in slots {
@@ -74,8 +74,8 @@ pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'stat
         let was_full = page.is_full();
         match page.give(slot) {
             Ok(()) => {}
-            Err(Misfit::Interior) => abort_with(Fault::Interior),
-            Err(Misfit::Free) => abort_with(Fault::DoubleFree),
+            Err(GiveError::Interior) => abort_with(Fault::Interior),
+            Err(GiveError::DoubleFree) => abort_with(Fault::DoubleFree),
         }
         if was_full {
             list.partial.push(page);
@@ -96,8 +96,8 @@ pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'stat
     list.free_slots * class.slot_bytes() >= PURGE_BYTES_MIN
 }
 
-/// Gives back to the OS what free slots hold in pages that are in use, but less than half, and to which nothing came back
-/// for so many epochs of the purge: OS pages of which no slot has a part. Returns whether younger ones wait.
+/// Gives back to the OS what free slots hold in pages that are in use, but less than half, and to which nothing came
+/// back for so many epochs of the purge: OS pages of which no slot has a part. Returns whether younger ones wait.
 pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32) -> bool {
     // A longer page of the kernel's would take used slots along.
     if os::kernel_page() != OS_PAGE {
