@@ -45,8 +45,8 @@
 //! | `thread-cache` of small objects | on | |
 //! | `purge`: unused memory goes back | by time | `HAKMEM_PURGE=immediate`, `never` |
 //!
-//! [`factors::registry`] has this table as values, docs/factors.md every variable, and the module `settings` (feature
-//! `settings`) reads the environment for a program that wants to show or refuse what it says.
+//! [`factors::registry`] has this table as values, and docs/factors.md every variable. The module `settings` (feature
+//! `settings`) reads the variables for a program that shows the levels, or refuses to start with a misspelt name.
 //!
 //! # Statistics
 //!

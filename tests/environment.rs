@@ -167,7 +167,7 @@ fn programs_read_what_the_allocator_reads() {
         let output = case.run(|| {
             let (levels, rejected) = hakmem::settings::read(hakmem::Preset::Default);
             for factor in hakmem::stats().factors() {
-                assert_eq!(levels[factor.name()], factor.level.as_str(), "{}", factor.name());
+                assert_eq!(levels[&factor.id], factor.level, "{}", factor.name());
             }
             assert_eq!(levels.len(), hakmem::factors::registry().len());
             println!("rejected: {}", rejected.len());
