@@ -1,4 +1,5 @@
-//! How an object comes back: into the slot list of the thread that frees it, or past it, found by its address and verified.
+//! How an object comes back: into the slot list of the thread that frees it, or past it, found by its address and
+//! verified.
 
 use super::find::{Found, find};
 use super::thread_cache::ThreadCache;
@@ -42,9 +43,9 @@ unsafe fn free_slow(user: *mut u8) {
     thread::with_heap_or_none(|heap, counters, cache| {
         let active = active();
         let found = find(active.header(), counters, user).unwrap_or_else(|fault| abort_with(fault));
-        if let Some(form) = active.header() {
+        if active.header().is_some() {
             // SAFETY: `find` verified it.
-            unsafe { header::mark_freed(form, user) };
+            unsafe { header::mark_freed(user) };
         }
         let is_due = match found {
             Found::Slot(page, base) | Found::Run(page, base) => {
@@ -93,8 +94,8 @@ fn free_size_classed(
     }
 }
 
-/// Frees an object whose slot list did not take it: makes room in the list, passes on what was in its way, and keeps the
-/// object if the list is open.
+/// Frees an object whose slot list did not take it: makes room in the list, passes on what was in its way, and keeps
+/// the object if the list is open.
 #[cold]
 #[inline(never)]
 fn overflow(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) -> bool {

@@ -1,8 +1,8 @@
-//! The background purge: what is done beside requests when memory waits that may not be needed, by the allocator's own thread
-//! or, where that cannot be had, in passing.
+//! The background purge: what is done beside requests when memory waits that may not be needed, by the allocator's own
+//! thread or, where that cannot be had, in passing.
 //!
-//! The factor `purge` knows when; here is what is done at each station, from the outside in: batches that wait in the transfer
-//! cache go back to pages and segments, then mappings of the pool and halves of segments go back to the OS.
+//! The factor `purge` knows when; here is what is done at each station, from the outside in: batches that wait in the
+//! transfer cache go back to pages and segments, then mappings of the pool and halves of segments go back to the OS.
 
 use super::{arena, central_free_list, mapping_pool, release, transfer_cache};
 use crate::config::{ActiveConfig, active};
@@ -43,7 +43,7 @@ pub(super) fn request_if(is_due: bool, active: ActiveConfig, counters: &factor::
 fn request(counters: &factor::Counters) {
     match STATE.request() {
         Action::None => {}
-        Action::Work => purge::run_in_passing(&LAST_MS, &COUNTERS.purge, work),
+        Action::Work => purge::run_in_caller(&LAST_MS, &COUNTERS.purge, work),
         Action::Start => {
             counters.purge.starts.add(1);
             // SAFETY: the state says `Start` once, and again when the thread is about to end; nothing below touches
@@ -86,8 +86,8 @@ fn work() -> bool {
     batches || slots || mappings || halves || is_due
 }
 
-/// Gives back to the OS all memory that waits, except what threads' caches hold: in the transfer cache, BigCache, the mapping
-/// pool, the arena and the madvise batch.
+/// Gives back to the OS all memory that waits, except what threads' caches hold: in the transfer cache, BigCache, the
+/// mapping pool, the arena and the madvise batch.
 #[cold]
 #[inline(never)]
 pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {

@@ -94,7 +94,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             ],
         }),
         counters: elo::Counters::NAMES,
-        about: "chooses by Elo ratings of measured costs: one of 12 plans (huge pages, wait before a purge, idle batches), for 64 measured steps of the slow path (slow-path); or one of 12 mmap thresholds for every allocation (softmax, epsilon-greedy)",
+        about: "chooses by Elo ratings of measured costs: one of 12 plans (huge pages, wait before a purge, batches kept), for 64 measured steps of the slow path (slow-path); or one of 12 mmap thresholds for every allocation (softmax, epsilon-greedy)",
         costs: "slow-path: nothing per allocation; two reads of the cycle counter and two atomic adds per measured step, one `getrusage` per 64. Thresholds: 1 KiB; a random number and up to twelve adds and compares per allocation; two reads of the cycle counter and four atomic adds per large one",
     },
     Factor {
