@@ -1,8 +1,8 @@
-//! Reads the `HAKMEM_*` variables for a program that shows the levels of its allocator, or refuses a misspelt name at its
-//! start.
+//! Reads the `HAKMEM_*` variables for a program that shows the levels of its allocator, or refuses a misspelt name at
+//! its start.
 //!
-//! Names and values come from the registry, and the text from serde and envy. The allocator itself reads the environment
-//! without allocating; a test holds both readings equal.
+//! Names and values come from the registry, and the text from serde and envy. The allocator itself reads the
+//! environment without allocating; a test holds both readings equal.
 
 use crate::config::environment::{self, Refusal};
 use crate::config::{FactorId, Level, Preset};

@@ -71,12 +71,12 @@ macro_rules! variables {
 variables! {
     "HAKMEM_EVO_FREEZE_SECONDS" freeze_seconds: f64, 0.0..1e9, "least learning time, seconds";
     "HAKMEM_EVO_FREEZE_EPSILON" freeze_epsilon: f64, 0.0..1e9, "relative change of p99 that counts as converged";
-    "HAKMEM_EVO_FREEZE_WINDOWS" freeze_windows: u32, 1..1_000_000_000, "converged windows in a row that stop learning";
+    "HAKMEM_EVO_FREEZE_WINDOWS" freeze_windows: u32, 1..1e9, "converged windows in a row that stop learning";
     "HAKMEM_EVO_RELEARN_DELTA" relearn_delta: f64, 0.0..1e9, "relative worsening of p99 that counts as bad";
-    "HAKMEM_EVO_RELEARN_WINDOWS" relearn_windows: u32, 1..1_000_000_000, "bad windows in a row that start learning again";
+    "HAKMEM_EVO_RELEARN_WINDOWS" relearn_windows: u32, 1..1e9, "bad windows in a row that start learning again";
     "HAKMEM_EVO_DIST_DELTA" dist_delta: f64, 0.0..2.0, "L1 distance of size distributions that starts learning again";
     "HAKMEM_EVO_CANARY_FRACTION" trial_fraction: f64, 0.0..1.0, "share of allocations that try the candidate";
-    "HAKMEM_EVO_WINDOW_OPS" window_ops: u32, 1..1_000_000_000, "allocations that close a window";
+    "HAKMEM_EVO_WINDOW_OPS" window_ops: u32, 1..1e9, "allocations that close a window";
     "HAKMEM_EVO_WINDOW_SECONDS" window_seconds: f64, 0.0..1e9, "seconds that close a window";
 }
 
