@@ -79,7 +79,8 @@ struct Window {
     cycles: AtomicU64,
 }
 
-static WINDOW: Window = Window { strategy: AtomicU8::new(NEUTRAL), steps: AtomicU32::new(0), cycles: AtomicU64::new(0) };
+static WINDOW: Window =
+    Window { strategy: AtomicU8::new(NEUTRAL), steps: AtomicU32::new(0), cycles: AtomicU64::new(0) };
 /// The best plan of the last round.
 static BEST: AtomicU8 = AtomicU8::new(NEUTRAL);
 /// Whether learning has stopped: then there are no more windows.
