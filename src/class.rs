@@ -9,7 +9,7 @@
 //! many times over. So each size up to 512 KiB has two classes. Objects of the coloured ones (J. Bonwick, "The slab
 //! allocator", USENIX Summer 1994) are slots a cache line longer than whole blocks, so that each begins in another set
 //! than its neighbour. Objects of the uncoloured ones, and all larger ones, are runs of blocks: for stricter alignment
-//! than a line's, and where a coloured page finds no room.
+//! than a line's, and where a coloured page does not fit.
 
 /// Bytes of an arena block, into which segments are divided. A page of small slots is one block or eight.
 pub(crate) const BLOCK: usize = 64 << 10;

@@ -31,6 +31,6 @@ impl Fault {
 #[inline(never)]
 pub(crate) fn abort_with(fault: Fault) -> ! {
     os::write_stderr(fault.sentence());
-    // SAFETY: does not return, and runs no code of ours.
+    // SAFETY: does not return, and runs no code of the allocator.
     unsafe { libc::abort() }
 }

@@ -376,6 +376,6 @@ fn fail(reason: c_int) -> *mut c_void {
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     os::write_stderr(b"hakmem: internal error\n");
-    // SAFETY: does not return, and runs no code of ours.
+    // SAFETY: does not return, and runs no code of the allocator.
     unsafe { libc::abort() }
 }

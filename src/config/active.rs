@@ -174,7 +174,7 @@ impl ActiveConfig {
         }
     }
 
-    /// What the kernel is told about huge pages, if anything.
+    /// The advice that the kernel gets on huge pages, if any.
     #[inline(always)]
     pub(crate) fn thp(self) -> Option<thp::Advice> {
         match self.ordinal(FactorId::Thp) {

@@ -1,4 +1,4 @@
-//! THP: the kernel is told whether to back mappings of 2 MiB or more with transparent huge pages.
+//! THP: advises the kernel to back mappings of 2 MiB or more with transparent huge pages, or not to.
 //!
 //! The policy of the system (`/sys/kernel/mm/transparent_hugepage/enabled`) is `always`, `madvise` or `never`. Under
 //! `madvise` only advised memory gets huge pages, and only where a whole aligned 2 MiB piece lies in one mapping. On
@@ -20,7 +20,7 @@ counters! {
     refusals,
 }
 
-/// What the kernel is told.
+/// The advice to the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Advice {
     /// Huge pages are welcome.
