@@ -7,7 +7,7 @@
 //! request fails; they add nothing to one that succeeds.
 //!
 //! The loader calls them before any constructor has run, so no call relies on one: the first request does what the
-//! constructor of [`crate::alloc`] has not done yet. glibc's statistics functions report hakmem's [`crate::stats`]:
+//! constructor of [`crate::alloc`] has not done yet. glibc's statistics functions report hakmem's [`crate::stats()`]:
 //! `malloc_stats`, `mallinfo`, `mallinfo2` and `malloc_info`.
 
 use crate::alloc::{allocate, flush, free as free_path, inspect, reallocate};
