@@ -1,15 +1,15 @@
 //! Names of the files in a study's folder.
 
-/// The manifest ([`crate::Manifest`]).
+/// The manifest, one [`crate::Manifest`] in JSON.
 pub const MANIFEST: &str = "manifest.json";
 
-/// The records, one [`crate::Record`] on each line.
+/// The records, one [`crate::Record`] in JSON on each line.
 pub const RECORDS: &str = "records.jsonl";
 
-/// The results for programs ([`crate::EffectsFile`]).
+/// The results for programs, one [`crate::EffectsFile`] in JSON.
 pub const EFFECTS: &str = "effects.json";
 
-/// The report for people.
+/// The report for people, in Markdown.
 pub const REPORT: &str = "report.md";
 
 /// The folder of build logs.

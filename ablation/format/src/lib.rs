@@ -1,6 +1,6 @@
-//! The files of a study and their reader: the one thing that ablate keeps stable.
+//! The files of a study and their reader: the part of ablate that stays stable.
 //!
-//! A study is a folder. `manifest.json` ([`Manifest`]) says what was planned, built and found on the machine;
+//! A study is a folder. `manifest.json` ([`Manifest`]) has what was planned, built and found on the machine;
 //! `records.jsonl` has one [`Record`] for each process, with the line that the measured program printed ([`Measured`]);
 //! `effects.json` ([`EffectsFile`]) has the results for programs. [`read_manifest`], [`read_records`] and
 //! [`read_effects`] read them. docs/format.md has every key, and the rules for what a later version may change.
@@ -14,7 +14,9 @@
 //! # Ok::<(), ablate_format::ReadError>(())
 //! ```
 //!
-//! What runs the study, judges the records and computes the effects is the package `ablation`.
+//! The package `ablation` runs studies, checks the records and computes the effects. It builds most structs of this
+//! crate and matches most enums, so these are not `#[non_exhaustive]`. A minor version may still add fields and
+//! variants: read fields by name, and give a `match` an arm for the rest.
 
 #![warn(missing_docs)]
 

@@ -1,10 +1,10 @@
-//! `manifest.json`: what was planned, built and found on the machine, written once before the first run.
+//! `manifest.json`: what was planned, built and found on the machine.
 
 use crate::plan::StudyPlan;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Everything needed to read the records of one study, written once before the first run.
+/// Everything that is needed to read the records of one study. It is written once, before the first run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of the manifest ([`crate::FORMAT`]).
@@ -13,13 +13,13 @@ pub struct Manifest {
     pub study: String,
     /// Path of the config as it was given.
     pub config_path: String,
-    /// Whole text of the config, so that the folder explains itself.
+    /// Whole text of the config.
     pub config_text: String,
-    /// The command line.
+    /// The command line, one word in each entry.
     pub command: Vec<String>,
     /// Start of the run, seconds since the Unix epoch.
     pub started_unix_s: u64,
-    /// Seed of the block orders and of the bootstrap.
+    /// Seed of the block orders, the padding and the bootstrap.
     pub seed: u64,
     /// Number of blocks planned.
     pub blocks: u32,
@@ -32,21 +32,20 @@ pub struct Manifest {
     pub libraries: Vec<Library>,
     /// The machine.
     pub machine: Machine,
-    /// Every counting instrument with its state; what could not be had says why.
+    /// Every instrument of the counting runs with its state, in the order of the runner's table.
     pub instruments: Vec<InstrumentStatus>,
 }
 
-/// One binary that was built, or was not.
+/// One binary that was to be built or found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BuildRecord {
     /// Id that cells refer to.
     pub id: String,
-    /// Cargo features it was built with.
+    /// Cargo features of the build. Empty for an installed program.
     pub features: Vec<String>,
-    /// `Ok` path of the binary, or what went wrong with the path of the log.
+    /// The binary of code layout 0, or why there is none.
     pub result: Result<BuiltBinary, BuildFailure>,
-    /// The same objects linked in other orders: code layouts 1, 2, … (layout 0 is `result`). Empty when the linker
-    /// cannot shuffle or one layout was asked for.
+    /// Code layouts 1, 2, …: the same objects linked in other orders. Empty when the study has one layout.
     #[serde(default)]
     pub layouts: Vec<BuiltBinary>,
 }
@@ -56,7 +55,8 @@ pub struct BuildRecord {
 pub struct BuiltBinary {
     /// Absolute path.
     pub path: String,
-    /// SHA-256 of its bytes, hexadecimal.
+    /// SHA-256 of its bytes, hexadecimal. For an installed program `+` and the hash of each file among its arguments
+    /// follow.
     pub sha256: String,
 }
 
@@ -80,20 +80,22 @@ pub struct BuildFailure {
     pub log: String,
 }
 
-/// The machine as it was when the study started. `None` is shown as `n/a`.
+/// The machine as it was when the study started.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Machine {
-    /// Host-independent facts by name, for people: kernel, cpu, cores, memory, thp, aslr, governor, paranoid level,
-    /// load, commit, rustc, lock-file hash.
+    /// Facts for people, by name: kernel, cpu, cores, memory, thp, aslr, governor, perf_event_paranoid, load, commit,
+    /// rustc, lock-file-sha256, …. A fact that could not be read is `None`. None of them names the host, a user or an
+    /// absolute path.
     pub facts: BTreeMap<String, Option<String>>,
 }
 
 /// One row of the instrument table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstrumentStatus {
-    /// Response name, `instructions`, `page-faults`, `syscalls`, `sys-mmap`.
+    /// Key of its counts in [`Record::counts`](crate::Record::counts): `instructions`, `page-faults`, `syscalls`,
+    /// `sys-mmap`, ….
     pub name: String,
-    /// Whether two runs of one process must agree.
+    /// Whether two runs of one process must have the same count, with address randomisation off.
     pub exact: bool,
     /// `None` when available, else one line: why not, and what would allow it.
     pub unavailable: Option<String>,
@@ -101,7 +103,7 @@ pub struct InstrumentStatus {
     /// `kernel` (wait4, vmstat). Numbers of two origins never share a column.
     #[serde(default)]
     pub origin: String,
-    /// What reading it costs the measured process, in words; empty when unknown.
+    /// The events that cost the measured process time while it is counted, in words; empty when unknown.
     #[serde(default)]
     pub cost: String,
 }

@@ -10,18 +10,18 @@ pub struct Measured {
     pub format: u32,
     /// Operations of the measured part.
     pub operations: u64,
-    /// Which allocator served the operations, as proven by the program (`hakmem`, `mimalloc`, …).
+    /// Name of the allocator that served the operations, as the program proved it: `hakmem`, `mimalloc`, ….
     #[serde(default)]
     pub served_by: Option<String>,
-    /// Level of each factor, as sealed.
+    /// Level of each factor during the run.
     #[serde(default)]
     pub levels: BTreeMap<String, String>,
-    /// Activity counters: factor → counter → value.
+    /// Counters of each factor's work: factor → counter → value.
     #[serde(default)]
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
     /// Equal for all runs of one workload, whichever allocator served it.
     pub checksum: String,
-    /// `operations` or `batches`: what the percentiles are over.
+    /// What one value of the percentiles is of: `operations` or `batches`.
     pub latency_over: String,
     /// Number of values that the percentiles are over.
     pub samples: u64,
@@ -33,26 +33,28 @@ pub struct Measured {
     pub latency_ns_p99: f64,
     /// Mean, nanoseconds per operation.
     pub latency_ns_mean: f64,
-    /// Peak resident bytes, as the program saw them.
+    /// Peak resident bytes, as the program read them.
     #[serde(default)]
     pub rss_peak_bytes: Option<u64>,
-    /// Page faults of the measured part, as the program saw them.
+    /// Page faults of the measured part, as the program read them.
     #[serde(default)]
     pub page_faults: Option<u64>,
-    /// Environment variables that the program refused, with its reason; not empty makes the run invalid.
+    /// Environment variables that the program refused, each with its reason. A run with any of them is invalid.
     #[serde(default)]
     pub env_rejected: Vec<String>,
-    /// Nanoseconds per operation of every timed batch, in their order; empty: only the percentiles are known.
+    /// Nanoseconds per operation of every timed batch, in their order; empty when only the percentiles are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub batches_ns: Vec<f32>,
-    /// The contention probe before the first timed batch and after every one, nanoseconds per step: one more than batches.
+    /// The contention probe before the first timed batch and after every one, nanoseconds per step: one value more than
+    /// `batches_ns`, or none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contention_probes_ns: Vec<f32>,
-    /// Numbers of the program's own by name, for responses `value:NAME`.
+    /// The program's own values by name, for responses `value:NAME`. The end of a name is the unit:
+    /// [`MainResponse::quantity`](crate::MainResponse::quantity).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, f64>,
-    /// What the program itself knows its factors to cost, nanoseconds per operation: the synthetic subject of
-    /// `cargo ablate selftest` says it, others do not.
+    /// True cost of each factor, nanoseconds per operation. Only the synthetic subject of `cargo ablate selftest` knows
+    /// and reports it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub truth_ns: BTreeMap<String, f64>,
 }

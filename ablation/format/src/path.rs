@@ -1,11 +1,11 @@
-//! Ideas added in turn, and the gap to a peer that they are to close.
+//! Paths: treatments added one after the other, and the gap to a peer that they are to close.
 
 use serde::{Deserialize, Serialize};
 
-/// The step that is no treatment: where a path may begin.
+/// The first step of a path may have this name instead of a treatment's.
 pub const BASELINE: &str = "baseline";
 
-/// Treatments in an order, each of which adds something to the one before.
+/// Treatments in an order, each of which changes something of the one before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Path {
     /// Name, `[a-z0-9-]+`.
@@ -16,17 +16,17 @@ pub struct Path {
     pub peer: String,
     /// Names of treatments, at least two; the first may be [`BASELINE`]. All are in one binary.
     pub steps: Vec<String>,
-    /// Workloads that it is followed in, at least one.
+    /// Workloads in which the gap is measured at every step, at least one.
     pub workloads: Vec<String>,
-    /// How near the peer is to come.
+    /// Gaps that count as small enough, in the order of the config.
     pub goals: Vec<Goal>,
 }
 
-/// A gap that is small enough.
+/// A gap to the peer that counts as small enough.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Goal {
     /// Name for people.
     pub name: String,
-    /// The most that a step may take more than the peer, percent of the peer.
+    /// Largest gap that reaches the goal: step − peer, percent of the peer.
     pub high_percent: f64,
 }

@@ -1,4 +1,4 @@
-//! What was planned: factors, workloads, cells, contrasts, and the claims to decide.
+//! The plan of a study: factors, workloads, cells, contrasts, and the claims to decide.
 
 use crate::path::{BASELINE, Path};
 use crate::response::MainResponse;
@@ -6,7 +6,7 @@ use crate::target::Target;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
-/// The design, resolved: every cell and every contrast by name.
+/// The plan of a study: every cell and every contrast by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StudyPlan {
     /// Factors in the order of the config.
@@ -17,15 +17,15 @@ pub struct StudyPlan {
     pub cells: Vec<CellPlan>,
     /// Comparisons to report, by cell id.
     pub contrasts: Vec<Contrast>,
-    /// Id of the peer that shares of the gap refer to, when there are peers.
+    /// Cell id of the peer that shares of the gap refer to; `None` without one.
     pub reference_peer: Option<String>,
     /// Claims to decide.
     #[serde(default)]
     pub hypotheses: Vec<Hypothesis>,
-    /// Bars to judge the subject by.
+    /// Limits to judge the subject by.
     #[serde(default)]
     pub targets: Vec<Target>,
-    /// Ideas added in turn.
+    /// Treatments that are added one after the other.
     #[serde(default)]
     pub paths: Vec<Path>,
     /// Groups of workloads that time is fitted over.
@@ -37,22 +37,23 @@ pub struct StudyPlan {
     /// Cells that the constraints forbid, with the reason.
     #[serde(default)]
     pub impossible: Vec<Impossible>,
-    /// Peers that were to run and that this machine does not have.
+    /// Optional peers that the machine of the study did not have.
     #[serde(default)]
     pub absent: Vec<AbsentPeer>,
     /// Code layouts of each build, at least 1: block `b` runs layout `b mod layouts`.
     #[serde(default = "one")]
     pub layouts: u32,
-    /// Factors that are combined in one binary, in the order of the config: the bits of a mask, from bit 0 on.
+    /// Factors that are combined in one binary, in the order of the config. Factor `i` is bit `i` of a mask.
     #[serde(default)]
     pub crossed: Vec<Crossed>,
-    /// Name of a design → ids of the cells that it asks for; those that combine factors have the baseline among them.
+    /// Name of a design → ids of the cells that it asks for. Designs that combine factors have the baseline among them.
     #[serde(default)]
     pub designs: BTreeMap<String, Vec<String>>,
 }
 
 impl StudyPlan {
-    /// The cell of a path's step: the baseline, or a treatment in the baseline's binary.
+    /// The cell of a step of a path: the baseline, or the treatment of this name in the baseline's binary. `None` when
+    /// there is no such cell.
     pub fn step(&self, name: &str) -> Option<&CellPlan> {
         self.cells.iter().find(|cell| match cell.kind {
             CellKind::Baseline => name == BASELINE,
@@ -67,7 +68,7 @@ impl StudyPlan {
 pub struct Crossed {
     /// Name of the factor.
     pub factor: String,
-    /// The level "without it": `off`, or the only one beside the baseline's in one binary.
+    /// The level without the factor: `off`, or the only one beside the baseline's in one binary.
     pub away: String,
 }
 
@@ -84,14 +85,14 @@ pub struct Impossible {
     pub reason: String,
 }
 
-/// A peer that is left out because it is not there.
+/// An optional peer that is left out because its program or library is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AbsentPeer {
     /// Name of the peer.
     pub peer: String,
-    /// What is not there.
+    /// The part that is missing.
     pub why: String,
-    /// What to do about it; empty when the config does not say.
+    /// How to get it; empty when the config does not say.
     #[serde(default)]
     pub hint: String,
 }
@@ -169,7 +170,7 @@ pub enum HypothesisKind {
     },
 }
 
-/// JSON has no infinity: it is written as `null`.
+/// An end of a claimed interval. JSON has no infinity, so an open end is `null`.
 fn open_below<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NEG_INFINITY))
 }
@@ -178,18 +179,18 @@ fn open_above<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Erro
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
-/// One factor: what proves its levels.
+/// One factor, with its levels and the counters that prove them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FactorPlan {
-    /// Name, equal in the config, the Cargo features and the measured program's line.
+    /// Name, equal in the config and in the measured program's line.
     pub name: String,
-    /// Counters `factor.counter` of which at least one must move when the factor works, and all must stay 0 when it is
-    /// off or absent.
+    /// Counters `factor.counter`. At least one must move when the factor is at work, and all must stay at 0 when it is
+    /// off or absent. Empty: exact counts or the binaries must differ between the levels.
     pub proof: Vec<String>,
     /// One line for people.
     #[serde(default)]
     pub about: String,
-    /// Level that the baseline has.
+    /// The baseline's level.
     #[serde(default = "on")]
     pub baseline: String,
     /// Every level of the study, the baseline's first.
@@ -206,12 +207,12 @@ fn on() -> String {
 pub struct WorkloadPlan {
     /// Name, `[a-z0-9-]+`.
     pub name: String,
-    /// Arguments of the measured program.
+    /// Arguments after those of the cell.
     pub args: Vec<String>,
-    /// One line for people.
+    /// One line for people; empty when there is none.
     #[serde(default)]
     pub about: String,
-    /// The value of a process that the effects are about.
+    /// The value of a process that the workload is judged by.
     #[serde(default)]
     pub response: MainResponse,
     /// Ids of the cells that run with it; empty: all.
@@ -226,16 +227,16 @@ impl WorkloadPlan {
     }
 }
 
-/// What a cell is compared as.
+/// The part of a cell in the comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CellKind {
     /// The subject with every factor at its baseline level.
     Baseline,
-    /// The baseline once more, with an environment variable that no program reads, or (arm `feature`) with dead code built
-    /// in: its difference is noise.
+    /// The baseline once more, with an environment variable that no program reads, or (arm `feature`) with dead code
+    /// built in. Its difference from the baseline is noise.
     Placebo,
-    /// The subject with other levels.
+    /// The subject with at least one factor at another level.
     Treatment,
     /// Another program or another allocator.
     Peer,
@@ -271,9 +272,9 @@ pub struct CellPlan {
     pub id: String,
     /// Name for people and for `effects.json`: `no-bigcache`, `mimalloc`.
     pub name: String,
-    /// What it is compared as.
+    /// Its part in the comparisons.
     pub kind: CellKind,
-    /// How its levels are brought about; absent for baseline, placebo and peers.
+    /// How its levels are brought about; `None` for the baseline, peers, and the placebo in the baseline's binary.
     pub arm: Option<Arm>,
     /// The level that the measured program must report for each factor; empty for peers.
     pub levels: BTreeMap<String, String>,
@@ -284,11 +285,11 @@ pub struct CellPlan {
     pub build: String,
     /// Arguments before those of the workload.
     pub args: Vec<String>,
-    /// Environment besides the allow-list.
+    /// Environment variables besides those that are passed on from the runner.
     pub env: BTreeMap<String, String>,
-    /// The name that the measured program must report in `served_by`.
+    /// The name that the measured program must report in `served_by`; `None`: any.
     pub served_by: Option<String>,
-    /// Whether a peer counts where the best peer or every peer is asked for.
+    /// Whether targets that name the best peer or every peer compare with this one. Always true for the subject.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub compare: bool,
 }
@@ -301,20 +302,20 @@ fn is_yes(value: &bool) -> bool {
     *value
 }
 
-/// One comparison: `plus − minus` is the effect, positive when the factor costs.
+/// One comparison of two cells. The effect is `plus − minus`, positive when the factor costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Contrast {
     /// The factor, or the treatment's name when several factors differ.
     pub factor: String,
-    /// `on-off`, `on-absent`, `off-absent`, or `<level>-on` for variants, `baseline-<treatment>` for several factors,
-    /// `placebo`.
+    /// The levels as `<baseline's>-<other>`: `on-off`, `on-absent`, `on-frozen`; `off-absent` for the cost of the
+    /// switch; `baseline-<treatment>` for several factors; `alone-none`, `main`, `placebo`.
     pub contrast: String,
-    /// The arm, `None` for `off-absent` and `placebo`.
+    /// The arm of the cells; `None` for `off-absent` and the placebo in the baseline's binary.
     pub arm: Option<Arm>,
-    /// Cell with the factor at work.
+    /// Id of the cell with the factor at work. Empty for `main`, which is over all crossed cells.
     pub plus: String,
-    /// Cell without it.
+    /// Id of the cell without the factor. Empty for `main`.
     pub minus: String,
-    /// True for one row of the attribution table (a single factor against the baseline).
+    /// Whether it is a row of the attribution table, which has one factor per row.
     pub attribution: bool,
 }

@@ -1,4 +1,4 @@
-//! Reads a study's folder: whole files strictly, records line by line with care.
+//! Reads a study's folder. A file that is damaged is an error; a damaged line of the records is left out and reported.
 
 use crate::effects::EffectsFile;
 use crate::folder::{EFFECTS, MANIFEST, RECORDS};
@@ -13,26 +13,27 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// Longest line of `records.jsonl` in bytes, with its end; a longer one is not a record.
+/// Longest line of `records.jsonl` in bytes, with its line break. A longer line is not a record.
 const MAX_LINE: u64 = 4 << 20;
 
 /// A line of `records.jsonl` that is not a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BadLine {
     /// Number of the line, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The reason, for people.
     pub why: String,
 }
 
-/// Why a study's folder cannot be read.
+/// A study's folder that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// A file was given instead of a folder.
+    /// The path is that of a file.
     #[error("{} is not a folder of a study; give the folder that `cargo ablate run` named", dir.display())]
     NotAFolder {
-        /// What was given.
+        /// The path.
         dir: PathBuf,
     },
     /// The file is missing.
@@ -49,20 +50,20 @@ pub enum ReadError {
         /// The version that the file names.
         format: u32,
     },
-    /// The file is damaged: no JSON, or a required key is missing.
-    #[error("{}: {why}; the file is damaged", path.display())]
+    /// The file is damaged: it is not JSON, or a required key is missing.
+    #[error("{} is damaged: {why}; take another copy, or run the study again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The parser's message.
         why: String,
     },
-    /// The system refused.
+    /// The system refused to read the file.
     #[error("{}: reading failed: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -83,7 +84,8 @@ pub fn read_effects(dir: &Path) -> Result<EffectsFile, ReadError> {
     read_versioned(dir, EFFECTS)
 }
 
-/// Reads `records.jsonl` of a study's folder from its begin to its end: [`RecordReader::read`], once.
+/// Gives every record of a study's folder to `each`, in the order of the file, and returns the lines that are not
+/// records: one call of [`RecordReader::read`].
 ///
 /// # Errors
 /// [`ReadError::Io`].
@@ -91,26 +93,29 @@ pub fn read_records(dir: &Path, each: impl FnMut(Record)) -> Result<Vec<BadLine>
     RecordReader::new(dir).read(each)
 }
 
-/// Reads the records of a study, and later those that were appended since.
+/// A reader of the records of one study. Each call of [`RecordReader::read`] continues where the last one ended, so
+/// that a study can be read while it runs.
 #[derive(Debug)]
 pub struct RecordReader {
     path: PathBuf,
-    /// Bytes and lines that were read.
+    /// Bytes that were read.
     offset: u64,
+    /// Lines that were read.
     lines: usize,
     seen: Seen,
 }
 
 impl RecordReader {
-    /// For `records.jsonl` in the folder of a study.
+    /// A reader of `records.jsonl` in the folder of a study, from its first line. Opens no file.
     pub fn new(dir: &Path) -> RecordReader {
         RecordReader { path: dir.join(RECORDS), offset: 0, lines: 0, seen: Seen::default() }
     }
 
-    /// Gives every record that was not read before to `each`, and returns the lines that are not records.
+    /// Gives every record that was not read before to `each`, in the order of the file, and returns the lines that are
+    /// not records.
     ///
-    /// Of several records of one run (pass, block, workload and cell) only the first counts. A file that is missing has
-    /// no lines: the study was ended before its first run.
+    /// Of several records of one run (pass, block, workload and cell) only the first is given; the others are returned.
+    /// A missing file has no lines: the study was ended before its first run.
     ///
     /// # Errors
     /// [`ReadError::Io`].
@@ -146,8 +151,8 @@ impl RecordReader {
         }
     }
 
-    /// Reads lines until there are enough to share out, into `text`; `lines` has the number and the place of each, `None`
-    /// for one that is too long. Returns whether the input is over.
+    /// Reads at least [`CHUNK`] bytes of whole lines into `text`, as far as there are. `lines` has the number of each
+    /// line and its range in `text`, `None` for one that is too long. Returns whether the input is over.
     fn fill(
         &mut self,
         input: &mut impl BufRead,
@@ -156,7 +161,7 @@ impl RecordReader {
     ) -> io::Result<bool> {
         text.clear();
         lines.clear();
-        while text.len() < SHARED_OUT {
+        while text.len() < CHUNK {
             let begin = text.len();
             let read = input.by_ref().take(MAX_LINE).read_until(b'\n', text)?;
             if read == 0 {
@@ -177,12 +182,12 @@ impl RecordReader {
 }
 
 /// Bytes of lines that are parsed together, by as many threads as there are processors.
-const SHARED_OUT: usize = 1 << 20;
+const CHUNK: usize = 1 << 20;
 
-/// Fewest lines for which a thread is worth its start.
+/// Fewest lines per thread. Fewer take less time than the start of a thread.
 const LEAST_LINES: usize = 64;
 
-/// Parses lines, in their order: a record, `None` for an empty line, or what is wrong.
+/// Parses lines, in their order: a record, `None` for an empty line, or the reason why it is not a record.
 fn parse_all(text: &[u8], lines: &[(usize, Option<Range<usize>>)]) -> Vec<Result<Option<Record>, String>> {
     let parse = |(_, place): &(usize, Option<Range<usize>>)| match place {
         Some(place) => parse_line(&text[place.clone()]),
@@ -211,7 +216,7 @@ fn parse_line(line: &[u8]) -> Result<Option<Record>, String> {
         // A record of another version need not have the keys of this one.
         Err(e) => match serde_json::from_slice::<Version>(line) {
             Ok(version) if !is_read(version.format) => Err(describe_version(version.format)),
-            _ => Err(format!("no record: {e}")),
+            _ => Err(format!("not a record: {e}")),
         },
     }
 }
@@ -232,11 +237,13 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
     }
 }
 
-/// Records that [`mean_wall_ns`] looks at, at most.
+/// Most records that [`mean_wall_ns`] reads.
 const SAMPLE: u64 = 256;
 
-/// Mean wall time of the processes of a study in nanoseconds, over at most 256 records that lie evenly spread in the file:
-/// how long that takes does not depend on the size of the study. `None` without a process that took time.
+/// Mean wall time of the processes of a study in nanoseconds, over at most 256 records that are evenly spread in the
+/// file, so that the call does not take longer for a larger study.
+///
+/// `None` when the file cannot be read or has no record with a wall time above 0.
 pub fn mean_wall_ns(dir: &Path) -> Option<u64> {
     #[derive(Deserialize)]
     struct Wall {
@@ -263,17 +270,18 @@ pub fn mean_wall_ns(dir: &Path) -> Option<u64> {
     sum.checked_div(runs)
 }
 
-/// What every file and every line says first.
+/// The version that every file and every record names.
 #[derive(Deserialize)]
 struct Version {
     format: u32,
 }
 
+/// Whether this crate reads a version.
 fn is_read(format: u32) -> bool {
     (OLDEST_FORMAT..=FORMAT).contains(&format)
 }
 
-/// Why a version is not read, and what to do.
+/// The reason why a version is not read, and what to do.
 fn describe_version(format: u32) -> String {
     if format > FORMAT {
         format!("written in format {format}, and this ablate reads up to {FORMAT}; read it with a newer ablate")
@@ -292,7 +300,7 @@ fn read_versioned<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<T, Read
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(ReadError::Missing { path }),
         Err(source) => return Err(ReadError::Io { path, source }),
     };
-    // The version first: a file of another one need not have the keys of this one.
+    // The version first, because a file of another version need not have the keys of this one.
     let version = match serde_json::from_slice::<Version>(&text) {
         Ok(version) => version,
         Err(e) => return Err(ReadError::Damaged { path, why: e.to_string() }),
@@ -303,7 +311,7 @@ fn read_versioned<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<T, Read
     serde_json::from_slice(&text).map_err(|e| ReadError::Damaged { path, why: e.to_string() })
 }
 
-/// Keys of the runs that were read. Names repeat in every block, so that each is stored once.
+/// Keys of the runs that were read, with each name stored once, because names repeat in every block.
 #[derive(Debug, Default)]
 struct Seen {
     names: HashMap<String, usize>,
@@ -311,7 +319,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Whether the run is new.
+    /// Adds the run of a record; returns whether it is new.
     fn insert(&mut self, record: &Record) -> bool {
         let [workload, cell] = [&record.workload, &record.cell].map(|name| match self.names.get(name) {
             Some(number) => *number,
@@ -362,7 +370,7 @@ mod tests {
     #[test]
     fn lines_that_threads_share_keep_their_order_and_numbers() {
         let at = |block: usize| line().replace("\"block\":0", &format!("\"block\":{block}"));
-        let all = 3 * SHARED_OUT / line().len();
+        let all = 3 * CHUNK / line().len();
         let text: String = (0..all).map(|i| if i % 100 == 7 { "x\n".to_owned() } else { at(i) + "\n" }).collect();
         let (records, bad) = parsed(&text);
         let is_bad = |i: &usize| i % 100 == 7;
@@ -394,6 +402,22 @@ mod tests {
     fn unknown_keys_are_ignored() {
         let (records, bad) = parsed(&line().replacen('{', "{\"later\":[1],", 1));
         assert_eq!((records.len(), bad.len()), (1, 0));
+    }
+
+    #[test]
+    fn the_mean_wall_time_is_over_records_from_the_whole_file() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(mean_wall_ns(dir.path()), None, "there is no file");
+        let at = |wall: u64| line().replace("\"wall_ns\":0", &format!("\"wall_ns\":{wall}")) + "\n";
+        std::fs::write(dir.path().join(RECORDS), at(0)).expect("writes");
+        assert_eq!(mean_wall_ns(dir.path()), None, "no process took time");
+        std::fs::write(dir.path().join(RECORDS), format!("{}{}x\n", at(10), at(30))).expect("writes");
+        assert_eq!(mean_wall_ns(dir.path()), Some(20));
+        // 3,000 records of which the first half took 100 ns and the second half 300 ns.
+        let text: String = (0..3000).map(|i| at(if i < 1500 { 100 } else { 300 })).collect();
+        std::fs::write(dir.path().join(RECORDS), text).expect("writes");
+        let mean = mean_wall_ns(dir.path()).expect("has records");
+        assert!((195..=205).contains(&mean), "{mean}");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! `records.jsonl`: one line for each process that was run.
 
 use crate::measured::Measured;
-use crate::response::MainResponse;
 use crate::version::FORMAT;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,14 +9,14 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pass {
-    /// Nothing attached; latency counts.
+    /// For its times. No counter is attached.
     Timing,
-    /// Counters attached; latency does not count.
+    /// For its counts. Counters are attached, so its times are not used.
     Counting,
-    /// Counters attached, no operation: start-up cost, to be subtracted from [`Pass::Counting`].
+    /// For the counts of its start-up, without an operation. They are subtracted from those of [`Pass::Counting`].
     CountingIdle,
-    /// Not the subject but the machine: what a page fault and each system call cost, in [`Record::unit_costs_ns`].
-    /// Workload and cell are `unit-costs`.
+    /// For the unit costs of the machine, in [`Record::unit_costs_ns`]. The process is the runner's own, not the
+    /// subject's; its workload and cell are `unit-costs`.
     UnitCosts,
 }
 
@@ -26,7 +25,7 @@ pub enum Pass {
 pub struct Record {
     /// Version of the record ([`FORMAT`]).
     pub format: u32,
-    /// What it was run for.
+    /// What the process was run for.
     pub pass: Pass,
     /// Block (timing) or repeat (counting), from 0.
     pub block: u32,
@@ -36,46 +35,48 @@ pub struct Record {
     pub workload: String,
     /// Cell id.
     pub cell: String,
-    /// How it ended.
+    /// How the run ended.
     pub status: Status,
-    /// Why it is not `ok`; empty otherwise.
+    /// Why the status is not `ok`; empty otherwise.
     #[serde(default)]
     pub reason: String,
     /// Wall time of the process in nanoseconds, seen from outside.
     pub wall_ns: u64,
     /// Minor and major page faults of the whole process, from `wait4`.
     pub process_page_faults: u64,
-    /// Peak resident bytes of the process, from `wait4`: not less than what it had of the runner before its `exec`.
+    /// Peak resident bytes of the process, from `wait4`. The kernel counts the runner's pages that it had before its
+    /// `exec`; [`Record::rss_peak_bytes`] leaves out a peak that may be theirs.
     pub process_rss_peak_bytes: u64,
-    /// Resident bytes of the runner when it started the process; `None` where the kernel does not tell.
+    /// Resident bytes of the runner when it started the process; `None` where `/proc` does not have them.
     #[serde(default)]
     pub runner_rss_bytes: Option<u64>,
     /// Code layout of the binary, below [`StudyPlan::layouts`](crate::StudyPlan::layouts).
     #[serde(default)]
     pub layout: u32,
-    /// User and system time of the process in nanoseconds, from `wait4`; tick accounting, coarse.
+    /// User and system time of the process in nanoseconds, from `wait4`. Kernels that account by clock ticks round it.
     #[serde(default)]
     pub cpu_ns: u64,
-    /// Times that the process was taken off its processor: it waited, it was preempted.
+    /// Voluntary and involuntary context switches of the process, from `wait4`.
     #[serde(default)]
     pub context_switches: Option<(u64, u64)>,
-    /// Clock ticks of the kernel in which the host gave the processors of this machine to others while the process ran.
+    /// Clock ticks of the kernel in which the host gave the processors of this machine to others while the process ran;
+    /// `None` where `/proc/stat` does not have them.
     #[serde(default)]
     pub steal_ticks: Option<u64>,
     /// The contention probe of the runner just before and just after the process, nanoseconds per step.
     #[serde(default)]
     pub contention_probe_ns: Option<(f64, f64)>,
-    /// Counters by instrument name; an instrument that is missing was not available.
+    /// Counts of the whole process by instrument name. An instrument that is missing was not available.
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
-    /// Share of the time in which an instrument was on the processor, for those that had to share it; their counts are
-    /// scaled up.
+    /// Share of the running time in which a counter was on the processor, 0 to 1, for counters that shared it. Their
+    /// counts are scaled up.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub coverage: BTreeMap<String, f64>,
-    /// Instruments that could be had and gave no count this time, each with the reason.
+    /// Available instruments that gave no count in this run, each with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, String>,
-    /// Unit costs in nanoseconds, for [`Pass::UnitCosts`]: `page-fault-4k`, `page-fault-huge`, `sys-mmap`, ….
+    /// Nanoseconds per event, for [`Pass::UnitCosts`]: `page-fault-4k`, `page-fault-huge`, `sys-mmap`, ….
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unit_costs_ns: BTreeMap<String, f64>,
     /// What the measured program printed, when it printed a readable line.
@@ -89,23 +90,38 @@ pub struct Record {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Status {
-    /// Finished, proven.
+    /// The process ended with exit code 0, and its result line agrees with the plan.
     Ok,
-    /// Finished, but levels, counters, checksum or served-by contradict the plan.
+    /// The process ended with exit code 0, and its levels, counters, checksum or `served_by` contradict the plan.
     Invalid,
     /// The binary could not be built.
     BuildFailed,
-    /// Ended by a signal or a non-zero exit.
+    /// The process ended by a signal or with another exit code than 0.
     Crashed,
-    /// Exceeded the time limit; its process group was ended.
+    /// The process exceeded the time limit, and its process group was ended.
     Timeout,
-    /// Exit 0 but no readable result line.
+    /// The process ended with exit code 0 and printed no readable result line.
     Garbage,
 }
 
+impl Status {
+    /// The word in records and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Invalid => "invalid",
+            Status::BuildFailed => "build-failed",
+            Status::Crashed => "crashed",
+            Status::Timeout => "timeout",
+            Status::Garbage => "garbage",
+        }
+    }
+}
+
 impl Record {
-    /// The record of a run that has not been.
+    /// The record of a run that has not been made: [`Status::Ok`], zeros, and nothing counted or measured.
     pub fn new(pass: Pass, block: u32, workload: &str, cell: &str) -> Record {
         Record {
             format: FORMAT,
@@ -134,46 +150,28 @@ impl Record {
         }
     }
 
-    /// Value of a response in this run, in the unit of its quantity; `None` when the run does not have it.
+    /// Peak resident bytes: as the program reported them, else as `wait4` did.
     ///
-    /// Over all timed batches, disturbed or not: the analysis judges the contention probes.
-    pub fn value(&self, response: MainResponse) -> Option<f64> {
-        let measured = self.measured.as_ref();
-        match response {
-            MainResponse::P10 => Some(measured?.latency_ns_p10),
-            MainResponse::P50 => Some(measured?.latency_ns_p50),
-            MainResponse::P99 => Some(measured?.latency_ns_p99),
-            MainResponse::Mean => Some(measured?.latency_ns_mean),
-            // Per operation where the program says how many there were.
-            MainResponse::Wall => Some(self.wall_ns as f64 / self.operations()),
-            MainResponse::Cpu => Some(self.cpu_ns as f64 / self.operations()),
-            MainResponse::RssPeak => self.rss_peak_bytes().map(|bytes| bytes as f64),
-            MainResponse::Value(value) => measured?.values.get(value.name()).copied(),
-        }
-    }
-
-    /// Peak resident bytes: as the program saw them, else from outside; `None` where what is seen from outside may be the
-    /// runner's.
+    /// `None` where the peak of `wait4` is not above [`Record::runner_rss_bytes`]: it may be the runner's, because the
+    /// kernel counts the pages that a process shares with the runner before its `exec`.
     pub fn rss_peak_bytes(&self) -> Option<u64> {
-        let from_outside = || Some(self.process_rss_peak_bytes).filter(|peak| !self.hides_in_the_runner(*peak));
+        let may_be_the_runner_s = |peak: &u64| self.runner_rss_bytes.is_some_and(|runner| *peak <= runner);
+        let from_outside = || Some(self.process_rss_peak_bytes).filter(|peak| !may_be_the_runner_s(peak));
         self.measured.as_ref().and_then(|measured| measured.rss_peak_bytes).or_else(from_outside)
-    }
-
-    /// Whether the runner itself had as much when it started the process. The kernel counts what a process has before its
-    /// `exec`, the runner's pages that it shares, as its own.
-    fn hides_in_the_runner(&self, peak: u64) -> bool {
-        self.runner_rss_bytes.is_some_and(|runner| peak <= runner)
-    }
-
-    /// Operations of the measured part; 1 for a program that does not report them.
-    pub fn operations(&self) -> f64 {
-        self.measured.as_ref().map_or(1.0, |measured| measured.operations.max(1) as f64)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_status_has_one_word_in_records_and_tables() {
+        use Status::*;
+        for status in [Ok, Invalid, BuildFailed, Crashed, Timeout, Garbage] {
+            assert_eq!(serde_json::to_value(status).expect("is text"), status.as_str());
+        }
+    }
 
     #[test]
     fn a_peak_is_the_program_s_own_or_surely_not_the_runner_s() {
@@ -187,12 +185,12 @@ mod tests {
                 measured: Some(Measured { rss_peak_bytes: own, ..measured }),
                 ..Record::new(Pass::Timing, 0, "w", "baseline")
             };
-            record.value(MainResponse::RssPeak)
+            record.rss_peak_bytes()
         };
-        assert_eq!(peak(Some(5), 9, Some(8)), Some(5.0), "its own word counts");
-        assert_eq!(peak(Some(5), 9, Some(9)), Some(5.0));
-        assert_eq!(peak(None, 9, Some(8)), Some(9.0));
+        assert_eq!(peak(Some(5), 9, Some(8)), Some(5), "its own report counts");
+        assert_eq!(peak(Some(5), 9, Some(9)), Some(5));
+        assert_eq!(peak(None, 9, Some(8)), Some(9));
         assert_eq!(peak(None, 9, Some(9)), None, "it may be the runner's");
-        assert_eq!(peak(None, 9, None), Some(9.0), "what the runner had is unknown");
+        assert_eq!(peak(None, 9, None), Some(9), "what the runner had is unknown");
     }
 }

@@ -1,43 +1,47 @@
-//! What a workload is judged by: one value of each process, and what kind of quantity it is.
+//! Responses: the one value of each process that a workload is judged by, and the quantity that it measures.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-/// Begins the name of a response that is a number of the program's own.
+/// Prefix of a response that is one of the program's own values.
 const VALUE: &str = "value:";
 
-/// Longest name of a value.
+/// Longest name of a value in bytes.
 const NAME_MAX: usize = 64;
 
 /// The one value of a process that a workload is judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum MainResponse {
-    /// 10th percentile of the latencies: the least disturbed part of a steady run.
+    /// 10th percentile of the latencies, nanoseconds per operation: the least disturbed part of a steady run.
     #[default]
     P10,
-    /// Median of the latencies.
+    /// Median of the latencies, nanoseconds per operation.
     P50,
-    /// 99th percentile of the latencies, as the program reports it.
+    /// 99th percentile of the latencies as the program reports it, nanoseconds per operation.
     P99,
-    /// Mean of the latencies: every operation counts, for runs whose first operations are the subject.
+    /// Mean of the latencies, nanoseconds per operation. Every operation counts, for runs whose first operations are
+    /// the subject.
     Mean,
-    /// Wall time of the whole process, seen from outside: for programs that report nothing.
+    /// Wall time of the whole process, seen from outside, nanoseconds per operation. The whole process is one operation
+    /// when the program reports none.
     Wall,
-    /// Processor time of the whole process, user and system, seen from outside.
+    /// User and system time of the whole process, seen from outside, nanoseconds per operation as for
+    /// [`MainResponse::Wall`].
     Cpu,
-    /// Most bytes of the whole process that were resident at once, seen from outside.
+    /// Peak resident bytes of the whole process, as [`Record::rss_peak_bytes`](crate::Record::rss_peak_bytes) has them.
     RssPeak,
-    /// A number of the program's own, from `values` of its line.
+    /// One of the program's own values, from [`Measured::values`](crate::Measured::values).
     Value(ValueName),
 }
 
-/// `value:NAME`, kept for as long as the runner lives, so that responses are as cheap to pass on as numbers.
+/// Name of a response `value:NAME`. The text of each distinct name is allocated once and never freed, so that a
+/// response is `Copy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueName(&'static str);
 
 impl ValueName {
-    /// The name in the program's line.
+    /// The key in [`Measured::values`](crate::Measured::values), without `value:`.
     pub fn name(self) -> &'static str {
         &self.0[VALUE.len()..]
     }
@@ -54,16 +58,17 @@ impl ValueName {
         if let Some(known) = names.get(text) {
             return Some(ValueName(known));
         }
-        // A config names a few, and each once.
-        let kept: &'static str = Box::leak(text.to_owned().into_boxed_str());
-        names.insert(kept);
-        Some(ValueName(kept))
+        // Leaked memory is bounded: a config has few names, and each is stored once.
+        let stored: &'static str = Box::leak(text.to_owned().into_boxed_str());
+        names.insert(stored);
+        Some(ValueName(stored))
     }
 }
 
-/// What a number measures, which tells the unit that people read it in.
+/// What a number measures, and the unit that it is stored in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Quantity {
     /// Nanoseconds per operation.
     Latency,
@@ -73,21 +78,21 @@ pub enum Quantity {
     Bytes,
     /// A part of 1.
     Share,
-    /// So many in a second.
+    /// Events per second.
     Rate,
-    /// Anything else.
+    /// Any other number.
     Number,
 }
 
 impl Quantity {
-    /// Whether more of it is better; of everything but a rate less is.
+    /// Whether more is better. That is so for rates; of every other quantity less is better.
     pub fn is_better_high(self) -> bool {
         self == Quantity::Rate
     }
 }
 
 impl MainResponse {
-    /// All but the program's own, for messages about names.
+    /// All responses but the program's own values.
     pub const ALL: [MainResponse; 7] = [
         MainResponse::P10,
         MainResponse::P50,
@@ -112,18 +117,20 @@ impl MainResponse {
         }
     }
 
-    /// The response of a name; `None` when there is none.
+    /// The response with this name, as [`MainResponse::as_str`] gives it. `None` when there is none: a name after
+    /// `value:` has 1 to 64 letters a to z, digits and `_`.
     pub fn named(name: &str) -> Option<MainResponse> {
         let known = MainResponse::ALL.into_iter().find(|known| known.as_str() == name);
         known.or_else(|| ValueName::of(name).map(MainResponse::Value))
     }
 
-    /// Whether it is measured from outside, for the whole process, and not reported by the program.
+    /// Whether it is measured for the whole process from outside, and needs no report of the program.
     pub fn is_outside(self) -> bool {
         matches!(self, MainResponse::Wall | MainResponse::Cpu | MainResponse::RssPeak)
     }
 
-    /// What it measures; of a value the end of its name tells.
+    /// The quantity that it measures. The quantity of a value follows from the end of its name: `_bytes`, `_share`,
+    /// `_per_s`, `_ns`, else [`Quantity::Number`].
     pub fn quantity(self) -> Quantity {
         match self {
             MainResponse::RssPeak => Quantity::Bytes,
@@ -138,7 +145,7 @@ impl MainResponse {
         }
     }
 
-    /// Whether it is nanoseconds per operation: cost breakdowns and unit costs are about these alone.
+    /// Whether it is in nanoseconds per operation. Cost breakdowns and unit costs are for these only.
     pub fn is_latency(self) -> bool {
         self.quantity() == Quantity::Latency
     }

@@ -1,9 +1,9 @@
-//! Bars that a study judges its subject by, declared before the first run.
+//! Targets: limits that a study judges its subject by, declared before the first run.
 
 use crate::response::MainResponse;
 use serde::{Deserialize, Serialize};
 
-/// A bar for the subject.
+/// A limit for the subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {
     /// Name, `[a-z0-9-]+`.
@@ -12,16 +12,16 @@ pub struct Target {
     pub claim: String,
     /// Workloads that it is about, at least one.
     pub workloads: Vec<String>,
-    /// Which number is held to the bar.
+    /// The number that is compared with the limit.
     #[serde(flatten)]
     pub kind: TargetKind,
-    /// What is measured, where it is not the response of each workload.
+    /// The response that is measured; `None`: the response of each workload.
     pub response: Option<TargetResponse>,
-    /// The bar.
+    /// The limit, in the unit of the number.
     pub bar: Bar,
 }
 
-/// Which number of the subject is held to a bar.
+/// The number of the subject that is compared with a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum TargetKind {
@@ -53,21 +53,21 @@ impl TargetKind {
     }
 }
 
-/// The peers that a target is about.
+/// The peers that a target compares with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Against {
-    /// Every peer: the bar must hold against each.
+    /// Every peer. The limit must hold against each.
     Each,
-    /// The peer that is best in each workload.
+    /// In each workload, the peer that is best there.
     Best,
-    /// The one of this name.
+    /// The peer of this name.
     #[serde(untagged)]
     Peer(String),
 }
 
 impl Against {
-    /// How people write it.
+    /// The word in configs and tables: `each`, `best` or the name of the peer.
     pub fn as_str(&self) -> &str {
         match self {
             Against::Each => "each",
@@ -80,31 +80,31 @@ impl Against {
 /// What a target measures: a response, or the quotient of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetResponse {
-    /// The response, or the one above the line.
+    /// The response, or the numerator of the quotient.
     pub of: MainResponse,
-    /// The one below the line.
+    /// The denominator of the quotient; `None` for one response.
     pub over: Option<MainResponse>,
 }
 
-/// Where the good side of a number begins.
+/// A limit, with the side of it that is good.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bar {
-    /// The number may be as high as this.
+    /// The number must be this or less.
     High(f64),
-    /// The number may be as low as this.
+    /// The number must be this or more.
     Low(f64),
 }
 
 impl Bar {
-    /// The number itself.
+    /// The limit itself.
     pub fn value(self) -> f64 {
         match self {
             Bar::High(bar) | Bar::Low(bar) => bar,
         }
     }
 
-    /// Whether less is better.
+    /// Whether it is an upper limit, so that less is better.
     pub fn is_high(self) -> bool {
         matches!(self, Bar::High(_))
     }

@@ -11,7 +11,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/kept-2")
 }
 
-/// Every field of the kept text that is not in what was read from it, by its path. What was read may have more.
+/// Adds the path of every field of the kept text that was lost in reading. What was read may have more fields.
 fn lost(kept: &Value, read: &Value, path: &str, out: &mut Vec<String>) {
     match (kept, read) {
         (Value::Object(kept), Value::Object(read)) => {
@@ -39,7 +39,6 @@ fn assert_whole(kept: &str, read: impl serde::Serialize) {
     let read = serde_json::to_value(read).expect("what was read is JSON");
     let mut out = Vec::new();
     lost(&kept, &read, "", &mut out);
-    // The version is that of the file, whatever this version writes.
     assert!(out.is_empty(), "{out:#?}");
 }
 
@@ -81,4 +80,23 @@ fn the_effects_are_read_field_for_field() {
         ("latency_ns_p10", "costs", "proven")
     );
     assert_eq!(effects.targets[0].verdict, "met");
+}
+
+/// What `cargo ablate archive` put under `results/`: a change of the format without new results fails here.
+#[test]
+fn every_archived_study_is_read() {
+    let results = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../results");
+    let mut studies = Vec::new();
+    for entry in std::fs::read_dir(results).expect("the repository has results") {
+        let dir = entry.expect("reads").path();
+        let manifest = read_manifest(&dir).expect("the manifest reads");
+        let effects = read_effects(&dir).expect("the effects read");
+        assert_eq!(effects.study, manifest.study, "{}", dir.display());
+        if dir.join("records.jsonl").exists() {
+            assert_eq!(read_records(&dir, |_| {}).expect("the records read"), [], "{}", dir.display());
+        }
+        assert!(dir.join("report.md").is_file(), "{}", dir.display());
+        studies.push(manifest.study);
+    }
+    assert!(studies.contains(&"bench".to_owned()), "{studies:?}");
 }

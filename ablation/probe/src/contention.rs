@@ -1,10 +1,10 @@
-//! The contention probe: work that never changes, timed. It tells whether something else slows this processor down.
+//! The contention probe: the time of a fixed piece of work. It shows whether something else slows this processor down.
 //!
 //! A hyper-thread that works on the same core takes execution ports away, and the host of a virtual machine does not
-//! report it. A loop that keeps every port busy then takes 1.5 to 2 times as long. A loop that waits for its own results
-//! would not, because its ports are idle most of the time; so the probe has eight independent chains. Its code has a fixed
-//! alignment: otherwise its speed would depend on where the linker puts it, and would differ between the builds that it
-//! is to judge.
+//! report it. A loop that keeps every port busy then takes 1.5 to 2 times as long. A loop that waits for its own
+//! results would not, because its ports are idle most of the time; so the probe has eight independent chains. Its code
+//! has a fixed alignment: otherwise its speed would depend on where the linker puts it, and would differ between the
+//! builds that it is to judge.
 
 use std::time::Instant;
 
@@ -13,8 +13,8 @@ const STEPS: u32 = 5_000;
 
 /// Takes the contention probe once and returns its nanoseconds per step. A call lasts 5 to 10 µs.
 ///
-/// Only the ratio of two values of the same machine has a meaning. The first call of a process is slower, because its code
-/// and the clock's are paged in; call it once before the measured part.
+/// Only the ratio of two values of the same machine has a meaning. The first call of a process is slower, because its
+/// code and the clock's are paged in; call it once before the measured part.
 ///
 /// ```
 /// let values: Vec<f64> = (0..100).map(|_| ablate_probe::contention_probe_ns()).collect();
@@ -27,8 +27,8 @@ pub fn contention_probe_ns() -> f64 {
     before.elapsed().as_nanos() as f64 / f64::from(STEPS)
 }
 
-/// Two operations on each of eight independent chains, then the loop's own count. These are more than a processor finishes
-/// in a cycle, and no operation waits for one of another chain.
+/// Two operations on each of eight independent chains, then the loop's own count. These are more than a processor
+/// finishes in a cycle, and no operation waits for one of another chain.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn steps(count: u32) {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_takes_longer_than_nothing() {
+    fn a_step_takes_time() {
         let value = fastest(contention_probe_ns);
         assert!(value.is_finite() && value > 0.0, "{value}");
     }

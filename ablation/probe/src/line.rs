@@ -18,8 +18,8 @@ pub struct Line {
 }
 
 impl Line {
-    /// Starts the line with the timed batches and a checksum of the operations' results. The checksum must not depend on
-    /// the level of any factor.
+    /// Starts the line with the timed batches and a checksum of the operations' results. The checksum must not depend
+    /// on the level of any factor.
     pub fn new(batches: TimedBatches, checksum: u64) -> Line {
         Line {
             batches,
@@ -39,8 +39,8 @@ impl Line {
         self
     }
 
-    /// Sets a counter of a factor's work. A counter that the study names in `proof` must be above 0 when the factor is on,
-    /// and 0 when it is not.
+    /// Sets a counter of a factor's work. A counter that the study names in `proof` must be above 0 when the factor is
+    /// on, and 0 when it is not.
     pub fn counter(&mut self, factor: &str, counter: &str, value: u64) -> &mut Line {
         self.counters.entry(factor.to_owned()).or_default().insert(counter.to_owned(), value);
         self
@@ -64,10 +64,11 @@ impl Line {
         self
     }
 
-    /// Adds a number of the program's own as `"group": {"name": value}`. Readers ignore groups that they do not know.
+    /// Adds one of the program's own numbers as `"group": {"name": value}`. The group `values` is for responses
+    /// `value:NAME` of a study. Readers ignore groups that they do not know.
     ///
     /// # Panics
-    /// When `group` is a key of the format, because JSON allows a key only once.
+    /// When `group` is a key of the format with another type, because the line could not be read.
     pub fn number(&mut self, group: &str, name: &str, value: f64) -> &mut Line {
         assert!(!KEYS.contains(&group), "`{group}` is a key of the format");
         self.numbers.entry(group.to_owned()).or_default().insert(name.to_owned(), value);
@@ -75,10 +76,10 @@ impl Line {
     }
 }
 
-/// Version of the line, as docs/format.md counts.
+/// Version of the line, as in docs/format.md.
 const FORMAT: u64 = 2;
-/// The keys of the format.
-const KEYS: [&str; 16] = [
+/// Keys of the format that are not groups of numbers.
+const KEYS: [&str; 17] = [
     "format",
     "operations",
     "checksum",
@@ -92,6 +93,7 @@ const KEYS: [&str; 16] = [
     "levels",
     "counters",
     "page_faults",
+    "rss_peak_bytes",
     "env_rejected",
     "batches_ns",
     "contention_probes_ns",
@@ -267,7 +269,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "`levels` is a key of the format")]
-    fn a_key_of_the_format_is_no_group() {
+    fn a_key_of_the_format_is_not_a_group() {
         Line::new(TimedBatches::new(0, 1), 0).number("levels", "a", 1.0);
     }
 }

@@ -9,8 +9,8 @@ const WARM_UP: usize = 8;
 
 /// Times of equal batches of operations, with the contention probe before the first batch and after each.
 ///
-/// A batch should take 20 µs or more: reading the clock takes about 20 ns, and the probe between two batches takes up to
-/// 10 µs that measure nothing of the program.
+/// A batch should take 20 µs or more: reading the clock takes about 20 ns, and the probe between two batches takes up
+/// to 10 µs that measure nothing of the program.
 #[derive(Debug, Clone)]
 pub struct TimedBatches {
     operations: u64,
@@ -37,8 +37,8 @@ impl TimedBatches {
         batches
     }
 
-    /// Prepares the same without contention probes: for programs whose own threads work meanwhile, for batches of a single
-    /// operation, and for runs that are counted and not timed.
+    /// Prepares the same without contention probes: for programs whose own threads work meanwhile, for batches of a
+    /// single operation, and for runs that are counted and not timed.
     ///
     /// # Panics
     /// When `operations` is 0.
@@ -53,7 +53,7 @@ impl TimedBatches {
         TimedBatches { operations, wanted, with_contention_probes: false, ns: touched(wanted), probes: Vec::new() }
     }
 
-    /// Whether fewer batches were timed than were asked for.
+    /// Whether fewer batches were timed than [`TimedBatches::new`] was given.
     pub fn is_wanted(&self) -> bool {
         self.ns.len() < self.wanted
     }
@@ -82,7 +82,8 @@ impl TimedBatches {
         self.ns.iter().map(|ns| ns / self.operations as f64).collect()
     }
 
-    /// The contention probes, nanoseconds per step: one more than batches, or none.
+    /// The contention probes, nanoseconds per step: one more than batches; none without probes or before the first
+    /// batch.
     pub fn contention_probes_ns(&self) -> &[f64] {
         &self.probes
     }
@@ -91,10 +92,10 @@ impl TimedBatches {
 /// An empty vector with capacity for `len` values, whose OS pages are resident already: storing a value faults none in.
 fn touched(len: usize) -> Vec<f64> {
     // Not 0.0: the allocator may answer that with untouched pages of zeros.
-    let mut room = vec![f64::MAX; len];
-    std::hint::black_box(&mut room);
-    room.clear();
-    room
+    let mut values = vec![f64::MAX; len];
+    std::hint::black_box(&mut values);
+    values.clear();
+    values
 }
 
 /// Sample quantile of type 7 (Hyndman and Fan, "Sample quantiles in statistical packages", 1996): linear between the
@@ -102,8 +103,8 @@ fn touched(len: usize) -> Vec<f64> {
 ///
 /// `sorted` is in ascending order; `p` is a share, clamped to 0 to 1. Returns 0 without values, as the line does.
 ///
-/// `ablate-stats` has the same quantile. It stands here a second time because measured programs depend on this crate, and
-/// it must bring nothing else into them.
+/// `ablate-stats` has the same quantile. It stands here a second time because measured programs depend on this crate,
+/// and it must bring nothing else into them.
 pub fn percentile(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
     let position = p.clamp(0.0, 1.0) * last as f64;

@@ -1,6 +1,5 @@
 //! Runs that do not count, grouped so that people can act on them.
 
-use super::index::status_name;
 use crate::prove::JudgedRun;
 use ablate_format::{Manifest, Status};
 use std::collections::HashMap;
@@ -27,7 +26,7 @@ pub(super) fn collect(manifest: &Manifest, records: &[JudgedRun]) -> Vec<Failure
         if let Err(failure) = &build.result {
             known_builds.insert(build.id.as_str(), groups.len());
             groups.push(Failure {
-                status: status_name(Status::BuildFailed),
+                status: Status::BuildFailed.as_str(),
                 reason: format!("{} (log: {})", failure.message, failure.log),
                 runs: 0,
                 places: vec![format!("build {}", build.id)],
@@ -45,7 +44,7 @@ pub(super) fn collect(manifest: &Manifest, records: &[JudgedRun]) -> Vec<Failure
         }
         let at = *known.entry((record.status, &record.reason)).or_insert_with(|| {
             groups.push(Failure {
-                status: status_name(record.status),
+                status: record.status.as_str(),
                 reason: record.reason.to_string(),
                 runs: 0,
                 places: Vec::new(),

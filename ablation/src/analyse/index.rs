@@ -108,7 +108,7 @@ impl<'a> CellRuns<'a> {
         let timed = self.timed == 0 || !self.timing.is_empty();
         match self.worst() {
             _ if timed && self.runs_that(Status::Ok) > 0 => "ok",
-            Some((status, _)) => status_name(status),
+            Some((status, _)) => status.as_str(),
             None => "missing",
         }
     }
@@ -116,21 +116,9 @@ impl<'a> CellRuns<'a> {
     pub(super) fn proof(&self) -> Option<String> {
         match self.worst() {
             Some((Status::BuildFailed, _)) => Some("build-failed".to_owned()),
-            Some((status, runs)) => Some(format!("{} {runs}/{}", status_name(status), self.total())),
+            Some((status, runs)) => Some(format!("{} {runs}/{}", status.as_str(), self.total())),
             None => (self.total() > 0).then(|| "ok".to_owned()),
         }
-    }
-}
-
-/// Name of a status in files and tables.
-pub(super) fn status_name(status: Status) -> &'static str {
-    match status {
-        Status::Ok => "ok",
-        Status::Invalid => "invalid",
-        Status::BuildFailed => "build-failed",
-        Status::Crashed => "crashed",
-        Status::Timeout => "timeout",
-        Status::Garbage => "garbage",
     }
 }
 

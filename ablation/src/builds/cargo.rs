@@ -1,7 +1,7 @@
-//! Calls of cargo: metadata, one build, and its messages.
+//! Calls of cargo: metadata, and builds with their messages.
 
 use super::error::BuildError;
-use super::place::Workspace;
+use super::workspace::Workspace;
 use crate::config::CargoProgram;
 use cargo_metadata::{Message, MetadataCommand};
 pub(crate) use cargo_metadata::{Metadata, Package, Target};
@@ -29,12 +29,12 @@ pub(crate) fn metadata(manifest: &Path) -> Result<Metadata, BuildError> {
     MetadataCommand::parse(String::from_utf8_lossy(&out.stdout)).map_err(|e| bad(e.to_string()))
 }
 
-/// One call of cargo that builds a binary.
+/// The arguments of one call of cargo that builds a binary.
 pub(super) struct CargoBuild<'a> {
     pub(super) program: &'a CargoProgram,
     pub(super) manifest: &'a Path,
     pub(super) features: &'a [String],
-    /// Instead of the linker that cargo would take.
+    /// The linker instead of cargo's own choice.
     pub(super) linker: Option<&'a Path>,
 }
 
@@ -42,28 +42,27 @@ pub(super) struct CargoBuild<'a> {
 /// first line of cargo that gives a reason.
 ///
 /// # Errors
-/// [`BuildError::NoCargo`] and what the system refused.
+/// [`BuildError::NoCargo`] or [`BuildError::Io`].
 pub(super) fn build(
-    order: &CargoBuild,
+    call: &CargoBuild,
     workspace: &Workspace,
     log: &Path,
 ) -> Result<Result<PathBuf, String>, BuildError> {
     let log_file = File::create(log).map_err(BuildError::io(log, "creating the log"))?;
-    let CargoProgram { package, binary, profile, .. } = order.program;
+    let CargoProgram { package, binary, profile, .. } = call.program;
     let mut command = cargo();
-    command.args([if order.linker.is_some() { "rustc" } else { "build" }, "--profile", profile]);
+    command.args([if call.linker.is_some() { "rustc" } else { "build" }, "--profile", profile]);
     command.args(["--package", package, "--bin", binary, "--no-default-features"]);
-    command.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(order.manifest);
-    if !order.features.is_empty() {
-        command.args(["--features", &order.features.join(",")]);
+    command.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(call.manifest);
+    if !call.features.is_empty() {
+        command.args(["--features", &call.features.join(",")]);
     }
-    if let Some(linker) = order.linker {
+    if let Some(linker) = call.linker {
         // rustc uses the last of two linkers, so a linker of the environment is replaced as well.
         command.args(["--", "-C"]).arg(format!("linker={}", linker.display()));
     }
     command.env("CARGO_TARGET_DIR", target(workspace));
-    // Cargo reads the settings of its working folder. They must be those of the measured workspace, wherever ablate is
-    // started.
+    // Cargo reads the settings of its working folder, which must be those of the measured workspace.
     command.current_dir(&workspace.root);
     let out = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).output();
     let out = out.map_err(|source| BuildError::NoCargo { source })?;
@@ -94,7 +93,7 @@ pub(super) fn cargo() -> Command {
     command
 }
 
-/// The first line that gives a reason.
+/// The first line of a log that gives a reason: the first error, else the last line.
 pub(super) fn first_error(log: &str) -> String {
     let line = log.lines().find(|line| line.starts_with("error"));
     let line = line.or_else(|| log.lines().rev().find(|line| !line.trim().is_empty()));
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_error_is_quoted() {
+    fn the_first_error_of_a_log_is_found() {
         assert_eq!(first_error("   Compiling x\nerror[E0425]: no y\nerror: could not"), "error[E0425]: no y");
         assert_eq!(first_error("something\n\n"), "something");
         assert_eq!(first_error(""), "no message");

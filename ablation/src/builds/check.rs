@@ -1,10 +1,10 @@
-//! Checks the names that a config gives to cargo. Messages of cargo itself name neither the line of the config nor the
-//! nearest name.
+//! Checks the names that a config gives to cargo, because cargo's own messages name neither the line of the config nor
+//! the nearest name.
 
 use super::cargo::{Metadata, Package, binaries};
 use super::error::BuildError;
 use crate::config::{CargoProgram, Diagnostic, Study};
-use crate::support::nearest::nearest;
+use crate::support::nearest::suggestion;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -25,30 +25,21 @@ pub(super) fn check(study: &Study, program: &CargoProgram, found: &Metadata) -> 
         .flat_map(|factor| factor.feature.iter().chain(factor.levels.values().flat_map(|level| level.features.iter())));
     let of_peers = study.peers.iter().flat_map(|peer| peer.features.iter().flatten());
     for feature in own.chain(of_factors).chain(of_peers) {
-        // `dependency/feature` is cargo's to check.
+        // Cargo itself checks `dependency/feature`.
         if feature.contains('/') || package.features.contains_key(feature) {
             continue;
         }
-        let there: Vec<&str> = package.features.keys().map(String::as_str).filter(|name| *name != "default").collect();
-        let near = match nearest(feature, there.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if there.is_empty() => "it has none".to_owned(),
-            None => format!("it has {}", there.join(", ")),
-        };
-        let message = format!("package `{}` has no feature `{feature}`; {near}", package.name);
+        let known = package.features.keys().map(String::as_str).filter(|name| *name != "default");
+        let message = format!("package `{}` has no feature `{feature}`{}", package.name, suggestion(feature, known));
         return Err(pointed(study, &["feature", "features", "placebo_feature"], feature, message));
     }
     Ok(())
 }
 
-/// Cargo's own message for a misspelt profile says something else.
+/// The package of a program, which must have the binary.
 fn package<'a>(program: &CargoProgram, found: &'a Metadata) -> Result<&'a Package, BuildError> {
-    let unknown = |what: String, name: &str, there: Vec<&str>| {
-        let near = nearest(name, there.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
-        let hint = near.unwrap_or_else(|| match there.is_empty() {
-            true => ", which has none".to_owned(),
-            false => format!(", only {}", there.join(", ")),
-        });
+    let unknown = |what: String, name: &str, known: Vec<&str>| {
+        let hint = suggestion(name, known);
         Err(BuildError::Unknown { manifest: program.manifest().to_owned(), what, hint })
     };
     let Some(package) = found.packages.iter().find(|package| package.name == program.package) else {
@@ -62,6 +53,7 @@ fn package<'a>(program: &CargoProgram, found: &'a Metadata) -> Result<&'a Packag
     unknown(format!("binary `{}` of package `{}`", program.binary, program.package), &program.binary, there)
 }
 
+/// Checks that the profile exists: built in, in the workspace's manifest, or in a config of cargo.
 fn profile(study: &Study, program: &CargoProgram, root: &Path) -> Result<(), BuildError> {
     let mut there: BTreeSet<String> = BUILT_IN_PROFILES.map(str::to_owned).into();
     there.extend(profiles_of(&root.join("Cargo.toml")));
@@ -74,16 +66,12 @@ fn profile(study: &Study, program: &CargoProgram, root: &Path) -> Result<(), Bui
     if there.contains(&program.profile) {
         return Ok(());
     }
-    let known = || there.iter().map(String::as_str);
-    let near = match nearest(&program.profile, known()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("it has {}", known().collect::<Vec<_>>().join(", ")),
-    };
-    let message = format!("the workspace of `{}` has no profile `{}`; {near}", program.package, program.profile);
+    let near = suggestion(&program.profile, there.iter().map(String::as_str));
+    let message = format!("the workspace of `{}` has no profile `{}`{near}", program.package, program.profile);
     Err(pointed(study, &["profile"], &program.profile, message))
 }
 
-/// Names of the profiles that a file of cargo's defines; none when it cannot be read.
+/// Names of the profiles in a manifest or a config of cargo; none when the file cannot be read.
 fn profiles_of(path: &Path) -> Vec<String> {
     let table = std::fs::read_to_string(path).ok().and_then(|text| text.parse::<toml::Table>().ok());
     let profiles = table.and_then(|mut table| table.remove("profile"));
@@ -95,12 +83,12 @@ fn profiles_of(path: &Path) -> Vec<String> {
 
 /// A diagnostic about a value of the config. It points at the first place where one of these keys has the value.
 pub(super) fn pointed(study: &Study, keys: &[&str], value: &str, message: String) -> BuildError {
-    let span = place(&study.text, keys, value);
+    let span = span_of(&study.text, keys, value);
     BuildError::Config(Diagnostic::new(&study.path.display().to_string(), &study.text, span, message))
 }
 
 /// The first quoted `value` in a value of one of `keys`; the end of the text when there is none.
-fn place(text: &str, keys: &[&str], value: &str) -> std::ops::Range<usize> {
+fn span_of(text: &str, keys: &[&str], value: &str) -> std::ops::Range<usize> {
     let quotes = [format!("\"{value}\""), format!("'{value}'")];
     let mut found: Vec<std::ops::Range<usize>> = quotes
         .iter()
@@ -111,7 +99,7 @@ fn place(text: &str, keys: &[&str], value: &str) -> std::ops::Range<usize> {
     found.into_iter().next().unwrap_or(text.len()..text.len())
 }
 
-/// The key that the value at a place belongs to: the word before the last `=` before it that is not within quotes.
+/// The key of the value at a byte: the word before the last `=` before it that is not within quotes or a comment.
 fn key_before(text: &str, at: usize) -> &str {
     let mut equals = None;
     let (mut quote, mut comment) = (None, false);
@@ -138,9 +126,9 @@ mod tests {
     fn a_value_is_found_under_its_key() {
         let text =
             "name = \"red\" # feature = \"red\"\nfeatures = [\n  'x', # \"a\n  \"red\",\n]\nfeature = \"blue\"\n";
-        let at = |keys: &[&str], value: &str| text[place(text, keys, value)].to_owned();
+        let at = |keys: &[&str], value: &str| text[span_of(text, keys, value)].to_owned();
         assert_eq!(at(&["feature", "features"], "red"), "\"red\"");
-        assert_eq!(place(text, &["feature", "features"], "red").start, text.find("  \"red\"").expect("is there") + 2);
+        assert_eq!(span_of(text, &["feature", "features"], "red").start, text.find("  \"red\"").expect("is there") + 2);
         assert_eq!(at(&["features"], "x"), "'x'");
         assert_eq!(at(&["feature"], "blue"), "\"blue\"");
         assert_eq!(at(&["feature"], "x"), "");
@@ -148,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn profiles_are_read_from_files_of_cargo() {
+    fn profiles_are_read_from_manifests() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("Cargo.toml");
         std::fs::write(&path, "[package]\nname = \"x\"\n[profile.cell]\ninherits = \"release\"\n").expect("writes");

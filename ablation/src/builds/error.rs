@@ -11,7 +11,7 @@ pub(crate) enum BuildError {
     /// Cargo cannot be started.
     #[error("cannot run cargo: {source}; install Rust, or put cargo on the PATH")]
     NoCargo {
-        /// Error of the system.
+        /// The system's error.
         source: io::Error,
     },
     /// Cargo cannot read the manifest.
@@ -37,14 +37,15 @@ pub(crate) enum BuildError {
     },
     /// The config names a package or a binary that does not exist.
     #[error(
-        "{manifest}: there is no {what} in this workspace{hint}; correct `package`, `binary` or `manifest` in the config"
+        "{manifest}: there is no {what} in this workspace; correct `package`, `binary` or `manifest` in the \
+         config{hint}"
     )]
     Unknown {
         /// The manifest.
         manifest: PathBuf,
         /// What is missing.
         what: String,
-        /// The nearest name that exists.
+        /// The nearest name, or all names, after `; `.
         hint: String,
     },
     /// The config names a feature, profile or program that does not exist.
@@ -52,7 +53,8 @@ pub(crate) enum BuildError {
     Config(#[from] Box<Diagnostic>),
     /// The build that everything is compared with failed.
     #[error(
-        "the baseline build `{id}` failed, so there is nothing to compare: {message}\nread the whole log and correct the build: {log}"
+        "the baseline build `{id}` failed, so there is nothing to compare: {message}\n\
+         read the whole log and correct the build: {log}"
     )]
     Baseline {
         /// The build.
@@ -69,7 +71,7 @@ pub(crate) enum BuildError {
         path: PathBuf,
         /// The step that failed.
         doing: &'static str,
-        /// Error of the system.
+        /// The system's error.
         source: io::Error,
     },
     /// Ctrl-C was pressed.
@@ -78,6 +80,7 @@ pub(crate) enum BuildError {
 }
 
 impl BuildError {
+    /// [`BuildError::Io`] of a failed step, from the system's error.
     pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> BuildError {
         let path = path.to_owned();
         move |source| BuildError::Io { path, doing, source }

@@ -1,12 +1,12 @@
-//! Code layouts: the same objects linked with their sections in other orders. An effect between two binaries is then
-//! not the effect of where the linker happened to put their code.
+//! Code layouts: the same objects linked with their sections in other orders. The mean over layouts separates an effect
+//! between two binaries from the effect of one order of their code.
 //!
-//! Only the linker runs again. Cargo is given a small script as the linker, which calls the real one once for each
-//! layout while the objects are still there; no dependency and not even the last crate is compiled again.
+//! Only the linker runs again. Cargo gets a small script as the linker, which calls the real one once for each layout
+//! while the objects still exist. No crate is compiled again.
 
 use super::cargo::{self, cargo};
 use super::error::BuildError;
-use super::place::{Workspace, copy_once};
+use super::workspace::{Workspace, copy_once};
 use crate::config::CargoProgram;
 use crate::support::call::quoted;
 use crate::support::files;
@@ -19,33 +19,33 @@ use std::process::Stdio;
 pub(super) struct Shuffler {
     /// The script.
     pub(super) script: PathBuf,
-    /// Where it puts the layouts, `pending-1`, `pending-2`, ….
+    /// Folder of the linked layouts, `pending-1`, `pending-2`, ….
     dir: PathBuf,
-    /// Layouts, at least 2.
+    /// Number of layouts, at least 2.
     layouts: u32,
 }
 
 impl Shuffler {
-    /// Finds the linker of a workspace and tries whether it can shuffle. The inner error says why it cannot.
+    /// Finds the linker of a workspace and tries whether it can shuffle sections. The inner error says why it cannot.
     ///
     /// # Errors
-    /// What the system refused.
+    /// [`BuildError::NoCargo`] or [`BuildError::Io`].
     pub(super) fn new(workspace: &Workspace, layouts: u32) -> Result<Result<Shuffler, String>, BuildError> {
         let linker = match linker(workspace)? {
             Ok(linker) => linker,
             Err(why) => return Ok(Err(why)),
         };
-        // The number is in the path, which cargo remembers: more layouts are linked again.
+        // The number is in the path, so that cargo links again when the study asks for another number of layouts.
         let dir = workspace.target.join(format!("ablate/link/{layouts}"));
         std::fs::create_dir_all(&dir).map_err(BuildError::io(&dir, "creating the folder"))?;
-        // rustc takes the kind of a linker from its name.
+        // rustc infers the kind of a linker from its name.
         let script = dir.join(Path::new(&linker).file_name().unwrap_or_default());
         let text = script_text(&linker, &dir, layouts);
         files::replace_script(&script, &text).map_err(BuildError::io(&script, "writing"))?;
         Ok(Ok(Shuffler { script, dir, layouts }))
     }
 
-    /// Removes what an earlier build left.
+    /// Removes the layouts of an earlier build.
     pub(super) fn clear(&self) {
         for layout in 1..self.layouts {
             // Usually no such file exists.
@@ -61,22 +61,22 @@ impl Shuffler {
     /// earlier build. `None`: layouts are missing, and the program has to be linked again.
     ///
     /// # Errors
-    /// What the system refused.
+    /// [`BuildError::Io`].
     pub(super) fn take(&self, program: &CargoProgram, stored: &Path) -> Result<Option<Vec<BuiltBinary>>, BuildError> {
         let mut out = Vec::new();
         for layout in 1..self.layouts {
-            let place = stored.with_file_name(format!("layout-{layout}")).join(&program.binary);
+            let copy = stored.with_file_name(format!("layout-{layout}")).join(&program.binary);
             let pending = self.pending(layout);
-            let from = if pending.is_file() { &pending } else { &place };
+            let from = if pending.is_file() { &pending } else { &copy };
             if !from.is_file() {
                 return Ok(None);
             }
-            out.push(copy_once(from, &place)?);
+            out.push(copy_once(from, &copy)?);
         }
         Ok(Some(out))
     }
 
-    /// Makes cargo link a program again, by removing what cargo would link.
+    /// Makes cargo link a program again, by removing the linked files in its target folder.
     pub(super) fn forget(workspace: &Workspace, built: &Path, program: &CargoProgram) {
         let folder = built.parent().unwrap_or(&workspace.target).join("deps");
         let prefix = format!("{}-", program.binary);
@@ -84,14 +84,15 @@ impl Shuffler {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if name.starts_with(&prefix) && !name.contains('.') {
-                // A file that cannot be removed leaves the state as it was.
+                // When a file cannot be removed, cargo does not link again and the study has one layout.
                 let _ = std::fs::remove_file(entry.path());
             }
         }
     }
 }
 
-/// A script that calls the real linker, and then once more for each other layout. A layout whose link fails is missing.
+/// A script that calls the real linker, and then once more for each other layout. A layout that cannot be linked is
+/// missing.
 fn script_text(linker: &str, dir: &Path, layouts: u32) -> String {
     let linker = shell_words::quote(linker);
     let mut text = format!("#!/bin/sh\n# Written by ablate: links a program in {layouts} orders of its sections.\n");
@@ -99,19 +100,20 @@ fn script_text(linker: &str, dir: &Path, layouts: u32) -> String {
     for layout in 1..layouts {
         let out = dir.join(format!("pending-{layout}"));
         let out = quoted(&out);
-        // Of two outputs the last one counts, for gcc and for clang.
+        // gcc and clang use the last of two outputs.
         text.push_str(&format!("{linker} \"$@\" {} -o {out} || rm -f {out}\n", shuffle(layout)));
     }
     text.push_str("exit 0\n");
     text
 }
 
-/// The argument of lld for a layout (ld.lld(1)).
+/// The linker's argument for a layout (ld.lld(1)).
 fn shuffle(layout: u32) -> String {
     format!("'-Wl,--shuffle-sections=*={layout}'")
 }
 
-/// The linker that cargo takes in this workspace, when it can shuffle sections: from an empty program.
+/// The linker that cargo uses in this workspace, from the build of an empty program. The inner error is the reason when
+/// it cannot shuffle sections.
 pub(super) fn linker(workspace: &Workspace) -> Result<Result<String, String>, BuildError> {
     let dir = workspace.target.join("ablate/link/probe");
     let (manifest, src) = (dir.join("Cargo.toml"), dir.join("src"));
@@ -131,9 +133,9 @@ pub(super) fn linker(workspace: &Workspace) -> Result<Result<String, String>, Bu
         let why =
             errors.lines().map(str::trim).find(|line| line.contains("shuffle-sections") && !line.contains("-Wl,"));
         let why = why.map_or_else(|| cargo::first_error(&errors), str::to_owned);
-        return Ok(Err(format!("the linker cannot shuffle sections ({why}); rust-lld and lld can")));
+        return Ok(Err(format!("the linker cannot shuffle sections ({why}); use rust-lld or lld, which can")));
     }
-    Ok(program_of(&said).ok_or_else(|| "rustc did not print how it links".to_owned()))
+    Ok(program_of(&said).ok_or_else(|| "rustc did not print the command of its linker".to_owned()))
 }
 
 /// The program in rustc's link line: variables like `LC_ALL="C"` first, then `"cc"`, then arguments.

@@ -1,7 +1,7 @@
-//! Finds or builds one binary for each distinct feature set and puts it where nothing will overwrite it.
+//! Builds one binary for each distinct feature set and copies it to a place that later builds do not overwrite.
 //!
 //! All feature sets share one target folder, so that code that does not depend on the features is compiled once. A
-//! failed build is recorded with its log; only a failed baseline ends the study, because nothing could be compared. A
+//! failed build is recorded with its log. A failed baseline ends the study, because nothing could be compared. A
 //! program that a command names is not built, only found and hashed.
 
 pub(crate) mod cargo;
@@ -9,9 +9,9 @@ mod check;
 mod error;
 mod layouts;
 mod peers;
-mod place;
 mod program;
 pub(crate) mod registry;
+mod workspace;
 
 use crate::config::{CargoProgram, Origin, Program, Study};
 use crate::design::BuildPlan;
@@ -23,13 +23,13 @@ use cargo::CargoBuild;
 pub(crate) use error::BuildError;
 use layouts::Shuffler;
 pub(crate) use peers::find_peers;
-pub(crate) use place::Workspace;
-use place::copy_once;
 pub(crate) use program::exists;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+pub(crate) use workspace::Workspace;
+use workspace::copy_once;
 
 /// The binaries of a study.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,16 +38,16 @@ pub(crate) struct Built {
     pub(crate) records: Vec<BuildRecord>,
     /// Code layouts of each build, at least 1.
     pub(crate) layouts: u32,
-    /// The reason for one layout where several were asked for.
+    /// The reason for one layout where the study asks for several.
     pub(crate) one_layout: Option<String>,
 }
 
-/// Finds the sources of a study, or fetches them, and checks that package, binary, profile and features exist. `target`
+/// Finds or fetches the sources of a study, and checks that package, binary, profile and features exist. `target`
 /// replaces the target folder.
 ///
 /// # Errors
 /// [`BuildError::NoCargo`], [`BuildError::Manifest`], [`BuildError::Fetch`], [`BuildError::Unknown`],
-/// [`BuildError::Config`].
+/// [`BuildError::Config`], [`BuildError::Io`].
 pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspace, BuildError> {
     let given = target.map(absolute).transpose()?;
     let program = match &study.subject.program {
@@ -76,7 +76,10 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
     Ok(Workspace { root: found.workspace_root.into(), target, manifest: Some(manifest) })
 }
 
-/// Whether the linker that cargo uses in a folder can put sections in another order; otherwise the reason.
+/// Tries whether the linker that cargo uses in a folder can put sections in another order.
+///
+/// # Errors
+/// The reason why it cannot, in one line.
 pub(crate) fn shuffles(folder: &Path) -> Result<(), String> {
     let tried = |e: io::Error| format!("cannot be tried: {e}; set TMPDIR to a folder that can be written");
     let scratch = files::scratch(None).map_err(tried)?;
@@ -122,8 +125,8 @@ pub(crate) fn build_all(
                 note(&format!("building {} ({} of {}): {features}", plan.id, index + 1, plans.len()));
                 let log = logs.join(format!("build-{}.log", plan.id));
                 let linker = shuffler.as_ref().map(|shuffler| shuffler.script.as_path());
-                let order = CargoBuild { program, manifest, features: &plan.features, linker };
-                build(&order, plan, workspace, &log, shuffler.as_ref())?
+                let call = CargoBuild { program, manifest, features: &plan.features, linker };
+                build(&call, plan, workspace, &log, shuffler.as_ref())?
             }
             (Some(command), _, _) | (None, Program::Command(command), _) => program::find(study, plan, command)?,
             // A package always has a manifest.
@@ -155,7 +158,8 @@ pub(crate) fn build_all(
     Ok(built)
 }
 
-/// The reason for using one layout: a build has no others, or two of its layouts are the same file.
+/// The reason for using one layout, if there is one: a build has no others, or one of them is the same file as layout
+/// 0.
 fn why_one_layout<'a>(records: impl IntoIterator<Item = &'a BuildRecord>) -> Option<String> {
     for (record, first) in records.into_iter().filter_map(|record| Some((record, record.result.as_ref().ok()?))) {
         if record.layouts.is_empty() {
@@ -168,8 +172,8 @@ fn why_one_layout<'a>(records: impl IntoIterator<Item = &'a BuildRecord>) -> Opt
     None
 }
 
-/// Lets one runner at a time build here. Every feature set puts its binary under the same name, so the binary of
-/// another runner would be copied instead. The lock ends when the result is dropped.
+/// Lets one runner at a time build in a target folder. Cargo puts the binary of every feature set under the same name,
+/// so without the lock a runner could copy the binary of another one. The lock ends when the result is dropped.
 fn lock_builds(dir: &Path) -> Result<File, BuildError> {
     std::fs::create_dir_all(dir).map_err(BuildError::io(dir, "creating the folder"))?;
     let path = dir.join("build.lock");
@@ -184,7 +188,7 @@ fn lock_builds(dir: &Path) -> Result<File, BuildError> {
 }
 
 fn build(
-    order: &CargoBuild,
+    call: &CargoBuild,
     plan: &BuildPlan,
     workspace: &Workspace,
     log: &Path,
@@ -202,16 +206,16 @@ fn build(
         if let Some(shuffler) = shuffler {
             shuffler.clear();
         }
-        let built = match cargo::build(order, workspace, log)? {
+        let built = match cargo::build(call, workspace, log)? {
             Ok(built) => built,
             Err(message) => {
                 record.result = Err(BuildFailure { message, log: log.display().to_string() });
                 return Ok(record);
             }
         };
-        let stored = store_binary(&built, plan, order.program, workspace)?;
+        let stored = store_binary(&built, plan, call.program, workspace)?;
         let layouts = match shuffler {
-            Some(shuffler) => shuffler.take(order.program, Path::new(&stored.path))?,
+            Some(shuffler) => shuffler.take(call.program, Path::new(&stored.path))?,
             None => Some(Vec::new()),
         };
         record.result = Ok(stored);
@@ -220,7 +224,7 @@ fn build(
             break;
         }
         if !again {
-            Shuffler::forget(workspace, &built, order.program);
+            Shuffler::forget(workspace, &built, call.program);
         }
     }
     let layouts = match record.layouts.len() {
@@ -231,7 +235,7 @@ fn build(
     Ok(record)
 }
 
-/// Copies a binary to a place that is named by its content, so that later builds leave it alone.
+/// Copies a binary to a folder that is named by its hash, which later builds do not overwrite.
 fn store_binary(
     built: &Path,
     plan: &BuildPlan,
@@ -258,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn layouts_that_are_one_and_the_same_are_none() {
+    fn layouts_that_are_the_same_file_do_not_count() {
         assert_eq!(why_one_layout(&[record("a", "0", &["1", "2"])]), None);
         let why =
             why_one_layout(&[record("a", "0", &["1", "2"]), record("b", "3", &["4", "3"])]).expect("one is the same");

@@ -1,4 +1,4 @@
-//! Peers that this machine provides: their programs and preloaded libraries are found before anything is planned.
+//! Finds the programs and preloaded libraries of peers on this machine, before anything is planned.
 //!
 //! An optional peer that is missing is removed from the study here, together with the claims about it.
 
@@ -10,14 +10,15 @@ use ablate_format::{HypothesisKind, Library};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Folders of libraries, for a library that is not in the cache of the loader.
+/// Folders of libraries, for a library that is not in the loader's cache. `@` stands for the architecture's folder.
 const FOLDERS: [&str; 7] = ["/usr/local/lib", "/usr/lib/@", "/lib/@", "/usr/lib64", "/lib64", "/usr/lib", "/lib"];
 
-/// Finds the library of every peer that preloads one and sets its absolute path. Removes the optional peers that are
-/// missing. Returns the libraries.
+/// Finds the libraries of every peer that preloads any and writes their absolute paths into its variable. Removes the
+/// optional peers that are missing. Returns the libraries.
 ///
 /// # Errors
-/// [`BuildError::Config`] for a library that is not there and that no `optional` excuses.
+/// [`BuildError::Config`] for a missing program or library of a peer that is not optional, and for a path that the
+/// loader would split. [`BuildError::Io`] for a library that cannot be read.
 pub(crate) fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> {
     let mut all = Vec::new();
     let mut there = Vec::new();
@@ -50,12 +51,12 @@ pub(crate) fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> 
     Ok(all)
 }
 
-/// Whether the peer itself is missing, and not something else wrong with it.
+/// Whether the error of a peer is that its program or library is missing.
 fn is_absent(study: &Study, peer: &Peer) -> bool {
     missing(study, peer).is_some()
 }
 
-/// The part of a peer that is missing.
+/// The part of a peer that is missing, in words; `None` when all parts exist.
 fn missing(study: &Study, peer: &Peer) -> Option<String> {
     if let Some(program) = peer.command.as_ref().and_then(|command| command.first())
         && !program::exists(study.folder(), program)
@@ -67,7 +68,7 @@ fn missing(study: &Study, peer: &Peer) -> Option<String> {
     Some(format!("there is no library `{gone}`"))
 }
 
-/// The libraries of a peer, whose variable then names them by their absolute paths.
+/// The libraries of a peer, by their absolute paths, which its variable has afterwards.
 fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
     if let Some(why) = missing(study, peer) {
         let value = match &peer.command {
@@ -83,7 +84,8 @@ fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
     let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     if let Some(split) = shown.iter().find(|path| path.contains([' ', ':'])) {
         let message = format!(
-            "peer `{}`: the loader would read `{split}` as several libraries, because it contains a blank or a colon; move the library",
+            "peer `{}`: the loader would read `{split}` as several libraries, because it contains a blank or a colon; \
+             move the library",
             peer.name
         );
         let value = preload.clone();
@@ -97,23 +99,20 @@ fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
     paths.into_iter().map(library).collect()
 }
 
-/// Absolute path of a library: one with a slash is relative to the config's folder, any other is where the loader
-/// looks.
+/// Absolute path of a library. A name with a slash is relative to the config's folder; any other is looked for in the
+/// loader's cache and folders.
 fn locate(folder: &Path, name: &str) -> Option<PathBuf> {
     if name.contains('/') {
-        return std::path::absolute(folder.join(name)).ok().map(|path| tidy(&path)).filter(|path| path.is_file());
+        let path = std::path::absolute(folder.join(name)).ok()?;
+        // Without `..` and links, as far as the system can resolve them.
+        return Some(path.canonicalize().unwrap_or(path)).filter(|path| path.is_file());
     }
     let triple = format!("{}-linux-gnu", std::env::consts::ARCH);
     let folders = FOLDERS.iter().map(|folder| Path::new(&folder.replace('@', &triple)).join(name));
     cached(name).into_iter().chain(folders).find(|path| path.is_file())
 }
 
-/// A path without `..`, as far as the parts before it are folders and not links.
-fn tidy(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
-}
-
-/// Where the loader's cache has a library of this architecture.
+/// Path of a library of this architecture in the loader's cache.
 fn cached(name: &str) -> Option<PathBuf> {
     let listed = ["ldconfig", "/sbin/ldconfig", "/usr/sbin/ldconfig"].into_iter().find_map(|program| {
         let mut command = Command::new(program);
@@ -123,7 +122,7 @@ fn cached(name: &str) -> Option<PathBuf> {
     in_cache(&listed, name)
 }
 
-/// A library in what `ldconfig -p` prints: `NAME (KIND,ARCHITECTURE) => PATH`.
+/// Path of a library in the output of `ldconfig -p`: `NAME (KIND,ARCHITECTURE) => PATH`.
 fn in_cache(listed: &str, name: &str) -> Option<PathBuf> {
     let architecture = match std::env::consts::ARCH {
         "aarch64" => "AArch64",
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_may_be_missing_is_left_out_with_what_is_about_it() {
+    fn an_optional_peer_that_is_missing_is_left_out_with_its_claims() {
         for keys in ["env = { LD_PRELOAD = \"libnone.so.9\" }", "command = [\"no-such-program\"]"] {
             let text = format!("{keys}\noptional = true\nhint = \"apt-get install extra\"");
             let claim = "\n[[hypothesis]]\nname = \"h\"\nclaim = \"c\"\nworkload = \"small\"\nkind = \"ordering\"\n\

@@ -1,4 +1,4 @@
-//! Installed programs: found and hashed, never built.
+//! Installed programs: they are found and hashed, never built.
 
 use super::check;
 use super::error::BuildError;
@@ -13,23 +13,23 @@ use std::path::{Path, PathBuf};
 /// The record of a program that a command names.
 ///
 /// # Errors
-/// [`BuildError::Config`] when there is no such program, or what the system refused.
+/// [`BuildError::Config`] when there is no such program, or [`BuildError::Io`].
 pub(super) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Result<BuildRecord, BuildError> {
     let path = locate(study, command.first().map_or("", String::as_str))?;
     let mut sha256 = sha256_of(&path).map_err(BuildError::io(&path, "reading the program"))?;
-    // The script of an interpreter is in its arguments, and is hashed too.
+    // An interpreter's script is one of its arguments. All files among the arguments are hashed.
     for argument in command.iter().skip(1).chain(&study.subject.args) {
         let file = study.folder().join(argument);
         if file.is_file() {
             sha256 += "+";
-            sha256 += &sha256_of(&file).map_err(BuildError::io(&file, "reading what the program is given"))?;
+            sha256 += &sha256_of(&file).map_err(BuildError::io(&file, "reading a file among the arguments"))?;
         }
     }
     let result = Ok(BuiltBinary { path: path.display().to_string(), sha256 });
     Ok(BuildRecord { id: plan.id.clone(), features: Vec::new(), result, layouts: Vec::new() })
 }
 
-/// Absolute path of a program: one with a slash is relative to the config's folder, any other is on the `PATH`.
+/// Absolute path of a program. A name with a slash is relative to the config's folder; any other is on the `PATH`.
 ///
 /// # Errors
 /// [`BuildError::Config`], pointing at the name.
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_interpreter_runs_is_part_of_the_program() {
+    fn the_script_of_an_interpreter_is_part_of_the_hash() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let text = "study = \"demo\"\nseed = 1\nblocks = 6\narms = [\"args\"]\ndesign = [\"leave-one-out\"]\n\
             [subject]\ncommand = [\"sh\", \"work.sh\"]\n[[factor]]\nname = \"a\"\n[factor.levels]\non = {}\n\

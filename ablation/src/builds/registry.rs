@@ -1,5 +1,5 @@
-//! Packages of the registry: cargo fetches them, ablate copies them to a folder of their own, and they are built there
-//! like any other.
+//! Packages of the registry: cargo fetches them, ablate copies each to its own folder, and they are built there like
+//! any other package.
 
 use super::cargo::{cargo, first_error};
 use super::error::BuildError;
@@ -10,7 +10,7 @@ use std::process::Stdio;
 /// Folder of a package with its sources, below `target`. Fetches the package when the folder does not exist.
 ///
 /// # Errors
-/// [`BuildError::Fetch`] when cargo cannot get it, or what the system refused.
+/// [`BuildError::Fetch`] when cargo cannot get it, or [`BuildError::Io`].
 pub(crate) fn fetch(name: &str, version: &str, target: &Path) -> Result<PathBuf, BuildError> {
     let parent = target.join("ablate/registry");
     let dir = parent.join(format!("{name}-{version}"));
@@ -18,16 +18,16 @@ pub(crate) fn fetch(name: &str, version: &str, target: &Path) -> Result<PathBuf,
         return Ok(dir);
     }
     let source = download(name, version, &parent)?;
-    // Copied under another name first, so that half a package never looks complete.
-    let place = || {
+    // Copied under another name first, so that an incomplete package is never used.
+    let copy_all = || {
         let scratch = files::scratch(Some(&parent))?;
-        // A folder within it, since scratch folders are closed to other users.
+        // A folder within the scratch folder, which itself is closed to other users.
         let copied = scratch.path().join("package");
         copy(&source, &copied)?;
         stand_alone(&copied.join("Cargo.toml"))?;
         std::fs::rename(&copied, &dir)
     };
-    match place() {
+    match copy_all() {
         // Another runner may have made the same copy meanwhile.
         Err(e) if !dir.join("Cargo.toml").is_file() => Err(BuildError::io(&dir, "copying the package")(e)),
         _ => Ok(dir),
@@ -64,7 +64,7 @@ fn download(name: &str, version: &str, parent: &Path) -> Result<PathBuf, BuildEr
     if !out.status.success() {
         return Err(failed(first_error(&String::from_utf8_lossy(&out.stderr))));
     }
-    // A package without a library is fetched and then left out of the metadata, so the folder itself is looked up.
+    // Cargo fetches a package without a library and leaves it out of the metadata, so its folder is looked for by name.
     let sources = cargo_home().map(|home| home.join("registry/src"));
     let indexes = sources.and_then(|sources| std::fs::read_dir(sources).ok());
     let folders = indexes.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
@@ -89,7 +89,7 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         match entry.file_type()? {
             kind if kind.is_dir() => copy(&entry.path(), &target)?,
             kind if kind.is_file() => drop(std::fs::copy(entry.path(), &target)?),
-            // A package of a registry has only files and folders.
+            // Packages of a registry have only files and folders.
             _ => {}
         }
     }

@@ -1,10 +1,10 @@
-//! Rules that the shape of a config alone does not hold: from the written config to a [`Study`]. This file has the top
+//! Checks of a config that the types in [`raw`] cannot express, and the [`Study`] that results. This file has the top
 //! level and the shared rules. Each other part of a config has a file beside it.
 
-use super::names::suggest;
-use super::place::{Diagnostic, Part};
+use super::diagnostic::{Diagnostic, Part};
 use super::raw;
 use super::study::{DesignKind, Function, Program, Study};
+use crate::support::nearest::suggestion;
 use ablate_format::Arm;
 use ablate_stats::MAX_BLOCKS;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,12 +74,12 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         hypotheses,
         functions: checker.functions(&raw.functions)?,
         quick,
-        places: places(&raw),
+        spans: spans(&raw),
     })
 }
 
-/// The places of the parts in which [`crate::design`] may find a mistake.
-fn places(raw: &raw::Study) -> BTreeMap<Part, Range<usize>> {
+/// The spans of the parts in which [`crate::design`] may find a mistake.
+fn spans(raw: &raw::Study) -> BTreeMap<Part, Range<usize>> {
     let mut out: BTreeMap<Part, Range<usize>> =
         raw.design.iter().map(|design| (Part::Designs, design.span())).collect();
     let factors = raw.factors.iter().map(|factor| factor.get_ref().name.span());
@@ -136,10 +136,10 @@ impl Checker<'_> {
         Ok(text.clone())
     }
 
-    /// One line for people. `what` is the message for an empty one.
-    pub(super) fn sentence(&self, text: &raw::Text, what: &str) -> Checked<String> {
+    /// One line for people. `if_empty` is the message for an empty one.
+    pub(super) fn sentence(&self, text: &raw::Text, if_empty: &str) -> Checked<String> {
         if text.get_ref().trim().is_empty() {
-            return self.fail(text.span(), what);
+            return self.fail(text.span(), if_empty);
         }
         if text.get_ref().chars().any(char::is_control) {
             let message = "this text contains a line break or another control character; write it in one line without";
@@ -148,6 +148,7 @@ impl Checker<'_> {
         Ok(text.get_ref().clone())
     }
 
+    /// Checks names that must be valid and distinct.
     pub(super) fn names<'n>(&self, what: &str, names: impl Iterator<Item = &'n raw::Text>) -> Checked<()> {
         let mut seen = BTreeSet::new();
         for name in names {
@@ -169,7 +170,7 @@ impl Checker<'_> {
         match known.clone().position(|known| known == name.get_ref()) {
             Some(index) => Ok(index),
             None => {
-                let near = suggest(name.get_ref(), known);
+                let near = suggestion(name.get_ref(), known);
                 self.fail(name.span(), format!("unknown {what} `{}`{near}", name.get_ref()))
             }
         }
@@ -215,6 +216,7 @@ impl Checker<'_> {
         self.identifier("Cargo feature", text, "+./")
     }
 
+    /// Arguments that a process can receive.
     pub(super) fn args(&self, args: &[raw::Text]) -> Checked<Vec<String>> {
         let mut out = Vec::new();
         for arg in args {
@@ -234,7 +236,8 @@ impl Checker<'_> {
         } else if text == "LD_PRELOAD" && is_command {
             return Ok(text.clone());
         } else if text == "LD_PRELOAD" {
-            "the loader would put another library beneath a program that is built here; only a `command` and a [[peer]] may set it, so link the library in, or compare with a peer"
+            "the loader would put another library beneath a program that is built here; only a `command` and a \
+             [[peer]] may set it, so link the library in, or compare with a peer"
         } else if text.starts_with("LD_") || text == "GLIBC_TUNABLES" {
             "it would change the loader or libc beneath every cell; remove it"
         } else if text.starts_with("ABLATE_") {
@@ -272,7 +275,7 @@ impl Checker<'_> {
         Ok(found.into_iter().map(|index| KNOWN[index]).collect())
     }
 
-    /// The first line, for what is missing at the top level.
+    /// The first line, for a key that is missing at the top level.
     fn top(&self) -> Range<usize> {
         0..0
     }

@@ -1,4 +1,4 @@
-//! Rules of hypotheses. Whether the cells that they name exist is left to [`crate::design`].
+//! Rules of hypotheses. [`crate::design`] checks that the cells that they name exist.
 
 use super::check::{Checked, Checker};
 use super::raw;
@@ -67,7 +67,8 @@ impl Checker<'_> {
         ];
         for (owner, key, span) in keys {
             if let Some(span) = span.filter(|_| owner != kind) {
-                return self.fail(span, format!("`{key}` is of the kind `{owner}`, and this is `{kind}`; remove it"));
+                let message = format!("`{key}` is a key of the kind `{owner}`, and this is `{kind}`; remove it");
+                return self.fail(span, message);
             }
         }
         Ok(())
@@ -85,7 +86,7 @@ impl Checker<'_> {
             }
             ("ordering", quantity) if quantity.is_better_high() => {
                 let message = format!(
-                    "{what}, of which more is better, and an ordering begins with the least; claim a `difference`"
+                    "{what}, of which more is better, and an ordering begins with the smallest; claim a `difference`"
                 );
                 self.fail(raw.workload.span(), message)
             }
@@ -136,7 +137,7 @@ impl Checker<'_> {
                 return self.fail(part.span(), format!("`{}` is listed twice; remove one", part.get_ref()));
             }
             if !is_counted && PARTS.contains(&part.get_ref().as_str()) {
-                let message = format!("`{}` is known by counting; write counting_repeats = 2", part.get_ref());
+                let message = format!("`{}` needs counts; write counting_repeats = 2", part.get_ref());
                 return self.fail(part.span(), message);
             }
         }
@@ -159,7 +160,7 @@ impl Checker<'_> {
         };
         if nanoseconds.0.or(nanoseconds.1).is_some() {
             let message =
-                "a claim is either in percent or in nanoseconds; remove `low_ns` and `high_ns`, or the ends in percent";
+                "a claim is in percent or in nanoseconds; remove `low_ns` and `high_ns`, or the ends in percent";
             return self.fail(percent.span(), message);
         }
         let (low_percent, high_percent) =
@@ -181,7 +182,7 @@ impl Checker<'_> {
         let Some(cells) = &raw.cells else { return self.missing(raw, "cells", "[\"FASTEST\", \"SLOWER\"]") };
         if cells.len() < 2 {
             let span = cells.first().map_or(raw.kind.span(), Spanned::span);
-            return self.fail(span, "an ordering has two cells or more, the fastest first");
+            return self.fail(span, "an ordering needs two cells or more; name them, the fastest first");
         }
         for (i, cell) in cells.iter().enumerate() {
             if cells[..i].iter().any(|earlier| earlier.get_ref() == cell.get_ref()) {
@@ -203,7 +204,7 @@ impl Checker<'_> {
         };
         for bound in [low, high].into_iter().flatten() {
             if !bound.get_ref().is_finite() {
-                let message = "this number cannot be compared with; leave the key out for an end that is open";
+                let message = "this number is not finite; leave the key out for an open end";
                 return self.fail(bound.span(), message);
             }
         }

@@ -16,7 +16,7 @@ const MAX_FRACTIONAL: usize = 12;
 /// Most factors of a screening design. The largest that is constructed has 48 cells.
 const MAX_SCREENED: usize = 47;
 
-/// What the designs that combine factors have in common.
+/// The parameters of the designs that combine factors.
 pub(super) struct Crossing {
     /// Names of the factors, in the order of the config.
     pub(super) crossed: Vec<String>,
@@ -24,8 +24,8 @@ pub(super) struct Crossing {
     pub(super) fraction: u32,
 }
 
-/// Where the designs stand; the start of the text without any.
-fn place_of(raw: &raw::Study) -> Range<usize> {
+/// Span of the designs; the start of the text without any.
+fn design_span(raw: &raw::Study) -> Range<usize> {
     raw.design.as_ref().map_or(0..0, Spanned::span)
 }
 
@@ -44,10 +44,10 @@ impl Checker<'_> {
                 "design `{}` combines levels in one binary, so it needs the arm `env`; add it to `arms`",
                 first.as_str()
             );
-            return self.fail(place_of(raw), message);
+            return self.fail(design_span(raw), message);
         }
         let crossed = self.crossed(raw.crossed.as_ref(), &crossing, factors, arms)?;
-        let place = raw.crossed.as_ref().map_or_else(|| place_of(raw), Spanned::span);
+        let place = raw.crossed.as_ref().map_or_else(|| design_span(raw), Spanned::span);
         let too = |kind: DesignKind, trouble: String| -> Checked<()> {
             self.fail(place.clone(), format!("design `{}` {trouble}", kind.as_str()))
         };
@@ -78,7 +78,8 @@ impl Checker<'_> {
             let cells = levels.fold(1_usize, usize::saturating_mul);
             if cells > MAX_CELLS {
                 let trouble = format!(
-                    "with {} factors has {cells} cells, and at most {MAX_CELLS} are sensible; choose fewer factors with `crossed`, or \"fractional\" or \"plackett-burman\"",
+                    "with {} factors has {cells} cells, and at most {MAX_CELLS} are sensible; choose fewer factors \
+                     with `crossed`, or \"fractional\" or \"plackett-burman\"",
                     crossed.len()
                 );
                 too(DesignKind::Factorial, trouble)?;
@@ -100,7 +101,8 @@ impl Checker<'_> {
             return Ok(factors.iter().filter(crossable).collect());
         };
         if crossing.is_empty() {
-            let message = "no design combines factors; remove `crossed`, or add \"factorial\", \"fractional\", \"plackett-burman\" or \"pairs\" to `design`";
+            let message = "no design combines factors; remove `crossed`, or add \"factorial\", \"fractional\", \
+                           \"plackett-burman\" or \"pairs\" to `design`";
             return self.fail(given.span(), message);
         }
         let mut found = self.list("factor", given, factors.iter().map(|factor| factor.name.as_str()))?;
@@ -115,7 +117,8 @@ impl Checker<'_> {
             }
             if let (Some(kind), None) = (of_two_levels, factor.away_in_one_binary()) {
                 let message = format!(
-                    "design `{}` has two levels of each factor, and `{}` has no `off` but {}; remove it here, or add `off`",
+                    "design `{}` needs two levels of each factor, and `{}` has no `off` but {}; remove it here, or add \
+                     `off`",
                     kind.as_str(),
                     factor.name,
                     others.join(", ")
@@ -129,20 +132,21 @@ impl Checker<'_> {
 
     /// The p of 2^(k − p): small enough for k columns that differ, large enough for few cells.
     fn fraction(&self, raw: &raw::Study, is_asked: bool, factors: usize) -> Checked<u32> {
-        let place = raw.fraction.as_ref().map_or_else(|| place_of(raw), Spanned::span);
+        let place = raw.fraction.as_ref().map_or_else(|| design_span(raw), Spanned::span);
         if !is_asked {
             return match &raw.fraction {
                 Some(_) => {
-                    self.fail(place, "`fraction` is of the design `fractional`; add it to `design` or remove this")
+                    self.fail(place, "`fraction` is for the design `fractional`; add it to `design` or remove this")
                 }
                 None => Ok(1),
             };
         }
         if !(3..=MAX_FRACTIONAL).contains(&factors) {
             let message = format!(
-                "design `fractional` is for 3 to {MAX_FRACTIONAL} factors, not {factors}; choose them with `crossed`, or write \"plackett-burman\""
+                "design `fractional` is for 3 to {MAX_FRACTIONAL} factors, not {factors}; choose them with `crossed`, \
+                 or write \"plackett-burman\""
             );
-            return self.fail(raw.crossed.as_ref().map_or_else(|| place_of(raw), Spanned::span), message);
+            return self.fail(raw.crossed.as_ref().map_or_else(|| design_span(raw), Spanned::span), message);
         }
         let fits = |p: &usize| {
             let cells = 1_usize << (factors - p);
@@ -156,7 +160,8 @@ impl Checker<'_> {
             Ok(p) if fitting.contains(&p) => Ok(p as u32),
             _ => {
                 let message = format!(
-                    "fraction is {given}; for {factors} factors it must be from {low} (2^{} cells) to {high} (2^{} cells)",
+                    "fraction is {given}; for {factors} factors it must be from {low} (2^{} cells) to {high} (2^{} \
+                     cells)",
                     factors - low,
                     factors - high
                 );

@@ -1,6 +1,6 @@
 //! Errors of reading a study.
 
-use super::place::Diagnostic;
+use super::diagnostic::Diagnostic;
 use crate::support::exit::{ExitStatus, ShellCode};
 
 /// Longest config that is read, in bytes. A larger file is not a config.
@@ -16,7 +16,7 @@ pub(crate) enum ConfigError {
     Unreadable {
         /// Path as it was given.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file is far too large.
@@ -24,7 +24,7 @@ pub(crate) enum ConfigError {
     TooLarge {
         /// Path as it was given.
         path: String,
-        /// Its size.
+        /// Its size in bytes.
         bytes: u64,
     },
     /// `--workload` names a workload that the study does not have.
@@ -34,10 +34,10 @@ pub(crate) enum ConfigError {
         path: String,
         /// The name that was given.
         name: String,
-        /// The nearest name.
+        /// The nearest name, or all names, after `; `.
         hint: String,
     },
-    /// Something in the file is wrong.
+    /// The file has a mistake.
     #[error(transparent)]
     Invalid(#[from] Box<Diagnostic>),
 }

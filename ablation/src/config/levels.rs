@@ -1,10 +1,9 @@
 //! Rules of factors and their levels.
 
 use super::check::{Checked, Checker};
-use super::names::suggest;
 use super::raw;
 use super::study::{Factor, Level, Program, Subject, in_one_binary};
-use crate::support::nearest::nearest;
+use crate::support::nearest::{nearest, suggestion};
 use ablate_format::Arm;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -41,7 +40,8 @@ impl Checker<'_> {
             }
             if let Some(proof) = factor.proof.as_ref().filter(|proof| proof.get_ref().is_empty()) {
                 let message = format!(
-                    "factor `{name}` has no proof; name a counter that moves when it works, like \"{name}.calls\", or leave `proof` out: then exact counts must tell its levels apart"
+                    "factor `{name}` has an empty `proof`; name a counter that moves when the factor is at work, like \
+                     \"{name}.calls\", or leave `proof` out: then exact counts must differ between its levels"
                 );
                 return self.fail(proof.span(), message);
             }
@@ -74,7 +74,8 @@ impl Checker<'_> {
         };
         if program.features.contains(&feature) {
             let message = format!(
-                "feature `{feature}` is also in the subject's `features`, so `{name}` could never be absent; remove it there"
+                "feature `{feature}` is also in the subject's `features`, so `{name}` could never be absent; remove it \
+                 there"
             );
             return self.fail(text.span(), message);
         }
@@ -111,7 +112,7 @@ impl Checker<'_> {
         }
         if out.len() > MAX_LEVELS {
             let message = format!(
-                "factor `{}` has {} levels; at most {MAX_LEVELS}",
+                "factor `{}` has {} levels, and at most {MAX_LEVELS} are possible; remove some",
                 factor.name.get_ref(),
                 factor.levels.get_ref().len()
             );
@@ -163,7 +164,7 @@ impl Checker<'_> {
         Ok(level)
     }
 
-    /// A feature of a level, and not the one that every level but `absent` has anyway.
+    /// A feature of a level. It must not be the factor's `feature`, which every level but `absent` has.
     fn built_in(
         &self,
         factor: &raw::Factor,
@@ -198,7 +199,8 @@ impl Checker<'_> {
         let there: Vec<String> = levels.keys().map(|level| format!("`{level}`")).collect();
         let there = if there.is_empty() { "none".to_owned() } else { format!("only {}", there.join(", ")) };
         let message = format!(
-            "factor `{name}` has no level `on`, {there}; add `on = {{ … }}`, or name the baseline's level with `baseline`"
+            "factor `{name}` has no level `on`, {there}; add `on = {{ … }}`, or name the baseline's level with \
+             `baseline`"
         );
         self.fail(factor.levels.span(), message)
     }
@@ -209,8 +211,10 @@ impl Checker<'_> {
         for (level, settings) in factor.levels.get_ref() {
             let text = level.get_ref();
             if text != baseline && levels.get(text) == levels.get(baseline) {
-                let message =
-                    format!("level `{text}` sets the same as `{baseline}`, the baseline's, so it would change nothing");
+                let message = format!(
+                    "level `{text}` sets the same as `{baseline}`, the baseline's, so it would change nothing; set \
+                     something else or remove it"
+                );
                 return self.fail(settings.keys().next().map_or(level.span(), Spanned::span), message);
             }
             let misspelt = text != "on" && text != baseline && nearest(text, ["off"]).is_some();
@@ -222,7 +226,8 @@ impl Checker<'_> {
         let off_has_features = levels.contains_key("off") && !checked.in_one_binary("off");
         if checked.feature.is_some() && baseline != "off" && off_has_features {
             let message = format!(
-                "without its `feature` factor `{name}` is absent, so `off` needs no other features; remove `features` there, or give the level another name"
+                "without its `feature` factor `{name}` is absent, so `off` needs no other features; remove `features` \
+                 there, or give the level another name"
             );
             return self.fail(factor.levels.span(), message);
         }
@@ -235,7 +240,8 @@ impl Checker<'_> {
         let others = checked.known_others();
         if others.is_empty() {
             let message = format!(
-                "factor `{name}` has no level beside `{}`, so it would change nothing; add `off = {{ … }}` or a `feature`",
+                "factor `{name}` has no level beside `{}`, so it would change nothing; add `off = {{ … }}` or a \
+                 `feature`",
                 checked.baseline
             );
             return self.fail(factor.levels.span(), message);
@@ -243,7 +249,8 @@ impl Checker<'_> {
         for level in checked.levels.keys().filter(|level| **level != checked.baseline) {
             if !checked.in_one_binary(level) && !arms.contains(&Arm::Feature) {
                 let message = format!(
-                    "level `{level}` has other `features` than the baseline's, so it needs the arm `feature`; add it to `arms`"
+                    "level `{level}` has other `features` than the baseline's, so it needs the arm `feature`; add it \
+                     to `arms`"
                 );
                 return self.fail(factor.levels.span(), message);
             }
@@ -255,13 +262,14 @@ impl Checker<'_> {
             format!("factor `{name}` can be `absent` only; add `off = {{ … }}`, or \"feature\" to `arms`")
         } else {
             format!(
-                "the arm `feature` is all there is, but `{name}` has no `feature` and no level with `features`; add one, or \"env\" to `arms`"
+                "`arms` has only \"feature\", and `{name}` has no `feature` and no level with `features`; add one, or \
+                 \"env\" to `arms`"
             )
         };
         self.fail(factor.name.span(), message)
     }
 
-    /// Each variable belongs to one factor: otherwise one level would silently undo another.
+    /// Checks that a variable belongs to one factor only. Otherwise one level would undo another unseen.
     fn owner(
         &self,
         factor: &raw::Factor,
@@ -282,14 +290,16 @@ impl Checker<'_> {
                 .fail(span, format!("{variable} is set by factor `{name}` and by the subject's `env`; remove one"));
         }
         if subject.allow_env.iter().any(|allowed| allowed == variable) {
-            return self.fail(span, format!("{variable} is in `allow_env` too, so your own shell would leak into factor `{name}`; remove it there"));
+            let message = format!(
+                "{variable} is in `allow_env` too, so the value of your shell would reach factor `{name}`; remove it \
+                 there"
+            );
+            return self.fail(span, message);
         }
         match owners.variables.insert(variable.to_owned(), name.clone()) {
             Some(other) if other != *name => self.fail(
                 span,
-                format!(
-                    "{variable} is set by factor `{name}` and by factor `{other}`; one variable switches one factor"
-                ),
+                format!("{variable} is set by factor `{name}` and by factor `{other}`; give each its own variable"),
             ),
             _ => Ok(()),
         }
@@ -305,10 +315,10 @@ impl Checker<'_> {
                 );
             };
             if !factors.contains(&factor) {
-                let near = suggest(factor, factors.iter().copied());
+                let near = suggestion(factor, factors.iter().copied());
                 return self.fail(
                     counter.span(),
-                    format!("counter `{factor}.{name}` is of an unknown factor `{factor}`{near}"),
+                    format!("counter `{factor}.{name}` is of the unknown factor `{factor}`{near}"),
                 );
             }
             out.push(counter.get_ref().clone());

@@ -1,19 +1,19 @@
 //! Reads a study: strict TOML in, a validated [`Study`] out.
 //!
 //! A [`Study`] is consistent: every name refers to something, every level exists, and every environment name can be
-//! passed to a process. Every error points at `path:line:column`, shows the line and says what to do. What the study
-//! means (cells, contrasts, builds) is left to [`crate::design`].
+//! passed to a process. Every error points at `path:line:column`, shows the line and says what to do. The cells,
+//! contrasts and builds that follow from a study are left to [`crate::design`].
 
 mod check;
 pub(crate) mod claims;
 mod crossing;
+mod diagnostic;
 mod error;
 mod factor;
 mod levels;
 mod names;
 mod paths;
 mod peers;
-mod place;
 mod quick;
 mod raw;
 mod study;
@@ -23,10 +23,9 @@ mod treatments;
 mod workloads;
 
 pub(crate) use check::is_name;
+pub(crate) use diagnostic::{Diagnostic, Part};
 pub(crate) use error::ConfigError;
 pub(crate) use peers::{PRELOAD, libraries};
-pub(crate) use place::Diagnostic;
-pub(crate) use place::Part;
 pub(crate) use study::{
     Absent, CargoProgram, Constraint, DesignKind, Factor, Function, Origin, Peer, Program, Study, Workload,
 };
@@ -37,7 +36,7 @@ use std::path::Path;
 /// Reads and validates a study.
 ///
 /// # Errors
-/// [`ConfigError`], pointing at the line where there is one.
+/// [`ConfigError`], which points at the line where there is one.
 pub(crate) fn load(path: &Path) -> Result<Study, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.display().to_string(), source };
     let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
@@ -51,7 +50,7 @@ pub(crate) fn load(path: &Path) -> Result<Study, ConfigError> {
 /// Validates the bytes of a config; `path` is used in messages and to find the manifest.
 ///
 /// # Errors
-/// [`ConfigError::Invalid`], pointing at the line.
+/// [`ConfigError::Invalid`], which points at the line.
 pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Study, ConfigError> {
     let shown = path.display().to_string();
     let text = match std::str::from_utf8(bytes) {

@@ -1,22 +1,13 @@
-//! Suggestions of known names, and the messages of serde in the words of a config.
+//! The messages of serde in the words of a config.
 
-use crate::support::nearest::nearest;
+use crate::support::nearest::suggestion;
 
-/// `; did you mean …?` when a candidate is near, else the candidates.
-pub(super) fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    if let Some(near) = nearest(name, candidates.clone()) {
-        return format!("; did you mean `{near}`?");
-    }
-    let known: Vec<String> = candidates.into_iter().map(|c| format!("`{c}`")).collect();
-    if known.is_empty() { String::new() } else { format!("; known: {}", known.join(", ")) }
-}
-
-/// Turns what serde says about keys into a sentence with a suggestion; other messages stay as they are.
+/// Turns a message of serde about keys or types into one in the words of a config; other messages stay as they are.
 pub(super) fn reword(message: &str) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match quoted.split_first() {
         Some((unknown, known)) if message.starts_with("unknown field") => {
-            format!("unknown key `{unknown}`{}", suggest(unknown, known.iter().copied()))
+            format!("unknown key `{unknown}`{}", suggestion(unknown, known.iter().copied()))
         }
         Some((missing, _)) if message.starts_with("missing field") => {
             format!("missing key `{missing}`; add it to this table")
@@ -24,7 +15,7 @@ pub(super) fn reword(message: &str) -> String {
         _ if message.trim_end() == "duplicate key" => {
             "duplicate key; remove one, or write each header of several tables as [[NAME]]".to_owned()
         }
-        // The parser's own name of a date, which is not in the config.
+        // A date, under the parser's own name for it.
         _ if message.contains("$__toml_private_datetime") => {
             "expected a table, like { name = \"x\" }, found a date".to_owned()
         }

@@ -1,4 +1,4 @@
-//! Rules of paths: treatments added in turn. Whether their steps share one binary is left to [`crate::design`].
+//! Rules of paths: treatments added one after the other. [`crate::design`] checks that their steps share one binary.
 
 use super::check::{Checked, Checker};
 use super::raw;
@@ -45,7 +45,7 @@ impl Checker<'_> {
         Ok(found.into_iter().map(|index| names[index].to_owned()).collect())
     }
 
-    /// A step whose levels are a part of those of a step before it adds nothing.
+    /// Refuses a step whose levels are a part of those of an earlier step, because it adds nothing.
     fn adds(&self, steps: &raw::Texts, treatments: &[Treatment]) -> Checked<()> {
         let mut before: Vec<&Treatment> = Vec::new();
         for step in steps.get_ref() {
@@ -76,7 +76,8 @@ impl Checker<'_> {
             }
             if workload.response.quantity().is_better_high() {
                 let message = format!(
-                    "of the response of `{}`, {}, more is better, and a gap is what is too much; leave it out of `workloads`",
+                    "the response of `{}` is {}, of which more is better, and a gap needs one of which less is; leave \
+                     it out of `workloads`",
                     workload.name,
                     workload.response.as_str()
                 );
@@ -98,7 +99,7 @@ impl Checker<'_> {
             // A time cannot fall by more than 100 percent.
             if !(high_percent.is_finite() && high_percent > -100.0) {
                 let message =
-                    "a gap is a number of percent above −100, where 0 means as fast as the peer; correct this one";
+                    "a gap is a number above −100 in percent, where 0 is as fast as the peer; correct this number";
                 return self.fail(goal.high_percent.span(), message);
             }
             out.push(Goal { name: name.to_owned(), high_percent });

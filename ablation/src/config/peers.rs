@@ -18,13 +18,15 @@ impl Checker<'_> {
                 return self.fail(name.span(), message);
             }
             let is_command = matches!(subject.program, Program::Command(_)) || peer.command.is_some();
-            // In a binary that contains several allocators, another one could run and the times would look valid.
+            // In a binary of several allocators another one could run, and the times would look valid.
             if !is_command && peer.served_by.as_deref().is_none_or(str::is_empty) {
-                let message = "this peer has no `served_by`, the name of the allocator or program that its result line reports; add served_by = \"NAME\"";
+                let message = "this peer has no `served_by`, the name of the allocator or program that its result \
+                               line reports; add served_by = \"NAME\"";
                 return self.fail(name.span(), message);
             }
             if let (Some(features), true) = (&peer.features, is_command) {
-                let message = "`features` are for a build of the subject's package, and a `command` is not built; remove one of the two";
+                let message = "`features` are for a build of the subject's package, and a `command` is not built; \
+                               remove one of the two";
                 return self.fail(features.span(), message);
             }
             let features = peer.features.as_ref().map(|list| self.own_features(list));
@@ -62,7 +64,7 @@ impl Checker<'_> {
         Ok(out)
     }
 
-    /// An empty variable has no effect, except that it removes the subject's library.
+    /// Refuses an empty variable, which has no effect, unless it removes the subject's library.
     fn preload(&self, peer: &raw::Peer, subject: &Subject) -> Checked<()> {
         let given = peer.env.iter().find(|(name, _)| name.get_ref() == PRELOAD);
         match given.filter(|(_, value)| libraries(value.get_ref()).next().is_none()) {
@@ -74,7 +76,8 @@ impl Checker<'_> {
         }
     }
 
-    /// `optional` and `hint` are for programs and libraries that a machine may lack.
+    /// Refuses `optional` and `hint` for a peer that cannot be missing: it has neither a program nor a library of its
+    /// own.
     fn missable(&self, peer: &raw::Peer) -> Checked<()> {
         let preloads = |(name, value): (&raw::Text, &raw::Text)| {
             name.get_ref() == PRELOAD && libraries(value.get_ref()).next().is_some()
@@ -88,7 +91,8 @@ impl Checker<'_> {
             return Ok(());
         };
         let message = format!(
-            "this peer is run by the subject's own program, so it cannot be missing; give it a `command` or LD_PRELOAD, or remove `{key}`"
+            "this peer is run by the subject's own program, so it cannot be missing; give it a `command` or \
+             LD_PRELOAD, or remove `{key}`"
         );
         self.fail(span, message)
     }

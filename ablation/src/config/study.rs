@@ -1,8 +1,8 @@
-//! The values of a config that is known to be consistent.
+//! The values of a consistent config.
 
+use super::diagnostic::{Diagnostic, Part};
 use super::error::ConfigError;
-use super::names;
-use super::place::{Diagnostic, Part};
+use crate::support::nearest::suggestion;
 use ablate_format::{Arm, Curve, Hypothesis, MainResponse, Target};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -34,7 +34,7 @@ pub(crate) struct Study {
     pub(crate) timeout: Duration,
     /// Name of the peer that shares of the gap refer to.
     pub(crate) reference_peer: Option<String>,
-    /// What is built and run.
+    /// The program that is built and run.
     pub(crate) subject: Subject,
     /// Factors: the parts of the program whose cost is measured.
     pub(crate) factors: Vec<Factor>,
@@ -54,11 +54,11 @@ pub(crate) struct Study {
     pub(crate) crossed: Vec<String>,
     /// The p of 2^(k − p), for the design `fractional`; at least 1.
     pub(crate) fraction: u32,
-    /// What levels need of one another.
+    /// Rules about levels that need other levels.
     pub(crate) constraints: Vec<Constraint>,
     /// Claims to decide.
     pub(crate) hypotheses: Vec<Hypothesis>,
-    /// Bars to judge the subject by.
+    /// Limits to judge the subject by.
     pub(crate) targets: Vec<Target>,
     /// Treatments added in turn.
     pub(crate) paths: Vec<ablate_format::Path>,
@@ -68,8 +68,8 @@ pub(crate) struct Study {
     pub(crate) functions: Vec<Function>,
     /// The short form of the study, for a first answer.
     pub(super) quick: Option<Quick>,
-    /// Where its parts stand in the text, for errors that only the design can find.
-    pub(crate) places: BTreeMap<Part, Range<usize>>,
+    /// Spans of its parts in the text, in bytes, for errors that only the design can find.
+    pub(crate) spans: BTreeMap<Part, Range<usize>>,
 }
 
 /// Functions under one name, for profiles.
@@ -96,7 +96,7 @@ impl Study {
     pub(crate) fn only(&mut self, workloads: &[String]) -> Result<Vec<String>, ConfigError> {
         for name in workloads {
             if self.workloads.iter().all(|workload| workload.name != *name) {
-                let hint = names::suggest(name, self.workloads.iter().map(|workload| workload.name.as_str()));
+                let hint = suggestion(name, self.workloads.iter().map(|workload| workload.name.as_str()));
                 return Err(ConfigError::NoWorkload {
                     path: self.path.display().to_string(),
                     name: name.clone(),
@@ -148,20 +148,20 @@ impl Study {
         self.arms.contains(&Arm::Feature)
     }
 
-    /// An error that points at a part.
-    pub(crate) fn complain(&self, part: Part, message: String) -> ConfigError {
+    /// An error with this message that points at a part.
+    pub(crate) fn error_at(&self, part: Part, message: String) -> ConfigError {
         let end = self.text.len();
-        let span = self.places.get(&part).cloned().unwrap_or(end..end);
+        let span = self.spans.get(&part).cloned().unwrap_or(end..end);
         Diagnostic::new(&self.path.display().to_string(), &self.text, span, message).into()
     }
 }
 
-/// The arms `env` and `args` are the same: one binary, with whatever the levels set.
+/// Whether arms bring levels about in one binary. `env` and `args` both do, by whatever the levels set.
 pub(super) fn in_one_binary(arms: &[Arm]) -> bool {
     arms.contains(&Arm::Env) || arms.contains(&Arm::Args)
 }
 
-/// Cells with all levels of `when` must have one of the levels of each factor of `needs`.
+/// A rule for cells: those with all levels of `when` must have one of the listed levels of each factor of `needs`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Constraint {
     /// Factor → level.
@@ -170,7 +170,7 @@ pub(crate) struct Constraint {
     pub(crate) needs: BTreeMap<String, Vec<String>>,
 }
 
-/// Which treatments a study has.
+/// A rule that makes treatments from the factors of a study.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum DesignKind {
     /// Those of the `[[treatment]]` tables.
@@ -218,7 +218,7 @@ impl DesignKind {
 /// The measured program and how it is built.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Subject {
-    /// What is run.
+    /// The program that is run.
     pub(crate) program: Program,
     /// A Cargo feature of dead code: building it in changes the code layout and nothing else.
     pub(crate) placebo_feature: Option<String>,
@@ -236,7 +236,7 @@ pub(crate) struct Subject {
     pub(crate) env: BTreeMap<String, String>,
 }
 
-/// What is run.
+/// The program that is run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Program {
     /// A binary that cargo builds.
@@ -252,7 +252,7 @@ pub(crate) struct CargoProgram {
     pub(crate) package: String,
     /// Its binary.
     pub(crate) binary: String,
-    /// Where the package is.
+    /// The origin of its sources.
     pub(crate) origin: Origin,
     /// Cargo profile.
     pub(crate) profile: String,
@@ -270,7 +270,7 @@ impl CargoProgram {
     }
 }
 
-/// Where a package is.
+/// The origin of a package's sources.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Origin {
     /// Path of a `Cargo.toml` of its workspace; exists.
@@ -337,7 +337,8 @@ pub(crate) struct Workload {
     pub(crate) designs: Option<Vec<DesignKind>>,
 }
 
-/// Another allocator or program that runs the workloads: in the baseline binary, in another build of it, or by another program.
+/// Another allocator or program that runs the workloads: in the baseline's binary, in another build of it, or in
+/// another program.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Peer {
     /// Name, `[a-z0-9-]+`.
@@ -367,7 +368,7 @@ pub(crate) struct Peer {
 pub(crate) struct Absent {
     /// Name of the peer.
     pub(crate) peer: String,
-    /// What is missing.
+    /// The part that is missing.
     pub(crate) why: String,
     /// How to get it. Empty when the config does not say.
     pub(crate) hint: String,
@@ -391,7 +392,7 @@ impl Study {
     pub(crate) fn make_quick(&mut self) -> bool {
         let Some(quick) = self.quick.take() else { return false };
         let known = self.only(&quick.workloads);
-        debug_assert!(known.is_ok(), "the names were checked when the config was read");
+        debug_assert!(known.is_ok(), "the config was read, so all names are known");
         self.workloads.iter_mut().for_each(|workload| workload.designs = None);
         self.blocks = quick.blocks;
         self.arms = quick.arms;

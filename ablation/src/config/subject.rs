@@ -15,7 +15,7 @@ impl Checker<'_> {
         let is_command = matches!(program, Program::Command(_));
         let mut allow_env = Vec::new();
         for name in &raw.allow_env {
-            // A value from the shell would differ from run to run, unseen, even for a command.
+            // The value of a shell differs from machine to machine, and no record shows it. So not even for a command.
             allow_env.push(self.env_name(name, false)?);
         }
         Ok(Subject {
@@ -80,7 +80,7 @@ impl Checker<'_> {
         Ok(args)
     }
 
-    /// One version and not a range, because a study that builds something else tomorrow cannot be repeated.
+    /// One version and not a range, because a study of a range would build another version later.
     fn version(&self, version: &raw::Text) -> Checked<String> {
         let text = self.identifier("version", version, ".+")?;
         let numbers: Vec<&str> = text.split(['-', '+']).next().unwrap_or_default().split('.').collect();

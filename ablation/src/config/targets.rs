@@ -43,7 +43,8 @@ impl Checker<'_> {
             "rows" => TargetKind::Rows { peer: self.against(raw, Against::Best, &about, peers)? },
             kind => {
                 if let Some(peer) = &raw.peer {
-                    let message = format!("`peer` is of the kinds `ratio` and `rows`, and this is `{kind}`; remove it");
+                    let message =
+                        format!("`peer` is a key of the kinds `ratio` and `rows`, and this is `{kind}`; remove it");
                     return self.fail(peer.span(), message);
                 }
                 if kind == "value" { TargetKind::Value } else { TargetKind::Between }
@@ -65,7 +66,8 @@ impl Checker<'_> {
             return Ok(TargetResponse { of: self.named_response(text, text.get_ref())?, over: None });
         };
         if kind != "value" {
-            let message = format!("a quotient of responses is of the kind `value`, and this is `{kind}`; name one");
+            let message =
+                format!("a quotient of responses needs the kind `value`, and this is `{kind}`; name one response");
             return self.fail(text.span(), message);
         }
         let (of, over) = (self.named_response(text, of)?, self.named_response(text, over)?);
@@ -79,7 +81,7 @@ impl Checker<'_> {
         Ok(TargetResponse { of, over: Some(over) })
     }
 
-    /// Two workloads need the same response, because a value in two units has no common bar.
+    /// Checks that the workloads have one quantity, because values in two units have no bar in common.
     fn one_quantity(&self, raw: &raw::Target, kind: &str, judged: &[Judged<'_>]) -> Checked<()> {
         if kind == "between" && judged.len() != 2 {
             let message = format!("`between` compares two workloads, the first over the second, not {}", judged.len());
@@ -90,7 +92,8 @@ impl Checker<'_> {
         if let (Some((other, _)), "value" | "between") = (other, kind) {
             let first = judged[0].0;
             let message = format!(
-                "the response of `{}` is {}, that of `{}` is {}, which have no bar in common; give the target a `response`",
+                "the response of `{}` is {}, that of `{}` is {}, which have no bar in common; give the target a \
+                 `response`",
                 first.name,
                 first.response.as_str(),
                 other.name,
@@ -101,7 +104,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// The good side of a ratio must be the same in all workloads. Of a rate the high side is the good one.
+    /// Checks that the good side of a ratio is the same in all workloads. Of a rate the high side is the good one.
     fn one_direction(&self, raw: &raw::Target, kind: &str, judged: &[Judged<'_>]) -> Checked<()> {
         if !matches!(kind, "ratio" | "rows") {
             return Ok(());
@@ -117,14 +120,14 @@ impl Checker<'_> {
             }
             (Some((rate, _)), None, Some(high)) => {
                 let message =
-                    format!("in `{}` more is better, so the subject would be held to less; write `low`", rate.name);
+                    format!("in `{}` more is better, so an upper limit would ask for less; write `low`", rate.name);
                 self.fail(high.span(), message)
             }
             _ => Ok(()),
         }
     }
 
-    /// Exactly one of `low` and `high`, because the other side is the bad one.
+    /// The limit: exactly one of `low` and `high`.
     fn bar(&self, raw: &raw::Target, kind: &str) -> Checked<Bar> {
         let (bar, place) = match (&raw.high, &raw.low) {
             (Some(high), None) => (Bar::High(*high.get_ref()), high.span()),

@@ -1,7 +1,7 @@
 //! Every rule of levels, designs, constraints, claims and programs: one config that is right, and the ways to get it
 //! wrong.
 
-use super::tests::{Messages, check_in, parsed};
+use super::tests::{Messages, check_in, parsed, planted};
 use super::*;
 use ablate_format::HypothesisKind;
 use ablate_format::MainResponse;
@@ -426,10 +426,6 @@ fn hypotheses_are_about_what_their_workload_is_judged_by() {
     check(&curves(judged("two", "value:done_per_s")));
     let elsewhere = PACKAGE.replacen("served_by = \"other\"", "served_by = \"other\"\nworkloads = [\"two\"]", 1);
     check(&elsewhere);
-    let text = match PACKAGE.lines().find(|line| line.starts_with("counting_repeats")) {
-        Some(line) => PACKAGE.replacen(line, "counting_repeats = 0", 1),
-        None => PACKAGE.replacen("blocks =", "counting_repeats = 0\nblocks =", 1),
-    };
-    check(&text);
+    check(&planted(PACKAGE, "blocks =", "counting_repeats = 0\nblocks ="));
     insta::assert_snapshot!(said);
 }

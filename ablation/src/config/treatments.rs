@@ -1,9 +1,9 @@
 //! Rules of treatments and constraints, which refer to levels of factors.
 
 use super::check::{Checked, Checker};
-use super::names::suggest;
 use super::raw;
 use super::study::{Constraint, Factor, Treatment};
+use crate::support::nearest::suggestion;
 use ablate_format::{Arm, BASELINE};
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -41,14 +41,14 @@ impl Checker<'_> {
         Ok(&factors[self.known("factor", name, factors.iter().map(|f| f.name.as_str()))?])
     }
 
-    /// Whether the factor has this level, declared or not.
+    /// Checks that the factor has this level, declared or not.
     fn has_level(&self, factor: &Factor, level: &raw::Text) -> Checked<()> {
         let mut known = factor.known_others();
         known.push(&factor.baseline);
         if known.contains(&level.get_ref().as_str()) {
             return Ok(());
         }
-        let near = suggest(level.get_ref(), known.iter().copied());
+        let near = suggestion(level.get_ref(), known.iter().copied());
         self.fail(level.span(), format!("unknown level `{}` of factor `{}`{near}", level.get_ref(), factor.name))
     }
 
@@ -131,7 +131,7 @@ impl Checker<'_> {
         Ok(out)
     }
 
-    /// A name that a design would generate must have the levels that the design would give it.
+    /// Checks that a name that a design would generate has the levels that the design would give it.
     fn meaning(
         &self,
         treatment: &raw::Treatment,
@@ -180,7 +180,7 @@ impl Checker<'_> {
             let constraint = constraint.get_ref();
             for (key, is_empty) in [("when", constraint.when.is_empty()), ("needs", constraint.needs.is_empty())] {
                 if is_empty {
-                    let message = format!("`{key}` is empty, so this says nothing; write {{ FACTOR = … }}");
+                    let message = format!("`{key}` is empty, so this forbids nothing; write {{ FACTOR = … }}");
                     return self.fail(place, message);
                 }
             }
@@ -201,7 +201,7 @@ impl Checker<'_> {
                 }
                 if levels.is_empty() {
                     let message = format!(
-                        "the list of levels of `{}` is empty, so no cell could run; name the levels that it may have",
+                        "the list of levels of `{}` is empty, so no cell could run; name the levels that are allowed",
                         factor.name
                     );
                     return self.fail(name.span(), message);

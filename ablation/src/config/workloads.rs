@@ -1,13 +1,13 @@
 //! Rules of workloads, of curves (groups of workloads), and of the reference peer.
 
 use super::check::{Checked, Checker};
-use super::names::suggest;
 use super::raw;
 use super::study::{DesignKind, Peer, Workload};
+use crate::support::nearest::suggestion;
 use ablate_format::{Curve, MainResponse};
 use toml::Spanned;
 
-/// Fewest workloads of a curve. A line through two points always fits.
+/// Fewest workloads of a curve. Two points always lie on a line.
 const MIN_CURVE: usize = 3;
 
 impl Checker<'_> {
@@ -53,9 +53,8 @@ impl Checker<'_> {
             let message = "a value of the program's own is named `value:NAME`, with letters a to z, digits and `_`";
             return self.fail(given.span(), format!("`{name}` is not a response; {message}"));
         }
-        let near = suggest(name, MainResponse::ALL.iter().map(|known| known.as_str()));
-        let write = "write `p10`, `p50`, `p99` or `mean` of what the program reports, `wall`, `cpu` or `rss-peak` of its process, or `value:NAME`";
-        self.fail(given.span(), format!("unknown response `{name}`{near}; {write}"))
+        let known = MainResponse::ALL.iter().map(|known| known.as_str()).chain(["value:NAME"]);
+        self.fail(given.span(), format!("unknown response `{name}`{}", suggestion(name, known)))
     }
 
     /// The designs of the study whose cells run with a workload.
@@ -78,13 +77,15 @@ impl Checker<'_> {
             let found = self.list("workload", &curve.workloads, workloads.iter().map(|w| w.name.as_str()))?;
             if found.len() < MIN_CURVE {
                 let message = format!(
-                    "a line is fitted over this curve, which takes at least {MIN_CURVE} workloads; add some or remove the table"
+                    "a line is fitted over this curve, which needs at least {MIN_CURVE} workloads; add some or remove \
+                     the table"
                 );
                 return self.fail(curve.workloads.span(), message);
             }
             if let Some(other) = found.iter().find(|i| !workloads[**i].response.is_latency()) {
                 let (name, response) = (&workloads[*other].name, workloads[*other].response.as_str());
-                let message = format!("a curve is of times, and the response of `{name}` is {response}; leave it out");
+                let message =
+                    format!("a curve needs latencies, and the response of `{name}` is {response}; leave it out");
                 return self.fail(curve.workloads.span(), message);
             }
             if let Some(other) = found.iter().find(|i| workloads[**i].response != workloads[found[0]].response) {
@@ -108,7 +109,7 @@ impl Checker<'_> {
         if peers.iter().any(|peer| peer.name == *reference.get_ref()) {
             return Ok(Some(reference.get_ref().clone()));
         }
-        let near = suggest(reference.get_ref(), peers.iter().map(|p| p.name.as_str()));
+        let near = suggestion(reference.get_ref(), peers.iter().map(|p| p.name.as_str()));
         self.fail(reference.span(), format!("reference_peer `{}` is not among the peers{near}", reference.get_ref()))
     }
 }

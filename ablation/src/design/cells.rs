@@ -64,7 +64,7 @@ pub(super) fn cells(study: &Study, axes: &[Axis<'_>], treatments: &Treatments) -
             if let Some((_, reason)) = constraints::broken(study, axes, &levels) {
                 if let Some(written) = treatment.written {
                     let message = format!("treatment `{}` breaks a constraint: {reason}; change one", treatment.name);
-                    return Err(study.complain(Part::Treatment(written), message));
+                    return Err(study.error_at(Part::Treatment(written), message));
                 }
                 impossible.push(Impossible { name: cell_id(&treatment.name, arm), reason });
                 continue;

@@ -1,4 +1,4 @@
-//! Checks hypotheses against the design: a claim about a cell that does not run cannot be decided.
+//! Checks hypotheses against the design, because a claim about a cell that does not run cannot be decided.
 
 use super::axis::Axis;
 use super::cells::Cells;
@@ -30,7 +30,7 @@ pub(super) fn check(
         };
         for (j, cell) in named.into_iter().enumerate() {
             if let Some(trouble) = unknown(plan, cell, workload) {
-                return Err(study.complain(Part::Named(i, j), trouble));
+                return Err(study.error_at(Part::Named(i, j), trouble));
             }
         }
     }
@@ -49,13 +49,13 @@ fn unknown(plan: &StudyPlan, cell: &str, workload: &WorkloadPlan) -> Option<Stri
         return (!workload.runs(cell)).then(message);
     }
     if let Some(impossible) = plan.impossible.iter().find(|impossible| impossible.name == cell) {
-        return Some(format!("cell `{cell}` cannot be: {}; claim something about another", impossible.reason));
+        return Some(format!("cell `{cell}` is impossible: {}; name another cell", impossible.reason));
     }
     let ids = || plan.cells.iter().map(|cell| cell.id.as_str());
     // The arm in a name like `no-cache@env` is easily forgotten.
     let same_name = ids().find(|id| id.split('@').next() == Some(cell));
-    let near = same_name.or_else(|| nearest(cell, ids())).map(|near| format!("did you mean `{near}`? "));
-    Some(format!("there is no cell `{cell}`; {}`cargo ablate plan` lists all", near.unwrap_or_default()))
+    let near = same_name.or_else(|| nearest(cell, ids())).map(|near| format!("; did you mean `{near}`?"));
+    Some(format!("there is no cell `{cell}`; `cargo ablate plan` lists all{}", near.unwrap_or_default()))
 }
 
 /// A factor's share of a gap is its Shapley value, for which all combinations must run.
@@ -78,7 +78,7 @@ fn shares(
         } else {
             "which is not combined with the others at two levels; add it to `crossed`, or give it `off`"
         };
-        return Err(study.complain(Part::Named(i, j), format!("`{part}` is a factor {trouble}")));
+        return Err(study.error_at(Part::Named(i, j), format!("`{part}` is a factor {trouble}")));
     }
     if !any {
         return Ok(());
@@ -93,14 +93,15 @@ fn shares(
         let index = treatments.by_levels.get(&levels).and_then(|index| cells.made[*index].binary);
         index.is_none_or(|index| !runs.is_empty() && !runs.contains(&cells.list[index].id))
     });
-    match missing.count() {
-        0 => Ok(()),
-        n => {
-            let message = format!(
-                "hypothesis `{}` needs all combinations of the crossed factors, and {n} of them do not run with `{}`; choose other factors with `crossed`, or add \"factorial\" to its `designs`",
-                hypothesis.name, workload.name
-            );
-            Err(study.complain(Part::Hypothesis(i), message))
-        }
-    }
+    let missing = match missing.count() {
+        0 => return Ok(()),
+        1 => "1 of them does".to_owned(),
+        n => format!("{n} of them do"),
+    };
+    let message = format!(
+        "hypothesis `{}` needs all combinations of the crossed factors, and {missing} not run with `{}`; choose other \
+         factors with `crossed`, or add \"factorial\" to its `designs`",
+        hypothesis.name, workload.name
+    );
+    Err(study.error_at(Part::Hypothesis(i), message))
 }

@@ -11,7 +11,7 @@ pub(super) fn hold_for_baseline(study: &Study, axes: &[Axis<'_>]) -> Result<(), 
             let message = format!(
                 "the baseline breaks this constraint: {reason}; change it, or name other levels with `baseline`"
             );
-            Err(study.complain(Part::Constraint(index), message))
+            Err(study.error_at(Part::Constraint(index), message))
         }
         None => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! From a study to what will be run and compared: cells, contrasts and distinct builds. A pure function.
+//! The design of a study: the cells to run, the contrasts to report and the distinct builds. A pure function.
 //!
 //! Two names for the same levels in the same arm are one cell, so that no cell is measured twice. The time that a study
 //! takes is left to [`crate::tools::plan`], and running it to [`crate::builds`] and [`crate::run`].
@@ -28,15 +28,16 @@ use treatments::Treatments;
 pub(crate) struct Design {
     /// Cells, contrasts, workloads.
     pub(crate) plan: StudyPlan,
-    /// Distinct feature sets, the baseline's first.
+    /// Distinct feature sets and installed programs, the baseline's first.
     pub(crate) builds: Vec<BuildPlan>,
 }
 
-/// Resolves a study.
+/// Makes the design of a study.
 ///
 /// # Errors
-/// [`ConfigError::Invalid`] for what only the whole design shows: a baseline or a treatment that breaks a constraint,
-/// one name for two cells, a hypothesis about a cell that there is not.
+/// [`ConfigError::Invalid`] for mistakes that only the whole design shows: a baseline or a treatment that breaks a
+/// constraint, one name for two sets of levels, a hypothesis about a cell that does not exist, a step of a path in
+/// another binary.
 pub(crate) fn resolve(study: &Study) -> Result<Design, ConfigError> {
     let axes = axis::axes(study);
     constraints::hold_for_baseline(study, &axes)?;
@@ -121,7 +122,7 @@ fn workloads(study: &Study, cells: &Cells, designs: &BTreeMap<String, Vec<String
     study.workloads.iter().map(plan).collect()
 }
 
-/// What the designs with fewer cells than combinations cannot tell apart, for people.
+/// The effects that designs with fewer cells than combinations cannot tell apart, for people.
 fn aliases(study: &Study, axes: &[Axis<'_>], treatments: &Treatments, cells: &Cells) -> Vec<String> {
     let names: Vec<&str> =
         axes.iter().filter(|axis| axis.crossed_away().is_some()).map(|axis| axis.factor.name.as_str()).collect();
@@ -134,8 +135,10 @@ fn aliases(study: &Study, axes: &[Axis<'_>], treatments: &Treatments, cells: &Ce
         }
         let missing = cells.missing(treatments, kind);
         if missing > 0 {
+            let are = if missing == 1 { "is" } else { "are" };
             out.push(format!(
-                "{}: {missing} of its cells are impossible, so that its columns are not orthogonal and it gives no main effects",
+                "{}: {missing} of its cells {are} impossible, so its columns are not orthogonal and it gives no main \
+                 effects",
                 kind.as_str()
             ));
         }

@@ -7,7 +7,7 @@ pub(super) fn check(study: &Study, plan: &StudyPlan) -> Result<(), ConfigError> 
     for (i, path) in study.paths.iter().enumerate() {
         for (j, step) in path.steps.iter().enumerate() {
             if let Some(trouble) = trouble(plan, step, &path.workloads) {
-                return Err(study.complain(Part::Step(i, j), trouble));
+                return Err(study.error_at(Part::Step(i, j), trouble));
             }
         }
     }

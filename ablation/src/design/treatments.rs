@@ -91,7 +91,7 @@ impl Treatments {
         let index = self.list.len();
         if self.names.insert(name.clone(), index).is_some() {
             let message = format!("the name `{name}` would stand for two sets of levels; rename a factor or a level");
-            return Err(study.complain(part, message));
+            return Err(study.error_at(part, message));
         }
         self.by_levels.insert(levels.clone(), index);
         let asked = BTreeSet::from([kind]);

@@ -149,7 +149,7 @@ fn fit(fixed: &[Vec<f64>], asked: &[Vec<f64>], times: &[Drawn]) -> Result<Fit, S
         return Err(format!("{} cells are too few for {} coefficients", times.len(), columns.len()));
     }
     let found = regress(&columns, times).filter(|found| found.condition <= MAX_CONDITION);
-    let Some(Regression { mut coefficients, condition, r2 }) = found else {
+    let Some(Regression { mut coefficients, condition, r2, .. }) = found else {
         return Err("the counts vary together, so that single unit costs cannot be told apart".to_owned());
     };
     let Some(mut scatter) = jackknife(&columns, times) else {

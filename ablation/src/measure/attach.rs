@@ -1,11 +1,11 @@
-//! Counters on a process that waits before its `exec`: single counters that follow threads and children and start
-//! with the `exec`.
+//! Counters on a process that waits before its `exec`. Each counter follows threads and children and starts with the
+//! `exec`.
 //!
-//! Groups cannot watch another process, so each instrument has its own descriptor; and the crate's `read` asserts
-//! what a multiplexed counter may break, so the descriptor is read here. How many hardware events fit the processor at
-//! once is found with a group on the runner itself, which the kernel refuses when it is too large.
+//! Groups cannot watch another process, so each instrument has its own descriptor. The descriptor is read here, because
+//! the `read` of the crate panics on a multiplexed counter. How many hardware events fit the processor at once is found
+//! with a group on the runner itself, which the kernel refuses when it is too large.
 
-use super::instruments::{self, Instrument, Source, instruments};
+use super::instruments::{self, EventSource, Instrument, instruments};
 use super::refusal::refusal;
 use super::wrapper::{self, Wrapper};
 use super::{tracefs, vmstat};
@@ -17,27 +17,27 @@ use std::io::{self, Read};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd};
 
-/// Share of the running time that a counter must have been on the processor; below that it is not reported.
+/// Smallest share of the running time in which a counter was on the processor for its count to be reported.
 const MIN_COVERAGE: f64 = 0.95;
 
-/// The instruments that can be had.
+/// The instruments that are available on this machine.
 #[derive(Debug, Default)]
 pub(crate) struct Probed {
-    ready: Vec<Ready>,
+    attachable: Vec<Attachable>,
     passes: usize,
-    /// Tools that count around the process, each in a run of its own.
+    /// Tools that run the process and count it, each in a run of its own.
     pub(crate) wrappers: Vec<Wrapper>,
     /// Every instrument with its state, in the order of the table.
     pub(crate) status: Vec<InstrumentStatus>,
 }
 
-/// An instrument that is attached to processes.
+/// An available instrument that is attached to processes.
 #[derive(Debug)]
-struct Ready {
+struct Attachable {
     row: Instrument,
     /// Number of its tracepoint.
     id: Option<u64>,
-    /// The run that it is counted in.
+    /// The run that it is counted in, from 0.
     pass: usize,
 }
 
@@ -45,24 +45,24 @@ struct Ready {
 #[derive(Debug)]
 pub(crate) struct Attached {
     counters: Vec<(String, Result<Counter, String>)>,
-    /// Name, line of `/proc/vmstat`, its value before.
+    /// Name, line of `/proc/vmstat`, its value before the process.
     machine: Vec<(String, &'static str, u64)>,
 }
 
-/// What the counters of one process say.
+/// The counts of one process.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Reading {
     /// Counts by instrument.
     pub(crate) counts: BTreeMap<String, u64>,
-    /// Share of the time in which an instrument was on the processor, for those that were not there all the time. Their
-    /// counts are scaled up.
+    /// Share of the running time in which a counter was on the processor, for counters that were not there all the
+    /// time. Their counts are scaled up.
     pub(crate) coverage: BTreeMap<String, f64>,
-    /// Instruments that gave no count although they could be had before, each with the reason and the way out.
+    /// Available instruments that gave no count for this process, each with the reason and the way out.
     pub(crate) refused: BTreeMap<String, String>,
 }
 
 impl Reading {
-    /// Adds what another run of the same process said.
+    /// Adds the counts of another run of the same process.
     pub(crate) fn extend(&mut self, other: Reading) {
         self.counts.extend(other.counts);
         self.coverage.extend(other.coverage);
@@ -81,11 +81,15 @@ pub(crate) fn probe_groups(groups: &[String]) -> Probed {
 }
 
 impl Probed {
-    /// The instruments of this one and one for each of these kinds of system call, as tracepoints; a kind that the kernel
-    /// has no tracepoint for is unavailable.
+    /// The tracepoints of the group `perf`, its page faults, and one tracepoint for each of these kinds of system call.
+    /// A kind that the kernel has no tracepoint for is unavailable.
     pub(crate) fn for_calls(calls: &[String]) -> Probed {
         let mut rows = instruments(&["perf".to_owned()]);
-        rows.retain(|row| matches!(row.source, Source::Tracepoint(_) | Source::Vmstat(_)) || row.name == "page-faults");
+        let stays = |row: &Instrument| match row.source {
+            EventSource::Tracepoint(_) | EventSource::Vmstat(_) => true,
+            _ => row.name == "page-faults",
+        };
+        rows.retain(stays);
         for call in calls {
             let row = instruments::call(call);
             if rows.iter().all(|known| known.name != row.name) {
@@ -100,7 +104,7 @@ pub(super) fn probe_rows(rows: Vec<Instrument>) -> Probed {
     let tracepoints: Vec<String> = rows
         .iter()
         .filter_map(|row| match &row.source {
-            Source::Tracepoint(name) => Some(name.clone()),
+            EventSource::Tracepoint(name) => Some(name.clone()),
             _ => None,
         })
         .collect();
@@ -110,40 +114,39 @@ pub(super) fn probe_rows(rows: Vec<Instrument>) -> Probed {
     let mut probed = Probed::default();
     for row in rows {
         let unavailable = match &row.source {
-            Source::Event(_) => circumstances.try_open(&row, None).err(),
-            Source::Tracepoint(name) => match ids.as_ref().map(|ids| ids.get(name)) {
+            EventSource::Event(_) => circumstances.try_open(&row, None).err(),
+            EventSource::Tracepoint(name) => match ids.as_ref().map(|ids| ids.get(name)) {
                 Ok(Some(id)) => circumstances.try_open(&row, Some(*id)).err(),
                 Ok(None) => {
                     Some(format!("this kernel has no tracepoint {name}; one with CONFIG_FTRACE_SYSCALLS may have it"))
                 }
                 Err(why) => Some(why.clone()),
             },
-            Source::Vmstat(name) => vmstat::value(name)
+            EventSource::Vmstat(name) => vmstat::value(name)
                 .is_none()
                 .then(|| format!("/proc/vmstat has no {name}; a kernel with CONFIG_TRANSPARENT_HUGEPAGE has it")),
-            Source::Callgrind | Source::Strace => {
-                let word = row.source.word();
-                let tool = tools.entry(word).or_insert_with(|| wrapper::wrapper(&row.source));
+            EventSource::Callgrind | EventSource::Strace => {
+                let tool = tools.entry(row.source.origin()).or_insert_with(|| wrapper::wrapper(&row.source));
                 tool.as_ref().err().cloned()
             }
         };
         let (name, exact) = (row.name.clone(), row.exact);
-        let (source, cost) = (row.source.word().to_owned(), row.source.cost().to_owned());
+        let (origin, cost) = (row.source.origin().to_owned(), row.source.cost().to_owned());
         let id = match &row.source {
-            Source::Tracepoint(name) => ids.as_ref().ok().and_then(|ids| ids.get(name).copied()),
+            EventSource::Tracepoint(name) => ids.as_ref().ok().and_then(|ids| ids.get(name).copied()),
             _ => None,
         };
-        if unavailable.is_none() && !matches!(row.source, Source::Callgrind | Source::Strace) {
-            probed.ready.push(Ready { row, id, pass: 0 });
+        if unavailable.is_none() && !matches!(row.source, EventSource::Callgrind | EventSource::Strace) {
+            probed.attachable.push(Attachable { row, id, pass: 0 });
         }
-        probed.status.push(InstrumentStatus { name, exact, unavailable, origin: source, cost });
+        probed.status.push(InstrumentStatus { name, exact, unavailable, origin, cost });
     }
     probed.wrappers = tools.into_values().filter_map(Result::ok).collect();
-    probed.passes = share_out(&mut probed.ready);
+    probed.passes = assign_passes(&mut probed.attachable);
     probed
 }
 
-/// What decides how a refusal is explained.
+/// Facts of the machine that explain why the kernel refuses a counter.
 struct Circumstances {
     paranoid: Option<i32>,
     virtual_machine: bool,
@@ -158,9 +161,9 @@ impl Circumstances {
         }
     }
 
-    /// Opens a counter and closes it again, or says why not.
+    /// Opens a counter and closes it again. The error says why that failed and what would allow it.
     fn try_open(&self, row: &Instrument, id: Option<u64>) -> Result<(), String> {
-        open(row, id, Whom::NoProcess).map(drop).map_err(|e| self.explain(row, &e))
+        open(row, id, Observed::NoProcess).map(drop).map_err(|e| self.explain(row, &e))
     }
 
     fn explain(&self, row: &Instrument, error: &io::Error) -> String {
@@ -168,12 +171,12 @@ impl Circumstances {
     }
 }
 
-/// Puts the hardware events into as few runs as the processor's counters need, everything else into the first. Returns
+/// Assigns hardware events to as few runs as the processor's counters allow, and everything else to the first. Returns
 /// the number of runs.
-fn share_out(ready: &mut [Ready]) -> usize {
+fn assign_passes(attachable: &mut [Attachable]) -> usize {
     let mut pass = 0;
     let mut group: Option<(Group, Vec<Counter>)> = None;
-    for one in ready.iter_mut().filter(|one| one.row.source.needs_pmu()) {
+    for one in attachable.iter_mut().filter(|one| one.row.source.needs_pmu()) {
         if let Some((group, members)) = &mut group
             && let Ok(counter) = builder(&one.row, one.id).group(group).build()
         {
@@ -181,7 +184,7 @@ fn share_out(ready: &mut [Ready]) -> usize {
             one.pass = pass;
             continue;
         }
-        // The group is full: the kernel's word for it is EINVAL or ENOSPC.
+        // The group is full: the kernel returned EINVAL or ENOSPC.
         if group.is_some() {
             pass += 1;
         }
@@ -194,32 +197,35 @@ fn share_out(ready: &mut [Ready]) -> usize {
     pass + 1
 }
 
-/// Keeps tracepoints registered: the kernel needs some 30 ms to take back the last registration of each.
+/// Tracepoints that stay registered until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct HeldTracepoints {
     _counters: Vec<Counter>,
 }
 
 impl Probed {
-    /// Holds every tracepoint until the result is dropped. Only while counting: as long as one is registered, every
-    /// system call of every process takes the slow way.
-    pub(crate) fn keep(&self) -> Kept {
-        let tracepoints = self.ready.iter().filter(|one| one.id.is_some());
-        Kept { _counters: tracepoints.filter_map(|one| open(&one.row, one.id, Whom::NoProcess).ok()).collect() }
+    /// Registers every tracepoint until the result is dropped. Otherwise each process would register and release them,
+    /// and the kernel needs some 30 ms for the release of each.
+    ///
+    /// Only for counting: as long as one is registered, every system call of the machine takes the slow path.
+    pub(crate) fn hold_tracepoints(&self) -> HeldTracepoints {
+        let tracepoints = self.attachable.iter().filter(|one| one.id.is_some());
+        let counters = tracepoints.filter_map(|one| open(&one.row, one.id, Observed::NoProcess).ok());
+        HeldTracepoints { _counters: counters.collect() }
     }
 
-    /// Runs that it takes to count everything without sharing a hardware counter, at least 1.
+    /// Number of runs in which everything is counted without sharing a hardware counter, at least 1.
     pub(crate) fn passes(&self) -> usize {
         self.passes.max(1)
     }
 
-    /// Whether an instrument can be had.
+    /// Whether an instrument is available.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.status.iter().any(|status| status.name == name && status.unavailable.is_none())
     }
 
     /// Attaches everything at once to a process that has not called `exec` yet. Where [`Self::passes`] is above 1 the
-    /// hardware events share counters and are refused when read.
+    /// hardware events share counters, and those with less than 95 % of the running time give no count.
     pub(crate) fn attach(&self, pid: libc::pid_t) -> Attached {
         self.attach_where(pid, |_| true)
     }
@@ -229,15 +235,15 @@ impl Probed {
         self.attach_where(pid, |one| one.pass == pass)
     }
 
-    fn attach_where(&self, pid: libc::pid_t, wanted: impl Fn(&Ready) -> bool) -> Attached {
+    fn attach_where(&self, pid: libc::pid_t, wanted: impl Fn(&Attachable) -> bool) -> Attached {
         let mut attached = Attached { counters: Vec::new(), machine: Vec::new() };
-        for one in self.ready.iter().filter(|one| wanted(one)) {
+        for one in self.attachable.iter().filter(|one| wanted(one)) {
             let name = one.row.name.clone();
-            if let Source::Vmstat(line) = one.row.source {
+            if let EventSource::Vmstat(line) = one.row.source {
                 attached.machine.extend(vmstat::value(line).map(|before| (name, line, before)));
                 continue;
             }
-            let counter = open(&one.row, one.id, Whom::Child(pid));
+            let counter = open(&one.row, one.id, Observed::Child(pid));
             attached.counters.push((name, counter.map_err(|e| Circumstances::read().explain(&one.row, &e))));
         }
         attached
@@ -245,8 +251,8 @@ impl Probed {
 }
 
 impl Attached {
-    /// Counts since the `exec`, when the process has ended, with what is to be known about them. What was not counted for
-    /// at least 95 % of the time is refused.
+    /// The counts from the `exec` to the end of the process, which must have ended. A counter that was on the processor
+    /// for less than 95 % of the running time gives no count.
     pub(crate) fn reading(self) -> Reading {
         let mut reading = Reading::default();
         for (name, line, before) in self.machine {
@@ -277,11 +283,11 @@ pub(crate) struct Watching {
     _counter: Counter,
 }
 
-/// Counts this thread with one instrument from now on, to see what that costs. `None` when it is not attached to
-/// processes or cannot be had.
+/// Counts this thread with one instrument from now on, to measure the cost of counting. `None` when the instrument is
+/// not available or is not attached to processes.
 pub(crate) fn watch(probed: &Probed, name: &str) -> Option<Watching> {
-    let one = probed.ready.iter().find(|one| one.row.name == name)?;
-    if matches!(one.row.source, Source::Vmstat(_)) {
+    let one = probed.attachable.iter().find(|one| one.row.name == name)?;
+    if matches!(one.row.source, EventSource::Vmstat(_)) {
         return None;
     }
     let mut builder = builder(&one.row, one.id);
@@ -289,18 +295,18 @@ pub(crate) fn watch(probed: &Probed, name: &str) -> Option<Watching> {
     Some(Watching { _counter: builder.observe_self().build().ok()? })
 }
 
-/// Whose events are counted.
+/// The process whose events are counted.
 #[derive(Clone, Copy)]
-enum Whom {
-    /// Those of a waiting process and its descendants, from its `exec`.
+enum Observed {
+    /// A waiting process and its descendants, from its `exec`.
     Child(libc::pid_t),
-    /// None: attached to this process, which never calls `exec`, and not inherited.
+    /// None. The counter is attached to this process, which never calls `exec`, and is not inherited.
     NoProcess,
 }
 
 fn builder<'a>(row: &Instrument, id: Option<u64>) -> Builder<'a> {
     let mut builder = Builder::new();
-    if let Source::Event(event) = &row.source {
+    if let EventSource::Event(event) = &row.source {
         builder = builder.kind(event.clone());
     }
     if let Some(id) = id {
@@ -308,19 +314,19 @@ fn builder<'a>(row: &Instrument, id: Option<u64>) -> Builder<'a> {
         attrs.type_ = perf_event_open_sys::bindings::PERF_TYPE_TRACEPOINT;
         attrs.config = id;
     }
-    // Without the kernel's part, system calls, faults and switches read 0.
+    // System calls, faults and switches happen in the kernel, and would be 0 without it.
     builder.include_kernel().enable_on_exec(true);
     builder
 }
 
-fn open(row: &Instrument, id: Option<u64>, whom: Whom) -> io::Result<Counter> {
+fn open(row: &Instrument, id: Option<u64>, observed: Observed) -> io::Result<Counter> {
     let mut builder = builder(row, id);
-    let counter = match whom {
-        Whom::Child(pid) => {
+    let counter = match observed {
+        Observed::Child(pid) => {
             builder.inherit(true);
             builder.observe_pid(pid).build()?
         }
-        Whom::NoProcess => builder.observe_self().build()?,
+        Observed::NoProcess => builder.observe_self().build()?,
     };
     // SAFETY: the descriptor is open; the crate does not set this flag, and a measured process must not inherit it.
     if unsafe { libc::fcntl(counter.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) } != 0 {
@@ -329,7 +335,7 @@ fn open(row: &Instrument, id: Option<u64>, whom: Whom) -> io::Result<Counter> {
     Ok(counter)
 }
 
-/// Value, time enabled, time running.
+/// Value, time enabled and time running of a counter, the times in nanoseconds.
 fn raw(counter: &Counter) -> io::Result<[u64; 3]> {
     // SAFETY: the descriptor is open, and `ManuallyDrop` leaves closing it to the counter.
     let mut file = ManuallyDrop::new(unsafe { File::from_raw_fd(counter.as_raw_fd()) });
@@ -343,8 +349,10 @@ fn raw(counter: &Counter) -> io::Result<[u64; 3]> {
     Ok([word(0), word(1), word(2)])
 }
 
-/// The value, scaled up when the counter shared the processor, and the share of the time in which it was there; why not
-/// when that was too little to tell.
+/// The value, scaled up when the counter shared the processor, and the share of the time in which it was there.
+///
+/// # Errors
+/// The reason when that share is below [`MIN_COVERAGE`].
 fn scaled([value, enabled, running]: [u64; 3]) -> Result<(u64, f64), String> {
     if enabled == 0 {
         return Err("the process never ran, so nothing was counted; count a run that works".to_owned());
@@ -355,7 +363,7 @@ fn scaled([value, enabled, running]: [u64; 3]) -> Result<(u64, f64), String> {
     let coverage = running as f64 / enabled as f64;
     if coverage < MIN_COVERAGE {
         return Err(format!(
-            "it was on the processor for {:.0} % of the time only, and a guess from less than {:.0} % is refused; count \
+            "its counter was on the processor for only {:.0} % of the time, and at least {:.0} % are needed; count \
              fewer events in a pass, or end what else uses the counters (kernel.nmi_watchdog = 0 frees one)",
             100.0 * coverage,
             100.0 * MIN_COVERAGE
@@ -370,7 +378,7 @@ mod tests {
     use crate::measure::GROUPS;
 
     #[test]
-    fn counts_are_scaled_or_refused_and_never_invented() {
+    fn counts_are_scaled_down_to_95_percent_and_refused_below() {
         assert_eq!(scaled([7, 100, 100]), Ok((7, 1.0)));
         assert_eq!(scaled([0, 100, 100]), Ok((0, 1.0)));
         assert_eq!(scaled([96, 100, 96]), Ok((100, 0.96)));
@@ -390,13 +398,11 @@ mod tests {
             if let Some(why) = &status.unavailable {
                 assert!(why.contains(';'), "{}: `{why}` does not say what would allow it", status.name);
             }
-            assert_eq!(probed.has(&status.name), status.unavailable.is_none());
         }
-        assert!(probed.wrappers.len() <= 2);
     }
 
     #[test]
-    fn kinds_of_calls_can_be_asked_for() {
+    fn each_kind_of_call_has_an_instrument() {
         let probed = Probed::for_calls(&["mmap".to_owned(), "getpid".to_owned(), "no_such_call".to_owned()]);
         let status = |name: &str| probed.status.iter().filter(|status| status.name == name).collect::<Vec<_>>();
         assert_eq!((status("sys-mmap").len(), status("sys-getpid").len()), (1, 1));

@@ -1,10 +1,10 @@
-//! What callgrind writes: the totals of a process, and the cost of each function under its callers.
+//! Output files of callgrind: the totals of a process, and the cost of each function under its callers.
 //!
 //! The format is that of the Valgrind manual, "Callgrind Format Specification", version 1.
 
 use std::collections::BTreeMap;
 
-/// Names of counts, without their prefix, and the events that each is the sum of.
+/// Names of counts without the prefix `callgrind-`, and the events that each is the sum of.
 pub(crate) const COUNTS: [(&str, &[&str]); 7] = [
     ("instructions", &["Ir"]),
     ("data-refs", &["Dr", "Dw"]),
@@ -18,14 +18,14 @@ pub(crate) const COUNTS: [(&str, &[&str]); 7] = [
 /// Adds the totals of one output file to `counts`, by instrument name.
 ///
 /// # Errors
-/// Why the text is no finished output, in one line.
+/// The reason why the text is not a finished output, in one line.
 pub(crate) fn add_totals(text: &str, counts: &mut BTreeMap<String, u64>) -> Result<(), String> {
     let events: Vec<&str> = match text.lines().find_map(|line| line.strip_prefix("events:")) {
         Some(names) => names.split_whitespace().collect(),
-        None => return Err("callgrind wrote no line `events:`; was it ended early?".to_owned()),
+        None => return Err("callgrind wrote no line `events:`, as when it is ended early; run it again".to_owned()),
     };
     let mut seen = false;
-    // One line a part of the run; callgrind begins another part when it is asked to dump.
+    // One line per part of the run: callgrind begins another part when it is asked to dump.
     for line in text.lines().filter_map(|line| line.strip_prefix("totals:")) {
         seen = true;
         let values: Option<Vec<u64>> = line.split_whitespace().map(|value| value.parse().ok()).collect();
@@ -39,11 +39,14 @@ pub(crate) fn add_totals(text: &str, counts: &mut BTreeMap<String, u64>) -> Resu
             }
         }
     }
-    if seen { Ok(()) } else { Err("callgrind wrote no line `totals:`; was it ended early?".to_owned()) }
+    match seen {
+        true => Ok(()),
+        false => Err("callgrind wrote no line `totals:`, as when it is ended early; run it again".to_owned()),
+    }
 }
 
 /// The cost of the first event (instructions) by stack, the outermost caller first and `;` between, from an output of
-/// `--separate-callers=N`. What was inlined from another file gets a frame `inlined from FILE` of its own.
+/// `--separate-callers=N`. Code that was inlined from another file has a frame `inlined from FILE` of its own.
 pub(crate) fn stacks(text: &str) -> BTreeMap<String, u64> {
     let mut reader = Reader::default();
     for line in text.lines() {
@@ -54,11 +57,12 @@ pub(crate) fn stacks(text: &str) -> BTreeMap<String, u64> {
 
 #[derive(Default)]
 struct Reader {
-    /// Names that were said once and are numbers from then on.
+    /// Names by their numbers. A name is in the text once, and its number stands for it from then on.
     files: BTreeMap<String, String>,
     functions: BTreeMap<String, String>,
-    /// File of the function, and file that the next costs belong to.
+    /// File of the function.
     home: String,
+    /// File of the next costs.
     file: String,
     function: String,
     is_call: bool,
@@ -88,7 +92,7 @@ impl Reader {
         if !is_cost || !self.started {
             return;
         }
-        // The line after `calls=` is what the callee cost, which its own lines say once more.
+        // The line after `calls=` is the cost of the callee, which its own lines have once more.
         if std::mem::take(&mut self.is_call) {
             return;
         }
@@ -109,7 +113,7 @@ impl Reader {
     }
 }
 
-/// `(3) name` says a name and gives it a number, `(3)` repeats it.
+/// The name in a value: `(3) name` gives a name its number, and `(3)` stands for that name.
 fn named(names: &mut BTreeMap<String, String>, value: &str) -> String {
     let Some((number, name)) = value.strip_prefix('(').and_then(|rest| rest.split_once(')')) else {
         return value.to_owned();
@@ -143,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_finished_or_not_simulated_is_not_0() {
+    fn a_count_that_was_not_finished_or_not_simulated_is_not_0() {
         let mut counts = BTreeMap::new();
         assert!(add_totals("version: 1\n", &mut counts).expect_err("no events").contains("ended early"));
         assert!(add_totals("events: Ir\nfn=(1) x\n", &mut counts).expect_err("no totals").contains("totals"));

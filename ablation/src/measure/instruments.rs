@@ -1,74 +1,80 @@
-//! The table of instruments. A new instrument is a new row of [`instruments`]; a new kind of [`Source`] says how it is read.
+//! The table of instruments. A new instrument is a new row of [`instruments`]; an [`EventSource`] says how a row is
+//! read.
 
 use super::callgrind;
 use perf_event::events::{Cache, CacheOp, CacheResult, Event, Hardware, Software, WhichCache};
 
-/// Groups of instruments that a study can ask for. `perf` costs one counting run, each of the others one more.
+/// Groups of instruments that a study can name. `perf` takes one counting run, or more where the processor has too few
+/// counters; each of the others takes one more.
 pub(crate) const GROUPS: [&str; 3] = ["perf", "callgrind", "strace"];
 
-/// System calls that have an instrument of their own in every study: those that move memory, and waiting.
+/// System calls that have an instrument of their own in every study: those that manage memory, and `futex`, which
+/// waits.
 pub(crate) const CALLS: [&str; 7] = ["mmap", "munmap", "madvise", "mremap", "mprotect", "brk", "futex"];
 
 /// One row of the table.
 #[derive(Debug, Clone)]
 pub(crate) struct Instrument {
-    /// Response name.
+    /// Name in records and tables.
     pub(crate) name: String,
-    /// Whether two runs of one process must agree (with address randomisation off).
+    /// Whether two runs of one process must have the same count, with address randomisation off.
     pub(crate) exact: bool,
-    /// What is counted, and by whom.
-    pub(crate) source: Source,
+    /// What is counted, and what counts it.
+    pub(crate) source: EventSource,
 }
 
-/// Where a count comes from.
+/// The source of the counted events.
 #[derive(Debug, Clone)]
-pub(crate) enum Source {
-    /// An event that `perf_event_open` knows by number.
+pub(crate) enum EventSource {
+    /// A hardware, cache or software event of `perf_event_open`.
     Event(Event),
-    /// A tracepoint `category/name`, whose number tracefs tells.
+    /// A tracepoint `category/name`. Its number for `perf_event_open` is in tracefs.
     Tracepoint(String),
-    /// A line of `/proc/vmstat`: how much it grew while the process ran, on the whole machine.
+    /// The increase of a line of `/proc/vmstat` while the process ran, on the whole machine.
     Vmstat(&'static str),
-    /// A sum of events of callgrind's simulator; [`callgrind::COUNTS`] says of which.
+    /// A sum of events of callgrind's simulator, as in [`callgrind::COUNTS`].
     Callgrind,
-    /// A line of the table that `strace -c` prints, or their sum.
+    /// A line of the table that `strace -c` prints, or the sum of its lines.
     Strace,
 }
 
-impl Source {
+impl EventSource {
     /// Whether it needs a performance monitoring unit.
     pub(crate) fn needs_pmu(&self) -> bool {
-        matches!(self, Source::Event(Event::Hardware(_) | Event::Cache(_)))
+        matches!(self, EventSource::Event(Event::Hardware(_) | Event::Cache(_)))
     }
 
-    /// The word for it in files and tables.
-    pub(crate) fn word(&self) -> &'static str {
+    /// The word in files and tables, as in [`InstrumentStatus::origin`](ablate_format::InstrumentStatus::origin).
+    pub(crate) fn origin(&self) -> &'static str {
         match self {
-            Source::Event(_) if self.needs_pmu() => "hardware",
-            Source::Event(_) => "software",
-            Source::Tracepoint(_) => "tracepoint",
-            Source::Vmstat(_) => "kernel",
-            Source::Callgrind => "simulated",
-            Source::Strace => "ptrace",
+            EventSource::Event(_) if self.needs_pmu() => "hardware",
+            EventSource::Event(_) => "software",
+            EventSource::Tracepoint(_) => "tracepoint",
+            EventSource::Vmstat(_) => "kernel",
+            EventSource::Callgrind => "simulated",
+            EventSource::Strace => "ptrace",
         }
     }
 
-    /// What reading it costs the measured process, in words; `cargo ablate doctor` measures how much.
+    /// The events that cost the measured process time while it is counted, in words. `cargo ablate doctor` measures how
+    /// much.
     pub(crate) fn cost(&self) -> &'static str {
         match self {
-            Source::Event(Event::Software(Software::PAGE_FAULTS | Software::PAGE_FAULTS_MIN)) => "every page fault",
-            Source::Event(Event::Software(Software::PAGE_FAULTS_MAJ)) => "every fault that reads from disk",
-            Source::Event(_) => "every switch to and from the process",
-            Source::Tracepoint(name) if name.starts_with("syscalls/") => "every system call of its kind",
-            Source::Tracepoint(_) => "every system call",
-            Source::Vmstat(_) => "nothing",
-            Source::Callgrind => "every instruction, which is simulated",
-            Source::Strace => "every system call, which stops twice",
+            EventSource::Event(Event::Software(Software::PAGE_FAULTS | Software::PAGE_FAULTS_MIN)) => {
+                "every page fault"
+            }
+            EventSource::Event(Event::Software(Software::PAGE_FAULTS_MAJ)) => "every fault that reads from disk",
+            EventSource::Event(_) => "every switch to and from the process",
+            EventSource::Tracepoint(name) if name.starts_with("syscalls/") => "every system call of its kind",
+            EventSource::Tracepoint(_) => "every system call",
+            EventSource::Vmstat(_) => "nothing",
+            EventSource::Callgrind => "every instruction, which is simulated",
+            EventSource::Strace => "every system call, which stops twice",
         }
     }
 }
 
-/// All instruments of these groups, in the order of [`GROUPS`]. A new instrument is a new row.
+/// All instruments of these groups, in the order of [`GROUPS`].
 pub(crate) fn instruments(groups: &[String]) -> Vec<Instrument> {
     let asked = |group: &str| groups.iter().any(|asked| asked == group);
     let mut rows = Vec::new();
@@ -76,11 +82,12 @@ pub(crate) fn instruments(groups: &[String]) -> Vec<Instrument> {
         rows.extend(perf());
     }
     if asked("callgrind") {
-        let row = |name: &str| Instrument { name: format!("callgrind-{name}"), exact: true, source: Source::Callgrind };
+        let source = EventSource::Callgrind;
+        let row = |name: &str| Instrument { name: format!("callgrind-{name}"), exact: true, source: source.clone() };
         rows.extend(callgrind::COUNTS.iter().map(|(name, _)| row(name)));
     }
     if asked("strace") {
-        let row = |name: &str| Instrument { name: format!("strace-{name}"), exact: true, source: Source::Strace };
+        let row = |name: &str| Instrument { name: format!("strace-{name}"), exact: true, source: EventSource::Strace };
         rows.push(row("syscalls"));
         rows.extend(CALLS.iter().map(|call| row(call)));
     }
@@ -89,12 +96,12 @@ pub(crate) fn instruments(groups: &[String]) -> Vec<Instrument> {
 
 fn perf() -> Vec<Instrument> {
     let row = |name: &str, exact, source| Instrument { name: name.to_owned(), exact, source };
-    let hardware = |name, event: Hardware| row(name, false, Source::Event(event.into()));
+    let hardware = |name, event: Hardware| row(name, false, EventSource::Event(event.into()));
     let misses = |name, which| {
         let event = Event::Cache(Cache { which, operation: CacheOp::READ, result: CacheResult::MISS });
-        row(name, false, Source::Event(event))
+        row(name, false, EventSource::Event(event))
     };
-    let software = |name, exact, event: Software| row(name, exact, Source::Event(event.into()));
+    let software = |name, exact, event: Software| row(name, exact, EventSource::Event(event.into()));
     let mut rows = vec![
         hardware("cycles", Hardware::CPU_CYCLES),
         hardware("instructions", Hardware::INSTRUCTIONS),
@@ -106,22 +113,22 @@ fn perf() -> Vec<Instrument> {
         misses("llc-misses", WhichCache::LL),
         misses("dtlb-misses", WhichCache::DTLB),
         software("page-faults", true, Software::PAGE_FAULTS),
-        // Which of the two a fault is depends on what the page cache holds, so neither is exact.
+        // The content of the page cache decides whether a fault is minor or major, so neither count is exact.
         software("minor-faults", false, Software::PAGE_FAULTS_MIN),
         software("major-faults", false, Software::PAGE_FAULTS_MAJ),
-        row("page-fault-huge", false, Source::Vmstat("thp_fault_alloc")),
+        row("page-fault-huge", false, EventSource::Vmstat("thp_fault_alloc")),
         software("context-switches", false, Software::CONTEXT_SWITCHES),
         software("cpu-migrations", false, Software::CPU_MIGRATIONS),
         software("task-clock", false, Software::TASK_CLOCK),
-        row("syscalls", true, Source::Tracepoint("raw_syscalls/sys_enter".to_owned())),
+        row("syscalls", true, EventSource::Tracepoint("raw_syscalls/sys_enter".to_owned())),
     ];
     rows.extend(CALLS.map(call));
     rows
 }
 
-/// The instrument for one kind of system call, `sys-mmap` for `mmap`. Exact.
+/// The instrument for one kind of system call: `sys-mmap` for `mmap`.
 pub(crate) fn call(name: &str) -> Instrument {
-    let source = Source::Tracepoint(format!("syscalls/sys_enter_{name}"));
+    let source = EventSource::Tracepoint(format!("syscalls/sys_enter_{name}"));
     Instrument { name: format!("sys-{}", name.replace('_', "-")), exact: true, source }
 }
 
@@ -145,20 +152,20 @@ mod tests {
     }
 
     #[test]
-    fn a_name_tells_simulated_and_traced_numbers_from_counted_ones() {
+    fn names_of_simulated_and_traced_counts_have_a_prefix() {
         let mut prefixes: BTreeMap<&str, BTreeSet<bool>> = BTreeMap::new();
         for row in all() {
             let marked = row.name.starts_with("callgrind-") || row.name.starts_with("strace-");
-            prefixes.entry(row.source.word()).or_default().insert(marked);
+            prefixes.entry(row.source.origin()).or_default().insert(marked);
             assert!(!row.source.cost().is_empty());
         }
-        for (word, marked) in prefixes {
-            assert_eq!(marked, BTreeSet::from([word == "simulated" || word == "ptrace"]), "{word}");
+        for (origin, marked) in prefixes {
+            assert_eq!(marked, BTreeSet::from([origin == "simulated" || origin == "ptrace"]), "{origin}");
         }
     }
 
     #[test]
-    fn groups_are_what_was_asked_for() {
+    fn only_the_named_groups_have_rows() {
         assert!(instruments(&[]).is_empty());
         assert!(instruments(&["perf".to_owned()]).iter().all(|row| !row.name.starts_with("callgrind-")));
         assert!(all().len() > instruments(&["perf".to_owned()]).len() + CALLS.len());

@@ -1,9 +1,9 @@
-//! What is counted while a process runs: one table of instruments, probed once; most are attached to a process that
-//! waits before its `exec`, some need a tool around the process and a run of its own.
+//! Counts of a process: one table of instruments, which are probed once. Most are attached to a process that waits
+//! before its `exec`. Callgrind and strace run the process themselves, in a run of its own.
 //!
-//! Every row says where its numbers come from. Numbers of two sources never share a name, so that a count of the
-//! processor is never compared with one of a simulator. What cannot be had says why and what would allow it; it is never
-//! 0. When to count is left to [`crate::run`].
+//! Every row names the source of its numbers. Numbers of two sources never share a name, so that a count of the
+//! processor is never compared with one of a simulator. An instrument that is not available says why and what would
+//! allow it, and has no count; it is never 0. When to count is left to [`crate::run`].
 
 mod attach;
 pub(crate) mod callgrind;

@@ -1,11 +1,11 @@
-//! Why the kernel refused a counter, in one line that says what would allow it. A pure function, so that every refusal
-//! can be tested on every machine.
+//! The reason why the kernel refused a counter, in one line that says what would allow it. A pure function, so that
+//! every refusal can be tested on every machine.
 
-use super::instruments::Source;
+use super::instruments::EventSource;
 
-/// One line for the error number that `perf_event_open` gave; `paranoid` is the kernel's setting when it is known,
-/// `virtual_machine` whether this is one.
-pub(crate) fn refusal(source: &Source, errno: i32, paranoid: Option<i32>, virtual_machine: bool) -> String {
+/// One line for the error number of `perf_event_open`. `paranoid` is the kernel's `perf_event_paranoid` when it is
+/// known; `virtual_machine` tells whether this is one.
+pub(crate) fn refusal(source: &EventSource, errno: i32, paranoid: Option<i32>, virtual_machine: bool) -> String {
     match errno {
         libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP if source.needs_pmu() && virtual_machine => {
             format!("no PMU in this virtual machine ({}); run on bare metal or a VM with a virtual PMU", name(errno))
@@ -18,7 +18,7 @@ pub(crate) fn refusal(source: &Source, errno: i32, paranoid: Option<i32>, virtua
         }
         libc::EACCES | libc::EPERM => {
             // Counting in the kernel is allowed up to 1, tracepoints only from -1.
-            let needed = if matches!(source, Source::Tracepoint(_)) { -1 } else { 1 };
+            let needed = if matches!(source, EventSource::Tracepoint(_)) { -1 } else { 1 };
             let setting = paranoid.map_or_else(|| "unknown".to_owned(), |level| level.to_string());
             format!(
                 "not permitted ({}, perf_event_paranoid is {setting}); run as root, give ablate CAP_PERFMON, or set \
@@ -31,8 +31,8 @@ pub(crate) fn refusal(source: &Source, errno: i32, paranoid: Option<i32>, virtua
             format!("too many open files ({}); raise the limit with `ulimit -n`", name(errno))
         }
         libc::ENOSPC => {
-            "the processor is out of counters (ENOSPC); count fewer events in a pass, or end what else uses \
-                         them (kernel.nmi_watchdog = 0 frees one)"
+            "the processor is out of counters (ENOSPC); count fewer events in a pass, or end what else uses them \
+             (kernel.nmi_watchdog = 0 frees one)"
                 .to_owned()
         }
         libc::EBUSY => "another tool holds the counters (EBUSY); end it".to_owned(),
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use perf_event::events::{Event, Hardware, Software};
 
-    fn check(source: Source, errno: i32, paranoid: Option<i32>, virtual_machine: bool, parts: &[&str]) {
+    fn check(source: EventSource, errno: i32, paranoid: Option<i32>, virtual_machine: bool, parts: &[&str]) {
         let line = refusal(&source, errno, paranoid, virtual_machine);
         for part in parts {
             assert!(line.contains(part), "expected `{part}` in `{line}`");
@@ -72,9 +72,9 @@ mod tests {
 
     #[test]
     fn every_refusal_says_why_and_what_would_allow_it() {
-        let cycles = || Source::Event(Event::Hardware(Hardware::CPU_CYCLES));
-        let faults = || Source::Event(Event::Software(Software::PAGE_FAULTS));
-        let calls = || Source::Tracepoint("raw_syscalls/sys_enter".to_owned());
+        let cycles = || EventSource::Event(Event::Hardware(Hardware::CPU_CYCLES));
+        let faults = || EventSource::Event(Event::Software(Software::PAGE_FAULTS));
+        let calls = || EventSource::Tracepoint("raw_syscalls/sys_enter".to_owned());
         check(cycles(), libc::ENOENT, Some(2), true, &["no PMU in this virtual machine", "bare metal"]);
         check(cycles(), libc::ENOENT, Some(2), false, &["processor"]);
         check(faults(), libc::ENOENT, Some(2), true, &["kernel"]);

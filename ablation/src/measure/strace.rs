@@ -1,16 +1,16 @@
-//! What `strace -c` writes: how often each system call was made.
+//! The table of `strace -c`: the number of calls of each system call.
 
 use super::instruments::CALLS;
 use std::collections::BTreeMap;
 
-/// Calls by name, from the table of `strace -c`.
+/// Numbers of calls by name, from the table of `strace -c`.
 ///
 /// # Errors
-/// Why the text is no finished table, in one line.
+/// The reason why the text is not a finished table, in one line.
 pub(crate) fn calls(text: &str) -> Result<BTreeMap<String, u64>, String> {
     let mut lines = text.lines().skip_while(|line| !line.trim_end().ends_with("syscall"));
     let Some(header) = lines.next() else {
-        return Err("strace wrote no table; was it ended early?".to_owned());
+        return Err("strace wrote no table, as when it is ended early; run it again".to_owned());
     };
     let at = header.split_whitespace().filter(|word| *word != "%").position(|word| word == "calls");
     let at = at.ok_or_else(|| format!("strace's table has no column `calls`: `{}`", header.trim()))?;
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_table_is_refused() {
+    fn other_texts_are_refused() {
         assert!(calls("").expect_err("empty").contains("ended early"));
         assert!(calls("strace: ptrace: Operation not permitted\n").is_err());
         assert!(calls("% time seconds syscall\n").expect_err("other columns").contains("calls"));

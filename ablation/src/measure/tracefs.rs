@@ -1,5 +1,5 @@
-//! Numbers of tracepoints, from tracefs. Where it is not mounted, it is mounted in a mount namespace of a thread's own: the
-//! mount ends with the thread, and no other process sees it.
+//! Numbers of tracepoints, from tracefs. Where it is not mounted, a thread mounts it in its own mount namespace: no
+//! other process sees the mount, and it ends with the thread.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +10,7 @@ const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 /// Event numbers by `category/name`; a name that the kernel does not have is missing.
 ///
 /// # Errors
-/// One line: why no tracepoint can be had, and what would allow it.
+/// The reason why no tracepoint is available, and what would allow it, in one line.
 pub(super) fn event_ids(names: &[String]) -> Result<BTreeMap<String, u64>, String> {
     for place in PLACES {
         match read_ids(Path::new(place), names) {
@@ -25,7 +25,7 @@ pub(super) fn event_ids(names: &[String]) -> Result<BTreeMap<String, u64>, Strin
         read_ids(Path::new(PLACES[0]), &names)
     });
     let result = match private {
-        // A panic there is a bug, but no reason to give up the study.
+        // A panic there is a bug. The study still runs, without tracepoints.
         Ok(thread) => thread.join().unwrap_or_else(|_| Err(io::Error::other("the helper thread panicked"))),
         Err(e) => Err(e),
     };
@@ -50,7 +50,7 @@ fn read_ids(root: &Path, names: &[String]) -> io::Result<BTreeMap<String, u64>> 
     Ok(ids)
 }
 
-/// Gives the calling thread its own mount namespace with tracefs in the first place.
+/// Gives the calling thread its own mount namespace with tracefs in the first of [`PLACES`].
 fn mount_privately() -> io::Result<()> {
     let check = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
     // SAFETY: the call takes flags only; it changes this thread's namespace, which ends with the thread.

@@ -1,5 +1,5 @@
-//! Counters of the whole machine, from `/proc/vmstat`. What they grew by while a process ran is the process's, as far
-//! as nothing else did the same at the time.
+//! Counters of the whole machine, from `/proc/vmstat`. Their increase while a process runs is the process's own only
+//! when no other process had the same events.
 
 const PATH: &str = "/proc/vmstat";
 

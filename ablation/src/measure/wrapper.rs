@@ -1,7 +1,7 @@
-//! Instruments that are programs around the measured one: callgrind and strace. They change what is started, and leave
-//! their counts in a folder.
+//! Instruments that run the measured program: callgrind and strace. They are started in its place and leave their
+//! counts in a folder.
 
-use super::instruments::Source;
+use super::instruments::EventSource;
 use super::{callgrind, strace};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Which tool.
+/// A program that runs and counts another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
     /// `valgrind --tool=callgrind`.
@@ -19,34 +19,34 @@ pub(crate) enum Tool {
     Strace,
 }
 
-/// A tool that is there.
+/// A tool that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wrapper {
-    /// Which.
+    /// The tool.
     pub(crate) tool: Tool,
     /// Path of its program.
     pub(crate) path: PathBuf,
-    /// What it says its version is.
+    /// First line that it prints for `--version`.
     pub(crate) version: String,
 }
 
-/// The tool that a source needs, tried once on a program that does nothing.
-pub(super) fn wrapper(source: &Source) -> Result<Wrapper, String> {
-    let tool = if matches!(source, Source::Strace) { Tool::Strace } else { Tool::Callgrind };
+/// The tool that a source needs, as [`Wrapper::find`] finds it.
+pub(super) fn wrapper(source: &EventSource) -> Result<Wrapper, String> {
+    let tool = if matches!(source, EventSource::Strace) { Tool::Strace } else { Tool::Callgrind };
     Wrapper::find(tool)
 }
 
-/// Path of a program on the PATH.
+/// Path of a program on the `PATH`.
 pub(crate) fn find_tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
 impl Wrapper {
-    /// Finds the tool and tries whether it works here.
+    /// Finds the tool on the `PATH` and runs it once on a program that does nothing.
     ///
     /// # Errors
-    /// Why not and what would allow it, in one line.
+    /// The reason why it does not work here, and what would allow it, in one line.
     pub(crate) fn find(tool: Tool) -> Result<Wrapper, String> {
         let name = tool.program();
         let path = find_tool(name).ok_or_else(|| format!("{name} is not on the PATH; install the package {name}"))?;
@@ -58,8 +58,8 @@ impl Wrapper {
         Ok(wrapper)
     }
 
-    /// Runs a program that does nothing: containers often forbid ptrace, and valgrind may not know a new processor, which
-    /// only trying tells.
+    /// Runs a program that does nothing. Only a trial shows that a container forbids ptrace, or that valgrind does not
+    /// know the instructions of a new processor.
     fn try_out(&self) -> Result<(), String> {
         let options: &[&str] = match self.tool {
             Tool::Callgrind => &["--tool=callgrind", "--callgrind-out-file=/dev/null", "true"],
@@ -79,21 +79,17 @@ impl Wrapper {
         Err(format!("{name} does not work here ({said}); {way_out}"))
     }
 
-    /// What has to be started instead of `program` with `argv` (its own name first), so that the counts end up in the
-    /// empty folder `scratch`.
+    /// Program and arguments to start instead of `program` with `argv` (its own name first), so that the counts end up
+    /// in the empty folder `scratch`.
     ///
     /// # Errors
-    /// A path that no process can receive.
+    /// When a path contains NUL, which no process can receive.
     pub(crate) fn wrap(&self, program: &CStr, argv: &[CString], scratch: &Path) -> io::Result<(CString, Vec<CString>)> {
-        let file = |name: &str| {
-            let mut option = b"".to_vec();
-            option.extend_from_slice(scratch.join(name).as_os_str().as_bytes());
-            option
-        };
+        let file = |name: &str| scratch.join(name).as_os_str().as_bytes().to_vec();
         let mut words: Vec<Vec<u8>> = vec![self.tool.program().into()];
         match self.tool {
             Tool::Callgrind => {
-                // %p is the process number: one file a process.
+                // %p is the process number: one file per process.
                 words.extend(
                     ["--tool=callgrind", "--trace-children=yes", "--log-file=/dev/null"].map(|word| word.into()),
                 );
@@ -114,10 +110,10 @@ impl Wrapper {
         Ok((program, argv?))
     }
 
-    /// Counts of a wrapped process that has ended, by instrument name; removes what it reads from `scratch`.
+    /// Counts of a wrapped process that has ended, by instrument name. Removes the files that it reads from `scratch`.
     ///
     /// # Errors
-    /// Why there are none, in one line.
+    /// The reason why there are no counts, in one line.
     pub(crate) fn read(&self, scratch: &Path) -> Result<BTreeMap<String, u64>, String> {
         let mut counts = BTreeMap::new();
         let trouble =
@@ -147,9 +143,9 @@ impl Wrapper {
         Ok(counts)
     }
 
-    /// How many times longer than without it a process may take before it is ended: generous, since only programs that
-    /// hang are to be found.
-    pub(crate) fn patience(&self) -> u32 {
+    /// Factor on the time limit of a process under the tool. It is far above the slowdown of the tool, because only
+    /// programs that hang are to be ended.
+    pub(crate) fn timeout_factor(&self) -> u32 {
         match self.tool {
             Tool::Callgrind => 200,
             Tool::Strace => 50,

@@ -1,10 +1,10 @@
-//! One run held against its plan, by itself.
+//! One run compared with its plan, by itself.
 
 use super::values::values;
 use ablate_format::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Record, Status, StudyPlan};
 
-/// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Invalid`], with a
-/// reason that names factor, counter, expected and seen; any other record is left as it is.
+/// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Invalid`], with
+/// a reason that names factor, counter, expected and seen value; any other record stays as it is.
 pub(crate) fn prove(plan: &StudyPlan, record: &mut Record) {
     let cell = plan.cells.iter().find(|cell| cell.id == record.cell);
     prove_cell(plan, cell, record);
@@ -12,7 +12,7 @@ pub(crate) fn prove(plan: &StudyPlan, record: &mut Record) {
 
 /// [`prove`] of a record whose cell was found; `None` when the plan does not have it.
 pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut Record) {
-    // What unit costs the machine is no cell of a plan.
+    // Unit costs are of the machine; no cell of the plan has them.
     if record.status != Status::Ok || record.pass == Pass::UnitCosts {
         return;
     }
@@ -21,18 +21,16 @@ pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut
         return;
     };
     if record.layout >= plan.layouts.max(1) {
-        let there = plan.layouts.max(1);
-        invalidate(
-            record,
-            format!("it ran code layout {}, and the study has {there}: it is of another one", record.layout),
-        );
+        let (ran, planned) = (record.layout, plan.layouts.max(1));
+        let reason = format!("it ran code layout {ran}, and the study has {planned}; the record is of another study");
+        invalidate(record, reason);
         return;
     }
     let Some(measured) = &record.measured else {
-        // A program that is measured from outside need not say anything, unless the config says that it proves something.
+        // A program that is measured from outside needs no result line, unless the config has something to prove by it.
         let is_outside = plan.workloads.iter().any(|w| w.name == record.workload && w.response.is_outside());
-        let promised = if record.pass == Pass::CountingIdle { None } else { promised(plan, cell) };
-        let trouble = match (is_outside, promised) {
+        let to_prove = if record.pass == Pass::CountingIdle { None } else { to_prove(plan, cell) };
+        let trouble = match (is_outside, to_prove) {
             (true, None) => hidden_peak(plan, record),
             (true, Some(what)) => {
                 Some(format!("no result line at the end of its output, and {what} is to be proven by it"))
@@ -55,8 +53,8 @@ pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut
     }
 }
 
-/// The number that the workload is judged by, when it is one of the program's own and not there. Runs with counters
-/// attached may leave out what takes requests to find out.
+/// The reason when a timing run lacks the program's own value that its workload is judged by. Counting runs may lack
+/// it, because finding it out can take requests that would be counted.
 fn judged_by(plan: &StudyPlan, record: &Record, measured: &Measured) -> Option<String> {
     let workload = plan.workloads.iter().find(|w| w.name == record.workload)?;
     let MainResponse::Value(value) = workload.response else { return None };
@@ -72,24 +70,24 @@ fn judged_by(plan: &StudyPlan, record: &Record, measured: &Measured) -> Option<S
     })
 }
 
-/// A peak of resident memory that the workload is judged by and that may be the runner's own.
+/// The reason when a workload is judged by its peak of resident memory, and the peak may be the runner's own.
 fn hidden_peak(plan: &StudyPlan, record: &Record) -> Option<String> {
     let is_judged = plan.workloads.iter().any(|w| w.name == record.workload && w.response == MainResponse::RssPeak);
     let is_hidden = is_judged && record.pass == Pass::Timing && record.rss_peak_bytes().is_none();
     is_hidden.then(|| {
-        // Whole MiB, so that the same reason is not told in as many words as there are runs.
+        // In whole MiB, so that equal reasons of many runs are one group in the report.
         let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
         format!(
-            "a peak of {} MiB, seen from outside, is not above the {} MiB that the runner had when it started the process, so \
-             it may be the runner's; print `rss_peak_bytes`",
+            "a peak of {} MiB, seen from outside, is not above the {} MiB that the runner had when it started the process, \
+             so it may be the runner's; print `rss_peak_bytes`",
             mebibytes(record.process_rss_peak_bytes),
             mebibytes(record.runner_rss_bytes.unwrap_or(0))
         )
     })
 }
 
-/// What only a result line of this cell can prove.
-fn promised(plan: &StudyPlan, cell: &CellPlan) -> Option<String> {
+/// What only the result line of this cell can prove.
+fn to_prove(plan: &StudyPlan, cell: &CellPlan) -> Option<String> {
     let factor = plan.factors.iter().find(|f| !f.proof.is_empty() && cell.levels.contains_key(&f.name));
     let served = cell.served_by.as_ref().map(|allocator| format!("that `{allocator}` served"));
     served
@@ -102,7 +100,7 @@ pub(super) fn works(level: &str) -> bool {
     level != "off" && level != "absent"
 }
 
-/// Value of `factor.counter` in a receipt.
+/// Value of `factor.counter` in a result line.
 pub(super) fn counter(measured: &Measured, name: &str) -> Option<u64> {
     let (factor, counter) = name.split_once('.')?;
     measured.counters.get(factor)?.get(counter).copied()
@@ -117,7 +115,7 @@ fn served_by(cell: &CellPlan, pass: Pass, measured: &Measured) -> Option<String>
     let expected = cell.served_by.as_deref()?;
     let seen = measured.served_by.as_deref();
     if seen.is_none() && pass != Pass::Timing {
-        // Finding out takes requests that would be counted; the timing runs of the same cell prove it.
+        // Finding out the allocator takes requests that would be counted; the timing runs of the same cell prove it.
         return None;
     }
     (seen != Some(expected)).then(|| format!("served by `{}`, expected `{expected}`", seen.unwrap_or("no name")))
@@ -139,12 +137,12 @@ fn levels(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option<S
 
 fn counters(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option<String> {
     let level = cell.levels.get(&factor.name)?;
-    let idle = !works(level);
+    let works = works(level);
     factor.proof.iter().find_map(|name| match counter(measured, name) {
-        Some(value) if idle && value > 0 => {
+        Some(value) if !works && value > 0 => {
             Some(format!("factor `{}` is {level}: expected counter {name} at 0, seen {value}", factor.name))
         }
-        None if !idle => Some(format!("factor `{}` is {level}, but the run reported no counter {name}", factor.name)),
+        None if works => Some(format!("factor `{}` is {level}, but the run reported no counter {name}", factor.name)),
         _ => None,
     })
 }
@@ -153,11 +151,11 @@ fn expected_zero(cell: &CellPlan, name: &str, measured: &Measured) -> Option<Str
     match counter(measured, name) {
         Some(0) => None,
         Some(value) => Some(format!("expected counter {name} at 0 in this treatment, seen {value}")),
-        // A part that is switched off or not built in need not report what it does not do.
+        // A factor that is off or absent need not report its counters.
         None => {
             let level = name.split_once('.').and_then(|(factor, _)| cell.levels.get(factor));
-            let idle = level.is_some_and(|level| !works(level));
-            (!idle).then(|| format!("expected counter {name} at 0 in this treatment, but the run reported none"))
+            let works = level.is_none_or(|level| works(level));
+            works.then(|| format!("expected counter {name} at 0 in this treatment, but the run reported none"))
         }
     }
 }

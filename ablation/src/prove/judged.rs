@@ -1,11 +1,11 @@
-//! A record after its judgement: what analysis and report need of it, and as small as a study of a million runs asks for.
+//! A record after its check: what analysis and report need of it, small enough for a million runs in memory.
 
 use super::alone::{counter, prove_cell, works};
 use ablate_format::{CellPlan, MainResponse, Measured, Pass, Record, Status, StudyPlan};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-/// A run that was judged by itself. Its fields are those of [`Record`]; a run that does not count has no
+/// A run that was checked by itself. Its fields are those of [`Record`]. A run that is not [`Status::Ok`] has no
 /// [`JudgedRun::measured`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct JudgedRun {
@@ -33,7 +33,7 @@ pub(crate) struct JudgedRun {
     pub(crate) rss_peak_bytes: Option<u64>,
     /// Resident bytes of the runner when it started the process.
     pub(crate) runner_rss_bytes: Option<u64>,
-    /// Times that the process waited, and was preempted.
+    /// Voluntary and involuntary context switches of the process.
     pub(crate) context_switches: Option<(u64, u64)>,
     /// Clock ticks in which the host gave the processors to others.
     pub(crate) steal_ticks: Option<u64>,
@@ -41,21 +41,21 @@ pub(crate) struct JudgedRun {
     pub(crate) contention_probe_ns: Option<(f64, f64)>,
     /// What the measured program printed.
     pub(crate) measured: Option<Reported>,
-    /// What instruments counted; `None` when there was nothing, as in most timing runs.
+    /// What instruments counted; `None` in most timing runs, which have no counter attached.
     pub(crate) counted: Option<Box<Counted>>,
 }
 
-/// What a measured program printed, as far as it is needed after the judgement.
+/// What a measured program printed, as far as it is needed after the check.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Reported {
     /// Operations of the measured part.
     pub(crate) operations: u64,
     /// Equal for all runs of one workload.
     pub(crate) checksum: Arc<str>,
-    /// Which allocator served the operations.
+    /// Name of the allocator that served the operations.
     pub(crate) served_by: Option<Arc<str>>,
     /// Proof counters of factors at work that stayed at 0, `factor.counter`.
-    pub(crate) still: Box<[Arc<str>]>,
+    pub(crate) zero_counters: Box<[Arc<str>]>,
     /// 10th percentile, nanoseconds per operation.
     pub(crate) latency_ns_p10: f64,
     /// Median, nanoseconds per operation.
@@ -64,12 +64,13 @@ pub(crate) struct Reported {
     pub(crate) latency_ns_p99: f64,
     /// Mean, nanoseconds per operation.
     pub(crate) latency_ns_mean: f64,
-    /// Whether the program told its peak of resident bytes.
+    /// Whether the program reported its peak of resident bytes.
     pub(crate) has_own_peak: bool,
     /// Page faults of the measured part.
     pub(crate) page_faults: Option<u64>,
-    /// The timed batches and then the contention probes, in one piece of memory: they are most of a run.
+    /// The timed batches and then the contention probes, in one allocation because they are most of a run's bytes.
     series_ns: Box<[f32]>,
+    /// Number of timed batches in `series_ns`.
     batches: u32,
     /// Numbers of the program's own by name, in the order of the names.
     pub(crate) values: Box<[(Arc<str>, f64)]>,
@@ -89,8 +90,9 @@ pub(crate) struct Counted {
 }
 
 impl JudgedRun {
-    /// Value of a response in this run, in the unit of its quantity, over all timed batches; `None` when the run does not
-    /// have it.
+    /// Value of a response in this run, in the unit of its quantity; `None` when the run does not have it.
+    ///
+    /// It is over all timed batches, disturbed or not: [`crate::analyse`] leaves out the disturbed ones.
     pub(crate) fn value(&self, response: MainResponse) -> Option<f64> {
         let measured = self.measured.as_ref();
         match response {
@@ -98,7 +100,7 @@ impl JudgedRun {
             MainResponse::P50 => Some(measured?.latency_ns_p50),
             MainResponse::P99 => Some(measured?.latency_ns_p99),
             MainResponse::Mean => Some(measured?.latency_ns_mean),
-            // Per operation where the program says how many there were.
+            // Per operation where the program reports how many there were.
             MainResponse::Wall => Some(self.wall_ns as f64 / self.operations()),
             MainResponse::Cpu => Some(self.cpu_ns as f64 / self.operations()),
             MainResponse::RssPeak => self.rss_peak_bytes.map(|bytes| bytes as f64),
@@ -134,12 +136,12 @@ impl Reported {
     }
 }
 
-/// Judges the records of one study, one after the other.
+/// Checks the records of one study against its plan, one after the other.
 #[derive(Debug)]
 pub(crate) struct Judge<'p> {
     plan: &'p StudyPlan,
     cells: HashMap<&'p str, &'p CellPlan>,
-    /// Names repeat in every record; each is kept once.
+    /// Every name once, because names repeat in all records.
     names: HashSet<Arc<str>>,
 }
 
@@ -153,7 +155,7 @@ impl<'p> Judge<'p> {
         Judge { plan, cells, names: HashSet::new() }
     }
 
-    /// Checks one run by itself, as [`super::prove`] does, and keeps what is needed of it.
+    /// Checks one run by itself, as [`super::prove`] does, and drops what is not needed later.
     pub(crate) fn judge(&mut self, mut record: Record) -> JudgedRun {
         let cell = self.cells.get(record.cell.as_str()).copied();
         prove_cell(self.plan, cell, &mut record);
@@ -194,12 +196,12 @@ impl<'p> Judge<'p> {
     fn reported(&mut self, cell: Option<&CellPlan>, measured: Measured) -> Reported {
         let is_at_work = |factor: &str| cell.and_then(|c| c.levels.get(factor)).is_some_and(|level| works(level));
         let at_work = self.plan.factors.iter().filter(|factor| is_at_work(&factor.name));
-        let still = at_work.flat_map(|factor| &factor.proof).filter(|name| counter(&measured, name) == Some(0));
+        let zero = at_work.flat_map(|factor| &factor.proof).filter(|name| counter(&measured, name) == Some(0));
         Reported {
             operations: measured.operations,
             checksum: self.name(&measured.checksum),
             served_by: measured.served_by.as_deref().map(|name| self.name(name)),
-            still: still.map(|name| self.name(name)).collect(),
+            zero_counters: zero.map(|name| self.name(name)).collect(),
             latency_ns_p10: measured.latency_ns_p10,
             latency_ns_p50: measured.latency_ns_p50,
             latency_ns_p99: measured.latency_ns_p99,
@@ -207,7 +209,7 @@ impl<'p> Judge<'p> {
             has_own_peak: measured.rss_peak_bytes.is_some(),
             page_faults: measured.page_faults,
             values: measured.values.iter().map(|(name, value)| (self.name(name), *value)).collect(),
-            // The line is 4 MiB at most, so the number of batches fits.
+            // A line has at most 4 MiB, so the number of batches fits into 32 bits.
             batches: measured.batches_ns.len() as u32,
             series_ns: measured.batches_ns.into_iter().chain(measured.contention_probes_ns).collect(),
         }

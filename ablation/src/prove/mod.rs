@@ -1,7 +1,7 @@
-//! Proof: whether a run did what the plan says it was run for.
+//! Proof: whether a run did what its cell in the plan asks for.
 //!
-//! A run whose receipt line contradicts its cell is invalid: it is kept, named and counted, and never averaged. This module
-//! only judges; [`crate::analyse`] leaves invalid runs out and [`crate::report`] names them.
+//! A run whose result line contradicts its cell is invalid. It stays in the records, and no mean contains it. This
+//! module only decides; [`crate::analyse`] leaves invalid runs out and [`crate::report`] names them.
 
 mod alone;
 mod judged;
@@ -13,7 +13,7 @@ pub(crate) use alone::prove;
 pub(crate) use judged::{Judge, JudgedRun, Reported};
 pub(crate) use together::{prove_together, undo};
 
-/// Judges all records of a study, each by itself and then together.
+/// Checks all records of a study, each by itself and then together.
 pub(crate) fn judge_all(plan: &StudyPlan, records: &[Record]) -> Vec<JudgedRun> {
     let mut judge = Judge::new(plan);
     let mut runs: Vec<JudgedRun> = records.iter().map(|record| judge.judge(record.clone())).collect();
@@ -21,36 +21,36 @@ pub(crate) fn judge_all(plan: &StudyPlan, records: &[Record]) -> Vec<JudgedRun> 
     runs
 }
 
-/// Share of the runs in which a factor may have had nothing to do and still counts as at work: a program that decides by
-/// chance sometimes decides otherwise.
-const SLEPT: f64 = 0.05;
+/// Largest share of the runs in which the proof counters of an exercised factor stay at 0. A program that decides at
+/// random leaves a factor without work in some runs.
+const MAX_ZERO_RUNS: f64 = 0.05;
 
-/// Whether a factor's proof counters moved in the runs of a cell that was run for time or for counts; with a sentence of
-/// evidence when they did not in a few of them.
+/// Whether a factor was exercised: at least one of its proof counters moved in the runs of a cell. `Ok` with a sentence
+/// when all of them stayed at 0 in a few runs.
 ///
 /// # Errors
-/// The reason when they were too many: which counters stayed 0, and in how many runs.
+/// The reason when they stayed at 0 in more than 5 % of the runs: which counters, and in how many runs.
 pub(crate) fn exercised<'a>(
     factor: &FactorPlan,
     runs: impl IntoIterator<Item = &'a Reported>,
 ) -> Result<Option<String>, String> {
     if factor.proof.is_empty() {
-        // It has no counters; whether it did anything is seen in exact counts or in the binaries.
+        // A factor without counters is proven by exact counts or by its binaries.
         return Ok(None);
     }
-    let (mut still, mut all) = (0, 0);
+    let (mut zero, mut all) = (0, 0);
     for measured in runs {
         all += 1;
-        // A proven run has all counters of a factor at work.
-        let stayed = |name: &String| measured.still.iter().any(|still| **still == **name);
-        still += u32::from(factor.proof.iter().all(stayed));
+        // A proven run reports all counters of a factor at work.
+        let stayed = |name: &String| measured.zero_counters.iter().any(|zero| **zero == **name);
+        zero += u32::from(factor.proof.iter().all(stayed));
     }
-    if still == 0 {
+    if zero == 0 {
         return Ok(None);
     }
     let evidence =
-        format!("{} stayed 0 in {still} of {all} runs although `{}` is on", factor.proof.join(", "), factor.name);
-    if f64::from(still) <= SLEPT * f64::from(all) { Ok(Some(evidence)) } else { Err(evidence) }
+        format!("{} stayed 0 in {zero} of {all} runs although `{}` is on", factor.proof.join(", "), factor.name);
+    if f64::from(zero) <= MAX_ZERO_RUNS * f64::from(all) { Ok(Some(evidence)) } else { Err(evidence) }
 }
 
 #[cfg(test)]
@@ -96,10 +96,10 @@ mod tests {
         check(|r| _ = measured(r).counters.remove("cache"), "baseline", missing);
         check(|r| r.measured = None, "baseline", "no result line");
         check(|r| r.cell = "other".into(), "baseline", "cell `other` is not in the plan");
-        let other = "it ran code layout 3, and the study has 1: it is of another one";
+        let other = "it ran code layout 3, and the study has 1; the record is of another study";
         check(|r| r.layout = 3, "baseline", other);
         check(|r| measured(r).operations = 0, "baseline", "0 operations were measured");
-        let absurd = "latencies are no times: p10, p50, p99 = [NaN, 102.0, 110.0] ns";
+        let absurd = "a latency is negative or not a number: p10, p50, p99 = [NaN, 102.0, 110.0] ns";
         check(|r| measured(r).latency_ns_p10 = f64::NAN, "baseline", absurd);
         let order = "percentiles are out of order: p10, p50, p99 = [100.0, 102.0, 5.0] ns";
         check(|r| measured(r).latency_ns_p99 = 5.0, "baseline", order);
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(judged(Pass::Timing, &[("spans", 3.0)]), format!("{missing} spans"));
         assert_eq!(judged(Pass::Timing, &[("held_bytes", 3.0)]), "");
         assert_eq!(judged(Pass::Counting, &[]), "");
-        assert_eq!(judged(Pass::Timing, &[("held_bytes", f64::NAN)]), "its value `held_bytes` is no number: NaN");
+        assert_eq!(judged(Pass::Timing, &[("held_bytes", f64::NAN)]), "value `held_bytes` is not a number: NaN");
     }
 
     #[test]
@@ -164,11 +164,11 @@ mod tests {
             exercised(&factors[0], [slim]),
             Err("cache.moves stayed 0 in 1 of 1 runs although `cache` is on".into())
         );
-        let names: Vec<&str> = slim.still.iter().map(|name| &**name).collect();
+        let names: Vec<&str> = slim.zero_counters.iter().map(|name| &**name).collect();
         assert_eq!(names, ["cache.moves"], "tick is off, so that its 0 says nothing");
         let moved = judged(&study, &study.timing("w", "baseline", 0, 100.0));
         let slim = moved.measured.as_ref().unwrap();
-        assert_eq!((exercised(&factors[0], [slim]), slim.still.len()), (Ok(None), 0));
+        assert_eq!((exercised(&factors[0], [slim]), slim.zero_counters.len()), (Ok(None), 0));
         let mut invalid = study.timing("w", "no-tick@env", 0, 100.0);
         set(&mut invalid, "tick", 5);
         let invalid = judged(&study, &invalid);

@@ -1,51 +1,46 @@
-//! Runs held against each other: that all did the same work, and that counts belong to the allocator that was planned.
+//! Runs compared with each other: all must do the same work, and counts must be those of the planned allocator.
 
 use super::judged::{JudgedRun, Reported};
 use ablate_format::{Pass, Status, StudyPlan};
 use std::collections::HashMap;
 
-/// Checks what only a whole study can show: that all runs of a workload did the same work, and that counts belong to the
-/// allocator that was planned. Returns the places of the runs that became invalid, for [`undo`].
+/// Checks what only a whole study can show: that all runs of a workload did the same work, and that counts are those of
+/// the planned allocator. Returns the indexes of the runs that became invalid, for [`undo`].
 pub(crate) fn prove_together(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
     let mut changed = prove_checksums(plan, runs);
     changed.extend(prove_counting(plan, runs));
     changed
 }
 
-/// Takes back what [`prove_together`] did, so that more runs can be added and all of them judged again.
+/// Takes back what [`prove_together`] did, so that more runs can be added and all of them checked again.
 pub(crate) fn undo(runs: &mut [JudgedRun], changed: &[usize]) {
     for at in changed {
         (runs[*at].status, runs[*at].reason) = (Status::Ok, "".into());
     }
 }
 
-fn invalidate(run: &mut JudgedRun, reason: String) {
-    (run.status, run.reason) = (Status::Invalid, reason.into());
-}
-
-/// Makes invalid the counting runs of a cell and workload of which no timing run is proven to be served by the planned
-/// allocator. A run that names the allocator itself falls only when there are timing runs and all of them failed.
+/// Makes the counting runs of a cell and workload invalid when no timing run proves the planned allocator. A counting
+/// run that names the allocator itself becomes invalid only when there are timing runs and all of them failed.
 fn prove_counting(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
     let mut timed: HashMap<(&str, &str), bool> = HashMap::new();
     for run in runs.iter().filter(|run| run.pass == Pass::Timing) {
         *timed.entry((&run.cell, &run.workload)).or_default() |= run.status == Status::Ok;
     }
     let planned = |cell: &str| plan.cells.iter().find(|c| c.id == cell).and_then(|c| c.served_by.as_deref());
-    let mut fallen = Vec::new();
+    let mut invalid = Vec::new();
     for (at, run) in runs.iter().enumerate().filter(|(_, run)| run.pass != Pass::Timing && run.status == Status::Ok) {
         let Some(expected) = planned(&run.cell) else { continue };
         let proven = timed.get(&(&*run.cell, &*run.workload));
-        let says = run.measured.as_ref().is_some_and(|measured| measured.served_by.is_some());
-        if proven == Some(&false) || (proven.is_none() && !says) {
-            fallen.push((at, format!("no timing run proves that `{expected}` served it")));
+        let has_name = run.measured.as_ref().is_some_and(|measured| measured.served_by.is_some());
+        if proven == Some(&false) || (proven.is_none() && !has_name) {
+            invalid.push((at, format!("no timing run proves that `{expected}` served it")));
         }
     }
-    invalidate_all(runs, fallen)
+    invalidate_all(runs, invalid)
 }
 
-/// Checks the runs of each workload against each other: all must report the same checksum over the same number of
-/// operations. The most frequent answer holds and the others become invalid; where two are equally frequent, there is no
-/// telling which is right, and all are invalid.
+/// Compares the runs of each workload: all must report the same checksum over the same number of operations. Runs with
+/// another answer than the most frequent one become invalid. When two answers are equally frequent, all runs do.
 ///
 /// Only for whole studies: after two runs that differ there is no majority yet.
 fn prove_checksums(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
@@ -60,7 +55,7 @@ fn prove_checksums(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
     if answers.is_empty() {
         return Vec::new();
     }
-    let mut fallen = Vec::new();
+    let mut invalid = Vec::new();
     for (at, run) in runs.iter().enumerate() {
         let (Some(measured), Some(answers)) = (comparable(run), answers.get(&*run.workload)) else { continue };
         let most = answers.values().copied().max().unwrap_or(0);
@@ -70,19 +65,22 @@ fn prove_checksums(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
         match majority {
             Some((checksum, operations)) => {
                 if *checksum != *measured.checksum || operations != measured.operations {
-                    fallen.push((at, format!("{seen}, but most runs have {checksum} over {operations}")));
+                    invalid.push((at, format!("{seen}, but most runs have {checksum} over {operations}")));
                 }
             }
-            None => fallen.push((at, format!("{seen}, and equally many runs have another one"))),
+            None => invalid.push((at, format!("{seen}, and equally many runs have another one"))),
         }
     }
-    invalidate_all(runs, fallen)
+    invalidate_all(runs, invalid)
 }
 
-fn invalidate_all(runs: &mut [JudgedRun], fallen: Vec<(usize, String)>) -> Vec<usize> {
-    let places = fallen.iter().map(|(at, _)| *at).collect();
-    fallen.into_iter().for_each(|(at, reason)| invalidate(&mut runs[at], reason));
-    places
+/// Makes these runs invalid, each by its index with the reason. Returns the indexes.
+fn invalidate_all(runs: &mut [JudgedRun], invalid: Vec<(usize, String)>) -> Vec<usize> {
+    let indexes = invalid.iter().map(|(at, _)| *at).collect();
+    for (at, reason) in invalid {
+        (runs[at].status, runs[at].reason) = (Status::Invalid, reason.into());
+    }
+    indexes
 }
 
 fn comparable(run: &JudgedRun) -> Option<&Reported> {

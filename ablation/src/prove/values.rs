@@ -1,15 +1,16 @@
-//! Values of a result line that cannot be what they are called, whatever the plan says.
+//! Values of a result line that no correct program prints, whatever the plan says.
 
 use ablate_format::Measured;
 
-/// Values that no clock and no sorted sample can give.
+/// The reason when a value is impossible: a time that is negative or not a number, percentiles out of order, or nothing
+/// measured.
 pub(super) fn values(measured: &Measured) -> Option<String> {
     if measured.operations == 0 {
         return Some("0 operations were measured".to_owned());
     }
     let percentiles = [measured.latency_ns_p10, measured.latency_ns_p50, measured.latency_ns_p99];
     if percentiles.iter().any(|ns| !ns.is_finite() || *ns < 0.0) {
-        return Some(format!("latencies are no times: p10, p50, p99 = {percentiles:?} ns"));
+        return Some(format!("a latency is negative or not a number: p10, p50, p99 = {percentiles:?} ns"));
     }
     if !["operations", "batches"].contains(&measured.latency_over.as_str()) || measured.samples == 0 {
         let (over, samples) = (&measured.latency_over, measured.samples);
@@ -21,29 +22,30 @@ pub(super) fn values(measured: &Measured) -> Option<String> {
         return Some(reason);
     }
     if !measured.latency_ns_mean.is_finite() || measured.latency_ns_mean < 0.0 {
-        return Some(format!("the mean latency is no time: {} ns", measured.latency_ns_mean));
+        return Some(format!("the mean latency is negative or not a number: {} ns", measured.latency_ns_mean));
     }
     if let Some((name, value)) = measured.values.iter().find(|(_, value)| !value.is_finite()) {
-        return Some(format!("its value `{name}` is no number: {value}"));
+        return Some(format!("value `{name}` is not a number: {value}"));
     }
     (!percentiles.is_sorted()).then(|| format!("percentiles are out of order: p10, p50, p99 = {percentiles:?} ns"))
 }
 
-/// Batches and probes that cannot belong together, or are no times.
+/// The reason when timed batches and contention probes do not belong together, or one of them is impossible.
 fn batches(measured: &Measured) -> Option<String> {
     let (batches, probes) = (&measured.batches_ns, &measured.contention_probes_ns);
     let expected = if batches.is_empty() { 0 } else { batches.len() + 1 };
     if probes.len() != expected {
         let (batches, probes) = (batches.len(), probes.len());
         return Some(format!(
-            "{batches} batches_ns and {probes} contention_probes_ns: there must be one contention probe more than batches, or none of both"
+            "batches_ns has {batches} values and contention_probes_ns has {probes}: there must be one contention probe \
+             more than batches, or none of both"
         ));
     }
     if let Some(ns) = batches.iter().find(|ns| !ns.is_finite() || **ns < 0.0) {
-        return Some(format!("a batch is no time: {ns} ns"));
+        return Some(format!("a batch is negative or not a number: {ns} ns"));
     }
     let probe = probes.iter().find(|ns| !ns.is_finite() || **ns <= 0.0)?;
-    Some(format!("a contention probe is no time: {probe} ns"))
+    Some(format!("a contention probe is not above 0: {probe} ns"))
 }
 
 #[cfg(test)]
@@ -51,8 +53,8 @@ mod tests {
     use super::*;
     use crate::analyse::fixture::Study;
 
-    /// What is said of a good line after a change; empty when nothing is.
-    fn said(change: impl FnOnce(&mut Measured)) -> String {
+    /// The reason for a good line after a change; empty when there is none.
+    fn reason(change: impl FnOnce(&mut Measured)) -> String {
         let study = Study::new(&["cache"], &["w"]);
         let mut measured = study.timing("w", "baseline", 0, 100.0).measured.expect("a line");
         change(&mut measured);
@@ -60,17 +62,17 @@ mod tests {
     }
 
     #[test]
-    fn batches_and_contention_probes_must_belong_together_and_be_times() {
+    fn batches_and_contention_probes_belong_together_and_are_times() {
         let batches = |batches: &[f32], probes: &[f32]| {
-            said(|line| (line.batches_ns, line.contention_probes_ns) = (batches.to_vec(), probes.to_vec()))
+            reason(|line| (line.batches_ns, line.contention_probes_ns) = (batches.to_vec(), probes.to_vec()))
         };
         assert_eq!(batches(&[5.0, 6.0], &[1.0, 1.0, 1.0]), "");
         for (given, probes, part) in [
             (&[5.0, 6.0][..], &[1.0, 1.0][..], "one contention probe more"),
             (&[], &[1.0], "none of both"),
             (&[5.0, -6.0], &[1.0; 3], "-6 ns"),
-            (&[5.0, f32::NAN], &[1.0; 3], "a batch is no time"),
-            (&[5.0, 6.0], &[1.0, 0.0, 1.0], "a contention probe is no time: 0"),
+            (&[5.0, f32::NAN], &[1.0; 3], "a batch is negative or not a number"),
+            (&[5.0, 6.0], &[1.0, 0.0, 1.0], "a contention probe is not above 0: 0"),
         ] {
             let reason = batches(given, probes);
             assert!(reason.contains(part), "expected `{part}` in `{reason}`");
@@ -78,9 +80,9 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_over_something_that_there_is() {
+    fn percentiles_are_over_operations_or_batches_and_at_least_one() {
         let over = "must be operations or batches, and 1 or more";
-        assert!(said(|line| line.latency_over = "bananas".to_owned()).ends_with(over));
-        assert!(said(|line| line.samples = 0).ends_with(over));
+        assert!(reason(|line| line.latency_over = "bananas".to_owned()).ends_with(over));
+        assert!(reason(|line| line.samples = 0).ends_with(over));
     }
 }

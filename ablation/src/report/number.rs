@@ -1,6 +1,8 @@
 //! How numbers look: three significant digits, thousands separated, a real minus sign, `n/a` for what is missing.
 
 use crate::analyse::WorkloadAnalysis;
+use crate::support::count::separated;
+pub(crate) use crate::support::count::{count, counted};
 use ablate_format::effects::Estimate;
 use ablate_format::{MainResponse, Quantity};
 
@@ -49,16 +51,6 @@ fn at_least(value: f64, width: f64) -> String {
     };
     let zero = text.trim_matches(['0', '.']).is_empty();
     if value < 0.0 && !zero { format!("−{text}") } else { text }
-}
-
-/// A count of runs, blocks or operations: exact, with thousands separated.
-pub(crate) fn count(value: usize) -> String {
-    separated(&value.to_string())
-}
-
-/// [`count`] of something: `1 run`, `2,000 runs`.
-pub(crate) fn counted(value: usize, what: &str) -> String {
-    format!("{} {what}{}", count(value), if value == 1 { "" } else { "s" })
 }
 
 /// A number that says its sign: `+12.3`, `−4`, `0.00`.
@@ -184,7 +176,7 @@ impl Unit {
             }
             Quantity::Share => plain(0.01, "%"),
             Quantity::Rate => plain(1.0, "/s"),
-            Quantity::Number => plain(1.0, ""),
+            _ => plain(1.0, ""),
         }
     }
 
@@ -229,19 +221,6 @@ impl Unit {
     }
 }
 
-/// Thousands separated, in front of the decimal point.
-fn separated(number: &str) -> String {
-    let (digits, fraction) = number.split_at(number.find('.').unwrap_or(number.len()));
-    let mut text = String::with_capacity(number.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text + fraction
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,8 +263,6 @@ mod tests {
         assert_eq!(percent(0.000_1), "0.0%");
         assert_eq!(percent(18.8), "+1,880%");
         assert_eq!(interval(Some((-1.0, 2_000.0))), "[−1.00, 2,000]");
-        assert_eq!(count(12_345), "12,345");
-        assert_eq!((counted(1, "run"), counted(0, "run")), ("1 run".to_owned(), "0 runs".to_owned()));
     }
 
     #[test]

@@ -11,26 +11,26 @@ use crate::store::{Key, StoreError, key};
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
 use crate::support::settings::PAD_VARIABLE;
-use ablate_format::{BuildRecord, CellPlan, Measured, Pass, Record, StudyPlan};
+use ablate_format::{BuildRecord, CellPlan, Pass, Record, StudyPlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
 /// Values that all runs of a study share.
 pub(crate) struct Context<'a> {
-    /// Workloads with their pinning, time limit, arguments of idle runs.
+    /// The study: pinning of workloads, the time limit, arguments of idle runs.
     pub(crate) study: &'a Study,
-    /// Cells.
+    /// The plan: workloads and cells.
     pub(crate) plan: &'a StudyPlan,
-    /// The builds of the design, which tell the programs and arguments of commands.
+    /// The builds of the design, which have the commands of installed programs.
     pub(crate) programs: &'a [BuildPlan],
-    /// Binaries.
+    /// The binaries.
     pub(crate) builds: &'a [BuildRecord],
     /// Seed of orders and padding.
     pub(crate) seed: u64,
-    /// Processors.
+    /// Processors of the runner and of the measured processes.
     pub(crate) cpus: Cpus,
-    /// Instruments.
+    /// The available instruments.
     pub(crate) probed: &'a Probed,
 }
 
@@ -65,8 +65,7 @@ impl ExitStatus for RunError {
         match self {
             RunError::Process(error) => error.exit(),
             // The folder was usable when the study began, so another call would not help.
-            RunError::Store(_) => ShellCode::BadRuns,
-            RunError::Nul { .. } => ShellCode::BadRuns,
+            RunError::Store(_) | RunError::Nul { .. } => ShellCode::BadRuns,
         }
     }
 }
@@ -78,6 +77,7 @@ impl Context<'_> {
         Record { order: slot.order, ..Record::new(slot.pass, slot.block, workload, &self.plan.cells[slot.cell].id) }
     }
 
+    /// Whether the run of a slot is not done and can be made.
     pub(super) fn is_missing(&self, slot: &Slot, done: &BTreeSet<Key>) -> bool {
         !done.contains(&key(&self.blank(*slot))) && self.binary(&self.plan.cells[slot.cell]).is_ok()
     }
@@ -100,7 +100,7 @@ impl Context<'_> {
     pub(super) fn layout(&self, cell: &CellPlan, slot: Slot) -> Result<(&str, u32), String> {
         let first = self.binary(cell)?;
         let layouts = &self.build(cell)?.layouts;
-        // At most 16 layouts.
+        // The number of layouts is at most 16, so it fits.
         let layout = if slot.pass == Pass::Timing { slot.block % (layouts.len() as u32 + 1) } else { 0 };
         Ok(match layout.checked_sub(1) {
             None => (first, 0),
@@ -108,6 +108,7 @@ impl Context<'_> {
         })
     }
 
+    /// Runs the process of a slot once.
     pub(super) fn launch(
         &self,
         cell: &CellPlan,
@@ -118,8 +119,8 @@ impl Context<'_> {
         Ok(process::run(&self.launch_of(cell, binary, slot, counters)?)?)
     }
 
-    /// Runs a cell as often as counting everything takes: once for each set of counters that the processor has at a
-    /// time, and once under each tool. The record describes the first run. A tool that fails gives no counts.
+    /// Runs a cell as often as counting everything takes: once for each pass of the processor's counters, and once
+    /// under each tool. The result describes the first run, with the counts of all. A tool that fails gives no counts.
     pub(super) fn count(&self, cell: &CellPlan, binary: &str, slot: Slot) -> Result<Finished, RunError> {
         let mut launch = self.launch_of(cell, binary, slot, Some(self.probed))?;
         launch.counter_pass = Some(0);
@@ -180,7 +181,7 @@ impl Context<'_> {
         })
     }
 
-    /// Name of the process of a cell, and the arguments of its command.
+    /// First words of the process of a cell: its name, and the arguments of its command.
     pub(super) fn called(&self, cell: &CellPlan) -> &[String] {
         let command =
             self.programs.iter().find(|build| build.id == cell.build).and_then(|build| build.command.as_deref());
@@ -208,9 +209,4 @@ impl Context<'_> {
         let join = |(name, value): (Vec<u8>, Vec<u8>)| CString::new([name, value].join(&b'='));
         env.into_iter().map(join).collect()
     }
-}
-
-/// The result line of a measured program, for a run that ended well.
-pub(super) fn receipt(record: &Record) -> Option<&Measured> {
-    record.measured.as_ref()
 }

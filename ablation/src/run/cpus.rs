@@ -1,24 +1,24 @@
-//! Processors of the runner and of the measured processes. The last allowed one is for measuring; the runner stays on
-//! the others when there are any.
+//! Processors of the runner and of the measured processes. Pinned processes run on the last allowed processor, and the
+//! runner on the others when there are any.
 
 use std::io;
 
 /// Processors of the runner and of the measured processes.
 #[derive(Clone, Copy)]
 pub(crate) struct Cpus {
-    /// All that this process may use.
+    /// All processors that this process may use.
     pub(super) allowed: libc::cpu_set_t,
-    /// The one that pinned processes use.
+    /// The processor of pinned processes, alone.
     pub(super) pinned: libc::cpu_set_t,
-    /// Number of the pinned one.
+    /// Its number.
     pub(crate) pinned_cpu: usize,
 }
 
 impl Cpus {
-    /// Reads the allowed set and moves the runner off its last processor.
+    /// Reads the allowed processors and moves the runner off the last one.
     ///
     /// # Errors
-    /// What the system said.
+    /// The system's error.
     pub(crate) fn take() -> io::Result<Cpus> {
         let cpus = Cpus::read()?;
         let mut rest = cpus.allowed;
@@ -35,10 +35,10 @@ impl Cpus {
         Ok(cpus)
     }
 
-    /// Lets the runner use all of them again.
+    /// Lets the runner use all allowed processors again.
     ///
     /// # Errors
-    /// What the system said.
+    /// The system's error.
     pub(crate) fn allow(&self) -> io::Result<()> {
         // SAFETY: the set and its size belong together.
         match unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &self.allowed) } {
@@ -47,12 +47,12 @@ impl Cpus {
         }
     }
 
-    /// The set of the pinned one alone.
+    /// The processor of pinned processes, alone.
     pub(crate) fn pinned(&self) -> libc::cpu_set_t {
         self.pinned
     }
 
-    /// The set of one other allowed processor alone; `None` when there is none.
+    /// One other allowed processor, alone; `None` when there is none.
     pub(crate) fn neighbour(&self) -> Option<libc::cpu_set_t> {
         // SAFETY: the numbers are below CPU_SETSIZE.
         let is_allowed = |cpu: &usize| unsafe { libc::CPU_ISSET(*cpu, &self.allowed) };
@@ -64,8 +64,8 @@ impl Cpus {
         Some(set)
     }
 
-    /// The contention probe of this machine just now, in nanoseconds per step; on the processor of pinned processes
-    /// when `pinned`. `None` when the system does not let the runner go there.
+    /// Takes the contention probe, in nanoseconds per step; on the processor of pinned processes when `pinned`. `None`
+    /// when the system does not let the runner use that processor.
     pub(super) fn contention_probe_ns(&self, pinned: bool) -> Option<f64> {
         if !pinned {
             return Some(ablate_probe::contention_probe_ns());
@@ -82,10 +82,10 @@ impl Cpus {
         move_to(&own).then_some(taken)
     }
 
-    /// Reads the allowed set.
+    /// Reads the allowed processors.
     ///
     /// # Errors
-    /// What the system said.
+    /// The system's error.
     pub(crate) fn read() -> io::Result<Cpus> {
         // SAFETY: all zeros is the empty set.
         let mut allowed: libc::cpu_set_t = unsafe { std::mem::zeroed() };

@@ -1,5 +1,5 @@
-//! Runs the study plan: a preflight, then counting, then timing in randomised complete blocks. Each run is one fresh
-//! process and one record, one at a time.
+//! Runs the study plan: a preflight, then counting, then timing in randomised complete blocks. One process runs at a
+//! time, and each run has one record.
 //!
 //! Counting comes first. It is short, its counts do not depend on earlier runs, and it checks every cell in every
 //! workload before hours of timing begin. The analysis of records is left to [`crate::analyse`].
@@ -30,7 +30,7 @@ use schedule::Slot;
 use std::collections::BTreeSet;
 use std::fs::File;
 
-/// The records of runs, and the runs that are done already.
+/// Where the records of runs go, and the runs that are done already.
 pub(crate) struct Session<'a> {
     records: &'a mut RecordWriter<File>,
     done: &'a BTreeSet<Key>,
@@ -39,7 +39,7 @@ pub(crate) struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// A session that appends to `records`, leaves out what is `done` and shows its progress.
+    /// A session that appends to `records`, skips the runs in `done` and shows its progress.
     pub(crate) fn new<'a>(
         records: &'a mut RecordWriter<File>,
         done: &'a BTreeSet<Key>,
@@ -52,18 +52,18 @@ impl Session<'_> {
 /// Makes every counting run that is not done.
 ///
 /// # Errors
-/// [`RunError`]; the records so far are kept.
+/// [`RunError`]; the records so far stay.
 pub(crate) fn counting(context: &Context<'_>, session: &mut Session<'_>) -> Result<End, RunError> {
     // Released before timing begins. While a tracepoint is registered, every system call of the machine takes the slow
     // path.
-    let _kept = context.probed.keep();
+    let _held = context.probed.hold_tracepoints();
     all(context, schedule::counting(context.study, context.plan), session)
 }
 
 /// Makes every timing run of a block that is not done, and measures the unit costs of this machine.
 ///
 /// # Errors
-/// [`RunError`]; the records so far are kept.
+/// [`RunError`]; the records so far stay.
 pub(crate) fn block(context: &Context<'_>, block: u32, session: &mut Session<'_>) -> Result<End, RunError> {
     if session.unit_costs.step(context, block, session.records, session.done)? == End::Interrupted {
         session.records.sync()?;
@@ -107,7 +107,7 @@ fn step(context: &Context<'_>, slot: Slot, session: &mut Session<'_>) -> Result<
     let (binary, layout) = match context.layout(cell, slot) {
         Ok(found) => found,
         Err(why) => {
-            // One record per workload shows the failed build. Further ones would add nothing.
+            // One record per workload is enough to report a failed build.
             if slot.pass == Pass::Timing && slot.block == 0 {
                 record.status = Status::BuildFailed;
                 record.reason = why;

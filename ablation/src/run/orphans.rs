@@ -1,9 +1,9 @@
-//! Processes that a measured process leaves behind. Its process group is ended with it. Processes that left the group
-//! are found here, because the runner is the reaper of all its descendants.
+//! Processes that a measured process leaves behind. Its process group is ended with it. This module ends processes that
+//! left the group: the runner finds them, because it is the reaper of all its descendants.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Most rounds of looking for orphans. Each round can uncover children of those that it ended.
+/// Most rounds of looking for orphans. After each round, children of the processes that it ended may become orphans.
 const MAX_ROUNDS: usize = 100;
 
 /// Relaxed: set once by the main thread before the first process.
@@ -11,11 +11,11 @@ static REAPER: AtomicBool = AtomicBool::new(false);
 
 /// Makes orphaned descendants children of this process.
 ///
-/// From then on [`sweep`] ends every child that has left this process's group, so it is for a process that measures
-/// and does nothing else.
+/// From then on [`sweep`] ends every child that has left this process's group. So only a process that does nothing but
+/// measure may call this.
 ///
 /// # Errors
-/// What the system said.
+/// The system's error.
 pub(crate) fn become_reaper() -> std::io::Result<()> {
     // SAFETY: the call takes numbers only.
     if unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) } != 0 {
@@ -25,7 +25,7 @@ pub(crate) fn become_reaper() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Ends and reaps what the last process left behind. Cheap when it left nothing.
+/// Ends and reaps the processes that the last one left behind. One system call when there are none.
 pub(super) fn sweep() {
     if !REAPER.load(Ordering::Relaxed) {
         return;

@@ -5,8 +5,8 @@ use super::process::{Exit, Finished};
 use ablate_format::{FORMAT, MainResponse, Measured, Record, Status};
 use std::time::Duration;
 
-/// Merges two runs of one process that counted different instruments. The record describes the first, unless the second
-/// ended badly.
+/// Merges two runs of one process that counted different instruments. The result describes the first run, or the second
+/// one when that failed.
 pub(super) fn merged(mut first: Finished, mut more: Finished) -> Finished {
     if more.exit == Exit::Code(0) {
         first.reading.extend(more.reading);
@@ -16,7 +16,8 @@ pub(super) fn merged(mut first: Finished, mut more: Finished) -> Finished {
     more
 }
 
-/// Fills in what a process did. A process that is judged from outside need not print a result line.
+/// Fills in how a process ended and what it printed. A process whose response is measured from outside needs no result
+/// line.
 pub(super) fn fill(record: &mut Record, finished: Finished, response: MainResponse, timeout: Duration) {
     record.wall_ns = finished.wall_ns;
     record.cpu_ns = finished.cpu_ns;
@@ -52,7 +53,7 @@ pub(super) fn fill(record: &mut Record, finished: Finished, response: MainRespon
     }
 }
 
-/// The first message of a program about its end, short enough for a table.
+/// The first line of standard error that is not empty, at most 160 characters.
 fn first_line(stderr: &str) -> Option<String> {
     let line = stderr.lines().map(str::trim).find(|line| !line.is_empty())?;
     Some(line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect())
@@ -82,9 +83,9 @@ fn signal_name(signal: i32) -> String {
         libc::SIGSEGV => "SIGSEGV, a bad memory access",
         libc::SIGBUS => "SIGBUS, a bad memory access",
         libc::SIGILL => "SIGILL, a bad instruction",
-        libc::SIGTRAP => "SIGTRAP, a trap of its own",
-        libc::SIGFPE => "SIGFPE, a division",
-        libc::SIGKILL => "SIGKILL, often the kernel out of memory: see dmesg",
+        libc::SIGTRAP => "SIGTRAP, a breakpoint or trap instruction",
+        libc::SIGFPE => "SIGFPE, a division by 0 or an overflow",
+        libc::SIGKILL => "SIGKILL, which the kernel sends when it is out of memory: see dmesg",
         libc::SIGTERM => "SIGTERM, which the runner did not send",
         _ => return format!("signal {signal}"),
     };
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_several_runs_counted_is_told_together() {
+    fn the_counts_of_several_runs_are_merged() {
         let counted = |exit, name: &str, count| {
             let mut finished = finished(exit, name, false);
             finished.reading.counts.insert(name.to_owned(), count);
@@ -146,7 +147,7 @@ mod tests {
         let counts: Vec<(&str, u64)> =
             both.reading.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
         assert_eq!((counts, both.reading.coverage.len()), (vec![("branches", 7), ("cycles", 5)], 2));
-        assert_eq!(both.stdout, b"cycles", "the first is told of");
+        assert_eq!(both.stdout, b"cycles", "the first run is described");
         let bad = merged(counted(Exit::Code(0), "cycles", 5), counted(Exit::Code(3), "branches", 7));
         assert_eq!((bad.exit, bad.reading.counts.len()), (Exit::Code(3), 2));
     }

@@ -1,7 +1,7 @@
-//! Runs every cell once with its first workload, before anything is recorded. A study whose program refuses the
-//! switches is not worth starting.
+//! The preflight: runs every cell once with its first workload, before anything is recorded, and refuses to start a
+//! study whose program refuses its levels or fails in every cell.
 
-use super::context::{Context, RunError, receipt};
+use super::context::{Context, RunError};
 use super::outcome;
 use crate::prove;
 use crate::run::process::Exit;
@@ -10,24 +10,24 @@ use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::interrupt;
 use ablate_format::{CellKind, Pass, Status};
 
-/// Why a study does not start.
+/// A study that cannot start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PreflightError {
     /// The program refused environment variables.
-    #[error("the measured program refused environment variables, so its cells would not have their levels:\n{}\ncorrect the \
-             levels in the config, or the program's names", list.join("\n"))]
+    #[error("the measured program refused environment variables, so its cells would not have their levels:\n{}\n\
+             correct the levels in the config, or the names in the program", list.join("\n"))]
     Rejected {
         /// Cell, variable and reason, one line each.
         list: Vec<String>,
     },
-    /// No cell of the subject came to an end.
-    #[error("the measured program failed in every cell of the subject, so there is nothing to compare:\n{}\nrun one of \
-             them by hand and mend the program or its arguments", list.join("\n"))]
+    /// Every cell of the subject failed.
+    #[error("the measured program failed in every cell of the subject, so there is nothing to compare:\n{}\n\
+             run one of them by hand and correct the program or its arguments", list.join("\n"))]
     AllFailed {
         /// Cell and reason, one line each.
         list: Vec<String>,
     },
-    /// A cell could not be run at all.
+    /// A process could not be started.
     #[error(transparent)]
     Run(#[from] RunError),
 }
@@ -42,13 +42,13 @@ impl ExitStatus for PreflightError {
     }
 }
 
-/// Runs every cell that has a binary once. Returns what is suspicious, one line each; `None` after Ctrl-C.
+/// Runs every cell that has a binary once. Returns a line for each cell whose run is not proven; `None` after Ctrl-C.
 ///
 /// # Errors
 /// [`PreflightError`].
 pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, PreflightError> {
     let mut rejected = Vec::new();
-    let mut suspicious = Vec::new();
+    let mut unproven = Vec::new();
     let (mut subjects, mut failed) = (0, Vec::new());
     // Idle where the program supports it: the result line is the same, and the run takes no time.
     let pass = if context.study.subject.idle_args.is_some() { Pass::CountingIdle } else { Pass::Timing };
@@ -67,7 +67,7 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
         }
         let mut record = context.blank(slot);
         outcome::fill(&mut record, finished, context.plan.workloads[workload].response, context.study.timeout);
-        let refused = receipt(&record).map(|measured| measured.env_rejected.clone()).unwrap_or_default();
+        let refused = record.measured.as_ref().map(|measured| measured.env_rejected.clone()).unwrap_or_default();
         rejected.extend(refused.iter().map(|why| format!("  cell {}: {why}", cell.id)));
         prove::prove(context.plan, &mut record);
         if cell.kind != CellKind::Peer {
@@ -77,7 +77,7 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
             }
         }
         if record.status != Status::Ok && refused.is_empty() {
-            suspicious.push(format!("cell {}: {}", cell.id, record.reason));
+            unproven.push(format!("cell {}: {}", cell.id, record.reason));
         }
     }
     if !rejected.is_empty() {
@@ -86,5 +86,5 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
     if subjects > 0 && failed.len() == subjects {
         return Err(PreflightError::AllFailed { list: failed });
     }
-    Ok(Some(suspicious))
+    Ok(Some(unproven))
 }

@@ -5,7 +5,7 @@ use ablate_format::{Pass, StudyPlan};
 use rand_core::Rng;
 use rand_pcg::Pcg64;
 
-/// The padding is shorter than this, in bytes: many cache lines, and far less than an OS page of the stack.
+/// Limit of the padding in bytes, which is always shorter: 16 cache lines, a quarter of an OS page of the stack.
 const PAD_LIMIT: u64 = 1024;
 
 /// One planned run.
@@ -21,12 +21,12 @@ pub(crate) struct Slot {
     pub(crate) workload: usize,
     /// Index of the cell.
     pub(crate) cell: usize,
-    /// Length of the padding variable; `None`: none.
+    /// Length of the padding variable's value in bytes; `None`: no padding.
     pub(crate) pad: Option<usize>,
 }
 
-/// All counting runs: each cell with each workload, at work and idle, every repeat. In the order of the plan: counts
-/// with address randomisation off do not depend on what ran before.
+/// All counting runs: each cell with each workload, with operations and idle, every repeat. In the order of the plan,
+/// because counts with address randomisation off do not depend on what ran before.
 pub(crate) fn counting(study: &Study, plan: &StudyPlan) -> Vec<Slot> {
     let mut passes = vec![Pass::Counting];
     if study.subject.idle_args.is_some() {
@@ -47,15 +47,15 @@ pub(crate) fn counting(study: &Study, plan: &StudyPlan) -> Vec<Slot> {
     out
 }
 
-/// One block: workloads in random order, within each all of its cells in random order, close in time.
+/// One block: workloads in random order, and within each workload all of its cells in random order, close in time.
 pub(crate) fn block(seed: u64, block: u32, plan: &StudyPlan) -> Vec<Slot> {
-    // The block selects the stream, so that blocks are independent and can be drawn alone.
+    // The block selects the stream of the generator, so that each block can be drawn without the others.
     let mut random = Pcg64::new(u128::from(seed), u128::from(block));
     let mut out = Vec::new();
     for workload in shuffled(&mut random, plan.workloads.len()) {
         let cells = running(plan, workload);
         for index in shuffled(&mut random, cells.len()) {
-            // At most u32: 10000 blocks of any size that fits in memory.
+            // The slots of a block fit in memory, and so their number into 32 bits.
             let order = out.len() as u32;
             let pad = Some(below(&mut random, PAD_LIMIT) as usize);
             out.push(Slot { pass: Pass::Timing, block, order, workload, cell: cells[index], pad });
@@ -79,7 +79,7 @@ fn shuffled(random: &mut Pcg64, n: usize) -> Vec<usize> {
     out
 }
 
-/// A number below `n`, each equally likely: draws from the incomplete last multiple of `n` are thrown away.
+/// A number below `n`, each equally likely: draws from the incomplete last multiple of `n` are discarded.
 fn below(random: &mut Pcg64, n: u64) -> u64 {
     let limit = u64::MAX - u64::MAX % n;
     loop {
@@ -131,7 +131,7 @@ mod tests {
         let study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("good");
         let counted = counting(&study, &plan);
         assert!(counted.iter().all(|s| s.workload == 0 || s.cell == 0 || s.cell == 3));
-        // Both repeats, at work and idle.
+        // Both repeats, with operations and idle.
         assert_eq!(counted.len(), 6 * 2 * 2);
     }
 

@@ -11,11 +11,11 @@ pub(super) enum Counted {
     Counts(BTreeMap<String, u64>),
     /// Ctrl-C was pressed.
     Interrupted,
-    /// The reason for having no counts.
+    /// There are no counts, for this reason.
     Failed(String),
 }
 
-/// Runs a process within a tool.
+/// Runs a process under a tool and reads the tool's counts.
 pub(super) fn count(wrapper: &Wrapper, mut launch: Launch<'_>) -> Result<Counted, ProcessError> {
     let scratch = match files::scratch(None) {
         Ok(scratch) => scratch,
@@ -26,7 +26,7 @@ pub(super) fn count(wrapper: &Wrapper, mut launch: Launch<'_>) -> Result<Counted
         Ok(wrapped) => wrapped,
         Err(e) => return Ok(Counted::Failed(format!("the program cannot be started under it: {e}"))),
     };
-    launch.timeout = launch.timeout.saturating_mul(wrapper.patience());
+    launch.timeout = launch.timeout.saturating_mul(wrapper.timeout_factor());
     let finished = process::run(&launch)?;
     Ok(match finished.exit {
         Exit::Code(0) => wrapper.read(scratch.path()).map_or_else(Counted::Failed, Counted::Counts),

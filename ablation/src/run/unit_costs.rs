@@ -1,5 +1,5 @@
-//! Unit costs of this machine, once per block. This program measures them in a process of its own, between the measured
-//! ones. A failure gives a note and does not end the study.
+//! Unit costs of this machine, once per block. This program measures them in a process of its own, between the
+//! processes of the study. A failure is noted and does not end the study.
 
 use super::context::{Context, End, RunError};
 use super::process::{self, Exit, Finished, Launch};
@@ -20,10 +20,10 @@ pub(super) const NAME: &str = "unit-costs";
 /// Time limit, far above the 12 ms that the process takes.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Measures unit costs until the machine refuses once.
+/// Measures unit costs until a measurement fails.
 #[derive(Debug, Default)]
 pub(super) struct UnitCosts {
-    refused: bool,
+    has_failed: bool,
 }
 
 impl UnitCosts {
@@ -40,7 +40,7 @@ impl UnitCosts {
         }
         let mut record = Record::new(Pass::UnitCosts, block, NAME, NAME);
         // A study without counts cannot use unit costs.
-        if self.refused || context.study.counting_repeats == 0 || done.contains(&key(&record)) {
+        if self.has_failed || context.study.counting_repeats == 0 || done.contains(&key(&record)) {
             return Ok(End::Complete);
         }
         let outcome = match launch(context) {
@@ -52,7 +52,7 @@ impl UnitCosts {
             Ok(End::Interrupted) => return Ok(End::Interrupted),
             Err(why) => {
                 note(&format!("the cost of page faults and system calls on this machine stays unknown: {why}"));
-                self.refused = true;
+                self.has_failed = true;
             }
         }
         Ok(End::Complete)
@@ -81,10 +81,8 @@ fn filled(record: &mut Record, finished: Finished) -> Result<End, String> {
         Exit::Interrupted => return Ok(End::Interrupted),
         exit => {
             let said = String::from_utf8_lossy(&finished.stderr_tail);
-            return Err(format!(
-                "`cargo ablate {NAME}` ended with {exit:?}: {}",
-                said.lines().next().unwrap_or_default()
-            ));
+            let line = said.lines().next().unwrap_or("it printed no message");
+            return Err(format!("`cargo ablate {NAME}` ended with {exit:?}: {line}"));
         }
     }
     let text = String::from_utf8_lossy(&finished.stdout);

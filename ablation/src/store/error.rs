@@ -1,15 +1,15 @@
-//! Why a study's folder cannot be used.
+//! Errors of a study's folder.
 
 use crate::support::exit::{ExitStatus, ShellCode};
 use ablate_format::{MANIFEST, RECORDS, REPORT, ReadError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why the folder cannot be used.
+/// A folder that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// The folder holds something already.
-    #[error("{dir} is not empty; give another --out, or add --resume to go on with the study in it")]
+    /// The folder is not empty.
+    #[error("{dir} is not empty; give another --out, or add --resume to continue the study in it")]
     NotEmpty {
         /// The folder.
         dir: PathBuf,
@@ -20,16 +20,16 @@ pub(crate) enum StoreError {
         /// The folder.
         dir: PathBuf,
     },
-    /// A file, or no name at all.
-    #[error("--out `{dir}` is no folder; give the name of a new or empty folder")]
+    /// The path is that of a file, or is empty.
+    #[error("--out `{dir}` is not a folder; give the name of a new or empty folder")]
     BadOut {
-        /// What was given.
+        /// The path.
         dir: PathBuf,
     },
-    /// A file instead of a folder.
+    /// The path is that of a file.
     #[error("{dir} is not a folder of a study; give the folder that `cargo ablate run` named")]
     NotAFolder {
-        /// What was given.
+        /// The path.
         dir: PathBuf,
     },
     /// There is no study in the folder.
@@ -38,9 +38,10 @@ pub(crate) enum StoreError {
         /// The folder.
         dir: PathBuf,
     },
-    /// The copy of a study whose records stayed elsewhere: a report of it would be empty.
+    /// The folder is an archived copy without records, of which a report would be empty.
     #[error(
-        "{dir} has reports and no {RECORDS}: its records were left out when it was archived; read its {REPORT}, or give the folder that `cargo ablate run` named"
+        "{dir} has reports and no {RECORDS}: its records were left out when it was archived; read its {REPORT}, or \
+         give the folder that `cargo ablate run` named"
     )]
     NoRecords {
         /// The folder.
@@ -49,16 +50,16 @@ pub(crate) enum StoreError {
     /// The manifest is damaged, or of a version that is not read.
     #[error(transparent)]
     Unreadable(ReadError),
-    /// The study in the folder is another one.
+    /// The folder has another study than the one to resume.
     #[error("{dir} cannot be resumed: {what}; start a new study with another --out")]
     Differs {
         /// The folder.
         dir: PathBuf,
-        /// What differs.
+        /// The difference.
         what: String,
     },
     /// No space is left.
-    #[error("{path}: no space left on the device; earlier rows are safe: free some space and add --resume")]
+    #[error("{path}: no space left on the device; earlier records are safe: free some space and add --resume")]
     Full {
         /// The file being written.
         path: PathBuf,
@@ -68,9 +69,9 @@ pub(crate) enum StoreError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried.
+        /// The step that failed.
         doing: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -87,7 +88,7 @@ impl From<ReadError> for StoreError {
 }
 
 impl StoreError {
-    /// Whether the call has to be changed (exit code 2) and not the machine.
+    /// Whether the call has to be changed (exit code 2), and not the machine.
     pub(crate) fn is_usage(&self) -> bool {
         !matches!(self, StoreError::Full { .. } | StoreError::Io { .. })
     }

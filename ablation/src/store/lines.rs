@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// Appends records; every record reaches the file in one write.
+/// A writer of records that appends each line in one write.
 #[derive(Debug)]
 pub(crate) struct RecordWriter<W> {
     out: W,
@@ -22,27 +22,27 @@ impl RecordWriter<File> {
             out.seek(SeekFrom::End(-1)).map_err(error)?;
             out.read_exact(&mut last).map_err(error)?;
             if last != *b"\n" {
-                // The last runner died within a line: it stays, as a bad line of its own.
+                // The last runner ended within a line. That part stays, as a bad line of its own.
                 out.write_all(b"\n").map_err(error)?;
             }
         }
         Ok(RecordWriter { out, path: path.to_owned() })
     }
 
-    /// Makes what was appended survive a power loss.
+    /// Syncs the records, so that they survive a power loss.
     ///
     /// # Errors
-    /// What the system said.
+    /// The system's error.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         self.out.sync_data().map_err(|e| StoreError::io(&self.path, "syncing", e))
     }
 }
 
 impl<W: Write> RecordWriter<W> {
-    /// Appends one line.
+    /// Appends one record as one line.
     ///
     /// # Errors
-    /// [`StoreError::Full`] or what the system said.
+    /// [`StoreError::Full`] or the system's error.
     pub(crate) fn append(&mut self, record: &Record) -> Result<(), StoreError> {
         let error = |e| StoreError::io(&self.path, "appending a record", e);
         let mut line = serde_json::to_vec(record).map_err(|e| error(e.into()))?;

@@ -1,8 +1,8 @@
-//! The folder of a study: `manifest.json` and `records.jsonl`, written so that a crash, a full disk or two runners at
-//! once cannot spoil what is already there.
+//! The folder of a study: `manifest.json` and `records.jsonl`, written so that a crash, a full disk or a second runner
+//! leaves everything that was written before as it is.
 //!
-//! Lines are only ever appended. [`ablate_format`] has the values, and the reader, which skips lines that it cannot read
-//! and says which.
+//! Lines are only ever appended. [`ablate_format`] has the types and the reader, which skips lines that are no records
+//! and returns their numbers.
 
 mod error;
 mod lines;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 const LOCK: &str = ".lock";
 
-/// What identifies a run: pass, block, workload, cell.
+/// The key of a run: pass, block, workload, cell.
 pub(crate) type Key = (Pass, u32, String, String);
 
 /// Key of a record.
@@ -28,11 +28,11 @@ pub(crate) fn key(record: &Record) -> Key {
     (record.pass, record.block, record.workload.clone(), record.cell.clone())
 }
 
-/// A folder that this process alone may write to, until it is dropped.
+/// A folder of a study that only this process may write to, until the value is dropped.
 #[derive(Debug)]
 pub(crate) struct Folder {
     dir: PathBuf,
-    /// Holds the lock.
+    /// The locked file; closing it releases the lock.
     _lock: File,
 }
 
@@ -40,7 +40,7 @@ impl Folder {
     /// Creates the folder, or takes an empty one.
     ///
     /// # Errors
-    /// [`StoreError::NotEmpty`], [`StoreError::InUse`], or what the system said.
+    /// [`StoreError::BadOut`], [`StoreError::NotEmpty`], [`StoreError::InUse`], or the system's error.
     pub(crate) fn create(dir: &Path) -> Result<Folder, StoreError> {
         if dir.as_os_str().is_empty() || (dir.exists() && !dir.is_dir()) {
             return Err(StoreError::BadOut { dir: dir.to_owned() });
@@ -48,7 +48,7 @@ impl Folder {
         std::fs::create_dir_all(dir).map_err(|e| StoreError::io(dir, "creating the folder", e))?;
         let folder = Folder::lock(dir)?;
         let entries = std::fs::read_dir(dir).map_err(|e| StoreError::io(dir, "listing the folder", e))?;
-        // A study that never started, because its build failed say, leaves only these.
+        // A study that did not start, for example because its build failed, leaves only these.
         let is_result = |name: std::ffi::OsString| name != LOCK && name != LOGS;
         if entries.filter_map(Result::ok).any(|entry| is_result(entry.file_name())) {
             return Err(StoreError::NotEmpty { dir: dir.to_owned() });
@@ -60,7 +60,7 @@ impl Folder {
     /// Takes a folder that holds a study.
     ///
     /// # Errors
-    /// [`StoreError::NoStudy`], [`StoreError::InUse`], or what the system said.
+    /// [`StoreError::NoStudy`], [`StoreError::InUse`], or the system's error.
     pub(crate) fn open(dir: &Path) -> Result<Folder, StoreError> {
         if !dir.join(MANIFEST).is_file() {
             return Err(StoreError::NoStudy { dir: dir.to_owned() });
@@ -91,15 +91,15 @@ impl Folder {
         &self.dir
     }
 
-    /// Where build logs go; exists.
+    /// The folder of build logs, which exists.
     pub(crate) fn logs(&self) -> PathBuf {
         self.dir.join(LOGS)
     }
 
-    /// Replaces the manifest, all or nothing.
+    /// Replaces the manifest as a whole.
     ///
     /// # Errors
-    /// What the system said.
+    /// The system's error; the old manifest stays then.
     pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let path = self.dir.join(MANIFEST);
         let bytes = serde_json::to_vec_pretty(manifest).map_err(|e| StoreError::io(&path, "formatting", e.into()))?;
@@ -109,22 +109,23 @@ impl Folder {
     /// Opens the records for appending.
     ///
     /// # Errors
-    /// What the system said.
+    /// The system's error.
     pub(crate) fn records(&self) -> Result<RecordWriter<File>, StoreError> {
         RecordWriter::open(&self.dir.join(RECORDS))
     }
 }
 
-/// Whether a runner has the folder just now. Looks for an instant and leaves everything as it is.
+/// Whether a runner has the folder at this moment. Changes nothing.
 pub(crate) fn is_in_use(dir: &Path) -> bool {
     let lock = File::open(dir.join(LOCK));
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// Reads a study: the manifest, the readable records (of one key only the first) and the lines that are not.
+/// Reads a study: the manifest, the records (of several with one key only the first), and the lines that are no
+/// records.
 ///
 /// # Errors
-/// [`StoreError::NoStudy`], [`StoreError::Unreadable`], or what the system said.
+/// [`StoreError::NotAFolder`], [`StoreError::NoStudy`], [`StoreError::Unreadable`], or the system's error.
 pub(crate) fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), StoreError> {
     let manifest = ablate_format::read_manifest(dir)?;
     let mut records = Vec::new();
@@ -132,8 +133,8 @@ pub(crate) fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), 
     Ok((manifest, records, bad_lines))
 }
 
-/// [`read`] for a report: every record is judged by itself as soon as it is read ([`Judge`]), and only what a report
-/// needs stays, so that a study of a million runs fits in memory.
+/// [`read`] for a report: every record is checked by itself as soon as it is read ([`Judge`]), and only the data that a
+/// report needs stay, so that a study of a million runs fits in memory.
 ///
 /// # Errors
 /// Those of [`read`], and [`StoreError::NoRecords`].
@@ -146,7 +147,7 @@ pub(crate) fn read_judged(dir: &Path) -> Result<(Manifest, Vec<JudgedRun>, Vec<B
     Ok((manifest, runs, bad_lines))
 }
 
-/// Whether the records are where their report is, which could not be written again without them.
+/// Checks that a folder with a report has its records. Without them the report cannot be written again.
 ///
 /// # Errors
 /// [`StoreError::NoRecords`].
@@ -155,16 +156,16 @@ pub(crate) fn check_records(dir: &Path) -> Result<(), StoreError> {
     if is_copy { Err(StoreError::NoRecords { dir: dir.to_owned() }) } else { Ok(()) }
 }
 
-/// What tells where a run belongs, of a [`Record`] or of a [`JudgedRun`].
-pub(crate) trait Place {
-    /// Pass, block, workload, cell.
-    fn place(&self) -> (Pass, u32, &str, &str);
+/// Key and status of a run, of a [`Record`] or of a [`JudgedRun`].
+pub(crate) trait Keyed {
+    /// Pass, block, workload, cell, as in [`Key`].
+    fn run_key(&self) -> (Pass, u32, &str, &str);
     /// How it ended.
     fn status(&self) -> Status;
 }
 
-impl Place for Record {
-    fn place(&self) -> (Pass, u32, &str, &str) {
+impl Keyed for Record {
+    fn run_key(&self) -> (Pass, u32, &str, &str) {
         (self.pass, self.block, &self.workload, &self.cell)
     }
 
@@ -173,8 +174,8 @@ impl Place for Record {
     }
 }
 
-impl Place for JudgedRun {
-    fn place(&self) -> (Pass, u32, &str, &str) {
+impl Keyed for JudgedRun {
+    fn run_key(&self) -> (Pass, u32, &str, &str) {
         (self.pass, self.block, &self.workload, &self.cell)
     }
 
@@ -183,40 +184,40 @@ impl Place for JudgedRun {
     }
 }
 
-/// Leaves out the timing runs of blocks that were not finished, and tells how many.
-///
-/// An interrupted block has some cells and not others; only whole blocks can be compared.
-pub(crate) fn whole_blocks<R: Place>(manifest: &Manifest, mut runs: Vec<R>) -> (Vec<R>, usize) {
+/// Leaves out the timing runs of unfinished blocks, because an interrupted block has only some of its cells. Returns
+/// the other runs and the number of those left out.
+pub(crate) fn whole_blocks<R: Keyed>(manifest: &Manifest, mut runs: Vec<R>) -> (Vec<R>, usize) {
     let plan: &StudyPlan = &manifest.plan;
     let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
-    // Every place of a block gets a number, so that a block is the set of its numbers.
-    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+    // Every pair of workload and cell gets a number, so that a block is a set of numbers.
+    let mut pairs: HashMap<(&str, &str), usize> = HashMap::new();
     for workload in &plan.workloads {
         for cell in plan.cells.iter().filter(|cell| workload.runs(&cell.id) && !failed(&cell.build)) {
-            let next = places.len();
-            places.entry((&workload.name, &cell.id)).or_insert(next);
+            let next = pairs.len();
+            pairs.entry((&workload.name, &cell.id)).or_insert(next);
         }
     }
-    let is_timed = |run: &R| run.place().0 == Pass::Timing && run.status() != Status::BuildFailed;
+    let is_timed = |run: &R| run.run_key().0 == Pass::Timing && run.status() != Status::BuildFailed;
     let mut done: HashSet<(u32, usize)> = HashSet::new();
     let mut finished: HashMap<u32, usize> = HashMap::new();
     for run in runs.iter().filter(|run| is_timed(run)) {
-        let (_, block, workload, cell) = run.place();
+        let (_, block, workload, cell) = run.run_key();
         let finished = finished.entry(block).or_default();
-        if let Some(place) = places.get(&(workload, cell)) {
-            *finished += usize::from(done.insert((block, *place)));
+        if let Some(pair) = pairs.get(&(workload, cell)) {
+            *finished += usize::from(done.insert((block, *pair)));
         }
     }
     let before = runs.len();
-    runs.retain(|run| !is_timed(run) || finished.get(&run.place().1) == Some(&places.len()));
+    runs.retain(|run| !is_timed(run) || finished.get(&run.run_key().1) == Some(&pairs.len()));
     let left_out = before - runs.len();
     (runs, left_out)
 }
 
-/// Runs that are there, and runs that the study plans; `None` when the manifest does not tell.
+/// Number of planned runs that have a record, and number of planned runs; `None` when the config in the manifest cannot
+/// be read.
 ///
-/// A cell that could not be built has one record a workload that says so, and nothing else is planned for it.
-pub(crate) fn coverage<R: Place>(manifest: &Manifest, runs: &[R]) -> Option<(usize, usize)> {
+/// A cell that could not be built has one record per workload that says so, and no other run is planned for it.
+pub(crate) fn coverage<R: Keyed>(manifest: &Manifest, runs: &[R]) -> Option<(usize, usize)> {
     let plan = &manifest.plan;
     let config: toml::Table = manifest.config_text.parse().ok()?;
     let subject = config.get("subject")?.as_table()?;
@@ -233,7 +234,7 @@ pub(crate) fn coverage<R: Place>(manifest: &Manifest, runs: &[R]) -> Option<(usi
         let known = cells.contains(cell) && workloads.contains(workload);
         known && (*pass != Pass::Timing || *block < manifest.blocks)
     };
-    let there: HashSet<(Pass, u32, &str, &str)> = runs.iter().map(Place::place).filter(belongs).collect();
+    let there: HashSet<(Pass, u32, &str, &str)> = runs.iter().map(Keyed::run_key).filter(belongs).collect();
     Some((there.len(), planned))
 }
 
@@ -286,7 +287,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_folder_with_something_in_it_is_refused() {
+    fn a_folder_that_is_not_empty_is_refused() {
         let dir = folder();
         std::fs::write(dir.path().join("x"), "").expect("writes");
         let error = Folder::create(dir.path()).expect_err("not empty");
@@ -325,7 +326,7 @@ pub(crate) mod tests {
         for workload in json["plan"]["workloads"].as_array_mut().expect("a list") {
             workload.as_object_mut().expect("an object").remove("response");
         }
-        let back: Manifest = serde_json::from_value(json).expect("older folders have none");
+        let back: Manifest = serde_json::from_value(json).expect("the key is optional");
         assert!(back.plan.workloads.iter().all(|w| w.response == ablate_format::MainResponse::P10));
     }
 

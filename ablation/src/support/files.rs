@@ -47,8 +47,8 @@ pub(crate) fn place_program(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A folder of this process's own under a name that cannot be guessed, removed with the result: below `parent`, or where
-/// the system has its temporary files.
+/// A folder of this process's own under a name that cannot be guessed, removed with the result: below `parent`, or
+/// where the system has its temporary files.
 ///
 /// # Errors
 /// What the system said.

@@ -1,8 +1,8 @@
-//! What every stage and tool may use: files, the command line's words, exit codes, the
-//! environment, progress, misspelt names, facts of the machine.
-//! Nothing here knows a study.
+//! Modules that every stage and tool may use: files, the words of the command line, exit codes, the environment,
+//! progress, counts in messages, misspelt names, facts of the machine. They know no study.
 
 pub(crate) mod call;
+pub(crate) mod count;
 pub(crate) mod exit;
 pub(crate) mod files;
 pub(crate) mod interrupt;
@@ -10,4 +10,5 @@ pub(crate) mod machine;
 pub(crate) mod nearest;
 pub(crate) mod progress;
 pub(crate) mod settings;
+pub(crate) mod steal;
 pub(crate) mod studies;

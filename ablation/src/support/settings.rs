@@ -1,8 +1,8 @@
-//! The runner's own environment, `ABLATE_*`, read through envy. Unknown names are errors: a misspelt
-//! setting that is silently ignored costs a day.
+//! The runner's own environment, `ABLATE_*`, read through envy. Unknown names are errors, because a misspelt setting
+//! that is ignored is hard to notice.
 
 use super::exit::{ExitStatus, ShellCode};
-use super::nearest::nearest;
+use super::nearest::suggestion;
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,17 +13,18 @@ pub(crate) const PLACEBO_VARIABLE: &str = "ABLATE_PLACEBO";
 /// The variable whose length varies from run to run, so that no cell keeps one alignment of the stack.
 pub(crate) const PAD_VARIABLE: &str = "ABLATE_PAD";
 
+/// Names that a user may set.
 const KNOWN: [&str; 2] = ["ABLATE_COLUMNS", "ABLATE_TARGET_DIR"];
-/// What the runner itself gives to measured processes; harmless when ablate runs inside one.
+/// Names that the runner sets for measured processes. They are ignored, so that ablate can run in one of these.
 const OWN: [&str; 2] = [PLACEBO_VARIABLE, PAD_VARIABLE];
 
-/// What the environment may set.
+/// Settings of the runner.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Settings {
     /// `ABLATE_COLUMNS`: width of tables in characters, 72 to 1000.
     #[serde(default = "hundred")]
     pub(crate) columns: usize,
-    /// `ABLATE_TARGET_DIR`: where binaries and studies go instead of the workspace's target folder.
+    /// `ABLATE_TARGET_DIR`: folder for binaries and studies instead of the workspace's target folder.
     pub(crate) target_dir: Option<PathBuf>,
 }
 
@@ -31,16 +32,16 @@ fn hundred() -> usize {
     100
 }
 
-/// Why the environment cannot be used.
+/// An environment that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
     /// An unknown name.
-    #[error("the environment sets {name}, which ablate does not know; did you mean {nearest}? unset it otherwise")]
+    #[error("the environment sets {name}, which ablate does not know; unset it or correct its name{hint}")]
     Unknown {
         /// The name.
         name: String,
-        /// The nearest known one, or all of them.
-        nearest: String,
+        /// The nearest known name, or all of them, after `; `.
+        hint: String,
     },
     /// A value that is not text.
     #[error("the environment variable {name} is not UTF-8; set it to plain text or unset it")]
@@ -78,8 +79,8 @@ pub(crate) fn read(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
             continue;
         }
         if !KNOWN.contains(&name.as_str()) {
-            let nearest = nearest(&name, KNOWN).map_or_else(|| KNOWN.join(" or "), str::to_owned);
-            return Err(SettingsError::Unknown { name, nearest });
+            let hint = suggestion(&name, KNOWN);
+            return Err(SettingsError::Unknown { name, hint });
         }
         let Ok(value) = value.into_string() else { return Err(SettingsError::NotText { name }) };
         own.push((name, value));
@@ -120,7 +121,7 @@ mod tests {
         check(&[("HOME", "/x")], Ok((100, None)));
         check(&[("ABLATE_COLUMNS", "80"), ("ABLATE_TARGET_DIR", "/t")], Ok((80, Some("/t"))));
         check(&[("ABLATE_PLACEBO", "1"), ("ABLATE_PAD", "xx")], Ok((100, None)));
-        check(&[("ABLATE_COLUMS", "80")], Err("did you mean ABLATE_COLUMNS"));
+        check(&[("ABLATE_COLUMS", "80")], Err("correct its name; did you mean `ABLATE_COLUMNS`?"));
         check(
             &[("ABLATE_COLUMNS", "wide")],
             Err("ABLATE_COLUMNS must be a whole number from 72 to 1000; it is `wide`"),

@@ -1,6 +1,7 @@
 //! The folder that studies are in, `target/ablate`: names of new ones, and the earlier ones of a study.
 //!
-//! A study's folder is `NAME-SECONDS`, the seconds since 1970 at its start; `NAME-SECONDS-N` when several start at once.
+//! A study's folder is `NAME-SECONDS`, the seconds since 1970 at its start; `NAME-SECONDS-N` when several start at
+//! once.
 
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,8 @@ pub(crate) fn earlier(parent: &Path, name: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// When the study of a folder started, and the how manieth of that second it is; `None` for the folder of another study.
+/// When the study of a folder started, and the how manieth of that second it is; `None` for the folder of another
+/// study.
 fn started(folder: &str, name: &str) -> Option<(u64, u32)> {
     let rest = folder.strip_prefix(name)?.strip_prefix('-')?;
     match rest.split_once('-') {

@@ -11,7 +11,7 @@ use crate::run::{self, Context, Cpus, RunError};
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::files;
 use crate::support::interrupt;
-use crate::support::nearest::nearest;
+use crate::support::nearest::suggestion;
 use crate::support::settings::Settings;
 use ablate_format::{BuildRecord, CellPlan, Measured, Pass};
 use std::path::{Path, PathBuf};
@@ -213,10 +213,7 @@ pub(crate) fn unknown<'a>(
     name: &str,
     there: impl Iterator<Item = &'a str> + Clone,
 ) -> CellsError {
-    let hint = match nearest(name, there.clone()) {
-        Some(near) => format!("; did you mean `{near}`?"),
-        None => format!("; there are {}", there.collect::<Vec<_>>().join(", ")),
-    };
+    let hint = suggestion(name, there);
     CellsError::Unknown { config: study.path.display().to_string(), what, name: name.to_owned(), hint }
 }
 

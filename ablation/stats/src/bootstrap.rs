@@ -1,14 +1,14 @@
 //! The block bootstrap: statistics that carry their value in every draw of the same resampled blocks.
 //!
 //! Blocks are drawn with replacement (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 6.2).
-//! Because all statistics of a workload see the same draws, sums, differences and ratios of them have intervals of
-//! their own. [`super::table`] makes the draws of the cells; everything else combines them.
+//! Because all statistics of a workload have the same draws, sums, differences and ratios of them have intervals of
+//! their own. [`super::table`] and [`super::series`] make the draws; the other modules combine them.
 
 use super::distribution::{normal_cdf, normal_quantile, t_above, t_quantile};
 use super::order::{MIN_BLOCKS, percentile, sorted};
 use std::sync::OnceLock;
 
-/// Draws unless another number is asked for.
+/// Usual number of draws.
 pub const DRAWS: usize = 2_000;
 
 /// Power for which [`Drawn::detectable`] is computed.
@@ -17,18 +17,18 @@ const POWER: f64 = 0.8;
 /// Confidence of every interval unless another one is asked for.
 const CONFIDENCE: f64 = 0.95;
 
-/// Draws that must lie outside of a percentile for it to be read from the draws themselves.
+/// Fewest draws outside of a percentile with which it is read from the draws themselves.
 const EDGE: f64 = 8.0;
 
 /// A statistic with its value in every draw.
 #[derive(Debug, Clone)]
 pub struct Drawn {
-    /// Value on the blocks as they are.
+    /// Value on the blocks as they are; NaN when it is not defined.
     pub point: f64,
-    /// Number of blocks behind it.
+    /// Number of blocks that the value was computed from.
     pub blocks: usize,
     draws: Vec<f64>,
-    /// The finite draws in order, once an interval was asked for.
+    /// The finite draws in ascending order, sorted by the first request for an interval.
     sorted: OnceLock<Vec<f64>>,
 }
 
@@ -39,17 +39,18 @@ impl PartialEq for Drawn {
 }
 
 impl Drawn {
-    /// From its value on the blocks as they are, the number of these blocks, and its value in every draw.
+    /// A statistic from its value on the blocks as they are, the number of these blocks, and its value in every draw.
     pub fn new(point: f64, blocks: usize, draws: Vec<f64>) -> Drawn {
         Drawn { point, blocks, draws, sorted: OnceLock::new() }
     }
 
-    /// A number that is known exactly, to be combined with statistics that have the draws of `like`.
+    /// An exactly known number with as many blocks and draws as `like`, to be combined with it.
     pub fn constant(value: f64, like: &Drawn) -> Drawn {
         Drawn::new(value, like.blocks, vec![value; like.draws.len()])
     }
 
-    /// Σ weight · term, draw by draw. Terms of weight 0 do not take part, so that a missing one does no harm.
+    /// Σ weight · term, draw by draw. A term of weight 0 is left out, so that it may be NaN. The sum has the fewest
+    /// blocks of its terms.
     ///
     /// `None` without terms, or when they do not have the same number of draws.
     pub fn linear<'a>(terms: impl IntoIterator<Item = (f64, &'a Drawn)>) -> Option<Drawn> {
@@ -71,14 +72,18 @@ impl Drawn {
         sum.map(|sum| Drawn { blocks: if sum.blocks == usize::MAX { 0 } else { sum.blocks }, ..sum })
     }
 
-    /// Applies `f` draw by draw to two statistics of the same draws.
+    /// Applies `f` to the values and draw by draw to two statistics of the same draws. The result has the fewer blocks
+    /// of the two.
+    ///
+    /// # Panics
+    /// In debug builds, when the statistics have different numbers of draws. Release builds take the shorter number.
     pub fn combine(&self, other: &Drawn, f: impl Fn(f64, f64) -> f64) -> Drawn {
         debug_assert_eq!(self.draws.len(), other.draws.len(), "statistics of different draws");
         let draws = self.draws.iter().zip(&other.draws).map(|(a, b)| f(*a, *b)).collect();
         Drawn::new(f(self.point, other.point), self.blocks.min(other.blocks), draws)
     }
 
-    /// Applies `f` draw by draw.
+    /// Applies `f` to the value and to every draw.
     pub fn map(&self, f: impl Fn(f64) -> f64) -> Drawn {
         Drawn::new(f(self.point), self.blocks, self.draws.iter().map(|a| f(*a)).collect())
     }
@@ -88,18 +93,20 @@ impl Drawn {
         &self.draws
     }
 
-    /// Interval of 95 %, or `None` below [`MIN_BLOCKS`] blocks or without a number.
+    /// Lower and upper end of the 95 % interval, as [`Drawn::interval_at`].
     pub fn interval(&self) -> Option<(f64, f64)> {
         self.interval_at(CONFIDENCE)
     }
 
-    /// Interval of the given confidence in 0..1, or `None` below [`MIN_BLOCKS`] blocks or without a number.
+    /// Lower and upper end of the interval with this confidence, 0 to 1 without the ends.
     ///
     /// Percentiles of the draws at levels widened for few blocks, Φ(−√(n/(n−1)) · t((1+c)/2, n−1)): the expanded
     /// percentile interval (Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69,
     /// 2015, section 5.1). Plain percentiles at 6 to 12 blocks cover 85 to 92 % only. A level with fewer than eight
     /// draws outside of it is not read from these few: there the tail is continued as that of a normal distribution
     /// through the eighth draw.
+    ///
+    /// `None` below [`MIN_BLOCKS`] blocks, when the value is not finite, or when more than 5 % of the draws are not.
     pub fn interval_at(&self, confidence: f64) -> Option<(f64, f64)> {
         if self.blocks < MIN_BLOCKS {
             return None;
@@ -120,7 +127,7 @@ impl Drawn {
 
     /// Standard deviation of the draws with the correction √(n / (n − 1)) for few blocks.
     ///
-    /// `None` below two blocks or without a number.
+    /// `None` below two blocks, when the value is not finite, or when more than 5 % of the draws are not.
     pub fn standard_error(&self) -> Option<f64> {
         if self.blocks < 2 || !self.is_defined() {
             return None;
@@ -133,32 +140,33 @@ impl Drawn {
     }
 
     /// Smallest true effect that a study like this one finds with a probability of 80 %: (t(0.975) + t(0.8)) standard
-    /// errors with n − 1 degrees of freedom (Bloom, "Minimum Detectable Effects", Evaluation Review 19, 1995), where
-    /// the standard error is half the width of the interval over t(0.975): what the interval of the row would say.
+    /// errors with n − 1 degrees of freedom (Bloom, "Minimum Detectable Effects", Evaluation Review 19, 1995). The
+    /// standard error is half the width of [`Drawn::interval`] over t(0.975), so that the two agree.
     ///
-    /// `None` below [`MIN_BLOCKS`] blocks or without a number.
+    /// `None` where there is no interval.
     pub fn detectable(&self) -> Option<f64> {
         let (lo, hi) = self.interval()?;
         let degrees = self.blocks - 1;
         Some((hi - lo) / 2.0 * (1.0 + t_quantile(POWER, degrees) / t_quantile(0.975, degrees)))
     }
 
-    /// Two-sided p value against 0: twice the smaller one of [`Drawn::p_above`] and [`Drawn::p_below`].
+    /// Two-sided p value against 0: twice the smaller one of [`Drawn::p_above`] and [`Drawn::p_below`], 1 at most.
     pub fn p_value(&self) -> Option<f64> {
         Some((2.0 * self.p_above(0.0)?.min(self.p_below(0.0)?)).min(1.0))
     }
 
-    /// One-sided p value against 'the value is `bound` or less': small when it is larger.
+    /// One-sided p value against 'the value is `bound` or less': small when the value is larger.
     ///
     /// Student's t of distance / standard error with n − 1 degrees of freedom (Efron and Tibshirani, 1993, section
-    /// 12.2), which unlike a share of the draws is not bounded by their number and so survives a correction for many
-    /// tests; but never less than the share of the draws that lie beyond the bound, which speaks for draws with tails
-    /// of their own, like those over few code layouts. `None` below [`MIN_BLOCKS`] blocks or without a number.
+    /// 12.2). Unlike a share of the draws it has no lower bound by their number, and so survives a correction for many
+    /// tests. It is never less than the share of the draws beyond the bound, because draws over few code layouts have
+    /// heavier tails than t. `None` below [`MIN_BLOCKS`] blocks, and where there is no standard error.
     pub fn p_above(&self, bound: f64) -> Option<f64> {
         self.tail(self.point - bound, |draw| draw <= bound)
     }
 
-    /// One-sided p value against 'the value is `bound` or more': small when it is smaller; as [`Drawn::p_above`].
+    /// One-sided p value against 'the value is `bound` or more': small when the value is smaller. As
+    /// [`Drawn::p_above`].
     pub fn p_below(&self, bound: f64) -> Option<f64> {
         self.tail(bound - self.point, |draw| draw >= bound)
     }
@@ -169,14 +177,14 @@ impl Drawn {
         }
         let error = self.standard_error()?;
         if error == 0.0 {
-            // Without any spread the value is known exactly.
+            // Without spread the value is known exactly.
             return Some(if distance > 0.0 { 0.0 } else { 1.0 });
         }
         let beyond = self.draws.iter().filter(|draw| is_beyond(**draw)).count() as f64 / self.draws.len() as f64;
         Some(t_above(distance / error, self.blocks - 1).max(beyond))
     }
 
-    /// √(n / (n − 1)): by how much draws of n blocks are too narrow.
+    /// √(n / (n − 1)): the factor by which draws of n blocks are too narrow.
     pub(super) fn widening(&self) -> f64 {
         let n = self.blocks as f64;
         (n / (n - 1.0)).sqrt()
@@ -187,7 +195,8 @@ impl Drawn {
         self.is_defined().then(|| self.sorted.get_or_init(|| sorted(&self.draws)).as_slice())
     }
 
-    /// Whether there is a value, and in 19 of 20 draws at least: what is undefined more often has no interval.
+    /// Whether the value and at least 19 of 20 draws are finite. A statistic that is undefined more often has no
+    /// interval.
     fn is_defined(&self) -> bool {
         let finite = self.draws.iter().filter(|draw| draw.is_finite()).count();
         self.point.is_finite() && finite > 0 && finite * 20 >= self.draws.len() * 19

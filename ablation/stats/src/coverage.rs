@@ -1,4 +1,4 @@
-//! Whether intervals cover and tests hold what they say, on simulated studies whose truth is known.
+//! Tests that intervals cover and p values hold at their stated rates, on simulated studies whose truth is known.
 //!
 //! `just coverage` simulates 2,000 studies of each scenario, prints what was reached, and asks for a coverage of true
 //! effects of 93 to 97 % and for at most 5 % of false findings, each with the error of 2,000 studies: one percentage
@@ -7,11 +7,10 @@
 
 use super::bootstrap::Drawn;
 use super::many::{holm, simultaneous};
-use super::random::{normal, seeded, uniform};
+use super::random::{Pcg64, normal, seeded, uniform};
 use super::table::table;
-use rand_pcg::Pcg64;
 
-/// How many studies are simulated, and what is allowed.
+/// Number of simulated studies, and the rates that are allowed.
 #[derive(Clone, Copy)]
 struct Extent {
     studies: u64,
@@ -30,12 +29,12 @@ const BASE: f64 = 100.0;
 /// The true effect: two and a half standard deviations of a run.
 const EFFECT: f64 = 5.0;
 
-/// What a machine does to a study.
+/// How a machine disturbs a study.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Machine {
-    /// Normal noise and nothing else.
+    /// Only normal noise.
     Quiet,
-    /// All runs of a block suffer a linear drift of 20 % over the study and a random walk.
+    /// All runs of a block have a linear drift of 20 % over the study and a random walk.
     Drift,
     /// From the middle of the study on every run takes 20 units more.
     Step,

@@ -1,9 +1,9 @@
-//! The normal and Student's t distribution, as far as intervals need them.
+//! The normal distribution and Student's t, as far as intervals need them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-/// Degrees of freedom beyond which t is read as t with this many: the 97.5 % point is then 0.6 % too wide at most.
+/// Most degrees of freedom. More are read as this many, which makes the 97.5 % point 0.6 % too wide at most.
 const MAX_DEGREES: usize = 200;
 
 /// Probability that a standard normal value is below `z`.
@@ -37,11 +37,13 @@ fn t_two_sided(t: f64, degrees: usize) -> f64 {
     if odd { 2.0 / std::f64::consts::PI * (theta + sin * sum) } else { sin * sum }
 }
 
-/// Quantile of Student's t: the value that T is below with probability `p` in 0.5..1.
+/// Quantile of Student's t: the value that T is below with probability `p`, 0.5 to 0.9999995. A `p` outside of these is
+/// read as the nearer end.
 ///
 /// `degrees` of 0 are read as 1 and more than 200 as 200.
 ///
-/// Every interval asks for the same few, and one takes as long as sorting the draws: each is computed once in a thread.
+/// Each quantile is computed once per thread and then remembered: intervals need the same few, and one takes as long as
+/// sorting the draws.
 pub fn t_quantile(p: f64, degrees: usize) -> f64 {
     thread_local! {
         static KNOWN: RefCell<HashMap<(u64, usize), f64>> = RefCell::new(HashMap::new());
@@ -66,13 +68,15 @@ fn find_t_quantile(p: f64, degrees: usize) -> f64 {
 
 /// Probability that Student's t with `degrees` degrees of freedom is above `t`.
 ///
-/// `degrees` of 0 are read as 1 and more than 200 as 200. Tails below 1e-15 are lost to rounding and read as 1e-15.
+/// `degrees` of 0 are read as 1 and more than 200 as 200. A tail below 1e-15 is returned as 1e-15, the limit of
+/// rounding.
 pub fn t_above(t: f64, degrees: usize) -> f64 {
     let tail = ((1.0 - t_two_sided(t.abs(), degrees.clamp(1, MAX_DEGREES))) / 2.0).max(1e-15);
     if t >= 0.0 { tail } else { 1.0 - tail }
 }
 
-/// Quantile of the standard normal distribution for `p` in 0..1, ±8 at most; the precision is that of [`normal_cdf`].
+/// Quantile of the standard normal distribution for `p` in 0 to 1, limited to −8 to 8. The precision is that of
+/// [`normal_cdf`].
 pub fn normal_quantile(p: f64) -> f64 {
     let (mut low, mut high) = (-8.0, 8.0);
     for _ in 0..60 {

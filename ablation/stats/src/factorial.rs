@@ -1,15 +1,16 @@
-//! What each factor contributes, from the values of cells over subsets of the factors at work.
+//! Contributions of factors, from the values of cells over subsets of the factors at work.
 //!
-//! Values are indexed by mask: bit i is 1 where factor i is at work and 0 where it is off, so a full factorial over k
-//! factors has 2^k values and the last one is the baseline. Values are costs: a positive contribution costs. All
-//! functions give an empty answer when the number of values is no power of two above 1.
+//! Values are indexed by mask: bit i is 1 where factor i is at work and 0 where it is off. A full factorial over k
+//! factors has 2^k values, of which the first has no factor at work and the last has all. Values are costs: a positive
+//! contribution costs. All values of one call must have the same draws. All functions but [`contrast_of_columns`]
+//! return nothing (empty, or `None`) when the number of values is not a power of two above 1.
 
 use super::bootstrap::Drawn;
 use super::distribution::{normal_quantile, t_above};
 use super::order::MIN_BLOCKS;
 
 /// Shapley value of every factor: its marginal cost averaged over all orders in which factors can be put to work
-/// (Shapley, "A Value for n-Person Games", 1953). They sum to values\[all\] − values\[none\].
+/// (Shapley, "A Value for n-Person Games", 1953), in the order of the bits. They sum to values\[all\] − values\[none\].
 pub fn shapley(values: &[Drawn]) -> Vec<Drawn> {
     let weights = shapley_weights(values.len());
     weights.iter().filter_map(|weights| Drawn::linear(weights.iter().copied().zip(values))).collect()
@@ -37,7 +38,8 @@ fn shapley_weights(masks: usize) -> Vec<Vec<f64>> {
     (0..k).map(|i| (0..masks).map(|mask| weight(mask, i)).collect()).collect()
 }
 
-/// Mean over all pairs of cells that differ in this factor only: at work − off.
+/// Main effect of every factor, in the order of the bits: the mean of at work − off over all pairs of cells that differ
+/// in this factor only.
 pub fn main_effects(values: &[Drawn]) -> Vec<Drawn> {
     (0..factors(values.len())).filter_map(|i| contrast(values, 1 << i)).collect()
 }
@@ -92,7 +94,8 @@ fn yates(values: &[Drawn]) -> Option<Vec<Drawn>> {
     sums.into_iter().enumerate().map(finish).collect()
 }
 
-/// Takes the factors away one by one, each time the one whose removal saves most now: (factor, what its removal saves).
+/// Takes the factors away one by one, each time the one whose removal saves most: (factor, saving), all factors in the
+/// order of their removal. A removal without a finite saving comes last.
 pub fn greedy(values: &[Drawn]) -> Vec<(usize, Drawn)> {
     let k = factors(values.len());
     let mut mask = (1usize << k) - 1;
@@ -110,14 +113,15 @@ pub fn greedy(values: &[Drawn]) -> Vec<(usize, Drawn)> {
     path
 }
 
-/// Whether factors simply add up.
+/// A test of the effects of factors for additivity.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Additivity {
     /// p value against 'no factor's effect depends on another's level', of all interaction contrasts together.
     pub p: f64,
     /// Largest absolute two-factor interaction, as in [`interactions`], in the unit of the values.
     pub largest: f64,
-    /// The two factors of it.
+    /// The two factors of the largest interaction.
     pub pair: (usize, usize),
     /// Number of interaction contrasts tested, of two factors and more: 2^k − k − 1.
     pub contrasts: usize,
@@ -128,9 +132,9 @@ pub struct Additivity {
 /// Tests all interaction contrasts, of two factors and more, against zero at once.
 ///
 /// The p value is the share of draws whose largest |t| over the contrasts reaches the largest one of the study
-/// (Westfall and Young, "Resampling-Based Multiple Testing", 1993), whose t with n − 1 degrees of freedom is first
-/// translated into the normal value of the same probability: draws of few blocks do not have the tails of t. Where
-/// fewer draws than that reach it, Bonferroni's bound goes on where the number of draws ends.
+/// (Westfall and Young, "Resampling-Based Multiple Testing", 1993). The t of the study, with n − 1 degrees of freedom,
+/// is first translated into the normal value of the same probability, because draws of few blocks do not have the tails
+/// of t. Bonferroni's bound is used where it is smaller: a share of the draws is limited by their number.
 ///
 /// `None` for fewer than two factors, below [`MIN_BLOCKS`] blocks, or when a cell has no value.
 pub fn additivity(values: &[Drawn]) -> Option<Additivity> {
@@ -161,7 +165,7 @@ pub fn additivity(values: &[Drawn]) -> Option<Additivity> {
     let (strongest, _, alone) = strongest;
     let reach = -normal_quantile(alone / 2.0);
     let beyond = highest.iter().filter(|highest| **highest >= reach).count();
-    // Draws without any spread say nothing: what is known exactly differs from 0 or does not.
+    // Draws without spread are of exactly known values, for which Bonferroni's bound alone decides.
     let has_spread = highest.iter().any(|highest| *highest > 1e-6);
     let share = if has_spread { (beyond + 1) as f64 / (highest.len() + 1) as f64 } else { 1.0 };
     let pairs = contrasts.iter().filter(|(subset, _)| subset.count_ones() == 2);
@@ -175,11 +179,15 @@ pub fn additivity(values: &[Drawn]) -> Option<Additivity> {
     })
 }
 
-/// Effect of every factor of a two-level design that need not be full: mean of the rows where it is at work (+1) minus
-/// mean of the rows where it is off (−1). `signs[row][factor]`; rows with 0 do not count for that factor.
+/// Effect of every factor of a two-level design, full or not: the mean of the rows where it is at work (+1) minus the
+/// mean of the rows where it is off (−1). `signs[row][factor]` belongs to `values[row]`; a row with 0 does not count
+/// for that factor.
 ///
-/// What each effect is aliased with is a matter of the design. A factor without rows of both signs has no value (NaN).
-/// Empty when there are not as many rows as values.
+/// The design decides which effects are aliased. A factor without rows of both signs has NaN. The result is empty when
+/// there are not as many rows as values.
+///
+/// # Panics
+/// When a row is shorter than the first.
 pub fn contrast_of_columns(signs: &[Vec<i8>], values: &[Drawn]) -> Vec<Drawn> {
     let columns = if signs.len() == values.len() { signs.first().map_or(0, Vec::len) } else { 0 };
     let effect = |factor: usize| {
@@ -196,7 +204,7 @@ pub fn contrast_of_columns(signs: &[Vec<i8>], values: &[Drawn]) -> Vec<Drawn> {
     (0..columns).filter_map(effect).collect()
 }
 
-/// Number of factors of a full factorial with so many cells; 0 when there is none.
+/// Number of factors of a full factorial with this number of cells; 0 when there is no such factorial.
 fn factors(masks: usize) -> usize {
     if masks.is_power_of_two() { masks.ilog2() as usize } else { 0 }
 }

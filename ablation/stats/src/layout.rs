@@ -1,10 +1,10 @@
-//! Code layouts: every build is one draw of where the linker puts things.
+//! Code layouts: the order in which the linker puts a build's sections is one of many.
 
 use super::bootstrap::Drawn;
 use super::random::{normal, seeded};
 
-/// Mean over the layouts of one build, with the variance between layouts in its draws: a contrast of two builds, each
-/// with a seed of its own, then carries the layouts of both.
+/// Mean over the layouts of one build, with the variance between layouts in its draws. A contrast of two builds then
+/// has the variance of both; give each build its own `seed`.
 ///
 /// With S² the variance of the L layouts' values and W the mean square of their standard errors, every draw is moved by
 /// Z · √(max(0, S² (L − 1) / χ² − W) / L), where Z is normal and χ² has L − 1 degrees of freedom: the generalised
@@ -12,9 +12,9 @@ use super::random::{normal, seeded};
 /// American Statistical Association 88, 1993). Where layouts differ by far more than their errors this is Student's t
 /// with L − 1 degrees of freedom; where they do not, the draws stay nearly as they are.
 ///
-/// Each layout is taken to have blocks of its own, as when block b runs layout b mod L: the blocks of the mean are
-/// those of all layouts together. One layout alone is returned as it is, without knowing how much layouts differ.
-/// `None` without layouts, when they do not share their draws, or when one of them has no standard error.
+/// Each layout must have blocks of its own, as when block b runs layout b mod L: the blocks of the mean are those of
+/// all layouts together. One layout alone is returned as it is, because its data have no variance between layouts.
+/// `None` without layouts, when they have different numbers of draws, or when one of them has no standard error.
 pub fn over_layouts(layouts: &[Drawn], seed: u64) -> Option<Drawn> {
     let count = layouts.len() as f64;
     let mean = Drawn::linear(layouts.iter().map(|layout| (1.0 / count, layout)))?;
@@ -25,7 +25,7 @@ pub fn over_layouts(layouts: &[Drawn], seed: u64) -> Option<Drawn> {
     let errors: Vec<f64> = layouts.iter().map(Drawn::standard_error).collect::<Option<_>>()?;
     let within = errors.iter().map(|error| error * error).sum::<f64>() / count;
 
-    // Draws of a layout are too narrow by its own few blocks, which the intervals of the mean cannot know.
+    // Draws of a layout are too narrow by its own few blocks. The intervals of the mean correct for all blocks only.
     let blocks = layouts.iter().map(|layout| layout.blocks).sum();
     let whole = Drawn::new(mean.point, blocks, Vec::new()).widening();
     let widened: Vec<Drawn> =

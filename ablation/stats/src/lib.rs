@@ -1,6 +1,23 @@
 //! Statistics of a study: pure functions of numbers, each with the source of its formula.
 //!
-//! Nothing here knows records, cells or workloads: the package `ablation` turns records into series and calls these.
+//! The values of a study come in blocks: one value of every cell, measured close in time. [`table::table`] removes what
+//! whole blocks have in common and gives each cell a [`bootstrap::Drawn`]: its value, and its value in every draw of
+//! the block bootstrap. Sums, differences and ratios of these have intervals of their own.
+//!
+//! ```
+//! use ablate_stats::table::table;
+//!
+//! // (block, value) pairs of two cells; the second one takes 5 units more, and the machine drifts.
+//! let cell = |effect: f64| (0..12).map(|block| (block, 100.0 + effect + 3.0 * block as f64)).collect();
+//! let cells = table(&[cell(0.0), cell(5.0)], 12, 2_000, 7);
+//! let effect = cells[1].combine(&cells[0], |with, without| with - without);
+//! let (low, high) = effect.interval().expect("12 blocks are enough");
+//! assert!((effect.point - 5.0).abs() < 1e-9 && low < 5.1 && high > 4.9);
+//! ```
+//!
+//! This crate knows no records, cells or workloads: the package `ablation` turns records into pairs of block and value.
+//! Units are those of the given values. What cannot be computed is `None`, NaN or empty, as each function says.
+//! Functions panic only where a section `# Panics` says so.
 
 #![warn(missing_docs)]
 

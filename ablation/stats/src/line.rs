@@ -2,24 +2,27 @@
 
 use super::bootstrap::Drawn;
 
-/// Largest condition number with which a regression is given.
+/// Largest condition number of a regression that is returned.
 const MAX_CONDITION: f64 = 1e4;
 
 /// A line through points: y = intercept + slope · x.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Line {
-    /// Value at x = 0.
+    /// Value at x = 0, in the unit of y.
     pub intercept: Drawn,
-    /// Change of y for a change of x by 1.
+    /// Change of y per unit of x.
     pub slope: Drawn,
-    /// Share of the variance of y that the line explains.
+    /// Share of the variance of y that the line explains, R².
     pub r2: f64,
 }
 
-/// Line of least squares; `None` with fewer than two points, with values of x that hardly differ, or with another
+/// Line of least squares through the points (`x[i]`, `y[i]`).
+///
+/// `None` with fewer than two points, with values of x that differ by less than 1e-9 of their mean, or with another
 /// number of values of x than of y.
 pub fn line(x: &[f64], y: &[Drawn]) -> Option<Line> {
-    // Around the mean of x the two columns are orthogonal, however far from 0 all of x is.
+    // With x − mean the two columns are orthogonal, even when all of x is far from 0.
     let mean = x.iter().sum::<f64>() / x.len() as f64;
     let spread = x.iter().map(|x| (x - mean).abs()).fold(0.0, f64::max);
     if spread <= 1e-9 * mean.abs() {
@@ -34,24 +37,25 @@ pub fn line(x: &[f64], y: &[Drawn]) -> Option<Line> {
 
 /// Coefficients of a linear model.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Regression {
     /// One for each column.
     pub coefficients: Vec<Drawn>,
-    /// Condition number of the columns scaled to the same length: how much relative errors can grow on the way.
+    /// Condition number of the columns scaled to the same length: the largest growth of a relative error.
     pub condition: f64,
-    /// Share of the variance of y around its mean that the columns explain; 1 when y does not vary. Below 0 without a
-    /// constant column when the mean explains more.
+    /// Share of the variance of y around its mean that the columns explain, R²; 1 when y does not vary. It can be below
+    /// 0 without a column of ones.
     pub r2: f64,
 }
 
-/// Least squares of y on columns (`columns[column][row]`), by QR; a constant needs a column of ones.
+/// Least squares of y on columns, `columns[column][row]` for `y[row]`, by QR. A constant needs a column of ones.
 ///
 /// Modified Gram–Schmidt with one reorthogonalisation on columns of length 1 (Björck, "Numerical Methods for Least
 /// Squares Problems", 1996, section 2.4). Each coefficient is a linear combination of the y, so it has the draws of the
 /// y and their interval.
 ///
-/// `None` when the coefficients are not identified: fewer rows than columns, columns that depend on each other, a
-/// condition number above 10⁴, or numbers that are not finite.
+/// `None` when the coefficients are not identified: no columns, fewer rows than columns, columns of another length than
+/// y, columns that depend on each other, a condition number above 10⁴, or numbers that are not finite.
 pub fn regress(columns: &[Vec<f64>], y: &[Drawn]) -> Option<Regression> {
     let rows = y.len();
     let fits = |column: &Vec<f64>| column.len() == rows && column.iter().all(|v| v.is_finite());

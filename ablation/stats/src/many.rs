@@ -4,13 +4,14 @@ use super::bootstrap::Drawn;
 use super::distribution::normal_cdf;
 use super::order::{percentile, sorted};
 
-/// Intervals that all cover together in 95 % of studies.
+/// Simultaneous intervals: in 95 % of studies all of them cover. One for each row, in the order of the rows.
 ///
-/// The largest |draw − value| / standard error over the rows in every draw, at its 95th percentile (max-|t|: Westfall
-/// and Young, "Resampling-Based Multiple Testing", 1993), says which confidence each single interval needs; every row
-/// is then given its own expanded percentile interval of this confidence (balanced sets: Beran, Journal of the American
-/// Statistical Association 83, 1988), so that it is never narrower than alone and widened alike for few blocks. Rows
-/// without a standard error, or with one of 0, keep their own interval. All rows must come from the same draws.
+/// In every draw the largest |draw − value| / standard error over the rows is taken; its 95th percentile (max-|t|:
+/// Westfall and Young, "Resampling-Based Multiple Testing", 1993) decides the confidence of each single interval. Every
+/// row then has its own expanded percentile interval of this confidence (balanced sets: Beran, Journal of the American
+/// Statistical Association 83, 1988). So it is never narrower than alone, and widened alike for few blocks. Rows
+/// without a standard error, or with one of 0, have the interval that they have alone; it is `None` as for
+/// [`Drawn::interval`]. All rows must come from the same draws.
 pub fn simultaneous(drawn: &[&Drawn]) -> Vec<Option<(f64, f64)>> {
     let mut highest: Vec<f64> = Vec::new();
     for row in drawn {
@@ -34,9 +35,9 @@ pub fn simultaneous(drawn: &[&Drawn]) -> Vec<Option<(f64, f64)>> {
     drawn.iter().map(interval).collect()
 }
 
-/// Adjusted p values that keep the chance of any false finding (Holm, "A Simple Sequentially Rejective Multiple Test
-/// Procedure", Scandinavian Journal of Statistics 6, 1979), in the order of the input; NaN stays NaN and does not
-/// count.
+/// p values adjusted to hold the probability of any false finding, the family-wise error rate (Holm, "A Simple
+/// Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979), in the order of the
+/// input. NaN stays NaN and does not count as a test.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let order = ascending(p);
     let mut adjusted = vec![f64::NAN; p.len()];
@@ -48,9 +49,9 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Adjusted p values that keep the expected share of false findings (Benjamini and Hochberg, "Controlling the False
-/// Discovery Rate", Journal of the Royal Statistical Society B 57, 1995), in the order of the input; NaN stays NaN and
-/// does not count.
+/// p values adjusted to hold the expected share of false findings, the false discovery rate (Benjamini and Hochberg,
+/// "Controlling the False Discovery Rate", Journal of the Royal Statistical Society B 57, 1995), in the order of the
+/// input. NaN stays NaN and does not count as a test.
 pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     let order = ascending(p);
     let mut adjusted = vec![f64::NAN; p.len()];
@@ -62,7 +63,7 @@ pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Indices of the numbers, smallest first.
+/// Indexes of the values that are not NaN, the smallest value first.
 fn ascending(p: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..p.len()).filter(|at| !p[*at].is_nan()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]).then(a.cmp(b)));

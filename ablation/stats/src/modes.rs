@@ -1,8 +1,8 @@
-//! Whether values fall into two modes.
+//! Detection of two modes in a set of values.
 
 use super::order::sorted;
 
-/// Fewest values of which modes are told: of fewer, one in ten samples with one mode looks as if it had two.
+/// Fewest values in which modes are looked for. Of smaller samples with one mode, one in ten looks as if it had two.
 const FEWEST: usize = 12;
 
 /// Fewest values in a mode, whatever their share.
@@ -11,37 +11,40 @@ const FEWEST_IN_MODE: usize = 3;
 /// Least share of the smaller mode.
 const LEAST_SHARE: f64 = 0.1;
 
-/// Least separation in the sense of Ashman's D. Two well separated normal modes have 2; but a sample with one mode,
-/// cut in two where that looks best, has 2.7 (normal) to 3.5 (uniform), so more is asked for.
+/// Least separation, Ashman's D. Two well separated normal modes have 2. A sample with one mode, cut in two at the best
+/// place, has 2.7 (normal) to 3.5 (uniform) already, so that the limit must be higher.
 const LEAST_SEPARATION: f64 = 5.0;
 
-/// Most values in the middle half between the modes, as a share of those in the smaller mode.
+/// Most values in the middle half of the distance between the modes, as a share of those in the smaller mode.
 const MOST_BETWEEN: f64 = 0.25;
 
 /// Two modes of a set of values.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Modes {
-    /// Mean of the lower mode.
+    /// Mean of the lower mode, in the unit of the values.
     pub low: f64,
-    /// Mean of the upper mode.
+    /// Mean of the upper mode, in the unit of the values.
     pub high: f64,
-    /// Share of the values in the lower mode, 0.1..=0.9.
+    /// Share of the values in the lower mode, 0.1 to 0.9.
     pub low_share: f64,
-    /// Ashman's D: √2 · distance of the means / √(sum of the variances within); infinite without any spread within.
+    /// Ashman's D: √2 · distance of the means / √(sum of the variances within the modes); infinite without spread
+    /// within.
     pub separation: f64,
 }
 
-/// The two modes of values that have two; `None` for one mode, and for fewer than 12 values.
+/// The two modes of values that have two; `None` for one mode, and for fewer than 12 finite values. Values that are not
+/// finite are left out.
 ///
 /// The sorted values are cut where the sum of squares within both parts is least (Fisher, "On Grouping for Maximum
 /// Homogeneity", Journal of the American Statistical Association 53, 1958). The parts are modes when the smaller one
 /// has a tenth of the values, three at least, Ashman's D (Ashman, Bird and Zepf, "Detecting Bimodality in Astronomical
 /// Datasets", The Astronomical Journal 108, 1994) is 5 or more, and the middle half of the way between the two means is
-/// nearly empty, with a quarter as many values as the smaller part at most: the long tail of a skewed distribution is
-/// not. Simulated, 12 values of one mode (normal, lognormal, t with 3 degrees of freedom) are called two in 1 to 2 % of
-/// samples, uniform ones in 6 %, 30 values in less than 1 %; two modes ten standard deviations apart, the upper one
-/// with a share of 30 %, are found in 73 % of samples of 12, where often fewer than three values are in it, and in 99 %
-/// of samples of 30.
+/// nearly empty, with at most a quarter as many values as the smaller part, unlike the long tail of a skewed
+/// distribution. In simulations 12 values of one mode (normal, lognormal, t with 3 degrees of freedom) are called two
+/// in 1 to 2 % of samples, uniform ones in 6 %, 30 values in less than 1 %; two modes ten standard deviations apart,
+/// the upper one with a share of 30 %, are found in 73 % of samples of 12, where often fewer than three values are in
+/// it, and in 99 % of samples of 30.
 pub fn bimodal(values: &[f64]) -> Option<Modes> {
     let values = sorted(values);
     let n = values.len();
@@ -56,7 +59,7 @@ pub fn bimodal(values: &[f64]) -> Option<Modes> {
     let is_between = |value: &&f64| **value > mean(low) + quarter && **value < mean(high) - quarter;
     let between = values.iter().filter(is_between).count();
     let is_empty = between as f64 <= MOST_BETWEEN * low.len().min(high.len()) as f64;
-    // NaN, for values that are all equal, is no separation.
+    // NaN, the separation of equal values, does not pass.
     (separation >= LEAST_SEPARATION && is_empty).then(|| Modes {
         low: mean(low),
         high: mean(high),
@@ -98,8 +101,7 @@ fn variance(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{normal, seeded, uniform};
-    use rand_pcg::Pcg64;
+    use crate::random::{Pcg64, normal, seeded, uniform};
 
     /// How many of 400 samples are called bimodal.
     fn found(n: usize, mut value: impl FnMut(&mut Pcg64) -> f64) -> usize {

@@ -1,9 +1,9 @@
 //! Order statistics: percentile, median, trimmed mean and the sign-test interval.
 
-/// Fewest blocks for which an interval of 95 % is given.
+/// Fewest blocks for which there is an interval.
 ///
 /// The exact sign-test interval of a median reaches 95 % from six values on (1 − 2 · 2⁻⁶ = 96.9 %; five values reach
-/// 93.8 % at most). One rule for every interval keeps the tables comparable.
+/// 93.8 % at most). All intervals have the same limit, so that the tables are comparable.
 pub const MIN_BLOCKS: usize = 6;
 
 /// Most blocks of a study. A projection that needs more is no advice.
@@ -13,15 +13,16 @@ pub const MAX_BLOCKS: usize = 10_000;
 /// and Hypothesis Testing", 2012, section 3.3 recommends 20 %).
 pub const TRIM: f64 = 0.2;
 
-/// Sorted copy of the finite values.
+/// Copy of the finite values in ascending order.
 pub fn sorted(values: &[f64]) -> Vec<f64> {
     let mut finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
     finite.sort_by(f64::total_cmp);
     finite
 }
 
-/// Percentile `p` in 0..=1 of sorted values: type 7 of Hyndman and Fan ("Sample Quantiles in Statistical Packages",
-/// The American Statistician 50, 1996), linear between the order statistics around `(n − 1) p`.
+/// Percentile `p`, a share clamped to 0 to 1, of values in ascending order: type 7 of Hyndman and Fan ("Sample
+/// Quantiles in Statistical Packages", The American Statistician 50, 1996), linear between the order statistics around
+/// `(n − 1) p`.
 ///
 /// `None` for no values.
 pub fn percentile(sorted: &[f64], p: f64) -> Option<f64> {
@@ -36,7 +37,7 @@ pub fn percentile(sorted: &[f64], p: f64) -> Option<f64> {
     Some(sorted[below] * (1.0 - share) + sorted[above] * share)
 }
 
-/// [`percentile`] of numbers in any order, which it reorders: linear time, where sorting first is not.
+/// [`percentile`] of values in any order, in linear time. The values are reordered.
 ///
 /// `None` for no values.
 pub fn percentile_of(values: &mut [f64], p: f64) -> Option<f64> {
@@ -59,16 +60,17 @@ pub fn median(values: &[f64]) -> Option<f64> {
     percentile_of(&mut finite, 0.5)
 }
 
-/// Mean of sorted values without the lowest and highest `floor(trim · n)` of them; `None` for no values.
+/// Mean of values in ascending order without the lowest and highest `floor(trim · n)` of them. `trim` is clamped to 0
+/// to 0.49. `None` for no values.
 pub fn trimmed_mean(sorted: &[f64], trim: f64) -> Option<f64> {
     let cut = (trim.clamp(0.0, 0.49) * sorted.len() as f64).floor() as usize;
     let kept = sorted.get(cut..sorted.len() - cut)?;
     (!kept.is_empty()).then(|| kept.iter().sum::<f64>() / kept.len() as f64)
 }
 
-/// Interval of at least 95 % for the median of independent values, without any assumption on their distribution: the
-/// k-th smallest and k-th largest value, with the largest k for which P(Binomial(n, ½) < k) ≤ 2.5 % (Conover,
-/// "Practical Nonparametric Statistics", 1999, section 3.2).
+/// Interval of at least 95 % for the median of independent values of any distribution: the k-th smallest and k-th
+/// largest value, with the largest k for which P(Binomial(n, ½) < k) ≤ 2.5 % (Conover, "Practical Nonparametric
+/// Statistics", 1999, section 3.2). `sorted` is in ascending order.
 ///
 /// `None` below [`MIN_BLOCKS`] values.
 pub fn sign_test_interval(sorted: &[f64]) -> Option<(f64, f64)> {
@@ -89,10 +91,10 @@ pub fn sign_test_interval(sorted: &[f64]) -> Option<(f64, f64)> {
     Some((sorted[k - 1], sorted[n - k]))
 }
 
-/// Exact two-sided p value of the sign test against 'the median is 0'; values of exactly 0 do not count (Conover,
-/// "Practical Nonparametric Statistics", 1999, section 3.4).
+/// Exact two-sided p value of the sign test against 'the median is 0' (Conover, "Practical Nonparametric Statistics",
+/// 1999, section 3.4). Values that are exactly 0 or not finite do not count.
 ///
-/// `None` without any finite value that is not 0.
+/// `None` when no value counts.
 pub fn sign_test(values: &[f64]) -> Option<f64> {
     let signs: Vec<bool> = values.iter().filter(|v| v.is_finite() && **v != 0.0).map(|v| *v > 0.0).collect();
     let n = signs.len();
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn median_ignores_what_is_no_number() {
+    fn median_ignores_values_that_are_not_finite() {
         assert_eq!(median(&[3.0, f64::NAN, 1.0, 2.0, f64::INFINITY]), Some(2.0));
         assert_eq!(median(&[f64::NAN]), None);
     }

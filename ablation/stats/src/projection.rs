@@ -1,13 +1,13 @@
-//! What more blocks would buy.
+//! The number of blocks for an interval of a wanted width.
 
 use super::distribution::t_quantile;
 use super::order::MIN_BLOCKS;
 
-/// Blocks with which an interval that is `width_now` wide at `blocks` blocks becomes `width_wanted` wide, at least
-/// [`MIN_BLOCKS`].
+/// Blocks with which an interval that is `width_now` wide at `blocks` blocks becomes `width_wanted` wide, both in the
+/// same unit; at least [`MIN_BLOCKS`].
 ///
-/// The width of the expanded percentile interval goes with t(0.975, n − 1) / √(n − 1). The answer is `usize::MAX` when
-/// no number of blocks is enough (a wanted width of 0, or a width that is no number).
+/// The width of the expanded percentile interval is proportional to t(0.975, n − 1) / √(n − 1). The result is
+/// `usize::MAX` when no number of blocks is enough: a wanted width of 0 or less, or a width that is NaN.
 pub fn blocks_needed(blocks: usize, width_now: f64, width_wanted: f64) -> usize {
     let factor = |n: usize| t_quantile(0.975, n - 1) / ((n - 1) as f64).sqrt();
     let wanted = width_wanted / width_now * factor(blocks.max(2));

@@ -1,14 +1,14 @@
 //! Random numbers from a seed: uniform and normal.
 
 use rand_core::{Rng, SeedableRng};
-use rand_pcg::Pcg64;
+pub use rand_pcg::Pcg64;
 
-/// The generator of every draw here.
+/// The generator of all draws. The same seed gives the same numbers on every machine.
 pub fn seeded(seed: u64) -> Pcg64 {
     Pcg64::seed_from_u64(seed)
 }
 
-/// A value between 0 and 1, neither of them included.
+/// A uniform value between 0 and 1, both ends excluded.
 pub fn uniform(random: &mut Pcg64) -> f64 {
     ((random.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }

@@ -1,17 +1,18 @@
-//! One value a block for each contrast, bootstrapped on its own.
+//! Series of one value per block, each bootstrapped by itself.
 
 use super::bootstrap::Drawn;
 use super::order::{TRIM, trimmed_mean};
 use super::resamples::Resamples;
 
-/// One value a block, sorted by value.
+/// One value per block.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Series {
+    /// (value, block index) in ascending order of the values.
     sorted: Vec<(f64, usize)>,
 }
 
 impl Series {
-    /// From (block index, value) pairs; values that are no finite numbers are left out.
+    /// A series from (block index, value) pairs. Values that are not finite are left out.
     pub fn new(values: impl IntoIterator<Item = (usize, f64)>) -> Series {
         let mut sorted: Vec<(f64, usize)> =
             values.into_iter().filter(|(_, value)| value.is_finite()).map(|(block, value)| (value, block)).collect();
@@ -29,7 +30,7 @@ impl Series {
         self.sorted.is_empty()
     }
 
-    /// The values, sorted.
+    /// The values in ascending order.
     pub fn values(&self) -> Vec<f64> {
         self.sorted.iter().map(|(value, _)| *value).collect()
     }
@@ -58,10 +59,13 @@ impl Series {
     }
 }
 
-/// Draws `draws` times as many blocks as there are, with replacement, and computes the trimmed mean of every series in
-/// every draw. `blocks` is one more than the highest block index of the series.
+/// Draws `blocks` blocks with replacement, `draws` times, and computes the 20 % trimmed mean of every series in every
+/// draw. `blocks` is one more than the highest block index of the series, at most 65,535. One result for each series.
 ///
-/// The same seed gives the same numbers, whatever the number of series.
+/// The draws of blocks depend on `blocks`, `draws` and `seed` only, not on the series.
+///
+/// # Panics
+/// When a series has a block index of `blocks` or more.
 pub fn draw(series: &[Series], blocks: usize, draws: usize, seed: u64) -> Vec<Drawn> {
     let resamples = Resamples::new(blocks, draws, seed);
     let of = |s: &Series| (0..draws).map(|draw| s.weighted_point(|block| resamples.weight(draw, block))).collect();

@@ -1,27 +1,29 @@
-//! The table v(S): one number for each cell of a workload, free of what whole blocks suffer.
+//! The table v(S): one number for each cell of a workload, without what all cells of a block have in common.
 //!
-//! Every contrast is a linear combination of these numbers, so that everything computed from one table adds up exactly.
+//! Every contrast is a linear combination of these numbers, so that all results of one table add up exactly.
 
 use super::bootstrap::Drawn;
 use super::order::{TRIM, median, percentile_of, trimmed_mean};
 use super::resamples::{LANES, Resamples};
 
-/// Deviations beyond so many standard deviations count less in the effect of a block.
+/// Standard deviations beyond which a deviation counts less in the effect of a block.
 const HUBER: f64 = 2.5;
 
-/// Residuals are pulled in to so many standard deviations around their cell's median.
+/// Standard deviations around their cell's median that residuals are limited to.
 const WINSOR: f64 = 4.0;
 
-/// How often middles of cells and effects of blocks are computed from each other.
+/// Number of times that middles of cells and effects of blocks are computed from each other.
 const SWEEPS: usize = 3;
 
 /// Standard deviation of a normal distribution over the median of its absolute deviations.
 const MAD_TO_SIGMA: f64 = 1.4826;
 
-/// Values of all cells of a workload with common draws of blocks, from the (block index, value) pairs of each cell.
-/// `blocks` is one more than the highest block index; values that are no finite numbers count as missing.
+/// Values of all cells of a workload with common draws of blocks, from the (block index, value) pairs of each cell. One
+/// result for each cell, in the unit of the values. `blocks` is one more than the highest block index, at most 65,535;
+/// values that are not finite count as missing.
 ///
-/// 1. Each value is taken as cell + block + rest. The effect of a block is Huber's location over the cells of value −
+/// 1. Each value is modelled as cell + block + rest. The effect of a block is Huber's location over the cells of value
+/// −
 ///    middle of the cell, the middle is the median over the blocks of value − effect of the block: three sweeps of
 ///    Tukey's polish ("Exploratory Data Analysis", 1977, chapter 11) with Huber's location ("Robust Estimation of a
 ///    Location Parameter", Annals of Mathematical Statistics 35, 1964) in place of the median over cells. With the
@@ -30,21 +32,24 @@ const MAD_TO_SIGMA: f64 = 1.4826;
 /// 2. The value of a cell is the 20 % trimmed mean over the blocks of value − effect of the block, plus the trimmed
 ///    mean of the effects of the blocks, which is common to all cells and so leaves every contrast. Rests farther out
 ///    than four standard deviations (1.4826 median absolute deviations) and than four fifths of the rests, of the cell
-///    and of all cells, are pulled in to that distance first: a draw may repeat an outlier more often than the trim
-///    cuts, and with few blocks such draws would decide the width. What more than a fifth of the runs do is no outlier
-///    but a mode, and stays.
+///    and of all cells, are limited to that distance first (winsorized): a draw may repeat an outlier more often than
+///    the trim cuts, and with few blocks such draws would decide the width. Values that more than a fifth of the runs
+///    have are a mode and not outliers, and stay.
 /// 3. Draws repeat or leave out whole blocks, with the effects of the blocks as they are, and compute 2 again.
 ///
-/// A block with a value from one cell only says nothing about any contrast and is left out, unless no other cell has
-/// values at all. A cell without values is NaN in every draw. The same seed and blocks give the same draws of blocks,
-/// whatever the number of cells. Values whose blocks differ by a factor rather than by a sum, like cells of very
-/// different size on a machine that changes its speed, are better taken as logarithms.
+/// A block with a value of one cell only adds nothing to a contrast and is left out, unless no other cell has values. A
+/// cell without values is NaN in every draw. The draws of blocks depend on the blocks and the seed only, not on the
+/// number of cells. When blocks differ by a factor rather than by a sum, as for cells of very different size on a
+/// machine that changes its speed, give the logarithms of the values.
+///
+/// # Panics
+/// When a cell has a block index of `blocks` or more.
 pub fn table(cells: &[Vec<(usize, f64)>], blocks: usize, draws: usize, seed: u64) -> Vec<Drawn> {
     Tables::new(blocks, draws, seed).table(cells)
 }
 
-/// Several tables of one workload from the same draws of blocks, which are made once where the tables have the same
-/// blocks.
+/// Several tables of one workload from the same draws of blocks. The draws are made once for all tables that have the
+/// same number of blocks.
 pub struct Tables {
     blocks: usize,
     draws: usize,
@@ -53,12 +58,15 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// `blocks`, `draws` and `seed` as for [`table`].
+    /// Tables with these `blocks`, `draws` and `seed`, as for [`table`]. Makes no draw yet.
     pub fn new(blocks: usize, draws: usize, seed: u64) -> Tables {
         Tables { blocks, draws, seed, made: None }
     }
 
     /// [`table`] of these cells.
+    ///
+    /// # Panics
+    /// When a cell has a block index of `blocks` or more.
     pub fn table(&mut self, cells: &[Vec<(usize, f64)>]) -> Vec<Drawn> {
         let values = Values::new(cells, self.blocks);
         let (middles, effects) = values.polish();
@@ -75,7 +83,7 @@ impl Tables {
     }
 }
 
-/// The finite values of a table by cell and by block; blocks are numbered anew without those that say nothing.
+/// The finite values of a table by cell and by block. Blocks are numbered anew, without those of one cell only.
 struct Values {
     by_cell: Vec<Vec<(usize, f64)>>,
     by_block: Vec<Vec<(usize, f64)>>,
@@ -127,7 +135,7 @@ impl Values {
         self.by_cell.iter().map(middle).collect()
     }
 
-    /// Values without the effects of the blocks, pulled in where they are far from their cell's middle.
+    /// Values without the effects of the blocks, limited where they are far from their cell's middle.
     fn residuals(&self, middles: &[f64], effects: &[f64]) -> Vec<Vec<(usize, f64)>> {
         let residuals: Vec<Vec<(usize, f64)>> =
             self.by_cell.iter().map(|cell| cell.iter().map(|(b, value)| (*b, value - effects[*b])).collect()).collect();
@@ -141,7 +149,7 @@ impl Values {
         let pull = |(at, cell): (usize, &Vec<(usize, f64)>)| {
             let reach = far(&mut rests(at)).max(pooled);
             let (low, high) = (middles[at] - reach, middles[at] + reach);
-            // Without any spread between most values there is no measure of what is far.
+            // Without spread between most values there is no scale for what is far.
             let near = |value: f64| if reach > 0.0 { value.max(low).min(high) } else { value };
             cell.iter().map(|(block, value)| (*block, near(*value))).collect()
         };
@@ -179,7 +187,7 @@ struct Sorted {
     blocks: Vec<u32>,
 }
 
-/// Values whose weights are added before any of them is looked at.
+/// Consecutive values whose weights are added together first.
 const RUN: usize = 32;
 
 impl Sorted {
@@ -198,11 +206,11 @@ impl Sorted {
     }
 
     /// 20 % trimmed means where block b counts `weights[b][lane]` times, one for each lane; NaN where no block counts.
-    /// `runs` is room to work in.
+    /// `runs` is a buffer.
     ///
-    /// Every lane adds its values in their order, so that a mean does not depend on its neighbours. Weights of a run of
-    /// values are added first: what is cut off at both ends is then not looked at value by value, and between the ends
-    /// nothing is cut.
+    /// Every lane adds its values in their order, so that a mean does not depend on the other lanes. Weights of a run
+    /// of values are added first. Runs that are cut as a whole are then skipped, and runs that count as a whole need no
+    /// test for each value.
     fn trimmed_means(&self, weights: &[[u16; LANES]], runs: &mut Vec<[u32; LANES]>) -> [f64; LANES] {
         runs.clear();
         runs.extend(self.blocks.chunks(RUN).map(|blocks| {

@@ -1,9 +1,9 @@
-//! What the gaps to the peers are made of: cost breakdowns, and the cross-check of their unit costs.
+//! Cost breakdowns of the gaps to the peers, and the cross-check of their unit costs.
 
 use super::estimate::Estimate;
 use serde::{Deserialize, Serialize};
 
-/// The cost breakdown of one gap. The rows add up to the gap.
+/// The cost breakdown of one gap, nanoseconds per operation. The rows add up to the gap.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Breakdown {
     /// The workload.
@@ -12,21 +12,21 @@ pub struct Breakdown {
     pub peer: String,
     /// Baseline − peer.
     pub gap: Estimate,
-    /// Value of the peer.
+    /// Response of the peer.
     pub peer_ns: Estimate,
-    /// Whether factors have rows of their own; else what they do themselves is in the residual.
+    /// Whether factors have rows of their own; else their own cost is in the residual.
     pub separated: bool,
     /// Factors by size, page faults, system calls by size, returned pages, residual.
     pub rows: Vec<BreakdownRow>,
-    /// What the times of all cells say about the unit costs, or why they say nothing.
+    /// The unit costs that the times of all cells fit, or why there is no fit.
     pub cross_check: Result<CrossCheck, String>,
-    /// What would follow if the unit costs of the cross-check were right, where they disagree with the measured ones.
+    /// A sentence about the rows at the unit costs of the cross-check, where these disagree with the measured ones.
     pub disagreement: Option<String>,
-    /// Of `page faults` and `system calls`, what was not counted and costed in every cell.
+    /// Of `page faults` and `system calls`, those without a count and a unit cost in every cell.
     pub uncounted: Vec<String>,
-    /// Why shares mean nothing here; `None` when they mean what they say.
+    /// Why the shares of the gap have no meaning here; `None` when they have one.
     pub doubt: Option<String>,
-    /// What a reader must know.
+    /// Sentences about this breakdown, for people.
     pub remarks: Vec<String>,
 }
 
@@ -37,36 +37,36 @@ pub struct BreakdownRow {
     pub kind: String,
     /// Name of the factor, of the event, or `residual`.
     pub name: String,
-    /// Positive when it makes the baseline slower than the peer.
+    /// Nanoseconds per operation; positive when it makes the baseline slower than the peer.
     pub ns: Estimate,
     /// Part of the gap, 1 is the whole; `None` when the gap's interval does not lie above 0.
     pub share: Option<Estimate>,
     /// Difference of the events per operation, baseline − peer; `None` for factors and the residual.
     pub count: Option<f64>,
-    /// What a factor does through events, which is in their rows.
+    /// Cost of the events that a factor causes, which is in the rows of the events, nanoseconds per operation.
     pub through_events: Option<Estimate>,
-    /// Shapley value of a factor: this row and what it does through events.
+    /// Shapley value of a factor, nanoseconds per operation: `ns` and `through_events` together.
     pub whole: Option<Estimate>,
     /// Whether a unit cost in this row is only a lower bound.
     pub is_lower_bound: bool,
 }
 
-/// What the times of the cells say about the unit costs.
+/// A fit of the times of the cells by their counts of events, to check the measured unit costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CrossCheck {
-    /// Which cells were taken, for people.
+    /// The cells of the fit, in words for people.
     pub over: String,
     /// Number of cells.
     pub cells: usize,
-    /// Condition number of the columns.
+    /// Condition number of the columns, each scaled to length 1.
     pub condition: f64,
-    /// Share of the variance of the times that the model explains.
+    /// Share of the variance of the times that the fit explains, R².
     pub r2: f64,
-    /// How many times as much the events cost as at the measured unit costs.
+    /// Fitted over measured cost of all events together; 1 is agreement.
     pub scale: Estimate,
     /// Whether the interval of the scale excludes 1.
     pub disagree: bool,
-    /// The unit cost of each kind whose counts differ enough, or why these cannot be told apart.
+    /// The unit cost of each kind whose counts differ enough between the cells, or why these cannot be told apart.
     pub unit_costs: Result<Vec<FittedCost>, String>,
 }
 
@@ -75,9 +75,9 @@ pub struct CrossCheck {
 pub struct FittedCost {
     /// The kind of event.
     pub kind: String,
-    /// What the times say.
+    /// The unit cost that fits the times.
     pub fitted: Estimate,
-    /// What was measured apart.
+    /// The unit cost that was measured by itself.
     pub measured: Option<Estimate>,
     /// Whether the interval of their difference lies on one side of 0.
     pub disagree: bool,

@@ -1,25 +1,25 @@
-//! What was declared before the first run, judged: targets and the workloads they take together, paths, hypotheses.
+//! Results of what was declared before the first run: targets and the workloads they take together, paths, hypotheses.
 
 use super::estimate::Estimate;
 use crate::path::Goal;
 use crate::target::Target;
 use serde::{Deserialize, Serialize};
 
-/// A target, judged.
+/// The result of a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetResult {
     /// The target as it was declared.
     #[serde(flatten)]
     pub target: Target,
-    /// The response that its numbers are of; `None` for ratios and quotients.
+    /// The response whose unit its numbers have; `None` for ratios and quotients, which have none.
     pub unit_of: Option<String>,
     /// `met`, `missed`, `open` or `not-judged`.
     pub verdict: String,
-    /// Its numbers, the nearest to the bad side or farthest on it first.
+    /// Its numbers, the worst first.
     pub rows: Vec<TargetRow>,
-    /// What was not measured, without which nothing is met.
+    /// What was not measured. A target with anything missing is not met.
     pub missing: Vec<String>,
-    /// Blocks that would probably decide an open target.
+    /// Number of blocks that would probably decide an open target.
     pub blocks_needed: Option<usize>,
 }
 
@@ -32,11 +32,11 @@ pub struct TargetRow {
     pub peer: Option<String>,
     /// The number, with the interval that decides.
     pub value: Estimate,
-    /// Which side of the bar it is on, in the words of [`TargetResult::verdict`].
+    /// Its side of the limit, in the words of [`TargetResult::verdict`].
     pub verdict: String,
 }
 
-/// Workloads that targets take together.
+/// A set of workloads that targets take together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
     /// Names of the targets.
@@ -47,7 +47,7 @@ pub struct Group {
     pub ratios: Vec<(String, Option<Estimate>)>,
 }
 
-/// A path, followed in its workloads.
+/// The result of a path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PathResult {
     /// Name of the path.
@@ -80,9 +80,9 @@ pub struct PathStep {
     pub step: String,
     /// Id of its cell.
     pub cell: String,
-    /// Its response.
+    /// Response of the cell, in its unit.
     pub value: Option<Estimate>,
-    /// Difference from the step before, percent of that; `None` for the first step.
+    /// Difference from the step before, percent of that step; `None` for the first step.
     pub change_percent: Option<Estimate>,
     /// Difference from the peer, percent of the peer, with the interval that holds for all steps together.
     pub gap_percent: Option<Estimate>,
@@ -90,7 +90,7 @@ pub struct PathStep {
     pub not_exercised: Vec<String>,
 }
 
-/// A goal of a path, judged in one workload.
+/// The result of a goal in one workload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GoalResult {
     /// The goal as it was declared.
@@ -106,7 +106,7 @@ pub struct GoalResult {
     pub holds_at_the_end: bool,
 }
 
-/// A hypothesis, decided or not.
+/// The result of a hypothesis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HypothesisResult {
     /// Name of the hypothesis.
@@ -115,18 +115,18 @@ pub struct HypothesisResult {
     pub claim: String,
     /// The workload.
     pub workload: String,
-    /// What must be measured for it to be supported, as a formula for people.
+    /// The range of values that supports it, as a formula for people.
     pub range: String,
     /// Unit of `value`: `share` (1 is the whole gap), `percent` (of the response of `minus`) or `ns`.
     pub unit: String,
-    /// What was measured, with the interval at `confidence`.
+    /// The measured value, with the interval at `confidence`.
     pub value: Option<Estimate>,
-    /// Confidence of the interval, a part of 1.
+    /// Confidence of the interval, 0 to 1.
     pub confidence: f64,
     /// `supported`, `refuted`, `inconclusive` or `undecidable`.
     pub verdict: String,
-    /// Why, for people.
+    /// The reason for the verdict, for people.
     pub reason: String,
-    /// Blocks that would probably decide it.
+    /// Number of blocks that would probably decide it.
     pub blocks_needed: Option<usize>,
 }

@@ -1,24 +1,24 @@
-//! What the crossed cells of a workload say: what each factor costs in company, and which depend on each other.
+//! Results of the crossed cells of a workload: the cost of each factor in combination, and the interactions.
 
 use super::estimate::Estimate;
 use serde::{Deserialize, Serialize};
 
-/// What the crossed cells of one workload say.
+/// Results of the crossed cells of one workload, in the unit of its response where the field names no other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CrossedResult {
     /// The workload.
     pub workload: String,
-    /// All factors on minus none, in the unit of the response.
+    /// All factors on, minus none.
     pub total: Option<Estimate>,
     /// One entry for each factor, in the order of the config; empty when cells are missing.
     pub factors: Vec<CrossedFactor>,
     /// All pairs of factors, the strongest interaction first.
     pub interactions: Vec<Interaction>,
-    /// Probability of interactions this large if effects simply added up.
+    /// p value against "no factor's effect depends on another's level".
     pub additive_p: Option<f64>,
-    /// The order that always takes away the factor that saves most, from all to none.
+    /// The factors in the order that takes away the one that saves most at each step, from all to none.
     pub greedy: Vec<GreedyStep>,
-    /// Sets of factors without a proven cell, joined by `+`, or `none`.
+    /// Sets of factors without a proven cell, each joined by `+`; `none` is the empty set.
     pub missing: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ pub struct CrossedFactor {
     pub syscalls: Option<f64>,
     /// Whether the factor is proven, in the words of [`EffectRow::proof`](super::EffectRow::proof).
     pub proof: String,
-    /// Why nothing is claimed or proven; empty otherwise.
+    /// Why there is no claim or no proof; empty otherwise.
     pub reason: String,
 }
 
@@ -52,11 +52,11 @@ pub struct CrossedFactor {
 pub struct Contrasted {
     /// The value with the interval of this row alone.
     pub alone: Estimate,
-    /// Interval that holds together with those of the other factors.
+    /// Simultaneous 95 % interval over all factors.
     pub together: Option<(f64, f64)>,
-    /// Smallest true value that is found four times in five.
+    /// Smallest true value that a study of this size finds with a probability of 80 %.
     pub detectable: Option<f64>,
-    /// What can be said, by the interval that holds together.
+    /// The claim that `together` allows, in the words of [`EffectRow::verdict`](super::EffectRow::verdict).
     pub verdict: String,
 }
 
@@ -69,7 +69,7 @@ pub struct Interaction {
     pub value: Estimate,
     /// Two-sided p value.
     pub p: Option<f64>,
-    /// The same after the correction for all pairs (Benjamini and Hochberg).
+    /// p after the correction for all pairs (Benjamini and Hochberg).
     pub q: Option<f64>,
     /// Whether q is at most 5 %.
     pub found: bool,
@@ -78,8 +78,8 @@ pub struct Interaction {
 /// One step of the greedy order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GreedyStep {
-    /// The factor taken away.
+    /// The factor that is taken away.
     pub factor: String,
-    /// What that saves.
+    /// Its cost at this step.
     pub saving: Estimate,
 }

@@ -1,4 +1,4 @@
-//! Cells over workloads that differ in their number of operations only.
+//! Results of curves: cells over workloads that differ in their number of operations only.
 
 use super::breakdown::FittedCost;
 use super::estimate::Estimate;
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 pub struct CurveResult {
     /// Name of the curve.
     pub name: String,
-    /// Every cell.
+    /// One entry for each cell.
     pub cells: Vec<CurveCell>,
     /// Unit costs that fit the times of all cells best, or why there are none.
     pub unit_costs: Result<Vec<FittedCost>, String>,
-    /// Name of the peer, and the gap to it at every place.
+    /// Name of each peer, and the gap to it at every place of the curve.
     pub gaps: Vec<(String, Vec<CurveGap>)>,
 }
 
@@ -22,13 +22,14 @@ pub struct CurveResult {
 pub struct CurveCell {
     /// Cell id.
     pub id: String,
-    /// Operations of a process, time per operation, page faults per operation of 4 KiB and huge.
+    /// For each workload: operations per process, nanoseconds per operation, and page faults per operation of 4 KiB and
+    /// of huge pages.
     pub points: Vec<(f64, Estimate, [Option<f64>; 2])>,
-    /// What a process pays once, nanoseconds.
+    /// Fixed cost of a process, nanoseconds per process.
     pub once: Option<Estimate>,
-    /// What every further operation costs.
+    /// Cost of every further operation, nanoseconds per operation.
     pub steady: Option<Estimate>,
-    /// Share of the variance of the times that these two explain.
+    /// Share of the variance of the times that `once` and `steady` explain, R².
     pub r2: Option<f64>,
     /// The line over page faults, or why there is none.
     pub by_faults: Result<ByFaults, String>,
@@ -37,11 +38,11 @@ pub struct CurveCell {
 /// Time per operation = steady + Σ unit cost · page faults per operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ByFaults {
-    /// Time of an operation without a page fault.
+    /// Time without page faults, nanoseconds per operation.
     pub steady: Estimate,
-    /// One for each size of page fault whose number changes.
+    /// One unit cost for each size of page whose number of faults changes.
     pub unit_costs: Vec<FittedCost>,
-    /// Share of the variance of the times that the line explains.
+    /// Share of the variance of the times that the line explains, R².
     pub r2: f64,
 }
 
@@ -52,24 +53,24 @@ pub struct CurveGap {
     pub at: At,
     /// Baseline − peer: nanoseconds per process at [`At::Once`], else per operation.
     pub gap: Estimate,
-    /// Difference of the page faults of 4 KiB and huge, in the same unit.
+    /// Baseline − peer of the page faults of 4 KiB and of huge pages, per process or per operation as `gap`.
     pub faults: [Option<f64>; 2],
-    /// What these page faults cost at the measured unit costs.
+    /// Cost of these page faults at the measured unit costs, in the unit of `gap`.
     pub explained: Option<Estimate>,
-    /// Explained / gap.
+    /// `explained` / `gap`; 1 is the whole gap.
     pub share: Option<Estimate>,
-    /// The same at the unit costs that fit the times best.
+    /// The share at the unit costs that fit the times best.
     pub share_by_fit: Option<Estimate>,
 }
 
-/// Where a gap of a curve is taken.
+/// The place of a curve at which a gap is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum At {
-    /// Processes of this many operations.
+    /// At processes of this many operations.
     Operations(f64),
-    /// What a process pays once.
+    /// Of the fixed cost of a process.
     Once,
-    /// What every further operation costs.
+    /// Of the cost of every further operation.
     Steady,
 }

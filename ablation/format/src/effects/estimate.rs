@@ -2,19 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A value with its 95 % interval.
+/// A value with its interval of 95 %, or of the confidence that the field names.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// The value.
+    /// The value, in the unit of the field that has the estimate.
     pub value: f64,
-    /// Lower and upper end; `None` below six blocks.
+    /// Lower and upper end, in the same unit; `None` below six blocks.
     pub interval: Option<(f64, f64)>,
-    /// Blocks behind the value.
+    /// Blocks that the value was computed from.
     pub blocks: usize,
 }
 
 impl Estimate {
-    /// Turns the excess of a ratio over 1 into the ratio.
+    /// The estimate with 1 added to the value and both ends: the ratio, from its excess over 1.
     pub fn plus_one(self) -> Estimate {
         let interval = self.interval.map(|(lo, hi)| (1.0 + lo, 1.0 + hi));
         Estimate { value: 1.0 + self.value, interval, ..self }

@@ -1,7 +1,7 @@
 //! `effects.json`: the results of a study for programs.
 //!
-//! A value that could not be had is `None` (`null`), never 0. Verdicts, proofs and kinds are words in kebab case; they
-//! stay text here, because a later version may add one. docs/format.md lists them.
+//! A value that is not known is `None` (`null`), never 0. Verdicts, proofs and kinds are words in kebab case. They are
+//! text and not enums, because a later version may add one. docs/format.md lists them.
 
 mod breakdown;
 mod claims;
@@ -22,7 +22,7 @@ pub use rows::{CellRow, EffectRow, GapRow};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The whole file.
+/// The content of `effects.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EffectsFile {
     /// Version of the file ([`crate::FORMAT`]).
@@ -35,11 +35,11 @@ pub struct EffectsFile {
     pub cells: Vec<CellRow>,
     /// One row for each workload and peer.
     pub gaps: Vec<GapRow>,
-    /// Every target, judged.
+    /// One entry for each target of the config, in its order.
     pub targets: Vec<TargetResult>,
-    /// Every path, followed.
+    /// One entry for each path of the config, in its order.
     pub paths: Vec<PathResult>,
-    /// Workloads that targets take together.
+    /// Sets of workloads that targets take together.
     pub groups: Vec<Group>,
     /// One entry for each workload that crosses factors.
     pub crossed: Vec<CrossedResult>,
@@ -49,13 +49,13 @@ pub struct EffectsFile {
     pub noise: Vec<Noise>,
     /// What the contention probes say about the study as a whole.
     pub contention: Contention,
-    /// Sentences about the study as a whole.
+    /// Sentences about the study as a whole, for people.
     pub remarks: Vec<String>,
-    /// What the gaps are made of.
+    /// What the gaps to the peers are made of.
     pub explained: Explained,
 }
 
-/// What the gaps of a study are made of. Numbers are nanoseconds per operation where nothing else is said.
+/// What the gaps of a study are made of. Numbers are nanoseconds per operation where the field names no other unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Explained {
     /// Kind of event → nanoseconds per event.

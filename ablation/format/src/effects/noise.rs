@@ -1,8 +1,8 @@
-//! What disturbed the runs, and what was left out for it.
+//! What disturbed the runs, and what was left out because of it.
 
 use serde::{Deserialize, Serialize};
 
-/// Which timed batches of one workload were retained.
+/// The share of the timed batches of one workload that was retained: contention probes saw no disturbance around them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Retention {
     /// The workload.
@@ -11,7 +11,7 @@ pub struct Retention {
     pub retained: Vec<(String, f64)>,
     /// Runs left out because fewer than eight of their timed batches were retained.
     pub contended: usize,
-    /// Probability of shares that differ this much if retention does not depend on the cell.
+    /// p value against "retention does not depend on the cell".
     pub p: Option<f64>,
 }
 
@@ -28,13 +28,13 @@ pub struct Noise {
     pub retained: Option<f64>,
     /// Runs left out because too few of their timed batches were retained.
     pub contended: usize,
-    /// Times that a run waited and was preempted, means over the runs.
+    /// Voluntary and involuntary context switches per run, means over the runs.
     pub context_switches: Option<(f64, f64)>,
-    /// The two speeds that the runs fall into.
+    /// The two speeds of the runs; `None` when they have one.
     pub two_speeds: Option<TwoSpeeds>,
 }
 
-/// Two speeds of the runs of a cell.
+/// Runs of a cell that fall into two modes, a fast and a slow one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TwoSpeeds {
     /// Mean of the fast runs, nanoseconds per operation.
@@ -45,17 +45,17 @@ pub struct TwoSpeeds {
     pub slow_share: f64,
 }
 
-/// What the contention probes of a study say.
+/// The contention probes of a study.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Contention {
-    /// The quiet state, nanoseconds per step of the probe; `None` when no program probed.
+    /// Value of the probe on the undisturbed machine, nanoseconds per step; `None` when no program took the probe.
     pub reference_ns: Option<f64>,
     /// Median of all probes, nanoseconds per step.
     pub median_ns: Option<f64>,
     /// Share of the timed batches that were retained; 1 is all.
     pub retained: Option<f64>,
-    /// Whether only retained batches count; false when too few batches were quiet, so that all count.
+    /// Whether only retained batches count; false when too few batches were retained, so that all count.
     pub applied: bool,
-    /// Share of the processes between two quiet probes of the runner; 1 is all.
+    /// Share of the processes with undisturbed probes of the runner before and after; 1 is all.
     pub quiet_processes: Option<f64>,
 }

@@ -17,25 +17,25 @@ pub struct EffectRow {
     pub arm: Option<String>,
     /// Name of the response with its unit: `latency_ns_p10`, ….
     pub response: String,
-    /// Effect in the unit of the response; positive when the factor costs.
+    /// Effect in the unit of the response, as the ends of the intervals; positive when the factor costs.
     pub estimate: Option<f64>,
     /// Lower end of the 95 % interval.
     pub lo: Option<f64>,
     /// Upper end of the 95 % interval.
     pub hi: Option<f64>,
-    /// Lower end of the interval that holds together with those of the other rows of the attribution table.
+    /// Lower end of the simultaneous 95 % interval over the rows of the attribution table.
     pub lo_all: Option<f64>,
     /// Upper end of that interval.
     pub hi_all: Option<f64>,
-    /// The same over all timed batches, where `estimate` is over the retained ones.
+    /// The effect over all timed batches, where `estimate` is over the retained ones.
     pub estimate_all_batches: Option<f64>,
-    /// Smallest effect that a study like this one finds four times in five.
+    /// Smallest true effect that a study of this size finds with a probability of 80 %.
     pub detectable: Option<f64>,
     /// Blocks in which both cells were proven; for counts the repeats.
     pub blocks: usize,
-    /// What can be said.
+    /// The claim that the interval allows, as a word: `costs`, `saves`, ….
     pub verdict: String,
-    /// Whether both cells did what they were run for.
+    /// Whether both cells did what the plan asks for, as a word: `proven`, ….
     pub proof: String,
 }
 
@@ -54,11 +54,11 @@ pub struct CellRow {
     pub status: String,
     /// The response that the workload is judged by.
     pub response: String,
-    /// Unit of `value`.
+    /// Quantity of `value`, which is in its unit.
     pub unit: Quantity,
-    /// The response.
+    /// Value of the response.
     pub value: Option<Estimate>,
-    /// The same where it is a latency, nanoseconds per operation.
+    /// `value` where it is a latency, nanoseconds per operation.
     pub value_ns: Option<Estimate>,
     /// 10th percentile, nanoseconds per operation: median over the blocks.
     pub latency_ns_p10: Option<f64>,
@@ -83,10 +83,10 @@ pub struct GapRow {
     pub peer: String,
     /// Baseline − peer in the unit of the workload's response.
     pub gap: Option<Estimate>,
-    /// Its value where that is a latency, nanoseconds per operation.
+    /// Value of `gap` where it is a latency, nanoseconds per operation.
     pub gap_ns: Option<f64>,
-    /// Baseline / peer − 1.
+    /// Baseline / peer − 1; 0 is no gap.
     pub gap_ratio: Option<f64>,
-    /// Baseline / peer.
+    /// Baseline / peer; 1 is no gap.
     pub ratio: Option<Estimate>,
 }

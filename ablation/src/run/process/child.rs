@@ -1,14 +1,14 @@
-//! The child between `fork` and `exec`: async-signal-safe calls on data that was made before the `fork`.
+//! The child between `fork` and `exec`: only async-signal-safe calls, on data that was made before the `fork`.
 
 use super::launch::Launch;
 use super::pipes::Ends;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
-/// Address randomisation off, from linux/personality.h.
+/// Switches address randomisation off (linux/personality.h).
 const ADDR_NO_RANDOMIZE: libc::c_ulong = 0x004_0000;
 
-/// Everything that the child needs, as pointers and numbers.
+/// The data of the child, as pointers and numbers.
 pub(super) struct Prepared<'a> {
     launch: &'a Launch<'a>,
     argv: Vec<*const libc::c_char>,
@@ -83,7 +83,7 @@ impl<'a> Prepared<'a> {
                 return;
             }
             if !self.launch.aslr {
-                // A refusal is recorded in the facts of the machine: see `machine`.
+                // A refusal is in the facts of the machine, as `aslr-off-for-counting`.
                 libc::personality(ADDR_NO_RANDOMIZE);
             }
             if let Some(directory) = &self.launch.directory
@@ -101,7 +101,7 @@ impl<'a> Prepared<'a> {
                 match libc::read(self.go, (&raw mut byte).cast(), 1) {
                     1 => break,
                     -1 if *libc::__errno_location() == libc::EINTR => {}
-                    // The runner gave up before it let this child go.
+                    // The runner ended before it released this child.
                     _ => libc::_exit(127),
                 }
             }

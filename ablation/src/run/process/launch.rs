@@ -1,14 +1,14 @@
-//! What a process is started with.
+//! The program, arguments and limits that a process is started with.
 
 use crate::measure::Probed;
 use std::ffi::CString;
 use std::time::Duration;
 
-/// What to run. Everything is prepared before the `fork`, after which nothing may allocate.
+/// The process to run. Everything is allocated before the `fork`, because the child must not allocate.
 pub(crate) struct Launch<'a> {
     /// Path of the program.
     pub(crate) program: CString,
-    /// Arguments, the program's name first.
+    /// Arguments, the name of the process first.
     pub(crate) argv: Vec<CString>,
     /// The whole environment, `NAME=value`.
     pub(crate) envp: Vec<CString>,
@@ -22,6 +22,6 @@ pub(crate) struct Launch<'a> {
     pub(crate) timeout: Duration,
     /// Instruments to attach.
     pub(crate) counters: Option<&'a Probed>,
-    /// Only those of this pass, below [`Probed::passes`]; `None`: all.
+    /// The pass whose instruments are attached, below [`Probed::passes`]; `None`: all instruments.
     pub(crate) counter_pass: Option<usize>,
 }

@@ -7,30 +7,29 @@ mod child;
 mod launch;
 mod pipes;
 mod resident;
-mod steal;
 
 use super::orphans;
 use crate::measure::{Attached, Reading};
 use crate::support::exit::{ExitStatus, ShellCode};
-use crate::support::interrupt;
+use crate::support::{interrupt, steal};
 pub(crate) use launch::Launch;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// Time between SIGTERM and SIGKILL.
+/// Time from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// By itself.
+    /// The process exited with this code.
     Code(i32),
-    /// By a signal that the runner did not send.
+    /// A signal ended it that the runner did not send.
     Signal(i32),
-    /// Ended by the runner, because the time was over.
+    /// The runner ended it at the time limit.
     Timeout,
-    /// Ended by the runner, because Ctrl-C was pressed.
+    /// The runner ended it because Ctrl-C was pressed.
     Interrupted,
 }
 
@@ -39,20 +38,20 @@ pub(crate) enum Exit {
 pub(crate) struct Finished {
     /// How it ended.
     pub(crate) exit: Exit,
-    /// From just before its `exec` to its end.
+    /// Nanoseconds from just before its `exec` to its end.
     pub(crate) wall_ns: u64,
-    /// User and system time, from `wait4`.
+    /// User and system time in nanoseconds, from `wait4`.
     pub(crate) cpu_ns: u64,
     /// Voluntary and involuntary context switches, from `wait4`.
     pub(crate) context_switches: (u64, u64),
-    /// Clock ticks that the host took from this machine meanwhile; `None` where the kernel does not tell.
+    /// Clock ticks that the host took from this machine meanwhile; `None` where `/proc/stat` does not have them.
     pub(crate) steal_ticks: Option<u64>,
     /// Minor and major page faults, from `wait4`.
     pub(crate) page_faults: u64,
     /// Peak resident bytes, from `wait4`. The kernel never reports less than the runner's own anonymous memory at the
     /// `fork`, some MiB.
     pub(crate) rss_peak_bytes: u64,
-    /// Resident bytes of the runner at the `fork`; `None` where the kernel does not tell.
+    /// Resident bytes of the runner at the `fork`; `None` where `/proc` does not have them.
     pub(crate) runner_rss_bytes: Option<u64>,
     /// Standard output, up to [`pipes::STDOUT_CAP`].
     pub(crate) stdout: Vec<u8>,
@@ -60,7 +59,7 @@ pub(crate) struct Finished {
     pub(crate) stdout_cut: bool,
     /// End of standard error.
     pub(crate) stderr_tail: Vec<u8>,
-    /// What the instruments say.
+    /// The counts of the instruments.
     pub(crate) reading: Reading,
 }
 
@@ -74,15 +73,15 @@ pub(crate) enum ProcessError {
         program: String,
         /// ` in FOLDER`, when one was given.
         folder: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The system refused a step before.
+    /// The system refused a step before the `exec`.
     #[error("cannot start a process: {step}: {source}; free memory, processes or descriptors")]
     Start {
         /// The step.
         step: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -99,10 +98,10 @@ fn start_error(step: &'static str) -> impl FnOnce(io::Error) -> ProcessError {
     move |source| ProcessError::Start { step, source }
 }
 
-/// Runs a process to its end and ends everything that it left behind.
+/// Runs a process to its end and ends the processes that it left behind.
 ///
 /// # Errors
-/// [`ProcessError`] when there was no process; everything that a process does is a [`Finished`].
+/// [`ProcessError`] when the program was not executed. However a process ends is a [`Finished`].
 pub(crate) fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
     let (mut pipes, ends) = pipes::open().map_err(start_error("opening pipes"))?;
     let prepared = child::Prepared::new(launch, &ends).map_err(start_error("preparing"))?;
@@ -114,8 +113,8 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
         0 => prepared.exec(),
         _ => {}
     }
-    // Parent and child both set the group, so that it exists whichever runs first. An error means that the child did it.
-    // SAFETY: changes the group of a child that was not reaped.
+    // Parent and child both set the group, so that it exists whichever runs first. An error means that the child did
+    // it. SAFETY: changes the group of a child that was not reaped.
     unsafe { libc::setpgid(pid, pid) };
     interrupt::set_group(pid);
     drop(ends);
@@ -216,7 +215,7 @@ fn pidfd(pid: libc::pid_t) -> io::Result<OwnedFd> {
     }
 }
 
-/// Sleeps until the child has ended; ends it when the time is over or Ctrl-C asks for it.
+/// Sleeps until the child has ended. Ends it at the time limit or when Ctrl-C is pressed, and returns which.
 fn wait(
     pipes: &mut pipes::Pipes,
     pidfd: &OwnedFd,
@@ -228,7 +227,7 @@ fn wait(
     let mut ended: Option<Exit> = None;
     let mut killed = false;
     loop {
-        // After a signal the wake-up stays readable and would end every sleep at once.
+        // After a signal the descriptor stays readable, and would end every sleep at once.
         let wake = if ended == Some(Exit::Interrupted) { -1 } else { interrupt::wake_fd() };
         let ready = pipes.poll(pidfd.as_raw_fd(), wake, deadline.saturating_duration_since(Instant::now()));
         if ready.ended {
@@ -246,7 +245,7 @@ fn wait(
                 // SAFETY: as above.
                 unsafe { libc::kill(-pid, libc::SIGKILL) };
                 killed = true;
-                // SIGKILL cannot be refused. The kernel may only take its time.
+                // A process cannot refuse SIGKILL, but the kernel may take long to end it.
                 deadline = Instant::now() + Duration::from_secs(3600);
             }
             _ => {}
@@ -279,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn output_exit_and_environment_are_what_they_are() {
+    fn output_exit_code_and_environment_are_those_of_the_process() {
         let done = check("echo $GIVEN-$HOME; echo oops >&2; exit 3");
         assert_eq!(
             (done.exit, done.stdout.as_slice(), done.stderr_tail.as_slice()),
@@ -295,7 +294,7 @@ mod tests {
         let done = check("exit 0");
         let runner = done.runner_rss_bytes.expect("Linux has /proc");
         assert!(runner > 64 << 20, "{runner}");
-        // The reason why the peak of a process must be above the resident bytes of the runner: no shell needs as much.
+        // No shell needs as much. So a peak counts only when it is above the resident bytes of the runner.
         assert!(done.rss_peak_bytes > 64 << 20, "{}", done.rss_peak_bytes);
         drop(large);
     }
@@ -335,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_starts_in_its_folder_and_its_time_is_taken() {
+    fn a_process_starts_in_its_folder_and_its_time_is_measured() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let dir = dir.path().canonicalize().expect("is there");
         let mut launch =

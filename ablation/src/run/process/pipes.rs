@@ -32,14 +32,16 @@ pub(super) struct Pipes {
 /// One output stream of the child.
 pub(super) struct Stream {
     file: Option<File>,
+    /// Most bytes that are stored.
     cap: usize,
+    /// Whether the last bytes are stored instead of the first.
     keep_end: bool,
     pub(super) bytes: Vec<u8>,
     /// Whether bytes were left out.
     pub(super) cut: bool,
 }
 
-/// What a sleep ended with.
+/// The reasons why a sleep ended; none when its time was over.
 pub(super) struct Ready {
     /// The child has ended.
     pub(super) ended: bool,
@@ -93,12 +95,11 @@ impl Pipes {
         }
     }
 
-    /// Sleeps until the child writes, ends, the time is over or `wake` is readable; takes what was written.
+    /// Sleeps until the child writes or ends, `time` is over, or `wake` is readable. Reads what the child wrote.
     pub(super) fn poll(&mut self, pidfd: RawFd, wake: RawFd, time: Duration) -> Ready {
         let entry = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         let fd_of = |stream: &Stream| stream.file.as_ref().map_or(-1, AsRawFd::as_raw_fd);
         let mut fds = [entry(pidfd), entry(wake), entry(fd_of(&self.stdout)), entry(fd_of(&self.stderr))];
-        // Rounded up: a sleep that ends too early would only repeat.
         let time = libc::timespec {
             tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
             tv_nsec: libc::c_long::from(time.subsec_nanos()),
@@ -118,7 +119,7 @@ impl Pipes {
         Ready { ended: fds[0].revents != 0, woken: fds[1].revents != 0 }
     }
 
-    /// Takes what is still in the pipes, without waiting.
+    /// Reads what is still in the pipes, without waiting.
     pub(super) fn drain(&mut self) {
         self.stdout.take();
         self.stderr.take();
@@ -144,7 +145,7 @@ impl Stream {
                     let keep = if self.keep_end { n } else { n.min(self.cap - self.bytes.len()) };
                     self.cut |= keep < n;
                     self.bytes.extend_from_slice(&new[..keep]);
-                    // Twice the cap, so that cutting is rare.
+                    // At twice the cap, so that bytes are seldom moved.
                     if self.keep_end && self.bytes.len() > 2 * self.cap {
                         self.bytes.drain(..self.bytes.len() - self.cap);
                     }
@@ -154,7 +155,7 @@ impl Stream {
                 Err(_) => break,
             }
         }
-        // Closed, because a descriptor at its end would end every sleep at once.
+        // Closed, because a descriptor at its end of file would end every sleep at once.
         self.file = None;
     }
 

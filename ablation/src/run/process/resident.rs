@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
-/// Resident bytes of this process; `None` where the kernel does not tell.
+/// Resident bytes of this process; `None` where the kernel does not have the number.
 pub(super) fn bytes() -> Option<u64> {
     // Kept open, because it is read for every process.
     static STATM: OnceLock<Option<File>> = OnceLock::new();
@@ -12,7 +12,7 @@ pub(super) fn bytes() -> Option<u64> {
     let mut buffer = [0_u8; 128];
     let length = file.read_at(&mut buffer, 0).ok()?;
     let pages = resident(std::str::from_utf8(&buffer[..length]).ok()?)?;
-    // SAFETY: only asks.
+    // SAFETY: takes a number and changes nothing.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     Some(pages * u64::try_from(page).ok()?)
 }

@@ -50,7 +50,7 @@ impl Costs {
             let names: Vec<&str> = probed.status.iter().map(|status| status.name.as_str()).collect();
             bare = [shortest(|| call(libc::SYS_getppid)), shortest(touch)];
             // Otherwise each drop of the last counter of a tracepoint would take 30 ms.
-            let kept = probed.keep();
+            let held = probed.hold_tracepoints();
             kept_call = shortest(|| call(libc::SYS_getppid));
             for name in &names {
                 if watch(probed, name).is_some() {
@@ -60,7 +60,7 @@ impl Costs {
             let watching: Vec<_> = names.iter().filter_map(|name| watch(probed, name)).collect();
             all = [shortest(|| call(libc::SYS_getppid)), shortest(touch)];
             drop(watching);
-            drop(kept);
+            drop(held);
         });
         let (mut callgrind, mut strace) = (None, None);
         for wrapper in &probed.wrappers {

@@ -13,8 +13,9 @@ use crate::report::head::unavailable;
 use crate::report::number::{MISSING, count, number};
 use crate::run::{self, Cpus};
 use crate::support::interrupt;
-use crate::support::machine::{self, machine};
+use crate::support::machine::machine;
 use crate::support::settings::Settings;
+use crate::support::steal;
 use crate::tools::cells::CellsError;
 use ablate_format::Machine;
 use contention_probe::{Contention, ContentionProbes};
@@ -47,7 +48,7 @@ pub(crate) fn run(time: Duration, settings: &Settings) -> Result<String, CellsEr
     let shuffles = builds::shuffles(Path::new("."));
     prepared("signal handlers", interrupt::install())?;
     prepared("becoming the reaper of orphans", run::become_reaper())?;
-    let steal = machine::steal_ticks();
+    let steal = steal::ticks();
     let cpus = Cpus::take().map_err(|e| CellsError::Impossible {
         what: format!("cannot choose processors: {e}; allow sched_setaffinity"),
     })?;
@@ -56,7 +57,7 @@ pub(crate) fn run(time: Duration, settings: &Settings) -> Result<String, CellsEr
     let costs = Costs::measure(&probed, &cpus)?;
     let floor = Floor::measure(&cpus)?;
     let spread = Spread::measure(&cpus, time)?;
-    let stolen = steal.zip(machine::steal_ticks()).map(|(before, after)| after.saturating_sub(before));
+    let stolen = steal.zip(steal::ticks()).map(|(before, after)| after.saturating_sub(before));
     let mut document = Document::default();
     document.title("cargo ablate doctor");
     about_machine(&mut document, &facts, stolen);

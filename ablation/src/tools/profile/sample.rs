@@ -146,7 +146,7 @@ impl Profiler {
                 out.extend_from_slice(file.as_os_str().as_bytes());
                 let callers = format!("--separate-callers={CALLERS}").into_bytes();
                 let options = ["--tool=callgrind", "--log-file=/dev/null"].map(|word| word.into());
-                launch.timeout *= wrapper.patience();
+                launch.timeout *= wrapper.timeout_factor();
                 (&wrapper.path, options.into_iter().chain([callers, out, b"--".to_vec()]).collect())
             }
         };

@@ -128,7 +128,7 @@ impl Counter {
             CountedBy::Tracepoints => Probed::for_calls(&kinds.iter().cloned().collect::<Vec<_>>()),
             CountedBy::Strace => Probed::default(),
         };
-        let _kept = probed.keep();
+        let _held = probed.hold_tracepoints();
         let mut columns = Vec::new();
         for (cell, traced) in traced.into_iter().enumerate() {
             let plan = &cells.design.plan.cells[cell];
@@ -200,7 +200,7 @@ fn traced_calls(
     let finished = cells.run(cell, workload, pass, None, |launch| {
         let wrapped = wrapper.wrap(&launch.program, &launch.argv, scratch.path());
         (launch.program, launch.argv) = wrapped.map_err(CellsError::io(scratch.path(), "naming a file"))?;
-        launch.timeout *= wrapper.patience();
+        launch.timeout *= wrapper.timeout_factor();
         Ok(())
     })?;
     let path = scratch.path().join("strace");

@@ -1,4 +1,4 @@
-//! Folders of builds on this machine, and copies of binaries under names of their own.
+//! Folders of a study's sources and binaries on this machine, and copies of binaries that no later build replaces.
 
 use super::error::BuildError;
 use crate::support::files;
@@ -6,22 +6,22 @@ use crate::support::machine::sha256_of;
 use ablate_format::BuiltBinary;
 use std::path::{Path, PathBuf};
 
-/// Folders of a study on this machine.
+/// Folders of a study's sources and binaries on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Workspace {
     /// Folder of the measured sources; for a command, the folder of the config.
     pub(crate) root: PathBuf,
     /// Folder for binaries and results: the target folder of the workspace, or the value of `ABLATE_TARGET_DIR`.
     pub(crate) target: PathBuf,
-    /// Manifest of what is built, absolute; `None` for a command.
+    /// Absolute path of the manifest of the package to build; `None` for a command.
     pub(crate) manifest: Option<PathBuf>,
 }
 
-/// Copies a binary to `path`, unless a copy exists there.
+/// Copies a binary to `path`, unless the same file is there already. Returns path and hash of the copy.
 pub(super) fn copy_once(built: &Path, path: &Path) -> Result<BuiltBinary, BuildError> {
     let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
-    let there = built == path || sha256_of(path).is_ok_and(|there| there == sha256);
-    if !there {
+    let is_there = built == path || sha256_of(path).is_ok_and(|there| there == sha256);
+    if !is_there {
         let dir = path.parent().unwrap_or(Path::new("/"));
         std::fs::create_dir_all(dir).map_err(BuildError::io(dir, "creating the folder"))?;
         files::place_program(built, path).map_err(BuildError::io(path, "placing the binary"))?;

@@ -1,4 +1,4 @@
-//! Diagnostics: a message with its place in a text, shown with the line itself.
+//! Diagnostics: messages about a span of a text, shown with the line.
 
 use std::fmt;
 use std::ops::Range;
@@ -18,11 +18,11 @@ pub(crate) enum Part {
     Hypothesis(usize),
     /// A step of a path, by both indexes.
     Step(usize, usize),
-    /// A part of a hypothesis, by both indexes: the cells and factors that it names, in their order.
+    /// A cell or factor that a hypothesis names, by the indexes of the hypothesis and of the name.
     Named(usize, usize),
 }
 
-/// A message about one place of a text.
+/// A message about one span of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
     path: String,
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_counted_in_lines_and_characters() {
+    fn a_span_is_shown_as_line_and_column_in_characters() {
         let text = "a = 1\nß = 22\n";
         let shown = Diagnostic::new("x.toml", text, 11..13, "too many".into()).to_string();
         assert_eq!(shown, "x.toml:2:5: too many\n  |\n2 | ß = 22\n  |     ^^");
@@ -87,8 +87,9 @@ mod tests {
 
     #[test]
     fn spans_outside_the_text_or_inside_a_character_do_not_panic() {
-        for (start, end) in [(0, 0), (90, 99), (1, 2), (5, 2)] {
-            let _ = Diagnostic::new("x", "ßß\n", Range { start, end }, String::new()).to_string();
+        for (start, end, at) in [(0, 0, "x:1:1:"), (90, 99, "x:2:1:"), (1, 2, "x:1:1:"), (5, 2, "x:2:1:")] {
+            let shown = Diagnostic::new("x", "ßß\n", Range { start, end }, String::new()).to_string();
+            assert!(shown.starts_with(at), "{start}..{end}: {shown}");
         }
     }
 }
