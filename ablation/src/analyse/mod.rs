@@ -35,6 +35,7 @@ mod tests;
 mod tests_broken;
 
 use crate::prove::JudgedRun;
+use crate::support::count::counted_verb;
 #[cfg(test)]
 use ablate_format::Record;
 use ablate_format::effects::{Contention, Group};
@@ -209,10 +210,8 @@ fn remarks(retention: &Retention, contention: &Contention) -> Vec<String> {
         out.push(format!("which batches are retained depends on the cell (p = {p:.4}): effects may be of that choice"));
     }
     if retention.contended > 0 {
-        out.push(format!(
-            "{} runs are left out, because fewer than 8 of their batches were retained",
-            retention.contended
-        ));
+        let runs = counted_verb(retention.contended, "run", ["is", "are"]);
+        out.push(format!("{runs} left out, because fewer than 8 timed batches of each were retained"));
     }
     out
 }

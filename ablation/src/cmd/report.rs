@@ -2,6 +2,7 @@
 
 use super::output::{Ended, print};
 use crate::report::{self, ReportError, Screen};
+use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
@@ -38,14 +39,14 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, settings: &Settings) -> End
     let coverage = store::coverage(&manifest, &records);
     let (mut records, left_out) = store::whole_blocks(&manifest, records);
     if left_out > 0 {
-        note(&format!("{left_out} runs of an unfinished block are left out of the report"));
+        note(&format!("left out of the report: {} of an unfinished block", counted(left_out, "run")));
     }
     prove::prove_together(&manifest.plan, &mut records);
     let text = report::write(dir, &manifest, &records, screen, settings.columns)?;
     print(&text)?;
     let bad = records.iter().filter(|r| r.status != Status::Ok).count();
     if bad > 0 {
-        note(&format!("{bad} of {} runs failed or are invalid", records.len()));
+        note(&format!("failed or invalid: {bad} of {}", counted(records.len(), "run")));
     }
     // A damaged line whose run was repeated by a resumed study is no loss.
     let complete = match coverage {

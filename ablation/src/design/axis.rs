@@ -1,4 +1,4 @@
-//! Factors with their levels numbered, so that levels of a cell are a short list of numbers.
+//! Factors with numbered levels, so that the levels of a cell are a list of numbers.
 
 use crate::config::{Factor, Study};
 use ablate_format::Arm;
@@ -12,9 +12,9 @@ pub(super) struct Axis<'a> {
     pub(super) factor: &'a Factor,
     /// Names of the levels that the arms of the study can bring about.
     pub(super) levels: Vec<&'a str>,
-    /// The level "without the factor", in any arm.
+    /// The level without the factor, in any arm.
     pub(super) away: Option<u8>,
-    /// Numbers of the levels that the baseline's binary can have, when the factor is combined with others.
+    /// Numbers of the levels to combine, all of the baseline's binary; `None` when the factor is not combined.
     pub(super) crossed: Option<Vec<u8>>,
 }
 
@@ -23,10 +23,10 @@ pub(super) fn axes(study: &Study) -> Vec<Axis<'_>> {
         let factor: &Factor = factor;
         let mut levels = vec![factor.baseline.as_str()];
         levels.extend(factor.others(&study.arms));
-        // There are few levels: the config has a limit.
+        // The config limits the number of levels to 30.
         let number = |name: &str| levels.iter().position(|level| *level == name).map(|at| at as u8);
-        // A factorial is about on and off. Variants beside them would only make it larger. Where the baseline is off,
-        // the other levels are compared with it.
+        // A factorial combines on and off. Variants are combined only where a factor has no `off`, or is off in the
+        // baseline.
         let has_off = levels[1..].iter().any(|level| *level == "off" && factor.in_one_binary(level));
         let taken = |level: &str| !has_off || level == "off" || level == factor.baseline;
         let in_binary = (0..levels.len()).filter(|at| factor.in_one_binary(levels[*at]) && taken(levels[*at]));
@@ -38,7 +38,7 @@ pub(super) fn axes(study: &Study) -> Vec<Axis<'_>> {
 }
 
 impl Axis<'_> {
-    /// The level "without the factor" of a factor that is combined with others at two levels.
+    /// The level without the factor, when the factor is combined with others at two levels.
     pub(super) fn crossed_away(&self) -> Option<u8> {
         let name = self.crossed.as_ref().and_then(|_| self.factor.away_in_one_binary())?;
         self.levels.iter().position(|level| *level == name).map(|at| at as u8)
@@ -49,7 +49,7 @@ impl Axis<'_> {
         self.levels[usize::from(level)]
     }
 
-    /// How a level differs from the baseline, as a name: `no-cache`, `cache-small`.
+    /// Name of the change from the baseline to a level: `no-cache`, `cache-small`.
     pub(super) fn change(&self, level: u8) -> String {
         match self.name(level) {
             "off" => format!("no-{}", self.factor.name),
@@ -68,7 +68,7 @@ pub(super) fn reported(axes: &[Axis<'_>], names: &[&str]) -> BTreeMap<String, St
     axes.iter().zip(names).map(|(axis, name)| (axis.factor.name.clone(), name.to_string())).collect()
 }
 
-/// `args` when all that differs are arguments, else `env`.
+/// `args` when the levels differ from the baseline's in arguments only, else `env`.
 pub(super) fn arm_in_one_binary(axes: &[Axis<'_>], levels: &[u8]) -> Arm {
     let args = moved(axes, levels).all(|(axis, level)| axis.factor.arm_in_one_binary(axis.name(level)) == Arm::Args);
     if args { Arm::Args } else { Arm::Env }

@@ -9,13 +9,14 @@ use std::collections::{HashMap, HashSet};
 pub(crate) struct BuildPlan {
     /// Id that cells refer to; fits into a file name.
     pub(crate) id: String,
-    /// Cargo features, beside `--no-default-features`.
+    /// Cargo features of the build, which has `--no-default-features`.
     pub(crate) features: Vec<String>,
     /// A program that is not built: its path or name, then arguments, which come before those of the cell.
     pub(crate) command: Option<Vec<String>>,
 }
 
-/// Longest id, half of the 255 bytes of a file name. A longer one is replaced by the digits of the levels.
+/// Longest id in bytes, about half of the 255 bytes of a file name. A longer one is replaced by the digits of the
+/// levels.
 const MAX_ID: usize = 120;
 
 /// The builds so far, the baseline's first.
@@ -54,7 +55,7 @@ impl<'a> Builds<'a> {
         self.add(BuildPlan { id: "placebo".to_owned(), features, command: None })
     }
 
-    /// Id of the build with just these features, under this id when there is none yet.
+    /// Id of the build with exactly these features. Adds one with the id `id` when there is none yet.
     pub(super) fn with_features(&mut self, id: String, features: &[String]) -> String {
         match self.by_features.get(features) {
             Some(index) => self.list[*index].id.clone(),
@@ -62,7 +63,7 @@ impl<'a> Builds<'a> {
         }
     }
 
-    /// Id of an installed program.
+    /// Adds an installed program with this id, and returns the id.
     pub(super) fn program(&mut self, id: String, command: &[String]) -> String {
         self.ids.insert(id.clone());
         self.list.push(BuildPlan { id: id.clone(), features: Vec::new(), command: Some(command.to_vec()) });
@@ -93,12 +94,12 @@ impl<'a> Builds<'a> {
         features
     }
 
-    /// Whether a level is compiled in instead of the baseline's.
+    /// Whether a level needs other features than the baseline's.
     fn is_variant(axis: &Axis<'_>, level: &str) -> bool {
         level != "absent" && !axis.factor.in_one_binary(level)
     }
 
-    /// `full`, `bare`, `without-a+b`, `with-c.fast`, `without-a-with-c.fast`.
+    /// A readable id: `full`, `bare`, `without-a+b`, `with-c.fast`, `without-a-with-c.fast`.
     fn readable(&self, levels: &[&str]) -> String {
         let named = || self.axes.iter().zip(levels.iter().copied());
         let without: Vec<&str> =
@@ -117,6 +118,7 @@ impl<'a> Builds<'a> {
         if parts.is_empty() { "full".to_owned() } else { parts.join("-") }
     }
 
+    /// A short id with a digit for each factor: 0 is absent, 1 is in the baseline's binary.
     fn digits(&self, levels: &[&str]) -> String {
         let digit = |(axis, level): (&Axis<'_>, &&str)| -> String {
             match *level {
@@ -126,7 +128,7 @@ impl<'a> Builds<'a> {
             }
         };
         let digits: Vec<String> = self.axes.iter().zip(levels).map(digit).collect();
-        // Beyond nine levels a digit is a number.
+        // With more than nine levels a digit is a number, and needs a separator.
         let joint = if digits.iter().all(|digit| digit.len() == 1) { "" } else { "." };
         format!("with-{}", digits.join(joint))
     }

@@ -1,4 +1,4 @@
-//! From treatments to cells: in one binary, in builds of their own, or both.
+//! The cells of treatments: in one binary, in builds of their own, or both.
 
 use super::axis::{self, Axis, moved};
 use super::build_plans::{BuildPlan, Builds};
@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 /// The cells of one treatment, by their index.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Made {
-    /// In the baseline's binary.
+    /// The cell in the baseline's binary.
     pub(super) binary: Option<usize>,
-    /// In another.
+    /// The cell in another binary.
     pub(super) feature: Option<usize>,
 }
 
@@ -24,7 +24,7 @@ impl Made {
     }
 }
 
-/// Everything that runs.
+/// The cells of a study, with their builds.
 pub(super) struct Cells {
     pub(super) list: Vec<CellPlan>,
     /// One for each treatment, in their order.
@@ -34,7 +34,7 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    /// Cells in one binary that a design asks for and a constraint forbids.
+    /// Number of cells in one binary that a design asks for and a constraint forbids.
     pub(super) fn missing(&self, treatments: &Treatments, kind: DesignKind) -> usize {
         let asked = treatments.list.iter().zip(&self.made).filter(|(treatment, _)| treatment.asked.contains(&kind));
         asked.filter(|(_, made)| made.binary.is_none()).count()
@@ -97,7 +97,7 @@ fn cell_id(name: &str, arm: Arm) -> String {
     format!("{name}@{}", arm.as_str())
 }
 
-/// The ways in which a treatment runs, each with its levels by name. It runs in one binary when that binary can have
+/// The arms in which a treatment runs, each with its levels by name. It runs in one binary when that binary can have
 /// all levels. It runs in a build of its own when every level that differs depends on features, or when the levels
 /// cannot be combined otherwise; then levels that do not depend on features are set as in one binary.
 fn arms<'a>(study: &Study, axes: &[Axis<'a>], treatment: &Treatment) -> Vec<(Arm, Vec<&'a str>)> {
@@ -121,11 +121,11 @@ fn arms<'a>(study: &Study, axes: &[Axis<'a>], treatment: &Treatment) -> Vec<(Arm
     out
 }
 
-/// A cell of the subject, which the caller may turn into another kind than the baseline.
+/// A cell of the subject. Its kind is the baseline's; the caller changes that of other cells.
 fn cell(study: &Study, axes: &[Axis<'_>], name: &str, arm: Option<Arm>, levels: &[&str], build: &str) -> CellPlan {
     let mut env = study.subject.env.clone();
     let mut args = study.subject.args.clone();
-    // An absent factor needs no switch.
+    // An absent factor has no entry, and needs no switch.
     for own in axes.iter().zip(levels).filter_map(|(axis, level)| axis.factor.levels.get(*level)) {
         env.extend(own.env.clone());
         args.extend_from_slice(&own.args);

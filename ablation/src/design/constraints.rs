@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use crate::config::{ConfigError, Constraint, Part, Study};
 
-/// Checks that the baseline meets all constraints, because every comparison is with it.
+/// Checks that the baseline meets all constraints, because contrasts are with the baseline.
 pub(super) fn hold_for_baseline(study: &Study, axes: &[Axis<'_>]) -> Result<(), ConfigError> {
     let baseline: Vec<&str> = axes.iter().map(|axis| axis.name(0)).collect();
     match broken(study, axes, &baseline) {
@@ -17,14 +17,14 @@ pub(super) fn hold_for_baseline(study: &Study, axes: &[Axis<'_>]) -> Result<(), 
     }
 }
 
-/// The first constraint that levels break, and how.
+/// The first constraint that levels break, by its index, and the reason.
 pub(super) fn broken(study: &Study, axes: &[Axis<'_>], levels: &[&str]) -> Option<(usize, String)> {
     study.constraints.iter().enumerate().find_map(|(i, constraint)| Some((i, reason(constraint, axes, levels)?)))
 }
 
 fn reason(constraint: &Constraint, axes: &[Axis<'_>], levels: &[&str]) -> Option<String> {
     let level = |factor: &str| axes.iter().position(|axis| axis.factor.name == factor).map(|at| levels[at]);
-    // An absent factor is off as well.
+    // A constraint on `off` is for an absent factor too.
     let is = |factor: &str, wanted: &str| {
         level(factor).is_some_and(|level| level == wanted || (level == "absent" && wanted == "off"))
     };

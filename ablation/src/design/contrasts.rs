@@ -1,4 +1,4 @@
-//! The cells that are compared: one row per question. An effect is positive when the factor costs. A row whose cells
+//! The contrasts: pairs of cells that are compared. An effect is positive when the factor costs. A contrast whose cells
 //! cannot exist is left out.
 
 use super::axis::{Axis, Levels, arm_in_one_binary, moved};
@@ -70,7 +70,7 @@ impl Rows<'_> {
         }
     }
 
-    /// The cell with these levels in one binary, or in another; other designs may have named it.
+    /// Id of the cell with these levels, in one binary or in another. Another design may have named it.
     fn cell(&self, levels: &Levels, arm: Arm) -> Option<String> {
         if levels.iter().all(|level| *level == 0) {
             return Some("baseline".to_owned());
@@ -80,7 +80,7 @@ impl Rows<'_> {
         index.map(|index| self.cells.list[index].id.clone())
     }
 
-    /// Each factor alone, compared with no factor at all.
+    /// Contrasts of each factor alone with no factor.
     fn alone(&mut self) {
         let none = without(self.axes, None);
         for (i, axis) in self.axes.iter().enumerate().filter(|(_, axis)| axis.away.is_some()) {
@@ -95,10 +95,12 @@ impl Rows<'_> {
         }
     }
 
-    /// Main effects of the designs that combine factors: the analysis takes the cells of both halves from their levels.
+    /// Main effects of the designs that combine factors, without cell ids: the analysis finds the cells by their
+    /// levels.
     fn main(&mut self, study: &Study) {
         let has = |kind| study.designs.contains(&kind);
-        // The columns of a fraction are orthogonal only with all of its cells. Without one, it gives no main effects.
+        // The columns of a fraction are orthogonal only with all of its cells, so an incomplete one has no main
+        // effects.
         let is_whole = |kind| has(kind) && self.cells.missing(self.treatments, kind) == 0;
         let by_fraction = is_whole(DesignKind::Fractional) || is_whole(DesignKind::PlackettBurman);
         let there: HashSet<Levels> = self.in_one_binary();

@@ -8,7 +8,7 @@
 
 use std::cmp::Reverse;
 
-/// Number of words by length; two compare as aberration does: fewer of the shortest length first.
+/// Number of words by length. Patterns compare like aberration: fewer words of the shortest length come first.
 type Pattern = [u32; 33];
 
 /// A fraction of a two-level factorial.
@@ -16,12 +16,12 @@ type Pattern = [u32; 33];
 pub(super) struct Fraction {
     /// Factors, k.
     factors: usize,
-    /// One for each factor after the first m: the set of those of the first m that it is the product of.
+    /// One for each factor after the first m: the set of the factors, among the first m, that it is the product of.
     generators: Vec<u32>,
 }
 
 impl Fraction {
-    /// The fraction 2^(`factors` − `p`) of least aberration, of all that there are.
+    /// The fraction 2^(`factors` − `p`) of least aberration.
     ///
     /// # Panics
     /// Unless 2^(k − p) > k: the columns of fewer runs cannot all differ.
@@ -29,7 +29,7 @@ impl Fraction {
         let basic = factors - p;
         assert!(factors < 1 << basic, "2^({factors}-{p}) has fewer runs than columns");
         let mut candidates: Vec<u32> = (1_u32..1 << basic).filter(|word| word.count_ones() >= 2).collect();
-        // Long words first: the first fraction that is found is a good one, and rules out most others.
+        // Long words first, so that the first fraction found is a good one and cuts off most of the search.
         candidates.sort_by_key(|word| (Reverse(word.count_ones()), *word));
         let mut search = Search {
             basic,
@@ -63,7 +63,7 @@ impl Fraction {
         self.words().iter().map(|word| word.count_ones()).min().unwrap_or(0)
     }
 
-    /// Every run: for each factor whether it is away. The baseline is the first.
+    /// Every run, as one value for each factor: whether it is away. The baseline is the first run.
     pub(super) fn runs(&self) -> Vec<Vec<bool>> {
         let basic = self.basic();
         let away = |set: u32| {
@@ -113,7 +113,7 @@ impl Fraction {
     }
 }
 
-/// A search through all sets of generators that cuts off what cannot become better than what was found.
+/// A search through all sets of generators. It cuts off sets that cannot become better than the best one found.
 struct Search {
     basic: usize,
     p: usize,
@@ -144,7 +144,7 @@ impl Search {
             for word in &self.words {
                 longer[(word ^ own).count_ones() as usize] += 1;
             }
-            // Counts only grow, so that a part that is not better cannot become better.
+            // Counts only grow, so a set that is not better now cannot become better.
             if longer >= self.best {
                 continue;
             }
@@ -159,7 +159,7 @@ impl Search {
     }
 }
 
-/// A resolution as it is written.
+/// A resolution in Roman numerals.
 fn roman(number: u32) -> String {
     let tens = "X".repeat((number / 10) as usize);
     let ones = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"][(number % 10) as usize];

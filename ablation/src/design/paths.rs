@@ -1,4 +1,5 @@
-//! Checks paths against the design: every step needs a cell in the baseline's binary, in each workload of the path.
+//! Checks paths against the design: every step needs a cell in the baseline's binary that runs with each workload of
+//! the path.
 
 use crate::config::{ConfigError, Part, Study};
 use ablate_format::StudyPlan;
@@ -17,7 +18,8 @@ pub(super) fn check(study: &Study, plan: &StudyPlan) -> Result<(), ConfigError> 
 fn trouble(plan: &StudyPlan, step: &str, workloads: &[String]) -> Option<String> {
     let Some(cell) = plan.step(step) else {
         return Some(format!(
-            "step `{step}` is not in the baseline's binary, so that its change would be one of code layout too; give its levels by variables or arguments, and `arms` has \"env\" or \"args\""
+            "step `{step}` is not in the baseline's binary, so its code layout would change too; set its levels by \
+             variables or arguments, and write \"env\" or \"args\" in `arms`"
         ));
     };
     let mut followed = plan.workloads.iter().filter(|workload| workloads.contains(&workload.name));

@@ -7,7 +7,7 @@
 /// Rows of a matrix of +1 and −1.
 type Matrix = Vec<Vec<i8>>;
 
-/// Every run: for each factor whether it is away. The baseline is the first.
+/// Every run, as one value for each factor: whether it is away. The baseline is the first run.
 ///
 /// # Panics
 /// For more than 47 factors.
@@ -22,7 +22,8 @@ pub(super) fn runs(factors: usize) -> Vec<Vec<bool>> {
 pub(super) fn aliases(factors: usize) -> String {
     let runs = (factors + 1).next_multiple_of(4);
     format!(
-        "plackett-burman: {runs} cells for {factors} factors, resolution III: every main effect shares its estimate, wholly or in part, with interactions of two other factors"
+        "plackett-burman: {runs} cells for {factors} factors, resolution III: every main effect shares its estimate, \
+         wholly or in part, with interactions of two other factors"
     )
 }
 
@@ -44,7 +45,7 @@ fn is_prime(number: usize) -> bool {
     number >= 2 && (2..).take_while(|d| d * d <= number).all(|d| !number.is_multiple_of(d))
 }
 
-/// 0 for multiples of the prime, +1 for other squares modulo it, −1 for what is no square.
+/// The Legendre symbol: 0 for multiples of the prime, +1 for other squares modulo the prime, −1 for other numbers.
 fn residue(number: usize, prime: usize) -> i8 {
     match number % prime {
         0 => 0,
@@ -62,7 +63,7 @@ fn bordered(prime: usize, corner: i8) -> Matrix {
     rows
 }
 
-/// For primes that are 3 modulo 4: the bordered matrix is skew, and adding the identity makes it Hadamard's.
+/// For primes that are 3 modulo 4: the bordered matrix is skew, and with the identity added it is a Hadamard matrix.
 fn paley_first(prime: usize) -> Matrix {
     let mut matrix = bordered(prime, -1);
     for (i, row) in matrix.iter_mut().enumerate() {
@@ -79,6 +80,7 @@ fn paley_second(prime: usize) -> Matrix {
     halves.collect()
 }
 
+/// Sylvester's construction: twice the order.
 fn doubled(half: &Matrix) -> Matrix {
     let row = |row: &Vec<i8>, sign: i8| row.iter().copied().chain(row.iter().map(|s| s * sign)).collect();
     half.iter().map(|own| row(own, 1)).chain(half.iter().map(|own| row(own, -1))).collect()

@@ -65,7 +65,7 @@ fn cells_carry_levels_environment_and_expectations() {
 }
 
 #[test]
-fn contrasts_are_one_row_a_question() {
+fn each_contrast_is_one_row() {
     let design = design(GOOD);
     let rows: Vec<String> = design.plan.contrasts.iter().map(row).collect();
     let expected = [

@@ -22,7 +22,8 @@ fn every_shipped_config_loads_and_resolves() {
     }
 }
 
-/// What the last step of phases.toml is said to be: the program without a variable, as its levels of the default set none.
+/// What the last step of phases.toml is said to be: the program without a variable, as its levels of the default set
+/// none.
 #[test]
 fn the_last_phase_is_the_default() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/phases.toml");

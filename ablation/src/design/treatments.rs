@@ -1,4 +1,4 @@
-//! The levels that the designs ask for. Each set of levels exists once, under one name.
+//! The treatments of the designs. Each set of levels exists once, under one name.
 
 use super::axis::{Axis, Levels};
 use super::fraction::Fraction;
@@ -6,7 +6,7 @@ use super::screening;
 use crate::config::{ConfigError, DesignKind, Part, Study};
 use std::collections::{BTreeSet, HashMap};
 
-/// Levels under a name: what a design asks for.
+/// A set of levels under a name.
 pub(super) struct Treatment {
     pub(super) name: String,
     pub(super) levels: Levels,
@@ -15,12 +15,12 @@ pub(super) struct Treatment {
     pub(super) asked: BTreeSet<DesignKind>,
     /// Index of the `[[treatment]]` that it comes from.
     pub(super) written: Option<usize>,
-    /// Whether a row for all its factors together is worth showing.
+    /// Whether its factors together have a contrast with the baseline.
     pub(super) summary: bool,
 }
 
 impl Treatment {
-    /// Whether it also has builds of its own. Designs that combine factors use one binary.
+    /// Whether it may have builds of its own. Designs that combine factors use one binary.
     pub(super) fn wants_builds(&self) -> bool {
         self.asked.iter().any(|kind| !kind.is_crossing())
     }
@@ -30,10 +30,10 @@ impl Treatment {
 #[derive(Default)]
 pub(super) struct Treatments {
     pub(super) list: Vec<Treatment>,
-    /// Levels → index in the list; the baseline is not there.
+    /// Levels → index in the list, without the baseline.
     pub(super) by_levels: HashMap<Levels, usize>,
     names: HashMap<String, usize>,
-    /// Of the design `fractional`.
+    /// The fraction of the design `fractional`.
     pub(super) fraction: Option<Fraction>,
 }
 
@@ -43,7 +43,8 @@ const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 
 pub(super) fn treatments(study: &Study, axes: &[Axis<'_>]) -> Result<Treatments, ConfigError> {
     let mut out = Treatments::default();
-    // In the order of NAMES: names from the config come first, names that are numbers last.
+    // In the order of NAMES, so that the first design to ask for a set of levels names it: readable names before
+    // numbers.
     for (_, kind) in DesignKind::NAMES.into_iter().filter(|(_, kind)| study.designs.contains(kind)) {
         match kind {
             DesignKind::Explicit => out.explicit(study, axes)?,
@@ -66,13 +67,13 @@ pub(super) fn treatments(study: &Study, axes: &[Axis<'_>]) -> Result<Treatments,
     Ok(out)
 }
 
-/// A treatment that a design asks for. It may exist already.
+/// A treatment that a design asks for. Another design may have added it already.
 struct Wanted {
     kind: DesignKind,
     name: String,
     levels: Levels,
     summary: bool,
-    /// What to point at when the name is taken.
+    /// The part of the config that an error points at when the name is taken.
     part: Part,
 }
 
@@ -127,7 +128,7 @@ impl Treatments {
         Ok(())
     }
 
-    /// A factor with several variants and no `off` has no level "without", and stays as it is.
+    /// No factor, and each factor alone. A factor with several variants and no `off` stays at the baseline's level.
     fn add_one_in(&mut self, study: &Study, axes: &[Axis<'_>]) -> Result<(), ConfigError> {
         let kind = DesignKind::AddOneIn;
         let (name, levels) = ("none".to_owned(), without(axes, None));
@@ -215,12 +216,12 @@ fn digit(axis: &Axis<'_>, level: u8) -> u8 {
     match level {
         0 => 1,
         level if Some(level) == away => 0,
-        // Away comes before or after it in the list of levels, or is not there.
+        // Levels after the one that is away move down by one.
         level => level + 1 - u8::from(away.is_some_and(|away| away < level)),
     }
 }
 
-/// `set-` and a digit for each factor that is combined.
+/// Name of a combination: `set-` and a digit for each factor that is combined.
 fn set_name(axes: &[Axis<'_>], levels: &[u8]) -> String {
     let crossed = axes.iter().zip(levels).filter(|(axis, _)| axis.crossed.is_some());
     let digits = crossed.map(|(axis, level)| char::from(DIGITS[usize::from(digit(axis, *level))]));

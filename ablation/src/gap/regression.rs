@@ -8,6 +8,7 @@ use super::counts::Counts;
 use super::input::Input;
 use super::intervals::estimate;
 use super::units::UnitCost;
+use crate::support::count::{counted, counted_verb};
 use ablate_format::effects::{CrossCheck, Estimate, FittedCost};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::distribution::t_quantile;
@@ -146,7 +147,8 @@ impl Fit {
 fn fit(fixed: &[Vec<f64>], asked: &[Vec<f64>], times: &[Drawn]) -> Result<Fit, String> {
     let columns = [fixed, asked].concat();
     if times.len() < columns.len() + MIN_DEGREES {
-        return Err(format!("{} cells are too few for {} coefficients", times.len(), columns.len()));
+        let cells = counted_verb(times.len(), "cell", ["is", "are"]);
+        return Err(format!("{cells} too few for {}", counted(columns.len(), "coefficient")));
     }
     let found = regress(&columns, times).filter(|found| found.condition <= MAX_CONDITION);
     let Some(Regression { mut coefficients, condition, r2, .. }) = found else {

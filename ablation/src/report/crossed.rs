@@ -1,7 +1,7 @@
 //! What a factorial says: a Shapley value for every factor, which sum to the whole, and how far effects add up.
 
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, interval, number, or_missing, share, signed, signed_point, with_interval};
+use super::number::{MISSING, Unit, counted, interval, number, or_missing, share, signed, signed_point, with_interval};
 use crate::analyse::{Analysis, Contrasted, Crossed, CrossedFactor, Proof, Verdict, WorkloadAnalysis};
 use ablate_format::effects::Interaction;
 
@@ -34,7 +34,7 @@ fn one(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Crossed, 
     if crossed.factors.is_empty() {
         let some = crossed.missing.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
         document.text(format!(
-            "{}: {} of the crossed cells have no proven run (at work: {some}), so there are no Shapley values.",
+            "{}: no proven run in {} of the crossed cells (at work: {some}), so there are no Shapley values.",
             workload.name,
             crossed.missing.len()
         ));
@@ -130,7 +130,7 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
     };
     let pairs = match named.len() {
         0 if crossed.additive_p.is_none() => "interactions were not tested either".to_owned(),
-        0 => format!("no interaction of two among {} pairs after correction", crossed.interactions.len()),
+        0 => format!("no interaction of two among {} after correction", counted(crossed.interactions.len(), "pair")),
         _ => format!("interactions in {}, after correction: {}{rest}", unit.label(), named.join("; ")),
     };
     document.item(format!("{}: {additive}; {pairs}.", workload.name));

@@ -1,7 +1,7 @@
 //! Ideas added in turn: one table per workload, and what became of the goals.
 
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, percent, point};
+use super::number::{MISSING, Unit, counted, percent, point};
 use crate::analyse::{Analysis, FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal};
 use ablate_format::effects::{Estimate, PathStep};
 use ablate_stats::MIN_BLOCKS;
@@ -35,7 +35,7 @@ pub(super) fn summary(path: &FollowedPath) -> Option<String> {
         let reached =
             workload.goals.iter().filter(|goal| goal.verdict == GoalVerdict::Reached && goal.holds_at_the_end).count();
         let last = workload.steps.last().map_or_else(|| MISSING.to_owned(), |step| gap(step.gap_percent, " "));
-        format!("{} {last}, {reached} of {} goals", workload.workload, workload.goals.len())
+        format!("{} {last}, {reached} of {}", workload.workload, counted(workload.goals.len(), "goal"))
     };
     let all: Vec<String> = path.workloads.iter().map(told).collect();
     (!all.is_empty()).then(|| format!("Path {}, the last step against {}: {}", path.name, path.peer, all.join("; ")))

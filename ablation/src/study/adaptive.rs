@@ -5,6 +5,7 @@ use crate::analyse::{self, WorkloadAnalysis};
 use crate::prove::{self, Judge, JudgedRun};
 use crate::run::{self, Context, End, RunError, Session};
 use crate::store::{Folder, Key, StoreError};
+use crate::support::count::{counted, counted_verb};
 use crate::support::progress::human;
 use ablate_format::{CellKind, Manifest, RecordReader, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
@@ -79,10 +80,11 @@ impl Adaptive<'_> {
             clock.share_of_looks().map(|share| format!("looks took {:.1} % of the time measured", 100.0 * share)),
         );
         if self.manifest.blocks < self.least() {
-            let (blocks, least) = (self.manifest.blocks, self.least());
-            lines.push(format!("{blocks} blocks give no interval; {least} blocks are needed, so allow more time"));
+            let give = counted_verb(self.manifest.blocks as usize, "block", ["gives", "give"]);
+            let least = self.least();
+            lines.push(format!("{give} no interval; {least} blocks are needed, so allow more time"));
         } else if block >= self.limit && self.rule.width.is_some() {
-            lines.push(format!("stopped after {} blocks, the maximum", self.limit));
+            lines.push(format!("stopped after {}, the maximum", counted(self.limit as usize, "block")));
         }
         Ok((End::Complete, lines))
     }
@@ -291,14 +293,14 @@ struct Spent {
 fn outcome_of(rule: &Rule, workload: &WorkloadAnalysis, spent: Spent) -> String {
     let name = &workload.name;
     let Some(widest) = widest(workload) else {
-        return format!("{name}: no factor has an interval after {} blocks", spent.blocks);
+        return format!("{name}: no factor has an interval after {}", counted(spent.blocks as usize, "block"));
     };
     let Widest { half_ns, factor, baseline_ns, .. } = &widest;
     let (half_ns, baseline_ns) = (*half_ns, *baseline_ns);
     if half_ns.is_infinite() {
-        let blocks = spent.blocks;
-        let why = if blocks < MIN_BLOCKS as u32 { "" } else { ": its runs were too often disturbed or failed" };
-        return format!("{name}: {factor} has no interval after {blocks} blocks{why}");
+        let blocks = spent.blocks as usize;
+        let why = if blocks < MIN_BLOCKS { "" } else { ": its runs were too often disturbed or failed" };
+        return format!("{name}: {factor} has no interval after {}{why}", counted(blocks, "block"));
     }
     let reached =
         format!("{name}: the widest interval is ± {} ({factor}) after {} blocks", widest.shown(half_ns), spent.blocks);

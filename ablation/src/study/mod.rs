@@ -10,6 +10,7 @@ use crate::measure;
 use crate::run::{self, Context, Cpus, End, PreflightError, RunError, Session};
 use crate::store::{self, Folder, Key, StoreError, key};
 use crate::support::call::{self, PROGRAM, quoted};
+use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::interrupt;
 use crate::support::machine;
@@ -264,7 +265,8 @@ fn set_seed_and_blocks(
             return Err(StoreError::Differs { dir: dir.to_owned(), what }.into());
         }
         if let Some(blocks) = request.blocks.filter(|blocks| *blocks < before.blocks) {
-            let what = format!("the study was started with {} blocks, and --blocks {blocks} is fewer", before.blocks);
+            let started = counted(before.blocks as usize, "block");
+            let what = format!("the study was started with {started}, and --blocks {blocks} is fewer");
             return Err(StoreError::Differs { dir: dir.to_owned(), what }.into());
         }
         study.seed = before.seed;

@@ -1,9 +1,9 @@
-//! How this program is called: what cargo adds to the arguments, and commands for people to type.
+//! The command line of this program, with and without the word that cargo adds, and commands for people to type.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// The words before a subcommand.
+/// The words before a subcommand of this program.
 pub(crate) const PROGRAM: &str = "cargo ablate";
 
 /// The program that cargo looks for.
@@ -12,20 +12,20 @@ pub(crate) const BINARY: &str = "cargo-ablate";
 /// The name that cargo passes as the first argument to `cargo-ablate` when it is called as `cargo ablate`.
 const SUBCOMMAND: &str = "ablate";
 
-/// The arguments without the name of the program and without cargo's.
+/// The arguments without the name of the program, and without the word that cargo adds.
 pub(crate) fn without_cargo(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut rest = arguments.into_iter().skip(1).peekable();
     rest.next_if(|first| first == OsStr::new(SUBCOMMAND));
     rest.collect()
 }
 
-/// This process's whole command, for the manifest.
+/// The command of this process as a user types it, for the manifest.
 pub(crate) fn command() -> Vec<String> {
     let rest = without_cargo(std::env::args_os()).into_iter().map(|word| word.to_string_lossy().into_owned());
     PROGRAM.split(' ').map(str::to_owned).chain(rest).collect()
 }
 
-/// A path as a word of a shell's command.
+/// A path as a word of a shell command, quoted when it needs it.
 pub(crate) fn quoted(path: &Path) -> String {
     shell_words::quote(&path.display().to_string()).into_owned()
 }

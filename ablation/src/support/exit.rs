@@ -1,12 +1,12 @@
-//! What the end of a call means to the shell, and what every error has to say about it.
+//! Exit codes, and the trait by which every error has one.
 
-/// The code of an interrupted call, as shells have it: 128 and the number of SIGINT.
+/// The exit code of an interrupted call, as shells have it: 128 plus the number of SIGINT.
 pub(crate) const INTERRUPTED: u8 = 130;
 
 /// How a call ended, as the shell sees it. `--help` lists the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ShellCode {
-    /// Everything that was asked for is there.
+    /// The call did everything that it was asked for.
     Good,
     /// A run failed or is invalid, or the machine refused.
     BadRuns,
@@ -14,12 +14,12 @@ pub(crate) enum ShellCode {
     WrongCall,
     /// Ctrl-C was pressed.
     Interrupted,
-    /// A program was called in turn and ended with this code.
+    /// A program that this one started ended with this code.
     Of(u8),
 }
 
 impl ShellCode {
-    /// The number that the shell gets.
+    /// The exit code.
     pub(crate) fn number(self) -> u8 {
         match self {
             ShellCode::Good => 0,
@@ -31,9 +31,9 @@ impl ShellCode {
     }
 }
 
-/// An error that knows what it means to the shell. Subcommands return nothing else, so a new error has to decide it.
+/// An error that has an exit code. Subcommands return no other errors, so that every new error has one.
 pub(crate) trait ExitStatus: std::error::Error {
-    /// How a call ends that fails with this error.
+    /// How a call ends when it fails with this error.
     fn exit(&self) -> ShellCode;
 }
 

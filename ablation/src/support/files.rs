@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all, and folders for what is soon removed.
+//! Files that are replaced as a whole, and scratch folders.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
@@ -6,15 +6,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use tempfile::{Builder, NamedTempFile, TempDir};
 
-/// Permissions of a new file before the umask: to read and write.
+/// Permissions of a new file before the umask: read and write.
 const PLAIN: u32 = 0o666;
-/// Permissions of a new program before the umask.
+/// Permissions of a new program before the umask: read, write and execute.
 const PROGRAM: u32 = 0o777;
 
-/// Writes a file so that either the old or the new content is there, whatever happens, a power loss included.
+/// Replaces a file as a whole: after a crash or a power loss it has either the old or the new content.
 ///
 /// # Errors
-/// What the system said; the old content is untouched then.
+/// The system's error; the old content stays then.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = beside(path, PLAIN)?;
     file.write_all(bytes)?;
@@ -24,11 +24,11 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder(path))?.sync_all()
 }
 
-/// Like [`replace`], for a script that can be executed: it is never open for writing under its name, which the system
-/// would refuse to execute. Not synced, since it is written again whenever it is needed.
+/// Replaces an executable script as a whole. It is never open for writing under its own name, because the system
+/// refuses to execute a file that is. It is not synced, because it is written before every use.
 ///
 /// # Errors
-/// What the system said.
+/// The system's error.
 pub(crate) fn replace_script(path: &Path, text: &str) -> io::Result<()> {
     let mut file = beside(path, PROGRAM)?;
     file.write_all(text.as_bytes())?;
@@ -36,10 +36,10 @@ pub(crate) fn replace_script(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies a program to a place where half of it must never look like a whole one.
+/// Copies a program as a whole: the path never has an incomplete copy.
 ///
 /// # Errors
-/// What the system said; what was there before is untouched then.
+/// The system's error; the old file stays then.
 pub(crate) fn place_program(from: &Path, to: &Path) -> io::Result<()> {
     let mut file = beside(to, PROGRAM)?;
     io::copy(&mut File::open(from)?, &mut file)?;
@@ -47,11 +47,11 @@ pub(crate) fn place_program(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A folder of this process's own under a name that cannot be guessed, removed with the result: below `parent`, or
-/// where the system has its temporary files.
+/// A new folder under a random name, below `parent` or among the system's temporary files. It is removed when the
+/// result is dropped.
 ///
 /// # Errors
-/// What the system said.
+/// The system's error.
 pub(crate) fn scratch(parent: Option<&Path>) -> io::Result<TempDir> {
     let mut builder = Builder::new();
     builder.prefix(".ablate-");
@@ -61,6 +61,7 @@ pub(crate) fn scratch(parent: Option<&Path>) -> io::Result<TempDir> {
     }
 }
 
+/// A temporary file in the folder of a path, which can take the path's place by renaming.
 fn beside(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
     Builder::new().prefix(".new-").permissions(Permissions::from_mode(mode)).tempfile_in(folder(path))
 }

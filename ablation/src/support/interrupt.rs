@@ -1,4 +1,4 @@
-//! Ctrl-C. The first signal asks the runner to stop after ending the current process. The second one ends both at once,
+//! Ctrl-C. At the first signal the runner ends the current process and stops. The second signal ends both at once,
 //! without a report.
 
 use super::exit::INTERRUPTED;
@@ -6,18 +6,18 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
-// Relaxed is enough for all three: the handler runs in this process and carries no other data with them.
-/// How many signals came.
+// Relaxed is enough for all three, because no other data depend on them.
+/// Number of signals so far.
 static ASKED: AtomicU32 = AtomicU32::new(0);
-/// Readable once a signal came, so that a sleeping `poll` wakes. −1: no handler.
+/// Descriptor that is readable after the first signal, so that a sleeping `poll` wakes. −1: no handler.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
-/// Process group that runs; 0: none.
+/// Process group that runs at the moment; 0: none.
 static GROUP: AtomicI32 = AtomicI32::new(0);
 
 /// Installs the handler for SIGINT, SIGTERM and SIGHUP.
 ///
 /// # Errors
-/// What the system said.
+/// The system's error.
 pub(crate) fn install() -> io::Result<()> {
     // SAFETY: the call takes two numbers.
     let wake = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
@@ -45,33 +45,33 @@ extern "C" fn on_signal(_: libc::c_int) {
         // SAFETY: a system call with numbers; the group was made by this process.
         unsafe { libc::kill(-group, libc::SIGKILL) };
     }
-    // After the second signal the runner wakes from its sleep and ends the processes that left the group, which a
-    // signal handler cannot find. When no process runs, or at the third signal, ablate ends at once.
+    // After the second signal the runner wakes and ends the processes that left the group, because a signal handler
+    // cannot find them. When no process runs, or at the third signal, ablate exits at once.
     if before > 1 || (before > 0 && group == 0) {
-        // SAFETY: allowed in a handler; what is on disk is whole lines already.
+        // SAFETY: async-signal-safe; the records on disk are whole lines.
         unsafe { libc::_exit(INTERRUPTED.into()) };
     }
     let one = 1_u64;
-    // SAFETY: eight bytes of a live number; a failed write leaves the flag, which is looked at between processes.
+    // SAFETY: eight bytes of a live number. After a failed write the runner still sees ASKED between two processes.
     unsafe { libc::write(WAKE.load(Ordering::Relaxed), (&raw const one).cast(), 8) };
 }
 
-/// Whether a signal came.
+/// Whether a signal arrived.
 pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::Relaxed) > 0
 }
 
-/// Whether a second signal came: no report then.
+/// Whether a second signal arrived. There is no report then.
 pub(crate) fn asked_twice() -> bool {
     ASKED.load(Ordering::Relaxed) > 1
 }
 
-/// Descriptor that becomes readable with the first signal; −1 (which `poll` ignores) without a handler.
+/// Descriptor that becomes readable with the first signal; −1, which `poll` ignores, without a handler.
 pub(crate) fn wake_fd() -> RawFd {
     WAKE.load(Ordering::Relaxed)
 }
 
-/// Tells the handler which process group runs; 0: none.
+/// Sets the process group that the handler ends; 0: none.
 pub(crate) fn set_group(group: libc::pid_t) {
     GROUP.store(group, Ordering::Relaxed);
 }

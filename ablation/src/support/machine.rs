@@ -1,5 +1,5 @@
-//! Facts of the machine and of the sources, for the manifest. No name of host or user and no absolute path: a manifest
-//! is published with its results.
+//! Facts of the machine and of the sources, for the manifest. No fact names the host, a user or an absolute path,
+//! because a manifest is published with its results.
 
 use ablate_format::Machine;
 use sha2::{Digest, Sha256};
@@ -8,10 +8,10 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-/// Facts that must not differ between the two halves of a resumed study.
+/// Facts that must be the same when a study is resumed.
 pub(crate) const FIXED: [&str; 5] = ["cpu", "cores", "kernel", "memory", "aslr"];
 
-/// Reads everything; what cannot be read is `None`. `root` is the folder of the measured sources.
+/// Reads all facts. A fact that cannot be read is `None`. `root` is the folder of the measured sources.
 pub(crate) fn machine(root: &Path) -> Machine {
     let file = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     let mut facts = BTreeMap::new();
@@ -54,7 +54,7 @@ fn has_changes(root: &Path) -> Option<bool> {
 /// SHA-256 of a file, hexadecimal.
 ///
 /// # Errors
-/// What the system said.
+/// The system's error.
 pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut file = std::fs::File::open(path)?;
@@ -68,7 +68,7 @@ pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Whether this is a virtual machine, as far as the processor tells.
+/// Whether the processor reports a hypervisor.
 pub(crate) fn is_virtual() -> bool {
     is_virtual_by(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
 }
@@ -88,7 +88,7 @@ fn cpu_model(cpuinfo: &str) -> Option<String> {
         let line = cpuinfo.lines().find(|line| line.split(':').next().is_some_and(|name| name.trim() == key))?;
         Some(line.split_once(':')?.1.trim().to_owned())
     };
-    // Processors of the other architecture have numbers instead of a name.
+    // Arm processors have numbers instead of a name.
     value("model name")
         .or_else(|| Some(format!("implementer {} part {}", value("CPU implementer")?, value("CPU part")?)))
 }
@@ -99,12 +99,12 @@ fn memory(meminfo: &str) -> Option<String> {
     Some(format!("{} MiB", kib / 1024))
 }
 
-/// The word in brackets.
+/// The word in brackets, which is the chosen one of several.
 fn chosen(text: &str) -> Option<String> {
     Some(text.split_once('[')?.1.split_once(']')?.0.to_owned())
 }
 
-/// Share of the time since boot in which another guest had the processor.
+/// Percent of the processor time since boot that the host gave to other guests.
 fn steal_percent(stat: &str) -> Option<String> {
     let line = stat.lines().find(|line| line.starts_with("cpu "))?;
     // user nice system idle iowait irq softirq steal; guest times are contained in user and nice (proc_stat(5)).
@@ -114,7 +114,7 @@ fn steal_percent(stat: &str) -> Option<String> {
     (all > 0.0).then(|| format!("{:.2}", 100.0 * steal / all))
 }
 
-/// Whether address randomisation can be switched off for a process: some sandboxes forbid it.
+/// Whether address randomisation can be switched off for a process. Some sandboxes forbid it.
 fn aslr_can_be_off() -> bool {
     const ASK: libc::c_ulong = 0xffff_ffff;
     const ADDR_NO_RANDOMIZE: libc::c_ulong = 0x004_0000;

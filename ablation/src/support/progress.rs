@@ -1,21 +1,21 @@
-//! How far a study is, on standard error: a bar on a terminal, plain lines elsewhere. Nothing is drawn while a measured
-//! process runs, because a ticking bar would disturb it.
+//! Progress of a study on standard error: a bar on a terminal, plain lines elsewhere. Nothing is drawn while a measured
+//! process runs, because the drawing would disturb it.
 
 use ablate_format::{Pass, Record, Status};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Most time between two plain lines.
+/// Longest time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// Plain lines on the whole, unless it takes long.
+/// Number of plain lines of a short study.
 const LINES: usize = 20;
 
 /// Progress of one study.
 #[derive(Debug)]
 pub(crate) struct Progress {
     out: Out,
-    /// `None` for a study that stops by itself.
+    /// Number of processes; `None` for an adaptive study.
     total: Option<usize>,
     done: usize,
     bad: usize,
@@ -29,14 +29,14 @@ enum Out {
 }
 
 impl Progress {
-    /// Starts to count `total` processes; `None` when their number is not known.
+    /// Starts the progress of `total` processes; `None` when their number is not known.
     pub(crate) fn start(total: Option<usize>) -> Progress {
         let out = if std::io::stderr().is_terminal() && total != Some(0) {
             let (bar, template) = match total {
                 Some(total) => (ProgressBar::new(total as u64), "{bar:30} {pos}/{len} processes, {eta} left, {msg}"),
                 None => (ProgressBar::no_length(), "{pos} processes in {elapsed}, {msg}"),
             };
-            // The template is a literal; were it wrong, the default style would serve.
+            // The templates are literals and correct; the default style is for a mistake in them.
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
@@ -47,7 +47,7 @@ impl Progress {
         Progress { out, total, done: 0, bad: 0, started: Instant::now() }
     }
 
-    /// One process more has ended.
+    /// Counts one more process, and shows the progress.
     pub(crate) fn step(&mut self, record: &Record) {
         self.done += 1;
         if record.status != Status::Ok {
@@ -79,7 +79,7 @@ impl Progress {
         }
     }
 
-    /// Ends the bar; what comes next stands on its own line.
+    /// Ends the bar, so that the next output begins on its own line.
     pub(crate) fn finish(self) {
         if let Out::Bar(bar) = self.out {
             bar.abandon();
@@ -87,7 +87,7 @@ impl Progress {
     }
 }
 
-/// A line on standard error. That it cannot be written is no reason to stop.
+/// Writes a line to standard error. A failure to write it is ignored.
 pub(crate) fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -97,7 +97,7 @@ fn time_left(elapsed: Duration, done: usize, total: usize) -> String {
     human(Duration::from_secs_f64(each * total.saturating_sub(done) as f64))
 }
 
-/// A duration as people say it: `45 s`, `3 min 20 s`, `2 h 5 min`.
+/// A duration in words: `45 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn human(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
     match seconds {
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_said_as_people_say_them() {
+    fn durations_have_at_most_two_units() {
         assert_eq!(human(Duration::from_millis(400)), "0 s");
         assert_eq!(human(Duration::from_secs(200)), "3 min 20 s");
         assert_eq!(human(Duration::from_secs(7500)), "2 h 5 min");

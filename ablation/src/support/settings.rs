@@ -7,10 +7,10 @@ use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// The variable that makes the placebo differ from the baseline; no program reads it.
+/// The variable in which the placebo differs from the baseline. No program reads it.
 pub(crate) const PLACEBO_VARIABLE: &str = "ABLATE_PLACEBO";
 
-/// The variable whose length varies from run to run, so that no cell keeps one alignment of the stack.
+/// The variable whose length differs from run to run, so that the alignment of the stack differs too.
 pub(crate) const PAD_VARIABLE: &str = "ABLATE_PAD";
 
 /// Names that a user may set.
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_text_does_not_panic() {
+    fn a_value_that_is_not_text_does_not_panic() {
         let odd = || OsString::from_vec(vec![0xff]);
         assert_eq!(read([(odd(), odd())]).expect("not ours").columns, 100);
         let error = read([(OsString::from("ABLATE_COLUMNS"), odd())]).expect_err("not text");

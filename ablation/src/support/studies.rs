@@ -1,17 +1,20 @@
-//! The folder that studies are in, `target/ablate`: names of new ones, and the earlier ones of a study.
+//! Folders of studies in `target/ablate`: names of new ones, and the earlier runs of a study.
 //!
-//! A study's folder is `NAME-SECONDS`, the seconds since 1970 at its start; `NAME-SECONDS-N` when several start at
-//! once.
+//! A study's folder is `NAME-SECONDS`, with the seconds since 1970 at its start. When several start in the same second,
+//! the others are `NAME-SECONDS-2`, `NAME-SECONDS-3`, ….
 
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A path for a new study, where nothing is yet.
+/// The path of the folder for a new study. Nothing exists there yet.
 pub(crate) fn fresh(parent: &Path, name: &str) -> PathBuf {
-    let now = unix_seconds();
-    let first = parent.join(format!("{name}-{now}"));
-    let others = (2..).map(|n| parent.join(format!("{name}-{now}-{n}")));
+    fresh_at(parent, name, unix_seconds())
+}
+
+fn fresh_at(parent: &Path, name: &str, seconds: u64) -> PathBuf {
+    let first = parent.join(format!("{name}-{seconds}"));
+    let others = (2..).map(|n| parent.join(format!("{name}-{seconds}-{n}")));
     [first.clone()].into_iter().chain(others).find(|dir| !dir.exists()).unwrap_or(first)
 }
 
@@ -20,7 +23,7 @@ pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Folders of the earlier runs of a study, the newest first. They may be unfinished, or hold nothing.
+/// Folders of the earlier runs of a study, the newest first. They may be unfinished or empty.
 pub(crate) fn earlier(parent: &Path, name: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
     let started = |path: PathBuf| Some((started(path.file_name()?.to_str()?, name)?, path));
@@ -29,7 +32,7 @@ pub(crate) fn earlier(parent: &Path, name: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// When the study of a folder started, and the how manieth of that second it is; `None` for the folder of another
+/// Seconds since 1970 and number within that second, from 1, of a folder's name; `None` for the folder of another
 /// study.
 fn started(folder: &str, name: &str) -> Option<(u64, u32)> {
     let rest = folder.strip_prefix(name)?.strip_prefix('-')?;
@@ -44,11 +47,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fresh_folders_do_not_exist() {
+    fn a_fresh_folder_has_the_first_free_number_of_its_second() {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let first = fresh(dir.path(), "x");
-        std::fs::create_dir(&first).expect("creates");
-        assert!(!fresh(dir.path(), "x").exists());
+        for name in ["x-7", "x-7-2", "x-7-3"] {
+            let fresh = fresh_at(dir.path(), "x", 7);
+            assert_eq!(fresh, dir.path().join(name));
+            std::fs::create_dir(&fresh).expect("creates");
+        }
+        assert_eq!(fresh_at(dir.path(), "x", 8), dir.path().join("x-8"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::config::Study;
 use crate::design::{BuildPlan, Design};
+use crate::support::count::counted;
 use crate::support::progress::human;
 use crate::support::studies;
 use ablate_format::{CellKind, CellPlan, StudyPlan, Target, WorkloadPlan};
@@ -165,20 +166,21 @@ fn workloads(text: &mut Text, study: &Study, design: &Design) {
 
 fn processes(text: &mut Text, study: &Study, design: &Design) {
     let count = Processes::of(study, design);
-    let (cells, workloads) = (design.plan.cells.len(), design.plan.workloads.len());
+    let cells = counted(design.plan.cells.len(), "cell");
+    let workloads = counted(design.plan.workloads.len(), "workload");
     let restricted = design.plan.workloads.iter().any(|workload| !workload.cells.is_empty());
     let once = if restricted {
         let once: usize = design.plan.workloads.iter().map(|workload| cells_of(&design.plan, workload)).sum();
-        format!("{once} cells of {workloads} workloads")
+        format!("{} of {workloads}", counted(once, "cell"))
     } else {
-        format!("{cells} cells × {workloads} workloads")
+        format!("{cells} × {workloads}")
     };
-    let repeats = format!("{once} × {} repeats", study.counting_repeats);
+    let repeats = format!("{once} × {}", counted(study.counting_repeats as usize, "repeat"));
     let rows = [
         ("preflight", count.preflight, "each cell once".to_owned()),
         ("counting", count.counting, repeats.clone()),
         ("counting, idle", count.idle, if count.idle == 0 { "no idle_args".to_owned() } else { repeats }),
-        ("timing", count.timing, format!("{once} × {} blocks", study.blocks)),
+        ("timing", count.timing, format!("{once} × {}", counted(study.blocks as usize, "block"))),
         ("all", count.total(), String::new()),
     ];
     let rows = rows.into_iter().map(|(pass, n, how)| vec![pass.to_owned(), n.to_string(), how]);

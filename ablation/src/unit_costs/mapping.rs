@@ -32,7 +32,7 @@ impl Mapping {
         unsafe { libc::madvise(self.start.as_ptr().cast(), self.bytes, advice) == 0 }
     }
 
-    /// Makes it `bytes` long, where it is or elsewhere; false when the system refuses, and then it is as it was.
+    /// Changes its length to `bytes`, and its address when needed; false when the system refuses and nothing changed.
     pub(super) fn resize(&mut self, bytes: usize) -> bool {
         // SAFETY: the range is this mapping's, and nothing refers to it while it moves.
         let moved = unsafe { libc::mremap(self.start.as_ptr().cast(), self.bytes, bytes, libc::MREMAP_MAYMOVE) };
@@ -50,7 +50,10 @@ impl Mapping {
         self.start.as_ptr().addr().wrapping_neg() % HUGE
     }
 
-    /// Writes the first byte of every page in `from..to`, which must lie within it.
+    /// Writes the first byte of every page in the bytes `from..to`.
+    ///
+    /// # Panics
+    /// When `to` is beyond the end of the mapping.
     pub(super) fn touch(&self, from: usize, to: usize) {
         assert!(to <= self.bytes, "{to} is beyond the end of the mapping");
         for at in (from..to).step_by(PAGE) {
@@ -62,7 +65,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range is this mapping's, and it is not used again. A refusal would leave the mapping in place, which is harmless.
+        // SAFETY: the range is this mapping's, and it is not used again. After a refusal the mapping stays, which is
+        // harmless.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
     }
 }
@@ -71,7 +75,7 @@ impl Drop for Mapping {
 pub(super) fn page_faults() -> u64 {
     // SAFETY: all zero is a valid `rusage`.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: `usage` is writable, and asking about oneself does not fail.
+    // SAFETY: `usage` is writable, and the call cannot fail for the calling thread.
     unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
     (usage.ru_minflt + usage.ru_majflt).unsigned_abs()
 }

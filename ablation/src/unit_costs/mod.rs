@@ -1,8 +1,8 @@
 //! The cost of page faults and system calls on this machine, now: the unit costs of a cost breakdown.
 //!
 //! `cargo ablate unit-costs` measures them in a process of its own and prints one JSON line. A study runs it once per
-//! block, so that unit costs and times come from the same minutes. A unit cost is the mean over many calls, less the
-//! cost of the clock, and of these a low percentile over the rounds that no neighbour disturbed. Features that this
+//! block, so that unit costs and times come from the same minutes. Each round gives the mean over many calls, less the
+//! cost of the clock. A unit cost is a low percentile of the rounds that no neighbour disturbed. Features that this
 //! machine lacks (huge pages, for example) are missing, never 0.
 
 mod kinds;
@@ -30,15 +30,15 @@ pub(crate) struct Line {
 
 /// Measures every unit cost. Takes about 12 ms.
 ///
-/// `contention_probe` returns how disturbed the machine is at the moment, in nanoseconds per step. Rounds in which it
-/// is much slower than its best are left out.
+/// `contention_probe` takes the contention probe, in nanoseconds per step. Rounds in which it is much slower than its
+/// fastest are left out.
 pub(crate) fn measure(contention_probe: impl FnMut() -> f64) -> Line {
     let mut rounds = rounds::Rounds::new(contention_probe);
     rounds.run(BUDGET, &probes::ALL);
     let mut costs = rounds.costs();
     for (kind, call, pages) in probes::WITH_CALL {
-        // Each cost comes from its own calm rounds. A difference within one round would be low when the call alone was
-        // disturbed.
+        // Each cost comes from its own undisturbed rounds. A difference within one round would be too low when only the
+        // call was disturbed.
         let page = costs.get(kind).zip(costs.get(call)).map(|(ns, call)| ns - call / pages as f64);
         match page.filter(|ns| *ns > 0.0) {
             Some(ns) => costs.insert(kind.to_owned(), ns),

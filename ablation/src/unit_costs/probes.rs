@@ -14,7 +14,7 @@ const CALLS: u32 = 64;
 /// OS pages per measurement: as many as one page table maps.
 const PAGES: usize = HUGE / PAGE;
 
-/// Page faults that may come on top of those of a measurement: the stack, the heap.
+/// Most page faults besides those of a measurement: of the stack and the heap.
 const STRAY_FAULTS: u64 = 8;
 
 /// Result of one round: kind and nanoseconds. A kind may occur several times or not at all.
@@ -27,7 +27,7 @@ pub(super) type Probe = fn(clock: Duration) -> Costs;
 pub(super) const WITH_CALL: [(&str, &str, usize); 3] =
     [(MADVISE_PAGE, SYS_MADVISE, PAGES), (UNMAP_PAGE, SYS_MUNMAP, PAGES), (UNMAP_HUGE, SYS_MUNMAP, 1)];
 
-/// Every probe, in the order in which they take turns.
+/// Every probe, in the order in which a round runs them.
 pub(super) const ALL: [Probe; 6] = [system_call, map_and_unmap, advise, remap, pages, huge_page];
 
 /// The reading of an empty stopwatch: the median of several.
@@ -51,14 +51,14 @@ fn per_item(time: Duration, clock: Duration, readings: u32, count: usize) -> f64
 fn system_call(clock: Duration) -> Costs {
     let (time, ()) = timed(|| {
         for _ in 0..CALLS {
-            // SAFETY: takes nothing and changes nothing. Not by `getppid`, which a C library could answer itself.
+            // SAFETY: takes nothing and changes nothing. By number, because a C library could cache `getppid`.
             black_box(unsafe { libc::syscall(libc::SYS_getppid) });
         }
     });
     vec![(SYSCALL, per_item(time, clock, 1, CALLS as usize))]
 }
 
-/// Maps and unmaps in turn, as an allocator does that maps each request. Several maps in a row would only extend one
+/// Maps and unmaps in turn, like an allocator that maps each request. Several maps in a row would only extend one
 /// mapping.
 fn map_and_unmap(clock: Duration) -> Costs {
     let (mut mapping, mut unmapping) = (Duration::ZERO, Duration::ZERO);
@@ -120,7 +120,7 @@ fn pages(clock: Duration) -> Costs {
     costs
 }
 
-/// Empty when 2 MiB took more than one fault, because the memory was not a huge page then.
+/// Touches and unmaps one huge page. Empty when 2 MiB took more than one fault, because the memory was not a huge page.
 fn huge_page(clock: Duration) -> Costs {
     let Some(mapping) = Mapping::new(2 * HUGE) else { return Vec::new() };
     if !mapping.advise(libc::MADV_HUGEPAGE) {

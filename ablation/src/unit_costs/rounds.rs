@@ -5,17 +5,17 @@ use ablate_stats::order::{percentile, sorted};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Fewest rounds, however slow the machine is. The first one warms up, and of the others a low percentile is taken.
+/// Fewest rounds, also on a slow machine. The first one warms up, and the others give a low percentile.
 const MIN_ROUNDS: usize = 4;
 
 /// Most rounds.
 const MAX_ROUNDS: usize = 12;
 
-/// Largest slowdown of the contention probe, before and after a probe, for a calm reading. It is above the probe's own
-/// scatter of 1 to 2 % and far below the factor of 1.7 to 2 of a busy neighbour.
-const CALM: f64 = 1.08;
+/// Largest slowdown of the contention probe, before and after a probe, for an undisturbed reading. It is above the
+/// probe's own scatter of 1 to 2 % and far below the factor of 1.7 to 2 of a busy neighbour.
+const UNDISTURBED: f64 = 1.08;
 
-/// The percentile of the rounds that is the unit cost. It is low, because a disturbance only ever adds time.
+/// The percentile of the rounds that is the unit cost. It is low, because a disturbance only adds time.
 const LOW: f64 = 0.1;
 
 /// One probe in one round.
@@ -25,7 +25,7 @@ struct Reading {
     contention_probe: f64,
 }
 
-/// Everything that was read.
+/// The readings of all rounds.
 pub(super) struct Rounds<C> {
     contention_probe: C,
     readings: Vec<Reading>,
@@ -56,7 +56,8 @@ impl<C: FnMut() -> f64> Rounds<C> {
         }
     }
 
-    /// The low percentile of the calm readings, by kind. A kind without a calm reading uses all of its readings.
+    /// The low percentile of the undisturbed readings, by kind, in nanoseconds. A kind without an undisturbed reading
+    /// uses all of its readings.
     ///
     /// A cost that is not above 0 is below the resolution of the clock, and is left out.
     pub(super) fn costs(&self) -> BTreeMap<String, f64> {
@@ -64,16 +65,16 @@ impl<C: FnMut() -> f64> Rounds<C> {
         let mut kinds: BTreeMap<&str, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
         for reading in &self.readings {
             for (kind, ns) in &reading.costs {
-                let (calm, all) = kinds.entry(kind).or_default();
+                let (undisturbed, all) = kinds.entry(kind).or_default();
                 all.push(*ns);
-                if reading.contention_probe <= best * CALM {
-                    calm.push(*ns);
+                if reading.contention_probe <= best * UNDISTURBED {
+                    undisturbed.push(*ns);
                 }
             }
         }
-        let costs = kinds.into_iter().filter_map(|(kind, (calm, all))| {
-            let kept = if calm.is_empty() { all } else { calm };
-            Some((kind.to_owned(), percentile(&sorted(&kept), LOW)?))
+        let costs = kinds.into_iter().filter_map(|(kind, (undisturbed, all))| {
+            let used = if undisturbed.is_empty() { all } else { undisturbed };
+            Some((kind.to_owned(), percentile(&sorted(&used), LOW)?))
         });
         costs.filter(|(_, ns)| *ns > 0.0).collect()
     }
@@ -97,19 +98,19 @@ mod tests {
     }
 
     #[test]
-    fn the_low_percentile_of_calm_rounds_is_taken() {
+    fn the_low_percentile_of_undisturbed_rounds_is_taken() {
         let readings: Vec<(f64, f64)> = (0..11).map(|at| (100.0 + f64::from(at), 1.0)).collect();
         assert_eq!(rounds(&readings)["x"], 101.0);
     }
 
     #[test]
-    fn a_kind_without_a_calm_moment_has_all_its_rounds_and_nothing_is_no_cost() {
+    fn a_kind_that_was_always_disturbed_uses_all_rounds_and_costs_are_above_0() {
         let readings = vec![
-            Reading { costs: vec![("calm", 5.0), ("below-the-clock", -0.5)], contention_probe: 1.0 },
-            Reading { costs: vec![("never-calm", 7.0)], contention_probe: 2.0 },
+            Reading { costs: vec![("undisturbed", 5.0), ("below-the-clock", -0.5)], contention_probe: 1.0 },
+            Reading { costs: vec![("disturbed", 7.0)], contention_probe: 2.0 },
         ];
         let costs = Rounds { contention_probe: || 1.0, readings }.costs();
-        assert_eq!(costs, BTreeMap::from([("calm".to_owned(), 5.0), ("never-calm".to_owned(), 7.0)]));
+        assert_eq!(costs, BTreeMap::from([("undisturbed".to_owned(), 5.0), ("disturbed".to_owned(), 7.0)]));
     }
 
     #[test]

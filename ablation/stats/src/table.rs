@@ -22,15 +22,14 @@ const MAD_TO_SIGMA: f64 = 1.4826;
 /// result for each cell, in the unit of the values. `blocks` is one more than the highest block index, at most 65,535;
 /// values that are not finite count as missing.
 ///
-/// 1. Each value is modelled as cell + block + rest. The effect of a block is Huber's location over the cells of value
-/// −
-///    middle of the cell, the middle is the median over the blocks of value − effect of the block: three sweeps of
-///    Tukey's polish ("Exploratory Data Analysis", 1977, chapter 11) with Huber's location ("Robust Estimation of a
-///    Location Parameter", Annals of Mathematical Statistics 35, 1964) in place of the median over cells. With the
-///    median one cell of every block has a rest of exactly 0, which no draw of blocks can move: intervals then cover
-///    87 % at 3 cells and 92 % at 6 cells instead of 95 % (30 blocks, simulated).
+/// 1. Each value is modelled as cell + block + rest. The effect of a block is Huber's location over the cells of
+///    value − middle of the cell; the middle is the median over the blocks of value − effect of the block. Both are
+///    computed in three sweeps of Tukey's polish ("Exploratory Data Analysis", 1977, chapter 11), with Huber's location
+///    ("Robust Estimation of a Location Parameter", Annals of Mathematical Statistics 35, 1964) in place of the median
+///    over cells. With the median one cell of every block has a rest of exactly 0, which no draw of blocks can move:
+///    intervals then cover 87 % at 3 cells and 92 % at 6 cells instead of 95 % (30 blocks, simulated).
 /// 2. The value of a cell is the 20 % trimmed mean over the blocks of value − effect of the block, plus the trimmed
-///    mean of the effects of the blocks, which is common to all cells and so leaves every contrast. Rests farther out
+///    mean of the effects of the blocks, which is common to all cells and so not in any contrast. Rests farther out
 ///    than four standard deviations (1.4826 median absolute deviations) and than four fifths of the rests, of the cell
 ///    and of all cells, are limited to that distance first (winsorized): a draw may repeat an outlier more often than
 ///    the trim cuts, and with few blocks such draws would decide the width. Values that more than a fifth of the runs

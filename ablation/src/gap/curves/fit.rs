@@ -4,6 +4,7 @@ use super::points::{Cell, KINDS, Point, faults, inverse};
 use crate::gap::intervals::{estimate, excludes_zero};
 use crate::gap::regression::MAX_CONDITION;
 use crate::gap::units::UnitCosts;
+use crate::support::count::{counted, counted_verb};
 use ablate_format::effects::{ByFaults, FittedCost};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::line::{Regression, regress};
@@ -30,7 +31,7 @@ pub(super) fn fitted_cost(kind: &str, ns: &Drawn, units: &UnitCosts) -> FittedCo
 /// Why there is none, for people.
 pub(super) fn by_faults(cell: &Cell, units: &UnitCosts) -> Result<ByFaults, String> {
     if cell.points.len() < 3 {
-        return Err(format!("{} workloads are too few for a line", cell.points.len()));
+        return Err(format!("{} too few for a line", counted_verb(cell.points.len(), "workload", ["is", "are"])));
     }
     let mut changing = changing(cell)?;
     let weight = |faults: &[f64], kind: &str| change(faults) * units.cost(kind).map_or(1.0, |cost| cost.ns.point);
@@ -108,7 +109,8 @@ pub(super) fn pooled(cells: &[Cell]) -> Result<Vec<(&'static str, Drawn)>, Strin
         return Err("in no cell do page faults per operation change with the number of operations".to_owned());
     }
     if times.len() < columns.len() + 2 {
-        return Err(format!("{} values are too few for {} coefficients", times.len(), columns.len()));
+        let values = counted_verb(times.len(), "value", ["is", "are"]);
+        return Err(format!("{values} too few for {}", counted(columns.len(), "coefficient")));
     }
     let found = regress(&columns, &times).filter(|found| found.condition <= MAX_CONDITION);
     let found =

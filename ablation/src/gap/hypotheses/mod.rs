@@ -9,6 +9,7 @@
 mod claim;
 mod measured;
 
+use crate::support::count::counted_verb;
 use ablate_format::effects::Estimate;
 use ablate_format::{Hypothesis, HypothesisKind};
 use ablate_stats::{MAX_BLOCKS, MIN_BLOCKS};
@@ -166,7 +167,8 @@ fn decision(
             }
             decision.reason = match decision.blocks_needed {
                 Some(_) if blocks < MIN_BLOCKS => {
-                    format!("{blocks} blocks give no interval, {MIN_BLOCKS} are the fewest")
+                    let give = counted_verb(blocks, "block", ["gives", "give"]);
+                    format!("{give} no interval, {MIN_BLOCKS} are the fewest")
                 }
                 Some(needed) => {
                     format!("the interval reaches over an end of the range; about {needed} blocks would do")

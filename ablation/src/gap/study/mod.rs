@@ -152,8 +152,11 @@ fn of_workload(plan: &StudyPlan, table: &Table, processes: &Processes, units: &U
         let mut breakdown = breakdown(&input)?;
         breakdown.doubt = doubt(plan, workload, &breakdown);
         if let Some(masks) = table.masks.as_ref().filter(|masks| !masks.missing.is_empty()) {
-            let missing = masks.missing.len();
-            breakdown.remarks.insert(0, format!("{missing} cells of the crossed factors have no proven run"));
+            let missing = match masks.missing.len() {
+                1 => "1 cell of the crossed factors has".to_owned(),
+                more => format!("{more} cells of the crossed factors have"),
+            };
+            breakdown.remarks.insert(0, format!("{missing} no proven run"));
         }
         Some(GapBreakdown { workload: workload.clone(), peer: peer.name.clone(), breakdown })
     };
