@@ -19,7 +19,6 @@ use crate::run::Cpus;
 use crate::store::{self, StoreError};
 use crate::study::rule::Budget;
 use crate::study::{self, StudyError};
-use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
@@ -233,8 +232,7 @@ fn circumstances(blocks: u32, analysis: &Analysis, took: Duration) -> String {
         }
         (None, _) => "no timed batch had a contention probe".to_owned(),
     };
-    let (blocks, runs) = (counted(blocks as usize, "block"), counted(analysis.runs, "run"));
-    format!("{blocks}, {runs}, {:.0} s; nanoseconds per operation; {kept}.", took.as_secs_f64())
+    format!("{blocks} blocks, {} runs, {:.0} s; nanoseconds per operation; {kept}.", analysis.runs, took.as_secs_f64())
 }
 
 /// The study as a config.
