@@ -1,18 +1,18 @@
-//! Says how the library of the feature `preload` is linked, and does nothing for other builds.
+//! Passes the linker its arguments for the library of the feature `preload`; does nothing for other builds.
 
 use std::env;
 
-/// What the linker is told.
+/// Arguments of the linker.
 const LINKER: &[&str] = &[
     "-soname,libhakmem.so",
-    // Threads that end call back into the library, and every pointer out there is to be freed by it.
+    // The library is never unloaded: threads that end call back into it, and its objects must be freed by it.
     "-z,nodelete",
-    // Nothing is looked up while a request is served: the loader's resolver may allocate.
+    // Symbols are resolved at load, not during a request: the loader's resolver may allocate.
     "-z,now",
     "-z,relro",
-    // A symbol that is missing is found here, not in the first process.
+    // A missing symbol is an error at link time, not in a process.
     "-z,defs",
-    // The library's own names are bound to itself.
+    // The library's references to its own symbols bind to itself.
     "-Bsymbolic",
 ];
 

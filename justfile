@@ -73,7 +73,7 @@ asan *ARGS:
 # Coverage of intervals and false findings, on 2,000 simulated studies of each scenario.
 [group('check')]
 coverage:
-    cargo test --release --package ablation --lib coverage -- --include-ignored --nocapture
+    cargo test --release --package ablate-stats --lib coverage -- --include-ignored --nocapture
 
 # Format, lints, and every feature subset that is promised to compile.
 [group('check')]

@@ -1,5 +1,5 @@
-//! hakmem beside another global allocator, for the collections that take it: `cargo run --example collections --features
-//! allocator-api2`.
+//! hakmem beside another global allocator, for the collections that take it:
+//! `cargo run --example collections --features allocator-api2`.
 
 use allocator_api2::vec::Vec;
 use hakmem::Hakmem;

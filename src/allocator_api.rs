@@ -1,4 +1,4 @@
-//! The allocator as collections take it: `Allocator` of the crate `allocator-api2`, the stable mirror of the standard
+//! The allocator for collections: `Allocator` of the crate `allocator-api2`, the stable mirror of the standard
 //! library's unstable trait.
 
 use crate::alloc::{allocate, free, reallocate};
@@ -7,9 +7,9 @@ use allocator_api2::alloc::{AllocError, Allocator};
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-// SAFETY: memory lives until it is deallocated, wherever the value moves: all values are one allocator. Objects that are
-// not empty come from it as those of `GlobalAlloc` do; empty ones are dangling addresses, which no call reads, frees or
-// passes on.
+// SAFETY: memory lives until it is deallocated, wherever the value moves: all values are one allocator. Non-empty
+// objects come from the calls that `GlobalAlloc` makes; empty ones are dangling addresses, which no call reads, frees
+// or passes on.
 unsafe impl Allocator for Hakmem {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
@@ -30,7 +30,7 @@ unsafe impl Allocator for Hakmem {
     #[inline]
     unsafe fn deallocate(&self, address: NonNull<u8>, layout: Layout) {
         if layout.size() > 0 {
-            // SAFETY: the caller's promise; what is not empty came from `allocate`.
+            // SAFETY: the caller's promise; a non-empty object came from `allocate`.
             unsafe { free::free(address.as_ptr()) }
         }
     }
@@ -62,11 +62,15 @@ fn empty(layout: Layout) -> NonNull<[u8]> {
     NonNull::slice_from_raw_parts(layout.dangling_ptr(), 0)
 }
 
+/// The object of a layout at an address, or an error for null.
 fn object(address: *mut u8, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
     NonNull::new(address).map(|address| NonNull::slice_from_raw_parts(address, layout.size())).ok_or(AllocError)
 }
 
-/// Gives an object another layout, longer or shorter, in its place or in another.
+/// Gives an object another layout, longer or shorter, in its place or elsewhere.
+///
+/// # Errors
+/// There is no memory; the object is then as it was.
 ///
 /// # Safety
 /// - the object is one of `allocator`'s with the layout `old`, and no other thread uses it.
@@ -83,7 +87,7 @@ unsafe fn resize(
     }
     let other = allocator.allocate(new)?;
     let kept = old.size().min(new.size());
-    // SAFETY: both objects are at least that long, and a new object overlaps no other.
+    // SAFETY: both objects have at least `kept` bytes, and a new object overlaps no other.
     unsafe { other.cast::<u8>().copy_from_nonoverlapping(address, kept) };
     // SAFETY: the caller gives the old object up.
     unsafe { allocator.deallocate(address, old) };

@@ -1,55 +1,55 @@
-//! Size ↔ size class.
+//! Size classes: from a size to its class, and from a class to its bytes.
 //!
-//! Small classes, slots in pages: sixteen bytes apart up to 128, then four to a doubling up to 56 KiB, so that at most
-//! 20 % of a slot is lost beyond 128 bytes. Large classes: a block apart up to 512 KiB, then four to a doubling up to
-//! 4 MiB; what they lose is address space, and memory only where huge pages back it. Objects above [`CLASS_BYTES_MAX`]
-//! have no class.
+//! Small classes, slots in pages: 16 bytes apart up to 128, then four per doubling up to 56 KiB, so that at most 20 %
+//! of a slot is lost beyond 128 bytes. Large classes: a block apart up to 512 KiB, then four per doubling up to 4 MiB;
+//! they lose address space, and memory only where huge pages back it. Objects above [`CLASS_BYTES_MAX`] have no class.
 //!
-//! Large objects that all start at a multiple of 64 KiB have their first lines, and those of each of their OS pages, in the
-//! same few sets of every cache: a ring of sixteen of them misses in caches that could hold it many times over. So the
-//! classes up to 512 KiB are there twice. In the coloured ones (J. Bonwick, "The slab allocator", USENIX Summer 1994)
-//! objects are slots a cache line longer than whole blocks, and each begins in another set than its neighbour. Those of
-//! the other kind, and all beyond, are runs of blocks: for stricter alignment than a line's, and where a coloured page
-//! finds no room.
+//! If all large objects started at a multiple of 64 KiB, their first cache lines, and those of each of their OS pages,
+//! would fall into the same few sets of every cache: sixteen of them in turn would miss in caches that could hold them
+//! many times over. So each size up to 512 KiB has two classes. Objects of the coloured ones (J. Bonwick, "The slab
+//! allocator", USENIX Summer 1994) are slots a cache line longer than whole blocks, so that each begins in another set
+//! than its neighbour. Objects of the uncoloured ones, and all larger ones, are runs of blocks: for stricter alignment
+//! than a line's, and where a coloured page does not fit.
 
-/// What segments are divided into; a page of small slots is one block or eight, a large object as many as it needs.
+/// Bytes of an arena block, into which segments are divided. A page of small slots is one block or eight.
 pub(crate) const BLOCK: usize = 64 << 10;
-/// Blocks of a segment, which is the longest page.
+/// Blocks of a segment, and of the longest page.
 pub(crate) const SEGMENT_BLOCKS: usize = 64;
 /// Number of size classes: small ones, coloured ones, runs.
 pub(crate) const CLASSES: usize = SLOT_CLASSES + RUN_BLOCKS.len();
-/// Number of those whose objects are slots in pages.
+/// Number of classes whose objects are slots in pages.
 pub(crate) const SLOT_CLASSES: usize = SMALL_CLASSES + COLOURED_CLASSES;
-/// Number of the small ones.
+/// Number of small classes.
 const SMALL_CLASSES: usize = 43;
-/// Number of the large ones whose objects are slots: of one block to so many.
+/// Number of coloured classes: of one block to so many.
 const COLOURED_CLASSES: usize = 8;
-/// The largest small object.
+/// Bytes of the largest small object.
 pub(crate) const SMALL_BYTES_MAX: usize = 56 << 10;
-/// How much longer than its blocks a coloured slot is: a cache line.
+/// Bytes by which a coloured slot is longer than its blocks: a cache line.
 const COLOUR: usize = 64;
-/// The largest object that has a class.
+/// Bytes of the largest object that has a class.
 pub(crate) const CLASS_BYTES_MAX: usize = 4 << 20;
 
+/// Number of classes that are 16 bytes apart.
 const LINEAR_CLASSES: usize = 8;
-/// Sizes up to here are looked up in a table.
+/// Sizes in bytes up to here are looked up in a table.
 const TABLE_BYTES: usize = 1024;
 /// Blocks of the classes of runs.
 const RUN_BLOCKS: [u8; 20] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64];
 
-/// Index of a rounded size.
+/// A size class, by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Class(u8);
 
-/// Where a class's slot list lies in a thread cache, in bytes. Zero, which is what an address outside of pages has, is the
-/// place of the slot list that holds and takes nothing.
+/// Where a class's slot list lies in a thread cache, in bytes. At 0, the offset of addresses outside of pages, lies the
+/// slot list that holds and takes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotListOffset(pub(crate) u32);
 
 impl SlotListOffset {
     /// The slot list that holds and takes nothing.
     pub(crate) const NONE: SlotListOffset = SlotListOffset(0);
-    /// Bytes of a slot list; the cache checks that they are as many.
+    /// Bytes of a slot list; the thread cache checks them.
     pub(crate) const LIST_BYTES: usize = 16;
 
     /// The class whose slot list this is.
@@ -58,6 +58,7 @@ impl SlotListOffset {
     }
 }
 
+/// Bytes of a slot or run, by class.
 const SLOT_BYTES: [u32; CLASSES] = {
     let mut table = [0; CLASSES];
     let mut class = 0;
@@ -81,7 +82,7 @@ const _: () = assert!(SLOT_BYTES[LINEAR_CLASSES - 1] == 128 && SLOT_BYTES[LINEAR
 const _: () = assert!(SLOT_BYTES[SMALL_CLASSES - 1] as usize == SMALL_BYTES_MAX);
 const _: () = assert!(SLOT_BYTES[CLASSES - 1] as usize == CLASS_BYTES_MAX);
 
-/// The first class that holds `bytes`, found the slow way, for the tables.
+/// The first class that holds `bytes`, by trying each, for the tables.
 const fn search(bytes: usize) -> Class {
     let mut class = 0;
     while (SLOT_BYTES[class] as usize) < bytes {
@@ -90,7 +91,7 @@ const fn search(bytes: usize) -> Class {
     Class(class as u8)
 }
 
-/// By sixteens: entry `n` is for the sizes from `16 n + 1` to `16 n + 16`.
+/// Slot lists of small sizes: entry `n` is for the sizes from `16 n + 1` to `16 n + 16` bytes.
 pub(crate) static SMALL_LISTS: [SlotListOffset; TABLE_BYTES / 16] = {
     let mut table = [SlotListOffset::NONE; TABLE_BYTES / 16];
     let mut entry = 0;
@@ -101,7 +102,7 @@ pub(crate) static SMALL_LISTS: [SlotListOffset; TABLE_BYTES / 16] = {
     table
 };
 
-/// By blocks: entry `n` is for the sizes from `n` blocks and a byte to `n + 1` blocks.
+/// Slot lists of large sizes: entry `n` is for the sizes from `n` blocks and a byte to `n + 1` blocks.
 static LARGE_LISTS: [SlotListOffset; CLASS_BYTES_MAX / BLOCK] = {
     let mut table = [SlotListOffset::NONE; CLASS_BYTES_MAX / BLOCK];
     let mut entry = 0;
@@ -112,10 +113,10 @@ static LARGE_LISTS: [SlotListOffset; CLASS_BYTES_MAX / BLOCK] = {
     table
 };
 
-/// The slot list of a size from 1 to [`CLASS_BYTES_MAX`]; of any other, the one that holds nothing.
+/// The slot list of a size from 1 to [`CLASS_BYTES_MAX`]; [`SlotListOffset::NONE`] for any other.
 #[inline(always)]
 pub(crate) fn slot_list_of(bytes: usize) -> SlotListOffset {
-    // Size 0 wraps and is beyond everything.
+    // Size 0 wraps around, to a size beyond all tables.
     let last = bytes.wrapping_sub(1);
     if last < TABLE_BYTES {
         return SMALL_LISTS[last / 16];
@@ -129,18 +130,18 @@ pub(crate) fn slot_list_of(bytes: usize) -> SlotListOffset {
     }
 }
 
-/// The class above 128 bytes and up to [`SMALL_BYTES_MAX`] of a size less one.
+/// The class of a size above 128 bytes and up to [`SMALL_BYTES_MAX`]. `last` is the size minus 1.
 #[inline(always)]
 fn geometric(last: usize) -> Class {
-    // `log` is the power of two below the size, the two bits under the leading one choose among the four.
+    // `log` is the power of two below the size; the two bits under the leading one choose one of four classes.
     let log = usize::BITS - 1 - last.leading_zeros();
     let quarter = (last >> (log - 2)) & 3;
     Class((LINEAR_CLASSES + (log as usize - 7) * 4 + quarter) as u8)
 }
 
-/// How many objects of the class with this index a thread cache keeps at most: a MiB of small ones, but no more than
-/// 1,024 and no less than 16; 4 MiB of large ones, but no more than 16 and no less than 4, or 2 above 2 MiB. A ring of large
-/// objects of three sizes goes to and fro by one or two.
+/// How many objects of the class with this index a thread cache keeps at most: 1 MiB of small ones, at least 16 and at
+/// most 1,024 of them; 4 MiB of large ones, at most 16 of them, and at least 4, or 2 above 2 MiB. In a program that
+/// cycles through large objects of three sizes, the free objects of a class vary by one or two.
 pub(crate) const fn cache_slots(class: usize) -> usize {
     let bytes = SLOT_BYTES[class] as usize;
     let (slots, least, most) = if class < SMALL_CLASSES {
@@ -169,7 +170,7 @@ impl Class {
         slot_list_of(bytes).class()
     }
 
-    /// The first class that holds `bytes` and whose objects are all aligned to `align`, if there is one.
+    /// The first class that holds `bytes` and whose objects are all aligned to `align`; `None` where there is none.
     #[inline]
     pub(crate) fn aligned(bytes: usize, align: usize) -> Option<Class> {
         let first = Class::of(bytes)?;
@@ -182,45 +183,45 @@ impl Class {
         (first.0..CLASSES as u8).map(Class).find(|class| class.slot_bytes() >= bytes && class.slot_bytes() % align == 0)
     }
 
-    /// The class of a page's record.
+    /// The class with this index, as a page's record has it; `None` for an index that is no class's.
     pub(crate) fn from_index(index: usize) -> Option<Class> {
         (index < CLASSES).then_some(Class(index as u8))
     }
 
-    /// Bytes of a slot, or of the run that is the object.
+    /// Bytes of a slot, or of a run.
     #[inline(always)]
     pub(crate) fn slot_bytes(self) -> usize {
         SLOT_BYTES[self.index()] as usize
     }
 
-    /// Whether objects are BigCache's: above [`SMALL_BYTES_MAX`].
+    /// Whether objects are larger than [`SMALL_BYTES_MAX`], so that BigCache keeps them.
     #[inline(always)]
     pub(crate) fn is_large(self) -> bool {
         self.index() >= SMALL_CLASSES
     }
 
-    /// Whether objects are runs of blocks, each alone, and not slots.
+    /// Whether objects are runs of blocks, not slots.
     pub(crate) fn is_run(self) -> bool {
         self.index() >= SLOT_CLASSES
     }
 
-    /// The uncoloured size class of as many blocks; any other class as it is.
+    /// The uncoloured class of as many blocks as a coloured one; any other class itself.
     pub(crate) fn uncoloured(self) -> Class {
         if self.is_large() && !self.is_run() { Class(self.0 + COLOURED_CLASSES as u8) } else { self }
     }
 
-    /// Blocks in a page of this class, enough for seven slots at least, or in the run.
+    /// Blocks of a page of this class, enough for at least seven slots, or of a run.
     pub(crate) fn blocks(self) -> usize {
         match self.slot_bytes() {
             0..=0x1c00 => 1,
             0x1c01..=SMALL_BYTES_MAX => 8,
             bytes if self.is_run() => bytes / BLOCK,
-            // A sixteenth of the addresses is lost, and up to an eighth where a segment ends the page.
+            // A sixteenth of the addresses is lost; up to an eighth, where the page is a whole segment.
             bytes => (bytes / BLOCK * 16).min(SEGMENT_BLOCKS),
         }
     }
 
-    /// How many objects a thread cache keeps at most.
+    /// How many objects of the class a thread cache keeps at most.
     pub(crate) fn cache_slots(self) -> usize {
         cache_slots(self.index())
     }
@@ -231,7 +232,7 @@ impl Class {
         self.0 as usize
     }
 
-    /// The place of the class's slot list.
+    /// Where the class's slot list lies in a thread cache.
     #[inline(always)]
     pub(crate) const fn slot_list(self) -> SlotListOffset {
         SlotListOffset((self.0 as u32 + 1) * SlotListOffset::LIST_BYTES as u32)

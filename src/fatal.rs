@@ -5,13 +5,13 @@ use crate::os;
 /// What is wrong, as a fixed sentence that tests compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The address lies in no memory of ours.
+    /// The address lies in no memory of the allocator.
     Foreign,
-    /// The address lies in our memory, but no object starts there.
+    /// The address lies in the allocator's memory, but no object starts there.
     Interior,
     /// The object was free already.
     DoubleFree,
-    /// The header's magic value is gone.
+    /// The header's magic value was overwritten.
     Header,
 }
 
@@ -31,6 +31,6 @@ impl Fault {
 #[inline(never)]
 pub(crate) fn abort_with(fault: Fault) -> ! {
     os::write_stderr(fault.sentence());
-    // SAFETY: does not return, and runs no code of ours.
+    // SAFETY: does not return, and runs no code of the allocator.
     unsafe { libc::abort() }
 }

@@ -1,10 +1,10 @@
-//! The allocator as Rust programs use it.
+//! The allocator for Rust programs: [`GlobalAlloc`], and allocation with a call site.
 
 use crate::alloc::{allocate, free, reallocate};
 use crate::request::Site;
 use core::alloc::{GlobalAlloc, Layout};
 
-/// The allocator. All values are one: the state is the process's.
+/// The allocator. All values share the one state of the process.
 ///
 /// ```
 /// use hakmem::Hakmem;
@@ -19,8 +19,9 @@ use core::alloc::{GlobalAlloc, Layout};
 pub struct Hakmem;
 
 impl Hakmem {
-    /// Allocates for a call site, by which BigCache keeps what is freed. [`site!`](crate::site!) names the place where it
-    /// is written. Objects are freed with [`GlobalAlloc::dealloc`].
+    /// Allocates for a call site, by which the factor `bigcache` keeps freed objects in its form `ring`.
+    /// [`site!`](crate::site!) is the site of the place where it is written. Objects are freed with
+    /// [`GlobalAlloc::dealloc`].
     ///
     /// Returns null when there is no memory. A layout of size 0 is served like one of size 1.
     ///
@@ -32,8 +33,8 @@ impl Hakmem {
     }
 }
 
-// SAFETY: objects do not overlap, hold their layout, and live until they are freed; nothing unwinds; layouts are not
-// stored by reference. The tests in tests/contract.rs hold this at every level of every factor.
+// SAFETY: objects do not overlap, hold their layout, and live until they are freed; no method unwinds. The tests in
+// tests/contract.rs hold this at every level of every factor.
 unsafe impl GlobalAlloc for Hakmem {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

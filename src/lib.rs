@@ -1,7 +1,7 @@
 //! hakmem: a memory allocator that can be taken apart.
 //!
-//! A general-purpose, thread-safe allocator for Linux on x86-64 and aarch64 that takes its memory from the OS itself. Each
-//! part of it that costs something is a *factor*, behind a Cargo feature of the same name and an environment variable, so that
+//! A general-purpose, thread-safe allocator for Linux on x86-64 and aarch64, which takes its memory from the OS itself.
+//! Each part that costs something is a *factor*, with a Cargo feature of its name and an environment variable, so that
 //! its cost can be measured.
 //!
 //! # As the global allocator
@@ -16,20 +16,21 @@
 //! assert!(hakmem::owns(words.as_ptr().cast()));
 //! ```
 //!
-//! C programs use it with `LD_PRELOAD` (feature `preload`, docs/preload.md). With the feature `allocator-api2`, collections
-//! take it as their allocator: `Vec::new_in(Hakmem)` of the crate `allocator-api2`.
+//! C programs use it with `LD_PRELOAD` (feature `preload`, docs/preload.md). With the feature `allocator-api2`,
+//! collections take it as their allocator: `Vec::new_in(Hakmem)` of the crate `allocator-api2`.
 //!
 //! # Levels
 //!
-//! Each factor has a level: absent (not compiled in), off, on, or another form. The levels are read once, at the first
-//! request, and never change after:
+//! Each factor has a level: absent (not compiled in), off, on, or another form. The first request reads the levels, and
+//! they never change after that:
 //!
 //! 1. Cargo features decide what is compiled in; all factors are, by default.
-//! 2. [`preset!`] names the program's preset, if it wants another than the default.
-//! 3. The environment overrides it: `HAKMEM_MODE` names a preset, `HAKMEM_DISABLE_<FACTOR>=1` switches a factor off, and a
-//!    factor's own variable chooses its form.
+//! 2. [`preset!`] names the program's preset, if it is not the default.
+//! 3. The environment overrides it: `HAKMEM_MODE` names a preset, `HAKMEM_DISABLE_<FACTOR>=1` switches a factor off,
+//!    and a factor's own variable chooses its form.
 //!
-//! The first six factors have the form of an older research allocator as well (`HAKMEM_MODE=original`):
+//! `HAKMEM_MODE=original` sets the first six factors to the forms of an older research allocator, and switches off the
+//! rest except for the thread cache:
 //!
 //! | factor | by default | forms |
 //! |---|---|---|
@@ -45,13 +46,13 @@
 //! | `thread-cache` of small objects | on | |
 //! | `purge`: unused memory goes back | by time | `HAKMEM_PURGE=immediate`, `never` |
 //!
-//! [`factors::registry`] has this table as values, docs/factors.md every variable, and the module `settings` (feature
-//! `settings`) reads the environment for a program that wants to show or refuse what it says.
+//! [`factors::registry`] has this table as values, and docs/factors.md every variable. The module `settings` (feature
+//! `settings`) reads the variables for a program that shows the levels, or refuses to start with a misspelt name.
 //!
 //! # Statistics
 //!
-//! [`stats()`] returns one snapshot: objects and bytes in use and at each station, in total and by size class, what the OS
-//! has of it, and the level and activity of each factor. Its parts sum to the whole.
+//! [`stats()`] returns one snapshot: objects and bytes in use and at each place where free memory waits, in total and
+//! by size class, the resident bytes, and the level and activity of each factor. Its parts sum to the whole.
 //!
 //! ```
 //! # #[global_allocator] static GLOBAL: hakmem::Hakmem = hakmem::Hakmem;
@@ -65,7 +66,7 @@
 //!
 //! # Call sites
 //!
-//! [`Hakmem::alloc_at`] names the place that allocates, by which the factor `bigcache` keeps freed objects in its form
+//! [`Hakmem::alloc_at`] takes the place that allocates, by which the factor `bigcache` keeps freed objects in its form
 //! `ring`:
 //!
 //! ```
@@ -114,7 +115,7 @@ pub use global::Hakmem;
 pub use request::Site;
 pub use stats::{ClassStats, FactorStats, Stats, stats};
 
-/// The factors: which there are, the variables that set their levels, and what they do and cost.
+/// The factors: their levels, the variables that set them, and what each factor does and costs.
 ///
 /// ```
 /// use hakmem::factors::{self, FactorId};
@@ -142,13 +143,12 @@ macro_rules! site {
     };
 }
 
-/// Names the program's preset, at most once in a program: the levels of all factors where the environment says nothing else.
-/// `HAKMEM_MODE` overrides it.
+/// Names the program's preset: the levels of all factors, where the environment sets no others. `HAKMEM_MODE` overrides
+/// it. A program may use it once; the linker refuses a second use as a duplicate symbol.
 ///
-/// A constructor that runs before `main` and before constructors without a priority notes the expression. It is evaluated once,
-/// when the levels are sealed: at the first request, or when they are asked for. It is a constant, or reads a value that was set
-/// before; it must neither allocate from hakmem nor unwind. The linker refuses a second use in a program as a duplicate
-/// symbol.
+/// The expression is evaluated once, when the levels are sealed: at the first request, or when a level is read. It must
+/// neither allocate from hakmem nor unwind. A constructor registers it before `main`, and before constructors without a
+/// priority.
 ///
 /// ```
 /// use hakmem::{Hakmem, Preset};
@@ -182,16 +182,16 @@ macro_rules! preset {
     };
 }
 
-/// Whether the address lies in memory that hakmem has handed out: the own address of a live object with a mapping of its
-/// own, or any address in a slab page or run that is in use.
+/// Whether hakmem has handed out the memory at an address: the first address of a live object that has a mapping of its
+/// own, or any address in a slab page or run of blocks that is in use.
 ///
-/// Any address may be asked for, and any thread may ask: the call reads the allocator's records, and never the address. While
-/// another thread allocates or frees the object that the address belongs to, the answer is that of before or of after.
+/// Any thread may ask for any address: the call reads the allocator's records, and never the memory at the address.
+/// While another thread allocates or frees the object there, the answer is that of before or of after.
 pub fn owns(address: *const u8) -> bool {
     alloc::inspect::owns(address)
 }
 
-/// Bytes that an object may use: at least what was asked for, and whatever its slot or mapping has beyond.
+/// Bytes of an object that may be used: the requested ones, and the rest of its slot or mapping.
 ///
 /// ```
 /// let object = Box::into_raw(Box::new([0_u8; 100]));
@@ -207,9 +207,9 @@ pub unsafe fn usable_bytes(object: *mut u8) -> usize {
     alloc::inspect::usable_bytes(object)
 }
 
-/// Gives back to the OS all memory that waits to be used again: in the calling thread's cache and the transfer cache, in
-/// BigCache and the mapping pool, in the madvise batch, full or not, and in free halves of segments. What other threads' caches
-/// hold stays.
+/// Gives all memory that waits for reuse back to the OS: that of the calling thread's cache, the transfer cache,
+/// BigCache, the mapping pool, the madvise batch, and free half segments. Other threads' caches keep their objects.
+/// Without the factor `purge`, half segments stay resident.
 pub fn flush() {
     alloc::flush::flush();
 }

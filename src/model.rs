@@ -1,20 +1,20 @@
-//! What the model checker (loom) sees in place of [`crate::sync`]'s atomics and memory; only its builds have this file.
+//! Atomics and cells of the model checker (loom), in place of [`crate::sync`]'s; only its builds have this file.
 //!
-//! `just models` runs the tests named `loom_`. Each stands beside the code that it is about, and runs that code, with
-//! every order of its threads' steps that takes up to three interruptions, and with every value that a load may see under
-//! the orderings as they are written. Some run the same under orderings that have lost something, and expect a failure:
-//! a model that does not need an ordering proves nothing about it.
+//! `just models` runs the tests named `loom_`. Each lies beside the code that it tests, and runs that code in every
+//! schedule of its threads with up to three preemptions, and with every value that a load may see under the orderings
+//! as written. Some run again under weaker orderings, and expect a failure: a model that passes without an ordering
+//! proves nothing about it.
 //!
-//! Shuttle would add longer schedules, drawn at random and in sequentially consistent order alone; those the stress test has
-//! under ThreadSanitizer, with the machine's own order.
+//! Shuttle would add longer, random schedules, but only sequentially consistent ones. The stress test under
+//! ThreadSanitizer covers long schedules, with the machine's own memory order.
 //!
-//! Loom takes `SeqCst` for `AcqRel`, so that what relies on one order of all would fail: nothing here does.
+//! Loom treats `SeqCst` as `AcqRel`, so that code that relies on one total order would fail. None here does.
 
 use core::sync::atomic::Ordering;
 use loom::sync::{Condvar, Mutex};
 use std::panic;
 
-/// What the orderings lose, or the exchanges.
+/// What a run takes away from the orderings, or from compare-and-exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
     /// Nothing: the code as it is.
@@ -27,28 +27,28 @@ pub(crate) enum Loss {
     Bits(usize),
 }
 
-/// Interruptions of a thread that could go on.
+/// Most preemptions per schedule.
 const PREEMPTIONS: usize = 3;
-/// Steps of a run; a model that takes more waits for something in a loop.
+/// Most steps of a run. A model that takes more waits in a loop for ever.
 const STEPS: usize = 10_000;
 
-/// One model at a time: what is no atomic of the checker's is shared by all. Holds what is lost.
-static LOSS: std::sync::Mutex<Loss> = std::sync::Mutex::new(Loss::None);
-/// The same, for reading.
+/// Held by the model that runs: statics that are not the checker's are shared by all models.
+static ONE_MODEL: std::sync::Mutex<()> = std::sync::Mutex::new(());
+/// The loss of the model that runs.
 static LOST: std::sync::RwLock<Loss> = std::sync::RwLock::new(Loss::None);
 
-/// Runs a model in all its ways; panics in the first that fails.
+/// Runs a model in all its schedules. Panics in the first that fails.
 pub(crate) fn check(model: impl Fn() + Sync + Send + 'static) {
     run(Loss::None, model);
 }
 
-/// Whether a model fails when something is lost.
+/// Whether a model fails under a loss.
 pub(crate) fn fails(loss: Loss, model: impl Fn() + Sync + Send + 'static) -> bool {
     panic::catch_unwind(panic::AssertUnwindSafe(|| run(loss, model))).is_err()
 }
 
 fn run(loss: Loss, model: impl Fn() + Sync + Send + 'static) {
-    let _one = LOSS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _one = ONE_MODEL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     *LOST.write().expect("no thread panics with it") = loss;
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(PREEMPTIONS);
@@ -70,9 +70,9 @@ fn left(order: Ordering) -> Ordering {
     }
 }
 
-/// Makes loads of different threads exclude each other, as far as the checker's choice of orders goes. It remembers the
-/// last access alone: of a load, then another thread's load and exchange, it would never try the exchange before the first
-/// load, since its own load came between.
+/// Makes the checker treat loads of different threads as conflicting. It remembers only the last access: after a load,
+/// and another thread's load and exchange, it would never try the exchange before the first load, since the other load
+/// came between.
 #[derive(Debug)]
 struct Looks(loom::sync::atomic::AtomicUsize);
 
@@ -87,7 +87,7 @@ impl Looks {
     }
 }
 
-/// Operations that put a value in and return the one before.
+/// Declares operations that write a value and return the old one.
 macro_rules! exchanges {
     ($word:ty: $($operation:ident),+) => {
         $(
@@ -102,7 +102,7 @@ macro_rules! exchanges {
 macro_rules! atomics {
     ($($name:ident of $word:ty),+) => {
         $(
-            /// The checker's atomic, with what is left of its orderings.
+            /// The checker's atomic, under the orderings that the loss leaves.
             #[derive(Debug)]
             pub(crate) struct $name(loom::sync::atomic::$name, Looks);
 
@@ -142,7 +142,7 @@ macro_rules! atomics {
                     }
                 }
 
-                /// Never fails for nothing here: loops begin again either way.
+                /// Never fails spuriously here: the loops around it begin again either way.
                 #[track_caller]
                 pub(crate) fn compare_exchange_weak(
                     &self,
@@ -160,7 +160,7 @@ macro_rules! atomics {
 
 atomics!(AtomicU32 of u32, AtomicU64 of u64, AtomicUsize of usize);
 
-/// Memory whose accesses must be ordered one after the other.
+/// A cell whose accesses must be ordered one after the other.
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
 
@@ -189,7 +189,7 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// The kernel's part of a lock: it looks at the word and falls asleep, or wakes one, in one step.
+/// The kernel's part of a lock: it compares the word and sleeps, or wakes one sleeper, in one step.
 #[derive(Debug)]
 pub(crate) struct Sleepers {
     queue: Mutex<()>,

@@ -1,13 +1,13 @@
-//! The allocator as C programs use it: the C library's allocation functions, for `LD_PRELOAD`.
+//! The allocator for C programs: the C library's allocation functions, for `LD_PRELOAD`.
 //!
-//! Feature `preload`; `cargo preload` builds the library. What the standards leave open is decided as glibc does: a size
-//! of 0 gives an object of its own, `realloc(p, 0)` frees, and sizes beyond `PTRDIFF_MAX` are refused with `ENOMEM`.
-//! Where glibc changed its mind, the newer one counts: [`aligned_alloc`] refuses what is no power of two. Every object is
-//! aligned to 16 bytes. What the requests cost is left to [`crate::alloc`]; here `errno` is set where one fails, and
-//! nothing is added to one that does not.
+//! Feature `preload`; `cargo preload` builds the library. Where the standards leave a choice, the functions do as glibc
+//! does: a size of 0 gives an object of its own, `realloc(p, 0)` frees, and sizes beyond `PTRDIFF_MAX` fail with
+//! `ENOMEM`. Where glibc's versions differ, they do as the newest: [`aligned_alloc`] refuses an alignment that is no
+//! power of two. Every object is aligned to 16 bytes. The functions call [`crate::alloc`] and set `errno` where a
+//! request fails; they add nothing to one that succeeds.
 //!
-//! The loader calls before any constructor has run, so that no call may rely on one: the first request does what the
-//! constructor of [`crate::alloc`] has not done yet. glibc's statistics functions report hakmem's [`crate::stats`]:
+//! The loader calls them before any constructor has run, so no call relies on one: the first request does what the
+//! constructor of [`crate::alloc`] has not done yet. glibc's statistics functions report hakmem's [`crate::stats()`]:
 //! `malloc_stats`, `mallinfo`, `mallinfo2` and `malloc_info`.
 
 use crate::alloc::{allocate, flush, free as free_path, inspect, reallocate};
@@ -16,10 +16,10 @@ use core::ffi::{c_char, c_int, c_void};
 use core::fmt::{self, Write};
 use core::ptr;
 
-/// What `malloc` aligns to: `max_align_t` of both architectures.
+/// Alignment in bytes of every object: `max_align_t` of both architectures.
 const ALIGN: usize = 16;
 
-/// The library's version, for proofs of which allocator served: programs find it by `dlsym`.
+/// The library's version. A program finds [`hakmem_version`] by `dlsym`, as proof that this allocator serves it.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
 /// Allocates `size` bytes. Null and `ENOMEM` when there is no memory.
@@ -29,20 +29,20 @@ extern "C" fn malloc(size: usize) -> *mut c_void {
     allocate::allocate_apart(size, || malloc_slow(size), || malloc_beyond(size)).cast()
 }
 
-/// Sizes beyond the table, in a function of their own, so that the others jump nowhere.
+/// `malloc` of a size above 1,024 or of 0, in a function of its own, so that small sizes take no jump.
 #[inline(never)]
 fn malloc_beyond(size: usize) -> *mut u8 {
     allocate::allocate_or_else(size, || malloc_slow(size))
 }
 
-/// In a function of its own, so that `malloc` ends with a jump and keeps no frame.
+/// `malloc` past the thread's cache, in a function of its own, so that `malloc` ends with a jump and has no frame.
 #[cold]
 #[inline(never)]
 fn malloc_slow(size: usize) -> *mut u8 {
     or_enomem(allocate::allocate_slow(size, ALIGN, None, false)).cast()
 }
 
-/// Frees an object; null is none. Leaves `errno` alone.
+/// Frees an object; does nothing for null. Never changes `errno`.
 ///
 /// # Safety
 /// - the address is null, or came from this library, and the object is not used any more.
@@ -53,7 +53,7 @@ unsafe extern "C" fn free(object: *mut c_void) {
     unsafe { free_path::free(object.cast()) }
 }
 
-/// Allocates `count` times `size` zeroed bytes. Null and `ENOMEM` when there is no memory, or no such number.
+/// Allocates `count` times `size` zeroed bytes. Null and `ENOMEM` when there is no memory, or the product overflows.
 #[unsafe(no_mangle)]
 extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     match count.checked_mul(size) {
@@ -62,7 +62,7 @@ extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     }
 }
 
-/// Changes an object's size, in its place or in another. Frees it and returns null when `size` is 0. Null and `ENOMEM`
+/// Changes an object's size, in its place or elsewhere. Frees it and returns null when `size` is 0. Null and `ENOMEM`
 /// when there is no memory; the object is then as it was.
 ///
 /// # Safety
@@ -79,11 +79,11 @@ unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
     }
     // The caller may have written to all that `malloc_usable_size` gave it.
     let usable = inspect::usable_bytes(object.cast());
-    // SAFETY: the caller's promise. Alignments beyond `malloc`'s are lost in a move, as the standard has it.
+    // SAFETY: the caller's promise. A move keeps the alignment of `malloc` only, as the standard allows.
     or_enomem(unsafe { reallocate::reallocate(object.cast(), usable, ALIGN, size) })
 }
 
-/// As [`realloc`], to `count` times `size` bytes. Null and `ENOMEM` also when there is no such number.
+/// As [`realloc`], to `count` times `size` bytes. Null and `ENOMEM` also when the product overflows.
 ///
 /// # Safety
 /// - as for [`realloc`].
@@ -115,14 +115,14 @@ unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: u
     0
 }
 
-/// Allocates with an alignment that is a power of two, of which `size` need not be a multiple. Null and `EINVAL` for any
-/// other alignment, null and `ENOMEM` when there is no memory.
+/// Allocates with an alignment that is a power of two, of which `size` need not be a multiple. Null and `EINVAL` for
+/// any other alignment, null and `ENOMEM` when there is no memory.
 #[unsafe(no_mangle)]
 extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
     if align.is_power_of_two() { aligned(align, size) } else { fail(libc::EINVAL) }
 }
 
-/// As [`aligned_alloc`], but rounds the alignment up to a power of two; `EINVAL` when there is none.
+/// As [`aligned_alloc`], but rounds the alignment up to a power of two; `EINVAL` when that overflows.
 #[unsafe(no_mangle)]
 extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
     match align.checked_next_power_of_two() {
@@ -137,7 +137,7 @@ extern "C" fn valloc(size: usize) -> *mut c_void {
     aligned(os::kernel_page(), size)
 }
 
-/// As [`valloc`], whole pages, at least one.
+/// As [`valloc`], but rounds the size up to whole pages, at least one; `ENOMEM` when that overflows.
 #[unsafe(no_mangle)]
 extern "C" fn pvalloc(size: usize) -> *mut c_void {
     let page = os::kernel_page();
@@ -147,7 +147,7 @@ extern "C" fn pvalloc(size: usize) -> *mut c_void {
     }
 }
 
-/// Bytes of an object that may be used, at least as many as were asked for; 0 for null.
+/// Bytes of an object that may be used, at least the requested ones; 0 for null.
 ///
 /// # Safety
 /// - the address is null or that of an object of this library's.
@@ -156,7 +156,7 @@ unsafe extern "C" fn malloc_usable_size(object: *mut c_void) -> usize {
     if object.is_null() { 0 } else { inspect::usable_bytes(object.cast()) }
 }
 
-/// As [`free`]; gone from glibc's headers, not from old programs.
+/// As [`free`]. glibc no longer declares it, but old programs call it.
 ///
 /// # Safety
 /// - as for [`free`].
@@ -186,20 +186,20 @@ unsafe extern "C" fn free_aligned_sized(object: *mut c_void, _align: usize, _siz
     unsafe { free(object) }
 }
 
-/// Gives back to the OS what waits to be used again. Always 1, "memory was released", whether it was or not.
+/// Gives memory that waits for reuse back to the OS. Returns 1, "memory was released", whether any was or not.
 #[unsafe(no_mangle)]
 extern "C" fn malloc_trim(_pad: usize) -> c_int {
     flush::flush();
     1
 }
 
-/// Always 0, "refused": none of glibc's parameters has a counterpart. Levels are set by the environment.
+/// Returns 0, "refused": none of glibc's parameters has a counterpart. The environment sets the levels.
 #[unsafe(no_mangle)]
 extern "C" fn mallopt(_parameter: c_int, _value: c_int) -> c_int {
     0
 }
 
-/// As [`mallinfo2`], with what is beyond `INT_MAX` as `INT_MAX`.
+/// As [`mallinfo2`], with numbers beyond `INT_MAX` as `INT_MAX`.
 #[unsafe(no_mangle)]
 extern "C" fn mallinfo() -> libc::mallinfo {
     let wide = mallinfo2();
@@ -218,8 +218,8 @@ extern "C" fn mallinfo() -> libc::mallinfo {
     }
 }
 
-/// The statistics in glibc's terms: `arena` is `uordblks + fordblks`, what is in use is `uordblks + hblkhd`. docs/stats.md
-/// maps each field.
+/// The statistics in glibc's terms: `arena` is `uordblks + fordblks`, what is in use is `uordblks + hblkhd`.
+/// docs/stats.md maps each field.
 #[unsafe(no_mangle)]
 extern "C" fn mallinfo2() -> libc::mallinfo2 {
     let stats = stats::stats();
@@ -252,8 +252,8 @@ extern "C" fn malloc_stats() {
     out.flush();
 }
 
-/// Writes the statistics as an XML document in glibc's form, one heap with a `size` per size class that has free objects.
-/// Returns 0, or -1 when the stream fails; `EINVAL` for any option, of which there are none.
+/// Writes the statistics as an XML document in glibc's form, one heap with a `size` per size class that has free
+/// objects. Returns 0, or -1 when the stream fails; `EINVAL` for any option, of which there are none.
 ///
 /// # Safety
 /// - `stream` is open.
@@ -262,7 +262,7 @@ unsafe extern "C" fn malloc_info(options: c_int, stream: *mut libc::FILE) -> c_i
     if options != 0 {
         return libc::EINVAL;
     }
-    // Before the stream is written to: it may allocate.
+    // Taken before the stream is written to, which may allocate.
     let stats = stats::stats();
     let mut out = Buffered::new(|text| {
         // SAFETY: the buffer's bytes, and the caller's stream.
@@ -308,12 +308,13 @@ fn write_document(out: &mut impl Write, stats: &stats::Stats) -> fmt::Result {
     out.write_str("</malloc>\n")
 }
 
-/// Text on its way out in pieces of a few hundred bytes, without an allocation.
+/// Writes text in pieces of 512 bytes, without an allocation.
 struct Buffered<F: FnMut(&[u8]) -> bool> {
     bytes: [u8; 512],
     len: usize,
     /// Writes a piece; returns whether all of it was written.
     write: F,
+    /// Whether all pieces were written so far.
     is_good: bool,
 }
 
@@ -322,7 +323,7 @@ impl<F: FnMut(&[u8]) -> bool> Buffered<F> {
         Buffered { bytes: [0; 512], len: 0, write, is_good: true }
     }
 
-    /// Writes what is left. Returns whether everything was written.
+    /// Writes the rest. Returns whether all of the text was written.
     fn flush(&mut self) -> bool {
         if self.len > 0 {
             self.is_good &= (self.write)(&self.bytes[..self.len]);
@@ -345,7 +346,7 @@ impl<F: FnMut(&[u8]) -> bool> Write for Buffered<F> {
     }
 }
 
-/// The version as a string that lives for ever.
+/// The library's version: a static string.
 #[unsafe(no_mangle)]
 extern "C" fn hakmem_version() -> *const c_char {
     VERSION.as_ptr().cast()
@@ -361,7 +362,7 @@ fn or_enomem(object: *mut u8) -> *mut c_void {
     if object.is_null() { fail(libc::ENOMEM) } else { object.cast() }
 }
 
-/// Null, for the reason given.
+/// Sets `errno` and returns null.
 #[cold]
 #[inline(never)]
 fn fail(reason: c_int) -> *mut c_void {
@@ -370,11 +371,11 @@ fn fail(reason: c_int) -> *mut c_void {
     ptr::null_mut()
 }
 
-/// There is no Rust runtime in the library, and nothing in it panics unless hakmem itself is wrong.
+/// The library has no Rust runtime. A panic is a bug in hakmem: it ends the process with a fixed sentence.
 #[cfg(panic = "abort")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     os::write_stderr(b"hakmem: internal error\n");
-    // SAFETY: does not return, and runs no code of ours.
+    // SAFETY: does not return, and runs no code of the allocator.
     unsafe { libc::abort() }
 }

@@ -1,19 +1,19 @@
-//! What the stations of the request path pass on: a request, and where in the program it comes from.
+//! A request, and the call site that it comes from, as the stations of the request path pass them on.
 
-/// Where in the program a request comes from. Objects of one site are taken to have one purpose: BigCache keeps freed
-/// memory by site.
+/// A call site: the place in a program that a request comes from. The factor `bigcache` in its form `ring` keeps freed
+/// objects by call site.
 ///
-/// [`site!`](crate::site) makes one of the place where it is written.
+/// [`site!`](crate::site!) makes one of the place where it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Site(usize);
 
 impl Site {
-    /// A site of the caller's own numbering; equal numbers are one site.
+    /// A site by a number of the caller's choice. Equal numbers are one site.
     pub const fn new(id: usize) -> Site {
         Site(id)
     }
 
-    /// The site of a place in source text: FNV-1a over file, line and column, so that it is a constant.
+    /// The site of a place in source text: a hash (FNV-1a) of file, line and column, computed at compile time.
     #[doc(hidden)]
     pub const fn of_place(file: &str, line: u32, column: u32) -> Site {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -27,8 +27,8 @@ impl Site {
         Site(hash as usize)
     }
 
-    /// The stand-in for a request without a site (through `GlobalAlloc`): its size up to the next power of two, so that
-    /// objects of like size share a row, and unlike ones do not.
+    /// The site of a request that names none, as all through `GlobalAlloc`: the number of bits of its size, so that
+    /// objects of similar size share a row of BigCache's ring.
     pub(crate) fn of_size(size: usize) -> Site {
         Site(usize::BITS as usize - size.leading_zeros() as usize)
     }
@@ -46,7 +46,7 @@ pub(crate) struct Request {
     pub(crate) size: usize,
     /// Alignment of the object in bytes, a power of two.
     pub(crate) align: usize,
-    /// Where in the program it comes from.
+    /// The call site.
     pub(crate) site: Site,
     /// Bytes to leave before the object, for its header; 0 without headers.
     pub(crate) prefix: usize,

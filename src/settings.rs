@@ -1,20 +1,21 @@
-//! What the `HAKMEM_*` variables ask for, as a program reads it: typed by serde, read by envy, from the one registry.
+//! Reads the `HAKMEM_*` variables for a program that shows the levels of its allocator, or refuses a misspelt name at
+//! its start.
 //!
-//! For programs that show their allocator's levels, or refuse a misspelt name before they start. The allocator itself reads
-//! the environment without allocating; a test holds both readings equal.
+//! Names and values come from the registry, and the text from serde and envy. The allocator itself reads the
+//! environment without allocating; a test holds both readings equal.
 
 use crate::config::environment::{self, Refusal};
-use crate::config::{Preset, REGISTRY};
+use crate::config::{FactorId, Level, Preset};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-/// Level names by factor name, one entry per factor of the registry; `absent` where the build has no such factor.
-pub type Levels = BTreeMap<&'static str, &'static str>;
+/// A level for every factor of the registry; [`Level::Absent`] for one that is not compiled in.
+pub type Levels = BTreeMap<FactorId, Level>;
 
-/// One variable that is not understood; displays as a sentence with what is known instead.
+/// A variable that is not understood. It displays as a sentence that names the known variables or values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected(String);
 
@@ -26,51 +27,51 @@ impl core::fmt::Display for Rejected {
 
 impl core::error::Error for Rejected {}
 
-/// All variables of ours, as envy hands them to serde: names in lower case, without the prefix, values as text.
+/// All `HAKMEM_*` variables as envy hands them to serde: names in lower case without the prefix, values as text.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 struct Variables(BTreeMap<String, String>);
 
-/// Reads the levels that the environment asks for over a preset, and lists the variables that are not understood. Such a
-/// variable changes nothing. In a program that runs with more rights than its user, no variable is read.
+/// Reads the levels that the environment asks for over a preset, and lists the variables that are not understood, which
+/// change nothing. A program that runs with more rights than its user (setuid) reads no variable.
 pub fn read(preset: Preset) -> (Levels, Vec<Rejected>) {
-    let Variables(by_name) = match envy::prefixed(environment::PREFIX).from_iter(spelt_variables()) {
-        Ok(variables) => variables,
-        // A map of texts takes anything that `text_variables` lets through.
-        Err(error) => return (Levels::new(), Vec::from([Rejected(error.to_string())])),
-    };
-    // envy lowers the names; the registry has them as they are written.
+    let mut rejected = Vec::new();
+    let Variables(by_name) = envy::prefixed(environment::PREFIX).from_iter(spelt_variables()).unwrap_or_else(|error| {
+        // Cannot happen: a map of texts takes everything that `text_variables` lets through.
+        rejected.push(Rejected(error.to_string()));
+        Variables(BTreeMap::new())
+    });
+    // envy lowers the names; the registry has them in upper case.
     let spelt =
         by_name.into_iter().map(|(name, value)| (environment::PREFIX.to_string() + &name.to_uppercase(), value));
     let misspelt = text_variables().filter(|(name, _)| name.starts_with(environment::PREFIX) && !is_kept_by_envy(name));
     let variables: Vec<(String, String)> = spelt.chain(misspelt).collect();
-    let mut rejected = Vec::new();
     let asked = environment::interpret(
         preset,
         |each| variables.iter().for_each(|(name, value)| each(name, value)),
         |name, value, refusal| rejected.push(Rejected(message(name, value, refusal))),
     );
-    let levels = REGISTRY.iter().enumerate().map(|(i, factor)| (factor.name, asked.levels.get(i).as_str()));
+    let levels = FactorId::ALL.into_iter().map(|id| (id, asked.levels.get(id as usize)));
     (levels.collect(), rejected)
 }
 
-/// Every variable that is not understood, with what is known instead.
+/// A sentence for every variable that is not understood.
 pub fn rejected() -> Vec<String> {
     read(Preset::Default).1.into_iter().map(|rejected| rejected.0).collect()
 }
 
-/// Variables whose names can be told from what envy makes of them.
+/// The variables whose names can be restored from what envy makes of them.
 fn spelt_variables() -> impl Iterator<Item = (String, String)> {
     text_variables().filter(|(name, _)| is_kept_by_envy(name))
 }
 
-/// Whether a name comes back as it was: envy lowers names, and takes a repeated prefix off as one.
+/// Whether a name can be restored: envy lowers it, and takes off a prefix as often as it is repeated.
 fn is_kept_by_envy(name: &str) -> bool {
     name.strip_prefix(environment::PREFIX)
         .is_some_and(|rest| !rest.starts_with(environment::PREFIX) && rest.to_lowercase().to_uppercase() == rest)
 }
 
-/// Variables whose name is text, and their values; envy panics on what is not UTF-8.
+/// The variables whose names are UTF-8, and their values: envy panics on any other text.
 fn text_variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter(|_| !environment::is_secure()).filter_map(|(name, value)| {
         Some((name.into_string().ok()?, value.into_string().unwrap_or_else(|_| environment::NO_TEXT.to_string())))

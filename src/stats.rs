@@ -1,7 +1,7 @@
-//! Statistics: what the allocator holds, where it is, and what the factors did, as one snapshot that closes.
+//! Statistics: one snapshot of what the allocator holds, where, and what the factors did. Its parts sum to the whole.
 //!
-//! The numbers are read from the allocator's records when a program asks. Nothing is counted for them while requests are
-//! served, except what the factors count and each thread's numbers of objects.
+//! A call reads the numbers from the allocator's records. Requests do no counting for them, except for the factors'
+//! counters and each thread's numbers of objects.
 
 use crate::alloc::census::{Amount, Census};
 use crate::alloc::{purge, thread_heap};
@@ -13,15 +13,14 @@ use core::fmt;
 
 /// Objects and bytes of the process at one moment, summed over all threads; docs/stats.md explains every number.
 ///
-/// Exact while no thread allocates or frees. While threads do, each number is one that was true a moment ago, and the
-/// parts may miss their sums by what moved meanwhile. Displays as a table.
+/// Exact while no thread allocates or frees. While threads do, each number was true a moment ago, and the sums below
+/// may be off by what moved meanwhile. Displays as a table.
 ///
-/// Three sums close:
-/// - `mapped_bytes` is the sum of [`Stats::parts`], which each byte is in once. It is counted at the system calls, the parts
-///   from the records.
-/// - `allocations − frees` is `live.objects`. The left is counted by the threads, the right from the records.
-/// - `live`, `thread_caches`, `transfer_cache` and `free_slots` are each the sum over [`Stats::classes`] and, of live ones,
-///   over [`Stats::unclassed`].
+/// Three sums hold:
+/// - `mapped_bytes`, counted at the system calls, is the sum of [`Stats::parts`], counted from the records.
+/// - `allocations − frees`, counted by the threads, is `live.objects`, counted from the records.
+/// - `live`, `thread_caches`, `transfer_cache` and `free_slots` are each the sum over [`Stats::classes`] and, of live
+///   ones, over [`Stats::unclassed`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stats {
@@ -31,9 +30,10 @@ pub struct Stats {
     pub frees: u64,
     /// Objects in use.
     pub live: Amount,
-    /// Live objects that have no size class: those above 4 MiB, or of a large alignment, or of a threshold's choice.
+    /// Live objects that have no size class: above 4 MiB, with a large alignment, or by an mmap threshold.
     pub unclassed: Amount,
-    /// Objects that have a mapping of their own, in use or in a slot list: a subset of the others.
+    /// Objects that have a mapping of their own, live or in a thread's or the transfer cache. Those parts count them
+    /// too.
     pub own_mappings: Amount,
     /// Free objects in the slot lists of threads.
     pub thread_caches: Amount,
@@ -41,32 +41,32 @@ pub struct Stats {
     pub transfer_cache: Amount,
     /// Free slots in slab pages.
     pub free_slots: Amount,
-    /// Free large mappings that wait for a request of like size.
+    /// Free large mappings that wait for a request of similar size.
     pub mapping_pool: Amount,
     /// Free large mappings in BigCache's ring.
     pub bigcache_ring: Amount,
     /// Large mappings that wait to be unmapped together.
     pub madvise_batch: Amount,
-    /// Bytes behind the last slot of slab pages.
+    /// Bytes after the last slot of each slab page.
     pub page_tail_bytes: u64,
-    /// Bytes of the arena's blocks that no page has.
+    /// Bytes of arena blocks that no page has.
     pub free_block_bytes: u64,
-    /// Those of them that were used since they were last given back: what a purge would give back.
+    /// Of those, bytes of blocks that were used since they last went back to the OS: a purge would give them back.
     pub dirty_block_bytes: u64,
-    /// Bytes that the arena has mapped ahead, and that no segment has yet.
+    /// Bytes that the arena has mapped and that no segment has yet.
     pub reserve_bytes: u64,
-    /// Bytes of the allocator's own records, with [`Stats::metadata_free_bytes`].
+    /// Bytes for the allocator's own records, including [`Stats::metadata_free_bytes`].
     pub metadata_bytes: u64,
-    /// Bytes that are mapped for records and that no record has yet.
+    /// Bytes for records that no record has yet.
     pub metadata_free_bytes: u64,
-    /// Bytes that are not used and that the kernel refused to take back. Usually 0.
+    /// Bytes that are unused and that the kernel refused to unmap. Usually 0.
     pub lost_bytes: u64,
-    /// Bytes of memory that the allocator has from the OS, touched or not, with 256 KiB for records that are part of the
-    /// program. Addresses that are reserved and not used yet are not in it.
+    /// Bytes of memory that the allocator has from the OS, touched or not, and 256 KiB for records that are part of the
+    /// program. Addresses that are only reserved do not count.
     pub mapped_bytes: u64,
-    /// The most that `mapped_bytes` was.
+    /// The highest `mapped_bytes` so far.
     pub mapped_bytes_max: u64,
-    /// Bytes of `mapped_bytes` that the kernel backs with memory, in its pages, as `mincore` says.
+    /// Bytes of `mapped_bytes` that the kernel backs with memory, in whole pages of the kernel, as `mincore` reports.
     pub resident_bytes: u64,
     classes: [ClassStats; CLASSES],
     factors: [FactorStats; FACTORS],
@@ -78,7 +78,7 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct ClassStats {
-    /// Bytes of an object: the slot's, the run's or the mapping's.
+    /// Bytes of an object's slot, run or mapping.
     pub object_bytes: usize,
     /// Objects in use.
     pub live: Amount,
@@ -105,12 +105,12 @@ pub struct FactorStats {
 const COUNTERS_MAX: usize = 8;
 
 impl FactorStats {
-    /// Its name in the registry.
+    /// The factor's name in the registry.
     pub fn name(&self) -> &'static str {
         self.id.name()
     }
 
-    /// Names and values of its activity counters, each a number of events since the process began.
+    /// Names and values of the factor's activity counters, each a number of events since the process began.
     pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         REGISTRY[self.id as usize].counters.iter().copied().zip(self.values)
     }
@@ -123,8 +123,8 @@ impl FactorStats {
 
 /// The statistics as they are now. Seals the levels if nothing has sealed them yet.
 ///
-/// Allocates nothing, and costs requests nothing. The call reads the record of every slab page and large object and asks the
-/// kernel with one `mincore` per 16 MiB which memory is resident: some milliseconds for a GiB.
+/// Allocates nothing, and costs requests nothing. The call reads the record of every slab page and large object, and
+/// asks the kernel which memory is resident with one `mincore` per 16 MiB: some milliseconds per GiB.
 ///
 /// ```
 /// # #[global_allocator] static GLOBAL: hakmem::Hakmem = hakmem::Hakmem;
@@ -194,6 +194,7 @@ pub fn stats() -> Stats {
     stats
 }
 
+/// Level and counters of each factor, summed over all threads.
 fn factors() -> [FactorStats; FACTORS] {
     let active = config::active();
     FactorId::ALL.map(|id| {
@@ -208,7 +209,7 @@ fn factors() -> [FactorStats; FACTORS] {
 }
 
 impl Stats {
-    /// Names and bytes of the parts of `mapped_bytes`, each byte in one of them.
+    /// Names and bytes of the parts of `mapped_bytes`. Each byte is in exactly one part.
     pub fn parts(&self) -> [(&'static str, u64); 12] {
         [
             ("live", self.live.bytes),
@@ -231,8 +232,8 @@ impl Stats {
         self.mapped_bytes.saturating_sub(self.resident_bytes)
     }
 
-    /// Every size class, in the order of the allocator: small ones, large ones that are slots, and large ones that are runs of
-    /// blocks. Two large classes may be of nearly the same size.
+    /// Every size class, in the allocator's order: small classes, large classes of slots, and large classes of runs. A
+    /// class of slots and one of runs may have nearly the same size.
     pub fn classes(&self) -> &[ClassStats] {
         &self.classes
     }
@@ -252,13 +253,13 @@ impl Stats {
         self.ticks
     }
 
-    /// Elo ratings in points, all 1500 before the first round: of the twelve plans where the factor `elo` is at its level
-    /// `slow-path`, else of the twelve mmap thresholds, smallest threshold first.
+    /// Elo ratings in points, all 1500 before the first round: of the twelve plans where the factor `elo` is at its
+    /// level `slow-path`, else of the twelve mmap thresholds, smallest threshold first.
     pub fn elo_ratings(&self) -> &[f64; 12] {
         &self.elo_ratings
     }
 
-    /// Objects that the parts with objects hold, by name; `None` for parts of bytes alone.
+    /// Objects in each of [`Stats::parts`]; `None` for a part that has bytes alone.
     fn part_objects(&self) -> [Option<u64>; 12] {
         let objects = |amount: Amount| Some(amount.objects);
         [

@@ -1,13 +1,14 @@
 //! The one lock of the allocator, and the counts that each thread keeps for itself.
 //!
-//! The lock is a word in user space; contended waiters sleep in the kernel. No poisoning, no allocation, no thread identity, so that
-//! it works in the first moments of a process, at thread exit and in the child of a fork.
+//! The lock is a word in user space; contended waiters sleep in the kernel. It has no poisoning, allocates nothing and
+//! knows no thread identity, so that it works in the first moments of a process, at thread exit and in the child of a
+//! fork.
 
 use atomic::{AtomicU32, AtomicU64, Ordering};
 use cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 
-/// Atomics by which threads pass memory on: the real ones, or those of the model checker.
+/// Atomics by which threads hand memory to each other: the real ones, or the model checker's.
 pub(crate) mod atomic {
     cfg_if::cfg_if! {
         if #[cfg(loom)] {
@@ -19,7 +20,7 @@ pub(crate) mod atomic {
     pub(crate) use core::sync::atomic::Ordering;
 }
 
-/// Memory that is passed on: the model checker's notices an access that nothing orders after the last one.
+/// Cells of such memory: the model checker's panic on an access that nothing orders after the last one.
 pub(crate) mod cell {
     cfg_if::cfg_if! {
         if #[cfg(loom)] {
@@ -48,7 +49,7 @@ cfg_if::cfg_if! {
                 crate::os::wait(word, expected);
             }
 
-            /// Wakes one.
+            /// Wakes one sleeper.
             fn wake(&self, word: &AtomicU32) {
                 crate::os::wake(word);
             }
@@ -56,7 +57,8 @@ cfg_if::cfg_if! {
     }
 }
 
-/// A function that makes a value of atomics: a constant one, but for the model checker, whose atomics are none.
+/// Declares a constructor of a value with atomics: `const`, except for the model checker, whose atomics cannot be
+/// constants.
 macro_rules! constant {
     ($(#[$about:meta])* $visible:vis fn $name:ident($($given:ident: $of:ty),*) -> $type:ty $body:block) => {
         #[cfg(not(loom))]
@@ -68,8 +70,8 @@ macro_rules! constant {
 }
 pub(crate) use constant;
 
-/// A static made of locks and atomics, or an array with a new one in `each` place: one of the program, but for the model
-/// checker, which begins anew many times.
+/// Declares a static with locks and atomics, or an array with a new value in `each` place. The model checker makes it
+/// anew for each run of a model.
 macro_rules! global {
     ($(#[$about:meta])* static $name:ident: [$type:ty; $len:expr] = each $make:expr;) => {
         #[cfg(not(loom))]
@@ -92,7 +94,7 @@ macro_rules! global {
 }
 pub(crate) use global;
 
-/// What the handlers around a fork call of a module with one lock.
+/// Declares what the fork handlers call in a module with one lock.
 macro_rules! held_at_fork {
     ($lock:ident) => {
         /// Takes the lock before a fork.
@@ -116,7 +118,8 @@ const FREE: u32 = 0;
 const HELD: u32 = 1;
 const CONTENDED: u32 = 2;
 
-/// Spins before sleeping: about the length of the sections that these locks guard. One is as good as many for a model.
+/// Spins before sleeping: about as long as the sections that these locks guard. For a model one spin is as good as
+/// many.
 const SPINS: u32 = if cfg!(loom) { 1 } else { 64 };
 
 /// A value that one thread at a time may use.
@@ -182,7 +185,8 @@ impl<T> Lock<T> {
     /// Frees the lock.
     ///
     /// # Safety
-    /// - the caller holds it, by [`Lock::acquire`] or a forgotten guard, possibly taken before a fork.
+    /// - the caller holds it by [`Lock::acquire`], possibly from before a fork, or by a guard that is not used any
+    ///   more.
     #[inline]
     pub(crate) unsafe fn release(&self) {
         // Release: pairs with the acquires of the next holder.
@@ -220,7 +224,7 @@ impl<T> Drop for Guard<'_, T> {
     }
 }
 
-/// A word that is made once, by the first caller; 0 before.
+/// A word that the first caller makes; 0 until then.
 #[derive(Debug)]
 pub(crate) struct Once {
     word: AtomicU64,
@@ -235,8 +239,8 @@ impl Once {
         }
     }
 
-    /// The word, made by `make` if it was not made before; a 0 leaves it unmade. Also returns whether this call made it. A
-    /// thread that has the word sees what `make` wrote.
+    /// The word, made by `make` if it was not made before, and whether this call made it. A `make` that returns 0
+    /// leaves it unmade. A thread that has the word sees what `make` wrote.
     #[inline]
     pub(crate) fn get_or_make(&self, make: impl FnOnce() -> u64) -> (u64, bool) {
         // Acquire: pairs with the release in `make_slow`.
@@ -260,18 +264,19 @@ impl Once {
         (word, word != 0)
     }
 
-    /// The word alone, without what was written before it was stored; 0 if it is not made, or was elsewhere just now.
+    /// The word, loaded without ordering: what `make` wrote need not be visible yet. 0 if it is not made, or if another
+    /// thread has only just made it.
     #[inline(always)]
     pub(crate) fn peek(&self) -> u64 {
         self.word.load(Ordering::Relaxed)
     }
 
-    /// Waits until no thread makes it, and lets none begin, for the handlers around a fork.
+    /// Takes the lock under which the word is made, for the handlers around a fork.
     pub(crate) fn acquire(&self) {
         self.making.acquire();
     }
 
-    /// Lets it be made again.
+    /// Frees that lock.
     ///
     /// # Safety
     /// - the caller has called [`Once::acquire`].
@@ -281,20 +286,21 @@ impl Once {
     }
 }
 
-/// A count that one thread keeps and any may read.
+/// A count that one thread raises and any thread may read.
 #[derive(Debug, Default)]
 pub(crate) struct Count(core::sync::atomic::AtomicU64);
 
 impl Count {
-    /// Zero; so are zeroes.
+    /// Zero, as all-zero bytes are.
     pub(crate) const fn new() -> Count {
         Count(core::sync::atomic::AtomicU64::new(0))
     }
 
-    /// Adds; only the thread that keeps the count may. A load and a store, not a locked operation: one instruction.
+    /// Adds `n`; only the thread that owns the count may. A load and a store, which are one instruction without a lock
+    /// prefix.
     #[inline(always)]
     pub(crate) fn add(&self, n: u64) {
-        // Relaxed: readers want a number, not an order.
+        // Relaxed: readers want the number alone.
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
@@ -364,7 +370,7 @@ mod models {
     use loom::sync::Arc;
     use loom::thread;
 
-    /// Two threads raise a number twice each, and so does the model's own.
+    /// The model's own thread raises a number once, and all others raise it twice each.
     fn count(threads: u32) {
         let lock = Arc::new(Lock::new(0));
         let others = (1..threads).map(|_| {
@@ -380,7 +386,7 @@ mod models {
         assert_eq!(*lock.lock(), 2 * threads - 1);
     }
 
-    /// One holder at a time, who sees what the last one wrote; a sleeper that no thread wakes would be a deadlock.
+    /// One holder at a time, which sees what the last one wrote. A sleeper that no thread wakes would be a deadlock.
     #[test]
     fn loom_lock_admits_one_at_a_time_and_wakes_all() {
         check(|| count(3));
@@ -418,13 +424,13 @@ mod models {
         });
     }
 
-    /// Two threads want the word, for which something is written that both read.
+    /// Two threads get the word; making it writes a value that both then read.
     fn make_once() {
         let shared = Arc::new((Once::new(), UnsafeCell::new(0), atomic::AtomicU32::new(0)));
         let want = |shared: &(Once, UnsafeCell<u32>, AtomicU32)| {
             let (once, settings, made) = shared;
             let (word, is_own) = once.get_or_make(|| {
-                // SAFETY: no thread reads before the word is there.
+                // SAFETY: no thread reads the value before the word is stored.
                 unsafe { *settings.get() = 7 };
                 made.fetch_add(1, Ordering::Relaxed);
                 5
@@ -460,7 +466,7 @@ mod models {
         assert!(fails(Loss::Release, make_once));
     }
 
-    /// A failure to make it leaves it to the next.
+    /// A `make` that fails leaves the word to the next caller.
     #[test]
     fn loom_once_is_tried_again_after_a_failure() {
         check(|| {

@@ -83,7 +83,7 @@ fn bad_values_are_told_with_what_is_taken() {
         ("HAKMEM_ALIGN", "1", "on, user, off"),
         ("HAKMEM_THP", "always", "on, never, off"),
         ("HAKMEM_EVO_POLICY", "Auto", "auto, learn, frozen, slow-path, off"),
-        ("HAKMEM_EVO_WINDOW_OPS", "-1", "a number from 1.0 to 1e9"),
+        ("HAKMEM_EVO_WINDOW_OPS", "-1", "a whole number from 1 to 1e9"),
         ("HAKMEM_EVO_FREEZE_SECONDS", "inf", "a number from 0.0 to 1e9"),
     ] {
         let line = format!("hakmem: {variable}={value} ignored; it takes {takes}\n");
@@ -167,7 +167,7 @@ fn programs_read_what_the_allocator_reads() {
         let output = case.run(|| {
             let (levels, rejected) = hakmem::settings::read(hakmem::Preset::Default);
             for factor in hakmem::stats().factors() {
-                assert_eq!(levels[factor.name()], factor.level.as_str(), "{}", factor.name());
+                assert_eq!(levels[&factor.id], factor.level, "{}", factor.name());
             }
             assert_eq!(levels.len(), hakmem::factors::registry().len());
             println!("rejected: {}", rejected.len());

@@ -54,7 +54,7 @@ fn a_wrong_call_or_environment_is_answered_with_what_was_meant() {
     let bench = Bench::new(ENV_ONLY);
     let output = bench.command(&["plan", "study.toml"]).env("ABLATE_COLUMS", "80").output();
     bench.snapshot("unknown_variable", &common::Said::from(output.expect("ablate starts")));
-    // The command that keeps a study asks for the same folder.
+    // The command that archives a study asks for the same folder.
     wrong("archive_of_no_folder", ENV_ONLY, &["archive", "no-such-folder"]);
 }
 
@@ -115,7 +115,7 @@ fn a_program_that_prints_rubbish_or_nothing_is_recorded() {
 }
 
 #[test]
-fn a_program_that_lies_is_void() {
+fn a_program_that_lies_is_invalid() {
     let bench = Bench::new(&trouble("lie"));
     bench.run(&[], 1);
     let troubles = bench.troubles();

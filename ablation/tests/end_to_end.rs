@@ -1,4 +1,4 @@
-//! A whole study of the fixture subject, and one that is interrupted and gone on with.
+//! A whole study of the fixture subject, and one that is interrupted and continued.
 
 mod common;
 
@@ -21,11 +21,11 @@ fn a_study_runs_from_config_to_report() {
     for file in ["manifest.json", "records.jsonl", "effects.json", "report.md", "logs/build-full.log"] {
         assert!(bench.path("out").join(file).is_file(), "{file}");
     }
-    // Seven cells: counting at work and idle, and two blocks, each with the prices of the machine.
-    let (prices, records): (Vec<_>, Vec<_>) = bench.records().into_iter().partition(|r| r["pass"] == "unit-costs");
+    // Seven cells: counting at work and idle, and two blocks, each with the unit costs of the machine.
+    let (unit_costs, records): (Vec<_>, Vec<_>) = bench.records().into_iter().partition(|r| r["pass"] == "unit-costs");
     assert!(
-        prices.len() == 2 && prices.iter().all(|r| r["unit_costs_ns"]["syscall"].as_f64() > Some(0.0)),
-        "{prices:#?}"
+        unit_costs.len() == 2 && unit_costs.iter().all(|r| r["unit_costs_ns"]["syscall"].as_f64() > Some(0.0)),
+        "{unit_costs:#?}"
     );
     assert_eq!(records.len(), 7 * 4);
     assert!(records.iter().all(|record| record["status"] == "ok"), "{:#?}", bench.troubles());
@@ -125,7 +125,7 @@ fn lines(bench: &Bench) -> usize {
 }
 
 #[test]
-fn an_interrupted_study_keeps_its_records_and_is_gone_on_with() {
+fn an_interrupted_study_keeps_its_records_and_is_continued() {
     let bench = slow();
     let mut child = start(&bench);
     until(&mut child, || lines(&bench) >= 3);
@@ -147,7 +147,7 @@ fn an_interrupted_study_keeps_its_records_and_is_gone_on_with() {
     let records: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let keys: BTreeSet<String> =
         records.iter().map(|r| format!("{} {} {}", r["pass"], r["block"], r["cell"])).collect();
-    // Each block has the prices of the machine besides.
+    // Each block has the unit costs of the machine besides.
     assert_eq!((records.len(), keys.len()), (18, 18));
 
     // Nothing is left to do, and another seed or config does not belong.
@@ -171,7 +171,7 @@ fn an_interrupted_study_keeps_its_records_and_is_gone_on_with() {
     std::fs::write(bench.path("out/records.jsonl"), "").expect("writes");
     let said = bench.ablate(&["report", "out"]);
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.out.contains("nothing was measured in plain") && !said.out.contains("all 0 runs"), "{}", said.out);
+    assert!(said.out.contains("Nothing was measured in plain") && !said.out.contains("all 0 runs"), "{}", said.out);
 }
 
 #[test]

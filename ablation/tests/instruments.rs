@@ -46,7 +46,7 @@ fn two_cells_are_profiled_into_graphs() {
     let bench = Bench::new(&text);
     let args = ["--cell", "no-red@env", "--samples", "20", "--seconds", "30", "--out", "graphs"];
     let said = bench.ablate(&[&["profile", "study.toml"][..], &args].concat());
-    if said.err.contains("nothing can profile here") {
+    if said.err.contains("no profiler works on this machine") {
         println!("skipped: {}", said.err);
         return;
     }

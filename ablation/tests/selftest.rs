@@ -6,7 +6,7 @@ mod common;
 use common::{Bench, ENV_ONLY};
 
 #[test]
-fn every_row_is_answered_and_what_is_inert_is_void() {
+fn every_row_is_answered_and_what_is_inert_is_invalid() {
     let bench = Bench::new(ENV_ONLY);
     let said = bench.ablate(&["selftest", "--idle", "--blocks", "10", "--out", "st"]);
     assert!([0, 1].contains(&said.code), "{said:#?}");

@@ -1,4 +1,4 @@
-//! Where an object comes from, and in which order the factors act on a request: written once, here.
+//! Where an object comes from, and in which order the factors act on a request.
 //!
 //! ```text
 //! request ── thread cache ── transfer cache ── central free list ── arena ── OS   small: up to 56 KiB; large: to 512 KiB
@@ -9,8 +9,9 @@
 //!    └── mapping pool ─── large mapping ── OS       beyond 4 MiB
 //! ```
 //!
-//! [`allocate`] takes an object that waits in the thread's cache, without a call. Everything else passes [`allocate_slow`],
-//! where the hooks are: when a factor must see every request, threads have a cache whose slot lists are closed.
+//! [`allocate`] takes an object from the thread's cache, without a call. Every other request goes through
+//! [`allocate_slow`], where the hooks are. When a factor must see every request, threads use a cache whose slot lists
+//! are closed.
 
 use super::huge_pages::Policy;
 use super::large_mappings::Placement;
@@ -34,8 +35,8 @@ pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8
     if align <= 16 { allocate_or_else(size, slow) } else { allocate_aligned_or_else(size, align, slow) }
 }
 
-/// As [`allocate_or_else`], of stricter alignment, up to an OS page's: a slot list may hold mappings, which are aligned to no
-/// more.
+/// As [`allocate_or_else`], for an alignment above 16 bytes. From the cache up to an OS page's alignment: a slot list
+/// may hold mappings, which are aligned to no more.
 #[inline(never)]
 fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
     match Class::aligned(size, align).filter(|_| align <= os::OS_PAGE) {
@@ -47,17 +48,18 @@ fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *m
     }
 }
 
-/// Serves a request of ordinary alignment from the thread's cache, or else by `slow`.
+/// Serves a request of an alignment up to 16 bytes from the thread's cache, or else by `slow`.
 #[inline(always)]
 pub(crate) fn allocate_or_else(size: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
-    // Size 0, and what has no class, are of a slot list that is always empty.
+    // Size 0, and sizes without a class, have a slot list that is always empty.
     let cache = thread::cache();
     take_or_else(cache, cache.slot_list(class::slot_list_of(size)), slow)
 }
 
-/// As [`allocate_or_else`], for code that is apart from its caller's: small sizes share no code with those `beyond` them.
+/// As [`allocate_or_else`], for a function that is not inlined, and so knows no constant size: small sizes share no
+/// code with larger ones, which `beyond` serves.
 #[inline(always)]
-#[allow(dead_code, reason = "the C interface alone is apart")]
+#[allow(dead_code, reason = "only the C interface calls it")]
 pub(crate) fn allocate_apart(size: usize, slow: impl FnOnce() -> *mut u8, beyond: impl FnOnce() -> *mut u8) -> *mut u8 {
     let cache = thread::cache();
     match cache.small_list_of(size) {
@@ -89,7 +91,7 @@ pub(crate) fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
     allocate_slow(size, align, None, true)
 }
 
-/// Up to here an object from a cache is zeroed; above, new memory may be zero already.
+/// Largest size in bytes that comes from a cache and is then zeroed. Above it, new memory may be zero already.
 const ZEROED_IN_CACHE_MAX: usize = class::SMALL_BYTES_MAX;
 
 /// Serves a request that the thread's cache does not.
@@ -112,11 +114,12 @@ pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroe
     })
 }
 
-/// The factors around one call of the stations below. The request has no prefix yet: the factor `header` says how long it is.
+/// Calls the stations below, and the factors before and after them. The request has no prefix yet: the factor `header`
+/// sets it.
 fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
     let active = active();
     let counters = &heap.counters;
-    // SAFETY: `with_heap` gives the heap to one caller at a time, and nothing below asks for the state again.
+    // SAFETY: `with_heap` gives the heap to one caller at a time, and no callee asks for the state again.
     let locals = unsafe { heap.locals() };
     if active.tick() {
         original::tick::count(&counters.tick);
@@ -162,12 +165,13 @@ fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
             method: memory.method,
             prefix: request.prefix,
         };
-        // SAFETY: the stations left the request's prefix, at least a header's bytes, before the object.
+        // SAFETY: the prefix before the object is the object's own, and at least as long as the header.
         unsafe { header::write(&counters.header, form, memory.user, &facts) };
     }
     Some(memory)
 }
 
+/// Takes memory for a request, by its size class or as a large object without one.
 fn from_stations(
     heap: &'static Heap,
     active: ActiveConfig,
@@ -178,7 +182,8 @@ fn from_stations(
     let bytes = request.size.checked_add(prefix)?;
     match Class::aligned(bytes, request.align) {
         Some(class) if !class.is_large() => slot(heap, active, class, prefix),
-        // A mapping is found by the OS page of its object, which a longer prefix would leave, and is aligned to no more.
+        // The page map finds a mapping by the OS page of its start, which a longer prefix would leave, and a mapping is
+        // aligned to no more than an OS page.
         Some(class)
             if active.bigcache_is_direct()
                 && (active.arena() || (prefix < os::OS_PAGE && request.align <= os::OS_PAGE)) =>
@@ -192,6 +197,7 @@ fn from_stations(
     }
 }
 
+/// A small object: from the thread's slot list, or from a refill of it.
 fn slot(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) -> Option<Memory> {
     let mut base = heap.cache.pop(class.slot_list());
     if base.is_null() {
@@ -208,7 +214,7 @@ fn slot(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) 
     Some(Memory { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed: false })
 }
 
-/// A large object of a class: from the thread's slot list, from what other threads left, or new.
+/// A large object of a class: from the thread's slot list, from the transfer cache, or new.
 fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) -> Option<Memory> {
     let counters = &heap.counters;
     let mut base = heap.cache.pop(class.slot_list());
@@ -249,6 +255,8 @@ fn new_size_classed(active: ActiveConfig, counters: &factor::Counters, class: Cl
     Some((mapping.user.get(), true))
 }
 
+/// A large object without a class: from BigCache's ring, or new. A new one is measured where a strategy chose its
+/// threshold.
 fn large_object(
     heap: &'static Heap,
     active: ActiveConfig,
@@ -261,7 +269,7 @@ fn large_object(
         && let Some(mapping) = bigcache::get(&counters.bigcache, request)
     {
         mapping.site.set(request.site.id());
-        // The one that mapped it is not measured again: its sample counts once.
+        // The strategy that chose the mapping was measured when it was made, and is not charged for this use.
         mapping.strategy.set(NO_STRATEGY);
         mapping.mark_live();
         heap.cache.received.add(1);
@@ -285,15 +293,16 @@ fn large_object(
     Some(memory)
 }
 
-/// What objects carry that no strategy chose.
+/// The strategy number of objects that no strategy chose.
 const NO_STRATEGY: u8 = u8::MAX;
 
-/// The number of a strategy that an object carries.
+/// The strategy number that an object's record gets.
 fn index_of(strategy: Option<Strategy>) -> u8 {
     strategy.map_or(NO_STRATEGY, Strategy::index)
 }
 
-/// A large object without a class. From the mmap threshold on it gets a mapping of its own, below it blocks of the arena.
+/// New memory for a large object without a class: from the mmap threshold on a mapping of its own, below it blocks of
+/// the arena, or a mapping from the pool. With the factor `arena` blocks wherever a segment can hold them.
 fn from_threshold(
     active: ActiveConfig,
     counters: &factor::Counters,
@@ -302,7 +311,7 @@ fn from_threshold(
 ) -> Option<Memory> {
     let threshold = strategy.map_or(elo::FIXED_THRESHOLD, Strategy::threshold);
     let map = || large_mappings::map(counters, placement(active), request);
-    // Where the arena has the memory, its record is still a large mapping's, so that a ring can keep it.
+    // BigCache's ring keeps large-mapping records, so a run of the arena gets one too.
     let is_kept_by_site = active.bigcache_is_ring() && request.size >= threshold;
     if active.arena()
         && is_kept_by_site
@@ -348,10 +357,13 @@ fn run(
 
 /// Memory for an object, before its header is written.
 struct Memory {
+    /// The object's address.
     user: *mut u8,
-    /// Bytes that the object takes, slot or mapping.
+    /// Bytes of its slot, run or mapping.
     held: usize,
+    /// How it was allocated, for the header.
     method: header::Method,
+    /// Whether the memory is known to be zero.
     zeroed: bool,
 }
 
@@ -361,11 +373,12 @@ impl Memory {
     }
 }
 
-/// What the levels say of new memory for large objects.
+/// How the levels place new mappings.
 pub(super) fn placement(active: ActiveConfig) -> Placement {
     Placement { align: active.align(), huge_pages: policy(active) }
 }
 
+/// What the levels say about huge pages.
 fn policy(active: ActiveConfig) -> Policy {
     Policy { advice: active.thp(), by_plan: active.elo_plans() }
 }

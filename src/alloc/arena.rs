@@ -1,13 +1,13 @@
 //! The arena: the reserved range, handed out as segments and runs of blocks.
 //!
-//! Segments of small pages grow from the range's lower end, those of large objects from its upper end, so that huge pages
-//! can be advised on for one kind and not for the other in few, long pieces. What is full, or could not be reserved, is
-//! replaced by chunks elsewhere. Addresses are never unmapped: looking one up needs no lock. What a free half segment held
-//! goes back to the OS with `madvise`, when the factor `purge` says so.
+//! Segments of small pages grow from the range's lower end, those of large objects from its upper end, so that the
+//! advice on huge pages can differ and still covers few, long pieces. Where the range is full, or was refused, chunks
+//! elsewhere take its place. Addresses are never unmapped, so that looking one up needs no lock. The memory of a free
+//! half segment goes back to the OS with `madvise`, when the factor `purge` says so.
 //!
 //! The lock is taken for a page of slots, or for a large object that neither a cache nor the transfer cache had.
 
-use super::huge_pages::{self, New, PLAIN_SMALL, Policy};
+use super::huge_pages::{self, NewMemory, PLAIN_SMALL, Policy};
 use crate::class::{BLOCK, SlotListOffset};
 use crate::factor::{self, purge};
 use crate::metadata::allocator;
@@ -19,14 +19,14 @@ use crate::metadata::segment::{FitClass, HALF_BLOCKS, Kind, SEGMENT, Segment, ha
 use crate::os::{self, HUGE_PAGE};
 use crate::sync::{Lock, global, held_at_fork};
 
-/// Bytes that become memory at a time at most: as many as there are at that end, as far as limits allow, so that a small
-/// program is charged little (`RLIMIT_DATA`) and a large one asks seldom.
+/// Most bytes that become memory in one step. A step doubles the memory at its end of the range, as far as limits
+/// allow, so that a small program is charged little (`RLIMIT_DATA`) and a large one makes few calls.
 const COMMIT_MAX: usize = 64 << 20;
 /// Bytes of chunks outside the range, tried in this order.
 const CHUNKS: [usize; 3] = [64 << 20, 16 << 20, SEGMENT];
-/// Bytes of half segments with free blocks from which on they are purged.
+/// Bytes of half segments that wait, from which on the purge is due.
 const PURGE_BYTES_MIN: usize = 4 << 20;
-/// Free blocks of a half that are worth a call, when others of the half are in use.
+/// Least free blocks of a half that are worth a system call.
 const PURGE_BLOCKS_MIN: u32 = HALF_BLOCKS as u32 / 2;
 
 global! {
@@ -35,36 +35,36 @@ global! {
 
 #[derive(Debug)]
 struct Arena {
-    /// What is left of the range: from where small pages grow up, to where large objects grow down.
+    /// What is left of the range: small pages grow up from `low`, large objects grow down from `high`.
     low: *mut u8,
     high: *mut u8,
-    /// How far it is memory, from both ends.
+    /// How far the range is memory, from each end.
     low_committed: *mut u8,
     high_committed: *mut u8,
     /// The range's first address.
     base: *mut u8,
-    /// Whether the above is set.
+    /// Whether the fields above are set.
     has_range: bool,
     /// The rest of the newest chunk.
     chunk: *mut u8,
     chunk_left: usize,
     /// Bytes of all chunks, with what was mapped to align them.
     chunk_bytes: usize,
-    /// Segments with a free block, by kind and by the run that they can give.
+    /// Segments with a free block, by kind and fit class.
     segments: [[List<Segment>; FitClass::COUNT]; 2],
-    /// A record for which there was no memory to describe.
-    record: Option<&'static Segment>,
+    /// A record that was made when no memory was left for its segment; the next segment gets it.
+    spare_record: Option<&'static Segment>,
     /// Segments with a half to be purged, newest first.
     waiting: Option<&'static Segment>,
-    /// Bytes of such halves.
+    /// Bytes that wait in them, where each segment counts for one half.
     waiting_bytes: usize,
 }
 
-// SAFETY: what it leads to is used by the lock's holder only.
+// SAFETY: only the lock's holder uses what the pointers lead to.
 unsafe impl Send for Arena {}
 
-/// Takes a run of `blocks`, at most a segment's, for objects of so many bytes. Returns it, and whether its memory is known to
-/// be zero.
+/// Takes a run of `blocks` blocks, at most a segment's, for objects of `object_bytes`. Returns its page, and whether
+/// its memory is known to be zero.
 pub(super) fn take_run(
     counters: &factor::Counters,
     policy: Policy,
@@ -79,14 +79,14 @@ pub(super) fn take_run(
     if let Some(segment) = arena.new_segment(counters, policy, kind) {
         arena.segments[kind as usize][FitClass::COUNT - 1].push(segment);
     } else {
-        // The last resort: memory that was meant for the other kind.
+        // The last resort: memory of the other kind.
         let other = if kind == Kind::Small { Kind::Large } else { Kind::Small };
         return arena.take_from_lists(counters, policy, other, blocks, object_bytes);
     }
     arena.take_from_lists(counters, policy, kind, blocks, object_bytes)
 }
 
-/// Puts a run back; no object is left in it. Returns whether the purge is due.
+/// Puts a run back, in which no object is left. Returns whether the purge is due.
 pub(super) fn give_run(page: &'static Page) -> bool {
     let Some(segment) = page_map::segment_of(page.base.get()) else {
         return false;
@@ -106,15 +106,15 @@ pub(super) fn give_run(page: &'static Page) -> bool {
     arena.waiting_bytes >= PURGE_BYTES_MIN
 }
 
-/// Gives back to the OS what half segments hold that were free for so many epochs of the purge; and with `parts`, after twice
-/// as many epochs, what free blocks hold in halves that are in use, if they are the greater part. Returns whether younger ones
-/// wait.
+/// Gives the memory of half segments that were free for `epochs` epochs of the purge back to the OS. With `parts` also
+/// the memory of free blocks beside used ones, after twice as many epochs, where they are at least half of the blocks
+/// of a half. Returns whether younger ones wait.
 pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: bool) -> bool {
     let mut young: Option<&'static Segment> = None;
     loop {
         let mut arena = ARENA.lock();
         let Some(segment) = arena.waiting else {
-            // Those that are too young wait on.
+            // Those that are too young go on waiting.
             while let Some(segment) = young {
                 young = segment.next_waiting.take();
                 segment.waits.set(false);
@@ -138,17 +138,17 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: 
                 is_young = true;
                 continue;
             }
-            // While the lock is not held, the blocks belong to us as if they were in use.
+            // While the lock is not held, the blocks are marked as in use, so that no other thread takes them.
             arena.change(segment, |segment| segment.used.set(segment.used.get() | blocks));
             drop(arena);
-            // SAFETY: the blocks are free, and marked as in use, so that no other thread takes them.
+            // SAFETY: the blocks are free, and no other thread takes them.
             let gone = unsafe { decommit_blocks(counters, segment, blocks) };
             arena = ARENA.lock();
             arena.change(segment, |segment| segment.used.set(segment.used.get() & !blocks));
-            // Where the kernel refuses, it is asked again when the half was used once more.
+            // If the kernel refuses, the half is tried again after its next use.
             if gone {
                 segment.dirty.set(segment.dirty.get() & !blocks);
-                // What was freed beside the blocks meanwhile was too little alone.
+                // Blocks that were freed beside these meanwhile may have been too few to wait on their own.
                 if segment.purgeable(half).count_ones() >= PURGE_BLOCKS_MIN {
                     segment.freed_at[half].set(purge::epoch());
                     arena.wait(segment);
@@ -162,7 +162,7 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: 
     }
 }
 
-/// Gives the memory of blocks back to the OS, a run at a time; returns whether all of it went.
+/// Gives the memory of blocks back to the OS, a run at a time. Returns `false` when the kernel refuses a part.
 ///
 /// # Safety
 /// - the blocks hold no object, and no other thread takes them.
@@ -184,18 +184,18 @@ pub(super) fn waiting_bytes() -> usize {
     ARENA.lock().waiting_bytes
 }
 
-/// What the arena has of the range and outside of it.
+/// How far the arena has grown, in the range and outside of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
-    /// Segments of small pages: from the first address, so many bytes, and so many that are memory.
+    /// Segments of small pages: their first address, their bytes, and the bytes from there on that are memory.
     pub(super) low: (*mut u8, usize, usize),
-    /// Those of large objects: as above, but what is memory begins before the segments.
+    /// Segments of large objects: as above, but the memory ends where the segments end and begins before them.
     pub(super) high: (*mut u8, usize, usize),
     /// Bytes of chunks outside the range.
     pub(super) chunk_bytes: usize,
 }
 
-/// How far the arena has grown.
+/// The arena's extent at this moment.
 pub(super) fn extent() -> Extent {
     let arena = ARENA.lock();
     let end = arena.base.addr() + if arena.has_range { range::bounds().1 } else { 0 };
@@ -206,7 +206,7 @@ pub(super) fn extent() -> Extent {
     }
 }
 
-/// Looks at a segment while no run of the arena is taken or put back.
+/// Reads a segment under the arena's lock: no run is taken or put back meanwhile.
 pub(super) fn look_at<T>(segment: &'static Segment, look: impl FnOnce(&'static Segment) -> T) -> T {
     let _arena = ARENA.lock();
     look(segment)
@@ -225,7 +225,7 @@ impl Arena {
             chunk_left: 0,
             chunk_bytes: 0,
             segments: [const { [const { List::new() }; FitClass::COUNT] }; 2],
-            record: None,
+            spare_record: None,
             waiting: None,
             waiting_bytes: 0,
         }
@@ -249,7 +249,7 @@ impl Arena {
         run
     }
 
-    /// Changes which blocks are in use, and moves the segment to the list where it belongs then.
+    /// Changes which blocks are in use, and moves the segment to the list of its new fit class.
     fn change(&mut self, segment: &'static Segment, change: impl FnOnce(&'static Segment)) {
         let kind = segment.kind.get() as usize;
         let before = segment.fit_class();
@@ -265,7 +265,7 @@ impl Arena {
         }
     }
 
-    /// Lets a segment wait for the purge.
+    /// Puts a segment into the list of those that wait for the purge, unless it is there.
     fn wait(&mut self, segment: &'static Segment) {
         if !segment.waits.replace(true) {
             segment.next_waiting.set(self.waiting.replace(segment));
@@ -273,9 +273,9 @@ impl Arena {
         }
     }
 
-    /// A segment that was not used before.
+    /// A new segment, of the range or else of a chunk. `None` when there is no memory.
     fn new_segment(&mut self, counters: &factor::Counters, policy: Policy, kind: Kind) -> Option<&'static Segment> {
-        let segment = match self.record.take() {
+        let segment = match self.spare_record.take() {
             Some(segment) => segment,
             // SAFETY: the record lives for ever, and all zeroes are a segment of free blocks.
             None => unsafe { allocator::allocate::<Segment>()?.as_ref() },
@@ -287,14 +287,14 @@ impl Arena {
             return Some(segment);
         }
         let Some(base) = self.next_of_chunk(counters, policy) else {
-            self.record = Some(segment);
+            self.spare_record = Some(segment);
             return None;
         };
         segment.base.set(base);
         page_map::enter_segment(segment).then_some(segment)
     }
 
-    /// The next segment's worth of the range.
+    /// Takes the next 4 MiB of the range for a segment.
     fn next_of_range(&mut self, counters: &factor::Counters, policy: Policy, kind: Kind) -> Option<*mut u8> {
         if !self.has_range {
             self.has_range = true;
@@ -313,10 +313,10 @@ impl Arena {
                     let most = self.high_committed.addr() - self.low.addr();
                     let bytes = self.commit(|_| self.low, step.min(most))?;
                     self.low_committed = self.low.wrapping_add(bytes);
-                    // What lies beyond the first bytes of small pages is told apart from them.
+                    // Only the memory beyond the first `PLAIN_SMALL` bytes gets advice.
                     let start = self.base.wrapping_add(PLAIN_SMALL).max(self.low);
                     if start < self.low_committed {
-                        let new = New::Small { from_start: start.addr() - self.base.addr() };
+                        let new = NewMemory::Small { from_start: start.addr() - self.base.addr() };
                         let bytes = self.low_committed.addr() - start.addr();
                         // SAFETY: the arena's own, and new.
                         unsafe { huge_pages::advise(policy, &counters.thp, new, start, bytes) };
@@ -334,7 +334,7 @@ impl Arena {
                     let bytes = self.commit(|bytes| self.high.wrapping_sub(bytes), step.min(most))?;
                     self.high_committed = self.high.wrapping_sub(bytes);
                     // SAFETY: the arena's own, and new.
-                    unsafe { huge_pages::advise(policy, &counters.thp, New::Large, self.high_committed, bytes) };
+                    unsafe { huge_pages::advise(policy, &counters.thp, NewMemory::Large, self.high_committed, bytes) };
                 }
                 self.high = self.high.wrapping_sub(SEGMENT);
                 Some(self.high)
@@ -342,9 +342,11 @@ impl Arena {
         }
     }
 
-    /// Makes a part of the range memory, `most` bytes or, where that is refused, a segment; returns how many.
+    /// Makes a part of the range memory: `most` bytes, or a segment's where that is refused. Returns how many bytes.
+    /// `start` returns where the part begins, by its bytes.
     fn commit(&self, start: impl Fn(usize) -> *mut u8, most: usize) -> Option<usize> {
-        // A limit on addresses that was set after the range was reserved would not be felt otherwise.
+        // The kernel checks `RLIMIT_AS` when the range is reserved and not at a commit. A limit that was set since then
+        // is checked here.
         let limit = if self.committed() == 0 { usize::MAX } else { os::address_limit() };
         [most, SEGMENT].into_iter().find(|&bytes| {
             // SAFETY: the callers name a part of the range that is not used yet.
@@ -360,7 +362,7 @@ impl Arena {
         self.low_committed.addr() - self.base.addr() + end - self.high_committed.addr()
     }
 
-    /// The next segment's worth of a chunk outside the range.
+    /// Takes the next 4 MiB of a chunk outside the range for a segment.
     fn next_of_chunk(&mut self, counters: &factor::Counters, policy: Policy) -> Option<*mut u8> {
         if self.chunk_left == 0 {
             for bytes in CHUNKS {
@@ -371,7 +373,7 @@ impl Arena {
                     self.chunk_left = bytes;
                     self.chunk_bytes += bytes + SEGMENT;
                     // SAFETY: the arena's own, and new.
-                    unsafe { huge_pages::advise(policy, &counters.thp, New::Mapping, self.chunk, bytes) };
+                    unsafe { huge_pages::advise(policy, &counters.thp, NewMemory::Mapping, self.chunk, bytes) };
                     break;
                 }
             }

@@ -1,8 +1,8 @@
 //! The census: how many objects and bytes each station holds, for the statistics.
 //!
-//! Nothing is counted while requests are served. The census reads the records: pages and segments, the page map, the slot
-//! lists of all threads, and the counts of the transfer cache. It allocates nothing, and takes the arena's lock for a segment
-//! at a time. It is exact while no thread allocates or frees; else each number is one that was true a moment ago.
+//! Requests do no counting for it. The census reads the records: pages and segments, the page map, the slot lists of
+//! all threads, and the counts of the transfer cache. It allocates nothing, and takes the arena's lock for one segment
+//! at a time. It is exact while no thread allocates or frees; else each number was true a moment ago.
 
 use super::{arena, thread_heap, transfer_cache};
 use crate::class::{BLOCK, CLASSES, Class, SEGMENT_BLOCKS};
@@ -21,12 +21,12 @@ use crate::os;
 pub struct Amount {
     /// Number of objects.
     pub objects: u64,
-    /// Bytes of their slots, runs and mappings: what they hold, not what was asked for.
+    /// Bytes of their slots, runs and mappings, which may be more than was requested.
     pub bytes: u64,
 }
 
 impl Amount {
-    /// So many objects of so many bytes each.
+    /// `objects` objects of `each` bytes.
     pub(crate) fn of(objects: u64, each: usize) -> Amount {
         Amount { objects, bytes: objects * each as u64 }
     }
@@ -43,11 +43,11 @@ impl Amount {
 pub(crate) struct ClassCensus {
     /// Slots, runs and mappings that users or caches hold.
     pub(crate) handed_out: u64,
-    /// Those of them in slot lists.
+    /// Of those handed out, the ones in slot lists.
     pub(crate) in_threads: u64,
-    /// Those of them in the transfer cache.
+    /// Of those handed out, the ones in the transfer cache.
     pub(crate) in_transfer: u64,
-    /// Slots in pages that are free.
+    /// Free slots in pages.
     pub(crate) free_slots: u64,
 }
 
@@ -58,26 +58,28 @@ pub(crate) struct Census {
     pub(crate) classes: [ClassCensus; CLASSES],
     /// Live objects without a class.
     pub(crate) unclassed: Amount,
-    /// Those among the live ones that are mappings of their own, of a class or of none.
+    /// Mappings of their own, of a class or of none, that are live or in a cache.
     pub(crate) own_mappings: Amount,
-    /// Free mappings in the mapping pool, and in BigCache's ring.
+    /// Free mappings in the mapping pool.
     pub(crate) pool: Amount,
+    /// Free mappings in BigCache's ring.
     pub(crate) ring: Amount,
     /// Mappings in the madvise batch.
     pub(crate) batch: Amount,
-    /// Bytes behind the last slot of pages.
+    /// Bytes after the last slot of each page.
     pub(crate) tail_bytes: u64,
-    /// Bytes of blocks that no page has, and those of them that may be in memory.
+    /// Bytes of blocks that no page has.
     pub(crate) free_block_bytes: u64,
+    /// Of those, bytes of blocks that were used since they last went back to the OS.
     pub(crate) dirty_block_bytes: u64,
-    /// Bytes of the arena that are in no segment yet.
+    /// Bytes that the arena has mapped and that no segment has yet.
     pub(crate) reserve_bytes: u64,
-    /// Bytes that are in memory, of all that is mapped and of the records in the program.
+    /// Resident bytes, of all that is mapped and of the records in the program.
     pub(crate) resident_bytes: u64,
 }
 
 impl Census {
-    /// Counts.
+    /// Takes the census.
     pub(crate) fn take() -> Census {
         let mut census = Census {
             classes: [ClassCensus::default(); CLASSES],
@@ -111,7 +113,7 @@ impl Census {
         }
     }
 
-    /// Segments of the range; returns how many there are.
+    /// Counts segments of the range. Returns how many there are.
     fn count_range(&mut self) -> u64 {
         let arena::Extent { low, high, .. } = arena::extent();
         let mut segments = 0;
@@ -123,14 +125,14 @@ impl Census {
                 }
             }
         }
-        // What is memory and in no segment is resident only where the program locks its memory.
+        // Memory that is in no segment yet counts too: it is resident where the program locks its memory.
         for (base, bytes) in [(low.0, low.2), (high.0.wrapping_sub(high.2.saturating_sub(high.1)), high.2)] {
             self.resident_bytes += os::resident_bytes(base, bytes) as u64;
         }
         segments
     }
 
-    /// Segments outside the range, and large mappings; returns how many segments there are.
+    /// Counts segments outside the range, and large mappings. Returns how many segments there are.
     fn count_page_map(&mut self) -> u64 {
         let census = core::cell::RefCell::new(self);
         let mut segments = 0;
@@ -176,7 +178,7 @@ impl Census {
                 Some(mapping) => self.count_by_state(mapping, bytes),
                 None => self.unclassed.add(Amount { objects: 1, bytes }),
             },
-            // Blocks that the purge holds, or a page that another thread makes at this moment.
+            // Blocks that the purge has marked as in use, or a page that another thread makes at this moment.
             _ => self.free_block_bytes += BLOCK as u64,
         }
     }
@@ -192,7 +194,7 @@ impl Census {
         }
     }
 
-    /// A mapping without a class: in use, or where its record says that it waits.
+    /// Counts a mapping without a class: as live, or where it waits.
     fn count_by_state(&mut self, mapping: &LargeMapping, bytes: u64) {
         let amount = Amount { objects: 1, bytes };
         if mapping.is_live() {

@@ -1,14 +1,14 @@
 //! The central free list: the pages of each class of slots, and which of them have free ones.
 //!
-//! One lock per class, taken for a batch of slots at a time, when the transfer cache has none to give or takes none. Pages
-//! belong to no thread, so that nothing is left behind when one ends, and nothing is handed over.
+//! One lock per class is taken for a batch of slots at a time, when the transfer cache is empty or full. Pages belong
+//! to no thread, so that a thread that ends has none to give up.
 
 use super::arena;
 use super::huge_pages::Policy;
 use crate::class::{BLOCK, Class, SLOT_CLASSES};
 use crate::factor::{self, purge};
 use crate::fatal::{Fault, abort_with};
-use crate::metadata::page::{Misfit, Page, PageList};
+use crate::metadata::page::{GiveError, Page, PageList};
 use crate::metadata::page_map;
 use crate::metadata::range;
 use crate::metadata::segment::Kind;
@@ -20,28 +20,29 @@ global! {
         each Lock::new(CentralFreeList { partial: PageList::new(), spare: None, free_slots: 0 });
 }
 
-/// Bytes of free slots of one class, in pages with used ones, from which on they are purged.
+/// Bytes of free slots of one class, in pages with used slots, from which on the purge is due.
 const PURGE_BYTES_MIN: usize = 4 << 20;
-/// Blocks of pages that are purged in one hold of a lock, though at least a page.
+/// Blocks of pages that are purged while a lock is held once; at least one page is.
 const PURGE_BLOCKS: usize = 64;
 
 /// The pages of one class.
 #[derive(Debug)]
 #[repr(align(64))]
 struct CentralFreeList {
-    /// Those with free slots and used ones; full ones are in no list.
+    /// Pages with both free and used slots. Full pages are in no list.
     partial: PageList,
-    /// One with free slots only, so that a count that goes to and fro does not take the arena's lock each time.
+    /// One page with free slots only, so that a program whose count of objects varies around a whole page does not take
+    /// the arena's lock each time.
     spare: Option<&'static Page>,
-    /// Free slots in the list.
+    /// Free slots in pages of the list.
     free_slots: usize,
 }
 
-// SAFETY: what it leads to is used by the lock's holder only.
+// SAFETY: only the lock's holder uses the pages that it leads to.
 unsafe impl Send for CentralFreeList {}
 
-/// Takes up to `slots.len()` free slots. Returns how many there are, 0 when there is no memory, and whether the last of them
-/// is known to be zero.
+/// Takes up to `slots.len()` free slots. Returns how many there are, 0 when there is no memory, and whether the last of
+/// them is known to be zero.
 pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, slots: &mut [*mut u8]) -> (usize, bool) {
     let mut list = LISTS[class.index()].lock();
     let page = match list.partial.first() {
@@ -62,8 +63,8 @@ pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, sl
     (taken, zeroed)
 }
 
-/// Takes slots back, and hands pages that became free to `evict`, outside the lock. Returns whether the purge is due, for
-/// the slots that stay here.
+/// Takes slots back, and hands pages that became free to `evict`, outside the lock. Returns whether the purge is due,
+/// for the slots that stay here.
 pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'static Page)) -> bool {
     let mut list = LISTS[class.index()].lock();
     for &slot in slots {
@@ -74,8 +75,8 @@ pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'stat
         let was_full = page.is_full();
         match page.give(slot) {
             Ok(()) => {}
-            Err(Misfit::Interior) => abort_with(Fault::Interior),
-            Err(Misfit::Free) => abort_with(Fault::DoubleFree),
+            Err(GiveError::Interior) => abort_with(Fault::Interior),
+            Err(GiveError::DoubleFree) => abort_with(Fault::DoubleFree),
         }
         if was_full {
             list.partial.push(page);
@@ -96,8 +97,8 @@ pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'stat
     list.free_slots * class.slot_bytes() >= PURGE_BYTES_MIN
 }
 
-/// Gives back to the OS what free slots hold in pages that are in use, but less than half, and to which nothing came back
-/// for so many epochs of the purge: OS pages of which no slot has a part. Returns whether younger ones wait.
+/// Gives back to the OS what free slots hold in pages that are in use, but less than half, and to which nothing came
+/// back for so many epochs of the purge: OS pages of which no slot has a part. Returns whether younger ones wait.
 pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32) -> bool {
     // A longer page of the kernel's would take used slots along.
     if os::kernel_page() != OS_PAGE {
@@ -134,7 +135,7 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32) -> bool
     waits
 }
 
-/// Hands the pages without a used slot to `evict`, outside the locks.
+/// Hands the spare page of each class to `evict`, outside the locks.
 pub(super) fn give_empty(mut evict: impl FnMut(Class, &'static Page)) {
     for (class, list) in Class::all().zip(LISTS.iter()) {
         let spare = list.lock().spare.take();
@@ -144,6 +145,7 @@ pub(super) fn give_empty(mut evict: impl FnMut(Class, &'static Page)) {
     }
 }
 
+/// Takes a run of blocks from the arena and makes it a page of free slots.
 fn new_page(counters: &factor::Counters, policy: Policy, class: Class) -> Option<&'static Page> {
     let kind = if class.is_large() { Kind::Large } else { Kind::Small };
     let (page, zeroed) = arena::take_run(counters, policy, kind, class.blocks(), class.slot_bytes())?;
@@ -155,7 +157,7 @@ fn new_page(counters: &factor::Counters, policy: Policy, class: Class) -> Option
     Some(page)
 }
 
-/// The locks, for the handlers around a fork.
+/// Takes all locks before a fork.
 pub(crate) fn acquire_for_fork() {
     LISTS.iter().for_each(Lock::acquire);
 }

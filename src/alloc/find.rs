@@ -1,4 +1,4 @@
-//! From an address to the object that a user holds there, verified by the records and by its header, if there are headers.
+//! Finds the live object at an address. The records verify it, and its header does, where objects have headers.
 
 use crate::factor;
 use crate::factor::original::header;
@@ -7,7 +7,7 @@ use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::page::{Page, Use};
 use crate::metadata::page_map::{self, Place};
 
-/// An object that is held by a user: its record, and where its slot or run begins.
+/// A live object: its record, and where its slot or run begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Found {
     /// A slot in a page.
@@ -18,10 +18,10 @@ pub(super) enum Found {
     Mapping(&'static LargeMapping),
 }
 
-/// Finds the object of an address, and verifies its header where objects have one, of this form.
+/// Finds the live object at an address. Verifies its header, if objects have headers of this form.
 ///
 /// # Errors
-/// Why no user holds an object there.
+/// No live object starts at the address: which fault a free of it is.
 pub(super) fn find(form: Option<header::Form>, counters: &factor::Counters, user: *mut u8) -> Result<Found, Fault> {
     match page_map::look_up(user) {
         Place::Foreign => Err(Fault::Foreign),
@@ -36,7 +36,7 @@ fn find_mapping(
     user: *mut u8,
     mapping: &'static LargeMapping,
 ) -> Result<Found, Fault> {
-    // What has a class begins with the mapping, header and all.
+    // An object with a size class begins with the mapping, header included.
     let own_start = if mapping.size_classed.get() { form.map_or(0, header::Form::bytes) } else { 0 };
     if user < mapping.user.get().wrapping_add(own_start) || (own_start == 0 && user != mapping.user.get()) {
         return Err(Fault::Interior);

@@ -3,13 +3,13 @@
 use super::{purge, thread};
 use crate::config::active;
 
-/// Gives back what the caller's cache holds, and all that waits for other threads or for the purge. Other threads' caches keep
-/// what they hold.
+/// Gives back the objects in the calling thread's cache, and all memory that waits at other stations. Other threads'
+/// caches keep their objects.
 pub(crate) fn flush() {
     thread::with_heap_or_none(|heap, counters, _| {
         let active = active();
         if let Some(heap) = heap {
-            // No request of the background purge: what waits is given back below, and nothing is left for it.
+            // The background purge is not requested: the next call gives back all that waits.
             _ = thread::drain(active, heap);
         }
         purge::reclaim(active, counters);

@@ -1,8 +1,8 @@
 //! Fork: the child gets every lock free and every structure whole.
 //!
-//! Before a fork all locks are taken, in the order in which they nest; afterwards both sides free them. The heaps of threads
-//! that do not exist in the child stay as they are: what their caches hold is lost to it, and what the child frees goes to its
-//! own thread's cache.
+//! Before a fork all locks are taken, in the order in which they nest; afterwards parent and child free them. The heaps
+//! of threads that do not exist in the child stay as they are: the child cannot use the objects in their caches, and
+//! what it frees goes to its own thread's cache.
 
 use super::{arena, central_free_list, large_mappings, mapping_pool, purge, thread_end, thread_heap};
 use crate::metadata::{allocator, page_map, range};
@@ -10,8 +10,8 @@ use crate::{config, factor};
 
 /// Registers the handlers, once.
 pub(super) fn register() {
-    // SAFETY: the handlers take and free locks and do nothing else. A failure for want of memory leaves a process
-    // whose children must not allocate, as it would be without the call.
+    // SAFETY: the handlers only take and free locks, and reset the purge. If the call fails for lack of memory,
+    // children of this process may hang when they allocate.
     unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after_in_child)) };
 }
 

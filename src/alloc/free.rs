@@ -1,4 +1,5 @@
-//! How an object comes back: into the slot list of the thread that frees it, or past it, found by its address and verified.
+//! How an object is freed: into the slot list of the thread that frees it, or past it, found by its address and
+//! verified.
 
 use super::find::{Found, find};
 use super::thread_cache::ThreadCache;
@@ -13,7 +14,7 @@ use crate::fatal::{Fault, abort_with};
 use crate::metadata::large_mapping::LargeMapping;
 use core::ptr;
 
-/// Takes an object back; null is none.
+/// Frees an object; does nothing for null.
 ///
 /// # Safety
 /// - the address came from `allocate`, and the caller gives the object up.
@@ -29,7 +30,7 @@ pub(crate) unsafe fn free(address: *mut u8) {
     unsafe { free_slow(address) }
 }
 
-/// Frees what the thread's slot list did not take, or what the fast path does not know.
+/// Frees an object that the thread's slot list did not take, or whose address lies outside the range.
 ///
 /// # Safety
 /// - as [`free`].
@@ -42,9 +43,9 @@ unsafe fn free_slow(user: *mut u8) {
     thread::with_heap_or_none(|heap, counters, cache| {
         let active = active();
         let found = find(active.header(), counters, user).unwrap_or_else(|fault| abort_with(fault));
-        if let Some(form) = active.header() {
+        if active.header().is_some() {
             // SAFETY: `find` verified it.
-            unsafe { header::mark_freed(form, user) };
+            unsafe { header::mark_freed(user) };
         }
         let is_due = match found {
             Found::Slot(page, base) | Found::Run(page, base) => {
@@ -69,12 +70,13 @@ unsafe fn free_slow(user: *mut u8) {
     });
 }
 
-/// The class of an object that is a mapping of its own, if it has one: the mapping is as long as a run of the class.
+/// The size class of an object that is a mapping of its own, if it has one. Such a mapping is as long as a run of the
+/// class.
 fn class_of_mapping(mapping: &LargeMapping) -> Option<Class> {
     Class::of(mapping.mapped.get()).filter(|_| mapping.size_classed.get()).map(Class::uncoloured)
 }
 
-/// Returns whether the purge is due, as do the functions below.
+/// Frees an object of a size class. Returns whether the purge is due, as do the functions below.
 fn free_size_classed(
     active: ActiveConfig,
     heap: Option<&'static Heap>,
@@ -93,8 +95,8 @@ fn free_size_classed(
     }
 }
 
-/// Frees an object whose slot list did not take it: makes room in the list, passes on what was in its way, and keeps the
-/// object if the list is open.
+/// Frees an object whose slot list did not take it: makes room in the list, passes on the objects taken out, and puts
+/// the object into the list if that is open.
 #[cold]
 #[inline(never)]
 fn overflow(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) -> bool {
@@ -109,10 +111,11 @@ fn overflow(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) ->
         return is_due;
     }
     heap.cache.returned.add(1);
-    // What no thread keeps, no thread takes from the transfer cache.
+    // The list is closed, so no thread would take the object from the transfer cache.
     release::give_back(active, &heap.counters, class, &[object]) || is_due
 }
 
+/// Frees a mapping without a size class.
 fn free_mapping(active: ActiveConfig, counters: &factor::Counters, mapping: &'static LargeMapping) -> bool {
     if !mapping.mark_free() {
         abort_with(Fault::DoubleFree);

@@ -1,78 +1,81 @@
-//! Huge pages: which new memory the kernel is told to back with them, or not to.
+//! Huge pages: for which new memory the kernel is advised to use them, or not to.
 //!
 //! [`advice_for`] is the whole decision. A huge page saves 511 of 512 page faults where 2 MiB are used, and holds 2 MiB
-//! where one byte is touched. So large objects get them, and so do small ones once the program is large. A small program
-//! holds no huge page for a few objects, and objects of 64 KiB that are touched here and there hold their OS pages alone.
+//! where one byte is touched. So large objects get them, and small ones get them once the program is large. A small
+//! program holds no huge page for a few objects, and objects of 64 KiB that are touched here and there hold only their
+//! OS pages.
 
 use crate::factor::elo::{self, Plan};
 use crate::factor::thp::{self, Advice};
 use crate::metadata::segment::{Segment, half_mask};
 use crate::os::HUGE_PAGE;
 
-/// The first bytes of small pages that stay on OS pages.
+/// Bytes of small pages at the start of the range that get no advice.
 pub(super) const PLAIN_SMALL: usize = 16 << 20;
 
-/// What the factors say of huge pages.
+/// What the factors say about huge pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Policy {
     /// Which advice the kernel gets; `None` leaves all memory to the system's policy.
     pub(super) advice: Option<Advice>,
-    /// Whether the plan in force says how long an object must be, and not the default.
+    /// Whether the least bytes of an object on huge pages come from the plan in force; else from the default plan.
     pub(super) by_plan: bool,
 }
 
 impl Policy {
-    /// The least bytes of an object whose half segment is to be a huge page.
+    /// The least bytes of an object whose half segment becomes a huge page.
     fn object_bytes_min(self) -> usize {
         if self.by_plan { elo::plan().huge_bytes_min } else { Plan::DEFAULT.huge_bytes_min }
     }
 }
 
-/// Memory that is new to its use.
+/// New memory, by what it will hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum New {
+pub(super) enum NewMemory {
     /// A mapping of its own, for one large object or for a chunk of the arena.
     Mapping,
-    /// A part of the range for small pages, so many bytes from the range's start.
+    /// A part of the range for small pages, `from_start` bytes from the range's start.
     Small { from_start: usize },
-    /// A part of the range for large objects, before it is known which.
+    /// A part of the range for large objects, whose sizes are not known yet.
     Large,
-    /// Half a segment of large objects that held nothing, and its first object of so many bytes.
+    /// Half a segment of large objects that held nothing; its first object has `object_bytes`.
     Half { object_bytes: usize },
 }
 
-/// What the kernel is told about new memory, if anything.
-fn advice_for(policy: Policy, new: New) -> Option<Advice> {
+/// The advice that the kernel gets on new memory, if any.
+fn advice_for(policy: Policy, new: NewMemory) -> Option<Advice> {
     match (policy.advice?, new) {
-        (advice, New::Mapping) => Some(advice),
-        (_, New::Small { from_start }) if from_start < PLAIN_SMALL => None,
-        (advice, New::Small { .. }) => Some(advice),
-        // Where huge pages are wanted, the first object of each half decides.
-        (Advice::Huge, New::Large) => None,
-        (Advice::Small, New::Large) => Some(Advice::Small),
-        (Advice::Huge, New::Half { object_bytes }) if object_bytes >= policy.object_bytes_min() => Some(Advice::Huge),
-        // Under many objects of 64 KiB that are touched here and there, huge pages would hold all between them.
-        (Advice::Huge, New::Half { .. }) => Some(Advice::Small),
-        // The whole part of the range was told before.
-        (Advice::Small, New::Half { .. }) => None,
+        (advice, NewMemory::Mapping) => Some(advice),
+        (_, NewMemory::Small { from_start }) if from_start < PLAIN_SMALL => None,
+        (advice, NewMemory::Small { .. }) => Some(advice),
+        // The first object of each half decides later.
+        (Advice::Huge, NewMemory::Large) => None,
+        (Advice::Small, NewMemory::Large) => Some(Advice::Small),
+        (Advice::Huge, NewMemory::Half { object_bytes }) if object_bytes >= policy.object_bytes_min() => {
+            Some(Advice::Huge)
+        }
+        // Huge pages under objects of 64 KiB that are touched here and there would hold all memory between them.
+        (Advice::Huge, NewMemory::Half { .. }) => Some(Advice::Small),
+        // The whole part of the range got this advice before.
+        (Advice::Small, NewMemory::Half { .. }) => None,
     }
 }
 
-/// Tells the kernel about new memory.
+/// Gives the kernel the advice on new memory.
 ///
 /// # Safety
-/// - `[base, base + bytes)` is ours.
-pub(super) unsafe fn advise(policy: Policy, counters: &thp::Counters, new: New, base: *mut u8, bytes: usize) {
+/// - `[base, base + bytes)` is the allocator's.
+pub(super) unsafe fn advise(policy: Policy, counters: &thp::Counters, new: NewMemory, base: *mut u8, bytes: usize) {
     if let Some(advice) = advice_for(policy, new) {
         // SAFETY: the caller's promise.
         unsafe { thp::advise(counters, advice, base, bytes) };
     }
 }
 
-/// Tells the kernel about halves of a segment in which the first object was placed, of so many bytes: where the advice
-/// differs from what it knows. Both halves of a segment that held nothing at all are told at once.
+/// Gives the kernel the advice on halves of a segment whose first object, of `object_bytes`, was placed, where it
+/// differs from the last advice. Both halves of a segment that held nothing get it with one call.
 ///
-/// The arena's lock is held. `dirty_before` are the segment's dirty blocks before the object was placed.
+/// The caller holds the arena's lock. `dirty_before` are the segment's dirty blocks before the object was placed.
 pub(super) fn advise_halves(
     policy: Policy,
     counters: &thp::Counters,
@@ -80,7 +83,7 @@ pub(super) fn advise_halves(
     dirty_before: u64,
     object_bytes: usize,
 ) {
-    let Some(advice) = advice_for(policy, New::Half { object_bytes }) else {
+    let Some(advice) = advice_for(policy, NewMemory::Half { object_bytes }) else {
         return;
     };
     let is_new =
@@ -103,22 +106,22 @@ pub(super) fn advise_halves(
 mod tests {
     use super::*;
 
-    fn check(advice: Option<Advice>, new: New, expected: Option<Advice>) {
+    fn check(advice: Option<Advice>, new: NewMemory, expected: Option<Advice>) {
         assert_eq!(advice_for(Policy { advice, by_plan: false }, new), expected, "{advice:?} {new:?}");
     }
 
     #[test]
     fn the_decision_is_the_table_of_the_documentation() {
         let (huge, small) = (Some(Advice::Huge), Some(Advice::Small));
-        let long = New::Half { object_bytes: Plan::DEFAULT.huge_bytes_min };
-        let short = New::Half { object_bytes: Plan::DEFAULT.huge_bytes_min - 1 };
-        let first = New::Small { from_start: 0 };
-        let later = New::Small { from_start: PLAIN_SMALL };
+        let long = NewMemory::Half { object_bytes: Plan::DEFAULT.huge_bytes_min };
+        let short = NewMemory::Half { object_bytes: Plan::DEFAULT.huge_bytes_min - 1 };
+        let first = NewMemory::Small { from_start: 0 };
+        let later = NewMemory::Small { from_start: PLAIN_SMALL };
         for (new, with_huge, with_small) in [
-            (New::Mapping, huge, small),
+            (NewMemory::Mapping, huge, small),
             (first, None, None),
             (later, huge, small),
-            (New::Large, None, small),
+            (NewMemory::Large, None, small),
             (long, huge, None),
             (short, small, None),
         ] {

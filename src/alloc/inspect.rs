@@ -1,4 +1,4 @@
-//! What may be asked about an object: how many bytes of it may be used, and whether an address is one.
+//! What a program may ask about an object: its usable bytes, and whether an address is one of an object.
 
 use super::find::{Found, find};
 use super::thread;
@@ -11,15 +11,15 @@ use crate::metadata::range;
 /// Lengths of an object, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lengths {
-    /// What the user may use: to the end of the slot or mapping.
+    /// From the object's address to the end of its slot, run or mapping.
     pub(super) usable: usize,
-    /// What the object takes: its slot or mapping.
+    /// The whole slot, run or mapping.
     pub(super) held: usize,
 }
 
-/// The lengths of a live object, whose header is verified if it has one.
+/// The lengths of a live object. Verifies its header, if it has one. Aborts where it finds no live object.
 pub(super) fn lengths(active: ActiveConfig, user: *mut u8) -> Lengths {
-    // Without headers, what has a class starts at its slot, and the slot list tells how long that is.
+    // Without headers an object with a class starts at its slot, and the slot list tells the slot's length.
     if let Some(class) = range::slot_list_at(user).class()
         && active.header().is_none()
     {
@@ -38,12 +38,12 @@ pub(super) fn lengths(active: ActiveConfig, user: *mut u8) -> Lengths {
     })
 }
 
-/// Bytes that a live object may use: at least what was asked for.
+/// Bytes that a live object may use: at least the requested ones.
 pub(crate) fn usable_bytes(address: *mut u8) -> usize {
     lengths(active(), address).usable
 }
 
-/// Whether the address is that of a live large object, or lies in a page in use.
+/// Whether the address is that of a live large mapping's object, or lies in a page that is in use.
 pub(crate) fn owns(address: *const u8) -> bool {
     match page_map::look_up(address) {
         Place::Foreign => false,

@@ -1,10 +1,10 @@
 //! Large objects: mappings for one object each, and runs of arena blocks.
 //!
-//! Which of the two serves a request is decided above, and so is where the memory of a freed mapping goes. This file maps,
-//! places, describes and moves.
+//! The callers decide which of the two serves a request, and where the memory of a freed mapping goes. This file maps
+//! memory, places it, fills its record and moves it.
 
 use super::arena;
-use super::huge_pages::{self, New, Policy};
+use super::huge_pages::{self, NewMemory, Policy};
 use crate::class::{BLOCK, Class};
 use crate::factor::{self, align};
 use crate::metadata::allocator;
@@ -36,25 +36,29 @@ fn mapping_bytes(request: &Request) -> Option<usize> {
     (bytes <= isize::MAX as usize).then_some(bytes)
 }
 
-/// How a mapping is placed, and what the kernel is told about it.
+/// How a mapping is placed, and which advice the kernel gets on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Placement {
     /// What starts at a multiple of 2 MiB, if anything.
     pub(super) align: Option<align::Start>,
-    /// What the factors say of huge pages.
+    /// What the factors say about huge pages.
     pub(super) huge_pages: Policy,
 }
 
-/// Maps zeroed memory for a request, and tells the kernel about huge pages.
+/// Maps zeroed memory for a request, and advises the kernel on huge pages.
 pub(super) fn map(
     counters: &factor::Counters,
     placement: Placement,
     request: &Request,
 ) -> Option<&'static LargeMapping> {
-    map_untold(counters, placement, request).inspect(|mapping| tell(counters, placement, mapping))
+    map_unadvised(counters, placement, request).inspect(|mapping| advise(counters, placement, mapping))
 }
 
-fn map_untold(counters: &factor::Counters, placement: Placement, request: &Request) -> Option<&'static LargeMapping> {
+fn map_unadvised(
+    counters: &factor::Counters,
+    placement: Placement,
+    request: &Request,
+) -> Option<&'static LargeMapping> {
     let Some(start) = placement.align else {
         return map_by(request, os::map);
     };
@@ -62,14 +66,14 @@ fn map_untold(counters: &factor::Counters, placement: Placement, request: &Reque
     map_by(&Request { prefix: lead.object, ..*request }, |bytes| align::map(&counters.align, bytes, lead.boundary))
 }
 
-/// Tells the kernel whether huge pages are wanted behind a mapping that is new, or that moved.
-fn tell(counters: &factor::Counters, placement: Placement, mapping: &LargeMapping) {
+/// Gives the kernel the advice on a mapping that is new, or that was moved.
+fn advise(counters: &factor::Counters, placement: Placement, mapping: &LargeMapping) {
     let (base, bytes) = (mapping.base.get(), mapping.mapped.get());
-    // SAFETY: the mapping is ours.
-    unsafe { huge_pages::advise(placement.huge_pages, &counters.thp, New::Mapping, base, bytes) };
+    // SAFETY: the mapping is the allocator's.
+    unsafe { huge_pages::advise(placement.huge_pages, &counters.thp, NewMemory::Mapping, base, bytes) };
 }
 
-/// Maps and describes memory for a request. `from_os` gets bytes and returns as many that are zero, or null.
+/// Maps memory for a request and fills its record. `from_os` maps as many zeroed bytes as it is given, or returns null.
 fn map_by(request: &Request, from_os: impl FnOnce(usize) -> *mut u8) -> Option<&'static LargeMapping> {
     let mapped = mapping_bytes(request)?;
     let mapping = take_record()?;
@@ -88,8 +92,8 @@ fn map_by(request: &Request, from_os: impl FnOnce(usize) -> *mut u8) -> Option<&
     Some(mapping)
 }
 
-/// Takes a run of blocks and describes it as a mapping for a request, so that BigCache can keep it by call site, if a segment
-/// can hold it. Returns it, and whether its memory is known to be zero.
+/// Takes a run of blocks and gives it a large-mapping record, so that BigCache can keep it by call site. `None` when no
+/// segment can hold it. Returns the record, and whether the memory is known to be zero.
 pub(super) fn mapping_of_run(
     counters: &factor::Counters,
     policy: Policy,
@@ -110,7 +114,7 @@ pub(super) fn mapping_of_run(
     Some((mapping, zeroed))
 }
 
-/// Fills the record of a mapping whose memory, so many bytes, has room for the request and its prefix.
+/// Fills the record of a mapping of `bytes` bytes from `base`, which have room for the request and its prefix.
 fn describe(mapping: &'static LargeMapping, base: *mut u8, bytes: usize, request: &Request) {
     let offset = (base.addr() + request.prefix).next_multiple_of(request.align) - base.addr();
     mapping.base.set(base);
@@ -123,16 +127,16 @@ fn describe(mapping: &'static LargeMapping, base: *mut u8, bytes: usize, request
     mapping.mark_live();
 }
 
-/// What a mapping was made of.
+/// The memory of a large mapping.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Memory {
-    /// A mapping of its own.
+    /// A mapping of its own: first address and bytes.
     Mapping(*mut u8, usize),
     /// Blocks of a segment.
     Run(&'static Page),
 }
 
-/// The run that a mapping was made of, if it was.
+/// The run of blocks that a mapping consists of; `None` for a mapping of its own.
 pub(super) fn run_of(mapping: &'static LargeMapping) -> Option<&'static Page> {
     page_map::page_of(mapping.base.get()).filter(|page| page.mapping.get().is_some_and(|known| ptr::eq(known, mapping)))
 }
@@ -150,27 +154,27 @@ pub(super) fn forget(mapping: &'static LargeMapping) -> Memory {
     memory
 }
 
-/// Lengthens a live mapping for a request: maps a longer one and moves the OS pages over it, so that the object's address
-/// changes. Returns the longer mapping; `None` when it could not be done, and then the live mapping is as it was.
+/// Lengthens a live mapping for a request: maps a longer one and moves the OS pages there, so that the object's address
+/// changes. Returns the longer mapping. `None` when it cannot be done; the live mapping is then as it was.
 pub(super) fn grow(
     counters: &factor::Counters,
     placement: Placement,
     mapping: &'static LargeMapping,
     request: &Request,
 ) -> Option<&'static LargeMapping> {
-    let longer = map_untold(counters, placement, request)?;
+    let longer = map_unadvised(counters, placement, request)?;
     if !move_over(mapping, longer) {
         return None;
     }
-    // After the move: the OS pages have come with the advice of the old mapping, which may have been too short for any.
-    tell(counters, placement, longer);
+    // After the move: the OS pages come with the advice of the old mapping, which may have been too short for any.
+    advise(counters, placement, longer);
     Some(longer)
 }
 
-/// Moves the OS pages of a live mapping over those of a longer one that no other thread has seen. Returns whether it was done;
-/// else the live mapping is as it was, and the longer one is gone.
+/// Moves the OS pages of a live mapping over those of a longer one, which no other thread has seen. Returns `false`
+/// when it cannot be done; the live mapping is then as it was, and the longer one is gone.
 fn move_over(mapping: &'static LargeMapping, longer: &'static LargeMapping) -> bool {
-    // Moving keeps offsets, so the user's part must start as far in as before.
+    // Moving keeps offsets, so the object must start at the same offset in both.
     let offset_of = |mapping: &LargeMapping| mapping.user.get().addr() - mapping.base.get().addr();
     if offset_of(mapping) != offset_of(longer) {
         if let Memory::Mapping(base, mapped) = forget(longer) {
@@ -181,12 +185,12 @@ fn move_over(mapping: &'static LargeMapping, longer: &'static LargeMapping) -> b
     }
     // Out of the map before the move: the kernel may give the old addresses to another thread right after it.
     page_map::remove_mapping(mapping.user.get(), mapping);
-    // SAFETY: the new mapping is ours and unused; the old one's user waits for us.
+    // SAFETY: the new mapping is unused; the old one's user waits for this call.
     if !unsafe { os::move_pages(mapping.base.get(), mapping.mapped.get(), longer.base.get(), longer.mapped.get()) } {
-        // The leaf is there, so this cannot fail.
+        // The leaf of the address exists, so this cannot fail.
         page_map::enter_mapping(mapping.user.get(), mapping);
-        // The new mapping stays, untouched: a call that failed half-way may have unmapped it, and then the addresses may
-        // be another mapping's by now.
+        // The new mapping is given up without unmapping: a call that failed half-way may have unmapped it, and the
+        // addresses may be another mapping's by now.
         os::lose(longer.mapped.get());
         forget(longer);
         return false;
@@ -199,7 +203,8 @@ fn move_over(mapping: &'static LargeMapping, longer: &'static LargeMapping) -> b
     true
 }
 
-/// Takes a run of blocks for a request, if segments can hold it. Returns it, and whether its memory is known to be zero.
+/// Takes a run of blocks for a request; `None` when no segment can hold it. Returns its page, and whether its memory is
+/// known to be zero.
 pub(super) fn take_run(
     counters: &factor::Counters,
     policy: Policy,
@@ -214,7 +219,7 @@ pub(super) fn take_run(
     Some((page, zeroed))
 }
 
-/// Takes a run of blocks that is an object of a class. Returns it, and whether its memory is known to be zero.
+/// Takes a run of blocks as an object of a class. Returns its page, and whether its memory is known to be zero.
 pub(super) fn take_size_classed(
     counters: &factor::Counters,
     policy: Policy,

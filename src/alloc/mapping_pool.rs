@@ -1,14 +1,14 @@
-//! The mapping pool: freed large mappings that wait for the next request of like size.
+//! The mapping pool: freed large mappings that wait for the next request of similar size.
 //!
-//! They are longer than a segment, and do not go back to the OS with the free, because they lie below the mmap threshold or
-//! because BigCache is in its direct form, which has no ring for them.
+//! The pool takes mappings without a size class, where they are shorter than the mmap threshold or where BigCache is in
+//! its direct form, which has no ring for them.
 
 use crate::factor::purge;
 use crate::metadata::large_mapping::LargeMapping;
 use crate::request::Request;
 use crate::sync::{Lock, global, held_at_fork};
 
-/// Most bytes that wait here; what comes beyond goes back to the OS.
+/// Most bytes that wait here; the oldest mappings beyond it go back to the OS.
 const KEPT_BYTES_MAX: usize = 128 << 20;
 
 global! {
@@ -21,8 +21,8 @@ struct Pool {
     bytes: usize,
 }
 
-/// A kept mapping that fits, at most twice as long as needed, or a new one from `map`, which is kept as well when it is
-/// freed. Also returns whether its memory is known to be zero.
+/// Takes a kept mapping that fits, at most twice as long as needed, or else a new one from `map`, which the pool takes
+/// when it is freed. Also returns whether its memory is known to be zero.
 pub(super) fn take(
     request: &Request,
     map: impl FnOnce() -> Option<&'static LargeMapping>,
@@ -33,13 +33,13 @@ pub(super) fn take(
         return Some((mapping, false));
     }
     let mapping = map()?;
-    // A mapping that is long for its alignment's sake fits no request of like size, and would wait for ever.
+    // A mapping that is long because of its alignment fits no request of its size, and would wait for nothing.
     mapping.pooled.set(mapping.usable() / 2 <= request.size);
     Some((mapping, true))
 }
 
-/// Keeps a freed mapping. When the pool is full, the oldest ones go to `evict`, so that sizes which are not requested any more
-/// do not wait for ever. Returns whether the purge is due: whether any mapping waits.
+/// Keeps a freed mapping. When the pool is full, `evict` gets the oldest ones. Returns whether the purge is due, which
+/// it is as soon as a mapping waits.
 pub(super) fn give(mapping: &'static LargeMapping, mut evict: impl FnMut(&'static LargeMapping)) -> bool {
     mapping.freed_at.set(purge::epoch());
     let mut pool = POOL.lock();
@@ -57,7 +57,7 @@ pub(super) fn give(mapping: &'static LargeMapping, mut evict: impl FnMut(&'stati
     pool.bytes > 0
 }
 
-/// Hands mappings that wait for so many epochs of the purge to `evict`. Returns whether younger ones wait.
+/// Hands mappings that have waited for `epochs` epochs of the purge to `evict`. Returns whether younger ones wait.
 pub(super) fn evict_older_than(epochs: u32, mut evict: impl FnMut(&'static LargeMapping)) -> bool {
     loop {
         let mut pool = POOL.lock();
@@ -88,7 +88,7 @@ impl Pool {
         self.take_first(|mapping| mapping.next.get().is_none())
     }
 
-    /// Takes the newest mapping that is wanted.
+    /// Takes the newest mapping that `wanted` accepts.
     fn take_first(&mut self, wanted: impl Fn(&'static LargeMapping) -> bool) -> Option<&'static LargeMapping> {
         let mut before: Option<&'static LargeMapping> = None;
         let mut candidate = self.first;

@@ -12,9 +12,9 @@
 //! | large objects | `mapping_pool`, `large_mappings` |
 //! | the reserved range | `arena`, `huge_pages` |
 //!
-//! A station uses those below it and never one above: it returns a value (whether the purge is due, a page, objects that had
-//! no room), and the caller decides. Levels of factors are read at the top, by the calls, the purge and a thread's start and
-//! end, and passed down. `models` has the model checker's tests of several stations together.
+//! A station uses those below it and never one above: it returns a value (whether the purge is due, a page, objects
+//! that did not fit), and the caller decides. The calls, the purge and a thread's start and end read the levels of
+//! factors and pass them down. `models` has the model checker's tests of several stations together.
 
 pub(crate) mod allocate;
 pub(crate) mod census;

@@ -1,11 +1,11 @@
-//! Models of the stations together: objects and pages that several threads pass on, whatever each of them does meanwhile.
+//! Models of several stations together: threads pass on objects and pages.
 //!
-//! What other allocators have to prove here, and what it comes to:
+//! Three things that other allocators have to prove here, and what corresponds to them:
 //! - *Remote free*, a free by a thread that does not own the page: no thread owns a page. The object joins the freeing
 //!   thread's stack, then the transfer cache, then the central free list, under the class's lock.
-//! - *Change of owner when a thread ends*: a heap owns nothing but the stacks, which [`give_up`] empties; what goes on to
-//!   another thread is the record alone.
-//! - *Adoption of segments*: there is nothing to adopt. Segments are the arena's, whichever threads' objects are in them.
+//! - *Change of owner when a thread ends*: a heap owns only its stacks, which [`give_up`] empties; another thread gets
+//!   the record alone.
+//! - *Adoption of segments*: none. Segments are the arena's, whichever threads' objects are in them.
 
 use super::huge_pages::Policy;
 use super::thread::give_up;
@@ -32,7 +32,7 @@ fn counters() -> &'static Counters {
     driver::counters()
 }
 
-/// Takes a run of a large object and uses it.
+/// Takes a run for a large object and writes to it.
 fn take(blocks: usize) -> &'static Page {
     let (page, zeroed) =
         arena::take_run(counters(), POLICY, Kind::Large, blocks, blocks * BLOCK).expect("there is room");
@@ -50,19 +50,19 @@ fn purge_all() {
     arena::purge_older_than(counters(), 0, true);
 }
 
-/// Purges once more, and finds nothing left of what was used.
+/// Purges once more, and asserts that all memory that was used is zero again.
 fn assert_clean() {
     purge_all();
     assert_eq!(arena::waiting_bytes(), 0);
     for _ in 0..2 {
         let (page, zeroed) = arena::take_run(counters(), POLICY, Kind::Large, SEGMENT_BLOCKS, SEGMENT_BLOCKS * BLOCK)
             .expect("there is room");
-        assert!(zeroed, "memory waits, and no purge will come for it");
+        assert!(zeroed, "memory waits, and no purge will find it");
         assert!(!os::touch(page.base.get()));
     }
 }
 
-/// What a program goes on to use in one half does not keep the other half, which it left, from being old.
+/// A half that the program goes on using does not make the other half, which it left, younger.
 #[test]
 fn loom_purge_of_a_half_beside_one_in_use() {
     check(|| {
@@ -79,7 +79,7 @@ fn loom_purge_of_a_half_beside_one_in_use() {
     });
 }
 
-/// While a half goes back to the OS no thread gets a block of it; afterwards all do.
+/// While a half goes back to the OS no thread gets a block of it; afterwards any thread may.
 #[test]
 fn loom_purge_and_use_of_the_same_half() {
     check(|| {
@@ -94,7 +94,7 @@ fn loom_purge_and_use_of_the_same_half() {
     });
 }
 
-/// The other half, freed while one goes back to the OS, is found by this purge or the next.
+/// While one half goes back to the OS the other is freed: this purge or the next finds it.
 #[test]
 fn loom_purge_and_free_of_the_other_half() {
     for first in [true, false] {
@@ -114,7 +114,7 @@ fn loom_purge_and_free_of_the_other_half() {
     }
 }
 
-/// The last block of a half in use, freed while the others go back to the OS, is found by this purge or the next.
+/// While the other blocks of a half go back to the OS, its last block is freed: this purge or the next finds it.
 #[test]
 fn loom_purge_and_free_of_the_rest_of_a_half() {
     check(|| {
@@ -143,7 +143,7 @@ fn loom_two_purges_and_a_user() {
     });
 }
 
-/// Objects of one page by their places, each used by one thread at a time.
+/// Objects of one page by their slots, each held by one thread at a time.
 struct Objects(Vec<UnsafeCell<bool>>);
 
 impl Objects {
@@ -151,12 +151,12 @@ impl Objects {
         Arc::new(Objects((0..64).map(|_| UnsafeCell::new(false)).collect()))
     }
 
-    /// Says that an object is taken (or given); it must not have been before.
+    /// Notes that an object is taken (`held`) or given back, and asserts that it was not so before.
     #[track_caller]
     fn set(&self, object: *mut u8, held: bool) {
         assert!(!object.is_null());
         let cell = &self.0[object.addr() % BLOCK / 16];
-        // SAFETY: the checker panics when another access is at work, or may be.
+        // SAFETY: the checker panics on an access that is not ordered with this one.
         let before = unsafe { core::mem::replace(&mut *cell.get(), held) };
         assert_ne!(before, held, "an object is two threads' at once");
     }
@@ -166,7 +166,7 @@ fn class() -> Class {
     Class::of(16).expect("a class")
 }
 
-/// Slots of one page go to and fro between two threads and their page, which goes back when the last is there.
+/// Two threads take slots of one page and give them back; the page goes back when it is empty.
 #[test]
 fn loom_pages_hand_slots_out_once() {
     check(|| {
@@ -190,7 +190,7 @@ fn loom_pages_hand_slots_out_once() {
     });
 }
 
-/// Heaps by their records' places, each used by one thread at a time.
+/// Heaps by the addresses of their records, each held by one thread at a time.
 struct Heaps([UnsafeCell<bool>; 8]);
 
 impl Heaps {
@@ -198,11 +198,11 @@ impl Heaps {
         Arc::new(Heaps(core::array::from_fn(|_| UnsafeCell::new(false))))
     }
 
-    /// Says that a heap is taken, or is about to be given up.
+    /// Notes that a heap is taken (`held`) or about to be given up, and asserts that it was not so before.
     #[track_caller]
     fn set(&self, heap: &'static Heap, held: bool) {
         let cell = &self.0[core::ptr::from_ref(heap).addr() / size_of::<Heap>() % self.0.len()];
-        // SAFETY: the checker panics when another access is at work, or may be.
+        // SAFETY: the checker panics on an access that is not ordered with this one.
         let before = unsafe { core::mem::replace(&mut *cell.get(), held) };
         assert_ne!(before, held, "a heap is two threads' at once");
     }
@@ -219,7 +219,7 @@ impl Heaps {
     }
 }
 
-/// All objects are free, in the transfer cache or in their pages: they go back, and their segment is as it was.
+/// Gives all objects in the transfer cache and all empty pages back, and asserts that the first segment is free again.
 fn assert_all_free() {
     transfer_cache::drain(|class, objects| {
         central_free_list::give(class, objects, |page| _ = arena::give_run(page));
@@ -255,7 +255,7 @@ fn loom_objects_are_freed_by_others_while_their_thread_ends() {
     });
 }
 
-/// A thread begins while another ends: it gets its record or a new one, and its objects or others.
+/// A thread begins while another ends: it may get that thread's record and objects, or new ones.
 #[test]
 fn loom_heaps_and_objects_go_from_a_thread_that_ends_to_one_that_begins() {
     check(|| {

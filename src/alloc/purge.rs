@@ -1,8 +1,8 @@
-//! The background purge: what is done beside requests when memory waits that may not be needed, by the allocator's own thread
-//! or, where that cannot be had, in passing.
+//! The background purge: gives unused memory back, in the allocator's own thread or, where that cannot be started, in
+//! threads that free.
 //!
-//! The factor `purge` knows when; here is what is done at each station, from the outside in: batches that wait in the transfer
-//! cache go back to pages and segments, then mappings of the pool and halves of segments go back to the OS.
+//! The factor `purge` decides when; this file does the work at each station. Batches that wait in the transfer cache go
+//! back to pages and segments, then mappings of the pool and half segments go back to the OS.
 
 use super::{arena, central_free_list, mapping_pool, release, transfer_cache};
 use crate::config::{ActiveConfig, active};
@@ -17,17 +17,17 @@ global! {
     static STATE: PurgeState = PurgeState::new();
 }
 global! {
-    /// Held while memory is on its way from one station to another, so that a fork finds none in between.
-    static ON_ITS_WAY: Lock<()> = Lock::new(());
+    /// Held while memory moves from one station to another, so that a fork finds none in between.
+    static IN_TRANSIT: Lock<()> = Lock::new(());
 }
 global! {
-    /// Milliseconds of the clock when callers did the work last.
+    /// When a caller last did the work, in milliseconds of the monotonic clock.
     static LAST_MS: AtomicU32 = AtomicU32::new(0);
 }
-/// What is counted outside of any thread's heap.
+/// Counters of the purge's thread, and of work that callers do in its place.
 static COUNTERS: factor::Counters = factor::Counters::new();
 
-/// Counters of what is done outside of any thread's heap.
+/// The counters that belong to no thread's heap.
 pub(crate) fn counters() -> &'static factor::Counters {
     &COUNTERS
 }
@@ -39,11 +39,11 @@ pub(super) fn request_if(is_due: bool, active: ActiveConfig, counters: &factor::
     }
 }
 
-/// Starts the purge's thread, tells it that it has to look, or does its work in passing.
+/// Requests the purge of its thread, which this starts if there is none; or does the work, if no thread can be started.
 fn request(counters: &factor::Counters) {
     match STATE.request() {
         Action::None => {}
-        Action::Work => purge::run_in_passing(&LAST_MS, &COUNTERS.purge, work),
+        Action::Work => purge::run_in_caller(&LAST_MS, &COUNTERS.purge, work),
         Action::Start => {
             counters.purge.starts.add(1);
             // SAFETY: the state says `Start` once, and again when the thread is about to end; nothing below touches
@@ -55,14 +55,14 @@ fn request(counters: &factor::Counters) {
     }
 }
 
-/// What the allocator's thread runs.
+/// The function of the purge's thread.
 extern "C" fn run() {
     purge::run(&STATE, &COUNTERS.purge, IDLE_EPOCHS, work);
 }
 
-/// The work of one epoch; returns whether anything is left for a later one.
+/// Does the work of one epoch. Returns whether anything is left for a later one.
 fn work() -> bool {
-    let Some(_on_its_way) = ON_ITS_WAY.try_lock() else {
+    let Some(_in_transit) = IN_TRANSIT.try_lock() else {
         return true;
     };
     let active = active();
@@ -86,13 +86,13 @@ fn work() -> bool {
     batches || slots || mappings || halves || is_due
 }
 
-/// Gives back to the OS all memory that waits, except what threads' caches hold: in the transfer cache, BigCache, the mapping
-/// pool, the arena and the madvise batch.
+/// Gives back to the OS all memory that waits, except what threads' caches hold: in the transfer cache, BigCache, the
+/// mapping pool, the arena and the madvise batch.
 #[cold]
 #[inline(never)]
 pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
-    let _on_its_way = ON_ITS_WAY.lock();
-    // No request of the background purge, whatever is due: all that waits is purged at the end.
+    let _in_transit = IN_TRANSIT.lock();
+    // The background purge is not requested, whatever is due: this call purges all that waits.
     transfer_cache::drain(|class, objects| _ = release::give_back(active, counters, class, objects));
     central_free_list::give_empty(|class, page| _ = release::give_page(active, counters, class, page));
     let evict = |mapping| _ = release::give_mapping(active, counters, mapping);
@@ -109,9 +109,9 @@ pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
     }
 }
 
-held_at_fork!(ON_ITS_WAY);
+held_at_fork!(IN_TRANSIT);
 
-/// In the child of a fork: the thread is not there.
+/// Notes that the purge's thread does not exist, in the child of a fork.
 pub(crate) fn forget_after_fork() {
     STATE.forget();
 }

@@ -1,4 +1,4 @@
-//! How an object gets another length: in its place, by moving the OS pages of its mapping, or as a copy.
+//! How an object's size changes: in its place, by moving the OS pages of its mapping, or as a copy.
 
 use super::allocate::{allocate, placement};
 use super::free::free;
@@ -10,14 +10,15 @@ use crate::metadata::page_map::{self, Place};
 use crate::request::{Request, Site};
 use core::ptr;
 
-/// Makes an object longer or shorter, in its place or in another; null when there is no memory, and then it is as it was.
+/// Changes an object's size to `size` bytes, in its place or elsewhere. Returns null when there is no memory; the
+/// object is then as it was.
 ///
 /// # Safety
 /// - the address came from `allocate` with this alignment, and no other thread uses the object.
 pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
     let active = active();
     let Lengths { usable, held } = lengths(active, user);
-    // In place while at least half of what is held would be used.
+    // In its place, if at least half of the usable bytes would be used.
     if size <= usable && size >= usable / 2 {
         if let Some(form) = active.header() {
             // SAFETY: `lengths` verified it.
@@ -40,7 +41,7 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
     other
 }
 
-/// Lengthens an object with a mapping of its own by moving the OS pages.
+/// Lengthens an object that has a mapping of its own, by moving the OS pages. `None` when it cannot be done.
 fn grow(active: ActiveConfig, user: *mut u8, align: usize, size: usize) -> Option<*mut u8> {
     let Place::Mapping(mapping) = page_map::look_up(user) else {
         return None;

@@ -1,7 +1,7 @@
-//! The way of free objects past the caches: to the central free list, the arena, the madvise batch or the OS.
+//! Gives free objects back past the caches: to the central free list, the arena, the madvise batch or the OS.
 //!
-//! The callers pass the levels that they read. They get back whether the background purge is due: whether so much memory waits
-//! at a station that the purge has to look at it.
+//! The callers pass the levels that they read. Every function returns whether the background purge is due, which means
+//! that enough memory waits at a station.
 
 use super::large_mappings::{self, Memory};
 use super::{arena, central_free_list, learning, transfer_cache};
@@ -15,13 +15,13 @@ use crate::metadata::page::{Page, Use};
 use crate::metadata::page_map::{self, Place};
 use crate::os;
 
-/// Passes objects on that a slot list gave up, to the transfer cache; what that does not take, to where it came from. Returns
-/// whether the purge is due.
+/// Passes the objects that a slot list gave up to the transfer cache. What that does not take goes back to where it
+/// came from.
 pub(super) fn pass_on(active: ActiveConfig, counters: &factor::Counters, class: Class, objects: &[*mut u8]) -> bool {
     transfer_cache::push(class, objects).unwrap_or_else(|| give_back(active, counters, class, objects))
 }
 
-/// Gives objects of a class back to where they came from. Returns whether the purge is due.
+/// Gives objects of a class back to where they came from: pages, the arena, or the OS.
 pub(super) fn give_back(active: ActiveConfig, counters: &factor::Counters, class: Class, objects: &[*mut u8]) -> bool {
     if class.is_large() {
         counters.bigcache.evictions.add(objects.len() as u64);
@@ -50,20 +50,20 @@ pub(super) fn give_back(active: ActiveConfig, counters: &factor::Counters, class
     is_due
 }
 
-/// Gives a page of slots, of which none is in use, back to the arena. Returns whether the purge is due.
+/// Gives a page of slots, of which none is in use, back to the arena.
 pub(super) fn give_page(active: ActiveConfig, counters: &factor::Counters, class: Class, page: &'static Page) -> bool {
     counters.arena.returns.add(u64::from(class.is_large()));
     give_blocks(active, counters, page)
 }
 
-/// Gives a run of blocks, which was one large object, back to the arena. Returns whether the purge is due.
+/// Gives a run of blocks, which was one large object, back to the arena.
 pub(super) fn give_run(active: ActiveConfig, counters: &factor::Counters, page: &'static Page) -> bool {
     counters.arena.returns.add(u64::from(active.arena()));
     give_blocks(active, counters, page)
 }
 
-/// Gives blocks back to the arena, and with `HAKMEM_PURGE=immediate` what waits there to the OS: here, so that the factor
-/// `elo`, which measures the caller, sees what the purge costs.
+/// Gives blocks back to the arena, and with `HAKMEM_PURGE=immediate` all that waits there to the OS. The purge is part
+/// of the free, so that the factor `elo`, which measures the callers, sees what it costs.
 fn give_blocks(active: ActiveConfig, counters: &factor::Counters, page: &'static Page) -> bool {
     let is_due = arena::give_run(page);
     if active.purge() == Some(When::AtOnce) {
@@ -72,7 +72,7 @@ fn give_blocks(active: ActiveConfig, counters: &factor::Counters, page: &'static
     is_due
 }
 
-/// Forgets a large mapping and gives its memory back: the last station. Returns whether the purge is due.
+/// Forgets a large mapping and gives its memory back to the arena, the madvise batch or the OS.
 pub(super) fn give_mapping(active: ActiveConfig, counters: &factor::Counters, mapping: &'static LargeMapping) -> bool {
     match large_mappings::forget(mapping) {
         Memory::Run(page) => return give_run(active, counters, page),

@@ -1,8 +1,8 @@
 //! A thread's start and end, and its way to its heap in between.
 //!
-//! Two words of thread-local storage: the cache that the fast path uses, and the heap. A thread without a heap gets one at
-//! its first slow request; a key of the C library calls back when the thread ends, and the heap is emptied. Requests after
-//! that, from destructors that run later, go through one shared heap ([`thread_end`]); frees go past the caches.
+//! A thread has two words of thread-local storage: the cache that the fast path uses, and its heap. It gets a heap at
+//! its first slow request. A key of the C library calls back when the thread ends, and the heap is emptied. Later
+//! requests, from destructors, go through one shared heap ([`thread_end`]); later frees go past the caches.
 
 use super::thread_cache::{EMPTY, ThreadCache};
 use super::thread_heap::{self, Heap, OpenLists};
@@ -15,9 +15,9 @@ use crate::os;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// The second word of a thread that has allocated nothing yet.
+/// The second word of a thread that has no heap yet.
 const NEW: usize = 0;
-/// The second word of a thread whose heap was given up.
+/// The second word of a thread that gave its heap up.
 const GONE: usize = 1;
 
 /// The cache of the calling thread's fast path.
@@ -27,8 +27,8 @@ pub(super) fn cache() -> &'static ThreadCache {
     unsafe { &*ptr::with_exposed_provenance(os::thread_word()) }
 }
 
-/// Runs with the calling thread's heap, or the shared one of ended threads; returns null when there is no memory even for a
-/// heap.
+/// Calls `run` with the calling thread's heap, or with the shared one of ended threads. Returns null when there is no
+/// memory for a heap.
 pub(super) fn with_heap(run: impl FnOnce(&'static Heap) -> *mut u8) -> *mut u8 {
     if let Some(heap) = heap_or_new() {
         return run(heap);
@@ -36,7 +36,7 @@ pub(super) fn with_heap(run: impl FnOnce(&'static Heap) -> *mut u8) -> *mut u8 {
     thread_end::with_late_heap(open_lists(active()), |heap| heap.map_or(ptr::null_mut(), run))
 }
 
-/// Runs with the calling thread's heap, if it has one, and with counters to count in.
+/// Calls `run` with the calling thread's heap, if it has one, and with the counters and cache to count in.
 pub(super) fn with_heap_or_none<T>(
     run: impl FnOnce(Option<&'static Heap>, &'static factor::Counters, &'static ThreadCache) -> T,
 ) -> T {
@@ -46,15 +46,16 @@ pub(super) fn with_heap_or_none<T>(
     thread_end::with_late_heap(open_lists(active()), |heap| match heap {
         // The counters alone: the object goes past the slot lists.
         Some(heap) => run(None, &heap.counters, &heap.cache),
-        None => run(None, &NOWHERE, &EMPTY_COUNTS),
+        None => run(None, &NO_HEAP_COUNTERS, &NO_HEAP_CACHE),
     })
 }
 
-/// Counters of frees when there is no memory for a heap. Several threads may lose counts here, and nothing reads them.
-static NOWHERE: factor::Counters = factor::Counters::new();
-static EMPTY_COUNTS: ThreadCache = ThreadCache::new();
+/// Counts frees when there is no memory for a heap. Threads may overwrite each other's counts here, which are never
+/// read.
+static NO_HEAP_COUNTERS: factor::Counters = factor::Counters::new();
+static NO_HEAP_CACHE: ThreadCache = ThreadCache::new();
 
-/// The calling thread's heap, made if need be; `None` when the thread has ended, or there is no memory.
+/// The calling thread's heap, made if it has none yet; `None` when the thread is ending, or there is no memory.
 fn heap_or_new() -> Option<&'static Heap> {
     // SAFETY: the calling thread's words, and no reference to them is kept.
     match unsafe { (*os::thread_slots())[1] } {
@@ -65,6 +66,7 @@ fn heap_or_new() -> Option<&'static Heap> {
     }
 }
 
+/// Makes the calling thread's heap. Seals the levels before that.
 #[cold]
 #[inline(never)]
 fn begin() -> Option<&'static Heap> {
@@ -75,7 +77,7 @@ fn begin() -> Option<&'static Heap> {
     // The words are set first: the C library may allocate while it notes the key's value.
     set_words(fast_cache(active, heap), ptr::from_ref(heap).expose_provenance());
     if let Some(key) = key {
-        // SAFETY: the key was created. When the call fails for want of memory, the heap is not reused, and nothing else.
+        // SAFETY: the key was created. If the call fails for lack of memory, only the reuse of this heap is lost.
         unsafe { libc::pthread_setspecific(key, ptr::from_ref(heap).cast()) };
     }
     Some(heap)
@@ -86,6 +88,7 @@ fn fast_cache(active: ActiveConfig, heap: &'static Heap) -> &'static ThreadCache
     if active.per_request() { &EMPTY } else { &heap.cache }
 }
 
+/// The slot lists that a heap opens at these levels.
 fn open_lists(active: ActiveConfig) -> OpenLists {
     OpenLists { small: active.thread_cache(), large: active.bigcache_is_direct() }
 }
@@ -96,10 +99,10 @@ fn set_words(cache: &'static ThreadCache, heap: usize) {
     unsafe { *os::thread_slots() = words };
 }
 
-/// The thread ends: its heap is emptied and given up.
+/// Called by the C library when a thread ends: empties its heap and gives it up.
 unsafe extern "C" fn end(heap: *mut libc::c_void) {
     set_words(&EMPTY, GONE);
-    // SAFETY: the value that `begin` noted: a heap, which lives for ever, and was this thread's until now.
+    // SAFETY: the value that `begin` set: a heap, which lives for ever, and was this thread's until now.
     give_up(unsafe { &*heap.cast::<Heap>() });
 }
 
@@ -107,7 +110,7 @@ unsafe extern "C" fn end(heap: *mut libc::c_void) {
 pub(super) fn give_up(heap: &'static Heap) {
     let active = active();
     let is_due = drain(active, heap);
-    // Before the record is another thread's, since its counters count the request.
+    // Before another thread can take the record, whose counters count the request.
     purge::request_if(is_due, active, &heap.counters);
     heap.recycle();
 }
@@ -126,21 +129,21 @@ pub(super) fn drain(active: ActiveConfig, heap: &Heap) -> bool {
     is_due
 }
 
-/// Whether the handlers around a fork are registered, or about to be.
+/// 1 when the fork handlers are registered, or about to be.
 static FORK_HANDLERS: AtomicU32 = AtomicU32::new(0);
 
-/// The key whose destructor is [`end`]. The first call registers the handlers around a fork as well.
+/// The key whose destructor is [`end`]. The first call also registers the fork handlers.
 fn key() -> Option<libc::pthread_key_t> {
     let key = thread_end::key(end);
-    // Outside the key's lock: the C library calls the handlers, which take it, under a lock of its own.
+    // Not under the key's lock: the C library calls the handlers, which take that lock, under a lock of its own.
     if FORK_HANDLERS.swap(1, Ordering::Relaxed) == 0 {
         fork::register();
     }
     key
 }
 
-/// Does what needs no levels before the program begins, so that no request has to. A request that comes earlier, from
-/// another library's constructor or the loader, does the same.
+/// Reserves the range and makes the key before the program begins, so that no request has to. A request that comes
+/// earlier, from another library's constructor or the loader, does the same.
 #[cfg(not(loom))]
 #[used]
 #[unsafe(link_section = ".init_array")]

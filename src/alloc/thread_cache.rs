@@ -1,12 +1,12 @@
-//! The thread cache: one thread's free objects by class, taken and put back without a word to other threads.
+//! The thread cache: one thread's free objects by class, taken and put back without a lock or a locked instruction.
 //!
-//! A slot list is a stack of addresses, apart from the objects: taking and putting back touches neither the object nor its
-//! page, so that what was never touched stays without memory, and a large object costs no more than a small one. At the
-//! base of each stack lies a null, which is what an empty slot list gives.
+//! A slot list is a stack of addresses, apart from the objects: taking and putting back touches neither the object nor
+//! its page, so that untouched memory stays untouched, and a large object costs no more than a small one. At the base
+//! of each stack lies a null, which an empty slot list returns.
 //!
-//! An object that is freed joins the stack of the thread that frees it, wherever it came from; other stations are asked
-//! only when the stack is full or empty. A closed slot list is always empty and always full. Threads that have no cache yet,
-//! or no longer, or that must pass the factors' hooks at every request, point at [`EMPTY`], all of whose slot lists are
+//! A freed object joins the stack of the thread that frees it, wherever it came from; other stations are asked only
+//! when the stack is full or empty. A closed slot list is always empty and always full. Threads that have no cache yet,
+//! or no longer, or that must pass the factors' hooks at every request, use [`EMPTY`], all of whose slot lists are
 //! closed: the fast path needs no test of its own for them.
 
 use crate::class::{CLASSES, Class, SMALL_LISTS, SlotListOffset};
@@ -16,18 +16,18 @@ use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// Slots of the stack that a slot list begins with; the first overflow brings the stack of full length.
+/// Slots of a slot list's first stack. The first overflow replaces it by the stack of full length.
 pub(crate) const FIRST_SLOTS: usize = 64;
 
 /// One place of a stack.
 type Slot = Cell<*mut u8>;
 
-/// Where the stack of one class ends.
+/// The stack of one class: its stack pointer and its limit.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct SlotList {
-    /// The stack pointer: the newest object's place, or that of the null at the base. Atomic, because statistics read how
-    /// many there are; only the thread writes.
+    /// The stack pointer: the newest object's place, or that of the null at the base. Atomic, because the statistics
+    /// read it; only the thread writes it.
     pointer: AtomicPtr<Slot>,
     /// The last place of the stack.
     limit: Cell<*mut Slot>,
@@ -67,7 +67,7 @@ impl SlotList {
         true
     }
 
-    /// Moves the pointer by a place. Read again, so that it is one instruction on memory, as a count is.
+    /// Moves the stack pointer. It is read again, so that the move is one instruction on memory.
     #[inline(always)]
     fn move_pointer(&self, places: isize) {
         self.pointer.store(self.pointer.load(Ordering::Relaxed).wrapping_offset(places), Ordering::Relaxed);
@@ -78,22 +78,24 @@ impl SlotList {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct ThreadCache {
-    /// The slot list that is never opened, for what has no class, then one per class: at [`SlotListOffset`]s.
+    /// One slot list that is never opened, for sizes without a class, then one per class. [`SlotListOffset`]s lead
+    /// here.
     lists: [SlotList; CLASSES + 1],
+    /// Objects that this thread has allocated.
     pub(crate) allocations: Count,
-    /// Where addresses lie whose slot lists are known.
+    /// The thread's copy of the range's bounds.
     pub(crate) range: range::CachedBounds,
-    /// Objects that came into the cache or went out past it, and those that went back: what is with users, or in the
-    /// cache, is the difference.
+    /// Objects that came from other stations, and those that went back to them. The difference is what users and the
+    /// cache hold.
     pub(crate) received: Count,
     pub(crate) returned: Count,
-    /// The slot lists of small sizes, by sixteens: near, for code that is apart from its caller's and knows no size before.
+    /// The slot lists of sizes up to 1,024, one per 16 bytes, for code that knows no constant size.
     small_lists: [Cell<*const SlotList>; SMALL_LISTS.len()],
     /// Where the null of each stack lies.
     bases: [AtomicPtr<Slot>; CLASSES + 1],
 }
 
-/// Base, pointer and limit of all closed slot lists.
+/// The stack of all closed slot lists: base, stack pointer and limit in one.
 struct Null(Slot);
 
 // SAFETY: never written.
@@ -101,7 +103,7 @@ unsafe impl Sync for Null {}
 
 static NULL: Null = Null(Cell::new(ptr::null_mut()));
 
-/// The address, computed into a register, so that no instruction computes it again while it reads or writes there.
+/// Keeps an address in a register of its own, so that no instruction adds it up again when it reads or writes there.
 #[inline(always)]
 #[expect(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written")]
 fn in_one_register<T>(address: *const T) -> *const T {
@@ -113,7 +115,7 @@ fn in_one_register<T>(address: *const T) -> *const T {
     address
 }
 
-/// The slot list of every small size in a cache that holds nothing.
+/// The slot list of every small size in [`EMPTY`].
 struct Closed(SlotList);
 
 // SAFETY: never written.
@@ -121,11 +123,11 @@ unsafe impl Sync for Closed {}
 
 static CLOSED: Closed = Closed(SlotList::closed());
 
-/// The cache that holds nothing and takes nothing; it is never written.
+/// The cache that holds nothing and takes nothing. It is never written.
 #[unsafe(export_name = "hakmem_0_1_empty_cache")]
 pub(crate) static EMPTY: ThreadCache = ThreadCache::new();
 
-// SAFETY: a cache is its thread's alone, except `EMPTY`, which is never written, and what is atomic.
+// SAFETY: only its thread uses a cache, except for the atomics, and for `EMPTY`, which is never written.
 unsafe impl Sync for ThreadCache {}
 
 impl ThreadCache {
@@ -142,7 +144,7 @@ impl ThreadCache {
         }
     }
 
-    /// Makes a cache of zeroes: all slot lists closed, and copies of what its thread reads.
+    /// Sets up a cache of all-zero bytes: closes all slot lists and copies the range's bounds.
     pub(super) fn set_up(&self) {
         self.range.read();
         self.small_lists.iter().zip(&SMALL_LISTS).for_each(|(own, &list)| own.set(self.slot_list(list)));
@@ -154,11 +156,11 @@ impl ThreadCache {
         }
     }
 
-    /// Opens a slot list, or gives it a longer stack. What was in it stays.
+    /// Opens a slot list, or gives it a longer stack. Its objects stay in it.
     ///
     /// # Safety
-    /// - `stack` has room for `slots` addresses and one more, begins with a null, and belongs to this slot list alone for as
-    ///   long as the cache lives.
+    /// - `stack` has room for `slots` addresses and one more, begins with a null, and belongs to this slot list alone
+    ///   for as long as the cache lives.
     /// - the slot list holds at most `slots` objects.
     pub(super) unsafe fn open(&self, class: Class, stack: *mut *mut u8, slots: usize) {
         let index = class.index() + 1;
@@ -166,8 +168,8 @@ impl ThreadCache {
         let stack: *mut Slot = stack.cast();
         if held > 0 {
             let old = self.bases[index].load(Ordering::Relaxed);
-            // SAFETY: both are as long as what is copied, by the caller's promise. An empty stack is not written to: it
-            // stays without memory until an object comes.
+            // SAFETY: both are at least as long as what is copied, by the caller's promise. Nothing is written to the
+            // stack of an empty list, which stays untouched until an object comes.
             unsafe { ptr::copy_nonoverlapping(old.add(1), stack.add(1), held) };
         }
         self.bases[index].store(stack, Ordering::Relaxed);
@@ -180,9 +182,9 @@ impl ThreadCache {
 
     /// The slot list of a size from 1 to 1,024, and `None` for all others.
     #[inline(always)]
-    #[allow(dead_code, reason = "the C interface alone asks")]
+    #[allow(dead_code, reason = "only the C interface calls it")]
     pub(crate) fn small_list_of(&self, bytes: usize) -> Option<&SlotList> {
-        // Size 0 wraps and is beyond everything.
+        // Size 0 wraps around, to a place beyond the table.
         // SAFETY: each is a slot list of this cache, or the closed one.
         self.small_lists.get(bytes.wrapping_sub(1) / 16).map(|list| unsafe { &*list.get() })
     }
@@ -199,7 +201,7 @@ impl ThreadCache {
         self.slot_list(list).push(object)
     }
 
-    /// How many objects of the class are here.
+    /// How many objects of the class the cache holds.
     pub(crate) fn held(&self, class: Class) -> usize {
         let index = class.index() + 1;
         let pointer = self.lists[index].pointer.load(Ordering::Relaxed);
@@ -212,18 +214,18 @@ impl ThreadCache {
         (self.lists[index].limit.get().addr() - self.bases[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
     }
 
-    /// How many objects are here; about, when another thread asks.
+    /// How many objects the cache holds: exact in its own thread, else a moment old.
     pub(crate) fn held_all(&self) -> u64 {
-        // A slot list that gets its longer stack at this moment may seem to hold anything.
+        // Bounded: a slot list that gets a longer stack at this moment may seem to hold any number.
         Class::all().map(|class| self.held(class).min(class.cache_slots()) as u64).sum()
     }
 
-    /// The slot list at an offset, its address in a register of its own: a free and the request after it pass the pointer to
-    /// each other through memory, and some processors forward it without a wait only where one register is the whole address
-    /// (ARCHITECTURE.md has the numbers).
+    /// The slot list at an offset, with its address in a register of its own. A free and the request after it pass the
+    /// stack pointer to each other through memory, and some processors forward it without a wait only where one
+    /// register is the whole address (ARCHITECTURE.md has the numbers).
     #[inline(always)]
     pub(crate) fn slot_list(&self, list: SlotListOffset) -> &SlotList {
-        // SAFETY: offsets are those of slot lists; the compiler cannot see that, and a compare would be on every path.
+        // SAFETY: every offset is a slot list's. Unchecked, as the compiler cannot see that and would add a compare.
         unsafe { &*in_one_register(ptr::from_ref(self).byte_add(list.0 as usize).cast::<SlotList>()) }
     }
 }

@@ -1,17 +1,17 @@
-//! What the ends of all threads share: the C library's key that calls back when a thread ends, and the heap of threads that
-//! have ended. Destructors that run after a thread gave its own heap up may still allocate and free.
+//! State for threads that end: the C library's key, which calls back when a thread ends, and the heap that all of them
+//! use after that. Destructors that run after a thread gave up its own heap may still allocate and free.
 //!
-//! Apart from [`super::thread`], which registers the handlers around a fork, because these handlers take the locks here.
+//! It is not in [`super::thread`], which registers the fork handlers, because those handlers take the locks here.
 
 use super::thread_heap::{self, Heap, OpenLists};
 use crate::sync::{Lock, Once, global};
 
 global! {
-    /// The key plus one.
+    /// The key plus 1.
     static KEY: Once = Once::new();
 }
 global! {
-    /// Made when the first thread needs it.
+    /// The heap, made when the first thread needs it.
     static LATE_HEAP: Lock<Option<&'static Heap>> = Lock::new(None);
 }
 
@@ -26,7 +26,7 @@ pub(super) fn key(at_end: unsafe extern "C" fn(*mut libc::c_void)) -> Option<lib
     key.checked_sub(1).map(|key| key as libc::pthread_key_t)
 }
 
-/// Runs with the heap of ended threads, whose lock is held meanwhile; with none when there is no memory for it.
+/// Calls `run` with the heap of ended threads, under its lock; with `None` when there is no memory for it.
 pub(super) fn with_late_heap<T>(open: OpenLists, run: impl FnOnce(Option<&'static Heap>) -> T) -> T {
     let mut late = LATE_HEAP.lock();
     if late.is_none() {

@@ -1,7 +1,7 @@
 //! A thread's heap: its cache, the stacks of its slot lists, and the factors' state and counters.
 //!
-//! A heap outlives its thread: what its cache held goes to the transfer cache or to the pages, and the record waits for the
-//! next thread. It owns no memory of users.
+//! A heap outlives its thread: the objects in its cache go to the transfer cache or to their pages, and the record
+//! waits for the next thread.
 
 use super::huge_pages::Policy;
 use super::thread_cache::{FIRST_SLOTS, ThreadCache};
@@ -16,7 +16,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// Words of all first stacks: a null and up to [`FIRST_SLOTS`] addresses each.
+/// Words of all first stacks, each a null and up to [`FIRST_SLOTS`] addresses.
 const FIRST_WORDS: usize = {
     let (mut class, mut words) = (0, 0);
     while class < CLASSES {
@@ -26,6 +26,7 @@ const FIRST_WORDS: usize = {
     words
 };
 
+/// Slots of the first stack of the class with this index.
 const fn first_slots(class: usize) -> usize {
     let slots = cache_slots(class);
     if slots < FIRST_SLOTS { slots } else { FIRST_SLOTS }
@@ -38,21 +39,22 @@ pub(crate) struct Heap {
     pub(crate) cache: ThreadCache,
     pub(crate) counters: factor::Counters,
     locals: UnsafeCell<factor::Locals>,
-    /// The stacks of full length, by class, once there was need for them.
+    /// The stacks of full length by class; null until one is needed.
     long: [Cell<*mut *mut u8>; CLASSES],
     /// The next in the list of all heaps.
-    next_made: AtomicPtr<Heap>,
+    next_of_all: AtomicPtr<Heap>,
     /// The next in the list of heaps that wait for a thread.
     next_spare: Cell<Option<&'static Heap>>,
-    /// The first stacks, behind everything else: they are touched only as they fill.
+    /// The first stacks, last in the record: they are touched only as they fill.
     first: UnsafeCell<[*mut u8; FIRST_WORDS]>,
 }
 
-// SAFETY: everything but the counters and `next_made` is used only by the thread that the heap belongs to, or by the
+// SAFETY: everything but the counters and `next_of_all` is used only by the thread that the heap belongs to, or by the
 // holder of the lock that guards the heap of threads that have ended.
 unsafe impl Sync for Heap {}
 
-static MADE: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
+/// The newest heap, from which the list of all heaps starts.
+static NEWEST: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
 global! {
     static SPARE: Lock<SpareHeaps> = Lock::new(SpareHeaps { first: None });
 }
@@ -74,7 +76,7 @@ pub(super) struct OpenLists {
     pub(super) large: bool,
 }
 
-/// A heap for a thread: one that another thread left, or a new one. `None` when there is no memory.
+/// Takes a heap for a thread: one that another thread left, or a new one. `None` when there is no memory.
 pub(super) fn take(open: OpenLists) -> Option<&'static Heap> {
     let mut spare = SPARE.lock();
     if let Some(heap) = spare.first {
@@ -82,30 +84,31 @@ pub(super) fn take(open: OpenLists) -> Option<&'static Heap> {
         return Some(heap);
     }
     drop(spare);
-    // SAFETY: the record lives for ever, and zeroes are a heap whose cache is not set up.
+    // SAFETY: the record lives for ever, and all-zero bytes are a heap whose cache is not set up.
     let heap: &'static Heap = unsafe { allocator::allocate::<Heap>()?.as_ref() };
     range::reserve_once();
     heap.cache.set_up();
     heap.open_lists(open);
-    let mut first = MADE.load(Ordering::Relaxed);
+    let mut first = NEWEST.load(Ordering::Relaxed);
     loop {
-        heap.next_made.store(first, Ordering::Relaxed);
+        heap.next_of_all.store(first, Ordering::Relaxed);
         // Release: pairs with the acquire in `all`.
-        match MADE.compare_exchange_weak(first, ptr::from_ref(heap).cast_mut(), Ordering::Release, Ordering::Relaxed) {
+        let newest = ptr::from_ref(heap).cast_mut();
+        match NEWEST.compare_exchange_weak(first, newest, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => return Some(heap),
             Err(newer) => first = newer,
         }
     }
 }
 
-/// Every heap that was ever made.
+/// Every heap made so far, newest first.
 pub(crate) fn all() -> impl Iterator<Item = &'static Heap> {
     // SAFETY: heaps live for ever. Acquire: pairs with the release in `take`.
-    let mut next: Option<&'static Heap> = unsafe { MADE.load(Ordering::Acquire).as_ref() };
+    let mut next: Option<&'static Heap> = unsafe { NEWEST.load(Ordering::Acquire).as_ref() };
     core::iter::from_fn(move || {
         let heap = next?;
         // SAFETY: as above; the link was written before the heap could be found.
-        next = unsafe { heap.next_made.load(Ordering::Relaxed).as_ref() };
+        next = unsafe { heap.next_of_all.load(Ordering::Relaxed).as_ref() };
         Some(heap)
     })
 }
@@ -121,7 +124,7 @@ impl Heap {
         unsafe { &mut *self.locals.get() }
     }
 
-    /// Opens the slot lists that this thread may have, with their first stacks.
+    /// Opens these slot lists with their first stacks.
     fn open_lists(&self, open: OpenLists) {
         let mut stack: *mut *mut u8 = self.first.get().cast();
         for class in Class::all() {
@@ -136,8 +139,8 @@ impl Heap {
         }
     }
 
-    /// An object with a slot, after its slot list was found empty: fills the list with a batch, if it is open. Null when there
-    /// is no memory.
+    /// An object with a slot, after its slot list was found empty: fills the list with a batch, if it is open. Null
+    /// when there is no memory.
     pub(super) fn refill(&self, policy: Policy, class: Class) -> *mut u8 {
         let mut slots = [ptr::null_mut(); BATCH_SLOTS];
         let limit = self.cache.limit(class);
@@ -149,10 +152,10 @@ impl Heap {
         if let Some(batch) = transfer_cache::pop(class) {
             return self.keep_batch(class, batch);
         }
-        // A thread that needs few objects of a class begins with few.
+        // At most half of what the list can hold: a thread that needs few objects of a class takes few at first.
         let wanted = transfer_cache::batch_of(class).min(limit / 2);
         let (taken, _) = central_free_list::take(&self.counters, policy, class, &mut slots[..wanted]);
-        // The newest comes out first: in the order of addresses.
+        // The last one comes out first, so that objects come out in the order of addresses.
         slots[..taken].reverse();
         self.keep(class, &slots[..taken])
     }
@@ -162,8 +165,8 @@ impl Heap {
         transfer_cache::pop(class).map_or(ptr::null_mut(), |batch| self.keep_batch(class, batch))
     }
 
-    /// Keeps the objects of a batch but one, which is returned. What the slot list has no room for goes back to the transfer
-    /// cache: where there is no memory for a longer stack.
+    /// Keeps the objects of a batch but one, which is returned. What the slot list has no room for goes back to the
+    /// transfer cache: where there is no memory for a longer stack.
     fn keep_batch(&self, class: Class, mut batch: OwnBatch) -> *mut u8 {
         let mut limit = self.cache.limit(class);
         if batch.objects().len() > limit && self.lengthen(class) {
@@ -180,8 +183,8 @@ impl Heap {
         object
     }
 
-    /// Puts all of these into the slot list, which is empty and has room for them, but one, which is returned; null when there
-    /// are none.
+    /// Puts all of these into the slot list, which is empty and has room for them, but one, which is returned; null
+    /// when there are none.
     fn keep(&self, class: Class, objects: &[*mut u8]) -> *mut u8 {
         self.cache.received.add(objects.len() as u64);
         let Some((&object, rest)) = objects.split_last() else {
@@ -194,8 +197,8 @@ impl Heap {
         object
     }
 
-    /// Makes room in a full slot list: gives it its stack of full length, or takes the newest objects out. Returns how many
-    /// objects were taken out, to be passed on: the first ones in `objects`.
+    /// Makes room in a full slot list: gives it its stack of full length, or takes the newest objects out. Returns how
+    /// many objects were taken out, to be passed on: the first ones in `objects`.
     pub(super) fn make_room(&self, class: Class, objects: &mut [*mut u8; BATCH_SLOTS]) -> usize {
         let limit = self.cache.limit(class);
         if limit == 0 || (limit < class.cache_slots() && self.lengthen(class)) {
@@ -217,7 +220,7 @@ impl Heap {
             objects[taken] = object;
             taken += 1;
         }
-        // The newest on top, as they were.
+        // The newest last, as they were in the list.
         objects[..taken].reverse();
         taken
     }
@@ -245,7 +248,7 @@ impl Heap {
     }
 }
 
-/// Objects that users hold, by what the caches count; exact while no thread allocates or frees.
+/// Objects that users hold, from the counts of all caches; exact while no thread allocates or frees.
 pub(crate) fn live_objects() -> u64 {
     let of =
         |cache: &ThreadCache| cache.received.get().wrapping_sub(cache.returned.get()).wrapping_sub(cache.held_all());

@@ -1,6 +1,6 @@
-//! Transfer batches: free objects of one class that are passed on together, and stacks of batches without a lock.
+//! Transfer batches: free objects of one class that threads pass on together, and lock-free stacks of batches.
 //!
-//! A batch has one owner, which alone reads and writes it; a stack passes it on whole.
+//! A batch has one owner, which alone reads and writes it; a stack passes the whole batch to the next owner.
 
 use crate::metadata::allocator;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +12,7 @@ use core::ptr::{self, NonNull};
 pub(super) const BATCH_SLOTS: usize = 126;
 
 global! {
+    /// Empty batches, for reuse.
     static SPARE: Stack = Stack::new();
 }
 
@@ -30,7 +31,7 @@ unsafe impl Sync for Batch {}
 
 impl Batch {
     constant! {
-        /// An empty one, in no stack.
+        /// An empty batch, in no stack.
         fn new() -> Batch {
             Batch {
                 below: AtomicUsize::new(0),
@@ -41,16 +42,16 @@ impl Batch {
     }
 }
 
-/// A batch that has no other owner.
+/// A batch, as its owner has it.
 #[derive(Debug)]
 pub(super) struct OwnBatch(&'static Batch);
 
 impl OwnBatch {
-    /// An empty one: one that was used before, or a new one. `None` when there is no memory.
+    /// An empty batch: one for reuse, or a new one. `None` when there is no memory.
     pub(super) fn take() -> Option<OwnBatch> {
         SPARE.pop().or_else(|| {
             let batch = allocator::allocate::<Batch>()?;
-            // SAFETY: the record is ours alone, and lives for ever.
+            // SAFETY: no other thread has the record, which lives for ever.
             unsafe {
                 batch.write(Batch::new());
                 Some(OwnBatch(batch.as_ref()))
@@ -58,7 +59,7 @@ impl OwnBatch {
         })
     }
 
-    /// Makes the batch hold these, at most [`BATCH_SLOTS`].
+    /// Replaces the objects by these, at most [`BATCH_SLOTS`].
     pub(super) fn fill(&mut self, objects: &[*mut u8]) {
         // SAFETY: the batch is ours alone.
         let (len, slots) = unsafe { (&mut *self.0.len.get(), &mut *self.0.slots.get()) };
@@ -79,24 +80,25 @@ impl OwnBatch {
         *known = len.min(*known);
     }
 
-    /// Gives the record up for the next [`OwnBatch::take`].
+    /// Gives the record back for the next [`OwnBatch::take`].
     pub(super) fn recycle(self) {
         SPARE.push(self);
     }
 }
 
-/// A stack of batches. The head is an address and, in the bits that addresses of batches have no use for, a count of
-/// changes: a thread that read the head, slept, and finds the same batch on top of another stack must notice. Batches are
-/// never unmapped, so that one that another thread popped meanwhile can still be read.
+/// A lock-free stack of batches (R. K. Treiber, IBM RJ 5118, 1986). The head is the address of the top batch and, in
+/// the bits that no such address uses, a count of changes: a thread that read the head and then finds the same batch on
+/// top of different ones must notice (the ABA problem). Batches are never unmapped, so that a thread may read one that
+/// another thread has popped.
 #[derive(Debug)]
 pub(super) struct Stack(AtomicUsize);
 
-/// Addresses end here and batches are aligned to 1,024: 10 bits below and 16 above count 2^26 changes.
+/// Bits of an address. Batches are aligned to 1,024 bytes, so 10 bits below and 16 above count 2^26 changes.
 const ADDRESS_BITS: u32 = 48;
 const LOW_BITS: u32 = align_of::<Batch>().trailing_zeros();
 const ADDRESS: usize = ((1 << ADDRESS_BITS) - 1) & !((1 << LOW_BITS) - 1);
 
-/// The head with another batch on top, and the count one further.
+/// The head with another batch on top, and the count raised by one.
 fn head_with(old: usize, top: usize) -> usize {
     // The count's low part is in the low bits; its carry goes to the high part.
     let low = (old & !ADDRESS & ((1 << LOW_BITS) - 1)) + 1;
@@ -127,13 +129,13 @@ impl Stack {
 
     /// Takes the batch on top.
     pub(super) fn pop(&self) -> Option<OwnBatch> {
-        // Acquire: pairs with the release in `push`, here and below.
+        // Acquire, here and below: pairs with the release in `push`.
         let mut head = self.0.load(Ordering::Acquire);
         loop {
             let batch = NonNull::new(ptr::with_exposed_provenance_mut::<Batch>(head & ADDRESS))?;
             // SAFETY: batches live for ever.
             let batch: &'static Batch = unsafe { batch.as_ref() };
-            // When another thread popped it meanwhile this is anything, and the exchange fails.
+            // If another thread has popped the batch meanwhile, this may be any value, and the exchange fails.
             let below = batch.below.load(Ordering::Relaxed);
             match self.0.compare_exchange_weak(head, head_with(head, below), Ordering::Acquire, Ordering::Acquire) {
                 Ok(_) => return Some(OwnBatch(batch)),
@@ -149,9 +151,9 @@ pub(super) mod tests {
     use std::boxed::Box;
     use std::vec::Vec;
 
-    /// A batch of these, which no stack has had.
+    /// A new batch of these.
     pub(in crate::alloc) fn batch(objects: &[usize]) -> OwnBatch {
-        // SAFETY: zeroes are an empty batch.
+        // SAFETY: all-zero bytes are an empty batch.
         let mut batch = OwnBatch(Box::leak(unsafe { Box::<Batch>::new_zeroed().assume_init() }));
         let objects: Vec<*mut u8> = objects.iter().map(|&at| ptr::without_provenance_mut(at)).collect();
         batch.fill(&objects);
@@ -182,6 +184,7 @@ pub(super) mod tests {
         }
         assert!(stack.pop().is_none());
     }
+
     #[test]
     fn threads_pass_every_object_on_exactly_once() {
         static STACK: Stack = Stack::new();
@@ -214,21 +217,21 @@ pub(super) mod models {
     use loom::thread;
     use std::vec::Vec;
 
-    /// A batch of one.
+    /// A batch of one object.
     pub(in crate::alloc) fn batch(object: usize) -> OwnBatch {
         let mut batch = OwnBatch::take().expect("records are there");
         batch.fill(&[ptr::without_provenance_mut(object)]);
         batch
     }
 
-    /// The object in a batch that a thread holds, and puts another in the place of.
-    fn exchange(batch: &mut OwnBatch) -> usize {
+    /// Reads the object of a batch that a thread owns and writes it again: accesses that no other thread's may meet.
+    fn use_object(batch: &mut OwnBatch) -> usize {
         let object = batch.objects()[0].addr();
         batch.fill(&[ptr::without_provenance_mut(object)]);
         object
     }
 
-    /// What is left in a stack, and what threads hold: every batch once.
+    /// Asserts that the stack and the threads together hold every batch once.
     pub(in crate::alloc) fn assert_all(stack: &Stack, held: Vec<OwnBatch>, count: usize) {
         let left = core::iter::from_fn(|| stack.pop());
         let mut all: Vec<usize> = left.chain(held).map(|batch| batch.objects()[0].addr()).collect();
@@ -237,8 +240,8 @@ pub(super) mod models {
         assert_eq!(all, expected);
     }
 
-    /// One thread pops, while another pops two and puts the first one back: the first thread may find the batch that it
-    /// read on top of another stack than it read.
+    /// One thread pops, while another pops two and pushes the first one again. The first thread may find the batch that
+    /// it read on top, but with another one below.
     fn sleeping_pop() {
         let stack = Arc::new(Stack::new());
         stack.push(batch(16));
@@ -247,12 +250,12 @@ pub(super) mod models {
             let stack = stack.clone();
             move || {
                 let mut held: Vec<OwnBatch> = stack.pop().into_iter().collect();
-                held.iter_mut().for_each(|batch| _ = exchange(batch));
+                held.iter_mut().for_each(|batch| _ = use_object(batch));
                 held
             }
         });
         let mut held: Vec<OwnBatch> = [stack.pop(), stack.pop()].into_iter().flatten().collect();
-        held.iter_mut().for_each(|batch| _ = exchange(batch));
+        held.iter_mut().for_each(|batch| _ = use_object(batch));
         if !held.is_empty() {
             stack.push(held.remove(0));
         }
@@ -270,7 +273,7 @@ pub(super) mod models {
         assert!(fails(Loss::Bits(ADDRESS), sleeping_pop));
     }
 
-    /// Three threads move two batches.
+    /// Three threads pop and push two batches.
     #[test]
     fn loom_stack_loses_and_doubles_nothing() {
         check(|| {
@@ -282,7 +285,7 @@ pub(super) mod models {
                     let stack = stack.clone();
                     thread::spawn(move || {
                         if let Some(mut batch) = stack.pop() {
-                            exchange(&mut batch);
+                            use_object(&mut batch);
                             stack.push(batch);
                         }
                     })
@@ -294,7 +297,7 @@ pub(super) mod models {
         });
     }
 
-    /// What is in a batch comes along.
+    /// The thread that pops a batch sees what the thread that pushed it wrote.
     fn pass_on() {
         let stack = Arc::new(Stack::new());
         let giver = thread::spawn({

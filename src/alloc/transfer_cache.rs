@@ -1,21 +1,21 @@
-//! The transfer cache: batches of free objects, passed from threads that have too many to threads that have none.
+//! The transfer cache: passes batches of free objects from threads that have too many to threads that have none.
 //!
-//! Each size class has a stack of batches of up to 126 addresses. A thread whose slot list is full pushes one, a thread whose
-//! slot list is empty pops one; neither looks at the objects or their pages, and neither takes a lock. So a free by another
-//! thread than the one that allocated costs a 126th of two compare-and-swaps, and no write to memory that the allocating
-//! thread uses.
+//! Each size class has a stack of batches of up to 126 addresses. A thread whose slot list is full pushes one, a thread
+//! whose slot list is empty pops one. Neither reads the objects or their pages, and neither takes a lock. So a free by
+//! another thread than the one that allocated costs a 126th of two compare-and-swaps, and no write to memory that the
+//! allocating thread uses.
 //!
-//! How many batches of a class may wait is bounded. What is beyond goes back to the pages, and so do batches that no thread
-//! took from one epoch of the purge to the next.
+//! The number of batches per class is bounded. Objects beyond it go back to their pages, and so do batches that no
+//! thread took from one epoch of the purge to the next.
 
 use super::transfer_batch::{BATCH_SLOTS, OwnBatch, Stack};
 use crate::class::{CLASSES, Class};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{constant, global};
 
-/// Bytes of one class that may wait, if that is at least 8 batches and at most 256.
+/// Most bytes of one class that wait, in whole batches; but at least 8 batches may wait, and at most 256.
 const CLASS_BYTES_MAX: usize = 32 << 20;
-/// Bytes of one class from which on the purge is due: it looks whether threads still take them.
+/// Bytes of one class from which on the purge is due.
 const PURGE_BYTES_MIN: usize = 1 << 20;
 
 /// The batches of one class.
@@ -23,10 +23,10 @@ const PURGE_BYTES_MIN: usize = 1 << 20;
 #[repr(align(64))]
 struct TransferCache {
     stack: Stack,
-    /// How many batches there are, in the lower half, and how many objects they hold, in the upper: about, raised before a
-    /// push and lowered after a pop.
+    /// How many batches there are (lower half) and how many objects they hold (upper half). Raised before a push and
+    /// lowered after a pop, so never too low.
     count: AtomicU64,
-    /// The least that there were since the last epoch of the purge.
+    /// The lowest number of batches since the last epoch of the purge.
     least: AtomicU32,
 }
 
@@ -38,12 +38,12 @@ impl TransferCache {
     }
 
     fn push(&self, most: u32, batch: OwnBatch) -> Result<u32, OwnBatch> {
-        // Several may pass here at once and put in one more each, which is no harm.
+        // Threads that pass here at the same time may exceed the bound by one batch each.
         if self.batches() >= most {
             return Err(batch);
         }
-        // Raised first: a count below zero would look like many.
-        let count = self.count.fetch_add(one(&batch), Ordering::Relaxed) as u32 + 1;
+        // Raised first: a count below zero would wrap to a large one.
+        let count = self.count.fetch_add(count_of(&batch), Ordering::Relaxed) as u32 + 1;
         self.stack.push(batch);
         Ok(count)
     }
@@ -53,50 +53,51 @@ impl TransferCache {
             return None;
         }
         let batch = self.stack.pop()?;
-        let left = self.count.fetch_sub(one(&batch), Ordering::Relaxed) as u32 - 1;
-        // Looked at first, since it is seldom lower.
+        let left = self.count.fetch_sub(count_of(&batch), Ordering::Relaxed) as u32 - 1;
+        // Read first, since the minimum seldom changes.
         if left < self.least.load(Ordering::Relaxed) {
             self.least.fetch_min(left, Ordering::Relaxed);
         }
         Some(batch)
     }
 
-    /// How many batches there are, about.
+    /// How many batches there are; no fewer than in the stack, and more while a thread pushes or pops.
     fn batches(&self) -> u32 {
         self.count.load(Ordering::Relaxed) as u32
     }
 
-    /// How many were there all the time since the last call; the watch begins anew.
+    /// How many batches no thread took since the last call: the lowest number since then.
     fn idle(&self) -> u32 {
         let count = self.batches();
         self.least.swap(count, Ordering::Relaxed).min(count)
     }
 }
 
-/// A batch and its objects, as the count has them.
-fn one(batch: &OwnBatch) -> u64 {
+/// What a batch adds to [`TransferCache::count`].
+fn count_of(batch: &OwnBatch) -> u64 {
     1 | (batch.objects().len() as u64) << 32
 }
 
 global! {
     static CACHES: [TransferCache; CLASSES] = each TransferCache::new();
 }
-/// How many objects of the class a batch has when a slot list of so many slots overflows or is filled.
+
+/// How many objects of the class a full slot list gives up, or an empty one gets: half of the list, at most a batch.
 pub(super) fn batch_of(class: Class) -> usize {
     (class.cache_slots() / 2).clamp(1, BATCH_SLOTS)
 }
 
 /// How many batches of the class may wait.
-fn most(class: Class) -> u32 {
+fn batches_max(class: Class) -> u32 {
     (CLASS_BYTES_MAX / (batch_of(class) * class.slot_bytes())).clamp(8, 256) as u32
 }
 
-/// Leaves free objects for threads that need some. Returns whether the purge is due; `None` when enough objects wait already,
-/// or there is no memory for a batch, and then nothing is taken.
+/// Pushes free objects, at most a batch, for threads that need some. Returns whether the purge is due. `None` when the
+/// bound is reached, or there is no memory for a batch: the objects are then still the caller's.
 pub(super) fn push(class: Class, objects: &[*mut u8]) -> Option<bool> {
     let mut batch = OwnBatch::take()?;
     batch.fill(objects);
-    match CACHES[class.index()].push(most(class), batch) {
+    match CACHES[class.index()].push(batches_max(class), batch) {
         Ok(count) => Some(count as usize * objects.len() * class.slot_bytes() >= PURGE_BYTES_MIN),
         Err(batch) => {
             batch.recycle();
@@ -105,10 +106,10 @@ pub(super) fn push(class: Class, objects: &[*mut u8]) -> Option<bool> {
     }
 }
 
-/// Puts the rest of a batch back, however many wait.
+/// Pushes the rest of a batch that was popped, even beyond the bound.
 pub(super) fn put_back(class: Class, batch: OwnBatch) {
     let pushed = CACHES[class.index()].push(u32::MAX, batch);
-    debug_assert!(pushed.is_ok(), "there is no such count");
+    debug_assert!(pushed.is_ok(), "the bound is never reached");
 }
 
 /// How many objects of the class wait.
@@ -116,13 +117,13 @@ pub(super) fn objects(class: Class) -> u64 {
     CACHES[class.index()].count.load(Ordering::Relaxed) >> 32
 }
 
-/// Takes a batch that a thread left.
+/// Pops a batch.
 pub(super) fn pop(class: Class) -> Option<OwnBatch> {
     CACHES[class.index()].pop()
 }
 
-/// Hands batches to `release` that no thread took since the last call; and if not `keeps`, half of what there is, if that is
-/// more. Returns whether anything is left.
+/// Hands the batches that no thread took since the last call to `release`. Without `keeps`, at least half of all
+/// batches. Returns whether any batch is left.
 pub(super) fn take_idle(keeps: bool, mut release: impl FnMut(Class, &[*mut u8])) -> bool {
     let mut left = false;
     for class in Class::all() {
@@ -139,7 +140,7 @@ pub(super) fn take_idle(keeps: bool, mut release: impl FnMut(Class, &[*mut u8]))
     left
 }
 
-/// Hands everything to `release`.
+/// Hands all batches to `release`.
 pub(super) fn drain(mut release: impl FnMut(Class, &[*mut u8])) {
     for class in Class::all() {
         while let Some(batch) = pop(class) {
@@ -155,21 +156,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_bounded_and_knows_what_no_thread_takes() {
+    fn batches_are_bounded_and_idle_ones_are_counted() {
         let cache = TransferCache::new();
         for n in 1..=4 {
             assert_eq!(cache.push(4, batch(&[16 * n])).ok(), Some(n as u32));
         }
         assert!(cache.push(4, batch(&[160])).is_err());
-        assert_eq!(cache.idle(), 0, "they have just come");
+        assert_eq!(cache.idle(), 0, "all were pushed since the cache was made");
         for _ in 0..3 {
             let popped = cache.pop().expect("four are there");
             assert!(cache.push(4, popped).is_ok());
         }
         let (a, b) = (cache.pop().expect("there"), cache.pop().expect("there"));
         assert!(cache.push(4, a).is_ok() && cache.push(4, b).is_ok());
-        assert_eq!(cache.idle(), 2, "two were there all the time");
-        assert_eq!(cache.idle(), 4, "and now all");
+        assert_eq!(cache.idle(), 2, "two stayed since the last call");
+        assert_eq!(cache.idle(), 4, "no thread took one since");
         assert_eq!(cache.count.load(Ordering::Relaxed), 4 | 4 << 32, "four batches of one object each");
     }
 }
@@ -183,7 +184,7 @@ mod models {
     use loom::thread;
     use std::vec::Vec;
 
-    /// Two threads take one and put it back, while a third asks how many no thread took.
+    /// One thread pops a batch and pushes it again, another pops one, and a third counts idle ones.
     #[test]
     fn loom_transfer_cache_counts_what_is_there() {
         check(|| {
@@ -213,7 +214,7 @@ mod models {
         });
     }
 
-    /// Two threads take what a third is putting in: a count below zero would look like many.
+    /// Two threads pop while a third pushes: a count below zero would wrap to a large one.
     #[test]
     fn loom_transfer_cache_never_counts_below_zero() {
         check(|| {
@@ -236,9 +237,9 @@ mod models {
         });
     }
 
-    /// What any thread took out since the last epoch is not idle when it comes back.
+    /// A batch that a thread popped since the last epoch is not idle after it was pushed again.
     #[test]
-    fn loom_transfer_cache_knows_what_two_threads_wanted() {
+    fn loom_transfer_cache_does_not_count_popped_batches_as_idle() {
         check(|| {
             let cache = Arc::new(TransferCache::new());
             for n in 1..=3 {
@@ -258,7 +259,7 @@ mod models {
         });
     }
 
-    /// Where one more may wait, two threads may each put one, and no more.
+    /// Where one more batch may wait, two threads may push one each, and no more.
     #[test]
     fn loom_transfer_cache_is_bounded() {
         check(|| {

@@ -1,7 +1,7 @@
-//! The active configuration: a level for each factor, sealed before the first request, and asked for at every one.
+//! The active configuration: a level for each factor, sealed before the first request and read by the request path.
 //!
-//! The levels are packed into one word: [`active`] is one relaxed load, and the word never changes after the seal. The
-//! seal is also what starts the lifecycle of the factor `evolution`, before any thread can see the levels.
+//! The levels are packed into one word: [`active`] is one relaxed load, and the word never changes after the seal.
+//! Sealing also starts the lifecycle of the factor `evolution`, before any thread can see the levels.
 
 use super::environment;
 use super::level::Level;
@@ -35,21 +35,21 @@ const PRESENT: [bool; FACTORS] = {
 };
 
 global! {
-    /// The sealed levels, packed, which are never 0.
+    /// The sealed levels, packed: never 0.
     static LEVELS: Once = Once::new();
 }
 
-/// The level of evolution that sees only what no cache serves.
+/// Ordinal of evolution's level `slow-path`, which sees only requests that no cache serves.
 const EVOLUTION_SLOW_PATH: u64 = 4;
 
-/// The active configuration: the sealed levels, packed. Copied around within a request.
+/// The sealed levels, packed. A request reads them once and passes copies down.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ActiveConfig(u64);
 
-/// The sealed levels; before the seal, nothing is at work.
+/// The sealed levels; before the seal, every factor is off.
 #[inline(always)]
 pub(crate) fn active() -> ActiveConfig {
-    // Threads seal, or see the seal, before their first request.
+    // Relaxed: a thread calls `seal_once` before its first request.
     ActiveConfig(LEVELS.peek())
 }
 
@@ -73,7 +73,7 @@ impl ActiveConfig {
 
     #[inline(always)]
     fn ordinal(self, id: FactorId) -> u64 {
-        // What is not compiled in is known to be off, so that nothing of it is left.
+        // A factor that is not compiled in is off at compile time, so that the compiler removes its code.
         if !PRESENT[id as usize] {
             return 0;
         }
@@ -92,7 +92,7 @@ impl ActiveConfig {
         self.ordinal(FactorId::BigCache) == 2
     }
 
-    /// How thresholds are drawn for every request, if they are.
+    /// How an mmap threshold is drawn for every request; `None` when none is drawn.
     #[inline(always)]
     pub(crate) fn elo(self) -> Option<original::elo::Selection> {
         match self.ordinal(FactorId::Elo) {
@@ -102,12 +102,13 @@ impl ActiveConfig {
         }
     }
 
-    /// Whether plans are learned where no cache serves.
+    /// Whether plans are learned, on requests that no cache serves.
     #[inline(always)]
     pub(crate) fn elo_plans(self) -> bool {
         self.ordinal(FactorId::Elo) == 3
     }
 
+    /// Which header objects have, if any.
     #[inline(always)]
     pub(crate) fn header(self) -> Option<original::header::Form> {
         match self.ordinal(FactorId::Header) {
@@ -123,27 +124,31 @@ impl ActiveConfig {
         self.ordinal(FactorId::Tick) == 1
     }
 
-    /// Whether the shared count is raised where no cache serves.
+    /// Whether the shared count is raised at requests that no cache serves.
     #[inline(always)]
     pub(crate) fn tick_is_batched(self) -> bool {
         self.ordinal(FactorId::Tick) == 2
     }
 
+    /// Whether sizes and latencies are recorded, of all requests or of those that no cache serves.
     #[inline(always)]
     pub(crate) fn evolution(self) -> bool {
         self.ordinal(FactorId::Evolution) != 0
     }
 
+    /// Whether large objects lie in the arena.
     #[inline(always)]
     pub(crate) fn arena(self) -> bool {
         self.ordinal(FactorId::Arena) != 0
     }
 
+    /// Whether threads keep small objects.
     #[inline(always)]
     pub(crate) fn thread_cache(self) -> bool {
         self.ordinal(FactorId::ThreadCache) != 0
     }
 
+    /// When unused memory goes back to the OS; `None` is never.
     #[inline(always)]
     pub(crate) fn purge(self) -> Option<purge::When> {
         match self.ordinal(FactorId::Purge) {
@@ -153,11 +158,13 @@ impl ActiveConfig {
         }
     }
 
+    /// Whether freed large mappings are unmapped together.
     #[inline(always)]
     pub(crate) fn madvise_batch(self) -> bool {
         self.ordinal(FactorId::MadviseBatch) != 0
     }
 
+    /// What starts at a multiple of 2 MiB, if anything.
     #[inline(always)]
     pub(crate) fn align(self) -> Option<align::Start> {
         match self.ordinal(FactorId::Align) {
@@ -167,6 +174,7 @@ impl ActiveConfig {
         }
     }
 
+    /// The advice that the kernel gets on huge pages, if any.
     #[inline(always)]
     pub(crate) fn thp(self) -> Option<thp::Advice> {
         match self.ordinal(FactorId::Thp) {
@@ -176,7 +184,7 @@ impl ActiveConfig {
         }
     }
 
-    /// Whether some factor must see every request, so that no thread may use its cache unseen.
+    /// Whether a factor must see every request, so that no thread may use its cache on the fast path.
     #[inline(always)]
     pub(crate) fn per_request(self) -> bool {
         let evolution = self.evolution() && self.ordinal(FactorId::Evolution) != EVOLUTION_SLOW_PATH;
@@ -213,8 +221,8 @@ impl FactorId {
     }
 }
 
-/// Seals the levels, unless they are sealed: the toggles of the environment over the program's preset. Called before a thread's
-/// first request.
+/// Seals the levels, unless they are sealed: the environment over the program's preset. Called before a thread's first
+/// request.
 pub(crate) fn seal_once() {
     LEVELS.get_or_make(|| {
         let environment = environment::read(Preset::of_program());

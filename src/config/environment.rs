@@ -1,9 +1,9 @@
-//! `HAKMEM_*` → levels, once, without allocating.
+//! Reads the levels from the variables `HAKMEM_*`, once, without allocating.
 //!
-//! The allocator cannot call `getenv` (a lock, and a scan each time) nor anything that allocates, so it walks `environ`
-//! itself. Names and values come from the registry, the presets and the lifecycle. [`interpret`] is shared with the
-//! feature `settings`, which reads the same names for programs. A program that runs with more rights than its user
-//! (setuid) reads nothing.
+//! The allocator can call neither `getenv` (a lock, and a scan per variable) nor anything that allocates, so it walks
+//! `environ` itself. Names and values come from the registry, the presets and the lifecycle. [`interpret`] also serves
+//! the feature `settings`, which reads the same variables for programs. A program that runs with more rights than its
+//! user (setuid) reads none.
 
 use super::level::Level;
 use super::lifecycle;
@@ -12,12 +12,12 @@ use super::registry::{Levels, REGISTRY};
 use crate::factor::evolution::Settings;
 use crate::os;
 
-/// What the name of every variable of the allocator begins with.
+/// The prefix of every variable of the allocator.
 pub(crate) const PREFIX: &str = "HAKMEM_";
 /// The variable that chooses the preset.
 pub(crate) const MODE: &str = "HAKMEM_MODE";
 
-/// What the environment says.
+/// What the environment asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Environment {
     pub(crate) levels: Levels,
@@ -27,25 +27,27 @@ pub(crate) struct Environment {
 /// Why a variable is not understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// No variable has this name; the nearest one does.
+    /// No variable has this name; this is the nearest known one.
     Name(&'static str),
-    /// The variable takes values from a list.
+    /// The variable does not take this value; these are the ones that it takes.
     Value(Values),
 }
 
 /// The values that a variable takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Values {
+    /// 1, 0, true, false, on, off.
     Flag,
     /// A number of the lifecycle, by index in its variables.
     Number(usize),
+    /// The names of presets.
     Preset,
     /// The values of a factor's choice, by index in the registry.
     Choice(usize),
 }
 
 impl Values {
-    /// Names the values, for a message.
+    /// Calls `say` with each value, for a message.
     pub(crate) fn each(self, mut say: impl FnMut(&str)) {
         match self {
             Values::Flag => ["1", "0", "true", "false", "on", "off"].into_iter().for_each(say),
@@ -59,7 +61,7 @@ impl Values {
     }
 }
 
-/// Every name that is understood.
+/// The names of all known variables.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let factors = REGISTRY
         .iter()
@@ -79,9 +81,9 @@ pub(crate) fn flag(value: &str) -> Option<bool> {
     }
 }
 
-/// Reads the levels from variables. `variables` calls back with every name and value, and is called three times: for
-/// the preset, for the choices, and for the toggles, so that the result does not depend on the order of the environment.
-/// A variable that is not understood changes nothing and is told to `refuse`.
+/// Reads the levels from variables. `variables` calls back with every name and value. It is called three times, for the
+/// preset, the choices and the toggles, so that the result does not depend on the order of the environment. A variable
+/// that is not understood changes nothing, and `refuse` gets it.
 pub(crate) fn interpret<'a>(
     preset: Preset,
     variables: impl Fn(&mut dyn FnMut(&'a str, &'a str)),
@@ -146,12 +148,12 @@ unsafe extern "C" {
     static environ: *const *const core::ffi::c_char;
 }
 
-/// Stands for a value that is not UTF-8; no variable takes it.
+/// Stands for a value that is not UTF-8. No variable takes it.
 pub(crate) const NO_TEXT: &str = "\u{fffd}";
 
-/// Calls back with every variable that begins with [`PREFIX`].
+/// Calls `each` with the name and value of every variable that begins with [`PREFIX`].
 fn each_variable(each: &mut dyn FnMut(&'static str, &'static str)) {
-    // SAFETY: a word that libc keeps; null before libc has started.
+    // SAFETY: libc's own word; null before libc has started.
     let mut next = unsafe { environ };
     if next.is_null() {
         return;
@@ -176,7 +178,7 @@ fn each_variable(each: &mut dyn FnMut(&'static str, &'static str)) {
     }
 }
 
-/// One line on standard error.
+/// Writes one line to standard error.
 fn warn(name: &str, value: &str, refusal: Refusal) {
     let mut line = Line::new();
     match refusal {
@@ -196,7 +198,7 @@ fn warn(name: &str, value: &str, refusal: Refusal) {
     os::write_stderr(line.bytes());
 }
 
-/// A line of text in the stack; what is too long is cut.
+/// A line of text on the stack; text beyond 512 bytes is cut.
 struct Line {
     text: [u8; 512],
     len: usize,
@@ -213,10 +215,10 @@ impl Line {
 
     fn push(&mut self, part: &str) {
         // One byte stays for the end of the line.
-        let room = self.text.len() - self.len - usize::from(part != "\n");
-        let taken = part.len().min(room);
+        let left = self.text.len() - self.len - usize::from(part != "\n");
+        let taken = part.len().min(left);
         for (place, &byte) in self.text[self.len..self.len + taken].iter_mut().zip(part.as_bytes()) {
-            // A value may hold anything: it must neither end the line nor command the terminal.
+            // A value may hold any character: it must neither end the line nor control the terminal.
             *place = if byte.is_ascii_control() && part != "\n" { b'?' } else { byte };
         }
         self.len += taken;
@@ -227,13 +229,13 @@ impl Line {
     }
 }
 
-/// The known name that the given one begins, or else the one with the least edits.
+/// The known name that begins with the given one, or else the one with the fewest edits.
 pub(crate) fn nearest(name: &str) -> &'static str {
-    // A name that was cut short was more likely meant than one that takes fewer edits.
+    // A name that was cut short is a likelier mistake than another name with fewer edits.
     names().min_by_key(|known| (!known.starts_with(name), edits(name.as_bytes(), known.as_bytes()))).unwrap_or(MODE)
 }
 
-/// Levenshtein distance, of the first 63 bytes.
+/// Levenshtein distance of the first 63 bytes of each.
 fn edits(a: &[u8], b: &[u8]) -> usize {
     const MOST: usize = 63;
     let (a, b) = (&a[..a.len().min(MOST)], &b[..b.len().min(MOST)]);

@@ -1,7 +1,7 @@
-//! What a factor is, and the levels that it can have. Which factors there are is in the registry, [`mod@super::registry`].
+//! The types of a factor and its levels. The registry, [`mod@super::registry`], has the factors.
 
-/// One overhead source. The name is also that of the Cargo feature and, with
-/// underscores, of the file in `src/factor/`.
+/// A factor: one part of the allocator whose cost can be measured. Its name is also that of its Cargo feature and, with
+/// underscores, of its file in `src/factor/`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Factor {
@@ -13,7 +13,7 @@ pub struct Factor {
     pub default: Level,
     /// The environment variable that switches it off when true.
     pub toggle: &'static str,
-    /// The environment variable that chooses among its variants, with the variants it knows.
+    /// The environment variable that chooses its form; `None` for a factor with one form.
     pub choice: Option<Choice>,
     /// Names of its activity counters, each a number of events since the process began.
     pub counters: &'static [&'static str],
@@ -23,7 +23,7 @@ pub struct Factor {
     pub costs: &'static str,
 }
 
-/// A variable with a fixed set of values.
+/// An environment variable with a fixed set of values.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Choice {
@@ -41,9 +41,10 @@ pub enum Level {
     Absent,
     /// Compiled in, switched off.
     Off,
-    /// At work, in its default form.
+    /// Active, in the form that the first value of its variable names, or in its only form. For the six factors of the
+    /// older research allocator this is that allocator's form, and the default is a [`Level::Variant`].
     On,
-    /// At work in another form.
+    /// Active, in another form.
     Variant(Variant),
 }
 
@@ -63,25 +64,25 @@ impl Level {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Variant {
-    /// `bigcache`: kept by size class in each thread.
+    /// `bigcache`: each thread keeps large objects by size class.
     Direct,
-    /// `elo`: thresholds, the best but for a share of draws.
+    /// `elo`: an mmap threshold is drawn for every request, the best one except for one draw in ten.
     EpsilonGreedy,
-    /// `elo`, `evolution`: where no cache has an object.
+    /// `elo`, `evolution`: only at requests that no cache serves.
     SlowPath,
-    /// `header`: 16 bytes.
+    /// `header`: 16 bytes instead of 32.
     Header16,
-    /// `tick`: raised when a cache is empty.
+    /// `tick`: the count is raised when a cache is empty.
     Batched,
     /// `evolution`: learning never stops.
     Learn,
     /// `evolution`: learning never starts.
     Frozen,
-    /// `align`: the object itself.
+    /// `align`: the object starts at a multiple of 2 MiB, not its mapping.
     User,
-    /// `thp`: advised against.
+    /// `thp`: the kernel is advised against huge pages.
     Never,
-    /// `purge`: with the free.
+    /// `purge`: memory goes back in the call that frees it.
     Immediate,
 }
 

@@ -1,14 +1,13 @@
 //! The configuration: which factors there are, what the environment asks of them, and which levels are active.
 //!
-//! Each file uses the files before it in this list, and [`crate::factor`] below them; a factor knows nothing of its
-//! configuration.
+//! Each file uses those before it in this list, and [`crate::factor`]; no factor reads its own configuration.
 //!
 //! 1. `level`: what a factor and a level are.
-//! 2. `registry`: the table of factors, and a level for each.
+//! 2. `registry`: the table of factors, and the type of a level for each.
 //! 3. `lifecycle`: the variables that set the numbers of the factor `evolution`.
 //! 4. `preset`: levels for all factors at once.
-//! 5. `environment`: variables to levels.
-//! 6. `active`: the sealed levels, packed, as the request path asks for them.
+//! 5. `environment`: from variables to levels.
+//! 6. `active`: the sealed levels, packed, as the request path reads them.
 
 mod active;
 pub(crate) mod environment;

@@ -1,14 +1,15 @@
 //! Presets: levels for all factors at once, by `HAKMEM_MODE` or by a program that names one with [`crate::preset!`].
 //!
-//! All but the default are presets of the research original, as far as its documents tell them. Its setting for huge pages
-//! is off, auto or on: `auto` and `on` are both level `on` here. The original aligned nothing, mapped each large object,
-//! and gave nothing back by time. It took small objects from the C library and its caches, so the thread cache is on.
+//! All but the default are presets of the research original, as far as its documents describe them. Its setting for
+//! huge pages is off, auto or on: `auto` and `on` are both level `on` here. The original aligned nothing, mapped each
+//! large object, and gave nothing back by time. It took small objects from the C library and its caches, so the thread
+//! cache is on.
 
 use super::level::{Level, Variant};
 use super::registry::{FactorId, Levels};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// A preset of levels, the variable `HAKMEM_MODE`; toggles in the environment override it.
+/// A level for every factor at once, as `HAKMEM_MODE` names it. The factors' own variables override it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Preset {
@@ -26,31 +27,32 @@ pub enum Preset {
     Research,
     /// ELO and evolution off: the original's `hakmem-baseline`.
     Baseline,
-    /// The original's six on: its `hakmem-evolving`, whose policy on huge pages is not known, and which ran without them
-    /// by its own counts (513 page faults for 513 pages).
+    /// The original's six on: its `hakmem-evolving`, whose policy on huge pages is not known, and which ran without
+    /// them by its own counts (513 page faults for 513 pages).
     Evolving,
 }
 
-/// What `preset!` noted: null, or the address of a function that returns the preset.
-static NOTED: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+/// The program's preset: null, or the address of a function that returns it. Written by `preset!`.
+static OF_PROGRAM: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 impl Preset {
     /// Notes the program's preset; for `preset!` alone.
     #[doc(hidden)]
     pub fn __note(preset: fn() -> Preset) {
         // Release: pairs with the acquire in `of_program`.
-        NOTED.store(preset as *mut (), Ordering::Release);
+        OF_PROGRAM.store(preset as *mut (), Ordering::Release);
     }
 
     /// The preset that the program names, or the default.
     pub(super) fn of_program() -> Preset {
-        let address = NOTED.load(Ordering::Acquire);
+        // Acquire: pairs with the release in `__note`.
+        let address = OF_PROGRAM.load(Ordering::Acquire);
         // SAFETY: null, or the address of a function that `__note` stored, with this signature.
         let named: Option<fn() -> Preset> = unsafe { core::mem::transmute(address) };
         named.map_or(Preset::Default, |preset| preset())
     }
 
-    /// The values of `HAKMEM_MODE`.
+    /// The values of `HAKMEM_MODE`, with their presets.
     pub const NAMED: &'static [(&'static str, Preset)] = &[
         ("minimal", Preset::Minimal),
         ("fast", Preset::Fast),
@@ -60,12 +62,13 @@ impl Preset {
         ("original", Preset::Evolving),
     ];
 
-    /// The level that the preset gives each factor, in the order of the registry, if it is compiled in.
+    /// The level that the preset gives each factor, in the order of the registry. Whether a factor is compiled in does
+    /// not count here.
     pub fn levels(self) -> impl Iterator<Item = Level> {
         self.level_table().iter()
     }
 
-    /// The levels before the toggles.
+    /// The levels before the environment's variables.
     pub(super) fn level_table(self) -> Levels {
         let mut levels = Levels::defaults();
         let mut set = |list: &[(FactorId, Level)]| list.iter().for_each(|&(id, level)| levels.set(id, level));
@@ -90,7 +93,7 @@ impl Preset {
     }
 }
 
-/// The original's six, and nothing that it did not have.
+/// The original's levels: its six factors, and none that it did not have.
 const ORIGINAL: [(FactorId, Level); 11] = [
     (FactorId::BigCache, Level::On),
     (FactorId::Elo, Level::On),

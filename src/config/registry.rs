@@ -1,4 +1,4 @@
-//! The registry of factors: each overhead source once, with its name, feature, toggle, levels and counters.
+//! The registry: each factor once, with its name, feature, toggle, levels and counters.
 //!
 //! This is the only file that names Cargo features of factors. A factor's file in [`crate::factor`] does the work.
 
@@ -6,7 +6,7 @@ use super::level::{Choice, Factor, Level, Variant};
 use crate::factor::original::header;
 use crate::factor::{align, arena, bigcache, elo, evolution, madvise_batch, purge, thp, thread_cache, tick};
 
-/// A factor, by name. As a number, its index in [`registry()`].
+/// A factor's identity. As a number it is the factor's index in [`registry()`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(usize)]
 #[non_exhaustive]
@@ -77,8 +77,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             values: &[("ring", Level::On), ("direct", Level::Variant(Variant::Direct))],
         }),
         counters: bigcache::Counters::NAMES,
-        about: "keeps freed large objects: in each thread by size class, without a search, and what is over for all threads (direct); or by call site, in 64 rings of 4 objects (ring)",
-        costs: "direct: 3 KiB per thread, 2 to 16 objects of a class in each thread and up to 32 MiB of a class for all; nothing that small objects do not cost. ring: 2.5 KiB, and memory that waits, up to 64 MiB per ring; a lock and up to four compares per request or free of 1 MiB or more. Both save system calls and page faults",
+        about: "keeps freed large objects: by size class in each thread, and beyond that in the transfer cache (direct); or by call site, in 64 rings of 4 objects (ring)",
+        costs: "direct: 3 KiB per thread, and memory that waits: 2 to 16 objects per class and thread, and up to 32 MiB per class in the transfer cache. ring: 2.5 KiB, and up to 64 MiB that wait per ring; a lock and up to four compares per request or free of 1 MiB or more. Both save system calls and page faults",
     },
     Factor {
         name: "elo",
@@ -94,8 +94,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             ],
         }),
         counters: elo::Counters::NAMES,
-        about: "chooses by Elo ratings of measured costs: one of 12 plans for huge pages, waiting and keeping, in force for 64 runs that no cache had (slow-path); or one of 12 mmap thresholds for every allocation (softmax, epsilon-greedy)",
-        costs: "slow-path: nothing per allocation; two reads of the cycle counter and two atomic adds per run, one `getrusage` per 64 runs. Thresholds: 1 KiB; a random number and up to twelve adds and compares per allocation; two reads of the cycle counter and four atomic adds per large one",
+        about: "chooses by Elo ratings of measured costs: one of 12 plans (huge pages, wait before a purge, batches kept), for 64 measured steps of the slow path (slow-path); or one of 12 mmap thresholds for every allocation (softmax, epsilon-greedy)",
+        costs: "slow-path: nothing per allocation; two reads of the cycle counter and two atomic adds per measured step, one `getrusage` per 64. Thresholds: 1 KiB; a random number and up to twelve adds and compares per allocation; two reads of the cycle counter and four atomic adds per large one",
     },
     Factor {
         name: "header",
@@ -107,7 +107,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             values: &[("32", Level::On), ("16", Level::Variant(Variant::Header16)), ("off", Level::Off)],
         }),
         counters: header::Counters::NAMES,
-        about: "writes 32 bytes before every object, or 16 with the same in fewer bits, with a magic value that free verifies; when off, the allocator's own records tell the same",
+        about: "writes 32 bytes before every object, or 16 with the same in fewer bits, with a magic value that free verifies; when off, free uses the allocator's own records alone",
         costs: "32 or 16 bytes per object (or its alignment), one OS page more for a large power of two; four stores per allocation; a load, a compare and a store per free",
     },
     Factor {
@@ -120,8 +120,8 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             values: &[("shared", Level::On), ("batched", Level::Variant(Variant::Batched))],
         }),
         counters: tick::Counters::NAMES,
-        about: "counts allocations in one word that all threads share: one atomic add whenever a thread's cache is empty, by what the thread counted since (batched), or one per allocation (shared)",
-        costs: "batched: one locked instruction per empty cache, after up to 126 allocations or more. shared: one per allocation, and the cache line travels between cores",
+        about: "counts allocations in one word that all threads share: a thread adds what it has counted when it finds a slot list empty (batched), or each allocation at once (shared)",
+        costs: "batched: one locked instruction per request that finds a slot list empty. shared: one per allocation, and the cache line moves between cores",
     },
     Factor {
         name: "evolution",
@@ -162,7 +162,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             values: &[("on", Level::On), ("user", Level::Variant(Variant::User)), ("off", Level::Off)],
         }),
         counters: align::Counters::NAMES,
-        about: "starts large mappings of 2 MiB or more at a multiple of 2 MiB, so that huge pages can back them: the mapping (on), or the object itself, its header on the page before (user)",
+        about: "starts large mappings of 2 MiB or more at a multiple of 2 MiB, so that huge pages can back them: the mapping (on), or the object, with its header on the OS page before (user)",
         costs: "one `munmap` more per mapping whose length is no multiple of 2 MiB; user: one OS page with a header; where the kernel aligns nothing by itself (before Linux 6.7) an `mmap` and up to two `munmap` more",
     },
     Factor {
@@ -196,7 +196,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         choice: None,
         counters: thread_cache::Counters::NAMES,
         about: "keeps free small objects in each thread, and passes them on in batches; when off, every request and free takes the lock of its class",
-        costs: "25 KiB per thread, up to 240 KiB where it frees many, and up to 1 MiB per class in the transfer cache; saves two locks per object",
+        costs: "25 KiB per thread, up to 240 KiB where it frees many objects; up to 32 MiB per class in the transfer cache, where less than 1 MiB may stay unused; saves two locks per object",
     },
     Factor {
         name: "purge",
@@ -223,7 +223,7 @@ pub fn registry() -> &'static [Factor] {
 pub(crate) struct Levels([Level; FACTORS]);
 
 impl Levels {
-    /// The levels when nothing is said.
+    /// The default level of each factor.
     pub(crate) fn defaults() -> Levels {
         Levels(core::array::from_fn(|index| REGISTRY[index].default))
     }
@@ -259,8 +259,12 @@ mod tests {
         let names: Vec<String> = REGISTRY.iter().map(|factor| factor.name.replace('-', "_")).collect();
         assert_eq!(Counters::FACTORS, names);
         let counters = Counters::new();
+        counters.purge.bytes.add(7);
         for (factor, row) in REGISTRY.iter().enumerate() {
-            assert!((0..row.counters.len()).all(|counter| counters.read(factor, counter) == 0), "{}", row.name);
+            for (counter, &name) in row.counters.iter().enumerate() {
+                let expected = if (row.name, name) == ("purge", "bytes") { 7 } else { 0 };
+                assert_eq!(counters.read(factor, counter), expected, "{} {name}", row.name);
+            }
         }
     }
 

@@ -1,14 +1,14 @@
 //! Align: large mappings of a huge page or more start at a multiple of 2 MiB, so that huge pages can back them.
 //!
-//! The kernel backs only whole, aligned 2 MiB pieces of a mapping with a huge page, and it aligns by itself (since Linux
-//! 6.7) only mappings whose length is a multiple of 2 MiB. A header breaks that: an object of 2 MiB takes 513 pages, lies
-//! anywhere, and no aligned piece fits. Here either the mapping starts at a multiple (the header is inside the huge page,
-//! and the object's last 32 bytes lie on a small page after it), or, in the form `user`, the object does (the header is
-//! on a small page before it). Off means that the kernel chooses.
+//! The kernel backs only whole, aligned 2 MiB pieces of a mapping with a huge page, and it aligns by itself (since
+//! Linux 6.7) only mappings whose length is a multiple of 2 MiB. With a header an object of 2 MiB takes 513 OS pages,
+//! lies anywhere, and holds no aligned piece. Here either the mapping starts at a multiple (the header is inside the
+//! huge page, and the object's last 32 bytes lie on an OS page after it), or, in the form `user`, the object does (the
+//! header is on an OS page before it). Off, the kernel chooses.
 //!
-//! Costs no bytes and no instructions for other requests. A mapping takes one `munmap` more for the end that was mapped
-//! too long, and where the kernel does not align, one `mmap` and up to two `munmap` more; in the form `user` also up to one
-//! OS page. Whether a huge page then comes is left to the kernel's policy and to advice.
+//! Costs other requests nothing. A mapping takes one `munmap` more, for the end that was mapped too long, and where the
+//! kernel does not align, one `mmap` and up to two `munmap` more; in the form `user` also up to one OS page. The
+//! kernel's policy and advice decide whether a huge page then comes.
 
 use crate::os::{self, HUGE_PAGE, OS_PAGE};
 use crate::sync::counters;
@@ -16,11 +16,11 @@ use crate::sync::counters;
 counters! {
     /// Mappings that start, or whose objects start, at a multiple of 2 MiB.
     placed,
-    /// Mappings for which the kernel's first choice was of no use.
+    /// Mappings that did not fit where the kernel placed them first.
     retries,
     /// Ends of mappings that were given back.
     trims,
-    /// Mappings that lie as the kernel chose, since no longer mapping could be had.
+    /// Mappings that lie where the kernel placed them, because no longer mapping could be made.
     refusals,
 }
 
@@ -40,10 +40,10 @@ pub(crate) struct Lead {
     pub(crate) boundary: usize,
 }
 
-/// Where an object of `size` bytes starts that needs `prefix` bytes before it.
+/// Where an object of `size` bytes with `prefix` bytes before it starts.
 pub(crate) fn lead(start: Start, size: usize, prefix: usize) -> Lead {
     match start {
-        // Pages are whole: the object is on a page's start when a page boundary is what is aligned.
+        // A mapping starts at an OS page, so the object must start at one to be aligned.
         Start::User if size >= HUGE_PAGE => {
             let object = prefix.next_multiple_of(OS_PAGE);
             Lead { object, boundary: object }
@@ -58,7 +58,8 @@ pub(crate) fn map(counters: &Counters, bytes: usize, boundary: usize) -> *mut u8
     if bytes - boundary < HUGE_PAGE {
         return os::map(bytes);
     }
-    // Where the kernel's pages are longer, its huge pages are as well, and it cuts no mapping at every OS page of ours.
+    // Where the kernel's pages are longer than `OS_PAGE`, so are its huge pages, and a mapping cannot be cut at every
+    // `OS_PAGE`.
     let can_cut = os::kernel_page() == OS_PAGE;
     let base = if can_cut { map_aligned(counters, bytes, boundary) } else { core::ptr::null_mut() };
     if base.is_null() {
@@ -70,7 +71,8 @@ pub(crate) fn map(counters: &Counters, bytes: usize, boundary: usize) -> *mut u8
 }
 
 fn map_aligned(counters: &Counters, bytes: usize, boundary: usize) -> *mut u8 {
-    // The kernel aligns what is a multiple of 2 MiB long. With a boundary further in, a huge page more is needed before.
+    // The kernel aligns a mapping whose length is a multiple of 2 MiB. A boundary further in needs a huge page more
+    // before it.
     let enough = (boundary.next_multiple_of(HUGE_PAGE) + bytes - boundary).checked_next_multiple_of(HUGE_PAGE);
     let Some(enough) = enough else {
         return core::ptr::null_mut();
@@ -82,7 +84,7 @@ fn map_aligned(counters: &Counters, bytes: usize, boundary: usize) -> *mut u8 {
     counters.retries.add(1);
     // SAFETY: the mapping is new, and no other code knows its address.
     unsafe { os::unmap(base, enough) };
-    // Wherever this lies, less than a huge page is in front of the boundary.
+    // Wherever this mapping lies, less than a huge page has to be skipped.
     let Some(enough) = bytes.checked_add(HUGE_PAGE - OS_PAGE) else {
         return core::ptr::null_mut();
     };
@@ -106,7 +108,7 @@ fn trim(counters: &Counters, base: *mut u8, mapped: usize, bytes: usize, boundar
     for (at, len) in [(base, skip), (end, mapped - skip - bytes)] {
         if len > 0 {
             counters.trims.add(1);
-            // SAFETY: the end is part of the mapping, which is new and known here alone. A refusal only leaves addresses unused.
+            // SAFETY: the end is part of the mapping, which is new and known here alone.
             unsafe { os::unmap(at, len) };
         }
     }

@@ -1,11 +1,11 @@
 //! Arena: large objects up to 4 MiB are runs of arena blocks in one reserved range, instead of mappings of their own.
 //!
-//! The mechanism is a station of the request path: the range and its segments exist in any case, for small objects. The
-//! factor decides whether large objects lie there too, so this file has the counters alone. Off, each object that reaches
-//! the mmap threshold is mapped and unmapped.
+//! The mechanism is a station of the request path, and exists in any case, for small objects. The factor decides
+//! whether large objects lie there too, so this file has the counters alone. Off, each object that reaches the mmap
+//! threshold is mapped and unmapped.
 //!
-//! Costs address space, and a search among the free blocks of a segment when no cache has an object; no system call per
-//! object, as 64 MiB become memory with one call.
+//! Costs address space, and a lock and a search among the free blocks of a segment when no cache has an object. No
+//! system call per object: one call makes up to 64 MiB memory.
 
 use crate::sync::counters;
 

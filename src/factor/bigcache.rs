@@ -1,21 +1,21 @@
-//! BigCache: freed large objects are kept for the next request of their size. By default in each thread, by size class.
+//! BigCache: keeps freed large objects for the next request of their size. By default in each thread, by size class.
 //!
-//! The mechanism is the thread cache's, which exists in any case: the factor decides whether the slot lists of large size
-//! classes are open, and what is over goes to all threads through the transfer cache. So this file has the counters
-//! alone, which both forms share. The original's form, a ring per call site, is [`crate::factor::original::bigcache`].
+//! The thread cache is the mechanism, and exists in any case: the factor decides whether the slot lists of large size
+//! classes are open. Objects beyond a full list go to the transfer cache. So this file has the counters alone, which
+//! both forms share. The original's form, a ring per call site, is [`crate::factor::original::bigcache`].
 //!
-//! Costs 3 KiB per thread, 2 to 16 objects of a class in each thread and up to 32 MiB of a class for all; nothing that
-//! small objects do not cost. Saves system calls and page faults.
+//! Costs 3 KiB per thread, and memory that waits: 2 to 16 objects per class and thread, and up to 32 MiB per class in
+//! the transfer cache. Saves system calls and page faults.
 
 use crate::sync::counters;
 
 counters! {
-    /// Requests that looked for a kept object.
+    /// Requests that found their slot list empty, and looked further; in the form `ring`, all that looked.
     lookups,
-    /// Requests that found one.
+    /// Those of them that found a kept object.
     hits,
-    /// Freed objects that were kept.
+    /// Times that a full slot list was emptied in part; in the form `ring`, freed mappings that were kept.
     puts,
-    /// Objects that gave way to a newer one.
+    /// Objects that the caches gave up.
     evictions,
 }

@@ -1,13 +1,13 @@
-//! madvise batching: large mappings that are free wait, and go back to the OS together.
+//! madvise batching: freed large mappings wait, and go back to the OS together.
 //!
-//! At most 256 mappings or 4 MiB wait. Then the madvise batch is sorted by address, neighbours are joined, and each joined
-//! range is unmapped with one call. Off means that every mapping is unmapped when it is freed. Either way this is the last
-//! station of a large mapping: caches hand their evicted mappings here.
+//! The batch is full at 256 mappings or 4 MiB. Then it is sorted by address, neighbours are joined, and each joined
+//! range is unmapped with one call. Off, every mapping is unmapped when it is freed. Either way this is the last
+//! station of a large mapping: mappings that caches evict come here.
 //!
 //! Costs 4 KiB, and up to 4 MiB of memory that waits; a lock and two stores per freed mapping; one `munmap` per joined
-//! range instead of one per mapping. Different from the original: there is no `madvise` before the `munmap`, which would
-//! drop the same pages twice, and a mapping in the batch is not unmapped elsewhere in the meantime (the original did that,
-//! so that it saved nothing).
+//! range instead of one per mapping. Different from the original: there is no `madvise` before the `munmap`, which
+//! would drop the same OS pages twice, and no mapping in the batch is unmapped elsewhere meanwhile (the original did
+//! that, so that its batch saved nothing).
 
 use crate::os;
 use crate::sync::{Lock, counters, global, held_at_fork};
@@ -17,11 +17,11 @@ counters! {
     adds,
     /// Times that the batch was unmapped.
     flushes,
-    /// Ranges that were unmapped: fewer than mappings, by as many as were neighbours.
+    /// Ranges that were unmapped: joined neighbours count once.
     unmapped_ranges,
 }
 
-/// Most mappings that wait.
+/// Mappings at which the batch is unmapped.
 const MAPPINGS_MAX: usize = 256;
 /// Bytes at which the batch is unmapped.
 const FLUSH_BYTES: usize = 4 << 20;
@@ -76,7 +76,7 @@ pub(crate) fn flush(counters: &Counters) {
 #[cold]
 #[inline(never)]
 fn flush_slow(counters: &Counters, mut batch: crate::sync::Guard<'_, Batch>) {
-    // Out of the lock before the system calls: they take as long as the memory is.
+    // The lock is free before the system calls, whose time grows with the memory.
     let mut ranges = batch.ranges;
     let len = core::mem::take(&mut batch.len);
     batch.bytes = 0;
@@ -90,11 +90,11 @@ fn flush_slow(counters: &Counters, mut batch: crate::sync::Guard<'_, Batch>) {
     }
 }
 
-/// Mappings that wait, their bytes, and those among them that are in memory.
+/// How many mappings wait, their bytes, and how many of those bytes are resident.
 pub(crate) fn waiting() -> (usize, usize, usize) {
     let batch = BATCH.lock();
     let (ranges, len, bytes) = (batch.ranges, batch.len, batch.bytes);
-    // Out of the lock before the system calls.
+    // The lock is free before the system calls.
     drop(batch);
     let resident = ranges[..len].iter().map(|range| os::resident_bytes(range.base, range.bytes)).sum();
     (len, bytes, resident)

@@ -1,12 +1,11 @@
-//! The factors: one mechanism a file, each of which costs something and can be switched off.
+//! The factors: one mechanism per file, each of which costs something and can be switched off.
 //!
 //! A factor file does its work and never asks whether it is on: [`crate::config`] knows that, and the request path asks
-//! it. Here is what the files have in common: their counters, their state in each thread, and their locks around a fork.
+//! it. This file has what all of them share: counters, state in each thread, and locks around a fork.
 //!
-//! The files here are what the default allocator is made of; forms that only the research original had are in [`original`],
-//! which uses these files, and none of these uses it. `arena`, `thread_cache` and `bigcache` have counters alone: their
-//! mechanism is a station of the request path, and the file is where a reader who looks for the factor's name finds what it
-//! does, where, and what it costs.
+//! The files here make up the default allocator. Forms that only the research original had are in [`original`], which
+//! uses these files; none of these uses it. `arena`, `thread_cache` and `bigcache` have counters alone: their mechanism
+//! is a station of the request path, and the file says which, and what it costs.
 
 pub(crate) mod align;
 pub(crate) mod arena;
@@ -37,7 +36,7 @@ macro_rules! all_counters {
             const READ: &'static [fn(&Counters, usize) -> u64] =
                 &[$(|counters, counter| counters.$factor.read(counter)),+];
 
-            /// All at zero; so are zeroes.
+            /// All counters at zero, as all-zero bytes are.
             pub(crate) const fn new() -> Counters {
                 Counters { $($factor: <$counters>::new()),+ }
             }
@@ -64,7 +63,7 @@ all_counters! {
     purge: purge::Counters,
 }
 
-/// State of the factors in one thread. Zeroes are the state of a new thread.
+/// State of the factors in one thread. All-zero bytes are the state of a new thread.
 #[derive(Debug)]
 pub(crate) struct Locals {
     pub(crate) elo: original::elo::Local,
@@ -72,7 +71,7 @@ pub(crate) struct Locals {
     pub(crate) tick: tick::Local,
 }
 
-/// The locks of the factors, for the handlers around a fork.
+/// Takes the locks of all factors before a fork.
 pub(crate) fn acquire_for_fork() {
     original::bigcache::acquire_for_fork();
     original::elo::acquire_for_fork();

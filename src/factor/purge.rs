@@ -1,24 +1,24 @@
-//! Purge: memory that is not used any more goes back to the OS.
+//! Purge: gives unused memory back to the OS.
 //!
-//! Half a segment, 2 MiB, whose blocks are all free is given back with one `madvise`, so that a huge page goes whole and is
-//! never split. `batched` waits for three epochs of 0.2 s, and does it in a thread of the allocator's: what comes and goes
-//! costs nothing, and what stays away is given back also when the process falls idle. The thread exists while something
-//! waits, and ten epochs more. `immediate` does it in the call that frees the last block. Off never does it.
+//! A free half segment, 2 MiB, goes back with one `madvise`, so that a huge page goes whole and is never split.
+//! `batched` waits for three epochs of 0.2 s and works in a thread of the allocator's own: memory that is soon used
+//! again costs nothing, and an idle process gives its memory back as well. The thread exists while something waits, and
+//! for ten epochs more. `immediate` works in the call that frees the last block. Off never gives memory back.
 //!
-//! At each epoch, batches of free objects go back to their pages that no thread took since the last one; then what was free
-//! for three epochs goes to the OS, and for six what lies beside used memory. So all that is not used is back within two
-//! seconds. What is done at each station is left to the request path's driver.
+//! At each epoch, batches of free objects that no thread took since the last epoch go back to their pages. Then half
+//! segments that were free for three epochs go to the OS, and free blocks beside used ones after six. So unused memory
+//! is back within two seconds. `alloc/purge.rs` does the work at each station.
 //!
-//! Costs nothing for requests and frees that caches serve; one `madvise` per half segment (7 µs for a huge page, 107 µs for
-//! 512 OS pages, measured), and new page faults when it is used again; 64 KiB of addresses for the thread's stack. Where a
-//! thread cannot be had, a free that finds memory waiting does what is due.
+//! Costs nothing for requests and frees that caches serve; one `madvise` per half segment (7 µs for a huge page, 107 µs
+//! for 512 OS pages, measured), and new page faults when it is used again; 64 KiB of addresses for the thread's stack.
+//! Where the kernel refuses a thread, a free that finds memory waiting does the work.
 
 use crate::os;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{constant, counters, global};
 
 counters! {
-    /// Epochs in which the purge looked.
+    /// Epochs in which the purge worked.
     epochs,
     /// Calls of `madvise`.
     calls,
@@ -31,39 +31,39 @@ counters! {
 /// When memory goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// When it was free for a while.
+    /// After some epochs without use.
     ByTime,
-    /// With the free.
+    /// In the call that frees it.
     AtOnce,
 }
 
 /// Milliseconds of an epoch.
 const EPOCH_MS: u32 = 200;
-/// Epochs that half a segment waits.
+/// Epochs for which free memory waits, where no plan of the factor `elo` says otherwise.
 pub(crate) const WAIT_EPOCHS: u32 = 3;
 /// Epochs without anything that waits, after which the thread ends.
 pub(crate) const IDLE_EPOCHS: u32 = 10;
 
 global! {
-    /// Epochs so far.
+    /// The number of the current epoch.
     static EPOCH: AtomicU32 = AtomicU32::new(0);
 }
 
-/// The purge's time: the number of the epoch.
+/// The number of the current epoch. It wraps.
 pub(crate) fn epoch() -> u32 {
     EPOCH.load(Ordering::Relaxed)
 }
 
-/// Lets time pass in a model.
+/// Advances the epoch in a model.
 #[cfg(all(test, loom))]
 pub(crate) fn pass_epochs(epochs: u32) {
     EPOCH.fetch_add(epochs, Ordering::Relaxed);
 }
 
-/// Gives memory back to the OS and keeps its addresses. Returns whether the kernel did.
+/// Gives memory back to the OS and keeps its addresses. Returns `false` when the kernel refuses.
 ///
 /// # Safety
-/// - `[base, base + bytes)` is ours, and holds no object.
+/// - `[base, base + bytes)` is the allocator's, and holds no object.
 pub(crate) unsafe fn decommit(counters: &Counters, base: *mut u8, bytes: usize) -> bool {
     counters.calls.add(1);
     // SAFETY: the caller's promise.
@@ -74,18 +74,18 @@ pub(crate) unsafe fn decommit(counters: &Counters, base: *mut u8, bytes: usize) 
     gone
 }
 
-/// Which thread does the work, if any, and whether it was requested since that thread last looked: one word, so that a
-/// request and the thread's end never miss each other.
+/// Which thread does the work, if any, and whether a request came since it last took one. All in one word, so that a
+/// request never reaches a thread that has decided to end.
 #[derive(Debug)]
 pub(crate) struct PurgeState(AtomicU32);
 
-/// No thread.
+/// No thread works, and none was requested.
 const NO_THREAD: u32 = 0;
-/// The purge's thread, which has seen every request.
+/// The purge's thread works, and has taken every request.
 const THREAD: u32 = 1;
-/// The purge's thread, which has to look once more.
+/// The purge's thread works, or is being started, and has a request to take.
 const REQUESTED: u32 = 2 | THREAD;
-/// The threads that free: the purge's own cannot be started.
+/// The threads that free do the work: the purge's own cannot be started.
 const CALLERS: u32 = 4;
 
 /// What a thread has to do after a request.
@@ -93,9 +93,9 @@ const CALLERS: u32 = 4;
 pub(crate) enum Action {
     /// Nothing.
     None,
-    /// Start the purge's thread, and call [`PurgeState::has_no_thread`] where that fails.
+    /// Start the purge's thread, and call [`PurgeState::has_no_thread`] if that fails.
     Start,
-    /// The work itself, if it is time.
+    /// The work itself, if an epoch has passed since the last time.
     Work,
 }
 
@@ -107,12 +107,12 @@ impl PurgeState {
         }
     }
 
-    /// Requests a look at what waits.
+    /// Requests a purge of what waits.
     pub(crate) fn request(&self) -> Action {
         let mut state = self.0.load(Ordering::Relaxed);
         while state != CALLERS {
-            // Written even when it is requested already. Release: pairs with the acquire in `take_request`, so that the
-            // thread that sees the request sees what waits.
+            // Written even when a request is there already. Release: pairs with the acquire in `take_request`, so that
+            // the thread that takes the request sees what waits.
             match self.0.compare_exchange_weak(state, REQUESTED, Ordering::Release, Ordering::Relaxed) {
                 Ok(NO_THREAD) => return Action::Start,
                 Ok(_) => return Action::None,
@@ -122,31 +122,32 @@ impl PurgeState {
         Action::Work
     }
 
-    /// The thread could not be started: callers do the work from now on.
+    /// Notes that the thread could not be started: callers do the work from now on.
     pub(crate) fn has_no_thread(&self) {
         self.0.swap(CALLERS, Ordering::Relaxed);
     }
 
-    /// The thread takes note of requests; returns whether there was one.
+    /// Takes the request, in the purge's thread. Returns whether there was one.
     pub(crate) fn take_request(&self) -> bool {
         // Acquire: pairs with the release in `request`.
         self.0.swap(THREAD, Ordering::Acquire) == REQUESTED
     }
 
-    /// The thread has nothing to do; returns whether it may end. Else a request came at the last moment.
+    /// Notes that the purge's thread ends. Returns `false`, and the thread must go on, if a request has come.
     pub(crate) fn may_end(&self) -> bool {
-        // Relaxed: what the next thread must see of this one's work, it sees by the locks.
+        // Relaxed: the locks of the stations order this thread's work before the next one's.
         self.0.compare_exchange(THREAD, NO_THREAD, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// In the child of a fork: the thread is not there.
+    /// Notes that there is no thread, in the child of a fork.
     pub(crate) fn forget(&self) {
         self.0.swap(NO_THREAD, Ordering::Relaxed);
         os::forget_thread();
     }
 }
 
-/// What the thread does: `work` at every epoch, until it has said for so many that nothing waits, and no request came.
+/// Runs in the purge's thread: does `work` at every epoch, and returns after `idle_epochs_max` epochs in a row in which
+/// nothing waited and no request came. `work` returns whether anything waits.
 pub(crate) fn run(state: &PurgeState, counters: &Counters, idle_epochs_max: u32, work: impl Fn() -> bool) {
     let mut idle_epochs = 0;
     loop {
@@ -162,8 +163,8 @@ pub(crate) fn run(state: &PurgeState, counters: &Counters, idle_epochs_max: u32,
     }
 }
 
-/// Does `work` in the caller's place if an epoch has passed since the last time.
-pub(crate) fn run_in_passing(last_ms: &AtomicU32, counters: &Counters, work: impl Fn() -> bool) {
+/// Runs in a thread that frees: does `work` if an epoch has passed since `last_ms`, milliseconds of the clock.
+pub(crate) fn run_in_caller(last_ms: &AtomicU32, counters: &Counters, work: impl Fn() -> bool) {
     let now_ms = (os::now_ns() / 1_000_000) as u32;
     let last = last_ms.load(Ordering::Relaxed);
     let is_ours = now_ms.wrapping_sub(last) >= EPOCH_MS
@@ -189,9 +190,9 @@ mod models {
         state: PurgeState,
         counters: Counters,
         waits: AtomicU32,
-        /// Used by the thread that works.
+        /// Written by the thread that works.
         work: UnsafeCell<u32>,
-        /// The threads' numbers, as the kernel keeps them: one starts when the last one is gone.
+        /// 1 while a thread is on the stack, as the kernel clears the thread's number.
         running: AtomicU32,
         threads: loom::sync::Mutex<Vec<thread::JoinHandle<()>>>,
     }
@@ -219,12 +220,12 @@ mod models {
         }
 
         fn run(&self) {
-            // Acquire, and the release below: as `os::spawn` waits for the last thread to be off the stack.
+            // Acquire: pairs with the release below, as `os::spawn` waits until the last thread is off the stack.
             while self.running.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
                 thread::yield_now();
             }
             run(&self.state, &self.counters, 0, || {
-                // SAFETY: one thread works, or the checker panics.
+                // SAFETY: the checker panics if two threads work at once.
                 unsafe { *self.work.get() += 1 };
                 self.waits.swap(0, Ordering::Relaxed);
                 false
@@ -240,7 +241,7 @@ mod models {
         }
     }
 
-    /// Two threads leave something, one of them twice, while the purge's thread comes and goes.
+    /// Two threads leave something, while the purge's thread starts and ends.
     fn requests() {
         let purge = Purge::new();
         let other = thread::spawn({
@@ -250,11 +251,11 @@ mod models {
         Purge::leave(&purge);
         other.join().expect("no panic");
         purge.join();
-        assert_eq!(purge.waits.load(Ordering::Relaxed), 0, "something waits, and no thread will come");
+        assert_eq!(purge.waits.load(Ordering::Relaxed), 0, "something waits, and no thread will take it");
         assert_eq!(purge.state.0.load(Ordering::Relaxed), NO_THREAD);
     }
 
-    /// What a thread leaves is seen by a thread that works after it, and two never work at once.
+    /// A thread that works afterwards sees what any thread left, and two never work at once.
     #[test]
     fn loom_purge_state_misses_no_request_and_never_doubles() {
         check(requests);
@@ -270,7 +271,7 @@ mod models {
         assert!(fails(Loss::Release, requests));
     }
 
-    /// When the thread cannot be had, the work of every request after that is the caller's own, until a fork.
+    /// When the thread cannot be started, every caller after that does the work, until a fork.
     #[test]
     fn loom_purge_state_without_a_thread_makes_callers_work() {
         check(|| {

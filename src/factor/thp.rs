@@ -1,12 +1,12 @@
-//! THP: the kernel is told whether to back mappings of 2 MiB or more with transparent huge pages.
+//! THP: advises the kernel to back mappings of 2 MiB or more with transparent huge pages, or not to.
 //!
 //! The policy of the system (`/sys/kernel/mm/transparent_hugepage/enabled`) is `always`, `madvise` or `never`. Under
-//! `madvise` only advised memory gets huge pages, and then where a whole aligned 2 MiB piece lies in one mapping. On
-//! means advice for every such mapping, which is the original's `auto`; the form `never` means advice against, which
-//! changes something under policy `always`; off means no advice, and the system's policy alone.
+//! `madvise` only advised memory gets huge pages, and only where a whole aligned 2 MiB piece lies in one mapping. On
+//! advises for huge pages, as the original's `auto` did. The form `never` advises against them, which matters under
+//! policy `always`. Off gives no advice. Which memory is advised on is decided in `alloc/huge_pages.rs`.
 //!
-//! Costs one `madvise` per mapping, and memory: a touch of one byte may make 2 MiB resident. Saves up to 511 of 512 page
-//! faults. Nothing for mappings that are used again, or below 2 MiB.
+//! Costs one `madvise` per mapping, and memory: a touch of one byte may make 2 MiB resident. Saves up to 511 of 512
+//! page faults. A mapping that is used again, or is shorter than 2 MiB, costs nothing.
 
 use crate::os::{self, HUGE_PAGE};
 use crate::sync::counters;
@@ -16,11 +16,11 @@ counters! {
     calls,
     /// Bytes of the mappings for which the kernel took the advice.
     advised_bytes,
-    /// Calls that the kernel refused; one that was built without huge pages refuses all.
+    /// Calls that the kernel refused. A kernel built without huge pages refuses all.
     refusals,
 }
 
-/// What the kernel is told.
+/// The advice to the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Advice {
     /// Huge pages are welcome.

@@ -1,11 +1,12 @@
-//! Thread cache: free small objects wait in each thread, for its next requests.
+//! Thread cache: keeps free small objects in each thread, for its next requests.
 //!
-//! The mechanism is a station of the request path, which exists in any case, as the place where factors close the fast
-//! path. The factor decides whether the slot lists of small size classes are open, and so whether batches are passed on
-//! through the transfer cache. Off, every request and every free of a small object takes the lock of its class and looks
-//! for its page. So this file has the counters alone.
+//! The mechanism is a station of the request path, and exists in any case: closed slot lists are how factors close the
+//! fast path. The factor decides whether the slot lists of small size classes are open, and so whether threads pass
+//! batches on through the transfer cache. Off, every request and every free of a small object takes the lock of its
+//! class and looks for its page. So this file has the counters alone.
 //!
-//! Costs 25 KiB per thread, up to 240 KiB where it frees many, and up to 1 MiB per class in the transfer cache.
+//! Costs 25 KiB per thread, up to 240 KiB where it frees many objects, and up to 32 MiB per class in the transfer
+//! cache, where less than 1 MiB may stay unused.
 
 use crate::sync::counters;
 

@@ -1,16 +1,16 @@
-//! Tick: one count, shared by all threads, of allocations. By default raised where no cache serves.
+//! Tick: one count of allocations that all threads share. By default raised at requests that no cache serves.
 //!
-//! A thread raises the count when its cache is found empty, by what the thread counted since the last time (`batched`):
-//! the count is late by what caches serve. The original's form, with every allocation, is
+//! A thread that finds its slot list empty raises the count by its allocations since the last time (`batched`), so that
+//! the count lags by what caches served since. The original's form raises it at every allocation:
 //! [`crate::factor::original::tick`].
 //!
-//! Costs 64 bytes, and one locked instruction per empty cache; nothing per allocation. No system call.
+//! Costs 64 bytes, and one locked instruction per request that finds a slot list empty. No system call.
 
 use crate::sync::counters;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 counters! {
-    /// Allocations that raised the count.
+    /// Allocations that are in the count.
     ticks,
 }
 
@@ -19,7 +19,7 @@ struct Ticks(AtomicU64);
 
 static TICKS: Ticks = Ticks(AtomicU64::new(0));
 
-/// Raises the count by allocations that are not in it.
+/// Raises the count by so many allocations.
 #[inline(always)]
 pub(crate) fn add(counters: &Counters, allocations: u64) {
     // Relaxed: nothing is ordered by the count.
@@ -30,7 +30,7 @@ pub(crate) fn add(counters: &Counters, allocations: u64) {
 /// State of one thread.
 #[derive(Debug)]
 pub(crate) struct Local {
-    /// Allocations of the thread that are in the count.
+    /// The thread's allocations that are in the count.
     counted: u64,
 }
 

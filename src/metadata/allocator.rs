@@ -1,8 +1,9 @@
-//! The metadata allocator: memory for the allocator's own records (segments with their pages, large mappings, heaps, transfer
-//! batches, nodes of the page map).
+//! The metadata allocator: memory for the allocator's own records (segments with their pages, large mappings, heaps,
+//! transfer batches, nodes of the page map).
 //!
-//! Bump allocation from mappings of its own, apart from user memory, so that no overrun of an object reaches it and no
-//! record spoils the alignment of user pages. Records never go back to the OS: each kind has a list of spare ones.
+//! It bumps a pointer through mappings of its own, apart from user memory, so that no overrun of an object reaches a
+//! record and no record spoils the alignment of user pages. Records never go back to the OS. Each user of this file
+//! keeps the records that it needs no more for reuse.
 
 use crate::os::{self, OS_PAGE};
 use crate::sync::{Lock, constant, global, held_at_fork};
@@ -10,15 +11,15 @@ use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// Bytes mapped at a time; touched, and so resident, only as records are made.
+/// Bytes mapped at a time. They become resident only as records are made.
 const CHUNK: usize = 256 << 10;
 
-/// The first chunk: part of the program, so that a process that allocates little maps nothing for records. It begins with an
-/// OS page, so that what is used first of the first records lies on few.
+/// The first chunk: part of the program, so that a process that allocates little maps nothing for records. It is
+/// aligned to an OS page, so that the first records lie on as few OS pages as possible.
 #[repr(align(4096))]
 struct First(UnsafeCell<[u8; CHUNK]>);
 
-// SAFETY: only the holder of `BUMP` hands it out.
+// SAFETY: only the holder of the lock `BUMP` hands out parts of it.
 unsafe impl Sync for First {}
 
 const _: () = assert!(align_of::<First>() == OS_PAGE);
@@ -29,14 +30,14 @@ static FIRST: First = First(UnsafeCell::new([0; CHUNK]));
 struct Bump {
     next: *mut u8,
     left: usize,
-    /// Chunks that were mapped.
+    /// Chunks mapped so far, without the first.
     chunks: usize,
 }
 
-/// Mapped chunks whose addresses are known: a GiB of records.
+/// Mapped chunks whose addresses are noted: 1 GiB of records.
 const KNOWN_CHUNKS: usize = 4096;
 
-/// Where the mapped chunks lie, for the statistics. Release when one is entered, acquire on every look.
+/// Where the mapped chunks lie, for the statistics. Stores release and loads acquire.
 static CHUNKS: [AtomicPtr<u8>; KNOWN_CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; KNOWN_CHUNKS];
 
 // SAFETY: the pointers lead to memory that only the lock's holder hands out.
@@ -44,7 +45,7 @@ unsafe impl Send for Bump {}
 
 impl Bump {
     constant! {
-        /// All of the first chunk. A model begins anew with a chunk of zeroes, of which no record is handed out.
+        /// The whole first chunk. Each run of a model starts with the chunk zeroed and unused.
         fn first() -> Bump {
             let chunk: *mut u8 = FIRST.0.get().cast();
             if cfg!(loom) {
@@ -60,22 +61,22 @@ global! {
     static BUMP: Lock<Bump> = Lock::new(Bump::first());
 }
 
-/// Zeroed memory for one `T` that lives as long as the process, or `None` when the OS refuses.
+/// Zeroed memory for one `T`, which lives as long as the process; `None` when the OS refuses.
 ///
-/// `T` must be valid when all its bytes are zero.
+/// All-zero bytes must be a valid `T`.
 pub(crate) fn allocate<T>() -> Option<ptr::NonNull<T>> {
     const { assert!(size_of::<T>() <= CHUNK) };
     allocate_bytes(size_of::<T>(), align_of::<T>()).map(ptr::NonNull::cast)
 }
 
-/// Zeroed memory for so many words, as [`allocate`].
+/// As [`allocate`], for an array of `words` words, at most a chunk's.
 pub(crate) fn allocate_words(words: usize) -> Option<ptr::NonNull<usize>> {
     allocate_bytes(words * size_of::<usize>(), align_of::<usize>()).map(ptr::NonNull::cast)
 }
 
-/// `bytes` are at most a chunk's.
+/// `bytes` is at most [`CHUNK`].
 fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
-    // Lines of their own: records of two threads never share one.
+    // Whole cache lines, so that two threads' records never share one.
     let bytes = bytes.next_multiple_of(64);
     let mut bump = BUMP.lock();
     let mut skip = bump.next.addr().next_multiple_of(align) - bump.next.addr();
@@ -101,20 +102,20 @@ fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
 pub(crate) struct Usage {
     /// Bytes of all chunks: [`PROGRAM_BYTES`], and those that were mapped.
     pub(crate) bytes: usize,
-    /// Those that no record has yet.
+    /// Bytes of them that no record has yet. What is left of an older chunk does not count.
     pub(crate) free_bytes: usize,
 }
 
-/// Bytes of records that are part of the program, and so were not mapped.
+/// Bytes of the first chunk, which is part of the program and so not mapped.
 pub(crate) const PROGRAM_BYTES: usize = CHUNK;
 
-/// How much there is.
+/// Counts the bytes of chunks.
 pub(crate) fn usage() -> Usage {
     let bump = BUMP.lock();
     Usage { bytes: PROGRAM_BYTES + bump.chunks * CHUNK, free_bytes: bump.left }
 }
 
-/// Bytes of records that are in memory. Chunks beyond the first GiB count as a whole.
+/// Resident bytes of all chunks. Chunks beyond [`KNOWN_CHUNKS`] count as wholly resident.
 pub(crate) fn resident_bytes() -> usize {
     let chunks = BUMP.lock().chunks;
     let known = CHUNKS.iter().take(chunks).map(|chunk| os::resident_bytes(chunk.load(Ordering::Acquire), CHUNK));

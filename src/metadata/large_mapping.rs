@@ -1,6 +1,6 @@
 //! Large mappings: the records of mappings that hold one large object each.
 //!
-//! A record is kept apart from its mapping, for ever. Mapping and unmapping is left to the layer above.
+//! A record lies apart from its mapping and lives for ever. The layer above maps and unmaps.
 
 use crate::metadata::shared_cell::SharedCell;
 use crate::request::Request;
@@ -12,33 +12,33 @@ use core::sync::atomic::{AtomicU8, Ordering};
 pub(crate) struct LargeMapping {
     /// Start of the mapping.
     pub(crate) base: SharedCell<*mut u8>,
-    /// Bytes mapped, a multiple of the OS page. The mapped length, not the user's: giving back less would leak an OS page.
+    /// Bytes mapped, a multiple of the OS page. Not the user's length: unmapping less would leak an OS page.
     pub(crate) mapped: SharedCell<usize>,
-    /// The object's address; the page map finds the record by it.
+    /// The object's address, by which the page map finds the record.
     pub(crate) user: SharedCell<*mut u8>,
-    /// Call site that made it.
+    /// The number of the call site that allocated the object ([`Site::id`](crate::request::Site::id)).
     pub(crate) site: Cell<usize>,
-    /// The strategy that chose it; opaque here.
+    /// The number of the strategy that chose the mapping; opaque here.
     pub(crate) strategy: Cell<u8>,
-    /// Whether the mapping pool keeps it when it is freed.
+    /// Whether the mapping pool takes it when it is freed.
     pub(crate) pooled: SharedCell<bool>,
-    /// Whether it was mapped to be an object of a size class, so that a thread's slot list may keep it. A record in a slot
-    /// list stays marked live.
+    /// Whether it was mapped as an object of a size class, so that a thread's slot list may take it. It stays marked
+    /// live while its object is in a slot list.
     pub(crate) size_classed: SharedCell<bool>,
     /// The purge epoch in which the pool took it.
     pub(crate) freed_at: Cell<u32>,
-    /// Whether an object lives in it, so that a second free is seen.
+    /// 1 while the object is live, so that a double free is seen; else 0.
     live: AtomicU8,
     /// Next in the list that the mapping waits in.
     pub(crate) next: Cell<Option<&'static LargeMapping>>,
 }
 
-// SAFETY: the cells that are not shared are read and written by the one thread that holds the mapping: the one that allocates it, the one that frees it, or
-// the holder of the lock of the list that it waits in. `live` decides between two threads that free it at once.
+// SAFETY: the plain cells are used by one thread at a time: the one that allocates the mapping, the one that frees it,
+// or the holder of the lock of the list that it waits in. `live` decides between two threads that free it at once.
 unsafe impl Sync for LargeMapping {}
 
 impl LargeMapping {
-    /// A mapping without a mapping; so are zeroes.
+    /// A record that describes no mapping, as all-zero bytes do.
     #[cfg(test)]
     pub(crate) fn new() -> LargeMapping {
         LargeMapping {
@@ -70,9 +70,9 @@ impl LargeMapping {
         self.live.store(1, Ordering::Relaxed);
     }
 
-    /// Marks the object as freed; `false` when it was already.
+    /// Marks the object as freed. Returns `false` when it was freed already.
     pub(crate) fn mark_free(&self) -> bool {
-        // Relaxed: only the order of this word's own values matters; one of two frees fails, either of them.
+        // Relaxed: of two concurrent frees exactly one sees 1, whatever else is ordered.
         self.live.swap(0, Ordering::Relaxed) == 1
     }
 

@@ -1,8 +1,9 @@
-//! Lists through the records themselves: no memory of their own, any record removed in constant time.
+//! Intrusive lists: the links are in the records, so that a list needs no memory and removes any record in constant
+//! time.
 
 use core::cell::Cell;
 
-/// The two links of a record in the one list that it may be in. Zeroes are the links of a record in no list.
+/// A record's links in the one list that it may be in. All-zero bytes are the links of a record in no list.
 #[derive(Debug)]
 pub(crate) struct Links<T: 'static> {
     next: Cell<Option<&'static T>>,
@@ -15,7 +16,7 @@ pub(crate) trait Linked: Sized + 'static {
     fn links(&self) -> &Links<Self>;
 }
 
-/// Records, newest first. Zeroes are an empty list.
+/// Records, newest first. All-zero bytes are an empty list.
 #[derive(Debug)]
 pub(crate) struct List<T: 'static> {
     head: Cell<Option<&'static T>>,
@@ -47,7 +48,7 @@ impl<T: Linked> List<T> {
         }
     }
 
-    /// Takes a record out that is in this list.
+    /// Removes a record, which is in this list.
     pub(crate) fn remove(&self, record: &'static T) {
         let (next, prev) = (record.links().next.take(), record.links().prev.take());
         match prev {

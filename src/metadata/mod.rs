@@ -1,8 +1,8 @@
 //! The allocator's records of memory, kept apart from the memory itself.
 //!
-//! From the ground up: the metadata allocator hands out records that live for ever, intrusive lists link them, and the
-//! records of large mappings, pages and segments describe memory. The range and the page map find the record of an address.
-//! Nothing here decides what memory is used for: that is left to `alloc`.
+//! The metadata allocator hands out records that live for ever, and intrusive lists link them. Records of large
+//! mappings, pages and segments describe memory. The range and the page map find the record of an address. What memory
+//! is used for is decided in `alloc`.
 
 pub(crate) mod allocator;
 pub(crate) mod large_mapping;

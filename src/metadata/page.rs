@@ -1,8 +1,8 @@
 //! Pages: the records of runs of arena blocks, kept apart from the memory that they describe.
 //!
-//! A page is either slots of one size class, or one large object. A bitmap in the record says which slots are free, so that
-//! a free slot's own memory is never read or written. The records live for ever, so `&'static Page` is always readable; each
-//! field says which lock guards it. How a page is found from an address is left to [`crate::metadata::page_map`].
+//! A page holds either slots of one size class or one large object. A bitmap in the record says which slots are free,
+//! so that a free slot's own memory is never read or written. The records live for ever, so `&'static Page` is always
+//! readable; each field says which lock guards it. [`crate::metadata::page_map`] finds the page of an address.
 
 use crate::class::{BLOCK, CLASSES, Class};
 use crate::metadata::large_mapping::LargeMapping;
@@ -16,14 +16,14 @@ use core::sync::atomic::{AtomicU8, Ordering};
 /// The class index of pages that hold no slots.
 pub(crate) const NO_CLASS: u8 = CLASSES as u8;
 
-/// Words of a page's bitmap: a bit for each slot of 16 bytes in a block.
+/// Words of a page's bitmap: one bit for each slot of 16 bytes in a block, the most slots that a page has.
 const BITMAP_WORDS: usize = BLOCK / 16 / 64;
 
 /// What a run of blocks is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Use {
-    /// Nothing; its addresses have no user.
+    /// Nothing: no object lies there.
     Free = 0,
     /// Slots of one class.
     Slots,
@@ -54,43 +54,47 @@ impl Shared for Use {
     }
 }
 
-/// Why an address cannot be given back to a page.
+/// Why a page does not take an address back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Misfit {
+pub(crate) enum GiveError {
     /// No slot starts there.
     Interior,
     /// The slot is free already.
-    Free,
+    DoubleFree,
 }
 
 /// A run of blocks.
 #[derive(Debug)]
 pub(crate) struct Page {
-    // Written while the run is made, before its address is given to anyone; constant while it is in use. Shared with those who
-    // ask about any address, and with the statistics.
+    // Written while the run is made, before another thread gets its address; constant while it is in use. Read for any
+    // address (`hakmem::owns`) and by the statistics.
+    /// The first address.
     pub(crate) base: SharedCell<*mut u8>,
+    /// Bytes of a slot, or of the run that is a large object.
     pub(crate) slot_bytes: SharedCell<u32>,
+    /// Number of slots; 1 for a large object.
     pub(crate) capacity: SharedCell<u32>,
-    /// 2^32 divided by the slot's bytes, rounded up, with which an offset is divided.
+    /// 2^32 divided by the slot's bytes, rounded up: the multiplier that divides an offset by them.
     reciprocal: Cell<u32>,
     /// Class of the slots or of the run, or [`NO_CLASS`].
     pub(crate) class_index: SharedCell<u8>,
     pub(crate) usage: SharedCell<Use>,
+    /// Arena blocks of the run.
     pub(crate) blocks: SharedCell<u8>,
-    /// The large-mapping record that describes the run, where one does.
+    /// The large-mapping record that describes the run, if there is one.
     pub(crate) mapping: SharedCell<Option<&'static LargeMapping>>,
-    /// The strategy that chose this page for a large object; opaque here.
+    /// The number of the strategy that chose this page for a large object; opaque here.
     pub(crate) strategy: Cell<u8>,
     // Guarded by the lock of the class.
-    /// The first word of the bitmap that may have a bit.
+    /// The first word of the bitmap that may have a bit set.
     first_word: Cell<u8>,
     /// Slots that are not in the bitmap: users or caches hold them.
     pub(crate) used: SharedCell<u32>,
-    /// The slots from here on were never handed out, and the memory was zero when the page was made.
+    /// The slots from this one on were never handed out and are known to be zero.
     zeroed_from: Cell<u32>,
-    /// The purge epoch in which the last slot came back.
+    /// The purge epoch in which a slot last came back.
     pub(crate) freed_at: Cell<u32>,
-    /// Whether free slots have given their memory back, and none was handed out since.
+    /// Whether the memory of free slots was given back to the OS, and no slot was handed out since.
     pub(crate) is_purged: Cell<bool>,
     links: Links<Page>,
     /// A bit for each free slot.
@@ -98,7 +102,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Makes the page ready to hand out slots; `zeroed` says that its memory is known to be zero.
+    /// Makes all slots of a new page free; `zeroed` says that its memory is known to be zero.
     pub(crate) fn begin_slots(&self, class: Class, zeroed: bool) {
         let slot = class.slot_bytes() as u32;
         let capacity = (usize::from(self.blocks.get()) * BLOCK) as u32 / slot;
@@ -118,7 +122,7 @@ impl Page {
         self.usage.set(Use::Slots);
     }
 
-    /// Makes the page one large object, of a class or of none.
+    /// Makes a new page one large object, of a size class or of none.
     pub(crate) fn begin_large(&self, class: Option<Class>) {
         self.slot_bytes.set((usize::from(self.blocks.get()) * BLOCK) as u32);
         self.capacity.set(1);
@@ -133,8 +137,8 @@ impl Page {
         self.used.get() == self.capacity.get()
     }
 
-    /// Takes as many free slots as there are, and as fit, lowest addresses first; returns how many, and whether the last of
-    /// them is known to be zero.
+    /// Fills `slots` with free slots, lowest addresses first, as far as there are any. Returns how many, and whether
+    /// the last of them is known to be zero.
     pub(crate) fn take(&self, slots: &mut [*mut u8]) -> (usize, bool) {
         let words = self.capacity.get().div_ceil(64) as usize;
         let (mut taken, mut last) = (0, 0);
@@ -163,13 +167,14 @@ impl Page {
         (taken, zeroed)
     }
 
-    /// Calls with the start and the bytes of each range of whole OS pages in which all slots are free. The page is in use.
+    /// Calls `each` with start and bytes of every range of whole OS pages that no slot in use overlaps. The page holds
+    /// slots.
     pub(crate) fn each_free_range(&self, mut each: impl FnMut(*mut u8, usize)) {
         let slot_bytes = self.slot_bytes.get() as usize;
         let capacity = self.capacity.get() as usize;
         let is_free = |slot: usize| slot >= capacity || self.free[slot / 64].get() & (1 << (slot % 64)) != 0;
         let end = usize::from(self.blocks.get()) * BLOCK;
-        // Where the free range began that is not over yet.
+        // Where the current free range began.
         let mut start = None;
         for at in (0..end).step_by(OS_PAGE) {
             let (first, last) = (at / slot_bytes, (at + OS_PAGE - 1) / slot_bytes);
@@ -190,13 +195,13 @@ impl Page {
     /// Puts a slot back.
     ///
     /// # Errors
-    /// Why the address is not that of a slot to be put back.
-    pub(crate) fn give(&self, address: *const u8) -> Result<(), Misfit> {
-        let slot = self.slot_at(address).ok_or(Misfit::Interior)?;
+    /// No slot starts at the address, or the slot is free already.
+    pub(crate) fn give(&self, address: *const u8) -> Result<(), GiveError> {
+        let slot = self.slot_at(address).ok_or(GiveError::Interior)?;
         let (word, bit) = (slot / 64, 1 << (slot % 64));
         let bits = self.free[word].get();
         if bits & bit != 0 {
-            return Err(Misfit::Free);
+            return Err(GiveError::DoubleFree);
         }
         self.free[word].set(bits | bit);
         self.used.set(self.used.get() - 1);
@@ -216,15 +221,15 @@ impl Page {
     /// The slot that starts at the address, which lies in the page.
     fn slot_at(&self, address: *const u8) -> Option<usize> {
         let offset = (address.addr() - self.base.get().addr()) as u32;
-        // Exact for multiples, which is all that is asked: what the rounded reciprocal adds to a whole quotient is below
-        // offset / 2^32. D. Lemire, O. Kaser, N. Kurz, "Faster remainder by direct computation", Software: Practice and
-        // Experience 49:6, 2019.
+        // Exact for multiples of the slot's bytes; any other offset fails the check below. The rounding of the
+        // reciprocal adds less than offset / 2^32 to a quotient. D. Lemire, O. Kaser, N. Kurz, "Faster remainder by
+        // direct computation", Software: Practice and Experience 49:6, 2019.
         let slot = ((u64::from(offset) * u64::from(self.reciprocal.get())) >> 32) as u32;
         (slot * self.slot_bytes.get() == offset && slot < self.capacity.get()).then_some(slot as usize)
     }
 }
 
-/// Pages of one kind.
+/// A list of pages.
 pub(crate) type PageList = List<Page>;
 
 impl Linked for Page {
@@ -265,9 +270,9 @@ mod tests {
             let expected = |n: usize| (7 << 40) + n * class.slot_bytes();
             assert!(sorted.iter().enumerate().all(|(n, &at)| at == expected(n)), "{class:?}");
             for &slot in slots[..capacity].iter().rev() {
-                assert_eq!(page.give(slot.wrapping_add(1)), Err(Misfit::Interior));
+                assert_eq!(page.give(slot.wrapping_add(1)), Err(GiveError::Interior));
                 assert_eq!(page.give(slot), Ok(()));
-                assert_eq!(page.give(slot), Err(Misfit::Free));
+                assert_eq!(page.give(slot), Err(GiveError::DoubleFree));
             }
             assert_eq!(page.used.get(), 0);
             assert_eq!(page.take(&mut slots), (capacity, false), "all of them are there again");
@@ -280,7 +285,7 @@ mod tests {
             let page = page(class);
             let mut slots = std::vec![ptr::null_mut(); page.capacity.get() as usize];
             page.take(&mut slots);
-            // Every third comes back, and all of the second half.
+            // Every third slot comes back, and all of the second half.
             for (n, &slot) in slots.iter().enumerate() {
                 if n % 3 == 0 || n > slots.len() / 2 {
                     page.give(slot).expect("was taken");
@@ -304,13 +309,13 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_behind_the_last_slot_is_no_slot() {
-        for class in Class::all().filter(|class| !class.is_run()) {
-            let page = page(class);
-            let end = ptr::without_provenance::<u8>((7 << 40) + page.capacity.get() as usize * class.slot_bytes());
-            if end.addr() < (7 << 40) + class.blocks() * BLOCK {
-                assert!(!page.starts_at(end), "{class:?}");
-            }
+    fn no_slot_starts_behind_the_last_one() {
+        let slot_end = |class: Class| class.blocks() * BLOCK / class.slot_bytes() * class.slot_bytes();
+        let has_tail = |class: &Class| !class.is_run() && slot_end(*class) < class.blocks() * BLOCK;
+        assert!(Class::all().any(|class| has_tail(&class)));
+        for class in Class::all().filter(has_tail) {
+            let end = ptr::without_provenance::<u8>((7 << 40) + slot_end(class));
+            assert!(!page(class).starts_at(end), "{class:?}");
         }
     }
 }

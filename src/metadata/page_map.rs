@@ -1,9 +1,9 @@
-//! The page map: what lies at an address, found without reading memory that is not ours.
+//! The page map: finds the record of an address, without reading at the address.
 //!
-//! The tables over the range know the addresses inside it. For all others there are two levels over 4 MiB granules: a static
-//! root of 8,192 words, and nodes of 8,192 words (32 GiB of addresses each) made on demand. A granule holds a segment, or a
-//! leaf with one word per OS page for the large mappings that start there. Any address may be asked for; the answer for one
-//! that is not ours is [`Place::Foreign`].
+//! The tables of [`range`] cover the addresses of the range. For all others there are two levels over 4 MiB granules: a
+//! static root of 8,192 words, and nodes of 8,192 words (32 GiB of addresses each) made on demand. A granule's word
+//! leads to a segment, or to a leaf with one word per OS page for the large mappings that start there. Any address may
+//! be looked up; one that is not the allocator's is [`Place::Foreign`].
 
 use crate::metadata::allocator;
 use crate::metadata::large_mapping::LargeMapping;
@@ -29,8 +29,8 @@ const _: () = assert!(GRANULE_BITS + 2 * NODE_BITS == ADDRESS_BITS);
 type Node = [AtomicUsize; NODE_WORDS];
 type Leaf = [AtomicPtr<LargeMapping>; LEAF_WORDS];
 
-/// Words change under [`GROW`] (nodes, leaves, segments), or by the owner of the addresses (large mappings). Release on every
-/// change, acquire on every look.
+/// The holder of [`GROW`] enters nodes, leaves and segments; the owner of a large mapping enters and removes it. Stores
+/// release and loads acquire.
 static ROOT: [AtomicPtr<Node>; NODE_WORDS] = [const { AtomicPtr::new(ptr::null_mut()) }; NODE_WORDS];
 global! {
     static GROW: Lock<()> = Lock::new(());
@@ -39,20 +39,20 @@ global! {
 /// What lies at an address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
-    /// Nothing of ours.
+    /// Nothing of the allocator's.
     Foreign,
     /// A page, in use or not.
     Page(&'static Page),
-    /// A large mapping that starts in the address's OS page, or whose run the address lies in.
+    /// A large mapping whose object starts in the address's OS page, or whose run of blocks the address lies in.
     Mapping(&'static LargeMapping),
 }
 
-/// Finds the page of an address that lies in a segment.
+/// The page of an address; `None` outside of segments.
 pub(crate) fn page_of(address: *const u8) -> Option<&'static Page> {
     segment_of(address).map(|segment| segment.page_at(address))
 }
 
-/// Finds the segment of an address that lies in one.
+/// The segment of an address; `None` outside of segments.
 pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
     range::segment_of(address).or_else(|| {
         let word = granule_word(address)?.load(Ordering::Acquire);
@@ -64,7 +64,7 @@ pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
     })
 }
 
-/// Finds whatever lies at an address.
+/// Finds the record of an address.
 pub(crate) fn look_up(address: *const u8) -> Place {
     if let Some(page) = page_of(address) {
         return page.mapping.get().map_or(Place::Page(page), Place::Mapping);
@@ -80,8 +80,8 @@ pub(crate) fn look_up(address: *const u8) -> Place {
     unsafe { mapping.as_ref() }.map_or(Place::Foreign, Place::Mapping)
 }
 
-/// Calls with every segment outside the range and every large mapping that is entered. Takes no lock: what is entered or
-/// removed meanwhile may be missed.
+/// Calls back with every segment outside the range and every large mapping. Takes no lock: it may miss what another
+/// thread enters or removes meanwhile.
 pub(crate) fn each(mut segment: impl FnMut(&'static Segment), mut mapping: impl FnMut(&'static LargeMapping)) {
     for node in &ROOT {
         // SAFETY: nodes live for ever.
@@ -106,18 +106,19 @@ pub(crate) fn each(mut segment: impl FnMut(&'static Segment), mut mapping: impl 
     }
 }
 
-/// Enters a segment outside the range; `false` when there is no memory for the map.
+/// Enters a segment outside the range. Returns `false` when there is no memory for a node.
 pub(crate) fn enter_segment(segment: &'static Segment) -> bool {
     let _grow = GROW.lock();
     let Some(word) = granule_word_or_grow(segment.base.get()) else {
         return false;
     };
-    // A leaf that was here is given up: arenas are never unmapped, so no mapping can start in this granule again.
+    // A leaf that was here is dropped: the arena's chunks are never unmapped, so no mapping can start in this granule
+    // again.
     word.store(ptr::from_ref(segment).expose_provenance(), Ordering::Release);
     true
 }
 
-/// Enters a mapping by the address that its user gets; `false` when there is no memory for the map.
+/// Enters a mapping by its object's address. Returns `false` when there is no memory for a node or leaf.
 pub(crate) fn enter_mapping(user: *const u8, mapping: &'static LargeMapping) -> bool {
     let word = match granule_word(user).map(|word| word.load(Ordering::Acquire)) {
         Some(word) if word & LEAF_TAG != 0 => word,
@@ -130,14 +131,14 @@ pub(crate) fn enter_mapping(user: *const u8, mapping: &'static LargeMapping) -> 
     true
 }
 
-/// Removes a mapping that was entered by this address, unless another one was since.
+/// Removes a mapping that was entered by this address, unless another one has taken its place.
 pub(crate) fn remove_mapping(user: *const u8, mapping: &'static LargeMapping) {
     if let Some(word) = granule_word(user) {
         let word = word.load(Ordering::Acquire);
         if word & LEAF_TAG != 0 {
             let known = ptr::from_ref(mapping).cast_mut();
             let entry = &leaf_of(word)[leaf_index(user)];
-            // Failure means that the entry is not ours to remove.
+            // A failure means that the entry is another mapping's by now.
             _ = entry.compare_exchange(known, ptr::null_mut(), Ordering::Release, Ordering::Relaxed);
         }
     }
@@ -151,7 +152,7 @@ fn granule_word(address: *const u8) -> Option<&'static AtomicUsize> {
     Some(&node[granule % NODE_WORDS])
 }
 
-/// The granule's word, with a new node if need be. [`GROW`] is held.
+/// The granule's word, in a new node if there is none yet. The caller holds [`GROW`].
 fn granule_word_or_grow(address: *const u8) -> Option<&'static AtomicUsize> {
     if granule_word(address).is_none() {
         let root = ROOT.get(address.addr() >> GRANULE_BITS >> NODE_BITS)?;
@@ -189,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_address_is_ours_by_chance() {
+    fn addresses_outside_the_allocator_are_foreign() {
         let local = 0_u64;
         for address in [0, 1, 4096, usize::MAX, usize::MAX / 2, 1 << 48, (1 << 47) - 1, (&raw const local).addr()] {
             assert!(matches!(look_up(ptr::without_provenance(address)), Place::Foreign), "{address:#x}");

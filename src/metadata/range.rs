@@ -1,9 +1,9 @@
 //! The reserved range: one stretch of addresses for everything that has a size class, and the tables over it.
 //!
-//! Freeing needs one thing of an address: its slot list. A table has a word for each block of the range, found by a
-//! subtraction, a shift and a compare. The compare also tells a foreign address, before anything near it is read. What lies
-//! outside (mappings of their own, and chunks where the range is full or could not be had) the page map finds. Which part of
-//! the range is used for what is left to the arena.
+//! A free needs to know one thing about an address: its slot list. A table has a word for each block of the range,
+//! found by a subtraction, a shift and a compare. The compare also rejects a foreign address, before anything near it
+//! is read. The page map covers what lies outside: mappings of their own, and chunks where the range is full or was
+//! refused. The arena decides which part of the range is used for what.
 
 use crate::class::{BLOCK, SEGMENT_BLOCKS, SlotListOffset};
 use crate::metadata::segment::{SEGMENT, Segment};
@@ -14,32 +14,32 @@ use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-/// Bytes reserved, tried in this order: addresses cost no memory, but a limit on them (`RLIMIT_AS`) or a checker (Valgrind
-/// above 16 GiB) refuses long ranges.
-const LADDER: [usize; 6] = [RANGE_MAX, 16 << 30, 4 << 30, 1 << 30, 256 << 20, 64 << 20];
-const RANGE_MAX: usize = 64 << 30;
+/// Bytes of the range, tried in this order: addresses cost no memory, but a limit on them (`RLIMIT_AS`) or a checker
+/// (Valgrind above 16 GiB) refuses long ranges.
+const RANGE_BYTES: [usize; 6] = [RANGE_BYTES_MAX, 16 << 30, 4 << 30, 1 << 30, 256 << 20, 64 << 20];
+const RANGE_BYTES_MAX: usize = 64 << 30;
 
 global! {
     static BOUNDS: Bounds = Bounds::new();
 }
 global! {
-    /// 1 when reserving the range was tried.
+    /// 1 once the range was reserved, or refused.
     static TRIED: Once = Once::new();
 }
-/// The slot list of each block in which an object with a class may start. Relaxed: a word is written before the first address
-/// of its block is handed out, and what hands the address to another thread orders the word as well. Words of 32 bits, since
-/// x86-64 widens those by loading them.
-static LISTS: [AtomicU32; RANGE_MAX / BLOCK] = [const { AtomicU32::new(0) }; RANGE_MAX / BLOCK];
-/// The records of the segments that were made. Release when one is, acquire on every look.
-static SEGMENTS: [AtomicPtr<Segment>; RANGE_MAX / SEGMENT] =
-    [const { AtomicPtr::new(ptr::null_mut()) }; RANGE_MAX / SEGMENT];
+/// The slot list of each block in which an object with a class may start. Relaxed: a word is written before the first
+/// address of its block is handed out, and whatever passes the address to another thread orders the word as well. Words
+/// of 32 bits, since a load on x86-64 widens them at no cost.
+static LISTS: [AtomicU32; RANGE_BYTES_MAX / BLOCK] = [const { AtomicU32::new(0) }; RANGE_BYTES_MAX / BLOCK];
+/// The segments made so far, by their place in the range. Stores release and loads acquire.
+static SEGMENTS: [AtomicPtr<Segment>; RANGE_BYTES_MAX / SEGMENT] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; RANGE_BYTES_MAX / SEGMENT];
 
 /// Where the range lies.
 #[derive(Debug)]
 struct Bounds {
     /// The first address.
     base: AtomicUsize,
-    /// How many blocks there are; none while there is no range, so that no address lies in it.
+    /// Length in blocks; 0 while there is no range, so that no address lies in it.
     length_blocks: AtomicUsize,
 }
 
@@ -56,14 +56,14 @@ impl Bounds {
         self.length_blocks.store(length_blocks, Ordering::Release);
     }
 
-    /// The first address, and how many blocks there are: both, or no block.
+    /// The first address and the length in blocks; the length is 0 unless the address is valid.
     fn get(&self) -> (usize, usize) {
         // Acquire: pairs with the release in `set`, so that the length comes with its base.
         let length_blocks = self.length_blocks.load(Ordering::Acquire);
         (self.base.load(Ordering::Relaxed), length_blocks)
     }
 
-    /// The block of an address, if it lies in the range.
+    /// The index of an address's block; `None` outside the range.
     fn block_of(&self, address: *const u8) -> Option<usize> {
         let (base, length_blocks) = self.get();
         let block = address.addr().wrapping_sub(base) / BLOCK;
@@ -84,14 +84,14 @@ impl CachedBounds {
         CachedBounds { base: Cell::new(0), length_blocks: Cell::new(0) }
     }
 
-    /// Copies the bounds of the range, which was reserved before, if it could be.
+    /// Copies the bounds. The caller has called [`reserve_once`].
     pub(crate) fn read(&self) {
         let (base, length_blocks) = BOUNDS.get();
         self.base.set(base);
         self.length_blocks.set(length_blocks);
     }
 
-    /// The slot list that takes an object at the address when it is freed; `None` for what lies outside the range.
+    /// The slot list that takes an object at the address when it is freed; `None` outside the range.
     #[inline(always)]
     pub(crate) fn slot_list_at(&self, address: *const u8) -> Option<SlotListOffset> {
         let block = address.addr().wrapping_sub(self.base.get()) / BLOCK;
@@ -104,19 +104,19 @@ impl CachedBounds {
     }
 }
 
-/// The slot list that takes an object at the address when it is freed; [`SlotListOffset::NONE`] where that is not known.
+/// The slot list that takes an object at the address when it is freed; [`SlotListOffset::NONE`] where there is none.
 pub(crate) fn slot_list_at(address: *const u8) -> SlotListOffset {
     BOUNDS.block_of(address).map_or(SlotListOffset::NONE, |block| SlotListOffset(LISTS[block].load(Ordering::Relaxed)))
 }
 
-/// Enters the slot list of objects that start in a block.
+/// Sets the slot list of objects that start in a block; does nothing outside the range.
 pub(crate) fn set_slot_list(block_address: *const u8, list: SlotListOffset) {
     if let Some(block) = BOUNDS.block_of(block_address) {
         LISTS[block].store(list.0, Ordering::Relaxed);
     }
 }
 
-/// The segment of an address in the range, if it was made.
+/// The segment of an address in the range; `None` where none was made.
 pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
     let block = BOUNDS.block_of(address)?;
     // SAFETY: the words are null or addresses of segments, which live for ever.
@@ -129,7 +129,7 @@ pub(crate) fn enter_segment(segment: &'static Segment) {
     SEGMENTS[index].store(ptr::from_ref(segment).cast_mut(), Ordering::Release);
 }
 
-/// Reserves the range, if that was not tried yet.
+/// Reserves the range, unless that was tried before.
 pub(crate) fn reserve_once() {
     TRIED.get_or_make(|| {
         reserve();
@@ -138,9 +138,9 @@ pub(crate) fn reserve_once() {
 }
 
 fn reserve() {
-    // A process that may have few addresses needs most of them for other things.
+    // At most half of a limit: the process needs addresses for other things.
     let most = os::address_limit() / 2;
-    for bytes in LADDER.into_iter().filter(|&bytes| bytes <= most) {
+    for bytes in RANGE_BYTES.into_iter().filter(|&bytes| bytes <= most) {
         // One segment more, to align; the ends stay without memory.
         let range = os::reserve(bytes + SEGMENT);
         if !range.is_null() {
@@ -151,7 +151,7 @@ fn reserve() {
     }
 }
 
-/// The first address of the range, and its bytes, whole segments; 0 when there is none.
+/// The first address of the range, and its bytes, a multiple of a segment's; 0 bytes when there is none.
 pub(crate) fn bounds() -> (*mut u8, usize) {
     let (base, length_blocks) = BOUNDS.get();
     (ptr::with_exposed_provenance_mut(base), length_blocks * BLOCK)
@@ -164,9 +164,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_address_lies_in_a_range_that_is_not_there() {
-        // Other tests of this binary reserve nothing.
-        for address in [0, 1, BLOCK, usize::MAX, usize::MAX - BLOCK, 1 << 47] {
+    fn the_bounds_decide_which_addresses_lie_in_the_range() {
+        reserve_once();
+        let (base, bytes) = bounds();
+        assert!(bytes > 0 && bytes.is_multiple_of(SEGMENT) && base.addr().is_multiple_of(SEGMENT));
+        let (base, end) = (base.addr(), base.addr() + bytes);
+        let block_of = |address| BOUNDS.block_of(ptr::without_provenance(address));
+        assert_eq!([base, end - 1].map(block_of), [Some(0), Some(bytes / BLOCK - 1)]);
+        for address in [0, 1, BLOCK, base - 1, end, usize::MAX, usize::MAX - BLOCK, 1 << 47] {
+            assert_eq!(block_of(address), None, "{address:#x}");
             let address = ptr::without_provenance(address);
             assert_eq!(slot_list_at(address), SlotListOffset::NONE);
             assert!(segment_of(address).is_none());
@@ -180,7 +186,7 @@ mod models {
     use crate::model::{Loss, check, fails};
     use loom::thread;
 
-    /// A thread that waited for the range sees where it lies; one that did not sees that, or that there is none.
+    /// A thread that has called `reserve_once` sees the range; any other sees the range or none.
     #[test]
     fn loom_range_is_seen_whole_by_all() {
         check(|| {
@@ -188,7 +194,7 @@ mod models {
                 reserve_once();
                 let cached = CachedBounds::new();
                 cached.read();
-                assert_eq!(cached.length_blocks.get(), LADDER[LADDER.len() - 1] / BLOCK);
+                assert_eq!(cached.length_blocks.get(), RANGE_BYTES[RANGE_BYTES.len() - 1] / BLOCK);
                 assert!(cached.base.get() > 0 && cached.base.get().is_multiple_of(SEGMENT));
             };
             let others = [thread::spawn(want), thread::spawn(reserve_once)];
@@ -200,7 +206,7 @@ mod models {
         });
     }
 
-    /// A length without its base would take a foreign address for one of ours.
+    /// A length that is seen without its base would make a foreign address one of the range's.
     fn look_early() {
         BOUNDS.get();
         let reserver = thread::spawn(reserve_once);

@@ -1,8 +1,8 @@
 //! Segments: the records of 4 MiB pieces of the arena, aligned to their size, in 64 arena blocks each.
 //!
-//! A segment's record says which blocks are in use and which may hold something, a bit for each, and holds the records of
-//! the pages that begin in its blocks. How long a run of blocks it can give is its fit class, by which the arena keeps its
-//! lists.
+//! A segment's record has a bit per block that is in use, a bit per block that may not be zero, and the records of the
+//! pages that begin in its blocks. Its fit class says how long a run of blocks it can give; the arena has one list per
+//! fit class.
 
 use crate::class::{BLOCK, SEGMENT_BLOCKS};
 use crate::metadata::list::{Linked, Links};
@@ -13,7 +13,7 @@ use core::cell::Cell;
 
 /// Bytes of a segment, and its alignment.
 pub(crate) const SEGMENT: usize = SEGMENT_BLOCKS * BLOCK;
-/// Blocks of half a segment, which is what one huge page backs.
+/// Blocks of half a segment, which one huge page backs.
 pub(crate) const HALF_BLOCKS: usize = SEGMENT_BLOCKS / 2;
 
 const _: () = assert!(align_of::<Segment>() == OS_PAGE);
@@ -30,33 +30,34 @@ pub(crate) enum Kind {
     Large,
 }
 
-/// Four MiB of an arena. The arena's lock guards all fields, except pages in use. The first fields share an OS page
+/// Four MiB of the arena. The arena's lock guards all fields, except pages in use. The first fields share an OS page
 /// with the records of the first blocks.
 #[derive(Debug)]
 #[repr(C, align(4096))]
 pub(crate) struct Segment {
+    /// The first address.
     pub(crate) base: Cell<*mut u8>,
     /// One bit per block in use.
     pub(crate) used: Cell<u64>,
-    /// One bit per block that was in use since it was last known to be zero.
+    /// One bit per block that was used since it was last known to be zero.
     pub(crate) dirty: Cell<u64>,
     pub(crate) kind: Cell<Kind>,
     /// The purge epoch in which each half was last in use.
     pub(crate) freed_at: [Cell<u32>; 2],
-    /// A bit for each half for which huge pages are wanted.
+    /// One bit per half for which the kernel was advised to use huge pages.
     pub(crate) huge_halves: Cell<u8>,
-    /// Whether the segment waits to be purged.
+    /// Whether the segment is in the arena's list of segments to be purged.
     pub(crate) waits: Cell<bool>,
-    /// Next in the list of those that wait.
+    /// Next in that list.
     pub(crate) next_waiting: Cell<Option<&'static Segment>>,
     links: Links<Segment>,
-    /// Distance of each block from the first one of its run.
+    /// Distance of each block from the first block of its run, in blocks.
     distances: [SharedCell<u8>; SEGMENT_BLOCKS],
     /// The page that begins in each block, if one does.
     pages: [Page; SEGMENT_BLOCKS],
 }
 
-// SAFETY: each field says who writes it; what several threads read is constant while they can reach it.
+// SAFETY: the arena's lock guards the plain cells; other threads read shared cells, and pages as their fields allow.
 unsafe impl Sync for Segment {}
 
 impl Segment {
@@ -66,8 +67,8 @@ impl Segment {
         &self.pages[(block - usize::from(self.distances[block].get())) % SEGMENT_BLOCKS]
     }
 
-    /// Takes a run of free blocks, if the segment has one that long. Runs of half a segment or more start at a half. Returns
-    /// the run's page, and whether its memory is known to be zero.
+    /// Takes a run of `blocks` free blocks, if the segment has one. Runs of half a segment or more start at a half.
+    /// Returns the run's page, and whether its memory is known to be zero.
     pub(crate) fn take_run(&'static self, blocks: usize) -> Option<(&'static Page, bool)> {
         let first = find_run(self.used.get(), blocks)?;
         let run = mask(first, blocks);
@@ -84,8 +85,8 @@ impl Segment {
         Some((page, zeroed))
     }
 
-    /// The pages of the blocks that are in use. A block that is in use and belongs to no page, while the purge gives its memory
-    /// back or a run is made, is the run of a page that is [`Use::Free`]. The arena's lock is held.
+    /// The pages of the blocks that are in use. A block that is marked in use while the purge gives its memory back, or
+    /// while a run is made of it, comes as a page that is [`Use::Free`]. The caller holds the arena's lock.
     pub(crate) fn runs(&'static self) -> impl Iterator<Item = &'static Page> {
         let mut block = 0;
         core::iter::from_fn(move || {
@@ -100,7 +101,7 @@ impl Segment {
         })
     }
 
-    /// Puts a run back; returns its blocks, one bit per block.
+    /// Puts a run back. Returns its blocks, one bit each.
     pub(crate) fn give_run(&self, page: &Page) -> u64 {
         let first = (page.base.get().addr() - self.base.get().addr()) / BLOCK;
         let blocks = usize::from(page.blocks.get());
@@ -113,12 +114,12 @@ impl Segment {
         run
     }
 
-    /// The class of the longest run that the segment can certainly give; `None` when it has no free block.
+    /// The fit class of the longest run that the segment can give; `None` when it has no free block.
     pub(crate) fn fit_class(&self) -> Option<FitClass> {
         FitClass::of(!self.used.get())
     }
 
-    /// Blocks of a half that are free and were used. All blocks of a half of which none is in use, if one was.
+    /// The blocks of a half that are free and dirty; all its blocks, when none is in use and one is dirty.
     pub(crate) fn purgeable(&self, half: usize) -> u64 {
         let free = self.dirty.get() & !self.used.get() & half_mask(half);
         if free != 0 && self.used.get() & half_mask(half) == 0 { half_mask(half) } else { free }
@@ -130,7 +131,8 @@ pub(crate) fn half_mask(half: usize) -> u64 {
     mask(half * HALF_BLOCKS, HALF_BLOCKS)
 }
 
-/// How long a run a segment can give: value `n` below 6 is `2^n` blocks, then a whole half, then all.
+/// How long a run a segment can give: values 0 to 5 are 1 to 32 blocks by powers of two, anywhere; 6 is a whole half, 7
+/// the whole segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FitClass(u8);
 
@@ -138,7 +140,7 @@ impl FitClass {
     /// Number of values.
     pub(crate) const COUNT: usize = 8;
 
-    /// The fit class of these free blocks, if there is any.
+    /// The fit class of these free blocks; `None` when there are none.
     fn of(free: u64) -> Option<FitClass> {
         if free == u64::MAX {
             return Some(FitClass(7));
@@ -155,7 +157,7 @@ impl FitClass {
         (log as u8).checked_sub(1).map(FitClass)
     }
 
-    /// The least fit class that surely has a run of so many blocks.
+    /// The least fit class whose segments all have a run of `blocks` blocks.
     pub(crate) fn for_blocks(blocks: usize) -> FitClass {
         FitClass(match blocks {
             0..HALF_BLOCKS => blocks.next_power_of_two().trailing_zeros() as u8,
@@ -175,7 +177,7 @@ pub(crate) fn mask(first: usize, blocks: usize) -> u64 {
     (u64::MAX >> (SEGMENT_BLOCKS - blocks)) << first
 }
 
-/// The first place with `blocks` zeros in a row; from half a segment on, the first half that begins with them.
+/// The first place with `blocks` zeros in a row; for half a segment or more, the first half that begins with them.
 fn find_run(used: u64, blocks: usize) -> Option<usize> {
     debug_assert!((1..=SEGMENT_BLOCKS).contains(&blocks));
     if blocks >= HALF_BLOCKS {
@@ -204,7 +206,7 @@ impl Linked for Segment {
 mod tests {
     use super::*;
 
-    /// The plain way to find a run.
+    /// Finds a run by trying every place.
     fn find_run_slowly(used: u64, blocks: usize) -> Option<usize> {
         let step = if blocks >= HALF_BLOCKS { HALF_BLOCKS } else { 1 };
         (0..=SEGMENT_BLOCKS - blocks).step_by(step).find(|&first| used & mask(first, blocks) == 0)

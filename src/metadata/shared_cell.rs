@@ -1,12 +1,13 @@
 //! Cells of a record that one thread writes while others may read them.
 //!
-//! The records live for ever, and any thread may ask what lies at an address (`hakmem::owns`) or count what there is
-//! (`hakmem::stats`) while another thread changes a record. Such a reader may see an old value, never a torn one. What else
-//! must be seen with a value is ordered by the lock that the field names, or by the way on which the address travelled.
+//! The records live for ever, and any thread may look up an address (`hakmem::owns`) or take the statistics
+//! (`hakmem::stats`) while another thread changes a record. Such a reader may see an old value, never a torn one. Where
+//! a value must be seen together with others, the lock that the field names orders them, or whatever passed the address
+//! on.
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
-/// A value with the face of a [`core::cell::Cell`] that any thread may read. Zeroes are a zero, `false`, null or `None`.
+/// As [`core::cell::Cell`], but any thread may read it. All-zero bytes are 0, `false`, null or `None`.
 #[derive(Debug)]
 pub(crate) struct SharedCell<T: Shared>(T::Atomic);
 
@@ -33,7 +34,7 @@ impl<T: Shared> SharedCell<T> {
         SharedCell(value.atomic())
     }
 
-    /// The value, or an older one where nothing orders the call after the last [`SharedCell::set`].
+    /// The value; an older one, if nothing orders this call after the last [`SharedCell::set`].
     #[inline(always)]
     pub(crate) fn get(&self) -> T {
         T::load(&self.0)

@@ -16,10 +16,10 @@ pub(super) const SYS_MINCORE: usize = 232;
 pub(super) const SYS_MADVISE: usize = 233;
 pub(super) const SYS_PRLIMIT: usize = 261;
 
-/// Makes one system call and returns the kernel's answer unread.
+/// Makes one system call and returns the kernel's result unchecked.
 ///
 /// # Safety
-/// - the call does to memory only what its caller may do.
+/// - the call changes only memory that its caller owns.
 #[inline]
 pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> usize {
     let result;
@@ -36,15 +36,15 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, d: us
     result
 }
 
-/// Starts a thread that has nothing of a thread but a stack; the twin file for x86-64 says more. Returns the kernel's
-/// answer unread.
+/// Starts a thread that has a stack and nothing else; the twin file for x86-64 says more. Returns the kernel's result
+/// unchecked.
 ///
 /// # Safety
 /// - `stack_top` is the end of memory that is the thread's until the kernel has cleared `id`.
 /// - `work` touches no thread-local storage and does not unwind.
 pub(super) unsafe fn clone_thread(flags: usize, stack_top: *mut u8, id: *mut u32, work: extern "C" fn()) -> usize {
     let result;
-    // SAFETY: the child continues behind the system call with an empty stack, calls `work`, and never returns here: 93
+    // SAFETY: the child continues after the system call with an empty stack, calls `work`, and never returns here: 93
     // is `exit`. The parent goes on as after any system call.
     unsafe {
         asm!(

@@ -10,14 +10,16 @@
 //! | `madvise` | [`advise_huge`] | memory is new, and huge pages are advised on |
 //! | `mincore` | [`resident_bytes`] | a program asks for statistics |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
-//! | `prlimit64` | [`address_limit`] | the arena grows |
+//! | `prlimit64` | [`address_limit`] | the range is reserved, or the arena grows |
 //! | `getrusage` | [`minor_faults`] | learning closes a window |
 //! | `clone`, `rt_sigprocmask` | [`spawn`] | memory begins to wait for the background purge |
-//! | `nanosleep`, `sched_yield` | [`sleep_ms`], [`spawn`] | the purge waits |
-//! | `write` | [`write_stderr`] | a warning, or the sentence before an abort |
+//! | `nanosleep` | [`sleep_ms`] | the purge thread waits for its next epoch |
+//! | `sched_yield` | [`spawn`] | the last purge thread is still on its stack |
+//! | `write` | [`write_stderr`] | a warning, the sentence before an abort, or `malloc_stats` |
 //!
 //! The calls are made directly, not through libc's wrappers: nothing can interpose them and none of them touches
-//! `errno`, so `free` preserves it without saving it. What memory is used for is left to the layers above.
+//! `errno`, so `free` preserves it without saving it. `clock_gettime` and `getauxval` go through libc: the first is
+//! usually no system call (vDSO), the second never is. What memory is used for is left to the layers above.
 
 use core::cell::UnsafeCell;
 use core::ptr;
@@ -41,11 +43,11 @@ cfg_if::cfg_if! {
 
 pub(crate) use arch::{cycles, thread_slots, thread_word};
 
-/// The pages that the allocator counts in. The kernel's own may be larger (aarch64); [`map`] then rounds up by itself,
-/// and lengths that are given back are the lengths that were asked for.
+/// Bytes of an OS page as the allocator counts them. The kernel's own pages may be larger (aarch64): the kernel then
+/// rounds up the lengths that it is given, in [`map`] and in [`unmap`] alike.
 pub(crate) const OS_PAGE: usize = 4096;
 
-/// What one huge page holds, where the kernel's own pages are [`OS_PAGE`] long.
+/// Bytes of a huge page, where the kernel's own pages are [`OS_PAGE`] long.
 pub(crate) const HUGE_PAGE: usize = 2 << 20;
 
 const PROT_NONE: usize = 0;
@@ -64,26 +66,25 @@ fn failed(result: usize) -> bool {
     result > usize::MAX - 4096
 }
 
-/// Bytes of memory that the kernel gave and did not take back. Relaxed, as all three: the numbers order nothing.
+/// Bytes that are mapped now. Accesses to all three counts are relaxed: they order nothing else.
 static MAPPED: AtomicUsize = AtomicUsize::new(0);
-/// The most that [`MAPPED`] was.
+/// The highest value of [`MAPPED`] so far.
 static MAPPED_MAX: AtomicUsize = AtomicUsize::new(0);
-/// Bytes of [`MAPPED`] that are not used and could not be given back.
+/// Bytes of [`MAPPED`] that are unused and that the kernel refused to unmap.
 static LOST: AtomicUsize = AtomicUsize::new(0);
 
-/// Bytes by which the process's memory grew and shrank through this file. The calls take a microsecond, the counts
-/// some nanoseconds.
+/// Bytes that the calls of this file mapped and unmapped. Counting adds some nanoseconds to a call of a microsecond.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mapped {
-    /// Bytes of memory that the kernel gave and did not take back, touched or not; addresses of [`reserve`] are none.
+    /// Bytes that are mapped now, touched or not. Addresses that are only reserved ([`reserve`]) do not count.
     pub(crate) bytes: usize,
-    /// The most that there were.
+    /// The highest value of `bytes` so far.
     pub(crate) bytes_max: usize,
-    /// Those among them that are not used and that the kernel did not take back.
+    /// Bytes of `bytes` that are unused and that the kernel refused to unmap.
     pub(crate) lost_bytes: usize,
 }
 
-/// What is mapped now.
+/// The counts at this moment.
 pub(crate) fn mapped() -> Mapped {
     Mapped {
         bytes: MAPPED.load(Ordering::Relaxed),
@@ -92,7 +93,7 @@ pub(crate) fn mapped() -> Mapped {
     }
 }
 
-/// Notes that so many mapped bytes are not used and stay mapped.
+/// Counts bytes that stay mapped although they are unused.
 pub(crate) fn lose(bytes: usize) {
     LOST.fetch_add(bytes, Ordering::Relaxed);
 }
@@ -111,13 +112,13 @@ pub(crate) fn map(len: usize) -> *mut u8 {
     base
 }
 
-/// Reserves `len` bytes of addresses, or returns null. They are no memory before [`commit`]: `RLIMIT_DATA` does not
-/// count them, `mlockall` makes none of them resident, and `RLIMIT_AS` counts them.
+/// Reserves `len` bytes of addresses without access, or returns null. [`commit`] makes them memory. Until then
+/// `RLIMIT_DATA` does not count them and `mlockall` makes none of them resident; `RLIMIT_AS` counts them.
 pub(crate) fn reserve(len: usize) -> *mut u8 {
     map_flags(len, PROT_NONE, MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE)
 }
 
-/// Makes a part of a reservation memory, zeroed. Returns whether the kernel did.
+/// Makes a part of a reservation readable and writable; it reads as zero. Returns `false` when the kernel refuses.
 ///
 /// # Safety
 /// - `[base, base + len)` is part of what came from [`reserve`].
@@ -137,8 +138,8 @@ fn map_flags(len: usize, protection: usize, flags: usize) -> *mut u8 {
     if failed(result) { ptr::null_mut() } else { ptr::with_exposed_provenance_mut(result) }
 }
 
-/// Gives a mapping back. A refusal (the process is at its limit of mappings, and a hole would add one) leaves the memory
-/// mapped; its OS pages are then dropped, so that only address space is lost.
+/// Gives a mapping back. A refusal (the process is at its limit of mappings, and a hole would add one) leaves the
+/// memory mapped; its OS pages are then dropped, so that only address space is lost.
 ///
 /// # Safety
 /// - `[base, base + len)` came from [`map`], and is not used any more.
@@ -154,7 +155,8 @@ pub(crate) unsafe fn unmap(base: *mut u8, len: usize) {
     }
 }
 
-/// Drops the memory behind a range and keeps the addresses; the next touch finds zeroes. Returns whether the kernel did.
+/// Drops the memory behind a range and keeps the addresses; the next touch finds zeroes. Returns `false` when the
+/// kernel refuses.
 ///
 /// # Safety
 /// - `[base, base + len)` is mapped by us, and its contents are not needed.
@@ -164,7 +166,8 @@ pub(crate) unsafe fn decommit(base: *mut u8, len: usize) -> bool {
     !failed(result)
 }
 
-/// Tells the kernel that huge pages behind a range are welcome, or that they are not. Returns whether it took the advice.
+/// Advises the kernel to back a range with huge pages (`welcome`), or not to. Returns `false` when it refuses the
+/// advice.
 ///
 /// # Safety
 /// - `[base, base + len)` is mapped by us.
@@ -181,11 +184,11 @@ pub(crate) fn kernel_page() -> usize {
     unsafe { libc::getauxval(libc::AT_PAGESZ) as usize }
 }
 
-/// Moves the OS pages of one mapping over another, longer one, without copying. Returns whether it was done; when it was
-/// not, the source is as it was, but the target may be gone.
+/// Moves the OS pages of one mapping over another, longer one, without copying. Returns `false` when the kernel
+/// refuses: the source is then unchanged, but the target may be unmapped.
 ///
 /// # Safety
-/// - both ranges came from [`map`]; the target is not used, and the source's user waits for this call.
+/// - both ranges came from [`map`]; the target is unused, and no thread uses the source during the call.
 pub(crate) unsafe fn move_pages(from: *mut u8, from_len: usize, to: *mut u8, to_len: usize) -> bool {
     // SAFETY: the caller owns both ranges.
     let result =
@@ -201,8 +204,8 @@ pub(crate) unsafe fn move_pages(from: *mut u8, from_len: usize, to: *mut u8, to_
 /// Kernel pages that one call of `mincore` is asked about.
 const RESIDENCY_PAGES: usize = 4096;
 
-/// Bytes of a mapped range that are in memory: kernel pages that are backed, be it by the page of zeroes. 0 for a part
-/// that is not mapped (any more).
+/// Bytes of a range that are resident: in kernel pages that are backed, also by the shared page of zeroes. The kernel
+/// is asked for [`RESIDENCY_PAGES`] at a time; a piece with an unmapped page counts 0.
 pub(crate) fn resident_bytes(base: *const u8, len: usize) -> usize {
     let page = kernel_page();
     let end = base.addr() + len;
@@ -211,7 +214,7 @@ pub(crate) fn resident_bytes(base: *const u8, len: usize) -> usize {
     while at < end {
         let asked = (end - at).min(RESIDENCY_PAGES * page);
         let mut states = [0_u8; RESIDENCY_PAGES];
-        // SAFETY: writes a byte for each page asked about, of which there are as many at most.
+        // SAFETY: writes a byte for each page asked about, at most `RESIDENCY_PAGES`.
         let result = unsafe { arch::syscall6(arch::SYS_MINCORE, at, asked, (&raw mut states).addr(), 0, 0, 0) };
         if !failed(result) {
             pages += states[..asked.div_ceil(page)].iter().filter(|&&state| state & 1 != 0).count();
@@ -237,7 +240,7 @@ pub(crate) fn wake(word: &AtomicU32) {
     }
 }
 
-/// Bytes of addresses that the process may have (`RLIMIT_AS`), or `usize::MAX`.
+/// Bytes of addresses that the process may have (`RLIMIT_AS`); `usize::MAX` without a limit.
 pub(crate) fn address_limit() -> usize {
     const RLIMIT_AS: usize = 9;
     let mut limit = [u64::MAX; 2];
@@ -246,7 +249,7 @@ pub(crate) fn address_limit() -> usize {
     limit[0] as usize
 }
 
-/// Page faults of the process so far that needed no disk.
+/// Page faults of the process so far that needed no I/O.
 pub(crate) fn minor_faults() -> u64 {
     let mut usage = [0_u64; 18];
     // SAFETY: writes a `struct rusage`, 18 words on both architectures; 0 is `RUSAGE_SELF`.
@@ -255,7 +258,7 @@ pub(crate) fn minor_faults() -> u64 {
     usage[8]
 }
 
-/// Sleeps so many milliseconds, less than a second.
+/// Sleeps for `ms` milliseconds, at most 999.
 pub(crate) fn sleep_ms(ms: u32) {
     let time = [0_u64, u64::from(ms) * 1_000_000];
     // SAFETY: reads a `struct timespec`.
@@ -268,19 +271,19 @@ struct Stack(UnsafeCell<[u8; STACK_BYTES]>);
 
 const STACK_BYTES: usize = 64 << 10;
 
-// SAFETY: one thread at a time runs on it, which `THREAD` says.
+// SAFETY: `THREAD` admits one thread at a time to it.
 unsafe impl Sync for Stack {}
 
 static STACK: Stack = Stack(UnsafeCell::new([0; STACK_BYTES]));
 /// The thread's number while it runs; the kernel clears it when the thread has ended.
 static THREAD: AtomicU32 = AtomicU32::new(0);
 
-/// Starts the allocator's own thread, which runs `work` once. Returns whether it could. It is none of the C library's
-/// threads: starting it allocates nothing and calls nothing of others, it gets no signal, and it has no thread-local
-/// storage but the caller's, which it must not touch.
+/// Starts the allocator's own thread, which runs `work` once. Returns `false` when the kernel refuses. The C library
+/// does not know this thread: starting it allocates nothing and runs no foreign code. It gets no signal, and its
+/// thread-local storage is the caller's, which it must not touch.
 ///
 /// # Safety
-/// - one call at a time, and only when `work` of an earlier one has returned or is about to.
+/// - calls do not overlap, and `work` of an earlier call has returned or is about to.
 /// - `work` touches no thread-local storage and does not unwind.
 pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
     /// VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, PARENT_SETTID, CHILD_CLEARTID.
@@ -304,7 +307,7 @@ pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
     !failed(result)
 }
 
-/// Forgets the thread of [`spawn`]: in the child of a fork it does not exist.
+/// Forgets the thread of [`spawn`], in the child of a fork, where it does not exist.
 pub(crate) fn forget_thread() {
     THREAD.store(0, Ordering::Release);
 }
@@ -398,7 +401,8 @@ mod tests {
             assert_eq!(resident(), OS_PAGE);
             unmap(base, 64 * OS_PAGE);
         }
-        assert_eq!(resident(), 0);
+        // No mapping lies so low: a range whose mapping is gone may be another thread's by now.
+        assert_eq!(resident_bytes(ptr::without_provenance(1 << 30), 64 * OS_PAGE), 0, "not mapped");
     }
 
     #[test]

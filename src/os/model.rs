@@ -1,8 +1,9 @@
-//! The kernel of the models: addresses without memory, calls that do nothing, and a note of who touches which block.
+//! The kernel of the models: addresses without memory, calls that do nothing, and a record of which blocks were
+//! written.
 //!
-//! Only the model checker's builds have this file. What the allocator hands out is never read or written by them, so that
-//! addresses are enough; records live in the metadata allocator's first chunk. A model says with [`touch`] where a program would
-//! use its memory, and the checker finds a touch that is not ordered after a decommit, or before the next.
+//! Only the model checker's builds have this file. A model never reads or writes what the allocator hands out, so
+//! addresses are enough; records live in the metadata allocator's first chunk. A model calls [`touch`] where a program
+//! would use its memory, and the checker finds a touch that is not ordered after one decommit and before the next.
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -24,9 +25,9 @@ pub(super) const SYS_PRLIMIT: usize = 302;
 /// The advice that gives memory back.
 const MADV_DONTNEED: usize = 4;
 const REFUSED: usize = -12_isize as usize;
-/// Where mappings begin, a multiple of everything.
+/// Where mappings begin: a multiple of every alignment that is asked for.
 const FIRST: usize = 1 << 40;
-/// The range has the shortest length of its ladder; one segment more is mapped, to align.
+/// The shortest range that `metadata::range` tries. It maps one segment more, to align.
 const RANGE: usize = 64 << 20;
 const SEGMENT: usize = 4 << 20;
 const BLOCK: usize = 64 << 10;
@@ -36,7 +37,7 @@ const WATCHED: usize = 2 * SEGMENT / BLOCK;
 loom::lazy_static! {
     /// The next mapping.
     static ref NEXT: AtomicUsize = AtomicUsize::new(FIRST);
-    /// For each block whether it was written to and not given back since.
+    /// For each block, whether it was written and not given back since.
     static ref WRITTEN: [[UnsafeCell<bool>; WATCHED]; 2] =
         core::array::from_fn(|_| core::array::from_fn(|_| UnsafeCell::new(false)));
 }
@@ -47,11 +48,11 @@ fn written(address: usize) -> Option<&'static UnsafeCell<bool>> {
     WRITTEN[0].get(block).or_else(|| WRITTEN[1].get(last.checked_sub(block)?))
 }
 
-/// Uses memory of the arena, as a program would; returns whether the block held anything before.
+/// Writes to memory of the arena, as a program would. Returns whether the block was written before and not given back.
 #[track_caller]
 pub(crate) fn touch(address: *mut u8) -> bool {
-    // SAFETY: the checker panics when another access is at work, or may be.
-    written(address.addr()).expect("watched").with_mut(|written| unsafe { written.replace(true) })
+    // SAFETY: the checker panics on an access that is not ordered with this one.
+    written(address.addr()).expect("a watched block").with_mut(|written| unsafe { written.replace(true) })
 }
 
 pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: usize, _: usize, _: usize) -> usize {
@@ -81,7 +82,7 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: us
     }
 }
 
-/// There is no thread to be had.
+/// Refuses: models start the purge thread themselves, or do without.
 pub(super) unsafe fn clone_thread(_: usize, _: *mut u8, _: *mut u32, _: extern "C" fn()) -> usize {
     REFUSED
 }

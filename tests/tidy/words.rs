@@ -1,7 +1,5 @@
 //! House rules for the language of comments, messages and documents: a sentence names its actor, and a rate says "per".
 
-use std::path::Path;
-
 /// Files whose words are data: a licence's, an interface's, a recorded run's.
 const LEFT_OUT: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT", "Cargo.lock", "results/", "target/", ".git"];
 
@@ -33,13 +31,13 @@ fn riddle(line: &str) -> Option<String> {
 
 /// All texts of the repository, with their paths.
 pub(crate) fn texts() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = crate::root();
     let mut found = Vec::new();
-    let mut open = vec![root.to_path_buf()];
+    let mut open = vec![root.clone()];
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(&folder).expect("the folder is readable") {
             let path = entry.expect("the entry is readable").path();
-            let name = path.strip_prefix(root).expect("below the root").display().to_string();
+            let name = path.strip_prefix(&root).expect("below the root").display().to_string();
             let name = if path.is_dir() { format!("{name}/") } else { name };
             if LEFT_OUT.iter().any(|left| name.starts_with(left)) {
             } else if path.is_dir() {

@@ -1,9 +1,9 @@
 //! Draws the README's picture from a finished study: one bar per factor and workload, with its 95 % interval.
 //!
 //! `just picture DIR [WORKLOAD…]` reads `DIR/effects.json` and writes docs/images/headline.svg; without names it draws the
-//! first two workloads that are judged by a latency and cross their factors. A bar is the Shapley value of a factor (docs/methodology.md), in
-//! nanoseconds or microseconds per operation; its whisker is the interval that holds for all factors of the workload
-//! together. A factor whose effect is not claimed has its verdict instead of a bar.
+//! first two workloads that are judged by a latency and cross their factors. A bar is the Shapley value of a factor
+//! (docs/methodology.md), in nanoseconds or microseconds per operation; its whisker is the interval that holds for all
+//! factors of the workload together. A factor whose effect is not claimed has its verdict instead of a bar.
 
 use ablate_format::effects::{CrossedFactor, CrossedResult};
 use ablate_format::{EffectsFile, Quantity};

@@ -99,7 +99,7 @@ pub(crate) enum RaceError {
     #[error(transparent)]
     Tool(#[from] ToolError),
     /// The folder for a tool's files could not be made.
-    #[error("cannot make a temporary folder: {0}")]
+    #[error("cannot make a temporary folder: {0}; make room in it, or set TMPDIR")]
     Folder(#[from] std::io::Error),
 }
 

@@ -80,7 +80,7 @@ pub(crate) struct Attempt {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ToolError {
     /// It did not start.
-    #[error("{tool} does not start: {source}")]
+    #[error("{tool} does not start: {source}; install it, or give the path of a program that can be executed")]
     Start {
         /// The tool.
         tool: &'static str,

@@ -81,3 +81,22 @@ fn the_effects_are_read_field_for_field() {
     );
     assert_eq!(effects.targets[0].verdict, "met");
 }
+
+/// What `cargo ablate archive` put under `results/`: a change of the format without new results fails here.
+#[test]
+fn every_archived_study_is_read() {
+    let results = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../results");
+    let mut studies = Vec::new();
+    for entry in std::fs::read_dir(results).expect("the repository has results") {
+        let dir = entry.expect("reads").path();
+        let manifest = read_manifest(&dir).expect("the manifest reads");
+        let effects = read_effects(&dir).expect("the effects read");
+        assert_eq!(effects.study, manifest.study, "{}", dir.display());
+        if dir.join("records.jsonl").exists() {
+            assert_eq!(read_records(&dir, |_| {}).expect("the records read"), [], "{}", dir.display());
+        }
+        assert!(dir.join("report.md").is_file(), "{}", dir.display());
+        studies.push(manifest.study);
+    }
+    assert!(studies.contains(&"bench".to_owned()), "{studies:?}");
+}

@@ -1,4 +1,4 @@
-//! No claim about time from one reading alone: a second one must say the same.
+//! The cross-check of claims about time: another statistic of the same runs must give the same verdict.
 
 use super::values::Effect;
 use super::words::{Response, Verdict};
@@ -44,8 +44,9 @@ pub(super) fn of_estimators(rows: &mut [Effect], series: &[Series], floor_ns: Op
     }
 }
 
-/// A claim over the retained batches must not be contradicted by all batches: keeping makes intervals narrow, it does not
-/// turn effects round. That all batches, disturbed ones among them, detect nothing is no contradiction.
+/// A claim over the retained batches must not have the opposite sign over all batches, because retaining narrows
+/// intervals and does not turn effects round. That all batches, disturbed ones among them, detect nothing is no
+/// contradiction.
 pub(super) fn with_all_batches(rows: &mut [Effect]) {
     for row in rows {
         if contradicts(row.verdict, row.all_batches) {

@@ -227,10 +227,10 @@ fn proof(manifest: &Manifest, runs: &Runs, table: &Table, factor: &str, bit: usi
     let still: Vec<&String> = each.iter().filter_map(|cell| cell.as_ref().err()).collect();
     match still.first() {
         None => (Proof::Proven, String::new()),
-        // What never did anything costs nothing that could be its own.
+        // A factor that never worked has no cost of its own.
         Some(reason) if still.len() == each.len() => (Proof::NotExercised, (*reason).clone()),
-        // A factor may have work only when others are away. Where it had none its effect is what it is, none: leaving
-        // it out would let the values sum to something else than the whole.
+        // A factor may have work only when others are away. Cells where it had none are part of its value, because
+        // without them the values would not sum to the whole.
         Some(_) => {
             let (worked, all) = (each.len() - still.len(), each.len());
             (Proof::Proven, format!("had work in {worked} of the {all} cells where it is on"))
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_cell_is_named_and_a_source_that_slept_claims_nothing() {
+    fn a_missing_cell_is_named_and_a_factor_without_work_claims_nothing() {
         let study = Study::factorial(&["cache", "tick", "still"], &["w"]);
         let mut records = study.records(12, |_, cell, _| cost(cell));
         for record in &mut records {

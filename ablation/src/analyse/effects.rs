@@ -208,7 +208,7 @@ fn differences(runs: &Runs, pairs: &[Pair], value: impl Fn(&Timed) -> Option<f64
 /// Why nothing can be claimed about a contrast in this workload.
 fn refusal(manifest: &Manifest, runs: &Runs, contrast: &Contrast, pairs: &[Pair]) -> Option<(Verdict, String)> {
     if pairs.is_empty() && contrast.contrast == "main" && contrast.plus.is_empty() {
-        // A fraction has no two cells that differ in one factor only; its columns speak.
+        // A fraction has no two cells that differ in one factor only; its effects come from columns.
         return None;
     }
     if pairs.is_empty() {
@@ -254,7 +254,7 @@ fn proof(row: &Effect, runs: &Runs, plan: &StudyPlan) -> Proof {
     if all && !refused { Proof::Proven } else { Proof::Invalid }
 }
 
-/// Says of a row that nothing proves its switch.
+/// Marks a row whose switch is unproven, with the reason.
 fn mark(row: &mut Effect, unproven: Option<&str>) {
     if let Some(reason) = unproven {
         row.proof = Proof::Unproven;
@@ -283,7 +283,7 @@ fn not_exercised(plan: &StudyPlan, runs: &Runs, contrast: &Contrast, pairs: &[Pa
         let minus: Vec<&CellRuns> = pairs.iter().map(|(_, minus)| minus).filter(works).copied().collect();
         let mut sides = [plus, minus];
         if sides.iter().all(Vec::is_empty) {
-            // The cost of a switch is asked for work that there is: the baseline shows whether there is any.
+            // A switch costs something only where its factor has work; the baseline shows whether it has.
             sides[0].extend(runs.baseline());
         }
         let mut still = None;

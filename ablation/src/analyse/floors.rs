@@ -1,4 +1,4 @@
-//! The noise floor: what differences that mean nothing can reach, and what it withholds.
+//! The noise floor: how large differences without meaning can be, and the verdicts that it withholds.
 
 use super::values::Effect;
 use super::words::{Response, Verdict};
@@ -6,12 +6,12 @@ use ablate_format::{Arm, Contrast, MainResponse};
 use ablate_stats::bootstrap::Drawn;
 use std::collections::BTreeMap;
 
-/// What differences that mean nothing can reach, nanoseconds per operation.
+/// Largest differences that mean nothing, nanoseconds per operation.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Floors {
-    /// By a variable that the program does not read.
+    /// Between runs that differ in a variable that the program does not read.
     pub(super) switch_ns: Option<f64>,
-    /// By dead code in the binary.
+    /// Between binaries that differ in dead code.
     pub(super) layout_ns: Option<f64>,
 }
 

@@ -12,12 +12,12 @@ mod effects;
 mod failures;
 mod floors;
 mod foreign;
+mod gaps;
 mod index;
 mod noise;
 mod paths;
 mod race;
 mod ranking;
-mod reading;
 mod remarks;
 mod retention;
 mod summary;
@@ -46,9 +46,9 @@ use values::estimate;
 
 pub(crate) use crossed::{Contrasted, Crossed, CrossedFactor};
 pub(crate) use failures::Failure;
+pub(crate) use gaps::{Explained, ReferenceGap};
 pub(crate) use paths::{FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal};
 pub(crate) use ranking::Unjudged;
-pub(crate) use reading::{Explained, Reading};
 pub(crate) use retention::Retention;
 pub(crate) use table::{Row, Table};
 pub(crate) use targets::{JudgedTarget, TargetRow, TargetVerdict};
@@ -138,10 +138,10 @@ fn workload(
     // One bootstrap for everything in the workload, so that effects, gaps and shares come from the same draws.
     let table = Table::new(manifest, plan, runs, &cells, contention);
     for (summary, cell) in cells.iter_mut().zip(&runs.cells) {
-        summary.relative_to_peers = peers.iter().map(|peer| reading::relative(&table, cell, peer)).collect();
+        summary.relative_to_peers = peers.iter().map(|peer| gaps::relative(&table, cell, peer)).collect();
     }
     let contrasts = effects::drawn(&manifest.plan, plan.response, runs, &table);
-    let gaps = reading::drawn(&table, runs, &peers);
+    let gaps = gaps::drawn(&table, runs, &peers);
 
     let has_reference = manifest.plan.reference_peer.is_some() && !gaps.is_empty();
     // No share of a gap that is not told apart from 0, nor of an advantage.
@@ -158,10 +158,10 @@ fn workload(
     let floor = floors::floor_in_errors(&manifest.plan.contrasts, plan.response, &contrasts);
     let held = crossed::Held { reference, floor: (floor.first().copied().flatten(), floor.get(1).copied().flatten()) };
     let crossed = crossed::crossed(manifest, plan.response, runs, &table, &held);
-    let reading = gaps
+    let reference_gap = gaps
         .first()
         .filter(|_| has_reference)
-        .map(|gap| reading::read(manifest, plan.response, peers[0], &cells, (gap, &contrasts), &effects));
+        .map(|gap| gaps::reference_gap(manifest, plan.response, peers[0], &cells, (gap, &contrasts), &effects));
     let retention = retention::retention(plan, runs, manifest.seed);
     let mut notes = notes.lines();
     if let Some(retention) = &retention {
@@ -177,7 +177,7 @@ fn workload(
         name: plan.name.clone(),
         about: plan.about.clone(),
         response: plan.response,
-        gaps: reading::gaps(&peers, &gaps),
+        gaps: gaps::gaps(&peers, &gaps),
         cells,
         effects,
         crossed,
@@ -185,7 +185,7 @@ fn workload(
         layout_floor_ns: floors.layout_ns,
         retention,
         noise: noise::noise(plan, runs),
-        reading,
+        reference_gap,
         notes,
     };
     (analysis, table)

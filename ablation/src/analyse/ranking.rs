@@ -1,4 +1,4 @@
-//! Which factors of a workload cost most: those that are proven to, and those that more blocks might prove.
+//! Which factors of a workload cost most: those that are found to cost, and those that more blocks might show.
 
 use super::values::Effect;
 use super::words::{Proof, Verdict};
@@ -56,13 +56,13 @@ impl WorkloadAnalysis {
         rows().all(|effect| effect.lo.is_none()).then_some(Unjudged::TooFewBlocks(blocks))
     }
 
-    /// Factors that are proven to cost, most expensive first, each once: by the environment where that arm says
-    /// `costs` (one binary, no change of layout), else by the factorial, else by the build.
+    /// Factors that are found to cost, proven or not, most expensive first, each once: by the environment where that arm
+    /// says `costs` (one binary, no change of layout), else by the factorial, else by the build.
     pub(crate) fn top_costs(&self) -> Vec<&Effect> {
         self.ranked(Verdict::Costs)
     }
 
-    /// Factors that are proven to save, the largest saving first, each once.
+    /// Factors that are found to save, proven or not, the largest saving first, each once.
     pub(crate) fn top_savers(&self) -> Vec<&Effect> {
         let mut savers = self.ranked(Verdict::Saves);
         savers.reverse();
@@ -101,7 +101,7 @@ impl WorkloadAnalysis {
     }
 
     /// The largest positive differences that nothing can be claimed about, by the environment where that arm exists.
-    /// Empty as soon as one factor is proven to cost.
+    /// Empty as soon as one factor is found to cost.
     pub(crate) fn candidates(&self) -> Vec<Candidate> {
         if !self.top_costs().is_empty() {
             return Vec::new();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proven_source_needs_no_candidates() {
+    fn a_workload_with_a_cost_has_no_candidates() {
         assert!(candidates(12, |cell| if cell.starts_with("no-cache") { 1_900.0 } else { 2_000.0 }).is_empty());
     }
 }

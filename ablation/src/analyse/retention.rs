@@ -1,4 +1,4 @@
-//! Whether retaining batches depends on the cell: then it would choose among the cells and not among the moments.
+//! Whether retaining batches depends on the cell, which would bias the comparison of cells.
 
 use super::index::Runs;
 use ablate_format::WorkloadPlan;

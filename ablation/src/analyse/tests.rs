@@ -41,12 +41,12 @@ fn known_effects_are_recovered() {
     assert_eq!(workload.gaps[0].peer, "fast");
     assert!((workload.gaps[0].gap_ns.unwrap().value - 1_000.0).abs() < 1.0);
     assert!((workload.gaps[1].gap_ratio.unwrap().value + 0.5).abs() < 0.001);
-    let reading = workload.reading.as_ref().unwrap();
-    let minimal = &reading.explained[0];
+    let reference = workload.reference_gap.as_ref().unwrap();
+    let minimal = &reference.explained[0];
     assert_eq!(minimal.treatment.as_deref(), Some("minimal"));
     assert!((minimal.explained.unwrap().value - 100.0).abs() < 1.0);
     assert!((minimal.left.unwrap().value - 900.0).abs() < 1.5);
-    assert_eq!(reading.explained.len(), 3, "minimal, the sum by env and the sum by feature");
+    assert_eq!(reference.explained.len(), 3, "minimal, the sum by env and the sum by feature");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_workload_may_be_judged_by_its_mean() {
     assert!(workload.effects.iter().all(|e| e.response != Response::LatencyNsP10), "one claim about time a contrast");
     assert!((workload.gaps[0].gap_ns.unwrap().value - 1_000.0).abs() < 1.0);
     assert_eq!(workload.floor_ns, Some(0.0));
-    assert!((workload.reading.as_ref().unwrap().explained[0].explained.unwrap().value - 100.0).abs() < 1.0);
+    assert!((workload.reference_gap.as_ref().unwrap().explained[0].explained.unwrap().value - 100.0).abs() < 1.0);
     assert!(workload.cells[0].value(MainResponse::Mean).unwrap().value > 1_999.0);
     assert!(workload.cells[0].latency_ns_p10.unwrap().value < 102.0);
 }

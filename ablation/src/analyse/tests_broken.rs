@@ -84,8 +84,8 @@ fn a_factor_that_did_nothing_is_not_exercised() {
     }
     assert_eq!(effect(&analysis, "tick", "on-off").verdict, Verdict::NotDetected);
     assert_eq!(effect(&analysis, "minimal", "baseline-minimal").verdict, Verdict::Costs, "tick did work");
-    let reading = analysis.workloads[0].reading.as_ref().unwrap();
-    assert_eq!(reading.explained[1].missing, ["cache"]);
+    let reference = analysis.workloads[0].reference_gap.as_ref().unwrap();
+    assert_eq!(reference.explained[1].missing, ["cache"]);
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl Response {
 /// What can be said about an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Verdict {
-    /// Detected, positive: the factor costs. For latency by two readings that agree (docs/methodology.md).
+    /// Detected, positive: the factor costs. For times the cross-check agrees (docs/methodology.md).
     Costs,
     /// Detected, negative: the factor saves.
     Saves,

@@ -1,7 +1,7 @@
 //! Everything that an analysis says about one workload.
 
 use super::crossed::Crossed;
-use super::reading::Reading;
+use super::gaps::ReferenceGap;
 use super::retention::Retention;
 use super::values::{CellSummary, Effect, Gap};
 use super::words::Response;
@@ -33,8 +33,8 @@ pub(crate) struct WorkloadAnalysis {
     pub(crate) retention: Option<Retention>,
     /// What disturbed each cell.
     pub(crate) noise: Vec<Noise>,
-    /// The plan's reading; `None` without a reference peer.
-    pub(crate) reading: Option<Reading>,
+    /// The gap to the reference peer, and what the factors explain of it; `None` without a reference peer.
+    pub(crate) reference_gap: Option<ReferenceGap>,
     /// Remarks about single values: repeats that do not agree, start-up that could not be subtracted.
     pub(crate) notes: Vec<String>,
 }

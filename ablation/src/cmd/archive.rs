@@ -1,6 +1,7 @@
 //! `cargo ablate archive`.
 
 use super::output::{Ended, shown};
+use crate::support::machine;
 use crate::tools::archive;
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ pub(super) struct Args {
     /// The folder of results that `cargo ablate run` named.
     dir: PathBuf,
     /// Folder of all archived studies. The study gets a folder of its name in it, which replaces an earlier copy.
-    #[arg(long, value_name = "FOLDER", default_value = "results")]
+    #[arg(long, value_name = "FOLDER", default_value = machine::ARCHIVE)]
     to: PathBuf,
 }
 

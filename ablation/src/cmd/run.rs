@@ -10,6 +10,7 @@ use crate::support::exit::ShellCode;
 use crate::support::interrupt;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
+use ablate_stats::MAX_BLOCKS;
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate run`.
@@ -18,7 +19,7 @@ pub(super) struct Args {
     /// The study, a TOML file.
     config: PathBuf,
     /// Number of timing blocks, instead of the config's. More blocks give narrower intervals.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_BLOCKS as i64))]
     blocks: Option<u32>,
     /// Run only this workload, with its hypotheses and targets. May be given several times.
     #[arg(long = "workload", value_name = "NAME")]

@@ -5,13 +5,19 @@ use crate::study::rule::Budget;
 use crate::support::exit::ShellCode;
 use crate::support::settings::Settings;
 use crate::tools::selftest::{self, Condition, Request};
+use ablate_stats::MAX_BLOCKS;
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate selftest`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Timing blocks of each study. A block has 69 short processes.
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(10..=MAX_BLOCKS as i64)
+    )]
     blocks: u32,
     /// Time for each study, like 90s or 2m. At most --blocks blocks run in it.
     #[arg(long, value_name = "TIME")]

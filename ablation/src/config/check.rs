@@ -6,6 +6,7 @@ use super::raw;
 use super::study::{DesignKind, Function, Program, Study};
 use crate::support::nearest::suggestion;
 use ablate_format::Arm;
+use ablate_stats::MAX_BLOCKS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -44,7 +45,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         about: raw.about.clone(),
         // Every value from 0 to i64::MAX is a u64.
         seed: checker.number("seed", &raw.seed, 0, i64::MAX)? as u64,
-        blocks: checker.number("blocks", &raw.blocks, 1, 10_000)? as u32,
+        blocks: checker.number("blocks", &raw.blocks, 1, MAX_BLOCKS as i64)? as u32,
         counting_repeats: match &raw.counting_repeats {
             Some(repeats) => checker.number("counting_repeats", repeats, 0, 100)? as u32,
             None => 2,

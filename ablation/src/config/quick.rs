@@ -4,6 +4,7 @@ use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{DesignKind, Quick, Workload};
 use ablate_format::Arm;
+use ablate_stats::MAX_BLOCKS;
 
 impl Checker<'_> {
     pub(super) fn quick(
@@ -31,7 +32,7 @@ impl Checker<'_> {
             None => designs.to_vec(),
         };
         Ok(Some(Quick {
-            blocks: self.number("blocks", &raw.blocks, 1, 10_000)? as u32,
+            blocks: self.number("blocks", &raw.blocks, 1, MAX_BLOCKS as i64)? as u32,
             workloads: named.into_iter().map(|index| workloads[index].name.clone()).collect(),
             arms,
             designs,

@@ -59,7 +59,7 @@ impl UnitCosts {
         self.costs.iter().map(|(kind, ns)| (kind.as_str(), ns))
     }
 
-    /// UnitCost of a kind; for a system call that was not measured that of the cheapest one. `None` when there is none.
+    /// The unit cost of a kind; for a system call that was not measured that of the cheapest one. `None` when there is none.
     pub(crate) fn cost(&self, kind: &str) -> Option<UnitCost<'_>> {
         let own = self.costs.get(kind).map(|ns| UnitCost { ns, own: true });
         let least = || self.costs.get(SYSCALL).map(|ns| UnitCost { ns, own: false });
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn prices_are_trimmed_means_over_the_blocks() {
+    fn unit_costs_are_trimmed_means_over_the_blocks() {
         let mut records: Vec<Record> = (0..10).map(|block| record(block, 500.0, Status::Ok)).collect();
         records[3].unit_costs_ns.insert(PAGE_FAULT_4K.to_owned(), 9_000.0);
         records.push(record(10, 1.0, Status::Crashed));

@@ -5,7 +5,7 @@ use super::number::{
     MISSING, Unit, count, counted, interval, or_missing, point, share, signed, signed_point, with_interval,
 };
 use super::workload::verdict;
-use crate::analyse::{Analysis, Explained, Reading, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, Explained, ReferenceGap, Verdict, WorkloadAnalysis};
 use crate::gap::study::GapBreakdown;
 use crate::prove::JudgedRun;
 use crate::store;
@@ -55,35 +55,35 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_not_ex
     );
 }
 
-/// Workloads with a gap that was not told yet: where an gap has a row for every factor, a sum of single effects
-/// would be a second and worse answer. `None` when there is nothing left to tell.
+/// Workloads whose gap has no breakdown with a row for every factor. Beside such rows, a sum of single effects would be
+/// a second and worse answer. `None` when there is no such workload.
 pub(super) fn without_breakdown<'a>(
     analysis: &'a Analysis,
     breakdowns: &[GapBreakdown],
 ) -> Option<Vec<&'a WorkloadAnalysis>> {
     let is_told = |w: &WorkloadAnalysis| breakdowns.iter().any(|gap| gap.workload == w.name && gap.breakdown.separated);
     let left: Vec<&WorkloadAnalysis> =
-        analysis.workloads.iter().filter(|w| w.reading.is_some() && !is_told(w)).collect();
+        analysis.workloads.iter().filter(|w| w.reference_gap.is_some() && !is_told(w)).collect();
     (!left.is_empty()).then_some(left)
 }
 
 /// What the factors explain of the gap to the reference peer, and what is left for system calls and page faults.
-pub(super) fn reading(document: &mut Document, analysis: &Analysis, breakdowns: &[GapBreakdown]) {
+pub(super) fn explained_gap(document: &mut Document, analysis: &Analysis, breakdowns: &[GapBreakdown]) {
     let Some(workloads) = without_breakdown(analysis, breakdowns) else { return };
     document.heading("What the factors explain, and what is left for system calls and page faults");
     let mut table = Table::new(["<workload", "=by", "gap /op", "<explained by", "=arm", "=explained /op", "=left /op"]);
     let mut lines = Vec::new();
     for workload in workloads {
-        let Some(reading) = &workload.reading else {
+        let Some(reference) = &workload.reference_gap else {
             continue;
         };
-        let unit = unit(workload, reading, Unit::LIMIT);
+        let unit = unit(workload, reference, Unit::LIMIT);
         let shown = |estimate: Option<Estimate>| with_interval(estimate.map(|e| unit.estimate(e)).as_ref());
-        for explained in &reading.explained {
+        for explained in &reference.explained {
             table.row([
                 workload.name.clone(),
                 by(workload, unit),
-                or_missing(reading.gap.map(|gap| unit.from(gap.value)), signed),
+                or_missing(reference.gap.map(|gap| unit.from(gap.value)), signed),
                 explained
                     .treatment
                     .as_ref()
@@ -93,7 +93,7 @@ pub(super) fn reading(document: &mut Document, analysis: &Analysis, breakdowns: 
                 shown(explained.left),
             ]);
         }
-        lines.push(sentence(&workload.name, reading, unit));
+        lines.push(sentence(&workload.name, reference, unit));
     }
     if !table.is_empty() {
         document.table(table);
@@ -108,15 +108,15 @@ pub(super) fn by(workload: &WorkloadAnalysis, unit: Unit) -> String {
     format!("{} {}", workload.response.as_str(), unit.name).trim_end().to_owned()
 }
 
-/// The unit for everything in the reading of one workload.
-pub(super) fn unit(workload: &WorkloadAnalysis, reading: &Reading, limit: f64) -> Unit {
-    let parts = reading.explained.iter().flat_map(|explained| [explained.explained, explained.left]);
-    Unit::of_response(workload.response, parts.chain([reading.gap]).flatten(), limit)
+/// The unit for everything about the gap of one workload to the reference peer.
+pub(super) fn unit(workload: &WorkloadAnalysis, reference: &ReferenceGap, limit: f64) -> Unit {
+    let parts = reference.explained.iter().flat_map(|explained| [explained.explained, explained.left]);
+    Unit::of_response(workload.response, parts.chain([reference.gap]).flatten(), limit)
 }
 
-fn sentence(workload: &str, reading: &Reading, unit: Unit) -> String {
-    let peer = &reading.peer;
-    let Some(gap) = &reading.gap else {
+fn sentence(workload: &str, reference: &ReferenceGap, unit: Unit) -> String {
+    let peer = &reference.peer;
+    let Some(gap) = &reference.gap else {
         return format!("{workload}: no gap to {peer}, because one of them has no proven run.");
     };
     let gap_text = with_interval(Some(&unit.estimate(*gap)));
@@ -125,7 +125,7 @@ fn sentence(workload: &str, reading: &Reading, unit: Unit) -> String {
         text += ", and its interval contains 0, so no shares of it are given";
     }
     // The treatment that takes factors away at once counts their interplay; the sum does not.
-    let best = reading.explained.iter().find(|e| e.treatment.is_some()).or(reading.explained.first());
+    let best = reference.explained.iter().find(|e| e.treatment.is_some()).or(reference.explained.first());
     if let Some(Explained { explained: Some(explained), left: Some(left), treatment, .. }) = best {
         let how = treatment.as_ref().map_or("single effects".to_owned(), |treatment| format!("`{treatment}`"));
         let shown = |estimate: &Estimate| {
@@ -140,10 +140,11 @@ fn sentence(workload: &str, reading: &Reading, unit: Unit) -> String {
     }
     let mut counts: Vec<String> = Vec::new();
     for (instrument, name) in [("page-faults", "page faults"), ("syscalls", "system calls")] {
-        let difference = reading.counts.get(instrument).copied();
+        let difference = reference.counts.get(instrument).copied();
         counts.push(format!("{} {name}", or_missing(difference, signed)));
     }
-    let mut kinds: Vec<(&String, &f64)> = reading.counts.iter().filter(|(name, _)| name.starts_with("sys-")).collect();
+    let mut kinds: Vec<(&String, &f64)> =
+        reference.counts.iter().filter(|(name, _)| name.starts_with("sys-")).collect();
     kinds.retain(|(_, difference)| difference.abs() >= 0.005);
     kinds.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
     let kinds: Vec<String> = kinds
@@ -155,7 +156,7 @@ fn sentence(workload: &str, reading: &Reading, unit: Unit) -> String {
     if !kinds.is_empty() {
         text += &format!(" ({})", kinds.join(", "));
     }
-    let missing: Vec<String> = reading
+    let missing: Vec<String> = reference
         .explained
         .iter()
         .filter(|explained| !explained.missing.is_empty())
@@ -202,7 +203,7 @@ pub(super) fn failures(
         if failure.places.len() > 3 {
             places += &format!(" and {} more", failure.places.len() - 3);
         }
-        // Reasons quote programs; one that prints a novel must not fill the report.
+        // A reason quotes what a program printed, which may be long.
         let reason: String = failure.reason.chars().take(300).collect();
         table.row([failure.status.to_owned(), count(failure.runs), reason, places]);
     }

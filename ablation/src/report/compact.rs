@@ -5,7 +5,7 @@ use super::closing::{by, unit, without_breakdown};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
 use super::workload::{label, shown};
-use crate::analyse::{Analysis, Effect, Explained, Response, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, Effect, Explained, Proof, Response, Verdict, WorkloadAnalysis};
 use crate::gap::study::GapBreakdown;
 use ablate_format::Arm;
 use ablate_format::effects::Estimate;
@@ -104,7 +104,9 @@ impl<'a> Row<'a> {
     fn verdict(&self) -> String {
         let mut words: Vec<&str> = self.arms().map(|effect| word(effect.verdict)).collect();
         words.dedup();
-        words.join("/")
+        let is_claim = |effect: &Effect| matches!(effect.verdict, Verdict::Costs | Verdict::Saves);
+        let unproven = self.arms().any(|effect| is_claim(effect) && effect.proof == Proof::Unproven);
+        words.join("/") + if unproven { " (unproven)" } else { "" }
     }
 }
 
@@ -124,9 +126,9 @@ fn word(verdict: Verdict) -> &'static str {
 
 const LEGEND: &str = "Tables of factors: Δ is the baseline minus the baseline without the factor, env and feature arm side \
                       by side. of the gap, faults and calls belong to the env arm. verdict (env/feature): costs or saves, \
-                      proven and outside the noise; none, nothing detected; floor, not larger than the noise floor; \
-                      unsure, too few blocks or a cross-check that disagrees; invalid, no proven run; not exercised, the \
-                      factor had no work.";
+                      outside the noise, and proven unless it says unproven; none, nothing detected; floor, not larger \
+                      than the noise floor; unsure, too few blocks or a cross-check that disagrees; invalid, no proven \
+                      run; not exercised, the factor had no work.";
 
 /// What the words of the tables mean, once.
 pub(super) fn legend(document: &mut Document) {
@@ -204,7 +206,7 @@ fn attribution(workload: &WorkloadAnalysis, rows: &[&Row], limit: f64, instructi
     let per_op = |arm: &str| format!("Δ {arm}, {}\n{} [95 %]", unit.label(), workload.response.as_str());
     let mut header = vec!["<factor".to_owned()];
     header.extend(arms.iter().filter(|(_, shown)| *shown).map(|(arm, _)| per_op(arm)));
-    let has_gap = workload.reading.is_some();
+    let has_gap = workload.reference_gap.is_some();
     header.extend(has_gap.then(|| "of the\ngap".to_owned()));
     let counted: Vec<(Response, &str)> = [
         (Response::InstructionsPerOp, "Δ\ninstr."),
@@ -244,20 +246,20 @@ fn has(workload: &WorkloadAnalysis, response: Response) -> bool {
 }
 
 /// What the factors explain of the gap, by the environment where that arm was run, and what is left.
-pub(super) fn reading(document: &mut Document, analysis: &Analysis, breakdowns: &[GapBreakdown], columns: usize) {
+pub(super) fn explained_gap(document: &mut Document, analysis: &Analysis, breakdowns: &[GapBreakdown], columns: usize) {
     let Some(workloads) = without_breakdown(analysis, breakdowns) else { return };
     document.heading("What the factors explain, and what is left for system calls and page faults");
-    // Rather another unit than no interval.
+    // Another unit is better than no interval.
     let tables = [true, false].into_iter().flat_map(|ends| LIMITS.map(|limit| (limit, ends)));
     let table = Table::first_that_fits(columns, tables.map(|(limit, ends)| explained(&workloads, limit, ends)));
     if let Some(table) = table.filter(|table| !table.is_empty()) {
         document.table(table);
     }
-    if let Some(reading) = workloads.iter().find_map(|workload| workload.reading.as_ref()) {
+    if let Some(reference) = workloads.iter().find_map(|workload| workload.reference_gap.as_ref()) {
         document.text(format!(
             "gap, Δ faults, Δ calls: baseline − {}, per operation. ?: the interval contains 0. factors: a treatment without \
              several factors, or the sum of the single factors.",
-            reading.peer
+            reference.peer
         ));
     }
 }
@@ -275,10 +277,10 @@ fn explained(workloads: &[&WorkloadAnalysis], limit: f64, with_ends: bool) -> Ta
     ]);
     let mut rows: Vec<(&WorkloadAnalysis, Unit, &Explained)> = Vec::new();
     for &workload in workloads {
-        let Some(reading) = &workload.reading else { continue };
-        let has_env = reading.explained.iter().any(|explained| explained.arm == Some(Arm::Env));
-        let chosen = reading.explained.iter().filter(|e| !has_env || e.arm == Some(Arm::Env));
-        rows.extend(chosen.map(|explained| (workload, unit(workload, reading, limit), explained)));
+        let Some(reference) = &workload.reference_gap else { continue };
+        let has_env = reference.explained.iter().any(|explained| explained.arm == Some(Arm::Env));
+        let chosen = reference.explained.iter().filter(|e| !has_env || e.arm == Some(Arm::Env));
+        rows.extend(chosen.map(|explained| (workload, unit(workload, reference, limit), explained)));
     }
     // In the unit of its own row, so that the texts only have to be set below one another.
     let texts = |part: fn(&Explained) -> Option<Estimate>, ends: bool| {
@@ -290,12 +292,12 @@ fn explained(workloads: &[&WorkloadAnalysis], limit: f64, with_ends: bool) -> Ta
     };
     let (taken, left) = (texts(|explained| explained.explained, with_ends), texts(|explained| explained.left, true));
     for (at, (workload, unit, explained)) in rows.iter().enumerate() {
-        let reading = workload.reading.as_ref();
-        let count = |name: &str| or_missing(reading.and_then(|reading| reading.counts.get(name).copied()), signed);
+        let reference = workload.reference_gap.as_ref();
+        let count = |name: &str| or_missing(reference.and_then(|gap| gap.counts.get(name).copied()), signed);
         table.row([
             workload.name.clone(),
             by(workload, *unit),
-            reading.and_then(|reading| reading.gap).map_or_else(
+            reference.and_then(|reference| reference.gap).map_or_else(
                 || MISSING.to_owned(),
                 |gap| signed(unit.from(gap.value)) + if gap.excludes_zero() { "" } else { "?" },
             ),

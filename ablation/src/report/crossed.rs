@@ -125,11 +125,11 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
     let additive = match crossed.additive_p {
         Some(p) if p < 0.001 => "effects do not simply add up (p < 0.001)".to_owned(),
         Some(p) if p < 0.05 => format!("effects do not simply add up (p = {p:.3})"),
-        Some(p) => format!("no sign that effects do not add up (p = {p:.2})"),
+        Some(p) => format!("effects add up, as far as this study can tell (p = {p:.2})"),
         None => "too few blocks to test whether effects add up".to_owned(),
     };
     let pairs = match named.len() {
-        0 if crossed.additive_p.is_none() => "nor were interactions tested".to_owned(),
+        0 if crossed.additive_p.is_none() => "interactions were not tested either".to_owned(),
         0 => format!("no interaction of two among {} after correction", counted(crossed.interactions.len(), "pair")),
         _ => format!("interactions in {}, after correction: {}{rest}", unit.label(), named.join("; ")),
     };
@@ -141,7 +141,7 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
     let steps: Vec<String> = steps.collect();
     document.item(format!("removed in turn, what saves most first, {}: {}.", unit.label(), steps.join(", ")));
     let explained = crossed.factors.iter().filter(|factor| !factor.reason.is_empty());
-    // Why nothing is claimed is for the full report; where a claim comes from is for everybody.
+    // Where a claim comes from is in both reports; why nothing is claimed is in the full one.
     for factor in explained.filter(|factor| is_full || factor.proof == Proof::Proven) {
         document.item(format!("{}: {}", factor.factor, factor.reason));
     }

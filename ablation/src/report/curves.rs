@@ -56,7 +56,7 @@ fn gap(peer: &str, rows: &[CurveGap], without: usize) -> Table {
     header.push("Δ faults".to_owned());
     header.extend(has_huge.then(|| "Δ huge".to_owned()));
     header.extend(["faults\nexplain".to_owned(), "of the gap".to_owned()]);
-    header.extend((without < 2).then(|| "by fitted\nprices".to_owned()));
+    header.extend((without < 2).then(|| "by fitted\nunit costs".to_owned()));
     let mut table = Table::new(header);
     for row in rows {
         let unit = Unit::of([Some(row.gap), row.explained].into_iter().flatten(), Unit::LIMIT);

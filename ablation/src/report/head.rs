@@ -124,8 +124,8 @@ pub(crate) fn unavailable(instruments: &[InstrumentStatus]) -> Vec<(Vec<&str>, &
     groups
 }
 
-/// The three factors that are proven to cost most in each workload and the two that save most, or why there are none,
-/// and the gap to every peer.
+/// The three factors that cost most in each workload and the two that save most, or why there are none, and the gap to
+/// every peer.
 pub(super) fn overview(document: &mut Document, analysis: &Analysis) {
     document.heading("What costs most, and what saves, per workload");
     let peers: Vec<&str> =
@@ -137,9 +137,9 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis) {
         "Δ: what the factor adds per operation (− saves), with its 95 % interval: the baseline minus the baseline without \
          this factor. Every Δ lies outside the noise floor, and its cross-check agrees. proof: the arms (env, feature, \
          both) whose counters prove that the factor worked with it and did not without it; a program without counters is \
-         proven by exact counts or by its binaries.{of_gap} by: what is measured. p10 is the 10th percentile of a process, \
-         cross-checked by the median; wall, cpu and rss-peak are those of the whole process, cross-checked by the median \
-         over blocks.{vs}",
+         proven by exact counts or by its binaries; {MISSING}: the effect is measured and unproven.{of_gap} by: what is \
+         measured. p10 is the 10th percentile of a process, cross-checked by the median; wall, cpu and rss-peak are those \
+         of the whole process, cross-checked by the median over blocks.{vs}",
     ));
     let open: Vec<String> = analysis.workloads.iter().filter_map(blocks_needed).collect();
     if !open.is_empty() {
@@ -187,7 +187,7 @@ fn factors(analysis: &Analysis, peers: &[&str]) -> Table {
 
 /// Whether any workload has a gap that shares refer to.
 fn has_gap(analysis: &Analysis) -> bool {
-    analysis.workloads.iter().any(|workload| workload.reading.is_some())
+    analysis.workloads.iter().any(|workload| workload.reference_gap.is_some())
 }
 
 /// One line of the overview.
@@ -198,16 +198,16 @@ struct FactorRow {
     proof: String,
 }
 
-/// The factors of one workload: proven ones, else candidates, else a line that says that there are none; then
+/// The factors of one workload: those found to cost, else candidates, else a line that says that there are none; then
 /// those that save most.
 fn factor_rows(workload: &WorkloadAnalysis) -> Vec<FactorRow> {
-    let proven = |effect: &&Effect| FactorRow {
+    let claimed = |effect: &&Effect| FactorRow {
         factor: effect.factor.clone(),
         value: effect.value(),
         share: effect.share.as_ref().map(|share| share.value),
         proof: proof(workload, &effect.factor),
     };
-    let mut rows: Vec<FactorRow> = workload.top_costs().iter().take(3).map(proven).collect();
+    let mut rows: Vec<FactorRow> = workload.top_costs().iter().take(3).map(claimed).collect();
     if rows.is_empty() {
         rows.extend(workload.candidates().into_iter().take(3).map(|candidate| FactorRow {
             factor: format!("({}?)", candidate.factor),
@@ -225,7 +225,7 @@ fn factor_rows(workload: &WorkloadAnalysis) -> Vec<FactorRow> {
             None => "none".to_owned(),
         }));
     }
-    rows.extend(savers.iter().take(MAX_SAVERS).map(proven));
+    rows.extend(savers.iter().take(MAX_SAVERS).map(claimed));
     if savers.len() > MAX_SAVERS {
         rows.push(word(format!("and {} more save", count(savers.len() - MAX_SAVERS))));
     }

@@ -134,7 +134,7 @@ fn in_short(
             compact::workload(&mut document, workload, columns);
         }
         closing::switches(&mut document, analysis, false);
-        compact::reading(&mut document, analysis, &explained.breakdowns, columns);
+        compact::explained_gap(&mut document, analysis, &explained.breakdowns, columns);
     }
     closing::failures(&mut document, dir, manifest, records, analysis);
     hypotheses::hypotheses(&mut document, &explained.hypotheses);
@@ -171,7 +171,7 @@ fn in_full(
     }
     if has_factors {
         closing::switches(&mut document, analysis, true);
-        closing::reading(&mut document, analysis, &explained.breakdowns);
+        closing::explained_gap(&mut document, analysis, &explained.breakdowns);
     }
     closing::failures(&mut document, dir, manifest, records, analysis);
     document

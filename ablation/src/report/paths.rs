@@ -70,7 +70,7 @@ fn table(path: &FollowedPath, workload: &FollowedWorkload, wide: bool) -> Table 
     table
 }
 
-/// What a step is the first to reach, and what it changes in vain.
+/// The goals that a step is the first to reach, and the factors that it changes and that have no work.
 fn marks(workload: &FollowedWorkload, step: &PathStep) -> String {
     let is_here = |goal: &&JudgedGoal| goal.verdict == GoalVerdict::Reached && goal.step.as_ref() == Some(&step.step);
     let mut marks: Vec<String> = workload.goals.iter().filter(is_here).map(|goal| goal.goal.name.clone()).collect();

@@ -5,7 +5,7 @@ use super::number::{
     MISSING, Unit, count, counted, interval, number, or_missing, percent, point, share, signed, signed_point,
     with_interval,
 };
-use crate::analyse::{CellSummary, Effect, Response, Unjudged, Verdict, WorkloadAnalysis};
+use crate::analyse::{CellSummary, Effect, Proof, Response, Unjudged, Verdict, WorkloadAnalysis};
 use ablate_format::effects::{Estimate, Noise};
 use ablate_format::{CellKind, MainResponse};
 use ablate_stats::MIN_BLOCKS;
@@ -164,8 +164,8 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
         document.text("The design compares no single factor with the baseline.");
     } else {
         document.table(table(workload, "<factor", rows, Unit::of_factors(workload, Unit::LIMIT)));
-        if let Some(reading) = &workload.reading {
-            document.text(format!("Δ per operation; of the gap: share of baseline − {}.", reading.peer));
+        if let Some(reference) = &workload.reference_gap {
+            document.text(format!("Δ per operation; of the gap: share of baseline − {}.", reference.peer));
         }
         document.text(top_three(workload));
     }
@@ -195,7 +195,7 @@ fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit:
     let key = |effect: &Effect| effect.estimate.unwrap_or(f64::NEG_INFINITY);
     rows.sort_by(|a, b| key(b).total_cmp(&key(a)));
     let delta = format!("Δ {}", unit.label()).trim_end().to_owned();
-    let has_gap = workload.reading.is_some();
+    let has_gap = workload.reference_gap.is_some();
     let mut header = vec![first, "=arm", &delta, "95 % interval"];
     header.extend(has_gap.then_some("of the\ngap"));
     header.extend(["Δ\ninstr.", "Δ\nfaults", "Δ\ncalls", "=verdict"]);
@@ -227,23 +227,16 @@ pub(super) fn label(effect: &Effect) -> String {
     }
 }
 
-/// The verdict, with the bound that a verdict of nothing is worth.
+/// The verdict. One of nothing has the smallest effect that would have been found; a claim without proof says so.
 pub(super) fn verdict(effect: &Effect, unit: Unit) -> String {
     match (effect.verdict, effect.detectable) {
         (Verdict::NotDetected, Some(detectable)) => {
             format!("not-detected\n|Δ| < {}", number(unit.from(detectable)))
         }
-        (verdict, _) => verdict.as_str().to_owned(),
-    }
-}
-
-/// The start of the sentence about a workload in which no factor stands out.
-fn none_costs(name: &str, unjudged: Option<&Unjudged>) -> String {
-    match unjudged {
-        Some(Unjudged::TooFewBlocks(blocks)) => {
-            format!("No factor can be judged in {name}: too few blocks for an interval ({blocks} of {MIN_BLOCKS})")
+        (Verdict::Costs | Verdict::Saves, _) if effect.proof == Proof::Unproven => {
+            format!("{} (unproven)", effect.verdict.as_str())
         }
-        _ => format!("No factor is detected to cost anything in {name}"),
+        (verdict, _) => verdict.as_str().to_owned(),
     }
 }
 
@@ -252,6 +245,7 @@ struct Named<'a> {
     factor: &'a str,
     value: Option<Estimate>,
     share: Option<f64>,
+    is_proven: bool,
 }
 
 /// The factors with this verdict, the largest effect first: by Shapley values where there are any, whose intervals hold
@@ -261,6 +255,7 @@ fn named<'a>(workload: &'a WorkloadAnalysis, verdict: Verdict) -> Vec<Named<'a>>
         factor: &effect.factor,
         value: effect.value(),
         share: effect.share.map(|share| share.value),
+        is_proven: effect.proof == Proof::Proven,
     };
     match &workload.crossed {
         Some(crossed) if !crossed.factors.is_empty() => {
@@ -270,6 +265,7 @@ fn named<'a>(workload: &'a WorkloadAnalysis, verdict: Verdict) -> Vec<Named<'a>>
                 factor: &factor.factor,
                 value: Some(Estimate { interval: factor.shapley.together, ..factor.shapley.alone }),
                 share: factor.share.map(|share| share.value),
+                is_proven: factor.proof == Proof::Proven,
             });
             rows.collect()
         }
@@ -281,24 +277,20 @@ fn named<'a>(workload: &'a WorkloadAnalysis, verdict: Verdict) -> Vec<Named<'a>>
 /// One sentence that names the factors that cost most, and what saves.
 pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
     let unit = Unit::of_factors(workload, Unit::LIMIT);
-    let peer = workload.reading.as_ref().map_or("the peer", |reading| &reading.peer);
+    let peer = workload.reference_gap.as_ref().map_or("the peer", |reference| &reference.peer);
     let say = |factor: &Named| {
         let estimate = factor.value.map(|value| unit.estimate(value));
         let of_gap = factor.share.map_or(String::new(), |s| format!(", {} of the gap to {peer}", share(s)));
         let value = format!("{} {}", with_interval(estimate.as_ref()), unit.label());
-        format!("{} ({}{of_gap})", factor.factor, value.trim_end())
+        let mark = if factor.is_proven { "" } else { ", unproven" };
+        format!("{} ({}{of_gap}{mark})", factor.factor, value.trim_end())
     };
     let costs: Vec<String> = named(workload, Verdict::Costs).iter().take(3).map(say).collect();
     let savers: Vec<String> = named(workload, Verdict::Saves).iter().take(2).map(say).collect();
     let sentence = costs_sentence(workload, unit, &costs);
-    match savers.len() {
-        0 => sentence,
-        _ => format!(
-            "{}; {} save{}.",
-            sentence.trim_end_matches('.'),
-            savers.join(" and "),
-            if savers.len() == 1 { "s" } else { "" }
-        ),
+    match savers.is_empty() {
+        true => sentence,
+        false => format!("{sentence} Saved by {}.", savers.join(" and ")),
     }
 }
 
@@ -306,27 +298,42 @@ fn costs_sentence(workload: &WorkloadAnalysis, unit: Unit, named: &[String]) -> 
     let name = &workload.name;
     let unjudged = workload.unjudged();
     if let Some(Unjudged::NotMeasured(why)) = &unjudged {
-        return format!("nothing was measured in {name}: {why}.");
+        return format!("Nothing was measured in {name}: {why}.");
     }
     if workload.main_effects().all(|effect| !effect.attribution) {
-        return format!("{name}: no factor is compared, so none is found.");
+        return format!("{name}: the design compares no single factor.");
     }
     let has_shapley = workload.crossed.as_ref().is_some_and(|crossed| !crossed.factors.is_empty());
-    let by = if has_shapley { " by Shapley value" } else { "" };
-    match named.len() {
-        0 => match workload.candidates().first() {
-            Some(open) => {
-                let seen = format!("{} {} {}", open.factor, number(unit.from(open.estimate)), unit.label());
-                let seen = format!("{}?", seen.trim_end());
-                let needed = open.blocks_needed.map_or_else(String::new, |blocks| {
-                    format!("; about {} would probably decide it", counted(blocks, "block"))
-                });
-                format!("{}; the largest difference seen is ({seen}){needed}.", none_costs(name, unjudged.as_ref()))
+    let by = if has_shapley { ", by Shapley value" } else { "" };
+    match named {
+        [] => match unjudged {
+            Some(Unjudged::TooFewBlocks(blocks)) => {
+                let seen = largest_seen(workload, unit);
+                let seen = seen.map_or_else(String::new, |seen| format!(" So far the largest difference is {seen}."));
+                format!(
+                    "Nothing can be decided in {name} yet: it has {blocks} of the {MIN_BLOCKS} blocks that an interval \
+                     takes.{seen}"
+                )
             }
-            None => format!("{}.", none_costs(name, unjudged.as_ref())),
+            _ => format!("In {name} no factor is found to cost anything.{}", undecided(workload, unit)),
         },
-        1 => format!("Only one factor is detected to cost in {name}{by}: {}.", named[0]),
-        2 => format!("Only two factors are detected to cost in {name}{by}: {} and {}.", named[0], named[1]),
-        _ => format!("Top three factors in {name}{by}: {}, {} and {}.", named[0], named[1], named[2]),
+        [one] => format!("In {name} one factor costs{by}: {one}."),
+        [first, second] => format!("In {name} two factors cost{by}: {first} and {second}."),
+        [first, second, third, ..] => format!("In {name} these factors cost most{by}: {first}, {second} and {third}."),
     }
+}
+
+/// The largest difference that nothing is claimed about: `cache, +9.64 ns/op`.
+fn largest_seen(workload: &WorkloadAnalysis, unit: Unit) -> Option<String> {
+    let open = workload.candidates().into_iter().next()?;
+    Some(format!("{}, {} {}", open.factor, signed(unit.from(open.estimate)), unit.label()).trim_end().to_owned())
+}
+
+/// A sentence about the largest difference that is neither claimed nor excluded, and how many blocks would decide it.
+fn undecided(workload: &WorkloadAnalysis, unit: Unit) -> String {
+    let needed = workload.candidates().first().and_then(|open| open.blocks_needed);
+    let needed = needed
+        .map_or_else(String::new, |blocks| format!("; about {} would probably decide it", counted(blocks, "block")));
+    let seen = largest_seen(workload, unit);
+    seen.map_or_else(String::new, |seen| format!(" The largest difference ({seen}) is open{needed}."))
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// Share of the time measured that looks may take, of the time since the last look and of all of it.
 const LOOKING: f64 = 0.02;
 
-/// What the first look is taken to need for each run so far, when no look was measured yet: twice the processor time of a whole
+/// Assumed time of the first look for each run so far, before any look was measured: twice the processor time of a whole
 /// report of 768 runs in 128 cells.
 const FIRST_PER_RUN: Duration = Duration::from_micros(200);
 
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn without_sources_it_is_the_ratios_to_peers_that_must_be_narrow() {
+    fn without_factors_the_ratios_to_peers_must_be_narrow() {
         let mut study = Study::new(&[], &["w"]);
         study.manifest.plan.contrasts.retain(|contrast| contrast.contrast == "placebo");
         let records = study.records(12, |_, cell, block| match cell {

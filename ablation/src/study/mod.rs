@@ -18,6 +18,7 @@ use crate::support::progress::{Progress, note};
 use crate::support::settings::Settings;
 use crate::support::studies::{fresh, unix_seconds};
 use ablate_format::{BuildRecord, FORMAT, Machine, Manifest, StudyPlan};
+use ablate_stats::MAX_BLOCKS;
 use adaptive::Adaptive;
 use rule::{Budget, HalfWidth, Rule};
 use std::collections::BTreeSet;
@@ -206,7 +207,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
         match request.rule() {
             None => end = blocks(&context, manifest.blocks, &mut session)?,
             Some(rule) => {
-                let limit = request.blocks.unwrap_or(MAX_BLOCKS);
+                let limit = request.blocks.unwrap_or(MAX_BLOCKS as u32);
                 let mut adaptive = Adaptive { rule, limit, folder: &folder, manifest: &mut manifest, done: &done };
                 (end, closing) = adaptive.run(&context, &mut session)?;
             }
@@ -215,9 +216,6 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
     progress.finish();
     Ok(outcome(end == End::Interrupted, closing))
 }
-
-/// Most blocks of an adaptive study, the same as of any other.
-const MAX_BLOCKS: u32 = 10_000;
 
 fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {
     for block in 0..blocks {

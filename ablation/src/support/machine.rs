@@ -35,11 +35,20 @@ pub(crate) fn machine(root: &Path) -> Machine {
     fact("virtual", Some(if is_virtual_by(&cpuinfo) { "yes" } else { "not seen" }.to_owned()));
     fact("rustc", said(Command::new("rustc").arg("-V").current_dir(root)));
     fact("commit", said(Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root)));
-    let dirty = Command::new("git").args(["status", "--porcelain"]).current_dir(root).output();
-    let dirty = dirty.ok().filter(|out| out.status.success());
-    fact("uncommitted-changes", dirty.map(|out| if out.stdout.is_empty() { "no" } else { "yes" }.to_owned()));
+    fact("uncommitted-changes", has_changes(root).map(|changed| if changed { "yes" } else { "no" }.to_owned()));
     fact("lock-file-sha256", sha256_of(&root.join("Cargo.lock")).ok());
     Machine { facts }
+}
+
+/// Folder of archived studies, from the top of the repository, where `cargo ablate archive` is not told another.
+pub(crate) const ARCHIVE: &str = "results";
+
+/// Whether files of the repository differ from its commit; `None` outside one. Archived studies do not count: they are no
+/// source, and a second study would otherwise disown its commit because the first was archived.
+fn has_changes(root: &Path) -> Option<bool> {
+    let others = format!(":(top,exclude){ARCHIVE}");
+    let out = Command::new("git").args(["status", "--porcelain", "--", ":/", &others]).current_dir(root).output();
+    out.ok().filter(|out| out.status.success()).map(|out| !out.stdout.is_empty())
 }
 
 /// SHA-256 of a file, hexadecimal.
@@ -144,6 +153,24 @@ mod tests {
         for (name, value) in &machine.facts {
             assert!(!value.as_deref().unwrap_or_default().starts_with('/'), "{name}: {value:?}");
         }
+    }
+
+    #[test]
+    fn archived_studies_are_no_change_of_the_sources() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(has_changes(dir.path()), None, "no repository");
+        let made = Command::new("git").args(["init", "--quiet"]).current_dir(dir.path()).status();
+        assert!(made.expect("git starts").success());
+        let file = |name: &str| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("below the repository")).expect("makes a folder");
+            std::fs::write(path, "x").expect("writes");
+        };
+        file("results/study/report.md");
+        assert_eq!(has_changes(dir.path()), Some(false));
+        file("package/results/source.rs");
+        assert_eq!(has_changes(dir.path()), Some(true));
+        assert_eq!(has_changes(&dir.path().join("results")), Some(true), "asked from a folder of it");
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl Cells {
         };
         let binary = context.binary(plan).map_err(failed)?;
         let slot = Slot { pass, block: 0, order: 0, workload, cell, pad: None };
-        // Some instruments, if none at all: what has none is a preflight, which leaves the counting arguments out.
+        // `Some` even without instruments: `None` means a preflight, which leaves the counting arguments out.
         let mut launch = context.launch_of(plan, binary, slot, counters.or(Some(&nothing)))?;
         change(&mut launch)?;
         let finished = process::run(&launch)?;

@@ -37,4 +37,4 @@ mod resamples;
 pub mod series;
 pub mod table;
 
-pub use order::MIN_BLOCKS;
+pub use order::{MAX_BLOCKS, MIN_BLOCKS};

@@ -6,6 +6,9 @@
 /// 93.8 % at most). All intervals have the same limit, so that the tables are comparable.
 pub const MIN_BLOCKS: usize = 6;
 
+/// Most blocks of a study. A projection that needs more is no advice.
+pub const MAX_BLOCKS: usize = 10_000;
+
 /// Share that [`trimmed_mean`] cuts at each end where the analysis uses it (Wilcox, "Introduction to Robust Estimation
 /// and Hypothesis Testing", 2012, section 3.3 recommends 20 %).
 pub const TRIM: f64 = 0.2;

@@ -97,7 +97,7 @@ impl Bench {
         text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
     }
 
-    /// Those of measured processes: without what prices the machine.
+    /// The records of measured processes, without those of unit costs.
     pub(crate) fn runs(&self) -> Vec<serde_json::Value> {
         self.records().into_iter().filter(|record| record["pass"] != "unit-costs").collect()
     }

@@ -8,7 +8,7 @@ fn blocks(bench: &Bench) -> usize {
 }
 
 #[test]
-fn a_study_stops_when_its_time_is_over_and_can_be_gone_on_with() {
+fn a_study_stops_when_its_time_is_over_and_can_be_continued() {
     let bench = Bench::new(ENV_ONLY);
     // More than six blocks of four short processes, on any machine that gets this far.
     let said = bench.run(&["--budget", "3s"], 0);

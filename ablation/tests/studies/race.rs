@@ -139,7 +139,7 @@ fn targets_are_judged_beside_peers_of_which_one_is_missing() {
 }
 
 #[test]
-fn another_server_or_a_missing_value_voids_a_peer_and_leaves_its_bars_open() {
+fn another_server_or_a_missing_value_makes_a_peer_invalid_and_leaves_its_bars_open() {
     let text = RACE.replace("served_by = \"endless\"", "served_by = \"another\"");
     let bench = bench(&text);
     let said = bench.run(&[], 1);
@@ -154,7 +154,7 @@ fn another_server_or_a_missing_value_voids_a_peer_and_leaves_its_bars_open() {
 }
 
 #[test]
-fn a_peak_that_only_the_runner_sees_is_void_where_it_may_be_the_runner_s() {
+fn a_peak_that_only_the_runner_sees_is_invalid_where_it_may_be_the_runners() {
     let bench = bench(RACE);
     let silent = script("instant", 0.001).replace(",\"rss_peak_bytes\":1048576", "");
     std::fs::write(bench.path("instant.sh"), silent).expect("writes the peer");

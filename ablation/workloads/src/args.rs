@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_back_was_there_at_once() {
+    fn memory_return_has_its_own_arguments() {
         let line = "--allocator system --scenario memory-return --iterations 1";
         check(&format!("{line} --bytes 64 --rest idle --lifetime shuffled"), Ok((1, Touch::Full)));
         check(&format!("{line} --bytes 64 --lifetime ring"), Err("batch (in order) or shuffled"));

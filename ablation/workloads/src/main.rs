@@ -68,8 +68,8 @@ fn run() -> anyhow::Result<()> {
     }
 }
 
-/// The preset of the allocator that is measured. hakmem reads it at its first request, which comes after the arguments are read,
-/// since it is not the program's global allocator.
+/// The preset of the allocator that is measured. hakmem reads it at its first request. That comes after the arguments are
+/// read, because hakmem is not the program's global allocator.
 static PRESET: OnceLock<Preset> = OnceLock::new();
 
 hakmem::preset!(*PRESET.get_or_init(|| Preset::Default));
@@ -86,10 +86,10 @@ fn measure(resolved: &Resolved, with_proof: bool) -> anyhow::Result<Report> {
         FactorId::ALL.iter().for_each(|id| _ = id.level());
     }
     let run = (engine.drive)(plan);
-    let receipt = allocator.preset.map(|_| hakmem::stats());
+    let stats = allocator.preset.map(|_| hakmem::stats());
     let rss_peak_bytes = usage::rss_peak_bytes();
-    let counted = receipt.as_ref().map(|receipt| Counted {
-        allocations: receipt.allocations,
+    let counted = stats.as_ref().map(|stats| Counted {
+        allocations: stats.allocations,
         operations: run.warm_up_operations + run.operations + run.untimed_operations,
     });
     let proof = with_proof.then(|| {
@@ -100,7 +100,7 @@ fn measure(resolved: &Resolved, with_proof: bool) -> anyhow::Result<Report> {
             None => proof,
         }
     });
-    let factors = receipt.as_ref().map_or(&[][..], |receipt| receipt.factors());
+    let factors = stats.as_ref().map_or(&[][..], |stats| stats.factors());
     let batches_ns = if run.contention_probes_ns.is_empty() {
         Vec::new()
     } else {

@@ -136,7 +136,7 @@ mod tests {
     fn check(claims: [usize; 2], counted: Option<(u64, u64)>, served_by: &str, part: &str) {
         let tallies = [
             Tally { name: "ours", by: "map", asked: BLOCKS, claimed: claims[0] },
-            Tally { name: "theirs", by: "books", asked: BLOCKS, claimed: claims[1] },
+            Tally { name: "theirs", by: "records", asked: BLOCKS, claimed: claims[1] },
         ];
         let counted = counted.map(|(allocations, operations)| Counted { allocations, operations });
         let proof = judge("ours", &tallies, counted);

@@ -1,36 +1,43 @@
-//! Ratings of twelve strategies by Elo's rule: two strategies play a game by what they cost, and points go from the loser
-//! to the winner.
+//! Ratings of twelve strategies by Elo's rule: two strategies play a game by what they cost, and points go from the
+//! loser to the winner.
 //!
-//! A. E. Elo, *The Rating of Chessplayers*, 1978, §1.5 and §1.6. Which strategies there are, and when they play, the
-//! factor `elo` decides in each of its forms.
+//! A. E. Elo, *The Rating of Chessplayers*, 1978, §1.5 and §1.6. Each form of the factor `elo` has its own strategies,
+//! and decides when they play.
 
 /// Number of strategies.
 pub(crate) const STRATEGIES: usize = 12;
-/// The strategy that does what happens without ratings. It leads while no rating says otherwise.
+/// The strategy that does what is done without ratings. It ranks first while all ratings are equal.
 pub(crate) const NEUTRAL: u8 = 4;
-/// Fewest samples in a round with which a strategy plays.
+/// Least samples in a round with which a strategy plays.
 pub(crate) const SAMPLES_MIN: u32 = 50;
 /// Rounds after which the strategies are cut to [`SURVIVORS`].
 const ROUNDS_BEFORE_CUT: u32 = 4;
+/// Strategies that stay active after the cut.
 const SURVIVORS: u32 = 6;
 
 /// Points of every strategy at the start.
 pub(crate) const START_RATING: f64 = 1500.0;
+/// Most points that one game moves.
 const K: f64 = 32.0;
 /// Points of difference that make one side ten times as likely to win.
 pub(crate) const SCALE: f64 = 400.0;
+/// Weights of the three costs; they sum to 1.
 const WEIGHT_TIME: f64 = 0.40;
 const WEIGHT_FAULTS: f64 = 0.30;
 const WEIGHT_MEMORY: f64 = 0.30;
-/// Shares of a pair's cost this close to one half are a draw.
+/// A game is a draw when a strategy's share of the pair's cost is this close to one half.
 const DRAW_BAND: f64 = 0.005;
 
 /// Mean costs of one strategy in a round, per sample.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mean {
+    /// How many samples there are; 0 for a strategy that was not used.
     pub(crate) samples: u32,
+    /// Cycles of the cycle counter.
     pub(crate) cycles: f64,
+    /// OS pages that fault, or will.
     pub(crate) fresh_pages: f64,
+    /// Bytes held and not used.
     pub(crate) spare_bytes: f64,
 }
 
@@ -67,7 +74,7 @@ impl Ratings {
         (0..STRATEGIES).find(|&index| self.rank(index) == rank).map_or(NEUTRAL, |index| index as u8)
     }
 
-    /// Compares every pair with enough samples, then cuts the field once.
+    /// Lets every pair of strategies with enough samples play a game. The fourth round leaves the best six active.
     pub(crate) fn round(&mut self, means: &[Mean; STRATEGIES]) {
         let plays = |index: &usize| means[*index].samples >= SAMPLES_MIN;
         for a in (0..STRATEGIES).filter(plays) {
@@ -83,7 +90,7 @@ impl Ratings {
         }
     }
 
-    /// How many strategies are better; of equals the one nearer to the neutral one is.
+    /// How many strategies rank higher. Of equal ratings the one nearer to the neutral strategy does.
     fn rank(&self, index: usize) -> u32 {
         let distance =
             |index: usize| index.abs_diff(usize::from(NEUTRAL)) * 2 + usize::from(index > usize::from(NEUTRAL));
@@ -132,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn one_game_between_equals_moves_half_of_k_and_who_has_too_few_samples_does_not_play() {
+    fn a_game_between_equals_moves_half_of_k_and_too_few_samples_do_not_play() {
         let mut ratings = Ratings::new();
         let mut means = [Mean::NONE; STRATEGIES];
         for (index, samples, cycles) in [(0, 50, 100.0), (1, 50, 300.0), (2, 49, 1.0)] {

@@ -1,21 +1,21 @@
-//! Evolution: decides when learning stops, and when it starts again. By default of what no cache serves.
+//! Evolution: decides when learning stops, and when it starts again. By default from requests that no cache serves.
 //!
-//! The size of every allocation that no cache served (`slow-path`) enters a histogram, every 16th one's latency is
-//! measured, and every 1,024th brings both to the shared state. A window closes after 10,000 allocations or 2 s and gives
-//! a p99 latency (P² estimator) and a size distribution.
+//! The size of every allocation that no cache served (`slow-path`) enters a histogram, the latency of every 16th is
+//! measured, and every 1,024th brings both to the shared state. A window closes after 10,000 allocations or 2 s, and
+//! gives a p99 latency (P² estimator) and a size distribution.
 //!
 //! - LEARN → FROZEN: learning has lasted 180 s and the p99 of three windows in a row changed by at most 1 %.
-//! - FROZEN → LEARN: three windows in a row are 20 % slower than the frozen baseline, or the size distribution is
-//!   farther than 0.25 from it (L1, 0 to 2).
+//! - FROZEN → LEARN: three windows in a row are 20 % slower than the baseline, which is the window that froze, or the
+//!   size distribution is farther than 0.25 from it (L1, 0 to 2).
 //!
 //! The numbers are the original's defaults; variables set them ([`Settings`]). The original's policies see every
-//! allocation; its `auto` has a third mode, TRIAL ([`trial`]), and `learn` and `frozen` hold one mode for ever. In FROZEN no
-//! strategy is drawn, and so none is rated.
+//! allocation; its `auto` has a third mode, TRIAL ([`trial`]), and `learn` and `frozen` stay in one mode for ever. In
+//! FROZEN no strategy is drawn, and so none is rated.
 //!
-//! Costs 0.5 KiB per thread; an increment and a shift per allocation that is seen, two reads of the cycle counter per 16, a
-//! lock that is only tried and one `clock_gettime` per 1,024 (no system call where the vDSO serves it). Different from the
-//! original: latencies are measured (it recorded 0), per thread and without a race, and conditions that it left open are
-//! the ones above.
+//! Costs 0.5 KiB per thread; an increment and a shift per allocation that is seen, two reads of the cycle counter per
+//! 16, a try of a lock and one `clock_gettime` per 1,024 (no system call where the vDSO serves it). Different from the
+//! original: latencies are measured (it recorded 0), per thread and without a race, and the conditions that it left
+//! open are those above.
 
 mod quantile;
 mod trial;
@@ -31,7 +31,7 @@ counters! {
     sizes,
     /// Allocations whose latency was measured.
     latencies,
-    /// Visits to the shared state.
+    /// Times that a thread brought its records to the shared state.
     visits,
     /// Windows that closed.
     windows,
@@ -39,9 +39,9 @@ counters! {
     freezes,
     /// Times that learning started again.
     relearns,
-    /// Trials that ended, either way.
+    /// Trials that ended, whether the candidate was adopted or not.
     trials,
-    /// Allocations that took the frozen strategy without drawing one.
+    /// Allocations in mode FROZEN, which use the frozen strategy without a draw.
     frozen_picks,
 }
 
@@ -51,7 +51,7 @@ const LATENCIES: usize = (VISIT_ALLOCATIONS / LATENCY_EVERY) as usize;
 /// Buckets of the size distribution: one per power of two; the last one is open.
 const BUCKETS: usize = 32;
 
-/// The numbers of the lifecycle. Seconds are wall-clock; fractions, epsilons and deltas are shares of 1.
+/// The numbers of the lifecycle. Seconds are of the monotonic clock; fractions, epsilons and deltas are shares of 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Settings {
     /// Least learning time, seconds.
@@ -95,12 +95,12 @@ pub(crate) enum Policy {
     Auto,
     Learn,
     Frozen,
-    /// As `Auto`, for plans, which no single allocation can try: without trials.
+    /// As `Auto`, but without trials: the factor `elo` learns plans, which no single allocation can try.
     SlowPath,
 }
 
-/// The mode of the lifecycle, and so what an allocation does: for one allocation of many, [`Mode::Trial`] means
-/// [`Mode::Frozen`].
+/// The mode of the lifecycle, and of each allocation. While the lifecycle is in [`Mode::Trial`], most allocations are
+/// in [`Mode::Frozen`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Mode {
@@ -112,14 +112,14 @@ pub(crate) enum Mode {
     Trial = 2,
 }
 
-/// What the other side of learning must do.
+/// What the factor `elo` must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Learning stopped.
+    /// Stop learning.
     Freeze,
-    /// Learning started again.
+    /// Start learning again.
     Relearn,
-    /// The candidate was better.
+    /// Use the candidate, which was faster.
     Adopt,
 }
 
@@ -136,7 +136,7 @@ pub(crate) struct Local {
 
 const _: () = assert!(LATENCIES <= Marks::MOST);
 
-/// The mode, for the allocation paths. Relaxed: a moment's delay is no harm.
+/// The lifecycle's mode, for the request path. Relaxed: an allocation may act on the mode of a moment ago.
 static MODE: AtomicU8 = AtomicU8::new(Mode::Learn as u8);
 global! {
     static LIFE: Lock<Life> = Lock::new(Life::new(Policy::Auto, Settings::DEFAULT));
@@ -152,16 +152,16 @@ pub(crate) fn begin(policy: Policy, settings: Settings) {
     trial::begin(settings.trial_fraction);
 }
 
-/// One allocation under way.
+/// One allocation that is recorded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watch {
-    /// Cycles at the start, or 0 when this one is not measured.
+    /// Cycles at the start; 0 when the latency is not measured.
     start: u64,
-    /// What the allocation does about its strategy.
+    /// The allocation's mode.
     pub(crate) mode: Mode,
 }
 
-/// Records the size of an allocation that begins, and returns what it does about its strategy.
+/// Records the size of an allocation that begins.
 #[inline]
 pub(crate) fn enter(local: &mut Local, counters: &Counters, size: usize) -> Watch {
     counters.sizes.add(1);
@@ -180,7 +180,8 @@ pub(crate) fn enter(local: &mut Local, counters: &Counters, size: usize) -> Watc
     Watch { start, mode }
 }
 
-/// The allocation is done. Returns what follows from it for learning, which is nothing all but once in a long while.
+/// Records the latency of an allocation that is done, if it is measured. Returns what learning must do, which is rarely
+/// anything.
 #[inline]
 pub(crate) fn leave(local: &mut Local, counters: &Counters, watch: Watch) -> Option<Event> {
     if watch.start == 0 {
@@ -191,7 +192,7 @@ pub(crate) fn leave(local: &mut Local, counters: &Counters, watch: Watch) -> Opt
     if local.since_visit >= VISIT_ALLOCATIONS { visit(local, counters) } else { None }
 }
 
-/// Brings what the thread recorded to the shared state, unless another thread is there; then it keeps recording.
+/// Brings what the thread recorded to the shared state, unless another thread holds the lock; then it keeps recording.
 #[cold]
 #[inline(never)]
 fn visit(local: &mut Local, counters: &Counters) -> Option<Event> {
@@ -205,7 +206,7 @@ fn visit(local: &mut Local, counters: &Counters) -> Option<Event> {
 
 impl Local {
     fn add_latency(&mut self, cycles: u64, trial: bool) {
-        // When visits failed, the newest latencies take the place of the oldest.
+        // After a visit that failed, the newest latencies replace the oldest.
         let place = self.latency_count % LATENCIES as u32;
         self.latencies[place as usize] = u32::try_from(cycles).unwrap_or(u32::MAX);
         self.trials.mark(place, trial);
@@ -292,7 +293,7 @@ impl Life {
             Mode::Learn => {
                 let change = (p99 - self.last_p99).abs() / self.last_p99;
                 self.last_p99 = p99;
-                // Compared this way round, a change that is no number does not count as converged.
+                // A change that is NaN compares false, and so does not count as converged.
                 self.converged = if change <= self.settings.freeze_epsilon { self.converged + 1 } else { 0 };
                 let learned = now_ns.saturating_sub(self.started_ns) as f64 / 1e9;
                 if self.converged < self.settings.freeze_windows || learned < self.settings.freeze_seconds {

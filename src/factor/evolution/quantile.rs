@@ -17,7 +17,7 @@ impl P2 {
         P2 { quantile, count: 0, heights: [0.0; 5], positions: [1.0, 2.0, 3.0, 4.0, 5.0] }
     }
 
-    /// Takes a value in.
+    /// Adds a value of the stream.
     pub(crate) fn add(&mut self, x: f64) {
         if self.count < 5 {
             self.heights[self.count as usize] = x;
@@ -38,15 +38,16 @@ impl P2 {
         let wanted = [0.0, q / 2.0, q, (1.0 + q) / 2.0, 1.0].map(|share| 1.0 + last * share);
         for (marker, wanted) in wanted.into_iter().enumerate().take(4).skip(1) {
             let off = wanted - self.positions[marker];
-            let room_above = self.positions[marker + 1] - self.positions[marker] > 1.0;
-            let room_below = self.positions[marker - 1] - self.positions[marker] < -1.0;
-            if (off >= 1.0 && room_above) || (off <= -1.0 && room_below) {
+            let above_is_free = self.positions[marker + 1] - self.positions[marker] > 1.0;
+            let below_is_free = self.positions[marker - 1] - self.positions[marker] < -1.0;
+            if (off >= 1.0 && above_is_free) || (off <= -1.0 && below_is_free) {
                 self.shift(marker, off.signum());
             }
         }
     }
 
-    /// Moves a marker by one rank, its height along the parabola through its neighbours, or the line if that leaves them.
+    /// Moves a marker by one rank. Its height follows the parabola through its neighbours, or a line where the parabola
+    /// leaves the interval between them.
     fn shift(&mut self, marker: usize, step: f64) {
         let [below, here, above] = [marker - 1, marker, marker + 1];
         let (n, h) = (&self.positions, &self.heights);
@@ -63,7 +64,7 @@ impl P2 {
         self.positions[marker] += step;
     }
 
-    /// The estimate; infinite while there is no value.
+    /// The estimate; infinite before the first value, and the largest value for fewer than five.
     pub(crate) fn value(&self) -> f64 {
         match self.count {
             0 => f64::INFINITY,

@@ -1,13 +1,13 @@
 //! Evolution's trials, which the original's policy `auto` has: some allocations try another strategy.
 //!
-//! - FROZEN → TRIAL: ten windows in a row were not slow; 5 % of the allocations then use the second-best strategy for one
-//!   window.
-//! - TRIAL → FROZEN: the strategy is adopted if the p99 of its allocations is at least 1 % better than the others', else
-//!   given up.
+//! - FROZEN → TRIAL: ten windows in a row were not slow; 5 % of the allocations then use the second-best strategy for
+//!   one window.
+//! - TRIAL → FROZEN, after that window: the strategy is adopted if the p99 of its allocations is at least 1 % better
+//!   than the others'.
 //!
-//! Only a form that sees every allocation can do this; a plan of the default form holds for all of them, and its policy
-//! `slow-path` never begins a trial. A trial is a mode of the one lifecycle in [`super`], so its state is kept here and not
-//! beside the original's forms.
+//! Only a form that sees every allocation can do this. The default form's plans hold for all allocations at once, and
+//! its policy `slow-path` never begins a trial. A trial is a mode of the lifecycle in [`super`], so its state is here
+//! and not beside the original's forms.
 //!
 //! Costs a multiplication and a division per allocation under trial, 12 bytes per thread.
 
@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 /// Quiet windows in FROZEN before a trial.
 pub(crate) const QUIET_WINDOWS: u32 = 10;
 
-/// One allocation of so many tries the candidate.
+/// One allocation in so many tries the candidate.
 static TRIAL_EVERY: AtomicU32 = AtomicU32::new(20);
 
 /// Sets the share of allocations that try the candidate, from 0 to 1.
@@ -41,17 +41,18 @@ impl Marks {
 
     /// Whether the allocation that begins is a trial.
     pub(crate) fn is_trial(&mut self) -> bool {
-        // A linear congruential step, of which the high bits are good: a plain count would keep step with the latencies,
-        // and a thread might never measure a trial. Constants: Numerical Recipes, 2nd ed., §7.1.
+        // A linear congruential step, whose high bits are random enough. A plain count could keep step with the
+        // latencies, so that a thread never measured a trial. Constants: Numerical Recipes, 2nd ed., §7.1.
         self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (self.random >> 8).is_multiple_of(TRIAL_EVERY.load(Ordering::Relaxed))
     }
 
-    /// Says whether the latency at this place was measured under trial.
+    /// Notes whether the latency at this place was measured under trial.
     pub(crate) fn mark(&mut self, place: u32, trial: bool) {
         self.bits = (self.bits & !(1 << place)) | (u64::from(trial) << place);
     }
 
+    /// Whether the latency at this place was measured under trial.
     pub(crate) fn is_marked(&self, place: u32) -> bool {
         self.bits & (1 << place) != 0
     }
@@ -71,7 +72,7 @@ impl Trial {
         Trial { p99: P2::new(0.99), quiet_windows: 0 }
     }
 
-    /// Takes note of a window in FROZEN; returns whether a trial may begin.
+    /// Notes a window in FROZEN. Returns whether a trial may begin.
     pub(crate) fn is_due(&mut self, slow: bool) -> bool {
         self.quiet_windows = if slow { 0 } else { self.quiet_windows + 1 };
         self.quiet_windows >= QUIET_WINDOWS

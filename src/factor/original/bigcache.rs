@@ -1,13 +1,13 @@
 //! BigCache as the original has it (`ring`): freed large mappings, kept by the call site that made them.
 //!
-//! Sixty-four rows; the hashed site chooses one. A row is a ring of four mappings. A request of 1 MiB or more walks the
-//! ring for a mapping of its size class that is long enough; a freed mapping enters its site's ring, and when the ring is
-//! full the oldest is handed to the caller's callback. Nothing is mapped or unmapped here.
+//! There are 64 rows, and a hash of the site chooses one. A row is a ring of four mappings. A request of 1 MiB or more
+//! walks the ring for a mapping of its ring class that is long enough. A freed mapping enters its site's ring; when the
+//! ring is full, the callback of the caller gets the oldest. Nothing is mapped or unmapped here.
 //!
-//! A row keeps at most 64 MiB, so all rows at most 4 GiB; what is over goes to the callback as well.
+//! A row keeps at most 64 MiB, so all rows at most 4 GiB; the callback gets what is beyond.
 //!
-//! Costs 2.5 KiB, a lock and up to four compares per large request or free; nothing for smaller ones. No system call.
-//! Different from the original: each row has a lock (the original had none at all and lost memory under threads), and a
+//! Costs 2.5 KiB, and a lock and up to four compares per large request or free; nothing for smaller ones. No system
+//! call. Different from the original: each row has a lock (the original had none, and lost memory under threads), and a
 //! hit checks that the mapping is long enough, since a class covers a range.
 
 use crate::factor::bigcache::Counters;
@@ -24,7 +24,8 @@ const RING: usize = 4;
 /// Most bytes that one row keeps: twice the highest mmap threshold. The original keeps any mapping for ever.
 const ROW_BYTES_MAX: usize = 64 << 20;
 
-/// Size classes by their lower bounds; the last one is open, so there a hit may waste at most half the mapping.
+/// Ring classes by their least bytes. The last one has no upper end; in every class a hit uses at least half the
+/// mapping.
 const CLASS_BYTES: [usize; 4] = [1 << 20, 2 << 20, 4 << 20, 8 << 20];
 
 /// The mappings of one site, or of several whose hashes collide.
@@ -51,7 +52,7 @@ pub(crate) fn get(counters: &Counters, request: &Request) -> Option<&'static Lar
     for slot in &mut row.ring {
         if let Some(mapping) = *slot
             && mapping.fits(request)
-            // A mapping is whole OS pages, so it may reach into the class above that of the request that made it.
+            // A mapping is whole OS pages, so it may be of the class above the one of the request that made it.
             && (class_of(mapping.usable()) == class || mapping.usable() - request.size < OS_PAGE)
             && mapping.usable() / 2 <= request.size
         {
@@ -64,7 +65,7 @@ pub(crate) fn get(counters: &Counters, request: &Request) -> Option<&'static Lar
     None
 }
 
-/// Keeps a freed mapping. What its row is then too full for, the oldest first, goes to `evict`, outside the lock.
+/// Keeps a freed mapping. `evict` gets what the row then has too much of, the oldest first, outside the lock.
 #[inline]
 pub(crate) fn put(counters: &Counters, mapping: &'static LargeMapping, evict: impl FnMut(&'static LargeMapping)) {
     counters.puts.add(1);
@@ -84,7 +85,7 @@ pub(crate) fn put(counters: &Counters, mapping: &'static LargeMapping, evict: im
     evicted.for_each(evict);
 }
 
-/// Hands every mapping that is kept to `evict`, outside the locks.
+/// Hands every kept mapping to `evict`, outside the locks.
 pub(crate) fn drain(counters: &Counters, mut evict: impl FnMut(&'static LargeMapping)) {
     for row in ROWS.iter() {
         let mut row = row.lock();
@@ -118,7 +119,7 @@ fn row_of(site: usize) -> &'static Lock<Row> {
     &ROWS[(hash >> (64 - SITES.trailing_zeros())) as usize]
 }
 
-/// The locks, for the handlers around a fork.
+/// Takes all locks before a fork.
 pub(crate) fn acquire_for_fork() {
     for row in ROWS.iter() {
         row.acquire();
@@ -145,6 +146,9 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
+    /// Held by each test: they share the rows, and one of them drains all.
+    static ONE_TEST: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
     /// A mapping record over addresses that are never touched.
     fn mapping(site: usize, bytes: usize, at: usize) -> &'static LargeMapping {
         let mapping: &'static LargeMapping = Box::leak(Box::new(LargeMapping::new()));
@@ -162,6 +166,7 @@ mod tests {
 
     #[test]
     fn the_ring_keeps_four_and_hands_the_oldest_over() {
+        let _one = ONE_TEST.lock();
         let counters = Counters::new();
         let site = 0x1001;
         let mut evicted = Vec::new();
@@ -179,6 +184,7 @@ mod tests {
 
     #[test]
     fn a_hit_is_of_the_class_and_long_enough() {
+        let _one = ONE_TEST.lock();
         let counters = Counters::new();
         let site = 0x2002;
         put(&counters, mapping(site, 2 * MIB, 7 << 24), |_| ());
@@ -197,13 +203,14 @@ mod tests {
 
     #[test]
     fn a_row_keeps_so_many_bytes_and_the_oldest_gives_way() {
+        let _one = ONE_TEST.lock();
         let counters = Counters::new();
         let site = 0x4004;
         let mut evicted = Vec::new();
         for (at, bytes) in [(1, 10 * MIB), (2, 10 * MIB), (3, 9 * MIB), (4, 40 * MIB), (5, 80 * MIB)] {
             put(&counters, mapping(site, bytes, at << 24), |mapping| evicted.push(mapping.base.get().addr() >> 24));
         }
-        // 10 + 10 + 9 fit; 40 more push out the oldest; what is over by itself pushes out all and is not kept.
+        // 10, 10 and 9 MiB fit; 40 more push out the oldest; 80 push out all others and are not kept either.
         assert_eq!(evicted, [1, 2, 3, 4, 5]);
         put(&counters, mapping(site, 10 * MIB, 6 << 24), |_| ());
         let mut drained = Vec::new();
@@ -214,6 +221,7 @@ mod tests {
 
     #[test]
     fn sites_do_not_see_each_other() {
+        let _one = ONE_TEST.lock();
         let counters = Counters::new();
         put(&counters, mapping(0x3003, 2 * MIB, 9 << 24), |_| ());
         assert!(get(&counters, &request(0x3004, 2 * MIB)).is_none());

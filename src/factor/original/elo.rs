@@ -1,15 +1,15 @@
-//! ELO as the original has it: a strategy is a threshold, and one is drawn for every allocation.
+//! ELO as the original has it: a strategy is an mmap threshold, and one is drawn for every allocation.
 //!
-//! Requests of at least the threshold get a mapping of their own, smaller ones come from pages that stay. The strategy is
-//! drawn *before* the allocation, by softmax over the ratings or epsilon-greedily. Requests whose path it decides are
-//! measured: time of the call and of its free, OS pages that are new and will fault, bytes held beyond the request. Every
-//! 1,024 measured requests the strategies with at least 50 samples are compared pair by pair, and rated by Elo's rule
-//! ([`crate::factor::elo::rating`]); after four such rounds the six best stay active.
+//! Requests of at least the threshold get a mapping of their own, smaller ones come from pages that stay. The strategy
+//! is drawn *before* the allocation, by softmax over the ratings or epsilon-greedily. A request whose path depends on
+//! it is measured: cycles of the call and of its free, new OS pages, which will fault, and bytes held beyond the
+//! request. After every 1,024 measured requests the strategies with at least 50 samples are compared pair by pair and
+//! rated by Elo's rule ([`crate::factor::elo::rating`]); after four such rounds the six best stay active.
 //!
-//! Costs 1 KiB, one random number and up to twelve adds and compares per allocation (estimated at 100 to 200 ns); two
+//! Costs 1 KiB; one random number and up to twelve adds and compares per allocation (estimated at 100 to 200 ns); two
 //! reads of the cycle counter and four atomic adds per measured one. No system call. Different from the original: the
 //! choice comes before the allocation, durations are measured (it passed 0, so that no rating ever moved), and equal
-//! ratings do not make everything choose the first strategy. Random numbers: xorshift64*, S. Vigna, ACM TOMS 42:4, 2016.
+//! ratings do not make every draw the first strategy. Random numbers: xorshift64*, S. Vigna, ACM TOMS 42:4, 2016.
 
 use crate::factor::elo::rating::{self, Mean, NEUTRAL, Ratings, START_RATING, STRATEGIES};
 use crate::factor::elo::{Counters, FIXED_THRESHOLD};
@@ -19,12 +19,13 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
+/// The mmap thresholds in bytes, by strategy.
 const THRESHOLDS: [usize; STRATEGIES] =
     [512 * KIB, 768 * KIB, MIB, 1536 * KIB, 2 * MIB, 3 * MIB, 4 * MIB, 6 * MIB, 8 * MIB, 12 * MIB, 16 * MIB, 32 * MIB];
 
 const _: () = assert!(THRESHOLDS[NEUTRAL as usize] == FIXED_THRESHOLD);
 
-/// Epsilon of the epsilon-greedy choice, in 65,536ths: 0.1.
+/// Epsilon of the epsilon-greedy choice: 0.1, in units of 2^-16.
 const EPSILON: u64 = 6554;
 /// Measured requests in a round.
 const ROUND_SAMPLES: u32 = 1024;
@@ -32,7 +33,7 @@ const ROUND_SAMPLES: u32 = 1024;
 /// How strategies are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
-    /// With a probability that grows tenfold with 400 points.
+    /// With a probability that grows tenfold per 400 points.
     Softmax,
     /// The best one, or with probability 0.1 any active one.
     EpsilonGreedy,
@@ -43,23 +44,23 @@ pub(crate) enum Selection {
 pub(crate) enum Pick {
     /// Draw one.
     Learn,
-    /// The one that was best when learning stopped: no work.
+    /// The one that was best when learning stopped, without a draw.
     Frozen,
     /// The second best, on trial.
     Candidate,
 }
 
-/// One of the twelve.
+/// One of the twelve strategies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Strategy(u8);
 
 impl Strategy {
-    /// Requests of at least so many bytes are mapped.
+    /// The mmap threshold: requests of at least so many bytes get a mapping of their own.
     pub(crate) fn threshold(self) -> usize {
         THRESHOLDS[usize::from(self.0)]
     }
 
-    /// The strategy as a number that travels with the object.
+    /// The strategy's number, as an object's record has it.
     pub(crate) fn index(self) -> u8 {
         self.0
     }
@@ -70,7 +71,7 @@ impl Strategy {
 pub(crate) struct Cost {
     /// Cycles of the call.
     pub(crate) cycles: u64,
-    /// OS pages that are new, and fault when touched.
+    /// New OS pages, which fault when they are touched.
     pub(crate) fresh_pages: u64,
     /// Bytes held beyond the request.
     pub(crate) spare_bytes: u64,
@@ -82,7 +83,7 @@ pub(crate) struct Local {
     random: u64,
 }
 
-/// Costs since the round began, of one strategy.
+/// Costs of one strategy since the round began.
 struct Costs {
     samples: AtomicU32,
     cycles: AtomicU64,
@@ -90,8 +91,8 @@ struct Costs {
     spare_bytes: AtomicU64,
 }
 
-/// What the choice reads: weights of the active strategies (bits of an `f64`, 0 when not active), and the best two.
-/// Relaxed throughout: a choice by a rating that is just changing is as good as one a moment earlier.
+/// What the choice reads: the weights of the strategies (bits of an `f64`, 0 when not active), and the best two.
+/// Relaxed throughout: a choice by old ratings is as good as one made a moment earlier.
 struct Board {
     weights: [AtomicU64; STRATEGIES],
     active: AtomicU16,
@@ -143,7 +144,7 @@ pub(crate) fn choose(local: &mut Local, counters: &Counters, selection: Selectio
 impl Local {
     fn random(&mut self) -> u64 {
         if self.random == 0 {
-            // The address differs from thread to thread; any odd constant makes it a seed.
+            // The address differs from thread to thread, and the set bit makes it a seed, which must not be 0.
             self.random = (&raw const *self).addr() as u64 | 1;
         }
         self.random ^= self.random >> 12;
@@ -181,7 +182,7 @@ fn epsilon_greedy(random: u64) -> Strategy {
     Strategy(index.unwrap_or(NEUTRAL))
 }
 
-/// Takes note of what an allocation by this strategy cost; rates the strategies when the round is full.
+/// Adds the cost of an allocation by this strategy. Rates the strategies at the end of a round.
 pub(crate) fn learn(counters: &Counters, strategy: Strategy, cost: Cost) {
     counters.samples.add(1);
     let costs = &COSTS[usize::from(strategy.0)];
@@ -207,19 +208,19 @@ pub(crate) fn learn_free(strategy_index: u8, cycles: u64) {
     }
 }
 
-/// Learning stops: the best strategy becomes the frozen one, the second best the candidate.
+/// Stops learning: the best strategy becomes the frozen one, the second best the candidate.
 pub(crate) fn freeze() {
     BOARD.frozen.store(BOARD.best.load(Ordering::Relaxed), Ordering::Relaxed);
     BOARD.candidate.store(BOARD.second.load(Ordering::Relaxed), Ordering::Relaxed);
 }
 
-/// The candidate passed its trial: the two change places.
+/// Makes the candidate the frozen strategy, and the frozen one the candidate.
 pub(crate) fn adopt_candidate() {
     let frozen = BOARD.frozen.swap(BOARD.candidate.load(Ordering::Relaxed), Ordering::Relaxed);
     BOARD.candidate.store(frozen, Ordering::Relaxed);
 }
 
-/// Ratings as they are now, in points, in the order of the thresholds.
+/// The strategies' ratings in points, in the order of the thresholds.
 pub(crate) fn ratings() -> [f64; STRATEGIES] {
     RATINGS.lock().points()
 }
@@ -237,7 +238,7 @@ impl Costs {
     }
 }
 
-/// Tells the choosers.
+/// Writes what the choice reads.
 fn publish(ratings: &Ratings) {
     let active = ratings.contenders();
     for (index, points) in ratings.points().into_iter().enumerate() {
@@ -249,7 +250,7 @@ fn publish(ratings: &Ratings) {
     BOARD.active.store(active, Ordering::Relaxed);
 }
 
-/// How often one of this rating is drawn, in relation to one at the start.
+/// How often a strategy of this rating is drawn, relative to one at the start rating.
 fn weight(rating: f64) -> f64 {
     rating::exp10((rating - START_RATING) / rating::SCALE)
 }
@@ -274,7 +275,7 @@ mod tests {
     fn epsilon_greedy_takes_the_best_nine_times_of_ten() {
         let mut local = Local { random: 777 };
         let best = (0..20_000).filter(|_| epsilon_greedy(local.random()).0 == NEUTRAL).count();
-        // 0.9 and a twelfth of 0.1.
+        // Expected: 0.9, and a twelfth of 0.1.
         assert!((17_800..18_600).contains(&best), "{best}");
     }
 }

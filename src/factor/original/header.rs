@@ -1,9 +1,9 @@
-//! Header: bytes before every object, written by malloc, verified by free: 32 as in the original, or 16 into which the
-//! same is packed by bits. By default off.
+//! Header: bytes before every object that an allocation writes and a free verifies: 32 as in the original, or 16 with
+//! nearly the same, packed by bits. By default off.
 //!
 //! Costs the bytes (or the alignment, when that is more), four stores per allocation, or two and some shifts, and a
-//! load with a compare per free; no system call. A 2 MiB object takes 513 OS pages instead of 512 and starts off a huge
-//! page. Off means that the allocator's own records, kept apart from user memory, tell the same; they exist in either
+//! load with a compare per free; no system call. A 2 MiB object takes 513 OS pages instead of 512, and does not start
+//! at a huge page. Off, a free relies on the allocator's own records, kept apart from user memory. They exist in either
 //! case, so that a foreign address is recognised before anything near it is read.
 
 use crate::fatal::Fault;
@@ -16,7 +16,7 @@ counters! {
     verified,
 }
 
-/// How much there is before an object.
+/// The form of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// The original's 32 bytes.
@@ -42,22 +42,22 @@ impl Form {
     }
 }
 
-/// "hakmem" and a version, in a live header.
+/// The magic value of a live header: "HAK" and a version.
 const LIVE: u32 = 0x4841_4b01;
-/// What the magic value becomes when the object is freed.
+/// The magic value after the object was freed.
 const FREED: u32 = 0x4841_4b00;
 
 /// How an object was allocated, as the original tags it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(crate) enum Method {
-    /// From the allocator's pages; the original's malloc.
+    /// From the allocator's pages; in the original, from malloc.
     Pages = 0,
     /// A mapping of its own.
     Mmap = 1,
 }
 
-/// What a header tells.
+/// What a header records.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     /// Bytes that the user asked for.
@@ -83,8 +83,8 @@ struct Full {
     prefix_log2: u16,
 }
 
-/// The header of 16 bytes: the size in 48 bits, of the prefix its logarithm in 8, the method in 8; then the magic value,
-/// of the call site a hash of 8 bits, and of the bytes held those beyond the size, in sixteens, in 24.
+/// The header of 16 bytes. First word, from the low bits: size (48 bits), binary logarithm of the prefix (8), method
+/// (8). Then the magic value (32), the bytes held beyond the size in units of 16 (24), and a hash of the call site (8).
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 struct Packed {
@@ -95,7 +95,7 @@ struct Packed {
 
 const _: () = assert!(size_of::<Full>() == 32 && size_of::<Packed>() == 16);
 
-/// What fits of the spare bytes; more is not told.
+/// Most units of 16 bytes held beyond the size that fit; more are recorded as so many.
 const SPARE_MAX: usize = (1 << 24) - 1;
 
 fn pack(facts: &Facts) -> Packed {
@@ -112,8 +112,8 @@ fn pack(facts: &Facts) -> Packed {
 }
 
 impl Packed {
-    /// Bytes of the prefix. More than there can be when the bytes next to the object were overwritten: they are not the
-    /// magic value's.
+    /// Bytes of the prefix. An impossibly large value where the first word was overwritten, which the magic value does
+    /// not guard.
     fn prefix(self) -> usize {
         1_usize.checked_shl((self.size_prefix_method >> 48) as u32 & 0xff).unwrap_or(usize::MAX)
     }
@@ -136,8 +136,8 @@ pub(crate) unsafe fn write(counters: &Counters, form: Form, user: *mut u8, facts
                 method: facts.method as u16,
                 prefix_log2: facts.prefix.trailing_zeros() as u16,
             };
-            // SAFETY: the caller's promise. Volatile, here and below: the compiler must not find the stores dead before a
-            // free that it can see.
+            // SAFETY: the caller's promise. Volatile, here and below: before a free that the compiler can see, the
+            // stores would be dead.
             unsafe { user.sub(size_of::<Full>()).cast::<Full>().write_volatile(header) };
         }
         // SAFETY: the caller's promise.
@@ -145,10 +145,9 @@ pub(crate) unsafe fn write(counters: &Counters, form: Form, user: *mut u8, facts
     }
 }
 
-/// Where the magic value lies.
-fn magic_of(form: Form, user: *mut u8) -> *mut u32 {
-    // The same distance in both: it is the last but one word of four bytes.
-    let _ = form;
+/// The address of the magic value.
+fn magic_of(user: *mut u8) -> *mut u32 {
+    // The distance is the same in both forms: the magic value is the last word of four bytes but one.
     user.wrapping_sub(8).cast()
 }
 
@@ -157,14 +156,14 @@ const _: () = assert!(core::mem::offset_of!(Full, magic) == 32 - 8 && core::mem:
 /// Verifies the header of an object, and returns its prefix.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The object was freed already, or its header was overwritten.
 ///
 /// # Safety
 /// - the bytes of the form before `user` are readable memory of the allocator's, aligned to 16.
 #[inline(always)]
 pub(crate) unsafe fn verify(counters: &Counters, form: Form, user: *mut u8) -> Result<usize, Fault> {
-    // SAFETY: the caller's promise. Only the magic value is read until it is known to be right.
-    let magic = unsafe { magic_of(form, user).read() };
+    // SAFETY: the caller's promise. Only the magic value is read before it is verified.
+    let magic = unsafe { magic_of(user).read() };
     match magic {
         LIVE => {
             counters.verified.add(1);
@@ -184,7 +183,7 @@ pub(crate) unsafe fn verify(counters: &Counters, form: Form, user: *mut u8) -> R
     }
 }
 
-/// Changes the sizes in a live header, for an object that grows or shrinks and keeps its header.
+/// Changes the sizes in a live header, for an object that grows or shrinks in its place.
 ///
 /// # Safety
 /// - [`verify`] found the header live.
@@ -214,9 +213,9 @@ pub(crate) unsafe fn resize(form: Form, user: *mut u8, size: usize, held: usize)
 /// # Safety
 /// - [`verify`] found the header live.
 #[inline(always)]
-pub(crate) unsafe fn mark_freed(form: Form, user: *mut u8) {
-    // SAFETY: the caller's promise. Volatile: a second free looks for it.
-    unsafe { magic_of(form, user).write_volatile(FREED) };
+pub(crate) unsafe fn mark_freed(user: *mut u8) {
+    // SAFETY: the caller's promise. Volatile: a second free reads it.
+    unsafe { magic_of(user).write_volatile(FREED) };
 }
 
 #[cfg(test)]
@@ -239,7 +238,7 @@ mod tests {
                 assert_eq!(verify(&counters, form, user), Ok(64));
                 resize(form, user, 200, 4096);
                 assert_eq!(verify(&counters, form, user), Ok(64));
-                mark_freed(form, user);
+                mark_freed(user);
                 assert_eq!(verify(&counters, form, user), Err(Fault::DoubleFree));
             }
             assert_eq!((counters.writes.get(), counters.verified.get()), (1, 2));

@@ -1,7 +1,7 @@
 //! Tick as the original has it (`shared`): every allocation raises the count that all threads share.
 //!
-//! Costs one locked instruction per allocation, 5 to 10 ns by the plan's estimate, and more where many threads allocate
-//! and the cache line travels between cores. No system call.
+//! Costs one locked instruction per allocation (estimated at 5 to 10 ns), and more where many threads allocate and the
+//! cache line moves between cores. No system call.
 
 use crate::factor::tick::{self, Counters};
 

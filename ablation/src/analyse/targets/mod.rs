@@ -8,14 +8,11 @@ use super::race::{Field, Logs, log_ratio, mean};
 use ablate_format::effects::Estimate;
 use ablate_format::{Against, Bar, CellPlan, MainResponse, Target, TargetKind, TargetResponse};
 use ablate_stats::bootstrap::Drawn;
-use ablate_stats::projection;
+use ablate_stats::{MAX_BLOCKS, projection};
 use std::collections::BTreeSet;
 
 /// Chance that a bar is called missed although none of its numbers misses.
 const ERROR: f64 = 0.05;
-
-/// More blocks than a study can have: beyond, the number of blocks is no advice.
-const MAX_BLOCKS: usize = 10_000;
 
 /// What a study says about a bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,15 +135,15 @@ fn blocks_needed(row: &TargetRow, bar: Bar) -> usize {
 struct Line {
     workload: Option<String>,
     peer: Option<String>,
-    /// Against what is best by the values on all blocks: what a miss is told by.
+    /// Against the peer that is best over all blocks: decides whether the bar is missed.
     sure: Drawn,
-    /// Against what is best in each draw: what has to be on the good side.
+    /// Against the peer that is best in each draw: decides whether the bar is met.
     worst: Drawn,
 }
 
 impl Line {
-    /// `count`: numbers of the target. One that misses is enough for all, so the end that only a miss is told by has
-    /// its part of the error.
+    /// `count`: numbers of the target. A single miss decides the target, so the error of the interval's end that decides a
+    /// miss is divided by `count`.
     fn row(self, bar: Bar, count: usize) -> TargetRow {
         let narrow = self.sure.interval_at(1.0 - ERROR / count.max(1) as f64);
         let wide = self.worst.interval();
@@ -274,7 +271,7 @@ impl<'a> Numbers<'a> {
             best = Some(match best {
                 None => Best { peer: peer.name.clone(), worst: ratio.clone(), sure: ratio },
                 Some(before) => {
-                    // What is no number in a draw is ignored there.
+                    // A draw without a number is ignored.
                     let worse = if self.target.bar.is_high() { f64::max } else { f64::min };
                     let worst = before.worst.combine(&ratio, worse);
                     // The better the peer, the worse the ratio.

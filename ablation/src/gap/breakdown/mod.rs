@@ -86,10 +86,10 @@ pub(crate) struct Breakdown {
     pub(crate) cross_check: Result<CrossCheck, String>,
     /// What would be otherwise if these unit costs were right, where they disagree with the measured ones.
     pub(crate) disagreement: Option<String>,
-    /// What was not counted with a known cost in every cell of the breakdown, of page faults and system calls: it is in the rows
-    /// of the factors and the residual.
+    /// Page faults or system calls that were not counted in every cell of the breakdown, or have no known cost: they are
+    /// in the rows of the factors and the residual.
     pub(crate) uncounted: Vec<&'static str>,
-    /// Why shares of factors and events mean nothing here; `None` when they mean what they say.
+    /// Why the shares of factors and events are not to be used here; `None` when they are.
     pub(crate) doubt: Option<String>,
     /// What a reader must know.
     pub(crate) remarks: Vec<String>,

@@ -63,7 +63,7 @@ fn a_line_over_faults_gives_their_unit_cost_where_they_change() {
     assert_eq!(huge.unit_costs[0].kind, PAGE_FAULT_HUGE);
     about(huge.unit_costs[0].fitted, 91_000.0);
     let same = report.cells[2].by_faults.as_ref().unwrap_err();
-    assert!(same.contains("the same at every number"), "{same}");
+    assert_eq!(same, "page faults per operation are the same at every number of operations");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_few_stray_huge_faults_do_not_take_part() {
 }
 
 #[test]
-fn all_cells_together_tell_both_prices() {
+fn all_cells_together_tell_both_unit_costs() {
     let report = report(&study());
     let unit_costs = report.unit_costs.unwrap();
     assert_eq!(unit_costs.len(), 2);
@@ -107,13 +107,13 @@ fn a_gap_is_explained_by_faults_when_cold_and_not_when_steady() {
 }
 
 #[test]
-fn what_is_not_counted_or_priced_explains_nothing() {
+fn what_is_not_counted_or_has_no_unit_cost_explains_nothing() {
     let mut cells = study();
     for point in cells.iter_mut().flat_map(|cell| &mut cell.points) {
         point.counts.clear();
     }
     let report = report(&cells);
-    assert!(report.cells[0].by_faults.as_ref().unwrap_err().contains("not counted"));
+    assert_eq!(report.cells[0].by_faults.as_ref().unwrap_err(), "page faults were not counted");
     assert!(report.unit_costs.is_err() && report.gaps[0].1.iter().all(|row| row.share.is_none()));
     let no_huge_cost =
         curve("vm", &study(), "baseline", &[("peer-huge", "huge")], &unit_costs(&[(PAGE_FAULT_4K, 500.0)]));

@@ -1,10 +1,10 @@
 //! Verdicts on the claims that a study declared before its first run.
 //!
-//! A claim is a range for a number: a share of the gap, a difference of two cells in nanoseconds or in percent. It is supported when the whole
-//! interval of the number lies in the range, refuted when no part of it does, and else open. The confidence of the
-//! intervals is Holm's: with m claims the first to be decided needs 1 − 0.05 / m, the next one 1 − 0.05 / (m − 1), and
-//! so on, so that with 95 % no verdict of the whole study is wrong (Holm, "A Simple Sequentially Rejective Multiple Test
-//! Procedure", Scandinavian Journal of Statistics 6, 1979).
+//! A claim is a range for a number: a share of the gap, or a difference of two cells in nanoseconds or in percent. It is
+//! supported when the whole interval of the number lies in the range, refuted when no part of it does, and else open. The
+//! confidence of the intervals is Holm's: with m claims the first to be decided needs 1 − 0.05 / m, the next one
+//! 1 − 0.05 / (m − 1), and so on, so that with 95 % no verdict of the whole study is wrong (Holm, "A Simple Sequentially
+//! Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979).
 
 mod claim;
 mod measured;
@@ -12,15 +12,12 @@ mod measured;
 use crate::support::count::counted_verb;
 use ablate_format::effects::Estimate;
 use ablate_format::{Hypothesis, HypothesisKind};
-use ablate_stats::MIN_BLOCKS;
+use ablate_stats::{MAX_BLOCKS, MIN_BLOCKS};
 use claim::{Claim, Outcome};
 pub(crate) use measured::Measured;
 
 /// Chance of any wrong verdict among all claims of a study.
 const ERROR: f64 = 0.05;
-
-/// More blocks than a study can have: beyond, the number of blocks is no advice.
-const MAX_BLOCKS: f64 = 10_000.0;
 
 /// What the study says about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +160,8 @@ fn decision(
             decision.verdict = Verdict::Inconclusive;
             let blocks = claim.blocks();
             let needed = claim.blocks_needed(confidence);
-            decision.blocks_needed = needed.filter(|needed| *needed <= MAX_BLOCKS).map(|needed| needed.ceil() as usize);
+            decision.blocks_needed =
+                needed.filter(|needed| *needed <= MAX_BLOCKS as f64).map(|needed| needed.ceil() as usize);
             if blocks < MIN_BLOCKS {
                 decision.blocks_needed = Some(MIN_BLOCKS);
             }

@@ -6,7 +6,7 @@ use crate::analyse::fixture::Study;
 use ablate_format::{Curve, Hypothesis, HypothesisKind, MainResponse, Pass, Record};
 use std::sync::LazyLock;
 
-/// UnitCost of a page fault, nanoseconds.
+/// Unit cost of a page fault, nanoseconds.
 pub(super) const FAULT: f64 = 500.0;
 
 /// Cache costs 40 ns itself and saves 10 of 12 faults; tick costs 20 ns; `fast` makes 1 fault and takes 100 ns itself,

@@ -1,15 +1,19 @@
 //! The head of every report: which factor costs most, how sure that is and what proves it, then one table of all factors.
 //!
-//! On a terminal it takes at most [`LINES`] lines; the quick form of a study prints nothing else.
+//! A cost without proof is never the headline. It has a line of its own, which says how to prove it. On a terminal the
+//! head takes at most [`LINES`] lines; the quick form of a study prints nothing else.
 
 use super::content::{has_factors, has_rows};
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, counted, interval, or_missing, part, percent, point, signed_point};
+use super::number::{
+    MISSING, Unit, counted, interval, meaning, or_missing, part, percent, point, signed_point, with_interval,
+};
 use super::workload::top_three;
 use super::{paths, peers, targets};
 use crate::analyse::{Analysis, Effect, Proof, Verdict, WorkloadAnalysis};
 use ablate_format::effects::Estimate;
-use ablate_format::{CellKind, Manifest};
+use ablate_format::{CellKind, MainResponse, Manifest};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Most lines of the head on a terminal.
@@ -43,8 +47,8 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
 /// The whole screen of the quick form; `full` is the command that runs the study in full.
 pub(super) fn quick(dir: &Path, manifest: &Manifest, analysis: &Analysis, full: &str, columns: usize) -> Document {
     let mut closing = Document::default();
-    closing.item(format!("in full, with narrower intervals and every workload: {full}"));
-    closing.item(format!("everything that this run shows: {}", dir.join("report.md").display()));
+    closing.item(format!("the full study, with narrower intervals and every workload: {full}"));
+    closing.item(format!("all tables of this run: {}", dir.join("report.md").display()));
     let mut document = Document::default();
     fill(&mut document, columns, closing.terminal(columns).lines().count() + 1, |document, limits| {
         document.title(format!("{}, quick form: {}", manifest.study, size(manifest, analysis)));
@@ -82,17 +86,22 @@ fn size(manifest: &Manifest, analysis: &Analysis) -> String {
 /// The answer in sentences.
 fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, limits: Limits) {
     if has_rows(manifest) {
-        match costliest(manifest, analysis) {
-            Some(cost) => cost.sentences(document, manifest),
+        match costliest(manifest, analysis, Proof::Proven) {
+            Some(cost) => {
+                let unproven = costliest(manifest, analysis, Proof::Unproven);
+                let is_largest = unproven.is_none_or(|other| other.share() <= cost.share());
+                cost.sentences(document, manifest, is_largest);
+            }
             None => document.text("No factor is proven to cost anything in these workloads."),
         }
+        unproven(document, manifest, analysis);
         let open: Vec<&WorkloadAnalysis> =
             analysis.workloads.iter().filter(|w| costs(manifest, w).is_empty()).collect();
         for workload in open.iter().take(limits.sentences) {
             document.item(top_three(workload));
         }
         if let Some(more) = open.len().checked_sub(limits.sentences).filter(|more| *more > 0) {
-            document.item(format!("{} without a proven cost", counted(more, "more workload")));
+            document.item(format!("no cost either in {}; see report.md", counted(more, "more workload")));
         }
     } else if let Some(race) = peers::summary(analysis).filter(|_| !has_factors(manifest)) {
         document.text(race);
@@ -138,11 +147,32 @@ fn costs<'a>(manifest: &'a Manifest, workload: &'a WorkloadAnalysis) -> Vec<Stan
     all.filter(|standing| standing.verdict == Verdict::Costs).collect()
 }
 
-/// The cost that is the largest share of its baseline's value.
-fn costliest<'a>(manifest: &'a Manifest, analysis: &'a Analysis) -> Option<Standing<'a>> {
+/// The cost with this proof that is the largest share of its baseline's value.
+fn costliest<'a>(manifest: &'a Manifest, analysis: &'a Analysis, proof: Proof) -> Option<Standing<'a>> {
     let all = analysis.workloads.iter().flat_map(|workload| costs(manifest, workload));
-    let shares = all.filter_map(|cost| Some((cost.share()?, cost)));
+    let shares = all.filter(|cost| cost.proof == proof).filter_map(|cost| Some((cost.share()?, cost)));
     shares.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, cost)| cost)
+}
+
+/// The largest cost that is measured but not proven, with how to prove it; the others are counted.
+fn unproven(document: &mut Document, manifest: &Manifest, analysis: &Analysis) {
+    let Some(cost) = costliest(manifest, analysis, Proof::Unproven) else { return };
+    let factor = cost.factor;
+    let all = analysis.workloads.iter().flat_map(|workload| costs(manifest, workload));
+    let names: BTreeSet<&str> = all.filter(|cost| cost.proof == Proof::Unproven).map(|cost| cost.factor).collect();
+    let unit = Unit::of_factors(cost.workload, Unit::LIMIT);
+    let value = cost.value.map(|value| unit.estimate(value));
+    let more = match names.len() - 1 {
+        0 => String::new(),
+        more => format!("; the same holds for {}", counted(more, "more factor")),
+    };
+    document.item(format!(
+        "measured but unproven: {factor} costs {} {} in {}. No count tells whether it was on or off: add proof = \
+         [\"{factor}.COUNTER\"] with a counter that the program prints, or \"callgrind\" to instruments{more}.",
+        with_interval(value.as_ref()),
+        unit.label(),
+        cost.workload.name,
+    ));
 }
 
 /// Value of the baseline in the main response.
@@ -157,38 +187,39 @@ impl Standing<'_> {
         Some(self.value?.value / baseline(self.workload)?).filter(|share| share.is_finite())
     }
 
-    /// What it costs, how sure that is, and what proves it.
-    fn sentences(&self, document: &mut Document, manifest: &Manifest) {
+    /// What it costs, how sure that is, and what proves it. `is_largest`: no cost without proof is larger.
+    fn sentences(&self, document: &mut Document, manifest: &Manifest, is_largest: bool) {
         let workload = self.workload;
         let unit = Unit::of_factors(workload, Unit::LIMIT);
         let Some(value) = self.value.map(|value| unit.estimate(value)) else { return };
         document.text(format!(
-            "{} costs most: {} of the {} {} in {}.",
+            "{} {}: {} of the {} {} in workload {} ({}).",
             self.factor,
-            or_missing(self.share(), part),
+            if is_largest { "costs most" } else { "has the largest proven cost" },
+            point(value.value, value.interval),
             or_missing(baseline(workload), |value| point(unit.from(value), None)),
             unit.with(workload.response),
-            workload.name
+            workload.name,
+            or_missing(self.share(), part),
         ));
-        let by = if self.is_shapley { " by Shapley value" } else { "" };
-        let all = if self.is_shapley { " that holds for all factors together" } else { "" };
-        let floor = |floor: f64| format!("± {} {}", point(unit.from(floor), None), unit.label());
+        let shapley = if self.is_shapley { " of its Shapley value, which holds for all factors together" } else { "" };
+        let floor = |floor: f64| format!("up to {} {}", point(unit.from(floor), None), unit.label());
         document.item(format!(
-            "how sure: {} {}{by}, 95 % interval {}{all}, over {}; the noise floor is {}",
-            signed_point(value.value, value.interval),
-            unit.label(),
+            "how sure: 95 % interval {} {}{shapley}, over {}; a switch that does nothing shows {} (noise floor)",
             interval(value.interval),
+            unit.label(),
             counted(value.blocks, "block"),
             or_missing(workload.floor_ns, floor).trim_end()
         ));
         let planned = manifest.plan.factors.iter().find(|planned| planned.name == self.factor);
-        let counters = planned.map(|planned| planned.proof.join(", ")).filter(|counters| !counters.is_empty());
-        document.item(match (self.proof, counters) {
-            (Proof::Proven, Some(counters)) => {
-                format!("proven by {counters}: more than 0 in the runs with it, 0 in every run without it")
-            }
-            (Proof::Proven, None) => "proven by exact counts or binaries that differ between its levels".to_owned(),
-            _ => "not proven: no counter and no exact count tells its levels apart".to_owned(),
+        let counters = planned.map_or(&[][..], |planned| &planned.proof);
+        document.item(match counters {
+            [] => "proven: exact counts, or the binaries, differ between its levels".to_owned(),
+            [counter] => format!("proven: counter {counter} is above 0 with the factor and 0 without it"),
+            all => format!(
+                "proven: at least one of the counters {} is above 0 with the factor, and all are 0 without it",
+                all.join(", ")
+            ),
         });
     }
 }
@@ -202,7 +233,7 @@ fn factors(document: &mut Document, manifest: &Manifest, analysis: &Analysis, li
     let table = |shown: usize| table(manifest, &workloads[..shown], limits.rows);
     let fitting = (1..=workloads.len()).rev().find(|shown| table(*shown).width() <= columns).unwrap_or(1);
     // The answer's own workload is among those that fit.
-    let first = costliest(manifest, analysis).map(|cost| &cost.workload.name);
+    let first = costliest(manifest, analysis, Proof::Proven).map(|cost| &cost.workload.name);
     let at = workloads.iter().position(|workload| Some(&workload.name) == first);
     if let Some(at) = at.filter(|at| *at >= fitting) {
         let named = workloads.remove(at);
@@ -215,11 +246,30 @@ fn factors(document: &mut Document, manifest: &Manifest, analysis: &Analysis, li
     ];
     let hidden = hidden.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| counted(number, what));
     let hidden: Vec<String> = hidden.collect();
-    let hidden = if hidden.is_empty() { String::new() } else { format!(" Not shown: {}.", hidden.join(", ")) };
-    document.text(format!(
-        "Cells: what the factor adds, in the unit of the column (− saves). none: no difference beyond the noise. not \
-         exercised: the factor has no work there.{hidden}"
-    ));
+    let hidden = match hidden.is_empty() {
+        true => String::new(),
+        false => format!(" Only report.md shows {}.", hidden.join(" and ")),
+    };
+    document.text(caption(&workloads[..fitting]) + &hidden);
+}
+
+/// What the words and numbers of the table mean.
+fn caption(workloads: &[&WorkloadAnalysis]) -> String {
+    let mut responses: Vec<MainResponse> = Vec::new();
+    for workload in workloads {
+        if !responses.contains(&workload.response) {
+            responses.push(workload.response);
+        }
+    }
+    let told = |response: &MainResponse| format!(" {}: {}.", response.as_str(), meaning(*response));
+    let responses: String = responses.iter().map(told).collect();
+    let against = workloads.first().and_then(|workload| workload.gaps.first()).map_or_else(String::new, |gap| {
+        format!(" (against {}): how much larger the baseline's value is than the peer's.", gap.peer)
+    });
+    format!(
+        "Each cell: what the factor costs in the baseline (− saves).{responses}{against} none: no difference beyond the \
+         noise. not exercised: the factor has no work there."
+    )
 }
 
 fn table(manifest: &Manifest, workloads: &[&WorkloadAnalysis], rows: usize) -> Table {
@@ -259,7 +309,8 @@ fn cell(workload: &WorkloadAnalysis, unit: Unit, factor: &str) -> String {
     match (standing.verdict, standing.value) {
         (Verdict::Costs | Verdict::Saves, Some(value)) => {
             let value = unit.estimate(value);
-            signed_point(value.value, value.interval)
+            let mark = if standing.proof == Proof::Unproven { " unproven" } else { "" };
+            signed_point(value.value, value.interval) + mark
         }
         (Verdict::NotDetected | Verdict::BelowFloor, _) => "none".to_owned(),
         (verdict, _) => verdict.as_str().replace('-', " "),

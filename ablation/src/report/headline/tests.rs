@@ -51,6 +51,23 @@ fn too_few_blocks_decide_nothing() {
 }
 
 #[test]
+fn a_cost_without_proof_is_not_the_headline_and_says_how_to_prove_it() {
+    let mut study = Study::new(&["commit", "tick", "header"], &["w"]);
+    let costs = |tick: f64| {
+        move |_: &str, cell: &str, _: u32| match cell.split('@').next() {
+            Some("no-commit") => 60.0,
+            Some("no-tick") => 100.0 - tick,
+            Some("no-header") => 95.0,
+            _ => 100.0,
+        }
+    };
+    study.manifest.plan.factors[0].proof.clear();
+    insta::assert_snapshot!("unproven_beside_proven", shown(&study, 12, costs(10.0)));
+    study.manifest.plan.factors[2].proof.clear();
+    insta::assert_snapshot!("unproven_alone", shown(&study, 12, costs(0.0)));
+}
+
+#[test]
 fn the_quick_form_ends_with_the_way_to_the_full_study() {
     let study = Study::new(&["cache"], &["w"]);
     let records = study.records(12, |_, cell, _| if cell.starts_with("no-cache") { 90.0 } else { 100.0 });

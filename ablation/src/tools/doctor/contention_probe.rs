@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const TAKEN: usize = 4_000;
 
 /// A timed batch is retained when its contention probes are within this share of the 2nd percentile.
-const KEPT: f64 = 1.08;
+const RETAINED: f64 = 1.08;
 
 /// From this ratio on, a busy neighbour takes execution units away.
 const CONTENDED: f64 = 1.15;
@@ -41,8 +41,13 @@ impl ContentionProbes {
         values.sort_by(f64::total_cmp);
         let at = |p: f64| percentile(&values, p).unwrap_or(f64::NAN);
         let low = at(0.02);
-        let kept = values.iter().filter(|value| **value <= low * KEPT).count();
-        ContentionProbes { low, median: at(0.5), share: kept as f64 / values.len() as f64, modes: modes(&values, low) }
+        let retained = values.iter().filter(|value| **value <= low * RETAINED).count();
+        ContentionProbes {
+            low,
+            median: at(0.5),
+            share: retained as f64 / values.len() as f64,
+            modes: modes(&values, low),
+        }
     }
 }
 

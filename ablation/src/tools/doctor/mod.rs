@@ -112,7 +112,7 @@ fn about_machine(document: &mut Document, machine: &Machine, stolen: Option<u64>
 
 fn about_instruments(document: &mut Document, probed: &Probed, costs: &Costs) {
     document.heading("Instruments");
-    let mut table = Table::new(["=instrument", "=source", "=exact", "=slows", "=by (measured)"]);
+    let mut table = Table::new(["=instrument", "=origin", "=exact", "=slows", "=by (measured)"]);
     let mut rows: Vec<([String; 4], Vec<&str>)> = Vec::new();
     for status in probed.status.iter().filter(|status| status.unavailable.is_none()) {
         let exact = if status.exact { "yes" } else { "no" };

@@ -97,21 +97,21 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Init
         Subject::Command(command) => of_command(command, request.out.as_deref(), &here),
         Subject::Package { given, binary, workload } => {
             let target = settings.target_dir.clone().unwrap_or_else(|| builds::target_folder(&here));
-            let (manifest, version) = sources(given, &here, &target)?;
+            let (manifest, version) = manifest_and_version(given, &here, &target)?;
             let found = cargo::metadata(&manifest)?;
             let package = package(&found, &manifest)?;
             let binary = self::binary(&found, package, binary.as_deref())?;
             let name = name_of(&binary.name);
             let path = place(request.out.as_deref(), &here, &name)?;
-            let source = match version {
+            let origin = match version {
                 Some(version) => text::Origin::Registry(version),
                 None => text::Origin::Manifest(seen_from(&path, package.manifest_path.as_std_path())),
             };
             let features = features::features(package, &binary.required_features);
-            let config = text::of_package(&name, package, &binary.name, &source, &features, workload.as_deref());
+            let config = text::of_package(&name, package, &binary.name, &origin, &features, workload.as_deref());
             let next = match workload {
-                Some(_) => "look",
-                None => "put real work into its [[workload]], then look",
+                Some(_) => "read it",
+                None => "put real work into its [[workload]]",
             };
             write(&path, &config, next)
         }
@@ -130,11 +130,11 @@ fn of_command(command: &[String], out: Option<&Path>, here: &Path) -> Result<Str
         return Err(InitError::Call(format!("`{program}` is not an executable program on the PATH; {way_out}")));
     }
     let program = if program.contains('/') { seen_from(&path, &here.join(program)) } else { program.clone() };
-    write(&path, &text::of_command(&name, &program, arguments), "add a [[factor]] to it, then look")
+    write(&path, &text::of_command(&name, &program, arguments), "add a [[factor]] to it")
 }
 
 /// The manifest of a package, which may have to be fetched, and its version when it is of the registry.
-fn sources(given: &str, here: &Path, target: &Path) -> Result<(PathBuf, Option<String>), InitError> {
+fn manifest_and_version(given: &str, here: &Path, target: &Path) -> Result<(PathBuf, Option<String>), InitError> {
     match given.split_once('@') {
         Some((name, version)) if !Path::new(given).exists() => {
             Ok((registry::fetch(name, version, target)?.join("Cargo.toml"), Some(version.to_owned())))
@@ -240,7 +240,7 @@ fn write(path: &Path, config: &str, first: &str) -> Result<String, InitError> {
     file.write_all(config.as_bytes()).map_err(InitError::io(path, "writing"))?;
     let shown = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
     let shown = quoted(shown);
-    Ok(format!("wrote {shown}; {first} and run:\n  cargo ablate plan {shown}\n  cargo ablate run {shown}"))
+    Ok(format!("wrote {shown}; {first}, then run:\n  cargo ablate plan {shown}\n  cargo ablate run {shown}"))
 }
 
 #[cfg(test)]

@@ -23,6 +23,59 @@ fn list(texts: &[String]) -> String {
     format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
 }
 
+/// The keys before `[subject]`: what differs in them between a package and a command.
+struct Head<'a> {
+    /// The question of the first line.
+    question: &'a str,
+    /// Name of the study.
+    study: &'a str,
+    /// One line about it.
+    about: &'a str,
+    /// End of the comment on `blocks`, after "At least 6".
+    fewest: &'a str,
+    blocks: u32,
+    /// End of the comment on `arms`, after "Levels are brought about".
+    levels: &'a str,
+    arm: &'a str,
+    /// Lines about code layouts, or nothing.
+    layouts: &'a str,
+}
+
+impl Head<'_> {
+    fn text(&self) -> String {
+        let Head { question, fewest, blocks, levels, arm, layouts, .. } = self;
+        format!(
+            "# {question}\n\
+             # Written by `cargo ablate init`. Every key is strict: a misspelt one is an error that points at its line.\n\
+             \n\
+             study = {study}\n\
+             about = {about}\n\
+             # Orders and intervals are drawn from it; the same seed gives the same study.\n\
+             seed = 1\n\
+             # Passes over all cells, each a fresh process in random order. At least 6 {fewest}\n\
+             blocks = {blocks}\n\
+             # Each cell is also counted this often (page faults, system calls), apart from the timing.\n\
+             counting_repeats = 2\n\
+             # Levels are brought about {levels}\n\
+             arms = [\"{arm}\"]\n\
+             design = [\"leave-one-out\"]\n\
+             {layouts}\
+             # Seconds; a process that takes longer is ended and does not count.\n\
+             timeout_seconds = 60\n\
+             \n",
+            study = quoted(self.study),
+            about = quoted(self.about),
+        )
+    }
+}
+
+/// The last keys of `[subject]`, the same for both.
+const ENVIRONMENT: &str = "\
+# The environment is empty but for these, so that nothing leaks into the runs:
+allow_env = [\"HOME\", \"PATH\"]
+
+";
+
 /// A config for a package.
 pub(super) fn of_package(
     name: &str,
@@ -32,41 +85,25 @@ pub(super) fn of_package(
     features: &Features,
     workload: Option<&[String]>,
 ) -> String {
-    let mut out = String::new();
     let described = package.description.as_deref().and_then(|text| text.lines().next()).unwrap_or_default();
     let described = if described.is_empty() { String::new() } else { format!(" ({})", described.trim()) };
+    let mut out = Head {
+        question: &format!("What does each default feature of {} {}{described} cost?", package.name, package.version),
+        study: name,
+        about: &format!("what each default feature of {} {} costs", package.name, package.version),
+        fewest: "for each code layout (`layouts`\n\
+                 # below); `--blocks`, `--until-halfwidth 1%` and `--budget 5m` override it.",
+        blocks: 18,
+        levels: "by building with and without Cargo features.",
+        arm: "feature",
+        layouts: "# Every binary is linked in this many orders of its code, because where the linker happens to put it can \
+                  cost\n\
+                  # more than a feature does.\n\
+                  layouts = 3\n",
+    }
+    .text();
     // Writing to a String cannot fail.
-    let _ = write!(
-        out,
-        "# What does each default feature of {package} {version}{described} cost?\n\
-         # Written by `cargo ablate init`. Every key is strict: a misspelt one is an error that points at its line.\n\
-         \n\
-         study = {study}\n\
-         about = {about}\n\
-         # Orders and intervals are drawn from it; the same seed gives the same study.\n\
-         seed = 1\n\
-         # Passes over all cells, each a fresh process in random order. At least 6 for each code layout (`layouts`\n\
-         # below); `--blocks`, `--until-halfwidth 1%` and `--budget 5m` override it.\n\
-         blocks = 18\n\
-         # Each cell is also counted this often (page faults, system calls), apart from the timing.\n\
-         counting_repeats = 2\n\
-         # Levels are brought about by building with and without Cargo features.\n\
-         arms = [\"feature\"]\n\
-         design = [\"leave-one-out\"]\n\
-         # Every binary is linked in this many orders of its code, because where the linker happens to put it can cost\n\
-         # more than a feature does.\n\
-         layouts = 3\n\
-         # Seconds; a process that takes longer is ended and does not count.\n\
-         timeout_seconds = 60\n\
-         \n\
-         [subject]\n\
-         package = {name}\n",
-        package = package.name,
-        version = package.version,
-        study = quoted(name),
-        about = quoted(&format!("what each default feature of {} {} costs", package.name, package.version)),
-        name = quoted(package.name.as_str()),
-    );
+    let _ = writeln!(out, "[subject]\npackage = {}", quoted(package.name.as_str()));
     let _ = match origin {
         Origin::Manifest(path) => writeln!(out, "manifest = {}", quoted(path)),
         Origin::Registry(version) => writeln!(out, "version = {}", quoted(version)),
@@ -78,10 +115,9 @@ pub(super) fn of_package(
     }
     out.push_str(
         "# A feature of dead code, if the package has one, shows what is noise between two binaries:\n\
-         # placebo_feature = \"placebo\"\n\
-         # The environment is empty but for these, so that nothing leaks into the runs:\n\
-         allow_env = [\"HOME\", \"PATH\"]\n\n",
+         # placebo_feature = \"placebo\"\n",
     );
+    out.push_str(ENVIRONMENT);
     let taken = &mut BTreeSet::new();
     if features.default.is_empty() {
         out.push_str("# The package has no default feature that could be left out.\n");
@@ -157,31 +193,23 @@ response = \"wall\"
 
 /// A config for a command.
 pub(super) fn of_command(name: &str, program: &str, arguments: &[String]) -> String {
+    let head = Head {
+        question: &format!("What do the options of {name} cost?"),
+        study: name,
+        about: &format!("what the options of {name} cost"),
+        fewest: "for an interval; `--blocks`,\n\
+                 # `--until-halfwidth 1%` and `--budget 5m` override it.",
+        blocks: 12,
+        levels: "by environment variables (`env`) or arguments (`args`), in one binary.",
+        arm: "env",
+        layouts: "",
+    };
     format!(
-        "# What do the options of {name} cost?\n\
-         # Written by `cargo ablate init`. Every key is strict: a misspelt one is an error that points at its line.\n\
-         \n\
-         study = {study}\n\
-         about = {about}\n\
-         # Orders and intervals are drawn from it; the same seed gives the same study.\n\
-         seed = 1\n\
-         # Passes over all cells, each a fresh process in random order. At least 6 for an interval; `--blocks`,\n\
-         # `--until-halfwidth 1%` and `--budget 5m` override it.\n\
-         blocks = 12\n\
-         # Each cell is also counted this often (page faults, system calls), apart from the timing.\n\
-         counting_repeats = 2\n\
-         # Levels are brought about by environment variables (`env`) or arguments (`args`), in one binary.\n\
-         arms = [\"env\"]\n\
-         design = [\"leave-one-out\"]\n\
-         # Seconds; a process that takes longer is ended and does not count.\n\
-         timeout_seconds = 60\n\
-         \n\
+        "{head}\
          [subject]\n\
          # Its name on the PATH or its path, seen from this file; then arguments that every run has.\n\
          command = [{program}]\n\
-         # The environment is empty but for these, so that nothing leaks into the runs:\n\
-         allow_env = [\"HOME\", \"PATH\"]\n\
-         \n\
+         {ENVIRONMENT}\
          # A factor is what may cost something: `on` is how the program runs now, `off` is without it, other names are\n\
          # variants. Without a factor a study shows only how noisy this machine is.\n\
          # [[factor]]\n\
@@ -198,8 +226,7 @@ pub(super) fn of_command(name: &str, program: &str, arguments: &[String]) -> Str
          # Processes start in the folder of this file, so paths are relative to it.\n\
          args = {args}\n\
          {OUTSIDE}",
-        study = quoted(name),
-        about = quoted(&format!("what the options of {name} cost")),
+        head = head.text(),
         program = quoted(program),
         args = list(arguments),
     )

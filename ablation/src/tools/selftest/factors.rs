@@ -9,7 +9,7 @@ pub(super) const PREFIX: &str = "SYNTHETIC_DISABLE_";
 /// One injected factor.
 #[derive(Debug)]
 pub(super) struct Factor {
-    /// Name in config and receipt.
+    /// Name in the config and in the line that the program prints.
     pub(super) name: &'static str,
     /// Its purpose.
     pub(super) about: &'static str,

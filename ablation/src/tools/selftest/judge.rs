@@ -127,10 +127,10 @@ impl Found {
         let values = cell(CellKind::Baseline).zip(cell(CellKind::Treatment));
         let rows = values.and_then(|(with, without)| table.cell(&with.id).zip(table.cell(&without.id)));
         let blocks = records.iter().filter(|r| r.pass == Pass::Timing).map(|r| r.block + 1).max().unwrap_or(0);
-        let prices = UnitCosts::of_records(records, blocks as usize, ablate_stats::bootstrap::DRAWS, manifest.seed);
-        if let (Some((with, without)), Some(price), Some(faults)) = (rows, prices.cost(PAGE_FAULT_4K), found.faults) {
-            let own = Drawn::linear([(1.0, &with.main), (-1.0, &without.main), (-faults, price.ns)]);
-            found.faults_cost_ns = Some(faults * price.ns.point);
+        let costs = UnitCosts::of_records(records, blocks as usize, ablate_stats::bootstrap::DRAWS, manifest.seed);
+        if let (Some((with, without)), Some(cost), Some(faults)) = (rows, costs.cost(PAGE_FAULT_4K), found.faults) {
+            let own = Drawn::linear([(1.0, &with.main), (-1.0, &without.main), (-faults, cost.ns)]);
+            found.faults_cost_ns = Some(faults * cost.ns.point);
             found.own =
                 own.map(|own| Estimate { value: own.point, interval: own.interval(), blocks: with.main.blocks });
         }
@@ -228,10 +228,10 @@ pub(super) fn rows(truth: &Truth, found: &Found) -> Vec<Row> {
                 row.answer = Answer::Unknown("page faults were not counted, or their cost was not measured".to_owned());
             }
             // Faults in a row cost the least. Among other work a fault may cost this many times as much.
-            (Answer::Miss(_), Some(own), Some((found, priced)))
-                if (found.value - (AMONG_WORK - 1.0) * priced..=found.value).contains(&own) =>
+            (Answer::Miss(_), Some(own), Some((found, in_a_row)))
+                if (found.value - (AMONG_WORK - 1.0) * in_a_row..=found.value).contains(&own) =>
             {
-                let low = found.value - (AMONG_WORK - 1.0) * priced;
+                let low = found.value - (AMONG_WORK - 1.0) * in_a_row;
                 row.answer = Answer::Unknown(format!("{low:.1} to {:.1}", found.value));
             }
             _ => {}

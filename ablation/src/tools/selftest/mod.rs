@@ -19,6 +19,7 @@ use crate::run::Cpus;
 use crate::store::{self, StoreError};
 use crate::study::rule::Budget;
 use crate::study::{self, StudyError};
+use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
@@ -182,8 +183,9 @@ fn introduction(link_ns: f64) -> String {
         "The subject is a chain of links of {} ns each; a factor that is on adds links to every operation. Every \
          process measures how long a link takes, and the truth is the median of that. A truth is met when the estimate is \
          within 0.5 ns or 5 % of it, whichever is more, and half of its 95 % interval is no wider than that. The first \
-         six factors are crossed and have Shapley values; the others are left out one at a time. Page faults are \
-         charged with what they cost in a row, which is the least; where only that decides, the answer is not known.",
+         six factors are crossed and have Shapley values; the others are left out one at a time. A page fault \
+         is costed as one of many in a row, which is the least that it can cost; where the answer depends on that, it is not \
+         known.",
         number(link_ns)
     )
 }
@@ -225,14 +227,15 @@ fn table(rows: &[Row]) -> Table {
 }
 
 fn circumstances(blocks: u32, analysis: &Analysis, took: Duration) -> String {
-    let kept = match (analysis.contention.retained, analysis.contention.applied) {
-        (Some(kept), true) => format!("{:.0} % of the timed batches were undisturbed and are used", 100.0 * kept),
-        (Some(kept), false) => {
-            format!("only {:.0} % of the timed batches were undisturbed, so all are used", 100.0 * kept)
+    let retained = match (analysis.contention.retained, analysis.contention.applied) {
+        (Some(share), true) => format!("{:.0} % of the timed batches were undisturbed and are used", 100.0 * share),
+        (Some(share), false) => {
+            format!("only {:.0} % of the timed batches were undisturbed, so all are used", 100.0 * share)
         }
         (None, _) => "no timed batch had a contention probe".to_owned(),
     };
-    format!("{blocks} blocks, {} runs, {:.0} s; nanoseconds per operation; {kept}.", analysis.runs, took.as_secs_f64())
+    let (blocks, runs) = (counted(blocks as usize, "block"), counted(analysis.runs, "run"));
+    format!("{blocks}, {runs}, {:.0} s; nanoseconds per operation; {retained}.", took.as_secs_f64())
 }
 
 /// The study as a config.

@@ -57,7 +57,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Cell
         note(&format!("counting {}", cells.study.workloads[workload].name));
         let columns = counter.columns(&cells, workload)?;
         let about = &cells.study.workloads[workload];
-        text += &show(&about.name, &about.about, &columns, reference.as_deref(), &counter.sources(), settings.columns);
+        text += &show(&about.name, &about.about, &columns, reference.as_deref(), &counter.origin(), settings.columns);
         text.push('\n');
     }
     Ok(text)
@@ -65,7 +65,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Cell
 
 /// How calls are counted here.
 struct Counter {
-    source: CountedBy,
+    by: CountedBy,
     strace: Result<Wrapper, String>,
 }
 
@@ -74,7 +74,7 @@ impl Counter {
         let strace = Wrapper::find(Tool::Strace);
         let probed = Probed::for_calls(&[]);
         let why = probed.status.iter().find(|status| status.name == "syscalls").and_then(|s| s.unavailable.clone());
-        let source = match (why, &strace) {
+        let by = match (why, &strace) {
             (None, _) => CountedBy::Tracepoints,
             (Some(why), Ok(_)) => {
                 note(&format!("tracepoints are not available, so strace counts: {why}"));
@@ -85,24 +85,26 @@ impl Counter {
                 return Err(CellsError::Impossible { what });
             }
         };
-        Ok(Counter { source, strace })
+        Ok(Counter { by, strace })
     }
 
     /// One sentence about where the numbers come from.
-    fn sources(&self) -> String {
-        match (self.source, &self.strace) {
+    fn origin(&self) -> String {
+        match (self.by, &self.strace) {
             (CountedBy::Tracepoints, Ok(_)) => {
-                "Source: tracepoints, one for each kind of call that a run under strace found; `other` is what all calls \
-                 are more than these. Page faults: the kernel's software event."
+                "Counted by tracepoints, one for each kind of call that a run under strace found; `other` is the rest of \
+                 all calls. Page faults: the kernel's software event."
                     .to_owned()
             }
             (CountedBy::Tracepoints, Err(why)) => format!(
-                "Source: tracepoints of {}; all other calls together are `other`, because their kinds cannot be found: \
+                "Counted by tracepoints of {}; all other calls together are `other`, because their kinds cannot be found: \
                  {why}.",
                 CALLS.join(", ")
             ),
             (CountedBy::Strace, _) => {
-                "Source: strace -c, because tracepoints are not available. Page faults: from wait4 of a run without strace.".to_owned()
+                "Counted by strace -c, because tracepoints are not available. Page faults: from wait4 of a run without \
+                 strace."
+                    .to_owned()
             }
         }
     }
@@ -122,7 +124,7 @@ impl Counter {
             kinds.extend(own.iter().flat_map(|own| own.counts.keys().cloned()));
             traced.push(own);
         }
-        let probed = match self.source {
+        let probed = match self.by {
             CountedBy::Tracepoints => Probed::for_calls(&kinds.iter().cloned().collect::<Vec<_>>()),
             CountedBy::Strace => Probed::default(),
         };
@@ -141,7 +143,7 @@ impl Counter {
             let mut counted = once()?;
             let again = once()?;
             let mut unequal_runs = unequal(&counted.counts, &again.counts);
-            if let (CountedBy::Strace, Ok(strace), Some(calls)) = (self.source, &self.strace, &traced) {
+            if let (CountedBy::Strace, Ok(strace), Some(calls)) = (self.by, &self.strace, &traced) {
                 let again = self.of_operations(has_idle, |pass| traced_calls(cells, strace, cell, workload, pass))?;
                 unequal_runs.extend(unequal(&calls.counts, &again.counts));
                 // A kind that is not in the table of strace was not called.
@@ -153,7 +155,7 @@ impl Counter {
                 name: if plan.kind == CellKind::Baseline { "baseline".to_owned() } else { plan.name.clone() },
                 operations: counted.operations,
                 unequal: unequal_runs,
-                disputed: match (self.source, traced) {
+                disputed: match (self.by, traced) {
                     (CountedBy::Tracepoints, Some(traced)) => unequal(&traced.counts, &counted.counts),
                     _ => Vec::new(),
                 },

@@ -39,7 +39,7 @@ pub(super) fn show(
     about: &str,
     columns: &[Column],
     reference: Option<&str>,
-    sources: &str,
+    origin: &str,
     width: usize,
 ) -> String {
     let mut document = Document::default();
@@ -62,7 +62,7 @@ pub(super) fn show(
         })
         .collect();
     document.text(format!("Operations: {}. {}", operations.join(", "), startup(columns)));
-    document.text(sources);
+    document.text(origin);
     agreement(&mut document, columns);
     document.terminal(width)
 }
@@ -160,7 +160,7 @@ mod tests {
             column("baseline", &[("all calls", 250), ("mmap", 200), ("brk", 0), ("munmap", 50), ("page-faults", 0)]);
         let mut theirs = column("other", &[("all calls", 10), ("mmap", 10), ("page-faults", 7)]);
         theirs.disputed = vec!["mmap 10 or 11".to_owned()];
-        let text = show("w", "words", &[ours, theirs], Some("other"), "Source: x.", 100);
+        let text = show("w", "words", &[ours, theirs], Some("other"), "Counted by x.", 100);
         let line = |start: &str| -> Vec<String> {
             let found = text.lines().filter(|line| line.starts_with(start));
             found.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()

@@ -75,7 +75,7 @@ fn bytes_in_use() -> u64 {
     let Some(mallinfo2) = of_glibc else {
         return 0;
     };
-    // SAFETY: only reads the books of glibc's arenas, under their locks.
+    // SAFETY: only reads the statistics of glibc's arenas, under their locks.
     let info = unsafe { mallinfo2() };
     (info.uordblks + info.hblkhd) as u64
 }

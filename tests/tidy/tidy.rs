@@ -1,14 +1,19 @@
 //! House rules, as tests over the source text.
 //!
-//! - `layers`: which file uses which, by the paths that `imports` reads; `words`: the language of every text.
+//! - `layers`: which file may use which, by the tables of `rooms` and the paths that `imports` and `reader` find;
+//!   `words`: the language of every text; `links`: those of every document; `architecture`: what ARCHITECTURE.md names.
 //! - Here: what a line of code shows. Comments and the tests at the end of a file are left out where a rule is about code.
 
+mod architecture;
 mod imports;
 mod layers;
+mod links;
+mod reader;
+mod rooms;
 mod words;
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Longest file, without its tests.
 const LINES_MAX: usize = 500;
@@ -38,8 +43,9 @@ impl File {
     }
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// The repository's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
 }
 
 /// The folders of the workspace's packages, the root package's first, as an empty name.
@@ -53,9 +59,10 @@ fn packages() -> Vec<String> {
     packages
 }
 
-/// The source folders of the workspace, the allocator's first.
+/// The source folders of the workspace, the allocator's first; a package of tests has none.
 fn sources() -> Vec<String> {
-    packages().iter().map(|package| format!("{package}/src").trim_start_matches('/').to_owned()).collect()
+    let folders = packages().into_iter().map(|package| format!("{package}/src").trim_start_matches('/').to_owned());
+    folders.filter(|folder| root().join(folder).is_dir()).collect()
 }
 
 /// All Rust files of the workspace's sources, with their paths from the repository's root.

@@ -24,9 +24,9 @@ pub(crate) struct Explained {
     pub(crate) missing: Vec<String>,
 }
 
-/// The plan's reading of one workload.
+/// The gap to the reference peer in one workload.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Reading {
+pub(crate) struct ReferenceGap {
     /// Name of the reference peer.
     pub(crate) peer: String,
     /// Baseline − peer, nanoseconds per operation.
@@ -70,15 +70,15 @@ pub(super) fn gaps(peers: &[&CellRuns], drawn: &[Drawn]) -> Vec<Gap> {
     .collect()
 }
 
-/// The reading against the reference peer, from the draws of the gap and of the contrasts.
-pub(super) fn read(
+/// The gap to the reference peer, from its draws and those of the contrasts.
+pub(super) fn reference_gap(
     manifest: &Manifest,
     response: MainResponse,
     peer: &CellRuns,
     cells: &[CellSummary],
     (gap, drawn): (&Drawn, &[Drawn]),
     effects: &[Effect],
-) -> Reading {
+) -> ReferenceGap {
     let main: Vec<&Effect> = effects.iter().filter(|e| e.response == Response::main(response)).collect();
     let rows: Vec<(&Effect, &Drawn)> =
         main.into_iter().zip(drawn.iter().step_by(Response::timed(response).len())).collect();
@@ -114,5 +114,5 @@ pub(super) fn read(
         let both = baseline.counts.iter();
         both.filter_map(|(name, a)| Some((name.clone(), a.value - other.counts.get(name)?.value))).collect()
     });
-    Reading { peer: peer.plan.name.clone(), gap: estimate(gap), explained, counts: counts.unwrap_or_default() }
+    ReferenceGap { peer: peer.plan.name.clone(), gap: estimate(gap), explained, counts: counts.unwrap_or_default() }
 }

@@ -35,7 +35,7 @@ fn the_book_has_every_page() {
 #[test]
 fn the_annotated_config_is_the_one_in_the_reference() {
     let files = markdown_files();
-    let config = std::fs::read_to_string(root().join("configs/annotated.toml")).expect("the config is there");
+    let config = std::fs::read_to_string(crate::root().join("configs/annotated.toml")).expect("the config is there");
     assert!(files[Path::new("configs/README.md")].contains(&config), "configs/README.md shows another annotated.toml");
 }
 
@@ -68,28 +68,10 @@ fn links_that_lead_nowhere_are_told() {
     }
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Path from the root → text, of all Markdown files but those in folders that a build or a tool makes.
+/// Path from the root → text, of all Markdown files but those that a build or a run makes.
 fn markdown_files() -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root().to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("the folder is readable") {
-            let path = entry.expect("the entry is readable").path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if path.is_dir() {
-                if !name.starts_with('.') && name != "target" {
-                    folders.push(path);
-                }
-            } else if name.ends_with(".md") {
-                let text = std::fs::read_to_string(&path).expect("the file is text");
-                found.insert(path.strip_prefix(root()).expect("below the root").to_owned(), text);
-            }
-        }
-    }
+    let files = crate::words::texts().into_iter().filter(|(name, _)| name.ends_with(".md"));
+    let found: BTreeMap<PathBuf, String> = files.map(|(name, text)| (PathBuf::from(name), text)).collect();
     assert!(found.len() > 15, "{:?}", found.keys());
     found
 }
@@ -138,7 +120,7 @@ fn follow(from: &Path, link: &str, files: &BTreeMap<PathBuf, String>) -> Result<
         (Some(text), Some(anchor)) if !anchors(text).contains(&anchor.to_owned()) => {
             Err(format!("{} has no such heading; it has {:?}", to.display(), anchors(text)))
         }
-        (None, _) if !root().join(&to).exists() => Err(format!("{} is not there", to.display())),
+        (None, _) if !crate::root().join(&to).exists() => Err(format!("{} is not there", to.display())),
         (None, Some(_)) => Err(format!("{} is no Markdown file of the repository", to.display())),
         _ => Ok(()),
     }

@@ -1,0 +1,334 @@
+//! The design of every crate as one table each: its layers, bottom to top, with what each is for.
+
+/// One row of a crate's table.
+#[derive(Clone, Copy)]
+pub(crate) struct Layer {
+    /// Files, and folders with a `/` at the end, from the crate's folder. A path in several rows is in the row of its
+    /// longest match.
+    pub(crate) files: &'static [&'static str],
+    /// What it is for.
+    pub(crate) purpose: &'static str,
+    /// Whether the entries are siblings that must not use each other.
+    pub(crate) apart: bool,
+}
+
+/// A row whose files may use each other, without a circle.
+pub(crate) const fn layer(files: &'static [&'static str], purpose: &'static str) -> Layer {
+    Layer { files, purpose, apart: false }
+}
+
+/// A row of siblings: none uses another.
+pub(crate) const fn apart(files: &'static [&'static str], purpose: &'static str) -> Layer {
+    Layer { files, purpose, apart: true }
+}
+
+/// The table of one crate.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    /// The folder of its sources.
+    pub(crate) folder: &'static str,
+    /// Folders of the other crates of this repository that it may use.
+    pub(crate) uses: &'static [&'static str],
+    /// Bottom to top: a file uses its own row and those before it.
+    pub(crate) layers: &'static [Layer],
+}
+
+/// The design of every crate.
+pub(crate) const ROOMS: &[Room] = &[
+    Room { folder: "src/", uses: &[], layers: ALLOCATOR },
+    Room { folder: "ablation/stats/src/", uses: &[], layers: STATS },
+    Room { folder: "ablation/format/src/", uses: &[], layers: FORMAT },
+    Room { folder: "ablation/probe/src/", uses: &[], layers: PROBE },
+    Room {
+        folder: "ablation/src/",
+        uses: &["ablation/stats/src/", "ablation/format/src/", "ablation/probe/src/"],
+        layers: RUNNER,
+    },
+    Room {
+        folder: "ablation/bench_runner/src/",
+        uses: &["ablation/stats/src/", "ablation/format/src/", "ablation/probe/src/"],
+        layers: BENCH_RUNNER,
+    },
+    // The one crate that knows the allocator and speaks the runner's language.
+    Room { folder: "ablation/workloads/src/", uses: &["src/", "ablation/probe/src/"], layers: WORKLOADS },
+];
+
+const ALLOCATOR: &[Layer] = &[
+    apart(&["class.rs", "request.rs"], "values that travel, and arithmetic: pure"),
+    layer(&["os/"], "the only system calls, one twin for each architecture"),
+    apart(&["fatal.rs", "sync.rs"], "the abort with a fixed sentence; locks and counts, with the model checker's twin"),
+    layer(&["metadata/shared_cell.rs"], "a field of a record that any thread may read"),
+    apart(
+        &["metadata/allocator.rs", "metadata/large_mapping.rs", "metadata/list.rs"],
+        "memory for records; the record of one mapping; the lists that records are in",
+    ),
+    layer(&["metadata/page.rs"], "slots of one size class and which are free, or one large object"),
+    layer(&["metadata/segment.rs"], "4 MiB of the arena: which blocks are free"),
+    layer(&["metadata/range.rs"], "the reserved addresses: address to slot list"),
+    layer(&["metadata/page_map.rs", "metadata/"], "address to record, outside the range too"),
+    apart(
+        &["alloc/thread_cache.rs", "alloc/transfer_batch.rs"],
+        "what every request and free passes, below the factors: no level is asked here",
+    ),
+    layer(&["alloc/transfer_cache.rs"], "the batches that wait for a thread, below the factors too"),
+    apart(
+        &[
+            "factor/align.rs",
+            "factor/arena.rs",
+            "factor/bigcache.rs",
+            "factor/elo/",
+            "factor/evolution/",
+            "factor/madvise_batch.rs",
+            "factor/purge.rs",
+            "factor/thp.rs",
+            "factor/thread_cache.rs",
+            "factor/tick.rs",
+            "factor/original/header.rs",
+        ],
+        "one mechanism a file: it knows no other factor, no station, and not whether it is on",
+    ),
+    apart(
+        &["factor/original/bigcache.rs", "factor/original/elo.rs", "factor/original/tick.rs"],
+        "what only the research original did, beside the counters of the default's form",
+    ),
+    layer(&["factor/"], "the toggles of the factors"),
+    apart(
+        &["alloc/find.rs", "alloc/huge_pages.rs", "alloc/mapping_pool.rs"],
+        "stations get levels as parameters: address to object; the huge-page decision; freed mappings",
+    ),
+    layer(&["alloc/arena.rs"], "runs of blocks, and memory for them"),
+    apart(
+        &["alloc/central_free_list.rs", "alloc/large_mappings.rs"],
+        "pages of one size class; objects of whole runs and mappings",
+    ),
+    layer(&["alloc/thread_heap.rs"], "the slow half of a thread's cache: batches from and to the stations"),
+    layer(&["alloc/thread_end.rs"], "the key that calls at a thread's end, and one shared heap for what comes after"),
+    layer(&["config/level.rs"], "the values a factor can have"),
+    layer(&["config/registry.rs"], "which factors there are, each named once"),
+    apart(&["config/lifecycle.rs", "config/preset.rs"], "how evolution ends; named sets of levels"),
+    layer(&["config/environment.rs"], "HAKMEM_* to levels, without allocating"),
+    layer(&["config/active.rs"], "the levels of this process, read once and sealed"),
+    layer(&["config/"], "what others see of the configuration"),
+    layer(&["alloc/learning.rs"], "what the slow path tells the learning factors"),
+    layer(&["alloc/release.rs"], "memory past the caches, on its way to pages, the arena and the OS"),
+    layer(&["alloc/purge.rs"], "the background purge, the driver of the stations"),
+    layer(&["alloc/fork.rs"], "all locks in nesting order around a fork"),
+    layer(&["alloc/thread.rs"], "start and end of a thread and of the process"),
+    apart(
+        &["alloc/allocate.rs", "alloc/flush.rs", "alloc/free.rs", "alloc/inspect.rs"],
+        "the calls: they read levels and pass them down",
+    ),
+    layer(&["alloc/reallocate.rs", "alloc/"], "the call that is made of two others"),
+    apart(&["global.rs", "stats.rs"], "the allocator of Rust programs; what it holds and did"),
+    apart(&["allocator_api.rs", "preload.rs", "settings.rs"], "what programs see, one way each"),
+    layer(&["lib.rs"], "the public surface"),
+];
+
+const STATS: &[Layer] = &[
+    apart(&["distribution.rs", "order.rs", "random.rs"], "distributions; percentiles; the seeded generator"),
+    apart(
+        &["bootstrap.rs", "modes.rs", "projection.rs", "resamples.rs"],
+        "a statistic with its draws; two speeds; blocks needed; the draws of blocks",
+    ),
+    apart(
+        &["factorial.rs", "layout.rs", "line.rs", "many.rs", "series.rs", "table.rs"],
+        "what draws are made from, and what is computed draw by draw: one method a file",
+    ),
+    layer(&["lib.rs"], "the public surface"),
+];
+
+const FORMAT: &[Layer] = &[
+    apart(
+        &["folder.rs", "measured.rs", "path.rs", "response.rs", "version.rs"],
+        "names of files, the measured program's line, and the values that the others hold",
+    ),
+    apart(&["record.rs", "target.rs"], "one process; one bar"),
+    layer(&["plan.rs"], "what was planned"),
+    layer(&["manifest.rs"], "what was planned, built and found"),
+    apart(&["effects/estimate.rs", "effects/noise.rs"], "a value with its interval; what disturbed the runs"),
+    apart(
+        &["effects/breakdown.rs", "effects/claims.rs", "effects/crossed.rs", "effects/rows.rs"],
+        "results, by what they are about",
+    ),
+    layer(&["effects/"], "results as one file"),
+    layer(&["read.rs"], "the readers"),
+    layer(&["lib.rs"], "the public surface"),
+];
+
+const PROBE: &[Layer] = &[
+    layer(&["contention.rs"], "the contention probe"),
+    layer(&["timed_batches.rs"], "timed batches between probes"),
+    layer(&["line.rs"], "the line that a measured program prints"),
+    layer(&["lib.rs"], "the public surface"),
+];
+
+const RUNNER: &[Layer] = &[
+    apart(
+        &[
+            "support/call.rs",
+            "support/count.rs",
+            "support/exit.rs",
+            "support/files.rs",
+            "support/machine.rs",
+            "support/nearest.rs",
+            "support/progress.rs",
+            "support/steal.rs",
+            "support/studies.rs",
+        ],
+        "what every stage may use, and knows no study",
+    ),
+    apart(&["support/interrupt.rs", "support/settings.rs", "support/"], "Ctrl-C; the runner's own environment"),
+    apart(
+        &["config/diagnostic.rs", "config/names.rs", "config/raw.rs"],
+        "messages at their line; words of serde; TOML as written",
+    ),
+    layer(&["config/error.rs"], "why there is no study"),
+    layer(&["config/study.rs"], "the study without contradictions"),
+    apart(&["config/check.rs", "config/factor.rs"], "what all tables are checked for; what a factor says"),
+    apart(
+        &[
+            "config/claims.rs",
+            "config/crossing.rs",
+            "config/levels.rs",
+            "config/paths.rs",
+            "config/peers.rs",
+            "config/quick.rs",
+            "config/subject.rs",
+            "config/targets.rs",
+            "config/treatments.rs",
+            "config/workloads.rs",
+        ],
+        "one kind of table each, from raw to checked",
+    ),
+    layer(&["config/"], "language: a TOML text to a study, or an error at its line"),
+    apart(
+        &["design/axis.rs", "design/fraction.rs", "design/paths.rs", "design/screening.rs"],
+        "levels to move along, and the known fractions",
+    ),
+    apart(
+        &["design/build_plans.rs", "design/constraints.rs", "design/treatments.rs"],
+        "binaries, impossible cells, and treatments",
+    ),
+    layer(&["design/cells.rs"], "every cell"),
+    apart(&["design/claims.rs", "design/contrasts.rs"], "what is claimed of cells, and compared"),
+    layer(&["design/"], "design: a study to cells, contrasts and builds"),
+    layer(&["prove/"], "proof: a record to a proven, invalid or failed run; pure"),
+    layer(&["store/"], "the folder of a study"),
+    layer(&["unit_costs/"], "what a page fault and a system call cost here, in a process of its own"),
+    layer(&["analyse/"], "analysis: proven runs to one table of cells, and every verdict from it; pure"),
+    layer(&["gap/"], "what a gap is made of: tables, counts and unit costs to breakdowns; pure"),
+    apart(
+        &["report/content.rs", "report/document.rs", "report/effects_json.rs", "report/number.rs"],
+        "what reports are made of",
+    ),
+    apart(
+        &[
+            "report/crossed.rs",
+            "report/curves.rs",
+            "report/gap.rs",
+            "report/hypotheses.rs",
+            "report/paths.rs",
+            "report/workload.rs",
+        ],
+        "one section of a report each",
+    ),
+    layer(&["report/closing.rs"], "what stands at the end of a report"),
+    layer(&["report/head.rs"], "what stands at its beginning"),
+    apart(&["report/peers/", "report/targets.rs"], "the peers side by side; the targets"),
+    layer(&["report/headline/"], "the answer, which opens every report"),
+    layer(&["report/"], "report: results to a terminal, Markdown and JSON; computes nothing"),
+    apart(
+        &["measure/callgrind.rs", "measure/tracefs.rs", "measure/vmstat.rs"],
+        "where counts come from, read as they are written",
+    ),
+    layer(&["measure/instruments.rs"], "the table of instruments: a new one is a row"),
+    layer(&["measure/"], "instruments: each way to attach one to a process"),
+    layer(&["builds/"], "builds: feature sets to binaries"),
+    layer(&["run/orphans.rs"], "processes that a run left behind"),
+    layer(&["run/process/"], "one process: start, limits, what is seen from outside"),
+    layer(&["run/"], "run: cells to processes to records"),
+    layer(&["study/"], "a study from its config to its last record, and when to stop"),
+    layer(&["tools/cells.rs"], "a few cells by themselves, for tools"),
+    apart(
+        &[
+            "tools/archive/",
+            "tools/doctor/",
+            "tools/init/",
+            "tools/plan.rs",
+            "tools/profile/",
+            "tools/selftest/",
+            "tools/syscalls/",
+        ],
+        "what the other subcommands do",
+    ),
+    layer(&["tools/"], "the list of tools"),
+    layer(&["cmd/output.rs"], "how a subcommand writes and ends"),
+    apart(
+        &[
+            "cmd/archive.rs",
+            "cmd/completions.rs",
+            "cmd/doctor.rs",
+            "cmd/hidden.rs",
+            "cmd/init.rs",
+            "cmd/man.rs",
+            "cmd/plan.rs",
+            "cmd/profile.rs",
+            "cmd/report.rs",
+            "cmd/selftest.rs",
+            "cmd/syscalls.rs",
+        ],
+        "one subcommand each with its arguments",
+    ),
+    layer(&["cmd/run.rs"], "the subcommand that ends with a report"),
+    layer(&["cmd/default.rs"], "what `cargo ablate` alone means"),
+    layer(&["cmd/"], "the command line"),
+    layer(&["main.rs"], "the program"),
+];
+
+const BENCH_RUNNER: &[Layer] = &[
+    apart(&["chain.rs", "interval.rs"], "the work that is timed; an interval as each tool gives it"),
+    layer(&["criterion_bench.rs"], "the same work under criterion"),
+    layer(&["tools.rs"], "how each tool is asked"),
+    layer(&["race.rs"], "all tools in turn"),
+    layer(&["table.rs"], "what came out"),
+    layer(&["main.rs"], "the program"),
+];
+
+const WORKLOADS: &[Layer] = &[
+    layer(&["os/"], "clocks and usage"),
+    apart(
+        &["allocator/mod.rs", "allocator/library.rs", "placebo.rs", "refused.rs"],
+        "what an allocator must do; whose code a library is; dead code; refused variables",
+    ),
+    apart(
+        &[
+            "allocator/floor.rs",
+            "allocator/hakmem.rs",
+            "allocator/jemalloc.rs",
+            "allocator/mimalloc.rs",
+            "allocator/preloaded.rs",
+            "allocator/snmalloc.rs",
+            "allocator/system.rs",
+        ],
+        "one allocator each",
+    ),
+    apart(
+        &["workload/latency.rs", "workload/measurement.rs", "workload/spsc.rs", "workload/touch.rs"],
+        "latencies, what a run gives, a queue, and how memory is touched",
+    ),
+    layer(&["workload/scenario.rs"], "what is allocated"),
+    layer(&["workload/plan.rs"], "how often, and by how many threads"),
+    layer(&["workload/script.rs"], "the requests of one thread, from a seed"),
+    layer(&["workload/lifetime.rs"], "how long objects live"),
+    layer(&["workload/script_runner.rs"], "a script, timed in batches"),
+    apart(
+        &["workload/handoff.rs", "workload/memory_return.rs", "workload/parallel.rs", "workload/single.rs"],
+        "one way each to put threads to work",
+    ),
+    layer(&["workload/drive.rs", "workload/"], "the way that a plan asks for"),
+    layer(&["proof.rs"], "which allocator served, by addresses and counts"),
+    layer(&["output.rs"], "the line"),
+    layer(&["registry.rs"], "all allocators behind one loop"),
+    apart(&["args.rs", "list.rs"], "the command line; what there is"),
+    layer(&["main.rs"], "the program"),
+];
