@@ -1,5 +1,4 @@
-//! A processor with counters that does what a test asks for, in the place of the kernel: the hardware path on machines
-//! that have no PMU.
+//! A fake of the kernel's perf events, so that counting with hardware counters is tested on machines without a PMU.
 
 use super::Probed;
 use super::attach::probe_rows;
@@ -18,9 +17,9 @@ use std::rc::Rc;
 struct Pmu {
     /// Events that can count at the same time.
     counters: usize,
-    /// What it says when a group is larger than that.
+    /// The error for a group that is larger than that.
     full: c_int,
-    /// What every hardware event reads: value, time enabled, time running.
+    /// Value, time enabled and time running of every hardware event.
     reads: [u64; 3],
     /// The error of `perf_event_open` for a hardware event of another process; 0: none.
     refuses_child: c_int,
@@ -86,7 +85,7 @@ impl Hooks for Fake {
         }
         file.rewind().expect("rewinds");
         let fd = file.into_raw_fd();
-        // The number may have belonged to a group that is gone.
+        // The number may be that of a closed group.
         seen.groups.remove(&fd);
         fd
     }
@@ -98,7 +97,7 @@ impl Hooks for Fake {
     }
 }
 
-/// Hardware and software rows, without tracepoints, whose numbers are the real kernel's.
+/// Hardware rows and page faults. Tracepoints are left out, because their numbers come from the real kernel.
 fn rows() -> Vec<Instrument> {
     let mut rows = instruments(&["perf".to_owned()]);
     rows.retain(|row| row.source.needs_pmu() || row.name == "page-faults");
@@ -166,7 +165,7 @@ fn shared_counters_are_scaled_down_to_95_percent_and_refused_below() {
     });
 }
 
-/// A refusal while probing makes the instrument unavailable, and says the way out.
+/// A refusal while probing makes the instrument unavailable, with a reason that has a way out.
 #[test]
 fn refusals_name_the_way_out() {
     let check = |errno: c_int, part: &str| {
@@ -185,7 +184,7 @@ fn refusals_name_the_way_out() {
     check(libc::ENOSPC, "fewer events");
 }
 
-/// What could be had when it was probed may be refused later; then it is missing, with the reason.
+/// An available instrument may be refused later. Then its count is missing, with the reason.
 #[test]
 fn a_counter_that_fails_on_a_process_is_missing_and_says_why() {
     for (errno, part) in [(libc::EMFILE, "ulimit -n"), (libc::ENOSPC, "fewer events"), (libc::EACCES, "CAP_PERFMON")] {

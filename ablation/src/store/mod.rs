@@ -300,8 +300,9 @@ pub(crate) mod tests {
         let dir = folder();
         let first = Folder::create(dir.path()).expect("empty");
         let error = Folder::create(dir.path()).expect_err("locked");
-        assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+        assert!(matches!(error, StoreError::InUse { .. }) && is_in_use(dir.path()), "{error}");
         drop(first);
+        assert!(!is_in_use(dir.path()));
         Folder::create(dir.path()).expect("free again");
     }
 
