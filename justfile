@@ -1,20 +1,23 @@
 # Names the folders of a run of `just bench`.
 stamp := datetime_utc("%Y%m%dT%H%M%S")
 
+# What runs ablate. `just runner=target/debug/cargo-ablate …` takes a binary that is built already.
+runner := "cargo ablate"
+
 # `cargo ablate` with these arguments; without any, a first table of what each factor costs.
 [group('measure')]
 ablate *ARGS:
-    cargo ablate {{ARGS}}
+    {{runner}} {{ARGS}}
 
 # The man pages of `cargo ablate`, into a folder.
 [group('documents')]
 man DIR="target/man":
-    cargo ablate man {{DIR}}
+    {{runner}} man {{DIR}}
 
 # A short study, under a minute once built.
 [group('measure')]
 ablate-smoke *ARGS:
-    cargo ablate run configs/smoke.toml {{ARGS}}
+    {{runner}} run configs/smoke.toml {{ARGS}}
 
 # The default allocator beside every peer, held to its targets, into results/: half an hour once built.
 [group('measure')]
@@ -23,12 +26,12 @@ bench *ARGS: preload (bench-study "bench" ARGS) (bench-archive "bench") (bench-s
 # One study of `just bench`, into a folder of this call.
 [private]
 bench-study NAME *ARGS:
-    cargo ablate run configs/{{NAME}}.toml --out target/ablate/{{NAME}}-{{stamp}} {{ARGS}}
+    {{runner}} run configs/{{NAME}}.toml --out target/ablate/{{NAME}}-{{stamp}} {{ARGS}}
 
 # Its results, under results/.
 [private]
 bench-archive NAME:
-    cargo ablate archive target/ablate/{{NAME}}-{{stamp}}
+    {{runner}} archive target/ablate/{{NAME}}-{{stamp}}
 
 # The measured program alone: `just measure --allocator hakmem --scenario vm --iterations 100`.
 [group('measure')]
@@ -83,7 +86,7 @@ check:
 # The report of a finished study once more: `just report target/ablate/feature-isolation-1`.
 [group('measure')]
 report DIR:
-    cargo ablate report {{DIR}}
+    {{runner}} report {{DIR}}
 
 # How long reading, analysing and reporting 1,000,000 records takes, and how much memory: at most 20 s and 1 GiB.
 [group('measure')]
