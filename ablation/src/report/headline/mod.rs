@@ -69,9 +69,9 @@ fn fill(document: &mut Document, columns: usize, reserved: usize, part: impl Fn(
     if columns == usize::MAX {
         return document.append(filled(Limits { rows: usize::MAX, sentences: usize::MAX }));
     }
-    let sentences = (1..=LIMITS.sentences).rev();
+    let sentences = (0..=LIMITS.sentences).rev();
     let with_rows = sentences.flat_map(|sentences| (1..=LIMITS.rows).rev().map(move |rows| (rows, sentences)));
-    let enough = with_rows.filter(|(rows, sentences)| *rows >= LEAST_ROWS || *sentences == 1);
+    let enough = with_rows.filter(|(rows, sentences)| *rows >= LEAST_ROWS || *sentences == 0);
     let mut heads = enough.map(|(rows, sentences)| filled(Limits { rows, sentences }));
     let fits = |head: &Document| head.terminal(columns).lines().count() + reserved <= LINES;
     document.append(heads.find(fits).unwrap_or_else(|| filled(Limits { rows: 0, sentences: 0 })));
@@ -100,8 +100,11 @@ fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, lim
         for workload in open.iter().take(limits.sentences) {
             document.item(top_three(workload));
         }
-        if let Some(more) = open.len().checked_sub(limits.sentences).filter(|more| *more > 0) {
-            document.item(format!("no cost either in {}; see report.md", counted(more, "more workload")));
+        if let Some(rest) = open.len().checked_sub(limits.sentences).filter(|rest| *rest > 0) {
+            document.item(match limits.sentences {
+                0 => format!("no cost is found in {} of {}", rest, counted(analysis.workloads.len(), "workload")),
+                _ => format!("no cost either in {}; see report.md", counted(rest, "more workload")),
+            });
         }
     } else if let Some(race) = peers::summary(analysis).filter(|_| !has_factors(manifest)) {
         document.text(race);
