@@ -74,12 +74,10 @@ impl Claim {
                 let parts = of.iter().map(|part| measured.part(workload, peer, part)).collect::<Result<Vec<_>, _>>()?;
                 let sum = Drawn::linear(parts.iter().map(|part| (1.0, part))).ok_or_else(differ)?;
                 if gap.interval().is_some() && !excludes_zero(&gap) {
-                    return Err(format!("undecidable here: the gap to {peer} is not told apart from 0"));
+                    return Err(format!("the gap to {peer} is not told apart from 0"));
                 }
                 if gap.point < 0.0 {
-                    return Err(format!(
-                        "undecidable here: the baseline is faster than {peer}, there is no gap to share"
-                    ));
+                    return Err(format!("the baseline is faster than {peer}, there is no gap to share"));
                 }
                 let value = sum.combine(&gap, |part, gap| part / gap);
                 Ok(Claim::Range { value, low: *low, high: *high })

@@ -120,10 +120,10 @@ fn a_share_of_no_gap_is_undecidable() {
     study.gap = Some(noisy(0.5, 20.0, 1));
     let none = decided(&study, share(&["cache"], 0.05, 0.1));
     assert_eq!((none.verdict, none.value, none.blocks_needed), (Verdict::Undecidable, None, None));
-    assert_eq!(none.reason, "undecidable here: the gap to fast is not told apart from 0");
+    assert_eq!(none.reason, "the gap to fast is not told apart from 0");
     study.gap = Some(noisy(-1_000.0, 5.0, 1));
     let faster = decided(&study, share(&["cache"], 0.05, 0.1));
-    assert_eq!(faster.reason, "undecidable here: the baseline is faster than fast, there is no gap to share");
+    assert_eq!(faster.reason, "the baseline is faster than fast, there is no gap to share");
     let missing = decided(&study, share(&["elo"], 0.05, 0.1));
     assert_eq!((missing.verdict, missing.reason.as_str()), (Verdict::Undecidable, "elo is not separated"));
 }
