@@ -2,6 +2,7 @@
 
 use super::workload::WorkloadAnalysis;
 use crate::prove::JudgedRun;
+use crate::support::count::counted;
 use ablate_format::{CellKind, MainResponse, Pass, Status, StudyPlan};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,10 +104,9 @@ fn shared_counters(records: &[JudgedRun]) -> Vec<String> {
             "counters that shared the processor are scaled up; the smallest part of the time that they counted: {scaled}"
         ));
     }
-    out.extend(refused.iter().map(|(name, (runs, why))| {
-        let s = if *runs == 1 { "" } else { "s" };
-        format!("{name} gave no count in {runs} run{s}: {why}")
-    }));
+    out.extend(
+        refused.iter().map(|(name, (runs, why))| format!("{name} gave no count in {}: {why}", counted(*runs, "run"))),
+    );
     out
 }
 
