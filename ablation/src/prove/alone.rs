@@ -45,7 +45,7 @@ pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut
         .or_else(|| plan.factors.iter().find_map(|factor| levels(cell, factor, measured)))
         .or_else(|| plan.factors.iter().find_map(|factor| counters(cell, factor, measured)))
         .or_else(|| cell.expect_zero.iter().find_map(|name| expected_zero(cell, name, measured)))
-        .or_else(|| if record.pass == Pass::CountingIdle { None } else { values(measured) })
+        .or_else(|| if record.pass == Pass::CountingIdle { not_idle(measured) } else { values(measured) })
         .or_else(|| judged_by(plan, record, measured))
         .or_else(|| hidden_peak(plan, record));
     if let Some(reason) = trouble {
@@ -82,6 +82,17 @@ fn hidden_peak(plan: &StudyPlan, record: &Record) -> Option<String> {
              so it may be the runner's; print `rss_peak_bytes`",
             mebibytes(record.process_rss_peak_bytes),
             mebibytes(record.runner_rss_bytes.unwrap_or(0))
+        )
+    })
+}
+
+/// The reason when a start-up run did operations: its counts are subtracted from all others, and would take the
+/// operations' own with them.
+fn not_idle(measured: &Measured) -> Option<String> {
+    (measured.operations > 0).then(|| {
+        format!(
+            "it is to show what start-up costs, and did {} operations: `idle_args` do not keep the program from working",
+            measured.operations
         )
     })
 }

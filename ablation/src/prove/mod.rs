@@ -199,12 +199,25 @@ mod tests {
     }
 
     #[test]
+    fn a_start_up_run_that_worked_is_invalid() {
+        let study = Study::new(&["cache"], &["w"]);
+        let mut idle = study.timing("w", "baseline", 0, 1.0);
+        idle.pass = Pass::CountingIdle;
+        measured(&mut idle).operations = 80_000;
+        prove(&study.manifest.plan, &mut idle);
+        insta::assert_snapshot!(format!("{}: {}", idle.status.as_str(), idle.reason), @"invalid: it is to show what start-up costs, and did 80000 operations: `idle_args` do not keep the program from working");
+    }
+
+    #[test]
     fn counting_may_leave_out_who_served_but_not_name_another() {
         let study = Study::new(&["cache"], &["w"]);
         for pass in [Pass::Counting, Pass::CountingIdle] {
             for (served_by, status) in [(None, Status::Ok), (Some("libc".to_owned()), Status::Invalid)] {
                 let mut record = study.timing("w", "baseline", 0, 100.0);
                 record.pass = pass;
+                if pass == Pass::CountingIdle {
+                    measured(&mut record).operations = 0;
+                }
                 measured(&mut record).served_by = served_by;
                 prove(&study.manifest.plan, &mut record);
                 assert_eq!(record.status, status, "{pass:?} {}", record.reason);
