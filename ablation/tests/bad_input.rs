@@ -109,6 +109,13 @@ fn a_program_that_fails_in_every_cell_stops_before_the_blocks() {
 }
 
 #[test]
+fn a_program_whose_every_cell_contradicts_the_plan_stops_before_the_blocks() {
+    let bench = Bench::new(&trouble("none").replace("served_by = \"subject\"", "served_by = \"another\""));
+    bench.snapshot("invalid_in_every_cell", &bench.run(&[], 2));
+    assert!(!bench.path("out/records.jsonl").exists());
+}
+
+#[test]
 fn a_program_that_prints_rubbish_or_nothing_is_recorded() {
     check("garbage", "garbage", "42 ns per operation");
     check("nothing", "garbage", "printed nothing");

@@ -1,5 +1,5 @@
 //! The preflight: runs every cell once with its first workload, before anything is recorded, and refuses to start a
-//! study whose program refuses its levels or fails in every cell.
+//! study whose program refuses its levels, fails in every cell, or is in no cell what the plan says.
 
 use super::context::{Context, RunError};
 use super::outcome;
@@ -27,6 +27,13 @@ pub(crate) enum PreflightError {
         /// Cell and reason, one line each.
         list: Vec<String>,
     },
+    /// No cell of the subject is what the plan says.
+    #[error("no run of the subject is what the plan says, so the study would end without a result:\n{}\n\
+             correct the config, or what the program reports; docs/format.md has its line", list.join("\n"))]
+    AllInvalid {
+        /// Cell and reason, one line each.
+        list: Vec<String>,
+    },
     /// A process could not be started.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -35,7 +42,7 @@ pub(crate) enum PreflightError {
 impl ExitStatus for PreflightError {
     fn exit(&self) -> ShellCode {
         match self {
-            PreflightError::Rejected { .. } => ShellCode::WrongCall,
+            PreflightError::Rejected { .. } | PreflightError::AllInvalid { .. } => ShellCode::WrongCall,
             PreflightError::AllFailed { .. } => ShellCode::BadRuns,
             PreflightError::Run(error) => error.exit(),
         }
@@ -49,7 +56,7 @@ impl ExitStatus for PreflightError {
 pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, PreflightError> {
     let mut rejected = Vec::new();
     let mut unproven = Vec::new();
-    let (mut subjects, mut failed) = (0, Vec::new());
+    let (mut subjects, mut failed, mut invalid) = (0, Vec::new(), Vec::new());
     // Idle where the program supports it: the result line is the same, and the run takes no time.
     let pass = if context.study.subject.idle_args.is_some() { Pass::CountingIdle } else { Pass::Timing };
     for (index, cell) in context.plan.cells.iter().enumerate() {
@@ -75,6 +82,9 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
             if matches!(record.status, Status::Crashed | Status::Timeout | Status::Garbage) {
                 failed.push(format!("  cell {}: {}", cell.id, record.reason));
             }
+            if record.status == Status::Invalid {
+                invalid.push(format!("  cell {}: {}", cell.id, record.reason));
+            }
         }
         if record.status != Status::Ok && refused.is_empty() {
             unproven.push(format!("cell {}: {}", cell.id, record.reason));
@@ -85,6 +95,9 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
     }
     if subjects > 0 && failed.len() == subjects {
         return Err(PreflightError::AllFailed { list: failed });
+    }
+    if subjects > 0 && invalid.len() == subjects {
+        return Err(PreflightError::AllInvalid { list: invalid });
     }
     Ok(Some(unproven))
 }
