@@ -35,7 +35,7 @@ pub(super) fn of_estimators(rows: &mut [Effect], series: &[Series], floor_ns: Op
         if !matches!(row.verdict, Verdict::Costs | Verdict::Saves) {
             continue;
         }
-        let other = by_median(&series.values(), floor_ns);
+        let other = by_median(row.response, &series.values(), floor_ns);
         if other != row.verdict {
             let (here, there) = (row.verdict.as_str(), other.as_str());
             row.reason = format!("{here} by the trimmed mean of the blocks, but {there} by their median");
@@ -49,7 +49,7 @@ pub(super) fn of_estimators(rows: &mut [Effect], series: &[Series], floor_ns: Op
 /// contradiction.
 pub(super) fn with_all_batches(rows: &mut [Effect]) {
     for row in rows {
-        if contradicts(row.verdict, row.all_batches) {
+        if contradicts(row.response, row.verdict, row.all_batches) {
             row.reason =
                 format!("{} over the retained batches, yet the opposite over all of them", row.verdict.as_str());
             row.verdict = Verdict::Inconclusive;
@@ -58,12 +58,13 @@ pub(super) fn with_all_batches(rows: &mut [Effect]) {
 }
 
 /// Whether the value over all batches is told apart from 0 on the other side.
-pub(super) fn contradicts(verdict: Verdict, all_batches: Option<Estimate>) -> bool {
+pub(super) fn contradicts(response: Response, verdict: Verdict, all_batches: Option<Estimate>) -> bool {
     let Some((lo, hi)) = all_batches.and_then(|value| value.interval) else { return false };
-    verdict == Verdict::Costs && hi < 0.0 || verdict == Verdict::Saves && lo > 0.0
+    let is_claim = matches!(verdict, Verdict::Costs | Verdict::Saves);
+    is_claim && (lo > 0.0 || hi < 0.0) && response.verdict_of(lo) != verdict
 }
 
-fn by_median(sorted: &[f64], floor_ns: Option<f64>) -> Verdict {
+fn by_median(response: Response, sorted: &[f64], floor_ns: Option<f64>) -> Verdict {
     let median = order::percentile(sorted, 0.5);
     let (Some(median), Some((lo, hi))) = (median, order::sign_test_interval(sorted)) else {
         return Verdict::Inconclusive;
@@ -71,8 +72,7 @@ fn by_median(sorted: &[f64], floor_ns: Option<f64>) -> Verdict {
     match floor_ns {
         _ if lo <= 0.0 && hi >= 0.0 => Verdict::NotDetected,
         Some(floor) if median.abs() <= floor => Verdict::BelowFloor,
-        _ if lo > 0.0 => Verdict::Costs,
-        _ => Verdict::Saves,
+        _ => response.verdict_of(median),
     }
 }
 
@@ -82,6 +82,7 @@ mod tests {
 
     #[test]
     fn the_median_of_the_blocks_has_its_own_verdict() {
+        let by_median = |sorted: &[f64], floor_ns| by_median(Response::LatencyNsMean, sorted, floor_ns);
         let mut values = vec![5.0, 6.0, 7.0, 8.0, 9.0, 10.0];
         assert_eq!(by_median(&values, Some(1.0)), Verdict::Costs);
         assert_eq!(by_median(&values, Some(7.5)), Verdict::BelowFloor);

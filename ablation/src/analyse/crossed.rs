@@ -6,7 +6,7 @@ use super::foreign;
 use super::index::Runs;
 use super::table::Table;
 use super::values::estimate;
-use super::words::{Proof, Verdict};
+use super::words::{Proof, Response, Verdict};
 use crate::prove;
 use ablate_format::effects::{Estimate, GreedyStep, Interaction};
 use ablate_format::{MainResponse, Manifest};
@@ -74,7 +74,7 @@ pub(crate) struct Crossed {
 
 /// What the verdicts of a workload are held to.
 pub(super) struct Held<'a> {
-    /// Gap to the reference peer when its interval lies above 0.
+    /// Gap to the reference peer when the peer is better, told apart from 0.
     pub(super) reference: Option<&'a Drawn>,
     /// Largest |placebo| in units of its standard error, main response and median.
     pub(super) floor: (Option<f64>, Option<f64>),
@@ -88,6 +88,7 @@ pub(super) fn crossed(
     table: &Table,
     held: &Held,
 ) -> Option<Crossed> {
+    let response = Response::main(main);
     let masks = table.masks.as_ref()?;
     let Some(cells) = table.crossed() else {
         let missing = masks.missing.clone();
@@ -113,8 +114,8 @@ pub(super) fn crossed(
             factorial::main_effects(values),
         ]
     };
-    let first = kinds(&values).map(|rows| judged(&rows, held.floor.0));
-    let second = medians.map(|medians| kinds(&medians).map(|rows| judged(&rows, held.floor.1)));
+    let first = kinds(&values).map(|rows| judged(response, &rows, held.floor.0));
+    let second = medians.map(|medians| kinds(&medians).map(|rows| judged(response, &rows, held.floor.1)));
     let whole = all_batches.map(|values| kinds(&values).map(|rows| rows.iter().map(estimate).collect::<Vec<_>>()));
     let counts = |name: &str| -> Option<Vec<f64>> {
         let of = |count: &PerOperation| count.value;
@@ -128,7 +129,7 @@ pub(super) fn crossed(
         let of = |kind: usize| {
             let mut row = first[kind][i].clone();
             agree(&mut row, second.as_ref().map(|second| second[kind][i].verdict));
-            if contradicts(row.verdict, whole.as_ref().and_then(|whole| whole[kind][i])) {
+            if contradicts(response, row.verdict, whole.as_ref().and_then(|whole| whole[kind][i])) {
                 row.verdict = Verdict::Inconclusive;
             }
             match proof {
@@ -170,7 +171,7 @@ pub(super) fn crossed(
 /// Rows with intervals that hold together, and their verdicts.
 ///
 /// The floor is that of the placebo in standard errors: a mean over many cells averages out what moves single cells.
-fn judged(rows: &[Drawn], floor: Option<f64>) -> Vec<Contrasted> {
+fn judged(response: Response, rows: &[Drawn], floor: Option<f64>) -> Vec<Contrasted> {
     let together = many::simultaneous(&rows.iter().collect::<Vec<_>>());
     let one = |(drawn, together): (&Drawn, Option<(f64, f64)>)| {
         let interval = drawn.interval();
@@ -181,10 +182,8 @@ fn judged(rows: &[Drawn], floor: Option<f64>) -> Vec<Contrasted> {
                 let inside = |(floor, error): (f64, f64)| drawn.point.abs() <= floor * error;
                 if floor.zip(drawn.standard_error()).is_some_and(inside) {
                     Verdict::BelowFloor
-                } else if lo > 0.0 {
-                    Verdict::Costs
                 } else {
-                    Verdict::Saves
+                    response.verdict_of(lo)
                 }
             }
         };

@@ -79,7 +79,7 @@ pub(super) struct Evidence<'a> {
     pub(super) by_block: &'a [Series],
     /// What [`over_all_batches`] gave.
     pub(super) all_batches: &'a [Option<Estimate>],
-    /// The gap to the reference peer when its interval lies above 0.
+    /// The gap to the reference peer when the peer is better, told apart from 0.
     pub(super) reference: Option<&'a Drawn>,
 }
 
@@ -346,10 +346,8 @@ fn timed(row: &mut Effect, drawn: &Drawn, together: Option<(f64, f64)>) {
     let (lo, hi) = together.unwrap_or((lo, hi));
     row.together = together;
     let detectable = row.detectable.unwrap_or(f64::INFINITY);
-    (row.verdict, row.reason) = if lo > 0.0 {
-        (Verdict::Costs, String::new())
-    } else if hi < 0.0 {
-        (Verdict::Saves, String::new())
+    (row.verdict, row.reason) = if lo > 0.0 || hi < 0.0 {
+        (row.response.verdict_of(lo), String::new())
     } else if estimate.abs() < detectable || (lo == 0.0 && hi == 0.0) {
         (Verdict::NotDetected, "the interval contains 0".to_owned())
     } else {
@@ -374,10 +372,8 @@ fn counted(row: &mut Effect, pairs: &[Pair], cells: &[CellSummary], instrument: 
         n += 1.0;
     }
     (row.estimate, row.lo, row.hi, row.blocks) = (Some(sum / n), Some(lo / n), Some(hi / n), repeats);
-    (row.verdict, row.reason) = if lo > 0.0 {
-        (Verdict::Costs, String::new())
-    } else if hi < 0.0 {
-        (Verdict::Saves, String::new())
+    (row.verdict, row.reason) = if lo > 0.0 || hi < 0.0 {
+        (row.response.verdict_of(lo), String::new())
     } else {
         (Verdict::NotDetected, "the repeats overlap".to_owned())
     };

@@ -145,7 +145,11 @@ fn workload(
 
     let has_reference = manifest.plan.reference_peer.is_some() && !gaps.is_empty();
     // No share of a gap that is not told apart from 0, nor of an advantage.
-    let is_gap = |gap: &&Drawn| estimate(gap).and_then(|e| e.interval).is_some_and(|(lo, _)| lo > 0.0);
+    let response = Response::main(plan.response);
+    let is_gap = |gap: &&Drawn| {
+        let interval = estimate(gap).and_then(|e| e.interval);
+        interval.is_some_and(|(lo, hi)| response.cost_of(lo) > 0.0 && response.cost_of(hi) > 0.0)
+    };
     let reference = gaps.first().filter(|gap| has_reference && is_gap(gap));
     // The median is the cross-check of a 10th percentile.
     let by_block = match plan.response {

@@ -11,7 +11,7 @@ const MAX_TIMES: f64 = 100.0;
 /// Ends of the contrasts that take one factor away, the most telling first. What they begin with is the factor's level.
 const KINDS: [&str; 3] = ["-off", "main", "-absent"];
 
-/// A factor whose difference is positive and does not stand out from the noise: nothing is claimed about it.
+/// A factor whose difference is for the worse and does not stand out from the noise: nothing is claimed about it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Candidate {
     /// The factor.
@@ -96,11 +96,12 @@ impl WorkloadAnalysis {
                 }
             }
         }
-        best.sort_by(|a, b| b.estimate.unwrap_or(0.0).total_cmp(&a.estimate.unwrap_or(0.0)));
+        let cost = |effect: &Effect| effect.response.cost_of(effect.estimate.unwrap_or(0.0));
+        best.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
         best
     }
 
-    /// The largest positive differences that nothing can be claimed about, by the environment where that arm exists.
+    /// The largest differences for the worse that nothing can be claimed about, by the environment where that arm exists.
     /// Empty as soon as one factor is found to cost.
     pub(crate) fn candidates(&self) -> Vec<Candidate> {
         if !self.top_costs().is_empty() {
@@ -116,13 +117,13 @@ impl WorkloadAnalysis {
                 }
             }
         }
-        found.sort_by(|a, b| b.estimate.total_cmp(&a.estimate));
+        found.sort_by(|a, b| b.estimate.abs().total_cmp(&a.estimate.abs()));
         found
     }
 
     fn candidate(&self, effect: &Effect) -> Option<Candidate> {
         let open = matches!(effect.verdict, Verdict::BelowFloor | Verdict::NotDetected | Verdict::Inconclusive);
-        let estimate = effect.estimate.filter(|estimate| open && *estimate > 0.0)?;
+        let estimate = effect.estimate.filter(|estimate| open && effect.response.cost_of(*estimate) > 0.0)?;
         let candidate = |blocks_needed| {
             let interval = effect.lo.zip(effect.hi);
             Some(Candidate { factor: effect.factor.clone(), estimate, interval, blocks: effect.blocks, blocks_needed })

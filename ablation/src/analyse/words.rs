@@ -58,6 +58,21 @@ impl Response {
         [Response::main(main)].into_iter().chain(second).collect()
     }
 
+    /// Whether more of it is better: so it is for rates, and for nothing else.
+    fn is_better_high(self) -> bool {
+        matches!(self, Response::Value(value) if MainResponse::Value(value).quantity().is_better_high())
+    }
+
+    /// A difference as what it costs: positive where the side with the factor is worse.
+    pub(crate) fn cost_of(self, difference: f64) -> f64 {
+        if self.is_better_high() { -difference } else { difference }
+    }
+
+    /// What a difference that is told apart from 0 says of its factor.
+    pub(crate) fn verdict_of(self, difference: f64) -> Verdict {
+        if self.cost_of(difference) > 0.0 { Verdict::Costs } else { Verdict::Saves }
+    }
+
     /// Whether it comes from the counting passes.
     pub(crate) fn is_counted(self) -> bool {
         Response::COUNTED.iter().any(|(counted, _)| *counted == self)
@@ -84,9 +99,10 @@ impl Response {
 /// What can be said about an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Verdict {
-    /// Detected, positive: the factor costs. For times the cross-check agrees (docs/methodology.md).
+    /// Detected: with the factor the value is worse, so a time is longer, or a rate is lower. The cross-check of times
+    /// agrees (docs/methodology.md).
     Costs,
-    /// Detected, negative: the factor saves.
+    /// Detected: with the factor the value is better.
     Saves,
     /// The interval contains 0 and the effect is smaller than what the study could have found.
     NotDetected,

@@ -10,7 +10,7 @@ use super::number::{
 };
 use super::workload::top_three;
 use super::{paths, peers, targets};
-use crate::analyse::{Analysis, Effect, Proof, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, Contrasted, Effect, Proof, Response, Verdict, WorkloadAnalysis};
 use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, MainResponse, Manifest};
 use std::collections::BTreeSet;
@@ -106,8 +106,12 @@ fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, lim
                 _ => format!("no cost either in {}; see report.md", counted(rest, "more workload")),
             });
         }
-    } else if let Some(race) = peers::summary(analysis).filter(|_| !has_factors(manifest)) {
-        document.text(race);
+    } else if !has_factors(manifest) {
+        match peers::summary(analysis) {
+            Some(race) => document.text(race),
+            None if analysis.workloads.is_empty() => {}
+            None => values(document, analysis),
+        }
     }
     for path in analysis.paths.iter().filter_map(paths::summary) {
         document.item(path);
@@ -115,6 +119,26 @@ fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, lim
     if let Some(targets) = targets::summary(analysis) {
         document.item(format!("targets: {targets}"));
     }
+}
+
+/// What each workload takes: the answer of a study that compares nothing.
+fn values(document: &mut Document, analysis: &Analysis) {
+    document.text("This study has no factors and no peers, so it compares nothing. What each workload takes:");
+    let mut table = Table::new(["<workload", "value", "[95 %]", "blocks", "=of"]);
+    for workload in &analysis.workloads {
+        let value = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
+        let value = value.and_then(|cell| cell.value(workload.response));
+        let unit = Unit::of_response(workload.response, value, Unit::LIMIT);
+        let value = value.map(|value| unit.estimate(value));
+        table.row([
+            workload.name.clone(),
+            value.map_or_else(|| MISSING.to_owned(), |value| point(value.value, value.interval)),
+            interval(value.and_then(|value| value.interval)),
+            value.map_or_else(|| MISSING.to_owned(), |value| value.blocks.to_string()),
+            unit.with(workload.response),
+        ]);
+    }
+    document.table(table);
 }
 
 /// What a study says about one factor in one workload.
@@ -164,7 +188,7 @@ fn unproven(document: &mut Document, manifest: &Manifest, analysis: &Analysis) {
     let all = analysis.workloads.iter().flat_map(|workload| costs(manifest, workload));
     let names: BTreeSet<&str> = all.filter(|cost| cost.proof == Proof::Unproven).map(|cost| cost.factor).collect();
     let unit = Unit::of_factors(cost.workload, Unit::LIMIT);
-    let value = cost.value.map(|value| unit.estimate(value));
+    let value = cost.value.map(|value| unit.estimate(cost.cost(value)));
     let more = match names.len() - 1 {
         0 => String::new(),
         more => format!("; the same holds for {}", counted(more, "more factor")),
@@ -185,16 +209,24 @@ fn baseline(workload: &WorkloadAnalysis) -> Option<f64> {
 }
 
 impl Standing<'_> {
-    /// The value as a part of the baseline's; 1 is all of it.
+    /// A difference as what the factor costs, negative where it saves: a rate that is lower with it is a cost.
+    fn cost(&self, difference: Estimate) -> Estimate {
+        let cost_of = |difference| Response::main(self.workload.response).cost_of(difference);
+        let ends = difference.interval.map(|(lo, hi)| (cost_of(lo), cost_of(hi)));
+        let interval = ends.map(|(a, b)| (a.min(b), a.max(b)));
+        Estimate { value: cost_of(difference.value), interval, blocks: difference.blocks }
+    }
+
+    /// The cost as a part of the baseline's value; 1 is all of it.
     fn share(&self) -> Option<f64> {
-        Some(self.value?.value / baseline(self.workload)?).filter(|share| share.is_finite())
+        Some(self.cost(self.value?).value / baseline(self.workload)?).filter(|share| share.is_finite())
     }
 
     /// What it costs, how sure that is, and what proves it. `is_largest`: no cost without proof is larger.
     fn sentences(&self, document: &mut Document, manifest: &Manifest, is_largest: bool) {
         let workload = self.workload;
         let unit = Unit::of_factors(workload, Unit::LIMIT);
-        let Some(value) = self.value.map(|value| unit.estimate(value)) else { return };
+        let Some(value) = self.value.map(|value| unit.estimate(self.cost(value))) else { return };
         document.text(format!(
             "{} {}: {} of the {} {} in workload {} ({}).",
             self.factor,
@@ -214,6 +246,9 @@ impl Standing<'_> {
             counted(value.blocks, "block"),
             or_missing(workload.floor_ns, floor).trim_end()
         ));
+        if let Some(both) = self.removed_and_added(unit) {
+            document.item(both);
+        }
         let planned = manifest.plan.factors.iter().find(|planned| planned.name == self.factor);
         let counters = planned.map_or(&[][..], |planned| &planned.proof);
         document.item(match counters {
@@ -224,6 +259,28 @@ impl Standing<'_> {
                 all.join(", ")
             ),
         });
+    }
+}
+
+impl Standing<'_> {
+    /// What taking the factor away from this program changes, and what adding it to a program without any of the
+    /// factors does: a Shapley value lies between the two, and alone reads as if the removal gained all of it.
+    fn removed_and_added(&self, unit: Unit) -> Option<String> {
+        let crossed = self.workload.crossed.as_ref().filter(|_| self.is_shapley)?;
+        let row = crossed.factors.iter().find(|row| row.factor == self.factor)?;
+        let cost = |contrasted: &Contrasted| {
+            let estimate = self.cost(Estimate { interval: contrasted.together, ..contrasted.alone });
+            let estimate = unit.estimate(estimate);
+            let value = signed_point(estimate.value, estimate.interval);
+            format!("{value} {} {}", unit.label(), interval(estimate.interval))
+        };
+        Some(format!(
+            "it depends on the other factors: in the program as it is {} costs {}, added to a program without the \
+             factors {}",
+            self.factor,
+            cost(&row.leave_one_out),
+            cost(&row.add_one_in)
+        ))
     }
 }
 
@@ -311,7 +368,7 @@ fn cell(workload: &WorkloadAnalysis, unit: Unit, factor: &str) -> String {
     let Some(standing) = standing(workload, factor) else { return MISSING.to_owned() };
     match (standing.verdict, standing.value) {
         (Verdict::Costs | Verdict::Saves, Some(value)) => {
-            let value = unit.estimate(value);
+            let value = unit.estimate(standing.cost(value));
             let mark = if standing.proof == Proof::Unproven { " unproven" } else { "" };
             signed_point(value.value, value.interval) + mark
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::analyse::analyse;
 use crate::analyse::fixture::Study;
+use ablate_format::Record;
 
 fn shown(study: &Study, blocks: u32, ns: impl Fn(&str, &str, u32) -> f64) -> String {
     let analysis = analyse(&study.manifest, &study.records(blocks, ns));
@@ -40,6 +41,38 @@ fn many_factors_and_workloads_keep_the_length_and_say_that_nothing_costs() {
     let workloads =
         ["a-long-name-0", "a-long-name-1", "a-long-name-2", "a-long-name-3", "a-long-name-4", "a-long-name-5"];
     let text = shown(&Study::new(&factors, &workloads), 12, |_, _, block| 100.0 + f64::from(block % 3));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_factor_that_lowers_a_rate_costs() {
+    let mut study = Study::new(&["batching", "tracing"], &["w"]);
+    study.manifest.plan.workloads[0].response = MainResponse::named("value:requests_per_s").expect("is a response");
+    let records = study.records(12, |_, _, _| 100.0).into_iter().map(|mut record| {
+        let jitter = f64::from(record.block % 3);
+        let rate = match record.cell.split('@').next() {
+            Some("no-batching") => 500.0,
+            Some("no-tracing") => 1_250.0,
+            _ => 1_000.0,
+        };
+        let measured = record.measured.as_mut().expect("is a timing run");
+        measured.values.insert("requests_per_s".to_owned(), rate + jitter);
+        record
+    });
+    let records: Vec<Record> = records.collect();
+    let analysis = analyse(&study.manifest, &records);
+    let mut document = Document::default();
+    head(&mut document, &study.manifest, &analysis, 100);
+    insta::assert_snapshot!(document.terminal(100));
+}
+
+#[test]
+fn a_study_that_compares_nothing_says_what_its_workloads_take() {
+    let mut study = Study::new(&[], &["small", "large"]);
+    study.manifest.plan.cells.retain(|cell| cell.kind == CellKind::Baseline);
+    let text = shown(&study, 12, |workload, _, block| {
+        f64::from(block % 3) + if workload == "small" { 100.0 } else { 4_000.0 }
+    });
     insta::assert_snapshot!(text);
 }
 
