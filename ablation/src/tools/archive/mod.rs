@@ -92,6 +92,14 @@ pub(crate) enum ArchiveError {
         /// The folder.
         dir: PathBuf,
     },
+    /// What stands in its place is no copy of it.
+    #[error("{path} is there already and {what}; move it away, or choose another folder with --to")]
+    Foreign {
+        /// The place of the copy.
+        path: PathBuf,
+        /// What stands there.
+        what: &'static str,
+    },
     /// The system refused.
     #[error("{path}: {doing} failed: {source}; make room, permit it, or choose another folder with --to")]
     Io {
@@ -121,7 +129,8 @@ impl ExitStatus for ArchiveError {
             | ArchiveError::BadReport { .. }
             | ArchiveError::BadConfig { .. }
             | ArchiveError::BadName { .. }
-            | ArchiveError::IntoItself { .. } => ShellCode::WrongCall,
+            | ArchiveError::IntoItself { .. }
+            | ArchiveError::Foreign { .. } => ShellCode::WrongCall,
             ArchiveError::Io { .. } => ShellCode::BadRuns,
         }
     }
@@ -153,6 +162,7 @@ pub(crate) fn archive(dir: &Path, to: &Path) -> Result<String, ArchiveError> {
     if target.canonicalize().is_ok_and(|target| dir.canonicalize().is_ok_and(|dir| dir == target)) {
         return Err(ArchiveError::IntoItself { dir: dir.to_owned() });
     }
+    check_target(&target, &manifest.study)?;
     std::fs::create_dir_all(&target).map_err(ArchiveError::io(&target, "creating the folder"))?;
     let redaction = Redaction::of(&manifest, dir, to);
     let mut said = format!("archived {} in {}:\n", manifest.study, target.display());
@@ -165,6 +175,25 @@ pub(crate) fn archive(dir: &Path, to: &Path) -> Result<String, ArchiveError> {
     Ok(said)
 }
 
+/// Checks that the copy replaces nothing but an earlier copy: a folder whose manifest names the same study.
+fn check_target(target: &Path, study: &str) -> Result<(), ArchiveError> {
+    let foreign = |what| Err(ArchiveError::Foreign { path: target.to_owned(), what });
+    match std::fs::symlink_metadata(target) {
+        Err(_) => return Ok(()),
+        Ok(found) if found.is_symlink() => return foreign("is a link, through which other files would be replaced"),
+        Ok(found) if !found.is_dir() => return foreign("is no folder"),
+        Ok(_) => {}
+    }
+    let mut entries = std::fs::read_dir(target).map_err(ArchiveError::io(target, "reading"))?;
+    // Of any format: an old copy is what a new one is to replace.
+    let manifest = std::fs::read(target.join(MANIFEST)).ok();
+    let named = manifest.and_then(|text| serde_json::from_slice::<NamesStudy>(&text).ok());
+    if entries.next().is_none() || named.is_some_and(|named| named.study == study) {
+        return Ok(());
+    }
+    foreign("holds no archived copy of this study")
+}
+
 /// Checks that the reports exist, are complete, and belong to this study.
 fn check_reports(dir: &Path, study: &str) -> Result<(), ArchiveError> {
     if let Some(name) = REPORTS.into_iter().find(|name| !dir.join(name).is_file()) {
@@ -175,16 +204,16 @@ fn check_reports(dir: &Path, study: &str) -> Result<(), ArchiveError> {
     if read(REPORT)?.trim_ascii().is_empty() {
         return bad(REPORT, "is empty");
     }
-    match serde_json::from_slice::<Effects>(&read(EFFECTS)?) {
+    match serde_json::from_slice::<NamesStudy>(&read(EFFECTS)?) {
         Err(_) => bad(EFFECTS, "is not a complete file of effects"),
         Ok(effects) if effects.study != study => bad(EFFECTS, "belongs to another study"),
         Ok(_) => Ok(()),
     }
 }
 
-/// The study of the effects.
+/// What the manifest and the effects have in common.
 #[derive(serde::Deserialize)]
-struct Effects {
+struct NamesStudy {
     study: String,
 }
 
@@ -316,7 +345,8 @@ mod tests {
         let out = study(dir.path());
         let kept = dir.path().join("results/demo");
         std::fs::create_dir_all(&kept).expect("creates");
-        std::fs::write(kept.join(RECORDS), "of another study\n").expect("writes");
+        std::fs::write(kept.join(MANIFEST), "{\"study\": \"demo\", \"format\": 1}").expect("writes");
+        std::fs::write(kept.join(RECORDS), "of another run\n").expect("writes");
         std::fs::write(kept.join("README.md"), "ours\n").expect("writes");
         let mut large = std::fs::read(out.join(RECORDS)).expect("reads");
         large.resize(MAX_RECORDS as usize + 1, b'\n');
@@ -366,6 +396,31 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_replaces_nothing_but_an_earlier_one() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let out = study(dir.path());
+        let (notes, to) = (dir.path().join("notes"), dir.path().join("results"));
+        for folder in [&notes, &to] {
+            std::fs::create_dir(folder).expect("makes a folder");
+        }
+        std::fs::write(notes.join("report.md"), "mine").expect("writes");
+        let refused = |part: &str| {
+            let error = archive(&out, &to).expect_err("refuses");
+            assert!(error.exit() == ShellCode::WrongCall && error.to_string().contains(part), "{error}");
+            assert_eq!(std::fs::read_to_string(notes.join("report.md")).expect("reads"), "mine");
+        };
+        std::os::unix::fs::symlink(&notes, to.join("demo")).expect("links");
+        refused("is a link");
+        std::fs::remove_file(to.join("demo")).expect("removes the link");
+        std::fs::rename(&notes, to.join("demo")).expect("moves");
+        let error = archive(&out, &to).expect_err("refuses").to_string();
+        assert!(error.contains("holds no archived copy of this study"), "{error}");
+        std::fs::remove_file(to.join("demo/report.md")).expect("removes");
+        archive(&out, &to).expect("an empty folder is taken");
+        archive(&out, &to).expect("and so is an earlier copy");
+    }
+
+    #[test]
     fn what_is_damaged_or_foreign_is_not_archived() {
         let write = |name: &'static str, text: &'static str| {
             move |out: &Path| std::fs::write(out.join(name), text).expect("writes")
@@ -374,7 +429,7 @@ mod tests {
         refused(write(EFFECTS, "{\"study\":"), "results", &["effects.json is not a complete file of effects"]);
         refused(write(EFFECTS, "{\"study\":\"x\"}"), "results", &["effects.json belongs to another study"]);
         let copy = |out: &Path| std::fs::remove_file(out.join(RECORDS)).expect("removes");
-        refused(copy, "results", &["no records.jsonl", "left out when it was archived"]);
+        refused(copy, "results", &["no records.jsonl", "left out when the study was archived"]);
         let text = |out: &Path| replace(out.join(MANIFEST), "[subject]", "[subject");
         refused(text, "results", &["manifest.json: its `config_text` is not a valid config"]);
         for name in ["../evil", "", "/tmp/x", "a\\nb"] {
