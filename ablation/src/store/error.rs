@@ -38,10 +38,10 @@ pub(crate) enum StoreError {
         /// The folder.
         dir: PathBuf,
     },
-    /// The folder is an archived copy without records, of which a report would be empty.
+    /// The folder has reports and no records, so that a new report would be empty.
     #[error(
-        "{dir} has reports and no {RECORDS}: its records were left out when it was archived; read its {REPORT}, or \
-         give the folder that `cargo ablate run` named"
+        "{dir} has reports and no {RECORDS}, or an empty one: the records were left out when the study was archived, or \
+         are lost; read its {REPORT}, or give the folder that `cargo ablate run` named"
     )]
     NoRecords {
         /// The folder.
@@ -59,7 +59,10 @@ pub(crate) enum StoreError {
         what: String,
     },
     /// No space is left.
-    #[error("{path}: no space left on the device; earlier records are safe: free some space and add --resume")]
+    #[error(
+        "{path}: the disk, a quota or the largest size of a file is used up; earlier records are safe: make room and add \
+         --resume"
+    )]
     Full {
         /// The file being written.
         path: PathBuf,
@@ -96,7 +99,7 @@ impl StoreError {
     pub(super) fn io(path: &Path, doing: &'static str, source: io::Error) -> StoreError {
         let path = path.to_owned();
         match source.raw_os_error() {
-            Some(libc::ENOSPC | libc::EDQUOT) => StoreError::Full { path },
+            Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => StoreError::Full { path },
             _ => StoreError::Io { path, doing, source },
         }
     }

@@ -76,7 +76,7 @@ mod tests {
         assert!(matches!(writer.append(&one), Err(StoreError::Full { .. })));
         let mut device = RecordWriter::<File>::open(Path::new("/dev/full")).expect("opens");
         let error = device.append(&one).expect_err("the device is always full").to_string();
-        assert!(error.contains("/dev/full") && error.contains("no space left"), "{error}");
+        assert!(error.contains("/dev/full") && error.contains("make room"), "{error}");
     }
 
     #[test]

@@ -147,13 +147,14 @@ pub(crate) fn read_judged(dir: &Path) -> Result<(Manifest, Vec<JudgedRun>, Vec<B
     Ok((manifest, runs, bad_lines))
 }
 
-/// Checks that a folder with a report has its records. Without them the report cannot be written again.
+/// Checks that a folder with a report has its records. Without them a report would replace it by an empty one.
 ///
 /// # Errors
 /// [`StoreError::NoRecords`].
 pub(crate) fn check_records(dir: &Path) -> Result<(), StoreError> {
-    let is_copy = dir.join(REPORT).is_file() && !dir.join(RECORDS).exists();
-    if is_copy { Err(StoreError::NoRecords { dir: dir.to_owned() }) } else { Ok(()) }
+    let is_reported = [REPORT, "effects.json"].iter().any(|name| dir.join(name).is_file());
+    let has_records = std::fs::metadata(dir.join(RECORDS)).is_ok_and(|records| records.len() > 0);
+    if is_reported && !has_records { Err(StoreError::NoRecords { dir: dir.to_owned() }) } else { Ok(()) }
 }
 
 /// Key and status of a run, of a [`Record`] or of a [`JudgedRun`].
@@ -339,7 +340,7 @@ pub(crate) mod tests {
         assert_eq!(read_judged(dir.path()).expect("reads").1.len(), 0);
         std::fs::write(dir.path().join(REPORT), "what came out\n").expect("writes");
         let error = read_judged(dir.path()).expect_err("a report of nothing");
-        assert!(error.is_usage() && error.to_string().contains("left out when it was archived"), "{error}");
+        assert!(error.is_usage() && error.to_string().contains("left out when the study was archived"), "{error}");
     }
 
     #[test]
