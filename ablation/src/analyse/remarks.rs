@@ -43,7 +43,8 @@ pub(super) fn remarks(plan: &StudyPlan, workloads: &[WorkloadAnalysis], records:
         // A tick is a hundredth of a second on every Linux that has /proc/stat (USER_HZ, proc_stat(5)).
         let share = 100.0 * ticks as f64 / 100.0 / wall_s.max(1e-9);
         out.push(format!(
-            "the host took the processors away for {ticks} clock ticks while runs were timed ({share:.2} %)"
+            "the host took the processors away for {} while runs were timed ({share:.2} %)",
+            counted(ticks as usize, "clock tick")
         ));
     }
     out

@@ -75,7 +75,7 @@ pub(crate) enum BuildError {
         source: io::Error,
     },
     /// Ctrl-C was pressed.
-    #[error("interrupted while building; nothing was measured yet")]
+    #[error("interrupted while building; nothing was measured yet: start again without --resume")]
     Interrupted,
 }
 

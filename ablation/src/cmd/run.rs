@@ -19,7 +19,7 @@ pub(super) struct Args {
     /// The study, a TOML file.
     config: PathBuf,
     /// Number of timing blocks, instead of the config's. More blocks give narrower intervals.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_BLOCKS as i64))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=MAX_BLOCKS as i64))]
     blocks: Option<u32>,
     /// Run only this workload, with its hypotheses and targets. May be given several times.
     #[arg(long = "workload", value_name = "NAME")]
@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, requires = "out")]
     resume: bool,
     /// Seed of the random orders, instead of the config's.
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Run until every interval is known to ± WIDTH: 0.5ns, 2us, 1ms, or 1% of the baseline.
     ///

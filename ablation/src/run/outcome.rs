@@ -53,9 +53,14 @@ pub(super) fn fill(record: &mut Record, finished: Finished, response: MainRespon
     }
 }
 
-/// The first line of standard error that is not empty, at most 160 characters.
+/// The first line of standard error that is not empty, at most 160 characters. A panic of Rust has its message on the
+/// line after the place.
 fn first_line(stderr: &str) -> Option<String> {
-    let line = stderr.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next()?;
+    let is_panic = first.starts_with("thread '") && first.contains("panicked at ") && first.ends_with(':');
+    let message = if is_panic { lines.next().map(|message| format!("{first} {message}")) } else { None };
+    let line = message.unwrap_or_else(|| first.to_owned());
     Some(line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect())
 }
 
@@ -162,6 +167,15 @@ mod tests {
             assert!(filled(response, Exit::Code(0), &line, false, Status::Ok, &[]).measured.is_some());
             filled(response, Exit::Code(1), "", false, Status::Crashed, &["exit code 1"]);
         }
+    }
+
+    #[test]
+    fn a_panic_is_told_with_its_message() {
+        let panic =
+            "\nthread 'main' (17) panicked at src/main.rs:7:46:\nno file `x`\nnote: run with RUST_BACKTRACE=1\n";
+        assert_eq!(first_line(panic).as_deref(), Some("thread 'main' (17) panicked at src/main.rs:7:46: no file `x`"));
+        assert_eq!(first_line("first:\nsecond").as_deref(), Some("first:"));
+        assert_eq!(first_line(" \n"), None);
     }
 
     #[test]
