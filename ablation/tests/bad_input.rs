@@ -195,7 +195,7 @@ fn a_full_disk_stops_the_study_and_keeps_earlier_rows() {
         return eprintln!("skipped: no right to mount");
     }
     assert_eq!(said.code, 1, "{said:?}");
-    said.complains(&["records.jsonl", "no space left", "--resume"]);
+    said.complains(&["records.jsonl", "make room and add", "--resume"]);
     let rows: usize = said.out.lines().last().and_then(|n| n.parse().ok()).expect("rows are counted");
     assert!(rows > 10, "{rows} rows");
 }

@@ -168,10 +168,13 @@ fn an_interrupted_study_keeps_its_records_and_is_continued() {
     assert_eq!(said.code, 1, "{said:?}");
     said.complains(&["15 of 16 planned runs have records"]);
     assert!(said.out.contains("15 of 16 planned runs") && !said.out.contains("None: all"), "{}", said.out);
+    // Without any record the reports that are there stay as they are.
     std::fs::write(bench.path("out/records.jsonl"), "").expect("writes");
+    let before = std::fs::read(bench.path("out/report.md")).expect("there is a report");
     let said = bench.ablate(&["report", "out"]);
-    assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.out.contains("Nothing was measured in plain") && !said.out.contains("all 0 runs"), "{}", said.out);
+    assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
+    said.complains(&["has reports and no records.jsonl, or an empty one"]);
+    assert_eq!(std::fs::read(bench.path("out/report.md")).expect("it is still there"), before);
 }
 
 #[test]
