@@ -122,7 +122,9 @@ impl WorkloadAnalysis {
     }
 
     fn candidate(&self, effect: &Effect) -> Option<Candidate> {
-        let open = matches!(effect.verdict, Verdict::BelowFloor | Verdict::NotDetected | Verdict::Inconclusive);
+        // More blocks do not prove a switch.
+        let open = effect.proof != Proof::Unproven
+            && matches!(effect.verdict, Verdict::BelowFloor | Verdict::NotDetected | Verdict::Inconclusive);
         let estimate = effect.estimate.filter(|estimate| open && effect.response.cost_of(*estimate) > 0.0)?;
         let candidate = |blocks_needed| {
             let interval = effect.lo.zip(effect.hi);
@@ -169,6 +171,20 @@ mod tests {
         assert!(found[0].0 == "cache" && (40..=70).contains(&found[0].1.unwrap()), "{found:?}");
         let found = candidates(4, |cell| if cell.starts_with("no-cache") { 1_900.0 } else { 2_000.0 });
         assert_eq!(found[0], ("cache".to_owned(), Some(6)));
+    }
+
+    #[test]
+    fn more_blocks_are_not_advised_where_the_switch_is_unproven() {
+        let hidden = |_: &str, cell: &str, _: u32| match cell {
+            "placebo" => 2_020.0,
+            cell if cell.starts_with("no-cache") => 1_990.0,
+            _ => 2_000.0,
+        };
+        let mut study = Study::new(&["cache"], &["w"]);
+        let candidates = |study: &Study| analyse(&study.manifest, &study.records(12, hidden)).workloads[0].candidates();
+        assert_eq!(candidates(&study).len(), 1);
+        study.manifest.plan.factors[0].proof.clear();
+        assert_eq!(candidates(&study), []);
     }
 
     #[test]
