@@ -85,6 +85,11 @@ impl Table {
         last
     }
 
+    /// Whether a cell has this text, header apart.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        self.rows.iter().flatten().any(|cell| cell == text)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

@@ -114,13 +114,13 @@ pub(crate) fn with_interval(estimate: Option<&Estimate>) -> String {
 /// What a response is, for a reader who sees its name for the first time.
 pub(crate) fn meaning(response: MainResponse) -> &'static str {
     match response {
-        MainResponse::P10 => "the 10th percentile of a process's timed batches",
-        MainResponse::P50 => "the median of a process's timed batches",
-        MainResponse::P99 => "the 99th percentile of a process's timed batches",
-        MainResponse::Mean => "the mean over all operations of a process",
-        MainResponse::Wall => "the time from start to end of a process",
-        MainResponse::Cpu => "the processor time of a process",
-        MainResponse::RssPeak => "the most memory that a process had resident",
+        MainResponse::P10 => "10th percentile of a process's timed batches",
+        MainResponse::P50 => "median of a process's timed batches",
+        MainResponse::P99 => "99th percentile of a process's timed batches",
+        MainResponse::Mean => "over all operations of a process",
+        MainResponse::Wall => "from start to end of a process",
+        MainResponse::Cpu => "processor time of a process",
+        MainResponse::RssPeak => "most memory that a process had resident",
         MainResponse::Value(_) => "a number that the program prints",
     }
 }

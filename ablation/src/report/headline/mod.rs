@@ -100,11 +100,10 @@ fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, lim
         for workload in open.iter().take(limits.sentences) {
             document.item(top_three(workload));
         }
-        if let Some(rest) = open.len().checked_sub(limits.sentences).filter(|rest| *rest > 0) {
-            document.item(match limits.sentences {
-                0 => format!("no cost is found in {} of {}", rest, counted(analysis.workloads.len(), "workload")),
-                _ => format!("no cost either in {}; see report.md", counted(rest, "more workload")),
-            });
+        // Without any of them the table says it.
+        let rest = open.len().saturating_sub(limits.sentences);
+        if rest > 0 && limits.sentences > 0 {
+            document.item(format!("no cost either in {}; see report.md", counted(rest, "more workload")));
         }
     } else if !has_factors(manifest) {
         match peers::summary(analysis) {
@@ -237,10 +236,10 @@ impl Standing<'_> {
             workload.name,
             or_missing(self.share(), part),
         ));
-        let shapley = if self.is_shapley { " of its Shapley value, which holds for all factors together" } else { "" };
-        let floor = |floor: f64| format!("up to {} {}", point(unit.from(floor), None), unit.label());
+        let shapley = if self.is_shapley { " of its Shapley value, for all factors together" } else { "" };
+        let floor = |floor: f64| format!("{} {}", point(unit.from(floor), None), unit.label());
         document.item(format!(
-            "how sure: 95 % interval {} {}{shapley}, over {}; a switch that does nothing shows {} (noise floor)",
+            "how sure: 95 % interval {} {}{shapley}, {}; a switch without effect shows {}",
             interval(value.interval),
             unit.label(),
             counted(value.blocks, "block"),
@@ -254,10 +253,7 @@ impl Standing<'_> {
         document.item(match counters {
             [] => "proven: exact counts, or the binaries, differ between its levels".to_owned(),
             [counter] => format!("proven: counter {counter} is above 0 with the factor and 0 without it"),
-            all => format!(
-                "proven: at least one of the counters {} is above 0 with the factor, and all are 0 without it",
-                all.join(", ")
-            ),
+            all => format!("proven: of {} one is above 0 with the factor, all are 0 without it", all.join(", ")),
         });
     }
 }
@@ -299,7 +295,9 @@ fn factors(document: &mut Document, manifest: &Manifest, analysis: &Analysis, li
         let named = workloads.remove(at);
         workloads.insert(0, named);
     }
-    document.table(self::table(manifest, &workloads[..fitting], limits.rows));
+    let table = self::table(manifest, &workloads[..fitting], limits.rows);
+    let caption = caption(&table, &workloads[..fitting]);
+    document.table(table);
     let hidden = [
         (manifest.plan.factors.len().saturating_sub(limits.rows), "more factor"),
         (workloads.len() - fitting, "more workload"),
@@ -310,11 +308,11 @@ fn factors(document: &mut Document, manifest: &Manifest, analysis: &Analysis, li
         true => String::new(),
         false => format!(" Only report.md shows {}.", hidden.join(" and ")),
     };
-    document.text(caption(&workloads[..fitting]) + &hidden);
+    document.text(caption + &hidden);
 }
 
-/// What the words and numbers of the table mean.
-fn caption(workloads: &[&WorkloadAnalysis]) -> String {
+/// What the words and numbers of a table mean, those that it has.
+fn caption(table: &Table, workloads: &[&WorkloadAnalysis]) -> String {
     let mut responses: Vec<MainResponse> = Vec::new();
     for workload in workloads {
         if !responses.contains(&workload.response) {
@@ -322,14 +320,10 @@ fn caption(workloads: &[&WorkloadAnalysis]) -> String {
         }
     }
     let told = |response: &MainResponse| format!(" {}: {}.", response.as_str(), meaning(*response));
-    let responses: String = responses.iter().map(told).collect();
-    let against = workloads.first().and_then(|workload| workload.gaps.first()).map_or_else(String::new, |gap| {
-        format!(" (against {}): how much larger the baseline's value is than the peer's.", gap.peer)
-    });
-    format!(
-        "Each cell: what the factor costs in the baseline (− saves).{responses}{against} none: no difference beyond the \
-         noise. not exercised: the factor has no work there."
-    )
+    let words = [("none", " none: nothing beyond the noise."), ("not exercised", " not exercised: no work there.")];
+    let words = words.iter().filter(|(word, _)| table.has(word)).map(|(_, told)| (*told).to_owned());
+    let told: String = responses.iter().map(told).chain(words).collect();
+    format!("Each cell: what the factor costs (− saves).{told}")
 }
 
 fn table(manifest: &Manifest, workloads: &[&WorkloadAnalysis], rows: usize) -> Table {
