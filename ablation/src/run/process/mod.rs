@@ -98,7 +98,7 @@ fn start_error(step: &'static str) -> impl FnOnce(io::Error) -> ProcessError {
     move |source| ProcessError::Start { step, source }
 }
 
-/// Runs a process to its end and ends the processes that it left behind.
+/// Starts one process, waits for its end, and ends what it left behind.
 ///
 /// # Errors
 /// [`ProcessError`] when the program was not executed. However a process ends is a [`Finished`].
