@@ -142,6 +142,7 @@ fn manifest() -> Manifest {
         builds: vec![BuildRecord {
             id: "full".to_owned(),
             features: Vec::new(),
+            settings: Default::default(),
             result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: "00".to_owned() }),
             layouts: Vec::new(),
         }],

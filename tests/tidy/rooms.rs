@@ -178,6 +178,7 @@ const RUNNER: &[Layer] = &[
         "what every stage may use, and knows no study",
     ),
     apart(&["support/interrupt.rs", "support/settings.rs", "support/"], "Ctrl-C; the runner's own environment"),
+    layer(&["config/build_settings.rs"], "how a binary is built, besides its features"),
     apart(
         &["config/diagnostic.rs", "config/names.rs", "config/raw.rs"],
         "messages at their line; words of serde; TOML as written",
@@ -185,6 +186,7 @@ const RUNNER: &[Layer] = &[
     layer(&["config/error.rs"], "why there is no study"),
     layer(&["config/study.rs"], "the study without contradictions"),
     apart(&["config/check.rs", "config/factor.rs"], "what all tables are checked for; what a factor says"),
+    layer(&["config/builds.rs"], "the build settings of a level"),
     apart(
         &[
             "config/claims.rs",
@@ -243,7 +245,7 @@ const RUNNER: &[Layer] = &[
     ),
     layer(&["measure/instruments.rs"], "the table of instruments: a new one is a row"),
     layer(&["measure/"], "instruments: each way to attach one to a process"),
-    layer(&["builds/"], "builds: feature sets to binaries"),
+    layer(&["builds/"], "builds: features, settings and revisions to binaries"),
     layer(&["run/orphans.rs"], "processes that a run left behind"),
     layer(&["run/process/"], "one process: start, limits, what is seen from outside"),
     layer(&["run/"], "run: cells to processes to records"),

@@ -43,6 +43,10 @@ pub struct BuildRecord {
     pub id: String,
     /// Cargo features of the build. Empty for an installed program.
     pub features: Vec<String>,
+    /// What else decided the binary, by name: `revision`, `profile`, `opt-level`, `rustflags`, `toolchain`, `compiler`,
+    /// variables like `RUSTFLAGS` and `CC`. Empty for an installed program.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
     /// The binary of code layout 0, or why there is none.
     pub result: Result<BuiltBinary, BuildFailure>,
     /// Code layouts 1, 2, …: the same objects linked in other orders. Empty when the study has one layout.

@@ -57,7 +57,7 @@ impl StudyPlan {
     pub fn step(&self, name: &str) -> Option<&CellPlan> {
         self.cells.iter().find(|cell| match cell.kind {
             CellKind::Baseline => name == BASELINE,
-            CellKind::Treatment => cell.name == name && cell.arm != Some(Arm::Feature),
+            CellKind::Treatment => cell.name == name && !cell.arm.is_some_and(Arm::has_own_binary),
             CellKind::Placebo | CellKind::Peer => false,
         })
     }
@@ -252,6 +252,8 @@ pub enum Arm {
     Feature,
     /// By arguments, in one binary.
     Args,
+    /// By another revision or other build settings, in another binary.
+    Build,
 }
 
 impl Arm {
@@ -261,6 +263,15 @@ impl Arm {
             Arm::Env => "env",
             Arm::Feature => "feature",
             Arm::Args => "args",
+            Arm::Build => "build",
+        }
+    }
+
+    /// Whether its cells have a binary of their own.
+    pub fn has_own_binary(self) -> bool {
+        match self {
+            Arm::Feature | Arm::Build => true,
+            Arm::Env | Arm::Args => false,
         }
     }
 }

@@ -145,7 +145,7 @@ pub(super) fn effects(
     let layout_floors = layout_floors(&rows);
     for row in &mut rows {
         hold_to_floor(row, &floors);
-        if row.arm == Some(Arm::Feature) && row.contrast != "placebo" {
+        if row.arm.is_some_and(Arm::has_own_binary) && row.contrast != "placebo" {
             hold_to_floor(row, &layout_floors);
         }
     }
@@ -175,7 +175,7 @@ fn pairs<'r, 'a>(plan: &StudyPlan, runs: &'r Runs<'a>, contrast: &Contrast) -> V
         .cells
         .iter()
         .filter(|cell| matches!(cell.plan.kind, CellKind::Baseline | CellKind::Treatment))
-        .filter(|cell| cell.plan.arm != Some(Arm::Feature) && !cell.timing.is_empty())
+        .filter(|cell| !cell.plan.arm.is_some_and(Arm::has_own_binary) && !cell.timing.is_empty())
         .map(|cell| (&cell.plan.levels, cell))
         .collect();
     let mut pairs = Vec::new();

@@ -92,6 +92,7 @@ impl Study {
                 builds: vec![BuildRecord {
                     id: "full".to_owned(),
                     features: Vec::new(),
+                    settings: Default::default(),
                     result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: String::new() }),
                     layouts: Vec::new(),
                 }],

@@ -121,6 +121,7 @@ mod tests {
         let built = |id: &str, hash: &str| BuildRecord {
             id: id.to_owned(),
             features: Vec::new(),
+            settings: Default::default(),
             result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: hash.to_owned() }),
             layouts: Vec::new(),
         };

@@ -181,10 +181,9 @@ fn masks(plan: &StudyPlan, by_id: &HashMap<String, usize>) -> Option<Masks> {
     if factors.len() < 2 || factors.len() > 16 || !plan.designs.contains_key("factorial") {
         return None;
     }
-    let one_binary = plan
-        .cells
-        .iter()
-        .filter(|cell| matches!(cell.kind, CellKind::Baseline | CellKind::Treatment) && cell.arm != Some(Arm::Feature));
+    let one_binary = plan.cells.iter().filter(|cell| {
+        matches!(cell.kind, CellKind::Baseline | CellKind::Treatment) && !cell.arm.is_some_and(Arm::has_own_binary)
+    });
     let mut by_levels: HashMap<&BTreeMap<String, String>, &str> = HashMap::new();
     for cell in one_binary {
         by_levels.entry(&cell.levels).or_insert(&cell.id);

@@ -1,8 +1,10 @@
 //! Calls of cargo: metadata, and builds with their messages.
 
 use super::error::BuildError;
+use super::flags;
 use super::workspace::Workspace;
 use crate::config::CargoProgram;
+use crate::design::BuildPlan;
 use cargo_metadata::{Message, MetadataCommand};
 pub(crate) use cargo_metadata::{Metadata, Package, Target};
 use std::fs::File;
@@ -29,11 +31,19 @@ pub(crate) fn metadata(manifest: &Path) -> Result<Metadata, BuildError> {
     MetadataCommand::parse(String::from_utf8_lossy(&out.stdout)).map_err(|e| bad(e.to_string()))
 }
 
+/// Where the sources of a build are.
+pub(super) struct Sources {
+    /// Folder of the workspace.
+    pub(super) root: PathBuf,
+    /// Manifest of the package.
+    pub(super) manifest: PathBuf,
+}
+
 /// The arguments of one call of cargo that builds a binary.
 pub(super) struct CargoBuild<'a> {
     pub(super) program: &'a CargoProgram,
-    pub(super) manifest: &'a Path,
-    pub(super) features: &'a [String],
+    pub(super) sources: &'a Sources,
+    pub(super) plan: &'a BuildPlan,
     /// The linker instead of cargo's own choice.
     pub(super) linker: Option<&'a Path>,
 }
@@ -49,21 +59,27 @@ pub(super) fn build(
     log: &Path,
 ) -> Result<Result<PathBuf, String>, BuildError> {
     let log_file = File::create(log).map_err(BuildError::io(log, "creating the log"))?;
-    let CargoProgram { package, binary, profile, .. } = call.program;
-    let mut command = cargo();
+    let CargoProgram { package, binary, .. } = call.program;
+    let settings = &call.plan.settings;
+    let profile = settings.profile.as_deref().unwrap_or(&call.program.profile);
+    let mut command = cargo_of(settings.toolchain.as_deref());
     command.args([if call.linker.is_some() { "rustc" } else { "build" }, "--profile", profile]);
     command.args(["--package", package, "--bin", binary, "--no-default-features"]);
-    command.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(call.manifest);
-    if !call.features.is_empty() {
-        command.args(["--features", &call.features.join(",")]);
+    command.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(&call.sources.manifest);
+    if !call.plan.features.is_empty() {
+        command.args(["--features", &call.plan.features.join(",")]);
     }
+    for (key, value) in &settings.profile_keys {
+        command.arg("--config").arg(format!("profile.{profile}.{key}={value}"));
+    }
+    flags::add(&mut command, settings, &call.sources.root);
     if let Some(linker) = call.linker {
         // rustc uses the last of two linkers, so a linker of the environment is replaced as well.
         command.args(["--", "-C"]).arg(format!("linker={}", linker.display()));
     }
-    command.env("CARGO_TARGET_DIR", target(workspace));
+    command.env("CARGO_TARGET_DIR", target(workspace)).envs(&settings.env);
     // Cargo reads the settings of its working folder, which must be those of the measured workspace.
-    command.current_dir(&workspace.root);
+    command.current_dir(&call.sources.root);
     let out = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).output();
     let out = out.map_err(|source| BuildError::NoCargo { source })?;
     if !out.status.success() {
@@ -79,9 +95,38 @@ pub(super) fn target(workspace: &Workspace) -> PathBuf {
     workspace.target.join("ablate/build")
 }
 
+/// The cargo of a toolchain that rustup knows, or the one that called ablate.
+fn cargo_of(toolchain: Option<&str>) -> Command {
+    let Some(toolchain) = toolchain else { return cargo() };
+    let mut command = without_outer_package(Command::new("rustup"));
+    // Variables that bind to the toolchain that runs now.
+    for name in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC", "RUSTDOC", "RUSTC_WRAPPER"] {
+        command.env_remove(name);
+    }
+    command.args(["run", toolchain, "cargo"]);
+    command
+}
+
+/// Whether everything that cargo compiles is in the sources or in a registry, so that their hashes tell what it is. A
+/// dependency by a path beyond the workspace is not.
+pub(super) fn is_closed(sources: &Sources) -> bool {
+    let lock = std::fs::read_to_string(sources.root.join("Cargo.lock")).ok();
+    let lock = lock.and_then(|text| text.parse::<toml::Table>().ok());
+    let (Some(lock), Ok(found)) = (lock, metadata(&sources.manifest)) else { return false };
+    let packages = lock.get("package").and_then(toml::Value::as_array).into_iter().flatten();
+    let mut by_path = packages.filter(|package| package.get("source").is_none());
+    by_path.all(|package| {
+        let name = package.get("name").and_then(toml::Value::as_str);
+        name.is_some_and(|name| found.packages.iter().any(|own| own.name == name))
+    })
+}
+
 /// The cargo that called ablate, without the variables that an outer `cargo run` sets about its own package.
 pub(super) fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    without_outer_package(Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
+}
+
+fn without_outer_package(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         let outer = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_FEATURE_", "CARGO_CFG_", "ABLATE_"];

@@ -64,6 +64,14 @@ pub(crate) enum BuildError {
         /// Path of the log.
         log: String,
     },
+    /// Git refuses a step.
+    #[error("{folder}: git failed: {message}; see that git is installed, and that its command works in that folder")]
+    Git {
+        /// The folder of the repository.
+        folder: PathBuf,
+        /// First error line of git.
+        message: String,
+    },
     /// A file or folder cannot be used.
     #[error("{path}: {doing} failed: {source}; free space, or permit it")]
     Io {
@@ -94,7 +102,10 @@ impl ExitStatus for BuildError {
             | BuildError::Unknown { .. }
             | BuildError::Config(_)
             | BuildError::Fetch { .. } => ShellCode::WrongCall,
-            BuildError::NoCargo { .. } | BuildError::Baseline { .. } | BuildError::Io { .. } => ShellCode::BadRuns,
+            BuildError::NoCargo { .. }
+            | BuildError::Baseline { .. }
+            | BuildError::Git { .. }
+            | BuildError::Io { .. } => ShellCode::BadRuns,
             BuildError::Interrupted => ShellCode::Interrupted,
         }
     }

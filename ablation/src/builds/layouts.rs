@@ -22,7 +22,7 @@ pub(super) struct Shuffler {
     /// Folder of the linked layouts, `pending-1`, `pending-2`, ….
     dir: PathBuf,
     /// Number of layouts, at least 2.
-    layouts: u32,
+    pub(super) layouts: u32,
 }
 
 impl Shuffler {

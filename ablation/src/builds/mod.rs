@@ -1,25 +1,33 @@
-//! Builds one binary for each distinct feature set and copies it to a place that later builds do not overwrite.
+//! Builds one binary for each distinct set of features and build settings, and copies it to a place that later builds do
+//! not overwrite.
 //!
-//! All feature sets share one target folder, so that code that does not depend on the features is compiled once. A
+//! All of Cargo's builds share one target folder, so that code that does not depend on the features is compiled once. All
+//! revisions are built at one path, one after the other, so that two commits with the same code give the same binary. A
 //! failed build is recorded with its log. A failed baseline ends the study, because nothing could be compared. A
 //! program that a command names is not built, only found and hashed.
 
+mod cache;
 pub(crate) mod cargo;
+mod cargo_files;
 mod check;
+mod decided;
 mod error;
+mod flags;
 mod layouts;
+mod made;
 mod peers;
+mod pointed;
 mod program;
 pub(crate) mod registry;
+pub(crate) mod revisions;
 mod workspace;
 
 use crate::config::{CargoProgram, Origin, Program, Study};
 use crate::design::BuildPlan;
 use crate::support::files;
-use crate::support::machine::sha256_of;
 use crate::support::progress::{human, note};
-use ablate_format::{BuildFailure, BuildRecord, BuiltBinary};
-use cargo::CargoBuild;
+use ablate_format::{BuildFailure, BuildRecord};
+use cargo::{CargoBuild, Sources};
 pub(crate) use error::BuildError;
 use layouts::Shuffler;
 pub(crate) use peers::find_peers;
@@ -29,7 +37,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 pub(crate) use workspace::Workspace;
-use workspace::copy_once;
+use workspace::store_binary;
 
 /// The binaries of a study.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,12 +60,18 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
     let given = target.map(absolute).transpose()?;
     let program = match &study.subject.program {
         Program::Cargo(program) => program,
+        Program::Made(made) => {
+            let root = absolute(&made.sources)?;
+            let target = given.unwrap_or_else(|| target_folder(&root));
+            let revisions = revisions::find(study, &root)?;
+            return Ok(Workspace { root, target, manifest: None, revisions });
+        }
         Program::Command(command) => {
             // Found before planning, so that `cargo ablate plan` refuses a study that cannot run.
             program::locate(study, command.first().map_or("", String::as_str))?;
             let root = absolute(study.folder())?;
             let target = given.unwrap_or_else(|| target_folder(&root));
-            return Ok(Workspace { root, target, manifest: None });
+            return Ok(Workspace { root, target, manifest: None, revisions: None });
         }
     };
     let (manifest, target) = match &program.origin {
@@ -73,7 +87,9 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
     let found = cargo::metadata(&manifest)?;
     check::check(study, program, &found)?;
     let target = target.unwrap_or_else(|| found.target_directory.into());
-    Ok(Workspace { root: found.workspace_root.into(), target, manifest: Some(manifest) })
+    let root: PathBuf = found.workspace_root.into();
+    let revisions = revisions::find(study, &root)?;
+    Ok(Workspace { root, target, manifest: Some(manifest), revisions })
 }
 
 /// Tries whether the linker that cargo uses in a folder can put sections in another order.
@@ -83,7 +99,8 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
 pub(crate) fn shuffles(folder: &Path) -> Result<(), String> {
     let tried = |e: io::Error| format!("cannot be tried: {e}; set TMPDIR to a folder that can be written");
     let scratch = files::scratch(None).map_err(tried)?;
-    let workspace = Workspace { root: folder.to_owned(), target: scratch.path().to_owned(), manifest: None };
+    let (root, target) = (folder.to_owned(), scratch.path().to_owned());
+    let workspace = Workspace { root, target, manifest: None, revisions: None };
     layouts::linker(&workspace).map_err(|error| error.to_string())?.map(drop)
 }
 
@@ -110,27 +127,24 @@ pub(crate) fn build_all(
     let _lock = lock_builds(&workspace.target.join("ablate"))?;
     let mut built = Built { records: Vec::new(), layouts: 1, one_layout: None };
     let mut shuffler = None;
-    let is_built = plans.iter().any(|plan| plan.command.is_none());
-    if is_built && study.layouts > 1 {
+    if matches!(study.subject.program, Program::Cargo(_)) && study.layouts > 1 {
         match Shuffler::new(workspace, study.layouts)? {
             Ok(ready) => shuffler = Some(ready),
             Err(why) => built.one_layout = Some(why),
         }
     }
     for (index, plan) in plans.iter().enumerate() {
-        let record = match (&plan.command, &study.subject.program, &workspace.manifest) {
-            (None, Program::Cargo(program), Some(manifest)) => {
-                let features =
-                    if plan.features.is_empty() { "no features".to_owned() } else { plan.features.join(", ") };
-                note(&format!("building {} ({} of {}): {features}", plan.id, index + 1, plans.len()));
-                let log = logs.join(format!("build-{}.log", plan.id));
-                let linker = shuffler.as_ref().map(|shuffler| shuffler.script.as_path());
-                let call = CargoBuild { program, manifest, features: &plan.features, linker };
-                build(&call, plan, workspace, &log, shuffler.as_ref())?
+        let log = logs.join(format!("build-{}.log", plan.id));
+        let record = match (&plan.command, &study.subject.program) {
+            (Some(command), _) | (None, Program::Command(command)) => program::find(study, plan, command)?,
+            (None, Program::Cargo(program)) => {
+                say(plan, index, plans.len());
+                cargo_build(plan, program, workspace, &log, shuffler.as_ref())?
             }
-            (Some(command), _, _) | (None, Program::Command(command), _) => program::find(study, plan, command)?,
-            // A package always has a manifest.
-            (None, Program::Cargo(_), None) => continue,
+            (None, Program::Made(program)) => {
+                say(plan, index, plans.len());
+                made::build(plan, program, workspace, &log)?
+            }
         };
         if crate::support::interrupt::asked() {
             return Err(BuildError::Interrupted);
@@ -187,6 +201,51 @@ fn lock_builds(dir: &Path) -> Result<File, BuildError> {
     Ok(lock)
 }
 
+/// Tells which build begins.
+fn say(plan: &BuildPlan, index: usize, all: usize) {
+    let settings = plan.settings.shown().into_iter().map(|(key, value)| format!("{key} = {value}"));
+    let what: Vec<String> = plan.features.iter().cloned().chain(settings).collect();
+    let what = if what.is_empty() { "no features".to_owned() } else { what.join(", ") };
+    note(&format!("building {} ({} of {all}): {what}", plan.id, index + 1));
+}
+
+/// Builds a package, or takes the binary of an earlier build of the same sources with the same settings.
+fn cargo_build(
+    plan: &BuildPlan,
+    program: &CargoProgram,
+    workspace: &Workspace,
+    log: &Path,
+    shuffler: Option<&Shuffler>,
+) -> Result<BuildRecord, BuildError> {
+    // A package always has a manifest.
+    let manifest = workspace.manifest.as_deref().unwrap_or(Path::new("Cargo.toml"));
+    let mut sources = Sources { root: workspace.root.clone(), manifest: manifest.to_owned() };
+    let mut settings = decided::by(plan, Some(program), &workspace.root);
+    let mut key = None;
+    if let Some(revisions) = &workspace.revisions {
+        let revision = revisions.of(plan);
+        settings.insert("revision".to_owned(), revision.shown.clone());
+        let layouts = shuffler.map_or(1, |shuffler| shuffler.layouts);
+        let parts = (&revision.tree, &program.package, &program.binary, &plan.features, &settings, layouts);
+        key = Some(cache::key(&parts, &workspace.root.join("Cargo.lock")));
+        if let Some(record) = key.as_ref().and_then(|key| cache::find(&workspace.target, key, plan)) {
+            note("  built before");
+            return Ok(BuildRecord { settings, ..record });
+        }
+        let checkout = revisions.check_out(revision, &workspace.target)?;
+        let within = |path: &Path| checkout.join(path.strip_prefix(&revisions.repository).unwrap_or(Path::new("")));
+        sources = Sources { root: within(&workspace.root), manifest: within(manifest) };
+        revisions::lend_lock_file(&workspace.root, &sources.root)?;
+    }
+    let linker = shuffler.map(|shuffler| shuffler.script.as_path());
+    let call = CargoBuild { program, sources: &sources, plan, linker };
+    let record = BuildRecord { settings, ..build(&call, plan, workspace, log, shuffler)? };
+    if let Some(key) = key.filter(|_| cargo::is_closed(&sources)) {
+        cache::keep(&workspace.target, &key, &record);
+    }
+    Ok(record)
+}
+
 fn build(
     call: &CargoBuild,
     plan: &BuildPlan,
@@ -198,6 +257,7 @@ fn build(
     let mut record = BuildRecord {
         id: plan.id.clone(),
         features: plan.features.clone(),
+        settings: Default::default(),
         result: Err(BuildFailure { message: String::new(), log: log.display().to_string() }),
         layouts: Vec::new(),
     };
@@ -213,7 +273,7 @@ fn build(
                 return Ok(record);
             }
         };
-        let stored = store_binary(&built, plan, call.program, workspace)?;
+        let stored = store_binary(&built, plan, Path::new(&call.program.binary), workspace)?;
         let layouts = match shuffler {
             Some(shuffler) => shuffler.take(call.program, Path::new(&stored.path))?,
             None => Some(Vec::new()),
@@ -235,27 +295,17 @@ fn build(
     Ok(record)
 }
 
-/// Copies a binary to a folder that is named by its hash, which later builds do not overwrite.
-fn store_binary(
-    built: &Path,
-    plan: &BuildPlan,
-    program: &CargoProgram,
-    workspace: &Workspace,
-) -> Result<BuiltBinary, BuildError> {
-    let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
-    let dir = workspace.target.join("ablate/bin").join(format!("{}-{}", plan.id, &sha256[..12]));
-    copy_once(built, &dir.join(&program.binary))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ablate_format::BuiltBinary;
 
     fn record(id: &str, first: &str, layouts: &[&str]) -> BuildRecord {
         let binary = |sha256: &str| BuiltBinary { path: "/x".into(), sha256: sha256.into() };
         BuildRecord {
             id: id.into(),
             features: vec!["x".into()],
+            settings: Default::default(),
             result: Ok(binary(first)),
             layouts: layouts.iter().map(|sha256| binary(sha256)).collect(),
         }

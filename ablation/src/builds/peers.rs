@@ -3,7 +3,8 @@
 //! An optional peer that is missing is removed from the study here, together with the claims about it.
 
 use super::error::BuildError;
-use super::{check, program};
+use super::pointed::pointed;
+use super::program;
 use crate::config::{Absent, PRELOAD, Peer, Study, libraries};
 use crate::support::machine::sha256_of;
 use ablate_format::{HypothesisKind, Library};
@@ -77,7 +78,7 @@ fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
         };
         let hint = if peer.hint.is_empty() { String::new() } else { format!(": {}", peer.hint) };
         let message = format!("peer `{}`: {why}; install it{hint}, or write optional = true", peer.name);
-        return Err(check::pointed(study, &["command", PRELOAD], value, message));
+        return Err(pointed(study, &["command", PRELOAD], value, message));
     }
     let Some(preload) = peer.env.get_mut(PRELOAD) else { return Ok(Vec::new()) };
     let paths: Vec<PathBuf> = libraries(preload).filter_map(|name| locate(study.folder(), name)).collect();
@@ -89,7 +90,7 @@ fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
             peer.name
         );
         let value = preload.clone();
-        return Err(check::pointed(study, &[PRELOAD], &value, message));
+        return Err(pointed(study, &[PRELOAD], &value, message));
     }
     *preload = shown.join(":");
     let library = |path: PathBuf| {

@@ -1,7 +1,7 @@
 //! Installed programs: they are found and hashed, never built.
 
-use super::check;
 use super::error::BuildError;
+use super::pointed::pointed;
 use crate::config::Study;
 use crate::design::BuildPlan;
 use crate::support::machine::sha256_of;
@@ -26,7 +26,8 @@ pub(super) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Resul
         }
     }
     let result = Ok(BuiltBinary { path: path.display().to_string(), sha256 });
-    Ok(BuildRecord { id: plan.id.clone(), features: Vec::new(), result, layouts: Vec::new() })
+    let (features, layouts) = (Vec::new(), Vec::new());
+    Ok(BuildRecord { id: plan.id.clone(), features, settings: Default::default(), result, layouts })
 }
 
 /// Absolute path of a program. A name with a slash is relative to the config's folder; any other is on the `PATH`.
@@ -34,7 +35,7 @@ pub(super) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Resul
 /// # Errors
 /// [`BuildError::Config`], pointing at the name.
 pub(crate) fn locate(study: &Study, program: &str) -> Result<PathBuf, BuildError> {
-    let wrong = |message: String| Err(check::pointed(study, &["command"], program, message));
+    let wrong = |message: String| Err(pointed(study, &["command"], program, message));
     if program.contains('/') {
         let path = study.folder().join(program);
         let path = std::path::absolute(&path).map_err(BuildError::io(&path, "finding the program"))?;

@@ -2,6 +2,7 @@
 //! any other package.
 
 use super::cargo::{cargo, first_error};
+use super::cargo_files;
 use super::error::BuildError;
 use crate::support::files;
 use std::path::{Path, PathBuf};
@@ -65,20 +66,12 @@ fn download(name: &str, version: &str, parent: &Path) -> Result<PathBuf, BuildEr
         return Err(failed(first_error(&String::from_utf8_lossy(&out.stderr))));
     }
     // Cargo fetches a package without a library and leaves it out of the metadata, so its folder is looked for by name.
-    let sources = cargo_home().map(|home| home.join("registry/src"));
+    let sources = cargo_files::home().map(|home| home.join("registry/src"));
     let indexes = sources.and_then(|sources| std::fs::read_dir(sources).ok());
     let folders = indexes.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let mut packages = folders.map(|folder| folder.join(format!("{name}-{version}")));
     let found = packages.find(|folder| folder.join("Cargo.toml").is_file());
     found.ok_or_else(|| failed("cargo fetched it, but its sources are not in cargo's home folder".to_owned()))
-}
-
-/// Cargo's own folder (Cargo reference, "Cargo Home").
-pub(super) fn cargo_home() -> Option<PathBuf> {
-    match std::env::var_os("CARGO_HOME").filter(|home| !home.is_empty()) {
-        Some(home) => Some(home.into()),
-        None => std::env::home_dir().map(|home| home.join(".cargo")),
-    }
 }
 
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {

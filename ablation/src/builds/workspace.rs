@@ -1,6 +1,8 @@
 //! Folders of a study's sources and binaries on this machine, and copies of binaries that no later build replaces.
 
 use super::error::BuildError;
+use super::revisions::Revisions;
+use crate::design::BuildPlan;
 use crate::support::files;
 use crate::support::machine::sha256_of;
 use ablate_format::BuiltBinary;
@@ -15,6 +17,20 @@ pub(crate) struct Workspace {
     pub(crate) target: PathBuf,
     /// Absolute path of the manifest of the package to build; `None` for a command.
     pub(crate) manifest: Option<PathBuf>,
+    /// The revisions that the levels name; `None` when they name none, and the sources are built where they are.
+    pub(crate) revisions: Option<Revisions>,
+}
+
+/// Copies a binary to a folder that is named by its hash, which later builds do not overwrite.
+pub(super) fn store_binary(
+    built: &Path,
+    plan: &BuildPlan,
+    name: &Path,
+    workspace: &Workspace,
+) -> Result<BuiltBinary, BuildError> {
+    let sha256 = sha256_of(built).map_err(BuildError::io(built, "reading the binary"))?;
+    let dir = workspace.target.join("ablate/bin").join(format!("{}-{}", plan.id, &sha256[..12]));
+    copy_once(built, &dir.join(name.file_name().unwrap_or_default()))
 }
 
 /// Copies a binary to `path`, unless the same file is there already. Returns path and hash of the copy.

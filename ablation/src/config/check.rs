@@ -24,11 +24,9 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
     let arms = checker.arms(raw.arms.as_ref(), &raw)?;
     let designs = checker.designs(raw.design.as_ref(), &raw)?;
     let subject = checker.subject(path, &raw.subject)?;
-    let is_command = matches!(subject.program, Program::Command(_));
-    let mut asked = raw.arms.iter().flat_map(|arms| arms.get_ref());
-    if let Some(arm) = asked.find(|arm| is_command && arm.get_ref() == Arm::Feature.as_str()) {
-        return checker.fail(arm.span(), "a `command` is not built, so it has no arm `feature`; remove the arm");
-    }
+    // Such a program reports no result line by itself, and is not linked here.
+    let is_command = !matches!(subject.program, Program::Cargo(_));
+    checker.possible(raw.arms.as_ref(), &subject.program)?;
     let factors = checker.factors(&raw.factors, &arms, &subject)?;
     let crossing = checker.crossing(&raw, &designs, &factors, &arms)?;
     let treatments = checker.treatments(&raw.treatments, &factors, &arms)?;
@@ -259,27 +257,41 @@ impl Checker<'_> {
         Ok((self.env_name(name, is_command)?, value.get_ref().clone()))
     }
 
-    /// A study without factors compares its peers only and needs no arms.
+    /// A study without factors compares its peers only and needs no arms. Where the config names none, they are those
+    /// that its levels need.
     fn arms(&self, arms: Option<&raw::Texts>, raw: &raw::Study) -> Checked<Vec<Arm>> {
-        const KNOWN: [Arm; 3] = [Arm::Env, Arm::Args, Arm::Feature];
+        const KNOWN: [Arm; 4] = [Arm::Env, Arm::Args, Arm::Feature, Arm::Build];
         let Some(arms) = arms.filter(|arms| !raw.factors.is_empty() || !arms.get_ref().is_empty()) else {
-            return match raw.factors.first() {
-                None => Ok(Vec::new()),
-                Some(_) => self.fail(self.top(), "missing key `arms`; write [\"env\"], [\"feature\"] or both"),
-            };
+            let needed = raw.factors.iter().flat_map(|factor| factor.get_ref().needed());
+            let needed: BTreeSet<Arm> = needed.collect();
+            return Ok(KNOWN.into_iter().filter(|arm| needed.contains(arm)).collect());
         };
         if arms.get_ref().is_empty() {
-            return self.fail(arms.span(), "arms is empty; write [\"env\"], [\"feature\"] or both");
+            let message = "arms is empty; write one of [\"env\"], [\"args\"], [\"feature\"], [\"build\"], or several, or \
+                           remove the key: then the levels decide";
+            return self.fail(arms.span(), message);
         }
         let found = self.list("arm", arms, KNOWN.iter().map(|known| known.as_str()))?;
         Ok(found.into_iter().map(|index| KNOWN[index]).collect())
     }
 
-    /// The first line, for a key that is missing at the top level.
-    fn top(&self) -> Range<usize> {
-        0..0
+    /// Refuses an arm that the subject's program cannot have.
+    fn possible(&self, arms: Option<&raw::Texts>, program: &Program) -> Checked<()> {
+        let why = |arm: &str| match program {
+            Program::Command(_) if arm == "feature" || arm == "build" => Some("a `command` is not built"),
+            Program::Made(_) if arm == "feature" => Some("Cargo does not build this subject"),
+            _ => None,
+        };
+        let asked = arms.into_iter().flat_map(|arms| arms.get_ref());
+        match asked.filter_map(|arm| Some((arm, why(arm.get_ref())?))).next() {
+            Some((arm, why)) => {
+                self.fail(arm.span(), format!("{why}, so it has no arm `{}`; remove the arm", arm.get_ref()))
+            }
+            None => Ok(()),
+        }
     }
 
+    /// Where the config names no design, it is the one of the written treatments, or each factor away by itself.
     fn designs(&self, designs: Option<&raw::Texts>, raw: &raw::Study) -> Checked<Vec<DesignKind>> {
         let is_race = raw.factors.is_empty();
         if let (true, Some(treatment)) = (is_race, raw.treatments.first()) {
@@ -287,10 +299,11 @@ impl Checker<'_> {
             return self.fail(treatment.get_ref().name.span(), message);
         }
         let Some(designs) = designs.filter(|designs| !is_race || !designs.get_ref().is_empty()) else {
-            return match is_race {
-                true => Ok(Vec::new()),
-                false => self.fail(self.top(), "missing key `design`; add it to this table"),
-            };
+            return Ok(match (is_race, raw.treatments.is_empty()) {
+                (true, _) => Vec::new(),
+                (false, true) => vec![DesignKind::LeaveOneOut],
+                (false, false) => vec![DesignKind::Explicit],
+            });
         };
         let names = DesignKind::NAMES.iter().map(|(name, _)| *name);
         if designs.get_ref().is_empty() {

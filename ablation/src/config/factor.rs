@@ -20,23 +20,32 @@ impl Factor {
 
     /// Whether the baseline's binary can have this level.
     pub(crate) fn in_one_binary(&self, level: &str) -> bool {
-        let features = |level: &str| self.levels.get(level).map(|level| level.features.as_slice());
-        features(level).is_some_and(|own| features(&self.baseline) == Some(own))
+        let binary = |level: &str| self.levels.get(level).map(|level| (&level.features, &level.build));
+        binary(level).is_some_and(|own| binary(&self.baseline) == Some(own))
     }
 
     /// The level that another binary has instead of the baseline's: `absent` for `off`, else the level itself. `None`
-    /// when the level does not depend on features.
-    pub(crate) fn by_feature<'a>(&self, level: &'a str) -> Option<&'a str> {
+    /// when the level does not need another binary.
+    pub(crate) fn in_own_binary<'a>(&self, level: &'a str) -> Option<&'a str> {
         if level == "off" && self.feature.is_some() {
             return Some("absent");
         }
         (self.levels.contains_key(level) && !self.in_one_binary(level)).then_some(level)
     }
 
+    /// How another binary has a level, of [`Factor::in_own_binary`]: `build` where a setting of the build differs.
+    pub(crate) fn arm_in_own_binary(&self, level: &str) -> Arm {
+        let build = |level: &str| self.levels.get(level).map(|level| &level.build);
+        match build(level) {
+            Some(own) if build(&self.baseline) != Some(own) => Arm::Build,
+            _ => Arm::Feature,
+        }
+    }
+
     /// Whether one of the arms can bring a level about.
     pub(super) fn is_reachable(&self, level: &str, arms: &[Arm]) -> bool {
-        let by_feature = arms.contains(&Arm::Feature) && self.by_feature(level).is_some();
-        by_feature || (in_one_binary(arms) && self.in_one_binary(level))
+        let own = self.in_own_binary(level).is_some_and(|own| arms.contains(&self.arm_in_own_binary(own)));
+        own || (in_one_binary(arms) && self.in_one_binary(level))
     }
 
     /// The level "without the factor" that these arms can bring about: `off`, else the only one other than the
@@ -72,7 +81,8 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    /// A factor from `level: what it sets`, where `-x` is an argument, `+x` a feature, and other text a variable.
+    /// A factor from `level: what it sets`, where `-x` is an argument, `+x` a feature, `@x` a revision, and other text a
+    /// variable.
     fn factor(feature: Option<&str>, levels: &[(&str, &str)]) -> Factor {
         let level = |sets: &str| {
             let mut level = Level::default();
@@ -80,6 +90,7 @@ mod tests {
                 match set.split_at(1) {
                     ("-", _) => level.args.push(set.to_owned()),
                     ("+", feature) => level.features.push(feature.to_owned()),
+                    ("@", revision) => level.build.revision = Some(revision.to_owned()),
                     _ => drop(level.env.insert(set.to_owned(), "1".to_owned())),
                 }
             }
@@ -112,12 +123,25 @@ mod tests {
     fn levels_with_features_are_of_another_binary() {
         let built = factor(Some("x"), &[("on", ""), ("fast", "+fast"), ("slow", "SLOW")]);
         assert!(built.in_one_binary("slow") && !built.in_one_binary("fast") && !built.in_one_binary("off"));
-        assert_eq!(["off", "fast", "slow"].map(|level| built.by_feature(level)), [Some("absent"), Some("fast"), None]);
+        assert_eq!(
+            ["off", "fast", "slow"].map(|level| built.in_own_binary(level)),
+            [Some("absent"), Some("fast"), None]
+        );
         // `off` cannot be had in one binary, so the variant stands for it there.
         assert_eq!((built.away(&[Arm::Env]), built.away_in_one_binary()), (Some("slow"), Some("slow")));
         assert_eq!(built.away(&[Arm::Env, Arm::Feature]), Some("off"));
         let of_baseline = factor(None, &[("fast", "+simd"), ("slow", "+simd SLOW"), ("plain", "")]);
         assert!(of_baseline.in_one_binary("slow") && !of_baseline.in_one_binary("plain"));
+    }
+
+    #[test]
+    fn levels_with_build_settings_are_of_another_binary_and_arm() {
+        let commits = factor(None, &[("base", "@main"), ("head", "@HEAD"), ("slow", "@main SLOW")]);
+        assert!(!commits.in_one_binary("head") && commits.in_one_binary("slow"));
+        assert_eq!((commits.arm_in_own_binary("head"), commits.in_own_binary("slow")), (Arm::Build, None));
+        assert_eq!(commits.others(&[Arm::Build]), ["head"]);
+        assert_eq!(commits.others(&[Arm::Env]), ["slow"]);
+        assert!(commits.others(&[Arm::Feature]).is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Rules of factors and their levels.
 
+use super::build_settings;
 use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{Factor, Level, Program, Subject, in_one_binary};
@@ -19,6 +20,8 @@ struct Owners {
     variables: BTreeMap<String, String>,
     /// Cargo feature → factor.
     features: BTreeMap<String, String>,
+    /// Setting of the build → factor.
+    settings: BTreeMap<String, String>,
 }
 
 impl Checker<'_> {
@@ -108,6 +111,9 @@ impl Checker<'_> {
             for variable in checked.env.keys() {
                 self.owner(factor, variable, subject, arms, owners)?;
             }
+            for setting in checked.build.owned() {
+                self.setting_owner(factor, level, &setting, owners)?;
+            }
             out.insert(self.name("level", level)?, checked);
         }
         if out.len() > MAX_LEVELS {
@@ -129,34 +135,37 @@ impl Checker<'_> {
         subject: &Subject,
         owners: &mut Owners,
     ) -> Checked<Level> {
-        let is_command = matches!(subject.program, Program::Command(_));
+        let is_command = !matches!(subject.program, Program::Cargo(_));
         let mut level = Level::default();
         for (name, setting) in settings {
             let text = |text: &str| Spanned::new(setting.span(), text.to_owned());
             match (name.get_ref().as_str(), setting.get_ref()) {
-                (key @ ("args" | "features"), toml::Value::Array(list)) => {
-                    for item in list {
-                        let Some(item) = item.as_str().map(text) else {
-                            return self
-                                .fail(setting.span(), format!("`{key}` is a list of texts; put every item in quotes"));
-                        };
-                        match key {
-                            "args" => level.args.extend(self.args(&[item])?),
-                            _ => level.features.push(self.built_in(factor, &item, subject, owners)?),
-                        }
+                ("args", _) => level.args = self.texts("args", setting)?,
+                ("features", _) => {
+                    for item in self.texts("features", setting)? {
+                        level.features.push(self.built_in(factor, &text(&item), subject, owners)?);
                     }
                 }
-                (key @ ("args" | "features"), _) => {
-                    return self.fail(setting.span(), format!("`{key}` is a list of texts, like [\"…\"]"));
+                ("env", _) => level.env.extend(self.variables("env", setting)?),
+                (key, _) if build_settings::is_setting(key) => {
+                    self.build_setting(name, setting, &subject.program, &mut level.build)?;
+                }
+                (key, _) if key.chars().any(|c| c.is_ascii_lowercase()) => {
+                    let known = ["args", "features", "env"].into_iter();
+                    let known = known.chain(build_settings::KEYS).chain(build_settings::PROFILE_KEYS);
+                    let message = format!(
+                        "unknown key `{key}` of a level{}; a variable is written in capitals, or in `env = {{ {key} = \
+                         \"…\" }}`",
+                        suggestion(key, known)
+                    );
+                    return self.fail(name.span(), message);
                 }
                 (_, toml::Value::String(value)) => {
                     let (name, value) = self.variable(name, &text(value), is_command)?;
                     level.env.insert(name, value);
                 }
                 (key, _) => {
-                    let message = format!(
-                        "`{key}` is not text; a variable has text in quotes, and only `args` and `features` are lists"
-                    );
+                    let message = format!("`{key}` is a variable of the process, so it is a text; put it in quotes");
                     return self.fail(setting.span(), message);
                 }
             }
@@ -247,10 +256,13 @@ impl Checker<'_> {
             return self.fail(factor.levels.span(), message);
         }
         for level in checked.levels.keys().filter(|level| **level != checked.baseline) {
-            if !checked.in_one_binary(level) && !arms.contains(&Arm::Feature) {
+            let arm = checked.arm_in_own_binary(level);
+            if !checked.in_one_binary(level) && !arms.contains(&arm) {
+                let differs = if arm == Arm::Build { "build settings" } else { "`features`" };
                 let message = format!(
-                    "level `{level}` has other `features` than the baseline's, so it needs the arm `feature`; add it \
-                     to `arms`"
+                    "level `{level}` has other {differs} than the baseline's, so it needs the arm `{}`; add it to \
+                     `arms`",
+                    arm.as_str()
                 );
                 return self.fail(factor.levels.span(), message);
             }
@@ -261,12 +273,33 @@ impl Checker<'_> {
         let message = if in_one_binary(arms) {
             format!("factor `{name}` can be `absent` only; add `off = {{ … }}`, or \"feature\" to `arms`")
         } else {
+            let arms: Vec<&str> = arms.iter().map(|arm| arm.as_str()).collect();
             format!(
-                "`arms` has only \"feature\", and `{name}` has no `feature` and no level with `features`; add one, or \
-                 \"env\" to `arms`"
+                "`arms` has only \"{}\", and no level of `{name}` is brought about by that; add such a level, or \"env\" \
+                 to `arms`",
+                arms.join("\" and \"")
             )
         };
         self.fail(factor.name.span(), message)
+    }
+
+    /// Checks that a setting of the build belongs to one factor only.
+    fn setting_owner(
+        &self,
+        factor: &raw::Factor,
+        level: &raw::Text,
+        setting: &str,
+        owners: &mut Owners,
+    ) -> Checked<()> {
+        let name = factor.name.get_ref();
+        match owners.settings.insert(setting.to_owned(), name.clone()) {
+            Some(other) if other != *name => {
+                let message =
+                    format!("`{setting}` is set by factor `{name}` and by factor `{other}`; one factor can have it");
+                self.fail(level.span(), message)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks that a variable belongs to one factor only. Otherwise one level would undo another unseen.

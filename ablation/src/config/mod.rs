@@ -4,6 +4,8 @@
 //! passed to a process. Every error points at `path:line:column`, shows the line and says what to do. The cells,
 //! contrasts and builds that follow from a study are left to [`crate::design`].
 
+mod build_settings;
+mod builds;
 mod check;
 pub(crate) mod claims;
 mod crossing;
@@ -22,12 +24,13 @@ mod targets;
 mod treatments;
 mod workloads;
 
+pub(crate) use build_settings::BuildSettings;
 pub(crate) use check::is_name;
 pub(crate) use diagnostic::{Diagnostic, Part};
 pub(crate) use error::ConfigError;
 pub(crate) use peers::{PRELOAD, libraries};
 pub(crate) use study::{
-    Absent, CargoProgram, Constraint, DesignKind, Factor, Function, Origin, Peer, Program, Study, Workload,
+    Absent, CargoProgram, Constraint, DesignKind, Factor, Function, MadeProgram, Origin, Peer, Program, Study, Workload,
 };
 
 use error::MAX_BYTES;
@@ -75,6 +78,8 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Study, ConfigError> {
 
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod tests_builds;
 #[cfg(test)]
 mod tests_language;
 #[cfg(test)]

@@ -17,7 +17,7 @@ impl Checker<'_> {
                 let message = format!("`{}` is what targets call several peers; rename this one", name.get_ref());
                 return self.fail(name.span(), message);
             }
-            let is_command = matches!(subject.program, Program::Command(_)) || peer.command.is_some();
+            let is_command = !matches!(subject.program, Program::Cargo(_)) || peer.command.is_some();
             // In a binary of several allocators another one could run, and the times would look valid.
             if !is_command && peer.served_by.as_deref().is_none_or(str::is_empty) {
                 let message = "this peer has no `served_by`, the name of the allocator or program that its result \

@@ -1,7 +1,8 @@
 //! The config as it is written: only its shape, with the place of every value that can be wrong.
 
+use ablate_format::Arm;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
 pub(super) type Text = Spanned<String>;
@@ -155,6 +156,17 @@ pub(super) struct Subject {
     pub(super) allow_env: Vec<Text>,
     #[serde(default)]
     pub(super) env: Env,
+    pub(super) build: Option<Spanned<Build>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Build {
+    pub(super) command: Texts,
+    pub(super) artefact: Text,
+    pub(super) folder: Option<Text>,
+    #[serde(default)]
+    pub(super) env: Env,
 }
 
 #[derive(Deserialize)]
@@ -169,8 +181,22 @@ pub(super) struct Factor {
     pub(super) levels: Spanned<BTreeMap<Text, BTreeMap<Text, Setting>>>,
 }
 
-/// What a level sets: text for a variable; with the keys `args` and `features` a list of texts.
+/// What a level sets: a text for a variable; what each key has is in [`super::levels`] and [`super::build_settings`].
 pub(super) type Setting = Spanned<toml::Value>;
+
+impl Factor {
+    /// The arms that bring the levels about, by their keys.
+    pub(super) fn needed(&self) -> BTreeSet<Arm> {
+        let of_key = |key: &Text| match key.get_ref().as_str() {
+            "args" => Arm::Args,
+            "features" => Arm::Feature,
+            key if super::build_settings::is_setting(key) => Arm::Build,
+            _ => Arm::Env,
+        };
+        let keys = self.levels.get_ref().values().flat_map(|level| level.keys());
+        keys.map(of_key).chain(self.feature.iter().map(|_| Arm::Feature)).collect()
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

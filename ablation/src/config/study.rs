@@ -1,5 +1,6 @@
 //! The values of a consistent config.
 
+use super::build_settings::BuildSettings;
 use super::diagnostic::{Diagnostic, Part};
 use super::error::ConfigError;
 use crate::support::nearest::suggestion;
@@ -143,9 +144,9 @@ impl Study {
         in_one_binary(&self.arms)
     }
 
-    /// Whether levels are brought about by building without or with Cargo features.
-    pub(crate) fn by_feature(&self) -> bool {
-        self.arms.contains(&Arm::Feature)
+    /// Whether levels are brought about in binaries of their own, by Cargo features or build settings.
+    pub(crate) fn in_own_binaries(&self) -> bool {
+        self.arms.iter().any(|arm| arm.has_own_binary())
     }
 
     /// An error with this message that points at a part.
@@ -241,8 +242,23 @@ pub(crate) struct Subject {
 pub(crate) enum Program {
     /// A binary that cargo builds.
     Cargo(CargoProgram),
+    /// A program that a command builds from the sources in a folder.
+    Made(MadeProgram),
     /// An installed program: its path or name, then arguments.
     Command(Vec<String>),
+}
+
+/// A program that a command builds, such as `make`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct MadeProgram {
+    /// The command: a program, then arguments. Those of the levels (`build_args`) follow.
+    pub(crate) command: Vec<String>,
+    /// The program that it makes, relative to the folder of the sources.
+    pub(crate) artefact: String,
+    /// Folder of the sources; exists.
+    pub(crate) sources: PathBuf,
+    /// Variables of the command.
+    pub(crate) env: BTreeMap<String, String>,
 }
 
 /// A binary of a Cargo package.
@@ -288,6 +304,8 @@ pub(crate) struct Level {
     pub(crate) args: Vec<String>,
     /// Cargo features, for a variant that is compiled in; empty for levels of one binary.
     pub(crate) features: Vec<String>,
+    /// How its binary is built otherwise; empty for levels of one binary.
+    pub(crate) build: BuildSettings,
 }
 
 /// A factor: one part of the program whose cost is measured.
@@ -398,7 +416,7 @@ impl Study {
         self.arms = quick.arms;
         self.designs = quick.designs;
         self.layouts = 1;
-        if !self.by_feature() {
+        if !self.in_own_binaries() {
             self.subject.placebo_feature = None;
         }
         // Claims are about cells and numbers of blocks that a short form need not have.

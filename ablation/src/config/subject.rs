@@ -1,10 +1,11 @@
-//! Rules of the subject: a Cargo package of this machine or of the registry, or a command.
+//! Rules of the subject: a Cargo package of this machine or of the registry, a program that a command builds, or an
+//! installed one.
 
 use super::check::{Checked, Checker};
 use super::raw;
-use super::study::{CargoProgram, Origin, Program, Subject};
+use super::study::{CargoProgram, MadeProgram, Origin, Program, Subject};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
 
 impl Checker<'_> {
@@ -12,7 +13,7 @@ impl Checker<'_> {
         let place = raw.span();
         let raw = raw.get_ref();
         let program = self.program(path, raw, place)?;
-        let is_command = matches!(program, Program::Command(_));
+        let is_command = !matches!(program, Program::Cargo(_));
         let mut allow_env = Vec::new();
         for name in &raw.allow_env {
             // The value of a shell differs from machine to machine, and no record shows it. So not even for a command.
@@ -31,24 +32,36 @@ impl Checker<'_> {
     }
 
     fn program(&self, path: &Path, raw: &raw::Subject, place: Range<usize>) -> Checked<Program> {
+        let of_packages = [
+            ("package", raw.package.as_ref()),
+            ("binary", raw.binary.as_ref()),
+            ("version", raw.version.as_ref()),
+            ("manifest", raw.manifest.as_ref()),
+            ("profile", raw.profile.as_ref()),
+            ("features", raw.features.first()),
+            ("placebo_feature", raw.placebo_feature.as_ref()),
+        ];
+        let of_package = of_packages.into_iter().find_map(|(key, text)| Some((key, text?)));
+        if let Some(build) = &raw.build {
+            if let Some((key, text)) = of_package {
+                let message = format!("`{key}` is for a package, and [subject.build] is another build; remove one");
+                return self.fail(text.span(), message);
+            }
+            if let Some(command) = &raw.command {
+                let message = "`command` is an installed program, and [subject.build] makes one; remove one of the two";
+                return self.fail(command.span(), message);
+            }
+            return Ok(Program::Made(self.made(path, build.get_ref())?));
+        }
         if let Some(command) = &raw.command {
-            let of_packages = [
-                ("package", raw.package.as_ref()),
-                ("binary", raw.binary.as_ref()),
-                ("version", raw.version.as_ref()),
-                ("manifest", raw.manifest.as_ref()),
-                ("profile", raw.profile.as_ref()),
-                ("features", raw.features.first()),
-                ("placebo_feature", raw.placebo_feature.as_ref()),
-            ];
-            if let Some((key, text)) = of_packages.into_iter().find_map(|(key, text)| Some((key, text?))) {
+            if let Some((key, text)) = of_package {
                 let message = format!("`{key}` is for a package, and a `command` is not built; remove one of the two");
                 return self.fail(text.span(), message);
             }
             return Ok(Program::Command(self.command(command)?));
         }
         let Some(package) = &raw.package else {
-            let message = "the subject has neither `package` nor `command`; name what is to be run";
+            let message = "the subject has no `package`, no `command` and no [subject.build]; name what is to be run";
             return self.fail(place, message);
         };
         Ok(Program::Cargo(CargoProgram {
@@ -69,6 +82,28 @@ impl Checker<'_> {
             },
             features: raw.features.iter().map(|feature| self.feature(feature)).collect::<Checked<_>>()?,
         }))
+    }
+
+    /// A program that a command builds.
+    fn made(&self, path: &Path, raw: &raw::Build) -> Checked<MadeProgram> {
+        let artefact = raw.artefact.get_ref();
+        let is_inside = Path::new(artefact).components().all(|part| matches!(part, Component::Normal(_)));
+        if artefact.is_empty() || !is_inside {
+            let message = "`artefact` is the program that the command makes, by its path from `folder`, without `..`";
+            return self.fail(raw.artefact.span(), message);
+        }
+        let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let sources = base.join(raw.folder.as_ref().map_or("", |folder| folder.get_ref()));
+        if let Some(folder) = raw.folder.as_ref().filter(|_| !sources.is_dir()) {
+            let message = format!("there is no folder {}; `folder` is relative to the config", sources.display());
+            return self.fail(folder.span(), message);
+        }
+        Ok(MadeProgram {
+            command: self.command(&raw.command)?,
+            artefact: artefact.clone(),
+            sources,
+            env: self.env(&raw.env, true)?,
+        })
     }
 
     /// An installed program: its path or name, then arguments. [`crate::builds`] finds it.

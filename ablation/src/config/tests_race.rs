@@ -1,5 +1,6 @@
 //! Configs that race a subject with peers: with or without factors.
 
+use super::DesignKind;
 use super::tests::{Messages, check_in, parsed};
 
 /// A race without a factor, with a peer of every kind.
@@ -49,7 +50,6 @@ fn check(said: &mut Messages, from: &str, to: &str) {
 
 #[test]
 fn a_race_needs_no_factor() {
-    let mut said = Messages::default();
     let empty = RACE.replace("blocks = 6", "blocks = 6\narms = []\ndesign = []");
     for text in [RACE, &empty] {
         let study = parsed(text).expect("good");
@@ -60,9 +60,20 @@ fn a_race_needs_no_factor() {
         assert_eq!(ids, [["baseline", "placebo"].as_slice(), &peers].concat());
         assert!(plan.contrasts.iter().all(|contrast| contrast.contrast == "placebo"));
     }
-    let factor = "[[factor]]\nname = \"a\"\n[factor.levels]\non = {}\noff = { A = \"1\" }\n[[workload]]";
-    check(&mut said, "[[workload]]", factor);
-    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn arms_and_design_follow_from_the_levels_where_the_config_names_none() {
+    let arms = |levels: &str, more: &str| {
+        let factor = format!("[[factor]]\nname = \"a\"\n{more}[factor.levels]\n{levels}\n[[workload]]");
+        let study = parsed(&RACE.replacen("[[workload]]", &factor, 1)).expect("good");
+        assert_eq!(study.designs, [DesignKind::LeaveOneOut]);
+        study.arms.iter().map(|arm| arm.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(arms("on = {}\noff = { A = \"1\" }", ""), ["env"]);
+    assert_eq!(arms("on = {}\noff = { args = [\"-x\"] }", ""), ["args"]);
+    assert_eq!(arms("on = {}", "feature = \"a\"\n"), ["feature"]);
+    assert_eq!(arms("on = { opt-level = 3 }\nfast = { lto = \"fat\", A = \"1\" }", ""), ["env", "build"]);
 }
 
 #[test]

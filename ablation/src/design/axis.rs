@@ -44,6 +44,12 @@ impl Axis<'_> {
         self.levels.iter().position(|level| *level == name).map(|at| at as u8)
     }
 
+    /// The level that another binary has instead of the baseline's, where one of the arms builds it.
+    pub(super) fn in_own_binary<'n>(&self, level: &'n str, arms: &[Arm]) -> Option<&'n str> {
+        let own = self.factor.in_own_binary(level)?;
+        arms.contains(&self.factor.arm_in_own_binary(own)).then_some(own)
+    }
+
     /// Name of a level.
     pub(super) fn name(&self, level: u8) -> &str {
         self.levels[usize::from(level)]
@@ -72,4 +78,10 @@ pub(super) fn reported(axes: &[Axis<'_>], names: &[&str]) -> BTreeMap<String, St
 pub(super) fn arm_in_one_binary(axes: &[Axis<'_>], levels: &[u8]) -> Arm {
     let args = moved(axes, levels).all(|(axis, level)| axis.factor.arm_in_one_binary(axis.name(level)) == Arm::Args);
     if args { Arm::Args } else { Arm::Env }
+}
+
+/// How a binary of its own has these levels, by their names: `build` where a setting of the build differs.
+pub(super) fn arm_in_own_binary(axes: &[Axis<'_>], names: &[&str]) -> Arm {
+    let by_build = axes.iter().zip(names).any(|(axis, name)| axis.factor.arm_in_own_binary(name) == Arm::Build);
+    if by_build { Arm::Build } else { Arm::Feature }
 }

@@ -1,16 +1,18 @@
-//! Distinct builds: one for each set of Cargo features of a cell, and one for each other program.
+//! Distinct builds: one for each set of Cargo features and build settings of a cell, and one for each other program.
 
 use super::axis::Axis;
-use crate::config::{Program, Study};
+use crate::config::{BuildSettings, Program, Study};
 use std::collections::{HashMap, HashSet};
 
-/// One feature set to build, or one installed program.
+/// One binary to build, or one installed program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BuildPlan {
     /// Id that cells refer to; fits into a file name.
     pub(crate) id: String,
     /// Cargo features of the build, which has `--no-default-features`.
     pub(crate) features: Vec<String>,
+    /// How it is built otherwise: the settings of all levels together.
+    pub(crate) settings: BuildSettings,
     /// A program that is not built: its path or name, then arguments, which come before those of the cell.
     pub(crate) command: Option<Vec<String>>,
 }
@@ -24,56 +26,63 @@ pub(super) struct Builds<'a> {
     study: &'a Study,
     axes: &'a [Axis<'a>],
     pub(super) list: Vec<BuildPlan>,
-    by_features: HashMap<Vec<String>, usize>,
+    by_contents: HashMap<(Vec<String>, BuildSettings), usize>,
     ids: HashSet<String>,
 }
 
 impl<'a> Builds<'a> {
     pub(super) fn new(study: &'a Study, axes: &'a [Axis<'a>]) -> Builds<'a> {
-        Builds { study, axes, list: Vec::new(), by_features: HashMap::new(), ids: HashSet::new() }
+        Builds { study, axes, list: Vec::new(), by_contents: HashMap::new(), ids: HashSet::new() }
     }
 
     /// Id of the build with these levels, by their names.
     pub(super) fn with_levels(&mut self, levels: &[&str]) -> String {
-        let features = self.features(levels);
-        if let Some(index) = self.by_features.get(&features) {
+        let (features, settings) = (self.features(levels), self.settings(levels));
+        let contents = (features, settings);
+        if let Some(index) = self.by_contents.get(&contents) {
             return self.list[*index].id.clone();
         }
+        let (features, settings) = contents;
         let readable = self.readable(levels);
         let id = if readable.len() <= MAX_ID && !self.ids.contains(&readable) { readable } else { self.digits(levels) };
         let command = match &self.study.subject.program {
-            Program::Cargo(_) => None,
+            Program::Cargo(_) | Program::Made(_) => None,
             Program::Command(command) => Some(command.clone()),
         };
-        self.add(BuildPlan { id, features, command })
+        self.add(BuildPlan { id, features, settings, command })
     }
 
     /// Id of the baseline's build with one more feature.
     pub(super) fn placebo(&mut self, baseline: &[&str], feature: &str) -> String {
         let mut features = self.features(baseline);
         features.push(feature.to_owned());
-        self.add(BuildPlan { id: "placebo".to_owned(), features, command: None })
+        let settings = self.settings(baseline);
+        self.add(BuildPlan { id: "placebo".to_owned(), features, settings, command: None })
     }
 
-    /// Id of the build with exactly these features. Adds one with the id `id` when there is none yet.
-    pub(super) fn with_features(&mut self, id: String, features: &[String]) -> String {
-        match self.by_features.get(features) {
+    /// Id of the build with exactly these features and the settings of the baseline. Adds one with the id `id` when there
+    /// is none yet.
+    pub(super) fn with_features(&mut self, id: String, features: &[String], baseline: &[&str]) -> String {
+        let settings = self.settings(baseline);
+        let contents = (features.to_vec(), settings);
+        match self.by_contents.get(&contents) {
             Some(index) => self.list[*index].id.clone(),
-            None => self.add(BuildPlan { id, features: features.to_vec(), command: None }),
+            None => self.add(BuildPlan { id, features: contents.0, settings: contents.1, command: None }),
         }
     }
 
     /// Adds an installed program with this id, and returns the id.
     pub(super) fn program(&mut self, id: String, command: &[String]) -> String {
         self.ids.insert(id.clone());
-        self.list.push(BuildPlan { id: id.clone(), features: Vec::new(), command: Some(command.to_vec()) });
+        let (features, settings) = (Vec::new(), BuildSettings::default());
+        self.list.push(BuildPlan { id: id.clone(), features, settings, command: Some(command.to_vec()) });
         id
     }
 
     fn add(&mut self, build: BuildPlan) -> String {
         let id = build.id.clone();
         self.ids.insert(id.clone());
-        self.by_features.insert(build.features.clone(), self.list.len());
+        self.by_contents.insert((build.features.clone(), build.settings.clone()), self.list.len());
         self.list.push(build);
         id
     }
@@ -81,7 +90,7 @@ impl<'a> Builds<'a> {
     fn features(&self, levels: &[&str]) -> Vec<String> {
         let mut features = match &self.study.subject.program {
             Program::Cargo(program) => program.features.clone(),
-            Program::Command(_) => Vec::new(),
+            Program::Made(_) | Program::Command(_) => Vec::new(),
         };
         for (axis, level) in self.axes.iter().zip(levels).filter(|(_, level)| **level != "absent") {
             let own = axis.factor.levels.get(*level).into_iter().flat_map(|level| &level.features);
@@ -94,7 +103,16 @@ impl<'a> Builds<'a> {
         features
     }
 
-    /// Whether a level needs other features than the baseline's.
+    /// The settings of all levels together.
+    fn settings(&self, levels: &[&str]) -> BuildSettings {
+        let mut settings = BuildSettings::default();
+        for own in self.axes.iter().zip(levels).filter_map(|(axis, level)| axis.factor.levels.get(*level)) {
+            settings.extend(&own.build);
+        }
+        settings
+    }
+
+    /// Whether a level needs another binary than the baseline's.
     fn is_variant(axis: &Axis<'_>, level: &str) -> bool {
         level != "absent" && !axis.factor.in_one_binary(level)
     }

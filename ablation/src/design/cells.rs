@@ -15,12 +15,12 @@ pub(super) struct Made {
     /// The cell in the baseline's binary.
     pub(super) binary: Option<usize>,
     /// The cell in another binary.
-    pub(super) feature: Option<usize>,
+    pub(super) own_binary: Option<usize>,
 }
 
 impl Made {
     pub(super) fn both(self) -> impl Iterator<Item = usize> {
-        [self.binary, self.feature].into_iter().flatten()
+        [self.binary, self.own_binary].into_iter().flatten()
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn cells(study: &Study, axes: &[Axis<'_>], treatments: &Treatments) -
             new.kind = CellKind::Treatment;
             new.expect_zero.clone_from(&treatment.expect_zero);
             match arm {
-                Arm::Feature => own.feature = Some(list.len()),
+                Arm::Feature | Arm::Build => own.own_binary = Some(list.len()),
                 Arm::Env | Arm::Args => own.binary = Some(list.len()),
             }
             list.push(new);
@@ -84,7 +84,7 @@ pub(super) fn cells(study: &Study, axes: &[Axis<'_>], treatments: &Treatments) -
     for peer in &study.peers {
         let build = match (&peer.command, &peer.features) {
             (Some(command), _) => builds.program(peer_id(&peer.name), command),
-            (None, Some(features)) => builds.with_features(peer_id(&peer.name), features),
+            (None, Some(features)) => builds.with_features(peer_id(&peer.name), features, &baseline),
             (None, None) => full.clone(),
         };
         list.push(peer_cell(study, peer, build));
@@ -98,8 +98,8 @@ fn cell_id(name: &str, arm: Arm) -> String {
 }
 
 /// The arms in which a treatment runs, each with its levels by name. It runs in one binary when that binary can have
-/// all levels. It runs in a build of its own when every level that differs depends on features, or when the levels
-/// cannot be combined otherwise; then levels that do not depend on features are set as in one binary.
+/// all levels. It runs in a build of its own when every level that differs needs one, or when the levels cannot be
+/// combined otherwise; then levels that need none are set as in one binary.
 fn arms<'a>(study: &Study, axes: &[Axis<'a>], treatment: &Treatment) -> Vec<(Arm, Vec<&'a str>)> {
     let mut out = Vec::new();
     let levels = treatment.levels.as_slice();
@@ -109,14 +109,16 @@ fn arms<'a>(study: &Study, axes: &[Axis<'a>], treatment: &Treatment) -> Vec<(Arm
         let names = axes.iter().zip(levels).map(|(axis, level)| axis.levels[usize::from(*level)]);
         out.push((axis::arm_in_one_binary(axes, levels), names.collect()));
     }
-    if study.by_feature() && treatment.wants_builds() {
+    if study.in_own_binaries() && treatment.wants_builds() {
         let may_mix = study.in_one_binary() && !is_binary;
         let name = |(axis, level): (&Axis<'a>, &u8)| -> Option<&'a str> {
             let name = axis.levels[usize::from(*level)];
-            let by_feature = if *level == 0 { Some(name) } else { axis.factor.by_feature(name) };
-            by_feature.or_else(|| (may_mix && axis.factor.in_one_binary(name)).then_some(name))
+            let own = if *level == 0 { Some(name) } else { axis.in_own_binary(name, &study.arms) };
+            own.or_else(|| (may_mix && axis.factor.in_one_binary(name)).then_some(name))
         };
-        out.extend(axes.iter().zip(levels).map(name).collect::<Option<Vec<_>>>().map(|names| (Arm::Feature, names)));
+        if let Some(names) = axes.iter().zip(levels).map(name).collect::<Option<Vec<_>>>() {
+            out.push((axis::arm_in_own_binary(axes, &names), names));
+        }
     }
     out
 }

@@ -1,7 +1,7 @@
 //! The contrasts: pairs of cells that are compared. An effect is positive when the factor costs. A contrast whose cells
 //! cannot exist is left out.
 
-use super::axis::{Axis, Levels, arm_in_one_binary, moved};
+use super::axis::{Axis, Levels, arm_in_one_binary, arm_in_own_binary, moved};
 use super::cells::{Cells, Made};
 use super::treatments::{Treatment, Treatments, without};
 use crate::config::{DesignKind, Study};
@@ -57,7 +57,7 @@ impl Rows<'_> {
             let contrast = format!("{baseline}-{}", cell.levels[factor]);
             self.push(factor, &contrast, cell.arm, "baseline", &cell.id, attribution);
         }
-        if let (Some(off), Some(absent), "off") = (made.binary, made.feature, axis.name(level)) {
+        if let (Some(off), Some(absent), "off") = (made.binary, made.own_binary, axis.name(level)) {
             self.push(factor, "off-absent", None, &cells[off].id, &cells[absent].id, false);
         }
     }
@@ -70,13 +70,13 @@ impl Rows<'_> {
         }
     }
 
-    /// Id of the cell with these levels, in one binary or in another. Another design may have named it.
+    /// Id of the cell with these levels, in the baseline's binary or in its own. Another design may have named it.
     fn cell(&self, levels: &Levels, arm: Arm) -> Option<String> {
         if levels.iter().all(|level| *level == 0) {
             return Some("baseline".to_owned());
         }
         let made = self.cells.made[*self.treatments.by_levels.get(levels)?];
-        let index = if arm == Arm::Feature { made.feature } else { made.binary };
+        let index = if arm.has_own_binary() { made.own_binary } else { made.binary };
         index.map(|index| self.cells.list[index].id.clone())
     }
 
@@ -86,7 +86,8 @@ impl Rows<'_> {
         for (i, axis) in self.axes.iter().enumerate().filter(|(_, axis)| axis.away.is_some()) {
             let mut own = vec![0; self.axes.len()];
             own[i] = none[i];
-            for arm in [arm_in_one_binary(self.axes, &own), Arm::Feature] {
+            let names: Vec<&str> = self.axes.iter().zip(&own).map(|(axis, level)| axis.name(*level)).collect();
+            for arm in [arm_in_one_binary(self.axes, &own), arm_in_own_binary(self.axes, &names)] {
                 let cells = (self.cell(&without(self.axes, Some(i)), arm), self.cell(&none, arm));
                 if let (Some(plus), Some(minus)) = cells {
                     self.push(&axis.factor.name, "alone-none", Some(arm), &plus, &minus, false);

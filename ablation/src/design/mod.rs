@@ -90,7 +90,7 @@ fn crossed(axes: &[Axis<'_>]) -> Vec<Crossed> {
 fn designs(study: &Study, treatments: &Treatments, cells: &Cells) -> BTreeMap<String, Vec<String>> {
     let of = |kind: DesignKind| -> Vec<String> {
         let asked = treatments.list.iter().zip(&cells.made).filter(|(treatment, _)| treatment.asked.contains(&kind));
-        let made = asked.flat_map(|(_, made)| [made.binary, made.feature.filter(|_| !kind.is_crossing())]);
+        let made = asked.flat_map(|(_, made)| [made.binary, made.own_binary.filter(|_| !kind.is_crossing())]);
         let ids = made.flatten().map(|index| cells.list[index].id.clone());
         kind.is_crossing().then(|| "baseline".to_owned()).into_iter().chain(ids).collect()
     };

@@ -41,7 +41,7 @@ const AROUND_THE_EXAMPLES: &str = r#"
 study = "examples"
 seed = 1
 blocks = 6
-arms = ["env", "feature"]
+arms = ["env", "feature", "build"]
 design = ["explicit", "leave-one-out", "factorial"]
 reference_peer = "fast"
 [subject]
@@ -79,10 +79,16 @@ fn the_examples_of_the_key_reference_are_right() {
     let readme = readme();
     let blocks: Vec<&str> =
         readme.split("```toml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
-    assert!(blocks.len() >= 2, "{blocks:?}");
+    let (subjects, blocks): (Vec<&str>, Vec<&str>) = blocks.into_iter().partition(|text| text.contains("[subject"));
+    assert!(blocks.len() >= 3 && !subjects.is_empty(), "{blocks:?}");
+    for subject in subjects {
+        let text = format!("study = \"one\"\nseed = 1\nblocks = 6\n{subject}\n[[workload]]\nname = \"w\"\nargs = []\n");
+        let study = parsed(&text).unwrap_or_else(|e| panic!("{e}"));
+        design::resolve(&study).unwrap_or_else(|error| panic!("{error}"));
+    }
     let study = parsed(&format!("{AROUND_THE_EXAMPLES}{}", blocks.join("\n"))).unwrap_or_else(|e| panic!("{e}"));
     let design = design::resolve(&study).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((design.plan.factors.len(), design.plan.hypotheses.len()), (3, 2));
+    assert_eq!((design.plan.factors.len(), design.plan.hypotheses.len()), (5, 2));
 }
 
 /// What an unknown key of a table is told: all that are known.
@@ -94,6 +100,7 @@ fn the_key_reference_has_every_key() {
     for table in [
         "",
         "[subject]\n",
+        "[subject.build]\n",
         "[[factor]]\n",
         "[[treatment]]\n",
         "[[constraint]]\n",

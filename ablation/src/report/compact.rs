@@ -151,7 +151,7 @@ fn grouped<'a>(effects: impl Iterator<Item = &'a Effect>) -> Vec<Row<'a>> {
             rows.len() - 1
         });
         match effect.arm {
-            Some(Arm::Feature) => rows[at].feature = Some(effect),
+            Some(Arm::Feature | Arm::Build) => rows[at].feature = Some(effect),
             Some(Arm::Env | Arm::Args) | None => rows[at].env = Some(effect),
         }
     }

@@ -189,6 +189,7 @@ impl Context<'_> {
             (Some(command), _) => command,
             (None, Program::Command(command)) => command,
             (None, Program::Cargo(program)) => std::slice::from_ref(&program.binary),
+            (None, Program::Made(program)) => std::slice::from_ref(&program.artefact),
         }
     }
 

@@ -252,6 +252,7 @@ pub(crate) mod tests {
         let builds = design.builds.iter().map(|b| BuildRecord {
             id: b.id.clone(),
             features: b.features.clone(),
+            settings: Default::default(),
             result: Ok(built.clone()),
             layouts: Vec::new(),
         });

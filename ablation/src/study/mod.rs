@@ -330,6 +330,9 @@ fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), Store
             Some([first].into_iter().chain(&build.layouts).map(|built| built.sha256.clone()).collect())
         };
         let old = before.builds.iter().find(|old| old.id == build.id);
+        if let Some(change) = old.and_then(|old| changed_setting(old, build)) {
+            return differs(change);
+        }
         if old.is_none_or(|old| hash(old) != hash(build)) {
             return differs(format!("the binary of build `{}` differs, because sources or compiler changed", build.id));
         }
@@ -349,6 +352,18 @@ fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), Store
         }
     }
     Ok(())
+}
+
+/// The first setting of a build that was another when the study started, in words. A study of an older ablate recorded
+/// none.
+fn changed_setting(old: &BuildRecord, now: &BuildRecord) -> Option<String> {
+    if old.settings.is_empty() {
+        return None;
+    }
+    let names = old.settings.keys().chain(now.settings.keys());
+    let name = names.into_iter().find(|name| old.settings.get(*name) != now.settings.get(*name))?;
+    let show = |build: &BuildRecord| build.settings.get(name).map_or("not set", String::as_str).to_owned();
+    Some(format!("{name} of build `{}` was {}, and is {} now", now.id, show(old), show(now)))
 }
 
 fn resume_command(request: &Request, dir: &Path) -> String {
@@ -387,6 +402,12 @@ mod tests {
         assert!(same_study(&manifest(), &manifest(), Path::new("d")).is_ok());
         check(&|m| m.config_text.push('#'), "demo.toml");
         check(&|m| m.builds[1].result.as_mut().expect("built").sha256 = "11".into(), "`bare`");
+        let set = |m: &mut Manifest, value: &str| m.builds[1].settings.insert("RUSTFLAGS".into(), value.into());
+        let mut before = manifest();
+        set(&mut before, "-Copt-level=0");
+        let error = same_study(&before, &manifest(), Path::new("d")).expect_err("another build").to_string();
+        assert!(error.contains("RUSTFLAGS of build `bare` was -Copt-level=0, and is not set now"), "{error}");
+        assert!(same_study(&before, &before.clone(), Path::new("d")).is_ok());
         check(&|m| drop(m.machine.facts.insert("cpu".into(), Some("Z".into()))), "cpu was n/a and is Z");
     }
 }

@@ -125,12 +125,18 @@ pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, co
 fn builds(text: &mut Text, study: &Study, design: &Design) {
     let what = |build: &BuildPlan| match &build.command {
         Some(command) => format!("not built: {}", command.join(" ")),
-        None if build.features.is_empty() => "no features".to_owned(),
-        None => build.features.join(", "),
+        None => contents(build),
     };
     let rows = design.builds.iter().map(|build| vec![build.id.clone(), what(build)]);
     let layouts = if study.layouts > 1 { format!(", each in {} code layouts", study.layouts) } else { String::new() };
-    text.section(&format!("builds ({}){layouts}", design.builds.len()), &["build", "features"], rows);
+    text.section(&format!("builds ({}){layouts}", design.builds.len()), &["build", "features and settings"], rows);
+}
+
+/// Features and settings of a build.
+fn contents(build: &BuildPlan) -> String {
+    let settings = build.settings.shown().into_iter().map(|(key, value)| format!("{key} = {value}"));
+    let all: Vec<String> = build.features.iter().cloned().chain(settings).collect();
+    if all.is_empty() { "no features".to_owned() } else { all.join(", ") }
 }
 
 fn cells(text: &mut Text, design: &Design) {

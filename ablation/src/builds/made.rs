@@ -1,0 +1,216 @@
+//! Programs that a command of the config builds: `make`, `cmake`, `meson`, `go build`, a compiler.
+//!
+//! Every build begins with a fresh copy of the sources at one path. Such builds do not notice other flags, so objects of
+//! an earlier one would stay. A binary whose sources, command and settings were the same before is taken from then.
+
+use super::cache;
+use super::decided::{self, sha256};
+use super::error::BuildError;
+use super::workspace::{Workspace, store_binary};
+use crate::config::MadeProgram;
+use crate::design::BuildPlan;
+use crate::support::interrupt;
+use crate::support::machine::sha256_of;
+use crate::support::progress::{human, note};
+use ablate_format::{BuildFailure, BuildRecord};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Builds a program, or takes that of an earlier build.
+///
+/// # Errors
+/// [`BuildError::Git`], [`BuildError::Io`]; a build that fails is a record.
+pub(super) fn build(
+    plan: &BuildPlan,
+    program: &MadeProgram,
+    workspace: &Workspace,
+    log: &Path,
+) -> Result<BuildRecord, BuildError> {
+    let started = Instant::now();
+    let mut settings = decided::by(plan, None, &workspace.root);
+    settings.insert("command".to_owned(), shell_words::join(program.command.iter().chain(&plan.settings.args)));
+    settings.extend(program.env.clone());
+    let sources = match &workspace.revisions {
+        Some(revisions) => {
+            let revision = revisions.of(plan);
+            settings.insert("revision".to_owned(), revision.shown.clone());
+            let checkout = revisions.check_out(revision, &workspace.target)?;
+            checkout.join(workspace.root.strip_prefix(&revisions.repository).unwrap_or(Path::new("")))
+        }
+        None => workspace.root.clone(),
+    };
+    let files = files(&sources, &workspace.target)?;
+    let key = cache::key(&(&files, &settings, &program.artefact), Path::new(""));
+    if let Some(record) = cache::find(&workspace.target, &key, plan) {
+        note("  built before");
+        return Ok(BuildRecord { settings, ..record });
+    }
+    let folder = fresh_copy(&sources, files.keys(), &workspace.target)?;
+    let mut record = BuildRecord {
+        id: plan.id.clone(),
+        features: Vec::new(),
+        settings,
+        result: Err(BuildFailure { message: String::new(), log: log.display().to_string() }),
+        layouts: Vec::new(),
+    };
+    let artefact = folder.join(&program.artefact);
+    match make(plan, program, &folder, log)? {
+        Err(message) => record.result = Err(BuildFailure { message, log: log.display().to_string() }),
+        Ok(()) if !artefact.is_file() => {
+            let message = format!("the command succeeded and made no file {}", program.artefact);
+            record.result = Err(BuildFailure { message, log: log.display().to_string() });
+        }
+        Ok(()) => {
+            record.result = Ok(store_binary(&artefact, plan, Path::new(&program.artefact), workspace)?);
+            cache::keep(&workspace.target, &key, &record);
+            note(&format!("  built in {}", human(started.elapsed())));
+        }
+    }
+    Ok(record)
+}
+
+/// Runs the command. The inner error is the line of its log that gives a reason.
+fn make(plan: &BuildPlan, program: &MadeProgram, folder: &Path, log: &Path) -> Result<Result<(), String>, BuildError> {
+    let io = |doing| BuildError::io(log, doing);
+    let file = File::create(log).map_err(io("creating the log"))?;
+    let also = file.try_clone().map_err(io("creating the log"))?;
+    let (name, own) = program.command.split_first().map_or(("", &[][..]), |(name, own)| (name.as_str(), own));
+    let mut command = Command::new(name);
+    command.args(own).args(&plan.settings.args).envs(&program.env).envs(&plan.settings.env).current_dir(folder);
+    let status = command.stdin(Stdio::null()).stdout(file).stderr(also).status();
+    let status = match status {
+        Ok(status) => status,
+        Err(e) => return Ok(Err(format!("`{name}` cannot be run: {e}; install it, or correct `command`"))),
+    };
+    if status.success() || interrupt::asked() {
+        return Ok(Ok(()));
+    }
+    let text = std::fs::read(log).map_err(io("reading the log"))?;
+    let text = String::from_utf8_lossy(&text);
+    let is_reason = |line: &&str| line.contains("error:") || line.contains("Error:") || line.contains("fatal:");
+    let line = text.lines().find(is_reason).or_else(|| text.lines().rev().find(|line| !line.trim().is_empty()));
+    Ok(Err(format!("{status}: {}", line.unwrap_or("no message").trim())))
+}
+
+/// The files of the sources with their hashes, without those of git and of ablate.
+fn files(sources: &Path, target: &Path) -> Result<BTreeMap<PathBuf, String>, BuildError> {
+    let mut out = BTreeMap::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let here = sources.join(&folder);
+        let failed = |e: std::io::Error| BuildError::io(&here, "reading the folder")(e);
+        for entry in std::fs::read_dir(&here).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let path = folder.join(entry.file_name());
+            let full = sources.join(&path);
+            let kind = entry.file_type().map_err(failed)?;
+            if entry.file_name() == ".git" || full == *target {
+                continue;
+            } else if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_symlink() {
+                let to = std::fs::read_link(&full).map_err(BuildError::io(&full, "reading the link"))?;
+                out.insert(path, format!("link {}", to.display()));
+            } else if kind.is_file() {
+                out.insert(path, sha256_of(&full).map_err(BuildError::io(&full, "reading the file"))?);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// A new copy of the sources, at the same path for every build of this folder.
+fn fresh_copy<'p>(
+    sources: &Path,
+    files: impl Iterator<Item = &'p PathBuf>,
+    target: &Path,
+) -> Result<PathBuf, BuildError> {
+    let name = sha256(sources.as_os_str().as_encoded_bytes());
+    let folder = target.join("ablate/made").join(&name[..12]);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(BuildError::io(&folder, "removing the last build"))?;
+    }
+    for path in files {
+        let (from, to) = (sources.join(path), folder.join(path));
+        let copy = || {
+            std::fs::create_dir_all(to.parent().unwrap_or(&folder))?;
+            match std::fs::read_link(&from) {
+                Ok(link) => std::os::unix::fs::symlink(link, &to),
+                Err(_) => std::fs::copy(&from, &to).map(drop),
+            }
+        };
+        copy().map_err(BuildError::io(&to, "copying the sources"))?;
+    }
+    std::fs::create_dir_all(&folder).map_err(BuildError::io(&folder, "creating the folder"))?;
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(command: &[&str]) -> MadeProgram {
+        MadeProgram {
+            command: command.iter().map(|word| word.to_string()).collect(),
+            artefact: "out/program".into(),
+            sources: PathBuf::new(),
+            env: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_build_is_fresh_and_one_that_was_made_before_is_found() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let root = dir.path().join("sources");
+        std::fs::create_dir_all(root.join("sub")).expect("creates");
+        std::fs::write(root.join("sub/text"), "hello").expect("writes");
+        let workspace = Workspace { root: root.clone(), target: root.join("target"), manifest: None, revisions: None };
+        let log = dir.path().join("log");
+        // It fails where an earlier build left its output, and counts its runs outside.
+        let script = format!(
+            "test ! -e out && mkdir out && cat sub/text > out/program && echo \"$WORD $1\" >> out/program && echo run \
+             >> {}",
+            dir.path().join("count").display()
+        );
+        let program = made(&["sh", "-c", &script, "sh"]);
+        let mut plan =
+            BuildPlan { id: "full".into(), features: Vec::new(), settings: Default::default(), command: None };
+        plan.settings.args = vec!["x".into()];
+        plan.settings.env.insert("WORD".into(), "w".into());
+        let build = |plan: &BuildPlan| build(plan, &program, &workspace, &log).expect("builds");
+        let first = build(&plan);
+        let binary = first.result.as_ref().expect("is made");
+        assert_eq!(std::fs::read_to_string(&binary.path).expect("is there"), "hellow x\n");
+        assert!(first.settings["command"].ends_with(" x"), "{:?}", first.settings);
+        assert_eq!(build(&plan), first);
+        plan.settings.args = vec!["y".into()];
+        assert_ne!(build(&plan).result, first.result);
+        std::fs::write(root.join("sub/text"), "other").expect("writes");
+        assert!(build(&plan).result.is_ok());
+        let runs = std::fs::read_to_string(dir.path().join("count")).expect("is there").lines().count();
+        assert_eq!(runs, 3);
+    }
+
+    #[test]
+    fn a_build_that_fails_tells_why() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let workspace = Workspace {
+            root: dir.path().to_owned(),
+            target: dir.path().join("target"),
+            manifest: None,
+            revisions: None,
+        };
+        let plan = BuildPlan { id: "full".into(), features: Vec::new(), settings: Default::default(), command: None };
+        let why = |command: &[&str]| {
+            let record = build(&plan, &made(command), &workspace, &dir.path().join("log")).expect("runs");
+            record.result.expect_err("makes nothing").message
+        };
+        let said = why(&["sh", "-c", "echo first; echo x.c:1: error: no; echo last; exit 2"]);
+        assert!(said.contains("exit status: 2") && said.contains("x.c:1: error: no"), "{said}");
+        assert!(why(&["true"]).contains("made no file out/program"));
+        assert!(why(&["no-such-program-here"]).contains("no-such-program-here"));
+    }
+}
