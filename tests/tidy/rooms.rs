@@ -254,6 +254,7 @@ const RUNNER: &[Layer] = &[
     apart(
         &[
             "tools/archive/",
+            "tools/diff/",
             "tools/doctor/",
             "tools/init/",
             "tools/plan.rs",

@@ -145,6 +145,11 @@ impl Table {
         self.masks.as_ref()?.cells.iter().map(|at| at.map(|at| &self.cells[at])).collect()
     }
 
+    /// `plus − minus` in the main response, as [`Table::difference`].
+    pub(crate) fn main_difference(&self, plus: &str, minus: &str) -> Option<Drawn> {
+        self.difference(plus, minus, Column::Main)
+    }
+
     /// `plus − minus` in a response of time. Between two binaries with several code layouts it is the mean over the
     /// layouts, whose differences widen its interval.
     pub(super) fn difference(&self, plus: &str, minus: &str, column: Column) -> Option<Drawn> {

@@ -3,6 +3,7 @@
 mod archive;
 mod completions;
 mod default;
+mod diff;
 mod doctor;
 mod hidden;
 mod init;
@@ -47,6 +48,9 @@ Without a subcommand, `cargo ablate` runs the quick form of the repository's def
 `cargo ablate --help` shows examples, exit codes and environment variables; `cargo ablate help run` explains `run`.";
 
 const EXAMPLES: &str = "\
+Compare two commits:
+  cargo ablate diff                               what the nearest change does to the benchmarks of this package
+  cargo ablate diff main...HEAD --gate            the same as a gate: exit code 1 when something is slower
 First steps:
   cargo ablate                                    run the default study of this repository, about two minutes once built
   cargo ablate --full                             run the same study in full
@@ -88,6 +92,21 @@ Examples:
                                                     one of several binaries; `cargo ablate` finds ablate.toml later
   cargo ablate init -- sort --parallel=2 words.txt  a program that is installed")]
     Init(init::Args),
+    /// Compare two commits: what became slower, faster or larger, and what did not.
+    ///
+    /// Use it on a change. It needs no study: it takes the benchmarks or the binary of the package in this folder, builds
+    /// both revisions at one path, and runs them in the same randomised blocks, with the base against itself as the
+    /// placebo. Revisions with the same binary are said to be so at once. Exit codes with --gate: 0 nothing is worse by
+    /// more than the margin, 1 something is, 3 it is not known.
+    #[command(after_help = "\
+Examples:
+  cargo ablate diff                                  the nearest change, by the benchmarks of this package
+  cargo ablate diff main...HEAD --gate --margin 2    a gate for a pull request: 2 % matter
+  cargo ablate diff v1.2.0..HEAD --bin tool -- input.txt
+                                                     a binary from outside, with one argument
+  cargo ablate diff main --config study.toml         any program that is built here, by the workloads of a study
+  cargo ablate diff --filter parse --markdown comment.md --json")]
+    Diff(Box<diff::Args>),
     /// Build, run and report a study.
     ///
     /// Use it to measure. Every call has a new folder for its results, unless --out names one. Ctrl-C stops the study,
@@ -192,6 +211,7 @@ fn call() -> Ended {
 fn subcommand(command: Command, settings: &Settings) -> Ended {
     match command {
         Command::Init(args) => init::run(args, settings),
+        Command::Diff(args) => diff::run(*args, settings),
         Command::Run(args) => run::run(args, settings),
         Command::Plan(args) => plan::run(&args, settings),
         Command::Report(args) => report::run(&args, settings),

@@ -60,7 +60,8 @@ pub(super) fn has_option(word: &str) -> bool {
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
     let Args { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget } = args;
     let full = format!("{PROGRAM} run {}", quoted(&config));
-    let request = Request { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget };
+    let request =
+        Request { blocks, workloads, quick, out, resume, seed, until_halfwidth, budget, ..Request::of(config) };
     study(&request, &full, settings)
 }
 

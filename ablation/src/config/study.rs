@@ -10,6 +10,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Name of the factor of a comparison of two revisions, whose levels are `base` and `head`.
+pub(crate) const REVISION: &str = "revision";
+
 /// A validated study.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Study {
@@ -137,6 +140,36 @@ impl Study {
             stays
         });
         Ok(gone)
+    }
+
+    /// Turns the study into a comparison of two revisions: one factor, [`REVISION`], and no other, no peer and no claim.
+    pub(crate) fn compare_revisions(&mut self, base: &str, head: &str) {
+        let level = |name: &str, revision: &str| {
+            let build = BuildSettings { revision: Some(revision.to_owned()), ..BuildSettings::default() };
+            (name.to_owned(), Level { build, ..Level::default() })
+        };
+        self.factors = vec![Factor {
+            name: REVISION.to_owned(),
+            about: "the revision of the sources".to_owned(),
+            feature: None,
+            proof: Vec::new(),
+            baseline: "base".to_owned(),
+            levels: BTreeMap::from([level("base", base), level("head", head)]),
+        }];
+        self.arms = vec![Arm::Build];
+        self.designs = vec![DesignKind::LeaveOneOut];
+        self.workloads.iter_mut().for_each(|workload| workload.designs = None);
+        self.subject.placebo_feature = None;
+        self.reference_peer = None;
+        self.quick = None;
+        self.treatments.clear();
+        self.peers.clear();
+        self.constraints.clear();
+        self.crossed.clear();
+        self.hypotheses.clear();
+        self.targets.clear();
+        self.paths.clear();
+        self.curves.clear();
     }
 
     /// Whether levels are brought about in one binary, by variables and arguments.

@@ -45,14 +45,17 @@ pub(crate) struct Request {
     pub(crate) until_halfwidth: Option<HalfWidth>,
     /// How long the blocks may take.
     pub(crate) budget: Option<Budget>,
+    /// Run nothing when all builds are the same file.
+    pub(crate) stop_if_identical: bool,
 }
 
 impl Request {
     /// The study in `config`, with no option set.
     pub(crate) fn of(config: PathBuf) -> Request {
         let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
-        let (quick, resume, until_halfwidth, budget) = (false, false, None, None);
-        Request { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget }
+        let (quick, resume, stop_if_identical) = (false, false, false);
+        let (until_halfwidth, budget) = (None, None);
+        Request { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget, stop_if_identical }
     }
 
     /// When the study stops by itself; `None`: after its blocks.
@@ -69,6 +72,8 @@ pub(crate) struct Outcome {
     pub(crate) dir: PathBuf,
     /// Whether the quick form was run.
     pub(crate) is_quick: bool,
+    /// Whether there are several builds and all of them are the same file.
+    pub(crate) identical: bool,
     /// Whether Ctrl-C was pressed.
     pub(crate) interrupted: bool,
     /// The command that continues the study.
@@ -134,6 +139,15 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
             note(&format!("left out with the other workloads: {}", gone.join(", ")));
         }
     }
+    let outcome = run_loaded(study, request, settings)?;
+    Ok(Outcome { is_quick, ..outcome })
+}
+
+/// Runs a study that was read already, or continues one.
+///
+/// # Errors
+/// [`StudyError`]; what was recorded before is kept.
+pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Settings) -> Result<Outcome, StudyError> {
     let libraries = builds::find_peers(&mut study)?;
     for absent in &study.absent {
         let hint = if absent.hint.is_empty() { String::new() } else { format!("; {}", absent.hint) };
@@ -155,7 +169,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
     setup("becoming the reaper of orphans", run::become_reaper())?;
     // Looking for instruments takes a third of a second, so a study without counting skips it.
     let probed = measure::probe_groups(if study.counting_repeats == 0 { &[] } else { &study.instruments });
-    let mut manifest = manifest(request, &study, &design, built, machine, &probed);
+    let mut manifest = manifest(&study, &design, built, machine, &probed);
     manifest.libraries = libraries;
     let mut done: BTreeSet<Key> = BTreeSet::new();
     if let Some((before, keys)) = earlier {
@@ -178,13 +192,19 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
         cpus: setup("choosing processors", Cpus::take())?,
         probed: &probed,
     };
+    let identical = are_identical(&manifest);
     let outcome = |interrupted, closing| Outcome {
         dir: folder.dir().to_owned(),
-        is_quick,
+        is_quick: false,
+        identical,
         interrupted,
         resume: resume_command(request, folder.dir()),
         closing,
     };
+    if identical && request.stop_if_identical {
+        folder.write_manifest(&manifest)?;
+        return Ok(outcome(false, Vec::new()));
+    }
     let remaining = run::remaining(&context, manifest.blocks, &done);
     let mut stopped = false;
     if remaining > 0 {
@@ -215,6 +235,13 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
     }
     progress.finish();
     Ok(outcome(end == End::Interrupted, closing))
+}
+
+/// Whether there are several builds and all of them are the same file, so that every difference would be noise.
+fn are_identical(manifest: &Manifest) -> bool {
+    let hashes: Vec<Option<&str>> =
+        manifest.builds.iter().map(|build| Some(build.result.as_ref().ok()?.sha256.as_str())).collect();
+    hashes.len() > 1 && hashes.iter().all(|hash| hash.is_some() && *hash == hashes[0])
 }
 
 fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {
@@ -277,14 +304,7 @@ fn set_seed_and_blocks(
     Ok(())
 }
 
-fn manifest(
-    request: &Request,
-    study: &Study,
-    design: &Design,
-    built: Built,
-    mut machine: Machine,
-    probed: &measure::Probed,
-) -> Manifest {
+fn manifest(study: &Study, design: &Design, built: Built, mut machine: Machine, probed: &measure::Probed) -> Manifest {
     if let config::Program::Cargo(program) = &study.subject.program
         && let config::Origin::Registry(version) = &program.origin
     {
@@ -301,7 +321,7 @@ fn manifest(
     Manifest {
         format: FORMAT,
         study: study.name.clone(),
-        config_path: request.config.display().to_string(),
+        config_path: study.path.display().to_string(),
         config_text: study.text.clone(),
         command: call::command(),
         started_unix_s: unix_seconds(),

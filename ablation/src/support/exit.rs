@@ -12,6 +12,8 @@ pub(crate) enum ShellCode {
     BadRuns,
     /// The call, the environment or the config has to be changed.
     WrongCall,
+    /// Nothing is wrong, and what was asked cannot be decided.
+    Undecided,
     /// Ctrl-C was pressed.
     Interrupted,
     /// A program that this one started ended with this code.
@@ -25,6 +27,7 @@ impl ShellCode {
             ShellCode::Good => 0,
             ShellCode::BadRuns => 1,
             ShellCode::WrongCall => 2,
+            ShellCode::Undecided => 3,
             ShellCode::Interrupted => INTERRUPTED,
             ShellCode::Of(code) => code,
         }

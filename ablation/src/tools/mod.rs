@@ -3,6 +3,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod cells;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod plan;

@@ -15,7 +15,7 @@ pub const DRAWS: usize = 2_000;
 const POWER: f64 = 0.8;
 
 /// Confidence of every interval unless another one is asked for.
-const CONFIDENCE: f64 = 0.95;
+pub const CONFIDENCE: f64 = 0.95;
 
 /// Fewest draws outside of a percentile with which it is read from the draws themselves.
 const EDGE: f64 = 8.0;

@@ -1,0 +1,160 @@
+//! `cargo ablate diff`.
+
+use super::output::{Ended, print};
+use crate::study::rule::Budget;
+use crate::support::exit::ShellCode;
+use crate::support::interrupt;
+use crate::support::progress::note;
+use crate::support::settings::Settings;
+use crate::tools::diff::{self, End, Format, Gate, Request};
+use ablate_stats::MAX_BLOCKS;
+use std::path::PathBuf;
+
+/// Arguments of `cargo ablate diff`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The revisions: BASE..HEAD, BASE...HEAD (from where HEAD left BASE), or BASE (against the files as they are).
+    ///
+    /// Without them: the last commit against uncommitted changes. Without changes: the place where this branch left the
+    /// main branch against its last commit. On the main branch: the last two commits.
+    #[arg(value_name = "BASE..HEAD")]
+    revisions: Option<String>,
+    /// Compare the subject and the workloads of this study, instead of the package here.
+    #[arg(long, value_name = "STUDY.toml", conflicts_with_all = ["package", "bench", "bin", "filter", "features"])]
+    config: Option<PathBuf>,
+    /// The package, where the workspace has several.
+    #[arg(long, short, value_name = "NAME")]
+    package: Option<String>,
+    /// Only this benchmark target. Default: all of the package, else its binary.
+    #[arg(long, value_name = "NAME", conflicts_with = "bin")]
+    bench: Option<String>,
+    /// This binary, with the arguments after `--`, judged from outside.
+    #[arg(long, value_name = "NAME")]
+    bin: Option<String>,
+    /// Only benchmarks whose id matches this regular expression.
+    #[arg(long, value_name = "REGEX")]
+    filter: Option<String>,
+    /// Cargo features, separated by commas. Default: the package's default ones.
+    #[arg(long, short = 'F', value_name = "LIST", value_delimiter = ',')]
+    features: Vec<String>,
+    /// What a binary is judged by: wall, cpu, rss-peak, or a value that it prints (value:NAME).
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["config", "bench"])]
+    response: Option<String>,
+    /// The change that matters, in percent of the base.
+    #[arg(long, value_name = "PERCENT", default_value = "1", value_parser = percent)]
+    margin: f64,
+    /// Exit with 1 when something is worse by more than the margin, and with 3 when that is not known.
+    #[arg(long)]
+    gate: bool,
+    /// Time that the runs of each benchmark target may take.
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    max_time: Budget,
+    /// Most blocks. Fewer are run when the intervals are narrow enough: half of the margin.
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=MAX_BLOCKS as i64))]
+    blocks: u32,
+    /// Code layouts of each build, so that a change is not that of a single layout.
+    #[arg(long, value_name = "N", default_value_t = LAYOUTS, value_parser = clap::value_parser!(u32).range(1..=16))]
+    layouts: u32,
+    /// Seed of the random orders.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Print the result as one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Write a comment for a pull request to this file.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Write JUnit XML to this file: a test case for each workload.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write SARIF to this file, for code scanning.
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    /// Print annotations for GitHub's runner as well.
+    #[arg(long)]
+    annotate: bool,
+    /// Folder for the results, which must be empty or new. Default: target/ablate/diff-TIME.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Continue the comparison in --out. Finished runs are not repeated.
+    #[arg(long, requires = "out")]
+    resume: bool,
+    /// Arguments of the binary, or more options of the benchmark harness.
+    #[arg(last = true)]
+    args: Vec<String>,
+}
+
+/// Code layouts of each build. More of them separate a change from the place of the code, and cost only links.
+const LAYOUTS: u32 = 8;
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok();
+    match number.filter(|number| (0.01..=100.0).contains(number)) {
+        Some(number) => Ok(number / 100.0),
+        None => Err("write a percentage from 0.01 to 100, like 1 or 0.5%".to_owned()),
+    }
+}
+
+pub(super) fn run(args: Args, settings: &Settings) -> Ended {
+    let request = Request {
+        revisions: args.revisions,
+        config: args.config,
+        package: args.package,
+        bench: args.bench,
+        binary: args.bin,
+        filter: args.filter,
+        features: args.features,
+        args: args.args,
+        response: args.response,
+        margin: args.margin,
+        blocks: args.blocks,
+        layouts: args.layouts,
+        budget: args.max_time,
+        seed: args.seed,
+        out: args.out,
+        resume: args.resume,
+    };
+    let comparison = match diff::run(&request, settings)? {
+        End::Complete(comparison) => comparison,
+        End::Interrupted(resume) => {
+            let kept = if interrupt::asked_twice() { "" } else { "interrupted; finished runs are stored. " };
+            note(&format!("{kept}To continue:\n  {resume}"));
+            return Ok(ShellCode::Interrupted);
+        }
+    };
+    let files = [(Format::Markdown, args.markdown), (Format::Junit, args.junit), (Format::Sarif, args.sarif)];
+    for (format, path) in files.into_iter().filter_map(|(format, path)| Some((format, path?))) {
+        diff::write(&comparison, format, &path)?;
+    }
+    print(&if args.json {
+        diff::to_text(&comparison, Format::Json)
+    } else {
+        diff::terminal(&comparison, settings.columns)
+    })?;
+    let annotations = diff::annotations(&comparison);
+    if args.annotate && !annotations.is_empty() {
+        print(&annotations)?;
+    }
+    let gate = comparison.gate();
+    if args.gate {
+        note(&format!("gate: {}", gate.as_str()));
+        return Ok(gate.exit());
+    }
+    // Without a gate a change for the worse is a result like any other, but runs that do not count are not.
+    let is_good = gate != Gate::Undecided || comparison.parts.iter().all(|part| part.runs.1 == 0);
+    Ok(if is_good { ShellCode::Good } else { ShellCode::BadRuns })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn margins_are_percent() {
+        assert_eq!(percent("1"), Ok(0.01));
+        assert_eq!(percent("0.5%"), Ok(0.005));
+        for wrong in ["", "0", "-1", "x", "101", "1 % %"] {
+            assert!(percent(wrong).is_err(), "{wrong}");
+        }
+    }
+}

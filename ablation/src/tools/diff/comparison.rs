@@ -1,0 +1,173 @@
+//! What a comparison found: values, and the exit code of its gate.
+
+use crate::analyse::Response;
+use crate::support::exit::ShellCode;
+use ablate_format::effects::Estimate;
+use ablate_format::{MainResponse, Quantity};
+use std::path::PathBuf;
+
+/// A comparison that was made.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    /// The base, with its commit and title.
+    pub(crate) base: String,
+    /// The head.
+    pub(crate) head: String,
+    /// What was run: each benchmark target or binary.
+    pub(crate) parts: Vec<Part>,
+    /// The change that matters, a share of the base.
+    pub(crate) margin: f64,
+}
+
+/// One benchmark target or binary of a comparison.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// Its name.
+    pub(crate) name: String,
+    /// Folder with its results.
+    pub(crate) dir: PathBuf,
+    /// Whether both revisions have the same binary, so that nothing was run.
+    pub(crate) identical: bool,
+    /// Every workload.
+    pub(crate) rows: Vec<Compared>,
+    /// Blocks that were run.
+    pub(crate) blocks: u32,
+    /// Code layouts of each build.
+    pub(crate) layouts: u32,
+    /// Records, and those that do not count.
+    pub(crate) runs: (usize, usize),
+}
+
+/// One workload in both revisions.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Compared {
+    /// The workload.
+    pub(crate) workload: String,
+    /// What it is judged by.
+    pub(crate) response: MainResponse,
+    /// Its value in the base, in the unit of the response.
+    pub(crate) base: Option<Estimate>,
+    /// Its value in the head.
+    pub(crate) head: Option<Estimate>,
+    /// `head / base − 1`, with an interval that holds together with those of all other workloads.
+    pub(crate) change: Option<Estimate>,
+    /// The same for the base against itself: what this machine shows where nothing changed.
+    pub(crate) placebo: Option<Estimate>,
+    /// Smallest change that is found four times in five, a share of the base.
+    pub(crate) detectable: Option<f64>,
+    /// What can be said.
+    pub(crate) verdict: Verdict,
+    /// Why nothing can be said, for [`Verdict::Invalid`] and [`Verdict::Unsure`]; empty otherwise.
+    pub(crate) reason: String,
+}
+
+/// What can be said about one workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Worse by more than the margin.
+    Worse,
+    /// Better by more than the margin.
+    Better,
+    /// Any change is within the margin.
+    Same,
+    /// The interval has values within the margin and values beyond it.
+    Unsure,
+    /// No proven run in one of the revisions.
+    Invalid,
+}
+
+impl Verdict {
+    /// The word in files.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Worse => "worse",
+            Verdict::Better => "better",
+            Verdict::Same => "same",
+            Verdict::Unsure => "unsure",
+            Verdict::Invalid => "invalid",
+        }
+    }
+}
+
+/// What a comparison says as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Nothing is worse by more than the margin.
+    Good,
+    /// Something is.
+    Worse,
+    /// For some workload it is not known.
+    Undecided,
+}
+
+impl Gate {
+    /// The word in files.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Gate::Good => "good",
+            Gate::Worse => "worse",
+            Gate::Undecided => "undecided",
+        }
+    }
+
+    /// The exit code of `--gate`.
+    pub(crate) fn exit(self) -> ShellCode {
+        match self {
+            Gate::Good => ShellCode::Good,
+            Gate::Worse => ShellCode::BadRuns,
+            Gate::Undecided => ShellCode::Undecided,
+        }
+    }
+}
+
+impl Comparison {
+    /// Every workload with the part that it belongs to.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&Part, &Compared)> {
+        self.parts.iter().flat_map(|part| part.rows.iter().map(move |row| (part, row)))
+    }
+
+    /// One worse workload is enough. Else one of which it is not known whether it is worse; whether it is better does not
+    /// matter.
+    pub(crate) fn gate(&self) -> Gate {
+        let verdicts = || self.rows().map(|(_, row)| row);
+        if verdicts().any(|row| row.verdict == Verdict::Worse) {
+            return Gate::Worse;
+        }
+        match verdicts().any(|row| row.verdict == Verdict::Invalid || row.may_be_worse(self.margin)) {
+            true => Gate::Undecided,
+            false => Gate::Good,
+        }
+    }
+}
+
+impl Compared {
+    /// The ends of the interval as costs: positive is worse, also where more is better.
+    pub(super) fn ends(&self) -> Option<(f64, f64)> {
+        let (lo, hi) = self.change?.interval?;
+        let response = Response::main(self.response);
+        let (one, other) = (response.cost_of(lo), response.cost_of(hi));
+        Some((one.min(other), one.max(other)))
+    }
+
+    /// Whether a change for the worse by more than the margin is neither found nor excluded.
+    pub(crate) fn may_be_worse(&self, margin: f64) -> bool {
+        self.verdict == Verdict::Unsure && self.ends().is_none_or(|(_, hi)| hi > margin)
+    }
+
+    /// The verdict for people, in the words of what is measured.
+    pub(crate) fn word(&self) -> &'static str {
+        let [worse, better] = match (self.response.quantity(), self.response) {
+            (Quantity::Latency | Quantity::Time, _) => ["slower", "faster"],
+            (Quantity::Bytes, _) => ["larger", "smaller"],
+            (Quantity::Rate, _) => ["slower", "faster"],
+            _ => ["worse", "better"],
+        };
+        match self.verdict {
+            Verdict::Worse => worse,
+            Verdict::Better => better,
+            Verdict::Same => "same",
+            Verdict::Unsure => "unsure",
+            Verdict::Invalid => "invalid",
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Why two revisions cannot be compared.
+
+use crate::builds::BuildError;
+use crate::config::ConfigError;
+use crate::store::StoreError;
+use crate::study::StudyError;
+use crate::support::exit::{ExitStatus, ShellCode};
+use std::path::PathBuf;
+
+/// A comparison that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DiffError {
+    /// The current folder does not exist any more.
+    #[error("the current folder cannot be found: {0}; change to a folder that exists")]
+    Nowhere(std::io::Error),
+    /// There is no package here.
+    #[error(
+        "there is no Cargo.toml in this folder or above it; change to a package, or name a study of any program with \
+         --config STUDY.toml"
+    )]
+    NoPackage,
+    /// The sources are in no repository.
+    #[error("{folder}: this folder is in no git repository, so it has no revisions to compare")]
+    NoRepository {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// There are no two commits.
+    #[error("there is nothing to compare with: this repository has one commit and no changes; name two revisions")]
+    NoCommit,
+    /// A name that does not exist.
+    #[error("there is no {what}{hint}")]
+    Unknown {
+        /// What is missing.
+        what: String,
+        /// The nearest name, or all names, after `; `.
+        hint: String,
+    },
+    /// The workspace has several packages.
+    #[error("this workspace has several packages; name one with --package, or change to its folder: {names}")]
+    WhichPackage {
+        /// The packages.
+        names: String,
+    },
+    /// The package has several binaries.
+    #[error("this package has no benchmarks and several binaries; name one with --bin: {names}")]
+    WhichBinary {
+        /// The binaries.
+        names: String,
+    },
+    /// The package has nothing that can be run.
+    #[error(
+        "package `{package}` has neither benchmarks nor a binary; add a benchmark (criterion, divan), or write a study \
+         with a `command` and name it with --config"
+    )]
+    NothingToRun {
+        /// The package.
+        package: String,
+    },
+    /// A benchmark target whose harness is not known.
+    #[error(
+        "the harness of benchmark `{bench}` is not known: it uses none of criterion, divan, libtest, iai and gungraun; \
+         name another target with --bench, or write a study with --config"
+    )]
+    UnknownHarness {
+        /// The target.
+        bench: String,
+    },
+    /// The subject is not built from sources.
+    #[error("{config}: its subject is not built here, so it has no revisions; it needs `package` or [subject.build]")]
+    NotBuilt {
+        /// The config.
+        config: PathBuf,
+    },
+    /// The config.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The builds, or git.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The study.
+    #[error(transparent)]
+    Study(#[from] StudyError),
+    /// The folder.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file that was asked for.
+    #[error("cannot write `{}`: {source}; make room or permit writing", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl ExitStatus for DiffError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            DiffError::Config(error) => error.exit(),
+            DiffError::Build(error) => error.exit(),
+            DiffError::Study(error) => error.exit(),
+            DiffError::Store(error) => error.exit(),
+            DiffError::Write { .. } => ShellCode::BadRuns,
+            _ => ShellCode::WrongCall,
+        }
+    }
+}

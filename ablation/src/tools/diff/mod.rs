@@ -1,0 +1,128 @@
+//! `cargo ablate diff`: builds two revisions, runs both in the same blocks, and says what changed.
+//!
+//! It is a study like any other, with the one factor `revision`: randomised blocks of fresh processes, the base against
+//! itself as the placebo, several code layouts of each build, and blocks until the intervals are narrow enough. What it
+//! adds is the choice of what to compare, and a verdict for each workload against the change that matters.
+
+mod compare;
+mod comparison;
+mod error;
+mod files;
+mod request;
+mod sides;
+mod subject;
+mod text;
+
+use crate::analyse::analyse_proven;
+use crate::builds::revisions;
+use crate::config::Study;
+use crate::prove;
+use crate::store;
+use crate::study;
+use crate::study::rule::HalfWidth;
+use crate::support::call::{PROGRAM, quoted};
+use crate::support::progress::note;
+use crate::support::settings::Settings;
+pub(crate) use comparison::{Comparison, Gate, Part};
+pub(crate) use error::DiffError;
+pub(crate) use files::{Format, annotations, to_text, write};
+pub(crate) use request::Request;
+use std::path::Path;
+pub(crate) use text::terminal;
+
+/// How a comparison ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It is complete.
+    Complete(Comparison),
+    /// Ctrl-C was pressed; the command continues it.
+    Interrupted(String),
+}
+
+/// Makes a comparison.
+///
+/// # Errors
+/// [`DiffError`]; what was recorded before is kept.
+pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffError> {
+    let mut studies = subject::studies(request)?;
+    let several = studies.len() > 1;
+    let mut out = Comparison { base: String::new(), head: String::new(), parts: Vec::new(), margin: request.margin };
+    for study in &mut studies {
+        let sides = sides_of(request, study)?;
+        study.compare_revisions(&sides.base, &sides.head);
+        if out.base.is_empty() {
+            note(&format!("comparing {} with {}", sides.head, sides.base));
+        }
+        // The width at which a change of the margin is told apart from none and from twice as much.
+        let width = HalfWidth::Share(request.margin / 2.0);
+        let name = subject::name(study);
+        let call = study::Request {
+            blocks: Some(request.blocks),
+            out: request.out.as_ref().map(|dir| if several { dir.join(&name) } else { dir.clone() }),
+            resume: request.resume && request.out.as_ref().is_some_and(|dir| !several || dir.join(&name).exists()),
+            until_halfwidth: Some(width),
+            budget: Some(request.budget),
+            stop_if_identical: true,
+            ..study::Request::of(study.path.clone())
+        };
+        let outcome = study::run_loaded(study.clone(), &call, settings)?;
+        if outcome.interrupted {
+            return Ok(End::Interrupted(resume_command(request.out.as_deref().unwrap_or(&outcome.dir))));
+        }
+        let (part, base, head) = part(name, &outcome, request.margin)?;
+        (out.base, out.head) = (base, head);
+        out.parts.push(part);
+    }
+    Ok(End::Complete(out))
+}
+
+fn sides_of(request: &Request, study: &Study) -> Result<sides::Sides, DiffError> {
+    let folder = subject::sources(study)?;
+    let repository = revisions::top(&folder).ok_or(DiffError::NoRepository { folder })?;
+    sides::sides(&repository, request.revisions.as_deref())
+}
+
+/// What a study says about both revisions, and their names.
+fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<(Part, String, String), DiffError> {
+    let (manifest, records, _) = store::read_judged(&outcome.dir)?;
+    let (mut records, _) = store::whole_blocks(&manifest, records);
+    prove::prove_together(&manifest.plan, &mut records);
+    let analysis = analyse_proven(&manifest, &records);
+    let bad = records.iter().filter(|record| record.status != ablate_format::Status::Ok).count();
+    let shown = |id: Option<&str>| {
+        let build = manifest.builds.iter().find(|build| Some(build.id.as_str()) == id);
+        build.and_then(|build| build.settings.get("revision")).cloned().unwrap_or_default()
+    };
+    let of = |kind| manifest.plan.cells.iter().find(|cell| cell.kind == kind).map(|cell| cell.build.as_str());
+    let (base, head) = (of(ablate_format::CellKind::Baseline), of(ablate_format::CellKind::Treatment));
+    let (base, head) = (shown(base), shown(head));
+    let rows = if outcome.identical { Vec::new() } else { compare::compare(&manifest, &analysis, margin) };
+    let part = Part {
+        name,
+        dir: outcome.dir.clone(),
+        identical: outcome.identical,
+        rows,
+        blocks: manifest.blocks,
+        layouts: manifest.plan.layouts,
+        runs: (records.len(), bad),
+    };
+    Ok((part, base, head))
+}
+
+/// The command that continues a comparison.
+fn resume_command(dir: &Path) -> String {
+    let mut words: Vec<String> = crate::support::call::command();
+    words.retain(|word| word != "--resume");
+    let has_out = words.iter().any(|word| word == "--out" || word.starts_with("--out="));
+    let call = shell_words::join(&words);
+    match has_out {
+        true => format!("{call} --resume"),
+        // The options come before the arguments of the program.
+        false => {
+            call.replacen(&format!("{PROGRAM} diff"), &format!("{PROGRAM} diff --out {} --resume", quoted(dir)), 1)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! What is measured in both revisions: the benchmarks or the binary of a package here, or the subject of a config.
+
+use super::error::DiffError;
+use super::request::Request;
+use crate::builds::cargo::{self, Package, binaries};
+use crate::config::{self, CargoProgram, Origin, Program, Study};
+use crate::support::nearest::suggestion;
+use std::path::{Path, PathBuf};
+
+/// What of a package is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Run {
+    /// A benchmark target, and the harness that it uses.
+    Bench(String, &'static str),
+    /// A binary.
+    Binary(String),
+}
+
+/// The studies that compare two revisions, without their factor: one for each benchmark target, or one of a binary, or
+/// the one of the config that the call names.
+///
+/// # Errors
+/// [`DiffError`] for a package, a target or a config that does not exist.
+pub(crate) fn studies(request: &Request) -> Result<Vec<Study>, DiffError> {
+    if let Some(config) = &request.config {
+        return Ok(vec![config::load(config)?]);
+    }
+    let here = std::env::current_dir().map_err(DiffError::Nowhere)?;
+    let manifest = here.ancestors().map(|folder| folder.join("Cargo.toml")).find(|path| path.is_file());
+    let manifest = manifest.ok_or(DiffError::NoPackage)?;
+    let found = cargo::metadata(&manifest)?;
+    let package = package(request, &found.packages, &here)?;
+    let folder = package.manifest_path.parent().map_or(here.clone(), |folder| folder.to_owned().into());
+    runs(request, package)?.iter().map(|run| study(request, package, &folder, run)).collect()
+}
+
+/// The package that the call names, or the one whose folder is nearest above this one.
+fn package<'p>(request: &Request, packages: &'p [Package], here: &Path) -> Result<&'p Package, DiffError> {
+    let names = || packages.iter().map(|package| package.name.as_str());
+    let unknown =
+        |name: &str| DiffError::Unknown { what: format!("package `{name}`"), hint: suggestion(name, names()) };
+    if let Some(name) = &request.package {
+        return packages.iter().find(|package| package.name == *name).ok_or_else(|| unknown(name));
+    }
+    let folder = |package: &Package| package.manifest_path.parent().map(|path| path.as_std_path().to_owned());
+    let above = packages.iter().filter(|package| folder(package).is_some_and(|folder| here.starts_with(folder)));
+    let nearest = above.max_by_key(|package| package.manifest_path.as_str().len());
+    match (nearest, packages) {
+        (Some(package), _) | (None, [package]) => Ok(package),
+        _ => {
+            let names: Vec<&str> = names().collect();
+            Err(DiffError::WhichPackage { names: names.join(", ") })
+        }
+    }
+}
+
+/// What of the package is run: what the call names, else its benchmarks, else its binary.
+fn runs(request: &Request, package: &Package) -> Result<Vec<Run>, DiffError> {
+    let benches = || package.targets.iter().filter(|target| target.is_bench());
+    let unknown = |what: &str, name: &str, known: Vec<&str>| DiffError::Unknown {
+        what: format!("{what} `{name}` in package `{}`", package.name),
+        hint: suggestion(name, known),
+    };
+    if let Some(name) = &request.bench {
+        let found = benches().find(|target| target.name == *name);
+        let known = || benches().map(|target| target.name.as_str()).collect();
+        let target = found.ok_or_else(|| unknown("benchmark target", name, known()))?;
+        return Ok(vec![bench(package, target)?]);
+    }
+    if let Some(name) = &request.binary {
+        let there = binaries(package).any(|target| target.name == *name);
+        let known = || binaries(package).map(|target| target.name.as_str()).collect();
+        return if there { Ok(vec![Run::Binary(name.clone())]) } else { Err(unknown("binary", name, known())) };
+    }
+    if request.args.is_empty() && benches().next().is_some() {
+        let known: Vec<Result<Run, DiffError>> = benches().map(|target| bench(package, target)).collect();
+        // A target that only tests its parts, beside one that is measured, is no reason to refuse both.
+        let (good, bad): (Vec<_>, Vec<_>) = known.into_iter().partition(Result::is_ok);
+        let good: Vec<Run> = good.into_iter().filter_map(Result::ok).collect();
+        return match bad.into_iter().find_map(Result::err) {
+            Some(error) if good.is_empty() => Err(error),
+            _ => Ok(good),
+        };
+    }
+    let names: Vec<&str> = binaries(package).map(|target| target.name.as_str()).collect();
+    match (names.as_slice(), &package.default_run) {
+        ([one], _) => Ok(vec![Run::Binary((*one).to_owned())]),
+        (_, Some(default)) => Ok(vec![Run::Binary(default.clone())]),
+        ([], _) => Err(DiffError::NothingToRun { package: package.name.to_string() }),
+        _ => Err(DiffError::WhichBinary { names: names.join(", ") }),
+    }
+}
+
+fn bench(package: &Package, target: &cargo::Target) -> Result<Run, DiffError> {
+    let _ = package;
+    Err(DiffError::UnknownHarness { bench: target.name.clone() })
+}
+
+/// The config of one comparison, as if it stood in the folder of the package.
+fn study(request: &Request, package: &Package, folder: &Path, run: &Run) -> Result<Study, DiffError> {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let list =
+        |texts: &[String]| toml::Value::Array(texts.iter().cloned().map(toml::Value::String).collect()).to_string();
+    let mut text = format!(
+        "study = \"diff\"\nseed = {}\nblocks = {}\ncounting_repeats = 0\ntimeout_seconds = 600\nlayouts = {}\n\n\
+         [subject]\npackage = {}\n",
+        request.seed,
+        request.blocks,
+        request.layouts,
+        quoted(&package.name)
+    );
+    let default: Vec<String> = package.features.get("default").map(|_| "default".to_owned()).into_iter().collect();
+    let features = if request.features.is_empty() { &default } else { &request.features };
+    if !features.is_empty() {
+        text += &format!("features = {}\n", list(features));
+    }
+    match run {
+        Run::Bench(bench, harness) => {
+            text +=
+                &format!("bench = {}\nharness = {}\nargs = {}\n", quoted(bench), quoted(harness), list(&request.args));
+            if let Some(filter) = &request.filter {
+                text += &format!("filter = {}\n", quoted(filter));
+            }
+        }
+        Run::Binary(binary) => {
+            let response = request.response.as_deref().unwrap_or("wall");
+            text += &format!(
+                "binary = {}\n\n[[workload]]\nname = {}\nargs = {}\nresponse = {}\n",
+                quoted(binary),
+                quoted(&workload_name(binary)),
+                list(&request.args),
+                quoted(response)
+            );
+        }
+    }
+    let path: PathBuf = folder.join("diff.toml");
+    Ok(config::parse(&path, text.as_bytes())?)
+}
+
+/// The name of a binary as the name of a workload.
+fn workload_name(binary: &str) -> String {
+    let name: String =
+        binary.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { "binary".to_owned() } else { name.to_owned() }
+}
+
+/// What a study runs, for people and for the name of a folder.
+pub(crate) fn name(study: &Study) -> String {
+    match &study.subject.program {
+        Program::Cargo(program) => program.binary.clone(),
+        Program::Made(_) | Program::Command(_) => study.name.clone(),
+    }
+}
+
+/// The folder of the sources of a study.
+///
+/// # Errors
+/// [`DiffError::NotBuilt`].
+pub(crate) fn sources(study: &Study) -> Result<PathBuf, DiffError> {
+    let folder = |path: &Path| path.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned);
+    match &study.subject.program {
+        Program::Cargo(CargoProgram { origin: Origin::Manifest(manifest), .. }) => {
+            Ok(folder(manifest).unwrap_or_else(|| PathBuf::from(".")))
+        }
+        Program::Made(made) => Ok(made.sources.clone()),
+        Program::Cargo(_) | Program::Command(_) => Err(DiffError::NotBuilt { config: study.path.clone() }),
+    }
+}

@@ -1,0 +1,167 @@
+//! Comparisons of synthetic records whose change is known.
+
+use super::comparison::{Compared, Verdict};
+use super::*;
+use crate::analyse::{analyse, fixture};
+use ablate_format::{Arm, BuildRecord, BuiltBinary, CellKind, MainResponse, Status};
+
+const HEAD: &str = "no-revision@feature";
+
+/// A study of two revisions with distinct binaries.
+fn study(workloads: &[&str]) -> fixture::Study {
+    let mut study = fixture::Study::new(&["revision"], workloads);
+    let plan = &mut study.manifest.plan;
+    plan.reference_peer = None;
+    plan.factors[0].proof.clear();
+    plan.cells.retain(|cell| ["baseline", "placebo", HEAD].contains(&cell.id.as_str()));
+    plan.contrasts.retain(|contrast| contrast.contrast != "off-absent" && !contrast.factor.contains("minimal"));
+    plan.contrasts.retain(|contrast| contrast.minus == HEAD || contrast.contrast == "placebo");
+    for contrast in plan.contrasts.iter_mut().filter(|contrast| contrast.minus == HEAD) {
+        contrast.contrast = "base-head".to_owned();
+        contrast.arm = Some(Arm::Build);
+    }
+    for cell in &mut plan.cells {
+        cell.build = if cell.kind == CellKind::Treatment { "head" } else { "full" }.to_owned();
+        cell.arm = cell.arm.map(|_| Arm::Build);
+    }
+    let build = |id: &str| BuildRecord {
+        id: id.to_owned(),
+        features: Vec::new(),
+        settings: [("revision".to_owned(), format!("{id} = 1234567 title"))].into(),
+        result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: id.to_owned() }),
+        layouts: Vec::new(),
+    };
+    study.manifest.builds = vec![build("full"), build("head")];
+    study
+}
+
+/// Compares with a head that takes so many times the base, by workload.
+fn compared(workloads: &[&str], times: impl Fn(&str) -> f64, margin: f64) -> Comparison {
+    let study = study(workloads);
+    let value = |workload: &str, cell: &str, _: u32| 1_000.0 * if cell == HEAD { times(workload) } else { 1.0 };
+    let records = study.records(20, value);
+    let analysis = analyse(&study.manifest, &records);
+    of(compare::compare(&study.manifest, &analysis, margin), margin)
+}
+
+fn of(rows: Vec<Compared>, margin: f64) -> Comparison {
+    let part = Part {
+        name: "parse".to_owned(),
+        dir: "target/ablate/diff-1".into(),
+        identical: false,
+        rows,
+        blocks: 20,
+        layouts: 8,
+        runs: (60, 0),
+    };
+    Comparison { base: "main = 1 a".into(), head: "HEAD = 2 b".into(), parts: vec![part], margin }
+}
+
+fn words(comparison: &Comparison) -> Vec<(&'static str, Gate)> {
+    comparison.rows().map(|(_, row)| (row.word(), comparison.gate())).collect()
+}
+
+#[test]
+fn a_change_is_told_from_none_by_the_margin() {
+    let one = |times: f64, margin: f64| words(&compared(&["w"], |_| times, margin))[0];
+    assert_eq!(one(1.02, 0.01), ("slower", Gate::Worse));
+    assert_eq!(one(0.98, 0.01), ("faster", Gate::Good));
+    assert_eq!(one(1.0, 0.01), ("same", Gate::Good));
+    // The margin lies within the interval.
+    assert_eq!(one(1.01, 0.01), ("unsure", Gate::Undecided));
+    assert_eq!(one(0.99, 0.01), ("unsure", Gate::Good));
+    // A change that is certain and does not matter.
+    assert_eq!(one(1.02, 0.05), ("same", Gate::Good));
+}
+
+#[test]
+fn one_worse_workload_decides_and_is_named() {
+    let times = |workload: &str| match workload {
+        "a" => 1.10,
+        "b" => 0.90,
+        _ => 1.0,
+    };
+    let comparison = compared(&["a", "b", "c"], times, 0.01);
+    assert_eq!(comparison.gate(), Gate::Worse);
+    let said = text::answer(&comparison);
+    assert!(said.starts_with("a is ") && said.contains(" % slower; b is ") && said.ends_with(" % faster"), "{said}");
+    let shown = terminal(&comparison, 100);
+    assert!(shown.contains("HEAD = 2 b") && shown.contains("8 code layouts") && shown.contains("same"), "{shown}");
+}
+
+#[test]
+fn intervals_of_many_workloads_are_wider() {
+    let names: Vec<String> = (0..20).map(|i| format!("w{i}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let width = |workloads: &[&str]| {
+        let comparison = compared(workloads, |_| 1.0, 0.01);
+        let (_, row) = comparison.rows().next().expect("has a row");
+        let (lo, hi) = row.change.expect("measured").interval.expect("20 blocks");
+        hi - lo
+    };
+    let (one, many) = (width(&names[..1]), width(&names));
+    assert!(many > 1.3 * one && many < 3.0 * one, "{one} {many}");
+}
+
+#[test]
+fn a_change_that_the_base_shows_against_itself_is_not_claimed() {
+    let study = study(&["w"]);
+    let value = |_: &str, cell: &str, _: u32| match cell {
+        HEAD => 1_030.0,
+        "placebo" => 1_040.0,
+        _ => 1_000.0,
+    };
+    let analysis = analyse(&study.manifest, &study.records(20, value));
+    let rows = compare::compare(&study.manifest, &analysis, 0.01);
+    assert_eq!(rows[0].verdict, Verdict::Unsure);
+    assert!(rows[0].reason.contains("differs from itself"), "{}", rows[0].reason);
+}
+
+#[test]
+fn a_revision_without_proven_runs_is_invalid_and_no_gate_is_good() {
+    let study = study(&["w"]);
+    let mut records = study.records(20, |_, _, _| 1_000.0);
+    for record in records.iter_mut().filter(|record| record.cell == HEAD) {
+        (record.status, record.reason) = (Status::Crashed, "exit code 3".to_owned());
+        record.measured = None;
+    }
+    let analysis = analyse(&study.manifest, &records);
+    let comparison = of(compare::compare(&study.manifest, &analysis, 0.01), 0.01);
+    assert_eq!(words(&comparison), [("invalid", Gate::Undecided)]);
+}
+
+#[test]
+fn of_a_rate_less_is_worse() {
+    let mut row = compared(&["w"], |_| 1.0, 0.01).parts.remove(0).rows.remove(0);
+    row.response = MainResponse::named("value:requests_per_s").expect("a name");
+    row.verdict = Verdict::Unsure;
+    let mut change = row.change.expect("measured");
+    change.interval = Some((-0.02, 0.005));
+    row.change = Some(change);
+    assert!(row.may_be_worse(0.01));
+    row.change = Some(ablate_format::effects::Estimate { interval: Some((-0.005, 0.02)), ..change });
+    assert!(!row.may_be_worse(0.01));
+    row.verdict = Verdict::Worse;
+    assert_eq!(row.word(), "slower");
+}
+
+#[test]
+fn other_programs_read_the_same_verdicts() {
+    let comparison = compared(&["a", "b"], |workload| if workload == "a" { 1.1 } else { 1.0 }, 0.01);
+    let json: serde_json::Value = serde_json::from_str(&to_text(&comparison, Format::Json)).expect("is JSON");
+    let row = &json["parts"][0]["workloads"][0];
+    assert_eq!((json["gate"].as_str(), row["verdict"].as_str()), (Some("worse"), Some("worse")));
+    let change = row["change"]["value"].as_f64().expect("a number");
+    assert!((change - 0.1).abs() < 0.01, "{change}");
+    let junit = to_text(&comparison, Format::Junit);
+    let suite = quick_junit::Report::deserialize_from_str(&junit).expect("is JUnit").test_suites.remove(0);
+    assert_eq!((suite.tests, suite.failures, suite.errors), (2, 1, 0));
+    let sarif: serde_json::Value = serde_json::from_str(&to_text(&comparison, Format::Sarif)).expect("is JSON");
+    let results = sarif["runs"][0]["results"].as_array().expect("a list");
+    assert_eq!((results.len(), results[0]["level"].as_str()), (1, Some("error")));
+    let markdown = to_text(&comparison, Format::Markdown);
+    assert!(markdown.starts_with("<!-- cargo ablate diff -->\n\n# a is 1") && markdown.contains("| b "), "{markdown}");
+    let annotations = annotations(&comparison);
+    assert!(annotations.starts_with("::error title=cargo ablate diff::parse a: slower +"), "{annotations}");
+    assert!(annotations.contains("%25") && annotations.lines().count() == 1, "{annotations}");
+}
