@@ -19,6 +19,31 @@ pub(super) struct Args {
     /// main branch against its last commit. On the main branch: the last two commits.
     #[arg(value_name = "BASE..HEAD")]
     revisions: Option<String>,
+    #[command(flatten)]
+    measured: Measured,
+    /// Exit with 1 when something is worse by more than the margin, and with 3 when that is not known.
+    #[arg(long)]
+    gate: bool,
+    /// Print the result as one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Write a comment for a pull request to this file.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Write JUnit XML to this file: a test case for each workload.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write SARIF to this file, for code scanning.
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    /// Print annotations for GitHub's runner as well.
+    #[arg(long)]
+    annotate: bool,
+}
+
+/// What is measured in every revision, and how well.
+#[derive(Debug, clap::Args)]
+pub(super) struct Measured {
     /// Compare the subject and the workloads of this study, instead of the package here.
     #[arg(long, value_name = "STUDY.toml", conflicts_with_all = ["package", "bench", "bin", "filter", "features"])]
     config: Option<PathBuf>,
@@ -43,9 +68,6 @@ pub(super) struct Args {
     /// The change that matters, in percent of the base.
     #[arg(long, value_name = "PERCENT", default_value = "1", value_parser = percent)]
     margin: f64,
-    /// Exit with 1 when something is worse by more than the margin, and with 3 when that is not known.
-    #[arg(long)]
-    gate: bool,
     /// Time that the runs of each benchmark target may take.
     #[arg(long, value_name = "TIME", default_value = "5m")]
     max_time: Budget,
@@ -58,22 +80,7 @@ pub(super) struct Args {
     /// Seed of the random orders.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Print the result as one JSON object instead of a table.
-    #[arg(long)]
-    json: bool,
-    /// Write a comment for a pull request to this file.
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-    /// Write JUnit XML to this file: a test case for each workload.
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
-    /// Write SARIF to this file, for code scanning.
-    #[arg(long, value_name = "FILE")]
-    sarif: Option<PathBuf>,
-    /// Print annotations for GitHub's runner as well.
-    #[arg(long)]
-    annotate: bool,
-    /// Folder for the results, which must be empty or new. Default: target/ablate/diff-TIME.
+    /// Folder for the results, which must be empty or new. Default: a new folder in target/ablate.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Continue the comparison in --out. Finished runs are not repeated.
@@ -82,6 +89,30 @@ pub(super) struct Args {
     /// Arguments of the binary, or more options of the benchmark harness.
     #[arg(last = true)]
     args: Vec<String>,
+}
+
+impl Measured {
+    /// The comparison of these revisions, or the nearest change.
+    pub(super) fn request(self, revisions: Option<String>) -> Request {
+        Request {
+            revisions,
+            config: self.config,
+            package: self.package,
+            bench: self.bench,
+            binary: self.bin,
+            filter: self.filter,
+            features: self.features,
+            args: self.args,
+            response: self.response,
+            margin: self.margin,
+            blocks: self.blocks,
+            layouts: self.layouts,
+            budget: self.max_time,
+            seed: self.seed,
+            out: self.out,
+            resume: self.resume,
+        }
+    }
 }
 
 /// Code layouts of each build. More of them separate a change from the place of the code, and cost only links.
@@ -96,24 +127,7 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
-    let request = Request {
-        revisions: args.revisions,
-        config: args.config,
-        package: args.package,
-        bench: args.bench,
-        binary: args.bin,
-        filter: args.filter,
-        features: args.features,
-        args: args.args,
-        response: args.response,
-        margin: args.margin,
-        blocks: args.blocks,
-        layouts: args.layouts,
-        budget: args.max_time,
-        seed: args.seed,
-        out: args.out,
-        resume: args.resume,
-    };
+    let request = args.measured.request(args.revisions);
     let comparison = match diff::run(&request, settings)? {
         End::Complete(comparison) => comparison,
         End::Interrupted(resume) => {

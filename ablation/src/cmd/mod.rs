@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, with its arguments. No stage below this folder knows the command line.
 
 mod archive;
+mod bisect;
 mod completions;
 mod default;
 mod diff;
@@ -107,6 +108,16 @@ Examples:
   cargo ablate diff main --config study.toml         any program that is built here, by the workloads of a study
   cargo ablate diff --filter parse --markdown comment.md --json")]
     Diff(Box<diff::Args>),
+    /// Find the commit after which a program is worse.
+    ///
+    /// Use it when `diff` shows a change between two commits that lie far apart. Every step runs the good commit, the bad
+    /// one and one between in the same blocks, and goes on until the one between is told apart; a commit with the same
+    /// binary as an end, or one that cannot be built, needs no run. Exit codes: 0 found, 3 undecided.
+    #[command(after_help = "\
+Examples:
+  cargo ablate bisect v1.2.0 HEAD --filter parse
+  cargo ablate bisect v1.2.0 HEAD --bin tool --margin 3 -- input.txt")]
+    Bisect(Box<bisect::Args>),
     /// Build, run and report a study.
     ///
     /// Use it to measure. Every call has a new folder for its results, unless --out names one. Ctrl-C stops the study,
@@ -212,6 +223,7 @@ fn subcommand(command: Command, settings: &Settings) -> Ended {
     match command {
         Command::Init(args) => init::run(args, settings),
         Command::Diff(args) => diff::run(*args, settings),
+        Command::Bisect(args) => bisect::run(*args, settings),
         Command::Run(args) => run::run(args, settings),
         Command::Plan(args) => plan::run(&args, settings),
         Command::Report(args) => report::run(&args, settings),

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Name of the factor of a comparison of two revisions, whose levels are `base` and `head`.
+/// Name of the factor of a comparison of revisions.
 pub(crate) const REVISION: &str = "revision";
 
 /// A validated study.
@@ -142,19 +142,20 @@ impl Study {
         Ok(gone)
     }
 
-    /// Turns the study into a comparison of two revisions: one factor, [`REVISION`], and no other, no peer and no claim.
-    pub(crate) fn compare_revisions(&mut self, base: &str, head: &str) {
-        let level = |name: &str, revision: &str| {
-            let build = BuildSettings { revision: Some(revision.to_owned()), ..BuildSettings::default() };
-            (name.to_owned(), Level { build, ..Level::default() })
+    /// Turns the study into a comparison of revisions: one factor, [`REVISION`], whose levels are these, the baseline's
+    /// first, and no other factor, no peer and no claim.
+    pub(crate) fn compare_revisions(&mut self, levels: &[(&str, &str)]) {
+        let level = |(name, revision): &(&str, &str)| {
+            let build = BuildSettings { revision: Some((*revision).to_owned()), ..BuildSettings::default() };
+            ((*name).to_owned(), Level { build, ..Level::default() })
         };
         self.factors = vec![Factor {
             name: REVISION.to_owned(),
             about: "the revision of the sources".to_owned(),
             feature: None,
             proof: Vec::new(),
-            baseline: "base".to_owned(),
-            levels: BTreeMap::from([level("base", base), level("head", head)]),
+            baseline: levels.first().map_or_else(String::new, |(name, _)| (*name).to_owned()),
+            levels: levels.iter().map(level).collect(),
         }];
         self.arms = vec![Arm::Build];
         self.designs = vec![DesignKind::LeaveOneOut];

@@ -45,17 +45,17 @@ pub(crate) struct Request {
     pub(crate) until_halfwidth: Option<HalfWidth>,
     /// How long the blocks may take.
     pub(crate) budget: Option<Budget>,
-    /// Run nothing when all builds are the same file.
-    pub(crate) stop_if_identical: bool,
+    /// Run nothing when this is true of what was built.
+    pub(crate) stop_if: Option<fn(&Manifest) -> bool>,
 }
 
 impl Request {
     /// The study in `config`, with no option set.
     pub(crate) fn of(config: PathBuf) -> Request {
         let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
-        let (quick, resume, stop_if_identical) = (false, false, false);
-        let (until_halfwidth, budget) = (None, None);
-        Request { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget, stop_if_identical }
+        let (quick, resume) = (false, false);
+        let (until_halfwidth, budget, stop_if) = (None, None, None);
+        Request { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget, stop_if }
     }
 
     /// When the study stops by itself; `None`: after its blocks.
@@ -72,8 +72,8 @@ pub(crate) struct Outcome {
     pub(crate) dir: PathBuf,
     /// Whether the quick form was run.
     pub(crate) is_quick: bool,
-    /// Whether there are several builds and all of them are the same file.
-    pub(crate) identical: bool,
+    /// Whether nothing was run, because of [`Request::stop_if`].
+    pub(crate) stopped: bool,
     /// Whether Ctrl-C was pressed.
     pub(crate) interrupted: bool,
     /// The command that continues the study.
@@ -192,30 +192,30 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         cpus: setup("choosing processors", Cpus::take())?,
         probed: &probed,
     };
-    let identical = are_identical(&manifest);
+    let stopped = request.stop_if.is_some_and(|is_enough| is_enough(&manifest));
     let outcome = |interrupted, closing| Outcome {
         dir: folder.dir().to_owned(),
         is_quick: false,
-        identical,
+        stopped,
         interrupted,
         resume: resume_command(request, folder.dir()),
         closing,
     };
-    if identical && request.stop_if_identical {
+    if stopped {
         folder.write_manifest(&manifest)?;
         return Ok(outcome(false, Vec::new()));
     }
     let remaining = run::remaining(&context, manifest.blocks, &done);
-    let mut stopped = false;
+    let mut refused = false;
     if remaining > 0 {
         match run::preflight(&context)? {
             Some(suspicious) => suspicious.iter().for_each(|line| note(&format!("preflight: {line}"))),
-            None => stopped = true,
+            None => refused = true,
         }
     }
     // Written after the preflight, so that a refused study leaves a folder that can be used again.
     folder.write_manifest(&manifest)?;
-    if stopped {
+    if refused {
         return Ok(outcome(true, Vec::new()));
     }
     let mut records = folder.records()?;
@@ -235,13 +235,6 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
     }
     progress.finish();
     Ok(outcome(end == End::Interrupted, closing))
-}
-
-/// Whether there are several builds and all of them are the same file, so that every difference would be noise.
-fn are_identical(manifest: &Manifest) -> bool {
-    let hashes: Vec<Option<&str>> =
-        manifest.builds.iter().map(|build| Some(build.result.as_ref().ok()?.sha256.as_str())).collect();
-    hashes.len() > 1 && hashes.iter().all(|hash| hash.is_some() && *hash == hashes[0])
 }
 
 fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {

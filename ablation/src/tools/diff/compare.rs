@@ -45,7 +45,8 @@ fn of_workload(
         verdict: Verdict::Unsure,
         reason: String::new(),
     };
-    (out.verdict, out.reason) = judged(workload, &out, margin);
+    let contrast = format!("{}-{}", level(base), level(head));
+    (out.verdict, out.reason) = judged(workload, &contrast, &out, margin);
     out
 }
 
@@ -63,8 +64,13 @@ fn relative(
     (value > 0.0).then(|| difference.map(|difference| difference / value))
 }
 
-fn judged(workload: &WorkloadAnalysis, compared: &Compared, margin: f64) -> (Verdict, String) {
-    let effect = workload.main_effects().find(|effect| effect.contrast == "base-head");
+/// The level of a cell of the one factor.
+fn level(cell: Option<&CellPlan>) -> &str {
+    cell.and_then(|cell| cell.levels.values().next()).map_or("", String::as_str)
+}
+
+fn judged(workload: &WorkloadAnalysis, contrast: &str, compared: &Compared, margin: f64) -> (Verdict, String) {
+    let effect = workload.main_effects().find(|effect| effect.contrast == contrast);
     if let Some(effect) = effect.filter(|effect| effect.proof == Proof::Invalid) {
         return (Verdict::Invalid, effect.reason.clone());
     }

@@ -48,6 +48,20 @@ pub(crate) enum DiffError {
         /// The binaries.
         names: String,
     },
+    /// The package has several benchmark targets, and one is needed.
+    #[error("this package has several benchmark targets; name one with --bench: {names}")]
+    WhichBench {
+        /// The targets.
+        names: String,
+    },
+    /// The commits are not in this order.
+    #[error("`{good}` is not a commit before `{bad}`; give the older one first")]
+    NotBefore {
+        /// The commit that should be older.
+        good: String,
+        /// The other one.
+        bad: String,
+    },
     /// The package has nothing that can be run.
     #[error(
         "package `{package}` has neither benchmarks nor a binary; add a benchmark (criterion, divan), or write a study \

@@ -4,6 +4,7 @@
 //! itself as the placebo, several code layouts of each build, and blocks until the intervals are narrow enough. What it
 //! adds is the choice of what to compare, and a verdict for each workload against the change that matters.
 
+mod bisect;
 mod compare;
 mod comparison;
 mod error;
@@ -23,6 +24,8 @@ use crate::study::rule::HalfWidth;
 use crate::support::call::{PROGRAM, quoted};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
+use ablate_format::Manifest;
+pub(crate) use bisect::{Found, bisect};
 pub(crate) use comparison::{Comparison, Gate, Part};
 pub(crate) use error::DiffError;
 pub(crate) use files::{Format, annotations, to_text, write};
@@ -49,7 +52,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
     let mut out = Comparison { base: String::new(), head: String::new(), parts: Vec::new(), margin: request.margin };
     for study in &mut studies {
         let sides = sides_of(request, study)?;
-        study.compare_revisions(&sides.base, &sides.head);
+        study.compare_revisions(&[("base", &sides.base), ("head", &sides.head)]);
         if out.base.is_empty() {
             note(&format!("comparing {} with {}", sides.head, sides.base));
         }
@@ -62,7 +65,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
             resume: request.resume && request.out.as_ref().is_some_and(|dir| !several || dir.join(&name).exists()),
             until_halfwidth: Some(width),
             budget: Some(request.budget),
-            stop_if_identical: true,
+            stop_if: Some(are_identical),
             ..study::Request::of(study.path.clone())
         };
         let outcome = study::run_loaded(study.clone(), &call, settings)?;
@@ -82,6 +85,17 @@ fn sides_of(request: &Request, study: &Study) -> Result<sides::Sides, DiffError>
     sides::sides(&repository, request.revisions.as_deref())
 }
 
+/// Whether all builds are the same file, so that every difference would be noise.
+fn are_identical(manifest: &Manifest) -> bool {
+    let hash = |id: &str| -> Option<&str> {
+        let build = manifest.builds.iter().find(|build| build.id == id)?;
+        Some(build.result.as_ref().ok()?.sha256.as_str())
+    };
+    let mut hashes = manifest.plan.cells.iter().map(|cell| hash(&cell.build));
+    let first = hashes.next().flatten();
+    first.is_some() && hashes.all(|other| other == first)
+}
+
 /// What a study says about both revisions, and their names.
 fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<(Part, String, String), DiffError> {
     let (manifest, records, _) = store::read_judged(&outcome.dir)?;
@@ -96,11 +110,11 @@ fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<(Part, St
     let of = |kind| manifest.plan.cells.iter().find(|cell| cell.kind == kind).map(|cell| cell.build.as_str());
     let (base, head) = (of(ablate_format::CellKind::Baseline), of(ablate_format::CellKind::Treatment));
     let (base, head) = (shown(base), shown(head));
-    let rows = if outcome.identical { Vec::new() } else { compare::compare(&manifest, &analysis, margin) };
+    let rows = if outcome.stopped { Vec::new() } else { compare::compare(&manifest, &analysis, margin) };
     let part = Part {
         name,
         dir: outcome.dir.clone(),
-        identical: outcome.identical,
+        identical: outcome.stopped,
         rows,
         blocks: manifest.blocks,
         layouts: manifest.plan.layouts,

@@ -23,6 +23,8 @@ fn study(workloads: &[&str]) -> fixture::Study {
     for cell in &mut plan.cells {
         cell.build = if cell.kind == CellKind::Treatment { "head" } else { "full" }.to_owned();
         cell.arm = cell.arm.map(|_| Arm::Build);
+        let level = if cell.kind == CellKind::Treatment { "head" } else { "base" };
+        cell.levels.insert("revision".to_owned(), level.to_owned());
     }
     let build = |id: &str| BuildRecord {
         id: id.to_owned(),

@@ -1,0 +1,55 @@
+//! `cargo ablate bisect`.
+
+use super::diff::Measured;
+use super::output::{Ended, print};
+use crate::support::exit::ShellCode;
+use crate::support::progress::note;
+use crate::support::settings::Settings;
+use crate::tools::diff::{Found, Request, bisect};
+
+/// Arguments of `cargo ablate bisect`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A commit before the change.
+    #[arg(value_name = "GOOD")]
+    good: String,
+    /// A commit after it.
+    #[arg(value_name = "BAD")]
+    bad: String,
+    #[command(flatten)]
+    measured: Measured,
+}
+
+pub(super) fn run(args: Args, settings: &Settings) -> Ended {
+    let request: Request = args.measured.request(None);
+    let open = |commits: &[String]| {
+        let list: String = commits.iter().map(|commit| format!("  {commit}\n")).collect();
+        format!("one of these commits, the oldest first:\n{list}")
+    };
+    match bisect(&request, &args.good, &args.bad, settings)? {
+        Found::Commit(commit) => {
+            print(&format!("first worse commit: {commit}"))?;
+            Ok(ShellCode::Good)
+        }
+        Found::OneOf(commits) => {
+            print(&format!("the first worse commit is {}", open(&commits)))?;
+            Ok(ShellCode::Undecided)
+        }
+        Found::NoChange(shown) => {
+            print(&format!(
+                "no workload is worse by more than the margin from {} to {}: {shown}",
+                args.good, args.bad
+            ))?;
+            Ok(ShellCode::Undecided)
+        }
+        Found::Interrupted(commits) => {
+            let left = if commits.is_empty() {
+                String::new()
+            } else {
+                format!("; the first worse commit is {}", open(&commits))
+            };
+            note(&format!("interrupted{left}"));
+            Ok(ShellCode::Interrupted)
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! `cargo ablate bisect`: the commit after which a program is worse.
+//!
+//! Every step is a comparison of three commits in the same blocks: the good one, the bad one, and one between. The one
+//! between belongs to the nearer side. A step whose interval does not tell them apart goes on with twice the time. The
+//! confidence of all steps together is 95 %, because each has 1 − 0.05 / steps (Bonferroni).
+
+use super::compare;
+use super::comparison::Verdict;
+use super::error::DiffError;
+use super::request::Request;
+use super::subject;
+use crate::analyse::{Analysis, analyse_proven};
+use crate::builds::revisions::{self, git};
+use crate::config::Study;
+use crate::prove;
+use crate::store;
+use crate::study;
+use crate::study::rule::{Budget, HalfWidth};
+use crate::support::progress::note;
+use crate::support::settings::Settings;
+use ablate_format::Manifest;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A step that is undecided is continued at most so often, each time with twice the time.
+const CONTINUED: u32 = 3;
+
+/// Where a search ended.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The first commit that is worse, with its title.
+    Commit(String),
+    /// It is one of these, oldest first: what lies between could not be built or not be told apart.
+    OneOf(Vec<String>),
+    /// The good and the bad commit do not differ by the margin or more.
+    NoChange(String),
+    /// Ctrl-C was pressed. The commits that are left, oldest first.
+    Interrupted(Vec<String>),
+}
+
+/// The side that a commit between belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Good,
+    Bad,
+    Unknown,
+    Broken,
+}
+
+/// Searches the commits after `good` up to `bad`.
+///
+/// # Errors
+/// [`DiffError`].
+pub(crate) fn bisect(request: &Request, good: &str, bad: &str, settings: &Settings) -> Result<Found, DiffError> {
+    let study = subject::studies(request)?;
+    let [study] = study.as_slice() else {
+        let names: Vec<String> = study.iter().map(subject::name).collect();
+        return Err(DiffError::WhichBench { names: names.join(", ") });
+    };
+    let folder = subject::sources(study)?;
+    let repository = revisions::top(&folder).ok_or(DiffError::NoRepository { folder })?;
+    let mut commits = between(&repository, good, bad)?;
+    let steps = usize::BITS - commits.len().leading_zeros();
+    note(&format!("{} after {good}, at most {steps} steps", crate::support::count::counted(commits.len(), "commit")));
+    let mut search =
+        Search { request, settings, study, good, bad, confidence: 1.0 - 0.05 / f64::from(steps + 1), runs: 0 };
+    if let Some(found) = search.ends()? {
+        return Ok(found);
+    }
+    // The last commit is known to be bad. The range between has what is not known yet.
+    let mut skipped: Vec<String> = Vec::new();
+    loop {
+        let open: Vec<usize> = (0..commits.len() - 1).filter(|at| !skipped.contains(&commits[*at])).collect();
+        let Some(at) = open.get(open.len() / 2).copied() else { break };
+        let commit = commits[at].clone();
+        match search.side(&commit)? {
+            None => return Ok(Found::Interrupted(titles(&repository, &commits)?)),
+            Some(Side::Bad) => {
+                note(&format!("{}: bad", title(&repository, &commit)?));
+                commits.truncate(at + 1);
+            }
+            Some(Side::Good) => {
+                note(&format!("{}: good", title(&repository, &commit)?));
+                commits.drain(..=at);
+            }
+            Some(side) => {
+                let why = if side == Side::Broken { "cannot be built or run" } else { "not told apart" };
+                note(&format!("{}: {why}, skipped", title(&repository, &commit)?));
+                skipped.push(commit);
+            }
+        }
+    }
+    match commits.as_slice() {
+        [one] => Ok(Found::Commit(title(&repository, one)?)),
+        _ => Ok(Found::OneOf(titles(&repository, &commits)?)),
+    }
+}
+
+/// The commits after `good` up to `bad`, oldest first. Of merges the first parent counts, so that a branch that was
+/// merged is one step.
+fn between(repository: &Path, good: &str, bad: &str) -> Result<Vec<String>, DiffError> {
+    for name in [good, bad] {
+        if revisions::resolve(repository, name)?.is_none() {
+            return Err(DiffError::Unknown { what: format!("revision `{name}`"), hint: String::new() });
+        }
+    }
+    let is_before = git(repository, &["merge-base", "--is-ancestor", good, bad]).is_ok();
+    let range = format!("{good}..{bad}");
+    let list = git(repository, &["rev-list", "--reverse", "--first-parent", &range])?;
+    let commits: Vec<String> = list.lines().map(str::to_owned).collect();
+    if !is_before || commits.is_empty() {
+        return Err(DiffError::NotBefore { good: good.to_owned(), bad: bad.to_owned() });
+    }
+    Ok(commits)
+}
+
+fn title(repository: &Path, commit: &str) -> Result<String, DiffError> {
+    Ok(git(repository, &["show", "--no-patch", "--format=%h %s", commit])?.trim().to_owned())
+}
+
+fn titles(repository: &Path, commits: &[String]) -> Result<Vec<String>, DiffError> {
+    commits.iter().map(|commit| title(repository, commit)).collect()
+}
+
+struct Search<'a> {
+    request: &'a Request,
+    settings: &'a Settings,
+    study: &'a Study,
+    good: &'a str,
+    bad: &'a str,
+    confidence: f64,
+    /// Steps so far, for the names of folders.
+    runs: u32,
+}
+
+impl Search<'_> {
+    /// Compares both ends. `Some` when the search is over before it began.
+    fn ends(&mut self) -> Result<Option<Found>, DiffError> {
+        let levels = [("good", self.good), ("bad", self.bad)];
+        let Some((manifest, analysis, _)) = self.run(&levels, None, false, self.request.budget)? else {
+            return Ok(Some(Found::Interrupted(Vec::new())));
+        };
+        let rows = compare::compare(&manifest, &analysis, self.request.margin);
+        if rows.iter().any(|row| row.verdict == Verdict::Worse) {
+            return Ok(None);
+        }
+        let shown: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{}: {}", row.workload, super::text::with_interval(row.change.as_ref())))
+            .collect();
+        Ok(Some(Found::NoChange(shown.join(", "))))
+    }
+
+    /// The side of a commit; `None` after Ctrl-C.
+    fn side(&mut self, commit: &str) -> Result<Option<Side>, DiffError> {
+        let levels = [("good", self.good), ("bad", self.bad), ("between", commit)];
+        let mut budget = self.request.budget;
+        for continued in 0..=CONTINUED {
+            let Some((manifest, analysis, stopped)) = self.run(&levels, Some(is_known), continued > 0, budget)? else {
+                return Ok(None);
+            };
+            let side = match (stopped, is_built(&manifest)) {
+                (_, false) => Side::Broken,
+                (true, true) => known_side(&manifest),
+                (false, true) => nearer(&manifest, &analysis, self.confidence),
+            };
+            if side != Side::Unknown {
+                return Ok(Some(side));
+            }
+            budget = Budget(budget.0 + Duration::from_secs_f64(budget.0.as_secs_f64() * f64::from(1 << continued)));
+        }
+        Ok(Some(Side::Unknown))
+    }
+
+    /// Runs one comparison in a folder of its own; `None` after Ctrl-C.
+    fn run(
+        &mut self,
+        levels: &[(&str, &str)],
+        stop_if: Option<fn(&Manifest) -> bool>,
+        resume: bool,
+        budget: Budget,
+    ) -> Result<Option<(Manifest, Analysis, bool)>, DiffError> {
+        let mut study = self.study.clone();
+        study.compare_revisions(levels);
+        self.runs += u32::from(!resume);
+        let out: Option<PathBuf> = self.request.out.as_ref().map(|dir| dir.join(format!("step-{}", self.runs)));
+        let out = match out {
+            Some(dir) => dir,
+            None => default_folder(&study, self.settings)?.join(format!("step-{}", self.runs)),
+        };
+        let call = study::Request {
+            blocks: Some(self.request.blocks),
+            resume: resume || (self.request.resume && out.exists()),
+            out: Some(out),
+            until_halfwidth: Some(HalfWidth::Share(self.request.margin / 2.0)),
+            budget: Some(budget),
+            stop_if,
+            ..study::Request::of(study.path.clone())
+        };
+        let outcome = study::run_loaded(study, &call, self.settings)?;
+        if outcome.interrupted {
+            return Ok(None);
+        }
+        let (manifest, records, _) = store::read_judged(&outcome.dir)?;
+        let (mut records, _) = store::whole_blocks(&manifest, records);
+        prove::prove_together(&manifest.plan, &mut records);
+        let analysis = analyse_proven(&manifest, &records);
+        Ok(Some((manifest, analysis, outcome.stopped)))
+    }
+}
+
+/// Where the folders of the steps are when the call names none: beside those of other studies, by the time of this call.
+fn default_folder(study: &Study, settings: &Settings) -> Result<PathBuf, DiffError> {
+    static STARTED: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let target = match &settings.target_dir {
+        Some(target) => target.clone(),
+        None => {
+            crate::builds::target_folder(&std::path::absolute(subject::sources(study)?).map_err(DiffError::Nowhere)?)
+        }
+    };
+    Ok(target.join("ablate").join(format!("bisect-{}", STARTED.get_or_init(now))))
+}
+
+/// The binaries of a comparison by level.
+fn hash<'m>(manifest: &'m Manifest, level: &str) -> Option<&'m str> {
+    let levels = |cell: &&ablate_format::CellPlan| cell.levels.values().any(|own| own == level);
+    let cell = manifest.plan.cells.iter().find(levels)?;
+    let build = manifest.builds.iter().find(|build| build.id == cell.build)?;
+    Some(build.result.as_ref().ok()?.sha256.as_str())
+}
+
+fn is_built(manifest: &Manifest) -> bool {
+    hash(manifest, "between").is_some()
+}
+
+/// Whether the binaries alone tell the side, or there is none.
+fn is_known(manifest: &Manifest) -> bool {
+    !is_built(manifest) || known_side(manifest) != Side::Unknown
+}
+
+fn known_side(manifest: &Manifest) -> Side {
+    match hash(manifest, "between") {
+        None => Side::Broken,
+        between if between == hash(manifest, "good") => Side::Good,
+        between if between == hash(manifest, "bad") => Side::Bad,
+        _ => Side::Unknown,
+    }
+}
+
+/// The nearer side by the workload in which good and bad are told apart best: whether what is between differs from the
+/// good one by more than half of what the bad one does.
+fn nearer(manifest: &Manifest, analysis: &Analysis, confidence: f64) -> Side {
+    let id = |level: &str| {
+        let cells = manifest.plan.cells.iter();
+        let mut of_level = cells.filter(|cell| cell.levels.values().any(|own| own == level));
+        of_level.next().map(|cell| cell.id.as_str())
+    };
+    let (Some(good), Some(bad), Some(between)) = (id("good"), id("bad"), id("between")) else { return Side::Unknown };
+    let told = analysis.tables.iter().filter_map(|table| {
+        let whole = table.main_difference(bad, good)?;
+        let part = table.main_difference(between, good)?;
+        let error = whole.standard_error()?;
+        let sign = whole.point.signum();
+        let beyond = part.combine(&whole, |part, whole| sign * (part - whole / 2.0));
+        Some((whole.point.abs() / error, beyond))
+    });
+    let best = told.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    let interval = best.and_then(|(_, beyond)| beyond.interval_at(confidence));
+    match interval {
+        Some((lo, _)) if lo > 0.0 => Side::Bad,
+        Some((_, hi)) if hi < 0.0 => Side::Good,
+        Some(_) => Side::Unknown,
+        None => Side::Broken,
+    }
+}
