@@ -72,7 +72,7 @@ pub(super) fn run(
     };
     if let Some(trouble) = ran.trouble.as_mut().filter(|trouble| trouble.status == Status::Crashed) {
         trouble.stderr = String::from_utf8_lossy(&ended.stderr_tail).into_owned();
-        if let Some(line) = words::first_line(&trouble.stderr) {
+        if let Some(line) = words::last_line(&trouble.stderr) {
             trouble.reason = format!("{}: {line}", trouble.reason);
         }
     }

@@ -19,8 +19,16 @@ pub(super) fn first_line(stderr: &str) -> Option<String> {
     let first = lines.next()?;
     let is_panic = first.starts_with("thread '") && first.contains("panicked at ") && first.ends_with(':');
     let message = if is_panic { lines.next().map(|message| format!("{first} {message}")) } else { None };
-    let line = message.unwrap_or_else(|| first.to_owned());
-    Some(line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect())
+    Some(shortened(&message.unwrap_or_else(|| first.to_owned())))
+}
+
+/// The last line of standard error that is not empty, at most 160 characters. A server says much before it fails.
+pub(super) fn last_line(stderr: &str) -> Option<String> {
+    stderr.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(shortened)
+}
+
+fn shortened(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect()
 }
 
 fn signal_name(signal: i32) -> String {
@@ -49,5 +57,7 @@ mod tests {
         assert_eq!(first_line(panic).as_deref(), Some("thread 'main' (17) panicked at src/main.rs:7:46: no file `x`"));
         assert_eq!(first_line("first:\nsecond").as_deref(), Some("first:"));
         assert_eq!(first_line(" \n"), None);
+        assert_eq!(last_line("started\nfailed\tto bind\n \n").as_deref(), Some("failed to bind"));
+        assert_eq!(last_line("\n"), None);
     }
 }
