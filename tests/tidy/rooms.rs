@@ -139,7 +139,7 @@ const STATS: &[Layer] = &[
 
 const FORMAT: &[Layer] = &[
     apart(
-        &["folder.rs", "measured.rs", "path.rs", "response.rs", "version.rs"],
+        &["folder.rs", "measured.rs", "os_text.rs", "path.rs", "response.rs", "version.rs"],
         "names of files, the measured program's line, and the values that the others hold",
     ),
     apart(&["record.rs", "target.rs"], "one process; one bar"),
@@ -184,6 +184,7 @@ const RUNNER: &[Layer] = &[
         "messages at their line; words of serde; TOML as written",
     ),
     layer(&["config/error.rs"], "why there is no study"),
+    layer(&["config/surroundings.rs"], "what a run needs around its process"),
     layer(&["config/study.rs"], "the study without contradictions"),
     apart(&["config/check.rs", "config/factor.rs"], "what all tables are checked for; what a factor says"),
     layer(&["config/builds.rs"], "the build settings of a level"),
@@ -191,10 +192,12 @@ const RUNNER: &[Layer] = &[
         &[
             "config/claims.rs",
             "config/crossing.rs",
+            "config/hooks.rs",
             "config/levels.rs",
             "config/paths.rs",
             "config/peers.rs",
             "config/quick.rs",
+            "config/server.rs",
             "config/subject.rs",
             "config/targets.rs",
             "config/treatments.rs",
@@ -248,6 +251,8 @@ const RUNNER: &[Layer] = &[
     layer(&["builds/"], "builds: features, settings and revisions to binaries"),
     layer(&["run/orphans.rs"], "processes that a run left behind"),
     layer(&["run/process/"], "one process: start, limits, what is seen from outside"),
+    layer(&["run/scratch.rs"], "the folders and the port of a run"),
+    layer(&["run/ready.rs"], "whether a server can serve"),
     layer(&["run/"], "run: cells to processes to records"),
     layer(&["study/"], "a study from its config to its last record, and when to stop"),
     layer(&["tools/cells.rs"], "a few cells by themselves, for tools"),

@@ -24,6 +24,7 @@ pub mod effects;
 mod folder;
 mod manifest;
 mod measured;
+mod os_text;
 mod path;
 mod plan;
 mod read;
@@ -36,6 +37,7 @@ pub use effects::EffectsFile;
 pub use folder::{EFFECTS, LOGS, MANIFEST, RECORDS, REPORT};
 pub use manifest::{BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest};
 pub use measured::Measured;
+pub use os_text::{bytes_of_text, os_to_text, path_of_text, path_to_text};
 pub use path::{BASELINE, Goal, Path};
 pub use plan::{
     AbsentPeer, Arm, CellKind, CellPlan, Contrast, Crossed, Curve, FactorPlan, Hypothesis, HypothesisKind, Impossible,

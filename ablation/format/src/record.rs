@@ -82,6 +82,10 @@ pub struct Record {
     /// What the measured program printed, when it printed a readable line.
     #[serde(default)]
     pub measured: Option<Measured>,
+    /// What the command that reads the configuration of the running server printed; `None` where there is none. The
+    /// folder of the run and its port stand there as `{scratch}` and `{port}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<String>,
     /// Last 2 KiB of standard error when the run is not `ok`.
     #[serde(default)]
     pub stderr: String,
@@ -146,6 +150,7 @@ impl Record {
             refused: BTreeMap::new(),
             unit_costs_ns: BTreeMap::new(),
             measured: None,
+            read_back: None,
             stderr: String::new(),
         }
     }

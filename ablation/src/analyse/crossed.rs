@@ -4,6 +4,7 @@ use super::agreement::contradicts;
 use super::counts::PerOperation;
 use super::foreign;
 use super::index::Runs;
+use super::read_back;
 use super::table::Table;
 use super::values::estimate;
 use super::words::{Proof, Response, Verdict};
@@ -217,7 +218,9 @@ fn proof(manifest: &Manifest, runs: &Runs, table: &Table, factor: &str, bit: usi
     if factor.proof.is_empty() {
         let pairs = with_bit(1).filter_map(|mask| Some((cell(mask)?.plan, cell(mask & !(1 << bit))?.plan)));
         let counts = |id: &str| table.cell(id).map(|row| &row.counts);
-        return foreign::proof(manifest, &factor.name, &pairs.collect::<Vec<_>>(), counts);
+        let pairs: Vec<_> = pairs.collect();
+        let told = read_back::proof(&factor.name, &pairs, runs);
+        return told.unwrap_or_else(|| foreign::proof(manifest, &factor.name, &pairs, counts));
     }
     // Where the baseline is off, the factor works in the other cells.
     let at_work = with_bit(usize::from(factor.baseline != "off"));

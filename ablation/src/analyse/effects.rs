@@ -6,7 +6,7 @@ use super::index::{CellRuns, Runs, Timed, build_failed};
 use super::table::{Column, Table};
 use super::values::{CellSummary, Effect, estimate};
 use super::words::{Proof, Response, Verdict};
-use super::{agreement, foreign};
+use super::{agreement, foreign, read_back};
 use crate::prove;
 use ablate_format::effects::Estimate;
 use ablate_format::{Arm, CellKind, Contrast, Crossed, FactorPlan, MainResponse, Manifest, Status, StudyPlan};
@@ -102,7 +102,8 @@ pub(super) fn effects(
         if refusal.is_none() && foreign::concerns(manifest, contrast) {
             let plans: Vec<_> = pairs.iter().map(|(plus, minus)| (plus.plan, minus.plan)).collect();
             let counts = |id: &str| cells.iter().find(|cell| cell.id == id).map(|cell| &cell.counts);
-            match foreign::proof(manifest, &contrast.factor, &plans, counts) {
+            let told = read_back::proof(&contrast.factor, &plans, runs);
+            match told.unwrap_or_else(|| foreign::proof(manifest, &contrast.factor, &plans, counts)) {
                 (Proof::Invalid, reason) => refusal = Some((Verdict::Invalid, reason)),
                 (Proof::Unproven, reason) => unproven = Some(reason),
                 _ => {}

@@ -18,6 +18,7 @@ mod noise;
 mod paths;
 mod race;
 mod ranking;
+mod read_back;
 mod remarks;
 mod retention;
 mod summary;

@@ -31,7 +31,7 @@ use cargo::{CargoBuild, Sources};
 pub(crate) use error::BuildError;
 use layouts::Shuffler;
 pub(crate) use peers::find_peers;
-pub(crate) use program::exists;
+pub(crate) use program::{exists, find_from as find};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,8 @@ pub(crate) struct Built {
 /// [`BuildError::Config`], [`BuildError::Io`].
 pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspace, BuildError> {
     let given = target.map(absolute).transpose()?;
+    // Found before planning, so that `cargo ablate plan` refuses a study that cannot run.
+    program::check_auxiliary(study)?;
     let program = match &study.subject.program {
         Program::Cargo(program) => program,
         Program::Made(made) => {
@@ -67,7 +69,6 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
             return Ok(Workspace { root, target, manifest: None, revisions });
         }
         Program::Command(command) => {
-            // Found before planning, so that `cargo ablate plan` refuses a study that cannot run.
             program::locate(study, command.first().map_or("", String::as_str))?;
             let root = absolute(study.folder())?;
             let target = given.unwrap_or_else(|| target_folder(&root));

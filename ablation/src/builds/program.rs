@@ -53,10 +53,32 @@ pub(crate) fn locate(study: &Study, program: &str) -> Result<PathBuf, BuildError
 
 /// Whether a program can be started from a folder: by its path, or by its name on the `PATH`.
 pub(crate) fn exists(folder: &Path, program: &str) -> bool {
-    match program.contains('/') {
-        true => is_program(&folder.join(program)),
-        false => on_path(OsStr::new(program), std::env::var_os("PATH")).is_some(),
+    find_from(folder, program).is_some()
+}
+
+/// Checks that the programs around the runs of a study are there. One below a scratch folder comes into being later.
+///
+/// # Errors
+/// [`BuildError::Config`], pointing at the name.
+pub(super) fn check_auxiliary(study: &Study) -> Result<(), BuildError> {
+    for (key, command) in study.subject.surroundings.commands() {
+        let program = command.first().map_or("", String::as_str);
+        if !program.contains('{') && !exists(study.folder(), program) {
+            let message = format!(
+                "there is no program `{program}` for `{key}`; install it, or give its path, seen from the config"
+            );
+            return Err(pointed(study, &[key], program, message));
+        }
     }
+    Ok(())
+}
+
+/// Absolute path of a program that is started from a folder; `None` when there is none.
+pub(crate) fn find_from(folder: &Path, program: &str) -> Option<PathBuf> {
+    if !program.contains('/') {
+        return on_path(OsStr::new(program), std::env::var_os("PATH"));
+    }
+    std::path::absolute(folder.join(program)).ok().filter(|path| is_program(path))
 }
 
 fn on_path(program: &OsStr, path: Option<OsString>) -> Option<PathBuf> {

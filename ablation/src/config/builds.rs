@@ -29,7 +29,10 @@ impl Checker<'_> {
             }
             "rustflags" => out.rustflags = self.texts(name, setting)?,
             "build_args" => out.args = self.texts(name, setting)?,
-            "build_env" => out.env = self.variables(name, setting)?,
+            // A build runs compilers, whose loader is nothing that the measured program has.
+            "build_env" => {
+                out.env = self.variables(name, setting, |name, value| self.variable(name, value, true))?;
+            }
             _ => _ = out.profile_keys.insert(name.to_owned(), self.profile_value(name, setting)?),
         }
         Ok(())
@@ -100,16 +103,20 @@ impl Checker<'_> {
         self.args(&out)
     }
 
-    /// Variables of a table.
-    pub(super) fn variables(&self, key: &str, setting: &raw::Setting) -> Checked<BTreeMap<String, String>> {
+    /// Variables of a table, each held to a rule.
+    pub(super) fn variables(
+        &self,
+        key: &str,
+        setting: &raw::Setting,
+        rule: impl Fn(&raw::Text, &raw::Text) -> Checked<(String, String)>,
+    ) -> Checked<BTreeMap<String, String>> {
         let wrong = || self.fail(setting.span(), format!("`{key}` is a table of texts, like {{ CC = \"clang\" }}"));
         let Value::Table(table) = setting.get_ref() else { return wrong() };
         let mut out = BTreeMap::new();
         for (name, value) in table {
             let Some(value) = value.as_str() else { return wrong() };
             let text = |text: &str| Spanned::new(setting.span(), text.to_owned());
-            // A build runs compilers, whose loader is nothing that the measured program has.
-            let (name, value) = self.variable(&text(name), &text(value), true)?;
+            let (name, value) = rule(&text(name), &text(value))?;
             out.insert(name, value);
         }
         Ok(out)

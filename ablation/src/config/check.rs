@@ -18,6 +18,9 @@ pub(super) type Checked<T> = Result<T, Box<Diagnostic>>;
 /// Instruments of the counting passes, by group.
 const INSTRUMENTS: [&str; 3] = ["perf", "callgrind", "strace"];
 
+/// Variables of the loader and of libc that only a level may set, because there they are the factor.
+const OF_LEVELS: [&str; 2] = ["LD_LIBRARY_PATH", "GLIBC_TUNABLES"];
+
 pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> {
     let checker = Checker { path: path.display().to_string(), text };
     let name = checker.name("study", &raw.study)?;
@@ -27,11 +30,12 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
     // Such a program reports no result line by itself, and is not linked here.
     let is_command = !matches!(subject.program, Program::Cargo(_));
     checker.possible(raw.arms.as_ref(), &subject.program)?;
+    let has_server = subject.server().is_some();
     let factors = checker.factors(&raw.factors, &arms, &subject)?;
     let crossing = checker.crossing(&raw, &designs, &factors, &arms)?;
     let treatments = checker.treatments(&raw.treatments, &factors, &arms)?;
     let constraints = checker.constraints(&raw.constraints, &factors)?;
-    let workloads = checker.workloads(&raw.workloads, &designs, is_command)?;
+    let workloads = checker.workloads(&raw.workloads, &designs, subject.is_outside())?;
     let peers = checker.peers(&raw.peers, &subject, &workloads)?;
     let reference_peer = checker.reference(raw.reference_peer.as_ref(), &peers)?;
     let quick = checker.quick(raw.quick.as_ref(), &workloads, &arms, &designs)?;
@@ -65,7 +69,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         peers,
         absent: Vec::new(),
         layouts: checker.layouts(raw.layouts.as_ref(), is_command)?,
-        instruments: checker.instruments(raw.instruments.as_ref())?,
+        instruments: checker.instruments(raw.instruments.as_ref(), has_server)?,
         crossed: crossing.crossed,
         fraction: crossing.fraction,
         constraints,
@@ -228,6 +232,10 @@ impl Checker<'_> {
 
     /// A name that a process can receive. `is_command` tells whether it is for an installed program.
     pub(super) fn env_name(&self, name: &raw::Text, is_command: bool) -> Checked<String> {
+        self.env_name_of(name, is_command, false)
+    }
+
+    fn env_name_of(&self, name: &raw::Text, is_command: bool, is_level: bool) -> Checked<String> {
         let text = name.get_ref();
         let why = if text.is_empty() || text.contains('=') || text.contains('\0') {
             "it is empty or contains `=` or NUL; use a name like `PROGRAM_SWITCH`"
@@ -236,7 +244,11 @@ impl Checker<'_> {
         } else if text == "LD_PRELOAD" {
             "the loader would put another library beneath a program that is built here; only a `command` and a \
              [[peer]] may set it, so link the library in, or compare with a peer"
-        } else if text.starts_with("LD_") || text == "GLIBC_TUNABLES" {
+        } else if OF_LEVELS.contains(&text.as_str()) && is_level {
+            return Ok(text.clone());
+        } else if OF_LEVELS.contains(&text.as_str()) {
+            "it would change the loader or libc beneath every cell; set it in the levels of a factor, or remove it"
+        } else if text.starts_with("LD_") {
             "it would change the loader or libc beneath every cell; remove it"
         } else if text.starts_with("ABLATE_") {
             "names with ABLATE_ belong to the runner; choose another"
@@ -251,10 +263,24 @@ impl Checker<'_> {
     }
 
     pub(super) fn variable(&self, name: &raw::Text, value: &raw::Text, is_command: bool) -> Checked<(String, String)> {
+        Ok((self.env_name(name, is_command)?, self.env_value(value)?))
+    }
+
+    /// A variable of a level, which may be one that the loader or libc reads: there it is what is compared.
+    pub(super) fn level_variable(
+        &self,
+        name: &raw::Text,
+        value: &raw::Text,
+        is_command: bool,
+    ) -> Checked<(String, String)> {
+        Ok((self.env_name_of(name, is_command, true)?, self.env_value(value)?))
+    }
+
+    fn env_value(&self, value: &raw::Text) -> Checked<String> {
         if value.get_ref().contains('\0') {
             return self.fail(value.span(), "an environment value contains NUL, which no process can receive");
         }
-        Ok((self.env_name(name, is_command)?, value.get_ref().clone()))
+        Ok(value.get_ref().clone())
     }
 
     /// A study without factors compares its peers only and needs no arms. Where the config names none, they are those
@@ -347,8 +373,13 @@ impl Checker<'_> {
         Ok(out)
     }
 
-    fn instruments(&self, given: Option<&raw::Texts>) -> Checked<Vec<String>> {
+    fn instruments(&self, given: Option<&raw::Texts>, has_server: bool) -> Checked<Vec<String>> {
         let Some(given) = given else { return Ok(vec!["perf".to_owned()]) };
+        if let Some(tool) = given.get_ref().iter().find(|name| has_server && *name.get_ref() != INSTRUMENTS[0]) {
+            let message =
+                format!("`{}` runs a program to its end, and a server is ended by a signal; remove it", tool.get_ref());
+            return self.fail(tool.span(), message);
+        }
         let found = self.list("instrument", given, INSTRUMENTS.into_iter())?;
         Ok(found.into_iter().map(|index| INSTRUMENTS[index].to_owned()).collect())
     }

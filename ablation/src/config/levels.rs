@@ -146,7 +146,10 @@ impl Checker<'_> {
                         level.features.push(self.built_in(factor, &text(&item), subject, owners)?);
                     }
                 }
-                ("env", _) => level.env.extend(self.variables("env", setting)?),
+                ("env", _) => {
+                    let rule = |name: &raw::Text, value: &raw::Text| self.level_variable(name, value, is_command);
+                    level.env.extend(self.variables("env", setting, rule)?);
+                }
                 (key, _) if build_settings::is_setting(key) => {
                     self.build_setting(name, setting, &subject.program, &mut level.build)?;
                 }
@@ -161,7 +164,7 @@ impl Checker<'_> {
                     return self.fail(name.span(), message);
                 }
                 (_, toml::Value::String(value)) => {
-                    let (name, value) = self.variable(name, &text(value), is_command)?;
+                    let (name, value) = self.level_variable(name, &text(value), is_command)?;
                     level.env.insert(name, value);
                 }
                 (key, _) => {

@@ -12,14 +12,17 @@ mod crossing;
 mod diagnostic;
 mod error;
 mod factor;
+mod hooks;
 mod levels;
 mod names;
 mod paths;
 mod peers;
 mod quick;
 mod raw;
+mod server;
 mod study;
 mod subject;
+mod surroundings;
 mod targets;
 mod treatments;
 mod workloads;
@@ -32,6 +35,8 @@ pub(crate) use peers::{PRELOAD, libraries};
 pub(crate) use study::{
     Absent, CargoProgram, Constraint, DesignKind, Factor, Function, MadeProgram, Origin, Peer, Program, Study, Workload,
 };
+
+pub(crate) use surroundings::{Command, Ready, Server, Surroundings};
 
 use error::MAX_BYTES;
 use std::path::Path;
@@ -86,5 +91,7 @@ mod tests_language;
 mod tests_paths;
 #[cfg(test)]
 pub(crate) mod tests_race;
+#[cfg(test)]
+mod tests_surroundings;
 #[cfg(test)]
 mod tests_targets;

@@ -157,6 +157,15 @@ pub(super) struct Subject {
     #[serde(default)]
     pub(super) env: Env,
     pub(super) build: Option<Spanned<Build>>,
+    pub(super) before_run: Option<Spanned<toml::Value>>,
+    pub(super) after_run: Option<Spanned<toml::Value>>,
+    pub(super) before_block: Option<Spanned<toml::Value>>,
+    pub(super) stdin: Option<Text>,
+    pub(super) accept_exit: Option<Spanned<Vec<Spanned<i64>>>>,
+    pub(super) warm_up: Option<Spanned<i64>>,
+    pub(super) run_in: Option<Text>,
+    pub(super) scratch_in: Option<Text>,
+    pub(super) server: Option<Spanned<Server>>,
 }
 
 #[derive(Deserialize)]
@@ -167,6 +176,29 @@ pub(super) struct Build {
     pub(super) folder: Option<Text>,
     #[serde(default)]
     pub(super) env: Env,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Server {
+    pub(super) command: Option<Texts>,
+    pub(super) ready: Option<Spanned<Ready>>,
+    pub(super) client: Option<Texts>,
+    pub(super) stop: Option<Text>,
+    pub(super) stop_seconds: Option<Spanned<i64>>,
+    pub(super) measure: Option<Text>,
+    pub(super) version: Option<Texts>,
+    pub(super) read_back: Option<Texts>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ready {
+    pub(super) port: Option<Spanned<toml::Value>>,
+    pub(super) line: Option<Text>,
+    pub(super) file: Option<Text>,
+    pub(super) http: Option<Text>,
+    pub(super) seconds: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize)]

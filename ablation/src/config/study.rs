@@ -3,6 +3,7 @@
 use super::build_settings::BuildSettings;
 use super::diagnostic::{Diagnostic, Part};
 use super::error::ConfigError;
+use super::surroundings::{Server, Surroundings};
 use crate::support::nearest::suggestion;
 use ablate_format::{Arm, Curve, Hypothesis, MainResponse, Target};
 use std::collections::BTreeMap;
@@ -269,6 +270,20 @@ pub(crate) struct Subject {
     pub(crate) allow_env: Vec<String>,
     /// Environment of every cell.
     pub(crate) env: BTreeMap<String, String>,
+    /// What its runs need around their process.
+    pub(crate) surroundings: Surroundings,
+}
+
+impl Subject {
+    /// The server that is measured, if there is one.
+    pub(crate) fn server(&self) -> Option<&Server> {
+        self.surroundings.server.as_ref()
+    }
+
+    /// Whether its times are seen from outside unless a workload says otherwise.
+    pub(super) fn is_outside(&self) -> bool {
+        !matches!(self.program, Program::Cargo(_)) || self.server().is_some()
+    }
 }
 
 /// The program that is run.

@@ -28,6 +28,7 @@ impl Checker<'_> {
             served_by: raw.served_by.clone(),
             allow_env,
             env: self.env(&raw.env, is_command)?,
+            surroundings: self.surroundings(path, raw)?,
         })
     }
 
@@ -42,18 +43,24 @@ impl Checker<'_> {
             ("placebo_feature", raw.placebo_feature.as_ref()),
         ];
         let of_package = of_packages.into_iter().find_map(|(key, text)| Some((key, text?)));
+        let of_server = raw.server.as_ref().and_then(|server| server.get_ref().command.as_ref());
+        if let (Some(own), Some(_)) = (&raw.command, of_server) {
+            let message =
+                "the subject and its server both have a `command`; the server is what is measured, so keep that one";
+            return self.fail(own.span(), message);
+        }
         if let Some(build) = &raw.build {
             if let Some((key, text)) = of_package {
                 let message = format!("`{key}` is for a package, and [subject.build] is another build; remove one");
                 return self.fail(text.span(), message);
             }
-            if let Some(command) = &raw.command {
+            if let Some(command) = raw.command.as_ref().or(of_server) {
                 let message = "`command` is an installed program, and [subject.build] makes one; remove one of the two";
                 return self.fail(command.span(), message);
             }
             return Ok(Program::Made(self.made(path, build.get_ref())?));
         }
-        if let Some(command) = &raw.command {
+        if let Some(command) = raw.command.as_ref().or(of_server) {
             if let Some((key, text)) = of_package {
                 let message = format!("`{key}` is for a package, and a `command` is not built; remove one of the two");
                 return self.fail(text.span(), message);
@@ -61,7 +68,10 @@ impl Checker<'_> {
             return Ok(Program::Command(self.command(command)?));
         }
         let Some(package) = &raw.package else {
-            let message = "the subject has no `package`, no `command` and no [subject.build]; name what is to be run";
+            let message = match raw.server {
+                Some(_) => "the server has no `command`, and the subject no `package`; name what is to be run",
+                None => "the subject has no `package`, no `command` and no [subject.build]; name what is to be run",
+            };
             return self.fail(place, message);
         };
         Ok(Program::Cargo(CargoProgram {

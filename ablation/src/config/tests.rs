@@ -166,7 +166,7 @@ fn names_and_environment_are_checked() {
     check(&mut said, "name = \"large\"", "name = \"small\"");
     check(&mut said, "name = \"blue\"", "name = \"red\"");
     check(&mut said, "NO_RED = \"1\"", "LD_PRELOAD = \"x\"");
-    check(&mut said, "NO_RED = \"1\"", "GLIBC_TUNABLES = \"x\"");
+    check(&mut said, "NO_RED = \"1\"", "LD_AUDIT = \"x\"");
     check(&mut said, "NO_RED = \"1\"", "\"A=B\" = \"x\"");
     check(&mut said, "NO_RED = \"1\"", "X = \"a\\u0000\"");
     check(&mut said, "NO_RED = \"1\"", "NO_BLUE = \"1\"");

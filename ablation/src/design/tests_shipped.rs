@@ -91,6 +91,27 @@ fn the_examples_of_the_key_reference_are_right() {
     assert_eq!((design.plan.factors.len(), design.plan.hypotheses.len()), (5, 2));
 }
 
+/// The examples that stand within `[subject]`, each beside a config that has the rest.
+#[test]
+fn the_examples_of_what_stands_around_a_run_are_right() {
+    let readme = readme();
+    let block = |word: &str| -> String {
+        let start = format!("```toml {word}\n");
+        let (_, rest) = readme.split_once(&start).unwrap_or_else(|| panic!("no example `{word}`"));
+        rest.split_once("```").expect("it ends").0.to_owned()
+    };
+    let with = |subject: &str| {
+        let text = format!(
+            "study = \"x\"\nseed = 1\nblocks = 6\n[subject]\n{subject}\n[[workload]]\nname = \"w\"\nargs = []\n"
+        );
+        parsed(&text).unwrap_or_else(|error| panic!("{error}")).subject
+    };
+    let around = with(&format!("package = \"subject\"\n{}", block("subject"))).surroundings;
+    assert_eq!((around.before_run.len(), around.in_scratch, around.accept_exit), (2, true, vec![0, 1]));
+    let server = with(&block("server")).surroundings.server.expect("has one");
+    assert!(server.read_back.is_some() && !server.is_measured);
+}
+
 /// What an unknown key of a table is told: all that are known.
 #[test]
 fn the_key_reference_has_every_key() {
@@ -101,6 +122,8 @@ fn the_key_reference_has_every_key() {
         "",
         "[subject]\n",
         "[subject.build]\n",
+        "[subject.server]\n",
+        "[subject.server.ready]\n",
         "[[factor]]\n",
         "[[treatment]]\n",
         "[[constraint]]\n",

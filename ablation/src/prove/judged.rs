@@ -39,6 +39,8 @@ pub(crate) struct JudgedRun {
     pub(crate) steal_ticks: Option<u64>,
     /// The contention probe of the runner just before and just after the process, nanoseconds per step.
     pub(crate) contention_probe_ns: Option<(f64, f64)>,
+    /// What the configuration of a server was, as it told.
+    pub(crate) read_back: Option<Arc<str>>,
     /// What the measured program printed.
     pub(crate) measured: Option<Reported>,
     /// What instruments counted; `None` in most timing runs, which have no counter attached.
@@ -181,6 +183,7 @@ impl<'p> Judge<'p> {
             context_switches: record.context_switches,
             steal_ticks: record.steal_ticks,
             contention_probe_ns: record.contention_probe_ns,
+            read_back: record.read_back.take().map(|told| self.name(&told)),
             measured: measured.map(|measured| self.reported(cell, measured)),
             counted: is_counted.then(|| {
                 Box::new(Counted {

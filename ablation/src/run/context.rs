@@ -1,20 +1,21 @@
 //! Values that all runs of a study share, and the launch of the process of a slot.
 
 use super::cpus::Cpus;
-use super::process::{self, Exit, Finished, Launch, ProcessError};
+use super::process::{Launch, ProcessError};
 use super::schedule::Slot;
-use super::{outcome, tools};
+use super::scratch::{Block, Place};
 use crate::config::{Program, Study};
 use crate::design::BuildPlan;
 use crate::measure::Probed;
 use crate::store::{Key, StoreError, key};
 use crate::support::exit::{ExitStatus, ShellCode};
-use crate::support::progress::note;
 use crate::support::settings::PAD_VARIABLE;
-use ablate_format::{BuildRecord, CellPlan, Pass, Record, StudyPlan};
+use ablate_format::{BuildRecord, CellPlan, Pass, Record, StudyPlan, bytes_of_text};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 /// Values that all runs of a study share.
 pub(crate) struct Context<'a> {
@@ -32,6 +33,23 @@ pub(crate) struct Context<'a> {
     pub(crate) cpus: Cpus,
     /// The available instruments.
     pub(crate) probed: &'a Probed,
+    /// The block that runs at the moment.
+    pub(crate) block: RefCell<Block>,
+}
+
+/// What is run, and with which instruments.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempt<'p> {
+    /// The cell.
+    pub(crate) cell: &'p CellPlan,
+    /// Path of its binary, as files have it.
+    pub(crate) binary: &'p str,
+    /// The run.
+    pub(crate) slot: Slot,
+    /// Instruments that are attached; `Some` also leaves out what would be counted and is not the program's work.
+    pub(crate) counters: Option<&'p Probed>,
+    /// The pass whose instruments are attached; `None`: all.
+    pub(crate) counter_pass: Option<usize>,
 }
 
 /// How a step of a study ended.
@@ -52,6 +70,12 @@ pub(crate) enum RunError {
     /// A record cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A folder for a run cannot be made, or there is no free port.
+    #[error("cannot make the folder of a run, or find a free port: {source}; free some space, or set `scratch_in`")]
+    Scratch {
+        /// The system's error.
+        source: std::io::Error,
+    },
     /// A text with NUL, which no process can receive.
     #[error("cell {cell}: an argument, path or environment value contains NUL; remove it")]
     Nul {
@@ -60,12 +84,18 @@ pub(crate) enum RunError {
     },
 }
 
+impl RunError {
+    pub(super) fn scratch(source: std::io::Error) -> RunError {
+        RunError::Scratch { source }
+    }
+}
+
 impl ExitStatus for RunError {
     fn exit(&self) -> ShellCode {
         match self {
             RunError::Process(error) => error.exit(),
             // The folder was usable when the study began, so another call would not help.
-            RunError::Store(_) | RunError::Nul { .. } => ShellCode::BadRuns,
+            RunError::Store(_) | RunError::Scratch { .. } | RunError::Nul { .. } => ShellCode::BadRuns,
         }
     }
 }
@@ -108,77 +138,62 @@ impl Context<'_> {
         })
     }
 
-    /// Runs the process of a slot once.
-    pub(super) fn launch(
-        &self,
-        cell: &CellPlan,
-        binary: &str,
-        slot: Slot,
-        counters: Option<&Probed>,
-    ) -> Result<Finished, RunError> {
-        Ok(process::run(&self.launch_of(cell, binary, slot, counters)?)?)
-    }
-
-    /// Runs a cell as often as counting everything takes: once for each pass of the processor's counters, and once
-    /// under each tool. The result describes the first run, with the counts of all. A tool that fails gives no counts.
-    pub(super) fn count(&self, cell: &CellPlan, binary: &str, slot: Slot) -> Result<Finished, RunError> {
-        let mut launch = self.launch_of(cell, binary, slot, Some(self.probed))?;
-        launch.counter_pass = Some(0);
-        let mut finished = process::run(&launch)?;
-        for pass in 1..self.probed.passes() {
-            if finished.exit != Exit::Code(0) {
-                return Ok(finished);
-            }
-            launch.counter_pass = Some(pass);
-            finished = outcome::merged(finished, process::run(&launch)?);
-        }
-        for wrapper in &self.probed.wrappers {
-            if finished.exit != Exit::Code(0) {
-                return Ok(finished);
-            }
-            let mut launch = self.launch_of(cell, binary, slot, Some(self.probed))?;
-            launch.counters = None;
-            match tools::count(wrapper, launch)? {
-                tools::Counted::Counts(counts) => finished.reading.counts.extend(counts),
-                tools::Counted::Interrupted => finished.exit = Exit::Interrupted,
-                tools::Counted::Failed(why) => note(&format!("cell {}: {}: {why}", cell.id, wrapper.tool.program())),
-            }
-        }
-        Ok(finished)
-    }
-
-    /// The launch of the process of a slot.
-    pub(crate) fn launch_of<'p>(
-        &self,
-        cell: &CellPlan,
-        binary: &str,
-        slot: Slot,
-        counters: Option<&'p Probed>,
-    ) -> Result<Launch<'p>, RunError> {
+    /// The launch of the measured process of an attempt: the program, or the server.
+    pub(super) fn launch_of<'p>(&self, attempt: &Attempt<'p>, place: &Place) -> Result<Launch<'p>, RunError> {
+        let Attempt { cell, slot, .. } = *attempt;
         let workload = &self.study.workloads[slot.workload];
+        let surroundings = &self.study.subject.surroundings;
+        let nul = |_| RunError::Nul { cell: cell.id.clone() };
+        let has_client = surroundings.server.is_some();
+        let mut args: Vec<&String> = cell.args.iter().collect();
+        if !has_client {
+            args.extend(self.work(slot, attempt.counters.is_some()));
+        }
+        let argv = with_args(self.called(cell), &args).into_iter().map(|arg| CString::new(place.fill(arg)));
+        let stdin = surroundings.stdin.as_ref().filter(|_| !has_client);
+        Ok(Launch {
+            program: CString::new(bytes_of_text(attempt.binary)).map_err(nul)?,
+            argv: argv.collect::<Result<_, _>>().map_err(nul)?,
+            envp: self.environment(&cell.env, slot.pad, place).map_err(nul)?,
+            directory: Some(self.directory(place).map_err(nul)?),
+            cpus: Some(if workload.pin { self.cpus.pinned } else { self.cpus.allowed }),
+            aslr: slot.pass == Pass::Timing,
+            timeout: self.study.timeout,
+            counters: attempt.counters,
+            counter_pass: attempt.counter_pass,
+            stdin: stdin.map(|file| self.input(file, place)).transpose().map_err(nul)?,
+            heeds_interrupt: true,
+        })
+    }
+
+    /// The arguments that say what is to be done. The preflight attaches no counter and runs the program as it is
+    /// timed, verification included.
+    pub(super) fn work(&self, slot: Slot, is_counted: bool) -> impl Iterator<Item = &String> {
         let subject = &self.study.subject;
-        // The preflight attaches no counter and runs the program as it is timed, verification included.
-        let counting = if counters.is_some() { subject.counting_args.as_slice() } else { &[] };
+        let counting = if is_counted { subject.counting_args.as_slice() } else { &[] };
         let idle = match slot.pass {
             Pass::CountingIdle => subject.idle_args.as_deref().unwrap_or_default(),
             Pass::Timing | Pass::Counting | Pass::UnitCosts => &[],
         };
-        let nul = |_| RunError::Nul { cell: cell.id.clone() };
-        let own = cell.args.iter().chain(&workload.args);
-        let args = self.called(cell).iter().chain(own).chain(counting).chain(idle);
-        let argv: Result<Vec<CString>, _> = args.map(|arg| CString::new(arg.as_str())).collect();
-        let folder = std::path::absolute(self.study.folder()).unwrap_or_else(|_| self.study.folder().to_owned());
-        Ok(Launch {
-            program: CString::new(binary).map_err(nul)?,
-            argv: argv.map_err(nul)?,
-            envp: self.environment(cell, slot.pad).map_err(nul)?,
-            directory: Some(CString::new(folder.as_os_str().as_bytes()).map_err(nul)?),
-            cpus: Some(if workload.pin { self.cpus.pinned } else { self.cpus.allowed }),
-            aslr: slot.pass == Pass::Timing,
-            timeout: self.study.timeout,
-            counters,
-            counter_pass: None,
-        })
+        self.study.workloads[slot.workload].args.iter().chain(counting).chain(idle)
+    }
+
+    /// The absolute path of the config's folder.
+    pub(super) fn folder(&self) -> PathBuf {
+        std::path::absolute(self.study.folder()).unwrap_or_else(|_| self.study.folder().to_owned())
+    }
+
+    /// The folder in which the measured process starts.
+    pub(super) fn directory(&self, place: &Place) -> Result<CString, std::ffi::NulError> {
+        let scratch = place.folder().filter(|_| self.study.subject.surroundings.in_scratch);
+        let folder = scratch.map_or_else(|| self.folder(), |scratch| scratch.to_owned());
+        CString::new(folder.as_os_str().as_bytes())
+    }
+
+    /// The file of standard input.
+    pub(super) fn input(&self, file: &str, place: &Place) -> Result<CString, std::ffi::NulError> {
+        let file = std::ffi::OsString::from_vec(place.fill(file));
+        CString::new(self.folder().join(file).into_os_string().into_vec())
     }
 
     /// First words of the process of a cell: its name, and the arguments of its command.
@@ -193,21 +208,60 @@ impl Context<'_> {
         }
     }
 
-    /// The allow-list from the runner's environment, the cell's own, and the padding.
-    pub(super) fn environment(&self, cell: &CellPlan, pad: Option<usize>) -> Result<Vec<CString>, std::ffi::NulError> {
+    /// The allow-list from the runner's environment, a cell's own variables, those of the place, and the padding.
+    pub(super) fn environment(
+        &self,
+        own: &BTreeMap<String, String>,
+        pad: Option<usize>,
+        place: &Place,
+    ) -> Result<Vec<CString>, std::ffi::NulError> {
+        let mut env = self.variables(own, place);
+        if let Some(pad) = pad {
+            env.insert(PAD_VARIABLE.into(), vec![b'x'; pad]);
+        }
+        let join = |(name, value): (Vec<u8>, Vec<u8>)| CString::new([name, value].join(&b'='));
+        env.into_iter().map(join).collect()
+    }
+
+    /// The same without the padding.
+    pub(super) fn variables(&self, own: &BTreeMap<String, String>, place: &Place) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let mut env: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         for name in &self.study.subject.allow_env {
             if let Some(value) = std::env::var_os(name) {
                 env.insert(name.clone().into_bytes(), value.as_bytes().to_vec());
             }
         }
-        for (name, value) in &cell.env {
-            env.insert(name.clone().into_bytes(), value.clone().into_bytes());
-        }
-        if let Some(pad) = pad {
-            env.insert(PAD_VARIABLE.into(), vec![b'x'; pad]);
-        }
-        let join = |(name, value): (Vec<u8>, Vec<u8>)| CString::new([name, value].join(&b'='));
-        env.into_iter().map(join).collect()
+        env.extend(own.iter().map(|(name, value)| (name.clone().into_bytes(), place.fill(value))));
+        env.extend(place.variables());
+        env
+    }
+}
+
+/// Stands in a command for the arguments that would otherwise follow it.
+const ARGS: &str = "{args}";
+
+/// A command with arguments: in the place of `{args}`, or at its end.
+pub(super) fn with_args<'c>(command: &'c [String], args: &[&'c String]) -> Vec<&'c String> {
+    let Some(at) = command.iter().position(|word| word == ARGS) else {
+        return command.iter().chain(args.iter().copied()).collect();
+    };
+    command[..at].iter().chain(args.iter().copied()).chain(&command[at + 1..]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_stand_where_the_command_says() {
+        let check = |command: &[&str], expected: &[&str]| {
+            let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+            let args = ["-a".to_owned(), "b".to_owned()];
+            assert_eq!(with_args(&command, &args.iter().collect::<Vec<_>>()), expected);
+        };
+        check(&["prog", "x"], &["prog", "x", "-a", "b"]);
+        check(&["prog", "{args}", "x"], &["prog", "-a", "b", "x"]);
+        check(&["prog", "{args}"], &["prog", "-a", "b"]);
+        check(&["prog", "--x={args}"], &["prog", "--x={args}", "-a", "b"]);
     }
 }

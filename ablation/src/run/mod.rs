@@ -4,17 +4,26 @@
 //! Counting comes first. It is short, its counts do not depend on earlier runs, and it checks every cell in every
 //! workload before hours of timing begin. The analysis of records is left to [`crate::analyse`].
 
+pub(crate) mod attempt;
+mod auxiliary;
 mod context;
 mod cpus;
+mod hooks;
 mod orphans;
 mod outcome;
+mod passes;
 mod preflight;
 pub(crate) mod process;
+mod ran;
+mod ready;
 pub(crate) mod schedule;
+mod scratch;
+mod server;
 mod tools;
 mod unit_costs;
+mod words;
 
-pub(crate) use context::{Context, End, RunError};
+pub(crate) use context::{Attempt, Context, End, RunError};
 pub(crate) use cpus::Cpus;
 pub(crate) use orphans::become_reaper;
 pub(crate) use preflight::{PreflightError, preflight};
@@ -36,6 +45,7 @@ pub(crate) struct Session<'a> {
     done: &'a BTreeSet<Key>,
     progress: &'a mut Progress,
     unit_costs: UnitCosts,
+    is_warm: bool,
 }
 
 impl Session<'_> {
@@ -45,7 +55,7 @@ impl Session<'_> {
         done: &'a BTreeSet<Key>,
         progress: &'a mut Progress,
     ) -> Session<'a> {
-        Session { records, done, progress, unit_costs: UnitCosts::default() }
+        Session { records, done, progress, unit_costs: UnitCosts::default(), is_warm: false }
     }
 }
 
@@ -69,7 +79,32 @@ pub(crate) fn block(context: &Context<'_>, block: u32, session: &mut Session<'_>
         session.records.sync()?;
         return Ok(End::Interrupted);
     }
-    all(context, schedule::block(context.seed, block, context.plan), session)
+    let slots = schedule::block(context.seed, block, context.plan);
+    if warm_up(context, &slots, session)? == End::Interrupted {
+        return Ok(End::Interrupted);
+    }
+    all(context, slots, session)
+}
+
+/// Runs what the study asks for before its first timing run here: caches of the system and of the program's own files
+/// are then as later blocks find them. A resumed study warms up again, because the machine may have been used
+/// otherwise. How such a run ends does not matter, because the runs that count tell the same.
+fn warm_up(context: &Context<'_>, slots: &[Slot], session: &mut Session<'_>) -> Result<End, RunError> {
+    let repeats = context.study.subject.surroundings.warm_up;
+    if session.is_warm || repeats == 0 || slots.iter().all(|slot| !context.is_missing(slot, session.done)) {
+        return Ok(End::Complete);
+    }
+    for _ in 0..repeats {
+        for slot in slots {
+            let cell = &context.plan.cells[slot.cell];
+            let Ok((binary, _)) = context.layout(cell, *slot) else { continue };
+            if interrupt::asked() || passes::time(context, cell, binary, *slot)?.finished.exit == Exit::Interrupted {
+                return Ok(End::Interrupted);
+            }
+        }
+    }
+    session.is_warm = true;
+    Ok(End::Complete)
 }
 
 fn all(context: &Context<'_>, slots: Vec<Slot>, session: &mut Session<'_>) -> Result<End, RunError> {
@@ -117,20 +152,20 @@ fn step(context: &Context<'_>, slot: Slot, session: &mut Session<'_>) -> Result<
         }
     };
     record.layout = layout;
-    let finished = match slot.pass {
+    let ran = match slot.pass {
         Pass::Timing => {
             let pin = context.study.workloads[slot.workload].pin;
             let before = context.cpus.contention_probe_ns(pin);
-            let finished = context.launch(cell, binary, slot, None)?;
+            let ran = passes::time(context, cell, binary, slot)?;
             record.contention_probe_ns = before.zip(context.cpus.contention_probe_ns(pin));
-            finished
+            ran
         }
-        Pass::Counting | Pass::CountingIdle | Pass::UnitCosts => context.count(cell, binary, slot)?,
+        Pass::Counting | Pass::CountingIdle | Pass::UnitCosts => passes::count(context, cell, binary, slot)?,
     };
-    if finished.exit == Exit::Interrupted {
+    if ran.finished.exit == Exit::Interrupted {
         return Ok(End::Interrupted);
     }
-    outcome::fill(&mut record, finished, context.plan.workloads[slot.workload].response, context.study.timeout);
+    outcome::fill(&mut record, ran, context.plan.workloads[slot.workload].response, context.study);
     prove::prove(context.plan, &mut record);
     session.records.append(&record)?;
     session.progress.step(&record);

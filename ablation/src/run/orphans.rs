@@ -1,6 +1,7 @@
 //! Processes that a measured process leaves behind. Its process group is ended with it. This module ends processes that
 //! left the group: the runner finds them, because it is the reaper of all its descendants.
 
+use crate::support::interrupt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Most rounds of looking for orphans. After each round, children of the processes that it ended may become orphans.
@@ -25,9 +26,10 @@ pub(crate) fn become_reaper() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Ends and reaps the processes that the last one left behind. One system call when there are none.
+/// Ends and reaps the processes that the last one left behind. One system call when there are none. While another
+/// process runs, such as a server, nothing is swept, because what it starts must live: the end of that one sweeps.
 pub(super) fn sweep() {
-    if !REAPER.load(Ordering::Relaxed) {
+    if !REAPER.load(Ordering::Relaxed) || interrupt::has_groups() {
         return;
     }
     for _ in 0..MAX_ROUNDS {

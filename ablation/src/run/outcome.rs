@@ -1,24 +1,28 @@
 //! The outcome of a process as a record: how it ended and what it printed. Whether it ran as planned is left to
 //! [`crate::prove`].
 
-use super::process::{Exit, Finished};
+use super::process::Exit;
+use super::ran::Ran;
+use super::words::{ended, first_line};
+use crate::config::Study;
 use ablate_format::{FORMAT, MainResponse, Measured, Record, Status};
-use std::time::Duration;
 
 /// Merges two runs of one process that counted different instruments. The result describes the first run, or the second
 /// one when that failed.
-pub(super) fn merged(mut first: Finished, mut more: Finished) -> Finished {
-    if more.exit == Exit::Code(0) {
-        first.reading.extend(more.reading);
+pub(super) fn merged(mut first: Ran, mut more: Ran, accepted: &[i32]) -> Ran {
+    if more.is_good(accepted) {
+        first.finished.reading.extend(more.finished.reading);
         return first;
     }
-    more.reading.extend(first.reading);
+    more.finished.reading.extend(first.finished.reading);
     more
 }
 
-/// Fills in how a process ended and what it printed. A process whose response is measured from outside needs no result
-/// line.
-pub(super) fn fill(record: &mut Record, finished: Finished, response: MainResponse, timeout: Duration) {
+/// Fills in how a run ended and what its process printed. A process whose response is measured from outside needs no
+/// result line.
+pub(super) fn fill(record: &mut Record, ran: Ran, response: MainResponse, study: &Study) {
+    let Ran { finished, trouble, read_back } = ran;
+    record.read_back = read_back;
     record.wall_ns = finished.wall_ns;
     record.cpu_ns = finished.cpu_ns;
     record.context_switches = Some(finished.context_switches);
@@ -28,17 +32,22 @@ pub(super) fn fill(record: &mut Record, finished: Finished, response: MainRespon
     record.runner_rss_bytes = finished.runner_rss_bytes;
     let reading = finished.reading;
     (record.counts, record.coverage, record.refused) = (reading.counts, reading.coverage, reading.refused);
+    if let Some(trouble) = trouble {
+        (record.status, record.reason, record.stderr) = (trouble.status, trouble.reason, trouble.stderr);
+        return;
+    }
     let line = read_line(&finished.stdout, finished.stdout_cut);
+    let is_accepted = |code: i32| study.subject.surroundings.accept_exit.contains(&code);
     let trouble = match finished.exit {
         Exit::Timeout => Some((
             Status::Timeout,
             format!(
                 "still running after {} s, so its process group was ended; raise timeout_seconds or ask for less work",
-                timeout.as_secs()
+                study.timeout.as_secs()
             ),
         )),
-        Exit::Signal(signal) => Some((Status::Crashed, format!("ended by {}", signal_name(signal)))),
-        Exit::Code(code) if code != 0 => Some((Status::Crashed, format!("exit code {code}"))),
+        exit @ Exit::Signal(_) => Some((Status::Crashed, ended(exit))),
+        exit @ Exit::Code(code) if !is_accepted(code) => Some((Status::Crashed, ended(exit))),
         Exit::Code(_) | Exit::Interrupted if response.is_outside() => None,
         Exit::Code(_) | Exit::Interrupted => line.as_ref().err().map(|why| (Status::Garbage, why.clone())),
     };
@@ -51,17 +60,6 @@ pub(super) fn fill(record: &mut Record, finished: Finished, response: MainRespon
         };
         record.status = status;
     }
-}
-
-/// The first line of standard error that is not empty, at most 160 characters. A panic of Rust has its message on the
-/// line after the place.
-fn first_line(stderr: &str) -> Option<String> {
-    let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next()?;
-    let is_panic = first.starts_with("thread '") && first.contains("panicked at ") && first.ends_with(':');
-    let message = if is_panic { lines.next().map(|message| format!("{first} {message}")) } else { None };
-    let line = message.unwrap_or_else(|| first.to_owned());
-    Some(line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect())
 }
 
 /// The last line of standard output that is not empty, as a result line.
@@ -82,26 +80,14 @@ fn read_line(stdout: &[u8], cut: bool) -> Result<Measured, String> {
     Ok(measured)
 }
 
-fn signal_name(signal: i32) -> String {
-    let name = match signal {
-        libc::SIGABRT => "SIGABRT, the program aborted itself",
-        libc::SIGSEGV => "SIGSEGV, a bad memory access",
-        libc::SIGBUS => "SIGBUS, a bad memory access",
-        libc::SIGILL => "SIGILL, a bad instruction",
-        libc::SIGTRAP => "SIGTRAP, a breakpoint or trap instruction",
-        libc::SIGFPE => "SIGFPE, a division by 0 or an overflow",
-        libc::SIGKILL => "SIGKILL, which the kernel sends when it is out of memory: see dmesg",
-        libc::SIGTERM => "SIGTERM, which the runner did not send",
-        _ => return format!("signal {signal}"),
-    };
-    format!("signal {signal} ({name})")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::process::Finished;
+    use super::super::ran::Trouble;
     use super::*;
     use crate::store::tests::record;
     use ablate_format::Pass;
+    use std::time::Duration;
 
     const LINE: &str = r#"{"format":2,"operations":5,"checksum":"c","latency_over":"operations","samples":5,
         "latency_ns_p10":1,"latency_ns_p50":2,"latency_ns_p99":3,"latency_ns_mean":2}"#;
@@ -113,7 +99,9 @@ mod tests {
     fn filled(response: MainResponse, exit: Exit, stdout: &str, cut: bool, status: Status, parts: &[&str]) -> Record {
         let mut record = record(Pass::Timing, 0, "w", "c");
         let finished = finished(exit, stdout, cut);
-        fill(&mut record, finished, response, Duration::from_secs(4));
+        let mut study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("good");
+        study.timeout = Duration::from_secs(4);
+        fill(&mut record, Ran::from(finished), response, &study);
         assert_eq!(record.status, status, "{}", record.reason);
         for part in parts {
             assert!(record.reason.contains(part), "expected `{part}` in `{}`", record.reason);
@@ -148,6 +136,7 @@ mod tests {
             finished.reading.coverage.insert(name.to_owned(), 0.97);
             finished
         };
+        let merged = |first: Finished, more: Finished| merged(first.into(), more.into(), &[0]).finished;
         let both = merged(counted(Exit::Code(0), "cycles", 5), counted(Exit::Code(0), "branches", 7));
         let counts: Vec<(&str, u64)> =
             both.reading.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
@@ -170,15 +159,6 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_with_its_message() {
-        let panic =
-            "\nthread 'main' (17) panicked at src/main.rs:7:46:\nno file `x`\nnote: run with RUST_BACKTRACE=1\n";
-        assert_eq!(first_line(panic).as_deref(), Some("thread 'main' (17) panicked at src/main.rs:7:46: no file `x`"));
-        assert_eq!(first_line("first:\nsecond").as_deref(), Some("first:"));
-        assert_eq!(first_line(" \n"), None);
-    }
-
-    #[test]
     fn every_end_has_a_status_and_a_reason() {
         let line = LINE.replace('\n', "");
         check(Exit::Code(0), &line, false, Status::Ok, &[]);
@@ -192,5 +172,26 @@ mod tests {
         check(Exit::Signal(11), "", false, Status::Crashed, &["signal 11", "SIGSEGV"]);
         check(Exit::Signal(9), "", false, Status::Crashed, &["out of memory"]);
         check(Exit::Timeout, &line, false, Status::Timeout, &["4 s", "timeout_seconds"]);
+    }
+
+    #[test]
+    fn exit_codes_that_are_accepted_are_those_of_the_config_and_no_other() {
+        let mut study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("good");
+        study.subject.surroundings.accept_exit = vec![1, 7];
+        for (code, status) in [(1, Status::Ok), (7, Status::Ok), (0, Status::Crashed), (2, Status::Crashed)] {
+            let mut record = record(Pass::Timing, 0, "w", "c");
+            fill(&mut record, finished(Exit::Code(code), "", false).into(), MainResponse::Wall, &study);
+            assert_eq!(record.status, status, "{code}: {}", record.reason);
+        }
+    }
+
+    #[test]
+    fn what_failed_around_a_process_is_the_reason() {
+        let study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("good");
+        let mut record = record(Pass::Timing, 0, "w", "c");
+        let why = "before_run `mkdir x` failed: exit code 1".to_owned();
+        let ran = Ran::without(Trouble::new(Status::Invalid, why.clone()));
+        fill(&mut record, ran, MainResponse::Wall, &study);
+        assert_eq!((record.status, record.reason, record.wall_ns), (Status::Invalid, why, 0));
     }
 }

@@ -2,7 +2,7 @@
 //! study whose program refuses its levels, fails in every cell, or is in no cell what the plan says.
 
 use super::context::{Context, RunError};
-use super::outcome;
+use super::{outcome, passes};
 use crate::prove;
 use crate::run::process::Exit;
 use crate::run::schedule::Slot;
@@ -68,12 +68,12 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
         // Every cell of a design runs with at least one workload.
         let Some(workload) = workloads.position(|workload| workload.runs(&cell.id)) else { continue };
         let slot = Slot { pass, block: 0, order: 0, workload, cell: index, pad: None };
-        let finished = context.launch(cell, binary, slot, None)?;
-        if finished.exit == Exit::Interrupted {
+        let ran = passes::time(context, cell, binary, slot)?;
+        if ran.finished.exit == Exit::Interrupted {
             return Ok(None);
         }
         let mut record = context.blank(slot);
-        outcome::fill(&mut record, finished, context.plan.workloads[workload].response, context.study.timeout);
+        outcome::fill(&mut record, ran, context.plan.workloads[workload].response, context.study);
         let refused = record.measured.as_ref().map(|measured| measured.env_rejected.clone()).unwrap_or_default();
         rejected.extend(refused.iter().map(|why| format!("  cell {}: {why}", cell.id)));
         prove::prove(context.plan, &mut record);
@@ -90,6 +90,8 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
             unproven.push(format!("cell {}: {}", cell.id, record.reason));
         }
     }
+    // The first block of the study is not that of the preflight.
+    context.block.take();
     if !rejected.is_empty() {
         return Err(PreflightError::Rejected { list: rejected });
     }

@@ -72,6 +72,8 @@ fn launch(context: &Context<'_>) -> Result<Launch<'static>, String> {
         timeout: TIMEOUT,
         counters: None,
         counter_pass: None,
+        stdin: None,
+        heeds_interrupt: true,
     })
 }
 

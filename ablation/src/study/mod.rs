@@ -1,6 +1,7 @@
 //! `cargo ablate run` as a whole: config → design → builds → preflight → runs, in a folder that can be resumed.
 
 mod adaptive;
+mod facts;
 pub(crate) mod rule;
 
 use crate::builds::{self, BuildError, Built, Workspace};
@@ -191,6 +192,7 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         seed: study.seed,
         cpus: setup("choosing processors", Cpus::take())?,
         probed: &probed,
+        block: Default::default(),
     };
     let stopped = request.stop_if.is_some_and(|is_enough| is_enough(&manifest));
     let outcome = |interrupted, closing| Outcome {
@@ -306,6 +308,11 @@ fn manifest(study: &Study, design: &Design, built: Built, mut machine: Machine, 
         machine.facts.insert("uncommitted-changes".to_owned(), None);
         machine.facts.insert("package".to_owned(), Some(format!("{} {version}", program.package)));
     }
+    for (name, fact) in facts::NAMES.iter().zip(facts::of(study)) {
+        if let Some(fact) = fact {
+            machine.facts.insert((*name).to_owned(), Some(fact));
+        }
+    }
     if study.layouts > 1 {
         let why = built.one_layout.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         machine.facts.insert("layouts".to_owned(), Some(format!("{}{why}", built.layouts)));
@@ -353,12 +360,12 @@ fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), Store
     if before.libraries != now.libraries {
         return differs("a library that a peer preloads differs, or is at another place".to_owned());
     }
-    for name in machine::FIXED {
+    for name in machine::FIXED.into_iter().chain(facts::NAMES) {
         let (old, new) = (before.machine.facts.get(name), now.machine.facts.get(name));
         if old != new {
             let show = |value: Option<&Option<String>>| value.cloned().flatten().unwrap_or_else(|| "n/a".to_owned());
             return differs(format!(
-                "{name} was {} and is {} now, and results of two machines must not be mixed",
+                "{name} was {} and is {} now, and results of two machines or programs must not be mixed",
                 show(old),
                 show(new)
             ));

@@ -6,13 +6,16 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
+/// Process groups that run at once: a server and its client, with a place to spare.
+const MAX_GROUPS: usize = 3;
+
 // Relaxed is enough for all three, because no other data depend on them.
 /// Number of signals so far.
 static ASKED: AtomicU32 = AtomicU32::new(0);
 /// Descriptor that is readable after the first signal, so that a sleeping `poll` wakes. −1: no handler.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
-/// Process group that runs at the moment; 0: none.
-static GROUP: AtomicI32 = AtomicI32::new(0);
+/// Process groups that run at the moment; 0: none.
+static GROUPS: [AtomicI32; MAX_GROUPS] = [const { AtomicI32::new(0) }; MAX_GROUPS];
 
 /// Installs the handler for SIGINT, SIGTERM and SIGHUP.
 ///
@@ -40,14 +43,13 @@ pub(crate) fn install() -> io::Result<()> {
 
 extern "C" fn on_signal(_: libc::c_int) {
     let before = ASKED.fetch_add(1, Ordering::Relaxed);
-    let group = GROUP.load(Ordering::Relaxed);
-    if before > 0 && group > 0 {
+    for group in groups().filter(|_| before > 0) {
         // SAFETY: a system call with numbers; the group was made by this process.
         unsafe { libc::kill(-group, libc::SIGKILL) };
     }
     // After the second signal the runner wakes and ends the processes that left the group, because a signal handler
     // cannot find them. When no process runs, or at the third signal, ablate exits at once.
-    if before > 1 || (before > 0 && group == 0) {
+    if before > 1 || (before > 0 && groups().next().is_none()) {
         // SAFETY: async-signal-safe; the records on disk are whole lines.
         unsafe { libc::_exit(INTERRUPTED.into()) };
     }
@@ -71,7 +73,27 @@ pub(crate) fn wake_fd() -> RawFd {
     WAKE.load(Ordering::Relaxed)
 }
 
-/// Sets the process group that the handler ends; 0: none.
-pub(crate) fn set_group(group: libc::pid_t) {
-    GROUP.store(group, Ordering::Relaxed);
+/// The process groups that run. Async-signal-safe.
+fn groups() -> impl Iterator<Item = libc::pid_t> {
+    GROUPS.iter().map(|place| place.load(Ordering::Relaxed)).filter(|group| *group > 0)
+}
+
+/// Whether a process group runs that this process started.
+pub(crate) fn has_groups() -> bool {
+    groups().next().is_some()
+}
+
+/// Adds a process group to those that the handler ends.
+pub(crate) fn add_group(group: libc::pid_t) {
+    let free = |place: &&AtomicI32| place.compare_exchange(0, group, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+    let found = GROUPS.iter().find(free);
+    debug_assert!(found.is_some() || cfg!(test), "the runner starts at most {MAX_GROUPS} processes at once");
+}
+
+/// Removes a process group that has ended.
+pub(crate) fn remove_group(group: libc::pid_t) {
+    for place in &GROUPS {
+        // An error means that another group stands there.
+        let _ = place.compare_exchange(group, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
 }

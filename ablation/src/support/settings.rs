@@ -13,10 +13,15 @@ pub(crate) const PLACEBO_VARIABLE: &str = "ABLATE_PLACEBO";
 /// The variable whose length differs from run to run, so that the alignment of the stack differs too.
 pub(crate) const PAD_VARIABLE: &str = "ABLATE_PAD";
 
+/// The variables with the folders of a run and of its block, and with the port of its server.
+pub(crate) const SCRATCH_VARIABLE: &str = "ABLATE_SCRATCH";
+pub(crate) const BLOCK_VARIABLE: &str = "ABLATE_BLOCK_SCRATCH";
+pub(crate) const PORT_VARIABLE: &str = "ABLATE_PORT";
+
 /// Names that a user may set.
 const KNOWN: [&str; 2] = ["ABLATE_COLUMNS", "ABLATE_TARGET_DIR"];
 /// Names that the runner sets for measured processes. They are ignored, so that ablate can run in one of these.
-const OWN: [&str; 2] = [PLACEBO_VARIABLE, PAD_VARIABLE];
+const OWN: [&str; 5] = [PLACEBO_VARIABLE, PAD_VARIABLE, SCRATCH_VARIABLE, BLOCK_VARIABLE, PORT_VARIABLE];
 
 /// Settings of the runner.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

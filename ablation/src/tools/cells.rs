@@ -5,9 +5,10 @@ use crate::builds::{self, BuildError, Workspace};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
 use crate::measure::Probed;
-use crate::run::process::{self, Exit, Finished, Launch, ProcessError};
+use crate::run::attempt;
+use crate::run::process::{Exit, Finished, Launch, ProcessError};
 use crate::run::schedule::Slot;
-use crate::run::{self, Context, Cpus, RunError};
+use crate::run::{self, Attempt, Context, Cpus, RunError};
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::files;
 use crate::support::interrupt;
@@ -131,6 +132,14 @@ impl Cells {
                 what: format!("cannot prepare the runner: {step}: {e}; free descriptors, or allow prctl"),
             })
         };
+        if study.subject.server().is_some() {
+            let what = format!(
+                "{}: this looks at one program from its start to its end, and a server is ended by a signal; attach a \
+                 profiler to a server that you start by hand",
+                study.path.display()
+            );
+            return Err(CellsError::Impossible { what });
+        }
         prepared("signal handlers", interrupt::install())?;
         design.plan.cells.retain(wanted);
         let needed = |id: &String| design.plan.cells.iter().any(|cell| cell.build == *id);
@@ -148,7 +157,7 @@ impl Cells {
     /// Runs a cell with a workload (both by index), prepared as the pass asks and then changed by `change`.
     ///
     /// # Errors
-    /// [`CellsError::Failed`] when it does not end with 0.
+    /// [`CellsError::Failed`] when it does not end with an exit code that the config accepts.
     pub(crate) fn run(
         &self,
         cell: usize,
@@ -169,6 +178,7 @@ impl Cells {
             seed: self.study.seed,
             cpus: self.cpus,
             probed: &nothing,
+            block: Default::default(),
         };
         let plan = &self.design.plan.cells[cell];
         let failed = |why: String| CellsError::Failed {
@@ -179,16 +189,20 @@ impl Cells {
         let binary = context.binary(plan).map_err(failed)?;
         let slot = Slot { pass, block: 0, order: 0, workload, cell, pad: None };
         // `Some` even without instruments: `None` means a preflight, which leaves the counting arguments out.
-        let mut launch = context.launch_of(plan, binary, slot, counters.or(Some(&nothing)))?;
-        change(&mut launch)?;
-        let finished = process::run(&launch)?;
+        let attempt = Attempt { cell: plan, binary, slot, counters: counters.or(Some(&nothing)), counter_pass: None };
+        let ran = attempt::run(&context, &attempt, change)?;
+        if let Some(trouble) = ran.trouble {
+            return Err(failed(trouble.reason));
+        }
+        let finished = ran.finished;
+        let accepted = &self.study.subject.surroundings.accept_exit;
         let last = String::from_utf8_lossy(&finished.stderr_tail).lines().last().unwrap_or_default().to_owned();
         match finished.exit {
-            Exit::Code(0) => Ok(finished),
+            Exit::Code(code) if accepted.contains(&code) => Ok(finished),
             Exit::Interrupted => Err(CellsError::Interrupted),
             Exit::Code(code) => Err(failed(format!("exit code {code}: {last}"))),
             Exit::Signal(signal) => Err(failed(format!("ended by signal {signal}: {last}"))),
-            Exit::Timeout => Err(failed(format!("still running after {} s", launch.timeout.as_secs()))),
+            Exit::Timeout => Err(failed(format!("still running after {} s", self.study.timeout.as_secs()))),
         }
     }
 

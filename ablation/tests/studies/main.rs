@@ -1,9 +1,11 @@
 //! Studies of any subject from their first config to their end.
 
 mod adaptive;
+mod around;
 #[path = "../common/mod.rs"]
 mod common;
 mod foreign;
 mod init;
 mod path;
 mod race;
+mod server;

@@ -24,4 +24,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) counters: Option<&'a Probed>,
     /// The pass whose instruments are attached, below [`Probed::passes`]; `None`: all instruments.
     pub(crate) counter_pass: Option<usize>,
+    /// File that is its standard input; `None`: an empty one.
+    pub(crate) stdin: Option<CString>,
+    /// Whether Ctrl-C ends it at once. False for what cleans up after a run.
+    pub(crate) heeds_interrupt: bool,
 }

@@ -63,6 +63,26 @@ pub(crate) struct Finished {
     pub(crate) reading: Reading,
 }
 
+impl Finished {
+    /// The end of a run without a process: nothing was seen of it.
+    pub(crate) fn without_process(exit: Exit) -> Finished {
+        Finished {
+            exit,
+            wall_ns: 0,
+            cpu_ns: 0,
+            context_switches: (0, 0),
+            steal_ticks: None,
+            page_faults: 0,
+            rss_peak_bytes: 0,
+            runner_rss_bytes: None,
+            stdout: Vec::new(),
+            stdout_cut: false,
+            stderr_tail: Vec::new(),
+            reading: Reading::default(),
+        }
+    }
+}
+
 /// A process that could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProcessError {
@@ -73,6 +93,14 @@ pub(crate) enum ProcessError {
         program: String,
         /// ` in FOLDER`, when one was given.
         folder: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The file for its standard input cannot be opened.
+    #[error("{path}: cannot be opened as standard input: {source}; correct `stdin`, or make the file in `before_run`")]
+    Stdin {
+        /// Path of the file.
+        path: String,
         /// The system's error.
         source: io::Error,
     },
@@ -89,7 +117,7 @@ pub(crate) enum ProcessError {
 impl ExitStatus for ProcessError {
     fn exit(&self) -> ShellCode {
         match self {
-            ProcessError::Exec { .. } | ProcessError::Start { .. } => ShellCode::BadRuns,
+            ProcessError::Exec { .. } | ProcessError::Stdin { .. } | ProcessError::Start { .. } => ShellCode::BadRuns,
         }
     }
 }
@@ -103,62 +131,210 @@ fn start_error(step: &'static str) -> impl FnOnce(io::Error) -> ProcessError {
 /// # Errors
 /// [`ProcessError`] when the program was not executed. However a process ends is a [`Finished`].
 pub(crate) fn run(launch: &Launch<'_>) -> Result<Finished, ProcessError> {
-    let (mut pipes, ends) = pipes::open().map_err(start_error("opening pipes"))?;
-    let prepared = child::Prepared::new(launch, &ends).map_err(start_error("preparing"))?;
-    let runner_rss_bytes = resident::bytes();
-    // SAFETY: the child calls only async-signal-safe functions until it execs or exits, on data made before.
-    let pid = unsafe { libc::fork() };
-    match pid {
-        -1 => return Err(start_error("fork")(io::Error::last_os_error())),
-        0 => prepared.exec(),
-        _ => {}
+    let mut process = Process::start(launch)?;
+    let ended = process.wait(None);
+    process.finish(ended)
+}
+
+/// The same while another process runs. When the other one ends first, this one is ended too; returns whether it did.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_beside(launch: &Launch<'_>, other: &mut Process<'_>) -> Result<(Finished, bool), ProcessError> {
+    let mut process = Process::start(launch)?;
+    let ended = process.wait(Some(other));
+    let finished = process.finish(ended)?;
+    Ok((finished, other.has_ended))
+}
+
+/// A process that was started and has not been reaped.
+pub(crate) struct Process<'a> {
+    launch: &'a Launch<'a>,
+    // Before the child, so that a runner that gives up early lets go of its pipes first.
+    pipes: pipes::Pipes,
+    pidfd: OwnedFd,
+    child: Running,
+    attached: Option<Attached>,
+    steal_before: Option<u64>,
+    started: Instant,
+    runner_rss_bytes: Option<u64>,
+    has_ended: bool,
+}
+
+/// What a short look at a process showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// The process runs.
+    Runs,
+    /// The process has ended.
+    Ended,
+    /// Ctrl-C was pressed.
+    Interrupted,
+}
+
+impl<'a> Process<'a> {
+    /// Starts a process.
+    ///
+    /// # Errors
+    /// [`ProcessError::Start`]. A program that cannot be executed is found by [`Process::finish`].
+    pub(crate) fn start(launch: &'a Launch<'a>) -> Result<Process<'a>, ProcessError> {
+        let (pipes, ends) = pipes::open(launch.stdin.as_deref()).map_err(|error| match &launch.stdin {
+            Some(path) => ProcessError::Stdin { path: path.to_string_lossy().into_owned(), source: error },
+            None => start_error("opening pipes")(error),
+        })?;
+        let prepared = child::Prepared::new(launch, &ends).map_err(start_error("preparing"))?;
+        let runner_rss_bytes = resident::bytes();
+        // SAFETY: the child calls only async-signal-safe functions until it execs or exits, on data made before.
+        let pid = unsafe { libc::fork() };
+        match pid {
+            -1 => return Err(start_error("fork")(io::Error::last_os_error())),
+            0 => prepared.exec(),
+            _ => {}
+        }
+        // Parent and child both set the group, so that it exists whichever runs first. An error means that the child did
+        // it. SAFETY: changes the group of a child that was not reaped.
+        unsafe { libc::setpgid(pid, pid) };
+        interrupt::add_group(pid);
+        drop(ends);
+        let child = Running { pid, reaped: false };
+        let pidfd = pidfd(pid).map_err(start_error("pidfd_open"))?;
+        let attached = launch.counters.map(|probed| match launch.counter_pass {
+            Some(pass) => probed.attach_pass(pid, pass),
+            None => probed.attach(pid),
+        });
+        let (steal_before, started) = (steal::ticks(), Instant::now());
+        let mut process = Process {
+            launch,
+            pipes,
+            pidfd,
+            child,
+            attached,
+            steal_before,
+            started,
+            runner_rss_bytes,
+            has_ended: false,
+        };
+        process.pipes.release().map_err(start_error("releasing the child"))?;
+        Ok(process)
     }
-    // Parent and child both set the group, so that it exists whichever runs first. An error means that the child did
-    // it. SAFETY: changes the group of a child that was not reaped.
-    unsafe { libc::setpgid(pid, pid) };
-    interrupt::set_group(pid);
-    drop(ends);
-    let mut child = Running { pid, reaped: false };
-    let pidfd = pidfd(pid).map_err(start_error("pidfd_open"))?;
-    let attached = launch.counters.map(|probed| match launch.counter_pass {
-        Some(pass) => probed.attach_pass(pid, pass),
-        None => probed.attach(pid),
-    });
-    let steal_before = steal::ticks();
-    let started = Instant::now();
-    pipes.release().map_err(start_error("releasing the child"))?;
-    let ended_by_us = wait(&mut pipes, &pidfd, pid, started, launch.timeout);
-    let wall_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    let (status, usage) = child.reap();
-    let steal_after = steal::ticks();
-    orphans::sweep();
-    pipes.drain();
-    if let Some(errno) = pipes.exec_errno() {
-        let program = launch.program.to_string_lossy().into_owned();
-        let folder = launch.directory.as_ref().map(|folder| format!(" in {}", folder.to_string_lossy()));
-        let source = io::Error::from_raw_os_error(errno);
-        return Err(ProcessError::Exec { program, folder: folder.unwrap_or_default(), source });
+
+    /// Reads what it wrote, and waits for at most `time` for its end or Ctrl-C.
+    pub(crate) fn look(&mut self, time: Duration) -> Look {
+        let ready = pipes::poll((&mut self.pipes, self.pidfd.as_raw_fd()), None, interrupt::wake_fd(), time);
+        self.has_ended |= ready.ended;
+        match (ready.ended, ready.woken) {
+            (true, _) => Look::Ended,
+            (_, true) => Look::Interrupted,
+            _ => Look::Runs,
+        }
     }
-    let exit = match ended_by_us {
-        Some(exit) => exit,
-        None if libc::WIFSIGNALED(status) => Exit::Signal(libc::WTERMSIG(status)),
-        None => Exit::Code(libc::WEXITSTATUS(status)),
-    };
-    let faults = usage.ru_minflt.saturating_add(usage.ru_majflt);
-    Ok(Finished {
-        exit,
-        wall_ns,
-        cpu_ns: nanoseconds(usage.ru_utime).saturating_add(nanoseconds(usage.ru_stime)),
-        context_switches: (natural(usage.ru_nvcsw), natural(usage.ru_nivcsw)),
-        steal_ticks: steal_before.zip(steal_after).map(|(before, after)| after.saturating_sub(before)),
-        page_faults: natural(faults),
-        rss_peak_bytes: natural(usage.ru_maxrss).saturating_mul(1024),
-        runner_rss_bytes,
-        stdout_cut: pipes.stdout.cut,
-        stdout: std::mem::take(&mut pipes.stdout.bytes),
-        stderr_tail: pipes.stderr.tail(),
-        reading: attached.map(Attached::reading).unwrap_or_default(),
-    })
+
+    /// Standard output and the end of standard error so far.
+    pub(crate) fn said(&self) -> [&[u8]; 2] {
+        [&self.pipes.stdout.bytes, &self.pipes.stderr.bytes]
+    }
+
+    /// Sends a signal to the process, waits for its end for at most `grace`, and then ends it. Ctrl-C does not shorten
+    /// the wait; a second one ends the process at once.
+    ///
+    /// # Errors
+    /// As [`Process::finish`].
+    pub(crate) fn stop(mut self, signal: libc::c_int, grace: Duration) -> Result<Finished, ProcessError> {
+        // SAFETY: numbers only; the process is not reaped, so its number is its own.
+        unsafe { libc::kill(self.child.pid, signal) };
+        let deadline = Instant::now() + grace;
+        while !self.has_ended && !interrupt::asked_twice() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            // No descriptor for Ctrl-C, because after a first one it would end every sleep at once.
+            let ready = pipes::poll((&mut self.pipes, self.pidfd.as_raw_fd()), None, -1, left);
+            self.has_ended |= ready.ended;
+        }
+        // What still runs is ended by `finish`, with its group.
+        self.finish(None)
+    }
+
+    /// Sleeps until the child has ended. Ends it at the time limit, when Ctrl-C is pressed or when the process beside it
+    /// has ended, and returns which of the first two.
+    fn wait(&mut self, mut other: Option<&mut Process<'_>>) -> Option<Exit> {
+        let pid = self.child.pid;
+        let mut deadline = self.started + self.launch.timeout;
+        let mut ended: Option<Exit> = None;
+        let (mut asked, mut killed) = (false, false);
+        loop {
+            // After a signal the descriptor stays readable, and would end every sleep at once.
+            let wake = if asked || !self.launch.heeds_interrupt { -1 } else { interrupt::wake_fd() };
+            let time = deadline.saturating_duration_since(Instant::now());
+            let beside = other.as_deref_mut().map(|other| {
+                // The same is true of the descriptor of a process that has ended.
+                let pidfd = if other.has_ended { -1 } else { other.pidfd.as_raw_fd() };
+                (&mut other.pipes, pidfd)
+            });
+            let ready = pipes::poll((&mut self.pipes, self.pidfd.as_raw_fd()), beside, wake, time);
+            if let Some(other) = other.as_deref_mut().filter(|_| ready.other_ended) {
+                other.has_ended = true;
+            }
+            if ready.ended {
+                self.has_ended = true;
+                return ended;
+            }
+            let over = Instant::now() >= deadline;
+            if !asked && (ready.woken || ready.other_ended || over) {
+                asked = true;
+                ended = match (ready.woken, over) {
+                    (true, _) => Some(Exit::Interrupted),
+                    (_, true) => Some(Exit::Timeout),
+                    _ => None,
+                };
+                // SAFETY: numbers only; the group's first process is not reaped.
+                unsafe { libc::kill(-pid, libc::SIGTERM) };
+                deadline = Instant::now() + GRACE;
+            } else if asked && over && !killed {
+                // SAFETY: as above.
+                unsafe { libc::kill(-pid, libc::SIGKILL) };
+                killed = true;
+                // A process cannot refuse SIGKILL, but the kernel may take long to end it.
+                deadline = Instant::now() + Duration::from_secs(3600);
+            }
+        }
+    }
+
+    /// Ends what is left of the process and its group, and says how it ended.
+    fn finish(mut self, ended_by_us: Option<Exit>) -> Result<Finished, ProcessError> {
+        let wall_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let (status, usage) = self.child.reap();
+        let steal_after = steal::ticks();
+        orphans::sweep();
+        self.pipes.drain();
+        if let Some(errno) = self.pipes.exec_errno() {
+            let program = self.launch.program.to_string_lossy().into_owned();
+            let folder = self.launch.directory.as_ref().map(|folder| format!(" in {}", folder.to_string_lossy()));
+            let source = io::Error::from_raw_os_error(errno);
+            return Err(ProcessError::Exec { program, folder: folder.unwrap_or_default(), source });
+        }
+        let exit = match ended_by_us {
+            Some(exit) => exit,
+            None if libc::WIFSIGNALED(status) => Exit::Signal(libc::WTERMSIG(status)),
+            None => Exit::Code(libc::WEXITSTATUS(status)),
+        };
+        let faults = usage.ru_minflt.saturating_add(usage.ru_majflt);
+        Ok(Finished {
+            exit,
+            wall_ns,
+            cpu_ns: nanoseconds(usage.ru_utime).saturating_add(nanoseconds(usage.ru_stime)),
+            context_switches: (natural(usage.ru_nvcsw), natural(usage.ru_nivcsw)),
+            steal_ticks: self.steal_before.zip(steal_after).map(|(before, after)| after.saturating_sub(before)),
+            page_faults: natural(faults),
+            rss_peak_bytes: natural(usage.ru_maxrss).saturating_mul(1024),
+            runner_rss_bytes: self.runner_rss_bytes,
+            stdout_cut: self.pipes.stdout.cut,
+            stdout: std::mem::take(&mut self.pipes.stdout.bytes),
+            stderr_tail: self.pipes.stderr.tail(),
+            reading: self.attached.take().map(Attached::reading).unwrap_or_default(),
+        })
+    }
 }
 
 /// A number of the kernel that is never negative.
@@ -170,7 +346,7 @@ fn nanoseconds(time: libc::timeval) -> u64 {
     natural(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(natural(time.tv_usec).saturating_mul(1000))
 }
 
-/// A child that is ended and reaped on every way out of [`run`].
+/// A child that is ended and reaped on every way out.
 struct Running {
     pid: libc::pid_t,
     reaped: bool,
@@ -192,7 +368,7 @@ impl Running {
             }
         }
         self.reaped = true;
-        interrupt::set_group(0);
+        interrupt::remove_group(self.pid);
         (status, usage)
     }
 }
@@ -215,44 +391,6 @@ fn pidfd(pid: libc::pid_t) -> io::Result<OwnedFd> {
     }
 }
 
-/// Sleeps until the child has ended. Ends it at the time limit or when Ctrl-C is pressed, and returns which.
-fn wait(
-    pipes: &mut pipes::Pipes,
-    pidfd: &OwnedFd,
-    pid: libc::pid_t,
-    started: Instant,
-    timeout: Duration,
-) -> Option<Exit> {
-    let mut deadline = started + timeout;
-    let mut ended: Option<Exit> = None;
-    let mut killed = false;
-    loop {
-        // After a signal the descriptor stays readable, and would end every sleep at once.
-        let wake = if ended == Some(Exit::Interrupted) { -1 } else { interrupt::wake_fd() };
-        let ready = pipes.poll(pidfd.as_raw_fd(), wake, deadline.saturating_duration_since(Instant::now()));
-        if ready.ended {
-            return ended;
-        }
-        let over = Instant::now() >= deadline;
-        match ended {
-            None if ready.woken || over => {
-                ended = Some(if ready.woken { Exit::Interrupted } else { Exit::Timeout });
-                // SAFETY: numbers only; the group's first process is not reaped.
-                unsafe { libc::kill(-pid, libc::SIGTERM) };
-                deadline = Instant::now() + GRACE;
-            }
-            Some(_) if over && !killed => {
-                // SAFETY: as above.
-                unsafe { libc::kill(-pid, libc::SIGKILL) };
-                killed = true;
-                // A process cannot refuse SIGKILL, but the kernel may take long to end it.
-                deadline = Instant::now() + Duration::from_secs(3600);
-            }
-            _ => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,6 +408,8 @@ mod tests {
             timeout,
             counters: None,
             counter_pass: None,
+            stdin: None,
+            heeds_interrupt: true,
         }
     }
 

@@ -1,14 +1,20 @@
 //! The pipes between the runner and one measured process, and the sleep on them.
 
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 /// Most bytes of standard output that are stored.
 pub(super) const STDOUT_CAP: usize = 1 << 20;
 /// Bytes at the end of standard error that are stored.
 pub(super) const STDERR_TAIL: usize = 2 << 10;
+/// Bytes at the end of standard error that are kept while a process runs: a server may say much before the line that
+/// tells that it is ready.
+const STDERR_KEPT: usize = 32 << 10;
 
 /// The child's ends.
 pub(super) struct Ends {
@@ -42,11 +48,48 @@ pub(super) struct Stream {
 }
 
 /// The reasons why a sleep ended; none when its time was over.
+#[derive(Debug, Default)]
 pub(super) struct Ready {
     /// The child has ended.
     pub(super) ended: bool,
+    /// The process beside it has ended.
+    pub(super) other_ended: bool,
     /// A signal asked the runner to stop.
     pub(super) woken: bool,
+}
+
+/// The pipes of a process, and the descriptor that is readable when it has ended; −1: it is not looked at.
+type Watched<'a> = (&'a mut Pipes, RawFd);
+
+/// Sleeps until a process writes or ends, `time` is over, or `wake` is readable. Reads what they wrote.
+pub(super) fn poll(one: Watched<'_>, mut other: Option<Watched<'_>>, wake: RawFd, time: Duration) -> Ready {
+    let entry = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let fds_of = |(pipes, pidfd): (&Pipes, RawFd)| [entry(pidfd), entry(pipes.stdout.fd()), entry(pipes.stderr.fd())];
+    let [a, b, c] = fds_of((one.0, one.1));
+    let beside = other.as_ref().map(|(pipes, pidfd)| fds_of((&**pipes, *pidfd)));
+    let [d, e, f] = beside.unwrap_or_else(|| [entry(-1), entry(-1), entry(-1)]);
+    let mut fds = [a, b, c, d, e, f, entry(wake)];
+    let time = libc::timespec {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: libc::c_long::from(time.subsec_nanos()),
+    };
+    // SAFETY: the array and the time are live; no signal mask is given.
+    let ready = unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, &time, std::ptr::null()) };
+    if ready <= 0 {
+        // The time is over or a signal came. The caller checks both.
+        return Ready::default();
+    }
+    let is_set = |at: usize| fds[at].revents != 0;
+    for (at, pipes) in [(1, Some(one.0)), (4, other.as_mut().map(|(pipes, _)| &mut **pipes))] {
+        let Some(pipes) = pipes else { continue };
+        if is_set(at) {
+            pipes.stdout.take();
+        }
+        if is_set(at + 1) {
+            pipes.stderr.take();
+        }
+    }
+    Ready { ended: is_set(0), other_ended: is_set(3), woken: is_set(6) }
 }
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -59,7 +102,9 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
 }
 
-pub(super) fn open() -> io::Result<(Pipes, Ends)> {
+/// Opens all pipes of one process, whose standard input is a file or empty.
+pub(super) fn open(stdin: Option<&CStr>) -> io::Result<(Pipes, Ends)> {
+    let stdin = input(stdin)?;
     let (stdout, child_stdout) = pipe()?;
     let (stderr, child_stderr) = pipe()?;
     let (child_go, go) = pipe()?;
@@ -74,12 +119,21 @@ pub(super) fn open() -> io::Result<(Pipes, Ends)> {
         |fd: OwnedFd, cap, keep_end| Stream { file: Some(fd.into()), cap, keep_end, bytes: Vec::new(), cut: false };
     let pipes = Pipes {
         stdout: stream(stdout, STDOUT_CAP, false),
-        stderr: stream(stderr, STDERR_TAIL, true),
+        stderr: stream(stderr, STDERR_KEPT, true),
         go: Some(go.into()),
         failed: failed.into(),
     };
-    let stdin = File::open("/dev/null")?;
     Ok((pipes, Ends { stdin, stdout: child_stdout, stderr: child_stderr, go: child_go, failed: child_failed }))
+}
+
+fn input(file: Option<&CStr>) -> io::Result<File> {
+    let Some(file) = file else { return File::open("/dev/null") };
+    let path = Path::new(OsStr::from_bytes(file.to_bytes()));
+    // Opening a named pipe would wait for a writer.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
+    File::open(path)
 }
 
 impl Pipes {
@@ -93,30 +147,6 @@ impl Pipes {
             },
             None => Ok(()),
         }
-    }
-
-    /// Sleeps until the child writes or ends, `time` is over, or `wake` is readable. Reads what the child wrote.
-    pub(super) fn poll(&mut self, pidfd: RawFd, wake: RawFd, time: Duration) -> Ready {
-        let entry = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        let fd_of = |stream: &Stream| stream.file.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        let mut fds = [entry(pidfd), entry(wake), entry(fd_of(&self.stdout)), entry(fd_of(&self.stderr))];
-        let time = libc::timespec {
-            tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
-            tv_nsec: libc::c_long::from(time.subsec_nanos()),
-        };
-        // SAFETY: the array and the time are live; no signal mask is given.
-        let ready = unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, &time, std::ptr::null()) };
-        if ready <= 0 {
-            // The time is over or a signal came. The caller checks both.
-            return Ready { ended: false, woken: false };
-        }
-        if fds[2].revents != 0 {
-            self.stdout.take();
-        }
-        if fds[3].revents != 0 {
-            self.stderr.take();
-        }
-        Ready { ended: fds[0].revents != 0, woken: fds[1].revents != 0 }
     }
 
     /// Reads what is still in the pipes, without waiting.
@@ -133,6 +163,11 @@ impl Pipes {
 }
 
 impl Stream {
+    /// Its descriptor; −1 when it is closed.
+    fn fd(&self) -> RawFd {
+        self.file.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+
     /// Reads until the pipe is empty or closed.
     fn take(&mut self) {
         let Some(file) = &mut self.file else { return };
@@ -161,6 +196,6 @@ impl Stream {
 
     /// The last [`STDERR_TAIL`] bytes.
     pub(super) fn tail(&self) -> Vec<u8> {
-        self.bytes[self.bytes.len().saturating_sub(self.cap)..].to_vec()
+        self.bytes[self.bytes.len().saturating_sub(STDERR_TAIL)..].to_vec()
     }
 }

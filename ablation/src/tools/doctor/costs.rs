@@ -265,6 +265,8 @@ pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Re
         timeout,
         counters: None,
         counter_pass: None,
+        stdin: None,
+        heeds_interrupt: true,
     };
     let finished = process::run(&launch)?;
     match finished.exit {
