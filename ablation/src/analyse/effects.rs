@@ -40,6 +40,16 @@ pub(super) fn over_all_batches(plan: &StudyPlan, runs: &Runs, table: &Table) -> 
     plan.contrasts.iter().map(of).collect()
 }
 
+/// Standard deviations of effects between builds, between code layouts and between blocks of one layout: the root mean
+/// squares over the contrasts that are of two cells. `None` where no contrast has both.
+pub(super) fn over_layouts(plan: &StudyPlan, table: &Table) -> Option<(f64, f64)> {
+    let parts = plan.contrasts.iter().filter_map(|c| table.over_layouts(&c.plus, &c.minus, Column::Main));
+    let both: Vec<(f64, f64)> = parts.filter_map(|parts| parts.between.zip(parts.within)).collect();
+    let root =
+        |of: fn(&(f64, f64)) -> f64| (both.iter().map(|pair| of(pair).powi(2)).sum::<f64>() / both.len() as f64).sqrt();
+    (!both.is_empty()).then(|| (root(|pair| pair.0), root(|pair| pair.1)))
+}
+
 fn of_contrast(plan: &StudyPlan, table: &Table, contrast: &Contrast, pairs: &[Pair], column: Column) -> Option<Drawn> {
     if pairs.is_empty() && contrast.contrast == "main" {
         return by_columns(plan, table, &contrast.factor, column);

@@ -188,6 +188,7 @@ fn workload(
         crossed,
         floor_ns: floors.switch_ns,
         layout_floor_ns: floors.layout_ns,
+        layouts: effects::over_layouts(&manifest.plan, &table),
         retention,
         noise: noise::noise(plan, runs),
         reference_gap,

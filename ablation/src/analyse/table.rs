@@ -7,7 +7,7 @@ use super::words::Response;
 use ablate_format::effects::Contention;
 use ablate_format::{Arm, CellKind, MainResponse, Manifest, StudyPlan, WorkloadPlan};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
-use ablate_stats::layout;
+use ablate_stats::layout::{self, Components};
 use ablate_stats::table::Tables;
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,6 +21,8 @@ pub(crate) struct Table {
     /// The crossed cells, when the design crosses factors.
     pub(crate) masks: Option<Masks>,
     by_id: HashMap<String, usize>,
+    /// Code layout of every block; empty where builds have one.
+    layout_of: Vec<u32>,
     seed: u64,
 }
 
@@ -39,9 +41,10 @@ pub(crate) struct Row {
     pub(crate) log: Drawn,
     /// Counted events per operation by instrument.
     pub(crate) counts: BTreeMap<String, PerOperation>,
-    /// Build that it runs, and its values by code layout where there are several: main, median.
+    /// Build that it runs.
     build: String,
-    layouts: Vec<(Drawn, Option<Drawn>)>,
+    /// Where builds have several code layouts: what each value is computed from, (block, rest) pairs.
+    rests: [Vec<(usize, f64)>; 3],
 }
 
 /// Cells by mask: bit i is 1 where factor i is at its baseline level, 0 where it is off.
@@ -86,53 +89,48 @@ impl Table {
             runs.cells.iter().zip(summaries).filter(|(cell, _)| !cell.timing.is_empty()).collect();
         let seed = manifest.seed;
         let blocks = runs.blocks.len();
-        // Layouts have blocks of their own, and so draws of their own.
-        let tables = |layout: u32| Tables::new(blocks, DRAWS, seed.wrapping_add(1 + u64::from(layout)));
         let mut whole = Tables::new(blocks, DRAWS, seed);
-        let drawn = |tables: &mut Tables, layout: Option<u32>, value: &dyn Fn(&Timed) -> Option<f64>| -> Vec<Drawn> {
+        let mut drawn = |value: &dyn Fn(&Timed) -> Option<f64>| {
             let of = |cell: &CellRuns| -> Vec<(usize, f64)> {
-                let timing = cell.timing.iter().filter(|(_, run)| layout.is_none_or(|l| run.record.layout == l));
+                let timing = cell.timing.iter();
                 timing.filter_map(|(block, run)| Some((*runs.blocks.get(block)?, value(run)?))).collect()
             };
             let cells: Vec<_> = present.iter().map(|(cell, _)| of(cell)).collect();
-            tables.table(&cells)
+            let (values, rests) = whole.with_rests(&cells);
+            values.into_iter().zip(rests)
         };
         let main = |run: &Timed| run.value(plan.response);
         let has_median = plan.response == MainResponse::P10;
-        let medians =
-            |tables: &mut Tables, layout| has_median.then(|| drawn(tables, layout, &|run| run.undisturbed.p50));
-        let mut layouts: Vec<Vec<(Drawn, Option<Drawn>)>> = vec![Vec::new(); present.len()];
-        for at in 0..if manifest.plan.layouts > 1 { manifest.plan.layouts } else { 0 } {
-            let tables = &mut tables(at);
-            let values = drawn(tables, Some(at), &main);
-            let mut medians = medians(tables, Some(at)).map(Vec::into_iter);
-            for (cell, value) in layouts.iter_mut().zip(values) {
-                cell.push((value, medians.as_mut().and_then(Iterator::next)));
-            }
-        }
-        let logs = drawn(&mut whole, None, &|run| main(run).map(f64::ln));
-        let mut second = medians(&mut whole, None).map(Vec::into_iter);
         let is_percentile = matches!(plan.response, MainResponse::P10 | MainResponse::P50);
         let is_over_retained =
             contention.applied && is_percentile && present.iter().any(|(cell, _)| cell.has_batches());
-        let all = is_over_retained.then(|| drawn(&mut whole, None, &|run| run.record.value(plan.response)));
-        let mut all = all.map(Vec::into_iter);
-        let rows = present.iter().zip(drawn(&mut whole, None, &main)).zip(logs).zip(layouts);
+        let logs = drawn(&|run| main(run).map(f64::ln));
+        let mut second = has_median.then(|| drawn(&|run| run.undisturbed.p50));
+        let mut all = is_over_retained.then(|| drawn(&|run| run.record.value(plan.response)));
+        let mut layout_of = Vec::new();
+        if manifest.plan.layouts > 1 {
+            layout_of.resize(blocks, 0);
+            for (block, run) in present.iter().flat_map(|(cell, _)| &cell.timing) {
+                if let Some(at) = runs.blocks.get(block) {
+                    layout_of[*at] = run.record.layout;
+                }
+            }
+        }
+        let rows = present.iter().zip(drawn(&main)).zip(logs);
         let cells: Vec<Row> = rows
-            .map(|((((cell, summary), main), log), layouts)| Row {
-                id: cell.plan.id.clone(),
-                main,
-                median: second.as_mut().and_then(Iterator::next),
-                all_batches: all.as_mut().and_then(Iterator::next),
-                log,
-                counts: summary.counts.clone(),
-                build: cell.plan.build.clone(),
-                layouts,
+            .map(|(((cell, summary), (main, rests)), (log, _))| {
+                let (median, of_median) = second.as_mut().and_then(Iterator::next).unzip();
+                let (all_batches, of_all) = all.as_mut().and_then(Iterator::next).unzip();
+                let rests = [rests, of_median.unwrap_or_default(), of_all.unwrap_or_default()];
+                let id = cell.plan.id.clone();
+                let (counts, build) = (summary.counts.clone(), cell.plan.build.clone());
+                let rests = if layout_of.is_empty() { Default::default() } else { rests };
+                Row { id, main, median, all_batches, log, counts, build, rests }
             })
             .collect();
         let by_id: HashMap<String, usize> = cells.iter().enumerate().map(|(at, row)| (row.id.clone(), at)).collect();
         let masks = masks(&manifest.plan, &by_id);
-        Table { workload: plan.name.clone(), cells, masks, by_id, seed }
+        Table { workload: plan.name.clone(), cells, masks, by_id, layout_of, seed }
     }
 
     /// A cell by its id; `None` without a proven timing run.
@@ -150,21 +148,28 @@ impl Table {
         self.difference(plus, minus, Column::Main)
     }
 
-    /// `plus − minus` in a response of time. Between two binaries with several code layouts it is the mean over the
-    /// layouts, whose differences widen its interval.
+    /// `plus − minus` in a response of time. Between two binaries with several code layouts its interval is that of the
+    /// same code in any layout, so that layouts which differ widen it.
     pub(super) fn difference(&self, plus: &str, minus: &str, column: Column) -> Option<Drawn> {
+        let rows = (self.cell(plus)?, self.cell(minus)?);
+        let difference = rows.0.of(column)?.combine(rows.1.of(column)?, |plus, minus| plus - minus);
+        Some(match self.over_layouts(plus, minus, column) {
+            Some(parts) => layout::over_layouts(difference, &parts, self.seed),
+            None => difference,
+        })
+    }
+
+    /// How far the difference of two cells varies between code layouts, and between the blocks of one layout. `None`
+    /// when both run one binary, when builds have one layout, and when no block has both cells.
+    pub(super) fn over_layouts(&self, plus: &str, minus: &str, column: Column) -> Option<Components> {
         let (plus, minus) = (self.cell(plus)?, self.cell(minus)?);
-        let subtract = |a: &Drawn, b: &Drawn| a.combine(b, |a, b| a - b);
-        let by_layout = plus.build != minus.build && column != Column::AllBatches;
-        if by_layout && plus.layouts.len() > 1 && plus.layouts.len() == minus.layouts.len() {
-            let pairs = plus.layouts.iter().zip(&minus.layouts);
-            let differences: Vec<Drawn> = match column {
-                Column::Median => pairs.filter_map(|(a, b)| Some(subtract(a.1.as_ref()?, b.1.as_ref()?))).collect(),
-                _ => pairs.map(|(a, b)| subtract(&a.0, &b.0)).collect(),
-            };
-            return layout::over_layouts(&differences, self.seed);
+        if plus.build == minus.build || self.layout_of.is_empty() {
+            return None;
         }
-        Some(subtract(plus.of(column)?, minus.of(column)?))
+        let of_minus: HashMap<usize, f64> = minus.rests[column as usize].iter().copied().collect();
+        let pairs = plus.rests[column as usize].iter();
+        let difference = |(block, plus): &(usize, f64)| Some((self.layout_of[*block], plus - of_minus.get(block)?));
+        Components::of(&pairs.filter_map(difference).collect::<Vec<_>>())
     }
 }
 
@@ -214,4 +219,62 @@ fn masks(plan: &StudyPlan, by_id: &HashMap<String, usize>) -> Option<Masks> {
     // A workload that the factorial does not run with has only the few that other designs share with it.
     let there = cells.iter().filter(|cell| cell.is_some()).count();
     (there * 2 > cells.len()).then_some(Masks { factors, cells, missing })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::analyse::fixture::Study;
+    use crate::analyse::{Analysis, Verdict, analyse};
+    use ablate_stats::random::{normal, seeded};
+
+    /// A study of 30 blocks in which the feature costs 8 of 75 ns, and a layout of either build adds a normal value with
+    /// a standard deviation of 6 ns. Cells of one build have their layouts in common.
+    fn study(layouts: u32, effect: f64, seed: u64) -> Analysis {
+        let mut study = Study::new(&["cache"], &["w"]);
+        (study.manifest.blocks, study.manifest.plan.layouts) = (30, layouts);
+        study.cell("no-cache@feature").build = "without".to_owned();
+        let mut random = seeded(seed);
+        let of: Vec<[f64; 2]> = (0..layouts).map(|_| [0, 1].map(|_| 6.0 * normal(&mut random))).collect();
+        let mut records = study.records(30, |_, cell, block| {
+            let without = cell == "no-cache@feature";
+            75.0 + if without { 0.0 } else { effect } + of[(block % layouts) as usize][usize::from(without)]
+        });
+        records.iter_mut().for_each(|record| record.layout = record.block % layouts);
+        analyse(&study.manifest, &records)
+    }
+
+    fn feature(analysis: &Analysis) -> (Verdict, f64) {
+        let mut effects = analysis.workloads[0].main_effects();
+        let row = effects.find(|effect| effect.contrast == "on-absent").expect("a row between the builds");
+        (row.verdict, (row.hi.unwrap() - row.lo.unwrap()) / 2.0)
+    }
+
+    #[test]
+    fn one_layout_for_each_block_tells_8_of_75_ns_apart_and_three_do_not() {
+        let verdicts = |layouts: u32, effect: f64| -> Vec<(Verdict, f64)> {
+            (1..=8).map(|seed| feature(&study(layouts, effect, seed))).collect()
+        };
+        let count = |rows: &[(Verdict, f64)]| rows.iter().filter(|(verdict, _)| *verdict == Verdict::Costs).count();
+        let half = |rows: &[(Verdict, f64)]| rows.iter().map(|(_, half)| half).sum::<f64>() / rows.len() as f64;
+        let (many, few) = (verdicts(30, 8.0), verdicts(3, 8.0));
+        // The standard error of 30 layouts is √(2/30) · 6 = 1.55 ns, of three 4.9 ns.
+        assert!(count(&many) >= 7 && (2.5..4.5).contains(&half(&many)), "{many:?}");
+        assert!(count(&few) <= 4 && half(&few) > 12.0, "{few:?}");
+        let nothing = verdicts(30, 0.0);
+        assert!(nothing.iter().filter(|(verdict, _)| *verdict != Verdict::NotDetected).count() <= 1, "{nothing:?}");
+    }
+
+    #[test]
+    fn how_far_layouts_differ_is_told_where_they_have_two_blocks() {
+        let (between, within) = study(15, 8.0, 3).workloads[0].layouts.expect("15 layouts in 30 blocks");
+        // Layouts √2 · 6 ns, and a noise that is even between −1 and 1 in either run: √(2/3).
+        assert!((5.0..13.0).contains(&between) && (0.5..1.2).contains(&within), "{between} {within}");
+        assert_eq!(study(30, 8.0, 3).workloads[0].layouts, None);
+        assert_eq!(study(1, 8.0, 3).workloads[0].layouts, None);
+        // Cells of one binary have one layout in every block.
+        let analysis = study(15, 8.0, 3);
+        let mut effects = analysis.workloads[0].main_effects();
+        let row = effects.find(|effect| effect.contrast == "on-off").expect("a row in one binary");
+        assert!(row.hi.unwrap() - row.lo.unwrap() < 2.0, "{row:?}");
+    }
 }

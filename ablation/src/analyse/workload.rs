@@ -29,6 +29,9 @@ pub(crate) struct WorkloadAnalysis {
     pub(crate) floor_ns: Option<f64>,
     /// The same for a placebo of dead code: the floor of effects between builds.
     pub(crate) layout_floor_ns: Option<f64>,
+    /// Standard deviations of effects between builds: between code layouts, and between blocks of one layout, in the unit
+    /// of the response. `None` where builds have one layout, or no layout has two blocks.
+    pub(crate) layouts: Option<(f64, f64)>,
     /// What the contention probe retained; `None` when no program of this workload took one.
     pub(crate) retention: Option<Retention>,
     /// What disturbed each cell.

@@ -75,7 +75,7 @@ pub(super) struct Measured {
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=MAX_BLOCKS as i64))]
     blocks: u32,
     /// Code layouts of each build, so that a change is not that of a single layout.
-    #[arg(long, value_name = "N", default_value_t = LAYOUTS, value_parser = clap::value_parser!(u32).range(1..=16))]
+    #[arg(long, value_name = "N", default_value_t = LAYOUTS, value_parser = clap::value_parser!(u32).range(1..=64))]
     layouts: u32,
     /// Seed of the random orders.
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -116,7 +116,7 @@ impl Measured {
 }
 
 /// Code layouts of each build. More of them separate a change from the place of the code, and cost only links.
-const LAYOUTS: u32 = 8;
+const LAYOUTS: u32 = 16;
 
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok();

@@ -351,7 +351,7 @@ impl Checker<'_> {
 
     fn layouts(&self, layouts: Option<&Spanned<i64>>, is_command: bool) -> Checked<u32> {
         let Some(layouts) = layouts else { return Ok(1) };
-        let number = self.number("layouts", layouts, 1, 16)? as u32;
+        let number = self.number("layouts", layouts, 1, 64)? as u32;
         if is_command && number > 1 {
             return self.fail(layouts.span(), "a `command` is not linked here, so it has one layout; remove `layouts`");
         }

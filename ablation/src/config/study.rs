@@ -51,7 +51,7 @@ pub(crate) struct Study {
     pub(crate) peers: Vec<Peer>,
     /// Optional peers that this machine lacks. Empty until [`crate::builds`] looked for them.
     pub(crate) absent: Vec<Absent>,
-    /// Code layouts of every build, 1 to 16.
+    /// Code layouts of every build, 1 to 64.
     pub(crate) layouts: u32,
     /// Groups of instruments for the counting passes, by name (`perf`, `callgrind`, `strace`).
     pub(crate) instruments: Vec<String>,

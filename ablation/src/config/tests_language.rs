@@ -360,7 +360,7 @@ fn workloads_curves_and_instruments_are_known() {
     check(&mut said, "[\"two\", \"four\", \"five\"]", "[\"two\", \"three\", \"five\"]");
     check(&mut said, "\"callgrind\"]", "\"calgrind\"]");
     check(&mut said, "[\"perf\", \"callgrind\"]", "[]");
-    check(&mut said, "layouts = 3", "layouts = 17");
+    check(&mut said, "layouts = 3", "layouts = 65");
     check(&mut said, "reference_peer = \"other\"", "reference_peer = \"othr\"");
     check(&mut said, "command = [\"foreign\", \"--fast\"]", "command = []");
     insta::assert_snapshot!(said);

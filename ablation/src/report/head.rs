@@ -41,9 +41,25 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     }
     if manifest.plan.layouts > 1 {
         document.item(format!(
-            "code layouts: {} of each build, one a block in turn; effects between builds are means over them",
+            "code layouts: {} of each build, one per block in turn; an effect between builds and its interval hold for \
+             the same code in any layout, not for one pair of binaries",
             manifest.plan.layouts
         ));
+        for workload in &analysis.workloads {
+            let Some((between, within)) = workload.layouts else { continue };
+            document.item(format!(
+                "{}: effects between builds have a standard deviation of {} between layouts, and of {} between blocks of \
+                 one layout",
+                workload.name,
+                amount(workload.response, between),
+                amount(workload.response, within)
+            ));
+        }
+    } else if compares_builds(manifest) {
+        document.item(
+            "code layouts: 1 of each build; an effect between builds holds for this pair of binaries, and another link \
+             of the same code may differ: `layouts` in the config says how much",
+        );
     }
     contention(document, analysis);
     for remark in &analysis.remarks {
@@ -252,6 +268,16 @@ fn blocks_needed(workload: &WorkloadAnalysis) -> Option<String> {
     });
     let needs: Vec<String> = needs.collect();
     (!needs.is_empty()).then(|| format!("{}: {}", workload.name, needs.join(", ")))
+}
+
+/// Whether a contrast is between cells of two builds.
+fn compares_builds(manifest: &Manifest) -> bool {
+    let plan = &manifest.plan;
+    let build = |id: &String| plan.cells.iter().find(|cell| cell.id == *id).map(|cell| &cell.build);
+    plan.contrasts.iter().any(|contrast| {
+        let (plus, minus) = (build(&contrast.plus), build(&contrast.minus));
+        plus.is_some() && minus.is_some() && plus != minus
+    })
 }
 
 #[cfg(test)]

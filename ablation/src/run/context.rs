@@ -130,7 +130,7 @@ impl Context<'_> {
     pub(super) fn layout(&self, cell: &CellPlan, slot: Slot) -> Result<(&str, u32), String> {
         let first = self.binary(cell)?;
         let layouts = &self.build(cell)?.layouts;
-        // The number of layouts is at most 16, so it fits.
+        // The number of layouts is at most 64, so it fits.
         let layout = if slot.pass == Pass::Timing { slot.block % (layouts.len() as u32 + 1) } else { 0 };
         Ok(match layout.checked_sub(1) {
             None => (first, 0),

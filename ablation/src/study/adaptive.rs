@@ -79,29 +79,18 @@ impl Adaptive<'_> {
         lines.extend(
             clock.share_of_looks().map(|share| format!("looks took {:.1} % of the time measured", 100.0 * share)),
         );
-        if self.manifest.blocks < self.least() {
+        if (self.manifest.blocks as usize) < MIN_BLOCKS {
             let give = counted_verb(self.manifest.blocks as usize, "block", ["gives", "give"]);
-            let least = self.least();
-            lines.push(format!("{give} no interval; {least} blocks are needed, so allow more time"));
+            lines.push(format!("{give} no interval; {MIN_BLOCKS} blocks are needed, so allow more time"));
         } else if block >= self.limit && self.rule.width.is_some() {
             lines.push(format!("stopped after {}, the maximum", counted(self.limit as usize, "block")));
         }
         Ok((End::Complete, lines))
     }
 
-    fn layouts(&self) -> u32 {
-        self.manifest.plan.layouts.max(1)
-    }
-
-    /// Fewest blocks for an interval. Every code layout needs one of its own.
-    fn least(&self) -> u32 {
-        MIN_BLOCKS as u32 * self.layouts()
-    }
-
     /// Whether every workload is narrow enough, as far as there is time to look.
     fn is_narrow(&self, blocks: u32, clock: &mut Clock, seen: &mut Seen) -> Result<bool, StoreError> {
-        // The same number of blocks for each code layout, so that none weighs more.
-        let is_time = blocks >= self.least() && blocks.is_multiple_of(self.layouts());
+        let is_time = blocks as usize >= MIN_BLOCKS;
         let Some(width) = self.rule.width.filter(|_| is_time && clock.may_look()) else {
             return Ok(false);
         };

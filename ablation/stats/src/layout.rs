@@ -1,108 +1,158 @@
 //! Code layouts: the order in which the linker puts a build's sections is one of many.
+//!
+//! The difference of two builds in block b is δ + u(l) + e(b): the effect, what layout l of both builds adds, and the
+//! noise of the block. Over N blocks and L layouts its mean has the variance τ²/L + σ²/N. With one layout for each block
+//! (L = N) that is the variance which a bootstrap of blocks sees, and nothing has to be added.
 
 use super::bootstrap::Drawn;
-use super::random::{normal, seeded};
+use super::random::{chi_square, normal, seeded};
+use std::collections::BTreeMap;
 
-/// Mean over the layouts of one build, with the variance between layouts in its draws. A contrast of two builds then
-/// has the variance of both; give each build its own `seed`.
-///
-/// With S² the variance of the L layouts' values and W the mean square of their standard errors, every draw is moved by
-/// Z · √(max(0, S² (L − 1) / χ² − W) / L), where Z is normal and χ² has L − 1 degrees of freedom: the generalised
-/// interval of a mean in the one-way random model (Weerahandi, "Generalized Confidence Intervals", Journal of the
-/// American Statistical Association 88, 1993). Where layouts differ by far more than their errors this is Student's t
-/// with L − 1 degrees of freedom; where they do not, the draws stay nearly as they are.
-///
-/// Each layout must have blocks of its own, as when block b runs layout b mod L: the blocks of the mean are those of
-/// all layouts together. One layout alone is returned as it is, because its data have no variance between layouts.
-/// `None` without layouts, when they have different numbers of draws, or when one of them has no standard error.
-pub fn over_layouts(layouts: &[Drawn], seed: u64) -> Option<Drawn> {
-    let count = layouts.len() as f64;
-    let mean = Drawn::linear(layouts.iter().map(|layout| (1.0 / count, layout)))?;
-    if layouts.len() < 2 {
-        return Some(mean);
+/// The sizes of both variances, from the differences of two builds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Components {
+    /// Blocks with a difference, N.
+    pub blocks: usize,
+    /// Layouts among them, L.
+    pub layouts: usize,
+    /// Standard deviation between layouts, τ, in the unit of the values; 0 where layouts differ by no more than blocks
+    /// of one layout do. `None` without a layout that has two blocks, or with one layout only.
+    pub between: Option<f64>,
+    /// Standard deviation between blocks of one layout, σ. `None` as above.
+    pub within: Option<f64>,
+    /// Sums of squares between and within layouts.
+    squares: (f64, f64),
+    /// Blocks per layout as far as the variance between them counts: n₀ of the unbalanced one-way model.
+    size: f64,
+    /// Σ (n / N)²: the share of τ² in the variance of the mean, 1/L when all layouts have the same number of blocks.
+    share: f64,
+}
+
+impl Components {
+    /// Sorts differences by layout: (layout, difference) of every block. `None` without differences.
+    ///
+    /// The variances are those of the one-way random model (Searle, Casella and McCulloch, "Variance Components", 1992,
+    /// section 3.6, for unequal numbers).
+    pub fn of(differences: &[(u32, f64)]) -> Option<Components> {
+        let mut by_layout: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
+        for (layout, value) in differences {
+            let sum = by_layout.entry(*layout).or_default();
+            *sum = (sum.0 + 1.0, sum.1 + value);
+        }
+        let (blocks, layouts) = (differences.len(), by_layout.len());
+        if blocks == 0 {
+            return None;
+        }
+        let n = blocks as f64;
+        let mean = differences.iter().map(|(_, value)| value).sum::<f64>() / n;
+        let of = |layout: &u32| by_layout[layout].1 / by_layout[layout].0;
+        let between: f64 = by_layout.values().map(|(count, sum)| count * (sum / count - mean).powi(2)).sum();
+        let within: f64 = differences.iter().map(|(layout, value)| (value - of(layout)).powi(2)).sum();
+        let of_squares = by_layout.values().map(|(count, _)| count * count).sum::<f64>() / n;
+        let mut all = Components {
+            blocks,
+            layouts,
+            between: None,
+            within: None,
+            squares: (between, within),
+            size: (n - of_squares) / (layouts.max(2) - 1) as f64,
+            share: of_squares / n,
+        };
+        if layouts > 1 && blocks > layouts {
+            let rest = within / (blocks - layouts) as f64;
+            all.within = Some(rest.sqrt());
+            all.between = Some(((between / (layouts - 1) as f64 - rest) / all.size).max(0.0).sqrt());
+        }
+        Some(all)
     }
-    let squares: f64 = layouts.iter().map(|layout| (layout.point - mean.point).powi(2)).sum();
-    let errors: Vec<f64> = layouts.iter().map(Drawn::standard_error).collect::<Option<_>>()?;
-    let within = errors.iter().map(|error| error * error).sum::<f64>() / count;
+}
 
-    // Draws of a layout are too narrow by its own few blocks. The intervals of the mean correct for all blocks only.
-    let blocks = layouts.iter().map(|layout| layout.blocks).sum();
-    let whole = Drawn::new(mean.point, blocks, Vec::new()).widening();
-    let widened: Vec<Drawn> =
-        layouts.iter().map(|l| l.map(|draw| l.point + (draw - l.point) * l.widening() / whole)).collect();
-    let mean = Drawn::linear(widened.iter().map(|layout| (1.0 / count, layout)))?;
-
+/// A difference of two builds, whose draws come from resampled blocks, with the variance between layouts in its draws.
+///
+/// A bootstrap of blocks has (τ² + σ²)/N of the variance τ²/L + σ²/N. Every draw is moved by the rest: by
+/// Z · √(T · (1/L − 1/N)), where Z is normal and T = max(0, (SSB/χ²(L − 1) − SSW/χ²(N − L)) / n₀) is a draw of τ² from
+/// its generalised distribution (Weerahandi, "Generalized Confidence Intervals", Journal of the American Statistical
+/// Association 88, 1993). Where few layouts differ by far more than their blocks this is Student's t with L − 1 degrees
+/// of freedom; with one layout a block, and where layouts do not differ, the draws stay as they are.
+///
+/// One layout says nothing about others, and is returned as it is: its interval holds for these binaries only.
+pub fn over_layouts(difference: Drawn, parts: &Components, seed: u64) -> Drawn {
+    let more = parts.share - 1.0 / parts.blocks.max(1) as f64;
+    if parts.layouts < 2 || parts.blocks <= parts.layouts || more <= 0.0 {
+        return difference;
+    }
+    let widening = difference.widening();
     let mut random = seeded(seed);
-    let draws = mean.draws().iter().map(|draw| {
-        let chi: f64 = (1..layouts.len()).map(|_| normal(&mut random).powi(2)).sum();
-        let between = (squares / chi - within).max(0.0);
-        draw + normal(&mut random) * (between / count / whole / whole).sqrt()
+    let draws = difference.draws().iter().map(|draw| {
+        let between = parts.squares.0 / chi_square(&mut random, parts.layouts - 1);
+        let within = parts.squares.1 / chi_square(&mut random, parts.blocks - parts.layouts);
+        let tau_squared = ((between - within) / parts.size).max(0.0);
+        draw + normal(&mut random) * (tau_squared * more).sqrt() / widening
     });
-    Some(Drawn::new(mean.point, blocks, draws.collect()))
+    let draws = draws.collect();
+    Drawn::new(difference.point, difference.blocks, draws)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::distribution::t_quantile;
-    use crate::table::table;
+    use crate::table::Tables;
 
-    fn around(center: f64, deviation: f64, blocks: usize, seed: u64) -> Drawn {
+    /// N blocks, of which b runs layout b mod L: differences of these layouts with a noise of this deviation.
+    fn differences(layouts: &[f64], blocks: usize, noise: f64, seed: u64) -> Vec<(u32, f64)> {
         let mut random = seeded(seed);
-        Drawn::new(center, blocks, (0..4_000).map(|_| center + deviation * normal(&mut random)).collect())
+        let count = layouts.len();
+        (0..blocks).map(|b| ((b % count) as u32, layouts[b % count] + noise * normal(&mut random))).collect()
+    }
+
+    fn drawn(values: &[(u32, f64)], draws: usize) -> Drawn {
+        let cells = vec![
+            values.iter().enumerate().map(|(b, (_, value))| (b, 100.0 + value)).collect::<Vec<_>>(),
+            (0..values.len()).map(|b| (b, 100.0)).collect(),
+        ];
+        let table = Tables::new(values.len(), draws, 3).table(&cells);
+        table[0].combine(&table[1], |a, b| a - b)
     }
 
     #[test]
-    fn far_layouts_give_the_interval_of_student() {
-        // Values 10, 12, 14: standard deviation 2, standard error 2/√3, t(0.975, 2) = 4.303.
-        let layouts: Vec<Drawn> = (0..3).map(|l| around(10.0 + 2.0 * l as f64, 1e-6, 100, l)).collect();
-        let mean = over_layouts(&layouts, 5).unwrap();
-        assert_eq!((mean.point, mean.blocks), (12.0, 300));
+    fn components_are_those_of_the_analysis_of_variance() {
+        // By hand: layouts 1, 2 | 5, 7 | 3 with means 1.5, 6, 3 about 3.6.
+        let values = [(0, 1.0), (0, 2.0), (1, 5.0), (1, 7.0), (2, 3.0)];
+        let parts = Components::of(&values).unwrap();
+        let (between, within) = (2.0 * 2.1f64.powi(2) + 2.0 * 2.4f64.powi(2) + 0.6f64.powi(2), 2.5_f64);
+        let size = (5.0 - 9.0 / 5.0) / 2.0;
+        assert_eq!((parts.blocks, parts.layouts), (5, 3));
+        assert!((parts.within.unwrap() - (within / 2.0).sqrt()).abs() < 1e-12);
+        let tau = ((between / 2.0 - within / 2.0) / size).sqrt();
+        assert!((parts.between.unwrap() - tau).abs() < 1e-12, "{parts:?}");
+        assert_eq!(Components::of(&[]), None);
+        let alone = Components::of(&[(0, 1.0), (1, 2.0)]).unwrap();
+        assert_eq!((alone.between, alone.within), (None, None));
+    }
+
+    #[test]
+    fn few_and_far_layouts_have_the_interval_of_student() {
+        // Values −2, 0, 2: standard deviation 2, standard error 2/√3, t(0.975, 2) = 4.303.
+        let values = differences(&[-2.0, 0.0, 2.0], 300, 1e-3, 1);
+        let parts = Components::of(&values).unwrap();
+        assert!((parts.between.unwrap() - 2.0).abs() < 0.01, "{parts:?}");
+        let (lo, hi) = over_layouts(drawn(&values, 4_000), &parts, 5).interval().unwrap();
         let half = t_quantile(0.975, 2) * 2.0 / 3f64.sqrt();
-        let (lo, hi) = mean.interval().unwrap();
-        assert!(((hi - lo) / 2.0 / half - 1.0).abs() < 0.15, "{lo}..{hi}");
-        assert!(mean.p_value().unwrap() < 0.05 && mean.p_value().unwrap() > 1e-3);
+        assert!(((hi - lo) / 2.0 / half - 1.0).abs() < 0.15, "{lo}..{hi}, {half}");
     }
 
     #[test]
-    fn equal_layouts_stay_as_narrow_as_they_are() {
-        let layouts: Vec<Drawn> = (0..4).map(|l| around(10.0, 1.0, 30, l)).collect();
-        let mean = over_layouts(&layouts, 5).unwrap();
-        assert!((mean.standard_error().unwrap() - 0.5).abs() < 0.05, "{:?}", mean.standard_error());
-    }
-
-    #[test]
-    fn one_layout_is_itself_and_none_is_nothing() {
-        let one = around(10.0, 1.0, 30, 1);
-        assert_eq!(over_layouts(std::slice::from_ref(&one), 5), Some(one));
-        assert_eq!(over_layouts(&[], 5), None);
-    }
-
-    #[test]
-    fn contrasts_of_builds_cover_over_layouts() {
-        // Two builds without a true difference, each with 3 layouts (σ = 2) and noise (σ = 1), 30 blocks.
-        let (studies, blocks, count) = (400, 30, 3);
-        let mut random = seeded(17);
-        let (mut covered, mut naive) = (0, 0);
-        for study in 0..studies {
-            let layouts: Vec<f64> = (0..2 * count).map(|_| 2.0 * normal(&mut random)).collect();
-            let mut cells = vec![Vec::new(); 2 * count];
-            for block in 0..blocks {
-                for build in 0..2 {
-                    let at = build * count + block % count;
-                    cells[at].push((block, 100.0 + layouts[at] + normal(&mut random)));
-                }
-            }
-            let values = table(&cells, blocks, 400, study);
-            let [a, b] = [0, 1].map(|build| over_layouts(&values[build * count..][..count], 2 * study + build as u64));
-            let (lo, hi) = a.unwrap().combine(&b.unwrap(), |a, b| a - b).interval().unwrap();
-            covered += u32::from(lo <= 0.0 && 0.0 <= hi);
-            let single = values[count].combine(&values[0], |a, b| a - b).interval().unwrap();
-            naive += u32::from(single.0 <= 0.0 && 0.0 <= single.1);
+    fn equal_layouts_and_one_for_each_block_stay_as_they_are() {
+        let values = differences(&[0.0; 10], 120, 1.0, 2);
+        let plain = drawn(&values, 2_000);
+        let over = over_layouts(plain.clone(), &Components::of(&values).unwrap(), 5);
+        let half = |drawn: &Drawn| drawn.interval().map(|(lo, hi)| (hi - lo) / 2.0).unwrap();
+        assert!((1.0..1.25).contains(&(half(&over) / half(&plain))), "{} {}", half(&over), half(&plain));
+        for layouts in [vec![0.0; 1], (0..30).map(f64::from).collect()] {
+            let values = differences(&layouts, 30, 1.0, 3);
+            let plain = drawn(&values, 200);
+            assert_eq!(over_layouts(plain.clone(), &Components::of(&values).unwrap(), 5), plain);
         }
-        let share = |count: u32| f64::from(count) / studies as f64;
-        eprintln!("over layouts {:.3}, one layout {:.3}", share(covered), share(naive));
-        assert!(share(covered) >= 0.93, "{}", share(covered));
-        assert!(share(naive) < 0.7, "{}", share(naive));
     }
 }

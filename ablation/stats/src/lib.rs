@@ -24,6 +24,8 @@
 pub mod bootstrap;
 #[cfg(test)]
 mod coverage;
+#[cfg(test)]
+mod coverage_layouts;
 pub mod distribution;
 pub mod factorial;
 pub mod layout;

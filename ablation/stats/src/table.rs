@@ -67,18 +67,29 @@ impl Tables {
     /// # Panics
     /// When a cell has a block index of `blocks` or more.
     pub fn table(&mut self, cells: &[Vec<(usize, f64)>]) -> Vec<Drawn> {
+        self.with_rests(cells).0
+    }
+
+    /// [`table`] of these cells, and what it is computed from: for each cell its (block index, value) pairs without the
+    /// effects of the blocks, limited where they are far out.
+    ///
+    /// # Panics
+    /// When a cell has a block index of `blocks` or more.
+    pub fn with_rests(&mut self, cells: &[Vec<(usize, f64)>]) -> (Vec<Drawn>, Vec<Vec<(usize, f64)>>) {
         let values = Values::new(cells, self.blocks);
         let (middles, effects) = values.polish();
         let made = self.made.take().filter(|made| made.blocks() == effects.len());
         let resamples = made.unwrap_or_else(|| Resamples::new(effects.len(), self.draws, self.seed));
         let location = Sorted::new(effects.iter().copied().enumerate().collect()).draw(&resamples);
-        let cell = |residuals: Vec<(usize, f64)>| {
-            let drawn = Sorted::new(residuals).draw(&resamples);
+        let cell = |residuals: &Vec<(usize, f64)>| {
+            let drawn = Sorted::new(residuals.clone()).draw(&resamples);
             drawn.combine(&location, |residual, location| residual + location)
         };
-        let table = values.residuals(&middles, &effects).into_iter().map(cell).collect();
+        let mut rests = values.residuals(&middles, &effects);
+        let table = rests.iter().map(cell).collect();
+        rests.iter_mut().flatten().for_each(|(block, _)| *block = values.numbers[*block]);
         self.made = Some(resamples);
-        table
+        (table, rests)
     }
 }
 
@@ -86,6 +97,8 @@ impl Tables {
 struct Values {
     by_cell: Vec<Vec<(usize, f64)>>,
     by_block: Vec<Vec<(usize, f64)>>,
+    /// The block index that was given, by the new one.
+    numbers: Vec<usize>,
 }
 
 impl Values {
@@ -98,6 +111,7 @@ impl Values {
                 by_block[*block].push((cell, *value));
             }
         }
+        let numbers = (0..blocks).filter(|block| by_block[*block].len() >= least).collect();
         by_block.retain(|block| block.len() >= least);
         let mut by_cell = vec![Vec::new(); cells.len()];
         for (block, values) in by_block.iter().enumerate() {
@@ -105,7 +119,7 @@ impl Values {
                 by_cell[*cell].push((block, *value));
             }
         }
-        Values { by_cell, by_block }
+        Values { by_cell, by_block, numbers }
     }
 
     /// Middles of the cells (NaN without values) and effects of the blocks.
@@ -325,6 +339,19 @@ mod tests {
         let table = table(&cells, 12, 100, 1);
         assert_eq!(table[0].blocks, 8);
         assert!((difference(&table, 1, 0).point - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn rests_are_without_blocks_and_keep_their_block() {
+        let mut cells = steps(3, 12, 3.0);
+        // Block 4 has one cell only.
+        cells[1].retain(|(block, _)| *block != 4);
+        cells[2].retain(|(block, _)| *block != 4 && *block != 7);
+        let (_, rests) = Tables::new(12, 10, 1).with_rests(&cells);
+        let blocks: Vec<usize> = rests[2].iter().map(|(block, _)| *block).collect();
+        assert_eq!(blocks, [0, 1, 2, 3, 5, 6, 8, 9, 10, 11]);
+        let difference = |at: usize| rests[2][at].1 - rests[0].iter().find(|(b, _)| *b == rests[2][at].0).unwrap().1;
+        assert!((0..10).all(|at| (difference(at) - 6.0).abs() < 1e-9), "{rests:?}");
     }
 
     #[test]

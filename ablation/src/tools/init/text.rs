@@ -91,15 +91,15 @@ pub(super) fn of_package(
         question: &format!("What does each default feature of {} {}{described} cost?", package.name, package.version),
         study: name,
         about: &format!("what each default feature of {} {} costs", package.name, package.version),
-        fewest: "for each code layout (`layouts`\n\
-                 # below); `--blocks`, `--until-halfwidth 1%` and `--budget 5m` override it.",
+        fewest: "for an interval; `--blocks`,\n\
+                 # `--until-halfwidth 1%` and `--budget 5m` override it.",
         blocks: 18,
         levels: "by building with and without Cargo features.",
         arm: "feature",
         layouts: "# Every binary is linked in this many orders of its code, because where the linker happens to put it can \
                   cost\n\
-                  # more than a feature does.\n\
-                  layouts = 3\n",
+                  # more than a feature does. Blocks take turns; as many layouts as blocks give the narrowest intervals.\n\
+                  layouts = 9\n",
     }
     .text();
     // Writing to a String cannot fail.
@@ -268,7 +268,7 @@ mod tests {
         let study = parsed(&text);
         let names: Vec<&str> = study.factors.iter().map(|factor| factor.name.as_str()).collect();
         assert_eq!(names, ["fast-path", "fast-path-2"]);
-        assert_eq!((study.layouts, study.workloads[0].args.as_slice()), (3, &["--version".to_owned()][..]));
+        assert_eq!((study.layouts, study.workloads[0].args.as_slice()), (9, &["--version".to_owned()][..]));
         assert!(text.contains("PUT REAL WORK HERE") && text.contains("# feature = \"debug\""), "{text}");
         assert!(text.contains("`fast_path` turns it on as well"), "{text}");
         // What is a comment becomes good when its # is removed.
