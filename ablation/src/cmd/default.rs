@@ -1,6 +1,7 @@
 //! `cargo ablate` without a subcommand: the default study of the repository.
 
 use super::output::Ended;
+use super::report::Printed;
 use super::run;
 use crate::study::Request;
 use crate::support::call::PROGRAM;
@@ -35,7 +36,12 @@ impl ExitStatus for DefaultError {
 pub(super) fn run(full: bool, settings: &Settings) -> Ended {
     let here = std::env::current_dir().map_err(DefaultError::Nowhere)?;
     let config = find(&here).ok_or(DefaultError::None)?;
-    run::study(&Request { quick: !full, ..Request::of(config) }, &format!("{PROGRAM} --full"), settings)
+    run::study(
+        &Request { quick: !full, ..Request::of(config) },
+        &format!("{PROGRAM} --full"),
+        Printed::default(),
+        settings,
+    )
 }
 
 /// The default study of the nearest folder that has one.

@@ -4,7 +4,7 @@ use super::output::{Ended, print};
 use crate::study::rule::Budget;
 use crate::support::exit::ShellCode;
 use crate::support::interrupt;
-use crate::support::progress::note;
+use crate::support::progress::{note, warn};
 use crate::support::settings::Settings;
 use crate::tools::diff::{self, End, Format, Gate, Request};
 use ablate_stats::MAX_BLOCKS;
@@ -132,7 +132,7 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
         End::Complete(comparison) => comparison,
         End::Interrupted(resume) => {
             let kept = if interrupt::asked_twice() { "" } else { "interrupted; finished runs are stored. " };
-            note(&format!("{kept}To continue:\n  {resume}"));
+            warn(&format!("{kept}To continue:\n  {resume}"));
             return Ok(ShellCode::Interrupted);
         }
     };

@@ -19,7 +19,7 @@ mod syscalls;
 
 use crate::support::call::{BINARY, PROGRAM, without_cargo};
 use crate::support::exit::ShellCode;
-use crate::support::progress::note;
+use crate::support::progress::{be_quiet, warn};
 use crate::support::settings::{self, Settings};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use output::Ended;
@@ -38,6 +38,9 @@ struct Cli {
     /// Without a subcommand: run the default study in full instead of its quick form.
     #[arg(long)]
     full: bool,
+    /// Write nothing but results to the terminal: no progress and no remarks, errors apart.
+    #[arg(long, short, global = true)]
+    quiet: bool,
     /// Without a subcommand: run the quick form of the default study. That is `ablate.toml` or
     /// `configs/feature-isolation.toml`, here or in the nearest folder above.
     #[command(subcommand)]
@@ -199,7 +202,7 @@ Examples:
 pub(crate) fn main() -> ExitCode {
     let code = call().unwrap_or_else(|error| {
         // The messages contain their causes already.
-        note(&format!("error: {error}"));
+        warn(&format!("error: {error}"));
         error.exit()
     });
     ExitCode::from(code.number())
@@ -212,6 +215,9 @@ fn call() -> Ended {
         Ok(cli) => cli,
         Err(error) => return Ok(misunderstood(&error, arguments.first().and_then(|first| first.to_str()))),
     };
+    if cli.quiet {
+        be_quiet();
+    }
     let settings = settings::read(std::env::vars_os())?;
     match cli.command {
         None => default::run(cli.full, &settings),
@@ -245,7 +251,7 @@ fn subcommand(command: Command, settings: &Settings) -> Ended {
 fn misunderstood(error: &clap::Error, first: Option<&str>) -> ShellCode {
     match first.filter(|first| error.use_stderr() && run::has_option(first)) {
         Some(first) => {
-            note(&format!(
+            warn(&format!(
                 "error: `{first}` belongs to a subcommand; give a study: cargo ablate run STUDY.toml {first} …"
             ));
         }
@@ -253,7 +259,7 @@ fn misunderstood(error: &clap::Error, first: Option<&str>) -> ShellCode {
         None => {
             let printed = error.print().and_then(|()| std::io::stdout().flush());
             if printed.is_err_and(|e| e.kind() != std::io::ErrorKind::BrokenPipe) && !error.use_stderr() {
-                note("error: standard output: writing the help failed; make room, or write to another file");
+                warn("error: standard output: writing the help failed; make room, or write to another file");
                 return ShellCode::BadRuns;
             }
         }

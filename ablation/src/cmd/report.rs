@@ -1,6 +1,7 @@
 //! `cargo ablate report`, and the end of `cargo ablate run`.
 
 use super::output::{Ended, print};
+use crate::analyse::TargetVerdict;
 use crate::report::{self, ReportError, Screen};
 use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
@@ -15,6 +16,19 @@ use std::path::{Path, PathBuf};
 pub(super) struct Args {
     /// The folder of results that `cargo ablate run` named.
     dir: PathBuf,
+    #[command(flatten)]
+    printed: Printed,
+}
+
+/// What is printed of a report, and what decides the exit code.
+#[derive(Debug, Default, Clone, Copy, clap::Args)]
+pub(super) struct Printed {
+    /// Print effects.json instead of tables.
+    #[arg(long)]
+    json: bool,
+    /// Let the targets decide the exit code: 0 all are met, 1 one is missed, 3 one is open and none is missed.
+    #[arg(long)]
+    gate: bool,
 }
 
 impl ExitStatus for ReportError {
@@ -27,11 +41,11 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
     if store::is_in_use(&args.dir) {
         note("a study is still running in this folder; the report covers the runs so far");
     }
-    report(&args.dir, Screen::Tables, settings)
+    report(&args.dir, Screen::Tables, args.printed, settings)
 }
 
 /// Reads the folder, writes its report and prints it.
-pub(super) fn report(dir: &Path, screen: Screen<'_>, settings: &Settings) -> Ended {
+pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings: &Settings) -> Ended {
     let (manifest, records, bad_lines) = store::read_judged(dir)?;
     for bad in &bad_lines {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
@@ -42,8 +56,8 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, settings: &Settings) -> End
         note(&format!("left out of the report: {} of an unfinished block", counted(left_out, "run")));
     }
     prove::prove_together(&manifest.plan, &mut records);
-    let text = report::write(dir, &manifest, &records, screen, settings.columns)?;
-    print(&text)?;
+    let written = report::write(dir, &manifest, &records, screen, settings.columns)?;
+    print(if printed.json { &written.json } else { &written.terminal })?;
     let bad = records.iter().filter(|r| r.status != Status::Ok).count();
     if bad > 0 {
         note(&format!("failed or invalid: {bad} of {}", counted(records.len(), "run")));
@@ -57,5 +71,32 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, settings: &Settings) -> End
         Some(_) => true,
         None => bad_lines.is_empty(),
     };
+    if printed.gate {
+        return gate(&written.targets);
+    }
     Ok(if bad == 0 && complete && !records.is_empty() { ShellCode::Good } else { ShellCode::BadRuns })
+}
+
+/// The exit code of a study whose targets decide.
+fn gate(targets: &[TargetVerdict]) -> Ended {
+    let has = |verdict: TargetVerdict| targets.contains(&verdict);
+    let (word, code) = match () {
+        () if targets.is_empty() => return Err(Box::new(NoTarget)),
+        () if has(TargetVerdict::Missed) => ("missed", ShellCode::BadRuns),
+        () if targets.iter().all(|target| *target == TargetVerdict::Met) => ("met", ShellCode::Good),
+        () => ("open", ShellCode::Undecided),
+    };
+    note(&format!("gate: {word}"));
+    Ok(code)
+}
+
+/// `--gate` of a study that has nothing to decide by.
+#[derive(Debug, thiserror::Error)]
+#[error("--gate is decided by the targets of the study, and it has none; add a [[target]] table to its config")]
+struct NoTarget;
+
+impl ExitStatus for NoTarget {
+    fn exit(&self) -> ShellCode {
+        ShellCode::WrongCall
+    }
 }

@@ -1,14 +1,14 @@
 //! `cargo ablate run`.
 
 use super::output::Ended;
-use super::report;
+use super::report::{self, Printed};
 use crate::report::Screen;
 use crate::study::rule::{Budget, HalfWidth};
 use crate::study::{self, Request};
 use crate::support::call::{PROGRAM, quoted};
 use crate::support::exit::ShellCode;
 use crate::support::interrupt;
-use crate::support::progress::note;
+use crate::support::progress::{note, warn};
 use crate::support::settings::Settings;
 use ablate_stats::MAX_BLOCKS;
 use std::path::PathBuf;
@@ -24,6 +24,12 @@ pub(super) struct Args {
     /// Run only this workload, with its hypotheses and targets. May be given several times.
     #[arg(long = "workload", value_name = "NAME")]
     workloads: Vec<String>,
+    /// Run only treatments that change no other factor than this. May be given several times.
+    #[arg(long = "factor", value_name = "NAME")]
+    factors: Vec<String>,
+    /// Run only this treatment, by the name or id that `cargo ablate plan` shows. May be given several times.
+    #[arg(long = "cell", value_name = "NAME")]
+    cells: Vec<String>,
     /// Run the short form that the config has under `[quick]`, and print a first table.
     #[arg(long)]
     quick: bool,
@@ -47,6 +53,8 @@ pub(super) struct Args {
     /// The time starts with the first timed process. With --until-halfwidth the study ends at the earlier of the two.
     #[arg(long, value_name = "TIME")]
     budget: Option<Budget>,
+    #[command(flatten)]
+    printed: Printed,
 }
 
 /// Whether a word is an option of `run`. Such an option is easily given without the subcommand.
@@ -58,25 +66,37 @@ pub(super) fn has_option(word: &str) -> bool {
 }
 
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
-    let Args { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget } = args;
+    let Args { config, blocks, workloads, factors, cells, quick, out, resume, seed, until_halfwidth, budget, printed } =
+        args;
     let full = format!("{PROGRAM} run {}", quoted(&config));
-    let request =
-        Request { blocks, workloads, quick, out, resume, seed, until_halfwidth, budget, ..Request::of(config) };
-    study(&request, &full, settings)
+    let request = Request {
+        blocks,
+        workloads,
+        factors,
+        cells,
+        quick,
+        out,
+        resume,
+        seed,
+        until_halfwidth,
+        budget,
+        ..Request::of(config)
+    };
+    study(&request, &full, printed, settings)
 }
 
 /// Runs a study and reports it. `full` is the command that runs all of it, when this is its quick form.
-pub(super) fn study(request: &Request, full: &str, settings: &Settings) -> Ended {
+pub(super) fn study(request: &Request, full: &str, printed: Printed, settings: &Settings) -> Ended {
     let outcome = study::run(request, settings)?;
     if outcome.interrupted && interrupt::asked_twice() {
-        note(&format!("to continue:\n  {}", outcome.resume));
+        warn(&format!("to continue:\n  {}", outcome.resume));
         return Ok(ShellCode::Interrupted);
     }
     let screen = if outcome.is_quick { Screen::First { full } } else { Screen::Tables };
-    let code = report::report(&outcome.dir, screen, settings)?;
+    let code = report::report(&outcome.dir, screen, printed, settings)?;
     outcome.closing.iter().for_each(|line| note(line));
     if outcome.interrupted {
-        note(&format!("interrupted; finished runs are stored. To continue:\n  {}", outcome.resume));
+        warn(&format!("interrupted; finished runs are stored. To continue:\n  {}", outcome.resume));
         return Ok(ShellCode::Interrupted);
     }
     Ok(code)

@@ -76,6 +76,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         hypotheses,
         functions: checker.functions(&raw.functions)?,
         quick,
+        selected: Default::default(),
         spans: spans(&raw),
     })
 }

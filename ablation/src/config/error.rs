@@ -27,11 +27,13 @@ pub(crate) enum ConfigError {
         /// Its size in bytes.
         bytes: u64,
     },
-    /// `--workload` names a workload that the study does not have.
-    #[error("{path} has no workload `{name}`{hint}")]
-    NoWorkload {
+    /// An option names a workload, a factor or a cell that the study does not have.
+    #[error("{path} has no {what} `{name}`{hint}")]
+    NotThere {
         /// Path as it was given.
         path: String,
+        /// What is missing: `workload`, `factor`, `cell`.
+        what: &'static str,
         /// The name that was given.
         name: String,
         /// The nearest name, or all names, after `; `.

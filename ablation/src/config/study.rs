@@ -73,8 +73,28 @@ pub(crate) struct Study {
     pub(crate) functions: Vec<Function>,
     /// The short form of the study, for a first answer.
     pub(super) quick: Option<Quick>,
+    /// The treatments to run, when the call names some.
+    pub(crate) selected: Selected,
     /// Spans of its parts in the text, in bytes, for errors that only the design can find.
     pub(crate) spans: BTreeMap<Part, Range<usize>>,
+}
+
+/// Treatments that a call names. An empty list is all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Selected {
+    /// Factors, of which a treatment may change no other.
+    factors: Vec<String>,
+    /// Names of treatments or ids of cells.
+    cells: Vec<String>,
+}
+
+impl Selected {
+    /// Whether a treatment of this name is to run, which changes these factors.
+    pub(crate) fn has<'f>(&self, name: &str, mut changed: impl Iterator<Item = &'f str>) -> bool {
+        let is_named = |cell: &String| cell.split('@').next() == Some(name);
+        let by_factor = self.factors.is_empty() || changed.all(|own| self.factors.iter().any(|factor| factor == own));
+        by_factor && (self.cells.is_empty() || self.cells.iter().any(is_named))
+    }
 }
 
 /// Functions under one name, for profiles.
@@ -97,17 +117,10 @@ impl Study {
     /// paths and curves that were removed.
     ///
     /// # Errors
-    /// [`ConfigError::NoWorkload`].
+    /// [`ConfigError::NotThere`].
     pub(crate) fn only(&mut self, workloads: &[String]) -> Result<Vec<String>, ConfigError> {
         for name in workloads {
-            if self.workloads.iter().all(|workload| workload.name != *name) {
-                let hint = suggestion(name, self.workloads.iter().map(|workload| workload.name.as_str()));
-                return Err(ConfigError::NoWorkload {
-                    path: self.path.display().to_string(),
-                    name: name.clone(),
-                    hint,
-                });
-            }
+            self.has("workload", name, self.workloads.iter().map(|workload| workload.name.as_str()))?;
         }
         self.workloads.retain(|workload| workloads.contains(&workload.name));
         // Cells that run only with the removed workloads would be built for nothing.
@@ -141,6 +154,39 @@ impl Study {
             stays
         });
         Ok(gone)
+    }
+
+    /// Checks that a name is known; `what` is `workload`, `factor` or `cell`.
+    ///
+    /// # Errors
+    /// [`ConfigError::NotThere`].
+    pub(crate) fn has<'n>(
+        &self,
+        what: &'static str,
+        name: &str,
+        known: impl Iterator<Item = &'n str> + Clone,
+    ) -> Result<(), ConfigError> {
+        if known.clone().any(|known| known == name) {
+            return Ok(());
+        }
+        let hint = suggestion(name, known);
+        Err(ConfigError::NotThere { path: self.path.display().to_string(), what, name: name.to_owned(), hint })
+    }
+
+    /// Leaves out treatments that change another factor than these, or that have none of these names or ids; an empty list
+    /// leaves nothing out. Returns the names of the hypotheses and paths that are gone, because their cells may be.
+    ///
+    /// # Errors
+    /// [`ConfigError::NotThere`] for a factor that does not exist.
+    pub(crate) fn only_cells(&mut self, factors: &[String], cells: &[String]) -> Result<Vec<String>, ConfigError> {
+        for name in factors {
+            self.has("factor", name, self.factors.iter().map(|factor| factor.name.as_str()))?;
+        }
+        self.selected = Selected { factors: factors.to_vec(), cells: cells.to_vec() };
+        // The columns of a fraction say something only with all of its cells.
+        self.designs.retain(|kind| !matches!(kind, DesignKind::Fractional | DesignKind::PlackettBurman));
+        let hypotheses = self.hypotheses.drain(..).map(|hypothesis| hypothesis.name);
+        Ok(hypotheses.chain(self.paths.drain(..).map(|path| path.name)).collect())
     }
 
     /// Turns the study into a comparison of revisions: one factor, [`REVISION`], whose levels are these, the baseline's

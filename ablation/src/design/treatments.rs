@@ -1,6 +1,6 @@
 //! The treatments of the designs. Each set of levels exists once, under one name.
 
-use super::axis::{Axis, Levels};
+use super::axis::{self, Axis, Levels};
 use super::fraction::Fraction;
 use super::screening;
 use crate::config::{ConfigError, DesignKind, Part, Study};
@@ -79,9 +79,10 @@ struct Wanted {
 
 impl Treatments {
     /// Adds a treatment unless its levels are there already, or are the baseline's; returns its index.
-    fn want(&mut self, study: &Study, wanted: Wanted) -> Result<Option<usize>, ConfigError> {
+    fn want(&mut self, study: &Study, axes: &[Axis<'_>], wanted: Wanted) -> Result<Option<usize>, ConfigError> {
         let Wanted { kind, name, levels, summary, part } = wanted;
-        if levels.iter().all(|level| *level == 0) {
+        let changed = axis::moved(axes, &levels).map(|(axis, _)| axis.factor.name.as_str());
+        if levels.iter().all(|level| *level == 0) || !study.selected.has(&name, changed) {
             return Ok(None);
         }
         if let Some(index) = self.by_levels.get(&levels) {
@@ -109,7 +110,7 @@ impl Treatments {
             let levels = axes.iter().map(level).collect();
             let (kind, part) = (DesignKind::Explicit, Part::Treatment(i));
             let wanted = Wanted { kind, name: treatment.name.clone(), levels, summary: true, part };
-            if let Some(index) = self.want(study, wanted)? {
+            if let Some(index) = self.want(study, axes, wanted)? {
                 self.list[index].written = Some(i);
                 self.list[index].expect_zero.clone_from(&treatment.expect_zero);
             }
@@ -122,7 +123,7 @@ impl Treatments {
             for level in 1..axis.levels.len() as u8 {
                 let levels = (0..axes.len()).map(|j| if j == i { level } else { 0 }).collect();
                 let (kind, part) = (DesignKind::LeaveOneOut, Part::Factor(i));
-                self.want(study, Wanted { kind, name: axis.change(level), levels, summary: false, part })?;
+                self.want(study, axes, Wanted { kind, name: axis.change(level), levels, summary: false, part })?;
             }
         }
         Ok(())
@@ -132,10 +133,10 @@ impl Treatments {
     fn add_one_in(&mut self, study: &Study, axes: &[Axis<'_>]) -> Result<(), ConfigError> {
         let kind = DesignKind::AddOneIn;
         let (name, levels) = ("none".to_owned(), without(axes, None));
-        self.want(study, Wanted { kind, name, levels, summary: true, part: Part::Designs })?;
+        self.want(study, axes, Wanted { kind, name, levels, summary: true, part: Part::Designs })?;
         for (i, axis) in axes.iter().enumerate().filter(|(_, axis)| axis.away.is_some()) {
             let (name, levels) = (format!("only-{}", axis.factor.name), without(axes, Some(i)));
-            self.want(study, Wanted { kind, name, levels, summary: false, part: Part::Factor(i) })?;
+            self.want(study, axes, Wanted { kind, name, levels, summary: false, part: Part::Factor(i) })?;
         }
         Ok(())
     }
@@ -149,7 +150,7 @@ impl Treatments {
             names.iter().for_each(|(i, away)| levels[*i] = *away);
             let changes: Vec<String> = names.iter().map(|(i, away)| axes[*i].change(*away)).collect();
             let (name, part) = (changes.join("+"), Part::Factor(names[0].0));
-            self.want(study, Wanted { kind, name, levels, summary: names.len() == 2, part }).map(drop)
+            self.want(study, axes, Wanted { kind, name, levels, summary: names.len() == 2, part }).map(drop)
         };
         for (at, first) in crossed.iter().enumerate() {
             want(&[*first])?;
@@ -176,7 +177,7 @@ impl Treatments {
             };
             let levels: Levels = axes.iter().map(level).collect();
             let name = set_name(axes, &levels);
-            self.want(study, Wanted { kind, name, levels, summary: false, part: Part::Designs })?;
+            self.want(study, axes, Wanted { kind, name, levels, summary: false, part: Part::Designs })?;
         }
         Ok(())
     }
@@ -199,7 +200,7 @@ impl Treatments {
             }
             let name = set_name(axes, &levels);
             let kind = DesignKind::Factorial;
-            self.want(study, Wanted { kind, name, levels, summary: false, part: Part::Designs })?;
+            self.want(study, axes, Wanted { kind, name, levels, summary: false, part: Part::Designs })?;
         }
         Ok(())
     }

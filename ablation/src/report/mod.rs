@@ -20,7 +20,7 @@ mod peers;
 mod targets;
 mod workload;
 
-use crate::analyse::{Analysis, analyse_proven};
+use crate::analyse::{Analysis, TargetVerdict, analyse_proven};
 use crate::gap::study::Explained;
 use crate::prove::JudgedRun;
 use crate::support::files;
@@ -62,7 +62,7 @@ pub(crate) enum ReportError {
 }
 
 /// Analyses a study, whose records are judged already, each and together; writes `effects.json` and `report.md` into
-/// `dir` and returns the text for a terminal that is `columns` wide.
+/// `dir` and returns them with the text for a terminal that is `columns` wide.
 ///
 /// Both files are replaced as a whole (written aside, synced, renamed), so an interrupted report leaves the last one.
 ///
@@ -74,18 +74,23 @@ pub(crate) fn write(
     records: &[JudgedRun],
     screen: Screen<'_>,
     columns: usize,
-) -> Result<String, ReportError> {
-    let Texts { json, markdown, terminal } = texts(dir, manifest, records, screen, columns)?;
-    replace(dir, "effects.json", &json)?;
-    replace(dir, "report.md", &markdown)?;
-    Ok(terminal)
+) -> Result<Written, ReportError> {
+    let written = texts(dir, manifest, records, screen, columns)?;
+    replace(dir, "effects.json", &written.json)?;
+    replace(dir, "report.md", &written.markdown)?;
+    Ok(written)
 }
 
 /// A report in its three forms.
-struct Texts {
-    json: String,
+pub(crate) struct Written {
+    /// `effects.json`.
+    pub(crate) json: String,
+    /// `report.md`.
     markdown: String,
-    terminal: String,
+    /// The text for a terminal.
+    pub(crate) terminal: String,
+    /// Every target, judged.
+    pub(crate) targets: Vec<TargetVerdict>,
 }
 
 fn texts(
@@ -94,7 +99,7 @@ fn texts(
     records: &[JudgedRun],
     screen: Screen<'_>,
     columns: usize,
-) -> Result<Texts, serde_json::Error> {
+) -> Result<Written, serde_json::Error> {
     let analysis = analyse_proven(manifest, records);
     let explained = crate::gap::study::explain(manifest, records, &analysis);
     let json = serde_json::to_string_pretty(&effects_json::effects_file(manifest, &analysis, &explained))? + "\n";
@@ -105,7 +110,8 @@ fn texts(
         Screen::First { full } => headline::quick(dir, manifest, &analysis, full, columns),
         Screen::Tables => in_short(dir, manifest, records, (&analysis, &explained), columns),
     };
-    Ok(Texts { json, markdown, terminal: document.terminal(columns) })
+    let targets = analysis.targets.iter().map(|target| target.verdict).collect();
+    Ok(Written { json, markdown, terminal: document.terminal(columns), targets })
 }
 
 /// The report for a terminal: the headline, then the tables of every workload. Everything in full is in `report.md`.

@@ -34,6 +34,10 @@ pub(crate) struct Request {
     pub(crate) blocks: Option<u32>,
     /// The only workloads, if not all are run.
     pub(crate) workloads: Vec<String>,
+    /// The only factors that treatments may change, if not all are run.
+    pub(crate) factors: Vec<String>,
+    /// The only treatments, by name or id of a cell, if not all are run.
+    pub(crate) cells: Vec<String>,
     /// Run the quick form of the study, where it has one.
     pub(crate) quick: bool,
     /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
@@ -56,7 +60,21 @@ impl Request {
         let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
         let (quick, resume) = (false, false);
         let (until_halfwidth, budget, stop_if) = (None, None, None);
-        Request { config, blocks, workloads, quick, out, resume, seed, until_halfwidth, budget, stop_if }
+        let (factors, cells) = (Vec::new(), Vec::new());
+        Request {
+            config,
+            blocks,
+            workloads,
+            factors,
+            cells,
+            quick,
+            out,
+            resume,
+            seed,
+            until_halfwidth,
+            budget,
+            stop_if,
+        }
     }
 
     /// When the study stops by itself; `None`: after its blocks.
@@ -138,6 +156,22 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
         let gone = study.only(&request.workloads)?;
         if !gone.is_empty() {
             note(&format!("left out with the other workloads: {}", gone.join(", ")));
+        }
+    }
+    if !request.factors.is_empty() || !request.cells.is_empty() {
+        let gone = study.only_cells(&request.factors, &request.cells)?;
+        if !gone.is_empty() {
+            note(&format!("left out with the other cells: {}", gone.join(", ")));
+        }
+        let design = design::resolve(&study)?;
+        for name in &request.cells {
+            // Of all cells, so that the nearest name is found among those that are left out now.
+            let all = design::resolve(&config::load(&request.config)?)?.plan;
+            let known = all.cells.iter().flat_map(|cell| [cell.id.as_str(), cell.name.as_str()]);
+            let is_there = design.plan.cells.iter().any(|cell| cell.id == *name || cell.name == *name);
+            if !is_there {
+                study.has("cell", name, known)?;
+            }
         }
     }
     let outcome = run_loaded(study, request, settings)?;
@@ -340,7 +374,7 @@ fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), Store
     let differs = |what: String| Err(StoreError::Differs { dir: dir.to_owned(), what });
     if before.config_text != now.config_text || before.plan != now.plan {
         return differs(format!(
-            "{} differs from the config that the study was started with, or --workload or --quick differs",
+            "{} differs from the config that the study was started with, or --workload, --factor, --cell or --quick differs",
             now.config_path
         ));
     }
@@ -393,6 +427,9 @@ fn resume_command(request: &Request, dir: &Path) -> String {
     }
     for workload in &request.workloads {
         command.push_str(&format!(" --workload {workload}"));
+    }
+    for (option, names) in [("--factor", &request.factors), ("--cell", &request.cells)] {
+        names.iter().for_each(|name| command.push_str(&format!(" {option} {name}")));
     }
     if let Some(blocks) = request.blocks {
         command.push_str(&format!(" --blocks {blocks}"));

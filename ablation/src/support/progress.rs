@@ -4,6 +4,7 @@
 use ablate_format::{Pass, Record, Status};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longest time between two plain lines.
@@ -31,7 +32,7 @@ enum Out {
 impl Progress {
     /// Starts the progress of `total` processes; `None` when their number is not known.
     pub(crate) fn start(total: Option<usize>) -> Progress {
-        let out = if std::io::stderr().is_terminal() && total != Some(0) {
+        let out = if std::io::stderr().is_terminal() && total != Some(0) && !is_quiet() {
             let (bar, template) = match total {
                 Some(total) => (ProgressBar::new(total as u64), "{bar:30} {pos}/{len} processes, {eta} left, {msg}"),
                 None => (ProgressBar::no_length(), "{pos} processes in {elapsed}, {msg}"),
@@ -87,8 +88,27 @@ impl Progress {
     }
 }
 
-/// Writes a line to standard error. A failure to write it is ignored.
+/// Whether only errors are written to standard error.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Leaves out every progress and every [`note`] from now on.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Writes a line to standard error, unless the call asked for none. A failure to write it is ignored.
 pub(crate) fn note(line: &str) {
+    if !is_quiet() {
+        warn(line);
+    }
+}
+
+/// Writes a line to standard error in any case: an error, or how to continue.
+pub(crate) fn warn(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

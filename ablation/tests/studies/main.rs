@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod around;
+mod calls;
 #[path = "../common/mod.rs"]
 mod common;
 mod foreign;
