@@ -186,7 +186,7 @@ fn pairs<'r, 'a>(plan: &StudyPlan, runs: &'r Runs<'a>, contrast: &Contrast) -> V
         .cells
         .iter()
         .filter(|cell| matches!(cell.plan.kind, CellKind::Baseline | CellKind::Treatment))
-        .filter(|cell| !cell.plan.arm.is_some_and(Arm::has_own_binary) && !cell.timing.is_empty())
+        .filter(|cell| !cell.timing.is_empty())
         .map(|cell| (&cell.plan.levels, cell))
         .collect();
     let mut pairs = Vec::new();

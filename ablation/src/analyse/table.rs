@@ -5,7 +5,7 @@ use super::index::{CellRuns, Runs, Timed};
 use super::values::CellSummary;
 use super::words::Response;
 use ablate_format::effects::Contention;
-use ablate_format::{Arm, CellKind, MainResponse, Manifest, StudyPlan, WorkloadPlan};
+use ablate_format::{CellKind, MainResponse, Manifest, StudyPlan, WorkloadPlan};
 use ablate_stats::bootstrap::{DRAWS, Drawn};
 use ablate_stats::layout::{self, Components};
 use ablate_stats::table::Tables;
@@ -184,18 +184,16 @@ impl Row {
     }
 }
 
-/// Where the design has main effects in one binary, the cells of all sets of those factors.
+/// Where the design has main effects, the cells of all sets of those factors.
 fn masks(plan: &StudyPlan, by_id: &HashMap<String, usize>) -> Option<Masks> {
     let factors: Vec<String> = plan.crossed.iter().map(|crossed| crossed.factor.clone()).collect();
     // A factorial of more factors has more cells than a study can have.
     if factors.len() < 2 || factors.len() > 16 || !plan.designs.contains_key("factorial") {
         return None;
     }
-    let one_binary = plan.cells.iter().filter(|cell| {
-        matches!(cell.kind, CellKind::Baseline | CellKind::Treatment) && !cell.arm.is_some_and(Arm::has_own_binary)
-    });
+    let of_subject = plan.cells.iter().filter(|cell| matches!(cell.kind, CellKind::Baseline | CellKind::Treatment));
     let mut by_levels: HashMap<&BTreeMap<String, String>, &str> = HashMap::new();
-    for cell in one_binary {
+    for cell in of_subject {
         by_levels.entry(&cell.levels).or_insert(&cell.id);
     }
     let baseline = plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline)?;

@@ -39,21 +39,14 @@ impl Checker<'_> {
     ) -> Checked<Crossing> {
         let asked = |kind: DesignKind| designs.contains(&kind);
         let crossing: Vec<DesignKind> = designs.iter().copied().filter(|kind| kind.is_crossing()).collect();
-        if let (Some(first), false) = (crossing.first(), in_one_binary(arms)) {
-            let message = format!(
-                "design `{}` combines levels in one binary, so it needs the arm `env`; add it to `arms`",
-                first.as_str()
-            );
-            return self.fail(design_span(raw), message);
-        }
         let crossed = self.crossed(raw.crossed.as_ref(), &crossing, factors, arms)?;
         let place = raw.crossed.as_ref().map_or_else(|| design_span(raw), Spanned::span);
         let too = |kind: DesignKind, trouble: String| -> Checked<()> {
             self.fail(place.clone(), format!("design `{}` {trouble}", kind.as_str()))
         };
-        let two = crossed.iter().filter(|factor| factor.away_in_one_binary().is_some()).count();
+        let two = crossed.iter().filter(|factor| factor.away_combined(arms).is_some()).count();
         if let (Some(first), true) = (crossing.first(), crossed.is_empty()) {
-            let trouble = "has no factor with two levels in one binary; give one `off`, or remove the design";
+            let trouble = "has no factor with two levels; give one `off`, or remove the design";
             too(*first, trouble.to_owned())?;
         }
         if asked(DesignKind::Pairs) {
@@ -74,7 +67,7 @@ impl Checker<'_> {
             )?;
         }
         if asked(DesignKind::Factorial) {
-            let levels = crossed.iter().map(|factor| 1 + factor.others(&[Arm::Env]).len());
+            let levels = crossed.iter().map(|factor| 1 + factor.others_combined(arms).len());
             let cells = levels.fold(1_usize, usize::saturating_mul);
             if cells > MAX_CELLS {
                 let trouble = format!(
@@ -97,7 +90,9 @@ impl Checker<'_> {
         arms: &[Arm],
     ) -> Checked<Vec<&'f Factor>> {
         let Some(given) = given else {
-            let crossable = |factor: &&Factor| in_one_binary(arms) && !factor.others(&[Arm::Env]).is_empty();
+            // Builds are dear, so factors that need them are combined with others when the config names them, or when there
+            // are no others.
+            let crossable = |factor: &&Factor| !in_one_binary(arms) || !factor.others(&[Arm::Env]).is_empty();
             return Ok(factors.iter().filter(crossable).collect());
         };
         if crossing.is_empty() {
@@ -109,13 +104,12 @@ impl Checker<'_> {
         let of_two_levels = crossing.iter().find(|kind| **kind != DesignKind::Factorial);
         for (index, name) in found.iter().zip(given.get_ref()) {
             let factor = &factors[*index];
-            let others = factor.others(&[Arm::Env]);
+            let others = factor.others_combined(arms);
             if others.is_empty() {
-                let message =
-                    format!("factor `{}` has one level in one binary; give it `off`, or remove it here", factor.name);
+                let message = format!("factor `{}` has one level; give it `off`, or remove it here", factor.name);
                 return self.fail(name.span(), message);
             }
-            if let (Some(kind), None) = (of_two_levels, factor.away_in_one_binary()) {
+            if let (Some(kind), None) = (of_two_levels, factor.away_combined(arms)) {
                 let message = format!(
                     "design `{}` needs two levels of each factor, and `{}` has no `off` but {}; remove it here, or add \
                      `off`",

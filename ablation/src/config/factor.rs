@@ -54,9 +54,16 @@ impl Factor {
         only(&self.others(arms))
     }
 
-    /// The level "without the factor" that the baseline's binary can have, for designs that combine factors.
-    pub(crate) fn away_in_one_binary(&self) -> Option<&str> {
-        self.away(&[Arm::Env])
+    /// The levels beside the baseline's for designs that combine factors: those of the baseline's binary; of a factor
+    /// that has none there, those of other binaries.
+    pub(crate) fn others_combined(&self, arms: &[Arm]) -> Vec<&str> {
+        let in_binary = if in_one_binary(arms) { self.others(&[Arm::Env]) } else { Vec::new() };
+        if in_binary.is_empty() { self.others(arms) } else { in_binary }
+    }
+
+    /// The level "without the factor" for designs that combine factors.
+    pub(crate) fn away_combined(&self, arms: &[Arm]) -> Option<&str> {
+        only(&self.others_combined(arms))
     }
 
     /// `args` when this level differs from the baseline's in its arguments only, else `env`.
@@ -112,7 +119,7 @@ mod tests {
         let arms = [Arm::Env, Arm::Feature];
         assert_eq!((switched.others(&arms), switched.away(&arms)), (vec!["off", "frozen"], Some("off")));
         let two = factor(None, &[("on", ""), ("small", "-s")]);
-        assert_eq!((two.away(&arms), two.away_in_one_binary()), (Some("small"), Some("small")));
+        assert_eq!((two.away(&arms), two.away_combined(&arms)), (Some("small"), Some("small")));
         let several = factor(None, &[("on", ""), ("small", "-s"), ("large", "-l")]);
         assert_eq!((several.others(&arms), several.away(&arms)), (vec!["large", "small"], None));
         let reversed = factor(None, &[("off", ""), ("on", "A")]);
@@ -128,7 +135,10 @@ mod tests {
             [Some("absent"), Some("fast"), None]
         );
         // `off` cannot be had in one binary, so the variant stands for it there.
-        assert_eq!((built.away(&[Arm::Env]), built.away_in_one_binary()), (Some("slow"), Some("slow")));
+        assert_eq!(
+            (built.away(&[Arm::Env]), built.away_combined(&[Arm::Env, Arm::Feature])),
+            (Some("slow"), Some("slow"))
+        );
         assert_eq!(built.away(&[Arm::Env, Arm::Feature]), Some("off"));
         let of_baseline = factor(None, &[("fast", "+simd"), ("slow", "+simd SLOW"), ("plain", "")]);
         assert!(of_baseline.in_one_binary("slow") && !of_baseline.in_one_binary("plain"));
@@ -140,6 +150,8 @@ mod tests {
         assert!(!commits.in_one_binary("head") && commits.in_one_binary("slow"));
         assert_eq!((commits.arm_in_own_binary("head"), commits.in_own_binary("slow")), (Arm::Build, None));
         assert_eq!(commits.others(&[Arm::Build]), ["head"]);
+        assert_eq!(commits.away_combined(&[Arm::Build]), Some("head"));
+        assert_eq!(commits.away_combined(&[Arm::Env, Arm::Build]), Some("slow"), "one binary needs no build");
         assert_eq!(commits.others(&[Arm::Env]), ["slow"]);
         assert!(commits.others(&[Arm::Feature]).is_empty());
     }

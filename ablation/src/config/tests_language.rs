@@ -259,7 +259,7 @@ fn levels_are_what_the_arms_can_bring_about() {
     let absent_only = "[factor.levels]\non = {}\n[[factor]]\nname = \"mode\"";
     let without_off = PACKAGE.replace("off = { NO_CACHE = \"1\" }\n", "");
     assert!(without_off.contains(absent_only));
-    check_in(&mut said, &without_off, "seed = 7", "seed = 8");
+    parsed(&without_off).expect("the factorial takes the cache away by its build");
     let env_only = COMMAND
         .replace("arms = [\"args\"]", "arms = [\"env\"]")
         .replace("command = [\"./tool\", \"run\"]\nenv = { LD_PRELOAD = \"liballoc.so\" }", "package = \"subject\"");
@@ -284,18 +284,13 @@ fn features_belong_to_one_factor() {
 }
 
 #[test]
-fn crossed_factors_have_two_levels_in_one_binary() {
+fn crossed_factors_have_two_levels() {
     let mut said = Messages::default();
     check(&mut said, "\"cache\", \"mode\", \"size\"]", "\"cache\", \"mod\", \"size\"]");
     check(&mut said, "\"cache\", \"mode\", \"size\"]", "\"cache\", \"cache\"]");
     check(&mut said, "\"cache\", \"mode\", \"size\"]", "]");
-    check(&mut said, "\"mode\", \"size\"]", "\"mode\", \"simd\"]");
     check(&mut said, "off = { SIZE = \"0\" }", "small = { SIZE = \"0\" }");
     check(&mut said, "\"factorial\", \"fractional\"]", "\"leave-one-out\"]");
-    let feature = PACKAGE.replace("arms = [\"env\", \"feature\"]", "arms = [\"feature\"]");
-    let feature = feature.replace("fast = { args = [\"--mode\", \"fast\"] }", "fast = { features = [\"f\"] }");
-    let feature = feature.replace("name = \"size\"", "name = \"size\"\nfeature = \"size\"");
-    check_in(&mut said, &feature, "seed = 7", "seed = 8");
     insta::assert_snapshot!(said);
 }
 

@@ -14,8 +14,10 @@ pub(super) struct Axis<'a> {
     pub(super) levels: Vec<&'a str>,
     /// The level without the factor, in any arm.
     pub(super) away: Option<u8>,
-    /// Numbers of the levels to combine, all of the baseline's binary; `None` when the factor is not combined.
+    /// Numbers of the levels to combine; `None` when the factor is not combined.
     pub(super) crossed: Option<Vec<u8>>,
+    /// The level without the factor among them, when the factor is combined at two levels.
+    pub(super) crossed_away: Option<u8>,
 }
 
 pub(super) fn axes(study: &Study) -> Vec<Axis<'_>> {
@@ -27,27 +29,29 @@ pub(super) fn axes(study: &Study) -> Vec<Axis<'_>> {
         let number = |name: &str| levels.iter().position(|level| *level == name).map(|at| at as u8);
         // A factorial combines on and off. Variants are combined only where a factor has no `off`, or is off in the
         // baseline.
-        let has_off = levels[1..].iter().any(|level| *level == "off" && factor.in_one_binary(level));
-        let taken = |level: &str| !has_off || level == "off" || level == factor.baseline;
-        let in_binary = (0..levels.len()).filter(|at| factor.in_one_binary(levels[*at]) && taken(levels[*at]));
-        let in_binary = in_binary.map(|at| at as u8);
-        let crossed = study.crossed.contains(&factor.name).then(|| in_binary.collect());
-        Axis { factor, away: factor.away(&study.arms).and_then(number), crossed, levels }
+        let mut combined = factor.others_combined(&study.arms);
+        if combined.contains(&"off") {
+            combined.retain(|level| *level == "off");
+        }
+        let is_crossed = study.crossed.contains(&factor.name);
+        let crossed = is_crossed.then(|| std::iter::once(0).chain(combined.into_iter().filter_map(number)).collect());
+        let crossed_away = factor.away_combined(&study.arms).filter(|_| is_crossed).and_then(number);
+        Axis { factor, away: factor.away(&study.arms).and_then(number), crossed, crossed_away, levels }
     };
     study.factors.iter().map(axis).collect()
 }
 
 impl Axis<'_> {
-    /// The level without the factor, when the factor is combined with others at two levels.
-    pub(super) fn crossed_away(&self) -> Option<u8> {
-        let name = self.crossed.as_ref().and_then(|_| self.factor.away_in_one_binary())?;
-        self.levels.iter().position(|level| *level == name).map(|at| at as u8)
-    }
-
     /// The level that another binary has instead of the baseline's, where one of the arms builds it.
     pub(super) fn in_own_binary<'n>(&self, level: &'n str, arms: &[Arm]) -> Option<&'n str> {
         let own = self.factor.in_own_binary(level)?;
         arms.contains(&self.factor.arm_in_own_binary(own)).then_some(own)
+    }
+
+    /// Name of a level as a cell of a combination has it.
+    pub(super) fn combined_name(&self, level: u8) -> &str {
+        let name = self.name(level);
+        if self.factor.in_one_binary(name) { name } else { self.factor.in_own_binary(name).unwrap_or(name) }
     }
 
     /// Name of a level.

@@ -19,6 +19,11 @@ pub(super) struct Made {
 }
 
 impl Made {
+    /// The cell of a combination: in the baseline's binary, if that can have it.
+    pub(super) fn combined(self) -> Option<usize> {
+        self.binary.or(self.own_binary)
+    }
+
     pub(super) fn both(self) -> impl Iterator<Item = usize> {
         [self.binary, self.own_binary].into_iter().flatten()
     }
@@ -34,10 +39,10 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    /// Number of cells in one binary that a design asks for and a constraint forbids.
+    /// Number of combinations that a design asks for and a constraint forbids.
     pub(super) fn missing(&self, treatments: &Treatments, kind: DesignKind) -> usize {
         let asked = treatments.list.iter().zip(&self.made).filter(|(treatment, _)| treatment.asked.contains(&kind));
-        asked.filter(|(_, made)| made.binary.is_none()).count()
+        asked.filter(|(_, made)| made.combined().is_none()).count()
     }
 }
 
@@ -109,7 +114,7 @@ fn arms<'a>(study: &Study, axes: &[Axis<'a>], treatment: &Treatment) -> Vec<(Arm
         let names = axes.iter().zip(levels).map(|(axis, level)| axis.levels[usize::from(*level)]);
         out.push((axis::arm_in_one_binary(axes, levels), names.collect()));
     }
-    if study.in_own_binaries() && treatment.wants_builds() {
+    if study.in_own_binaries() && (treatment.wants_builds() || !in_one_binary) {
         let may_mix = study.in_one_binary() && !is_binary;
         let name = |(axis, level): (&Axis<'a>, &u8)| -> Option<&'a str> {
             let name = axis.levels[usize::from(*level)];

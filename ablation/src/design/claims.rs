@@ -73,7 +73,7 @@ fn shares(
         any = true;
         let trouble = if !study.designs.contains(&DesignKind::Factorial) {
             "whose share is known from all combinations only; add \"factorial\" to `design`"
-        } else if axes.iter().any(|axis| axis.factor.name == *part && axis.crossed_away().is_some()) {
+        } else if axes.iter().any(|axis| axis.factor.name == *part && axis.crossed_away.is_some()) {
             continue;
         } else {
             "which is not combined with the others at two levels; add it to `crossed`, or give it `off`"
@@ -84,7 +84,7 @@ fn shares(
         return Ok(());
     }
     let away: Vec<(usize, u8)> =
-        axes.iter().enumerate().filter_map(|(at, axis)| Some((at, axis.crossed_away()?))).collect();
+        axes.iter().enumerate().filter_map(|(at, axis)| Some((at, axis.crossed_away?))).collect();
     let runs: HashSet<&String> = workload.cells.iter().collect();
     let missing = (1..1_usize << away.len()).filter(|set| {
         let mut levels = vec![0; axes.len()];

@@ -104,13 +104,17 @@ impl Rows<'_> {
         // effects.
         let is_whole = |kind| has(kind) && self.cells.missing(self.treatments, kind) == 0;
         let by_fraction = is_whole(DesignKind::Fractional) || is_whole(DesignKind::PlackettBurman);
-        let there: HashSet<Levels> = self.in_one_binary();
+        let there: HashSet<Levels> = self.combined();
         let mut names = Vec::new();
         for (i, axis) in self.axes.iter().enumerate() {
-            let Some(away) = axis.crossed_away() else { continue };
+            let Some(away) = axis.crossed_away else { continue };
             let is_paired = |levels: &Levels| levels[i] == 0 && there.contains(&replaced(levels, i, away));
             if by_fraction || (has(DesignKind::Factorial) && there.iter().any(is_paired)) {
-                let arm = axis.factor.arm_in_one_binary(axis.name(away));
+                let name = axis.name(away);
+                let arm = match axis.factor.in_one_binary(name) {
+                    true => axis.factor.arm_in_one_binary(name),
+                    false => axis.factor.arm_in_own_binary(axis.combined_name(away)),
+                };
                 names.push((axis.factor.name.clone(), arm));
             }
         }
@@ -119,10 +123,10 @@ impl Rows<'_> {
         }
     }
 
-    /// Levels of all cells of the baseline's binary.
-    fn in_one_binary(&self) -> HashSet<Levels> {
+    /// Levels of all combinations that run.
+    fn combined(&self) -> HashSet<Levels> {
         let all = self.treatments.list.iter().zip(&self.cells.made);
-        let there = all.filter(|(_, made)| made.binary.is_some()).map(|(treatment, _)| treatment.levels.clone());
+        let there = all.filter(|(_, made)| made.combined().is_some()).map(|(treatment, _)| treatment.levels.clone());
         std::iter::once(vec![0; self.axes.len()]).chain(there).collect()
     }
 }

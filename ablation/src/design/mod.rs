@@ -81,8 +81,8 @@ fn factor(axis: &Axis<'_>) -> FactorPlan {
 }
 
 fn crossed(axes: &[Axis<'_>]) -> Vec<Crossed> {
-    let two_levels = axes.iter().filter_map(|axis| Some((axis, axis.crossed_away()?)));
-    let named = two_levels.map(|(axis, away)| (axis.factor.name.clone(), axis.levels[usize::from(away)].to_owned()));
+    let two_levels = axes.iter().filter_map(|axis| Some((axis, axis.crossed_away?)));
+    let named = two_levels.map(|(axis, away)| (axis.factor.name.clone(), axis.combined_name(away).to_owned()));
     named.map(|(factor, away)| Crossed { factor, away }).collect()
 }
 
@@ -90,7 +90,10 @@ fn crossed(axes: &[Axis<'_>]) -> Vec<Crossed> {
 fn designs(study: &Study, treatments: &Treatments, cells: &Cells) -> BTreeMap<String, Vec<String>> {
     let of = |kind: DesignKind| -> Vec<String> {
         let asked = treatments.list.iter().zip(&cells.made).filter(|(treatment, _)| treatment.asked.contains(&kind));
-        let made = asked.flat_map(|(_, made)| [made.binary, made.own_binary.filter(|_| !kind.is_crossing())]);
+        let made = asked.flat_map(|(_, made)| match kind.is_crossing() {
+            true => vec![made.combined()],
+            false => vec![made.binary, made.own_binary],
+        });
         let ids = made.flatten().map(|index| cells.list[index].id.clone());
         kind.is_crossing().then(|| "baseline".to_owned()).into_iter().chain(ids).collect()
     };
@@ -125,7 +128,7 @@ fn workloads(study: &Study, cells: &Cells, designs: &BTreeMap<String, Vec<String
 /// The effects that designs with fewer cells than combinations cannot tell apart, for people.
 fn aliases(study: &Study, axes: &[Axis<'_>], treatments: &Treatments, cells: &Cells) -> Vec<String> {
     let names: Vec<&str> =
-        axes.iter().filter(|axis| axis.crossed_away().is_some()).map(|axis| axis.factor.name.as_str()).collect();
+        axes.iter().filter(|axis| axis.crossed_away.is_some()).map(|axis| axis.factor.name.as_str()).collect();
     let mut out = Vec::new();
     for kind in study.designs.iter().copied() {
         match (kind, &treatments.fraction) {

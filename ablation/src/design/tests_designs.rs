@@ -378,3 +378,56 @@ fn a_factor_that_the_baseline_leaves_off_is_crossed_with_its_other_level() {
         ids(&design)
     );
 }
+
+/// Two settings of the build, and a switch at run time.
+const BUILDS: &str = r#"
+study = "builds"
+seed = 7
+blocks = 6
+design = ["leave-one-out", "factorial"]
+crossed = ["lto", "cache", "switch"]
+[subject]
+package = "subject"
+[[factor]]
+name = "lto"
+baseline = "thin"
+[factor.levels]
+thin = { lto = "thin" }
+fat = { lto = "fat" }
+[[factor]]
+name = "cache"
+feature = "cache"
+[factor.levels]
+on = {}
+[[factor]]
+name = "switch"
+[factor.levels]
+on = {}
+off = { SWITCH = "0" }
+[[workload]]
+name = "w"
+args = []
+"#;
+
+#[test]
+fn a_factorial_over_builds_shares_them_between_switches() {
+    let study = crate::config::tests::parsed(BUILDS).expect("a good config");
+    let design = super::resolve(&study).expect("a good design");
+    let ids: Vec<&str> = design.builds.iter().map(|build| build.id.as_str()).collect();
+    assert_eq!(ids, ["full", "with-lto.fat", "without-cache", "without-cache-with-lto.fat"]);
+    let plan = &design.plan;
+    assert_eq!(plan.designs["factorial"].len(), 8);
+    let aways: Vec<(&str, &str)> = plan.crossed.iter().map(|c| (c.factor.as_str(), c.away.as_str())).collect();
+    assert_eq!(aways, [("lto", "fat"), ("cache", "absent"), ("switch", "off")]);
+    let all_away = plan.cells.iter().find(|cell| cell.levels.values().map(String::as_str).eq(["absent", "fat", "off"]));
+    let all_away = all_away.expect("the factorial has it");
+    assert_eq!((all_away.build.as_str(), all_away.env["SWITCH"].as_str()), ("without-cache-with-lto.fat", "0"));
+    let main: Vec<(&str, Option<Arm>)> =
+        plan.contrasts.iter().filter(|c| c.contrast == "main").map(|c| (c.factor.as_str(), c.arm)).collect();
+    let expected = [("lto", Some(Arm::Build)), ("cache", Some(Arm::Feature)), ("switch", Some(Arm::Env))];
+    assert_eq!(main, expected);
+    // Without the key the factors of one binary are combined, and here there is one alone.
+    let text = BUILDS.replace("crossed = [\"lto\", \"cache\", \"switch\"]\n", "");
+    let plan = super::resolve(&crate::config::tests::parsed(&text).expect("a good config")).expect("good").plan;
+    assert_eq!(plan.crossed.iter().map(|c| c.factor.as_str()).collect::<Vec<_>>(), ["switch"]);
+}

@@ -20,7 +20,8 @@ pub(super) struct Treatment {
 }
 
 impl Treatment {
-    /// Whether it may have builds of its own. Designs that combine factors use one binary.
+    /// Whether it may have builds of its own beside the baseline's binary. Designs that combine factors use that where
+    /// they can.
     pub(super) fn wants_builds(&self) -> bool {
         self.asked.iter().any(|kind| !kind.is_crossing())
     }
@@ -52,11 +53,11 @@ pub(super) fn treatments(study: &Study, axes: &[Axis<'_>]) -> Result<Treatments,
             DesignKind::AddOneIn => out.add_one_in(study, axes)?,
             DesignKind::Pairs => out.pairs(study, axes)?,
             DesignKind::PlackettBurman => {
-                let factors = axes.iter().filter(|axis| axis.crossed_away().is_some()).count();
+                let factors = axes.iter().filter(|axis| axis.crossed_away.is_some()).count();
                 out.two_levels(study, axes, kind, screening::runs(factors))?;
             }
             DesignKind::Fractional => {
-                let factors = axes.iter().filter(|axis| axis.crossed_away().is_some()).count();
+                let factors = axes.iter().filter(|axis| axis.crossed_away.is_some()).count();
                 let fraction = Fraction::least_aberrant(factors, study.fraction as usize);
                 out.two_levels(study, axes, kind, fraction.runs())?;
                 out.fraction = Some(fraction);
@@ -144,7 +145,7 @@ impl Treatments {
     fn pairs(&mut self, study: &Study, axes: &[Axis<'_>]) -> Result<(), ConfigError> {
         let kind = DesignKind::Pairs;
         let crossed: Vec<(usize, u8)> =
-            axes.iter().enumerate().filter_map(|(i, axis)| Some((i, axis.crossed_away()?))).collect();
+            axes.iter().enumerate().filter_map(|(i, axis)| Some((i, axis.crossed_away?))).collect();
         let mut want = |names: &[(usize, u8)]| -> Result<(), ConfigError> {
             let mut levels = vec![0; axes.len()];
             names.iter().for_each(|(i, away)| levels[*i] = *away);
@@ -171,7 +172,7 @@ impl Treatments {
     ) -> Result<(), ConfigError> {
         for run in runs {
             let mut away = run.into_iter();
-            let level = |axis: &Axis<'_>| match axis.crossed_away() {
+            let level = |axis: &Axis<'_>| match axis.crossed_away {
                 Some(level) if away.next() == Some(true) => level,
                 _ => 0,
             };
@@ -213,7 +214,7 @@ pub(super) fn without(axes: &[Axis<'_>], kept: Option<usize>) -> Levels {
 }
 
 fn digit(axis: &Axis<'_>, level: u8) -> u8 {
-    let away = axis.crossed_away();
+    let away = axis.crossed_away;
     match level {
         0 => 1,
         level if Some(level) == away => 0,
