@@ -120,7 +120,7 @@ pub(super) fn effects(
             }
         }
         for (column, (response, drawn)) in Response::timed(main).iter().copied().zip(drawn).enumerate() {
-            let mut row = empty(contrast, response);
+            let mut row = empty(&manifest.plan, contrast, response);
             row.blocks = drawn.blocks;
             match &refusal {
                 Some((verdict, reason)) => (row.verdict, row.reason) = (*verdict, reason.clone()),
@@ -143,7 +143,7 @@ pub(super) fn effects(
             if cells.iter().all(|cell| !cell.counts.contains_key(instrument)) {
                 continue;
             }
-            let mut row = empty(contrast, response);
+            let mut row = empty(&manifest.plan, contrast, response);
             match &refusal {
                 Some((verdict, reason)) => (row.verdict, row.reason) = (*verdict, reason.clone()),
                 None => counted(&mut row, &pairs, cells, instrument),
@@ -168,6 +168,8 @@ pub(super) fn effects(
     agreement::with_all_batches(&mut rows);
     for row in &mut rows {
         row.proof = proof(row, runs, &manifest.plan);
+        let baseline = of_baseline(cells, row.response, main);
+        row.of_baseline = row.estimate.zip(baseline).map(|(estimate, baseline)| estimate / baseline.abs());
     }
     let layout_ns = layout_floors.get(&Response::main(main)).copied().flatten();
     (rows, Floors { switch_ns: floor_ns, layout_ns })
@@ -309,10 +311,23 @@ fn not_exercised(plan: &StudyPlan, runs: &Runs, contrast: &Contrast, pairs: &[Pa
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
-fn empty(contrast: &Contrast, response: Response) -> Effect {
+/// The level of one factor that a contrast compares with the baseline's.
+fn level(plan: &StudyPlan, contrast: &Contrast) -> Option<String> {
+    if contrast.contrast == "main" {
+        return plan.crossed.iter().find(|c| c.factor == contrast.factor).map(|c| c.away.clone());
+    }
+    let factor = plan.factors.iter().find(|factor| factor.name == contrast.factor)?;
+    // Names of levels have hyphens too, so only what follows the known baseline is the level.
+    let level = contrast.contrast.strip_prefix(&factor.baseline)?.strip_prefix('-')?;
+    Some(level.to_owned()).filter(|_| contrast.attribution)
+}
+
+/// A row about which nothing is known yet.
+fn empty(plan: &StudyPlan, contrast: &Contrast, response: Response) -> Effect {
     Effect {
         factor: contrast.factor.clone(),
         contrast: contrast.contrast.clone(),
+        level: level(plan, contrast),
         arm: contrast.arm,
         response,
         attribution: contrast.attribution,
@@ -327,7 +342,20 @@ fn empty(contrast: &Contrast, response: Response) -> Effect {
         verdict: Verdict::Inconclusive,
         reason: String::new(),
         share: None,
+        of_baseline: None,
     }
+}
+
+/// The baseline's value in a response, in its unit.
+fn of_baseline(cells: &[CellSummary], response: Response, main: MainResponse) -> Option<f64> {
+    let cell = cells.iter().find(|cell| cell.kind == CellKind::Baseline)?;
+    let counted = Response::COUNTED.iter().find(|(counted, _)| *counted == response);
+    let value = match counted {
+        Some((_, instrument)) => cell.per_operation(instrument)?,
+        None if response == Response::main(main) => cell.value(main)?.value,
+        None => cell.value(MainResponse::P50)?.value,
+    };
+    (value != 0.0).then_some(value)
 }
 
 /// Intervals of the rows of the attribution table that hold together, one family for each response; of other rows none.

@@ -85,6 +85,11 @@ impl<'a> CellRuns<'a> {
         self.timing.values().filter_map(|run| run.record.measured.as_ref()).chain(counting)
     }
 
+    /// Whether no proven timing run printed a result line.
+    pub(super) fn reports_nothing(&self) -> bool {
+        self.timing.values().all(|run| run.record.measured.is_none())
+    }
+
     /// Whether its program took contention probes around batches.
     pub(super) fn has_batches(&self) -> bool {
         self.timing.values().any(|run| run.undisturbed.retained.is_some())

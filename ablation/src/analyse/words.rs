@@ -119,6 +119,15 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict about the other side of the difference: what one level costs, the other saves.
+    pub(crate) fn reversed(self) -> Verdict {
+        match self {
+            Verdict::Costs => Verdict::Saves,
+            Verdict::Saves => Verdict::Costs,
+            other => other,
+        }
+    }
+
     /// Name in `effects.json` and in tables.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -90,6 +90,11 @@ impl Table {
         self.rows.iter().flatten().any(|cell| cell == text)
     }
 
+    /// Whether a row is about one level of a factor, `factor: level`.
+    pub(crate) fn has_levels(&self) -> bool {
+        self.rows.iter().filter_map(|row| row.first()).any(|name| name.contains(": "))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

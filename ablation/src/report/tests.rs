@@ -48,7 +48,7 @@ fn a_small_report_has_everything() {
     assert_eq!((json["format"].as_u64(), json["study"].as_str()), (Some(2), Some("synthetic")));
     let effects = json["effects"].as_array().unwrap();
     let keys: Vec<&String> = effects[0].as_object().unwrap().keys().collect();
-    let expected = "arm blocks contrast detectable estimate estimate_all_batches factor hi hi_all lo lo_all proof response verdict workload";
+    let expected = "arm blocks contrast detectable estimate estimate_all_batches estimate_percent factor hi hi_all level lo lo_all proof response verdict workload";
     let mut sorted: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
     sorted.sort_unstable();
     assert_eq!(sorted.join(" "), expected);
