@@ -55,6 +55,7 @@ impl Study {
                     about: String::new(),
                     response: MainResponse::P10,
                     cells: Vec::new(),
+                    output: OutputRule::Same,
                 })
                 .collect(),
             cells,

@@ -1,6 +1,7 @@
 //! The values that an analysis is made of: estimates, effects, cells and gaps.
 
 use super::counts::PerOperation;
+use super::memory::Memory;
 use super::words::{Proof, Response, Verdict};
 use ablate_format::effects::Estimate;
 use ablate_format::{Arm, CellKind, MainResponse};
@@ -141,6 +142,8 @@ pub(crate) struct CellSummary {
     pub(crate) cpu_ns: Option<Estimate>,
     /// Most resident bytes of the process: median over blocks.
     pub(crate) rss_peak_bytes: Option<Estimate>,
+    /// Resident memory.
+    pub(crate) memory: Memory,
     /// Numbers of the program's own by name: medians over blocks.
     pub(crate) values: BTreeMap<String, Estimate>,
     /// Every counted event by instrument name.

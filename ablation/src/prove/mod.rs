@@ -5,12 +5,13 @@
 
 mod alone;
 mod judged;
+pub(crate) mod outputs;
 mod together;
 mod values;
 
 use ablate_format::{FactorPlan, Record, StudyPlan};
 pub(crate) use alone::prove;
-pub(crate) use judged::{Judge, JudgedRun, Reported};
+pub(crate) use judged::{Judge, JudgedRun, Printed, Reported};
 pub(crate) use together::{prove_together, undo};
 
 /// Checks all records of a study, each by itself and then together.

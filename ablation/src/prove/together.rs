@@ -1,6 +1,7 @@
-//! Runs compared with each other: all must do the same work, and counts must be those of the planned allocator.
+//! Runs compared with each other: all must do the same work and print the same, and counts must be those of the planned allocator.
 
 use super::judged::{JudgedRun, Reported};
+use super::outputs;
 use ablate_format::{Pass, Status, StudyPlan};
 use std::collections::HashMap;
 
@@ -8,6 +9,7 @@ use std::collections::HashMap;
 /// the planned allocator. Returns the indexes of the runs that became invalid, for [`undo`].
 pub(crate) fn prove_together(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
     let mut changed = prove_checksums(plan, runs);
+    changed.extend(invalidate_all(runs, outputs::differing(plan, runs)));
     changed.extend(prove_counting(plan, runs));
     changed
 }

@@ -95,6 +95,9 @@ fn cell(workload: &WorkloadAnalysis, of: &analyse::CellSummary) -> CellRow {
         latency_ns_mean: of.latency_ns_mean.map(|estimate| estimate.value),
         page_faults_per_op: of.per_operation("page-faults"),
         syscalls_per_op: of.per_operation("syscalls"),
+        rss_peak_bytes: of.memory.peak.map(|estimate| estimate.value),
+        rss_mean_bytes: of.memory.mean.map(|estimate| estimate.value),
+        rss_after_bytes: of.memory.after.map(|estimate| estimate.value),
         proof: of.proof.clone(),
     }
 }

@@ -105,8 +105,7 @@ pub(super) fn amount(response: MainResponse, value: f64) -> String {
 
 /// A noise floor with what it is per.
 fn floor(workload: &WorkloadAnalysis, value: f64) -> String {
-    let estimate = Estimate { value, interval: None, blocks: 0 };
-    let unit = Unit::of_workload(workload, [estimate], Unit::LIMIT);
+    let unit = Unit::of_factors(workload, Unit::LIMIT);
     format!("{} {}", number(unit.from(value)), unit.label()).trim_end().to_owned()
 }
 

@@ -178,7 +178,11 @@ fn a_workload_without_proven_runs_says_that_nothing_was_measured() {
     let study = Study::new(&["cache"], &["w"]);
     for (name, cells, why) in [
         ("no_baseline", &["baseline"][..], "the baseline has no proven run (invalid 12/12)"),
-        ("no_cells", &["no-cache@env", "no-cache@feature"], "`no-cache@env`: no proven run, 12 are invalid"),
+        (
+            "no_cells",
+            &["no-cache@env", "no-cache@feature"],
+            "`no-cache@env`: no proven run, 12 runs are invalid: factor `cache`: expected level `off`, seen `no level`",
+        ),
     ] {
         let mut records = study.records(12, costs);
         for record in records.iter_mut().filter(|record| cells.contains(&record.cell.as_str())) {

@@ -194,7 +194,7 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
             continue;
         }
         let arm = effect.arm.map_or(String::new(), |arm| format!(" ({})", arm.as_str()));
-        reasons.push(format!("{}{arm}: {}: {}", effect.title(), word_of(effect), effect.reason));
+        reasons.push(format!("{}{arm}: {}: {}", effect.title(), verdict_word(effect), effect.reason));
     }
     for reason in reasons {
         document.item(reason);
@@ -240,7 +240,7 @@ pub(super) fn label(effect: &Effect) -> String {
 }
 
 /// The verdict of a row in one word: `unproven` where nothing is claimed because nothing tells the levels apart.
-fn word_of(effect: &Effect) -> &'static str {
+pub(super) fn verdict_word(effect: &Effect) -> &'static str {
     match effect.said() {
         Verdict::NotDetected | Verdict::BelowFloor | Verdict::Inconclusive if effect.proof == Proof::Unproven => {
             "unproven"
@@ -253,12 +253,12 @@ fn word_of(effect: &Effect) -> &'static str {
 pub(super) fn verdict(effect: &Effect, unit: Unit) -> String {
     match (effect.verdict, effect.detectable) {
         (Verdict::NotDetected, Some(detectable)) => {
-            format!("{}\n|Δ| < {}", word_of(effect), number(unit.from(detectable)))
+            format!("{}\n|Δ| < {}", verdict_word(effect), number(unit.from(detectable)))
         }
         (Verdict::Costs | Verdict::Saves, _) if effect.proof == Proof::Unproven => {
-            format!("{} (unproven)", word_of(effect))
+            format!("{} (unproven)", verdict_word(effect))
         }
-        _ => word_of(effect).to_owned(),
+        _ => verdict_word(effect).to_owned(),
     }
 }
 

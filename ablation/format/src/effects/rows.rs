@@ -77,6 +77,15 @@ pub struct CellRow {
     pub page_faults_per_op: Option<f64>,
     /// System calls per operation.
     pub syscalls_per_op: Option<f64>,
+    /// Most resident bytes: median over the blocks, as the two below; missing in older files.
+    #[serde(default)]
+    pub rss_peak_bytes: Option<f64>,
+    /// Mean of the resident bytes over the time of a process.
+    #[serde(default)]
+    pub rss_mean_bytes: Option<f64>,
+    /// Resident bytes when the work is done.
+    #[serde(default)]
+    pub rss_after_bytes: Option<f64>,
     /// `ok`, `invalid 2/10`, `crashed 1/10`, `build-failed`; `None` without runs.
     pub proof: Option<String>,
 }

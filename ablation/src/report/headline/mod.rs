@@ -10,11 +10,13 @@ use super::content::{has_factors, has_rows};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, counted, interval, meaning, or_missing, percent, point};
 use super::workload::top_three;
-use super::{paths, peers, targets};
-use crate::analyse::{Analysis, Proof, Verdict, WorkloadAnalysis};
+use super::{memory, paths, peers, targets};
+use crate::analyse::{Analysis, Proof, Unjudged, Verdict, WorkloadAnalysis};
+use crate::support::count::counted_verb;
+use crate::support::text::shortened;
 use ablate_format::{CellKind, MainResponse, Manifest};
-use std::collections::BTreeSet;
 use standing::{Standing, baseline, standings};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Most lines of the head on a terminal.
@@ -25,6 +27,9 @@ const LIMITS: Limits = Limits { rows: 12, sentences: 3 };
 
 /// Below this number of factors a sentence goes before another row does.
 const LEAST_ROWS: usize = 4;
+
+/// Longest reason in the head, in characters.
+const REASON_MAX: usize = 180;
 
 /// How much of the head is shown; the rest is counted.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +103,10 @@ fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, lim
             document.text("No factor is proven to cost or to save anything in these workloads.");
         }
         unproven(document, &all);
+        invalid(document, &all);
+        if let Some(told) = analysis.workloads.iter().find_map(memory::largest_peak) {
+            document.item(told);
+        }
         let listed = if is_told { 0 } else { limits.sentences };
         for workload in open.iter().take(listed) {
             document.item(top_three(workload));
@@ -197,6 +206,20 @@ fn unproven(document: &mut Document, all: &[Standing]) {
         shown.join(", "),
         way_out(first)
     ));
+}
+
+/// Why the first factor or level without a proven run has none; the others are counted.
+fn invalid(document: &mut Document, all: &[Standing]) {
+    // Where nothing was measured at all, the workload's own sentence says why.
+    let is_open = |standing: &&Standing| !matches!(standing.workload.unjudged(), Some(Unjudged::NotMeasured(_)));
+    let mut invalid = all.iter().filter(|standing| standing.verdict == Verdict::Invalid).filter(is_open);
+    let Some(first) = invalid.next() else { return };
+    let more = match invalid.count() {
+        0 => String::new(),
+        more => format!("; {} invalid too", counted_verb(more, "more row", ["is", "are"])),
+    };
+    let reason = shortened(first.reason, REASON_MAX);
+    document.item(format!("invalid: {} in {}: {reason}{more}", first.title, first.workload.name));
 }
 
 /// One row per factor, the costliest first, and one column per workload; the baseline and its gap to a peer on top.

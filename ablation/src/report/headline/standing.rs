@@ -19,6 +19,8 @@ pub(super) struct Standing<'a> {
     /// What it adds to the response: a factor against the program without it, a level against the baseline's.
     pub(super) added: Option<Estimate>,
     pub(super) proof: Proof,
+    /// Why nothing is claimed; empty otherwise.
+    pub(super) reason: &'a str,
     /// Whether the title names a level that the baseline does not have.
     is_of_a_level: bool,
     crossed: Option<&'a CrossedFactor>,
@@ -61,6 +63,7 @@ fn by_shapley<'a>(workload: &'a WorkloadAnalysis, row: &'a CrossedFactor) -> Sta
         verdict,
         added: Some(added),
         proof: row.proof,
+        reason: &row.reason,
         is_of_a_level: !is_away(&row.away),
         crossed: Some(row),
     }
@@ -74,6 +77,7 @@ fn by_effect<'a>(workload: &'a WorkloadAnalysis, effect: &'a Effect) -> Standing
         verdict: effect.said(),
         added: effect.added(),
         proof: effect.proof,
+        reason: &effect.reason,
         is_of_a_level: !effect.takes_away(),
         crossed: None,
     }
@@ -215,7 +219,7 @@ impl Standing<'_> {
     pub(super) fn proof(&self, manifest: &Manifest) -> String {
         let planned = manifest.plan.factors.iter().find(|planned| planned.name == self.factor);
         match planned.map_or(&[][..], |planned| &planned.proof) {
-            [] => "proven: exact counts, or the binaries, differ between its levels".to_owned(),
+            [] => "proven: exact counts, the binaries or the outputs differ between its levels".to_owned(),
             counters if self.is_of_a_level => {
                 format!("proven: the program reported each level, and moved {}", counters.join(" or "))
             }

@@ -86,7 +86,10 @@ fn the_largest_saving_of_any_level_is_the_headline_and_the_cost_stands_beside_it
 #[test]
 fn a_level_that_costs_more_than_the_baseline_s_is_named_with_what_it_adds() {
     let text = levels_of_a_compiler(2_500.0);
-    assert!(text.contains("opt: o2 costs most: it adds 1,500.0 to the 1,000 ns/op p10 in workload w (+150%)."), "{text}");
+    assert!(
+        text.contains("opt: o2 costs most: it adds 1,500.0 to the 1,000 ns/op p10 in workload w (+150%)."),
+        "{text}"
+    );
     assert!(text.contains("opt: o1 saves 599.9") && text.contains("in w: the largest saving"), "{text}");
 }
 
