@@ -163,6 +163,7 @@ const PROBE: &[Layer] = &[
 ];
 
 const RUNNER: &[Layer] = &[
+    layer(&["support/text.rs"], "text that is safe to print"),
     apart(
         &[
             "support/call.rs",
@@ -174,7 +175,6 @@ const RUNNER: &[Layer] = &[
             "support/progress.rs",
             "support/steal.rs",
             "support/studies.rs",
-            "support/text.rs",
         ],
         "what every stage may use, and knows no study",
     ),

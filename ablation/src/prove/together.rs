@@ -2,6 +2,7 @@
 
 use super::judged::{JudgedRun, Reported};
 use super::outputs;
+use crate::support::count::grouped;
 use ablate_format::{Pass, Status, StudyPlan};
 use std::collections::HashMap;
 
@@ -63,11 +64,11 @@ fn prove_checksums(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
         let most = answers.values().copied().max().unwrap_or(0);
         let mut holders = answers.iter().filter(|(_, count)| **count == most).map(|(answer, _)| *answer);
         let majority = holders.next().filter(|_| holders.next().is_none());
-        let seen = format!("checksum {} over {} operations", measured.checksum, measured.operations);
+        let seen = format!("checksum {} over {} operations", measured.checksum, grouped(measured.operations));
         match majority {
             Some((checksum, operations)) => {
                 if *checksum != *measured.checksum || operations != measured.operations {
-                    invalid.push((at, format!("{seen}, but most runs have {checksum} over {operations}")));
+                    invalid.push((at, format!("{seen}, but most runs have {checksum} over {}", grouped(operations))));
                 }
             }
             None => invalid.push((at, format!("{seen}, and equally many runs have another one"))),
@@ -121,7 +122,7 @@ mod tests {
         undo(&mut runs, &changed);
         assert_eq!(runs, alone);
         prove_together(&study.manifest.plan, &mut runs);
-        assert_eq!(&*runs[2].reason, "checksum bad over 1000 operations, but most runs have c0ffee over 1000");
+        assert_eq!(&*runs[2].reason, "checksum bad over 1,000 operations, but most runs have c0ffee over 1,000");
     }
 
     #[test]

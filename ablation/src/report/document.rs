@@ -234,15 +234,20 @@ impl Document {
             }
             in_list = item;
             match part {
-                Part::Title(text) => out += &format!("# {}\n", printable_lines(text)),
-                Part::Heading(text) => out += &format!("## {}\n", printable_lines(text)),
-                Part::Text(text) => out += &format!("{}\n", printable_lines(text)),
-                Part::Item(text) => out += &format!("- {}\n", printable_lines(text)),
+                Part::Title(text) => out += &format!("# {}\n", one_line(text)),
+                Part::Heading(text) => out += &format!("## {}\n", one_line(text)),
+                Part::Text(text) => out += &format!("{}\n", one_line(text)),
+                Part::Item(text) => out += &format!("- {}\n", one_line(text)),
                 Part::Table(table) => out += &table.markdown(),
             }
         }
         out
     }
+}
+
+/// A paragraph of Markdown on one line: a line break in a text of the config is not one of the page.
+fn one_line(text: &str) -> String {
+    printable_lines(text).replace(['\n', '\t'], " ")
 }
 
 /// What must not be torn: numbers with their intervals, words, and in names what stands between hyphens, slashes or at

@@ -6,6 +6,7 @@ use super::number::{MISSING, Unit, count, counted, interval, number, or_missing,
 use crate::analyse::{Analysis, Effect, Unjudged, WorkloadAnalysis};
 use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, InstrumentStatus, MainResponse, Manifest};
+use std::path::Path;
 
 /// Factors that save, shown one by one; the rest is counted.
 const MAX_SAVERS: usize = 2;
@@ -16,9 +17,10 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     let subject = manifest.plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
     document.item(format!(
         "subject: {}; config {}; {} of {}, seed {}",
-        subject
-            .and_then(|cell| cell.served_by.as_deref())
-            .unwrap_or("the baseline (unproven: its config names no served_by)"),
+        match subject.and_then(|cell| cell.served_by.as_deref()) {
+            Some(allocator) => allocator.to_owned(),
+            None => unserved(manifest, analysis),
+        },
         manifest.config_path,
         counted(analysis.runs, "run"),
         counted(manifest.blocks as usize, "block"),
@@ -71,6 +73,17 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     if analysis.ignored > 0 {
         let belong = if analysis.ignored == 1 { "belongs to no cell or was" } else { "belong to no cell or were" };
         document.item(format!("{} {belong} repeated", counted(analysis.ignored, "record")));
+    }
+}
+
+/// The subject where no run tells which allocator served it: its program, and what is known of it.
+fn unserved(manifest: &Manifest, analysis: &Analysis) -> String {
+    let built = manifest.builds.first().and_then(|build| build.result.as_ref().ok());
+    let name = built.and_then(|built| Path::new(&built.path).file_name());
+    let name = name.map_or_else(|| "the program of the config".into(), |name| name.to_string_lossy());
+    match analysis.workloads.iter().all(|workload| workload.is_per_run) {
+        true => format!("{name}, judged from outside"),
+        false => format!("{name} (its config names no served_by, so which allocator served it is not checked)"),
     }
 }
 

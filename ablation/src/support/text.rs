@@ -12,10 +12,15 @@ pub(crate) fn printable(text: &str) -> String {
     out
 }
 
-/// [`printable`] with line breaks kept.
+/// [`printable`] with line breaks and tabs kept.
 pub(crate) fn printable_lines(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(printable).collect();
-    lines.join("\n")
+    let mut out = String::with_capacity(text.len());
+    for part in text.split_inclusive(['\n', '\t']) {
+        let end = part.len() - usize::from(part.ends_with(['\n', '\t']));
+        out += &printable(&part[..end]);
+        out += &part[end..];
+    }
+    out
 }
 
 /// Control characters, and those that turn the direction of the text around them.
@@ -41,7 +46,8 @@ mod tests {
         assert_eq!(printable("\u{1b}[31mRED\u{1b}[0m\t|\r\n"), "\\u{1b}[31mRED\\u{1b}[0m\\t|\\r\\n");
         assert_eq!(printable("é − 中 ok"), "é − 中 ok");
         assert_eq!(printable("\u{202e}evil\u{9b}2J"), "\\u{202e}evil\\u{9b}2J");
-        assert_eq!(printable_lines("a\u{7}\nb"), "a\\u{7}\nb");
+        assert_eq!(printable_lines("a\u{7}\n\tb\n"), "a\\u{7}\n\tb\n");
+        assert_eq!(printable_lines(""), "");
     }
 
     #[test]
