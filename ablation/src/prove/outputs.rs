@@ -62,7 +62,7 @@ pub(crate) fn remarks(plan: &StudyPlan, runs: &[JudgedRun]) -> Vec<String> {
                 0 => String::new(),
                 more => format!("; so does that of {}", counted(more, "more cell")),
             };
-            out.push(format!("the output of {first} in {name} differs, as the config expects: {how}{more}"));
+            out.push(format!("the output of {first} in {name} differs, which is allowed: {how}{more}"));
         }
     }
     out
