@@ -112,6 +112,7 @@ fn manifest() -> Manifest {
         about: String::new(),
         response: MainResponse::P10,
         cells: Vec::new(),
+        output: OutputRule::Same,
     };
     Manifest {
         format: FORMAT,

@@ -163,6 +163,7 @@ const PROBE: &[Layer] = &[
 ];
 
 const RUNNER: &[Layer] = &[
+    layer(&["support/text.rs"], "text that is safe to print"),
     apart(
         &[
             "support/call.rs",
@@ -237,7 +238,7 @@ const RUNNER: &[Layer] = &[
         ],
         "one section of a report each",
     ),
-    layer(&["report/closing.rs"], "what stands at the end of a report"),
+    apart(&["report/closing.rs", "report/memory.rs"], "what stands at the end of a report; memory beside time"),
     layer(&["report/head.rs"], "what stands at its beginning"),
     apart(&["report/peers/", "report/targets.rs"], "the peers side by side; the targets"),
     layer(&["report/headline/"], "the answer, which opens every report"),

@@ -41,7 +41,7 @@ pub use os_text::{bytes_of_text, os_to_text, path_of_text, path_to_text};
 pub use path::{BASELINE, Goal, Path};
 pub use plan::{
     AbsentPeer, Arm, CellKind, CellPlan, Contrast, Crossed, Curve, FactorPlan, Hypothesis, HypothesisKind, Impossible,
-    StudyPlan, WorkloadPlan,
+    OutputRule, StudyPlan, WorkloadPlan,
 };
 pub use read::{BadLine, ReadError, RecordReader, mean_wall_ns, read_effects, read_manifest, read_records};
 pub use record::{Pass, Record, Status};

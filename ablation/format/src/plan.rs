@@ -218,6 +218,33 @@ pub struct WorkloadPlan {
     /// Ids of the cells that run with it; empty: all.
     #[serde(default)]
     pub cells: Vec<String>,
+    /// Whether the output of the program must be the same at all levels; missing in older manifests.
+    #[serde(default, skip_serializing_if = "OutputRule::is_same")]
+    pub output: OutputRule,
+}
+
+/// What is asked of the standard output and exit code of a program without a result line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum OutputRule {
+    /// They are equal at all levels; runs of a level that differs from the baseline are invalid.
+    #[default]
+    Same,
+    /// They may differ between levels, which is said.
+    MayDiffer,
+    /// The output is not looked at.
+    Ignored,
+}
+
+impl OutputRule {
+    /// The rules by their names in configs.
+    pub const NAMES: [(&'static str, OutputRule); 3] =
+        [("same", OutputRule::Same), ("may-differ", OutputRule::MayDiffer), ("ignored", OutputRule::Ignored)];
+
+    fn is_same(&self) -> bool {
+        *self == OutputRule::Same
+    }
 }
 
 impl WorkloadPlan {

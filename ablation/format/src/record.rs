@@ -50,6 +50,22 @@ pub struct Record {
     /// Resident bytes of the runner when it started the process; `None` where `/proc` does not have them.
     #[serde(default)]
     pub runner_rss_bytes: Option<u64>,
+    /// Resident bytes of the process and its descendants: mean over the time from 50 ms after its start, by samples that
+    /// the runner takes in timing runs; `None` where it ended before there were two samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_mean_bytes: Option<u64>,
+    /// Resident bytes at the last of these samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_last_bytes: Option<u64>,
+    /// Exit code of the process; `None` where a signal ended it, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// Hash of all standard output, in timing runs without a result line whose workload has its output compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_sha256: Option<String>,
+    /// Beginning of that output, in the first two blocks: what tells where two outputs differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_start: Option<String>,
     /// Code layout of the binary, below [`StudyPlan::layouts`](crate::StudyPlan::layouts).
     #[serde(default)]
     pub layout: u32,
@@ -140,6 +156,11 @@ impl Record {
             process_page_faults: 0,
             process_rss_peak_bytes: 0,
             runner_rss_bytes: None,
+            rss_mean_bytes: None,
+            rss_last_bytes: None,
+            exit_code: None,
+            output_sha256: None,
+            output_start: None,
             layout: 0,
             cpu_ns: 0,
             context_switches: None,

@@ -26,11 +26,9 @@ pub(super) fn of_percentiles(rows: &mut [Effect]) {
 }
 
 /// A claim about the mean must hold for the trimmed mean of the differences and for their median, with the exact
-/// interval of the sign test and above the same noise floor. `series` has one entry for each row of the mean.
-pub(super) fn of_estimators(rows: &mut [Effect], series: &[Series], floor_ns: Option<f64>) {
-    let means = rows.iter_mut().filter(|row| {
-        !row.response.is_counted() && row.response != Response::LatencyNsP10 && row.response != Response::LatencyNsP50
-    });
+/// interval of the sign test and above the same noise floor. `series` has one entry for each row of the main response.
+pub(super) fn of_estimators(rows: &mut [Effect], main: Response, series: &[Series], floor_ns: Option<f64>) {
+    let means = rows.iter_mut().filter(|row| row.response == main);
     for (row, series) in means.zip(series) {
         if !matches!(row.verdict, Verdict::Costs | Verdict::Saves) {
             continue;

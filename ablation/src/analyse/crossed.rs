@@ -35,6 +35,8 @@ pub(crate) struct Contrasted {
 pub(crate) struct CrossedFactor {
     /// The factor.
     pub(crate) factor: String,
+    /// The level that stands for "without it": `off`, or a variant of a factor without `off`.
+    pub(crate) away: String,
     /// Its effect averaged over all orders of adding the factors: the values of all factors sum to [`Crossed::total`].
     pub(crate) shapley: Contrasted,
     /// All factors at work, minus all but this one.
@@ -142,6 +144,7 @@ pub(super) fn crossed(
         };
         factors.push(CrossedFactor {
             factor: factor.clone(),
+            away: away(manifest, factor),
             shapley: of(0),
             leave_one_out: of(1),
             add_one_in: of(2),
@@ -167,6 +170,11 @@ pub(super) fn crossed(
             .collect(),
         missing: Vec::new(),
     })
+}
+
+fn away(manifest: &Manifest, factor: &str) -> String {
+    let crossed = manifest.plan.crossed.iter().find(|crossed| crossed.factor == factor);
+    crossed.map_or_else(|| "off".to_owned(), |crossed| crossed.away.clone())
 }
 
 /// Rows with intervals that hold together, and their verdicts.

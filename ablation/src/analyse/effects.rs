@@ -8,6 +8,7 @@ use super::values::{CellSummary, Effect, estimate};
 use super::words::{Proof, Response, Verdict};
 use super::{agreement, foreign, read_back};
 use crate::prove;
+use crate::support::count::counted_verb;
 use ablate_format::effects::Estimate;
 use ablate_format::{Arm, CellKind, Contrast, Crossed, FactorPlan, MainResponse, Manifest, Status, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
@@ -109,7 +110,12 @@ pub(super) fn effects(
         let pairs = pairs(&manifest.plan, runs, contrast);
         let mut refusal = refusal(manifest, runs, contrast, &pairs);
         let mut unproven = None;
-        if refusal.is_none() && foreign::concerns(manifest, contrast) {
+        // A switch that changes what the program prints does something.
+        let prints_otherwise = pairs.iter().any(|(plus, minus)| {
+            let outputs = plus.output().zip(minus.output());
+            outputs.is_some_and(|(plus, minus)| plus != minus)
+        });
+        if refusal.is_none() && !prints_otherwise && foreign::concerns(manifest, contrast) {
             let plans: Vec<_> = pairs.iter().map(|(plus, minus)| (plus.plan, minus.plan)).collect();
             let counts = |id: &str| cells.iter().find(|cell| cell.id == id).map(|cell| &cell.counts);
             let told = read_back::proof(&contrast.factor, &plans, runs);
@@ -120,7 +126,12 @@ pub(super) fn effects(
             }
         }
         for (column, (response, drawn)) in Response::timed(main).iter().copied().zip(drawn).enumerate() {
-            let mut row = empty(contrast, response);
+            // As with counts: a column that no cell has is absent.
+            let is_beside = column > 0 && Response::MEMORY.contains(&response);
+            if is_beside && cells.iter().all(|cell| of_cell(cell, response, main).is_none()) {
+                continue;
+            }
+            let mut row = empty(&manifest.plan, contrast, response);
             row.blocks = drawn.blocks;
             match &refusal {
                 Some((verdict, reason)) => (row.verdict, row.reason) = (*verdict, reason.clone()),
@@ -143,7 +154,7 @@ pub(super) fn effects(
             if cells.iter().all(|cell| !cell.counts.contains_key(instrument)) {
                 continue;
             }
-            let mut row = empty(contrast, response);
+            let mut row = empty(&manifest.plan, contrast, response);
             match &refusal {
                 Some((verdict, reason)) => (row.verdict, row.reason) = (*verdict, reason.clone()),
                 None => counted(&mut row, &pairs, cells, instrument),
@@ -163,11 +174,14 @@ pub(super) fn effects(
     let floor_ns = floors.get(&Response::main(main)).copied().flatten();
     match main {
         MainResponse::P10 => agreement::of_percentiles(&mut rows),
-        _ => agreement::of_estimators(&mut rows, evidence.by_block, floor_ns),
+        main => agreement::of_estimators(&mut rows, Response::main(main), evidence.by_block, floor_ns),
     }
     agreement::with_all_batches(&mut rows);
     for row in &mut rows {
         row.proof = proof(row, runs, &manifest.plan);
+        let baseline = cells.iter().find(|cell| cell.kind == CellKind::Baseline);
+        let baseline = baseline.and_then(|cell| of_cell(cell, row.response, main)).filter(|value| *value != 0.0);
+        row.of_baseline = row.estimate.zip(baseline).map(|(estimate, baseline)| estimate / baseline.abs());
     }
     let layout_ns = layout_floors.get(&Response::main(main)).copied().flatten();
     (rows, Floors { switch_ns: floor_ns, layout_ns })
@@ -236,7 +250,9 @@ fn refusal(manifest: &Manifest, runs: &Runs, contrast: &Contrast, pairs: &[Pair]
             }
             return Some(match cell.worst() {
                 Some((Status::Invalid, runs)) => {
-                    (Verdict::Invalid, format!("`{id}`: no proven run, {runs} are invalid"))
+                    let why = cell.why_invalid.map_or_else(String::new, |why| format!(": {why}"));
+                    let runs = counted_verb(runs, "run", ["is", "are"]);
+                    (Verdict::Invalid, format!("`{id}`: no proven run, {runs} invalid{why}"))
                 }
                 Some(_) => (Verdict::Invalid, format!("`{id}`: no proven run, {}", cell.status())),
                 None => (Verdict::Inconclusive, format!("`{id}` was not run")),
@@ -309,10 +325,23 @@ fn not_exercised(plan: &StudyPlan, runs: &Runs, contrast: &Contrast, pairs: &[Pa
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
-fn empty(contrast: &Contrast, response: Response) -> Effect {
+/// The level of one factor that a contrast compares with the baseline's.
+fn level(plan: &StudyPlan, contrast: &Contrast) -> Option<String> {
+    if contrast.contrast == "main" {
+        return plan.crossed.iter().find(|c| c.factor == contrast.factor).map(|c| c.away.clone());
+    }
+    let factor = plan.factors.iter().find(|factor| factor.name == contrast.factor)?;
+    // Names of levels have hyphens too, so only what follows the known baseline is the level.
+    let level = contrast.contrast.strip_prefix(&factor.baseline)?.strip_prefix('-')?;
+    Some(level.to_owned()).filter(|_| contrast.attribution)
+}
+
+/// A row about which nothing is known yet.
+fn empty(plan: &StudyPlan, contrast: &Contrast, response: Response) -> Effect {
     Effect {
         factor: contrast.factor.clone(),
         contrast: contrast.contrast.clone(),
+        level: level(plan, contrast),
         arm: contrast.arm,
         response,
         attribution: contrast.attribution,
@@ -327,7 +356,22 @@ fn empty(contrast: &Contrast, response: Response) -> Effect {
         verdict: Verdict::Inconclusive,
         reason: String::new(),
         share: None,
+        of_baseline: None,
     }
+}
+
+/// A cell's value in a response, in its unit.
+fn of_cell(cell: &CellSummary, response: Response, main: MainResponse) -> Option<f64> {
+    if let Some((_, instrument)) = Response::COUNTED.iter().find(|(counted, _)| *counted == response) {
+        return cell.per_operation(instrument);
+    }
+    let value = match response {
+        _ if response == Response::main(main) => cell.value(main),
+        Response::RssPeakBytes => cell.memory.peak,
+        Response::RssMeanBytes => cell.memory.mean,
+        _ => cell.value(MainResponse::P50),
+    };
+    value.map(|value| value.value)
 }
 
 /// Intervals of the rows of the attribution table that hold together, one family for each response; of other rows none.

@@ -55,6 +55,7 @@ impl Study {
                     about: String::new(),
                     response: MainResponse::P10,
                     cells: Vec::new(),
+                    output: OutputRule::Same,
                 })
                 .collect(),
             cells,
@@ -137,6 +138,31 @@ impl Study {
                 .map(|factor| Contrast { attribution: true, ..contrast(factor, "main", Some(Arm::Env), "", "") }),
         );
         study
+    }
+
+    /// Gives a factor the baseline's level `baseline` and other levels instead of `off`, each in one binary: cells
+    /// `<factor>-<level>@env`.
+    pub(crate) fn levels(&mut self, factor: &str, baseline: &str, others: &[&str]) {
+        let plan = &mut self.manifest.plan;
+        let own = |cell: &CellPlan| cell.name == format!("no-{factor}");
+        plan.cells.retain(|cell| !own(cell));
+        plan.contrasts.retain(|contrast| contrast.factor != factor);
+        for cell in plan.cells.iter_mut().filter(|cell| cell.levels.contains_key(factor)) {
+            cell.levels.insert(factor.to_owned(), baseline.to_owned());
+        }
+        let at_baseline = plan.cells[0].levels.clone();
+        for level in others {
+            let mut levels = at_baseline.clone();
+            levels.insert(factor.to_owned(), level.to_string());
+            let name = format!("{factor}-{level}");
+            let id = format!("{name}@env");
+            plan.cells.push(cell(&id, &name, CellKind::Treatment, Some(Arm::Env), levels));
+            let row = contrast(factor, &format!("{baseline}-{level}"), Some(Arm::Env), "baseline", &id);
+            plan.contrasts.push(Contrast { attribution: true, ..row });
+        }
+        let planned = plan.factors.iter_mut().find(|planned| planned.name == factor).expect("is a factor");
+        planned.baseline = baseline.to_owned();
+        planned.levels = std::iter::once(&baseline).chain(others).map(|level| level.to_string()).collect();
     }
 
     pub(crate) fn cell(&mut self, id: &str) -> &mut CellPlan {

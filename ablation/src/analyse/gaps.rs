@@ -96,9 +96,13 @@ pub(super) fn reference_gap(
             explained.push(explain(Some(effect.factor.clone()), effect.arm, drawn, Vec::new()));
         }
     }
-    for kind in ["-off", "main", "-absent"] {
-        let single: Vec<_> =
-            rows.iter().copied().filter(|(e, _)| e.attribution && e.contrast.ends_with(kind)).collect();
+    // Main effects would be a second sum in the same binary.
+    let is_off = |e: &Effect| e.contrast != "main" && e.level.as_deref() == Some("off");
+    let has_off = rows.iter().any(|(e, _)| e.takes_away() && is_off(e));
+    let is_absent = |e: &Effect| e.contrast != "main" && e.level.as_deref() == Some("absent");
+    let sums: [&dyn Fn(&Effect) -> bool; 3] = [&is_off, &|e| e.contrast == "main" && !has_off, &is_absent];
+    for is_of_sum in sums {
+        let single: Vec<_> = rows.iter().copied().filter(|(e, _)| e.takes_away() && is_of_sum(e)).collect();
         let Some((first, _)) = single.first() else {
             continue;
         };

@@ -1,7 +1,7 @@
 //! Records by workload, cell and block, so that each is found once.
 
 use super::contention::{self, Undisturbed};
-use crate::prove::{JudgedRun, Reported};
+use crate::prove::{JudgedRun, Printed, Reported};
 use ablate_format::effects::Contention;
 use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Pass, Status, StudyPlan};
 use std::collections::{BTreeMap, HashMap};
@@ -45,6 +45,8 @@ pub(super) struct CellRuns<'a> {
     pub(super) idle: BTreeMap<u32, &'a JudgedRun>,
     /// Runs of every pass by how they ended.
     ended: Vec<(Status, usize)>,
+    /// Why the first invalid run is so.
+    pub(super) why_invalid: Option<&'a str>,
     /// Timing runs, however they ended.
     timed: usize,
 }
@@ -83,6 +85,18 @@ impl<'a> CellRuns<'a> {
     pub(super) fn measured(&self) -> impl Iterator<Item = &'a Reported> + '_ {
         let counting = self.counting.values().filter_map(|record| record.measured.as_ref());
         self.timing.values().filter_map(|run| run.record.measured.as_ref()).chain(counting)
+    }
+
+    /// Whether no proven timing run printed a result line.
+    pub(super) fn reports_nothing(&self) -> bool {
+        self.timing.values().all(|run| run.record.measured.is_none())
+    }
+
+    /// What all of its timing runs printed and how they ended, where that is compared and was the same.
+    pub(super) fn output(&self) -> Option<(&'a str, Option<i32>)> {
+        let mut answers = self.timing.values().map(|run| run.record.printed.as_ref().map(Printed::answer));
+        let first = answers.next()??;
+        answers.all(|answer| answer == Some(first)).then_some(first)
     }
 
     /// Whether its program took contention probes around batches.
@@ -140,6 +154,7 @@ pub(super) fn index<'a>(
         counting: BTreeMap::new(),
         idle: BTreeMap::new(),
         ended: Vec::new(),
+        why_invalid: None,
         timed: 0,
     };
     let mut runs: Vec<Runs> = plan
@@ -162,6 +177,9 @@ pub(super) fn index<'a>(
             None => cell.ended.push((record.status, 1)),
         }
         cell.timed += usize::from(record.pass == Pass::Timing);
+        if record.status == Status::Invalid && cell.why_invalid.is_none() {
+            cell.why_invalid = Some(&record.reason);
+        }
         if record.status != Status::Ok {
             continue;
         }

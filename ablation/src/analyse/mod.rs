@@ -14,6 +14,7 @@ mod floors;
 mod foreign;
 mod gaps;
 mod index;
+mod memory;
 mod noise;
 mod paths;
 mod race;
@@ -42,18 +43,19 @@ use ablate_format::Record;
 use ablate_format::effects::{Contention, Group};
 use ablate_format::{MainResponse, Manifest, StudyPlan, WorkloadPlan};
 use ablate_stats::bootstrap::Drawn;
-use index::Runs;
+use index::{CellRuns, Runs};
 use values::estimate;
 
 pub(crate) use crossed::{Contrasted, Crossed, CrossedFactor};
 pub(crate) use failures::Failure;
 pub(crate) use gaps::{Explained, ReferenceGap};
+pub(crate) use memory::Memory;
 pub(crate) use paths::{FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal};
 pub(crate) use ranking::Unjudged;
 pub(crate) use retention::Retention;
 pub(crate) use table::{Row, Table};
 pub(crate) use targets::{JudgedTarget, TargetRow, TargetVerdict};
-pub(crate) use values::{CellSummary, Effect, Gap};
+pub(crate) use values::{CellSummary, Effect, Gap, is_away, negated};
 pub(crate) use words::{Proof, Response, Verdict};
 pub(crate) use workload::WorkloadAnalysis;
 
@@ -182,6 +184,7 @@ fn workload(
         name: plan.name.clone(),
         about: plan.about.clone(),
         response: plan.response,
+        is_per_run: plan.response.is_outside() && runs.cells.iter().all(CellRuns::reports_nothing),
         gaps: gaps::gaps(&peers, &gaps),
         cells,
         effects,

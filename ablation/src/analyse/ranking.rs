@@ -8,16 +8,25 @@ use ablate_format::{Arm, CellKind};
 /// A study that would need more than this many times its blocks shows nothing worth naming.
 const MAX_TIMES: f64 = 100.0;
 
-/// Ends of the contrasts that take one factor away, the most telling first. What they begin with is the factor's level.
-const KINDS: [&str; 3] = ["-off", "main", "-absent"];
+/// How far a row is from telling of its factor alone, for [`WorkloadAnalysis::ranked`]: two builds also differ in code
+/// layout, and a main effect is an average over other factors.
+fn distance(effect: &Effect) -> u8 {
+    match effect.arm.is_some_and(Arm::has_own_binary) {
+        _ if effect.contrast == "main" => 1,
+        false => 0,
+        true => 2,
+    }
+}
 
-/// A factor whose difference is for the worse and does not stand out from the noise: nothing is claimed about it.
+/// A row whose difference does not stand out from the noise: nothing is claimed about it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Candidate {
-    /// The factor.
-    pub(crate) factor: String,
-    /// Difference seen, nanoseconds per operation.
+    /// The factor, or the factor with its level.
+    pub(crate) title: String,
+    /// Difference seen, in the unit of the response, as [`Effect::added`] has it.
     pub(crate) estimate: f64,
+    /// The difference as a part of the baseline's value.
+    pub(crate) share: Option<f64>,
     /// Its interval.
     pub(crate) interval: Option<(f64, f64)>,
     /// Blocks that it was seen in.
@@ -56,65 +65,66 @@ impl WorkloadAnalysis {
         rows().all(|effect| effect.lo.is_none()).then_some(Unjudged::TooFewBlocks(blocks))
     }
 
-    /// Factors that are found to cost, proven or not, most expensive first, each once: by the environment where that arm
-    /// says `costs` (one binary, no change of layout), else by the factorial, else by the build.
+    /// What is found to cost, proven or not, most expensive first, each factor or level once: by the row in one binary
+    /// where that says `costs` (no change of layout), else by the factorial, else by the build.
     pub(crate) fn top_costs(&self) -> Vec<&Effect> {
         self.ranked(Verdict::Costs)
     }
 
-    /// Factors that are found to save, proven or not, the largest saving first, each once.
+    /// What is found to save, proven or not, the largest saving first, each factor or level once.
     pub(crate) fn top_savers(&self) -> Vec<&Effect> {
         let mut savers = self.ranked(Verdict::Saves);
         savers.reverse();
         savers
     }
 
-    /// The arms in which a factor's own contrasts are proven.
-    pub(crate) fn proven_arms(&self, factor: &str) -> Vec<&'static str> {
-        let rows = self.main_effects().filter(|e| e.attribution && e.factor == factor && e.proof == Proof::Proven);
+    /// The arms in which the rows of a factor or of one of its levels are proven.
+    pub(crate) fn proven_arms(&self, title: &str) -> Vec<&'static str> {
+        let rows = self.main_effects().filter(|e| e.attribution && e.title() == title && e.proof == Proof::Proven);
         let mut arms: Vec<&str> = rows.filter_map(|effect| effect.arm.map(Arm::as_str)).collect();
         arms.sort_unstable();
         arms.dedup();
         arms
     }
 
-    /// The contrasts that speak for a factor here. Beside Shapley values a main effect would be a second answer to their
-    /// question, with another sign than leave-one-out where factors depend on each other.
-    fn kinds(&self) -> impl Iterator<Item = &'static str> + use<> {
+    /// The rows that speak for factors here, the most telling first. Beside Shapley values a main effect would be a
+    /// second answer to their question, with another sign than leave-one-out where factors depend on each other.
+    pub(crate) fn telling(&self) -> Vec<&Effect> {
         let has_shapley = self.crossed.as_ref().is_some_and(|crossed| !crossed.factors.is_empty());
-        KINDS.into_iter().filter(move |kind| !(has_shapley && *kind == "main"))
+        let is_told = |effect: &Effect| has_shapley && effect.contrast == "main";
+        let rows = self.main_effects().filter(|effect| effect.attribution && !is_told(effect));
+        let mut rows: Vec<&Effect> = rows.collect();
+        rows.sort_by_key(|effect| distance(effect));
+        rows
     }
 
-    /// Factors with this verdict, the largest effect first.
+    /// Factors and levels with this verdict, the most expensive first.
     fn ranked(&self, verdict: Verdict) -> Vec<&Effect> {
         let mut best: Vec<&Effect> = Vec::new();
-        for kind in self.kinds() {
-            let rows = self.main_effects().filter(|e| e.attribution && e.contrast.ends_with(kind));
-            for effect in rows.filter(|e| e.verdict == verdict) {
-                if best.iter().all(|known| known.factor != effect.factor) {
-                    best.push(effect);
-                }
+        for effect in self.telling().into_iter().filter(|effect| effect.said() == verdict) {
+            if best.iter().all(|known| known.title() != effect.title()) {
+                best.push(effect);
             }
         }
-        let cost = |effect: &Effect| effect.response.cost_of(effect.estimate.unwrap_or(0.0));
+        let cost = |effect: &Effect| effect.response.cost_of(effect.added().map_or(0.0, |added| added.value));
         best.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
         best
     }
 
-    /// The largest differences for the worse that nothing can be claimed about, by the environment where that arm exists.
-    /// Empty as soon as one factor is found to cost.
+    /// The largest differences that nothing can be claimed about, by the row in one binary where there is one. Empty as
+    /// soon as anything is found to cost or to save.
     pub(crate) fn candidates(&self) -> Vec<Candidate> {
-        if !self.top_costs().is_empty() {
+        let rows = self.telling();
+        if rows.iter().any(|effect| matches!(effect.verdict, Verdict::Costs | Verdict::Saves)) {
             return Vec::new();
         }
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen: Vec<String> = Vec::new();
         let mut found = Vec::new();
-        for kind in self.kinds() {
-            for effect in self.main_effects().filter(|e| e.attribution && e.contrast.ends_with(kind)) {
-                if !seen.contains(&effect.factor.as_str()) && effect.estimate.is_some() {
-                    seen.push(&effect.factor);
-                    found.extend(self.candidate(effect));
-                }
+        for effect in rows.into_iter().filter(|effect| effect.estimate.is_some()) {
+            let title = effect.title();
+            if !seen.contains(&title) {
+                found.extend(self.candidate(effect));
+                seen.push(title);
             }
         }
         found.sort_by(|a, b| b.estimate.abs().total_cmp(&a.estimate.abs()));
@@ -125,18 +135,24 @@ impl WorkloadAnalysis {
         // More blocks do not prove a switch.
         let open = effect.proof != Proof::Unproven
             && matches!(effect.verdict, Verdict::BelowFloor | Verdict::NotDetected | Verdict::Inconclusive);
-        let estimate = effect.estimate.filter(|estimate| open && effect.response.cost_of(*estimate) > 0.0)?;
+        let added = effect.added().filter(|added| open && added.value != 0.0)?;
         let candidate = |blocks_needed| {
-            let interval = effect.lo.zip(effect.hi);
-            Some(Candidate { factor: effect.factor.clone(), estimate, interval, blocks: effect.blocks, blocks_needed })
+            Some(Candidate {
+                title: effect.title(),
+                estimate: added.value,
+                share: effect.added_share(),
+                interval: added.interval,
+                blocks: effect.blocks,
+                blocks_needed,
+            })
         };
-        let Some((lo, hi)) = effect.lo.zip(effect.hi) else {
+        let Some((lo, hi)) = added.interval else {
             // Without an interval its width is not known.
             return candidate(Some(ablate_stats::MIN_BLOCKS).filter(|least| effect.blocks < *least));
         };
         // Widths shrink with the root of the blocks; the floor is a width as well, that of the placebo.
         let width = ((hi - lo) / 2.0).max(self.floor_ns.unwrap_or(0.0));
-        let times = (width / estimate).powi(2);
+        let times = (width / added.value).powi(2);
         if times > MAX_TIMES {
             return None;
         }
@@ -149,12 +165,13 @@ impl WorkloadAnalysis {
 #[cfg(test)]
 mod tests {
     use super::super::{analyse, fixture::Study};
+    use super::Verdict;
 
     fn candidates(blocks: u32, costs: impl Fn(&str) -> f64) -> Vec<(String, Option<usize>)> {
         let study = Study::new(&["cache", "tick"], &["w"]);
         let analysis = analyse(&study.manifest, &study.records(blocks, |_, cell, _| costs(cell)));
         let found = analysis.workloads[0].candidates();
-        found.into_iter().map(|candidate| (candidate.factor, candidate.blocks_needed)).collect()
+        found.into_iter().map(|candidate| (candidate.title, candidate.blocks_needed)).collect()
     }
 
     #[test]
@@ -166,9 +183,10 @@ mod tests {
             _ => 2_000.0,
         };
         let found = candidates(12, hidden);
-        assert_eq!(found.len(), 1, "tick saves: {found:?}");
+        assert_eq!(found.len(), 2, "a saving is as open as a cost: {found:?}");
         // The floor of about 20 ns is twice the difference, so about four times the blocks.
-        assert!(found[0].0 == "cache" && (40..=70).contains(&found[0].1.unwrap()), "{found:?}");
+        let both = found.iter().all(|(_, needed)| (40..=70).contains(&needed.unwrap()));
+        assert!(both && found.iter().any(|(title, _)| title == "cache"), "{found:?}");
         let found = candidates(4, |cell| if cell.starts_with("no-cache") { 1_900.0 } else { 2_000.0 });
         assert_eq!(found[0], ("cache".to_owned(), Some(6)));
     }
@@ -193,10 +211,53 @@ mod tests {
         for contrast in study.manifest.plan.contrasts.iter_mut().filter(|c| c.factor == "cache") {
             contrast.contrast = contrast.contrast.replace("on-", "fast-");
         }
+        study.manifest.plan.factors[0].baseline = "fast".to_owned();
         let costs = |cell: &str| if cell.starts_with("no-cache") { 1_900.0 } else { 2_000.0 };
         let analysis = analyse(&study.manifest, &study.records(12, |_, cell, _| costs(cell)));
         let top = analysis.workloads[0].top_costs();
         assert_eq!((top.len(), top[0].factor.as_str(), top[0].contrast.as_str()), (1, "cache", "fast-off"));
+    }
+
+    /// A compiler's levels, `0` in the baseline, and debug information that costs a little.
+    fn levels(ns: impl Fn(&str) -> f64) -> Vec<(String, Verdict, f64)> {
+        let mut study = Study::new(&["opt", "debug"], &["w"]);
+        study.levels("opt", "0", &["1", "2-lto"]);
+        let analysis = analyse(&study.manifest, &study.records(12, |_, cell, _| ns(cell)));
+        let workload = &analysis.workloads[0];
+        let claims = workload.top_savers().into_iter().chain(workload.top_costs());
+        claims.map(|e| (e.title(), e.said(), e.added().unwrap().value.round())).collect()
+    }
+
+    #[test]
+    fn every_level_is_ranked_and_a_saving_is_an_answer() {
+        let ns = |cell: &str| match cell.split('@').next() {
+            Some("opt-1") => 400.0,
+            Some("opt-2-lto") => 100.0,
+            Some("no-debug") => 980.0,
+            _ => 1_000.0,
+        };
+        let expected = [
+            ("opt: 2-lto".to_owned(), Verdict::Saves, -900.0),
+            ("opt: 1".to_owned(), Verdict::Saves, -600.0),
+            ("debug".to_owned(), Verdict::Costs, 20.0),
+        ];
+        assert_eq!(levels(ns), expected);
+        let slower = |cell: &str| if cell.starts_with("opt-1") { 1_500.0 } else { 1_000.0 };
+        assert_eq!(levels(slower), [("opt: 1".to_owned(), Verdict::Costs, 500.0)]);
+        assert!(levels(|_| 1_000.0).is_empty(), "levels that change nothing are not named");
+    }
+
+    #[test]
+    fn the_interval_that_holds_for_all_rows_covers_every_level() {
+        let mut study = Study::new(&["opt"], &["w"]);
+        study.levels("opt", "0", &["1", "2"]);
+        let analysis = analyse(&study.manifest, &study.records(12, |_, _, block| 100.0 + f64::from(block % 5)));
+        let rows: Vec<_> = analysis.workloads[0].main_effects().filter(|e| e.factor == "opt").collect();
+        assert_eq!(rows.len(), 2);
+        for row in rows {
+            let (lo, hi) = row.together.expect("is of the family");
+            assert!(lo <= row.lo.unwrap() && hi >= row.hi.unwrap() && hi - lo > row.hi.unwrap() - row.lo.unwrap());
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a study as a whole cannot show, and what disturbed the machine while it ran.
 
 use super::workload::WorkloadAnalysis;
-use crate::prove::JudgedRun;
+use crate::prove::{self, JudgedRun};
 use crate::support::count::counted;
 use ablate_format::{CellKind, MainResponse, Pass, Status, StudyPlan};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,7 @@ pub(super) fn remarks(plan: &StudyPlan, workloads: &[WorkloadAnalysis], records:
         ));
     }
     out.extend(two_speeds(workloads));
+    out.extend(prove::outputs::remarks(plan, records));
     out.extend(peaks_from_outside(plan, records));
     out.extend(shared_counters(records));
     let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);

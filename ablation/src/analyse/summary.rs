@@ -2,6 +2,7 @@
 
 use super::counts;
 use super::index::{self, CellRuns, Timed};
+use super::memory;
 use super::values::CellSummary;
 use crate::prove;
 use ablate_format::effects::Estimate;
@@ -55,6 +56,7 @@ pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::
         wall_ns: of(MainResponse::Wall),
         cpu_ns: of(MainResponse::Cpu),
         rss_peak_bytes: of(MainResponse::RssPeak),
+        memory: memory::of(runs),
         values,
         counts: counts::per_operation(manifest, runs, notes),
         relative_to_peers: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::counts::PerOperation;
 use super::index::{CellRuns, Runs, Timed};
+use super::memory;
 use super::values::CellSummary;
 use super::words::Response;
 use ablate_format::effects::Contention;
@@ -35,6 +36,8 @@ pub(crate) struct Row {
     pub(crate) main: Drawn,
     /// Median of the runs, where the main response is the 10th percentile.
     pub(crate) median: Option<Drawn>,
+    /// Peak and mean of the resident bytes, where runs have them.
+    memory: [Option<Drawn>; 2],
     /// Main response over all batches, disturbed or not, where [`Row::main`] is over the retained ones.
     pub(crate) all_batches: Option<Drawn>,
     /// Natural logarithm of the main response.
@@ -67,12 +70,21 @@ pub(super) enum Column {
     Median,
     /// The main response over all batches.
     AllBatches,
+    /// Peak of the resident bytes.
+    RssPeak,
+    /// Mean of the resident bytes.
+    RssMean,
 }
 
 impl Column {
     /// Where a response of time is found.
     pub(super) fn of(response: Response, main: MainResponse) -> Column {
-        if response == Response::main(main) { Column::Main } else { Column::Median }
+        match response {
+            _ if response == Response::main(main) => Column::Main,
+            Response::RssPeakBytes => Column::RssPeak,
+            Response::RssMeanBytes => Column::RssMean,
+            _ => Column::Median,
+        }
     }
 }
 
@@ -107,6 +119,10 @@ impl Table {
         let logs = drawn(&|run| main(run).map(f64::ln));
         let mut second = has_median.then(|| drawn(&|run| run.undisturbed.p50));
         let mut all = is_over_retained.then(|| drawn(&|run| run.record.value(plan.response)));
+        let mut memory = [memory::peak, memory::mean].map(|of: memory::Value| {
+            let is_there = present.iter().any(|(cell, _)| cell.timing.values().any(|run| of(run).is_some()));
+            is_there.then(|| drawn(&|run| of(run)))
+        });
         let mut layout_of = Vec::new();
         if manifest.plan.layouts > 1 {
             layout_of.resize(blocks, 0);
@@ -121,11 +137,15 @@ impl Table {
             .map(|(((cell, summary), (main, rests)), (log, _))| {
                 let (median, of_median) = second.as_mut().and_then(Iterator::next).unzip();
                 let (all_batches, of_all) = all.as_mut().and_then(Iterator::next).unzip();
+                let memory = memory.each_mut().map(|column| {
+                    let (value, _) = column.as_mut().and_then(Iterator::next)?;
+                    Some(value).filter(|value| value.point.is_finite())
+                });
                 let rests = [rests, of_median.unwrap_or_default(), of_all.unwrap_or_default()];
                 let id = cell.plan.id.clone();
                 let (counts, build) = (summary.counts.clone(), cell.plan.build.clone());
                 let rests = if layout_of.is_empty() { Default::default() } else { rests };
-                Row { id, main, median, all_batches, log, counts, build, rests }
+                Row { id, main, median, memory, all_batches, log, counts, build, rests }
             })
             .collect();
         let by_id: HashMap<String, usize> = cells.iter().enumerate().map(|(at, row)| (row.id.clone(), at)).collect();
@@ -166,8 +186,10 @@ impl Table {
         if plus.build == minus.build || self.layout_of.is_empty() {
             return None;
         }
-        let of_minus: HashMap<usize, f64> = minus.rests[column as usize].iter().copied().collect();
-        let pairs = plus.rests[column as usize].iter();
+        // Memory has no rests: it does not depend on where code lies.
+        let (of_plus, of_minus) = plus.rests.get(column as usize).zip(minus.rests.get(column as usize))?;
+        let of_minus: HashMap<usize, f64> = of_minus.iter().copied().collect();
+        let pairs = of_plus.iter();
         let difference = |(block, plus): &(usize, f64)| Some((self.layout_of[*block], plus - of_minus.get(block)?));
         Components::of(&pairs.filter_map(difference).collect::<Vec<_>>())
     }
@@ -180,6 +202,8 @@ impl Row {
             Column::Main => Some(&self.main),
             Column::Median => self.median.as_ref(),
             Column::AllBatches => self.all_batches.as_ref(),
+            Column::RssPeak => self.memory[0].as_ref(),
+            Column::RssMean => self.memory[1].as_ref(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The values that an analysis is made of: estimates, effects, cells and gaps.
 
 use super::counts::PerOperation;
+use super::memory::Memory;
 use super::words::{Proof, Response, Verdict};
 use ablate_format::effects::Estimate;
 use ablate_format::{Arm, CellKind, MainResponse};
@@ -19,6 +20,8 @@ pub(crate) struct Effect {
     pub(crate) factor: String,
     /// Kind of contrast, as in the plan.
     pub(crate) contrast: String,
+    /// The level that is compared with the baseline's, where the row is of one factor.
+    pub(crate) level: Option<String>,
     /// Arm, as in the plan.
     pub(crate) arm: Option<Arm>,
     /// What was measured.
@@ -47,18 +50,65 @@ pub(crate) struct Effect {
     pub(crate) reason: String,
     /// Effect as a share of the gap to the reference peer; `None` unless the gap's interval lies above 0.
     pub(crate) share: Option<Estimate>,
+    /// Effect as a part of the baseline's value in this response; 1 is all of it. `None` where that is 0 or missing.
+    pub(crate) of_baseline: Option<f64>,
 }
 
 impl Effect {
-    /// Whether it is of taking one factor away, whatever level that has: `on-off`, `fast-absent`.
+    /// Whether it is of taking one factor away: switching it off, or not building it.
     pub(crate) fn takes_away(&self) -> bool {
-        self.attribution && (self.contrast.ends_with("-off") || self.contrast.ends_with("-absent"))
+        self.attribution && self.level.as_deref().is_none_or(is_away)
     }
 
-    /// The effect with its interval, when something can be said.
+    /// Whether it is of another level than "without it", so that people read it from the baseline to that level.
+    fn is_of_a_level(&self) -> bool {
+        self.attribution && !self.takes_away()
+    }
+
+    /// What the row is called: the factor, or the factor with its level, `opt: o2`; for several factors the treatment.
+    pub(crate) fn title(&self) -> String {
+        match &self.level {
+            Some(level) if self.is_of_a_level() => format!("{}: {level}", self.factor),
+            _ => self.factor.clone(),
+        }
+    }
+
+    /// The effect with its interval, baseline − other, when something can be said.
     pub(crate) fn value(&self) -> Option<Estimate> {
         self.estimate.map(|value| Estimate { value, interval: self.lo.zip(self.hi), blocks: self.blocks })
     }
+
+    /// What the thing that [`Effect::title`] names adds: a factor against the program without it, a level against the
+    /// baseline's level.
+    pub(crate) fn added(&self) -> Option<Estimate> {
+        self.value().map(|value| if self.is_of_a_level() { negated(value) } else { value })
+    }
+
+    /// [`Effect::added`] as a part of the baseline's value; 1 is all of it.
+    pub(crate) fn added_share(&self) -> Option<f64> {
+        self.of_baseline.map(|share| if self.is_of_a_level() { -share } else { share })
+    }
+
+    /// [`Effect::added`] as a share of the gap to the reference peer.
+    pub(crate) fn added_of_gap(&self) -> Option<f64> {
+        self.share.map(|share| if self.is_of_a_level() { -share.value } else { share.value })
+    }
+
+    /// The verdict about the thing that [`Effect::title`] names.
+    pub(crate) fn said(&self) -> Verdict {
+        if self.is_of_a_level() { self.verdict.reversed() } else { self.verdict }
+    }
+}
+
+/// Whether a level is that of a factor that is not there.
+pub(crate) fn is_away(level: &str) -> bool {
+    level == "off" || level == "absent"
+}
+
+/// The same difference seen from the other side.
+pub(crate) fn negated(estimate: Estimate) -> Estimate {
+    let interval = estimate.interval.map(|(lo, hi)| (-hi, -lo));
+    Estimate { value: -estimate.value, interval, ..estimate }
 }
 
 /// One cell in one workload.
@@ -92,6 +142,8 @@ pub(crate) struct CellSummary {
     pub(crate) cpu_ns: Option<Estimate>,
     /// Most resident bytes of the process: median over blocks.
     pub(crate) rss_peak_bytes: Option<Estimate>,
+    /// Resident memory.
+    pub(crate) memory: Memory,
     /// Numbers of the program's own by name: medians over blocks.
     pub(crate) values: BTreeMap<String, Estimate>,
     /// Every counted event by instrument name.

@@ -17,8 +17,10 @@ pub(crate) enum Response {
     WallNs,
     /// Processor time of the process, nanoseconds per operation: for programs that report nothing.
     CpuNs,
-    /// Most resident bytes of the process: the main response where the config says so.
+    /// Most resident bytes of the process: beside every main response, or that where the config says so.
     RssPeakBytes,
+    /// Mean of the resident bytes over the time of the process: beside every main response.
+    RssMeanBytes,
     /// A number of the program's own: the main response where the config says so.
     Value(ValueName),
     /// Instructions per operation, from the counting passes.
@@ -51,11 +53,16 @@ impl Response {
         }
     }
 
-    /// The responses of time that every contrast of a workload has a row for, the main one first.
+    /// The responses of memory.
+    pub(crate) const MEMORY: [Response; 2] = [Response::RssPeakBytes, Response::RssMeanBytes];
+
+    /// The responses of timing runs that every contrast of a workload has a row for, the main one first, those of memory
+    /// last.
     pub(crate) fn timed(main: MainResponse) -> Vec<Response> {
         // Beside a mean, the median of a process would hide the first operations again.
         let second = (main == MainResponse::P10).then_some(Response::LatencyNsP50);
-        [Response::main(main)].into_iter().chain(second).collect()
+        let memory = Response::MEMORY.into_iter().filter(|memory| *memory != Response::main(main));
+        [Response::main(main)].into_iter().chain(second).chain(memory).collect()
     }
 
     /// Whether more of it is better: so it is for rates, and for nothing else.
@@ -88,6 +95,7 @@ impl Response {
             Response::WallNs => "wall_ns",
             Response::CpuNs => "cpu_ns",
             Response::RssPeakBytes => "rss_peak_bytes",
+            Response::RssMeanBytes => "rss_mean_bytes",
             Response::Value(value) => MainResponse::Value(value).as_str(),
             Response::InstructionsPerOp => "instructions_per_op",
             Response::PageFaultsPerOp => "page_faults_per_op",
@@ -119,6 +127,15 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict about the other side of the difference: what one level costs, the other saves.
+    pub(crate) fn reversed(self) -> Verdict {
+        match self {
+            Verdict::Costs => Verdict::Saves,
+            Verdict::Saves => Verdict::Costs,
+            other => other,
+        }
+    }
+
     /// Name in `effects.json` and in tables.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

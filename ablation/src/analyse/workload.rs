@@ -17,6 +17,8 @@ pub(crate) struct WorkloadAnalysis {
     pub(crate) about: String,
     /// What its effects, gaps and noise floor are about.
     pub(crate) response: MainResponse,
+    /// Whether the process as a whole is one operation, because the program reports none.
+    pub(crate) is_per_run: bool,
     /// Cells in the order of the plan.
     pub(crate) cells: Vec<CellSummary>,
     /// Effects in the order of the plan's contrasts, responses within.

@@ -1,6 +1,6 @@
 //! `cargo ablate init`.
 
-use super::output::{Ended, shown};
+use super::output::{Ended, out_path, shown};
 use crate::support::settings::Settings;
 use crate::tools::init::{self, Request, Subject};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME", conflicts_with = "command")]
     bin: Option<String>,
     /// File to write, which must not exist yet. Default: NAME.toml in the current folder.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = out_path())]
     out: Option<PathBuf>,
     /// Arguments of the first workload, as one text with quotes as in a shell: --args '--threads 2 "my file"'. Without
     /// this option the workload only starts the program.

@@ -1,7 +1,10 @@
 //! What subcommands print to standard output, and how they end.
 
 use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::text::printable_lines;
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 /// How a subcommand ends.
 pub(super) type Ended = Result<ShellCode, Box<dyn ExitStatus>>;
@@ -17,18 +20,27 @@ impl ExitStatus for OutputError {
     }
 }
 
+/// The path after `--out`. `-` is refused, because results are files: as a name it would be a folder that most commands
+/// take for an option or for standard output.
+pub(super) fn out_path() -> impl clap::builder::TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path: PathBuf| match path.as_os_str() == "-" {
+        true => Err("results are files, not one stream: name a file or folder, or write `./-` for one of that name"),
+        false => Ok(path),
+    })
+}
+
 /// Prints the text that was asked for, with which a call ends well.
 pub(super) fn shown(text: &str) -> Ended {
     print(text)?;
     Ok(ShellCode::Good)
 }
 
-/// Prints a text and ends its last line.
+/// Prints a text and ends its last line. Texts quote configs and programs, so nothing in it steers the terminal.
 ///
 /// # Errors
 /// [`OutputError`]. A closed pipe is no error: a reader like `head` has what it wants.
 pub(super) fn print(text: &str) -> Result<(), OutputError> {
-    print_bytes(format!("{}\n", text.trim_end()).as_bytes())
+    print_bytes(format!("{}\n", printable_lines(text.trim_end())).as_bytes())
 }
 
 /// Prints bytes as they are.

@@ -1,6 +1,6 @@
 //! `cargo ablate profile`.
 
-use super::output::{Ended, shown};
+use super::output::{Ended, out_path, shown};
 use crate::support::settings::Settings;
 use crate::tools::profile::{self, Request};
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     workload: Option<String>,
     /// Folder for flame graphs and folded stacks. Default: target/ablate/profile-STUDY-TIME.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = out_path())]
     out: Option<PathBuf>,
     /// Samples per cell. Sampling ends earlier when the time is over.
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]

@@ -1,6 +1,6 @@
 //! `cargo ablate run`.
 
-use super::output::Ended;
+use super::output::{Ended, out_path};
 use super::report::{self, Printed};
 use crate::report::Screen;
 use crate::study::rule::{Budget, HalfWidth};
@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(long)]
     quick: bool,
     /// Folder for the results, which must be empty or new. Default: target/ablate/STUDY-TIME.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = out_path())]
     out: Option<PathBuf>,
     /// Continue the study in --out. Finished runs are not repeated.
     #[arg(long, requires = "out")]

@@ -1,6 +1,6 @@
 //! `cargo ablate selftest`.
 
-use super::output::{Ended, print};
+use super::output::{Ended, out_path, print};
 use crate::study::rule::Budget;
 use crate::support::exit::ShellCode;
 use crate::support::settings::Settings;
@@ -29,7 +29,7 @@ pub(super) struct Args {
     #[arg(long)]
     busy: bool,
     /// Folder for configs and results, which must be empty or new. Default: target/ablate/selftest-TIME.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = out_path())]
     out: Option<PathBuf>,
 }
 

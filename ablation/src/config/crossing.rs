@@ -3,12 +3,16 @@
 use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{DesignKind, Factor, in_one_binary};
+use crate::support::count::count;
 use ablate_format::Arm;
 use std::ops::Range;
 use toml::Spanned;
 
 /// Most cells of one design. A study cannot sensibly run more.
 const MAX_CELLS: usize = 1024;
+
+/// Most cells that a message gives the number of.
+const MAX_TOLD: usize = 1_000_000_000;
 
 /// Most factors of a fraction. The search for its generators takes about a tenth of a second for twelve.
 const MAX_FRACTIONAL: usize = 12;
@@ -56,7 +60,7 @@ impl Checker<'_> {
             if two * (two + 1) / 2 > MAX_CELLS {
                 too(
                     DesignKind::Pairs,
-                    format!("with {two} factors has more than {MAX_CELLS} cells; choose fewer with `crossed`"),
+                    format!("with {two} factors has more than {} cells; choose fewer with `crossed`", count(MAX_CELLS)),
                 )?;
             }
         }
@@ -70,10 +74,13 @@ impl Checker<'_> {
             let levels = crossed.iter().map(|factor| 1 + factor.others_combined(arms).len());
             let cells = levels.fold(1_usize, usize::saturating_mul);
             if cells > MAX_CELLS {
+                // Beyond that the number says nothing, and may not even fit.
+                let cells = if cells > MAX_TOLD { format!("more than {}", count(MAX_TOLD)) } else { count(cells) };
                 let trouble = format!(
-                    "with {} factors has {cells} cells, and at most {MAX_CELLS} are sensible; choose fewer factors \
+                    "with {} factors has {cells} cells, and at most {} are sensible; choose fewer factors \
                      with `crossed`, or \"fractional\" or \"plackett-burman\"",
-                    crossed.len()
+                    crossed.len(),
+                    count(MAX_CELLS)
                 );
                 too(DesignKind::Factorial, trouble)?;
             }

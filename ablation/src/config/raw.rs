@@ -253,6 +253,7 @@ pub(super) struct Workload {
     pub(super) pin: bool,
     pub(super) response: Option<Text>,
     pub(super) designs: Option<Texts>,
+    pub(super) output: Option<Text>,
 }
 
 #[derive(Deserialize)]

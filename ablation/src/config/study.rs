@@ -5,7 +5,7 @@ use super::diagnostic::{Diagnostic, Part};
 use super::error::ConfigError;
 use super::surroundings::{Server, Surroundings};
 use crate::support::nearest::suggestion;
-use ablate_format::{Arm, Curve, Hypothesis, MainResponse, Target};
+use ablate_format::{Arm, Curve, Hypothesis, MainResponse, OutputRule, Target};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -448,6 +448,8 @@ pub(crate) struct Workload {
     pub(crate) response: MainResponse,
     /// Designs whose cells run with it; `None`: all.
     pub(crate) designs: Option<Vec<DesignKind>>,
+    /// Whether the program's output is compared between levels.
+    pub(crate) output: OutputRule,
 }
 
 /// Another allocator or program that runs the workloads: in the baseline's binary, in another build of it, or in

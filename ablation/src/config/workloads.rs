@@ -4,7 +4,7 @@ use super::check::{Checked, Checker};
 use super::raw;
 use super::study::{DesignKind, Peer, Workload};
 use crate::support::nearest::suggestion;
-use ablate_format::{Curve, MainResponse};
+use ablate_format::{Curve, MainResponse, OutputRule};
 use toml::Spanned;
 
 /// Fewest workloads of a curve. Two points always lie on a line.
@@ -31,6 +31,7 @@ impl Checker<'_> {
                 pin: workload.pin,
                 response: self.response(workload.response.as_ref(), is_command)?,
                 designs: workload.designs.as_ref().map(|own| self.restriction(own, designs)).transpose()?,
+                output: workload.output.as_ref().map(|given| self.output(given)).transpose()?.unwrap_or_default(),
             });
         }
         Ok(out)
@@ -42,6 +43,16 @@ impl Checker<'_> {
             return Ok(if is_command { MainResponse::Wall } else { MainResponse::default() });
         };
         self.named_response(given, given.get_ref())
+    }
+
+    fn output(&self, given: &raw::Text) -> Checked<OutputRule> {
+        if let Some((_, rule)) = OutputRule::NAMES.iter().find(|(name, _)| name == given.get_ref()) {
+            return Ok(*rule);
+        }
+        let names = OutputRule::NAMES.map(|(name, _)| name);
+        let near = suggestion(given.get_ref(), names.iter().copied());
+        let message = format!("`output` is one of {}, not `{}`{near}", names.join(", "), given.get_ref());
+        self.fail(given.span(), message)
     }
 
     /// A response by its name, which is all of `given` or a part of it.

@@ -51,11 +51,10 @@ impl Rows<'_> {
     fn one_factor(&mut self, axis: &Axis<'_>, level: u8, made: Made) {
         let cells = &self.cells.list;
         let (factor, baseline) = (&axis.factor.name, &axis.factor.baseline);
-        let attribution = axis.away == Some(level);
         for cell in made.both().map(|index| &cells[index]) {
             // As the program reports it: `off` of another build is `absent`.
             let contrast = format!("{baseline}-{}", cell.levels[factor]);
-            self.push(factor, &contrast, cell.arm, "baseline", &cell.id, attribution);
+            self.push(factor, &contrast, cell.arm, "baseline", &cell.id, true);
         }
         if let (Some(off), Some(absent), "off") = (made.binary, made.own_binary, axis.name(level)) {
             self.push(factor, "off-absent", None, &cells[off].id, &cells[absent].id, false);

@@ -121,6 +121,7 @@ fn workloads(study: &Study, cells: &Cells, designs: &BTreeMap<String, Vec<String
         about: w.about.clone(),
         response: w.response,
         cells: runs(w),
+        output: w.output,
     };
     study.workloads.iter().map(plan).collect()
 }

@@ -71,7 +71,7 @@ fn each_contrast_is_one_row() {
     let expected = [
         "minimal baseline-minimal env baseline minimal@env false",
         "minimal baseline-minimal feature baseline minimal@feature false",
-        "blue on-frozen env baseline frozen@env false",
+        "blue on-frozen env baseline frozen@env true",
         "red on-off env baseline no-red@env true",
         "red on-absent feature baseline no-red@feature true",
         "red off-absent - no-red@env no-red@feature false",

@@ -180,9 +180,9 @@ fn variants_of_features_are_builds_of_their_own() {
     assert_eq!(cell(&design, "mode-slow@args").args, ["--slow"]);
     let expected = [
         "alloc on-absent feature baseline no-alloc@feature true",
-        "alloc on-fast feature baseline alloc-fast@feature false",
-        "alloc on-faster feature baseline alloc-faster@feature false",
-        "alloc on-tuned feature baseline alloc-tuned@feature false",
+        "alloc on-fast feature baseline alloc-fast@feature true",
+        "alloc on-faster feature baseline alloc-faster@feature true",
+        "alloc on-tuned feature baseline alloc-tuned@feature true",
         "mode quick-slow args baseline mode-slow@args true",
         "placebo placebo - placebo baseline false",
     ];

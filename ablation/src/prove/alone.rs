@@ -1,6 +1,7 @@
 //! One run compared with its plan, by itself.
 
 use super::values::values;
+use crate::support::count::grouped;
 use ablate_format::{CellPlan, FactorPlan, MainResponse, Measured, Pass, Record, Status, StudyPlan};
 
 /// Checks one run by itself. A record that is [`Status::Ok`] and contradicts the plan becomes [`Status::Invalid`], with
@@ -92,7 +93,7 @@ fn not_idle(measured: &Measured) -> Option<String> {
     (measured.operations > 0).then(|| {
         format!(
             "it is to show what start-up costs, and did {} operations: `idle_args` do not keep the program from working",
-            measured.operations
+            grouped(measured.operations)
         )
     })
 }
@@ -156,7 +157,7 @@ fn counters(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option
     let works = works(level);
     factor.proof.iter().find_map(|name| match counter(measured, name) {
         Some(value) if !works && value > 0 => {
-            Some(format!("factor `{}` is {level}: expected counter {name} at 0, seen {value}", factor.name))
+            Some(format!("factor `{}` is {level}: expected counter {name} at 0, seen {}", factor.name, grouped(value)))
         }
         None if works => Some(format!("factor `{}` is {level}, but the run reported no counter {name}", factor.name)),
         _ => None,
@@ -166,7 +167,7 @@ fn counters(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option
 fn expected_zero(cell: &CellPlan, name: &str, measured: &Measured) -> Option<String> {
     match counter(measured, name) {
         Some(0) => None,
-        Some(value) => Some(format!("expected counter {name} at 0 in this treatment, seen {value}")),
+        Some(value) => Some(format!("expected counter {name} at 0 in this treatment, seen {}", grouped(value))),
         // A factor that is off or absent need not report its counters.
         None => {
             let level = name.split_once('.').and_then(|(factor, _)| cell.levels.get(factor));

@@ -31,6 +31,10 @@ pub(crate) struct JudgedRun {
     pub(crate) process_page_faults: u64,
     /// Peak resident bytes, as [`Record::rss_peak_bytes`] has them.
     pub(crate) rss_peak_bytes: Option<u64>,
+    /// Mean of the resident bytes, and those at the last sample, where they were sampled.
+    pub(crate) rss_sampled_bytes: Option<(u64, u64)>,
+    /// What it printed, where that is compared.
+    pub(crate) printed: Option<Printed>,
     /// Resident bytes of the runner when it started the process.
     pub(crate) runner_rss_bytes: Option<u64>,
     /// Voluntary and involuntary context switches of the process.
@@ -45,6 +49,24 @@ pub(crate) struct JudgedRun {
     pub(crate) measured: Option<Reported>,
     /// What instruments counted; `None` in most timing runs, which have no counter attached.
     pub(crate) counted: Option<Box<Counted>>,
+}
+
+/// Output and exit code of a program without a result line.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Printed {
+    /// SHA-256 of its standard output.
+    pub(crate) sha256: Arc<str>,
+    /// Its exit code.
+    pub(crate) exit_code: Option<i32>,
+    /// Beginning of the output, in the runs that have it.
+    pub(crate) start: Option<Arc<str>>,
+}
+
+impl Printed {
+    /// What two runs must have in common to have printed the same.
+    pub(crate) fn answer(&self) -> (&str, Option<i32>) {
+        (&self.sha256, self.exit_code)
+    }
 }
 
 /// What a measured program printed, as far as it is needed after the check.
@@ -179,6 +201,12 @@ impl<'p> Judge<'p> {
             cpu_ns: record.cpu_ns,
             process_page_faults: record.process_page_faults,
             rss_peak_bytes,
+            rss_sampled_bytes: record.rss_mean_bytes.zip(record.rss_last_bytes),
+            printed: record.output_sha256.as_deref().map(|sha256| Printed {
+                sha256: self.name(sha256),
+                exit_code: record.exit_code,
+                start: record.output_start.as_deref().map(|start| self.name(start)),
+            }),
             runner_rss_bytes: record.runner_rss_bytes,
             context_switches: record.context_switches,
             steal_ticks: record.steal_ticks,

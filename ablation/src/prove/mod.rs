@@ -5,12 +5,14 @@
 
 mod alone;
 mod judged;
+pub(crate) mod outputs;
 mod together;
 mod values;
 
+use crate::support::count::grouped;
 use ablate_format::{FactorPlan, Record, StudyPlan};
 pub(crate) use alone::prove;
-pub(crate) use judged::{Judge, JudgedRun, Reported};
+pub(crate) use judged::{Judge, JudgedRun, Printed, Reported};
 pub(crate) use together::{prove_together, undo};
 
 /// Checks all records of a study, each by itself and then together.
@@ -38,7 +40,7 @@ pub(crate) fn exercised<'a>(
         // A factor without counters is proven by exact counts or by its binaries.
         return Ok(None);
     }
-    let (mut zero, mut all) = (0, 0);
+    let (mut zero, mut all) = (0_u32, 0_u32);
     for measured in runs {
         all += 1;
         // A proven run reports all counters of a factor at work.
@@ -48,8 +50,13 @@ pub(crate) fn exercised<'a>(
     if zero == 0 {
         return Ok(None);
     }
-    let evidence =
-        format!("{} stayed 0 in {zero} of {all} runs although `{}` is on", factor.proof.join(", "), factor.name);
+    let evidence = format!(
+        "{} stayed 0 in {} of {} runs although `{}` is on",
+        factor.proof.join(", "),
+        grouped(zero.into()),
+        grouped(all.into()),
+        factor.name
+    );
     if f64::from(zero) <= MAX_ZERO_RUNS * f64::from(all) { Ok(Some(evidence)) } else { Err(evidence) }
 }
 
@@ -205,7 +212,7 @@ mod tests {
         idle.pass = Pass::CountingIdle;
         measured(&mut idle).operations = 80_000;
         prove(&study.manifest.plan, &mut idle);
-        insta::assert_snapshot!(format!("{}: {}", idle.status.as_str(), idle.reason), @"invalid: it is to show what start-up costs, and did 80000 operations: `idle_args` do not keep the program from working");
+        insta::assert_snapshot!(format!("{}: {}", idle.status.as_str(), idle.reason), @"invalid: it is to show what start-up costs, and did 80,000 operations: `idle_args` do not keep the program from working");
     }
 
     #[test]

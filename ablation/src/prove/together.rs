@@ -1,6 +1,8 @@
-//! Runs compared with each other: all must do the same work, and counts must be those of the planned allocator.
+//! Runs compared with each other: all must do the same work and print the same, and counts must be those of the planned allocator.
 
 use super::judged::{JudgedRun, Reported};
+use super::outputs;
+use crate::support::count::grouped;
 use ablate_format::{Pass, Status, StudyPlan};
 use std::collections::HashMap;
 
@@ -8,6 +10,7 @@ use std::collections::HashMap;
 /// the planned allocator. Returns the indexes of the runs that became invalid, for [`undo`].
 pub(crate) fn prove_together(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
     let mut changed = prove_checksums(plan, runs);
+    changed.extend(invalidate_all(runs, outputs::differing(plan, runs)));
     changed.extend(prove_counting(plan, runs));
     changed
 }
@@ -61,11 +64,11 @@ fn prove_checksums(plan: &StudyPlan, runs: &mut [JudgedRun]) -> Vec<usize> {
         let most = answers.values().copied().max().unwrap_or(0);
         let mut holders = answers.iter().filter(|(_, count)| **count == most).map(|(answer, _)| *answer);
         let majority = holders.next().filter(|_| holders.next().is_none());
-        let seen = format!("checksum {} over {} operations", measured.checksum, measured.operations);
+        let seen = format!("checksum {} over {} operations", measured.checksum, grouped(measured.operations));
         match majority {
             Some((checksum, operations)) => {
                 if *checksum != *measured.checksum || operations != measured.operations {
-                    invalid.push((at, format!("{seen}, but most runs have {checksum} over {operations}")));
+                    invalid.push((at, format!("{seen}, but most runs have {checksum} over {}", grouped(operations))));
                 }
             }
             None => invalid.push((at, format!("{seen}, and equally many runs have another one"))),
@@ -119,7 +122,7 @@ mod tests {
         undo(&mut runs, &changed);
         assert_eq!(runs, alone);
         prove_together(&study.manifest.plan, &mut runs);
-        assert_eq!(&*runs[2].reason, "checksum bad over 1000 operations, but most runs have c0ffee over 1000");
+        assert_eq!(&*runs[2].reason, "checksum bad over 1,000 operations, but most runs have c0ffee over 1,000");
     }
 
     #[test]

@@ -18,7 +18,7 @@ const MAX_FAILURES: usize = 20;
 
 /// What a switch costs by being there: off in the environment against not built in. Each workload has one unit.
 pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_not_exercised: bool) {
-    let mut table = Table::new(["<workload", "=by", "<switch", "Δ /op", "95 % interval", "=verdict"]);
+    let mut table = Table::new(["<workload", "=by", "<switch", "Δ", "95 % interval", "=verdict"]);
     let mut not_exercised = 0;
     for workload in &analysis.workloads {
         let rows = || workload.main_effects().filter(|effect| effect.contrast == "off-absent");
@@ -71,7 +71,7 @@ pub(super) fn without_breakdown<'a>(
 pub(super) fn explained_gap(document: &mut Document, analysis: &Analysis, breakdowns: &[GapBreakdown]) {
     let Some(workloads) = without_breakdown(analysis, breakdowns) else { return };
     document.heading("What the factors explain, and what is left for system calls and page faults");
-    let mut table = Table::new(["<workload", "=by", "gap /op", "<explained by", "=arm", "=explained /op", "=left /op"]);
+    let mut table = Table::new(["<workload", "=by", "gap", "<explained by", "=arm", "=explained", "=left"]);
     let mut lines = Vec::new();
     for workload in workloads {
         let Some(reference) = &workload.reference_gap else {
@@ -93,7 +93,7 @@ pub(super) fn explained_gap(document: &mut Document, analysis: &Analysis, breakd
                 shown(explained.left),
             ]);
         }
-        lines.push(sentence(&workload.name, reference, unit));
+        lines.push(sentence(workload, reference, unit));
     }
     if !table.is_empty() {
         document.table(table);
@@ -105,16 +105,18 @@ pub(super) fn explained_gap(document: &mut Document, analysis: &Analysis, breakd
 
 /// What the times of a row are: `p10, ns`.
 pub(super) fn by(workload: &WorkloadAnalysis, unit: Unit) -> String {
-    format!("{} {}", workload.response.as_str(), unit.name).trim_end().to_owned()
+    format!("{} {}", workload.response.as_str(), unit.label()).trim_end().to_owned()
 }
 
 /// The unit for everything about the gap of one workload to the reference peer.
 pub(super) fn unit(workload: &WorkloadAnalysis, reference: &ReferenceGap, limit: f64) -> Unit {
     let parts = reference.explained.iter().flat_map(|explained| [explained.explained, explained.left]);
-    Unit::of_response(workload.response, parts.chain([reference.gap]).flatten(), limit)
+    Unit::of_workload(workload, parts.chain([reference.gap]).flatten(), limit)
 }
 
-fn sentence(workload: &str, reference: &ReferenceGap, unit: Unit) -> String {
+fn sentence(of: &WorkloadAnalysis, reference: &ReferenceGap, unit: Unit) -> String {
+    let workload = &of.name;
+    let per_long = if of.is_per_run { "per run" } else { "per operation" };
     let peer = &reference.peer;
     let Some(gap) = &reference.gap else {
         return format!("{workload}: no gap to {peer}, because one of them has no proven run.");
@@ -152,7 +154,7 @@ fn sentence(workload: &str, reference: &ReferenceGap, unit: Unit) -> String {
         .take(4)
         .map(|(name, difference)| format!("{} {}", name.trim_start_matches("sys-"), signed(**difference)))
         .collect();
-    text += &format!("; against {peer} the baseline makes {} per operation", counts.join(" and "));
+    text += &format!("; against {peer} the baseline makes {} {}", counts.join(" and "), per_long);
     if !kinds.is_empty() {
         text += &format!(" ({})", kinds.join(", "));
     }

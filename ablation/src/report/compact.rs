@@ -4,7 +4,7 @@
 use super::closing::{by, unit, without_breakdown};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
-use super::workload::{label, shown};
+use super::workload::{label, per, shown};
 use crate::analyse::{Analysis, Effect, Explained, Proof, Response, Verdict, WorkloadAnalysis};
 use crate::gap::study::GapBreakdown;
 use ablate_format::Arm;
@@ -41,11 +41,12 @@ fn cells(document: &mut Document, workload: &WorkloadAnalysis, columns: usize) {
 fn configurations(workload: &WorkloadAnalysis, limit: f64, peers: usize) -> Table {
     let cells = shown(workload).0;
     let times: Vec<Option<Estimate>> = cells.iter().map(|cell| cell.value(workload.response)).collect();
-    let unit = Unit::of_response(workload.response, times.iter().copied().flatten(), limit);
+    let unit = Unit::of_workload(workload, times.iter().copied().flatten(), limit);
+    let per = per(workload);
     let mut header = vec!["<configuration".to_owned(), "=arm".to_owned()];
     header.push(format!("{}\n[95 %]", unit.with(workload.response)));
     header.extend(workload.gaps.iter().take(peers).map(|gap| format!("vs\n{}", gap.peer)));
-    header.extend(["faults\n/op", "calls\n/op", "=proof"].map(str::to_owned));
+    header.extend([format!("faults\n{per}"), format!("calls\n{per}"), "=proof".to_owned()]);
     let mut table = Table::new(header);
     for (cell, time) in cells.iter().zip(aligned(&times, unit, point)) {
         let mut row = vec![cell.name.clone(), cell.arm.map_or("", |arm| arm.as_str()).to_owned(), time];
@@ -80,19 +81,19 @@ fn aligned(values: &[Option<Estimate>], unit: Unit, show: fn(f64, Option<(f64, f
     parts.into_iter().map(one).collect()
 }
 
-/// One row of the table of factors: the same comparison in each arm.
+/// One row of the table of factors: the same comparison in one binary and between two builds.
 struct Row<'a> {
     name: String,
-    env: Option<&'a Effect>,
-    feature: Option<&'a Effect>,
+    one_binary: Option<&'a Effect>,
+    two_builds: Option<&'a Effect>,
 }
 
 impl<'a> Row<'a> {
     fn arms(&self) -> impl Iterator<Item = &'a Effect> {
-        self.env.into_iter().chain(self.feature)
+        self.one_binary.into_iter().chain(self.two_builds)
     }
 
-    /// The arm that share and counts are shown of: the environment, which changes no code, where it says something.
+    /// The arm that shares and counts are shown of: one binary, in which no code changes, where it says something.
     fn leading(&self) -> Option<&'a Effect> {
         self.arms().find(|effect| effect.estimate.is_some()).or(self.arms().next())
     }
@@ -102,7 +103,7 @@ impl<'a> Row<'a> {
     }
 
     fn verdict(&self) -> String {
-        let mut words: Vec<&str> = self.arms().map(|effect| word(effect.verdict)).collect();
+        let mut words: Vec<&str> = self.arms().map(word).collect();
         words.dedup();
         let is_claim = |effect: &Effect| matches!(effect.verdict, Verdict::Costs | Verdict::Saves);
         let unproven = self.arms().any(|effect| is_claim(effect) && effect.proof == Proof::Unproven);
@@ -110,11 +111,27 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Verdicts in one short word; the legend is [`LEGEND`].
-fn word(verdict: Verdict) -> &'static str {
-    match verdict {
+/// Whether an arm compares two builds.
+fn is_of_builds(arm: Option<Arm>) -> bool {
+    arm.is_some_and(Arm::has_own_binary)
+}
+
+/// The arms of some effects by their names: `env`, `args`, `env/args`.
+fn names_of<'a>(effects: impl Iterator<Item = &'a Effect>) -> String {
+    let mut names: Vec<&str> = effects.filter_map(|effect| effect.arm.map(Arm::as_str)).collect();
+    names.sort_unstable_by(|a, b| b.cmp(a));
+    names.dedup();
+    names.join("/")
+}
+
+/// The verdict of a row in one short word; the legend is [`LEGEND`].
+fn word(effect: &Effect) -> &'static str {
+    match effect.said() {
         Verdict::Costs => "costs",
         Verdict::Saves => "saves",
+        Verdict::NotDetected | Verdict::BelowFloor | Verdict::Inconclusive if effect.proof == Proof::Unproven => {
+            "unproven"
+        }
         Verdict::NotDetected => "none",
         Verdict::BelowFloor => "floor",
         Verdict::NotExercised => "not exercised",
@@ -124,11 +141,12 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-const LEGEND: &str = "Tables of factors: Δ is the baseline minus the baseline without the factor, env and feature arm side \
-                      by side. of the gap, faults and calls belong to the env arm. verdict (env/feature): costs or saves, \
-                      outside the noise, and proven unless it says unproven; none, nothing detected; floor, not larger \
-                      than the noise floor; unsure, too few blocks or a cross-check that disagrees; invalid, no proven \
-                      run; not exercised, the factor had no work.";
+const LEGEND: &str = "Tables of factors: Δ of a factor is the baseline minus the baseline without it, of a level (factor: \
+                      level) that level minus the baseline's; each arm has its column. %: of the baseline. %, of the gap, \
+                      faults and calls belong to the first column. verdict: costs or saves, outside the noise, and proven \
+                      unless it says unproven; none, nothing detected; floor, not larger than the noise floor; unsure, too \
+                      few blocks or a cross-check that disagrees; unproven, no count tells the levels apart; invalid, no \
+                      proven run; not exercised, the factor had no work.";
 
 /// What the words of the tables mean, once.
 pub(super) fn legend(document: &mut Document) {
@@ -139,24 +157,20 @@ fn grouped<'a>(effects: impl Iterator<Item = &'a Effect>) -> Vec<Row<'a>> {
     let mut rows: Vec<Row> = Vec::new();
     for effect in effects {
         let name = match effect.contrast.as_str() {
-            "main" => format!("{} (main)", effect.factor),
-            _ if effect.takes_away() => effect.factor.clone(),
-            // Everything here is against the baseline, so the variant alone says it.
-            contrast => {
-                contrast.strip_prefix("on-").map_or_else(|| label(effect), |v| format!("{} {v}", effect.factor))
-            }
+            "main" => format!("{} (main)", effect.title()),
+            _ => label(effect),
         };
         let at = rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
-            rows.push(Row { name, env: None, feature: None });
+            rows.push(Row { name, one_binary: None, two_builds: None });
             rows.len() - 1
         });
-        match effect.arm {
-            Some(Arm::Feature | Arm::Build) => rows[at].feature = Some(effect),
-            Some(Arm::Env | Arm::Args) | None => rows[at].env = Some(effect),
+        match is_of_builds(effect.arm) {
+            true => rows[at].two_builds = Some(effect),
+            false => rows[at].one_binary = Some(effect),
         }
     }
-    let key = |row: &Row| row.leading().and_then(|effect| effect.estimate).unwrap_or(f64::NEG_INFINITY);
-    rows.sort_by(|a, b| key(b).total_cmp(&key(a)));
+    let added = |row: &Row| row.leading().and_then(Effect::added).map_or(f64::NEG_INFINITY, |added| added.value);
+    rows.sort_by(|a, b| added(b).total_cmp(&added(a)));
     rows
 }
 
@@ -198,14 +212,14 @@ fn attribution(workload: &WorkloadAnalysis, rows: &[&Row], limit: f64, instructi
         true => Unit::of_factors(workload, limit),
         false => {
             let values = rows().flat_map(|row| row.arms()).filter_map(Effect::value);
-            Unit::of_response(workload.response, values, limit)
+            Unit::of_workload(workload, values, limit)
         }
     };
-    let has_arm = |arm: fn(&Row) -> bool| rows().any(|row| arm(row));
-    let arms = [("env", has_arm(|row| row.env.is_some())), ("feature", has_arm(|row| row.feature.is_some()))];
-    let per_op = |arm: &str| format!("Δ {arm}, {}\n{} [95 %]", unit.label(), workload.response.as_str());
+    let arms = [names_of(rows().filter_map(|row| row.one_binary)), names_of(rows().filter_map(|row| row.two_builds))];
+    let per_op = |arm: &String| format!("Δ {arm}, {}\n{} [95 %]", unit.label(), workload.response.as_str());
     let mut header = vec!["<factor".to_owned()];
-    header.extend(arms.iter().filter(|(_, shown)| *shown).map(|(arm, _)| per_op(arm)));
+    header.extend(arms.iter().filter(|arm| !arm.is_empty()).map(per_op));
+    header.push("Δ\n%".to_owned());
     let has_gap = workload.reference_gap.is_some();
     header.extend(has_gap.then(|| "of the\ngap".to_owned()));
     let counted: Vec<(Response, &str)> = [
@@ -221,19 +235,19 @@ fn attribution(workload: &WorkloadAnalysis, rows: &[&Row], limit: f64, instructi
     let mut table = Table::new(header);
     let estimates =
         |arm: fn(&Row) -> Option<Estimate>| -> Vec<Option<Estimate>> { rows().map(|row| arm(row)).collect() };
-    let env = aligned(&estimates(|row| row.env?.value()), unit, signed_point);
-    let feature = aligned(&estimates(|row| row.feature?.value()), unit, signed_point);
+    let one_binary = aligned(&estimates(|row| row.one_binary?.added()), unit, signed_point);
+    let two_builds = aligned(&estimates(|row| row.two_builds?.added()), unit, signed_point);
     for (at, row) in rows().enumerate() {
         let mut line = vec![row.name.clone()];
-        line.extend(
-            [&env, &feature].into_iter().zip(&arms).filter(|(_, arm)| arm.1).map(|(texts, _)| texts[at].clone()),
-        );
+        let columns = [&one_binary, &two_builds].into_iter().zip(&arms);
+        line.extend(columns.filter(|(_, arm)| !arm.is_empty()).map(|(texts, _)| texts[at].clone()));
         let leading = row.leading();
-        let of_gap = || or_missing(leading.and_then(|e| e.share).map(|share| share.value), share);
+        line.push(or_missing(leading.and_then(Effect::added_share), percent));
+        let of_gap = || or_missing(leading.and_then(Effect::added_of_gap), share);
         line.extend(has_gap.then(of_gap));
         line.extend(counted.iter().map(|(response, _)| {
             let sibling = leading.and_then(|effect| workload.sibling(effect, *response));
-            or_missing(sibling.and_then(|e| e.estimate), signed)
+            or_missing(sibling.and_then(Effect::added).map(|added| added.value), signed)
         }));
         line.push(row.verdict());
         table.row(line);
@@ -278,8 +292,8 @@ fn explained(workloads: &[&WorkloadAnalysis], limit: f64, with_ends: bool) -> Ta
     let mut rows: Vec<(&WorkloadAnalysis, Unit, &Explained)> = Vec::new();
     for &workload in workloads {
         let Some(reference) = &workload.reference_gap else { continue };
-        let has_env = reference.explained.iter().any(|explained| explained.arm == Some(Arm::Env));
-        let chosen = reference.explained.iter().filter(|e| !has_env || e.arm == Some(Arm::Env));
+        let has_env = reference.explained.iter().any(|explained| !is_of_builds(explained.arm));
+        let chosen = reference.explained.iter().filter(|e| !has_env || !is_of_builds(e.arm));
         rows.extend(chosen.map(|explained| (workload, unit(workload, reference, limit), explained)));
     }
     // In the unit of its own row, so that the texts only have to be set below one another.

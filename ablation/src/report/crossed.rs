@@ -1,8 +1,11 @@
 //! What a factorial says: a Shapley value for every factor, which sum to the whole, and how far effects add up.
 
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, counted, interval, number, or_missing, share, signed, signed_point, with_interval};
-use crate::analyse::{Analysis, Contrasted, Crossed, CrossedFactor, Proof, Verdict, WorkloadAnalysis};
+use super::number::{
+    MISSING, Unit, counted, interval, number, or_missing, percent, share, signed, signed_point, with_interval,
+};
+use crate::analyse::{Analysis, Contrasted, Crossed, CrossedFactor, Proof, Verdict, WorkloadAnalysis, is_away};
+use ablate_format::CellKind;
 use ablate_format::effects::Interaction;
 
 /// Interactions that a terminal shows.
@@ -24,7 +27,7 @@ pub(super) fn headline(document: &mut Document, analysis: &Analysis, columns: us
     document.text(
         "Shapley: the effect of the factor averaged over all orders of adding the factors; its interval holds for all rows \
          together. last out: all factors, minus all but this one. first in: this factor alone, minus none. MDE: the smallest \
-         effect that is found four times in five. |Δ| < MDE: not detected, and probably smaller than the MDE. floor: not \
+         effect that is found four times in five. %: of the baseline. |Δ| < MDE: not detected, and probably smaller than the MDE. floor: not \
          larger than the difference of baseline and placebo. unsure: too few blocks, or a cross-check that disagrees. \
          unproven: no count tells the levels of the factor apart. Δ faults, Δ calls: Shapley values of the exact counts.",
     );
@@ -41,16 +44,17 @@ fn one(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Crossed, 
         return;
     }
     let unit = Unit::of_factors(workload, Unit::LIMIT);
-    let tables = (0..=3).map(|without| table(workload, crossed, unit, without));
+    let tables = (0..=4).map(|without| table(workload, crossed, unit, without));
     if let Some(table) = Table::first_that_fits(columns, tables) {
         document.table(table);
     }
 }
 
-/// The table with all columns, or without the counts, the first in, the last out.
+/// The table with all columns, or without the counts, the first in, the last out, the percent.
 fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: usize) -> Table {
     let response = unit.with(workload.response);
     let mut header = vec![format!("<{}", workload.name), format!("Shapley {response}"), "=[95 %, all rows]".to_owned()];
+    header.extend((without < 4).then(|| "%".to_owned()));
     header.push("of\ngap".to_owned());
     header.extend((without < 3).then(|| "last\nout".to_owned()));
     header.extend((without < 2).then(|| "first\nin".to_owned()));
@@ -60,17 +64,25 @@ fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: us
     let mut table = Table::new(header);
     let mut factors: Vec<&CrossedFactor> = crossed.factors.iter().collect();
     factors.sort_by(|a, b| b.shapley.alone.value.total_cmp(&a.shapley.alone.value));
+    let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
+    let baseline = baseline.and_then(|cell| cell.value(workload.response)).map(|value| value.value);
+    let of_baseline = |value: f64| baseline.map_or_else(String::new, |baseline| percent(value / baseline));
     let value = |row: &Contrasted| signed(unit.from(row.alone.value));
     for factor in factors {
         let row = &factor.shapley;
         let together = row.together.map(|(lo, hi)| (unit.from(lo), unit.from(hi)));
         let claimed = !matches!(row.verdict, Verdict::NotExercised | Verdict::Invalid);
-        let mut cells = vec![factor.factor.clone()];
+        let mut cells = vec![match is_away(&factor.away) {
+            true => factor.factor.clone(),
+            false => format!("{}, not {}", factor.factor, factor.away),
+        }];
         if claimed {
             cells.extend([signed_point(unit.from(row.alone.value), together), interval(together)]);
         } else {
             cells.extend([MISSING.to_owned(), String::new()]);
         }
+        let percent = || if claimed { of_baseline(row.alone.value) } else { String::new() };
+        cells.extend((without < 4).then(percent));
         cells.push(factor.share.map_or_else(String::new, |s| share(s.value)));
         cells.extend((without < 3).then(|| if claimed { value(&factor.leave_one_out) } else { MISSING.to_owned() }));
         cells.extend((without < 2).then(|| if claimed { value(&factor.add_one_in) } else { MISSING.to_owned() }));
@@ -78,13 +90,20 @@ fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: us
         if without < 1 {
             cells.extend([or_missing(factor.page_faults, signed), or_missing(factor.syscalls, signed)]);
         }
-        let mark = if factor.proof == Proof::Unproven { " (unproven)" } else { "" };
-        cells.push(verdict(row) + mark);
+        let is_claim = matches!(row.verdict, Verdict::Costs | Verdict::Saves);
+        cells.push(match factor.proof {
+            Proof::Unproven if is_claim => verdict(row) + " (unproven)",
+            Proof::Unproven => "unproven".to_owned(),
+            _ => verdict(row),
+        });
         table.row(cells);
     }
-    if let Some(total) = crossed.total.map(|total| unit.estimate(total)) {
+    if let Some(all) = crossed.total {
+        let total = unit.estimate(all);
         let mut cells = vec!["all together".to_owned(), signed_point(total.value, total.interval)];
-        cells.extend([interval(total.interval), String::new()]);
+        cells.push(interval(total.interval));
+        cells.extend((without < 4).then(|| of_baseline(all.value)));
+        cells.push(String::new());
         let blanks = match without {
             0 => 6,
             1 => 4,

@@ -1,5 +1,6 @@
 //! A document of headings, sentences and tables, for the terminal and for Markdown.
 
+use crate::support::text::printable_lines;
 use tabled::builder::Builder;
 use tabled::settings::formatting::AlignmentStrategy;
 use tabled::settings::object::Columns;
@@ -90,6 +91,11 @@ impl Table {
         self.rows.iter().flatten().any(|cell| cell == text)
     }
 
+    /// Whether a row is about one level of a factor, `factor: level`.
+    pub(crate) fn has_levels(&self) -> bool {
+        self.rows.iter().filter_map(|row| row.first()).any(|name| name.contains(": "))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -110,7 +116,7 @@ impl Table {
 
     fn terminal(&self, columns: usize) -> String {
         let folded = self.folded(columns);
-        let mut table = folded.built(printable);
+        let mut table = folded.built(printable_lines);
         let line = HorizontalLine::new('─');
         table.with(Style::empty().horizontals([(1, line)])).with(Padding::new(0, GAP, 0, 0));
         table.modify(Columns::last(), Padding::zero());
@@ -157,7 +163,7 @@ impl Table {
     }
 
     fn markdown(&self) -> String {
-        let mut table = self.built(|text| printable(text).replace('\n', " ").replace('|', "\\|"));
+        let mut table = self.built(|text| printable_lines(text).replace('\n', " ").replace('|', "\\|"));
         table.with(Style::markdown()).to_string() + "\n"
     }
 }
@@ -200,14 +206,17 @@ impl Document {
             }
             in_list = item;
             match part {
-                Part::Title(text) => out += &format!("{text}\n{}\n", "═".repeat(text.width().min(columns))),
+                Part::Title(text) => {
+                    let text = printable_lines(text);
+                    out += &format!("{text}\n{}\n", "═".repeat(text.width().min(columns)));
+                }
                 Part::Heading(text) => {
-                    let text = wrapped(&printable(text), columns, "");
+                    let text = wrapped(&printable_lines(text), columns, "");
                     let width = text.lines().map(UnicodeWidthStr::width).max().unwrap_or(0);
                     out += &format!("{text}{}\n", "─".repeat(width));
                 }
-                Part::Text(text) => out += &wrapped(&printable(text), columns, ""),
-                Part::Item(text) => out += &wrapped(&format!("- {}", printable(text)), columns, "  "),
+                Part::Text(text) => out += &wrapped(&printable_lines(text), columns, ""),
+                Part::Item(text) => out += &wrapped(&format!("- {}", printable_lines(text)), columns, "  "),
                 Part::Table(table) => out += &table.terminal(columns),
             }
         }
@@ -225,10 +234,10 @@ impl Document {
             }
             in_list = item;
             match part {
-                Part::Title(text) => out += &format!("# {text}\n"),
-                Part::Heading(text) => out += &format!("## {}\n", printable(text)),
-                Part::Text(text) => out += &format!("{}\n", printable(text)),
-                Part::Item(text) => out += &format!("- {}\n", printable(text)),
+                Part::Title(text) => out += &format!("# {}\n", one_line(text)),
+                Part::Heading(text) => out += &format!("## {}\n", one_line(text)),
+                Part::Text(text) => out += &format!("{}\n", one_line(text)),
+                Part::Item(text) => out += &format!("- {}\n", one_line(text)),
                 Part::Table(table) => out += &table.markdown(),
             }
         }
@@ -236,9 +245,9 @@ impl Document {
     }
 }
 
-/// Without control characters: reasons quote what a broken program printed, and that must not steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '·' } else { c }).collect()
+/// A paragraph of Markdown on one line: a line break in a text of the config is not one of the page.
+fn one_line(text: &str) -> String {
+    printable_lines(text).replace(['\n', '\t'], " ")
 }
 
 /// What must not be torn: numbers with their intervals, words, and in names what stands between hyphens, slashes or at

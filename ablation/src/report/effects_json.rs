@@ -61,9 +61,11 @@ fn effect(workload: &str, of: &analyse::Effect) -> EffectRow {
         workload: workload.to_owned(),
         factor: of.factor.clone(),
         contrast: of.contrast.clone(),
+        level: of.level.clone(),
         arm: arm(of.arm),
         response: of.response.as_str().to_owned(),
         estimate: of.estimate,
+        estimate_percent: of.of_baseline.map(|share| 100.0 * share),
         lo: of.lo,
         hi: of.hi,
         lo_all: of.together.map(|(lo, _)| lo),
@@ -93,6 +95,9 @@ fn cell(workload: &WorkloadAnalysis, of: &analyse::CellSummary) -> CellRow {
         latency_ns_mean: of.latency_ns_mean.map(|estimate| estimate.value),
         page_faults_per_op: of.per_operation("page-faults"),
         syscalls_per_op: of.per_operation("syscalls"),
+        rss_peak_bytes: of.memory.peak.map(|estimate| estimate.value),
+        rss_mean_bytes: of.memory.mean.map(|estimate| estimate.value),
+        rss_after_bytes: of.memory.after.map(|estimate| estimate.value),
         proof: of.proof.clone(),
     }
 }

@@ -6,6 +6,7 @@ use super::number::{MISSING, Unit, count, counted, interval, number, or_missing,
 use crate::analyse::{Analysis, Effect, Unjudged, WorkloadAnalysis};
 use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, InstrumentStatus, MainResponse, Manifest};
+use std::path::Path;
 
 /// Factors that save, shown one by one; the rest is counted.
 const MAX_SAVERS: usize = 2;
@@ -16,9 +17,10 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     let subject = manifest.plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
     document.item(format!(
         "subject: {}; config {}; {} of {}, seed {}",
-        subject
-            .and_then(|cell| cell.served_by.as_deref())
-            .unwrap_or("the baseline (unproven: its config names no served_by)"),
+        match subject.and_then(|cell| cell.served_by.as_deref()) {
+            Some(allocator) => allocator.to_owned(),
+            None => unserved(manifest, analysis),
+        },
         manifest.config_path,
         counted(analysis.runs, "run"),
         counted(manifest.blocks as usize, "block"),
@@ -29,12 +31,12 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     }
     let floors = analysis.workloads.iter();
     let floors: Vec<String> =
-        floors.map(|w| format!("{} {}", w.name, or_missing(w.floor_ns, |floor| amount(w.response, floor)))).collect();
-    document.item(format!("noise floor per operation (baseline against its placebo): {}", floors.join(", ")));
+        floors.map(|w| format!("{} {}", w.name, or_missing(w.floor_ns, |value| floor(w, value)))).collect();
+    document.item(format!("noise floor (baseline against its placebo): {}", floors.join(", ")));
     let layouts: Vec<String> = analysis
         .workloads
         .iter()
-        .filter_map(|w| Some(format!("{} {}", w.name, amount(w.response, w.layout_floor_ns?))))
+        .filter_map(|w| Some(format!("{} {}", w.name, floor(w, w.layout_floor_ns?))))
         .collect();
     if !layouts.is_empty() {
         document.item(format!("noise floor between builds (dead code built in): {}", layouts.join(", ")));
@@ -74,6 +76,17 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
     }
 }
 
+/// The subject where no run tells which allocator served it: its program, and what is known of it.
+fn unserved(manifest: &Manifest, analysis: &Analysis) -> String {
+    let built = manifest.builds.first().and_then(|build| build.result.as_ref().ok());
+    let name = built.and_then(|built| Path::new(&built.path).file_name());
+    let name = name.map_or_else(|| "the program of the config".into(), |name| name.to_string_lossy());
+    match analysis.workloads.iter().all(|workload| workload.is_per_run) {
+        true => format!("{name}, judged from outside"),
+        false => format!("{name} (its config names no served_by, so which allocator served it is not checked)"),
+    }
+}
+
 /// What the contention probes retained, and whether that was fair.
 fn contention(document: &mut Document, analysis: &Analysis) {
     let contention = &analysis.contention;
@@ -101,6 +114,12 @@ pub(super) fn amount(response: MainResponse, value: f64) -> String {
     let estimate = Estimate { value, interval: None, blocks: 0 };
     let unit = Unit::of_response(response, [estimate], Unit::LIMIT);
     format!("{} {}", number(unit.from(value)), unit.name).trim_end().to_owned()
+}
+
+/// A noise floor with what it is per.
+fn floor(workload: &WorkloadAnalysis, value: f64) -> String {
+    let unit = Unit::of_factors(workload, Unit::LIMIT);
+    format!("{} {}", number(unit.from(value)), unit.label()).trim_end().to_owned()
 }
 
 /// Every fact of the machine.
@@ -150,8 +169,8 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis) {
     let of_gap = if has_gap(analysis) { " of gap: share of the gap to the first peer." } else { "" };
     let vs = if peers.is_empty() { "" } else { " vs: baseline against the peer, + is slower." };
     document.text(format!(
-        "Δ: what the factor adds per operation (− saves), with its 95 % interval: the baseline minus the baseline without \
-         this factor. Every Δ lies outside the noise floor, and its cross-check agrees. proof: the arms (env, feature, \
+        "Δ: what the factor adds (− saves), with its 95 % interval: the baseline minus the baseline without this factor; \
+         of a level (factor: level), that level minus the baseline's. %: of the baseline's value. Every Δ lies outside the noise floor, and its cross-check agrees. proof: the arms (env, feature, \
          both) whose counters prove that the factor worked with it and did not without it; a program without counters is \
          proven by exact counts or by its binaries; {MISSING}: the effect is measured and unproven.{of_gap} by: what is \
          measured. p10 is the 10th percentile of a process, cross-checked by the median; wall, cpu and rss-peak are those \
@@ -169,7 +188,7 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis) {
 
 fn factors(analysis: &Analysis, peers: &[&str]) -> Table {
     let has_gap = has_gap(analysis);
-    let mut header = ["<workload", "=by", "=factor", "<Δ/op [95 %]"].map(str::to_owned).to_vec();
+    let mut header = ["<workload", "=by", "=factor", "<Δ [95 %]", "Δ\n%"].map(str::to_owned).to_vec();
     header.extend(has_gap.then(|| "of\ngap".to_owned()));
     header.push("=proof".to_owned());
     header.extend(peers.iter().map(|peer| format!("vs\n{peer}")));
@@ -188,6 +207,7 @@ fn factors(analysis: &Analysis, peers: &[&str]) -> Table {
                 let value = unit.estimate(value);
                 format!("{} {}", signed_point(value.value, value.interval), interval(value.interval))
             }));
+            cells.push(row.of_baseline.map_or_else(String::new, percent));
             cells.extend(has_gap.then(|| row.share.map_or_else(String::new, share)));
             cells.push(row.proof);
             let gaps = workload.gaps.iter().take(peers.len());
@@ -210,6 +230,7 @@ fn has_gap(analysis: &Analysis) -> bool {
 struct FactorRow {
     factor: String,
     value: Option<Estimate>,
+    of_baseline: Option<f64>,
     share: Option<f64>,
     proof: String,
 }
@@ -218,22 +239,25 @@ struct FactorRow {
 /// those that save most.
 fn factor_rows(workload: &WorkloadAnalysis) -> Vec<FactorRow> {
     let claimed = |effect: &&Effect| FactorRow {
-        factor: effect.factor.clone(),
-        value: effect.value(),
-        share: effect.share.as_ref().map(|share| share.value),
-        proof: proof(workload, &effect.factor),
+        factor: effect.title(),
+        value: effect.added(),
+        of_baseline: effect.added_share(),
+        share: effect.added_of_gap(),
+        proof: proof(workload, &effect.title()),
     };
     let mut rows: Vec<FactorRow> = workload.top_costs().iter().take(3).map(claimed).collect();
     if rows.is_empty() {
         rows.extend(workload.candidates().into_iter().take(3).map(|candidate| FactorRow {
-            factor: format!("({}?)", candidate.factor),
+            factor: format!("({}?)", candidate.title),
             value: Some(Estimate { value: candidate.estimate, interval: candidate.interval, blocks: candidate.blocks }),
+            of_baseline: candidate.share,
             share: None,
-            proof: proof(workload, &candidate.factor),
+            proof: proof(workload, &candidate.title),
         }));
     }
-    let word = |factor: String| FactorRow { factor, value: None, share: None, proof: String::new() };
+    let word = |factor: String| FactorRow { factor, value: None, of_baseline: None, share: None, proof: String::new() };
     let savers = workload.top_savers();
+    // Where something saves, it is the answer.
     if rows.is_empty() && savers.is_empty() {
         rows.push(word(match workload.unjudged() {
             Some(Unjudged::NotMeasured(_)) => MISSING.to_owned(),
@@ -264,7 +288,7 @@ fn blocks_needed(workload: &WorkloadAnalysis) -> Option<String> {
     let needs = candidates.iter().take(3).map(|candidate| {
         let blocks =
             candidate.blocks_needed.map_or_else(|| "unknown".to_owned(), |blocks| format!("≈ {}", count(blocks)));
-        format!("{} {blocks}", candidate.factor)
+        format!("{} {blocks}", candidate.title)
     });
     let needs: Vec<String> = needs.collect();
     (!needs.is_empty()).then(|| format!("{}: {}", workload.name, needs.join(", ")))

@@ -14,6 +14,7 @@ mod gap;
 pub(crate) mod head;
 mod headline;
 mod hypotheses;
+mod memory;
 pub(crate) mod number;
 mod paths;
 mod peers;
@@ -137,8 +138,10 @@ fn in_short(
     curves::in_short(&mut document, &explained.curves, columns);
     if has_factors {
         compact::legend(&mut document);
+        memory::legend(&mut document, analysis);
         for workload in &analysis.workloads {
             compact::workload(&mut document, workload, columns);
+            memory::memory(&mut document, workload, columns);
         }
         closing::switches(&mut document, analysis, false);
         compact::explained_gap(&mut document, analysis, &explained.breakdowns, columns);
@@ -169,11 +172,13 @@ fn in_full(
     if has_rows(manifest) {
         head::overview(&mut document, analysis);
     }
+    memory::legend(&mut document, analysis);
     for workload in &analysis.workloads {
         workload::cells(&mut document, workload);
         if has_factors {
             workload::attribution(&mut document, workload);
         }
+        memory::memory(&mut document, workload, usize::MAX);
         workload::noise(&mut document, workload);
     }
     if has_factors {

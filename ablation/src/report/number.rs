@@ -132,7 +132,7 @@ pub(crate) struct Unit {
     size: f64,
     /// `ns`, `µs` or `ms`; `B` or `MiB`; `%`; `/s`; empty for plain numbers.
     pub(crate) name: &'static str,
-    /// `/op` where values are per operation.
+    /// `/op` where values are per operation, ` per run` where a run is all that is known.
     per: &'static str,
 }
 
@@ -180,6 +180,19 @@ impl Unit {
         }
     }
 
+    /// The unit for values in the response of a workload: per run where the process as a whole is what is measured.
+    pub(crate) fn of_workload(
+        workload: &WorkloadAnalysis,
+        estimates: impl IntoIterator<Item = Estimate>,
+        limit: f64,
+    ) -> Unit {
+        let unit = Unit::of_response(workload.response, estimates, limit);
+        match unit.per {
+            "/op" if workload.is_per_run => Unit { per: " per run", ..unit },
+            _ => unit,
+        }
+    }
+
     /// What a value is followed by: `ns/op`, `MiB`, nothing.
     pub(crate) fn label(self) -> String {
         format!("{}{}", self.name, self.per)
@@ -206,7 +219,7 @@ impl Unit {
         let crossed = workload.crossed.iter().flat_map(|crossed| &crossed.factors);
         let shapley = crossed.map(|factor| factor.shapley.alone);
         let values = single.filter_map(|effect| effect.value()).chain(shapley);
-        Unit::of_response(workload.response, values, limit)
+        Unit::of_workload(workload, values, limit)
     }
 
     /// What was measured, in this unit.

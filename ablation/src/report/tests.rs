@@ -48,7 +48,7 @@ fn a_small_report_has_everything() {
     assert_eq!((json["format"].as_u64(), json["study"].as_str()), (Some(2), Some("synthetic")));
     let effects = json["effects"].as_array().unwrap();
     let keys: Vec<&String> = effects[0].as_object().unwrap().keys().collect();
-    let expected = "arm blocks contrast detectable estimate estimate_all_batches factor hi hi_all lo lo_all proof response verdict workload";
+    let expected = "arm blocks contrast detectable estimate estimate_all_batches estimate_percent factor hi hi_all level lo lo_all proof response verdict workload";
     let mut sorted: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
     sorted.sort_unstable();
     assert_eq!(sorted.join(" "), expected);
@@ -178,7 +178,11 @@ fn a_workload_without_proven_runs_says_that_nothing_was_measured() {
     let study = Study::new(&["cache"], &["w"]);
     for (name, cells, why) in [
         ("no_baseline", &["baseline"][..], "the baseline has no proven run (invalid 12/12)"),
-        ("no_cells", &["no-cache@env", "no-cache@feature"], "`no-cache@env`: no proven run, 12 are invalid"),
+        (
+            "no_cells",
+            &["no-cache@env", "no-cache@feature"],
+            "`no-cache@env`: no proven run, 12 runs are invalid: factor `cache`: expected level `off`, seen `no level`",
+        ),
     ] {
         let mut records = study.records(12, costs);
         for record in records.iter_mut().filter(|record| cells.contains(&record.cell.as_str())) {

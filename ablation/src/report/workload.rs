@@ -5,7 +5,9 @@ use super::number::{
     MISSING, Unit, count, counted, interval, number, or_missing, percent, point, share, signed, signed_point,
     with_interval,
 };
-use crate::analyse::{CellSummary, Effect, Proof, Response, Unjudged, Verdict, WorkloadAnalysis};
+use crate::analyse::{
+    CellSummary, CrossedFactor, Effect, Proof, Response, Unjudged, Verdict, WorkloadAnalysis, is_away, negated,
+};
 use ablate_format::effects::{Estimate, Noise};
 use ablate_format::{CellKind, MainResponse};
 use ablate_stats::MIN_BLOCKS;
@@ -26,10 +28,11 @@ pub(super) fn cells(document: &mut Document, workload: &WorkloadAnalysis) {
     let main = shown.iter().filter_map(|cell| cell.value(workload.response));
     let (unit, of_latencies) = match workload.response.is_latency() {
         true => {
-            let unit = Unit::of(main.chain(shown.iter().filter_map(|cell| cell.latency_ns_p50)), Unit::LIMIT);
+            let all = main.chain(shown.iter().filter_map(|cell| cell.latency_ns_p50));
+            let unit = Unit::of_workload(workload, all, Unit::LIMIT);
             (unit, unit)
         }
-        false => (Unit::of_response(workload.response, main, Unit::LIMIT), Unit::of(latencies, Unit::LIMIT)),
+        false => (Unit::of_workload(workload, main, Unit::LIMIT), Unit::of(latencies, Unit::LIMIT)),
     };
     let mut header = vec!["<configuration".to_owned(), "=arm".to_owned()];
     header.extend([unit.with(workload.response).replacen(' ', "\n", 1), "95 % interval".to_owned()]);
@@ -40,8 +43,9 @@ pub(super) fn cells(document: &mut Document, workload: &WorkloadAnalysis) {
     let kinds = kinds(workload);
     let per_op = |response: MainResponse| format!("{}\n{}", of_latencies.label(), response.as_str());
     let mut header = vec!["<configuration".to_owned(), "=arm".to_owned(), per_op(MainResponse::P50), per_op(other)];
-    header.extend(["faults\n/op", "syscalls\n/op", "instr.\n/op"].map(str::to_owned));
-    header.extend(kinds.iter().map(|kind| format!("{}\n/op", kind.trim_start_matches("sys-"))));
+    let per = per(workload);
+    header.extend(["faults", "syscalls", "instr."].map(|name| format!("{name}\n{per}")));
+    header.extend(kinds.iter().map(|kind| format!("{}\n{per}", kind.trim_start_matches("sys-"))));
     let mut counts = Table::new(header);
 
     let in_unit = |unit: Unit, estimate: Option<Estimate>| estimate.map(|estimate| unit.estimate(estimate));
@@ -73,6 +77,11 @@ pub(super) fn cells(document: &mut Document, workload: &WorkloadAnalysis) {
     for note in &workload.notes {
         document.item(note.clone());
     }
+}
+
+/// What counts and times are over.
+pub(super) fn per(workload: &WorkloadAnalysis) -> &'static str {
+    if workload.is_per_run { "per run" } else { "/op" }
 }
 
 /// The response that says most beside one: what the table of a workload shows of each cell besides.
@@ -165,26 +174,27 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
     } else {
         document.table(table(workload, "<factor", rows, Unit::of_factors(workload, Unit::LIMIT)));
         if let Some(reference) = &workload.reference_gap {
-            document.text(format!("Δ per operation; of the gap: share of baseline − {}.", reference.peer));
+            document.text(format!("of the gap: share of baseline − {}.", reference.peer));
         }
         document.text(top_three(workload));
     }
     let others = workload.main_effects().filter(|e| !e.attribution && e.contrast != "off-absent");
     let others: Vec<&Effect> = others.filter(|e| e.contrast != "placebo").collect();
     if !others.is_empty() {
-        document.text("Variants, and several factors at once:");
+        document.text("The baseline minus treatments that change several factors:");
         let values = others.iter().filter_map(|effect| effect.value());
-        let unit = Unit::of_response(workload.response, values, Unit::LIMIT);
+        let unit = Unit::of_workload(workload, values, Unit::LIMIT);
         document.table(table(workload, "<against the baseline", others, unit));
     }
     let mut reasons: Vec<String> = Vec::new();
     for effect in workload.main_effects() {
-        let silent = matches!(effect.verdict, Verdict::Costs | Verdict::Saves | Verdict::NotDetected);
+        let silent = matches!(effect.verdict, Verdict::Costs | Verdict::Saves | Verdict::NotDetected)
+            && effect.proof != Proof::Unproven;
         if silent || effect.contrast == "placebo" || effect.contrast == "off-absent" {
             continue;
         }
         let arm = effect.arm.map_or(String::new(), |arm| format!(" ({})", arm.as_str()));
-        reasons.push(format!("{}{arm}: {}: {}", effect.factor, effect.verdict.as_str(), effect.reason));
+        reasons.push(format!("{}{arm}: {}: {}", effect.title(), verdict_word(effect), effect.reason));
     }
     for reason in reasons {
         document.item(reason);
@@ -192,24 +202,26 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
 }
 
 fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit: Unit) -> Table {
-    let key = |effect: &Effect| effect.estimate.unwrap_or(f64::NEG_INFINITY);
+    let key = |effect: &Effect| effect.added().map_or(f64::NEG_INFINITY, |added| added.value);
     rows.sort_by(|a, b| key(b).total_cmp(&key(a)));
     let delta = format!("Δ {}", unit.label()).trim_end().to_owned();
     let has_gap = workload.reference_gap.is_some();
-    let mut header = vec![first, "=arm", &delta, "95 % interval"];
+    let mut header = vec![first, "=arm", &delta, "95 % interval", "Δ\n%"];
     header.extend(has_gap.then_some("of the\ngap"));
     header.extend(["Δ\ninstr.", "Δ\nfaults", "Δ\ncalls", "=verdict"]);
     let mut table = Table::new(header);
     for effect in rows {
         let name = label(effect);
         let arm = if effect.contrast == "main" { "main" } else { effect.arm.map_or("", |arm| arm.as_str()) };
-        let value = effect.value().map(|value| unit.estimate(value));
+        let value = effect.added().map(|value| unit.estimate(value));
         let mut row = vec![name, arm.to_owned()];
         row.push(value.map_or_else(|| MISSING.to_owned(), |e| signed_point(e.value, e.interval)));
         row.push(interval(value.and_then(|e| e.interval)));
-        row.extend(has_gap.then(|| or_missing(effect.share.map(|share| share.value), share)));
+        row.push(or_missing(effect.added_share(), percent));
+        row.extend(has_gap.then(|| or_missing(effect.added_of_gap(), share)));
         for (response, _) in Response::COUNTED {
-            row.push(or_missing(workload.sibling(effect, response).and_then(|e| e.estimate), signed));
+            let sibling = workload.sibling(effect, response).and_then(Effect::added);
+            row.push(or_missing(sibling.map(|added| added.value), signed));
         }
         row.push(verdict(effect, unit));
         table.row(row);
@@ -217,13 +229,23 @@ fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit:
     table
 }
 
-/// What a row is called: the factor, or what is compared when it is not one factor against the baseline.
+/// What a row is called: the factor, the factor with its level, or what is compared when it is not one factor against
+/// the baseline.
 pub(super) fn label(effect: &Effect) -> String {
     match effect.contrast.as_str() {
-        "main" => effect.factor.clone(),
-        _ if effect.takes_away() => effect.factor.clone(),
+        _ if effect.attribution => effect.title(),
         contrast if contrast.starts_with("baseline-") => effect.factor.clone(),
         contrast => format!("{} {contrast}", effect.factor),
+    }
+}
+
+/// The verdict of a row in one word: `unproven` where nothing is claimed because nothing tells the levels apart.
+pub(super) fn verdict_word(effect: &Effect) -> &'static str {
+    match effect.said() {
+        Verdict::NotDetected | Verdict::BelowFloor | Verdict::Inconclusive if effect.proof == Proof::Unproven => {
+            "unproven"
+        }
+        verdict => verdict.as_str(),
     }
 }
 
@@ -231,102 +253,130 @@ pub(super) fn label(effect: &Effect) -> String {
 pub(super) fn verdict(effect: &Effect, unit: Unit) -> String {
     match (effect.verdict, effect.detectable) {
         (Verdict::NotDetected, Some(detectable)) => {
-            format!("not-detected\n|Δ| < {}", number(unit.from(detectable)))
+            format!("{}\n|Δ| < {}", verdict_word(effect), number(unit.from(detectable)))
         }
         (Verdict::Costs | Verdict::Saves, _) if effect.proof == Proof::Unproven => {
-            format!("{} (unproven)", effect.verdict.as_str())
+            format!("{} (unproven)", verdict_word(effect))
         }
-        (verdict, _) => verdict.as_str().to_owned(),
+        _ => verdict_word(effect).to_owned(),
     }
 }
 
-/// A factor that a sentence names.
-struct Named<'a> {
-    factor: &'a str,
-    value: Option<Estimate>,
+/// A factor or level that a sentence names.
+struct Named {
+    title: String,
+    added: Option<Estimate>,
     share: Option<f64>,
+    of_gap: Option<f64>,
     is_proven: bool,
 }
 
-/// The factors with this verdict, the largest effect first: by Shapley values where there are any, whose intervals hold
-/// for all rows as in their table.
-fn named<'a>(workload: &'a WorkloadAnalysis, verdict: Verdict) -> Vec<Named<'a>> {
-    let of_effect = |effect: &'a Effect| Named {
-        factor: &effect.factor,
-        value: effect.value(),
-        share: effect.share.map(|share| share.value),
+/// The factors and levels with this verdict, the largest effect first: crossed factors by Shapley values, whose intervals
+/// hold for all rows as in their table.
+fn named(workload: &WorkloadAnalysis, verdict: Verdict) -> Vec<Named> {
+    let of_effect = |effect: &Effect| Named {
+        title: effect.title(),
+        added: effect.added(),
+        share: effect.added_share(),
+        of_gap: effect.added_of_gap(),
         is_proven: effect.proof == Proof::Proven,
     };
-    match &workload.crossed {
-        Some(crossed) if !crossed.factors.is_empty() => {
-            let mut found: Vec<_> = crossed.factors.iter().filter(|s| s.shapley.verdict == verdict).collect();
-            found.sort_by(|a, b| b.shapley.alone.value.abs().total_cmp(&a.shapley.alone.value.abs()));
-            let rows = found.into_iter().map(|factor| Named {
-                factor: &factor.factor,
-                value: Some(Estimate { interval: factor.shapley.together, ..factor.shapley.alone }),
-                share: factor.share.map(|share| share.value),
-                is_proven: factor.proof == Proof::Proven,
-            });
-            rows.collect()
+    let rows = if verdict == Verdict::Saves { workload.top_savers() } else { workload.top_costs() };
+    let crossed: Vec<_> = workload.crossed.iter().flat_map(|crossed| &crossed.factors).collect();
+    let title = |factor: &CrossedFactor| match is_away(&factor.away) {
+        true => factor.factor.clone(),
+        false => format!("{}: {}", factor.factor, factor.away),
+    };
+    let is_crossed = |effect: &Effect| crossed.iter().any(|factor| title(factor) == effect.title());
+    let mut out: Vec<Named> = rows.into_iter().filter(|effect| !is_crossed(effect)).map(of_effect).collect();
+    let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
+    let baseline = baseline.and_then(|cell| cell.value(workload.response)).map(|value| value.value);
+    for factor in &crossed {
+        let is_level = !is_away(&factor.away);
+        let own = if is_level { factor.shapley.verdict.reversed() } else { factor.shapley.verdict };
+        if own != verdict {
+            continue;
         }
-        _ if verdict == Verdict::Saves => workload.top_savers().into_iter().map(of_effect).collect(),
-        _ => workload.top_costs().into_iter().map(of_effect).collect(),
+        let value = Estimate { interval: factor.shapley.together, ..factor.shapley.alone };
+        let sign = if is_level { -1.0 } else { 1.0 };
+        out.push(Named {
+            title: title(factor),
+            added: Some(if is_level { negated(value) } else { value }),
+            share: baseline.map(|baseline| sign * value.value / baseline).filter(|share| share.is_finite()),
+            of_gap: factor.share.map(|share| sign * share.value),
+            is_proven: factor.proof == Proof::Proven,
+        });
     }
+    let size = |named: &Named| named.added.map_or(0.0, |added| added.value.abs());
+    out.sort_by(|a, b| size(b).total_cmp(&size(a)));
+    out
 }
 
-/// One sentence that names the factors that cost most, and what saves.
+/// One sentence that names what costs most and what saves most.
 pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
     let unit = Unit::of_factors(workload, Unit::LIMIT);
     let peer = workload.reference_gap.as_ref().map_or("the peer", |reference| &reference.peer);
-    let say = |factor: &Named| {
-        let estimate = factor.value.map(|value| unit.estimate(value));
-        let of_gap = factor.share.map_or(String::new(), |s| format!(", {} of the gap to {peer}", share(s)));
+    let say = |named: &Named| {
+        let estimate = named.added.map(|value| unit.estimate(value));
+        let of_baseline = named.share.map_or(String::new(), |share| format!(", {}", percent(share)));
+        let of_gap = named.of_gap.map_or(String::new(), |s| format!(", {} of the gap to {peer}", share(s)));
         let value = format!("{} {}", with_interval(estimate.as_ref()), unit.label());
-        let mark = if factor.is_proven { "" } else { ", unproven" };
-        format!("{} ({}{of_gap}{mark})", factor.factor, value.trim_end())
+        let mark = if named.is_proven { "" } else { ", unproven" };
+        format!("{} ({}{of_baseline}{of_gap}{mark})", named.title, value.trim_end())
     };
     let costs: Vec<String> = named(workload, Verdict::Costs).iter().take(3).map(say).collect();
-    let savers: Vec<String> = named(workload, Verdict::Saves).iter().take(2).map(say).collect();
-    let sentence = costs_sentence(workload, unit, &costs);
-    match savers.is_empty() {
-        true => sentence,
-        false => format!("{sentence} Saved by {}.", savers.join(" and ")),
+    let savers: Vec<String> = named(workload, Verdict::Saves).iter().take(3).map(say).collect();
+    let has_shapley = workload.crossed.as_ref().is_some_and(|crossed| !crossed.factors.is_empty());
+    let by = if has_shapley { ", by Shapley value" } else { "" };
+    let name = &workload.name;
+    match (costs.is_empty(), savers.is_empty()) {
+        (true, true) => no_claim(workload, unit),
+        (false, true) => format!("In {name} {}.", claims(&costs, "costs", "cost", by)),
+        (true, false) => format!("In {name} {}.", claims(&savers, "saves", "save", by)),
+        (false, false) => {
+            format!("In {name} {}; {}.", claims(&costs, "costs", "cost", by), claims(&savers, "saves", "save", ""))
+        }
     }
 }
 
-fn costs_sentence(workload: &WorkloadAnalysis, unit: Unit, named: &[String]) -> String {
-    let name = &workload.name;
-    let unjudged = workload.unjudged();
-    if let Some(Unjudged::NotMeasured(why)) = &unjudged {
-        return format!("Nothing was measured in {name}: {why}.");
-    }
-    if workload.main_effects().all(|effect| !effect.attribution) {
-        return format!("{name}: the design compares no single factor.");
-    }
-    let has_shapley = workload.crossed.as_ref().is_some_and(|crossed| !crossed.factors.is_empty());
-    let by = if has_shapley { ", by Shapley value" } else { "" };
+/// `these cost most: a, b and c`.
+fn claims(named: &[String], one: &str, many: &str, by: &str) -> String {
     match named {
-        [] => match unjudged {
-            Some(Unjudged::TooFewBlocks(blocks)) => {
-                let seen = largest_seen(workload, unit);
-                let seen = seen.map_or_else(String::new, |seen| format!(" So far the largest difference is {seen}."));
-                format!(
-                    "Nothing can be decided in {name} yet: it has {blocks} of the {MIN_BLOCKS} blocks that an interval \
-                     takes.{seen}"
-                )
-            }
-            _ => format!("In {name} no factor is found to cost anything.{}", undecided(workload, unit)),
-        },
-        [one] => format!("In {name} one factor costs{by}: {one}."),
-        [first, second] => format!("In {name} two factors cost{by}: {first} and {second}."),
-        [first, second, third, ..] => format!("In {name} these factors cost most{by}: {first}, {second} and {third}."),
+        [] => format!("nothing {one}"),
+        [only] => format!("one factor {one}{by}: {only}"),
+        [first, second] => format!("two {many}{by}: {first} and {second}"),
+        [first, second, third, ..] => format!("these {many} most{by}: {first}, {second} and {third}"),
+    }
+}
+
+/// Why no factor is named.
+fn no_claim(workload: &WorkloadAnalysis, unit: Unit) -> String {
+    let name = &workload.name;
+    let rows = || workload.main_effects().filter(|effect| effect.attribution);
+    match workload.unjudged() {
+        Some(Unjudged::NotMeasured(why)) => format!("Nothing was measured in {name}: {why}."),
+        _ if rows().next().is_none() => format!("{name}: the design compares no single factor."),
+        Some(Unjudged::TooFewBlocks(blocks)) => {
+            let seen = largest_seen(workload, unit);
+            let seen = seen.map_or_else(String::new, |seen| format!(" So far the largest difference is {seen}."));
+            format!(
+                "Nothing can be decided in {name} yet: it has {blocks} of the {MIN_BLOCKS} blocks that an interval \
+                 takes.{seen}"
+            )
+        }
+        None if rows().all(|effect| effect.proof == Proof::Unproven) => {
+            format!("In {name} nothing is claimed: no factor's levels are proven to be two different things.")
+        }
+        None => format!("In {name} no factor is found to cost or to save anything.{}", undecided(workload, unit)),
     }
 }
 
 /// The largest difference that nothing is claimed about: `cache, +9.64 ns/op`.
 fn largest_seen(workload: &WorkloadAnalysis, unit: Unit) -> Option<String> {
     let open = workload.candidates().into_iter().next()?;
-    Some(format!("{}, {} {}", open.factor, signed(unit.from(open.estimate)), unit.label()).trim_end().to_owned())
+    let value = format!("{} {}", signed(unit.from(open.estimate)), unit.label());
+    let of_baseline = open.share.map_or(String::new(), |share| format!(", {}", percent(share)));
+    Some(format!("{}, {}{of_baseline}", open.title, value.trim_end()))
 }
 
 /// A sentence about the largest difference that is neither claimed nor excluded, and how many blocks would decide it.

@@ -51,6 +51,7 @@ pub(super) fn launch(
         counter_pass: None,
         stdin: None,
         heeds_interrupt: true,
+        samples_memory: false,
     }))
 }
 

@@ -163,6 +163,7 @@ impl Context<'_> {
             counter_pass: attempt.counter_pass,
             stdin: stdin.map(|file| self.input(file, place)).transpose().map_err(nul)?,
             heeds_interrupt: true,
+            samples_memory: slot.pass == Pass::Timing,
         })
     }
 

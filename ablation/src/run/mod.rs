@@ -165,7 +165,7 @@ fn step(context: &Context<'_>, slot: Slot, session: &mut Session<'_>) -> Result<
     if ran.finished.exit == Exit::Interrupted {
         return Ok(End::Interrupted);
     }
-    outcome::fill(&mut record, ran, context.plan.workloads[slot.workload].response, context.study);
+    outcome::fill(&mut record, ran, &context.plan.workloads[slot.workload], context.study);
     prove::prove(context.plan, &mut record);
     session.records.append(&record)?;
     session.progress.step(&record);

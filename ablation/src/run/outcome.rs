@@ -5,7 +5,12 @@ use super::process::Exit;
 use super::ran::Ran;
 use super::words::{ended, first_line};
 use crate::config::Study;
-use ablate_format::{FORMAT, MainResponse, Measured, Record, Status};
+use ablate_format::{FORMAT, Measured, OutputRule, Pass, Record, Status, WorkloadPlan};
+
+/// Blocks whose records have the beginning of the output; one run of each level would be enough.
+const BLOCKS_WITH_OUTPUT: u32 = 2;
+/// Bytes of output that such a record has at most.
+const OUTPUT_START: usize = 1024;
 
 /// Merges two runs of one process that counted different instruments. The result describes the first run, or the second
 /// one when that failed.
@@ -20,7 +25,7 @@ pub(super) fn merged(mut first: Ran, mut more: Ran, accepted: &[i32]) -> Ran {
 
 /// Fills in how a run ended and what its process printed. A process whose response is measured from outside needs no
 /// result line.
-pub(super) fn fill(record: &mut Record, ran: Ran, response: MainResponse, study: &Study) {
+pub(super) fn fill(record: &mut Record, ran: Ran, workload: &WorkloadPlan, study: &Study) {
     let Ran { finished, trouble, read_back } = ran;
     record.read_back = read_back;
     record.wall_ns = finished.wall_ns;
@@ -30,11 +35,16 @@ pub(super) fn fill(record: &mut Record, ran: Ran, response: MainResponse, study:
     record.process_page_faults = finished.page_faults;
     record.process_rss_peak_bytes = finished.rss_peak_bytes;
     record.runner_rss_bytes = finished.runner_rss_bytes;
+    record.rss_mean_bytes = finished.resident.map(|resident| resident.mean_bytes);
+    record.rss_last_bytes = finished.resident.map(|resident| resident.last_bytes);
     let reading = finished.reading;
     (record.counts, record.coverage, record.refused) = (reading.counts, reading.coverage, reading.refused);
     if let Some(trouble) = trouble {
         (record.status, record.reason, record.stderr) = (trouble.status, trouble.reason, trouble.stderr);
         return;
+    }
+    if let Exit::Code(code) = finished.exit {
+        record.exit_code = Some(code);
     }
     let line = read_line(&finished.stdout, finished.stdout_cut);
     let is_accepted = |code: i32| study.subject.surroundings.accept_exit.contains(&code);
@@ -48,10 +58,18 @@ pub(super) fn fill(record: &mut Record, ran: Ran, response: MainResponse, study:
         )),
         exit @ Exit::Signal(_) => Some((Status::Crashed, ended(exit))),
         exit @ Exit::Code(code) if !is_accepted(code) => Some((Status::Crashed, ended(exit))),
-        Exit::Code(_) | Exit::Interrupted if response.is_outside() => None,
+        Exit::Code(_) | Exit::Interrupted if workload.response.is_outside() => None,
         Exit::Code(_) | Exit::Interrupted => line.as_ref().err().map(|why| (Status::Garbage, why.clone())),
     };
     record.measured = line.ok();
+    // A program with a result line has its checksum there, and times in it that differ from run to run.
+    if record.measured.is_none() && record.pass == Pass::Timing && workload.output != OutputRule::Ignored {
+        record.output_sha256 = Some(finished.stdout_sha256);
+        if record.block < BLOCKS_WITH_OUTPUT {
+            let start = &finished.stdout[..finished.stdout.len().min(OUTPUT_START)];
+            record.output_start = Some(String::from_utf8_lossy(start).into_owned());
+        }
+    }
     if let Some((status, reason)) = trouble {
         record.stderr = String::from_utf8_lossy(&finished.stderr_tail).into_owned();
         record.reason = match first_line(&record.stderr).filter(|_| status == Status::Crashed) {
@@ -86,7 +104,7 @@ mod tests {
     use super::super::ran::Trouble;
     use super::*;
     use crate::store::tests::record;
-    use ablate_format::Pass;
+    use ablate_format::MainResponse;
     use std::time::Duration;
 
     const LINE: &str = r#"{"format":2,"operations":5,"checksum":"c","latency_over":"operations","samples":5,
@@ -101,7 +119,7 @@ mod tests {
         let finished = finished(exit, stdout, cut);
         let mut study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("good");
         study.timeout = Duration::from_secs(4);
-        fill(&mut record, Ran::from(finished), response, &study);
+        fill(&mut record, Ran::from(finished), &workload(response), &study);
         assert_eq!(record.status, status, "{}", record.reason);
         for part in parts {
             assert!(record.reason.contains(part), "expected `{part}` in `{}`", record.reason);
@@ -109,6 +127,11 @@ mod tests {
         assert_eq!(record.stderr.is_empty(), status == Status::Ok);
         assert_eq!((record.wall_ns, record.cpu_ns, record.context_switches), (9, 6, Some((1, 2))));
         record
+    }
+
+    fn workload(response: MainResponse) -> WorkloadPlan {
+        let (name, args, about, cells) = ("w".to_owned(), Vec::new(), String::new(), Vec::new());
+        WorkloadPlan { name, args, about, response, cells, output: OutputRule::Same }
     }
 
     fn finished(exit: Exit, stdout: &str, stdout_cut: bool) -> Finished {
@@ -121,7 +144,9 @@ mod tests {
             page_faults: 8,
             rss_peak_bytes: 7,
             runner_rss_bytes: Some(3),
+            resident: None,
             stdout: stdout.as_bytes().to_vec(),
+            stdout_sha256: "hash".to_owned(),
             stdout_cut,
             stderr_tail: b"the end".to_vec(),
             reading: Default::default(),
@@ -151,9 +176,12 @@ mod tests {
         let line = LINE.replace('\n', "");
         for response in [MainResponse::Wall, MainResponse::Cpu] {
             for (stdout, cut) in [("", false), ("42 files\n", false), ("xxx", true)] {
-                assert_eq!(filled(response, Exit::Code(0), stdout, cut, Status::Ok, &[]).measured, None);
+                let record = filled(response, Exit::Code(0), stdout, cut, Status::Ok, &[]);
+                assert_eq!((record.measured, record.output_sha256.as_deref()), (None, Some("hash")));
+                assert_eq!((record.output_start.as_deref(), record.exit_code), (Some(stdout), Some(0)));
             }
-            assert!(filled(response, Exit::Code(0), &line, false, Status::Ok, &[]).measured.is_some());
+            let with_line = filled(response, Exit::Code(0), &line, false, Status::Ok, &[]);
+            assert!(with_line.measured.is_some() && with_line.output_sha256.is_none(), "it has a checksum");
             filled(response, Exit::Code(1), "", false, Status::Crashed, &["exit code 1"]);
         }
     }
@@ -180,7 +208,7 @@ mod tests {
         study.subject.surroundings.accept_exit = vec![1, 7];
         for (code, status) in [(1, Status::Ok), (7, Status::Ok), (0, Status::Crashed), (2, Status::Crashed)] {
             let mut record = record(Pass::Timing, 0, "w", "c");
-            fill(&mut record, finished(Exit::Code(code), "", false).into(), MainResponse::Wall, &study);
+            fill(&mut record, finished(Exit::Code(code), "", false).into(), &workload(MainResponse::Wall), &study);
             assert_eq!(record.status, status, "{code}: {}", record.reason);
         }
     }
@@ -191,7 +219,7 @@ mod tests {
         let mut record = record(Pass::Timing, 0, "w", "c");
         let why = "before_run `mkdir x` failed: exit code 1".to_owned();
         let ran = Ran::without(Trouble::new(Status::Invalid, why.clone()));
-        fill(&mut record, ran, MainResponse::Wall, &study);
+        fill(&mut record, ran, &workload(MainResponse::Wall), &study);
         assert_eq!((record.status, record.reason, record.wall_ns), (Status::Invalid, why, 0));
     }
 }

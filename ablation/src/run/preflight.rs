@@ -73,7 +73,7 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
             return Ok(None);
         }
         let mut record = context.blank(slot);
-        outcome::fill(&mut record, ran, context.plan.workloads[workload].response, context.study);
+        outcome::fill(&mut record, ran, &context.plan.workloads[workload], context.study);
         let refused = record.measured.as_ref().map(|measured| measured.env_rejected.clone()).unwrap_or_default();
         rejected.extend(refused.iter().map(|why| format!("  cell {}: {why}", cell.id)));
         prove::prove(context.plan, &mut record);

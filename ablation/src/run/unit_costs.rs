@@ -74,6 +74,7 @@ fn launch(context: &Context<'_>) -> Result<Launch<'static>, String> {
         counter_pass: None,
         stdin: None,
         heeds_interrupt: true,
+        samples_memory: false,
     })
 }
 

@@ -263,10 +263,10 @@ fn widest(workload: &WorkloadAnalysis) -> Option<Widest> {
     let rows = workload.main_effects().filter(|effect| effect.attribution);
     let halves = rows.filter(|effect| effect.estimate.is_some()).map(|effect| {
         let ends = effect.hi.zip(effect.lo);
-        (ends.map_or(f64::INFINITY, |(hi, lo)| (hi - lo) / 2.0), &effect.factor)
+        (ends.map_or(f64::INFINITY, |(hi, lo)| (hi - lo) / 2.0), effect.title())
     });
     let (half_ns, factor) = halves.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    Some(Widest { half_ns, factor: factor.clone(), baseline_ns, is_ratio: false })
+    Some(Widest { half_ns, factor, baseline_ns, is_ratio: false })
 }
 
 /// Time and blocks of a study.

@@ -5,6 +5,11 @@ pub(crate) fn count(value: usize) -> String {
     separated(&value.to_string())
 }
 
+/// A count of events of any size, as [`count`] has it.
+pub(crate) fn grouped(value: u64) -> String {
+    separated(&value.to_string())
+}
+
 /// [`count`] with a noun whose plural ends in `s`: `1 run`, `2,000 runs`.
 pub(crate) fn counted(value: usize, noun: &str) -> String {
     format!("{} {noun}{}", count(value), if value == 1 { "" } else { "s" })

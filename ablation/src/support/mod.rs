@@ -1,5 +1,5 @@
 //! Modules that every stage and tool may use: files, the words of the command line, exit codes, the environment,
-//! progress, counts in messages, misspelt names, facts of the machine. They know no study.
+//! progress, counts in messages, misspelt names, facts of the machine, text that is safe to print. They know no study.
 
 pub(crate) mod call;
 pub(crate) mod count;
@@ -12,3 +12,4 @@ pub(crate) mod progress;
 pub(crate) mod settings;
 pub(crate) mod steal;
 pub(crate) mod studies;
+pub(crate) mod text;

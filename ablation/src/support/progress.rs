@@ -1,6 +1,7 @@
 //! Progress of a study on standard error: a bar on a terminal, plain lines elsewhere. Nothing is drawn while a measured
 //! process runs, because the drawing would disturb it.
 
+use super::text::printable_lines;
 use ablate_format::{Pass, Record, Status};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
@@ -107,9 +108,9 @@ pub(crate) fn note(line: &str) {
     }
 }
 
-/// Writes a line to standard error in any case: an error, or how to continue.
+/// Writes a line to standard error in any case: an error, or how to continue. Nothing in it steers a terminal.
 pub(crate) fn warn(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", printable_lines(line));
 }
 
 fn time_left(elapsed: Duration, done: usize, total: usize) -> String {

@@ -6,6 +6,7 @@ use crate::design::{BuildPlan, Design};
 use crate::support::count::counted;
 use crate::support::progress::human;
 use crate::support::studies;
+use crate::support::text::printable;
 use ablate_format::{CellKind, CellPlan, StudyPlan, Target, WorkloadPlan};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -76,7 +77,7 @@ pub(crate) fn process_time(study: &str, parent: &Path) -> ProcessTime {
 /// The text of `cargo ablate plan`, at most `columns` wide.
 pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, columns: usize) -> String {
     let mut text = Text { out: String::new(), columns };
-    let about = if study.about.is_empty() { String::new() } else { format!(": {}", study.about) };
+    let about = if study.about.is_empty() { String::new() } else { format!(": {}", printable(&study.about)) };
     text.paragraph(&format!("study {}{about}\n", study.name));
     builds(&mut text, study, design);
     cells(&mut text, design);
@@ -231,7 +232,7 @@ impl Text {
         let mut builder = Builder::default();
         builder.push_record(head.iter().copied());
         for row in rows {
-            builder.push_record(row);
+            builder.push_record(row.iter().map(|text| printable(text)));
         }
         let mut table = builder.build();
         table.with(Style::sharp()).with(Width::wrap(self.columns).priority(Priority::max(true)).keep_words(true));

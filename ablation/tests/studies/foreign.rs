@@ -27,6 +27,7 @@ off = { args = ["less"] }
 name = "plain"
 args = ["end"]
 response = "wall"
+output = "may-differ"
 "#;
 
 #[test]

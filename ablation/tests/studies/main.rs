@@ -10,3 +10,4 @@ mod init;
 mod path;
 mod race;
 mod server;
+mod verdicts;

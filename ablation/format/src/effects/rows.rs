@@ -13,12 +13,19 @@ pub struct EffectRow {
     pub factor: String,
     /// Kind of contrast: `on-off`, `on-absent`, `off-absent`, `main`, `placebo`, ….
     pub contrast: String,
+    /// The level that is compared with the baseline's, where the row is of one factor; missing in older files.
+    #[serde(default)]
+    pub level: Option<String>,
     /// `env`, `feature`, `args` or `None`.
     pub arm: Option<String>,
     /// Name of the response with its unit: `latency_ns_p10`, ….
     pub response: String,
     /// Effect in the unit of the response, as the ends of the intervals; positive when the factor costs.
     pub estimate: Option<f64>,
+    /// `estimate` in percent of the baseline's value in this response; `None` where that is 0 or missing, and in older
+    /// files.
+    #[serde(default)]
+    pub estimate_percent: Option<f64>,
     /// Lower end of the 95 % interval.
     pub lo: Option<f64>,
     /// Upper end of the 95 % interval.
@@ -70,6 +77,15 @@ pub struct CellRow {
     pub page_faults_per_op: Option<f64>,
     /// System calls per operation.
     pub syscalls_per_op: Option<f64>,
+    /// Most resident bytes: median over the blocks, as the two below; missing in older files.
+    #[serde(default)]
+    pub rss_peak_bytes: Option<f64>,
+    /// Mean of the resident bytes over the time of a process.
+    #[serde(default)]
+    pub rss_mean_bytes: Option<f64>,
+    /// Resident bytes when the work is done.
+    #[serde(default)]
+    pub rss_after_bytes: Option<f64>,
     /// `ok`, `invalid 2/10`, `crashed 1/10`, `build-failed`; `None` without runs.
     pub proof: Option<String>,
 }

@@ -1,18 +1,21 @@
-//! The head of every report: which factor costs most, how sure that is and what proves it, then one table of all factors.
+//! The head of every report: what costs or saves most, how sure that is and what proves it, then one table of all
+//! factors and levels.
 //!
-//! A cost without proof is never the headline. It has a line of its own, which says how to prove it. On a terminal the
+//! A claim without proof is never the headline. It has a line of its own, which says how to prove it. On a terminal the
 //! head takes at most [`LINES`] lines; the quick form of a study prints nothing else.
+
+mod standing;
 
 use super::content::{has_factors, has_rows};
 use super::document::{Document, Table};
-use super::number::{
-    MISSING, Unit, counted, interval, meaning, or_missing, part, percent, point, signed_point, with_interval,
-};
+use super::number::{MISSING, Unit, counted, interval, meaning, or_missing, percent, point};
 use super::workload::top_three;
-use super::{paths, peers, targets};
-use crate::analyse::{Analysis, Contrasted, Effect, Proof, Response, Verdict, WorkloadAnalysis};
-use ablate_format::effects::Estimate;
+use super::{memory, paths, peers, targets};
+use crate::analyse::{Analysis, Proof, Unjudged, Verdict, WorkloadAnalysis};
+use crate::support::count::counted_verb;
+use crate::support::text::shortened;
 use ablate_format::{CellKind, MainResponse, Manifest};
+use standing::{Standing, baseline, standings};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -24,6 +27,9 @@ const LIMITS: Limits = Limits { rows: 12, sentences: 3 };
 
 /// Below this number of factors a sentence goes before another row does.
 const LEAST_ROWS: usize = 4;
+
+/// Longest reason in the head, in characters.
+const REASON_MAX: usize = 180;
 
 /// How much of the head is shown; the rest is counted.
 #[derive(Debug, Clone, Copy)]
@@ -86,24 +92,29 @@ fn size(manifest: &Manifest, analysis: &Analysis) -> String {
 /// The answer in sentences.
 fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, limits: Limits) {
     if has_rows(manifest) {
-        match costliest(manifest, analysis, Proof::Proven) {
-            Some(cost) => {
-                let unproven = costliest(manifest, analysis, Proof::Unproven);
-                let is_largest = unproven.is_none_or(|other| other.share() <= cost.share());
-                cost.sentences(document, manifest, is_largest);
-            }
-            None => document.text("No factor is proven to cost anything in these workloads."),
+        let all = all_standings(manifest, analysis);
+        let open: Vec<&WorkloadAnalysis> = analysis.workloads.iter().filter(|w| !has_claim(manifest, w)).collect();
+        let has_answer = lead(document, manifest, &all);
+        // One workload has its own sentence, which says the same.
+        let is_told = open.len() == 1 && analysis.workloads.len() == 1 && limits.sentences > 0;
+        if is_told {
+            document.text(top_three(open[0]));
+        } else if !has_answer {
+            document.text("No factor is proven to cost or to save anything in these workloads.");
         }
-        unproven(document, manifest, analysis);
-        let open: Vec<&WorkloadAnalysis> =
-            analysis.workloads.iter().filter(|w| costs(manifest, w).is_empty()).collect();
-        for workload in open.iter().take(limits.sentences) {
+        unproven(document, &all);
+        invalid(document, &all);
+        if let Some(told) = analysis.workloads.iter().find_map(memory::largest_peak) {
+            document.item(told);
+        }
+        let listed = if is_told { 0 } else { limits.sentences };
+        for workload in open.iter().take(listed) {
             document.item(top_three(workload));
         }
         // Without any of them the table says it.
-        let rest = open.len().saturating_sub(limits.sentences);
-        if rest > 0 && limits.sentences > 0 {
-            document.item(format!("no cost either in {}; see report.md", counted(rest, "more workload")));
+        let rest = open.len().saturating_sub(listed);
+        if rest > 0 && listed > 0 {
+            document.item(format!("nothing either in {}; see report.md", counted(rest, "more workload")));
         }
     } else if !has_factors(manifest) {
         match peers::summary(analysis) {
@@ -127,7 +138,7 @@ fn values(document: &mut Document, analysis: &Analysis) {
     for workload in &analysis.workloads {
         let value = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
         let value = value.and_then(|cell| cell.value(workload.response));
-        let unit = Unit::of_response(workload.response, value, Unit::LIMIT);
+        let unit = Unit::of_workload(workload, value, Unit::LIMIT);
         let value = value.map(|value| unit.estimate(value));
         table.row([
             workload.name.clone(),
@@ -140,144 +151,75 @@ fn values(document: &mut Document, analysis: &Analysis) {
     document.table(table);
 }
 
-/// What a study says about one factor in one workload.
-struct Standing<'a> {
-    workload: &'a WorkloadAnalysis,
-    factor: &'a str,
-    verdict: Verdict,
-    value: Option<Estimate>,
-    proof: Proof,
-    is_shapley: bool,
+/// The claim with this proof that is the largest part of its baseline's value, a cost or a saving.
+fn largest<'s, 'a>(all: &'s [Standing<'a>], proof: Proof) -> Option<&'s Standing<'a>> {
+    let claims = all.iter().filter(|standing| standing.is_claim() && standing.proof == proof);
+    claims.filter(|standing| standing.share().is_some()).max_by(|a, b| a.size().total_cmp(&b.size()))
 }
 
-/// By Shapley value where the factor is crossed, else by the contrast that takes it away: the one that proves a cost
-/// or a saving, else the first.
-fn standing<'a>(workload: &'a WorkloadAnalysis, factor: &'a str) -> Option<Standing<'a>> {
-    let crossed = workload.crossed.iter().flat_map(|crossed| &crossed.factors).find(|row| row.factor == factor);
-    if let Some(row) = crossed {
-        let value = Some(Estimate { interval: row.shapley.together, ..row.shapley.alone });
-        let (verdict, proof) = (row.shapley.verdict, row.proof);
-        return Some(Standing { workload, factor, verdict, value, proof, is_shapley: true });
+/// The answer: the largest proven claim, how sure that is, what proves it, and the largest claim of the other kind.
+fn lead(document: &mut Document, manifest: &Manifest, all: &[Standing]) -> bool {
+    let Some(first) = largest(all, Proof::Proven) else { return false };
+    let is_largest = largest(all, Proof::Unproven).is_none_or(|other| other.size() <= first.size());
+    let Some(answer) = first.answer(is_largest) else { return false };
+    document.text(format!("{} {answer}.", first.title));
+    let others: Vec<&Standing> = all.iter().filter(|s| s.proof == Proof::Proven && s.is_claim()).collect();
+    let opposite = others.iter().filter(|other| other.verdict != first.verdict);
+    if let Some(other) = opposite.max_by(|a, b| a.size().total_cmp(&b.size())) {
+        let kind = if other.verdict == Verdict::Costs { "cost" } else { "saving" };
+        document.item(format!("{} in {}: the largest {kind}", other.short(), other.workload.name));
     }
-    let is_own = |effect: &&Effect| effect.factor == factor && effect.attribution;
-    let claimed = workload.top_costs().into_iter().chain(workload.top_savers()).find(is_own);
-    let away = || workload.main_effects().filter(is_own).find(|effect| effect.takes_away());
-    let effect = claimed.or_else(away).or_else(|| workload.main_effects().find(is_own))?;
-    let (verdict, proof) = (effect.verdict, effect.proof);
-    Some(Standing { workload, factor, verdict, value: effect.value(), proof, is_shapley: false })
+    first.how_sure().into_iter().chain(first.removed_and_added()).for_each(|text| document.item(text));
+    document.item(first.proof(manifest));
+    true
 }
 
-/// The factors that cost in a workload.
-fn costs<'a>(manifest: &'a Manifest, workload: &'a WorkloadAnalysis) -> Vec<Standing<'a>> {
-    let all = manifest.plan.factors.iter().filter_map(|factor| standing(workload, &factor.name));
-    all.filter(|standing| standing.verdict == Verdict::Costs).collect()
-}
-
-/// The cost with this proof that is the largest share of its baseline's value.
-fn costliest<'a>(manifest: &'a Manifest, analysis: &'a Analysis, proof: Proof) -> Option<Standing<'a>> {
-    let all = analysis.workloads.iter().flat_map(|workload| costs(manifest, workload));
-    let shares = all.filter(|cost| cost.proof == proof).filter_map(|cost| Some((cost.share()?, cost)));
-    shares.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, cost)| cost)
-}
-
-/// The largest cost that is measured but not proven, with how to prove it; the others are counted.
-fn unproven(document: &mut Document, manifest: &Manifest, analysis: &Analysis) {
-    let Some(cost) = costliest(manifest, analysis, Proof::Unproven) else { return };
-    let factor = cost.factor;
-    let all = analysis.workloads.iter().flat_map(|workload| costs(manifest, workload));
-    let names: BTreeSet<&str> = all.filter(|cost| cost.proof == Proof::Unproven).map(|cost| cost.factor).collect();
-    let unit = Unit::of_factors(cost.workload, Unit::LIMIT);
-    let value = cost.value.map(|value| unit.estimate(cost.cost(value)));
-    let more = match names.len() - 1 {
-        0 => String::new(),
-        more => format!("; the same holds for {}", counted(more, "more factor")),
+/// The largest claim that is measured but not proven, with how to prove it; else the factors about which nothing can be
+/// said for want of a proof.
+fn unproven(document: &mut Document, all: &[Standing]) {
+    let unproven = || all.iter().filter(|standing| standing.proof == Proof::Unproven);
+    let way_out = |factor: &str| {
+        format!(
+            "add proof = [\"{factor}.COUNTER\"] with a counter that the program prints, or \"callgrind\" to instruments"
+        )
     };
+    if let Some(claim) = largest(all, Proof::Unproven) {
+        let names: BTreeSet<&str> = unproven().filter(|s| s.is_claim()).map(|s| s.factor).collect();
+        let more = match names.len() - 1 {
+            0 => String::new(),
+            more => format!("; the same holds for {}", counted(more, "more factor")),
+        };
+        document.item(format!(
+            "measured but unproven: {} in {}. No count tells its levels apart: {}{more}.",
+            claim.short(),
+            claim.workload.name,
+            way_out(claim.factor)
+        ));
+        return;
+    }
+    let names: BTreeSet<&str> = unproven().map(|standing| standing.factor).collect();
+    let Some(first) = names.first() else { return };
+    let shown: Vec<&str> = names.iter().copied().take(3).collect();
+    let more = if names.len() > 3 { format!(" and {} more", names.len() - 3) } else { String::new() };
     document.item(format!(
-        "measured but unproven: {factor} costs {} {} in {}. No count tells whether it was on or off: add proof = \
-         [\"{factor}.COUNTER\"] with a counter that the program prints, or \"callgrind\" to instruments{more}.",
-        with_interval(value.as_ref()),
-        unit.label(),
-        cost.workload.name,
+        "unproven: {}{more}. No count tells the levels apart, so nothing is claimed: {}.",
+        shown.join(", "),
+        way_out(first)
     ));
 }
 
-/// Value of the baseline in the main response.
-fn baseline(workload: &WorkloadAnalysis) -> Option<f64> {
-    let cell = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline)?;
-    Some(cell.value(workload.response)?.value)
-}
-
-impl Standing<'_> {
-    /// A difference as what the factor costs, negative where it saves: a rate that is lower with it is a cost.
-    fn cost(&self, difference: Estimate) -> Estimate {
-        let cost_of = |difference| Response::main(self.workload.response).cost_of(difference);
-        let ends = difference.interval.map(|(lo, hi)| (cost_of(lo), cost_of(hi)));
-        let interval = ends.map(|(a, b)| (a.min(b), a.max(b)));
-        Estimate { value: cost_of(difference.value), interval, blocks: difference.blocks }
-    }
-
-    /// The cost as a part of the baseline's value; 1 is all of it.
-    fn share(&self) -> Option<f64> {
-        Some(self.cost(self.value?).value / baseline(self.workload)?).filter(|share| share.is_finite())
-    }
-
-    /// What it costs, how sure that is, and what proves it. `is_largest`: no cost without proof is larger.
-    fn sentences(&self, document: &mut Document, manifest: &Manifest, is_largest: bool) {
-        let workload = self.workload;
-        let unit = Unit::of_factors(workload, Unit::LIMIT);
-        let Some(value) = self.value.map(|value| unit.estimate(self.cost(value))) else { return };
-        document.text(format!(
-            "{} {}: {} of the {} {} in workload {} ({}).",
-            self.factor,
-            if is_largest { "costs most" } else { "has the largest proven cost" },
-            point(value.value, value.interval),
-            or_missing(baseline(workload), |value| point(unit.from(value), None)),
-            unit.with(workload.response),
-            workload.name,
-            or_missing(self.share(), part),
-        ));
-        let shapley = if self.is_shapley { " of its Shapley value, for all factors together" } else { "" };
-        let floor = |floor: f64| format!("{} {}", point(unit.from(floor), None), unit.label());
-        document.item(format!(
-            "how sure: 95 % interval {} {}{shapley}, {}; a switch without effect shows {}",
-            interval(value.interval),
-            unit.label(),
-            counted(value.blocks, "block"),
-            or_missing(workload.floor_ns, floor).trim_end()
-        ));
-        if let Some(both) = self.removed_and_added(unit) {
-            document.item(both);
-        }
-        let planned = manifest.plan.factors.iter().find(|planned| planned.name == self.factor);
-        let counters = planned.map_or(&[][..], |planned| &planned.proof);
-        document.item(match counters {
-            [] => "proven: exact counts, or the binaries, differ between its levels".to_owned(),
-            [counter] => format!("proven: counter {counter} is above 0 with the factor and 0 without it"),
-            all => format!("proven: of {} one is above 0 with the factor, all are 0 without it", all.join(", ")),
-        });
-    }
-}
-
-impl Standing<'_> {
-    /// What taking the factor away from this program changes, and what adding it to a program without any of the
-    /// factors does: a Shapley value lies between the two, and alone reads as if the removal gained all of it.
-    fn removed_and_added(&self, unit: Unit) -> Option<String> {
-        let crossed = self.workload.crossed.as_ref().filter(|_| self.is_shapley)?;
-        let row = crossed.factors.iter().find(|row| row.factor == self.factor)?;
-        let cost = |contrasted: &Contrasted| {
-            let estimate = self.cost(Estimate { interval: contrasted.together, ..contrasted.alone });
-            let estimate = unit.estimate(estimate);
-            let value = signed_point(estimate.value, estimate.interval);
-            format!("{value} {} {}", unit.label(), interval(estimate.interval))
-        };
-        Some(format!(
-            "it depends on the other factors: in the program as it is {} costs {}, added to a program without the \
-             factors {}",
-            self.factor,
-            cost(&row.leave_one_out),
-            cost(&row.add_one_in)
-        ))
-    }
+/// Why the first factor or level without a proven run has none; the others are counted.
+fn invalid(document: &mut Document, all: &[Standing]) {
+    // Where nothing was measured at all, the workload's own sentence says why.
+    let is_open = |standing: &&Standing| !matches!(standing.workload.unjudged(), Some(Unjudged::NotMeasured(_)));
+    let mut invalid = all.iter().filter(|standing| standing.verdict == Verdict::Invalid).filter(is_open);
+    let Some(first) = invalid.next() else { return };
+    let more = match invalid.count() {
+        0 => String::new(),
+        more => format!("; {} invalid too", counted_verb(more, "more row", ["is", "are"])),
+    };
+    let reason = shortened(first.reason, REASON_MAX);
+    document.item(format!("invalid: {} in {}: {reason}{more}", first.title, first.workload.name));
 }
 
 /// One row per factor, the costliest first, and one column per workload; the baseline and its gap to a peer on top.
@@ -289,7 +231,8 @@ fn factors(document: &mut Document, manifest: &Manifest, analysis: &Analysis, li
     let table = |shown: usize| table(manifest, &workloads[..shown], limits.rows);
     let fitting = (1..=workloads.len()).rev().find(|shown| table(*shown).width() <= columns).unwrap_or(1);
     // The answer's own workload is among those that fit.
-    let first = costliest(manifest, analysis, Proof::Proven).map(|cost| &cost.workload.name);
+    let all = all_standings(manifest, analysis);
+    let first = largest(&all, Proof::Proven).map(|claim| &claim.workload.name);
     let at = workloads.iter().position(|workload| Some(&workload.name) == first);
     if let Some(at) = at.filter(|at| *at >= fitting) {
         let named = workloads.remove(at);
@@ -299,7 +242,7 @@ fn factors(document: &mut Document, manifest: &Manifest, analysis: &Analysis, li
     let caption = caption(&table, &workloads[..fitting]);
     document.table(table);
     let hidden = [
-        (manifest.plan.factors.len().saturating_sub(limits.rows), "more factor"),
+        (titles(all.iter()).len().saturating_sub(limits.rows), "more row"),
         (workloads.len() - fitting, "more workload"),
     ];
     let hidden = hidden.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| counted(number, what));
@@ -320,10 +263,15 @@ fn caption(table: &Table, workloads: &[&WorkloadAnalysis]) -> String {
         }
     }
     let told = |response: &MainResponse| format!(" {}: {}.", response.as_str(), meaning(*response));
-    let words = [("none", " none: nothing beyond the noise."), ("not exercised", " not exercised: no work there.")];
+    let words = [
+        ("none", " none: nothing beyond the noise."),
+        ("not exercised", " not exercised: no work there."),
+        ("unproven", " unproven: no count tells the levels apart."),
+    ];
     let words = words.iter().filter(|(word, _)| table.has(word)).map(|(_, told)| (*told).to_owned());
     let told: String = responses.iter().map(told).chain(words).collect();
-    format!("Each cell: what the factor costs (− saves).{told}")
+    let level = if table.has_levels() { ", or the level against the baseline's," } else { "" };
+    format!("Each cell: what the factor{level} costs (− saves), in percent of the baseline too.{told}")
 }
 
 fn table(manifest: &Manifest, workloads: &[&WorkloadAnalysis], rows: usize) -> Table {
@@ -342,33 +290,37 @@ fn table(manifest: &Manifest, workloads: &[&WorkloadAnalysis], rows: usize) -> T
         };
         table.row(std::iter::once(format!("(against {peer})")).chain(workloads.iter().map(gap)));
     }
-    let largest = |factor: &str| {
-        let costs = workloads.iter().filter_map(|workload| standing(workload, factor));
-        let costs = costs.filter(|standing| standing.verdict == Verdict::Costs);
-        costs.filter_map(|cost| cost.share()).fold(0.0, f64::max)
-    };
-    let mut factors: Vec<(&str, f64)> =
-        manifest.plan.factors.iter().map(|factor| (factor.name.as_str(), largest(&factor.name))).collect();
-    factors.sort_by(|a, b| b.1.total_cmp(&a.1));
-    for (factor, _) in factors.into_iter().take(rows) {
-        let cells = columns().map(|(workload, unit)| cell(workload, unit, factor));
-        table.row(std::iter::once(factor.to_owned()).chain(cells));
+    let standings: Vec<Vec<Standing>> = workloads.iter().map(|workload| standings(manifest, workload)).collect();
+    let find = |at: usize, title: &str| standings[at].iter().find(|standing| standing.title == *title);
+    for (title, _) in titles(standings.iter().flatten()).into_iter().take(rows) {
+        let cells = units.iter().enumerate().map(|(at, unit)| standing::cell(find(at, title), *unit));
+        table.row(std::iter::once(title.to_owned()).chain(cells));
     }
     table
 }
 
-/// What is known of a factor in a workload.
-fn cell(workload: &WorkloadAnalysis, unit: Unit, factor: &str) -> String {
-    let Some(standing) = standing(workload, factor) else { return MISSING.to_owned() };
-    match (standing.verdict, standing.value) {
-        (Verdict::Costs | Verdict::Saves, Some(value)) => {
-            let value = unit.estimate(standing.cost(value));
-            let mark = if standing.proof == Proof::Unproven { " unproven" } else { "" };
-            signed_point(value.value, value.interval) + mark
+/// What the rows of the table are, each once, the largest claim first; those without a claim stay in their order.
+fn titles<'s>(standings: impl Iterator<Item = &'s Standing<'s>>) -> Vec<(&'s str, f64)> {
+    let mut titles: Vec<(&str, f64)> = Vec::new();
+    for standing in standings {
+        let size = if standing.is_claim() { standing.size() } else { 0.0 };
+        match titles.iter_mut().find(|(title, _)| *title == standing.title) {
+            Some((_, known)) => *known = known.max(size),
+            None => titles.push((&standing.title, size)),
         }
-        (Verdict::NotDetected | Verdict::BelowFloor, _) => "none".to_owned(),
-        (verdict, _) => verdict.as_str().replace('-', " "),
     }
+    titles.sort_by(|a, b| b.1.total_cmp(&a.1));
+    titles
+}
+
+/// Every factor and level in every workload.
+fn all_standings<'a>(manifest: &'a Manifest, analysis: &'a Analysis) -> Vec<Standing<'a>> {
+    analysis.workloads.iter().flat_map(|workload| standings(manifest, workload)).collect()
+}
+
+/// Whether anything is found to cost or to save in a workload.
+fn has_claim(manifest: &Manifest, workload: &WorkloadAnalysis) -> bool {
+    standings(manifest, workload).iter().any(Standing::is_claim)
 }
 
 #[cfg(test)]

@@ -66,6 +66,42 @@ fn a_factor_that_lowers_a_rate_costs() {
     insta::assert_snapshot!(document.terminal(100));
 }
 
+/// Levels of a compiler: the baseline's is the slowest, and debug information costs a little.
+fn levels_of_a_compiler(o2: f64) -> String {
+    let mut study = Study::new(&["opt", "debug"], &["w"]);
+    study.levels("opt", "o0", &["o1", "o2"]);
+    shown(&study, 12, move |_, cell, _| match cell.split('@').next() {
+        Some("opt-o1") => 400.0,
+        Some("opt-o2") => o2,
+        Some("no-debug") => 980.0,
+        _ => 1_000.0,
+    })
+}
+
+#[test]
+fn the_largest_saving_of_any_level_is_the_headline_and_the_cost_stands_beside_it() {
+    insta::assert_snapshot!(levels_of_a_compiler(100.0));
+}
+
+#[test]
+fn a_level_that_costs_more_than_the_baseline_s_is_named_with_what_it_adds() {
+    let text = levels_of_a_compiler(2_500.0);
+    assert!(
+        text.contains("opt: o2 costs most: it adds 1,500.0 to the 1,000 ns/op p10 in workload w (+150%)."),
+        "{text}"
+    );
+    assert!(text.contains("opt: o1 saves 599.9") && text.contains("in w: the largest saving"), "{text}");
+}
+
+#[test]
+fn an_inert_switch_is_unproven_and_not_none() {
+    let mut study = Study::new(&["inert"], &["w"]);
+    study.manifest.plan.factors[0].proof.clear();
+    let text = shown(&study, 12, |_, _, block| 100.0 + f64::from(block % 3));
+    assert!(!text.contains("none") && !text.contains("largest difference"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
 #[test]
 fn a_study_that_compares_nothing_says_what_its_workloads_take() {
     let mut study = Study::new(&[], &["small", "large"]);

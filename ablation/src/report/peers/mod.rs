@@ -1,6 +1,5 @@
 //! The subject beside its peers: one row per workload, one column per peer.
 
-use super::closing::by;
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, counted, point};
 use crate::analyse::{Analysis, Gap, WorkloadAnalysis};
@@ -115,11 +114,9 @@ fn name(group: &Group) -> String {
 fn subject(workload: &WorkloadAnalysis) -> String {
     let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
     let Some(value) = baseline.and_then(|cell| cell.value(workload.response)) else { return MISSING.to_owned() };
-    let unit = Unit::of_response(workload.response, [value], Unit::LIMIT);
+    let unit = Unit::of_workload(workload, [value], Unit::LIMIT);
     let value = unit.estimate(value);
-    let by = by(workload, unit);
-    let (response, unit) = by.rsplit_once(' ').unwrap_or((by.as_str(), ""));
-    format!("{} {unit} {response}", point(value.value, None)).replace("  ", " ")
+    format!("{} {}", point(value.value, None), unit.with(workload.response))
 }
 
 /// Cell id of the competitor that does best in a workload, by the values on all blocks.

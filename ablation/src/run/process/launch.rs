@@ -28,4 +28,6 @@ pub(crate) struct Launch<'a> {
     pub(crate) stdin: Option<CString>,
     /// Whether Ctrl-C ends it at once. False for what cleans up after a run.
     pub(crate) heeds_interrupt: bool,
+    /// Whether its resident memory is sampled while it runs.
+    pub(crate) samples_memory: bool,
 }

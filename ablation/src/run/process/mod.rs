@@ -5,6 +5,7 @@
 
 mod child;
 mod launch;
+mod memory;
 mod pipes;
 mod resident;
 
@@ -13,6 +14,7 @@ use crate::measure::{Attached, Reading};
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::{interrupt, steal};
 pub(crate) use launch::Launch;
+pub(crate) use memory::Resident;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -53,8 +55,12 @@ pub(crate) struct Finished {
     pub(crate) rss_peak_bytes: u64,
     /// Resident bytes of the runner at the `fork`; `None` where `/proc` does not have them.
     pub(crate) runner_rss_bytes: Option<u64>,
+    /// Resident memory while it ran; `None` where it was not sampled or ended too soon.
+    pub(crate) resident: Option<Resident>,
     /// Standard output, up to [`pipes::STDOUT_CAP`].
     pub(crate) stdout: Vec<u8>,
+    /// SHA-256 of all of it, hexadecimal.
+    pub(crate) stdout_sha256: String,
     /// Whether more output was discarded.
     pub(crate) stdout_cut: bool,
     /// End of standard error.
@@ -75,7 +81,9 @@ impl Finished {
             page_faults: 0,
             rss_peak_bytes: 0,
             runner_rss_bytes: None,
+            resident: None,
             stdout: Vec::new(),
+            stdout_sha256: String::new(),
             stdout_cut: false,
             stderr_tail: Vec::new(),
             reading: Reading::default(),
@@ -158,6 +166,7 @@ pub(crate) struct Process<'a> {
     steal_before: Option<u64>,
     started: Instant,
     runner_rss_bytes: Option<u64>,
+    resident: Option<Resident>,
     has_ended: bool,
 }
 
@@ -212,6 +221,7 @@ impl<'a> Process<'a> {
             steal_before,
             started,
             runner_rss_bytes,
+            resident: None,
             has_ended: false,
         };
         process.pipes.release().map_err(start_error("releasing the child"))?;
@@ -263,10 +273,12 @@ impl<'a> Process<'a> {
         let mut deadline = self.started + self.launch.timeout;
         let mut ended: Option<Exit> = None;
         let (mut asked, mut killed) = (false, false);
+        let mut sampler = self.launch.samples_memory.then(|| memory::Sampler::new(pid, self.started));
         loop {
             // After a signal the descriptor stays readable, and would end every sleep at once.
             let wake = if asked || !self.launch.heeds_interrupt { -1 } else { interrupt::wake_fd() };
-            let time = deadline.saturating_duration_since(Instant::now());
+            let until = sampler.as_ref().map_or(deadline, |sampler| sampler.due().min(deadline));
+            let time = until.saturating_duration_since(Instant::now());
             let beside = other.as_deref_mut().map(|other| {
                 // The same is true of the descriptor of a process that has ended.
                 let pidfd = if other.has_ended { -1 } else { other.pidfd.as_raw_fd() };
@@ -278,7 +290,11 @@ impl<'a> Process<'a> {
             }
             if ready.ended {
                 self.has_ended = true;
+                self.resident = sampler.and_then(|sampler| sampler.result());
                 return ended;
+            }
+            if let Some(sampler) = &mut sampler {
+                sampler.sample();
             }
             let over = Instant::now() >= deadline;
             if !asked && (ready.woken || ready.other_ended || over) {
@@ -329,6 +345,8 @@ impl<'a> Process<'a> {
             page_faults: natural(faults),
             rss_peak_bytes: natural(usage.ru_maxrss).saturating_mul(1024),
             runner_rss_bytes: self.runner_rss_bytes,
+            resident: self.resident,
+            stdout_sha256: self.pipes.stdout.sha256(),
             stdout_cut: self.pipes.stdout.cut,
             stdout: std::mem::take(&mut self.pipes.stdout.bytes),
             stderr_tail: self.pipes.stderr.tail(),
@@ -392,124 +410,4 @@ fn pidfd(pid: libc::pid_t) -> io::Result<OwnedFd> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::ffi::CString;
-
-    fn launch<'a>(script: &str, timeout: Duration) -> Launch<'a> {
-        let text = |text: &str| CString::new(text).expect("no NUL");
-        Launch {
-            program: text("/bin/sh"),
-            argv: vec![text("sh"), text("-c"), text(script)],
-            envp: vec![text("PATH=/usr/bin:/bin"), text("GIVEN=yes")],
-            directory: None,
-            cpus: None,
-            aslr: true,
-            timeout,
-            counters: None,
-            counter_pass: None,
-            stdin: None,
-            heeds_interrupt: true,
-        }
-    }
-
-    fn check(script: &str) -> Finished {
-        run(&launch(script, Duration::from_secs(60))).expect("starts")
-    }
-
-    #[test]
-    fn output_exit_code_and_environment_are_those_of_the_process() {
-        let done = check("echo $GIVEN-$HOME; echo oops >&2; exit 3");
-        assert_eq!(
-            (done.exit, done.stdout.as_slice(), done.stderr_tail.as_slice()),
-            (Exit::Code(3), &b"yes-\n"[..], &b"oops\n"[..])
-        );
-        assert!(done.page_faults > 0 && done.rss_peak_bytes > 0 && done.wall_ns > 0);
-        assert_eq!(check("kill -SEGV $$").exit, Exit::Signal(libc::SIGSEGV));
-    }
-
-    #[test]
-    fn a_small_process_has_the_peak_of_a_large_runner_before_its_exec() {
-        let large = std::hint::black_box(vec![1_u8; 64 << 20]);
-        let done = check("exit 0");
-        let runner = done.runner_rss_bytes.expect("Linux has /proc");
-        assert!(runner > 64 << 20, "{runner}");
-        // No shell needs as much. So a peak counts only when it is above the resident bytes of the runner.
-        assert!(done.rss_peak_bytes > 64 << 20, "{}", done.rss_peak_bytes);
-        drop(large);
-    }
-
-    #[test]
-    fn standard_input_is_empty_and_large_output_is_capped() {
-        assert_eq!(check("cat; echo end").stdout, b"end\n");
-        let done = check("head -c 3000000 /dev/zero; head -c 9000 /dev/zero >&2; echo last >&2");
-        assert_eq!((done.exit, done.stdout.len(), done.stdout_cut), (Exit::Code(0), pipes::STDOUT_CAP, true));
-        assert_eq!(done.stderr_tail.len(), pipes::STDERR_TAIL);
-        assert!(done.stderr_tail.ends_with(b"last\n"));
-    }
-
-    #[test]
-    fn a_process_that_ignores_term_is_ended_with_its_children() {
-        // The children hold standard output, so the end of this test shows that they are gone.
-        let script = "trap '' TERM; (trap '' TERM; sleep 1000) & echo $!; sleep 1000";
-        let done = run(&launch(script, Duration::from_millis(300))).expect("starts");
-        assert_eq!(done.exit, Exit::Timeout);
-        let child: i32 = String::from_utf8_lossy(&done.stdout).trim().parse().expect("printed a number");
-        let state = || std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        // The process has ended, or is a zombie that its reaper has not read yet.
-        let is_gone = || state().is_empty() || state().contains(") Z ");
-        // On a busy machine a killed process needs a moment until it is scheduled once more and dies.
-        let started = Instant::now();
-        while !is_gone() && started.elapsed() < Duration::from_secs(10) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        assert!(is_gone(), "{}", state());
-    }
-
-    #[test]
-    fn background_children_do_not_keep_the_runner_waiting() {
-        let started = Instant::now();
-        assert_eq!(check("sleep 1000 & echo done").stdout, b"done\n");
-        assert!(started.elapsed() < Duration::from_secs(50));
-    }
-
-    #[test]
-    fn a_process_starts_in_its_folder_and_its_time_is_measured() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let dir = dir.path().canonicalize().expect("is there");
-        let mut launch =
-            launch("pwd; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.01", Duration::from_secs(60));
-        launch.directory = Some(CString::new(dir.to_str().expect("is text")).expect("no NUL"));
-        let done = run(&launch).expect("starts");
-        assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), dir.to_str().expect("is text"));
-        assert!(done.cpu_ns > 0 && done.context_switches.0 > 0, "{done:?}");
-        launch.directory = Some(c"/no/such/folder".to_owned());
-        let error = run(&launch).expect_err("not there").to_string();
-        assert!(error.contains("/bin/sh") && error.contains("in /no/such/folder"), "{error}");
-    }
-
-    #[test]
-    fn a_program_that_is_not_there_is_an_error_that_names_it() {
-        let mut launch = launch("", Duration::from_secs(1));
-        launch.program = c"/no/such/program".to_owned();
-        let error = run(&launch).expect_err("not there").to_string();
-        assert!(error.contains("/no/such/program"), "{error}");
-    }
-
-    #[test]
-    fn counters_see_the_process_and_only_what_was_granted() {
-        let probed = crate::measure::probe();
-        let mut launch = launch("exit 0", Duration::from_secs(60));
-        launch.counters = Some(&probed);
-        launch.aslr = false;
-        let counts = run(&launch).expect("starts").reading.counts;
-        for status in &probed.status {
-            assert!(status.unavailable.is_none() || !counts.contains_key(&status.name), "{status:?}");
-        }
-        for name in ["page-faults", "syscalls"] {
-            if probed.status.iter().any(|s| s.name == name && s.unavailable.is_none()) {
-                assert!(counts[name] > 0, "{counts:?}");
-            }
-        }
-    }
-}
+mod tests;

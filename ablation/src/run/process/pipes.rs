@@ -1,5 +1,6 @@
 //! The pipes between the runner and one measured process, and the sleep on them.
 
+use sha2::{Digest, Sha256};
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -45,6 +46,8 @@ pub(super) struct Stream {
     pub(super) bytes: Vec<u8>,
     /// Whether bytes were left out.
     pub(super) cut: bool,
+    /// Hash of everything, from the first bytes on that were left out; hashing before would delay the writer.
+    hasher: Option<Sha256>,
 }
 
 /// The reasons why a sleep ended; none when its time was over.
@@ -115,8 +118,14 @@ pub(super) fn open(stdin: Option<&CStr>) -> io::Result<(Pipes, Ends)> {
             return Err(io::Error::last_os_error());
         }
     }
-    let stream =
-        |fd: OwnedFd, cap, keep_end| Stream { file: Some(fd.into()), cap, keep_end, bytes: Vec::new(), cut: false };
+    let stream = |fd: OwnedFd, cap, keep_end| Stream {
+        file: Some(fd.into()),
+        cap,
+        keep_end,
+        bytes: Vec::new(),
+        cut: false,
+        hasher: None,
+    };
     let pipes = Pipes {
         stdout: stream(stdout, STDOUT_CAP, false),
         stderr: stream(stderr, STDERR_KEPT, true),
@@ -178,7 +187,10 @@ impl Stream {
                 Ok(n) => {
                     let new = &buffer[..n];
                     let keep = if self.keep_end { n } else { n.min(self.cap - self.bytes.len()) };
-                    self.cut |= keep < n;
+                    if keep < n {
+                        self.cut = true;
+                        self.hasher.get_or_insert_with(|| Sha256::new_with_prefix(&self.bytes)).update(new);
+                    }
                     self.bytes.extend_from_slice(&new[..keep]);
                     // At twice the cap, so that bytes are seldom moved.
                     if self.keep_end && self.bytes.len() > 2 * self.cap {
@@ -192,6 +204,12 @@ impl Stream {
         }
         // Closed, because a descriptor at its end of file would end every sleep at once.
         self.file = None;
+    }
+
+    /// SHA-256 of everything that came, hexadecimal, where the first bytes are stored.
+    pub(super) fn sha256(&mut self) -> String {
+        let hasher = self.hasher.take().unwrap_or_else(|| Sha256::new_with_prefix(&self.bytes));
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The last [`STDERR_TAIL`] bytes.

@@ -30,6 +30,8 @@ pub(crate) struct Part {
     pub(crate) identical: bool,
     /// Every workload.
     pub(crate) rows: Vec<Compared>,
+    /// What the outputs of both revisions say: a change of them is no failure, and times may not be of the same work.
+    pub(crate) outputs: Vec<String>,
     /// Blocks that were run.
     pub(crate) blocks: u32,
     /// Code layouts of each build.

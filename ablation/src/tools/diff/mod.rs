@@ -116,6 +116,7 @@ fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<(Part, St
         dir: outcome.dir.clone(),
         identical: outcome.stopped,
         rows,
+        outputs: prove::outputs::remarks(&manifest.plan, &records),
         blocks: manifest.blocks,
         layouts: manifest.plan.layouts,
         runs: (records.len(), bad),

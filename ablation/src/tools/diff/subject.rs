@@ -125,7 +125,7 @@ fn study(request: &Request, package: &Package, folder: &Path, run: &Run) -> Resu
         Run::Binary(binary) => {
             let response = request.response.as_deref().unwrap_or("wall");
             text += &format!(
-                "binary = {}\n\n[[workload]]\nname = {}\nargs = {}\nresponse = {}\n",
+                "binary = {}\n\n[[workload]]\nname = {}\nargs = {}\nresponse = {}\noutput = \"may-differ\"\n",
                 quoted(binary),
                 quoted(&workload_name(binary)),
                 list(&request.args),

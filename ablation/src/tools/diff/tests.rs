@@ -52,6 +52,7 @@ fn of(rows: Vec<Compared>, margin: f64) -> Comparison {
         dir: "target/ablate/diff-1".into(),
         identical: false,
         rows,
+        outputs: vec!["the output of revision-head in parse differs".to_owned()],
         blocks: 20,
         layouts: 8,
         runs: (60, 0),

@@ -108,6 +108,9 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
     for row in part.rows.iter().filter(|row| !row.reason.is_empty()) {
         document.item(format!("{}: {}: {}", row.workload, row.word(), row.reason));
     }
+    for told in &part.outputs {
+        document.item(told.clone());
+    }
     let margin = shown_margin(comparison.margin);
     let detectable = part.rows.iter().filter_map(|row| row.detectable).fold(0.0, f64::max);
     let (runs, bad) = part.runs;

@@ -267,6 +267,7 @@ pub(super) fn start(cpus: &Cpus, trial: &Trial, wrapper: Option<&Wrapper>) -> Re
         counter_pass: None,
         stdin: None,
         heeds_interrupt: true,
+        samples_memory: false,
     };
     let finished = process::run(&launch)?;
     match finished.exit {

@@ -1,0 +1,238 @@
+//! Outputs compared with each other: a level must not change what a program prints, or the work was not the same.
+//!
+//! For programs that print no result line; such a line has a checksum.
+
+use super::judged::{JudgedRun, Printed};
+use crate::support::count::counted;
+use crate::support::text::{printable, shortened};
+use ablate_format::{CellKind, OutputRule, Pass, Status, StudyPlan};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Longest part of a line that a reason quotes, in characters.
+const LINE_MAX: usize = 60;
+
+/// What the outputs of one workload say.
+#[derive(Debug, Default, PartialEq)]
+struct Compared {
+    /// Cells whose output differs between their own runs, the baseline with its placebo as one.
+    unsteady: Vec<String>,
+    /// Cells whose output differs from the baseline's, each with how.
+    different: Vec<(String, String)>,
+}
+
+/// Runs to make invalid, each by its index with the reason: those of cells whose output differs from the baseline's,
+/// where the config does not expect it.
+pub(super) fn differing(plan: &StudyPlan, runs: &[JudgedRun]) -> Vec<(usize, String)> {
+    let mut out = Vec::new();
+    for workload in plan.workloads.iter().filter(|workload| workload.output == OutputRule::Same) {
+        let compared = compare(plan, runs, &workload.name);
+        let how: BTreeMap<&str, &str> = compared.different.iter().map(|(cell, how)| (&**cell, &**how)).collect();
+        if how.is_empty() {
+            continue;
+        }
+        for (at, run) in runs.iter().enumerate().filter(|(_, run)| is_compared(run, &workload.name)) {
+            let Some(how) = how.get(&*run.cell) else { continue };
+            let way_out = "if the levels are meant to print different things, say output = \"may-differ\"";
+            out.push((at, format!("{how}; {way_out}")));
+        }
+    }
+    out
+}
+
+/// What a reader must know of the outputs, one sentence for each workload.
+pub(crate) fn remarks(plan: &StudyPlan, runs: &[JudgedRun]) -> Vec<String> {
+    let mut out = Vec::new();
+    for workload in plan.workloads.iter().filter(|workload| workload.output != OutputRule::Ignored) {
+        let compared = compare(plan, runs, &workload.name);
+        let name = &workload.name;
+        if let Some(first) = compared.unsteady.first() {
+            let more = match compared.unsteady.len() - 1 {
+                0 => String::new(),
+                more => format!(" and of {}", counted(more, "more cell")),
+            };
+            out.push(format!(
+                "the output of {first}{more} in {name} differs from run to run, so it cannot show whether the levels do \
+                 the same work; with output = \"ignored\" it is not looked at"
+            ));
+        }
+        let may = if workload.output == OutputRule::MayDiffer { compared.different.as_slice() } else { &[] };
+        if let Some((first, how)) = may.first() {
+            let more = match may.len() - 1 {
+                0 => String::new(),
+                more => format!("; so does that of {}", counted(more, "more cell")),
+            };
+            out.push(format!("the output of {first} in {name} differs, which is allowed: {how}{more}"));
+        }
+    }
+    out
+}
+
+/// Whether a run has an output that counts: a proven timing run without a result line.
+fn is_compared(run: &JudgedRun, workload: &str) -> bool {
+    run.pass == Pass::Timing && run.status == Status::Ok && *run.workload == *workload && run.printed.is_some()
+}
+
+fn compare(plan: &StudyPlan, runs: &[JudgedRun], workload: &str) -> Compared {
+    let mut by_cell: BTreeMap<&str, Vec<&Printed>> = BTreeMap::new();
+    for run in runs.iter().filter(|run| is_compared(run, workload)) {
+        if let Some(printed) = &run.printed {
+            by_cell.entry(&*run.cell).or_default().push(printed);
+        }
+    }
+    let of_kind = |kinds: &[CellKind]| plan.cells.iter().filter(|cell| kinds.contains(&cell.kind)).collect::<Vec<_>>();
+    let mut out = Compared::default();
+    // The placebo is the baseline's program once more; a placebo of another build need not print the same.
+    let twins = of_kind(&[CellKind::Baseline, CellKind::Placebo]);
+    let twins = twins.iter().filter(|cell| cell.arm.is_none()).filter_map(|cell| by_cell.get(cell.id.as_str()));
+    let reference: Vec<&Printed> = twins.flatten().copied().collect();
+    let is_steady = |printed: &[&Printed]| printed.iter().map(|p| p.answer()).collect::<BTreeSet<_>>().len() < 2;
+    if !is_steady(&reference) {
+        out.unsteady.push("the baseline".to_owned());
+    }
+    for cell in of_kind(&[CellKind::Treatment]) {
+        let Some(printed) = by_cell.get(cell.id.as_str()) else { continue };
+        if !is_steady(printed) {
+            out.unsteady.push(cell.id.clone());
+        }
+        // One run shows no steady output; what flickers cannot be compared.
+        let is_known = reference.len() >= 2 && is_steady(&reference) && is_steady(printed);
+        if is_known && printed[0].answer() != reference[0].answer() {
+            out.different.push((cell.id.clone(), difference(&reference, printed)));
+        }
+    }
+    out
+}
+
+/// Where two outputs differ, in one sentence.
+fn difference(baseline: &[&Printed], other: &[&Printed]) -> String {
+    let (a, b) = (baseline[0], other[0]);
+    if a.exit_code != b.exit_code {
+        let code = |printed: &Printed| printed.exit_code.map_or_else(|| "unknown".to_owned(), |code| code.to_string());
+        return format!("its exit code is {}, and that of the baseline {}", code(b), code(a));
+    }
+    let start = |runs: &[&Printed]| runs.iter().find_map(|printed| printed.start.clone());
+    let (Some(a), Some(b)) = (start(baseline), start(other)) else {
+        return "its output differs from that of the baseline".to_owned();
+    };
+    let Some((number, a, b)) = first_difference(&a, &b) else {
+        return "its output differs from that of the baseline, after the part that is stored".to_owned();
+    };
+    let quoted = |line: Option<&str>| {
+        line.map_or_else(|| "nothing".to_owned(), |line| format!("`{}`", shortened(&printable(line), LINE_MAX)))
+    };
+    format!("its output differs from that of the baseline in line {number}: {} instead of {}", quoted(b), quoted(a))
+}
+
+/// Number of the first line that differs, from 1, and the lines; `None` stands for a missing one.
+fn first_difference<'t>(a: &'t Arc<str>, b: &'t Arc<str>) -> Option<(usize, Option<&'t str>, Option<&'t str>)> {
+    let (mut a, mut b) = (a.split('\n'), b.split('\n'));
+    let mut number = 0;
+    loop {
+        number += 1;
+        match (a.next(), b.next()) {
+            (None, None) => return None,
+            (a, b) if a != b => return Some((number, a, b)),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge_all;
+    use super::*;
+    use crate::analyse::fixture::Study;
+    use ablate_format::{MainResponse, Record};
+
+    /// Runs of a program that prints no line; what it prints by cell and block.
+    fn printed(rule: OutputRule, text: impl Fn(&str, u32) -> (i32, String)) -> (Study, Vec<Record>) {
+        let mut study = Study::new(&["cache"], &["w"]);
+        study.manifest.plan.workloads[0].response = MainResponse::Wall;
+        study.manifest.plan.workloads[0].output = rule;
+        study.manifest.plan.factors[0].proof.clear();
+        study.manifest.plan.cells.iter_mut().for_each(|cell| cell.served_by = None);
+        let mut records = study.records(6, |_, _, _| 1.0);
+        for record in &mut records {
+            let (code, text) = text(&record.cell, record.block);
+            record.measured = None;
+            record.exit_code = Some(code);
+            record.output_sha256 = Some(format!("hash of {text}"));
+            record.output_start = (record.block < 2).then_some(text);
+        }
+        (study, records)
+    }
+
+    fn check(rule: OutputRule, text: impl Fn(&str, u32) -> (i32, String)) -> (Vec<String>, String, Vec<String>) {
+        let (study, records) = printed(rule, text);
+        let runs = judge_all(&study.manifest.plan, &records);
+        let invalid: Vec<&JudgedRun> = runs.iter().filter(|run| run.status == Status::Invalid).collect();
+        let mut cells: Vec<String> = invalid.iter().map(|run| run.cell.to_string()).collect();
+        cells.dedup();
+        cells.sort();
+        cells.dedup();
+        let reason = invalid.first().map_or_else(String::new, |run| run.reason.to_string());
+        (cells, reason, remarks(&study.manifest.plan, &runs))
+    }
+
+    #[test]
+    fn a_level_that_prints_something_else_is_invalid_and_both_lines_are_shown() {
+        let text =
+            |cell: &str, _: u32| (0, if cell == "no-cache@env" { "one\n\u{1b}[31mtwo" } else { "one\n2" }.to_owned());
+        let (cells, reason, remarks) = check(OutputRule::Same, text);
+        assert_eq!((cells, remarks), (vec!["no-cache@env".to_owned()], vec![]));
+        assert_eq!(
+            reason,
+            "its output differs from that of the baseline in line 2: `\\u{1b}[31mtwo` instead of `2`; if the levels are \
+             meant to print different things, say output = \"may-differ\""
+        );
+    }
+
+    #[test]
+    fn an_expected_difference_is_said_and_an_ignored_one_is_not() {
+        let text = |cell: &str, _: u32| (0, if cell == "no-cache@env" { "b" } else { "a" }.to_owned());
+        let (cells, _, remarks) = check(OutputRule::MayDiffer, text);
+        assert!(cells.is_empty() && remarks.len() == 1 && remarks[0].contains("`b` instead of `a`"), "{remarks:?}");
+        let (cells, _, remarks) = check(OutputRule::Ignored, text);
+        assert!(cells.is_empty() && remarks.is_empty());
+    }
+
+    #[test]
+    fn an_output_that_differs_from_run_to_run_invalidates_nothing() {
+        let (cells, _, remarks) = check(OutputRule::Same, |cell, block| (0, format!("{cell} took {block} s")));
+        assert!(cells.is_empty(), "{cells:?}");
+        assert_eq!(remarks.len(), 1);
+        assert!(remarks[0].contains("the baseline and of 3 more cells in w differs from run to run"), "{remarks:?}");
+        // One level alone flickers: the others are still compared.
+        let text = |cell: &str, block: u32| match cell {
+            "no-cache@env" => (0, format!("{block}")),
+            "minimal@env" => (0, "other".to_owned()),
+            _ => (0, "same".to_owned()),
+        };
+        let (cells, _, remarks) = check(OutputRule::Same, text);
+        assert_eq!(cells, ["minimal@env"]);
+        assert!(remarks[0].contains("no-cache@env in w differs from run to run"), "{remarks:?}");
+    }
+
+    #[test]
+    fn an_exit_code_counts_as_output_and_peers_may_print_anything() {
+        let text = |cell: &str, _: u32| {
+            (i32::from(cell == "no-cache@env"), if cell.starts_with("peer") { "x" } else { "a" }.to_owned())
+        };
+        let (cells, reason, _) = check(OutputRule::Same, text);
+        assert_eq!(cells, ["no-cache@env"]);
+        assert!(reason.starts_with("its exit code is 1, and that of the baseline 0"), "{reason}");
+    }
+
+    #[test]
+    fn the_first_line_that_differs_is_found_at_any_end() {
+        let of = |a: &str, b: &str| {
+            let (a, b): (Arc<str>, Arc<str>) = (a.into(), b.into());
+            let found = first_difference(&a, &b);
+            found.map(|(at, a, b)| (at, a.map(str::to_owned), b.map(str::to_owned)))
+        };
+        assert_eq!(of("a\nb", "a\nb"), None);
+        assert_eq!(of("a", "a\nb"), Some((2, None, Some("b".to_owned()))));
+        assert_eq!(of("", "x"), Some((1, Some(String::new()), Some("x".to_owned()))));
+    }
+}

@@ -1,0 +1,240 @@
+//! What a study says about one factor, or one level of a factor, in one workload.
+
+use crate::analyse::{Contrasted, CrossedFactor, Effect, Proof, Response, Verdict, WorkloadAnalysis, is_away, negated};
+use crate::report::number::{
+    MISSING, Unit, counted, interval, or_missing, part, percent, point, signed_point, with_interval,
+};
+use ablate_format::effects::Estimate;
+use ablate_format::{CellKind, Manifest};
+
+/// A factor, or one of its levels, in one workload: by Shapley value where the factor is crossed, else by the row of the
+/// effects that claims something about it, else by the first.
+pub(super) struct Standing<'a> {
+    pub(super) workload: &'a WorkloadAnalysis,
+    pub(super) factor: &'a str,
+    /// The factor, or the factor with its level.
+    pub(super) title: String,
+    /// Verdict about what the title names.
+    pub(super) verdict: Verdict,
+    /// What it adds to the response: a factor against the program without it, a level against the baseline's.
+    pub(super) added: Option<Estimate>,
+    pub(super) proof: Proof,
+    /// Why nothing is claimed; empty otherwise.
+    pub(super) reason: &'a str,
+    /// Whether the title names a level that the baseline does not have.
+    is_of_a_level: bool,
+    crossed: Option<&'a CrossedFactor>,
+}
+
+/// Every factor and level of a workload, in the order of the plan.
+pub(super) fn standings<'a>(manifest: &'a Manifest, workload: &'a WorkloadAnalysis) -> Vec<Standing<'a>> {
+    let rows = workload.telling();
+    let mut out = Vec::new();
+    for factor in &manifest.plan.factors {
+        let own = rows.iter().copied().filter(|effect| effect.factor == factor.name);
+        let crossed = workload.crossed.iter().flat_map(|crossed| &crossed.factors);
+        let crossed = crossed.filter(|row| row.factor == factor.name).map(|row| by_shapley(workload, row)).next();
+        let mut known: Vec<String> = crossed.iter().map(|standing| standing.title.clone()).collect();
+        out.extend(crossed);
+        for effect in own.clone() {
+            let title = effect.title();
+            if known.contains(&title) {
+                continue;
+            }
+            let same = || own.clone().filter(|other| other.title() == title);
+            let claims = same().find(|other| matches!(other.verdict, Verdict::Costs | Verdict::Saves));
+            out.push(by_effect(workload, claims.unwrap_or(effect)));
+            known.push(title);
+        }
+    }
+    out
+}
+
+fn by_shapley<'a>(workload: &'a WorkloadAnalysis, row: &'a CrossedFactor) -> Standing<'a> {
+    let value = Estimate { interval: row.shapley.together, ..row.shapley.alone };
+    let (title, verdict, added) = match is_away(&row.away) {
+        true => (row.factor.clone(), row.shapley.verdict, value),
+        false => (format!("{}: {}", row.factor, row.away), row.shapley.verdict.reversed(), negated(value)),
+    };
+    Standing {
+        workload,
+        factor: &row.factor,
+        title,
+        verdict,
+        added: Some(added),
+        proof: row.proof,
+        reason: &row.reason,
+        is_of_a_level: !is_away(&row.away),
+        crossed: Some(row),
+    }
+}
+
+fn by_effect<'a>(workload: &'a WorkloadAnalysis, effect: &'a Effect) -> Standing<'a> {
+    Standing {
+        workload,
+        factor: &effect.factor,
+        title: effect.title(),
+        verdict: effect.said(),
+        added: effect.added(),
+        proof: effect.proof,
+        reason: &effect.reason,
+        is_of_a_level: !effect.takes_away(),
+        crossed: None,
+    }
+}
+
+/// Value of the baseline in the main response.
+pub(super) fn baseline(workload: &WorkloadAnalysis) -> Option<f64> {
+    let cell = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline)?;
+    Some(cell.value(workload.response)?.value)
+}
+
+impl Standing<'_> {
+    /// Whether it is found to cost or to save.
+    pub(super) fn is_claim(&self) -> bool {
+        matches!(self.verdict, Verdict::Costs | Verdict::Saves)
+    }
+
+    /// A difference as a cost, negative where it saves: a rate that is lower is a cost.
+    pub(super) fn cost(&self, added: Estimate) -> Estimate {
+        if Response::main(self.workload.response).cost_of(1.0) < 0.0 { negated(added) } else { added }
+    }
+
+    /// The cost as a part of the baseline's value; 1 is all of it.
+    pub(super) fn share(&self) -> Option<f64> {
+        Some(self.cost(self.added?).value / baseline(self.workload)?).filter(|share| share.is_finite())
+    }
+
+    /// How large it is beside the others.
+    pub(super) fn size(&self) -> f64 {
+        self.share().map_or(0.0, f64::abs)
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::of_factors(self.workload, Unit::LIMIT)
+    }
+
+    /// Its value in a table: `+39.5 (+39.6%)`.
+    pub(super) fn cell(&self, unit: Unit) -> String {
+        match (self.verdict, self.added) {
+            (Verdict::Costs | Verdict::Saves, Some(added)) => {
+                let value = unit.estimate(self.cost(added));
+                let share = self.share().map_or_else(String::new, |share| format!(" ({})", percent(share)));
+                let mark = if self.proof == Proof::Unproven { " unproven" } else { "" };
+                format!("{}{share}{mark}", signed_point(value.value, value.interval))
+            }
+            (Verdict::NotDetected | Verdict::BelowFloor | Verdict::Inconclusive, _)
+                if self.proof == Proof::Unproven =>
+            {
+                "unproven".to_owned()
+            }
+            (Verdict::NotDetected | Verdict::BelowFloor, _) => "none".to_owned(),
+            (verdict, _) => verdict.as_str().replace('-', " "),
+        }
+    }
+
+    /// `saves most: 900 of the 1,000 ms in workload w (90.0%)`, after the title.
+    pub(super) fn answer(&self, is_largest: bool) -> Option<String> {
+        let added = self.added?;
+        let unit = self.unit();
+        let value = unit.estimate(Estimate { value: added.value.abs(), interval: positive(added), ..added });
+        let value = point(value.value, value.interval);
+        let (what, noun) = match (self.verdict, Response::main(self.workload.response).cost_of(1.0) < 0.0) {
+            (Verdict::Saves, true) => ("gains", "gain"),
+            (Verdict::Saves, false) => ("saves", "saving"),
+            _ => ("costs", "cost"),
+        };
+        let claim = if is_largest { format!("{what} most") } else { format!("has the largest proven {noun}") };
+        let whole = or_missing(baseline(self.workload), |value| point(unit.from(value), None));
+        let response = unit.with(self.workload.response);
+        let share = self.share().map(f64::abs);
+        let name = &self.workload.name;
+        // What the baseline has in it is a part of its value; what it has not would come on top.
+        Some(match (self.is_of_a_level, added.value > 0.0) {
+            (false, true) | (true, false) => {
+                format!("{claim}: {value} of the {whole} {response} in workload {name} ({})", or_missing(share, part))
+            }
+            (false, false) => format!(
+                "{claim}: without it the {whole} {response} in workload {name} would be {value} more ({})",
+                or_missing(share, percent)
+            ),
+            (true, true) => format!(
+                "{claim}: it adds {value} to the {whole} {response} in workload {name} ({})",
+                or_missing(share, percent)
+            ),
+        })
+    }
+
+    /// `opt: o2 saves 900 [890, 910] ms (90.0%)`.
+    pub(super) fn short(&self) -> String {
+        let unit = self.unit();
+        let added = self.added.map(|added| Estimate { value: added.value.abs(), interval: positive(added), ..added });
+        let value = with_interval(added.map(|added| unit.estimate(added)).as_ref());
+        let verb = if self.verdict == Verdict::Saves { "saves" } else { "costs" };
+        let share = self.share().map_or_else(String::new, |share| format!(" ({})", part(share.abs())));
+        format!("{} {verb} {}{share}", self.title, format!("{value} {}", unit.label()).trim_end())
+    }
+
+    /// The interval of what it adds, and what a switch without effect shows.
+    pub(super) fn how_sure(&self) -> Option<String> {
+        let unit = self.unit();
+        let added = unit.estimate(self.cost(self.added?));
+        let shapley = match self.crossed {
+            Some(_) => " of its Shapley value, for all factors together",
+            None => "",
+        };
+        let floor = |floor: f64| format!("{} {}", point(unit.from(floor), None), unit.label());
+        Some(format!(
+            "how sure: 95 % interval {} {}{shapley}, {}; a switch without effect shows {}",
+            interval(added.interval),
+            unit.label(),
+            counted(added.blocks, "block"),
+            or_missing(self.workload.floor_ns, floor).trim_end()
+        ))
+    }
+
+    /// What taking the factor away from this program changes, and what adding it to a program without any of the
+    /// factors does: a Shapley value lies between the two, and alone reads as if the removal gained all of it.
+    pub(super) fn removed_and_added(&self) -> Option<String> {
+        let row = self.crossed?;
+        let unit = self.unit();
+        let cost = |contrasted: &Contrasted| {
+            let value = Estimate { interval: contrasted.together, ..contrasted.alone };
+            let value = unit.estimate(self.cost(if self.is_of_a_level { negated(value) } else { value }));
+            format!("{} {} {}", signed_point(value.value, value.interval), unit.label(), interval(value.interval))
+        };
+        let (title, last, first) = (&self.title, cost(&row.leave_one_out), cost(&row.add_one_in));
+        Some(match self.is_of_a_level {
+            false => format!(
+                "it depends on the other factors: in the program as it is {title} costs {last}, added to a program \
+                 without the factors {first}"
+            ),
+            true => format!(
+                "it depends on the other factors: {title} alone costs {last}, and where all others are changed too {first}"
+            ),
+        })
+    }
+
+    /// What proves that the levels are two different things.
+    pub(super) fn proof(&self, manifest: &Manifest) -> String {
+        let planned = manifest.plan.factors.iter().find(|planned| planned.name == self.factor);
+        match planned.map_or(&[][..], |planned| &planned.proof) {
+            [] => "proven: exact counts, the binaries or the outputs differ between its levels".to_owned(),
+            counters if self.is_of_a_level => {
+                format!("proven: the program reported each level, and moved {}", counters.join(" or "))
+            }
+            [counter] => format!("proven: counter {counter} is above 0 with the factor and 0 without it"),
+            all => format!("proven: of {} one is above 0 with the factor, all are 0 without it", all.join(", ")),
+        }
+    }
+}
+
+/// The interval of the size of a difference.
+fn positive(added: Estimate) -> Option<(f64, f64)> {
+    if added.value < 0.0 { negated(added).interval } else { added.interval }
+}
+
+/// What is known where nothing stands: the factor is not in a workload.
+pub(super) fn cell(standing: Option<&Standing<'_>>, unit: Unit) -> String {
+    standing.map_or_else(|| MISSING.to_owned(), |standing| standing.cell(unit))
+}

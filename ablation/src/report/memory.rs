@@ -1,0 +1,194 @@
+//! Memory beside time: what every cell takes of both, and what every factor and level adds to both.
+
+use super::document::{Document, Table};
+use super::number::{MISSING, Unit, interval, or_missing, percent, point, signed_point};
+use super::workload::{label, shown, verdict_word};
+use crate::analyse::{Analysis, CellSummary, Effect, Memory, Proof, Response, Verdict, WorkloadAnalysis};
+use ablate_format::effects::Estimate;
+use ablate_format::{CellKind, MainResponse};
+
+/// A number of a cell's memory.
+type Of = fn(&Memory) -> Option<Estimate>;
+
+/// The numbers of memory by their columns.
+const NUMBERS: [(&str, Of); 3] =
+    [("peak", |memory| memory.peak), ("mean", |memory| memory.mean), ("at end", |memory| memory.after)];
+
+/// What the columns mean, once; nothing where no run of any workload told anything of memory.
+pub(super) fn legend(document: &mut Document, analysis: &Analysis) {
+    if analysis.workloads.iter().any(|workload| !there(workload).is_empty()) {
+        document.text(
+            "Tables of memory: what is resident of a process. peak: the most; where it may be the runner's own it is n/a, and \
+             a program that prints `rss_peak_bytes` is judged by that. mean: over its time, with its children, sampled in runs \
+             of 75 ms and more. at end: the last of these samples, or the program's own value `rss_after_bytes`. %: against \
+             the baseline.",
+        );
+    }
+}
+
+/// The numbers that some cell has.
+fn there(workload: &WorkloadAnalysis) -> Vec<(&'static str, Of)> {
+    let (cells, _) = shown(workload);
+    NUMBERS.into_iter().filter(|(_, of)| cells.iter().any(|cell| of(&cell.memory).is_some())).collect()
+}
+
+/// Time and memory of the cells of one workload, and of its factors. Nothing where no run told anything of memory, or
+/// nothing but what the workload is judged by.
+pub(super) fn memory(document: &mut Document, workload: &WorkloadAnalysis, columns: usize) {
+    let there = there(workload);
+    let is_told = workload.response == MainResponse::RssPeak && there.len() == 1;
+    if there.is_empty() || is_told {
+        return;
+    }
+    document.text(format!("Time and memory of {}:", workload.name));
+    document.table(of_cells(workload, &shown(workload).0, &there));
+    let tables = [true, false].into_iter().filter_map(|with_ends| of_factors(workload, with_ends));
+    if let Some(table) = Table::first_that_fits(columns, tables) {
+        document.table(table);
+    }
+    let missing: Vec<&str> =
+        NUMBERS.iter().map(|(name, _)| *name).filter(|name| there.iter().all(|(known, _)| known != name)).collect();
+    if !missing.is_empty() {
+        document.text(format!("No value of any cell, so no column: {}.", missing.join(", ")));
+    }
+}
+
+fn of_cells(workload: &WorkloadAnalysis, cells: &[&CellSummary], there: &[(&str, Of)]) -> Table {
+    let is_memory = workload.response == MainResponse::RssPeak;
+    let time = Unit::of_workload(workload, cells.iter().filter_map(|cell| cell.value(workload.response)), Unit::LIMIT);
+    let all = cells.iter().flat_map(|cell| there.iter().filter_map(|(_, of)| of(&cell.memory)));
+    let bytes = Unit::of_response(MainResponse::RssPeak, all, Unit::LIMIT);
+    let mut header = vec!["<configuration".to_owned(), "=arm".to_owned()];
+    header.extend(
+        (!is_memory)
+            .then(|| [time.with(workload.response).replacen(' ', "\n", 1), "%".to_owned()])
+            .into_iter()
+            .flatten(),
+    );
+    header.extend(there.iter().flat_map(|(name, _)| [format!("{name}\n{}", bytes.label()), "%".to_owned()]));
+    let mut table = Table::new(header);
+    let baseline = cells.iter().find(|cell| cell.kind == CellKind::Baseline);
+    for cell in cells {
+        let against = |value: Option<Estimate>, base: Option<Estimate>| match cell.kind {
+            CellKind::Baseline => "–".to_owned(),
+            _ => or_missing(value.zip(base).map(|(value, base)| value.value / base.value - 1.0), percent),
+        };
+        let mut row = vec![cell.name.clone(), cell.arm.map_or("", |arm| arm.as_str()).to_owned()];
+        let mut pair = |value: Option<Estimate>, base: Option<Estimate>, unit: Unit| {
+            let shown = value.map(|value| unit.estimate(value));
+            row.push(shown.map_or_else(|| MISSING.to_owned(), |value| point(value.value, value.interval)));
+            row.push(against(value, base));
+        };
+        if !is_memory {
+            pair(cell.value(workload.response), baseline.and_then(|base| base.value(workload.response)), time);
+        }
+        for (_, of) in there {
+            pair(of(&cell.memory), baseline.and_then(|base| of(&base.memory)), bytes);
+        }
+        table.row(row);
+    }
+    table
+}
+
+/// What factors and levels add to time, peak and mean, each with its verdict, and those of memory with their ends.
+/// `None` without such rows.
+fn of_factors(workload: &WorkloadAnalysis, with_ends: bool) -> Option<Table> {
+    let rows: Vec<&Effect> = workload.telling();
+    let main = Response::main(workload.response);
+    let has = |response: &Response| {
+        *response != main
+            && rows.iter().any(|row| workload.sibling(row, *response).is_some_and(|e| e.estimate.is_some()))
+    };
+    let memory: Vec<Response> = Response::MEMORY.into_iter().filter(has).collect();
+    if memory.is_empty() {
+        return None;
+    }
+    let time = Unit::of_factors(workload, Unit::LIMIT);
+    let siblings = |response: Response| rows.iter().filter_map(move |row| workload.sibling(row, response)?.added());
+    let bytes = Unit::of_response(MainResponse::RssPeak, memory.iter().flat_map(|of| siblings(*of)), Unit::LIMIT);
+    let mut header = vec!["<factor".to_owned(), "=arm".to_owned()];
+    let mut column = |name: &str, unit: Unit| {
+        header.extend([format!("Δ {name}\n{}", unit.label()), "%".to_owned(), "=verdict".to_owned()]);
+    };
+    column(workload.response.as_str(), time);
+    for response in &memory {
+        column(if *response == Response::RssPeakBytes { "peak" } else { "mean" }, bytes);
+    }
+    let mut table = Table::new(header);
+    for effect in &rows {
+        let mut row = vec![label(effect), effect.arm.map_or("", |arm| arm.as_str()).to_owned()];
+        let mut cells = |effect: Option<&Effect>, unit: Unit, with_ends: bool| {
+            let added = effect.and_then(Effect::added).map(|added| unit.estimate(added));
+            let value = added.map_or_else(|| MISSING.to_owned(), |added| signed_point(added.value, added.interval));
+            let ends = added.filter(|_| with_ends).and_then(|added| added.interval);
+            row.push(if ends.is_some() { format!("{value} {}", interval(ends)) } else { value });
+            row.push(or_missing(effect.and_then(Effect::added_share), percent));
+            row.push(effect.map_or_else(|| MISSING.to_owned(), |effect| verdict_word(effect).to_owned()));
+        };
+        cells(Some(effect), time, false);
+        for response in &memory {
+            cells(workload.sibling(effect, *response), bytes, with_ends);
+        }
+        table.row(row);
+    }
+    Some(table)
+}
+
+/// The largest proven difference in peak memory of a workload, where it is told apart from noise: for the head.
+pub(super) fn largest_peak(workload: &WorkloadAnalysis) -> Option<String> {
+    let claims = workload.telling().into_iter().filter_map(|row| {
+        let peak = workload.sibling(row, Response::RssPeakBytes)?;
+        let is_claim = row.response != Response::RssPeakBytes && is_proven_claim(peak);
+        Some((peak.added_share()?.abs(), peak)).filter(|_| is_claim)
+    });
+    let (_, peak) = claims.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(share, _)| *share >= 0.01)?;
+    let added = peak.added()?;
+    let unit = Unit::of_response(MainResponse::RssPeak, [added], Unit::LIMIT);
+    let added = unit.estimate(added);
+    Some(format!(
+        "memory: {} {} {} {} of peak in {} ({})",
+        peak.title(),
+        verdict_word(peak),
+        point(added.value.abs(), added.interval),
+        unit.label(),
+        workload.name,
+        or_missing(peak.added_share(), percent)
+    ))
+}
+
+fn is_proven_claim(effect: &Effect) -> bool {
+    matches!(effect.verdict, Verdict::Costs | Verdict::Saves) && effect.proof == Proof::Proven
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::analyse;
+    use crate::analyse::fixture::Study;
+
+    fn shown_for(columns: usize, sampled: bool) -> String {
+        let study = Study::new(&["cache", "tick"], &["w"]);
+        let mut records = study.records(12, |_, cell, _| if cell.starts_with("no-cache") { 1_200.0 } else { 1_000.0 });
+        for record in &mut records {
+            let held = if record.cell.starts_with("no-cache") { 20 } else { 30 };
+            record.process_rss_peak_bytes = (held << 20) + (u64::from(record.block % 3) << 10);
+            if sampled {
+                record.rss_mean_bytes = Some(held << 19);
+                record.rss_last_bytes = Some(1 << 20);
+            }
+        }
+        let analysis = analyse(&study.manifest, &records);
+        let mut document = Document::default();
+        legend(&mut document, &analysis);
+        memory(&mut document, &analysis.workloads[0], columns);
+        let text = document.terminal(columns);
+        assert!(text.lines().all(|line| line.chars().count() <= columns), "{text}");
+        text
+    }
+
+    #[test]
+    fn time_and_memory_stand_side_by_side() {
+        insta::assert_snapshot!("memory_120", shown_for(120, true));
+        insta::assert_snapshot!("memory_short_runs_80", shown_for(80, false));
+    }
+}

@@ -1,0 +1,150 @@
+//! Resident memory of a running process and its descendants, sampled while the runner waits for it.
+//!
+//! A sample makes the kernel walk the page tables of the process under its lock, so samples are rare: the first comes
+//! after [`FIRST`], and all of them together take at most half a percent of the time.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// Time before the first sample. A process that ends sooner is never sampled.
+const FIRST: Duration = Duration::from_millis(50);
+/// Least time between two samples.
+const APART: Duration = Duration::from_millis(25);
+/// Time between two samples, in times of what the last one took.
+const TIMES: u32 = 200;
+/// Fewest samples that make a mean.
+const MIN_SAMPLES: u32 = 2;
+/// Most processes of one tree that are looked at.
+const MAX_PROCESSES: usize = 64;
+
+/// Samples of one run.
+pub(super) struct Sampler {
+    pid: libc::pid_t,
+    next: Instant,
+    samples: u32,
+    /// Time of the last sample with its bytes.
+    last: Option<(Instant, u64)>,
+    /// Sum of bytes times seconds since the first sample, and those seconds.
+    area: f64,
+    seconds: f64,
+}
+
+/// What the samples of a run say, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Resident {
+    /// Mean over the time between the first and the last sample.
+    pub(crate) mean_bytes: u64,
+    /// The last sample.
+    pub(crate) last_bytes: u64,
+}
+
+impl Sampler {
+    pub(super) fn new(pid: libc::pid_t, started: Instant) -> Sampler {
+        Sampler { pid, next: started + FIRST, samples: 0, last: None, area: 0.0, seconds: 0.0 }
+    }
+
+    /// When the next sample is due.
+    pub(super) fn due(&self) -> Instant {
+        self.next
+    }
+
+    /// Takes a sample when one is due.
+    pub(super) fn sample(&mut self) {
+        let now = Instant::now();
+        if now < self.next {
+            return;
+        }
+        // A process that has ended but is not reaped has no memory any more.
+        if let Some(bytes) = tree_bytes(self.pid) {
+            self.add(now, bytes);
+        }
+        let took = now.elapsed();
+        self.next = now + took + APART.max(took * TIMES);
+    }
+
+    fn add(&mut self, at: Instant, bytes: u64) {
+        if let Some((before, known)) = self.last {
+            let seconds = at.duration_since(before).as_secs_f64();
+            self.area += seconds * (known as f64 + bytes as f64) / 2.0;
+            self.seconds += seconds;
+        }
+        self.last = Some((at, bytes));
+        self.samples += 1;
+    }
+
+    /// `None` with too few samples for a mean.
+    pub(super) fn result(&self) -> Option<Resident> {
+        let (_, last_bytes) = self.last.filter(|_| self.samples >= MIN_SAMPLES && self.seconds > 0.0)?;
+        Some(Resident { mean_bytes: (self.area / self.seconds).round() as u64, last_bytes })
+    }
+}
+
+/// Resident bytes of a process and all of its descendants; `None` when the process has none.
+fn tree_bytes(pid: libc::pid_t) -> Option<u64> {
+    let mut sum = resident(pid)?;
+    let mut pids = children(pid);
+    let mut seen = 1;
+    while let Some(pid) = pids.pop() {
+        // Processes may end while they are looked at.
+        sum += resident(pid).unwrap_or(0);
+        seen += 1;
+        if seen == MAX_PROCESSES {
+            break;
+        }
+        pids.extend(children(pid));
+    }
+    Some(sum)
+}
+
+fn resident(pid: libc::pid_t) -> Option<u64> {
+    rss(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?)
+}
+
+/// The line `Rss:` (proc_pid_smaps(5)), in KiB there.
+fn rss(rollup: &str) -> Option<u64> {
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+/// Processes that a process has started and that are still there. Each of its threads has its own.
+fn children(pid: libc::pid_t) -> Vec<libc::pid_t> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_the_rollup_is_in_kibibytes() {
+        assert_eq!(rss("55d0-7ffe ---p 00000000 00:00 0 [rollup]\nRss:       1234 kB\nPss: 9 kB\n"), Some(1234 * 1024));
+        assert_eq!(rss("Pss: 9 kB\n"), None);
+    }
+
+    #[test]
+    fn a_mean_is_over_time_and_needs_two_samples() {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(1, start);
+        sampler.add(start, 100);
+        assert_eq!(sampler.result(), None);
+        // 100 for a second, then 300 for three: a straight line between samples.
+        sampler.add(start + Duration::from_secs(1), 100);
+        sampler.add(start + Duration::from_secs(1), 300);
+        sampler.add(start + Duration::from_secs(4), 300);
+        assert_eq!(sampler.result(), Some(Resident { mean_bytes: 250, last_bytes: 300 }));
+    }
+
+    #[test]
+    fn nothing_is_sampled_before_the_first_is_due() {
+        let mut sampler = Sampler::new(std::process::id() as libc::pid_t, Instant::now());
+        sampler.sample();
+        assert_eq!(sampler.samples, 0);
+        sampler.next = Instant::now();
+        sampler.sample();
+        assert_eq!(sampler.samples, 1);
+        assert!(sampler.last.is_some_and(|(_, bytes)| bytes > 1 << 20), "this process is larger");
+        assert!(sampler.due() > Instant::now());
+    }
+}
