@@ -9,14 +9,10 @@ use std::ffi::OsString;
 /// Arguments of `cargo ablate synthetic`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Synthetic {
-    /// Nanoseconds per link, from which the numbers of links follow. All cells of a study must get the same value.
-    /// Default: as measured.
-    #[arg(long, value_name = "NS")]
-    link_ns: Option<f64>,
-    /// Timed batches of 400 operations.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    /// Timed batches of 300 operations.
+    #[arg(long, value_name = "N", default_value_t = selftest::BATCHES, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     batches: u32,
-    /// Leave out the contention probes and the measurement of a link, so that only the operations are counted.
+    /// Leave out the contention probes and the truth, so that only the operations are counted.
     #[arg(long)]
     counted: bool,
 }
@@ -60,8 +56,8 @@ pub(super) fn unit_costs() -> Ended {
 }
 
 pub(super) fn synthetic(args: &Synthetic) -> Ended {
-    let Synthetic { link_ns, batches, counted } = *args;
-    shown(&selftest::synthetic(&selftest::SyntheticRequest { link_ns, batches, counted })?)
+    let Synthetic { batches, counted } = *args;
+    shown(&selftest::synthetic(&selftest::SyntheticRequest { batches, counted })?)
 }
 
 pub(super) fn repeat(args: &Repeat) -> Ended {

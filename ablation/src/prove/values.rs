@@ -33,12 +33,12 @@ pub(super) fn values(measured: &Measured) -> Option<String> {
 /// The reason when timed batches and contention probes do not belong together, or one of them is impossible.
 fn batches(measured: &Measured) -> Option<String> {
     let (batches, probes) = (&measured.batches_ns, &measured.contention_probes_ns);
-    let expected = if batches.is_empty() { 0 } else { batches.len() + 1 };
-    if probes.len() != expected {
+    // A harness takes no contention probes.
+    if !probes.is_empty() && (batches.is_empty() || probes.len() != batches.len() + 1) {
         let (batches, probes) = (batches.len(), probes.len());
         return Some(format!(
             "batches_ns has {batches} values and contention_probes_ns has {probes}: there must be one contention probe \
-             more than batches, or none of both"
+             more than batches, or none"
         ));
     }
     if let Some(ns) = batches.iter().find(|ns| !ns.is_finite() || **ns < 0.0) {
@@ -67,9 +67,10 @@ mod tests {
             reason(|line| (line.batches_ns, line.contention_probes_ns) = (batches.to_vec(), probes.to_vec()))
         };
         assert_eq!(batches(&[5.0, 6.0], &[1.0, 1.0, 1.0]), "");
+        assert_eq!(batches(&[5.0, 6.0], &[]), "");
         for (given, probes, part) in [
             (&[5.0, 6.0][..], &[1.0, 1.0][..], "one contention probe more"),
-            (&[], &[1.0], "none of both"),
+            (&[], &[1.0], "than batches, or none"),
             (&[5.0, -6.0], &[1.0; 3], "-6 ns"),
             (&[5.0, f32::NAN], &[1.0; 3], "a batch is negative or not a number"),
             (&[5.0, 6.0], &[1.0, 0.0, 1.0], "a contention probe is not above 0: 0"),

@@ -1,37 +1,44 @@
-//! `cargo ablate selftest`: tests on this machine whether injected costs are found.
+//! `cargo ablate selftest`: tests on this machine whether planted costs are found.
 //!
-//! The subject is this program itself with injected costs of known size ([`mod@synthetic`]). It goes through the same
-//! stages as any study, once beside an idle and once beside a busy neighbour. Every answer is compared with the
-//! injected cost.
+//! The subject is this program itself with planted costs ([`mod@synthetic`]), which measures in every process what they
+//! really are. It goes through the same stages as any study, once beside an idle and once beside a busy neighbour. Every
+//! answer is compared with the truth.
 
-mod chain;
+mod built;
 mod factors;
 mod judge;
 mod neighbour;
+mod operation;
+mod pages;
 mod synthetic;
+mod truth;
 
 use crate::analyse::{self, Analysis};
 use crate::builds;
 use crate::prove;
 use crate::report::document::{Document, Table};
-use crate::report::number::{MISSING, interval, number};
+use crate::report::number::{MISSING, interval};
 use crate::run::Cpus;
 use crate::store::{self, StoreError};
 use crate::study::rule::Budget;
 use crate::study::{self, StudyError};
 use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::interrupt;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use crate::support::studies::fresh;
-use ablate_format::{Record, Status};
+use ablate_format::effects::Estimate;
+use ablate_format::{Pass, Record, Status};
+use ablate_stats::MIN_BLOCKS;
 use factors::{FACTORS, variable};
-use judge::{Answer, Found, Row, Truth};
+use judge::{Answer, Found, Row};
 use neighbour::Neighbour;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-pub(crate) use synthetic::{SyntheticRequest, synthetic};
+pub(crate) use synthetic::{BATCHES, SyntheticRequest, synthetic};
+use truth::Truth;
 
 /// A self-test to run, with the options of the call.
 #[derive(Debug, Clone)]
@@ -51,10 +58,21 @@ pub(crate) struct Request {
 pub(crate) struct Outcome {
     /// Text to print.
     pub(crate) text: String,
-    /// Whether no row says miss.
-    pub(crate) passed: bool,
+    /// What the rows say together.
+    pub(crate) answer: Together,
     /// Whether Ctrl-C was pressed.
     pub(crate) interrupted: bool,
+}
+
+/// What several rows say together: the worst of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Together {
+    /// Every row was met.
+    Passed,
+    /// No row was missed, and at least one is not known.
+    NotKnown,
+    /// At least one row was missed.
+    Failed,
 }
 
 /// A self-test that could not run.
@@ -74,11 +92,6 @@ pub(crate) enum SelftestError {
         /// What the system said.
         source: io::Error,
     },
-    /// The clock of the machine does not advance.
-    #[error(
-        "a link of the synthetic chain took {0} ns, so the clock of this machine does not work; see `cargo ablate doctor`"
-    )]
-    Link(f64),
 }
 
 impl ExitStatus for SelftestError {
@@ -86,7 +99,7 @@ impl ExitStatus for SelftestError {
         match self {
             SelftestError::Study(error) => error.exit(),
             SelftestError::Store(error) => error.exit(),
-            SelftestError::System { .. } | SelftestError::Link(_) => ShellCode::BadRuns,
+            SelftestError::System { .. } => ShellCode::BadRuns,
         }
     }
 }
@@ -98,6 +111,8 @@ pub(crate) enum Condition {
     Idle,
     /// A thread on another processor that works in bursts.
     Busy,
+    /// No load, and a factor that is a feature of a build.
+    Builds,
 }
 
 impl Condition {
@@ -105,6 +120,7 @@ impl Condition {
         match self {
             Condition::Idle => "idle",
             Condition::Busy => "busy",
+            Condition::Builds => "feature",
         }
     }
 }
@@ -117,10 +133,6 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
     let system = |doing: &'static str| move |source| SelftestError::System { doing, source };
     let cpus = Cpus::read().map_err(system("read the processors"))?;
     let program = std::env::current_exe().map_err(system("find this program"))?;
-    let link_ns = synthetic::link_ns();
-    if factors::Links::of(link_ns).is_none() {
-        return Err(SelftestError::Link(link_ns));
-    }
     let target = settings
         .target_dir
         .clone()
@@ -128,14 +140,17 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
     let dir = request.out.clone().unwrap_or_else(|| fresh(&target.join("ablate"), "selftest"));
     std::fs::create_dir_all(&dir).map_err(system("make the folder"))?;
 
-    let mut outcome = Outcome { text: String::new(), passed: true, interrupted: false };
+    let mut outcome = Outcome { text: String::new(), answer: Together::Passed, interrupted: false };
     let mut document = Document::default();
     document.title("cargo ablate selftest");
-    document.text(introduction(link_ns));
+    document.text(INTRODUCTION);
     for &condition in &request.conditions {
-        document.heading(format!("{} neighbour", condition.name()));
+        document.heading(match condition {
+            Condition::Builds => "a feature of a build, one code layout per block".to_owned(),
+            _ => format!("{} neighbour", condition.name()),
+        });
         let busy = match condition {
-            Condition::Idle => None,
+            Condition::Idle | Condition::Builds => None,
             Condition::Busy => match Neighbour::start(&cpus).map_err(system("start a busy neighbour"))? {
                 Some(neighbour) => Some(neighbour),
                 None => {
@@ -144,10 +159,18 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
                 }
             },
         };
-        note(&format!("selftest: study with the neighbour {}", condition.name()));
         let path = dir.join(format!("{}.toml", condition.name()));
-        std::fs::write(&path, config(condition, &program, link_ns, request.blocks))
-            .map_err(system("write the config"))?;
+        let written = match condition {
+            Condition::Builds => {
+                note("selftest: study of a feature between builds");
+                built::write(&dir, request.blocks)
+            }
+            _ => {
+                note(&format!("selftest: study with the neighbour {}", condition.name()));
+                std::fs::write(&path, config(condition, &program, request.blocks))
+            }
+        };
+        written.map_err(system("write the config"))?;
         let out = dir.join(condition.name());
         let study = study::Request {
             blocks: Some(request.blocks),
@@ -161,56 +184,101 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
         drop(busy);
         // A study moves the runner off the measured processor, and the next study must find that processor again.
         cpus.allow().map_err(system("go back to all processors"))?;
-        let ended = ended?;
-        if ended.interrupted {
-            outcome.interrupted = true;
+        let ended = match ended {
+            // Without cargo, a linker or room for builds the other conditions still have an answer.
+            Err(error) if condition == Condition::Builds && !interrupt::asked() => {
+                document.text(format!("Not known: {error}"));
+                outcome.answer = outcome.answer.max(Together::NotKnown);
+                continue;
+            }
+            ended => ended?,
+        };
+        outcome.interrupted = ended.interrupted;
+        outcome.answer = outcome.answer.max(judge_study(&mut document, condition, &ended.dir, took)?);
+        if outcome.interrupted {
             break;
         }
-        outcome.passed &= judge_study(&mut document, &ended.dir, took)?;
     }
-    if !outcome.interrupted {
-        document.text(match outcome.passed {
-            true => "Passed: no row says miss.".to_owned(),
-            false => format!("Failed: at least one row says miss; the records are in {}.", dir.display()),
-        });
-    }
+    document.text(match (outcome.interrupted, outcome.answer) {
+        (true, _) => format!(
+            "Interrupted: the rows above are of the blocks that were complete, and other conditions were not run. The \
+             records are in {}. Run the same command again for an answer.",
+            dir.display()
+        ),
+        (false, Together::Passed) => "Passed: every row was met.".to_owned(),
+        (false, Together::NotKnown) => format!(
+            "Not known: no row says miss, and at least one could not be told here. Give more blocks or a quieter machine; \
+             the records are in {}.",
+            dir.display()
+        ),
+        (false, Together::Failed) => {
+            format!("Failed: at least one row says miss; the records are in {}.", dir.display())
+        }
+    });
     outcome.text = document.terminal(settings.columns);
     Ok(outcome)
 }
 
-fn introduction(link_ns: f64) -> String {
-    format!(
-        "The subject is a chain of links of {} ns each; a factor that is on adds links to every operation. Every \
-         process measures how long a link takes, and the truth is the median of that. A truth is met when the estimate is \
-         within 0.5 ns or 5 % of it, whichever is more, and half of its 95 % interval is no wider than that. The first \
-         six factors are crossed and have Shapley values; the others are left out one at a time. A page fault \
-         is costed as one of many in a row, which is the least that it can cost; where the answer depends on that, it is not \
-         known.",
-        number(link_ns)
-    )
-}
+const INTRODUCTION: &str = "The subject plants costs: additions, calls, loads, page faults and system calls. Every process measures what they cost \
+     in it, by switching each factor beside the batches that are timed and by the processor's clock around each part; where \
+     the two differ, the truth is not known. A truth is met when the estimate is within 0.5 ns or 5 % of it, whichever is \
+     more, and both intervals together are no wider than that. The first six factors are crossed and have Shapley values; \
+     the others are left out one at a time. A study knows the cost of a page fault as that of one of many in a row, which is \
+     the least that it can be; so the rest of `faulty` is a range.";
 
-/// Reads a study, compares it with the injected costs and adds its table. Returns whether no row says miss.
-fn judge_study(document: &mut Document, dir: &Path, took: Duration) -> Result<bool, StoreError> {
-    let (manifest, records, _) = store::read(dir)?;
+/// Reads the whole blocks of a study, compares it with the planted costs and adds its table.
+fn judge_study(
+    document: &mut Document,
+    condition: Condition,
+    dir: &Path,
+    took: Duration,
+) -> Result<Together, StoreError> {
+    let (mut manifest, records, _) = store::read(dir)?;
     let (records, _) = store::whole_blocks(&manifest, records);
+    let timed = records.iter().filter(|record| record.pass == Pass::Timing);
+    let blocks = timed.map(|record| record.block + 1).max().unwrap_or(0);
+    if (blocks as usize) < MIN_BLOCKS {
+        document.text(format!("{}: too few for an answer.", counted(blocks as usize, "whole block")));
+        return Ok(Together::NotKnown);
+    }
+    manifest.blocks = blocks;
     let runs = prove::judge_all(&manifest.plan, &records);
     let analysis = analyse::analyse_proven(&manifest, &runs);
     let proven = records.into_iter().zip(&runs).filter(|(_, run)| run.status == Status::Ok);
     let proven: Vec<Record> = proven.map(|(record, _)| record).collect();
-    let rows = judge::rows(&Truth::of(&proven), &Found::of(&manifest, &runs, &analysis));
+    let truth = Truth::of(&proven, manifest.seed);
+    let rows = match condition {
+        Condition::Builds => built::rows(&truth, &manifest, &analysis, disturbed(&analysis)),
+        _ => judge::rows(&truth, &Found::of(&manifest, &runs, &analysis), disturbed(&analysis)),
+    };
     document.table(table(&rows));
-    document.text(circumstances(manifest.blocks, &analysis, took));
-    Ok(rows.iter().all(|row| !matches!(row.answer, Answer::Miss(_))))
+    document.text(circumstances(blocks, &analysis, took));
+    Ok(together(&rows))
+}
+
+/// Why times of this study are not to be relied on, where they are not.
+fn disturbed(analysis: &Analysis) -> Option<&'static str> {
+    (analysis.contention.retained.is_none() || !analysis.contention.applied)
+        .then_some("this machine was too busy: too few batches were undisturbed")
+}
+
+fn together(rows: &[Row]) -> Together {
+    let of = |row: &Row| match row.answer {
+        Answer::Hit => Together::Passed,
+        Answer::Unknown(_) => Together::NotKnown,
+        Answer::Miss(_) => Together::Failed,
+    };
+    rows.iter().map(of).max().unwrap_or(Together::NotKnown)
 }
 
 fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new(["<injected", "truth", "estimate", "95 % interval", "within ±", "=answer"]);
+    let mut table =
+        Table::new(["<planted", "truth", "95 % interval", "estimate", "95 % interval", "within ±", "=answer"]);
     for row in rows {
         // Page faults per operation are some thousandths.
-        let digits = if row.truth.is_some_and(|truth| truth != 0.0 && truth.abs() < 0.1) { 5 } else { 3 };
+        let value = row.truth.map_or(0.0, |truth| truth.value);
+        let digits = if value != 0.0 && value.abs() < 0.1 { 5 } else { 3 };
         let shown = |value: Option<f64>| value.map_or_else(|| MISSING.to_owned(), |value| format!("{value:.digits$}"));
-        let truth = row.truth.map_or_else(|| "invalid".to_owned(), |truth| shown(Some(truth)));
         let answer = match &row.answer {
             Answer::Hit => "hit".to_owned(),
             Answer::Miss(why) => format!("miss: {why}"),
@@ -220,8 +288,15 @@ fn table(rows: &[Row]) -> Table {
             (None, Answer::Hit) => "invalid".to_owned(),
             (found, _) => shown(found.map(|found| found.value)),
         };
-        let ends = row.found.and_then(|found| found.interval);
-        table.row([row.what.clone(), truth, found, interval(ends), shown(row.within), answer]);
+        let truth = match (&row.truth, &row.answer) {
+            (None, Answer::Unknown(_)) => MISSING.to_owned(),
+            (None, _) => "invalid".to_owned(),
+            (truth, _) => shown(truth.map(|truth| truth.value)),
+        };
+        let ends = |value: Option<Estimate>| interval(value.and_then(|value| value.interval));
+        let exact = row.truth.filter(|truth| truth.interval.is_some_and(|(lo, hi)| lo < hi));
+        let cells = [row.what.clone(), truth, ends(exact), found, ends(row.found), shown(row.within), answer];
+        table.row(cells);
     }
     table
 }
@@ -239,13 +314,13 @@ fn circumstances(blocks: u32, analysis: &Analysis, took: Duration) -> String {
 }
 
 /// The study as a config.
-fn config(condition: Condition, program: &Path, link_ns: f64, blocks: u32) -> String {
+fn config(condition: Condition, program: &Path, blocks: u32) -> String {
     let quoted = |text: &str| toml::Value::from(text).to_string();
     let crossed: Vec<String> = FACTORS.iter().filter(|f| f.crossed).map(|f| quoted(f.name)).collect();
     let mut text = format!(
-        "study = \"selftest-{}\"\nabout = \"costs of known size, injected into a synthetic subject\"\nseed = 20251123\n\
+        "study = \"selftest-{}\"\nabout = \"planted costs, which a synthetic subject measures itself\"\nseed = 20251123\n\
          blocks = {blocks}\ncounting_repeats = 2\narms = [\"env\"]\ndesign = [\"factorial\", \"leave-one-out\"]\n\
-         crossed = [{}]\ntimeout_seconds = 60\n\n[subject]\ncommand = [{}, \"synthetic\", \"--link-ns\", \"{link_ns:.4}\"]\n\
+         crossed = [{}]\ntimeout_seconds = 60\n\n[subject]\ncommand = [{}, \"synthetic\"]\n\
          counting_args = [\"--counted\"]\nidle_args = [\"--batches\", \"0\"]\n",
         condition.name(),
         crossed.join(", "),
@@ -268,10 +343,9 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::design;
-    use ablate_format::effects::Estimate;
 
     fn study() -> config::Study {
-        let text = super::config(Condition::Idle, Path::new("/bin/a \"b\""), 0.27, 30);
+        let text = super::config(Condition::Idle, Path::new("/bin/a \"b\""), 30);
         config::parse(Path::new("idle.toml"), text.as_bytes()).unwrap_or_else(|e| panic!("{e}\n{text}"))
     }
 
@@ -280,9 +354,9 @@ mod tests {
         let study = study();
         assert_eq!(study.crossed, ["half", "two", "ten", "fifty", "left", "right"]);
         let design = design::resolve(&study).expect("a design");
-        // 2^6, placebo, and three factors that are left out alone.
-        assert_eq!(design.plan.cells.len(), 64 + 1 + 3);
-        for factor in ["zero", "inert", "faulty"] {
+        // 2^6, placebo, and the factors that are left out alone.
+        assert_eq!(design.plan.cells.len(), 64 + 1 + 7);
+        for factor in ["zero", "inert", "faulty", "calls", "near", "far", "kernel"] {
             let contrast = design.plan.contrasts.iter().find(|c| c.factor == factor && c.contrast == "on-off");
             assert!(contrast.is_some(), "{factor}");
         }
@@ -292,7 +366,10 @@ mod tests {
     fn every_row_is_shown_with_its_answer() {
         let found = Some(Estimate { value: 2.01, interval: Some((1.9, 2.12)), blocks: 30 });
         let within = Some(0.5);
-        let row = |what: &str, truth, found, answer| Row { what: what.to_owned(), truth, found, within, answer };
+        let row = |what: &str, truth: Option<f64>, found, answer| {
+            let truth = truth.map(|value| Estimate { value, interval: Some((value, value)), blocks: 30 });
+            Row { what: what.to_owned(), truth, found, within, answer }
+        };
         let mut document = Document::default();
         document.table(table(&[
             row("two", Some(2.0), found, Answer::Hit),

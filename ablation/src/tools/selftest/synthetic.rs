@@ -1,60 +1,65 @@
-//! `cargo ablate synthetic`: a measured program of known cost, because it injects the cost and measures it itself.
+//! `cargo ablate synthetic`: a measured program of known cost, because it plants the cost and measures it itself.
 //!
-//! The cost of a link is measured in the same process, around the measured part, so that the truth follows the clock of
-//! the machine. Only the levels differ between cells.
+//! The truth is measured in the same process and in the same moments as what the study measures, in two ways that share
+//! no step. *By switching*: beside every timed batch stands one in which a single factor has its other level; what the
+//! pair differs by is what the factor costs, and the clock of the processor cancels. *By stamps*: in other batches the
+//! processor's clock is read around every part of the operation, once at the levels of the process and once with every
+//! factor at its other level. Only the levels differ between cells.
 
-use super::chain::operations;
-use super::factors::{FACTORS, FAULTY, INERT, Levels, Links, PREFIX, variable};
+use super::factors::{FACTORS, FAULTY, INERT, KERNEL, LEFT, Levels, PREFIX, RIGHT, ZERO, segments, variable};
+use super::operation::{Rings, SEGMENTS, Segment, Stamps, State, operations, stamped, ticks};
+use super::pages::{Pages, page_faults};
 use crate::support::exit::{ExitStatus, ShellCode};
-use ablate_probe::{Line, TimedBatches, contention_probe_ns, percentile};
+use ablate_probe::{Line, TimedBatches, percentile};
+use ablate_stats::order::median;
 use std::ffi::{OsStr, OsString};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Operations of a timed batch: 15 to 50 µs.
-pub(super) const BATCH: u64 = 400;
+/// Operations of a timed batch: 50 to 100 µs.
+pub(super) const BATCH: u64 = 300;
+/// Timed batches of a process, unless another number is asked for: four turns of every factor.
+pub(crate) const BATCHES: u32 = 52;
+/// Fresh OS pages that the factor `faulty` touches in a batch. One takes 1 to 3 µs, and differently long every time.
+pub(super) const TOUCHES: usize = 1;
+/// System calls of the factor `kernel` in a batch.
+const ASKS: usize = 12;
+/// Operations without a factor that end the part of a batch which enters the kernel: what a system call or a page fault
+/// leaves behind, cold caches and predictors, is paid there.
+const SETTLED: u64 = 8;
+/// Operations ahead of every timing, in which the processor learns the jumps of these levels.
+const LEARNED: u64 = 12;
+/// Operations of a batch with stamps.
+const STAMPED: u64 = 60;
+/// Batches with stamps come after every so many others.
+const STAMPS_EVERY: usize = 5;
 /// A contention probe this much above the best of the process was disturbed.
 const TOLERANCE: f64 = 1.08;
-/// Measurement of a link: operations with few and with many links, some 3 and 15 µs.
-const WEIGHED: u64 = 80;
-const FEW: u32 = 100;
-const MANY: u32 = 600;
-/// Measurements of a link before the measured part, and as many after it.
-const WEIGHINGS: usize = 12;
-/// Names in the result line: the joint cost of both sides, and the cost of touching an OS page, per operation.
-pub(super) const TOGETHER: &str = "together";
-pub(super) const TOUCH: &str = "touch";
+/// Fewest undisturbed pairs for a truth.
+const LEAST_PAIRS: usize = 2;
+/// What follows the name of a factor in the result line where its truth is that by stamps.
+pub(super) const BY_STAMPS: &str = "by-stamps";
+/// Names in the result line, both by stamps: the joint cost of `left` and `right`, and the cost of fresh pages.
+pub(super) const TOGETHER: &str = "together by-stamps";
+pub(super) const TOUCH: &str = "touch by-stamps";
 
 /// Options of the subject.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SyntheticRequest {
-    /// Nanoseconds per link, from which the numbers of links follow. All cells of a study must get the same value.
-    /// Default: as measured.
-    pub(crate) link_ns: Option<f64>,
     /// Timed batches of [`BATCH`] operations.
     pub(crate) batches: u32,
-    /// Leave out the contention probes and the measurement of a link, so that only the operations are counted.
+    /// Leave out the contention probes and the truth, so that only the operations are counted.
     pub(crate) counted: bool,
 }
 
-/// A subject that cannot run.
+/// There is no memory for the pages that are to be touched.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SyntheticError {
-    /// A link cannot take that long.
-    #[error(
-        "a chain cannot be made of links of {0} ns; give --link-ns as `cargo ablate synthetic` measures it, about 0.3"
-    )]
-    Link(f64),
-    /// No memory.
-    #[error("cannot map memory: {0}; free some")]
-    Memory(std::io::Error),
-}
+#[error("cannot map memory: {0}; free some")]
+pub(crate) struct SyntheticError(#[from] std::io::Error);
 
 impl ExitStatus for SyntheticError {
     fn exit(&self) -> ShellCode {
-        match self {
-            SyntheticError::Link(_) | SyntheticError::Memory(_) => ShellCode::BadRuns,
-        }
+        ShellCode::BadRuns
     }
 }
 
@@ -65,89 +70,187 @@ impl ExitStatus for SyntheticError {
 pub(crate) fn synthetic(asked: &SyntheticRequest) -> Result<String, SyntheticError> {
     let (on, rejected) = levels(std::env::vars_os());
     let wanted = asked.batches as usize;
-    let mut weight = Weight::new();
-    if !asked.counted {
-        weight.take(WEIGHINGS);
-    }
-    let link_ns = match asked.link_ns {
-        Some(link_ns) => link_ns,
-        None => {
-            weight.take(WEIGHINGS);
-            weight.link_ns()
-        }
+    let is_told = !asked.counted && wanted > 0;
+    let mut batches = match is_told {
+        true => TimedBatches::new(wanted, BATCH),
+        false => TimedBatches::without_contention_probes(wanted, BATCH),
     };
-    let links = Links::of(link_ns).ok_or(SyntheticError::Link(link_ns))?;
-    let in_operation = links.in_operation(&on);
-    let mut batches = match wanted == 0 || asked.counted {
-        true => TimedBatches::without_contention_probes(wanted, BATCH),
-        false => TimedBatches::new(wanted, BATCH),
-    };
-    let mut pages = Pages::map(wanted + 1).map_err(SyntheticError::Memory)?;
-    let mut touch_ns = vec![f64::MAX; wanted];
-    black_box(&mut touch_ns);
-    let mut x = operations(BATCH, in_operation, 1);
+    let rings = Rings::new();
+    // Every timed batch, the one beside it, and two with stamps now and then may touch fresh pages, and the first of all.
+    let mut pages = Pages::map(1 + TOUCHES * (1 + wanted * if is_told { 4 } else { 1 }))?;
+    let mut truth = Truth::new(on, wanted);
+    let (mut own, mut other) = (rings.state(), rings.state());
+    batch(&on, &mut pages, &mut own, 1);
     let before = page_faults();
-    for (at, touch) in touch_ns.iter_mut().enumerate() {
-        // The first OS page exists already: without the factor the same store finds its page.
-        let page = if on[FAULTY] { at + 1 } else { 0 };
-        x = batches.time(|| {
-            let start = Instant::now();
-            pages.touch(page);
-            *touch = start.elapsed().as_nanos() as f64;
-            operations(BATCH, in_operation, x)
-        });
+    let mut besides = 0;
+    for at in 0..wanted {
+        if is_told {
+            let start = page_faults();
+            truth.take(at, &rings, &mut pages, &mut other);
+            besides += page_faults() - start;
+        }
+        prepare(&on, &rings, &mut own);
+        batches.time(|| batch(&on, &mut pages, &mut own, BATCH));
     }
-    let faults = page_faults() - before;
-    black_box(x);
-    if !asked.counted {
-        weight.take(WEIGHINGS);
-    }
-    // What an operation does at its levels is all in the chain; the same operations were done at any level.
+    let faults = page_faults() - before - besides;
+    black_box((&own, &other));
+    // What an operation does at its levels is all in its segments; the same operations were done at any level.
     let done = batches.operations();
-    let touch_ns = undisturbed(&touch_ns, batches.contention_probes_ns());
+    let told = truth.of(&batches.batches_ns(), batches.contention_probes_ns());
     let mut line = Line::new(batches, done);
     line.page_faults(faults);
     for (at, factor) in FACTORS.iter().enumerate() {
         line.level(factor.name, if on[at] { "on" } else { "off" });
-        let works = on[at] || at == INERT;
-        line.counter(factor.name, "work", if works { done * u64::from(links.factor[at].max(1)) } else { 0 });
+        line.counter(factor.name, "work", if on[at] || at == INERT { done } else { 0 });
     }
     rejected.iter().for_each(|why| {
         line.env_rejected(why);
     });
-    if !asked.counted && wanted > 0 {
-        let link_ns = weight.link_ns();
-        for (factor, links) in FACTORS.iter().zip(links.factor) {
-            line.number("truth_ns", factor.name, f64::from(links) * link_ns);
-        }
-        line.number("truth_ns", TOGETHER, f64::from(links.together) * link_ns);
-        line.number("truth_ns", TOUCH, percentile(&touch_ns, 0.1) / BATCH as f64);
+    if is_told {
+        told.iter().for_each(|(name, ns)| {
+            line.number("truth_ns", name, *ns);
+        });
     }
     Ok(line.to_string())
 }
 
-/// The values of timed batches whose contention probes are near to the best, sorted. All values when those are few.
-fn undisturbed(values: &[f64], contention_probes: &[f64]) -> Vec<f64> {
-    let best = contention_probes.iter().copied().fold(f64::INFINITY, f64::min);
-    let is_quiet = |pair: &[f64]| pair[0].max(pair[1]) <= TOLERANCE * best;
-    let mut kept: Vec<f64> = values
-        .iter()
-        .zip(contention_probes.windows(2))
-        .filter(|(_, pair)| is_quiet(pair))
-        .map(|(value, _)| *value)
-        .collect();
-    if kept.len() < values.len().min(WEIGHINGS) / 2 || kept.is_empty() {
-        kept = values.to_vec();
-    }
-    kept.sort_by(f64::total_cmp);
-    kept
+/// Brings caches and predictors into the state in which every batch begins.
+fn prepare(on: &Levels, rings: &Rings, state: &mut State) {
+    rings.warm();
+    operations(LEARNED, &segments(on), state);
 }
 
-/// Nanoseconds per link on this machine just now. Takes some milliseconds.
-pub(super) fn link_ns() -> f64 {
-    let mut weight = Weight::new();
-    weight.take(20 * WEIGHINGS);
-    weight.link_ns()
+/// A batch: what enters the kernel, and then operations.
+fn batch(on: &Levels, pages: &mut Pages, state: &mut State, count: u64) {
+    touches(on, pages, state);
+    asks(on, state);
+    operations(count, &segments(on), state);
+}
+
+/// Touches pages: fresh ones, or one that exists as often.
+fn touches(on: &Levels, pages: &mut Pages, state: &mut State) {
+    (0..TOUCHES).for_each(|_| pages.touch(on[FAULTY]));
+    operations(SETTLED, &[false; SEGMENTS], state);
+}
+
+/// Asks the kernel for a number that it does not keep for the program.
+fn asks(on: &Levels, state: &mut State) {
+    for _ in 0..if on[KERNEL] { ASKS } else { 0 } {
+        // SAFETY: a system call without arguments that does not fail.
+        black_box(unsafe { libc::syscall(libc::SYS_getppid) });
+    }
+    operations(SETTLED, &[false; SEGMENTS], state);
+}
+
+/// The factors whose truth is taken by switching them; nothing is switched in the turn of `zero`.
+fn switched() -> impl Iterator<Item = usize> {
+    (0..FACTORS.len()).filter(|at| *at != INERT)
+}
+
+/// The truth of a process, while it is measured.
+struct Truth {
+    on: Levels,
+    /// Factor that was switched in each batch beside a timed one, and the nanoseconds of that batch.
+    other: Vec<(usize, f64)>,
+    /// Batches with stamps: the number of the timed batch after them, and nanoseconds per operation of every part, at the
+    /// levels of the process and at the other ones.
+    stamps: Vec<(usize, [Parts; 2])>,
+}
+
+/// Nanoseconds of the parts of a batch with stamps, per operation of a timed batch.
+#[derive(Clone, Copy)]
+struct Parts {
+    segments: [f64; SEGMENTS],
+    touches: f64,
+    asks: f64,
+}
+
+impl Truth {
+    fn new(on: Levels, wanted: usize) -> Truth {
+        Truth { on, other: Vec::with_capacity(wanted), stamps: Vec::with_capacity(wanted / STAMPS_EVERY + 1) }
+    }
+
+    /// Measures beside timed batch `at`.
+    fn take(&mut self, at: usize, rings: &Rings, pages: &mut Pages, state: &mut State) {
+        if at % STAMPS_EVERY == STAMPS_EVERY - 1 {
+            let parts = [self.on, self.on.map(|on| !on)].map(|on| parts(&on, rings, pages, state));
+            self.stamps.push((at, parts));
+        }
+        let count = switched().count();
+        let factor = switched().nth(at % count).expect("a remainder is below the number of factors");
+        let mut on = self.on;
+        on[factor] ^= true;
+        prepare(&on, rings, state);
+        let start = Instant::now();
+        batch(&on, pages, state, BATCH);
+        self.other.push((factor, start.elapsed().as_nanos() as f64));
+    }
+
+    /// Names and nanoseconds per operation, from the times of the timed batches, nanoseconds per operation, and the
+    /// contention probes around them. What no undisturbed batch told is missing.
+    fn of(&self, own: &[f64], probes: &[f64]) -> Vec<(String, f64)> {
+        let best = probes.iter().copied().fold(f64::INFINITY, f64::min);
+        let is_quiet =
+            |at: usize| probes.get(at).zip(probes.get(at + 1)).is_some_and(|(a, b)| a.max(*b) <= TOLERANCE * best);
+        let mut quiet: Vec<f64> = (0..own.len()).filter(|at| is_quiet(*at)).map(|at| own[at]).collect();
+        quiet.sort_by(f64::total_cmp);
+        // The value that a study has of this process, which brings the ratios of pairs to its scale.
+        let scale = percentile(&quiet, 0.1);
+        let ratio = |factor: usize| {
+            let pairs = self.other.iter().enumerate().filter(|(at, (of, _))| *of == factor && is_quiet(*at));
+            let ratios: Vec<f64> = pairs.map(|(at, (_, ns))| ns / BATCH as f64 / own[at] - 1.0).collect();
+            median(&ratios).filter(|_| ratios.len() >= LEAST_PAIRS)
+        };
+        let mut told = Vec::new();
+        // A batch beside a timed one differs from it by its place; so does the one in which nothing is switched.
+        let place = ratio(ZERO);
+        for factor in switched() {
+            if let Some((ratio, place)) = ratio(factor).zip(place) {
+                let sign = if self.on[factor] { -1.0 } else { 1.0 };
+                told.push((FACTORS[factor].name.to_owned(), sign * (ratio - place) * scale));
+            }
+        }
+        let stamps: Vec<&[Parts; 2]> =
+            self.stamps.iter().filter(|(at, _)| is_quiet(*at)).map(|(_, parts)| parts).collect();
+        // What a part takes at the levels of the process minus at the other ones.
+        let part = |of: &dyn Fn(&Parts) -> f64| {
+            let differences: Vec<f64> = stamps.iter().map(|[own, other]| of(own) - of(other)).collect();
+            median(&differences).filter(|_| differences.len() >= LEAST_PAIRS)
+        };
+        let signed = |ns: Option<f64>, on: bool| ns.map(|ns| if on { ns } else { -ns });
+        let mut tell = |name: String, ns: Option<f64>| told.extend(ns.map(|ns| (name, ns)));
+        for (at, factor) in FACTORS.iter().enumerate() {
+            let Some(segment) = factor.segment else { continue };
+            let ns = signed(part(&|parts| parts.segments[segment as usize]), self.on[at]);
+            tell(format!("{} {BY_STAMPS}", factor.name), ns);
+        }
+        tell(format!("{} {BY_STAMPS}", FACTORS[KERNEL].name), signed(part(&|parts| parts.asks), self.on[KERNEL]));
+        tell(TOUCH.to_owned(), signed(part(&|parts| parts.touches), self.on[FAULTY]));
+        if self.on[LEFT] == self.on[RIGHT] {
+            let together = part(&|parts| parts.segments[Segment::Together as usize]);
+            tell(TOGETHER.to_owned(), signed(together, self.on[LEFT]));
+        }
+        told
+    }
+}
+
+/// One batch with stamps.
+fn parts(on: &Levels, rings: &Rings, pages: &mut Pages, state: &mut State) -> Parts {
+    prepare(on, rings, state);
+    // The clock's own rate follows from the same batch.
+    let (start, from) = (Instant::now(), ticks());
+    touches(on, pages, state);
+    let touched = ticks();
+    asks(on, state);
+    let asked = ticks();
+    let of_segments: Stamps = stamped(STAMPED, &segments(on), state);
+    let (end, to) = (start.elapsed(), ticks());
+    let ns = end.as_nanos() as f64 / to.wrapping_sub(from).max(1) as f64;
+    Parts {
+        segments: of_segments.map(|ticks| ticks as f64 * ns / STAMPED as f64),
+        touches: touched.wrapping_sub(from) as f64 * ns / BATCH as f64,
+        asks: asked.wrapping_sub(touched) as f64 * ns / BATCH as f64,
+    }
 }
 
 /// Levels from the environment, and the variables that are not known.
@@ -164,146 +267,37 @@ fn levels(vars: impl Iterator<Item = (OsString, OsString)>) -> (Levels, Vec<Stri
     (on, rejected)
 }
 
-/// Measures a link: the same operations with few and with many links, so that everything else cancels.
-struct Weight {
-    long: Vec<(f64, f64)>,
-    short: Vec<(f64, f64)>,
-    contention_probe: f64,
-}
-
-impl Weight {
-    fn new() -> Weight {
-        // The first measurement loads code and clock and wakes the processor.
-        (0..8).for_each(|_| {
-            contention_probe_ns();
-        });
-        Weight { long: Vec::new(), short: Vec::new(), contention_probe: contention_probe_ns() }
-    }
-
-    fn take(&mut self, times: usize) {
-        for _ in 0..times {
-            let (long, short) = (self.time(MANY), self.time(FEW));
-            self.long.push(long);
-            self.short.push(short);
-        }
-    }
-
-    /// Nanoseconds of the operations, and the worse of the contention probes around them.
-    fn time(&mut self, links: u32) -> (f64, f64) {
-        let before = Instant::now();
-        black_box(operations(WEIGHED, links, 1));
-        let ns = before.elapsed().as_nanos() as f64;
-        let first = std::mem::replace(&mut self.contention_probe, contention_probe_ns());
-        (ns, first.max(self.contention_probe))
-    }
-
-    /// Nanoseconds per link: from the 10th percentile of the undisturbed measurements of both kinds, as the main
-    /// response of a run is of its batches.
-    fn link_ns(&self) -> f64 {
-        let best = self
-            .long
-            .iter()
-            .chain(&self.short)
-            .map(|(_, contention_probe)| *contention_probe)
-            .fold(f64::INFINITY, f64::min);
-        let of = |taken: &[(f64, f64)]| {
-            let mut kept: Vec<f64> = taken
-                .iter()
-                .filter(|(_, contention_probe)| *contention_probe <= TOLERANCE * best)
-                .map(|(ns, _)| *ns)
-                .collect();
-            if kept.len() < WEIGHINGS / 2 {
-                kept = taken.iter().map(|(ns, _)| *ns).collect();
-            }
-            kept.sort_by(f64::total_cmp);
-            percentile(&kept, 0.1)
-        };
-        (of(&self.long) - of(&self.short)) / (WEIGHED * u64::from(MANY - FEW)) as f64
-    }
-}
-
-/// Anonymous memory. Its first OS page exists, the others do not yet.
-struct Pages {
-    start: *mut u8,
-    len: usize,
-}
-
-/// Bytes of a page.
-const PAGE: usize = 4096;
-
-impl Pages {
-    fn map(pages: usize) -> std::io::Result<Pages> {
-        let len = pages * PAGE;
-        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping anywhere; nothing of this process is changed.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, -1, 0) };
-        if start == libc::MAP_FAILED {
-            return Err(std::io::Error::last_os_error());
-        }
-        // The counted page faults show whether the kernel follows the advice: huge pages would make them fewer.
-        // SAFETY: the mapping is new, and of this length.
-        unsafe { libc::madvise(start, len, libc::MADV_NOHUGEPAGE) };
-        let mut pages = Pages { start: start.cast(), len };
-        pages.touch(0);
-        Ok(pages)
-    }
-
-    /// Writes a byte of a page.
-    fn touch(&mut self, page: usize) {
-        assert!(page * PAGE < self.len);
-        // SAFETY: within the mapping, which is writable and ours.
-        unsafe { self.start.add(page * PAGE).write_volatile(1) };
-    }
-}
-
-impl Drop for Pages {
-    fn drop(&mut self) {
-        // SAFETY: mapped by `map` with this length, and no reference into it is left.
-        unsafe { libc::munmap(self.start.cast(), self.len) };
-    }
-}
-
-/// Minor and major page faults of the process so far.
-fn page_faults() -> u64 {
-    // SAFETY: all zeros is a valid rusage.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: the result is live; asking about oneself does not fail.
-    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
-    u64::try_from(usage.ru_minflt.saturating_add(usage.ru_majflt)).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use ablate_format::Measured;
 
-    fn asked(batches: u32, counted: bool) -> SyntheticRequest {
-        SyntheticRequest { link_ns: Some(0.3), batches, counted }
-    }
-
-    fn measured(asked: &SyntheticRequest) -> Measured {
-        serde_json::from_str(&synthetic(asked).expect("runs")).expect("a line of the format")
+    fn measured(batches: u32, counted: bool) -> Measured {
+        let line = synthetic(&SyntheticRequest { batches, counted }).expect("runs");
+        serde_json::from_str(&line).expect("a line of the format")
     }
 
     #[test]
     fn the_line_has_levels_work_batches_contention_probes_and_truth() {
-        let line = measured(&asked(10, false));
-        assert_eq!((line.operations, line.samples), (10 * BATCH, 10));
-        assert_eq!((line.batches_ns.len(), line.contention_probes_ns.len()), (10, 11));
+        let line = measured(60, false);
+        assert_eq!((line.operations, line.samples), (60 * BATCH, 60));
+        assert_eq!((line.batches_ns.len(), line.contention_probes_ns.len()), (60, 61));
         assert!(line.env_rejected.is_empty() && line.levels.values().all(|level| level == "on"), "{line:?}");
         assert!(line.counters.values().all(|counters| counters["work"] > 0), "{line:?}");
-        assert_eq!(line.truth_ns.len(), FACTORS.len() + 2);
-        assert_eq!(line.truth_ns["zero"], 0.0);
-        assert!(line.truth_ns["fifty"] > line.truth_ns["ten"] && line.truth_ns["ten"] > line.truth_ns["half"]);
-        assert!(line.page_faults >= Some(10), "{line:?}");
+        // On a disturbed machine truths may be missing; what is told has a name of a factor.
+        let is_known = |name: &String| FACTORS.iter().any(|f| name.split(' ').next() == Some(f.name));
+        let is_part = |name: &String| [TOGETHER, TOUCH].contains(&name.as_str());
+        assert!(line.truth_ns.keys().all(|name| is_known(name) || is_part(name)), "{:?}", line.truth_ns);
+        assert!(line.truth_ns.get("zero").is_none_or(|zero| *zero == 0.0), "{:?}", line.truth_ns);
+        assert!(line.page_faults >= Some(60 * TOUCHES as u64), "{line:?}");
     }
 
     #[test]
     fn counted_runs_have_the_same_checksum_and_no_contention_probes() {
-        let (timed, counted) = (measured(&asked(3, false)), measured(&asked(3, true)));
+        let (timed, counted) = (measured(3, false), measured(3, true));
         assert_eq!((&timed.checksum, timed.operations), (&counted.checksum, counted.operations));
         assert!(counted.contention_probes_ns.is_empty() && counted.truth_ns.is_empty());
-        assert_eq!(measured(&asked(0, true)).operations, 0);
+        assert_eq!(measured(0, true).operations, 0);
     }
 
     #[test]
@@ -317,25 +311,30 @@ mod tests {
         assert!(rejected[0].contains("TOW is unknown") && rejected[1].contains("must be 1"), "{rejected:?}");
     }
 
+    /// A process whose factor `ten` is off and costs 10 ns of 100 when it is on, and whose clock slows down by a third
+    /// in the second half. Batches beside timed ones take 2 % more for their place.
     #[test]
-    fn values_between_quiet_contention_probes_are_kept() {
-        let contention_probes = [vec![1.0; 7], vec![1.5, 1.0, 1.0]].concat();
-        let values = [3.0, 1.0, 2.0, 4.0, 6.0, 5.0, 90.0, 91.0, 7.0];
-        assert_eq!(undisturbed(&values, &contention_probes), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
-        assert_eq!(undisturbed(&[2.0, 1.0], &[]), [1.0, 2.0]);
-    }
-
-    #[test]
-    fn a_weight_is_taken_from_what_was_undisturbed() {
-        let per = |link_ns: f64| link_ns * (WEIGHED * u64::from(MANY - FEW)) as f64;
-        let long = (0..20).map(|i| if i % 2 == 0 { (per(0.3) + 100.0, 1.0) } else { (per(0.2), 1.5) }).collect();
-        let weight = Weight { long, short: vec![(100.0, 1.0); 20], contention_probe: 1.0 };
-        assert!((weight.link_ns() - 0.3).abs() < 1e-9, "{}", weight.link_ns());
-    }
-
-    #[test]
-    fn a_link_that_takes_no_time_is_refused() {
-        let error = synthetic(&SyntheticRequest { link_ns: Some(0.0), ..asked(1, true) }).expect_err("no time");
-        assert!(error.to_string().contains("links of 0 ns"), "{error}");
+    fn a_truth_is_what_a_pair_differs_by_whatever_the_clock_does() {
+        let mut on = [true; FACTORS.len()];
+        on[2] = false;
+        let mut truth = Truth::new(on, 52);
+        let count = switched().count();
+        let own: Vec<f64> = (0..52).map(|at| if at < 26 { 100.0 } else { 133.0 }).collect();
+        for (at, own) in own.iter().enumerate() {
+            let factor = switched().nth(at % count).expect("a factor");
+            let more = if FACTORS[factor].name == "ten" { 1.1 } else { 1.0 };
+            truth.other.push((factor, (more + 0.02) * own * BATCH as f64));
+        }
+        let told = |quiet: &dyn Fn(usize) -> bool| {
+            let probes: Vec<f64> = (0..53).map(|at| if quiet(at) { 1.0 } else { 1.5 }).collect();
+            truth.of(&own, &probes)
+        };
+        let get = |told: &[(String, f64)], name: &str| told.iter().find(|(n, _)| n == name).map(|(_, ns)| *ns);
+        let all = told(&|_| true);
+        assert!((get(&all, "ten").expect("told") - 10.0).abs() < 1e-6, "{all:?}");
+        assert!(get(&all, "fifty").expect("told").abs() < 1e-6 && get(&all, "zero") == Some(0.0), "{all:?}");
+        // With the first half undisturbed there are two pairs of each, with a third of it there is one.
+        assert!(get(&told(&|at| at < 27), "ten").is_some());
+        assert_eq!(told(&|at| at < 14), []);
     }
 }
