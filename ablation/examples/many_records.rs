@@ -144,6 +144,7 @@ fn manifest() -> Manifest {
             id: "full".to_owned(),
             features: Vec::new(),
             settings: Default::default(),
+            seconds: None,
             result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: "00".to_owned() }),
             layouts: Vec::new(),
         }],

@@ -47,6 +47,10 @@ pub struct BuildRecord {
     /// variables like `RUSTFLAGS` and `CC`. Empty for an installed program.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
+    /// Seconds that the build took, with every layout; `None` for an installed program, and for a binary of an earlier
+    /// build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
     /// The binary of code layout 0, or why there is none.
     pub result: Result<BuiltBinary, BuildFailure>,
     /// Code layouts 1, 2, …: the same objects linked in other orders. Empty when the study has one layout.

@@ -94,6 +94,7 @@ impl Study {
                     id: "full".to_owned(),
                     features: Vec::new(),
                     settings: Default::default(),
+                    seconds: None,
                     result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: String::new() }),
                     layouts: Vec::new(),
                 }],

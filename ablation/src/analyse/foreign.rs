@@ -122,6 +122,7 @@ mod tests {
             id: id.to_owned(),
             features: Vec::new(),
             settings: Default::default(),
+            seconds: None,
             result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: hash.to_owned() }),
             layouts: Vec::new(),
         };

@@ -59,6 +59,7 @@ mod tests {
             id: "one".to_owned(),
             features: Vec::new(),
             settings: Default::default(),
+            seconds: None,
             result: Ok(built),
             layouts: Vec::new(),
         };

@@ -53,6 +53,7 @@ pub(super) fn build(
         id: plan.id.clone(),
         features: Vec::new(),
         settings,
+        seconds: None,
         result: Err(BuildFailure { message: String::new(), log: log.display().to_string() }),
         layouts: Vec::new(),
     };
@@ -66,6 +67,7 @@ pub(super) fn build(
         Ok(()) => {
             record.result = Ok(store_binary(&artefact, plan, Path::new(&program.artefact), workspace)?);
             cache::keep(&workspace.target, &key, &record);
+            record.seconds = Some(started.elapsed().as_secs_f64());
             note(&format!("  built in {}", human(started.elapsed())));
         }
     }
@@ -185,7 +187,8 @@ mod tests {
         let binary = first.result.as_ref().expect("is made");
         assert_eq!(std::fs::read_to_string(&binary.path).expect("is there"), "hellow x\n");
         assert!(first.settings["command"].ends_with(" x"), "{:?}", first.settings);
-        assert_eq!(build(&plan), first);
+        let again = build(&plan);
+        assert_eq!((&again.result, again.seconds), (&first.result, None), "it was built before");
         plan.settings.args = vec!["y".into()];
         assert_ne!(build(&plan).result, first.result);
         std::fs::write(root.join("sub/text"), "other").expect("writes");

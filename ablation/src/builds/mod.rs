@@ -242,7 +242,7 @@ fn cargo_build(
     let call = CargoBuild { program, sources: &sources, plan, linker };
     let record = BuildRecord { settings, ..build(&call, plan, workspace, log, shuffler)? };
     if let Some(key) = key.filter(|_| cargo::is_closed(&sources)) {
-        cache::keep(&workspace.target, &key, &record);
+        cache::keep(&workspace.target, &key, &BuildRecord { seconds: None, ..record.clone() });
     }
     Ok(record)
 }
@@ -259,6 +259,7 @@ fn build(
         id: plan.id.clone(),
         features: plan.features.clone(),
         settings: Default::default(),
+        seconds: None,
         result: Err(BuildFailure { message: String::new(), log: log.display().to_string() }),
         layouts: Vec::new(),
     };
@@ -292,6 +293,7 @@ fn build(
         0 => String::new(),
         more => format!(", in {} code layouts", more + 1),
     };
+    record.seconds = Some(started.elapsed().as_secs_f64());
     note(&format!("  built in {}{layouts}", human(started.elapsed())));
     Ok(record)
 }
@@ -307,6 +309,7 @@ mod tests {
             id: id.into(),
             features: vec!["x".into()],
             settings: Default::default(),
+            seconds: None,
             result: Ok(binary(first)),
             layouts: layouts.iter().map(|sha256| binary(sha256)).collect(),
         }

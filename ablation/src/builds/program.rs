@@ -27,7 +27,7 @@ pub(super) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Resul
     }
     let result = Ok(BuiltBinary { path: path.display().to_string(), sha256 });
     let (features, layouts) = (Vec::new(), Vec::new());
-    Ok(BuildRecord { id: plan.id.clone(), features, settings: Default::default(), result, layouts })
+    Ok(BuildRecord { id: plan.id.clone(), features, settings: Default::default(), seconds: None, result, layouts })
 }
 
 /// Absolute path of a program. A name with a slash is relative to the config's folder; any other is on the `PATH`.

@@ -253,6 +253,7 @@ pub(crate) mod tests {
             id: b.id.clone(),
             features: b.features.clone(),
             settings: Default::default(),
+            seconds: None,
             result: Ok(built.clone()),
             layouts: Vec::new(),
         });

@@ -60,6 +60,8 @@ fn cells_of(plan: &StudyPlan, workload: &WorkloadPlan) -> usize {
 pub(crate) struct ProcessTime {
     /// Mean wall time.
     pub(crate) time: Duration,
+    /// Mean time of a build there, where one was recorded.
+    pub(crate) of_build: Option<Duration>,
     /// Where it was measured; `None`: a guess.
     pub(crate) measured_in: Option<PathBuf>,
 }
@@ -67,11 +69,14 @@ pub(crate) struct ProcessTime {
 /// Mean time of a process in the newest earlier run of the study under `parent`, or a guess.
 pub(crate) fn process_time(study: &str, parent: &Path) -> ProcessTime {
     let measured = studies::earlier(parent, study).into_iter().find_map(|folder| {
-        ablate_format::read_manifest(&folder).ok().filter(|manifest| manifest.study == study)?;
+        let manifest = ablate_format::read_manifest(&folder).ok().filter(|manifest| manifest.study == study)?;
         let time = Duration::from_nanos(ablate_format::mean_wall_ns(&folder)?);
-        Some(ProcessTime { time, measured_in: Some(folder) })
+        let seconds: Vec<f64> = manifest.builds.iter().filter_map(|build| build.seconds).collect();
+        let mean = seconds.iter().sum::<f64>() / seconds.len().max(1) as f64;
+        let of_build = (!seconds.is_empty()).then(|| Duration::from_secs_f64(mean.clamp(0.0, 1e6)));
+        Some(ProcessTime { time, of_build, measured_in: Some(folder) })
     });
-    measured.unwrap_or(ProcessTime { time: GUESS, measured_in: None })
+    measured.unwrap_or(ProcessTime { time: GUESS, of_build: None, measured_in: None })
 }
 
 /// The text of `cargo ablate plan`, at most `columns` wide.
@@ -119,7 +124,16 @@ pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, co
         Some(folder) => format!("{millis:.0} ms per process, as measured in {}", folder.display()),
         None => format!("a guess of {millis:.0} ms per process, because no earlier run of this study was found"),
     };
-    text.paragraph(&format!("time: about {time} ({how}), and the builds"));
+    let builds = design.builds.iter().filter(|build| build.command.is_none()).count();
+    let and = match (builds, process.of_build) {
+        (0, _) => String::new(),
+        (_, None) => format!(", and {}", counted(builds, "build")),
+        (_, Some(each)) => {
+            let all = human(each * u32::try_from(builds).unwrap_or(u32::MAX));
+            format!(", and {} in about {all}, less what is built already", counted(builds, "build"))
+        }
+    };
+    text.paragraph(&format!("time: about {time} ({how}){and}"));
     text.out
 }
 
