@@ -83,6 +83,7 @@ pub(crate) fn write(
 }
 
 /// A report in its three forms.
+#[derive(Debug)]
 pub(crate) struct Written {
     /// `effects.json`.
     pub(crate) json: String,

@@ -8,7 +8,7 @@ use std::fs;
 
 fn report(study: &Study, records: &[Record], columns: usize) -> (String, Value, String) {
     let runs = crate::prove::judge_all(&study.manifest.plan, records);
-    let Texts { json, markdown, terminal } =
+    let Written { json, markdown, terminal, .. } =
         texts(Path::new("out"), &study.manifest, &runs, Screen::Tables, columns).unwrap();
     assert!(widest(&terminal) <= columns.max(MIN_COLUMNS), "{terminal}");
     (terminal, serde_json::from_str(&json).unwrap(), markdown)
