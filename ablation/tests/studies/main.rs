@@ -6,6 +6,7 @@ mod around;
 mod common;
 mod foreign;
 mod init;
+mod odd_paths;
 mod path;
 mod race;
 mod server;
