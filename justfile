@@ -33,6 +33,11 @@ bench-study NAME *ARGS:
 bench-archive NAME:
     {{runner}} archive target/ablate/{{NAME}}-{{stamp}}
 
+# What options of Redis, nginx and PostgreSQL cost, in quick form: `just servers`, `just servers redis`. Says what to install.
+[group('measure')]
+servers *NAMES:
+    sh configs/servers/run.sh "{{runner}}" {{stamp}} {{NAMES}}
+
 # The measured program alone: `just measure --allocator hakmem --scenario vm --iterations 100`.
 [group('measure')]
 measure *ARGS:

@@ -4,7 +4,7 @@ use super::decided::sha256;
 use crate::design::BuildPlan;
 use crate::support::files;
 use crate::support::machine::sha256_of;
-use ablate_format::BuildRecord;
+use ablate_format::{BuildRecord, path_of_text};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ pub(super) fn find(target: &Path, key: &str, plan: &BuildPlan) -> Option<BuildRe
     let text = std::fs::read(path(target, key)).ok()?;
     let record: BuildRecord = serde_json::from_slice(&text).ok()?;
     let binaries = record.result.iter().chain(&record.layouts);
-    let are_there = binaries.map(|binary| sha256_of(Path::new(&binary.path)).is_ok_and(|sha| sha == binary.sha256));
+    let are_there = binaries.map(|binary| sha256_of(&path_of_text(&binary.path)).is_ok_and(|sha| sha == binary.sha256));
     let are_there: Vec<bool> = are_there.collect();
     (record.result.is_ok() && are_there.iter().all(|there| *there)).then(|| BuildRecord {
         id: plan.id.clone(),

@@ -3,6 +3,7 @@
 use super::cargo_files;
 use crate::config::CargoProgram;
 use crate::design::BuildPlan;
+use ablate_format::os_to_text;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,7 +34,9 @@ const PREFIXES: [&str; 3] = ["CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_TARGET_"];
 /// sources.
 pub(super) fn by(plan: &BuildPlan, program: Option<&CargoProgram>, root: &Path) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
-    for (name, value) in std::env::vars() {
+    // A name or value that is not UTF-8 is shown as files show paths.
+    let vars = std::env::vars_os().map(|(name, value)| (os_to_text(name), os_to_text(value)));
+    for (name, value) in vars {
         let is_place = name == "CARGO_TARGET_DIR" || name == "CARGO_BUILD_TARGET_DIR" || name == "CARGO_BUILD_JOBS";
         let decides = VARIABLES.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         if decides && !is_place && !value.is_empty() {

@@ -6,6 +6,7 @@
 //! failed build is recorded with its log. A failed baseline ends the study, because nothing could be compared. A
 //! program that a command names is not built, only found and hashed.
 
+mod alias;
 mod cache;
 pub(crate) mod cargo;
 mod cargo_files;
@@ -26,7 +27,7 @@ use crate::config::{CargoProgram, Origin, Program, Study};
 use crate::design::BuildPlan;
 use crate::support::files;
 use crate::support::progress::{human, note};
-use ablate_format::{BuildFailure, BuildRecord};
+use ablate_format::{BuildFailure, BuildRecord, path_of_text};
 use cargo::{CargoBuild, Sources};
 pub(crate) use error::BuildError;
 use layouts::Shuffler;
@@ -76,12 +77,13 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
         }
     };
     let (manifest, target) = match &program.origin {
-        Origin::Manifest(path) => (absolute(path)?, given),
+        Origin::Manifest(path) => (alias::utf8(absolute(path)?)?, given.map(alias::utf8).transpose()?),
         Origin::Registry(version) => {
             let target = match given {
                 Some(given) => given,
                 None => target_folder(&absolute(study.folder())?),
             };
+            let target = alias::utf8(target)?;
             (registry::fetch(&program.package, version, &target)?.join("Cargo.toml"), Some(target))
         }
     };
@@ -277,7 +279,7 @@ fn build(
         };
         let stored = store_binary(&built, plan, Path::new(&call.program.binary), workspace)?;
         let layouts = match shuffler {
-            Some(shuffler) => shuffler.take(call.program, Path::new(&stored.path))?,
+            Some(shuffler) => shuffler.take(call.program, &path_of_text(&stored.path))?,
             None => Some(Vec::new()),
         };
         record.result = Ok(stored);

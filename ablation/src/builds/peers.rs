@@ -7,7 +7,7 @@ use super::pointed::pointed;
 use super::program;
 use crate::config::{Absent, PRELOAD, Peer, Study, libraries};
 use crate::support::machine::sha256_of;
-use ablate_format::{HypothesisKind, Library};
+use ablate_format::{HypothesisKind, Library, path_to_text};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -82,7 +82,7 @@ fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
     }
     let Some(preload) = peer.env.get_mut(PRELOAD) else { return Ok(Vec::new()) };
     let paths: Vec<PathBuf> = libraries(preload).filter_map(|name| locate(study.folder(), name)).collect();
-    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    let shown: Vec<String> = paths.iter().map(path_to_text).collect();
     if let Some(split) = shown.iter().find(|path| path.contains([' ', ':'])) {
         let message = format!(
             "peer `{}`: the loader would read `{split}` as several libraries, because it contains a blank or a colon; \
@@ -95,7 +95,7 @@ fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
     *preload = shown.join(":");
     let library = |path: PathBuf| {
         let sha256 = sha256_of(&path).map_err(BuildError::io(&path, "reading the library"))?;
-        Ok(Library { peer: peer.name.clone(), path: path.display().to_string(), sha256 })
+        Ok(Library { peer: peer.name.clone(), path: path_to_text(&path), sha256 })
     };
     paths.into_iter().map(library).collect()
 }

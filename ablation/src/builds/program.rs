@@ -5,7 +5,7 @@ use super::pointed::pointed;
 use crate::config::Study;
 use crate::design::BuildPlan;
 use crate::support::machine::sha256_of;
-use ablate_format::{BuildRecord, BuiltBinary};
+use ablate_format::{BuildRecord, BuiltBinary, path_to_text};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(super) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Resul
             sha256 += &sha256_of(&file).map_err(BuildError::io(&file, "reading a file among the arguments"))?;
         }
     }
-    let result = Ok(BuiltBinary { path: path.display().to_string(), sha256 });
+    let result = Ok(BuiltBinary { path: path_to_text(&path), sha256 });
     let (features, layouts) = (Vec::new(), Vec::new());
     Ok(BuildRecord { id: plan.id.clone(), features, settings: Default::default(), seconds: None, result, layouts })
 }

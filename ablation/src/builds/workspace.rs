@@ -5,7 +5,7 @@ use super::revisions::Revisions;
 use crate::design::BuildPlan;
 use crate::support::files;
 use crate::support::machine::sha256_of;
-use ablate_format::BuiltBinary;
+use ablate_format::{BuiltBinary, path_to_text};
 use std::path::{Path, PathBuf};
 
 /// Folders of a study's sources and binaries on this machine.
@@ -42,5 +42,5 @@ pub(super) fn copy_once(built: &Path, path: &Path) -> Result<BuiltBinary, BuildE
         std::fs::create_dir_all(dir).map_err(BuildError::io(dir, "creating the folder"))?;
         files::place_program(built, path).map_err(BuildError::io(path, "placing the binary"))?;
     }
-    Ok(BuiltBinary { path: path.display().to_string(), sha256 })
+    Ok(BuiltBinary { path: path_to_text(path), sha256 })
 }

@@ -27,3 +27,23 @@ fn every_example_loads_and_says_where_its_inputs_come_from() {
     seen.sort();
     assert_eq!(seen, ["jaq", "jemalloc-options"]);
 }
+
+#[test]
+fn every_server_loads_where_its_packages_are_missing_and_says_which_they_are() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/servers");
+    let script = std::fs::read_to_string(folder.join("run.sh")).expect("is there");
+    for name in ["nginx", "postgres", "redis"] {
+        let path = folder.join(format!("{name}.toml"));
+        let mut study = config::load(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert!(study.name == name && script.contains(name));
+        assert!(study.text.contains("# Needs: apt-get install "), "{name} does not say what to install");
+        let server = study.subject.server().expect("a server");
+        assert!(server.version.is_some() && server.read_back.is_some(), "{name} proves nothing");
+        assert!(study.make_quick() && study.blocks >= 6, "{name}: no intervals");
+        let design = design::resolve(&study).unwrap_or_else(|error| panic!("{error}"));
+        for factor in &design.plan.factors {
+            let has_row = design.plan.contrasts.iter().any(|contrast| contrast.factor == factor.name);
+            assert!(has_row, "{name}: no row for {}", factor.name);
+        }
+    }
+}

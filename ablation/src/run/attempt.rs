@@ -23,7 +23,7 @@ pub(crate) fn run<'p, E: From<RunError>>(
         Hooked::Done => {}
         ended => return Ok(not_begun(ended)),
     }
-    let place = Place::new(surroundings, block.folder()).map_err(RunError::scratch)?;
+    let place = Place::new(surroundings, context.folder(), block.folder()).map_err(RunError::scratch)?;
     let mut launch = context.launch_of(attempt, &place)?;
     change(&mut launch)?;
     let hook = |name, commands, heeds| hooks::run(context, attempt.cell, &place, (name, commands), heeds);

@@ -75,7 +75,7 @@ pub(super) fn enter(context: &Context<'_>, block: &mut Block, slot: Slot) -> Res
     if block.key != key {
         *block = Block::default();
         let folder = scratch::folder(surroundings).map_err(RunError::scratch)?;
-        let place = Place::of_block(folder.path());
+        let place = Place::of_block(folder.path(), context.folder());
         // A block is of no cell, so its commands have the variables of the baseline.
         let mut cells = context.plan.cells.iter();
         let Some(baseline) = cells.find(|cell| cell.kind == CellKind::Baseline) else { return Ok(Hooked::Done) };

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 const SCRATCH: &str = "{scratch}";
 /// Stands for the folder of a block.
 const BLOCK: &str = "{block_scratch}";
+/// Stands for the config's folder.
+const CONFIG: &str = "{config}";
 /// Stands for a free port of this machine.
 const PORT: &str = "{port}";
 
@@ -22,26 +24,27 @@ const PORT: &str = "{port}";
 pub(super) struct Place {
     scratch: Option<TempDir>,
     block: Option<PathBuf>,
+    config: PathBuf,
     port: Option<u16>,
 }
 
 impl Place {
-    /// A place for a run of a block whose folder is `block`.
+    /// A place for a run of a block whose folder is `block`; `config` is the folder of the config.
     ///
     /// # Errors
     /// The system's error.
-    pub(super) fn new(surroundings: &Surroundings, block: Option<&Path>) -> io::Result<Place> {
+    pub(super) fn new(surroundings: &Surroundings, config: PathBuf, block: Option<&Path>) -> io::Result<Place> {
         let scratch = match surroundings.needs_scratch() {
             true => Some(folder(surroundings)?),
             false => None,
         };
         let port = surroundings.server.as_ref().map(|_| free_port()).transpose()?;
-        Ok(Place { scratch, block: block.map(Path::to_owned), port })
+        Ok(Place { scratch, block: block.map(Path::to_owned), config, port })
     }
 
     /// A place for the commands of a block.
-    pub(super) fn of_block(block: &Path) -> Place {
-        Place { scratch: None, block: Some(block.to_owned()), port: None }
+    pub(super) fn of_block(block: &Path, config: PathBuf) -> Place {
+        Place { scratch: None, block: Some(block.to_owned()), config, port: None }
     }
 
     /// The folder of the run; that of the block for what runs before it.
@@ -61,7 +64,8 @@ impl Place {
     /// What a command printed, with the words again, so that two runs can be compared.
     pub(super) fn unfill(&self, said: &[u8]) -> String {
         let mut out = said.to_vec();
-        for (word, value) in self.words() {
+        // A config at the root of all folders has a path that is a part of every other.
+        for (word, value) in self.words().into_iter().filter(|(_, value)| value != b"/") {
             out = replaced(&out, &value, word.as_bytes());
         }
         String::from_utf8_lossy(&out).trim().to_owned()
@@ -69,22 +73,23 @@ impl Place {
 
     /// The variables that tell a process of its place.
     pub(super) fn variables(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let names = |word: &str| match word {
-            SCRATCH => SCRATCH_VARIABLE,
-            BLOCK => BLOCK_VARIABLE,
-            _ => PORT_VARIABLE,
+        let name = |word: &str| match word {
+            SCRATCH => Some(SCRATCH_VARIABLE),
+            BLOCK => Some(BLOCK_VARIABLE),
+            PORT => Some(PORT_VARIABLE),
+            _ => None,
         };
-        self.words().into_iter().map(|(word, value)| (names(word).into(), value)).collect()
+        self.words().into_iter().filter_map(|(word, value)| Some((name(word)?.into(), value))).collect()
     }
 
-    /// The words that have a value here. The folder of a run is never a part of that of its block, and neither is of
-    /// the other.
+    /// The words that have a value here. Folders that may lie in another one come before it.
     fn words(&self) -> Vec<(&'static str, Vec<u8>)> {
         let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
         let scratch = self.folder().map(|path| (SCRATCH, bytes(path)));
         let block = self.block.as_deref().map(|path| (BLOCK, bytes(path)));
         let port = self.port.map(|port| (PORT, port.to_string().into_bytes()));
-        [scratch, block, port].into_iter().flatten().collect()
+        let config = Some((CONFIG, bytes(&self.config))).filter(|(_, path)| !path.is_empty());
+        [scratch, block, config, port].into_iter().flatten().collect()
     }
 }
 
@@ -137,9 +142,11 @@ mod tests {
     fn words_are_filled_and_found_again() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().display().to_string();
-        let place = Place { scratch: None, block: Some(dir.path().to_owned()), port: Some(6379) };
-        let filled = place.fill("a {port}{port} {block_scratch}/x {other}");
-        assert_eq!(String::from_utf8_lossy(&filled), format!("a 63796379 {path}/x {{other}}"));
+        let place =
+            Place { block: Some(dir.path().to_owned()), config: "/conf".into(), port: Some(6379), ..Place::default() };
+        let filled = place.fill("a {port}{port} {block_scratch}/x {other} {config}/y");
+        assert_eq!(String::from_utf8_lossy(&filled), format!("a 63796379 {path}/x {{other}} /conf/y"));
+        assert_eq!(place.unfill(format!("{path}/c /conf/x").as_bytes()), "{scratch}/c {config}/x");
         assert_eq!(place.unfill(b" port 6379\n"), "port {port}");
         // Before a block there is no run yet, and its folder stands in.
         assert_eq!(place.fill("{scratch}"), path.as_bytes());
@@ -151,9 +158,9 @@ mod tests {
     #[test]
     fn a_run_has_a_folder_only_where_something_asks_for_it() {
         let mut surroundings = Surroundings::default();
-        assert!(Place::new(&surroundings, None).expect("nothing to make").folder().is_none());
+        assert!(Place::new(&surroundings, PathBuf::new(), None).expect("nothing to make").folder().is_none());
         surroundings.in_scratch = true;
-        let place = Place::new(&surroundings, None).expect("makes a folder");
+        let place = Place::new(&surroundings, PathBuf::new(), None).expect("makes a folder");
         let folder = place.folder().expect("has one").to_owned();
         std::fs::write(folder.join("left"), "x").expect("writes");
         drop(place);

@@ -1,6 +1,7 @@
 //! The command line of this program, with and without the word that cargo adds, and commands for people to type.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The words before a subcommand of this program.
@@ -27,7 +28,16 @@ pub(crate) fn command() -> Vec<String> {
 
 /// A path as a word of a shell command, quoted when it needs it.
 pub(crate) fn quoted(path: &Path) -> String {
-    shell_words::quote(&path.display().to_string()).into_owned()
+    if let Some(text) = path.to_str() {
+        return shell_words::quote(text).into_owned();
+    }
+    // What bash, zsh and ksh read as bytes.
+    let byte = |byte: &u8| match byte {
+        b'\\' | b'\'' => format!("\\{}", char::from(*byte)),
+        b' '..=b'~' => char::from(*byte).to_string(),
+        _ => format!("\\x{byte:02x}"),
+    };
+    format!("$'{}'", path.as_os_str().as_bytes().iter().map(byte).collect::<String>())
 }
 
 #[cfg(test)]
@@ -50,5 +60,9 @@ mod tests {
     fn paths_are_quoted_for_a_shell_when_they_need_it() {
         assert_eq!(quoted(Path::new("a/b-1.toml")), "a/b-1.toml");
         assert_eq!(quoted(Path::new("a b's")), r"'a b'\''s'");
+        let odd = quoted(Path::new(OsStr::from_bytes(b"f\xff/it's\\ok")));
+        assert_eq!(odd, r"$'f\xff/it\'s\\ok'");
+        let said = std::process::Command::new("bash").args(["-c", &format!("printf %s {odd}")]).output();
+        assert_eq!(said.expect("bash starts").stdout, b"f\xff/it's\\ok");
     }
 }

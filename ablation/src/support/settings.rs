@@ -19,7 +19,9 @@ pub(crate) const BLOCK_VARIABLE: &str = "ABLATE_BLOCK_SCRATCH";
 pub(crate) const PORT_VARIABLE: &str = "ABLATE_PORT";
 
 /// Names that a user may set.
-const KNOWN: [&str; 2] = ["ABLATE_COLUMNS", "ABLATE_TARGET_DIR"];
+const KNOWN: [&str; 2] = ["ABLATE_COLUMNS", TARGET];
+/// The folder for binaries and studies.
+const TARGET: &str = "ABLATE_TARGET_DIR";
 /// Names that the runner sets for measured processes. They are ignored, so that ablate can run in one of these.
 const OWN: [&str; 5] = [PLACEBO_VARIABLE, PAD_VARIABLE, SCRATCH_VARIABLE, BLOCK_VARIABLE, PORT_VARIABLE];
 
@@ -77,6 +79,7 @@ impl ExitStatus for SettingsError {
 /// [`SettingsError`] for the first name or value that does not fit.
 pub(crate) fn read(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Settings, SettingsError> {
     let mut own = Vec::new();
+    let mut target_dir = None;
     // envy panics on what is not UTF-8, so it sees only what was checked here.
     for (name, value) in vars {
         let name = name.to_string_lossy().into_owned();
@@ -87,15 +90,21 @@ pub(crate) fn read(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
             let hint = suggestion(&name, KNOWN);
             return Err(SettingsError::Unknown { name, hint });
         }
+        if name == TARGET {
+            // A path, which need not be text.
+            target_dir = Some(PathBuf::from(value));
+            continue;
+        }
         let Ok(value) = value.into_string() else { return Err(SettingsError::NotText { name }) };
         own.push((name, value));
     }
     let columns = own.iter().find(|(name, _)| name == "ABLATE_COLUMNS").map(|(_, value)| value.clone());
     let wrong = || SettingsError::Columns { value: columns.clone().unwrap_or_default() };
-    let settings: Settings = envy::prefixed("ABLATE_").from_iter(own).map_err(|_: envy::Error| wrong())?;
+    let mut settings: Settings = envy::prefixed("ABLATE_").from_iter(own).map_err(|_: envy::Error| wrong())?;
     if !(72..=1000).contains(&settings.columns) {
         return Err(wrong());
     }
+    settings.target_dir = target_dir;
     if settings.target_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
         return Err(SettingsError::NoTarget);
     }
@@ -142,5 +151,8 @@ mod tests {
         assert_eq!(read([(odd(), odd())]).expect("not ours").columns, 100);
         let error = read([(OsString::from("ABLATE_COLUMNS"), odd())]).expect_err("not text");
         assert!(error.to_string().contains("UTF-8"), "{error}");
+        // A folder may have any name.
+        let settings = read([(OsString::from("ABLATE_TARGET_DIR"), odd())]).expect("a folder");
+        assert_eq!(settings.target_dir, Some(odd().into()));
     }
 }

@@ -7,6 +7,7 @@ mod calls;
 mod common;
 mod foreign;
 mod init;
+mod odd_paths;
 mod path;
 mod race;
 mod server;
