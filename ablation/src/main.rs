@@ -6,11 +6,13 @@
 //! other questions. [`cmd`] alone knows the command line.
 
 mod analyse;
+mod benchmarks;
 mod builds;
 mod cmd;
 mod config;
 mod design;
 mod gap;
+mod harness;
 mod measure;
 mod prove;
 mod report;

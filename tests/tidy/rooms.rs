@@ -179,7 +179,9 @@ const RUNNER: &[Layer] = &[
         "what every stage may use, and knows no study",
     ),
     apart(&["support/interrupt.rs", "support/settings.rs", "support/"], "Ctrl-C; the runner's own environment"),
-    layer(&["config/build_settings.rs"], "how a binary is built, besides its features"),
+    apart(&["config/build_settings.rs", "config/program.rs"], "how a binary is built, besides its features; what is measured"),
+    apart(&["harness/options.rs", "harness/samples.rs", "harness/text.rs"], "what harnesses share: pure"),
+    layer(&["harness/"], "benchmark harnesses: their output to what a program would have printed, one file each; pure"),
     apart(
         &["config/diagnostic.rs", "config/names.rs", "config/raw.rs"],
         "messages at their line; words of serde; TOML as written",
@@ -194,6 +196,7 @@ const RUNNER: &[Layer] = &[
             "config/claims.rs",
             "config/crossing.rs",
             "config/hooks.rs",
+            "config/harness.rs",
             "config/levels.rs",
             "config/paths.rs",
             "config/peers.rs",
@@ -255,6 +258,7 @@ const RUNNER: &[Layer] = &[
     layer(&["run/scratch.rs"], "the folders and the port of a run"),
     layer(&["run/ready.rs"], "whether a server can serve"),
     layer(&["run/"], "run: cells to processes to records"),
+    layer(&["benchmarks/"], "the benchmarks of a harness: lists of programs to workloads"),
     layer(&["study/"], "a study from its config to its last record, and when to stop"),
     layer(&["tools/cells.rs"], "a few cells by themselves, for tools"),
     apart(

@@ -22,6 +22,7 @@
 
 pub mod effects;
 mod folder;
+mod line;
 mod manifest;
 mod measured;
 mod os_text;
@@ -35,6 +36,7 @@ mod version;
 
 pub use effects::EffectsFile;
 pub use folder::{EFFECTS, LOGS, MANIFEST, RECORDS, REPORT};
+pub use line::{LineError, read_line};
 pub use manifest::{BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest};
 pub use measured::Measured;
 pub use os_text::{bytes_of_text, os_to_text, path_of_text, path_to_text};
@@ -45,6 +47,6 @@ pub use plan::{
 };
 pub use read::{BadLine, ReadError, RecordReader, mean_wall_ns, read_effects, read_manifest, read_records};
 pub use record::{Pass, Record, Status};
-pub use response::{MainResponse, Quantity, ValueName};
+pub use response::{MainResponse, Quantity, ValueName, is_value_name};
 pub use target::{Against, Bar, Target, TargetKind, TargetResponse};
 pub use version::{FORMAT, OLDEST_FORMAT};

@@ -49,6 +49,9 @@ pub struct StudyPlan {
     /// Name of a design → ids of the cells that it asks for. Designs that combine factors have the baseline among them.
     #[serde(default)]
     pub designs: BTreeMap<String, Vec<String>>,
+    /// What had to be left out of the plan once the programs were built; sentences for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 impl StudyPlan {
@@ -221,6 +224,9 @@ pub struct WorkloadPlan {
     /// Whether the output of the program must be the same at all levels; missing in older manifests.
     #[serde(default, skip_serializing_if = "OutputRule::is_same")]
     pub output: OutputRule,
+    /// Id of the benchmark that it is, as the harness of the subject names it; `None` without a harness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub benchmark: Option<String>,
 }
 
 /// What is asked of the standard output and exit code of a program without a result line.

@@ -48,9 +48,7 @@ impl ValueName {
 
     fn of(text: &str) -> Option<ValueName> {
         static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-        let name = text.strip_prefix(VALUE)?;
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(fits) {
+        if !text.strip_prefix(VALUE).is_some_and(is_value_name) {
             return None;
         }
         // A poisoned lock still guards a set of whole names.
@@ -63,6 +61,12 @@ impl ValueName {
         names.insert(stored);
         Some(ValueName(stored))
     }
+}
+
+/// Whether a value can have this name: 1 to 64 letters a to z, digits and `_`.
+pub fn is_value_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    !name.is_empty() && name.len() <= NAME_MAX && name.chars().all(fits)
 }
 
 /// What a number measures, and the unit that it is stored in.
@@ -122,6 +126,12 @@ impl MainResponse {
     pub fn named(name: &str) -> Option<MainResponse> {
         let known = MainResponse::ALL.into_iter().find(|known| known.as_str() == name);
         known.or_else(|| ValueName::of(name).map(MainResponse::Value))
+    }
+
+    /// The response that is a value of the program's own with this name; `None` where
+    /// [`is_value_name`] refuses the name.
+    pub fn value(name: &str) -> Option<MainResponse> {
+        MainResponse::named(&format!("{VALUE}{name}"))
     }
 
     /// Whether it is measured for the whole process from outside, and needs no report of the program.

@@ -46,7 +46,7 @@ pub(super) fn read(records: &[JudgedRun]) -> Contention {
 
 /// Percentiles of a run over its retained batches, and how many of how many were retained.
 pub(super) fn judge(contention: &Contention, measured: &Reported) -> Undisturbed {
-    let told = Undisturbed { p10: Some(measured.latency_ns_p10), p50: Some(measured.latency_ns_p50), retained: None };
+    let told = Undisturbed { p10: measured.latency_ns_p10, p50: measured.latency_ns_p50, retained: None };
     let Some(reference) = contention.reference_ns else { return told };
     if measured.batches_ns().is_empty() || measured.contention_probes_ns().len() != measured.batches_ns().len() + 1 {
         return told;
@@ -132,13 +132,13 @@ mod tests {
         for record in &mut records {
             let slow: Vec<bool> = (0..16).map(|i| busy(record, i)).collect();
             let measured = record.measured.as_mut().unwrap();
-            let ns = measured.latency_ns_p10 as f32;
+            let ns = measured.latency_ns_p10.unwrap() as f32;
             measured.batches_ns = slow.iter().map(|slow| if *slow { 2.0 * ns } else { ns }).collect();
             let near = |i: usize| slow.get(i.wrapping_sub(1)) == Some(&true) || slow.get(i) == Some(&true);
             measured.contention_probes_ns = (0..17).map(|i| if near(i) { 1.1 } else { 0.57 }).collect();
             // What the program itself says is over all batches.
-            measured.latency_ns_p50 = f64::from(ns) * 1.5;
-            measured.latency_ns_p99 = f64::from(ns) * 2.0;
+            measured.latency_ns_p50 = Some(f64::from(ns) * 1.5);
+            measured.latency_ns_p99 = Some(f64::from(ns) * 2.0);
         }
         records
     }
@@ -186,7 +186,7 @@ mod tests {
         assert!(agreed.all_batches.is_some_and(|all| (all.value - 100.0).abs() < 1.0), "{agreed:?}");
         assert_eq!(agreed.verdict, Verdict::Costs);
         for record in records.iter_mut().filter(|r| r.cell == "no-cache@env") {
-            record.measured.as_mut().unwrap().latency_ns_p10 = 2_100.0 + f64::from(record.block % 5);
+            record.measured.as_mut().unwrap().latency_ns_p10 = Some(2_100.0 + f64::from(record.block % 5));
         }
         let withdrawn = row(&records);
         assert!((withdrawn.estimate.unwrap() - 100.0).abs() < 1.0, "the retained batches still say so");

@@ -13,7 +13,7 @@ const COLD_FAULTS: f64 = 1.0;
 
 /// One sentence each; empty when there is nothing to say.
 pub(super) fn remarks(plan: &StudyPlan, workloads: &[WorkloadAnalysis], records: &[JudgedRun]) -> Vec<String> {
-    let mut out = Vec::new();
+    let mut out = plan.remarks.clone();
     // A process that is measured as a whole includes its start, so it is not a steady state.
     let measured: Vec<&WorkloadAnalysis> =
         workloads.iter().filter(|w| baseline_faults(w).is_some() && !w.response.is_outside()).collect();

@@ -69,7 +69,8 @@ fn both_percentiles_must_agree() {
     let mut records = study.records(12, costs);
     for record in records.iter_mut().filter(|r| r.cell == "no-cache@env") {
         let measured = record.measured.as_mut().unwrap();
-        (measured.latency_ns_p50, measured.latency_ns_p99) = (2_002.0 + 0.1 * f64::from(record.block), 3_000.0);
+        (measured.latency_ns_p50, measured.latency_ns_p99) =
+            (Some(2_002.0 + 0.1 * f64::from(record.block)), Some(3_000.0));
     }
     let analysis = analyse(&study.manifest, &records);
     let cache = effect(&analysis, "cache", "on-off");
@@ -85,7 +86,7 @@ fn a_workload_may_be_judged_by_its_mean() {
     let mut records = study.records(12, |_, _, _| 100.0);
     for record in &mut records {
         let mean = costs("", &record.cell, 0) + f64::from(record.block % 3);
-        record.measured.as_mut().unwrap().latency_ns_mean = mean;
+        record.measured.as_mut().unwrap().latency_ns_mean = Some(mean);
     }
     let analysis = analyse(&study.manifest, &records);
     let workload = &analysis.workloads[0];
@@ -108,7 +109,7 @@ fn the_mean_needs_most_blocks_to_agree() {
     for record in records.iter_mut().filter(|r| r.cell == "no-cache@env") {
         // Faster in nine blocks of twelve: enough for the trimmed mean, not for the sign test.
         let ahead = if record.block < 3 { 5.0 } else { -100.0 };
-        record.measured.as_mut().unwrap().latency_ns_mean = 2_003.0 + ahead;
+        record.measured.as_mut().unwrap().latency_ns_mean = Some(2_003.0 + ahead);
     }
     let analysis = analyse(&study.manifest, &records);
     let cache = effect(&analysis, "cache", "on-off");

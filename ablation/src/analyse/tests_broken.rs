@@ -28,7 +28,7 @@ fn invalid_runs_are_never_averaged() {
     for record in records.iter_mut().filter(|r| r.cell == "no-cache@env" && r.block < 3) {
         // The switch was read too late: the work was done all the same.
         set(record, "cache", 9);
-        record.measured.as_mut().unwrap().latency_ns_p10 = 1.0;
+        record.measured.as_mut().unwrap().latency_ns_p10 = Some(1.0);
     }
     let analysis = analyse(&study.manifest, &records);
     let cache = effect(&analysis, "cache", "on-off");
@@ -153,7 +153,8 @@ fn absurd_values_do_not_panic() {
     for (at, record) in records.iter_mut().enumerate() {
         let value = absurd[at % absurd.len()];
         let measured = record.measured.as_mut().unwrap();
-        (measured.latency_ns_p10, measured.latency_ns_p50, measured.latency_ns_p99) = (value, value, value);
+        (measured.latency_ns_p10, measured.latency_ns_p50, measured.latency_ns_p99) =
+            (Some(value), Some(value), Some(value));
         measured.operations = if at % 11 == 0 { 0 } else { u64::MAX };
         record.block = if at % 7 == 0 { u32::MAX } else { record.block };
     }

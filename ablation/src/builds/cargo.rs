@@ -3,7 +3,7 @@
 use super::error::BuildError;
 use super::flags;
 use super::workspace::Workspace;
-use crate::config::CargoProgram;
+use crate::config::{CargoProgram, CargoTarget as Kind};
 use crate::design::BuildPlan;
 use cargo_metadata::{Message, MetadataCommand};
 pub(crate) use cargo_metadata::{Metadata, Package, Target};
@@ -13,7 +13,27 @@ use std::process::{Command, Stdio};
 
 /// The binaries of a package.
 pub(crate) fn binaries(package: &Package) -> impl Iterator<Item = &Target> {
-    package.targets.iter().filter(|target| target.is_bin())
+    targets(package, Kind::Bin)
+}
+
+/// The targets of a kind that a package has.
+pub(crate) fn targets(package: &Package, kind: Kind) -> impl Iterator<Item = &Target> {
+    package.targets.iter().filter(move |target| is_kind(target, kind))
+}
+
+fn is_kind(target: &Target, kind: Kind) -> bool {
+    match kind {
+        Kind::Bin => target.is_bin(),
+        Kind::Bench { .. } => target.is_bench(),
+    }
+}
+
+/// The word for a kind of target.
+pub(super) fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Bin => "binary",
+        Kind::Bench { .. } => "benchmark",
+    }
 }
 
 /// Asks cargo about the workspace of a manifest.
@@ -30,6 +50,9 @@ pub(crate) fn metadata(manifest: &Path) -> Result<Metadata, BuildError> {
     }
     MetadataCommand::parse(String::from_utf8_lossy(&out.stdout)).map_err(|e| bad(e.to_string()))
 }
+
+/// The variable that lets a stable compiler take unstable features: in all crates with `1`, or in those it names.
+const BOOTSTRAP: &str = "RUSTC_BOOTSTRAP";
 
 /// Where the sources of a build are.
 pub(super) struct Sources {
@@ -59,12 +82,13 @@ pub(super) fn build(
     log: &Path,
 ) -> Result<Result<PathBuf, String>, BuildError> {
     let log_file = File::create(log).map_err(BuildError::io(log, "creating the log"))?;
-    let CargoProgram { package, binary, .. } = call.program;
+    let CargoProgram { package, binary, target: own, .. } = call.program;
     let settings = &call.plan.settings;
     let profile = settings.profile.as_deref().unwrap_or(&call.program.profile);
     let mut command = cargo_of(settings.toolchain.as_deref());
     command.args([if call.linker.is_some() { "rustc" } else { "build" }, "--profile", profile]);
-    command.args(["--package", package, "--bin", binary, "--no-default-features"]);
+    let selected = if *own == Kind::Bin { "--bin" } else { "--bench" };
+    command.args(["--package", &specification(call.sources, package, *own), selected, binary, "--no-default-features"]);
     command.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(&call.sources.manifest);
     if !call.plan.features.is_empty() {
         command.args(["--features", &call.plan.features.join(",")]);
@@ -78,6 +102,10 @@ pub(super) fn build(
         command.args(["--", "-C"]).arg(format!("linker={}", linker.display()));
     }
     command.env("CARGO_TARGET_DIR", target(workspace)).envs(&settings.env);
+    if *own == (Kind::Bench { libtest: true }) && std::env::var_os(BOOTSTRAP).is_none() {
+        // `#[bench]` is unstable. Named, only this crate may use it, so that no dependency finds another compiler.
+        command.env(BOOTSTRAP, binary.replace('-', "_"));
+    }
     // Cargo reads the settings of its working folder, which must be those of the measured workspace.
     command.current_dir(&call.sources.root);
     let out = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).output();
@@ -86,8 +114,17 @@ pub(super) fn build(
         let text = std::fs::read(log).map_err(BuildError::io(log, "reading the log"))?;
         return Ok(Err(first_error(&String::from_utf8_lossy(&text))));
     }
-    let built = executable(&out.stdout, binary);
-    Ok(built.ok_or_else(|| format!("cargo built no binary `{binary}`")))
+    let built = executable(&out.stdout, binary, *own);
+    Ok(built.ok_or_else(|| format!("cargo built no {} `{binary}`", kind(*own))))
+}
+
+/// What names a package to cargo. What a benchmark depends on may use a published version of the package itself, and
+/// then its name alone is of two packages.
+fn specification(sources: &Sources, package: &str, kind: Kind) -> String {
+    let found = if kind == Kind::Bin { None } else { metadata(&sources.manifest).ok() };
+    let id = found.and_then(|found| Some(found.packages.iter().find(|own| own.name == package)?.id.repr.clone()));
+    // Before Rust 1.77 an id was no specification.
+    id.filter(|id| id.starts_with("path+")).unwrap_or_else(|| package.to_owned())
 }
 
 /// The target folder that all feature sets share.
@@ -146,9 +183,9 @@ pub(super) fn first_error(log: &str) -> String {
 }
 
 /// Path of the binary in cargo's messages.
-fn executable(messages: &[u8], binary: &str) -> Option<PathBuf> {
+fn executable(messages: &[u8], binary: &str, kind: Kind) -> Option<PathBuf> {
     Message::parse_stream(messages).filter_map(Result::ok).find_map(|message| match message {
-        Message::CompilerArtifact(artifact) if artifact.target.name == binary && artifact.target.is_bin() => {
+        Message::CompilerArtifact(artifact) if artifact.target.name == binary && is_kind(&artifact.target, kind) => {
             artifact.executable.map(Into::into)
         }
         _ => None,
@@ -171,10 +208,13 @@ mod tests {
             .replace('\n', "")
         };
         let end = r#"{"reason":"build-finished","success":true}"#;
-        let messages = [&artifact("lib", "null"), "not json", &artifact("bin", "\"/t/x\""), end].join("\n");
+        let (bin, bench) = (artifact("bin", "\"/t/x\""), artifact("bench", "\"/t/b\""));
+        let messages = [&artifact("lib", "null"), "not json", &bench, &bin, end].join("\n");
         let messages = messages.as_bytes();
-        assert_eq!(executable(messages, "x").as_deref(), Some(Path::new("/t/x")));
-        assert_eq!(executable(messages, "y"), None);
+        assert_eq!(executable(messages, "x", Kind::Bin).as_deref(), Some(Path::new("/t/x")));
+        let bench = Kind::Bench { libtest: false };
+        assert_eq!(executable(messages, "x", bench).as_deref(), Some(Path::new("/t/b")));
+        assert_eq!(executable(messages, "y", Kind::Bin), None);
     }
 
     #[test]

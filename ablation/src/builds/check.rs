@@ -1,22 +1,22 @@
 //! Checks the names that a config gives to cargo, because cargo's own messages name neither the line of the config nor
 //! the nearest name.
 
-use super::cargo::{Metadata, Package, binaries};
+use super::cargo::{Metadata, Package, kind, targets};
 use super::error::BuildError;
 use super::pointed::pointed;
 use crate::config::{CargoProgram, Study};
 use crate::support::nearest::suggestion;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Profiles that every package has (Cargo reference, "Profiles").
 const BUILT_IN_PROFILES: [&str; 4] = ["dev", "release", "test", "bench"];
 
-/// Checks package, binary, profile and features of a study against the workspace.
+/// Checks package, target, profile and features of a study against the workspace. Returns the package's folder.
 ///
 /// # Errors
-/// [`BuildError::Unknown`] for packages and binaries, [`BuildError::Config`] for profiles and features.
-pub(super) fn check(study: &Study, program: &CargoProgram, found: &Metadata) -> Result<(), BuildError> {
+/// [`BuildError::Unknown`] for packages and targets, [`BuildError::Config`] for profiles and features.
+pub(super) fn check(study: &Study, program: &CargoProgram, found: &Metadata) -> Result<PathBuf, BuildError> {
     let package = package(program, found)?;
     profile(study, program, found.workspace_root.as_std_path())?;
     let own = program.features.iter().chain(&study.subject.placebo_feature);
@@ -34,10 +34,10 @@ pub(super) fn check(study: &Study, program: &CargoProgram, found: &Metadata) -> 
         let message = format!("package `{}` has no feature `{feature}`{}", package.name, suggestion(feature, known));
         return Err(pointed(study, &["feature", "features", "placebo_feature"], feature, message));
     }
-    Ok(())
+    Ok(package.manifest_path.parent().map_or_else(PathBuf::new, |folder| folder.as_std_path().to_owned()))
 }
 
-/// The package of a program, which must have the binary.
+/// The package of a program, which must have the target.
 fn package<'a>(program: &CargoProgram, found: &'a Metadata) -> Result<&'a Package, BuildError> {
     let unknown = |what: String, name: &str, known: Vec<&str>| {
         let hint = suggestion(name, known);
@@ -47,11 +47,12 @@ fn package<'a>(program: &CargoProgram, found: &'a Metadata) -> Result<&'a Packag
         let there = found.packages.iter().map(|package| package.name.as_str()).collect();
         return unknown(format!("package `{}`", program.package), &program.package, there);
     };
-    let there: Vec<&str> = binaries(package).map(|target| target.name.as_str()).collect();
+    let there: Vec<&str> = targets(package, program.target).map(|target| target.name.as_str()).collect();
     if there.contains(&program.binary.as_str()) {
         return Ok(package);
     }
-    unknown(format!("binary `{}` of package `{}`", program.binary, program.package), &program.binary, there)
+    let what = format!("{} `{}` of package `{}`", kind(program.target), program.binary, program.package);
+    unknown(what, &program.binary, there)
 }
 
 /// Checks that the profile exists: built in, in the workspace's manifest, or in a config of cargo.

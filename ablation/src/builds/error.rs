@@ -37,8 +37,8 @@ pub(crate) enum BuildError {
     },
     /// The config names a package or a binary that does not exist.
     #[error(
-        "{manifest}: there is no {what} in this workspace; correct `package`, `binary` or `manifest` in the \
-         config{hint}"
+        "{manifest}: there is no {what} in this workspace; correct `package`, `binary`, `bench` or `manifest` in \
+         the config{hint}"
     )]
     Unknown {
         /// The manifest.

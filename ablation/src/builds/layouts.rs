@@ -78,7 +78,9 @@ impl Shuffler {
 
     /// Makes cargo link a program again, by removing the linked files in its target folder.
     pub(super) fn forget(workspace: &Workspace, built: &Path, program: &CargoProgram) {
-        let folder = built.parent().unwrap_or(&workspace.target).join("deps");
+        let folder = built.parent().unwrap_or(&workspace.target);
+        // A benchmark is among the linked files itself.
+        let folder = if folder.ends_with("deps") { folder.to_owned() } else { folder.join("deps") };
         let prefix = format!("{}-", program.binary);
         for entry in std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
             let name = entry.file_name();

@@ -169,7 +169,13 @@ mod tests {
         let root = dir.path().join("sources");
         std::fs::create_dir_all(root.join("sub")).expect("creates");
         std::fs::write(root.join("sub/text"), "hello").expect("writes");
-        let workspace = Workspace { root: root.clone(), target: root.join("target"), manifest: None, revisions: None };
+        let workspace = Workspace {
+            root: root.clone(),
+            target: root.join("target"),
+            manifest: None,
+            package: None,
+            revisions: None,
+        };
         let log = dir.path().join("log");
         // It fails where an earlier build left its output, and counts its runs outside.
         let script = format!(
@@ -203,6 +209,7 @@ mod tests {
         let workspace = Workspace {
             root: dir.path().to_owned(),
             target: dir.path().join("target"),
+            package: None,
             manifest: None,
             revisions: None,
         };

@@ -67,13 +67,13 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
             let root = absolute(&made.sources)?;
             let target = given.unwrap_or_else(|| target_folder(&root));
             let revisions = revisions::find(study, &root)?;
-            return Ok(Workspace { root, target, manifest: None, revisions });
+            return Ok(Workspace { root, target, manifest: None, package: None, revisions });
         }
         Program::Command(command) => {
             program::locate(study, command.first().map_or("", String::as_str))?;
             let root = absolute(study.folder())?;
             let target = given.unwrap_or_else(|| target_folder(&root));
-            return Ok(Workspace { root, target, manifest: None, revisions: None });
+            return Ok(Workspace { root, target, manifest: None, package: None, revisions: None });
         }
     };
     let (manifest, target) = match &program.origin {
@@ -88,11 +88,11 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
         }
     };
     let found = cargo::metadata(&manifest)?;
-    check::check(study, program, &found)?;
+    let package = check::check(study, program, &found)?;
     let target = target.unwrap_or_else(|| found.target_directory.into());
     let root: PathBuf = found.workspace_root.into();
     let revisions = revisions::find(study, &root)?;
-    Ok(Workspace { root, target, manifest: Some(manifest), revisions })
+    Ok(Workspace { root, target, manifest: Some(manifest), package: Some(package), revisions })
 }
 
 /// Tries whether the linker that cargo uses in a folder can put sections in another order.
@@ -103,7 +103,7 @@ pub(crate) fn shuffles(folder: &Path) -> Result<(), String> {
     let tried = |e: io::Error| format!("cannot be tried: {e}; set TMPDIR to a folder that can be written");
     let scratch = files::scratch(None).map_err(tried)?;
     let (root, target) = (folder.to_owned(), scratch.path().to_owned());
-    let workspace = Workspace { root, target, manifest: None, revisions: None };
+    let workspace = Workspace { root, target, manifest: None, package: None, revisions: None };
     layouts::linker(&workspace).map_err(|error| error.to_string())?.map(drop)
 }
 
@@ -229,7 +229,8 @@ fn cargo_build(
         let revision = revisions.of(plan);
         settings.insert("revision".to_owned(), revision.shown.clone());
         let layouts = shuffler.map_or(1, |shuffler| shuffler.layouts);
-        let parts = (&revision.tree, &program.package, &program.binary, &plan.features, &settings, layouts);
+        let target = (cargo::kind(program.target), &program.binary);
+        let parts = (&revision.tree, &program.package, target, &plan.features, &settings, layouts);
         key = Some(cache::key(&parts, &workspace.root.join("Cargo.lock")));
         if let Some(record) = key.as_ref().and_then(|key| cache::find(&workspace.target, key, plan)) {
             note("  built before");

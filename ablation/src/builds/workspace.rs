@@ -17,6 +17,8 @@ pub(crate) struct Workspace {
     pub(crate) target: PathBuf,
     /// Absolute path of the manifest of the package to build; `None` for a command.
     pub(crate) manifest: Option<PathBuf>,
+    /// Folder of the package; `None` for a program that cargo does not build.
+    pub(crate) package: Option<PathBuf>,
     /// The revisions that the levels name; `None` when they name none, and the sources are built where they are.
     pub(crate) revisions: Option<Revisions>,
 }

@@ -31,11 +31,12 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
     let is_command = !matches!(subject.program, Program::Cargo(_));
     checker.possible(raw.arms.as_ref(), &subject.program)?;
     let has_server = subject.server().is_some();
+    checker.fits_harness(&raw, &subject)?;
     let factors = checker.factors(&raw.factors, &arms, &subject)?;
     let crossing = checker.crossing(&raw, &designs, &factors, &arms)?;
     let treatments = checker.treatments(&raw.treatments, &factors, &arms)?;
     let constraints = checker.constraints(&raw.constraints, &factors)?;
-    let workloads = checker.workloads(&raw.workloads, &designs, subject.is_outside())?;
+    let workloads = checker.workloads(&raw.workloads, &designs, &subject)?;
     let peers = checker.peers(&raw.peers, &subject, &workloads)?;
     let reference_peer = checker.reference(raw.reference_peer.as_ref(), &peers)?;
     let quick = checker.quick(raw.quick.as_ref(), &workloads, &arms, &designs)?;
@@ -50,6 +51,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
         blocks: checker.number("blocks", &raw.blocks, 1, MAX_BLOCKS as i64)? as u32,
         counting_repeats: match &raw.counting_repeats {
             Some(repeats) => checker.number("counting_repeats", repeats, 0, 100)? as u32,
+            None if subject.harness.is_some() => 0,
             None => 2,
         },
         arms,

@@ -12,11 +12,13 @@ mod crossing;
 mod diagnostic;
 mod error;
 mod factor;
+mod harness;
 mod hooks;
 mod levels;
 mod names;
 mod paths;
 mod peers;
+mod program;
 mod quick;
 mod raw;
 mod server;
@@ -33,7 +35,8 @@ pub(crate) use diagnostic::{Diagnostic, Part};
 pub(crate) use error::ConfigError;
 pub(crate) use peers::{PRELOAD, libraries};
 pub(crate) use study::{
-    Absent, CargoProgram, Constraint, DesignKind, Factor, Function, MadeProgram, Origin, Peer, Program, Study, Workload,
+    Absent, CargoProgram, CargoTarget, Constraint, DesignKind, Factor, Function, MadeProgram, Origin, Peer, Program,
+    Study, Workload,
 };
 
 pub(crate) use surroundings::{Command, Ready, Server, Surroundings};

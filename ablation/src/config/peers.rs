@@ -19,7 +19,7 @@ impl Checker<'_> {
             }
             let is_command = !matches!(subject.program, Program::Cargo(_)) || peer.command.is_some();
             // In a binary of several allocators another one could run, and the times would look valid.
-            if !is_command && peer.served_by.as_deref().is_none_or(str::is_empty) {
+            if !is_command && subject.harness.is_none() && peer.served_by.as_deref().is_none_or(str::is_empty) {
                 let message = "this peer has no `served_by`, the name of the allocator or program that its result \
                                line reports; add served_by = \"NAME\"";
                 return self.fail(name.span(), message);

@@ -139,6 +139,9 @@ pub(super) struct Curve {
 pub(super) struct Subject {
     pub(super) package: Option<Text>,
     pub(super) binary: Option<Text>,
+    pub(super) harness: Option<Text>,
+    pub(super) bench: Option<Text>,
+    pub(super) filter: Option<Text>,
     pub(super) command: Option<Texts>,
     pub(super) version: Option<Text>,
     pub(super) placebo_feature: Option<Text>,
@@ -248,7 +251,8 @@ pub(super) struct Workload {
     pub(super) name: Text,
     #[serde(default)]
     pub(super) about: String,
-    pub(super) args: Vec<Text>,
+    pub(super) args: Option<Vec<Text>>,
+    pub(super) benchmark: Option<Text>,
     #[serde(default = "yes")]
     pub(super) pin: bool,
     pub(super) response: Option<Text>,

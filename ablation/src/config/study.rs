@@ -3,7 +3,9 @@
 use super::build_settings::BuildSettings;
 use super::diagnostic::{Diagnostic, Part};
 use super::error::ConfigError;
+pub(crate) use super::program::{CargoProgram, CargoTarget, MadeProgram, Origin, Program};
 use super::surroundings::{Server, Surroundings};
+use crate::harness::Harness;
 use crate::support::nearest::suggestion;
 use ablate_format::{Arm, Curve, Hypothesis, MainResponse, OutputRule, Target};
 use std::collections::BTreeMap;
@@ -45,7 +47,7 @@ pub(crate) struct Study {
     pub(crate) factors: Vec<Factor>,
     /// Treatments of the design `explicit`.
     pub(crate) treatments: Vec<Treatment>,
-    /// Workloads, at least one.
+    /// Workloads, at least one. None where they are all benchmarks of a harness, until [`crate::benchmarks`] listed them.
     pub(crate) workloads: Vec<Workload>,
     /// Other allocators or programs that run the same workloads.
     pub(crate) peers: Vec<Peer>,
@@ -318,6 +320,10 @@ pub(crate) struct Subject {
     pub(crate) env: BTreeMap<String, String>,
     /// What its runs need around their process.
     pub(crate) surroundings: Surroundings,
+    /// The benchmark harness that it is; `None` for a program that reports by a line of its own, or not at all.
+    pub(crate) harness: Option<Harness>,
+    /// Regular expression of the benchmarks that become workloads where the config has none.
+    pub(crate) filter: Option<String>,
 }
 
 impl Subject {
@@ -330,64 +336,6 @@ impl Subject {
     pub(super) fn is_outside(&self) -> bool {
         !matches!(self.program, Program::Cargo(_)) || self.server().is_some()
     }
-}
-
-/// The program that is run.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Program {
-    /// A binary that cargo builds.
-    Cargo(CargoProgram),
-    /// A program that a command builds from the sources in a folder.
-    Made(MadeProgram),
-    /// An installed program: its path or name, then arguments.
-    Command(Vec<String>),
-}
-
-/// A program that a command builds, such as `make`.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct MadeProgram {
-    /// The command: a program, then arguments. Those of the levels (`build_args`) follow.
-    pub(crate) command: Vec<String>,
-    /// The program that it makes, relative to the folder of the sources.
-    pub(crate) artefact: String,
-    /// Folder of the sources; exists.
-    pub(crate) sources: PathBuf,
-    /// Variables of the command.
-    pub(crate) env: BTreeMap<String, String>,
-}
-
-/// A binary of a Cargo package.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct CargoProgram {
-    /// Cargo package.
-    pub(crate) package: String,
-    /// Its binary.
-    pub(crate) binary: String,
-    /// The origin of its sources.
-    pub(crate) origin: Origin,
-    /// Cargo profile.
-    pub(crate) profile: String,
-    /// Cargo features built in besides those of the factors.
-    pub(crate) features: Vec<String>,
-}
-
-impl CargoProgram {
-    /// Path of a `Cargo.toml` of its workspace; empty for a package of the registry, which has none yet.
-    pub(crate) fn manifest(&self) -> &Path {
-        match &self.origin {
-            Origin::Manifest(path) => path,
-            Origin::Registry(_) => Path::new(""),
-        }
-    }
-}
-
-/// The origin of a package's sources.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Origin {
-    /// Path of a `Cargo.toml` of its workspace; exists.
-    Manifest(PathBuf),
-    /// This version of the package on crates.io.
-    Registry(String),
 }
 
 /// How a level is brought about.
@@ -442,10 +390,14 @@ pub(crate) struct Workload {
     pub(crate) about: String,
     /// Arguments after those of the cell.
     pub(crate) args: Vec<String>,
+    /// Id of the benchmark that it is, where the subject is a harness.
+    pub(crate) benchmark: Option<String>,
     /// Whether the process is bound to one processor.
     pub(crate) pin: bool,
     /// The response that effects are reported in.
     pub(crate) response: MainResponse,
+    /// Whether the config leaves the response to what the program reports.
+    pub(crate) is_judged_by_default: bool,
     /// Designs whose cells run with it; `None`: all.
     pub(crate) designs: Option<Vec<DesignKind>>,
     /// Whether the program's output is compared between levels.

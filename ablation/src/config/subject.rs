@@ -3,7 +3,9 @@
 
 use super::check::{Checked, Checker};
 use super::raw;
-use super::study::{CargoProgram, MadeProgram, Origin, Program, Subject};
+use super::study::{CargoProgram, CargoTarget, MadeProgram, Origin, Program, Subject};
+use super::surroundings::Surroundings;
+use crate::harness::Harness;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
@@ -12,7 +14,8 @@ impl Checker<'_> {
     pub(super) fn subject(&self, path: &Path, raw: &Spanned<raw::Subject>) -> Checked<Subject> {
         let place = raw.span();
         let raw = raw.get_ref();
-        let program = self.program(path, raw, place)?;
+        let harness = self.harness(raw)?;
+        let program = self.program(path, raw, place, harness)?;
         let is_command = !matches!(program, Program::Cargo(_));
         let mut allow_env = Vec::new();
         for name in &raw.allow_env {
@@ -28,14 +31,27 @@ impl Checker<'_> {
             served_by: raw.served_by.clone(),
             allow_env,
             env: self.env(&raw.env, is_command)?,
-            surroundings: self.surroundings(path, raw)?,
+            surroundings: {
+                let asked = self.surroundings(path, raw)?;
+                // A harness writes its output there.
+                Surroundings { names_scratch: asked.names_scratch || harness.is_some(), ..asked }
+            },
+            harness,
+            filter: raw.filter.as_ref().map(|filter| filter.get_ref().clone()),
         })
     }
 
-    fn program(&self, path: &Path, raw: &raw::Subject, place: Range<usize>) -> Checked<Program> {
+    fn program(
+        &self,
+        path: &Path,
+        raw: &raw::Subject,
+        place: Range<usize>,
+        harness: Option<Harness>,
+    ) -> Checked<Program> {
         let of_packages = [
             ("package", raw.package.as_ref()),
             ("binary", raw.binary.as_ref()),
+            ("bench", raw.bench.as_ref()),
             ("version", raw.version.as_ref()),
             ("manifest", raw.manifest.as_ref()),
             ("profile", raw.profile.as_ref()),
@@ -76,7 +92,14 @@ impl Checker<'_> {
         };
         Ok(Program::Cargo(CargoProgram {
             package: self.identifier("package", package, "")?,
-            binary: self.identifier("binary", raw.binary.as_ref().unwrap_or(package), "")?,
+            binary: match &raw.bench {
+                Some(bench) => self.identifier("benchmark", bench, "")?,
+                None => self.identifier("binary", raw.binary.as_ref().unwrap_or(package), "")?,
+            },
+            target: match harness {
+                Some(harness) => CargoTarget::Bench { libtest: harness == Harness::Libtest },
+                None => CargoTarget::Bin,
+            },
             origin: match (&raw.version, &raw.manifest) {
                 (Some(version), Some(_)) => {
                     let message =
@@ -88,6 +111,8 @@ impl Checker<'_> {
             },
             profile: match &raw.profile {
                 Some(profile) => self.identifier("Cargo profile", profile, "")?,
+                // What `cargo bench` builds with.
+                None if harness.is_some() => "bench".to_owned(),
                 None => "release".to_owned(),
             },
             features: raw.features.iter().map(|feature| self.feature(feature)).collect::<Checked<_>>()?,

@@ -25,7 +25,7 @@ pub(crate) struct Surroundings {
     pub(crate) in_scratch: bool,
     /// Folder in which scratch folders are made; `None`: the system's temporary folder.
     pub(crate) scratch_in: Option<PathBuf>,
-    /// Whether anything in the config names a scratch folder.
+    /// Whether anything in the config names a scratch folder, or a harness writes into it.
     pub(crate) names_scratch: bool,
     /// A server that is measured, and its client.
     pub(crate) server: Option<Server>,

@@ -2,7 +2,7 @@
 
 use super::check::{Checked, Checker};
 use super::raw;
-use super::study::{DesignKind, Peer, Workload};
+use super::study::{DesignKind, Peer, Subject, Workload};
 use crate::support::nearest::suggestion;
 use ablate_format::{Curve, MainResponse, OutputRule};
 use toml::Spanned;
@@ -15,8 +15,12 @@ impl Checker<'_> {
         &self,
         raw: &[raw::Workload],
         designs: &[DesignKind],
-        is_command: bool,
+        subject: &Subject,
     ) -> Checked<Vec<Workload>> {
+        if raw.is_empty() && subject.harness.is_some() {
+            // All of its benchmarks, which only the built program tells.
+            return Ok(Vec::new());
+        }
         if raw.is_empty() {
             let end = self.text.trim_end().len();
             return self.fail(end..end, "no workload; add a [[workload]] table with `name` and `args`");
@@ -26,10 +30,15 @@ impl Checker<'_> {
         for workload in raw {
             out.push(Workload {
                 name: workload.name.get_ref().clone(),
-                about: workload.about.clone(),
-                args: self.args(&workload.args)?,
+                about: match &workload.benchmark {
+                    Some(id) if workload.about.is_empty() => id.get_ref().clone(),
+                    _ => workload.about.clone(),
+                },
+                args: self.workload_args(workload, subject)?,
+                benchmark: workload.benchmark.as_ref().map(|id| id.get_ref().clone()),
                 pin: workload.pin,
-                response: self.response(workload.response.as_ref(), is_command)?,
+                response: self.response(workload.response.as_ref(), subject)?,
+                is_judged_by_default: workload.response.is_none() && subject.harness.is_none(),
                 designs: workload.designs.as_ref().map(|own| self.restriction(own, designs)).transpose()?,
                 output: workload.output.as_ref().map(|given| self.output(given)).transpose()?.unwrap_or_default(),
             });
@@ -37,12 +46,43 @@ impl Checker<'_> {
         Ok(out)
     }
 
-    fn response(&self, given: Option<&raw::Text>, is_command: bool) -> Checked<MainResponse> {
-        let Some(given) = given else {
+    /// The arguments of a workload. Only those of a benchmark, which its id chooses, may be missing.
+    fn workload_args(&self, raw: &raw::Workload, subject: &Subject) -> Checked<Vec<String>> {
+        let name = &raw.name;
+        match (&raw.benchmark, subject.harness) {
+            (Some(id), None) => {
+                let message = "`benchmark` is the id that a harness gives; add `harness` to [subject], or remove it";
+                return self.fail(id.span(), message);
+            }
+            (None, Some(harness)) => {
+                let message = format!(
+                    "a workload of {} is one of its benchmarks; add benchmark = \"ID\"{}",
+                    harness.as_str(),
+                    if harness.ids_are_arguments() { ", the command that it times" } else { "" }
+                );
+                return self.fail(name.span(), message);
+            }
+            (Some(id), Some(_)) if id.get_ref().trim().is_empty() => {
+                return self.fail(id.span(), "the id of this benchmark is empty; write the one that the harness lists");
+            }
+            (Some(id), Some(_)) => _ = self.args(std::slice::from_ref(id))?,
+            (None, None) => {}
+        }
+        match (&raw.args, subject.harness) {
+            (Some(args), _) => self.args(args),
+            (None, Some(_)) => Ok(Vec::new()),
+            (None, None) => self.fail(name.span(), "missing key `args`; add it to this table"),
+        }
+    }
+
+    fn response(&self, given: Option<&raw::Text>, subject: &Subject) -> Checked<MainResponse> {
+        match (given, subject.harness) {
+            (Some(given), _) => self.named_response(given, given.get_ref()),
+            (None, Some(harness)) => Ok(harness.response()),
             // Most programs do not report how long they took.
-            return Ok(if is_command { MainResponse::Wall } else { MainResponse::default() });
-        };
-        self.named_response(given, given.get_ref())
+            (None, None) if subject.is_outside() => Ok(MainResponse::Wall),
+            (None, None) => Ok(MainResponse::default()),
+        }
     }
 
     fn output(&self, given: &raw::Text) -> Checked<OutputRule> {

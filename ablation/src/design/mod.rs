@@ -59,6 +59,7 @@ pub(crate) fn resolve(study: &Study) -> Result<Design, ConfigError> {
         crossed: crossed(&axes),
         designs,
         impossible: cells.impossible.clone(),
+        remarks: Vec::new(),
         cells: cells.list.clone(),
     };
     claims::check(study, &axes, &treatments, &cells, &plan)?;
@@ -122,6 +123,7 @@ fn workloads(study: &Study, cells: &Cells, designs: &BTreeMap<String, Vec<String
         response: w.response,
         cells: runs(w),
         output: w.output,
+        benchmark: w.benchmark.clone(),
     };
     study.workloads.iter().map(plan).collect()
 }

@@ -112,6 +112,25 @@ fn the_examples_of_what_stands_around_a_run_are_right() {
     assert!(server.read_back.is_some() && !server.is_measured);
 }
 
+/// The examples of a harness: all of its benchmarks that a filter chooses, and one by its id.
+#[test]
+fn the_examples_of_harnesses_are_right() {
+    let readme = readme();
+    let block = |word: &str| -> String {
+        let (_, rest) =
+            readme.split_once(&format!("```toml {word}\n")).unwrap_or_else(|| panic!("no example `{word}`"));
+        rest.split_once("```").expect("it ends").0.to_owned()
+    };
+    let top = "study = \"x\"\nseed = 1\nblocks = 6\n";
+    let all = parsed(&format!("{top}{}", block("harness"))).unwrap_or_else(|error| panic!("{error}"));
+    assert!(all.workloads.is_empty() && all.subject.filter.as_deref() == Some("itoa$"));
+    let without: String =
+        block("harness").lines().filter(|line| !line.starts_with("filter")).collect::<Vec<_>>().join("\n");
+    let one = parsed(&format!("{top}{without}\n{}", block("benchmark"))).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(one.workloads[0].benchmark.as_deref(), Some("u64[0]/itoa"));
+    design::resolve(&one).unwrap_or_else(|error| panic!("{error}"));
+}
+
 /// What an unknown key of a table is told: all that are known.
 #[test]
 fn the_key_reference_has_every_key() {

@@ -54,21 +54,37 @@ pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut
     }
 }
 
-/// The reason when a timing run lacks the program's own value that its workload is judged by. Counting runs may lack
-/// it, because finding it out can take requests that would be counted.
+/// The reason when a timing run lacks what its workload is judged by. Counting runs may lack it, because finding it out
+/// can take requests that would be counted.
 fn judged_by(plan: &StudyPlan, record: &Record, measured: &Measured) -> Option<String> {
     let workload = plan.workloads.iter().find(|w| w.name == record.workload)?;
-    let MainResponse::Value(value) = workload.response else { return None };
-    let is_missing = record.pass == Pass::Timing && !measured.values.contains_key(value.name());
-    is_missing.then(|| {
-        let there: Vec<&str> = measured.values.keys().map(String::as_str).collect();
-        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-        format!(
-            "`{}` is judged by value `{}`, which the run did not report: its values are {there}",
-            workload.name,
-            value.name()
-        )
-    })
+    if record.pass != Pass::Timing {
+        return None;
+    }
+    let what = match workload.response {
+        MainResponse::Value(value) if measured.values.contains_key(value.name()) => return None,
+        MainResponse::Value(value) => format!("value `{}`", value.name()),
+        response => {
+            let latency = match response {
+                MainResponse::P10 => measured.latency_ns_p10,
+                MainResponse::P50 => measured.latency_ns_p50,
+                MainResponse::P99 => measured.latency_ns_p99,
+                MainResponse::Mean => measured.latency_ns_mean,
+                // From outside.
+                _ => return None,
+            };
+            if latency.is_some() {
+                return None;
+            }
+            format!("`{}`", response.as_str())
+        }
+    };
+    let there: Vec<&str> = measured.values.keys().map(String::as_str).collect();
+    let way_out = match there.first() {
+        Some(first) => format!("its values are {}; write response = \"value:{first}\" or another", there.join(", ")),
+        None => "its values are none".to_owned(),
+    };
+    Some(format!("`{}` is judged by {what}, which the run did not report: {way_out}", workload.name))
 }
 
 /// The reason when a workload is judged by its peak of resident memory, and the peak may be the runner's own.
@@ -140,6 +156,10 @@ fn rejected(measured: &Measured) -> Option<String> {
 
 fn levels(cell: &CellPlan, factor: &FactorPlan, measured: &Measured) -> Option<String> {
     let expected = cell.levels.get(&factor.name)?;
+    // A program that reports no level at all contradicts none. A factor that promises counters is to show its level.
+    if measured.levels.is_empty() && factor.proof.is_empty() {
+        return None;
+    }
     let seen = measured.levels.get(&factor.name);
     // A program cannot report its own revision or its compiler's flags. Without counters the binaries or exact counts are
     // the proof, and a level that is not reported contradicts nothing.

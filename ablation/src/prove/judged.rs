@@ -74,20 +74,20 @@ impl Printed {
 pub(crate) struct Reported {
     /// Operations of the measured part.
     pub(crate) operations: u64,
-    /// Equal for all runs of one workload.
+    /// Equal for all runs of one workload; empty for a program that reports none.
     pub(crate) checksum: Arc<str>,
     /// Name of the allocator that served the operations.
     pub(crate) served_by: Option<Arc<str>>,
     /// Proof counters of factors at work that stayed at 0, `factor.counter`.
     pub(crate) zero_counters: Box<[Arc<str>]>,
     /// 10th percentile, nanoseconds per operation.
-    pub(crate) latency_ns_p10: f64,
+    pub(crate) latency_ns_p10: Option<f64>,
     /// Median, nanoseconds per operation.
-    pub(crate) latency_ns_p50: f64,
+    pub(crate) latency_ns_p50: Option<f64>,
     /// 99th percentile, nanoseconds per operation.
-    pub(crate) latency_ns_p99: f64,
+    pub(crate) latency_ns_p99: Option<f64>,
     /// Mean, nanoseconds per operation.
-    pub(crate) latency_ns_mean: f64,
+    pub(crate) latency_ns_mean: Option<f64>,
     /// Whether the program reported its peak of resident bytes.
     pub(crate) has_own_peak: bool,
     /// Page faults of the measured part.
@@ -120,10 +120,10 @@ impl JudgedRun {
     pub(crate) fn value(&self, response: MainResponse) -> Option<f64> {
         let measured = self.measured.as_ref();
         match response {
-            MainResponse::P10 => Some(measured?.latency_ns_p10),
-            MainResponse::P50 => Some(measured?.latency_ns_p50),
-            MainResponse::P99 => Some(measured?.latency_ns_p99),
-            MainResponse::Mean => Some(measured?.latency_ns_mean),
+            MainResponse::P10 => measured?.latency_ns_p10,
+            MainResponse::P50 => measured?.latency_ns_p50,
+            MainResponse::P99 => measured?.latency_ns_p99,
+            MainResponse::Mean => measured?.latency_ns_mean,
             // Per operation where the program reports how many there were.
             MainResponse::Wall => Some(self.wall_ns as f64 / self.operations()),
             MainResponse::Cpu => Some(self.cpu_ns as f64 / self.operations()),

@@ -107,9 +107,9 @@ mod tests {
         check(|r| r.layout = 3, "baseline", other);
         check(|r| measured(r).operations = 0, "baseline", "0 operations were measured");
         let absurd = "a latency is negative or not a number: p10, p50, p99 = [NaN, 102.0, 110.0] ns";
-        check(|r| measured(r).latency_ns_p10 = f64::NAN, "baseline", absurd);
+        check(|r| measured(r).latency_ns_p10 = Some(f64::NAN), "baseline", absurd);
         let order = "percentiles are out of order: p10, p50, p99 = [100.0, 102.0, 5.0] ns";
-        check(|r| measured(r).latency_ns_p99 = 5.0, "baseline", order);
+        check(|r| measured(r).latency_ns_p99 = Some(5.0), "baseline", order);
     }
 
     #[test]
@@ -125,7 +125,10 @@ mod tests {
         };
         let missing = "`w` is judged by value `held_bytes`, which the run did not report: its values are";
         assert_eq!(judged(Pass::Timing, &[]), format!("{missing} none"));
-        assert_eq!(judged(Pass::Timing, &[("spans", 3.0)]), format!("{missing} spans"));
+        assert_eq!(
+            judged(Pass::Timing, &[("spans", 3.0)]),
+            format!("{missing} spans; write response = \"value:spans\" or another")
+        );
         assert_eq!(judged(Pass::Timing, &[("held_bytes", 3.0)]), "");
         assert_eq!(judged(Pass::Counting, &[]), "");
         assert_eq!(judged(Pass::Timing, &[("held_bytes", f64::NAN)]), "value `held_bytes` is not a number: NaN");
@@ -165,7 +168,7 @@ mod tests {
         let run = judged(&study, &record);
         assert_eq!(run.status, Status::Ok);
         let slim = run.measured.as_ref().unwrap();
-        assert_eq!(slim.latency_ns_p10, 100.0);
+        assert_eq!(slim.latency_ns_p10, Some(100.0));
         let factors = &study.manifest.plan.factors;
         assert_eq!(
             exercised(&factors[0], [slim]),

@@ -86,9 +86,11 @@ fn invalidate_all(runs: &mut [JudgedRun], invalid: Vec<(usize, String)>) -> Vec<
     indexes
 }
 
+/// What a run reported, where it is to be compared with others. A program without a checksum decides itself how many
+/// operations it does.
 fn comparable(run: &JudgedRun) -> Option<&Reported> {
     let counts = run.status == Status::Ok && run.pass != Pass::CountingIdle;
-    run.measured.as_ref().filter(|_| counts)
+    run.measured.as_ref().filter(|measured| counts && !measured.checksum.is_empty())
 }
 
 #[cfg(test)]

@@ -8,21 +8,24 @@ pub(super) fn values(measured: &Measured) -> Option<String> {
     if measured.operations == 0 {
         return Some("0 operations were measured".to_owned());
     }
-    let percentiles = [measured.latency_ns_p10, measured.latency_ns_p50, measured.latency_ns_p99];
+    let percentiles: Vec<f64> =
+        [measured.latency_ns_p10, measured.latency_ns_p50, measured.latency_ns_p99].into_iter().flatten().collect();
     if percentiles.iter().any(|ns| !ns.is_finite() || *ns < 0.0) {
         return Some(format!("a latency is negative or not a number: p10, p50, p99 = {percentiles:?} ns"));
     }
-    if !["operations", "batches"].contains(&measured.latency_over.as_str()) || measured.samples == 0 {
-        let (over, samples) = (&measured.latency_over, measured.samples);
-        return Some(format!(
-            "latency_over is `{over}` and samples {samples}: must be operations or batches, and 1 or more"
-        ));
+    if let Some(over) =
+        measured.latency_over.as_ref().filter(|over| !["operations", "batches"].contains(&over.as_str()))
+    {
+        return Some(format!("latency_over is `{over}`: it must be operations or batches"));
+    }
+    if measured.samples == Some(0) {
+        return Some("samples is 0: it must be 1 or more".to_owned());
     }
     if let Some(reason) = batches(measured) {
         return Some(reason);
     }
-    if !measured.latency_ns_mean.is_finite() || measured.latency_ns_mean < 0.0 {
-        return Some(format!("the mean latency is negative or not a number: {} ns", measured.latency_ns_mean));
+    if let Some(mean) = measured.latency_ns_mean.filter(|mean| !mean.is_finite() || *mean < 0.0) {
+        return Some(format!("the mean latency is negative or not a number: {mean} ns"));
     }
     if let Some((name, value)) = measured.values.iter().find(|(_, value)| !value.is_finite()) {
         return Some(format!("value `{name}` is not a number: {value}"));
@@ -82,8 +85,9 @@ mod tests {
 
     #[test]
     fn percentiles_are_over_operations_or_batches_and_at_least_one() {
-        let over = "must be operations or batches, and 1 or more";
-        assert!(reason(|line| line.latency_over = "bananas".to_owned()).ends_with(over));
-        assert!(reason(|line| line.samples = 0).ends_with(over));
+        let over = "latency_over is `bananas`: it must be operations or batches";
+        assert_eq!(reason(|line| line.latency_over = Some("bananas".to_owned())), over);
+        assert_eq!(reason(|line| line.samples = Some(0)), "samples is 0: it must be 1 or more");
+        assert_eq!(reason(|line| (line.latency_over, line.samples) = (None, None)), "");
     }
 }

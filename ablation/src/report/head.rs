@@ -81,6 +81,9 @@ fn unserved(manifest: &Manifest, analysis: &Analysis) -> String {
     let built = manifest.builds.first().and_then(|build| build.result.as_ref().ok());
     let name = built.and_then(|built| Path::new(&built.path).file_name());
     let name = name.map_or_else(|| "the program of the config".into(), |name| name.to_string_lossy());
+    if manifest.plan.workloads.iter().any(|workload| workload.benchmark.is_some()) {
+        return format!("{name}, by what its benchmark harness printed");
+    }
     match analysis.workloads.iter().all(|workload| workload.is_per_run) {
         true => format!("{name}, judged from outside"),
         false => format!("{name} (its config names no served_by, so which allocator served it is not checked)"),

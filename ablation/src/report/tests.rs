@@ -134,7 +134,7 @@ fn bytes_and_numbers_of_the_program_have_their_own_units() {
     study.manifest.plan.workloads[1].response = MainResponse::named("value:held_share").unwrap();
     let mut records = study.records(12, costs);
     for record in &mut records {
-        let ns = record.measured.as_ref().unwrap().latency_ns_p10;
+        let ns = record.measured.as_ref().unwrap().latency_ns_p10.unwrap();
         record.process_rss_peak_bytes = (ns * 1_048_576.0 / 100.0) as u64;
         record.measured.as_mut().unwrap().values = [("held_share".to_owned(), ns / 10_000.0)].into();
     }

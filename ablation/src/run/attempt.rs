@@ -24,6 +24,7 @@ pub(crate) fn run<'p, E: From<RunError>>(
         ended => return Ok(not_begun(ended)),
     }
     let place = Place::new(surroundings, context.folder(), block.folder()).map_err(RunError::scratch)?;
+    let harness = context.study.subject.harness;
     let mut launch = context.launch_of(attempt, &place)?;
     change(&mut launch)?;
     let hook = |name, commands, heeds| hooks::run(context, attempt.cell, &place, (name, commands), heeds);
@@ -34,6 +35,13 @@ pub(crate) fn run<'p, E: From<RunError>>(
         },
         ended => Ok(not_begun(ended)),
     };
+    let benchmark = context.study.workloads[attempt.slot.workload].benchmark.as_deref();
+    let ran = ran.map(|mut ran| {
+        if let (Some(harness), Some(benchmark), Some(scratch)) = (harness, benchmark, place.folder()) {
+            ran.finished.harness = Some(super::harness::measured(harness, benchmark, &ran.finished, scratch));
+        }
+        ran
+    });
     // What was begun is cleaned up, however the run ended.
     let after = hook("after_run", &surroundings.after_run, false)?;
     let mut ran = ran?;

@@ -1,11 +1,13 @@
 //! Values that all runs of a study share, and the launch of the process of a slot.
 
 use super::cpus::Cpus;
+use super::harness::{self, Asked};
 use super::process::{Launch, ProcessError};
 use super::schedule::Slot;
 use super::scratch::{Block, Place};
 use crate::config::{Program, Study};
 use crate::design::BuildPlan;
+use crate::harness::Request;
 use crate::measure::Probed;
 use crate::store::{Key, StoreError, key};
 use crate::support::exit::{ExitStatus, ShellCode};
@@ -15,7 +17,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Values that all runs of a study share.
 pub(crate) struct Context<'a> {
@@ -29,6 +31,8 @@ pub(crate) struct Context<'a> {
     pub(crate) builds: &'a [BuildRecord],
     /// Seed of orders and padding.
     pub(crate) seed: u64,
+    /// Folder of the package that cargo builds; `None` for other programs.
+    pub(crate) package: Option<&'a Path>,
     /// Processors of the runner and of the measured processes.
     pub(crate) cpus: Cpus,
     /// The available instruments.
@@ -149,12 +153,27 @@ impl Context<'_> {
         if !has_client {
             args.extend(self.work(slot, attempt.counters.is_some()));
         }
-        let argv = with_args(self.called(cell), &args).into_iter().map(|arg| CString::new(place.fill(arg)));
+        let words = with_args(self.called(cell), &args);
+        let mut argv: Vec<Vec<u8>> = words.iter().map(|arg| place.fill(arg)).collect();
+        let mut env = self.variables(&cell.env, place);
+        if let (Some(harness), Some(benchmark), Some(scratch)) =
+            (self.study.subject.harness, &workload.benchmark, place.folder())
+        {
+            if self.package.is_some() {
+                // As cargo starts it. Harnesses that start themselves again do so by this word.
+                argv[0] = bytes_of_text(attempt.binary);
+            }
+            let given: Vec<String> = words.iter().map(|word| (*word).clone()).collect();
+            let call = harness.one(&Request { benchmark, given: &given, scratch });
+            let asked = Asked { harness, call: &call, scratch, package: self.package };
+            asked.add(&mut argv, &mut env).map_err(RunError::scratch)?;
+        }
+        let argv = argv.into_iter().map(CString::new);
         let stdin = surroundings.stdin.as_ref().filter(|_| !has_client);
         Ok(Launch {
             program: CString::new(bytes_of_text(attempt.binary)).map_err(nul)?,
             argv: argv.collect::<Result<_, _>>().map_err(nul)?,
-            envp: self.environment(&cell.env, slot.pad, place).map_err(nul)?,
+            envp: padded(env, slot.pad).map_err(nul)?,
             directory: Some(self.directory(place).map_err(nul)?),
             cpus: Some(if workload.pin { self.cpus.pinned } else { self.cpus.allowed }),
             aslr: slot.pass == Pass::Timing,
@@ -187,7 +206,9 @@ impl Context<'_> {
     /// The folder in which the measured process starts.
     pub(super) fn directory(&self, place: &Place) -> Result<CString, std::ffi::NulError> {
         let scratch = place.folder().filter(|_| self.study.subject.surroundings.in_scratch);
-        let folder = scratch.map_or_else(|| self.folder(), |scratch| scratch.to_owned());
+        // Benchmarks of a package start where `cargo bench` starts them.
+        let package = self.package.filter(|_| self.study.subject.harness.is_some());
+        let folder = scratch.or(package).map_or_else(|| self.folder(), Path::to_owned);
         CString::new(folder.as_os_str().as_bytes())
     }
 
@@ -216,12 +237,7 @@ impl Context<'_> {
         pad: Option<usize>,
         place: &Place,
     ) -> Result<Vec<CString>, std::ffi::NulError> {
-        let mut env = self.variables(own, place);
-        if let Some(pad) = pad {
-            env.insert(PAD_VARIABLE.into(), vec![b'x'; pad]);
-        }
-        let join = |(name, value): (Vec<u8>, Vec<u8>)| CString::new([name, value].join(&b'='));
-        env.into_iter().map(join).collect()
+        padded(self.variables(own, place), pad)
     }
 
     /// The same without the padding.
@@ -236,6 +252,14 @@ impl Context<'_> {
         env.extend(place.variables());
         env
     }
+}
+
+/// Variables with the padding, as a process receives them.
+fn padded(mut env: harness::Variables, pad: Option<usize>) -> Result<Vec<CString>, std::ffi::NulError> {
+    if let Some(pad) = pad {
+        env.insert(PAD_VARIABLE.into(), vec![b'x'; pad]);
+    }
+    harness::envp(env)
 }
 
 /// Stands in a command for the arguments that would otherwise follow it.

@@ -8,6 +8,7 @@ pub(crate) mod attempt;
 mod auxiliary;
 mod context;
 mod cpus;
+pub(crate) mod harness;
 mod hooks;
 mod orphans;
 mod outcome;

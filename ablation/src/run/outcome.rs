@@ -5,7 +5,7 @@ use super::process::Exit;
 use super::ran::Ran;
 use super::words::{ended, first_line};
 use crate::config::Study;
-use ablate_format::{FORMAT, Measured, OutputRule, Pass, Record, Status, WorkloadPlan};
+use ablate_format::{Measured, OutputRule, Pass, Record, Status, WorkloadPlan, read_line};
 
 /// Blocks whose records have the beginning of the output; one run of each level would be enough.
 const BLOCKS_WITH_OUTPUT: u32 = 2;
@@ -26,7 +26,7 @@ pub(super) fn merged(mut first: Ran, mut more: Ran, accepted: &[i32]) -> Ran {
 /// Fills in how a run ended and what its process printed. A process whose response is measured from outside needs no
 /// result line.
 pub(super) fn fill(record: &mut Record, ran: Ran, workload: &WorkloadPlan, study: &Study) {
-    let Ran { finished, trouble, read_back } = ran;
+    let Ran { mut finished, trouble, read_back } = ran;
     record.read_back = read_back;
     record.wall_ns = finished.wall_ns;
     record.cpu_ns = finished.cpu_ns;
@@ -46,7 +46,7 @@ pub(super) fn fill(record: &mut Record, ran: Ran, workload: &WorkloadPlan, study
     if let Exit::Code(code) = finished.exit {
         record.exit_code = Some(code);
     }
-    let line = read_line(&finished.stdout, finished.stdout_cut);
+    let line = finished.harness.take().unwrap_or_else(|| last_line(&finished.stdout, finished.stdout_cut));
     let is_accepted = |code: i32| study.subject.surroundings.accept_exit.contains(&code);
     let trouble = match finished.exit {
         Exit::Timeout => Some((
@@ -81,7 +81,7 @@ pub(super) fn fill(record: &mut Record, ran: Ran, workload: &WorkloadPlan, study
 }
 
 /// The last line of standard output that is not empty, as a result line.
-fn read_line(stdout: &[u8], cut: bool) -> Result<Measured, String> {
+pub(super) fn last_line(stdout: &[u8], cut: bool) -> Result<Measured, String> {
     if cut {
         return Err("printed more than 1 MiB; it must print one JSON line (docs/format.md)".to_owned());
     }
@@ -90,12 +90,9 @@ fn read_line(stdout: &[u8], cut: bool) -> Result<Measured, String> {
         return Err("printed nothing on standard output; it must print one JSON line (docs/format.md)".to_owned());
     };
     let shown: String = line.chars().take(60).collect();
-    let measured: Measured = serde_json::from_str(line)
-        .map_err(|e| format!("printed `{}`, which is not a result line (docs/format.md): {e}", shown.escape_debug()))?;
-    if measured.format != FORMAT {
-        return Err(format!("printed a line of format {}; this ablate reads {FORMAT}", measured.format));
-    }
-    Ok(measured)
+    read_line(line).map_err(|why| {
+        format!("printed `{}`, which is not a result line (docs/format.md): {why}", shown.escape_debug())
+    })
 }
 
 #[cfg(test)]
@@ -131,7 +128,7 @@ mod tests {
 
     fn workload(response: MainResponse) -> WorkloadPlan {
         let (name, args, about, cells) = ("w".to_owned(), Vec::new(), String::new(), Vec::new());
-        WorkloadPlan { name, args, about, response, cells, output: OutputRule::Same }
+        WorkloadPlan { name, args, about, response, cells, output: OutputRule::Same, benchmark: None }
     }
 
     fn finished(exit: Exit, stdout: &str, stdout_cut: bool) -> Finished {
@@ -150,6 +147,7 @@ mod tests {
             stdout_cut,
             stderr_tail: b"the end".to_vec(),
             reading: Default::default(),
+            harness: None,
         }
     }
 
@@ -193,8 +191,17 @@ mod tests {
         check(Exit::Code(0), &format!("warm-up\n{line}\n\n"), false, Status::Ok, &[]);
         check(Exit::Code(0), "", false, Status::Garbage, &["printed nothing", "one JSON line"]);
         check(Exit::Code(0), "42 ns\n", false, Status::Garbage, &["`42 ns`", "docs/format.md"]);
-        check(Exit::Code(0), "{\"format\":2}", false, Status::Garbage, &["operations"]);
-        check(Exit::Code(0), &line.replace("\"format\":2", "\"format\":3"), false, Status::Garbage, &["format 3"]);
+        check(Exit::Code(0), "{\"format\":2}", false, Status::Garbage, &["it has no number", "value_ns"]);
+        let text = ["key `value_ns` is \"2\": it must be a number"];
+        check(Exit::Code(0), "{\"value_ns\":\"2\"}", false, Status::Garbage, &text);
+        check(Exit::Code(0), "{\"value_ns\":2}", false, Status::Ok, &[]);
+        check(
+            Exit::Code(0),
+            &line.replace("\"format\":2", "\"format\":3"),
+            false,
+            Status::Garbage,
+            &["key `format` is 3", "reads 2"],
+        );
         check(Exit::Code(0), "xxx", true, Status::Garbage, &["more than 1 MiB"]);
         check(Exit::Code(3), &line, false, Status::Crashed, &["exit code 3: the end"]);
         check(Exit::Signal(11), "", false, Status::Crashed, &["signal 11", "SIGSEGV"]);

@@ -8,7 +8,8 @@ use crate::run::process::Exit;
 use crate::run::schedule::Slot;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::interrupt;
-use ablate_format::{CellKind, Pass, Status};
+use crate::support::progress::note;
+use ablate_format::{CellKind, MainResponse, Measured, Pass, Status, StudyPlan};
 
 /// A study that cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +50,74 @@ impl ExitStatus for PreflightError {
     }
 }
 
-/// Runs every cell that has a binary once. Returns a line for each cell whose run is not proven; `None` after Ctrl-C.
+/// What the preflight found.
+#[derive(Debug, Default)]
+pub(crate) struct Preflight {
+    /// A line for each cell whose run is not proven.
+    pub(crate) suspicious: Vec<String>,
+    /// Responses of workloads, by index, that the config leaves to what the program reports.
+    pub(crate) responses: Vec<(usize, MainResponse)>,
+}
+
+impl Preflight {
+    /// Sets the responses that it found.
+    pub(crate) fn settle(&self, plan: &mut StudyPlan) {
+        for (workload, response) in &self.responses {
+            plan.workloads[*workload].response = *response;
+        }
+    }
+}
+
+/// The response of a workload for which the config has none and the program reports this: its only value, where it
+/// reports no latency.
+fn only_value(measured: &Measured) -> Option<MainResponse> {
+    let mut names = measured.values.keys();
+    let only = names.next().filter(|_| names.next().is_none() && !measured.has_latency())?;
+    MainResponse::value(only)
+}
+
+/// The responses that the program's line decides, from one run of the baseline with each workload whose response the
+/// config leaves open. A program that reports latencies, or no line, in the first of them does so in all. `None` after
+/// Ctrl-C.
+fn responses(context: &Context<'_>) -> Result<Option<Vec<(usize, MainResponse)>>, RunError> {
+    let mut out = Vec::new();
+    let baseline = context.plan.cells.iter().position(|cell| cell.kind == CellKind::Baseline);
+    let Some((index, Ok(binary))) = baseline.map(|at| (at, context.binary(&context.plan.cells[at]))) else {
+        return Ok(Some(out));
+    };
+    for (workload, asked) in context.study.workloads.iter().enumerate() {
+        if !asked.is_judged_by_default {
+            continue;
+        }
+        let slot = Slot { pass: Pass::Timing, block: 0, order: 0, workload, cell: index, pad: None };
+        let finished = passes::time(context, &context.plan.cells[index], binary, slot)?.finished;
+        if finished.exit == Exit::Interrupted {
+            return Ok(None);
+        }
+        let line = outcome::last_line(&finished.stdout, finished.stdout_cut).ok();
+        let Some(response) = line.as_ref().and_then(only_value) else {
+            if line.is_none_or(|line| line.has_latency()) {
+                break;
+            }
+            continue;
+        };
+        note(&format!("workload {} is judged by {}, the only value that it reports", asked.name, response.as_str()));
+        out.push((workload, response));
+    }
+    Ok(Some(out))
+}
+
+/// Runs every cell that has a binary once, after the runs that decide what the workloads are judged by. `None` after
+/// Ctrl-C.
 ///
 /// # Errors
 /// [`PreflightError`].
-pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, PreflightError> {
+pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Preflight>, PreflightError> {
+    let Some(responses) = responses(context)? else { return Ok(None) };
+    let mut found = Preflight { suspicious: Vec::new(), responses };
+    let mut plan = context.plan.clone();
+    found.settle(&mut plan);
     let mut rejected = Vec::new();
-    let mut unproven = Vec::new();
     let (mut subjects, mut failed, mut invalid) = (0, Vec::new(), Vec::new());
     // Idle where the program supports it: the result line is the same, and the run takes no time.
     let pass = if context.study.subject.idle_args.is_some() { Pass::CountingIdle } else { Pass::Timing };
@@ -73,10 +135,10 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
             return Ok(None);
         }
         let mut record = context.blank(slot);
-        outcome::fill(&mut record, ran, &context.plan.workloads[workload], context.study);
+        outcome::fill(&mut record, ran, &plan.workloads[workload], context.study);
         let refused = record.measured.as_ref().map(|measured| measured.env_rejected.clone()).unwrap_or_default();
         rejected.extend(refused.iter().map(|why| format!("  cell {}: {why}", cell.id)));
-        prove::prove(context.plan, &mut record);
+        prove::prove(&plan, &mut record);
         if cell.kind != CellKind::Peer {
             subjects += 1;
             if matches!(record.status, Status::Crashed | Status::Timeout | Status::Garbage) {
@@ -87,7 +149,7 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
             }
         }
         if record.status != Status::Ok && refused.is_empty() {
-            unproven.push(format!("cell {}: {}", cell.id, record.reason));
+            found.suspicious.push(format!("cell {}: {}", cell.id, record.reason));
         }
     }
     // The first block of the study is not that of the preflight.
@@ -101,5 +163,5 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Vec<String>>, Pr
     if subjects > 0 && invalid.len() == subjects {
         return Err(PreflightError::AllInvalid { list: invalid });
     }
-    Ok(Some(unproven))
+    Ok(Some(found))
 }

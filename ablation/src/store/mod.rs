@@ -222,7 +222,9 @@ pub(crate) fn coverage<R: Keyed>(manifest: &Manifest, runs: &[R]) -> Option<(usi
     let plan = &manifest.plan;
     let config: toml::Table = manifest.config_text.parse().ok()?;
     let subject = config.get("subject")?.as_table()?;
-    let repeats = config.get("counting_repeats").map_or(Some(2), toml::Value::as_integer)?;
+    // A harness is not counted.
+    let unless_set = if subject.contains_key("harness") { 0 } else { 2 };
+    let repeats = config.get("counting_repeats").map_or(Some(unless_set), toml::Value::as_integer)?;
     let passes = 1 + usize::from(subject.contains_key("idle_args"));
     let counting = usize::try_from(repeats).ok()? * passes;
     let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());

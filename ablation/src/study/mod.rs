@@ -3,7 +3,9 @@
 mod adaptive;
 mod facts;
 pub(crate) mod rule;
+mod same;
 
+use crate::benchmarks::{self, BenchmarksError};
 use crate::builds::{self, BuildError, Built, Workspace};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
@@ -18,7 +20,7 @@ use crate::support::machine;
 use crate::support::progress::{Progress, note};
 use crate::support::settings::Settings;
 use crate::support::studies::{fresh, unix_seconds};
-use ablate_format::{BuildRecord, FORMAT, Machine, Manifest, StudyPlan};
+use ablate_format::{FORMAT, Machine, Manifest, StudyPlan};
 use ablate_stats::MAX_BLOCKS;
 use adaptive::Adaptive;
 use rule::{Budget, HalfWidth, Rule};
@@ -113,6 +115,9 @@ pub(crate) enum StudyError {
     /// The binaries.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The benchmarks of a harness.
+    #[error(transparent)]
+    Benchmarks(#[from] BenchmarksError),
     /// The preflight.
     #[error(transparent)]
     Preflight(#[from] PreflightError),
@@ -135,6 +140,7 @@ impl ExitStatus for StudyError {
             StudyError::Config(error) => error.exit(),
             StudyError::Store(error) => error.exit(),
             StudyError::Build(error) => error.exit(),
+            StudyError::Benchmarks(error) => error.exit(),
             StudyError::Preflight(error) => error.exit(),
             StudyError::Run(error) => error.exit(),
             StudyError::Prepare { .. } => ShellCode::BadRuns,
@@ -152,6 +158,8 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
     if request.quick && !is_quick {
         note(&format!("{} has no [quick] table, so the whole study runs", request.config.display()));
     }
+    setup("signal handlers", interrupt::install())?;
+    benchmarks::complete(&mut study, settings.target_dir.as_deref())?;
     if !request.workloads.is_empty() {
         let gone = study.only(&request.workloads)?;
         if !gone.is_empty() {
@@ -183,12 +191,13 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
 /// # Errors
 /// [`StudyError`]; what was recorded before is kept.
 pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Settings) -> Result<Outcome, StudyError> {
+    benchmarks::complete(&mut study, settings.target_dir.as_deref())?;
     let libraries = builds::find_peers(&mut study)?;
     for absent in &study.absent {
         let hint = if absent.hint.is_empty() { String::new() } else { format!("; {}", absent.hint) };
         note(&format!("peer {} is left out: {}{hint}", absent.peer, absent.why));
     }
-    let design = design::resolve(&study)?;
+    let mut design = design::resolve(&study)?;
     let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
     setup("signal handlers", interrupt::install())?;
     let (folder, earlier) = open(request, &study, &workspace)?;
@@ -200,6 +209,8 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         (machine.join().unwrap_or_else(|_| machine::machine(&workspace.root)), built)
     });
     let built = built?;
+    design.plan.remarks = benchmarks::compare(&study, &mut design, &built.records, &workspace)?;
+    design.plan.remarks.iter().for_each(|remark| note(remark));
     // After the builds, because a process that a compiler leaves behind, such as a cache server, must not be ended.
     setup("becoming the reaper of orphans", run::become_reaper())?;
     // Looking for instruments takes a third of a second, so a study without counting skips it.
@@ -208,7 +219,8 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
     manifest.libraries = libraries;
     let mut done: BTreeSet<Key> = BTreeSet::new();
     if let Some((before, keys)) = earlier {
-        same_study(&before, &manifest, folder.dir())?;
+        same::keep_responses(&mut study, &before.plan, &mut manifest.plan);
+        same::same_study(&before, &manifest, folder.dir())?;
         manifest.started_unix_s = before.started_unix_s;
         manifest.machine = before.machine;
         // An adaptive study is complete with the blocks that it has.
@@ -218,12 +230,14 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         manifest.blocks = 1;
     }
     let plan = manifest.plan.clone();
-    let context = Context {
+    let builds = manifest.builds.clone();
+    let mut context = Context {
         study: &study,
         plan: &plan,
         programs: &design.builds,
-        builds: &manifest.builds.clone(),
+        builds: &builds,
         seed: study.seed,
+        package: workspace.package.as_deref(),
         cpus: setup("choosing processors", Cpus::take())?,
         probed: &probed,
         block: Default::default(),
@@ -245,10 +259,15 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
     let mut refused = false;
     if remaining > 0 {
         match run::preflight(&context)? {
-            Some(suspicious) => suspicious.iter().for_each(|line| note(&format!("preflight: {line}"))),
+            Some(found) => {
+                found.suspicious.iter().for_each(|line| note(&format!("preflight: {line}")));
+                found.settle(&mut manifest.plan);
+            }
             None => refused = true,
         }
     }
+    let settled = manifest.plan.clone();
+    context.plan = &settled;
     // Written after the preflight, so that a refused study leaves a folder that can be used again.
     folder.write_manifest(&manifest)?;
     if refused {
@@ -369,57 +388,6 @@ fn manifest(study: &Study, design: &Design, built: Built, mut machine: Machine, 
     }
 }
 
-/// Checks that a resumed study is the same: records of two configs, two binaries or two machines must not mix.
-fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), StoreError> {
-    let differs = |what: String| Err(StoreError::Differs { dir: dir.to_owned(), what });
-    if before.config_text != now.config_text || before.plan != now.plan {
-        return differs(format!(
-            "{} differs from the config that the study was started with, or --workload, --factor, --cell or --quick differs",
-            now.config_path
-        ));
-    }
-    for build in &now.builds {
-        let hash = |build: &BuildRecord| -> Option<Vec<String>> {
-            let first = build.result.as_ref().ok()?;
-            Some([first].into_iter().chain(&build.layouts).map(|built| built.sha256.clone()).collect())
-        };
-        let old = before.builds.iter().find(|old| old.id == build.id);
-        if let Some(change) = old.and_then(|old| changed_setting(old, build)) {
-            return differs(change);
-        }
-        if old.is_none_or(|old| hash(old) != hash(build)) {
-            return differs(format!("the binary of build `{}` differs, because sources or compiler changed", build.id));
-        }
-    }
-    if before.libraries != now.libraries {
-        return differs("a library that a peer preloads differs, or is at another place".to_owned());
-    }
-    for name in machine::FIXED.into_iter().chain(facts::NAMES) {
-        let (old, new) = (before.machine.facts.get(name), now.machine.facts.get(name));
-        if old != new {
-            let show = |value: Option<&Option<String>>| value.cloned().flatten().unwrap_or_else(|| "n/a".to_owned());
-            return differs(format!(
-                "{name} was {} and is {} now, and results of two machines or programs must not be mixed",
-                show(old),
-                show(new)
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// The first setting of a build that was another when the study started, in words. A study of an older ablate recorded
-/// none.
-fn changed_setting(old: &BuildRecord, now: &BuildRecord) -> Option<String> {
-    if old.settings.is_empty() {
-        return None;
-    }
-    let names = old.settings.keys().chain(now.settings.keys());
-    let name = names.into_iter().find(|name| old.settings.get(*name) != now.settings.get(*name))?;
-    let show = |build: &BuildRecord| build.settings.get(name).map_or("not set", String::as_str).to_owned();
-    Some(format!("{name} of build `{}` was {}, and is {} now", now.id, show(old), show(now)))
-}
-
 fn resume_command(request: &Request, dir: &Path) -> String {
     let mut command = format!("{PROGRAM} run {} --out {} --resume", quoted(&request.config), quoted(dir));
     if request.quick {
@@ -441,30 +409,4 @@ fn resume_command(request: &Request, dir: &Path) -> String {
         command.push_str(&format!(" --budget {budget}"));
     }
     command
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::tests::manifest;
-
-    #[test]
-    fn another_config_binary_or_machine_cannot_be_resumed() {
-        let check = |change: &dyn Fn(&mut Manifest), part: &str| {
-            let mut now = manifest();
-            change(&mut now);
-            let error = same_study(&manifest(), &now, Path::new("d")).expect_err(part).to_string();
-            assert!(error.contains(part) && error.contains("--out"), "{error}");
-        };
-        assert!(same_study(&manifest(), &manifest(), Path::new("d")).is_ok());
-        check(&|m| m.config_text.push('#'), "demo.toml");
-        check(&|m| m.builds[1].result.as_mut().expect("built").sha256 = "11".into(), "`bare`");
-        let set = |m: &mut Manifest, value: &str| m.builds[1].settings.insert("RUSTFLAGS".into(), value.into());
-        let mut before = manifest();
-        set(&mut before, "-Copt-level=0");
-        let error = same_study(&before, &manifest(), Path::new("d")).expect_err("another build").to_string();
-        assert!(error.contains("RUSTFLAGS of build `bare` was -Copt-level=0, and is not set now"), "{error}");
-        assert!(same_study(&before, &before.clone(), Path::new("d")).is_ok());
-        check(&|m| drop(m.machine.facts.insert("cpu".into(), Some("Z".into()))), "cpu was n/a and is Z");
-    }
 }

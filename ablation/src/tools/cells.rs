@@ -1,6 +1,7 @@
 //! Builds and starts a few cells of a study, for subcommands that look at cells without running the study. Builds and
 //! processes are the same as in a study, through [`builds`] and [`run`].
 
+use crate::benchmarks::{self, BenchmarksError};
 use crate::builds::{self, BuildError, Workspace};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
@@ -27,6 +28,9 @@ pub(crate) enum CellsError {
     /// The binaries.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The benchmarks of a harness.
+    #[error(transparent)]
+    Benchmarks(#[from] BenchmarksError),
     /// A run.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -94,6 +98,7 @@ impl ExitStatus for CellsError {
         match self {
             CellsError::Config(error) => error.exit(),
             CellsError::Build(error) => error.exit(),
+            CellsError::Benchmarks(error) => error.exit(),
             CellsError::Run(error) => error.exit(),
             CellsError::Process(error) => error.exit(),
             CellsError::Unknown { .. } | CellsError::Unchosen { .. } => ShellCode::WrongCall,
@@ -115,6 +120,7 @@ pub(crate) struct Cells {
 /// A study and where it belongs, before anything is built.
 pub(crate) fn open(path: &Path, settings: &Settings) -> Result<(Study, Design, Workspace), CellsError> {
     let mut study = config::load(path)?;
+    benchmarks::complete(&mut study, settings.target_dir.as_deref())?;
     builds::find_peers(&mut study)?;
     let design = design::resolve(&study)?;
     let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
@@ -176,6 +182,7 @@ impl Cells {
             programs: &self.design.builds,
             builds: &self.builds,
             seed: self.study.seed,
+            package: self.workspace.package.as_deref(),
             cpus: self.cpus,
             probed: &nothing,
             block: Default::default(),

@@ -179,7 +179,8 @@ fn workloads(text: &mut Text, study: &Study, design: &Design) {
     let rows = study.workloads.iter().zip(&design.plan.workloads).map(|(w, planned)| {
         let pinned = if w.pin { "one processor" } else { "all processors" };
         let cells = cells_of(&design.plan, planned).to_string();
-        vec![w.name.clone(), cells, w.response.as_str().to_owned(), pinned.to_owned(), w.args.join(" ")]
+        let what = w.benchmark.iter().chain(&w.args).cloned().collect::<Vec<_>>().join(" ");
+        vec![w.name.clone(), cells, w.response.as_str().to_owned(), pinned.to_owned(), what]
     });
     let head = ["workload", "cells", "response", "runs on", "arguments"];
     text.section(&format!("workloads ({})", study.workloads.len()), &head, rows);

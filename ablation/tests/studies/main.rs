@@ -6,6 +6,7 @@ mod calls;
 #[path = "../common/mod.rs"]
 mod common;
 mod foreign;
+mod harness;
 mod init;
 mod odd_paths;
 mod path;

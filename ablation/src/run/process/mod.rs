@@ -13,6 +13,7 @@ use super::orphans;
 use crate::measure::{Attached, Reading};
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::{interrupt, steal};
+use ablate_format::Measured;
 pub(crate) use launch::Launch;
 pub(crate) use memory::Resident;
 use std::io;
@@ -67,6 +68,8 @@ pub(crate) struct Finished {
     pub(crate) stderr_tail: Vec<u8>,
     /// The counts of the instruments.
     pub(crate) reading: Reading,
+    /// What was read from the output of a harness; `None` for a program that reports by its own line.
+    pub(crate) harness: Option<Result<Measured, String>>,
 }
 
 impl Finished {
@@ -87,6 +90,7 @@ impl Finished {
             stdout_cut: false,
             stderr_tail: Vec::new(),
             reading: Reading::default(),
+            harness: None,
         }
     }
 }
@@ -351,6 +355,7 @@ impl<'a> Process<'a> {
             stdout: std::mem::take(&mut self.pipes.stdout.bytes),
             stderr_tail: self.pipes.stderr.tail(),
             reading: self.attached.take().map(Attached::reading).unwrap_or_default(),
+            harness: None,
         })
     }
 }

@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn the_line_has_levels_work_batches_contention_probes_and_truth() {
         let line = measured(60, false);
-        assert_eq!((line.operations, line.samples), (60 * BATCH, 60));
+        assert_eq!((line.operations, line.samples), (60 * BATCH, Some(60)));
         assert_eq!((line.batches_ns.len(), line.contention_probes_ns.len()), (60, 61));
         assert!(line.env_rejected.is_empty() && line.levels.values().all(|level| level == "on"), "{line:?}");
         assert!(line.counters.values().all(|counters| counters["work"] > 0), "{line:?}");

@@ -1,0 +1,102 @@
+//! Harnesses that run a function under callgrind and print what it counted, one name and number a line: gungraun, which
+//! was iai-callgrind before, and iai. They measure no time, so a benchmark is judged by its instructions, which are
+//! exact.
+
+use super::text::listed;
+use super::{Adapter, Call, Output, Request, not_there, samples};
+use ablate_format::Measured;
+
+pub(super) const GUNGRAUN: Adapter = Adapter {
+    name: "gungraun",
+    passes: &["PATH", "HOME", "GUNGRAUN_RUNNER"],
+    one: |request| one(request, "GUNGRAUN_HOME"),
+    list: |request| list(request, "GUNGRAUN_HOME"),
+    ids: |output| Ok(listed(output.stdout)),
+    ..IAI
+};
+
+pub(super) const IAI_CALLGRIND: Adapter = Adapter {
+    name: "iai-callgrind",
+    passes: &["PATH", "HOME", "IAI_CALLGRIND_RUNNER"],
+    one: |request| one(request, "IAI_CALLGRIND_HOME"),
+    list: |request| list(request, "IAI_CALLGRIND_HOME"),
+    ids: |output| Ok(listed(output.stdout)),
+    ..IAI
+};
+
+/// It can neither list nor choose: every process runs all benchmarks.
+pub(super) const IAI: Adapter = Adapter {
+    name: "iai",
+    by_cargo: true,
+    passes: &["PATH", "HOME"],
+    response: "value:instructions",
+    one: |_| Call { args: vec!["--bench".to_owned()], ..Call::default() },
+    read,
+    list: |_| Call { args: vec!["--bench".to_owned()], ..Call::default() },
+    ids: |output| Ok(sections(output.stdout).into_iter().map(|section| section.id).collect()),
+};
+
+/// Ids are paths of Rust, which have no sign that its globs know.
+fn one(request: &Request<'_>, home: &'static str) -> Call {
+    let args = ["--bench", request.benchmark].map(str::to_owned).into();
+    Call { args, env: vec![(home, request.scratch.display().to_string())], files: Vec::new() }
+}
+
+fn list(request: &Request<'_>, home: &'static str) -> Call {
+    let args = ["--bench", "--list"].map(str::to_owned).into();
+    Call { args, env: vec![(home, request.scratch.display().to_string())], files: Vec::new() }
+}
+
+/// The lines about one benchmark.
+struct Section {
+    id: String,
+    counts: Vec<(String, f64)>,
+}
+
+/// Headings with the counts below them, which are indented.
+fn sections(stdout: &str) -> Vec<Section> {
+    let mut out: Vec<Section> = Vec::new();
+    for line in stdout.lines() {
+        if line.starts_with(char::is_whitespace) {
+            if let (Some(section), Some(count)) = (out.last_mut(), count(line)) {
+                section.counts.push(count);
+            }
+        } else if !line.is_empty() {
+            out.push(Section { id: id(line), counts: Vec::new() });
+        }
+    }
+    out.retain(|section| !section.counts.is_empty());
+    out
+}
+
+/// The id in a heading `FILE::GROUP::FUNCTION NAME:ARGUMENTS`, as a list has it: `FILE::GROUP::FUNCTION::NAME`.
+fn id(heading: &str) -> String {
+    match heading.split_once(' ') {
+        Some((path, rest)) => format!("{path}::{}", rest.split(':').next().unwrap_or(rest)),
+        None => heading.to_owned(),
+    }
+}
+
+/// Name and number of a line `  L1 Hits:   479|N/A   (…)`.
+fn count(line: &str) -> Option<(String, f64)> {
+    let (name, rest) = line.split_once(':')?;
+    let number = rest.trim_start().split(['|', ' ']).next()?;
+    Some((name.trim().to_owned(), number.replace(',', "").parse().ok()?))
+}
+
+fn read(output: &Output<'_>) -> Result<Measured, String> {
+    let sections = sections(output.stdout);
+    let Some(own) = sections.iter().find(|section| section.id == output.benchmark) else {
+        let others: Vec<&str> = sections.iter().map(|section| section.id.as_str()).collect();
+        return Err(not_there(output.benchmark, &others));
+    };
+    let mut out = Measured::of(1);
+    // Further tools repeat names of the first.
+    for (name, value) in own.counts.iter().rev() {
+        samples::add_value(&mut out, name, *value);
+    }
+    if !out.values.contains_key("instructions") {
+        return Err(format!("`{}` told no instructions", output.benchmark));
+    }
+    Ok(out)
+}
