@@ -18,7 +18,8 @@ const MAX_FAILURES: usize = 20;
 
 /// What a switch costs by being there: off in the environment against not built in. Each workload has one unit.
 pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_not_exercised: bool) {
-    let mut table = Table::new(["<workload", "=by", "<switch", "Δ", "95 % interval", "=verdict"]);
+    // One table for each unit, so that numbers below one another can be compared.
+    let mut tables: Vec<(String, Table)> = Vec::new();
     let mut not_exercised = 0;
     for workload in &analysis.workloads {
         let rows = || workload.main_effects().filter(|effect| effect.contrast == "off-absent");
@@ -28,10 +29,16 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_not_ex
                 not_exercised += 1;
                 continue;
             }
+            let label = unit.label();
+            let at = tables.iter().position(|(known, _)| *known == label).unwrap_or_else(|| {
+                let delta = format!("Δ {label}").trim_end().to_owned();
+                tables.push((label, Table::new(["<workload", "=by", "<switch", &delta, "95 % interval", "=verdict"])));
+                tables.len() - 1
+            });
             let value = effect.value().map(|value| unit.estimate(value));
-            table.row([
+            tables[at].1.row([
                 workload.name.clone(),
-                by(workload, unit),
+                workload.response.as_str().to_owned(),
                 effect.factor.clone(),
                 value.map_or_else(|| MISSING.to_owned(), |e| signed_point(e.value, e.interval)),
                 interval(value.and_then(|e| e.interval)),
@@ -40,11 +47,11 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_not_ex
         }
     }
     // With one arm alone there is nothing to compare.
-    if table.is_empty() && not_exercised == 0 {
+    if tables.is_empty() && not_exercised == 0 {
         return;
     }
     document.heading("What the switches themselves cost (off − absent)");
-    if !table.is_empty() {
+    for (_, table) in tables {
         document.table(table);
     }
     if not_exercised > 0 {

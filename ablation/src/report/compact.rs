@@ -29,12 +29,23 @@ fn cells(document: &mut Document, workload: &WorkloadAnalysis, columns: usize) {
     let peers = workload.gaps.len();
     let widths = LIMITS.into_iter().flat_map(|limit| (peers.min(1)..=peers).rev().map(move |peers| (limit, peers)));
     let tables = widths.map(|(limit, peers)| configurations(workload, limit, peers));
+    let widest = configurations(workload, Unit::LIMIT, peers);
     if let Some(table) = Table::first_that_fits(columns, tables) {
+        let lost = widest.lost_in(&table);
         document.table(table);
+        left_out(document, &lost, |name| name.starts_with("vs "));
     }
     let hidden = shown(workload).1;
     if hidden > 0 {
         document.text(format!("{hidden} more configurations are in effects.json."));
+    }
+}
+
+/// Says which columns a page of this width has no room for. `is_own` leaves out columns that only changed their unit.
+fn left_out(document: &mut Document, lost: &[String], is_own: impl Fn(&str) -> bool) {
+    let lost: Vec<&str> = lost.iter().map(String::as_str).filter(|name| is_own(name)).collect();
+    if !lost.is_empty() {
+        document.text(format!("No room here for the columns {}; report.md has them.", lost.join(", ")));
     }
 }
 
@@ -193,8 +204,11 @@ fn factors(document: &mut Document, workload: &WorkloadAnalysis, columns: usize)
     for rows in parts.iter().filter(|rows| !rows.is_empty()) {
         let tables = [true, false].into_iter().flat_map(|instructions| LIMITS.map(|limit| (limit, instructions)));
         let tables = tables.map(|(limit, instructions)| attribution(workload, rows, limit, instructions));
+        let widest = attribution(workload, rows, Unit::LIMIT, true);
         if let Some(table) = Table::first_that_fits(columns, tables) {
+            let lost = widest.lost_in(&table);
             document.table(table);
+            left_out(document, &lost, |name| name == "Δ instr.");
         }
     }
     if !not_exercised.is_empty() {

@@ -45,8 +45,12 @@ fn one(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Crossed, 
     }
     let unit = Unit::of_factors(workload, Unit::LIMIT);
     let tables = (0..=4).map(|without| table(workload, crossed, unit, without));
-    if let Some(table) = Table::first_that_fits(columns, tables) {
-        document.table(table);
+    if let Some(shown) = Table::first_that_fits(columns, tables) {
+        let lost = table(workload, crossed, unit, 0).lost_in(&shown);
+        document.table(shown);
+        if !lost.is_empty() {
+            document.text(format!("No room here for the columns {}; report.md has them.", lost.join(", ")));
+        }
     }
 }
 

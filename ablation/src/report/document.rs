@@ -74,6 +74,13 @@ impl Table {
         cells.flat_map(|text| text.lines()).map(UnicodeWidthStr::width).max().unwrap_or(0)
     }
 
+    /// Names of the columns that this table has and a narrower one has not.
+    pub(crate) fn lost_in(&self, narrower: &Table) -> Vec<String> {
+        let name = |text: &String| text.replace('\n', " ");
+        let there: Vec<String> = narrower.header.iter().map(name).collect();
+        self.header.iter().map(name).filter(|own| !there.contains(own)).collect()
+    }
+
     /// The first table that fits, else the last one, which should be the narrowest.
     pub(crate) fn first_that_fits(columns: usize, tables: impl IntoIterator<Item = Table>) -> Option<Table> {
         let mut last = None;

@@ -1,6 +1,5 @@
 //! The head of a report and the table that answers the first question: what costs most, and how far is the peer.
 
-use super::closing::by;
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, count, counted, interval, number, or_missing, part, percent, share, signed_point};
 use crate::analyse::{Analysis, Effect, Unjudged, WorkloadAnalysis};
@@ -168,7 +167,17 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis) {
     document.heading("What costs most, and what saves, per workload");
     let peers: Vec<&str> =
         analysis.workloads.first().map_or(Vec::new(), |w| w.gaps.iter().map(|gap| gap.peer.as_str()).collect());
-    document.table(factors(analysis, &peers));
+    // One table for each unit, so that numbers below one another can be compared.
+    let mut units: Vec<String> = Vec::new();
+    for workload in &analysis.workloads {
+        let unit = Unit::of_factors(workload, Unit::LIMIT).label();
+        if !units.contains(&unit) {
+            units.push(unit);
+        }
+    }
+    for unit in &units {
+        document.table(factors(analysis, &peers, unit));
+    }
     let of_gap = if has_gap(analysis) { " of gap: share of the gap to the first peer." } else { "" };
     let vs = if peers.is_empty() { "" } else { " vs: baseline against the peer, + is slower." };
     document.text(format!(
@@ -189,9 +198,11 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis) {
     }
 }
 
-fn factors(analysis: &Analysis, peers: &[&str]) -> Table {
+/// The workloads whose factors are told in this unit.
+fn factors(analysis: &Analysis, peers: &[&str], label: &str) -> Table {
     let has_gap = has_gap(analysis);
-    let mut header = ["<workload", "=by", "=factor", "<Δ [95 %]", "Δ\n%"].map(str::to_owned).to_vec();
+    let mut header = ["<workload", "=by", "=factor"].map(str::to_owned).to_vec();
+    header.extend([format!("<{} [95 %]", format!("Δ {label}").trim_end()), "Δ\n%".to_owned()]);
     header.extend(has_gap.then(|| "of\ngap".to_owned()));
     header.push("=proof".to_owned());
     header.extend(peers.iter().map(|peer| format!("vs\n{peer}")));
@@ -199,10 +210,13 @@ fn factors(analysis: &Analysis, peers: &[&str]) -> Table {
     for workload in &analysis.workloads {
         let rows = factor_rows(workload);
         let unit = Unit::of_factors(workload, Unit::LIMIT);
+        if unit.label() != label {
+            continue;
+        }
         for (place, row) in rows.into_iter().enumerate() {
             let is_first = place == 0;
             let mut cells = match is_first {
-                true => vec![workload.name.clone(), by(workload, unit)],
+                true => vec![workload.name.clone(), workload.response.as_str().to_owned()],
                 false => vec![String::new(), String::new()],
             };
             cells.push(row.factor);

@@ -33,6 +33,7 @@ fn study(workloads: &[&str]) -> fixture::Study {
         settings: [("revision".to_owned(), format!("{id} = 1234567 title"))].into(),
         result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: id.to_owned() }),
         layouts: Vec::new(),
+        seconds: None,
     };
     study.manifest.builds = vec![build("full"), build("head")];
     study
