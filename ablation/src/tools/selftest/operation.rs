@@ -51,7 +51,7 @@ const EDGE: usize = 10;
 const EDGE_CALLS: usize = 3;
 const EDGE_LOADS: usize = 3;
 /// Calls and loads of the others.
-const CALLS: usize = 12;
+const CALLS: usize = 8;
 const NEAR: usize = 8;
 const FAR: usize = 3;
 
@@ -270,11 +270,12 @@ pub(super) fn links<const COUNT: usize>(x: &mut u64, on: bool) {
     segment!("add {x}, {step}", "", 3, EDGE, COUNT, on, x = inout(reg) *x, step = in(reg) STEP, options(nostack));
 }
 
-/// Calls of a function that adds once. A near call has five bytes.
+/// Calls of a function that adds four times, so that the additions decide how long they take and not how fast the
+/// processor finds the code. A near call has five bytes.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn calls<const COUNT: usize>(x: &mut u64, on: bool) {
-    segment!("call 2b", "2: add {x}, {step}\nret", 5, EDGE_CALLS, COUNT, on, x = inout(reg) *x, step = in(reg) STEP,);
+    segment!("call 2b", "2: .rept 4\nadd {x}, {step}\n.endr\nret", 5, EDGE_CALLS, COUNT, on, x = inout(reg) *x, step = in(reg) STEP,);
 }
 
 /// Loads of the address of the next load. With this register one has three bytes.
@@ -300,7 +301,7 @@ mod looped {
 
     #[inline(never)]
     fn add(x: u64) -> u64 {
-        black_box(x.wrapping_add(STEP))
+        (0..4).fold(x, |x, _| black_box(x.wrapping_add(STEP)))
     }
 
     pub(super) fn calls<const COUNT: usize>(x: &mut u64, on: bool) {
@@ -339,9 +340,9 @@ mod tests {
     fn a_segment_does_all_of_its_work_or_none() {
         assert_eq!((after(links::<1>, true), after(links::<1>, false)), (11, 10));
         assert_eq!((after(links::<FIFTY>, true), after(links::<FIFTY>, false)), (190, 10));
-        assert_eq!((after(calls::<CALLS>, true), after(calls::<CALLS>, false)), (15, 3));
+        assert_eq!((after(calls::<CALLS>, true), after(calls::<CALLS>, false)), (44, 12));
         assert_eq!((after(looped::links::<TEN>, true), after(looped::links::<TEN>, false)), (46, 10));
-        assert_eq!((after(looped::calls::<CALLS>, true), after(looped::calls::<CALLS>, false)), (15, 3));
+        assert_eq!((after(looped::calls::<CALLS>, true), after(looped::calls::<CALLS>, false)), (44, 12));
     }
 
     #[test]
