@@ -78,7 +78,8 @@ Look closer:
   cargo ablate doctor                             tell what this machine can measure
   cargo ablate selftest                           test whether known costs are found on this machine
 
-Exit codes: 0 all runs are good, 1 a run failed or is invalid, 2 wrong call or config, 130 interrupted.
+Exit codes: 0 all runs are good, 1 a run failed or is invalid, 2 wrong call or config, 3 not known (diff --gate, bisect,
+selftest), 130 interrupted.
 Environment: ABLATE_COLUMNS is the width of tables (72 to 1000, default 100); ABLATE_TARGET_DIR replaces the target
 folder of the workspace.";
 
@@ -168,9 +169,11 @@ Examples:
     /// remedy.
     #[command(after_help = "Example:\n  cargo ablate doctor --seconds 20")]
     Doctor(doctor::Args),
-    /// Test on this machine whether injected costs of known size are found.
+    /// Test on this machine whether planted costs are found.
     ///
-    /// Use it before you trust small effects. The study runs twice: beside an idle and beside a busy processor.
+    /// Use it before you trust small effects. Three studies run: beside an idle processor, beside a busy one, and with a
+    /// feature between two builds. Exit codes: 0 every cost was found, 1 one was not, or something was found that was not
+    /// planted, 3 it is not known, with the reason in the row.
     #[command(after_help = "Example:\n  cargo ablate selftest --idle --budget 1m")]
     Selftest(selftest::Args),
     /// Print a completion script for a shell.

@@ -23,6 +23,9 @@ const WITHIN_NS: f64 = 0.5;
 /// … or this share of it, whichever is more.
 const WITHIN_SHARE: f64 = 0.05;
 
+/// The way of telling the truth with the wider interval may be this many times as wide as an estimate may be.
+const CHECK: f64 = 2.0;
+
 /// What was not planted may be called found below this, nanoseconds: half of the smallest planted cost.
 const UNPLANTED_NS: f64 = 0.25;
 
@@ -165,10 +168,12 @@ pub(super) fn known(switched: Option<Drawn>, stamped: Option<Drawn>) -> Result<E
         let (by_switching, by_stamps) = (number(switched.value), number(stamped.value));
         return Err(format!("the truth is {by_switching} by switching and {by_stamps} by stamps"));
     }
-    if a > within {
-        return Err(format!("the truth is known to ± {} only: give more blocks", number(a)));
+    // The narrower one is the truth, and the other one must be narrow enough to contradict it.
+    let (truth, half, other) = if a <= b { (switched, a, b) } else { (stamped, b, a) };
+    if half > within || other > CHECK * within {
+        return Err(format!("the truth is known to ± {} only: give more blocks", number(other)));
     }
-    Ok(switched)
+    Ok(truth)
 }
 
 /// Compares an estimate with a truth.

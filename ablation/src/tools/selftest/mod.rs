@@ -185,8 +185,13 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
         // A study moves the runner off the measured processor, and the next study must find that processor again.
         cpus.allow().map_err(system("go back to all processors"))?;
         let ended = match ended {
+            Err(_) if interrupt::asked() => {
+                outcome.interrupted = true;
+                document.text("No run was complete.");
+                break;
+            }
             // Without cargo, a linker or room for builds the other conditions still have an answer.
-            Err(error) if condition == Condition::Builds && !interrupt::asked() => {
+            Err(error) if condition == Condition::Builds => {
                 document.text(format!("Not known: {error}"));
                 outcome.answer = outcome.answer.max(Together::NotKnown);
                 continue;
@@ -194,7 +199,12 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
             ended => ended?,
         };
         outcome.interrupted = ended.interrupted;
-        outcome.answer = outcome.answer.max(judge_study(&mut document, condition, &ended.dir, took)?);
+        match judge_study(&mut document, condition, &ended.dir, took) {
+            Ok(answer) => outcome.answer = outcome.answer.max(answer),
+            // Before the first block there is nothing to read.
+            Err(_) if outcome.interrupted => document.text("No block was complete."),
+            Err(error) => return Err(error.into()),
+        }
         if outcome.interrupted {
             break;
         }

@@ -26,13 +26,13 @@ pub(super) const TOUCHES: usize = 1;
 const ASKS: usize = 12;
 /// Operations without a factor that end the part of a batch which enters the kernel: what a system call or a page fault
 /// leaves behind, cold caches and predictors, is paid there.
-const SETTLED: u64 = 8;
+const SETTLED: u64 = 20;
 /// Operations ahead of every timing, in which the processor learns the jumps of these levels.
 const LEARNED: u64 = 12;
 /// Operations of a batch with stamps.
-const STAMPED: u64 = 60;
+const STAMPED: u64 = 120;
 /// Batches with stamps come after every so many others.
-const STAMPS_EVERY: usize = 5;
+const STAMPS_EVERY: usize = 6;
 /// A contention probe this much above the best of the process was disturbed.
 const TOLERANCE: f64 = 1.08;
 /// Fewest undisturbed pairs for a truth.
