@@ -134,7 +134,10 @@ pub(super) fn of_package(
     if features.default.is_empty() {
         out.push_str("# The package has no default feature that could be left out.\n");
     }
-    for candidate in &features.default {
+    let groups = features.default.iter().filter_map(|candidate| candidate.group.as_ref());
+    let in_groups: BTreeSet<&String> = groups.flat_map(|group| &group.alone).collect();
+    // A level of its group leaves such a feature out already.
+    for candidate in features.default.iter().filter(|candidate| !in_groups.contains(&candidate.name)) {
         match &candidate.group {
             Some(members) => group(&mut out, candidate, members, taken),
             None => factor(&mut out, candidate, taken, candidate.implied_by.is_some()),
