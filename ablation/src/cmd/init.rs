@@ -22,7 +22,8 @@ pub(super) struct Args {
     /// this option the workload only starts the program.
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true, conflicts_with = "command")]
     args: Option<Words>,
-    /// An installed program to measure instead of a package, with its arguments.
+    /// An installed program to measure instead of a package, with its arguments. `PROGRAM --help` is asked for its
+    /// switches, for at most two seconds.
     #[arg(last = true, value_name = "PROGRAM ARGS")]
     command: Vec<String>,
 }

@@ -35,6 +35,24 @@ fn a_config_for_a_command_runs_as_it_is() {
 }
 
 #[test]
+fn a_config_for_a_command_has_the_switches_of_its_help() {
+    let bench = Bench::new("");
+    let script = "#!/bin/sh\ncase $1 in --help) printf '  --no-cache  forget\\n  --mode {a,b}  how\\n'; exit 0 ;; esac\n\
+                  case \" $* \" in *\" --no-cache \"*) : ;; *) for i in 1 2 3; do /bin/true; done ;; esac\n";
+    std::fs::write(bench.path("tool"), script).expect("writes");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bench.path("tool"), mode).expect("allows");
+    let said = bench.ablate(&["init", "--", "./tool", "input"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    common::snapshot("config_of_a_command", &std::fs::read_to_string(bench.path("tool.toml")).expect("is there"), &[]);
+    let said = bench.ablate(&["run", "tool.toml", "--out", "out", "--blocks", "2"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let cells: std::collections::BTreeSet<String> =
+        bench.runs().iter().map(|run| run["cell"].as_str().unwrap_or_default().to_owned()).collect();
+    assert!(cells.contains("no-cache@args"), "{cells:?}");
+}
+
+#[test]
 fn a_first_config_never_replaces_a_file_and_says_what_it_needs() {
     let bench = Bench::new("");
     let wrong = |name: &str, args: &[&str]| bench.snapshot(name, &bench.ablate(&[&["init"], args].concat()));

@@ -3,7 +3,9 @@
 //! cargo tells what the package is, and its features give the factors ([`features`]). The words are in [`text`].
 //! Nothing is built, and an existing file is never overwritten.
 
+mod asked;
 mod features;
+mod help;
 mod name;
 mod text;
 
@@ -129,8 +131,13 @@ fn of_command(command: &[String], out: Option<&Path>, here: &Path) -> Result<Str
         let way_out = "install it, or give its path with a slash";
         return Err(InitError::Call(format!("`{program}` is not an executable program on the PATH; {way_out}")));
     }
+    let options = help::choices(&asked::help(here, program));
     let program = if program.contains('/') { seen_from(&path, &here.join(program)) } else { program.clone() };
-    write(&path, &text::of_command(&name, &program, arguments), "add a [[factor]] to it")
+    let next = match options.as_slice() {
+        [] => "add a [[factor]] to it",
+        _ => "choose the [[factor]]s",
+    };
+    write(&path, &text::of_command(&name, &program, arguments, &options), next)
 }
 
 /// The manifest of a package, which may have to be fetched, and its version when it is of the registry.
