@@ -2,6 +2,7 @@
 
 use super::error::DiffError;
 use super::request::Request;
+use crate::benchmarks;
 use crate::builds::cargo::{self, Package, binaries};
 use crate::config::{self, CargoProgram, Origin, Program, Study};
 use crate::support::nearest::suggestion;
@@ -92,8 +93,10 @@ fn runs(request: &Request, package: &Package) -> Result<Vec<Run>, DiffError> {
 }
 
 fn bench(package: &Package, target: &cargo::Target) -> Result<Run, DiffError> {
-    let _ = package;
-    Err(DiffError::UnknownHarness { bench: target.name.clone() })
+    match benchmarks::harness_of(package, target) {
+        Some(harness) => Ok(Run::Bench(target.name.clone(), harness.as_str())),
+        None => Err(DiffError::UnknownHarness { bench: target.name.clone() }),
+    }
 }
 
 /// The config of one comparison, as if it stood in the folder of the package.
