@@ -78,6 +78,7 @@ pub(super) fn client(
         launched.cpus = Some(context.cpus.neighbour().unwrap_or(context.cpus.pinned));
     }
     launched.aslr = slot.pass == Pass::Timing;
+    launched.samples_memory = slot.pass == Pass::Timing && !server.is_measured;
     let stdin = context.study.subject.surroundings.stdin.as_ref();
     launched.stdin = stdin.map(|file| context.input(file, place)).transpose().map_err(nul)?;
     Ok(Ok(launched))

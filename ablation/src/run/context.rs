@@ -182,7 +182,8 @@ impl Context<'_> {
             counter_pass: attempt.counter_pass,
             stdin: stdin.map(|file| self.input(file, place)).transpose().map_err(nul)?,
             heeds_interrupt: true,
-            samples_memory: slot.pass == Pass::Timing,
+            samples_memory: slot.pass == Pass::Timing
+                && surroundings.server.as_ref().is_none_or(|server| server.is_measured),
         })
     }
 

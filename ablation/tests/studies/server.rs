@@ -92,18 +92,20 @@ fn a_switch_that_reads_back_the_same_is_unproven() {
 
 #[test]
 fn memory_and_processor_time_can_be_the_server_s() {
-    let peak = |measure: &str| {
+    let of = |measure: &str| {
         let text = SERVED.replace("\"client\"\nversion", &format!("\"{measure}\"\nversion"));
         let text = text.replace("args = [\"work 20000\"]", "args = [\"work 1000000\"]\nresponse = \"cpu\"");
         let bench = Bench::new(&text);
         bench.run(&["--blocks", "1"], 0);
         let runs = bench.runs();
         let timed = runs.iter().find(|run| run["pass"] == "timing" && run["cell"] == "baseline").expect("a run");
-        timed["cpu_ns"].as_u64().expect("a number")
+        (timed["cpu_ns"].as_u64().expect("a number"), timed["rss_mean_bytes"].as_u64().expect("was sampled"))
     };
-    let (client, server) = (peak("client"), peak("server"));
+    let (client, server) = (of("client"), of("server"));
     // Twenty million steps of the server; the client sends a line.
-    assert!(server > 3 * client, "server {server}, client {client}");
+    assert!(server.0 > 3 * client.0, "server {server:?}, client {client:?}");
+    // A shell, and a program without dependencies.
+    assert_ne!(server.1, client.1);
 }
 
 #[test]

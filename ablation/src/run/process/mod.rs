@@ -277,7 +277,10 @@ impl<'a> Process<'a> {
         let mut deadline = self.started + self.launch.timeout;
         let mut ended: Option<Exit> = None;
         let (mut asked, mut killed) = (false, false);
-        let mut sampler = self.launch.samples_memory.then(|| memory::Sampler::new(pid, self.started));
+        // Of a server that is measured, the memory counts while its client works.
+        let beside = other.as_deref().filter(|other| other.launch.samples_memory).map(|other| other.child.pid);
+        let sampled = beside.or(self.launch.samples_memory.then_some(pid));
+        let mut sampler = sampled.map(|pid| memory::Sampler::new(pid, self.started));
         loop {
             // After a signal the descriptor stays readable, and would end every sleep at once.
             let wake = if asked || !self.launch.heeds_interrupt { -1 } else { interrupt::wake_fd() };
