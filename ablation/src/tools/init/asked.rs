@@ -36,6 +36,7 @@ fn printed(here: &Path, program: &str) -> Option<String> {
         counter_pass: None,
         stdin: None,
         heeds_interrupt: true,
+        samples_memory: false,
     };
     let finished = process::run(&launch).ok()?;
     // Some programs print their help to standard error, and end with another code than 0.
