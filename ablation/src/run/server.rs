@@ -27,14 +27,14 @@ enum Unready {
 
 /// What came of a server that was started.
 enum Served {
-    Ran(Ran),
+    Ran(Box<Ran>),
     /// The server ended by itself, then.
     Died(&'static str),
 }
 
 impl Served {
     fn failed(status: Status, reason: String) -> Served {
-        Served::Ran(Ran::without(Trouble::new(status, reason)))
+        Served::Ran(Box::new(Ran::without(Trouble::new(status, reason))))
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) fn run(
     let mut process = Process::start(launch)?;
     let served = match wait_until_ready(&mut process, &probe, server.ready_within) {
         None => serve(context, attempt, place, server, &mut process),
-        Some(Unready::Interrupted) => Ok(Served::Ran(Ran::interrupted())),
+        Some(Unready::Interrupted) => Ok(Served::Ran(Box::new(Ran::interrupted()))),
         Some(Unready::Ended) => Ok(Served::Died("before it was ready")),
         Some(Unready::Late) => {
             let seconds = server.ready_within.as_secs();
@@ -64,7 +64,7 @@ pub(super) fn run(
     // Whatever happened, the server is ended first.
     let ended = process.stop(server.stop, server.stop_within)?;
     let mut ran = match served? {
-        Served::Ran(ran) => ran,
+        Served::Ran(ran) => *ran,
         Served::Died(when) => {
             let why = format!("the server ended {when}: {}", words::ended(ended.exit));
             Ran::without(Trouble::new(Status::Crashed, why))
@@ -114,7 +114,7 @@ fn serve(
         };
         let (finished, has_ended) = run_beside(&launch, process)?;
         match hooks::failure(&finished) {
-            _ if finished.exit == Exit::Interrupted => return Ok(Served::Ran(Ran::interrupted())),
+            _ if finished.exit == Exit::Interrupted => return Ok(Served::Ran(Box::new(Ran::interrupted()))),
             _ if has_ended => return Ok(DIED),
             Some(why) => return invalid(why),
             None => read_back = Some(place.unfill(&finished.stdout).chars().take(MAX_READ_BACK).collect()),
@@ -128,7 +128,7 @@ fn serve(
     if has_ended && finished.exit != Exit::Interrupted {
         return Ok(DIED);
     }
-    Ok(Served::Ran(Ran { finished, trouble: None, read_back }))
+    Ok(Served::Ran(Box::new(Ran { finished, trouble: None, read_back })))
 }
 
 /// Counts are the server's, and so are processor time and memory where it is what is measured.
@@ -140,5 +140,7 @@ fn take_over(client: &mut Finished, server: Finished, is_measured: bool) {
         client.context_switches = server.context_switches;
         client.rss_peak_bytes = server.rss_peak_bytes;
         client.runner_rss_bytes = server.runner_rss_bytes;
+        // The samples were of the client, and its mean beside the server's peak would mislead.
+        client.resident = None;
     }
 }
