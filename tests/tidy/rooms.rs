@@ -179,7 +179,10 @@ const RUNNER: &[Layer] = &[
         "what every stage may use, and knows no study",
     ),
     apart(&["support/interrupt.rs", "support/settings.rs", "support/"], "Ctrl-C; the runner's own environment"),
-    apart(&["config/build_settings.rs", "config/program.rs"], "how a binary is built, besides its features; what is measured"),
+    apart(
+        &["config/build_settings.rs", "config/program.rs"],
+        "how a binary is built, besides its features; what is measured",
+    ),
     apart(&["harness/options.rs", "harness/samples.rs", "harness/text.rs"], "what harnesses share: pure"),
     layer(&["harness/"], "benchmark harnesses: their output to what a program would have printed, one file each; pure"),
     apart(

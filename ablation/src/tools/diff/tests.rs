@@ -27,7 +27,6 @@ fn study(workloads: &[&str]) -> fixture::Study {
         cell.levels.insert("revision".to_owned(), level.to_owned());
     }
     let build = |id: &str| BuildRecord {
-        seconds: None,
         id: id.to_owned(),
         features: Vec::new(),
         settings: [("revision".to_owned(), format!("{id} = 1234567 title"))].into(),
