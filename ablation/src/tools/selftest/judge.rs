@@ -168,8 +168,9 @@ pub(super) fn known(switched: Option<Drawn>, stamped: Option<Drawn>) -> Result<E
         let (by_switching, by_stamps) = (number(switched.value), number(stamped.value));
         return Err(format!("the truth is {by_switching} by switching and {by_stamps} by stamps"));
     }
-    // The narrower one is the truth, and the other one must be narrow enough to contradict it.
-    let (truth, half, other) = if a <= b { (switched, a, b) } else { (stamped, b, a) };
+    // Switching tells all of a cost, also what it leaves to the operations after it; where that is too wide the stamps
+    // tell the truth. The other one must be narrow enough to contradict it.
+    let (truth, half, other) = if a <= within { (switched, a, b) } else { (stamped, b, a) };
     if half > within || other > CHECK * within {
         return Err(format!("the truth is known to ± {} only: give more blocks", number(other)));
     }

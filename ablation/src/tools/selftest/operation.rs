@@ -287,14 +287,16 @@ fn loads<const COUNT: usize>(at: &mut *const usize, on: bool) {
 
 /// The same for other processors, as loops.
 #[cfg(not(target_arch = "x86_64"))]
-use looped::{calls, links, loads};
+pub(super) use looped::links;
+#[cfg(not(target_arch = "x86_64"))]
+use looped::{calls, loads};
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod looped {
     use super::{EDGE, EDGE_CALLS, EDGE_LOADS, STEP, fence};
     use std::hint::black_box;
 
-    pub(super) fn links<const COUNT: usize>(x: &mut u64, on: bool) {
+    pub(in super::super) fn links<const COUNT: usize>(x: &mut u64, on: bool) {
         fence();
         (0..EDGE + if on { COUNT } else { 0 }).for_each(|_| *x = black_box(x.wrapping_add(STEP)));
     }
