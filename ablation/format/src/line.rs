@@ -71,8 +71,9 @@ pub fn read_line(line: &str) -> Result<Measured, LineError> {
     };
     let is_marked = match object.get("format") {
         None => false,
-        Some(format) if format.as_u64() == Some(u64::from(FORMAT)) => true,
-        Some(format) => return fail(format!("key `format` is {}; this ablate reads {FORMAT}", cut(format))),
+        // A line of format 1 has the same keys, apart from its contention probes, which are left out.
+        Some(format) if format.as_u64().is_some_and(|format| (1..=u64::from(FORMAT)).contains(&format)) => true,
+        Some(format) => return fail(format!("key `format` is {}; this ablate reads 1 to {FORMAT}", cut(format))),
     };
     let mut known = Map::new();
     let mut values = Map::new();
@@ -187,7 +188,7 @@ mod tests {
             r#"{"format": 2}"#,
             "it has no number; print one under a name of your choice, like {\"value_ns\": 12.5}",
         );
-        refused(r#"{"format": 3, "x": 1}"#, "key `format` is 3; this ablate reads 2");
+        refused(r#"{"format": 3, "x": 1}"#, "key `format` is 3; this ablate reads 1 to 2");
         refused(
             r#"{"value_ns": "12.5"}"#,
             "key `value_ns` is \"12.5\": it must be a number, or one of the keys of docs/format.md",

@@ -200,7 +200,7 @@ mod tests {
             &line.replace("\"format\":2", "\"format\":3"),
             false,
             Status::Garbage,
-            &["key `format` is 3", "reads 2"],
+            &["key `format` is 3", "reads 1 to 2"],
         );
         check(Exit::Code(0), "xxx", true, Status::Garbage, &["more than 1 MiB"]);
         check(Exit::Code(3), &line, false, Status::Crashed, &["exit code 3: the end"]);
