@@ -1,9 +1,9 @@
 //! Compares what was found with what was planted. Pure functions. Only [`Found::of`] knows where the analysis has its
 //! answers.
 //!
-//! Both sides are intervals. A row is met when they are near to each other and together narrow; it is missed when they
-//! are apart by more than is allowed and than both are wide. What lies between, and a truth that its two ways of telling
-//! do not agree about, is not known.
+//! Both sides are intervals. A row is met when the estimate is near to the truth's range and narrow; it is missed when it is
+//! farther away than is allowed and than it is wide. What lies between, and a truth that its two ways of telling do not
+//! agree about, is not known.
 
 use super::factors::{FACTORS, FAULTY, INERT, LEFT, RIGHT, ZERO};
 use super::synthetic::{BATCH, BATCHES, TOUCHES};
@@ -23,18 +23,17 @@ const WITHIN_NS: f64 = 0.5;
 /// … or this share of it, whichever is more.
 const WITHIN_SHARE: f64 = 0.05;
 
-/// The way of telling the truth with the wider interval may be this many times as wide as an estimate may be.
-const CHECK: f64 = 2.0;
+/// Either way of telling the truth may be this many times as wide as an estimate may be.
+const WIDTH: f64 = 2.0;
 
 /// What was not planted may be called found below this, nanoseconds: half of the smallest planted cost.
 const UNPLANTED_NS: f64 = 0.25;
 
-/// Page faults by which the starts of two processes may differ. A run has [`BATCHES`] planted ones, and its start some
-/// hundred, of which a page of the loader, the stack or the C library is there one time and not the next.
+/// Page faults by which the starts of two processes may differ. A run has [`BATCHES`] planted ones and a start of some
+/// hundred, of which one is not always needed.
 const STARTUP_FAULTS: f64 = 3.0;
 
-/// Cost of a page fault among other work, which leaves the caches cold, as a multiple of a fault in a row: 1.2 to 2 on
-/// a Zen 4, more the longer ago the last fault is.
+/// Cost of a page fault among other work, where caches are cold, as a multiple of one in a row: 1.2 to 2 on a Zen 4.
 const AMONG_WORK: f64 = 2.0;
 
 /// The results of the study.
@@ -168,13 +167,14 @@ pub(super) fn known(switched: Option<Drawn>, stamped: Option<Drawn>) -> Result<E
         let (by_switching, by_stamps) = (number(switched.value), number(stamped.value));
         return Err(format!("the truth is {by_switching} by switching and {by_stamps} by stamps"));
     }
-    // Switching tells all of a cost, also what it leaves to the operations after it; where that is too wide the stamps
-    // tell the truth. The other one must be narrow enough to contradict it.
-    let (truth, half, other) = if a <= within { (switched, a, b) } else { (stamped, b, a) };
-    if half > within || other > CHECK * within {
-        return Err(format!("the truth is known to ± {} only: give more blocks", number(other)));
+    if a.max(b) > WIDTH * within {
+        return Err(format!("the truth is known to ± {} only: give more blocks", number(a.max(b))));
     }
-    Ok(truth)
+    // What a cost leaves to other operations, both ways see differently; so the truth lies in the range of both.
+    let ends = |value: &Estimate| value.interval.unwrap_or((value.value, value.value));
+    let ((a_lo, a_hi), (b_lo, b_hi)) = (ends(&switched), ends(&stamped));
+    let value = (switched.value + stamped.value) / 2.0;
+    Ok(Estimate { value, interval: Some((a_lo.min(b_lo), a_hi.max(b_hi))), ..switched })
 }
 
 /// Compares an estimate with a truth.
@@ -185,13 +185,14 @@ pub(super) fn judge(what: impl Into<String>, truth: Result<Estimate, String>, fo
         (Err(why), _) => Answer::Unknown(why.clone()),
         (Ok(truth), Some(found)) => {
             let within = tolerance(truth.value);
-            let distance = (found.value - truth.value).abs();
-            match half(&found).map(|half| half.hypot(self::half(truth).unwrap_or(0.0))) {
-                _ if !distance.is_finite() => Answer::Miss("no number".to_owned()),
+            let (lo, hi) = truth.interval.unwrap_or((truth.value, truth.value));
+            let distance = (lo - found.value).max(found.value - hi).max(0.0);
+            match half(&found) {
+                _ if !found.value.is_finite() => Answer::Miss("no number".to_owned()),
                 None => Answer::Unknown("no interval: give more blocks".to_owned()),
                 Some(half) if distance <= within && half <= within => Answer::Hit,
                 Some(half) if distance > within + half => Answer::Miss("too far away".to_owned()),
-                Some(_) => Answer::Unknown("the intervals are too wide: give more blocks".to_owned()),
+                Some(_) => Answer::Unknown("the interval is too wide: give more blocks".to_owned()),
             }
         }
     };
@@ -405,7 +406,6 @@ mod tests {
     fn miss(why: &str) -> Answer {
         Answer::Miss(why.to_owned())
     }
-
     fn unknown(why: &str) -> Answer {
         Answer::Unknown(why.to_owned())
     }
@@ -449,7 +449,7 @@ mod tests {
 
     #[test]
     fn wide_intervals_are_not_known_and_never_a_hit() {
-        let wide = "the intervals are too wide: give more blocks";
+        let wide = "the interval is too wide: give more blocks";
         let replace =
             |name: &'static str, value: Estimate| move |f: &mut Found| f.shapley.extend([(name.to_owned(), value)]);
         check(replace("ten", estimate(10.0, 0.6)), "ten", unknown(wide));

@@ -232,7 +232,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Sel
 const INTRODUCTION: &str = "The subject plants costs: additions, calls, loads, page faults and system calls. Every process measures what they cost \
      in it, by switching each factor beside the batches that are timed and by the processor's clock around each part; where \
      the two differ, the truth is not known. A truth is met when the estimate is within 0.5 ns or 5 % of it, whichever is \
-     more, and both intervals together are no wider than that. The first six factors are crossed and have Shapley values; \
+     more, and half of its interval is no wider than that. The first six factors are crossed and have Shapley values; \
      the others are left out one at a time. A study knows the cost of a page fault as that of one of many in a row, which is \
      the least that it can be; so the rest of `faulty` is a range.";
 
