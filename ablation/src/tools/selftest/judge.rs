@@ -22,7 +22,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const WITHIN_NS: f64 = 0.5;
 /// … or this share of it, whichever is more.
 const WITHIN_SHARE: f64 = 0.05;
-
 /// Either way of telling the truth may be this many times as wide as an estimate may be.
 const WIDTH: f64 = 2.0;
 
