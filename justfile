@@ -100,7 +100,7 @@ bench-analysis: runner
 
 # Benchmarks that others wrote, each under its own harness, in a few blocks: `just harness`, or `just harness gungraun`.
 [group('measure')]
-harness *NAMES="criterion libtest divan hyperfine pytest-benchmark":
+harness *NAMES="criterion libtest hyperfine pytest-benchmark":
     for name in {{NAMES}}; do {{runner}} run configs/harness/$name.toml --blocks 6 || exit; done
 
 # `cargo ablate` beside hyperfine and criterion on the same planted differences: ten minutes, two with `--quick`.

@@ -139,9 +139,11 @@ const STATS: &[Layer] = &[
 
 const FORMAT: &[Layer] = &[
     apart(
-        &["folder.rs", "measured.rs", "os_text.rs", "path.rs", "response.rs", "version.rs"],
-        "names of files, the measured program's line, and the values that the others hold",
+        &["folder.rs", "os_text.rs", "path.rs", "response.rs", "version.rs"],
+        "names of files, and the values that the others hold",
     ),
+    layer(&["measured.rs"], "what a measured program reported"),
+    layer(&["line.rs"], "the line that it printed"),
     apart(&["record.rs", "target.rs"], "one process; one bar"),
     layer(&["plan.rs"], "what was planned"),
     layer(&["manifest.rs"], "what was planned, built and found"),
@@ -184,7 +186,22 @@ const RUNNER: &[Layer] = &[
         "how a binary is built, besides its features; what is measured",
     ),
     apart(&["harness/options.rs", "harness/samples.rs", "harness/text.rs"], "what harnesses share: pure"),
-    layer(&["harness/"], "benchmark harnesses: their output to what a program would have printed, one file each; pure"),
+    layer(&["harness/adapter.rs"], "what every harness is described by"),
+    apart(
+        &[
+            "harness/callgrind.rs",
+            "harness/criterion.rs",
+            "harness/divan.rs",
+            "harness/go.rs",
+            "harness/google_benchmark.rs",
+            "harness/hyperfine.rs",
+            "harness/jmh.rs",
+            "harness/libtest.rs",
+            "harness/pytest_benchmark.rs",
+        ],
+        "one harness each: its output to what a program would have printed",
+    ),
+    layer(&["harness/"], "the table of harnesses; pure"),
     apart(
         &["config/diagnostic.rs", "config/names.rs", "config/raw.rs"],
         "messages at their line; words of serde; TOML as written",

@@ -1,9 +1,10 @@
 //! Harnesses that run a function under callgrind and print what it counted, one name and number a line: gungraun, which
-//! was iai-callgrind before, and iai. They measure no time, so a benchmark is judged by its instructions, which are
-//! exact.
+//! was iai-callgrind before, and iai. They measure no time, so a benchmark is judged by its instructions, which
+//! hardly differ between runs.
 
+use super::adapter::{Adapter, Call, Output, Request, not_there};
+use super::samples;
 use super::text::listed;
-use super::{Adapter, Call, Output, Request, not_there, samples};
 use ablate_format::Measured;
 
 pub(super) const GUNGRAUN: Adapter = Adapter {

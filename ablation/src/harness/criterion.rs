@@ -1,7 +1,8 @@
 //! criterion: the samples of `sample.json` in a home folder of the process.
 
+use super::adapter::{Adapter, Call, Output, Request, not_there};
 use super::text::{exact, listed};
-use super::{Adapter, Call, Output, Request, not_there, options, samples};
+use super::{options, samples};
 use ablate_format::Measured;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! divan: the row of its table. It prints no sample, so there are no percentiles but the median.
 
+use super::adapter::{Adapter, Call, Output, Request, not_there};
 use super::text::listed;
-use super::{Adapter, Call, Output, Request, not_there, options, samples};
+use super::{options, samples};
 use ablate_format::Measured;
 
 pub(super) const ADAPTER: Adapter = Adapter {

@@ -1,7 +1,8 @@
 //! `go test -bench`, or a test binary that `go test -c` built: one line for each of `-count` repetitions.
 
+use super::adapter::{Adapter, Call, Output, Request, not_there};
 use super::text::escaped;
-use super::{Adapter, Call, Output, Request, not_there, options, samples};
+use super::{options, samples};
 use ablate_format::Measured;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! hyperfine: the times of its JSON file. A benchmark is the command that it times, so its id is an argument.
 
-use super::{Adapter, Call, Output, Request, not_there, options, samples};
+use super::adapter::{Adapter, Call, Output, Request, not_there};
+use super::{options, samples};
 use ablate_format::Measured;
 use serde::Deserialize;
 

@@ -1,7 +1,8 @@
 //! JMH: the iterations of its JSON result.
 
+use super::adapter::{Adapter, Call, Output, Request, not_there};
 use super::text::exact;
-use super::{Adapter, Call, Output, Request, not_there, options, samples};
+use super::{options, samples};
 use ablate_format::Measured;
 use serde::Deserialize;
 use std::collections::BTreeMap;

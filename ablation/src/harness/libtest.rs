@@ -1,8 +1,8 @@
 //! `#[bench]` functions of Rust's own test harness: `test NAME ... bench: 1,234.5 ns/iter (+/- 6)`.
 
-use super::Output;
+use super::adapter::Output;
+use super::adapter::{Adapter, Call, not_there};
 use super::text::listed;
-use super::{Adapter, Call, not_there};
 use ablate_format::Measured;
 
 pub(super) const ADAPTER: Adapter = Adapter {

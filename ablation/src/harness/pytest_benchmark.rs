@@ -1,6 +1,7 @@
 //! pytest-benchmark: the rounds of its JSON file. A plugin that ablate writes for each process leaves one test of all.
 
-use super::{Adapter, Call, Output, Request, not_there, options, samples};
+use super::adapter::{Adapter, Call, Output, Request, not_there};
+use super::{options, samples};
 use ablate_format::Measured;
 use serde::Deserialize;
 

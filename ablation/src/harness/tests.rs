@@ -3,6 +3,7 @@
 
 use super::*;
 use std::fs;
+use std::path::Path;
 
 /// What is read from output: standard output, and files of the scratch folder by name.
 fn read(harness: Harness, benchmark: &str, stdout: &str, files: &[(&str, &str)]) -> Result<Measured, String> {
