@@ -140,7 +140,6 @@ fn take_over(client: &mut Finished, server: Finished, is_measured: bool) {
         client.context_switches = server.context_switches;
         client.rss_peak_bytes = server.rss_peak_bytes;
         client.runner_rss_bytes = server.runner_rss_bytes;
-        // The samples were of the client, and its mean beside the server's peak would mislead.
-        client.resident = None;
+        // The samples that the wait for the client took are of the server too: `Process::wait`.
     }
 }
