@@ -145,9 +145,9 @@ fn google_benchmark_s_repetitions_are_batches() {
     let measured = read(Harness::GoogleBenchmark, "BM_Fill/8", "", &file).expect("a result");
     // Aggregates of the repetitions are no repetitions.
     assert_eq!((measured.samples, measured.operations), (Some(3), 3 * 1_484_777));
-    about(measured.latency_ns_p50, 56.108878303003983);
+    about(measured.latency_ns_p50, 56.108_878_303_004);
     about(measured.values.get("cpu_ns").copied(), 23.762302352474478);
-    about(measured.values.get("bytes_per_s").copied(), 1.3466708539152851e9);
+    about(measured.values.get("bytes_per_s").copied(), 1.346_670_853_915e9);
     let names: Vec<&String> = measured.values.keys().collect();
     assert_eq!(names, ["bytes_per_s", "cpu_ns", "items"]);
     let failed = [("google-benchmark.json", include_str!("recorded/google-benchmark-failed.json"))];
