@@ -147,7 +147,7 @@ fn manifest() -> Manifest {
             features: Vec::new(),
             settings: Default::default(),
             seconds: None,
-            result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: "00".to_owned() }),
+            result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: "00".to_owned(), code_sha256: None }),
             layouts: Vec::new(),
         }],
         libraries: Vec::new(),

@@ -66,6 +66,17 @@ pub struct BuiltBinary {
     /// SHA-256 of its bytes, hexadecimal. For an installed program `+` and the hash of each file among its arguments
     /// follow.
     pub sha256: String,
+    /// SHA-256 of what is loaded of it when it runs, which its symbols are not part of; `None` for a file that is no
+    /// ELF file, and for an installed program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_sha256: Option<String>,
+}
+
+impl BuiltBinary {
+    /// The hash that is equal for two binaries which run the same code.
+    pub fn code(&self) -> &str {
+        self.code_sha256.as_deref().unwrap_or(&self.sha256)
+    }
 }
 
 /// A library that a peer preloads.

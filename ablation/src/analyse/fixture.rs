@@ -97,7 +97,7 @@ impl Study {
                     features: Vec::new(),
                     settings: Default::default(),
                     seconds: None,
-                    result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: String::new() }),
+                    result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: String::new(), code_sha256: None }),
                     layouts: Vec::new(),
                 }],
                 libraries: Vec::new(),

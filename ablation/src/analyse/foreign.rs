@@ -76,7 +76,7 @@ fn told_apart(
     if plus.build != minus.build {
         let hash = |build: &str| {
             let found = manifest.builds.iter().find(|known| known.id == build)?;
-            found.result.as_ref().ok().map(|built| built.sha256.as_str())
+            found.result.as_ref().ok().map(|built| built.code())
         };
         let same = hash(&plus.build).is_some() && hash(&plus.build) == hash(&minus.build);
         return if same { Told::SameBinary } else { Told::Apart };
@@ -123,7 +123,7 @@ mod tests {
             features: Vec::new(),
             settings: Default::default(),
             seconds: None,
-            result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: hash.to_owned() }),
+            result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: hash.to_owned(), code_sha256: None }),
             layouts: Vec::new(),
         };
         study.manifest.builds = vec![built("full", "aa"), built("bare", if same_binary { "aa" } else { "bb" })];

@@ -54,7 +54,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let binary = dir.path().join("program");
         std::fs::write(&binary, "first").expect("writes");
-        let built = BuiltBinary { path: binary.display().to_string(), sha256: sha256_of(&binary).expect("reads") };
+        let built = BuiltBinary {
+            path: binary.display().to_string(),
+            sha256: sha256_of(&binary).expect("reads"),
+            code_sha256: None,
+        };
         let record = BuildRecord {
             id: "one".to_owned(),
             features: Vec::new(),

@@ -11,6 +11,7 @@ mod cache;
 pub(crate) mod cargo;
 mod cargo_files;
 mod check;
+mod code;
 mod decided;
 mod error;
 mod flags;
@@ -307,7 +308,7 @@ mod tests {
     use ablate_format::BuiltBinary;
 
     fn record(id: &str, first: &str, layouts: &[&str]) -> BuildRecord {
-        let binary = |sha256: &str| BuiltBinary { path: "/x".into(), sha256: sha256.into() };
+        let binary = |sha256: &str| BuiltBinary { path: "/x".into(), sha256: sha256.into(), code_sha256: None };
         BuildRecord {
             id: id.into(),
             features: vec!["x".into()],

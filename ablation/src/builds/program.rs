@@ -25,7 +25,7 @@ pub(super) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Resul
             sha256 += &sha256_of(&file).map_err(BuildError::io(&file, "reading a file among the arguments"))?;
         }
     }
-    let result = Ok(BuiltBinary { path: path_to_text(&path), sha256 });
+    let result = Ok(BuiltBinary { path: path_to_text(&path), sha256, code_sha256: None });
     let (features, layouts) = (Vec::new(), Vec::new());
     Ok(BuildRecord { id: plan.id.clone(), features, settings: Default::default(), seconds: None, result, layouts })
 }

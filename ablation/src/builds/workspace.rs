@@ -1,5 +1,6 @@
 //! Folders of a study's sources and binaries on this machine, and copies of binaries that no later build replaces.
 
+use super::code::sha256_of_code;
 use super::error::BuildError;
 use super::revisions::Revisions;
 use crate::design::BuildPlan;
@@ -44,5 +45,5 @@ pub(super) fn copy_once(built: &Path, path: &Path) -> Result<BuiltBinary, BuildE
         std::fs::create_dir_all(dir).map_err(BuildError::io(dir, "creating the folder"))?;
         files::place_program(built, path).map_err(BuildError::io(path, "placing the binary"))?;
     }
-    Ok(BuiltBinary { path: path_to_text(path), sha256 })
+    Ok(BuiltBinary { path: path_to_text(path), sha256, code_sha256: sha256_of_code(path) })
 }

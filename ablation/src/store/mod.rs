@@ -250,7 +250,7 @@ pub(crate) mod tests {
     pub(crate) fn manifest() -> Manifest {
         let study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("the config is good");
         let design = crate::design::resolve(&study).expect("the design is good");
-        let built = BuiltBinary { path: "/x".into(), sha256: "00".into() };
+        let built = BuiltBinary { path: "/x".into(), sha256: "00".into(), code_sha256: None };
         let builds = design.builds.iter().map(|b| BuildRecord {
             id: b.id.clone(),
             features: b.features.clone(),

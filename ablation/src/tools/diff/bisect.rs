@@ -227,7 +227,7 @@ fn hash<'m>(manifest: &'m Manifest, level: &str) -> Option<&'m str> {
     let levels = |cell: &&ablate_format::CellPlan| cell.levels.values().any(|own| own == level);
     let cell = manifest.plan.cells.iter().find(levels)?;
     let build = manifest.builds.iter().find(|build| build.id == cell.build)?;
-    Some(build.result.as_ref().ok()?.sha256.as_str())
+    Some(build.result.as_ref().ok()?.code())
 }
 
 fn is_built(manifest: &Manifest) -> bool {

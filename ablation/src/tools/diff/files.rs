@@ -94,7 +94,7 @@ fn junit(comparison: &Comparison) -> String {
     for part in &comparison.parts {
         let mut suite = TestSuite::new(part.name.clone());
         if part.identical {
-            suite.add_test_case(TestCase::new("both binaries are the same file", TestCaseStatus::success()));
+            suite.add_test_case(TestCase::new("both revisions are the same machine code", TestCaseStatus::success()));
         }
         for row in &part.rows {
             let message = format!("{} {}", row.word(), text::with_interval(row.change.as_ref()));

@@ -89,7 +89,7 @@ fn sides_of(request: &Request, study: &Study) -> Result<sides::Sides, DiffError>
 fn are_identical(manifest: &Manifest) -> bool {
     let hash = |id: &str| -> Option<&str> {
         let build = manifest.builds.iter().find(|build| build.id == id)?;
-        Some(build.result.as_ref().ok()?.sha256.as_str())
+        Some(build.result.as_ref().ok()?.code())
     };
     let mut hashes = manifest.plan.cells.iter().map(|cell| hash(&cell.build));
     let first = hashes.next().flatten();

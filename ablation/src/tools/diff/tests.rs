@@ -30,7 +30,7 @@ fn study(workloads: &[&str]) -> fixture::Study {
         id: id.to_owned(),
         features: Vec::new(),
         settings: [("revision".to_owned(), format!("{id} = 1234567 title"))].into(),
-        result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: id.to_owned() }),
+        result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: id.to_owned(), code_sha256: None }),
         layouts: Vec::new(),
         seconds: None,
     };

@@ -29,7 +29,7 @@ pub(super) fn document(comparison: &Comparison) -> Document {
 pub(super) fn answer(comparison: &Comparison) -> String {
     let margin = shown_margin(comparison.margin);
     if !comparison.parts.is_empty() && comparison.parts.iter().all(|part| part.identical) {
-        return "Both revisions give the same binary: nothing can differ, and nothing was run".to_owned();
+        return "Both revisions are the same machine code: nothing can differ, and nothing was run".to_owned();
     }
     let rows: Vec<&Compared> = comparison.rows().map(|(_, row)| row).collect();
     let of = |verdict: Verdict| rows.iter().filter(|row| row.verdict == verdict).collect::<Vec<_>>();
@@ -48,8 +48,12 @@ pub(super) fn answer(comparison: &Comparison) -> String {
         texts.join(", ")
     };
     let rest = |words: String| {
-        let (unsure, invalid) = (of(Verdict::Unsure).len(), of(Verdict::Invalid).len());
-        let open = [(unsure, "undecided"), (invalid, "invalid")].into_iter().filter(|(count, _)| *count > 0);
+        let unsure = of(Verdict::Unsure);
+        let may_be_worse = unsure.iter().filter(|row| row.may_be_worse(comparison.margin)).count();
+        let (not_worse, invalid) = (unsure.len() - may_be_worse, of(Verdict::Invalid).len());
+        let open = [(may_be_worse, "undecided"), (not_worse, "the same or better"), (invalid, "invalid")]
+            .into_iter()
+            .filter(|(count, _)| *count > 0);
         let open: Vec<String> = open.map(|(count, word)| format!("{count} of {} {word}", rows.len())).collect();
         if open.is_empty() { words } else { format!("{words}; {}", open.join(", ")) }
     };
@@ -68,7 +72,7 @@ const NAMED: usize = 3;
 fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
     if part.identical {
         document.text(format!(
-            "{}: the binaries of both revisions are the same file (by SHA-256), so no process was run.",
+            "{}: what is loaded of both binaries is the same, byte for byte, so no process was run.",
             part.name
         ));
         return;
