@@ -98,6 +98,18 @@ report DIR:
 bench-analysis: runner
     cargo run --quiet --release --package ablation --example many_records
 
+# The gate for pull requests, on changes whose effect is known and on so many without one: `just gate 50`.
+[group('measure')]
+gate NULLS="1":
+    cargo build --quiet --package ablation
+    ablation/gate/run.sh target/debug/cargo-ablate {{NULLS}}
+
+# `cargo ablate diff` beside criterion's own comparison, planted 2 % and so many times nothing: an hour; `just bench-diff 3`.
+[group('measure')]
+bench-diff RUNS="50":
+    cargo build --quiet --package ablation
+    ablation/gate/bench.sh target/debug/cargo-ablate {{RUNS}}
+
 # Benchmarks that others wrote, each under its own harness, in a few blocks: `just harness`, or `just harness gungraun`.
 [group('measure')]
 harness *NAMES="criterion libtest hyperfine pytest-benchmark":

@@ -8,9 +8,26 @@ use ablate_format::{BuildRecord, path_of_text};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// The key of a build: the hash of what decided it, and of a file where there is one.
+/// Variables that differ from call to call and that no build reads.
+const VOLATILE: [&str; 10] =
+    ["_", "PWD", "OLDPWD", "SHLVL", "TERM", "COLUMNS", "LINES", "HOSTNAME", "LS_COLORS", "WINDOWID"];
+
+/// What such variables begin with. Those of cargo that decide a build are among its settings.
+const VOLATILE_PREFIXES: [&str; 6] = ["SSH_", "XDG_", "ABLATE_", "CARGO", "RUSTUP_", "GIT_"];
+
+/// The environment that a build sees, in the order of names: a build script or a command may read any variable.
+fn environment() -> Vec<(Vec<u8>, Vec<u8>)> {
+    let is_volatile =
+        |name: &str| VOLATILE.contains(&name) || VOLATILE_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let all = std::env::vars_os().filter(|(name, _)| !is_volatile(&name.to_string_lossy()));
+    let mut all: Vec<_> = all.map(|(name, value)| (name.into_encoded_bytes(), value.into_encoded_bytes())).collect();
+    all.sort();
+    all
+}
+
+/// The key of a build: the hash of what decided it, of its environment, and of a file where there is one.
 pub(super) fn key(parts: &impl Serialize, file: &Path) -> String {
-    let mut bytes = serde_json::to_vec(parts).unwrap_or_default();
+    let mut bytes = serde_json::to_vec(&(parts, environment())).unwrap_or_default();
     bytes.extend(sha256_of(file).unwrap_or_default().into_bytes());
     sha256(&bytes)
 }

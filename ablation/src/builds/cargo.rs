@@ -85,7 +85,9 @@ pub(super) fn build(
     let CargoProgram { package, binary, target: own, .. } = call.program;
     let settings = &call.plan.settings;
     let profile = settings.profile.as_deref().unwrap_or(&call.program.profile);
-    let mut command = cargo_of(settings.toolchain.as_deref());
+    let is_named =
+        settings.toolchain.is_none() && call.sources.root != workspace.root && names_toolchain(&call.sources.root);
+    let mut command = if is_named { unbound("cargo") } else { cargo_of(settings.toolchain.as_deref()) };
     command.args([if call.linker.is_some() { "rustc" } else { "build" }, "--profile", profile]);
     let selected = if *own == Kind::Bin { "--bin" } else { "--bench" };
     command.args(["--package", &specification(call.sources, package, *own), selected, binary, "--no-default-features"]);
@@ -130,6 +132,20 @@ fn specification(sources: &Sources, package: &str, kind: Kind) -> String {
 /// The target folder that all feature sets share.
 pub(super) fn target(workspace: &Workspace) -> PathBuf {
     workspace.target.join("ablate/build")
+}
+
+/// Whether a folder of sources names its toolchain, so that rustup chooses it there.
+pub(super) fn names_toolchain(root: &Path) -> bool {
+    ["rust-toolchain.toml", "rust-toolchain"].iter().any(|name| root.join(name).is_file())
+}
+
+/// A program of Rust as rustup chooses it for the folder that it runs in, not the one that called ablate.
+pub(super) fn unbound(program: &str) -> Command {
+    let mut command = without_outer_package(Command::new(program));
+    for name in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC", "RUSTDOC"] {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// The cargo of a toolchain that rustup knows, or the one that called ablate.

@@ -78,7 +78,7 @@ fn rustc(plan: &BuildPlan, root: &Path) -> Option<String> {
 }
 
 /// The first line that a program prints.
-fn said(command: &mut Command) -> Option<String> {
+pub(super) fn said(command: &mut Command) -> Option<String> {
     let out = command.stdin(Stdio::null()).output().ok().filter(|out| out.status.success())?;
     let text = String::from_utf8_lossy(&out.stdout);
     text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())

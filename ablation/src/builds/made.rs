@@ -35,7 +35,7 @@ pub(super) fn build(
     settings.extend(program.env.clone());
     let sources = match &workspace.revisions {
         Some(revisions) => {
-            let revision = revisions.of(plan);
+            let revision = revisions.of(plan)?;
             settings.insert("revision".to_owned(), revision.shown.clone());
             let checkout = revisions.check_out(revision, &workspace.target)?;
             checkout.join(workspace.root.strip_prefix(&revisions.repository).unwrap_or(Path::new("")))
@@ -87,7 +87,11 @@ fn make(plan: &BuildPlan, program: &MadeProgram, folder: &Path, log: &Path) -> R
         Ok(status) => status,
         Err(e) => return Ok(Err(format!("`{name}` cannot be run: {e}; install it, or correct `command`"))),
     };
-    if status.success() || interrupt::asked() {
+    // What a build left that was ended is no program, even when its shell ended well.
+    if interrupt::asked() {
+        return Err(BuildError::Interrupted);
+    }
+    if status.success() {
         return Ok(Ok(()));
     }
     let text = std::fs::read(log).map_err(io("reading the log"))?;

@@ -67,6 +67,7 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
         Program::Made(made) => {
             let root = absolute(&made.sources)?;
             let target = given.unwrap_or_else(|| target_folder(&root));
+            hide(&target);
             let revisions = revisions::find(study, &root)?;
             return Ok(Workspace { root, target, manifest: None, package: None, revisions });
         }
@@ -92,6 +93,7 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
     let package = check::check(study, program, &found)?;
     let target = target.unwrap_or_else(|| found.target_directory.into());
     let root: PathBuf = found.workspace_root.into();
+    hide(&target);
     let revisions = revisions::find(study, &root)?;
     Ok(Workspace { root, target, manifest: Some(manifest), package: Some(package), revisions })
 }
@@ -110,6 +112,17 @@ pub(crate) fn shuffles(folder: &Path) -> Result<(), String> {
 
 fn absolute(path: &Path) -> Result<PathBuf, BuildError> {
     std::path::absolute(path).map_err(BuildError::io(path, "finding the folder"))
+}
+
+/// Keeps git from seeing ablate's own folder, where a repository does not ignore its target folder: else each comparison
+/// would be a change of the next.
+fn hide(target: &Path) {
+    let folder = target.join("ablate");
+    let note = folder.join(".gitignore");
+    // A folder that cannot be written is told by the step that needs it.
+    if std::fs::create_dir_all(&folder).is_ok() && !note.exists() {
+        let _ = std::fs::write(note, "*\n");
+    }
 }
 
 /// The target folder of the workspace around a folder. Without a workspace, a folder `target` within the folder.
@@ -227,7 +240,7 @@ fn cargo_build(
     let mut settings = decided::by(plan, Some(program), &workspace.root);
     let mut key = None;
     if let Some(revisions) = &workspace.revisions {
-        let revision = revisions.of(plan);
+        let revision = revisions.of(plan)?;
         settings.insert("revision".to_owned(), revision.shown.clone());
         let layouts = shuffler.map_or(1, |shuffler| shuffler.layouts);
         let target = (cargo::kind(program.target), &program.binary);
@@ -241,6 +254,10 @@ fn cargo_build(
         let within = |path: &Path| checkout.join(path.strip_prefix(&revisions.repository).unwrap_or(Path::new("")));
         sources = Sources { root: within(&workspace.root), manifest: within(manifest) };
         revisions::lend_lock_file(&workspace.root, &sources.root)?;
+        if plan.settings.toolchain.is_none() && cargo::names_toolchain(&sources.root) {
+            let version = decided::said(cargo::unbound("rustc").arg("-V").current_dir(&sources.root));
+            settings.insert("compiler".to_owned(), version.unwrap_or_else(|| "unknown".to_owned()));
+        }
     }
     let linker = shuffler.map(|shuffler| shuffler.script.as_path());
     let call = CargoBuild { program, sources: &sources, plan, linker };

@@ -5,6 +5,7 @@
 //! differ, so cargo compiles only what differs. The repository's own files, index and list of work trees stay as they
 //! are. Uncommitted changes become a commit that no branch has.
 
+use super::decided::sha256;
 use super::error::BuildError;
 use super::pointed::pointed;
 use crate::config::Study;
@@ -35,15 +36,21 @@ pub(crate) struct Revision {
 pub(crate) struct Revisions {
     /// Top folder of the repository.
     pub(crate) repository: PathBuf,
-    /// Name in the config → revision; has [`WORKTREE`].
+    /// Name in the config → revision; has [`WORKTREE`] when a build needs it.
     by_name: BTreeMap<String, Revision>,
 }
 
 impl Revisions {
     /// The revision of a build: of the files as they are where its levels name none.
-    pub(super) fn of(&self, plan: &BuildPlan) -> &Revision {
+    ///
+    /// # Errors
+    /// [`BuildError::Git`] when it was not found before.
+    pub(super) fn of(&self, plan: &BuildPlan) -> Result<&Revision, BuildError> {
         let name = plan.settings.revision.as_deref().unwrap_or(WORKTREE);
-        self.by_name.get(name).unwrap_or(&self.by_name[WORKTREE])
+        self.by_name.get(name).ok_or_else(|| BuildError::Git {
+            folder: self.repository.clone(),
+            message: format!("there is no revision `{name}`"),
+        })
     }
 
     /// Checks a revision out below the target folder, instead of the one that was there. Returns its top folder.
@@ -52,7 +59,9 @@ impl Revisions {
     /// [`BuildError::Git`] or [`BuildError::Io`].
     pub(super) fn check_out(&self, revision: &Revision, target: &Path) -> Result<PathBuf, BuildError> {
         let name = self.repository.file_name().unwrap_or(OsStr::new("repository"));
-        let parent = target.join("ablate/source");
+        // A target folder can be shared by several repositories, also by two of one name.
+        let own = sha256(self.repository.as_os_str().as_encoded_bytes());
+        let parent = target.join("ablate/source").join(&own[..12]);
         let folder = parent.join(name);
         std::fs::create_dir_all(&folder).map_err(BuildError::io(&folder, "creating the folder"))?;
         place(&self.repository, &revision.tree, &folder, &parent.join("index"))?;
@@ -65,8 +74,8 @@ impl Revisions {
 /// # Errors
 /// [`BuildError::Config`] for one that does not exist, [`BuildError::Git`].
 pub(super) fn find(study: &Study, root: &Path) -> Result<Option<Revisions>, BuildError> {
-    let levels = study.factors.iter().flat_map(|factor| factor.levels.values());
-    let names: Vec<&String> = levels.filter_map(|level| level.build.revision.as_ref()).collect();
+    let levels = || study.factors.iter().flat_map(|factor| factor.levels.values());
+    let names: Vec<&String> = levels().filter_map(|level| level.build.revision.as_ref()).collect();
     let Some(first) = names.first() else { return Ok(None) };
     let Some(repository) = top(root) else {
         let message = format!("the sources of the subject are in no git repository, so there is no `{first}`");
@@ -82,7 +91,11 @@ pub(super) fn find(study: &Study, root: &Path) -> Result<Option<Revisions>, Buil
         };
         by_name.insert(name.clone(), revision);
     }
-    if !by_name.contains_key(WORKTREE) {
+    // One factor has the revisions; a level of it without one is built from the files as they are.
+    let of_factor =
+        |factor: &&crate::config::Factor| factor.levels.values().any(|level| level.build.revision.is_some());
+    let mut own = study.factors.iter().filter(of_factor).flat_map(|factor| factor.levels.values());
+    if !by_name.contains_key(WORKTREE) && own.any(|level| level.build.revision.is_none()) {
         by_name.insert(WORKTREE.to_owned(), snapshot(&repository)?);
     }
     Ok(Some(Revisions { repository, by_name }))
@@ -176,12 +189,16 @@ fn place(repository: &Path, tree: &str, folder: &Path, index: &Path) -> Result<(
     with_tree(&["read-tree", "--reset", "-u", tree])?;
     // A build may have changed a file.
     with_tree(&["checkout-index", "--all", "--force"])?;
-    for line in git(repository, &["ls-tree", "-r", "--full-tree", tree])?.lines() {
+    for line in git(repository, &["ls-tree", "-r", "-z", "--full-tree", tree])?.split('\0') {
         let Some((entry, path)) = line.split_once('\t').filter(|(entry, _)| entry.starts_with("160000 ")) else {
             continue;
         };
         let commit = entry.split_whitespace().nth(2).unwrap_or_default();
         let (inner, to) = (repository.join(path), folder.join(path));
+        if top(&inner).is_none_or(|own| own == repository) {
+            let message = format!("submodule {path} is not checked out; run `git submodule update --init`");
+            return Err(BuildError::Git { folder: repository.to_owned(), message });
+        }
         std::fs::create_dir_all(&to).map_err(BuildError::io(&to, "creating the folder"))?;
         let name = path.replace(['/', '\\'], "-");
         place(&inner, commit, &to, &index.with_file_name(format!("index-{name}")))?;
@@ -195,7 +212,8 @@ pub(super) fn lend_lock_file(from: &Path, to: &Path) -> Result<(), BuildError> {
     let (own, lent) = (from.join("Cargo.lock"), to.join("Cargo.lock"));
     let Ok(text) = std::fs::read(&own) else { return Ok(()) };
     let is_tracked = run(Command::new("git").args(["ls-files", "--error-unmatch", "Cargo.lock"]), from).is_ok();
-    if is_tracked || std::fs::read(&lent).is_ok_and(|there| there == text) {
+    // A revision from before the file was tracked needs it as well.
+    if (is_tracked && lent.exists()) || std::fs::read(&lent).is_ok_and(|there| there == text) {
         return Ok(());
     }
     std::fs::write(&lent, text).map_err(BuildError::io(&lent, "copying the lock file"))

@@ -42,6 +42,14 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
             ))?;
             Ok(ShellCode::Undecided)
         }
+        Found::Unknown(shown) => {
+            print(&format!(
+                "whether a workload is worse by more than the margin from {} to {} is not known: {shown}; give it more \
+                 time with --max-time, or a larger --margin",
+                args.good, args.bad
+            ))?;
+            Ok(ShellCode::Undecided)
+        }
         Found::Interrupted(commits) => {
             let left = if commits.is_empty() {
                 String::new()

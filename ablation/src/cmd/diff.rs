@@ -1,12 +1,13 @@
 //! `cargo ablate diff`.
 
 use super::output::{Ended, print};
+use crate::study::StudyError;
 use crate::study::rule::Budget;
 use crate::support::exit::ShellCode;
 use crate::support::interrupt;
 use crate::support::progress::{note, warn};
 use crate::support::settings::Settings;
-use crate::tools::diff::{self, End, Format, Gate, Request};
+use crate::tools::diff::{self, DiffError, End, Format, Gate, Request};
 use ablate_stats::MAX_BLOCKS;
 use std::path::PathBuf;
 
@@ -128,7 +129,16 @@ fn percent(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
     let request = args.measured.request(args.revisions);
-    let comparison = match diff::run(&request, settings)? {
+    let made = diff::run(&request, settings);
+    if let Err(DiffError::Study(error @ (StudyError::Build(_) | StudyError::Preflight(_)))) = &made
+        && args.gate
+    {
+        // A revision that cannot be built or run is not slower.
+        warn(&format!("error: {error}"));
+        note("gate: undecided");
+        return Ok(ShellCode::Undecided);
+    }
+    let comparison = match made? {
         End::Complete(comparison) => comparison,
         End::Interrupted(resume) => {
             let kept = if interrupt::asked_twice() { "" } else { "interrupted; finished runs are stored. " };
@@ -136,15 +146,15 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
             return Ok(ShellCode::Interrupted);
         }
     };
-    let files = [(Format::Markdown, args.markdown), (Format::Junit, args.junit), (Format::Sarif, args.sarif)];
-    for (format, path) in files.into_iter().filter_map(|(format, path)| Some((format, path?))) {
-        diff::write(&comparison, format, &path)?;
-    }
     print(&if args.json {
         diff::to_text(&comparison, Format::Json)
     } else {
         diff::terminal(&comparison, settings.columns)
     })?;
+    let files = [(Format::Markdown, args.markdown), (Format::Junit, args.junit), (Format::Sarif, args.sarif)];
+    for (format, path) in files.into_iter().filter_map(|(format, path)| Some((format, path?))) {
+        diff::write(&comparison, format, &path)?;
+    }
     let annotations = diff::annotations(&comparison);
     if args.annotate && !annotations.is_empty() {
         print(&annotations)?;

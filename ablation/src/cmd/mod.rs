@@ -101,7 +101,7 @@ Examples:
     ///
     /// Use it on a change. It needs no study: it takes the benchmarks or the binary of the package in this folder, builds
     /// both revisions at one path, and runs them in the same randomised blocks, with the base against itself as the
-    /// placebo. Revisions with the same binary are said to be so at once. Exit codes with --gate: 0 nothing is worse by
+    /// placebo. Revisions with the same machine code are said to be so at once. Exit codes with --gate: 0 nothing is worse by
     /// more than the margin, 1 something is, 3 it is not known.
     #[command(after_help = "\
 Examples:

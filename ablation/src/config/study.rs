@@ -194,9 +194,21 @@ impl Study {
     /// Turns the study into a comparison of revisions: one factor, [`REVISION`], whose levels are these, the baseline's
     /// first, and no other factor, no peer and no claim.
     pub(crate) fn compare_revisions(&mut self, levels: &[(&str, &str)]) {
+        // What the levels of the baseline set stays.
+        let mut kept = Level::default();
+        for factor in &self.factors {
+            kept.features.extend(factor.feature.clone());
+            if let Some(own) = factor.levels.get(&factor.baseline) {
+                kept.env.extend(own.env.clone());
+                kept.args.extend_from_slice(&own.args);
+                kept.features.extend_from_slice(&own.features);
+                kept.build.extend(&own.build);
+            }
+        }
         let level = |(name, revision): &(&str, &str)| {
-            let build = BuildSettings { revision: Some((*revision).to_owned()), ..BuildSettings::default() };
-            ((*name).to_owned(), Level { build, ..Level::default() })
+            let mut level = kept.clone();
+            level.build.revision = Some((*revision).to_owned());
+            ((*name).to_owned(), level)
         };
         self.factors = vec![Factor {
             name: REVISION.to_owned(),

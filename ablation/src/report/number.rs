@@ -187,10 +187,12 @@ impl Unit {
         limit: f64,
     ) -> Unit {
         let unit = Unit::of_response(workload.response, estimates, limit);
-        match unit.per {
-            "/op" if workload.is_per_run => Unit { per: " per run", ..unit },
-            _ => unit,
-        }
+        if workload.is_per_run { unit.per_run() } else { unit }
+    }
+
+    /// The unit where the process as a whole is what is measured.
+    pub(crate) fn per_run(self) -> Unit {
+        if self.per == "/op" { Unit { per: " per run", ..self } } else { self }
     }
 
     /// What a value is followed by: `ns/op`, `MiB`, nothing.

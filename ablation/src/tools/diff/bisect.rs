@@ -20,7 +20,6 @@ use crate::support::progress::note;
 use crate::support::settings::Settings;
 use ablate_format::Manifest;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// A step that is undecided is continued at most so often, each time with twice the time.
 const CONTINUED: u32 = 3;
@@ -34,6 +33,8 @@ pub(crate) enum Found {
     OneOf(Vec<String>),
     /// The good and the bad commit do not differ by the margin or more.
     NoChange(String),
+    /// Whether they differ by that is not known.
+    Unknown(String),
     /// Ctrl-C was pressed. The commits that are left, oldest first.
     Interrupted(Vec<String>),
 }
@@ -99,13 +100,13 @@ pub(crate) fn bisect(request: &Request, good: &str, bad: &str, settings: &Settin
 /// The commits after `good` up to `bad`, oldest first. Of merges the first parent counts, so that a branch that was
 /// merged is one step.
 fn between(repository: &Path, good: &str, bad: &str) -> Result<Vec<String>, DiffError> {
-    for name in [good, bad] {
-        if revisions::resolve(repository, name)?.is_none() {
-            return Err(DiffError::Unknown { what: format!("revision `{name}`"), hint: String::new() });
-        }
-    }
-    let is_before = git(repository, &["merge-base", "--is-ancestor", good, bad]).is_ok();
-    let range = format!("{good}..{bad}");
+    let commit = |name: &str| match revisions::resolve(repository, name)? {
+        Some(revision) => Ok(revision.commit),
+        None => Err(DiffError::Unknown { what: format!("revision `{name}`"), hint: String::new() }),
+    };
+    let (first, last) = (commit(good)?, commit(bad)?);
+    let is_before = git(repository, &["merge-base", "--is-ancestor", &first, &last]).is_ok();
+    let range = format!("{first}..{last}");
     let list = git(repository, &["rev-list", "--reverse", "--first-parent", &range])?;
     let commits: Vec<String> = list.lines().map(str::to_owned).collect();
     if !is_before || commits.is_empty() {
@@ -144,11 +145,17 @@ impl Search<'_> {
         if rows.iter().any(|row| row.verdict == Verdict::Worse) {
             return Ok(None);
         }
+        let is_open = |row: &super::comparison::Compared| match row.verdict {
+            Verdict::Invalid => true,
+            _ => row.may_be_worse(self.request.margin),
+        };
+        let open = rows.iter().any(is_open);
         let shown: Vec<String> = rows
             .iter()
             .map(|row| format!("{}: {}", row.workload, super::text::with_interval(row.change.as_ref())))
             .collect();
-        Ok(Some(Found::NoChange(shown.join(", "))))
+        let shown = shown.join(", ");
+        Ok(Some(if open { Found::Unknown(shown) } else { Found::NoChange(shown) }))
     }
 
     /// The side of a commit; `None` after Ctrl-C.
@@ -167,7 +174,7 @@ impl Search<'_> {
             if side != Side::Unknown {
                 return Ok(Some(side));
             }
-            budget = Budget(budget.0 + Duration::from_secs_f64(budget.0.as_secs_f64() * f64::from(1 << continued)));
+            budget = Budget(budget.0 * 2);
         }
         Ok(Some(Side::Unknown))
     }
@@ -182,6 +189,7 @@ impl Search<'_> {
     ) -> Result<Option<(Manifest, Analysis, bool)>, DiffError> {
         let mut study = self.study.clone();
         study.compare_revisions(levels);
+        subject::arrange(self.request, &mut study);
         self.runs += u32::from(!resume);
         let out: Option<PathBuf> = self.request.out.as_ref().map(|dir| dir.join(format!("step-{}", self.runs)));
         let out = match out {

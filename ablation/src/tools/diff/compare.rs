@@ -37,6 +37,7 @@ fn of_workload(
     let mut out = Compared {
         workload: workload.name.clone(),
         response: workload.response,
+        is_per_run: workload.is_per_run,
         base: value(base),
         head: value(head),
         change: change.as_ref().and_then(as_estimate),

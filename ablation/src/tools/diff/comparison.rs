@@ -47,6 +47,8 @@ pub(crate) struct Compared {
     pub(crate) workload: String,
     /// What it is judged by.
     pub(crate) response: MainResponse,
+    /// Whether a process as a whole is what is measured.
+    pub(crate) is_per_run: bool,
     /// Its value in the base, in the unit of the response.
     pub(crate) base: Option<Estimate>,
     /// Its value in the head.

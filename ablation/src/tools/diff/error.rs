@@ -26,7 +26,10 @@ pub(crate) enum DiffError {
         folder: PathBuf,
     },
     /// There are no two commits.
-    #[error("there is nothing to compare with: this repository has one commit and no changes; name two revisions")]
+    #[error(
+        "there is nothing to compare with: this repository has one commit and no changes; name two revisions, or fetch the \
+         history of a shallow clone: git fetch --unshallow"
+    )]
     NoCommit,
     /// A name that does not exist.
     #[error("there is no {what}{hint}")]

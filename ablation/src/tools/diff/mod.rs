@@ -21,7 +21,7 @@ use crate::prove;
 use crate::store;
 use crate::study;
 use crate::study::rule::HalfWidth;
-use crate::support::call::{PROGRAM, quoted};
+use crate::support::nearest::suggestion;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use ablate_format::Manifest;
@@ -53,6 +53,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
     for study in &mut studies {
         let sides = sides_of(request, study)?;
         study.compare_revisions(&[("base", &sides.base), ("head", &sides.head)]);
+        subject::arrange(request, study);
         if out.base.is_empty() {
             note(&format!("comparing {} with {}", sides.head, sides.base));
         }
@@ -82,7 +83,16 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
 fn sides_of(request: &Request, study: &Study) -> Result<sides::Sides, DiffError> {
     let folder = subject::sources(study)?;
     let repository = revisions::top(&folder).ok_or(DiffError::NoRepository { folder })?;
-    sides::sides(&repository, request.revisions.as_deref())
+    let sides = sides::sides(&repository, request.revisions.as_deref())?;
+    for name in [&sides.base, &sides.head] {
+        if revisions::resolve(&repository, name)?.is_none() {
+            let branches = revisions::git(&repository, &["for-each-ref", "--format=%(refname:short)"])?;
+            let one = name.split("...").next().unwrap_or(name);
+            let hint = suggestion(one, branches.lines().chain([revisions::WORKTREE, "HEAD"]));
+            return Err(DiffError::Unknown { what: format!("revision `{name}`"), hint });
+        }
+    }
+    Ok(sides)
 }
 
 /// Whether all builds are the same file, so that every difference would be noise.
@@ -127,16 +137,15 @@ fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<(Part, St
 /// The command that continues a comparison.
 fn resume_command(dir: &Path) -> String {
     let mut words: Vec<String> = crate::support::call::command();
+    // What follows belongs to the program.
+    let own = words.split_off(words.iter().position(|word| word == "--").unwrap_or(words.len()));
     words.retain(|word| word != "--resume");
     let has_out = words.iter().any(|word| word == "--out" || word.starts_with("--out="));
-    let call = shell_words::join(&words);
-    match has_out {
-        true => format!("{call} --resume"),
-        // The options come before the arguments of the program.
-        false => {
-            call.replacen(&format!("{PROGRAM} diff"), &format!("{PROGRAM} diff --out {} --resume", quoted(dir)), 1)
-        }
+    if !has_out {
+        words.extend(["--out".to_owned(), dir.display().to_string()]);
     }
+    words.push("--resume".to_owned());
+    shell_words::join(words.iter().chain(&own))
 }
 
 #[cfg(test)]

@@ -170,3 +170,12 @@ pub(crate) fn sources(study: &Study) -> Result<PathBuf, DiffError> {
         Program::Cargo(_) | Program::Command(_) => Err(DiffError::NotBuilt { config: study.path.clone() }),
     }
 }
+
+/// Gives a study the code layouts and the seed of the call.
+pub(crate) fn arrange(request: &Request, study: &mut Study) {
+    study.seed = request.seed;
+    // A program of another build is not linked here.
+    if matches!(study.subject.program, Program::Cargo(_)) {
+        study.layouts = request.layouts;
+    }
+}

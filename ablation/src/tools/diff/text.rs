@@ -29,7 +29,7 @@ pub(super) fn document(comparison: &Comparison) -> Document {
 pub(super) fn answer(comparison: &Comparison) -> String {
     let margin = shown_margin(comparison.margin);
     if !comparison.parts.is_empty() && comparison.parts.iter().all(|part| part.identical) {
-        return "Both revisions are the same machine code: nothing can differ, and nothing was run".to_owned();
+        return "Both revisions are the same machine code, and nothing was run".to_owned();
     }
     let rows: Vec<&Compared> = comparison.rows().map(|(_, row)| row).collect();
     let of = |verdict: Verdict| rows.iter().filter(|row| row.verdict == verdict).collect::<Vec<_>>();
@@ -51,7 +51,7 @@ pub(super) fn answer(comparison: &Comparison) -> String {
         let unsure = of(Verdict::Unsure);
         let may_be_worse = unsure.iter().filter(|row| row.may_be_worse(comparison.margin)).count();
         let (not_worse, invalid) = (unsure.len() - may_be_worse, of(Verdict::Invalid).len());
-        let open = [(may_be_worse, "undecided"), (not_worse, "the same or better"), (invalid, "invalid")]
+        let open = [(may_be_worse, "undecided"), (not_worse, "not worse"), (invalid, "invalid")]
             .into_iter()
             .filter(|(count, _)| *count > 0);
         let open: Vec<String> = open.map(|(count, word)| format!("{count} of {} {word}", rows.len())).collect();
@@ -62,6 +62,9 @@ pub(super) fn answer(comparison: &Comparison) -> String {
         (true, false) => named(&better),
         (false, false) => format!("{}; {}", named(&worse), named(&better)),
         (true, true) if rows.is_empty() => "Nothing was measured".to_owned(),
+        (true, true) if rows.iter().all(|row| row.change.is_none_or(|change| change.interval.is_none())) => {
+            "Nothing can be said: no workload has enough proven runs of both revisions".to_owned()
+        }
         (true, true) => format!("No change of {margin} or more was found"),
     })
 }
@@ -72,7 +75,8 @@ const NAMED: usize = 3;
 fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
     if part.identical {
         document.text(format!(
-            "{}: what is loaded of both binaries is the same, byte for byte, so no process was run.",
+            "{}: what is loaded of both binaries is the same, byte for byte, so no process was run. Files that the \
+             program reads when it runs were not compared.",
             part.name
         ));
         return;
@@ -80,6 +84,7 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
     let values = part.rows.iter().flat_map(|row| [row.base, row.head]).flatten();
     let response = part.rows.first().map(|row| row.response).unwrap_or_default();
     let unit = Unit::of_response(response, values, Unit::LIMIT);
+    let unit = if part.rows.iter().all(|row| row.is_per_run) { unit.per_run() } else { unit };
     let label = unit.with(response);
     let mut table = Table::new([
         "<workload".to_owned(),
@@ -116,18 +121,20 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
         document.item(told.clone());
     }
     let margin = shown_margin(comparison.margin);
-    let detectable = part.rows.iter().filter_map(|row| row.detectable).fold(0.0, f64::max);
+    let detectable =
+        part.rows.iter().filter_map(|row| row.detectable).reduce(f64::max).map_or_else(String::new, |share| {
+            format!("; a change of {} % would be found four times in five", number(share * 100.0))
+        });
     let (runs, bad) = part.runs;
     let bad = if bad > 0 { format!(", {bad} of them failed or invalid") } else { String::new() };
     let layouts =
         if part.layouts > 1 { format!(", {} code layouts of each binary", part.layouts) } else { String::new() };
     document.text(format!(
         "Change: head / base − 1. A change counts when its whole interval is beyond ± {margin}; same: the whole interval \
-         is within. The intervals hold together. {}{layouts}, {}{bad}; a change of {} % would be found four times in \
-         five. Records: {}",
+         is within. The intervals hold together. {}{layouts}, {}{bad}{detectable}. Records: \
+         {}",
         counted(part.blocks as usize, "block"),
         counted(runs, "run"),
-        number(detectable * 100.0),
         part.dir.display(),
     ));
 }
