@@ -165,7 +165,7 @@ fn threads_that_stay_are_counted_with_what_they_keep() {
     let work = || {
         let (ready, wait) = (std::sync::Barrier::new(5), std::sync::Barrier::new(5));
         std::thread::scope(|scope| {
-            for _ in 0..4 {
+            let threads = [(); 4].map(|()| {
                 scope.spawn(|| {
                     let kept = Held::new(48, 16, 1000);
                     Held::new(48, 16, 700).free();
@@ -173,8 +173,8 @@ fn threads_that_stay_are_counted_with_what_they_keep() {
                     ready.wait();
                     wait.wait();
                     kept.free();
-                });
-            }
+                })
+            });
             ready.wait();
             let stats = quiet();
             assert_eq!(stats.live.objects, 4000);
@@ -185,6 +185,8 @@ fn threads_that_stay_are_counted_with_what_they_keep() {
                 assert!(kept >= 4 * 700, "what threads freed waits in front of the pages:\n{stats}");
             }
             wait.wait();
+            // The scope waits for the closures alone; a thread returns its cache afterwards, as it ends.
+            threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
         });
         assert_eq!(quiet().live.objects, 0);
     };
