@@ -133,18 +133,25 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: 
             if blocks.count_ones() < PURGE_BLOCKS_MIN || !(is_whole || parts) {
                 continue;
             }
-            let age = purge::epoch().wrapping_sub(segment.freed_at[half].get());
-            if age < if is_whole { epochs } else { 2 * epochs } {
+            if epoch_age(segment, half) < if is_whole { epochs } else { 2 * epochs } {
                 is_young = true;
                 continue;
             }
-            // While the lock is not held, the blocks are marked as in use, so that no other thread takes them.
-            arena.change(segment, |segment| segment.used.set(segment.used.get() | blocks));
+            // While the lock is not held, the blocks are marked as in use, so that no other thread takes them. So is the
+            // other half where it is free and was not used lately: a segment that is half in use fits best, and would
+            // draw requests away from the one that serves them, whose memory then lies unused.
+            let other = half_mask(1 - half);
+            let is_idle = epochs > 0
+                && segment.used.get() & other == 0
+                && (segment.dirty.get() & other == 0 || epoch_age(segment, 1 - half) >= epochs);
+            let taken = if is_idle { blocks | other } else { blocks };
+            arena.change(segment, |segment| segment.used.set(segment.used.get() | taken));
             drop(arena);
             // SAFETY: the blocks are free, and no other thread takes them.
             let gone = unsafe { decommit_blocks(counters, segment, blocks) };
             arena = ARENA.lock();
-            arena.change(segment, |segment| segment.used.set(segment.used.get() & !blocks));
+            arena.change(segment, |segment| segment.used.set(segment.used.get() & !taken));
+            arena.demote(segment);
             // If the kernel refuses, the half is tried again after its next use.
             if gone {
                 segment.dirty.set(segment.dirty.get() & !blocks);
@@ -160,6 +167,11 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: 
             young = Some(segment);
         }
     }
+}
+
+/// Epochs since blocks of a half were last freed.
+fn epoch_age(segment: &Segment, half: usize) -> u32 {
+    purge::epoch().wrapping_sub(segment.freed_at[half].get())
 }
 
 /// Gives the memory of blocks back to the OS, a run at a time. Returns `false` when the kernel refuses a part.
@@ -262,6 +274,14 @@ impl Arena {
             if let Some(fit) = after {
                 self.segments[kind][fit.index()].push(segment);
             }
+        }
+    }
+
+    /// Puts a segment whose memory went back to the OS behind the newest of its fit class, so that the next request gets
+    /// memory that is resident.
+    fn demote(&self, segment: &'static Segment) {
+        if let Some(fit) = segment.fit_class() {
+            self.segments[segment.kind.get() as usize][fit.index()].demote(segment);
         }
     }
 

@@ -48,6 +48,14 @@ impl<T: Linked> List<T> {
         }
     }
 
+    /// Moves the newest record behind the one before it, if this is the newest and there is another.
+    pub(crate) fn demote(&self, record: &'static T) {
+        let is_first = self.head.get().is_some_and(|first| core::ptr::eq(first, record));
+        let Some(second) = record.links().next.get().filter(|_| is_first) else { return };
+        self.remove(second);
+        self.push(second);
+    }
+
     /// Removes a record, which is in this list.
     pub(crate) fn remove(&self, record: &'static T) {
         let (next, prev) = (record.links().next.take(), record.links().prev.take());
@@ -89,11 +97,17 @@ mod tests {
             list.push(*record);
         }
         assert_eq!(numbers(&list), [4, 3, 2, 1, 0]);
+        list.demote(records[1]);
+        assert_eq!(numbers(&list), [4, 3, 2, 1, 0], "it is not the newest");
+        list.demote(records[4]);
+        assert_eq!(numbers(&list), [3, 4, 2, 1, 0]);
+        list.demote(records[3]);
         for (gone, left) in [(2, &[4, 3, 1, 0][..]), (1, &[4, 3, 0]), (4, &[3, 0]), (0, &[3]), (3, &[])] {
             list.remove(records[gone]);
             assert_eq!(numbers(&list), left);
         }
         list.push(records[1]);
+        list.demote(records[1]);
         assert_eq!(list.first().map(|number| number.0), Some(1));
     }
 }
