@@ -104,11 +104,11 @@ gate NULLS="1":
     cargo build --quiet --package ablation
     ablation/gate/run.sh target/debug/cargo-ablate {{NULLS}}
 
-# `cargo ablate diff` beside criterion's own comparison, planted 2 % and so many times nothing: an hour; `just bench-diff 3`.
+# `cargo ablate diff` beside criterion's own comparison, planted 2 % and so many times nothing: an hour; `just bench-diff 5 2`.
 [group('measure')]
-bench-diff RUNS="50":
+bench-diff NULLS="50" PLANTED="8":
     cargo build --quiet --package ablation
-    ablation/gate/bench.sh target/debug/cargo-ablate {{RUNS}}
+    ablation/gate/bench.py target/debug/cargo-ablate {{NULLS}} {{PLANTED}}
 
 # Benchmarks that others wrote, each under its own harness, in a few blocks: `just harness`, or `just harness gungraun`.
 [group('measure')]

@@ -22,7 +22,14 @@ pub(super) const ADAPTER: Adapter = Adapter {
 const DEPTH: usize = 8;
 
 fn one(request: &Request<'_>) -> Call {
-    let short = [("--noplot", ""), ("--warm-up-time", "0.1"), ("--measurement-time", "0.2"), ("--sample-size", "10")];
+    // criterion's own statistics are not read; its usual 100,000 resamples take as long as the samples do.
+    let short = [
+        ("--noplot", ""),
+        ("--warm-up-time", "0.1"),
+        ("--measurement-time", "0.2"),
+        ("--sample-size", "10"),
+        ("--nresamples", "1001"),
+    ];
     let mut args = vec!["--bench".to_owned()];
     args.extend(options::unless_given(request.given, &short));
     args.push(exact(request.benchmark));
