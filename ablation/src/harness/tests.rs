@@ -71,7 +71,7 @@ fn criterion_runs_one_benchmark_shortly_unless_the_config_says_how_long() {
         "--bench --noplot --warm-up-time 0.1 --measurement-time 0.2 --sample-size 10 --nresamples 1001 ^u64\\[0\\]/itoa$"
     );
     let given = ["bench", "--measurement-time", "1", "--sample-size=20"];
-    assert_eq!(one(Harness::Criterion, &given, "a"), "--bench --noplot --warm-up-time 0.1 ^a$");
+    assert_eq!(one(Harness::Criterion, &given, "a"), "--bench --noplot --warm-up-time 0.1 --nresamples 1001 ^a$");
 }
 
 #[test]
