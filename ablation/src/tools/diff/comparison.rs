@@ -26,7 +26,7 @@ pub(crate) struct Part {
     pub(crate) name: String,
     /// Folder with its results.
     pub(crate) dir: PathBuf,
-    /// Whether both revisions have the same binary, so that nothing was run.
+    /// Whether both revisions have the same binary and it opens no file that differs, so that nothing was timed.
     pub(crate) identical: bool,
     /// Why nothing was measured, where a revision could not be built or run.
     pub(crate) failure: Option<String>,
@@ -149,8 +149,8 @@ impl Comparison {
         self.parts.iter().flat_map(|part| part.rows.iter().map(move |row| (part, row)))
     }
 
-    /// One worse workload is enough. Else a part that could not be built or run, or a workload of which it is not known whether it is worse; whether it is better does not
-    /// matter.
+    /// One worse workload is enough. Else a part that could not be built or run, or a workload of which it is not known
+    /// whether it is worse. Whether it is better does not matter.
     pub(crate) fn gate(&self) -> Gate {
         let verdicts = || self.rows().map(|(_, row)| row);
         if verdicts().any(|row| row.verdict == Verdict::Worse) {
