@@ -66,3 +66,20 @@ fn a_folder_that_is_listed_is_read() {
     let said = repository.diff(&["HEAD~1..HEAD", "--json"]);
     assert!(said.code == 1 && (change(&said) - 10.0 / 110.0).abs() < 0.002, "{said:#?}");
 }
+
+#[test]
+fn a_search_finds_a_commit_that_changes_a_data_file_alone() {
+    let repository = Repository::new();
+    repository.write("data/near", "50");
+    repository.write("data/fixed", "50");
+    repository.cost(READ, "good");
+    repository.write("notes", "x");
+    repository.commit("no program reads it");
+    repository.write("data/fixed", "58");
+    repository.commit("the culprit");
+    repository.write("notes", "y");
+    repository.commit("after it");
+    let more = ["--response", "value:cost_ns", "--blocks", "12", "--layouts", "1", "--out", "out"];
+    let said = repository.ablate(&[&["bisect", "HEAD~3", "HEAD"], &more[..]].concat());
+    assert!(said.code == 0 && said.stdout.contains("the culprit"), "{said:#?}");
+}
