@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// Counted events of a cell by instrument.
 type Counts = BTreeMap<String, PerOperation>;
 
+/// The setting of a build that says which files it runs beside: the tree of its revision.
+const TREE: &str = "tree";
+
 /// The instrument that sees every instruction of a program: when it is equal, nothing was done differently.
 const SEES_ALL: &str = "callgrind-instructions";
 
@@ -74,11 +77,13 @@ fn told_apart(
     noise: &BTreeMap<String, f64>,
 ) -> Told {
     if plus.build != minus.build {
-        let hash = |build: &str| {
-            let found = manifest.builds.iter().find(|known| known.id == build)?;
-            found.result.as_ref().ok().map(|built| built.code())
-        };
-        let same = hash(&plus.build).is_some() && hash(&plus.build) == hash(&minus.build);
+        let build = |id: &str| manifest.builds.iter().find(|known| known.id == id);
+        let hash = |id: &str| build(id)?.result.as_ref().ok().map(|built| built.code());
+        // One binary of two revisions runs beside the files of each.
+        let files = |id: &str| build(id)?.settings.get(TREE);
+        let same = hash(&plus.build).is_some()
+            && hash(&plus.build) == hash(&minus.build)
+            && files(&plus.build) == files(&minus.build);
         return if same { Told::SameBinary } else { Told::Apart };
     }
     let (Some(a), Some(b)) = counts else { return Told::Nothing };
@@ -182,5 +187,27 @@ mod tests {
         reasons.push(row.reason);
         insta::assert_snapshot!("reasons", reasons.join("\n"));
         assert_eq!(effect("syscalls", 100, false, "on-absent").proof, Proof::Proven);
+    }
+
+    #[test]
+    fn one_binary_beside_the_files_of_two_revisions_is_two_things() {
+        let proof = |trees: [&str; 2]| {
+            let mut study = Study::new(&["cache"], &["w"]);
+            study.manifest.plan.factors[0].proof.clear();
+            study.cell("no-cache@feature").build = "bare".to_owned();
+            let built = |(id, tree): (&str, &str)| BuildRecord {
+                id: id.to_owned(),
+                features: Vec::new(),
+                settings: [("tree".to_owned(), tree.to_owned())].into(),
+                seconds: None,
+                result: Ok(BuiltBinary { path: "/x".to_owned(), sha256: "aa".to_owned(), code_sha256: None }),
+                layouts: Vec::new(),
+            };
+            study.manifest.builds = ["full", "bare"].into_iter().zip(trees).map(built).collect();
+            let records = study.records(12, |_, _, _| 2_000.0);
+            let effects = analyse(&study.manifest, &records).workloads.remove(0).effects;
+            effects.into_iter().find(|e| e.factor == "cache" && e.contrast == "on-absent").expect("a row").proof
+        };
+        assert_eq!([proof(["1", "1"]), proof(["1", "2"])], [Proof::Invalid, Proof::Proven]);
     }
 }

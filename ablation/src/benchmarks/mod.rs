@@ -5,7 +5,8 @@ mod detect;
 mod error;
 mod list;
 
-use crate::builds::{self, Workspace};
+use crate::builds::revisions::Pinned;
+use crate::builds::{self, Beside, Workspace};
 use crate::config::{Program, Study, Workload};
 use crate::design::{self, Design};
 use crate::harness::{Harness, workload_names};
@@ -35,9 +36,9 @@ pub(crate) fn folder(study: &Study, workspace: &Workspace) -> PathBuf {
 ///
 /// # Errors
 /// [`BenchmarksError`].
-pub(crate) fn complete(study: &mut Study, target: Option<&Path>) -> Result<(), BenchmarksError> {
+pub(crate) fn complete(study: &mut Study, target: Option<&Path>, pinned: &Pinned) -> Result<(), BenchmarksError> {
     let Some(harness) = study.subject.harness.filter(|_| study.workloads.is_empty()) else { return Ok(()) };
-    let workspace = builds::workspace(study, target)?;
+    let workspace = builds::workspace_with(study, target, pinned)?;
     fits(study, harness, &workspace)?;
     // Any workload makes a design with a baseline.
     study.workloads = vec![workload(harness, "benchmarks", "")];
@@ -47,7 +48,8 @@ pub(crate) fn complete(study: &mut Study, target: Option<&Path>) -> Result<(), B
     let logs = workspace.target.join("ablate/logs");
     std::fs::create_dir_all(&logs).map_err(|source| BenchmarksError::Io { source })?;
     let built = builds::build_all(study, &design.builds[..1], &workspace, &logs)?;
-    let ids = list_build(study, harness, &design, &built.records[0], &workspace)?;
+    let beside = builds::beside(&workspace, &design.builds[..1], &folder(study, &workspace))?;
+    let ids = list_build(study, harness, &design, &built.records[0], (&workspace, beside.as_ref()))?;
     if ids.is_empty() {
         let what = format!(
             "{} lists no benchmark; write a [[workload]] with its `benchmark`, or correct the program",
@@ -118,7 +120,7 @@ fn list_build(
     harness: Harness,
     design: &Design,
     build: &BuildRecord,
-    workspace: &Workspace,
+    (workspace, beside): (&Workspace, Option<&Beside>),
 ) -> Result<Vec<String>, BenchmarksError> {
     let cell = design.plan.cells.iter().find(|cell| cell.build == build.id);
     let path = build.result.as_ref().map_or("", |built| built.path.as_str());
@@ -132,7 +134,11 @@ fn list_build(
     }
     let own = cell.into_iter().flat_map(|cell| &cell.env);
     env.extend(own.map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())));
-    let folder = folder(study, workspace);
+    let mut folder = folder(study, workspace);
+    if let Some(beside) = beside {
+        beside.show(&build.id)?;
+        folder = beside.place_of(&folder, &build.id).unwrap_or(folder);
+    }
     list(
         harness,
         &Benchmarked {
@@ -155,7 +161,7 @@ pub(crate) fn compare(
     study: &Study,
     design: &mut Design,
     built: &[BuildRecord],
-    workspace: &Workspace,
+    (workspace, beside): (&Workspace, Option<&Beside>),
 ) -> Result<Vec<String>, BenchmarksError> {
     let Some(harness) = study.subject.harness.filter(|harness| !harness.ids_are_arguments()) else {
         return Ok(Vec::new());
@@ -163,7 +169,7 @@ pub(crate) fn compare(
     fits(study, harness, workspace)?;
     let mut by_build: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for build in built.iter().filter(|build| build.result.is_ok()) {
-        by_build.insert(build.id.clone(), list_build(study, harness, design, build, workspace)?);
+        by_build.insert(build.id.clone(), list_build(study, harness, design, build, (workspace, beside))?);
     }
     let baseline = design.plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline).map(|cell| cell.build.clone());
     let there = baseline.as_ref().and_then(|build| by_build.get(build)).cloned().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Calls of cargo: metadata, and builds with their messages.
 
+use super::cargo_files;
 use super::error::BuildError;
 use super::flags;
 use super::workspace::Workspace;
@@ -134,9 +135,18 @@ pub(super) fn target(workspace: &Workspace) -> PathBuf {
     workspace.target.join("ablate/build")
 }
 
-/// Whether a folder of sources names its toolchain, so that rustup chooses it there.
-pub(super) fn names_toolchain(root: &Path) -> bool {
-    ["rust-toolchain.toml", "rust-toolchain"].iter().any(|name| root.join(name).is_file())
+fn names_toolchain(root: &Path) -> bool {
+    cargo_files::TOOLCHAIN.iter().any(|name| root.join(name).is_file())
+}
+
+/// Those of some features that a package has in these sources, and those that it lacks. Where cargo cannot say it, all
+/// are kept: its build gives the reason.
+pub(super) fn divided(sources: &Sources, package: &str, features: &[String]) -> (Vec<String>, Vec<String>) {
+    let found = metadata(&sources.manifest).ok();
+    let package = found.as_ref().and_then(|found| found.packages.iter().find(|own| own.name == package));
+    // Cargo itself checks `dependency/feature`.
+    let has = |name: &String| name.contains('/') || package.is_none_or(|own| own.features.contains_key(name));
+    features.iter().cloned().partition(has)
 }
 
 /// A program of Rust as rustup chooses it for the folder that it runs in, not the one that called ablate.

@@ -1,6 +1,9 @@
-//! Cargo's own folder and configuration files.
+//! Cargo's own folder and configuration files, and those of rustup in sources.
 
 use std::path::{Path, PathBuf};
+
+/// The files in which sources name their toolchain, so that rustup chooses it there.
+pub(super) const TOOLCHAIN: [&str; 2] = ["rust-toolchain.toml", "rust-toolchain"];
 
 /// Cargo's own folder (Cargo reference, "Cargo Home").
 pub(super) fn home() -> Option<PathBuf> {

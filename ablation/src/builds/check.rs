@@ -9,6 +9,9 @@ use crate::support::nearest::suggestion;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// The features that cargo builds where a call names none.
+pub(super) const DEFAULT: &str = "default";
+
 /// Profiles that every package has (Cargo reference, "Profiles").
 const BUILT_IN_PROFILES: [&str; 4] = ["dev", "release", "test", "bench"];
 
@@ -26,11 +29,11 @@ pub(super) fn check(study: &Study, program: &CargoProgram, found: &Metadata) -> 
         .flat_map(|factor| factor.feature.iter().chain(factor.levels.values().flat_map(|level| level.features.iter())));
     let of_peers = study.peers.iter().flat_map(|peer| peer.features.iter().flatten());
     for feature in own.chain(of_factors).chain(of_peers) {
-        // Cargo itself checks `dependency/feature`.
-        if feature.contains('/') || package.features.contains_key(feature) {
+        // Cargo itself checks `dependency/feature`. A package that has no default features is built without them.
+        if feature.contains('/') || feature == DEFAULT || package.features.contains_key(feature) {
             continue;
         }
-        let known = package.features.keys().map(String::as_str).filter(|name| *name != "default");
+        let known = package.features.keys().map(String::as_str).filter(|name| *name != DEFAULT);
         let message = format!("package `{}` has no feature `{feature}`{}", package.name, suggestion(feature, known));
         return Err(pointed(study, &["feature", "features", "placebo_feature"], feature, message));
     }

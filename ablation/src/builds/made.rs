@@ -36,14 +36,17 @@ pub(super) fn build(
     let sources = match &workspace.revisions {
         Some(revisions) => {
             let revision = revisions.of(plan)?;
-            settings.insert("revision".to_owned(), revision.shown.clone());
+            settings.remove("revision");
             let checkout = revisions.check_out(revision, &workspace.target)?;
-            checkout.join(workspace.root.strip_prefix(&revisions.repository).unwrap_or(Path::new("")))
+            revisions.within(&checkout, &workspace.root)
         }
         None => workspace.root.clone(),
     };
     let files = files(&sources, &workspace.target)?;
     let key = cache::key(&(&files, &settings, &program.artefact), Path::new(""));
+    if let Some(revisions) = &workspace.revisions {
+        revisions.of(plan)?.describe(&mut settings);
+    }
     if let Some(record) = cache::find(&workspace.target, &key, plan) {
         note("  built before");
         return Ok(BuildRecord { settings, ..record });

@@ -7,16 +7,21 @@
 //! program that a command names is not built, only found and hashed.
 
 mod alias;
+mod beside;
 mod cache;
 pub(crate) mod cargo;
 mod cargo_files;
 mod check;
+mod checkout;
 mod code;
 mod decided;
 mod error;
 mod flags;
+mod git;
 mod layouts;
+mod lock;
 mod made;
+mod outside;
 mod peers;
 mod pointed;
 mod program;
@@ -28,12 +33,14 @@ use crate::config::{CargoProgram, Origin, Program, Study};
 use crate::design::BuildPlan;
 use crate::support::files;
 use crate::support::progress::{human, note};
-use ablate_format::{BuildFailure, BuildRecord, path_of_text};
+use ablate_format::{BuildFailure, BuildRecord, BuiltBinary, path_of_text};
+pub(crate) use beside::Beside;
 use cargo::{CargoBuild, Sources};
 pub(crate) use error::BuildError;
 use layouts::Shuffler;
 pub(crate) use peers::find_peers;
 pub(crate) use program::{exists, find_from as find};
+use revisions::Pinned;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -59,6 +66,14 @@ pub(crate) struct Built {
 /// [`BuildError::NoCargo`], [`BuildError::Manifest`], [`BuildError::Fetch`], [`BuildError::Unknown`],
 /// [`BuildError::Config`], [`BuildError::Io`].
 pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspace, BuildError> {
+    workspace_with(study, target, &Pinned::new())
+}
+
+/// The same for a study that is continued, with the commits that it began with.
+///
+/// # Errors
+/// Those of [`workspace`].
+pub(crate) fn workspace_with(study: &Study, target: Option<&Path>, pinned: &Pinned) -> Result<Workspace, BuildError> {
     let given = target.map(absolute).transpose()?;
     // Found before planning, so that `cargo ablate plan` refuses a study that cannot run.
     program::check_auxiliary(study)?;
@@ -68,7 +83,7 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
             let root = absolute(&made.sources)?;
             let target = given.unwrap_or_else(|| target_folder(&root));
             hide(&target);
-            let revisions = revisions::find(study, &root)?;
+            let revisions = revisions::find(study, &root, &root, pinned)?;
             return Ok(Workspace { root, target, manifest: None, package: None, revisions });
         }
         Program::Command(command) => {
@@ -94,7 +109,7 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
     let target = target.unwrap_or_else(|| found.target_directory.into());
     let root: PathBuf = found.workspace_root.into();
     hide(&target);
-    let revisions = revisions::find(study, &root)?;
+    let revisions = revisions::find(study, &root, &package, pinned)?;
     Ok(Workspace { root, target, manifest: Some(manifest), package: Some(package), revisions })
 }
 
@@ -141,6 +156,8 @@ pub(crate) fn build_all(
     workspace: &Workspace,
     logs: &Path,
 ) -> Result<Built, BuildError> {
+    // Taken before the lock of the builds, because it lasts until the last run.
+    workspace.revisions.as_ref().map(|revisions| revisions.checkout(&workspace.target)).transpose()?;
     let _lock = lock_builds(&workspace.target.join("ablate"))?;
     let mut built = Built { records: Vec::new(), layouts: 1, one_layout: None };
     let mut shuffler = None;
@@ -207,15 +224,16 @@ fn why_one_layout<'a>(records: impl IntoIterator<Item = &'a BuildRecord>) -> Opt
 /// so without the lock a runner could copy the binary of another one. The lock ends when the result is dropped.
 fn lock_builds(dir: &Path) -> Result<File, BuildError> {
     std::fs::create_dir_all(dir).map_err(BuildError::io(dir, "creating the folder"))?;
-    let path = dir.join("build.lock");
-    let lock = File::create(&path).map_err(BuildError::io(&path, "creating the lock"))?;
-    match lock.try_lock() {
-        Ok(()) => return Ok(lock),
-        Err(std::fs::TryLockError::WouldBlock) => note("waiting for another ablate to finish building"),
-        Err(std::fs::TryLockError::Error(e)) => return Err(BuildError::io(&path, "locking")(e)),
-    }
-    lock.lock().map_err(BuildError::io(&path, "locking"))?;
-    Ok(lock)
+    lock::wait(&dir.join("build.lock"), "waiting for another ablate to finish building")
+}
+
+/// Prepares the files of every revision for its runs, which start in `folder`. `None` where no level names a revision.
+///
+/// # Errors
+/// [`BuildError::Git`] or [`BuildError::Io`].
+pub(crate) fn beside(workspace: &Workspace, plans: &[BuildPlan], folder: &Path) -> Result<Option<Beside>, BuildError> {
+    let revisions = workspace.revisions.as_ref();
+    revisions.map(|revisions| revisions.beside(plans, folder, &workspace.target)).transpose()
 }
 
 /// Tells which build begins.
@@ -239,33 +257,61 @@ fn cargo_build(
     let mut sources = Sources { root: workspace.root.clone(), manifest: manifest.to_owned() };
     let mut settings = decided::by(plan, Some(program), &workspace.root);
     let mut key = None;
+    let mut own = plan.clone();
     if let Some(revisions) = &workspace.revisions {
         let revision = revisions.of(plan)?;
-        settings.insert("revision".to_owned(), revision.shown.clone());
+        let is_named = plan.settings.toolchain.is_none() && revisions.names_toolchain(revision, &workspace.root);
+        if is_named {
+            let checkout = revisions.check_out(revision, &workspace.target)?;
+            let root = revisions.within(&checkout, &workspace.root);
+            let version = decided::said(cargo::unbound("rustc").arg("-V").current_dir(root));
+            settings.insert("compiler".to_owned(), version.unwrap_or_else(|| "unknown".to_owned()));
+        }
         let layouts = shuffler.map_or(1, |shuffler| shuffler.layouts);
         let target = (cargo::kind(program.target), &program.binary);
+        // Two revisions with the same files are one build.
+        settings.remove("revision");
         let parts = (&revision.tree, &program.package, target, &plan.features, &settings, layouts);
         key = Some(cache::key(&parts, &workspace.root.join("Cargo.lock")));
+        revision.describe(&mut settings);
         if let Some(record) = key.as_ref().and_then(|key| cache::find(&workspace.target, key, plan)) {
             note("  built before");
             return Ok(BuildRecord { settings, ..record });
         }
         let checkout = revisions.check_out(revision, &workspace.target)?;
-        let within = |path: &Path| checkout.join(path.strip_prefix(&revisions.repository).unwrap_or(Path::new("")));
-        sources = Sources { root: within(&workspace.root), manifest: within(manifest) };
+        sources = Sources {
+            root: revisions.within(&checkout, &workspace.root),
+            manifest: revisions.within(&checkout, manifest),
+        };
         revisions::lend_lock_file(&workspace.root, &sources.root)?;
-        if plan.settings.toolchain.is_none() && cargo::names_toolchain(&sources.root) {
-            let version = decided::said(cargo::unbound("rustc").arg("-V").current_dir(&sources.root));
-            settings.insert("compiler".to_owned(), version.unwrap_or_else(|| "unknown".to_owned()));
+        outside::link(revisions, &workspace.target, &revision.tree, &sources.manifest)?;
+    }
+    if workspace.revisions.is_some() || plan.features.iter().any(|feature| feature == check::DEFAULT) {
+        let (has, lacks) = cargo::divided(&sources, &program.package, &plan.features);
+        own.features = has;
+        for feature in lacks.iter().filter(|feature| *feature != check::DEFAULT) {
+            note(&format!("  built without feature `{feature}`, which this revision does not have"));
         }
     }
     let linker = shuffler.map(|shuffler| shuffler.script.as_path());
-    let call = CargoBuild { program, sources: &sources, plan, linker };
+    let call = CargoBuild { program, sources: &sources, plan: &own, linker };
     let record = BuildRecord { settings, ..build(&call, plan, workspace, log, shuffler)? };
     if let Some(key) = key.filter(|_| cargo::is_closed(&sources)) {
         cache::keep(&workspace.target, &key, &BuildRecord { seconds: None, ..record.clone() });
     }
     Ok(record)
+}
+
+/// The record of a build whose end is this.
+fn unbuilt(plan: &BuildPlan, result: Result<BuiltBinary, BuildFailure>) -> BuildRecord {
+    BuildRecord {
+        id: plan.id.clone(),
+        features: plan.features.clone(),
+        settings: Default::default(),
+        seconds: None,
+        result,
+        layouts: Vec::new(),
+    }
 }
 
 fn build(
@@ -276,14 +322,7 @@ fn build(
     shuffler: Option<&Shuffler>,
 ) -> Result<BuildRecord, BuildError> {
     let started = Instant::now();
-    let mut record = BuildRecord {
-        id: plan.id.clone(),
-        features: plan.features.clone(),
-        settings: Default::default(),
-        seconds: None,
-        result: Err(BuildFailure { message: String::new(), log: log.display().to_string() }),
-        layouts: Vec::new(),
-    };
+    let mut record = unbuilt(plan, Err(BuildFailure { message: String::new(), log: log.display().to_string() }));
     // The second round is for the case that cargo had nothing to link and the earlier layouts are gone.
     for again in [false, true] {
         if let Some(shuffler) = shuffler {
@@ -322,7 +361,6 @@ fn build(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ablate_format::BuiltBinary;
 
     fn record(id: &str, first: &str, layouts: &[&str]) -> BuildRecord {
         let binary = |sha256: &str| BuiltBinary { path: "/x".into(), sha256: sha256.into(), code_sha256: None };

@@ -5,20 +5,33 @@
 //! differ, so cargo compiles only what differs. The repository's own files, index and list of work trees stay as they
 //! are. Uncommitted changes become a commit that no branch has.
 
-use super::decided::sha256;
+use super::beside::Beside;
+use super::cargo_files;
+use super::checkout::{self, Checkout, joined, relative, submodules};
 use super::error::BuildError;
+use super::git::run;
+pub(crate) use super::git::{git, top};
 use super::pointed::pointed;
 use crate::config::Study;
 use crate::design::BuildPlan;
 use crate::support::nearest::suggestion;
-use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use ablate_format::BuildRecord;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Name of the files as they are, uncommitted changes and new files included.
 pub(crate) const WORKTREE: &str = "worktree";
+
+/// Setting of a build: its revision, for people.
+const SHOWN: &str = "revision";
+/// Setting of a build: the commit of its revision.
+const COMMIT: &str = "commit";
+/// Setting of a build: the tree of that commit.
+const TREE: &str = "tree";
+/// Those that an older ablate did not record.
+pub(crate) const LATER: [&str; 2] = [COMMIT, TREE];
 
 /// One revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,16 +44,57 @@ pub(crate) struct Revision {
     pub(crate) shown: String,
 }
 
-/// The revisions of a study.
+impl Revision {
+    /// Adds it to the settings of a build.
+    pub(super) fn describe(&self, settings: &mut BTreeMap<String, String>) {
+        settings.insert(SHOWN.to_owned(), self.shown.clone());
+        settings.insert(COMMIT.to_owned(), self.commit.clone());
+        settings.insert(TREE.to_owned(), self.tree.clone());
+    }
+}
+
+/// The revision of a build that was recorded: its commit, and the words for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pin {
+    /// The commit.
+    pub(crate) commit: String,
+    shown: String,
+}
+
+impl Pin {
+    /// That of a build; `None` for one without a revision, and for one of an older ablate.
+    pub(crate) fn of(build: &BuildRecord) -> Option<Pin> {
+        let (commit, shown) = (build.settings.get(COMMIT)?, build.settings.get(SHOWN)?);
+        Some(Pin { commit: commit.clone(), shown: shown.clone() })
+    }
+
+    fn revision(&self, repository: &Path) -> Result<Revision, BuildError> {
+        let tree = git(repository, &["rev-parse", "--verify", &format!("{}^{{tree}}", self.commit)])?;
+        Ok(Revision { commit: self.commit.clone(), tree: tree.trim().to_owned(), shown: self.shown.clone() })
+    }
+}
+
+/// Revisions that are known before git is asked, by their name in the config: those of a study that is continued.
+pub(crate) type Pinned = BTreeMap<String, Pin>;
+
+/// The revisions of a study.
+#[derive(Debug)]
 pub(crate) struct Revisions {
     /// Top folder of the repository.
     pub(crate) repository: PathBuf,
     /// Name in the config → revision; has [`WORKTREE`] when a build needs it.
     by_name: BTreeMap<String, Revision>,
+    /// The folder in which they are built and run, from its first use on.
+    checkout: OnceLock<Arc<Checkout>>,
+    /// Folders outside the repository that a build used.
+    told: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Revisions {
+    fn new(repository: PathBuf, by_name: BTreeMap<String, Revision>) -> Revisions {
+        Revisions { repository, by_name, checkout: OnceLock::new(), told: Mutex::default() }
+    }
+
     /// The revision of a build: of the files as they are where its levels name none.
     ///
     /// # Errors
@@ -53,36 +107,88 @@ impl Revisions {
         })
     }
 
+    /// The folder in which the revisions are built and run. It stays locked as long as this value or a [`Beside`] lives.
+    ///
+    /// # Errors
+    /// [`BuildError::Io`].
+    pub(super) fn checkout(&self, target: &Path) -> Result<&Arc<Checkout>, BuildError> {
+        if let Some(checkout) = self.checkout.get() {
+            return Ok(checkout);
+        }
+        let taken = Checkout::take(&self.repository, target)?;
+        Ok(self.checkout.get_or_init(|| Arc::new(taken)))
+    }
+
     /// Checks a revision out below the target folder, instead of the one that was there. Returns its top folder.
     ///
     /// # Errors
     /// [`BuildError::Git`] or [`BuildError::Io`].
     pub(super) fn check_out(&self, revision: &Revision, target: &Path) -> Result<PathBuf, BuildError> {
-        let name = self.repository.file_name().unwrap_or(OsStr::new("repository"));
-        // A target folder can be shared by several repositories, also by two of one name.
-        let own = sha256(self.repository.as_os_str().as_encoded_bytes());
-        let parent = target.join("ablate/source").join(&own[..12]);
-        let folder = parent.join(name);
-        std::fs::create_dir_all(&folder).map_err(BuildError::io(&folder, "creating the folder"))?;
-        place(&self.repository, &revision.tree, &folder, &parent.join("index"))?;
-        Ok(folder)
+        self.checkout(target)?.build(&revision.tree)
+    }
+
+    /// Makes a folder for the runs of each build. Processes start in `folder`.
+    ///
+    /// # Errors
+    /// [`BuildError::Git`] or [`BuildError::Io`].
+    pub(super) fn beside(&self, plans: &[BuildPlan], folder: &Path, target: &Path) -> Result<Beside, BuildError> {
+        let checkout = self.checkout(target)?;
+        let mut trees = BTreeMap::new();
+        for plan in plans.iter().filter(|plan| plan.command.is_none()) {
+            trees.insert(plan.id.clone(), self.of(plan)?.tree.clone());
+        }
+        let lent = checkout::of_no_revision(&self.repository, self.by_name.contains_key(WORKTREE))?;
+        let folder = relative(&self.repository, folder).unwrap_or_default();
+        checkout.keep(&trees.values().map(String::as_str).collect::<BTreeSet<_>>(), &folder, &lent)?;
+        Ok(Beside { checkout: checkout.clone(), repository: self.repository.clone(), trees })
+    }
+
+    /// Whether no build used this folder outside the repository before.
+    pub(super) fn is_new(&self, folder: &Path) -> bool {
+        self.told.lock().is_ok_and(|mut told| told.insert(folder.to_owned()))
+    }
+
+    /// Where a path of the repository's own folder is in a checked-out revision; its top for one outside.
+    pub(super) fn within(&self, checkout: &Path, path: &Path) -> PathBuf {
+        joined(checkout, &relative(&self.repository, path).unwrap_or_default())
+    }
+
+    /// Whether a revision names its toolchain in a folder of sources, so that rustup chooses it there.
+    pub(super) fn names_toolchain(&self, revision: &Revision, root: &Path) -> bool {
+        let root = relative(&self.repository, root).unwrap_or_default();
+        cargo_files::TOOLCHAIN.iter().any(|name| {
+            let file = format!("{}:{}", revision.tree, root.join(name).display());
+            git(&self.repository, &["cat-file", "-e", &file]).is_ok()
+        })
     }
 }
 
-/// Finds every revision that the levels of a study name. `None` when they name none.
+/// Finds every revision that the levels of a study name. `None` when they name none. `package` is the folder of the
+/// package, in the workspace in `root`. Git is not asked for names that are pinned.
 ///
 /// # Errors
 /// [`BuildError::Config`] for one that does not exist, [`BuildError::Git`].
-pub(super) fn find(study: &Study, root: &Path) -> Result<Option<Revisions>, BuildError> {
+pub(super) fn find(
+    study: &Study,
+    root: &Path,
+    package: &Path,
+    pinned: &Pinned,
+) -> Result<Option<Revisions>, BuildError> {
     let levels = || study.factors.iter().flat_map(|factor| factor.levels.values());
     let names: Vec<&String> = levels().filter_map(|level| level.build.revision.as_ref()).collect();
     let Some(first) = names.first() else { return Ok(None) };
-    let Some(repository) = top(root) else {
-        let message = format!("the sources of the subject are in no git repository, so there is no `{first}`");
-        return Err(pointed(study, &["revision"], first, message));
-    };
+    // A workspace can lie above the repository of its package.
+    let repository = top(root).or_else(|_| top(package)).map_err(|reason| {
+        let folder = package.display();
+        let message = format!("git has no repository of the subject in {folder}, so there is no `{first}`: {reason}");
+        pointed(study, &["revision"], first, message)
+    })?;
     let mut by_name = BTreeMap::new();
     for name in names {
+        if let Some(pin) = pinned.get(name) {
+            by_name.insert(name.clone(), pin.revision(&repository)?);
+            continue;
+        }
         let Some(revision) = resolve(&repository, name)? else {
             let branches = git(&repository, &["for-each-ref", "--format=%(refname:short)"])?;
             let near = suggestion(name, branches.lines().chain([WORKTREE, "HEAD"]));
@@ -96,18 +202,10 @@ pub(super) fn find(study: &Study, root: &Path) -> Result<Option<Revisions>, Buil
         |factor: &&crate::config::Factor| factor.levels.values().any(|level| level.build.revision.is_some());
     let mut own = study.factors.iter().filter(of_factor).flat_map(|factor| factor.levels.values());
     if !by_name.contains_key(WORKTREE) && own.any(|level| level.build.revision.is_none()) {
-        by_name.insert(WORKTREE.to_owned(), snapshot(&repository)?);
+        let files = pinned.get(WORKTREE).map_or_else(|| snapshot(&repository), |pin| pin.revision(&repository));
+        by_name.insert(WORKTREE.to_owned(), files?);
     }
-    Ok(Some(Revisions { repository, by_name }))
-}
-
-/// Top folder of the repository of a folder; `None` outside one.
-pub(crate) fn top(folder: &Path) -> Option<PathBuf> {
-    let mut command = Command::new("git");
-    command.args(["rev-parse", "--show-toplevel"]).current_dir(folder).stdin(Stdio::null());
-    let out = command.output().ok().filter(|out| out.status.success())?;
-    let text = out.stdout.strip_suffix(b"\n").unwrap_or(&out.stdout);
-    Some(PathBuf::from(OsStr::from_bytes(text)))
+    Ok(Some(Revisions::new(repository, by_name)))
 }
 
 /// The revision of a name: [`WORKTREE`], two revisions with `...` between them for their merge base, or what git knows.
@@ -155,6 +253,18 @@ fn snapshot(repository: &Path) -> Result<Revision, BuildError> {
         run(command.args(args).env("GIT_INDEX_FILE", &index), repository)
     };
     with_index(&["add", "--all"])?;
+    let with_commits = with_index(&["write-tree"])?;
+    for (path, commit) in submodules(repository, with_commits.trim())? {
+        // Of a submodule, `add` sees its commit and no changed file.
+        let inner = repository.join(&path);
+        if top(&inner).map_or(true, |own| own == repository) {
+            continue;
+        }
+        let own = snapshot(&inner)?;
+        if own.commit != commit {
+            with_index(&["update-index", "--cacheinfo", &format!("160000,{},{path}", own.commit)])?;
+        }
+    }
     let tree = with_index(&["write-tree"])?.trim().to_owned();
     let head = git(repository, &["rev-parse", "--verify", "HEAD"])?.trim().to_owned();
     if git(repository, &["rev-parse", &format!("{head}^{{tree}}")])?.trim() == tree {
@@ -175,37 +285,6 @@ fn snapshot(repository: &Path) -> Result<Revision, BuildError> {
     Ok(Revision { commit, tree, shown: format!("{WORKTREE} = {short} and {files}") })
 }
 
-/// Makes a folder have the files of a tree. What a build left there and git does not track stays.
-fn place(repository: &Path, tree: &str, folder: &Path, index: &Path) -> Result<(), BuildError> {
-    let with_tree = |args: &[&str]| {
-        let mut command = Command::new("git");
-        command.arg("--work-tree").arg(folder).args(args).env("GIT_INDEX_FILE", index);
-        run(&mut command, repository)
-    };
-    if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()) {
-        // An index of a folder that was emptied would leave the files out.
-        let _ = std::fs::remove_file(index);
-    }
-    with_tree(&["read-tree", "--reset", "-u", tree])?;
-    // A build may have changed a file.
-    with_tree(&["checkout-index", "--all", "--force"])?;
-    for line in git(repository, &["ls-tree", "-r", "-z", "--full-tree", tree])?.split('\0') {
-        let Some((entry, path)) = line.split_once('\t').filter(|(entry, _)| entry.starts_with("160000 ")) else {
-            continue;
-        };
-        let commit = entry.split_whitespace().nth(2).unwrap_or_default();
-        let (inner, to) = (repository.join(path), folder.join(path));
-        if top(&inner).is_none_or(|own| own == repository) {
-            let message = format!("submodule {path} is not checked out; run `git submodule update --init`");
-            return Err(BuildError::Git { folder: repository.to_owned(), message });
-        }
-        std::fs::create_dir_all(&to).map_err(BuildError::io(&to, "creating the folder"))?;
-        let name = path.replace(['/', '\\'], "-");
-        place(&inner, commit, &to, &index.with_file_name(format!("index-{name}")))?;
-    }
-    Ok(())
-}
-
 /// Gives a checked-out workspace the lock file of the working folder where git does not track it, so that all revisions
 /// have the same dependencies.
 pub(super) fn lend_lock_file(from: &Path, to: &Path) -> Result<(), BuildError> {
@@ -217,25 +296,6 @@ pub(super) fn lend_lock_file(from: &Path, to: &Path) -> Result<(), BuildError> {
         return Ok(());
     }
     std::fs::write(&lent, text).map_err(BuildError::io(&lent, "copying the lock file"))
-}
-
-/// What git prints.
-///
-/// # Errors
-/// [`BuildError::Git`].
-pub(crate) fn git(repository: &Path, args: &[&str]) -> Result<String, BuildError> {
-    run(Command::new("git").args(args), repository)
-}
-
-fn run(command: &mut Command, folder: &Path) -> Result<String, BuildError> {
-    let failed = |message: String| BuildError::Git { folder: folder.to_owned(), message };
-    let out = command.current_dir(folder).stdin(Stdio::null()).output().map_err(|e| failed(e.to_string()))?;
-    if out.status.success() {
-        return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
-    }
-    let text = String::from_utf8_lossy(&out.stderr);
-    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no message");
-    Err(failed(line.trim().to_owned()))
 }
 
 #[cfg(test)]
@@ -284,10 +344,8 @@ mod tests {
         assert!(changed.shown.contains("2 changed files"), "{}", changed.shown);
         assert_eq!(resolve(dir.path(), WORKTREE).expect("git works"), Some(changed.clone()));
         assert_eq!(git(dir.path(), &["status", "--porcelain"]).expect("git works"), before);
-        let revisions = Revisions {
-            repository: dir.path().to_owned(),
-            by_name: BTreeMap::from([(WORKTREE.to_owned(), changed.clone())]),
-        };
+        let by_name = BTreeMap::from([(WORKTREE.to_owned(), changed.clone())]);
+        let revisions = Revisions::new(dir.path().to_owned(), by_name);
         let target = tempfile::tempdir().expect("a temporary folder");
         let out = revisions.check_out(&changed, target.path()).expect("checks out");
         let read = |name: &str| std::fs::read_to_string(out.join(name)).ok();
@@ -298,7 +356,7 @@ mod tests {
     fn another_revision_takes_the_place_and_what_is_the_same_is_not_touched() {
         let dir = repository();
         let of = |name: &str| resolve(dir.path(), name).expect("git works").expect("is there");
-        let revisions = Revisions { repository: dir.path().to_owned(), by_name: BTreeMap::new() };
+        let revisions = Revisions::new(dir.path().to_owned(), BTreeMap::new());
         let target = tempfile::tempdir().expect("a temporary folder");
         let out = revisions.check_out(&of("HEAD"), target.path()).expect("checks out");
         let modified =
@@ -323,10 +381,60 @@ mod tests {
         at(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "deep/inner"]);
         at(&["commit", "--quiet", "-m", "with a submodule"]);
         let head = resolve(outer.path(), "HEAD").expect("git works").expect("is there");
-        let revisions = Revisions { repository: outer.path().to_owned(), by_name: BTreeMap::new() };
+        let revisions = Revisions::new(outer.path().to_owned(), BTreeMap::new());
         let target = tempfile::tempdir().expect("a temporary folder");
         let out = revisions.check_out(&head, target.path()).expect("checks out");
         assert_eq!(std::fs::read_to_string(out.join("deep/inner/a")).expect("is there"), "two");
+    }
+
+    #[test]
+    fn changed_files_of_a_submodule_belong_to_the_files_as_they_are() {
+        let (outer, inner) = (repository(), repository());
+        let at = |args: &[&str]| git(outer.path(), args).expect("git works");
+        let url = inner.path().display().to_string();
+        at(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "inner"]);
+        at(&["commit", "--quiet", "-m", "with a submodule"]);
+        let of = |name: &str| resolve(outer.path(), name).expect("git works").expect("is there");
+        assert_eq!(of(WORKTREE).commit, of("HEAD").commit);
+        std::fs::write(outer.path().join("inner/a"), "changed").expect("writes");
+        std::fs::write(outer.path().join("inner/untracked"), "u").expect("writes");
+        let before = git(&outer.path().join("inner"), &["status", "--porcelain"]).expect("git works");
+        let files = of(WORKTREE);
+        assert!(files.shown.ends_with("1 changed file"), "{}", files.shown);
+        let revisions = Revisions::new(outer.path().to_owned(), BTreeMap::new());
+        let target = tempfile::tempdir().expect("a temporary folder");
+        let out = revisions.check_out(&files, target.path()).expect("checks out");
+        let read = |name: &str| std::fs::read_to_string(out.join("inner").join(name)).ok();
+        assert_eq!((read("a").as_deref(), read("untracked").as_deref()), (Some("changed"), Some("u")));
+        revisions.check_out(&of("HEAD"), target.path()).expect("checks out");
+        assert_eq!((read("a").as_deref(), read("untracked")), (Some("two"), None));
+        assert_eq!(git(&outer.path().join("inner"), &["status", "--porcelain"]).expect("git works"), before);
+    }
+
+    #[test]
+    fn repositories_of_one_name_do_not_mix_in_one_target_folder() {
+        let (parents, target) = ([repository(), repository()], tempfile::tempdir().expect("a temporary folder"));
+        let mut outs = Vec::new();
+        for (parent, text) in parents.iter().zip(["first", "second"]) {
+            let own = parent.path().join("same");
+            std::fs::create_dir(&own).expect("creates");
+            git(&own, &["init", "--quiet"]).expect("git works");
+            std::fs::write(own.join(text), text).expect("writes");
+            git(&own, &["add", "--all"]).expect("git works");
+            let who = ["-c", "user.name=t", "-c", "user.email=t"];
+            git(&own, &[&who[..], &["commit", "--quiet", "-m", text]].concat()).expect("git works");
+            let head = resolve(&own, "HEAD").expect("git works").expect("is there");
+            let revisions = Revisions::new(own, BTreeMap::new());
+            for _ in 0..2 {
+                outs.push(revisions.check_out(&head, target.path()).expect("checks out"));
+            }
+        }
+        let names = |out: &Path| {
+            let entries = std::fs::read_dir(out).expect("is there").filter_map(Result::ok);
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        assert_ne!(outs[0], outs[2]);
+        assert_eq!([names(&outs[0]), names(&outs[2])], [["first"], ["second"]]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use ablate_format::{BuiltBinary, path_to_text};
 use std::path::{Path, PathBuf};
 
 /// Folders of a study's sources and binaries on this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Workspace {
     /// Folder of the measured sources; for a command, the folder of the config.
     pub(crate) root: PathBuf,

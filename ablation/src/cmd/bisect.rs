@@ -3,7 +3,7 @@
 use super::diff::Measured;
 use super::output::{Ended, print};
 use crate::support::exit::ShellCode;
-use crate::support::progress::note;
+use crate::support::progress::warn;
 use crate::support::settings::Settings;
 use crate::tools::diff::{Found, Request, bisect};
 
@@ -50,13 +50,12 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
             ))?;
             Ok(ShellCode::Undecided)
         }
-        Found::Interrupted(commits) => {
-            let left = if commits.is_empty() {
-                String::new()
-            } else {
-                format!("; the first worse commit is {}", open(&commits))
+        Found::Interrupted { left, resume } => {
+            let left = match left.as_slice() {
+                [] => "interrupted; finished runs are stored".to_owned(),
+                left => format!("interrupted; the first worse commit is {}", open(left)),
             };
-            note(&format!("interrupted{left}"));
+            warn(&format!("{}\nTo continue:\n  {resume}", left.trim_end()));
             Ok(ShellCode::Interrupted)
         }
     }

@@ -1,13 +1,12 @@
 //! `cargo ablate diff`.
 
 use super::output::{Ended, print};
-use crate::study::StudyError;
 use crate::study::rule::Budget;
 use crate::support::exit::ShellCode;
 use crate::support::interrupt;
 use crate::support::progress::{note, warn};
 use crate::support::settings::Settings;
-use crate::tools::diff::{self, DiffError, End, Format, Gate, Request};
+use crate::tools::diff::{self, End, Format, Gate, Part, Request};
 use ablate_stats::MAX_BLOCKS;
 use std::path::PathBuf;
 
@@ -130,7 +129,8 @@ fn percent(text: &str) -> Result<f64, String> {
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
     let request = args.measured.request(args.revisions);
     let made = diff::run(&request, settings);
-    if let Err(DiffError::Study(error @ (StudyError::Build(_) | StudyError::Preflight(_)))) = &made
+    if let Err(error) = &made
+        && error.is_of_a_revision()
         && args.gate
     {
         // A revision that cannot be built or run is not slower.
@@ -165,7 +165,8 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
         return Ok(gate.exit());
     }
     // Without a gate a change for the worse is a result like any other, but runs that do not count are not.
-    let is_good = gate != Gate::Undecided || comparison.parts.iter().all(|part| part.runs.1 == 0);
+    let is_good = |part: &Part| part.runs.1 == 0 && part.failure.is_none();
+    let is_good = gate != Gate::Undecided || comparison.parts.iter().all(is_good);
     Ok(if is_good { ShellCode::Good } else { ShellCode::BadRuns })
 }
 

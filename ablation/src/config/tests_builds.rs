@@ -117,3 +117,25 @@ fn wrong_keys_and_values_of_levels_are_pointed_at() {
     check(MADE, "seed = 7", "seed = 7\nlayouts = 2");
     insta::assert_snapshot!(said);
 }
+
+#[test]
+fn a_comparison_of_revisions_keeps_what_the_baseline_sets() {
+    let text = PACKAGE.replace("o3 = {}", "o3 = { opt-level = 1, env = { small = \"1\" } }").replace(
+        "base = { revision = \"main...HEAD\" }",
+        "base = { revision = \"old\", args = [\"-b\"], rustflags = [\"-g\"] }",
+    );
+    let mut study = parsed(&text).expect("is good");
+    study.compare_revisions(&[("base", "v1"), ("head", "v2")]);
+    let [factor] = study.factors.as_slice() else { panic!("one factor: {:?}", study.factors) };
+    assert_eq!((factor.baseline.as_str(), factor.levels.len()), ("base", 2));
+    for (level, revision) in [("base", "v1"), ("head", "v2")] {
+        let level = &factor.levels[level];
+        assert_eq!(level.build.revision.as_deref(), Some(revision));
+        assert_eq!(level.build.profile_keys.get("opt-level").map(ToString::to_string).as_deref(), Some("1"));
+        assert_eq!(
+            (level.build.rustflags.as_slice(), level.args.as_slice()),
+            (&["-g".to_owned()][..], &["-b".to_owned()][..])
+        );
+        assert_eq!(level.env.get("small").map(String::as_str), Some("1"));
+    }
+}

@@ -18,6 +18,9 @@ pub(crate) fn run<'p, E: From<RunError>>(
     change: impl FnOnce(&mut Launch<'p>) -> Result<(), E>,
 ) -> Result<Ran, E> {
     let surroundings = &context.study.subject.surroundings;
+    if let Some(beside) = context.beside {
+        beside.show(&attempt.cell.build).map_err(RunError::from)?;
+    }
     let mut block = context.block.borrow_mut();
     match hooks::enter(context, &mut block, attempt.slot)? {
         Hooked::Done => {}

@@ -73,7 +73,7 @@ pub(super) fn client(
     };
     let nul = |_| RunError::Nul { cell: attempt.cell.id.clone() };
     launched.envp = context.environment(&context.study.subject.env, slot.pad, place).map_err(nul)?;
-    launched.directory = Some(context.directory(place).map_err(nul)?);
+    launched.directory = Some(context.directory(None, place).map_err(nul)?);
     if context.study.workloads[slot.workload].pin {
         launched.cpus = Some(context.cpus.neighbour().unwrap_or(context.cpus.pinned));
     }

@@ -5,6 +5,7 @@ use super::harness::{self, Asked};
 use super::process::{Launch, ProcessError};
 use super::schedule::Slot;
 use super::scratch::{Block, Place};
+use crate::builds::{Beside, BuildError};
 use crate::config::{Program, Study};
 use crate::design::BuildPlan;
 use crate::harness::Request;
@@ -33,6 +34,8 @@ pub(crate) struct Context<'a> {
     pub(crate) seed: u64,
     /// Folder of the package that cargo builds; `None` for other programs.
     pub(crate) package: Option<&'a Path>,
+    /// The files of every revision; `None` for a study without revisions.
+    pub(crate) beside: Option<&'a Beside>,
     /// Processors of the runner and of the measured processes.
     pub(crate) cpus: Cpus,
     /// The available instruments.
@@ -71,6 +74,9 @@ pub(crate) enum RunError {
     /// A process could not be started.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// The files of a revision could not be put in their place.
+    #[error(transparent)]
+    Files(#[from] BuildError),
     /// A record cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -98,6 +104,7 @@ impl ExitStatus for RunError {
     fn exit(&self) -> ShellCode {
         match self {
             RunError::Process(error) => error.exit(),
+            RunError::Files(error) => error.exit(),
             // The folder was usable when the study began, so another call would not help.
             RunError::Store(_) | RunError::Scratch { .. } | RunError::Nul { .. } => ShellCode::BadRuns,
         }
@@ -165,7 +172,8 @@ impl Context<'_> {
             }
             let given: Vec<String> = words.iter().map(|word| (*word).clone()).collect();
             let call = harness.one(&Request { benchmark, given: &given, scratch });
-            let asked = Asked { harness, call: &call, scratch, package: self.package };
+            let package = self.package.map(|package| self.beside(cell, package));
+            let asked = Asked { harness, call: &call, scratch, package: package.as_deref() };
             asked.add(&mut argv, &mut env).map_err(RunError::scratch)?;
         }
         let argv = argv.into_iter().map(CString::new);
@@ -174,7 +182,7 @@ impl Context<'_> {
             program: CString::new(bytes_of_text(attempt.binary)).map_err(nul)?,
             argv: argv.collect::<Result<_, _>>().map_err(nul)?,
             envp: padded(env, slot.pad).map_err(nul)?,
-            directory: Some(self.directory(place).map_err(nul)?),
+            directory: Some(self.directory(Some(cell), place).map_err(nul)?),
             cpus: Some(if workload.pin { self.cpus.pinned } else { self.cpus.allowed }),
             aslr: slot.pass == Pass::Timing,
             timeout: self.study.timeout,
@@ -204,12 +212,22 @@ impl Context<'_> {
         std::path::absolute(self.study.folder()).unwrap_or_else(|_| self.study.folder().to_owned())
     }
 
-    /// The folder in which the measured process starts.
-    pub(super) fn directory(&self, place: &Place) -> Result<CString, std::ffi::NulError> {
+    /// Where a folder of the sources is while a cell runs: beside the other files of its revision.
+    fn beside(&self, cell: &CellPlan, folder: &Path) -> PathBuf {
+        let own = self.beside.and_then(|beside| beside.place_of(folder, &cell.build));
+        own.unwrap_or_else(|| folder.to_owned())
+    }
+
+    /// The folder in which the measured process of a cell starts; without a cell, a process that is the same for all.
+    pub(super) fn directory(&self, cell: Option<&CellPlan>, place: &Place) -> Result<CString, std::ffi::NulError> {
         let scratch = place.folder().filter(|_| self.study.subject.surroundings.in_scratch);
         // Benchmarks of a package start where `cargo bench` starts them.
         let package = self.package.filter(|_| self.study.subject.harness.is_some());
-        let folder = scratch.or(package).map_or_else(|| self.folder(), Path::to_owned);
+        let folder = match (scratch, cell) {
+            (Some(scratch), _) => scratch.to_owned(),
+            (None, Some(cell)) => self.beside(cell, &package.map_or_else(|| self.folder(), Path::to_owned)),
+            (None, None) => package.map_or_else(|| self.folder(), Path::to_owned),
+        };
         CString::new(folder.as_os_str().as_bytes())
     }
 

@@ -10,6 +10,7 @@ mod context;
 mod cpus;
 pub(crate) mod harness;
 mod hooks;
+mod opened;
 mod orphans;
 mod outcome;
 mod passes;
@@ -26,6 +27,7 @@ mod words;
 
 pub(crate) use context::{Attempt, Context, End, RunError};
 pub(crate) use cpus::Cpus;
+pub(crate) use opened::{Opened, opened};
 pub(crate) use orphans::become_reaper;
 pub(crate) use preflight::{PreflightError, preflight};
 use unit_costs::UnitCosts;

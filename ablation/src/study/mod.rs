@@ -2,15 +2,17 @@
 
 mod adaptive;
 mod facts;
+mod pinned;
 pub(crate) mod rule;
 mod same;
 
 use crate::benchmarks::{self, BenchmarksError};
+use crate::builds::revisions::Pinned;
 use crate::builds::{self, BuildError, Built, Workspace};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
 use crate::measure;
-use crate::run::{self, Context, Cpus, End, PreflightError, RunError, Session};
+use crate::run::{self, Context, Cpus, End, Opened, PreflightError, RunError, Session};
 use crate::store::{self, Folder, Key, StoreError, key};
 use crate::support::call::{self, PROGRAM, quoted};
 use crate::support::count::counted;
@@ -54,6 +56,8 @@ pub(crate) struct Request {
     pub(crate) budget: Option<Budget>,
     /// Run nothing when this is true of what was built.
     pub(crate) stop_if: Option<fn(&Manifest) -> bool>,
+    /// Commits of revisions by their names. Those of a study that is continued come first.
+    pub(crate) pinned: Pinned,
 }
 
 impl Request {
@@ -76,7 +80,13 @@ impl Request {
             until_halfwidth,
             budget,
             stop_if,
+            pinned: Pinned::new(),
         }
+    }
+
+    /// The folder of the study that is continued.
+    fn continued(&self) -> Option<&Path> {
+        self.out.as_deref().filter(|_| self.resume)
     }
 
     /// When the study stops by itself; `None`: after its blocks.
@@ -159,7 +169,8 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
         note(&format!("{} has no [quick] table, so the whole study runs", request.config.display()));
     }
     setup("signal handlers", interrupt::install())?;
-    benchmarks::complete(&mut study, settings.target_dir.as_deref())?;
+    let pinned = pinned::of(request.continued(), &study)?;
+    benchmarks::complete(&mut study, settings.target_dir.as_deref(), &pinned)?;
     if !request.workloads.is_empty() {
         let gone = study.only(&request.workloads)?;
         if !gone.is_empty() {
@@ -191,14 +202,16 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, Stu
 /// # Errors
 /// [`StudyError`]; what was recorded before is kept.
 pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Settings) -> Result<Outcome, StudyError> {
-    benchmarks::complete(&mut study, settings.target_dir.as_deref())?;
+    let mut pinned = request.pinned.clone();
+    pinned.extend(pinned::of(request.continued(), &study)?);
+    benchmarks::complete(&mut study, settings.target_dir.as_deref(), &pinned)?;
     let libraries = builds::find_peers(&mut study)?;
     for absent in &study.absent {
         let hint = if absent.hint.is_empty() { String::new() } else { format!("; {}", absent.hint) };
         note(&format!("peer {} is left out: {}{hint}", absent.peer, absent.why));
     }
     let mut design = design::resolve(&study)?;
-    let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
+    let workspace = builds::workspace_with(&study, settings.target_dir.as_deref(), &pinned)?;
     setup("signal handlers", interrupt::install())?;
     let (folder, earlier) = open(request, &study, &workspace)?;
     set_seed_and_blocks(request, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
@@ -209,7 +222,9 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         (machine.join().unwrap_or_else(|_| machine::machine(&workspace.root)), built)
     });
     let built = built?;
-    design.plan.remarks = benchmarks::compare(&study, &mut design, &built.records, &workspace)?;
+    let beside = builds::beside(&workspace, &design.builds, &benchmarks::folder(&study, &workspace))?;
+    let around = (&workspace, beside.as_ref());
+    design.plan.remarks = benchmarks::compare(&study, &mut design, &built.records, around)?;
     design.plan.remarks.iter().for_each(|remark| note(remark));
     // After the builds, because a process that a compiler leaves behind, such as a cache server, must not be ended.
     setup("becoming the reaper of orphans", run::become_reaper())?;
@@ -238,11 +253,15 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         builds: &builds,
         seed: study.seed,
         package: workspace.package.as_deref(),
+        beside: beside.as_ref(),
         cpus: setup("choosing processors", Cpus::take())?,
         probed: &probed,
         block: Default::default(),
     };
-    let stopped = request.stop_if.is_some_and(|is_enough| is_enough(&manifest));
+    let (stopped, mut refused) = match request.stop_if.is_some_and(|is_enough| is_enough(&manifest)) {
+        true => stops(&context)?,
+        false => (false, false),
+    };
     let outcome = |interrupted, closing| Outcome {
         dir: folder.dir().to_owned(),
         is_quick: false,
@@ -256,8 +275,7 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         return Ok(outcome(false, Vec::new()));
     }
     let remaining = run::remaining(&context, manifest.blocks, &done);
-    let mut refused = false;
-    if remaining > 0 {
+    if remaining > 0 && !refused {
         match run::preflight(&context)? {
             Some(found) => {
                 found.suspicious.iter().for_each(|line| note(&format!("preflight: {line}")));
@@ -290,6 +308,21 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
     }
     progress.finish();
     Ok(outcome(end == End::Interrupted, closing))
+}
+
+/// Whether a study that needs no runs by its binaries needs none by the files that they read, and whether Ctrl-C was
+/// pressed meanwhile.
+fn stops(context: &Context<'_>) -> Result<(bool, bool), StudyError> {
+    // A binary that is missing is known without runs.
+    let is_built = context.builds.iter().all(|build| build.result.is_ok());
+    let Some(beside) = context.beside.filter(|_| is_built) else { return Ok((true, false)) };
+    match run::opened(context, &beside.differing()?)? {
+        Opened::Nothing => return Ok((true, false)),
+        Opened::Interrupted => return Ok((false, true)),
+        Opened::File(name) => note(&format!("{name} differs between the revisions and is read at run time")),
+        Opened::Unknown(why) => note(&format!("whether a file that differs is read at run time is not known: {why}")),
+    }
+    Ok((false, false))
 }
 
 fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {

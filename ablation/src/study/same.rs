@@ -1,6 +1,7 @@
 //! Whether a resumed study is the one that was started.
 
 use super::facts;
+use crate::builds::revisions::LATER;
 use crate::config::Study;
 use crate::store::StoreError;
 use crate::support::machine;
@@ -62,7 +63,9 @@ fn changed_setting(old: &BuildRecord, now: &BuildRecord) -> Option<String> {
         return None;
     }
     let names = old.settings.keys().chain(now.settings.keys());
-    let name = names.into_iter().find(|name| old.settings.get(*name) != now.settings.get(*name))?;
+    let is_known = |name: &&String| !LATER.contains(&name.as_str()) || old.settings.contains_key(*name);
+    let mut names = names.filter(is_known);
+    let name = names.find(|name| old.settings.get(*name) != now.settings.get(*name))?;
     let show = |build: &BuildRecord| build.settings.get(name).map_or("not set", String::as_str).to_owned();
     Some(format!("{name} of build `{}` was {}, and is {} now", now.id, show(old), show(now)))
 }

@@ -2,7 +2,7 @@
 //! processes are the same as in a study, through [`builds`] and [`run`].
 
 use crate::benchmarks::{self, BenchmarksError};
-use crate::builds::{self, BuildError, Workspace};
+use crate::builds::{self, Beside, BuildError, Workspace};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
 use crate::measure::Probed;
@@ -114,13 +114,14 @@ pub(crate) struct Cells {
     pub(crate) design: Design,
     pub(crate) workspace: Workspace,
     builds: Vec<BuildRecord>,
+    beside: Option<Beside>,
     cpus: Cpus,
 }
 
 /// A study and where it belongs, before anything is built.
 pub(crate) fn open(path: &Path, settings: &Settings) -> Result<(Study, Design, Workspace), CellsError> {
     let mut study = config::load(path)?;
-    benchmarks::complete(&mut study, settings.target_dir.as_deref())?;
+    benchmarks::complete(&mut study, settings.target_dir.as_deref(), &Default::default())?;
     builds::find_peers(&mut study)?;
     let design = design::resolve(&study)?;
     let workspace = builds::workspace(&study, settings.target_dir.as_deref())?;
@@ -153,11 +154,12 @@ impl Cells {
         let logs = workspace.target.join("ablate/logs");
         std::fs::create_dir_all(&logs).map_err(CellsError::io(&logs, "creating the folder"))?;
         let builds = builds::build_all(&study, &design.builds, &workspace, &logs)?.records;
+        let beside = builds::beside(&workspace, &design.builds, &benchmarks::folder(&study, &workspace))?;
         prepared("becoming the reaper of orphans", run::become_reaper())?;
         let cpus = Cpus::take().map_err(|e| CellsError::Impossible {
             what: format!("cannot choose processors: {e}; allow sched_setaffinity"),
         })?;
-        Ok(Cells { study, design, workspace, builds, cpus })
+        Ok(Cells { study, design, workspace, builds, beside, cpus })
     }
 
     /// Runs a cell with a workload (both by index), prepared as the pass asks and then changed by `change`.
@@ -183,6 +185,7 @@ impl Cells {
             builds: &self.builds,
             seed: self.study.seed,
             package: self.workspace.package.as_deref(),
+            beside: self.beside.as_ref(),
             cpus: self.cpus,
             probed: &nothing,
             block: Default::default(),

@@ -8,6 +8,7 @@ use super::compare;
 use super::comparison::Verdict;
 use super::error::DiffError;
 use super::request::Request;
+use super::resume;
 use super::subject;
 use crate::analyse::{Analysis, analyse_proven};
 use crate::builds::revisions::{self, git};
@@ -19,7 +20,12 @@ use crate::study::rule::{Budget, HalfWidth};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use ablate_format::Manifest;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+/// Levels of the commits of a step.
+const GOOD: &str = "good";
+const BAD: &str = "bad";
+const BETWEEN: &str = "between";
 
 /// A step that is undecided is continued at most so often, each time with twice the time.
 const CONTINUED: u32 = 3;
@@ -35,8 +41,13 @@ pub(crate) enum Found {
     NoChange(String),
     /// Whether they differ by that is not known.
     Unknown(String),
-    /// Ctrl-C was pressed. The commits that are left, oldest first.
-    Interrupted(Vec<String>),
+    /// Ctrl-C was pressed.
+    Interrupted {
+        /// The commits that are left, oldest first.
+        left: Vec<String>,
+        /// The command that continues the search.
+        resume: String,
+    },
 }
 
 /// The side that a commit between belongs to.
@@ -58,13 +69,30 @@ pub(crate) fn bisect(request: &Request, good: &str, bad: &str, settings: &Settin
         let names: Vec<String> = study.iter().map(subject::name).collect();
         return Err(DiffError::WhichBench { names: names.join(", ") });
     };
-    let folder = subject::sources(study)?;
-    let repository = revisions::top(&folder).ok_or(DiffError::NoRepository { folder })?;
-    let mut commits = between(&repository, good, bad)?;
+    let repository = subject::repository(study)?;
+    let out = match &request.out {
+        Some(out) => out.clone(),
+        None => resume::default_folder("bisect", study, settings)?,
+    };
+    // A search that is continued has the ends that it began with, wherever their branches are now.
+    let (first, last) = match resume::begun(request, [out.join("step-1").as_path()], (GOOD, BAD))? {
+        Some(begun) => (begun.base.commit, begun.head.commit),
+        None => (commit(&repository, good)?, commit(&repository, bad)?),
+    };
+    let Some(mut commits) = between(&repository, &first, &last)? else {
+        return Err(DiffError::NotBefore { good: good.to_owned(), bad: bad.to_owned() });
+    };
     let steps = usize::BITS - commits.len().leading_zeros();
     note(&format!("{} after {good}, at most {steps} steps", crate::support::count::counted(commits.len(), "commit")));
-    let mut search =
-        Search { request, settings, study, good, bad, confidence: 1.0 - 0.05 / f64::from(steps + 1), runs: 0 };
+    let mut search = Search {
+        request,
+        settings,
+        study,
+        ends: [&first, &last],
+        out: &out,
+        confidence: 1.0 - 0.05 / f64::from(steps + 1),
+        runs: 0,
+    };
     if let Some(found) = search.ends()? {
         return Ok(found);
     }
@@ -75,7 +103,10 @@ pub(crate) fn bisect(request: &Request, good: &str, bad: &str, settings: &Settin
         let Some(at) = open.get(open.len() / 2).copied() else { break };
         let commit = commits[at].clone();
         match search.side(&commit)? {
-            None => return Ok(Found::Interrupted(titles(&repository, &commits)?)),
+            None => {
+                let left = titles(&repository, &commits)?;
+                return Ok(Found::Interrupted { left, resume: resume::command(&out) });
+            }
             Some(Side::Bad) => {
                 note(&format!("{}: bad", title(&repository, &commit)?));
                 commits.truncate(at + 1);
@@ -97,22 +128,21 @@ pub(crate) fn bisect(request: &Request, good: &str, bad: &str, settings: &Settin
     }
 }
 
-/// The commits after `good` up to `bad`, oldest first. Of merges the first parent counts, so that a branch that was
-/// merged is one step.
-fn between(repository: &Path, good: &str, bad: &str) -> Result<Vec<String>, DiffError> {
-    let commit = |name: &str| match revisions::resolve(repository, name)? {
+fn commit(repository: &Path, name: &str) -> Result<String, DiffError> {
+    match revisions::resolve(repository, name)? {
         Some(revision) => Ok(revision.commit),
         None => Err(DiffError::Unknown { what: format!("revision `{name}`"), hint: String::new() }),
-    };
-    let (first, last) = (commit(good)?, commit(bad)?);
-    let is_before = git(repository, &["merge-base", "--is-ancestor", &first, &last]).is_ok();
+    }
+}
+
+/// The commits after one up to another, oldest first; `None` where they are not in this order. Of merges the first
+/// parent counts, so that a branch that was merged is one step.
+fn between(repository: &Path, first: &str, last: &str) -> Result<Option<Vec<String>>, DiffError> {
+    let is_before = git(repository, &["merge-base", "--is-ancestor", first, last]).is_ok();
     let range = format!("{first}..{last}");
     let list = git(repository, &["rev-list", "--reverse", "--first-parent", &range])?;
     let commits: Vec<String> = list.lines().map(str::to_owned).collect();
-    if !is_before || commits.is_empty() {
-        return Err(DiffError::NotBefore { good: good.to_owned(), bad: bad.to_owned() });
-    }
-    Ok(commits)
+    Ok(Some(commits).filter(|commits| is_before && !commits.is_empty()))
 }
 
 fn title(repository: &Path, commit: &str) -> Result<String, DiffError> {
@@ -127,8 +157,10 @@ struct Search<'a> {
     request: &'a Request,
     settings: &'a Settings,
     study: &'a Study,
-    good: &'a str,
-    bad: &'a str,
+    /// The commits of the good and the bad end.
+    ends: [&'a str; 2],
+    /// Folder of the steps.
+    out: &'a Path,
     confidence: f64,
     /// Steps so far, for the names of folders.
     runs: u32,
@@ -137,9 +169,9 @@ struct Search<'a> {
 impl Search<'_> {
     /// Compares both ends. `Some` when the search is over before it began.
     fn ends(&mut self) -> Result<Option<Found>, DiffError> {
-        let levels = [("good", self.good), ("bad", self.bad)];
+        let levels = [(GOOD, self.ends[0]), (BAD, self.ends[1])];
         let Some((manifest, analysis, _)) = self.run(&levels, None, false, self.request.budget)? else {
-            return Ok(Some(Found::Interrupted(Vec::new())));
+            return Ok(Some(Found::Interrupted { left: Vec::new(), resume: resume::command(self.out) }));
         };
         let rows = compare::compare(&manifest, &analysis, self.request.margin);
         if rows.iter().any(|row| row.verdict == Verdict::Worse) {
@@ -160,7 +192,7 @@ impl Search<'_> {
 
     /// The side of a commit; `None` after Ctrl-C.
     fn side(&mut self, commit: &str) -> Result<Option<Side>, DiffError> {
-        let levels = [("good", self.good), ("bad", self.bad), ("between", commit)];
+        let levels = [(GOOD, self.ends[0]), (BAD, self.ends[1]), (BETWEEN, commit)];
         let mut budget = self.request.budget;
         for continued in 0..=CONTINUED {
             let Some((manifest, analysis, stopped)) = self.run(&levels, Some(is_known), continued > 0, budget)? else {
@@ -191,43 +223,27 @@ impl Search<'_> {
         study.compare_revisions(levels);
         subject::arrange(self.request, &mut study);
         self.runs += u32::from(!resume);
-        let out: Option<PathBuf> = self.request.out.as_ref().map(|dir| dir.join(format!("step-{}", self.runs)));
-        let out = match out {
-            Some(dir) => dir,
-            None => default_folder(&study, self.settings)?.join(format!("step-{}", self.runs)),
-        };
+        let out = self.out.join(format!("step-{}", self.runs));
         let call = study::Request {
             blocks: Some(self.request.blocks),
-            resume: resume || (self.request.resume && out.exists()),
+            resume: (resume || self.request.resume) && resume::is_begun(&out),
             out: Some(out),
             until_halfwidth: Some(HalfWidth::Share(self.request.margin / 2.0)),
             budget: Some(budget),
             stop_if,
             ..study::Request::of(study.path.clone())
         };
-        let outcome = study::run_loaded(study, &call, self.settings)?;
-        if outcome.interrupted {
-            return Ok(None);
-        }
+        let outcome = match study::run_loaded(study, &call, self.settings).map_err(DiffError::from) {
+            Ok(outcome) if outcome.interrupted => return Ok(None),
+            Err(error) if error.is_interrupted() => return Ok(None),
+            ended => ended?,
+        };
         let (manifest, records, _) = store::read_judged(&outcome.dir)?;
         let (mut records, _) = store::whole_blocks(&manifest, records);
         prove::prove_together(&manifest.plan, &mut records);
         let analysis = analyse_proven(&manifest, &records);
         Ok(Some((manifest, analysis, outcome.stopped)))
     }
-}
-
-/// Where the folders of the steps are when the call names none: beside those of other studies, by the time of this call.
-fn default_folder(study: &Study, settings: &Settings) -> Result<PathBuf, DiffError> {
-    static STARTED: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
-    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let target = match &settings.target_dir {
-        Some(target) => target.clone(),
-        None => {
-            crate::builds::target_folder(&std::path::absolute(subject::sources(study)?).map_err(DiffError::Nowhere)?)
-        }
-    };
-    Ok(target.join("ablate").join(format!("bisect-{}", STARTED.get_or_init(now))))
 }
 
 /// The binaries of a comparison by level.
@@ -239,7 +255,7 @@ fn hash<'m>(manifest: &'m Manifest, level: &str) -> Option<&'m str> {
 }
 
 fn is_built(manifest: &Manifest) -> bool {
-    hash(manifest, "between").is_some()
+    hash(manifest, BETWEEN).is_some()
 }
 
 /// Whether the binaries alone tell the side, or there is none.
@@ -248,10 +264,10 @@ fn is_known(manifest: &Manifest) -> bool {
 }
 
 fn known_side(manifest: &Manifest) -> Side {
-    match hash(manifest, "between") {
+    match hash(manifest, BETWEEN) {
         None => Side::Broken,
-        between if between == hash(manifest, "good") => Side::Good,
-        between if between == hash(manifest, "bad") => Side::Bad,
+        between if between == hash(manifest, GOOD) => Side::Good,
+        between if between == hash(manifest, BAD) => Side::Bad,
         _ => Side::Unknown,
     }
 }
@@ -264,7 +280,7 @@ fn nearer(manifest: &Manifest, analysis: &Analysis, confidence: f64) -> Side {
         let mut of_level = cells.filter(|cell| cell.levels.values().any(|own| own == level));
         of_level.next().map(|cell| cell.id.as_str())
     };
-    let (Some(good), Some(bad), Some(between)) = (id("good"), id("bad"), id("between")) else { return Side::Unknown };
+    let (Some(good), Some(bad), Some(between)) = (id(GOOD), id(BAD), id(BETWEEN)) else { return Side::Unknown };
     let told = analysis.tables.iter().filter_map(|table| {
         let whole = table.main_difference(bad, good)?;
         let part = table.main_difference(between, good)?;

@@ -26,8 +26,10 @@ pub(crate) struct Part {
     pub(crate) name: String,
     /// Folder with its results.
     pub(crate) dir: PathBuf,
-    /// Whether both revisions have the same binary, so that nothing was run.
+    /// Whether both revisions have the same binary and it opens no file that differs, so that nothing was timed.
     pub(crate) identical: bool,
+    /// Why nothing was measured, where a revision could not be built or run.
+    pub(crate) failure: Option<String>,
     /// Every workload.
     pub(crate) rows: Vec<Compared>,
     /// What the outputs of both revisions say: a change of them is no failure, and times may not be of the same work.
@@ -124,20 +126,38 @@ impl Gate {
     }
 }
 
+impl Part {
+    /// A part of which a revision could not be built or run.
+    pub(super) fn failed(name: String, dir: PathBuf, why: String) -> Part {
+        Part {
+            name,
+            dir,
+            identical: false,
+            failure: Some(why),
+            rows: Vec::new(),
+            outputs: Vec::new(),
+            blocks: 0,
+            layouts: 1,
+            runs: (0, 0),
+        }
+    }
+}
+
 impl Comparison {
     /// Every workload with the part that it belongs to.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&Part, &Compared)> {
         self.parts.iter().flat_map(|part| part.rows.iter().map(move |row| (part, row)))
     }
 
-    /// One worse workload is enough. Else one of which it is not known whether it is worse; whether it is better does not
-    /// matter.
+    /// One worse workload is enough. Else a part that could not be built or run, or a workload of which it is not known
+    /// whether it is worse. Whether it is better does not matter.
     pub(crate) fn gate(&self) -> Gate {
         let verdicts = || self.rows().map(|(_, row)| row);
         if verdicts().any(|row| row.verdict == Verdict::Worse) {
             return Gate::Worse;
         }
-        match verdicts().any(|row| row.verdict == Verdict::Invalid || row.may_be_worse(self.margin)) {
+        let failed = self.parts.iter().any(|part| part.failure.is_some());
+        match failed || verdicts().any(|row| row.verdict == Verdict::Invalid || row.may_be_worse(self.margin)) {
             true => Gate::Undecided,
             false => Gate::Good,
         }

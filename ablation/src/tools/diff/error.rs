@@ -1,5 +1,6 @@
 //! Why two revisions cannot be compared.
 
+use crate::benchmarks::BenchmarksError;
 use crate::builds::BuildError;
 use crate::config::ConfigError;
 use crate::store::StoreError;
@@ -20,10 +21,15 @@ pub(crate) enum DiffError {
     )]
     NoPackage,
     /// The sources are in no repository.
-    #[error("{folder}: this folder is in no git repository, so it has no revisions to compare")]
+    #[error(
+        "{folder}: git has no repository here, so there are no revisions to compare: {reason}; correct what git says, or \
+         change to a repository"
+    )]
     NoRepository {
         /// The folder.
         folder: PathBuf,
+        /// What git says.
+        reason: String,
     },
     /// There are no two commits.
     #[error(
@@ -109,6 +115,36 @@ pub(crate) enum DiffError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl DiffError {
+    /// The error of a build, also of one that was made to list benchmarks.
+    fn build(&self) -> Option<&BuildError> {
+        match self {
+            DiffError::Build(error)
+            | DiffError::Study(StudyError::Build(error) | StudyError::Benchmarks(BenchmarksError::Build(error))) => {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether Ctrl-C ended a build.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        matches!(self.build(), Some(BuildError::Interrupted))
+    }
+
+    /// Whether a revision could not be built or run, which says nothing of its speed.
+    pub(crate) fn is_of_a_revision(&self) -> bool {
+        let benchmarks =
+            |error: &BenchmarksError| matches!(error, BenchmarksError::Failed { .. } | BenchmarksError::Nothing { .. });
+        match self {
+            DiffError::Study(StudyError::Preflight(_)) => true,
+            DiffError::Study(StudyError::Benchmarks(error)) if benchmarks(error) => true,
+            DiffError::Study(_) => self.build().is_some() && !self.is_interrupted(),
+            _ => false,
+        }
+    }
 }
 
 impl ExitStatus for DiffError {

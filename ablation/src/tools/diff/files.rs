@@ -66,6 +66,7 @@ fn json(comparison: &Comparison) -> Value {
             "name": part.name,
             "results": part.dir.display().to_string(),
             "identical": part.identical,
+            "failure": part.failure,
             "blocks": part.blocks,
             "layouts": part.layouts,
             "runs": part.runs.0,
@@ -95,6 +96,11 @@ fn junit(comparison: &Comparison) -> String {
         let mut suite = TestSuite::new(part.name.clone());
         if part.identical {
             suite.add_test_case(TestCase::new("both revisions are the same machine code", TestCaseStatus::success()));
+        }
+        if let Some(why) = &part.failure {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status.set_message(why.clone());
+            suite.add_test_case(TestCase::new("both revisions can be built and run", status));
         }
         for row in &part.rows {
             let message = format!("{} {}", row.word(), text::with_interval(row.change.as_ref()));
@@ -135,6 +141,15 @@ fn sarif(comparison: &Comparison) -> Value {
             "partialFingerprints": { "workload/v1": format!("{}/{}", part.name, row.workload) },
         }))
     });
+    let failures = comparison.parts.iter().filter_map(|part| {
+        Some(json!({
+            "ruleId": "invalid",
+            "level": "warning",
+            "message": { "text": format!("{}: {}", part.name, part.failure.as_ref()?) },
+            "locations": [{ "physicalLocation": { "artifactLocation": { "uri": "Cargo.toml" }, "region": { "startLine": 1 } } }],
+            "partialFingerprints": { "workload/v1": part.name },
+        }))
+    });
     let rule = |id: &str, text: &str| json!({ "id": id, "shortDescription": { "text": text } });
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -149,7 +164,7 @@ fn sarif(comparison: &Comparison) -> Value {
                     rule("invalid", "A workload has no proven run in one of the revisions"),
                 ],
             } },
-            "results": results.collect::<Vec<_>>(),
+            "results": results.chain(failures).collect::<Vec<_>>(),
         }],
     })
 }
@@ -158,6 +173,10 @@ fn sarif(comparison: &Comparison) -> Value {
 pub(crate) fn annotations(comparison: &Comparison) -> String {
     let escaped = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let mut out = String::new();
+    for part in &comparison.parts {
+        let Some(why) = &part.failure else { continue };
+        out += &format!("::warning title=cargo ablate diff::{}\n", escaped(&format!("{}: {why}", part.name)));
+    }
     for (part, row) in comparison.rows() {
         let kind = match row.verdict {
             Verdict::Worse => "error",

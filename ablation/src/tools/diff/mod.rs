@@ -10,6 +10,7 @@ mod comparison;
 mod error;
 mod files;
 mod request;
+mod resume;
 mod sides;
 mod subject;
 mod text;
@@ -24,14 +25,19 @@ use crate::study::rule::HalfWidth;
 use crate::support::nearest::suggestion;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
-use ablate_format::Manifest;
+use ablate_format::{CellKind, Manifest};
 pub(crate) use bisect::{Found, bisect};
 pub(crate) use comparison::{Comparison, Gate, Part};
 pub(crate) use error::DiffError;
 pub(crate) use files::{Format, annotations, to_text, write};
 pub(crate) use request::Request;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 pub(crate) use text::terminal;
+
+/// Level of the revision that is compared with.
+const BASE: &str = "base";
+/// Level of the one that is judged.
+const HEAD: &str = "head";
 
 /// How a comparison ended.
 #[derive(Debug)]
@@ -49,40 +55,72 @@ pub(crate) enum End {
 pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffError> {
     let mut studies = subject::studies(request)?;
     let several = studies.len() > 1;
-    let mut out = Comparison { base: String::new(), head: String::new(), parts: Vec::new(), margin: request.margin };
+    let out = match (&request.out, studies.first()) {
+        (None, Some(first)) if several => Some(resume::default_folder(&first.name, first, settings)?),
+        (out, _) => out.clone(),
+    };
+    let folder =
+        |study: &Study| out.as_ref().map(|dir| if several { dir.join(subject::name(study)) } else { dir.clone() });
+    let folders: Vec<PathBuf> = studies.iter().filter_map(folder).collect();
+    let mut begun = resume::begun(request, folders.iter().map(PathBuf::as_path), (BASE, HEAD))?;
+    let goes_on = begun.is_some();
+    let mut comparison =
+        Comparison { base: String::new(), head: String::new(), parts: Vec::new(), margin: request.margin };
+    let mut failures = Vec::new();
     for study in &mut studies {
-        let sides = sides_of(request, study)?;
-        study.compare_revisions(&[("base", &sides.base), ("head", &sides.head)]);
+        // All parts are of the same commits, also where a branch moves or a file changes meanwhile.
+        let sides = match &begun {
+            Some(begun) => sides::Sides { base: begun.base.commit.clone(), head: begun.head.commit.clone() },
+            None => sides_of(request, study)?,
+        };
+        study.compare_revisions(&[(BASE, &sides.base), (HEAD, &sides.head)]);
         subject::arrange(request, study);
-        if out.base.is_empty() {
+        if comparison.parts.is_empty() {
             note(&format!("comparing {} with {}", sides.head, sides.base));
         }
-        // The width at which a change of the margin is told apart from none and from twice as much.
-        let width = HalfWidth::Share(request.margin / 2.0);
-        let name = subject::name(study);
+        let dir = folder(study);
         let call = study::Request {
             blocks: Some(request.blocks),
-            out: request.out.as_ref().map(|dir| if several { dir.join(&name) } else { dir.clone() }),
-            resume: request.resume && request.out.as_ref().is_some_and(|dir| !several || dir.join(&name).exists()),
-            until_halfwidth: Some(width),
+            resume: request.resume && (!several || !goes_on || dir.as_deref().is_some_and(resume::is_begun)),
+            out: dir,
+            // The width at which a change of the margin is told apart from none and from twice as much.
+            until_halfwidth: Some(HalfWidth::Share(request.margin / 2.0)),
             budget: Some(request.budget),
-            stop_if: Some(are_identical),
+            stop_if: Some(needs_no_runs),
+            pinned: begun.as_ref().map(resume::Begun::pinned).unwrap_or_default(),
             ..study::Request::of(study.path.clone())
         };
-        let outcome = study::run_loaded(study.clone(), &call, settings)?;
+        let name = subject::name(study);
+        let outcome = match study::run_loaded(study.clone(), &call, settings).map_err(DiffError::from) {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_interrupted() && !comparison.parts.is_empty() => {
+                return Ok(End::Interrupted(resume::command(out.as_deref().unwrap_or(Path::new("")))));
+            }
+            Err(error) if several && error.is_of_a_revision() => {
+                note(&format!("{name} is left out: {error}"));
+                comparison.parts.push(Part::failed(name, call.out.unwrap_or_default(), error.to_string()));
+                failures.push(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if outcome.interrupted {
-            return Ok(End::Interrupted(resume_command(request.out.as_deref().unwrap_or(&outcome.dir))));
+            return Ok(End::Interrupted(resume::command(out.as_deref().unwrap_or(&outcome.dir))));
         }
-        let (part, base, head) = part(name, &outcome, request.margin)?;
-        (out.base, out.head) = (base, head);
-        out.parts.push(part);
+        let (manifest, part) = part(name, &outcome, request.margin)?;
+        (comparison.base, comparison.head) = named(&manifest);
+        begun = begun.or_else(|| resume::Begun::of(&manifest, BASE, HEAD));
+        comparison.parts.push(part);
     }
-    Ok(End::Complete(out))
+    match failures.pop() {
+        // Nothing was measured, so there is nothing to show.
+        Some(error) if failures.len() + 1 == comparison.parts.len() => Err(error),
+        _ => Ok(End::Complete(comparison)),
+    }
 }
 
 fn sides_of(request: &Request, study: &Study) -> Result<sides::Sides, DiffError> {
-    let folder = subject::sources(study)?;
-    let repository = revisions::top(&folder).ok_or(DiffError::NoRepository { folder })?;
+    let repository = subject::repository(study)?;
     let sides = sides::sides(&repository, request.revisions.as_deref())?;
     for name in [&sides.base, &sides.head] {
         if revisions::resolve(&repository, name)?.is_none() {
@@ -93,6 +131,20 @@ fn sides_of(request: &Request, study: &Study) -> Result<sides::Sides, DiffError>
         }
     }
     Ok(sides)
+}
+
+/// Whether runs would say nothing: a revision has no binary, or all have the same one.
+fn needs_no_runs(manifest: &Manifest) -> bool {
+    failure(manifest).is_some() || are_identical(manifest)
+}
+
+/// Why a revision has no binary.
+fn failure(manifest: &Manifest) -> Option<String> {
+    let failed = manifest.builds.iter().find_map(|build| Some((build, build.result.as_ref().err()?)));
+    failed.map(|(build, failure)| {
+        let revision = build.settings.get("revision").map_or(build.id.as_str(), String::as_str);
+        format!("{revision} does not build: {}; log: {}", failure.message, failure.log)
+    })
 }
 
 /// Whether all builds are the same file, so that every difference would be noise.
@@ -106,46 +158,39 @@ fn are_identical(manifest: &Manifest) -> bool {
     first.is_some() && hashes.all(|other| other == first)
 }
 
-/// What a study says about both revisions, and their names.
-fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<(Part, String, String), DiffError> {
+/// What a study says about both revisions.
+fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<(Manifest, Part), DiffError> {
     let (manifest, records, _) = store::read_judged(&outcome.dir)?;
+    if let Some(why) = failure(&manifest) {
+        return Ok((manifest, Part::failed(name, outcome.dir.clone(), why)));
+    }
     let (mut records, _) = store::whole_blocks(&manifest, records);
     prove::prove_together(&manifest.plan, &mut records);
     let analysis = analyse_proven(&manifest, &records);
     let bad = records.iter().filter(|record| record.status != ablate_format::Status::Ok).count();
-    let shown = |id: Option<&str>| {
-        let build = manifest.builds.iter().find(|build| Some(build.id.as_str()) == id);
-        build.and_then(|build| build.settings.get("revision")).cloned().unwrap_or_default()
-    };
-    let of = |kind| manifest.plan.cells.iter().find(|cell| cell.kind == kind).map(|cell| cell.build.as_str());
-    let (base, head) = (of(ablate_format::CellKind::Baseline), of(ablate_format::CellKind::Treatment));
-    let (base, head) = (shown(base), shown(head));
     let rows = if outcome.stopped { Vec::new() } else { compare::compare(&manifest, &analysis, margin) };
     let part = Part {
         name,
         dir: outcome.dir.clone(),
         identical: outcome.stopped,
+        failure: None,
         rows,
         outputs: prove::outputs::remarks(&manifest.plan, &records),
         blocks: manifest.blocks,
         layouts: manifest.plan.layouts,
         runs: (records.len(), bad),
     };
-    Ok((part, base, head))
+    Ok((manifest, part))
 }
 
-/// The command that continues a comparison.
-fn resume_command(dir: &Path) -> String {
-    let mut words: Vec<String> = crate::support::call::command();
-    // What follows belongs to the program.
-    let own = words.split_off(words.iter().position(|word| word == "--").unwrap_or(words.len()));
-    words.retain(|word| word != "--resume");
-    let has_out = words.iter().any(|word| word == "--out" || word.starts_with("--out="));
-    if !has_out {
-        words.extend(["--out".to_owned(), dir.display().to_string()]);
-    }
-    words.push("--resume".to_owned());
-    shell_words::join(words.iter().chain(&own))
+/// Base and head for people.
+fn named(manifest: &Manifest) -> (String, String) {
+    let shown = |kind| {
+        let cell = manifest.plan.cells.iter().find(|cell| cell.kind == kind)?;
+        let build = manifest.builds.iter().find(|build| build.id == cell.build)?;
+        build.settings.get("revision").cloned()
+    };
+    (shown(CellKind::Baseline).unwrap_or_default(), shown(CellKind::Treatment).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::error::DiffError;
 use super::request::Request;
 use crate::benchmarks;
 use crate::builds::cargo::{self, Package, binaries};
+use crate::builds::revisions;
 use crate::config::{self, CargoProgram, Origin, Program, Study};
 use crate::support::nearest::suggestion;
 use std::path::{Path, PathBuf};
@@ -112,11 +113,10 @@ fn study(request: &Request, package: &Package, folder: &Path, run: &Run) -> Resu
         request.layouts,
         quoted(&package.name)
     );
-    let default: Vec<String> = package.features.get("default").map(|_| "default".to_owned()).into_iter().collect();
-    let features = if request.features.is_empty() { &default } else { &request.features };
-    if !features.is_empty() {
-        text += &format!("features = {}\n", list(features));
-    }
+    // Either revision may have default features, whatever the files here have.
+    let default = ["default".to_owned()];
+    let features = if request.features.is_empty() { &default[..] } else { &request.features };
+    text += &format!("features = {}\n", list(features));
     match run {
         Run::Bench(bench, harness) => {
             text +=
@@ -169,6 +169,15 @@ pub(crate) fn sources(study: &Study) -> Result<PathBuf, DiffError> {
         Program::Made(made) => Ok(made.sources.clone()),
         Program::Cargo(_) | Program::Command(_) => Err(DiffError::NotBuilt { config: study.path.clone() }),
     }
+}
+
+/// The repository of the sources of a study.
+///
+/// # Errors
+/// [`DiffError::NotBuilt`], [`DiffError::NoRepository`].
+pub(super) fn repository(study: &Study) -> Result<PathBuf, DiffError> {
+    let folder = sources(study)?;
+    revisions::top(&folder).map_err(|reason| DiffError::NoRepository { folder, reason })
 }
 
 /// Gives a study the code layouts and the seed of the call.

@@ -52,6 +52,7 @@ fn of(rows: Vec<Compared>, margin: f64) -> Comparison {
         name: "parse".to_owned(),
         dir: "target/ablate/diff-1".into(),
         identical: false,
+        failure: None,
         rows,
         outputs: vec!["the output of revision-head in parse differs".to_owned()],
         blocks: 20,

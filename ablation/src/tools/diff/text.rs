@@ -29,7 +29,7 @@ pub(super) fn document(comparison: &Comparison) -> Document {
 pub(super) fn answer(comparison: &Comparison) -> String {
     let margin = shown_margin(comparison.margin);
     if !comparison.parts.is_empty() && comparison.parts.iter().all(|part| part.identical) {
-        return "Both revisions are the same machine code, and nothing was run".to_owned();
+        return "Both revisions are the same machine code and read the same files, so nothing was timed".to_owned();
     }
     let rows: Vec<&Compared> = comparison.rows().map(|(_, row)| row).collect();
     let of = |verdict: Verdict| rows.iter().filter(|row| row.verdict == verdict).collect::<Vec<_>>();
@@ -57,6 +57,12 @@ pub(super) fn answer(comparison: &Comparison) -> String {
         let open: Vec<String> = open.map(|(count, word)| format!("{count} of {} {word}", rows.len())).collect();
         if open.is_empty() { words } else { format!("{words}; {}", open.join(", ")) }
     };
+    let failed: Vec<&str> =
+        comparison.parts.iter().filter(|part| part.failure.is_some()).map(|part| part.name.as_str()).collect();
+    let rest = |words: String| {
+        let words = rest(words);
+        if failed.is_empty() { words } else { format!("{words}; {} cannot be built or run", failed.join(", ")) }
+    };
     rest(match (worse.is_empty(), better.is_empty()) {
         (false, true) => named(&worse),
         (true, false) => named(&better),
@@ -73,10 +79,14 @@ pub(super) fn answer(comparison: &Comparison) -> String {
 const NAMED: usize = 3;
 
 fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
+    if let Some(why) = &part.failure {
+        document.text(format!("{}: invalid: {why}", part.name));
+        return;
+    }
     if part.identical {
         document.text(format!(
-            "{}: what is loaded of both binaries is the same, byte for byte, so no process was run. Files that the \
-             program reads when it runs were not compared.",
+            "{}: what is loaded of both binaries is the same, byte for byte. A trial run of each opened no file of the \
+             repository that differs, so nothing was timed.",
             part.name
         ));
         return;

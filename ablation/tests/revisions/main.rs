@@ -1,6 +1,10 @@
 //! Revisions, build settings and build commands, end to end: real repositories, builds and runs. The programs report a
 //! cost that their sources state, so that what is right is known.
 
+mod files;
+mod interrupted;
+mod shapes;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -30,6 +34,7 @@ const PROGRAM: &str = r###"fn main() {
 impl Repository {
     fn new() -> Repository {
         let repository = Repository { dir: tempfile::tempdir().expect("a temporary folder") };
+        std::fs::create_dir(repository.root()).expect("creates");
         let manifest = "[package]\nname = \"tool\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n";
         repository.write("Cargo.toml", manifest);
         repository.write(".gitignore", "target\nout*\n");
@@ -40,8 +45,13 @@ impl Repository {
         repository
     }
 
+    /// The folder of the repository, which is not the only one in its parent.
+    fn root(&self) -> PathBuf {
+        self.dir.path().join("repo")
+    }
+
     fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        self.root().join(name)
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -67,13 +77,13 @@ impl Repository {
     }
 
     fn git(&self, args: &[&str]) -> String {
-        let out = Command::new("git").args(args).current_dir(self.dir.path()).output().expect("git starts");
+        let out = Command::new("git").args(args).current_dir(self.root()).output().expect("git starts");
         assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8_lossy(&out.stdout).into_owned()
     }
 
     fn ablate(&self, args: &[&str]) -> Said {
-        ablate(self.dir.path(), args, &[])
+        ablate(&self.root(), args, &[])
     }
 
     /// A comparison by the cost that the program reports.
@@ -83,12 +93,18 @@ impl Repository {
     }
 }
 
-fn ablate(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Said {
+/// A call of ablate without the settings of the caller.
+fn call(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-ablate"));
     command.args(args).current_dir(folder).stdin(Stdio::null()).env_remove("RUSTFLAGS");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ABLATE_")) {
         command.env_remove(name);
     }
+    command
+}
+
+fn ablate(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Said {
+    let mut command = call(folder, args);
     let out = command.envs(env.iter().copied()).output().expect("ablate starts");
     Said {
         code: out.status.code().unwrap_or(-1),
@@ -254,9 +270,9 @@ fn build_settings_reach_the_binary_and_are_recorded_and_compared() {
     assert!(settings("full")["compiler"].as_str().expect("text").starts_with("rustc "), "{manifest:#}");
     // Flags of the environment are kept beside those of a level, and a study is not continued with others.
     let with_flags = [("RUSTFLAGS", "--cfg other")];
-    let said = ablate(repository.dir.path(), &["run", "study.toml", "--out", "out", "--resume"], &with_flags);
+    let said = ablate(&repository.root(), &["run", "study.toml", "--out", "out", "--resume"], &with_flags);
     assert!(said.code == 2 && said.stderr.contains("RUSTFLAGS of build `full` was not set"), "{said:#?}");
-    let said = ablate(repository.dir.path(), &["run", "study.toml", "--out", "out2"], &with_flags);
+    let said = ablate(&repository.root(), &["run", "study.toml", "--out", "out2"], &with_flags);
     assert_eq!(said.code, 0, "{said:#?}");
     let flag = read("out2/effects.json");
     let rows = flag["effects"].as_array().expect("a list");
