@@ -3,6 +3,7 @@
 use super::output::{Ended, print};
 use crate::study::StudyError;
 use crate::study::rule::Budget;
+use crate::study::watch::Stop;
 use crate::support::exit::ShellCode;
 use crate::support::interrupt;
 use crate::support::progress::{note, warn};
@@ -25,6 +26,9 @@ pub(super) struct Args {
     /// Exit with 1 when something is worse by more than the margin, and with 3 when that is not known.
     #[arg(long)]
     gate: bool,
+    /// When to end before --max-time.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Early::Decided)]
+    stop: Early,
     /// Print the result as one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -38,8 +42,30 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     sarif: Option<PathBuf>,
     /// Print annotations for GitHub's runner as well.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     annotate: bool,
+}
+
+/// When a comparison ends early. Changes are looked at after numbers of blocks that are fixed before the first one, with
+/// intervals wide enough that all of these looks together raise no more false alarms than one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Early {
+    /// When every verdict is certain; with --gate already when something is surely worse.
+    Decided,
+    /// Also when the rest of the time would most likely leave it undecided.
+    Undecided,
+    /// Only when the intervals are narrow enough: half of the margin.
+    Never,
+}
+
+impl From<Early> for Stop {
+    fn from(early: Early) -> Stop {
+        match early {
+            Early::Decided => Stop::Decided,
+            Early::Undecided => Stop::Undecided,
+            Early::Never => Stop::Never,
+        }
+    }
 }
 
 /// What is measured in every revision, and how well.
@@ -58,7 +84,7 @@ pub(super) struct Measured {
     #[arg(long, value_name = "NAME")]
     bin: Option<String>,
     /// Only benchmarks whose id matches this regular expression.
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", conflicts_with = "bin")]
     filter: Option<String>,
     /// Cargo features, separated by commas. Default: the package's default ones.
     #[arg(long, short = 'F', value_name = "LIST", value_delimiter = ',')]
@@ -75,9 +101,9 @@ pub(super) struct Measured {
     /// Most blocks. Fewer are run when the intervals are narrow enough: half of the margin.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=MAX_BLOCKS as i64))]
     blocks: u32,
-    /// Code layouts of each build, so that a change is not that of a single layout.
-    #[arg(long, value_name = "N", default_value_t = LAYOUTS, value_parser = clap::value_parser!(u32).range(1..=64))]
-    layouts: u32,
+    /// Code layouts of each build, so that a change is not that of a single layout. Default: 16.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    layouts: Option<u32>,
     /// Seed of the random orders.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -109,15 +135,14 @@ impl Measured {
             blocks: self.blocks,
             layouts: self.layouts,
             budget: self.max_time,
+            stop: Stop::Decided,
+            is_gate: false,
             seed: self.seed,
             out: self.out,
             resume: self.resume,
         }
     }
 }
-
-/// Code layouts of each build. More of them separate a change from the place of the code, and cost only links.
-const LAYOUTS: u32 = 16;
 
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok();
@@ -128,9 +153,11 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
-    let request = args.measured.request(args.revisions);
+    let request = Request { stop: args.stop.into(), is_gate: args.gate, ..args.measured.request(args.revisions) };
     let made = diff::run(&request, settings);
-    if let Err(DiffError::Study(error @ (StudyError::Build(_) | StudyError::Preflight(_)))) = &made
+    if let Err(
+        error @ (DiffError::Study(StudyError::Build(_) | StudyError::Preflight(_)) | DiffError::NoArguments { .. }),
+    ) = &made
         && args.gate
     {
         // A revision that cannot be built or run is not slower.

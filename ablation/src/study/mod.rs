@@ -1,9 +1,11 @@
 //! `cargo ablate run` as a whole: config → design → builds → preflight → runs, in a folder that can be resumed.
 
 mod adaptive;
+mod clock;
 mod facts;
 pub(crate) mod rule;
 mod same;
+pub(crate) mod watch;
 
 use crate::benchmarks::{self, BenchmarksError};
 use crate::builds::{self, BuildError, Built, Workspace};
@@ -26,6 +28,7 @@ use adaptive::Adaptive;
 use rule::{Budget, HalfWidth, Rule};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use watch::Watch;
 
 /// A study to run, with the options of the call.
 #[derive(Debug, Clone)]
@@ -54,6 +57,8 @@ pub(crate) struct Request {
     pub(crate) budget: Option<Budget>,
     /// Run nothing when this is true of what was built.
     pub(crate) stop_if: Option<fn(&Manifest) -> bool>,
+    /// What a comparison of revisions looks at between its blocks.
+    pub(crate) watch: Option<Watch>,
 }
 
 impl Request {
@@ -61,7 +66,7 @@ impl Request {
     pub(crate) fn of(config: PathBuf) -> Request {
         let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
         let (quick, resume) = (false, false);
-        let (until_halfwidth, budget, stop_if) = (None, None, None);
+        let (until_halfwidth, budget, stop_if, watch) = (None, None, None, None);
         let (factors, cells) = (Vec::new(), Vec::new());
         Request {
             config,
@@ -76,6 +81,7 @@ impl Request {
             until_halfwidth,
             budget,
             stop_if,
+            watch,
         }
     }
 
@@ -283,7 +289,9 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
             None => end = blocks(&context, manifest.blocks, &mut session)?,
             Some(rule) => {
                 let limit = request.blocks.unwrap_or(MAX_BLOCKS as u32);
-                let mut adaptive = Adaptive { rule, limit, folder: &folder, manifest: &mut manifest, done: &done };
+                let watch = request.watch;
+                let mut adaptive =
+                    Adaptive { rule, watch, limit, folder: &folder, manifest: &mut manifest, done: &done };
                 (end, closing) = adaptive.run(&context, &mut session)?;
             }
         }

@@ -57,6 +57,28 @@ pub(crate) enum DiffError {
         /// The targets.
         names: String,
     },
+    /// An option that the rest of the call leaves without effect.
+    #[error("{option} has no effect here: {why}; {way}")]
+    NoEffect {
+        /// The option.
+        option: &'static str,
+        /// Why it has none.
+        why: String,
+        /// What to do instead.
+        way: &'static str,
+    },
+    /// The binary failed, and was given no arguments.
+    #[error(
+        "{error}\nbinary `{binary}` was run without arguments; if it needs some, give them after `--`: {call} -- ARGS"
+    )]
+    NoArguments {
+        /// The binary.
+        binary: String,
+        /// The call, to be completed.
+        call: String,
+        /// How it failed.
+        error: Box<StudyError>,
+    },
     /// The commits are not in this order.
     #[error("`{good}` is not a commit before `{bad}`; give the older one first")]
     NotBefore {
@@ -117,6 +139,7 @@ impl ExitStatus for DiffError {
             DiffError::Config(error) => error.exit(),
             DiffError::Build(error) => error.exit(),
             DiffError::Study(error) => error.exit(),
+            DiffError::NoArguments { error, .. } => error.exit(),
             DiffError::Store(error) => error.exit(),
             DiffError::Write { .. } => ShellCode::BadRuns,
             _ => ShellCode::WrongCall,

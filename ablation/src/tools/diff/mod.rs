@@ -18,19 +18,20 @@ use crate::analyse::analyse_proven;
 use crate::builds::revisions;
 use crate::config::Study;
 use crate::prove;
+use crate::run::PreflightError;
 use crate::store;
-use crate::study;
-use crate::study::rule::HalfWidth;
+use crate::study::watch::{Stop, Watch};
+use crate::study::{self, StudyError};
 use crate::support::nearest::suggestion;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use ablate_format::Manifest;
 pub(crate) use bisect::{Found, bisect};
-pub(crate) use comparison::{Comparison, Gate, Part};
+pub(crate) use comparison::{Comparison, Gate, Part, PartEnd};
 pub(crate) use error::DiffError;
 pub(crate) use files::{Format, annotations, to_text, write};
 pub(crate) use request::Request;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 pub(crate) use text::terminal;
 
 /// How a comparison ended.
@@ -50,6 +51,8 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
     let mut studies = subject::studies(request)?;
     let several = studies.len() > 1;
     let mut out = Comparison { base: String::new(), head: String::new(), parts: Vec::new(), margin: request.margin };
+    let (margin, is_gate, stop) = (request.margin, request.is_gate, request.stop);
+    let watch = Watch { margin, is_gate, stop, judge: compare::standings };
     for study in &mut studies {
         let sides = sides_of(request, study)?;
         study.compare_revisions(&[("base", &sides.base), ("head", &sides.head)]);
@@ -57,19 +60,23 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
         if out.base.is_empty() {
             note(&format!("comparing {} with {}", sides.head, sides.base));
         }
-        // The width at which a change of the margin is told apart from none and from twice as much.
-        let width = HalfWidth::Share(request.margin / 2.0);
         let name = subject::name(study);
+        if request.is_gate && request.stop != Stop::Never && out.gate() == Gate::Worse {
+            // No other part can change the exit code.
+            out.parts.push(not_run(name));
+            continue;
+        }
         let call = study::Request {
             blocks: Some(request.blocks),
             out: request.out.as_ref().map(|dir| if several { dir.join(&name) } else { dir.clone() }),
             resume: request.resume && request.out.as_ref().is_some_and(|dir| !several || dir.join(&name).exists()),
-            until_halfwidth: Some(width),
             budget: Some(request.budget),
             stop_if: Some(are_identical),
+            watch: Some(watch),
             ..study::Request::of(study.path.clone())
         };
-        let outcome = study::run_loaded(study.clone(), &call, settings)?;
+        let outcome =
+            study::run_loaded(study.clone(), &call, settings).map_err(|error| failed(request, study, error))?;
         if outcome.interrupted {
             return Ok(End::Interrupted(resume_command(request.out.as_deref().unwrap_or(&outcome.dir))));
         }
@@ -120,18 +127,50 @@ fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<(Part, St
     let of = |kind| manifest.plan.cells.iter().find(|cell| cell.kind == kind).map(|cell| cell.build.as_str());
     let (base, head) = (of(ablate_format::CellKind::Baseline), of(ablate_format::CellKind::Treatment));
     let (base, head) = (shown(base), shown(head));
-    let rows = if outcome.stopped { Vec::new() } else { compare::compare(&manifest, &analysis, margin) };
+    let (end, rows) = match outcome.stopped {
+        true => (PartEnd::Identical, compare::identical(&manifest)),
+        false => (PartEnd::Run, compare::compare(&manifest, &analysis, margin)),
+    };
     let part = Part {
         name,
         dir: outcome.dir.clone(),
-        identical: outcome.stopped,
+        end,
         rows,
+        outlook: outcome.closing.first().cloned(),
         outputs: prove::outputs::remarks(&manifest.plan, &records),
         blocks: manifest.blocks,
         layouts: manifest.plan.layouts,
         runs: (records.len(), bad),
     };
     Ok((part, base, head))
+}
+
+/// The error of a study, with the way out where a binary may have wanted arguments.
+fn failed(request: &Request, study: &Study, error: StudyError) -> DiffError {
+    let is_binary = request.config.is_none() && study.subject.harness.is_none();
+    match error {
+        StudyError::Preflight(PreflightError::AllFailed { .. }) if is_binary && request.args.is_empty() => {
+            let call = shell_words::join(crate::support::call::command());
+            DiffError::NoArguments { binary: subject::name(study), call, error: Box::new(error) }
+        }
+        other => other.into(),
+    }
+}
+
+/// A part that cannot change the exit code any more.
+fn not_run(name: String) -> Part {
+    let (rows, outputs, outlook) = (Vec::new(), Vec::new(), None);
+    Part {
+        name,
+        dir: PathBuf::new(),
+        end: PartEnd::NotRun,
+        rows,
+        outputs,
+        outlook,
+        blocks: 0,
+        layouts: 0,
+        runs: (0, 0),
+    }
 }
 
 /// The command that continues a comparison.

@@ -51,8 +51,9 @@ fn of(rows: Vec<Compared>, margin: f64) -> Comparison {
     let part = Part {
         name: "parse".to_owned(),
         dir: "target/ablate/diff-1".into(),
-        identical: false,
+        end: PartEnd::Run,
         rows,
+        outlook: None,
         outputs: vec!["the output of revision-head in parse differs".to_owned()],
         blocks: 20,
         layouts: 8,
@@ -62,20 +63,20 @@ fn of(rows: Vec<Compared>, margin: f64) -> Comparison {
 }
 
 fn words(comparison: &Comparison) -> Vec<(&'static str, Gate)> {
-    comparison.rows().map(|(_, row)| (row.word(), comparison.gate())).collect()
+    comparison.rows().map(|(_, row)| (row.verdict.as_str(), comparison.gate())).collect()
 }
 
 #[test]
 fn a_change_is_told_from_none_by_the_margin() {
     let one = |times: f64, margin: f64| words(&compared(&["w"], |_| times, margin))[0];
-    assert_eq!(one(1.02, 0.01), ("slower", Gate::Worse));
-    assert_eq!(one(0.98, 0.01), ("faster", Gate::Good));
-    assert_eq!(one(1.0, 0.01), ("same", Gate::Good));
+    assert_eq!(one(1.02, 0.01), ("worse", Gate::Worse));
+    assert_eq!(one(0.98, 0.01), ("better", Gate::Good));
+    assert_eq!(one(1.0, 0.01), ("no-change", Gate::Good));
     // The margin lies within the interval.
-    assert_eq!(one(1.01, 0.01), ("unsure", Gate::Undecided));
-    assert_eq!(one(0.99, 0.01), ("unsure", Gate::Good));
+    assert_eq!(one(1.01, 0.01), ("undecided", Gate::Undecided));
+    assert_eq!(one(0.99, 0.01), ("undecided", Gate::Good));
     // A change that is certain and does not matter.
-    assert_eq!(one(1.02, 0.05), ("same", Gate::Good));
+    assert_eq!(one(1.02, 0.05), ("no-change", Gate::Good));
 }
 
 #[test]
@@ -88,9 +89,9 @@ fn one_worse_workload_decides_and_is_named() {
     let comparison = compared(&["a", "b", "c"], times, 0.01);
     assert_eq!(comparison.gate(), Gate::Worse);
     let said = text::answer(&comparison);
-    assert!(said.starts_with("a is ") && said.contains(" % slower; b is ") && said.ends_with(" % faster"), "{said}");
+    assert!(said.starts_with("a is ") && said.contains(" % worse; b is ") && said.ends_with(" % better"), "{said}");
     let shown = terminal(&comparison, 100);
-    assert!(shown.contains("HEAD = 2 b") && shown.contains("8 code layouts") && shown.contains("same"), "{shown}");
+    assert!(shown.contains("HEAD = 2 b") && shown.contains("8 code layouts") && shown.contains("no change"), "{shown}");
 }
 
 #[test]
@@ -117,7 +118,7 @@ fn a_change_that_the_base_shows_against_itself_is_not_claimed() {
     };
     let analysis = analyse(&study.manifest, &study.records(20, value));
     let rows = compare::compare(&study.manifest, &analysis, 0.01);
-    assert_eq!(rows[0].verdict, Verdict::Unsure);
+    assert_eq!(rows[0].verdict, Verdict::Undecided);
     assert!(rows[0].reason.contains("differs from itself"), "{}", rows[0].reason);
 }
 
@@ -138,15 +139,13 @@ fn a_revision_without_proven_runs_is_invalid_and_no_gate_is_good() {
 fn of_a_rate_less_is_worse() {
     let mut row = compared(&["w"], |_| 1.0, 0.01).parts.remove(0).rows.remove(0);
     row.response = MainResponse::named("value:requests_per_s").expect("a name");
-    row.verdict = Verdict::Unsure;
+    row.verdict = Verdict::Undecided;
     let mut change = row.change.expect("measured");
     change.interval = Some((-0.02, 0.005));
     row.change = Some(change);
     assert!(row.may_be_worse(0.01));
     row.change = Some(ablate_format::effects::Estimate { interval: Some((-0.005, 0.02)), ..change });
     assert!(!row.may_be_worse(0.01));
-    row.verdict = Verdict::Worse;
-    assert_eq!(row.word(), "slower");
 }
 
 #[test]
@@ -166,6 +165,6 @@ fn other_programs_read_the_same_verdicts() {
     let markdown = to_text(&comparison, Format::Markdown);
     assert!(markdown.starts_with("<!-- cargo ablate diff -->\n\n# a is 1") && markdown.contains("| b "), "{markdown}");
     let annotations = annotations(&comparison);
-    assert!(annotations.starts_with("::error title=cargo ablate diff::parse a: slower +"), "{annotations}");
+    assert!(annotations.starts_with("::error title=cargo ablate diff::parse a: worse +"), "{annotations}");
     assert!(annotations.contains("%25") && annotations.lines().count() == 1, "{annotations}");
 }
