@@ -48,8 +48,9 @@ impl Folder {
         std::fs::create_dir_all(dir).map_err(|e| StoreError::io(dir, "creating the folder", e))?;
         let folder = Folder::lock(dir)?;
         let entries = std::fs::read_dir(dir).map_err(|e| StoreError::io(dir, "listing the folder", e))?;
-        // A study that did not start, for example because its build failed, leaves only these.
-        let is_result = |name: std::ffi::OsString| name != LOCK && name != LOGS;
+        // A study that did not start, for example because its build failed, leaves only these. The note for git is written
+        // before it starts.
+        let is_result = |name: std::ffi::OsString| name != LOCK && name != LOGS && name != files::HIDDEN;
         if entries.filter_map(Result::ok).any(|entry| is_result(entry.file_name())) {
             return Err(StoreError::NotEmpty { dir: dir.to_owned() });
         }

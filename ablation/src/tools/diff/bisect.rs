@@ -16,6 +16,7 @@ use crate::prove;
 use crate::store;
 use crate::study;
 use crate::study::rule::{Budget, HalfWidth};
+use crate::support::files::hide_from_git;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use ablate_format::Manifest;
@@ -205,6 +206,7 @@ impl Search<'_> {
             stop_if,
             ..study::Request::of(study.path.clone())
         };
+        self.request.out.iter().for_each(|dir| hide_from_git(dir));
         let outcome = study::run_loaded(study, &call, self.settings)?;
         if outcome.interrupted {
             return Ok(None);

@@ -22,6 +22,7 @@ use crate::run::PreflightError;
 use crate::store;
 use crate::study::watch::{Stop, Watch};
 use crate::study::{self, StudyError};
+use crate::support::files::hide_from_git;
 use crate::support::nearest::suggestion;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
@@ -75,6 +76,8 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
             watch: Some(watch),
             ..study::Request::of(study.path.clone())
         };
+        // Else its records would be a change of the repository, and part of the next worktree that is compared.
+        request.out.iter().for_each(|dir| hide_from_git(dir));
         let outcome =
             study::run_loaded(study.clone(), &call, settings).map_err(|error| failed(request, study, error))?;
         if outcome.interrupted {

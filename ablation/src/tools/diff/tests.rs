@@ -149,6 +149,84 @@ fn of_a_rate_less_is_worse() {
 }
 
 #[test]
+fn a_benchmark_of_one_side_is_a_row_and_changes_no_gate() {
+    let mut study = study(&["both", "gone"]);
+    study.manifest.plan.workloads[1].cells = vec!["baseline".to_owned(), "placebo".to_owned()];
+    study.manifest.plan.only_in.insert("head".to_owned(), vec!["new".to_owned()]);
+    let mut records = study.records(20, |_, _, _| 1_000.0);
+    records.retain(|record| record.workload == "both" || record.cell != HEAD);
+    let rows = compare::compare(&study.manifest, &analyse(&study.manifest, &records), 0.01);
+    let comparison = of(rows, 0.01);
+    let good = Gate::Good;
+    assert_eq!(words(&comparison), [("no-change", good), ("only-in-base", good), ("only-in-head", good)]);
+    let json: serde_json::Value = serde_json::from_str(&to_text(&comparison, Format::Json)).expect("is JSON");
+    let rows = &json["parts"][0]["workloads"];
+    assert!(
+        rows[1]["base"]["value"].is_number() && rows[1]["head"].is_null() && rows[2]["workload"] == "new",
+        "{rows:#}"
+    );
+    assert!(rows[2]["response"].is_null(), "{rows:#}");
+    for text in [terminal(&comparison, 100), to_text(&comparison, Format::Markdown)] {
+        assert!(text.contains("1 of 3 only in base; 1 of 3 only in head"), "{text}");
+        let row = text.lines().find(|line| line.contains("new ")).expect("a row");
+        assert!(row.contains("only in head") && !row.contains("n/a"), "{row}");
+    }
+    // The intervals are those of one workload.
+    let alone = compared(&["both"], |_| 1.0, 0.01);
+    let width = |comparison: &Comparison| {
+        comparison.parts[0].rows[0]
+            .change
+            .and_then(|change| change.interval)
+            .map(|(lo, hi)| hi - lo)
+            .expect("an interval")
+    };
+    assert!((width(&comparison) / width(&alone) - 1.0).abs() < 0.25, "{} {}", width(&comparison), width(&alone));
+}
+
+#[test]
+fn the_same_machine_code_is_identical_and_has_no_numbers() {
+    let study = study(&["w"]);
+    let mut comparison = of(compare::identical(&study.manifest), 0.01);
+    comparison.parts[0].end = PartEnd::Identical;
+    assert_eq!(words(&comparison), [("identical", Gate::Good)]);
+    assert!(text::answer(&comparison).starts_with("Identical: "), "{}", text::answer(&comparison));
+    let shown = terminal(&comparison, 100);
+    assert!(!shown.contains("ns/op") && !shown.contains("invalid"), "{shown}");
+    let json: serde_json::Value = serde_json::from_str(&to_text(&comparison, Format::Json)).expect("is JSON");
+    let row = &json["parts"][0]["workloads"][0];
+    assert!(row["response"].is_null() && row["change"].is_null() && row["verdict"] == "identical", "{row:#}");
+    let junit = to_text(&comparison, Format::Junit);
+    assert!(junit.contains("identical") && !junit.contains("n/a"), "{junit}");
+}
+
+#[test]
+fn undecided_is_the_same_word_everywhere_and_says_what_it_needs() {
+    let mut comparison = compared(&["w"], |_| 1.01, 0.01);
+    comparison.parts[0].outlook = Some("w is known to ± 2 % after 20 blocks".to_owned());
+    let all = [
+        terminal(&comparison, 100),
+        to_text(&comparison, Format::Json),
+        to_text(&comparison, Format::Markdown),
+        to_text(&comparison, Format::Junit),
+        to_text(&comparison, Format::Sarif),
+        annotations(&comparison),
+    ];
+    for text in all {
+        assert!(text.contains("undecided") && !text.contains("unsure"), "{text}");
+    }
+    assert!(
+        text::answer(&comparison).starts_with("Undecided: a change of 1 % is neither"),
+        "{}",
+        text::answer(&comparison)
+    );
+    let shown = terminal(&comparison, 200);
+    assert!(shown.contains("± 2 % after 20 blocks. To decide it: more time"), "{shown}");
+    comparison.parts.push(not_run("later".to_owned()));
+    assert!(text::answer(&comparison).ends_with("; 1 benchmark target not run"), "{}", text::answer(&comparison));
+    assert!(terminal(&comparison, 200).contains("later: not run, because the gate is closed"));
+}
+
+#[test]
 fn other_programs_read_the_same_verdicts() {
     let comparison = compared(&["a", "b"], |workload| if workload == "a" { 1.1 } else { 1.0 }, 0.01);
     let json: serde_json::Value = serde_json::from_str(&to_text(&comparison, Format::Json)).expect("is JSON");
