@@ -15,9 +15,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A comparison says after this time what its margin needs; after half of its own time when that is less.
-const TOLD_AFTER: Duration = Duration::from_secs(60);
-
 /// The blocks of an adaptive study.
 pub(super) struct Adaptive<'a> {
     pub(super) rule: Rule,
@@ -61,7 +58,7 @@ impl Adaptive<'_> {
                     break;
                 }
                 // One look is due in any case, because what the margin needs is to be told in time.
-                let due = |left: &Left| clock.may_look() || (!said.is_outlook_told && Self::is_due(left));
+                let due = |left: &Left| clock.may_look() || (!said.is_outlook_told && left.is_due());
                 if let Some(left) = self.left(block, &clock).filter(due) {
                     let started = Instant::now();
                     let over = self.watched(&left, &mut seen, &mut said)?;
@@ -112,11 +109,6 @@ impl Adaptive<'_> {
         is_time.then(|| Left { blocks, block_time, spent: clock.started.elapsed(), budget, limit: self.limit })
     }
 
-    /// Whether it is time to say what the margin needs.
-    fn is_due(left: &Left) -> bool {
-        left.spent >= left.budget.map_or(TOLD_AFTER, |budget| TOLD_AFTER.min(budget / 2))
-    }
-
     /// Looks at a comparison, says what more time would bring, and returns whether it is over.
     fn watched(&self, left: &Left, seen: &mut Seen, said: &mut Said) -> Result<bool, StoreError> {
         let Some(watch) = self.watch else { return Ok(false) };
@@ -130,10 +122,10 @@ impl Adaptive<'_> {
             return Ok(true);
         }
         let Some(outlook) = &said.outlook else {
-            said.is_outlook_told |= Self::is_due(left);
+            said.is_outlook_told |= left.is_due();
             return Ok(false);
         };
-        if !said.is_outlook_told && Self::is_due(left) {
+        if !said.is_outlook_told && left.is_due() {
             said.is_outlook_told = true;
             note(outlook);
         }

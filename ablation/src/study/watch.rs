@@ -19,6 +19,9 @@ use std::time::Duration;
 /// Error of the last look, two-sided: one minus the confidence of its intervals.
 pub(crate) const ERROR: f64 = 0.05;
 
+/// A comparison says after this time what its margin needs; after half of its own time when that is less.
+const TOLD_AFTER: Duration = Duration::from_secs(60);
+
 /// A comparison that will stay undecided with this probability is taken to do so.
 const CERTAIN: f64 = 0.95;
 
@@ -128,6 +131,12 @@ impl Left {
         by_time.min(f64::from(self.limit)).max(f64::from(self.blocks))
     }
 
+    /// Whether it is time to say what the margin needs, and whether an answer is to be expected. Before that too little is
+    /// known of the noise.
+    pub(super) fn is_due(&self) -> bool {
+        self.spent >= self.budget.map_or(TOLD_AFTER, |budget| TOLD_AFTER.min(budget / 2))
+    }
+
     /// How the end is told: `5 min 0 s`, or `300 blocks` where these come first.
     fn shown_end(&self) -> String {
         let by_limit = self.spent.as_secs_f64()
@@ -164,7 +173,7 @@ impl Watch {
             let is_certain = self.is_over(&judged(ERROR / looks(left.limit))) && self.is_over(&now);
             over = is_certain.then_some("the answer is certain");
         }
-        let is_hopeless = over.is_none() && self.is_hopeless(&now, left);
+        let is_hopeless = over.is_none() && left.is_due() && self.is_hopeless(&now, left);
         if is_hopeless && self.stop == Stop::Undecided {
             over = Some("more time within the limits would most likely decide nothing");
         }
@@ -278,8 +287,9 @@ impl End {
         let degrees = left.blocks.saturating_sub(1).max(1) as usize;
         let share = f64::from(left.blocks) / left.at_end();
         let error = change.half / t_quantile(1.0 - error / 2.0, degrees);
-        let spread = error * ((1.0 - change.of_layouts) * (1.0 - share)).sqrt();
-        Some(End { point: change.point, spread, half: change.half_after(1.0 / share) })
+        // As if no variance were between layouts: how much is, few blocks tell badly, and a comparison must not be given up
+        // too early.
+        Some(End { point: change.point, spread: error * (1.0 - share).sqrt(), half: change.half * share.sqrt() })
     }
 
     /// Probability that the estimate will be below a value.
@@ -466,6 +476,8 @@ mod tests {
         assert_eq!(look(Stop::Undecided, 0.0, 0.2, 250), (true, true));
         // Far too wide at the beginning: it may still turn out as anything.
         assert_eq!(look(Stop::Undecided, 0.1, 0.2, 7), (false, false));
+        // Too early to know the noise, however wide.
+        assert_eq!(look(Stop::Undecided, 0.0, 5.0, 50), (false, false));
         // Narrow, and about to be decided.
         assert_eq!(look(Stop::Undecided, 0.0, 0.0105, 100), (false, false));
         // Just the margin.

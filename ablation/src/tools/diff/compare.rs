@@ -39,12 +39,15 @@ pub(super) fn standings(
         let blocks = row.change.map_or(1, |change| change.blocks) as f64;
         let of_layouts = workload.layouts.map_or(0.0, |(between, within)| {
             let (between, within) = (between * between / layouts, within * within / blocks);
-            if blocks > layouts && between > 0.0 { between / (between + within) } else { 0.0 }
+            if blocks > layouts && layouts >= FEW_LAYOUTS && between > 0.0 { between / (between + within) } else { 0.0 }
         });
         standing(row, margin, of_layouts)
     })
     .collect()
 }
+
+/// Fewer layouts do not tell how much of the variance is between them.
+const FEW_LAYOUTS: f64 = 6.0;
 
 fn standing(row: Compared, margin: f64, of_layouts: f64) -> Standing {
     let state = match row.verdict {

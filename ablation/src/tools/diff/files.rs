@@ -111,9 +111,11 @@ fn junit(comparison: &Comparison) -> String {
                     TestCaseStatus::success()
                 }
             };
-            status.set_message(message);
+            status.set_message(message.clone());
             let mut case = TestCase::new(row.workload.clone(), status);
             case.set_classname(part.name.clone());
+            // The message of a success is not written.
+            case.set_system_out(message);
             suite.add_test_case(case);
         }
         report.add_test_suite(suite);
