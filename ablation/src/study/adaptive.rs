@@ -131,10 +131,10 @@ impl Adaptive<'_> {
         }
         if !said.is_hopeless_told && look.is_hopeless {
             said.is_hopeless_told = true;
-            note(&format!(
+            note(
                 "this will most likely end undecided. To decide it, give more time (--max-time, --blocks) or a larger \
-                 --margin; to end at this point, --stop undecided"
-            ));
+                 --margin; to end at this point, --stop undecided",
+            );
         }
         Ok(false)
     }

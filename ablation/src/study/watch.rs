@@ -53,8 +53,11 @@ pub(crate) struct Watch {
     /// When it ends.
     pub(crate) stop: Stop,
     /// Judges every workload with a margin and a two-sided error, which all workloads share.
-    pub(crate) judge: fn(&Manifest, &[WorkloadAnalysis], &[Table], f64, f64) -> Vec<Standing>,
+    pub(crate) judge: JudgeAll,
 }
+
+/// Every workload of a study with a margin and a two-sided error.
+pub(crate) type JudgeAll = fn(&Manifest, &[WorkloadAnalysis], &[Table], f64, f64) -> Vec<Standing>;
 
 /// A workload at a look.
 #[derive(Debug, Clone, PartialEq)]
