@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::rule::{HalfWidth, Rule};
-use super::watch::{Left, Watch};
+use super::watch::{Left, Watch, is_look};
 use crate::analyse::{self, Table, WorkloadAnalysis};
 use crate::prove::{self, Judge, JudgedRun};
 use crate::run::{self, Context, End, RunError, Session};
@@ -57,8 +57,10 @@ impl Adaptive<'_> {
                 if self.is_narrow(block, &mut clock, &mut seen)? {
                     break;
                 }
-                // One look is due in any case, because what the margin needs is to be told in time.
-                let due = |left: &Left| clock.may_look() || (!said.is_outlook_told && left.is_due());
+                // Only where a look may end it, so that others do not take its time. One more is due in any case, because
+                // what the margin needs is to be told in time.
+                let due =
+                    |left: &Left| (is_look(block) && clock.may_look()) || (!said.is_outlook_told && left.is_due());
                 if let Some(left) = self.left(block, &clock).filter(due) {
                     let started = Instant::now();
                     let over = self.watched(&left, &mut seen, &mut said)?;

@@ -265,7 +265,7 @@ impl Watch {
 }
 
 /// Whether changes are looked at after so many blocks.
-fn is_look(blocks: u32) -> bool {
+pub(super) fn is_look(blocks: u32) -> bool {
     LOOKS_AT.contains(&blocks)
 }
 
