@@ -137,6 +137,7 @@ fn manifest() -> Manifest {
             aliases: Vec::new(),
             impossible: Vec::new(),
             remarks: Vec::new(),
+            only_in: Default::default(),
             absent: Vec::new(),
             layouts: 1,
             crossed: FACTORS.iter().map(|f| Crossed { factor: (*f).to_owned(), away: "off".to_owned() }).collect(),

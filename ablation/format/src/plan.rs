@@ -52,6 +52,9 @@ pub struct StudyPlan {
     /// What had to be left out of the plan once the programs were built; sentences for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+    /// Ids of benchmarks that the baseline does not have, by the build that has them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub only_in: BTreeMap<String, Vec<String>>,
 }
 
 impl StudyPlan {

@@ -54,6 +54,8 @@ pub(crate) struct CrossedFactor {
     /// Whether the factor did its work in every cell where it was on; without counters, whether anything tells its
     /// levels apart.
     pub(crate) proof: Proof,
+    /// What tells its levels apart, where it has no counters; empty otherwise.
+    pub(crate) evidence: String,
     /// Why nothing is claimed or proven; empty otherwise.
     pub(crate) reason: String,
 }
@@ -128,7 +130,10 @@ pub(super) fn crossed(
     let (page_faults, syscalls) = (counts("page-faults"), counts("syscalls"));
     let mut factors = Vec::new();
     for (i, factor) in masks.factors.iter().enumerate() {
-        let (proof, reason) = proof(manifest, runs, table, factor, i);
+        let (proof, told) = proof(manifest, runs, table, factor, i);
+        let has_counters = manifest.plan.factors.iter().any(|plan| plan.name == *factor && !plan.proof.is_empty());
+        let is_evidence = proof == Proof::Proven && !has_counters;
+        let (evidence, reason) = if is_evidence { (told, String::new()) } else { (String::new(), told) };
         let of = |kind: usize| {
             let mut row = first[kind][i].clone();
             agree(&mut row, second.as_ref().map(|second| second[kind][i].verdict));
@@ -156,6 +161,7 @@ pub(super) fn crossed(
             page_faults: page_faults.as_ref().map(|all| all[i]),
             syscalls: syscalls.as_ref().map(|all| all[i]),
             proof,
+            evidence,
             reason,
         });
     }

@@ -109,20 +109,22 @@ pub(super) fn effects(
     for (at, (contrast, drawn)) in contrasts.iter().zip(evidence.drawn.chunks_exact(step)).enumerate() {
         let pairs = pairs(&manifest.plan, runs, contrast);
         let mut refusal = refusal(manifest, runs, contrast, &pairs);
-        let mut unproven = None;
+        let (mut unproven, mut evidence_of_levels) = (None, String::new());
         // A switch that changes what the program prints does something.
         let prints_otherwise = pairs.iter().any(|(plus, minus)| {
             let outputs = plus.output().zip(minus.output());
             outputs.is_some_and(|(plus, minus)| plus != minus)
         });
-        if refusal.is_none() && !prints_otherwise && foreign::concerns(manifest, contrast) {
+        if refusal.is_none() && prints_otherwise && foreign::concerns(manifest, contrast) {
+            evidence_of_levels = "the outputs of its levels differ".to_owned();
+        } else if refusal.is_none() && foreign::concerns(manifest, contrast) {
             let plans: Vec<_> = pairs.iter().map(|(plus, minus)| (plus.plan, minus.plan)).collect();
             let counts = |id: &str| cells.iter().find(|cell| cell.id == id).map(|cell| &cell.counts);
             let told = read_back::proof(&contrast.factor, &plans, runs);
             match told.unwrap_or_else(|| foreign::proof(manifest, &contrast.factor, &plans, counts)) {
                 (Proof::Invalid, reason) => refusal = Some((Verdict::Invalid, reason)),
                 (Proof::Unproven, reason) => unproven = Some(reason),
-                _ => {}
+                (_, told) => evidence_of_levels = told,
             }
         }
         for (column, (response, drawn)) in Response::timed(main).iter().copied().zip(drawn).enumerate() {
@@ -132,6 +134,7 @@ pub(super) fn effects(
                 continue;
             }
             let mut row = empty(&manifest.plan, contrast, response);
+            row.evidence.clone_from(&evidence_of_levels);
             row.blocks = drawn.blocks;
             match &refusal {
                 Some((verdict, reason)) => (row.verdict, row.reason) = (*verdict, reason.clone()),
@@ -155,6 +158,7 @@ pub(super) fn effects(
                 continue;
             }
             let mut row = empty(&manifest.plan, contrast, response);
+            row.evidence.clone_from(&evidence_of_levels);
             match &refusal {
                 Some((verdict, reason)) => (row.verdict, row.reason) = (*verdict, reason.clone()),
                 None => counted(&mut row, &pairs, cells, instrument),
@@ -353,6 +357,7 @@ fn empty(plan: &StudyPlan, contrast: &Contrast, response: Response) -> Effect {
         blocks: 0,
         detectable: None,
         proof: Proof::Proven,
+        evidence: String::new(),
         verdict: Verdict::Inconclusive,
         reason: String::new(),
         share: None,

@@ -69,6 +69,7 @@ impl Study {
             aliases: Vec::new(),
             impossible: Vec::new(),
             remarks: Vec::new(),
+            only_in: Default::default(),
             absent: Vec::new(),
             layouts: 1,
             crossed: Vec::new(),

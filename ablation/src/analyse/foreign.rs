@@ -14,8 +14,8 @@ const TREE: &str = "tree";
 /// The instrument that sees every instruction of a program: when it is equal, nothing was done differently.
 const SEES_ALL: &str = "callgrind-instructions";
 
-/// Whether the two cells of each pair are two things, where `factor` has no counters; with a sentence when they are not
-/// known to be. Of many pairs one that is told apart is enough: the switch does something.
+/// Whether the two cells of each pair are two things, where `factor` has no counters; with what tells them apart, or
+/// a sentence when they are not known to be. Of many pairs one that is told apart is enough: the switch does something.
 pub(super) fn proof<'c>(
     manifest: &Manifest,
     factor: &str,
@@ -28,8 +28,8 @@ pub(super) fn proof<'c>(
             .iter()
             .map(|(plus, minus)| told_apart(manifest, (plus, minus), (counts(&plus.id), counts(&minus.id)), &noise))
     };
-    if each().any(|told| told == Told::Apart) {
-        return (Proof::Proven, String::new());
+    if let Some(evidence) = each().find_map(Told::evidence) {
+        return (Proof::Proven, evidence);
     }
     if !pairs.is_empty() && each().all(|told| told == Told::SameBinary) {
         return (Proof::Invalid, format!("both builds are the same binary: `{factor}` changes nothing"));
@@ -63,11 +63,25 @@ fn noise<'c>(manifest: &Manifest, counts: &impl Fn(&str) -> Option<&'c Counts>) 
 /// What is known of two cells.
 #[derive(Debug, PartialEq)]
 enum Told {
-    Apart,
+    /// They are two binaries.
+    Binaries,
+    /// These exact counts differ.
+    Counts(Vec<String>),
     SameBinary,
     /// Every instruction was counted and none differs; the names of the exact counts.
     SameWork(Vec<String>),
     Nothing,
+}
+
+impl Told {
+    /// What tells the two apart.
+    fn evidence(self) -> Option<String> {
+        match self {
+            Told::Binaries => Some("its levels are different binaries".to_owned()),
+            Told::Counts(names) => Some(format!("exact counts differ between its levels: {}", names.join(", "))),
+            Told::SameBinary | Told::SameWork(_) | Told::Nothing => None,
+        }
+    }
 }
 
 fn told_apart(
@@ -84,7 +98,7 @@ fn told_apart(
         let same = hash(&plus.build).is_some()
             && hash(&plus.build) == hash(&minus.build)
             && files(&plus.build) == files(&minus.build);
-        return if same { Told::SameBinary } else { Told::Apart };
+        return if same { Told::SameBinary } else { Told::Binaries };
     }
     let (Some(a), Some(b)) = counts else { return Told::Nothing };
     let is_exact = |name: &str| {
@@ -96,8 +110,9 @@ fn told_apart(
         a.agrees && b.agrees && (a.lo - b.hi > noise || b.lo - a.hi > noise)
     };
     let both = || a.iter().filter_map(|(name, a)| Some((name, a, b.get(name)?))).filter(|(name, ..)| is_exact(name));
-    if both().any(|(name, a, b)| apart(name, a, b)) {
-        return Told::Apart;
+    let differ: Vec<String> = both().filter(|(name, a, b)| apart(name, a, b)).map(|(name, ..)| name.clone()).collect();
+    if !differ.is_empty() {
+        return Told::Counts(differ);
     }
     if both().any(|(name, ..)| name == SEES_ALL) {
         return Told::SameWork(both().map(|(name, ..)| name.clone()).collect());

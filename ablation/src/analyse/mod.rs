@@ -105,11 +105,11 @@ pub(crate) fn analyse_proven(manifest: &Manifest, records: &[JudgedRun]) -> Anal
     Analysis { workloads, failures, runs: records.len(), ignored, contention, targets, paths, groups, remarks, tables }
 }
 
-/// The workloads of [`analyse_proven`] alone: what a study that stops by itself looks at.
-pub(crate) fn workloads(manifest: &Manifest, runs: &[JudgedRun]) -> Vec<WorkloadAnalysis> {
+/// The workloads of [`analyse_proven`] with their tables: what a study that stops by itself looks at.
+pub(crate) fn workloads(manifest: &Manifest, runs: &[JudgedRun]) -> (Vec<WorkloadAnalysis>, Vec<Table>) {
     let contention = contention::read(runs);
     let (runs, _) = index::index(&manifest.plan, runs, &contention);
-    of_workloads(manifest, &runs, &contention).into_iter().map(|(workload, _)| workload).collect()
+    of_workloads(manifest, &runs, &contention).into_iter().unzip()
 }
 
 /// Every workload by itself, as many at a time as there are processors.

@@ -121,7 +121,8 @@ fn two_speeds(workloads: &[WorkloadAnalysis]) -> Option<String> {
         if let Some(found) = noise.and_then(|noise| noise.two_speeds) {
             let share = 100.0 * found.slow_share;
             let (fast, slow) = (found.fast_ns, found.slow_ns);
-            named.push(format!("{} ({fast:.3} and {slow:.3} ns/op, {share:.0} % slow)", workload.name));
+            let per = if workload.is_per_run { " per run" } else { "/op" };
+            named.push(format!("{} ({fast:.3} and {slow:.3} ns{per}, {share:.0} % slow)", workload.name));
         }
     }
     (!named.is_empty()).then(|| format!("baseline runs have two speeds in {}: intervals are wide", named.join(", ")))

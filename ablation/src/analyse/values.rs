@@ -44,6 +44,8 @@ pub(crate) struct Effect {
     pub(crate) detectable: Option<f64>,
     /// Whether both cells did what they were run for.
     pub(crate) proof: Proof,
+    /// What tells the levels apart, where the factor has no counters: `its levels are different binaries`. Empty otherwise.
+    pub(crate) evidence: String,
     /// What can be said.
     pub(crate) verdict: Verdict,
     /// Why, when the verdict is not `costs` or `saves`; empty otherwise.

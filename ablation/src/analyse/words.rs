@@ -136,7 +136,18 @@ impl Verdict {
         }
     }
 
-    /// Name in `effects.json` and in tables.
+    /// The word in tables and sentences: the name in `effects.json`, with spaces.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Verdict::NotDetected => "not detected",
+            Verdict::BelowFloor => "below floor",
+            Verdict::NotExercised => "not exercised",
+            Verdict::BuildFailed => "build failed",
+            Verdict::Costs | Verdict::Saves | Verdict::Invalid | Verdict::Inconclusive => self.as_str(),
+        }
+    }
+
+    /// Name in `effects.json`.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Verdict::Costs => "costs",

@@ -183,9 +183,13 @@ pub(crate) fn compare(
     let is_wanted = study.subject.filter.as_deref().map(regex::Regex::new).and_then(Result::ok);
     for (build, ids) in &by_build {
         let new = ids.iter().filter(|id| !there.contains(id) && is_wanted.as_ref().is_none_or(|p| p.is_match(id)));
-        said.extend(
-            new.map(|id| format!("benchmark `{id}` is in build `{build}` and not in the baseline, so it is left out")),
-        );
+        let new: Vec<String> = new.cloned().collect();
+        let left_out =
+            |id| format!("benchmark `{id}` is in build `{build}` and not in the baseline, so it is left out");
+        said.extend(new.iter().map(left_out));
+        if !new.is_empty() {
+            design.plan.only_in.insert(build.clone(), new);
+        }
     }
     Ok(said)
 }

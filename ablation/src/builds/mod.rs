@@ -133,7 +133,7 @@ fn absolute(path: &Path) -> Result<PathBuf, BuildError> {
 /// would be a change of the next.
 fn hide(target: &Path) {
     let folder = target.join("ablate");
-    let note = folder.join(".gitignore");
+    let note = folder.join(files::HIDDEN);
     // A folder that cannot be written is told by the step that needs it.
     if std::fs::create_dir_all(&folder).is_ok() && !note.exists() {
         let _ = std::fs::write(note, "*\n");

@@ -2,6 +2,7 @@
 
 use super::output::{Ended, print};
 use crate::study::rule::Budget;
+use crate::study::watch::Stop;
 use crate::support::exit::ShellCode;
 use crate::support::interrupt;
 use crate::support::progress::{note, warn};
@@ -24,6 +25,9 @@ pub(super) struct Args {
     /// Exit with 1 when something is worse by more than the margin, and with 3 when that is not known.
     #[arg(long)]
     gate: bool,
+    /// When to end before --max-time.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Early::Decided)]
+    stop: Early,
     /// Print the result as one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -37,8 +41,30 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     sarif: Option<PathBuf>,
     /// Print annotations for GitHub's runner as well.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     annotate: bool,
+}
+
+/// When a comparison ends early. Changes are looked at after numbers of blocks that are fixed before the first one, with
+/// intervals wide enough that all of these looks together raise no more false alarms than one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Early {
+    /// When every verdict is certain; with --gate already when something is surely worse.
+    Decided,
+    /// Also when the rest of the time would most likely leave it undecided.
+    Undecided,
+    /// Only when the intervals are narrow enough: half of the margin.
+    Never,
+}
+
+impl From<Early> for Stop {
+    fn from(early: Early) -> Stop {
+        match early {
+            Early::Decided => Stop::Decided,
+            Early::Undecided => Stop::Undecided,
+            Early::Never => Stop::Never,
+        }
+    }
 }
 
 /// What is measured in every revision, and how well.
@@ -57,7 +83,7 @@ pub(super) struct Measured {
     #[arg(long, value_name = "NAME")]
     bin: Option<String>,
     /// Only benchmarks whose id matches this regular expression.
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", conflicts_with = "bin")]
     filter: Option<String>,
     /// Cargo features, separated by commas. Default: the package's default ones.
     #[arg(long, short = 'F', value_name = "LIST", value_delimiter = ',')]
@@ -71,12 +97,12 @@ pub(super) struct Measured {
     /// Time that the runs of each benchmark target may take.
     #[arg(long, value_name = "TIME", default_value = "5m")]
     max_time: Budget,
-    /// Most blocks. Fewer are run when the intervals are narrow enough: half of the margin.
+    /// Most blocks. Fewer are run when the intervals are narrow enough, half of the margin, or by --stop.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=MAX_BLOCKS as i64))]
     blocks: u32,
-    /// Code layouts of each build, so that a change is not that of a single layout.
-    #[arg(long, value_name = "N", default_value_t = LAYOUTS, value_parser = clap::value_parser!(u32).range(1..=64))]
-    layouts: u32,
+    /// Code layouts of each build, so that a change is not that of a single layout. Default: 16.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    layouts: Option<u32>,
     /// Seed of the random orders.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -108,15 +134,14 @@ impl Measured {
             blocks: self.blocks,
             layouts: self.layouts,
             budget: self.max_time,
+            stop: Stop::Decided,
+            is_gate: false,
             seed: self.seed,
             out: self.out,
             resume: self.resume,
         }
     }
 }
-
-/// Code layouts of each build. More of them separate a change from the place of the code, and cost only links.
-const LAYOUTS: u32 = 16;
 
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok();
@@ -127,7 +152,7 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
-    let request = args.measured.request(args.revisions);
+    let request = Request { stop: args.stop.into(), is_gate: args.gate, ..args.measured.request(args.revisions) };
     let made = diff::run(&request, settings);
     if let Err(error) = &made
         && error.is_of_a_revision()
@@ -165,7 +190,7 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
         return Ok(gate.exit());
     }
     // Without a gate a change for the worse is a result like any other, but runs that do not count are not.
-    let is_good = |part: &Part| part.runs.1 == 0 && part.failure.is_none();
+    let is_good = |part: &Part| part.runs.1 == 0 && part.failure().is_none();
     let is_good = gate != Gate::Undecided || comparison.parts.iter().all(is_good);
     Ok(if is_good { ShellCode::Good } else { ShellCode::BadRuns })
 }

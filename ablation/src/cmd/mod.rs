@@ -97,12 +97,15 @@ Examples:
                                                     one of several binaries; `cargo ablate` finds ablate.toml later
   cargo ablate init -- sort --parallel=2 words.txt  a program that is installed")]
     Init(init::Args),
-    /// Compare two commits: what became slower, faster or larger, and what did not.
+    /// Compare two commits: what became worse or better, and what did not.
     ///
     /// Use it on a change. It needs no study: it takes the benchmarks or the binary of the package in this folder, builds
     /// both revisions at one path, and runs them in the same randomised blocks, with the base against itself as the
-    /// placebo. Revisions with the same machine code are said to be so at once. Exit codes with --gate: 0 nothing is worse by
-    /// more than the margin, 1 something is, 3 it is not known.
+    /// placebo. Exit codes with --gate: 0 nothing is worse by more than the margin, 1 something is, 3 it is not known.
+    ///
+    /// Verdicts: worse, better (the whole interval is beyond the margin); no change (all of it is within); undecided
+    /// (neither); invalid (a revision has no proven run); identical (the same machine code, so nothing is run); only in base,
+    /// only in head (a benchmark that the other revision does not have).
     #[command(after_help = "\
 Examples:
   cargo ablate diff                                  the nearest change, by the benchmarks of this package

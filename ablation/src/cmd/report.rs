@@ -84,7 +84,7 @@ fn gate(targets: &[TargetVerdict]) -> Ended {
         () if targets.is_empty() => return Err(Box::new(NoTarget)),
         () if has(TargetVerdict::Missed) => ("missed", ShellCode::BadRuns),
         () if targets.iter().all(|target| *target == TargetVerdict::Met) => ("met", ShellCode::Good),
-        () => ("open", ShellCode::Undecided),
+        () => ("undecided", ShellCode::Undecided),
     };
     note(&format!("gate: {word}"));
     Ok(code)

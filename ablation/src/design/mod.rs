@@ -60,6 +60,7 @@ pub(crate) fn resolve(study: &Study) -> Result<Design, ConfigError> {
         designs,
         impossible: cells.impossible.clone(),
         remarks: Vec::new(),
+        only_in: Default::default(),
         cells: cells.list.clone(),
     };
     claims::check(study, &axes, &treatments, &cells, &plan)?;

@@ -31,7 +31,7 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_not_ex
             }
             let label = unit.label();
             let at = tables.iter().position(|(known, _)| *known == label).unwrap_or_else(|| {
-                let delta = format!("Δ {label}").trim_end().to_owned();
+                let delta = unit.delta();
                 tables.push((label, Table::new(["<workload", "=by", "<switch", &delta, "95 % interval", "=verdict"])));
                 tables.len() - 1
             });

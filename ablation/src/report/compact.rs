@@ -138,26 +138,19 @@ fn names_of<'a>(effects: impl Iterator<Item = &'a Effect>) -> String {
 /// The verdict of a row in one short word; the legend is [`LEGEND`].
 fn word(effect: &Effect) -> &'static str {
     match effect.said() {
-        Verdict::Costs => "costs",
-        Verdict::Saves => "saves",
         Verdict::NotDetected | Verdict::BelowFloor | Verdict::Inconclusive if effect.proof == Proof::Unproven => {
             "unproven"
         }
-        Verdict::NotDetected => "none",
-        Verdict::BelowFloor => "floor",
-        Verdict::NotExercised => "not exercised",
-        Verdict::Invalid => "invalid",
-        Verdict::Inconclusive => "unsure",
-        Verdict::BuildFailed => "no build",
+        verdict => verdict.word(),
     }
 }
 
 const LEGEND: &str = "Tables of factors: Δ of a factor is the baseline minus the baseline without it, of a level (factor: \
-                      level) that level minus the baseline's; each arm has its column. %: of the baseline. %, of the gap, \
-                      faults and calls belong to the first column. verdict: costs or saves, outside the noise, and proven \
-                      unless it says unproven; none, nothing detected; floor, not larger than the noise floor; unsure, too \
-                      few blocks or a cross-check that disagrees; unproven, no count tells the levels apart; invalid, no \
-                      proven run; not exercised, the factor had no work.";
+                      level) that level minus the baseline's; each arm has its column. points: percentage points. %: of the \
+                      baseline. %, of the gap, faults and calls belong to the first column. verdict: costs or saves, outside the noise, and proven \
+                      unless it says unproven; not detected, nothing found; below floor, not larger than the noise floor; \
+                      inconclusive, too few blocks or a cross-check that disagrees; unproven, no count tells the levels \
+                      apart; invalid, no proven run; not exercised, the factor had no work.";
 
 /// What the words of the tables mean, once.
 pub(super) fn legend(document: &mut Document) {
@@ -230,7 +223,7 @@ fn attribution(workload: &WorkloadAnalysis, rows: &[&Row], limit: f64, instructi
         }
     };
     let arms = [names_of(rows().filter_map(|row| row.one_binary)), names_of(rows().filter_map(|row| row.two_builds))];
-    let per_op = |arm: &String| format!("Δ {arm}, {}\n{} [95 %]", unit.label(), workload.response.as_str());
+    let per_op = |arm: &String| format!("Δ {arm}, {}\n{} [95 %]", unit.of_difference(), workload.response.as_str());
     let mut header = vec!["<factor".to_owned()];
     header.extend(arms.iter().filter(|arm| !arm.is_empty()).map(per_op));
     header.push("Δ\n%".to_owned());

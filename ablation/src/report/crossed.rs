@@ -27,8 +27,8 @@ pub(super) fn headline(document: &mut Document, analysis: &Analysis, columns: us
     document.text(
         "Shapley: the effect of the factor averaged over all orders of adding the factors; its interval holds for all rows \
          together. last out: all factors, minus all but this one. first in: this factor alone, minus none. MDE: the smallest \
-         effect that is found four times in five. %: of the baseline. |Δ| < MDE: not detected, and probably smaller than the MDE. floor: not \
-         larger than the difference of baseline and placebo. unsure: too few blocks, or a cross-check that disagrees. \
+         effect that is found four times in five. %: of the baseline. not detected: probably smaller than the MDE. below floor: not \
+         larger than the difference of baseline and placebo. inconclusive: too few blocks, or a cross-check that disagrees. \
          unproven: no count tells the levels of the factor apart. Δ faults, Δ calls: Shapley values of the exact counts.",
     );
 }
@@ -121,17 +121,7 @@ fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: us
 }
 
 fn verdict(row: &Contrasted) -> String {
-    match row.verdict {
-        Verdict::Costs => "costs",
-        Verdict::Saves => "saves",
-        Verdict::NotDetected => "|Δ| < MDE",
-        Verdict::BelowFloor => "floor",
-        Verdict::NotExercised => "not exercised",
-        Verdict::Invalid => "invalid",
-        Verdict::Inconclusive => "unsure",
-        Verdict::BuildFailed => "no build",
-    }
-    .to_owned()
+    row.verdict.word().to_owned()
 }
 
 /// Whether effects add up, which pairs do not, and what to take away first.

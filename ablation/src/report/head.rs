@@ -170,7 +170,7 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis) {
     // One table for each unit, so that numbers below one another can be compared.
     let mut units: Vec<String> = Vec::new();
     for workload in &analysis.workloads {
-        let unit = Unit::of_factors(workload, Unit::LIMIT).label();
+        let unit = Unit::of_factors(workload, Unit::LIMIT).delta();
         if !units.contains(&unit) {
             units.push(unit);
         }
@@ -199,10 +199,10 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis) {
 }
 
 /// The workloads whose factors are told in this unit.
-fn factors(analysis: &Analysis, peers: &[&str], label: &str) -> Table {
+fn factors(analysis: &Analysis, peers: &[&str], delta: &str) -> Table {
     let has_gap = has_gap(analysis);
     let mut header = ["<workload", "=by", "=factor"].map(str::to_owned).to_vec();
-    header.extend([format!("<{} [95 %]", format!("Δ {label}").trim_end()), "Δ\n%".to_owned()]);
+    header.extend([format!("<{delta} [95 %]"), "Δ\n%".to_owned()]);
     header.extend(has_gap.then(|| "of\ngap".to_owned()));
     header.push("=proof".to_owned());
     header.extend(peers.iter().map(|peer| format!("vs\n{peer}")));
@@ -210,7 +210,7 @@ fn factors(analysis: &Analysis, peers: &[&str], label: &str) -> Table {
     for workload in &analysis.workloads {
         let rows = factor_rows(workload);
         let unit = Unit::of_factors(workload, Unit::LIMIT);
-        if unit.label() != label {
+        if unit.delta() != delta {
             continue;
         }
         for (place, row) in rows.into_iter().enumerate() {

@@ -108,7 +108,7 @@ fn of_factors(workload: &WorkloadAnalysis, with_ends: bool) -> Option<Table> {
     let bytes = Unit::of_response(MainResponse::RssPeak, memory.iter().flat_map(|of| siblings(*of)), Unit::LIMIT);
     let mut header = vec!["<factor".to_owned(), "=arm".to_owned()];
     let mut column = |name: &str, unit: Unit| {
-        header.extend([format!("Δ {name}\n{}", unit.label()), "%".to_owned(), "=verdict".to_owned()]);
+        header.extend([format!("Δ {name}\n{}", unit.of_difference()), "%".to_owned(), "=verdict".to_owned()]);
     };
     column(workload.response.as_str(), time);
     for response in &memory {

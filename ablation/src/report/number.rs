@@ -200,6 +200,17 @@ impl Unit {
         format!("{}{}", self.name, self.per)
     }
 
+    /// What a difference is followed by in a table. That of a share is in percentage points, because beside it `%` is a
+    /// part of the baseline.
+    pub(crate) fn of_difference(self) -> String {
+        if self.name == "%" { "points".to_owned() } else { self.label() }
+    }
+
+    /// What a column of differences is called: `Δ ns/op`.
+    pub(crate) fn delta(self) -> String {
+        format!("Δ {}", self.of_difference()).trim_end().to_owned()
+    }
+
     /// What a value of a response is followed by: `ns/op p10`, `MiB rss-peak`.
     pub(crate) fn with(self, response: MainResponse) -> String {
         format!("{} {}", self.label(), response.as_str()).trim_start().to_owned()

@@ -12,7 +12,8 @@ pub(super) fn paths(document: &mut Document, analysis: &Analysis, columns: usize
         let about = if path.about.is_empty() { String::new() } else { format!(": {}", path.about) };
         document.heading(format!("Path {}{about}", path.name));
         for workload in &path.workloads {
-            let tables = [true, false].map(|wide| table(path, workload, wide));
+            let is_per_run = analysis.workloads.iter().any(|other| other.name == workload.workload && other.is_per_run);
+            let tables = [true, false].map(|wide| table(path, workload, is_per_run, wide));
             if let Some(table) = Table::first_that_fits(columns, tables) {
                 document.table(table);
             }
@@ -41,9 +42,10 @@ pub(super) fn summary(path: &FollowedPath) -> Option<String> {
     (!all.is_empty()).then(|| format!("Path {}, the last step against {}: {}", path.name, path.peer, all.join("; ")))
 }
 
-fn table(path: &FollowedPath, workload: &FollowedWorkload, wide: bool) -> Table {
+fn table(path: &FollowedPath, workload: &FollowedWorkload, is_per_run: bool, wide: bool) -> Table {
     let values = workload.steps.iter().filter_map(|step| step.value);
     let unit = Unit::of_response(workload.response, values, Unit::LIMIT);
+    let unit = if is_per_run { unit.per_run() } else { unit };
     let mut table = Table::new([
         format!("<{}", workload.workload),
         unit.with(workload.response),
@@ -148,6 +150,17 @@ mod tests {
         }
         let found = summary(&analysis(12).paths[0]).expect("has goals");
         insta::assert_snapshot!("path_summary", found);
+    }
+
+    #[test]
+    fn a_whole_process_is_told_per_run() {
+        let mut analysis = analysis(12);
+        analysis.workloads[0].is_per_run = true;
+        let mut document = Document::default();
+        paths(&mut document, &analysis, 100);
+        let text = document.terminal(100);
+        let heads: Vec<&str> = text.lines().filter(|line| line.contains("change [95 %]")).collect();
+        assert!(heads[0].contains(" per run") && heads[1].contains("ns/op"), "{text}");
     }
 
     #[test]

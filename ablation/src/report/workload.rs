@@ -105,7 +105,9 @@ pub(super) fn noise(document: &mut Document, workload: &WorkloadAnalysis) {
         return;
     }
     let header = ["<cell", "runs", "left\nout", "batches\nretained", "waits\nper run", "preempted\nper run"];
-    let mut table = Table::new(header.into_iter().chain(["=two speeds, ns/op"]));
+    let per = if workload.is_per_run { " " } else { "" };
+    let two_speeds = format!("=two speeds, ns{per}{}", self::per(workload));
+    let mut table = Table::new(header.into_iter().chain([two_speeds.as_str()]));
     for noise in rows.iter().take(MAX_TREATMENTS) {
         let switches = noise.context_switches;
         table.row([
@@ -204,7 +206,7 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
 fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit: Unit) -> Table {
     let key = |effect: &Effect| effect.added().map_or(f64::NEG_INFINITY, |added| added.value);
     rows.sort_by(|a, b| key(b).total_cmp(&key(a)));
-    let delta = format!("Δ {}", unit.label()).trim_end().to_owned();
+    let delta = unit.delta();
     let has_gap = workload.reference_gap.is_some();
     let mut header = vec![first, "=arm", &delta, "95 % interval", "Δ\n%"];
     header.extend(has_gap.then_some("of the\ngap"));
@@ -245,7 +247,7 @@ pub(super) fn verdict_word(effect: &Effect) -> &'static str {
         Verdict::NotDetected | Verdict::BelowFloor | Verdict::Inconclusive if effect.proof == Proof::Unproven => {
             "unproven"
         }
-        verdict => verdict.as_str(),
+        verdict => verdict.word(),
     }
 }
 

@@ -60,6 +60,11 @@ impl Session<'_> {
     ) -> Session<'a> {
         Session { records, done, progress, unit_costs: UnitCosts::default(), is_warm: false }
     }
+
+    /// Shows this with the progress from now on.
+    pub(crate) fn remark(&mut self, remark: String) {
+        self.progress.remark(remark);
+    }
 }
 
 /// Makes every counting run that is not done.

@@ -9,7 +9,9 @@ use crate::run::schedule::Slot;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::interrupt;
 use crate::support::progress::note;
-use ablate_format::{CellKind, MainResponse, Measured, Pass, Status, StudyPlan};
+use ablate_format::{CellKind, CellPlan, MainResponse, Measured, Pass, Record, Status, StudyPlan};
+use regex::Regex;
+use std::sync::LazyLock;
 
 /// A study that cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +109,31 @@ fn responses(context: &Context<'_>) -> Result<Option<Vec<(usize, MainResponse)>>
     Ok(Some(out))
 }
 
+/// A line for each reason, with the cells that have it. Numbers in round brackets, such as that of the thread in a panic,
+/// differ from run to run and make no other reason.
+fn by_reason(cells: &[(String, String)]) -> Vec<String> {
+    static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r" \(\d+\)").ok());
+    let same = |reason: &str| match &*NUMBER {
+        Some(number) => number.replace_all(reason, "").into_owned(),
+        None => reason.to_owned(),
+    };
+    let mut groups: Vec<(Vec<&str>, String)> = Vec::new();
+    for (cell, reason) in cells {
+        let reason = same(reason);
+        match groups.iter_mut().find(|(_, known)| *known == reason) {
+            Some((names, _)) => names.push(cell),
+            None => groups.push((vec![cell], reason)),
+        }
+    }
+    let only = groups.len() == 1 && cells.len() > 1;
+    let line = |(names, reason): &(Vec<&str>, String)| match names.as_slice() {
+        _ if only => format!("  {reason}"),
+        [one] => format!("  cell {one}: {reason}"),
+        several => format!("  cells {}: {reason}", several.join(", ")),
+    };
+    groups.iter().map(line).collect()
+}
+
 /// Runs every cell that has a binary once, after the runs that decide what the workloads are judged by. `None` after
 /// Ctrl-C.
 ///
@@ -119,6 +146,7 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Preflight>, Pref
     found.settle(&mut plan);
     let mut rejected = Vec::new();
     let (mut subjects, mut failed, mut invalid) = (0, Vec::new(), Vec::new());
+    let failure = |cell: &CellPlan, record: &Record| (cell.id.clone(), record.reason.clone());
     // Idle where the program supports it: the result line is the same, and the run takes no time.
     let pass = if context.study.subject.idle_args.is_some() { Pass::CountingIdle } else { Pass::Timing };
     for (index, cell) in context.plan.cells.iter().enumerate() {
@@ -142,10 +170,10 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Preflight>, Pref
         if cell.kind != CellKind::Peer {
             subjects += 1;
             if matches!(record.status, Status::Crashed | Status::Timeout | Status::Garbage) {
-                failed.push(format!("  cell {}: {}", cell.id, record.reason));
+                failed.push(failure(cell, &record));
             }
             if record.status == Status::Invalid {
-                invalid.push(format!("  cell {}: {}", cell.id, record.reason));
+                invalid.push(failure(cell, &record));
             }
         }
         if record.status != Status::Ok && refused.is_empty() {
@@ -158,10 +186,28 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Preflight>, Pref
         return Err(PreflightError::Rejected { list: rejected });
     }
     if subjects > 0 && failed.len() == subjects {
-        return Err(PreflightError::AllFailed { list: failed });
+        return Err(PreflightError::AllFailed { list: by_reason(&failed) });
     }
     if subjects > 0 && invalid.len() == subjects {
-        return Err(PreflightError::AllInvalid { list: invalid });
+        return Err(PreflightError::AllInvalid { list: by_reason(&invalid) });
     }
     Ok(Some(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_reason_is_told_once() {
+        let said = |reasons: &[&str]| {
+            let cells = reasons.iter().enumerate();
+            by_reason(&cells.map(|(at, reason)| (format!("c{at}"), (*reason).to_owned())).collect::<Vec<_>>())
+        };
+        let panic = |thread: u32| format!("exit code 101: thread 'main' ({thread}) panicked: usage: tool COUNT");
+        let all = said(&[&panic(1), &panic(2), &panic(3)]);
+        assert_eq!(all, ["  exit code 101: thread 'main' panicked: usage: tool COUNT"]);
+        assert_eq!(said(&["x", "y", "x"]), ["  cells c0, c2: x", "  cell c1: y"]);
+        assert_eq!(said(&["x"]), ["  cell c0: x"]);
+    }
 }

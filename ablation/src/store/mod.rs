@@ -46,11 +46,12 @@ impl Folder {
             return Err(StoreError::BadOut { dir: dir.to_owned() });
         }
         std::fs::create_dir_all(dir).map_err(|e| StoreError::io(dir, "creating the folder", e))?;
+        // A folder of something else gets no lock.
+        if !dir.join(LOCK).exists() && has_results(dir)? {
+            return Err(StoreError::NotEmpty { dir: dir.to_owned() });
+        }
         let folder = Folder::lock(dir)?;
-        let entries = std::fs::read_dir(dir).map_err(|e| StoreError::io(dir, "listing the folder", e))?;
-        // A study that did not start, for example because its build failed, leaves only these.
-        let is_result = |name: std::ffi::OsString| name != LOCK && name != LOGS;
-        if entries.filter_map(Result::ok).any(|entry| is_result(entry.file_name())) {
+        if has_results(dir)? {
             return Err(StoreError::NotEmpty { dir: dir.to_owned() });
         }
         folder.create_logs()?;
@@ -113,6 +114,14 @@ impl Folder {
     pub(crate) fn records(&self) -> Result<RecordWriter<File>, StoreError> {
         RecordWriter::open(&self.dir.join(RECORDS))
     }
+}
+
+/// Whether a folder has files beside those of a study that did not start, for example because its build failed, and the
+/// note for git, which is written before it starts.
+fn has_results(dir: &Path) -> Result<bool, StoreError> {
+    let entries = std::fs::read_dir(dir).map_err(|e| StoreError::io(dir, "listing the folder", e))?;
+    let is_result = |name: std::ffi::OsString| name != LOCK && name != LOGS && name != files::HIDDEN;
+    Ok(entries.filter_map(Result::ok).any(|entry| is_result(entry.file_name())))
 }
 
 /// Whether a runner has the folder at this moment. Changes nothing.

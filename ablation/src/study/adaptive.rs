@@ -1,28 +1,25 @@
 //! An adaptive study: it runs block after block until its intervals are narrow enough or its time is over.
 
+use super::clock::Clock;
 use super::rule::{HalfWidth, Rule};
-use crate::analyse::{self, WorkloadAnalysis};
+use super::watch::{Left, Watch, is_look};
+use crate::analyse::{self, Table, WorkloadAnalysis};
 use crate::prove::{self, Judge, JudgedRun};
 use crate::run::{self, Context, End, RunError, Session};
 use crate::store::{Folder, Key, StoreError};
 use crate::support::count::{counted, counted_verb};
-use crate::support::progress::human;
+use crate::support::progress::{human, note};
 use ablate_format::{CellKind, Manifest, RecordReader, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Share of the time measured that looks may take, of the time since the last look and of all of it.
-const LOOKING: f64 = 0.02;
-
-/// Assumed time of the first look for each run so far, before any look was measured: twice the processor time of a whole
-/// report of 768 runs in 128 cells.
-const FIRST_PER_RUN: Duration = Duration::from_micros(200);
-
 /// The blocks of an adaptive study.
 pub(super) struct Adaptive<'a> {
     pub(super) rule: Rule,
+    /// What a comparison looks at, besides the rule.
+    pub(super) watch: Option<Watch>,
     /// Most blocks.
     pub(super) limit: u32,
     pub(super) folder: &'a Folder,
@@ -47,6 +44,7 @@ impl Adaptive<'_> {
         let places = plan.workloads.iter().map(|w| plan.cells.iter().filter(|cell| w.runs(&cell.id)).count()).sum();
         let mut clock = Clock::start(places);
         let mut seen = Seen::new(context.plan, self.folder.dir());
+        let mut said = Said::default();
         let mut block = 0;
         while block < self.limit {
             // A block that an earlier call began is finished in any case, because only whole blocks count.
@@ -58,6 +56,19 @@ impl Adaptive<'_> {
                 }
                 if self.is_narrow(block, &mut clock, &mut seen)? {
                     break;
+                }
+                // Only where a look may end it, so that others do not take its time. One more is due in any case, because
+                // what the margin needs is to be told in time.
+                let due =
+                    |left: &Left| (is_look(block) && clock.may_look()) || (!said.is_outlook_told && left.is_due());
+                if let Some(left) = self.left(block, &clock).filter(due) {
+                    let started = Instant::now();
+                    let over = self.watched(&left, &mut seen, &mut said)?;
+                    clock.looked(started.elapsed());
+                    session.remark(said.short.clone());
+                    if over {
+                        break;
+                    }
                 }
                 self.manifest.blocks = block + 1;
                 self.folder.write_manifest(self.manifest)?;
@@ -71,7 +82,10 @@ impl Adaptive<'_> {
             }
             block += 1;
         }
-        let workloads = seen.look(self.manifest)?;
+        if self.watch.is_some() {
+            return Ok((End::Complete, said.outlook.into_iter().collect()));
+        }
+        let (workloads, _) = seen.look(self.manifest)?;
         let spent =
             Spent { time: clock.started.elapsed(), blocks: self.manifest.blocks, block_time: clock.block_time() };
         let lines = workloads.iter().map(|workload| outcome_of(&self.rule, workload, spent));
@@ -88,6 +102,45 @@ impl Adaptive<'_> {
         Ok((End::Complete, lines))
     }
 
+    /// Where a comparison stands. `None` of a study without one, before the first block of this call, and while there are
+    /// too few blocks for an interval.
+    fn left(&self, blocks: u32, clock: &Clock) -> Option<Left> {
+        let block_time = clock.block_time();
+        let is_time = blocks as usize >= MIN_BLOCKS && !block_time.is_zero() && self.watch.is_some();
+        let budget = self.rule.budget.map(|budget| budget.0);
+        is_time.then(|| Left { blocks, block_time, spent: clock.started.elapsed(), budget, limit: self.limit })
+    }
+
+    /// Looks at a comparison, says what more time would bring, and returns whether it is over.
+    fn watched(&self, left: &Left, seen: &mut Seen, said: &mut Said) -> Result<bool, StoreError> {
+        let Some(watch) = self.watch else { return Ok(false) };
+        let (workloads, tables) = seen.look(self.manifest)?;
+        let judged = |error| (watch.judge)(self.manifest, workloads, tables, watch.margin, error);
+        let look = watch.look(judged, left);
+        said.short = look.short;
+        said.outlook = Some(look.outlook).filter(|outlook| !outlook.is_empty() && look.over.is_none());
+        if let Some(why) = look.over {
+            note(&format!("stopped after {}: {why}", counted(left.blocks as usize, "block")));
+            return Ok(true);
+        }
+        let Some(outlook) = &said.outlook else {
+            said.is_outlook_told |= left.is_due();
+            return Ok(false);
+        };
+        if !said.is_outlook_told && left.is_due() {
+            said.is_outlook_told = true;
+            note(outlook);
+        }
+        if !said.is_hopeless_told && look.is_hopeless {
+            said.is_hopeless_told = true;
+            note(
+                "this will most likely end undecided. To decide it, give more time (--max-time, --blocks) or a larger \
+                 --margin; to end at this point, --stop undecided",
+            );
+        }
+        Ok(false)
+    }
+
     /// Whether every workload is narrow enough, as far as there is time to look.
     fn is_narrow(&self, blocks: u32, clock: &mut Clock, seen: &mut Seen) -> Result<bool, StoreError> {
         let is_time = blocks as usize >= MIN_BLOCKS;
@@ -95,7 +148,7 @@ impl Adaptive<'_> {
             return Ok(false);
         };
         let started = Instant::now();
-        let workloads = seen.look(self.manifest)?;
+        let (workloads, _) = seen.look(self.manifest)?;
         clock.looked(started.elapsed());
         let is_of_interest = |workload: &&WorkloadAnalysis| !is_apart(width, workload);
         Ok(workloads.iter().filter(is_of_interest).all(|workload| match widest(workload) {
@@ -112,16 +165,35 @@ struct Seen<'p> {
     judge: Judge<'p>,
     runs: Vec<JudgedRun>,
     /// Result of the last look, and the number of runs before it.
-    last: (usize, Vec<WorkloadAnalysis>),
+    last: (usize, Analysed),
+}
+
+/// The workloads of a study with their tables.
+type Analysed = (Vec<WorkloadAnalysis>, Vec<Table>);
+
+/// What a comparison was told by its looks.
+#[derive(Default)]
+struct Said {
+    /// For the progress line.
+    short: String,
+    /// How long the margin takes at the noise of the last look; `None` when the comparison ended because of it.
+    outlook: Option<String>,
+    is_outlook_told: bool,
+    is_hopeless_told: bool,
 }
 
 impl<'p> Seen<'p> {
     fn new(plan: &'p StudyPlan, dir: &Path) -> Seen<'p> {
-        Seen { reader: RecordReader::new(dir), judge: Judge::new(plan), runs: Vec::new(), last: (0, Vec::new()) }
+        Seen {
+            reader: RecordReader::new(dir),
+            judge: Judge::new(plan),
+            runs: Vec::new(),
+            last: (0, Default::default()),
+        }
     }
 
     /// The workloads as a report would show them now. To be called between blocks, when all of them are whole.
-    fn look(&mut self, manifest: &Manifest) -> Result<&[WorkloadAnalysis], StoreError> {
+    fn look(&mut self, manifest: &Manifest) -> Result<&Analysed, StoreError> {
         self.reader.read(|record| self.runs.push(self.judge.judge(record)))?;
         if self.runs.len() > self.last.0 {
             let changed = prove::prove_together(&manifest.plan, &mut self.runs);
@@ -129,86 +201,6 @@ impl<'p> Seen<'p> {
             prove::undo(&mut self.runs, &changed);
         }
         Ok(&self.last.1)
-    }
-}
-
-/// One look: the blocks and the time in them before it, and the time that it took.
-#[derive(Clone, Copy)]
-struct Looked {
-    blocks: u32,
-    in_blocks: Duration,
-    took: Duration,
-}
-
-/// The time that blocks and looks took.
-struct Clock {
-    started: Instant,
-    blocks: u32,
-    in_blocks: Duration,
-    /// Runs of a block.
-    runs: usize,
-    /// All looks together.
-    in_looks: Duration,
-    /// The last two looks, the later one first.
-    looks: [Option<Looked>; 2],
-}
-
-impl Clock {
-    /// For blocks of so many runs.
-    fn start(runs: usize) -> Clock {
-        let (in_blocks, in_looks) = (Duration::ZERO, Duration::ZERO);
-        Clock { started: Instant::now(), blocks: 0, in_blocks, runs, in_looks, looks: [None; 2] }
-    }
-
-    fn block(&mut self, took: Duration) {
-        self.blocks += 1;
-        self.in_blocks += took;
-    }
-
-    fn looked(&mut self, took: Duration) {
-        let look = Looked { blocks: self.blocks, in_blocks: self.in_blocks, took };
-        self.looks = [Some(look), self.looks[0]];
-        self.in_looks += took;
-    }
-
-    /// What looks took of the time measured; `None` without a look.
-    fn share_of_looks(&self) -> Option<f64> {
-        self.looks[0].map(|_| self.in_looks.as_secs_f64() / self.in_blocks.as_secs_f64())
-    }
-
-    /// Mean time of a block; 0 before the first.
-    fn block_time(&self) -> Duration {
-        self.in_blocks.checked_div(self.blocks).unwrap_or_default()
-    }
-
-    /// Whether one more block would not fit. The first block always fits, because without it there is no result.
-    fn would_exceed(&self, budget: Duration) -> bool {
-        self.blocks > 0 && self.started.elapsed() + self.block_time() > budget
-    }
-
-    /// Whether a look now takes a small share of the time measured since the last one, and all looks of all of it. A look
-    /// that took longer than expected is made up for.
-    fn may_look(&self) -> bool {
-        let expected = self.expected_s();
-        let since = self.in_blocks - self.looks[0].map_or(Duration::ZERO, |last| last.in_blocks);
-        let in_all = self.in_looks.as_secs_f64() + expected;
-        expected <= LOOKING * since.as_secs_f64() && in_all <= LOOKING * self.in_blocks.as_secs_f64()
-    }
-
-    /// Seconds that a look now would take, as the last two let expect, or for the first one [`FIRST_PER_RUN`].
-    fn expected_s(&self) -> f64 {
-        // No more growth than half of what a block allows, so that the time for a look comes.
-        let most = LOOKING / 2.0 * self.block_time().as_secs_f64();
-        let [Some(last), before] = self.looks else {
-            let block = FIRST_PER_RUN.as_secs_f64() * self.runs as f64;
-            let more = f64::from(self.blocks.saturating_sub(MIN_BLOCKS as u32));
-            return block * MIN_BLOCKS as f64 + block.min(most) * more;
-        };
-        let took = |look: Looked| look.took.as_secs_f64();
-        let growth = before.filter(|before| before.blocks < last.blocks);
-        let growth = growth.map_or(0.0, |before| (took(last) - took(before)) / f64::from(last.blocks - before.blocks));
-        let growth = growth.clamp(0.0, most);
-        took(last) + growth * f64::from(self.blocks - last.blocks)
     }
 }
 
@@ -339,62 +331,6 @@ mod tests {
     fn widths_are_said_in_units_that_people_read() {
         assert_eq!((shown(0.417), shown(34.2), shown(45_300.0)), ("0.42 ns".into(), "34 ns".into(), "45 µs".into()));
         assert_eq!(shown(1_500_000.0), "1.50 ms");
-    }
-
-    #[test]
-    fn a_budget_holds_whole_blocks_and_at_least_one() {
-        let mut clock = Clock::start(1);
-        assert!(!clock.would_exceed(Duration::ZERO));
-        clock.block(Duration::from_secs(10));
-        assert_eq!(clock.block_time(), Duration::from_secs(10));
-        assert!(clock.would_exceed(Duration::from_secs(9)));
-        assert!(!clock.would_exceed(Duration::from_secs(3600)));
-    }
-
-    #[test]
-    fn looking_takes_its_share_and_no_more() {
-        let mut clock = Clock::start(100);
-        let run = |clock: &mut Clock, blocks| (0..blocks).for_each(|_| clock.block(Duration::from_secs(10)));
-        run(&mut clock, 6);
-        assert!(clock.may_look(), "0.12 s are expected of the first one");
-        clock.looked(Duration::from_secs(1));
-        run(&mut clock, 4);
-        assert!(!clock.may_look());
-        run(&mut clock, 1);
-        assert!(clock.may_look(), "50 s for 1 s");
-        clock.looked(Duration::from_millis(1_500));
-        run(&mut clock, 8);
-        assert!(!clock.may_look(), "80 s are enough for 1.5 s, but it takes longer with every block");
-        run(&mut clock, 11);
-        assert!(clock.may_look());
-    }
-
-    /// The share of all looks, largest after any block and at the end, when a look takes so long after so many blocks.
-    fn shares(block_ms: u64, runs: usize, takes_ms: impl Fn(u32) -> f64) -> (f64, f64, u32) {
-        let mut clock = Clock::start(runs);
-        let (mut largest, mut looks) = (0.0_f64, 0);
-        for blocks in 1..=2_000 {
-            clock.block(Duration::from_millis(block_ms));
-            if blocks >= MIN_BLOCKS as u32 && clock.may_look() {
-                clock.looked(Duration::from_secs_f64(takes_ms(blocks) / 1e3));
-                looks += 1;
-                largest = largest.max(clock.share_of_looks().expect("there was a look"));
-            }
-        }
-        (largest, clock.share_of_looks().expect("there was a look"), looks)
-    }
-
-    #[test]
-    fn all_looks_together_take_two_percent_from_the_first_one_on() {
-        // 50 µs a run and 1 ms for the workload, in blocks of a hundred runs of 5, 20 and 200 ms.
-        for block_ms in [500, 2_000, 20_000] {
-            let (largest, _, looks) = shares(block_ms, 100, |blocks| 1.0 + 5.0 * f64::from(blocks));
-            assert!(largest <= LOOKING && looks >= 5, "{block_ms} ms: {largest} in {looks} looks");
-        }
-        // A tenth of what a first look is taken to need is too little: the next ones make up for it.
-        let (largest, end, looks) = shares(2_000, 100, |blocks| 200.0 * f64::from(blocks.min(6)));
-        assert!(largest > LOOKING && end <= LOOKING && looks > 1, "{largest}, {end} in {looks} looks");
-        assert!(!Clock::start(100).may_look());
     }
 
     fn analysis() -> analyse::Analysis {

@@ -1,10 +1,12 @@
 //! `cargo ablate run` as a whole: config → design → builds → preflight → runs, in a folder that can be resumed.
 
 mod adaptive;
+mod clock;
 mod facts;
 mod pinned;
 pub(crate) mod rule;
 mod same;
+pub(crate) mod watch;
 
 use crate::benchmarks::{self, BenchmarksError};
 use crate::builds::revisions::Pinned;
@@ -28,6 +30,7 @@ use adaptive::Adaptive;
 use rule::{Budget, HalfWidth, Rule};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use watch::Watch;
 
 /// A study to run, with the options of the call.
 #[derive(Debug, Clone)]
@@ -58,6 +61,8 @@ pub(crate) struct Request {
     pub(crate) stop_if: Option<fn(&Manifest) -> bool>,
     /// Commits of revisions by their names. Those of a study that is continued come first.
     pub(crate) pinned: Pinned,
+    /// What a comparison of revisions looks at between its blocks.
+    pub(crate) watch: Option<Watch>,
 }
 
 impl Request {
@@ -65,7 +70,7 @@ impl Request {
     pub(crate) fn of(config: PathBuf) -> Request {
         let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
         let (quick, resume) = (false, false);
-        let (until_halfwidth, budget, stop_if) = (None, None, None);
+        let (until_halfwidth, budget, stop_if, watch) = (None, None, None, None);
         let (factors, cells) = (Vec::new(), Vec::new());
         Request {
             config,
@@ -81,6 +86,7 @@ impl Request {
             budget,
             stop_if,
             pinned: Pinned::new(),
+            watch,
         }
     }
 
@@ -301,7 +307,9 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
             None => end = blocks(&context, manifest.blocks, &mut session)?,
             Some(rule) => {
                 let limit = request.blocks.unwrap_or(MAX_BLOCKS as u32);
-                let mut adaptive = Adaptive { rule, limit, folder: &folder, manifest: &mut manifest, done: &done };
+                let watch = request.watch;
+                let mut adaptive =
+                    Adaptive { rule, watch, limit, folder: &folder, manifest: &mut manifest, done: &done };
                 (end, closing) = adaptive.run(&context, &mut session)?;
             }
         }

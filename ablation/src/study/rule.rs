@@ -1,7 +1,8 @@
 //! The rule for ending an adaptive study: how narrow its intervals must be, and how long it may take.
 //!
 //! The rule looks at widths and at the clock, never at effects. A study that stopped as soon as an effect showed would
-//! find effects that do not exist.
+//! find effects that do not exist. A comparison of two revisions may end by its change as well, by looks that share one
+//! error ([`super::watch`]).
 
 use std::fmt;
 use std::str::FromStr;

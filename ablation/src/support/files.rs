@@ -24,6 +24,19 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder(path))?.sync_all()
 }
 
+/// Name of the file by which git leaves a folder alone.
+pub(crate) const HIDDEN: &str = ".gitignore";
+
+/// Keeps git from seeing a folder, which is created when it does not exist. A folder that has files of others stays as it
+/// is; one that cannot be written is told by the step that needs it.
+pub(crate) fn hide_from_git(folder: &Path) {
+    let is_new = std::fs::create_dir_all(folder).is_ok()
+        && std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+    if is_new {
+        let _ = std::fs::write(folder.join(HIDDEN), "*\n");
+    }
+}
+
 /// Replaces an executable script as a whole. It is never open for writing under its own name, because the system
 /// refuses to execute a file that is. It is not synced, because it is written before every use.
 ///

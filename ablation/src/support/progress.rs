@@ -21,6 +21,8 @@ pub(crate) struct Progress {
     total: Option<usize>,
     done: usize,
     bad: usize,
+    /// What is known of the results; empty at first.
+    remark: String,
     started: Instant,
 }
 
@@ -46,7 +48,12 @@ impl Progress {
         } else {
             Out::Lines { last: Instant::now(), last_done: 0 }
         };
-        Progress { out, total, done: 0, bad: 0, started: Instant::now() }
+        Progress { out, total, done: 0, bad: 0, remark: String::new(), started: Instant::now() }
+    }
+
+    /// Shows this with every progress from now on.
+    pub(crate) fn remark(&mut self, remark: String) {
+        self.remark = remark;
     }
 
     /// Counts one more process, and shows the progress.
@@ -60,9 +67,10 @@ impl Progress {
             Pass::Timing | Pass::UnitCosts => format!("timing, block {}", record.block + 1),
         };
         let bad = if self.bad == 0 { String::new() } else { format!(", {} failed or invalid", self.bad) };
+        let remark = if self.remark.is_empty() { String::new() } else { format!(", {}", self.remark) };
         match &mut self.out {
             Out::Bar(bar) => {
-                bar.set_message(format!("{what}{bad}"));
+                bar.set_message(format!("{what}{bad}{remark}"));
                 bar.inc(1);
             }
             Out::Lines { last, last_done } => {
@@ -74,7 +82,7 @@ impl Progress {
                         Some(total) => format!("/{total} processes, {} left", time_left(elapsed, self.done, total)),
                         None => format!(" processes in {}", human(elapsed)),
                     };
-                    note(&format!("{}{how_far}, {what}{bad}", self.done));
+                    note(&format!("{}{how_far}, {what}{bad}{remark}", self.done));
                     (*last, *last_done) = (Instant::now(), self.done);
                 }
             }

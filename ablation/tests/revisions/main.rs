@@ -125,11 +125,11 @@ fn a_change_for_the_worse_closes_the_gate_and_one_for_the_better_does_not() {
     let change = row["change"]["value"].as_f64().expect("a number");
     assert!((change - 0.03).abs() < 0.002, "{change}");
     let read = |name: &str| std::fs::read_to_string(repository.path(name)).expect("is written");
-    assert!(read("out.xml").contains("failures=\"1\"") && read("out.md").contains("% slower"), "{}", read("out.md"));
+    assert!(read("out.xml").contains("failures=\"1\"") && read("out.md").contains("% worse"), "{}", read("out.md"));
     repository.cost("99.0", "faster");
     let said = repository.diff(&[]);
     assert_eq!(said.code, 0, "{said:#?}");
-    assert!(said.stdout.contains("tool is ") && said.stdout.contains("% faster"), "{said:#?}");
+    assert!(said.stdout.contains("tool is ") && said.stdout.contains("% better"), "{said:#?}");
     assert!(said.stdout.contains("base: HEAD~1 = ") && said.stdout.contains(" slower\n"), "{said:#?}");
     assert!(said.stderr.contains("gate: good"), "{said:#?}");
 }
@@ -140,10 +140,10 @@ fn a_change_within_the_margin_is_the_same_and_one_about_it_is_undecided() {
     repository.cost("100.5", "half a percent");
     let said = repository.diff(&["HEAD~1..", "--margin", "2"]);
     assert_eq!(said.code, 0, "{said:#?}");
-    assert!(said.stdout.contains("No change of 2 % or more was found"), "{said:#?}");
+    assert!(said.stdout.contains("No change: 1 workload within ± 2 %"), "{said:#?}");
     let said = repository.diff(&["HEAD~1..", "--margin", "0.5"]);
     assert_eq!(said.code, 3, "{said:#?}");
-    assert!(said.stdout.contains("unsure"), "{said:#?}");
+    assert!(said.stdout.contains("undecided") && said.stdout.starts_with("Undecided: "), "{said:#?}");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn the_same_code_is_the_same_binary_and_nothing_is_run() {
     repository.commit("only words");
     let said = repository.diff(&["main~1..main"]);
     assert_eq!(said.code, 0, "{said:#?}");
-    assert!(said.stdout.contains("Both revisions are the same machine code"), "{said:#?}");
+    assert!(said.stdout.contains("both revisions are the same machine code"), "{said:#?}");
     assert!(!said.stderr.contains("timing, block"), "{said:#?}");
 }
 
@@ -210,6 +210,12 @@ fn wrong_calls_name_what_is_missing() {
         (&["diff", "--bin", "tol"], "did you mean `tool`?"),
         (&["diff", "--package", "x"], "there is no package `x`"),
         (&["diff", "--margin", "0"], "0.01 to 100"),
+        (
+            &["diff", "--filter", "x"],
+            "--filter has no effect here: it selects benchmarks, and binary `tool` is what runs",
+        ),
+        (&["diff", "--bin", "tool", "--filter", "x"], "cannot be used with '--filter"),
+        (&["diff", "--json", "--annotate"], "cannot be used with"),
     ] {
         let said = repository.ablate(args);
         assert!(said.code == 2 && said.stderr.contains(part), "{args:?}: {said:#?}");
@@ -217,6 +223,50 @@ fn wrong_calls_name_what_is_missing() {
     let outside = tempfile::tempdir().expect("a temporary folder");
     let said = ablate(outside.path(), &["diff"], &[]);
     assert!(said.code == 2 && said.stderr.contains("--config STUDY.toml"), "{said:#?}");
+}
+
+#[test]
+fn options_that_a_study_or_a_benchmark_leaves_without_effect_are_refused() {
+    let repository = Repository::new();
+    repository.write("study.toml", SETTINGS);
+    let said = repository.ablate(&["diff", "--config", "study.toml", "--", "x"]);
+    assert!(said.code == 2 && said.stderr.contains("`-- ARGS` has no effect here"), "{said:#?}");
+    let manifest = std::fs::read_to_string(repository.path("Cargo.toml")).expect("is there");
+    let bench = "[[bench]]\nname = \"speed\"\n";
+    repository.write("Cargo.toml", &format!("{manifest}{bench}"));
+    repository.write("benches/speed.rs", "#![feature(test)]\nextern crate test;\n");
+    repository.commit("a benchmark");
+    let said = repository.ablate(&["diff", "--response", "wall"]);
+    assert!(said.code == 2 && said.stderr.contains("--response has no effect here"), "{said:#?}");
+}
+
+#[test]
+fn a_binary_that_wants_arguments_and_gets_none_says_so_once() {
+    let repository = Repository::new();
+    let program = |end: u32| {
+        let wants = "std::env::args().nth(1).expect(\"usage: tool COUNT\");";
+        repository.write("src/main.rs", &format!("fn main() {{\n    {wants}\n    println!(\"{end}\");\n}}\n"));
+    };
+    program(1);
+    repository.commit("one");
+    program(2);
+    let said = repository.ablate(&["diff", "--layouts", "1"]);
+    assert_eq!((said.code, said.stderr.matches("usage: tool COUNT").count()), (1, 1), "{said:#?}");
+    assert!(said.stderr.contains("give them after `--`") && said.stderr.contains("-- ARGS"), "{said:#?}");
+}
+
+#[test]
+fn the_folder_of_the_results_is_no_change_of_the_repository() {
+    let repository = Repository::new();
+    repository.source("103.0");
+    let before = repository.git(&["status", "--porcelain"]);
+    let said = repository.diff(&["--out", "results"]);
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert_eq!(repository.git(&["status", "--porcelain"]), before);
+    assert!(said.stdout.contains("head: worktree = ") && said.stdout.contains("and 1 changed file"), "{said:#?}");
+    // A folder that has files of its own is refused, and stays as it is.
+    let said = repository.ablate(&["diff", "--out", "."]);
+    assert_eq!((said.code, repository.git(&["status", "--porcelain"])), (2, before), "{said:#?}");
 }
 
 /// A study of build settings, whose program reports what it was built with.
@@ -318,7 +368,7 @@ response = "value:cost_ns"
     repository.write("made/text", "120");
     repository.commit("dearer");
     let said = repository.ablate(&["diff", "HEAD~1..HEAD", "--config", "made/study.toml", "--blocks", "8", "--gate"]);
-    assert!(said.code == 1 && said.stdout.contains("w is 19.9 % slower"), "{said:#?}");
+    assert!(said.code == 1 && said.stdout.contains("w is 19.9 % worse"), "{said:#?}");
 }
 
 #[test]

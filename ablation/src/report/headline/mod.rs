@@ -15,7 +15,7 @@ use crate::analyse::{Analysis, Proof, Unjudged, Verdict, WorkloadAnalysis};
 use crate::support::count::counted_verb;
 use crate::support::text::shortened;
 use ablate_format::{CellKind, MainResponse, Manifest};
-use standing::{Standing, baseline, standings};
+use standing::{Rank, Standing, baseline, standings};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -161,7 +161,12 @@ fn largest<'s, 'a>(all: &'s [Standing<'a>], proof: Proof) -> Option<&'s Standing
 fn lead(document: &mut Document, manifest: &Manifest, all: &[Standing]) -> bool {
     let Some(first) = largest(all, Proof::Proven) else { return false };
     let is_largest = largest(all, Proof::Unproven).is_none_or(|other| other.size() <= first.size());
-    let Some(answer) = first.answer(is_largest) else { return false };
+    let rank = match is_largest {
+        _ if all.iter().all(|other| other.title == first.title) => Rank::Only,
+        true => Rank::Largest,
+        false => Rank::LargestProven,
+    };
+    let Some(answer) = first.answer(rank) else { return false };
     document.text(format!("{} {answer}.", first.title));
     let others: Vec<&Standing> = all.iter().filter(|s| s.proof == Proof::Proven && s.is_claim()).collect();
     let opposite = others.iter().filter(|other| other.verdict != first.verdict);
@@ -264,7 +269,8 @@ fn caption(table: &Table, workloads: &[&WorkloadAnalysis]) -> String {
     }
     let told = |response: &MainResponse| format!(" {}: {}.", response.as_str(), meaning(*response));
     let words = [
-        ("none", " none: nothing beyond the noise."),
+        ("not detected", " not detected: nothing beyond the noise."),
+        ("below floor", " below floor: no larger than what a switch without effect shows."),
         ("not exercised", " not exercised: no work there."),
         ("unproven", " unproven: no count tells the levels apart."),
     ];

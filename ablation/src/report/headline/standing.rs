@@ -19,11 +19,24 @@ pub(super) struct Standing<'a> {
     /// What it adds to the response: a factor against the program without it, a level against the baseline's.
     pub(super) added: Option<Estimate>,
     pub(super) proof: Proof,
+    /// What tells its levels apart, where it has no counters; empty otherwise.
+    evidence: &'a str,
     /// Why nothing is claimed; empty otherwise.
     pub(super) reason: &'a str,
     /// Whether the title names a level that the baseline does not have.
     is_of_a_level: bool,
     crossed: Option<&'a CrossedFactor>,
+}
+
+/// Where a claim stands among all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rank {
+    /// There is no other factor or level.
+    Only,
+    /// It is the largest.
+    Largest,
+    /// It is the largest of those that are proven.
+    LargestProven,
 }
 
 /// Every factor and level of a workload, in the order of the plan.
@@ -63,6 +76,7 @@ fn by_shapley<'a>(workload: &'a WorkloadAnalysis, row: &'a CrossedFactor) -> Sta
         verdict,
         added: Some(added),
         proof: row.proof,
+        evidence: &row.evidence,
         reason: &row.reason,
         is_of_a_level: !is_away(&row.away),
         crossed: Some(row),
@@ -77,6 +91,7 @@ fn by_effect<'a>(workload: &'a WorkloadAnalysis, effect: &'a Effect) -> Standing
         verdict: effect.said(),
         added: effect.added(),
         proof: effect.proof,
+        evidence: &effect.evidence,
         reason: &effect.reason,
         is_of_a_level: !effect.takes_away(),
         crossed: None,
@@ -128,13 +143,12 @@ impl Standing<'_> {
             {
                 "unproven".to_owned()
             }
-            (Verdict::NotDetected | Verdict::BelowFloor, _) => "none".to_owned(),
-            (verdict, _) => verdict.as_str().replace('-', " "),
+            (verdict, _) => verdict.word().to_owned(),
         }
     }
 
     /// `saves most: 900 of the 1,000 ms in workload w (90.0%)`, after the title.
-    pub(super) fn answer(&self, is_largest: bool) -> Option<String> {
+    pub(super) fn answer(&self, rank: Rank) -> Option<String> {
         let added = self.added?;
         let unit = self.unit();
         let value = unit.estimate(Estimate { value: added.value.abs(), interval: positive(added), ..added });
@@ -144,7 +158,12 @@ impl Standing<'_> {
             (Verdict::Saves, false) => ("saves", "saving"),
             _ => ("costs", "cost"),
         };
-        let claim = if is_largest { format!("{what} most") } else { format!("has the largest proven {noun}") };
+        let claim = match rank {
+            Rank::Only => what.to_owned(),
+            Rank::Largest => format!("{what} most:"),
+            Rank::LargestProven => format!("has the largest proven {noun}:"),
+        };
+        let colon = if rank == Rank::Only { ":" } else { "" };
         let whole = or_missing(baseline(self.workload), |value| point(unit.from(value), None));
         let response = unit.with(self.workload.response);
         let share = self.share().map(f64::abs);
@@ -152,14 +171,14 @@ impl Standing<'_> {
         // What the baseline has in it is a part of its value; what it has not would come on top.
         Some(match (self.is_of_a_level, added.value > 0.0) {
             (false, true) | (true, false) => {
-                format!("{claim}: {value} of the {whole} {response} in workload {name} ({})", or_missing(share, part))
+                format!("{claim} {value} of the {whole} {response} in workload {name} ({})", or_missing(share, part))
             }
             (false, false) => format!(
-                "{claim}: without it the {whole} {response} in workload {name} would be {value} more ({})",
+                "{claim}{colon} without it the {whole} {response} in workload {name} would be {value} more ({})",
                 or_missing(share, percent)
             ),
             (true, true) => format!(
-                "{claim}: it adds {value} to the {whole} {response} in workload {name} ({})",
+                "{claim}{colon} it adds {value} to the {whole} {response} in workload {name} ({})",
                 or_missing(share, percent)
             ),
         })
@@ -219,7 +238,8 @@ impl Standing<'_> {
     pub(super) fn proof(&self, manifest: &Manifest) -> String {
         let planned = manifest.plan.factors.iter().find(|planned| planned.name == self.factor);
         match planned.map_or(&[][..], |planned| &planned.proof) {
-            [] => "proven: exact counts, the binaries or the outputs differ between its levels".to_owned(),
+            [] if self.evidence.is_empty() => "proven: its levels are told apart".to_owned(),
+            [] => format!("proven: {}", self.evidence),
             counters if self.is_of_a_level => {
                 format!("proven: the program reported each level, and moved {}", counters.join(" or "))
             }

@@ -98,7 +98,7 @@ fn an_inert_switch_is_unproven_and_not_none() {
     let mut study = Study::new(&["inert"], &["w"]);
     study.manifest.plan.factors[0].proof.clear();
     let text = shown(&study, 12, |_, _, block| 100.0 + f64::from(block % 3));
-    assert!(!text.contains("none") && !text.contains("largest difference"), "{text}");
+    assert!(!text.contains("none") && !text.contains("not detected") && !text.contains("largest difference"), "{text}");
     insta::assert_snapshot!(text);
 }
 
@@ -144,4 +144,28 @@ fn the_quick_form_ends_with_the_way_to_the_full_study() {
     let text = quick(Path::new("out"), &study.manifest, &analysis, "cargo ablate --full", 100).terminal(100);
     assert!(text.lines().count() <= LINES, "{text}");
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_tells_the_levels_apart_is_named_and_one_factor_is_no_superlative() {
+    let mut study = Study::new(&["cache"], &["w"]);
+    study.manifest.plan.factors[0].proof.clear();
+    let build = |id: &str| ablate_format::BuildRecord {
+        id: id.to_owned(),
+        features: Vec::new(),
+        settings: Default::default(),
+        seconds: None,
+        result: Ok(ablate_format::BuiltBinary { path: "/x".to_owned(), sha256: id.to_owned(), code_sha256: None }),
+        layouts: Vec::new(),
+    };
+    study.manifest.builds = vec![build("full"), build("bare")];
+    for cell in study.manifest.plan.cells.iter_mut().filter(|cell| cell.id.starts_with("no-cache")) {
+        cell.build = "bare".to_owned();
+    }
+    let text = shown(&study, 12, |_, cell, block| {
+        let noise = f64::from(block % 3) / 10.0;
+        if cell.starts_with("no-cache") { 900.0 + noise } else { 1_000.0 + noise }
+    });
+    assert!(text.contains("- proven: its levels are different binaries"), "{text}");
+    assert!(text.contains("cache costs ") && !text.contains("costs most"), "{text}");
 }

@@ -17,6 +17,7 @@ use crate::prove;
 use crate::store;
 use crate::study;
 use crate::study::rule::{Budget, HalfWidth};
+use crate::support::files::hide_from_git;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use ablate_format::Manifest;
@@ -233,6 +234,7 @@ impl Search<'_> {
             stop_if,
             ..study::Request::of(study.path.clone())
         };
+        self.request.out.iter().for_each(|dir| hide_from_git(dir));
         let outcome = match study::run_loaded(study, &call, self.settings).map_err(DiffError::from) {
             Ok(outcome) if outcome.interrupted => return Ok(None),
             Err(error) if error.is_interrupted() => return Ok(None),

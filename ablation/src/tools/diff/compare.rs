@@ -1,35 +1,122 @@
 //! What two revisions differ by in each workload: pure, from the analysis of a study with the factor `revision`.
 
-use super::comparison::{Compared, Verdict};
-use crate::analyse::{self, Analysis, Proof, WorkloadAnalysis};
+use super::comparison::{Compared, Verdict, shown_margin};
+use crate::analyse::{self, Analysis, Proof, Table, WorkloadAnalysis};
+use crate::study::watch::{Change, ERROR, Standing, State};
 use ablate_format::effects::Estimate;
-use ablate_format::{CellKind, CellPlan, Manifest};
-use ablate_stats::bootstrap::{CONFIDENCE, Drawn};
+use ablate_format::{CellKind, CellPlan, MainResponse, Manifest};
+use ablate_stats::bootstrap::Drawn;
 
 /// Compares every workload. `margin` is the change that matters, a share of the base.
 ///
 /// The intervals hold together: with k workloads each has the confidence 1 − 0.05 / k (Bonferroni), so that one false
 /// alarm among all of them is as rare as with one.
 pub(crate) fn compare(manifest: &Manifest, analysis: &Analysis, margin: f64) -> Vec<Compared> {
-    let confidence = 1.0 - (1.0 - CONFIDENCE) / analysis.workloads.len().max(1) as f64;
-    analysis.workloads.iter().map(|workload| of_workload(manifest, analysis, workload, margin, confidence)).collect()
+    let mut rows = compare_at(manifest, &analysis.workloads, &analysis.tables, margin, ERROR);
+    let added = manifest.plan.only_in.values().flatten();
+    rows.extend(added.map(|id| unmeasured(id.clone(), MainResponse::default(), Verdict::OnlyInHead)));
+    rows
+}
+
+/// Every workload of a study whose revisions are the same machine code.
+pub(super) fn identical(manifest: &Manifest) -> Vec<Compared> {
+    let workloads = manifest.plan.workloads.iter();
+    workloads.map(|workload| unmeasured(workload.name.clone(), workload.response, Verdict::Identical)).collect()
+}
+
+/// What a comparison looks at while it runs.
+pub(super) fn standings(
+    manifest: &Manifest,
+    workloads: &[WorkloadAnalysis],
+    tables: &[Table],
+    margin: f64,
+    error: f64,
+) -> Vec<Standing> {
+    let rows = compare_at(manifest, workloads, tables, margin, error);
+    let layouts = f64::from(manifest.plan.layouts.max(1));
+    let both = rows.into_iter().zip(workloads);
+    both.map(|(row, workload)| {
+        let blocks = row.change.map_or(1, |change| change.blocks) as f64;
+        let of_layouts = workload.layouts.map_or(0.0, |(between, within)| {
+            let (between, within) = (between * between / layouts, within * within / blocks);
+            if blocks > layouts && layouts >= FEW_LAYOUTS && between > 0.0 { between / (between + within) } else { 0.0 }
+        });
+        standing(row, margin, of_layouts)
+    })
+    .collect()
+}
+
+/// Fewer layouts do not tell how much of the variance is between them.
+const FEW_LAYOUTS: f64 = 6.0;
+
+fn standing(row: Compared, margin: f64, of_layouts: f64) -> Standing {
+    let state = match row.verdict {
+        Verdict::Worse => State::Worse,
+        Verdict::Undecided if row.may_be_worse(margin) => State::Open,
+        Verdict::Undecided => State::NotWorse,
+        Verdict::Better | Verdict::NoChange => State::Decided,
+        Verdict::Invalid | Verdict::Identical | Verdict::OnlyInBase | Verdict::OnlyInHead => State::Never,
+    };
+    let change = row.change.filter(|_| state != State::Never).map(|change| match row.ends() {
+        Some((lo, hi)) => Change { point: (lo + hi) / 2.0, half: (hi - lo) / 2.0, of_layouts },
+        None => Change { point: change.value, half: f64::INFINITY, of_layouts },
+    });
+    Standing { workload: row.workload, state, change }
+}
+
+/// Every workload with intervals of a two-sided error that all of them share.
+fn compare_at(
+    manifest: &Manifest,
+    workloads: &[WorkloadAnalysis],
+    tables: &[Table],
+    margin: f64,
+    error: f64,
+) -> Vec<Compared> {
+    let (base, head) = (cell(manifest, CellKind::Baseline), cell(manifest, CellKind::Treatment));
+    let is_in_both = |workload: &WorkloadAnalysis| {
+        let plan = manifest.plan.workloads.iter().find(|plan| plan.name == workload.name);
+        plan.zip(head).is_none_or(|(plan, head)| plan.runs(&head.id))
+    };
+    let compared = workloads.iter().filter(|workload| is_in_both(workload)).count();
+    let confidence = 1.0 - error / compared.max(1) as f64;
+    let rows = workloads.iter().map(|workload| {
+        if !is_in_both(workload) {
+            let row = unmeasured(workload.name.clone(), workload.response, Verdict::OnlyInBase);
+            return Compared { base: value(workload, base), is_per_run: workload.is_per_run, ..row };
+        }
+        of_workload(manifest, tables, workload, margin, confidence)
+    });
+    rows.collect()
+}
+
+/// A row that has no change, with the reason in its verdict.
+fn unmeasured(workload: String, response: MainResponse, verdict: Verdict) -> Compared {
+    let (base, head, change, placebo, detectable) = (None, None, None, None, None);
+    let reason = String::new();
+    Compared { workload, response, is_per_run: false, base, head, change, placebo, detectable, verdict, reason }
+}
+
+fn cell(manifest: &Manifest, kind: CellKind) -> Option<&CellPlan> {
+    manifest.plan.cells.iter().find(|cell| cell.kind == kind)
+}
+
+/// The value of a workload in a cell.
+fn value(workload: &WorkloadAnalysis, cell: Option<&CellPlan>) -> Option<Estimate> {
+    let summary = workload.cells.iter().find(|summary| Some(&summary.id) == cell.map(|cell| &cell.id))?;
+    summary.value(workload.response)
 }
 
 fn of_workload(
     manifest: &Manifest,
-    analysis: &Analysis,
+    tables: &[Table],
     workload: &WorkloadAnalysis,
     margin: f64,
     confidence: f64,
 ) -> Compared {
-    let cell = |kind: CellKind| manifest.plan.cells.iter().find(|cell| cell.kind == kind);
-    let value = |cell: Option<&CellPlan>| {
-        let summary = workload.cells.iter().find(|summary| Some(&summary.id) == cell.map(|cell| &cell.id))?;
-        summary.value(workload.response)
-    };
+    let cell = |kind: CellKind| cell(manifest, kind);
     let (base, head) = (cell(CellKind::Baseline), cell(CellKind::Treatment));
-    let change = relative(analysis, workload, head, base);
-    let placebo = relative(analysis, workload, cell(CellKind::Placebo), base);
+    let change = relative(tables, workload, head, base);
+    let placebo = relative(tables, workload, cell(CellKind::Placebo), base);
     let as_estimate = |drawn: &Drawn| {
         let interval = drawn.interval_at(confidence);
         drawn.point.is_finite().then_some(Estimate { value: drawn.point, interval, blocks: drawn.blocks })
@@ -38,12 +125,12 @@ fn of_workload(
         workload: workload.name.clone(),
         response: workload.response,
         is_per_run: workload.is_per_run,
-        base: value(base),
-        head: value(head),
+        base: value(workload, base),
+        head: value(workload, head),
         change: change.as_ref().and_then(as_estimate),
         placebo: placebo.as_ref().and_then(as_estimate),
         detectable: change.as_ref().and_then(Drawn::detectable),
-        verdict: Verdict::Unsure,
+        verdict: Verdict::Undecided,
         reason: String::new(),
     };
     let contrast = format!("{}-{}", level(base), level(head));
@@ -54,12 +141,12 @@ fn of_workload(
 /// `cell / base − 1` with its draws. The difference is divided by the base's value, whose own spread is far below that
 /// of the difference.
 fn relative(
-    analysis: &Analysis,
+    tables: &[Table],
     workload: &WorkloadAnalysis,
     cell: Option<&CellPlan>,
     base: Option<&CellPlan>,
 ) -> Option<Drawn> {
-    let table = analysis.tables.iter().find(|table| table.workload == workload.name)?;
+    let table = tables.iter().find(|table| table.workload == workload.name)?;
     let difference = table.main_difference(&cell?.id, &base?.id)?;
     let value = table.cell(&base?.id)?.main.point;
     (value > 0.0).then(|| difference.map(|difference| difference / value))
@@ -80,7 +167,7 @@ fn judged(workload: &WorkloadAnalysis, contrast: &str, compared: &Compared, marg
     };
     let Some((lo, hi)) = compared.ends() else {
         let needed = ablate_stats::MIN_BLOCKS;
-        return (Verdict::Unsure, format!("{} of {needed} blocks that an interval needs", change.blocks));
+        return (Verdict::Undecided, format!("{} of {needed} blocks that an interval needs", change.blocks));
     };
     // What the base shows against itself may be noise that the interval does not have.
     let floor = compared.placebo.and_then(|placebo| placebo.interval).map_or(0.0, |(lo, hi)| lo.abs().max(hi.abs()));
@@ -88,15 +175,19 @@ fn judged(workload: &WorkloadAnalysis, contrast: &str, compared: &Compared, marg
     if let Some(effect) = effect.filter(|effect| effect.verdict == analyse::Verdict::Inconclusive) {
         // A cross-check of the times disagrees (docs/methodology.md), so a change is not claimed.
         if lo > margin || hi < -margin {
-            return (Verdict::Unsure, effect.reason.clone());
+            return (Verdict::Undecided, effect.reason.clone());
         }
     }
-    let below = || format!("not larger than the {:.1} % that the base differs from itself", floor * 100.0);
+    let shown = shown_margin(margin);
+    let below =
+        || format!("the change is not larger than the {:.1} % that the base differs from itself", floor * 100.0);
     match () {
         () if lo > margin && is_above_floor => (Verdict::Worse, String::new()),
         () if hi < -margin && is_above_floor => (Verdict::Better, String::new()),
-        () if lo > margin || hi < -margin => (Verdict::Unsure, below()),
-        () if lo >= -margin && hi <= margin => (Verdict::Same, String::new()),
-        () => (Verdict::Unsure, "the interval has changes that matter and changes that do not".to_owned()),
+        () if lo > margin || hi < -margin => (Verdict::Undecided, below()),
+        () if lo >= -margin && hi <= margin => (Verdict::NoChange, String::new()),
+        () if hi <= margin => (Verdict::Undecided, format!("not worse by more than {shown}, and maybe better")),
+        () if lo >= -margin => (Verdict::Undecided, format!("not better by more than {shown}, and maybe worse")),
+        () => (Verdict::Undecided, format!("the interval reaches beyond {shown} on both sides")),
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::analyse::Response;
 use crate::support::exit::ShellCode;
+use ablate_format::MainResponse;
 use ablate_format::effects::Estimate;
-use ablate_format::{MainResponse, Quantity};
 use std::path::PathBuf;
 
 /// A comparison that was made.
@@ -26,12 +26,12 @@ pub(crate) struct Part {
     pub(crate) name: String,
     /// Folder with its results.
     pub(crate) dir: PathBuf,
-    /// Whether both revisions have the same binary and it opens no file that differs, so that nothing was timed.
-    pub(crate) identical: bool,
-    /// Why nothing was measured, where a revision could not be built or run.
-    pub(crate) failure: Option<String>,
+    /// What became of it.
+    pub(crate) end: PartEnd,
     /// Every workload.
     pub(crate) rows: Vec<Compared>,
+    /// How long the margin takes at the noise seen, where that is known and the time did not suffice.
+    pub(crate) outlook: Option<String>,
     /// What the outputs of both revisions say: a change of them is no failure, and times may not be of the same work.
     pub(crate) outputs: Vec<String>,
     /// Blocks that were run.
@@ -40,6 +40,19 @@ pub(crate) struct Part {
     pub(crate) layouts: u32,
     /// Records, and those that do not count.
     pub(crate) runs: (usize, usize),
+}
+
+/// What became of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PartEnd {
+    /// It was run.
+    Run,
+    /// Both revisions have the same binary and it opens no file that differs, so nothing was timed.
+    Identical,
+    /// It was not run, because an earlier part closed the gate.
+    NotRun,
+    /// A revision could not be built or run, with the reason.
+    Failed(String),
 }
 
 /// One workload in both revisions.
@@ -63,11 +76,11 @@ pub(crate) struct Compared {
     pub(crate) detectable: Option<f64>,
     /// What can be said.
     pub(crate) verdict: Verdict,
-    /// Why nothing can be said, for [`Verdict::Invalid`] and [`Verdict::Unsure`]; empty otherwise.
+    /// Why nothing can be said, for [`Verdict::Invalid`] and [`Verdict::Undecided`]; empty otherwise.
     pub(crate) reason: String,
 }
 
-/// What can be said about one workload.
+/// What can be said about one workload. Each has one word, which every output uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Worse by more than the margin.
@@ -75,11 +88,17 @@ pub(crate) enum Verdict {
     /// Better by more than the margin.
     Better,
     /// Any change is within the margin.
-    Same,
+    NoChange,
     /// The interval has values within the margin and values beyond it.
-    Unsure,
+    Undecided,
     /// No proven run in one of the revisions.
     Invalid,
+    /// Both revisions have the same binary, and it opens no file that differs, so it was not timed.
+    Identical,
+    /// The head does not have it.
+    OnlyInBase,
+    /// The base does not have it.
+    OnlyInHead,
 }
 
 impl Verdict {
@@ -88,10 +107,18 @@ impl Verdict {
         match self {
             Verdict::Worse => "worse",
             Verdict::Better => "better",
-            Verdict::Same => "same",
-            Verdict::Unsure => "unsure",
+            Verdict::NoChange => "no-change",
+            Verdict::Undecided => "undecided",
             Verdict::Invalid => "invalid",
+            Verdict::Identical => "identical",
+            Verdict::OnlyInBase => "only-in-base",
+            Verdict::OnlyInHead => "only-in-head",
         }
+    }
+
+    /// The same for people.
+    pub(crate) fn word(self) -> String {
+        self.as_str().replace('-', " ")
     }
 }
 
@@ -127,18 +154,17 @@ impl Gate {
 }
 
 impl Part {
-    /// A part of which a revision could not be built or run.
-    pub(super) fn failed(name: String, dir: PathBuf, why: String) -> Part {
-        Part {
-            name,
-            dir,
-            identical: false,
-            failure: Some(why),
-            rows: Vec::new(),
-            outputs: Vec::new(),
-            blocks: 0,
-            layouts: 1,
-            runs: (0, 0),
+    /// A part without results.
+    pub(super) fn without(name: String, dir: PathBuf, end: PartEnd) -> Part {
+        let (rows, outputs) = (Vec::new(), Vec::new());
+        Part { name, dir, end, rows, outlook: None, outputs, blocks: 0, layouts: 1, runs: (0, 0) }
+    }
+
+    /// Why a revision could not be built or run.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        match &self.end {
+            PartEnd::Failed(why) => Some(why),
+            _ => None,
         }
     }
 }
@@ -156,7 +182,7 @@ impl Comparison {
         if verdicts().any(|row| row.verdict == Verdict::Worse) {
             return Gate::Worse;
         }
-        let failed = self.parts.iter().any(|part| part.failure.is_some());
+        let failed = self.parts.iter().any(|part| part.failure().is_some());
         match failed || verdicts().any(|row| row.verdict == Verdict::Invalid || row.may_be_worse(self.margin)) {
             true => Gate::Undecided,
             false => Gate::Good,
@@ -175,23 +201,17 @@ impl Compared {
 
     /// Whether a change for the worse by more than the margin is neither found nor excluded.
     pub(crate) fn may_be_worse(&self, margin: f64) -> bool {
-        self.verdict == Verdict::Unsure && self.ends().is_none_or(|(_, hi)| hi > margin)
+        self.verdict == Verdict::Undecided && self.ends().is_none_or(|(_, hi)| hi > margin)
     }
 
-    /// The verdict for people, in the words of what is measured.
-    pub(crate) fn word(&self) -> &'static str {
-        let [worse, better] = match (self.response.quantity(), self.response) {
-            (Quantity::Latency | Quantity::Time, _) => ["slower", "faster"],
-            (Quantity::Bytes, _) => ["larger", "smaller"],
-            (Quantity::Rate, _) => ["slower", "faster"],
-            _ => ["worse", "better"],
-        };
-        match self.verdict {
-            Verdict::Worse => worse,
-            Verdict::Better => better,
-            Verdict::Same => "same",
-            Verdict::Unsure => "unsure",
-            Verdict::Invalid => "invalid",
-        }
+    /// Whether it was run in both revisions, so that it has numbers.
+    pub(crate) fn is_compared(&self) -> bool {
+        !matches!(self.verdict, Verdict::Identical | Verdict::OnlyInBase | Verdict::OnlyInHead)
     }
+}
+
+/// `1 %`.
+pub(super) fn shown_margin(margin: f64) -> String {
+    let percent = (margin * 1e5).round() / 1e3;
+    format!("{percent} %")
 }

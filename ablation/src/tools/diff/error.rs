@@ -63,6 +63,28 @@ pub(crate) enum DiffError {
         /// The targets.
         names: String,
     },
+    /// An option that the rest of the call leaves without effect.
+    #[error("{option} has no effect here: {why}; {way}")]
+    NoEffect {
+        /// The option.
+        option: &'static str,
+        /// Why it has none.
+        why: String,
+        /// What to do instead.
+        way: &'static str,
+    },
+    /// The binary failed, and was given no arguments.
+    #[error(
+        "{error}\nbinary `{binary}` was run without arguments; if it needs some, give them after `--`: {call} -- ARGS"
+    )]
+    NoArguments {
+        /// The binary.
+        binary: String,
+        /// The call, to be completed.
+        call: String,
+        /// How it failed.
+        error: Box<StudyError>,
+    },
     /// The commits are not in this order.
     #[error("`{good}` is not a commit before `{bad}`; give the older one first")]
     NotBefore {
@@ -139,7 +161,7 @@ impl DiffError {
         let benchmarks =
             |error: &BenchmarksError| matches!(error, BenchmarksError::Failed { .. } | BenchmarksError::Nothing { .. });
         match self {
-            DiffError::Study(StudyError::Preflight(_)) => true,
+            DiffError::Study(StudyError::Preflight(_)) | DiffError::NoArguments { .. } => true,
             DiffError::Study(StudyError::Benchmarks(error)) if benchmarks(error) => true,
             DiffError::Study(_) => self.build().is_some() && !self.is_interrupted(),
             _ => false,
@@ -153,6 +175,7 @@ impl ExitStatus for DiffError {
             DiffError::Config(error) => error.exit(),
             DiffError::Build(error) => error.exit(),
             DiffError::Study(error) => error.exit(),
+            DiffError::NoArguments { error, .. } => error.exit(),
             DiffError::Store(error) => error.exit(),
             DiffError::Write { .. } => ShellCode::BadRuns,
             _ => ShellCode::WrongCall,

@@ -1,6 +1,6 @@
 //! A comparison for other programs: JSON, a comment in Markdown, JUnit XML, SARIF, and annotations of GitHub.
 
-use super::comparison::{Compared, Comparison, Verdict};
+use super::comparison::{Compared, Comparison, PartEnd, Verdict};
 use super::error::DiffError;
 use super::text;
 use crate::support::files;
@@ -51,7 +51,7 @@ fn json(comparison: &Comparison) -> Value {
     let row = |row: &Compared| {
         json!({
             "workload": row.workload,
-            "response": row.response.as_str(),
+            "response": row.base.or(row.head).map(|_| row.response.as_str()),
             "base": estimate(row.base.as_ref()),
             "head": estimate(row.head.as_ref()),
             "change": estimate(row.change.as_ref()),
@@ -65,8 +65,10 @@ fn json(comparison: &Comparison) -> Value {
         json!({
             "name": part.name,
             "results": part.dir.display().to_string(),
-            "identical": part.identical,
-            "failure": part.failure,
+            "identical": part.end == PartEnd::Identical,
+            "run": part.end == PartEnd::Run,
+            "failure": part.failure(),
+            "outlook": part.outlook,
             "blocks": part.blocks,
             "layouts": part.layouts,
             "runs": part.runs.0,
@@ -94,26 +96,32 @@ fn junit(comparison: &Comparison) -> String {
     let mut report = Report::new("cargo ablate diff");
     for part in &comparison.parts {
         let mut suite = TestSuite::new(part.name.clone());
-        if part.identical {
-            suite.add_test_case(TestCase::new("both revisions are the same machine code", TestCaseStatus::success()));
+        if part.end == PartEnd::NotRun {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(text::NOT_RUN);
+            suite.add_test_case(TestCase::new("not run", status));
         }
-        if let Some(why) = &part.failure {
+        if let Some(why) = part.failure() {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_message(why.clone());
+            status.set_message(why);
             suite.add_test_case(TestCase::new("both revisions can be built and run", status));
         }
         for row in &part.rows {
-            let message = format!("{} {}", row.word(), text::with_interval(row.change.as_ref()));
+            let message = told(row);
             let mut status = match row.verdict {
                 Verdict::Worse => TestCaseStatus::non_success(NonSuccessKind::Failure),
                 Verdict::Invalid => TestCaseStatus::non_success(NonSuccessKind::Error),
-                Verdict::Unsure if row.may_be_worse(comparison.margin) => TestCaseStatus::skipped(),
-                Verdict::Better | Verdict::Same | Verdict::Unsure => TestCaseStatus::success(),
+                Verdict::Undecided if row.may_be_worse(comparison.margin) => TestCaseStatus::skipped(),
+                Verdict::OnlyInBase | Verdict::OnlyInHead => TestCaseStatus::skipped(),
+                Verdict::Better | Verdict::NoChange | Verdict::Undecided | Verdict::Identical => {
+                    TestCaseStatus::success()
+                }
             };
-            let reason = if row.reason.is_empty() { String::new() } else { format!(": {}", row.reason) };
-            status.set_message(format!("{message}{reason}"));
+            status.set_message(message.clone());
             let mut case = TestCase::new(row.workload.clone(), status);
             case.set_classname(part.name.clone());
+            // The message of a success is not written.
+            case.set_system_out(message);
             suite.add_test_case(case);
         }
         report.add_test_suite(suite);
@@ -128,15 +136,14 @@ fn sarif(comparison: &Comparison) -> Value {
     let level = |row: &Compared| match row.verdict {
         Verdict::Worse => Some("error"),
         Verdict::Invalid => Some("warning"),
-        Verdict::Unsure if row.may_be_worse(comparison.margin) => Some("note"),
+        Verdict::Undecided if row.may_be_worse(comparison.margin) => Some("note"),
         _ => None,
     };
     let results = comparison.rows().filter_map(|(part, row)| {
-        let change = text::with_interval(row.change.as_ref());
         Some(json!({
             "ruleId": row.verdict.as_str(),
             "level": level(row)?,
-            "message": { "text": format!("{} {}: {} {change} {}", part.name, row.workload, row.word(), row.reason).trim_end() },
+            "message": { "text": format!("{} {}: {}", part.name, row.workload, told(row)) },
             "locations": [{ "physicalLocation": { "artifactLocation": { "uri": "Cargo.toml" }, "region": { "startLine": 1 } } }],
             "partialFingerprints": { "workload/v1": format!("{}/{}", part.name, row.workload) },
         }))
@@ -145,7 +152,7 @@ fn sarif(comparison: &Comparison) -> Value {
         Some(json!({
             "ruleId": "invalid",
             "level": "warning",
-            "message": { "text": format!("{}: {}", part.name, part.failure.as_ref()?) },
+            "message": { "text": format!("{}: {}", part.name, part.failure()?) },
             "locations": [{ "physicalLocation": { "artifactLocation": { "uri": "Cargo.toml" }, "region": { "startLine": 1 } } }],
             "partialFingerprints": { "workload/v1": part.name },
         }))
@@ -160,7 +167,7 @@ fn sarif(comparison: &Comparison) -> Value {
                 "version": env!("CARGO_PKG_VERSION"),
                 "rules": [
                     rule("worse", "A workload is worse by more than the margin"),
-                    rule("unsure", "A workload may be worse by more than the margin"),
+                    rule("undecided", "A workload may be worse by more than the margin"),
                     rule("invalid", "A workload has no proven run in one of the revisions"),
                 ],
             } },
@@ -174,23 +181,30 @@ pub(crate) fn annotations(comparison: &Comparison) -> String {
     let escaped = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let mut out = String::new();
     for part in &comparison.parts {
-        let Some(why) = &part.failure else { continue };
+        let Some(why) = part.failure() else { continue };
         out += &format!("::warning title=cargo ablate diff::{}\n", escaped(&format!("{}: {why}", part.name)));
     }
     for (part, row) in comparison.rows() {
         let kind = match row.verdict {
             Verdict::Worse => "error",
             Verdict::Invalid => "warning",
-            Verdict::Unsure if row.may_be_worse(comparison.margin) => "notice",
+            Verdict::Undecided if row.may_be_worse(comparison.margin) => "notice",
             _ => continue,
         };
-        let what = format!("{} {} {}", row.word(), text::with_interval(row.change.as_ref()), row.reason);
         out += &format!(
             "::{kind} title=cargo ablate diff::{}\n",
-            escaped(&format!("{} {}: {}", part.name, row.workload, what.trim_end()))
+            escaped(&format!("{} {}: {}", part.name, row.workload, told(row)))
         );
     }
     out
+}
+
+/// `worse +2.1 % [1.6, 2.6]`, and the reason where there is one.
+fn told(row: &Compared) -> String {
+    let change =
+        if row.is_compared() { format!(" {}", text::with_interval(row.change.as_ref())) } else { String::new() };
+    let reason = if row.reason.is_empty() { String::new() } else { format!(": {}", row.reason) };
+    format!("{}{change}{reason}", row.verdict.word())
 }
 
 fn pretty(value: &Value) -> String {

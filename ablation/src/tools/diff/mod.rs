@@ -19,15 +19,17 @@ use crate::analyse::analyse_proven;
 use crate::builds::revisions;
 use crate::config::Study;
 use crate::prove;
+use crate::run::PreflightError;
 use crate::store;
-use crate::study;
-use crate::study::rule::HalfWidth;
+use crate::study::watch::{Stop, Watch};
+use crate::study::{self, StudyError};
+use crate::support::files::hide_from_git;
 use crate::support::nearest::suggestion;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use ablate_format::{CellKind, Manifest};
 pub(crate) use bisect::{Found, bisect};
-pub(crate) use comparison::{Comparison, Gate, Part};
+pub(crate) use comparison::{Comparison, Gate, Part, PartEnd};
 pub(crate) use error::DiffError;
 pub(crate) use files::{Format, annotations, to_text, write};
 pub(crate) use request::Request;
@@ -67,6 +69,8 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
     let mut comparison =
         Comparison { base: String::new(), head: String::new(), parts: Vec::new(), margin: request.margin };
     let mut failures = Vec::new();
+    let (margin, is_gate, stop) = (request.margin, request.is_gate, request.stop);
+    let watch = Watch { margin, is_gate, stop, judge: compare::standings };
     for study in &mut studies {
         // All parts are of the same commits, also where a branch moves or a file changes meanwhile.
         let sides = match &begun {
@@ -78,32 +82,40 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
         if comparison.parts.is_empty() {
             note(&format!("comparing {} with {}", sides.head, sides.base));
         }
+        let name = subject::name(study);
+        if request.is_gate && request.stop != Stop::Never && comparison.gate() == Gate::Worse {
+            // No other part can change the exit code.
+            comparison.parts.push(Part::without(name, PathBuf::new(), PartEnd::NotRun));
+            continue;
+        }
         let dir = folder(study);
         let call = study::Request {
             blocks: Some(request.blocks),
             resume: request.resume && (!several || !goes_on || dir.as_deref().is_some_and(resume::is_begun)),
             out: dir,
-            // The width at which a change of the margin is told apart from none and from twice as much.
-            until_halfwidth: Some(HalfWidth::Share(request.margin / 2.0)),
             budget: Some(request.budget),
             stop_if: Some(needs_no_runs),
+            watch: Some(watch),
             pinned: begun.as_ref().map(resume::Begun::pinned).unwrap_or_default(),
             ..study::Request::of(study.path.clone())
         };
-        let name = subject::name(study);
-        let outcome = match study::run_loaded(study.clone(), &call, settings).map_err(DiffError::from) {
-            Ok(outcome) => outcome,
-            Err(error) if error.is_interrupted() && !comparison.parts.is_empty() => {
-                return Ok(End::Interrupted(resume::command(out.as_deref().unwrap_or(Path::new("")))));
-            }
-            Err(error) if several && error.is_of_a_revision() => {
-                note(&format!("{name} is left out: {error}"));
-                comparison.parts.push(Part::failed(name, call.out.unwrap_or_default(), error.to_string()));
-                failures.push(error);
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
+        // Else its records would be a change of the repository, and part of the next worktree that is compared.
+        request.out.iter().for_each(|dir| hide_from_git(dir));
+        let outcome =
+            match study::run_loaded(study.clone(), &call, settings).map_err(|error| failed(request, study, error)) {
+                Ok(outcome) => outcome,
+                Err(error) if error.is_interrupted() && !comparison.parts.is_empty() => {
+                    return Ok(End::Interrupted(resume::command(out.as_deref().unwrap_or(Path::new("")))));
+                }
+                Err(error) if several && error.is_of_a_revision() => {
+                    note(&format!("{name} is left out: {error}"));
+                    let end = PartEnd::Failed(error.to_string());
+                    comparison.parts.push(Part::without(name, call.out.unwrap_or_default(), end));
+                    failures.push(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
         if outcome.interrupted {
             return Ok(End::Interrupted(resume::command(out.as_deref().unwrap_or(&outcome.dir))));
         }
@@ -162,19 +174,22 @@ fn are_identical(manifest: &Manifest) -> bool {
 fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<(Manifest, Part), DiffError> {
     let (manifest, records, _) = store::read_judged(&outcome.dir)?;
     if let Some(why) = failure(&manifest) {
-        return Ok((manifest, Part::failed(name, outcome.dir.clone(), why)));
+        return Ok((manifest, Part::without(name, outcome.dir.clone(), PartEnd::Failed(why))));
     }
     let (mut records, _) = store::whole_blocks(&manifest, records);
     prove::prove_together(&manifest.plan, &mut records);
     let analysis = analyse_proven(&manifest, &records);
     let bad = records.iter().filter(|record| record.status != ablate_format::Status::Ok).count();
-    let rows = if outcome.stopped { Vec::new() } else { compare::compare(&manifest, &analysis, margin) };
+    let (end, rows) = match outcome.stopped {
+        true => (PartEnd::Identical, compare::identical(&manifest)),
+        false => (PartEnd::Run, compare::compare(&manifest, &analysis, margin)),
+    };
     let part = Part {
         name,
         dir: outcome.dir.clone(),
-        identical: outcome.stopped,
-        failure: None,
+        end,
         rows,
+        outlook: outcome.closing.first().cloned(),
         outputs: prove::outputs::remarks(&manifest.plan, &records),
         blocks: manifest.blocks,
         layouts: manifest.plan.layouts,
@@ -191,6 +206,18 @@ fn named(manifest: &Manifest) -> (String, String) {
         build.settings.get("revision").cloned()
     };
     (shown(CellKind::Baseline).unwrap_or_default(), shown(CellKind::Treatment).unwrap_or_default())
+}
+
+/// The error of a study, with the way out where a binary may have wanted arguments.
+fn failed(request: &Request, study: &Study, error: StudyError) -> DiffError {
+    let is_binary = request.config.is_none() && study.subject.harness.is_none();
+    match error {
+        StudyError::Preflight(PreflightError::AllFailed { .. }) if is_binary && request.args.is_empty() => {
+            let call = shell_words::join(crate::support::call::command());
+            DiffError::NoArguments { binary: subject::name(study), call, error: Box::new(error) }
+        }
+        other => other.into(),
+    }
 }
 
 #[cfg(test)]

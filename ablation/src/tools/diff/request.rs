@@ -1,6 +1,7 @@
 //! What a call of `cargo ablate diff` asks for.
 
 use crate::study::rule::Budget;
+use crate::study::watch::Stop;
 use std::path::PathBuf;
 
 /// A comparison to make.
@@ -28,10 +29,14 @@ pub(crate) struct Request {
     pub(crate) margin: f64,
     /// Most blocks.
     pub(crate) blocks: u32,
-    /// Code layouts of each build.
-    pub(crate) layouts: u32,
+    /// Code layouts of each build; `None`: the usual number.
+    pub(crate) layouts: Option<u32>,
     /// Time that each benchmark target may take.
     pub(crate) budget: Budget,
+    /// When it ends before its time.
+    pub(crate) stop: Stop,
+    /// Whether the exit code is what is asked for.
+    pub(crate) is_gate: bool,
     /// Seed of the orders.
     pub(crate) seed: u64,
     /// Folder for the results.

@@ -9,6 +9,9 @@ use crate::config::{self, CargoProgram, Origin, Program, Study};
 use crate::support::nearest::suggestion;
 use std::path::{Path, PathBuf};
 
+/// Code layouts of each build. More of them separate a change from the place of the code, and cost only links.
+pub(crate) const LAYOUTS: u32 = 16;
+
 /// What of a package is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Run {
@@ -25,7 +28,9 @@ enum Run {
 /// [`DiffError`] for a package, a target or a config that does not exist.
 pub(crate) fn studies(request: &Request) -> Result<Vec<Study>, DiffError> {
     if let Some(config) = &request.config {
-        return Ok(vec![config::load(config)?]);
+        let study = config::load(config)?;
+        of_config(request, &study)?;
+        return Ok(vec![study]);
     }
     let here = std::env::current_dir().map_err(DiffError::Nowhere)?;
     let manifest = here.ancestors().map(|folder| folder.join("Cargo.toml")).find(|path| path.is_file());
@@ -33,7 +38,39 @@ pub(crate) fn studies(request: &Request) -> Result<Vec<Study>, DiffError> {
     let found = cargo::metadata(&manifest)?;
     let package = package(request, &found.packages, &here)?;
     let folder = package.manifest_path.parent().map_or(here.clone(), |folder| folder.to_owned().into());
-    runs(request, package)?.iter().map(|run| study(request, package, &folder, run)).collect()
+    let runs = runs(request, package)?;
+    runs.iter().try_for_each(|run| of_run(request, run))?;
+    runs.iter().map(|run| study(request, package, &folder, run)).collect()
+}
+
+/// Refuses options that a study leaves without effect.
+fn of_config(request: &Request, study: &Study) -> Result<(), DiffError> {
+    let refused = |option, why: String, way| Err(DiffError::NoEffect { option, why, way });
+    if !request.args.is_empty() {
+        let why = format!("the workloads of {} have their own arguments", study.path.display());
+        return refused("`-- ARGS`", why, "change `args` there, or leave out --config");
+    }
+    if request.layouts.is_some() && !matches!(study.subject.program, Program::Cargo(_)) {
+        let why = "a build command links the program by itself, in one code layout".to_owned();
+        return refused("--layouts", why, "leave it out");
+    }
+    Ok(())
+}
+
+/// Refuses options that what is run leaves without effect.
+fn of_run(request: &Request, run: &Run) -> Result<(), DiffError> {
+    let refused = |option, why: String, way| Err(DiffError::NoEffect { option, why, way });
+    match run {
+        Run::Binary(binary) if request.filter.is_some() => {
+            let why = format!("it selects benchmarks, and binary `{binary}` is what runs");
+            refused("--filter", why, "name a benchmark target with --bench, or leave it out")
+        }
+        Run::Bench(bench, _) if request.response.is_some() => {
+            let why = format!("benchmark target `{bench}` is what runs, and its harness decides what is measured");
+            refused("--response", why, "name a binary with --bin, or leave it out")
+        }
+        Run::Bench(..) | Run::Binary(_) => Ok(()),
+    }
 }
 
 /// The package that the call names, or the one whose folder is nearest above this one.
@@ -110,7 +147,7 @@ fn study(request: &Request, package: &Package, folder: &Path, run: &Run) -> Resu
          [subject]\npackage = {}\n",
         request.seed,
         request.blocks,
-        request.layouts,
+        request.layouts.unwrap_or(LAYOUTS),
         quoted(&package.name)
     );
     // Either revision may have default features, whatever the files here have.
@@ -185,6 +222,6 @@ pub(crate) fn arrange(request: &Request, study: &mut Study) {
     study.seed = request.seed;
     // A program of another build is not linked here.
     if matches!(study.subject.program, Program::Cargo(_)) {
-        study.layouts = request.layouts;
+        study.layouts = request.layouts.unwrap_or(LAYOUTS);
     }
 }

@@ -51,9 +51,9 @@ fn of(rows: Vec<Compared>, margin: f64) -> Comparison {
     let part = Part {
         name: "parse".to_owned(),
         dir: "target/ablate/diff-1".into(),
-        identical: false,
-        failure: None,
+        end: PartEnd::Run,
         rows,
+        outlook: None,
         outputs: vec!["the output of revision-head in parse differs".to_owned()],
         blocks: 20,
         layouts: 8,
@@ -63,20 +63,20 @@ fn of(rows: Vec<Compared>, margin: f64) -> Comparison {
 }
 
 fn words(comparison: &Comparison) -> Vec<(&'static str, Gate)> {
-    comparison.rows().map(|(_, row)| (row.word(), comparison.gate())).collect()
+    comparison.rows().map(|(_, row)| (row.verdict.as_str(), comparison.gate())).collect()
 }
 
 #[test]
 fn a_change_is_told_from_none_by_the_margin() {
     let one = |times: f64, margin: f64| words(&compared(&["w"], |_| times, margin))[0];
-    assert_eq!(one(1.02, 0.01), ("slower", Gate::Worse));
-    assert_eq!(one(0.98, 0.01), ("faster", Gate::Good));
-    assert_eq!(one(1.0, 0.01), ("same", Gate::Good));
+    assert_eq!(one(1.02, 0.01), ("worse", Gate::Worse));
+    assert_eq!(one(0.98, 0.01), ("better", Gate::Good));
+    assert_eq!(one(1.0, 0.01), ("no-change", Gate::Good));
     // The margin lies within the interval.
-    assert_eq!(one(1.01, 0.01), ("unsure", Gate::Undecided));
-    assert_eq!(one(0.99, 0.01), ("unsure", Gate::Good));
+    assert_eq!(one(1.01, 0.01), ("undecided", Gate::Undecided));
+    assert_eq!(one(0.99, 0.01), ("undecided", Gate::Good));
     // A change that is certain and does not matter.
-    assert_eq!(one(1.02, 0.05), ("same", Gate::Good));
+    assert_eq!(one(1.02, 0.05), ("no-change", Gate::Good));
 }
 
 #[test]
@@ -89,9 +89,9 @@ fn one_worse_workload_decides_and_is_named() {
     let comparison = compared(&["a", "b", "c"], times, 0.01);
     assert_eq!(comparison.gate(), Gate::Worse);
     let said = text::answer(&comparison);
-    assert!(said.starts_with("a is ") && said.contains(" % slower; b is ") && said.ends_with(" % faster"), "{said}");
+    assert!(said.starts_with("a is ") && said.contains(" % worse; b is ") && said.ends_with(" % better"), "{said}");
     let shown = terminal(&comparison, 100);
-    assert!(shown.contains("HEAD = 2 b") && shown.contains("8 code layouts") && shown.contains("same"), "{shown}");
+    assert!(shown.contains("HEAD = 2 b") && shown.contains("8 code layouts") && shown.contains("no change"), "{shown}");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_change_that_the_base_shows_against_itself_is_not_claimed() {
     };
     let analysis = analyse(&study.manifest, &study.records(20, value));
     let rows = compare::compare(&study.manifest, &analysis, 0.01);
-    assert_eq!(rows[0].verdict, Verdict::Unsure);
+    assert_eq!(rows[0].verdict, Verdict::Undecided);
     assert!(rows[0].reason.contains("differs from itself"), "{}", rows[0].reason);
 }
 
@@ -139,15 +139,91 @@ fn a_revision_without_proven_runs_is_invalid_and_no_gate_is_good() {
 fn of_a_rate_less_is_worse() {
     let mut row = compared(&["w"], |_| 1.0, 0.01).parts.remove(0).rows.remove(0);
     row.response = MainResponse::named("value:requests_per_s").expect("a name");
-    row.verdict = Verdict::Unsure;
+    row.verdict = Verdict::Undecided;
     let mut change = row.change.expect("measured");
     change.interval = Some((-0.02, 0.005));
     row.change = Some(change);
     assert!(row.may_be_worse(0.01));
     row.change = Some(ablate_format::effects::Estimate { interval: Some((-0.005, 0.02)), ..change });
     assert!(!row.may_be_worse(0.01));
-    row.verdict = Verdict::Worse;
-    assert_eq!(row.word(), "slower");
+}
+
+#[test]
+fn a_benchmark_of_one_side_is_a_row_and_changes_no_gate() {
+    let mut study = study(&["both", "gone"]);
+    study.manifest.plan.workloads[1].cells = vec!["baseline".to_owned(), "placebo".to_owned()];
+    study.manifest.plan.only_in.insert("head".to_owned(), vec!["new".to_owned()]);
+    let mut records = study.records(20, |_, _, _| 1_000.0);
+    records.retain(|record| record.workload == "both" || record.cell != HEAD);
+    let rows = compare::compare(&study.manifest, &analyse(&study.manifest, &records), 0.01);
+    let comparison = of(rows, 0.01);
+    let good = Gate::Good;
+    assert_eq!(words(&comparison), [("no-change", good), ("only-in-base", good), ("only-in-head", good)]);
+    let json: serde_json::Value = serde_json::from_str(&to_text(&comparison, Format::Json)).expect("is JSON");
+    let rows = &json["parts"][0]["workloads"];
+    assert!(
+        rows[1]["base"]["value"].is_number() && rows[1]["head"].is_null() && rows[2]["workload"] == "new",
+        "{rows:#}"
+    );
+    assert!(rows[2]["response"].is_null(), "{rows:#}");
+    for text in [terminal(&comparison, 100), to_text(&comparison, Format::Markdown)] {
+        assert!(text.contains("1 of 3 only in base; 1 of 3 only in head"), "{text}");
+        let row = text.lines().find(|line| line.contains("new ")).expect("a row");
+        assert!(row.contains("only in head") && !row.contains("n/a"), "{row}");
+    }
+    // The intervals are those of one workload.
+    let alone = compared(&["both"], |_| 1.0, 0.01);
+    let width = |comparison: &Comparison| {
+        comparison.parts[0].rows[0]
+            .change
+            .and_then(|change| change.interval)
+            .map(|(lo, hi)| hi - lo)
+            .expect("an interval")
+    };
+    assert!((width(&comparison) / width(&alone) - 1.0).abs() < 0.25, "{} {}", width(&comparison), width(&alone));
+}
+
+#[test]
+fn the_same_machine_code_is_identical_and_has_no_numbers() {
+    let study = study(&["w"]);
+    let mut comparison = of(compare::identical(&study.manifest), 0.01);
+    comparison.parts[0].end = PartEnd::Identical;
+    assert_eq!(words(&comparison), [("identical", Gate::Good)]);
+    assert!(text::answer(&comparison).starts_with("Identical: "), "{}", text::answer(&comparison));
+    let shown = terminal(&comparison, 100);
+    assert!(!shown.contains("ns/op") && !shown.contains("invalid"), "{shown}");
+    let json: serde_json::Value = serde_json::from_str(&to_text(&comparison, Format::Json)).expect("is JSON");
+    let row = &json["parts"][0]["workloads"][0];
+    assert!(row["response"].is_null() && row["change"].is_null() && row["verdict"] == "identical", "{row:#}");
+    let junit = to_text(&comparison, Format::Junit);
+    assert!(junit.contains("identical") && !junit.contains("n/a"), "{junit}");
+}
+
+#[test]
+fn undecided_is_the_same_word_everywhere_and_says_what_it_needs() {
+    let mut comparison = compared(&["w"], |_| 1.01, 0.01);
+    comparison.parts[0].outlook = Some("w is known to ± 2 % after 20 blocks".to_owned());
+    let all = [
+        terminal(&comparison, 100),
+        to_text(&comparison, Format::Json),
+        to_text(&comparison, Format::Markdown),
+        to_text(&comparison, Format::Junit),
+        to_text(&comparison, Format::Sarif),
+        annotations(&comparison),
+    ];
+    for text in all {
+        assert!(text.contains("undecided") && !text.contains("unsure"), "{text}");
+    }
+    assert!(
+        text::answer(&comparison).starts_with("Undecided: a change of 1 % is neither"),
+        "{}",
+        text::answer(&comparison)
+    );
+    let shown = terminal(&comparison, 200);
+    assert!(shown.contains("± 2 % after 20 blocks. To decide it: more time"), "{shown}");
+    comparison.parts.push(Part::without("later".to_owned(), PathBuf::new(), PartEnd::NotRun));
+    assert!(text::answer(&comparison).ends_with("; 1 benchmark target not run"), "{}", text::answer(&comparison));
+    assert!(terminal(&comparison, 200).contains("later: not run, because the gate is closed"));
 }
 
 #[test]
@@ -167,6 +243,6 @@ fn other_programs_read_the_same_verdicts() {
     let markdown = to_text(&comparison, Format::Markdown);
     assert!(markdown.starts_with("<!-- cargo ablate diff -->\n\n# a is 1") && markdown.contains("| b "), "{markdown}");
     let annotations = annotations(&comparison);
-    assert!(annotations.starts_with("::error title=cargo ablate diff::parse a: slower +"), "{annotations}");
+    assert!(annotations.starts_with("::error title=cargo ablate diff::parse a: worse +"), "{annotations}");
     assert!(annotations.contains("%25") && annotations.lines().count() == 1, "{annotations}");
 }

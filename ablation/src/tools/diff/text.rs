@@ -1,6 +1,6 @@
 //! A comparison for people: the answer first, then a table, then how it was measured.
 
-use super::comparison::{Compared, Comparison, Part, Verdict};
+use super::comparison::{Compared, Comparison, Part, PartEnd, Verdict, shown_margin};
 use crate::report::document::{Document, Table};
 use crate::report::number::{Unit, counted, interval, number, point};
 use ablate_format::effects::Estimate;
@@ -28,73 +28,91 @@ pub(super) fn document(comparison: &Comparison) -> Document {
 /// The answer in one sentence.
 pub(super) fn answer(comparison: &Comparison) -> String {
     let margin = shown_margin(comparison.margin);
-    if !comparison.parts.is_empty() && comparison.parts.iter().all(|part| part.identical) {
-        return "Both revisions are the same machine code and read the same files, so nothing was timed".to_owned();
+    if !comparison.parts.is_empty() && comparison.parts.iter().all(|part| part.end == PartEnd::Identical) {
+        return "Identical: both revisions are the same machine code and read the same files, so nothing was timed"
+            .to_owned();
     }
     let rows: Vec<&Compared> = comparison.rows().map(|(_, row)| row).collect();
+    let all = rows.len();
     let of = |verdict: Verdict| rows.iter().filter(|row| row.verdict == verdict).collect::<Vec<_>>();
-    let (worse, better) = (of(Verdict::Worse), of(Verdict::Better));
-    let named = |rows: &[&&Compared]| -> String {
-        let mut rows = rows.to_vec();
+    let named = |verdict: Verdict| -> Option<String> {
+        let mut rows = of(verdict);
         let size = |row: &Compared| row.change.map_or(0.0, |change| change.value.abs());
         rows.sort_by(|a, b| size(b).total_cmp(&size(a)));
         let more = rows.len().saturating_sub(NAMED);
         let mut texts: Vec<String> = rows
             .iter()
             .take(NAMED)
-            .map(|row| format!("{} is {} {}", row.workload, size_of(row.change.as_ref()), row.word()))
+            .map(|row| format!("{} is {} {}", row.workload, size_of(row.change.as_ref()), row.verdict.word()))
             .collect();
         texts.extend((more > 0).then(|| format!("and {}", counted(more, "more workload"))));
-        texts.join(", ")
+        (!texts.is_empty()).then(|| texts.join(", "))
     };
-    let rest = |words: String| {
-        let unsure = of(Verdict::Unsure);
-        let may_be_worse = unsure.iter().filter(|row| row.may_be_worse(comparison.margin)).count();
-        let (not_worse, invalid) = (unsure.len() - may_be_worse, of(Verdict::Invalid).len());
-        let open = [(may_be_worse, "undecided"), (not_worse, "not worse"), (invalid, "invalid")]
-            .into_iter()
-            .filter(|(count, _)| *count > 0);
-        let open: Vec<String> = open.map(|(count, word)| format!("{count} of {} {word}", rows.len())).collect();
-        if open.is_empty() { words } else { format!("{words}; {}", open.join(", ")) }
+    let counts = |verdicts: &[Verdict]| -> Vec<String> {
+        let counts = verdicts.iter().map(|verdict| (of(*verdict).len(), verdict.word()));
+        counts.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} of {all} {word}")).collect()
     };
+    let apart = [Verdict::Invalid, Verdict::Identical, Verdict::OnlyInBase, Verdict::OnlyInHead];
+    let mut said: Vec<String> = [Verdict::Worse, Verdict::Better].into_iter().filter_map(named).collect();
+    if said.is_empty() {
+        let (undecided, same) = (of(Verdict::Undecided).len(), of(Verdict::NoChange).len());
+        let workloads = counted(all, "workload");
+        said.push(match () {
+            () if all == 0 => "Nothing was measured".to_owned(),
+            () if undecided > 0 && same == 0 && undecided == all => {
+                format!("Undecided: a change of {margin} is neither found nor excluded in {workloads}")
+            }
+            () if undecided > 0 => {
+                format!("Undecided: a change of {margin} is neither found nor excluded in {undecided} of {workloads}")
+            }
+            () if same == all => format!("No change: {workloads} within ± {margin}"),
+            () if same > 0 => format!("No change: {same} of {workloads} within ± {margin}"),
+            () => "Nothing can be said: no workload has proven runs of both revisions".to_owned(),
+        });
+        said.extend((undecided > 0 && same > 0).then(|| format!("{same} of {all} no change")));
+    } else {
+        said.extend(counts(&[Verdict::Undecided]));
+    }
+    said.extend(counts(&apart));
+    let not_run = comparison.parts.iter().filter(|part| part.end == PartEnd::NotRun).count();
+    said.extend((not_run > 0).then(|| format!("{} not run", counted(not_run, "benchmark target"))));
     let failed: Vec<&str> =
-        comparison.parts.iter().filter(|part| part.failure.is_some()).map(|part| part.name.as_str()).collect();
-    let rest = |words: String| {
-        let words = rest(words);
-        if failed.is_empty() { words } else { format!("{words}; {} cannot be built or run", failed.join(", ")) }
-    };
-    rest(match (worse.is_empty(), better.is_empty()) {
-        (false, true) => named(&worse),
-        (true, false) => named(&better),
-        (false, false) => format!("{}; {}", named(&worse), named(&better)),
-        (true, true) if rows.is_empty() => "Nothing was measured".to_owned(),
-        (true, true) if rows.iter().all(|row| row.change.is_none_or(|change| change.interval.is_none())) => {
-            "Nothing can be said: no workload has enough proven runs of both revisions".to_owned()
-        }
-        (true, true) => format!("No change of {margin} or more was found"),
-    })
+        comparison.parts.iter().filter(|part| part.failure().is_some()).map(|part| part.name.as_str()).collect();
+    said.extend((!failed.is_empty()).then(|| format!("{} cannot be built or run", failed.join(", "))));
+    said.join("; ")
 }
+
+/// Why a part was not run.
+pub(super) const NOT_RUN: &str = "the gate is closed by what was run before; --stop never runs every benchmark target";
 
 /// Workloads that the answer names.
 const NAMED: usize = 3;
 
 fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
-    if let Some(why) = &part.failure {
-        document.text(format!("{}: invalid: {why}", part.name));
-        return;
-    }
-    if part.identical {
-        document.text(format!(
-            "{}: what is loaded of both binaries is the same, byte for byte. A trial run of each opened no file of the \
-             repository that differs, so nothing was timed.",
-            part.name
-        ));
-        return;
+    match &part.end {
+        PartEnd::Run => {}
+        PartEnd::Identical => {
+            document.text(format!(
+                "{}: identical. What is loaded of both binaries is the same, byte for byte, and a trial run of each opened \
+                 no file of the repository that differs, so nothing was timed.",
+                part.name
+            ));
+            return;
+        }
+        PartEnd::Failed(why) => {
+            document.text(format!("{}: invalid: {why}", part.name));
+            return;
+        }
+        PartEnd::NotRun => {
+            document.text(format!("{}: not run, because {NOT_RUN}.", part.name));
+            return;
+        }
     }
     let values = part.rows.iter().flat_map(|row| [row.base, row.head]).flatten();
-    let response = part.rows.first().map(|row| row.response).unwrap_or_default();
+    let measured = || part.rows.iter().filter(|row| row.base.is_some() || row.head.is_some());
+    let response = measured().next().or(part.rows.first()).map(|row| row.response).unwrap_or_default();
     let unit = Unit::of_response(response, values, Unit::LIMIT);
-    let unit = if part.rows.iter().all(|row| row.is_per_run) { unit.per_run() } else { unit };
+    let unit = if measured().all(|row| row.is_per_run) { unit.per_run() } else { unit };
     let label = unit.with(response);
     let mut table = Table::new([
         "<workload".to_owned(),
@@ -105,9 +123,13 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
         "=verdict".to_owned(),
     ]);
     for row in &part.rows {
+        // What does not exist is not missing.
+        let missing = if row.is_compared() { "n/a" } else { "" };
+        let changed =
+            |change: Option<Estimate>| change.map_or_else(|| missing.to_owned(), |change| with_interval(Some(&change)));
         let value = |estimate: Option<Estimate>| {
             estimate.map_or_else(
-                || "n/a".to_owned(),
+                || missing.to_owned(),
                 |value| {
                     let value = unit.estimate(value);
                     point(value.value, value.interval)
@@ -118,14 +140,19 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
             row.workload.clone(),
             value(row.base),
             value(row.head),
-            with_interval(row.change.as_ref()),
-            with_interval(row.placebo.as_ref()),
-            row.word().to_owned(),
+            changed(row.change),
+            changed(row.placebo),
+            row.verdict.word(),
         ]);
     }
     document.table(table);
     for row in part.rows.iter().filter(|row| !row.reason.is_empty()) {
-        document.item(format!("{}: {}: {}", row.workload, row.word(), row.reason));
+        document.item(format!("{}: {}: {}", row.workload, row.verdict.word(), row.reason));
+    }
+    if let Some(outlook) =
+        part.outlook.as_ref().filter(|_| part.rows.iter().any(|row| row.verdict == Verdict::Undecided))
+    {
+        document.item(format!("{outlook}. To decide it: more time (--max-time, --blocks) or a larger --margin"));
     }
     for told in &part.outputs {
         document.item(told.clone());
@@ -140,19 +167,15 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
     let layouts =
         if part.layouts > 1 { format!(", {} code layouts of each binary", part.layouts) } else { String::new() };
     document.text(format!(
-        "Change: head / base − 1. A change counts when its whole interval is beyond ± {margin}; same: the whole interval \
-         is within. The intervals hold together. {}{layouts}, {}{bad}{detectable}. Records: \
-         {}",
+        "Change: head / base − 1, with intervals that hold for all workloads together. worse, better: the whole interval is \
+         beyond ± {margin}. no change: it is within. undecided: neither.",
+    ));
+    document.text(format!(
+        "{}{layouts}, {}{bad}{detectable}. Records: {}",
         counted(part.blocks as usize, "block"),
         counted(runs, "run"),
         part.dir.display(),
     ));
-}
-
-/// `1 %`.
-pub(super) fn shown_margin(margin: f64) -> String {
-    let percent = (margin * 1e5).round() / 1e3;
-    format!("{percent} %")
 }
 
 /// `2.1 %`, as precise as its interval, without a sign.
