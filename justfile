@@ -33,7 +33,7 @@ bench-study NAME *ARGS:
 bench-archive NAME:
     {{runner}} archive target/ablate/{{NAME}}-{{stamp}}
 
-# What options of Redis, nginx and PostgreSQL cost, in quick form: `just servers`, `just servers redis`. Says what to install.
+# What options of Redis, nginx and PostgreSQL cost, in quick form: `just servers` skips what is not installed and says how to.
 [group('measure')]
 servers *NAMES:
     sh configs/servers/run.sh "{{runner}}" {{stamp}} {{NAMES}}
@@ -110,10 +110,15 @@ bench-diff NULLS="50" PLANTED="8":
     cargo build --quiet --package ablation
     ablation/gate/bench.py target/debug/cargo-ablate {{NULLS}} {{PLANTED}}
 
-# Benchmarks that others wrote, each under its own harness, in a few blocks: `just harness`, or `just harness gungraun`.
+# Benchmarks that others wrote, under their own harness: `just harness` skips what lacks a tool; `just harness libtest --blocks 3`.
 [group('measure')]
-harness *NAMES="criterion libtest hyperfine pytest-benchmark":
-    for name in {{NAMES}}; do {{runner}} run configs/harness/$name.toml --blocks 6 || exit; done
+harness *NAMES:
+    sh configs/harness/run.sh "{{runner}}" {{stamp}} {{NAMES}}
+
+# The example of a C program with a Makefile: `just c-program`, `just c-program --blocks 3`.
+[group('measure')]
+c-program *ARGS:
+    {{runner}} run configs/examples/c-program/study.toml --out target/ablate/c-program-{{stamp}} {{ARGS}}
 
 # `cargo ablate` beside hyperfine and criterion on the same planted differences: ten minutes, two with `--quick`.
 [group('measure')]

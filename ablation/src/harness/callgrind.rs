@@ -10,17 +10,19 @@ use ablate_format::Measured;
 pub(super) const GUNGRAUN: Adapter = Adapter {
     name: "gungraun",
     passes: &["PATH", "HOME", "GUNGRAUN_RUNNER"],
-    one: |request| one(request, "GUNGRAUN_HOME"),
-    list: |request| list(request, "GUNGRAUN_HOME"),
+    one: |request| in_scratch(request, "GUNGRAUN_HOME", request.benchmark),
+    list: |request| in_scratch(request, "GUNGRAUN_HOME", "--list"),
     ids: |output| Ok(listed(output.stdout)),
     ..IAI
 };
 
+/// It lists benchmarks and cannot choose one: what its command line takes is a part of the name of the benchmark target, and
+/// with any other text it runs nothing and ends well. So every process runs all benchmarks.
 pub(super) const IAI_CALLGRIND: Adapter = Adapter {
     name: "iai-callgrind",
     passes: &["PATH", "HOME", "IAI_CALLGRIND_RUNNER"],
-    one: |request| one(request, "IAI_CALLGRIND_HOME"),
-    list: |request| list(request, "IAI_CALLGRIND_HOME"),
+    one: |request| in_scratch(request, "IAI_CALLGRIND_HOME", ""),
+    list: |request| in_scratch(request, "IAI_CALLGRIND_HOME", "--list"),
     ids: |output| Ok(listed(output.stdout)),
     ..IAI
 };
@@ -37,14 +39,11 @@ pub(super) const IAI: Adapter = Adapter {
     ids: |output| Ok(sections(output.stdout).into_iter().map(|section| section.id).collect()),
 };
 
-/// Ids are paths of Rust, which have no sign that its globs know.
-fn one(request: &Request<'_>, home: &'static str) -> Call {
-    let args = ["--bench", request.benchmark].map(str::to_owned).into();
-    Call { args, env: vec![(home, request.scratch.display().to_string())], files: Vec::new() }
-}
-
-fn list(request: &Request<'_>, home: &'static str) -> Call {
-    let args = ["--bench", "--list"].map(str::to_owned).into();
+/// A process with its files in its own folder, and one more word unless that is empty: an option, or an id. Ids are paths of
+/// Rust, which have no sign that gungraun's globs know.
+fn in_scratch(request: &Request<'_>, home: &'static str, word: &str) -> Call {
+    let words = ["--bench", word].into_iter().filter(|word| !word.is_empty());
+    let args = words.map(str::to_owned).collect();
     Call { args, env: vec![(home, request.scratch.display().to_string())], files: Vec::new() }
 }
 

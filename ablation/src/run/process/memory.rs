@@ -14,8 +14,8 @@ const APART: Duration = Duration::from_millis(25);
 const TIMES: u32 = 200;
 /// Fewest samples that make a mean.
 const MIN_SAMPLES: u32 = 2;
-/// Most processes of one tree that are looked at.
-const MAX_PROCESSES: usize = 64;
+/// Most processes of one tree that are looked at. Of a larger tree there is no sample, as a part of it would pass for all.
+const MAX_PROCESSES: usize = 4096;
 
 /// Samples of one run.
 pub(super) struct Sampler {
@@ -89,7 +89,8 @@ fn processor_time() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Resident bytes of a process and all of its descendants; `None` when the process has none.
+/// Resident bytes of a process and all of its descendants; `None` when the process has none, or too many of them. Memory that
+/// several of them share counts once for each.
 fn tree_bytes(pid: libc::pid_t) -> Option<u64> {
     let mut sum = resident(pid)?;
     let mut pids = children(pid);
@@ -98,8 +99,8 @@ fn tree_bytes(pid: libc::pid_t) -> Option<u64> {
         // Processes may end while they are looked at.
         sum += resident(pid).unwrap_or(0);
         seen += 1;
-        if seen == MAX_PROCESSES {
-            break;
+        if seen > MAX_PROCESSES {
+            return None;
         }
         pids.extend(children(pid));
     }
