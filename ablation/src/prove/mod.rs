@@ -8,12 +8,14 @@ mod judged;
 pub(crate) mod outputs;
 mod together;
 mod values;
+mod ways;
 
 use crate::support::count::grouped;
 use ablate_format::{FactorPlan, Record, StudyPlan};
 pub(crate) use alone::prove;
 pub(crate) use judged::{Judge, JudgedRun, Printed, Reported};
 pub(crate) use together::{prove_together, undo};
+pub(crate) use ways::{Outputs, ways};
 
 /// Checks all records of a study, each by itself and then together.
 pub(crate) fn judge_all(plan: &StudyPlan, records: &[Record]) -> Vec<JudgedRun> {
