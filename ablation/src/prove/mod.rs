@@ -115,6 +115,20 @@ mod tests {
     }
 
     #[test]
+    fn a_part_that_is_off_by_default_may_be_absent_and_one_that_is_switched_off_may_not() {
+        let mut study = Study::new(&["cache"], &["w"]);
+        let absent = |study: &Study| {
+            let mut record = study.timing("w", "no-cache@env", 0, 100.0);
+            _ = measured(&mut record).levels.insert("cache".into(), "absent".into());
+            prove(&study.manifest.plan, &mut record);
+            record.status
+        };
+        assert_eq!(absent(&study), Status::Invalid);
+        study.manifest.plan.factors[0].baseline = "off".to_owned();
+        assert_eq!(absent(&study), Status::Ok);
+    }
+
+    #[test]
     fn a_workload_that_is_judged_by_a_value_needs_it_while_timing() {
         let mut study = Study::new(&["cache"], &["w"]);
         study.manifest.plan.workloads[0].response = MainResponse::named("value:held_bytes").unwrap();
