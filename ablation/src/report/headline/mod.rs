@@ -29,7 +29,7 @@ const LIMITS: Limits = Limits { rows: 12, sentences: 3 };
 const LEAST_ROWS: usize = 4;
 
 /// Longest reason in the head, in characters.
-const REASON_MAX: usize = 180;
+const REASON_MAX: usize = 320;
 
 /// How much of the head is shown; the rest is counted.
 #[derive(Debug, Clone, Copy)]
