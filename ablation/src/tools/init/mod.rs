@@ -359,8 +359,15 @@ fn write(path: &Path, config: &str, told: &[String], first: &str) -> Result<Stri
     file.write_all(config.as_bytes()).map_err(InitError::io(path, "writing"))?;
     let shown = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
     let shown = quoted(shown);
+    // Where a study has a quick form, its builds are most of the time.
+    let quick = match config.contains("\n[quick]\n") {
+        true => format!("  cargo ablate run {shown} --quick\n"),
+        false => String::new(),
+    };
     let told: String = told.iter().map(|line| format!("  {line}\n")).collect();
-    Ok(format!("wrote {shown}\n{told}{first}, then run:\n  cargo ablate plan {shown}\n  cargo ablate run {shown}"))
+    Ok(format!(
+        "wrote {shown}\n{told}{first}, then run:\n  cargo ablate plan {shown}\n{quick}  cargo ablate run {shown}"
+    ))
 }
 
 #[cfg(test)]

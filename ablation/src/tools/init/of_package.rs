@@ -90,6 +90,8 @@ pub(super) fn text(
         optional(&mut out, candidate, taken);
     }
     sample(&mut out, workload);
+    let first = if workload.is_some() { "first" } else { "sample" };
+    let _ = writeln!(out, "{QUICK}workloads = [{}]", quoted(first));
     out
 }
 
@@ -105,6 +107,13 @@ fn optional(out: &mut String, candidate: &Candidate, taken: &mut BTreeSet<String
         list(std::slice::from_ref(name)),
     );
 }
+
+/// The quick form, whose binaries have one code layout each: most of a first study's time is spent on builds.
+const QUICK: &str = "
+# `cargo ablate run --quick`: a first answer, with one code layout of each build, so of this one pair of binaries.
+[quick]
+blocks = 10
+";
 
 /// One factor, as a comment when it must be edited first.
 fn factor(out: &mut String, candidate: &Candidate, taken: &mut BTreeSet<String>, is_comment: bool) {
