@@ -111,17 +111,14 @@ pub(super) fn effects(
         let mut refusal = refusal(manifest, runs, contrast, &pairs);
         let (mut unproven, mut evidence_of_levels) = (None, String::new());
         // A switch that changes what the program prints does something.
-        let prints_otherwise = pairs.iter().any(|(plus, minus)| {
-            let outputs = plus.output().zip(minus.output());
-            outputs.is_some_and(|(plus, minus)| plus != minus)
-        });
+        let prints_otherwise = runs.print_otherwise(pairs.iter().copied());
         if refusal.is_none() && prints_otherwise && foreign::concerns(manifest, contrast) {
             evidence_of_levels = "the outputs of its levels differ".to_owned();
         } else if refusal.is_none() && foreign::concerns(manifest, contrast) {
             let plans: Vec<_> = pairs.iter().map(|(plus, minus)| (plus.plan, minus.plan)).collect();
             let counts = |id: &str| cells.iter().find(|cell| cell.id == id).map(|cell| &cell.counts);
             let told = read_back::proof(&contrast.factor, &plans, runs);
-            match told.unwrap_or_else(|| foreign::proof(manifest, &contrast.factor, &plans, counts)) {
+            match told.unwrap_or_else(|| foreign::proof(manifest, &contrast.factor, &plans, runs.outputs(), counts)) {
                 (Proof::Invalid, reason) => refusal = Some((Verdict::Invalid, reason)),
                 (Proof::Unproven, reason) => unproven = Some(reason),
                 (_, told) => evidence_of_levels = told,

@@ -2,6 +2,7 @@
 
 use super::counts::PerOperation;
 use super::words::Proof;
+use crate::prove::{Outputs, ways};
 use ablate_format::{Arm, CellKind, CellPlan, Contrast, Manifest};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ pub(super) fn proof<'c>(
     manifest: &Manifest,
     factor: &str,
     pairs: &[(&CellPlan, &CellPlan)],
+    outputs: Outputs,
     counts: impl Fn(&str) -> Option<&'c Counts>,
 ) -> (Proof, String) {
     let noise = noise(manifest, &counts);
@@ -41,8 +43,8 @@ pub(super) fn proof<'c>(
         return (Proof::Invalid, format!("the switch of `{factor}` changes nothing that was counted: {names}"));
     }
     let reason = format!(
-        "no exact count differs between the levels of `{factor}`, so its switch is unproven; add proof = \
-         [\"{factor}.COUNTER\"] with a counter that the program prints, or \"callgrind\" to `instruments`"
+        "no exact count differs between the levels of `{factor}`, so its switch is unproven; to prove it: {}",
+        ways(manifest, factor, outputs)
     );
     (Proof::Unproven, reason)
 }
@@ -131,7 +133,7 @@ pub(super) fn concerns(manifest: &Manifest, contrast: &Contrast) -> bool {
 mod tests {
     use crate::analyse::fixture::Study;
     use crate::analyse::{Effect, Proof, Response, Verdict, analyse};
-    use ablate_format::{BuildRecord, BuiltBinary, InstrumentStatus};
+    use ablate_format::{BuildRecord, BuiltBinary, InstrumentStatus, MainResponse, OutputRule};
 
     /// A factor without counters, counted 100 at work and so many times without it.
     fn effect(instrument: &str, off: u64, same_binary: bool, contrast: &str) -> Effect {
@@ -184,6 +186,30 @@ mod tests {
         };
         assert_eq!(proof(100_000), (Proof::Proven, Verdict::Costs));
         assert_eq!(proof(72_000), (Proof::Unproven, Verdict::BelowFloor));
+    }
+
+    #[test]
+    fn an_output_that_differs_by_itself_proves_nothing() {
+        let row = |placebo: &str| {
+            let mut study = Study::new(&["cache"], &["w"]);
+            let plan = &mut study.manifest.plan;
+            (plan.workloads[0].response, plan.workloads[0].output) = (MainResponse::Wall, OutputRule::MayDiffer);
+            plan.factors[0].proof.clear();
+            plan.cells.iter_mut().for_each(|cell| cell.served_by = None);
+            let mut records = study.records(12, |_, cell, _| if cell.starts_with("no-") { 1_900.0 } else { 2_000.0 });
+            for record in &mut records {
+                let text = if record.cell == "no-cache@env" { "c" } else { "a" };
+                let text = if record.cell.contains("placebo") { placebo } else { text };
+                (record.measured, record.exit_code, record.output_sha256) = (None, Some(0), Some(text.to_owned()));
+            }
+            let effects = analyse(&study.manifest, &records).workloads.remove(0).effects;
+            effects.into_iter().find(|e| e.factor == "cache" && e.contrast == "on-off").expect("a row")
+        };
+        assert_eq!(row("a").proof, Proof::Proven);
+        // An address that depends on the length of the environment: the placebo has it too.
+        let row = row("b");
+        assert_eq!(row.proof, Proof::Unproven);
+        assert!(row.reason.contains("Its output differs from run to run"), "{}", row.reason);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Records by workload, cell and block, so that each is found once.
 
 use super::contention::{self, Undisturbed};
-use crate::prove::{JudgedRun, Printed, Reported};
+use crate::prove::{JudgedRun, Outputs, Printed, Reported};
 use ablate_format::effects::Contention;
-use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Pass, Status, StudyPlan};
+use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, OutputRule, Pass, Status, StudyPlan};
 use std::collections::{BTreeMap, HashMap};
 
 /// All runs of one workload.
@@ -12,6 +12,8 @@ pub(super) struct Runs<'a> {
     pub(super) cells: Vec<CellRuns<'a>>,
     /// Blocks with at least one proven timing run, to their index in the bootstrap.
     pub(super) blocks: BTreeMap<u32, usize>,
+    /// What the config asks of the outputs.
+    rule: OutputRule,
     by_id: HashMap<&'a str, usize>,
 }
 
@@ -60,6 +62,45 @@ impl<'a> Runs<'a> {
         self.cells.iter().find(|cell| cell.plan.kind == CellKind::Baseline)
     }
 
+    /// What the outputs of this workload can prove.
+    pub(super) fn outputs(&self) -> Outputs {
+        let own = || self.cells.iter().filter(|cell| cell.plan.kind != CellKind::Peer && cell.prints());
+        if self.rule == OutputRule::Ignored {
+            Outputs::Ignored
+        } else if own().next().is_none() {
+            Outputs::None
+        } else if self.twins_print_the_same() && own().all(|cell| cell.output().is_some()) {
+            Outputs::Steady
+        } else {
+            Outputs::Varying
+        }
+    }
+
+    /// Whether one of these pairs of cells prints two things, each of them always the same: the switch does something.
+    pub(super) fn print_otherwise<'b>(
+        &self,
+        mut pairs: impl Iterator<Item = (&'b CellRuns<'a>, &'b CellRuns<'a>)>,
+    ) -> bool
+    where
+        'a: 'b,
+    {
+        let differ = |(plus, minus): (&CellRuns, &CellRuns)| {
+            plus.output().zip(minus.output()).is_some_and(|(plus, minus)| plus != minus)
+        };
+        self.twins_print_the_same() && pairs.any(differ)
+    }
+
+    /// Whether the runs of the baseline and its placebo all print the same. The placebo is the same program once more, so
+    /// what differs between the two differs by itself: times, or addresses that depend on the length of the environment.
+    fn twins_print_the_same(&self) -> bool {
+        let is_twin = |cell: &&CellRuns| {
+            matches!(cell.plan.kind, CellKind::Baseline | CellKind::Placebo) && cell.plan.arm.is_none() && cell.prints()
+        };
+        let mut outputs = self.cells.iter().filter(is_twin).map(CellRuns::output);
+        let first = outputs.next().flatten();
+        first.is_some() && outputs.all(|output| output == first)
+    }
+
     /// The peers, the reference peer first.
     pub(super) fn peers(&self, reference: Option<&str>) -> Vec<&CellRuns<'a>> {
         let mut peers: Vec<&CellRuns> = self.cells.iter().filter(|cell| cell.plan.kind == CellKind::Peer).collect();
@@ -90,6 +131,11 @@ impl<'a> CellRuns<'a> {
     /// Whether no proven timing run printed a result line.
     pub(super) fn reports_nothing(&self) -> bool {
         self.timing.values().all(|run| run.record.measured.is_none())
+    }
+
+    /// Whether the outputs of its timing runs are recorded.
+    fn prints(&self) -> bool {
+        self.timing.values().any(|run| run.record.printed.is_some())
     }
 
     /// What all of its timing runs printed and how they ended, where that is compared and was the same.
@@ -160,7 +206,12 @@ pub(super) fn index<'a>(
     let mut runs: Vec<Runs> = plan
         .workloads
         .iter()
-        .map(|_| Runs { cells: plan.cells.iter().map(empty).collect(), blocks: BTreeMap::new(), by_id: by_id.clone() })
+        .map(|workload| Runs {
+            rule: workload.output,
+            cells: plan.cells.iter().map(empty).collect(),
+            blocks: BTreeMap::new(),
+            by_id: by_id.clone(),
+        })
         .collect();
     let workloads: HashMap<&str, usize> =
         plan.workloads.iter().enumerate().map(|(i, workload)| (workload.name.as_str(), i)).collect();

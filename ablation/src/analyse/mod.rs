@@ -184,6 +184,7 @@ fn workload(
         name: plan.name.clone(),
         about: plan.about.clone(),
         response: plan.response,
+        outputs: runs.outputs(),
         is_per_run: plan.response.is_outside() && runs.cells.iter().all(CellRuns::reports_nothing),
         gaps: gaps::gaps(&peers, &gaps),
         cells,

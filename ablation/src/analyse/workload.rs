@@ -5,6 +5,7 @@ use super::gaps::ReferenceGap;
 use super::retention::Retention;
 use super::values::{CellSummary, Effect, Gap};
 use super::words::Response;
+use crate::prove::Outputs;
 use ablate_format::MainResponse;
 use ablate_format::effects::Noise;
 
@@ -19,6 +20,8 @@ pub(crate) struct WorkloadAnalysis {
     pub(crate) response: MainResponse,
     /// Whether the process as a whole is one operation, because the program reports none.
     pub(crate) is_per_run: bool,
+    /// What the outputs of its runs can prove.
+    pub(crate) outputs: Outputs,
     /// Cells in the order of the plan.
     pub(crate) cells: Vec<CellSummary>,
     /// Effects in the order of the plan's contrasts, responses within.

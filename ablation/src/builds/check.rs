@@ -4,8 +4,9 @@
 use super::cargo::{Metadata, Package, kind, targets};
 use super::error::BuildError;
 use super::pointed::pointed;
-use crate::config::{CargoProgram, Study};
+use crate::config::{CargoProgram, Origin, Study};
 use crate::support::nearest::suggestion;
+use crate::support::progress::note;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,32 @@ pub(super) fn check(study: &Study, program: &CargoProgram, found: &Metadata) -> 
         let message = format!("package `{}` has no feature `{feature}`{}", package.name, suggestion(feature, known));
         return Err(pointed(study, &["feature", "features", "placebo_feature"], feature, message));
     }
+    for line in off_by_default(study, program, package) {
+        note(&line);
+    }
     Ok(package.manifest_path.parent().map_or_else(PathBuf::new, |folder| folder.as_std_path().to_owned()))
+}
+
+/// For a published package: the factors that the baseline has at work though its users run without them, each with how to
+/// ask for what switching it on costs. A package of one's own may be studied with anything built in.
+fn off_by_default(study: &Study, program: &CargoProgram, package: &Package) -> Vec<String> {
+    let mut default = BTreeSet::new();
+    let mut open = vec!["default"];
+    while let Some(name) = open.pop() {
+        let entries = package.features.get(name).into_iter().flatten().map(String::as_str);
+        open.extend(entries.filter(|entry| default.insert(*entry)));
+    }
+    let is_on = |feature: &String| default.contains(feature.as_str());
+    let told = study.factors.iter().filter_map(|factor| {
+        let feature = factor.feature.as_ref().filter(|feature| factor.baseline != "off" && !is_on(feature))?;
+        Some(format!(
+            "note: `{feature}` is not in the default set of {}, but the baseline has it, so shares are of a program that \
+             few run; to see what switching it on costs, write baseline = \"off\" and levels = {{ off = {{}}, on = {{ \
+             features = [\"{feature}\"] }} }} instead of `feature`",
+            package.name
+        ))
+    });
+    if matches!(program.origin, Origin::Registry(_)) { told.collect() } else { Vec::new() }
 }
 
 /// The package of a program, which must have the target.
@@ -89,6 +115,28 @@ fn profiles_of(path: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_published_feature_that_is_off_by_default_is_told_and_one_of_the_default_set_is_not() {
+        let json = r#"{"name":"p","version":"1.0.0","id":"p","dependencies":[],"manifest_path":"/p/Cargo.toml",
+            "description":null,"targets":[],"features":{"default":["all"],"all":["std"],"std":[],"simd":[]}}"#;
+        let package: Package = serde_json::from_str(json).expect("a package");
+        let told = |feature: &str, origin: &str| {
+            let text = format!(
+                "study = \"x\"\nseed = 1\nblocks = 6\narms = [\"feature\"]\n[subject]\npackage = \"p\"\n{origin}\n\
+                 binary = \"p\"\n[[factor]]\nname = \"a\"\nfeature = \"{feature}\"\nlevels = {{ on = {{}} }}\n\
+                 [[workload]]\nname = \"w\"\nargs = []\nresponse = \"wall\"\n"
+            );
+            let study = crate::config::parse(Path::new("x.toml"), text.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+            let crate::config::Program::Cargo(program) = &study.subject.program else { panic!("a package") };
+            off_by_default(&study, program, &package)
+        };
+        let published = "version = \"1.0.0\"";
+        let line = told("simd", published);
+        assert!(line.len() == 1 && line[0].contains("features = [\"simd\"]"), "{line:?}");
+        assert_eq!(told("std", published), Vec::<String>::new(), "a member of a group of the default set");
+        assert_eq!(told("simd", ""), Vec::<String>::new());
+    }
 
     #[test]
     fn profiles_are_read_from_manifests() {

@@ -93,6 +93,9 @@ enum Command {
     #[command(after_help = "\
 Examples:
   cargo ablate init . --args 'input.txt'            the package in this folder, run with one argument
+  cargo ablate init prog.c --args '1000'            -O2 against -O3 of a program in C; a folder with a Makefile,
+                                                    CMakeLists.txt or meson.build works too
+  cargo ablate init --build 'make tool' --bin tool  the same with a command of your own
   cargo ablate init ../crate --bin tool --out ablate.toml
                                                     one of several binaries; `cargo ablate` finds ablate.toml later
   cargo ablate init -- sort --parallel=2 words.txt  a program that is installed")]

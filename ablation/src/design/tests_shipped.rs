@@ -88,7 +88,7 @@ fn the_examples_of_the_key_reference_are_right() {
     }
     let study = parsed(&format!("{AROUND_THE_EXAMPLES}{}", blocks.join("\n"))).unwrap_or_else(|e| panic!("{e}"));
     let design = design::resolve(&study).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((design.plan.factors.len(), design.plan.hypotheses.len()), (5, 2));
+    assert_eq!((design.plan.factors.len(), design.plan.hypotheses.len()), (6, 2));
 }
 
 /// The examples that stand within `[subject]`, each beside a config that has the rest.

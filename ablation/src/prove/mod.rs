@@ -8,12 +8,14 @@ mod judged;
 pub(crate) mod outputs;
 mod together;
 mod values;
+mod ways;
 
 use crate::support::count::grouped;
 use ablate_format::{FactorPlan, Record, StudyPlan};
 pub(crate) use alone::prove;
 pub(crate) use judged::{Judge, JudgedRun, Printed, Reported};
 pub(crate) use together::{prove_together, undo};
+pub(crate) use ways::{Outputs, ways};
 
 /// Checks all records of a study, each by itself and then together.
 pub(crate) fn judge_all(plan: &StudyPlan, records: &[Record]) -> Vec<JudgedRun> {
@@ -110,6 +112,20 @@ mod tests {
         check(|r| measured(r).latency_ns_p10 = Some(f64::NAN), "baseline", absurd);
         let order = "percentiles are out of order: p10, p50, p99 = [100.0, 102.0, 5.0] ns";
         check(|r| measured(r).latency_ns_p99 = Some(5.0), "baseline", order);
+    }
+
+    #[test]
+    fn a_part_that_is_off_by_default_may_be_absent_and_one_that_is_switched_off_may_not() {
+        let mut study = Study::new(&["cache"], &["w"]);
+        let absent = |study: &Study| {
+            let mut record = study.timing("w", "no-cache@env", 0, 100.0);
+            _ = measured(&mut record).levels.insert("cache".into(), "absent".into());
+            prove(&study.manifest.plan, &mut record);
+            record.status
+        };
+        assert_eq!(absent(&study), Status::Invalid);
+        study.manifest.plan.factors[0].baseline = "off".to_owned();
+        assert_eq!(absent(&study), Status::Ok);
     }
 
     #[test]

@@ -116,9 +116,7 @@ impl<'a> Row<'a> {
     fn verdict(&self) -> String {
         let mut words: Vec<&str> = self.arms().map(word).collect();
         words.dedup();
-        let is_claim = |effect: &Effect| matches!(effect.verdict, Verdict::Costs | Verdict::Saves);
-        let unproven = self.arms().any(|effect| is_claim(effect) && effect.proof == Proof::Unproven);
-        words.join("/") + if unproven { " (unproven)" } else { "" }
+        words.join("/")
     }
 }
 
@@ -138,19 +136,17 @@ fn names_of<'a>(effects: impl Iterator<Item = &'a Effect>) -> String {
 /// The verdict of a row in one short word; the legend is [`LEGEND`].
 fn word(effect: &Effect) -> &'static str {
     match effect.said() {
-        Verdict::NotDetected | Verdict::BelowFloor | Verdict::Inconclusive if effect.proof == Proof::Unproven => {
-            "unproven"
-        }
+        _ if effect.proof == Proof::Unproven => "unproven",
         verdict => verdict.word(),
     }
 }
 
 const LEGEND: &str = "Tables of factors: Δ of a factor is the baseline minus the baseline without it, of a level (factor: \
                       level) that level minus the baseline's; each arm has its column. points: percentage points. %: of the \
-                      baseline. %, of the gap, faults and calls belong to the first column. verdict: costs or saves, outside the noise, and proven \
-                      unless it says unproven; not detected, nothing found; below floor, not larger than the noise floor; \
-                      inconclusive, too few blocks or a cross-check that disagrees; unproven, no count tells the levels \
-                      apart; invalid, no proven run; not exercised, the factor had no work.";
+                      baseline. %, of the gap, faults and calls belong to the first column. verdict: costs or saves, outside the noise, and proven; not \
+                      detected, nothing found; below floor, not larger than the noise floor; \
+                      inconclusive, too few blocks or a cross-check that disagrees; unproven, nothing tells the levels apart, so it is \
+                      no cost of the switch; invalid, no proven run; not exercised, the factor had no work.";
 
 /// What the words of the tables mean, once.
 pub(super) fn legend(document: &mut Document) {

@@ -29,7 +29,7 @@ pub(super) fn headline(document: &mut Document, analysis: &Analysis, columns: us
          together. last out: all factors, minus all but this one. first in: this factor alone, minus none. MDE: the smallest \
          effect that is found four times in five. %: of the baseline. not detected: probably smaller than the MDE. below floor: not \
          larger than the difference of baseline and placebo. inconclusive: too few blocks, or a cross-check that disagrees. \
-         unproven: no count tells the levels of the factor apart. Δ faults, Δ calls: Shapley values of the exact counts.",
+         unproven: nothing tells the levels of the factor apart, so it is no cost of its switch. Δ faults, Δ calls: Shapley values of the exact counts.",
     );
 }
 
@@ -94,9 +94,7 @@ fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: us
         if without < 1 {
             cells.extend([or_missing(factor.page_faults, signed), or_missing(factor.syscalls, signed)]);
         }
-        let is_claim = matches!(row.verdict, Verdict::Costs | Verdict::Saves);
         cells.push(match factor.proof {
-            Proof::Unproven if is_claim => verdict(row) + " (unproven)",
             Proof::Unproven => "unproven".to_owned(),
             _ => verdict(row),
         });

@@ -244,21 +244,16 @@ pub(super) fn label(effect: &Effect) -> String {
 /// The verdict of a row in one word: `unproven` where nothing is claimed because nothing tells the levels apart.
 pub(super) fn verdict_word(effect: &Effect) -> &'static str {
     match effect.said() {
-        Verdict::NotDetected | Verdict::BelowFloor | Verdict::Inconclusive if effect.proof == Proof::Unproven => {
-            "unproven"
-        }
+        _ if effect.proof == Proof::Unproven => "unproven",
         verdict => verdict.word(),
     }
 }
 
-/// The verdict. One of nothing has the smallest effect that would have been found; a claim without proof says so.
+/// The verdict. One of nothing has the smallest effect that would have been found.
 pub(super) fn verdict(effect: &Effect, unit: Unit) -> String {
     match (effect.verdict, effect.detectable) {
         (Verdict::NotDetected, Some(detectable)) => {
             format!("{}\n|Δ| < {}", verdict_word(effect), number(unit.from(detectable)))
-        }
-        (Verdict::Costs | Verdict::Saves, _) if effect.proof == Proof::Unproven => {
-            format!("{} (unproven)", verdict_word(effect))
         }
         _ => verdict_word(effect).to_owned(),
     }
@@ -270,10 +265,9 @@ struct Named {
     added: Option<Estimate>,
     share: Option<f64>,
     of_gap: Option<f64>,
-    is_proven: bool,
 }
 
-/// The factors and levels with this verdict, the largest effect first: crossed factors by Shapley values, whose intervals
+/// The factors and levels that are proven to have this verdict, the largest effect first: crossed factors by Shapley values, whose intervals
 /// hold for all rows as in their table.
 fn named(workload: &WorkloadAnalysis, verdict: Verdict) -> Vec<Named> {
     let of_effect = |effect: &Effect| Named {
@@ -281,7 +275,6 @@ fn named(workload: &WorkloadAnalysis, verdict: Verdict) -> Vec<Named> {
         added: effect.added(),
         share: effect.added_share(),
         of_gap: effect.added_of_gap(),
-        is_proven: effect.proof == Proof::Proven,
     };
     let rows = if verdict == Verdict::Saves { workload.top_savers() } else { workload.top_costs() };
     let crossed: Vec<_> = workload.crossed.iter().flat_map(|crossed| &crossed.factors).collect();
@@ -290,13 +283,14 @@ fn named(workload: &WorkloadAnalysis, verdict: Verdict) -> Vec<Named> {
         false => format!("{}: {}", factor.factor, factor.away),
     };
     let is_crossed = |effect: &Effect| crossed.iter().any(|factor| title(factor) == effect.title());
-    let mut out: Vec<Named> = rows.into_iter().filter(|effect| !is_crossed(effect)).map(of_effect).collect();
+    let mut out: Vec<Named> =
+        rows.into_iter().filter(|effect| !is_crossed(effect) && effect.proof == Proof::Proven).map(of_effect).collect();
     let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
     let baseline = baseline.and_then(|cell| cell.value(workload.response)).map(|value| value.value);
     for factor in &crossed {
         let is_level = !is_away(&factor.away);
         let own = if is_level { factor.shapley.verdict.reversed() } else { factor.shapley.verdict };
-        if own != verdict {
+        if own != verdict || factor.proof != Proof::Proven {
             continue;
         }
         let value = Estimate { interval: factor.shapley.together, ..factor.shapley.alone };
@@ -306,7 +300,6 @@ fn named(workload: &WorkloadAnalysis, verdict: Verdict) -> Vec<Named> {
             added: Some(if is_level { negated(value) } else { value }),
             share: baseline.map(|baseline| sign * value.value / baseline).filter(|share| share.is_finite()),
             of_gap: factor.share.map(|share| sign * share.value),
-            is_proven: factor.proof == Proof::Proven,
         });
     }
     let size = |named: &Named| named.added.map_or(0.0, |added| added.value.abs());
@@ -323,8 +316,7 @@ pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
         let of_baseline = named.share.map_or(String::new(), |share| format!(", {}", percent(share)));
         let of_gap = named.of_gap.map_or(String::new(), |s| format!(", {} of the gap to {peer}", share(s)));
         let value = format!("{} {}", with_interval(estimate.as_ref()), unit.label());
-        let mark = if named.is_proven { "" } else { ", unproven" };
-        format!("{} ({}{of_baseline}{of_gap}{mark})", named.title, value.trim_end())
+        format!("{} ({}{of_baseline}{of_gap})", named.title, value.trim_end())
     };
     let costs: Vec<String> = named(workload, Verdict::Costs).iter().take(3).map(say).collect();
     let savers: Vec<String> = named(workload, Verdict::Saves).iter().take(3).map(say).collect();

@@ -53,6 +53,59 @@ fn a_config_for_a_command_has_the_switches_of_its_help() {
 }
 
 #[test]
+fn the_script_of_an_interpreter_is_the_program() {
+    let bench = Bench::new("");
+    std::fs::write(bench.path("count_it.sh"), "# --help: --no-cache\necho \"$@\"\n").expect("writes");
+    let said = bench.ablate(&["init", "--", "sh", "count_it.sh", "input"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let text = std::fs::read_to_string(bench.path("count-it.toml")).expect("is called by the script");
+    assert!(text.contains("command = [\"sh\", \"count_it.sh\"]") && text.contains("args = [\"input\"]"), "{text}");
+    assert!(!text.contains("[[factor]]\nname"), "the options of sh are not the script's: {text}");
+}
+
+#[test]
+fn a_source_file_and_a_makefile_run_at_once_at_two_levels_of_the_optimiser() {
+    let bench = Bench::new("");
+    let program =
+        "#include <stdio.h>\nint main(void) {\n#ifdef __OPTIMIZE__\n  puts(\"fast\");\n#endif\n  return 0;\n}\n";
+    std::fs::create_dir(bench.path("made")).expect("creates");
+    std::fs::write(bench.path("tool.c"), program).expect("writes");
+    std::fs::write(bench.path("made/other.c"), program).expect("writes");
+    let makefile = "CFLAGS = -Wall -O1\nother: other.o\n\tcc -o $@ $^\nother.o: other.c\n\tcc $(CFLAGS) -c -o $@ $<\n";
+    std::fs::write(bench.path("made/Makefile"), makefile).expect("writes");
+    // An object of an earlier build, which `make` would keep because it is newer than its source.
+    std::fs::write(bench.path("made/other.o"), "stale").expect("writes");
+    for (given, config, levels) in [
+        ("tool.c", "tool.toml", ["[\"-O2\"]", "[\"-O0\"]"]),
+        ("made", "other.toml", ["[\"CFLAGS=-Wall -O2\"]", "[\"CFLAGS=-Wall -O0\"]"]),
+    ] {
+        let said = bench.ablate(&["init", given]);
+        assert!(said.code == 0 && said.out.contains("factor: optimiser"), "{said:?}");
+        let text = std::fs::read_to_string(bench.path(config)).expect("is there");
+        assert!(levels.iter().all(|level| text.contains(level)), "{text}");
+        let said = bench.ablate(&["run", config, "--out", &format!("out-{given}"), "--blocks", "2"]);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_started_is_told_with_the_way_out() {
+    let bench = Bench::new("");
+    std::fs::write(bench.path("tool.c"), "int main(void) { return 0; }\n").expect("writes");
+    std::fs::write(bench.path("my-script"), "true\n").expect("writes");
+    for (program, parts) in [
+        ("./nowhere", ["there is no file ./nowhere", "correct the path"]),
+        ("./tool", ["there is no file ./tool", "cargo ablate init tool.c"]),
+        ("./tool.c", ["is a source file", "cargo ablate init ./tool.c"]),
+        ("./my-script", ["is not executable", "chmod +x ./my-script"]),
+        ("my-script", ["no program `my-script` on the PATH", "./my-script"]),
+    ] {
+        let said = bench.ablate(&["init", "--", program]);
+        assert!(said.code != 0 && parts.iter().all(|part| said.err.contains(part)), "{said:?}");
+    }
+}
+
+#[test]
 fn a_first_config_never_replaces_a_file_and_says_what_it_needs() {
     let bench = Bench::new("");
     let wrong = |name: &str, args: &[&str]| bench.snapshot(name, &bench.ablate(&[&["init"], args].concat()));

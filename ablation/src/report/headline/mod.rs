@@ -12,11 +12,11 @@ use super::number::{MISSING, Unit, counted, interval, meaning, or_missing, perce
 use super::workload::top_three;
 use super::{memory, paths, peers, targets};
 use crate::analyse::{Analysis, Proof, Unjudged, Verdict, WorkloadAnalysis};
+use crate::prove::ways;
 use crate::support::count::counted_verb;
 use crate::support::text::shortened;
 use ablate_format::{CellKind, MainResponse, Manifest};
 use standing::{Rank, Standing, baseline, standings};
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Most lines of the head on a terminal.
@@ -29,7 +29,7 @@ const LIMITS: Limits = Limits { rows: 12, sentences: 3 };
 const LEAST_ROWS: usize = 4;
 
 /// Longest reason in the head, in characters.
-const REASON_MAX: usize = 180;
+const REASON_MAX: usize = 320;
 
 /// How much of the head is shown; the rest is counted.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +102,7 @@ fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, lim
         } else if !has_answer {
             document.text("No factor is proven to cost or to save anything in these workloads.");
         }
-        unproven(document, &all);
+        unproven(document, manifest, &all);
         invalid(document, &all);
         if let Some(told) = analysis.workloads.iter().find_map(memory::largest_peak) {
             document.item(told);
@@ -179,38 +179,24 @@ fn lead(document: &mut Document, manifest: &Manifest, all: &[Standing]) -> bool 
     true
 }
 
-/// The largest claim that is measured but not proven, with how to prove it; else the factors about which nothing can be
-/// said for want of a proof.
-fn unproven(document: &mut Document, all: &[Standing]) {
-    let unproven = || all.iter().filter(|standing| standing.proof == Proof::Unproven);
-    let way_out = |factor: &str| {
-        format!(
-            "add proof = [\"{factor}.COUNTER\"] with a counter that the program prints, or \"callgrind\" to instruments"
-        )
+/// Most differences without a proof that the head names.
+const UNPROVEN_MAX: usize = 3;
+
+/// What is measured but not proven, the largest difference first, and how to prove that one.
+fn unproven(document: &mut Document, manifest: &Manifest, all: &[Standing]) {
+    let mut unproven: Vec<&Standing> = all.iter().filter(|standing| standing.proof == Proof::Unproven).collect();
+    unproven.sort_by(|a, b| b.size().total_cmp(&a.size()));
+    let Some(first) = unproven.first() else { return };
+    let shown: Vec<String> = unproven.iter().take(UNPROVEN_MAX).map(|standing| standing.measured()).collect();
+    let more = match unproven.len().saturating_sub(UNPROVEN_MAX) {
+        0 => String::new(),
+        more => format!("; and {}", counted(more, "more row")),
     };
-    if let Some(claim) = largest(all, Proof::Unproven) {
-        let names: BTreeSet<&str> = unproven().filter(|s| s.is_claim()).map(|s| s.factor).collect();
-        let more = match names.len() - 1 {
-            0 => String::new(),
-            more => format!("; the same holds for {}", counted(more, "more factor")),
-        };
-        document.item(format!(
-            "measured but unproven: {} in {}. No count tells its levels apart: {}{more}.",
-            claim.short(),
-            claim.workload.name,
-            way_out(claim.factor)
-        ));
-        return;
-    }
-    let names: BTreeSet<&str> = unproven().map(|standing| standing.factor).collect();
-    let Some(first) = names.first() else { return };
-    let shown: Vec<&str> = names.iter().copied().take(3).collect();
-    let more = if names.len() > 3 { format!(" and {} more", names.len() - 3) } else { String::new() };
     document.item(format!(
-        "unproven: {}{more}. No count tells the levels apart, so nothing is claimed: {}.",
-        shown.join(", "),
-        way_out(first)
+        "measured but unproven: {}{more}. Nothing tells these levels apart, so no cost of the switch is claimed.",
+        shown.join("; ")
     ));
+    document.item(format!("to prove {}: {}.", first.factor, ways(manifest, first.factor, first.workload.outputs)));
 }
 
 /// Why the first factor or level without a proven run has none; the others are counted.
@@ -272,7 +258,7 @@ fn caption(table: &Table, workloads: &[&WorkloadAnalysis]) -> String {
         ("not detected", " not detected: nothing beyond the noise."),
         ("below floor", " below floor: no larger than what a switch without effect shows."),
         ("not exercised", " not exercised: no work there."),
-        ("unproven", " unproven: no count tells the levels apart."),
+        ("unproven", " unproven: nothing tells the levels apart, so it is no cost of the switch."),
     ];
     let words = words.iter().filter(|(word, _)| table.has(word)).map(|(_, told)| (*told).to_owned());
     let told: String = responses.iter().map(told).chain(words).collect();

@@ -131,18 +131,21 @@ impl Standing<'_> {
 
     /// Its value in a table: `+39.5 (+39.6%)`.
     pub(super) fn cell(&self, unit: Unit) -> String {
+        let value = |added: Estimate| {
+            let value = unit.estimate(self.cost(added));
+            let share = self.share().map_or_else(String::new, |share| format!(" ({})", percent(share)));
+            (format!("{}{share}", signed_point(value.value, value.interval)), interval(value.interval))
+        };
         match (self.verdict, self.added) {
-            (Verdict::Costs | Verdict::Saves, Some(added)) => {
-                let value = unit.estimate(self.cost(added));
-                let share = self.share().map_or_else(String::new, |share| format!(" ({})", percent(share)));
-                let mark = if self.proof == Proof::Unproven { " unproven" } else { "" };
-                format!("{}{share}{mark}", signed_point(value.value, value.interval))
+            (_, Some(added)) if self.proof == Proof::Unproven => {
+                let (value, interval) = value(added);
+                match added.interval {
+                    Some(_) => format!("{value}\n{interval} unproven"),
+                    None => format!("{value}\nunproven"),
+                }
             }
-            (Verdict::NotDetected | Verdict::BelowFloor | Verdict::Inconclusive, _)
-                if self.proof == Proof::Unproven =>
-            {
-                "unproven".to_owned()
-            }
+            (_, None) if self.proof == Proof::Unproven => "unproven".to_owned(),
+            (Verdict::Costs | Verdict::Saves, Some(added)) => value(added).0,
             (verdict, _) => verdict.word().to_owned(),
         }
     }
@@ -192,6 +195,18 @@ impl Standing<'_> {
         let verb = if self.verdict == Verdict::Saves { "saves" } else { "costs" };
         let share = self.share().map_or_else(String::new, |share| format!(" ({})", part(share.abs())));
         format!("{} {verb} {}{share}", self.title, format!("{value} {}", unit.label()).trim_end())
+    }
+
+    /// What was measured, without a claim: `opt: o2 −900 [−910, −890] ms (−90.0%) in w`.
+    pub(super) fn measured(&self) -> String {
+        let unit = self.unit();
+        let Some(added) = self.added.map(|added| unit.estimate(self.cost(added))) else {
+            return format!("{} in {} (no value yet)", self.title, self.workload.name);
+        };
+        let value =
+            format!("{} {} {}", signed_point(added.value, added.interval), interval(added.interval), unit.label());
+        let share = self.share().map_or_else(String::new, |share| format!(" ({})", percent(share)));
+        format!("{} {}{share} in {}", self.title, value.trim_end(), self.workload.name)
     }
 
     /// The interval of what it adds, and what a switch without effect shows.

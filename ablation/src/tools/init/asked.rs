@@ -1,4 +1,4 @@
-//! What a program prints for `--help`, within a time and a length.
+//! What a program prints when it is asked, for `--help` or what it would build, within a time and a length.
 
 use crate::builds;
 use crate::run::process::{self, Exit, Launch};
@@ -13,25 +13,28 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// Variables that the program gets. Plain words and wide lines are the easiest to read.
 const ENVIRONMENT: [&str; 4] = ["LC_ALL=C", "COLUMNS=120", "TERM=dumb", "NO_COLOR=1"];
 
-/// What a program prints for `--help`; empty when it does not, or takes too long.
-pub(super) fn help(here: &Path, program: &str) -> String {
-    printed(here, program).unwrap_or_default()
+/// What a program prints for `--help` after `arguments`; empty when it does not, or takes too long.
+pub(super) fn help(here: &Path, program: &str, arguments: &[&str]) -> String {
+    output(here, program, &[arguments, &["--help"]].concat(), LIMIT).unwrap_or_default()
 }
 
-fn printed(here: &Path, program: &str) -> Option<String> {
+/// What a program prints when it is called from the folder `here`. `None` when it cannot be started, or takes too long.
+pub(super) fn output(here: &Path, program: &str, arguments: &[&str], limit: Duration) -> Option<String> {
     let path = builds::find(here, program)?;
-    let mut envp: Vec<CString> = ENVIRONMENT.iter().map(|pair| CString::new(*pair)).collect::<Result<_, _>>().ok()?;
+    let text = |text: &str| CString::new(text).ok();
+    let mut envp: Vec<CString> = ENVIRONMENT.iter().map(|pair| text(pair)).collect::<Option<_>>()?;
     if let Some(path) = std::env::var_os("PATH") {
         envp.push(CString::new([b"PATH=", path.as_bytes()].concat()).ok()?);
     }
+    let argv = std::iter::once(&program).chain(arguments).map(|word| text(word)).collect::<Option<_>>()?;
     let launch = Launch {
         program: CString::new(path.as_os_str().as_bytes()).ok()?,
-        argv: vec![CString::new(program).ok()?, c"--help".to_owned()],
+        argv,
         envp,
-        directory: None,
+        directory: CString::new(here.as_os_str().as_bytes()).ok(),
         cpus: None,
         aslr: true,
-        timeout: LIMIT,
+        timeout: limit,
         counters: None,
         counter_pass: None,
         stdin: None,
@@ -57,13 +60,13 @@ mod tests {
             let path = dir.path().join("program");
             crate::support::files::replace_script(&path, &format!("#!/bin/sh\n{text}\n")).expect("writes");
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("allows");
-            help(dir.path(), "./program")
+            help(dir.path(), "./program", &[])
         };
         assert_eq!(said("echo \"$1\""), "--help\n");
         assert_eq!(said("echo usage >&2; exit 2"), "usage\n");
         let started = Instant::now();
         assert_eq!(said("echo begun; exec sleep 1000"), "", "it works instead");
         assert!(started.elapsed() < Duration::from_secs(60));
-        assert_eq!(help(dir.path(), "./missing"), "");
+        assert_eq!(help(dir.path(), "./missing", &[]), "");
     }
 }

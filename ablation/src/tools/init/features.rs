@@ -41,6 +41,55 @@ pub(super) struct Features {
     pub(super) others: Vec<Candidate>,
 }
 
+impl Candidate {
+    /// What it does, for people.
+    pub(super) fn about(&self) -> String {
+        match self.turns_on.as_slice() {
+            [] => "the feature".to_owned(),
+            entries => format!("turns on {}", entries.join(", ")),
+        }
+    }
+}
+
+impl Features {
+    /// What a config has of them, which it leaves out, and why: lines for the terminal.
+    pub(super) fn told(&self, package: &str) -> Vec<String> {
+        let names = |found: &[&Candidate]| found.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
+        let (implied, own): (Vec<_>, Vec<_>) = self.default.iter().partition(|one| one.implied_by.is_some());
+        let groups: Vec<&String> =
+            own.iter().filter_map(|one| one.group.as_ref()).flat_map(|group| &group.alone).collect();
+        let mut out = vec![match own.as_slice() {
+            [] => format!("factors: none, because {package} has no default feature that could be left out"),
+            own => format!("factors, default features that are left out in turn: {}", names(own)),
+        }];
+        let implied: Vec<&Candidate> = implied.into_iter().filter(|one| !groups.contains(&&one.name)).collect();
+        for one in implied {
+            let by = one.implied_by.as_deref().unwrap_or_default();
+            out.push(format!("left as a comment: {}, which {by} turns on as well", one.name));
+        }
+        if !self.others.is_empty() {
+            let others: Vec<&Candidate> = self.others.iter().collect();
+            out.push(format!(
+                "left as comments, because users run without them: {}; without the # the study shows what switching one \
+                 on costs",
+                names(&others)
+            ));
+        }
+        if own.is_empty() && self.others.is_empty() {
+            out.push(
+                "add a [[factor]]: a variable, an argument, or a setting of the build such as opt-level".to_owned(),
+            );
+        }
+        if !self.required.is_empty() {
+            out.push(format!(
+                "in every build, because the binary or a dependency needs it: {}",
+                self.required.join(", ")
+            ));
+        }
+        out
+    }
+}
+
 /// Most members of a group that are levels of one factor; a factor has at most 30 levels.
 const MAX_MEMBERS: usize = 28;
 

@@ -1,12 +1,20 @@
-//! `cargo ablate init`: writes a first config for a package or a command, strict and commented, that runs as it is.
+//! `cargo ablate init`: writes a first config for a package, a program that a command builds, or an installed one. It is
+//! strict and commented, and runs as it is.
 //!
-//! cargo tells what the package is, and its features give the factors ([`features`]). The words are in [`text`].
-//! Nothing is built, and an existing file is never overwritten.
+//! cargo tells what the package is, and its features give the factors ([`features`]). What builds another program is found
+//! by [`sources`], and the options of an installed one in its help ([`help`]). The words are in [`of_package`],
+//! [`of_build`] and [`of_command`]. Nothing is built, and an existing file is never overwritten.
 
 mod asked;
 mod features;
 mod help;
+mod makefile;
 mod name;
+mod of_build;
+mod of_command;
+mod of_package;
+mod script;
+mod sources;
 mod text;
 
 use crate::builds::{self, BuildError, cargo, registry};
@@ -41,8 +49,23 @@ pub(crate) enum Subject {
         /// Arguments of the first workload. `None`: the workload only starts the program.
         workload: Option<Vec<String>>,
     },
+    /// A program that a command builds: of a folder with a makefile or the like, or of a source file.
+    Built(Built),
     /// An installed program, and its arguments.
     Command(Vec<String>),
+}
+
+/// A program that a command builds.
+#[derive(Debug, Clone)]
+pub(crate) struct Built {
+    /// The folder or the source file.
+    pub(crate) given: String,
+    /// The command, where the user gives it; else it is found.
+    pub(crate) command: Option<Vec<String>>,
+    /// The program that it makes.
+    pub(crate) program: Option<String>,
+    /// Arguments of the first workload.
+    pub(crate) workload: Option<Vec<String>>,
 }
 
 /// A config that cannot be written.
@@ -97,6 +120,12 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Init
     let here = std::env::current_dir().map_err(InitError::io(Path::new("."), "finding the current folder"))?;
     match &request.subject {
         Subject::Command(command) => of_command(command, request.out.as_deref(), &here),
+        Subject::Built(built) => of_build(built, request.out.as_deref(), &here),
+        Subject::Package { given, binary, workload } if is_built(&here.join(given)) => {
+            let (program, workload) = (binary.clone(), workload.clone());
+            let built = Built { given: given.clone(), command: None, program, workload };
+            of_build(&built, request.out.as_deref(), &here)
+        }
         Subject::Package { given, binary, workload } => {
             let target = settings.target_dir.clone().unwrap_or_else(|| builds::target_folder(&here));
             let (manifest, version) = manifest_and_version(given, &here, &target)?;
@@ -106,38 +135,121 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Init
             let name = name_of(&binary.name);
             let path = place(request.out.as_deref(), &here, &name)?;
             let origin = match version {
-                Some(version) => text::Origin::Registry(version),
-                None => text::Origin::Manifest(seen_from(&path, package.manifest_path.as_std_path())),
+                Some(version) => of_package::Origin::Registry(version),
+                None => of_package::Origin::Manifest(seen_from(&path, package.manifest_path.as_std_path())),
             };
             let features = features::features(package, &binary.required_features);
-            let config = text::of_package(&name, package, &binary.name, &origin, &features, workload.as_deref());
+            let config = of_package::text(&name, package, &binary.name, &origin, &features, workload.as_deref());
             let next = match workload {
                 Some(_) => "read it",
                 None => "put real work into its [[workload]]",
             };
-            write(&path, &config, next)
+            write(&path, &config, &features.told(&package.name), next)
         }
     }
+}
+
+/// Whether a path is a source file, or a folder that something other than cargo builds.
+fn is_built(path: &Path) -> bool {
+    (path.is_file() && sources::is_source(path)) || (!path.join("Cargo.toml").is_file() && sources::is_built(path))
+}
+
+fn of_build(built: &Built, out: Option<&Path>, here: &Path) -> Result<String, InitError> {
+    let given = here.join(&built.given);
+    let (folder, source) = match given.is_file() {
+        true => (given.parent().unwrap_or(here).to_owned(), given.file_name().map(PathBuf::from)),
+        false => (given.clone(), None),
+    };
+    if !folder.is_dir() {
+        let message = format!("there is no folder {}; give the folder of the sources", folder.display());
+        return Err(InitError::Call(message));
+    }
+    let wanted = built.program.as_deref();
+    let build = match (&built.command, source) {
+        (Some(command), _) if command.is_empty() => Err("--build is empty; give the command that builds".to_owned()),
+        (Some(command), _) => sources::of_command(&folder, command, wanted),
+        (None, Some(source)) => Ok(sources::of_source(&folder, &source)),
+        (None, None) => sources::of_folder(&folder, wanted),
+    };
+    let build = build.map_err(InitError::Call)?;
+    let name = name_of(&Path::new(&build.artefact).file_stem().unwrap_or_default().to_string_lossy());
+    let path = place(out, here, &name)?;
+    let is_beside = path.parent().is_some_and(|parent| resolved(parent) == resolved(&folder));
+    let shown = (!is_beside).then(|| seen_from(&path, &folder));
+    let config = of_build::text(&name, &build, shown.as_deref(), built.workload.as_deref());
+    let told = [
+        format!("build: {}, which makes {}", shell_words::join(&build.command), build.artefact),
+        "factor: optimiser, -O3 against -O2; -O0 and -march=native are there as comments".to_owned(),
+    ];
+    let next = match built.workload {
+        Some(_) => "read it",
+        None => "give its [[workload]] the arguments that the program needs",
+    };
+    write(&path, &config, &told, next)
 }
 
 fn of_command(command: &[String], out: Option<&Path>, here: &Path) -> Result<String, InitError> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(InitError::Call("the command is empty; give the name or path of a program after --".to_owned()));
     };
-    let name = name_of(&Path::new(program).file_name().unwrap_or_default().to_string_lossy());
-    let path = place(out, here, &name)?;
     // A path is relative to the config; a name without a slash is looked up on the PATH.
     if !builds::exists(here, program) {
-        let way_out = "install it, or give its path with a slash";
-        return Err(InitError::Call(format!("`{program}` is not an executable program on the PATH; {way_out}")));
+        return Err(InitError::Call(missing(here, program)));
     }
-    let options = help::choices(&asked::help(here, program));
+    let script = script::script(here, program, arguments);
+    let called = Path::new(program).file_name().unwrap_or_default().to_string_lossy();
+    let name = name_of(script.as_ref().map_or(&called, |script| script.name));
+    let path = place(out, here, &name)?;
+    let (own, rest) = arguments.split_at(script.as_ref().map_or(0, |script| script.own));
+    let words: Vec<&str> = own.iter().map(String::as_str).collect();
+    let is_asked = script.as_ref().is_none_or(|script| script.is_asked);
+    let options = if is_asked { help::choices(&asked::help(here, program, &words)) } else { Vec::new() };
+    let is_beside = path.parent().is_some_and(|parent| resolved(parent) == resolved(here));
+    let seen = |word: &String| {
+        let is_file = !is_beside && !word.starts_with('-') && here.join(word).is_file();
+        if is_file { seen_from(&path, &here.join(word)) } else { word.clone() }
+    };
     let program = if program.contains('/') { seen_from(&path, &here.join(program)) } else { program.clone() };
+    let command: Vec<String> = std::iter::once(program).chain(own.iter().map(seen)).collect();
+    let (config, told) = of_command::text(&name, &command, rest, &options);
     let next = match options.as_slice() {
         [] => "add a [[factor]] to it",
         _ => "choose the [[factor]]s",
     };
-    write(&path, &text::of_command(&name, &program, arguments, &options), next)
+    write(&path, &config, &told, next)
+}
+
+/// Why a program cannot be measured, and the way out.
+fn missing(here: &Path, program: &str) -> String {
+    let path = here.join(program);
+    if !program.contains('/') {
+        let way_out = match path.is_file() {
+            true => format!("it is a file in this folder: give its path, ./{program}"),
+            false => "install it, or give its path with a slash".to_owned(),
+        };
+        return format!("there is no program `{program}` on the PATH; {way_out}");
+    }
+    if path.is_file() && sources::is_source(&path) {
+        let way_out = format!("let ablate build it with cargo ablate init {}", quoted(Path::new(program)));
+        return format!("{program} is a source file; {way_out}");
+    }
+    if path.is_file() {
+        let file = quoted(Path::new(program));
+        return format!(
+            "{program} is not executable; make it so with `chmod +x {file}`, or name what runs it: -- sh {file}"
+        );
+    }
+    if path.is_dir() {
+        return format!("{program} is a folder; give a program, or for its sources: cargo ablate init {program}");
+    }
+    let source = ["c", "cc", "cpp"].map(|end| path.with_extension(end)).into_iter().find(|source| source.is_file());
+    match source {
+        Some(source) => format!(
+            "there is no file {program}, but its source: let ablate build it with cargo ablate init {}",
+            quoted(source.strip_prefix(here).unwrap_or(&source))
+        ),
+        None => format!("there is no file {program}; build it first, or correct the path, seen from this folder"),
+    }
 }
 
 /// The manifest of a package, which may have to be fetched, and its version when it is of the registry.
@@ -156,8 +268,8 @@ fn manifest_of(given: &str, here: &Path) -> Result<PathBuf, InitError> {
     if manifest.is_file() {
         return Ok(manifest);
     }
-    let hint =
-        "give the folder of a package, CRATE@VERSION (`cargo info CRATE` tells the version), or `-- PROGRAM ARGS`";
+    let hint = "give the folder of a package, CRATE@VERSION (`cargo info CRATE` tells the version), a folder with a Makefile, \
+         CMakeLists.txt or meson.build, a source file of C or C++, or `-- PROGRAM ARGS`";
     Err(InitError::Call(format!("there is no package at {}; {hint}", manifest.display())))
 }
 
@@ -238,7 +350,7 @@ fn resolved(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-fn write(path: &Path, config: &str, first: &str) -> Result<String, InitError> {
+fn write(path: &Path, config: &str, told: &[String], first: &str) -> Result<String, InitError> {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
     let mut file = file.map_err(|source| match source.kind() {
         std::io::ErrorKind::AlreadyExists => InitError::Exists { path: path.to_owned() },
@@ -247,7 +359,15 @@ fn write(path: &Path, config: &str, first: &str) -> Result<String, InitError> {
     file.write_all(config.as_bytes()).map_err(InitError::io(path, "writing"))?;
     let shown = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
     let shown = quoted(shown);
-    Ok(format!("wrote {shown}; {first}, then run:\n  cargo ablate plan {shown}\n  cargo ablate run {shown}"))
+    // Where a study has a quick form, its builds are most of the time.
+    let quick = match config.contains("\n[quick]\n") {
+        true => format!("  cargo ablate run {shown} --quick\n"),
+        false => String::new(),
+    };
+    let told: String = told.iter().map(|line| format!("  {line}\n")).collect();
+    Ok(format!(
+        "wrote {shown}\n{told}{first}, then run:\n  cargo ablate plan {shown}\n{quick}  cargo ablate run {shown}"
+    ))
 }
 
 #[cfg(test)]
