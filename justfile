@@ -36,7 +36,7 @@ bench-archive NAME:
 # What options of Redis, nginx and PostgreSQL cost, in quick form: `just servers` skips what is not installed and says how to.
 [group('measure')]
 servers *NAMES:
-    sh configs/servers/run.sh "{{runner}}" {{stamp}} {{NAMES}}
+    sh configs/run.sh servers "{{runner}}" {{stamp}} {{NAMES}}
 
 # The measured program alone: `just measure --allocator hakmem --scenario vm --iterations 100`.
 [group('measure')]
@@ -113,7 +113,7 @@ bench-diff NULLS="50" PLANTED="8":
 # Benchmarks that others wrote, under their own harness: `just harness` skips what lacks a tool; `just harness libtest --blocks 3`.
 [group('measure')]
 harness *NAMES:
-    sh configs/harness/run.sh "{{runner}}" {{stamp}} {{NAMES}}
+    sh configs/run.sh harness "{{runner}}" {{stamp}} {{NAMES}}
 
 # The example of a C program with a Makefile: `just c-program`, `just c-program --blocks 3`.
 [group('measure')]

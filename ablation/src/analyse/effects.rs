@@ -113,7 +113,7 @@ pub(super) fn effects(
         // A switch that changes what the program prints does something.
         let prints_otherwise = runs.print_otherwise(pairs.iter().copied());
         if refusal.is_none() && prints_otherwise && foreign::concerns(manifest, contrast) {
-            evidence_of_levels = "the outputs of its levels differ".to_owned();
+            evidence_of_levels = foreign::OUTPUTS_DIFFER.to_owned();
         } else if refusal.is_none() && foreign::concerns(manifest, contrast) {
             let plans: Vec<_> = pairs.iter().map(|(plus, minus)| (plus.plan, minus.plan)).collect();
             let counts = |id: &str| cells.iter().find(|cell| cell.id == id).map(|cell| &cell.counts);

@@ -12,6 +12,9 @@ type Counts = BTreeMap<String, PerOperation>;
 /// The setting of a build that says which files it runs beside: the tree of its revision.
 const TREE: &str = "tree";
 
+/// What tells levels apart whose programs print different things.
+pub(super) const OUTPUTS_DIFFER: &str = "the outputs of its levels differ";
+
 /// The instrument that sees every instruction of a program: when it is equal, nothing was done differently.
 const SEES_ALL: &str = "callgrind-instructions";
 

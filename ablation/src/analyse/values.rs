@@ -100,6 +100,11 @@ impl Effect {
     pub(crate) fn said(&self) -> Verdict {
         if self.is_of_a_level() { self.verdict.reversed() } else { self.verdict }
     }
+
+    /// The verdict in one word: `unproven` where nothing is claimed because nothing tells the levels apart.
+    pub(crate) fn word(&self) -> &'static str {
+        if self.proof == Proof::Unproven { "unproven" } else { self.said().word() }
+    }
 }
 
 /// Whether a level is that of a factor that is not there.

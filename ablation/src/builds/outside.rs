@@ -5,9 +5,10 @@ use super::cargo::metadata;
 use super::error::BuildError;
 use super::git;
 use super::revisions::Revisions;
+use crate::support::files::without_dots;
 use crate::support::progress::note;
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Links every dependency that lies outside the repository, before a build of the revision that is checked out. One that
 /// is not there, or farther above the repository than three folders, is left to cargo's error.
@@ -70,20 +71,7 @@ fn named(manifest: &Path) -> Vec<PathBuf> {
     let mut out = Vec::new();
     walk(&text.parse::<toml::Table>().unwrap_or_default(), &mut out);
     let folder = manifest.parent().unwrap_or(Path::new("/"));
-    out.iter().map(|path| normal(&folder.join(path))).collect()
-}
-
-/// A path without `..`, as cargo reads it: by its words alone.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => _ = out.pop(),
-            Component::CurDir => {}
-            part => out.push(part),
-        }
-    }
-    out
+    out.iter().map(|path| without_dots(&folder.join(path))).collect()
 }
 
 fn link_once(own: &Path, link: &Path) -> Result<(), BuildError> {

@@ -33,7 +33,7 @@ fn every_example_loads_and_says_where_its_inputs_come_from() {
 #[test]
 fn every_harness_has_a_study_that_loads_and_a_recipe_that_knows_its_tools() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/harness");
-    let script = std::fs::read_to_string(folder.join("run.sh")).expect("is there");
+    let script = std::fs::read_to_string(folder.join("../run.sh")).expect("is there");
     let readme = std::fs::read_to_string(folder.join("../README.md")).expect("is there");
     let mut harnesses = BTreeSet::new();
     for entry in std::fs::read_dir(&folder).expect("the folder is there") {
@@ -54,7 +54,7 @@ fn every_harness_has_a_study_that_loads_and_a_recipe_that_knows_its_tools() {
         };
         has_a_row_for_each_factor(&study);
         let is_known = |line: &str| line.contains(')') && line.split([')', '|']).any(|name| name.trim() == stem);
-        assert!(script.lines().any(is_known), "configs/harness/run.sh does not know what {stem} needs");
+        assert!(script.lines().any(is_known), "configs/run.sh does not know what {stem} needs");
         assert!(readme.contains(&format!("`harness/{stem}.toml`")), "configs/README.md does not name {stem}.toml");
         harnesses.insert(study.subject.harness.expect("a harness").as_str());
     }
@@ -76,7 +76,7 @@ fn has_a_row_for_each_factor(study: &config::Study) {
 #[test]
 fn every_server_loads_where_its_packages_are_missing_and_says_which_they_are() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/servers");
-    let script = std::fs::read_to_string(folder.join("run.sh")).expect("is there");
+    let script = std::fs::read_to_string(folder.join("../run.sh")).expect("is there");
     for name in ["nginx", "postgres", "redis"] {
         let path = folder.join(format!("{name}.toml"));
         let mut study = config::load(&path).unwrap_or_else(|error| panic!("{error}"));

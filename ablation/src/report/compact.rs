@@ -5,7 +5,7 @@ use super::closing::{by, unit, without_breakdown};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
 use super::workload::{label, per, shown};
-use crate::analyse::{Analysis, Effect, Explained, Proof, Response, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, Effect, Explained, Response, Verdict, WorkloadAnalysis};
 use crate::gap::study::GapBreakdown;
 use ablate_format::Arm;
 use ablate_format::effects::Estimate;
@@ -114,7 +114,7 @@ impl<'a> Row<'a> {
     }
 
     fn verdict(&self) -> String {
-        let mut words: Vec<&str> = self.arms().map(word).collect();
+        let mut words: Vec<&str> = self.arms().map(Effect::word).collect();
         words.dedup();
         words.join("/")
     }
@@ -133,14 +133,7 @@ fn names_of<'a>(effects: impl Iterator<Item = &'a Effect>) -> String {
     names.join("/")
 }
 
-/// The verdict of a row in one short word; the legend is [`LEGEND`].
-fn word(effect: &Effect) -> &'static str {
-    match effect.said() {
-        _ if effect.proof == Proof::Unproven => "unproven",
-        verdict => verdict.word(),
-    }
-}
-
+/// What the words in the tables of factors mean.
 const LEGEND: &str = "Tables of factors: Δ of a factor is the baseline minus the baseline without it, of a level (factor: \
                       level) that level minus the baseline's; each arm has its column. points: percentage points. %: of the \
                       baseline. %, of the gap, faults and calls belong to the first column. verdict: costs or saves, outside the noise, and proven; not \

@@ -94,10 +94,8 @@ fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: us
         if without < 1 {
             cells.extend([or_missing(factor.page_faults, signed), or_missing(factor.syscalls, signed)]);
         }
-        cells.push(match factor.proof {
-            Proof::Unproven => "unproven".to_owned(),
-            _ => verdict(row),
-        });
+        let word = if factor.proof == Proof::Unproven { "unproven" } else { row.verdict.word() };
+        cells.push(word.to_owned());
         table.row(cells);
     }
     if let Some(all) = crossed.total {
@@ -116,10 +114,6 @@ fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: us
         table.row(cells);
     }
     table
-}
-
-fn verdict(row: &Contrasted) -> String {
-    row.verdict.word().to_owned()
 }
 
 /// Whether effects add up, which pairs do not, and what to take away first.

@@ -2,7 +2,7 @@
 
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, or_missing, percent, point, signed_point};
-use super::workload::{label, shown, verdict_word};
+use super::workload::{label, shown};
 use crate::analyse::{Analysis, CellSummary, Effect, Memory, Proof, Response, Verdict, WorkloadAnalysis};
 use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, MainResponse};
@@ -123,7 +123,7 @@ fn of_factors(workload: &WorkloadAnalysis, with_ends: bool) -> Option<Table> {
             let ends = added.filter(|_| with_ends).and_then(|added| added.interval);
             row.push(if ends.is_some() { format!("{value} {}", interval(ends)) } else { value });
             row.push(or_missing(effect.and_then(Effect::added_share), percent));
-            row.push(effect.map_or_else(|| MISSING.to_owned(), |effect| verdict_word(effect).to_owned()));
+            row.push(effect.map_or_else(|| MISSING.to_owned(), |effect| effect.word().to_owned()));
         };
         cells(Some(effect), time, false);
         for response in &memory {
@@ -148,7 +148,7 @@ pub(super) fn largest_peak(workload: &WorkloadAnalysis) -> Option<String> {
     Some(format!(
         "memory: {} {} {} {} of peak in {} ({})",
         peak.title(),
-        verdict_word(peak),
+        peak.word(),
         point(added.value.abs(), added.interval),
         unit.label(),
         workload.name,

@@ -196,7 +196,7 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
             continue;
         }
         let arm = effect.arm.map_or(String::new(), |arm| format!(" ({})", arm.as_str()));
-        reasons.push(format!("{}{arm}: {}: {}", effect.title(), verdict_word(effect), effect.reason));
+        reasons.push(format!("{}{arm}: {}: {}", effect.title(), effect.word(), effect.reason));
     }
     for reason in reasons {
         document.item(reason);
@@ -241,21 +241,13 @@ pub(super) fn label(effect: &Effect) -> String {
     }
 }
 
-/// The verdict of a row in one word: `unproven` where nothing is claimed because nothing tells the levels apart.
-pub(super) fn verdict_word(effect: &Effect) -> &'static str {
-    match effect.said() {
-        _ if effect.proof == Proof::Unproven => "unproven",
-        verdict => verdict.word(),
-    }
-}
-
 /// The verdict. One of nothing has the smallest effect that would have been found.
 pub(super) fn verdict(effect: &Effect, unit: Unit) -> String {
     match (effect.verdict, effect.detectable) {
         (Verdict::NotDetected, Some(detectable)) => {
-            format!("{}\n|Δ| < {}", verdict_word(effect), number(unit.from(detectable)))
+            format!("{}\n|Δ| < {}", effect.word(), number(unit.from(detectable)))
         }
-        _ => verdict_word(effect).to_owned(),
+        _ => effect.word().to_owned(),
     }
 }
 

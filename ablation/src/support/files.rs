@@ -3,7 +3,7 @@
 use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use tempfile::{Builder, NamedTempFile, TempDir};
 
 /// Permissions of a new file before the umask: read and write.
@@ -22,6 +22,19 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.persist(path)?;
     // The new name itself is durable only with its folder.
     File::open(folder(path))?.sync_all()
+}
+
+/// A path without `.` and `..`, by its words alone: no link is followed.
+pub(crate) fn without_dots(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(out.pop()),
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 /// Name of the file by which git leaves a folder alone.

@@ -9,6 +9,15 @@ const READ: &str = r#"{
     read("data/near") + read(concat!(env!("CARGO_MANIFEST_DIR"), "/data/fixed"))
 }"#;
 
+/// A repository whose program has the cost 50 + 50.
+fn with_files() -> Repository {
+    let repository = Repository::new();
+    repository.write("data/near", "50");
+    repository.write("data/fixed", "50");
+    repository.cost(READ, "reads files");
+    repository
+}
+
 fn change(said: &crate::Said) -> f64 {
     let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said:#?}"));
     json["parts"][0]["workloads"][0]["change"]["value"].as_f64().unwrap_or_else(|| panic!("{said:#?}"))
@@ -16,10 +25,7 @@ fn change(said: &crate::Said) -> f64 {
 
 #[test]
 fn each_revision_reads_its_own_files_by_either_path() {
-    let repository = Repository::new();
-    repository.write("data/near", "50");
-    repository.write("data/fixed", "50");
-    repository.cost(READ, "reads files");
+    let repository = with_files();
     repository.write("data/near", "53");
     repository.commit("the near one");
     repository.write("data/fixed", "45");
@@ -69,10 +75,7 @@ fn a_folder_that_is_listed_is_read() {
 
 #[test]
 fn a_search_finds_a_commit_that_changes_a_data_file_alone() {
-    let repository = Repository::new();
-    repository.write("data/near", "50");
-    repository.write("data/fixed", "50");
-    repository.cost(READ, "good");
+    let repository = with_files();
     repository.write("notes", "x");
     repository.commit("no program reads it");
     repository.write("data/fixed", "58");

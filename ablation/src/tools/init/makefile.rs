@@ -1,8 +1,9 @@
 //! What `make` would do in a folder, read from its dry run: the variables that hold the optimiser's level, and the
 //! programs that are linked.
 
+use crate::support::files::without_dots;
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// The line after which `make -p` prints its variables.
 const DATA_BASE: &str = "# Make data base";
@@ -77,8 +78,8 @@ impl DryRun {
             }
             let here = inside.last().map_or(folder, PathBuf::as_path);
             for program in command.split([';', '&', '|']).filter_map(linked) {
-                let below = plain(&here.join(program));
-                let below = below.strip_prefix(plain(folder)).ok().and_then(Path::to_str).map(str::to_owned);
+                let below = without_dots(&here.join(program));
+                let below = below.strip_prefix(without_dots(folder)).ok().and_then(Path::to_str).map(str::to_owned);
                 out.extend(below.filter(|path| !out.contains(path)));
             }
         }
@@ -121,19 +122,6 @@ pub(super) fn is_compiler(name: &str) -> bool {
     let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
     let ends = ["cc", "gcc", "clang", "c++", "g++", "clang++", "ld", "libtool", "ccache", "icx", "icpx"];
     ends.iter().any(|end| name == *end || name.strip_suffix(end).is_some_and(|start| start.ends_with('-')))
-}
-
-/// A path without `.` and `..`, by its text.
-fn plain(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(out.pop()),
-            part => out.push(part),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -10,8 +10,6 @@ pub(super) fn text(name: &str, build: &Build, folder: Option<&str>, arguments: O
         question: &format!("What does -O3 instead of -O2 do to {name}?"),
         study: name,
         about: &format!("what the optimiser's level does to {name}"),
-        fewest: "for an interval; `--blocks`,\n\
-                 # `--until-halfwidth 1%` and `--budget 5m` override it.",
         blocks: 20,
         levels: "by building with other settings (`build`); add \"env\" for variables or arguments.",
         arm: "build",

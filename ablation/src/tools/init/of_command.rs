@@ -14,8 +14,6 @@ pub(super) fn text(name: &str, command: &[String], arguments: &[String], options
         question: &format!("What do the options of {name} cost?"),
         study: name,
         about: &format!("what the options of {name} cost"),
-        fewest: "for an interval; `--blocks`,\n\
-                 # `--until-halfwidth 1%` and `--budget 5m` override it.",
         blocks: 12,
         levels: "by environment variables (`env`) or arguments (`args`), in one binary.",
         arm: "env",

@@ -29,8 +29,6 @@ pub(super) fn text(
         question: &format!("What does each default feature of {} {}{described} cost?", package.name, package.version),
         study: name,
         about: &format!("what each default feature of {} {} costs", package.name, package.version),
-        fewest: "for an interval; `--blocks`,\n\
-                 # `--until-halfwidth 1%` and `--budget 5m` override it.",
         blocks: 18,
         levels: "by building with and without Cargo features.",
         arm: "feature",

@@ -21,8 +21,6 @@ pub(super) struct Head<'a> {
     pub(super) study: &'a str,
     /// One line about it.
     pub(super) about: &'a str,
-    /// End of the comment on `blocks`, after "At least 6".
-    pub(super) fewest: &'a str,
     pub(super) blocks: u32,
     /// End of the comment on `arms`, after "Levels are brought about".
     pub(super) levels: &'a str,
@@ -33,7 +31,7 @@ pub(super) struct Head<'a> {
 
 impl Head<'_> {
     pub(super) fn text(&self) -> String {
-        let Head { question, fewest, blocks, levels, arm, layouts, .. } = self;
+        let Head { question, blocks, levels, arm, layouts, .. } = self;
         format!(
             "# {question}\n\
              # Written by `cargo ablate init`. Every key is strict: a misspelt one is an error that points at its line.\n\
@@ -42,7 +40,8 @@ impl Head<'_> {
              about = {about}\n\
              # Orders and intervals are drawn from it; the same seed gives the same study.\n\
              seed = 1\n\
-             # Passes over all cells, each a fresh process in random order. At least 6 {fewest}\n\
+             # Passes over all cells, each a fresh process in random order. At least 6 for an interval; `--blocks`,\n\
+             # `--until-halfwidth 1%` and `--budget 5m` override it.\n\
              blocks = {blocks}\n\
              # Each cell is also counted this often (page faults, system calls), apart from the timing.\n\
              counting_repeats = 2\n\
