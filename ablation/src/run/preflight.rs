@@ -11,6 +11,7 @@ use crate::support::interrupt;
 use crate::support::progress::note;
 use ablate_format::{CellKind, CellPlan, MainResponse, Measured, Pass, Record, Status, StudyPlan};
 use regex::Regex;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// A study that cannot start.
@@ -25,10 +26,22 @@ pub(crate) enum PreflightError {
     },
     /// Every cell of the subject failed.
     #[error("the measured program failed in every cell of the subject, so there is nothing to compare:\n{}\n\
-             run one of them by hand and correct the program or its arguments", list.join("\n"))]
+             run one of them by hand and correct the program or its arguments{way}", list.join("\n"))]
     AllFailed {
         /// Cell and reason, one line each.
         list: Vec<String>,
+        /// Another way out, or nothing.
+        way: String,
+    },
+    /// The baseline succeeded at first and fails since then.
+    #[error(
+        "the baseline ran once, and fails when it runs again: {reason}\n\
+             the program leaves something that its next run finds; give every run a folder of its own (run_in = \"scratch\" \
+             in [subject]), or remove what is left (before_run = [[\"COMMAND\", \"ARGUMENT\"]] in [subject])"
+    )]
+    KeepsState {
+        /// How it failed.
+        reason: String,
     },
     /// No cell of the subject is what the plan says.
     #[error("no run of the subject is what the plan says, so the study would end without a result:\n{}\n\
@@ -46,7 +59,7 @@ impl ExitStatus for PreflightError {
     fn exit(&self) -> ShellCode {
         match self {
             PreflightError::Rejected { .. } | PreflightError::AllInvalid { .. } => ShellCode::WrongCall,
-            PreflightError::AllFailed { .. } => ShellCode::BadRuns,
+            PreflightError::AllFailed { .. } | PreflightError::KeepsState { .. } => ShellCode::BadRuns,
             PreflightError::Run(error) => error.exit(),
         }
     }
@@ -134,6 +147,34 @@ fn by_reason(cells: &[(String, String)]) -> Vec<String> {
     groups.iter().map(line).collect()
 }
 
+/// The way out where every run ended with one exit code, which may be right.
+fn accepting(codes: &BTreeSet<Option<i32>>) -> String {
+    match codes.iter().collect::<Vec<_>>().as_slice() {
+        [Some(code @ 1..=255)] => {
+            format!("; where a run that did its work ends with exit code {code}: accept_exit = [{code}] in [subject]")
+        }
+        _ => String::new(),
+    }
+}
+
+/// Whether a run ended without a result.
+fn has_failed(record: &Record) -> bool {
+    matches!(record.status, Status::Crashed | Status::Timeout | Status::Garbage)
+}
+
+/// One run, which is not recorded. `None` after Ctrl-C.
+fn once(context: &Context<'_>, plan: &StudyPlan, slot: Slot) -> Result<Option<Record>, PreflightError> {
+    let cell = &context.plan.cells[slot.cell];
+    let Ok(binary) = context.binary(cell) else { return Ok(None) };
+    let ran = passes::time(context, cell, binary, slot)?;
+    if ran.finished.exit == Exit::Interrupted {
+        return Ok(None);
+    }
+    let mut record = context.blank(slot);
+    outcome::fill(&mut record, ran, &plan.workloads[slot.workload], context.study);
+    Ok(Some(record))
+}
+
 /// Runs every cell that has a binary once, after the runs that decide what the workloads are judged by. `None` after
 /// Ctrl-C.
 ///
@@ -146,11 +187,14 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Preflight>, Pref
     found.settle(&mut plan);
     let mut rejected = Vec::new();
     let (mut subjects, mut failed, mut invalid) = (0, Vec::new(), Vec::new());
+    let (mut codes, mut ran_well) = (BTreeSet::new(), None);
     let failure = |cell: &CellPlan, record: &Record| (cell.id.clone(), record.reason.clone());
     // Idle where the program supports it: the result line is the same, and the run takes no time.
     let pass = if context.study.subject.idle_args.is_some() { Pass::CountingIdle } else { Pass::Timing };
     for (index, cell) in context.plan.cells.iter().enumerate() {
-        let Ok(binary) = context.binary(cell) else { continue };
+        if context.binary(cell).is_err() {
+            continue;
+        }
         if interrupt::asked() {
             return Ok(None);
         }
@@ -158,19 +202,18 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Preflight>, Pref
         // Every cell of a design runs with at least one workload.
         let Some(workload) = workloads.position(|workload| workload.runs(&cell.id)) else { continue };
         let slot = Slot { pass, block: 0, order: 0, workload, cell: index, pad: None };
-        let ran = passes::time(context, cell, binary, slot)?;
-        if ran.finished.exit == Exit::Interrupted {
-            return Ok(None);
-        }
-        let mut record = context.blank(slot);
-        outcome::fill(&mut record, ran, &plan.workloads[workload], context.study);
+        let Some(mut record) = once(context, &plan, slot)? else { return Ok(None) };
         let refused = record.measured.as_ref().map(|measured| measured.env_rejected.clone()).unwrap_or_default();
         rejected.extend(refused.iter().map(|why| format!("  cell {}: {why}", cell.id)));
         prove::prove(&plan, &mut record);
+        if cell.kind == CellKind::Baseline && record.status == Status::Ok {
+            ran_well = Some(slot);
+        }
         if cell.kind != CellKind::Peer {
             subjects += 1;
-            if matches!(record.status, Status::Crashed | Status::Timeout | Status::Garbage) {
+            if has_failed(&record) {
                 failed.push(failure(cell, &record));
+                codes.insert(record.exit_code);
             }
             if record.status == Status::Invalid {
                 invalid.push(failure(cell, &record));
@@ -180,13 +223,19 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Preflight>, Pref
             found.suspicious.push(format!("cell {}: {}", cell.id, record.reason));
         }
     }
+    if let Some(slot) = ran_well.filter(|_| !failed.is_empty()) {
+        let Some(record) = once(context, &plan, slot)? else { return Ok(None) };
+        if has_failed(&record) {
+            return Err(PreflightError::KeepsState { reason: record.reason });
+        }
+    }
     // The first block of the study is not that of the preflight.
     context.block.take();
     if !rejected.is_empty() {
         return Err(PreflightError::Rejected { list: rejected });
     }
     if subjects > 0 && failed.len() == subjects {
-        return Err(PreflightError::AllFailed { list: by_reason(&failed) });
+        return Err(PreflightError::AllFailed { list: by_reason(&failed), way: accepting(&codes) });
     }
     if subjects > 0 && invalid.len() == subjects {
         return Err(PreflightError::AllInvalid { list: by_reason(&invalid) });
@@ -197,6 +246,14 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Preflight>, Pref
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_exit_code_that_all_runs_have_can_be_accepted() {
+        assert!(accepting(&BTreeSet::from([Some(1)])).ends_with("exit code 1: accept_exit = [1] in [subject]"));
+        for codes in [&[Some(1), Some(2)][..], &[None], &[Some(0)]] {
+            assert_eq!(accepting(&codes.iter().copied().collect()), "", "{codes:?}");
+        }
+    }
 
     #[test]
     fn one_reason_is_told_once() {

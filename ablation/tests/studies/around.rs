@@ -85,9 +85,26 @@ fn a_hook_that_fails_makes_the_run_invalid() {
 #[test]
 fn exit_codes_that_are_not_accepted_fail() {
     let bench = Bench::new(&AROUND.replace("accept_exit = [1]", "accept_exit = [0, 2]"));
-    bench.run(&[], 1).complains(&["exit code 1"]);
+    bench.run(&[], 1).complains(&["exit code 1", "accept_exit = [1] in [subject]"]);
     // What was begun is cleaned up all the same.
     assert!(noted(&bench).iter().any(|line| line == "after"));
+}
+
+#[test]
+fn a_program_that_finds_what_its_last_run_left_stops_the_study_with_the_way_out() {
+    let stateful = AROUND.replace("run_in = \"scratch\"\n", "").replace(
+        "mkdir state && cat > state/copy && test $(cat kind) = $KIND && pwd >> $LOG && exit 1",
+        "test -e left && exit 3; touch left; exit 1",
+    );
+    let stateful: String = stateful
+        .lines()
+        .filter(|line| !line.starts_with("after_run"))
+        .fold(String::new(), |text, line| text + line + "\n");
+    let bench = Bench::new(&stateful);
+    let words = ["fails when it runs again: exit code 3", "run_in = \"scratch\"", "before_run = ["];
+    bench.run(&[], 1).complains(&words);
+    let bench = Bench::new(&stateful.replace("stdin =", "run_in = \"scratch\"\nstdin ="));
+    bench.run(&[], 0);
 }
 
 #[test]

@@ -257,6 +257,7 @@ fn caption(table: &Table, workloads: &[&WorkloadAnalysis]) -> String {
     let words = [
         ("not detected", " not detected: nothing beyond the noise."),
         ("below floor", " below floor: no larger than what a switch without effect shows."),
+        ("inconclusive", " inconclusive: too few blocks, or a cross-check that disagrees."),
         ("not exercised", " not exercised: no work there."),
         ("unproven", " unproven: nothing tells the levels apart, so it is no cost of the switch."),
     ];
