@@ -67,8 +67,26 @@ fn in_a_child(kept: &[Object]) {
         // SAFETY: this process's copy of the object, freed once.
         unsafe { std::alloc::dealloc(object.base, object.layout) };
     }
-    let threads = [3, 5].map(|seed| std::thread::spawn(move || churn(seed, 200)));
-    threads.into_iter().for_each(|thread| thread.join().expect("it only allocates"));
+    let threads = [3, 5].map(start_thread);
+    for thread in threads {
+        // SAFETY: started above, and joined once.
+        assert_eq!(unsafe { libc::pthread_join(thread, std::ptr::null_mut()) }, 0);
+    }
+}
+
+/// Starts a thread that churns. A thread of the standard library starts under a lock that no fork frees: where a thread
+/// of the parent starts at the same moment, one in the child never does, with any allocator.
+fn start_thread(seed: usize) -> libc::pthread_t {
+    extern "C" fn run(seed: *mut libc::c_void) -> *mut libc::c_void {
+        churn(seed.addr(), 200);
+        std::ptr::null_mut()
+    }
+    let mut thread = 0;
+    // SAFETY: the function takes a number in place of an address, and nothing unwinds out of it.
+    let refused =
+        unsafe { libc::pthread_create(&raw mut thread, std::ptr::null(), run, std::ptr::without_provenance_mut(seed)) };
+    assert_eq!(refused, 0);
+    thread
 }
 
 #[test]
