@@ -72,7 +72,7 @@ pub(crate) fn workspace(study: &Study, target: Option<&Path>) -> Result<Workspac
 /// The same for a study that is continued, with the commits that it began with.
 ///
 /// # Errors
-/// Those of [`workspace`].
+/// Those of [`workspace()`].
 pub(crate) fn workspace_with(study: &Study, target: Option<&Path>, pinned: &Pinned) -> Result<Workspace, BuildError> {
     let given = target.map(absolute).transpose()?;
     // Found before planning, so that `cargo ablate plan` refuses a study that cannot run.

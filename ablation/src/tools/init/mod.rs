@@ -3,7 +3,7 @@
 //!
 //! cargo tells what the package is, and its features give the factors ([`features`]). What builds another program is found
 //! by [`sources`], and the options of an installed one in its help ([`help`]). The words are in [`of_package`],
-//! [`of_build`] and [`of_command`]. Nothing is built, and an existing file is never overwritten.
+//! [`mod@of_build`] and [`mod@of_command`]. Nothing is built, and an existing file is never overwritten.
 
 mod asked;
 mod features;
