@@ -89,22 +89,26 @@ fn processor_time() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Resident bytes of a process and all of its descendants; `None` when the process has none, or too many of them. Memory that
-/// several of them share counts once for each.
+/// Resident bytes of a process and all of its descendants; `None` when the process has none, or too many descendants. Memory
+/// that several of them share counts once for each.
 fn tree_bytes(pid: libc::pid_t) -> Option<u64> {
-    let mut sum = resident(pid)?;
-    let mut pids = children(pid);
-    let mut seen = 1;
-    while let Some(pid) = pids.pop() {
-        // Processes may end while they are looked at.
-        sum += resident(pid).unwrap_or(0);
-        seen += 1;
-        if seen > MAX_PROCESSES {
+    let own = resident(pid)?;
+    // Processes may end while they are looked at.
+    Some(descendants(pid)?.into_iter().filter_map(resident).fold(own, |sum, bytes| sum + bytes))
+}
+
+/// The descendants of a process; `None` of too many.
+fn descendants(pid: libc::pid_t) -> Option<Vec<libc::pid_t>> {
+    let mut found = children(pid);
+    let mut at = 0;
+    while let Some(pid) = found.get(at).copied() {
+        found.extend(children(pid));
+        at += 1;
+        if found.len() >= MAX_PROCESSES {
             return None;
         }
-        pids.extend(children(pid));
     }
-    Some(sum)
+    Some(found)
 }
 
 fn resident(pid: libc::pid_t) -> Option<u64> {
@@ -132,6 +136,26 @@ mod tests {
     fn the_line_of_the_rollup_is_in_kibibytes() {
         assert_eq!(rss("55d0-7ffe ---p 00000000 00:00 0 [rollup]\nRss:       1234 kB\nPss: 9 kB\n"), Some(1234 * 1024));
         assert_eq!(rss("Pss: 9 kB\n"), None);
+    }
+
+    /// A server with many workers.
+    #[test]
+    fn all_processes_of_a_large_tree_count() {
+        use std::io::{BufRead as _, BufReader};
+        use std::process::{Command, Stdio};
+        const WORKERS: usize = 100;
+        // The workers read what the test writes, so that they end with it.
+        let workers =
+            format!("i=0; while [ $i -lt {WORKERS} ]; do cat <&3 >/dev/null & i=$((i + 1)); done; echo; wait");
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec 3<&0; {workers}")]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut server = command.spawn().expect("starts");
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().expect("is piped")).read_line(&mut line).expect("it says when all run");
+        let pid = server.id() as libc::pid_t;
+        assert_eq!(descendants(pid).map(|found| found.len()), Some(WORKERS));
+        drop(server.stdin.take());
+        assert!(server.wait().expect("ends").success());
     }
 
     #[test]
