@@ -73,7 +73,7 @@ pub(crate) fn ways(manifest: &Manifest, factor: &str, outputs: Outputs) -> Strin
     }
     let mut line = ways.join("; or ");
     if outputs == Outputs::Varying {
-        line += ". Its output differs from run to run, so it proves nothing and is not compared: output = \"ignored\" in \
+        line += ". Its output varies by itself, so it proves nothing and is not compared: output = \"ignored\" in \
                  [[workload]] says so";
     }
     line

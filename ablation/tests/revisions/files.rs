@@ -56,7 +56,7 @@ fn a_file_that_differs_and_is_not_read_needs_no_runs_and_one_that_git_ignores_is
     repository.write("data/other", "2");
     repository.commit("no program reads it");
     let said = repository.diff(&["HEAD~1..HEAD"]);
-    assert!(said.code == 0 && said.stdout.contains("Both revisions are the same machine code"), "{said:#?}");
+    assert!(said.code == 0 && said.stdout.contains("Identical: both revisions are the same machine code"), "{said:#?}");
     let flat = said.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(flat.contains("opened no file of the repository that differs"), "{said:#?}");
     assert!(!said.stderr.contains("timing, block"), "{said:#?}");

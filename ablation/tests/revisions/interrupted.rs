@@ -49,7 +49,7 @@ fn a_comparison_goes_on_with_the_commits_that_it_began_with() {
     repository.git(&["branch", "-D", "--quiet", "main"]);
     let args = [&["diff", "--out", "out", "--resume", "--gate"], &HOW[..]].concat();
     let said = repository.ablate(&args);
-    assert!(said.code == 1 && said.stdout.contains("% slower"), "{said:#?}");
+    assert!(said.code == 1 && said.stdout.contains("% worse"), "{said:#?}");
     assert!(said.stdout.contains("base: main = ") && said.stdout.contains("head: topic = "), "{said:#?}");
     let seconds = repository.ablate(&args);
     assert!(seconds.code == 1 && !seconds.stderr.contains("timing, block"), "it is complete: {seconds:#?}");

@@ -78,7 +78,8 @@ off = { DEBUG = "no" }
 fn a_switch_that_does_nothing_is_unproven_everywhere() {
     let bench = bench("true", TWO_LEVELS, "");
     let said = bench.run(&[], 0).unwrapped();
-    assert!(said.contains("unproven: level. No count tells the levels apart, so nothing is claimed"), "{said}");
+    assert!(said.contains("measured but unproven: level: b "), "{said}");
+    assert!(said.contains("Nothing tells these levels apart, so no cost of the switch is claimed."), "{said}");
     assert!(!said.contains("largest difference") && !said.contains("saves most"), "{said}");
     let table = said.split("plain").last().unwrap_or_default();
     assert!(!table.contains(" none "), "{said}");
