@@ -53,7 +53,7 @@ enum Early {
     Decided,
     /// Also when the rest of the time would most likely leave it undecided.
     Undecided,
-    /// Only when the intervals are narrow enough: half of the margin.
+    /// Only when the intervals are narrow enough: a quarter of the margin.
     Never,
 }
 
@@ -97,7 +97,7 @@ pub(super) struct Measured {
     /// Time that the runs of each benchmark target may take.
     #[arg(long, value_name = "TIME", default_value = "5m")]
     max_time: Budget,
-    /// Most blocks. Fewer are run when the intervals are narrow enough, half of the margin, or by --stop.
+    /// Most blocks. Fewer are run when the intervals are narrow enough, a quarter of the margin, or by --stop.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=MAX_BLOCKS as i64))]
     blocks: u32,
     /// Code layouts of each build, so that a change is not that of a single layout. Default: 16.

@@ -22,6 +22,10 @@ pub(crate) const ERROR: f64 = 0.05;
 /// A comparison says after this time what its margin needs; after half of its own time when that is less.
 const TOLD_AFTER: Duration = Duration::from_secs(60);
 
+/// A comparison ends, whatever it says, once every interval has this share of the margin on each side. A change of twice
+/// the margin, or of none, is decided long before.
+const NARROW: f64 = 0.25;
+
 /// A comparison that will stay undecided with this probability is taken to do so.
 const CERTAIN: f64 = 0.95;
 
@@ -168,7 +172,7 @@ impl Watch {
     /// Looks at the workloads as they are now. `judged` has an error and gives what [`Watch::judge`] says with it.
     pub(super) fn look(&self, judged: impl Fn(f64) -> Vec<Standing>, left: &Left) -> Look {
         let now = judged(ERROR);
-        let is_narrow = now.iter().all(|s| s.change.is_none_or(|change| change.half <= self.margin / 2.0));
+        let is_narrow = now.iter().all(|s| s.change.is_none_or(|change| change.half <= NARROW * self.margin));
         let mut over = is_narrow.then_some("the intervals are narrow enough");
         if over.is_none() && self.stop != Stop::Never && is_look(left.blocks) {
             // What is said in the end has the usual intervals. These lie in the wider ones, except where few draws are
