@@ -66,7 +66,7 @@ pub(crate) struct Analysis {
     pub(crate) workloads: Vec<WorkloadAnalysis>,
     /// Runs that do not count, by how they ended and why, most frequent first.
     pub(crate) failures: Vec<Failure>,
-    /// Number of records.
+    /// Runs of the programs that are compared.
     pub(crate) runs: usize,
     /// Records of workloads or cells that the plan does not have, and runs that were repeated.
     pub(crate) ignored: usize,
@@ -102,7 +102,23 @@ pub(crate) fn analyse_proven(manifest: &Manifest, records: &[JudgedRun]) -> Anal
     let field = race::Field { manifest, runs: &runs, tables: &tables };
     let (targets, groups) = (targets::judge(&field), race::groups(&field));
     let paths = paths::follow(&field, &workloads);
-    Analysis { workloads, failures, runs: records.len(), ignored, contention, targets, paths, groups, remarks, tables }
+    Analysis {
+        workloads,
+        failures,
+        runs: of_programs(records),
+        ignored,
+        contention,
+        targets,
+        paths,
+        groups,
+        remarks,
+        tables,
+    }
+}
+
+/// How many of these are runs of the programs that are compared, and not of the runner itself.
+fn of_programs(records: &[JudgedRun]) -> usize {
+    records.iter().filter(|run| run.pass != ablate_format::Pass::UnitCosts).count()
 }
 
 /// The workloads of [`analyse_proven`] with their tables: what a study that stops by itself looks at.

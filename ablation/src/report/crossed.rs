@@ -25,11 +25,12 @@ pub(super) fn headline(document: &mut Document, analysis: &Analysis, columns: us
         sentences(document, workload, crossed, is_full);
     }
     document.text(
-        "Shapley: the effect of the factor averaged over all orders of adding the factors; its interval holds for all rows \
-         together. last out: all factors, minus all but this one. first in: this factor alone, minus none. MDE: the smallest \
-         effect that is found four times in five. %: of the baseline. not detected: probably smaller than the MDE. below floor: not \
-         larger than the difference of baseline and placebo. inconclusive: too few blocks, or a cross-check that disagrees. \
-         unproven: nothing tells the levels of the factor apart, so it is no cost of its switch. Δ faults, Δ calls: Shapley values of the exact counts.",
+        "Shapley: the effect of the factor averaged over all orders of adding the factors; its interval holds for \
+         all rows together. last out: all factors, minus all but this one. first in: this factor alone, minus none. \
+         MDE: the smallest effect that is found four times in five. %: of the baseline. not detected: probably \
+         smaller than the MDE. below floor: not larger than the difference of baseline and placebo. inconclusive: \
+         too few blocks, or a cross-check that disagrees. unproven: nothing tells the levels of the factor apart, so \
+         it is no cost of its switch. Δ faults, Δ calls: Shapley values of the exact counts.",
     );
 }
 
