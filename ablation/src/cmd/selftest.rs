@@ -15,7 +15,7 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 30,
+        default_value_t = 75,
         value_parser = clap::value_parser!(u32).range(10..=MAX_BLOCKS as i64)
     )]
     blocks: u32,

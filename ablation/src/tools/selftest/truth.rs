@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 /// A contention probe this much above the best of a study was disturbed.
 const CALM: f32 = 1.08;
 
+/// One process of so many may have a better probe than the best: a processor that for once ran at a higher clock.
+const ODD: usize = 100;
+
 /// What one process told, and which factors were on.
 struct Told<'a> {
     block: u32,
@@ -35,7 +38,9 @@ impl<'a> Truth<'a> {
         let mut told: Vec<Told> =
             timed.filter_map(|record| Some(Told { block: record.block, run: record.measured.as_ref()? })).collect();
         let probe = |run: &Measured| run.contention_probes_ns.iter().copied().fold(f32::INFINITY, f32::min);
-        let best = told.iter().map(|told| probe(told.run)).fold(f32::INFINITY, f32::min);
+        let mut probes: Vec<f32> = told.iter().map(|told| probe(told.run)).collect();
+        probes.sort_by(f32::total_cmp);
+        let best = probes.get(probes.len() / ODD).copied().unwrap_or(f32::INFINITY);
         told.retain(|told| probe(told.run) <= CALM * best);
         let blocks = told.iter().map(|told| told.block as usize + 1).max().unwrap_or(0);
         Truth { told, blocks, seed }
@@ -191,5 +196,9 @@ pub(super) mod tests {
         let records = [with_probe(0.5, 10.0), with_probe(0.53, 12.0), with_probe(0.6, 90.0)];
         let truth = Truth::of(&records, 1);
         assert_eq!(truth.switched(2).map(|drawn| drawn.point), Some(11.0));
+        // One process at a higher clock does not make all others disturbed.
+        let mut many = vec![with_probe(0.5, 10.0); 199];
+        many.push(with_probe(0.45, 9.0));
+        assert_eq!(Truth::of(&many, 1).told.len(), 200);
     }
 }
