@@ -47,6 +47,8 @@ pub(crate) struct PerOperation {
     pub(crate) hi: f64,
     /// Number of repeats.
     pub(crate) repeats: usize,
+    /// Operations of a run: the lowest of the repeats.
+    pub(crate) operations: f64,
     /// False when an exact instrument gave different counts for one process.
     pub(crate) agrees: bool,
 }
@@ -86,7 +88,9 @@ pub(super) fn per_operation(manifest: &Manifest, runs: &CellRuns, notes: &mut No
             let about = format!("repeats do not agree on {name}");
             notes.add(about, format!("{} {}", runs.plan.id, seen.join(" / ")));
         }
-        counts.insert(name.to_owned(), PerOperation { value: median, lo: *lo, hi: *hi, repeats: per.len(), agrees });
+        let operations = raw.iter().map(|(_, operations)| *operations).min().unwrap_or(1) as f64;
+        let count = PerOperation { value: median, lo: *lo, hi: *hi, repeats: per.len(), operations, agrees };
+        counts.insert(name.to_owned(), count);
     }
     if runs.idle.is_empty() && !runs.counting.is_empty() {
         let about = "counts include the start of the process, for lack of a start-up run";
@@ -97,7 +101,8 @@ pub(super) fn per_operation(manifest: &Manifest, runs: &CellRuns, notes: &mut No
         let own = own.filter_map(|m| Some(m.page_faults? as f64 / m.operations as f64));
         let own = order::sorted(&own.collect::<Vec<_>>());
         if let (Some(median), Some(lo), Some(hi)) = (order::percentile(&own, 0.5), own.first(), own.last()) {
-            let count = PerOperation { value: median, lo: *lo, hi: *hi, repeats: own.len(), agrees: true };
+            let operations = runs.timing.values().map(|run| run.record.operations()).fold(f64::INFINITY, f64::min);
+            let count = PerOperation { value: median, lo: *lo, hi: *hi, repeats: own.len(), operations, agrees: true };
             counts.insert("page-faults".to_owned(), count);
         }
     }

@@ -15,6 +15,9 @@ const TREE: &str = "tree";
 /// What tells levels apart whose programs print different things.
 pub(super) const OUTPUTS_DIFFER: &str = "the outputs of its levels differ";
 
+/// Bytes of a page of the smallest kind.
+const PAGE: usize = 4096;
+
 /// The instrument that sees every instruction of a program: when it is equal, nothing was done differently.
 const SEES_ALL: &str = "callgrind-instructions";
 
@@ -39,16 +42,14 @@ pub(super) fn proof<'c>(
     if !pairs.is_empty() && each().all(|told| told == Told::SameBinary) {
         return (Proof::Invalid, format!("both builds are the same binary: `{factor}` changes nothing"));
     }
+    // Equal counts do not show that nothing is different: a sleep takes as many instructions however long it is.
     let counted = |told| if let Told::SameWork(names) = told { Some(names) } else { None };
     let same: Option<Vec<Vec<String>>> = each().map(counted).collect();
-    if let Some(names) = same.and_then(|names| names.into_iter().next()) {
-        let names = names.join(", ");
-        return (Proof::Invalid, format!("the switch of `{factor}` changes nothing that was counted: {names}"));
-    }
-    let reason = format!(
-        "no exact count differs between the levels of `{factor}`, so its switch is unproven; to prove it: {}",
-        ways(manifest, factor, outputs)
-    );
+    let which = match same.and_then(|names| names.into_iter().next()) {
+        Some(names) => format!("no exact count differs between the levels of `{factor}` ({})", names.join(", ")),
+        None => format!("no exact count differs between the levels of `{factor}`"),
+    };
+    let reason = format!("{which}, so its switch is unproven; to prove it: {}", ways(manifest, factor, outputs));
     (Proof::Unproven, reason)
 }
 
@@ -110,8 +111,16 @@ fn told_apart(
         name == "page-faults"
             || manifest.instruments.iter().any(|i| i.name == name && i.exact && i.unavailable.is_none())
     };
+    // The kernel copies arguments and environment to the stack of a new process: as many pages as they fill, and one
+    // more that they begin in.
+    let length = |cell: &CellPlan| {
+        let env: usize = cell.env.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        env + cell.args.iter().map(|arg| arg.len() + 1).sum::<usize>()
+    };
+    let pages = (length(plus).abs_diff(length(minus)) / PAGE) as f64 + 1.5;
     let apart = |name: &str, a: &PerOperation, b: &PerOperation| {
-        let noise = noise.get(name).copied().unwrap_or(0.0);
+        let of_length = if name.ends_with("-faults") { pages / a.operations.min(b.operations) } else { 0.0 };
+        let noise = noise.get(name).copied().unwrap_or(0.0).max(of_length);
         a.agrees && b.agrees && (a.lo - b.hi > noise || b.lo - a.hi > noise)
     };
     let both = || a.iter().filter_map(|(name, a)| Some((name, a, b.get(name)?))).filter(|(name, ..)| is_exact(name));
@@ -219,9 +228,10 @@ mod tests {
     fn exact_counts_or_binaries_prove_a_switch_that_has_no_counters() {
         let row = effect("callgrind-instructions", 90, false, "on-off");
         assert_eq!((row.proof, row.verdict), (Proof::Proven, Verdict::Costs), "{}", row.reason);
+        // A longer sleep takes as many instructions, and more time.
         let row = effect("callgrind-instructions", 100, false, "on-off");
-        assert_eq!((row.proof, row.verdict), (Proof::Invalid, Verdict::Invalid));
-        assert_eq!(row.estimate, None);
+        assert_eq!((row.proof, row.verdict), (Proof::Unproven, Verdict::Costs));
+        assert!(row.estimate.is_some());
         let mut reasons = vec![row.reason];
         let row = effect("syscalls", 100, false, "on-off");
         assert_eq!((row.proof, row.verdict), (Proof::Unproven, Verdict::Costs));
@@ -231,6 +241,24 @@ mod tests {
         reasons.push(row.reason);
         insta::assert_snapshot!("reasons", reasons.join("\n"));
         assert_eq!(effect("syscalls", 100, false, "on-absent").proof, Proof::Proven);
+    }
+
+    #[test]
+    fn a_page_fault_of_a_longer_environment_proves_nothing() {
+        let proof = |more: u64, letters: usize| {
+            let mut study = Study::new(&["cache"], &["w"]);
+            study.manifest.plan.factors[0].proof.clear();
+            study.cell("no-cache@env").env.insert("NOT_READ".to_owned(), "x".repeat(letters));
+            let mut records = study.records(12, |_, _, _| 2_000.0);
+            for cell in &study.manifest.plan.cells {
+                let faults = if cell.id == "no-cache@env" { 60 + more } else { 60 };
+                records.extend((0..2).map(|repeat| study.counting("w", &cell.id, repeat, &[("page-faults", faults)])));
+            }
+            let effects = analyse(&study.manifest, &records).workloads.remove(0).effects;
+            effects.into_iter().find(|e| e.factor == "cache" && e.contrast == "on-off").expect("a row").proof
+        };
+        assert_eq!([proof(1, 2_300), proof(3, 10_000), proof(15, 60_000)], [Proof::Unproven; 3]);
+        assert_eq!([proof(40, 2_300), proof(40, 60_000)], [Proof::Proven; 2]);
     }
 
     #[test]

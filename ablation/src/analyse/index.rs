@@ -69,14 +69,15 @@ impl<'a> Runs<'a> {
             Outputs::Ignored
         } else if own().next().is_none() {
             Outputs::None
-        } else if self.twins_print_the_same() && own().all(|cell| cell.output().is_some()) {
+        } else if self.twins_print_the_same() {
             Outputs::Steady
         } else {
             Outputs::Varying
         }
     }
 
-    /// Whether one of these pairs of cells prints two things, each of them always the same: the switch does something.
+    /// Whether one of these pairs of cells prints two things: one always the same, the other never that. Then the switch
+    /// does something.
     pub(super) fn print_otherwise<'b>(
         &self,
         mut pairs: impl Iterator<Item = (&'b CellRuns<'a>, &'b CellRuns<'a>)>,
@@ -84,9 +85,7 @@ impl<'a> Runs<'a> {
     where
         'a: 'b,
     {
-        let differ = |(plus, minus): (&CellRuns, &CellRuns)| {
-            plus.output().zip(minus.output()).is_some_and(|(plus, minus)| plus != minus)
-        };
+        let differ = |(plus, minus): (&CellRuns, &CellRuns)| plus.never_prints_as(minus) || minus.never_prints_as(plus);
         self.twins_print_the_same() && pairs.any(differ)
     }
 
@@ -140,9 +139,20 @@ impl<'a> CellRuns<'a> {
 
     /// What all of its timing runs printed and how they ended, where that is compared and was the same.
     pub(super) fn output(&self) -> Option<(&'a str, Option<i32>)> {
-        let mut answers = self.timing.values().map(|run| run.record.printed.as_ref().map(Printed::answer));
+        let mut answers = self.answers();
         let first = answers.next()??;
         answers.all(|answer| answer == Some(first)).then_some(first)
+    }
+
+    /// Whether another cell always prints the same, and this one never that.
+    fn never_prints_as(&self, other: &CellRuns) -> bool {
+        let differs = |output| self.prints() && self.answers().all(|own| own != Some(output));
+        other.output().is_some_and(differs)
+    }
+
+    /// What each of its timing runs printed and how it ended.
+    fn answers(&self) -> impl Iterator<Item = Option<(&'a str, Option<i32>)>> + '_ {
+        self.timing.values().map(|run| run.record.printed.as_ref().map(Printed::answer))
     }
 
     /// Whether its program took contention probes around batches.

@@ -13,6 +13,7 @@ use super::decided::sha256;
 use super::error::BuildError;
 use super::git::{self, run, top};
 use super::lock;
+use crate::support::progress::note;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -29,6 +30,22 @@ const NEW: &str = "new";
 /// The file that says what a folder holds.
 const MARK: &str = "holds";
 
+/// Files that cargo and rustup read from the folders above the one that they are called in.
+const READ_FROM_ABOVE: [&str; 4] = [".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain"];
+
+/// The first of these files in the folders from the repository's top to `folder`.
+fn read_by_all(repository: &Path, folder: &Path) -> Option<PathBuf> {
+    let within = folder.ancestors().take_while(|above| above.starts_with(repository));
+    within.flat_map(|above| READ_FROM_ABOVE.map(|name| above.join(name))).find(|path| path.exists())
+}
+
+/// The user's folder for what can be made again; the temporary one where there is none.
+fn cache_folder() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+    cache.filter(|folder| folder.is_absolute()).unwrap_or_else(std::env::temp_dir)
+}
+
 /// The folder of one repository, which no other process uses at the same time.
 #[derive(Debug)]
 pub(super) struct Checkout {
@@ -41,7 +58,8 @@ pub(super) struct Checkout {
 }
 
 impl Checkout {
-    /// Takes the folder of a repository, below the target folder.
+    /// Takes the folder of a repository: below the target folder, or in the user's cache where cargo would read settings
+    /// of the work tree there, which are not those of the revision.
     ///
     /// # Errors
     /// [`BuildError::Io`].
@@ -50,7 +68,16 @@ impl Checkout {
         let name = name.unwrap_or(OsStr::new("repository")).to_owned();
         // A target folder can be shared by several repositories, also by two of one name.
         let own = sha256(repository.as_os_str().as_encoded_bytes());
-        let folder = target.join("ablate/source").join(&own[..12]).join("target");
+        let within = |folder: &Path| folder.join("ablate/source").join(&own[..12]).join("target");
+        let mut folder = within(target);
+        if let Some(found) = read_by_all(repository, &folder) {
+            folder = within(&cache_folder());
+            note(&format!(
+                "the revisions are built and run in {}: below the repository every one of them would read {} of the work tree",
+                folder.display(),
+                found.display()
+            ));
+        }
         std::fs::create_dir_all(&folder).map_err(BuildError::io(&folder, "creating the folder"))?;
         let waiting = "waiting for another ablate to finish with the revisions of this repository";
         let lock = lock::wait(&folder.join("lock"), waiting)?;

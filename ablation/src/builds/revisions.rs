@@ -17,6 +17,7 @@ use crate::design::BuildPlan;
 use crate::support::nearest::suggestion;
 use ablate_format::BuildRecord;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -247,7 +248,7 @@ fn snapshot(repository: &Path) -> Result<Revision, BuildError> {
     let index = scratch.path().join("index");
     let own = git(repository, &["rev-parse", "--git-path", "index"])?;
     // Without a copy of the index, git would read every file anew. A repository without one has no commit either.
-    let _ = std::fs::copy(repository.join(own.trim()), &index);
+    let _ = copy_with_time(&repository.join(own.trim()), &index);
     let with_index = |args: &[&str]| {
         let mut command = Command::new("git");
         run(command.args(args).env("GIT_INDEX_FILE", &index), repository)
@@ -285,6 +286,14 @@ fn snapshot(repository: &Path) -> Result<Revision, BuildError> {
     Ok(Revision { commit, tree, shown: format!("{WORKTREE} = {short} and {files}") })
 }
 
+/// Copies an index with the time at which it was written: git takes a file for unchanged whose size and time are those in
+/// the index, unless the index was written in the same second.
+fn copy_with_time(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::copy(from, to)?;
+    let written = std::fs::metadata(from)?.modified()?;
+    File::options().write(true).open(to)?.set_modified(written)
+}
+
 /// Gives a checked-out workspace the lock file of the working folder where git does not track it, so that all revisions
 /// have the same dependencies.
 pub(super) fn lend_lock_file(from: &Path, to: &Path) -> Result<(), BuildError> {
@@ -301,6 +310,7 @@ pub(super) fn lend_lock_file(from: &Path, to: &Path) -> Result<(), BuildError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn repository() -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a temporary folder");
@@ -350,6 +360,22 @@ mod tests {
         let out = revisions.check_out(&changed, target.path()).expect("checks out");
         let read = |name: &str| std::fs::read_to_string(out.join(name)).ok();
         assert_eq!((read("a").as_deref(), read("untracked").as_deref()), (Some("three"), Some("u")));
+    }
+
+    #[test]
+    fn a_change_in_the_second_of_the_commit_that_keeps_the_size_is_seen() {
+        let dir = repository();
+        let seen = |text: &str| {
+            std::fs::write(dir.path().join("a"), text).expect("writes");
+            git(dir.path(), &["commit", "--quiet", "--all", "--allow-empty", "-m", "again"]).expect("git works");
+            std::fs::write(dir.path().join("a"), text.to_uppercase()).expect("writes");
+            // What an index says that is newer than both.
+            std::thread::sleep(Duration::from_millis(1_100));
+            resolve(dir.path(), WORKTREE).expect("git works").expect("is there").shown
+        };
+        for text in ["abc", "def", "ghi"] {
+            assert!(seen(text).ends_with(" and 1 changed file"), "{text}");
+        }
     }
 
     #[test]

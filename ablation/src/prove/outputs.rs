@@ -15,26 +15,24 @@ const LINE_MAX: usize = 60;
 /// What the outputs of one workload say.
 #[derive(Debug, Default, PartialEq)]
 struct Compared {
-    /// Cells whose output differs between their own runs, the baseline with its placebo as one.
+    /// Cells whose output differs between their own runs, the baseline with its placebo as one: where that differs.
     unsteady: Vec<String>,
-    /// Cells whose output differs from the baseline's, each with how.
-    different: Vec<(String, String)>,
+    /// The indices of the runs whose output differs from what the baseline always prints, by cell.
+    different: Vec<(String, Vec<usize>)>,
+    /// How the first run of each of these cells differs.
+    how: BTreeMap<String, String>,
 }
 
-/// Runs to make invalid, each by its index with the reason: those of cells whose output differs from the baseline's,
-/// where the config does not expect it.
+/// Runs to make invalid, each by its index with the reason: those whose output differs from the baseline's, where the
+/// config does not expect it.
 pub(super) fn differing(plan: &StudyPlan, runs: &[JudgedRun]) -> Vec<(usize, String)> {
     let mut out = Vec::new();
     for workload in plan.workloads.iter().filter(|workload| workload.output == OutputRule::Same) {
         let compared = compare(plan, runs, &workload.name);
-        let how: BTreeMap<&str, &str> = compared.different.iter().map(|(cell, how)| (&**cell, &**how)).collect();
-        if how.is_empty() {
-            continue;
-        }
-        for (at, run) in runs.iter().enumerate().filter(|(_, run)| is_compared(run, &workload.name)) {
-            let Some(how) = how.get(&*run.cell) else { continue };
+        for (cell, at) in &compared.different {
             let way_out = "if the levels are meant to print different things, say output = \"may-differ\"";
-            out.push((at, format!("{how}; {way_out}")));
+            let reason = format!("{}; {way_out}", compared.how[cell]);
+            out.extend(at.iter().map(|at| (*at, reason.clone())));
         }
     }
     out
@@ -57,7 +55,8 @@ pub(crate) fn remarks(plan: &StudyPlan, runs: &[JudgedRun]) -> Vec<String> {
             ));
         }
         let may = if workload.output == OutputRule::MayDiffer { compared.different.as_slice() } else { &[] };
-        if let Some((first, how)) = may.first() {
+        if let Some((first, _)) = may.first() {
+            let how = &compared.how[first];
             let more = match may.len() - 1 {
                 0 => String::new(),
                 more => format!("; so does that of {}", counted(more, "more cell")),
@@ -74,10 +73,10 @@ fn is_compared(run: &JudgedRun, workload: &str) -> bool {
 }
 
 fn compare(plan: &StudyPlan, runs: &[JudgedRun], workload: &str) -> Compared {
-    let mut by_cell: BTreeMap<&str, Vec<&Printed>> = BTreeMap::new();
-    for run in runs.iter().filter(|run| is_compared(run, workload)) {
+    let mut by_cell: BTreeMap<&str, Vec<(usize, &Printed)>> = BTreeMap::new();
+    for (at, run) in runs.iter().enumerate().filter(|(_, run)| is_compared(run, workload)) {
         if let Some(printed) = &run.printed {
-            by_cell.entry(&*run.cell).or_default().push(printed);
+            by_cell.entry(&*run.cell).or_default().push((at, printed));
         }
     }
     let of_kind = |kinds: &[CellKind]| plan.cells.iter().filter(|cell| kinds.contains(&cell.kind)).collect::<Vec<_>>();
@@ -85,20 +84,26 @@ fn compare(plan: &StudyPlan, runs: &[JudgedRun], workload: &str) -> Compared {
     // The placebo is the baseline's program once more; a placebo of another build need not print the same.
     let twins = of_kind(&[CellKind::Baseline, CellKind::Placebo]);
     let twins = twins.iter().filter(|cell| cell.arm.is_none()).filter_map(|cell| by_cell.get(cell.id.as_str()));
-    let reference: Vec<&Printed> = twins.flatten().copied().collect();
+    let reference: Vec<&Printed> = twins.flatten().map(|(_, printed)| *printed).collect();
     let is_steady = |printed: &[&Printed]| printed.iter().map(|p| p.answer()).collect::<BTreeSet<_>>().len() < 2;
-    if !is_steady(&reference) {
+    let is_reference_steady = is_steady(&reference);
+    if !is_reference_steady {
         out.unsteady.push("the baseline".to_owned());
     }
     for cell in of_kind(&[CellKind::Treatment]) {
         let Some(printed) = by_cell.get(cell.id.as_str()) else { continue };
-        if !is_steady(printed) {
-            out.unsteady.push(cell.id.clone());
-        }
-        // One run shows no steady output; what flickers cannot be compared.
-        let is_known = reference.len() >= 2 && is_steady(&reference) && is_steady(printed);
-        if is_known && printed[0].answer() != reference[0].answer() {
-            out.different.push((cell.id.clone(), difference(&reference, printed)));
+        let all: Vec<&Printed> = printed.iter().map(|(_, printed)| *printed).collect();
+        if !is_reference_steady {
+            // Nothing to compare with.
+            out.unsteady.extend((!is_steady(&all)).then(|| cell.id.clone()));
+        } else if reference.len() >= 2 {
+            // One run shows no steady output.
+            let differ = printed.iter().filter(|(_, printed)| printed.answer() != reference[0].answer());
+            let (at, different): (Vec<usize>, Vec<&Printed>) = differ.copied().unzip();
+            if !at.is_empty() {
+                out.how.insert(cell.id.clone(), difference(&reference, &different));
+                out.different.push((cell.id.clone(), at));
+            }
         }
     }
     out
@@ -203,15 +208,18 @@ mod tests {
         assert!(cells.is_empty(), "{cells:?}");
         assert_eq!(remarks.len(), 1);
         assert!(remarks[0].contains("the baseline and of 3 more cells in w differs from run to run"), "{remarks:?}");
-        // One level alone flickers: the others are still compared.
+        // The baseline always prints the same: a level that never does works otherwise, and so does a single run.
         let text = |cell: &str, block: u32| match cell {
-            "no-cache@env" => (0, format!("{block}")),
-            "minimal@env" => (0, "other".to_owned()),
+            "no-cache@env" => (0, format!("failed after {block} s")),
+            "minimal@env" if block == 2 => (0, "other".to_owned()),
             _ => (0, "same".to_owned()),
         };
-        let (cells, _, remarks) = check(OutputRule::Same, text);
-        assert_eq!(cells, ["minimal@env"]);
-        assert!(remarks[0].contains("no-cache@env in w differs from run to run"), "{remarks:?}");
+        let (study, records) = printed(OutputRule::Same, text);
+        let runs = judge_all(&study.manifest.plan, &records);
+        let invalid =
+            |cell: &str| runs.iter().filter(|run| *run.cell == *cell && run.status == Status::Invalid).count();
+        assert_eq!((invalid("no-cache@env"), invalid("minimal@env"), invalid("baseline")), (6, 1, 0));
+        assert!(super::remarks(&study.manifest.plan, &runs).is_empty());
     }
 
     #[test]

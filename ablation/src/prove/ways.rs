@@ -11,9 +11,9 @@ pub(crate) enum Outputs {
     None,
     /// The config does not look at them.
     Ignored,
-    /// Every level prints the same in all of its runs.
+    /// The baseline prints the same in all of its runs.
     Steady,
-    /// Runs of one level print different things, such as times, process ids or addresses.
+    /// The baseline prints different things, such as times, process ids or addresses.
     Varying,
 }
 
@@ -96,12 +96,21 @@ fn exact_counts(manifest: &Manifest) -> Option<String> {
         None => Some("instruments = [\"perf\", \"callgrind\"], the exact counts of valgrind".to_owned()),
         Some(instrument) => match &instrument.unavailable {
             Some(why) => Some(format!("callgrind, which is not possible so far: {why}")),
+            None if number(&manifest.config_text, "counting_repeats") == Some(0) => {
+                Some("counting_repeats = 2, so that callgrind counts".to_owned())
+            }
             None => Some(
-                "counts of callgrind that repeat: switch off what differs from run to run, such as hash seeds"
+                "counts of callgrind, where they differ from run to run so far: switch off what makes them, such as \
+                 hash seeds"
                     .to_owned(),
             ),
         },
     }
+}
+
+/// A number at the top level of a config.
+fn number(config: &str, key: &str) -> Option<i64> {
+    config.parse::<toml::Table>().ok()?.get(key)?.as_integer()
 }
 
 /// An output that differs between the levels.
@@ -133,6 +142,17 @@ mod tests {
         ] {
             assert!(said.contains(way), "{said}");
         }
+    }
+
+    #[test]
+    fn valgrind_that_is_listed_and_does_not_count_is_to_count() {
+        let callgrind = |study: &mut Study| {
+            let mut instrument = study.manifest.instruments[0].clone();
+            (instrument.name, instrument.unavailable) = ("callgrind-instructions".to_owned(), None);
+            study.manifest.instruments.push(instrument);
+        };
+        let uncounted = said("counting_repeats = 0\n[subject]\ncommand = [\"x\"]\n", callgrind, Outputs::Varying);
+        assert!(uncounted.contains("counting_repeats = 2, so that callgrind counts"), "{uncounted}");
     }
 
     #[test]
@@ -171,7 +191,7 @@ mod tests {
             )
         };
         assert!(
-            callgrind(None).contains("that repeat") && callgrind(None).contains("build_args"),
+            callgrind(None).contains("counts of callgrind, where") && callgrind(None).contains("build_args"),
             "{}",
             callgrind(None)
         );

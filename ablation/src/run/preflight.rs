@@ -92,8 +92,7 @@ fn only_value(measured: &Measured) -> Option<MainResponse> {
 }
 
 /// The responses that the program's line decides, from one run of the baseline with each workload whose response the
-/// config leaves open. A program that reports latencies, or no line, in the first of them does so in all. `None` after
-/// Ctrl-C.
+/// config leaves open. A program that reports latencies in one of them does so in all. `None` after Ctrl-C.
 fn responses(context: &Context<'_>) -> Result<Option<Vec<(usize, MainResponse)>>, RunError> {
     let mut out = Vec::new();
     let baseline = context.plan.cells.iter().position(|cell| cell.kind == CellKind::Baseline);
@@ -111,7 +110,7 @@ fn responses(context: &Context<'_>) -> Result<Option<Vec<(usize, MainResponse)>>
         }
         let line = outcome::last_line(&finished.stdout, finished.stdout_cut).ok();
         let Some(response) = line.as_ref().and_then(only_value) else {
-            if line.is_none_or(|line| line.has_latency()) {
+            if line.is_some_and(|line| line.has_latency()) {
                 break;
             }
             continue;
@@ -175,8 +174,81 @@ fn once(context: &Context<'_>, plan: &StudyPlan, slot: Slot) -> Result<Option<Re
     Ok(Some(record))
 }
 
-/// Runs every cell that has a binary once, after the runs that decide what the workloads are judged by. `None` after
-/// Ctrl-C.
+/// Every cell run once, each with one workload.
+#[derive(Debug, Default)]
+struct Round {
+    /// Cells of the subject that ran.
+    subjects: usize,
+    /// Those of them that failed, and those that are not what the plan says, each with the reason.
+    failed: Vec<(String, String)>,
+    invalid: Vec<(String, String)>,
+    /// Exit codes of those that failed.
+    codes: BTreeSet<Option<i32>>,
+    /// Cells that refused a variable.
+    rejected: Vec<String>,
+    /// A run of the baseline that went well.
+    ran_well: Option<Slot>,
+}
+
+impl Round {
+    /// Runs every cell that has a binary with the `nth` of its workloads. `None` after Ctrl-C.
+    fn run(
+        context: &Context<'_>,
+        plan: &StudyPlan,
+        nth: usize,
+        suspicious: &mut Vec<String>,
+    ) -> Result<Option<Round>, PreflightError> {
+        let mut round = Round::default();
+        let failure = |cell: &CellPlan, record: &Record| (cell.id.clone(), record.reason.clone());
+        // Idle where the program supports it: the result line is the same, and the run takes no time.
+        let pass = if context.study.subject.idle_args.is_some() { Pass::CountingIdle } else { Pass::Timing };
+        for (index, cell) in context.plan.cells.iter().enumerate() {
+            if context.binary(cell).is_err() {
+                continue;
+            }
+            if interrupt::asked() {
+                return Ok(None);
+            }
+            let mut workloads = (0..plan.workloads.len()).filter(|at| plan.workloads[*at].runs(&cell.id));
+            let Some(workload) = workloads.nth(nth) else { continue };
+            let slot = Slot { pass, block: 0, order: 0, workload, cell: index, pad: None };
+            let Some(mut record) = once(context, plan, slot)? else { return Ok(None) };
+            let refused = record.measured.as_ref().map(|measured| measured.env_rejected.clone()).unwrap_or_default();
+            round.rejected.extend(refused.iter().map(|why| format!("  cell {}: {why}", cell.id)));
+            prove::prove(plan, &mut record);
+            if cell.kind == CellKind::Baseline && record.status == Status::Ok {
+                round.ran_well = Some(slot);
+            }
+            if cell.kind != CellKind::Peer {
+                round.subjects += 1;
+                if has_failed(&record) {
+                    round.failed.push(failure(cell, &record));
+                    round.codes.insert(record.exit_code);
+                }
+                if record.status == Status::Invalid {
+                    round.invalid.push(failure(cell, &record));
+                }
+            }
+            if record.status != Status::Ok && refused.is_empty() {
+                let name = &plan.workloads[workload].name;
+                suspicious.push(format!("cell {}, workload {name}: {}", cell.id, record.reason));
+            }
+        }
+        Ok(Some(round))
+    }
+
+    /// Why nothing of the subject counts; `None` where something does, or nothing ran.
+    fn nothing_counts(&self) -> Option<PreflightError> {
+        if self.subjects > 0 && self.failed.len() == self.subjects {
+            return Some(PreflightError::AllFailed { list: by_reason(&self.failed), way: accepting(&self.codes) });
+        }
+        (self.subjects > 0 && self.invalid.len() == self.subjects)
+            .then(|| PreflightError::AllInvalid { list: by_reason(&self.invalid) })
+    }
+}
+
+/// Runs every cell that has a binary once, after the runs that decide what the workloads are judged by; with another
+/// workload where nothing counts with the first one. `None` after Ctrl-C.
 ///
 /// # Errors
 /// [`PreflightError`].
@@ -185,62 +257,34 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Preflight>, Pref
     let mut found = Preflight { suspicious: Vec::new(), responses };
     let mut plan = context.plan.clone();
     found.settle(&mut plan);
-    let mut rejected = Vec::new();
-    let (mut subjects, mut failed, mut invalid) = (0, Vec::new(), Vec::new());
-    let (mut codes, mut ran_well) = (BTreeSet::new(), None);
-    let failure = |cell: &CellPlan, record: &Record| (cell.id.clone(), record.reason.clone());
-    // Idle where the program supports it: the result line is the same, and the run takes no time.
-    let pass = if context.study.subject.idle_args.is_some() { Pass::CountingIdle } else { Pass::Timing };
-    for (index, cell) in context.plan.cells.iter().enumerate() {
-        if context.binary(cell).is_err() {
-            continue;
-        }
-        if interrupt::asked() {
-            return Ok(None);
-        }
-        let mut workloads = context.plan.workloads.iter();
-        // Every cell of a design runs with at least one workload.
-        let Some(workload) = workloads.position(|workload| workload.runs(&cell.id)) else { continue };
-        let slot = Slot { pass, block: 0, order: 0, workload, cell: index, pad: None };
-        let Some(mut record) = once(context, &plan, slot)? else { return Ok(None) };
-        let refused = record.measured.as_ref().map(|measured| measured.env_rejected.clone()).unwrap_or_default();
-        rejected.extend(refused.iter().map(|why| format!("  cell {}: {why}", cell.id)));
-        prove::prove(&plan, &mut record);
-        if cell.kind == CellKind::Baseline && record.status == Status::Ok {
-            ran_well = Some(slot);
-        }
-        if cell.kind != CellKind::Peer {
-            subjects += 1;
+    let mut first_error = None;
+    for nth in 0..plan.workloads.len().max(1) {
+        let Some(round) = Round::run(context, &plan, nth, &mut found.suspicious)? else { return Ok(None) };
+        if let Some(slot) = round.ran_well.filter(|_| !round.failed.is_empty()) {
+            let Some(record) = once(context, &plan, slot)? else { return Ok(None) };
             if has_failed(&record) {
-                failed.push(failure(cell, &record));
-                codes.insert(record.exit_code);
-            }
-            if record.status == Status::Invalid {
-                invalid.push(failure(cell, &record));
+                return Err(PreflightError::KeepsState { reason: record.reason });
             }
         }
-        if record.status != Status::Ok && refused.is_empty() {
-            found.suspicious.push(format!("cell {}: {}", cell.id, record.reason));
+        if !round.rejected.is_empty() {
+            return Err(PreflightError::Rejected { list: round.rejected });
         }
-    }
-    if let Some(slot) = ran_well.filter(|_| !failed.is_empty()) {
-        let Some(record) = once(context, &plan, slot)? else { return Ok(None) };
-        if has_failed(&record) {
-            return Err(PreflightError::KeepsState { reason: record.reason });
+        match round.nothing_counts() {
+            Some(error) => first_error = first_error.or(Some(error)),
+            None if round.subjects > 0 || nth == 0 => {
+                first_error = None;
+                break;
+            }
+            // Fewer workloads than before: no cell is left.
+            None => break,
         }
     }
     // The first block of the study is not that of the preflight.
     context.block.take();
-    if !rejected.is_empty() {
-        return Err(PreflightError::Rejected { list: rejected });
+    match first_error {
+        Some(error) => Err(error),
+        None => Ok(Some(found)),
     }
-    if subjects > 0 && failed.len() == subjects {
-        return Err(PreflightError::AllFailed { list: by_reason(&failed), way: accepting(&codes) });
-    }
-    if subjects > 0 && invalid.len() == subjects {
-        return Err(PreflightError::AllInvalid { list: by_reason(&invalid) });
-    }
-    Ok(Some(found))
 }
 
 #[cfg(test)]

@@ -86,3 +86,20 @@ fn a_search_finds_a_commit_that_changes_a_data_file_alone() {
     let said = repository.ablate(&[&["bisect", "HEAD~3", "HEAD"], &more[..]].concat());
     assert!(said.code == 0 && said.stdout.contains("the culprit"), "{said:#?}");
 }
+
+#[test]
+fn settings_of_cargo_that_the_folder_here_has_are_those_of_their_revision_alone() {
+    let repository = Repository::new();
+    repository
+        .cost(r#"option_env!("SPEED").map_or(100.0, |speed| speed.parse().expect("a number"))"#, "reads a setting");
+    repository.write(".cargo/config.toml", "[env]\nSPEED = \"103\"\n");
+    repository.commit("the setting");
+    // Neither side has what is here.
+    repository.write(".cargo/config.toml", "[env]\nSPEED = \"1\"\n");
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let in_cache = ("XDG_CACHE_HOME", cache.path().to_str().expect("UTF-8"));
+    let args = ["--response", "value:cost_ns", "--blocks", "12", "--layouts", "2", "--gate", "--json"];
+    let said = crate::ablate(&repository.root(), &[&["diff", "HEAD~1..HEAD"], &args[..]].concat(), &[in_cache]);
+    assert!(said.code == 1 && (change(&said) - 0.03).abs() < 0.002, "{said:#?}");
+    assert!(said.stderr.contains(".cargo/config.toml of the work tree"), "{said:#?}");
+}
