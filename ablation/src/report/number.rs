@@ -9,9 +9,10 @@ use ablate_format::{MainResponse, Quantity};
 /// What a missing value looks like.
 pub(crate) const MISSING: &str = "n/a";
 
-/// `37,600`, `−1.23`, `0.123`; `<0.01` for what is not 0 and would look like it.
+/// A count, a ratio or another number on its own: `37,600`, `−1.23`, `0.123`; `<0.01` for what is not 0 and would look
+/// like it. Values that were measured are written by [`point`].
 pub(crate) fn number(value: f64) -> String {
-    let text = at_least(value, f64::INFINITY);
+    let text = digits(value, f64::INFINITY);
     match text.trim_matches(['0', '.']).is_empty() {
         true if value > 0.0 => "<0.01".to_owned(),
         true if value < 0.0 => ">−0.01".to_owned(),
@@ -20,12 +21,48 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 /// A value as precise as its interval is wide, so that it is never shown outside of it: `37,614` in `[37,612, 37,618]`.
+///
+/// The largest of the value and the ends of its interval chooses the digits of small values: below 0.05 it has three
+/// significant ones, `0.000120` in `[0.000118, 0.000122]`, and below a millionth an exponent. An interval that spans 0
+/// keeps two decimals down to 0.0001: it is mostly noise beside much larger values, and its digits would say nothing.
 pub(crate) fn point(value: f64, ends: Option<(f64, f64)>) -> String {
-    at_least(value, ends.map_or(f64::INFINITY, |(lo, hi)| hi - lo))
+    let (lo, hi) = ends.unwrap_or((value, value));
+    let largest =
+        [value, lo, hi].into_iter().filter(|end| end.is_finite()).fold(0.0, |most: f64, end| most.max(end.abs()));
+    let spans_zero = ends.is_some_and(|(lo, hi)| lo < 0.0 && hi > 0.0);
+    let limit = if spans_zero { NOISE } else { SMALL };
+    match value.is_finite() && value != 0.0 && largest < limit {
+        true => small(value, largest),
+        false => digits(value, ends.map_or(f64::INFINITY, |(lo, hi)| hi - lo)),
+    }
 }
 
-/// Three significant digits, or more when the `width` of the interval around the value needs them.
-fn at_least(value: f64, width: f64) -> String {
+/// Below this, two decimals are fewer than two significant digits.
+const SMALL: f64 = 0.05;
+
+/// Below this, an interval that spans 0 is that of small values, not of noise beside larger ones.
+const NOISE: f64 = 1e-4;
+
+/// Below this, zeros behind the point would have to be counted.
+const MILLIONTH: f64 = 1e-6;
+
+/// A value beside which the `largest` number has three significant digits.
+fn small(value: f64, largest: f64) -> String {
+    if largest < MILLIONTH {
+        return format!("{value:.2e}").replace('-', "−");
+    }
+    let decimals = 2 - (largest * 1.0005).log10().floor() as i32;
+    let text = format!("{:.*}", decimals.unsigned_abs() as usize, value.abs());
+    match text.trim_matches(['0', '.']).is_empty() {
+        true => "0.00".to_owned(),
+        false if value < 0.0 => format!("−{text}"),
+        false => text,
+    }
+}
+
+/// Three significant digits, or more when the `width` of the interval around the value needs them; never more than three
+/// decimals.
+fn digits(value: f64, width: f64) -> String {
     let size = value.abs();
     if !size.is_finite() {
         return MISSING.to_owned();
@@ -276,6 +313,40 @@ mod tests {
         assert_eq!(number(f64::MIN), "−1.80e308");
         assert_eq!(number(f64::MIN_POSITIVE), "<0.01");
         assert_eq!(signed(0.001), "<0.01");
+    }
+
+    #[test]
+    fn small_values_have_three_significant_digits() {
+        for (value, expected) in [
+            (0.000_12, "0.000120"),
+            (0.000_18, "0.000180"),
+            (0.009_999, "0.0100"),
+            (-0.012_34, "−0.0123"),
+            (0.0432, "0.0432"),
+            (0.0612, "0.061"),
+            (0.000_001_234, "0.00000123"),
+            (0.000_000_12, "1.20e−7"),
+            (-0.000_000_12, "−1.20e−7"),
+            (0.0, "0.00"),
+            (f64::NAN, "n/a"),
+        ] {
+            assert_eq!(point(value, None), expected, "{value}");
+        }
+        let small = Estimate { value: 0.000_12, interval: Some((0.000_118_4, 0.000_121_6)), blocks: 6 };
+        assert_eq!(with_interval(Some(&small)), "0.000120 [0.000118, 0.000122]");
+        assert_eq!(signed_point(0.000_12, small.interval), "+0.000120");
+        assert_eq!(signed_point(1.2e-9, None), "+1.20e−9");
+        // A true 0 stays 0, and an end is rounded as the others are.
+        assert_eq!(interval(Some((0.0, 0.0))), "[0.00, 0.00]");
+        assert_eq!(interval(Some((0.000_000_1, 0.000_12))), "[0.00, 0.000120]");
+    }
+
+    #[test]
+    fn noise_around_zero_has_two_decimals_unless_it_is_far_below_them() {
+        let noise = |value, ends| format!("{} {}", signed_point(value, Some(ends)), interval(Some(ends)));
+        assert_eq!(noise(-0.003, (-0.021, 0.014)), "0.00 [−0.02, 0.01]");
+        assert_eq!(noise(0.000_1, (-0.000_6, 0.000_7)), "0.00 [0.00, 0.00]");
+        assert_eq!(noise(-0.000_003, (-0.000_021, 0.000_014)), "−0.0000030 [−0.0000210, 0.0000140]");
     }
 
     #[test]

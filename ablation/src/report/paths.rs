@@ -18,7 +18,7 @@ pub(super) fn paths(document: &mut Document, analysis: &Analysis, columns: usize
                 document.table(table);
             }
             for goal in &workload.goals {
-                document.item(format!("{}: {}", workload.workload, sentence(goal)));
+                document.item(format!("{}: {}", workload.workload, sentence(goal, workload.has_runs)));
             }
         }
         document.text(format!(
@@ -87,11 +87,14 @@ fn gap(percents: Option<Estimate>, between: &str) -> String {
     percent(value / 100.0) + &ends.unwrap_or_default()
 }
 
-fn sentence(goal: &JudgedGoal) -> String {
+fn sentence(goal: &JudgedGoal, has_runs: bool) -> String {
     let JudgedGoal { goal: declared, verdict, step, gap_percent, holds_at_the_end } = goal;
     let head = format!("{} (gap ≤ {}): {}", declared.name, percent(declared.high_percent / 100.0), verdict.as_str());
     let Some((step, value)) = step.as_ref().zip(*gap_percent) else {
-        return format!("{head}, for lack of proven runs.");
+        return match has_runs {
+            true => format!("{head}, because values of 0 or below have no gap in percent."),
+            false => format!("{head}, for lack of proven runs."),
+        };
     };
     let at = format!("{} at step `{step}`", gap(Some(value), " "));
     match verdict {
@@ -112,7 +115,7 @@ mod tests {
     use super::*;
     use crate::analyse::analyse;
     use crate::analyse::fixture::Study;
-    use ablate_format::{Goal, Path};
+    use ablate_format::{Goal, MainResponse, Path};
 
     fn analysis(blocks: u32) -> Analysis {
         let mut study = Study::new(&["cache", "tick"], &["w", "a-workload-with-a-long-name"]);
@@ -161,6 +164,36 @@ mod tests {
         let text = document.terminal(100);
         let heads: Vec<&str> = text.lines().filter(|line| line.contains("change [95 %]")).collect();
         assert!(heads[0].contains(" per run") && heads[1].contains("ns/op"), "{text}");
+    }
+
+    #[test]
+    fn a_goal_without_a_gap_says_whether_runs_or_percent_are_missing() {
+        let goals = |value: fn(&str) -> f64, is_run: fn(&str) -> bool| {
+            let mut study = Study::new(&["cache"], &["w"]);
+            study.manifest.plan.paths = vec![Path {
+                name: "down".to_owned(),
+                about: String::new(),
+                peer: "fast".to_owned(),
+                steps: vec!["baseline".to_owned(), "no-cache".to_owned()],
+                workloads: vec!["w".to_owned()],
+                goals: vec![Goal { name: "near".to_owned(), high_percent: 60.0 }],
+            }];
+            study.manifest.plan.workloads[0].response = MainResponse::named("value:t_ns").expect("a response");
+            let mut records = study.records(12, |_, _, _| 1_000.0);
+            records.retain(|record| is_run(&record.cell));
+            for record in &mut records {
+                let value = value(&record.cell) + f64::from(record.block % 2);
+                record.measured.as_mut().expect("a run").values.insert("t_ns".to_owned(), value);
+            }
+            let mut document = Document::default();
+            paths(&mut document, &analyse(&study.manifest, &records), 100);
+            document.terminal(100)
+        };
+        let below = goals(|_| -80.0, |_| true);
+        let said = "w: near (gap ≤ +60.0%): open, because values of 0 or below have no gap in percent.";
+        assert!(below.contains(said) && !below.contains("proven runs"), "{below}");
+        let missing = goals(|_| 80.0, |cell| cell != "peer-fast");
+        assert!(missing.contains("near (gap ≤ +60.0%): open, for lack of proven runs."), "{missing}");
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(crate) struct FollowedWorkload {
     pub(crate) steps: Vec<PathStep>,
     /// Goals in the order of the path.
     pub(crate) goals: Vec<JudgedGoal>,
+    /// Whether the peer and some step have proven runs. Values of 0 or below have no gap all the same.
+    pub(crate) has_runs: bool,
 }
 
 /// What a study says about a goal.
@@ -127,6 +129,8 @@ fn followed(field: &Field, workloads: &[WorkloadAnalysis], path: &Path, name: &s
         workload: name.to_owned(),
         response: analysis.response,
         goals: path.goals.iter().map(|goal| judged(goal, &steps)).collect(),
+        has_runs: peer.is_some_and(|peer| table.cell(&peer.id).is_some())
+            && cells.iter().any(|(_, cell)| table.cell(&cell.id).is_some()),
         steps,
     })
 }

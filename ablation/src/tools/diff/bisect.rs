@@ -183,10 +183,8 @@ impl Search<'_> {
             _ => row.may_be_worse(self.request.margin),
         };
         let open = rows.iter().any(is_open);
-        let shown: Vec<String> = rows
-            .iter()
-            .map(|row| format!("{}: {}", row.workload, super::text::with_interval(row.change.as_ref())))
-            .collect();
+        let shown: Vec<String> =
+            rows.iter().map(|row| format!("{}: {}", row.workload, super::text::changed(row))).collect();
         let shown = shown.join(", ");
         Ok(Some(if open { Found::Unknown(shown) } else { Found::NoChange(shown) }))
     }

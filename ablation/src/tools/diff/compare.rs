@@ -1,6 +1,6 @@
 //! What two revisions differ by in each workload: pure, from the analysis of a study with the factor `revision`.
 
-use super::comparison::{Compared, Verdict, shown_margin};
+use super::comparison::{Compared, NO_PERCENT, Verdict, shown_margin};
 use crate::analyse::{self, Analysis, Proof, Table, WorkloadAnalysis};
 use crate::study::watch::{Change, ERROR, Standing, State};
 use ablate_format::effects::Estimate;
@@ -52,6 +52,8 @@ const FEW_LAYOUTS: f64 = 6.0;
 fn standing(row: Compared, margin: f64, of_layouts: f64) -> Standing {
     let state = match row.verdict {
         Verdict::Worse => State::Worse,
+        // More blocks do not make the margin apply.
+        Verdict::Undecided if row.change.is_none() && row.ends_of_difference().is_some() => State::Never,
         Verdict::Undecided if row.may_be_worse(margin) => State::Open,
         Verdict::Undecided => State::NotWorse,
         Verdict::Better | Verdict::NoChange => State::Decided,
@@ -91,9 +93,20 @@ fn compare_at(
 
 /// A row that has no change, with the reason in its verdict.
 fn unmeasured(workload: String, response: MainResponse, verdict: Verdict) -> Compared {
-    let (base, head, change, placebo, detectable) = (None, None, None, None, None);
-    let reason = String::new();
-    Compared { workload, response, is_per_run: false, base, head, change, placebo, detectable, verdict, reason }
+    Compared {
+        workload,
+        response,
+        is_per_run: false,
+        base: None,
+        head: None,
+        change: None,
+        placebo: None,
+        difference: None,
+        placebo_difference: None,
+        detectable: None,
+        verdict,
+        reason: String::new(),
+    }
 }
 
 fn cell(manifest: &Manifest, kind: CellKind) -> Option<&CellPlan> {
@@ -115,9 +128,13 @@ fn of_workload(
 ) -> Compared {
     let cell = |kind: CellKind| cell(manifest, kind);
     let (base, head) = (cell(CellKind::Baseline), cell(CellKind::Treatment));
-    let change = relative(tables, workload, head, base);
-    let placebo = relative(tables, workload, cell(CellKind::Placebo), base);
-    let as_estimate = |drawn: &Drawn| {
+    let difference = difference(tables, workload, head, base);
+    let placebo_difference = self::difference(tables, workload, cell(CellKind::Placebo), base);
+    let middle = middle(tables, workload, base);
+    let share = |difference: &Option<Drawn>| relative(difference.as_ref()?, middle?);
+    let (change, placebo) = (share(&difference), share(&placebo_difference));
+    let as_estimate = |drawn: &Option<Drawn>| {
+        let drawn = drawn.as_ref()?;
         let interval = drawn.interval_at(confidence);
         drawn.point.is_finite().then_some(Estimate { value: drawn.point, interval, blocks: drawn.blocks })
     };
@@ -127,8 +144,10 @@ fn of_workload(
         is_per_run: workload.is_per_run,
         base: value(workload, base),
         head: value(workload, head),
-        change: change.as_ref().and_then(as_estimate),
-        placebo: placebo.as_ref().and_then(as_estimate),
+        change: as_estimate(&change),
+        placebo: as_estimate(&placebo),
+        difference: as_estimate(&difference),
+        placebo_difference: as_estimate(&placebo_difference),
         detectable: change.as_ref().and_then(Drawn::detectable),
         verdict: Verdict::Undecided,
         reason: String::new(),
@@ -138,18 +157,27 @@ fn of_workload(
     out
 }
 
-/// `cell / base − 1` with its draws. The difference is divided by the base's value, whose own spread is far below that
-/// of the difference.
-fn relative(
+/// `cell − base` with its draws.
+fn difference(
     tables: &[Table],
     workload: &WorkloadAnalysis,
     cell: Option<&CellPlan>,
     base: Option<&CellPlan>,
 ) -> Option<Drawn> {
     let table = tables.iter().find(|table| table.workload == workload.name)?;
-    let difference = table.main_difference(&cell?.id, &base?.id)?;
-    let value = table.cell(&base?.id)?.main.point;
-    (value > 0.0).then(|| difference.map(|difference| difference / value))
+    table.main_difference(&cell?.id, &base?.id)
+}
+
+/// What a difference is divided by.
+fn middle(tables: &[Table], workload: &WorkloadAnalysis, base: Option<&CellPlan>) -> Option<f64> {
+    let table = tables.iter().find(|table| table.workload == workload.name)?;
+    Some(table.cell(&base?.id)?.main.point)
+}
+
+/// `cell / base − 1` with its draws, `None` for a base of 0 or below. The difference is divided by the base's value,
+/// whose own spread is far below that of the difference.
+fn relative(difference: &Drawn, base: f64) -> Option<Drawn> {
+    (base > 0.0).then(|| difference.map(|difference| difference / base))
 }
 
 /// The level of a cell of the one factor.
@@ -162,13 +190,18 @@ fn judged(workload: &WorkloadAnalysis, contrast: &str, compared: &Compared, marg
     if let Some(effect) = effect.filter(|effect| effect.proof == Proof::Invalid) {
         return (Verdict::Invalid, effect.reason.clone());
     }
-    let Some(change) = compared.change else {
-        return (Verdict::Invalid, "there is no proven run of one of the revisions".to_owned());
+    let Some(change) = compared.change.or(compared.difference) else {
+        let why = match compared.base.and(compared.head) {
+            Some(_) => "the difference of both revisions is not a finite number",
+            None => "there is no proven run of one of the revisions",
+        };
+        return (Verdict::Invalid, why.to_owned());
     };
-    let Some((lo, hi)) = compared.ends() else {
+    if change.interval.is_none() {
         let needed = ablate_stats::MIN_BLOCKS;
         return (Verdict::Undecided, format!("{} of {needed} blocks that an interval needs", change.blocks));
-    };
+    }
+    let Some((lo, hi)) = compared.ends() else { return without_percent(compared) };
     // What the base shows against itself may be noise that the interval does not have.
     let floor = compared.placebo.and_then(|placebo| placebo.interval).map_or(0.0, |(lo, hi)| lo.abs().max(hi.abs()));
     let is_above_floor = change.value.abs() > floor;
@@ -190,4 +223,15 @@ fn judged(workload: &WorkloadAnalysis, contrast: &str, compared: &Compared, marg
         () if lo >= -margin => (Verdict::Undecided, format!("not better by more than {shown}, and maybe worse")),
         () => (Verdict::Undecided, format!("the interval reaches beyond {shown} on both sides")),
     }
+}
+
+/// The verdict of a base of 0 or below: the margin, a share of the base, judges nothing but equality.
+fn without_percent(compared: &Compared) -> (Verdict, String) {
+    let side = match compared.ends_of_difference() {
+        Some((0.0, 0.0)) => return (Verdict::NoChange, String::new()),
+        Some((_, hi)) if hi <= 0.0 => "; it is not worse",
+        Some((lo, _)) if lo >= 0.0 => "; it is not better",
+        _ => "",
+    };
+    (Verdict::Undecided, format!("{NO_PERCENT}, so the margin does not apply{side}"))
 }

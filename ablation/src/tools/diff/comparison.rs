@@ -68,10 +68,15 @@ pub(crate) struct Compared {
     pub(crate) base: Option<Estimate>,
     /// Its value in the head.
     pub(crate) head: Option<Estimate>,
-    /// `head / base − 1`, with an interval that holds together with those of all other workloads.
+    /// `head / base − 1`, with an interval that holds together with those of all other workloads. `None` also where the
+    /// base is 0 or below.
     pub(crate) change: Option<Estimate>,
     /// The same for the base against itself: what this machine shows where nothing changed.
     pub(crate) placebo: Option<Estimate>,
+    /// `head − base` in the unit of the response, with an interval like that of the change.
+    pub(crate) difference: Option<Estimate>,
+    /// The same for the base against itself.
+    pub(crate) placebo_difference: Option<Estimate>,
     /// Smallest change that is found four times in five, a share of the base.
     pub(crate) detectable: Option<f64>,
     /// What can be said.
@@ -89,7 +94,7 @@ pub(crate) enum Verdict {
     Better,
     /// Any change is within the margin.
     NoChange,
-    /// The interval has values within the margin and values beyond it.
+    /// The interval has values within the margin and values beyond it, or the base is 0 or below.
     Undecided,
     /// No proven run in one of the revisions.
     Invalid,
@@ -193,15 +198,34 @@ impl Comparison {
 impl Compared {
     /// The ends of the interval as costs: positive is worse, also where more is better.
     pub(super) fn ends(&self) -> Option<(f64, f64)> {
-        let (lo, hi) = self.change?.interval?;
+        self.as_costs(self.change)
+    }
+
+    /// [`Compared::ends`] of the difference.
+    pub(super) fn ends_of_difference(&self) -> Option<(f64, f64)> {
+        self.as_costs(self.difference)
+    }
+
+    fn as_costs(&self, change: Option<Estimate>) -> Option<(f64, f64)> {
+        let (lo, hi) = change?.interval?;
         let response = Response::main(self.response);
         let (one, other) = (response.cost_of(lo), response.cost_of(hi));
         Some((one.min(other), one.max(other)))
     }
 
-    /// Whether a change for the worse by more than the margin is neither found nor excluded.
+    /// Whether a change for the worse by more than the margin is neither found nor excluded. Where the margin does not
+    /// apply, any change for the worse counts.
     pub(crate) fn may_be_worse(&self, margin: f64) -> bool {
-        self.verdict == Verdict::Undecided && self.ends().is_none_or(|(_, hi)| hi > margin)
+        let (ends, limit) = match self.change {
+            Some(_) => (self.ends(), margin),
+            None => (self.ends_of_difference(), 0.0),
+        };
+        self.verdict == Verdict::Undecided && ends.is_none_or(|(_, hi)| hi > limit)
+    }
+
+    /// Whether it was measured in both revisions and its base is 0 or below.
+    pub(super) fn has_no_percent(&self) -> bool {
+        self.change.is_none() && self.difference.is_some()
     }
 
     /// Whether it was run in both revisions, so that it has numbers.
@@ -209,6 +233,9 @@ impl Compared {
         !matches!(self.verdict, Verdict::Identical | Verdict::OnlyInBase | Verdict::OnlyInHead)
     }
 }
+
+/// Why a workload that was measured has no change in percent.
+pub(super) const NO_PERCENT: &str = "no percent of a base of 0 or below";
 
 /// `1 %`.
 pub(super) fn shown_margin(margin: f64) -> String {

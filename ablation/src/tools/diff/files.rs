@@ -56,6 +56,8 @@ fn json(comparison: &Comparison) -> Value {
             "head": estimate(row.head.as_ref()),
             "change": estimate(row.change.as_ref()),
             "placebo": estimate(row.placebo.as_ref()),
+            "difference": estimate(row.difference.as_ref()),
+            "placebo_difference": estimate(row.placebo_difference.as_ref()),
             "detectable": row.detectable,
             "verdict": row.verdict.as_str(),
             "reason": row.reason,
@@ -201,8 +203,7 @@ pub(crate) fn annotations(comparison: &Comparison) -> String {
 
 /// `worse +2.1 % [1.6, 2.6]`, and the reason where there is one.
 fn told(row: &Compared) -> String {
-    let change =
-        if row.is_compared() { format!(" {}", text::with_interval(row.change.as_ref())) } else { String::new() };
+    let change = if row.is_compared() { format!(" {}", text::changed(row)) } else { String::new() };
     let reason = if row.reason.is_empty() { String::new() } else { format!(": {}", row.reason) };
     format!("{}{change}{reason}", row.verdict.word())
 }

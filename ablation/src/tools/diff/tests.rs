@@ -246,3 +246,97 @@ fn other_programs_read_the_same_verdicts() {
     assert!(annotations.starts_with("::error title=cargo ablate diff::parse a: worse +"), "{annotations}");
     assert!(annotations.contains("%25") && annotations.lines().count() == 1, "{annotations}");
 }
+
+/// Compares workloads, each with the response `value:NAME` and its exact values in the base and in the head.
+fn exact(workloads: &[(&str, f64, f64)]) -> Comparison {
+    let names: Vec<&str> = workloads.iter().map(|(name, ..)| *name).collect();
+    let mut study = study(&names);
+    for plan in &mut study.manifest.plan.workloads {
+        plan.response = MainResponse::named(&format!("value:{}", plan.name)).expect("a response");
+    }
+    let mut records = study.records(20, |_, _, _| 1_000.0);
+    for record in &mut records {
+        let (name, base, head) = workloads.iter().find(|(name, ..)| *name == record.workload).expect("is compared");
+        let value = if record.cell == HEAD { *head } else { *base };
+        record.measured.as_mut().expect("a run").values.insert((*name).to_owned(), value);
+    }
+    of(compare::compare(&study.manifest, &analyse(&study.manifest, &records), 0.01), 0.01)
+}
+
+#[test]
+fn a_base_of_zero_or_below_has_a_difference_and_no_percent() {
+    let (good, undecided) = (Gate::Good, Gate::Undecided);
+    for (base, head, expected) in [
+        (0.0, 0.0, ("no-change", good)),
+        (-5.0, -5.0, ("no-change", good)),
+        (0.0, 7.0, ("undecided", undecided)),
+        (-5.0, 5.0, ("undecided", undecided)),
+        (5.0, -5.0, ("better", good)),
+        // Less of a time is not worse by any margin.
+        (0.0, -7.0, ("undecided", good)),
+    ] {
+        assert_eq!(words(&exact(&[("t_ns", base, head)])), [expected], "{base} {head}");
+    }
+    assert_eq!(words(&exact(&[("r_per_s", 0.0, 9.0)])), [("undecided", good)]);
+    assert_eq!(words(&exact(&[("r_per_s", 0.0, -9.0)])), [("undecided", undecided)]);
+}
+
+#[test]
+fn every_output_shows_the_difference_where_there_is_no_percent() {
+    let comparison = exact(&[("t_ns", 0.0, 7.0)]);
+    let answer = text::answer(&comparison);
+    assert_eq!(answer, "Undecided: no percent of a base of 0 or below in 1 of 1 workload");
+    let reason = "no percent of a base of 0 or below, so the margin does not apply; it is not better";
+    let shown = terminal(&comparison, 200);
+    let row = shown.lines().find(|line| line.starts_with("t_ns")).expect("a row");
+    let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    assert_eq!(cells, ["t_ns", "0.00", "7.00", "+7.00 [7.00, 7.00] ns", "0.00 [0.00, 0.00] ns", "undecided"]);
+    assert!(shown.contains(reason) && shown.contains("the change is head − base"), "{shown}");
+    let json: serde_json::Value = serde_json::from_str(&to_text(&comparison, Format::Json)).expect("is JSON");
+    let row = &json["parts"][0]["workloads"][0];
+    let difference = serde_json::json!({ "value": 7.0, "low": 7.0, "high": 7.0, "blocks": 20 });
+    assert_eq!((&row["difference"], &row["change"]), (&difference, &serde_json::Value::Null), "{row:#}");
+    assert_eq!((row["verdict"].as_str(), row["reason"].as_str()), (Some("undecided"), Some(reason)));
+    let told = format!("undecided +7.00 [7.00, 7.00] ns: {reason}");
+    for text in [to_text(&comparison, Format::Junit), to_text(&comparison, Format::Sarif), annotations(&comparison)] {
+        assert!(text.contains(&told) && !text.contains("invalid +"), "{text}");
+    }
+    let junit = to_text(&comparison, Format::Junit);
+    let suite = quick_junit::Report::deserialize_from_str(&junit).expect("is JUnit").test_suites.remove(0);
+    assert_eq!((suite.tests, suite.failures, suite.errors), (1, 0, 0));
+    assert!(junit.contains("<skipped "), "{junit}");
+    let markdown = to_text(&comparison, Format::Markdown);
+    assert!(markdown.contains("+7.00 [7.00, 7.00] ns") && markdown.contains(reason), "{markdown}");
+}
+
+#[test]
+fn a_workload_without_percent_needs_no_more_blocks() {
+    let mut study = study(&["t_ns"]);
+    study.manifest.plan.workloads[0].response = MainResponse::named("value:t_ns").expect("a response");
+    let mut records = study.records(20, |_, _, _| 1_000.0);
+    for record in &mut records {
+        let value = f64::from(u8::from(record.cell == HEAD)) * f64::from(record.block % 3);
+        record.measured.as_mut().expect("a run").values.insert("t_ns".to_owned(), value);
+    }
+    let analysis = analyse(&study.manifest, &records);
+    let standings = compare::standings(&study.manifest, &analysis.workloads, &analysis.tables, 0.01, 0.05);
+    assert_eq!(standings[0].state, crate::study::watch::State::Never);
+}
+
+#[test]
+fn rows_of_several_units_name_their_own() {
+    let table = |workloads: &[(&str, f64, f64)]| {
+        let shown = terminal(&exact(workloads), 200);
+        let lines: Vec<String> =
+            shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let head = lines.iter().position(|line| line.starts_with("workload ")).expect("a table");
+        [&lines[head..=head], &lines[head + 2..head + 2 + workloads.len()]].concat()
+    };
+    let several = table(&[("r_per_s", 100.0, 50.0), ("time_ns", 10.0, 20.0), ("tiny_seconds", 0.000_12, 0.000_18)]);
+    assert!(several[0].starts_with("workload unit base head change"), "{several:#?}");
+    assert!(several[1].starts_with("r_per_s /s r_per_s 100 50.0 −50.0 %"), "{several:#?}");
+    assert!(several[2].starts_with("time_ns ns time_ns 10.0 20.0 +100 %"), "{several:#?}");
+    assert!(several[3].starts_with("tiny_seconds tiny_seconds 0.000120 0.000180 +50"), "{several:#?}");
+    let one = table(&[("time_ns", 10.0, 20.0)]);
+    assert!(one[0].starts_with("workload base, ns value:time_ns head, ns value:time_ns change"), "{one:#?}");
+}

@@ -1,8 +1,8 @@
 //! A comparison for people: the answer first, then a table, then how it was measured.
 
-use super::comparison::{Compared, Comparison, Part, PartEnd, Verdict, shown_margin};
+use super::comparison::{Compared, Comparison, NO_PERCENT, Part, PartEnd, Verdict, shown_margin};
 use crate::report::document::{Document, Table};
-use crate::report::number::{Unit, counted, interval, number, point};
+use crate::report::number::{MISSING, Unit, counted, interval, number, point, signed_point};
 use ablate_format::effects::Estimate;
 
 /// The comparison for a terminal that is `columns` wide.
@@ -55,7 +55,8 @@ pub(super) fn answer(comparison: &Comparison) -> String {
     let apart = [Verdict::Invalid, Verdict::Identical, Verdict::OnlyInBase, Verdict::OnlyInHead];
     let mut said: Vec<String> = [Verdict::Worse, Verdict::Better].into_iter().filter_map(named).collect();
     if said.is_empty() {
-        let (undecided, same) = (of(Verdict::Undecided).len(), of(Verdict::NoChange).len());
+        let without = rows.iter().filter(|row| row.verdict == Verdict::Undecided && row.has_no_percent()).count();
+        let (undecided, same) = (of(Verdict::Undecided).len() - without, of(Verdict::NoChange).len());
         let workloads = counted(all, "workload");
         said.push(match () {
             () if all == 0 => "Nothing was measured".to_owned(),
@@ -65,11 +66,13 @@ pub(super) fn answer(comparison: &Comparison) -> String {
             () if undecided > 0 => {
                 format!("Undecided: a change of {margin} is neither found nor excluded in {undecided} of {workloads}")
             }
+            () if without > 0 => format!("Undecided: {NO_PERCENT} in {without} of {workloads}"),
             () if same == all => format!("No change: {workloads} within ± {margin}"),
             () if same > 0 => format!("No change: {same} of {workloads} within ± {margin}"),
             () => "Nothing can be said: no workload has proven runs of both revisions".to_owned(),
         });
-        said.extend((undecided > 0 && same > 0).then(|| format!("{same} of {all} no change")));
+        said.extend((undecided > 0 && without > 0).then(|| format!("{NO_PERCENT} in {without} of {all}")));
+        said.extend((undecided + without > 0 && same > 0).then(|| format!("{same} of {all} no change")));
     } else {
         said.extend(counts(&[Verdict::Undecided]));
     }
@@ -108,50 +111,13 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
             return;
         }
     }
-    let values = part.rows.iter().flat_map(|row| [row.base, row.head]).flatten();
-    let measured = || part.rows.iter().filter(|row| row.base.is_some() || row.head.is_some());
-    let response = measured().next().or(part.rows.first()).map(|row| row.response).unwrap_or_default();
-    let unit = Unit::of_response(response, values, Unit::LIMIT);
-    let unit = if measured().all(|row| row.is_per_run) { unit.per_run() } else { unit };
-    let label = unit.with(response);
-    let mut table = Table::new([
-        "<workload".to_owned(),
-        format!("base, {label}"),
-        format!("head, {label}"),
-        "change [95 %]".to_owned(),
-        "base against itself".to_owned(),
-        "=verdict".to_owned(),
-    ]);
-    for row in &part.rows {
-        // What does not exist is not missing.
-        let missing = if row.is_compared() { "n/a" } else { "" };
-        let changed =
-            |change: Option<Estimate>| change.map_or_else(|| missing.to_owned(), |change| with_interval(Some(&change)));
-        let value = |estimate: Option<Estimate>| {
-            estimate.map_or_else(
-                || missing.to_owned(),
-                |value| {
-                    let value = unit.estimate(value);
-                    point(value.value, value.interval)
-                },
-            )
-        };
-        table.row([
-            row.workload.clone(),
-            value(row.base),
-            value(row.head),
-            changed(row.change),
-            changed(row.placebo),
-            row.verdict.word(),
-        ]);
-    }
-    document.table(table);
+    document.table(table(&part.rows));
     for row in part.rows.iter().filter(|row| !row.reason.is_empty()) {
         document.item(format!("{}: {}: {}", row.workload, row.verdict.word(), row.reason));
     }
-    if let Some(outlook) =
-        part.outlook.as_ref().filter(|_| part.rows.iter().any(|row| row.verdict == Verdict::Undecided))
-    {
+    // More time does not make the margin apply.
+    let is_open = |row: &Compared| row.verdict == Verdict::Undecided && !row.has_no_percent();
+    if let Some(outlook) = part.outlook.as_ref().filter(|_| part.rows.iter().any(is_open)) {
         document.item(format!("{outlook}. To decide it: more time (--max-time, --blocks) or a larger --margin"));
     }
     for told in &part.outputs {
@@ -166,9 +132,13 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
     let bad = if bad > 0 { format!(", {bad} of them failed or invalid") } else { String::new() };
     let layouts =
         if part.layouts > 1 { format!(", {} code layouts of each binary", part.layouts) } else { String::new() };
+    let without = match part.rows.iter().any(Compared::has_no_percent) {
+        true => " With a base of 0 or below the change is head − base, and only an exact 0 is no change.",
+        false => "",
+    };
     document.text(format!(
         "Change: head / base − 1, with intervals that hold for all workloads together. worse, better: the whole interval is \
-         beyond ± {margin}. no change: it is within. undecided: neither.",
+         beyond ± {margin}. no change: it is within. undecided: neither.{without}",
     ));
     document.text(format!(
         "{}{layouts}, {}{bad}{detectable}. Records: {}",
@@ -178,15 +148,82 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
     ));
 }
 
+/// A row for each workload. The head names the unit of the values; where rows have several, a column does.
+fn table(rows: &[Compared]) -> Table {
+    let units: Vec<Unit> = rows.iter().map(|row| unit(rows, row)).collect();
+    let label = |(row, unit): (&Compared, &Unit)| unit.with(row.response);
+    let is_measured = |(row, _): &(&Compared, &Unit)| row.base.is_some() || row.head.is_some();
+    let mut measured: Vec<String> = rows.iter().zip(&units).filter(is_measured).map(label).collect();
+    measured.dedup();
+    let one = match measured.as_slice() {
+        [] => rows.iter().zip(&units).map(label).next(),
+        [one] => Some(one.clone()),
+        _ => None,
+    };
+    // Without what all numbers of a program have in front, because the column is narrow.
+    let short = |label: String| label.replace("value:", "");
+    let of = |side: &str| one.as_ref().map_or_else(|| side.to_owned(), |one| format!("{side}, {one}"));
+    let mut head = vec!["<workload".to_owned()];
+    head.extend(one.is_none().then(|| "=unit".to_owned()));
+    head.extend([of("base"), of("head")]);
+    head.extend(["change [95 %]", "base against itself", "=verdict"].map(str::to_owned));
+    let mut table = Table::new(head);
+    for (row, unit) in rows.iter().zip(&units) {
+        // What does not exist is not missing.
+        let missing = if row.is_compared() { MISSING } else { "" };
+        let value = |estimate: Option<Estimate>| {
+            let shown = estimate.map(|value| unit.estimate(value)).map(|value| point(value.value, value.interval));
+            shown.unwrap_or_else(|| missing.to_owned())
+        };
+        let changed = |share, difference| either(share, difference, *unit).unwrap_or_else(|| missing.to_owned());
+        let mut cells = vec![row.workload.clone()];
+        cells.extend(
+            one.is_none()
+                .then(|| if is_measured(&(row, unit)) { short(unit.with(row.response)) } else { String::new() }),
+        );
+        cells.extend([value(row.base), value(row.head)]);
+        cells.extend([changed(row.change, row.difference), changed(row.placebo, row.placebo_difference)]);
+        cells.push(row.verdict.word());
+        table.row(cells);
+    }
+    table
+}
+
+/// The unit of a row: that of all rows with its response, so that they can be compared by eye.
+fn unit(rows: &[Compared], row: &Compared) -> Unit {
+    let is_alike = |other: &&Compared| (other.response, other.is_per_run) == (row.response, row.is_per_run);
+    let values = rows.iter().filter(is_alike).flat_map(|row| [row.base, row.head]).flatten();
+    let unit = Unit::of_response(row.response, values, Unit::LIMIT);
+    if row.is_per_run { unit.per_run() } else { unit }
+}
+
+/// The change of a workload: `+2.1 % [1.6, 2.6]`, or the difference where the base has no percent.
+pub(super) fn changed(row: &Compared) -> String {
+    let unit = unit(std::slice::from_ref(row), row);
+    either(row.change, row.difference, unit).unwrap_or_else(|| MISSING.to_owned())
+}
+
+/// `+2.1 % [1.6, 2.6]`, else `+7.00 [6.90, 7.10] ns`.
+fn either(share: Option<Estimate>, difference: Option<Estimate>, unit: Unit) -> Option<String> {
+    if share.is_some() {
+        return share.as_ref().map(with_interval);
+    }
+    let difference = unit.estimate(difference?);
+    let value = signed_point(difference.value, difference.interval);
+    let ends = difference.interval.map_or_else(String::new, |_| format!(" {}", interval(difference.interval)));
+    Some(format!("{value}{ends} {}", unit.of_difference()).trim_end().to_owned())
+}
+
 /// `2.1 %`, as precise as its interval, without a sign.
 fn size_of(estimate: Option<&Estimate>) -> String {
-    estimate
-        .map_or_else(|| "n/a".to_owned(), |estimate| format!("{} %", percent(estimate).trim_start_matches(['+', '−'])))
+    estimate.map_or_else(
+        || MISSING.to_owned(),
+        |estimate| format!("{} %", percent(estimate).trim_start_matches(['+', '−'])),
+    )
 }
 
 /// `+2.1 % [1.6, 2.6]`.
-pub(super) fn with_interval(estimate: Option<&Estimate>) -> String {
-    let Some(estimate) = estimate else { return "n/a".to_owned() };
+fn with_interval(estimate: &Estimate) -> String {
     let ends = estimate.interval.map(|(lo, hi)| (100.0 * lo, 100.0 * hi));
     match ends {
         Some(_) => format!("{} % {}", percent(estimate), interval(ends)),
@@ -196,5 +233,5 @@ pub(super) fn with_interval(estimate: Option<&Estimate>) -> String {
 
 fn percent(estimate: &Estimate) -> String {
     let ends = estimate.interval.map(|(lo, hi)| (100.0 * lo, 100.0 * hi));
-    crate::report::number::signed_point(100.0 * estimate.value, ends)
+    signed_point(100.0 * estimate.value, ends)
 }
