@@ -53,7 +53,7 @@ enum Early {
     Decided,
     /// Also when the rest of the time would most likely leave it undecided.
     Undecided,
-    /// Only when the intervals are narrow enough: a quarter of the margin.
+    /// Only when the intervals are narrow enough: a quarter of the margin. Then identical binaries are run as well.
     Never,
 }
 
@@ -94,7 +94,7 @@ pub(super) struct Measured {
     /// The change that matters, in percent of the base.
     #[arg(long, value_name = "PERCENT", default_value = "1", value_parser = percent)]
     margin: f64,
-    /// Time that the runs of each benchmark target may take.
+    /// Time that the runs of each benchmark target may take, and each run by itself (at least 10 s).
     #[arg(long, value_name = "TIME", default_value = "5m")]
     max_time: Budget,
     /// Most blocks. Fewer are run when the intervals are narrow enough, a quarter of the margin, or by --stop.

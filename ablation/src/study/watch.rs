@@ -22,6 +22,9 @@ pub(crate) const ERROR: f64 = 0.05;
 /// A comparison says after this time what its margin needs; after half of its own time when that is less.
 const TOLD_AFTER: Duration = Duration::from_secs(60);
 
+/// Blocks from which on the variance between code layouts is told apart from the rest: four of each by default.
+const LAYOUTS_KNOWN: u32 = 64;
+
 /// A comparison ends, whatever it says, once every interval has this share of the margin on each side. A change of twice
 /// the margin, or of none, is decided long before.
 const NARROW: f64 = 0.25;
@@ -173,7 +176,9 @@ impl Watch {
     pub(super) fn look(&self, judged: impl Fn(f64) -> Vec<Standing>, left: &Left) -> Look {
         let now = judged(ERROR);
         let is_narrow = now.iter().all(|s| s.change.is_none_or(|change| change.half <= NARROW * self.margin));
-        let mut over = is_narrow.then_some("the intervals are narrow enough");
+        let is_any_known = now.iter().any(|s| s.change.is_some());
+        let why = if is_any_known { "the intervals are narrow enough" } else { "no workload has runs to compare" };
+        let mut over = is_narrow.then_some(why);
         if over.is_none() && self.stop != Stop::Never && is_look(left.blocks) {
             // What is said in the end has the usual intervals. These lie in the wider ones, except where few draws are
             // beyond both ends.
@@ -243,6 +248,8 @@ impl Watch {
         let seen = format!("{} is known to ± {half} after {}", widest.workload, counted(left.blocks as usize, "block"));
         let reachable = shown_percent(2.0 * change.half_after(left.at_end() / blocks));
         let end = left.shown_end();
+        // Fewer blocks do not tell what is between layouts.
+        let change = if left.blocks < LAYOUTS_KNOWN { Change { of_layouts: 0.0, ..change } } else { change };
         let needed = blocks * change.times_for(self.margin / 2.0);
         if needed.is_infinite() {
             let short = format!("± {half}; ± {margin} needs more layouts");
@@ -461,10 +468,13 @@ mod tests {
         );
         let none = watch(true, Stop::Decided).look(|_| vec![standing(State::Open, 0.0, f64::INFINITY)], &left(6));
         assert_eq!((none.short.as_str(), none.over), ("", None));
+        let never = Standing { change: None, ..standing(State::Never, 0.0, 0.0) };
+        let never = watch(true, Stop::Decided).look(|_| vec![never.clone()], &left(6));
+        assert_eq!(never.over, Some("no workload has runs to compare"));
         // Nine tenths of the variance are between code layouts.
         let mut of_layouts = standing(State::Open, 0.0, 0.02);
         of_layouts.change = Some(Change { point: 0.0, half: 0.02, of_layouts: 0.9 });
-        let said = watch(true, Stop::Decided).look(|_| vec![of_layouts.clone()], &left(20));
+        let said = watch(true, Stop::Decided).look(|_| vec![of_layouts.clone()], &left(80));
         assert!(
             said.outlook.contains("needs more --layouts") && said.outlook.ends_with("of 3.8 %"),
             "{}",

@@ -197,3 +197,25 @@ fn a_revision_that_names_its_toolchain_is_built_with_it() {
     assert!(compilers[0] == "rustc two" && !["rustc two", "rustc one"].contains(&&*compilers[1]), "{said:#?}");
     assert!(said.stdout.contains("% better"), "the second is built by the caller's toolchain: {said:#?}");
 }
+
+#[test]
+fn identical_binaries_are_run_when_no_early_end_is_asked_for() {
+    let repository = Repository::new();
+    repository.write("NOTES", "no program reads it");
+    repository.commit("notes");
+    let said = repository.diff(&["HEAD~1..HEAD"]);
+    assert!(said.stdout.starts_with("Identical: both revisions"), "{said:#?}");
+    let said = repository.diff(&["HEAD~1..HEAD", "--stop", "never"]);
+    assert!(said.code == 0 && said.stdout.starts_with("No change: 1 workload within ± 1 %"), "{said:#?}");
+}
+
+#[test]
+fn a_run_that_hangs_ends_with_the_time_of_the_call() {
+    let repository = Repository::new();
+    let hangs = "{ while std::env::args().count() > 0 { std::thread::sleep(std::time::Duration::from_secs(1)) } 1.0 }";
+    repository.cost(hangs, "hangs");
+    let started = std::time::Instant::now();
+    let said = repository.diff(&["HEAD~1..HEAD", "--max-time", "5s"]);
+    assert!(said.code == 3 && said.stderr.contains("still running after 10 s"), "{said:#?}");
+    assert!(started.elapsed().as_secs() < 300, "{said:#?}");
+}

@@ -17,6 +17,7 @@ use crate::prove;
 use crate::store;
 use crate::study;
 use crate::study::rule::{Budget, HalfWidth};
+use crate::study::watch::{Stop, Watch};
 use crate::support::files::hide_from_git;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
@@ -154,6 +155,14 @@ fn titles(repository: &Path, commits: &[String]) -> Result<Vec<String>, DiffErro
     commits.iter().map(|commit| title(repository, commit)).collect()
 }
 
+/// When a comparison ends before its time.
+enum Until {
+    /// When it is certain whether anything is worse.
+    Watched(Watch),
+    /// When the builds decide it, or the intervals are narrow enough.
+    Known(fn(&Manifest) -> bool),
+}
+
 struct Search<'a> {
     request: &'a Request,
     settings: &'a Settings,
@@ -171,7 +180,11 @@ impl Search<'_> {
     /// Compares both ends. `Some` when the search is over before it began.
     fn ends(&mut self) -> Result<Option<Found>, DiffError> {
         let levels = [(GOOD, self.ends[0]), (BAD, self.ends[1])];
-        let Some((manifest, analysis, _)) = self.run(&levels, None, false, self.request.budget)? else {
+        // Whether anything is worse, which is known long before by how much.
+        let watch =
+            Watch { margin: self.request.margin, is_gate: true, stop: Stop::Decided, judge: compare::standings };
+        let until = Until::Watched(watch);
+        let Some((manifest, analysis, _)) = self.run(&levels, until, false, self.request.budget)? else {
             return Ok(Some(Found::Interrupted { left: Vec::new(), resume: resume::command(self.out) }));
         };
         let rows = compare::compare(&manifest, &analysis, self.request.margin);
@@ -194,7 +207,9 @@ impl Search<'_> {
         let levels = [(GOOD, self.ends[0]), (BAD, self.ends[1]), (BETWEEN, commit)];
         let mut budget = self.request.budget;
         for continued in 0..=CONTINUED {
-            let Some((manifest, analysis, stopped)) = self.run(&levels, Some(is_known), continued > 0, budget)? else {
+            let Some((manifest, analysis, stopped)) =
+                self.run(&levels, Until::Known(is_known), continued > 0, budget)?
+            else {
                 return Ok(None);
             };
             let side = match (stopped, is_built(&manifest)) {
@@ -214,7 +229,7 @@ impl Search<'_> {
     fn run(
         &mut self,
         levels: &[(&str, &str)],
-        stop_if: Option<fn(&Manifest) -> bool>,
+        until: Until,
         resume: bool,
         budget: Budget,
     ) -> Result<Option<(Manifest, Analysis, bool)>, DiffError> {
@@ -227,10 +242,16 @@ impl Search<'_> {
             blocks: Some(self.request.blocks),
             resume: (resume || self.request.resume) && resume::is_begun(&out),
             out: Some(out),
-            until_halfwidth: Some(HalfWidth::Share(self.request.margin / 2.0)),
             budget: Some(budget),
-            stop_if,
             ..study::Request::of(study.path.clone())
+        };
+        let call = match until {
+            Until::Watched(watch) => study::Request { watch: Some(watch), ..call },
+            Until::Known(stop_if) => study::Request {
+                until_halfwidth: Some(HalfWidth::Share(self.request.margin / 2.0)),
+                stop_if: Some(stop_if),
+                ..call
+            },
         };
         self.request.out.iter().for_each(|dir| hide_from_git(dir));
         let outcome = match study::run_loaded(study, &call, self.settings).map_err(DiffError::from) {

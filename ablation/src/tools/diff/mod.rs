@@ -94,7 +94,7 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
             resume: request.resume && (!several || !goes_on || dir.as_deref().is_some_and(resume::is_begun)),
             out: dir,
             budget: Some(request.budget),
-            stop_if: Some(needs_no_runs),
+            stop_if: Some(if request.stop == Stop::Never { does_not_build } else { needs_no_runs }),
             watch: Some(watch),
             pinned: begun.as_ref().map(resume::Begun::pinned).unwrap_or_default(),
             ..study::Request::of(study.path.clone())
@@ -148,6 +148,11 @@ fn sides_of(request: &Request, study: &Study) -> Result<sides::Sides, DiffError>
 /// Whether runs would say nothing: a revision has no binary, or all have the same one.
 fn needs_no_runs(manifest: &Manifest) -> bool {
     failure(manifest).is_some() || are_identical(manifest)
+}
+
+/// Whether a revision has no binary.
+fn does_not_build(manifest: &Manifest) -> bool {
+    failure(manifest).is_some()
 }
 
 /// Why a revision has no binary.

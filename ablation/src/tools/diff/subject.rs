@@ -8,6 +8,7 @@ use crate::builds::revisions;
 use crate::config::{self, CargoProgram, Origin, Program, Study};
 use crate::support::nearest::suggestion;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Code layouts of each build. More of them separate a change from the place of the code, and cost only links.
 pub(crate) const LAYOUTS: u32 = 16;
@@ -217,9 +218,14 @@ pub(super) fn repository(study: &Study) -> Result<PathBuf, DiffError> {
     revisions::top(&folder).map_err(|reason| DiffError::NoRepository { folder, reason })
 }
 
-/// Gives a study the code layouts and the seed of the call.
+/// Least time that one run may take.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Gives a study the code layouts, the seed and the time of the call.
 pub(crate) fn arrange(request: &Request, study: &mut Study) {
     study.seed = request.seed;
+    // A run that hangs must not take much more than the time that all of them have.
+    study.timeout = study.timeout.min(request.budget.0.max(LEAST_TIMEOUT));
     // A program of another build is not linked here.
     if matches!(study.subject.program, Program::Cargo(_)) {
         study.layouts = request.layouts.unwrap_or(LAYOUTS);

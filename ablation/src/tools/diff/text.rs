@@ -29,7 +29,7 @@ pub(super) fn document(comparison: &Comparison) -> Document {
 pub(super) fn answer(comparison: &Comparison) -> String {
     let margin = shown_margin(comparison.margin);
     if !comparison.parts.is_empty() && comparison.parts.iter().all(|part| part.end == PartEnd::Identical) {
-        return "Identical: both revisions are the same machine code and read the same files, so nothing was timed"
+        return "Identical: both revisions are the same machine code and open no file that differs, so nothing was timed"
             .to_owned();
     }
     let rows: Vec<&Compared> = comparison.rows().map(|(_, row)| row).collect();
@@ -97,7 +97,8 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
         PartEnd::Identical => {
             document.text(format!(
                 "{}: identical. What is loaded of both binaries is the same, byte for byte, and a trial run of each opened \
-                 no file of the repository that differs, so nothing was timed.",
+                 no file of the repository that differs, so nothing was timed. What is asked of a file without opening it, \
+                 such as its size, is not seen; --stop never times both.",
                 part.name
             ));
             return;
@@ -118,7 +119,11 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
     // More time does not make the margin apply.
     let is_open = |row: &Compared| row.verdict == Verdict::Undecided && !row.has_no_percent();
     if let Some(outlook) = part.outlook.as_ref().filter(|_| part.rows.iter().any(is_open)) {
-        document.item(format!("{outlook}. To decide it: more time (--max-time, --blocks) or a larger --margin"));
+        let way = match outlook.contains("--layouts") {
+            true => "more code layouts (--layouts) and time, or a larger --margin",
+            false => "more time (--max-time, --blocks) or a larger --margin",
+        };
+        document.item(format!("{outlook}. To decide it: {way}"));
     }
     for told in &part.outputs {
         document.item(told.clone());
