@@ -2,7 +2,7 @@
 //! factors and levels.
 //!
 //! A claim without proof is never the headline. It has a line of its own, which says how to prove it. On a terminal the
-//! head takes at most [`LINES`] lines; the quick form of a study prints nothing else.
+//! head takes [`LINES`] lines, and never more than [`LINES_MAX`]; the quick form of a study prints nothing else.
 
 mod standing;
 
@@ -289,7 +289,8 @@ fn invalid(document: &mut Document, all: &[Standing], detail: Detail) {
         0 => String::new(),
         more => format!("; {} invalid too", counted_verb(more, "more row", ["is", "are"])),
     };
-    let reason = shortened(first.reason, detail.reason_max());
+    let shown = shortened(first.reason, detail.reason_max());
+    let reason = if shown == first.reason { shown } else { format!("{shown} (report.md has all of it)") };
     document.item(format!("invalid: {} in {}: {reason}{more}", first.title, first.workload.name));
 }
 
