@@ -6,7 +6,7 @@ use super::foreign;
 use super::index::Runs;
 use super::read_back;
 use super::table::Table;
-use super::values::estimate;
+use super::values::{as_cost, estimate};
 use super::words::{Proof, Response, Verdict};
 use crate::prove;
 use ablate_format::effects::{Estimate, GreedyStep, Interaction};
@@ -71,7 +71,7 @@ pub(crate) struct Crossed {
     pub(crate) interactions: Vec<Interaction>,
     /// Probability of interactions this large if effects simply added up.
     pub(crate) additive_p: Option<f64>,
-    /// From all factors to none.
+    /// From all factors that had work to none of them, the removal that improves the response most first.
     pub(crate) greedy: Vec<GreedyStep>,
     /// Sets of factors that have no proven cell.
     pub(crate) missing: Vec<String>,
@@ -165,17 +165,36 @@ pub(super) fn crossed(
             reason,
         });
     }
-    let greedy = factorial::greedy(&values).into_iter();
+    let greedy = greedy(response, &values, &factors);
     Some(Crossed {
         total: estimate(&subtract(&values[full], &values[0])),
         factors,
         interactions: interactions(&values, &masks.factors),
         additive_p: factorial::additivity(&values).map(|additivity| additivity.p),
-        greedy: greedy
-            .filter_map(|(i, saving)| Some(GreedyStep { factor: masks.factors[i].clone(), saving: estimate(&saving)? }))
-            .collect(),
+        greedy,
         missing: Vec::new(),
     })
+}
+
+/// Takes the factors away one by one, each time the one whose removal improves the response most.
+///
+/// A factor without work stays as it is: whatever its removal changes is no saving of its own.
+fn greedy(response: Response, values: &[Drawn], factors: &[CrossedFactor]) -> Vec<GreedyStep> {
+    let had_work = |i: &usize| matches!(factors[*i].proof, Proof::Proven | Proof::Unproven);
+    let removed: Vec<usize> = (0..factors.len()).filter(had_work).collect();
+    let stays = removed.iter().fold(values.len() - 1, |mask, i| mask & !(1 << i));
+    let sign = response.cost_of(1.0);
+    let cost = |set: usize| {
+        let there = removed.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
+        let mask = there.fold(stays, |mask, (_, i)| mask | 1 << i);
+        Drawn::linear([(sign, &values[mask])])
+    };
+    let Some(costs) = (0..1 << removed.len()).map(cost).collect::<Option<Vec<Drawn>>>() else { return Vec::new() };
+    let step = |(at, saving): (usize, Drawn)| {
+        let saving = as_cost(response, estimate(&saving)?);
+        Some(GreedyStep { factor: factors[removed[at]].factor.clone(), saving })
+    };
+    factorial::greedy(&costs).into_iter().filter_map(step).collect()
 }
 
 fn away(manifest: &Manifest, factor: &str) -> String {
@@ -383,6 +402,30 @@ mod tests {
         let tick = &crossed.factors[1];
         assert_eq!((tick.proof, tick.shapley.verdict), (Proof::Proven, Verdict::Costs));
         assert_eq!(tick.reason, "had work in 2 of the 4 cells where it is on");
+    }
+
+    fn removed_in_turn(study: &Study, records: &[Record]) -> Vec<(String, f64)> {
+        let crossed = analyse(&study.manifest, records).workloads.remove(0).crossed.expect("crossed");
+        crossed.greedy.into_iter().map(|step| (step.factor, step.saving.value.round())).collect()
+    }
+
+    #[test]
+    fn of_a_rate_the_removal_that_gains_most_comes_first() {
+        // 100 /s, of which the first factor takes 30, and the second gives 10.
+        let (study, records) = Study::of_rate(&["a", "b"], |on| 100.0 - 30.0 * on(0) + 10.0 * on(1));
+        assert_eq!(removed_in_turn(&study, &records), [("a".to_owned(), -30.0), ("b".to_owned(), 10.0)]);
+    }
+
+    #[test]
+    fn a_factor_without_work_is_not_removed_in_turn() {
+        let study = Study::factorial(&["cache", "tick", "still"], &["w"]);
+        let mut records = study.records(12, |_, cell, _| cost(cell));
+        let cache = records.iter_mut().filter_map(|record| record.measured.as_mut()?.counters.get_mut("cache"));
+        cache.flat_map(|counters| counters.values_mut()).for_each(|value| *value = 0);
+        let named: Vec<String> = removed_in_turn(&study, &records).into_iter().map(|(factor, _)| factor).collect();
+        assert_eq!(named, ["tick", "still"]);
+        // With cache, which stays: 20 for tick and 30 for both together.
+        assert_eq!(removed_in_turn(&study, &records)[0].1, 50.0);
     }
 
     #[test]

@@ -144,6 +144,21 @@ impl Study {
         study
     }
 
+    /// [`Study::factorial`] in one workload `w` that is judged by a rate, and 12 blocks of it: `rate` of the factors that
+    /// are on (1) and off (0), with up to 0.2 /s more by the block.
+    pub(crate) fn of_rate(factors: &[&str], rate: impl Fn(&dyn Fn(usize) -> f64) -> f64) -> (Study, Vec<Record>) {
+        let mut study = Study::factorial(factors, &["w"]);
+        study.manifest.plan.workloads[0].response = MainResponse::named("value:r_per_s").expect("is a response");
+        let mut records = study.records(12, |_, _, _| 100.0);
+        for record in &mut records {
+            let set = record.cell.strip_prefix("set-").map(|rest| rest.as_bytes().to_vec());
+            let on = |i: usize| set.as_ref().map_or(1.0, |set| f64::from(set[i] - b'0'));
+            let value = rate(&on) + f64::from(record.block % 3) / 10.0;
+            record.measured.as_mut().expect("is a timing run").values = [("r_per_s".to_owned(), value)].into();
+        }
+        (study, records)
+    }
+
     /// Gives a factor the baseline's level `baseline` and other levels instead of `off`, each in one binary: cells
     /// `<factor>-<level>@env`.
     pub(crate) fn levels(&mut self, factor: &str, baseline: &str, others: &[&str]) {

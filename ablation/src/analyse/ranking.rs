@@ -23,7 +23,7 @@ fn distance(effect: &Effect) -> u8 {
 pub(crate) struct Candidate {
     /// The factor, or the factor with its level.
     pub(crate) title: String,
-    /// Difference seen, in the unit of the response, as [`Effect::added`] has it.
+    /// Difference seen, in the unit of the response, as [`Effect::cost`] has it.
     pub(crate) estimate: f64,
     /// The difference as a part of the baseline's value.
     pub(crate) share: Option<f64>,
@@ -106,7 +106,7 @@ impl WorkloadAnalysis {
                 best.push(effect);
             }
         }
-        let cost = |effect: &Effect| effect.response.cost_of(effect.added().map_or(0.0, |added| added.value));
+        let cost = |effect: &Effect| effect.cost().map_or(0.0, |cost| cost.value);
         best.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
         best
     }
@@ -135,24 +135,24 @@ impl WorkloadAnalysis {
         // More blocks do not prove a switch.
         let open = effect.proof != Proof::Unproven
             && matches!(effect.verdict, Verdict::BelowFloor | Verdict::NotDetected | Verdict::Inconclusive);
-        let added = effect.added().filter(|added| open && added.value != 0.0)?;
+        let cost = effect.cost().filter(|cost| open && cost.value != 0.0)?;
         let candidate = |blocks_needed| {
             Some(Candidate {
                 title: effect.title(),
-                estimate: added.value,
-                share: effect.added_share(),
-                interval: added.interval,
+                estimate: cost.value,
+                share: effect.cost_share(),
+                interval: cost.interval,
                 blocks: effect.blocks,
                 blocks_needed,
             })
         };
-        let Some((lo, hi)) = added.interval else {
+        let Some((lo, hi)) = cost.interval else {
             // Without an interval its width is not known.
             return candidate(Some(ablate_stats::MIN_BLOCKS).filter(|least| effect.blocks < *least));
         };
         // Widths shrink with the root of the blocks; the floor is a width as well, that of the placebo.
         let width = ((hi - lo) / 2.0).max(self.floor_ns.unwrap_or(0.0));
-        let times = (width / added.value).powi(2);
+        let times = (width / cost.value).powi(2);
         if times > MAX_TIMES {
             return None;
         }

@@ -96,6 +96,16 @@ impl Effect {
         self.share.map(|share| if self.is_of_a_level() { -share.value } else { share.value })
     }
 
+    /// [`Effect::added`] as a cost: positive where the response is worse with it, so where a rate is lower.
+    pub(crate) fn cost(&self) -> Option<Estimate> {
+        self.added().map(|added| as_cost(self.response, added))
+    }
+
+    /// [`Effect::cost`] as a part of the baseline's value; 1 is all of it.
+    pub(crate) fn cost_share(&self) -> Option<f64> {
+        self.added_share().map(|share| self.response.cost_of(share))
+    }
+
     /// The verdict about the thing that [`Effect::title`] names.
     pub(crate) fn said(&self) -> Verdict {
         if self.is_of_a_level() { self.verdict.reversed() } else { self.verdict }
@@ -116,6 +126,11 @@ pub(crate) fn is_away(level: &str) -> bool {
 pub(crate) fn negated(estimate: Estimate) -> Estimate {
     let interval = estimate.interval.map(|(lo, hi)| (-hi, -lo));
     Estimate { value: -estimate.value, interval, ..estimate }
+}
+
+/// A difference in a response as what it costs: of a rate, less is a cost.
+pub(crate) fn as_cost(response: Response, difference: Estimate) -> Estimate {
+    if response.cost_of(1.0) < 0.0 { negated(difference) } else { difference }
 }
 
 /// One cell in one workload.

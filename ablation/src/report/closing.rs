@@ -35,7 +35,7 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_not_ex
                 tables.push((label, Table::new(["<workload", "=by", "<switch", &delta, "95 % interval", "=verdict"])));
                 tables.len() - 1
             });
-            let value = effect.value().map(|value| unit.estimate(value));
+            let value = effect.cost().map(|value| unit.estimate(value));
             tables[at].1.row([
                 workload.name.clone(),
                 workload.response.as_str().to_owned(),

@@ -2,6 +2,7 @@
 //! factors explain of the gap, and where the rest is. Everything in full is left to report.md.
 
 use super::closing::{by, unit, without_breakdown};
+use super::content::sign_of_rates;
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
 use super::workload::{label, per, shown};
@@ -143,8 +144,8 @@ const LEGEND: &str = "Tables of factors: Δ of a factor is the baseline minus th
                       run; not exercised, the factor had no work.";
 
 /// What the words of the tables mean, once.
-pub(super) fn legend(document: &mut Document) {
-    document.text(LEGEND);
+pub(super) fn legend(document: &mut Document, analysis: &Analysis) {
+    document.text(format!("{LEGEND}{}", sign_of_rates(analysis)));
 }
 
 fn grouped<'a>(effects: impl Iterator<Item = &'a Effect>) -> Vec<Row<'a>> {
@@ -163,8 +164,8 @@ fn grouped<'a>(effects: impl Iterator<Item = &'a Effect>) -> Vec<Row<'a>> {
             false => rows[at].one_binary = Some(effect),
         }
     }
-    let added = |row: &Row| row.leading().and_then(Effect::added).map_or(f64::NEG_INFINITY, |added| added.value);
-    rows.sort_by(|a, b| added(b).total_cmp(&added(a)));
+    let cost = |row: &Row| row.leading().and_then(Effect::cost).map_or(f64::NEG_INFINITY, |cost| cost.value);
+    rows.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
     rows
 }
 
@@ -232,19 +233,19 @@ fn attribution(workload: &WorkloadAnalysis, rows: &[&Row], limit: f64, instructi
     let mut table = Table::new(header);
     let estimates =
         |arm: fn(&Row) -> Option<Estimate>| -> Vec<Option<Estimate>> { rows().map(|row| arm(row)).collect() };
-    let one_binary = aligned(&estimates(|row| row.one_binary?.added()), unit, signed_point);
-    let two_builds = aligned(&estimates(|row| row.two_builds?.added()), unit, signed_point);
+    let one_binary = aligned(&estimates(|row| row.one_binary?.cost()), unit, signed_point);
+    let two_builds = aligned(&estimates(|row| row.two_builds?.cost()), unit, signed_point);
     for (at, row) in rows().enumerate() {
         let mut line = vec![row.name.clone()];
         let columns = [&one_binary, &two_builds].into_iter().zip(&arms);
         line.extend(columns.filter(|(_, arm)| !arm.is_empty()).map(|(texts, _)| texts[at].clone()));
         let leading = row.leading();
-        line.push(or_missing(leading.and_then(Effect::added_share), percent));
+        line.push(or_missing(leading.and_then(Effect::cost_share), percent));
         let of_gap = || or_missing(leading.and_then(Effect::added_of_gap), share);
         line.extend(has_gap.then(of_gap));
         line.extend(counted.iter().map(|(response, _)| {
             let sibling = leading.and_then(|effect| workload.sibling(effect, *response));
-            or_missing(sibling.and_then(Effect::added).map(|added| added.value), signed)
+            or_missing(sibling.and_then(Effect::cost).map(|cost| cost.value), signed)
         }));
         line.push(row.verdict());
         table.row(line);

@@ -1,10 +1,21 @@
 //! Which parts a report has, by what the study compares.
 
+use crate::analyse::Analysis;
 use ablate_format::Manifest;
 
 /// Whether the subject is compared with itself; a race with peers alone has no factors to show.
 pub(super) fn has_factors(manifest: &Manifest) -> bool {
     !manifest.plan.factors.is_empty()
+}
+
+/// Whether a workload is judged by a rate, of which more is better.
+pub(super) fn has_rates(analysis: &Analysis) -> bool {
+    analysis.workloads.iter().any(|workload| workload.response.quantity().is_better_high())
+}
+
+/// What the sign of a Δ means where there are rates, after the legend of a table; empty elsewhere.
+pub(super) fn sign_of_rates(analysis: &Analysis) -> &'static str {
+    if has_rates(analysis) { " Of a rate (/s) every Δ has the other sign, so that + always costs." } else { "" }
 }
 
 /// Whether there is a ranking of factors. Along a path every step is several of them.

@@ -1,12 +1,15 @@
 //! What a factorial says: a Shapley value for every factor, which sum to the whole, and how far effects add up.
 
+use super::content::has_rates;
 use super::document::{Document, Table};
 use super::number::{
     MISSING, Unit, counted, interval, number, or_missing, percent, share, signed, signed_point, with_interval,
 };
-use crate::analyse::{Analysis, Contrasted, Crossed, CrossedFactor, Proof, Verdict, WorkloadAnalysis, is_away};
+use crate::analyse::{
+    Analysis, Contrasted, Crossed, CrossedFactor, Proof, Response, Verdict, WorkloadAnalysis, as_cost, is_away,
+};
 use ablate_format::CellKind;
-use ablate_format::effects::Interaction;
+use ablate_format::effects::{Estimate, Interaction};
 
 /// Interactions that a terminal shows.
 const MAX_PAIRS: usize = 4;
@@ -24,14 +27,19 @@ pub(super) fn headline(document: &mut Document, analysis: &Analysis, columns: us
         one(document, workload, crossed, columns);
         sentences(document, workload, crossed, is_full);
     }
-    document.text(
+    document.text(format!(
         "Shapley: the effect of the factor averaged over all orders of adding the factors; its interval holds for \
          all rows together. last out: all factors, minus all but this one. first in: this factor alone, minus none. \
          MDE: the smallest effect that is found four times in five. %: of the baseline. not detected: probably \
          smaller than the MDE. below floor: not larger than the difference of baseline and placebo. inconclusive: \
          too few blocks, or a cross-check that disagrees. unproven: nothing tells the levels of the factor apart, so \
-         it is no cost of its switch. Δ faults, Δ calls: Shapley values of the exact counts.",
-    );
+         it is no cost of its switch. Δ faults, Δ calls: Shapley values of the exact counts.{}",
+        if has_rates(analysis) {
+            " Of a rate (/s) the values and interactions have the other sign, so that + always costs."
+        } else {
+            ""
+        }
+    ));
 }
 
 fn one(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Crossed, columns: usize) {
@@ -68,21 +76,24 @@ fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: us
     header.push("=verdict".to_owned());
     let mut table = Table::new(header);
     let mut factors: Vec<&CrossedFactor> = crossed.factors.iter().collect();
-    factors.sort_by(|a, b| b.shapley.alone.value.total_cmp(&a.shapley.alone.value));
+    let main = Response::main(workload.response);
+    let cost = |estimate: Estimate| unit.estimate(as_cost(main, estimate));
+    factors.sort_by(|a, b| cost(b.shapley.alone).value.total_cmp(&cost(a.shapley.alone).value));
     let baseline = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
     let baseline = baseline.and_then(|cell| cell.value(workload.response)).map(|value| value.value);
-    let of_baseline = |value: f64| baseline.map_or_else(String::new, |baseline| percent(value / baseline));
-    let value = |row: &Contrasted| signed(unit.from(row.alone.value));
+    let of_baseline =
+        |value: f64| baseline.map_or_else(String::new, |baseline| percent(main.cost_of(value) / baseline.abs()));
+    let value = |row: &Contrasted| signed(cost(row.alone).value);
     for factor in factors {
         let row = &factor.shapley;
-        let together = row.together.map(|(lo, hi)| (unit.from(lo), unit.from(hi)));
+        let together = cost(Estimate { interval: row.together, ..row.alone });
         let claimed = !matches!(row.verdict, Verdict::NotExercised | Verdict::Invalid);
         let mut cells = vec![match is_away(&factor.away) {
             true => factor.factor.clone(),
             false => format!("{}, not {}", factor.factor, factor.away),
         }];
         if claimed {
-            cells.extend([signed_point(unit.from(row.alone.value), together), interval(together)]);
+            cells.extend([signed_point(together.value, together.interval), interval(together.interval)]);
         } else {
             cells.extend([MISSING.to_owned(), String::new()]);
         }
@@ -100,7 +111,7 @@ fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: us
         table.row(cells);
     }
     if let Some(all) = crossed.total {
-        let total = unit.estimate(all);
+        let total = cost(all);
         let mut cells = vec!["all together".to_owned(), signed_point(total.value, total.interval)];
         cells.push(interval(total.interval));
         cells.extend((without < 4).then(|| of_baseline(all.value)));
@@ -125,7 +136,7 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
     let unit = Unit::of_factors(workload, Unit::LIMIT);
     let found: Vec<&Interaction> = crossed.interactions.iter().filter(|pair| pair.found).collect();
     let shown = if is_full { found.len() } else { MAX_PAIRS };
-    let named: Vec<String> = found.iter().take(shown).map(|pair| pair_text(pair, unit)).collect();
+    let named: Vec<String> = found.iter().take(shown).map(|pair| pair_text(pair, workload, unit)).collect();
     let more = found.len() - named.len();
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     let additive = match crossed.additive_p {
@@ -145,7 +156,23 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
         format!("{} {}", step.factor, signed_point(-saving.value, saving.interval))
     });
     let steps: Vec<String> = steps.collect();
-    document.item(format!("removed in turn, what saves most first, {}: {}.", unit.label(), steps.join(", ")));
+    let saves = if workload.response.quantity().is_better_high() { "gains" } else { "saves" };
+    if !steps.is_empty() {
+        document.item(format!(
+            "removed in turn, what {saves} most first, and how the {} changes: {}.",
+            unit.with(workload.response),
+            steps.join(", ")
+        ));
+    }
+    let idle = crossed.factors.iter().filter(|factor| factor.proof == Proof::NotExercised);
+    let idle: Vec<&str> = idle.map(|factor| factor.factor.as_str()).collect();
+    if !idle.is_empty() {
+        document.item(format!(
+            "not removed in turn, because not exercised: {}. What changed with them is in `all together`, and is noise \
+             or another factor's.",
+            idle.join(", ")
+        ));
+    }
     let explained = crossed.factors.iter().filter(|factor| !factor.reason.is_empty());
     // Where a claim comes from is in both reports; why nothing is claimed is in the full one.
     for factor in explained.filter(|factor| is_full || factor.proof == Proof::Proven) {
@@ -153,8 +180,8 @@ fn sentences(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Cro
     }
 }
 
-fn pair_text(pair: &Interaction, unit: Unit) -> String {
-    let value = unit.estimate(pair.value);
+fn pair_text(pair: &Interaction, workload: &WorkloadAnalysis, unit: Unit) -> String {
+    let value = unit.estimate(as_cost(Response::main(workload.response), pair.value));
     format!("{} × {} {}", pair.pair.0, pair.pair.1, with_interval(Some(&value)))
 }
 
@@ -163,6 +190,38 @@ mod tests {
     use super::*;
     use crate::analyse::analyse;
     use crate::analyse::fixture::Study;
+
+    fn shown(study: &Study, records: &[ablate_format::Record]) -> String {
+        let mut document = Document::default();
+        headline(&mut document, &analyse(&study.manifest, records), 160);
+        document.terminal(160)
+    }
+
+    #[test]
+    fn of_a_rate_plus_costs_and_what_gains_most_is_removed_first() {
+        let (study, records) = Study::of_rate(&["a", "b"], |on| 100.0 - 30.0 * on(0) + 10.0 * on(1));
+        let text = shown(&study, &records);
+        assert!(
+            text.contains(
+                "- removed in turn, what gains most first, and how the /s value:r_per_s changes: a +30.0, b −10.00."
+            ),
+            "{text}"
+        );
+        insta::assert_snapshot!("shapley_of_a_rate", text);
+    }
+
+    #[test]
+    fn a_factor_that_is_not_exercised_is_named_beside_the_order_of_removal() {
+        let study = Study::factorial(&["cache", "tick"], &["w"]);
+        let mut records = study.records(12, |_, cell, _| if cell.starts_with("set-0") { 900.0 } else { 1_000.0 });
+        let cache = records.iter_mut().filter_map(|record| record.measured.as_mut()?.counters.get_mut("cache"));
+        cache.flat_map(|counters| counters.values_mut()).for_each(|value| *value = 0);
+        let text = shown(&study, &records);
+        let order =
+            text.lines().find(|line| line.contains("removed in turn, what saves most first")).expect("is there");
+        assert!(order.contains("changes: tick ") && !order.contains("cache"), "{text}");
+        assert!(text.contains("not removed in turn, because not exercised: cache."), "{text}");
+    }
 
     #[test]
     fn the_headline_fits_and_its_values_sum_to_the_whole() {

@@ -1,5 +1,6 @@
 //! The head of a report and the table that answers the first question: what costs most, and how far is the peer.
 
+use super::content::{has_rates, sign_of_rates};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, count, counted, interval, number, or_missing, part, percent, share, signed_point};
 use crate::analyse::{Analysis, Effect, Unjudged, WorkloadAnalysis};
@@ -179,14 +180,17 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis) {
         document.table(factors(analysis, &peers, unit));
     }
     let of_gap = if has_gap(analysis) { " of gap: share of the gap to the first peer." } else { "" };
-    let vs = if peers.is_empty() { "" } else { " vs: baseline against the peer, + is slower." };
+    let better = if has_rates(analysis) { " (of a rate, /s, better)" } else { "" };
+    let vs =
+        if peers.is_empty() { String::new() } else { format!(" vs: baseline against the peer, + is worse{better}.") };
     document.text(format!(
         "Δ: what the factor adds (− saves), with its 95 % interval: the baseline minus the baseline without this factor; \
-         of a level (factor: level), that level minus the baseline's. %: of the baseline's value. Every Δ lies outside the noise floor, and its cross-check agrees. proof: the arms (env, feature, \
+         of a level (factor: level), that level minus the baseline's. %: of the baseline's value. Every Δ that costs or saves lies outside the noise floor, and its cross-check agrees. proof: the arms (env, feature, \
          both) whose counters prove that the factor worked with it and did not without it; a program without counters is \
          proven by exact counts or by its binaries; {MISSING}: the effect is measured and unproven.{of_gap} by: what is \
          measured. p10 is the 10th percentile of a process, cross-checked by the median; wall, cpu and rss-peak are those \
-         of the whole process, cross-checked by the median over blocks.{vs}",
+         of the whole process, cross-checked by the median over blocks.{vs}{}",
+        sign_of_rates(analysis)
     ));
     let open: Vec<String> = analysis.workloads.iter().filter_map(blocks_needed).collect();
     if !open.is_empty() {
@@ -204,7 +208,7 @@ fn factors(analysis: &Analysis, peers: &[&str], delta: &str) -> Table {
     let mut header = ["<workload", "=by", "=factor"].map(str::to_owned).to_vec();
     header.extend([format!("<{delta} [95 %]"), "Δ\n%".to_owned()]);
     header.extend(has_gap.then(|| "of\ngap".to_owned()));
-    header.push("=proof".to_owned());
+    header.extend(["=verdict", "=proof"].map(str::to_owned));
     header.extend(peers.iter().map(|peer| format!("vs\n{peer}")));
     let mut table = Table::new(header);
     for workload in &analysis.workloads {
@@ -226,7 +230,7 @@ fn factors(analysis: &Analysis, peers: &[&str], delta: &str) -> Table {
             }));
             cells.push(row.of_baseline.map_or_else(String::new, percent));
             cells.extend(has_gap.then(|| row.share.map_or_else(String::new, share)));
-            cells.push(row.proof);
+            cells.extend([row.verdict.to_owned(), row.proof]);
             let gaps = workload.gaps.iter().take(peers.len());
             cells.extend(gaps.map(|gap| match is_first {
                 true => or_missing(gap.gap_ratio.map(|g| g.value), percent),
@@ -249,6 +253,7 @@ struct FactorRow {
     value: Option<Estimate>,
     of_baseline: Option<f64>,
     share: Option<f64>,
+    verdict: &'static str,
     proof: String,
 }
 
@@ -257,9 +262,10 @@ struct FactorRow {
 fn factor_rows(workload: &WorkloadAnalysis) -> Vec<FactorRow> {
     let claimed = |effect: &&Effect| FactorRow {
         factor: effect.title(),
-        value: effect.added(),
-        of_baseline: effect.added_share(),
+        value: effect.cost(),
+        of_baseline: effect.cost_share(),
         share: effect.added_of_gap(),
+        verdict: effect.said().word(),
         proof: proof(workload, &effect.title()),
     };
     let mut rows: Vec<FactorRow> = workload.top_costs().iter().take(3).map(claimed).collect();
@@ -269,10 +275,18 @@ fn factor_rows(workload: &WorkloadAnalysis) -> Vec<FactorRow> {
             value: Some(Estimate { value: candidate.estimate, interval: candidate.interval, blocks: candidate.blocks }),
             of_baseline: candidate.share,
             share: None,
+            verdict: "open",
             proof: proof(workload, &candidate.title),
         }));
     }
-    let word = |factor: String| FactorRow { factor, value: None, of_baseline: None, share: None, proof: String::new() };
+    let word = |factor: String| FactorRow {
+        factor,
+        value: None,
+        of_baseline: None,
+        share: None,
+        verdict: "",
+        proof: String::new(),
+    };
     let savers = workload.top_savers();
     // Where something saves, it is the answer.
     if rows.is_empty() && savers.is_empty() {

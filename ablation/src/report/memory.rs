@@ -118,11 +118,11 @@ fn of_factors(workload: &WorkloadAnalysis, with_ends: bool) -> Option<Table> {
     for effect in &rows {
         let mut row = vec![label(effect), effect.arm.map_or("", |arm| arm.as_str()).to_owned()];
         let mut cells = |effect: Option<&Effect>, unit: Unit, with_ends: bool| {
-            let added = effect.and_then(Effect::added).map(|added| unit.estimate(added));
+            let added = effect.and_then(Effect::cost).map(|cost| unit.estimate(cost));
             let value = added.map_or_else(|| MISSING.to_owned(), |added| signed_point(added.value, added.interval));
             let ends = added.filter(|_| with_ends).and_then(|added| added.interval);
             row.push(if ends.is_some() { format!("{value} {}", interval(ends)) } else { value });
-            row.push(or_missing(effect.and_then(Effect::added_share), percent));
+            row.push(or_missing(effect.and_then(Effect::cost_share), percent));
             row.push(effect.map_or_else(|| MISSING.to_owned(), |effect| effect.word().to_owned()));
         };
         cells(Some(effect), time, false);

@@ -137,7 +137,7 @@ fn in_short(
     }
     curves::in_short(&mut document, &explained.curves, columns);
     if has_factors {
-        compact::legend(&mut document);
+        compact::legend(&mut document, analysis);
         memory::legend(&mut document, analysis);
         for workload in &analysis.workloads {
             compact::workload(&mut document, workload, columns);

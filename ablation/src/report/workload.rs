@@ -6,7 +6,7 @@ use super::number::{
     with_interval,
 };
 use crate::analyse::{
-    CellSummary, CrossedFactor, Effect, Proof, Response, Unjudged, Verdict, WorkloadAnalysis, is_away, negated,
+    CellSummary, CrossedFactor, Effect, Proof, Response, Unjudged, Verdict, WorkloadAnalysis, as_cost, is_away, negated,
 };
 use ablate_format::effects::{Estimate, Noise};
 use ablate_format::{CellKind, MainResponse};
@@ -183,7 +183,9 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
     let others = workload.main_effects().filter(|e| !e.attribution && e.contrast != "off-absent");
     let others: Vec<&Effect> = others.filter(|e| e.contrast != "placebo").collect();
     if !others.is_empty() {
-        document.text("The baseline minus treatments that change several factors:");
+        let is_rate = workload.response.quantity().is_better_high();
+        let sign = if is_rate { ", as a cost (+ is a lower rate)" } else { "" };
+        document.text(format!("The baseline minus treatments that change several factors{sign}:"));
         let values = others.iter().filter_map(|effect| effect.value());
         let unit = Unit::of_workload(workload, values, Unit::LIMIT);
         document.table(table(workload, "<against the baseline", others, unit));
@@ -204,7 +206,7 @@ pub(super) fn attribution(document: &mut Document, workload: &WorkloadAnalysis) 
 }
 
 fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit: Unit) -> Table {
-    let key = |effect: &Effect| effect.added().map_or(f64::NEG_INFINITY, |added| added.value);
+    let key = |effect: &Effect| effect.cost().map_or(f64::NEG_INFINITY, |cost| cost.value);
     rows.sort_by(|a, b| key(b).total_cmp(&key(a)));
     let delta = unit.delta();
     let has_gap = workload.reference_gap.is_some();
@@ -215,11 +217,11 @@ fn table(workload: &WorkloadAnalysis, first: &str, mut rows: Vec<&Effect>, unit:
     for effect in rows {
         let name = label(effect);
         let arm = if effect.contrast == "main" { "main" } else { effect.arm.map_or("", |arm| arm.as_str()) };
-        let value = effect.added().map(|value| unit.estimate(value));
+        let value = effect.cost().map(|value| unit.estimate(value));
         let mut row = vec![name, arm.to_owned()];
         row.push(value.map_or_else(|| MISSING.to_owned(), |e| signed_point(e.value, e.interval)));
         row.push(interval(value.and_then(|e| e.interval)));
-        row.push(or_missing(effect.added_share(), percent));
+        row.push(or_missing(effect.cost_share(), percent));
         row.extend(has_gap.then(|| or_missing(effect.added_of_gap(), share)));
         for (response, _) in Response::COUNTED {
             let sibling = workload.sibling(effect, response).and_then(Effect::added);
@@ -254,7 +256,7 @@ pub(super) fn verdict(effect: &Effect, unit: Unit) -> String {
 /// A factor or level that a sentence names.
 struct Named {
     title: String,
-    added: Option<Estimate>,
+    cost: Option<Estimate>,
     share: Option<f64>,
     of_gap: Option<f64>,
 }
@@ -264,8 +266,8 @@ struct Named {
 fn named(workload: &WorkloadAnalysis, verdict: Verdict) -> Vec<Named> {
     let of_effect = |effect: &Effect| Named {
         title: effect.title(),
-        added: effect.added(),
-        share: effect.added_share(),
+        cost: effect.cost(),
+        share: effect.cost_share(),
         of_gap: effect.added_of_gap(),
     };
     let rows = if verdict == Verdict::Saves { workload.top_savers() } else { workload.top_costs() };
@@ -287,14 +289,15 @@ fn named(workload: &WorkloadAnalysis, verdict: Verdict) -> Vec<Named> {
         }
         let value = Estimate { interval: factor.shapley.together, ..factor.shapley.alone };
         let sign = if is_level { -1.0 } else { 1.0 };
+        let cost = as_cost(Response::main(workload.response), if is_level { negated(value) } else { value });
         out.push(Named {
             title: title(factor),
-            added: Some(if is_level { negated(value) } else { value }),
-            share: baseline.map(|baseline| sign * value.value / baseline).filter(|share| share.is_finite()),
+            cost: Some(cost),
+            share: baseline.map(|baseline| cost.value / baseline.abs()).filter(|share| share.is_finite()),
             of_gap: factor.share.map(|share| sign * share.value),
         });
     }
-    let size = |named: &Named| named.added.map_or(0.0, |added| added.value.abs());
+    let size = |named: &Named| named.cost.map_or(0.0, |cost| cost.value.abs());
     out.sort_by(|a, b| size(b).total_cmp(&size(a)));
     out
 }
@@ -304,7 +307,7 @@ pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
     let unit = Unit::of_factors(workload, Unit::LIMIT);
     let peer = workload.reference_gap.as_ref().map_or("the peer", |reference| &reference.peer);
     let say = |named: &Named| {
-        let estimate = named.added.map(|value| unit.estimate(value));
+        let estimate = named.cost.map(|value| unit.estimate(value));
         let of_baseline = named.share.map_or(String::new(), |share| format!(", {}", percent(share)));
         let of_gap = named.of_gap.map_or(String::new(), |s| format!(", {} of the gap to {peer}", share(s)));
         let value = format!("{} {}", with_interval(estimate.as_ref()), unit.label());
@@ -315,12 +318,13 @@ pub(super) fn top_three(workload: &WorkloadAnalysis) -> String {
     let has_shapley = workload.crossed.as_ref().is_some_and(|crossed| !crossed.factors.is_empty());
     let by = if has_shapley { ", by Shapley value" } else { "" };
     let name = &workload.name;
+    let (one, many) = if workload.response.quantity().is_better_high() { ("gains", "gain") } else { ("saves", "save") };
     match (costs.is_empty(), savers.is_empty()) {
         (true, true) => no_claim(workload, unit),
         (false, true) => format!("In {name} {}.", claims(&costs, "costs", "cost", by)),
-        (true, false) => format!("In {name} {}.", claims(&savers, "saves", "save", by)),
+        (true, false) => format!("In {name} {}.", claims(&savers, one, many, by)),
         (false, false) => {
-            format!("In {name} {}; {}.", claims(&costs, "costs", "cost", by), claims(&savers, "saves", "save", ""))
+            format!("In {name} {}; {}.", claims(&costs, "costs", "cost", by), claims(&savers, one, many, ""))
         }
     }
 }
@@ -357,12 +361,13 @@ fn no_claim(workload: &WorkloadAnalysis, unit: Unit) -> String {
     }
 }
 
-/// The largest difference that nothing is claimed about: `cache, +9.64 ns/op`.
+/// The largest difference that nothing is claimed about, as a cost: `cache, +9.64 ns/op`.
 fn largest_seen(workload: &WorkloadAnalysis, unit: Unit) -> Option<String> {
     let open = workload.candidates().into_iter().next()?;
     let value = format!("{} {}", signed(unit.from(open.estimate)), unit.label());
     let of_baseline = open.share.map_or(String::new(), |share| format!(", {}", percent(share)));
-    Some(format!("{}, {}{of_baseline}", open.title, value.trim_end()))
+    let sign = if workload.response.quantity().is_better_high() { " as a cost" } else { "" };
+    Some(format!("{}, {}{sign}{of_baseline}", open.title, value.trim_end()))
 }
 
 /// A sentence about the largest difference that is neither claimed nor excluded, and how many blocks would decide it.

@@ -2,7 +2,7 @@
 //! factors and levels.
 //!
 //! A claim without proof is never the headline. It has a line of its own, which says how to prove it. On a terminal the
-//! head takes at most [`LINES`] lines; the quick form of a study prints nothing else.
+//! head takes [`LINES`] lines, and never more than [`LINES_MAX`]; the quick form of a study prints nothing else.
 
 mod standing;
 
@@ -19,23 +19,51 @@ use ablate_format::{CellKind, MainResponse, Manifest};
 use standing::{Rank, Standing, baseline, standings};
 use std::path::Path;
 
-/// Most lines of the head on a terminal.
+/// Lines that the head has on a terminal.
 const LINES: usize = 25;
 
+/// Most lines of the head, where what must be said has no room in [`LINES`] beside the table.
+const LINES_MAX: usize = 40;
+
 /// Most factors in the table, and most workloads that have a sentence of their own.
-const LIMITS: Limits = Limits { rows: 12, sentences: 3 };
+const LIMITS: Limits = Limits { rows: 12, sentences: 3, detail: Detail::Full };
 
 /// Below this number of factors a sentence goes before another row does.
 const LEAST_ROWS: usize = 4;
-
-/// Longest reason in the head, in characters.
-const REASON_MAX: usize = 320;
 
 /// How much of the head is shown; the rest is counted.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     rows: usize,
     sentences: usize,
+    detail: Detail,
+}
+
+/// How long the sentences are that only help to go on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Detail {
+    /// All of them, as long as they are.
+    Full,
+    /// The ways to prove a factor are left to report.md, and reasons are cut.
+    Short,
+    /// One row of each kind, the others counted.
+    Least,
+}
+
+impl Detail {
+    /// Longest reason, in characters.
+    fn reason_max(self) -> usize {
+        match self {
+            Detail::Full => 320,
+            Detail::Short => 120,
+            Detail::Least => 60,
+        }
+    }
+
+    /// Most rows that one sentence names.
+    fn named(self) -> usize {
+        if self == Detail::Least { 1 } else { 3 }
+    }
 }
 
 /// The head of a report for a terminal of `columns`; `usize::MAX` is for Markdown, where nothing is left out.
@@ -65,7 +93,8 @@ pub(super) fn quick(dir: &Path, manifest: &Manifest, analysis: &Analysis, full: 
     document
 }
 
-/// Adds as much of `part` as the lines allow: fewer rows first, then fewer sentences. `reserved` lines stay free.
+/// Adds as much of `part` as the lines allow. What gives way, in this order: the length of hints, rows, sentences, what
+/// sentences name. The table stays in any case, if need be on up to [`LINES_MAX`] lines. `reserved` lines stay free.
 fn fill(document: &mut Document, columns: usize, reserved: usize, part: impl Fn(&mut Document, Limits)) {
     let filled = |limits: Limits| {
         let mut head = Document::default();
@@ -73,14 +102,20 @@ fn fill(document: &mut Document, columns: usize, reserved: usize, part: impl Fn(
         head
     };
     if columns == usize::MAX {
-        return document.append(filled(Limits { rows: usize::MAX, sentences: usize::MAX }));
+        return document.append(filled(Limits { rows: usize::MAX, sentences: usize::MAX, detail: Detail::Full }));
     }
-    let sentences = (0..=LIMITS.sentences).rev();
-    let with_rows = sentences.flat_map(|sentences| (1..=LIMITS.rows).rev().map(move |rows| (rows, sentences)));
-    let enough = with_rows.filter(|(rows, sentences)| *rows >= LEAST_ROWS || *sentences == 0);
-    let mut heads = enough.map(|(rows, sentences)| filled(Limits { rows, sentences }));
-    let fits = |head: &Document| head.terminal(columns).lines().count() + reserved <= LINES;
-    document.append(heads.find(fits).unwrap_or_else(|| filled(Limits { rows: 0, sentences: 0 })));
+    let rows = |least: usize, limits: Limits| (least..=LIMITS.rows).rev().map(move |rows| Limits { rows, ..limits });
+    let shorter = [Detail::Short, Detail::Least].into_iter().flat_map(|detail| {
+        let sentences = (0..=LIMITS.sentences).rev();
+        sentences.flat_map(move |sentences| rows(LEAST_ROWS, Limits { sentences, detail, ..LIMITS }))
+    });
+    let longer = [(Detail::Short, 1), (Detail::Least, 0)].into_iter();
+    let longer = longer.flat_map(|(detail, sentences)| rows(1, Limits { sentences, detail, ..LIMITS }));
+    let usual = std::iter::once(LIMITS).chain(shorter).map(|limits| (limits, LINES));
+    let mut heads = usual.chain(longer.map(|limits| (limits, LINES_MAX))).map(|(limits, most)| (filled(limits), most));
+    let fits = |(head, most): &(Document, usize)| head.terminal(columns).lines().count() + reserved <= *most;
+    let least = Limits { rows: 1, sentences: 0, detail: Detail::Least };
+    document.append(heads.find(fits).map_or_else(|| filled(least), |(head, _)| head));
 }
 
 /// `6 blocks of 2 workloads`.
@@ -92,30 +127,7 @@ fn size(manifest: &Manifest, analysis: &Analysis) -> String {
 /// The answer in sentences.
 fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, limits: Limits) {
     if has_rows(manifest) {
-        let all = all_standings(manifest, analysis);
-        let open: Vec<&WorkloadAnalysis> = analysis.workloads.iter().filter(|w| !has_claim(manifest, w)).collect();
-        let has_answer = lead(document, manifest, &all);
-        // One workload has its own sentence, which says the same.
-        let is_told = open.len() == 1 && analysis.workloads.len() == 1 && limits.sentences > 0;
-        if is_told {
-            document.text(top_three(open[0]));
-        } else if !has_answer {
-            document.text("No factor is proven to cost or to save anything in these workloads.");
-        }
-        unproven(document, manifest, &all);
-        invalid(document, &all);
-        if let Some(told) = analysis.workloads.iter().find_map(memory::largest_peak) {
-            document.item(told);
-        }
-        let listed = if is_told { 0 } else { limits.sentences };
-        for workload in open.iter().take(listed) {
-            document.item(top_three(workload));
-        }
-        // Without any of them the table says it.
-        let rest = open.len().saturating_sub(listed);
-        if rest > 0 && listed > 0 {
-            document.item(format!("nothing either in {}; see report.md", counted(rest, "more workload")));
-        }
+        findings(document, manifest, analysis, limits);
     } else if !has_factors(manifest) {
         match peers::summary(analysis) {
             Some(race) => document.text(race),
@@ -123,12 +135,71 @@ fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, lim
             None => values(document, analysis),
         }
     }
-    for path in analysis.paths.iter().filter_map(paths::summary) {
+    let paths: Vec<String> = analysis.paths.iter().filter_map(paths::summary).collect();
+    let named = if limits.detail == Detail::Least { limits.detail.named() } else { paths.len() };
+    let more = paths.len().saturating_sub(named);
+    for path in paths.into_iter().take(named) {
         document.item(path);
+    }
+    if more > 0 {
+        document.item(format!("and {}: see report.md", counted(more, "more path")));
     }
     if let Some(targets) = targets::summary(analysis) {
         document.item(format!("targets: {targets}"));
     }
+}
+
+/// What is found of factors, and where nothing is.
+fn findings(document: &mut Document, manifest: &Manifest, analysis: &Analysis, limits: Limits) {
+    let all = all_standings(manifest, analysis);
+    let has_answer = lead(document, manifest, &all, limits.detail);
+    let is_unproven = analysis.workloads.len() > 1 && analysis.workloads.iter().all(claims_nothing);
+    let open = analysis.workloads.iter().filter(|w| !is_unproven && !has_claim(manifest, w));
+    let open: Vec<&WorkloadAnalysis> = open.collect();
+    // One workload has its own sentence, which says the same.
+    let is_told = open.len() == 1 && analysis.workloads.len() == 1 && limits.sentences > 0;
+    if is_told {
+        document.text(top_three(open[0]));
+    } else if is_unproven {
+        document.text(
+            "In no workload is anything claimed: no factor's levels are proven to be two different things.".to_owned(),
+        );
+    } else if !has_answer {
+        document.text("No factor is proven to cost or to save anything in these workloads.");
+    }
+    unproven(document, manifest, &all, limits.detail);
+    invalid(document, &all, limits.detail);
+    if let Some(told) = analysis.workloads.iter().find_map(memory::largest_peak) {
+        document.item(told);
+    }
+    let listed = if is_told { open.len() } else { limits.sentences.min(open.len()) };
+    for workload in open.iter().take(if is_told { 0 } else { listed }) {
+        document.item(top_three(workload));
+    }
+    let (missing, nothing): (Vec<&WorkloadAnalysis>, Vec<&WorkloadAnalysis>) =
+        open[listed..].iter().partition(|workload| matches!(workload.unjudged(), Some(Unjudged::NotMeasured(_))));
+    // Without any of them the table says it.
+    let nothing = if listed > 0 { nothing.len() } else { 0 };
+    match (nothing, missing.len()) {
+        (0, 0) => {}
+        (0, 1) => document.item(format!("nothing was measured in {}: report.md says why", missing[0].name)),
+        (0, missing) => {
+            document.item(format!("nothing was measured in {}: report.md says why", counted(missing, "workload")))
+        }
+        (nothing, 0) => {
+            document.item(format!("nothing either in {}; see report.md", counted(nothing, "more workload")))
+        }
+        (nothing, missing) => document.item(format!(
+            "nothing either in {}; not measured in {missing}: report.md says why",
+            counted(nothing, "more workload")
+        )),
+    }
+}
+
+/// Whether a workload has factors and no levels of any are proven to be two different things.
+fn claims_nothing(workload: &WorkloadAnalysis) -> bool {
+    let rows = workload.telling();
+    !rows.is_empty() && rows.iter().all(|effect| effect.proof == Proof::Unproven)
 }
 
 /// What each workload takes: the answer of a study that compares nothing.
@@ -154,11 +225,11 @@ fn values(document: &mut Document, analysis: &Analysis) {
 /// The claim with this proof that is the largest part of its baseline's value, a cost or a saving.
 fn largest<'s, 'a>(all: &'s [Standing<'a>], proof: Proof) -> Option<&'s Standing<'a>> {
     let claims = all.iter().filter(|standing| standing.is_claim() && standing.proof == proof);
-    claims.filter(|standing| standing.share().is_some()).max_by(|a, b| a.size().total_cmp(&b.size()))
+    claims.max_by(|a, b| a.size().total_cmp(&b.size()))
 }
 
 /// The answer: the largest proven claim, how sure that is, what proves it, and the largest claim of the other kind.
-fn lead(document: &mut Document, manifest: &Manifest, all: &[Standing]) -> bool {
+fn lead(document: &mut Document, manifest: &Manifest, all: &[Standing], detail: Detail) -> bool {
     let Some(first) = largest(all, Proof::Proven) else { return false };
     let is_largest = largest(all, Proof::Unproven).is_none_or(|other| other.size() <= first.size());
     let rank = match is_largest {
@@ -171,36 +242,45 @@ fn lead(document: &mut Document, manifest: &Manifest, all: &[Standing]) -> bool 
     let others: Vec<&Standing> = all.iter().filter(|s| s.proof == Proof::Proven && s.is_claim()).collect();
     let opposite = others.iter().filter(|other| other.verdict != first.verdict);
     if let Some(other) = opposite.max_by(|a, b| a.size().total_cmp(&b.size())) {
-        let kind = if other.verdict == Verdict::Costs { "cost" } else { "saving" };
-        document.item(format!("{} in {}: the largest {kind}", other.short(), other.workload.name));
+        document.item(format!("{} in {}: the largest {}", other.short(), other.workload.name, other.noun()));
     }
     first.how_sure().into_iter().chain(first.removed_and_added()).for_each(|text| document.item(text));
+    let opposed = others.iter().filter(|other| !std::ptr::eq(**other, first)).filter_map(|other| other.opposed());
+    if let Some(text) = listed(&opposed.collect::<Vec<_>>(), detail.named().min(2)) {
+        document.item(format!("removed alone, the verdict is the opposite: {text}"));
+    }
     document.item(first.proof(manifest));
     true
 }
 
-/// Most differences without a proof that the head names.
-const UNPROVEN_MAX: usize = 3;
-
-/// What is measured but not proven, the largest difference first, and how to prove that one.
-fn unproven(document: &mut Document, manifest: &Manifest, all: &[Standing]) {
-    let mut unproven: Vec<&Standing> = all.iter().filter(|standing| standing.proof == Proof::Unproven).collect();
-    unproven.sort_by(|a, b| b.size().total_cmp(&a.size()));
-    let Some(first) = unproven.first() else { return };
-    let shown: Vec<String> = unproven.iter().take(UNPROVEN_MAX).map(|standing| standing.measured()).collect();
-    let more = match unproven.len().saturating_sub(UNPROVEN_MAX) {
+/// The first of some texts, and how many more there are; `None` without any.
+fn listed(texts: &[String], most: usize) -> Option<String> {
+    let shown = texts.iter().take(most).map(String::as_str).collect::<Vec<_>>().join("; ");
+    let more = match texts.len().saturating_sub(most) {
         0 => String::new(),
         more => format!("; and {}", counted(more, "more row")),
     };
+    (!texts.is_empty()).then(|| shown + &more)
+}
+
+/// What is measured but not proven, the largest difference first, and how to prove that one.
+fn unproven(document: &mut Document, manifest: &Manifest, all: &[Standing], detail: Detail) {
+    let mut unproven: Vec<&Standing> = all.iter().filter(|standing| standing.proof == Proof::Unproven).collect();
+    unproven.sort_by(|a, b| b.size().total_cmp(&a.size()));
+    let Some(first) = unproven.first() else { return };
+    let shown: Vec<String> = unproven.iter().map(|standing| standing.measured()).collect();
+    let Some(shown) = listed(&shown, detail.named()) else { return };
     document.item(format!(
-        "measured but unproven: {}{more}. Nothing tells these levels apart, so no cost of the switch is claimed.",
-        shown.join("; ")
+        "measured but unproven: {shown}. Nothing tells these levels apart, so no cost of the switch is claimed."
     ));
-    document.item(format!("to prove {}: {}.", first.factor, ways(manifest, first.factor, first.workload.outputs)));
+    document.item(match detail {
+        Detail::Full => format!("to prove {}: {}.", first.factor, ways(manifest, first.factor, first.workload.outputs)),
+        Detail::Short | Detail::Least => format!("to prove {}: report.md lists the ways", first.factor),
+    });
 }
 
 /// Why the first factor or level without a proven run has none; the others are counted.
-fn invalid(document: &mut Document, all: &[Standing]) {
+fn invalid(document: &mut Document, all: &[Standing], detail: Detail) {
     // Where nothing was measured at all, the workload's own sentence says why.
     let is_open = |standing: &&Standing| !matches!(standing.workload.unjudged(), Some(Unjudged::NotMeasured(_)));
     let mut invalid = all.iter().filter(|standing| standing.verdict == Verdict::Invalid).filter(is_open);
@@ -209,7 +289,8 @@ fn invalid(document: &mut Document, all: &[Standing]) {
         0 => String::new(),
         more => format!("; {} invalid too", counted_verb(more, "more row", ["is", "are"])),
     };
-    let reason = shortened(first.reason, REASON_MAX);
+    let shown = shortened(first.reason, detail.reason_max());
+    let reason = if shown == first.reason { shown } else { format!("{shown} (report.md has all of it)") };
     document.item(format!("invalid: {} in {}: {reason}{more}", first.title, first.workload.name));
 }
 
@@ -219,17 +300,19 @@ fn factors(document: &mut Document, manifest: &Manifest, analysis: &Analysis, li
         return;
     }
     let mut workloads: Vec<&WorkloadAnalysis> = analysis.workloads.iter().collect();
-    let table = |shown: usize| table(manifest, &workloads[..shown], limits.rows);
+    let all = all_standings(manifest, analysis);
+    let first = largest(&all, Proof::Proven);
+    let title = first.map(|claim| claim.title.as_str());
+    let table = |shown: usize| table(manifest, &workloads[..shown], limits.rows, title);
     let fitting = (1..=workloads.len()).rev().find(|shown| table(*shown).width() <= columns).unwrap_or(1);
     // The answer's own workload is among those that fit.
-    let all = all_standings(manifest, analysis);
-    let first = largest(&all, Proof::Proven).map(|claim| &claim.workload.name);
+    let first = first.map(|claim| &claim.workload.name);
     let at = workloads.iter().position(|workload| Some(&workload.name) == first);
     if let Some(at) = at.filter(|at| *at >= fitting) {
         let named = workloads.remove(at);
         workloads.insert(0, named);
     }
-    let table = self::table(manifest, &workloads[..fitting], limits.rows);
+    let table = self::table(manifest, &workloads[..fitting], limits.rows, title);
     let caption = caption(&table, &workloads[..fitting]);
     document.table(table);
     let hidden = [
@@ -253,7 +336,17 @@ fn caption(table: &Table, workloads: &[&WorkloadAnalysis]) -> String {
             responses.push(workload.response);
         }
     }
-    let told = |response: &MainResponse| format!(" {}: {}.", response.as_str(), meaning(*response));
+    // Numbers of the program's own all mean the same.
+    let (own, known): (Vec<MainResponse>, Vec<MainResponse>) =
+        responses.into_iter().partition(|response| matches!(response, MainResponse::Value(_)));
+    let mut meanings: Vec<String> =
+        known.into_iter().map(|response| format!(" {}: {}.", response.as_str(), meaning(response))).collect();
+    let names: Vec<&str> = own.iter().map(|response| response.as_str()).collect();
+    meanings.extend(match own[..] {
+        [] => None,
+        [only] => Some(format!(" {}: {}.", only.as_str(), meaning(only))),
+        _ => Some(format!(" {}: numbers that the program prints.", names.join(", "))),
+    });
     let words = [
         ("not detected", " not detected: nothing beyond the noise."),
         ("below floor", " below floor: no larger than what a switch without effect shows."),
@@ -262,12 +355,13 @@ fn caption(table: &Table, workloads: &[&WorkloadAnalysis]) -> String {
         ("unproven", " unproven: nothing tells the levels apart, so it is no cost of the switch."),
     ];
     let words = words.iter().filter(|(word, _)| table.has(word)).map(|(_, told)| (*told).to_owned());
-    let told: String = responses.iter().map(told).chain(words).collect();
+    let told: String = meanings.into_iter().chain(words).collect();
     let level = if table.has_levels() { ", or the level against the baseline's," } else { "" };
     format!("Each cell: what the factor{level} costs (− saves), in percent of the baseline too.{told}")
 }
 
-fn table(manifest: &Manifest, workloads: &[&WorkloadAnalysis], rows: usize) -> Table {
+/// At most `rows` factors and levels, the `first` of them on top.
+fn table(manifest: &Manifest, workloads: &[&WorkloadAnalysis], rows: usize, first: Option<&str>) -> Table {
     let units: Vec<Unit> = workloads.iter().map(|workload| Unit::of_factors(workload, Unit::LIMIT)).collect();
     let columns = || workloads.iter().copied().zip(units.iter().copied());
     let named = columns().map(|(workload, unit)| format!("{}\n{}", workload.name, unit.with(workload.response)));
@@ -285,7 +379,9 @@ fn table(manifest: &Manifest, workloads: &[&WorkloadAnalysis], rows: usize) -> T
     }
     let standings: Vec<Vec<Standing>> = workloads.iter().map(|workload| standings(manifest, workload)).collect();
     let find = |at: usize, title: &str| standings[at].iter().find(|standing| standing.title == *title);
-    for (title, _) in titles(standings.iter().flatten()).into_iter().take(rows) {
+    let mut titles = titles(standings.iter().flatten());
+    titles.sort_by_key(|(title, _)| Some(*title) != first);
+    for (title, _) in titles.into_iter().take(rows) {
         let cells = units.iter().enumerate().map(|(at, unit)| standing::cell(find(at, title), *unit));
         table.row(std::iter::once(title.to_owned()).chain(cells));
     }

@@ -1,6 +1,8 @@
 //! What a study says about one factor, or one level of a factor, in one workload.
 
-use crate::analyse::{Contrasted, CrossedFactor, Effect, Proof, Response, Verdict, WorkloadAnalysis, is_away, negated};
+use crate::analyse::{
+    Contrasted, CrossedFactor, Effect, Proof, Response, Verdict, WorkloadAnalysis, as_cost, is_away, negated,
+};
 use crate::report::number::{
     MISSING, Unit, counted, interval, or_missing, part, percent, point, signed_point, with_interval,
 };
@@ -112,12 +114,26 @@ impl Standing<'_> {
 
     /// A difference as a cost, negative where it saves: a rate that is lower is a cost.
     pub(super) fn cost(&self, added: Estimate) -> Estimate {
-        if Response::main(self.workload.response).cost_of(1.0) < 0.0 { negated(added) } else { added }
+        as_cost(Response::main(self.workload.response), added)
     }
 
-    /// The cost as a part of the baseline's value; 1 is all of it.
+    /// The cost as a part of the size of the baseline's value; 1 is all of it.
     pub(super) fn share(&self) -> Option<f64> {
-        Some(self.cost(self.added?).value / baseline(self.workload)?).filter(|share| share.is_finite())
+        Some(self.cost(self.added?).value / baseline(self.workload)?.abs()).filter(|share| share.is_finite())
+    }
+
+    /// Verb and noun of a cost or its opposite: a rate is gained, all else is saved.
+    fn words(&self, is_cost: bool) -> (&'static str, &'static str) {
+        match (is_cost, self.workload.response.quantity().is_better_high()) {
+            (true, _) => ("costs", "cost"),
+            (false, true) => ("gains", "gain"),
+            (false, false) => ("saves", "saving"),
+        }
+    }
+
+    /// What the claim is: `cost`, `saving`, `gain`.
+    pub(super) fn noun(&self) -> &'static str {
+        self.words(self.verdict != Verdict::Saves).1
     }
 
     /// How large it is beside the others.
@@ -156,11 +172,7 @@ impl Standing<'_> {
         let unit = self.unit();
         let value = unit.estimate(Estimate { value: added.value.abs(), interval: positive(added), ..added });
         let value = point(value.value, value.interval);
-        let (what, noun) = match (self.verdict, Response::main(self.workload.response).cost_of(1.0) < 0.0) {
-            (Verdict::Saves, true) => ("gains", "gain"),
-            (Verdict::Saves, false) => ("saves", "saving"),
-            _ => ("costs", "cost"),
-        };
+        let (what, noun) = self.words(self.verdict != Verdict::Saves);
         let claim = match rank {
             Rank::Only => what.to_owned(),
             Rank::Largest => format!("{what} most:"),
@@ -170,19 +182,26 @@ impl Standing<'_> {
         let whole = or_missing(baseline(self.workload), |value| point(unit.from(value), None));
         let response = unit.with(self.workload.response);
         let share = self.share().map(f64::abs);
+        let is_part = share.is_some_and(|share| share <= 1.0) && baseline(self.workload).is_some_and(|all| all > 0.0);
+        let in_percent =
+            |show: fn(f64) -> String| share.map_or_else(String::new, |share| format!(" ({})", show(share)));
         let name = &self.workload.name;
         // What the baseline has in it is a part of its value; what it has not would come on top.
         Some(match (self.is_of_a_level, added.value > 0.0) {
-            (false, true) | (true, false) => {
-                format!("{claim} {value} of the {whole} {response} in workload {name} ({})", or_missing(share, part))
+            (false, true) | (true, false) if is_part => {
+                format!("{claim} {value} of the {whole} {response} in workload {name}{}", in_percent(part))
             }
+            (false, true) | (true, false) => format!(
+                "{claim} {value}, beside the baseline's {whole} {response} in workload {name}{}",
+                in_percent(part)
+            ),
             (false, false) => format!(
-                "{claim}{colon} without it the {whole} {response} in workload {name} would be {value} more ({})",
-                or_missing(share, percent)
+                "{claim}{colon} without it the {whole} {response} in workload {name} would be {value} more{}",
+                in_percent(percent)
             ),
             (true, true) => format!(
-                "{claim}{colon} it adds {value} to the {whole} {response} in workload {name} ({})",
-                or_missing(share, percent)
+                "{claim}{colon} it adds {value} to the {whole} {response} in workload {name}{}",
+                in_percent(percent)
             ),
         })
     }
@@ -192,7 +211,7 @@ impl Standing<'_> {
         let unit = self.unit();
         let added = self.added.map(|added| Estimate { value: added.value.abs(), interval: positive(added), ..added });
         let value = with_interval(added.map(|added| unit.estimate(added)).as_ref());
-        let verb = if self.verdict == Verdict::Saves { "saves" } else { "costs" };
+        let (verb, _) = self.words(self.verdict != Verdict::Saves);
         let share = self.share().map_or_else(String::new, |share| format!(" ({})", part(share.abs())));
         format!("{} {verb} {}{share}", self.title, format!("{value} {}", unit.label()).trim_end())
     }
@@ -209,43 +228,63 @@ impl Standing<'_> {
         format!("{} {}{share} in {}", self.title, value.trim_end(), self.workload.name)
     }
 
-    /// The interval of what it adds, and what a switch without effect shows.
+    /// The interval of the size that [`Standing::answer`] says, and what a switch without effect shows.
     pub(super) fn how_sure(&self) -> Option<String> {
         let unit = self.unit();
-        let added = unit.estimate(self.cost(self.added?));
+        let added = unit.estimate(self.added?);
         let shapley = match self.crossed {
             Some(_) => " of its Shapley value, for all factors together",
             None => "",
         };
         let floor = |floor: f64| format!("{} {}", point(unit.from(floor), None), unit.label());
         Some(format!(
-            "how sure: 95 % interval {} {}{shapley}, {}; a switch without effect shows {}",
-            interval(added.interval),
-            unit.label(),
+            "how sure: 95 % interval {}{shapley}, {}; a switch without effect shows {}",
+            format!("{} {}", interval(positive(added)), unit.label()).trim_end(),
             counted(added.blocks, "block"),
             or_missing(self.workload.floor_ns, floor).trim_end()
         ))
     }
 
+    /// A contrast of the crossed cells as a sentence has it: `saves 5.00 ns [4.99, 5.01]`.
+    fn contrasted(&self, contrasted: &Contrasted) -> String {
+        let value = Estimate { interval: contrasted.together, ..contrasted.alone };
+        let cost = self.unit().estimate(self.cost(if self.is_of_a_level { negated(value) } else { value }));
+        let size = Estimate { value: cost.value.abs(), interval: positive(cost), ..cost };
+        let value = format!("{} {}", point(size.value, size.interval), self.unit().label());
+        format!("{} {} {}", self.words(cost.value >= 0.0).0, value.trim_end(), interval(size.interval))
+    }
+
     /// What taking the factor away from this program changes, and what adding it to a program without any of the
     /// factors does: a Shapley value lies between the two, and alone reads as if the removal gained all of it.
+    ///
+    /// `None` where effects add up as far as the study can tell, so that both are the Shapley value.
     pub(super) fn removed_and_added(&self) -> Option<String> {
         let row = self.crossed?;
-        let unit = self.unit();
-        let cost = |contrasted: &Contrasted| {
-            let value = Estimate { interval: contrasted.together, ..contrasted.alone };
-            let value = unit.estimate(self.cost(if self.is_of_a_level { negated(value) } else { value }));
-            format!("{} {} {}", signed_point(value.value, value.interval), unit.label(), interval(value.interval))
-        };
-        let (title, last, first) = (&self.title, cost(&row.leave_one_out), cost(&row.add_one_in));
-        Some(match self.is_of_a_level {
+        let is_in = |pair: &(String, String)| pair.0 == self.factor || pair.1 == self.factor;
+        let mut interactions = self.workload.crossed.iter().flat_map(|crossed| &crossed.interactions);
+        let interacts = interactions.any(|pair| pair.found && is_in(&pair.pair));
+        let ends = row.leave_one_out.together.zip(row.add_one_in.together);
+        let is_apart = ends.is_some_and(|(last, first)| last.1 < first.0 || first.1 < last.0);
+        let (title, last, first) = (&self.title, self.contrasted(&row.leave_one_out), self.contrasted(&row.add_one_in));
+        (last != first && (interacts || is_apart)).then(|| match self.is_of_a_level {
             false => format!(
-                "it depends on the other factors: in the program as it is {title} costs {last}, added to a program \
-                 without the factors {first}"
+                "it depends on the other factors: in the program as it is {title} {last}; added to a program without \
+                 the factors it {first}"
             ),
             true => format!(
-                "it depends on the other factors: {title} alone costs {last}, and where all others are changed too {first}"
+                "it depends on the other factors: {title} alone {last}; where all others are changed too it {first}"
             ),
+        })
+    }
+
+    /// `b costs 10.0 ns [9.9, 10.1] in w, yet removed alone it saves 5.00 ns [4.99, 5.01]`, where the verdict on the
+    /// factor as a whole is the opposite of that on its removal from the program as it is.
+    pub(super) fn opposed(&self) -> Option<String> {
+        let row = self.crossed?;
+        let is_opposed = self.is_claim() && row.leave_one_out.verdict == row.shapley.verdict.reversed();
+        is_opposed.then(|| {
+            let (whole, alone) = (self.contrasted(&row.shapley), self.contrasted(&row.leave_one_out));
+            format!("{} {whole} in {}, yet in the program as it is it {alone}", self.title, self.workload.name)
         })
     }
 

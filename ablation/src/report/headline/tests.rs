@@ -169,3 +169,150 @@ fn what_tells_the_levels_apart_is_named_and_one_factor_is_no_superlative() {
     assert!(text.contains("- proven: its levels are different binaries"), "{text}");
     assert!(text.contains("cache costs ") && !text.contains("costs most"), "{text}");
 }
+
+/// The head of a study of one factor `a` in the workloads `w0`, `w1`, …, judged by `value:x`, with these values of the
+/// baseline and without the factor.
+fn of_values(values: &[(f64, f64)], is_proven: bool) -> String {
+    let names: Vec<String> = (0..values.len()).map(|at| format!("w{at}")).collect();
+    let mut study = Study::new(&["a"], &names.iter().map(String::as_str).collect::<Vec<_>>());
+    for workload in &mut study.manifest.plan.workloads {
+        workload.response = MainResponse::named("value:x").expect("is a response");
+    }
+    if !is_proven {
+        study.manifest.plan.factors[0].proof.clear();
+    }
+    let mut records = study.records(12, |_, _, _| 100.0);
+    for record in &mut records {
+        let at = names.iter().position(|name| *name == record.workload).expect("is a workload");
+        let value = if record.cell.starts_with("no-a") { values[at].1 } else { values[at].0 };
+        let value = value + f64::from(record.block % 3) / 1_000.0;
+        record.measured.as_mut().expect("is a timing run").values = [("x".to_owned(), value)].into();
+    }
+    let mut document = Document::default();
+    head(&mut document, &study.manifest, &analyse(&study.manifest, &records), 100);
+    document.terminal(100)
+}
+
+#[test]
+fn percent_of_a_negative_baseline_is_of_its_size_and_no_part_of_it() {
+    let text = of_values(&[(-10.0, -15.0)], true);
+    assert!(text.starts_with("synthetic"), "{text}");
+    assert!(text.contains("a costs 5.00, beside the baseline's −10.0 value:x in workload w0 (50.0%)."), "{text}");
+    assert!(text.contains("(+50.0%)") && !text.contains("−50.0%") && !text.contains("of the −"), "{text}");
+}
+
+#[test]
+fn a_cost_beyond_the_baseline_is_no_part_of_it() {
+    let text = of_values(&[(10.0, -10.0)], true);
+    assert!(text.contains("a costs 20.0, beside the baseline's 10.0 value:x in workload w0 (200%)."), "{text}");
+    let text = of_values(&[(10.0, 4.0)], true);
+    assert!(text.contains("a costs 6.00 of the 10.0 value:x in workload w0 (60.0%)."), "{text}");
+    let text = of_values(&[(0.0, -4.0)], true);
+    assert!(text.contains("a costs") && !text.contains("of the 0") && !text.contains("No factor"), "{text}");
+}
+
+#[test]
+fn that_no_workload_proves_a_factor_is_said_once() {
+    let text = of_values(&[(5.0, 4.0), (5.0, 5.0), (5.0, 5.0), (5.0, 5.0)], false);
+    let said = "In no workload is anything claimed: no factor's levels are proven to be two different things.";
+    assert!(text.contains(said), "{text}");
+    assert!(!text.contains("nothing is claimed") && !text.contains("nothing either"), "{text}");
+}
+
+#[test]
+fn effects_that_add_up_do_not_depend_on_each_other() {
+    let additive = |_: &str, cell: &str, block: u32| {
+        let set = cell.strip_prefix("set-").map_or("11", |rest| &rest[..2]);
+        let on = |i: usize| f64::from(set.as_bytes()[i] - b'0');
+        1_000.0 + 50.0 * on(0) + 20.0 * on(1) + f64::from(block % 3)
+    };
+    let text = shown(&Study::factorial(&["cache", "tick"], &["w"]), 12, additive);
+    assert!(text.contains("cache costs most") && !text.contains("depends on"), "{text}");
+}
+
+#[test]
+fn a_rate_is_gained_everywhere_and_an_opposite_verdict_of_another_factor_is_told_once() {
+    // Alone b gains 25 /s; where a is on it loses 5.
+    let (study, records) = Study::of_rate(&["a", "b"], |on| 100.0 + 50.0 * on(0) + 25.0 * on(1) - 30.0 * on(0) * on(1));
+    let mut document = Document::default();
+    head(&mut document, &study.manifest, &analyse(&study.manifest, &records), 100);
+    let text = document.terminal(100);
+    assert!(!text.contains("a costs"), "{text}");
+    assert_eq!(text.matches("removed alone, the verdict is the opposite").count(), 1, "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_difference_of_a_rate_is_told_as_a_cost() {
+    // In too few blocks to decide, the rate is lower by 30 /s with a.
+    let (study, mut records) = Study::of_rate(&["a"], |on| 100.0 - 30.0 * on(0));
+    records.retain(|record| record.block < 3);
+    let mut document = Document::default();
+    head(&mut document, &study.manifest, &analyse(&study.manifest, &records), 100);
+    let text = document.terminal(100).replace('\n', " ");
+    assert!(text.contains("So far the largest difference is a, +30.0 /s as a cost, +42.8%."), "{text}");
+}
+
+#[test]
+fn long_findings_keep_the_table_with_the_factor_of_the_headline() {
+    let (quiet, bad) = (["q0", "q1", "q2", "q3", "q4"], ["b0", "b1"]);
+    let workloads: Vec<&str> = ["main"].into_iter().chain(quiet).chain(bad).collect();
+    let mut study = Study::new(&["large", "spin", "mem", "small"], &workloads);
+    let planned = &mut study.manifest.plan.factors;
+    planned[0].proof.clear();
+    planned[1].proof.clear();
+    let mut records = study.records(12, |workload, cell, _| match cell.split('@').next() {
+        Some("no-large") if workload == "main" => 40.0,
+        Some("no-small") if workload == "main" => 80.0,
+        _ => 100.0,
+    });
+    for record in &mut records {
+        let is_bad = bad.contains(&record.workload.as_str()) && record.cell == "baseline";
+        if is_bad || record.workload == "main" && record.cell.starts_with("no-mem") {
+            (record.status, record.measured) = (ablate_format::Status::Crashed, None);
+            record.reason = "the program said a great many words about why it could not go on ".repeat(5);
+        }
+    }
+    let text = shown_of(&study, &records);
+    assert!(text.contains("nothing either in ") && text.contains("; not measured in 2: report.md says why"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn where_nothing_was_measured_is_said_without_room_for_its_sentence() {
+    let names: Vec<String> = (0..4).map(|at| format!("a-workload-with-a-long-name-{at}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let factors: Vec<String> = (0..13).map(|at| format!("a-factor-with-a-long-name-{at}")).collect();
+    let mut study = Study::new(&factors.iter().map(String::as_str).collect::<Vec<_>>(), &names);
+    for factor in &mut study.manifest.plan.factors[1..] {
+        factor.proof.clear();
+    }
+    let costs =
+        |_: &str, cell: &str, _: u32| if cell.starts_with("no-a-factor-with-a-long-name-0@") { 90.0 } else { 100.0 };
+    let mut records = study.records(8, costs);
+    for record in records.iter_mut().filter(|record| record.workload == names[3] && record.cell == "baseline") {
+        (record.status, record.measured) = (ablate_format::Status::Crashed, None);
+    }
+    let analysis = analyse(&study.manifest, &records);
+    for reserved in [0, 6, 12, 18] {
+        let mut document = Document::default();
+        fill(&mut document, 72, reserved, |document, limits| {
+            document.title("synthetic");
+            answer(document, &study.manifest, &analysis, limits);
+            self::factors(document, &study.manifest, &analysis, limits, 72);
+        });
+        let text = document.terminal(72);
+        assert!(text.lines().count() <= LINES_MAX, "{text}");
+        let said = text.to_lowercase().replace('\n', " ");
+        assert!(said.contains("nothing was measured in a-workload") || said.contains("not measured in 1"), "{text}");
+        assert!(text.lines().any(|line| line.starts_with("a-factor-with-a-long-name-0 ")), "{text}");
+    }
+}
+
+fn shown_of(study: &Study, records: &[Record]) -> String {
+    let mut document = Document::default();
+    head(&mut document, &study.manifest, &analyse(&study.manifest, records), 100);
+    let text = document.terminal(100);
+    assert!(text.lines().count() <= LINES_MAX, "{text}");
+    text
+}
