@@ -476,7 +476,7 @@ mod tests {
         of_layouts.change = Some(Change { point: 0.0, half: 0.02, of_layouts: 0.9 });
         let said = watch(true, Stop::Decided).look(|_| vec![of_layouts.clone()], &left(80));
         assert!(
-            said.outlook.contains("needs more --layouts") && said.outlook.ends_with("of 3.8 %"),
+            said.outlook.contains("needs more --layouts") && said.outlook.ends_with("of 3.9 %"),
             "{}",
             said.outlook
         );
