@@ -93,9 +93,9 @@ impl Table {
         last
     }
 
-    /// Whether a cell has this text, header apart.
+    /// Whether a cell is this text, or begins with it where it ends with a space; header apart.
     pub(crate) fn has(&self, text: &str) -> bool {
-        self.rows.iter().flatten().any(|cell| cell == text)
+        self.rows.iter().flatten().any(|cell| cell == text || (text.ends_with(' ') && cell.starts_with(text)))
     }
 
     /// Whether a row is about one level of a factor, `factor: level`.

@@ -108,7 +108,10 @@ fn contention(document: &mut Document, analysis: &Analysis) {
         ));
     }
     if let Some(quiet) = contention.quiet_processes {
-        document.item(format!("{} of the timed processes began and ended on a quiet machine", part(quiet)));
+        document.item(format!(
+            "{} of the timed processes found a quiet processor just before and just after their run",
+            part(quiet)
+        ));
     }
 }
 

@@ -16,7 +16,7 @@ use crate::prove::ways;
 use crate::support::count::counted_verb;
 use crate::support::text::shortened;
 use ablate_format::{CellKind, MainResponse, Manifest};
-use standing::{Rank, Standing, baseline, standings};
+use standing::{BELOW, Rank, Standing, baseline, standings};
 use std::path::Path;
 
 /// Lines that the head has on a terminal.
@@ -204,7 +204,11 @@ fn claims_nothing(workload: &WorkloadAnalysis) -> bool {
 
 /// What each workload takes: the answer of a study that compares nothing.
 fn values(document: &mut Document, analysis: &Analysis) {
-    document.text("This study has no factors and no peers, so it compares nothing. What each workload takes:");
+    let has_peers = analysis.workloads.iter().any(|w| w.cells.iter().any(|cell| cell.kind == CellKind::Peer));
+    document.text(match has_peers {
+        true => "No peer has a proven run, so nothing is compared. What each workload takes:",
+        false => "This study has no factors and no peers, so it compares nothing. What each workload takes:",
+    });
     let mut table = Table::new(["<workload", "value", "[95 %]", "blocks", "=of"]);
     for workload in &analysis.workloads {
         let value = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
@@ -349,6 +353,7 @@ fn caption(table: &Table, workloads: &[&WorkloadAnalysis]) -> String {
     });
     let words = [
         ("not detected", " not detected: nothing beyond the noise."),
+        (BELOW, " |Δ| < x: not detected, where an effect of x is found four times in five."),
         ("below floor", " below floor: no larger than what a switch without effect shows."),
         ("inconclusive", " inconclusive: too few blocks, or a cross-check that disagrees."),
         ("not exercised", " not exercised: no work there."),

@@ -20,6 +20,8 @@ pub(super) struct Standing<'a> {
     pub(super) verdict: Verdict,
     /// What it adds to the response: a factor against the program without it, a level against the baseline's.
     pub(super) added: Option<Estimate>,
+    /// The smallest effect that would have been found four times in five.
+    detectable: Option<f64>,
     pub(super) proof: Proof,
     /// What tells its levels apart, where it has no counters; empty otherwise.
     evidence: &'a str,
@@ -29,6 +31,9 @@ pub(super) struct Standing<'a> {
     is_of_a_level: bool,
     crossed: Option<&'a CrossedFactor>,
 }
+
+/// What stands before the size that would have been found, where nothing was.
+pub(super) const BELOW: &str = "|Δ| < ";
 
 /// Where a claim stands among all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +82,7 @@ fn by_shapley<'a>(workload: &'a WorkloadAnalysis, row: &'a CrossedFactor) -> Sta
         title,
         verdict,
         added: Some(added),
+        detectable: row.shapley.detectable,
         proof: row.proof,
         evidence: &row.evidence,
         reason: &row.reason,
@@ -92,6 +98,7 @@ fn by_effect<'a>(workload: &'a WorkloadAnalysis, effect: &'a Effect) -> Standing
         title: effect.title(),
         verdict: effect.said(),
         added: effect.added(),
+        detectable: effect.detectable,
         proof: effect.proof,
         evidence: &effect.evidence,
         reason: &effect.reason,
@@ -162,6 +169,10 @@ impl Standing<'_> {
             }
             (_, None) if self.proof == Proof::Unproven => "unproven".to_owned(),
             (Verdict::Costs | Verdict::Saves, Some(added)) => value(added).0,
+            (Verdict::NotDetected, _) if self.detectable.is_some() => {
+                let size = or_missing(self.detectable, |size| point(unit.from(size), None));
+                format!("{BELOW}{size}")
+            }
             (verdict, _) => verdict.word().to_owned(),
         }
     }

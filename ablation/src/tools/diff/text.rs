@@ -142,7 +142,8 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
         false => "",
     };
     document.text(format!(
-        "Change: head / base − 1, with intervals that hold for all workloads together. worse, better: the whole interval is \
+        "Change: head / base − 1 within blocks, so it need not be the ratio of the two columns, with intervals that hold \
+         for all workloads together. worse, better: the whole interval is \
          beyond ± {margin}. no change: it is within. undecided: neither.{without}",
     ));
     document.text(format!(
