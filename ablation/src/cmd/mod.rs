@@ -135,7 +135,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   cargo ablate run ablate.toml                       the whole study
-  cargo ablate run ablate.toml --blocks 3            a first look, with wide intervals
+  cargo ablate run ablate.toml --blocks 6            a first look, with wide intervals
   cargo ablate run ablate.toml --budget 5m           as many blocks as fit into five minutes
   cargo ablate run ablate.toml --out f1 --resume     continue an interrupted run in the folder f1")]
     Run(run::Args),

@@ -52,7 +52,8 @@ pub(super) fn fill(record: &mut Record, ran: Ran, workload: &WorkloadPlan, study
         Exit::Timeout => Some((
             Status::Timeout,
             format!(
-                "still running after {} s, so its process group was ended; raise timeout_seconds or ask for less work",
+                "still running after {} s, so its process group was ended; raise timeout_seconds or ask for less work; a \
+                 program that serves until it is told to stop belongs into [subject.server]",
                 study.timeout.as_secs()
             ),
         )),

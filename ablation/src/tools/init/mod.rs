@@ -307,6 +307,11 @@ fn binary<'a>(found: &Metadata, package: &'a Package, wanted: Option<&str>) -> R
         (Some(wanted), _) => wanted,
         (None, []) => {
             let way_out = match with_binary(found).as_slice() {
+                [] if package.targets.iter().any(Target::is_bench) => {
+                    "it has benchmarks: measure these, with harness = \
+                     \"criterion\" (or divan, libtest) and bench = \"NAME\" in [subject], as configs/README.md shows"
+                        .to_owned()
+                }
                 [] => "write a small one that uses it, or give another package".to_owned(),
                 others => format!("give a package of its workspace that has one: {}", folders(others)),
             };
