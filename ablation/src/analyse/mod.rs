@@ -117,7 +117,7 @@ pub(crate) fn analyse_proven(manifest: &Manifest, records: &[JudgedRun]) -> Anal
 }
 
 /// How many of these are runs of the programs that are compared, and not of the runner itself.
-fn of_programs(records: &[JudgedRun]) -> usize {
+pub(crate) fn of_programs(records: &[JudgedRun]) -> usize {
     records.iter().filter(|run| run.pass != ablate_format::Pass::UnitCosts).count()
 }
 

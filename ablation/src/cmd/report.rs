@@ -7,7 +7,7 @@ use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
-use crate::{prove, store};
+use crate::{analyse, prove, store};
 use ablate_format::Status;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,7 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings:
     print(if printed.json { &written.json } else { &written.terminal })?;
     let bad = records.iter().filter(|r| r.status != Status::Ok).count();
     if bad > 0 {
-        note(&format!("failed or invalid: {bad} of {}", counted(records.len(), "run")));
+        note(&format!("failed or invalid: {bad} of {}", counted(analyse::of_programs(&records), "run")));
     }
     // A damaged line whose run was repeated by a resumed study is no loss.
     let complete = match coverage {
