@@ -58,7 +58,8 @@ impl Revision {
 pub(crate) struct Pin {
     /// The commit.
     pub(crate) commit: String,
-    shown: String,
+    /// The words for people.
+    pub(crate) shown: String,
 }
 
 impl Pin {
@@ -68,7 +69,11 @@ impl Pin {
         Some(Pin { commit: commit.clone(), shown: shown.clone() })
     }
 
-    fn revision(&self, repository: &Path) -> Result<Revision, BuildError> {
+    /// The revision itself.
+    ///
+    /// # Errors
+    /// [`BuildError::Git`] when the repository has its commit no more.
+    pub(crate) fn revision(&self, repository: &Path) -> Result<Revision, BuildError> {
         let tree = git(repository, &["rev-parse", "--verify", &format!("{}^{{tree}}", self.commit)])?;
         Ok(Revision { commit: self.commit.clone(), tree: tree.trim().to_owned(), shown: self.shown.clone() })
     }
@@ -91,7 +96,7 @@ pub(crate) struct Revisions {
 }
 
 impl Revisions {
-    fn new(repository: PathBuf, by_name: BTreeMap<String, Revision>) -> Revisions {
+    pub(super) fn new(repository: PathBuf, by_name: BTreeMap<String, Revision>) -> Revisions {
         Revisions { repository, by_name, checkout: OnceLock::new(), told: Mutex::default() }
     }
 

@@ -104,7 +104,8 @@ Examples:
     ///
     /// Use it on a change. It needs no study: it takes the benchmarks or the binary of the package in this folder, builds
     /// both revisions at one path, and runs them in the same randomised blocks, with the base against itself as the
-    /// placebo. Exit codes with --gate: 0 nothing is worse by more than the margin, 1 something is, 3 it is not known.
+    /// placebo. Exit codes with --gate: 0 nothing is worse by more than the margin, 1 something is, 2 wrong call, 3 it is
+    /// not known, also after every other error, such as a full disk or a revision that does not build.
     ///
     /// Verdicts: worse, better (the whole interval is beyond the margin); no change (all of it is within); undecided
     /// (neither); invalid (a revision has no proven run); identical (the same machine code, so nothing is run); only in base,

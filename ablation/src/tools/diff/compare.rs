@@ -4,7 +4,7 @@ use super::comparison::{Compared, Verdict, shown_margin};
 use crate::analyse::{self, Analysis, Proof, Table, WorkloadAnalysis};
 use crate::study::watch::{Change, ERROR, Standing, State};
 use ablate_format::effects::Estimate;
-use ablate_format::{CellKind, CellPlan, MainResponse, Manifest};
+use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Record, Status, StudyPlan};
 use ablate_stats::bootstrap::Drawn;
 
 /// Compares every workload. `margin` is the change that matters, a share of the base.
@@ -22,6 +22,27 @@ pub(crate) fn compare(manifest: &Manifest, analysis: &Analysis, margin: f64) -> 
 pub(super) fn identical(manifest: &Manifest) -> Vec<Compared> {
     let workloads = manifest.plan.workloads.iter();
     workloads.map(|workload| unmeasured(workload.name.clone(), workload.response, Verdict::Identical)).collect()
+}
+
+/// Gives rows without a proven run what their first run that failed says: its exit code or signal, and the last line of
+/// its standard error.
+pub(super) fn add_failures(plan: &StudyPlan, records: &[Record], rows: &mut [Compared]) {
+    let is_of_one = |record: &&Record| {
+        let cell = plan.cells.iter().find(|cell| cell.id == record.cell);
+        cell.is_some_and(|cell| matches!(cell.kind, CellKind::Baseline | CellKind::Treatment))
+    };
+    for row in rows.iter_mut().filter(|row| row.verdict == Verdict::Invalid) {
+        let failed = records.iter().filter(|record| record.workload == row.workload && record.status != Status::Ok);
+        let Some(first) = failed.filter(is_of_one).min_by_key(|record| (record.block, record.order)) else { continue };
+        // The note of a panic is no reason.
+        let mut lines =
+            first.stderr.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("note: "));
+        let last = lines.next_back().filter(|last| !first.reason.contains(last));
+        let last = last.map_or_else(String::new, |last| format!(": {last}"));
+        if !first.reason.is_empty() && !row.reason.contains(&first.reason) {
+            row.reason = format!("{}; the first: {}{last}", row.reason, first.reason);
+        }
+    }
 }
 
 /// What a comparison looks at while it runs.
@@ -90,7 +111,7 @@ fn compare_at(
 }
 
 /// A row that has no change, with the reason in its verdict.
-fn unmeasured(workload: String, response: MainResponse, verdict: Verdict) -> Compared {
+pub(super) fn unmeasured(workload: String, response: MainResponse, verdict: Verdict) -> Compared {
     let (base, head, change, placebo, detectable) = (None, None, None, None, None);
     let reason = String::new();
     Compared { workload, response, is_per_run: false, base, head, change, placebo, detectable, verdict, reason }

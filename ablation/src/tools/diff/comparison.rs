@@ -1,5 +1,6 @@
 //! What a comparison found: values, and the exit code of its gate.
 
+use super::compare::unmeasured;
 use crate::analyse::Response;
 use crate::support::exit::ShellCode;
 use ablate_format::MainResponse;
@@ -51,6 +52,8 @@ pub(crate) enum PartEnd {
     Identical,
     /// It was not run, because an earlier part closed the gate.
     NotRun,
+    /// One revision alone has it, so there is nothing to compare.
+    OneSided,
     /// A revision could not be built or run, with the reason.
     Failed(String),
 }
@@ -160,6 +163,12 @@ impl Part {
         Part { name, dir, end, rows, outlook: None, outputs, blocks: 0, layouts: 1, runs: (0, 0) }
     }
 
+    /// What one revision alone has: a row with that verdict.
+    pub(super) fn one_sided(name: String, verdict: Verdict) -> Part {
+        let rows = vec![unmeasured(name.clone(), MainResponse::default(), verdict)];
+        Part { rows, ..Part::without(name, PathBuf::new(), PartEnd::OneSided) }
+    }
+
     /// Why a revision could not be built or run.
     pub(crate) fn failure(&self) -> Option<&str> {
         match &self.end {
@@ -175,18 +184,39 @@ impl Comparison {
         self.parts.iter().flat_map(|part| part.rows.iter().map(move |row| (part, row)))
     }
 
-    /// One worse workload is enough. Else a part that could not be built or run, or a workload of which it is not known
-    /// whether it is worse. Whether it is better does not matter.
+    /// One worse workload is enough. Else a part that could not be built or run, a workload of which it is not known
+    /// whether it is worse, or that nothing is in both revisions. Whether it is better does not matter.
     pub(crate) fn gate(&self) -> Gate {
         let verdicts = || self.rows().map(|(_, row)| row);
         if verdicts().any(|row| row.verdict == Verdict::Worse) {
             return Gate::Worse;
         }
         let failed = self.parts.iter().any(|part| part.failure().is_some());
-        match failed || verdicts().any(|row| row.verdict == Verdict::Invalid || row.may_be_worse(self.margin)) {
+        match failed
+            || self.is_one_sided()
+            || verdicts().any(|row| row.verdict == Verdict::Invalid || row.may_be_worse(self.margin))
+        {
             true => Gate::Undecided,
             false => Gate::Good,
         }
+    }
+
+    /// Whether no workload is in both revisions, so that nothing was compared.
+    pub(super) fn is_one_sided(&self) -> bool {
+        self.rows().all(|(_, row)| matches!(row.verdict, Verdict::OnlyInBase | Verdict::OnlyInHead))
+    }
+
+    /// The gate, with the reason where no row has it.
+    pub(crate) fn gate_in_words(&self) -> String {
+        let gate = self.gate();
+        let why =
+            if gate == Gate::Undecided && self.is_one_sided() && self.parts.iter().all(|part| part.failure().is_none())
+            {
+                ": no workload is in both revisions"
+            } else {
+                ""
+            };
+        format!("{}{why}", gate.as_str())
     }
 }
 
