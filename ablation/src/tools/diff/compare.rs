@@ -40,7 +40,7 @@ pub(super) fn add_failures(plan: &StudyPlan, records: &[Record], rows: &mut [Com
         let last = lines.next_back().filter(|last| !first.reason.contains(last));
         let last = last.map_or_else(String::new, |last| format!(": {last}"));
         if !first.reason.is_empty() && !row.reason.contains(&first.reason) {
-            row.reason = format!("{}; the first: {}{last}", row.reason, first.reason);
+            row.reason = format!("{}; first failed run: {}{last}", row.reason, first.reason);
         }
     }
 }
