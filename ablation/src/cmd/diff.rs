@@ -177,7 +177,10 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
     }
     let gate = comparison.gate();
     if args.gate {
-        note(&format!("gate: {}", comparison.gate_in_words()));
+        if gate == Gate::Undecided && comparison.is_one_sided() {
+            note("no workload was measured in both revisions");
+        }
+        note(&format!("gate: {}", gate.as_str()));
         return Ok(gate.exit());
     }
     // Without a gate a change for the worse is a result like any other, but runs that do not count are not.

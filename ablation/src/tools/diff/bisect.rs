@@ -262,7 +262,7 @@ impl Search<'_> {
             ..study::Request::of(study.path.clone())
         };
         self.request.out.iter().for_each(|dir| hide_from_git(dir));
-        let failed = |error| super::failed(self.request, self.study, error);
+        let failed = |error| options::failed(self.request, self.study, error);
         let outcome = match study::run_loaded(study, &call, self.settings).map_err(failed) {
             Ok(outcome) if outcome.interrupted => return Ok(None),
             Err(error) if error.is_interrupted() => return Ok(None),

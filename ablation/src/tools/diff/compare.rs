@@ -14,14 +14,16 @@ use ablate_stats::bootstrap::Drawn;
 pub(crate) fn compare(manifest: &Manifest, analysis: &Analysis, margin: f64) -> Vec<Compared> {
     let mut rows = compare_at(manifest, &analysis.workloads, &analysis.tables, margin, ERROR);
     let added = manifest.plan.only_in.values().flatten();
-    rows.extend(added.map(|id| unmeasured(id.clone(), MainResponse::default(), Verdict::OnlyInHead)));
+    rows.extend(added.map(|id| Compared::unmeasured(id.clone(), MainResponse::default(), Verdict::OnlyInHead)));
     rows
 }
 
 /// Every workload of a study whose revisions are the same machine code.
 pub(super) fn identical(manifest: &Manifest) -> Vec<Compared> {
     let workloads = manifest.plan.workloads.iter();
-    workloads.map(|workload| unmeasured(workload.name.clone(), workload.response, Verdict::Identical)).collect()
+    workloads
+        .map(|workload| Compared::unmeasured(workload.name.clone(), workload.response, Verdict::Identical))
+        .collect()
 }
 
 /// Gives rows without a proven run what their first run that failed says: its exit code or signal, and the last line of
@@ -102,19 +104,12 @@ fn compare_at(
     let confidence = 1.0 - error / compared.max(1) as f64;
     let rows = workloads.iter().map(|workload| {
         if !is_in_both(workload) {
-            let row = unmeasured(workload.name.clone(), workload.response, Verdict::OnlyInBase);
+            let row = Compared::unmeasured(workload.name.clone(), workload.response, Verdict::OnlyInBase);
             return Compared { base: value(workload, base), is_per_run: workload.is_per_run, ..row };
         }
         of_workload(manifest, tables, workload, margin, confidence)
     });
     rows.collect()
-}
-
-/// A row that has no change, with the reason in its verdict.
-pub(super) fn unmeasured(workload: String, response: MainResponse, verdict: Verdict) -> Compared {
-    let (base, head, change, placebo, detectable) = (None, None, None, None, None);
-    let reason = String::new();
-    Compared { workload, response, is_per_run: false, base, head, change, placebo, detectable, verdict, reason }
 }
 
 fn cell(manifest: &Manifest, kind: CellKind) -> Option<&CellPlan> {

@@ -1,6 +1,5 @@
 //! What a comparison found: values, and the exit code of its gate.
 
-use super::compare::unmeasured;
 use crate::analyse::Response;
 use crate::support::exit::ShellCode;
 use ablate_format::MainResponse;
@@ -165,7 +164,7 @@ impl Part {
 
     /// What one revision alone has: a row with that verdict.
     pub(super) fn one_sided(name: String, verdict: Verdict) -> Part {
-        let rows = vec![unmeasured(name.clone(), MainResponse::default(), verdict)];
+        let rows = vec![Compared::unmeasured(name.clone(), MainResponse::default(), verdict)];
         Part { rows, ..Part::without(name, PathBuf::new(), PartEnd::OneSided) }
     }
 
@@ -202,25 +201,19 @@ impl Comparison {
     }
 
     /// Whether no workload is in both revisions, so that nothing was compared.
-    pub(super) fn is_one_sided(&self) -> bool {
+    pub(crate) fn is_one_sided(&self) -> bool {
         self.rows().all(|(_, row)| matches!(row.verdict, Verdict::OnlyInBase | Verdict::OnlyInHead))
-    }
-
-    /// The gate, with the reason where no row has it.
-    pub(crate) fn gate_in_words(&self) -> String {
-        let gate = self.gate();
-        let why =
-            if gate == Gate::Undecided && self.is_one_sided() && self.parts.iter().all(|part| part.failure().is_none())
-            {
-                ": no workload is in both revisions"
-            } else {
-                ""
-            };
-        format!("{}{why}", gate.as_str())
     }
 }
 
 impl Compared {
+    /// A row that has no change, with the reason in its verdict.
+    pub(super) fn unmeasured(workload: String, response: MainResponse, verdict: Verdict) -> Compared {
+        let (base, head, change, placebo, detectable) = (None, None, None, None, None);
+        let reason = String::new();
+        Compared { workload, response, is_per_run: false, base, head, change, placebo, detectable, verdict, reason }
+    }
+
     /// The ends of the interval as costs: positive is worse, also where more is better.
     pub(super) fn ends(&self) -> Option<(f64, f64)> {
         let (lo, hi) = self.change?.interval?;

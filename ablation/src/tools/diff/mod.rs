@@ -19,13 +19,11 @@ mod targets;
 mod text;
 
 use crate::analyse::analyse_proven;
-use crate::benchmarks::BenchmarksError;
 use crate::config::Study;
 use crate::prove;
-use crate::run::PreflightError;
 use crate::store;
+use crate::study;
 use crate::study::watch::{Stop, Watch};
-use crate::study::{self, StudyError};
 use crate::support::files::hide_from_git;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
@@ -110,28 +108,29 @@ fn compare_all(request: &Request, settings: &Settings) -> Result<End, DiffError>
         };
         // Else its records would be a change of the repository, and part of the next worktree that is compared.
         request.out.iter().for_each(|dir| hide_from_git(dir));
-        let outcome =
-            match study::run_loaded(study.clone(), &call, settings).map_err(|error| failed(request, &study, error)) {
-                Ok(outcome) => outcome,
-                Err(error) if error.is_interrupted() && !comparison.parts.is_empty() => {
-                    let dir = out.as_deref().unwrap_or(Path::new(""));
-                    return Ok(End::Interrupted(resume::command(dir, request.revisions.as_deref())));
-                }
-                Err(error) if several && error.is_no_match() => {
-                    // Another target has what the filter selects.
-                    note(&format!("{name} has no benchmark that the filter matches, so it is left out"));
-                    unmatched = Some(error);
-                    continue;
-                }
-                Err(error) if several && error.is_of_a_revision() => {
-                    note(&format!("{name} is left out: {error}"));
-                    let end = PartEnd::Failed(error.to_string());
-                    comparison.parts.push(Part::without(name, call.out.unwrap_or_default(), end));
-                    failures.push(error);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
+        let outcome = match study::run_loaded(study.clone(), &call, settings)
+            .map_err(|error| options::failed(request, &study, error))
+        {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_interrupted() && !comparison.parts.is_empty() => {
+                let dir = out.as_deref().unwrap_or(Path::new(""));
+                return Ok(End::Interrupted(resume::command(dir, request.revisions.as_deref())));
+            }
+            Err(error) if several && error.is_no_match() => {
+                // Another target has what the filter selects.
+                note(&format!("{name} has no benchmark that the filter matches, so it is left out"));
+                unmatched = Some(error);
+                continue;
+            }
+            Err(error) if several && error.is_of_a_revision() => {
+                note(&format!("{name} is left out: {error}"));
+                let end = PartEnd::Failed(error.to_string());
+                comparison.parts.push(Part::without(name, call.out.unwrap_or_default(), end));
+                failures.push(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if outcome.interrupted {
             let dir = out.as_deref().unwrap_or(&outcome.dir);
             return Ok(End::Interrupted(resume::command(dir, request.revisions.as_deref())));
@@ -204,21 +203,6 @@ fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<Part, Dif
         layouts: manifest.plan.layouts,
         runs: (records.len(), bad),
     })
-}
-
-/// The error of a study, with the way out where a binary may have wanted arguments.
-fn failed(request: &Request, study: &Study, error: StudyError) -> DiffError {
-    let is_binary = request.config.is_none() && study.subject.harness.is_none();
-    match error {
-        StudyError::Preflight(PreflightError::AllFailed { .. }) if is_binary && request.args.is_empty() => {
-            let call = shell_words::join(crate::support::call::command());
-            DiffError::NoArguments { binary: subject::name(study), call, error: Box::new(error) }
-        }
-        StudyError::Benchmarks(BenchmarksError::Nothing { .. }) if request.config.is_none() => {
-            DiffError::NoBenchmarks { bench: subject::name(study) }
-        }
-        other => other.into(),
-    }
 }
 
 #[cfg(test)]

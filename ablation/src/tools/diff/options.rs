@@ -1,10 +1,12 @@
-//! Mistakes in what a call asks for, by its options: the config of a comparison is no file.
+//! Errors of a study in the words of a call of `diff`: by its options, because the config of a comparison is no file.
 
 use super::error::DiffError;
 use super::request::Request;
+use super::subject;
 use crate::benchmarks::BenchmarksError;
 use crate::builds::BuildError;
-use crate::config::{ConfigError, Diagnostic};
+use crate::config::{ConfigError, Diagnostic, Study};
+use crate::run::PreflightError;
 use crate::study::StudyError;
 
 /// An error with the name of the option instead of a place in the config, where the call names no config.
@@ -30,6 +32,21 @@ pub(super) fn named(request: &Request, error: DiffError) -> DiffError {
         _ => return error,
     };
     DiffError::Option { option: option(diagnostic.quote()), message: diagnostic.message().to_owned() }
+}
+
+/// The error of a study, with the way out where a binary may have wanted arguments.
+pub(super) fn failed(request: &Request, study: &Study, error: StudyError) -> DiffError {
+    let is_binary = request.config.is_none() && study.subject.harness.is_none();
+    match error {
+        StudyError::Preflight(PreflightError::AllFailed { .. }) if is_binary && request.args.is_empty() => {
+            let call = shell_words::join(crate::support::call::command());
+            DiffError::NoArguments { binary: subject::name(study), call, error: Box::new(error) }
+        }
+        StudyError::Benchmarks(BenchmarksError::Nothing { .. }) if request.config.is_none() => {
+            DiffError::NoBenchmarks { bench: subject::name(study) }
+        }
+        other => other.into(),
+    }
 }
 
 /// The option that a line of the config comes from, before a message.
