@@ -79,7 +79,7 @@ Look closer:
   cargo ablate selftest                           test whether known costs are found on this machine
 
 Exit codes: 0 all runs are good, 1 a run failed or is invalid, 2 wrong call or config, 3 not known (diff --gate, bisect,
-selftest), 130 interrupted.
+selftest), 130 interrupted. With diff --gate, 1 means worse and nothing else.
 Environment: ABLATE_COLUMNS is the width of tables (72 to 1000, default 100); ABLATE_TARGET_DIR replaces the target
 folder of the workspace.";
 
@@ -123,7 +123,8 @@ Examples:
     ///
     /// Use it when `diff` shows a change between two commits that lie far apart. Every step runs the good commit, the bad
     /// one and one between in the same blocks, and goes on until the one between is told apart; a commit with the same
-    /// binary as an end, or one that cannot be built, needs no run. Exit codes: 0 found, 3 undecided.
+    /// binary as an end, or one that cannot be built, needs no run. Exit codes: 0 found, 3 undecided, or
+    /// one of both commits does not build.
     #[command(after_help = "\
 Examples:
   cargo ablate bisect v1.2.0 HEAD --filter parse

@@ -97,7 +97,10 @@ fn where_nothing_is_in_both_revisions_the_gate_is_undecided() {
         let own = ["diff", "HEAD~1..HEAD", "--bench", "old"];
         let own = if selected[0] == "--bench" { &own[..2] } else { &own[..] };
         let said = repository.ablate(&[own, &selected[..], &HOW].concat());
-        assert!(said.stdout.starts_with("Nothing can be said: no workload is in both revisions"), "{said:#?}");
+        assert!(
+            said.stdout.starts_with("Nothing can be said: no workload was measured in both revisions"),
+            "{said:#?}"
+        );
         let gate = "no workload was measured in both revisions\ngate: undecided\n";
         assert!(said.code == 3 && said.stderr.contains(gate), "{selected:?}: {said:#?}");
     }

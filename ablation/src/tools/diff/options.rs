@@ -63,3 +63,17 @@ fn option(line: &str) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_config_has_its_option() {
+        assert_eq!(option("features = [\"x\"]"), "--features: ");
+        assert_eq!(option("response = \"foo\""), "--response: ");
+        // The name of a workload comes from no option.
+        assert_eq!(option("name = \"features\""), "");
+        assert_eq!(option(""), "");
+    }
+}

@@ -58,11 +58,10 @@ pub(super) fn sorted(
         return Ok(Sorted { studies, gone: Vec::new() });
     };
     let read = |packages: &[Package]| has(packages, &program.package);
-    let sides = [&chosen.base, &chosen.head];
-    let found = packages(manifest, settings.target_dir.as_deref(), &sides, read)?;
+    let found = packages(manifest, settings.target_dir.as_deref(), [&chosen.base, &chosen.head], read)?;
     refuse(&program.package, &found, [&chosen.base.shown, &chosen.head.shown])?;
-    let [base, head] = [0, 1].map(|side| match found.get(side) {
-        Some(Found::Packages(has)) => has.targets.as_ref(),
+    let [base, head] = found.each_ref().map(|found| match found {
+        Found::Packages(has) => has.targets.as_ref(),
         _ => None,
     });
     let mut sorted = Sorted { studies: Vec::new(), gone: Vec::new() };
@@ -116,7 +115,7 @@ fn has(packages: &[Package], name: &str) -> Has {
 }
 
 /// Refuses revisions of which one lacks the package: it has another name or another folder there.
-fn refuse(package: &str, found: &[Found<Has>], shown: [&str; 2]) -> Result<(), DiffError> {
+fn refuse(package: &str, found: &[Found<Has>; 2], shown: [&str; 2]) -> Result<(), DiffError> {
     const ANYWAY: &str = "to compare it anyway, write a study whose [subject.build] builds the program in both, and name it \
                           with --config";
     for ((found, other), shown) in found.iter().zip(found.iter().rev()).zip(shown) {

@@ -157,7 +157,7 @@ fn a_gate_over_nothing_that_is_in_both_revisions_is_undecided() {
     let mut comparison = of(Vec::new(), 0.01);
     comparison.parts = vec![alone(Verdict::OnlyInHead)];
     assert_eq!(words(&comparison), [("only-in-head", Gate::Undecided)]);
-    assert!(text::answer(&comparison).starts_with("Nothing can be said: no workload is in both revisions"));
+    assert!(text::answer(&comparison).starts_with("Nothing can be said: no workload was measured in both revisions"));
     let mut same = of(compare::identical(&study(&["w"]).manifest), 0.01);
     same.parts[0].end = PartEnd::Identical;
     same.parts.push(alone(Verdict::OnlyInBase));

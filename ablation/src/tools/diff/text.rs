@@ -63,7 +63,9 @@ pub(super) fn answer(comparison: &Comparison) -> String {
         let workloads = counted(all, "workload");
         said.push(match () {
             () if all == 0 => "Nothing was measured".to_owned(),
-            () if comparison.is_one_sided() => "Nothing can be said: no workload is in both revisions".to_owned(),
+            () if comparison.is_one_sided() => {
+                "Nothing can be said: no workload was measured in both revisions".to_owned()
+            }
             () if undecided > 0 && same == 0 && undecided == all => {
                 format!("Undecided: a change of {margin} is neither found nor excluded in {workloads}")
             }
