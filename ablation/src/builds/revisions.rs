@@ -252,7 +252,13 @@ fn snapshot(repository: &Path) -> Result<Revision, BuildError> {
     let index = scratch.path().join("index");
     let own = git(repository, &["rev-parse", "--git-path", "index"])?;
     // Without a copy of the index, git would read every file anew. A repository without one has no commit either.
-    let _ = std::fs::copy(repository.join(own.trim()), &index);
+    let own = repository.join(own.trim());
+    if std::fs::copy(&own, &index).is_ok() {
+        // A file that was written in the second of the index is compared by its text; a younger index would hide that.
+        let keep = |time| std::fs::File::options().write(true).open(&index)?.set_modified(time);
+        let kept = std::fs::metadata(&own).and_then(|own| own.modified()).and_then(keep);
+        kept.map_err(BuildError::io(&index, "copying the index"))?;
+    }
     let with_index = |args: &[&str]| {
         let mut command = Command::new("git");
         run(command.args(args).env("GIT_INDEX_FILE", &index), repository)
@@ -376,6 +382,20 @@ mod tests {
         std::fs::remove_dir_all(&out).expect("removes");
         revisions.check_out(&of("main"), target.path()).expect("checks out again");
         assert_eq!(std::fs::read_to_string(out.join("b")).expect("is there"), "same");
+    }
+
+    #[test]
+    fn a_change_of_the_same_length_right_after_a_commit_is_seen() {
+        let dir = repository();
+        // A second may end between the commit and the change, and then git sees it anyway.
+        for (text, title) in [("1st", "2nd"), ("3rd", "4th")] {
+            std::fs::write(dir.path().join("a"), text).expect("writes");
+            git(dir.path(), &["commit", "--quiet", "--all", "-m", title]).expect("git works");
+            std::fs::write(dir.path().join("a"), title).expect("writes");
+            std::thread::sleep(std::time::Duration::from_millis(1100));
+            let files = resolve(dir.path(), WORKTREE).expect("git works").expect("is there");
+            assert!(files.shown.ends_with("1 changed file"), "{}", files.shown);
+        }
     }
 
     #[test]
