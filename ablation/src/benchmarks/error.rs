@@ -40,6 +40,16 @@ pub(crate) enum BenchmarksError {
         /// What is missing, and what to write.
         what: String,
     },
+    /// The filter leaves no benchmark.
+    #[error("{config}: no benchmark matches filter `{filter}`; there are {there}")]
+    NoMatch {
+        /// The config.
+        config: String,
+        /// The regular expression.
+        filter: String,
+        /// Ids of the baseline.
+        there: String,
+    },
     /// A file or folder cannot be used.
     #[error("cannot prepare a folder for the list of benchmarks: {source}; free space, or set TMPDIR")]
     Io {
@@ -57,7 +67,7 @@ impl ExitStatus for BenchmarksError {
             BenchmarksError::Config(error) => error.exit(),
             BenchmarksError::Build(error) => error.exit(),
             BenchmarksError::Process(error) => error.exit(),
-            BenchmarksError::Nothing { .. } => ShellCode::WrongCall,
+            BenchmarksError::Nothing { .. } | BenchmarksError::NoMatch { .. } => ShellCode::WrongCall,
             BenchmarksError::Failed { .. } | BenchmarksError::Io { .. } => ShellCode::BadRuns,
             BenchmarksError::Interrupted => ShellCode::Interrupted,
         }

@@ -61,9 +61,8 @@ pub(crate) fn complete(study: &mut Study, target: Option<&Path>, pinned: &Pinned
     let wanted = |id: &&String| is_wanted.as_ref().is_none_or(|pattern| pattern.is_match(id));
     let chosen: Vec<String> = ids.iter().filter(wanted).cloned().collect();
     if chosen.is_empty() {
-        let filter = study.subject.filter.as_deref().unwrap_or_default();
-        let what = format!("no benchmark matches filter `{filter}`; there are {}", some(&ids));
-        return Err(BenchmarksError::Nothing { config: study.path.display().to_string(), what });
+        let (config, filter) = (study.path.display().to_string(), study.subject.filter.clone().unwrap_or_default());
+        return Err(BenchmarksError::NoMatch { config, filter, there: some(&ids) });
     }
     note(&format!("{} of {}: {}", counted(chosen.len(), "benchmark"), ids.len(), some(&chosen)));
     let names = workload_names(&chosen);

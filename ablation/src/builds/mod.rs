@@ -22,6 +22,7 @@ mod layouts;
 mod lock;
 mod made;
 mod outside;
+pub(crate) mod packages;
 mod peers;
 mod pointed;
 mod program;

@@ -16,6 +16,16 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// [`BuildError::Git`], [`BuildError::Io`].
 pub(super) fn link(revisions: &Revisions, target: &Path, tree: &str, manifest: &Path) -> Result<(), BuildError> {
+    make_links(revisions, target, tree)?;
+    tell(revisions, &revisions.checkout(target)?.top(), manifest);
+    Ok(())
+}
+
+/// The same without a word about them.
+///
+/// # Errors
+/// Those of [`link()`].
+pub(super) fn make_links(revisions: &Revisions, target: &Path, tree: &str) -> Result<(), BuildError> {
     let checkout = revisions.checkout(target)?;
     let (top, above) = (checkout.top(), checkout.above());
     let listed = git::paths(&revisions.repository, &["ls-tree", "-r", "-z", "--name-only", "--full-tree", tree])?;
@@ -37,7 +47,6 @@ pub(super) fn link(revisions: &Revisions, target: &Path, tree: &str, manifest: &
             }
         }
     }
-    tell(revisions, &top, manifest);
     Ok(())
 }
 

@@ -59,7 +59,8 @@ impl Revision {
 pub(crate) struct Pin {
     /// The commit.
     pub(crate) commit: String,
-    shown: String,
+    /// The words for people.
+    pub(crate) shown: String,
 }
 
 impl Pin {
@@ -69,7 +70,11 @@ impl Pin {
         Some(Pin { commit: commit.clone(), shown: shown.clone() })
     }
 
-    fn revision(&self, repository: &Path) -> Result<Revision, BuildError> {
+    /// The revision itself.
+    ///
+    /// # Errors
+    /// [`BuildError::Git`] when the repository has its commit no more.
+    pub(crate) fn revision(&self, repository: &Path) -> Result<Revision, BuildError> {
         let tree = git(repository, &["rev-parse", "--verify", &format!("{}^{{tree}}", self.commit)])?;
         Ok(Revision { commit: self.commit.clone(), tree: tree.trim().to_owned(), shown: self.shown.clone() })
     }
@@ -92,7 +97,7 @@ pub(crate) struct Revisions {
 }
 
 impl Revisions {
-    fn new(repository: PathBuf, by_name: BTreeMap<String, Revision>) -> Revisions {
+    pub(super) fn new(repository: PathBuf, by_name: BTreeMap<String, Revision>) -> Revisions {
         Revisions { repository, by_name, checkout: OnceLock::new(), told: Mutex::default() }
     }
 
@@ -397,6 +402,20 @@ mod tests {
         std::fs::remove_dir_all(&out).expect("removes");
         revisions.check_out(&of("main"), target.path()).expect("checks out again");
         assert_eq!(std::fs::read_to_string(out.join("b")).expect("is there"), "same");
+    }
+
+    #[test]
+    fn a_change_of_the_same_length_right_after_a_commit_is_seen() {
+        let dir = repository();
+        // A second may end between the commit and the change, and then git sees it anyway.
+        for (text, title) in [("1st", "2nd"), ("3rd", "4th")] {
+            std::fs::write(dir.path().join("a"), text).expect("writes");
+            git(dir.path(), &["commit", "--quiet", "--all", "-m", title]).expect("git works");
+            std::fs::write(dir.path().join("a"), title).expect("writes");
+            std::thread::sleep(std::time::Duration::from_millis(1100));
+            let files = resolve(dir.path(), WORKTREE).expect("git works").expect("is there");
+            assert!(files.shown.ends_with("1 changed file"), "{}", files.shown);
+        }
     }
 
     #[test]

@@ -50,6 +50,13 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
             ))?;
             Ok(ShellCode::Undecided)
         }
+        Found::NotBuilt { commit, message, log } => {
+            warn(&format!(
+                "error: {commit} does not build, so no commit can be compared with it: {message}\nread the whole log, or name \
+                 another commit: {log}"
+            ));
+            Ok(ShellCode::Undecided)
+        }
         Found::Interrupted { left, resume } => {
             let left = match left.as_slice() {
                 [] => "interrupted; finished runs are stored".to_owned(),

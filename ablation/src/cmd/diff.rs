@@ -3,11 +3,11 @@
 use super::output::{Ended, print};
 use crate::study::rule::Budget;
 use crate::study::watch::Stop;
-use crate::support::exit::ShellCode;
+use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::interrupt;
 use crate::support::progress::{note, warn};
 use crate::support::settings::Settings;
-use crate::tools::diff::{self, End, Format, Gate, Part, Request};
+use crate::tools::diff::{self, Comparison, End, Format, Gate, Part, Request};
 use ablate_stats::MAX_BLOCKS;
 use std::path::PathBuf;
 
@@ -22,12 +22,19 @@ pub(super) struct Args {
     revisions: Option<String>,
     #[command(flatten)]
     measured: Measured,
-    /// Exit with 1 when something is worse by more than the margin, and with 3 when that is not known.
+    /// Exit with 1 only when something is worse by more than the margin, and with 3 when that is not known.
     #[arg(long)]
     gate: bool,
     /// When to end before --max-time.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Early::Decided)]
     stop: Early,
+    #[command(flatten)]
+    told: Told,
+}
+
+/// How the result is told.
+#[derive(Debug, clap::Args)]
+struct Told {
     /// Print the result as one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -152,40 +159,27 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
-    let request = Request { stop: args.stop.into(), is_gate: args.gate, ..args.measured.request(args.revisions) };
-    let made = diff::run(&request, settings);
-    if let Err(error) = &made
-        && error.is_of_a_revision()
-        && args.gate
-    {
-        // A revision that cannot be built or run is not slower.
-        warn(&format!("error: {error}"));
-        note("gate: undecided");
-        return Ok(ShellCode::Undecided);
-    }
-    let comparison = match made? {
-        End::Complete(comparison) => comparison,
-        End::Interrupted(resume) => {
+    let request =
+        Request { stop: args.stop.into(), is_gate: args.gate, ..args.measured.request(args.revisions.clone()) };
+    let comparison = match diff::run(&request, settings) {
+        Ok(End::Complete(comparison)) => comparison,
+        Ok(End::Interrupted(resume)) => {
             let kept = if interrupt::asked_twice() { "" } else { "interrupted; finished runs are stored. " };
             warn(&format!("{kept}To continue:\n  {resume}"));
             return Ok(ShellCode::Interrupted);
         }
+        Err(error) if args.gate && error.leaves_open() => return Ok(undecided(&error)),
+        Err(error) => return Err(error.into()),
     };
-    print(&if args.json {
-        diff::to_text(&comparison, Format::Json)
-    } else {
-        diff::terminal(&comparison, settings.columns)
-    })?;
-    let files = [(Format::Markdown, args.markdown), (Format::Junit, args.junit), (Format::Sarif, args.sarif)];
-    for (format, path) in files.into_iter().filter_map(|(format, path)| Some((format, path?))) {
-        diff::write(&comparison, format, &path)?;
-    }
-    let annotations = diff::annotations(&comparison);
-    if args.annotate && !annotations.is_empty() {
-        print(&annotations)?;
+    match tell(&comparison, &args.told, settings) {
+        Err(error) if args.gate && error.exit() == ShellCode::BadRuns => return Ok(undecided(&*error)),
+        told => told?,
     }
     let gate = comparison.gate();
     if args.gate {
+        if gate == Gate::Undecided && comparison.is_one_sided() {
+            note("no workload was measured in both revisions");
+        }
         note(&format!("gate: {}", gate.as_str()));
         return Ok(gate.exit());
     }
@@ -193,6 +187,31 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
     let is_good = |part: &Part| part.runs.1 == 0 && part.failure().is_none();
     let is_good = gate != Gate::Undecided || comparison.parts.iter().all(is_good);
     Ok(if is_good { ShellCode::Good } else { ShellCode::BadRuns })
+}
+
+/// The end of a gate after an error that is no wrong call. The code of what is worse is not that of a full disk.
+fn undecided(error: &dyn ExitStatus) -> ShellCode {
+    warn(&format!("error: {error}"));
+    note("gate: undecided");
+    ShellCode::Undecided
+}
+
+/// Prints a comparison, and writes the files that are asked for.
+fn tell(comparison: &Comparison, told: &Told, settings: &Settings) -> Result<(), Box<dyn ExitStatus>> {
+    print(&if told.json {
+        diff::to_text(comparison, Format::Json)
+    } else {
+        diff::terminal(comparison, settings.columns)
+    })?;
+    let files = [(Format::Markdown, &told.markdown), (Format::Junit, &told.junit), (Format::Sarif, &told.sarif)];
+    for (format, path) in files.into_iter().filter_map(|(format, path)| Some((format, path.as_ref()?))) {
+        diff::write(comparison, format, path)?;
+    }
+    let annotations = diff::annotations(comparison);
+    if told.annotate && !annotations.is_empty() {
+        print(&annotations)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ Look closer:
   cargo ablate selftest                           test whether known costs are found on this machine
 
 Exit codes: 0 all runs are good, 1 a run failed or is invalid, 2 wrong call or config, 3 not known (diff --gate, bisect,
-selftest), 130 interrupted.
+selftest), 130 interrupted. With diff --gate, 1 means worse and nothing else.
 Environment: ABLATE_COLUMNS is the width of tables (72 to 1000, default 100); ABLATE_TARGET_DIR replaces the target
 folder of the workspace.";
 
@@ -104,7 +104,8 @@ Examples:
     ///
     /// Use it on a change. It needs no study: it takes the benchmarks or the binary of the package in this folder, builds
     /// both revisions at one path, and runs them in the same randomised blocks, with the base against itself as the
-    /// placebo. Exit codes with --gate: 0 nothing is worse by more than the margin, 1 something is, 3 it is not known.
+    /// placebo. Exit codes with --gate: 0 nothing is worse by more than the margin, 1 something is, 2 wrong call, 3 it is
+    /// not known, also after every other error, such as a full disk or a revision that does not build.
     ///
     /// Verdicts: worse, better (the whole interval is beyond the margin); no change (all of it is within); undecided
     /// (neither); invalid (a revision has no proven run); identical (the same machine code, so nothing is run); only in base,
@@ -122,7 +123,8 @@ Examples:
     ///
     /// Use it when `diff` shows a change between two commits that lie far apart. Every step runs the good commit, the bad
     /// one and one between in the same blocks, and goes on until the one between is told apart; a commit with the same
-    /// binary as an end, or one that cannot be built, needs no run. Exit codes: 0 found, 3 undecided.
+    /// binary as an end, or one that cannot be built, needs no run. Exit codes: 0 found, 3 undecided, or
+    /// one of both commits does not build.
     #[command(after_help = "\
 Examples:
   cargo ablate bisect v1.2.0 HEAD --filter parse

@@ -51,6 +51,16 @@ impl Diagnostic {
             message,
         })
     }
+
+    /// The line of the text, or its beginning.
+    pub(crate) fn quote(&self) -> &str {
+        &self.quote
+    }
+
+    /// What is wrong, without the place.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
 }
 
 /// Largest character boundary that is not past `at`.

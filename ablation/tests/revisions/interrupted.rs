@@ -53,6 +53,13 @@ fn a_comparison_goes_on_with_the_commits_that_it_began_with() {
     assert!(said.stdout.contains("base: main = ") && said.stdout.contains("head: topic = "), "{said:#?}");
     let seconds = repository.ablate(&args);
     assert!(seconds.code == 1 && !seconds.stderr.contains("timing, block"), "it is complete: {seconds:#?}");
+    assert!(seconds.stderr.contains("out goes on with its revisions: comparing topic = "), "{seconds:#?}");
+    // Others than those of the folder are refused, and the same ones are not.
+    let with = |range: &str| repository.ablate(&[&["diff", range], &args[1..]].concat());
+    let said = with("topic~1..topic");
+    assert!(said.code == 2 && said.stderr.contains("out compares topic = "), "{said:#?}");
+    assert!(said.stderr.contains("this call asks for topic = ") && said.stderr.contains("another --out"), "{said:#?}");
+    assert_eq!(with("topic~2..topic~1").code, 1);
 }
 
 #[test]

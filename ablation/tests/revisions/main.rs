@@ -2,6 +2,7 @@
 //! cost that their sources state, so that what is right is known.
 
 mod files;
+mod gate;
 mod interrupted;
 mod shapes;
 
@@ -195,7 +196,13 @@ fn the_first_worse_commit_is_found_over_one_that_cannot_be_built() {
     assert_eq!(said.code, 3, "there is no change after the culprit: {said:#?}");
     let more = [&more[..6], &["--out", "out3"]].concat();
     let said = repository.ablate(&[&["bisect", "HEAD~3", "HEAD"], &more[..]].concat());
-    assert!(said.code == 1 && said.stderr.contains("no_such_name"), "the good end does not build: {said:#?}");
+    assert!(said.code == 3 && said.stderr.contains("HEAD~3 does not build"), "{said:#?}");
+    assert!(said.stderr.contains("no_such_name") && said.stderr.contains("build-full.log"), "{said:#?}");
+    let more = [&more[..6], &["--out", "out4"]].concat();
+    let said = repository.ablate(&[&["bisect", "HEAD~6", "HEAD~3"], &more[..]].concat());
+    assert!(said.code == 3 && said.stderr.contains("HEAD~3 does not build"), "{said:#?}");
+    assert!(said.stderr.contains("no_such_name") && said.stderr.contains("build-with-revision.bad.log"), "{said:#?}");
+    assert!(!said.stdout.contains("--max-time"), "more time does not build it: {said:#?}");
     let said = repository.ablate(&[&["bisect", "HEAD", "HEAD~3"], &more[..]].concat());
     assert!(said.code == 2 && said.stderr.contains("is not a commit before"), "{said:#?}");
 }

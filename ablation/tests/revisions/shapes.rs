@@ -71,7 +71,7 @@ fn what_git_refuses_is_told_in_its_words() {
 }
 
 /// A benchmark of the test crate that takes some work.
-fn bench(body: &str) -> String {
+pub(crate) fn bench(body: &str) -> String {
     format!(
         "#![feature(test)]\nextern crate test;\n#[bench]\nfn add(b: &mut test::Bencher) {{\n    b.iter(|| (0..1000u64).fold({body}, |a, \
          b| test::black_box(a + b)))\n}}\n"

@@ -4,14 +4,17 @@
 //! between belongs to the nearer side. A step whose interval does not tell them apart goes on with twice the time. The
 //! confidence of all steps together is 95 %, because each has 1 − 0.05 / steps (Bonferroni).
 
+use super::chosen::resolved;
 use super::compare;
 use super::comparison::Verdict;
 use super::error::DiffError;
+use super::options;
 use super::request::Request;
 use super::resume;
 use super::subject;
 use crate::analyse::{Analysis, analyse_proven};
-use crate::builds::revisions::{self, git};
+use crate::builds::BuildError;
+use crate::builds::revisions::git;
 use crate::config::Study;
 use crate::prove;
 use crate::store;
@@ -43,6 +46,15 @@ pub(crate) enum Found {
     NoChange(String),
     /// Whether they differ by that is not known.
     Unknown(String),
+    /// One of the ends cannot be built, so there is nothing to compare the others with.
+    NotBuilt {
+        /// Its name in the call.
+        commit: String,
+        /// First error line.
+        message: String,
+        /// Path of the log.
+        log: String,
+    },
     /// Ctrl-C was pressed.
     Interrupted {
         /// The commits that are left, oldest first.
@@ -66,6 +78,10 @@ enum Side {
 /// # Errors
 /// [`DiffError`].
 pub(crate) fn bisect(request: &Request, good: &str, bad: &str, settings: &Settings) -> Result<Found, DiffError> {
+    search(request, good, bad, settings).map_err(|error| options::named(request, error))
+}
+
+fn search(request: &Request, good: &str, bad: &str, settings: &Settings) -> Result<Found, DiffError> {
     let study = subject::studies(request)?;
     let [study] = study.as_slice() else {
         let names: Vec<String> = study.iter().map(subject::name).collect();
@@ -79,7 +95,7 @@ pub(crate) fn bisect(request: &Request, good: &str, bad: &str, settings: &Settin
     // A search that is continued has the ends that it began with, wherever their branches are now.
     let (first, last) = match resume::begun(request, [out.join("step-1").as_path()], (GOOD, BAD))? {
         Some(begun) => (begun.base.commit, begun.head.commit),
-        None => (commit(&repository, good)?, commit(&repository, bad)?),
+        None => (resolved(&repository, good)?.commit, resolved(&repository, bad)?.commit),
     };
     let Some(mut commits) = between(&repository, &first, &last)? else {
         return Err(DiffError::NotBefore { good: good.to_owned(), bad: bad.to_owned() });
@@ -91,6 +107,7 @@ pub(crate) fn bisect(request: &Request, good: &str, bad: &str, settings: &Settin
         settings,
         study,
         ends: [&first, &last],
+        names: [good, bad],
         out: &out,
         confidence: 1.0 - 0.05 / f64::from(steps + 1),
         runs: 0,
@@ -107,7 +124,7 @@ pub(crate) fn bisect(request: &Request, good: &str, bad: &str, settings: &Settin
         match search.side(&commit)? {
             None => {
                 let left = titles(&repository, &commits)?;
-                return Ok(Found::Interrupted { left, resume: resume::command(&out) });
+                return Ok(Found::Interrupted { left, resume: resume::command(&out, None) });
             }
             Some(Side::Bad) => {
                 note(&format!("{}: bad", title(&repository, &commit)?));
@@ -127,13 +144,6 @@ pub(crate) fn bisect(request: &Request, good: &str, bad: &str, settings: &Settin
     match commits.as_slice() {
         [one] => Ok(Found::Commit(title(&repository, one)?)),
         _ => Ok(Found::OneOf(titles(&repository, &commits)?)),
-    }
-}
-
-fn commit(repository: &Path, name: &str) -> Result<String, DiffError> {
-    match revisions::resolve(repository, name)? {
-        Some(revision) => Ok(revision.commit),
-        None => Err(DiffError::Unknown { what: format!("revision `{name}`"), hint: String::new() }),
     }
 }
 
@@ -157,8 +167,8 @@ fn titles(repository: &Path, commits: &[String]) -> Result<Vec<String>, DiffErro
 
 /// When a comparison ends before its time.
 enum Until {
-    /// When it is certain whether anything is worse.
-    Watched(Watch),
+    /// When the builds decide it, or it is certain whether anything is worse.
+    Watched(Watch, fn(&Manifest) -> bool),
     /// When the builds decide it, or the intervals are narrow enough.
     Known(fn(&Manifest) -> bool),
 }
@@ -169,6 +179,8 @@ struct Search<'a> {
     study: &'a Study,
     /// The commits of the good and the bad end.
     ends: [&'a str; 2],
+    /// Their names in the call.
+    names: [&'a str; 2],
     /// Folder of the steps.
     out: &'a Path,
     confidence: f64,
@@ -183,10 +195,25 @@ impl Search<'_> {
         // Whether anything is worse, which is known long before by how much.
         let watch =
             Watch { margin: self.request.margin, is_gate: true, stop: Stop::Decided, judge: compare::standings };
-        let until = Until::Watched(watch);
-        let Some((manifest, analysis, _)) = self.run(&levels, until, false, self.request.budget)? else {
-            return Ok(Some(Found::Interrupted { left: Vec::new(), resume: resume::command(self.out) }));
+        let not_built = |name: &str, message: &str, log: &str| {
+            let (commit, message, log) = (name.to_owned(), message.to_owned(), log.to_owned());
+            Ok(Some(Found::NotBuilt { commit, message, log }))
         };
+        let (manifest, analysis, _) =
+            match self.run(&levels, Until::Watched(watch, lacks_a_build), false, self.request.budget) {
+                Ok(Some(run)) => run,
+                Ok(None) => {
+                    let resume = resume::command(self.out, None);
+                    return Ok(Some(Found::Interrupted { left: Vec::new(), resume }));
+                }
+                Err(error) => match error.build() {
+                    Some(BuildError::Baseline { message, log, .. }) => return not_built(self.names[0], message, log),
+                    _ => return Err(error),
+                },
+            };
+        if let Some(failure) = manifest.builds.iter().find_map(|build| build.result.as_ref().err()) {
+            return not_built(self.names[1], &failure.message, &failure.log);
+        }
         let rows = compare::compare(&manifest, &analysis, self.request.margin);
         if rows.iter().any(|row| row.verdict == Verdict::Worse) {
             return Ok(None);
@@ -246,7 +273,7 @@ impl Search<'_> {
             ..study::Request::of(study.path.clone())
         };
         let call = match until {
-            Until::Watched(watch) => study::Request { watch: Some(watch), ..call },
+            Until::Watched(watch, stop_if) => study::Request { watch: Some(watch), stop_if: Some(stop_if), ..call },
             Until::Known(stop_if) => study::Request {
                 until_halfwidth: Some(HalfWidth::Share(self.request.margin / 2.0)),
                 stop_if: Some(stop_if),
@@ -254,7 +281,8 @@ impl Search<'_> {
             },
         };
         self.request.out.iter().for_each(|dir| hide_from_git(dir));
-        let outcome = match study::run_loaded(study, &call, self.settings).map_err(DiffError::from) {
+        let failed = |error| options::failed(self.request, self.study, error);
+        let outcome = match study::run_loaded(study, &call, self.settings).map_err(failed) {
             Ok(outcome) if outcome.interrupted => return Ok(None),
             Err(error) if error.is_interrupted() => return Ok(None),
             ended => ended?,
@@ -273,6 +301,10 @@ fn hash<'m>(manifest: &'m Manifest, level: &str) -> Option<&'m str> {
     let cell = manifest.plan.cells.iter().find(levels)?;
     let build = manifest.builds.iter().find(|build| build.id == cell.build)?;
     Some(build.result.as_ref().ok()?.code())
+}
+
+fn lacks_a_build(manifest: &Manifest) -> bool {
+    manifest.builds.iter().any(|build| build.result.is_err())
 }
 
 fn is_built(manifest: &Manifest) -> bool {

@@ -4,7 +4,7 @@ use super::comparison::{Compared, NO_PERCENT, Verdict, shown_margin};
 use crate::analyse::{self, Analysis, Proof, Table, WorkloadAnalysis};
 use crate::study::watch::{Change, ERROR, Standing, State};
 use ablate_format::effects::Estimate;
-use ablate_format::{CellKind, CellPlan, MainResponse, Manifest};
+use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Record, Status, StudyPlan};
 use ablate_stats::bootstrap::Drawn;
 
 /// Compares every workload. `margin` is the change that matters, a share of the base.
@@ -14,14 +14,37 @@ use ablate_stats::bootstrap::Drawn;
 pub(crate) fn compare(manifest: &Manifest, analysis: &Analysis, margin: f64) -> Vec<Compared> {
     let mut rows = compare_at(manifest, &analysis.workloads, &analysis.tables, margin, ERROR);
     let added = manifest.plan.only_in.values().flatten();
-    rows.extend(added.map(|id| unmeasured(id.clone(), MainResponse::default(), Verdict::OnlyInHead)));
+    rows.extend(added.map(|id| Compared::unmeasured(id.clone(), MainResponse::default(), Verdict::OnlyInHead)));
     rows
 }
 
 /// Every workload of a study whose revisions are the same machine code.
 pub(super) fn identical(manifest: &Manifest) -> Vec<Compared> {
     let workloads = manifest.plan.workloads.iter();
-    workloads.map(|workload| unmeasured(workload.name.clone(), workload.response, Verdict::Identical)).collect()
+    workloads
+        .map(|workload| Compared::unmeasured(workload.name.clone(), workload.response, Verdict::Identical))
+        .collect()
+}
+
+/// Gives rows without a proven run what their first run that failed says: its exit code or signal, and the last line of
+/// its standard error.
+pub(super) fn add_failures(plan: &StudyPlan, records: &[Record], rows: &mut [Compared]) {
+    let is_of_one = |record: &&Record| {
+        let cell = plan.cells.iter().find(|cell| cell.id == record.cell);
+        cell.is_some_and(|cell| matches!(cell.kind, CellKind::Baseline | CellKind::Treatment))
+    };
+    for row in rows.iter_mut().filter(|row| row.verdict == Verdict::Invalid) {
+        let failed = records.iter().filter(|record| record.workload == row.workload && record.status != Status::Ok);
+        let Some(first) = failed.filter(is_of_one).min_by_key(|record| (record.block, record.order)) else { continue };
+        // The note of a panic is no reason.
+        let mut lines =
+            first.stderr.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("note: "));
+        let last = lines.next_back().filter(|last| !first.reason.contains(last));
+        let last = last.map_or_else(String::new, |last| format!(": {last}"));
+        if !first.reason.is_empty() && !row.reason.contains(&first.reason) {
+            row.reason = format!("{}; first failed run: {}{last}", row.reason, first.reason);
+        }
+    }
 }
 
 /// What a comparison looks at while it runs.
@@ -83,30 +106,12 @@ fn compare_at(
     let confidence = 1.0 - error / compared.max(1) as f64;
     let rows = workloads.iter().map(|workload| {
         if !is_in_both(workload) {
-            let row = unmeasured(workload.name.clone(), workload.response, Verdict::OnlyInBase);
+            let row = Compared::unmeasured(workload.name.clone(), workload.response, Verdict::OnlyInBase);
             return Compared { base: value(workload, base), is_per_run: workload.is_per_run, ..row };
         }
         of_workload(manifest, tables, workload, margin, confidence)
     });
     rows.collect()
-}
-
-/// A row that has no change, with the reason in its verdict.
-fn unmeasured(workload: String, response: MainResponse, verdict: Verdict) -> Compared {
-    Compared {
-        workload,
-        response,
-        is_per_run: false,
-        base: None,
-        head: None,
-        change: None,
-        placebo: None,
-        difference: None,
-        placebo_difference: None,
-        detectable: None,
-        verdict,
-        reason: String::new(),
-    }
 }
 
 fn cell(manifest: &Manifest, kind: CellKind) -> Option<&CellPlan> {

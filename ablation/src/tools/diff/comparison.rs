@@ -51,6 +51,8 @@ pub(crate) enum PartEnd {
     Identical,
     /// It was not run, because an earlier part closed the gate.
     NotRun,
+    /// One revision alone has it, so there is nothing to compare.
+    OneSided,
     /// A revision could not be built or run, with the reason.
     Failed(String),
 }
@@ -165,6 +167,12 @@ impl Part {
         Part { name, dir, end, rows, outlook: None, outputs, blocks: 0, layouts: 1, runs: (0, 0) }
     }
 
+    /// What one revision alone has: a row with that verdict.
+    pub(super) fn one_sided(name: String, verdict: Verdict) -> Part {
+        let rows = vec![Compared::unmeasured(name.clone(), MainResponse::default(), verdict)];
+        Part { rows, ..Part::without(name, PathBuf::new(), PartEnd::OneSided) }
+    }
+
     /// Why a revision could not be built or run.
     pub(crate) fn failure(&self) -> Option<&str> {
         match &self.end {
@@ -180,22 +188,48 @@ impl Comparison {
         self.parts.iter().flat_map(|part| part.rows.iter().map(move |row| (part, row)))
     }
 
-    /// One worse workload is enough. Else a part that could not be built or run, or a workload of which it is not known
-    /// whether it is worse. Whether it is better does not matter.
+    /// One worse workload is enough. Else a part that could not be built or run, a workload of which it is not known
+    /// whether it is worse, or that nothing is in both revisions. Whether it is better does not matter.
     pub(crate) fn gate(&self) -> Gate {
         let verdicts = || self.rows().map(|(_, row)| row);
         if verdicts().any(|row| row.verdict == Verdict::Worse) {
             return Gate::Worse;
         }
         let failed = self.parts.iter().any(|part| part.failure().is_some());
-        match failed || verdicts().any(|row| row.verdict == Verdict::Invalid || row.may_be_worse(self.margin)) {
+        match failed
+            || self.is_one_sided()
+            || verdicts().any(|row| row.verdict == Verdict::Invalid || row.may_be_worse(self.margin))
+        {
             true => Gate::Undecided,
             false => Gate::Good,
         }
     }
+
+    /// Whether no workload is in both revisions, so that nothing was compared.
+    pub(crate) fn is_one_sided(&self) -> bool {
+        self.rows().all(|(_, row)| matches!(row.verdict, Verdict::OnlyInBase | Verdict::OnlyInHead))
+    }
 }
 
 impl Compared {
+    /// A row that has no change, with the reason in its verdict.
+    pub(super) fn unmeasured(workload: String, response: MainResponse, verdict: Verdict) -> Compared {
+        Compared {
+            workload,
+            response,
+            is_per_run: false,
+            base: None,
+            head: None,
+            change: None,
+            placebo: None,
+            difference: None,
+            placebo_difference: None,
+            detectable: None,
+            verdict,
+            reason: String::new(),
+        }
+    }
+
     /// The ends of the interval as costs: positive is worse, also where more is better.
     pub(super) fn ends(&self) -> Option<(f64, f64)> {
         self.as_costs(self.change)

@@ -37,6 +37,57 @@ pub(crate) enum DiffError {
          history of a shallow clone: git fetch --unshallow"
     )]
     NoCommit,
+    /// There is no commit at all.
+    #[error("HEAD has no commit yet, so there is nothing to compare; commit the files first, and then change them")]
+    NothingCommitted,
+    /// Two revisions without a merge base.
+    #[error(
+        "`{one}` and `{other}` have no common ancestor, so there is no place where one left the other; `{one}..{other}` \
+         compares them directly, and git fetch --unshallow fetches the history of a shallow clone"
+    )]
+    NoAncestor {
+        /// One revision.
+        one: String,
+        /// The other one.
+        other: String,
+    },
+    /// A revision lacks what is compared.
+    #[error("{what} is not in {revision}: {way}")]
+    NotInRevision {
+        /// What is missing.
+        what: String,
+        /// The revision, for people.
+        revision: String,
+        /// What is there, and what to do.
+        way: String,
+    },
+    /// The folder that is continued has other revisions.
+    #[error(
+        "{dir} compares {began}, and this call asks for {asked}; give another --out, or leave the revisions out to \
+         continue with those of the folder"
+    )]
+    OtherRevisions {
+        /// The folder.
+        dir: PathBuf,
+        /// Head and base of the folder.
+        began: String,
+        /// Head and base of the call.
+        asked: String,
+    },
+    /// A mistake in an option.
+    #[error("{option}{message}")]
+    Option {
+        /// The option and a colon; empty where it is not known.
+        option: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// A benchmark target without benchmarks.
+    #[error("benchmark target `{bench}` lists no benchmark in the base; add one there, or name another with --bench")]
+    NoBenchmarks {
+        /// The target.
+        bench: String,
+    },
     /// A name that does not exist.
     #[error("there is no {what}{hint}")]
     Unknown {
@@ -141,7 +192,7 @@ pub(crate) enum DiffError {
 
 impl DiffError {
     /// The error of a build, also of one that was made to list benchmarks.
-    fn build(&self) -> Option<&BuildError> {
+    pub(super) fn build(&self) -> Option<&BuildError> {
         match self {
             DiffError::Build(error)
             | DiffError::Study(StudyError::Build(error) | StudyError::Benchmarks(BenchmarksError::Build(error))) => {
@@ -156,16 +207,29 @@ impl DiffError {
         matches!(self.build(), Some(BuildError::Interrupted))
     }
 
+    /// Whether the filter leaves no benchmark of the base.
+    pub(super) fn is_no_match(&self) -> bool {
+        matches!(self, DiffError::Study(StudyError::Benchmarks(BenchmarksError::NoMatch { .. })))
+    }
+
     /// Whether a revision could not be built or run, which says nothing of its speed.
     pub(crate) fn is_of_a_revision(&self) -> bool {
         let benchmarks =
             |error: &BenchmarksError| matches!(error, BenchmarksError::Failed { .. } | BenchmarksError::Nothing { .. });
         match self {
-            DiffError::Study(StudyError::Preflight(_)) | DiffError::NoArguments { .. } => true,
+            DiffError::Study(StudyError::Preflight(_))
+            | DiffError::NoArguments { .. }
+            | DiffError::NotInRevision { .. }
+            | DiffError::NoBenchmarks { .. } => true,
             DiffError::Study(StudyError::Benchmarks(error)) if benchmarks(error) => true,
-            DiffError::Study(_) => self.build().is_some() && !self.is_interrupted(),
-            _ => false,
+            _ => matches!(self.build(), Some(BuildError::Baseline { .. })),
         }
+    }
+
+    /// Whether it leaves open which revision is faster: a revision cannot be built or run, or the machine refused. A wrong
+    /// call does not.
+    pub(crate) fn leaves_open(&self) -> bool {
+        self.is_of_a_revision() || self.exit() == ShellCode::BadRuns
     }
 }
 
@@ -177,7 +241,7 @@ impl ExitStatus for DiffError {
             DiffError::Study(error) => error.exit(),
             DiffError::NoArguments { error, .. } => error.exit(),
             DiffError::Store(error) => error.exit(),
-            DiffError::Write { .. } => ShellCode::BadRuns,
+            DiffError::Write { .. } | DiffError::NotInRevision { .. } => ShellCode::BadRuns,
             _ => ShellCode::WrongCall,
         }
     }

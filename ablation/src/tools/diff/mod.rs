@@ -5,30 +5,31 @@
 //! adds is the choice of what to compare, and a verdict for each workload against the change that matters.
 
 mod bisect;
+mod chosen;
 mod compare;
 mod comparison;
 mod error;
 mod files;
+mod options;
 mod request;
 mod resume;
 mod sides;
 mod subject;
+mod targets;
 mod text;
 
 use crate::analyse::analyse_proven;
-use crate::builds::revisions;
 use crate::config::Study;
 use crate::prove;
-use crate::run::PreflightError;
 use crate::store;
+use crate::study;
 use crate::study::watch::{Stop, Watch};
-use crate::study::{self, StudyError};
 use crate::support::files::hide_from_git;
-use crate::support::nearest::suggestion;
 use crate::support::progress::note;
 use crate::support::settings::Settings;
-use ablate_format::{CellKind, Manifest};
+use ablate_format::{Manifest, Record, Status};
 pub(crate) use bisect::{Found, bisect};
+use comparison::Verdict;
 pub(crate) use comparison::{Comparison, Gate, Part, PartEnd};
 pub(crate) use error::DiffError;
 pub(crate) use files::{Format, annotations, to_text, write};
@@ -55,7 +56,11 @@ pub(crate) enum End {
 /// # Errors
 /// [`DiffError`]; what was recorded before is kept.
 pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffError> {
-    let mut studies = subject::studies(request)?;
+    compare_all(request, settings).map_err(|error| options::named(request, error))
+}
+
+fn compare_all(request: &Request, settings: &Settings) -> Result<End, DiffError> {
+    let studies = subject::studies(request)?;
     let several = studies.len() > 1;
     let out = match (&request.out, studies.first()) {
         (None, Some(first)) if several => Some(resume::default_folder(&first.name, first, settings)?),
@@ -64,31 +69,33 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
     let folder =
         |study: &Study| out.as_ref().map(|dir| if several { dir.join(subject::name(study)) } else { dir.clone() });
     let folders: Vec<PathBuf> = studies.iter().filter_map(folder).collect();
-    let mut begun = resume::begun(request, folders.iter().map(PathBuf::as_path), (BASE, HEAD))?;
+    let begun = resume::begun(request, folders.iter().map(PathBuf::as_path), (BASE, HEAD))?;
     let goes_on = begun.is_some();
-    let mut comparison =
-        Comparison { base: String::new(), head: String::new(), parts: Vec::new(), margin: request.margin };
-    let mut failures = Vec::new();
+    let Some(first) = studies.first() else { return Err(DiffError::NoPackage) };
+    let begun = begun.as_ref().map(|begun| (out.as_deref().unwrap_or(Path::new(".")), begun));
+    let chosen = chosen::chosen(request, &subject::repository(first)?, begun)?;
+    let goes = begun.map_or_else(String::new, |(dir, _)| format!("{} goes on with its revisions: ", dir.display()));
+    note(&format!("{goes}comparing {} with {}", chosen.head.shown, chosen.base.shown));
+    let sorted = targets::sorted(request, studies, &chosen, settings)?;
+    let (base, head) = (chosen.base.shown.clone(), chosen.head.shown.clone());
+    let mut comparison = Comparison { base, head, parts: Vec::new(), margin: request.margin };
+    let (mut failures, mut unmatched) = (Vec::new(), None);
     let (margin, is_gate, stop) = (request.margin, request.is_gate, request.stop);
     let watch = Watch { margin, is_gate, stop, judge: compare::standings };
-    for study in &mut studies {
-        // All parts are of the same commits, also where a branch moves or a file changes meanwhile.
-        let sides = match &begun {
-            Some(begun) => sides::Sides { base: begun.base.commit.clone(), head: begun.head.commit.clone() },
-            None => sides_of(request, study)?,
-        };
-        study.compare_revisions(&[(BASE, &sides.base), (HEAD, &sides.head)]);
-        subject::arrange(request, study);
-        if comparison.parts.is_empty() {
-            note(&format!("comparing {} with {}", sides.head, sides.base));
+    for (mut study, verdict) in sorted.studies {
+        let name = subject::name(&study);
+        if let Some(verdict) = verdict {
+            comparison.parts.push(Part::one_sided(name, verdict));
+            continue;
         }
-        let name = subject::name(study);
+        study.compare_revisions(&[(BASE, &chosen.names.base), (HEAD, &chosen.names.head)]);
+        subject::arrange(request, &mut study);
         if request.is_gate && request.stop != Stop::Never && comparison.gate() == Gate::Worse {
             // No other part can change the exit code.
             comparison.parts.push(Part::without(name, PathBuf::new(), PartEnd::NotRun));
             continue;
         }
-        let dir = folder(study);
+        let dir = folder(&study);
         let call = study::Request {
             blocks: Some(request.blocks),
             resume: request.resume && (!several || !goes_on || dir.as_deref().is_some_and(resume::is_begun)),
@@ -96,53 +103,48 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
             budget: Some(request.budget),
             stop_if: Some(if request.stop == Stop::Never { does_not_build } else { needs_no_runs }),
             watch: Some(watch),
-            pinned: begun.as_ref().map(resume::Begun::pinned).unwrap_or_default(),
+            pinned: chosen.pinned(),
             ..study::Request::of(study.path.clone())
         };
         // Else its records would be a change of the repository, and part of the next worktree that is compared.
         request.out.iter().for_each(|dir| hide_from_git(dir));
-        let outcome =
-            match study::run_loaded(study.clone(), &call, settings).map_err(|error| failed(request, study, error)) {
-                Ok(outcome) => outcome,
-                Err(error) if error.is_interrupted() && !comparison.parts.is_empty() => {
-                    return Ok(End::Interrupted(resume::command(out.as_deref().unwrap_or(Path::new("")))));
-                }
-                Err(error) if several && error.is_of_a_revision() => {
-                    note(&format!("{name} is left out: {error}"));
-                    let end = PartEnd::Failed(error.to_string());
-                    comparison.parts.push(Part::without(name, call.out.unwrap_or_default(), end));
-                    failures.push(error);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
+        let outcome = match study::run_loaded(study.clone(), &call, settings)
+            .map_err(|error| options::failed(request, &study, error))
+        {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_interrupted() && !comparison.parts.is_empty() => {
+                let dir = out.as_deref().unwrap_or(Path::new(""));
+                return Ok(End::Interrupted(resume::command(dir, request.revisions.as_deref())));
+            }
+            Err(error) if several && error.is_no_match() => {
+                // Another target has what the filter selects.
+                note(&format!("{name} has no benchmark that the filter matches, so it is left out"));
+                unmatched = Some(error);
+                continue;
+            }
+            Err(error) if several && error.is_of_a_revision() => {
+                note(&format!("{name} is left out: {error}"));
+                let end = PartEnd::Failed(error.to_string());
+                comparison.parts.push(Part::without(name, call.out.unwrap_or_default(), end));
+                failures.push(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if outcome.interrupted {
-            return Ok(End::Interrupted(resume::command(out.as_deref().unwrap_or(&outcome.dir))));
+            let dir = out.as_deref().unwrap_or(&outcome.dir);
+            return Ok(End::Interrupted(resume::command(dir, request.revisions.as_deref())));
         }
-        let (manifest, part) = part(name, &outcome, request.margin)?;
-        (comparison.base, comparison.head) = named(&manifest);
-        begun = begun.or_else(|| resume::Begun::of(&manifest, BASE, HEAD));
-        comparison.parts.push(part);
+        comparison.parts.push(part(name, &outcome, request.margin)?);
     }
-    match failures.pop() {
+    comparison.parts.extend(sorted.gone.into_iter().map(|(name, verdict)| Part::one_sided(name, verdict)));
+    let is_one_sided = comparison.parts.iter().all(|part| part.end == PartEnd::OneSided);
+    match (failures.pop(), unmatched) {
         // Nothing was measured, so there is nothing to show.
-        Some(error) if failures.len() + 1 == comparison.parts.len() => Err(error),
+        (Some(error), _) if failures.len() + 1 == comparison.parts.len() => Err(error),
+        (None, Some(error)) if is_one_sided => Err(error),
         _ => Ok(End::Complete(comparison)),
     }
-}
-
-fn sides_of(request: &Request, study: &Study) -> Result<sides::Sides, DiffError> {
-    let repository = subject::repository(study)?;
-    let sides = sides::sides(&repository, request.revisions.as_deref())?;
-    for name in [&sides.base, &sides.head] {
-        if revisions::resolve(&repository, name)?.is_none() {
-            let branches = revisions::git(&repository, &["for-each-ref", "--format=%(refname:short)"])?;
-            let one = name.split("...").next().unwrap_or(name);
-            let hint = suggestion(one, branches.lines().chain([revisions::WORKTREE, "HEAD"]));
-            return Err(DiffError::Unknown { what: format!("revision `{name}`"), hint });
-        }
-    }
-    Ok(sides)
 }
 
 /// Whether runs would say nothing: a revision has no binary, or all have the same one.
@@ -176,20 +178,26 @@ fn are_identical(manifest: &Manifest) -> bool {
 }
 
 /// What a study says about both revisions.
-fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<(Manifest, Part), DiffError> {
+fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<Part, DiffError> {
     let (manifest, records, _) = store::read_judged(&outcome.dir)?;
     if let Some(why) = failure(&manifest) {
-        return Ok((manifest, Part::without(name, outcome.dir.clone(), PartEnd::Failed(why))));
+        return Ok(Part::without(name, outcome.dir.clone(), PartEnd::Failed(why)));
     }
     let (mut records, _) = store::whole_blocks(&manifest, records);
     prove::prove_together(&manifest.plan, &mut records);
     let analysis = analyse_proven(&manifest, &records);
-    let bad = records.iter().filter(|record| record.status != ablate_format::Status::Ok).count();
-    let (end, rows) = match outcome.stopped {
+    let bad = records.iter().filter(|record| record.status != Status::Ok).count();
+    let (end, mut rows) = match outcome.stopped {
         true => (PartEnd::Identical, compare::identical(&manifest)),
         false => (PartEnd::Run, compare::compare(&manifest, &analysis, margin)),
     };
-    let part = Part {
+    if rows.iter().any(|row| row.verdict == Verdict::Invalid) {
+        let mut failed = Vec::new();
+        let keep = |record: Record| failed.extend(Some(record).filter(|record| record.status != Status::Ok));
+        ablate_format::read_records(&outcome.dir, keep).map_err(store::StoreError::from)?;
+        compare::add_failures(&manifest.plan, &failed, &mut rows);
+    }
+    Ok(Part {
         name,
         dir: outcome.dir.clone(),
         end,
@@ -199,30 +207,7 @@ fn part(name: String, outcome: &study::Outcome, margin: f64) -> Result<(Manifest
         blocks: manifest.blocks,
         layouts: manifest.plan.layouts,
         runs: (records.len(), bad),
-    };
-    Ok((manifest, part))
-}
-
-/// Base and head for people.
-fn named(manifest: &Manifest) -> (String, String) {
-    let shown = |kind| {
-        let cell = manifest.plan.cells.iter().find(|cell| cell.kind == kind)?;
-        let build = manifest.builds.iter().find(|build| build.id == cell.build)?;
-        build.settings.get("revision").cloned()
-    };
-    (shown(CellKind::Baseline).unwrap_or_default(), shown(CellKind::Treatment).unwrap_or_default())
-}
-
-/// The error of a study, with the way out where a binary may have wanted arguments.
-fn failed(request: &Request, study: &Study, error: StudyError) -> DiffError {
-    let is_binary = request.config.is_none() && study.subject.harness.is_none();
-    match error {
-        StudyError::Preflight(PreflightError::AllFailed { .. }) if is_binary && request.args.is_empty() => {
-            let call = shell_words::join(crate::support::call::command());
-            DiffError::NoArguments { binary: subject::name(study), call, error: Box::new(error) }
-        }
-        other => other.into(),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::error::DiffError;
 use super::request::Request;
 use super::subject;
 use crate::builds;
-use crate::builds::revisions::{Pin, Pinned};
+use crate::builds::revisions::Pin;
 use crate::config::Study;
 use crate::store::MANIFEST;
 use crate::support::call;
@@ -43,11 +43,6 @@ impl Begun {
         };
         Some(Begun { base: pin(base)?, head: pin(head)? })
     }
-
-    /// Both by their commits.
-    pub(super) fn pinned(&self) -> Pinned {
-        [&self.base, &self.head].map(|pin| (pin.commit.clone(), pin.clone())).into()
-    }
 }
 
 /// The revisions of the first of some folders that has results.
@@ -64,14 +59,27 @@ pub(super) fn begun<'d>(
     Ok(Begun::of(&manifest, base, head))
 }
 
-/// The command that continues what this process was called for.
-pub(super) fn command(dir: &Path) -> String {
-    words(call::command(), dir)
+/// The command that continues what this process was called for, without its `BASE..HEAD`: the folder has the revisions,
+/// and the names may be those of other commits by then.
+pub(super) fn command(dir: &Path, revisions: Option<&str>) -> String {
+    words(call::command(), dir, revisions)
 }
 
-fn words(mut words: Vec<String>, dir: &Path) -> String {
+/// Options of `diff` that take no value, so that the next word is another argument.
+const FLAGS: [&str; 6] = ["--gate", "--json", "--annotate", "--resume", "--quiet", "-q"];
+
+fn words(mut words: Vec<String>, dir: &Path, revisions: Option<&str>) -> String {
     // What follows belongs to the program.
     let own = words.split_off(words.iter().position(|word| word == "--").unwrap_or(words.len()));
+    let is_value = |at: usize| {
+        let before = at.checked_sub(1).and_then(|before| words.get(before));
+        before
+            .is_some_and(|before| before.starts_with('-') && !before.contains('=') && !FLAGS.contains(&before.as_str()))
+    };
+    let named = (0..words.len()).find(|at| revisions == Some(words[*at].as_str()) && !is_value(*at));
+    if let Some(at) = named {
+        words.remove(at);
+    }
     words.retain(|word| word != "--resume");
     let has_out = words.iter().any(|word| word == "--out" || word.starts_with("--out="));
     if !has_out {
@@ -87,12 +95,16 @@ mod tests {
 
     #[test]
     fn options_come_before_the_words_of_the_program_which_stay_as_they_are() {
-        let check = |call: &str, expected: &str| {
+        let check_with = |call: &str, revisions: Option<&str>, expected: &str| {
             let call = shell_words::split(call).expect("splits");
-            assert_eq!(words(call, Path::new("/t/a b")), expected);
+            assert_eq!(words(call, Path::new("/t/a b"), revisions), expected);
         };
+        let check = |call: &str, expected: &str| check_with(call, None, expected);
         let out = "--out '/t/a b' --resume";
-        check("cargo ablate diff a..b", &format!("cargo ablate diff a..b {out}"));
+        check_with("cargo ablate diff a..b", Some("a..b"), &format!("cargo ablate diff {out}"));
+        check_with("cargo ablate diff --gate a", Some("a"), &format!("cargo ablate diff --gate {out}"));
+        check_with("cargo ablate diff --bin a a", Some("a"), &format!("cargo ablate diff --bin a {out}"));
+        check_with("cargo ablate diff -- a", Some("a"), &format!("cargo ablate diff {out} -- a"));
         check(
             "cargo ablate diff --bin x -- --out y --resume 'a b'",
             &format!("cargo ablate diff --bin x {out} -- --out y --resume 'a b'"),

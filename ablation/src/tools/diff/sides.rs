@@ -21,7 +21,7 @@ const BRANCHES: [&str; 4] = ["origin/main", "origin/master", "main", "master"];
 /// branch itself the last two commits.
 ///
 /// # Errors
-/// [`DiffError::NoCommit`] where there is nothing to compare with, and those of git.
+/// [`DiffError::NothingCommitted`], [`DiffError::NoCommit`] where there is nothing to compare with, and those of git.
 pub(crate) fn sides(repository: &Path, given: Option<&str>) -> Result<Sides, DiffError> {
     let or_head = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
     if let Some(given) = given {
@@ -37,7 +37,7 @@ pub(crate) fn sides(repository: &Path, given: Option<&str>) -> Result<Sides, Dif
     let commit = |name: &str| -> Result<Option<String>, DiffError> {
         Ok(revisions::resolve(repository, name)?.map(|revision| revision.commit))
     };
-    let Some(head) = commit("HEAD")? else { return Err(DiffError::NoCommit) };
+    let Some(head) = commit("HEAD")? else { return Err(DiffError::NothingCommitted) };
     if commit(WORKTREE)?.is_some_and(|worktree| worktree != head) {
         return Ok(Sides { base: "HEAD".to_owned(), head: WORKTREE.to_owned() });
     }
@@ -56,10 +56,10 @@ pub(crate) fn sides(repository: &Path, given: Option<&str>) -> Result<Sides, Dif
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn repository() -> tempfile::TempDir {
+    pub(in super::super) fn repository() -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let at = |args: &[&str]| git(dir.path(), args).expect("git works");
         at(&["init", "--quiet", "--initial-branch=main"]);
@@ -68,7 +68,7 @@ mod tests {
         dir
     }
 
-    fn commit(dir: &Path, text: &str) {
+    pub(in super::super) fn commit(dir: &Path, text: &str) {
         std::fs::write(dir.join("file"), text).expect("writes");
         git(dir, &["add", "--all"]).expect("git works");
         git(dir, &["commit", "--quiet", "-m", text]).expect("git works");
@@ -97,7 +97,7 @@ mod tests {
             let sides = sides(dir.path(), None)?;
             Ok::<_, DiffError>((sides.base, sides.head))
         };
-        assert!(matches!(chosen(), Err(DiffError::NoCommit)));
+        assert!(matches!(chosen(), Err(DiffError::NothingCommitted)));
         commit(dir.path(), "one");
         assert!(matches!(chosen(), Err(DiffError::NoCommit)));
         commit(dir.path(), "two");

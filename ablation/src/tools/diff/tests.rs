@@ -133,6 +133,37 @@ fn a_revision_without_proven_runs_is_invalid_and_no_gate_is_good() {
     let analysis = analyse(&study.manifest, &records);
     let comparison = of(compare::compare(&study.manifest, &analysis, 0.01), 0.01);
     assert_eq!(words(&comparison), [("invalid", Gate::Undecided)]);
+    // The first run of a revision that failed gives the reason; the placebo and a note of the panic do not.
+    let failed = |cell: &str, block: u32, reason: &str, stderr: &str| {
+        let mut record = records.iter().find(|record| record.cell == cell).expect("is there").clone();
+        (record.block, record.status) = (block, Status::Crashed);
+        (record.reason, record.stderr) = (reason.to_owned(), stderr.to_owned());
+        record
+    };
+    let failed = [
+        failed(HEAD, 2, "exit code 4", ""),
+        failed(HEAD, 1, "exit code 3: thread panicked", "thread panicked\nindex is 9\nnote: run with X\n"),
+        failed("placebo", 0, "exit code 5", ""),
+    ];
+    let mut rows = comparison.parts.into_iter().next().expect("one part").rows;
+    compare::add_failures(&study.manifest.plan, &failed, &mut rows);
+    let reason = &rows[0].reason;
+    assert!(reason.ends_with("; first failed run: exit code 3: thread panicked: index is 9"), "{reason}");
+}
+
+#[test]
+fn a_gate_over_nothing_that_is_in_both_revisions_is_undecided() {
+    let alone = |verdict| Part::one_sided("new".to_owned(), verdict);
+    let mut comparison = of(Vec::new(), 0.01);
+    comparison.parts = vec![alone(Verdict::OnlyInHead)];
+    assert_eq!(words(&comparison), [("only-in-head", Gate::Undecided)]);
+    assert!(text::answer(&comparison).starts_with("Nothing can be said: no workload was measured in both revisions"));
+    let mut same = of(compare::identical(&study(&["w"]).manifest), 0.01);
+    same.parts[0].end = PartEnd::Identical;
+    same.parts.push(alone(Verdict::OnlyInBase));
+    assert_eq!(same.gate(), Gate::Good);
+    let said = text::answer(&same);
+    assert!(said.starts_with("Identical: ") && said.ends_with("; new only in base"), "{said}");
 }
 
 #[test]

@@ -28,9 +28,14 @@ pub(super) fn document(comparison: &Comparison) -> Document {
 /// The answer in one sentence.
 pub(super) fn answer(comparison: &Comparison) -> String {
     let margin = shown_margin(comparison.margin);
-    if !comparison.parts.is_empty() && comparison.parts.iter().all(|part| part.end == PartEnd::Identical) {
-        return "Identical: both revisions are the same machine code and open no file that differs, so nothing was timed"
-            .to_owned();
+    let is_one_sided = |part: &&Part| part.end == PartEnd::OneSided;
+    let in_both = || comparison.parts.iter().filter(|part| !is_one_sided(part));
+    if in_both().next().is_some() && in_both().all(|part| part.end == PartEnd::Identical) {
+        let said =
+            "Identical: both revisions are the same machine code and open no file that differs, so nothing was timed";
+        let more = comparison.parts.iter().filter(is_one_sided).flat_map(|part| &part.rows);
+        let more = more.map(|row| format!("; {} {}", row.workload, row.verdict.word()));
+        return [said.to_owned()].into_iter().chain(more).collect();
     }
     let rows: Vec<&Compared> = comparison.rows().map(|(_, row)| row).collect();
     let all = rows.len();
@@ -60,6 +65,9 @@ pub(super) fn answer(comparison: &Comparison) -> String {
         let workloads = counted(all, "workload");
         said.push(match () {
             () if all == 0 => "Nothing was measured".to_owned(),
+            () if comparison.is_one_sided() => {
+                "Nothing can be said: no workload was measured in both revisions".to_owned()
+            }
             () if undecided > 0 && same == 0 && undecided == all => {
                 format!("Undecided: a change of {margin} is neither found nor excluded in {workloads}")
             }
@@ -105,6 +113,11 @@ fn part(document: &mut Document, comparison: &Comparison, part: &Part) {
         }
         PartEnd::Failed(why) => {
             document.text(format!("{}: invalid: {why}", part.name));
+            return;
+        }
+        PartEnd::OneSided => {
+            let verdict = part.rows.first().map_or(Verdict::OnlyInHead, |row| row.verdict);
+            document.text(format!("{}: {}, so there is nothing to compare it with.", part.name, verdict.word()));
             return;
         }
         PartEnd::NotRun => {
