@@ -457,3 +457,24 @@ fn memory_goes_back_by_default() {
         });
     }
 }
+
+/// A request that no address space has room for gives nothing back that waits for the next one.
+#[test]
+fn an_impossible_request_purges_nothing() {
+    common::case("an_impossible_request_purges_nothing", "default").succeeds(|| {
+        if !hakmem::factors::registry().iter().all(|factor| factor.present) {
+            return;
+        }
+        let objects = touched_halves::<16>();
+        objects.into_iter().for_each(|object| free(object, 2 * MIB));
+        let waits = resident(&objects);
+        assert!(waits > 8 * HALF_PAGES, "most of it waits: {waits}");
+        for (size, align) in [(isize::MAX as usize - 15, 16), (1 << 50, 16), (1 << 49, PAGE)] {
+            let layout = Layout::from_size_align(size, align).expect("a power of two");
+            // SAFETY: the size is not 0.
+            assert!(unsafe { GLOBAL.alloc(layout) }.is_null());
+        }
+        assert_eq!(counter("purge", "bytes"), 0);
+        assert_eq!(resident(&objects), waits);
+    });
+}

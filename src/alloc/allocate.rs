@@ -94,6 +94,9 @@ pub(crate) fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
 /// Largest size in bytes that comes from a cache and is then zeroed. Above it, new memory may be zero already.
 const ZEROED_IN_CACHE_MAX: usize = class::SMALL_BYTES_MAX;
 
+/// Bytes that a process can have addresses for: 2^47 on x86-64, 2^48 on aarch64.
+const ADDRESSES_MAX: usize = 1 << 48;
+
 /// Serves a request that the thread's cache does not.
 #[cold]
 #[inline(never)]
@@ -138,6 +141,10 @@ fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
     let form = active.header();
     let request = &Request { prefix: form.map_or(0, |form| form.prefix(request.align)), ..request };
     let memory = from_stations(heap, active, request, strategy).or_else(|| {
+        // No memory that is given back makes room for what no address space has room for.
+        if request.size.saturating_add(request.align) > ADDRESSES_MAX {
+            return None;
+        }
         purge::reclaim(active, counters);
         from_stations(heap, active, request, strategy).or_else(|| {
             let memory = run(active, counters, request, None)?;
