@@ -478,3 +478,38 @@ fn an_impossible_request_purges_nothing() {
         assert_eq!(resident(&objects), waits);
     });
 }
+
+/// An object that `realloc` makes shorter in its place gives its tail back.
+#[test]
+fn a_shorter_object_gives_its_tail_back() {
+    let name = "a_shorter_object_gives_its_tail_back";
+    for (from, to) in [(64 * MIB, 33 * MIB), (400 * MIB, 210 * MIB), (4 * MIB, 2 * MIB + 1), (5 * MIB, 3 * MIB)] {
+        common::case(name, &format!("{from}-{to}")).succeeds(|| {
+            if !present("purge") {
+                return;
+            }
+            let object = allocate(from);
+            touch(object, from);
+            // SAFETY: the object has that many bytes.
+            unsafe {
+                object.write(7);
+                object.add(to - 1).write(9);
+            }
+            let object = reallocate(object, from, to);
+            assert!(resident_pages(object, from) * PAGE < to + 2 * MIB);
+            // SAFETY: as above.
+            assert_eq!(unsafe { (object.read(), object.add(to - 1).read()) }, (7, 9));
+            let object = reallocate(object, to, from);
+            touch(object, from);
+            free(object, from);
+        });
+        common::case(name, &format!("{from}-{to}-off")).var("HAKMEM_DISABLE_PURGE", "1").succeeds(|| {
+            if present("purge") {
+                let object = allocate(from);
+                touch(object, from);
+                reallocate(object, from, to);
+                assert_eq!(counter("purge", "calls"), 0);
+            }
+        });
+    }
+}

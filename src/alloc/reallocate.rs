@@ -6,7 +6,9 @@ use super::inspect::{Lengths, lengths};
 use super::{large_mappings, thread};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::header;
+use crate::factor::purge;
 use crate::metadata::page_map::{self, Place};
+use crate::os;
 use crate::request::{Request, Site};
 use core::ptr;
 
@@ -24,6 +26,8 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
             // SAFETY: `lengths` verified it.
             unsafe { header::resize(form, user, size, held) };
         }
+        // SAFETY: the object is the caller's, who gives up what is beyond the size.
+        unsafe { give_tail_back(active, user, size, usable) };
         return user;
     }
     if size > usable
@@ -39,6 +43,27 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
         unsafe { free(user) };
     }
     other
+}
+
+/// Least bytes of a tail that are worth a system call and the page faults of a later growth.
+const TAIL_BYTES_MIN: usize = 1 << 20;
+
+/// Gives back to the OS what a shorter object no longer uses, in whole pages; its addresses stay.
+///
+/// # Safety
+/// - the object is live, has `usable` bytes, and no thread uses those from `size` on.
+unsafe fn give_tail_back(active: ActiveConfig, user: *mut u8, size: usize, usable: usize) {
+    let page = os::kernel_page();
+    let start = (user.addr() + size).next_multiple_of(page);
+    let end = (user.addr() + usable) & !(page - 1);
+    if active.purge().is_none() || start.saturating_add(TAIL_BYTES_MIN) > end {
+        return;
+    }
+    thread::with_heap_or_none(|_, counters, _| {
+        let tail = user.wrapping_add(start - user.addr());
+        // SAFETY: the caller's promise; the pages lie within the object.
+        unsafe { purge::decommit(&counters.purge, tail, end - start) };
+    });
 }
 
 /// Lengthens an object that has a mapping of its own, by moving the OS pages. `None` when it cannot be done.
