@@ -513,3 +513,25 @@ fn a_shorter_object_gives_its_tail_back() {
         });
     }
 }
+
+/// What is freed in pages that gave memory back before goes back as well.
+#[test]
+fn pages_that_are_freed_in_steps_give_memory_back_at_each() {
+    common::case("pages_that_are_freed_in_steps_give_memory_back_at_each", "default").succeeds(|| {
+        if !hakmem::factors::registry().iter().all(|factor| factor.present) {
+            return;
+        }
+        let before = common::kernel::resident_bytes();
+        let grown = || common::kernel::resident_bytes().saturating_sub(before);
+        let objects: Vec<*mut u8> = (0..64 * MIB / 1000).map(|_| allocate(1000)).collect();
+        objects.iter().for_each(|&object| touch(object, 1000));
+        assert!(grown() > 62 * MIB);
+        let is_kept = |step: usize, at: usize| if step == 0 { at % 64 < 24 } else { at % 64 == 0 };
+        for (step, most) in [(0, 34 * MIB), (1, 14 * MIB)] {
+            let freed = objects.iter().enumerate();
+            let freed = freed.filter(|(at, _)| !is_kept(step, *at) && (step == 0 || is_kept(0, *at)));
+            freed.for_each(|(_, &object)| free(object, 1000));
+            eventually("what is free goes", || grown() < most);
+        }
+    });
+}

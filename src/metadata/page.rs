@@ -94,7 +94,7 @@ pub(crate) struct Page {
     zeroed_from: Cell<u32>,
     /// The purge epoch in which a slot last came back.
     pub(crate) freed_at: Cell<u32>,
-    /// Whether the memory of free slots was given back to the OS, and no slot was handed out since.
+    /// Whether the memory of free slots was given back to the OS, and no slot was handed out or came back since.
     pub(crate) is_purged: Cell<bool>,
     links: Links<Page>,
     /// A bit for each free slot.
@@ -204,6 +204,7 @@ impl Page {
             return Err(GiveError::DoubleFree);
         }
         self.free[word].set(bits | bit);
+        self.is_purged.set(false);
         self.used.set(self.used.get() - 1);
         self.first_word.set(self.first_word.get().min(word as u8));
         Ok(())
