@@ -57,6 +57,8 @@ const MAP_NORESERVE: usize = 0x4000;
 const MADV_DONTNEED: usize = 4;
 const MADV_HUGEPAGE: usize = 14;
 const MADV_NOHUGEPAGE: usize = 15;
+const MADV_DONTDUMP: usize = 16;
+const MADV_DODUMP: usize = 17;
 const MREMAP_MAYMOVE_FIXED: usize = 1 | 2;
 const FUTEX_WAIT_PRIVATE: usize = 128;
 const FUTEX_WAKE_PRIVATE: usize = 129;
@@ -113,9 +115,15 @@ pub(crate) fn map(len: usize) -> *mut u8 {
 }
 
 /// Reserves `len` bytes of addresses without access, or returns null. [`commit`] makes them memory. Until then
-/// `RLIMIT_DATA` does not count them and `mlockall` makes none of them resident; `RLIMIT_AS` counts them.
+/// `RLIMIT_DATA` does not count them and `mlockall` makes none of them resident; `RLIMIT_AS` counts them. A core dump
+/// leaves them out: debuggers write them as zeroes.
 pub(crate) fn reserve(len: usize) -> *mut u8 {
-    map_flags(len, PROT_NONE, MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE)
+    let base = map_flags(len, PROT_NONE, MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE);
+    if !base.is_null() {
+        // SAFETY: the range is ours, and its contents stay. A kernel that refuses dumps more.
+        unsafe { arch::syscall6(arch::SYS_MADVISE, base.addr(), len, MADV_DONTDUMP, 0, 0, 0) };
+    }
+    base
 }
 
 /// Makes a part of a reservation readable and writable; it reads as zero. Returns `false` when the kernel refuses.
@@ -128,6 +136,8 @@ pub(crate) unsafe fn commit(base: *mut u8, len: usize) -> bool {
     if failed(result) {
         return false;
     }
+    // SAFETY: changes what a core dump has, not what the range holds.
+    unsafe { arch::syscall6(arch::SYS_MADVISE, base.addr(), len, MADV_DODUMP, 0, 0, 0) };
     count_mapped(len);
     true
 }

@@ -162,9 +162,12 @@ pub(crate) fn has_huge_pages() -> bool {
 
 /// Whether the kernel was told that huge pages are welcome (`hg`), and that they are not (`nh`).
 pub(crate) fn advice_at(address: *mut u8) -> (bool, bool) {
-    let flags = smaps(address, "VmFlags");
-    let is_set = |flag: &str| flags.split(' ').any(|known| known == flag);
-    (is_set("hg"), is_set("nh"))
+    (has_flag(address, "hg"), has_flag(address, "nh"))
+}
+
+/// Whether the mapping of an address has a flag of the kernel's (`VmFlags` in proc(5)).
+pub(crate) fn has_flag(address: *mut u8, flag: &str) -> bool {
+    smaps(address, "VmFlags").split(' ').any(|known| known == flag)
 }
 
 /// Limits the addresses of this process to those it has and so many more.
