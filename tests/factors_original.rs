@@ -1,6 +1,7 @@
 //! The effect of each factor of the older research allocator in its own form, and its absence when it is off or not
 //! compiled in: by its counters, and by what a program or the kernel can see. Each case is a child of one thread, so that
-//! counts are exact. The newer forms are in tests/factors_forms.rs, what decides about memory in tests/factors_memory.rs.
+//! counts are exact. The newer forms are in tests/factors_forms.rs, what decides about memory in
+//! tests/factors_memory.rs and tests/factors_purge.rs.
 
 mod common;
 
