@@ -1,8 +1,9 @@
 //! An adaptive study: it runs block after block until its intervals are narrow enough or its time is over.
 
 use super::clock::Clock;
+use super::outlook::Left;
 use super::rule::{HalfWidth, Rule};
-use super::watch::{Left, Watch, is_look};
+use super::watch::{Watch, is_look};
 use crate::analyse::{self, Table, WorkloadAnalysis};
 use crate::prove::{self, Judge, JudgedRun};
 use crate::run::{self, Context, End, RunError, Session};

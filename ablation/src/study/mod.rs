@@ -3,6 +3,7 @@
 mod adaptive;
 mod clock;
 mod facts;
+pub(crate) mod outlook;
 mod pinned;
 pub(crate) mod rule;
 mod same;

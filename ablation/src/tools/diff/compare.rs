@@ -2,7 +2,8 @@
 
 use super::comparison::{Compared, NO_PERCENT, Verdict, shown_margin};
 use crate::analyse::{self, Analysis, Proof, Table, WorkloadAnalysis};
-use crate::study::watch::{Change, ERROR, Standing, State};
+use crate::study::outlook::Change;
+use crate::study::watch::{ERROR, Standing, State};
 use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, Record, Status, StudyPlan};
 use ablate_stats::bootstrap::Drawn;
