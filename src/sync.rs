@@ -94,26 +94,6 @@ macro_rules! global {
 }
 pub(crate) use global;
 
-/// Declares what the fork handlers call in a module with one lock.
-macro_rules! held_at_fork {
-    ($lock:ident) => {
-        /// Takes the lock before a fork.
-        pub(crate) fn acquire_for_fork() {
-            $lock.acquire();
-        }
-
-        /// Frees the lock after a fork.
-        ///
-        /// # Safety
-        /// - [`acquire_for_fork`] took it.
-        pub(crate) unsafe fn release_after_fork() {
-            // SAFETY: passed on.
-            unsafe { $lock.release() };
-        }
-    };
-}
-pub(crate) use held_at_fork;
-
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const CONTENDED: u32 = 2;
@@ -177,18 +157,12 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Takes the lock and keeps it without a guard, for the handlers around a fork.
-    pub(crate) fn acquire(&self) {
-        core::mem::forget(self.lock());
-    }
-
     /// Frees the lock.
     ///
     /// # Safety
-    /// - the caller holds it by [`Lock::acquire`], possibly from before a fork, or by a guard that is not used any
-    ///   more.
+    /// - the caller holds it, by a guard that is not used any more.
     #[inline]
-    pub(crate) unsafe fn release(&self) {
+    unsafe fn release(&self) {
         // Release: pairs with the acquires of the next holder.
         if self.state.swap(FREE, Ordering::Release) == CONTENDED {
             self.sleepers.wake(&self.state);
@@ -269,20 +243,6 @@ impl Once {
     #[inline(always)]
     pub(crate) fn peek(&self) -> u64 {
         self.word.load(Ordering::Relaxed)
-    }
-
-    /// Takes the lock under which the word is made, for the handlers around a fork.
-    pub(crate) fn acquire(&self) {
-        self.making.acquire();
-    }
-
-    /// Frees that lock.
-    ///
-    /// # Safety
-    /// - the caller has called [`Once::acquire`].
-    pub(crate) unsafe fn release(&self) {
-        // SAFETY: passed on.
-        unsafe { self.making.release() };
     }
 }
 

@@ -15,9 +15,9 @@
 
 use super::huge_pages::Policy;
 use super::large_mappings::Placement;
-use super::thread_cache::{SlotList, ThreadCache};
+use super::thread_cache::{self, ThreadCache};
 use super::thread_heap::Heap;
-use super::{central_free_list, large_mappings, learning, mapping_pool, purge, thread};
+use super::{bypass, central_free_list, gather, large_mappings, learning, mapping_pool, purge, thread};
 use crate::class::{self, Class};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::elo::{Pick, Strategy};
@@ -40,10 +40,7 @@ pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8
 #[inline(never)]
 fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
     match Class::aligned(size, align).filter(|_| align <= os::OS_PAGE) {
-        Some(class) => {
-            let cache = thread::cache();
-            take_or_else(cache, cache.slot_list(class.slot_list()), slow)
-        }
+        Some(class) => or_else(thread_cache::take(class.slot_list()), slow),
         None => slow(),
     }
 }
@@ -52,8 +49,7 @@ fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *m
 #[inline(always)]
 pub(crate) fn allocate_or_else(size: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
     // Size 0, and sizes without a class, have a slot list that is always empty.
-    let cache = thread::cache();
-    take_or_else(cache, cache.slot_list(class::slot_list_of(size)), slow)
+    or_else(thread_cache::take(class::slot_list_of(size)), slow)
 }
 
 /// As [`allocate_or_else`], for a function that is not inlined, and so knows no constant size: small sizes share no
@@ -61,16 +57,14 @@ pub(crate) fn allocate_or_else(size: usize, slow: impl FnOnce() -> *mut u8) -> *
 #[inline(always)]
 #[allow(dead_code, reason = "only the C interface calls it")]
 pub(crate) fn allocate_apart(size: usize, slow: impl FnOnce() -> *mut u8, beyond: impl FnOnce() -> *mut u8) -> *mut u8 {
-    let cache = thread::cache();
-    match cache.small_list_of(size) {
-        Some(list) => take_or_else(cache, list, slow),
+    match thread_cache::take_small(size) {
+        Some(taken) => or_else(taken, slow),
         None => beyond(),
     }
 }
 
 #[inline(always)]
-fn take_or_else(cache: &ThreadCache, list: &SlotList, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
-    let object = list.pop();
+fn or_else((object, cache): (*mut u8, &ThreadCache), slow: impl FnOnce() -> *mut u8) -> *mut u8 {
     if object.is_null() {
         return slow();
     }
@@ -103,18 +97,22 @@ const ADDRESSES_MAX: usize = 1 << 48;
 pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroed: bool) -> *mut u8 {
     let site = site.unwrap_or_else(|| Site::of_size(size));
     let request = Request { size: size.max(1), align, site, prefix: 0 };
-    thread::with_heap(|heap| {
-        let memory = pass_hooks(heap, request);
-        let Some(memory) = memory else {
-            return ptr::null_mut();
-        };
+    let memory = thread::inside(|access| {
+        let heap = access.heap()?;
+        let memory = pass_hooks(heap, request)?;
         heap.cache.allocations.add(1);
-        if zeroed && !memory.zeroed {
-            // SAFETY: the memory holds the request, and nothing else.
-            unsafe { zero(memory.user, request.size) };
-        }
-        memory.user
-    })
+        Some((memory.user, memory.zeroed))
+    });
+    let (user, is_zero) = match memory {
+        Some(Some(memory)) => memory,
+        Some(None) => return ptr::null_mut(),
+        None => (bypass::allocate(request.size, align), false),
+    };
+    if zeroed && !is_zero && !user.is_null() {
+        // SAFETY: the memory holds the request, and nothing else.
+        unsafe { zero(user, request.size) };
+    }
+    user
 }
 
 /// Least bytes that the OS makes zero, by taking the pages back: what is not touched then costs nothing and holds nothing.
@@ -233,7 +231,14 @@ fn slot(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) 
         if active.thread_cache() {
             heap.counters.thread_cache.refills.add(1);
         }
+        base = heap.take_batch(class);
+    }
+    if base.is_null() {
+        gather_before_growth(active, heap, class);
         base = heap.refill(policy(active), class);
+        if heap.may_hold_much() {
+            purge::request_look(active, &heap.counters);
+        }
     }
     if base.is_null() {
         return None;
@@ -250,8 +255,9 @@ fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix:
     let mut zeroed = false;
     if base.is_null() {
         counters.bigcache.lookups.add(1);
-        base = heap.refill_large(class);
+        base = heap.take_batch(class);
         if base.is_null() {
+            gather_before_growth(active, heap, class);
             (base, zeroed) = new_size_classed(active, counters, class)?;
             heap.cache.received.add(1);
         } else {
@@ -261,6 +267,14 @@ fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix:
     // SAFETY: the object holds prefix and request.
     let user = unsafe { base.add(prefix) };
     Some(Memory { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed })
+}
+
+/// Has free memory gathered that waits elsewhere, if an object of the class takes new memory from the OS otherwise.
+fn gather_before_growth(active: ActiveConfig, heap: &Heap, class: Class) {
+    if gather::is_worth_it(heap) && gather::must_grow(class) {
+        let is_due = gather::gather(active, heap, class);
+        purge::request_if(is_due, active, &heap.counters);
+    }
 }
 
 /// New memory for an object of a large class: a slot, a run of the arena, or a mapping.

@@ -17,7 +17,7 @@ use crate::metadata::page_map;
 use crate::metadata::range;
 use crate::metadata::segment::{FitClass, HALF_BLOCKS, Kind, SEGMENT, Segment, half_mask, mask};
 use crate::os::{self, HUGE_PAGE};
-use crate::sync::{Lock, global, held_at_fork};
+use crate::sync::{Lock, global};
 
 /// Most bytes that become memory in one step. A step doubles the memory at its end of the range, as far as limits
 /// allow, so that a small program is charged little (`RLIMIT_DATA`) and a large one makes few calls.
@@ -84,6 +84,11 @@ pub(super) fn take_run(
         return arena.take_from_lists(counters, policy, other, blocks, object_bytes);
     }
     arena.take_from_lists(counters, policy, kind, blocks, object_bytes)
+}
+
+/// Whether a run of `blocks` blocks takes new memory.
+pub(super) fn must_grow(kind: Kind, blocks: usize) -> bool {
+    ARENA.lock().first_with(kind, blocks).is_none()
 }
 
 /// Puts a run back, in which no object is left. Returns whether the purge is due.
@@ -251,14 +256,19 @@ impl Arena {
         blocks: usize,
         object_bytes: usize,
     ) -> Option<(&'static Page, bool)> {
-        let fit_classes = FitClass::for_blocks(blocks).index()..FitClass::COUNT;
-        let segment = fit_classes.into_iter().find_map(|fit| self.segments[kind as usize][fit].first())?;
+        let segment = self.first_with(kind, blocks)?;
         let (before, mut run) = (segment.dirty.get(), None);
         self.change(segment, |segment| run = segment.take_run(blocks));
         if kind == Kind::Large {
             huge_pages::advise_halves(policy, &counters.thp, segment, before, object_bytes);
         }
         run
+    }
+
+    /// The segment that the next run of `blocks` blocks comes from, if one has room for it.
+    fn first_with(&self, kind: Kind, blocks: usize) -> Option<&'static Segment> {
+        let mut fit_classes = FitClass::for_blocks(blocks).index()..FitClass::COUNT;
+        fit_classes.find_map(|fit| self.segments[kind as usize][fit].first())
     }
 
     /// Changes which blocks are in use, and moves the segment to the list of its new fit class.
@@ -404,5 +414,3 @@ impl Arena {
         Some(base)
     }
 }
-
-held_at_fork!(ARENA);

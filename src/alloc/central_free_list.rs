@@ -63,6 +63,12 @@ pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, sl
     (taken, zeroed)
 }
 
+/// Whether the next [`take`] makes the arena grow.
+pub(super) fn must_grow(class: Class) -> bool {
+    let list = LISTS[class.index()].lock();
+    list.partial.first().is_none() && list.spare.is_none() && arena::must_grow(kind_of(class), class.blocks())
+}
+
 /// Takes slots back, and hands pages that became free to `evict`, outside the lock. Returns whether the purge is due,
 /// for the slots that stay here.
 pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'static Page)) -> bool {
@@ -145,30 +151,17 @@ pub(super) fn give_empty(mut evict: impl FnMut(Class, &'static Page)) {
     }
 }
 
+fn kind_of(class: Class) -> Kind {
+    if class.is_large() { Kind::Large } else { Kind::Small }
+}
+
 /// Takes a run of blocks from the arena and makes it a page of free slots.
 fn new_page(counters: &factor::Counters, policy: Policy, class: Class) -> Option<&'static Page> {
-    let kind = if class.is_large() { Kind::Large } else { Kind::Small };
-    let (page, zeroed) = arena::take_run(counters, policy, kind, class.blocks(), class.slot_bytes())?;
+    let (page, zeroed) = arena::take_run(counters, policy, kind_of(class), class.blocks(), class.slot_bytes())?;
     counters.arena.runs.add(u64::from(class.is_large()));
     page.begin_slots(class, zeroed);
     for block in 0..class.blocks() {
         range::set_slot_list(page.base.get().wrapping_add(block * BLOCK), class.slot_list());
     }
     Some(page)
-}
-
-/// Takes all locks before a fork.
-pub(crate) fn acquire_for_fork() {
-    LISTS.iter().for_each(Lock::acquire);
-}
-
-/// Frees the locks after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took them.
-pub(crate) unsafe fn release_after_fork() {
-    for list in LISTS.iter() {
-        // SAFETY: passed on.
-        unsafe { list.release() };
-    }
 }

@@ -6,12 +6,12 @@ use crate::config::active;
 /// Gives back the objects in the calling thread's cache, and all memory that waits at other stations. Other threads'
 /// caches keep their objects.
 pub(crate) fn flush() {
-    thread::with_heap_or_none(|heap, counters, _| {
+    _ = thread::inside(|access| {
         let active = active();
-        if let Some(heap) = heap {
+        if let Some(heap) = access.own_heap() {
             // The background purge is not requested: the next call gives back all that waits.
             _ = thread::drain(active, heap);
         }
-        purge::reclaim(active, counters);
+        purge::reclaim(active, access.counts().0);
     });
 }

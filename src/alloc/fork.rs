@@ -1,55 +1,39 @@
-//! Fork: the child gets every lock free and every structure whole.
+//! The process: what happens before it begins, and around a fork.
 //!
-//! Before a fork all locks are taken, in the order in which they nest; afterwards parent and child free them. The heaps
-//! of threads that do not exist in the child stay as they are: the child cannot use the objects in their caches, and
-//! what it frees goes to its own thread's cache.
+//! A fork closes the gate and waits until no thread is past its cache ([`super::gate`]). Then every structure is whole and
+//! every lock free, in the parent and in the child. The child has no other thread: the objects in the caches of those
+//! that the parent has stay where they are, and what the child frees goes to its own thread's cache.
 
-use super::{arena, central_free_list, large_mappings, mapping_pool, purge, thread_end, thread_heap};
-use crate::metadata::{allocator, page_map, range};
-use crate::{config, factor};
+use super::{gate, thread};
 
-/// Registers the handlers, once.
-pub(super) fn register() {
-    // SAFETY: the handlers only take and free locks, and reset the purge. If the call fails for lack of memory,
-    // children of this process may hang when they allocate.
-    unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after_in_child)) };
-}
+/// Reserves the range, makes the key that calls back when a thread ends, and registers the handlers, before the program
+/// begins, so that no request has to. The first two also come with the first request, which may be earlier: from another
+/// library's constructor, or the loader.
+#[cfg(not(loom))]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static PREPARE: extern "C" fn() = {
+    extern "C" fn prepare() {
+        crate::metadata::range::reserve_once();
+        crate::os::use_registrations();
+        thread::make_key();
+        // SAFETY: the handlers use only statics. If the call fails for lack of memory, a child is taken for one of a fork
+        // that no handler is called for.
+        unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after_in_child)) };
+    }
+    prepare
+};
 
 unsafe extern "C" fn before() {
-    thread_end::acquire_for_fork();
-    purge::acquire_for_fork();
-    config::acquire_for_fork();
-    factor::acquire_for_fork();
-    mapping_pool::acquire_for_fork();
-    thread_heap::acquire_for_fork();
-    range::acquire_for_fork();
-    central_free_list::acquire_for_fork();
-    arena::acquire_for_fork();
-    large_mappings::acquire_for_fork();
-    page_map::acquire_for_fork();
-    allocator::acquire_for_fork();
+    gate::close();
+    thread::wait_until_outside();
 }
 
 unsafe extern "C" fn after() {
-    // SAFETY: `before` took them, in this process or in its parent.
-    unsafe {
-        allocator::release_after_fork();
-        page_map::release_after_fork();
-        large_mappings::release_after_fork();
-        arena::release_after_fork();
-        central_free_list::release_after_fork();
-        range::release_after_fork();
-        thread_heap::release_after_fork();
-        mapping_pool::release_after_fork();
-        factor::release_after_fork();
-        config::release_after_fork();
-        purge::release_after_fork();
-        thread_end::release_after_fork();
-    }
+    gate::open();
 }
 
 unsafe extern "C" fn after_in_child() {
-    // SAFETY: as the parent's.
-    unsafe { after() };
-    purge::forget_after_fork();
+    gate::open();
+    thread::begin_child();
 }

@@ -2,16 +2,18 @@
 //! verified.
 
 use super::find::{Found, find};
-use super::thread_cache::ThreadCache;
+use super::thread::Access;
+use super::thread_cache::{self, ThreadCache};
 use super::thread_heap::Heap;
 use super::transfer_batch::BATCH_SLOTS;
-use super::{learning, mapping_pool, purge, release, thread};
+use super::{bypass, learning, mapping_pool, purge, release, thread};
 use crate::class::Class;
 use crate::config::{ActiveConfig, active};
 use crate::factor;
 use crate::factor::original::{bigcache, header};
 use crate::fatal::{Fault, abort_with};
 use crate::metadata::large_mapping::LargeMapping;
+use crate::metadata::range;
 use core::ptr;
 
 /// Frees an object; does nothing for null.
@@ -20,9 +22,8 @@ use core::ptr;
 /// - the address came from `allocate`, and the caller gives the object up.
 #[inline(always)]
 pub(crate) unsafe fn free(address: *mut u8) {
-    let cache = thread::cache();
-    if let Some(list) = cache.range.slot_list_at(address)
-        && cache.push(list, address)
+    if let Some(list) = range::list_of_object(address)
+        && thread_cache::put(list, address)
     {
         return;
     }
@@ -40,34 +41,69 @@ unsafe fn free_slow(user: *mut u8) {
     if user.is_null() {
         return;
     }
-    thread::with_heap_or_none(|heap, counters, cache| {
-        let active = active();
-        let found = find(active.header(), counters, user).unwrap_or_else(|fault| abort_with(fault));
-        if active.header().is_some() {
-            // SAFETY: `find` verified it.
-            unsafe { header::mark_freed(user) };
+    if bypass::owns(user) {
+        // SAFETY: passed on.
+        if !unsafe { bypass::free(user) } {
+            abort_with(Fault::DoubleFree);
         }
-        let is_due = match found {
-            Found::Slot(page, base) | Found::Run(page, base) => {
-                match Class::from_index(usize::from(page.class_index.get())) {
-                    Some(class) => free_size_classed(active, heap, counters, cache, class, base),
-                    None => {
-                        cache.returned.add(1);
-                        let strategy = page.strategy.get();
-                        learning::of_free(active, strategy, || release::give_run(active, counters, page))
-                    }
-                }
-            }
-            Found::Mapping(mapping) => match class_of_mapping(mapping) {
-                Some(class) => free_size_classed(active, heap, counters, cache, class, mapping.user.get()),
+        return;
+    }
+    let freed = thread::inside(|access| {
+        free_found(access, user);
+        bypass::take_deferred(|object| free_found(access, object));
+    });
+    if freed.is_none() {
+        // SAFETY: the object is verified, and no caller may look for it under a lock.
+        unsafe { defer(user) };
+    }
+}
+
+/// Frees an object past the caches of the fast path.
+fn free_found(access: Access, user: *mut u8) {
+    let active = active();
+    let (counters, cache) = access.counts();
+    let found = find(active.header(), counters, user).unwrap_or_else(|fault| abort_with(fault));
+    if active.header().is_some() {
+        // SAFETY: `find` verified it.
+        unsafe { header::mark_freed(user) };
+    }
+    let heap = access.own_heap();
+    let is_due = match found {
+        Found::Slot(page, base) | Found::Run(page, base) => {
+            match Class::from_index(usize::from(page.class_index.get())) {
+                Some(class) => free_size_classed(active, heap, counters, cache, class, base),
                 None => {
                     cache.returned.add(1);
-                    free_mapping(active, counters, mapping)
+                    let strategy = page.strategy.get();
+                    learning::of_free(active, strategy, || release::give_run(active, counters, page))
                 }
-            },
-        };
-        purge::request_if(is_due, active, counters);
-    });
+            }
+        }
+        Found::Mapping(mapping) => match class_of_mapping(mapping) {
+            Some(class) => free_size_classed(active, heap, counters, cache, class, mapping.user.get()),
+            None => {
+                cache.returned.add(1);
+                free_mapping(active, counters, mapping)
+            }
+        },
+    };
+    purge::request_if(is_due, active, counters);
+}
+
+/// Leaves an object to the next free that may take locks.
+///
+/// # Safety
+/// - as [`free`].
+unsafe fn defer(user: *mut u8) {
+    if let Err(fault) = find(None, &thread::NO_HEAP_COUNTERS, user).or_else(|fault| match fault {
+        // A header lies before the object, and the records know of none.
+        Fault::Interior if active().header().is_some() => find(active().header(), &thread::NO_HEAP_COUNTERS, user),
+        fault => Err(fault),
+    }) {
+        abort_with(fault);
+    }
+    // SAFETY: the object is live.
+    unsafe { bypass::defer(user) };
 }
 
 /// The size class of an object that is a mapping of its own, if it has one. Such a mapping is as long as a run of the
@@ -100,6 +136,9 @@ fn free_size_classed(
 #[cold]
 #[inline(never)]
 fn overflow(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) -> bool {
+    if heap.may_hold_much() {
+        purge::request_look(active, &heap.counters);
+    }
     let mut is_due = false;
     let mut objects = [ptr::null_mut(); BATCH_SLOTS];
     let drained = heap.make_room(class, &mut objects);
@@ -111,8 +150,9 @@ fn overflow(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) ->
         return is_due;
     }
     heap.cache.returned.add(1);
-    // The list is closed, so no thread would take the object from the transfer cache.
-    release::give_back(active, &heap.counters, class, &[object]) || is_due
+    // A list that may not hold anything now leaves the object to other threads; a closed one of all threads does not.
+    let give = if heap.is_open(class) { release::pass_on } else { release::give_back };
+    give(active, &heap.counters, class, &[object]) || is_due
 }
 
 /// Frees a mapping without a size class.

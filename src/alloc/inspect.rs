@@ -1,7 +1,7 @@
 //! What a program may ask about an object: its usable bytes, and whether an address is one of an object.
 
 use super::find::{Found, find};
-use super::thread;
+use super::{bypass, thread};
 use crate::config::{ActiveConfig, active};
 use crate::fatal::abort_with;
 use crate::metadata::page::Use;
@@ -25,7 +25,10 @@ pub(super) fn lengths(active: ActiveConfig, user: *mut u8) -> Lengths {
     {
         return Lengths { usable: class.slot_bytes(), held: class.slot_bytes() };
     }
-    thread::with_heap_or_none(|_, counters, _| match find(active.header(), counters, user) {
+    if let Some(usable) = bypass::usable_bytes(user) {
+        return Lengths { usable, held: usable };
+    }
+    let find = |counters| match find(active.header(), counters, user) {
         Ok(Found::Slot(page, base) | Found::Run(page, base)) => {
             let held = page.slot_bytes.get() as usize;
             Lengths { usable: held - (user.addr() - base.addr()), held }
@@ -35,7 +38,8 @@ pub(super) fn lengths(active: ActiveConfig, user: *mut u8) -> Lengths {
             Lengths { usable: mapping.usable() - before, held: mapping.mapped.get() }
         }
         Err(fault) => abort_with(fault),
-    })
+    };
+    thread::inside(|access| find(access.counts().0)).unwrap_or_else(|| find(&thread::NO_HEAP_COUNTERS))
 }
 
 /// Bytes that a live object may use: at least the requested ones.
@@ -45,6 +49,9 @@ pub(crate) fn usable_bytes(address: *mut u8) -> usize {
 
 /// Whether the address is that of a live large mapping's object, or lies in a page that is in use.
 pub(crate) fn owns(address: *const u8) -> bool {
+    if bypass::owns(address) {
+        return bypass::usable_bytes(address.cast_mut()).is_some();
+    }
     match page_map::look_up(address) {
         Place::Foreign => false,
         Place::Page(page) => page.usage.get() != Use::Free,

@@ -15,7 +15,7 @@ use crate::metadata::range;
 use crate::metadata::segment::{Kind, SEGMENT};
 use crate::os::{self, OS_PAGE};
 use crate::request::Request;
-use crate::sync::{Lock, global, held_at_fork};
+use crate::sync::{Lock, global};
 use core::ptr;
 
 global! {
@@ -248,5 +248,3 @@ fn give_record(mapping: &'static LargeMapping) {
     mapping.next.set(spare.first);
     spare.first = Some(mapping);
 }
-
-held_at_fork!(SPARE);

@@ -6,7 +6,7 @@
 use crate::factor::purge;
 use crate::metadata::large_mapping::LargeMapping;
 use crate::request::Request;
-use crate::sync::{Lock, global, held_at_fork};
+use crate::sync::{Lock, global};
 
 /// Most bytes that wait here; the oldest mappings beyond it go back to the OS.
 const KEPT_BYTES_MAX: usize = 128 << 20;
@@ -108,5 +108,3 @@ impl Pool {
         None
     }
 }
-
-held_at_fork!(POOL);

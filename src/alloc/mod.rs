@@ -3,8 +3,10 @@
 //! | station | files |
 //! |---|---|
 //! | the calls | `allocate`, `free`, `reallocate`, `inspect` (length, owner), `census` (what each station holds), `flush` |
-//! | start and end of a thread | `thread`, `fork`, `thread_end` |
+//! | start and end of a thread, and of a process | `thread`, `thread_end`, `gate` (closed while the process forks), `fork` |
+//! | where no lock may be waited for | `bypass` |
 //! | the background purge | `purge` |
+//! | caches that are not used | `idle_caches`, `gather` (before the arena grows) |
 //! | past the caches | `release`, `find` (address → object), `learning` (what a plan or a strategy costs) |
 //! | per thread | `thread_heap`, `thread_cache` |
 //! | between threads | `transfer_cache`, `transfer_batch` |
@@ -23,11 +25,16 @@ pub(crate) mod free;
 pub(crate) mod inspect;
 pub(crate) mod reallocate;
 
+mod bypass;
 mod fork;
+mod gate;
 mod thread;
 mod thread_end;
 
 pub(crate) mod purge;
+
+mod gather;
+mod idle_caches;
 
 mod find;
 mod learning;

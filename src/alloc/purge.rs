@@ -4,14 +4,14 @@
 //! The factor `purge` decides when; this file does the work at each station. Batches that wait in the transfer cache go
 //! back to pages and segments, then mappings of the pool and half segments go back to the OS.
 
-use super::{arena, central_free_list, mapping_pool, release, transfer_cache};
+use super::{arena, central_free_list, idle_caches, mapping_pool, release, transfer_cache};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::bigcache;
 use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, WAIT_EPOCHS, When};
 use crate::factor::{self, elo, madvise_batch};
 use crate::os;
 use crate::sync::atomic::AtomicU32;
-use crate::sync::{Lock, global, held_at_fork};
+use crate::sync::{Lock, global};
 
 global! {
     static STATE: PurgeState = PurgeState::new();
@@ -39,6 +39,11 @@ pub(super) fn request_if(is_due: bool, active: ActiveConfig, counters: &factor::
     if is_due && active.purge() == Some(When::ByTime) {
         request(counters);
     }
+}
+
+/// Requests a look at the caches, if no thread works: where one does, it looks anyway.
+pub(super) fn request_look(active: ActiveConfig, counters: &factor::Counters) {
+    request_if(STATE.has_none(), active, counters);
 }
 
 /// Requests the purge of its thread, which this starts if there is none; or does the work, if no thread can be started.
@@ -72,7 +77,7 @@ fn work() -> bool {
         Some(plan) => (plan.wait_epochs, plan.keeps),
         None => (WAIT_EPOCHS, true),
     };
-    let mut is_due = false;
+    let (mut is_due, holds) = idle_caches::drain(active, &COUNTERS);
     let batches = transfer_cache::take_idle(keeps, |class, objects| {
         is_due |= release::give_back(active, &COUNTERS, class, objects);
     });
@@ -85,7 +90,7 @@ fn work() -> bool {
     }
     let slots = central_free_list::purge_older_than(&COUNTERS, wait_epochs);
     let halves = arena::purge_older_than(&COUNTERS, wait_epochs, true);
-    batches || slots || mappings || halves || is_due
+    holds || batches || slots || mappings || halves || is_due
 }
 
 /// Gives back to the OS all memory that waits, except what threads' caches hold: in the transfer cache, BigCache, the
@@ -111,7 +116,10 @@ pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
     }
 }
 
-held_at_fork!(IN_TRANSIT);
+/// Whether a thread does the work at this moment.
+pub(super) fn is_working() -> bool {
+    IN_TRANSIT.try_lock().is_none()
+}
 
 /// Notes that the purge's thread does not exist, in the child of a fork.
 pub(crate) fn forget_after_fork() {

@@ -59,10 +59,10 @@ unsafe fn give_tail_back(active: ActiveConfig, user: *mut u8, size: usize, usabl
     if active.purge().is_none() || start.saturating_add(TAIL_BYTES_MIN) > end {
         return;
     }
-    thread::with_heap_or_none(|_, counters, _| {
+    _ = thread::inside(|access| {
         let tail = user.wrapping_add(start - user.addr());
         // SAFETY: the caller's promise; the pages lie within the object.
-        unsafe { purge::decommit(&counters.purge, tail, end - start) };
+        unsafe { purge::decommit(&access.counts().0.purge, tail, end - start) };
     });
 }
 
@@ -76,12 +76,13 @@ fn grow(active: ActiveConfig, user: *mut u8, align: usize, size: usize) -> Optio
     }
     let prefix = active.header().map_or(0, |form| form.prefix(align));
     let request = Request { size, align, site: Site::new(mapping.site.get()), prefix };
-    thread::with_heap_or_none(|_, counters, _| {
-        let longer = large_mappings::grow(counters, placement(active), mapping, &request)?;
+    thread::inside(|access| {
+        let longer = large_mappings::grow(access.counts().0, placement(active), mapping, &request)?;
         if let Some(form) = active.header() {
             // SAFETY: the header moved along with the OS pages.
             unsafe { header::resize(form, longer.user.get(), size, longer.mapped.get()) };
         }
         Some(longer.user.get())
     })
+    .flatten()
 }

@@ -1,90 +1,141 @@
-//! A thread's start and end, and its way to its heap in between.
+//! A thread's start and end, and its way past its cache in between.
 //!
 //! A thread has two words of thread-local storage: the cache that the fast path uses, and its heap. It gets a heap at
 //! its first slow request. A key of the C library calls back when the thread ends, and the heap is emptied. Later
 //! requests, from destructors, go through one shared heap ([`thread_end`]); later frees go past the caches.
+//!
+//! Every slow request and free goes through [`inside`]. Meanwhile the second word is marked, the first is the empty
+//! cache's, and the heap's lock is held:
+//! - The mark tells a signal handler that it interrupted the allocator. Its requests are served by [`super::bypass`]. On
+//!   the fast path it may interrupt anything ([`os::pop`]).
+//! - With the lock the purge waits for the thread, or the thread for the purge, which empties caches that are not used
+//!   ([`super::idle_caches`]).
+//! - A fork waits until no thread is inside ([`gate`]).
 
 use super::thread_cache::{EMPTY, ThreadCache};
 use super::thread_heap::{self, Heap, OpenLists};
 use super::transfer_batch::BATCH_SLOTS;
-use super::{fork, purge, release, thread_end};
+use super::{gate, purge, release, thread_end};
 use crate::class::Class;
 use crate::config::{self, ActiveConfig, active};
 use crate::factor;
 use crate::os;
+use crate::sync::{Lock, global};
 use core::ptr;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{Ordering, compiler_fence};
 
 /// The second word of a thread that has no heap yet.
 const NEW: usize = 0;
 /// The second word of a thread that gave its heap up.
 const GONE: usize = 1;
+/// Marks the second word while the thread is inside.
+const INSIDE: usize = 2;
 
-/// The cache of the calling thread's fast path.
-#[inline(always)]
-pub(super) fn cache() -> &'static ThreadCache {
-    // SAFETY: the first word is always the address of a cache: of the empty one, or of a heap's, which lives for ever.
-    unsafe { &*ptr::with_exposed_provenance(os::thread_word()) }
+global! {
+    /// Held by a thread that makes its heap.
+    static BEGIN: Lock<()> = Lock::new(());
 }
 
-/// Calls `run` with the calling thread's heap, or with the shared one of ended threads. Returns null when there is no
-/// memory for a heap.
-pub(super) fn with_heap(run: impl FnOnce(&'static Heap) -> *mut u8) -> *mut u8 {
-    if let Some(heap) = heap_or_new() {
-        return run(heap);
+/// The heap that a caller of [`inside`] uses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Access {
+    heap: Option<&'static Heap>,
+    /// Whether the heap is the calling thread's; else it is that of ended threads.
+    is_own: bool,
+}
+
+impl Access {
+    /// The heap to take objects from; `None` when there is no memory for one.
+    pub(super) fn heap(self) -> Option<&'static Heap> {
+        self.heap
     }
-    thread_end::with_late_heap(open_lists(active()), |heap| heap.map_or(ptr::null_mut(), run))
-}
 
-/// Calls `run` with the calling thread's heap, if it has one, and with the counters and cache to count in.
-pub(super) fn with_heap_or_none<T>(
-    run: impl FnOnce(Option<&'static Heap>, &'static factor::Counters, &'static ThreadCache) -> T,
-) -> T {
-    if let Some(heap) = heap_or_new() {
-        return run(Some(heap), &heap.counters, &heap.cache);
+    /// The heap that keeps freed objects, if there is one: that of ended threads keeps none.
+    pub(super) fn own_heap(self) -> Option<&'static Heap> {
+        self.heap.filter(|_| self.is_own)
     }
-    thread_end::with_late_heap(open_lists(active()), |heap| match heap {
-        // The counters alone: the object goes past the slot lists.
-        Some(heap) => run(None, &heap.counters, &heap.cache),
-        None => run(None, &NO_HEAP_COUNTERS, &NO_HEAP_CACHE),
-    })
+
+    /// The counters and the cache to count in.
+    pub(super) fn counts(self) -> (&'static factor::Counters, &'static ThreadCache) {
+        self.heap.map_or((&NO_HEAP_COUNTERS, &NO_HEAP_CACHE), |heap| (&heap.counters, &heap.cache))
+    }
 }
 
-/// Counts frees when there is no memory for a heap. Threads may overwrite each other's counts here, which are never
-/// read.
-static NO_HEAP_COUNTERS: factor::Counters = factor::Counters::new();
+/// Counts when there is no memory for a heap, or the thread must not be inside. Threads may overwrite each other's counts
+/// here, which are never read.
+pub(super) static NO_HEAP_COUNTERS: factor::Counters = factor::Counters::new();
 static NO_HEAP_CACHE: ThreadCache = ThreadCache::new();
 
-/// The calling thread's heap, made if it has none yet; `None` when the thread is ending, or there is no memory.
-fn heap_or_new() -> Option<&'static Heap> {
-    // SAFETY: the calling thread's words, and no reference to them is kept.
-    match unsafe { (*os::thread_slots())[1] } {
-        NEW => begin(),
-        GONE => None,
-        // SAFETY: any other value is the address of a heap, which lives for ever.
-        heap => Some(unsafe { &*ptr::with_exposed_provenance(heap) }),
+/// Calls `run` with the calling thread's heap, made if it has none yet, or with the shared one of ended threads. Returns
+/// `None`, and calls nothing, when the thread must not go past its cache now: it is there already, which means that the
+/// caller is a signal handler or code that the allocator called, or the process forks.
+pub(super) fn inside<T>(run: impl FnOnce(Access) -> T) -> Option<T> {
+    let before = second_word();
+    if before & INSIDE != 0 {
+        return None;
     }
+    set_second_word(before | INSIDE);
+    if gate::is_unannounced_child() {
+        begin_child();
+    }
+    let (heap, is_new) = match before {
+        NEW => (begin(), true),
+        GONE => (None, false),
+        heap => (Some(heap_at(heap)), false),
+    };
+    let done = match heap {
+        Some(heap) => inside_heap(heap, run),
+        None => thread_end::with_late_heap(open_lists(active()), |heap| run(Access { heap, is_own: false })),
+    };
+    let after = match heap {
+        Some(heap) => ptr::from_ref(heap).expose_provenance(),
+        None => before,
+    };
+    set_second_word(after);
+    if is_new && let Some(heap) = heap {
+        note_at_c_library(heap);
+    }
+    done
 }
 
-/// Makes the calling thread's heap. Seals the levels before that.
+/// Calls `run` under a heap's lock, while the thread's first word is the empty cache's.
+fn inside_heap<T>(heap: &'static Heap, run: impl FnOnce(Access) -> T) -> Option<T> {
+    let _guard = gate::pass(&heap.inside)?;
+    set_first_word(&EMPTY);
+    let done = run(Access { heap: Some(heap), is_own: true });
+    // Before the lock is free: the purge sets this word while it holds the lock.
+    set_first_word(fast_cache(active(), heap));
+    Some(done)
+}
+
+/// Makes the calling thread's heap. Seals the levels before that. `None` when there is no memory, or the process forks.
 #[cold]
 #[inline(never)]
 fn begin() -> Option<&'static Heap> {
+    let _guard = gate::pass(&BEGIN)?;
     config::seal_once();
-    let key = key();
-    let active = active();
-    let heap = thread_heap::take(open_lists(active))?;
-    // The words are set first: the C library may allocate while it notes the key's value.
-    set_words(fast_cache(active, heap), ptr::from_ref(heap).expose_provenance());
-    if let Some(key) = key {
-        // SAFETY: the key was created. If the call fails for lack of memory, only the reuse of this heap is lost.
-        unsafe { libc::pthread_setspecific(key, ptr::from_ref(heap).cast()) };
+    os::use_registrations();
+    let heap = thread_heap::take(open_lists(active()))?;
+    if thread_heap::all().nth(1).is_some() {
+        gate::mark();
     }
     Some(heap)
 }
 
+/// Tells the C library to call [`end`] when the thread ends. It may allocate meanwhile.
+fn note_at_c_library(heap: &'static Heap) {
+    // SAFETY: the key was created.
+    let noted = thread_end::key(end)
+        .is_some_and(|key| unsafe { libc::pthread_setspecific(key, ptr::from_ref(heap).cast()) } == 0);
+    // Else the heap is never used again. As nothing tells when the thread's words are gone, no other thread may change
+    // them.
+    if noted {
+        _ = inside(|_| heap.words.store(os::thread_slots().addr(), Ordering::Relaxed));
+    }
+}
+
 /// The cache that a thread's fast path may use: its own, unless a factor must see every request.
-fn fast_cache(active: ActiveConfig, heap: &'static Heap) -> &'static ThreadCache {
+pub(super) fn fast_cache(active: ActiveConfig, heap: &'static Heap) -> &'static ThreadCache {
     if active.per_request() { &EMPTY } else { &heap.cache }
 }
 
@@ -93,22 +144,54 @@ fn open_lists(active: ActiveConfig) -> OpenLists {
     OpenLists { small: active.thread_cache(), large: active.bigcache_is_direct() }
 }
 
-fn set_words(cache: &'static ThreadCache, heap: usize) {
-    let words = [ptr::from_ref(cache).expose_provenance(), heap];
+fn heap_at(address: usize) -> &'static Heap {
+    // SAFETY: the callers pass the second word of a thread that has a heap, and heaps live for ever.
+    unsafe { &*ptr::with_exposed_provenance(address) }
+}
+
+fn second_word() -> usize {
+    // SAFETY: the calling thread's words, and no reference to them is kept.
+    unsafe { (&raw const (*os::thread_slots())[1]).read_volatile() }
+}
+
+fn set_second_word(word: usize) {
+    // A signal handler must see it before what follows, and what came before it.
+    compiler_fence(Ordering::SeqCst);
     // SAFETY: the calling thread's words.
-    unsafe { *os::thread_slots() = words };
+    unsafe { (&raw mut (*os::thread_slots())[1]).write_volatile(word) };
+    compiler_fence(Ordering::SeqCst);
+}
+
+fn set_first_word(cache: &'static ThreadCache) {
+    compiler_fence(Ordering::SeqCst);
+    // SAFETY: as above. The purge changes this word too, under the heap's lock, which the callers hold.
+    unsafe { (&raw mut (*os::thread_slots())[0]).write_volatile(ptr::from_ref(cache).expose_provenance()) };
+    compiler_fence(Ordering::SeqCst);
 }
 
 /// Called by the C library when a thread ends: empties its heap and gives it up.
 unsafe extern "C" fn end(heap: *mut libc::c_void) {
-    set_words(&EMPTY, GONE);
-    // SAFETY: the value that `begin` set: a heap, which lives for ever, and was this thread's until now.
-    give_up(unsafe { &*heap.cast::<Heap>() });
+    let before = second_word();
+    if before & INSIDE != 0 {
+        // A signal handler ended the thread in the midst of a call, whose locks stay held.
+        return;
+    }
+    set_second_word(before | INSIDE);
+    // SAFETY: the value that `note_at_c_library` set: a heap, which lives for ever, and was this thread's until now.
+    let heap = unsafe { &*heap.cast::<Heap>() };
+    if let Some(_guard) = gate::pass_in_the_end(&heap.inside) {
+        set_first_word(&EMPTY);
+        give_up(heap);
+    } else {
+        set_first_word(&EMPTY);
+    }
+    set_second_word(GONE);
 }
 
 /// Empties a heap and gives its record up.
 pub(super) fn give_up(heap: &'static Heap) {
     let active = active();
+    heap.words.store(0, Ordering::Relaxed);
     let is_due = drain(active, heap);
     // Before another thread can take the record, whose counters count the request.
     purge::request_if(is_due, active, &heap.counters);
@@ -129,28 +212,42 @@ pub(super) fn drain(active: ActiveConfig, heap: &Heap) -> bool {
     is_due
 }
 
-/// 1 when the fork handlers are registered, or about to be.
-static FORK_HANDLERS: AtomicU32 = AtomicU32::new(0);
-
-/// The key whose destructor is [`end`]. The first call also registers the fork handlers.
-fn key() -> Option<libc::pthread_key_t> {
-    let key = thread_end::key(end);
-    // Not under the key's lock: the C library calls the handlers, which take that lock, under a lock of its own.
-    if FORK_HANDLERS.swap(1, Ordering::Relaxed) == 0 {
-        fork::register();
+/// Waits until no thread is inside, after the gate was closed. Where the calling thread is inside itself, since a signal
+/// handler forks, another one may wait for it, and the child is told apart by [`begin_child`].
+pub(super) fn wait_until_outside() {
+    if second_word() & INSIDE != 0 {
+        return;
     }
-    key
+    thread_heap::all().for_each(|heap| drop(heap.inside.lock()));
+    drop(BEGIN.lock());
+    thread_end::wait_until_outside();
 }
 
-/// Reserves the range and makes the key before the program begins, so that no request has to. A request that comes
-/// earlier, from another library's constructor or the loader, does the same.
-#[cfg(not(loom))]
-#[used]
-#[unsafe(link_section = ".init_array")]
-static PREPARE: extern "C" fn() = {
-    extern "C" fn prepare() {
-        crate::metadata::range::reserve_once();
-        key();
+/// Begins the child of a fork, which has the calling thread alone. Where a thread that it does not have was inside, what
+/// that thread used is not whole, and the child is served by the bypass for ever.
+pub(super) fn begin_child() {
+    gate::mark_child();
+    let own = second_word() & !INSIDE;
+    let is_inside = |heap: &'static Heap| heap_address(heap) != own && heap.inside.try_lock().is_none();
+    let is_whole = !gate::is_closed()
+        && !thread_heap::all().any(is_inside)
+        && (own == NEW || BEGIN.try_lock().is_some())
+        && (own == GONE || !thread_end::is_inside())
+        && !purge::is_working();
+    for heap in thread_heap::all().filter(|heap| heap_address(heap) != own) {
+        heap.words.store(0, Ordering::Relaxed);
     }
-    prepare
-};
+    purge::forget_after_fork();
+    if !is_whole {
+        gate::close_for_ever();
+    }
+}
+
+fn heap_address(heap: &'static Heap) -> usize {
+    ptr::from_ref(heap).addr()
+}
+
+/// Makes the key whose destructor is [`end`].
+pub(super) fn make_key() {
+    _ = thread_end::key(end);
+}

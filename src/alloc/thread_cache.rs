@@ -6,17 +6,22 @@
 //!
 //! A freed object joins the stack of the thread that frees it, wherever it came from; other stations are asked only
 //! when the stack is full or empty. A closed slot list is always empty and always full. Threads that have no cache yet,
-//! or no longer, or that must pass the factors' hooks at every request, use [`EMPTY`], all of whose slot lists are
-//! closed: the fast path needs no test of its own for them.
+//! or no longer, that are past their cache at this moment, or that must pass the factors' hooks at every request, use
+//! [`EMPTY`], all of whose slot lists are closed: the fast path needs no test of its own for them.
+//!
+//! The fast path finds the cache by the thread's first word and changes a stack in a restartable sequence
+//! ([`crate::os::pop`]). All other code uses [`ThreadCache::pop`] and [`ThreadCache::push`], while the first word is
+//! [`EMPTY`]'s address.
 
 use crate::class::{CLASSES, Class, SMALL_LISTS, SlotListOffset};
-use crate::metadata::range;
+use crate::os;
 use crate::sync::Count;
 use core::cell::Cell;
+use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// Slots of a slot list's first stack. The first overflow replaces it by the stack of full length.
+/// Most slots of a slot list's first stack. A list that needs more gets the stack of full length.
 pub(crate) const FIRST_SLOTS: usize = 64;
 
 /// One place of a stack.
@@ -43,8 +48,7 @@ impl SlotList {
     }
 
     /// Takes an object; null when the slot list is empty.
-    #[inline(always)]
-    pub(crate) fn pop(&self) -> *mut u8 {
+    fn pop(&self) -> *mut u8 {
         // SAFETY: the pointer is a place of the stack.
         let object = unsafe { (*self.pointer.load(Ordering::Relaxed)).get() };
         if !object.is_null() {
@@ -55,8 +59,7 @@ impl SlotList {
     }
 
     /// Puts an object back; `false` when the slot list is full.
-    #[inline(always)]
-    pub(crate) fn push(&self, object: *mut u8) -> bool {
+    fn push(&self, object: *mut u8) -> bool {
         let pointer = self.pointer.load(Ordering::Relaxed);
         if pointer == self.limit.get() {
             return false;
@@ -67,11 +70,45 @@ impl SlotList {
         true
     }
 
-    /// Moves the stack pointer. It is read again, so that the move is one instruction on memory.
-    #[inline(always)]
+    /// Moves the stack pointer.
     fn move_pointer(&self, places: isize) {
         self.pointer.store(self.pointer.load(Ordering::Relaxed).wrapping_offset(places), Ordering::Relaxed);
     }
+}
+
+/// Takes an object from a slot list of the calling thread's cache. Returns null when it is empty, and the cache.
+///
+/// A free and the request after it pass the stack pointer to each other through memory, and some processors forward it
+/// without a wait only where one register is the whole address; the sequences see to that (ARCHITECTURE.md has the
+/// numbers).
+#[inline(always)]
+pub(super) fn take(list: SlotListOffset) -> (*mut u8, &'static ThreadCache) {
+    // SAFETY: the first word is always the address of a cache, of the empty one or of a heap's, which lives for ever;
+    // at every offset lies a slot list, which is a stack.
+    unsafe {
+        let (object, cache) = os::pop(list.0 as usize);
+        (object, &*ptr::with_exposed_provenance(cache))
+    }
+}
+
+/// As [`take`], for a size from 1 to 1,024 that is no constant; `None` for all other sizes.
+#[inline(always)]
+#[allow(dead_code, reason = "only the C interface calls it")]
+pub(super) fn take_small(bytes: usize) -> Option<(*mut u8, &'static ThreadCache)> {
+    // Size 0 wraps around, to a place beyond the table.
+    let index = bytes.wrapping_sub(1) / 16;
+    // SAFETY: as in `take`; the places of the table are addresses of slot lists.
+    (index < SMALL_LISTS.len()).then(|| unsafe {
+        let (object, cache) = os::pop_of_table::<{ offset_of!(ThreadCache, small_lists) }>(index);
+        (object, &*ptr::with_exposed_provenance(cache))
+    })
+}
+
+/// Puts an object into a slot list of the calling thread's cache; `false` when the list is full.
+#[inline(always)]
+pub(super) fn put(list: SlotListOffset, object: *mut u8) -> bool {
+    // SAFETY: as in `take`.
+    unsafe { os::push(list.0 as usize, object) }
 }
 
 /// One thread's free objects, and counts of what came and went.
@@ -83,8 +120,6 @@ pub(crate) struct ThreadCache {
     lists: [SlotList; CLASSES + 1],
     /// Objects that this thread has allocated.
     pub(crate) allocations: Count,
-    /// The thread's copy of the range's bounds.
-    pub(crate) range: range::CachedBounds,
     /// Objects that came from other stations, and those that went back to them. The difference is what users and the
     /// cache hold.
     pub(crate) received: Count,
@@ -102,18 +137,6 @@ struct Null(Slot);
 unsafe impl Sync for Null {}
 
 static NULL: Null = Null(Cell::new(ptr::null_mut()));
-
-/// Keeps an address in a register of its own, so that no instruction adds it up again when it reads or writes there.
-#[inline(always)]
-#[expect(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written")]
-fn in_one_register<T>(address: *const T) -> *const T {
-    let mut address = address;
-    // SAFETY: a comment; the register is not changed.
-    unsafe {
-        core::arch::asm!("/* {0} */", inout(reg) address, options(pure, nomem, nostack, preserves_flags));
-    }
-    address
-}
 
 /// The slot list of every small size in [`EMPTY`].
 struct Closed(SlotList);
@@ -136,7 +159,6 @@ impl ThreadCache {
         ThreadCache {
             lists: [const { SlotList::closed() }; CLASSES + 1],
             allocations: Count::new(),
-            range: range::CachedBounds::new(),
             received: Count::new(),
             returned: Count::new(),
             small_lists: [const { Cell::new(&raw const CLOSED.0) }; SMALL_LISTS.len()],
@@ -144,9 +166,8 @@ impl ThreadCache {
         }
     }
 
-    /// Sets up a cache of all-zero bytes: closes all slot lists and copies the range's bounds.
+    /// Sets up a cache of all-zero bytes: closes all slot lists.
     pub(super) fn set_up(&self) {
-        self.range.read();
         self.small_lists.iter().zip(&SMALL_LISTS).for_each(|(own, &list)| own.set(self.slot_list(list)));
         let null: *mut Slot = (&raw const NULL.0).cast_mut();
         for (list, base) in self.lists.iter().zip(&self.bases) {
@@ -180,23 +201,12 @@ impl ThreadCache {
         }
     }
 
-    /// The slot list of a size from 1 to 1,024, and `None` for all others.
-    #[inline(always)]
-    #[allow(dead_code, reason = "only the C interface calls it")]
-    pub(crate) fn small_list_of(&self, bytes: usize) -> Option<&SlotList> {
-        // Size 0 wraps around, to a place beyond the table.
-        // SAFETY: each is a slot list of this cache, or the closed one.
-        self.small_lists.get(bytes.wrapping_sub(1) / 16).map(|list| unsafe { &*list.get() })
-    }
-
     /// Takes an object; null when the slot list is empty.
-    #[inline(always)]
     pub(crate) fn pop(&self, list: SlotListOffset) -> *mut u8 {
         self.slot_list(list).pop()
     }
 
     /// Puts an object back; `false` when the slot list is full.
-    #[inline(always)]
     pub(crate) fn push(&self, list: SlotListOffset, object: *mut u8) -> bool {
         self.slot_list(list).push(object)
     }
@@ -220,12 +230,24 @@ impl ThreadCache {
         Class::all().map(|class| self.held(class).min(class.cache_slots()) as u64).sum()
     }
 
-    /// The slot list at an offset, with its address in a register of its own. A free and the request after it pass the
-    /// stack pointer to each other through memory, and some processors forward it without a wait only where one
-    /// register is the whole address (ARCHITECTURE.md has the numbers).
-    #[inline(always)]
-    pub(crate) fn slot_list(&self, list: SlotListOffset) -> &SlotList {
-        // SAFETY: every offset is a slot list's. Unchecked, as the compiler cannot see that and would add a compare.
-        unsafe { &*in_one_register(ptr::from_ref(self).byte_add(list.0 as usize).cast::<SlotList>()) }
+    /// Sets how many objects of the class the slot list can hold, in the stack that it has.
+    ///
+    /// # Safety
+    /// - the list is open, its stack has room for `slots` addresses, and it holds no more objects than that.
+    pub(super) unsafe fn set_limit(&self, class: Class, slots: usize) {
+        let index = class.index() + 1;
+        let base = self.bases[index].load(Ordering::Relaxed);
+        // SAFETY: inside the stack.
+        self.lists[index].limit.set(unsafe { base.add(slots) });
+    }
+
+    /// The stack pointer of the class, as a number that changes with every object that comes or goes.
+    pub(super) fn position(&self, class: Class) -> usize {
+        self.lists[class.index() + 1].pointer.load(Ordering::Relaxed).addr()
+    }
+
+    /// The slot list at an offset.
+    fn slot_list(&self, list: SlotListOffset) -> &SlotList {
+        &self.lists[list.0 as usize / SlotListOffset::LIST_BYTES]
     }
 }

@@ -1,8 +1,7 @@
 //! State for threads that end: the C library's key, which calls back when a thread ends, and the heap that all of them
 //! use after that. Destructors that run after a thread gave up its own heap may still allocate and free.
-//!
-//! It is not in [`super::thread`], which registers the fork handlers, because those handlers take the locks here.
 
+use super::gate;
 use super::thread_heap::{self, Heap, OpenLists};
 use crate::sync::{Lock, Once, global};
 
@@ -26,29 +25,22 @@ pub(super) fn key(at_end: unsafe extern "C" fn(*mut libc::c_void)) -> Option<lib
     key.checked_sub(1).map(|key| key as libc::pthread_key_t)
 }
 
-/// Calls `run` with the heap of ended threads, under its lock; with `None` when there is no memory for it.
-pub(super) fn with_late_heap<T>(open: OpenLists, run: impl FnOnce(Option<&'static Heap>) -> T) -> T {
-    let mut late = LATE_HEAP.lock();
+/// Calls `run` with the heap of ended threads, under its lock; with `None` when there is no memory for it. Returns `None`,
+/// and calls nothing, when the process forks.
+pub(super) fn with_late_heap<T>(open: OpenLists, run: impl FnOnce(Option<&'static Heap>) -> T) -> Option<T> {
+    let mut late = gate::pass(&LATE_HEAP)?;
     if late.is_none() {
         *late = thread_heap::take(open);
     }
-    run(*late)
+    Some(run(*late))
 }
 
-/// Takes both locks before a fork.
-pub(crate) fn acquire_for_fork() {
-    KEY.acquire();
-    LATE_HEAP.acquire();
+/// Waits until no thread uses the heap of ended threads, after the gate was closed.
+pub(super) fn wait_until_outside() {
+    drop(LATE_HEAP.lock());
 }
 
-/// Frees both locks after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took them.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: the caller's promise.
-    unsafe {
-        LATE_HEAP.release();
-        KEY.release();
-    }
+/// Whether a thread uses the heap of ended threads.
+pub(super) fn is_inside() -> bool {
+    LATE_HEAP.try_lock().is_none()
 }

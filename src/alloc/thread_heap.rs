@@ -2,6 +2,11 @@
 //!
 //! A heap outlives its thread: the objects in its cache go to the transfer cache or to their pages, and the record
 //! waits for the next thread.
+//!
+//! How many objects a slot list may hold follows its use. It begins with a few. Each time that it overflows or runs
+//! empty it may hold twice as many, up to [`Class::cache_slots`], as long as the heap's allowance lasts. Each heap has
+//! [`ALLOWANCE_MIN`] bytes; all together share [`ALLOWANCE_SHARED`] more, so that many threads hold little each. The
+//! purge takes lists that are not used back to their beginnings (`idle_caches.rs`).
 
 use super::huge_pages::Policy;
 use super::thread_cache::{FIRST_SLOTS, ThreadCache};
@@ -11,10 +16,10 @@ use crate::class::{CLASSES, Class, cache_slots};
 use crate::factor;
 use crate::metadata::allocator;
 use crate::metadata::range;
-use crate::sync::{Lock, global, held_at_fork};
+use crate::sync::{Lock, global};
 use core::cell::{Cell, UnsafeCell};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// Words of all first stacks, each a null and up to [`FIRST_SLOTS`] addresses.
 const FIRST_WORDS: usize = {
@@ -32,6 +37,21 @@ const fn first_slots(class: usize) -> usize {
     if slots < FIRST_SLOTS { slots } else { FIRST_SLOTS }
 }
 
+/// Bytes that each heap may hold beyond the first objects of its lists.
+const ALLOWANCE_MIN: usize = 512 << 10;
+/// Bytes that all heaps together may hold besides, and of which a heap takes so many at a time.
+const ALLOWANCE_SHARED: usize = 32 << 20;
+const ALLOWANCE_STEP: usize = 64 << 10;
+
+/// What is left of [`ALLOWANCE_SHARED`].
+static ALLOWANCE_LEFT: AtomicUsize = AtomicUsize::new(ALLOWANCE_SHARED);
+
+/// How many objects a slot list may hold at first: 8 KiB of small ones, at least 2. No large ones: two requests of a
+/// size must meet before one waits for the next.
+fn slots_at_first(class: Class) -> usize {
+    if class.is_large() { 0 } else { ((8 << 10) / class.slot_bytes()).clamp(2, FIRST_SLOTS) }
+}
+
 /// One thread's heap.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -41,6 +61,22 @@ pub(crate) struct Heap {
     locals: UnsafeCell<factor::Locals>,
     /// The stacks of full length by class; null until one is needed.
     long: [Cell<*mut *mut u8>; CLASSES],
+    /// Which slot lists are open.
+    open: Cell<OpenLists>,
+    /// A bit for each class whose list was refilled from pages since it was last narrow.
+    refilled: Cell<u128>,
+    /// Bytes of objects that the lists may hold beyond those that they may hold at first, and the most that they may.
+    capacity: Cell<usize>,
+    allowance: Cell<usize>,
+    /// Held by the thread while it is past its cache, and by the purge while it empties the cache.
+    pub(super) inside: Lock<()>,
+    /// The words of the thread that the heap belongs to, as an address; 0 when it belongs to none, or must be left alone.
+    /// Changes only while `inside` is held.
+    pub(super) words: AtomicUsize,
+    /// Positions of the stack pointers when [`Heap::is_unused_since_last_time`] last looked.
+    last_positions: [Cell<usize>; CLASSES],
+    /// What the purge knows of the lists; only the purge uses it.
+    pub(super) watch: UnsafeCell<Watch>,
     /// The next in the list of all heaps.
     next_of_all: AtomicPtr<Heap>,
     /// The next in the list of heaps that wait for a thread.
@@ -49,9 +85,21 @@ pub(crate) struct Heap {
     first: UnsafeCell<[*mut u8; FIRST_WORDS]>,
 }
 
-// SAFETY: everything but the counters and `next_of_all` is used only by the thread that the heap belongs to, or by the
-// holder of the lock that guards the heap of threads that have ended.
+// SAFETY: everything but the atomics and `watch` is used only by the holder of `inside`, or by the holder of the lock that
+// guards the heap of threads that have ended. The fast path of the thread that the heap belongs to uses the lists of the
+// cache besides, while no thread holds the lock: the holder sees to that.
 unsafe impl Sync for Heap {}
+
+/// What the purge saw when it last looked at a heap.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// Objects that the thread had allocated.
+    pub(super) allocations: u64,
+    /// Positions of the stack pointers, by class.
+    pub(super) positions: [usize; CLASSES],
+    /// For how many looks each of them has not moved.
+    pub(super) still: [u8; CLASSES],
+}
 
 /// The newest heap, from which the list of all heaps starts.
 static NEWEST: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
@@ -68,7 +116,7 @@ struct SpareHeaps {
 unsafe impl Send for SpareHeaps {}
 
 /// Which slot lists a heap opens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct OpenLists {
     /// Those of small classes.
     pub(super) small: bool,
@@ -126,53 +174,62 @@ impl Heap {
 
     /// Opens these slot lists with their first stacks.
     fn open_lists(&self, open: OpenLists) {
+        self.open.set(open);
+        self.allowance.set(ALLOWANCE_MIN);
         let mut stack: *mut *mut u8 = self.first.get().cast();
         for class in Class::all() {
             let slots = first_slots(class.index());
-            let wanted = if class.is_large() { open.large } else { open.small };
-            if wanted {
+            if self.is_open(class) {
                 // SAFETY: the words from here on are this class's, one more than slots, and the record lives for ever.
-                unsafe { self.cache.open(class, stack, slots) };
+                unsafe { self.cache.open(class, stack, slots_at_first(class)) };
             }
             // SAFETY: all classes together have as many words as there are.
             stack = unsafe { stack.add(slots + 1) };
         }
     }
 
-    /// An object with a slot, after its slot list was found empty: fills the list with a batch, if it is open. Null
-    /// when there is no memory.
+    /// Whether the list of the class may hold objects.
+    pub(super) fn is_open(&self, class: Class) -> bool {
+        let open = self.open.get();
+        if class.is_large() { open.large } else { open.small }
+    }
+
+    /// An object with a slot, after its slot list was found empty and no thread had left one: fills the list, if it is
+    /// open, with slots of pages. Null when there is no memory.
     pub(super) fn refill(&self, policy: Policy, class: Class) -> *mut u8 {
         let mut slots = [ptr::null_mut(); BATCH_SLOTS];
-        let limit = self.cache.limit(class);
-        if limit == 0 {
-            let (taken, _) = central_free_list::take(&self.counters, policy, class, &mut slots[..1]);
-            self.cache.received.add(taken as u64);
-            return slots[0];
-        }
-        if let Some(batch) = transfer_cache::pop(class) {
-            return self.keep_batch(class, batch);
-        }
-        // At most half of what the list can hold: a thread that needs few objects of a class takes few at first.
-        let wanted = transfer_cache::batch_of(class).min(limit / 2);
+        let wanted = if self.is_open(class) {
+            // The first time tells nothing of how many the thread needs.
+            let bit = 1 << class.index();
+            if self.refilled.get() & bit != 0 {
+                self.widen(class);
+            }
+            self.refilled.set(self.refilled.get() | bit);
+            // At most half of what the list can hold: a thread that needs few objects of a class takes few at first.
+            transfer_cache::batch_of(class).min(self.cache.limit(class) / 2).max(1)
+        } else {
+            1
+        };
         let (taken, _) = central_free_list::take(&self.counters, policy, class, &mut slots[..wanted]);
         // The last one comes out first, so that objects come out in the order of addresses.
         slots[..taken].reverse();
         self.keep(class, &slots[..taken])
     }
 
-    /// A large object, after its slot list was found empty: one that another thread left. Null when there is none.
-    pub(super) fn refill_large(&self, class: Class) -> *mut u8 {
+    /// An object, after its slot list was found empty: one of a batch that another thread left. Null when there is none,
+    /// or the list is closed.
+    pub(super) fn take_batch(&self, class: Class) -> *mut u8 {
+        if !self.is_open(class) {
+            return ptr::null_mut();
+        }
         transfer_cache::pop(class).map_or(ptr::null_mut(), |batch| self.keep_batch(class, batch))
     }
 
     /// Keeps the objects of a batch but one, which is returned. What the slot list has no room for goes back to the
-    /// transfer cache: where there is no memory for a longer stack.
+    /// transfer cache.
     fn keep_batch(&self, class: Class, mut batch: OwnBatch) -> *mut u8 {
-        let mut limit = self.cache.limit(class);
-        if batch.objects().len() > limit && self.lengthen(class) {
-            limit = self.cache.limit(class);
-        }
-        let rest = batch.objects().len().saturating_sub(limit + 1);
+        while batch.objects().len() > self.cache.limit(class) + 1 && self.widen(class) {}
+        let rest = batch.objects().len().saturating_sub(self.cache.limit(class) + 1);
         let object = self.keep(class, &batch.objects()[rest..]);
         if rest > 0 {
             batch.truncate(rest);
@@ -197,22 +254,23 @@ impl Heap {
         object
     }
 
-    /// Makes room in a full slot list: gives it its stack of full length, or takes the newest objects out. Returns how
-    /// many objects were taken out, to be passed on: the first ones in `objects`.
+    /// Makes room in a full slot list: lets it hold more, or takes the newest objects out. Returns how many objects were
+    /// taken out, to be passed on: the first ones in `objects`.
     pub(super) fn make_room(&self, class: Class, objects: &mut [*mut u8; BATCH_SLOTS]) -> usize {
-        let limit = self.cache.limit(class);
-        if limit == 0 || (limit < class.cache_slots() && self.lengthen(class)) {
+        if self.widen(class) || self.cache.limit(class) == 0 {
             return 0;
         }
         let drains = if class.is_large() { &self.counters.bigcache.puts } else { &self.counters.thread_cache.drains };
         drains.add(1);
-        self.drain(class, objects)
+        // Half of the list, at most a batch, so that the next ones find room and the next requests find objects.
+        let most = (self.cache.limit(class) / 2).max(1).min(transfer_cache::batch_of(class));
+        self.drain(class, &mut objects[..most])
     }
 
-    /// Takes the newest objects out of a slot list, at most a batch. Returns how many there are.
-    pub(super) fn drain(&self, class: Class, objects: &mut [*mut u8; BATCH_SLOTS]) -> usize {
+    /// Takes the newest objects out of a slot list, as many as there is room for. Returns how many there are.
+    pub(super) fn drain(&self, class: Class, objects: &mut [*mut u8]) -> usize {
         let mut taken = 0;
-        while taken < transfer_cache::batch_of(class).min(objects.len()) {
+        while taken < objects.len() {
             let object = self.cache.pop(class.slot_list());
             if object.is_null() {
                 break;
@@ -225,23 +283,84 @@ impl Heap {
         taken
     }
 
-    /// Gives the slot list its stack of full length; `false` when there is no memory for it.
-    fn lengthen(&self, class: Class) -> bool {
-        let index = class.index();
-        if self.long[index].get().is_null() {
-            let words = class.cache_slots() + 1;
-            let Some(stack) = allocator::allocate_words(words) else {
-                return false;
-            };
-            self.long[index].set(stack.as_ptr().cast());
+    /// Lets the slot list hold twice as many objects, if it is open, is not as long as it may be, and the allowance lasts.
+    fn widen(&self, class: Class) -> bool {
+        let limit = self.cache.limit(class);
+        let slots = (2 * limit).clamp(1, class.cache_slots());
+        if !self.is_open(class) || slots <= limit || !self.spend((slots - limit) * class.slot_bytes()) {
+            return false;
         }
+        let long = &self.long[class.index()];
+        if slots <= first_slots(class.index()) || !long.get().is_null() {
+            // SAFETY: the first stack has that many slots, and the long one has as many as the class wants.
+            unsafe { self.cache.set_limit(class, slots) };
+            return true;
+        }
+        let Some(stack) = allocator::allocate_words(class.cache_slots() + 1) else {
+            self.save((slots - limit) * class.slot_bytes());
+            return false;
+        };
+        long.set(stack.as_ptr().cast());
         // SAFETY: as long as the class wants, and this heap's for ever.
-        unsafe { self.cache.open(class, self.long[index].get(), class.cache_slots()) };
+        unsafe { self.cache.open(class, long.get(), slots) };
         true
+    }
+
+    /// Takes so many bytes of the allowance, which may grow by what is left for all heaps.
+    fn spend(&self, bytes: usize) -> bool {
+        let needed = (self.capacity.get() + bytes).saturating_sub(self.allowance.get());
+        if needed > 0 {
+            let step = needed.next_multiple_of(ALLOWANCE_STEP);
+            let take = |left: usize| left.checked_sub(step);
+            // Relaxed: a number that orders nothing else.
+            if ALLOWANCE_LEFT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+                return false;
+            }
+            self.allowance.set(self.allowance.get() + step);
+        }
+        self.capacity.set(self.capacity.get() + bytes);
+        true
+    }
+
+    /// Gives back bytes of the allowance, and what the heap no longer needs of it.
+    fn save(&self, bytes: usize) {
+        self.capacity.set(self.capacity.get() - bytes);
+        let needed = self.capacity.get().next_multiple_of(ALLOWANCE_STEP).max(ALLOWANCE_MIN);
+        if needed < self.allowance.get() {
+            ALLOWANCE_LEFT.fetch_add(self.allowance.replace(needed) - needed, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets an empty slot list hold as many objects as at first.
+    pub(super) fn narrow(&self, class: Class) {
+        let (limit, slots) = (self.cache.limit(class), slots_at_first(class));
+        self.refilled.set(self.refilled.get() & !(1 << class.index()));
+        if self.cache.held(class) == 0 && slots < limit {
+            // SAFETY: shorter than the stack is, and the list is empty.
+            unsafe { self.cache.set_limit(class, slots) };
+            self.save((limit - slots) * class.slot_bytes());
+        }
+    }
+
+    /// Whether the lists may hold so much that the purge has to look at them.
+    pub(super) fn may_hold_much(&self) -> bool {
+        self.capacity.get() >= ALLOWANCE_MIN / 2
+    }
+
+    /// Bytes that the lists may hold beyond what they may hold at first.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity.get()
+    }
+
+    /// Whether no object came to the list of the class, or left it, since this was last asked.
+    pub(super) fn is_unused_since_last_time(&self, class: Class) -> bool {
+        let position = self.cache.position(class);
+        self.last_positions[class.index()].replace(position) == position
     }
 
     /// Gives the record up, whose slot lists are empty: it waits for another thread.
     pub(super) fn recycle(&'static self) {
+        Class::all().for_each(|class| self.narrow(class));
         let mut spare = SPARE.lock();
         self.next_spare.set(spare.first);
         spare.first = Some(self);
@@ -254,5 +373,3 @@ pub(crate) fn live_objects() -> u64 {
         |cache: &ThreadCache| cache.received.get().wrapping_sub(cache.returned.get()).wrapping_sub(cache.held_all());
     all().fold(0, |sum, heap| sum.wrapping_add(of(&heap.cache)))
 }
-
-held_at_fork!(SPARE);

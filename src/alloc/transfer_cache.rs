@@ -5,17 +5,20 @@
 //! another thread than the one that allocated costs a 126th of two compare-and-swaps, and no write to memory that the
 //! allocating thread uses.
 //!
-//! The number of batches per class is bounded. Objects beyond it go back to their pages, and so do batches that no
-//! thread took from one epoch of the purge to the next.
+//! The number of batches per class is bounded, and so are the bytes of all classes together. Objects beyond go back to
+//! their pages, and so do batches that no thread took from one epoch of the purge to the next.
 
 use super::transfer_batch::{BATCH_SLOTS, OwnBatch, Stack};
 use crate::class::{CLASSES, Class};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{constant, global};
 
-/// Most bytes of one class that wait, in whole batches; but at least 8 batches may wait, and at most 256.
-const CLASS_BYTES_MAX: usize = 32 << 20;
-/// Bytes of one class from which on the purge is due.
+/// Most bytes that wait, of all classes together and of each.
+const BYTES_MAX: usize = 32 << 20;
+/// Batches of a class that may wait, however long they are; and the most, however short.
+const BATCHES_MIN: usize = 8;
+const BATCHES_MAX: usize = 256;
+/// Bytes that wait, from which on the purge is due.
 const PURGE_BYTES_MIN: usize = 1 << 20;
 
 /// The batches of one class.
@@ -78,6 +81,14 @@ fn count_of(batch: &OwnBatch) -> u64 {
     1 | (batch.objects().len() as u64) << 32
 }
 
+/// Bytes of all batches. Raised before a push and lowered after a pop. Relaxed: it orders nothing.
+static WAITING: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
+
+/// Bytes that wait, of all classes together.
+pub(super) fn waiting_bytes() -> usize {
+    WAITING.load(Ordering::Relaxed)
+}
+
 global! {
     static CACHES: [TransferCache; CLASSES] = each TransferCache::new();
 }
@@ -89,25 +100,30 @@ pub(super) fn batch_of(class: Class) -> usize {
 
 /// How many batches of the class may wait.
 fn batches_max(class: Class) -> u32 {
-    (CLASS_BYTES_MAX / (batch_of(class) * class.slot_bytes())).clamp(8, 256) as u32
+    (BYTES_MAX / (batch_of(class) * class.slot_bytes())).clamp(BATCHES_MIN, BATCHES_MAX) as u32
 }
 
 /// Pushes free objects, at most a batch, for threads that need some. Returns whether the purge is due. `None` when the
 /// bound is reached, or there is no memory for a batch: the objects are then still the caller's.
 pub(super) fn push(class: Class, objects: &[*mut u8]) -> Option<bool> {
-    let mut batch = OwnBatch::take()?;
-    batch.fill(objects);
-    match CACHES[class.index()].push(batches_max(class), batch) {
-        Ok(count) => Some(count as usize * objects.len() * class.slot_bytes() >= PURGE_BYTES_MIN),
-        Err(batch) => {
-            batch.recycle();
-            None
-        }
+    let bytes = objects.len() * class.slot_bytes();
+    let waiting = WAITING.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    let pushed = OwnBatch::take().and_then(|mut batch| {
+        batch.fill(objects);
+        // Beyond the bound of all classes, a class has half of what it may have on its own, at least: those that are used
+        // are not starved by those that were.
+        let most = if waiting > BYTES_MAX { BATCHES_MIN as u32 / 2 } else { batches_max(class) };
+        CACHES[class.index()].push(most, batch).map_err(OwnBatch::recycle).ok()
+    });
+    if pushed.is_none() {
+        WAITING.fetch_sub(bytes, Ordering::Relaxed);
     }
+    pushed.map(|_| waiting >= PURGE_BYTES_MIN)
 }
 
 /// Pushes the rest of a batch that was popped, even beyond the bound.
 pub(super) fn put_back(class: Class, batch: OwnBatch) {
+    WAITING.fetch_add(batch.objects().len() * class.slot_bytes(), Ordering::Relaxed);
     let pushed = CACHES[class.index()].push(u32::MAX, batch);
     debug_assert!(pushed.is_ok(), "the bound is never reached");
 }
@@ -119,7 +135,9 @@ pub(super) fn objects(class: Class) -> u64 {
 
 /// Pops a batch.
 pub(super) fn pop(class: Class) -> Option<OwnBatch> {
-    CACHES[class.index()].pop()
+    let batch = CACHES[class.index()].pop()?;
+    WAITING.fetch_sub(batch.objects().len() * class.slot_bytes(), Ordering::Relaxed);
+    Some(batch)
 }
 
 /// Hands the batches that no thread took since the last call to `release`. Without `keeps`, at least half of all
@@ -131,7 +149,7 @@ pub(super) fn take_idle(keeps: bool, mut release: impl FnMut(Class, &[*mut u8]))
         let idle = cache.idle();
         let half = if keeps { 0 } else { cache.batches() / 2 };
         for _ in 0..idle.max(half) {
-            let Some(batch) = cache.pop() else { break };
+            let Some(batch) = pop(class) else { break };
             release(class, batch.objects());
             batch.recycle();
         }

@@ -8,7 +8,7 @@ use super::level::Level;
 use super::preset::Preset;
 use super::registry::{FACTORS, FactorId, Levels, REGISTRY};
 use crate::factor::{align, elo, evolution, original, purge, thp};
-use crate::sync::{Once, global, held_at_fork};
+use crate::sync::{Once, global};
 
 const LEVEL_BITS: u32 = 3;
 const LEVEL_MASK: u64 = (1 << LEVEL_BITS) - 1;
@@ -237,5 +237,3 @@ pub(crate) fn seal_once() {
         active.0
     });
 }
-
-held_at_fork!(LEVELS);

@@ -10,7 +10,7 @@
 //! that, so that its batch saved nothing).
 
 use crate::os;
-use crate::sync::{Lock, counters, global, held_at_fork};
+use crate::sync::{Lock, counters, global};
 
 counters! {
     /// Mappings that were added.
@@ -115,8 +115,6 @@ fn coalesce(ranges: &mut [Range]) -> usize {
     }
     ranges.len().min(last + 1)
 }
-
-held_at_fork!(BATCH);
 
 #[cfg(all(test, not(loom)))]
 mod tests {

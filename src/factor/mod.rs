@@ -1,7 +1,7 @@
 //! The factors: one mechanism per file, each of which costs something and can be switched off.
 //!
 //! A factor file does its work and never asks whether it is on: [`crate::config`] knows that, and the request path asks
-//! it. This file has what all of them share: counters, state in each thread, and locks around a fork.
+//! it. This file has what all of them share: counters, and state in each thread.
 //!
 //! The files here make up the default allocator. Forms that only the research original had are in [`original`], which
 //! uses these files; none of these uses it. `arena`, `thread_cache` and `bigcache` have counters alone: their mechanism
@@ -69,28 +69,4 @@ pub(crate) struct Locals {
     pub(crate) elo: original::elo::Local,
     pub(crate) evolution: evolution::Local,
     pub(crate) tick: tick::Local,
-}
-
-/// Takes the locks of all factors before a fork.
-pub(crate) fn acquire_for_fork() {
-    original::bigcache::acquire_for_fork();
-    original::elo::acquire_for_fork();
-    elo::acquire_for_fork();
-    evolution::acquire_for_fork();
-    madvise_batch::acquire_for_fork();
-}
-
-/// Frees the locks after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took them.
-pub(crate) unsafe fn release_after_fork() {
-    // SAFETY: passed on.
-    unsafe {
-        madvise_batch::release_after_fork();
-        evolution::release_after_fork();
-        elo::release_after_fork();
-        original::elo::release_after_fork();
-        original::bigcache::release_after_fork();
-    }
 }

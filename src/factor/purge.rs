@@ -122,6 +122,11 @@ impl PurgeState {
         Action::Work
     }
 
+    /// Whether no thread works. Relaxed: an answer that is late only delays what the caller asks for.
+    pub(crate) fn has_none(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == NO_THREAD
+    }
+
     /// Notes that the thread could not be started: callers do the work from now on.
     pub(crate) fn has_no_thread(&self) {
         self.0.swap(CALLERS, Ordering::Relaxed);

@@ -6,7 +6,7 @@
 //! keeps the records that it needs no more for reuse.
 
 use crate::os::{self, OS_PAGE};
-use crate::sync::{Lock, constant, global, held_at_fork};
+use crate::sync::{Lock, constant, global};
 use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -122,5 +122,3 @@ pub(crate) fn resident_bytes() -> usize {
     let unknown = chunks.saturating_sub(KNOWN_CHUNKS) * CHUNK;
     os::resident_bytes(FIRST.0.get().cast(), CHUNK) + known.sum::<usize>() + unknown
 }
-
-held_at_fork!(BUMP);

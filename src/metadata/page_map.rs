@@ -11,7 +11,7 @@ use crate::metadata::page::Page;
 use crate::metadata::range;
 use crate::metadata::segment::{SEGMENT, Segment};
 use crate::os::OS_PAGE;
-use crate::sync::{Lock, global, held_at_fork};
+use crate::sync::{Lock, global};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -182,8 +182,6 @@ fn leaf_of(word: usize) -> &'static Leaf {
 fn leaf_index(address: *const u8) -> usize {
     address.addr() / OS_PAGE % LEAF_WORDS
 }
-
-held_at_fork!(GROW);
 
 #[cfg(all(test, not(loom)))]
 mod tests {

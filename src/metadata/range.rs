@@ -9,8 +9,7 @@ use crate::class::{BLOCK, SEGMENT_BLOCKS, SlotListOffset};
 use crate::metadata::segment::{SEGMENT, Segment};
 use crate::os;
 use crate::sync::atomic::AtomicUsize;
-use crate::sync::{Once, constant, global, held_at_fork};
-use core::cell::Cell;
+use crate::sync::{Once, constant, global};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -71,37 +70,18 @@ impl Bounds {
     }
 }
 
-/// A thread's copy of where the range lies, which its fast path reads without an atomic operation.
-#[derive(Debug)]
-pub(crate) struct CachedBounds {
-    base: Cell<usize>,
-    length_blocks: Cell<usize>,
-}
-
-impl CachedBounds {
-    /// The bounds of no range.
-    pub(crate) const fn new() -> CachedBounds {
-        CachedBounds { base: Cell::new(0), length_blocks: Cell::new(0) }
+/// The slot list that takes an object at the address when it is freed; `None` outside the range.
+#[inline(always)]
+pub(crate) fn list_of_object(address: *const u8) -> Option<SlotListOffset> {
+    // Relaxed: the range is reserved before an object in it is handed out. With a length that comes before its base, an
+    // address of user space is beyond the range.
+    let block = address.addr().wrapping_sub(BOUNDS.base.load(Ordering::Relaxed)) / BLOCK;
+    if block >= BOUNDS.length_blocks.load(Ordering::Relaxed) {
+        return None;
     }
-
-    /// Copies the bounds. The caller has called [`reserve_once`].
-    pub(crate) fn read(&self) {
-        let (base, length_blocks) = BOUNDS.get();
-        self.base.set(base);
-        self.length_blocks.set(length_blocks);
-    }
-
-    /// The slot list that takes an object at the address when it is freed; `None` outside the range.
-    #[inline(always)]
-    pub(crate) fn slot_list_at(&self, address: *const u8) -> Option<SlotListOffset> {
-        let block = address.addr().wrapping_sub(self.base.get()) / BLOCK;
-        if block >= self.length_blocks.get() {
-            return None;
-        }
-        // SAFETY: the range is no longer than the table.
-        let list = unsafe { LISTS.get_unchecked(block) }.load(Ordering::Relaxed);
-        Some(SlotListOffset(list))
-    }
+    // SAFETY: the range is no longer than the table.
+    let list = unsafe { LISTS.get_unchecked(block) }.load(Ordering::Relaxed);
+    Some(SlotListOffset(list))
 }
 
 /// The slot list that takes an object at the address when it is freed; [`SlotListOffset::NONE`] where there is none.
@@ -156,8 +136,6 @@ pub(crate) fn bounds() -> (*mut u8, usize) {
     let (base, length_blocks) = BOUNDS.get();
     (ptr::with_exposed_provenance_mut(base), length_blocks * BLOCK)
 }
-
-held_at_fork!(TRIED);
 
 #[cfg(all(test, not(loom)))]
 mod tests {

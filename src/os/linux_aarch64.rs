@@ -15,6 +15,7 @@ pub(super) const SYS_MPROTECT: usize = 226;
 pub(super) const SYS_MINCORE: usize = 232;
 pub(super) const SYS_MADVISE: usize = 233;
 pub(super) const SYS_PRLIMIT: usize = 261;
+pub(super) const SYS_MEMBARRIER: usize = 283;
 
 /// Makes one system call and returns the kernel's result unchecked.
 ///
@@ -94,7 +95,7 @@ global_asm!(
 
 /// The first of the calling thread's two words.
 #[inline(always)]
-pub(crate) fn thread_word() -> usize {
+pub(super) fn thread_word() -> usize {
     // SAFETY: the calling thread's words.
     unsafe { (*thread_slots())[0] }
 }

@@ -15,6 +15,7 @@ pub(super) const SYS_NANOSLEEP: usize = 35;
 pub(super) const SYS_GETRUSAGE: usize = 98;
 pub(super) const SYS_FUTEX: usize = 202;
 pub(super) const SYS_PRLIMIT: usize = 302;
+pub(super) const SYS_MEMBARRIER: usize = 324;
 
 /// Makes one system call and returns the kernel's result unchecked.
 ///
@@ -77,39 +78,25 @@ pub(crate) fn cycles() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
-// Two words of initial-exec thread-local storage. `thread_local!` would do in a program, but in a shared library it
-// calls `__tls_get_addr`, which may allocate. The first word starts as the address of a cache that is always empty.
+// Three words of initial-exec thread-local storage. `thread_local!` would do in a program, but in a shared library it
+// calls `__tls_get_addr`, which may allocate. The first word starts as the address of a cache that is always empty. The
+// third is written and never read: `stacks_x86_64.rs` says why.
 global_asm!(
     ".hidden hakmem_0_1_empty_cache",
     ".pushsection .tdata.hakmem_0_1_slots,\"awT\",@progbits",
     ".hidden hakmem_0_1_slots",
     ".globl hakmem_0_1_slots",
     ".type hakmem_0_1_slots,@object",
-    ".size hakmem_0_1_slots,16",
+    ".size hakmem_0_1_slots,24",
     ".p2align 4",
     "hakmem_0_1_slots:",
     ".quad hakmem_0_1_empty_cache",
     ".quad 0",
+    ".quad 0",
     ".popsection",
 );
 
-/// The first of the calling thread's two words.
-#[inline(always)]
-pub(crate) fn thread_word() -> usize {
-    let word;
-    // SAFETY: reads a word at a constant offset from the thread pointer.
-    unsafe {
-        asm!(
-            "mov {0}, qword ptr [rip + hakmem_0_1_slots@GOTTPOFF]",
-            "mov {0}, qword ptr fs:[{0}]",
-            out(reg) word,
-            options(pure, readonly, nostack, preserves_flags),
-        );
-    }
-    word
-}
-
-/// The calling thread's two words.
+/// The first two of the calling thread's words.
 #[inline(always)]
 pub(crate) fn thread_slots() -> *mut [usize; 2] {
     let slots;

@@ -6,14 +6,17 @@
 //! | `mprotect` | [`commit`] | the arena grows |
 //! | `munmap` | [`unmap`] | a large mapping goes back |
 //! | `mremap` | [`move_pages`] | a large mapping grows |
+//! | `madvise` | [`zero_in_children`] | a second thread begins |
 //! | `madvise` | [`decommit`] | memory of free blocks, or of free slots, goes back |
 //! | `madvise` | [`advise_huge`] | memory is new, and huge pages are advised on |
 //! | `mincore` | [`resident_bytes`] | a program asks for statistics |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
+//! | `futex` | [`wait_ms`], [`wake_all`] | a thread comes past its cache while the process forks |
 //! | `prlimit64` | [`address_limit`] | the range is reserved, or the arena grows |
 //! | `getrusage` | [`minor_faults`] | learning closes a window |
 //! | `clone`, `rt_sigprocmask` | [`spawn`] | memory begins to wait for the background purge |
 //! | `nanosleep` | [`sleep_ms`] | the purge thread waits for its next epoch |
+//! | `membarrier` | [`restart_sequences`] | the purge empties the caches of idle threads |
 //! | `sched_yield` | [`spawn`] | the last purge thread is still on its stack |
 //! | `write` | [`write_stderr`] | a warning, the sentence before an abort, or `malloc_stats` |
 //!
@@ -41,7 +44,19 @@ cfg_if::cfg_if! {
     }
 }
 
-pub(crate) use arch::{cycles, thread_slots, thread_word};
+cfg_if::cfg_if! {
+    if #[cfg(all(target_arch = "x86_64", not(loom)))] {
+        mod stacks_x86_64;
+        use stacks_x86_64 as stacks;
+    } else {
+        mod stacks;
+    }
+}
+
+pub(crate) use arch::{cycles, thread_slots};
+#[allow(unused_imports, reason = "only the C interface uses it")]
+pub(crate) use stacks::pop_of_table;
+pub(crate) use stacks::{pop, push, use_registrations};
 
 /// Bytes of an OS page as the allocator counts them. The kernel's own pages may be larger (aarch64): the kernel then
 /// rounds up the lengths that it is given, in [`map`] and in [`unmap`] alike.
@@ -59,6 +74,7 @@ const MADV_HUGEPAGE: usize = 14;
 const MADV_NOHUGEPAGE: usize = 15;
 const MADV_DONTDUMP: usize = 16;
 const MADV_DODUMP: usize = 17;
+const MADV_WIPEONFORK: usize = 18;
 const MREMAP_MAYMOVE_FIXED: usize = 1 | 2;
 const FUTEX_WAIT_PRIVATE: usize = 128;
 const FUTEX_WAKE_PRIVATE: usize = 129;
@@ -165,6 +181,24 @@ pub(crate) unsafe fn unmap(base: *mut u8, len: usize) {
     }
 }
 
+/// Lets children of a fork find zeroes in a range. Returns `false` when the kernel refuses.
+///
+/// # Safety
+/// - `[base, base + len)` came from [`map`].
+pub(crate) unsafe fn zero_in_children(base: *mut u8, len: usize) -> bool {
+    // SAFETY: changes what children find, not what the range holds.
+    !failed(unsafe { arch::syscall6(arch::SYS_MADVISE, base.addr(), len, MADV_WIPEONFORK, 0, 0, 0) })
+}
+
+/// Gives a reservation back of which nothing was committed.
+///
+/// # Safety
+/// - `[base, base + len)` came from [`reserve`], and no other thread knows it.
+pub(crate) unsafe fn unreserve(base: *mut u8, len: usize) {
+    // SAFETY: the caller gives the range up.
+    unsafe { arch::syscall6(arch::SYS_MUNMAP, base.addr(), len, 0, 0, 0, 0) };
+}
+
 /// Drops the memory behind a range and keeps the addresses; the next touch finds zeroes. Returns `false` when the
 /// kernel refuses.
 ///
@@ -248,6 +282,35 @@ pub(crate) fn wake(word: &AtomicU32) {
     unsafe {
         arch::syscall6(arch::SYS_FUTEX, word.as_ptr().addr(), FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
     }
+}
+
+/// As [`wait`], for at most `ms` milliseconds, below 1,000.
+pub(crate) fn wait_ms(word: &AtomicU32, expected: u32, ms: u32) {
+    let time = [0_u64, u64::from(ms) * 1_000_000];
+    // SAFETY: the word outlives the call, which reads a `struct timespec`.
+    unsafe {
+        let (word, time) = (word.as_ptr().addr(), (&raw const time).addr());
+        arch::syscall6(arch::SYS_FUTEX, word, FUTEX_WAIT_PRIVATE, expected as usize, time, 0, 0);
+    }
+}
+
+/// Wakes all sleepers of [`wait`] and [`wait_ms`].
+pub(crate) fn wake_all(word: &AtomicU32) {
+    // SAFETY: the kernel only compares the address.
+    unsafe {
+        arch::syscall6(arch::SYS_FUTEX, word.as_ptr().addr(), FUTEX_WAKE_PRIVATE, i32::MAX as usize, 0, 0, 0);
+    }
+}
+
+/// Restarts the sequences (`stacks_x86_64.rs`) that the process's threads are in. What a thread does after this call in
+/// another thread sees what this thread wrote before it. Returns `false` when the kernel cannot.
+pub(crate) fn restart_sequences() -> bool {
+    // `MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ` and `MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ`: the first is free
+    // when it was called before.
+    [1 << 8, 1 << 7].into_iter().all(|command| {
+        // SAFETY: interrupts threads; no memory changes.
+        !failed(unsafe { arch::syscall6(arch::SYS_MEMBARRIER, command, 0, 0, 0, 0, 0) })
+    })
 }
 
 /// Bytes of addresses that the process may have (`RLIMIT_AS`); `usize::MAX` without a limit.

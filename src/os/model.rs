@@ -21,6 +21,7 @@ pub(super) const SYS_NANOSLEEP: usize = 35;
 pub(super) const SYS_GETRUSAGE: usize = 98;
 pub(super) const SYS_FUTEX: usize = 202;
 pub(super) const SYS_PRLIMIT: usize = 302;
+pub(super) const SYS_MEMBARRIER: usize = 324;
 
 /// The advice that gives memory back.
 const MADV_DONTNEED: usize = 4;
@@ -77,7 +78,9 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: us
             std::eprintln!("{}", std::string::String::from_utf8_lossy(text));
             c
         }
-        SYS_MUNMAP | SYS_MREMAP | SYS_MINCORE | SYS_FUTEX | SYS_GETRUSAGE | SYS_RT_SIGPROCMASK => REFUSED,
+        SYS_MUNMAP | SYS_MREMAP | SYS_MINCORE | SYS_FUTEX | SYS_GETRUSAGE | SYS_RT_SIGPROCMASK | SYS_MEMBARRIER => {
+            REFUSED
+        }
         _ => 0,
     }
 }
@@ -96,7 +99,7 @@ loom::thread_local! {
 }
 
 /// No thread has a cache of its own unless the model gives it one.
-pub(crate) fn thread_word() -> usize {
+pub(super) fn thread_word() -> usize {
     // SAFETY: the calling thread's.
     unsafe { (*thread_slots())[0] }
 }

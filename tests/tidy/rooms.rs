@@ -67,8 +67,8 @@ const ALLOCATOR: &[Layer] = &[
     layer(&["metadata/range.rs"], "the reserved addresses: address to slot list"),
     layer(&["metadata/page_map.rs", "metadata/"], "address to record, outside the range too"),
     apart(
-        &["alloc/thread_cache.rs", "alloc/transfer_batch.rs"],
-        "what every request and free passes, below the factors: no level is asked here",
+        &["alloc/bypass.rs", "alloc/gate.rs", "alloc/thread_cache.rs", "alloc/transfer_batch.rs"],
+        "what every request and free passes, or what replaces it, below the factors: no level is asked here",
     ),
     layer(&["alloc/transfer_cache.rs"], "the batches that wait for a thread, below the factors too"),
     apart(
@@ -111,9 +111,13 @@ const ALLOCATOR: &[Layer] = &[
     layer(&["config/"], "what others see of the configuration"),
     layer(&["alloc/learning.rs"], "what the slow path tells the learning factors"),
     layer(&["alloc/release.rs"], "memory past the caches, on its way to pages, the arena and the OS"),
+    apart(
+        &["alloc/gather.rs", "alloc/idle_caches.rs"],
+        "free memory that waits in caches: before new memory is taken, and where it is not used",
+    ),
     layer(&["alloc/purge.rs"], "the background purge, the driver of the stations"),
-    layer(&["alloc/fork.rs"], "all locks in nesting order around a fork"),
-    layer(&["alloc/thread.rs"], "start and end of a thread and of the process"),
+    layer(&["alloc/thread.rs"], "start and end of a thread, and its way past its cache"),
+    layer(&["alloc/fork.rs"], "what happens before the process begins, and around a fork"),
     apart(
         &["alloc/allocate.rs", "alloc/flush.rs", "alloc/free.rs", "alloc/inspect.rs"],
         "the calls: they read levels and pass them down",

@@ -14,7 +14,7 @@
 pub(crate) mod rating;
 
 use crate::os;
-use crate::sync::{Lock, counters, global, held_at_fork};
+use crate::sync::{Lock, counters, global};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use rating::{Mean, NEUTRAL, Ratings, SAMPLES_MIN, STRATEGIES};
 
@@ -184,5 +184,3 @@ impl Contest {
         BEST.load(Ordering::Relaxed)
     }
 }
-
-held_at_fork!(CONTEST);

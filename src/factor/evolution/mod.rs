@@ -21,7 +21,7 @@ mod quantile;
 mod trial;
 
 use crate::os;
-use crate::sync::{Lock, counters, global, held_at_fork};
+use crate::sync::{Lock, counters, global};
 use core::sync::atomic::{AtomicU8, Ordering};
 use quantile::P2;
 use trial::{Marks, Trial};
@@ -342,8 +342,6 @@ fn normalise(histogram: &[u32; BUCKETS]) -> Distribution {
 fn distance(a: &Distribution, b: &Distribution) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum()
 }
-
-held_at_fork!(LIFE);
 
 #[cfg(test)]
 mod tests {

@@ -119,24 +119,6 @@ fn row_of(site: usize) -> &'static Lock<Row> {
     &ROWS[(hash >> (64 - SITES.trailing_zeros())) as usize]
 }
 
-/// Takes all locks before a fork.
-pub(crate) fn acquire_for_fork() {
-    for row in ROWS.iter() {
-        row.acquire();
-    }
-}
-
-/// Frees the locks after a fork.
-///
-/// # Safety
-/// - [`acquire_for_fork`] took them.
-pub(crate) unsafe fn release_after_fork() {
-    for row in ROWS.iter() {
-        // SAFETY: passed on.
-        unsafe { row.release() };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

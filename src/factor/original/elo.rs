@@ -13,7 +13,7 @@
 
 use crate::factor::elo::rating::{self, Mean, NEUTRAL, Ratings, START_RATING, STRATEGIES};
 use crate::factor::elo::{Counters, FIXED_THRESHOLD};
-use crate::sync::{Lock, global, held_at_fork};
+use crate::sync::{Lock, global};
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 const KIB: usize = 1 << 10;
@@ -254,8 +254,6 @@ fn publish(ratings: &Ratings) {
 fn weight(rating: f64) -> f64 {
     rating::exp10((rating - START_RATING) / rating::SCALE)
 }
-
-held_at_fork!(RATINGS);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,342 @@
+//! The bypass: memory for callers that must not wait for a lock.
+//!
+//! They are a signal handler that interrupted the allocator, code that runs while the process forks, and the child of a
+//! fork that no handler was called for. They are rare, so the bypass is simple: blocks of powers of two, each after a
+//! header, taken from a range of addresses of its own and kept for reuse in one lock-free stack per length. Everything
+//! here may be interrupted at any instruction and called again: no step waits for another.
+//!
+//! Objects of the other stations that such callers free are put on one more stack; the next free that passes the gate
+//! takes them from there.
+//!
+//! A block of an OS page or more gives its memory back to the OS when it is freed.
+
+use crate::os::{self, OS_PAGE};
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// Lengths of the range as powers of two, tried in this order.
+const RANGE_LOGS: [usize; 4] = [36, 32, 28, 24];
+/// The shortest block, of 2^5 bytes: a header and an object of 16.
+const LOG_MIN: u32 = 5;
+/// The longest block.
+const LOG_MAX: u32 = 36;
+/// Blocks shorter than this are made so many bytes at a time.
+const CHUNK: usize = 64 << 10;
+
+/// The first address of the range, and in its low bits the length's power of two; 0 until it is reserved.
+static RANGE: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of the range that blocks have.
+static USED: AtomicUsize = AtomicUsize::new(0);
+/// Free blocks by length.
+static FREE: [Stack; (LOG_MAX - LOG_MIN + 1) as usize] = [const { Stack::new() }; (LOG_MAX - LOG_MIN + 1) as usize];
+/// Objects of other stations that wait for a free that may take locks. Popped all at once.
+static DEFERRED: AtomicUsize = AtomicUsize::new(0);
+
+/// What lies before each object.
+#[derive(Debug)]
+#[repr(C, align(16))]
+struct Header {
+    /// Where the block begins.
+    block: *mut u8,
+    /// The block has 2^`log` bytes; 0 when the object is free.
+    log: AtomicUsize,
+}
+
+const HEADER: usize = size_of::<Header>();
+
+/// Serves a request; null when there is no memory. The memory is not zeroed.
+pub(super) fn allocate(size: usize, align: usize) -> *mut u8 {
+    // Blocks begin at multiples of 32 bytes; stricter alignments move the object up inside its block.
+    let slack = if align > HEADER { align } else { 0 };
+    let Some(bytes) = size.checked_add(HEADER + slack).and_then(usize::checked_next_power_of_two) else {
+        return ptr::null_mut();
+    };
+    let log = bytes.trailing_zeros().max(LOG_MIN);
+    if log > LOG_MAX {
+        return ptr::null_mut();
+    }
+    let block = free_blocks(log).pop();
+    let block = if block.is_null() { new_block(log) } else { block };
+    if block.is_null() {
+        return block;
+    }
+    let object = block.wrapping_add((block.addr() + HEADER).next_multiple_of(align.max(HEADER)) - block.addr());
+    // SAFETY: the block is ours alone, and a header's bytes lie between its start and the object.
+    unsafe { object.cast::<Header>().sub(1).write(Header { block, log: AtomicUsize::new(log as usize) }) };
+    object
+}
+
+/// Whether an address lies in the bypass's range.
+pub(super) fn owns(address: *const u8) -> bool {
+    // Relaxed: the range is reserved before an address in it is handed out.
+    let (base, bytes) = unpack(RANGE.load(Ordering::Relaxed));
+    address.addr().wrapping_sub(base) < bytes
+}
+
+/// Bytes that an object may use; `None` where no live object of the bypass starts.
+pub(super) fn usable_bytes(object: *mut u8) -> Option<usize> {
+    let (header, log) = header_of(object)?;
+    // SAFETY: a live object's header.
+    let block = unsafe { (*header).block };
+    Some((1 << log) - (object.addr() - block.addr()))
+}
+
+/// Frees an object; `false` where no live object of the bypass starts.
+///
+/// # Safety
+/// - the caller gives the object up.
+pub(super) unsafe fn free(object: *mut u8) -> bool {
+    let Some((header, log)) = header_of(object) else {
+        return false;
+    };
+    // SAFETY: a live object's header. One of two threads that free the object finds it live.
+    let block = unsafe {
+        if (*header).log.compare_exchange(log, 0, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        (*header).block
+    };
+    let bytes = 1_usize << log;
+    if bytes > OS_PAGE {
+        // The first page stays: the block's link lies there.
+        // SAFETY: the block is ours alone until it is pushed.
+        unsafe { os::decommit(block.add(OS_PAGE), bytes - OS_PAGE) };
+    }
+    // SAFETY: as above.
+    unsafe { free_blocks(log as u32).push(block) };
+    true
+}
+
+/// Keeps an object of another station for a caller that may free it.
+///
+/// # Safety
+/// - the object is live, has 16 bytes at least, and the caller gives it up.
+pub(super) unsafe fn defer(object: *mut u8) {
+    let link: *mut usize = object.cast();
+    let mut first = DEFERRED.load(Ordering::Relaxed);
+    loop {
+        // SAFETY: the object is ours alone.
+        unsafe { link.write(first) };
+        // Release: pairs with the acquire in `take_deferred`.
+        match DEFERRED.compare_exchange_weak(first, object.expose_provenance(), Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(newer) => first = newer,
+        }
+    }
+}
+
+/// Calls `free` with every object that was deferred so far.
+pub(super) fn take_deferred(mut free: impl FnMut(*mut u8)) {
+    if DEFERRED.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    // Acquire: pairs with the release in `defer`.
+    let mut next = DEFERRED.swap(0, Ordering::Acquire);
+    while next != 0 {
+        let object: *mut u8 = ptr::with_exposed_provenance_mut(next);
+        // SAFETY: `defer` wrote the link, and no other thread has the objects.
+        next = unsafe { object.cast::<usize>().read() };
+        free(object);
+    }
+}
+
+/// The header of a live object, and its block's length.
+fn header_of(object: *mut u8) -> Option<(*const Header, usize)> {
+    let (base, bytes) = unpack(RANGE.load(Ordering::Relaxed));
+    let offset = object.addr().wrapping_sub(base);
+    if offset >= bytes.min(USED.load(Ordering::Relaxed)) || offset < HEADER || !object.addr().is_multiple_of(HEADER) {
+        return None;
+    }
+    let header: *const Header = object.cast::<Header>().wrapping_sub(1);
+    // SAFETY: the part of the range that blocks have is readable, but for what another thread is about to commit, in
+    // which no live object lies.
+    let (block, log) = unsafe { ((*header).block.addr(), (*header).log.load(Ordering::Relaxed)) };
+    let is_length = (LOG_MIN as usize..=LOG_MAX as usize).contains(&log);
+    (is_length && owns(ptr::without_provenance(block)) && block < object.addr() && object.addr() - block < 1 << log)
+        .then_some((header, log))
+}
+
+fn free_blocks(log: u32) -> &'static Stack {
+    &FREE[(log - LOG_MIN) as usize]
+}
+
+/// Takes a new block from the range; null when there is none.
+fn new_block(log: u32) -> *mut u8 {
+    let block_bytes = 1 << log;
+    let (base, bytes) = range();
+    let taken = block_bytes.max(CHUNK);
+    let take = |used: usize| used.checked_add(taken).filter(|&after| after <= bytes);
+    let Ok(start) = USED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) else {
+        return ptr::null_mut();
+    };
+    let chunk: *mut u8 = ptr::with_exposed_provenance_mut(base + start);
+    // SAFETY: the addresses are ours alone since the exchange.
+    if !unsafe { os::commit(chunk, taken) } {
+        return ptr::null_mut();
+    }
+    for rest in (block_bytes..taken).step_by(block_bytes) {
+        // SAFETY: inside the chunk, and ours alone.
+        unsafe { free_blocks(log).push(chunk.add(rest)) };
+    }
+    chunk
+}
+
+/// First address and bytes of a range; no bytes while there is none.
+fn unpack(range: usize) -> (usize, usize) {
+    let log = range % OS_PAGE;
+    (range - log, if log == 0 { 0 } else { 1 << log })
+}
+
+/// First address and bytes of the range, which the first caller reserves; no bytes where the kernel refuses.
+fn range() -> (usize, usize) {
+    let known = RANGE.load(Ordering::Relaxed);
+    if known != 0 {
+        return unpack(known);
+    }
+    for log in RANGE_LOGS {
+        let start = os::reserve(1 << log);
+        if start.is_null() {
+            continue;
+        }
+        return match RANGE.compare_exchange(0, start.expose_provenance() + log, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => unpack(start.addr() + log),
+            Err(known) => {
+                // SAFETY: no other caller has seen this range.
+                unsafe { os::unreserve(start, 1 << log) };
+                unpack(known)
+            }
+        };
+    }
+    (0, 0)
+}
+
+/// A lock-free stack of free blocks, linked through their first words (R. K. Treiber, IBM RJ 5118, 1986). The head is the
+/// address of the newest block and, in the bits that no such address uses, a count of changes: a caller that read the
+/// head and then finds the same block on top of different ones must notice.
+#[derive(Debug)]
+struct Stack(AtomicUsize);
+
+/// Bits of an address.
+const ADDRESS_BITS: u32 = 48;
+const ADDRESS: usize = ((1 << ADDRESS_BITS) - 1) & !((1 << LOG_MIN) - 1);
+
+impl Stack {
+    const fn new() -> Stack {
+        Stack(AtomicUsize::new(0))
+    }
+
+    /// The head with another block on top. The count is what is left of the address: its carry goes around.
+    fn head_with(old: usize, block: usize) -> usize {
+        let low = (old & ((1 << LOG_MIN) - 1)) + 1;
+        let high = (old >> ADDRESS_BITS) + (low >> LOG_MIN);
+        block | (low & ((1 << LOG_MIN) - 1)) | (high << ADDRESS_BITS)
+    }
+
+    /// # Safety
+    /// - the block is the caller's alone, and below all objects in it that are still used.
+    unsafe fn push(&self, block: *mut u8) {
+        // SAFETY: blocks are aligned to 16 bytes at least, and hold a word.
+        let link = unsafe { &*block.cast::<AtomicUsize>() };
+        let mut head = self.0.load(Ordering::Relaxed);
+        loop {
+            link.store(head & ADDRESS, Ordering::Relaxed);
+            let new = Stack::head_with(head, block.expose_provenance());
+            // Release: pairs with the acquires in `pop`.
+            match self.0.compare_exchange_weak(head, new, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(newer) => head = newer,
+            }
+        }
+    }
+
+    /// The newest block; null when there is none.
+    fn pop(&self) -> *mut u8 {
+        // Acquire, here and below: pairs with the release in `push`.
+        let mut head = self.0.load(Ordering::Acquire);
+        loop {
+            let block: *mut u8 = ptr::with_exposed_provenance_mut(head & ADDRESS);
+            if block.is_null() {
+                return block;
+            }
+            // SAFETY: blocks are never unmapped. If another caller has the block by now, this may be any word, and the
+            // exchange fails.
+            let below = unsafe { (*block.cast::<AtomicUsize>()).load(Ordering::Relaxed) } & ADDRESS;
+            let new = Stack::head_with(head, below);
+            match self.0.compare_exchange_weak(head, new, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return block,
+                Err(newer) => head = newer,
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_hold_their_bytes_and_come_back() {
+        for log in 0..22 {
+            for align in [1, 16, 64, 4096, 1 << 20] {
+                let size = 3 << log;
+                let object = allocate(size, align);
+                assert!(!object.is_null() && object.addr().is_multiple_of(align) && owns(object));
+                assert!(usable_bytes(object).is_some_and(|usable| usable >= size), "{size} at {align}");
+                // SAFETY: the object is ours and that long; it is freed once, and then once more.
+                unsafe {
+                    object.write_bytes(7, size);
+                    assert_eq!(usable_bytes(object.add(16)), None, "inside the object");
+                    object.write_bytes(0, size);
+                    assert!(free(object));
+                    assert!(!free(object), "a double free");
+                }
+                assert_eq!(usable_bytes(object), None);
+            }
+        }
+        assert!(allocate(usize::MAX, 16).is_null() && allocate(1 << 40, 16).is_null());
+        assert!(!owns(ptr::from_ref(&0).cast()));
+    }
+
+    #[test]
+    fn live_objects_never_overlap() {
+        std::thread::scope(|scope| {
+            for thread in 0..4_u8 {
+                scope.spawn(move || {
+                    let mut held = std::collections::VecDeque::new();
+                    for n in 0..20_000_usize {
+                        let size = 1 + n * 37 % 3000;
+                        let object = allocate(size, 16);
+                        // SAFETY: the object is ours and that long.
+                        unsafe { object.write_bytes(thread, size) };
+                        held.push_back((object, size));
+                        if held.len() > 50 {
+                            let (object, size): (*mut u8, usize) = held.pop_front().expect("held");
+                            // SAFETY: as above.
+                            unsafe {
+                                let bytes = core::slice::from_raw_parts(object, size);
+                                assert!(bytes.iter().all(|&byte| byte == thread));
+                                assert!(free(object));
+                            }
+                        }
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn deferred_objects_come_back_once() {
+        let mut objects = [[0_usize; 2]; 5];
+        let mut addresses: std::vec::Vec<*mut u8> =
+            objects.iter_mut().map(|object| (&raw mut *object).cast()).collect();
+        for &object in &addresses {
+            // SAFETY: two words that are ours.
+            unsafe { defer(object) };
+        }
+        let mut found = std::vec::Vec::new();
+        take_deferred(|object| found.push(object));
+        addresses.reverse();
+        assert_eq!(found, addresses);
+        take_deferred(|_| panic!("they came"));
+    }
+}

@@ -1,0 +1,184 @@
+//! The gate: no thread goes past its cache while the process forks.
+//!
+//! Every call that goes past a thread's cache holds a lock of its heap ([`super::thread`]) and then looks whether the
+//! gate is open. A fork closes the gate and takes each of those locks once: afterwards no thread holds any lock of the
+//! allocator, and all its structures are whole. The child gets them as they are.
+//!
+//! The gate is closed while code of others runs: handlers that other libraries registered for the fork, and the C
+//! library's own preparations, which may wait for a thread that waits for memory. So no thread waits here for ever: the
+//! forking one not at all, and others [`PATIENCE_MS`] in all. They are served by [`super::bypass`] then.
+//!
+//! A process may also fork without the C library (`clone`, `SYS_fork`), and no handler runs. A page that the kernel
+//! zeroes in each child tells.
+
+use crate::os::{self, OS_PAGE};
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{Guard, Lock, global};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicUsize};
+
+const OPEN: u32 = 0;
+const CLOSED: u32 = 1;
+/// Closed, and a thread has waited in vain.
+const IMPATIENT: u32 = 2;
+/// Never opens again: the process was copied while another thread was past its cache.
+const BROKEN: u32 = 3;
+
+/// Milliseconds for which threads wait at a closed gate, before all of them are served otherwise.
+const PATIENCE_MS: u32 = 10;
+
+global! {
+    static STATE: AtomicU32 = AtomicU32::new(OPEN);
+}
+/// The words of the thread that closed the gate, as an address.
+static FORKER: AtomicUsize = AtomicUsize::new(0);
+/// A page whose first word is 1, except in a child that no handler was called for; null until it is made.
+static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+
+/// Takes a lock and goes through the gate. `None` when the caller must not wait for it.
+pub(super) fn pass<T>(lock: &Lock<T>) -> Option<Guard<'_, T>> {
+    loop {
+        let guard = lock.lock();
+        // Relaxed: the lock orders it. A fork that took the lock before has closed the gate before that, and one that
+        // comes later waits for this guard.
+        if STATE.load(Ordering::Relaxed) == OPEN {
+            return Some(guard);
+        }
+        drop(guard);
+        if !wait() {
+            return None;
+        }
+    }
+}
+
+/// As [`pass`], for a caller that can wait as long as a fork takes. `None` when the gate never opens again.
+pub(super) fn pass_in_the_end<T>(lock: &Lock<T>) -> Option<Guard<'_, T>> {
+    loop {
+        let guard = lock.lock();
+        let state = STATE.load(Ordering::Relaxed);
+        if state == OPEN || (state != BROKEN && FORKER.load(Ordering::Relaxed) == own_words()) {
+            return Some(guard);
+        }
+        drop(guard);
+        if state == BROKEN {
+            return None;
+        }
+        os::wait(&STATE, state);
+    }
+}
+
+/// Waits until the gate opens. Returns `false` when the caller must not wait.
+fn wait() -> bool {
+    if FORKER.load(Ordering::Relaxed) == own_words() {
+        return false;
+    }
+    match STATE.load(Ordering::Relaxed) {
+        OPEN => true,
+        CLOSED => {
+            os::wait_ms(&STATE, CLOSED, PATIENCE_MS);
+            // Still closed: no thread is to wait any more.
+            STATE.compare_exchange(CLOSED, IMPATIENT, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        }
+        _ => false,
+    }
+}
+
+/// Closes the gate, in the thread that is about to fork.
+pub(super) fn close() {
+    FORKER.store(own_words(), Ordering::Relaxed);
+    // Only opened again by this thread, or by the child's copy of it.
+    _ = STATE.compare_exchange(OPEN, CLOSED, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Opens the gate after a fork.
+pub(super) fn open() {
+    FORKER.store(0, Ordering::Relaxed);
+    if STATE.load(Ordering::Relaxed) != BROKEN {
+        STATE.swap(OPEN, Ordering::Release);
+        os::wake_all(&STATE);
+    }
+}
+
+/// Closes the gate for ever.
+pub(super) fn close_for_ever() {
+    STATE.swap(BROKEN, Ordering::Relaxed);
+}
+
+/// Whether a fork is under way, in this process or, when it was copied, in its parent.
+pub(super) fn is_closed() -> bool {
+    STATE.load(Ordering::Relaxed) != OPEN
+}
+
+/// Makes the page by which a child of an unannounced fork is found, once. Called before a second thread is past its
+/// cache for the first time: a process of one thread is whole whenever it forks.
+pub(super) fn mark() {
+    if !MARK.load(Ordering::Relaxed).is_null() {
+        return;
+    }
+    let page: *mut AtomicU32 = os::map(OS_PAGE).cast();
+    // SAFETY: the page is new. A kernel that does not zero it in children refuses, and finds no such child.
+    if page.is_null() || !unsafe { os::zero_in_children(page.cast(), OS_PAGE) } {
+        return;
+    }
+    // SAFETY: the page is ours, and all zeroes.
+    unsafe { (*page).store(1, Ordering::Relaxed) };
+    MARK.store(page, Ordering::Release);
+}
+
+/// Whether this is the child of a fork that no handler was called for, and was not found to be one before.
+#[inline]
+pub(super) fn is_unannounced_child() -> bool {
+    // SAFETY: the page lives for ever.
+    unsafe { MARK.load(Ordering::Acquire).as_ref() }.is_some_and(|mark| mark.load(Ordering::Relaxed) == 0)
+}
+
+/// Notes that the child knows what it is.
+pub(super) fn mark_child() {
+    // SAFETY: as above.
+    if let Some(mark) = unsafe { MARK.load(Ordering::Acquire).as_ref() } {
+        mark.store(1, Ordering::Relaxed);
+    }
+}
+
+fn own_words() -> usize {
+    os::thread_slots().addr()
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use crate::model::check;
+    use crate::sync::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// While the gate is closed and each lock was taken once, no thread is between its lock and its release.
+    #[test]
+    fn loom_gate_lets_no_thread_in() {
+        check(|| {
+            let heaps = Arc::new((Lock::new(()), Lock::new(()), UnsafeCell::new(0)));
+            let others: std::vec::Vec<_> = (0..2)
+                .map(|n| {
+                    let heaps = heaps.clone();
+                    thread::spawn(move || {
+                        let lock = if n == 0 { &heaps.0 } else { &heaps.1 };
+                        if let Some(_guard) = pass(lock)
+                            && n == 0
+                        {
+                            // SAFETY: the checker panics if the fork reads it meanwhile.
+                            unsafe { *heaps.2.get() += 1 };
+                        }
+                    })
+                })
+                .collect();
+            close();
+            drop((heaps.0.lock(), heaps.1.lock()));
+            drop(heaps.0.lock());
+            // SAFETY: as above.
+            let seen = unsafe { heaps.2.read() };
+            assert_eq!(seen, unsafe { heaps.2.read() });
+            open();
+            others.into_iter().for_each(|other| other.join().expect("no panic"));
+        });
+    }
+}

@@ -1,0 +1,164 @@
+//! Empties slot lists that are not used, whichever thread they belong to.
+//!
+//! A thread that sleeps or computes cannot empty its cache itself, and the objects in it pin the pages that they lie on.
+//! The purge looks at every heap once an epoch. A list whose stack pointer has not moved for [`STILL`] looks is empty for
+//! the last time: all of them, where the whole thread was still, and those of [`BYTES_MIN`] or more in a thread that
+//! goes on.
+//!
+//! The purge takes the heap's lock and sets the thread's first word to the empty cache's address. A thread that is on
+//! its fast path at that moment is restarted ([`os::restart_sequences`]), finds the empty cache, and waits for the lock.
+//! Costs one system call for up to [`HEAPS`] heaps, and nothing where no list is still. Where the kernel or the C library
+//! has no restartable sequences, caches are emptied by their own threads alone.
+
+use super::release;
+use super::thread_cache::EMPTY;
+use super::thread_heap::{self, Heap};
+use super::transfer_batch::BATCH_SLOTS;
+use crate::class::{CLASSES, Class};
+use crate::config::ActiveConfig;
+use crate::factor;
+use crate::os;
+use crate::sync::Guard;
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// Looks in a row without a change, after which a list is emptied.
+const STILL: u8 = 2;
+/// Least bytes of a list in a thread that goes on: what is worth stopping the thread for.
+const BYTES_MIN: usize = 32 << 10;
+/// Heaps whose threads are restarted with one system call.
+const HEAPS: usize = 16;
+/// Least bytes of a thread that let the purge look again.
+const HOLDS_MIN: usize = 64 << 10;
+/// Batches of a thread that goes on that are taken at one look, so that it waits for some microseconds at most.
+const BATCHES_MAX: usize = 16;
+
+/// What is done about a heap.
+#[derive(Clone, Copy, Debug)]
+struct Finding {
+    heap: &'static Heap,
+    /// A bit for each class whose list is emptied.
+    lists: u128,
+    /// Whether the whole thread was still.
+    is_still: bool,
+}
+
+const _: () = assert!(CLASSES <= u128::BITS as usize);
+
+/// Looks at every heap and empties what is not used. Returns whether the purge is due for what came of it, and whether
+/// a thread holds enough for a later look.
+pub(super) fn drain(active: ActiveConfig, counters: &factor::Counters) -> (bool, bool) {
+    if !os::use_registrations() {
+        return (false, false);
+    }
+    let (mut is_due, mut holds) = (false, false);
+    let mut found: [Option<Finding>; HEAPS] = [None; HEAPS];
+    let mut count = 0;
+    for heap in thread_heap::all().filter(|heap| heap.words.load(Ordering::Relaxed) != 0) {
+        // SAFETY: the purge is one thread at a time.
+        let (finding, heap_holds) = look_at(heap, unsafe { &mut *heap.watch.get() });
+        holds |= heap_holds;
+        if let Some(finding) = finding {
+            found[count] = Some(finding);
+            count += 1;
+        }
+        if count == HEAPS {
+            is_due |= empty(active, counters, &found);
+            (found, count) = ([None; HEAPS], 0);
+        }
+    }
+    is_due |= count > 0 && empty(active, counters, &found[..count]);
+    (is_due, holds)
+}
+
+/// Notes what moved in a heap since the last look. Returns what is to be done, and whether the lists hold much.
+fn look_at(heap: &'static Heap, watch: &mut thread_heap::Watch) -> (Option<Finding>, bool) {
+    let allocations = heap.cache.allocations.get();
+    let mut is_still = watch.allocations == allocations;
+    watch.allocations = allocations;
+    let (mut lists, mut large, mut bytes) = (0, 0, 0);
+    for class in Class::all() {
+        let index = class.index();
+        let position = heap.cache.position(class);
+        if watch.positions[index] != position {
+            watch.positions[index] = position;
+            watch.still[index] = 0;
+            is_still = false;
+        }
+        let held = heap.cache.held(class).min(class.cache_slots());
+        if held == 0 {
+            continue;
+        }
+        bytes += held * class.slot_bytes();
+        watch.still[index] = watch.still[index].saturating_add(1);
+        if watch.still[index] > STILL {
+            lists |= 1 << index;
+            if held * class.slot_bytes() >= BYTES_MIN {
+                large |= 1 << index;
+            }
+        }
+    }
+    let lists = if is_still { lists } else { large };
+    ((lists != 0).then_some(Finding { heap, lists, is_still }), bytes >= HOLDS_MIN)
+}
+
+/// Empties the lists that were found. Returns whether the purge is due.
+fn empty(active: ActiveConfig, counters: &factor::Counters, found: &[Option<Finding>]) -> bool {
+    // A heap whose thread is past its cache at this moment is in use.
+    let stopped: [Option<(Finding, Stopped)>; HEAPS] = core::array::from_fn(|n| {
+        let finding = found.get(n).copied().flatten()?;
+        Some((finding, Stopped::stop(finding.heap)?))
+    });
+    if !os::restart_sequences() {
+        return false;
+    }
+    let mut is_due = false;
+    for (finding, stopped) in stopped.into_iter().flatten() {
+        is_due |= empty_lists(active, counters, finding);
+        drop(stopped);
+    }
+    is_due
+}
+
+fn empty_lists(active: ActiveConfig, counters: &factor::Counters, finding: Finding) -> bool {
+    let (heap, mut is_due) = (finding.heap, false);
+    let mut left = if finding.is_still { usize::MAX } else { BATCHES_MAX };
+    let mut objects = [ptr::null_mut(); BATCH_SLOTS];
+    for class in Class::all().filter(|class| finding.lists & (1 << class.index()) != 0) {
+        while left > 0 && heap.cache.held(class) > 0 {
+            let taken = heap.drain(class, &mut objects);
+            heap.cache.returned.add(taken as u64);
+            is_due |= release::give_back(active, counters, class, &objects[..taken]);
+            left -= 1;
+        }
+        heap.narrow(class);
+    }
+    is_due
+}
+
+/// A heap whose thread cannot use it.
+struct Stopped {
+    first_word: &'static AtomicUsize,
+    before: usize,
+    _inside: Guard<'static, ()>,
+}
+
+impl Stopped {
+    /// Stops a heap's thread: on its fast path from the next [`os::restart_sequences`] on. `None` when the thread is past
+    /// its cache, or has ended.
+    fn stop(heap: &'static Heap) -> Option<Stopped> {
+        let inside = heap.inside.try_lock()?;
+        let words = heap.words.load(Ordering::Relaxed);
+        // SAFETY: while the lock is held and the heap belongs to a thread, the thread's words are there.
+        let first_word: &AtomicUsize = unsafe { ptr::with_exposed_provenance::<AtomicUsize>(words).as_ref()? };
+        let before = first_word.swap(ptr::from_ref(&EMPTY).expose_provenance(), Ordering::Relaxed);
+        Some(Stopped { first_word, before, _inside: inside })
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // Release: the thread may use the lists again without taking the lock.
+        self.first_word.store(self.before, Ordering::Release);
+    }
+}
