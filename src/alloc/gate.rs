@@ -11,11 +11,11 @@
 //! A process may also fork without the C library (`clone`, `SYS_fork`), and no handler runs. A page that the kernel
 //! zeroes in each child tells.
 
+use crate::metadata::allocator;
 use crate::os::{self, OS_PAGE};
-use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::{Guard, Lock, global};
+use crate::sync::{Guard, Lock, atomic, global};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicUsize};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 const OPEN: u32 = 0;
 const CLOSED: u32 = 1;
@@ -28,10 +28,12 @@ const BROKEN: u32 = 3;
 const PATIENCE_MS: u32 = 10;
 
 global! {
-    static STATE: AtomicU32 = AtomicU32::new(OPEN);
+    static STATE: atomic::AtomicU32 = atomic::AtomicU32::new(OPEN);
 }
 /// The words of the thread that closed the gate, as an address.
 static FORKER: AtomicUsize = AtomicUsize::new(0);
+/// 1 once the page below was asked for.
+static IS_MARKED: AtomicU32 = AtomicU32::new(0);
 /// A page whose first word is 1, except in a child that no handler was called for; null until it is made.
 static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
 
@@ -109,20 +111,20 @@ pub(super) fn is_closed() -> bool {
     STATE.load(Ordering::Relaxed) != OPEN
 }
 
-/// Makes the page by which a child of an unannounced fork is found, once. Called before a second thread is past its
-/// cache for the first time: a process of one thread is whole whenever it forks.
+/// Makes the page by which a child of an unannounced fork is found, once. Called before a second thread, which may be the
+/// purge's, is past its cache for the first time: a process of one thread is whole whenever it forks.
 pub(super) fn mark() {
-    if !MARK.load(Ordering::Relaxed).is_null() {
+    if IS_MARKED.swap(1, Ordering::Relaxed) != 0 {
         return;
     }
-    let page: *mut AtomicU32 = os::map(OS_PAGE).cast();
-    // SAFETY: the page is new. A kernel that does not zero it in children refuses, and finds no such child.
-    if page.is_null() || !unsafe { os::zero_in_children(page.cast(), OS_PAGE) } {
-        return;
+    let Some(page) = allocator::allocate_page() else { return };
+    // SAFETY: the page is new. A kernel that does not zero it in children refuses, and no such child is found.
+    if unsafe { os::zero_in_children(page.as_ptr(), OS_PAGE) } {
+        let mark = page.cast::<AtomicU32>();
+        // SAFETY: the page is ours, and all zeroes.
+        unsafe { mark.as_ref() }.store(1, Ordering::Relaxed);
+        MARK.store(mark.as_ptr(), Ordering::Release);
     }
-    // SAFETY: the page is ours, and all zeroes.
-    unsafe { (*page).store(1, Ordering::Relaxed) };
-    MARK.store(page, Ordering::Release);
 }
 
 /// Whether this is the child of a fork that no handler was called for, and was not found to be one before.

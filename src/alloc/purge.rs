@@ -4,7 +4,7 @@
 //! The factor `purge` decides when; this file does the work at each station. Batches that wait in the transfer cache go
 //! back to pages and segments, then mappings of the pool and half segments go back to the OS.
 
-use super::{arena, central_free_list, idle_caches, mapping_pool, release, transfer_cache};
+use super::{arena, central_free_list, gate, idle_caches, mapping_pool, release, transfer_cache};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::bigcache;
 use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, WAIT_EPOCHS, When};
@@ -53,6 +53,7 @@ fn request(counters: &factor::Counters) {
         Action::Work => purge::run_in_caller(&LAST_MS, &COUNTERS.purge, work),
         Action::Start => {
             counters.purge.starts.add(1);
+            gate::mark();
             // SAFETY: the state says `Start` once, and again when the thread is about to end; nothing below touches
             // thread-local storage, and nothing unwinds.
             if !unsafe { os::spawn(run) } {

@@ -32,6 +32,8 @@ struct Bump {
     left: usize,
     /// Chunks mapped so far, without the first.
     chunks: usize,
+    /// Pages mapped so far for one record each.
+    pages: usize,
 }
 
 /// Mapped chunks whose addresses are noted: 1 GiB of records.
@@ -52,7 +54,7 @@ impl Bump {
                 // SAFETY: one model runs at a time, and the records of its last run are gone with it.
                 unsafe { chunk.write_bytes(0, CHUNK) };
             }
-            Bump { next: chunk, left: CHUNK, chunks: 0 }
+            Bump { next: chunk, left: CHUNK, chunks: 0, pages: 0 }
         }
     }
 }
@@ -74,6 +76,13 @@ pub(crate) fn allocate_words(words: usize) -> Option<ptr::NonNull<usize>> {
     allocate_bytes(words * size_of::<usize>(), align_of::<usize>()).map(ptr::NonNull::cast)
 }
 
+/// An OS page mapped for one record alone, zeroed, for as long as the process lives; `None` when the OS refuses.
+pub(crate) fn allocate_page() -> Option<ptr::NonNull<u8>> {
+    let page = ptr::NonNull::new(os::map(OS_PAGE))?;
+    BUMP.lock().pages += 1;
+    Some(page)
+}
+
 /// `bytes` is at most [`CHUNK`].
 fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
     // Whole cache lines, so that two threads' records never share one.
@@ -88,7 +97,7 @@ fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
         if let Some(known) = CHUNKS.get(bump.chunks) {
             known.store(chunk, Ordering::Release);
         }
-        *bump = Bump { next: chunk, left: CHUNK, chunks: bump.chunks + 1 };
+        *bump = Bump { next: chunk, left: CHUNK, chunks: bump.chunks + 1, pages: bump.pages };
         skip = 0;
     }
     let record = bump.next.wrapping_add(skip);
@@ -100,7 +109,7 @@ fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
 /// Bytes of the allocator's records.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
-    /// Bytes of all chunks: [`PROGRAM_BYTES`], and those that were mapped.
+    /// Bytes of all chunks, [`PROGRAM_BYTES`] and those that were mapped, and of pages for one record.
     pub(crate) bytes: usize,
     /// Bytes of them that no record has yet. What is left of an older chunk does not count.
     pub(crate) free_bytes: usize,
@@ -112,13 +121,16 @@ pub(crate) const PROGRAM_BYTES: usize = CHUNK;
 /// Counts the bytes of chunks.
 pub(crate) fn usage() -> Usage {
     let bump = BUMP.lock();
-    Usage { bytes: PROGRAM_BYTES + bump.chunks * CHUNK, free_bytes: bump.left }
+    Usage { bytes: PROGRAM_BYTES + bump.chunks * CHUNK + bump.pages * OS_PAGE, free_bytes: bump.left }
 }
 
-/// Resident bytes of all chunks. Chunks beyond [`KNOWN_CHUNKS`] count as wholly resident.
+/// Resident bytes of all chunks and pages. Pages, and chunks beyond [`KNOWN_CHUNKS`], count as wholly resident.
 pub(crate) fn resident_bytes() -> usize {
-    let chunks = BUMP.lock().chunks;
+    let (chunks, pages) = {
+        let bump = BUMP.lock();
+        (bump.chunks, bump.pages)
+    };
     let known = CHUNKS.iter().take(chunks).map(|chunk| os::resident_bytes(chunk.load(Ordering::Acquire), CHUNK));
     let unknown = chunks.saturating_sub(KNOWN_CHUNKS) * CHUNK;
-    os::resident_bytes(FIRST.0.get().cast(), CHUNK) + known.sum::<usize>() + unknown
+    os::resident_bytes(FIRST.0.get().cast(), CHUNK) + known.sum::<usize>() + unknown + pages * OS_PAGE
 }
