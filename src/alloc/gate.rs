@@ -40,6 +40,10 @@ static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
 /// Takes a lock and goes through the gate. `None` when the caller must not wait for it.
 pub(super) fn pass<T>(lock: &Lock<T>) -> Option<Guard<'_, T>> {
     loop {
+        // Where the gate never opens again, a thread that does not exist may hold the lock.
+        if STATE.load(Ordering::Relaxed) == BROKEN {
+            return None;
+        }
         let guard = lock.lock();
         // Relaxed: the lock orders it. A fork that took the lock before has closed the gate before that, and one that
         // comes later waits for this guard.
@@ -55,18 +59,16 @@ pub(super) fn pass<T>(lock: &Lock<T>) -> Option<Guard<'_, T>> {
 
 /// As [`pass`], for a caller that can wait as long as a fork takes. `None` when the gate never opens again.
 pub(super) fn pass_in_the_end<T>(lock: &Lock<T>) -> Option<Guard<'_, T>> {
-    loop {
+    while STATE.load(Ordering::Relaxed) != BROKEN {
         let guard = lock.lock();
         let state = STATE.load(Ordering::Relaxed);
-        if state == OPEN || (state != BROKEN && FORKER.load(Ordering::Relaxed) == own_words()) {
+        if state == OPEN || FORKER.load(Ordering::Relaxed) == own_words() {
             return Some(guard);
         }
         drop(guard);
-        if state == BROKEN {
-            return None;
-        }
         os::wait(&STATE, state);
     }
+    None
 }
 
 /// Waits until the gate opens. Returns `false` when the caller must not wait.

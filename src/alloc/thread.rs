@@ -30,6 +30,8 @@ const NEW: usize = 0;
 const GONE: usize = 1;
 /// Marks the second word while the thread is inside.
 const INSIDE: usize = 2;
+/// What [`begin_child_inside`] is told where the thread is not inside: no second word.
+const OUTSIDE: usize = usize::MAX;
 
 global! {
     /// Held by a thread that makes its heap.
@@ -76,7 +78,8 @@ pub(super) fn inside<T>(run: impl FnOnce(Access) -> T) -> Option<T> {
     }
     set_second_word(before | INSIDE);
     if gate::is_unannounced_child() {
-        begin_child();
+        // The thread is marked, and holds nothing yet.
+        begin_child_inside(OUTSIDE);
     }
     let (heap, is_new) = match before {
         NEW => (begin(), true),
@@ -226,14 +229,20 @@ pub(super) fn wait_until_outside() {
 /// Begins the child of a fork, which has the calling thread alone. Where a thread that it does not have was inside, what
 /// that thread used is not whole, and the child is served by the bypass for ever.
 pub(super) fn begin_child() {
+    // What the calling thread is inside of, if a signal handler forked.
+    let own = second_word();
+    begin_child_inside(if own & INSIDE == 0 { OUTSIDE } else { own & !INSIDE });
+}
+
+fn begin_child_inside(inside: usize) {
     gate::mark_child();
-    let own = second_word() & !INSIDE;
-    let is_inside = |heap: &'static Heap| heap_address(heap) != own && heap.inside.try_lock().is_none();
+    let is_inside = |heap: &'static Heap| heap_address(heap) != inside && heap.inside.try_lock().is_none();
     let is_whole = !gate::is_closed()
         && !thread_heap::all().any(is_inside)
-        && (own == NEW || BEGIN.try_lock().is_some())
-        && (own == GONE || !thread_end::is_inside())
+        && (inside == NEW || BEGIN.try_lock().is_some())
+        && (inside == GONE || !thread_end::is_inside())
         && !purge::is_working();
+    let own = second_word() & !INSIDE;
     for heap in thread_heap::all().filter(|heap| heap_address(heap) != own) {
         heap.words.store(0, Ordering::Relaxed);
     }
