@@ -19,11 +19,12 @@ use super::thread_cache::{self, ThreadCache};
 use super::thread_heap::Heap;
 use super::{bypass, central_free_list, gather, large_mappings, learning, mapping_pool, purge, thread};
 use crate::class::{self, Class};
-use crate::config::{ActiveConfig, active};
+use crate::config::{ActiveConfig, FREE_CHECK, active};
 use crate::factor::original::elo::{Pick, Strategy};
 use crate::factor::original::{self, bigcache, header};
-use crate::factor::{self, elo, evolution, tick};
+use crate::factor::{self, elo, evolution, free_check, tick};
 use crate::metadata::large_mapping::LargeMapping;
+use crate::metadata::range;
 use crate::os::{self, HUGE_PAGE};
 use crate::request::{Request, Site};
 use core::ptr;
@@ -40,7 +41,7 @@ pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8
 #[inline(never)]
 fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
     match Class::aligned(size, align).filter(|_| align <= os::OS_PAGE) {
-        Some(class) => or_else(thread_cache::take(class.slot_list()), slow),
+        Some(class) => or_else(thread_cache::take(class.slot_list()), free_check::is_marked(class), slow),
         None => slow(),
     }
 }
@@ -49,7 +50,7 @@ fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *m
 #[inline(always)]
 pub(crate) fn allocate_or_else(size: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
     // Size 0, and sizes without a class, have a slot list that is always empty.
-    or_else(thread_cache::take(class::slot_list_of(size)), slow)
+    or_else(thread_cache::take(class::slot_list_of(size)), size <= free_check::MARKED_BYTES_MAX, slow)
 }
 
 /// As [`allocate_or_else`], for a function that is not inlined, and so knows no constant size: small sizes share no
@@ -58,18 +59,34 @@ pub(crate) fn allocate_or_else(size: usize, slow: impl FnOnce() -> *mut u8) -> *
 #[allow(dead_code, reason = "only the C interface calls it")]
 pub(crate) fn allocate_apart(size: usize, slow: impl FnOnce() -> *mut u8, beyond: impl FnOnce() -> *mut u8) -> *mut u8 {
     match thread_cache::take_small(size) {
-        Some(taken) => or_else(taken, slow),
+        Some(taken) => or_else(taken, true, slow),
         None => beyond(),
     }
 }
 
 #[inline(always)]
-fn or_else((object, cache): (*mut u8, &ThreadCache), slow: impl FnOnce() -> *mut u8) -> *mut u8 {
+fn or_else((object, cache): (*mut u8, &ThreadCache), is_marked: bool, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
     if object.is_null() {
         return slow();
     }
     cache.allocations.add(1);
+    // SAFETY: the object is the caller's.
+    unsafe { hand_out(object, is_marked) };
     object
+}
+
+/// Notes for the factor `free-check` that an object of the range is live.
+///
+/// # Safety
+/// - the object is the caller's, and of a class whose objects are marked while they are free, or not, as it says.
+#[inline(always)]
+unsafe fn hand_out(object: *mut u8, is_marked: bool) {
+    match (FREE_CHECK, is_marked) {
+        (false, _) => {}
+        // SAFETY: the caller's promise.
+        (true, true) => unsafe { free_check::unmark(object) },
+        (true, false) => free_check::set_live(object),
+    }
 }
 
 /// Serves a request with zeroed memory.
@@ -108,6 +125,12 @@ pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroe
         Some(None) => return ptr::null_mut(),
         None => (bypass::allocate(request.size, align), false),
     };
+    if free_check::is_on()
+        && let Some(class) = range::slot_list_at(user).class()
+    {
+        // SAFETY: the object is ours, and of this class.
+        unsafe { hand_out(user, free_check::is_marked(class)) };
+    }
     if zeroed && !is_zero && !user.is_null() {
         // SAFETY: the memory holds the request, and nothing else.
         unsafe { zero(user, request.size) };

@@ -9,7 +9,7 @@
 
 use super::huge_pages::{self, NewMemory, PLAIN_SMALL, Policy};
 use crate::class::{BLOCK, SlotListOffset};
-use crate::factor::{self, purge};
+use crate::factor::{self, free_check, purge};
 use crate::metadata::allocator;
 use crate::metadata::list::List;
 use crate::metadata::page::Page;
@@ -382,7 +382,7 @@ impl Arena {
             // SAFETY: the callers name a part of the range that is not used yet.
             (SEGMENT..=most).contains(&bytes)
                 && self.committed() + bytes <= limit
-                && unsafe { os::commit(start(bytes), bytes) }
+                && unsafe { os::commit(start(bytes), bytes) && free_check::cover(start(bytes), bytes) }
         })
     }
 

@@ -7,10 +7,10 @@ use super::thread_cache::{self, ThreadCache};
 use super::thread_heap::Heap;
 use super::transfer_batch::BATCH_SLOTS;
 use super::{bypass, learning, mapping_pool, purge, release, thread};
-use crate::class::Class;
-use crate::config::{ActiveConfig, active};
-use crate::factor;
+use crate::class::{BLOCK, Class, SlotListOffset};
+use crate::config::{ActiveConfig, FREE_CHECK, active};
 use crate::factor::original::{bigcache, header};
+use crate::factor::{self, free_check};
 use crate::fatal::{Fault, abort_with};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::range;
@@ -22,13 +22,55 @@ use core::ptr;
 /// - the address came from `allocate`, and the caller gives the object up.
 #[inline(always)]
 pub(crate) unsafe fn free(address: *mut u8) {
-    if let Some(list) = range::list_of_object(address)
-        && thread_cache::put(list, address)
-    {
-        return;
+    let Some(block) = range::block_objects(address) else {
+        // SAFETY: passed on.
+        return unsafe { free_slow(address) };
+    };
+    if FREE_CHECK {
+        let offset = address.addr() as u32 % BLOCK as u32;
+        // SAFETY: a slot that was handed out starts there.
+        let is_verified = offset <= block.last_offset()
+            && free_check::is_start(block.list(), offset)
+            && unsafe { free_check::mark(address) };
+        if !is_verified {
+            // SAFETY: passed on.
+            return unsafe { free_unmarked(address, block.list()) };
+        }
     }
-    // SAFETY: passed on.
-    unsafe { free_slow(address) }
+    if !thread_cache::put(block.list(), address) {
+        // SAFETY: passed on.
+        unsafe { free_slow(address) }
+    }
+}
+
+/// Frees an object of the range that has no mark while it is free: verifies it by the table, if it has a class. Aborts
+/// where the address is no live object's.
+///
+/// # Safety
+/// - as [`free`], and the list is that of the address's block.
+#[inline(never)]
+unsafe fn free_unmarked(address: *mut u8, list: SlotListOffset) {
+    let is_fault = if free_check::is_list_of_larger(list) {
+        !free_check::set_free(address)
+    } else {
+        list != SlotListOffset::NONE && free_check::is_on()
+    };
+    if is_fault {
+        abort_with(fault_of(address));
+    }
+    if !thread_cache::put(list, address) {
+        // SAFETY: passed on.
+        unsafe { free_slow(address) }
+    }
+}
+
+/// What is wrong with a free that the factor `free-check` refused.
+#[cold]
+fn fault_of(address: *mut u8) -> Fault {
+    match find(None, &thread::NO_HEAP_COUNTERS, address) {
+        Ok(_) => Fault::DoubleFree,
+        Err(fault) => fault,
+    }
 }
 
 /// Frees an object that the thread's slot list did not take, or whose address lies outside the range.

@@ -26,7 +26,7 @@ use std::vec::Vec;
 
 /// No advice on huge pages.
 const POLICY: Policy = Policy { advice: None, by_plan: false };
-const OPEN: OpenLists = OpenLists { small: true, large: true };
+const OPEN: OpenLists = OpenLists { small: true, large: true, marked: false };
 
 fn counters() -> &'static Counters {
     driver::counters()

@@ -144,7 +144,7 @@ pub(super) fn fast_cache(active: ActiveConfig, heap: &'static Heap) -> &'static 
 
 /// The slot lists that a heap opens at these levels.
 fn open_lists(active: ActiveConfig) -> OpenLists {
-    OpenLists { small: active.thread_cache(), large: active.bigcache_is_direct() }
+    OpenLists { small: active.thread_cache(), large: active.bigcache_is_direct(), marked: active.free_check() }
 }
 
 fn heap_at(address: usize) -> &'static Heap {

@@ -13,7 +13,7 @@ use super::thread_cache::{FIRST_SLOTS, ThreadCache};
 use super::transfer_batch::{BATCH_SLOTS, OwnBatch};
 use super::{central_free_list, transfer_cache};
 use crate::class::{CLASSES, Class, cache_slots};
-use crate::factor;
+use crate::factor::{self, free_check};
 use crate::metadata::allocator;
 use crate::metadata::range;
 use crate::sync::{Lock, global};
@@ -122,6 +122,8 @@ pub(super) struct OpenLists {
     pub(super) small: bool,
     /// Those of large classes.
     pub(super) large: bool,
+    /// Whether small free slots get a mark, whether lists are open or not.
+    pub(super) marked: bool,
 }
 
 /// Takes a heap for a thread: one that another thread left, or a new one. `None` when there is no memory.
@@ -211,6 +213,10 @@ impl Heap {
             1
         };
         let (taken, _) = central_free_list::take(&self.counters, policy, class, &mut slots[..wanted]);
+        if self.open.get().marked && free_check::is_marked(class) {
+            // SAFETY: the slots are ours alone.
+            unsafe { free_check::admit(&self.counters.free_check, &slots[..taken]) };
+        }
         // The last one comes out first, so that objects come out in the order of addresses.
         slots[..taken].reverse();
         self.keep(class, &slots[..taken])

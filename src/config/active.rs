@@ -7,7 +7,7 @@ use super::environment;
 use super::level::Level;
 use super::preset::Preset;
 use super::registry::{FACTORS, FactorId, Levels, REGISTRY};
-use crate::factor::{align, elo, evolution, original, purge, thp};
+use crate::factor::{align, elo, evolution, free_check, original, purge, thp};
 use crate::sync::{Once, global};
 
 const LEVEL_BITS: u32 = 3;
@@ -33,6 +33,9 @@ const PRESENT: [bool; FACTORS] = {
     }
     present
 };
+
+/// Whether the factor `free-check` is compiled in: it acts in every free.
+pub(crate) const FREE_CHECK: bool = PRESENT[FactorId::FreeCheck as usize];
 
 global! {
     /// The sealed levels, packed: never 0.
@@ -184,6 +187,12 @@ impl ActiveConfig {
         }
     }
 
+    /// Whether frees are verified. Where objects have headers, these verify.
+    #[inline(always)]
+    pub(crate) fn free_check(self) -> bool {
+        self.ordinal(FactorId::FreeCheck) != 0 && self.header().is_none()
+    }
+
     /// Whether a factor must see every request, so that no thread may use its cache on the fast path.
     #[inline(always)]
     pub(crate) fn per_request(self) -> bool {
@@ -233,6 +242,9 @@ pub(crate) fn seal_once() {
                 elo::freeze();
                 original::elo::freeze();
             }
+        }
+        if active.free_check() {
+            free_check::begin();
         }
         active.0
     });

@@ -16,7 +16,7 @@ mod lifecycle;
 mod preset;
 mod registry;
 
-pub(crate) use active::{ActiveConfig, active, seal_once};
+pub(crate) use active::{ActiveConfig, FREE_CHECK, active, seal_once};
 pub use level::{Choice, Factor, Level, Variant};
 pub use lifecycle::{Setting, lifecycle_settings};
 pub use preset::Preset;

@@ -4,7 +4,9 @@
 
 use super::level::{Choice, Factor, Level, Variant};
 use crate::factor::original::header;
-use crate::factor::{align, arena, bigcache, elo, evolution, madvise_batch, purge, thp, thread_cache, tick};
+use crate::factor::{
+    align, arena, bigcache, elo, evolution, free_check, madvise_batch, purge, thp, thread_cache, tick,
+};
 
 /// A factor's identity. As a number it is the factor's index in [`registry()`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +35,8 @@ pub enum FactorId {
     ThreadCache,
     /// Gives unused memory back to the OS.
     Purge,
+    /// Verifies with every free that a live object starts at the address.
+    FreeCheck,
 }
 
 impl FactorId {
@@ -49,6 +53,7 @@ impl FactorId {
         FactorId::Arena,
         FactorId::ThreadCache,
         FactorId::Purge,
+        FactorId::FreeCheck,
     ];
 
     /// The factor of this name, as the registry, Cargo features and configs spell it.
@@ -63,7 +68,7 @@ impl FactorId {
 }
 
 /// Number of factors.
-pub(crate) const FACTORS: usize = 11;
+pub(crate) const FACTORS: usize = 12;
 
 /// The registry, in the order of [`FactorId`].
 pub(crate) static REGISTRY: [Factor; FACTORS] = [
@@ -210,6 +215,16 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         counters: purge::Counters::NAMES,
         about: "gives unused memory back to the OS, 2 MiB at a time: what was free for 0.6 s (batched), or with the free (immediate)",
         costs: "one `madvise` per 2 MiB, and page faults when they are used again; batched: a thread while anything waits",
+    },
+    Factor {
+        name: "free-check",
+        present: cfg!(feature = "free-check"),
+        default: Level::On,
+        toggle: "HAKMEM_DISABLE_FREE_CHECK",
+        choice: None,
+        counters: free_check::Counters::NAMES,
+        about: "verifies with every free that a live object starts at the address, and ends the process at a double free or a free inside an object; where objects have headers, these verify",
+        costs: "12 instructions per small object, whose second word is written when it is freed; about 20 per larger one, and one OS page per 4 MiB of them",
     },
 ];
 

@@ -12,6 +12,7 @@ pub(crate) mod arena;
 pub(crate) mod bigcache;
 pub(crate) mod elo;
 pub(crate) mod evolution;
+pub(crate) mod free_check;
 pub(crate) mod madvise_batch;
 pub(crate) mod original;
 pub(crate) mod purge;
@@ -61,6 +62,7 @@ all_counters! {
     arena: arena::Counters,
     thread_cache: thread_cache::Counters,
     purge: purge::Counters,
+    free_check: free_check::Counters,
 }
 
 /// State of the factors in one thread. All-zero bytes are the state of a new thread.

@@ -25,9 +25,9 @@ global! {
     /// 1 once the range was reserved, or refused.
     static TRIED: Once = Once::new();
 }
-/// The slot list of each block in which an object with a class may start. Relaxed: a word is written before the first
-/// address of its block is handed out, and whatever passes the address to another thread orders the word as well. Words
-/// of 32 bits, since a load on x86-64 widens them at no cost.
+/// The slot list of each block in which an object with a class may start, in the low half, and the last offset in the block
+/// that the factor `free-check` noted as handed out, in the high half. Relaxed: a word is written before the first address
+/// of its block is handed out, and whatever passes the address to another thread orders the word as well.
 static LISTS: [AtomicU32; RANGE_BYTES_MAX / BLOCK] = [const { AtomicU32::new(0) }; RANGE_BYTES_MAX / BLOCK];
 /// The segments made so far, by their place in the range. Stores release and loads acquire.
 static SEGMENTS: [AtomicPtr<Segment>; RANGE_BYTES_MAX / SEGMENT] =
@@ -70,9 +70,29 @@ impl Bounds {
     }
 }
 
-/// The slot list that takes an object at the address when it is freed; `None` outside the range.
+/// What is known of the objects in a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockObjects(u32);
+
+const _: () = assert!(BLOCK == 1 << 16, "an offset in a block has 16 bits");
+
+impl BlockObjects {
+    /// The slot list that takes them when they are freed.
+    #[inline(always)]
+    pub(crate) fn list(self) -> SlotListOffset {
+        SlotListOffset(self.0 & 0xffff)
+    }
+
+    /// The last offset that was noted as handed out.
+    #[inline(always)]
+    pub(crate) fn last_offset(self) -> u32 {
+        self.0 >> 16
+    }
+}
+
+/// What is known of the objects in the address's block; `None` outside the range.
 #[inline(always)]
-pub(crate) fn list_of_object(address: *const u8) -> Option<SlotListOffset> {
+pub(crate) fn block_objects(address: *const u8) -> Option<BlockObjects> {
     // Relaxed: the range is reserved before an object in it is handed out. With a length that comes before its base, an
     // address of user space is beyond the range.
     let block = address.addr().wrapping_sub(BOUNDS.base.load(Ordering::Relaxed)) / BLOCK;
@@ -80,13 +100,24 @@ pub(crate) fn list_of_object(address: *const u8) -> Option<SlotListOffset> {
         return None;
     }
     // SAFETY: the range is no longer than the table.
-    let list = unsafe { LISTS.get_unchecked(block) }.load(Ordering::Relaxed);
-    Some(SlotListOffset(list))
+    Some(BlockObjects(unsafe { LISTS.get_unchecked(block) }.load(Ordering::Relaxed)))
+}
+
+/// Notes that an object at the address is handed out.
+pub(crate) fn note_handed_out(address: *const u8) {
+    if let Some(block) = BOUNDS.block_of(address) {
+        let known = LISTS[block].load(Ordering::Relaxed);
+        let new = (known & 0xffff) | ((address.addr() as u32) << 16);
+        // The low half is the same as long as the block has objects, so that the higher word has the later offset.
+        if new > known {
+            LISTS[block].fetch_max(new, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The slot list that takes an object at the address when it is freed; [`SlotListOffset::NONE`] where there is none.
 pub(crate) fn slot_list_at(address: *const u8) -> SlotListOffset {
-    BOUNDS.block_of(address).map_or(SlotListOffset::NONE, |block| SlotListOffset(LISTS[block].load(Ordering::Relaxed)))
+    block_objects(address).map_or(SlotListOffset::NONE, BlockObjects::list)
 }
 
 /// Sets the slot list of objects that start in a block; does nothing outside the range.

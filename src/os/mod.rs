@@ -222,6 +222,17 @@ pub(crate) unsafe fn advise_huge(base: *mut u8, len: usize, welcome: bool) -> bo
     !failed(result)
 }
 
+/// A word that other programs cannot know: made of the 16 random bytes that the kernel gives each program, of which
+/// it tells nothing, and of the time.
+pub(crate) fn random_word() -> u64 {
+    // SAFETY: reads a word of the auxiliary vector.
+    let bytes: *const [u64; 2] = ptr::with_exposed_provenance(unsafe { libc::getauxval(libc::AT_RANDOM) } as usize);
+    // SAFETY: the kernel's bytes, or null.
+    let [a, b] = unsafe { bytes.as_ref() }.copied().unwrap_or([0; 2]);
+    let mix = |word: u64| (word ^ (word >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mix(mix(mix(a) ^ b) ^ cycles())
+}
+
 /// Bytes in a page of the kernel.
 pub(crate) fn kernel_page() -> usize {
     // SAFETY: reads a word of the auxiliary vector.

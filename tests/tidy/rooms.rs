@@ -78,6 +78,7 @@ const ALLOCATOR: &[Layer] = &[
             "factor/bigcache.rs",
             "factor/elo/",
             "factor/evolution/",
+            "factor/free_check.rs",
             "factor/madvise_batch.rs",
             "factor/purge.rs",
             "factor/thp.rs",
