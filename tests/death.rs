@@ -1,15 +1,15 @@
 //! Each misuse of the allocator ends the child by SIGABRT with one fixed sentence, at each level that detects it.
 //!
-//! | misuse | header on or 16 | header off |
-//! |---|---|---|
-//! | free of memory that is not hakmem's | foreign | foreign |
-//! | double free of a slot | double free | double free when its slot list is emptied; until then the list holds it twice |
-//! | double free of a run of blocks | double free | double free; a run with a size class as a slot |
-//! | double free of a large mapping | double free while BigCache or the mapping pool keeps it, else foreign: no page map has it | the same; a mapping with a size class as a slot |
-//! | free inside a slot | interior, or header where the address is a multiple of 16 | interior if some other factor sees every request, else when its slot list is emptied |
-//! | free inside a run of blocks | as inside a slot | interior; in the first block of a run with a size class double free, when its slot list is emptied |
-//! | free inside a large mapping | interior in its first OS page (header in one with a size class), foreign beyond | interior, foreign beyond |
-//! | overwritten header | header | there is no header to overwrite |
+//! | misuse | header on or 16 | header off, free-check on | both off |
+//! |---|---|---|---|
+//! | free of memory that is not hakmem's | foreign | foreign | foreign |
+//! | double free of a slot | double free | double free | double free when its slot list is emptied; until then the list holds it twice |
+//! | double free of a run of blocks | double free | double free | double free; a run with a size class as a slot |
+//! | double free of a large mapping | double free while BigCache or the mapping pool keeps it, else foreign: no page map has it | the same | the same; a mapping with a size class as a slot |
+//! | free inside a slot | interior, or header where the address is a multiple of 16 | interior | interior if some other factor sees every request, else when its slot list is emptied |
+//! | free inside a run of blocks | as inside a slot | interior | interior |
+//! | free inside a large mapping | interior in its first OS page (header in one with a size class), foreign beyond | interior, foreign beyond | the same |
+//! | overwritten header | header | there is no header to overwrite | the same |
 //!
 //! A run or a mapping has a size class, and joins a slot list of the thread, where BigCache is in its direct form and the object
 //! has at most 4 MiB.
@@ -72,6 +72,8 @@ struct Environment {
     mappings: bool,
     /// Whether some factor sees every request, so that no free takes the fast path.
     per_request: bool,
+    /// Whether every free of an object of the arena's is verified.
+    checked: bool,
 }
 
 fn environments() -> Vec<Environment> {
@@ -92,11 +94,12 @@ fn environments() -> Vec<Environment> {
             direct: on("bigcache") && is("HAKMEM_BIGCACHE", "direct"),
             mappings: on("bigcache") && is("HAKMEM_BIGCACHE", "direct") && !on("arena"),
             per_request: ["header", "tick", "evolution", "elo"].into_iter().any(on),
+            checked: on("free-check") && !on("header"),
         }
     };
     let names: Vec<&str> = hakmem::factors::registry().iter().map(|factor| factor.name).collect();
     let without_header: Vec<&str> = names.iter().copied().filter(|name| *name != "header").collect();
-    let of_the_default = ["bigcache", "madvise-batch", "align", "thp", "arena", "thread-cache", "purge"];
+    let of_the_default = ["free-check", "bigcache", "madvise-batch", "align", "thp", "arena", "thread-cache", "purge"];
     let direct = ("HAKMEM_BIGCACHE", "direct");
     let packed = ("HAKMEM_HEADER", "16");
     vec![
@@ -109,6 +112,7 @@ fn environments() -> Vec<Environment> {
         environment("no header", &without_header, &[]),
         environment("direct, mappings", &["bigcache", "thread-cache"], &[direct]),
         environment("as the default", &of_the_default, &[direct]),
+        environment("as the default, unchecked", &of_the_default[1..], &[direct]),
         environment("nothing", &[], &[]),
     ]
 }
@@ -126,11 +130,11 @@ fn check(test: &str, label: &str, sentence: impl Fn(&Environment) -> Option<&'st
 #[test]
 fn double_free() {
     let name = "double_free";
-    // Without headers nothing marks a free slot, and the fast path pushes it twice. That is documented, and not tested here.
+    // Without headers and checks the fast path pushes a free slot twice. That is documented, and not tested here.
     check(
         name,
         "slot",
-        |environment| (environment.header > 0).then_some(DOUBLE),
+        |environment| (environment.header > 0 || environment.checked).then_some(DOUBLE),
         || {
             let object = allocate(SMALL);
             free(object);
@@ -140,7 +144,7 @@ fn double_free() {
     check(
         name,
         "slot, by another thread",
-        |environment| (environment.header > 0).then_some(DOUBLE),
+        |environment| (environment.header > 0 || environment.checked).then_some(DOUBLE),
         || {
             let object = allocate(SMALL).expose_provenance();
             let again = move || free(std::ptr::with_exposed_provenance_mut(object));
@@ -151,7 +155,7 @@ fn double_free() {
     check(
         name,
         "run",
-        |environment| (environment.header > 0 || !environment.direct).then_some(DOUBLE),
+        |environment| (environment.header > 0 || environment.checked || !environment.direct).then_some(DOUBLE),
         || {
             let object = allocate(run_bytes());
             free(object);
@@ -240,7 +244,7 @@ fn free_inside_an_object() {
     let slot = |aligned: &'static str| {
         move |environment: &Environment| match environment {
             Environment { header: 16.., .. } => Some(aligned),
-            Environment { per_request: true, .. } => Some(INTERIOR),
+            Environment { per_request: true, .. } | Environment { checked: true, .. } => Some(INTERIOR),
             _ => None,
         }
     };
@@ -268,14 +272,7 @@ fn free_inside_what_a_slot_list_takes() {
     };
     for environment in environments() {
         let case = |label: &str| case(name, &format!("{label}, {}", environment.label)).vars(&environment.variables);
-        // The fast path knows the slot list of the first block, and checks nothing else.
-        let is_unseen =
-            environment.header == 0 && environment.direct && !environment.mappings && !environment.per_request;
-        let sentence = match environment.header {
-            0 if is_unseen => DOUBLE,
-            0 => INTERIOR,
-            _ => HEADER,
-        };
+        let sentence = if environment.header == 0 { INTERIOR } else { HEADER };
         case("run").aborts_with(sentence, inside(run_bytes));
         if environment.header == 0 {
             // Every slot of the list is checked against its page.

@@ -81,6 +81,7 @@ fn presence_is_what_cargo_says() {
         ("arena", cfg!(feature = "arena")),
         ("thread-cache", cfg!(feature = "thread-cache")),
         ("purge", cfg!(feature = "purge")),
+        ("free-check", cfg!(feature = "free-check")),
     ];
     let present: Vec<_> = hakmem::factors::registry().iter().map(|factor| (factor.name, factor.present)).collect();
     assert_eq!(present, features);

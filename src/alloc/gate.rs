@@ -113,6 +113,11 @@ pub(super) fn is_closed() -> bool {
     STATE.load(Ordering::Relaxed) != OPEN
 }
 
+/// Whether the gate never opens again.
+pub(super) fn is_broken() -> bool {
+    STATE.load(Ordering::Relaxed) == BROKEN
+}
+
 /// Makes the page by which a child of an unannounced fork is found, once. Called before a second thread, which may be the
 /// purge's, is past its cache for the first time: a process of one thread is whole whenever it forks.
 pub(super) fn mark() {

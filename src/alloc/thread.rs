@@ -218,7 +218,7 @@ pub(super) fn drain(active: ActiveConfig, heap: &Heap) -> bool {
 /// Waits until no thread is inside, after the gate was closed. Where the calling thread is inside itself, since a signal
 /// handler forks, another one may wait for it, and the child is told apart by [`begin_child`].
 pub(super) fn wait_until_outside() {
-    if second_word() & INSIDE != 0 {
+    if second_word() & INSIDE != 0 || gate::is_broken() {
         return;
     }
     thread_heap::all().for_each(|heap| drop(heap.inside.lock()));
