@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What `malloc(64)` and its `free` may execute together, with every factor compiled in and nothing in the environment: of
-/// which 10 let a signal handler come in between and another thread empty the cache (restartable sequences), and 18 verify
+/// which 13 let a signal handler come in between and another thread empty the cache (restartable sequences), and 18 verify
 /// the free (`free-check`).
 const PAIR_INSTRUCTIONS_MAX: u64 = 61;
 /// The same where no factor but the thread cache is compiled in.
