@@ -169,6 +169,18 @@ fn children_of_busy_parents_allocate() {
 }
 
 #[test]
+fn forks_meet_memory_that_is_wanted_at_that_moment() {
+    check("gate", &[], &[]);
+    check("gate", &all_off_but(&[]), &[]);
+}
+
+#[test]
+fn signal_handlers_allocate_whatever_they_interrupt() {
+    check("signals", &[], &[]);
+    check("signals", &[("HAKMEM_DISABLE_FREE_CHECK", "1")], &[]);
+}
+
+#[test]
 fn requests_before_any_constructor_are_served() {
     check("early", &[], &[]);
     check("early", &all_off_but(&[]), &[]);
