@@ -208,8 +208,18 @@ impl Sleepers {
         }
     }
 
+    /// The time is over at once, or after what other threads do first.
+    pub(crate) fn wait_ms(&self, _: &AtomicU32, _: u32, _: u32) {
+        loom::thread::yield_now();
+    }
+
     pub(crate) fn wake(&self, _: &AtomicU32) {
         let _queue = self.queue.lock().expect("no thread panics with it");
         self.wake.notify_one();
+    }
+
+    pub(crate) fn wake_all(&self, _: &AtomicU32) {
+        let _queue = self.queue.lock().expect("no thread panics with it");
+        self.wake.notify_all();
     }
 }

@@ -33,25 +33,35 @@ pub(crate) mod cell {
 
 cfg_if::cfg_if! {
     if #[cfg(loom)] {
-        use crate::model::Sleepers;
+        pub(crate) use crate::model::Sleepers;
     } else {
         /// Threads that sleep until a word changes.
         #[derive(Debug)]
-        struct Sleepers;
+        pub(crate) struct Sleepers;
 
         impl Sleepers {
-            const fn new() -> Sleepers {
+            pub(crate) const fn new() -> Sleepers {
                 Sleepers
             }
 
             /// Sleeps while `*word == expected`, or returns at once; wakes spuriously.
-            fn wait(&self, word: &AtomicU32, expected: u32) {
+            pub(crate) fn wait(&self, word: &AtomicU32, expected: u32) {
                 crate::os::wait(word, expected);
             }
 
+            /// As [`Sleepers::wait`], for at most `ms` milliseconds, below 1,000.
+            pub(crate) fn wait_ms(&self, word: &AtomicU32, expected: u32, ms: u32) {
+                crate::os::wait_ms(word, expected, ms);
+            }
+
             /// Wakes one sleeper.
-            fn wake(&self, word: &AtomicU32) {
+            pub(crate) fn wake(&self, word: &AtomicU32) {
                 crate::os::wake(word);
+            }
+
+            /// Wakes all sleepers.
+            pub(crate) fn wake_all(&self, word: &AtomicU32) {
+                crate::os::wake_all(word);
             }
         }
     }

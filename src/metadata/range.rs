@@ -201,10 +201,9 @@ mod models {
         check(|| {
             let want = || {
                 reserve_once();
-                let cached = CachedBounds::new();
-                cached.read();
-                assert_eq!(cached.length_blocks.get(), RANGE_BYTES[RANGE_BYTES.len() - 1] / BLOCK);
-                assert!(cached.base.get() > 0 && cached.base.get().is_multiple_of(SEGMENT));
+                let (base, length_blocks) = BOUNDS.get();
+                assert_eq!(length_blocks, RANGE_BYTES[RANGE_BYTES.len() - 1] / BLOCK);
+                assert!(base > 0 && base.is_multiple_of(SEGMENT));
             };
             let others = [thread::spawn(want), thread::spawn(reserve_once)];
             let (base, bytes) = bounds();
