@@ -204,7 +204,7 @@ pub fn owns(address: *const u8) -> bool {
 /// # Safety
 /// - the address is that of an object that hakmem allocated and that was not freed.
 pub unsafe fn usable_bytes(object: *mut u8) -> usize {
-    alloc::inspect::usable_bytes(object)
+    alloc::inspect::usable_bytes(object, fatal::Call::UsableSize)
 }
 
 /// Gives all memory that waits for reuse back to the OS: that of the calling thread's cache, the transfer cache,

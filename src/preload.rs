@@ -11,6 +11,7 @@
 //! `malloc_stats`, `mallinfo`, `mallinfo2` and `malloc_info`.
 
 use crate::alloc::{allocate, flush, free as free_path, inspect, reallocate};
+use crate::fatal::Call;
 use crate::{os, stats};
 use core::ffi::{c_char, c_int, c_void};
 use core::fmt::{self, Write};
@@ -78,7 +79,7 @@ unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
         return ptr::null_mut();
     }
     // The caller may have written to all that `malloc_usable_size` gave it.
-    let usable = inspect::usable_bytes(object.cast());
+    let usable = inspect::usable_bytes(object.cast(), Call::Realloc);
     // SAFETY: the caller's promise. A move keeps the alignment of `malloc` only, as the standard allows.
     or_enomem(unsafe { reallocate::reallocate(object.cast(), usable, ALIGN, size) })
 }
@@ -153,7 +154,7 @@ extern "C" fn pvalloc(size: usize) -> *mut c_void {
 /// - the address is null or that of an object of this library's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn malloc_usable_size(object: *mut c_void) -> usize {
-    if object.is_null() { 0 } else { inspect::usable_bytes(object.cast()) }
+    if object.is_null() { 0 } else { inspect::usable_bytes(object.cast(), Call::UsableSize) }
 }
 
 /// As [`free`]. glibc no longer declares it, but old programs call it.

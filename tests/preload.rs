@@ -5,6 +5,8 @@
 //! without a fallback. What else is missing is named in the output, and is an error where `CI` is set.
 
 mod common;
+#[path = "preload/edges.rs"]
+mod edges;
 
 use common::{all_off_but, all_on, texts};
 use std::collections::BTreeSet;
@@ -172,12 +174,17 @@ fn a_process_can_tell_who_serves_it() {
 #[test]
 fn misuse_ends_the_process_with_a_sentence() {
     let misuse = compile("misuse");
-    let foreign = "hakmem: free of a pointer that hakmem did not allocate\n";
     for (name, sentence) in [
-        ("foreign", foreign),
-        ("foreign-realloc", foreign),
+        ("foreign", "hakmem: free of a pointer that hakmem did not allocate\n"),
+        ("foreign-realloc", "hakmem: realloc of a pointer that hakmem did not allocate\n"),
+        ("foreign-reallocarray", "hakmem: realloc of a pointer that hakmem did not allocate\n"),
+        ("foreign-usable", "hakmem: malloc_usable_size of a pointer that hakmem did not allocate\n"),
         ("interior", "hakmem: free of a pointer inside an object, not at its start\n"),
+        ("interior-realloc", "hakmem: realloc of a pointer inside an object, not at its start\n"),
+        ("interior-usable", "hakmem: malloc_usable_size of a pointer inside an object, not at its start\n"),
         ("double", "hakmem: double free\n"),
+        ("freed-realloc", "hakmem: realloc of a freed object\n"),
+        ("freed-usable", "hakmem: malloc_usable_size of a freed object\n"),
     ] {
         let output = finish(program(&misuse).arg(name).env("LD_PRELOAD", &*ALL_FACTORS));
         let (_, stderr) = texts(&output);

@@ -10,7 +10,7 @@ use crate::class::Class;
 use crate::config::{ActiveConfig, active};
 use crate::factor;
 use crate::factor::original::{bigcache, header};
-use crate::fatal::{Fault, abort_with};
+use crate::fatal::{self, Call, Fault};
 use crate::metadata::large_mapping::LargeMapping;
 use core::ptr;
 
@@ -42,7 +42,10 @@ unsafe fn free_slow(user: *mut u8) {
     }
     thread::with_heap_or_none(|heap, counters, cache| {
         let active = active();
-        let found = find(active.header(), counters, user).unwrap_or_else(|fault| abort_with(fault));
+        let found = match find(active.header(), counters, user) {
+            Ok(found) => found,
+            Err(fault) => return fatal::note(fault, Call::Free),
+        };
         if active.header().is_some() {
             // SAFETY: `find` verified it.
             unsafe { header::mark_freed(user) };
@@ -118,7 +121,8 @@ fn overflow(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) ->
 /// Frees a mapping without a size class.
 fn free_mapping(active: ActiveConfig, counters: &factor::Counters, mapping: &'static LargeMapping) -> bool {
     if !mapping.mark_free() {
-        abort_with(Fault::DoubleFree);
+        fatal::note(Fault::DoubleFree, Call::Free);
+        return false;
     }
     learning::of_free(active, mapping.strategy.get(), || {
         let mut is_due = false;

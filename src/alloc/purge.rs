@@ -9,9 +9,9 @@ use crate::config::{ActiveConfig, active};
 use crate::factor::original::bigcache;
 use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, WAIT_EPOCHS, When};
 use crate::factor::{self, elo, madvise_batch};
-use crate::os;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::{Lock, global, held_at_fork};
+use crate::{fatal, os};
 
 global! {
     static STATE: PurgeState = PurgeState::new();
@@ -59,7 +59,11 @@ fn request(counters: &factor::Counters) {
 
 /// The function of the purge's thread.
 extern "C" fn run() {
-    purge::run(&STATE, &COUNTERS.purge, IDLE_EPOCHS, work);
+    purge::run(&STATE, &COUNTERS.purge, IDLE_EPOCHS, || {
+        let waits = work();
+        fatal::abort_if_noted();
+        waits
+    });
 }
 
 /// Does the work of one epoch. Returns whether anything is left for a later one.

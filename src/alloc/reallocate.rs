@@ -7,6 +7,7 @@ use super::{large_mappings, thread};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::header;
 use crate::factor::purge;
+use crate::fatal::Call;
 use crate::metadata::page_map::{self, Place};
 use crate::os;
 use crate::request::{Request, Site};
@@ -19,7 +20,7 @@ use core::ptr;
 /// - the address came from `allocate` with this alignment, and no other thread uses the object.
 pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
     let active = active();
-    let Lengths { usable, held } = lengths(active, user);
+    let Lengths { usable, held } = lengths(active, user, Call::Realloc);
     // In its place, if at least half of the usable bytes would be used.
     if size <= usable && size >= usable / 2 {
         if let Some(form) = active.header() {

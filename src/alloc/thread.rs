@@ -10,8 +10,7 @@ use super::transfer_batch::BATCH_SLOTS;
 use super::{fork, purge, release, thread_end};
 use crate::class::Class;
 use crate::config::{self, ActiveConfig, active};
-use crate::factor;
-use crate::os;
+use crate::{factor, fatal, os};
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -30,24 +29,28 @@ pub(super) fn cache() -> &'static ThreadCache {
 /// Calls `run` with the calling thread's heap, or with the shared one of ended threads. Returns null when there is no
 /// memory for a heap.
 pub(super) fn with_heap(run: impl FnOnce(&'static Heap) -> *mut u8) -> *mut u8 {
-    if let Some(heap) = heap_or_new() {
-        return run(heap);
-    }
-    thread_end::with_late_heap(open_lists(active()), |heap| heap.map_or(ptr::null_mut(), run))
+    let object = match heap_or_new() {
+        Some(heap) => run(heap),
+        None => thread_end::with_late_heap(open_lists(active()), |heap| heap.map_or(ptr::null_mut(), run)),
+    };
+    fatal::abort_if_noted();
+    object
 }
 
 /// Calls `run` with the calling thread's heap, if it has one, and with the counters and cache to count in.
 pub(super) fn with_heap_or_none<T>(
     run: impl FnOnce(Option<&'static Heap>, &'static factor::Counters, &'static ThreadCache) -> T,
 ) -> T {
-    if let Some(heap) = heap_or_new() {
-        return run(Some(heap), &heap.counters, &heap.cache);
-    }
-    thread_end::with_late_heap(open_lists(active()), |heap| match heap {
-        // The counters alone: the object goes past the slot lists.
-        Some(heap) => run(None, &heap.counters, &heap.cache),
-        None => run(None, &NO_HEAP_COUNTERS, &NO_HEAP_CACHE),
-    })
+    let result = match heap_or_new() {
+        Some(heap) => run(Some(heap), &heap.counters, &heap.cache),
+        None => thread_end::with_late_heap(open_lists(active()), |heap| match heap {
+            // The counters alone: the object goes past the slot lists.
+            Some(heap) => run(None, &heap.counters, &heap.cache),
+            None => run(None, &NO_HEAP_COUNTERS, &NO_HEAP_CACHE),
+        }),
+    };
+    fatal::abort_if_noted();
+    result
 }
 
 /// Counts frees when there is no memory for a heap. Threads may overwrite each other's counts here, which are never
@@ -113,6 +116,7 @@ pub(super) fn give_up(heap: &'static Heap) {
     // Before another thread can take the record, whose counters count the request.
     purge::request_if(is_due, active, &heap.counters);
     heap.recycle();
+    fatal::abort_if_noted();
 }
 
 /// Empties all slot lists of a heap. Returns whether the purge is due.

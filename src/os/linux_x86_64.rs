@@ -6,14 +6,18 @@ pub(super) const SYS_WRITE: usize = 1;
 pub(super) const SYS_MMAP: usize = 9;
 pub(super) const SYS_MPROTECT: usize = 10;
 pub(super) const SYS_MUNMAP: usize = 11;
+pub(super) const SYS_RT_SIGACTION: usize = 13;
 pub(super) const SYS_RT_SIGPROCMASK: usize = 14;
 pub(super) const SYS_SCHED_YIELD: usize = 24;
 pub(super) const SYS_MREMAP: usize = 25;
 pub(super) const SYS_MINCORE: usize = 27;
 pub(super) const SYS_MADVISE: usize = 28;
 pub(super) const SYS_NANOSLEEP: usize = 35;
+pub(super) const SYS_GETPID: usize = 39;
+pub(super) const SYS_KILL: usize = 62;
 pub(super) const SYS_GETRUSAGE: usize = 98;
 pub(super) const SYS_FUTEX: usize = 202;
+pub(super) const SYS_EXIT_GROUP: usize = 231;
 pub(super) const SYS_PRLIMIT: usize = 302;
 
 /// Makes one system call and returns the kernel's result unchecked.

@@ -15,6 +15,7 @@
 //! | `clone`, `rt_sigprocmask` | [`spawn`] | memory begins to wait for the background purge |
 //! | `nanosleep` | [`sleep_ms`] | the purge thread waits for its next epoch |
 //! | `sched_yield` | [`spawn`] | the last purge thread is still on its stack |
+//! | `getpid`, `kill`, `rt_sigaction`, `exit_group` | [`abort`] | the purge thread found a fault |
 //! | `write` | [`write_stderr`] | a warning, the sentence before an abort, or `malloc_stats` |
 //!
 //! The calls are made directly, not through libc's wrappers: nothing can interpose them and none of them touches
@@ -320,6 +321,39 @@ pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
 /// Forgets the thread of [`spawn`], in the child of a fork, where it does not exist.
 pub(crate) fn forget_thread() {
     THREAD.store(0, Ordering::Release);
+}
+
+/// Ends the process by SIGABRT.
+pub(crate) fn abort() -> ! {
+    let here = 0_u8;
+    let stack = STACK.0.get().addr();
+    if (stack..stack + STACK_BYTES).contains(&(&raw const here).addr()) {
+        abort_from_own_thread();
+    }
+    // SAFETY: does not return, and runs no code of the allocator.
+    unsafe { libc::abort() }
+}
+
+/// Ends the process from the thread of [`spawn`]. A handler of the signal would run without thread-local storage of its
+/// own and on a short stack here: the signal goes to the process, of which another thread takes it.
+#[cold]
+fn abort_from_own_thread() -> ! {
+    const SIGABRT: usize = 6;
+    // SAFETY: the calls change no memory; the zeroed words are the default action, without flags or a mask.
+    unsafe {
+        let process = arch::syscall6(arch::SYS_GETPID, 0, 0, 0, 0, 0, 0);
+        arch::syscall6(arch::SYS_KILL, process, SIGABRT, 0, 0, 0, 0);
+        // The handler may take its time. One that returns does not go on with a corrupt heap.
+        (0..10).for_each(|_| sleep_ms(999));
+        let default = [0_u64; 4];
+        arch::syscall6(arch::SYS_RT_SIGACTION, SIGABRT, (&raw const default).addr(), 0, 8, 0, 0);
+        arch::syscall6(arch::SYS_KILL, process, SIGABRT, 0, 0, 0, 0);
+        // Every other thread has ended, or blocks the signal.
+        sleep_ms(100);
+        loop {
+            arch::syscall6(arch::SYS_EXIT_GROUP, 127, 0, 0, 0, 0, 0);
+        }
+    }
 }
 
 /// Writes to standard error, once. A failure is ignored.
