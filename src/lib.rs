@@ -97,6 +97,8 @@ mod config;
 mod factor;
 mod fatal;
 mod global;
+#[cfg(not(any(feature = "preload", loom)))]
+mod keep_loaded;
 mod metadata;
 #[cfg(all(test, loom))]
 mod model;

@@ -72,6 +72,26 @@ pub(super) unsafe fn clone_thread(flags: usize, stack_top: *mut u8, id: *mut u32
     result
 }
 
+/// The address of a symbol of another object; 0 where no object has it. Weak, so that a static program is not linked
+/// with the loader.
+macro_rules! weak {
+    ($name:literal) => {{
+        let address: usize;
+        // SAFETY: reads a word that the loader has written.
+        unsafe {
+            core::arch::asm!(
+                concat!(".weak ", $name),
+                concat!("adrp {0}, :got:", $name),
+                concat!("ldr {0}, [{0}, :got_lo12:", $name, "]"),
+                out(reg) address,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        address
+    }};
+}
+pub(super) use weak;
+
 /// Reads the virtual counter: a monotonic count at a constant rate, not ordered with the code around it.
 #[inline]
 pub(crate) fn cycles() -> u64 {

@@ -364,6 +364,12 @@ pub(crate) fn write_stderr(text: &[u8]) {
     }
 }
 
+/// The addresses of the loader's functions `dladdr` and `dlopen`; 0 in a static program, which has no loader.
+#[cfg(not(loom))]
+pub(crate) fn loader() -> (usize, usize) {
+    (arch::weak!("dladdr"), arch::weak!("dlopen"))
+}
+
 /// Monotonic time in nanoseconds.
 pub(crate) fn now_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -119,7 +119,10 @@ const ALLOCATOR: &[Layer] = &[
         "the calls: they read levels and pass them down",
     ),
     layer(&["alloc/reallocate.rs", "alloc/"], "the call that is made of two others"),
-    apart(&["global.rs", "stats.rs"], "the allocator of Rust programs; what it holds and did"),
+    apart(
+        &["global.rs", "keep_loaded.rs", "stats.rs"],
+        "the allocator of Rust programs; libraries that bring it stay loaded; what it holds and did",
+    ),
     apart(&["allocator_api.rs", "preload.rs", "settings.rs"], "what programs see, one way each"),
     layer(&["lib.rs"], "the public surface"),
 ];
