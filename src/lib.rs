@@ -105,6 +105,8 @@ mod model;
 mod os;
 #[cfg(all(feature = "preload", not(test)))]
 mod preload;
+#[cfg(all(feature = "preload", not(test)))]
+mod preload_glibc;
 mod request;
 #[cfg(feature = "settings")]
 pub mod settings;

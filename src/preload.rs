@@ -4,7 +4,7 @@
 //! does: a size of 0 gives an object of its own, `realloc(p, 0)` frees, and sizes beyond `PTRDIFF_MAX` fail with
 //! `ENOMEM`. Where glibc's versions differ, they do as the newest: [`aligned_alloc`] refuses an alignment that is no
 //! power of two. Every object is aligned to 16 bytes. The functions call [`crate::alloc`] and set `errno` where a
-//! request fails; they add nothing to one that succeeds.
+//! request fails; they add nothing to one that succeeds. [`crate::preload_glibc`] has the names that are glibc's alone.
 //!
 //! The loader calls them before any constructor has run, so no call relies on one: the first request does what the
 //! constructor of [`crate::alloc`] has not done yet. glibc's statistics functions report hakmem's [`crate::stats()`]:
@@ -26,7 +26,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 /// Allocates `size` bytes. Null and `ENOMEM` when there is no memory.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn malloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn malloc(size: usize) -> *mut c_void {
     allocate::allocate_apart(size, || malloc_slow(size), || malloc_beyond(size)).cast()
 }
 
@@ -49,14 +49,14 @@ fn malloc_slow(size: usize) -> *mut u8 {
 /// - the address is null, or came from this library, and the object is not used any more.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn free(object: *mut c_void) {
+pub(crate) unsafe extern "C" fn free(object: *mut c_void) {
     // SAFETY: the caller's promise.
     unsafe { free_path::free(object.cast()) }
 }
 
 /// Allocates `count` times `size` zeroed bytes. Null and `ENOMEM` when there is no memory, or the product overflows.
 #[unsafe(no_mangle)]
-extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+pub(crate) extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     match count.checked_mul(size) {
         Some(bytes) => or_enomem(allocate::allocate_zeroed(bytes, ALIGN)),
         None => fail(libc::ENOMEM),
@@ -69,7 +69,7 @@ extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 /// # Safety
 /// - the address is null, or came from this library, and no other thread uses the object.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
+pub(crate) unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
     if object.is_null() {
         return malloc(size);
     }
@@ -84,26 +84,13 @@ unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
     or_enomem(unsafe { reallocate::reallocate(object.cast(), usable, ALIGN, size) })
 }
 
-/// As [`realloc`], to `count` times `size` bytes. Null and `ENOMEM` also when the product overflows.
-///
-/// # Safety
-/// - as for [`realloc`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn reallocarray(object: *mut c_void, count: usize, size: usize) -> *mut c_void {
-    match count.checked_mul(size) {
-        // SAFETY: passed on.
-        Some(bytes) => unsafe { realloc(object, bytes) },
-        None => fail(libc::ENOMEM),
-    }
-}
-
 /// Allocates with an alignment that is a power of two and a multiple of a pointer's size. Returns 0, `EINVAL` or
 /// `ENOMEM`; on an error neither `*out` nor `errno` is touched.
 ///
 /// # Safety
 /// - `out` is valid for a write.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
+pub(crate) unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
     if !align.is_power_of_two() || align < size_of::<*mut c_void>() {
         return libc::EINVAL;
     }
@@ -125,7 +112,7 @@ extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
 
 /// As [`aligned_alloc`], but rounds the alignment up to a power of two; `EINVAL` when that overflows.
 #[unsafe(no_mangle)]
-extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
+pub(crate) extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
     match align.checked_next_power_of_two() {
         Some(align) => aligned(align, size),
         None => fail(libc::EINVAL),
@@ -134,13 +121,13 @@ extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
 
 /// Allocates from the start of one of the kernel's pages.
 #[unsafe(no_mangle)]
-extern "C" fn valloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn valloc(size: usize) -> *mut c_void {
     aligned(os::kernel_page(), size)
 }
 
 /// As [`valloc`], but rounds the size up to whole pages, at least one; `ENOMEM` when that overflows.
 #[unsafe(no_mangle)]
-extern "C" fn pvalloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn pvalloc(size: usize) -> *mut c_void {
     let page = os::kernel_page();
     match size.max(1).checked_next_multiple_of(page) {
         Some(bytes) => aligned(page, bytes),
@@ -155,36 +142,6 @@ extern "C" fn pvalloc(size: usize) -> *mut c_void {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn malloc_usable_size(object: *mut c_void) -> usize {
     if object.is_null() { 0 } else { inspect::usable_bytes(object.cast(), Call::UsableSize) }
-}
-
-/// As [`free`]. glibc no longer declares it, but old programs call it.
-///
-/// # Safety
-/// - as for [`free`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn cfree(object: *mut c_void) {
-    // SAFETY: passed on.
-    unsafe { free(object) }
-}
-
-/// As [`free`]; the size is not needed and not verified.
-///
-/// # Safety
-/// - as for [`free`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn free_sized(object: *mut c_void, _size: usize) {
-    // SAFETY: passed on.
-    unsafe { free(object) }
-}
-
-/// As [`free`]; alignment and size are not needed and not verified.
-///
-/// # Safety
-/// - as for [`free`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn free_aligned_sized(object: *mut c_void, _align: usize, _size: usize) {
-    // SAFETY: passed on.
-    unsafe { free(object) }
 }
 
 /// Gives memory that waits for reuse back to the OS. Returns 1, "memory was released", whether any was or not.
@@ -366,7 +323,7 @@ fn or_enomem(object: *mut u8) -> *mut c_void {
 /// Sets `errno` and returns null.
 #[cold]
 #[inline(never)]
-fn fail(reason: c_int) -> *mut c_void {
+pub(crate) fn fail(reason: c_int) -> *mut c_void {
     // SAFETY: the calling thread's own word.
     unsafe { *libc::__errno_location() = reason };
     ptr::null_mut()

@@ -25,9 +25,18 @@ const PAIRS: u64 = 100_000;
 
 /// Every name that the library defines for others.
 const EXPORTS: &[&str] = &[
+    "__libc_calloc",
+    "__libc_free",
+    "__libc_malloc",
+    "__libc_memalign",
+    "__libc_pvalloc",
+    "__libc_realloc",
+    "__libc_valloc",
+    "__posix_memalign",
     "aligned_alloc",
     "calloc",
     "cfree",
+    "dlopen",
     "free",
     "free_aligned_sized",
     "free_sized",
@@ -121,12 +130,17 @@ fn unique(name: &str) -> String {
 
 /// Compiles one of our own programs.
 fn compile(name: &str) -> PathBuf {
+    compile_with(name, &format!("{name}.c"), &[])
+}
+
+/// Compiles a file of ours with these arguments, and calls the result by the name.
+fn compile_with(name: &str, file: &str, arguments: &[&str]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("preload");
     std::fs::create_dir_all(&folder).expect("the folder for temporary files is writable");
     // Another test may use the program at this moment.
     let (fresh, kept) = (folder.join(unique(name)), folder.join(name));
     let mut cc = Command::new("cc");
-    cc.args(["-std=gnu11", "-O2", "-pthread", "-w", "-o"]).arg(&fresh).arg(source(&format!("{name}.c"))).arg("-ldl");
+    cc.args(["-std=gnu11", "-O2", "-pthread", "-w", "-o"]).arg(&fresh).arg(source(file)).args(arguments).arg("-ldl");
     run(&mut cc);
     std::fs::rename(&fresh, &kept).expect("both are in one folder");
     kept

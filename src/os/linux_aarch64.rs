@@ -92,6 +92,27 @@ macro_rules! weak {
 }
 pub(super) use weak;
 
+/// The body of a naked function with two arguments. Passes the second to `$choose`, which returns a function and another
+/// second argument, and jumps there: to the function it is as if the caller had called it.
+#[allow(unused_macros, reason = "only the C interface uses it")]
+macro_rules! jump_to_next {
+    ($choose:path) => {
+        core::arch::naked_asm!(
+            "stp x29, x30, [sp, #-32]!",
+            "str x0, [sp, #16]",
+            "mov w0, w1",
+            "bl {choose}",
+            "mov x16, x0",
+            "ldr x0, [sp, #16]",
+            "ldp x29, x30, [sp], #32",
+            "br x16",
+            choose = sym $choose,
+        )
+    };
+}
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use jump_to_next;
+
 /// Reads the virtual counter: a monotonic count at a constant rate, not ordered with the code around it.
 #[inline]
 pub(crate) fn cycles() -> u64 {

@@ -93,6 +93,29 @@ macro_rules! weak {
 }
 pub(super) use weak;
 
+/// The body of a naked function with two arguments. Passes the second to `$choose`, which returns a function and another
+/// second argument, and jumps there: to the function it is as if the caller had called it.
+#[allow(unused_macros, reason = "only the C interface uses it")]
+macro_rules! jump_to_next {
+    ($choose:path) => {
+        core::arch::naked_asm!(
+            "push rdi",
+            "push rsi",
+            "sub rsp, 8",
+            "mov edi, esi",
+            "call {choose}",
+            "add rsp, 8",
+            "pop rsi",
+            "pop rdi",
+            "mov esi, edx",
+            "jmp rax",
+            choose = sym $choose,
+        )
+    };
+}
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use jump_to_next;
+
 /// Reads the time-stamp counter: a monotonic count at a constant rate, not ordered with the code around it.
 #[inline]
 pub(crate) fn cycles() -> u64 {

@@ -42,6 +42,9 @@ cfg_if::cfg_if! {
     }
 }
 
+#[cfg(not(loom))]
+#[allow(unused_imports, reason = "only the C interface uses it")]
+pub(crate) use arch::jump_to_next;
 pub(crate) use arch::{cycles, thread_slots, thread_word};
 
 /// Bytes of an OS page as the allocator counts them. The kernel's own pages may be larger (aarch64): the kernel then
@@ -364,6 +367,7 @@ pub(crate) fn write_stderr(text: &[u8]) {
     }
 }
 
+#[allow(dead_code, reason = "all but the C interface uses it")]
 /// The addresses of the loader's functions `dladdr` and `dlopen`; 0 in a static program, which has no loader.
 #[cfg(not(loom))]
 pub(crate) fn loader() -> (usize, usize) {

@@ -74,3 +74,61 @@ fn a_program_needs_no_loader() {
         assert_eq!(headers.contains("INTERP"), name == "dynamic", "{headers}");
     }
 }
+
+/// Runs a program under the library, and expects its last line to say that no check failed.
+#[track_caller]
+fn passes(path: &Path, arguments: &[&str]) {
+    let output = under_the_library(path, arguments);
+    let (stdout, stderr) = texts(&output);
+    assert!(output.status.success() && stdout.ends_with(" checks, 0 failures\n"), "{path:?}: {output:?}\n{stderr}");
+}
+
+/// Some functions are the program's own, and the others this library's.
+#[test]
+fn programs_may_define_allocation_functions_of_their_own() {
+    for (name, own) in [
+        ("none", &["-DOVER_LIBC"][..]),
+        ("malloc-free", &["-DOWN_MALLOC", "-DOWN_FREE"]),
+        ("malloc-free-over-libc", &["-DOWN_MALLOC", "-DOWN_FREE", "-DOVER_LIBC"]),
+        ("four", &["-DOWN_MALLOC", "-DOWN_FREE", "-DOWN_CALLOC", "-DOWN_REALLOC"]),
+        ("four-over-libc", &["-DOWN_MALLOC", "-DOWN_FREE", "-DOWN_CALLOC", "-DOWN_REALLOC", "-DOVER_LIBC"]),
+        ("realloc-over-libc", &["-DOWN_REALLOC", "-DOVER_LIBC"]),
+        ("free-over-libc", &["-DOWN_FREE", "-DOVER_LIBC"]),
+    ] {
+        let arguments = [own, &["-fno-builtin"]].concat();
+        passes(&compile_with(&format!("own-{name}"), "own_functions.c", &arguments), &[]);
+        // A library that does so: the process's functions are hakmem's, unless it binds its own calls to itself.
+        // Objects of a pool would meet the process's functions, as they would meet glibc's.
+        let kinds = [("lib", &[][..]), ("symbolic", &["-Wl,-Bsymbolic"])];
+        for (kind, flags) in kinds.into_iter().filter(|_| own.contains(&"-DOVER_LIBC")) {
+            let library = format!("libown-{kind}-{name}.so");
+            let shared = [&arguments[..], flags, &["-DLIBRARY", "-shared", "-fPIC"]].concat();
+            let library = compile_with(&library, "own_functions.c", &shared);
+            let library = library.to_str().expect("the folder's name is UTF-8");
+            passes(&compile_with(&format!("own-{kind}-{name}"), "own_library.c", &[library]), &[]);
+        }
+    }
+}
+
+/// The operators of C++ are the program's, and what they call is hakmem's.
+#[test]
+fn programs_may_define_the_operators_of_cpp() {
+    if Command::new("c++").arg("--version").output().is_err() {
+        println!("not run: c++ is not installed");
+        assert!(env::var_os("CI").is_none(), "c++ is not installed");
+        return;
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("preload").join(unique("own-new"));
+    run(Command::new("c++").args(["-O1", "-o"]).arg(&path).arg(source("own_new.cpp")));
+    passes(&path, &[]);
+}
+
+/// Every object is hakmem's, although the library wants the C library's functions first.
+#[test]
+fn libraries_may_be_opened_with_deepbind() {
+    compile_with("libdeepbind.so", "deepbind_library.c", &["-shared", "-fPIC", "-fno-builtin"]);
+    let host = compile_with("deepbind", "deepbind.c", &["-Wl,-rpath,$ORIGIN", "-fno-builtin"]);
+    passes(&host, &["libdeepbind.so"]);
+    let another = host.with_file_name(unique("another"));
+    passes(&host, &[&format!("{}/libdeepbind.so", another.parent().expect("a folder").display())]);
+}

@@ -124,6 +124,7 @@ const ALLOCATOR: &[Layer] = &[
         "the allocator of Rust programs; libraries that bring it stay loaded; what it holds and did",
     ),
     apart(&["allocator_api.rs", "preload.rs", "settings.rs"], "what programs see, one way each"),
+    layer(&["preload_glibc.rs"], "names of the preload library that are glibc's alone"),
     layer(&["lib.rs"], "the public surface"),
 ];
 
