@@ -106,7 +106,7 @@ impl Census {
 
     fn count_caches(&mut self) {
         for class in Class::all() {
-            let held = |heap: &thread_heap::Heap| heap.cache.held(class).min(class.cache_slots()) as u64;
+            let held = |heap: &thread_heap::Heap| settled(|| heap.cache.held(class), class.cache_slots()) as u64;
             let counts = &mut self.classes[class.index()];
             counts.in_threads = thread_heap::all().map(held).sum();
             counts.in_transfer = transfer_cache::objects(class);
@@ -204,5 +204,27 @@ impl Census {
         } else {
             self.ring.add(amount);
         }
+    }
+}
+
+/// A count of at most `most` that another thread changes: it is read again while it is impossible, and is 0 if it stays
+/// so.
+fn settled(mut read: impl FnMut() -> usize, most: usize) -> usize {
+    (0..4).map(|_| read()).find(|&count| count <= most).unwrap_or(0)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_counts_are_read_again() {
+        let read = |counts: &[usize]| {
+            let mut next = counts.iter().copied();
+            settled(|| next.next().unwrap_or(usize::MAX), 64)
+        };
+        assert_eq!(read(&[64]), 64);
+        assert_eq!(read(&[usize::MAX / 8, 65, 5]), 5);
+        assert_eq!(read(&[]), 0);
     }
 }
