@@ -89,6 +89,7 @@ fn work() -> bool {
     }
     let slots = central_free_list::purge_older_than(&COUNTERS, wait_epochs);
     let halves = arena::purge_older_than(&COUNTERS, wait_epochs, true);
+    arena::unmap_free();
     batches || slots || mappings || halves || is_due
 }
 
@@ -113,6 +114,7 @@ pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
         arena::purge_older_than(counters, 0, true);
         central_free_list::purge_older_than(counters, 0);
     }
+    arena::unmap_free();
 }
 
 held_at_fork!(IN_TRANSIT);

@@ -1,9 +1,13 @@
-//! The reserved range: one stretch of addresses for everything that has a size class, and the tables over it.
+//! The range: one stretch of addresses for everything that has a size class, and the tables over it.
 //!
 //! A free needs to know one thing about an address: its slot list. A table has a word for each block of the range,
 //! found by a subtraction, a shift and a compare. The compare also rejects a foreign address, before anything near it
 //! is read. The page map covers what lies outside: mappings of their own, and chunks where the range is full or was
 //! refused. The arena decides which part of the range is used for what.
+//!
+//! The range is not mapped. Its addresses lie where the kernel maps nothing by itself, and a part is mapped when it becomes
+//! memory; where another mapping came first, that is refused, and the arena goes elsewhere. So no limit (`RLIMIT_AS`,
+//! `RLIMIT_MEMLOCK`) and no core dump counts what is not used yet.
 
 use crate::class::{BLOCK, SEGMENT_BLOCKS, SlotListOffset};
 use crate::metadata::segment::{SEGMENT, Segment};
@@ -12,10 +16,10 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::{Once, constant, global, held_at_fork};
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, Ordering};
 
-/// Bytes of the range, tried in this order: addresses cost no memory, but a limit on them (`RLIMIT_AS`) or a checker
-/// (Valgrind above 16 GiB) refuses long ranges.
+/// Bytes of the range, tried in this order where the range must be mapped: addresses cost no memory, but a limit on them
+/// (`RLIMIT_AS`) or a checker (Valgrind above 16 GiB) refuses long ranges.
 const RANGE_BYTES: [usize; 6] = [RANGE_BYTES_MAX, 16 << 30, 4 << 30, 1 << 30, 256 << 20, 64 << 20];
 const RANGE_BYTES_MAX: usize = 64 << 30;
 
@@ -28,11 +32,14 @@ global! {
 }
 /// The slot list of each block in which an object with a class may start. Relaxed: a word is written before the first
 /// address of its block is handed out, and whatever passes the address to another thread orders the word as well. Words
-/// of 32 bits, since a load on x86-64 widens them at no cost.
-static LISTS: [AtomicU32; RANGE_BYTES_MAX / BLOCK] = [const { AtomicU32::new(0) }; RANGE_BYTES_MAX / BLOCK];
+/// of 16 bits, which a load widens at no cost: the table is 2 MiB of every process's addresses.
+static LISTS: [AtomicU16; RANGE_BYTES_MAX / BLOCK] = [const { AtomicU16::new(0) }; RANGE_BYTES_MAX / BLOCK];
 /// The segments made so far, by their place in the range. Stores release and loads acquire.
 static SEGMENTS: [AtomicPtr<Segment>; RANGE_BYTES_MAX / SEGMENT] =
     [const { AtomicPtr::new(ptr::null_mut()) }; RANGE_BYTES_MAX / SEGMENT];
+
+/// Whether the range is a mapping without access; else nothing is mapped there. Relaxed: written before the bounds.
+static IS_MAPPED: AtomicBool = AtomicBool::new(false);
 
 /// Where the range lies.
 #[derive(Debug)]
@@ -99,20 +106,21 @@ impl CachedBounds {
             return None;
         }
         // SAFETY: the range is no longer than the table.
-        let list = unsafe { LISTS.get_unchecked(block) }.load(Ordering::Relaxed);
-        Some(SlotListOffset(list))
+        Some(SlotListOffset(unsafe { os::load_widened(&raw const LISTS, block) }))
     }
 }
 
 /// The slot list that takes an object at the address when it is freed; [`SlotListOffset::NONE`] where there is none.
 pub(crate) fn slot_list_at(address: *const u8) -> SlotListOffset {
-    BOUNDS.block_of(address).map_or(SlotListOffset::NONE, |block| SlotListOffset(LISTS[block].load(Ordering::Relaxed)))
+    BOUNDS
+        .block_of(address)
+        .map_or(SlotListOffset::NONE, |block| SlotListOffset(u32::from(LISTS[block].load(Ordering::Relaxed))))
 }
 
 /// Sets the slot list of objects that start in a block; does nothing outside the range.
 pub(crate) fn set_slot_list(block_address: *const u8, list: SlotListOffset) {
     if let Some(block) = BOUNDS.block_of(block_address) {
-        LISTS[block].store(list.0, Ordering::Relaxed);
+        LISTS[block].store(list.0 as u16, Ordering::Relaxed);
     }
 }
 
@@ -129,7 +137,7 @@ pub(crate) fn enter_segment(segment: &'static Segment) {
     SEGMENTS[index].store(ptr::from_ref(segment).cast_mut(), Ordering::Release);
 }
 
-/// Reserves the range, unless that was tried before.
+/// Finds addresses for the range, unless that was tried before.
 pub(crate) fn reserve_once() {
     TRIED.get_or_make(|| {
         reserve();
@@ -138,6 +146,11 @@ pub(crate) fn reserve_once() {
 }
 
 fn reserve() {
+    if let Some(base) = os::free_addresses(RANGE_BYTES_MAX, SEGMENT) {
+        BOUNDS.set(base.addr(), RANGE_BYTES_MAX / BLOCK);
+        return;
+    }
+    IS_MAPPED.store(true, Ordering::Relaxed);
     // At most half of a limit: the process needs addresses for other things.
     let most = os::address_limit() / 2;
     for bytes in RANGE_BYTES.into_iter().filter(|&bytes| bytes <= most) {
@@ -149,6 +162,31 @@ fn reserve() {
             return;
         }
     }
+}
+
+/// Makes a part of the range memory: readable, writable and zero. Returns `false` when the kernel refuses, or something
+/// else is mapped there.
+///
+/// # Safety
+/// - `[base, base + bytes)` lies in the range and is not memory yet.
+pub(crate) unsafe fn commit(base: *mut u8, bytes: usize) -> bool {
+    if IS_MAPPED.load(Ordering::Relaxed) {
+        // The kernel checked `RLIMIT_AS` when the range was mapped. A limit that was set since then is checked here.
+        // SAFETY: the caller's promise.
+        os::mapped().bytes + bytes <= os::address_limit() && unsafe { os::commit(base, bytes) }
+    } else {
+        os::map_at(base, bytes)
+    }
+}
+
+/// Makes a part of the range no memory again. Returns `false` when the kernel refuses, and where that would save no
+/// addresses.
+///
+/// # Safety
+/// - [`commit`] made `[base, base + bytes)` memory, and it is not used any more.
+pub(crate) unsafe fn decommit(base: *mut u8, bytes: usize) -> bool {
+    // SAFETY: the caller's promise.
+    !IS_MAPPED.load(Ordering::Relaxed) && unsafe { os::unmap_part(base, bytes) }
 }
 
 /// The first address of the range, and its bytes, a multiple of a segment's; 0 bytes when there is none.

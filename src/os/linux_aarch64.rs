@@ -1,6 +1,7 @@
 //! Linux on aarch64: system calls, the virtual counter and thread-local storage.
 
 use core::arch::{asm, global_asm};
+use core::sync::atomic::{AtomicU16, Ordering};
 
 pub(super) const SYS_WRITE: usize = 64;
 pub(super) const SYS_EXIT_GROUP: usize = 94;
@@ -112,6 +113,16 @@ macro_rules! jump_to_next {
 }
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use jump_to_next;
+
+/// Loads entry `index` of a table that other threads write, without ordering.
+///
+/// # Safety
+/// - the table has the entry.
+#[inline(always)]
+pub(crate) unsafe fn load_widened<const N: usize>(table: *const [AtomicU16; N], index: usize) -> u32 {
+    // SAFETY: the caller's promise.
+    u32::from(unsafe { (*table).get_unchecked(index) }.load(Ordering::Relaxed))
+}
 
 /// Reads the virtual counter: a monotonic count at a constant rate, not ordered with the code around it.
 #[inline]

@@ -1,6 +1,7 @@
 //! Linux on x86-64: system calls, the time-stamp counter and thread-local storage.
 
 use core::arch::{asm, global_asm};
+use core::sync::atomic::AtomicU16;
 
 pub(super) const SYS_WRITE: usize = 1;
 pub(super) const SYS_MMAP: usize = 9;
@@ -115,6 +116,28 @@ macro_rules! jump_to_next {
 }
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use jump_to_next;
+
+/// Loads entry `index` of a table that other threads write, without ordering. The compiler would widen the result of an
+/// atomic load once more, with an instruction of its own, on the path of every free.
+///
+/// # Safety
+/// - the table has the entry.
+#[inline(always)]
+pub(crate) unsafe fn load_widened<const N: usize>(table: *const [AtomicU16; N], index: usize) -> u32 {
+    let word: usize;
+    // SAFETY: reads the entry, and clears all bits above it.
+    unsafe {
+        asm!(
+            "movzx {0:e}, word ptr [{1} + 2*{2}]",
+            lateout(reg) word,
+            in(reg) table,
+            in(reg) index,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+        core::hint::assert_unchecked(word <= u16::MAX as usize);
+    }
+    word as u32
+}
 
 /// Reads the time-stamp counter: a monotonic count at a constant rate, not ordered with the code around it.
 #[inline]

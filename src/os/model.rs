@@ -5,6 +5,7 @@
 //! addresses are enough; records live in the metadata allocator's first chunk. A model calls [`touch`] where a program
 //! would use its memory, and the checker finds a touch that is not ordered after one decommit and before the next.
 
+use core::sync::atomic::AtomicU16;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
@@ -89,6 +90,16 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: us
 /// Refuses: models start the purge thread themselves, or do without.
 pub(super) unsafe fn clone_thread(_: usize, _: *mut u8, _: *mut u32, _: extern "C" fn()) -> usize {
     REFUSED
+}
+
+/// Loads entry `index` of a table that other threads write, without ordering.
+///
+/// # Safety
+/// - the table has the entry.
+#[inline(always)]
+pub(crate) unsafe fn load_widened<const N: usize>(table: *const [AtomicU16; N], index: usize) -> u32 {
+    // SAFETY: the caller's promise.
+    u32::from(unsafe { (*table).get_unchecked(index) }.load(core::sync::atomic::Ordering::Relaxed))
 }
 
 pub(crate) fn cycles() -> u64 {

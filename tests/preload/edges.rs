@@ -132,3 +132,30 @@ fn libraries_may_be_opened_with_deepbind() {
     let another = host.with_file_name(unique("another"));
     passes(&host, &[&format!("{}/libdeepbind.so", another.parent().expect("a folder").display())]);
 }
+
+/// What the process may not have is refused with null, and what is freed serves all else again: other sizes, and what the
+/// C library maps.
+#[test]
+fn limits_on_addresses_are_lived_with() {
+    let path = compile_with("limits", "limits.c", &["-fno-builtin"]);
+    for mib in [512, 64, 12] {
+        passes(&path, &["self", &mib.to_string()]);
+        let mut command = program(&path);
+        let limit = libc::rlimit { rlim_cur: mib << 20, rlim_max: mib << 20 };
+        // SAFETY: one system call, in the child of a fork.
+        unsafe {
+            command.pre_exec(move || {
+                libc::setrlimit(libc::RLIMIT_AS, &raw const limit);
+                Ok(())
+            });
+        }
+        let stdout = run(command.args(["start", &mib.to_string()]).env("LD_PRELOAD", &*ALL_FACTORS));
+        assert!(stdout.ends_with(" checks, 0 failures\n"), "{mib} MiB from the start: {stdout}");
+    }
+}
+
+/// A user may lock memory within the limit: addresses that are not used do not count.
+#[test]
+fn a_user_may_lock_the_memory_of_a_small_program() {
+    passes(&compile_with("limits", "limits.c", &["-fno-builtin"]), &["mlock"]);
+}

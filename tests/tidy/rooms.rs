@@ -96,7 +96,8 @@ const ALLOCATOR: &[Layer] = &[
         &["alloc/find.rs", "alloc/huge_pages.rs", "alloc/mapping_pool.rs"],
         "stations get levels as parameters: address to object; the huge-page decision; freed mappings",
     ),
-    layer(&["alloc/arena.rs"], "runs of blocks, and memory for them"),
+    layer(&["alloc/arena_growth.rs"], "where segments come from"),
+    layer(&["alloc/arena.rs"], "runs of blocks"),
     apart(
         &["alloc/central_free_list.rs", "alloc/large_mappings.rs"],
         "pages of one size class; objects of whole runs and mappings",
