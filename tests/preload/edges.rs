@@ -159,3 +159,9 @@ fn limits_on_addresses_are_lived_with() {
 fn a_user_may_lock_the_memory_of_a_small_program() {
     passes(&compile_with("limits", "limits.c", &["-fno-builtin"]), &["mlock"]);
 }
+
+/// The kernel maps nothing there by itself, but a program may.
+#[test]
+fn other_mappings_in_the_range_are_left_alone() {
+    passes(&compile_with("taken_range", "taken_range.c", &["-fno-builtin"]), &[]);
+}
