@@ -165,3 +165,9 @@ fn a_user_may_lock_the_memory_of_a_small_program() {
 fn other_mappings_in_the_range_are_left_alone() {
     passes(&compile_with("taken_range", "taken_range.c", &["-fno-builtin"]), &[]);
 }
+
+/// The statistics and `malloc_trim` need no cache of the calling thread's, and are true beside threads that allocate.
+#[test]
+fn any_thread_may_ask_for_statistics_and_trim() {
+    passes(&compile("foreign_threads"), &[]);
+}
