@@ -178,19 +178,21 @@ unsafe fn decommit_blocks(counters: &factor::Counters, segment: &Segment, mut bl
 }
 
 /// Unmaps the free segments of the range, where a limit on the process counts addresses: what the C library and others
-/// map comes out of the same limit.
-pub(super) fn unmap_free() {
+/// map comes out of the same limit. Without `dirty` only those whose memory was given back.
+pub(super) fn unmap_free(dirty: bool) {
     if !os::is_limited() {
         return;
     }
     let mut arena = ARENA.lock();
     for kind in 0..2 {
-        // Where the kernel refuses, nothing more is tried.
-        while let Some(segment) = arena.segments[kind][FitClass::COUNT - 1].first()
-            && range::segment_of(segment.base.get()).is_some()
+        let may_go = |segment: &&'static Segment| {
+            (dirty || segment.dirty.get() == 0) && range::segment_of(segment.base.get()).is_some()
+        };
+        loop {
+            let found = arena.segments[kind][FitClass::COUNT - 1].iter().find(may_go);
             // SAFETY: no block of the segment is in use, and the lock keeps it so.
-            && unsafe { range::decommit(segment.base.get(), SEGMENT) }
-        {
+            let gone = found.filter(|segment| unsafe { range::decommit(segment.base.get(), SEGMENT) });
+            let Some(segment) = gone else { break };
             arena.segments[kind][FitClass::COUNT - 1].remove(segment);
             arena.growth.note_unmapped(segment);
         }

@@ -89,7 +89,7 @@ fn work() -> bool {
     }
     let slots = central_free_list::purge_older_than(&COUNTERS, wait_epochs);
     let halves = arena::purge_older_than(&COUNTERS, wait_epochs, true);
-    arena::unmap_free();
+    arena::unmap_free(false);
     batches || slots || mappings || halves || is_due
 }
 
@@ -114,7 +114,7 @@ pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
         arena::purge_older_than(counters, 0, true);
         central_free_list::purge_older_than(counters, 0);
     }
-    arena::unmap_free();
+    arena::unmap_free(true);
 }
 
 held_at_fork!(IN_TRANSIT);
