@@ -140,6 +140,10 @@ fn limits_on_addresses_are_lived_with() {
     let path = compile_with("limits", "limits.c", &["-fno-builtin"]);
     for mib in [512, 64, 12] {
         passes(&path, &["self", &mib.to_string()]);
+        // Each takes three seconds.
+        for bytes in if mib == 64 { &["100", "3000", "100000", "1048576"][..] } else { &[] } {
+            passes(&path, &["waits", &mib.to_string(), bytes]);
+        }
         let mut command = program(&path);
         let limit = libc::rlimit { rlim_cur: mib << 20, rlim_max: mib << 20 };
         // SAFETY: one system call, in the child of a fork.

@@ -1,5 +1,6 @@
 /* Limits that the process sets for itself, or that it has from its start (`start`): what it is served, and that all of
-   it serves again once it is freed. Arguments: `self` or `start`, and the limit on addresses in MiB; or `mlock`. */
+   it serves again once it is freed. Arguments: `self` or `start`, and the limit on addresses in MiB; `waits`, the limit, and
+   the size of objects; or `mlock`. */
 #include "check.h"
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -80,6 +81,20 @@ static void limited(int is_own)
     }
 }
 
+/* What was freed is given back by itself, for mappings of others. */
+static void waits(size_t bytes)
+{
+    free(malloc(100));
+    struct rlimit new = { limit, limit };
+    CHECK(setrlimit(RLIMIT_AS, &new) == 0);
+    size_t length = (limit - addresses()) / 2;
+    CHECK(fill(bytes) > length);
+    sleep(3);
+    void *other = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(other != MAP_FAILED, "%zu KiB after objects of %zu: %s", length >> 10, bytes, strerror(errno));
+    free(malloc(bytes));
+}
+
 static void locked(void)
 {
     struct rlimit new = { 8 << 20, 8 << 20 };
@@ -105,6 +120,8 @@ int main(int count, char **arguments)
     limit = count > 2 ? strtoul(arguments[2], NULL, 10) << 20 : 0;
     if (strcmp(arguments[1], "mlock") == 0) {
         locked();
+    } else if (strcmp(arguments[1], "waits") == 0) {
+        waits(strtoul(arguments[3], NULL, 10));
     } else {
         limited(strcmp(arguments[1], "self") == 0);
     }
