@@ -79,9 +79,8 @@ pub(crate) unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mu
         return ptr::null_mut();
     }
     // The caller may have written to all that `malloc_usable_size` gave it.
-    let usable = inspect::usable_bytes(object.cast(), Call::Realloc);
     // SAFETY: the caller's promise. A move keeps the alignment of `malloc` only, as the standard allows.
-    or_enomem(unsafe { reallocate::reallocate(object.cast(), usable, ALIGN, size) })
+    or_enomem(unsafe { reallocate::reallocate(object.cast(), usize::MAX, ALIGN, size) })
 }
 
 /// Allocates with an alignment that is a power of two and a multiple of a pointer's size. Returns 0, `EINVAL` or
