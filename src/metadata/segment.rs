@@ -39,11 +39,11 @@ pub(crate) struct Segment {
     pub(crate) base: Cell<*mut u8>,
     /// One bit per block in use; blocks that are no memory yet count as in use.
     pub(crate) used: Cell<u64>,
-    /// Blocks that are memory: the first ones.
-    pub(crate) memory_blocks: Cell<u8>,
     /// One bit per block that was used since it was last known to be zero.
     pub(crate) dirty: Cell<u64>,
     pub(crate) kind: Cell<Kind>,
+    /// Blocks that are memory: the first ones.
+    pub(crate) memory_blocks: Cell<u8>,
     /// The purge epoch in which each half was last in use.
     pub(crate) freed_at: [Cell<u32>; 2],
     /// One bit per half for which the kernel was advised to use huge pages.

@@ -98,7 +98,10 @@ static void waits(size_t bytes)
 static void locked(void)
 {
     struct rlimit new = { 8 << 20, 8 << 20 };
-    CHECK(setrlimit(RLIMIT_MEMLOCK, &new) == 0);
+    if (setrlimit(RLIMIT_MEMLOCK, &new) != 0) {
+        puts("not run: the process may not lock so much");
+        return;
+    }
     CHECK(getuid() != 0 || (setgid(65534) == 0 && setuid(65534) == 0));
     free(malloc(100));
     CHECK(mlockall(MCL_CURRENT) == 0, "%s", strerror(errno));
