@@ -97,12 +97,16 @@ mod config;
 mod factor;
 mod fatal;
 mod global;
+#[cfg(not(any(feature = "preload", loom)))]
+mod keep_loaded;
 mod metadata;
 #[cfg(all(test, loom))]
 mod model;
 mod os;
 #[cfg(all(feature = "preload", not(test)))]
 mod preload;
+#[cfg(all(feature = "preload", not(test)))]
+mod preload_glibc;
 mod request;
 #[cfg(feature = "settings")]
 pub mod settings;
@@ -204,7 +208,7 @@ pub fn owns(address: *const u8) -> bool {
 /// # Safety
 /// - the address is that of an object that hakmem allocated and that was not freed.
 pub unsafe fn usable_bytes(object: *mut u8) -> usize {
-    alloc::inspect::usable_bytes(object)
+    alloc::inspect::usable_bytes(object, fatal::Call::UsableSize)
 }
 
 /// Gives all memory that waits for reuse back to the OS: that of the calling thread's cache, the transfer cache,

@@ -4,13 +4,14 @@
 //! does: a size of 0 gives an object of its own, `realloc(p, 0)` frees, and sizes beyond `PTRDIFF_MAX` fail with
 //! `ENOMEM`. Where glibc's versions differ, they do as the newest: [`aligned_alloc`] refuses an alignment that is no
 //! power of two. Every object is aligned to 16 bytes. The functions call [`crate::alloc`] and set `errno` where a
-//! request fails; they add nothing to one that succeeds.
+//! request fails; they add nothing to one that succeeds. [`crate::preload_glibc`] has the names that are glibc's alone.
 //!
 //! The loader calls them before any constructor has run, so no call relies on one: the first request does what the
 //! constructor of [`crate::alloc`] has not done yet. glibc's statistics functions report hakmem's [`crate::stats()`]:
 //! `malloc_stats`, `mallinfo`, `mallinfo2` and `malloc_info`.
 
 use crate::alloc::{allocate, flush, free as free_path, inspect, reallocate};
+use crate::fatal::Call;
 use crate::{os, stats};
 use core::ffi::{c_char, c_int, c_void};
 use core::fmt::{self, Write};
@@ -25,7 +26,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 /// Allocates `size` bytes. Null and `ENOMEM` when there is no memory.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn malloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn malloc(size: usize) -> *mut c_void {
     allocate::allocate_apart(size, || malloc_slow(size), || malloc_beyond(size)).cast()
 }
 
@@ -48,14 +49,14 @@ fn malloc_slow(size: usize) -> *mut u8 {
 /// - the address is null, or came from this library, and the object is not used any more.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn free(object: *mut c_void) {
+pub(crate) unsafe extern "C" fn free(object: *mut c_void) {
     // SAFETY: the caller's promise.
     unsafe { free_path::free(object.cast()) }
 }
 
 /// Allocates `count` times `size` zeroed bytes. Null and `ENOMEM` when there is no memory, or the product overflows.
 #[unsafe(no_mangle)]
-extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+pub(crate) extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     match count.checked_mul(size) {
         Some(bytes) => or_enomem(allocate::allocate_zeroed(bytes, ALIGN)),
         None => fail(libc::ENOMEM),
@@ -68,7 +69,7 @@ extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 /// # Safety
 /// - the address is null, or came from this library, and no other thread uses the object.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
+pub(crate) unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
     if object.is_null() {
         return malloc(size);
     }
@@ -78,22 +79,8 @@ unsafe extern "C" fn realloc(object: *mut c_void, size: usize) -> *mut c_void {
         return ptr::null_mut();
     }
     // The caller may have written to all that `malloc_usable_size` gave it.
-    let usable = inspect::usable_bytes(object.cast());
     // SAFETY: the caller's promise. A move keeps the alignment of `malloc` only, as the standard allows.
-    or_enomem(unsafe { reallocate::reallocate(object.cast(), usable, ALIGN, size) })
-}
-
-/// As [`realloc`], to `count` times `size` bytes. Null and `ENOMEM` also when the product overflows.
-///
-/// # Safety
-/// - as for [`realloc`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn reallocarray(object: *mut c_void, count: usize, size: usize) -> *mut c_void {
-    match count.checked_mul(size) {
-        // SAFETY: passed on.
-        Some(bytes) => unsafe { realloc(object, bytes) },
-        None => fail(libc::ENOMEM),
-    }
+    or_enomem(unsafe { reallocate::reallocate(object.cast(), usize::MAX, ALIGN, size) })
 }
 
 /// Allocates with an alignment that is a power of two and a multiple of a pointer's size. Returns 0, `EINVAL` or
@@ -102,7 +89,7 @@ unsafe extern "C" fn reallocarray(object: *mut c_void, count: usize, size: usize
 /// # Safety
 /// - `out` is valid for a write.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
+pub(crate) unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
     if !align.is_power_of_two() || align < size_of::<*mut c_void>() {
         return libc::EINVAL;
     }
@@ -124,7 +111,7 @@ extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
 
 /// As [`aligned_alloc`], but rounds the alignment up to a power of two; `EINVAL` when that overflows.
 #[unsafe(no_mangle)]
-extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
+pub(crate) extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
     match align.checked_next_power_of_two() {
         Some(align) => aligned(align, size),
         None => fail(libc::EINVAL),
@@ -133,13 +120,13 @@ extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
 
 /// Allocates from the start of one of the kernel's pages.
 #[unsafe(no_mangle)]
-extern "C" fn valloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn valloc(size: usize) -> *mut c_void {
     aligned(os::kernel_page(), size)
 }
 
 /// As [`valloc`], but rounds the size up to whole pages, at least one; `ENOMEM` when that overflows.
 #[unsafe(no_mangle)]
-extern "C" fn pvalloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn pvalloc(size: usize) -> *mut c_void {
     let page = os::kernel_page();
     match size.max(1).checked_next_multiple_of(page) {
         Some(bytes) => aligned(page, bytes),
@@ -153,37 +140,7 @@ extern "C" fn pvalloc(size: usize) -> *mut c_void {
 /// - the address is null or that of an object of this library's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn malloc_usable_size(object: *mut c_void) -> usize {
-    if object.is_null() { 0 } else { inspect::usable_bytes(object.cast()) }
-}
-
-/// As [`free`]. glibc no longer declares it, but old programs call it.
-///
-/// # Safety
-/// - as for [`free`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn cfree(object: *mut c_void) {
-    // SAFETY: passed on.
-    unsafe { free(object) }
-}
-
-/// As [`free`]; the size is not needed and not verified.
-///
-/// # Safety
-/// - as for [`free`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn free_sized(object: *mut c_void, _size: usize) {
-    // SAFETY: passed on.
-    unsafe { free(object) }
-}
-
-/// As [`free`]; alignment and size are not needed and not verified.
-///
-/// # Safety
-/// - as for [`free`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn free_aligned_sized(object: *mut c_void, _align: usize, _size: usize) {
-    // SAFETY: passed on.
-    unsafe { free(object) }
+    if object.is_null() { 0 } else { inspect::usable_bytes(object.cast(), Call::UsableSize) }
 }
 
 /// Gives memory that waits for reuse back to the OS. Returns 1, "memory was released", whether any was or not.
@@ -365,7 +322,7 @@ fn or_enomem(object: *mut u8) -> *mut c_void {
 /// Sets `errno` and returns null.
 #[cold]
 #[inline(never)]
-fn fail(reason: c_int) -> *mut c_void {
+pub(crate) fn fail(reason: c_int) -> *mut c_void {
     // SAFETY: the calling thread's own word.
     unsafe { *libc::__errno_location() = reason };
     ptr::null_mut()

@@ -139,7 +139,7 @@ impl FactorStats {
 pub fn stats() -> Stats {
     config::seal_once();
     let allocations: u64 = thread_heap::all().map(|heap| heap.cache.allocations.get()).sum();
-    let frees = allocations.saturating_sub(thread_heap::live_objects());
+    let frees = frees(allocations, thread_heap::live_objects());
     let census = Census::take();
     let records = allocator::usage();
     let mapped = os::mapped();
@@ -192,6 +192,12 @@ pub fn stats() -> Stats {
         stats.classes[class.index()] = of_class;
     }
     stats
+}
+
+/// Frees, from the allocations and from the live objects, which are counted a moment later by counts that wrap: while
+/// threads allocate and free there may seem to be fewer than none, or more than were allocated.
+fn frees(allocations: u64, live_objects: u64) -> u64 {
+    allocations.saturating_sub(if live_objects > u64::MAX / 2 { 0 } else { live_objects })
 }
 
 /// Level and counters of each factor, summed over all threads.
@@ -322,5 +328,17 @@ impl fmt::Display for Stats {
             writeln!(f)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frees_are_never_more_than_allocations() {
+        assert_eq!(frees(10, 3), 7);
+        assert_eq!(frees(10, 11), 0);
+        assert_eq!(frees(10, 0_u64.wrapping_sub(2)), 10);
     }
 }

@@ -118,7 +118,7 @@ fn environments() -> Vec<Environment> {
 }
 
 /// Runs the misuse in each environment for which `sentence` returns what the process must write.
-fn check(test: &str, label: &str, sentence: impl Fn(&Environment) -> Option<&'static str>, misuse: fn()) {
+fn check(test: &str, label: &str, sentence: impl Fn(&Environment) -> Option<&'static str>, misuse: impl Fn() + Copy) {
     for environment in environments() {
         if let Some(sentence) = sentence(&environment) {
             let label = format!("{label}, {}", environment.label);
@@ -226,16 +226,42 @@ fn free_of_foreign_memory() {
             .vars(&environment.variables)
             .aborts_with(FOREIGN, || free(std::ptr::without_provenance_mut(address)));
     }
-    check(
-        name,
-        "realloc",
-        |_| Some(FOREIGN),
-        || {
-            let mut local = [0_u128; 64];
-            // SAFETY: none, as in `free`.
-            unsafe { GLOBAL.realloc((&raw mut local[32]).cast(), layout(SMALL), 2 * SMALL) };
-        },
-    );
+}
+
+/// Calls other than a free name themselves.
+#[test]
+fn realloc_and_usable_size_of_no_object() {
+    let name = "realloc_and_usable_size_of_no_object";
+    let realloc = |object: *mut u8| {
+        // SAFETY: none, as in `free`.
+        unsafe { GLOBAL.realloc(object, layout(SMALL), 2 * SMALL) };
+    };
+    let usable = |object: *mut u8| {
+        // SAFETY: none, as in `free`.
+        std::hint::black_box(unsafe { hakmem::usable_bytes(object) });
+    };
+    let foreign = || Box::leak(Box::new([0_u128; 64])).as_mut_ptr_range().end.cast::<u8>().wrapping_add(1 << 44);
+    const REALLOC: &str = "hakmem: realloc of a pointer that hakmem did not allocate\n";
+    const USABLE: &str = "hakmem: malloc_usable_size of a pointer that hakmem did not allocate\n";
+    check(name, "realloc, foreign", |_| Some(REALLOC), move || realloc(foreign()));
+    check(name, "usable, foreign", |_| Some(USABLE), move || usable(foreign()));
+    let without_header = |sentence| move |environment: &Environment| (environment.header == 0).then_some(sentence);
+    const INSIDE: &str = "hakmem: realloc of a pointer inside an object, not at its start\n";
+    const USABLE_INSIDE: &str = "hakmem: malloc_usable_size of a pointer inside an object, not at its start\n";
+    for size in [SMALL, 5000, COLOURED] {
+        let label = |call| format!("{call}, {size} bytes");
+        let inside = move || allocate(size).wrapping_add(16);
+        check(name, &label("realloc, inside"), without_header(INSIDE), move || realloc(inside()));
+        check(name, &label("usable, inside"), without_header(USABLE_INSIDE), move || usable(inside()));
+    }
+    let is_kept = |sentence| move |environment: &Environment| environment.bigcache.then_some(sentence);
+    let freed = || {
+        let object = allocate(MAPPING);
+        free(object);
+        object
+    };
+    check(name, "realloc, freed", is_kept("hakmem: realloc of a freed object\n"), move || realloc(freed()));
+    check(name, "usable, freed", is_kept("hakmem: malloc_usable_size of a freed object\n"), move || usable(freed()));
 }
 
 #[test]

@@ -145,14 +145,14 @@ fn counts_are_right_when_memory_was_short() {
     case(name, "original").var("HAKMEM_MODE", "original").succeeds(work);
 }
 
-/// A core dump has what objects hold, and not the addresses that are only reserved: they would be gigabytes of zeroes.
+/// Addresses that are not used yet count nowhere: not in a limit, not for `mlockall`, and not in a core dump, where they
+/// would be gigabytes of zeroes.
 #[test]
 fn a_core_dump_has_the_memory_of_objects_alone() {
     case("a_core_dump_has_the_memory_of_objects_alone", "default").succeeds(|| {
         let small = allocate(100);
         assert!(!has_flag(small, "dd"));
-        // Small objects lie at the lower end of the range, which is memory as far as it is used.
-        assert!(has_flag(small.wrapping_add(512 * MIB), "dd"));
+        assert!(virtual_bytes() < 256 * MIB, "{} MiB", virtual_bytes() / MIB);
         let objects: Vec<*mut u8> = (0..1_000).map(|_| allocate(100 * KIB)).collect();
         assert!(objects.iter().all(|&object| !has_flag(object, "dd")));
         objects.into_iter().for_each(|object| free(object, 100 * KIB));

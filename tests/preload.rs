@@ -5,6 +5,8 @@
 //! without a fallback. What else is missing is named in the output, and is an error where `CI` is set.
 
 mod common;
+#[path = "preload/edges.rs"]
+mod edges;
 
 use common::{all_off_but, all_on, texts};
 use std::collections::BTreeSet;
@@ -30,9 +32,18 @@ const PAIRS: u64 = 100_000;
 
 /// Every name that the library defines for others.
 const EXPORTS: &[&str] = &[
+    "__libc_calloc",
+    "__libc_free",
+    "__libc_malloc",
+    "__libc_memalign",
+    "__libc_pvalloc",
+    "__libc_realloc",
+    "__libc_valloc",
+    "__posix_memalign",
     "aligned_alloc",
     "calloc",
     "cfree",
+    "dlopen",
     "free",
     "free_aligned_sized",
     "free_sized",
@@ -131,12 +142,17 @@ fn unique(name: &str) -> String {
 
 /// Compiles one of our own programs.
 fn compile(name: &str) -> PathBuf {
+    compile_with(name, &format!("{name}.c"), &[])
+}
+
+/// Compiles a file of ours with these arguments, and calls the result by the name.
+fn compile_with(name: &str, file: &str, arguments: &[&str]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("preload");
     std::fs::create_dir_all(&folder).expect("the folder for temporary files is writable");
     // Another test may use the program at this moment.
     let (fresh, kept) = (folder.join(unique(name)), folder.join(name));
     let mut cc = Command::new("cc");
-    cc.args(["-std=gnu11", "-O2", "-pthread", "-w", "-o"]).arg(&fresh).arg(source(&format!("{name}.c"))).arg("-ldl");
+    cc.args(["-std=gnu11", "-O2", "-pthread", "-w", "-o"]).arg(&fresh).arg(source(file)).args(arguments).arg("-ldl");
     run(&mut cc);
     std::fs::rename(&fresh, &kept).expect("both are in one folder");
     kept
@@ -196,12 +212,17 @@ fn a_process_can_tell_who_serves_it() {
 #[test]
 fn misuse_ends_the_process_with_a_sentence() {
     let misuse = compile("misuse");
-    let foreign = "hakmem: free of a pointer that hakmem did not allocate\n";
     for (name, sentence) in [
-        ("foreign", foreign),
-        ("foreign-realloc", foreign),
+        ("foreign", "hakmem: free of a pointer that hakmem did not allocate\n"),
+        ("foreign-realloc", "hakmem: realloc of a pointer that hakmem did not allocate\n"),
+        ("foreign-reallocarray", "hakmem: realloc of a pointer that hakmem did not allocate\n"),
+        ("foreign-usable", "hakmem: malloc_usable_size of a pointer that hakmem did not allocate\n"),
         ("interior", "hakmem: free of a pointer inside an object, not at its start\n"),
+        ("interior-realloc", "hakmem: realloc of a pointer inside an object, not at its start\n"),
+        ("interior-usable", "hakmem: malloc_usable_size of a pointer inside an object, not at its start\n"),
         ("double", "hakmem: double free\n"),
+        ("freed-realloc", "hakmem: realloc of a freed object\n"),
+        ("freed-usable", "hakmem: malloc_usable_size of a freed object\n"),
     ] {
         let output = finish(program(&misuse).arg(name).env("LD_PRELOAD", &*ALL_FACTORS));
         let (_, stderr) = texts(&output);

@@ -188,6 +188,8 @@ fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
         if request.size.saturating_add(request.align) > ADDRESSES_MAX {
             return None;
         }
+        // What this thread's cache holds waits as well, for other sizes.
+        _ = thread::drain(active, heap);
         purge::reclaim(active, counters);
         from_stations(heap, active, request, strategy).or_else(|| {
             let memory = run(active, counters, request, None)?;

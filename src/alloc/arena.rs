@@ -1,16 +1,16 @@
-//! The arena: the reserved range, handed out as segments and runs of blocks.
+//! The arena: the range, handed out as segments and runs of blocks.
 //!
 //! Segments of small pages grow from the range's lower end, those of large objects from its upper end, so that the
 //! advice on huge pages can differ and still covers few, long pieces. Where the range is full, or was refused, chunks
-//! elsewhere take its place. Addresses are never unmapped, so that looking one up needs no lock. The memory of a free
-//! half segment goes back to the OS with `madvise`, when the factor `purge` says so.
+//! elsewhere take its place. What an address was used for stays known, so that looking one up needs no lock. The memory
+//! of a free half segment goes back to the OS with `madvise`, when the factor `purge` says so.
 //!
 //! The lock is taken for a page of slots, or for a large object that neither a cache nor the transfer cache had.
 
-use super::huge_pages::{self, NewMemory, PLAIN_SMALL, Policy};
+use super::arena_growth::{Extent, Growth};
+use super::huge_pages::{self, Policy};
 use crate::class::{BLOCK, SlotListOffset};
-use crate::factor::{self, free_check, purge};
-use crate::metadata::allocator;
+use crate::factor::{self, purge};
 use crate::metadata::list::List;
 use crate::metadata::page::Page;
 use crate::metadata::page_map;
@@ -19,11 +19,6 @@ use crate::metadata::segment::{FitClass, HALF_BLOCKS, Kind, SEGMENT, Segment, ha
 use crate::os::{self, HUGE_PAGE};
 use crate::sync::{Lock, global};
 
-/// Most bytes that become memory in one step. A step doubles the memory at its end of the range, as far as limits
-/// allow, so that a small program is charged little (`RLIMIT_DATA`) and a large one makes few calls.
-const COMMIT_MAX: usize = 64 << 20;
-/// Bytes of chunks outside the range, tried in this order.
-const CHUNKS: [usize; 3] = [64 << 20, 16 << 20, SEGMENT];
 /// Bytes of half segments that wait, from which on the purge is due.
 const PURGE_BYTES_MIN: usize = 4 << 20;
 /// Least free blocks of a half that are worth a system call.
@@ -35,25 +30,10 @@ global! {
 
 #[derive(Debug)]
 struct Arena {
-    /// What is left of the range: small pages grow up from `low`, large objects grow down from `high`.
-    low: *mut u8,
-    high: *mut u8,
-    /// How far the range is memory, from each end.
-    low_committed: *mut u8,
-    high_committed: *mut u8,
-    /// The range's first address.
-    base: *mut u8,
-    /// Whether the fields above are set.
-    has_range: bool,
-    /// The rest of the newest chunk.
-    chunk: *mut u8,
-    chunk_left: usize,
-    /// Bytes of all chunks, with what was mapped to align them.
-    chunk_bytes: usize,
+    /// Where new segments come from.
+    growth: Growth,
     /// Segments with a free block, by kind and fit class.
     segments: [[List<Segment>; FitClass::COUNT]; 2],
-    /// A record that was made when no memory was left for its segment; the next segment gets it.
-    spare_record: Option<&'static Segment>,
     /// Segments with a half to be purged, newest first.
     waiting: Option<&'static Segment>,
     /// Bytes that wait in them, where each segment counts for one half.
@@ -76,14 +56,20 @@ pub(super) fn take_run(
     if let Some(run) = arena.take_from_lists(counters, policy, kind, blocks, object_bytes) {
         return Some(run);
     }
-    if let Some(segment) = arena.new_segment(counters, policy, kind) {
-        arena.segments[kind as usize][FitClass::COUNT - 1].push(segment);
-    } else {
-        // The last resort: memory of the other kind.
-        let other = if kind == Kind::Small { Kind::Large } else { Kind::Small };
-        return arena.take_from_lists(counters, policy, other, blocks, object_bytes);
+    // A segment that is memory in part may be too short for the run, and is then extended.
+    while arena.grow(counters, policy, kind) {
+        if let Some(run) = arena.take_from_lists(counters, policy, kind, blocks, object_bytes) {
+            return Some(run);
+        }
     }
-    arena.take_from_lists(counters, policy, kind, blocks, object_bytes)
+    // The last resort: memory of the other kind.
+    let other = if kind == Kind::Small { Kind::Large } else { Kind::Small };
+    loop {
+        let run = arena.take_from_lists(counters, policy, other, blocks, object_bytes);
+        if run.is_some() || !arena.extend(counters, policy, other) {
+            return run;
+        }
+    }
 }
 
 /// Whether a run of `blocks` blocks takes new memory.
@@ -196,31 +182,36 @@ unsafe fn decommit_blocks(counters: &factor::Counters, segment: &Segment, mut bl
     gone
 }
 
+/// Unmaps the free segments of the range, where a limit on the process counts addresses: what the C library and others
+/// map comes out of the same limit. Without `dirty` only those whose memory was given back.
+pub(super) fn unmap_free(dirty: bool) {
+    if !os::is_limited() {
+        return;
+    }
+    let mut arena = ARENA.lock();
+    for kind in 0..2 {
+        let may_go = |segment: &&'static Segment| {
+            (dirty || segment.dirty.get() == 0) && range::segment_of(segment.base.get()).is_some()
+        };
+        loop {
+            let found = arena.segments[kind][FitClass::COUNT - 1].iter().find(may_go);
+            // SAFETY: no block of the segment is in use, and the lock keeps it so.
+            let gone = found.filter(|segment| unsafe { range::decommit(segment.base.get(), SEGMENT) });
+            let Some(segment) = gone else { break };
+            arena.segments[kind][FitClass::COUNT - 1].remove(segment);
+            arena.growth.note_unmapped(segment);
+        }
+    }
+}
+
 /// Bytes that wait to be purged.
 pub(super) fn waiting_bytes() -> usize {
     ARENA.lock().waiting_bytes
 }
 
-/// How far the arena has grown, in the range and outside of it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Extent {
-    /// Segments of small pages: their first address, their bytes, and the bytes from there on that are memory.
-    pub(super) low: (*mut u8, usize, usize),
-    /// Segments of large objects: as above, but the memory ends where the segments end and begins before them.
-    pub(super) high: (*mut u8, usize, usize),
-    /// Bytes of chunks outside the range.
-    pub(super) chunk_bytes: usize,
-}
-
 /// The arena's extent at this moment.
 pub(super) fn extent() -> Extent {
-    let arena = ARENA.lock();
-    let end = arena.base.addr() + if arena.has_range { range::bounds().1 } else { 0 };
-    Extent {
-        low: (arena.base, arena.low.addr() - arena.base.addr(), arena.low_committed.addr() - arena.base.addr()),
-        high: (arena.high, end - arena.high.addr(), end - arena.high_committed.addr()),
-        chunk_bytes: arena.chunk_bytes,
-    }
+    ARENA.lock().growth.extent()
 }
 
 /// Reads a segment under the arena's lock: no run is taken or put back meanwhile.
@@ -232,17 +223,8 @@ pub(super) fn look_at<T>(segment: &'static Segment, look: impl FnOnce(&'static S
 impl Arena {
     const fn new() -> Arena {
         Arena {
-            low: core::ptr::null_mut(),
-            high: core::ptr::null_mut(),
-            low_committed: core::ptr::null_mut(),
-            high_committed: core::ptr::null_mut(),
-            base: core::ptr::null_mut(),
-            has_range: false,
-            chunk: core::ptr::null_mut(),
-            chunk_left: 0,
-            chunk_bytes: 0,
+            growth: Growth::new(),
             segments: [const { [const { List::new() }; FitClass::COUNT] }; 2],
-            spare_record: None,
             waiting: None,
             waiting_bytes: 0,
         }
@@ -271,6 +253,24 @@ impl Arena {
         fit_classes.find_map(|fit| self.segments[kind as usize][fit].first())
     }
 
+    /// Gets memory for more blocks, in a segment that is memory in part or a new one. Returns `false` when there is none.
+    fn grow(&mut self, counters: &factor::Counters, policy: Policy, kind: Kind) -> bool {
+        if self.extend(counters, policy, kind) {
+            return true;
+        }
+        let new = self.growth.new_segment(counters, policy, kind);
+        self.enter(new)
+    }
+
+    /// As [`Arena::grow`], in a segment that is memory in part alone.
+    fn extend(&mut self, counters: &factor::Counters, policy: Policy, kind: Kind) -> bool {
+        let Some((segment, blocks)) = self.growth.extend(counters, policy, kind) else {
+            return false;
+        };
+        self.change(segment, |segment| segment.extend(blocks));
+        true
+    }
+
     /// Changes which blocks are in use, and moves the segment to the list of its new fit class.
     fn change(&mut self, segment: &'static Segment, change: impl FnOnce(&'static Segment)) {
         let kind = segment.kind.get() as usize;
@@ -295,122 +295,23 @@ impl Arena {
         }
     }
 
+    /// Takes a new segment into the list of its fit class. Returns `false` when there is none.
+    fn enter(&mut self, new: Option<&'static Segment>) -> bool {
+        let Some(segment) = new else {
+            return false;
+        };
+        let kind = segment.kind.get() as usize;
+        if let Some(fit) = segment.fit_class() {
+            self.segments[kind][fit.index()].push(segment);
+        }
+        true
+    }
+
     /// Puts a segment into the list of those that wait for the purge, unless it is there.
     fn wait(&mut self, segment: &'static Segment) {
         if !segment.waits.replace(true) {
             segment.next_waiting.set(self.waiting.replace(segment));
             self.waiting_bytes += HUGE_PAGE;
         }
-    }
-
-    /// A new segment, of the range or else of a chunk. `None` when there is no memory.
-    fn new_segment(&mut self, counters: &factor::Counters, policy: Policy, kind: Kind) -> Option<&'static Segment> {
-        let segment = match self.spare_record.take() {
-            Some(segment) => segment,
-            // SAFETY: the record lives for ever, and all zeroes are a segment of free blocks.
-            None => unsafe { allocator::allocate::<Segment>()?.as_ref() },
-        };
-        segment.kind.set(kind);
-        if let Some(base) = self.next_of_range(counters, policy, kind) {
-            segment.base.set(base);
-            range::enter_segment(segment);
-            return Some(segment);
-        }
-        let Some(base) = self.next_of_chunk(counters, policy) else {
-            self.spare_record = Some(segment);
-            return None;
-        };
-        segment.base.set(base);
-        page_map::enter_segment(segment).then_some(segment)
-    }
-
-    /// Takes the next 4 MiB of the range for a segment.
-    fn next_of_range(&mut self, counters: &factor::Counters, policy: Policy, kind: Kind) -> Option<*mut u8> {
-        if !self.has_range {
-            self.has_range = true;
-            let (base, bytes) = range::bounds();
-            (self.base, self.low, self.low_committed) = (base, base, base);
-            self.high = base.wrapping_add(bytes);
-            self.high_committed = self.high;
-        }
-        if self.high.addr() - self.low.addr() < SEGMENT {
-            return None;
-        }
-        match kind {
-            Kind::Small => {
-                if self.low == self.low_committed {
-                    let step = (self.low.addr() - self.base.addr()).clamp(SEGMENT, COMMIT_MAX);
-                    let most = self.high_committed.addr() - self.low.addr();
-                    let bytes = self.commit(|_| self.low, step.min(most))?;
-                    self.low_committed = self.low.wrapping_add(bytes);
-                    // Only the memory beyond the first `PLAIN_SMALL` bytes gets advice.
-                    let start = self.base.wrapping_add(PLAIN_SMALL).max(self.low);
-                    if start < self.low_committed {
-                        let new = NewMemory::Small { from_start: start.addr() - self.base.addr() };
-                        let bytes = self.low_committed.addr() - start.addr();
-                        // SAFETY: the arena's own, and new.
-                        unsafe { huge_pages::advise(policy, &counters.thp, new, start, bytes) };
-                    }
-                }
-                let base = self.low;
-                self.low = base.wrapping_add(SEGMENT);
-                Some(base)
-            }
-            Kind::Large => {
-                if self.high == self.high_committed {
-                    let end = self.base.addr() + range::bounds().1;
-                    let step = (end - self.high.addr()).clamp(SEGMENT, COMMIT_MAX);
-                    let most = self.high.addr() - self.low_committed.addr();
-                    let bytes = self.commit(|bytes| self.high.wrapping_sub(bytes), step.min(most))?;
-                    self.high_committed = self.high.wrapping_sub(bytes);
-                    // SAFETY: the arena's own, and new.
-                    unsafe { huge_pages::advise(policy, &counters.thp, NewMemory::Large, self.high_committed, bytes) };
-                }
-                self.high = self.high.wrapping_sub(SEGMENT);
-                Some(self.high)
-            }
-        }
-    }
-
-    /// Makes a part of the range memory: `most` bytes, or a segment's where that is refused. Returns how many bytes.
-    /// `start` returns where the part begins, by its bytes.
-    fn commit(&self, start: impl Fn(usize) -> *mut u8, most: usize) -> Option<usize> {
-        // The kernel checks `RLIMIT_AS` when the range is reserved and not at a commit. A limit that was set since then
-        // is checked here.
-        let limit = if self.committed() == 0 { usize::MAX } else { os::address_limit() };
-        [most, SEGMENT].into_iter().find(|&bytes| {
-            // SAFETY: the callers name a part of the range that is not used yet.
-            (SEGMENT..=most).contains(&bytes)
-                && self.committed() + bytes <= limit
-                && unsafe { os::commit(start(bytes), bytes) && free_check::cover(start(bytes), bytes) }
-        })
-    }
-
-    /// Bytes of the range that are memory.
-    fn committed(&self) -> usize {
-        let end = self.base.addr() + range::bounds().1;
-        self.low_committed.addr() - self.base.addr() + end - self.high_committed.addr()
-    }
-
-    /// Takes the next 4 MiB of a chunk outside the range for a segment.
-    fn next_of_chunk(&mut self, counters: &factor::Counters, policy: Policy) -> Option<*mut u8> {
-        if self.chunk_left == 0 {
-            for bytes in CHUNKS {
-                // One segment more, to align; the ends stay untouched.
-                let chunk = os::map(bytes + SEGMENT);
-                if !chunk.is_null() {
-                    self.chunk = chunk.wrapping_add(chunk.addr().next_multiple_of(SEGMENT) - chunk.addr());
-                    self.chunk_left = bytes;
-                    self.chunk_bytes += bytes + SEGMENT;
-                    // SAFETY: the arena's own, and new.
-                    unsafe { huge_pages::advise(policy, &counters.thp, NewMemory::Mapping, self.chunk, bytes) };
-                    break;
-                }
-            }
-        }
-        self.chunk_left = self.chunk_left.checked_sub(SEGMENT)?;
-        let base = self.chunk;
-        self.chunk = base.wrapping_add(SEGMENT);
-        Some(base)
     }
 }

@@ -4,7 +4,7 @@
 //! all threads, and the counts of the transfer cache. It allocates nothing, and takes the arena's lock for one segment
 //! at a time. It is exact while no thread allocates or frees; else each number was true a moment ago.
 
-use super::{arena, thread_heap, transfer_cache};
+use super::{arena, arena_growth, thread_heap, transfer_cache};
 use crate::class::{BLOCK, CLASSES, Class, SEGMENT_BLOCKS};
 use crate::factor::madvise_batch;
 use crate::metadata::allocator;
@@ -96,7 +96,7 @@ impl Census {
         };
         census.count_caches();
         let segments = census.count_range() + census.count_page_map();
-        let arena::Extent { low, high, chunk_bytes } = arena::extent();
+        let arena_growth::Extent { low, high, chunk_bytes } = arena::extent();
         census.reserve_bytes = ((low.2 + high.2 + chunk_bytes) as u64).saturating_sub(segments * SEGMENT as u64);
         let (mappings, bytes, resident) = madvise_batch::waiting();
         census.batch = Amount { objects: mappings as u64, bytes: bytes as u64 };
@@ -106,7 +106,7 @@ impl Census {
 
     fn count_caches(&mut self) {
         for class in Class::all() {
-            let held = |heap: &thread_heap::Heap| heap.cache.held(class).min(class.cache_slots()) as u64;
+            let held = |heap: &thread_heap::Heap| settled(|| heap.cache.held(class), class.cache_slots()) as u64;
             let counts = &mut self.classes[class.index()];
             counts.in_threads = thread_heap::all().map(held).sum();
             counts.in_transfer = transfer_cache::objects(class);
@@ -115,7 +115,7 @@ impl Census {
 
     /// Counts segments of the range. Returns how many there are.
     fn count_range(&mut self) -> u64 {
-        let arena::Extent { low, high, .. } = arena::extent();
+        let arena_growth::Extent { low, high, .. } = arena::extent();
         let mut segments = 0;
         for (base, bytes, _) in [low, high] {
             for at in (0..bytes).step_by(SEGMENT) {
@@ -157,6 +157,7 @@ impl Census {
             segment.runs().for_each(|page| self.count_page(page));
             (segment.used.get(), segment.dirty.get())
         });
+        // Blocks that are no memory yet count as used.
         let free = SEGMENT_BLOCKS as u32 - used.count_ones();
         self.free_block_bytes += u64::from(free) * BLOCK as u64;
         self.dirty_block_bytes += u64::from((dirty & !used).count_ones()) * BLOCK as u64;
@@ -204,5 +205,27 @@ impl Census {
         } else {
             self.ring.add(amount);
         }
+    }
+}
+
+/// A count of at most `most` that another thread changes: it is read again while it is impossible, and is 0 if it stays
+/// so.
+fn settled(mut read: impl FnMut() -> usize, most: usize) -> usize {
+    (0..4).map(|_| read()).find(|&count| count <= most).unwrap_or(0)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_counts_are_read_again() {
+        let read = |counts: &[usize]| {
+            let mut next = counts.iter().copied();
+            settled(|| next.next().unwrap_or(usize::MAX), 64)
+        };
+        assert_eq!(read(&[64]), 64);
+        assert_eq!(read(&[usize::MAX / 8, 65, 5]), 5);
+        assert_eq!(read(&[]), 0);
     }
 }

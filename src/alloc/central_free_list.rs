@@ -7,7 +7,7 @@ use super::arena;
 use super::huge_pages::Policy;
 use crate::class::{BLOCK, Class, SLOT_CLASSES};
 use crate::factor::{self, purge};
-use crate::fatal::{Fault, abort_with};
+use crate::fatal::{self, Call, Fault};
 use crate::metadata::page::{GiveError, Page, PageList};
 use crate::metadata::page_map;
 use crate::metadata::range;
@@ -76,13 +76,14 @@ pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'stat
     for &slot in slots {
         let Some(page) = page_map::page_of(slot).filter(|page| usize::from(page.class_index.get()) == class.index())
         else {
-            abort_with(Fault::DoubleFree);
+            fatal::note(Fault::DoubleFree, Call::Free);
+            continue;
         };
         let was_full = page.is_full();
-        match page.give(slot) {
-            Ok(()) => {}
-            Err(GiveError::Interior) => abort_with(Fault::Interior),
-            Err(GiveError::DoubleFree) => abort_with(Fault::DoubleFree),
+        if let Err(error) = page.give(slot) {
+            let fault = if error == GiveError::Interior { Fault::Interior } else { Fault::DoubleFree };
+            fatal::note(fault, Call::Free);
+            continue;
         }
         if was_full {
             list.partial.push(page);

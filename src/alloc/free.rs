@@ -11,7 +11,7 @@ use crate::class::{BLOCK, Class, SlotListOffset};
 use crate::config::{ActiveConfig, FREE_CHECK, active};
 use crate::factor::original::{bigcache, header};
 use crate::factor::{self, free_check};
-use crate::fatal::{Fault, abort_with};
+use crate::fatal::{self, Call, Fault};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::range;
 use core::ptr;
@@ -56,7 +56,7 @@ unsafe fn free_unmarked(address: *mut u8, list: SlotListOffset) {
         list != SlotListOffset::NONE && free_check::is_on()
     };
     if is_fault {
-        abort_with(fault_of(address));
+        return fatal::abort_with(fault_of(address), Call::Free);
     }
     if !thread_cache::put(list, address) {
         // SAFETY: passed on.
@@ -86,7 +86,7 @@ unsafe fn free_slow(user: *mut u8) {
     if bypass::owns(user) {
         // SAFETY: passed on.
         if !unsafe { bypass::free(user) } {
-            abort_with(Fault::DoubleFree);
+            fatal::abort_with(Fault::DoubleFree, Call::Free);
         }
         return;
     }
@@ -104,7 +104,10 @@ unsafe fn free_slow(user: *mut u8) {
 fn free_found(access: Access, user: *mut u8) {
     let active = active();
     let (counters, cache) = access.counts();
-    let found = find(active.header(), counters, user).unwrap_or_else(|fault| abort_with(fault));
+    let found = match find(active.header(), counters, user) {
+        Ok(found) => found,
+        Err(fault) => return fatal::note(fault, Call::Free),
+    };
     if active.header().is_some() {
         // SAFETY: `find` verified it.
         unsafe { header::mark_freed(user) };
@@ -142,7 +145,7 @@ unsafe fn defer(user: *mut u8) {
         Fault::Interior if active().header().is_some() => find(active().header(), &thread::NO_HEAP_COUNTERS, user),
         fault => Err(fault),
     }) {
-        abort_with(fault);
+        return fatal::abort_with(fault, Call::Free);
     }
     // SAFETY: the object is live.
     unsafe { bypass::defer(user) };
@@ -200,7 +203,8 @@ fn overflow(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) ->
 /// Frees a mapping without a size class.
 fn free_mapping(active: ActiveConfig, counters: &factor::Counters, mapping: &'static LargeMapping) -> bool {
     if !mapping.mark_free() {
-        abort_with(Fault::DoubleFree);
+        fatal::note(Fault::DoubleFree, Call::Free);
+        return false;
     }
     learning::of_free(active, mapping.strategy.get(), || {
         let mut is_due = false;

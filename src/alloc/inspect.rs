@@ -3,7 +3,7 @@
 use super::find::{Found, find};
 use super::{bypass, thread};
 use crate::config::{ActiveConfig, active};
-use crate::fatal::abort_with;
+use crate::fatal::{self, Call};
 use crate::metadata::page::Use;
 use crate::metadata::page_map::{self, Place};
 use crate::metadata::range;
@@ -17,11 +17,12 @@ pub(super) struct Lengths {
     pub(super) held: usize,
 }
 
-/// The lengths of a live object. Verifies its header, if it has one. Aborts where it finds no live object.
-pub(super) fn lengths(active: ActiveConfig, user: *mut u8) -> Lengths {
+/// The lengths of a live object. Verifies its header, if it has one. Ends the process where it finds no live object.
+pub(super) fn lengths(active: ActiveConfig, user: *mut u8, call: Call) -> Lengths {
     // Without headers an object with a class starts at its slot, and the slot list tells the slot's length.
     if let Some(class) = range::slot_list_at(user).class()
         && active.header().is_none()
+        && page_map::page_of(user).is_some_and(|page| page.starts_at(user))
     {
         return Lengths { usable: class.slot_bytes(), held: class.slot_bytes() };
     }
@@ -37,14 +38,22 @@ pub(super) fn lengths(active: ActiveConfig, user: *mut u8) -> Lengths {
             let before = user.addr() - mapping.user.get().addr();
             Lengths { usable: mapping.usable() - before, held: mapping.mapped.get() }
         }
-        Err(fault) => abort_with(fault),
+        Err(fault) => {
+            fatal::note(fault, call);
+            Lengths { usable: 0, held: 0 }
+        }
     };
-    thread::inside(|access| find(access.counts().0)).unwrap_or_else(|| find(&thread::NO_HEAP_COUNTERS))
+    let found = thread::inside(|access| find(access.counts().0));
+    found.unwrap_or_else(|| {
+        let found = find(&thread::NO_HEAP_COUNTERS);
+        fatal::abort_if_noted();
+        found
+    })
 }
 
 /// Bytes that a live object may use: at least the requested ones.
-pub(crate) fn usable_bytes(address: *mut u8) -> usize {
-    lengths(active(), address).usable
+pub(crate) fn usable_bytes(address: *mut u8, call: Call) -> usize {
+    lengths(active(), address, call).usable
 }
 
 /// Whether the address is that of a live large mapping's object, or lies in a page that is in use.

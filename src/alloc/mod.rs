@@ -12,7 +12,7 @@
 //! | between threads | `transfer_cache`, `transfer_batch` |
 //! | per size class | `central_free_list` |
 //! | large objects | `mapping_pool`, `large_mappings` |
-//! | the reserved range | `arena`, `huge_pages` |
+//! | the range | `arena`, `arena_growth` (new segments), `huge_pages` |
 //!
 //! A station uses those below it and never one above: it returns a value (whether the purge is due, a page, objects
 //! that did not fit), and the caller decides. The calls, the purge and a thread's start and end read the levels of
@@ -52,6 +52,7 @@ mod large_mappings;
 mod mapping_pool;
 
 mod arena;
+mod arena_growth;
 mod huge_pages;
 
 #[cfg(all(test, loom))]

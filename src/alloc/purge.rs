@@ -9,9 +9,9 @@ use crate::config::{ActiveConfig, active};
 use crate::factor::original::bigcache;
 use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, WAIT_EPOCHS, When};
 use crate::factor::{self, elo, madvise_batch};
-use crate::os;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::{Lock, global};
+use crate::{fatal, os};
 
 global! {
     static STATE: PurgeState = PurgeState::new();
@@ -65,7 +65,11 @@ fn request(counters: &factor::Counters) {
 
 /// The function of the purge's thread.
 extern "C" fn run() {
-    purge::run(&STATE, &COUNTERS.purge, IDLE_EPOCHS, work);
+    purge::run(&STATE, &COUNTERS.purge, IDLE_EPOCHS, || {
+        let waits = work();
+        fatal::abort_if_noted();
+        waits
+    });
 }
 
 /// Does the work of one epoch. Returns whether anything is left for a later one.
@@ -91,6 +95,7 @@ fn work() -> bool {
     }
     let slots = central_free_list::purge_older_than(&COUNTERS, wait_epochs);
     let halves = arena::purge_older_than(&COUNTERS, wait_epochs, true);
+    arena::unmap_free(false);
     holds || batches || slots || mappings || halves || is_due
 }
 
@@ -115,6 +120,7 @@ pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
         arena::purge_older_than(counters, 0, true);
         central_free_list::purge_older_than(counters, 0);
     }
+    arena::unmap_free(true);
 }
 
 /// Whether a thread does the work at this moment.

@@ -7,19 +7,20 @@ use super::{large_mappings, thread};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::header;
 use crate::factor::purge;
+use crate::fatal::Call;
 use crate::metadata::page_map::{self, Place};
 use crate::os;
 use crate::request::{Request, Site};
 use core::ptr;
 
-/// Changes an object's size to `size` bytes, in its place or elsewhere. Returns null when there is no memory; the
-/// object is then as it was.
+/// Changes an object's size to `size` bytes, in its place or elsewhere. Of an object that moves, `old_size` bytes are kept,
+/// or all usable ones where it has fewer. Returns null when there is no memory; the object is then as it was.
 ///
 /// # Safety
 /// - the address came from `allocate` with this alignment, and no other thread uses the object.
 pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
     let active = active();
-    let Lengths { usable, held } = lengths(active, user);
+    let Lengths { usable, held } = lengths(active, user, Call::Realloc);
     // In its place, if at least half of the usable bytes would be used.
     if size <= usable && size >= usable / 2 {
         if let Some(form) = active.header() {
@@ -38,7 +39,7 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
     let other = allocate(size, align, None);
     if !other.is_null() {
         // SAFETY: both objects hold at least the shorter length, and a new object overlaps no other.
-        unsafe { ptr::copy_nonoverlapping(user, other, old_size.min(size)) };
+        unsafe { ptr::copy_nonoverlapping(user, other, old_size.min(usable).min(size)) };
         // SAFETY: the caller gives the old object up.
         unsafe { free(user) };
     }

@@ -9,7 +9,7 @@ use crate::class::Class;
 use crate::config::ActiveConfig;
 use crate::factor::purge::When;
 use crate::factor::{self, madvise_batch};
-use crate::fatal::{Fault, abort_with};
+use crate::fatal::{self, Call, Fault};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::page::{Page, Use};
 use crate::metadata::page_map::{self, Place};
@@ -44,7 +44,10 @@ pub(super) fn give_back(active: ActiveConfig, counters: &factor::Counters, class
             Place::Mapping(mapping) if mapping.user.get() == object && mapping.mark_free() => {
                 give_mapping(active, counters, mapping)
             }
-            Place::Page(_) | Place::Mapping(_) | Place::Foreign => abort_with(Fault::DoubleFree),
+            Place::Page(_) | Place::Mapping(_) | Place::Foreign => {
+                fatal::note(Fault::DoubleFree, Call::Free);
+                false
+            }
         };
     }
     is_due

@@ -18,9 +18,8 @@ use super::transfer_batch::BATCH_SLOTS;
 use super::{gate, purge, release, thread_end};
 use crate::class::Class;
 use crate::config::{self, ActiveConfig, active};
-use crate::factor;
-use crate::os;
 use crate::sync::{Lock, global};
+use crate::{factor, fatal, os};
 use core::ptr;
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -95,6 +94,7 @@ pub(super) fn inside<T>(run: impl FnOnce(Access) -> T) -> Option<T> {
         None => before,
     };
     set_second_word(after);
+    fatal::abort_if_noted();
     if is_new && let Some(heap) = heap {
         note_at_c_library(heap);
     }
@@ -189,6 +189,7 @@ unsafe extern "C" fn end(heap: *mut libc::c_void) {
         set_first_word(&EMPTY);
     }
     set_second_word(GONE);
+    fatal::abort_if_noted();
 }
 
 /// Empties a heap and gives its record up.
@@ -199,6 +200,7 @@ pub(super) fn give_up(heap: &'static Heap) {
     // Before another thread can take the record, whose counters count the request.
     purge::request_if(is_due, active, &heap.counters);
     heap.recycle();
+    fatal::abort_if_noted();
 }
 
 /// Empties all slot lists of a heap. Returns whether the purge is due.

@@ -211,11 +211,12 @@ impl ThreadCache {
         self.slot_list(list).push(object)
     }
 
-    /// How many objects of the class the cache holds.
+    /// How many objects of the class the cache holds. Another thread may read any number, more than there is room for,
+    /// while the slot list gets a longer stack: the pointer of one stack and the base of the other.
     pub(crate) fn held(&self, class: Class) -> usize {
         let index = class.index() + 1;
         let pointer = self.lists[index].pointer.load(Ordering::Relaxed);
-        (pointer.addr() - self.bases[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
+        pointer.addr().wrapping_sub(self.bases[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
     }
 
     /// How many objects of the class the slot list can hold; 0 when it is closed.

@@ -32,7 +32,7 @@ counters! {
 /// Bytes of the largest objects that are marked.
 pub(crate) const MARKED_BYTES_MAX: usize = 1024;
 /// Bytes of the range for each byte of the table.
-const GRANULE: usize = 1024;
+const GRANULE: usize = range::SIDE_GRANULE;
 /// Larger objects start at multiples of this.
 const LARGER_ALIGN: usize = 64;
 
@@ -55,12 +55,9 @@ pub(crate) fn is_on() -> bool {
 /// Begins to verify frees, before the first request. Without addresses for the table, larger objects are not verified.
 pub(crate) fn begin() {
     range::reserve_once();
-    let (base, bytes) = range::bounds();
-    if bytes > 0 {
-        let table = os::reserve(bytes / GRANULE);
-        if !table.is_null() {
-            TABLE.store(table.expose_provenance().wrapping_sub(base.addr() / GRANULE), Ordering::Relaxed);
-        }
+    if let Some(table) = range::side_table() {
+        let base = range::bounds().0;
+        TABLE.store(table.expose_provenance().wrapping_sub(base.addr() / range::SIDE_GRANULE), Ordering::Relaxed);
     }
     for class in Class::all().filter(|class| is_marked(*class)) {
         let multiplier = (u64::from(u32::MAX) + 1).div_ceil(class.slot_bytes() as u64) as u32;
@@ -69,18 +66,13 @@ pub(crate) fn begin() {
     SECRET.store(os::random_word() | 1, Ordering::Relaxed);
 }
 
-/// Makes the part of the table for new memory of the range usable. `false` when the kernel refuses.
+/// Makes the part of the table for new segments of the range usable. `false` when the kernel refuses.
 ///
 /// # Safety
-/// - `[start, start + bytes)` is whole segments of the range.
+/// - `[start, start + bytes)` is whole segments of the range, for which this was not called before.
 pub(crate) unsafe fn cover(start: *const u8, bytes: usize) -> bool {
-    let table = TABLE.load(Ordering::Relaxed);
-    if table == 0 {
-        return true;
-    }
-    let first = ptr::with_exposed_provenance_mut(table.wrapping_add(start.addr() / GRANULE));
-    // SAFETY: the table has a byte for every KiB of the range, and an OS page for every segment.
-    unsafe { os::commit(first, bytes / GRANULE) }
+    // SAFETY: passed on.
+    TABLE.load(Ordering::Relaxed) == 0 || unsafe { range::commit_side(start, bytes) }
 }
 
 /// Whether objects of the class are marked when they are free.

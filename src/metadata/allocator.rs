@@ -32,7 +32,7 @@ struct Bump {
     left: usize,
     /// Chunks mapped so far, without the first.
     chunks: usize,
-    /// Pages mapped so far for one record each.
+    /// Pages mapped so far besides.
     pages: usize,
 }
 
@@ -83,6 +83,11 @@ pub(crate) fn allocate_page() -> Option<ptr::NonNull<u8>> {
     Some(page)
 }
 
+/// Counts OS pages of records that others map.
+pub(crate) fn note_pages(pages: usize) {
+    BUMP.lock().pages += pages;
+}
+
 /// `bytes` is at most [`CHUNK`].
 fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
     // Whole cache lines, so that two threads' records never share one.
@@ -109,7 +114,7 @@ fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
 /// Bytes of the allocator's records.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
-    /// Bytes of all chunks, [`PROGRAM_BYTES`] and those that were mapped, and of pages for one record.
+    /// Bytes of all chunks, [`PROGRAM_BYTES`] and those that were mapped, and of pages besides.
     pub(crate) bytes: usize,
     /// Bytes of them that no record has yet. What is left of an older chunk does not count.
     pub(crate) free_bytes: usize,

@@ -7,7 +7,7 @@
 
 use crate::metadata::allocator;
 use crate::metadata::large_mapping::LargeMapping;
-use crate::metadata::page::Page;
+use crate::metadata::page::{Page, Use};
 use crate::metadata::range;
 use crate::metadata::segment::{SEGMENT, Segment};
 use crate::os::OS_PAGE;
@@ -66,18 +66,24 @@ pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
 
 /// Finds the record of an address.
 pub(crate) fn look_up(address: *const u8) -> Place {
-    if let Some(page) = page_of(address) {
+    let page = page_of(address);
+    if let Some(page) = page
+        && page.usage.get() != Use::Free
+    {
         return page.mapping.get().map_or(Place::Page(page), Place::Mapping);
     }
-    let Some(word) = granule_word(address).map(|word| word.load(Ordering::Acquire)) else {
-        return Place::Foreign;
-    };
+    // A part of a segment may be unmapped, and the kernel, which has run out of other addresses, may map there.
+    large_mapping_at(address).map_or_else(|| page.map_or(Place::Foreign, Place::Page), Place::Mapping)
+}
+
+/// The large mapping whose object starts in the OS page of an address.
+fn large_mapping_at(address: *const u8) -> Option<&'static LargeMapping> {
+    let word = granule_word(address)?.load(Ordering::Acquire);
     if word & LEAF_TAG == 0 {
-        return Place::Foreign;
+        return None;
     }
-    let mapping = leaf_of(word)[leaf_index(address)].load(Ordering::Acquire);
     // SAFETY: a leaf's words are null or addresses of mapping records, which live for ever.
-    unsafe { mapping.as_ref() }.map_or(Place::Foreign, Place::Mapping)
+    unsafe { leaf_of(word)[leaf_index(address)].load(Ordering::Acquire).as_ref() }
 }
 
 /// Calls back with every segment outside the range and every large mapping. Takes no lock: it may miss what another
@@ -193,5 +199,24 @@ mod tests {
         for address in [0, 1, 4096, usize::MAX, usize::MAX / 2, 1 << 48, (1 << 47) - 1, (&raw const local).addr()] {
             assert!(matches!(look_up(ptr::without_provenance(address)), Place::Foreign), "{address:#x}");
         }
+    }
+
+    #[test]
+    fn a_mapping_in_an_unmapped_part_of_a_segment_is_found() {
+        range::reserve_once();
+        let (base, bytes) = range::bounds();
+        // The middle of the range, which no other test uses.
+        let base = base.wrapping_add(bytes / 2 / SEGMENT * SEGMENT);
+        // SAFETY: zeroes are a segment without memory, and the record lives for ever.
+        let segment: &'static Segment = unsafe { allocator::allocate::<Segment>().expect("memory").as_ref() };
+        segment.base.set(base);
+        range::enter_segment(segment);
+        let object = base.wrapping_add(3 * OS_PAGE);
+        let mapping: &'static LargeMapping = std::boxed::Box::leak(std::boxed::Box::new(LargeMapping::new()));
+        assert!(matches!(look_up(object), Place::Page(page) if page.usage.get() == Use::Free));
+        assert!(enter_mapping(object, mapping));
+        assert!(matches!(look_up(object), Place::Mapping(found) if ptr::eq(found, mapping)));
+        remove_mapping(object, mapping);
+        assert!(matches!(look_up(object), Place::Page(_)));
     }
 }

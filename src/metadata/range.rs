@@ -1,20 +1,25 @@
-//! The reserved range: one stretch of addresses for everything that has a size class, and the tables over it.
+//! The range: one stretch of addresses for everything that has a size class, and the tables over it.
 //!
 //! A free needs to know one thing about an address: its slot list. A table has a word for each block of the range,
 //! found by a subtraction, a shift and a compare. The compare also rejects a foreign address, before anything near it
 //! is read. The page map covers what lies outside: mappings of their own, and chunks where the range is full or was
 //! refused. The arena decides which part of the range is used for what.
+//!
+//! The range is not mapped. Its addresses lie where the kernel maps nothing by itself, and a part is mapped when it becomes
+//! memory; where another mapping came first, that is refused, and the arena goes elsewhere. So no limit (`RLIMIT_AS`,
+//! `RLIMIT_MEMLOCK`) and no core dump counts what is not used yet.
 
 use crate::class::{BLOCK, SEGMENT_BLOCKS, SlotListOffset};
+use crate::metadata::allocator;
 use crate::metadata::segment::{SEGMENT, Segment};
 use crate::os;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::{Once, constant, global};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
-/// Bytes of the range, tried in this order: addresses cost no memory, but a limit on them (`RLIMIT_AS`) or a checker
-/// (Valgrind above 16 GiB) refuses long ranges.
+/// Bytes of the range, tried in this order where the range must be mapped: addresses cost no memory, but a limit on them
+/// (`RLIMIT_AS`) or a checker (Valgrind above 16 GiB) refuses long ranges.
 const RANGE_BYTES: [usize; 6] = [RANGE_BYTES_MAX, 16 << 30, 4 << 30, 1 << 30, 256 << 20, 64 << 20];
 const RANGE_BYTES_MAX: usize = 64 << 30;
 
@@ -32,6 +37,9 @@ static LISTS: [AtomicU32; RANGE_BYTES_MAX / BLOCK] = [const { AtomicU32::new(0) 
 /// The segments made so far, by their place in the range. Stores release and loads acquire.
 static SEGMENTS: [AtomicPtr<Segment>; RANGE_BYTES_MAX / SEGMENT] =
     [const { AtomicPtr::new(ptr::null_mut()) }; RANGE_BYTES_MAX / SEGMENT];
+
+/// Whether the range is a mapping without access; else nothing is mapped there. Relaxed: written before the bounds.
+static IS_MAPPED: AtomicBool = AtomicBool::new(false);
 
 /// Where the range lies.
 #[derive(Debug)]
@@ -140,7 +148,7 @@ pub(crate) fn enter_segment(segment: &'static Segment) {
     SEGMENTS[index].store(ptr::from_ref(segment).cast_mut(), Ordering::Release);
 }
 
-/// Reserves the range, unless that was tried before.
+/// Finds addresses for the range, unless that was tried before.
 pub(crate) fn reserve_once() {
     TRIED.get_or_make(|| {
         reserve();
@@ -149,17 +157,73 @@ pub(crate) fn reserve_once() {
 }
 
 fn reserve() {
+    if let Some(base) = os::free_addresses(RANGE_BYTES_MAX + RANGE_BYTES_MAX / SIDE_GRANULE, SEGMENT) {
+        BOUNDS.set(base.addr(), RANGE_BYTES_MAX / BLOCK);
+        return;
+    }
+    IS_MAPPED.store(true, Ordering::Relaxed);
     // At most half of a limit: the process needs addresses for other things.
     let most = os::address_limit() / 2;
     for bytes in RANGE_BYTES.into_iter().filter(|&bytes| bytes <= most) {
         // One segment more, to align; the ends stay without memory.
-        let range = os::reserve(bytes + SEGMENT);
+        let range = os::reserve(bytes + bytes / SIDE_GRANULE + SEGMENT);
         if !range.is_null() {
             BOUNDS.set(range.addr().next_multiple_of(SEGMENT), bytes / BLOCK);
             range.expose_provenance();
             return;
         }
     }
+}
+
+/// Bytes of the range for each byte of the side table, which lies behind the range. A segment has an OS page of it.
+pub(crate) const SIDE_GRANULE: usize = SEGMENT / os::OS_PAGE;
+
+/// The address of the side table's first byte; `None` where there is no range.
+pub(crate) fn side_table() -> Option<*mut u8> {
+    let (base, bytes) = bounds();
+    (bytes > 0).then(|| base.wrapping_add(bytes))
+}
+
+/// Makes the side table's part for new segments of the range memory, zeroed. Returns `false` when the kernel refuses.
+///
+/// # Safety
+/// - `[start, start + bytes)` is whole segments of the range, for which this was not called before.
+pub(crate) unsafe fn commit_side(start: *const u8, bytes: usize) -> bool {
+    let Some(table) = side_table() else { return false };
+    let part = table.wrapping_add((start.addr() - BOUNDS.get().0) / SIDE_GRANULE);
+    let bytes = bytes / SIDE_GRANULE;
+    // SAFETY: the part is ours, and was not used.
+    let is_done =
+        if IS_MAPPED.load(Ordering::Relaxed) { unsafe { os::commit(part, bytes) } } else { os::map_at(part, bytes) };
+    if is_done {
+        allocator::note_pages(bytes / os::OS_PAGE);
+    }
+    is_done
+}
+
+/// Makes a part of the range memory: readable, writable and zero. Returns `false` when the kernel refuses, or something
+/// else is mapped there.
+///
+/// # Safety
+/// - `[base, base + bytes)` lies in the range and is not memory yet.
+pub(crate) unsafe fn commit(base: *mut u8, bytes: usize) -> bool {
+    if IS_MAPPED.load(Ordering::Relaxed) {
+        // The kernel checked `RLIMIT_AS` when the range was mapped. A limit that was set since then is checked here.
+        // SAFETY: the caller's promise.
+        os::mapped().bytes + bytes <= os::address_limit() && unsafe { os::commit(base, bytes) }
+    } else {
+        os::map_at(base, bytes)
+    }
+}
+
+/// Makes a part of the range no memory again. Returns `false` when the kernel refuses, and where that would save no
+/// addresses.
+///
+/// # Safety
+/// - [`commit`] made `[base, base + bytes)` memory, and it is not used any more.
+pub(crate) unsafe fn decommit(base: *mut u8, bytes: usize) -> bool {
+    // SAFETY: the caller's promise.
+    !IS_MAPPED.load(Ordering::Relaxed) && unsafe { os::unmap_part(base, bytes) }
 }
 
 /// The first address of the range, and its bytes, a multiple of a segment's; 0 bytes when there is none.

@@ -37,11 +37,13 @@ pub(crate) enum Kind {
 pub(crate) struct Segment {
     /// The first address.
     pub(crate) base: Cell<*mut u8>,
-    /// One bit per block in use.
+    /// One bit per block in use; blocks that are no memory yet count as in use.
     pub(crate) used: Cell<u64>,
     /// One bit per block that was used since it was last known to be zero.
     pub(crate) dirty: Cell<u64>,
     pub(crate) kind: Cell<Kind>,
+    /// Blocks that are memory: the first ones.
+    pub(crate) memory_blocks: Cell<u8>,
     /// The purge epoch in which each half was last in use.
     pub(crate) freed_at: [Cell<u32>; 2],
     /// One bit per half for which the kernel was advised to use huge pages.
@@ -85,12 +87,33 @@ impl Segment {
         Some((page, zeroed))
     }
 
+    /// The blocks that are memory, one bit each.
+    pub(crate) fn memory(&self) -> u64 {
+        u64::MAX.checked_shr(SEGMENT_BLOCKS as u32 - u32::from(self.memory_blocks.get())).unwrap_or(0)
+    }
+
+    /// Notes how many blocks of a segment without objects are memory, and zero; the others wait for [`Segment::extend`].
+    pub(crate) fn begin(&self, memory_blocks: usize) {
+        self.memory_blocks.set(memory_blocks as u8);
+        self.used.set(!self.memory());
+        self.dirty.set(0);
+        self.huge_halves.set(0);
+    }
+
+    /// Notes that so many blocks more are memory, and have had no advice on huge pages.
+    pub(crate) fn extend(&self, blocks: usize) {
+        let known = usize::from(self.memory_blocks.get());
+        self.memory_blocks.set((known + blocks) as u8);
+        self.used.set(self.used.get() & !mask(known, blocks));
+        self.huge_halves.set(self.huge_halves.get() & !u8::from(known >= HALF_BLOCKS) << 1);
+    }
+
     /// The pages of the blocks that are in use. A block that is marked in use while the purge gives its memory back, or
     /// while a run is made of it, comes as a page that is [`Use::Free`]. The caller holds the arena's lock.
     pub(crate) fn runs(&'static self) -> impl Iterator<Item = &'static Page> {
         let mut block = 0;
         core::iter::from_fn(move || {
-            let used = self.used.get().checked_shr(block).unwrap_or(0);
+            let used = (self.used.get() & self.memory()).checked_shr(block).unwrap_or(0);
             if used == 0 {
                 return None;
             }

@@ -1,13 +1,18 @@
 //! Linux on aarch64: system calls, the virtual counter and thread-local storage.
 
 use core::arch::{asm, global_asm};
+use core::sync::atomic::Ordering;
 
 pub(super) const SYS_WRITE: usize = 64;
+pub(super) const SYS_EXIT_GROUP: usize = 94;
 pub(super) const SYS_FUTEX: usize = 98;
 pub(super) const SYS_NANOSLEEP: usize = 101;
 pub(super) const SYS_SCHED_YIELD: usize = 124;
+pub(super) const SYS_KILL: usize = 129;
+pub(super) const SYS_RT_SIGACTION: usize = 134;
 pub(super) const SYS_RT_SIGPROCMASK: usize = 135;
 pub(super) const SYS_GETRUSAGE: usize = 165;
+pub(super) const SYS_GETPID: usize = 172;
 pub(super) const SYS_MUNMAP: usize = 215;
 pub(super) const SYS_MREMAP: usize = 216;
 pub(super) const SYS_MMAP: usize = 222;
@@ -68,6 +73,47 @@ pub(super) unsafe fn clone_thread(flags: usize, stack_top: *mut u8, id: *mut u32
     }
     result
 }
+
+/// The address of a symbol of another object; 0 where no object has it. Weak, so that a static program is not linked
+/// with the loader.
+macro_rules! weak {
+    ($name:literal) => {{
+        let address: usize;
+        // SAFETY: reads a word that the loader has written.
+        unsafe {
+            core::arch::asm!(
+                concat!(".weak ", $name),
+                concat!("adrp {0}, :got:", $name),
+                concat!("ldr {0}, [{0}, :got_lo12:", $name, "]"),
+                out(reg) address,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        address
+    }};
+}
+pub(super) use weak;
+
+/// The body of a naked function with two arguments. Passes the second to `$choose`, which returns a function and another
+/// second argument, and jumps there: to the function it is as if the caller had called it.
+#[allow(unused_macros, reason = "only the C interface uses it")]
+macro_rules! jump_to_next {
+    ($choose:path) => {
+        core::arch::naked_asm!(
+            "stp x29, x30, [sp, #-32]!",
+            "str x0, [sp, #16]",
+            "mov w0, w1",
+            "bl {choose}",
+            "mov x16, x0",
+            "ldr x0, [sp, #16]",
+            "ldp x29, x30, [sp], #32",
+            "br x16",
+            choose = sym $choose,
+        )
+    };
+}
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use jump_to_next;
 
 /// Reads the virtual counter: a monotonic count at a constant rate, not ordered with the code around it.
 #[inline]

@@ -6,14 +6,18 @@ pub(super) const SYS_WRITE: usize = 1;
 pub(super) const SYS_MMAP: usize = 9;
 pub(super) const SYS_MPROTECT: usize = 10;
 pub(super) const SYS_MUNMAP: usize = 11;
+pub(super) const SYS_RT_SIGACTION: usize = 13;
 pub(super) const SYS_RT_SIGPROCMASK: usize = 14;
 pub(super) const SYS_SCHED_YIELD: usize = 24;
 pub(super) const SYS_MREMAP: usize = 25;
 pub(super) const SYS_MINCORE: usize = 27;
 pub(super) const SYS_MADVISE: usize = 28;
 pub(super) const SYS_NANOSLEEP: usize = 35;
+pub(super) const SYS_GETPID: usize = 39;
+pub(super) const SYS_KILL: usize = 62;
 pub(super) const SYS_GETRUSAGE: usize = 98;
 pub(super) const SYS_FUTEX: usize = 202;
+pub(super) const SYS_EXIT_GROUP: usize = 231;
 pub(super) const SYS_PRLIMIT: usize = 302;
 pub(super) const SYS_MEMBARRIER: usize = 324;
 
@@ -70,6 +74,48 @@ pub(super) unsafe fn clone_thread(flags: usize, stack_top: *mut u8, id: *mut u32
     }
     result
 }
+
+/// The address of a symbol of another object; 0 where no object has it. Weak, so that a static program is not linked
+/// with the loader.
+macro_rules! weak {
+    ($name:literal) => {{
+        let address: usize;
+        // SAFETY: reads a word that the loader has written.
+        unsafe {
+            core::arch::asm!(
+                concat!(".weak ", $name),
+                concat!("mov {0}, qword ptr [rip + ", $name, "@GOTPCREL]"),
+                out(reg) address,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        address
+    }};
+}
+pub(super) use weak;
+
+/// The body of a naked function with two arguments. Passes the second to `$choose`, which returns a function and another
+/// second argument, and jumps there: to the function it is as if the caller had called it.
+#[allow(unused_macros, reason = "only the C interface uses it")]
+macro_rules! jump_to_next {
+    ($choose:path) => {
+        core::arch::naked_asm!(
+            "push rdi",
+            "push rsi",
+            "sub rsp, 8",
+            "mov edi, esi",
+            "call {choose}",
+            "add rsp, 8",
+            "pop rsi",
+            "pop rdi",
+            "mov esi, edx",
+            "jmp rax",
+            choose = sym $choose,
+        )
+    };
+}
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use jump_to_next;
 
 /// Reads the time-stamp counter: a monotonic count at a constant rate, not ordered with the code around it.
 #[inline]

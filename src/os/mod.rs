@@ -2,9 +2,10 @@
 //!
 //! | call | where it comes from | when |
 //! |---|---|---|
-//! | `mmap` | [`map`], [`reserve`] | the arena's addresses, metadata, a large mapping |
-//! | `mprotect` | [`commit`] | the arena grows |
-//! | `munmap` | [`unmap`] | a large mapping goes back |
+//! | `mmap` | [`map`], [`map_at`] | the arena grows; metadata, a large mapping |
+//! | `mmap`, `munmap` | [`free_addresses`] | the process starts |
+//! | `mmap`, then `mprotect` | [`reserve`], [`commit`] | the same two, where no addresses are free |
+//! | `munmap` | [`unmap`], [`unmap_part`] | a large mapping goes back; free segments, under a limit |
 //! | `mremap` | [`move_pages`] | a large mapping grows |
 //! | `madvise` | [`zero_in_children`] | a second thread begins |
 //! | `madvise` | [`decommit`] | memory of free blocks, or of free slots, goes back |
@@ -12,12 +13,13 @@
 //! | `mincore` | [`resident_bytes`] | a program asks for statistics |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `futex` | [`wait_ms`], [`wake_all`] | a thread comes past its cache while the process forks |
-//! | `prlimit64` | [`address_limit`] | the range is reserved, or the arena grows |
+//! | `prlimit64` | [`address_limit`], [`is_limited`] | the process starts where no addresses are free; memory goes back |
 //! | `getrusage` | [`minor_faults`] | learning closes a window |
 //! | `clone`, `rt_sigprocmask` | [`spawn`] | memory begins to wait for the background purge |
 //! | `nanosleep` | [`sleep_ms`] | the purge thread waits for its next epoch |
 //! | `membarrier` | [`restart_sequences`] | the purge empties the caches of idle threads |
 //! | `sched_yield` | [`spawn`] | the last purge thread is still on its stack |
+//! | `getpid`, `kill`, `rt_sigaction`, `exit_group` | [`abort`] | the purge thread found a fault |
 //! | `write` | [`write_stderr`] | a warning, the sentence before an abort, or `malloc_stats` |
 //!
 //! The calls are made directly, not through libc's wrappers: nothing can interpose them and none of them touches
@@ -53,6 +55,9 @@ cfg_if::cfg_if! {
     }
 }
 
+#[cfg(not(loom))]
+#[allow(unused_imports, reason = "only the C interface uses it")]
+pub(crate) use arch::jump_to_next;
 pub(crate) use arch::{cycles, thread_slots};
 #[allow(unused_imports, reason = "only the C interface uses it")]
 pub(crate) use stacks::pop_of_table;
@@ -69,6 +74,9 @@ const PROT_NONE: usize = 0;
 const PROT_READ_WRITE: usize = 1 | 2;
 const MAP_PRIVATE_ANONYMOUS: usize = 0x02 | 0x20;
 const MAP_NORESERVE: usize = 0x4000;
+const MAP_FIXED_NOREPLACE: usize = 0x10_0000;
+/// The error number of an address that is taken.
+const EXISTS: usize = 17;
 const MADV_DONTNEED: usize = 4;
 const MADV_HUGEPAGE: usize = 14;
 const MADV_NOHUGEPAGE: usize = 15;
@@ -128,6 +136,80 @@ pub(crate) fn map(len: usize) -> *mut u8 {
         count_mapped(len);
     }
     base
+}
+
+/// Maps `len` bytes of zeroed memory at this address. Returns `false` when the kernel refuses, or something else is mapped
+/// there.
+pub(crate) fn map_at(base: *mut u8, len: usize) -> bool {
+    let is_done = try_at(base.addr(), len, PROT_READ_WRITE) == Ok(());
+    if is_done {
+        count_mapped(len);
+    }
+    is_done
+}
+
+/// Maps exactly there and nowhere else.
+///
+/// # Errors
+/// The kernel's error number; [`EXISTS`] where something else is mapped.
+fn try_at(base: usize, len: usize, protection: usize) -> Result<(), usize> {
+    let flags = MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    // SAFETY: the flag keeps memory in use as it is.
+    let result = unsafe { arch::syscall6(arch::SYS_MMAP, base, len, protection, flags, usize::MAX, 0) };
+    if failed(result) {
+        return Err(result.wrapping_neg());
+    }
+    if result != base {
+        // A kernel before 4.17 takes the address as a wish.
+        unmap_uncounted(result, len);
+        return Err(EXISTS);
+    }
+    Ok(())
+}
+
+fn unmap_uncounted(base: usize, len: usize) {
+    // SAFETY: the callers mapped it, and nothing uses it.
+    unsafe { arch::syscall6(arch::SYS_MUNMAP, base, len, 0, 0, 0, 0) };
+}
+
+/// Finds `len` bytes of addresses, aligned to a power of two, at which nothing is mapped and the kernel maps nothing by
+/// itself, and leaves them so. `None` where it finds none.
+///
+/// The kernel maps downwards from the libraries, and fills the highest gap first. So the addresses are 2 TiB below, or a
+/// quarter of the way down where there are fewer: beyond what a process maps, above the programs and the places that
+/// sanitizers keep for themselves.
+pub(crate) fn free_addresses(len: usize, align: usize) -> Option<*mut u8> {
+    const DISTANCE_MAX: usize = 2 << 40;
+    const TRIES: usize = 8;
+    if cfg!(loom) {
+        return None;
+    }
+    let newest = map_flags(OS_PAGE, PROT_NONE, MAP_PRIVATE_ANONYMOUS).addr();
+    if newest == 0 {
+        return None;
+    }
+    unmap_uncounted(newest, OS_PAGE);
+    let distance = DISTANCE_MAX.min(newest / 4);
+    // Several copies of the allocator in one process find the same places.
+    (0..TRIES).find_map(|nth| {
+        let base = newest.checked_sub(distance + (nth + 1) * 2 * len)? & !(align - 1);
+        let is_free = match try_at(base, len, PROT_NONE) {
+            Ok(()) => {
+                unmap_uncounted(base, len);
+                true
+            }
+            Err(EXISTS) => false,
+            // A limit or a checker refuses the length. Whether the places are taken at all is seen at both ends.
+            Err(_) => [base, base + len - OS_PAGE].into_iter().all(|end| {
+                let is_free = try_at(end, OS_PAGE, PROT_NONE) == Ok(());
+                if is_free {
+                    unmap_uncounted(end, OS_PAGE);
+                }
+                is_free
+            }),
+        };
+        is_free.then(|| ptr::with_exposed_provenance_mut(base))
+    })
 }
 
 /// Reserves `len` bytes of addresses without access, or returns null. [`commit`] makes them memory. Until then
@@ -199,6 +281,19 @@ pub(crate) unsafe fn unreserve(base: *mut u8, len: usize) {
     unsafe { arch::syscall6(arch::SYS_MUNMAP, base.addr(), len, 0, 0, 0, 0) };
 }
 
+/// Unmaps a part of what [`map_at`] mapped. Returns `false` when the kernel refuses.
+///
+/// # Safety
+/// - `[base, base + len)` is not used any more.
+pub(crate) unsafe fn unmap_part(base: *mut u8, len: usize) -> bool {
+    // SAFETY: the caller gives the range up.
+    let is_done = !failed(unsafe { arch::syscall6(arch::SYS_MUNMAP, base.addr(), len, 0, 0, 0, 0) });
+    if is_done {
+        MAPPED.fetch_sub(len, Ordering::Relaxed);
+    }
+    is_done
+}
+
 /// Drops the memory behind a range and keeps the addresses; the next touch finds zeroes. Returns `false` when the
 /// kernel refuses.
 ///
@@ -260,7 +355,7 @@ pub(crate) unsafe fn move_pages(from: *mut u8, from_len: usize, to: *mut u8, to_
 const RESIDENCY_PAGES: usize = 4096;
 
 /// Bytes of a range that are resident: in kernel pages that are backed, also by the shared page of zeroes. The kernel
-/// is asked for [`RESIDENCY_PAGES`] at a time; a piece with an unmapped page counts 0.
+/// is asked for [`RESIDENCY_PAGES`] at a time, or for 16 where not all of them are mapped; 16 with an unmapped page count 0.
 pub(crate) fn resident_bytes(base: *const u8, len: usize) -> usize {
     let page = kernel_page();
     let end = base.addr() + len;
@@ -269,11 +364,16 @@ pub(crate) fn resident_bytes(base: *const u8, len: usize) -> usize {
     while at < end {
         let asked = (end - at).min(RESIDENCY_PAGES * page);
         let mut states = [0_u8; RESIDENCY_PAGES];
-        // SAFETY: writes a byte for each page asked about, at most `RESIDENCY_PAGES`.
-        let result = unsafe { arch::syscall6(arch::SYS_MINCORE, at, asked, (&raw mut states).addr(), 0, 0, 0) };
-        if !failed(result) {
-            pages += states[..asked.div_ceil(page)].iter().filter(|&&state| state & 1 != 0).count();
-        }
+        let mut ask = |at, asked: usize| {
+            // SAFETY: writes a byte for each page asked about, at most `RESIDENCY_PAGES`.
+            let result = unsafe { arch::syscall6(arch::SYS_MINCORE, at, asked, (&raw mut states).addr(), 0, 0, 0) };
+            let states = &states[..asked.div_ceil(page)];
+            (!failed(result)).then(|| states.iter().filter(|&&state| state & 1 != 0).count())
+        };
+        pages += ask(at, asked).unwrap_or_else(|| {
+            let part = 16 * page;
+            (0..asked).step_by(part).filter_map(|skip| ask(at + skip, part.min(asked - skip))).sum()
+        });
         at += asked;
     }
     (pages * page).min(len)
@@ -327,9 +427,19 @@ pub(crate) fn restart_sequences() -> bool {
 /// Bytes of addresses that the process may have (`RLIMIT_AS`); `usize::MAX` without a limit.
 pub(crate) fn address_limit() -> usize {
     const RLIMIT_AS: usize = 9;
+    limit(RLIMIT_AS)
+}
+
+/// Whether the process may have only so many addresses, or so much private memory.
+pub(crate) fn is_limited() -> bool {
+    const RLIMIT_DATA: usize = 2;
+    address_limit().min(limit(RLIMIT_DATA)) < usize::MAX
+}
+
+fn limit(resource: usize) -> usize {
     let mut limit = [u64::MAX; 2];
     // SAFETY: writes the two words of the limit of the calling process.
-    unsafe { arch::syscall6(arch::SYS_PRLIMIT, 0, RLIMIT_AS, 0, (&raw mut limit).addr(), 0, 0) };
+    unsafe { arch::syscall6(arch::SYS_PRLIMIT, 0, resource, 0, (&raw mut limit).addr(), 0, 0) };
     limit[0] as usize
 }
 
@@ -396,12 +506,55 @@ pub(crate) fn forget_thread() {
     THREAD.store(0, Ordering::Release);
 }
 
+/// Ends the process by SIGABRT.
+pub(crate) fn abort() -> ! {
+    let here = 0_u8;
+    let stack = STACK.0.get().addr();
+    if (stack..stack + STACK_BYTES).contains(&(&raw const here).addr()) {
+        abort_from_own_thread();
+    }
+    // SAFETY: does not return, and runs no code of the allocator.
+    unsafe { libc::abort() }
+}
+
+/// Ends the process from the thread of [`spawn`]. A handler of the signal would run without thread-local storage of its
+/// own and on a short stack here: the signal goes to the process, of which another thread takes it.
+#[cold]
+fn abort_from_own_thread() -> ! {
+    const SIGABRT: usize = 6;
+    // SAFETY: the calls change no other memory; the zeroed words are the default action, without flags or a mask.
+    unsafe {
+        let process = arch::syscall6(arch::SYS_GETPID, 0, 0, 0, 0, 0, 0);
+        let mut action = [0_u64; 4];
+        arch::syscall6(arch::SYS_RT_SIGACTION, SIGABRT, 0, (&raw mut action).addr(), 8, 0, 0);
+        arch::syscall6(arch::SYS_KILL, process, SIGABRT, 0, 0, 0, 0);
+        // A handler may take its time; 0 and 1 are none. One that returns does not go on with a corrupt heap.
+        let wait_s = if action[0] > 1 { 10 } else { 0 };
+        (0..wait_s).for_each(|_| sleep_ms(999));
+        let default = [0_u64; 4];
+        arch::syscall6(arch::SYS_RT_SIGACTION, SIGABRT, (&raw const default).addr(), 0, 8, 0, 0);
+        arch::syscall6(arch::SYS_KILL, process, SIGABRT, 0, 0, 0, 0);
+        // Every other thread has ended, or blocks the signal.
+        sleep_ms(100);
+        loop {
+            arch::syscall6(arch::SYS_EXIT_GROUP, 127, 0, 0, 0, 0, 0);
+        }
+    }
+}
+
 /// Writes to standard error, once. A failure is ignored.
 pub(crate) fn write_stderr(text: &[u8]) {
     // SAFETY: the kernel reads `text.len()` bytes of a live slice.
     unsafe {
         arch::syscall6(arch::SYS_WRITE, 2, text.as_ptr().addr(), text.len(), 0, 0, 0);
     }
+}
+
+#[allow(dead_code, reason = "all but the C interface uses it")]
+/// The addresses of the loader's functions `dladdr` and `dlopen`; 0 in a static program, which has no loader.
+#[cfg(not(loom))]
+pub(crate) fn loader() -> (usize, usize) {
+    (arch::weak!("dladdr"), arch::weak!("dlopen"))
 }
 
 /// Monotonic time in nanoseconds.
@@ -413,98 +566,4 @@ pub(crate) fn now_ns() -> u64 {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn maps_zeroed_memory_and_gives_it_back() {
-        let base = map(3 * OS_PAGE);
-        assert!(!base.is_null());
-        // SAFETY: the mapping is ours and three pages long.
-        unsafe {
-            assert_eq!(*base.add(2 * OS_PAGE), 0);
-            *base = 7;
-            assert!(decommit(base, OS_PAGE));
-            assert_eq!(*base, 0, "decommitted memory reads as zero");
-            unmap(base, 3 * OS_PAGE);
-        }
-    }
-
-    #[test]
-    fn reserved_addresses_become_zeroed_memory() {
-        let base = reserve(1 << 30);
-        assert!(!base.is_null());
-        // SAFETY: the range is ours.
-        unsafe {
-            assert!(commit(base, 2 * OS_PAGE));
-            assert_eq!(*base.add(OS_PAGE), 0);
-            unmap(base, 1 << 30);
-        }
-    }
-
-    #[test]
-    fn faults_are_counted() {
-        let before = minor_faults();
-        let base = map(64 * OS_PAGE);
-        for page in 0..64 {
-            // SAFETY: the mapping is ours and that long. Volatile: it is not read.
-            unsafe { base.add(page * OS_PAGE).write_volatile(1) };
-        }
-        assert!(minor_faults() >= before + 4, "even with the largest folios");
-        // SAFETY: the mapping is ours.
-        unsafe { unmap(base, 64 * OS_PAGE) };
-    }
-
-    #[test]
-    fn the_thread_runs_and_can_be_started_again() {
-        static RUNS: AtomicU32 = AtomicU32::new(0);
-        extern "C" fn work() {
-            RUNS.fetch_add(1, Ordering::Release);
-        }
-        for run in 1..=50 {
-            // SAFETY: one after the other, and the work touches a static.
-            assert!(unsafe { spawn(work) });
-            while RUNS.load(Ordering::Acquire) < run {
-                std::thread::yield_now();
-            }
-        }
-    }
-
-    #[test]
-    fn residency_is_what_was_touched() {
-        let base = map(64 * OS_PAGE);
-        let resident = || resident_bytes(base, 64 * OS_PAGE);
-        assert_eq!(resident(), 0);
-        // SAFETY: the mapping is ours and that long. Huge pages would make more of it resident.
-        unsafe {
-            assert!(advise_huge(base, 64 * OS_PAGE, false));
-            base.add(3 * OS_PAGE).write_volatile(1);
-            base.add(60 * OS_PAGE).write_volatile(1);
-            assert_eq!(resident(), 2 * OS_PAGE);
-            assert!(decommit(base, 32 * OS_PAGE));
-            assert_eq!(resident(), OS_PAGE);
-            unmap(base, 64 * OS_PAGE);
-        }
-        // No mapping lies so low: a range whose mapping is gone may be another thread's by now.
-        assert_eq!(resident_bytes(ptr::without_provenance(1 << 30), 64 * OS_PAGE), 0, "not mapped");
-    }
-
-    #[test]
-    fn refusals_are_null() {
-        assert!(map(usize::MAX / 2).is_null());
-    }
-
-    #[test]
-    fn moved_pages_keep_their_contents() {
-        let from = map(OS_PAGE);
-        let to = map(4 * OS_PAGE);
-        // SAFETY: both mappings are ours; `from` is given up by the move.
-        unsafe {
-            *from.add(5) = 42;
-            assert!(move_pages(from, OS_PAGE, to, 4 * OS_PAGE));
-            assert_eq!(*to.add(5), 42);
-            assert_eq!(*to.add(3 * OS_PAGE), 0);
-            unmap(to, 4 * OS_PAGE);
-        }
-    }
-}
+mod tests;

@@ -97,7 +97,8 @@ const ALLOCATOR: &[Layer] = &[
         &["alloc/find.rs", "alloc/huge_pages.rs", "alloc/mapping_pool.rs"],
         "stations get levels as parameters: address to object; the huge-page decision; freed mappings",
     ),
-    layer(&["alloc/arena.rs"], "runs of blocks, and memory for them"),
+    layer(&["alloc/arena_growth.rs"], "where segments come from"),
+    layer(&["alloc/arena.rs"], "runs of blocks"),
     apart(
         &["alloc/central_free_list.rs", "alloc/large_mappings.rs"],
         "pages of one size class; objects of whole runs and mappings",
@@ -124,8 +125,12 @@ const ALLOCATOR: &[Layer] = &[
         "the calls: they read levels and pass them down",
     ),
     layer(&["alloc/reallocate.rs", "alloc/"], "the call that is made of two others"),
-    apart(&["global.rs", "stats.rs"], "the allocator of Rust programs; what it holds and did"),
+    apart(
+        &["global.rs", "keep_loaded.rs", "stats.rs"],
+        "the allocator of Rust programs; libraries that bring it stay loaded; what it holds and did",
+    ),
     apart(&["allocator_api.rs", "preload.rs", "settings.rs"], "what programs see, one way each"),
+    layer(&["preload_glibc.rs"], "names of the preload library that are glibc's alone"),
     layer(&["lib.rs"], "the public surface"),
 ];
 

@@ -1,0 +1,177 @@
+//! What happens at the edges: handlers of signals, objects of several allocators, libraries that come and go.
+
+use super::*;
+
+/// Runs a program of ours under the library with these arguments, to its end.
+fn under_the_library(program_path: &Path, arguments: &[&str]) -> Output {
+    finish(program(program_path).args(arguments).env("LD_PRELOAD", &*ALL_FACTORS))
+}
+
+/// The handler may allocate and fork: the signal is raised while no lock is held, and never in the allocator's own thread.
+#[test]
+fn an_abort_handler_may_allocate_and_fork() {
+    let path = compile("abort_handler");
+    let free = |what: &str| format!("hakmem: {what}\n");
+    let inside = "a pointer inside an object, not at its start";
+    for bytes in ["64", "700", "9000", "100000", "700000", "2097152", "9437184"] {
+        for (misuse, sentence) in [
+            ("twice", free("double free")),
+            ("other-thread", free("double free")),
+            ("background", free("double free")),
+            ("interior", free(&format!("free of {inside}"))),
+            ("ended-thread", free(&format!("free of {inside}"))),
+            ("realloc", free(&format!("realloc of {inside}"))),
+        ] {
+            let output = under_the_library(&path, &[misuse, bytes]);
+            let (stdout, stderr) = texts(&output);
+            assert_eq!((output.status.code(), &*stderr), (Some(77), &*sentence), "{misuse} of {bytes}: {stdout}");
+        }
+    }
+}
+
+/// Builds the library, or with `flags` the program, that brings hakmem as its own allocator; returns the folder.
+fn build_plugin(name: &str, target: &str, flags: &str) -> PathBuf {
+    let (root, source) = (Path::new(env!("CARGO_MANIFEST_DIR")), source("plugin.rs"));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("preload").join(name);
+    std::fs::create_dir_all(&folder).expect("the folder for temporary files is writable");
+    let manifest = format!(
+        "[package]\nname = \"plugin\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{target}\npath = {source:?}\n\
+         [dependencies]\nhakmem = {{ path = {root:?} }}\n[workspace]\n"
+    );
+    std::fs::write(folder.join("Cargo.toml"), manifest).expect("the folder is writable");
+    std::fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).expect("the lock file is there");
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--offline", "--release", "--target-dir", "target"]).current_dir(&folder);
+    run(cargo.env("RUSTFLAGS", flags).env_remove("CARGO_TARGET_DIR"));
+    folder.join("target/release")
+}
+
+/// The allocator's thread, its callbacks and the thread's destructors outlive a library that is closed.
+#[test]
+fn a_library_with_the_allocator_may_be_closed() {
+    let library = build_plugin("plugin", "[lib]\ncrate-type = [\"cdylib\"]", "").join("libplugin.so");
+    let other = library.with_file_name("libanother.so");
+    std::fs::copy(&library, &other).expect("the folder is writable");
+    let host = compile("plugin_host");
+    for (libraries, preloaded) in [(vec![&library], None), (vec![&library, &other], Some(&*ALL_FACTORS))] {
+        for mode in ["main", "thread", "destructor"] {
+            let mut command = program(&host);
+            command.arg(mode).args(&libraries).envs(preloaded.map(|library| ("LD_PRELOAD", library)));
+            let stdout = run(&mut command);
+            assert!(stdout.ends_with(" checks, 0 failures\n"), "{mode}, {libraries:?}: {stdout}");
+        }
+    }
+}
+
+/// A program without a loader needs none, and one with a loader is left alone.
+#[test]
+fn a_program_needs_no_loader() {
+    for (name, flags) in [("static", "-Ctarget-feature=+crt-static"), ("dynamic", "")] {
+        let folder = build_plugin(name, "[[bin]]\nname = \"plugin\"", flags);
+        let stdout = run(&mut program(folder.join("plugin")));
+        assert!(stdout.ends_with("bytes live\n"), "{name}: {stdout}");
+        let headers = readelf("-lW", &folder.join("plugin"));
+        assert_eq!(headers.contains("INTERP"), name == "dynamic", "{headers}");
+    }
+}
+
+/// Runs a program under the library, and expects its last line to say that no check failed.
+#[track_caller]
+fn passes(path: &Path, arguments: &[&str]) {
+    let output = under_the_library(path, arguments);
+    let (stdout, stderr) = texts(&output);
+    assert!(output.status.success() && stdout.ends_with(" checks, 0 failures\n"), "{path:?}: {output:?}\n{stderr}");
+}
+
+/// Some functions are the program's own, and the others this library's.
+#[test]
+fn programs_may_define_allocation_functions_of_their_own() {
+    for (name, own) in [
+        ("none", &["-DOVER_LIBC"][..]),
+        ("malloc-free", &["-DOWN_MALLOC", "-DOWN_FREE"]),
+        ("malloc-free-over-libc", &["-DOWN_MALLOC", "-DOWN_FREE", "-DOVER_LIBC"]),
+        ("four", &["-DOWN_MALLOC", "-DOWN_FREE", "-DOWN_CALLOC", "-DOWN_REALLOC"]),
+        ("four-over-libc", &["-DOWN_MALLOC", "-DOWN_FREE", "-DOWN_CALLOC", "-DOWN_REALLOC", "-DOVER_LIBC"]),
+        ("realloc-over-libc", &["-DOWN_REALLOC", "-DOVER_LIBC"]),
+        ("free-over-libc", &["-DOWN_FREE", "-DOVER_LIBC"]),
+    ] {
+        let arguments = [own, &["-fno-builtin"]].concat();
+        passes(&compile_with(&format!("own-{name}"), "own_functions.c", &arguments), &[]);
+        // A library that does so: the process's functions are hakmem's, unless it binds its own calls to itself.
+        // Objects of a pool would meet the process's functions, as they would meet glibc's.
+        let kinds = [("lib", &[][..]), ("symbolic", &["-Wl,-Bsymbolic"])];
+        for (kind, flags) in kinds.into_iter().filter(|_| own.contains(&"-DOVER_LIBC")) {
+            let library = format!("libown-{kind}-{name}.so");
+            let shared = [&arguments[..], flags, &["-DLIBRARY", "-shared", "-fPIC"]].concat();
+            let library = compile_with(&library, "own_functions.c", &shared);
+            let library = library.to_str().expect("the folder's name is UTF-8");
+            passes(&compile_with(&format!("own-{kind}-{name}"), "own_library.c", &[library]), &[]);
+        }
+    }
+}
+
+/// The operators of C++ are the program's, and what they call is hakmem's.
+#[test]
+fn programs_may_define_the_operators_of_cpp() {
+    if Command::new("c++").arg("--version").output().is_err() {
+        println!("not run: c++ is not installed");
+        assert!(env::var_os("CI").is_none(), "c++ is not installed");
+        return;
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("preload").join(unique("own-new"));
+    run(Command::new("c++").args(["-O1", "-o"]).arg(&path).arg(source("own_new.cpp")));
+    passes(&path, &[]);
+}
+
+/// Every object is hakmem's, although the library wants the C library's functions first.
+#[test]
+fn libraries_may_be_opened_with_deepbind() {
+    compile_with("libdeepbind.so", "deepbind_library.c", &["-shared", "-fPIC", "-fno-builtin"]);
+    let host = compile_with("deepbind", "deepbind.c", &["-Wl,-rpath,$ORIGIN", "-fno-builtin"]);
+    passes(&host, &["libdeepbind.so"]);
+    let another = host.with_file_name(unique("another"));
+    passes(&host, &[&format!("{}/libdeepbind.so", another.parent().expect("a folder").display())]);
+}
+
+/// What the process may not have is refused with null, and what is freed serves all else again: other sizes, and what the
+/// C library maps.
+#[test]
+fn limits_on_addresses_are_lived_with() {
+    let path = compile_with("limits", "limits.c", &["-fno-builtin"]);
+    for mib in [512, 64, 12] {
+        passes(&path, &["self", &mib.to_string()]);
+        // Each takes three seconds.
+        for bytes in if mib == 64 { &["100", "3000", "100000", "1048576"][..] } else { &[] } {
+            passes(&path, &["waits", &mib.to_string(), bytes]);
+        }
+        let mut command = program(&path);
+        let limit = libc::rlimit { rlim_cur: mib << 20, rlim_max: mib << 20 };
+        // SAFETY: one system call, in the child of a fork.
+        unsafe {
+            command.pre_exec(move || {
+                libc::setrlimit(libc::RLIMIT_AS, &raw const limit);
+                Ok(())
+            });
+        }
+        let stdout = run(command.args(["start", &mib.to_string()]).env("LD_PRELOAD", &*ALL_FACTORS));
+        assert!(stdout.ends_with(" checks, 0 failures\n"), "{mib} MiB from the start: {stdout}");
+    }
+}
+
+/// A user may lock memory within the limit: addresses that are not used do not count.
+#[test]
+fn a_user_may_lock_the_memory_of_a_small_program() {
+    passes(&compile_with("limits", "limits.c", &["-fno-builtin"]), &["mlock"]);
+}
+
+/// The kernel maps nothing there by itself, but a program may.
+#[test]
+fn other_mappings_in_the_range_are_left_alone() {
+    passes(&compile_with("taken_range", "taken_range.c", &["-fno-builtin"]), &[]);
+}
+
+/// The statistics and `malloc_trim` need no cache of the calling thread's, and are true beside threads that allocate.
+#[test]
+fn any_thread_may_ask_for_statistics_and_trim() {
+    passes(&compile("foreign_threads"), &[]);
+}
