@@ -13,7 +13,7 @@ use crate::metadata::page::Page;
 use crate::metadata::page_map;
 use crate::metadata::range;
 use crate::metadata::segment::{Kind, SEGMENT};
-use crate::os::{self, OS_PAGE};
+use crate::os::{self, HUGE_PAGE, OS_PAGE};
 use crate::request::Request;
 use crate::sync::{Lock, global, held_at_fork};
 use core::ptr;
@@ -28,14 +28,6 @@ struct SpareRecords {
     first: Option<&'static LargeMapping>,
 }
 
-/// Bytes to map for a request; `None` when no mapping can be that long.
-fn mapping_bytes(request: &Request) -> Option<usize> {
-    // Mappings start at an OS page; stricter alignments need room to move up.
-    let slack = if request.align > OS_PAGE { request.align } else { 0 };
-    let bytes = request.size.checked_add(request.prefix)?.checked_add(slack)?.checked_next_multiple_of(OS_PAGE)?;
-    (bytes <= isize::MAX as usize).then_some(bytes)
-}
-
 /// How a mapping is placed, and which advice the kernel gets on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Placement {
@@ -45,47 +37,102 @@ pub(super) struct Placement {
     pub(super) huge_pages: Policy,
 }
 
+/// How a request lies in a mapping.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// Bytes to map, whole OS pages.
+    pub(super) bytes: usize,
+    /// Least bytes before the object.
+    before: usize,
+    /// Alignment of the object.
+    align: usize,
+    /// The address `at` bytes in is to be a multiple of `multiple`, both whole OS pages.
+    at: usize,
+    multiple: usize,
+    /// Whether the factor `align` wants that.
+    is_wanted: bool,
+    /// Whether the object needs that.
+    is_needed: bool,
+}
+
+impl Shape {
+    /// The shape of a request; `None` when no mapping can be that long.
+    pub(super) fn of(placement: Placement, request: &Request) -> Option<Shape> {
+        let Request { size, align, prefix, .. } = *request;
+        // Mappings start at an OS page. A stricter alignment leaves an OS page before the object for its header, and so
+        // no more addresses than the object's own.
+        let is_strict = align > OS_PAGE;
+        let prefix = if is_strict { prefix.min(OS_PAGE) } else { prefix };
+        let lead = placement.align.map(|start| align::lead(start, size, prefix));
+        let before = if is_strict { prefix.next_multiple_of(OS_PAGE) } else { lead.map_or(prefix, |lead| lead.object) };
+        let bytes = size.checked_add(before)?.checked_next_multiple_of(OS_PAGE)?;
+        let mut at = lead.map_or(0, |lead| lead.boundary);
+        if is_strict {
+            at = before;
+        }
+        let is_wanted = lead.is_some() && bytes - at >= HUGE_PAGE;
+        let least = if is_wanted { HUGE_PAGE } else { OS_PAGE };
+        let mut shape = Shape { bytes, before, align, at, multiple: least.max(align), is_wanted, is_needed: is_strict };
+        if is_strict && !align::can_cut() {
+            // Room to move up.
+            shape = Shape { bytes: bytes.checked_add(align)?, at: 0, multiple: OS_PAGE, ..shape };
+            (shape.is_wanted, shape.is_needed) = (false, false);
+        }
+        let most = shape.bytes.checked_add(shape.multiple)?;
+        (most <= isize::MAX as usize).then_some(shape)
+    }
+
+    /// The object's address in a mapping that starts at `base`.
+    pub(super) fn object_in(&self, base: *mut u8) -> *mut u8 {
+        let offset = (base.addr() + self.before).next_multiple_of(self.align) - base.addr();
+        base.wrapping_add(offset)
+    }
+
+    /// Maps zeroed memory of this shape, or returns null.
+    fn map(&self, counters: &factor::Counters) -> *mut u8 {
+        if self.is_wanted {
+            let base = align::map(&counters.align, self.bytes, self.at, self.multiple);
+            if base.is_null() || !self.is_needed || self.object_in(base) == base.wrapping_add(self.before) {
+                return base;
+            }
+            // The kernel refused a longer mapping, so the object cannot be aligned.
+            // SAFETY: the mapping is new, and no other code knows its address.
+            unsafe { os::unmap(base, self.bytes) };
+            return ptr::null_mut();
+        }
+        if self.is_needed { align::map_at(self.bytes, self.at, self.multiple).base } else { os::map(self.bytes) }
+    }
+}
+
 /// Maps zeroed memory for a request, and advises the kernel on huge pages.
 pub(super) fn map(
     counters: &factor::Counters,
     placement: Placement,
     request: &Request,
 ) -> Option<&'static LargeMapping> {
-    map_unadvised(counters, placement, request).inspect(|mapping| advise(counters, placement, mapping))
+    let shape = Shape::of(placement, request)?;
+    map_unadvised(counters, &shape, request).inspect(|mapping| advise(counters, placement, mapping))
 }
 
-fn map_unadvised(
-    counters: &factor::Counters,
-    placement: Placement,
-    request: &Request,
-) -> Option<&'static LargeMapping> {
-    let Some(start) = placement.align else {
-        return map_by(request, os::map);
-    };
-    let lead = align::lead(start, request.size, request.prefix);
-    map_by(&Request { prefix: lead.object, ..*request }, |bytes| align::map(&counters.align, bytes, lead.boundary))
-}
-
-/// Gives the kernel the advice on a mapping that is new, or that was moved.
-fn advise(counters: &factor::Counters, placement: Placement, mapping: &LargeMapping) {
+/// Gives the kernel the advice on a mapping that is new, or that was moved. Its length is that of its object.
+pub(super) fn advise(counters: &factor::Counters, placement: Placement, mapping: &LargeMapping) {
     let (base, bytes) = (mapping.base.get(), mapping.mapped.get());
     // SAFETY: the mapping is the allocator's.
     unsafe { huge_pages::advise(placement.huge_pages, &counters.thp, NewMemory::Mapping, base, bytes) };
 }
 
-/// Maps memory for a request and fills its record. `from_os` maps as many zeroed bytes as it is given, or returns null.
-fn map_by(request: &Request, from_os: impl FnOnce(usize) -> *mut u8) -> Option<&'static LargeMapping> {
-    let mapped = mapping_bytes(request)?;
+/// Maps memory for a request and fills its record.
+fn map_unadvised(counters: &factor::Counters, shape: &Shape, request: &Request) -> Option<&'static LargeMapping> {
     let mapping = take_record()?;
-    let base = from_os(mapped);
+    let base = shape.map(counters);
     if base.is_null() {
         give_record(mapping);
         return None;
     }
-    describe(mapping, base, mapped, request);
+    describe(mapping, base, shape.bytes, shape.object_in(base), request);
     if !page_map::enter_mapping(mapping.user.get(), mapping) {
         // SAFETY: no other thread has seen the mapping.
-        unsafe { os::unmap(base, mapped) };
+        unsafe { os::unmap(base, shape.bytes) };
         give_record(mapping);
         return None;
     }
@@ -99,7 +146,9 @@ pub(super) fn mapping_of_run(
     policy: Policy,
     request: &Request,
 ) -> Option<(&'static LargeMapping, bool)> {
-    let bytes = mapping_bytes(request)?;
+    // Runs start at a block; stricter alignments need room to move up.
+    let slack = if request.align > BLOCK { request.align } else { 0 };
+    let bytes = request.size.checked_add(request.prefix)?.checked_add(slack)?.checked_next_multiple_of(OS_PAGE)?;
     if bytes > SEGMENT {
         return None;
     }
@@ -109,18 +158,18 @@ pub(super) fn mapping_of_run(
         return None;
     };
     page.begin_large(None);
-    describe(mapping, page.base.get(), bytes, request);
+    let base = page.base.get();
+    let offset = (base.addr() + request.prefix).next_multiple_of(request.align) - base.addr();
+    describe(mapping, base, bytes, base.wrapping_add(offset), request);
     page.mapping.set(Some(mapping));
     Some((mapping, zeroed))
 }
 
-/// Fills the record of a mapping of `bytes` bytes from `base`, which have room for the request and its prefix.
-fn describe(mapping: &'static LargeMapping, base: *mut u8, bytes: usize, request: &Request) {
-    let offset = (base.addr() + request.prefix).next_multiple_of(request.align) - base.addr();
+/// Fills the record of a mapping of `bytes` bytes from `base`, whose object is at `user`.
+fn describe(mapping: &'static LargeMapping, base: *mut u8, bytes: usize, user: *mut u8, request: &Request) {
     mapping.base.set(base);
     mapping.mapped.set(bytes);
-    // SAFETY: `mapping_bytes` left room for prefix and alignment.
-    mapping.user.set(unsafe { base.add(offset) });
+    mapping.user.set(user);
     mapping.site.set(request.site.id());
     mapping.pooled.set(false);
     mapping.size_classed.set(false);
@@ -162,7 +211,7 @@ pub(super) fn grow(
     mapping: &'static LargeMapping,
     request: &Request,
 ) -> Option<&'static LargeMapping> {
-    let longer = map_unadvised(counters, placement, request)?;
+    let longer = map_unadvised(counters, &Shape::of(placement, request)?, request)?;
     if !move_over(mapping, longer) {
         return None;
     }

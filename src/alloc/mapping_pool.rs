@@ -33,8 +33,7 @@ pub(super) fn take(
         return Some((mapping, false));
     }
     let mapping = map()?;
-    // A mapping that is long because of its alignment fits no request of its size, and would wait for nothing.
-    mapping.pooled.set(mapping.usable() / 2 <= request.size);
+    mapping.pooled.set(true);
     Some((mapping, true))
 }
 
