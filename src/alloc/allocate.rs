@@ -17,7 +17,7 @@ use super::huge_pages::Policy;
 use super::large_mappings::Placement;
 use super::thread_cache::{SlotList, ThreadCache};
 use super::thread_heap::Heap;
-use super::{central_free_list, large_mappings, learning, mapping_pool, purge, thread};
+use super::{central_free_list, large_mappings, learning, mapping_pool, purge, release, thread};
 use crate::class::{self, Class};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::elo::{Pick, Strategy};
@@ -339,7 +339,6 @@ fn from_threshold(
     strategy: Option<Strategy>,
 ) -> Option<Memory> {
     let threshold = strategy.map_or(elo::FIXED_THRESHOLD, Strategy::threshold);
-    let map = || large_mappings::map(counters, placement(active), request);
     // BigCache's ring keeps large-mapping records, so a run of the arena gets one too.
     let is_kept_by_site = active.bigcache_is_ring() && request.size >= threshold;
     if active.arena()
@@ -356,11 +355,12 @@ fn from_threshold(
         return Some(memory);
     }
     if request.size < threshold || active.bigcache_is_direct() {
-        let (mapping, zeroed) = mapping_pool::take(request, map)?;
+        let evict = |oldest| _ = release::give_mapping(active, counters, oldest);
+        let (mapping, zeroed) = mapping_pool::take(counters, placement(active), request, release::keep(active), evict)?;
         mapping.strategy.set(index_of(strategy));
         return Some(Memory::of_mapping(mapping, zeroed));
     }
-    let mapping = map()?;
+    let mapping = large_mappings::map(counters, placement(active), request)?;
     mapping.strategy.set(index_of(strategy));
     Some(Memory::of_mapping(mapping, true))
 }

@@ -82,6 +82,16 @@ impl Shape {
         (most <= isize::MAX as usize).then_some(shape)
     }
 
+    /// Where a mapping of this shape can start within `bytes` bytes from the address `base`, a multiple of the OS page.
+    pub(super) fn start_in(&self, base: usize, bytes: usize) -> Option<usize> {
+        let room = bytes.checked_sub(self.bytes)?;
+        let start = (base + self.at).checked_next_multiple_of(self.multiple)? - self.at;
+        if start - base <= room {
+            return Some(start);
+        }
+        (!self.is_needed).then_some(base)
+    }
+
     /// The object's address in a mapping that starts at `base`.
     pub(super) fn object_in(&self, base: *mut u8) -> *mut u8 {
         let offset = (base.addr() + self.before).next_multiple_of(self.align) - base.addr();
@@ -110,8 +120,17 @@ pub(super) fn map(
     placement: Placement,
     request: &Request,
 ) -> Option<&'static LargeMapping> {
-    let shape = Shape::of(placement, request)?;
-    map_unadvised(counters, &shape, request).inspect(|mapping| advise(counters, placement, mapping))
+    map_shape(counters, placement, &Shape::of(placement, request)?, request)
+}
+
+/// As [`map`], for a request whose shape is known.
+pub(super) fn map_shape(
+    counters: &factor::Counters,
+    placement: Placement,
+    shape: &Shape,
+    request: &Request,
+) -> Option<&'static LargeMapping> {
+    map_unadvised(counters, shape, request).inspect(|mapping| advise(counters, placement, mapping))
 }
 
 /// Gives the kernel the advice on a mapping that is new, or that was moved. Its length is that of its object.
@@ -129,7 +148,9 @@ fn map_unadvised(counters: &factor::Counters, shape: &Shape, request: &Request) 
         give_record(mapping);
         return None;
     }
-    describe(mapping, base, shape.bytes, shape.object_in(base), request);
+    describe(mapping, base, shape.bytes, shape.object_in(base), request.site.id());
+    mapping.mark_live();
+    mapping.is_joined.set(false);
     if !page_map::enter_mapping(mapping.user.get(), mapping) {
         // SAFETY: no other thread has seen the mapping.
         unsafe { os::unmap(base, shape.bytes) };
@@ -160,20 +181,21 @@ pub(super) fn mapping_of_run(
     page.begin_large(None);
     let base = page.base.get();
     let offset = (base.addr() + request.prefix).next_multiple_of(request.align) - base.addr();
-    describe(mapping, base, bytes, base.wrapping_add(offset), request);
+    describe(mapping, base, bytes, base.wrapping_add(offset), request.site.id());
+    mapping.mark_live();
+    mapping.is_joined.set(false);
     page.mapping.set(Some(mapping));
     Some((mapping, zeroed))
 }
 
-/// Fills the record of a mapping of `bytes` bytes from `base`, whose object is at `user`.
-fn describe(mapping: &'static LargeMapping, base: *mut u8, bytes: usize, user: *mut u8, request: &Request) {
+/// Fills the record of a mapping of `bytes` bytes from `base`, whose object is at `user`, and was allocated at this site.
+pub(super) fn describe(mapping: &'static LargeMapping, base: *mut u8, bytes: usize, user: *mut u8, site: usize) {
     mapping.base.set(base);
     mapping.mapped.set(bytes);
     mapping.user.set(user);
-    mapping.site.set(request.site.id());
+    mapping.site.set(site);
     mapping.pooled.set(false);
     mapping.size_classed.set(false);
-    mapping.mark_live();
 }
 
 /// The memory of a large mapping.
@@ -211,6 +233,9 @@ pub(super) fn grow(
     mapping: &'static LargeMapping,
     request: &Request,
 ) -> Option<&'static LargeMapping> {
+    if mapping.is_joined.get() {
+        return None;
+    }
     let longer = map_unadvised(counters, &Shape::of(placement, request)?, request)?;
     if !move_over(mapping, longer) {
         return None;
@@ -280,7 +305,8 @@ pub(super) fn take_size_classed(
     Some((page, zeroed))
 }
 
-fn take_record() -> Option<&'static LargeMapping> {
+/// A record that describes no mapping; `None` when there is no memory for one.
+pub(super) fn take_record() -> Option<&'static LargeMapping> {
     let mut spare = SPARE.lock();
     if let Some(mapping) = spare.first {
         spare.first = mapping.next.take();
@@ -291,7 +317,8 @@ fn take_record() -> Option<&'static LargeMapping> {
     allocator::allocate::<LargeMapping>().map(|mapping| unsafe { mapping.as_ref() })
 }
 
-fn give_record(mapping: &'static LargeMapping) {
+/// Gives a record up, which describes no mapping any more.
+pub(super) fn give_record(mapping: &'static LargeMapping) {
     let mut spare = SPARE.lock();
     mapping.mark_free();
     mapping.next.set(spare.first);

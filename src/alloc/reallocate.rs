@@ -3,7 +3,7 @@
 use super::allocate::{allocate, placement};
 use super::free::free;
 use super::inspect::{Lengths, lengths};
-use super::{large_mappings, thread};
+use super::{large_mappings, mapping_pool, release, thread};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::header;
 use crate::factor::purge;
@@ -77,7 +77,12 @@ fn grow(active: ActiveConfig, user: *mut u8, align: usize, size: usize) -> Optio
     let prefix = active.header().map_or(0, |form| form.prefix(align));
     let request = Request { size, align, site: Site::new(mapping.site.get()), prefix };
     thread::with_heap_or_none(|_, counters, _| {
+        let before = mapping.mapped.get();
         let longer = large_mappings::grow(counters, placement(active), mapping, &request)?;
+        if longer.pooled.get() {
+            let evict = |oldest| _ = release::give_mapping(active, counters, oldest);
+            mapping_pool::note_growth(longer.mapped.get() - before, release::keep(active), evict);
+        }
         if let Some(form) = active.header() {
             // SAFETY: the header moved along with the OS pages.
             unsafe { header::resize(form, longer.user.get(), size, longer.mapped.get()) };

@@ -4,6 +4,7 @@
 //! that enough memory waits at a station.
 
 use super::large_mappings::{self, Memory};
+use super::mapping_pool::Keep;
 use super::{arena, central_free_list, learning, transfer_cache};
 use crate::class::Class;
 use crate::config::ActiveConfig;
@@ -70,6 +71,11 @@ fn give_blocks(active: ActiveConfig, counters: &factor::Counters, page: &'static
         arena::purge_older_than(counters, 0, false);
     }
     is_due
+}
+
+/// How long the mapping pool keeps what is freed.
+pub(super) fn keep(active: ActiveConfig) -> Keep {
+    if active.purge() == Some(When::ByTime) { Keep::ForEpochs } else { Keep::ForEver }
 }
 
 /// Forgets a large mapping and gives its memory back to the arena, the madvise batch or the OS.

@@ -7,7 +7,7 @@ use crate::request::Request;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-/// A mapping that holds one large object, or did.
+/// A mapping that holds one large object, or did: a mapping of the kernel's, or a part of one.
 #[derive(Debug)]
 pub(crate) struct LargeMapping {
     /// Start of the mapping.
@@ -25,11 +25,11 @@ pub(crate) struct LargeMapping {
     /// Whether it was mapped as an object of a size class, so that a thread's slot list may take it. It stays marked
     /// live while its object is in a slot list.
     pub(crate) size_classed: SharedCell<bool>,
-    /// The purge epoch in which the pool took it.
-    pub(crate) freed_at: Cell<u32>,
+    /// Whether it was joined of neighbours, which may be several mappings of the kernel's: it cannot be moved as one.
+    pub(crate) is_joined: Cell<bool>,
     /// 1 while the object is live, so that a double free is seen; else 0.
     live: AtomicU8,
-    /// Next in the list that the mapping waits in.
+    /// Next in the list of records that describe no mapping.
     pub(crate) next: Cell<Option<&'static LargeMapping>>,
 }
 
@@ -49,7 +49,7 @@ impl LargeMapping {
             strategy: Cell::new(0),
             pooled: SharedCell::new(false),
             size_classed: SharedCell::new(false),
-            freed_at: Cell::new(0),
+            is_joined: Cell::new(false),
             live: AtomicU8::new(0),
             next: Cell::new(None),
         }
