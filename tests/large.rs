@@ -1,9 +1,9 @@
 //! Large objects: their memory is found again when it is asked for again, is no more than the program needed lately, and
-//! goes back when it is not used; stricter alignments hold no more than the object.
+//! goes back when it is not used; stricter alignments hold no more than the object; an object that grows is seldom moved.
 
 mod common;
 
-use common::kernel::{is_mapped, minor_faults, resident_bytes};
+use common::kernel::{is_mapped, minor_faults, resident_bytes, resident_pages, without_system_calls};
 use common::requests::{allocate, free, reallocate, touch};
 use common::{KIB, MIB, PAGE, case};
 use hakmem::Hakmem;
@@ -192,6 +192,81 @@ fn strict_alignments_hold_the_object_alone() {
     }
 }
 
+/// Aligned requests up to half a segment come from the thread's cache once they were made.
+#[test]
+fn strict_alignments_are_kept_by_threads() {
+    common::case("strict_alignments_are_kept_by_threads", "default").succeeds(|| {
+        if !is_default() {
+            return;
+        }
+        let shapes =
+            [(64 * KIB, 64 * KIB), (128 * KIB, 128 * KIB), (256 * KIB, 2 * MIB), (100, MIB), (2 * MIB, 2 * MIB)];
+        shapes.iter().for_each(|&(size, align)| free_aligned(aligned(size, align), size, align));
+        without_system_calls(|| {
+            for (size, align) in shapes {
+                for _ in 0..100 {
+                    free_aligned(aligned(size, align), size, align);
+                }
+            }
+        });
+        // What a thread keeps of a class need not be aligned as strictly as the next request.
+        for align in [128 * KIB, 512 * KIB, 2 * MIB] {
+            let plain: Vec<*mut u8> = (0..4).map(|_| aligned(128 * KIB, 64 * KIB)).collect();
+            plain.iter().for_each(|&object| free_aligned(object, 128 * KIB, 64 * KIB));
+            let strict: Vec<*mut u8> = (0..4).map(|_| aligned(128 * KIB, align)).collect();
+            strict.iter().for_each(|&object| free_aligned(object, 128 * KIB, align));
+        }
+    });
+}
+
+/// Grows an object from `from` to `to` bytes, writes what is new, and returns how often it was moved, and the most that
+/// was resident beyond what was before.
+fn grow(from: usize, to: usize, longer: impl Fn(usize) -> usize) -> (usize, usize) {
+    let before = resident_bytes();
+    let (mut object, mut size) = (allocate(from), from);
+    let (mut moves, mut most) = (0, 0);
+    let mark = |object: *mut u8, start: usize, end: usize| {
+        for at in (start.next_multiple_of(PAGE)..end).step_by(PAGE) {
+            // SAFETY: the object is that long.
+            unsafe { object.add(at).cast::<u32>().write((at / PAGE) as u32) };
+        }
+    };
+    mark(object, 0, size);
+    while size < to {
+        let next = longer(size);
+        let other = reallocate(object, size, next);
+        moves += usize::from(other != object);
+        mark(other, size, next & !3);
+        (object, size) = (other, next);
+        most = most.max(resident_bytes().saturating_sub(before));
+    }
+    for at in (0..size & !3).step_by(PAGE) {
+        // SAFETY: the object is that long.
+        assert_eq!(unsafe { object.add(at).cast::<u32>().read() }, (at / PAGE) as u32, "at {at} of {size}");
+    }
+    free(object, size);
+    (moves, most)
+}
+
+#[test]
+fn an_object_that_grows_is_seldom_moved_and_never_held_twice() {
+    let name = "an_object_that_grows_is_seldom_moved_and_never_held_twice";
+    for step in [64 * KIB, 100_000, MIB] {
+        on_os_pages(name, &format!("by {step}"), || {
+            let (moves, most) = grow(step, 64 * MIB, |size| size + step);
+            assert!(moves <= 16, "{moves} moves");
+            assert!(most <= 64 * MIB * 5 / 4, "{most} bytes");
+        });
+    }
+    for (from, to) in [(64 * KIB, 4 * MIB), (MIB, 40 * MIB), (6 * MIB, 300 * MIB)] {
+        on_os_pages(name, &format!("from {from}"), || {
+            let (moves, most) = grow(from, to, |size| size + size / 10);
+            assert!(moves <= 12, "{moves} moves");
+            assert!(most <= to * 6 / 5 + 9 * MIB, "{most} bytes");
+        });
+    }
+}
+
 /// Objects that grow side by side, among others that come and go: what is in them stays.
 #[test]
 fn objects_that_grow_side_by_side_keep_their_contents() {
@@ -238,4 +313,48 @@ fn objects_that_grow_side_by_side_keep_their_contents() {
         }
         objects.drain(..).for_each(|(object, size)| free(object, size));
     });
+}
+
+/// A mapping that is joined of several cannot be moved as one: it is copied, and is never held twice.
+#[test]
+fn a_joined_mapping_grows_without_being_held_twice() {
+    on_os_pages("a_joined_mapping_grows_without_being_held_twice", "default", || {
+        let size = 32 * MIB;
+        let parts: Vec<*mut u8> = (0..4).map(|_| allocate(size)).collect();
+        parts.iter().for_each(|&part| touch(part, size));
+        parts.iter().for_each(|&part| free(part, size));
+        let whole = 4 * size;
+        let object = allocate(whole);
+        touch(object, whole);
+        let before = resident_bytes();
+        let grown = reallocate(object, whole, whole + size);
+        assert!(resident_bytes() <= before + size);
+        for at in (0..whole).step_by(PAGE) {
+            // SAFETY: the object is that long.
+            assert_eq!(unsafe { grown.add(at).read() }, 1, "at {at}");
+        }
+        free(grown, whole + size);
+    });
+}
+
+#[test]
+fn an_object_that_is_cut_gives_its_tail_back_and_grows_again() {
+    let name = "an_object_that_is_cut_gives_its_tail_back_and_grows_again";
+    for (from, to) in [(400, 210), (64, 32), (64, 7), (1000, 5), (9, 6)].map(|(from, to)| (from * MIB, to * MIB + 1)) {
+        on_os_pages(name, &format!("{from} to {to}"), || {
+            let object = allocate(from);
+            touch(object, from);
+            let before = resident_bytes();
+            let shorter = reallocate(object, from, to);
+            assert_eq!(shorter, object, "in its place");
+            assert!(resident_pages(object, to) * PAGE >= to);
+            assert!(before - resident_bytes() >= from - to - MIB);
+            let again = reallocate(shorter, to, from);
+            // SAFETY: the object is that long.
+            assert_eq!(unsafe { again.add(to - 1).read() }, 1);
+            touch(again, from);
+            free(again, from);
+            soon("all of it goes back", || hakmem::stats().mapping_pool.bytes == 0);
+        });
+    }
 }

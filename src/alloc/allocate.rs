@@ -18,7 +18,7 @@ use super::large_mappings::Placement;
 use super::thread_cache::{SlotList, ThreadCache};
 use super::thread_heap::Heap;
 use super::{central_free_list, large_mappings, learning, mapping_pool, purge, release, thread};
-use crate::class::{self, Class};
+use crate::class::{self, BLOCK, Class};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::elo::{Pick, Strategy};
 use crate::factor::original::{self, bigcache, header};
@@ -35,17 +35,26 @@ pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8
     if align <= 16 { allocate_or_else(size, slow) } else { allocate_aligned_or_else(size, align, slow) }
 }
 
-/// As [`allocate_or_else`], for an alignment above 16 bytes. From the cache up to an OS page's alignment: a slot list
-/// may hold mappings, which are aligned to no more.
+/// As [`allocate_or_else`], for an alignment above 16 bytes. Most slot lists of a class hold aligned objects alone; of
+/// the others, those of mappings and of runs, the newest object is looked at.
 #[inline(never)]
 fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
-    match Class::aligned(size, align).filter(|_| align <= os::OS_PAGE) {
-        Some(class) => {
-            let cache = thread::cache();
-            take_or_else(cache, cache.slot_list(class.slot_list()), slow)
-        }
-        None => slow(),
+    let class = if align <= BLOCK { Class::aligned(size, align) } else { Class::of_run(size) };
+    let Some(class) = class else {
+        return slow();
+    };
+    let cache = thread::cache();
+    let list = cache.slot_list(class.slot_list());
+    let object = list.pop();
+    if object.is_null() {
+        return slow();
     }
+    if !object.addr().is_multiple_of(align) {
+        list.push(object);
+        return slow();
+    }
+    cache.allocations.add(1);
+    object
 }
 
 /// Serves a request of an alignment up to 16 bytes from the thread's cache, or else by `slow`.
@@ -102,7 +111,18 @@ const ADDRESSES_MAX: usize = 1 << 48;
 #[inline(never)]
 pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroed: bool) -> *mut u8 {
     let site = site.unwrap_or_else(|| Site::of_size(size));
-    let request = Request { size: size.max(1), align, site, prefix: 0 };
+    serve(Request { size: size.max(1), align, site, prefix: 0, grows: false }, zeroed)
+}
+
+/// Serves a request for an object that replaces a shorter one. Where it is a run, it is placed so that it can grow.
+pub(super) fn allocate_to_grow(size: usize, align: usize) -> *mut u8 {
+    if size <= class::SMALL_BYTES_MAX {
+        return allocate(size, align, None);
+    }
+    serve(Request { size, align, site: Site::of_size(size), prefix: 0, grows: true }, false)
+}
+
+fn serve(request: Request, zeroed: bool) -> *mut u8 {
     thread::with_heap(|heap| {
         let memory = pass_hooks(heap, request);
         let Some(memory) = memory else {
@@ -209,8 +229,11 @@ fn from_stations(
 ) -> Option<Memory> {
     let prefix = request.prefix;
     let bytes = request.size.checked_add(prefix)?;
+    let are_runs_kept = active.arena() && active.bigcache_is_direct();
     match Class::aligned(bytes, request.align) {
         Some(class) if !class.is_large() => slot(heap, active, class, prefix),
+        // A run without a class can grow in its place; one with a class waits in caches for a request of its length.
+        Some(_) if are_runs_kept && request.grows => large_object(heap, active, request, strategy),
         // The page map finds a mapping by the OS page of its start, which a longer prefix would leave, and a mapping is
         // aligned to no more than an OS page.
         Some(class)
@@ -222,8 +245,33 @@ fn from_stations(
                 if active.arena() && class != plain { size_classed(heap, active, class, prefix) } else { None };
             coloured.or_else(|| size_classed(heap, active, plain, prefix))
         }
+        None if are_runs_kept && prefix == 0 && (BLOCK..=HUGE_PAGE).contains(&request.align) => {
+            aligned_run(heap, active, request).or_else(|| large_object(heap, active, request, strategy))
+        }
         _ => large_object(heap, active, request, strategy),
     }
+}
+
+/// A run of a class that is aligned to more than a block: the newest of the thread's slot list, or a new one. `None`
+/// where there is no class, or no run.
+fn aligned_run(heap: &'static Heap, active: ActiveConfig, request: &Request) -> Option<Memory> {
+    let counters = &heap.counters;
+    let class = Class::of_run(request.size)?;
+    counters.bigcache.lookups.add(1);
+    let newest = heap.cache.pop(class.slot_list());
+    let (base, zeroed) = if !newest.is_null() && newest.addr().is_multiple_of(request.align) {
+        (newest, false)
+    } else {
+        if !newest.is_null() {
+            heap.cache.push(class.slot_list(), newest);
+        }
+        let take = || large_mappings::take_size_classed_at(counters, policy(active), class, request.align);
+        let (page, zeroed) = learning::of_plan(active, counters, take)?;
+        counters.arena.runs.add(1);
+        heap.cache.received.add(1);
+        (page.base.get(), zeroed)
+    };
+    Some(Memory { user: base, held: class.slot_bytes(), method: header::Method::Pages, zeroed })
 }
 
 /// A small object: from the thread's slot list, or from a refill of it.
@@ -278,7 +326,7 @@ fn new_size_classed(active: ActiveConfig, counters: &factor::Counters, class: Cl
         return Some((page.base.get(), zeroed));
     }
     let size = class.slot_bytes();
-    let request = Request { size, align: os::OS_PAGE, site: Site::of_size(size), prefix: 0 };
+    let request = Request { size, align: os::OS_PAGE, site: Site::of_size(size), prefix: 0, grows: false };
     let mapping = large_mappings::map(counters, placement(active), &request)?;
     mapping.size_classed.set(true);
     Some((mapping.user.get(), true))
@@ -300,7 +348,7 @@ fn large_object(
         mapping.site.set(request.site.id());
         // The strategy that chose the mapping was measured when it was made, and is not charged for this use.
         mapping.strategy.set(NO_STRATEGY);
-        mapping.mark_live();
+        mapping.mark_live(request.size);
         heap.cache.received.add(1);
         return Some(Memory::of_mapping(mapping, false));
     }
@@ -323,7 +371,7 @@ fn large_object(
 }
 
 /// The strategy number of objects that no strategy chose.
-const NO_STRATEGY: u8 = u8::MAX;
+pub(super) const NO_STRATEGY: u8 = u8::MAX;
 
 /// The strategy number that an object's record gets.
 fn index_of(strategy: Option<Strategy>) -> u8 {

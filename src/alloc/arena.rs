@@ -86,6 +86,42 @@ pub(super) fn take_run(
     arena.take_from_lists(counters, policy, kind, blocks, object_bytes)
 }
 
+/// Where a run of a large object is to lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Blocks of which its start is to be a multiple: a power of two, up to a half segment's.
+    pub(super) step: usize,
+    /// Free blocks from its start on, at least its own.
+    pub(super) room: usize,
+}
+
+/// As [`take_run`], for a large object that is to lie at a certain place.
+pub(super) fn take_run_at(
+    counters: &factor::Counters,
+    policy: Policy,
+    blocks: usize,
+    place: Place,
+    object_bytes: usize,
+) -> Option<(&'static Page, bool)> {
+    let mut arena = ARENA.lock();
+    if let Some(run) = arena.take_at(counters, policy, blocks, place, object_bytes) {
+        return Some(run);
+    }
+    let segment = arena.new_segment(counters, policy, Kind::Large)?;
+    arena.segments[Kind::Large as usize][FitClass::COUNT - 1].push(segment);
+    arena.take_at(counters, policy, blocks, place, object_bytes)
+}
+
+/// Lengthens a run of a large object in its place. Returns `false` where the blocks behind it are not free.
+pub(super) fn extend_run(page: &'static Page, blocks: usize) -> bool {
+    let Some(segment) = page_map::segment_of(page.base.get()) else {
+        return false;
+    };
+    let mut is_longer = false;
+    ARENA.lock().change(segment, |segment| is_longer = segment.extend_run(page, blocks));
+    is_longer
+}
+
 /// Puts a run back, in which no object is left. Returns whether the purge is due.
 pub(super) fn give_run(page: &'static Page) -> bool {
     let Some(segment) = page_map::segment_of(page.base.get()) else {
@@ -258,6 +294,23 @@ impl Arena {
         if kind == Kind::Large {
             huge_pages::advise_halves(policy, &counters.thp, segment, before, object_bytes);
         }
+        run
+    }
+
+    /// As `take_from_lists`, at a certain place of a segment of large objects.
+    fn take_at(
+        &mut self,
+        counters: &factor::Counters,
+        policy: Policy,
+        blocks: usize,
+        Place { step, room }: Place,
+        object_bytes: usize,
+    ) -> Option<(&'static Page, bool)> {
+        let fit_classes = FitClass::for_aligned(room, step).index()..FitClass::COUNT;
+        let segment = fit_classes.into_iter().find_map(|fit| self.segments[Kind::Large as usize][fit].first())?;
+        let (before, mut run) = (segment.dirty.get(), None);
+        self.change(segment, |segment| run = segment.take_run_by(blocks, step, room));
+        huge_pages::advise_halves(policy, &counters.thp, segment, before, object_bytes);
         run
     }
 

@@ -3,16 +3,16 @@
 //! The callers decide which of the two serves a request, and where the memory of a freed mapping goes. This file maps
 //! memory, places it, fills its record and moves it.
 
-use super::arena;
+use super::arena::{self, Place};
 use super::huge_pages::{self, NewMemory, Policy};
-use crate::class::{BLOCK, Class};
+use crate::class::{BLOCK, Class, SEGMENT_BLOCKS, SlotListOffset};
 use crate::factor::{self, align};
 use crate::metadata::allocator;
 use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::page::Page;
 use crate::metadata::page_map;
 use crate::metadata::range;
-use crate::metadata::segment::{Kind, SEGMENT};
+use crate::metadata::segment::{HALF_BLOCKS, Kind, SEGMENT};
 use crate::os::{self, HUGE_PAGE, OS_PAGE};
 use crate::request::Request;
 use crate::sync::{Lock, global, held_at_fork};
@@ -149,7 +149,7 @@ fn map_unadvised(counters: &factor::Counters, shape: &Shape, request: &Request) 
         return None;
     }
     describe(mapping, base, shape.bytes, shape.object_in(base), request.site.id());
-    mapping.mark_live();
+    mapping.mark_live(request.size);
     mapping.is_joined.set(false);
     if !page_map::enter_mapping(mapping.user.get(), mapping) {
         // SAFETY: no other thread has seen the mapping.
@@ -182,7 +182,7 @@ pub(super) fn mapping_of_run(
     let base = page.base.get();
     let offset = (base.addr() + request.prefix).next_multiple_of(request.align) - base.addr();
     describe(mapping, base, bytes, base.wrapping_add(offset), request.site.id());
-    mapping.mark_live();
+    mapping.mark_live(request.size);
     mapping.is_joined.set(false);
     page.mapping.set(Some(mapping));
     Some((mapping, zeroed))
@@ -223,6 +223,16 @@ pub(super) fn forget(mapping: &'static LargeMapping) -> Memory {
     };
     give_record(mapping);
     memory
+}
+
+/// Lengthens a live mapping to `bytes` bytes in its place. Returns `false` where the kernel has no room behind it.
+pub(super) fn extend(mapping: &'static LargeMapping, bytes: usize) -> bool {
+    // SAFETY: the mapping is the allocator's.
+    let is_longer = !mapping.is_joined.get() && unsafe { os::extend(mapping.base.get(), mapping.mapped.get(), bytes) };
+    if is_longer {
+        mapping.mapped.set(bytes);
+    }
+    is_longer
 }
 
 /// Lengthens a live mapping for a request: maps a longer one and moves the OS pages there, so that the object's address
@@ -285,10 +295,22 @@ pub(super) fn take_run(
     request: &Request,
 ) -> Option<(&'static Page, bool)> {
     let bytes = request.size.checked_add(request.prefix)?;
-    if bytes > SEGMENT || request.align > BLOCK {
+    if bytes > SEGMENT || request.align > HALF_BLOCKS * BLOCK {
         return None;
     }
-    let (page, zeroed) = arena::take_run(counters, policy, Kind::Large, bytes.div_ceil(BLOCK), bytes)?;
+    let blocks = bytes.div_ceil(BLOCK);
+    let step = request.align.div_ceil(BLOCK);
+    let at = |place| arena::take_run_at(counters, policy, blocks, place, bytes);
+    let roomy = request.grows.then(|| {
+        // As much room again, so that it is moved at most once per doubling. Where a huge page fits, at a huge page.
+        let room = (2 * blocks).min(SEGMENT_BLOCKS);
+        at(Place { step: if room >= HALF_BLOCKS { HALF_BLOCKS } else { step }, room })
+    });
+    let run = roomy.flatten().or_else(|| match step {
+        0 | 1 => arena::take_run(counters, policy, Kind::Large, blocks, bytes),
+        _ => at(Place { step, room: blocks }),
+    });
+    let (page, zeroed) = run?;
     page.begin_large(None);
     Some((page, zeroed))
 }
@@ -299,10 +321,36 @@ pub(super) fn take_size_classed(
     policy: Policy,
     class: Class,
 ) -> Option<(&'static Page, bool)> {
-    let (page, zeroed) = arena::take_run(counters, policy, Kind::Large, class.blocks(), class.slot_bytes())?;
-    page.begin_large(Some(class));
-    range::set_slot_list(page.base.get(), class.slot_list());
-    Some((page, zeroed))
+    arena::take_run(counters, policy, Kind::Large, class.blocks(), class.slot_bytes()).map(|run| begin(class, run))
+}
+
+/// As [`take_size_classed`], for an object of a stricter alignment, up to half a segment's.
+pub(super) fn take_size_classed_at(
+    counters: &factor::Counters,
+    policy: Policy,
+    class: Class,
+    align: usize,
+) -> Option<(&'static Page, bool)> {
+    let place = Place { step: align.div_ceil(BLOCK), room: class.blocks() };
+    arena::take_run_at(counters, policy, class.blocks(), place, class.slot_bytes()).map(|run| begin(class, run))
+}
+
+/// Makes a new run an object of a class.
+fn begin(class: Class, run: (&'static Page, bool)) -> (&'static Page, bool) {
+    run.0.begin_large(Some(class));
+    range::set_slot_list(run.0.base.get(), class.slot_list());
+    run
+}
+
+/// Lengthens a live run to `blocks` blocks in its place. It has no class then: no request of its length may come again.
+/// Returns `false` where the blocks behind it are not free.
+pub(super) fn extend_run(page: &'static Page, blocks: usize) -> bool {
+    let is_longer = arena::extend_run(page, blocks);
+    if is_longer {
+        range::set_slot_list(page.base.get(), SlotListOffset::NONE);
+        page.begin_large(None);
+    }
+    is_longer
 }
 
 /// A record that describes no mapping; `None` when there is no memory for one.

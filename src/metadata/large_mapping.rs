@@ -16,6 +16,8 @@ pub(crate) struct LargeMapping {
     pub(crate) mapped: SharedCell<usize>,
     /// The object's address, by which the page map finds the record.
     pub(crate) user: SharedCell<*mut u8>,
+    /// Bytes of the live object, as it was last asked for.
+    pub(crate) size: Cell<usize>,
     /// The number of the call site that allocated the object ([`Site::id`](crate::request::Site::id)).
     pub(crate) site: Cell<usize>,
     /// The number of the strategy that chose the mapping; opaque here.
@@ -45,6 +47,7 @@ impl LargeMapping {
             base: SharedCell::new(core::ptr::null_mut()),
             mapped: SharedCell::new(0),
             user: SharedCell::new(core::ptr::null_mut()),
+            size: Cell::new(0),
             site: Cell::new(0),
             strategy: Cell::new(0),
             pooled: SharedCell::new(false),
@@ -65,8 +68,9 @@ impl LargeMapping {
         self.usable() >= request.size && self.user.get().addr().is_multiple_of(request.align)
     }
 
-    /// Marks the mapping as holding an object.
-    pub(crate) fn mark_live(&self) {
+    /// Marks the mapping as holding an object of `size` bytes.
+    pub(crate) fn mark_live(&self, size: usize) {
+        self.size.set(size);
         self.live.store(1, Ordering::Relaxed);
     }
 
