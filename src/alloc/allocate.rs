@@ -265,7 +265,7 @@ fn aligned_run(heap: &'static Heap, active: ActiveConfig, request: &Request) -> 
         if !newest.is_null() {
             heap.cache.push(class.slot_list(), newest);
         }
-        let take = || large_mappings::take_size_classed_at(counters, policy(active), class, request.align);
+        let take = || large_mappings::take_size_classed_at(counters, policy(active), class, request);
         let (page, zeroed) = learning::of_plan(active, counters, take)?;
         counters.arena.runs.add(1);
         heap.cache.received.add(1);

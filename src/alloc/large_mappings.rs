@@ -324,15 +324,16 @@ pub(super) fn take_size_classed(
     arena::take_run(counters, policy, Kind::Large, class.blocks(), class.slot_bytes()).map(|run| begin(class, run))
 }
 
-/// As [`take_size_classed`], for an object of a stricter alignment, up to half a segment's.
+/// As [`take_size_classed`], for a request of a stricter alignment, up to half a segment's. It may be much shorter than
+/// the run, which then is no reason for a huge page.
 pub(super) fn take_size_classed_at(
     counters: &factor::Counters,
     policy: Policy,
     class: Class,
-    align: usize,
+    request: &Request,
 ) -> Option<(&'static Page, bool)> {
-    let place = Place { step: align.div_ceil(BLOCK), room: class.blocks() };
-    arena::take_run_at(counters, policy, class.blocks(), place, class.slot_bytes()).map(|run| begin(class, run))
+    let place = Place { step: request.align.div_ceil(BLOCK), room: class.blocks() };
+    arena::take_run_at(counters, policy, class.blocks(), place, request.size).map(|run| begin(class, run))
 }
 
 /// Makes a new run an object of a class.
