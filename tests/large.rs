@@ -148,6 +148,32 @@ fn a_ring_of_random_lengths_uses_its_memory_again() {
     }
 }
 
+/// A program that turns from long objects to shorter ones holds no more than the larger of both.
+#[test]
+fn freed_mappings_make_way_for_shorter_objects() {
+    let name = "freed_mappings_make_way_for_shorter_objects";
+    for (long, shorter) in [(300 * MIB, 1000), (40 * MIB, 20 * KIB), (9 * MIB, 300 * KIB), (64 * MIB, 3 * MIB)] {
+        on_os_pages(name, &format!("{long} to {shorter}"), || {
+            let total = 300 * MIB;
+            let before = resident_bytes();
+            let objects: Vec<*mut u8> = (0..total / long).map(|_| allocate(long)).collect();
+            objects.iter().for_each(|&object| touch(object, long));
+            objects.iter().for_each(|&object| free(object, long));
+            let mut most = 0;
+            let objects: Vec<*mut u8> = (0..total * 5 / 6 / shorter)
+                .map(|_| {
+                    let object = allocate(shorter);
+                    touch(object, shorter);
+                    most = most.max(resident_bytes().saturating_sub(before));
+                    object
+                })
+                .collect();
+            assert!(most < total + total / 8, "{} MiB", most >> 20);
+            objects.iter().for_each(|&object| free(object, shorter));
+        });
+    }
+}
+
 /// Thousands of freed mappings: the oldest go back, and none is lost.
 #[test]
 fn more_mappings_than_the_pool_has_places_for() {

@@ -17,7 +17,7 @@ use super::huge_pages::Policy;
 use super::large_mappings::Placement;
 use super::thread_cache::{SlotList, ThreadCache};
 use super::thread_heap::Heap;
-use super::{central_free_list, large_mappings, learning, mapping_pool, purge, release, thread};
+use super::{arena, central_free_list, large_mappings, learning, mapping_pool, purge, release, thread};
 use crate::class::{self, BLOCK, Class};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::elo::{Pick, Strategy};
@@ -194,6 +194,11 @@ fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
             Some(memory)
         })
     });
+    let growth = arena::take_growth();
+    if growth > 0 {
+        // The program turned to shorter objects: what waits for long ones goes before more is held than it needs.
+        mapping_pool::give_way(growth, |oldest| _ = release::give_mapping(active, counters, oldest));
+    }
     if let Some(watch) = watch {
         match evolution::leave(&mut locals.evolution, &counters.evolution, watch) {
             None => {}

@@ -18,6 +18,7 @@ use crate::metadata::range;
 use crate::metadata::segment::{FitClass, HALF_BLOCKS, Kind, SEGMENT, Segment, half_mask, mask};
 use crate::os::{self, HUGE_PAGE};
 use crate::sync::{Lock, global, held_at_fork};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// Most bytes that become memory in one step. A step doubles the memory at its end of the range, as far as limits
 /// allow, so that a small program is charged little (`RLIMIT_DATA`) and a large one makes few calls.
@@ -32,6 +33,9 @@ const PURGE_BLOCKS_MIN: u32 = HALF_BLOCKS as u32 / 2;
 global! {
     static ARENA: Lock<Arena> = Lock::new(Arena::new());
 }
+
+/// Bytes of segments that were made and that no caller has asked about yet. Relaxed: it orders nothing.
+static GROWTH: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Debug)]
 struct Arena {
@@ -227,6 +231,12 @@ unsafe fn decommit_blocks(counters: &factor::Counters, segment: &Segment, mut bl
     gone
 }
 
+/// Bytes of segments that were made since the last call.
+pub(super) fn take_growth() -> usize {
+    // The read alone is what nearly every call costs.
+    if GROWTH.load(Ordering::Relaxed) == 0 { 0 } else { GROWTH.swap(0, Ordering::Relaxed) }
+}
+
 /// Bytes that wait to be purged.
 pub(super) fn waiting_bytes() -> usize {
     ARENA.lock().waiting_bytes
@@ -354,6 +364,7 @@ impl Arena {
             None => unsafe { allocator::allocate::<Segment>()?.as_ref() },
         };
         segment.kind.set(kind);
+        GROWTH.fetch_add(SEGMENT, Ordering::Relaxed);
         if let Some(base) = self.next_of_range(counters, policy, kind) {
             segment.base.set(base);
             range::enter_segment(segment);
