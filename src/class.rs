@@ -180,7 +180,17 @@ impl Class {
         if align > BLOCK {
             return None;
         }
-        (first.0..CLASSES as u8).map(Class).find(|class| class.slot_bytes() >= bytes && class.slot_bytes() % align == 0)
+        if first.is_large() {
+            return Some(if align <= COLOUR { first } else { first.uncoloured() });
+        }
+        (first.0..CLASSES as u8).map(Class).find(|class| class.slot_bytes() & (align - 1) == 0)
+    }
+
+    /// The class of runs that hold `bytes`, for `bytes` up to [`CLASS_BYTES_MAX`]. Every run is aligned to a block, those
+    /// of half a segment and more to a half; others only as the request that made them needed it.
+    #[inline]
+    pub(crate) fn of_run(bytes: usize) -> Option<Class> {
+        Class::of(bytes.max(SMALL_BYTES_MAX + 1)).map(Class::uncoloured)
     }
 
     /// The class with this index, as a page's record has it; `None` for an index that is no class's.
@@ -279,6 +289,16 @@ mod tests {
             }
         }
         assert_eq!(Class::aligned(64, 2 * BLOCK), None);
+    }
+
+    #[test]
+    fn every_size_has_a_class_of_runs() {
+        for bytes in [1, 16, SMALL_BYTES_MAX, SMALL_BYTES_MAX + 1, BLOCK, BLOCK + 1, 8 * BLOCK, CLASS_BYTES_MAX] {
+            let class = Class::of_run(bytes).expect("a class");
+            assert!(class.is_run() && class.slot_bytes() >= bytes, "{bytes}");
+            assert_eq!(Class::aligned(bytes.max(BLOCK), BLOCK), Some(class), "{bytes}");
+        }
+        assert_eq!(Class::of_run(CLASS_BYTES_MAX + 1), None);
     }
 
     #[test]

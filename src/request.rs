@@ -50,4 +50,6 @@ pub(crate) struct Request {
     pub(crate) site: Site,
     /// Bytes to leave before the object, for its header; 0 without headers.
     pub(crate) prefix: usize,
+    /// Whether the object replaces a shorter one, and so is likely to grow again.
+    pub(crate) grows: bool,
 }

@@ -17,8 +17,8 @@ use super::huge_pages::Policy;
 use super::large_mappings::Placement;
 use super::thread_cache::{self, ThreadCache};
 use super::thread_heap::Heap;
-use super::{bypass, central_free_list, gather, large_mappings, learning, mapping_pool, purge, thread};
-use crate::class::{self, Class};
+use super::{arena, bypass, central_free_list, gather, large_mappings, learning, mapping_pool, purge, release, thread};
+use crate::class::{self, BLOCK, Class};
 use crate::config::{ActiveConfig, FREE_CHECK, active};
 use crate::factor::original::elo::{Pick, Strategy};
 use crate::factor::original::{self, bigcache, header};
@@ -36,14 +36,22 @@ pub(crate) fn allocate(size: usize, align: usize, site: Option<Site>) -> *mut u8
     if align <= 16 { allocate_or_else(size, slow) } else { allocate_aligned_or_else(size, align, slow) }
 }
 
-/// As [`allocate_or_else`], for an alignment above 16 bytes. From the cache up to an OS page's alignment: a slot list
-/// may hold mappings, which are aligned to no more.
+/// As [`allocate_or_else`], for an alignment above 16 bytes. Most slot lists of a class hold aligned objects alone; of
+/// the others, those of mappings and of runs, the newest object is looked at.
 #[inline(never)]
 fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
-    match Class::aligned(size, align).filter(|_| align <= os::OS_PAGE) {
-        Some(class) => or_else(thread_cache::take(class.slot_list()), free_check::is_marked(class), slow),
-        None => slow(),
+    let class = if align <= BLOCK { Class::aligned(size, align) } else { Class::of_run(size) };
+    let Some(class) = class else {
+        return slow();
+    };
+    let taken = thread_cache::take(class.slot_list());
+    let object = taken.0;
+    if !object.is_null() && !object.addr().is_multiple_of(align) {
+        // The list has room for what it held. A signal handler that filled it meanwhile makes the object wait for ever.
+        thread_cache::put(class.slot_list(), object);
+        return slow();
     }
+    or_else(taken, free_check::is_marked(class), slow)
 }
 
 /// Serves a request of an alignment up to 16 bytes from the thread's cache, or else by `slow`.
@@ -113,7 +121,18 @@ const ADDRESSES_MAX: usize = 1 << 48;
 #[inline(never)]
 pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroed: bool) -> *mut u8 {
     let site = site.unwrap_or_else(|| Site::of_size(size));
-    let request = Request { size: size.max(1), align, site, prefix: 0 };
+    serve(Request { size: size.max(1), align, site, prefix: 0, grows: false }, zeroed)
+}
+
+/// Serves a request for an object that replaces a shorter one. Where it is a run, it is placed so that it can grow.
+pub(super) fn allocate_to_grow(size: usize, align: usize) -> *mut u8 {
+    if size <= class::SMALL_BYTES_MAX {
+        return allocate(size, align, None);
+    }
+    serve(Request { size, align, site: Site::of_size(size), prefix: 0, grows: true }, false)
+}
+
+fn serve(request: Request, zeroed: bool) -> *mut u8 {
     let memory = thread::inside(|access| {
         let heap = access.heap()?;
         let memory = pass_hooks(heap, request)?;
@@ -123,7 +142,7 @@ pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroe
     let (user, is_zero) = match memory {
         Some(Some(memory)) => memory,
         Some(None) => return ptr::null_mut(),
-        None => (bypass::allocate(request.size, align), false),
+        None => (bypass::allocate(request.size, request.align), false),
     };
     if free_check::is_on()
         && let Some(class) = range::slot_list_at(user).class()
@@ -197,6 +216,11 @@ fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
             Some(memory)
         })
     });
+    let growth = arena::take_growth();
+    if growth > 0 {
+        // The program turned to shorter objects: what waits for long ones goes before more is held than it needs.
+        mapping_pool::give_way(growth, |oldest| _ = release::give_mapping(active, counters, oldest));
+    }
     if let Some(watch) = watch {
         match evolution::leave(&mut locals.evolution, &counters.evolution, watch) {
             None => {}
@@ -232,8 +256,11 @@ fn from_stations(
 ) -> Option<Memory> {
     let prefix = request.prefix;
     let bytes = request.size.checked_add(prefix)?;
+    let are_runs_kept = active.arena() && active.bigcache_is_direct();
     match Class::aligned(bytes, request.align) {
         Some(class) if !class.is_large() => slot(heap, active, class, prefix),
+        // A run without a class can grow in its place; one with a class waits in caches for a request of its length.
+        Some(_) if are_runs_kept && request.grows => large_object(heap, active, request, strategy),
         // The page map finds a mapping by the OS page of its start, which a longer prefix would leave, and a mapping is
         // aligned to no more than an OS page.
         Some(class)
@@ -245,8 +272,33 @@ fn from_stations(
                 if active.arena() && class != plain { size_classed(heap, active, class, prefix) } else { None };
             coloured.or_else(|| size_classed(heap, active, plain, prefix))
         }
+        None if are_runs_kept && prefix == 0 && (BLOCK..=HUGE_PAGE).contains(&request.align) => {
+            aligned_run(heap, active, request).or_else(|| large_object(heap, active, request, strategy))
+        }
         _ => large_object(heap, active, request, strategy),
     }
+}
+
+/// A run of a class that is aligned to more than a block: the newest of the thread's slot list, or a new one. `None`
+/// where there is no class, or no run.
+fn aligned_run(heap: &'static Heap, active: ActiveConfig, request: &Request) -> Option<Memory> {
+    let counters = &heap.counters;
+    let class = Class::of_run(request.size)?;
+    counters.bigcache.lookups.add(1);
+    let newest = heap.cache.pop(class.slot_list());
+    let (base, zeroed) = if !newest.is_null() && newest.addr().is_multiple_of(request.align) {
+        (newest, false)
+    } else {
+        if !newest.is_null() {
+            heap.cache.push(class.slot_list(), newest);
+        }
+        let take = || large_mappings::take_size_classed_at(counters, policy(active), class, request);
+        let (page, zeroed) = learning::of_plan(active, counters, take)?;
+        counters.arena.runs.add(1);
+        heap.cache.received.add(1);
+        (page.base.get(), zeroed)
+    };
+    Some(Memory { user: base, held: class.slot_bytes(), method: header::Method::Pages, zeroed })
 }
 
 /// A small object: from the thread's slot list, or from a refill of it.
@@ -317,7 +369,7 @@ fn new_size_classed(active: ActiveConfig, counters: &factor::Counters, class: Cl
         return Some((page.base.get(), zeroed));
     }
     let size = class.slot_bytes();
-    let request = Request { size, align: os::OS_PAGE, site: Site::of_size(size), prefix: 0 };
+    let request = Request { size, align: os::OS_PAGE, site: Site::of_size(size), prefix: 0, grows: false };
     let mapping = large_mappings::map(counters, placement(active), &request)?;
     mapping.size_classed.set(true);
     Some((mapping.user.get(), true))
@@ -339,7 +391,7 @@ fn large_object(
         mapping.site.set(request.site.id());
         // The strategy that chose the mapping was measured when it was made, and is not charged for this use.
         mapping.strategy.set(NO_STRATEGY);
-        mapping.mark_live();
+        mapping.mark_live(request.size);
         heap.cache.received.add(1);
         return Some(Memory::of_mapping(mapping, false));
     }
@@ -362,7 +414,7 @@ fn large_object(
 }
 
 /// The strategy number of objects that no strategy chose.
-const NO_STRATEGY: u8 = u8::MAX;
+pub(super) const NO_STRATEGY: u8 = u8::MAX;
 
 /// The strategy number that an object's record gets.
 fn index_of(strategy: Option<Strategy>) -> u8 {
@@ -378,7 +430,6 @@ fn from_threshold(
     strategy: Option<Strategy>,
 ) -> Option<Memory> {
     let threshold = strategy.map_or(elo::FIXED_THRESHOLD, Strategy::threshold);
-    let map = || large_mappings::map(counters, placement(active), request);
     // BigCache's ring keeps large-mapping records, so a run of the arena gets one too.
     let is_kept_by_site = active.bigcache_is_ring() && request.size >= threshold;
     if active.arena()
@@ -395,11 +446,12 @@ fn from_threshold(
         return Some(memory);
     }
     if request.size < threshold || active.bigcache_is_direct() {
-        let (mapping, zeroed) = mapping_pool::take(request, map)?;
+        let evict = |oldest| _ = release::give_mapping(active, counters, oldest);
+        let (mapping, zeroed) = mapping_pool::take(counters, placement(active), request, release::keep(active), evict)?;
         mapping.strategy.set(index_of(strategy));
         return Some(Memory::of_mapping(mapping, zeroed));
     }
-    let mapping = map()?;
+    let mapping = large_mappings::map(counters, placement(active), request)?;
     mapping.strategy.set(index_of(strategy));
     Some(Memory::of_mapping(mapping, true))
 }

@@ -18,6 +18,7 @@ use crate::metadata::range;
 use crate::metadata::segment::{FitClass, HALF_BLOCKS, Kind, SEGMENT, Segment, half_mask, mask};
 use crate::os::{self, HUGE_PAGE};
 use crate::sync::{Lock, global};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of half segments that wait, from which on the purge is due.
 const PURGE_BYTES_MIN: usize = 4 << 20;
@@ -27,6 +28,9 @@ const PURGE_BLOCKS_MIN: u32 = HALF_BLOCKS as u32 / 2;
 global! {
     static ARENA: Lock<Arena> = Lock::new(Arena::new());
 }
+
+/// Bytes of segments that were made and that no caller has asked about yet. Relaxed: it orders nothing.
+static GROWTH: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Debug)]
 struct Arena {
@@ -75,6 +79,46 @@ pub(super) fn take_run(
 /// Whether a run of `blocks` blocks takes new memory.
 pub(super) fn must_grow(kind: Kind, blocks: usize) -> bool {
     ARENA.lock().first_with(kind, blocks).is_none()
+}
+
+/// Where a run of a large object is to lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Blocks of which its start is to be a multiple: a power of two, up to a half segment's.
+    pub(super) step: usize,
+    /// Free blocks from its start on, at least its own.
+    pub(super) room: usize,
+}
+
+/// As [`take_run`], for a large object that is to lie at a certain place.
+pub(super) fn take_run_at(
+    counters: &factor::Counters,
+    policy: Policy,
+    blocks: usize,
+    place: Place,
+    object_bytes: usize,
+) -> Option<(&'static Page, bool)> {
+    let mut arena = ARENA.lock();
+    if let Some(run) = arena.take_at(counters, policy, blocks, place, object_bytes) {
+        return Some(run);
+    }
+    // As in `take_run`.
+    while arena.grow(counters, policy, Kind::Large) {
+        if let Some(run) = arena.take_at(counters, policy, blocks, place, object_bytes) {
+            return Some(run);
+        }
+    }
+    None
+}
+
+/// Lengthens a run of a large object in its place. Returns `false` where the blocks behind it are not free.
+pub(super) fn extend_run(page: &'static Page, blocks: usize) -> bool {
+    let Some(segment) = page_map::segment_of(page.base.get()) else {
+        return false;
+    };
+    let mut is_longer = false;
+    ARENA.lock().change(segment, |segment| is_longer = segment.extend_run(page, blocks));
+    is_longer
 }
 
 /// Puts a run back, in which no object is left. Returns whether the purge is due.
@@ -204,6 +248,12 @@ pub(super) fn unmap_free(dirty: bool) {
     }
 }
 
+/// Bytes of segments that were made since the last call.
+pub(super) fn take_growth() -> usize {
+    // The read alone is what nearly every call costs.
+    if GROWTH.load(Ordering::Relaxed) == 0 { 0 } else { GROWTH.swap(0, Ordering::Relaxed) }
+}
+
 /// Bytes that wait to be purged.
 pub(super) fn waiting_bytes() -> usize {
     ARENA.lock().waiting_bytes
@@ -271,6 +321,23 @@ impl Arena {
         true
     }
 
+    /// As `take_from_lists`, at a certain place of a segment of large objects.
+    fn take_at(
+        &mut self,
+        counters: &factor::Counters,
+        policy: Policy,
+        blocks: usize,
+        Place { step, room }: Place,
+        object_bytes: usize,
+    ) -> Option<(&'static Page, bool)> {
+        let fit_classes = FitClass::for_aligned(room, step).index()..FitClass::COUNT;
+        let segment = fit_classes.into_iter().find_map(|fit| self.segments[Kind::Large as usize][fit].first())?;
+        let (before, mut run) = (segment.dirty.get(), None);
+        self.change(segment, |segment| run = segment.take_run_by(blocks, step, room));
+        huge_pages::advise_halves(policy, &counters.thp, segment, before, object_bytes);
+        run
+    }
+
     /// Changes which blocks are in use, and moves the segment to the list of its new fit class.
     fn change(&mut self, segment: &'static Segment, change: impl FnOnce(&'static Segment)) {
         let kind = segment.kind.get() as usize;
@@ -300,6 +367,7 @@ impl Arena {
         let Some(segment) = new else {
             return false;
         };
+        GROWTH.fetch_add(SEGMENT, Ordering::Relaxed);
         let kind = segment.kind.get() as usize;
         if let Some(fit) = segment.fit_class() {
             self.segments[kind][fit.index()].push(segment);

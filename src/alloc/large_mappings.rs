@@ -3,17 +3,17 @@
 //! The callers decide which of the two serves a request, and where the memory of a freed mapping goes. This file maps
 //! memory, places it, fills its record and moves it.
 
-use super::arena;
+use super::arena::{self, Place};
 use super::huge_pages::{self, NewMemory, Policy};
-use crate::class::{BLOCK, Class};
+use crate::class::{BLOCK, Class, SEGMENT_BLOCKS, SlotListOffset};
 use crate::factor::{self, align};
 use crate::metadata::allocator;
 use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::page::Page;
 use crate::metadata::page_map;
 use crate::metadata::range;
-use crate::metadata::segment::{Kind, SEGMENT};
-use crate::os::{self, OS_PAGE};
+use crate::metadata::segment::{HALF_BLOCKS, Kind, SEGMENT};
+use crate::os::{self, HUGE_PAGE, OS_PAGE};
 use crate::request::Request;
 use crate::sync::{Lock, global};
 use core::ptr;
@@ -28,14 +28,6 @@ struct SpareRecords {
     first: Option<&'static LargeMapping>,
 }
 
-/// Bytes to map for a request; `None` when no mapping can be that long.
-fn mapping_bytes(request: &Request) -> Option<usize> {
-    // Mappings start at an OS page; stricter alignments need room to move up.
-    let slack = if request.align > OS_PAGE { request.align } else { 0 };
-    let bytes = request.size.checked_add(request.prefix)?.checked_add(slack)?.checked_next_multiple_of(OS_PAGE)?;
-    (bytes <= isize::MAX as usize).then_some(bytes)
-}
-
 /// How a mapping is placed, and which advice the kernel gets on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Placement {
@@ -45,47 +37,123 @@ pub(super) struct Placement {
     pub(super) huge_pages: Policy,
 }
 
+/// How a request lies in a mapping.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// Bytes to map, whole OS pages.
+    pub(super) bytes: usize,
+    /// Least bytes before the object.
+    before: usize,
+    /// Alignment of the object.
+    align: usize,
+    /// The address `at` bytes in is to be a multiple of `multiple`, both whole OS pages.
+    at: usize,
+    multiple: usize,
+    /// Whether the factor `align` wants that.
+    is_wanted: bool,
+    /// Whether the object needs that.
+    is_needed: bool,
+}
+
+impl Shape {
+    /// The shape of a request; `None` when no mapping can be that long.
+    pub(super) fn of(placement: Placement, request: &Request) -> Option<Shape> {
+        let Request { size, align, prefix, .. } = *request;
+        // Mappings start at an OS page. A stricter alignment leaves an OS page before the object for its header, and so
+        // no more addresses than the object's own.
+        let is_strict = align > OS_PAGE;
+        let prefix = if is_strict { prefix.min(OS_PAGE) } else { prefix };
+        let lead = placement.align.map(|start| align::lead(start, size, prefix));
+        let before = if is_strict { prefix.next_multiple_of(OS_PAGE) } else { lead.map_or(prefix, |lead| lead.object) };
+        let bytes = size.checked_add(before)?.checked_next_multiple_of(OS_PAGE)?;
+        let mut at = lead.map_or(0, |lead| lead.boundary);
+        if is_strict {
+            at = before;
+        }
+        let is_wanted = lead.is_some() && bytes - at >= HUGE_PAGE;
+        let least = if is_wanted { HUGE_PAGE } else { OS_PAGE };
+        let mut shape = Shape { bytes, before, align, at, multiple: least.max(align), is_wanted, is_needed: is_strict };
+        if is_strict && !align::can_cut() {
+            // Room to move up.
+            shape = Shape { bytes: bytes.checked_add(align)?, at: 0, multiple: OS_PAGE, ..shape };
+            (shape.is_wanted, shape.is_needed) = (false, false);
+        }
+        let most = shape.bytes.checked_add(shape.multiple)?;
+        (most <= isize::MAX as usize).then_some(shape)
+    }
+
+    /// Where a mapping of this shape can start within `bytes` bytes from the address `base`, a multiple of the OS page.
+    pub(super) fn start_in(&self, base: usize, bytes: usize) -> Option<usize> {
+        let room = bytes.checked_sub(self.bytes)?;
+        let start = (base + self.at).checked_next_multiple_of(self.multiple)? - self.at;
+        if start - base <= room {
+            return Some(start);
+        }
+        (!self.is_needed).then_some(base)
+    }
+
+    /// The object's address in a mapping that starts at `base`.
+    pub(super) fn object_in(&self, base: *mut u8) -> *mut u8 {
+        let offset = (base.addr() + self.before).next_multiple_of(self.align) - base.addr();
+        base.wrapping_add(offset)
+    }
+
+    /// Maps zeroed memory of this shape, or returns null.
+    fn map(&self, counters: &factor::Counters) -> *mut u8 {
+        if self.is_wanted {
+            let base = align::map(&counters.align, self.bytes, self.at, self.multiple);
+            if base.is_null() || !self.is_needed || self.object_in(base) == base.wrapping_add(self.before) {
+                return base;
+            }
+            // The kernel refused a longer mapping, so the object cannot be aligned.
+            // SAFETY: the mapping is new, and no other code knows its address.
+            unsafe { os::unmap(base, self.bytes) };
+            return ptr::null_mut();
+        }
+        if self.is_needed { align::map_at(self.bytes, self.at, self.multiple).base } else { os::map(self.bytes) }
+    }
+}
+
 /// Maps zeroed memory for a request, and advises the kernel on huge pages.
 pub(super) fn map(
     counters: &factor::Counters,
     placement: Placement,
     request: &Request,
 ) -> Option<&'static LargeMapping> {
-    map_unadvised(counters, placement, request).inspect(|mapping| advise(counters, placement, mapping))
+    map_shape(counters, placement, &Shape::of(placement, request)?, request)
 }
 
-fn map_unadvised(
+/// As [`map`], for a request whose shape is known.
+pub(super) fn map_shape(
     counters: &factor::Counters,
     placement: Placement,
+    shape: &Shape,
     request: &Request,
 ) -> Option<&'static LargeMapping> {
-    let Some(start) = placement.align else {
-        return map_by(request, os::map);
-    };
-    let lead = align::lead(start, request.size, request.prefix);
-    map_by(&Request { prefix: lead.object, ..*request }, |bytes| align::map(&counters.align, bytes, lead.boundary))
+    map_unadvised(counters, shape, request).inspect(|mapping| advise(counters, placement, mapping))
 }
 
-/// Gives the kernel the advice on a mapping that is new, or that was moved.
-fn advise(counters: &factor::Counters, placement: Placement, mapping: &LargeMapping) {
+/// Gives the kernel the advice on a mapping that is new, or that was moved. Its length is that of its object.
+pub(super) fn advise(counters: &factor::Counters, placement: Placement, mapping: &LargeMapping) {
     let (base, bytes) = (mapping.base.get(), mapping.mapped.get());
     // SAFETY: the mapping is the allocator's.
     unsafe { huge_pages::advise(placement.huge_pages, &counters.thp, NewMemory::Mapping, base, bytes) };
 }
 
-/// Maps memory for a request and fills its record. `from_os` maps as many zeroed bytes as it is given, or returns null.
-fn map_by(request: &Request, from_os: impl FnOnce(usize) -> *mut u8) -> Option<&'static LargeMapping> {
-    let mapped = mapping_bytes(request)?;
+/// Maps memory for a request and fills its record.
+fn map_unadvised(counters: &factor::Counters, shape: &Shape, request: &Request) -> Option<&'static LargeMapping> {
     let mapping = take_record()?;
-    let base = from_os(mapped);
+    let base = shape.map(counters);
     if base.is_null() {
         give_record(mapping);
         return None;
     }
-    describe(mapping, base, mapped, request);
+    describe(mapping, base, shape.bytes, shape.object_in(base), request.site.id());
+    mapping.mark_live(request.size);
+    mapping.is_joined.set(false);
     if !page_map::enter_mapping(mapping.user.get(), mapping) {
         // SAFETY: no other thread has seen the mapping.
-        unsafe { os::unmap(base, mapped) };
+        unsafe { os::unmap(base, shape.bytes) };
         give_record(mapping);
         return None;
     }
@@ -99,7 +167,9 @@ pub(super) fn mapping_of_run(
     policy: Policy,
     request: &Request,
 ) -> Option<(&'static LargeMapping, bool)> {
-    let bytes = mapping_bytes(request)?;
+    // Runs start at a block; stricter alignments need room to move up.
+    let slack = if request.align > BLOCK { request.align } else { 0 };
+    let bytes = request.size.checked_add(request.prefix)?.checked_add(slack)?.checked_next_multiple_of(OS_PAGE)?;
     if bytes > SEGMENT {
         return None;
     }
@@ -109,22 +179,23 @@ pub(super) fn mapping_of_run(
         return None;
     };
     page.begin_large(None);
-    describe(mapping, page.base.get(), bytes, request);
+    let base = page.base.get();
+    let offset = (base.addr() + request.prefix).next_multiple_of(request.align) - base.addr();
+    describe(mapping, base, bytes, base.wrapping_add(offset), request.site.id());
+    mapping.mark_live(request.size);
+    mapping.is_joined.set(false);
     page.mapping.set(Some(mapping));
     Some((mapping, zeroed))
 }
 
-/// Fills the record of a mapping of `bytes` bytes from `base`, which have room for the request and its prefix.
-fn describe(mapping: &'static LargeMapping, base: *mut u8, bytes: usize, request: &Request) {
-    let offset = (base.addr() + request.prefix).next_multiple_of(request.align) - base.addr();
+/// Fills the record of a mapping of `bytes` bytes from `base`, whose object is at `user`, and was allocated at this site.
+pub(super) fn describe(mapping: &'static LargeMapping, base: *mut u8, bytes: usize, user: *mut u8, site: usize) {
     mapping.base.set(base);
     mapping.mapped.set(bytes);
-    // SAFETY: `mapping_bytes` left room for prefix and alignment.
-    mapping.user.set(unsafe { base.add(offset) });
-    mapping.site.set(request.site.id());
+    mapping.user.set(user);
+    mapping.site.set(site);
     mapping.pooled.set(false);
     mapping.size_classed.set(false);
-    mapping.mark_live();
 }
 
 /// The memory of a large mapping.
@@ -154,6 +225,16 @@ pub(super) fn forget(mapping: &'static LargeMapping) -> Memory {
     memory
 }
 
+/// Lengthens a live mapping to `bytes` bytes in its place. Returns `false` where the kernel has no room behind it.
+pub(super) fn extend(mapping: &'static LargeMapping, bytes: usize) -> bool {
+    // SAFETY: the mapping is the allocator's.
+    let is_longer = !mapping.is_joined.get() && unsafe { os::extend(mapping.base.get(), mapping.mapped.get(), bytes) };
+    if is_longer {
+        mapping.mapped.set(bytes);
+    }
+    is_longer
+}
+
 /// Lengthens a live mapping for a request: maps a longer one and moves the OS pages there, so that the object's address
 /// changes. Returns the longer mapping. `None` when it cannot be done; the live mapping is then as it was.
 pub(super) fn grow(
@@ -162,7 +243,10 @@ pub(super) fn grow(
     mapping: &'static LargeMapping,
     request: &Request,
 ) -> Option<&'static LargeMapping> {
-    let longer = map_unadvised(counters, placement, request)?;
+    if mapping.is_joined.get() {
+        return None;
+    }
+    let longer = map_unadvised(counters, &Shape::of(placement, request)?, request)?;
     if !move_over(mapping, longer) {
         return None;
     }
@@ -211,10 +295,22 @@ pub(super) fn take_run(
     request: &Request,
 ) -> Option<(&'static Page, bool)> {
     let bytes = request.size.checked_add(request.prefix)?;
-    if bytes > SEGMENT || request.align > BLOCK {
+    if bytes > SEGMENT || request.align > HALF_BLOCKS * BLOCK {
         return None;
     }
-    let (page, zeroed) = arena::take_run(counters, policy, Kind::Large, bytes.div_ceil(BLOCK), bytes)?;
+    let blocks = bytes.div_ceil(BLOCK);
+    let step = request.align.div_ceil(BLOCK);
+    let at = |place| arena::take_run_at(counters, policy, blocks, place, bytes);
+    let roomy = request.grows.then(|| {
+        // As much room again, so that it is moved at most once per doubling. Where a huge page fits, at a huge page.
+        let room = (2 * blocks).min(SEGMENT_BLOCKS);
+        at(Place { step: if room >= HALF_BLOCKS { HALF_BLOCKS } else { step }, room })
+    });
+    let run = roomy.flatten().or_else(|| match step {
+        0 | 1 => arena::take_run(counters, policy, Kind::Large, blocks, bytes),
+        _ => at(Place { step, room: blocks }),
+    });
+    let (page, zeroed) = run?;
     page.begin_large(None);
     Some((page, zeroed))
 }
@@ -225,13 +321,41 @@ pub(super) fn take_size_classed(
     policy: Policy,
     class: Class,
 ) -> Option<(&'static Page, bool)> {
-    let (page, zeroed) = arena::take_run(counters, policy, Kind::Large, class.blocks(), class.slot_bytes())?;
-    page.begin_large(Some(class));
-    range::set_slot_list(page.base.get(), class.slot_list());
-    Some((page, zeroed))
+    arena::take_run(counters, policy, Kind::Large, class.blocks(), class.slot_bytes()).map(|run| begin(class, run))
 }
 
-fn take_record() -> Option<&'static LargeMapping> {
+/// As [`take_size_classed`], for a request of a stricter alignment, up to half a segment's. It may be much shorter than
+/// the run, which then is no reason for a huge page.
+pub(super) fn take_size_classed_at(
+    counters: &factor::Counters,
+    policy: Policy,
+    class: Class,
+    request: &Request,
+) -> Option<(&'static Page, bool)> {
+    let place = Place { step: request.align.div_ceil(BLOCK), room: class.blocks() };
+    arena::take_run_at(counters, policy, class.blocks(), place, request.size).map(|run| begin(class, run))
+}
+
+/// Makes a new run an object of a class.
+fn begin(class: Class, run: (&'static Page, bool)) -> (&'static Page, bool) {
+    run.0.begin_large(Some(class));
+    range::set_slot_list(run.0.base.get(), class.slot_list());
+    run
+}
+
+/// Lengthens a live run to `blocks` blocks in its place. It has no class then: no request of its length may come again.
+/// Returns `false` where the blocks behind it are not free.
+pub(super) fn extend_run(page: &'static Page, blocks: usize) -> bool {
+    let is_longer = arena::extend_run(page, blocks);
+    if is_longer {
+        range::set_slot_list(page.base.get(), SlotListOffset::NONE);
+        page.begin_large(None);
+    }
+    is_longer
+}
+
+/// A record that describes no mapping; `None` when there is no memory for one.
+pub(super) fn take_record() -> Option<&'static LargeMapping> {
     let mut spare = SPARE.lock();
     if let Some(mapping) = spare.first {
         spare.first = mapping.next.take();
@@ -242,7 +366,8 @@ fn take_record() -> Option<&'static LargeMapping> {
     allocator::allocate::<LargeMapping>().map(|mapping| unsafe { mapping.as_ref() })
 }
 
-fn give_record(mapping: &'static LargeMapping) {
+/// Gives a record up, which describes no mapping any more.
+pub(super) fn give_record(mapping: &'static LargeMapping) {
     let mut spare = SPARE.lock();
     mapping.mark_free();
     mapping.next.set(spare.first);

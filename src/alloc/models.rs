@@ -62,6 +62,27 @@ fn assert_clean() {
     }
 }
 
+/// A run grows into the half behind it, while the purge gives that half back.
+#[test]
+fn loom_a_run_grows_beside_the_purge() {
+    check(|| {
+        crate::metadata::range::reserve_once();
+        let [grows, left] = [take(HALF_BLOCKS), take(HALF_BLOCKS)];
+        let (grows, left) = if grows.base.get() < left.base.get() { (grows, left) } else { (left, grows) };
+        let behind = left.base.get();
+        give(left);
+        let purge = thread::spawn(purge_all);
+        let is_longer = arena::extend_run(grows, SEGMENT_BLOCKS);
+        if is_longer {
+            os::touch(behind);
+        }
+        purge.join().expect("no panic");
+        assert_eq!(usize::from(grows.blocks.get()), if is_longer { SEGMENT_BLOCKS } else { HALF_BLOCKS });
+        give(grows);
+        assert_clean();
+    });
+}
+
 /// A half that the program goes on using does not make the other half, which it left, younger.
 #[test]
 fn loom_purge_of_a_half_beside_one_in_use() {

@@ -1,17 +1,39 @@
 //! How an object's size changes: in its place, by moving the OS pages of its mapping, or as a copy.
+//!
+//! | object | shorter | longer |
+//! |---|---|---|
+//! | a slot | in place down to a half, else a copy | a copy; from 56 KiB on as a run with room behind it |
+//! | a run of blocks | the same; a tail of 1 MiB goes back to the OS | takes the blocks behind it, if they are free, else a copy |
+//! | a mapping of its own | in place above 4 MiB, or down to a half; a tail of 1 MiB goes back to the OS | takes what the pool has behind it, or addresses that are free; else its OS pages move to a longer mapping |
+//!
+//! Objects that grow step by step get more addresses than they asked for when they move, so that they move seldom. The
+//! memory comes as it is touched.
 
-use super::allocate::{allocate, placement};
+use super::allocate::{NO_STRATEGY, allocate, allocate_to_grow, placement};
 use super::free::free;
 use super::inspect::{Lengths, lengths};
-use super::{large_mappings, thread};
+use super::thread::Access;
+use super::{bypass, large_mappings, mapping_pool, release, thread};
+use crate::class::{BLOCK, CLASS_BYTES_MAX, SMALL_BYTES_MAX};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::header;
-use crate::factor::purge;
-use crate::fatal::Call;
+use crate::factor::{self, align, free_check, purge};
+use crate::fatal::{self, Call, Fault};
+use crate::metadata::large_mapping::LargeMapping;
+use crate::metadata::page::{Page, Use};
 use crate::metadata::page_map::{self, Place};
-use crate::os;
+use crate::metadata::range;
+use crate::metadata::segment::SEGMENT;
+use crate::os::{self, HUGE_PAGE, OS_PAGE};
 use crate::request::{Request, Site};
 use core::ptr;
+
+/// Least bytes of a tail that are worth a system call and the page faults of a later growth.
+const TAIL_BYTES_MIN: usize = 1 << 20;
+/// Least bytes of an object that, once it was copied into a longer one, does not wait for a request of its length.
+const OUTGROWN_BYTES_MIN: usize = 256 << 10;
+/// Most addresses that a growing mapping gets beyond what was asked for.
+const SPARE_BYTES_MAX: usize = 1 << 30;
 
 /// Changes an object's size to `size` bytes, in its place or elsewhere. Of an object that moves, `old_size` bytes are kept,
 /// or all usable ones where it has fewer. Returns null when there is no memory; the object is then as it was.
@@ -20,70 +42,246 @@ use core::ptr;
 /// - the address came from `allocate` with this alignment, and no other thread uses the object.
 pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
     let active = active();
-    let Lengths { usable, held } = lengths(active, user, Call::Realloc);
-    // In its place, if at least half of the usable bytes would be used.
-    if size <= usable && size >= usable / 2 {
-        if let Some(form) = active.header() {
-            // SAFETY: `lengths` verified it.
-            unsafe { header::resize(form, user, size, held) };
-        }
+    let lengths = lengths(active, user, Call::Realloc);
+    let Lengths { usable, held } = lengths;
+    let place = if usable > SMALL_BYTES_MAX { large_place(user) } else { Large::No };
+    if size <= usable {
         // SAFETY: the object is the caller's, who gives up what is beyond the size.
-        unsafe { give_tail_back(active, user, size, usable) };
-        return user;
+        if unsafe { shorten(active, user, size, usable, place) } {
+            return user;
+        }
+        if size >= usable / 2 {
+            if let Some(form) = active.header() {
+                // SAFETY: `lengths` verified it.
+                unsafe { header::resize(form, user, size, held) };
+            }
+            return user;
+        }
+    } else if let Some(longer) = lengthen(active, user, align, size, usable, place) {
+        return longer;
     }
-    if size > usable
-        && let Some(moved) = grow(active, user, align, size)
-    {
-        return moved;
-    }
-    let other = allocate(size, align, None);
+    let other = if size > usable { allocate_to_grow(size, align) } else { allocate(size, align, None) };
     if !other.is_null() {
-        // SAFETY: both objects hold at least the shorter length, and a new object overlaps no other.
-        unsafe { ptr::copy_nonoverlapping(user, other, old_size.min(usable).min(size)) };
-        // SAFETY: the caller gives the old object up.
-        unsafe { free(user) };
+        let known = if let Large::Mapping(mapping) = place { mapping.size.get() } else { old_size };
+        // SAFETY: both objects hold at least the shorter length, a new object overlaps no other, and the caller gives
+        // the old one up.
+        unsafe {
+            if matches!(place, Large::Mapping(_)) {
+                move_contents(active, user, other, known.min(size));
+            } else {
+                ptr::copy_nonoverlapping(user, other, old_size.min(usable).min(size));
+            }
+            if size > usable && usable >= OUTGROWN_BYTES_MIN { free_past_cache(active, user) } else { free(user) }
+        }
     }
     other
 }
 
-/// Least bytes of a tail that are worth a system call and the page faults of a later growth.
-const TAIL_BYTES_MIN: usize = 1 << 20;
+/// What can change its length in its place.
+#[derive(Clone, Copy, Debug)]
+enum Large {
+    /// A slot, a mapping of a size class, or a run that BigCache's ring takes.
+    No,
+    /// A run of blocks.
+    Run(&'static Page),
+    /// A mapping of its own.
+    Mapping(&'static LargeMapping),
+}
 
-/// Gives back to the OS what a shorter object no longer uses, in whole pages; its addresses stay.
+fn large_place(user: *mut u8) -> Large {
+    match page_map::look_up(user) {
+        Place::Page(page) if page.usage.get() == Use::Large => Large::Run(page),
+        Place::Mapping(mapping) if !mapping.size_classed.get() && large_mappings::run_of(mapping).is_none() => {
+            Large::Mapping(mapping)
+        }
+        _ => Large::No,
+    }
+}
+
+/// Gives back what a shorter object no longer uses. Returns whether the object has its new size in its place; else it is
+/// as it was, but its tail may be lost.
 ///
 /// # Safety
 /// - the object is live, has `usable` bytes, and no thread uses those from `size` on.
-unsafe fn give_tail_back(active: ActiveConfig, user: *mut u8, size: usize, usable: usize) {
-    let page = os::kernel_page();
-    let start = (user.addr() + size).next_multiple_of(page);
-    let end = (user.addr() + usable) & !(page - 1);
-    if active.purge().is_none() || start.saturating_add(TAIL_BYTES_MIN) > end {
+unsafe fn shorten(active: ActiveConfig, user: *mut u8, size: usize, usable: usize, place: Large) -> bool {
+    match place {
+        Large::Mapping(mapping) => {
+            let bytes = bytes_of(mapping, size).next_multiple_of(OS_PAGE);
+            let is_shorter = size < mapping.size.get();
+            // A copy of at most this length costs less than the page faults that the mapping would cost its next object.
+            if size <= CLASS_BYTES_MAX && size < usable / 2 {
+                return false;
+            }
+            if is_shorter
+                && active.purge().is_some()
+                && align::can_cut()
+                && mapping.mapped.get() - bytes >= TAIL_BYTES_MIN
+            {
+                // SAFETY: the caller's promise.
+                unsafe { release::cut_mapping(mapping, bytes) };
+            }
+            note_size(active, user, size, mapping);
+            true
+        }
+        Large::No | Large::Run(_) => {
+            if usable - size >= TAIL_BYTES_MIN && size >= usable / 2 && active.purge().is_some() {
+                let page = os::kernel_page();
+                let start = (user.addr() + size).next_multiple_of(page);
+                let end = (user.addr() + usable) & !(page - 1);
+                _ = thread::inside(|access| {
+                    let tail = user.wrapping_add(start - user.addr());
+                    // SAFETY: the caller's promise; the pages lie within the object.
+                    unsafe { purge::decommit(&access.counts().0.purge, tail, end.saturating_sub(start)) };
+                });
+            }
+            false
+        }
+    }
+}
+
+/// Lengthens an object in its place, or moves the OS pages of its mapping. Returns its address; `None` where it has to be
+/// copied.
+fn lengthen(
+    active: ActiveConfig,
+    user: *mut u8,
+    align: usize,
+    size: usize,
+    usable: usize,
+    place: Large,
+) -> Option<*mut u8> {
+    match place {
+        Large::No => None,
+        Large::Run(page) => {
+            let bytes = size.checked_add(user.addr() - page.base.get().addr())?;
+            if bytes > SEGMENT || !large_mappings::extend_run(page, bytes.div_ceil(BLOCK)) {
+                return None;
+            }
+            page.strategy.set(NO_STRATEGY);
+            // It has no class any more, and its records alone verify it.
+            free_check::set_free(user);
+            if let Some(form) = active.header() {
+                // SAFETY: `lengths` verified it.
+                unsafe { header::resize(form, user, size, page.slot_bytes.get() as usize) };
+            }
+            Some(user)
+        }
+        Large::Mapping(mapping) => {
+            let prefix = active.header().map_or(0, |form| form.prefix(align));
+            let site = Site::new(mapping.site.get());
+            let request = Request { size, align, site, prefix, grows: true };
+            // Who grows by a little will do so again.
+            let spare = if size - usable < size / 4 { (size / 4).min(SPARE_BYTES_MAX) } else { 0 };
+            let lengthen = |access: Access| lengthen_mapping(active, access.counts().0, mapping, request, spare);
+            thread::inside(lengthen).flatten()
+        }
+    }
+}
+
+fn lengthen_mapping(
+    active: ActiveConfig,
+    counters: &factor::Counters,
+    mapping: &'static LargeMapping,
+    request: Request,
+    spare: usize,
+) -> Option<*mut u8> {
+    let Request { size, .. } = request;
+    let (user, before) = (mapping.user.get(), mapping.mapped.get());
+    let needed = bytes_of(mapping, size).checked_next_multiple_of(OS_PAGE)?;
+    let roomy = needed.checked_add(spare)?.checked_next_multiple_of(OS_PAGE)?;
+    let evict = |oldest| _ = release::give_mapping(active, counters, oldest);
+    if mapping.pooled.get() && mapping_pool::extend(mapping, needed) {
+        note_size(active, user, size, mapping);
+        return Some(user);
+    }
+    if large_mappings::extend(mapping, roomy) || (spare > 0 && large_mappings::extend(mapping, needed)) {
+        if before < HUGE_PAGE {
+            large_mappings::advise(counters, placement(active), mapping);
+        }
+        if mapping.pooled.get() {
+            mapping_pool::note_growth(mapping.mapped.get() - before, release::keep(active), evict);
+        }
+        note_size(active, user, size, mapping);
+        return Some(user);
+    }
+    let grow = |size| large_mappings::grow(counters, placement(active), mapping, &Request { size, ..request });
+    let longer = grow(size.checked_add(spare)?).or_else(|| if spare > 0 { grow(size) } else { None })?;
+    if longer.pooled.get() {
+        mapping_pool::note_growth(longer.mapped.get() - before, release::keep(active), evict);
+    }
+    note_size(active, longer.user.get(), size, longer);
+    Some(longer.user.get())
+}
+
+/// Notes the new size of an object that is a mapping.
+fn note_size(active: ActiveConfig, user: *mut u8, size: usize, mapping: &LargeMapping) {
+    mapping.size.set(size);
+    if let Some(form) = active.header() {
+        // SAFETY: `lengths` verified the header, which moved along with the OS pages.
+        unsafe { header::resize(form, user, size, mapping.mapped.get()) };
+    }
+}
+
+/// Bytes of a mapping from its start to the end of an object of `size` bytes in it.
+fn bytes_of(mapping: &LargeMapping, size: usize) -> usize {
+    (mapping.user.get().addr() - mapping.base.get().addr()).saturating_add(size)
+}
+
+/// Copies a mapping's contents into another object. The OS pages that were copied go back step by step, so that what is
+/// resident does not double.
+///
+/// # Safety
+/// - the old object is given up; both have `bytes` bytes, and are different objects.
+unsafe fn move_contents(active: ActiveConfig, from: *mut u8, to: *mut u8, bytes: usize) {
+    if bytes < 2 * HUGE_PAGE || active.purge().is_none() {
+        // SAFETY: the caller's promise.
+        unsafe { ptr::copy_nonoverlapping(from, to, bytes) };
         return;
     }
     _ = thread::inside(|access| {
-        let tail = user.wrapping_add(start - user.addr());
-        // SAFETY: the caller's promise; the pages lie within the object.
-        unsafe { purge::decommit(&access.counts().0.purge, tail, end - start) };
+        let counters = access.counts().0;
+        let mut done = 0;
+        while done < bytes {
+            // Up to a huge page's end, so that it goes back whole.
+            let end = (from.addr() + done + 1).next_multiple_of(HUGE_PAGE).min(from.addr() + bytes);
+            let step = end - from.addr() - done;
+            let (start, whole) = (from.wrapping_add(done), step / OS_PAGE * OS_PAGE);
+            // SAFETY: the caller's promise. The first step may begin within an OS page, which has the header, and the
+            // last may end within one: neither goes back.
+            unsafe {
+                ptr::copy_nonoverlapping(start, to.wrapping_add(done), step);
+                if start.addr().is_multiple_of(HUGE_PAGE) {
+                    purge::decommit(&counters.purge, start, whole);
+                }
+            }
+            done += step;
+        }
     });
 }
 
-/// Lengthens an object that has a mapping of its own, by moving the OS pages. `None` when it cannot be done.
-fn grow(active: ActiveConfig, user: *mut u8, align: usize, size: usize) -> Option<*mut u8> {
-    let Place::Mapping(mapping) = page_map::look_up(user) else {
-        return None;
-    };
-    if mapping.size_classed.get() || large_mappings::run_of(mapping).is_some() {
-        return None;
-    }
-    let prefix = active.header().map_or(0, |form| form.prefix(align));
-    let request = Request { size, align, site: Site::new(mapping.site.get()), prefix };
-    thread::inside(|access| {
-        let longer = large_mappings::grow(access.counts().0, placement(active), mapping, &request)?;
-        if let Some(form) = active.header() {
-            // SAFETY: the header moved along with the OS pages.
-            unsafe { header::resize(form, longer.user.get(), size, longer.mapped.get()) };
+/// Frees an object that became too short, past the thread's slot list: a program that lengthens its objects asks for
+/// longer ones next.
+///
+/// # Safety
+/// - the object is live, and given up.
+unsafe fn free_past_cache(active: ActiveConfig, user: *mut u8) {
+    let class = range::slot_list_at(user).class().filter(|class| class.is_large());
+    match class.filter(|_| active.header().is_none()) {
+        Some(class) => {
+            if !free_check::set_free(user) {
+                return fatal::abort_with(Fault::DoubleFree, Call::Realloc);
+            }
+            let freed = thread::inside(|access| {
+                let (counters, cache) = access.counts();
+                cache.returned.add(1);
+                let is_due = release::give_back(active, counters, class, &[user]);
+                super::purge::request_if(is_due, active, counters);
+            });
+            if freed.is_none() {
+                // SAFETY: the object is given up.
+                unsafe { bypass::defer(user) };
+            }
         }
-        Some(longer.user.get())
-    })
-    .flatten()
+        // SAFETY: passed on.
+        None => unsafe { free(user) },
+    }
 }

@@ -4,7 +4,8 @@
 //! that enough memory waits at a station.
 
 use super::large_mappings::{self, Memory};
-use super::{arena, central_free_list, learning, transfer_cache};
+use super::mapping_pool::Keep;
+use super::{arena, central_free_list, learning, mapping_pool, transfer_cache};
 use crate::class::Class;
 use crate::config::ActiveConfig;
 use crate::factor::purge::When;
@@ -75,6 +76,11 @@ fn give_blocks(active: ActiveConfig, counters: &factor::Counters, page: &'static
     is_due
 }
 
+/// How long the mapping pool keeps what is freed.
+pub(super) fn keep(active: ActiveConfig) -> Keep {
+    if active.purge() == Some(When::ByTime) { Keep::ForEpochs } else { Keep::ForEver }
+}
+
 /// Forgets a large mapping and gives its memory back to the arena, the madvise batch or the OS.
 pub(super) fn give_mapping(active: ActiveConfig, counters: &factor::Counters, mapping: &'static LargeMapping) -> bool {
     match large_mappings::forget(mapping) {
@@ -87,4 +93,19 @@ pub(super) fn give_mapping(active: ActiveConfig, counters: &factor::Counters, ma
         Memory::Mapping(base, mapped) => unsafe { os::unmap(base, mapped) },
     }
     false
+}
+
+/// Gives back the end of a live mapping, which keeps its first `bytes` bytes.
+///
+/// # Safety
+/// - nothing is in the end, and `bytes` are whole OS pages.
+pub(super) unsafe fn cut_mapping(mapping: &'static LargeMapping, bytes: usize) {
+    let cut = mapping.mapped.get() - bytes;
+    mapping.mapped.set(bytes);
+    if mapping.pooled.get() {
+        mapping_pool::note_cut(cut);
+    }
+    // At once, past the madvise batch: the program is short of memory, or it would not shorten an object.
+    // SAFETY: the caller's promise; no record covers the end any more.
+    unsafe { os::unmap(mapping.base.get().wrapping_add(bytes), cut) };
 }

@@ -7,7 +7,7 @@ use crate::request::Request;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-/// A mapping that holds one large object, or did.
+/// A mapping that holds one large object, or did: a mapping of the kernel's, or a part of one.
 #[derive(Debug)]
 pub(crate) struct LargeMapping {
     /// Start of the mapping.
@@ -16,6 +16,8 @@ pub(crate) struct LargeMapping {
     pub(crate) mapped: SharedCell<usize>,
     /// The object's address, by which the page map finds the record.
     pub(crate) user: SharedCell<*mut u8>,
+    /// Bytes of the live object, as it was last asked for.
+    pub(crate) size: Cell<usize>,
     /// The number of the call site that allocated the object ([`Site::id`](crate::request::Site::id)).
     pub(crate) site: Cell<usize>,
     /// The number of the strategy that chose the mapping; opaque here.
@@ -25,11 +27,11 @@ pub(crate) struct LargeMapping {
     /// Whether it was mapped as an object of a size class, so that a thread's slot list may take it. It stays marked
     /// live while its object is in a slot list.
     pub(crate) size_classed: SharedCell<bool>,
-    /// The purge epoch in which the pool took it.
-    pub(crate) freed_at: Cell<u32>,
+    /// Whether it was joined of neighbours, which may be several mappings of the kernel's: it cannot be moved as one.
+    pub(crate) is_joined: Cell<bool>,
     /// 1 while the object is live, so that a double free is seen; else 0.
     live: AtomicU8,
-    /// Next in the list that the mapping waits in.
+    /// Next in the list of records that describe no mapping.
     pub(crate) next: Cell<Option<&'static LargeMapping>>,
 }
 
@@ -45,11 +47,12 @@ impl LargeMapping {
             base: SharedCell::new(core::ptr::null_mut()),
             mapped: SharedCell::new(0),
             user: SharedCell::new(core::ptr::null_mut()),
+            size: Cell::new(0),
             site: Cell::new(0),
             strategy: Cell::new(0),
             pooled: SharedCell::new(false),
             size_classed: SharedCell::new(false),
-            freed_at: Cell::new(0),
+            is_joined: Cell::new(false),
             live: AtomicU8::new(0),
             next: Cell::new(None),
         }
@@ -65,8 +68,9 @@ impl LargeMapping {
         self.usable() >= request.size && self.user.get().addr().is_multiple_of(request.align)
     }
 
-    /// Marks the mapping as holding an object.
-    pub(crate) fn mark_live(&self) {
+    /// Marks the mapping as holding an object of `size` bytes.
+    pub(crate) fn mark_live(&self, size: usize) {
+        self.size.set(size);
         self.live.store(1, Ordering::Relaxed);
     }
 

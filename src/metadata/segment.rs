@@ -72,7 +72,17 @@ impl Segment {
     /// Takes a run of `blocks` free blocks, if the segment has one. Runs of half a segment or more start at a half.
     /// Returns the run's page, and whether its memory is known to be zero.
     pub(crate) fn take_run(&'static self, blocks: usize) -> Option<(&'static Page, bool)> {
-        let first = find_run(self.used.get(), blocks)?;
+        find_run(self.used.get(), blocks).map(|first| self.take_run_at(first, blocks))
+    }
+
+    /// As [`Segment::take_run`], for a run that starts at a multiple of `step` blocks, a power of two, and has `room`
+    /// free blocks from its start, at least its own.
+    pub(crate) fn take_run_by(&'static self, blocks: usize, step: usize, room: usize) -> Option<(&'static Page, bool)> {
+        let starts = starts(self.used.get(), room) & multiples(step);
+        (starts != 0).then(|| self.take_run_at(starts.trailing_zeros() as usize, blocks))
+    }
+
+    fn take_run_at(&'static self, first: usize, blocks: usize) -> (&'static Page, bool) {
         let run = mask(first, blocks);
         let zeroed = self.dirty.get() & run == 0;
         self.used.set(self.used.get() | run);
@@ -84,7 +94,29 @@ impl Segment {
         page.blocks.set(blocks as u8);
         // SAFETY: block `first` lies inside the segment.
         page.base.set(unsafe { self.base.get().add(first * BLOCK) });
-        Some((page, zeroed))
+        (page, zeroed)
+    }
+
+    /// Lengthens a run in use to `blocks` blocks, if those behind it are free. Returns whether they were.
+    pub(crate) fn extend_run(&self, page: &Page, blocks: usize) -> bool {
+        let (first, have) = self.extent(page);
+        if first + blocks > SEGMENT_BLOCKS {
+            return false;
+        }
+        let more = mask(first, blocks) & !mask(first, have);
+        if self.used.get() & more != 0 {
+            return false;
+        }
+        self.used.set(self.used.get() | more);
+        self.dirty.set(self.dirty.get() | more);
+        (have..blocks).for_each(|distance| self.distances[first + distance].set(distance as u8));
+        page.blocks.set(blocks as u8);
+        true
+    }
+
+    /// The first block of a run, and how many it has.
+    fn extent(&self, page: &Page) -> (usize, usize) {
+        ((page.base.get().addr() - self.base.get().addr()) / BLOCK, usize::from(page.blocks.get()))
     }
 
     /// The blocks that are memory, one bit each.
@@ -126,8 +158,7 @@ impl Segment {
 
     /// Puts a run back. Returns its blocks, one bit each.
     pub(crate) fn give_run(&self, page: &Page) -> u64 {
-        let first = (page.base.get().addr() - self.base.get().addr()) / BLOCK;
-        let blocks = usize::from(page.blocks.get());
+        let (first, blocks) = self.extent(page);
         page.usage.set(Use::Free);
         page.class_index.set(NO_CLASS);
         page.mapping.set(None);
@@ -189,6 +220,15 @@ impl FitClass {
         })
     }
 
+    /// The least fit class whose segments all have `blocks` free blocks in a row from a multiple of `step` on, where a
+    /// half has.
+    pub(crate) fn for_aligned(blocks: usize, step: usize) -> FitClass {
+        match blocks + step - 1 {
+            enough if enough > HALF_BLOCKS && blocks <= HALF_BLOCKS && step <= HALF_BLOCKS => FitClass(6),
+            enough => FitClass::for_blocks(enough.min(SEGMENT_BLOCKS)),
+        }
+    }
+
     /// The value as an index below [`FitClass::COUNT`].
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
@@ -208,6 +248,12 @@ fn find_run(used: u64, blocks: usize) -> Option<usize> {
             .into_iter()
             .find(|&first| first + blocks <= SEGMENT_BLOCKS && used & mask(first, blocks) == 0);
     }
+    let starts = starts(used, blocks);
+    (starts != 0).then(|| starts.trailing_zeros() as usize)
+}
+
+/// The blocks, one bit each, where `blocks` free ones in a row start.
+fn starts(used: u64, blocks: usize) -> u64 {
     // After each step a one means: a run of `length` free blocks starts here.
     let mut starts = !used;
     let mut length = 1;
@@ -216,7 +262,12 @@ fn find_run(used: u64, blocks: usize) -> Option<usize> {
         starts &= starts >> step;
         length += step;
     }
-    (starts != 0).then(|| starts.trailing_zeros() as usize)
+    starts
+}
+
+/// Every `step`-th block, one bit each, for a power of two up to a segment's.
+fn multiples(step: usize) -> u64 {
+    (0..SEGMENT_BLOCKS).step_by(step).fold(0, |blocks, block| blocks | 1 << block)
 }
 
 impl Linked for Segment {
@@ -248,6 +299,24 @@ mod tests {
         for bits in words() {
             for blocks in 1..=SEGMENT_BLOCKS {
                 assert_eq!(find_run(bits, blocks), find_run_slowly(bits, blocks), "{bits:#x} {blocks}");
+            }
+        }
+    }
+
+    #[test]
+    fn aligned_runs_are_found_where_they_are() {
+        for bits in words() {
+            let class = FitClass::of(!bits);
+            for (blocks, log) in
+                [1, 2, 3, 7, 16, 31, 32, 40, 64].into_iter().flat_map(|n| (0..6).map(move |log| (n, log)))
+            {
+                let step = 1 << log;
+                let slowly = (0..=SEGMENT_BLOCKS - blocks).step_by(step).find(|&first| bits & mask(first, blocks) == 0);
+                let found = starts(bits, blocks) & multiples(step);
+                assert_eq!((found != 0).then(|| found.trailing_zeros() as usize), slowly, "{bits:#x} {blocks} {step}");
+                if class.is_some_and(|class| class >= FitClass::for_aligned(blocks, step)) {
+                    assert!(slowly.is_some(), "{bits:#x} {blocks} {step}");
+                }
             }
         }
     }

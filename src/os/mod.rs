@@ -6,7 +6,7 @@
 //! | `mmap`, `munmap` | [`free_addresses`] | the process starts |
 //! | `mmap`, then `mprotect` | [`reserve`], [`commit`] | the same two, where no addresses are free |
 //! | `munmap` | [`unmap`], [`unmap_part`] | a large mapping goes back; free segments, under a limit |
-//! | `mremap` | [`move_pages`] | a large mapping grows |
+//! | `mremap` | [`extend`], [`move_pages`] | a large mapping grows |
 //! | `madvise` | [`zero_in_children`] | a second thread begins |
 //! | `madvise` | [`decommit`] | memory of free blocks, or of free slots, goes back |
 //! | `madvise` | [`advise_huge`] | memory is new, and huge pages are advised on |
@@ -349,6 +349,21 @@ pub(crate) unsafe fn move_pages(from: *mut u8, from_len: usize, to: *mut u8, to_
     // The source took the target's place, which was counted.
     MAPPED.fetch_sub(from_len, Ordering::Relaxed);
     true
+}
+
+/// Lengthens a mapping in its place. Returns `false` when the kernel refuses, because something lies behind it, or it is
+/// not one mapping of the kernel's.
+///
+/// # Safety
+/// - `[base, base + len)` came from [`map`].
+pub(crate) unsafe fn extend(base: *mut u8, len: usize, longer: usize) -> bool {
+    // SAFETY: the call changes nothing but what lies behind, which is free.
+    let result = unsafe { arch::syscall6(arch::SYS_MREMAP, base.addr(), len, longer, 0, 0, 0) };
+    let is_longer = !failed(result);
+    if is_longer {
+        count_mapped(longer - len);
+    }
+    is_longer
 }
 
 /// Kernel pages that one call of `mincore` is asked about.

@@ -46,9 +46,9 @@ pub(crate) fn requests(size: usize, count: usize) {
     }
 }
 
-/// So many requests that no cache serves: no class is aligned to more than 64 KiB.
+/// So many requests that no cache serves: no run is aligned to more than half a segment.
 pub(crate) fn slow_requests(size: usize, count: usize) {
-    let layout = Layout::from_size_align(size, 128 * KIB).expect("far from overflow");
+    let layout = Layout::from_size_align(size, 4 * MIB).expect("far from overflow");
     for _ in 0..count {
         // SAFETY: the size is not 0, and the object is freed once, with its layout.
         unsafe {

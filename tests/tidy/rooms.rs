@@ -94,8 +94,8 @@ const ALLOCATOR: &[Layer] = &[
     ),
     layer(&["factor/"], "the toggles of the factors"),
     apart(
-        &["alloc/find.rs", "alloc/huge_pages.rs", "alloc/mapping_pool.rs"],
-        "stations get levels as parameters: address to object; the huge-page decision; freed mappings",
+        &["alloc/find.rs", "alloc/huge_pages.rs"],
+        "stations get levels as parameters: address to object; the huge-page decision",
     ),
     layer(&["alloc/arena_growth.rs"], "where segments come from"),
     layer(&["alloc/arena.rs"], "runs of blocks"),
@@ -103,6 +103,7 @@ const ALLOCATOR: &[Layer] = &[
         &["alloc/central_free_list.rs", "alloc/large_mappings.rs"],
         "pages of one size class; objects of whole runs and mappings",
     ),
+    layer(&["alloc/mapping_pool.rs"], "freed mappings, for the next requests"),
     layer(&["alloc/thread_heap.rs"], "the slow half of a thread's cache: batches from and to the stations"),
     layer(&["alloc/thread_end.rs"], "the key that calls at a thread's end, and one shared heap for what comes after"),
     layer(&["config/level.rs"], "the values a factor can have"),
