@@ -44,8 +44,10 @@ const STRIDE: usize = SlotListOffset::LIST_BYTES / size_of::<u32>();
 static MULTIPLIERS: [AtomicU32; (CLASSES + 1) * STRIDE] = [const { AtomicU32::new(0) }; (CLASSES + 1) * STRIDE];
 /// What marks are made of; 0 while the factor is off.
 static SECRET: AtomicU64 = AtomicU64::new(0);
-/// The address of the table's byte for address 0, which wraps; 0 while there is no table.
+/// The table: where it lies, for which first address, and how many bytes it has; none while the factor is off.
 static TABLE: AtomicUsize = AtomicUsize::new(0);
+static BASE: AtomicUsize = AtomicUsize::new(0);
+static LENGTH: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether the factor verifies frees.
 pub(crate) fn is_on() -> bool {
@@ -56,8 +58,10 @@ pub(crate) fn is_on() -> bool {
 pub(crate) fn begin() {
     range::reserve_once();
     if let Some(table) = range::side_table() {
-        let base = range::bounds().0;
-        TABLE.store(table.expose_provenance().wrapping_sub(base.addr() / range::SIDE_GRANULE), Ordering::Relaxed);
+        let (base, bytes) = range::bounds();
+        TABLE.store(table.expose_provenance(), Ordering::Relaxed);
+        BASE.store(base.addr(), Ordering::Relaxed);
+        LENGTH.store(bytes / GRANULE, Ordering::Relaxed);
     }
     for class in Class::all().filter(|class| is_marked(*class)) {
         let multiplier = (u64::from(u32::MAX) + 1).div_ceil(class.slot_bytes() as u64) as u32;
@@ -72,7 +76,7 @@ pub(crate) fn begin() {
 /// - `[start, start + bytes)` is whole segments of the range, for which this was not called before.
 pub(crate) unsafe fn cover(start: *const u8, bytes: usize) -> bool {
     // SAFETY: passed on.
-    TABLE.load(Ordering::Relaxed) == 0 || unsafe { range::commit_side(start, bytes) }
+    LENGTH.load(Ordering::Relaxed) == 0 || unsafe { range::commit_side(start, bytes) }
 }
 
 /// Whether objects of the class are marked when they are free.
@@ -168,13 +172,14 @@ pub(crate) fn set_free(object: *mut u8) -> bool {
     true
 }
 
-/// The table's byte for an address of the range.
+/// The table's byte for an address; `None` outside the range, where objects of a class may lie too, and while there is no
+/// table.
 #[inline(always)]
 fn byte_of(object: *mut u8) -> Option<&'static AtomicU8> {
-    let table = TABLE.load(Ordering::Relaxed);
-    let byte = ptr::with_exposed_provenance::<AtomicU8>(table.wrapping_add(object.addr() / GRANULE));
+    let index = object.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) / GRANULE;
+    let byte = ptr::with_exposed_provenance::<AtomicU8>(TABLE.load(Ordering::Relaxed) + index);
     // SAFETY: the table has a byte for every KiB of the range, which is usable where the memory is.
-    (table != 0).then(|| unsafe { &*byte })
+    (index < LENGTH.load(Ordering::Relaxed)).then(|| unsafe { &*byte })
 }
 
 /// Which of its granule's starts an object is at; never 0.
