@@ -242,8 +242,8 @@ pub(super) fn unmap_free(dirty: bool) {
             // SAFETY: no block of the segment is in use, and the lock keeps it so.
             let gone = found.filter(|segment| unsafe { range::decommit(segment.base.get(), SEGMENT) });
             let Some(segment) = gone else { break };
-            arena.segments[kind][FitClass::COUNT - 1].remove(segment);
-            arena.growth.note_unmapped(segment);
+            arena.change(segment, |segment| segment.begin(0));
+            arena.growth.keep_unmapped(segment);
         }
     }
 }

@@ -129,8 +129,7 @@ impl Growth {
     }
 
     /// Keeps a segment of the range that is no memory any more.
-    pub(super) fn note_unmapped(&mut self, segment: &'static Segment) {
-        segment.begin(0);
+    pub(super) fn keep_unmapped(&mut self, segment: &'static Segment) {
         self.unmapped[segment.kind.get() as usize].push(segment);
     }
 
