@@ -82,6 +82,11 @@ impl Shape {
         (most <= isize::MAX as usize).then_some(shape)
     }
 
+    /// The shape, longer by less than a huge page, so that the mapping ends where a huge page does.
+    pub(super) fn rounded(self) -> Shape {
+        Shape { bytes: (self.bytes - self.at).next_multiple_of(HUGE_PAGE) + self.at, ..self }
+    }
+
     /// Where a mapping of this shape can start within `bytes` bytes from the address `base`, a multiple of the OS page.
     pub(super) fn start_in(&self, base: usize, bytes: usize) -> Option<usize> {
         let room = bytes.checked_sub(self.bytes)?;

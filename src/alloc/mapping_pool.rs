@@ -114,6 +114,8 @@ pub(super) fn take(
         }
         return Some((mapping, false));
     }
+    // Where the next one ends at its start, they can be joined.
+    let shape = if shape.bytes >= ROUNDED_BYTES_MIN { shape.rounded() } else { shape };
     pool.lend(shape.bytes);
     make_room(pool, keep, evict);
     let Some(mapping) = large_mappings::map_shape(counters, placement, &shape, request) else {
