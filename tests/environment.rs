@@ -75,7 +75,7 @@ fn bad_values_are_told_with_what_is_taken() {
         ("HAKMEM_DISABLE_TICK", "yes", "1, 0, true, false, on, off"),
         ("HAKMEM_DISABLE_TICK", "", "1, 0, true, false, on, off"),
         ("HAKMEM_MODE", "evolving", "minimal, fast, balanced, learning, research, original"),
-        ("HAKMEM_ELO", "ucb1", "softmax, epsilon-greedy, slow-path"),
+        ("HAKMEM_ELO", "ucb1", "softmax, epsilon-greedy, slow-path, off"),
         ("HAKMEM_BIGCACHE", "on", "ring, direct"),
         ("HAKMEM_HEADER", "64", "32, 16, off"),
         ("HAKMEM_TICK", "Shared", "shared, batched"),

@@ -83,7 +83,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "elo",
         present: cfg!(feature = "elo"),
-        default: Level::Variant(Variant::SlowPath),
+        default: Level::Off,
         toggle: "HAKMEM_DISABLE_ELO",
         choice: Some(Choice {
             variable: "HAKMEM_ELO",
@@ -91,10 +91,11 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
                 ("softmax", Level::On),
                 ("epsilon-greedy", Level::Variant(Variant::EpsilonGreedy)),
                 ("slow-path", Level::Variant(Variant::SlowPath)),
+                ("off", Level::Off),
             ],
         }),
         counters: elo::Counters::NAMES,
-        about: "chooses by Elo ratings of measured costs: one of 12 plans (huge pages, wait before a purge, batches kept), for 64 measured steps of the slow path (slow-path); or one of 12 mmap thresholds for every allocation (softmax, epsilon-greedy)",
+        about: "chooses by Elo ratings of measured costs: one of 12 plans (huge pages, wait before a purge, batches kept), for 64 measured steps of the slow path (slow-path); or one of 12 mmap thresholds for every allocation (softmax, epsilon-greedy); off keeps the plan that all programs start with",
         costs: "slow-path: nothing per allocation; two reads of the cycle counter and two atomic adds per measured step, one `getrusage` per 64. Thresholds: 1 KiB; a random number and up to twelve adds and compares per allocation; two reads of the cycle counter and four atomic adds per large one",
     },
     Factor {
@@ -126,7 +127,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "evolution",
         present: cfg!(feature = "evolution"),
-        default: Level::Variant(Variant::SlowPath),
+        default: Level::Off,
         toggle: "HAKMEM_DISABLE_EVOLUTION",
         choice: Some(Choice {
             variable: "HAKMEM_EVO_POLICY",
