@@ -41,7 +41,7 @@
 //! | `evolution`: when learning stops and restarts | off | `HAKMEM_EVO_POLICY=slow-path`: sees requests that no cache had; `auto`: all |
 //! | `madvise-batch`: large mappings unmapped together | on | |
 //! | `align`: large mappings at a multiple of 2 MiB | on | `HAKMEM_ALIGN=user`: the object itself |
-//! | `thp`: huge pages advised | on | `HAKMEM_THP=never`: advised against |
+//! | `thp`: huge pages advised | where memory is used densely | `HAKMEM_THP=on`: everywhere, `never`: advised against |
 //! | `arena`: large objects from one range | on | |
 //! | `thread-cache` of small objects | on | |
 //! | `purge`: unused memory goes back | by time | `HAKMEM_PURGE=immediate`, `never` |

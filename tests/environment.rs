@@ -81,7 +81,7 @@ fn bad_values_are_told_with_what_is_taken() {
         ("HAKMEM_TICK", "Shared", "shared, batched"),
         ("HAKMEM_PURGE", "off", "batched, immediate, never"),
         ("HAKMEM_ALIGN", "1", "on, user, off"),
-        ("HAKMEM_THP", "always", "on, never, off"),
+        ("HAKMEM_THP", "always", "on, dense, never, off"),
         ("HAKMEM_EVO_POLICY", "Auto", "auto, learn, frozen, slow-path, off"),
         ("HAKMEM_EVO_WINDOW_OPS", "-1", "a whole number from 1 to 1e9"),
         ("HAKMEM_EVO_FREEZE_SECONDS", "inf", "a number from 0.0 to 1e9"),

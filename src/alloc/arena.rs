@@ -7,7 +7,7 @@
 //!
 //! The lock is taken for a page of slots, or for a large object that neither a cache nor the transfer cache had.
 
-use super::huge_pages::{self, NewMemory, PLAIN_SMALL, Policy};
+use super::huge_pages::{self, Halves, NewMemory, PLAIN_BYTES, Placed, Policy};
 use crate::class::{BLOCK, SlotListOffset};
 use crate::factor::{self, purge};
 use crate::metadata::allocator;
@@ -54,6 +54,8 @@ struct Arena {
     segments: [[List<Segment>; FitClass::COUNT]; 2],
     /// A record that was made when no memory was left for its segment; the next segment gets it.
     spare_record: Option<&'static Segment>,
+    /// What is known of how densely half segments are used.
+    halves: Halves,
     /// Segments with a half to be purged, newest first.
     waiting: Option<&'static Segment>,
     /// Bytes that wait in them, where each segment counts for one half.
@@ -146,6 +148,11 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: 
                 && (segment.dirty.get() & other == 0 || epoch_age(segment, 1 - half) >= epochs);
             let taken = if is_idle { blocks | other } else { blocks };
             arena.change(segment, |segment| segment.used.set(segment.used.get() | taken));
+            if is_whole {
+                arena.halves.forget(segment.base.get().wrapping_add(half * HUGE_PAGE));
+            } else {
+                huge_pages::refuse(&mut arena.halves, &counters.thp, segment);
+            }
             drop(arena);
             // SAFETY: the blocks are free, and no other thread takes them.
             let gone = unsafe { decommit_blocks(counters, segment, blocks) };
@@ -166,6 +173,13 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: 
             segment.next_waiting.set(young);
             young = Some(segment);
         }
+    }
+}
+
+/// Notes that a part of the memory of a page in use is given back to the OS, so that no huge page comes back there.
+pub(super) fn give_parts_back(counters: &factor::Counters, page: &'static Page) {
+    if let Some(segment) = page_map::segment_of(page.base.get()) {
+        huge_pages::refuse(&mut ARENA.lock().halves, &counters.thp, segment);
     }
 }
 
@@ -238,6 +252,7 @@ impl Arena {
             chunk_bytes: 0,
             segments: [const { [const { List::new() }; FitClass::COUNT] }; 2],
             spare_record: None,
+            halves: Halves::new(),
             waiting: None,
             waiting_bytes: 0,
         }
@@ -255,10 +270,25 @@ impl Arena {
         let segment = fit_classes.into_iter().find_map(|fit| self.segments[kind as usize][fit].first())?;
         let (before, mut run) = (segment.dirty.get(), None);
         self.change(segment, |segment| run = segment.take_run(blocks));
-        if kind == Kind::Large {
-            huge_pages::advise_halves(policy, &counters.thp, segment, before, object_bytes);
-        }
+        let (page, _) = run?;
+        let placed = Placed {
+            segment,
+            dirty_before: before,
+            run: segment.blocks_of(page),
+            object_bytes,
+            is_first: self.has_range && self.is_first(segment),
+        };
+        huge_pages::advise_halves(policy, &mut self.halves, &counters.thp, placed);
         run
+    }
+
+    /// Whether a segment is one of the first of its kind in the range.
+    fn is_first(&self, segment: &Segment) -> bool {
+        let from_start = segment.base.get().addr().wrapping_sub(self.base.addr());
+        match segment.kind.get() {
+            Kind::Small => from_start < PLAIN_BYTES,
+            Kind::Large => range::bounds().1.wrapping_sub(from_start) <= PLAIN_BYTES,
+        }
     }
 
     /// Changes which blocks are in use, and moves the segment to the list of its new fit class.
@@ -303,6 +333,9 @@ impl Arena {
         segment.kind.set(kind);
         if let Some(base) = self.next_of_range(counters, policy, kind) {
             segment.base.set(base);
+            let from_start = base.addr() - self.base.addr();
+            let new = if kind == Kind::Small { NewMemory::Small { from_start } } else { NewMemory::Large };
+            huge_pages::begin_segment(policy, segment, new);
             range::enter_segment(segment);
             return Some(segment);
         }
@@ -311,6 +344,7 @@ impl Arena {
             return None;
         };
         segment.base.set(base);
+        huge_pages::begin_segment(policy, segment, NewMemory::Chunk);
         page_map::enter_segment(segment).then_some(segment)
     }
 
@@ -333,8 +367,8 @@ impl Arena {
                     let most = self.high_committed.addr() - self.low.addr();
                     let bytes = self.commit(|_| self.low, step.min(most))?;
                     self.low_committed = self.low.wrapping_add(bytes);
-                    // Only the memory beyond the first `PLAIN_SMALL` bytes gets advice.
-                    let start = self.base.wrapping_add(PLAIN_SMALL).max(self.low);
+                    // Only the memory beyond the first `PLAIN_BYTES` bytes gets advice.
+                    let start = self.base.wrapping_add(PLAIN_BYTES).max(self.low);
                     if start < self.low_committed {
                         let new = NewMemory::Small { from_start: start.addr() - self.base.addr() };
                         let bytes = self.low_committed.addr() - start.addr();
@@ -393,7 +427,7 @@ impl Arena {
                     self.chunk_left = bytes;
                     self.chunk_bytes += bytes + SEGMENT;
                     // SAFETY: the arena's own, and new.
-                    unsafe { huge_pages::advise(policy, &counters.thp, NewMemory::Mapping, self.chunk, bytes) };
+                    unsafe { huge_pages::advise(policy, &counters.thp, NewMemory::Chunk, self.chunk, bytes) };
                     break;
                 }
             }

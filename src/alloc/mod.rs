@@ -10,7 +10,7 @@
 //! | between threads | `transfer_cache`, `transfer_batch` |
 //! | per size class | `central_free_list` |
 //! | large objects | `mapping_pool`, `large_mappings` |
-//! | the reserved range | `arena`, `huge_pages` |
+//! | the reserved range | `arena`, `huge_pages`, `density` (what new memory will be used like) |
 //!
 //! A station uses those below it and never one above: it returns a value (whether the purge is due, a page, objects
 //! that did not fit), and the caller decides. The calls, the purge and a thread's start and end read the levels of
@@ -45,6 +45,7 @@ mod large_mappings;
 mod mapping_pool;
 
 mod arena;
+mod density;
 mod huge_pages;
 
 #[cfg(all(test, loom))]

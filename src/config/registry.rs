@@ -169,15 +169,20 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "thp",
         present: cfg!(feature = "thp"),
-        default: Level::On,
+        default: Level::Variant(Variant::Dense),
         toggle: "HAKMEM_DISABLE_THP",
         choice: Some(Choice {
             variable: "HAKMEM_THP",
-            values: &[("on", Level::On), ("never", Level::Variant(Variant::Never)), ("off", Level::Off)],
+            values: &[
+                ("on", Level::On),
+                ("dense", Level::Variant(Variant::Dense)),
+                ("never", Level::Variant(Variant::Never)),
+                ("off", Level::Off),
+            ],
         }),
         counters: thp::Counters::NAMES,
-        about: "advises the kernel to back large objects, and small ones beyond the first 16 MiB, with huge pages (on), or not to (never); off leaves them to the system's policy",
-        costs: "one `madvise` per mapping, or per step of the arena, up to 64 MiB; on: 2 MiB of memory where one byte is touched; saves page faults",
+        about: "advises the kernel to back memory with huge pages where memory of the same sort was used densely (dense), everywhere but in the first 16 MiB of small objects (on), or not to (never); off leaves it to the system's policy",
+        costs: "one `madvise` per mapping, and per half segment or step of the arena; dense: a `mincore` per 2 MiB without a huge page, a `process_vm_readv` per 5 with one; on: 2 MiB of memory where one byte is touched; both save page faults",
     },
     Factor {
         name: "arena",

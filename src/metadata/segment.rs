@@ -46,6 +46,10 @@ pub(crate) struct Segment {
     pub(crate) freed_at: [Cell<u32>; 2],
     /// One bit per half for which the kernel was advised to use huge pages.
     pub(crate) huge_halves: Cell<u8>,
+    /// Whether the kernel may be advised on huge pages here at all.
+    pub(crate) is_advised: Cell<bool>,
+    /// Whether the kernel was advised against huge pages because a part of a half was given back.
+    pub(crate) is_refused: Cell<bool>,
     /// Whether the segment is in the arena's list of segments to be purged.
     pub(crate) waits: Cell<bool>,
     /// Next in that list.
@@ -101,15 +105,20 @@ impl Segment {
         })
     }
 
+    /// The blocks of a page of the segment, one bit each.
+    pub(crate) fn blocks_of(&self, page: &Page) -> u64 {
+        let first = (page.base.get().addr() - self.base.get().addr()) / BLOCK;
+        mask(first, usize::from(page.blocks.get()))
+    }
+
     /// Puts a run back. Returns its blocks, one bit each.
     pub(crate) fn give_run(&self, page: &Page) -> u64 {
-        let first = (page.base.get().addr() - self.base.get().addr()) / BLOCK;
-        let blocks = usize::from(page.blocks.get());
+        let run = self.blocks_of(page);
         page.usage.set(Use::Free);
         page.class_index.set(NO_CLASS);
         page.mapping.set(None);
-        self.distances[first..first + blocks].iter().for_each(|block| block.set(0));
-        let run = mask(first, blocks);
+        let first = run.trailing_zeros() as usize;
+        self.distances[first..first + run.count_ones() as usize].iter().for_each(|block| block.set(0));
         self.used.set(self.used.get() & !run);
         run
     }

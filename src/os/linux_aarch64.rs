@@ -8,6 +8,7 @@ pub(super) const SYS_NANOSLEEP: usize = 101;
 pub(super) const SYS_SCHED_YIELD: usize = 124;
 pub(super) const SYS_RT_SIGPROCMASK: usize = 135;
 pub(super) const SYS_GETRUSAGE: usize = 165;
+pub(super) const SYS_GETPID: usize = 172;
 pub(super) const SYS_MUNMAP: usize = 215;
 pub(super) const SYS_MREMAP: usize = 216;
 pub(super) const SYS_MMAP: usize = 222;
@@ -15,6 +16,7 @@ pub(super) const SYS_MPROTECT: usize = 226;
 pub(super) const SYS_MINCORE: usize = 232;
 pub(super) const SYS_MADVISE: usize = 233;
 pub(super) const SYS_PRLIMIT: usize = 261;
+pub(super) const SYS_PROCESS_VM_READV: usize = 270;
 
 /// Makes one system call and returns the kernel's result unchecked.
 ///

@@ -12,9 +12,11 @@ pub(super) const SYS_MREMAP: usize = 25;
 pub(super) const SYS_MINCORE: usize = 27;
 pub(super) const SYS_MADVISE: usize = 28;
 pub(super) const SYS_NANOSLEEP: usize = 35;
+pub(super) const SYS_GETPID: usize = 39;
 pub(super) const SYS_GETRUSAGE: usize = 98;
 pub(super) const SYS_FUTEX: usize = 202;
 pub(super) const SYS_PRLIMIT: usize = 302;
+pub(super) const SYS_PROCESS_VM_READV: usize = 310;
 
 /// Makes one system call and returns the kernel's result unchecked.
 ///

@@ -9,6 +9,7 @@
 //! | `madvise` | [`decommit`] | memory of free blocks, or of free slots, goes back |
 //! | `madvise` | [`advise_huge`] | memory is new, and huge pages are advised on |
 //! | `mincore` | [`resident_bytes`] | a program asks for statistics |
+//! | `mincore`, `getpid`, `process_vm_readv` | [`density`] | memory is new, and its like is looked at |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `prlimit64` | [`address_limit`] | the range is reserved, or the arena grows |
 //! | `getrusage` | [`minor_faults`] | learning closes a window |
@@ -40,6 +41,8 @@ cfg_if::cfg_if! {
         compile_error!("hakmem runs on Linux x86-64 and aarch64");
     }
 }
+
+pub(crate) mod density;
 
 pub(crate) use arch::{cycles, thread_slots, thread_word};
 

@@ -18,9 +18,11 @@ pub(super) const SYS_MREMAP: usize = 25;
 pub(super) const SYS_MINCORE: usize = 27;
 pub(super) const SYS_MADVISE: usize = 28;
 pub(super) const SYS_NANOSLEEP: usize = 35;
+pub(super) const SYS_GETPID: usize = 39;
 pub(super) const SYS_GETRUSAGE: usize = 98;
 pub(super) const SYS_FUTEX: usize = 202;
 pub(super) const SYS_PRLIMIT: usize = 302;
+pub(super) const SYS_PROCESS_VM_READV: usize = 310;
 
 /// The advice that gives memory back.
 const MADV_DONTNEED: usize = 4;
@@ -77,7 +79,8 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: us
             std::eprintln!("{}", std::string::String::from_utf8_lossy(text));
             c
         }
-        SYS_MUNMAP | SYS_MREMAP | SYS_MINCORE | SYS_FUTEX | SYS_GETRUSAGE | SYS_RT_SIGPROCMASK => REFUSED,
+        SYS_MUNMAP | SYS_MREMAP | SYS_MINCORE | SYS_PROCESS_VM_READV | SYS_FUTEX | SYS_GETRUSAGE
+        | SYS_RT_SIGPROCMASK => REFUSED,
         _ => 0,
     }
 }
