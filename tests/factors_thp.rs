@@ -95,6 +95,24 @@ fn objects_of_which_a_byte_is_touched_hold_an_os_page() {
     }
 }
 
+/// The records of a segment of large objects are one OS page, or two where it has more than a dozen.
+#[test]
+fn objects_that_are_not_touched_hold_their_records() {
+    let name = "objects_that_are_not_touched_hold_their_records";
+    for size in [70_000, 600_000, 1_100_000, 2_200_000] {
+        case(name, &format!("{size}")).succeeds(|| {
+            if !kernel_waits_to_be_asked() || !present("arena") {
+                return;
+            }
+            // 10 GiB of addresses.
+            let count = (10 << 30) / size;
+            let grown = growth(|| (0..count).for_each(|_| _ = allocate(size)));
+            let segments = 11 * 1024 / 4;
+            assert!(grown <= segments * 2 * PAGE + SLACK, "{size} bytes: {} KiB resident", grown / KIB);
+        });
+    }
+}
+
 #[test]
 fn objects_that_are_written_hold_what_they_are_long() {
     let name = "objects_that_are_written_hold_what_they_are_long";

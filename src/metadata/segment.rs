@@ -6,7 +6,7 @@
 
 use crate::class::{BLOCK, SEGMENT_BLOCKS};
 use crate::metadata::list::{Linked, Links};
-use crate::metadata::page::{NO_CLASS, Page, Use};
+use crate::metadata::page::{Bitmap, NO_CLASS, Page, Use};
 use crate::metadata::shared_cell::SharedCell;
 use crate::os::OS_PAGE;
 use core::cell::Cell;
@@ -17,6 +17,10 @@ pub(crate) const SEGMENT: usize = SEGMENT_BLOCKS * BLOCK;
 pub(crate) const HALF_BLOCKS: usize = SEGMENT_BLOCKS / 2;
 
 const _: () = assert!(align_of::<Segment>() == OS_PAGE);
+const _: () = assert!(
+    core::mem::offset_of!(Segment, pages) + (SEGMENT_BLOCKS - 12) * size_of::<Page>() <= OS_PAGE,
+    "the records of runs of ten blocks or more share one OS page"
+);
 const _: () = assert!(SEGMENT_BLOCKS == u64::BITS as usize, "a word has a bit for each block");
 
 /// What a segment's memory is meant for, which decides what backs it.
@@ -31,7 +35,7 @@ pub(crate) enum Kind {
 }
 
 /// Four MiB of the arena. The arena's lock guards all fields, except pages in use. The first fields share an OS page
-/// with the records of the first blocks.
+/// with the records of all but the last blocks, so that a segment of large objects makes one OS page of records resident.
 #[derive(Debug)]
 #[repr(C, align(4096))]
 pub(crate) struct Segment {
@@ -59,6 +63,8 @@ pub(crate) struct Segment {
     distances: [SharedCell<u8>; SEGMENT_BLOCKS],
     /// The page that begins in each block, if one does.
     pages: [Page; SEGMENT_BLOCKS],
+    /// The bitmap of each page of slots.
+    bitmaps: [Bitmap; SEGMENT_BLOCKS],
 }
 
 // SAFETY: the arena's lock guards the plain cells; other threads read shared cells, and pages as their fields allow.
@@ -83,6 +89,7 @@ impl Segment {
             block.set(distance as u8);
         }
         let page = &self.pages[first];
+        page.set_bitmap(&self.bitmaps[first]);
         page.blocks.set(blocks as u8);
         // SAFETY: block `first` lies inside the segment.
         page.base.set(unsafe { self.base.get().add(first * BLOCK) });
