@@ -172,6 +172,50 @@ fn dense_use_gets_huge_pages() {
     }
 }
 
+/// Lets the kernel refuse these system calls from here on.
+fn refuse(calls: &[libc::c_long]) {
+    let rule = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let (load, equal, give) = (0x20, 0x15, 0x06);
+    let mut program = vec![rule(load, 0, 0, 0)];
+    for &call in calls {
+        let number = u32::try_from(call).expect("a system call's number");
+        program.extend([rule(equal, 0, 1, number), rule(give, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32)]);
+    }
+    program.push(rule(give, 0, 0, libc::SECCOMP_RET_ALLOW));
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the kernel copies the program, which is that long.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter), 0);
+    }
+}
+
+/// Some filters of containers refuse `process_vm_readv`. Then memory with ordinary pages decides, one piece in six.
+#[test]
+fn where_looking_is_refused_nothing_breaks() {
+    let name = "where_looking_is_refused_nothing_breaks";
+    for (label, calls, least) in [
+        ("inside", &[libc::SYS_process_vm_readv][..], 64 * MIB),
+        ("at all", &[libc::SYS_process_vm_readv, libc::SYS_mincore][..], 0),
+    ] {
+        for size in [KIB, 2 * MIB] {
+            case(name, &format!("{label}, {size}")).succeeds(|| {
+                if !kernel_waits_to_be_asked() || !present("thp") || !present("arena") || !present("bigcache") {
+                    return;
+                }
+                refuse(calls);
+                let bytes = 128 * MIB;
+                (0..bytes / size).for_each(|_| touch(allocate(size), size));
+                let huge = huge_bytes_of_all();
+                assert!(huge >= least, "{size} bytes: {} MiB on huge pages", huge / MIB);
+                // SAFETY: the objects are that long.
+                let grown = growth(|| (0..4000).for_each(|_| unsafe { allocate(size * 8).write(1) }));
+                assert!(grown <= 4000 * PAGE * (size * 8).div_ceil(PAGE).min(4) + 32 * MIB, "{} MiB", grown / MIB);
+            });
+        }
+    }
+}
+
 /// A ring of 2 MiB objects that are all written has huge pages from its first on: what it costs to learn is nothing.
 #[test]
 fn a_ring_of_large_objects_takes_few_faults() {

@@ -9,7 +9,7 @@
 //! costs 1 µs, and 10 µs more inside a huge page, as much as a few page faults.
 
 use crate::os::HUGE_PAGE;
-use crate::os::density::{SAMPLES, resident_share, written_samples};
+use crate::os::density::{SAMPLES, Share, resident_share, written_samples};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::constant;
 
@@ -148,13 +148,17 @@ const _: () = assert!(HUGE_PAGE >= 1 << 12, "room for all that `to_bits` packs")
 pub(super) fn look(probe: Probe) -> Evidence {
     let is_dense = |share: usize, whole: usize| share * 16 >= whole * DENSE_SIXTEENTHS;
     match resident_share(probe.base) {
-        None | Some((0, _)) => Evidence::None,
-        // The kernel had no huge page, or the program's pages are none.
-        Some((pages, all)) if !is_dense(pages, all) => Evidence::Sparse,
-        Some(_) if !probe.is_huge => Evidence::Dense,
+        Share::Unmapped | Share::Resident(0, _) => Evidence::None,
+        // What cannot be seen gets no huge page.
+        Share::Refused => Evidence::Sparse,
+        // A huge page too may be less than whole: where the kernel had none.
+        Share::Resident(pages, all) if !is_dense(pages, all) => Evidence::Sparse,
+        Share::Resident(..) if !probe.is_huge => Evidence::Dense,
         // Where it cannot be looked into, memory with ordinary pages decides.
-        Some(_) if written_samples(probe.base).is_some_and(|written| is_dense(written, SAMPLES)) => Evidence::Dense,
-        Some(_) => Evidence::Sparse,
+        Share::Resident(..) => match written_samples(probe.base) {
+            Some(written) if is_dense(written, SAMPLES) => Evidence::Dense,
+            _ => Evidence::Sparse,
+        },
     }
 }
 

@@ -13,15 +13,30 @@ pub(crate) const SAMPLES: usize = 32;
 /// Bytes of each.
 const LINE: usize = 64;
 
-/// Kernel pages of `[base, base + HUGE_PAGE)` that are resident, and how many there are; `None` where a part is not
-/// mapped.
-pub(crate) fn resident_share(base: usize) -> Option<(usize, usize)> {
+/// What the kernel says of the pages of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// So many of so many have memory.
+    Resident(usize, usize),
+    /// A part is not mapped.
+    Unmapped,
+    /// The process may not ask.
+    Refused,
+}
+
+/// Kernel pages of `[base, base + HUGE_PAGE)` that are resident.
+pub(crate) fn resident_share(base: usize) -> Share {
+    const ENOMEM: usize = -12_isize as usize;
     let page = kernel_page();
     let pages = HUGE_PAGE / page;
     let mut states = [0_u8; HUGE_PAGE / OS_PAGE];
     // SAFETY: writes a byte for each kernel page of `HUGE_PAGE` bytes; no kernel page is shorter than `OS_PAGE`.
     let result = unsafe { arch::syscall6(arch::SYS_MINCORE, base, HUGE_PAGE, (&raw mut states).addr(), 0, 0, 0) };
-    (!failed(result)).then(|| (states[..pages].iter().filter(|&&state| state & 1 != 0).count(), pages))
+    match result {
+        ENOMEM => Share::Unmapped,
+        _ if failed(result) => Share::Refused,
+        _ => Share::Resident(states[..pages].iter().filter(|&&state| state & 1 != 0).count(), pages),
+    }
 }
 
 /// In how many of [`SAMPLES`] places of `[base, base + HUGE_PAGE)` something was written: the first cache lines of OS
@@ -51,7 +66,7 @@ mod tests {
     use super::*;
 
     /// Writes a byte of every `step`th OS page of a huge page's worth of memory, and returns what is known of it.
-    fn known(huge: bool, step: usize) -> (Option<(usize, usize)>, Option<usize>) {
+    fn known(huge: bool, step: usize) -> (Share, Option<usize>) {
         let mapping = map(2 * HUGE_PAGE);
         let base = mapping.wrapping_add(mapping.addr().next_multiple_of(HUGE_PAGE) - mapping.addr());
         // SAFETY: the memory is ours and that long.
@@ -67,10 +82,10 @@ mod tests {
     #[test]
     fn ordinary_pages_are_counted() {
         let pages = HUGE_PAGE / kernel_page();
-        assert_eq!(known(false, 1), (Some((pages, pages)), Some(SAMPLES)));
+        assert_eq!(known(false, 1), (Share::Resident(pages, pages), Some(SAMPLES)));
         for step in [2, 5, 16, 512] {
             let touched = pages.div_ceil(step);
-            assert_eq!(known(false, step).0, Some((touched, pages)), "every {step}th");
+            assert_eq!(known(false, step).0, Share::Resident(touched, pages), "every {step}th");
         }
     }
 
@@ -86,6 +101,6 @@ mod tests {
     #[test]
     fn memory_that_is_not_mapped_is_neither() {
         // No mapping lies so low.
-        assert_eq!((resident_share(1 << 30), written_samples(1 << 30)), (None, None));
+        assert_eq!((resident_share(1 << 30), written_samples(1 << 30)), (Share::Unmapped, None));
     }
 }
