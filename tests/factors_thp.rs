@@ -172,6 +172,32 @@ fn dense_use_gets_huge_pages() {
     }
 }
 
+/// Where objects of many classes are made, and by several threads, a part of the newest memory waits in caches.
+#[test]
+fn dense_use_of_many_sizes_gets_huge_pages() {
+    let name = "dense_use_of_many_sizes_gets_huge_pages";
+    for (threads, size_max) in [(1, 1000), (4, 1000), (8, 4000)] {
+        case(name, &format!("{threads} threads, {size_max}")).succeeds(|| {
+            if !["thp", "thread-cache"].iter().all(|factor| present(factor)) || !has_huge_pages() {
+                return;
+            }
+            let fill = |seed: usize| {
+                let (mut random, mut left) = (seed, 256 * MIB / threads);
+                while left > size_max {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let size = 16 + (random >> 33) % size_max;
+                    // SAFETY: the object is that long.
+                    unsafe { allocate(size).write_bytes(1, size) };
+                    left -= size.min(left);
+                }
+            };
+            std::thread::scope(|scope| (0..threads).for_each(|seed| _ = scope.spawn(move || fill(seed))));
+            let huge = huge_bytes_of_all();
+            assert!(huge >= 128 * MIB, "{} MiB on huge pages", huge / MIB);
+        });
+    }
+}
+
 /// Lets the kernel refuse these system calls from here on.
 fn refuse(calls: &[libc::c_long]) {
     let rule = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };

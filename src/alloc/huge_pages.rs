@@ -8,7 +8,7 @@
 //! Where a part of 2 MiB was given back, the kernel is advised against huge pages ([`refuse`]). Else its collapse
 //! thread (khugepaged) would fill the holes within minutes: it makes a huge page of 2 MiB in which one page is used.
 
-use super::density::{Evidence, Predictor, Probe, SharedPredictor, Start, look};
+use super::density::{Predictor, Probe, SharedPredictor, Start, look};
 use crate::class::BLOCK;
 use crate::factor::elo;
 use crate::factor::thp::{self, Advice, Rule};
@@ -142,7 +142,7 @@ fn halves_wanted(
     policy: Policy,
     halves: &mut Halves,
     placed: Placed<'_>,
-    look: impl Fn(Probe) -> Evidence + Copy,
+    look: impl Fn(Probe) -> Option<u8> + Copy,
 ) -> [Option<bool>; 2] {
     let Placed { segment, dirty_before, run, object_bytes, is_first } = placed;
     let is_large = segment.kind.get() == Kind::Large;
@@ -252,6 +252,8 @@ mod tests {
     use std::boxed::Box;
 
     const MIB: usize = 1 << 20;
+    const DENSE: Option<u8> = Some(16);
+    const SPARSE: Option<u8> = Some(3);
 
     fn policy(rule: Rule) -> Policy {
         Policy { advice: Some(rule), by_plan: false }
@@ -283,7 +285,14 @@ mod tests {
 
     /// Asks for advice on a segment that held nothing, after earlier memory of every sort was found to be `like`.
     #[track_caller]
-    fn check(rule: Rule, like: Evidence, kind: Kind, blocks: usize, object_bytes: usize, expected: [Option<bool>; 2]) {
+    fn check(
+        rule: Rule,
+        like: Option<u8>,
+        kind: Kind,
+        blocks: usize,
+        object_bytes: usize,
+        expected: [Option<bool>; 2],
+    ) {
         let (segment, mut halves) = (segment(kind), Halves::new());
         let placed = Placed { segment: &segment, dirty_before: 0, run: mask(0, blocks), object_bytes, is_first: false };
         halves_wanted(policy(rule), &mut halves, placed, |_| like);
@@ -294,7 +303,7 @@ mod tests {
     #[test]
     fn halves_get_huge_pages_where_their_like_was_dense() {
         let (yes, no) = (Some(true), Some(false));
-        for (like, is_dense) in [(Evidence::Dense, yes), (Evidence::Sparse, no)] {
+        for (like, is_dense) in [(DENSE, yes), (SPARSE, no)] {
             for (kind, blocks, object_bytes) in [
                 (Kind::Small, 1, 64),
                 (Kind::Small, 8, 20 << 10),
@@ -323,22 +332,22 @@ mod tests {
         let four = Placed { run: u64::MAX, object_bytes: 4 * MIB, ..two };
         let policy = policy(Rule::Dense);
         for _ in 0..3 {
-            halves_wanted(policy, &mut halves, two, |_| Evidence::Dense);
-            halves_wanted(policy, &mut halves, four, |_| Evidence::Sparse);
+            halves_wanted(policy, &mut halves, two, |_| DENSE);
+            halves_wanted(policy, &mut halves, four, |_| SPARSE);
         }
-        assert_eq!(halves_wanted(policy, &mut halves, two, |_| Evidence::Dense)[0], Some(true));
-        assert_eq!(halves_wanted(policy, &mut halves, four, |_| Evidence::Sparse), [Some(false); 2]);
+        assert_eq!(halves_wanted(policy, &mut halves, two, |_| DENSE)[0], Some(true));
+        assert_eq!(halves_wanted(policy, &mut halves, four, |_| SPARSE), [Some(false); 2]);
 
         let small = self::segment(Kind::Small);
         let first = Placed { segment: &small, run: 1, object_bytes: 64, is_first: true, ..two };
         for _ in 0..3 {
-            assert_eq!(halves_wanted(policy, &mut halves, first, |_| Evidence::Dense), [Some(false); 2]);
+            assert_eq!(halves_wanted(policy, &mut halves, first, |_| DENSE), [Some(false); 2]);
         }
         let later = Placed { is_first: false, ..first };
-        assert_eq!(halves_wanted(policy, &mut halves, later, |_| Evidence::Dense), [Some(true); 2]);
+        assert_eq!(halves_wanted(policy, &mut halves, later, |_| DENSE), [Some(true); 2]);
         let used = Placed { dirty_before: half_mask(0), ..later };
-        assert_eq!(halves_wanted(policy, &mut halves, used, |_| Evidence::Dense), [None; 2], "it holds something");
+        assert_eq!(halves_wanted(policy, &mut halves, used, |_| DENSE), [None; 2], "it holds something");
         let second = Placed { dirty_before: half_mask(0), run: mask(HALF_BLOCKS, 1), ..later };
-        assert_eq!(halves_wanted(policy, &mut halves, second, |_| Evidence::Dense), [None, Some(true)]);
+        assert_eq!(halves_wanted(policy, &mut halves, second, |_| DENSE), [None, Some(true)]);
     }
 }

@@ -182,7 +182,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         }),
         counters: thp::Counters::NAMES,
         about: "advises the kernel to back memory with huge pages where memory of the same sort was used densely (dense), everywhere but in the first 16 MiB of small objects (on), or not to (never); off leaves it to the system's policy",
-        costs: "one `madvise` per mapping, and per half segment or step of the arena; dense: a `mincore` per 2 MiB without a huge page, a `process_vm_readv` per 5 with one; on: 2 MiB of memory where one byte is touched; both save page faults",
+        costs: "one `madvise` per mapping, and per half segment or step of the arena; dense: a `mincore` per 2 MiB without a huge page, a `process_vm_readv` per 8 with one; on: 2 MiB of memory where one byte is touched; both save page faults",
     },
     Factor {
         name: "arena",

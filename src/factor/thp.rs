@@ -7,7 +7,7 @@
 //! `always`. Off gives no advice. Which memory is advised on is decided in `alloc/huge_pages.rs`.
 //!
 //! Costs one `madvise` per mapping or segment. `dense` also costs one `mincore` where it has no huge pages yet, and one
-//! `process_vm_readv` per 5 huge pages where it has. On costs memory: a touch of one byte may make 2 MiB resident.
+//! `process_vm_readv` per 8 huge pages where it has. On costs memory: a touch of one byte may make 2 MiB resident.
 //! Both save up to 511 of 512 page faults. A mapping that is used again, or is shorter than 2 MiB, costs nothing.
 
 use crate::os::{self, HUGE_PAGE};
