@@ -147,45 +147,67 @@ pub(crate) fn half_mask(half: usize) -> u64 {
     mask(half * HALF_BLOCKS, HALF_BLOCKS)
 }
 
-/// How long a run a segment can give: values 0 to 5 are 1 to 32 blocks by powers of two, anywhere; 6 is a whole half, 7
-/// the whole segment.
+/// Blocks of the run that a segment of each fit class has somewhere, but for the last two fit classes. The lengths of size
+/// classes are among them: with powers of two alone a segment would take two runs of 20 blocks, or five of 10, where it
+/// has room for three, or six.
+const FIT_BLOCKS: [u8; 11] = [1, 2, 4, 8, 10, 12, 16, 20, 24, 28, 32];
+
+/// How long a run a segment can give: an index of [`FIT_BLOCKS`], or above those a whole half, and the whole segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FitClass(u8);
 
 impl FitClass {
+    const HALF: FitClass = FitClass(FIT_BLOCKS.len() as u8);
+    const WHOLE: FitClass = FitClass(FIT_BLOCKS.len() as u8 + 1);
     /// Number of values.
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = FIT_BLOCKS.len() + 2;
 
     /// The fit class of these free blocks; `None` when there are none.
     fn of(free: u64) -> Option<FitClass> {
         if free == u64::MAX {
-            return Some(FitClass(7));
+            return Some(FitClass::WHOLE);
         }
         if free & half_mask(0) == half_mask(0) || free & half_mask(1) == half_mask(1) {
-            return Some(FitClass(6));
+            return Some(FitClass::HALF);
         }
-        // After step `n` a bit means: a run of 2^(n+1) free blocks starts here.
-        let (mut starts, mut log) = (free, 0);
-        while starts != 0 {
-            starts &= starts >> (1 << log);
-            log += 1;
-        }
-        (log as u8).checked_sub(1).map(FitClass)
+        let longest = longest_run(free);
+        FIT_BLOCKS.iter().rposition(|&blocks| u32::from(blocks) <= longest).map(|index| FitClass(index as u8))
     }
 
     /// The least fit class whose segments all have a run of `blocks` blocks.
     pub(crate) fn for_blocks(blocks: usize) -> FitClass {
-        FitClass(match blocks {
-            0..HALF_BLOCKS => blocks.next_power_of_two().trailing_zeros() as u8,
-            HALF_BLOCKS => 6,
-            _ => 7,
-        })
+        match blocks {
+            0..HALF_BLOCKS => FitClass(FIT_BLOCKS.iter().take_while(|&&fit| usize::from(fit) < blocks).count() as u8),
+            HALF_BLOCKS => FitClass::HALF,
+            _ => FitClass::WHOLE,
+        }
     }
 
     /// The value as an index below [`FitClass::COUNT`].
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }
+}
+
+/// The number of ones in the longest row of ones, below 64.
+fn longest_run(ones: u64) -> u32 {
+    // `starts[n]` has a one where 2^n ones in a row begin.
+    let mut starts = [0; 6];
+    let (mut found, mut count) = (ones, 0);
+    while found != 0 && count < starts.len() {
+        starts[count] = found;
+        found &= found >> (1 << count);
+        count += 1;
+    }
+    // Then bit by bit: where `length` ones in a row begin, do 2^n more follow?
+    let (mut begins, mut length) = (u64::MAX, 0);
+    for n in (0..count).rev() {
+        let longer = begins & (starts[n] >> length);
+        if longer != 0 {
+            (begins, length) = (longer, length + (1 << n));
+        }
+    }
+    length
 }
 
 /// `blocks` ones from bit `first` on.
@@ -242,6 +264,34 @@ mod tests {
             for blocks in 1..=SEGMENT_BLOCKS {
                 assert_eq!(find_run(bits, blocks), find_run_slowly(bits, blocks), "{bits:#x} {blocks}");
             }
+        }
+    }
+
+    #[test]
+    fn the_longest_run_is_found() {
+        for bits in words().filter(|&bits| bits != u64::MAX) {
+            let (mut longest, mut row) = (0, 0);
+            for bit in 0..64 {
+                row = if bits & (1 << bit) != 0 { row + 1 } else { 0 };
+                longest = longest.max(row);
+            }
+            assert_eq!(longest_run(bits), longest, "{bits:#x}");
+        }
+    }
+
+    #[test]
+    fn a_segment_takes_as_many_runs_of_a_length_as_it_has_room_for() {
+        for blocks in 1..=SEGMENT_BLOCKS {
+            let (mut used, mut runs) = (0_u64, 0);
+            while FitClass::of(!used).is_some_and(|class| class >= FitClass::for_blocks(blocks)) {
+                let first = find_run(used, blocks).expect("the fit class promises it");
+                used |= mask(first, blocks);
+                runs += 1;
+            }
+            let room = if blocks > HALF_BLOCKS { 1 } else { SEGMENT_BLOCKS / blocks };
+            // Lengths between those of the size classes may lose one.
+            let is_exact = blocks <= 8 || FIT_BLOCKS.contains(&(blocks as u8)) || blocks >= HALF_BLOCKS;
+            assert!(runs == room || (!is_exact && runs + 1 == room), "{runs} runs of {blocks}");
         }
     }
 
