@@ -198,6 +198,11 @@ impl Class {
         (index < CLASSES).then_some(Class(index as u8))
     }
 
+    /// Bytes of a slot of the class with this index, for constants.
+    pub(crate) const fn bytes_by_index(index: usize) -> usize {
+        SLOT_BYTES[index] as usize
+    }
+
     /// Bytes of a slot, or of a run.
     #[inline(always)]
     pub(crate) fn slot_bytes(self) -> usize {

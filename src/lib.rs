@@ -35,13 +35,13 @@
 //! | factor | by default | forms |
 //! |---|---|---|
 //! | `bigcache`: freed large objects are kept | by size class in each thread | `HAKMEM_BIGCACHE=ring`: by call site |
-//! | `elo`: choices by Elo ratings | plans, where no cache has an object | `HAKMEM_ELO=softmax`: mmap thresholds, every allocation |
+//! | `elo`: choices by Elo ratings | off | `HAKMEM_ELO=slow-path`: plans, where no cache has an object; `softmax`: mmap thresholds |
 //! | `header` before every object | off | `HAKMEM_HEADER=32`, `16`: bytes, verified on free |
 //! | `tick`: a shared count of allocations | raised when a cache is empty | `HAKMEM_TICK=shared`: every allocation |
-//! | `evolution`: when learning stops and restarts | sees requests that no cache had | `HAKMEM_EVO_POLICY=auto`: every allocation |
+//! | `evolution`: when learning stops and restarts | off | `HAKMEM_EVO_POLICY=slow-path`: sees requests that no cache had; `auto`: all |
 //! | `madvise-batch`: large mappings unmapped together | on | |
 //! | `align`: large mappings at a multiple of 2 MiB | on | `HAKMEM_ALIGN=user`: the object itself |
-//! | `thp`: huge pages advised | on | `HAKMEM_THP=never`: advised against |
+//! | `thp`: huge pages advised | where memory is used densely | `HAKMEM_THP=on`: everywhere, `never`: advised against |
 //! | `arena`: large objects from one range | on | |
 //! | `thread-cache` of small objects | on | |
 //! | `purge`: unused memory goes back | by time | `HAKMEM_PURGE=immediate`, `never` |

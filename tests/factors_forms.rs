@@ -185,6 +185,12 @@ fn elo_slow_path_learns_where_no_cache_serves() {
         assert!((ratings.iter().sum::<f64>() - 18_000.0).abs() < 1e-6, "points are only passed on: {ratings:?}");
         assert_eq!((counter("elo", "decisions"), counter("elo", "selections")), (0, 0), "no request draws a threshold");
     });
+    // A plan that is tried may hold many times the memory, so a program has to ask for it.
+    common::case(name, "default").succeeds(|| {
+        (0..110).for_each(|_| sixteen_runs());
+        assert!(is_idle("elo") && is_idle("evolution"));
+        assert_eq!((level("elo"), level("evolution")), (off_or_absent("elo"), off_or_absent("evolution")));
+    });
     // Learning stops when evolution says so, and then nothing is looked at.
     let steady = [
         ("HAKMEM_EVO_FREEZE_SECONDS", "0"),

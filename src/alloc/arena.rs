@@ -8,7 +8,7 @@
 //! The lock is taken for a page of slots, or for a large object that neither a cache nor the transfer cache had.
 
 use super::arena_growth::{Extent, Growth};
-use super::huge_pages::{self, Policy};
+use super::huge_pages::{self, Halves, Placed, Policy};
 use crate::class::{BLOCK, SlotListOffset};
 use crate::factor::{self, purge};
 use crate::metadata::list::List;
@@ -38,6 +38,8 @@ struct Arena {
     growth: Growth,
     /// Segments with a free block, by kind and fit class.
     segments: [[List<Segment>; FitClass::COUNT]; 2],
+    /// What is known of how densely half segments are used.
+    halves: Halves,
     /// Segments with a half to be purged, newest first.
     waiting: Option<&'static Segment>,
     /// Bytes that wait in them, where each segment counts for one half.
@@ -181,6 +183,11 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: 
                 && (segment.dirty.get() & other == 0 || epoch_age(segment, 1 - half) >= epochs);
             let taken = if is_idle { blocks | other } else { blocks };
             arena.change(segment, |segment| segment.used.set(segment.used.get() | taken));
+            if is_whole {
+                arena.halves.forget(segment.base.get().wrapping_add(half * HUGE_PAGE));
+            } else {
+                huge_pages::refuse(&mut arena.halves, &counters.thp, segment);
+            }
             drop(arena);
             // SAFETY: the blocks are free, and no other thread takes them.
             let gone = unsafe { decommit_blocks(counters, segment, blocks) };
@@ -201,6 +208,13 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: 
             segment.next_waiting.set(young);
             young = Some(segment);
         }
+    }
+}
+
+/// Notes that a part of the memory of a page in use is given back to the OS, so that no huge page comes back there.
+pub(super) fn give_parts_back(counters: &factor::Counters, page: &'static Page) {
+    if let Some(segment) = page_map::segment_of(page.base.get()) {
+        huge_pages::refuse(&mut ARENA.lock().halves, &counters.thp, segment);
     }
 }
 
@@ -242,6 +256,9 @@ pub(super) fn unmap_free(dirty: bool) {
             // SAFETY: no block of the segment is in use, and the lock keeps it so.
             let gone = found.filter(|segment| unsafe { range::decommit(segment.base.get(), SEGMENT) });
             let Some(segment) = gone else { break };
+            for half in 0..2 {
+                arena.halves.forget(segment.base.get().wrapping_add(half * HUGE_PAGE));
+            }
             arena.change(segment, |segment| segment.begin(0));
             arena.growth.keep_unmapped(segment);
         }
@@ -275,6 +292,7 @@ impl Arena {
         Arena {
             growth: Growth::new(),
             segments: [const { [const { List::new() }; FitClass::COUNT] }; 2],
+            halves: Halves::new(),
             waiting: None,
             waiting_bytes: 0,
         }
@@ -291,10 +309,23 @@ impl Arena {
         let segment = self.first_with(kind, blocks)?;
         let (before, mut run) = (segment.dirty.get(), None);
         self.change(segment, |segment| run = segment.take_run(blocks));
-        if kind == Kind::Large {
-            huge_pages::advise_halves(policy, &counters.thp, segment, before, object_bytes);
-        }
+        self.advise(counters, policy, segment, before, run?.0, object_bytes);
         run
+    }
+
+    /// Gives the kernel the advice on the halves that a new run lies in, before which these blocks were dirty.
+    fn advise(
+        &mut self,
+        counters: &factor::Counters,
+        policy: Policy,
+        segment: &'static Segment,
+        dirty_before: u64,
+        page: &Page,
+        object_bytes: usize,
+    ) {
+        let (run, is_first) = (segment.blocks_of(page), self.growth.is_first(segment));
+        let placed = Placed { segment, dirty_before, run, object_bytes, is_first };
+        huge_pages::advise_halves(policy, &mut self.halves, &counters.thp, placed);
     }
 
     /// The segment that the next run of `blocks` blocks comes from, if one has room for it.
@@ -334,7 +365,7 @@ impl Arena {
         let segment = fit_classes.into_iter().find_map(|fit| self.segments[Kind::Large as usize][fit].first())?;
         let (before, mut run) = (segment.dirty.get(), None);
         self.change(segment, |segment| run = segment.take_run_by(blocks, step, room));
-        huge_pages::advise_halves(policy, &counters.thp, segment, before, object_bytes);
+        self.advise(counters, policy, segment, before, run?.0, object_bytes);
         run
     }
 

@@ -3,7 +3,7 @@
 //! A segment becomes memory when it is made, and the first of small pages piece by piece. Under a limit on addresses a
 //! segment may be memory in part, and free ones are unmapped and wait here to be mapped again. Their records stay.
 
-use super::huge_pages::{self, NewMemory, PLAIN_SMALL, Policy};
+use super::huge_pages::{self, NewMemory, PLAIN_BYTES, Policy};
 use crate::class::{BLOCK, SEGMENT_BLOCKS};
 use crate::factor::{self, free_check};
 use crate::metadata::allocator;
@@ -88,6 +88,24 @@ impl Growth {
         }
     }
 
+    /// Whether a segment is one of the first of its kind in the range.
+    pub(super) fn is_first(&self, segment: &Segment) -> bool {
+        let from_start = segment.base.get().addr().wrapping_sub(self.base.addr());
+        self.has_range
+            && match segment.kind.get() {
+                Kind::Small => from_start < PLAIN_BYTES,
+                Kind::Large => range::bounds().1.wrapping_sub(from_start) <= PLAIN_BYTES,
+            }
+    }
+
+    /// What the memory of a segment of the range is, for the advice on huge pages.
+    fn new_memory(&self, segment: &Segment) -> NewMemory {
+        match segment.kind.get() {
+            Kind::Small => NewMemory::Small { from_start: segment.base.get().addr() - self.base.addr() },
+            Kind::Large => NewMemory::Large,
+        }
+    }
+
     /// A segment without objects, of the range or else of a chunk. `None` when there is no memory.
     pub(super) fn new_segment(
         &mut self,
@@ -107,10 +125,12 @@ impl Growth {
         if let Some((base, blocks)) = self.next_of_range(counters, policy, kind) {
             segment.base.set(base);
             segment.begin(blocks);
+            huge_pages::begin_segment(policy, segment, self.new_memory(segment));
             range::enter_segment(segment);
         } else if let Some(base) = self.next_of_chunk(counters, policy) {
             segment.base.set(base);
             segment.begin(SEGMENT_BLOCKS);
+            huge_pages::begin_segment(policy, segment, NewMemory::Chunk);
             if !page_map::enter_segment(segment) {
                 return None;
             }
@@ -139,6 +159,7 @@ impl Growth {
         let bytes = self.commit(kind, |_| segment.base.get(), SEGMENT, SEGMENT)?;
         self.unmapped[kind as usize].remove(segment);
         segment.begin(bytes / BLOCK);
+        huge_pages::begin_segment(policy, segment, self.new_memory(segment));
         self.note_partial(segment);
         self.advise_new(counters, policy, kind, segment.base.get(), bytes);
         Some(segment)
@@ -173,8 +194,8 @@ impl Growth {
             // SAFETY: the arena's own, and new.
             return unsafe { huge_pages::advise(policy, &counters.thp, NewMemory::Large, start, bytes) };
         }
-        // Only the memory beyond the first `PLAIN_SMALL` bytes gets advice.
-        let advised = self.base.wrapping_add(PLAIN_SMALL).max(start);
+        // Only the memory beyond the first `PLAIN_BYTES` bytes gets advice.
+        let advised = self.base.wrapping_add(PLAIN_BYTES).max(start);
         if let Some(bytes) = (start.addr() + bytes).checked_sub(advised.addr()).filter(|&bytes| bytes > 0) {
             let new = NewMemory::Small { from_start: advised.addr() - self.base.addr() };
             // SAFETY: as above.
@@ -252,7 +273,7 @@ impl Growth {
                     self.chunk_left = bytes;
                     self.chunk_bytes += bytes + SEGMENT;
                     // SAFETY: the arena's own, and new.
-                    unsafe { huge_pages::advise(policy, &counters.thp, NewMemory::Mapping, self.chunk, bytes) };
+                    unsafe { huge_pages::advise(policy, &counters.thp, NewMemory::Chunk, self.chunk, bytes) };
                     break;
                 }
             }

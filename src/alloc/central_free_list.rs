@@ -126,6 +126,7 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32) -> bool
                 } else if left > 0 {
                     left -= 1;
                     page.is_purged.set(true);
+                    arena::give_parts_back(counters, page);
                     // SAFETY: no thread takes a slot while the class's lock is held.
                     page.each_free_range(|start, bytes| unsafe {
                         purge::decommit(&counters.purge, start, bytes);

@@ -1,63 +1,65 @@
 //! Huge pages: for which new memory the kernel is advised to use them, or not to.
 //!
-//! [`advice_for`] is the whole decision. A huge page saves 511 of 512 page faults where 2 MiB are used, and holds 2 MiB
-//! where one byte is touched. So large objects get them, and small ones get them once the program is large. A small
-//! program holds no huge page for a few objects, and objects of 64 KiB that are touched here and there hold only their
-//! OS pages.
+//! A huge page saves 511 of 512 page faults where 2 MiB are used, and holds 2 MiB where one byte is touched. So by
+//! default memory gets huge pages where earlier memory of its sort was used densely ([`super::density`]). [`at_commit`]
+//! and [`halves_wanted`] are the whole decision. The sorts are: small pages; large objects that share 2 MiB; large
+//! objects that cover 2 MiB, by their length; and mappings of their own, by the power of two of theirs.
+//!
+//! Where a part of 2 MiB was given back, the kernel is advised against huge pages ([`refuse`]). Else its collapse
+//! thread (khugepaged) would fill the holes within minutes: it makes a huge page of 2 MiB in which one page is used.
 
-use crate::factor::elo::{self, Plan};
-use crate::factor::thp::{self, Advice};
-use crate::metadata::segment::{Segment, half_mask};
+use super::density::{Predictor, Probe, SharedPredictor, Start, look};
+use crate::class::BLOCK;
+use crate::factor::elo;
+use crate::factor::thp::{self, Advice, Rule};
+use crate::metadata::segment::{HALF_BLOCKS, Kind, SEGMENT, Segment, half_mask};
 use crate::os::HUGE_PAGE;
+use crate::sync::global;
 
-/// Bytes of small pages at the start of the range that get no advice.
-pub(super) const PLAIN_SMALL: usize = 16 << 20;
+/// Bytes at each end of the range that get no huge page where several objects share it: a small program has few objects
+/// of each class, and would hold 2 MiB for them. Nor are they looked at, so that a program starts as fast as without.
+pub(super) const PLAIN_BYTES: usize = 16 << 20;
 
 /// What the factors say about huge pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Policy {
-    /// Which advice the kernel gets; `None` leaves all memory to the system's policy.
-    pub(super) advice: Option<Advice>,
-    /// Whether the least bytes of an object on huge pages come from the plan in force; else from the default plan.
+    /// By which rule the kernel is advised; `None` leaves all memory to the system's policy.
+    pub(super) advice: Option<Rule>,
+    /// Whether the least bytes of an object on huge pages come from the plan in force; else from the rule.
     pub(super) by_plan: bool,
 }
 
 impl Policy {
-    /// The least bytes of an object whose half segment becomes a huge page.
+    /// The least bytes of a large object whose half segment may become a huge page.
     fn object_bytes_min(self) -> usize {
-        if self.by_plan { elo::plan().huge_bytes_min } else { Plan::DEFAULT.huge_bytes_min }
+        match self.advice {
+            _ if self.by_plan => elo::plan().huge_bytes_min,
+            Some(Rule::Dense) => 0,
+            _ => elo::Plan::DEFAULT.huge_bytes_min,
+        }
     }
 }
 
 /// New memory, by what it will hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NewMemory {
-    /// A mapping of its own, for one large object or for a chunk of the arena.
+    /// A mapping of its own, for one large object.
     Mapping,
+    /// A chunk of the arena outside the range.
+    Chunk,
     /// A part of the range for small pages, `from_start` bytes from the range's start.
     Small { from_start: usize },
-    /// A part of the range for large objects, whose sizes are not known yet.
+    /// A part of the range for large objects.
     Large,
-    /// Half a segment of large objects that held nothing; its first object has `object_bytes`.
-    Half { object_bytes: usize },
 }
 
-/// The advice that the kernel gets on new memory, if any.
-fn advice_for(policy: Policy, new: NewMemory) -> Option<Advice> {
-    match (policy.advice?, new) {
-        (advice, NewMemory::Mapping) => Some(advice),
-        (_, NewMemory::Small { from_start }) if from_start < PLAIN_SMALL => None,
-        (advice, NewMemory::Small { .. }) => Some(advice),
-        // The first object of each half decides later.
-        (Advice::Huge, NewMemory::Large) => None,
-        (Advice::Small, NewMemory::Large) => Some(Advice::Small),
-        (Advice::Huge, NewMemory::Half { object_bytes }) if object_bytes >= policy.object_bytes_min() => {
-            Some(Advice::Huge)
-        }
-        // Huge pages under objects of 64 KiB that are touched here and there would hold all memory between them.
-        (Advice::Huge, NewMemory::Half { .. }) => Some(Advice::Small),
-        // The whole part of the range got this advice before.
-        (Advice::Small, NewMemory::Half { .. }) => None,
+/// The advice that the kernel gets on memory as a whole, before the arena hands out parts of it.
+fn at_commit(rule: Rule, new: NewMemory) -> Option<Advice> {
+    match (rule, new) {
+        (_, NewMemory::Small { from_start }) if from_start < PLAIN_BYTES => None,
+        (Rule::Never, _) => Some(Advice::Small),
+        (Rule::Always, NewMemory::Large) | (Rule::Dense, _) => None,
+        (Rule::Always, _) => Some(Advice::Huge),
     }
 }
 
@@ -66,68 +68,286 @@ fn advice_for(policy: Policy, new: NewMemory) -> Option<Advice> {
 /// # Safety
 /// - `[base, base + bytes)` is the allocator's.
 pub(super) unsafe fn advise(policy: Policy, counters: &thp::Counters, new: NewMemory, base: *mut u8, bytes: usize) {
-    if let Some(advice) = advice_for(policy, new) {
+    let Some(rule) = policy.advice else { return };
+    let advice = match (rule, new) {
+        (Rule::Dense, NewMemory::Mapping) => is_mapping_dense(base.addr(), bytes).then_some(Advice::Huge),
+        _ => at_commit(rule, new),
+    };
+    if let Some(advice) = advice {
         // SAFETY: the caller's promise.
         unsafe { thp::advise(counters, advice, base, bytes) };
     }
 }
 
-/// Gives the kernel the advice on halves of a segment whose first object, of `object_bytes`, was placed, where it
-/// differs from the last advice. Both halves of a segment that held nothing get it with one call.
-///
-/// The caller holds the arena's lock. `dirty_before` are the segment's dirty blocks before the object was placed.
-pub(super) fn advise_halves(
+global! {
+    /// The predictors of mappings, by the power of two of their bytes.
+    static MAPPINGS: [SharedPredictor; usize::BITS as usize] = each SharedPredictor::new(Start::Huge);
+}
+
+/// Whether a new mapping shall have huge pages. Judged by its first whole 2 MiB, in which an object that is touched at
+/// all is touched.
+fn is_mapping_dense(base: usize, bytes: usize) -> bool {
+    let first = base.next_multiple_of(HUGE_PAGE);
+    if first + HUGE_PAGE > base + bytes {
+        return false;
+    }
+    MAPPINGS[bytes.ilog2() as usize].judge(first, look)
+}
+
+/// Lengths of runs, in steps of 8 blocks, that cover half a segment: those of the size classes from 2 to 4 MiB.
+const LENGTHS: usize = 5;
+
+/// The predictors of half segments. The arena's lock guards them.
+#[derive(Debug)]
+pub(super) struct Halves {
+    small: Predictor,
+    /// Of large objects that share the half, or cover it in part.
+    shared: Predictor,
+    /// Of large objects that cover the half, by their length, for their first and second half.
+    covered: [[Predictor; 2]; LENGTHS],
+}
+
+impl Halves {
+    pub(super) const fn new() -> Halves {
+        Halves {
+            small: Predictor::new(Start::Ordinary),
+            shared: Predictor::new(Start::Ordinary),
+            covered: [[Predictor::new(Start::OneHuge); 2]; LENGTHS],
+        }
+    }
+
+    /// Forgets what was to be looked at in the 2 MiB from `base`.
+    pub(super) fn forget(&mut self, base: *mut u8) {
+        let covered = self.covered.as_flattened_mut();
+        [&mut self.small, &mut self.shared].into_iter().chain(covered).for_each(|judge| judge.forget(base.addr()));
+    }
+}
+
+/// A run of blocks that was placed in a segment, for objects of `object_bytes`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed<'a> {
+    pub(super) segment: &'a Segment,
+    /// The segment's dirty blocks before.
+    pub(super) dirty_before: u64,
+    /// The blocks of the run.
+    pub(super) run: u64,
+    pub(super) object_bytes: usize,
+    /// Whether the segment is one of the first [`PLAIN_BYTES`] of its kind.
+    pub(super) is_first: bool,
+}
+
+/// Which halves of a segment shall have huge pages, after a run was placed; `None` for a half to which nothing changes:
+/// it held something before, or nothing came to it.
+fn halves_wanted(
     policy: Policy,
-    counters: &thp::Counters,
-    segment: &Segment,
-    dirty_before: u64,
-    object_bytes: usize,
-) {
-    let Some(advice) = advice_for(policy, NewMemory::Half { object_bytes }) else {
+    halves: &mut Halves,
+    placed: Placed<'_>,
+    look: impl Fn(Probe) -> Option<u8> + Copy,
+) -> [Option<bool>; 2] {
+    let Placed { segment, dirty_before, run, object_bytes, is_first } = placed;
+    let is_large = segment.kind.get() == Kind::Large;
+    let is_refused = if is_large { object_bytes < policy.object_bytes_min() } else { is_first };
+    let is_new = |half| dirty_before & half_mask(half) == 0 && (dirty_before == 0 || run & half_mask(half) != 0);
+    if policy.advice == Some(Rule::Always) {
+        // The halves of a segment that held nothing are advised on together.
+        return [0, 1].map(|half| is_new(half).then_some(!is_refused));
+    }
+    let start = |half| segment.base.get().addr() + half * HUGE_PAGE;
+    let covers =
+        |half| is_large && object_bytes.div_ceil(BLOCK) >= HALF_BLOCKS && run & half_mask(half) == half_mask(half);
+    let mut wanted = [None; 2];
+    for half in (0..2).filter(|&half| is_new(half)) {
+        if covers(half) {
+            let length = (object_bytes.div_ceil(BLOCK) - HALF_BLOCKS).div_ceil(8).min(LENGTHS - 1);
+            let part = if run & half_mask(0) == 0 { 0 } else { half };
+            wanted[half] = Some(!is_refused && halves.covered[length][part].judge(start(half), look));
+            continue;
+        }
+        let sort = if is_large { &mut halves.shared } else { &mut halves.small };
+        wanted[half] = match wanted[0] {
+            // One judgement for a segment that held nothing: when the next is needed, the first half is full.
+            Some(first) if half == 1 && !covers(0) => Some(first),
+            _ if run & half_mask(half) == 0 && (half == 0 || covers(0)) => None,
+            _ if is_refused || is_first => {
+                sort.skip(start(half));
+                Some(false)
+            }
+            _ => Some(sort.judge(start(half), look)),
+        };
+    }
+    // The next half is likely to get the same; one call for both keeps the kernel's list of mappings short.
+    if dirty_before == 0 && wanted == [Some(true), None] {
+        wanted[1] = Some(true);
+    }
+    wanted
+}
+
+/// Gives the kernel the advice on halves of a segment that held nothing before a run was placed, where it differs from
+/// the last advice: with one call, where it is the same for both. The caller holds the arena's lock.
+pub(super) fn advise_halves(policy: Policy, halves: &mut Halves, counters: &thp::Counters, placed: Placed<'_>) {
+    if !matches!(policy.advice, Some(Rule::Always | Rule::Dense)) {
         return;
-    };
-    let is_new =
-        |half| dirty_before & half_mask(half) == 0 && (dirty_before == 0 || segment.dirty.get() & half_mask(half) != 0);
+    }
+    let segment = placed.segment;
+    if segment.is_refused.get() {
+        if placed.dirty_before != 0 {
+            return;
+        }
+        segment.is_refused.set(false);
+    }
     let known = segment.huge_halves.get();
-    let differs = |half| is_new(half) && (advice == Advice::Huge) != (known & (1 << half) != 0);
-    let (first, halves) = match (differs(0), differs(1)) {
-        (true, true) => (0, 2),
-        (true, false) => (0, 1),
-        (false, true) => (1, 1),
-        (false, false) => return,
+    let wanted = halves_wanted(policy, halves, placed, look);
+    let differs = |half: usize| wanted[half].filter(|&is_huge| is_huge != (known & (1 << half) != 0));
+    let give = |first: usize, count: usize, is_huge: bool| {
+        let bits = ((1 << count) - 1) << first;
+        segment.huge_halves.set(if is_huge {
+            segment.huge_halves.get() | bits
+        } else {
+            segment.huge_halves.get() & !bits
+        });
+        let start = segment.base.get().wrapping_add(first * HUGE_PAGE);
+        let advice = if is_huge { Advice::Huge } else { Advice::Small };
+        // SAFETY: the halves are the segment's.
+        unsafe { thp::advise(counters, advice, start, count * HUGE_PAGE) };
     };
-    segment.huge_halves.set(known ^ (((1 << halves) - 1) << first));
-    let start = segment.base.get().wrapping_add(first * HUGE_PAGE);
-    // SAFETY: the halves are the segment's.
-    unsafe { thp::advise(counters, advice, start, halves * HUGE_PAGE) };
+    match (differs(0), differs(1)) {
+        (Some(first), Some(second)) if first == second => give(0, 2, first),
+        (first, second) => {
+            first.into_iter().for_each(|is_huge| give(0, 1, is_huge));
+            second.into_iter().for_each(|is_huge| give(1, 1, is_huge));
+        }
+    }
+}
+
+/// Notes the advice that a new segment's memory, a part of `new`, got at its commit.
+pub(super) fn begin_segment(policy: Policy, segment: &Segment, new: NewMemory) {
+    let Some(rule) = policy.advice else { return };
+    segment.is_advised.set(rule != Rule::Never);
+    if at_commit(rule, new) == Some(Advice::Huge) {
+        segment.huge_halves.set(0b11);
+    }
+}
+
+/// Advises the kernel against huge pages in a segment of which a part of a half is given back, once until all of it is
+/// given back. For the segment as a whole, so that the kernel's list of mappings stays short. The caller holds the
+/// arena's lock.
+pub(super) fn refuse(halves: &mut Halves, counters: &thp::Counters, segment: &Segment) {
+    if segment.is_refused.get() || !segment.is_advised.get() {
+        return;
+    }
+    segment.is_refused.set(true);
+    segment.huge_halves.set(0);
+    let base = segment.base.get();
+    halves.forget(base);
+    halves.forget(base.wrapping_add(HUGE_PAGE));
+    // SAFETY: the memory is the segment's.
+    unsafe { thp::advise(counters, Advice::Small, base, SEGMENT) };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::class::SEGMENT_BLOCKS;
+    use crate::metadata::segment::mask;
+    use std::boxed::Box;
 
-    fn check(advice: Option<Advice>, new: NewMemory, expected: Option<Advice>) {
-        assert_eq!(advice_for(Policy { advice, by_plan: false }, new), expected, "{advice:?} {new:?}");
+    const MIB: usize = 1 << 20;
+    const DENSE: Option<u8> = Some(16);
+    const SPARSE: Option<u8> = Some(3);
+
+    fn policy(rule: Rule) -> Policy {
+        Policy { advice: Some(rule), by_plan: false }
+    }
+
+    fn segment(kind: Kind) -> Box<Segment> {
+        // SAFETY: zeroes are a segment that holds nothing.
+        let segment: Box<Segment> = unsafe { Box::<Segment>::new_zeroed().assume_init() };
+        segment.kind.set(kind);
+        segment.base.set(core::ptr::without_provenance_mut(7 << 40));
+        segment
     }
 
     #[test]
-    fn the_decision_is_the_table_of_the_documentation() {
+    fn the_advice_at_commit_is_the_table_of_the_documentation() {
         let (huge, small) = (Some(Advice::Huge), Some(Advice::Small));
-        let long = NewMemory::Half { object_bytes: Plan::DEFAULT.huge_bytes_min };
-        let short = NewMemory::Half { object_bytes: Plan::DEFAULT.huge_bytes_min - 1 };
-        let first = NewMemory::Small { from_start: 0 };
-        let later = NewMemory::Small { from_start: PLAIN_SMALL };
-        for (new, with_huge, with_small) in [
+        for (new, always, never) in [
+            (NewMemory::Chunk, huge, small),
             (NewMemory::Mapping, huge, small),
-            (first, None, None),
-            (later, huge, small),
+            (NewMemory::Small { from_start: 0 }, None, None),
+            (NewMemory::Small { from_start: PLAIN_BYTES }, huge, small),
             (NewMemory::Large, None, small),
-            (long, huge, None),
-            (short, small, None),
         ] {
-            check(huge, new, with_huge);
-            check(small, new, with_small);
-            check(None, new, None);
+            assert_eq!(at_commit(Rule::Always, new), always, "{new:?}");
+            assert_eq!(at_commit(Rule::Never, new), never, "{new:?}");
+            assert_eq!(at_commit(Rule::Dense, new), None, "{new:?}");
         }
+    }
+
+    /// Asks for advice on a segment that held nothing, after earlier memory of every sort was found to be `like`.
+    #[track_caller]
+    fn check(
+        rule: Rule,
+        like: Option<u8>,
+        kind: Kind,
+        blocks: usize,
+        object_bytes: usize,
+        expected: [Option<bool>; 2],
+    ) {
+        let (segment, mut halves) = (segment(kind), Halves::new());
+        let placed = Placed { segment: &segment, dirty_before: 0, run: mask(0, blocks), object_bytes, is_first: false };
+        halves_wanted(policy(rule), &mut halves, placed, |_| like);
+        let wanted = halves_wanted(policy(rule), &mut halves, placed, |_| like);
+        assert_eq!(wanted, expected, "{rule:?} {like:?} {kind:?} {blocks} {object_bytes}");
+    }
+
+    #[test]
+    fn halves_get_huge_pages_where_their_like_was_dense() {
+        let (yes, no) = (Some(true), Some(false));
+        for (like, is_dense) in [(DENSE, yes), (SPARSE, no)] {
+            for (kind, blocks, object_bytes) in [
+                (Kind::Small, 1, 64),
+                (Kind::Small, 8, 20 << 10),
+                (Kind::Large, 16, (64 << 10) + 64),
+                (Kind::Large, SEGMENT_BLOCKS, (512 << 10) + 64),
+                (Kind::Large, 20, MIB + 1),
+                (Kind::Large, 64, 4 * MIB),
+            ] {
+                check(Rule::Dense, like, kind, blocks, object_bytes, [is_dense; 2]);
+            }
+            // What the object does not cover is judged again with its own first object.
+            let second = if is_dense == yes { yes } else { None };
+            check(Rule::Dense, like, Kind::Large, 32, 2 * MIB, [is_dense, second]);
+            // What it covers in part is judged as what objects share.
+            check(Rule::Dense, like, Kind::Large, 40, 5 * MIB / 2, [is_dense, is_dense]);
+            check(Rule::Always, like, Kind::Large, 16, MIB, [yes; 2]);
+            check(Rule::Always, like, Kind::Large, 15, MIB - 1, [no; 2]);
+        }
+    }
+
+    #[test]
+    fn each_length_is_judged_by_itself_and_the_first_small_pages_get_none() {
+        let (segment, mut halves) = (segment(Kind::Large), Halves::new());
+        let two =
+            Placed { segment: &segment, dirty_before: 0, run: half_mask(0), object_bytes: 2 * MIB, is_first: false };
+        let four = Placed { run: u64::MAX, object_bytes: 4 * MIB, ..two };
+        let policy = policy(Rule::Dense);
+        for _ in 0..3 {
+            halves_wanted(policy, &mut halves, two, |_| DENSE);
+            halves_wanted(policy, &mut halves, four, |_| SPARSE);
+        }
+        assert_eq!(halves_wanted(policy, &mut halves, two, |_| DENSE)[0], Some(true));
+        assert_eq!(halves_wanted(policy, &mut halves, four, |_| SPARSE), [Some(false); 2]);
+
+        let small = self::segment(Kind::Small);
+        let first = Placed { segment: &small, run: 1, object_bytes: 64, is_first: true, ..two };
+        for _ in 0..3 {
+            assert_eq!(halves_wanted(policy, &mut halves, first, |_| DENSE), [Some(false); 2]);
+        }
+        let later = Placed { is_first: false, ..first };
+        assert_eq!(halves_wanted(policy, &mut halves, later, |_| DENSE), [Some(true); 2]);
+        let used = Placed { dirty_before: half_mask(0), ..later };
+        assert_eq!(halves_wanted(policy, &mut halves, used, |_| DENSE), [None; 2], "it holds something");
+        let second = Placed { dirty_before: half_mask(0), run: mask(HALF_BLOCKS, 1), ..later };
+        assert_eq!(halves_wanted(policy, &mut halves, second, |_| DENSE), [None, Some(true)]);
     }
 }

@@ -12,7 +12,7 @@
 //! | between threads | `transfer_cache`, `transfer_batch` |
 //! | per size class | `central_free_list` |
 //! | large objects | `mapping_pool`, `large_mappings` |
-//! | the range | `arena`, `arena_growth` (new segments), `huge_pages` |
+//! | the range | `arena`, `arena_growth` (new segments), `huge_pages`, `density` (what new memory will be used like) |
 //!
 //! A station uses those below it and never one above: it returns a value (whether the purge is due, a page, objects
 //! that did not fit), and the caller decides. The calls, the purge and a thread's start and end read the levels of
@@ -53,6 +53,7 @@ mod mapping_pool;
 
 mod arena;
 mod arena_growth;
+mod density;
 mod huge_pages;
 
 #[cfg(all(test, loom))]

@@ -177,13 +177,14 @@ impl ActiveConfig {
         }
     }
 
-    /// The advice that the kernel gets on huge pages, if any.
+    /// The rule by which the kernel is advised on huge pages, if it is.
     #[inline(always)]
-    pub(crate) fn thp(self) -> Option<thp::Advice> {
+    pub(crate) fn thp(self) -> Option<thp::Rule> {
         match self.ordinal(FactorId::Thp) {
             0 => None,
-            1 => Some(thp::Advice::Huge),
-            _ => Some(thp::Advice::Small),
+            1 => Some(thp::Rule::Always),
+            2 => Some(thp::Rule::Dense),
+            _ => Some(thp::Rule::Never),
         }
     }
 

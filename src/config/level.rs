@@ -80,6 +80,8 @@ pub enum Variant {
     Frozen,
     /// `align`: the object starts at a multiple of 2 MiB, not its mapping.
     User,
+    /// `thp`: the kernel is advised to use huge pages where memory of the same sort was used densely.
+    Dense,
     /// `thp`: the kernel is advised against huge pages.
     Never,
     /// `purge`: memory goes back in the call that frees it.
@@ -98,6 +100,7 @@ impl Variant {
             Variant::Learn => "learn",
             Variant::Frozen => "frozen",
             Variant::User => "user",
+            Variant::Dense => "dense",
             Variant::Never => "never",
             Variant::Immediate => "immediate",
         }

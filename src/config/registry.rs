@@ -88,7 +88,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "elo",
         present: cfg!(feature = "elo"),
-        default: Level::Variant(Variant::SlowPath),
+        default: Level::Off,
         toggle: "HAKMEM_DISABLE_ELO",
         choice: Some(Choice {
             variable: "HAKMEM_ELO",
@@ -96,10 +96,11 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
                 ("softmax", Level::On),
                 ("epsilon-greedy", Level::Variant(Variant::EpsilonGreedy)),
                 ("slow-path", Level::Variant(Variant::SlowPath)),
+                ("off", Level::Off),
             ],
         }),
         counters: elo::Counters::NAMES,
-        about: "chooses by Elo ratings of measured costs: one of 12 plans (huge pages, wait before a purge, batches kept), for 64 measured steps of the slow path (slow-path); or one of 12 mmap thresholds for every allocation (softmax, epsilon-greedy)",
+        about: "chooses by Elo ratings of measured costs: one of 12 plans (huge pages, wait before a purge, batches kept), for 64 measured steps of the slow path (slow-path); or one of 12 mmap thresholds for every allocation (softmax, epsilon-greedy); off keeps the plan that all programs start with",
         costs: "slow-path: nothing per allocation; two reads of the cycle counter and two atomic adds per measured step, one `getrusage` per 64. Thresholds: 1 KiB; a random number and up to twelve adds and compares per allocation; two reads of the cycle counter and four atomic adds per large one",
     },
     Factor {
@@ -131,7 +132,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "evolution",
         present: cfg!(feature = "evolution"),
-        default: Level::Variant(Variant::SlowPath),
+        default: Level::Off,
         toggle: "HAKMEM_DISABLE_EVOLUTION",
         choice: Some(Choice {
             variable: "HAKMEM_EVO_POLICY",
@@ -173,15 +174,20 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
     Factor {
         name: "thp",
         present: cfg!(feature = "thp"),
-        default: Level::On,
+        default: Level::Variant(Variant::Dense),
         toggle: "HAKMEM_DISABLE_THP",
         choice: Some(Choice {
             variable: "HAKMEM_THP",
-            values: &[("on", Level::On), ("never", Level::Variant(Variant::Never)), ("off", Level::Off)],
+            values: &[
+                ("on", Level::On),
+                ("dense", Level::Variant(Variant::Dense)),
+                ("never", Level::Variant(Variant::Never)),
+                ("off", Level::Off),
+            ],
         }),
         counters: thp::Counters::NAMES,
-        about: "advises the kernel to back large objects, and small ones beyond the first 16 MiB, with huge pages (on), or not to (never); off leaves them to the system's policy",
-        costs: "one `madvise` per mapping, or per step of the arena, up to 64 MiB; on: 2 MiB of memory where one byte is touched; saves page faults",
+        about: "advises the kernel to back memory with huge pages where memory of the same sort was used densely (dense), everywhere but in the first 16 MiB of small objects (on), or not to (never); off leaves it to the system's policy",
+        costs: "one `madvise` per mapping, and per half segment or step of the arena; dense: a `mincore` per 2 MiB without a huge page, a `process_vm_readv` per 8 with one; on: 2 MiB of memory where one byte is touched; both save page faults",
     },
     Factor {
         name: "arena",

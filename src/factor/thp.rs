@@ -1,12 +1,14 @@
 //! THP: advises the kernel to back mappings of 2 MiB or more with transparent huge pages, or not to.
 //!
 //! The policy of the system (`/sys/kernel/mm/transparent_hugepage/enabled`) is `always`, `madvise` or `never`. Under
-//! `madvise` only advised memory gets huge pages, and only where a whole aligned 2 MiB piece lies in one mapping. On
-//! advises for huge pages, as the original's `auto` did. The form `never` advises against them, which matters under
-//! policy `always`. Off gives no advice. Which memory is advised on is decided in `alloc/huge_pages.rs`.
+//! `madvise` only advised memory gets huge pages, and only where a whole aligned 2 MiB piece lies in one mapping. The
+//! form `dense`, which is the default, advises for huge pages where memory of the same sort was used densely. On advises
+//! for them everywhere, as the original's `auto` did. The form `never` advises against them, which matters under policy
+//! `always`. Off gives no advice. Which memory is advised on is decided in `alloc/huge_pages.rs`.
 //!
-//! Costs one `madvise` per mapping, and memory: a touch of one byte may make 2 MiB resident. Saves up to 511 of 512
-//! page faults. A mapping that is used again, or is shorter than 2 MiB, costs nothing.
+//! Costs one `madvise` per mapping or segment. `dense` also costs one `mincore` where it has no huge pages yet, and one
+//! `process_vm_readv` per 8 huge pages where it has. On costs memory: a touch of one byte may make 2 MiB resident.
+//! Both save up to 511 of 512 page faults. A mapping that is used again, or is shorter than 2 MiB, costs nothing.
 
 use crate::os::{self, HUGE_PAGE};
 use crate::sync::counters;
@@ -18,6 +20,17 @@ counters! {
     advised_bytes,
     /// Calls that the kernel refused. A kernel built without huge pages refuses all.
     refusals,
+}
+
+/// By which rule the kernel is advised. `alloc/huge_pages.rs` has the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// For huge pages, whatever memory becomes.
+    Always,
+    /// For huge pages where memory of the same sort was used densely.
+    Dense,
+    /// Against huge pages.
+    Never,
 }
 
 /// The advice to the kernel.

@@ -4,14 +4,14 @@
 //! so that a free slot's own memory is never read or written. The records live for ever, so `&'static Page` is always
 //! readable; each field says which lock guards it. [`crate::metadata::page_map`] finds the page of an address.
 
-use crate::class::{BLOCK, CLASSES, Class};
+use crate::class::{BLOCK, CLASSES, Class, SLOT_CLASSES};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::list::{Linked, Links, List};
 use crate::metadata::shared_cell::{Shared, SharedCell};
 use crate::os::OS_PAGE;
 use core::cell::Cell;
-use core::ptr;
 use core::sync::atomic::{AtomicU8, Ordering};
+use core::{ptr, slice};
 
 /// The class index of pages that hold no slots.
 pub(crate) const NO_CLASS: u8 = CLASSES as u8;
@@ -74,8 +74,6 @@ pub(crate) struct Page {
     pub(crate) slot_bytes: SharedCell<u32>,
     /// Number of slots; 1 for a large object.
     pub(crate) capacity: SharedCell<u32>,
-    /// 2^32 divided by the slot's bytes, rounded up: the multiplier that divides an offset by them.
-    reciprocal: Cell<u32>,
     /// Class of the slots or of the run, or [`NO_CLASS`].
     pub(crate) class_index: SharedCell<u8>,
     pub(crate) usage: SharedCell<Use>,
@@ -91,15 +89,33 @@ pub(crate) struct Page {
     /// Slots that are not in the bitmap: users or caches hold them.
     pub(crate) used: SharedCell<u32>,
     /// The slots from this one on were never handed out and are known to be zero.
-    zeroed_from: Cell<u32>,
+    zeroed_from: Cell<u16>,
     /// The purge epoch in which a slot last came back.
     pub(crate) freed_at: Cell<u32>,
     /// Whether the memory of free slots was given back to the OS, and no slot was handed out or came back since.
     pub(crate) is_purged: Cell<bool>,
     links: Links<Page>,
-    /// A bit for each free slot.
-    free: [Cell<u64>; BITMAP_WORDS],
+    /// A bit for each free slot of a page of at most 64.
+    few: Cell<u64>,
+    /// The same for a page of more. Apart from the record, so that the records of a segment are few OS pages: a segment of
+    /// large objects, or of pages of few slots, touches no bitmap.
+    many: Cell<Option<&'static Bitmap>>,
 }
+
+/// A bit for each free slot of a page. The lock of the class guards it.
+#[derive(Debug)]
+pub(crate) struct Bitmap([Cell<u64>; BITMAP_WORDS]);
+
+/// For each class of slots, 2^32 divided by the slot's bytes, rounded up: the multiplier that divides an offset by them.
+static RECIPROCALS: [u32; SLOT_CLASSES] = {
+    let mut table = [0; SLOT_CLASSES];
+    let mut class = 0;
+    while class < SLOT_CLASSES {
+        table[class] = (1_u64 << u32::BITS).div_ceil(Class::bytes_by_index(class) as u64) as u32;
+        class += 1;
+    }
+    table
+};
 
 impl Page {
     /// Makes all slots of a new page free; `zeroed` says that its memory is known to be zero.
@@ -108,14 +124,13 @@ impl Page {
         let capacity = (usize::from(self.blocks.get()) * BLOCK) as u32 / slot;
         self.slot_bytes.set(slot);
         self.capacity.set(capacity);
-        self.reciprocal.set((u64::from(u32::MAX) + 1).div_ceil(u64::from(slot)) as u32);
         self.class_index.set(class.index() as u8);
         self.used.set(0);
-        self.zeroed_from.set(if zeroed { 0 } else { capacity });
+        self.zeroed_from.set(if zeroed { 0 } else { capacity as u16 });
         self.first_word.set(0);
         self.is_purged.set(false);
         let words = capacity.div_ceil(64) as usize;
-        for (word, bits) in self.free[..words].iter().enumerate() {
+        for (word, bits) in self.free()[..words].iter().enumerate() {
             let left = capacity as usize - word * 64;
             bits.set(if left >= 64 { u64::MAX } else { (1 << left) - 1 });
         }
@@ -132,6 +147,19 @@ impl Page {
         self.usage.set(Use::Large);
     }
 
+    /// Gives the page its bitmap, with the run.
+    pub(crate) fn set_bitmap(&self, bitmap: &'static Bitmap) {
+        self.many.set(Some(bitmap));
+    }
+
+    /// The words of the bitmap.
+    fn free(&self) -> &[Cell<u64>] {
+        match self.many.get() {
+            Some(bitmap) if self.capacity.get() > u64::BITS => &bitmap.0,
+            _ => slice::from_ref(&self.few),
+        }
+    }
+
     /// Whether all slots are handed out.
     pub(crate) fn is_full(&self) -> bool {
         self.used.get() == self.capacity.get()
@@ -142,9 +170,9 @@ impl Page {
     pub(crate) fn take(&self, slots: &mut [*mut u8]) -> (usize, bool) {
         let words = self.capacity.get().div_ceil(64) as usize;
         let (mut taken, mut last) = (0, 0);
-        for word in usize::from(self.first_word.get())..words {
+        for (word, free) in self.free()[..words].iter().enumerate().skip(usize::from(self.first_word.get())) {
             self.first_word.set(word as u8);
-            let mut bits = self.free[word].get();
+            let mut bits = free.get();
             while bits != 0 && taken < slots.len() {
                 let slot = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
@@ -153,16 +181,16 @@ impl Page {
                 taken += 1;
                 last = slot as u32;
             }
-            self.free[word].set(bits);
+            free.set(bits);
             if taken == slots.len() {
                 break;
             }
         }
         self.used.set(self.used.get() + taken as u32);
         self.is_purged.set(false);
-        let zeroed = taken > 0 && last >= self.zeroed_from.get();
+        let zeroed = taken > 0 && last >= u32::from(self.zeroed_from.get());
         if zeroed {
-            self.zeroed_from.set(last + 1);
+            self.zeroed_from.set(last as u16 + 1);
         }
         (taken, zeroed)
     }
@@ -172,7 +200,8 @@ impl Page {
     pub(crate) fn each_free_range(&self, mut each: impl FnMut(*mut u8, usize)) {
         let slot_bytes = self.slot_bytes.get() as usize;
         let capacity = self.capacity.get() as usize;
-        let is_free = |slot: usize| slot >= capacity || self.free[slot / 64].get() & (1 << (slot % 64)) != 0;
+        let free = self.free();
+        let is_free = |slot: usize| slot >= capacity || free[slot / 64].get() & (1 << (slot % 64)) != 0;
         let end = usize::from(self.blocks.get()) * BLOCK;
         // Where the current free range began.
         let mut start = None;
@@ -199,11 +228,12 @@ impl Page {
     pub(crate) fn give(&self, address: *const u8) -> Result<(), GiveError> {
         let slot = self.slot_at(address).ok_or(GiveError::Interior)?;
         let (word, bit) = (slot / 64, 1 << (slot % 64));
-        let bits = self.free[word].get();
+        let free = self.free();
+        let bits = free[word].get();
         if bits & bit != 0 {
             return Err(GiveError::DoubleFree);
         }
-        self.free[word].set(bits | bit);
+        free[word].set(bits | bit);
         self.is_purged.set(false);
         self.used.set(self.used.get() - 1);
         self.first_word.set(self.first_word.get().min(word as u8));
@@ -225,7 +255,8 @@ impl Page {
         // Exact for multiples of the slot's bytes; any other offset fails the check below. The rounding of the
         // reciprocal adds less than offset / 2^32 to a quotient. D. Lemire, O. Kaser, N. Kurz, "Faster remainder by
         // direct computation", Software: Practice and Experience 49:6, 2019.
-        let slot = ((u64::from(offset) * u64::from(self.reciprocal.get())) >> 32) as u32;
+        let reciprocal = *RECIPROCALS.get(usize::from(self.class_index.get()))?;
+        let slot = ((u64::from(offset) * u64::from(reciprocal)) >> 32) as u32;
         (slot * self.slot_bytes.get() == offset && slot < self.capacity.get()).then_some(slot as usize)
     }
 }
@@ -251,6 +282,8 @@ mod tests {
         let page: Box<Page> = unsafe { Box::<Page>::new_zeroed().assume_init() };
         page.base.set(ptr::without_provenance_mut(7 << 40));
         page.blocks.set(class.blocks() as u8);
+        // SAFETY: zeroes are a bitmap.
+        page.set_bitmap(Box::leak(unsafe { Box::<Bitmap>::new_zeroed().assume_init() }));
         page.begin_slots(class, true);
         page
     }

@@ -6,7 +6,7 @@
 
 use crate::class::{BLOCK, SEGMENT_BLOCKS};
 use crate::metadata::list::{Linked, Links};
-use crate::metadata::page::{NO_CLASS, Page, Use};
+use crate::metadata::page::{Bitmap, NO_CLASS, Page, Use};
 use crate::metadata::shared_cell::SharedCell;
 use crate::os::OS_PAGE;
 use core::cell::Cell;
@@ -17,6 +17,10 @@ pub(crate) const SEGMENT: usize = SEGMENT_BLOCKS * BLOCK;
 pub(crate) const HALF_BLOCKS: usize = SEGMENT_BLOCKS / 2;
 
 const _: () = assert!(align_of::<Segment>() == OS_PAGE);
+const _: () = assert!(
+    core::mem::offset_of!(Segment, pages) + (SEGMENT_BLOCKS - 12) * size_of::<Page>() <= OS_PAGE,
+    "the records of runs of ten blocks or more share one OS page"
+);
 const _: () = assert!(SEGMENT_BLOCKS == u64::BITS as usize, "a word has a bit for each block");
 
 /// What a segment's memory is meant for, which decides what backs it.
@@ -31,7 +35,7 @@ pub(crate) enum Kind {
 }
 
 /// Four MiB of the arena. The arena's lock guards all fields, except pages in use. The first fields share an OS page
-/// with the records of the first blocks.
+/// with the records of all but the last blocks, so that a segment of large objects makes one OS page of records resident.
 #[derive(Debug)]
 #[repr(C, align(4096))]
 pub(crate) struct Segment {
@@ -48,6 +52,10 @@ pub(crate) struct Segment {
     pub(crate) freed_at: [Cell<u32>; 2],
     /// One bit per half for which the kernel was advised to use huge pages.
     pub(crate) huge_halves: Cell<u8>,
+    /// Whether the kernel may be advised on huge pages here at all.
+    pub(crate) is_advised: Cell<bool>,
+    /// Whether the kernel was advised against huge pages because a part of a half was given back.
+    pub(crate) is_refused: Cell<bool>,
     /// Whether the segment is in the arena's list of segments to be purged.
     pub(crate) waits: Cell<bool>,
     /// Next in that list.
@@ -57,6 +65,8 @@ pub(crate) struct Segment {
     distances: [SharedCell<u8>; SEGMENT_BLOCKS],
     /// The page that begins in each block, if one does.
     pages: [Page; SEGMENT_BLOCKS],
+    /// The bitmap of each page of slots.
+    bitmaps: [Bitmap; SEGMENT_BLOCKS],
 }
 
 // SAFETY: the arena's lock guards the plain cells; other threads read shared cells, and pages as their fields allow.
@@ -91,6 +101,7 @@ impl Segment {
             block.set(distance as u8);
         }
         let page = &self.pages[first];
+        page.set_bitmap(&self.bitmaps[first]);
         page.blocks.set(blocks as u8);
         // SAFETY: block `first` lies inside the segment.
         page.base.set(unsafe { self.base.get().add(first * BLOCK) });
@@ -130,6 +141,7 @@ impl Segment {
         self.used.set(!self.memory());
         self.dirty.set(0);
         self.huge_halves.set(0);
+        self.is_refused.set(false);
     }
 
     /// Notes that so many blocks more are memory, and have had no advice on huge pages.
@@ -156,14 +168,20 @@ impl Segment {
         })
     }
 
+    /// The blocks of a page of the segment, one bit each.
+    pub(crate) fn blocks_of(&self, page: &Page) -> u64 {
+        let first = (page.base.get().addr() - self.base.get().addr()) / BLOCK;
+        mask(first, usize::from(page.blocks.get()))
+    }
+
     /// Puts a run back. Returns its blocks, one bit each.
     pub(crate) fn give_run(&self, page: &Page) -> u64 {
-        let (first, blocks) = self.extent(page);
+        let run = self.blocks_of(page);
         page.usage.set(Use::Free);
         page.class_index.set(NO_CLASS);
         page.mapping.set(None);
-        self.distances[first..first + blocks].iter().for_each(|block| block.set(0));
-        let run = mask(first, blocks);
+        let first = run.trailing_zeros() as usize;
+        self.distances[first..first + run.count_ones() as usize].iter().for_each(|block| block.set(0));
         self.used.set(self.used.get() & !run);
         run
     }
@@ -185,46 +203,47 @@ pub(crate) fn half_mask(half: usize) -> u64 {
     mask(half * HALF_BLOCKS, HALF_BLOCKS)
 }
 
-/// How long a run a segment can give: values 0 to 5 are 1 to 32 blocks by powers of two, anywhere; 6 is a whole half, 7
-/// the whole segment.
+/// Blocks of the run that a segment of each fit class has somewhere, but for the last two fit classes. The lengths of size
+/// classes are among them: with powers of two alone a segment would take two runs of 20 blocks, or five of 10, where it
+/// has room for three, or six.
+const FIT_BLOCKS: [u8; 11] = [1, 2, 4, 8, 10, 12, 16, 20, 24, 28, 32];
+
+/// How long a run a segment can give: an index of [`FIT_BLOCKS`], or above those a whole half, and the whole segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FitClass(u8);
 
 impl FitClass {
+    const HALF: FitClass = FitClass(FIT_BLOCKS.len() as u8);
+    const WHOLE: FitClass = FitClass(FIT_BLOCKS.len() as u8 + 1);
     /// Number of values.
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = FIT_BLOCKS.len() + 2;
 
     /// The fit class of these free blocks; `None` when there are none.
     fn of(free: u64) -> Option<FitClass> {
         if free == u64::MAX {
-            return Some(FitClass(7));
+            return Some(FitClass::WHOLE);
         }
         if free & half_mask(0) == half_mask(0) || free & half_mask(1) == half_mask(1) {
-            return Some(FitClass(6));
+            return Some(FitClass::HALF);
         }
-        // After step `n` a bit means: a run of 2^(n+1) free blocks starts here.
-        let (mut starts, mut log) = (free, 0);
-        while starts != 0 {
-            starts &= starts >> (1 << log);
-            log += 1;
-        }
-        (log as u8).checked_sub(1).map(FitClass)
+        let longest = longest_run(free);
+        FIT_BLOCKS.iter().rposition(|&blocks| u32::from(blocks) <= longest).map(|index| FitClass(index as u8))
     }
 
     /// The least fit class whose segments all have a run of `blocks` blocks.
     pub(crate) fn for_blocks(blocks: usize) -> FitClass {
-        FitClass(match blocks {
-            0..HALF_BLOCKS => blocks.next_power_of_two().trailing_zeros() as u8,
-            HALF_BLOCKS => 6,
-            _ => 7,
-        })
+        match blocks {
+            0..HALF_BLOCKS => FitClass(FIT_BLOCKS.iter().take_while(|&&fit| usize::from(fit) < blocks).count() as u8),
+            HALF_BLOCKS => FitClass::HALF,
+            _ => FitClass::WHOLE,
+        }
     }
 
     /// The least fit class whose segments all have `blocks` free blocks in a row from a multiple of `step` on, where a
     /// half has.
     pub(crate) fn for_aligned(blocks: usize, step: usize) -> FitClass {
         match blocks + step - 1 {
-            enough if enough > HALF_BLOCKS && blocks <= HALF_BLOCKS && step <= HALF_BLOCKS => FitClass(6),
+            enough if enough > HALF_BLOCKS && blocks <= HALF_BLOCKS && step <= HALF_BLOCKS => FitClass::HALF,
             enough => FitClass::for_blocks(enough.min(SEGMENT_BLOCKS)),
         }
     }
@@ -233,6 +252,27 @@ impl FitClass {
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }
+}
+
+/// The number of ones in the longest row of ones, below 64.
+fn longest_run(ones: u64) -> u32 {
+    // `starts[n]` has a one where 2^n ones in a row begin.
+    let mut starts = [0; 6];
+    let (mut found, mut count) = (ones, 0);
+    while found != 0 && count < starts.len() {
+        starts[count] = found;
+        found &= found >> (1 << count);
+        count += 1;
+    }
+    // Then bit by bit: where `length` ones in a row begin, do 2^n more follow?
+    let (mut begins, mut length) = (u64::MAX, 0);
+    for n in (0..count).rev() {
+        let longer = begins & (starts[n] >> length);
+        if longer != 0 {
+            (begins, length) = (longer, length + (1 << n));
+        }
+    }
+    length
 }
 
 /// `blocks` ones from bit `first` on.
@@ -318,6 +358,34 @@ mod tests {
                     assert!(slowly.is_some(), "{bits:#x} {blocks} {step}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_longest_run_is_found() {
+        for bits in words().filter(|&bits| bits != u64::MAX) {
+            let (mut longest, mut row) = (0, 0);
+            for bit in 0..64 {
+                row = if bits & (1 << bit) != 0 { row + 1 } else { 0 };
+                longest = longest.max(row);
+            }
+            assert_eq!(longest_run(bits), longest, "{bits:#x}");
+        }
+    }
+
+    #[test]
+    fn a_segment_takes_as_many_runs_of_a_length_as_it_has_room_for() {
+        for blocks in 1..=SEGMENT_BLOCKS {
+            let (mut used, mut runs) = (0_u64, 0);
+            while FitClass::of(!used).is_some_and(|class| class >= FitClass::for_blocks(blocks)) {
+                let first = find_run(used, blocks).expect("the fit class promises it");
+                used |= mask(first, blocks);
+                runs += 1;
+            }
+            let room = if blocks > HALF_BLOCKS { 1 } else { SEGMENT_BLOCKS / blocks };
+            // Lengths between those of the size classes may lose one.
+            let is_exact = blocks <= 8 || FIT_BLOCKS.contains(&(blocks as u8)) || blocks >= HALF_BLOCKS;
+            assert!(runs == room || (!is_exact && runs + 1 == room), "{runs} runs of {blocks}");
         }
     }
 

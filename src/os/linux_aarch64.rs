@@ -20,6 +20,7 @@ pub(super) const SYS_MPROTECT: usize = 226;
 pub(super) const SYS_MINCORE: usize = 232;
 pub(super) const SYS_MADVISE: usize = 233;
 pub(super) const SYS_PRLIMIT: usize = 261;
+pub(super) const SYS_PROCESS_VM_READV: usize = 270;
 pub(super) const SYS_MEMBARRIER: usize = 283;
 
 /// Makes one system call and returns the kernel's result unchecked.

@@ -19,6 +19,7 @@ pub(super) const SYS_GETRUSAGE: usize = 98;
 pub(super) const SYS_FUTEX: usize = 202;
 pub(super) const SYS_EXIT_GROUP: usize = 231;
 pub(super) const SYS_PRLIMIT: usize = 302;
+pub(super) const SYS_PROCESS_VM_READV: usize = 310;
 pub(super) const SYS_MEMBARRIER: usize = 324;
 
 /// Makes one system call and returns the kernel's result unchecked.

@@ -11,6 +11,7 @@
 //! | `madvise` | [`decommit`] | memory of free blocks, or of free slots, goes back |
 //! | `madvise` | [`advise_huge`] | memory is new, and huge pages are advised on |
 //! | `mincore` | [`resident_bytes`] | a program asks for statistics |
+//! | `mincore`, `getpid`, `process_vm_readv` | [`density`] | memory is new, and its like is looked at |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `futex` | [`wait_ms`], [`wake_all`] | a thread comes past its cache while the process forks |
 //! | `prlimit64` | [`address_limit`], [`is_limited`] | the process starts where no addresses are free; memory goes back |
@@ -45,6 +46,8 @@ cfg_if::cfg_if! {
         compile_error!("hakmem runs on Linux x86-64 and aarch64");
     }
 }
+
+pub(crate) mod density;
 
 cfg_if::cfg_if! {
     if #[cfg(all(target_arch = "x86_64", not(loom)))] {

@@ -25,6 +25,7 @@ pub(super) const SYS_GETRUSAGE: usize = 98;
 pub(super) const SYS_FUTEX: usize = 202;
 pub(super) const SYS_EXIT_GROUP: usize = 231;
 pub(super) const SYS_PRLIMIT: usize = 302;
+pub(super) const SYS_PROCESS_VM_READV: usize = 310;
 pub(super) const SYS_MEMBARRIER: usize = 324;
 
 /// The advice that gives memory back.
@@ -82,9 +83,8 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: us
             std::eprintln!("{}", std::string::String::from_utf8_lossy(text));
             c
         }
-        SYS_MUNMAP | SYS_MREMAP | SYS_MINCORE | SYS_FUTEX | SYS_GETRUSAGE | SYS_RT_SIGPROCMASK | SYS_MEMBARRIER => {
-            REFUSED
-        }
+        SYS_MUNMAP | SYS_MREMAP | SYS_MINCORE | SYS_PROCESS_VM_READV | SYS_FUTEX | SYS_GETRUSAGE
+        | SYS_RT_SIGPROCMASK | SYS_MEMBARRIER => REFUSED,
         _ => 0,
     }
 }

@@ -93,6 +93,7 @@ const ALLOCATOR: &[Layer] = &[
         "what only the research original did, beside the counters of the default's form",
     ),
     layer(&["factor/"], "the toggles of the factors"),
+    layer(&["alloc/density.rs"], "whether new memory will be used densely"),
     apart(
         &["alloc/find.rs", "alloc/huge_pages.rs"],
         "stations get levels as parameters: address to object; the huge-page decision",

@@ -1,4 +1,5 @@
-//! ELO: chooses by Elo ratings of measured costs. By default among twelve plans for large memory that no cache had.
+//! ELO: chooses by Elo ratings of measured costs. The form `slow-path` chooses among twelve plans for large memory that no
+//! cache had. It is off by default: a plan that is tried costs what it costs, and some hold many times the memory.
 //!
 //! A [`Plan`] says from which size on huge pages back an object, how many epochs memory waits before it is purged, and
 //! whether the purge takes half of the batches in the transfer cache, or only idle ones. It is in force for a window of
@@ -41,7 +42,7 @@ pub(crate) const FIXED_THRESHOLD: usize = 2 * MIB;
 /// What is done with large memory that no cache had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// Least bytes of an object that huge pages back, where they are wanted.
+    /// Least bytes of an object that huge pages may back, where they are wanted.
     pub(crate) huge_bytes_min: usize,
     /// Purge epochs for which free memory waits.
     pub(crate) wait_epochs: u32,

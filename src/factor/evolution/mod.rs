@@ -1,4 +1,4 @@
-//! Evolution: decides when learning stops, and when it starts again. By default from requests that no cache serves.
+//! Evolution: decides when learning stops, and when it starts again. Off by default, as the learning is.
 //!
 //! The size of every allocation that no cache served (`slow-path`) enters a histogram, the latency of every 16th is
 //! measured, and every 1,024th brings both to the shared state. A window closes after 10,000 allocations or 2 s, and
