@@ -83,8 +83,9 @@ fn work() -> bool {
     if active.madvise_batch() {
         madvise_batch::flush(&COUNTERS.madvise_batch);
     }
-    let slots = central_free_list::purge_older_than(&COUNTERS, wait_epochs);
-    let halves = arena::purge_older_than(&COUNTERS, wait_epochs, true);
+    let evict = |class, page| _ = release::give_page(active, &COUNTERS, class, page);
+    let slots = central_free_list::purge_older_than(&COUNTERS, wait_epochs, evict, || true);
+    let halves = arena::purge_older_than(&COUNTERS, wait_epochs, true, || true);
     batches || slots || mappings || halves || is_due
 }
 
@@ -106,8 +107,9 @@ pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
         madvise_batch::flush(&counters.madvise_batch);
     }
     if active.purge().is_some() {
-        arena::purge_older_than(counters, 0, true);
-        central_free_list::purge_older_than(counters, 0);
+        let evict = |class, page| _ = release::give_page(active, counters, class, page);
+        central_free_list::purge_older_than(counters, 0, evict, || true);
+        arena::purge_older_than(counters, 0, true, || true);
     }
 }
 

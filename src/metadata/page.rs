@@ -94,9 +94,14 @@ pub(crate) struct Page {
     zeroed_from: Cell<u32>,
     /// The purge epoch in which a slot last came back.
     pub(crate) freed_at: Cell<u32>,
-    /// Whether the memory of free slots was given back to the OS, and no slot was handed out or came back since.
-    pub(crate) is_purged: Cell<bool>,
+    /// Free slots that may hold memory: those that came back since the page last gave its memory to the OS. At most the
+    /// free ones are counted.
+    pub(crate) given: Cell<u32>,
+    /// Whether the purge has the page: it is in no list, and no thread takes its slots.
+    pub(crate) is_at_purge: Cell<bool>,
     links: Links<Page>,
+    /// In the list of pages that wait for the purge.
+    waiting_links: Links<Page>,
     /// A bit for each free slot.
     free: [Cell<u64>; BITMAP_WORDS],
 }
@@ -113,7 +118,8 @@ impl Page {
         self.used.set(0);
         self.zeroed_from.set(if zeroed { 0 } else { capacity });
         self.first_word.set(0);
-        self.is_purged.set(false);
+        // Memory that is not known to be zero was used before, and may be resident.
+        self.given.set(if zeroed { 0 } else { capacity });
         let words = capacity.div_ceil(64) as usize;
         for (word, bits) in self.free[..words].iter().enumerate() {
             let left = capacity as usize - word * 64;
@@ -159,7 +165,7 @@ impl Page {
             }
         }
         self.used.set(self.used.get() + taken as u32);
-        self.is_purged.set(false);
+        self.given.set(self.given.get().min(self.capacity.get() - self.used.get()));
         let zeroed = taken > 0 && last >= self.zeroed_from.get();
         if zeroed {
             self.zeroed_from.set(last + 1);
@@ -167,18 +173,22 @@ impl Page {
         (taken, zeroed)
     }
 
-    /// Calls `each` with start and bytes of every range of whole OS pages that no slot in use overlaps. The page holds
-    /// slots.
-    pub(crate) fn each_free_range(&self, mut each: impl FnMut(*mut u8, usize)) {
+    /// Which slots are free at this moment, for [`Page::each_free_range`]. The page holds slots.
+    pub(crate) fn free_slots(&self) -> FreeSlots {
+        FreeSlots(core::array::from_fn(|word| self.free[word].get()))
+    }
+
+    /// Calls `each` with start and bytes of every range of whole OS pages in which all slots are among `free`. Needs no
+    /// lock as long as no thread takes a slot: those that come back meanwhile are not among them.
+    pub(crate) fn each_free_range(&self, free: &FreeSlots, mut each: impl FnMut(*mut u8, usize)) {
         let slot_bytes = self.slot_bytes.get() as usize;
         let capacity = self.capacity.get() as usize;
-        let is_free = |slot: usize| slot >= capacity || self.free[slot / 64].get() & (1 << (slot % 64)) != 0;
         let end = usize::from(self.blocks.get()) * BLOCK;
         // Where the current free range began.
         let mut start = None;
         for at in (0..end).step_by(OS_PAGE) {
             let (first, last) = (at / slot_bytes, (at + OS_PAGE - 1) / slot_bytes);
-            match ((first..=last).all(is_free), start) {
+            match (first >= capacity || free.has_all(first, last.min(capacity - 1)), start) {
                 (true, None) => start = Some(at),
                 (false, Some(from)) => {
                     each(self.base.get().wrapping_add(from), at - from);
@@ -204,7 +214,7 @@ impl Page {
             return Err(GiveError::DoubleFree);
         }
         self.free[word].set(bits | bit);
-        self.is_purged.set(false);
+        self.given.set(self.given.get() + 1);
         self.used.set(self.used.get() - 1);
         self.first_word.set(self.first_word.get().min(word as u8));
         Ok(())
@@ -230,12 +240,35 @@ impl Page {
     }
 }
 
+/// A copy of a page's bitmap: one bit for each free slot.
+#[derive(Debug)]
+pub(crate) struct FreeSlots([u64; BITMAP_WORDS]);
+
+impl FreeSlots {
+    /// Whether all slots from `first` to `last` are free.
+    fn has_all(&self, first: usize, last: usize) -> bool {
+        (first / 64..=last / 64).all(|word| {
+            let from = if word == first / 64 { u64::MAX << (first % 64) } else { u64::MAX };
+            let to = if word == last / 64 { u64::MAX >> (63 - last % 64) } else { u64::MAX };
+            !self.0[word] & from & to == 0
+        })
+    }
+}
+
 /// A list of pages.
 pub(crate) type PageList = List<Page>;
+/// A list of pages that wait for the purge. A page may be in a [`PageList`] as well.
+pub(crate) type WaitingList = List<Page, 1>;
 
 impl Linked for Page {
     fn links(&self) -> &Links<Page> {
         &self.links
+    }
+}
+
+impl Linked<1> for Page {
+    fn links(&self) -> &Links<Page> {
+        &self.waiting_links
     }
 }
 
@@ -293,7 +326,7 @@ mod tests {
                 }
             }
             let mut covered = std::vec![false; class.blocks() * BLOCK / OS_PAGE];
-            page.each_free_range(|start, bytes| {
+            page.each_free_range(&page.free_slots(), |start, bytes| {
                 let first = (start.addr() - (7 << 40)) / OS_PAGE;
                 assert_eq!((start.addr() % OS_PAGE, bytes % OS_PAGE), (0, 0));
                 covered[first..first + bytes / OS_PAGE].iter_mut().for_each(|page| *page = true);
