@@ -103,6 +103,8 @@ mod model;
 mod os;
 #[cfg(all(feature = "preload", not(test)))]
 mod preload;
+#[cfg(all(feature = "preload", not(test)))]
+mod preload_identity;
 mod request;
 #[cfg(feature = "settings")]
 pub mod settings;

@@ -263,6 +263,10 @@ impl Arena {
         let segment = fit_classes.into_iter().find_map(|fit| self.segments[kind as usize][fit].first())?;
         let (before, mut run) = (segment.dirty.get(), None);
         self.change(segment, |segment| run = segment.take_run(blocks));
+        if let Some((page, is_clean)) = run {
+            let half = usize::from(page.base.get().addr() % SEGMENT >= SEGMENT / 2);
+            purge::note_use(segment.freed_at[half].get(), blocks * BLOCK, is_clean);
+        }
         if kind == Kind::Large {
             huge_pages::advise_halves(policy, &counters.thp, segment, before, object_bytes);
         }

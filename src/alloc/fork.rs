@@ -16,6 +16,7 @@ pub(super) fn register() {
 }
 
 unsafe extern "C" fn before() {
+    purge::stop();
     thread_end::acquire_for_fork();
     purge::acquire_for_fork();
     config::acquire_for_fork();

@@ -267,6 +267,7 @@ impl Linked for Page {
 }
 
 impl Linked<1> for Page {
+    #[expect(clippy::misnamed_getters, reason = "the second list's links")]
     fn links(&self) -> &Links<Page> {
         &self.waiting_links
     }

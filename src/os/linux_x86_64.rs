@@ -11,9 +11,17 @@ pub(super) const SYS_SCHED_YIELD: usize = 24;
 pub(super) const SYS_MREMAP: usize = 25;
 pub(super) const SYS_MINCORE: usize = 27;
 pub(super) const SYS_MADVISE: usize = 28;
-pub(super) const SYS_NANOSLEEP: usize = 35;
+pub(super) const SYS_GETPID: usize = 39;
+pub(super) const SYS_CHDIR: usize = 80;
 pub(super) const SYS_GETRUSAGE: usize = 98;
+pub(super) const SYS_CAPGET: usize = 125;
+pub(super) const SYS_CAPSET: usize = 126;
+pub(super) const SYS_PRCTL: usize = 157;
 pub(super) const SYS_FUTEX: usize = 202;
+pub(super) const SYS_SCHED_SETAFFINITY: usize = 203;
+pub(super) const SYS_SCHED_GETAFFINITY: usize = 204;
+pub(super) const SYS_CLOCK_GETTIME: usize = 228;
+pub(super) const SYS_TGKILL: usize = 234;
 pub(super) const SYS_PRLIMIT: usize = 302;
 
 /// Makes one system call and returns the kernel's result unchecked.

@@ -12,16 +12,21 @@
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `prlimit64` | [`address_limit`] | the range is reserved, or the arena grows |
 //! | `getrusage` | [`minor_faults`] | learning closes a window |
-//! | `clone`, `rt_sigprocmask` | [`spawn`] | memory begins to wait for the background purge |
-//! | `nanosleep` | [`sleep_ms`] | the purge thread waits for its next epoch |
-//! | `sched_yield` | [`spawn`] | the last purge thread is still on its stack |
+//! | `clone`, `rt_sigprocmask`, `getpid` | [`spawn`] | memory begins to wait for the background purge |
+//! | `prctl`, `sched_setaffinity`, `chdir`, `capset` | [`settle_thread`] | the purge thread begins |
+//! | `capget` | [`own_privileges`], [`first_threads_privileges`] | at each epoch of the purge |
+//! | `futex`, `tgkill` | [`sleep_ms`], [`wake_thread`], [`wait_for_thread_end`] | the purge thread waits for its next epoch, or has to end |
+//! | `sched_yield` | [`yield_now`] | the last purge thread is still on its stack, or others wait for the purge |
+//! | `sched_getaffinity` | a constructor | the process begins |
+//! | `clock_gettime` | [`now_ns`] | the purge, and learning, look at the time |
 //! | `write` | [`write_stderr`] | a warning, the sentence before an abort, or `malloc_stats` |
 //!
 //! The calls are made directly, not through libc's wrappers: nothing can interpose them and none of them touches
-//! `errno`, so `free` preserves it without saving it. `clock_gettime` and `getauxval` go through libc: the first is
-//! usually no system call (vDSO), the second never is. What memory is used for is left to the layers above.
+//! `errno`, so `free` preserves it without saving it. `getauxval` goes through libc, and is no system call. What memory
+//! is used for is left to the layers above.
 
-use core::cell::UnsafeCell;
+mod thread;
+
 use core::ptr;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -42,6 +47,10 @@ cfg_if::cfg_if! {
 }
 
 pub(crate) use arch::{cycles, thread_slots, thread_word};
+pub(crate) use thread::{
+    alarm, first_threads_privileges, forget_thread, own_privileges, settle_thread, sleep_ms, thread_is_lost,
+    thread_is_own, wait_for_thread_end, wake_thread, yield_now,
+};
 
 /// Bytes of an OS page as the allocator counts them. The kernel's own pages may be larger (aarch64): the kernel then
 /// rounds up the lengths that it is given, in [`map`] and in [`unmap`] alike.
@@ -268,58 +277,21 @@ pub(crate) fn minor_faults() -> u64 {
     usage[8]
 }
 
-/// Sleeps for `ms` milliseconds, at most 999.
-pub(crate) fn sleep_ms(ms: u32) {
-    let time = [0_u64, u64::from(ms) * 1_000_000];
-    // SAFETY: reads a `struct timespec`.
-    unsafe { arch::syscall6(arch::SYS_NANOSLEEP, (&raw const time).addr(), 0, 0, 0, 0, 0) };
-}
-
-/// The stack of the one thread that [`spawn`] starts.
-#[repr(align(64))]
-struct Stack(UnsafeCell<[u8; STACK_BYTES]>);
-
-const STACK_BYTES: usize = 64 << 10;
-
-// SAFETY: `THREAD` admits one thread at a time to it.
-unsafe impl Sync for Stack {}
-
-static STACK: Stack = Stack(UnsafeCell::new([0; STACK_BYTES]));
-/// The thread's number while it runs; the kernel clears it when the thread has ended.
-static THREAD: AtomicU32 = AtomicU32::new(0);
-
-/// Starts the allocator's own thread, which runs `work` once. Returns `false` when the kernel refuses. The C library
-/// does not know this thread: starting it allocates nothing and runs no foreign code. It gets no signal, and its
-/// thread-local storage is the caller's, which it must not touch.
+/// Starts the allocator's own thread, which runs `work` once. Returns `false` when the kernel refuses.
 ///
 /// # Safety
 /// - calls do not overlap, and `work` of an earlier call has returned or is about to.
 /// - `work` touches no thread-local storage and does not unwind.
 pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
-    /// VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, PARENT_SETTID, CHILD_CLEARTID.
-    const CLONE_FLAGS: usize = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x4_0000 | 0x10_0000 | 0x20_0000;
-    const SIG_SETMASK: usize = 2;
-    // Acquire: an earlier thread is off the stack.
-    while THREAD.load(Ordering::Acquire) != 0 {
-        // SAFETY: gives the processor to others.
-        unsafe { arch::syscall6(arch::SYS_SCHED_YIELD, 0, 0, 0, 0, 0, 0) };
-    }
-    let (all, mut before) = (u64::MAX, 0_u64);
-    let set_mask = |new: *const u64, old: *mut u64| {
-        // SAFETY: reads and writes words of signals; the mask is put back below.
-        unsafe { arch::syscall6(arch::SYS_RT_SIGPROCMASK, SIG_SETMASK, new.addr(), old.addr(), 8, 0, 0) };
+    let map_guarded = |bytes: usize| {
+        let guard = kernel_page();
+        let bytes = bytes.next_multiple_of(guard);
+        let base = reserve(guard + bytes).wrapping_add(guard);
+        // SAFETY: a part of the reservation. The page below stays without access.
+        if base.addr() != guard && unsafe { commit(base, bytes) } { base } else { ptr::null_mut() }
     };
-    set_mask(&raw const all, &raw mut before);
-    let top = STACK.0.get().cast::<u8>().wrapping_add(STACK_BYTES);
-    // SAFETY: no thread is on the stack, and the caller promises the rest.
-    let result = unsafe { arch::clone_thread(CLONE_FLAGS, top, THREAD.as_ptr(), work) };
-    set_mask(&raw const before, ptr::null_mut());
-    !failed(result)
-}
-
-/// Forgets the thread of [`spawn`], in the child of a fork, where it does not exist.
-pub(crate) fn forget_thread() {
-    THREAD.store(0, Ordering::Release);
+    // SAFETY: passed on; the mapping stays.
+    unsafe { thread::spawn(work, map_guarded) }
 }
 
 /// Writes to standard error, once. A failure is ignored.
@@ -330,12 +302,14 @@ pub(crate) fn write_stderr(text: &[u8]) {
     }
 }
 
-/// Monotonic time in nanoseconds.
+/// Monotonic time in nanoseconds. Not by the C library's function, which programs and their tools put their own in the
+/// place of (libfaketime): it may allocate. Takes about 0.1 µs, and is asked on slow paths only.
 pub(crate) fn now_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes the struct; neither allocates nor locks.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    const CLOCK_MONOTONIC: usize = 1;
+    let mut time = [0_u64; 2];
+    // SAFETY: writes a `struct timespec`.
+    unsafe { arch::syscall6(arch::SYS_CLOCK_GETTIME, CLOCK_MONOTONIC, (&raw mut time).addr(), 0, 0, 0, 0) };
+    time[0] * 1_000_000_000 + time[1]
 }
 
 #[cfg(all(test, not(loom)))]
@@ -381,19 +355,55 @@ mod tests {
         unsafe { unmap(base, 64 * OS_PAGE) };
     }
 
+    /// Held by the test that starts the thread.
+    static ONE_THREAD: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+    /// The thread runs, is waited for, can be started again, and is woken before its time.
     #[test]
     fn the_thread_runs_and_can_be_started_again() {
         static RUNS: AtomicU32 = AtomicU32::new(0);
         extern "C" fn work() {
+            settle_thread();
+            let alarm = alarm();
             RUNS.fetch_add(1, Ordering::Release);
+            sleep_ms(999, alarm);
         }
+        let _one = ONE_THREAD.lock();
+        let begin = std::time::Instant::now();
         for run in 1..=50 {
-            // SAFETY: one after the other, and the work touches a static.
+            // SAFETY: one after the other, and the work touches statics.
             assert!(unsafe { spawn(work) });
+            assert!(thread_is_own() && !thread_is_lost());
             while RUNS.load(Ordering::Acquire) < run {
                 std::thread::yield_now();
             }
+            wake_thread();
+            while !wait_for_thread_end() {}
         }
+        assert!(begin.elapsed().as_secs() < 20, "no sleep took its full time");
+    }
+
+    #[test]
+    fn a_page_without_access_lies_below_the_threads_stack() {
+        static FRAME: AtomicUsize = AtomicUsize::new(0);
+        extern "C" fn work() {
+            let local = 0_u8;
+            FRAME.store((&raw const local).addr(), Ordering::Release);
+        }
+        let _one = ONE_THREAD.lock();
+        // SAFETY: no other test starts the thread while the lock is held, and the work touches a static.
+        assert!(unsafe { spawn(work) });
+        while !wait_for_thread_end() {}
+        let mut ends = [0; 2];
+        // SAFETY: makes a pipe of this test's own.
+        assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+        // SAFETY: the kernel reads the byte, or refuses where the process may not.
+        let is_readable = |at: usize| unsafe { libc::write(ends[1], ptr::without_provenance::<u8>(at).cast(), 1) } == 1;
+        let top = FRAME.load(Ordering::Acquire).next_multiple_of(OS_PAGE);
+        let lowest = (1..64).map(|page| top - page * OS_PAGE).take_while(|&at| is_readable(at)).last();
+        let lowest = lowest.expect("the page that the frame lies in");
+        assert!(top - lowest >= 15 * OS_PAGE, "the stack is there as a whole");
+        assert!(!is_readable(lowest - 1) && !is_readable(lowest - OS_PAGE));
     }
 
     #[test]

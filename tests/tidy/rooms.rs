@@ -79,7 +79,7 @@ const ALLOCATOR: &[Layer] = &[
             "factor/elo/",
             "factor/evolution/",
             "factor/madvise_batch.rs",
-            "factor/purge.rs",
+            "factor/purge/",
             "factor/thp.rs",
             "factor/thread_cache.rs",
             "factor/tick.rs",
@@ -120,7 +120,7 @@ const ALLOCATOR: &[Layer] = &[
     ),
     layer(&["alloc/reallocate.rs", "alloc/"], "the call that is made of two others"),
     apart(&["global.rs", "stats.rs"], "the allocator of Rust programs; what it holds and did"),
-    apart(&["allocator_api.rs", "preload.rs", "settings.rs"], "what programs see, one way each"),
+    apart(&["allocator_api.rs", "preload.rs", "preload_identity.rs", "settings.rs"], "what programs see, one way each"),
     layer(&["lib.rs"], "the public surface"),
 ];
 
