@@ -317,6 +317,43 @@ fn a_survivor_in_every_page_of_every_class_pins_its_os_page() {
     });
 }
 
+/// Processor time of the process without the calling thread's, in seconds.
+fn others_processor_seconds() -> f64 {
+    let of = |who| {
+        // SAFETY: zeroes are a `struct rusage`.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: writes the struct.
+        assert_eq!(unsafe { libc::getrusage(who, &raw mut usage) }, 0);
+        let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+        seconds(usage.ru_utime) + seconds(usage.ru_stime)
+    };
+    of(libc::RUSAGE_SELF) - of(libc::RUSAGE_THREAD)
+}
+
+/// Twelve times as many pages with a survivor each take about twelve times as long, not the square of it. No object is
+/// touched, so that what the kernel does for each page is little.
+#[test]
+fn giving_back_takes_time_in_proportion() {
+    common::case("giving_back_takes_time_in_proportion", "default").succeeds(|| {
+        if !hakmem::factors::registry().iter().all(|factor| factor.present) {
+            return;
+        }
+        const SIZE: usize = 7 * KIB;
+        let seconds = |pages: usize| {
+            let objects: Vec<*mut u8> = (0..9 * pages).map(|_| allocate(SIZE)).collect();
+            let (begin, bytes) = (others_processor_seconds(), counter("purge", "bytes"));
+            objects.iter().enumerate().filter(|(at, _)| at % 9 != 4).for_each(|(_, &object)| free(object, SIZE));
+            let expected = (pages * 40 * KIB) as u64;
+            eventually("the pages are given back", || counter("purge", "bytes") - bytes > expected);
+            let taken = others_processor_seconds() - begin;
+            objects.iter().skip(4).step_by(9).for_each(|&object| free(object, SIZE));
+            taken
+        };
+        let (few, many) = (seconds(8_000), seconds(96_000));
+        assert!(many < 36.0 * few, "{few} and {many} seconds");
+    });
+}
+
 /// A long zeroed object that was in use before is zero again, and holds what is touched alone.
 #[test]
 fn zeroed_memory_that_is_used_again_stays_sparse() {

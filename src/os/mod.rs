@@ -283,12 +283,13 @@ pub(crate) fn minor_faults() -> u64 {
 /// - calls do not overlap, and `work` of an earlier call has returned or is about to.
 /// - `work` touches no thread-local storage and does not unwind.
 pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
+    // Not counted as mapped: no request leads to it.
     let map_guarded = |bytes: usize| {
         let guard = kernel_page();
-        let bytes = bytes.next_multiple_of(guard);
-        let base = reserve(guard + bytes).wrapping_add(guard);
-        // SAFETY: a part of the reservation. The page below stays without access.
-        if base.addr() != guard && unsafe { commit(base, bytes) } { base } else { ptr::null_mut() }
+        let base = map_flags(guard + bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS);
+        // SAFETY: the first page of a new mapping.
+        let result = unsafe { arch::syscall6(arch::SYS_MPROTECT, base.addr(), guard, PROT_NONE, 0, 0, 0) };
+        if base.is_null() || failed(result) { ptr::null_mut() } else { base.wrapping_add(guard) }
     };
     // SAFETY: passed on; the mapping stays.
     unsafe { thread::spawn(work, map_guarded) }
