@@ -5,6 +5,7 @@
 //! waits: it then is what the caller has become.
 
 use crate::alloc::purge;
+use crate::os;
 use core::ffi::{CStr, c_int};
 use core::mem;
 
@@ -18,12 +19,18 @@ macro_rules! without_the_purge {
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name($($argument: $type),+) -> c_int {
             let Some(address) = next($text) else { return -1 };
-            purge::pause();
+            // The child of a `vfork` has one thread, and must leave those of its parent alone.
+            let has_purge = os::thread_is_own();
+            if has_purge {
+                purge::pause();
+            }
             // SAFETY: the C library's function of this name has this type.
             let call: unsafe extern "C" fn($($type),+) -> c_int = unsafe { mem::transmute(address) };
             // SAFETY: the caller's promise.
             let result = unsafe { call($($argument),+) };
-            purge::resume();
+            if has_purge {
+                purge::resume();
+            }
             result
         }
     )+};

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <grp.h>
 #include <signal.h>
+#include <time.h>
 #include <sys/syscall.h>
 
 enum { OBJECTS = 40, OBJECT = 1 << 20, FORKS = 20, OTHER_USER = 65534 };
@@ -94,6 +95,13 @@ static void it_keeps_nothing_of_its_starter(void)
     sched_setaffinity(0, sizeof all, &all);
 }
 
+static double seconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec + time.tv_nsec * 1e-9;
+}
+
 static void a_fork_sees_one_thread(void)
 {
     start_thread();
@@ -102,9 +110,12 @@ static void a_fork_sees_one_thread(void)
         pid_t child = fork();
         if (!child)
             _exit(threads() != 1);
+        double begin = seconds();
         CHECK(threads() == 1, "%d after fork %d", threads(), i);
         free_much();
-        CHECK(threads() == 1, "%d after a free after fork %d", threads(), i);
+        int now = threads();
+        /* A machine that is busy may let the quarter of a second pass in which there is no thread. */
+        CHECK(now == 1 || seconds() - begin > 0.2, "%d after a free after fork %d", now, i);
         int status = 0;
         waitpid(child, &status, 0);
         CHECK(status == 0, "the child has more than one thread");
@@ -187,12 +198,26 @@ static void bare_clone(int other)
     CHECK(status == 0, "status %d", status);
 }
 
+/* The child of a vfork shares the memory, and leaves the parent's thread alone. */
+static void bare_vfork(int other)
+{
+    pid_t child = vfork();
+    if (!child)
+        _exit(setuid(getuid()) != 0);
+    int status = 0;
+    waitpid(child, &status, 0);
+    CHECK(status == 0, "status %d", status);
+    CHECK(!*line_of(other, "\nTgid:") || atoi(line_of(other, "\nTgid:")) == getpid(), "another process has the thread");
+    start_thread();
+}
+
 int main(void)
 {
     it_keeps_nothing_of_its_starter();
     a_fork_sees_one_thread();
     in_a_child(namespaces);
     in_a_child(bare_clone);
+    in_a_child(bare_vfork);
     if (getuid() == 0) {
         in_a_child(user_by_the_c_library);
         in_a_child(user_by_the_kernel);
