@@ -107,6 +107,8 @@ mod os;
 mod preload;
 #[cfg(all(feature = "preload", not(test)))]
 mod preload_glibc;
+#[cfg(all(feature = "preload", not(test)))]
+mod preload_identity;
 mod request;
 #[cfg(feature = "settings")]
 pub mod settings;

@@ -5,7 +5,7 @@ mod common;
 
 use common::kernel::{resident_pages, threads};
 use common::requests::{allocate, free, reallocate, touch};
-use common::{MIB, PAGE, counter, is_idle, level, off_or_absent, only, present};
+use common::{KIB, MIB, PAGE, counter, is_idle, level, off_or_absent, only, present};
 use hakmem::Hakmem;
 use std::alloc::{GlobalAlloc, Layout};
 use std::time::{Duration, Instant};
@@ -254,6 +254,103 @@ fn pages_that_are_freed_in_steps_give_memory_back_at_each() {
             freed.for_each(|(_, &object)| free(object, 1000));
             eventually("what is free goes", || grown() < most);
         }
+    });
+}
+
+/// What is freed in two steps leaves what one step would: the OS pages of the objects that are kept, and what caches hold.
+/// Huge pages are left out, since the kernel may make new ones of what was given back.
+#[test]
+fn objects_of_any_size_that_are_freed_in_steps_leave_their_os_pages() {
+    let name = "objects_of_any_size_that_are_freed_in_steps_leave_their_os_pages";
+    for size in [100, 700, 3_000, 9_000, 30_000, 70_000, 300_000] {
+        common::case(name, &size.to_string()).var("HAKMEM_THP", "never").succeeds(|| {
+            if !hakmem::factors::registry().iter().all(|factor| factor.present) {
+                return;
+            }
+            let before = common::kernel::resident_bytes();
+            let grown = || common::kernel::resident_bytes().saturating_sub(before);
+            let mut objects: Vec<*mut u8> = (0..64 * MIB / size).map(|_| allocate(size)).collect();
+            objects.iter().for_each(|&object| touch(object, size));
+            for step in 0..2 {
+                let is_kept = |at: usize| at.is_multiple_of(512) || (step == 0 && at % 32 < 10);
+                for at in (0..objects.len()).filter(|&at| !is_kept(at)) {
+                    let object = std::mem::replace(&mut objects[at], std::ptr::null_mut());
+                    if !object.is_null() {
+                        free(object, size);
+                    }
+                }
+                let os_pages = |object: *mut u8| object.addr() / PAGE..=(object.addr() + size - 1) / PAGE;
+                let kept = objects.iter().filter(|object| !object.is_null());
+                let live = kept.flat_map(|&object| os_pages(object)).collect::<std::collections::HashSet<_>>().len();
+                let most = live * PAGE + if step == 0 { 16 * MIB } else { 7 * MIB };
+                eventually("what is free goes", || grown() < most);
+            }
+        });
+    }
+}
+
+/// Little memory of each size class is much of all together: a survivor in every page pins no more than its OS page.
+#[test]
+fn a_survivor_in_every_page_of_every_class_pins_its_os_page() {
+    common::case("a_survivor_in_every_page_of_every_class_pins_its_os_page", "default").succeeds(|| {
+        if !hakmem::factors::registry().iter().all(|factor| factor.present) {
+            return;
+        }
+        let before = common::kernel::resident_bytes();
+        let grown = || common::kernel::resident_bytes().saturating_sub(before);
+        let sizes = (1..=8).map(|n| 16 * n).chain((8..30).map(|n| (4 + n % 4) << (n / 4 + 3)));
+        let mut kept = Vec::new();
+        for size in sizes {
+            let objects: Vec<*mut u8> = (0..4 * MIB / size).map(|_| allocate(size)).collect();
+            objects.iter().for_each(|&object| touch(object, size));
+            for (at, object) in objects.into_iter().enumerate() {
+                if at % (64 * KIB / size) == 0 {
+                    kept.push((object, size));
+                } else {
+                    free(object, size);
+                }
+            }
+        }
+        // Caches keep up to a MiB of each class, and those slots pin their OS pages too.
+        eventually("most of it goes", || grown() < 64 * MIB);
+        kept.into_iter().for_each(|(object, size)| free(object, size));
+    });
+}
+
+/// Processor time of the process without the calling thread's, in seconds.
+fn others_processor_seconds() -> f64 {
+    let of = |who| {
+        // SAFETY: zeroes are a `struct rusage`.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: writes the struct.
+        assert_eq!(unsafe { libc::getrusage(who, &raw mut usage) }, 0);
+        let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+        seconds(usage.ru_utime) + seconds(usage.ru_stime)
+    };
+    of(libc::RUSAGE_SELF) - of(libc::RUSAGE_THREAD)
+}
+
+/// Twelve times as many pages with a survivor each take about twelve times as long, not the square of it. No object is
+/// touched, so that what the kernel does for each page is little.
+#[test]
+fn giving_back_takes_time_in_proportion() {
+    common::case("giving_back_takes_time_in_proportion", "default").succeeds(|| {
+        if !hakmem::factors::registry().iter().all(|factor| factor.present) {
+            return;
+        }
+        const SIZE: usize = 7 * KIB;
+        let seconds = |pages: usize| {
+            let objects: Vec<*mut u8> = (0..9 * pages).map(|_| allocate(SIZE)).collect();
+            let (begin, bytes) = (others_processor_seconds(), counter("purge", "bytes"));
+            objects.iter().enumerate().filter(|(at, _)| at % 9 != 4).for_each(|(_, &object)| free(object, SIZE));
+            let expected = (pages * 40 * KIB) as u64;
+            eventually("the pages are given back", || counter("purge", "bytes") - bytes > expected);
+            let taken = others_processor_seconds() - begin;
+            objects.iter().skip(4).step_by(9).for_each(|&object| free(object, SIZE));
+            taken
+        };
+        let (few, many) = (seconds(8_000), seconds(96_000));
+        assert!(many < 36.0 * few, "{few} and {many} seconds");
     });
 }
 

@@ -6,7 +6,7 @@ mod common;
 use common::kernel::{resident_pages, threads};
 use common::object::Object;
 use common::requests::{allocate, free, touch};
-use common::{KIB, MIB, PAGE, case, level, present};
+use common::{KIB, MIB, PAGE, case, counter, level, present};
 use hakmem::Hakmem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -176,5 +176,62 @@ fn a_child_has_a_keeper_of_its_own() {
         goes_back(&objects);
         // And a child that was forked while no purge thread ran.
         wait_for(start_child(|| goes_back(&free_much())));
+    });
+}
+
+/// The purge's thread is stopped for each fork. What waits goes back nevertheless, also in a parent that does nothing but
+/// fork, whether it is little or much.
+#[test]
+fn a_parent_that_only_forks_gives_its_memory_back() {
+    let name = "a_parent_that_only_forks_gives_its_memory_back";
+    for count in [40, 240] {
+        case(name, &format!("{} MiB", 2 * count)).succeeds(|| {
+            if !present("purge") || !present("arena") || level("bigcache") == "on" {
+                return;
+            }
+            let touched: Vec<*mut u8> = (0..count)
+                .map(|_| {
+                    let object = allocate(2 * MIB);
+                    touch(object, 2 * MIB);
+                    object
+                })
+                .collect();
+            touched.iter().for_each(|&object| free(object, 2 * MIB));
+            let deadline = Instant::now() + Duration::from_secs(50);
+            loop {
+                wait_for(start_child(|| ()));
+                let left: usize = touched.iter().map(|&object| resident_pages(object, 2 * MIB)).sum();
+                if left * PAGE < 24 * MIB {
+                    break;
+                }
+                assert!(Instant::now() < deadline, "{} MiB stay", left * PAGE / MIB);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+    }
+}
+
+/// Much memory goes back in many short steps, and a fork waits for one of them: forks see the work in many states between
+/// its beginning and its end. No object is touched, so that the steps are the allocator's own.
+#[test]
+fn a_fork_waits_for_one_step_of_the_purge() {
+    case("a_fork_waits_for_one_step_of_the_purge", "default").succeeds(|| {
+        if !hakmem::factors::registry().iter().all(|factor| factor.present) {
+            return;
+        }
+        const SIZE: usize = 7 * KIB;
+        const PAGES: usize = 32_000;
+        let objects: Vec<*mut u8> = (0..9 * PAGES).map(|_| allocate(SIZE)).collect();
+        // A survivor in every page.
+        objects.iter().enumerate().filter(|(at, _)| at % 9 != 4).for_each(|(_, &object)| free(object, SIZE));
+        let mut states = std::collections::BTreeSet::new();
+        let deadline = Instant::now() + Duration::from_secs(50);
+        while states.last().is_none_or(|&bytes| bytes < (PAGES * 40 * KIB) as u64) {
+            assert!(Instant::now() < deadline, "{states:?}");
+            wait_for(start_child(|| ()));
+            states.insert(counter("purge", "bytes"));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(states.len() > 8, "{states:?}");
     });
 }

@@ -61,6 +61,17 @@ const EXPORTS: &[&str] = &[
     "pvalloc",
     "realloc",
     "reallocarray",
+    "setegid",
+    "seteuid",
+    "setgid",
+    "setgroups",
+    "setns",
+    "setregid",
+    "setresgid",
+    "setresuid",
+    "setreuid",
+    "setuid",
+    "unshare",
     "valloc",
 ];
 
@@ -182,6 +193,22 @@ fn the_c_library_s_functions_do_what_they_should() {
 fn children_of_busy_parents_allocate() {
     check("fork", &[], &[]);
     check("fork", &all_off_but(&[]), &[]);
+}
+
+/// The purge's thread is gone when the program looks, and keeps nothing of the thread that started it.
+#[test]
+fn the_purge_s_thread_is_not_in_the_way() {
+    check("thread", &[], &[]);
+}
+
+/// Tools put their own clock in the place of the C library's, and may allocate in it.
+#[test]
+fn the_time_is_not_asked_of_a_function_that_others_replace() {
+    let needed = run(Command::new("nm").args(["--dynamic", "--undefined-only", "--format=posix"]).arg(&*ALL_FACTORS));
+    assert!(needed.contains("pthread_atfork") || needed.contains("__register_atfork"), "{needed}");
+    for name in ["clock_gettime", "gettimeofday", "nanosleep"] {
+        assert!(!needed.contains(name), "{needed}");
+    }
 }
 
 #[test]

@@ -15,15 +15,16 @@ use crate::metadata::list::List;
 use crate::metadata::page::Page;
 use crate::metadata::page_map;
 use crate::metadata::range;
-use crate::metadata::segment::{FitClass, HALF_BLOCKS, Kind, SEGMENT, Segment, half_mask, mask};
+use crate::metadata::segment::{FitClass, Kind, SEGMENT, Segment, half_mask, mask};
 use crate::os::{self, HUGE_PAGE};
 use crate::sync::{Lock, global};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes of half segments that wait, from which on the purge is due.
+/// Bytes of free blocks that wait, from which on the purge is due.
 const PURGE_BYTES_MIN: usize = 4 << 20;
-/// Least free blocks of a half that are worth a system call.
-const PURGE_BLOCKS_MIN: u32 = HALF_BLOCKS as u32 / 2;
+/// Most epochs that free blocks beside used ones wait, twice as long as a free half: with the epochs that pass before
+/// batches come here, two seconds.
+const PARTS_EPOCHS_MAX: u32 = 7;
 
 global! {
     static ARENA: Lock<Arena> = Lock::new(Arena::new());
@@ -42,8 +43,8 @@ struct Arena {
     halves: Halves,
     /// Segments with a half to be purged, newest first.
     waiting: Option<&'static Segment>,
-    /// Bytes that wait in them, where each segment counts for one half.
-    waiting_bytes: usize,
+    /// Free blocks of all segments that were used since they were last known to be zero.
+    waiting_blocks: usize,
 }
 
 // SAFETY: only the lock's holder uses what the pointers lead to.
@@ -135,42 +136,39 @@ pub(super) fn give_run(page: &'static Page) -> bool {
     let mut given = 0;
     arena.change(segment, |segment| given = segment.give_run(page));
     for half in 0..2 {
-        if given & half_mask(half) != 0 && segment.purgeable(half).count_ones() >= PURGE_BLOCKS_MIN {
+        if given & half_mask(half) != 0 {
             segment.freed_at[half].set(purge::epoch());
             arena.wait(segment);
         }
     }
-    arena.waiting_bytes >= PURGE_BYTES_MIN
+    arena.waiting_blocks * BLOCK >= PURGE_BYTES_MIN
 }
 
 /// Gives the memory of half segments that were free for `epochs` epochs of the purge back to the OS. With `parts` also
-/// the memory of free blocks beside used ones, after twice as many epochs, where they are at least half of the blocks
-/// of a half. Returns whether younger ones wait.
-pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: bool) -> bool {
+/// the memory of free blocks beside used ones, after twice as many epochs. No lock is held while the kernel works, and
+/// `next` is called after each step: if it returns `false`, the rest is left for later. Returns whether anything waits.
+pub(super) fn purge_older_than(
+    counters: &factor::Counters,
+    epochs: u32,
+    parts: bool,
+    mut next: impl FnMut() -> bool,
+) -> bool {
     let mut young: Option<&'static Segment> = None;
-    loop {
-        let mut arena = ARENA.lock();
-        let Some(segment) = arena.waiting else {
-            // Those that are too young go on waiting.
-            while let Some(segment) = young {
-                young = segment.next_waiting.take();
-                segment.waits.set(false);
-                arena.wait(segment);
-            }
-            return arena.waiting.is_some();
-        };
+    let mut goes_on = true;
+    let mut arena = ARENA.lock();
+    while goes_on && let Some(segment) = arena.waiting {
         arena.waiting = segment.next_waiting.take();
-        arena.waiting_bytes -= HUGE_PAGE;
         // A free in the other half while the lock is not held lets the segment wait again.
         segment.waits.set(false);
         let mut is_young = false;
         for half in 0..2 {
             let blocks = segment.purgeable(half);
             let is_whole = blocks == half_mask(half);
-            if blocks.count_ones() < PURGE_BLOCKS_MIN || !(is_whole || parts) {
+            if blocks == 0 || !(is_whole || parts) {
                 continue;
             }
-            if epoch_age(segment, half) < if is_whole { epochs } else { 2 * epochs } {
+            let age_min = if is_whole { epochs } else { (2 * epochs).min(PARTS_EPOCHS_MAX) };
+            if !goes_on || epoch_age(segment, half) < age_min {
                 is_young = true;
                 continue;
             }
@@ -191,24 +189,34 @@ pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32, parts: 
             drop(arena);
             // SAFETY: the blocks are free, and no other thread takes them.
             let gone = unsafe { decommit_blocks(counters, segment, blocks) };
+            goes_on = next();
             arena = ARENA.lock();
-            arena.change(segment, |segment| segment.used.set(segment.used.get() & !taken));
-            arena.demote(segment);
-            // If the kernel refuses, the half is tried again after its next use.
-            if gone {
-                segment.dirty.set(segment.dirty.get() & !blocks);
-                // Blocks that were freed beside these meanwhile may have been too few to wait on their own.
-                if segment.purgeable(half).count_ones() >= PURGE_BLOCKS_MIN {
-                    segment.freed_at[half].set(purge::epoch());
-                    arena.wait(segment);
+            arena.change(segment, |segment| {
+                segment.used.set(segment.used.get() & !taken);
+                // If the kernel refuses, the half is tried again after its next use.
+                if gone {
+                    segment.dirty.set(segment.dirty.get() & !blocks);
                 }
-            }
+            });
+            arena.demote(segment);
         }
         if is_young && !segment.waits.replace(true) {
             segment.next_waiting.set(young);
             young = Some(segment);
         }
     }
+    // Those that are too young go on waiting.
+    while let Some(segment) = young {
+        young = segment.next_waiting.take();
+        segment.waits.set(false);
+        arena.wait(segment);
+    }
+    arena.waiting.is_some()
+}
+
+/// Free blocks of a segment that were used since they were last known to be zero.
+fn free_dirty(segment: &Segment) -> usize {
+    (segment.dirty.get() & !segment.used.get()).count_ones() as usize
 }
 
 /// Notes that a part of the memory of a page in use is given back to the OS, so that no huge page comes back there.
@@ -273,7 +281,7 @@ pub(super) fn take_growth() -> usize {
 
 /// Bytes that wait to be purged.
 pub(super) fn waiting_bytes() -> usize {
-    ARENA.lock().waiting_bytes
+    ARENA.lock().waiting_blocks * BLOCK
 }
 
 /// The arena's extent at this moment.
@@ -294,7 +302,7 @@ impl Arena {
             segments: [const { [const { List::new() }; FitClass::COUNT] }; 2],
             halves: Halves::new(),
             waiting: None,
-            waiting_bytes: 0,
+            waiting_blocks: 0,
         }
     }
 
@@ -309,22 +317,25 @@ impl Arena {
         let segment = self.first_with(kind, blocks)?;
         let (before, mut run) = (segment.dirty.get(), None);
         self.change(segment, |segment| run = segment.take_run(blocks));
-        self.advise(counters, policy, segment, before, run?.0, object_bytes);
+        self.begin_run(counters, policy, segment, before, run?, object_bytes);
         run
     }
 
-    /// Gives the kernel the advice on the halves that a new run lies in, before which these blocks were dirty.
-    fn advise(
+    /// Notes what a new run says of memory that went back, and gives the kernel the advice on the halves that it lies in,
+    /// before which these blocks were dirty.
+    fn begin_run(
         &mut self,
         counters: &factor::Counters,
         policy: Policy,
         segment: &'static Segment,
         dirty_before: u64,
-        page: &Page,
+        (page, is_clean): (&Page, bool),
         object_bytes: usize,
     ) {
-        let (run, is_first) = (segment.blocks_of(page), self.growth.is_first(segment));
-        let placed = Placed { segment, dirty_before, run, object_bytes, is_first };
+        let run = segment.blocks_of(page);
+        let half = usize::from(run & half_mask(0) == 0);
+        purge::note_use(segment.freed_at[half].get(), run.count_ones() as usize * BLOCK, is_clean);
+        let placed = Placed { segment, dirty_before, run, object_bytes, is_first: self.growth.is_first(segment) };
         huge_pages::advise_halves(policy, &mut self.halves, &counters.thp, placed);
     }
 
@@ -365,7 +376,7 @@ impl Arena {
         let segment = fit_classes.into_iter().find_map(|fit| self.segments[Kind::Large as usize][fit].first())?;
         let (before, mut run) = (segment.dirty.get(), None);
         self.change(segment, |segment| run = segment.take_run_by(blocks, step, room));
-        self.advise(counters, policy, segment, before, run?.0, object_bytes);
+        self.begin_run(counters, policy, segment, before, run?, object_bytes);
         run
     }
 
@@ -373,7 +384,9 @@ impl Arena {
     fn change(&mut self, segment: &'static Segment, change: impl FnOnce(&'static Segment)) {
         let kind = segment.kind.get() as usize;
         let before = segment.fit_class();
+        self.waiting_blocks -= free_dirty(segment);
         change(segment);
+        self.waiting_blocks += free_dirty(segment);
         let after = segment.fit_class();
         if before != after {
             if let Some(fit) = before {
@@ -410,7 +423,6 @@ impl Arena {
     fn wait(&mut self, segment: &'static Segment) {
         if !segment.waits.replace(true) {
             segment.next_waiting.set(self.waiting.replace(segment));
-            self.waiting_bytes += HUGE_PAGE;
         }
     }
 }

@@ -8,34 +8,40 @@ use super::huge_pages::Policy;
 use crate::class::{BLOCK, Class, SLOT_CLASSES};
 use crate::factor::{self, purge};
 use crate::fatal::{self, Call, Fault};
-use crate::metadata::page::{GiveError, Page, PageList};
+use crate::metadata::page::{GiveError, Page, PageList, WaitingList};
 use crate::metadata::page_map;
 use crate::metadata::range;
 use crate::metadata::segment::Kind;
 use crate::os::{self, OS_PAGE};
-use crate::sync::{Lock, global};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Guard, Lock, global};
 
 global! {
-    static LISTS: [Lock<CentralFreeList>; SLOT_CLASSES] =
-        each Lock::new(CentralFreeList { partial: PageList::new(), spare: None, free_slots: 0 });
+    static LISTS: [Lock<CentralFreeList>; SLOT_CLASSES] = each Lock::new(CentralFreeList::new());
+}
+global! {
+    /// Bytes of the slots of all classes that wait for the purge. Accesses are relaxed: the count orders nothing.
+    static WAITING_BYTES: AtomicUsize = AtomicUsize::new(0);
 }
 
-/// Bytes of free slots of one class, in pages with used slots, from which on the purge is due.
+/// Bytes that wait in all classes together from which on the purge is due. A program that uses every class would
+/// otherwise keep as much in each.
 const PURGE_BYTES_MIN: usize = 4 << 20;
-/// Blocks of pages that are purged while a lock is held once; at least one page is.
-const PURGE_BLOCKS: usize = 64;
 
 /// The pages of one class.
 #[derive(Debug)]
 #[repr(align(64))]
 struct CentralFreeList {
-    /// Pages with both free and used slots. Full pages are in no list.
+    /// Pages with both free and used slots. Full pages are in no list. Those whose memory went back to the OS come last.
     partial: PageList,
+    /// Pages of `partial` with slots that came back since the page last went through the purge, by the epoch of the
+    /// last such slot. So the purge finds what is due at the front, and looks at nothing else.
+    waiting: WaitingList,
+    /// Number of pages in `waiting`.
+    waiting_pages: usize,
     /// One page with free slots only, so that a program whose count of objects varies around a whole page does not take
     /// the arena's lock each time.
     spare: Option<&'static Page>,
-    /// Free slots in pages of the list.
-    free_slots: usize,
 }
 
 // SAFETY: only the lock's holder uses the pages that it leads to.
@@ -51,14 +57,24 @@ pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, sl
             let page = list.spare.take().or_else(|| new_page(counters, policy, class));
             let Some(page) = page else { return (0, false) };
             list.partial.push(page);
-            list.free_slots += page.capacity.get() as usize;
+            if page.given.get() > 0 {
+                page.freed_at.set(purge::epoch());
+                list.start_waiting(page);
+                let bytes = page.given.get() as usize * class.slot_bytes();
+                WAITING_BYTES.fetch_add(bytes, Ordering::Relaxed);
+            }
             page
         }
     };
+    let waited = page.given.get();
     let (taken, zeroed) = page.take(slots);
-    list.free_slots -= taken;
+    let left = waited - page.given.get();
+    WAITING_BYTES.fetch_sub(left as usize * class.slot_bytes(), Ordering::Relaxed);
     if page.is_full() {
         list.partial.remove(page);
+        if waited > 0 {
+            list.stop_waiting(page);
+        }
     }
     (taken, zeroed)
 }
@@ -73,72 +89,102 @@ pub(super) fn must_grow(class: Class) -> bool {
 /// for the slots that stay here.
 pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'static Page)) -> bool {
     let mut list = LISTS[class.index()].lock();
+    let now = purge::epoch();
+    WAITING_BYTES.fetch_add(slots.len() * class.slot_bytes(), Ordering::Relaxed);
     for &slot in slots {
         let Some(page) = page_map::page_of(slot).filter(|page| usize::from(page.class_index.get()) == class.index())
         else {
             fatal::note(Fault::DoubleFree, Call::Free);
+            WAITING_BYTES.fetch_sub(class.slot_bytes(), Ordering::Relaxed);
             continue;
         };
-        let was_full = page.is_full();
+        let (was_full, waited) = (page.is_full(), page.given.get() > 0);
         if let Err(error) = page.give(slot) {
             let fault = if error == GiveError::Interior { Fault::Interior } else { Fault::DoubleFree };
             fatal::note(fault, Call::Free);
+            WAITING_BYTES.fetch_sub(class.slot_bytes(), Ordering::Relaxed);
+            continue;
+        }
+        if page.is_at_purge.get() {
+            // The purge puts it into the lists again.
+            page.freed_at.set(now);
             continue;
         }
         if was_full {
             list.partial.push(page);
         }
-        list.free_slots += 1;
-        page.freed_at.set(purge::epoch());
-        if page.used.get() == 0 {
-            list.partial.remove(page);
-            list.free_slots -= page.capacity.get() as usize;
-            if let Some(old) = list.spare.replace(page) {
-                // The callback may wait for the arena or the OS: other threads may take slots meanwhile.
-                drop(list);
-                evict(old);
-                list = LISTS[class.index()].lock();
+        if !waited || page.freed_at.get() != now {
+            if waited {
+                list.stop_waiting(page);
             }
+            page.freed_at.set(now);
+            list.start_waiting(page);
+        }
+        if page.used.get() == 0 {
+            list = keep_spare(list, class, page, &mut evict);
         }
     }
-    list.free_slots * class.slot_bytes() >= PURGE_BYTES_MIN
+    drop(list);
+    waiting_bytes() >= PURGE_BYTES_MIN
 }
 
-/// Gives back to the OS what free slots hold in pages that are in use, but less than half, and to which nothing came
-/// back for so many epochs of the purge: OS pages of which no slot has a part. Returns whether younger ones wait.
-pub(super) fn purge_older_than(counters: &factor::Counters, epochs: u32) -> bool {
+/// Bytes of free slots that wait for the purge, in pages with used ones, over all classes. Whole OS pages among them
+/// will go back; what shares its OS page with a used slot counts as well.
+pub(super) fn waiting_bytes() -> usize {
+    WAITING_BYTES.load(Ordering::Relaxed)
+}
+
+/// Gives back to the OS what free slots hold in pages to which nothing came back for so many epochs of the purge: OS
+/// pages of which no slot in use has a part. Pages that became free meanwhile go to `evict`. No lock is held while the
+/// kernel works, and `next` is called after each page: if it returns `false`, the rest is left for later. Returns
+/// whether anything waits.
+pub(super) fn purge_older_than(
+    counters: &factor::Counters,
+    epochs: u32,
+    mut evict: impl FnMut(Class, &'static Page),
+    mut next: impl FnMut() -> bool,
+) -> bool {
     // A longer page of the kernel's would take used slots along.
     if os::kernel_page() != OS_PAGE {
         return false;
     }
     let mut waits = false;
-    for (class, list) in Class::all().zip(LISTS.iter()) {
-        loop {
-            let list = list.lock();
-            if list.free_slots * class.slot_bytes() < PURGE_BYTES_MIN {
+    for (class, lock) in Class::all().zip(LISTS.iter()) {
+        let mut list = lock.lock();
+        // Those that begin to wait while others are given back are left for the next time.
+        for _ in 0..list.waiting_pages {
+            let Some(page) = list.waiting.first() else { break };
+            if purge::epoch().wrapping_sub(page.freed_at.get()) < epochs {
                 break;
             }
-            let is_sparse = |page: &&Page| !page.is_purged.get() && page.used.get() * 2 < page.capacity.get();
-            let mut left = (PURGE_BLOCKS / class.blocks()).max(1);
-            for page in list.partial.iter().filter(is_sparse) {
-                if purge::epoch().wrapping_sub(page.freed_at.get()) < epochs {
-                    waits = true;
-                } else if left > 0 {
-                    left -= 1;
-                    page.is_purged.set(true);
-                    arena::give_parts_back(counters, page);
-                    // SAFETY: no thread takes a slot while the class's lock is held.
-                    page.each_free_range(|start, bytes| unsafe {
-                        purge::decommit(&counters.purge, start, bytes);
-                    });
-                } else {
-                    break;
-                }
+            let given = page.given.replace(0) as usize;
+            WAITING_BYTES.fetch_sub(given * class.slot_bytes(), Ordering::Relaxed);
+            list.partial.remove(page);
+            list.stop_waiting(page);
+            page.is_at_purge.set(true);
+            let free = page.free_slots();
+            drop(list);
+            arena::give_parts_back(counters, page);
+            // SAFETY: the slots are free, and no thread takes one from a page that is in no list.
+            page.each_free_range(&free, |start, bytes| unsafe {
+                purge::decommit(&counters.purge, start, bytes);
+            });
+            list = lock.lock();
+            page.is_at_purge.set(false);
+            list.partial.push_last(page);
+            if page.given.get() > 0 {
+                list.start_waiting(page);
             }
-            if left > 0 {
-                break;
+            if page.used.get() == 0 {
+                list = keep_spare(list, class, page, &mut |page| evict(class, page));
             }
+            drop(list);
+            if !next() {
+                return true;
+            }
+            list = lock.lock();
         }
+        waits |= list.waiting.first().is_some();
     }
     waits
 }
@@ -155,6 +201,45 @@ pub(super) fn give_empty(mut evict: impl FnMut(Class, &'static Page)) {
 
 fn kind_of(class: Class) -> Kind {
     if class.is_large() { Kind::Large } else { Kind::Small }
+}
+
+impl CentralFreeList {
+    const fn new() -> CentralFreeList {
+        CentralFreeList { partial: PageList::new(), waiting: WaitingList::new(), waiting_pages: 0, spare: None }
+    }
+
+    fn start_waiting(&mut self, page: &'static Page) {
+        self.waiting.push_last(page);
+        self.waiting_pages += 1;
+    }
+
+    fn stop_waiting(&mut self, page: &'static Page) {
+        self.waiting.remove(page);
+        self.waiting_pages -= 1;
+    }
+}
+
+/// Takes a page without a used slot out of the lists, and keeps it as the spare one. The one before goes to `evict`,
+/// outside the lock.
+fn keep_spare<'a>(
+    mut list: Guard<'a, CentralFreeList>,
+    class: Class,
+    page: &'static Page,
+    evict: &mut impl FnMut(&'static Page),
+) -> Guard<'a, CentralFreeList> {
+    list.partial.remove(page);
+    if page.given.get() > 0 {
+        list.stop_waiting(page);
+        let bytes = page.given.get() as usize * class.slot_bytes();
+        WAITING_BYTES.fetch_sub(bytes, Ordering::Relaxed);
+    }
+    if let Some(old) = list.spare.replace(page) {
+        // The callback may wait for the arena or the OS: other threads may take slots meanwhile.
+        drop(list);
+        evict(old);
+        list = LISTS[class.index()].lock();
+    }
+    list
 }
 
 /// Takes a run of blocks from the arena and makes it a page of free slots.

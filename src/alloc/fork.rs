@@ -4,7 +4,7 @@
 //! every lock free, in the parent and in the child. The child has no other thread: the objects in the caches of those
 //! that the parent has stay where they are, and what the child frees goes to its own thread's cache.
 
-use super::{gate, thread};
+use super::{gate, purge, thread};
 
 /// Reserves the range, makes the key that calls back when a thread ends, and registers the handlers, before the program
 /// begins, so that no request has to. The first two also come with the first request, which may be earlier: from another
@@ -25,12 +25,17 @@ static PREPARE: extern "C" fn() = {
 };
 
 unsafe extern "C" fn before() {
+    if thread::inside(|_| purge::stop()).is_none() {
+        // A signal handler forks, and interrupted the allocator.
+        purge::pause();
+    }
     gate::close();
     thread::wait_until_outside();
 }
 
 unsafe extern "C" fn after() {
     gate::open();
+    purge::go_on_after_fork();
 }
 
 unsafe extern "C" fn after_in_child() {

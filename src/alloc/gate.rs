@@ -90,16 +90,19 @@ fn wait() -> bool {
     }
 }
 
-/// Closes the gate, in the thread that is about to fork.
+/// Closes the gate, in the thread that is about to fork. Waits while another one does.
 pub(super) fn close() {
-    FORKER.store(own_words(), Ordering::Relaxed);
+    while FORKER.compare_exchange(0, own_words(), Ordering::Acquire, Ordering::Relaxed).is_err() {
+        os::yield_now();
+    }
     // Only opened again by this thread, or by the child's copy of it.
     _ = STATE.compare_exchange(OPEN, CLOSED, Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// Opens the gate after a fork.
 pub(super) fn open() {
-    FORKER.store(0, Ordering::Relaxed);
+    // Release: pairs with the acquire in `close`.
+    FORKER.store(0, Ordering::Release);
     if STATE.load(Ordering::Relaxed) != BROKEN {
         // Release: pairs with the acquires of those that go in.
         STATE.swap(OPEN, Ordering::Release);

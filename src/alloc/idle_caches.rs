@@ -27,7 +27,7 @@ const STILL: u8 = 2;
 /// Least bytes of a list in a thread that goes on: what is worth stopping the thread for.
 const BYTES_MIN: usize = 32 << 10;
 /// Heaps whose threads are restarted with one system call.
-const HEAPS: usize = 16;
+const HEAPS: usize = 4;
 /// Least bytes of a thread that let the purge look again.
 const HOLDS_MIN: usize = 64 << 10;
 /// Batches of a thread that goes on that are taken at one look, so that it waits for some microseconds at most.
@@ -45,9 +45,10 @@ struct Finding {
 
 const _: () = assert!(CLASSES <= u128::BITS as usize);
 
-/// Looks at every heap and empties what is not used. Returns whether the purge is due for what came of it, and whether
+/// Looks at every heap and empties what is not used. `next` is called between steps; if it returns `false`, the rest is
+/// left for later. Returns whether the purge is due for what came of it, and whether
 /// a thread holds enough for a later look.
-pub(super) fn drain(active: ActiveConfig, counters: &factor::Counters) -> (bool, bool) {
+pub(super) fn drain(active: ActiveConfig, counters: &factor::Counters, mut next: impl FnMut() -> bool) -> (bool, bool) {
     if !os::use_registrations() {
         return (false, false);
     }
@@ -65,6 +66,9 @@ pub(super) fn drain(active: ActiveConfig, counters: &factor::Counters) -> (bool,
         if count == HEAPS {
             is_due |= empty(active, counters, &found);
             (found, count) = ([None; HEAPS], 0);
+            if !next() {
+                return (is_due, true);
+            }
         }
     }
     is_due |= count > 0 && empty(active, counters, &found[..count]);

@@ -193,6 +193,11 @@ pub(super) fn evict_older_than(epochs: u32, mut evict: impl FnMut(&'static Large
     }
 }
 
+/// Bytes of the mappings that are kept.
+pub(super) fn waiting_bytes() -> usize {
+    POOL.lock().bytes
+}
+
 /// Hands every mapping that is kept to `evict`.
 pub(super) fn drain(mut evict: impl FnMut(&'static LargeMapping)) {
     loop {

@@ -47,7 +47,7 @@ fn give(page: &'static Page) {
 }
 
 fn purge_all() {
-    arena::purge_older_than(counters(), 0, true);
+    arena::purge_older_than(counters(), 0, true, || true);
 }
 
 /// Purges once more, and asserts that all memory that was used is zero again.
@@ -93,7 +93,7 @@ fn loom_purge_of_a_half_beside_one_in_use() {
         purge::pass_epochs(WAIT_EPOCHS - 1);
         give(used);
         purge::pass_epochs(1);
-        assert!(arena::purge_older_than(counters(), WAIT_EPOCHS, true), "the other half is younger");
+        assert!(arena::purge_older_than(counters(), WAIT_EPOCHS, true, || true), "the other half is younger");
         let (_, zeroed) =
             arena::take_run(counters(), POLICY, Kind::Large, HALF_BLOCKS, HALF_BLOCKS * BLOCK).expect("there is room");
         assert!(zeroed);
@@ -207,6 +207,32 @@ fn loom_pages_hand_slots_out_once() {
         work(&objects);
         central_free_list::give_empty(|_, page| _ = arena::give_run(page));
         other.join().expect("no panic");
+        assert_all_free();
+    });
+}
+
+/// While the purge has a page, its last slot in use comes back, and slots are taken: from the spare page, or a new one,
+/// or from the page when the purge has put it back.
+#[test]
+fn loom_pages_at_the_purge_take_slots_back_and_hand_none_out() {
+    check(|| {
+        crate::metadata::range::reserve_once();
+        let give_slot = |slot| central_free_list::give(class(), &[slot], |page| _ = arena::give_run(page));
+        let mut slots = [core::ptr::null_mut(); 2];
+        assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut slots).0, 2);
+        let [kept, freed] = slots;
+        give_slot(freed);
+        assert_eq!(central_free_list::waiting_bytes(), class().slot_bytes());
+        let purger = thread::spawn(|| {
+            let evict = |_, page| _ = arena::give_run(page);
+            central_free_list::purge_older_than(counters(), 0, evict, || true);
+        });
+        give_slot(kept);
+        let mut one = [core::ptr::null_mut(); 1];
+        assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut one).0, 1);
+        give_slot(one[0]);
+        purger.join().expect("no panic");
+        assert_eq!(central_free_list::waiting_bytes(), 0, "no page has a slot in use");
         assert_all_free();
     });
 }

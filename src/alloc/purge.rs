@@ -7,18 +7,35 @@
 use super::{arena, central_free_list, gate, idle_caches, mapping_pool, release, transfer_cache};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::bigcache;
-use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, WAIT_EPOCHS, When};
+use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, When};
 use crate::factor::{self, elo, madvise_batch};
-use crate::sync::atomic::AtomicU32;
-use crate::sync::{Lock, global};
+use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{Guard, Lock, global};
 use crate::{fatal, os};
 
 global! {
     static STATE: PurgeState = PurgeState::new();
 }
 global! {
-    /// Held while memory moves from one station to another, so that a fork finds none in between.
+    /// Held while memory moves from one station to another: one thread at a time does that. Freed after each step of the
+    /// work.
     static IN_TRANSIT: Lock<()> = Lock::new(());
+}
+global! {
+    /// When the purge was last stopped for a fork, in milliseconds of the monotonic clock.
+    static STOPPED_MS: AtomicU32 = AtomicU32::new(0);
+}
+global! {
+    /// When it was stopped first, of the forks since it last went on.
+    static STOPPED_FIRST_MS: AtomicU32 = AtomicU32::new(0);
+}
+global! {
+    /// Bytes that calls of `fork` may give back at the moment of [`STOPPED_MS`].
+    static FORK_BYTES: AtomicUsize = AtomicUsize::new(0);
+}
+global! {
+    /// 1 if the purge goes on right after the fork.
+    static GOES_ON: AtomicU32 = AtomicU32::new(0);
 }
 global! {
     /// When a caller last did the work, in milliseconds of the monotonic clock.
@@ -43,58 +60,190 @@ pub(super) fn request_if(is_due: bool, active: ActiveConfig, counters: &factor::
 
 /// Requests a look at the caches, if no thread works: where one does, it looks anyway.
 pub(super) fn request_look(active: ActiveConfig, counters: &factor::Counters) {
-    request_if(STATE.has_none(), active, counters);
+    request_if(!STATE.has_thread(), active, counters);
 }
+
+/// For so many milliseconds after a fork the thread is not started again: programs count their threads right after it
+/// (Python from 3.12 on warns of more than one).
+const STOP_MS: u32 = 250;
+/// A program that forks without end has its memory looked after by callers, after so many milliseconds.
+const STOP_MS_MAX: u32 = 1_000;
+/// Bytes that are given back in calls of `fork` in a second, and least and most of them in one call. A MiB takes between
+/// 4 µs (huge pages) and 54 µs, of which `fork` saves a part, since it has less to copy.
+const FORK_BYTES_PER_SECOND: u64 = 128 << 20;
+const FORK_BYTES_MIN: usize = 4 << 20;
+const FORK_BYTES_MAX: usize = 256 << 20;
+/// Milliseconds that [`pause`] waits for the thread at most. A step takes less than one, unless a debugger holds it.
+const PAUSE_MS_MAX: u32 = 1_000;
 
 /// Requests the purge of its thread, which this starts if there is none; or does the work, if no thread can be started.
 fn request(counters: &factor::Counters) {
+    if os::thread_is_lost() {
+        STATE.forget();
+    }
     match STATE.request() {
         Action::None => {}
-        Action::Work => purge::run_in_caller(&LAST_MS, &COUNTERS.purge, work),
+        Action::Work => work_in_caller(),
         Action::Start => {
-            counters.purge.starts.add(1);
-            gate::mark();
-            // SAFETY: the state says `Start` once, and again when the thread is about to end; nothing below touches
-            // thread-local storage, and nothing unwinds.
-            if !unsafe { os::spawn(run) } {
-                STATE.has_no_thread();
+            purge::begin_waiting();
+            start(counters);
+        }
+        Action::Stopped => {
+            let now = purge::now_ms();
+            let since = |then: &AtomicU32| now.wrapping_sub(then.load(Ordering::Relaxed));
+            if since(&STOPPED_MS) >= STOP_MS {
+                if STATE.resume() == Action::Start {
+                    start(counters);
+                }
+            } else if since(&STOPPED_FIRST_MS) >= STOP_MS_MAX {
+                work_in_caller();
             }
         }
     }
 }
 
+fn start(counters: &factor::Counters) {
+    counters.purge.starts.add(1);
+    gate::mark();
+    // SAFETY: the state says `Start` once, and again when the thread is about to end; nothing below touches
+    // thread-local storage, and nothing unwinds.
+    if !unsafe { os::spawn(run) } {
+        STATE.has_no_thread();
+    }
+}
+
 /// The function of the purge's thread.
 extern "C" fn run() {
-    purge::run(&STATE, &COUNTERS.purge, IDLE_EPOCHS, || {
-        let waits = work();
+    // What the thread has from its caller: the first thread may have changed since then.
+    let privileges = os::own_privileges();
+    os::settle_thread();
+    let may_stay = || os::first_threads_privileges() == privileges;
+    let work = || {
+        let waits = work(true);
         fatal::abort_if_noted();
         waits
-    });
+    };
+    purge::run(&STATE, &COUNTERS.purge, IDLE_EPOCHS, work, may_stay);
+}
+
+fn work_in_caller() {
+    purge::run_in_caller(&LAST_MS, &COUNTERS.purge, || work(false));
+}
+
+/// Stops the purge for a fork, and waits until its thread is gone, at most a step of its work: neither this process nor
+/// the child has it when `fork` returns.
+///
+/// It is not started again for [`STOP_MS`], and then by a free. A process that forks and calls nothing any more would
+/// keep what waits. So the fork gives it back, as far as that is little. Where it is much, the thread starts again as
+/// soon as `fork` returns: gigabytes that stay are worse than a thread that is seen.
+pub(crate) fn stop() {
+    let is_first = pause();
+    let now = purge::now_ms();
+    let since_ms = now.wrapping_sub(STOPPED_MS.swap(now, Ordering::Relaxed));
+    if is_first {
+        STOPPED_FIRST_MS.swap(now, Ordering::Relaxed);
+    }
+    if active().purge() != Some(When::ByTime) {
+        return;
+    }
+    let earned = u64::from(since_ms) * FORK_BYTES_PER_SECOND / 1_000;
+    let may_give = (FORK_BYTES.load(Ordering::Relaxed) + earned as usize).min(FORK_BYTES_MAX);
+    let waits = transfer_cache::waiting_bytes()
+        + arena::waiting_bytes()
+        + central_free_list::waiting_bytes()
+        + mapping_pool::waiting_bytes();
+    let gives = (FORK_BYTES_MIN..=may_give).contains(&waits);
+    if gives {
+        reclaim(active(), &COUNTERS);
+    }
+    FORK_BYTES.store(may_give - if gives { waits } else { 0 }, Ordering::Relaxed);
+    GOES_ON.store(u32::from(waits > FORK_BYTES_MAX), Ordering::Relaxed);
+}
+
+/// Stops the purge, and waits until its thread is gone, at most a step of its work. Returns whether it was not stopped
+/// before.
+pub(crate) fn pause() -> bool {
+    let is_first = STATE.stop();
+    os::wake_thread();
+    let begin = purge::now_ms();
+    while STATE.has_thread() || !os::wait_for_thread_end() {
+        if os::thread_is_lost() {
+            STATE.forget();
+            return pause();
+        }
+        if os::wait_for_thread_end() {
+            // It is being started, or about to leave.
+            os::yield_now();
+        }
+        if purge::now_ms().wrapping_sub(begin) > PAUSE_MS_MAX {
+            break;
+        }
+    }
+    is_first
+}
+
+/// Lets the purge go on after [`pause`], with a thread of the caller's user, groups and namespaces.
+pub(crate) fn resume() {
+    // The child of a `vfork` shares the memory, but the thread would be its own, and end with it.
+    if os::thread_is_own() && STATE.resume() == Action::Start {
+        start(&COUNTERS);
+    }
+}
+
+/// The steps of the work: [`IN_TRANSIT`] is free between them.
+struct Steps {
+    in_transit: Option<Guard<'static, ()>>,
+    /// Whether the purge's thread works, which may be stopped.
+    is_thread: bool,
+}
+
+impl Steps {
+    /// Ends a step and begins the next one. Returns `false` where there must be none.
+    fn next(&mut self) -> bool {
+        self.in_transit = None;
+        if self.is_thread && STATE.is_stopped() {
+            return false;
+        }
+        self.in_transit = Some(IN_TRANSIT.lock());
+        true
+    }
 }
 
 /// Does the work of one epoch. Returns whether anything is left for a later one.
-fn work() -> bool {
-    let Some(_in_transit) = IN_TRANSIT.try_lock() else {
+fn work(is_thread: bool) -> bool {
+    let Some(in_transit) = IN_TRANSIT.try_lock() else {
         return true;
     };
+    let mut steps = Steps { in_transit: Some(in_transit), is_thread };
     let active = active();
+    let regret_epochs = purge::wait_epochs(&COUNTERS.purge);
     let (wait_epochs, keeps) = match active.elo_plans().then(elo::plan) {
-        Some(plan) => (plan.wait_epochs, plan.keeps),
-        None => (WAIT_EPOCHS, true),
+        Some(plan) => (plan.wait_epochs.max(regret_epochs), plan.keeps),
+        None => (regret_epochs, true),
     };
-    let (mut is_due, holds) = idle_caches::drain(active, &COUNTERS);
+    let (mut is_due, holds) = idle_caches::drain(active, &COUNTERS, || steps.next());
+    let mut goes_on = !is_thread || !STATE.is_stopped();
     let batches = transfer_cache::take_idle(keeps, |class, objects| {
-        is_due |= release::give_back(active, &COUNTERS, class, objects);
+        // When the purge is stopped, the rest goes back to the transfer cache, which is quicker than to the pages.
+        if goes_on || transfer_cache::push(class, objects).is_none() {
+            is_due |= release::give_back(active, &COUNTERS, class, objects);
+            goes_on = goes_on && steps.next();
+        }
     });
+    if !goes_on {
+        return true;
+    }
     central_free_list::give_empty(|class, page| _ = release::give_page(active, &COUNTERS, class, page));
     let mappings = mapping_pool::evict_older_than(wait_epochs, |mapping| {
         release::give_mapping(active, &COUNTERS, mapping);
+        steps.next();
     });
     if active.madvise_batch() {
         madvise_batch::flush(&COUNTERS.madvise_batch);
     }
-    let slots = central_free_list::purge_older_than(&COUNTERS, wait_epochs);
-    let halves = arena::purge_older_than(&COUNTERS, wait_epochs, true);
+    let evict = |class, page| _ = release::give_page(active, &COUNTERS, class, page);
+    let slots = steps.next() && central_free_list::purge_older_than(&COUNTERS, wait_epochs, evict, || steps.next());
+    let halves = steps.next() && arena::purge_older_than(&COUNTERS, wait_epochs, true, || steps.next());
     arena::unmap_free(false);
     holds || batches || slots || mappings || halves || is_due
 }
@@ -117,8 +266,9 @@ pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
         madvise_batch::flush(&counters.madvise_batch);
     }
     if active.purge().is_some() {
-        arena::purge_older_than(counters, 0, true);
-        central_free_list::purge_older_than(counters, 0);
+        let evict = |class, page| _ = release::give_page(active, counters, class, page);
+        central_free_list::purge_older_than(counters, 0, evict, || true);
+        arena::purge_older_than(counters, 0, true, || true);
     }
     arena::unmap_free(true);
 }
@@ -126,6 +276,14 @@ pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
 /// Whether a thread does the work at this moment.
 pub(super) fn is_working() -> bool {
     IN_TRANSIT.try_lock().is_none()
+}
+
+/// Notes that a fork is over, which may have taken long, and lets the purge go on where much waits.
+pub(super) fn go_on_after_fork() {
+    STOPPED_MS.store(purge::now_ms(), Ordering::Relaxed);
+    if GOES_ON.swap(0, Ordering::Relaxed) != 0 {
+        resume();
+    }
 }
 
 /// Notes that the purge's thread does not exist, in the child of a fork.

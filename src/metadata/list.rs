@@ -1,31 +1,32 @@
 //! Intrusive lists: the links are in the records, so that a list needs no memory and removes any record in constant
-//! time.
+//! time. A record has links for each list that it may be in at the same time.
 
 use core::cell::Cell;
 
-/// A record's links in the one list that it may be in. All-zero bytes are the links of a record in no list.
+/// A record's links in one list. All-zero bytes are the links of a record in no list.
 #[derive(Debug)]
 pub(crate) struct Links<T: 'static> {
     next: Cell<Option<&'static T>>,
     prev: Cell<Option<&'static T>>,
 }
 
-/// A record that lists can link.
-pub(crate) trait Linked: Sized + 'static {
+/// A record that lists can link. `WHICH` tells its links apart, where it has several.
+pub(crate) trait Linked<const WHICH: usize = 0>: Sized + 'static {
     /// The record's links.
     fn links(&self) -> &Links<Self>;
 }
 
 /// Records, newest first. All-zero bytes are an empty list.
 #[derive(Debug)]
-pub(crate) struct List<T: 'static> {
+pub(crate) struct List<T: 'static, const WHICH: usize = 0> {
     head: Cell<Option<&'static T>>,
+    tail: Cell<Option<&'static T>>,
 }
 
-impl<T: Linked> List<T> {
+impl<T: Linked<WHICH>, const WHICH: usize> List<T, WHICH> {
     /// An empty list.
-    pub(crate) const fn new() -> List<T> {
-        List { head: Cell::new(None) }
+    pub(crate) const fn new() -> List<T, WHICH> {
+        List { head: Cell::new(None), tail: Cell::new(None) }
     }
 
     /// The newest record.
@@ -43,8 +44,20 @@ impl<T: Linked> List<T> {
         let old = self.head.replace(Some(record));
         record.links().prev.set(None);
         record.links().next.set(old);
-        if let Some(old) = old {
-            old.links().prev.set(Some(record));
+        match old {
+            Some(old) => old.links().prev.set(Some(record)),
+            None => self.tail.set(Some(record)),
+        }
+    }
+
+    /// Adds a record that is in no list behind the last one.
+    pub(crate) fn push_last(&self, record: &'static T) {
+        let old = self.tail.replace(Some(record));
+        record.links().prev.set(old);
+        record.links().next.set(None);
+        match old {
+            Some(old) => old.links().next.set(Some(record)),
+            None => self.head.set(Some(record)),
         }
     }
 
@@ -63,8 +76,9 @@ impl<T: Linked> List<T> {
             Some(prev) => prev.links().next.set(next),
             None => self.head.set(next),
         }
-        if let Some(next) = next {
-            next.links().prev.set(prev);
+        match next {
+            Some(next) => next.links().prev.set(prev),
+            None => self.tail.set(prev),
         }
     }
 }
@@ -109,5 +123,14 @@ mod tests {
         list.push(records[1]);
         list.demote(records[1]);
         assert_eq!(list.first().map(|number| number.0), Some(1));
+        list.push_last(records[0]);
+        list.push(records[2]);
+        assert_eq!(numbers(&list), [2, 1, 0]);
+        list.remove(records[0]);
+        list.push_last(records[3]);
+        assert_eq!(numbers(&list), [2, 1, 3]);
+        records[1..4].iter().for_each(|record| list.remove(record));
+        list.push_last(records[4]);
+        assert_eq!(numbers(&list), [4], "an empty list has no last record");
     }
 }

@@ -92,14 +92,25 @@ pub(crate) struct Page {
     zeroed_from: Cell<u16>,
     /// The purge epoch in which a slot last came back.
     pub(crate) freed_at: Cell<u32>,
-    /// Whether the memory of free slots was given back to the OS, and no slot was handed out or came back since.
-    pub(crate) is_purged: Cell<bool>,
-    links: Links<Page>,
+    /// Free slots that may hold memory: those that came back since the page last gave its memory to the OS. At most the
+    /// free ones are counted.
+    pub(crate) given: Cell<u16>,
+    /// Whether the purge has the page: it is in no list, and no thread takes its slots.
+    pub(crate) is_at_purge: Cell<bool>,
+    /// Its links in lists of the class, for a page of slots. Apart from the record, as the bitmap is.
+    links: Cell<Option<&'static PageLinks>>,
     /// A bit for each free slot of a page of at most 64.
     few: Cell<u64>,
     /// The same for a page of more. Apart from the record, so that the records of a segment are few OS pages: a segment of
     /// large objects, or of pages of few slots, touches no bitmap.
     many: Cell<Option<&'static Bitmap>>,
+}
+
+/// A page's links: in the list of pages with free slots, and in that of pages that wait for the purge.
+#[derive(Debug)]
+pub(crate) struct PageLinks {
+    partial: Links<Page>,
+    waiting: Links<Page>,
 }
 
 /// A bit for each free slot of a page. The lock of the class guards it.
@@ -128,7 +139,8 @@ impl Page {
         self.used.set(0);
         self.zeroed_from.set(if zeroed { 0 } else { capacity as u16 });
         self.first_word.set(0);
-        self.is_purged.set(false);
+        // Memory that is not known to be zero was used before, and may be resident.
+        self.given.set(if zeroed { 0 } else { capacity as u16 });
         let words = capacity.div_ceil(64) as usize;
         for (word, bits) in self.free()[..words].iter().enumerate() {
             let left = capacity as usize - word * 64;
@@ -148,7 +160,8 @@ impl Page {
     }
 
     /// Gives the page its bitmap, with the run.
-    pub(crate) fn set_bitmap(&self, bitmap: &'static Bitmap) {
+    pub(crate) fn set_parts(&self, bitmap: &'static Bitmap, links: &'static PageLinks) {
+        self.links.set(Some(links));
         self.many.set(Some(bitmap));
     }
 
@@ -163,6 +176,11 @@ impl Page {
     /// Whether all slots are handed out.
     pub(crate) fn is_full(&self) -> bool {
         self.used.get() == self.capacity.get()
+    }
+
+    fn page_links(&self) -> &'static PageLinks {
+        // SAFETY: only pages of slots are in lists, and the segment set the links of each page when it made it.
+        unsafe { self.links.get().unwrap_unchecked() }
     }
 
     /// Fills `slots` with free slots, lowest addresses first, as far as there are any. Returns how many, and whether
@@ -187,7 +205,7 @@ impl Page {
             }
         }
         self.used.set(self.used.get() + taken as u32);
-        self.is_purged.set(false);
+        self.given.set(self.given.get().min((self.capacity.get() - self.used.get()) as u16));
         let zeroed = taken > 0 && last >= u32::from(self.zeroed_from.get());
         if zeroed {
             self.zeroed_from.set(last as u16 + 1);
@@ -195,19 +213,23 @@ impl Page {
         (taken, zeroed)
     }
 
-    /// Calls `each` with start and bytes of every range of whole OS pages that no slot in use overlaps. The page holds
-    /// slots.
-    pub(crate) fn each_free_range(&self, mut each: impl FnMut(*mut u8, usize)) {
+    /// Which slots are free at this moment, for [`Page::each_free_range`]. The page holds slots.
+    pub(crate) fn free_slots(&self) -> FreeSlots {
+        let free = self.free();
+        FreeSlots(core::array::from_fn(|word| free.get(word).map_or(0, Cell::get)))
+    }
+
+    /// Calls `each` with start and bytes of every range of whole OS pages in which all slots are among `free`. Needs no
+    /// lock as long as no thread takes a slot: those that come back meanwhile are not among them.
+    pub(crate) fn each_free_range(&self, free: &FreeSlots, mut each: impl FnMut(*mut u8, usize)) {
         let slot_bytes = self.slot_bytes.get() as usize;
         let capacity = self.capacity.get() as usize;
-        let free = self.free();
-        let is_free = |slot: usize| slot >= capacity || free[slot / 64].get() & (1 << (slot % 64)) != 0;
         let end = usize::from(self.blocks.get()) * BLOCK;
         // Where the current free range began.
         let mut start = None;
         for at in (0..end).step_by(OS_PAGE) {
             let (first, last) = (at / slot_bytes, (at + OS_PAGE - 1) / slot_bytes);
-            match ((first..=last).all(is_free), start) {
+            match (first >= capacity || free.has_all(first, last.min(capacity - 1)), start) {
                 (true, None) => start = Some(at),
                 (false, Some(from)) => {
                     each(self.base.get().wrapping_add(from), at - from);
@@ -234,7 +256,7 @@ impl Page {
             return Err(GiveError::DoubleFree);
         }
         free[word].set(bits | bit);
-        self.is_purged.set(false);
+        self.given.set(self.given.get() + 1);
         self.used.set(self.used.get() - 1);
         self.first_word.set(self.first_word.get().min(word as u8));
         Ok(())
@@ -261,12 +283,35 @@ impl Page {
     }
 }
 
+/// A copy of a page's bitmap: one bit for each free slot.
+#[derive(Debug)]
+pub(crate) struct FreeSlots([u64; BITMAP_WORDS]);
+
+impl FreeSlots {
+    /// Whether all slots from `first` to `last` are free.
+    fn has_all(&self, first: usize, last: usize) -> bool {
+        (first / 64..=last / 64).all(|word| {
+            let from = if word == first / 64 { u64::MAX << (first % 64) } else { u64::MAX };
+            let to = if word == last / 64 { u64::MAX >> (63 - last % 64) } else { u64::MAX };
+            !self.0[word] & from & to == 0
+        })
+    }
+}
+
 /// A list of pages.
 pub(crate) type PageList = List<Page>;
+/// A list of pages that wait for the purge. A page may be in a [`PageList`] as well.
+pub(crate) type WaitingList = List<Page, 1>;
 
 impl Linked for Page {
     fn links(&self) -> &Links<Page> {
-        &self.links
+        &self.page_links().partial
+    }
+}
+
+impl Linked<1> for Page {
+    fn links(&self) -> &Links<Page> {
+        &self.page_links().waiting
     }
 }
 
@@ -283,7 +328,10 @@ mod tests {
         page.base.set(ptr::without_provenance_mut(7 << 40));
         page.blocks.set(class.blocks() as u8);
         // SAFETY: zeroes are a bitmap.
-        page.set_bitmap(Box::leak(unsafe { Box::<Bitmap>::new_zeroed().assume_init() }));
+        let bitmap = Box::leak(unsafe { Box::<Bitmap>::new_zeroed().assume_init() });
+        // SAFETY: zeroes are the links of a page in no list.
+        let links = Box::leak(unsafe { Box::<PageLinks>::new_zeroed().assume_init() });
+        page.set_parts(bitmap, links);
         page.begin_slots(class, true);
         page
     }
@@ -326,7 +374,7 @@ mod tests {
                 }
             }
             let mut covered = std::vec![false; class.blocks() * BLOCK / OS_PAGE];
-            page.each_free_range(|start, bytes| {
+            page.each_free_range(&page.free_slots(), |start, bytes| {
                 let first = (start.addr() - (7 << 40)) / OS_PAGE;
                 assert_eq!((start.addr() % OS_PAGE, bytes % OS_PAGE), (0, 0));
                 covered[first..first + bytes / OS_PAGE].iter_mut().for_each(|page| *page = true);

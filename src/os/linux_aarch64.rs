@@ -3,15 +3,22 @@
 use core::arch::{asm, global_asm};
 use core::sync::atomic::Ordering;
 
+pub(super) const SYS_CHDIR: usize = 49;
 pub(super) const SYS_WRITE: usize = 64;
 pub(super) const SYS_EXIT_GROUP: usize = 94;
+pub(super) const SYS_CAPGET: usize = 90;
+pub(super) const SYS_CAPSET: usize = 91;
 pub(super) const SYS_FUTEX: usize = 98;
-pub(super) const SYS_NANOSLEEP: usize = 101;
+pub(super) const SYS_CLOCK_GETTIME: usize = 113;
+pub(super) const SYS_SCHED_SETAFFINITY: usize = 122;
+pub(super) const SYS_SCHED_GETAFFINITY: usize = 123;
 pub(super) const SYS_SCHED_YIELD: usize = 124;
 pub(super) const SYS_KILL: usize = 129;
 pub(super) const SYS_RT_SIGACTION: usize = 134;
 pub(super) const SYS_RT_SIGPROCMASK: usize = 135;
 pub(super) const SYS_GETRUSAGE: usize = 165;
+pub(super) const SYS_TGKILL: usize = 131;
+pub(super) const SYS_PRCTL: usize = 167;
 pub(super) const SYS_GETPID: usize = 172;
 pub(super) const SYS_MUNMAP: usize = 215;
 pub(super) const SYS_MREMAP: usize = 216;

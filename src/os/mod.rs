@@ -16,18 +16,23 @@
 //! | `futex` | [`wait_ms`], [`wake_all`] | a thread comes past its cache while the process forks |
 //! | `prlimit64` | [`address_limit`], [`is_limited`] | the process starts where no addresses are free; memory goes back |
 //! | `getrusage` | [`minor_faults`] | learning closes a window |
-//! | `clone`, `rt_sigprocmask` | [`spawn`] | memory begins to wait for the background purge |
-//! | `nanosleep` | [`sleep_ms`] | the purge thread waits for its next epoch |
+//! | `clone`, `rt_sigprocmask`, `getpid` | [`spawn`] | memory begins to wait for the background purge |
+//! | `prctl`, `sched_setaffinity`, `chdir`, `capset` | [`settle_thread`] | the purge thread begins |
+//! | `capget` | [`own_privileges`], [`first_threads_privileges`] | at each epoch of the purge |
+//! | `futex`, `tgkill` | [`sleep_ms`], [`wake_thread`], [`wait_for_thread_end`] | the purge thread waits for its next epoch, or has to end |
+//! | `sched_yield` | [`yield_now`] | the last purge thread is still on its stack, or others wait for the purge |
+//! | `sched_getaffinity` | a constructor | the process begins |
+//! | `clock_gettime` | [`now_ns`] | the purge, and learning, look at the time |
 //! | `membarrier` | [`restart_sequences`] | the purge empties the caches of idle threads |
-//! | `sched_yield` | [`spawn`] | the last purge thread is still on its stack |
 //! | `getpid`, `kill`, `rt_sigaction`, `exit_group` | [`abort`] | the purge thread found a fault |
 //! | `write` | [`write_stderr`] | a warning, the sentence before an abort, or `malloc_stats` |
 //!
 //! The calls are made directly, not through libc's wrappers: nothing can interpose them and none of them touches
-//! `errno`, so `free` preserves it without saving it. `clock_gettime` and `getauxval` go through libc: the first is
-//! usually no system call (vDSO), the second never is. What memory is used for is left to the layers above.
+//! `errno`, so `free` preserves it without saving it. `getauxval` goes through libc, and is no system call. What memory
+//! is used for is left to the layers above.
 
-use core::cell::UnsafeCell;
+mod thread;
+
 use core::ptr;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -65,6 +70,10 @@ pub(crate) use arch::{cycles, thread_slots};
 #[allow(unused_imports, reason = "only the C interface uses it")]
 pub(crate) use stacks::pop_of_table;
 pub(crate) use stacks::{pop, push, use_registrations};
+pub(crate) use thread::{
+    alarm, first_threads_privileges, forget_thread, own_privileges, settle_thread, sleep_ms, thread_is_lost,
+    thread_is_own, wait_for_thread_end, wake_thread, yield_now,
+};
 
 /// Bytes of an OS page as the allocator counts them. The kernel's own pages may be larger (aarch64): the kernel then
 /// rounds up the lengths that it is given, in [`map`] and in [`unmap`] alike.
@@ -470,65 +479,28 @@ pub(crate) fn minor_faults() -> u64 {
     usage[8]
 }
 
-/// Sleeps for `ms` milliseconds, at most 999.
-pub(crate) fn sleep_ms(ms: u32) {
-    let time = [0_u64, u64::from(ms) * 1_000_000];
-    // SAFETY: reads a `struct timespec`.
-    unsafe { arch::syscall6(arch::SYS_NANOSLEEP, (&raw const time).addr(), 0, 0, 0, 0, 0) };
-}
-
-/// The stack of the one thread that [`spawn`] starts.
-#[repr(align(64))]
-struct Stack(UnsafeCell<[u8; STACK_BYTES]>);
-
-const STACK_BYTES: usize = 64 << 10;
-
-// SAFETY: `THREAD` admits one thread at a time to it.
-unsafe impl Sync for Stack {}
-
-static STACK: Stack = Stack(UnsafeCell::new([0; STACK_BYTES]));
-/// The thread's number while it runs; the kernel clears it when the thread has ended.
-static THREAD: AtomicU32 = AtomicU32::new(0);
-
-/// Starts the allocator's own thread, which runs `work` once. Returns `false` when the kernel refuses. The C library
-/// does not know this thread: starting it allocates nothing and runs no foreign code. It gets no signal, and its
-/// thread-local storage is the caller's, which it must not touch.
+/// Starts the allocator's own thread, which runs `work` once. Returns `false` when the kernel refuses.
 ///
 /// # Safety
 /// - calls do not overlap, and `work` of an earlier call has returned or is about to.
 /// - `work` touches no thread-local storage and does not unwind.
 pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
-    /// VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, PARENT_SETTID, CHILD_CLEARTID.
-    const CLONE_FLAGS: usize = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x4_0000 | 0x10_0000 | 0x20_0000;
-    const SIG_SETMASK: usize = 2;
-    // Acquire: an earlier thread is off the stack.
-    while THREAD.load(Ordering::Acquire) != 0 {
-        // SAFETY: gives the processor to others.
-        unsafe { arch::syscall6(arch::SYS_SCHED_YIELD, 0, 0, 0, 0, 0, 0) };
-    }
-    let (all, mut before) = (u64::MAX, 0_u64);
-    let set_mask = |new: *const u64, old: *mut u64| {
-        // SAFETY: reads and writes words of signals; the mask is put back below.
-        unsafe { arch::syscall6(arch::SYS_RT_SIGPROCMASK, SIG_SETMASK, new.addr(), old.addr(), 8, 0, 0) };
+    // Not counted as mapped: no request leads to it.
+    let map_guarded = |bytes: usize| {
+        let guard = kernel_page();
+        let base = map_flags(guard + bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS);
+        // SAFETY: the first page of a new mapping.
+        let result = unsafe { arch::syscall6(arch::SYS_MPROTECT, base.addr(), guard, PROT_NONE, 0, 0, 0) };
+        if base.is_null() || failed(result) { ptr::null_mut() } else { base.wrapping_add(guard) }
     };
-    set_mask(&raw const all, &raw mut before);
-    let top = STACK.0.get().cast::<u8>().wrapping_add(STACK_BYTES);
-    // SAFETY: no thread is on the stack, and the caller promises the rest.
-    let result = unsafe { arch::clone_thread(CLONE_FLAGS, top, THREAD.as_ptr(), work) };
-    set_mask(&raw const before, ptr::null_mut());
-    !failed(result)
-}
-
-/// Forgets the thread of [`spawn`], in the child of a fork, where it does not exist.
-pub(crate) fn forget_thread() {
-    THREAD.store(0, Ordering::Release);
+    // SAFETY: passed on; the mapping stays.
+    unsafe { thread::spawn(work, map_guarded) }
 }
 
 /// Ends the process by SIGABRT.
 pub(crate) fn abort() -> ! {
     let here = 0_u8;
-    let stack = STACK.0.get().addr();
-    if (stack..stack + STACK_BYTES).contains(&(&raw const here).addr()) {
+    if thread::is_on_stack((&raw const here).addr()) {
         abort_from_own_thread();
     }
     // SAFETY: does not return, and runs no code of the allocator.
@@ -548,12 +520,12 @@ fn abort_from_own_thread() -> ! {
         arch::syscall6(arch::SYS_KILL, process, SIGABRT, 0, 0, 0, 0);
         // A handler may take its time; 0 and 1 are none. One that returns does not go on with a corrupt heap.
         let wait_s = if action[0] > 1 { 10 } else { 0 };
-        (0..wait_s).for_each(|_| sleep_ms(999));
+        (0..wait_s).for_each(|_| sleep_ms(999, alarm()));
         let default = [0_u64; 4];
         arch::syscall6(arch::SYS_RT_SIGACTION, SIGABRT, (&raw const default).addr(), 0, 8, 0, 0);
         arch::syscall6(arch::SYS_KILL, process, SIGABRT, 0, 0, 0, 0);
         // Every other thread has ended, or blocks the signal.
-        sleep_ms(100);
+        sleep_ms(100, alarm());
         loop {
             arch::syscall6(arch::SYS_EXIT_GROUP, 127, 0, 0, 0, 0, 0);
         }
@@ -575,12 +547,14 @@ pub(crate) fn loader() -> (usize, usize) {
     (arch::weak!("dladdr"), arch::weak!("dlopen"))
 }
 
-/// Monotonic time in nanoseconds.
+/// Monotonic time in nanoseconds. Not by the C library's function, which programs and their tools put their own in the
+/// place of (libfaketime): it may allocate. Takes about 0.1 µs, and is asked on slow paths only.
 pub(crate) fn now_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes the struct; neither allocates nor locks.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    const CLOCK_MONOTONIC: usize = 1;
+    let mut time = [0_u64; 2];
+    // SAFETY: writes a `struct timespec`.
+    unsafe { arch::syscall6(arch::SYS_CLOCK_GETTIME, CLOCK_MONOTONIC, (&raw mut time).addr(), 0, 0, 0, 0) };
+    time[0] * 1_000_000_000 + time[1]
 }
 
 #[cfg(all(test, not(loom)))]

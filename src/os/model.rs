@@ -18,12 +18,18 @@ pub(super) const SYS_SCHED_YIELD: usize = 24;
 pub(super) const SYS_MREMAP: usize = 25;
 pub(super) const SYS_MINCORE: usize = 27;
 pub(super) const SYS_MADVISE: usize = 28;
-pub(super) const SYS_NANOSLEEP: usize = 35;
 pub(super) const SYS_GETPID: usize = 39;
 pub(super) const SYS_KILL: usize = 62;
+pub(super) const SYS_CHDIR: usize = 80;
 pub(super) const SYS_GETRUSAGE: usize = 98;
+pub(super) const SYS_CAPGET: usize = 125;
+pub(super) const SYS_CAPSET: usize = 126;
+pub(super) const SYS_PRCTL: usize = 157;
 pub(super) const SYS_FUTEX: usize = 202;
 pub(super) const SYS_EXIT_GROUP: usize = 231;
+pub(super) const SYS_SCHED_SETAFFINITY: usize = 203;
+pub(super) const SYS_CLOCK_GETTIME: usize = 228;
+pub(super) const SYS_TGKILL: usize = 234;
 pub(super) const SYS_PRLIMIT: usize = 302;
 pub(super) const SYS_PROCESS_VM_READV: usize = 310;
 pub(super) const SYS_MEMBARRIER: usize = 324;
@@ -73,7 +79,7 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: us
             }
             0
         }
-        SYS_NANOSLEEP | SYS_SCHED_YIELD => {
+        SYS_FUTEX | SYS_SCHED_YIELD => {
             loom::thread::yield_now();
             0
         }
@@ -83,8 +89,8 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: us
             std::eprintln!("{}", std::string::String::from_utf8_lossy(text));
             c
         }
-        SYS_MUNMAP | SYS_MREMAP | SYS_MINCORE | SYS_PROCESS_VM_READV | SYS_FUTEX | SYS_GETRUSAGE
-        | SYS_RT_SIGPROCMASK | SYS_MEMBARRIER => REFUSED,
+        SYS_MUNMAP | SYS_MREMAP | SYS_MINCORE | SYS_PROCESS_VM_READV | SYS_GETRUSAGE | SYS_RT_SIGPROCMASK
+        | SYS_MEMBARRIER => REFUSED,
         _ => 0,
     }
 }

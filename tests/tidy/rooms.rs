@@ -80,7 +80,7 @@ const ALLOCATOR: &[Layer] = &[
             "factor/evolution/",
             "factor/free_check.rs",
             "factor/madvise_batch.rs",
-            "factor/purge.rs",
+            "factor/purge/",
             "factor/thp.rs",
             "factor/thread_cache.rs",
             "factor/tick.rs",
@@ -131,7 +131,7 @@ const ALLOCATOR: &[Layer] = &[
         &["global.rs", "keep_loaded.rs", "stats.rs"],
         "the allocator of Rust programs; libraries that bring it stay loaded; what it holds and did",
     ),
-    apart(&["allocator_api.rs", "preload.rs", "settings.rs"], "what programs see, one way each"),
+    apart(&["allocator_api.rs", "preload.rs", "preload_identity.rs", "settings.rs"], "what programs see, one way each"),
     layer(&["preload_glibc.rs"], "names of the preload library that are glibc's alone"),
     layer(&["lib.rs"], "the public surface"),
 ];
