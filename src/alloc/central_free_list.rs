@@ -58,7 +58,7 @@ pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, sl
             let Some(page) = page else { return (0, false) };
             list.partial.push(page);
             if page.given.get() > 0 {
-                page.freed_at.set(purge::epoch());
+                page.freed_at.set(purge::epoch() as u16);
                 list.start_waiting(page);
                 let bytes = page.given.get() as usize * class.slot_bytes();
                 WAITING_BYTES.fetch_add(bytes, Ordering::Relaxed);
@@ -89,7 +89,7 @@ pub(super) fn must_grow(class: Class) -> bool {
 /// for the slots that stay here.
 pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'static Page)) -> bool {
     let mut list = LISTS[class.index()].lock();
-    let now = purge::epoch();
+    let now = purge::epoch() as u16;
     WAITING_BYTES.fetch_add(slots.len() * class.slot_bytes(), Ordering::Relaxed);
     for &slot in slots {
         let Some(page) = page_map::page_of(slot).filter(|page| usize::from(page.class_index.get()) == class.index())
@@ -154,7 +154,7 @@ pub(super) fn purge_older_than(
         // Those that begin to wait while others are given back are left for the next time.
         for _ in 0..list.waiting_pages {
             let Some(page) = list.waiting.first() else { break };
-            if purge::epoch().wrapping_sub(page.freed_at.get()) < epochs {
+            if u32::from((purge::epoch() as u16).wrapping_sub(page.freed_at.get())) < epochs {
                 break;
             }
             let given = page.given.replace(0) as usize;

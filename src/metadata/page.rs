@@ -90,32 +90,30 @@ pub(crate) struct Page {
     pub(crate) used: SharedCell<u32>,
     /// The slots from this one on were never handed out and are known to be zero.
     zeroed_from: Cell<u16>,
-    /// The purge epoch in which a slot last came back.
-    pub(crate) freed_at: Cell<u32>,
+    /// The purge epoch in which a slot last came back: its low half.
+    pub(crate) freed_at: Cell<u16>,
     /// Free slots that may hold memory: those that came back since the page last gave its memory to the OS. At most the
     /// free ones are counted.
     pub(crate) given: Cell<u16>,
     /// Whether the purge has the page: it is in no list, and no thread takes its slots.
     pub(crate) is_at_purge: Cell<bool>,
-    /// Its links in lists of the class, for a page of slots. Apart from the record, as the bitmap is.
-    links: Cell<Option<&'static PageLinks>>,
+    /// Its links in the list of pages with free slots.
+    links: Links<Page>,
     /// A bit for each free slot of a page of at most 64.
     few: Cell<u64>,
-    /// The same for a page of more. Apart from the record, so that the records of a segment are few OS pages: a segment of
-    /// large objects, or of pages of few slots, touches no bitmap.
-    many: Cell<Option<&'static Bitmap>>,
+    /// What only some pages of slots use.
+    parts: Cell<Option<&'static PageParts>>,
 }
 
-/// A page's links: in the list of pages with free slots, and in that of pages that wait for the purge.
+/// Parts of a page's record that lie apart from it, so that the records of a segment are few OS pages: a segment of large
+/// objects touches none, nor do pages of few slots of which none came back. The lock of the class guards them.
 #[derive(Debug)]
-pub(crate) struct PageLinks {
-    partial: Links<Page>,
+pub(crate) struct PageParts {
+    /// The links in the list of pages that wait for the purge.
     waiting: Links<Page>,
+    /// A bit for each free slot of a page of more than 64.
+    free: [Cell<u64>; BITMAP_WORDS],
 }
-
-/// A bit for each free slot of a page. The lock of the class guards it.
-#[derive(Debug)]
-pub(crate) struct Bitmap([Cell<u64>; BITMAP_WORDS]);
 
 /// For each class of slots, 2^32 divided by the slot's bytes, rounded up: the multiplier that divides an offset by them.
 static RECIPROCALS: [u32; SLOT_CLASSES] = {
@@ -159,16 +157,15 @@ impl Page {
         self.usage.set(Use::Large);
     }
 
-    /// Gives the page its bitmap, with the run.
-    pub(crate) fn set_parts(&self, bitmap: &'static Bitmap, links: &'static PageLinks) {
-        self.links.set(Some(links));
-        self.many.set(Some(bitmap));
+    /// Gives the page the parts of its record that lie apart, with the run.
+    pub(crate) fn set_parts(&self, parts: &'static PageParts) {
+        self.parts.set(Some(parts));
     }
 
     /// The words of the bitmap.
     fn free(&self) -> &[Cell<u64>] {
-        match self.many.get() {
-            Some(bitmap) if self.capacity.get() > u64::BITS => &bitmap.0,
+        match self.parts.get() {
+            Some(parts) if self.capacity.get() > u64::BITS => &parts.free,
             _ => slice::from_ref(&self.few),
         }
     }
@@ -176,11 +173,6 @@ impl Page {
     /// Whether all slots are handed out.
     pub(crate) fn is_full(&self) -> bool {
         self.used.get() == self.capacity.get()
-    }
-
-    fn page_links(&self) -> &'static PageLinks {
-        // SAFETY: only pages of slots are in lists, and the segment set the links of each page when it made it.
-        unsafe { self.links.get().unwrap_unchecked() }
     }
 
     /// Fills `slots` with free slots, lowest addresses first, as far as there are any. Returns how many, and whether
@@ -305,13 +297,14 @@ pub(crate) type WaitingList = List<Page, 1>;
 
 impl Linked for Page {
     fn links(&self) -> &Links<Page> {
-        &self.page_links().partial
+        &self.links
     }
 }
 
 impl Linked<1> for Page {
     fn links(&self) -> &Links<Page> {
-        &self.page_links().waiting
+        // SAFETY: only pages of slots are in lists, and the segment set their parts when it made them.
+        &unsafe { self.parts.get().unwrap_unchecked() }.waiting
     }
 }
 
@@ -327,11 +320,8 @@ mod tests {
         let page: Box<Page> = unsafe { Box::<Page>::new_zeroed().assume_init() };
         page.base.set(ptr::without_provenance_mut(7 << 40));
         page.blocks.set(class.blocks() as u8);
-        // SAFETY: zeroes are a bitmap.
-        let bitmap = Box::leak(unsafe { Box::<Bitmap>::new_zeroed().assume_init() });
-        // SAFETY: zeroes are the links of a page in no list.
-        let links = Box::leak(unsafe { Box::<PageLinks>::new_zeroed().assume_init() });
-        page.set_parts(bitmap, links);
+        // SAFETY: zeroes are the parts of a page without free slots, in no list.
+        page.set_parts(Box::leak(unsafe { Box::<PageParts>::new_zeroed().assume_init() }));
         page.begin_slots(class, true);
         page
     }

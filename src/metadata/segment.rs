@@ -6,7 +6,7 @@
 
 use crate::class::{BLOCK, SEGMENT_BLOCKS};
 use crate::metadata::list::{Linked, Links};
-use crate::metadata::page::{Bitmap, NO_CLASS, Page, PageLinks, Use};
+use crate::metadata::page::{NO_CLASS, Page, PageParts, Use};
 use crate::metadata::shared_cell::SharedCell;
 use crate::os::OS_PAGE;
 use core::cell::Cell;
@@ -65,10 +65,8 @@ pub(crate) struct Segment {
     distances: [SharedCell<u8>; SEGMENT_BLOCKS],
     /// The page that begins in each block, if one does.
     pages: [Page; SEGMENT_BLOCKS],
-    /// The links of each page of slots.
-    page_links: [PageLinks; SEGMENT_BLOCKS],
-    /// The bitmap of each page of slots.
-    bitmaps: [Bitmap; SEGMENT_BLOCKS],
+    /// The other parts of the page's record.
+    parts: [PageParts; SEGMENT_BLOCKS],
 }
 
 // SAFETY: the arena's lock guards the plain cells; other threads read shared cells, and pages as their fields allow.
@@ -103,7 +101,7 @@ impl Segment {
             block.set(distance as u8);
         }
         let page = &self.pages[first];
-        page.set_parts(&self.bitmaps[first], &self.page_links[first]);
+        page.set_parts(&self.parts[first]);
         page.blocks.set(blocks as u8);
         // SAFETY: block `first` lies inside the segment.
         page.base.set(unsafe { self.base.get().add(first * BLOCK) });
