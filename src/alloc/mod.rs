@@ -3,6 +3,7 @@
 //! | station | files |
 //! |---|---|
 //! | the calls | `allocate`, `free`, `reallocate`, `inspect` (length, owner), `census` (what each station holds), `flush` |
+//! | which station serves a request | `stations` |
 //! | start and end of a thread, and of a process | `thread`, `thread_end`, `gate` (closed while the process forks), `fork` |
 //! | where no lock may be waited for | `bypass` |
 //! | the background purge | `purge` |
@@ -24,6 +25,8 @@ pub(crate) mod flush;
 pub(crate) mod free;
 pub(crate) mod inspect;
 pub(crate) mod reallocate;
+
+mod stations;
 
 mod bypass;
 mod fork;

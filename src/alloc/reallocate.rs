@@ -9,9 +9,10 @@
 //! Objects that grow step by step get more addresses than they asked for when they move, so that they move seldom. The
 //! memory comes as it is touched.
 
-use super::allocate::{NO_STRATEGY, allocate, allocate_to_grow, placement};
+use super::allocate::{allocate, allocate_to_grow};
 use super::free::free;
 use super::inspect::{Lengths, lengths};
+use super::stations::{NO_STRATEGY, placement};
 use super::thread::Access;
 use super::{bypass, large_mappings, mapping_pool, release, thread};
 use crate::class::{BLOCK, CLASS_BYTES_MAX, SMALL_BYTES_MAX};

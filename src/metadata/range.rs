@@ -192,9 +192,12 @@ pub(crate) unsafe fn commit_side(start: *const u8, bytes: usize) -> bool {
     let Some(table) = side_table() else { return false };
     let part = table.wrapping_add((start.addr() - BOUNDS.get().0) / SIDE_GRANULE);
     let bytes = bytes / SIDE_GRANULE;
-    // SAFETY: the part is ours, and was not used.
-    let is_done =
-        if IS_MAPPED.load(Ordering::Relaxed) { unsafe { os::commit(part, bytes) } } else { os::map_at(part, bytes) };
+    let is_done = if IS_MAPPED.load(Ordering::Relaxed) {
+        // SAFETY: the part is ours, and was not used.
+        unsafe { os::commit(part, bytes) }
+    } else {
+        os::map_at(part, bytes)
+    };
     if is_done {
         allocator::note_pages(bytes / os::OS_PAGE);
     }

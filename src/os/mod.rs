@@ -31,10 +31,15 @@
 //! `errno`, so `free` preserves it without saving it. `getauxval` goes through libc, and is no system call. What memory
 //! is used for is left to the layers above.
 
+mod abort;
+mod futex;
 mod thread;
 
+pub(crate) use abort::abort;
+pub(crate) use futex::{wait, wait_ms, wake, wake_all};
+
 use core::ptr;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 cfg_if::cfg_if! {
     if #[cfg(all(test, loom))] {
@@ -96,8 +101,6 @@ const MADV_DONTDUMP: usize = 16;
 const MADV_DODUMP: usize = 17;
 const MADV_WIPEONFORK: usize = 18;
 const MREMAP_MAYMOVE_FIXED: usize = 1 | 2;
-const FUTEX_WAIT_PRIVATE: usize = 128;
-const FUTEX_WAKE_PRIVATE: usize = 129;
 
 /// Results from -4095 to -1 are error numbers.
 fn failed(result: usize) -> bool {
@@ -406,40 +409,6 @@ pub(crate) fn resident_bytes(base: *const u8, len: usize) -> usize {
     (pages * page).min(len)
 }
 
-/// Sleeps while `*word == expected`, or returns at once; wakes spuriously.
-pub(crate) fn wait(word: &AtomicU32, expected: u32) {
-    // SAFETY: the word outlives the call; a null timeout means no limit.
-    unsafe {
-        arch::syscall6(arch::SYS_FUTEX, word.as_ptr().addr(), FUTEX_WAIT_PRIVATE, expected as usize, 0, 0, 0);
-    }
-}
-
-/// Wakes one sleeper of [`wait`].
-pub(crate) fn wake(word: &AtomicU32) {
-    // SAFETY: the kernel only compares the address.
-    unsafe {
-        arch::syscall6(arch::SYS_FUTEX, word.as_ptr().addr(), FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
-    }
-}
-
-/// As [`wait`], for at most `ms` milliseconds, below 1,000.
-pub(crate) fn wait_ms(word: &AtomicU32, expected: u32, ms: u32) {
-    let time = [0_u64, u64::from(ms) * 1_000_000];
-    // SAFETY: the word outlives the call, which reads a `struct timespec`.
-    unsafe {
-        let (word, time) = (word.as_ptr().addr(), (&raw const time).addr());
-        arch::syscall6(arch::SYS_FUTEX, word, FUTEX_WAIT_PRIVATE, expected as usize, time, 0, 0);
-    }
-}
-
-/// Wakes all sleepers of [`wait`] and [`wait_ms`].
-pub(crate) fn wake_all(word: &AtomicU32) {
-    // SAFETY: the kernel only compares the address.
-    unsafe {
-        arch::syscall6(arch::SYS_FUTEX, word.as_ptr().addr(), FUTEX_WAKE_PRIVATE, i32::MAX as usize, 0, 0, 0);
-    }
-}
-
 /// Restarts the sequences (`stacks_x86_64.rs`) that the process's threads are in. What a thread does after this call in
 /// another thread sees what this thread wrote before it. Returns `false` when the kernel cannot.
 pub(crate) fn restart_sequences() -> bool {
@@ -495,41 +464,6 @@ pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
     };
     // SAFETY: passed on; the mapping stays.
     unsafe { thread::spawn(work, map_guarded) }
-}
-
-/// Ends the process by SIGABRT.
-pub(crate) fn abort() -> ! {
-    let here = 0_u8;
-    if thread::is_on_stack((&raw const here).addr()) {
-        abort_from_own_thread();
-    }
-    // SAFETY: does not return, and runs no code of the allocator.
-    unsafe { libc::abort() }
-}
-
-/// Ends the process from the thread of [`spawn`]. A handler of the signal would run without thread-local storage of its
-/// own and on a short stack here: the signal goes to the process, of which another thread takes it.
-#[cold]
-fn abort_from_own_thread() -> ! {
-    const SIGABRT: usize = 6;
-    // SAFETY: the calls change no other memory; the zeroed words are the default action, without flags or a mask.
-    unsafe {
-        let process = arch::syscall6(arch::SYS_GETPID, 0, 0, 0, 0, 0, 0);
-        let mut action = [0_u64; 4];
-        arch::syscall6(arch::SYS_RT_SIGACTION, SIGABRT, 0, (&raw mut action).addr(), 8, 0, 0);
-        arch::syscall6(arch::SYS_KILL, process, SIGABRT, 0, 0, 0, 0);
-        // A handler may take its time; 0 and 1 are none. One that returns does not go on with a corrupt heap.
-        let wait_s = if action[0] > 1 { 10 } else { 0 };
-        (0..wait_s).for_each(|_| sleep_ms(999, alarm()));
-        let default = [0_u64; 4];
-        arch::syscall6(arch::SYS_RT_SIGACTION, SIGABRT, (&raw const default).addr(), 0, 8, 0, 0);
-        arch::syscall6(arch::SYS_KILL, process, SIGABRT, 0, 0, 0, 0);
-        // Every other thread has ended, or blocks the signal.
-        sleep_ms(100, alarm());
-        loop {
-            arch::syscall6(arch::SYS_EXIT_GROUP, 127, 0, 0, 0, 0, 0);
-        }
-    }
 }
 
 /// Writes to standard error, once. A failure is ignored.

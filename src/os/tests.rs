@@ -1,6 +1,7 @@
 //! Tests of the system calls.
 
 use super::*;
+use core::sync::atomic::AtomicU32;
 
 #[test]
 fn maps_zeroed_memory_and_gives_it_back() {

@@ -122,6 +122,7 @@ const ALLOCATOR: &[Layer] = &[
     layer(&["alloc/purge.rs"], "the background purge, the driver of the stations"),
     layer(&["alloc/thread.rs"], "start and end of a thread, and its way past its cache"),
     layer(&["alloc/fork.rs"], "what happens before the process begins, and around a fork"),
+    layer(&["alloc/stations.rs"], "which station serves a request"),
     apart(
         &["alloc/allocate.rs", "alloc/flush.rs", "alloc/free.rs", "alloc/inspect.rs"],
         "the calls: they read levels and pass them down",
