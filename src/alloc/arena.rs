@@ -30,7 +30,8 @@ global! {
     static ARENA: Lock<Arena> = Lock::new(Arena::new());
 }
 
-/// Bytes of segments that were made and that no caller has asked about yet. Relaxed: it orders nothing.
+/// Bytes of runs that began in memory without contents, new or given back, and that no caller has asked about yet.
+/// Relaxed: it orders nothing.
 static GROWTH: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Debug)]
@@ -63,6 +64,11 @@ pub(super) fn take_run(
     if let Some(run) = arena.take_from_lists(counters, policy, kind, blocks, object_bytes) {
         return Some(run);
     }
+    if arena.turn_to(kind)
+        && let Some(run) = arena.take_from_lists(counters, policy, kind, blocks, object_bytes)
+    {
+        return Some(run);
+    }
     // A segment that is memory in part may be too short for the run, and is then extended.
     while arena.grow(counters, policy, kind) {
         if let Some(run) = arena.take_from_lists(counters, policy, kind, blocks, object_bytes) {
@@ -70,7 +76,7 @@ pub(super) fn take_run(
         }
     }
     // The last resort: memory of the other kind.
-    let other = if kind == Kind::Small { Kind::Large } else { Kind::Small };
+    let other = kind.other();
     loop {
         let run = arena.take_from_lists(counters, policy, other, blocks, object_bytes);
         if run.is_some() || !arena.extend(counters, policy, other) {
@@ -81,7 +87,8 @@ pub(super) fn take_run(
 
 /// Whether a run of `blocks` blocks takes new memory.
 pub(super) fn must_grow(kind: Kind, blocks: usize) -> bool {
-    ARENA.lock().first_with(kind, blocks).is_none()
+    let arena = ARENA.lock();
+    arena.first_with(kind, blocks).is_none() && arena.whole_of_other(kind).is_none()
 }
 
 /// Where a run of a large object is to lie.
@@ -106,7 +113,7 @@ pub(super) fn take_run_at(
         return Some(run);
     }
     // As in `take_run`.
-    while arena.grow(counters, policy, Kind::Large) {
+    while arena.turn_to(Kind::Large) || arena.grow(counters, policy, Kind::Large) {
         if let Some(run) = arena.take_at(counters, policy, blocks, place, object_bytes) {
             return Some(run);
         }
@@ -273,10 +280,10 @@ pub(super) fn unmap_free(dirty: bool) {
     }
 }
 
-/// Bytes of segments that were made since the last call.
+/// Bytes by which the memory in use has grown since the last call that returned some, in steps of a huge page.
 pub(super) fn take_growth() -> usize {
     // The read alone is what nearly every call costs.
-    if GROWTH.load(Ordering::Relaxed) == 0 { 0 } else { GROWTH.swap(0, Ordering::Relaxed) }
+    if GROWTH.load(Ordering::Relaxed) < HUGE_PAGE { 0 } else { GROWTH.swap(0, Ordering::Relaxed) }
 }
 
 /// Bytes that wait to be purged.
@@ -334,6 +341,9 @@ impl Arena {
     ) {
         let run = segment.blocks_of(page);
         let half = usize::from(run & half_mask(0) == 0);
+        if is_clean {
+            GROWTH.fetch_add(run.count_ones() as usize * BLOCK, Ordering::Relaxed);
+        }
         purge::note_use(segment.freed_at[half].get(), run.count_ones() as usize * BLOCK, is_clean);
         let placed = Placed { segment, dirty_before, run, object_bytes, is_first: self.growth.is_first(segment) };
         huge_pages::advise_halves(policy, &mut self.halves, &counters.thp, placed);
@@ -343,6 +353,26 @@ impl Arena {
     fn first_with(&self, kind: Kind, blocks: usize) -> Option<&'static Segment> {
         let mut fit_classes = FitClass::for_blocks(blocks).index()..FitClass::COUNT;
         fit_classes.find_map(|fit| self.segments[kind as usize][fit].first())
+    }
+
+    /// A segment of the other kind that has no object.
+    fn whole_of_other(&self, kind: Kind) -> Option<&'static Segment> {
+        self.segments[kind.other() as usize][FitClass::COUNT - 1].first()
+    }
+
+    /// Makes a segment of the other kind that has no object one of this kind, before new memory is taken. Returns `false`
+    /// when there is none.
+    fn turn_to(&mut self, kind: Kind) -> bool {
+        let Some(segment) = self.whole_of_other(kind) else {
+            return false;
+        };
+        self.segments[kind.other() as usize][FitClass::COUNT - 1].remove(segment);
+        for half in 0..2 {
+            self.halves.forget(segment.base.get().wrapping_add(half * HUGE_PAGE));
+        }
+        segment.kind.set(kind);
+        self.segments[kind as usize][FitClass::COUNT - 1].push(segment);
+        true
     }
 
     /// Gets memory for more blocks, in a segment that is memory in part or a new one. Returns `false` when there is none.
@@ -411,7 +441,6 @@ impl Arena {
         let Some(segment) = new else {
             return false;
         };
-        GROWTH.fetch_add(SEGMENT, Ordering::Relaxed);
         let kind = segment.kind.get() as usize;
         if let Some(fit) = segment.fit_class() {
             self.segments[kind][fit.index()].push(segment);

@@ -1,8 +1,9 @@
 //! Gathers free memory that waits, before new memory is taken from the OS.
 //!
-//! Objects in the transfer cache, and in lists of the calling thread that it does not use, keep whole pages from being
-//! used for other sizes. A program that goes from one size to the next would need memory for each anew. So a request that
-//! would make the arena grow has them put back first, as far as they were not used since it last did.
+//! Objects in the transfer cache, and in lists of the calling thread, keep whole pages from being used for other sizes. A
+//! program that goes from one size to the next would need memory for each anew. So a request that would make the arena
+//! grow has them put back first: lists that are long, or were not used since the arena last grew, and the same of
+//! batches, at least half of all.
 
 use super::thread_heap::Heap;
 use super::transfer_batch::BATCH_SLOTS;
@@ -14,6 +15,10 @@ use core::ptr;
 
 /// Least bytes that wait, as a part of what the arena grows by at least.
 const BYTES_MIN: usize = 2 << 20;
+
+/// Bytes of a list from which on it is put back although it was used lately: to fill it again costs less than the page
+/// faults of as much new memory.
+const LIST_BYTES_MIN: usize = 64 << 10;
 
 /// Whether so much waits that a search is worth it.
 #[inline]
@@ -32,7 +37,11 @@ pub(super) fn gather(active: ActiveConfig, heap: &Heap, class: Class) -> bool {
     let mut is_due = false;
     let counters = &heap.counters;
     let mut objects = [ptr::null_mut(); BATCH_SLOTS];
-    for other in Class::all().filter(|&other| other != class && heap.is_unused_since_last_time(other)) {
+    let is_wanted = |&other: &Class| {
+        let is_long = heap.cache.held(other) * other.slot_bytes() >= LIST_BYTES_MIN;
+        other != class && (heap.is_unused_since_last_time(other) || is_long)
+    };
+    for other in Class::all().filter(is_wanted) {
         while heap.cache.held(other) > 0 {
             let taken = heap.drain(other, &mut objects);
             heap.cache.returned.add(taken as u64);
@@ -40,7 +49,7 @@ pub(super) fn gather(active: ActiveConfig, heap: &Heap, class: Class) -> bool {
         }
         heap.narrow(other);
     }
-    transfer_cache::take_idle(true, |class, objects| {
+    transfer_cache::take_idle(false, |class, objects| {
         is_due |= release::give_back(active, counters, class, objects);
     });
     central_free_list::give_empty(|class, page| is_due |= release::give_page(active, counters, class, page));

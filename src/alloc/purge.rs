@@ -9,6 +9,7 @@ use crate::config::{ActiveConfig, active};
 use crate::factor::original::bigcache;
 use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, When};
 use crate::factor::{self, elo, madvise_batch};
+use crate::os::HUGE_PAGE;
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::sync::{Guard, Lock, global};
 use crate::{fatal, os};
@@ -271,6 +272,23 @@ pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
         arena::purge_older_than(counters, 0, true, || true);
     }
     arena::unmap_free(true);
+}
+
+/// Bytes that wait in the arena, however much is mapped.
+const WAITING_BYTES_MIN: usize = 4 << 20;
+
+/// Gives back as many bytes of what waits in the arena, whatever its age, as a new mapping has: a program that turns from
+/// short objects to long ones would hold both. A step takes less time than the page faults of the mapping will.
+pub(super) fn give_way(active: ActiveConfig, counters: &factor::Counters, bytes: usize) {
+    let mut left = arena::waiting_bytes().saturating_sub(WAITING_BYTES_MIN).min(bytes);
+    if left < HUGE_PAGE || active.purge().is_none() {
+        return;
+    }
+    let Some(_in_transit) = IN_TRANSIT.try_lock() else { return };
+    arena::purge_older_than(counters, 0, false, || {
+        left = left.saturating_sub(HUGE_PAGE);
+        left > 0
+    });
 }
 
 /// Whether a thread does the work at this moment.

@@ -220,6 +220,10 @@ fn from_threshold(
         let evict = |oldest| _ = release::give_mapping(active, counters, oldest);
         let (mapping, zeroed) = mapping_pool::take(counters, placement(active), request, release::keep(active), evict)?;
         mapping.strategy.set(index_of(strategy));
+        if zeroed {
+            // Not touched yet: what waits in the arena goes before more is held than the program needs.
+            purge::give_way(active, counters, mapping.mapped.get());
+        }
         return Some(Memory::of_mapping(mapping, zeroed));
     }
     let mapping = large_mappings::map(counters, placement(active), request)?;

@@ -34,6 +34,16 @@ pub(crate) enum Kind {
     Large,
 }
 
+impl Kind {
+    /// The other one.
+    pub(crate) fn other(self) -> Kind {
+        match self {
+            Kind::Small => Kind::Large,
+            Kind::Large => Kind::Small,
+        }
+    }
+}
+
 /// Four MiB of the arena. The arena's lock guards all fields, except pages in use. The first fields share an OS page
 /// with the records of all but the last blocks, so that a segment of large objects makes one OS page of records resident.
 #[derive(Debug)]
