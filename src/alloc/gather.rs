@@ -8,7 +8,7 @@
 use super::thread_heap::Heap;
 use super::transfer_batch::BATCH_SLOTS;
 use super::{arena, central_free_list, release, transfer_cache};
-use crate::class::Class;
+use crate::class::{BLOCK, Class};
 use crate::config::ActiveConfig;
 use crate::metadata::segment::Kind;
 use core::ptr;
@@ -16,14 +16,17 @@ use core::ptr;
 /// Least bytes that wait, as a part of what the arena grows by at least.
 const BYTES_MIN: usize = 2 << 20;
 
+/// Bytes that are worth a search.
+const FOUND_MIN: usize = 256 << 10;
 /// Bytes of a list from which on it is put back although it was used lately: to fill it again costs less than the page
 /// faults of as much new memory.
 const LIST_BYTES_MIN: usize = 64 << 10;
 
-/// Whether so much waits that a search is worth it.
+/// Whether so much may wait that a search is worth it, and the last ones found something: each that found nothing lets
+/// twice as many requests pass, up to a bound.
 #[inline]
 pub(super) fn is_worth_it(heap: &Heap) -> bool {
-    transfer_cache::waiting_bytes() + heap.capacity() >= BYTES_MIN
+    transfer_cache::waiting_bytes() + heap.capacity() >= BYTES_MIN && heap.search.is_due()
 }
 
 /// Whether an object of the class that no cache has makes the arena grow.
@@ -34,7 +37,7 @@ pub(super) fn must_grow(class: Class) -> bool {
 /// Puts back what waits, but objects of `class`. Returns whether the purge is due.
 #[cold]
 pub(super) fn gather(active: ActiveConfig, heap: &Heap, class: Class) -> bool {
-    let mut is_due = false;
+    let (mut is_due, mut found) = (false, 0);
     let counters = &heap.counters;
     let mut objects = [ptr::null_mut(); BATCH_SLOTS];
     let is_wanted = |&other: &Class| {
@@ -45,13 +48,19 @@ pub(super) fn gather(active: ActiveConfig, heap: &Heap, class: Class) -> bool {
         while heap.cache.held(other) > 0 {
             let taken = heap.drain(other, &mut objects);
             heap.cache.returned.add(taken as u64);
+            found += taken * other.slot_bytes();
             is_due |= release::give_back(active, counters, other, &objects[..taken]);
         }
         heap.narrow(other);
     }
     transfer_cache::take_idle(false, |class, objects| {
+        found += objects.len() * class.slot_bytes();
         is_due |= release::give_back(active, counters, class, objects);
     });
-    central_free_list::give_empty(|class, page| is_due |= release::give_page(active, counters, class, page));
+    central_free_list::give_empty(|class, page| {
+        found += class.blocks() * BLOCK;
+        is_due |= release::give_page(active, counters, class, page);
+    });
+    heap.search.note(found >= FOUND_MIN);
     is_due
 }

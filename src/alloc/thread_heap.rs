@@ -68,6 +68,7 @@ pub(crate) struct Heap {
     /// Bytes of objects that the lists may hold beyond those that they may hold at first, and the most that they may.
     capacity: Cell<usize>,
     allowance: Cell<usize>,
+    pub(super) search: Search,
     /// Held by the thread while it is past its cache, and by the purge while it empties the cache.
     pub(super) inside: Lock<()>,
     /// The words of the thread that the heap belongs to, as an address; 0 when it belongs to none, or must be left alone.
@@ -114,6 +115,32 @@ struct SpareHeaps {
 
 // SAFETY: heaps in the list belong to no thread.
 unsafe impl Send for SpareHeaps {}
+
+/// Most requests that pass between two searches.
+const PASSES_MAX: u8 = 64;
+
+/// When a heap searches again for memory that waits: `gather.rs` does.
+#[derive(Debug)]
+pub(super) struct Search {
+    /// Requests that pass until then, and how many passed last time.
+    left: Cell<u8>,
+    passes: Cell<u8>,
+}
+
+impl Search {
+    /// Whether this request searches.
+    pub(super) fn is_due(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left == 0
+    }
+
+    /// Notes whether a search was worth it.
+    pub(super) fn note(&self, has_found: bool) {
+        self.passes.set(if has_found { 0 } else { (2 * self.passes.get()).clamp(1, PASSES_MAX) });
+        self.left.set(self.passes.get());
+    }
+}
 
 /// Which slot lists a heap opens.
 #[derive(Clone, Copy, Debug, Default)]
