@@ -207,3 +207,36 @@ fn options_that_a_shape_does_not_have_are_refused() {
     }
     refused("--allocator floor --iterations 1 --scenario sparse", &["'floor' cannot run this"]);
 }
+
+/// Every row of the two configs is a command line that the program takes, and every value that is asked for is one of its
+/// shape.
+#[test]
+fn the_configs_ask_for_what_the_shapes_have() {
+    for config in ["shapes", "shapes-later"] {
+        let path = format!("{}/../../configs/{config}.toml", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let mut values: &[&str] = &[];
+        let mut rows = 0;
+        for line in text.lines() {
+            if let Some(args) = line.strip_prefix("args = ").filter(|args| args.contains("--scenario")) {
+                let args: Vec<String> = serde_json::from_str(args).expect("a list of texts");
+                let small = SMALL.iter().find(|(small, _)| small.starts_with(&format!("{} ", args[1])));
+                values = small.unwrap_or_else(|| panic!("no shape {}", args[1])).1;
+                let record = json(&format!("--allocator system {} --iterations 0", args.join(" ")));
+                assert_eq!(record["scenario"], args[1].as_str());
+                rows += 1;
+            } else if line == "[[target]]" {
+                values = &[];
+            } else if let Some(name) = line.strip_prefix("response = \"value:").and_then(|name| name.strip_suffix('"'))
+            {
+                // Targets stand below the rows, and may be about several shapes.
+                let known = match values {
+                    [] => SMALL.iter().any(|(_, values)| values.contains(&name)),
+                    own => own.contains(&name),
+                };
+                assert!(known, "{path}: {name} is none of {values:?}");
+            }
+        }
+        assert!(rows >= 10, "{path}: {rows} rows");
+    }
+}

@@ -12,7 +12,7 @@ use std::sync::{Barrier, Mutex};
 /// Live objects of each thread, half of them at a time.
 const PLACES: usize = 64;
 /// A child that is not done by then hangs.
-const CHILD_SECONDS: u32 = 5;
+const CHILD_SECONDS: u32 = 2;
 
 pub(super) fn run<A: Allocator>(a: A, plan: &RunPlan) -> Outcome {
     let (threads, sizes) = (plan.shape.threads(), plan.shape.sizes());
