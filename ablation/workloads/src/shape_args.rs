@@ -27,7 +27,8 @@ pub(crate) struct ShapeArgs {
     #[arg(long, value_name = "N", value_parser = parse_bytes)]
     step: Option<u64>,
 
-    /// Which part of the objects stays: 1/64; or 10/32,1/512 for a second step, both of all objects
+    /// Which part of the objects stays: the first of every 64 with 1/64; with 10/32,1/512 the first ten of every 32, and after
+    /// the wait the first of every 512
     #[arg(long, value_name = "PART")]
     keep: Option<Keep>,
 

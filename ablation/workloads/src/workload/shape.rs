@@ -289,7 +289,7 @@ pub(crate) struct Keep {
     pub(crate) second: Option<Part>,
 }
 
-/// `of` of `out_of` objects, evenly spread.
+/// The first `of` of every `out_of` objects: what lies between them may fill whole OS pages, which can be given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Part {
     of: u32,
@@ -297,14 +297,14 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// `of` of every `out_of`.
+    /// The first `of` of every `out_of`.
     pub(crate) const fn new(of: u32, out_of: u32) -> Part {
         Part { of, out_of }
     }
 
     /// Whether the object with this number, counted from 0, is one of the part.
     pub(crate) fn has(self, number: usize) -> bool {
-        (number as u64 * u64::from(self.of)) % u64::from(self.out_of) < u64::from(self.of)
+        number % (self.out_of as usize) < self.of as usize
     }
 }
 
@@ -378,11 +378,12 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_spread_evenly_and_a_second_is_within_the_first() {
+    fn a_part_is_the_first_of_every_so_many_and_a_second_is_within_it() {
         let keep: Keep = "10/32,1/512".parse().expect("two parts");
         let (first, second) = (keep.first, keep.second.expect("the second"));
         let count = |part: Part| (0..1024).filter(|number| part.has(*number)).count();
         assert_eq!((count(first), count(second)), (320, 2));
+        assert!((0..10).all(|number| first.has(number)) && !(10..32).any(|number| first.has(number)));
         assert!((0..1024).all(|number| first.has(number) || !second.has(number)));
         assert_eq!(serde_json::to_string(&keep).expect("text"), "\"10/32,1/512\"");
         for bad in ["", "1", "0/4", "5/4", "1/64,", "1/0", "-1/4"] {
