@@ -23,7 +23,15 @@ ablate-smoke *ARGS:
 [group('measure')]
 bench *ARGS: preload (bench-study "bench" ARGS) (bench-archive "bench") (bench-study "bench-memory") (bench-archive "bench-memory")
 
-# One study of `just bench`, into a folder of this call.
+# The memory shapes beside every peer, held to their targets, into results/: ten minutes once built.
+[group('measure')]
+bench-shapes *ARGS: (bench-study "shapes" ARGS) (bench-archive "shapes")
+
+# The memory shapes that take a wait to show: an hour once built; the row of three minutes takes more than half of it.
+[group('measure')]
+bench-shapes-later *ARGS: (bench-study "shapes-later" ARGS) (bench-archive "shapes-later")
+
+# One study of `just bench` or `just bench-shapes`, into a folder of this call.
 [private]
 bench-study NAME *ARGS:
     {{runner}} run configs/{{NAME}}.toml --out target/ablate/{{NAME}}-{{stamp}} {{ARGS}}

@@ -2,8 +2,10 @@
 
 use crate::refused::{Refused, SAMPLES_MAX, THREADS_MAX};
 use crate::registry::{ALLOCATORS, Engine, NamedAllocator};
+use crate::shape_args::ShapeArgs;
 use crate::workload::plan::{Lifetime, LifetimePattern, Rest, RunPlan};
 use crate::workload::scenario::{BYTES, LifetimeRule, SCENARIOS, Scenario, Sizes};
+use crate::workload::shape::{Parameters, Shape, parse_bytes};
 use crate::workload::touch::Touch;
 use clap::Parser;
 
@@ -35,31 +37,35 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", required_unless_present = "list")]
     iterations: Option<u64>,
 
-    /// How each block is used: not at all (none), one byte per 4 KiB is written (page), or every byte (full, as in the
-    /// original programs)
-    #[arg(long, value_enum, default_value = "full")]
-    touch: Touch,
+    /// How each block is used: not at all (none), one byte per 4 KiB is written (page), or every byte (full, the default, as
+    /// in the original programs). The shapes sparse, calloc and neighbours write what they are about
+    #[arg(long, value_enum)]
+    touch: Option<Touch>,
 
-    /// Block size of the scenarios fixed and memory-return, 16 B to 64 MiB; written as 4096, 4KiB or 2MiB
-    #[arg(long, value_name = "N", value_parser = bytes)]
-    bytes: Option<u32>,
+    /// Block size of the scenarios fixed and memory-return, 16 B to 64 MiB; written as 4096, 4KiB or 2MiB. Of the shapes, the
+    /// smallest size, up to 2GiB
+    #[arg(long, value_name = "N", value_parser = parse_bytes)]
+    bytes: Option<u64>,
 
     /// When each block is freed. lifo (the default): at once. ring: 16 blocks are live, and the oldest is freed before the
     /// next request. batch: a group is requested, then freed in order. shuffled: the same in an order drawn before. handoff:
     /// by another thread. A group is 1000 blocks, but at most 64 MiB and at least 2 blocks. churn, threads and parallel
-    /// have their own lifetimes; memory-return accepts batch (its default) and shuffled
+    /// have their own lifetimes; memory-return and some shapes accept batch (their default) and shuffled
     #[arg(long, value_enum)]
     lifetime: Option<Lifetime>,
 
-    /// Threads of the scenario parallel. For the scenario threads and for --lifetime handoff: pairs of a producing and a
+    /// Threads of the scenario parallel and of shapes. For the scenario threads and for --lifetime handoff: pairs of a producing and a
     /// freeing thread. Each thread or pair does all iterations
-    #[arg(long, value_name = "T", default_value_t = 1)]
-    threads: u32,
+    #[arg(long, value_name = "T")]
+    threads: Option<u32>,
 
     /// What memory-return does between freeing all blocks and its last reading of resident memory. light (the default): one
     /// small block is requested and freed per millisecond, for two seconds. idle: nothing, for five seconds
     #[arg(long, value_enum)]
     rest: Option<Rest>,
+
+    #[command(flatten)]
+    shape: ShapeArgs,
 
     /// Operations per timed batch, instead of the scenario's own number; rounded up to whole groups (mixed: its three
     /// sizes). Small batches show single slow operations in the 99th percentile
@@ -112,22 +118,32 @@ impl Args {
             let all_at_once = scenario.lifetime == LifetimeRule::AllAtOnce;
             return Err(if all_at_once { Refused::AllAtOnce(name) } else { Refused::OwnLifetimes(name) });
         };
-        if !pattern.has_threads() && self.threads != 1 {
+        if let Some(shape) = pattern.shape() {
+            return self.resolve_shape(allocator, engine, scenario, shape, pattern);
+        }
+        if let Some(option) = self.shape.first_given() {
+            return Err(Refused::NoShape { scenario: name, option });
+        }
+        let (threads, touch) = (self.threads.unwrap_or(1), self.touch.unwrap_or(Touch::Full));
+        if !pattern.has_threads() && threads != 1 {
             return Err(Refused::OneThread(name));
         }
-        if !(1..=THREADS_MAX).contains(&self.threads) {
-            return Err(Refused::Threads(self.threads));
+        if !(1..=THREADS_MAX).contains(&threads) {
+            return Err(Refused::Threads(threads));
         }
         match (scenario.sizes, self.bytes) {
             (Sizes::Given, None) => return Err(Refused::NoBytes(name)),
-            (Sizes::Each(_) | Sizes::Octaves { .. } | Sizes::Pages { .. }, Some(_)) => {
+            (Sizes::Given, Some(bytes)) if !u32::try_from(bytes).is_ok_and(|bytes| BYTES.contains(&bytes)) => {
+                return Err(Refused::Bytes(name));
+            }
+            (Sizes::Each(_) | Sizes::Octaves { .. } | Sizes::Pages { .. } | Sizes::Range, Some(_)) => {
                 return Err(Refused::OwnSizes(name));
             }
             _ => {}
         }
         match pattern.measures_memory_return() {
             false if self.rest.is_some() => return Err(Refused::NoRest(name)),
-            true if self.touch == Touch::None => return Err(Refused::Untouched(name)),
+            true if touch == Touch::None => return Err(Refused::Untouched(name)),
             true if self.cold => return Err(Refused::ColdAnyway(name)),
             _ if self.cold && self.batch.is_some() => return Err(Refused::BatchOfOne),
             _ => {}
@@ -135,10 +151,11 @@ impl Args {
         let plan = RunPlan {
             scenario,
             iterations: self.iterations.unwrap_or_default(),
-            touch: self.touch,
+            touch,
             pattern,
-            bytes: self.bytes.unwrap_or_default(),
-            threads: self.threads,
+            bytes: self.bytes.unwrap_or_default() as u32,
+            shape: Parameters::default(),
+            threads,
             rest: self.rest.unwrap_or(Rest::Light),
             batch_asked: self.batch,
             cold: self.cold,
@@ -148,10 +165,56 @@ impl Args {
         if engine.can_run.is_some_and(|can_run| !can_run(&plan)) {
             return Err(Refused::CannotRun(allocator.name));
         }
-        match plan.timed_batches().and_then(|batches| batches.checked_mul(u64::from(plan.threads))) {
-            Some(samples) if samples <= SAMPLES_MAX => Ok(Resolved { allocator, engine, plan }),
-            _ => Err(Refused::TooManyIterations(plan.iterations)),
+        resolved(allocator, engine, plan)
+    }
+
+    /// The same for a memory shape, whose parameters replace most of the other arguments.
+    fn resolve_shape(
+        &self,
+        allocator: &'static NamedAllocator,
+        engine: Engine,
+        scenario: &'static Scenario,
+        shape: Shape,
+        pattern: LifetimePattern,
+    ) -> Result<Resolved, Refused> {
+        let name = scenario.name;
+        match () {
+            () if self.rest.is_some() => return Err(Refused::NoRest(name)),
+            () if self.cold => return Err(Refused::ColdAnyway(name)),
+            () if self.batch.is_some() => return Err(Refused::OwnBatches(name)),
+            () if self.touch.is_some() && shape.has_own_touch() => return Err(Refused::OwnTouch(name)),
+            () => {}
         }
+        let given = Parameters { bytes: self.bytes, threads: self.threads, ..self.shape.parameters() };
+        let parameters =
+            scenario.shape.with(given).map_err(|option| Refused::NoParameter { scenario: name, option })?;
+        parameters.check(shape).map_err(|sentence| Refused::Parameters { scenario: name, sentence })?;
+        let plan = RunPlan {
+            scenario,
+            iterations: self.iterations.unwrap_or_default(),
+            touch: self.touch.unwrap_or(Touch::Full),
+            pattern,
+            bytes: parameters.bytes() as u32,
+            shape: parameters,
+            threads: parameters.threads(),
+            rest: Rest::Idle,
+            batch_asked: None,
+            cold: false,
+            seed: self.seed,
+            counted_from_outside: self.no_proof,
+        };
+        if engine.can_run.is_some_and(|can_run| !can_run(&plan)) {
+            return Err(Refused::CannotRun(allocator.name));
+        }
+        resolved(allocator, engine, plan)
+    }
+}
+
+/// The whole, unless it has more timed values than fit.
+fn resolved(allocator: &'static NamedAllocator, engine: Engine, plan: RunPlan) -> Result<Resolved, Refused> {
+    match plan.timed_batches().and_then(|batches| batches.checked_mul(u64::from(plan.threads))) {
+        Some(samples) if samples <= SAMPLES_MAX => Ok(Resolved { allocator, engine, plan }),
+        _ => Err(Refused::TooManyIterations(plan.iterations)),
     }
 }
 
@@ -197,17 +260,6 @@ fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String 
         Some(near) => format!(" (did you mean '{near}'?)"),
         None => String::new(),
     }
-}
-
-/// Parses a size in bytes, with or without a unit, within [`BYTES`].
-fn bytes(text: &str) -> Result<u32, String> {
-    let (digits, unit) = match text {
-        _ if text.ends_with("KiB") => (&text[..text.len() - 3], 1 << 10),
-        _ if text.ends_with("MiB") => (&text[..text.len() - 3], 1 << 20),
-        _ => (text, 1),
-    };
-    let bytes = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(unit));
-    bytes.filter(|bytes| BYTES.contains(bytes)).ok_or_else(|| "give 16 to 64MiB: 4096, 4KiB, 2MiB".to_owned())
 }
 
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -272,12 +324,17 @@ mod tests {
 
     #[test]
     fn a_size_belongs_to_the_scenarios_that_have_none() {
-        for (text, expected) in [("16", 16), ("4KiB", 4096), ("2MiB", 2 << 20), ("64MiB", 64 << 20)] {
-            assert_eq!(bytes(text), Ok(expected));
+        let fixed = "--allocator system --scenario fixed --iterations 3 --bytes";
+        for text in ["16", "4KiB", "2MiB", "64MiB"] {
+            check(&format!("{fixed} {text}"), Ok((3, Touch::Full)));
         }
-        for text in ["15", "65MiB", "4kb", "", "MiB", "-1", "99999999999"] {
-            assert!(bytes(text).is_err(), "{text}");
+        for text in ["15", "65MiB", "99999999999"] {
+            check(&format!("{fixed} {text}"), Err("give 16 to 64MiB"));
         }
+        for text in ["4kb", "MiB", "0x10"] {
+            check(&format!("{fixed} {text}"), Err("give a number of bytes"));
+        }
+        check(&format!("{fixed} -1"), Err("unexpected argument"));
         check("--allocator system --scenario fixed --iterations 3 --bytes 4KiB", Ok((3, Touch::Full)));
         check("--allocator system --scenario fixed --iterations 3", Err("give --bytes"));
         check("--allocator system --scenario vm --iterations 3 --bytes 16", Err("drop --bytes"));

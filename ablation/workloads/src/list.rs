@@ -4,6 +4,7 @@ use crate::output::{FORMAT, fit};
 use crate::registry::ALLOCATORS;
 use crate::workload::plan::{Lifetime, LifetimePattern, Rest};
 use crate::workload::scenario::{LifetimeRule, SCENARIOS, Sizes};
+use crate::workload::shape::Parameters;
 use crate::workload::touch::Touch;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -43,6 +44,9 @@ struct ScenarioRow {
     lifetimes: Vec<String>,
     /// Whether `--bytes` must give the block size.
     bytes: bool,
+    /// The parameters of a memory shape, with their defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shape: Option<Parameters>,
 }
 
 #[derive(Debug, Serialize)]
@@ -92,6 +96,7 @@ impl List {
                         LifetimePattern::of(s.lifetime, Some(*lifetime)).is_some()
                     }),
                     bytes: s.sizes == Sizes::Given,
+                    shape: matches!(s.lifetime, LifetimeRule::Shape(_)).then_some(s.shape),
                 })
                 .collect(),
             touches: names_where(|_: &Touch| true),
@@ -135,8 +140,8 @@ impl List {
         }
         let mut scenarios = headed(["scenario", "operations", "--lifetime", "description"]);
         for s in &self.scenarios {
-            let operations =
-                s.operations.map_or_else(|| "from --bytes".to_owned(), |operations| operations.to_string());
+            let from = if s.shape.is_some() { "a pass" } else { "from --bytes" };
+            let operations = s.operations.map_or_else(|| from.to_owned(), |operations| operations.to_string());
             let lifetimes = match s.lifetimes.len() {
                 0 => "its own".to_owned(),
                 all if all == self.lifetimes.len() => "any".to_owned(),

@@ -19,6 +19,7 @@ mod placebo;
 mod proof;
 mod refused;
 mod registry;
+mod shape_args;
 mod workload;
 
 use crate::args::{Args, Resolved};
@@ -27,6 +28,7 @@ use crate::os::{clock, usage};
 use crate::output::{Findings, Report};
 use crate::proof::Counted;
 use crate::workload::latency::{self, Latency};
+use crate::workload::measurement::Requests;
 use crate::workload::script::Script;
 use anyhow::{Context, anyhow};
 use clap::error::ErrorKind;
@@ -88,10 +90,13 @@ fn measure(resolved: &Resolved, with_proof: bool) -> anyhow::Result<Report> {
     let run = (engine.drive)(plan);
     let stats = allocator.preset.map(|_| hakmem::stats());
     let rss_peak_bytes = usage::rss_peak_bytes();
-    let counted = stats.as_ref().map(|stats| Counted {
-        allocations: stats.allocations,
-        operations: run.warm_up_operations + run.operations + run.untimed_operations,
-    });
+    let requests = match run.requests {
+        Requests::OnePerOperation => Some(run.warm_up_operations + run.operations),
+        Requests::Counted(requests) => Some(requests),
+        Requests::Unknown => None,
+    };
+    let counted =
+        stats.as_ref().zip(requests).map(|(stats, requests)| Counted { allocations: stats.allocations, requests });
     let proof = with_proof.then(|| {
         let tallies = (engine.verify)(&Script::new(plan, 0).ops, &registry::witnesses(engine));
         let proof = proof::judge(engine.witness.name, &tallies, counted);

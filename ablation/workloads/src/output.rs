@@ -4,6 +4,7 @@ use crate::proof::Proof;
 use crate::workload::latency::Latency;
 use crate::workload::measurement::Values;
 use crate::workload::plan::{Rest, RunPlan};
+use crate::workload::shape::{Parameters, Shape};
 use crate::workload::touch::Touch;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -29,10 +30,15 @@ pub(crate) struct Report {
     warm_up_operations: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u32>,
-    touch: Touch,
+    /// `None` where the shape says what is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    touch: Option<Touch>,
     lifetime: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     rest: Option<Rest>,
+    /// The parameters of a memory shape.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shape: Option<Parameters>,
     threads: u32,
     cold: bool,
     seed: u64,
@@ -114,9 +120,10 @@ impl Report {
             operations: findings.operations,
             warm_up_operations: findings.warm_up_operations,
             bytes: Some(plan.bytes).filter(|bytes| *bytes > 0),
-            touch: plan.touch,
+            touch: Some(plan.touch).filter(|_| !plan.pattern.shape().is_some_and(Shape::has_own_touch)),
             lifetime: plan.lifetime_name(),
             rest: plan.pattern.measures_memory_return().then_some(plan.rest),
+            shape: plan.pattern.shape().map(|_| plan.shape),
             threads: plan.threads,
             cold: plan.cold,
             seed: plan.seed,
@@ -162,7 +169,7 @@ impl Report {
                 "{}{}, touch {}, lifetime {}, {}, seed {}",
                 self.scenario,
                 self.bytes.map_or_else(String::new, |bytes| format!(" of {bytes} bytes")),
-                touch_name(self.touch),
+                self.touch.map_or("its own", touch_name),
                 self.lifetime,
                 if self.cold { "cold" } else { "warm" },
                 self.seed

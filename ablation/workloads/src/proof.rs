@@ -2,7 +2,7 @@
 //!
 //! A fixed number of blocks is requested through the call that was measured. The witness of every allocator in the build
 //! says which of them it served. A run is proven when its own allocator claims all blocks and no other allocator claims
-//! one. hakmem's request counter must also equal the number of operations that were executed.
+//! one. hakmem's request counter must also equal the number of requests that were made.
 
 use crate::allocator::library::Library;
 use crate::allocator::{Allocator, Witness, layout, out_of_memory};
@@ -42,8 +42,8 @@ pub(crate) struct Proof {
 pub(crate) struct Counted {
     /// Requests by hakmem's own counter, before the verification.
     pub(crate) allocations: u64,
-    /// Operations that were executed, warm-up included.
-    pub(crate) operations: u64,
+    /// Requests that the run made, warm-up included.
+    pub(crate) requests: u64,
 }
 
 /// How many blocks the witnesses are asked about, for these operations' sizes. One more is requested before them.
@@ -107,13 +107,13 @@ pub(crate) fn judge(name: &str, tallies: &[Tally], counted: Option<Counted>) -> 
     if !others.is_empty() {
         sentence += &format!("; {} none", others.join(", "));
     }
-    if let Some(Counted { allocations, operations }) = counted {
-        if allocations != operations {
+    if let Some(Counted { allocations, requests }) = counted {
+        if allocations != requests {
             return unproven(format!(
-                "{name} counted {allocations} requests during {operations} operations, warm-up included"
+                "{name} counted {allocations} requests during {requests} that were made, warm-up included"
             ));
         }
-        sentence += &format!("; it counted {allocations} requests during as many operations");
+        sentence += &format!("; it counted {allocations} requests, as many as were made");
     }
     Proof { served_by: name.to_owned(), sentence }
 }
@@ -138,7 +138,7 @@ mod tests {
             Tally { name: "ours", by: "map", asked: BLOCKS, claimed: claims[0] },
             Tally { name: "theirs", by: "records", asked: BLOCKS, claimed: claims[1] },
         ];
-        let counted = counted.map(|(allocations, operations)| Counted { allocations, operations });
+        let counted = counted.map(|(allocations, requests)| Counted { allocations, requests });
         let proof = judge("ours", &tallies, counted);
         assert_eq!(proof.served_by, served_by, "{proof:?}");
         assert!(proof.sentence.contains(part), "{proof:?}");

@@ -60,6 +60,39 @@ pub(crate) enum Refused {
     /// No size for a scenario that has none.
     #[error("scenario '{0}' needs a block size: give --bytes, 16 to 64MiB")]
     NoBytes(&'static str),
+    /// A size out of range.
+    #[error("scenario '{0}' does not have blocks of that size: give 16 to 64MiB")]
+    Bytes(&'static str),
+    /// An option of the shapes for another scenario.
+    #[error("scenario '{scenario}' is no memory shape: drop {option}")]
+    NoShape {
+        /// The scenario.
+        scenario: &'static str,
+        /// The option.
+        option: &'static str,
+    },
+    /// An option that the shape does not have.
+    #[error("scenario '{scenario}' does not have {option}: drop it; --list tells what it has")]
+    NoParameter {
+        /// The scenario.
+        scenario: &'static str,
+        /// The option.
+        option: &'static str,
+    },
+    /// Parameters of a shape that are out of range or contradict each other.
+    #[error("scenario '{scenario}': {sentence}")]
+    Parameters {
+        /// The scenario.
+        scenario: &'static str,
+        /// What to give.
+        sentence: &'static str,
+    },
+    /// `--touch` for a shape that is about what is written.
+    #[error("scenario '{0}' says itself what is written: drop --touch")]
+    OwnTouch(&'static str),
+    /// `--batch` for a shape.
+    #[error("scenario '{0}' times whole passes: drop --batch")]
+    OwnBatches(&'static str),
     /// A size for a scenario that has its own.
     #[error("scenario '{0}' has its own sizes: drop --bytes, or take --scenario fixed or memory-return")]
     OwnSizes(&'static str),

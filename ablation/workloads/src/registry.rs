@@ -166,7 +166,7 @@ fn fill_floor(plan: &RunPlan) {
     match plan.scenario.sizes {
         Sizes::Each(sizes) => sizes.iter().for_each(|size| floor::fill(*size, live, true)),
         Sizes::Given => floor::fill(plan.bytes, live, true),
-        Sizes::Octaves { .. } | Sizes::Pages { .. } => {}
+        Sizes::Octaves { .. } | Sizes::Pages { .. } | Sizes::Range => {}
     }
 }
 

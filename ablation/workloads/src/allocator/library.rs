@@ -21,16 +21,19 @@ impl Library {
     }
 }
 
-/// The library behind `malloc`, `free` and `posix_memalign`, the calls of [`super::preloaded`].
+/// The library behind `malloc` and the other calls of [`super::preloaded`].
 ///
 /// # Errors
 /// A sentence: a symbol's library is unknown, or the symbols come from different libraries.
 pub(crate) fn of_malloc() -> Result<Library, String> {
     let named = |name: &str, symbol| library_of(symbol).ok_or_else(|| format!("dladdr does not know {name}"));
     let malloc = named("malloc", libc::malloc as *const c_void)?;
-    for (name, symbol) in
-        [("free", libc::free as *const c_void), ("posix_memalign", libc::posix_memalign as *const c_void)]
-    {
+    for (name, symbol) in [
+        ("free", libc::free as *const c_void),
+        ("calloc", libc::calloc as *const c_void),
+        ("realloc", libc::realloc as *const c_void),
+        ("posix_memalign", libc::posix_memalign as *const c_void),
+    ] {
         let other = named(name, symbol)?;
         if other.base != malloc.base {
             return Err(format!("malloc comes from {}, but {name} from {}", malloc.file, other.file));

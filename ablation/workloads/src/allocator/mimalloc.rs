@@ -21,6 +21,18 @@ impl Allocator for MimallocCrate {
     }
 
     #[inline(always)]
+    unsafe fn alloc_zeroed(self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller promises a size that is not zero.
+        unsafe { MiMalloc.alloc_zeroed(layout) }
+    }
+
+    #[inline(always)]
+    unsafe fn realloc(self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller promises a live block of this allocator with this layout, and a size that is not zero.
+        unsafe { MiMalloc.realloc(ptr, layout, size) }
+    }
+
+    #[inline(always)]
     unsafe fn dealloc(self, ptr: *mut u8, layout: Layout) {
         // SAFETY: the caller promises a live block of this allocator with this layout.
         unsafe { MiMalloc.dealloc(ptr, layout) }

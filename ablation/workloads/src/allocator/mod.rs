@@ -23,17 +23,29 @@ pub(crate) const ALIGN: usize = 16;
 
 /// An allocator as the timed loops see it. Both calls are always inlined, so that every allocator is measured in its
 /// own copy of each loop.
-pub(crate) trait Allocator: Copy + Send + 'static {
+pub(crate) trait Allocator: Copy + Send + Sync + 'static {
     /// Requests a block. Returns null when there is no memory.
     ///
     /// # Safety
     /// - `layout.size()` is not zero.
     unsafe fn alloc(self, layout: Layout, site: Site) -> *mut u8;
 
+    /// Requests a block that is all zero. Returns null when there is no memory.
+    ///
+    /// # Safety
+    /// - `layout.size()` is not zero.
+    unsafe fn alloc_zeroed(self, layout: Layout) -> *mut u8;
+
+    /// Gives a block another size; the block may move. Returns null when there is no memory, and the block is then as it was.
+    ///
+    /// # Safety
+    /// - As for [`Allocator::dealloc`], and `size` is not zero. From now on the block's layout has that size.
+    unsafe fn realloc(self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8;
+
     /// Frees a block.
     ///
     /// # Safety
-    /// - `ptr` came from [`Allocator::alloc`] of the same allocator with the same `layout`, and was not freed before.
+    /// - `ptr` came from [`Allocator::alloc`] or another request of the same allocator with the same `layout`, and was not freed before.
     unsafe fn dealloc(self, ptr: *mut u8, layout: Layout);
 }
 

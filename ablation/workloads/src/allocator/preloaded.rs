@@ -33,6 +33,20 @@ impl Allocator for Preloaded {
     }
 
     #[inline(always)]
+    unsafe fn alloc_zeroed(self, layout: Layout) -> *mut u8 {
+        debug_assert!(layout.align() <= MALLOC_ALIGN);
+        // SAFETY: any size may be asked for.
+        unsafe { libc::calloc(1, layout.size()) }.cast()
+    }
+
+    #[inline(always)]
+    unsafe fn realloc(self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        debug_assert!(layout.align() <= MALLOC_ALIGN);
+        // SAFETY: the caller promises a live block of this allocator, and a size that is not zero.
+        unsafe { libc::realloc(ptr.cast(), size) }.cast()
+    }
+
+    #[inline(always)]
     unsafe fn dealloc(self, ptr: *mut u8, _layout: Layout) {
         // SAFETY: the caller promises a live block of this allocator.
         unsafe { libc::free(ptr.cast()) }

@@ -1,6 +1,7 @@
 //! What the program asks the kernel: the time, and what the process uses.
 
 pub(crate) mod clock;
+pub(crate) mod own_memory;
 pub(crate) mod usage;
 
 /// Bytes of an OS page: the granularity of touching, and of sizes that are drawn in pages.

@@ -26,6 +26,12 @@ pub(crate) fn resident_bytes() -> Option<u64> {
         .or_else(|| parse_pages(read_into(c"/proc/self/statm", &mut text)?))
 }
 
+/// The same as [`rss_peak_bytes`], read without requesting memory.
+pub(crate) fn resident_peak_bytes() -> Option<u64> {
+    let mut text = [0; 4096];
+    parse_kib(read_into(c"/proc/self/status", &mut text)?, "VmHWM:")
+}
+
 /// The beginning of a file, as far as `text` has room.
 fn read_into<'t>(path: &CStr, text: &'t mut [u8]) -> Option<&'t str> {
     // SAFETY: the path ends with zero.

@@ -6,7 +6,7 @@ use crate::workload::measurement::Measurement;
 use crate::workload::plan::{LifetimePattern, RunPlan};
 use crate::workload::script::Script;
 use crate::workload::touch::{EachPage, Touch, Untouched, Use, Whole};
-use crate::workload::{handoff, memory_return, parallel, single};
+use crate::workload::{handoff, memory_return, parallel, shapes, single};
 
 /// Runs the plan on `A`.
 pub(crate) fn drive<A: Allocator + Default>(plan: &RunPlan) -> Measurement {
@@ -35,6 +35,8 @@ fn with_touch<A: Allocator + Default, U: Use>(plan: &RunPlan) -> Measurement {
         LifetimePattern::RandomInEachThread => parallel::run::<A, U>(a, plan),
         LifetimePattern::OtherThread => handoff::run::<A, U>(a, plan),
         LifetimePattern::AllAtOnce | LifetimePattern::AllAtOnceShuffled => memory_return::run::<A, U>(a, plan),
+        // A shape has no loop for each touch.
+        LifetimePattern::Shape(shape) | LifetimePattern::ShapeShuffled(shape) => shapes::run(a, plan, shape),
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::allocator::Allocator;
 use crate::os::usage;
 use crate::workload::lifetime::{Block, Checksum, TimedLoop, release, request};
-use crate::workload::measurement::{Measurement, Values};
+use crate::workload::measurement::{Measurement, Requests, Values};
 use crate::workload::plan::RunPlan;
 use crate::workload::script::{Op, Script};
 use crate::workload::script_runner::ScriptRunner;
@@ -114,7 +114,7 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
         contention_probes_ns: Vec::new(),
         checksum: sum.0,
         page_faults,
-        untimed_operations: 0,
+        requests: Requests::OnePerOperation,
         values: Values::new(),
     }
 }

@@ -16,10 +16,21 @@ pub(crate) struct Measurement {
     pub(crate) checksum: u64,
     /// Minor and major page faults of the measured part.
     pub(crate) page_faults: u64,
-    /// Requests of the measured part that are not timed and are no operations.
-    pub(crate) untimed_operations: u64,
+    /// Requests of the whole run, which the proof compares with the allocator's own count.
+    pub(crate) requests: Requests,
     /// What else was measured.
     pub(crate) values: Values,
+}
+
+/// How often a run requested memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Requests {
+    /// Once for each operation, warm-up included.
+    OnePerOperation,
+    /// So often, warm-up included.
+    Counted(u64),
+    /// The allocator decides it: it may or may not move a block that gets another size.
+    Unknown,
 }
 
 /// Values by name; the name contains the unit.

@@ -8,7 +8,7 @@ use crate::allocator::Allocator;
 use crate::os::clock;
 use crate::os::usage;
 use crate::workload::lifetime::{Block, Checksum, release, request};
-use crate::workload::measurement::{Measurement, Values};
+use crate::workload::measurement::{Measurement, Requests, Values};
 use crate::workload::plan::{LifetimePattern, Rest, RunPlan};
 use crate::workload::script::{Op, Script, SplitMix64};
 use crate::workload::touch::Use;
@@ -88,7 +88,9 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
         contention_probes_ns: Vec::new(),
         checksum: sum.0,
         page_faults,
-        untimed_operations: if plan.rest == Rest::Light { plan.iterations * LIGHT_BLOCKS as u64 } else { 0 },
+        requests: Requests::Counted(
+            operations + if plan.rest == Rest::Light { plan.iterations * LIGHT_BLOCKS as u64 } else { 0 },
+        ),
         values,
     }
 }

@@ -10,7 +10,7 @@ use crate::allocator::Allocator;
 use crate::os::clock;
 use crate::os::usage;
 use crate::workload::lifetime::{Checksum, Churn, TimedLoop};
-use crate::workload::measurement::{Measurement, Values};
+use crate::workload::measurement::{Measurement, Requests, Values};
 use crate::workload::plan::RunPlan;
 use crate::workload::script::Script;
 use crate::workload::script_runner::ScriptRunner;
@@ -72,7 +72,7 @@ pub(crate) fn run<A: Allocator, U: Use>(a: A, plan: &RunPlan) -> Measurement {
         contention_probes_ns: Vec::new(),
         checksum: sum.0,
         page_faults,
-        untimed_operations: 0,
+        requests: Requests::OnePerOperation,
         values: Values::new(),
     }
 }

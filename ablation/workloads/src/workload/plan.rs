@@ -3,6 +3,7 @@
 //! The file has only arithmetic on the arguments, so the same arguments mean the same operations for every allocator.
 
 use crate::workload::scenario::{FILLED_BYTES, LifetimeRule, Scenario, Sizes};
+use crate::workload::shape::{Parameters, Shape};
 use crate::workload::touch::Touch;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -16,6 +17,9 @@ const CHURN_PASS: u64 = 1000;
 /// Most blocks of a group that is live together, and about the most bytes of one.
 const GROUP_MAX: u64 = 1000;
 const GROUP_BYTES: u64 = 64 << 20;
+
+/// Operations of a shape's script, which only the proof uses.
+const PROOF_OPERATIONS: u64 = 128;
 
 /// Most timed batches that are printed one by one. Each takes some ten bytes twice, in a line that is stored for every
 /// process.
@@ -68,6 +72,10 @@ pub(crate) enum LifetimePattern {
     AllAtOnce,
     /// All blocks are requested, then freed in another order.
     AllAtOnceShuffled,
+    /// As the shape says.
+    Shape(Shape),
+    /// The same; what is freed together is freed in another order.
+    ShapeShuffled(Shape),
 }
 
 impl LifetimePattern {
@@ -85,8 +93,16 @@ impl LifetimePattern {
             (LifetimeRule::RandomInEachThread, None) => Some(LifetimePattern::RandomInEachThread),
             (LifetimeRule::AllAtOnce, None | Some(Lifetime::Batch)) => Some(LifetimePattern::AllAtOnce),
             (LifetimeRule::AllAtOnce, Some(Lifetime::Shuffled)) => Some(LifetimePattern::AllAtOnceShuffled),
+            (LifetimeRule::Shape(shape), None) => Some(LifetimePattern::Shape(shape)),
+            (LifetimeRule::Shape(shape), Some(Lifetime::Batch)) if shape.has_orders() => {
+                Some(LifetimePattern::Shape(shape))
+            }
+            (LifetimeRule::Shape(shape), Some(Lifetime::Shuffled)) if shape.has_orders() => {
+                Some(LifetimePattern::ShapeShuffled(shape))
+            }
             (
                 LifetimeRule::AllAtOnce
+                | LifetimeRule::Shape(_)
                 | LifetimeRule::Random
                 | LifetimeRule::RandomInEachThread
                 | LifetimeRule::OtherThread,
@@ -98,6 +114,14 @@ impl LifetimePattern {
     /// Whether `--threads` applies.
     pub(crate) fn has_threads(self) -> bool {
         matches!(self, LifetimePattern::OtherThread | LifetimePattern::RandomInEachThread)
+    }
+
+    /// The shape, if it is one.
+    pub(crate) fn shape(self) -> Option<Shape> {
+        match self {
+            LifetimePattern::Shape(shape) | LifetimePattern::ShapeShuffled(shape) => Some(shape),
+            _ => None,
+        }
     }
 
     /// Whether a group of blocks is requested before the first of it is freed.
@@ -128,6 +152,8 @@ pub(crate) struct RunPlan {
     pub(crate) threads: u32,
     /// What follows the last free, where [`LifetimePattern::measures_memory_return`].
     pub(crate) rest: Rest,
+    /// What a shape does it with; without any parameter elsewhere.
+    pub(crate) shape: Parameters,
     /// Operations per timed batch as given, instead of the scenario's own number.
     pub(crate) batch_asked: Option<u32>,
     /// No warm-up, and every operation is timed on its own.
@@ -141,6 +167,9 @@ pub(crate) struct RunPlan {
 impl RunPlan {
     /// Operations of one thread per timed batch: whole groups.
     pub(crate) fn batch_operations(&self) -> u64 {
+        if let Some(shape) = self.pattern.shape() {
+            return self.shape.operations(shape);
+        }
         match self.batch_asked {
             _ if self.cold && self.pattern.has_groups() => self.group(),
             _ if self.cold => 1,
@@ -166,6 +195,7 @@ impl RunPlan {
             Sizes::Octaves { first, octaves } => (1, u64::from(first) << octaves),
             Sizes::Pages { max, .. } => (1, u64::from(max)),
             Sizes::Given => (1, u64::from(self.bytes)),
+            Sizes::Range => (1, self.shape.bytes_max()),
         };
         if self.pattern.has_groups() {
             // In whole groups of `sizes`, each of which takes `bytes`.
@@ -181,6 +211,9 @@ impl RunPlan {
 
     /// Operations per iteration.
     fn iteration_operations(&self) -> u64 {
+        if let Some(shape) = self.pattern.shape() {
+            return self.shape.operations(shape);
+        }
         self.scenario
             .operations
             .unwrap_or_else(|| (FILLED_BYTES / u64::from(self.bytes)).next_multiple_of(self.batch_operations()))
@@ -198,6 +231,7 @@ impl RunPlan {
             LifetimeRule::Random | LifetimeRule::RandomInEachThread => self.iteration_operations().max(CHURN_PASS),
             LifetimeRule::Chosen | LifetimeRule::OtherThread => self.iteration_operations(),
             LifetimeRule::AllAtOnce => self.batch_operations(),
+            LifetimeRule::Shape(_) => return PROOF_OPERATIONS,
         };
         pass.next_multiple_of(self.batch_operations())
     }
@@ -206,12 +240,12 @@ impl RunPlan {
     /// so a run with `--iterations 0` does exactly what precedes the measured part. The memory-return scenario has none,
     /// because it begins with fresh memory.
     pub(crate) fn warm_up_batches(&self) -> u64 {
-        if self.cold || self.pattern.measures_memory_return() {
+        if self.cold || self.pattern.measures_memory_return() || self.pattern.shape().is_some() {
             return 0;
         }
         let least = match self.scenario.sizes {
             Sizes::Given => WARM_UP_MIN.max(WARM_UP_BATCHES * self.default_batch_operations()),
-            Sizes::Each(_) | Sizes::Octaves { .. } | Sizes::Pages { .. } => WARM_UP_MIN,
+            Sizes::Each(_) | Sizes::Octaves { .. } | Sizes::Pages { .. } | Sizes::Range => WARM_UP_MIN,
         };
         self.script_len().max(least).div_ceil(self.batch_operations())
     }
@@ -219,7 +253,7 @@ impl RunPlan {
     /// Whether the contention probe is taken before the first timed batch and after each. It is left out
     /// - around single operations, which would then start on a processor that just did other work,
     /// - with several threads, which disturb the probe themselves,
-    /// - in the memory-return scenario, whose page faults the probe does not measure,
+    /// - in the memory-return scenario and the shapes, whose page faults and waits the probe does not measure,
     /// - when counters are read from outside the process.
     pub(crate) fn takes_contention_probes(&self) -> bool {
         let printable = self.timed_batches().is_some_and(|batches| (1..=PRINTED_MAX).contains(&batches));
@@ -228,6 +262,17 @@ impl RunPlan {
             && !self.counted_from_outside
             && !self.pattern.has_threads()
             && !self.pattern.measures_memory_return()
+            && self.pattern.shape().is_none()
+    }
+
+    /// Whether a shape frees in a random order what it frees together.
+    pub(crate) fn is_shuffled(&self) -> bool {
+        matches!(self.pattern, LifetimePattern::ShapeShuffled(_))
+    }
+
+    /// Whether blocks are left as they are.
+    pub(crate) fn touches_nothing(&self) -> bool {
+        self.touch == Touch::None
     }
 
     /// What one value of the percentiles is: `operations` or `batches`.
@@ -245,6 +290,8 @@ impl RunPlan {
             LifetimePattern::Random | LifetimePattern::RandomInEachThread => "random",
             LifetimePattern::OtherThread if self.scenario.lifetime == LifetimeRule::Chosen => "handoff",
             LifetimePattern::OtherThread => "another-thread",
+            LifetimePattern::Shape(_) => "shape",
+            LifetimePattern::ShapeShuffled(_) => "shape-shuffled",
         }
     }
 
@@ -258,6 +305,7 @@ impl RunPlan {
             touch: Touch::None,
             pattern: LifetimePattern::of(scenario.lifetime, lifetime).expect("a lifetime of the scenario"),
             bytes: if scenario.sizes == Sizes::Given { 64 } else { 0 },
+            shape: scenario.shape,
             threads: 1,
             rest: Rest::Light,
             batch_asked: None,

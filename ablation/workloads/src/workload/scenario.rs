@@ -1,10 +1,11 @@
 //! The scenarios: sizes, call sites, and how many operations an iteration and a timed batch have.
 //!
-//! The file has only tables. [`crate::workload::script`] draws the order of the operations, and
+//! The file has only tables; the memory shapes stand last, each with the defaults of its parameters. [`crate::workload::script`] draws the order of the operations, and
 //! [`crate::workload::lifetime`] decides when a block is freed. Call sites are written out one by one: a macro that
 //! expands to several would give all of them its own place in the source.
 
 use crate::os::OS_PAGE;
+use crate::workload::shape::{Keep, Parameters, Part, Shape};
 use crate::workload::touch::Touch;
 use hakmem::{Site, site};
 use std::ops::RangeInclusive;
@@ -43,6 +44,8 @@ pub(crate) enum Sizes {
     },
     /// The one size of `--bytes`.
     Given,
+    /// A shape's sizes, `--bytes` to `--bytes-max`.
+    Range,
 }
 
 /// What decides when a block is freed.
@@ -58,6 +61,8 @@ pub(crate) enum LifetimeRule {
     RandomInEachThread,
     /// All blocks are live before the first is freed; `--lifetime` decides the order.
     AllAtOnce,
+    /// The scenario decides: a memory shape.
+    Shape(Shape),
 }
 
 /// One scenario.
@@ -75,6 +80,8 @@ pub(crate) struct Scenario {
     pub(crate) sites: &'static [Site],
     /// What decides when a block is freed.
     pub(crate) lifetime: LifetimeRule,
+    /// The parameters of a shape, with their defaults.
+    pub(crate) shape: Parameters,
     /// How many operations a timed batch has. A batch takes at least about 20 µs with usual allocators, and has every size
     /// of [`Sizes::Each`] equally often.
     batch_size: BatchSize,
@@ -117,6 +124,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
         sizes: Sizes::Each(&[64 * KIB]),
         sites: &[site!()],
         lifetime: LifetimeRule::Chosen,
+        shape: NO_SHAPE,
         batch_size: BatchSize::Listed([1000, 500, 50]),
     },
     Scenario {
@@ -126,6 +134,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
         sizes: Sizes::Each(&[256 * KIB]),
         sites: &[site!()],
         lifetime: LifetimeRule::Chosen,
+        shape: NO_SHAPE,
         batch_size: BatchSize::Listed([1000, 100, 10]),
     },
     Scenario {
@@ -135,6 +144,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
         sizes: Sizes::Each(&[2 * MIB]),
         sites: &[site!()],
         lifetime: LifetimeRule::Chosen,
+        shape: NO_SHAPE,
         batch_size: BatchSize::Listed([1000, 10, 2]),
     },
     Scenario {
@@ -144,6 +154,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
         sizes: Sizes::Each(&[64 * KIB, 256 * KIB, 2 * MIB]),
         sites: &[site!(), site!(), site!()],
         lifetime: LifetimeRule::Chosen,
+        shape: NO_SHAPE,
         batch_size: BatchSize::Listed([1002, 48, 6]),
     },
     Scenario {
@@ -153,6 +164,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
         sizes: Sizes::Octaves { first: 16, octaves: 6 },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
         lifetime: LifetimeRule::Chosen,
+        shape: NO_SHAPE,
         batch_size: BatchSize::Listed([2000, 2000, 1000]),
     },
     Scenario {
@@ -162,6 +174,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
         sizes: Sizes::Pages { min: MIB, max: 4 * MIB },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
         lifetime: LifetimeRule::Random,
+        shape: NO_SHAPE,
         batch_size: BatchSize::Listed([1000, 10, 2]),
     },
     Scenario {
@@ -171,6 +184,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
         sizes: Sizes::Octaves { first: 16, octaves: 8 },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
         lifetime: LifetimeRule::OtherThread,
+        shape: NO_SHAPE,
         batch_size: BatchSize::Listed([2000, 2000, 1000]),
     },
     Scenario {
@@ -180,6 +194,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
         sizes: Sizes::Given,
         sites: &[site!()],
         lifetime: LifetimeRule::Chosen,
+        shape: NO_SHAPE,
         batch_size: BatchSize::BySize,
     },
     Scenario {
@@ -190,6 +205,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
         sizes: Sizes::Octaves { first: 16, octaves: 6 },
         sites: &[site!(), site!(), site!(), site!(), site!(), site!(), site!(), site!()],
         lifetime: LifetimeRule::RandomInEachThread,
+        shape: NO_SHAPE,
         batch_size: BatchSize::Listed([2000, 2000, 1000]),
     },
     Scenario {
@@ -199,9 +215,176 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
         sizes: Sizes::Given,
         sites: &[site!()],
         lifetime: LifetimeRule::AllAtOnce,
+        shape: NO_SHAPE,
         batch_size: BatchSize::BySize,
     },
+    shape(
+        "idle-threads",
+        Shape::IdleThreads,
+        &[site!()],
+        "--threads use all sizes --bytes to --bytes-max, free everything and \
+        sleep for --seconds. --live: bytes of a thread, of all sizes at once; --count N: N objects of one size at a time instead",
+        Parameters {
+            bytes_max: Some(1 << 15),
+            live: Some(8 << 20),
+            count: Some(0),
+            threads: Some(32),
+            seconds: Some(2.0),
+            ..NO_SHAPE
+        },
+    ),
+    shape(
+        "phases",
+        Shape::Phases,
+        &[site!()],
+        "--count phases of one size each, --bytes to --bytes-max, with --live bytes; everything is \
+        freed between them",
+        Parameters { bytes: Some(64), bytes_max: Some(9 << 20), live: Some(60 << 20), count: Some(10), ..NO_SHAPE },
+    ),
+    shape(
+        "sparse",
+        Shape::Sparse,
+        &[site!()],
+        "objects of --bytes, --live bytes in all; one byte of each is written",
+        Parameters { bytes: Some(20_000), live: Some(1 << 30), ..NO_SHAPE },
+    ),
+    shape(
+        "survivors",
+        Shape::Survivors,
+        &[site!()],
+        "--live bytes of objects of --bytes, of which --keep stays; then --seconds without a call. A \
+        second part of --keep frees more, and waits again",
+        Parameters {
+            bytes: Some(1024),
+            live: Some(64 << 20),
+            keep: Some(Keep { first: Part::new(1, 64), second: None }),
+            seconds: Some(4.0),
+            ..NO_SHAPE
+        },
+    ),
+    shape(
+        "aligned",
+        Shape::Aligned,
+        &[site!()],
+        "--count objects of --bytes with the alignment --align, then as many that are freed at once",
+        Parameters { bytes: Some(64), align: Some(1 << 16), count: Some(20_000), ..NO_SHAPE },
+    ),
+    shape(
+        "calloc",
+        Shape::Calloc,
+        &[site!()],
+        "a zeroed object of --bytes, of which two bytes are written, again and again",
+        Parameters { bytes: Some(64 << 20), ..NO_SHAPE },
+    ),
+    shape(
+        "resize",
+        Shape::Resize,
+        &[site!()],
+        "--count buffers grow by --step to --bytes, in turn, and are then halved; --seconds later resident \
+        memory is read again",
+        Parameters { bytes: Some(64 << 20), step: Some(1 << 16), count: Some(1), seconds: Some(0.0), ..NO_SHAPE },
+    ),
+    shape(
+        "large-reuse",
+        Shape::LargeReuse,
+        &[site!()],
+        "objects of --bytes to --bytes-max in a ring of --count; after the last, all are freed and \
+        --seconds pass",
+        Parameters { bytes: Some(5 << 20), bytes_max: Some(64 << 20), count: Some(4), seconds: Some(2.0), ..NO_SHAPE },
+    ),
+    shape(
+        "thread-churn",
+        Shape::ThreadChurn,
+        &[site!()],
+        "--threads start at once, request and free --count objects of --bytes to --bytes-max each, and \
+        end",
+        Parameters { bytes_max: Some(1 << 15), count: Some(1000), threads: Some(4), ..NO_SHAPE },
+    ),
+    shape(
+        "producers-consumers",
+        Shape::ProducersConsumers,
+        &[site!()],
+        "each of --threads requests --count objects of --bytes to --bytes-max, and \
+        --consumers free them",
+        Parameters { bytes_max: Some(1 << 12), count: Some(100_000), threads: Some(3), consumers: Some(1), ..NO_SHAPE },
+    ),
+    shape(
+        "neighbours",
+        Shape::Neighbours,
+        &[site!()],
+        "--threads with --count objects of --bytes each free every second object of the next thread, \
+        request as many again, and write; measures the writes",
+        Parameters { count: Some(1000), threads: Some(2), ..NO_SHAPE },
+    ),
+    shape(
+        "bursts",
+        Shape::Bursts,
+        &[site!()],
+        "--live bytes of objects of --bytes are requested and freed, once in --seconds",
+        Parameters { bytes: Some(256), live: Some(256 << 20), seconds: Some(1.0), ..NO_SHAPE },
+    ),
+    shape(
+        "drift",
+        Shape::Drift,
+        &[site!()],
+        "a cache of --live bytes whose objects go from --bytes to --bytes-max in --count steps; random ones make \
+        room. Then all are freed and --seconds pass",
+        Parameters {
+            bytes: Some(64),
+            bytes_max: Some(4096),
+            live: Some(256 << 20),
+            count: Some(16),
+            seconds: Some(2.0),
+            ..NO_SHAPE
+        },
+    ),
+    shape(
+        "fork",
+        Shape::Fork,
+        &[site!()],
+        "the process forks while --threads request and free objects of --bytes to --bytes-max; the child requests \
+        one",
+        Parameters { bytes_max: Some(1 << 15), threads: Some(8), ..NO_SHAPE },
+    ),
 ];
+
+/// The parameters of a scenario that is no shape, and those of a shape that gives no other: its smallest size.
+const NO_SHAPE: Parameters = Parameters {
+    bytes: None,
+    bytes_max: None,
+    live: None,
+    count: None,
+    align: None,
+    step: None,
+    keep: None,
+    threads: None,
+    consumers: None,
+    seconds: None,
+};
+
+/// A memory shape. It has a smallest size, from 16 bytes where nothing else is said.
+const fn shape(
+    name: &'static str,
+    shape: Shape,
+    sites: &'static [Site],
+    about: &'static str,
+    parameters: Parameters,
+) -> Scenario {
+    let bytes = match parameters.bytes {
+        Some(bytes) => bytes,
+        None => 16,
+    };
+    Scenario {
+        name,
+        about,
+        operations: None,
+        sizes: Sizes::Range,
+        sites,
+        lifetime: LifetimeRule::Shape(shape),
+        shape: Parameters { bytes: Some(bytes), ..parameters },
+        batch_size: BatchSize::BySize,
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -55,7 +55,9 @@ impl Script {
             | LifetimePattern::Group
             | LifetimePattern::OtherThread
             | LifetimePattern::AllAtOnce
-            | LifetimePattern::AllAtOnceShuffled => {}
+            | LifetimePattern::AllAtOnceShuffled
+            | LifetimePattern::Shape(_)
+            | LifetimePattern::ShapeShuffled(_) => {}
         }
         script
     }
@@ -111,6 +113,10 @@ fn draw(plan: &RunPlan, random: &mut SplitMix64, group: &mut Vec<usize>) -> Op {
             (min + OS_PAGE * random.below(pages + 1) as u32, random.below(scenario.sites.len() as u64) as usize)
         }
         Sizes::Given => (plan.bytes, 0),
+        Sizes::Range => {
+            let sizes = plan.shape.sizes();
+            (sizes[random.below(sizes.len() as u64) as usize], 0)
+        }
     };
     Op { site: scenario.sites[site], size, frees: 0, slot: 0, byte: 1 + random.below(255) as u8 }
 }
@@ -169,6 +175,7 @@ mod tests {
                 Sizes::Octaves { first, octaves } => (first, first << octaves),
                 Sizes::Pages { min, max } => (min, max),
                 Sizes::Given => (*BYTES.start(), *BYTES.end()),
+                Sizes::Range => (scenario.shape.bytes() as u32, scenario.shape.bytes_max() as u32),
             };
             for op in &script.ops {
                 assert!((min..=max).contains(&op.size) && op.size as usize >= ALIGN && op.byte != 0, "{op:?}");

@@ -3,7 +3,7 @@
 use crate::allocator::Allocator;
 use crate::os::usage;
 use crate::workload::lifetime::TimedLoop;
-use crate::workload::measurement::{Measurement, Values};
+use crate::workload::measurement::{Measurement, Requests, Values};
 use crate::workload::plan::RunPlan;
 use crate::workload::script::Script;
 use crate::workload::script_runner::ScriptRunner;
@@ -31,7 +31,7 @@ pub(crate) fn run<A: Allocator, U: Use, L: TimedLoop>(
             batch_ns: runner.batch_ns,
             contention_probes_ns: runner.contention_probes_ns,
             page_faults,
-            untimed_operations: 0,
+            requests: Requests::OnePerOperation,
             values: Values::new(),
         }
     }

@@ -3,6 +3,7 @@
 mod common;
 mod peers;
 mod scenarios;
+mod shapes;
 
 use common::{built_in, json, refused, run, same_checksums, serving};
 use serde_json::Value;
@@ -24,6 +25,22 @@ const ALLOCATORS: [&str; 11] = [
 const WITH_LIFETIME: [&str; 5] = ["json", "mir", "vm", "mixed", "small"];
 const WITH_THEIR_OWN: [&str; 2] = ["churn", "threads"];
 const OTHERS: [&str; 3] = ["fixed", "parallel", "memory-return"];
+const SHAPES: [&str; 14] = [
+    "idle-threads",
+    "phases",
+    "sparse",
+    "survivors",
+    "aligned",
+    "calloc",
+    "resize",
+    "large-reuse",
+    "thread-churn",
+    "producers-consumers",
+    "neighbours",
+    "bursts",
+    "drift",
+    "fork",
+];
 
 #[test]
 fn checksums_are_equal_for_every_allocator() {
@@ -196,6 +213,8 @@ fn no_iterations_do_everything_but_the_measured_part() {
         "--scenario parallel --threads 2",
         "--scenario fixed --bytes 64 --lifetime shuffled",
         "--scenario memory-return --bytes 64",
+        "--scenario idle-threads",
+        "--scenario resize",
     ] {
         for allocator in serving(line) {
             let record = json(&format!("--allocator {allocator} {line} --iterations 0"));
@@ -256,13 +275,13 @@ fn the_list_names_everything() {
         rows.iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect()
     };
     assert_eq!(names("allocators"), ALLOCATORS);
-    assert_eq!(names("scenarios"), [&WITH_LIFETIME[..], &WITH_THEIR_OWN[..], &OTHERS[..]].concat());
+    assert_eq!(names("scenarios"), [&WITH_LIFETIME[..], &WITH_THEIR_OWN[..], &OTHERS[..], &SHAPES[..]].concat());
     let known: Vec<&str> = hakmem::factors::registry().iter().map(|factor| factor.name).collect();
     assert_eq!(names("factors"), known);
 
     let output = run("--list");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    for name in ALLOCATORS.iter().chain(&WITH_LIFETIME).chain(&WITH_THEIR_OWN).chain(&OTHERS) {
+    for name in ALLOCATORS.iter().chain(&WITH_LIFETIME).chain(&WITH_THEIR_OWN).chain(&OTHERS).chain(&SHAPES) {
         assert!(text.contains(name), "{name} is not in:\n{text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
@@ -305,6 +324,7 @@ fn the_table_fits_a_hundred_columns() {
         "--scenario small --iterations 1",
         "--scenario json --iterations 0",
         "--scenario memory-return --bytes 2MiB --touch page --iterations 1",
+        "--scenario sparse --live 4MiB --iterations 1",
     ] {
         for allocator in ["hakmem", "system"] {
             let output = run(&format!("--allocator {allocator} {line}"));
