@@ -8,7 +8,7 @@ use super::{arena, central_free_list, mapping_pool, release, transfer_cache};
 use crate::class::Class;
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::bigcache;
-use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, When};
+use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, WAIT_EPOCHS, When};
 use crate::factor::{self, elo, madvise_batch};
 use crate::os;
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -73,6 +73,8 @@ const STOP_MS_MAX: u32 = 1_000;
 const FORK_BYTES_PER_SECOND: u64 = 128 << 20;
 const FORK_BYTES_MIN: usize = 4 << 20;
 const FORK_BYTES_MAX: usize = 256 << 20;
+/// Times that the work lets others run, for a fork that waits.
+const YIELDS_MAX: u32 = 1_000;
 /// Milliseconds that [`pause`] waits for the thread at most. A step takes less than one, unless a debugger holds it.
 const PAUSE_MS_MAX: u32 = 1_000;
 
@@ -198,8 +200,12 @@ impl Steps {
         if self.is_thread && STATE.is_stopped() {
             return false;
         }
-        // The lock goes to the first that tries, which would be this thread every time.
-        while FORKS.load(Ordering::Relaxed) > 0 {
+        // The lock goes to the first that tries, which would be this thread every time. Not for ever: the child of a bare
+        // clone has a copy of the count, and none to lower it.
+        for _ in 0..YIELDS_MAX {
+            if FORKS.load(Ordering::Relaxed) == 0 {
+                break;
+            }
             os::yield_now();
         }
         self.in_transit = Some(IN_TRANSIT.lock());
@@ -216,7 +222,8 @@ fn work(is_thread: bool) -> bool {
     let active = active();
     let regret_epochs = purge::wait_epochs(&COUNTERS.purge);
     let (wait_epochs, keeps) = match active.elo_plans().then(elo::plan) {
-        Some(plan) => (plan.wait_epochs.max(regret_epochs), plan.keeps),
+        Some(plan) if regret_epochs <= WAIT_EPOCHS => (plan.wait_epochs, plan.keeps),
+        Some(plan) => (regret_epochs, plan.keeps),
         None => (regret_epochs, true),
     };
     let (mut is_due, mut goes_on) = (false, true);
