@@ -23,7 +23,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 /// Bytes of free blocks that wait, from which on the purge is due.
 const PURGE_BYTES_MIN: usize = 4 << 20;
 /// Most epochs that free blocks beside used ones wait, twice as long as a free half: with the epochs that pass before
-/// batches come here, two seconds.
+/// batches come here, less than two seconds.
 const PARTS_EPOCHS_MAX: u32 = 7;
 
 global! {

@@ -7,7 +7,7 @@
 use super::{arena, central_free_list, gate, idle_caches, mapping_pool, release, transfer_cache};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::bigcache;
-use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, When};
+use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, WAIT_EPOCHS, When};
 use crate::factor::{self, elo, madvise_batch};
 use crate::os::HUGE_PAGE;
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -219,7 +219,8 @@ fn work(is_thread: bool) -> bool {
     let active = active();
     let regret_epochs = purge::wait_epochs(&COUNTERS.purge);
     let (wait_epochs, keeps) = match active.elo_plans().then(elo::plan) {
-        Some(plan) => (plan.wait_epochs.max(regret_epochs), plan.keeps),
+        Some(plan) if regret_epochs <= WAIT_EPOCHS => (plan.wait_epochs, plan.keeps),
+        Some(plan) => (regret_epochs, plan.keeps),
         None => (regret_epochs, true),
     };
     let (mut is_due, holds) = idle_caches::drain(active, &COUNTERS, || steps.next());

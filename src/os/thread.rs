@@ -115,10 +115,13 @@ pub(super) unsafe fn spawn(work: extern "C" fn(), map: impl FnOnce(usize) -> *mu
 /// that it does not know.
 pub(crate) fn settle_thread() {
     const PR_GET_SECCOMP: usize = 21;
+    const EINVAL: isize = 22;
     let (header, none) = ([CAPABILITY_VERSION_3, 0], [0_u32; 6]);
     // SAFETY: the calls read constants and the static, and change the calling thread alone. Refusals are ignored.
     unsafe {
-        if arch::syscall6(arch::SYS_PRCTL, PR_GET_SECCOMP, 0, 0, 0, 0, 0) != 0 {
+        let filter = arch::syscall6(arch::SYS_PRCTL, PR_GET_SECCOMP, 0, 0, 0, 0, 0).cast_signed();
+        // `EINVAL` comes from a kernel that has no filters.
+        if filter != 0 && filter != -EINVAL {
             return;
         }
         // Zeroes, which stand for an unknown mask, are refused.

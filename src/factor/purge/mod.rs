@@ -7,7 +7,7 @@
 //!
 //! At each epoch, batches of free objects that no thread took since the last epoch go back to their pages. Then half
 //! segments that were free for three epochs go to the OS, and free blocks beside used ones after six. Where memory is
-//! often used again soon after it would have gone, as in work that comes in bursts, all of it waits for six epochs. So
+//! often used again soon after it would have gone, as in work that comes in bursts, all of it waits for seven epochs. So
 //! unused memory is back within two seconds. `alloc/purge.rs` does the work at each station.
 //!
 //! Costs nothing for requests and frees that caches serve; one `madvise` per half segment (7 µs for a huge page, 107 µs
