@@ -43,6 +43,11 @@ const ALLOWANCE_MIN: usize = 512 << 10;
 const ALLOWANCE_SHARED: usize = 32 << 20;
 const ALLOWANCE_STEP: usize = 64 << 10;
 
+/// Bytes of [`ALLOWANCE_SHARED`] that may be taken before the purge has to look.
+const ALLOWANCE_UNSEEN: usize = 8 << 20;
+/// How often a heap that may hold much has the purge look.
+const LOOKS_EVERY: u32 = 32;
+
 /// What is left of [`ALLOWANCE_SHARED`].
 static ALLOWANCE_LEFT: AtomicUsize = AtomicUsize::new(ALLOWANCE_SHARED);
 
@@ -69,6 +74,8 @@ pub(crate) struct Heap {
     capacity: Cell<usize>,
     allowance: Cell<usize>,
     pub(super) search: Search,
+    /// How often [`Heap::may_hold_much`] was asked while it may.
+    asked: Cell<u32>,
     /// Held by the thread while it is past its cache, and by the purge while it empties the cache.
     pub(super) inside: Lock<()>,
     /// The words of the thread that the heap belongs to, as an address; 0 when it belongs to none, or must be left alone.
@@ -375,9 +382,16 @@ impl Heap {
         }
     }
 
-    /// Whether the lists may hold so much that the purge has to look at them.
+    /// Whether the lists may hold so much that the purge has to look at them: at once where all heaps together do, and
+    /// else from time to time. To start its thread takes some 50 µs, which a short program would not earn back.
     pub(super) fn may_hold_much(&self) -> bool {
-        self.capacity.get() >= ALLOWANCE_MIN / 2
+        if self.capacity.get() < ALLOWANCE_MIN / 2 {
+            return false;
+        }
+        let asked = self.asked.get().wrapping_add(1);
+        self.asked.set(asked);
+        asked.is_multiple_of(LOOKS_EVERY)
+            || ALLOWANCE_LEFT.load(Ordering::Relaxed) + ALLOWANCE_UNSEEN < ALLOWANCE_SHARED
     }
 
     /// Bytes that the lists may hold beyond what they may hold at first.
