@@ -1,6 +1,6 @@
 //! Gives back to the OS all memory that waits, when the program asks for it.
 
-use super::{purge, thread};
+use super::{idle_caches, purge, thread};
 use crate::config::active;
 
 /// Gives back the objects in the calling thread's cache, and all memory that waits at other stations. Other threads'
@@ -12,6 +12,8 @@ pub(crate) fn flush() {
             // The background purge is not requested: the next call gives back all that waits.
             _ = thread::drain(active, heap);
         }
-        purge::reclaim(active, access.counts().0);
+        let counters = access.counts().0;
+        idle_caches::drain_all(active, counters);
+        purge::reclaim(active, counters);
     });
 }

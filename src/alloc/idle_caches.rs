@@ -75,6 +75,17 @@ pub(super) fn drain(active: ActiveConfig, counters: &factor::Counters, mut next:
     (is_due, holds)
 }
 
+/// Empties the lists of all heaps whose threads are not past their caches at this moment, whether they are used or not.
+pub(super) fn drain_all(active: ActiveConfig, counters: &factor::Counters) {
+    if !os::use_registrations() {
+        return;
+    }
+    for heap in thread_heap::all().filter(|heap| heap.words.load(Ordering::Relaxed) != 0) {
+        // The background purge is not requested: the caller gives back all that waits.
+        _ = empty(active, counters, &[Some(Finding { heap, lists: u128::MAX, is_still: true })]);
+    }
+}
+
 /// Notes what moved in a heap since the last look. Returns what is to be done, and whether the lists hold much.
 fn look_at(heap: &'static Heap, watch: &mut thread_heap::Watch) -> (Option<Finding>, bool) {
     let allocations = heap.cache.allocations.get();

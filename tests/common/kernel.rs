@@ -176,3 +176,14 @@ pub(crate) fn limit_addresses_to(bytes: usize) {
     // SAFETY: sets a limit of this process, a child that ends with its test.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
 }
+
+/// The version of glibc, as `[35, 0]` for 2.35; zeroes for another C library.
+pub(crate) fn c_library_version() -> [u32; 2] {
+    unsafe extern "C" {
+        fn gnu_get_libc_version() -> *const core::ffi::c_char;
+    }
+    // SAFETY: glibc returns a constant string.
+    let text = unsafe { core::ffi::CStr::from_ptr(gnu_get_libc_version()) }.to_string_lossy().into_owned();
+    let mut parts = text.split('.').skip(1).map(|part| part.parse().unwrap_or(0));
+    core::array::from_fn(|_| parts.next().unwrap_or(0))
+}
