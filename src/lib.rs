@@ -213,8 +213,9 @@ pub unsafe fn usable_bytes(object: *mut u8) -> usize {
     alloc::inspect::usable_bytes(object, fatal::Call::UsableSize)
 }
 
-/// Gives all memory that waits for reuse back to the OS: that of the calling thread's cache, the transfer cache,
-/// BigCache, the mapping pool, the madvise batch, and free half segments. Other threads' caches keep their objects.
+/// Gives all memory that waits for reuse back to the OS: that of the threads' caches, the transfer cache, BigCache, the
+/// mapping pool, the madvise batch, and free half segments. The cache of a thread that allocates or frees at this moment
+/// is left out, and so are those of other threads where the C library has no restartable sequences (glibc before 2.35).
 /// Without the factor `purge`, half segments stay resident.
 pub fn flush() {
     alloc::flush::flush();

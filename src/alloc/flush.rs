@@ -3,8 +3,7 @@
 use super::{idle_caches, purge, thread};
 use crate::config::active;
 
-/// Gives back the objects in the calling thread's cache, and all memory that waits at other stations. Other threads'
-/// caches keep their objects.
+/// Gives back the objects in the threads' caches, and all memory that waits at other stations.
 pub(crate) fn flush() {
     _ = thread::inside(|access| {
         let active = active();

@@ -207,7 +207,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         choice: None,
         counters: thread_cache::Counters::NAMES,
         about: "keeps free small objects in each thread, and passes them on in batches; when off, every request and free takes the lock of its class",
-        costs: "25 KiB per thread, up to 240 KiB where it frees many objects; up to 32 MiB per class in the transfer cache, where less than 1 MiB may stay unused; saves two locks per object",
+        costs: "25 KiB per thread, up to 240 KiB where it frees many objects; what threads hold is at most 512 KiB for each and 32 MiB for all, and goes back when it is not used; up to 32 MiB in the transfer cache; three instructions for the restartable sequence; saves two locks per object",
     },
     Factor {
         name: "purge",
