@@ -1,7 +1,6 @@
 //! Linux on aarch64: system calls, the virtual counter and thread-local storage.
 
 use core::arch::{asm, global_asm};
-use core::sync::atomic::Ordering;
 
 pub(super) const SYS_CHDIR: usize = 49;
 pub(super) const SYS_WRITE: usize = 64;
