@@ -23,7 +23,7 @@ use crate::factor::original::elo::Pick;
 use crate::factor::original::{self, header};
 use crate::factor::{elo, evolution, free_check, tick};
 use crate::metadata::range;
-use crate::os::{self, HUGE_PAGE};
+use crate::os;
 use crate::request::{Request, Site};
 use core::ptr;
 
@@ -164,10 +164,11 @@ const ZERO_BY_OS_MIN: usize = 8 << 20;
 /// # Safety
 /// - `[base, base + bytes)` is the allocator's, and holds nothing.
 unsafe fn zero(base: *mut u8, bytes: usize) {
-    // Whole huge pages: a part of one would be hundreds of page faults when it is used.
-    let (start, end) = (base.addr().next_multiple_of(HUGE_PAGE), (base.addr() + bytes) & !(HUGE_PAGE - 1));
+    // Whole pages, also where they are a part of a huge page: what is before and after them is less than a page each.
+    let page = if bytes < ZERO_BY_OS_MIN { 1 } else { os::kernel_page() };
+    let (start, end) = (base.addr().next_multiple_of(page), (base.addr() + bytes) & !(page - 1));
     let (before, after) = (start - base.addr(), base.addr() + bytes - end);
-    // SAFETY: the caller's promise; the huge pages lie within, and so do the bytes before and after them.
+    // SAFETY: the caller's promise; the pages lie within, and so do the bytes before and after them.
     unsafe {
         if bytes < ZERO_BY_OS_MIN || !os::decommit(base.add(before), end - start) {
             return base.write_bytes(0, bytes);

@@ -40,7 +40,7 @@ const fn first_slots(class: usize) -> usize {
 /// Bytes that each heap may hold beyond the first objects of its lists.
 const ALLOWANCE_MIN: usize = 512 << 10;
 /// Bytes that all heaps together may hold besides, and of which a heap takes so many at a time.
-const ALLOWANCE_SHARED: usize = 32 << 20;
+const ALLOWANCE_SHARED: usize = 16 << 20;
 const ALLOWANCE_STEP: usize = 64 << 10;
 
 /// Bytes of [`ALLOWANCE_SHARED`] that may be taken before the purge has to look.
