@@ -51,7 +51,8 @@ pub(crate) unsafe fn free(address: *mut u8) {
 #[inline(never)]
 unsafe fn free_unmarked(address: *mut u8, list: SlotListOffset) {
     let is_fault = if free_check::is_list_of_larger(list) {
-        !free_check::set_free(address)
+        // SAFETY: the block has a list, so that it is a segment's.
+        !unsafe { free_check::set_free(address) }
     } else {
         list != SlotListOffset::NONE && free_check::is_on()
     };

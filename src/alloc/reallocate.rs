@@ -15,7 +15,7 @@ use super::inspect::{Lengths, lengths};
 use super::stations::{NO_STRATEGY, placement};
 use super::thread::Access;
 use super::{bypass, large_mappings, mapping_pool, release, thread};
-use crate::class::{BLOCK, CLASS_BYTES_MAX, SMALL_BYTES_MAX};
+use crate::class::{BLOCK, CLASS_BYTES_MAX, SMALL_BYTES_MAX, SlotListOffset};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::header;
 use crate::factor::{self, align, free_check, purge};
@@ -154,12 +154,16 @@ fn lengthen(
         Large::No => None,
         Large::Run(page) => {
             let bytes = size.checked_add(user.addr() - page.base.get().addr())?;
+            let had_class = range::slot_list_at(user) != SlotListOffset::NONE;
             if bytes > SEGMENT || !large_mappings::extend_run(page, bytes.div_ceil(BLOCK)) {
                 return None;
             }
             page.strategy.set(NO_STRATEGY);
             // It has no class any more, and its records alone verify it.
-            free_check::set_free(user);
+            if had_class {
+                // SAFETY: the block had a list, so that it is a segment's.
+                unsafe { free_check::set_free(user) };
+            }
             if let Some(form) = active.header() {
                 // SAFETY: `lengths` verified it.
                 unsafe { header::resize(form, user, size, page.slot_bytes.get() as usize) };
@@ -268,7 +272,8 @@ unsafe fn free_past_cache(active: ActiveConfig, user: *mut u8) {
     let class = range::slot_list_at(user).class().filter(|class| class.is_large());
     match class.filter(|_| active.header().is_none()) {
         Some(class) => {
-            if !free_check::set_free(user) {
+            // SAFETY: the block has a list, so that it is a segment's.
+            if !unsafe { free_check::set_free(user) } {
                 return fatal::abort_with(Fault::DoubleFree, Call::Realloc);
             }
             let freed = thread::inside(|access| {

@@ -44,8 +44,9 @@ const STRIDE: usize = SlotListOffset::LIST_BYTES / size_of::<u32>();
 static MULTIPLIERS: [AtomicU32; (CLASSES + 1) * STRIDE] = [const { AtomicU32::new(0) }; (CLASSES + 1) * STRIDE];
 /// What marks are made of; 0 while the factor is off.
 static SECRET: AtomicU64 = AtomicU64::new(0);
-/// The table: where it lies, for which first address, and how many bytes it has; none while the factor is off.
+/// The address of the table's byte for address 0, which wraps; 0 while there is no table.
 static TABLE: AtomicUsize = AtomicUsize::new(0);
+/// First address and bytes of the range, as far as there is a table.
 static BASE: AtomicUsize = AtomicUsize::new(0);
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
 
@@ -59,9 +60,9 @@ pub(crate) fn begin() {
     range::reserve_once();
     if let Some(table) = range::side_table() {
         let (base, bytes) = range::bounds();
-        TABLE.store(table.expose_provenance(), Ordering::Relaxed);
+        TABLE.store(table.expose_provenance().wrapping_sub(base.addr() / GRANULE), Ordering::Relaxed);
         BASE.store(base.addr(), Ordering::Relaxed);
-        LENGTH.store(bytes / GRANULE, Ordering::Relaxed);
+        LENGTH.store(bytes, Ordering::Relaxed);
     }
     for class in Class::all().filter(|class| is_marked(*class)) {
         let multiplier = (u64::from(u32::MAX) + 1).div_ceil(class.slot_bytes() as u64) as u32;
@@ -153,39 +154,49 @@ pub(crate) unsafe fn admit(counters: &Counters, slots: &[*mut u8]) {
     }
 }
 
-/// Notes that an object of the range without a mark is handed out.
+/// Notes that an object without a mark is handed out. Does nothing outside the range, where objects of a class may lie too.
 #[inline(always)]
 pub(crate) fn set_live(object: *mut u8) {
-    if let Some(byte) = byte_of(object) {
-        byte.store(code_of(object), Ordering::Relaxed);
+    if object.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) < LENGTH.load(Ordering::Relaxed) {
+        // SAFETY: the object lies in the range.
+        unsafe { byte_of(TABLE.load(Ordering::Relaxed), object) }.store(code_of(object), Ordering::Relaxed);
     }
 }
 
-/// Notes that such an object is freed. Returns `false`, and changes nothing, where none starts that is live.
+/// Notes that such an object of the range is freed. Returns `false`, and changes nothing, where none starts that is live.
+///
+/// # Safety
+/// - the address lies in a segment of the range.
 #[inline(always)]
-pub(crate) fn set_free(object: *mut u8) -> bool {
-    let Some(byte) = byte_of(object) else { return true };
-    if !object.addr().is_multiple_of(LARGER_ALIGN) || byte.load(Ordering::Relaxed) != code_of(object) {
+pub(crate) unsafe fn set_free(object: *mut u8) -> bool {
+    let table = TABLE.load(Ordering::Relaxed);
+    if table == 0 {
+        return true;
+    }
+    // SAFETY: the caller's promise.
+    let byte = unsafe { byte_of(table, object) };
+    if byte.load(Ordering::Relaxed) != code_of(object) || !object.addr().is_multiple_of(LARGER_ALIGN) {
         return false;
     }
     byte.store(0, Ordering::Relaxed);
     true
 }
 
-/// The table's byte for an address; `None` outside the range, where objects of a class may lie too, and while there is no
-/// table.
+/// The table's byte for an address.
+///
+/// # Safety
+/// - there is a table, and the address lies in a segment of the range.
 #[inline(always)]
-fn byte_of(object: *mut u8) -> Option<&'static AtomicU8> {
-    let index = object.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) / GRANULE;
-    let byte = ptr::with_exposed_provenance::<AtomicU8>(TABLE.load(Ordering::Relaxed) + index);
+unsafe fn byte_of(table: usize, object: *mut u8) -> &'static AtomicU8 {
     // SAFETY: the table has a byte for every KiB of the range, which is usable where the memory is.
-    (index < LENGTH.load(Ordering::Relaxed)).then(|| unsafe { &*byte })
+    unsafe { &*ptr::with_exposed_provenance(table.wrapping_add(object.addr() / GRANULE)) }
 }
 
 /// Which of its granule's starts an object is at; never 0.
 #[inline(always)]
 fn code_of(object: *mut u8) -> u8 {
-    (object.addr() / LARGER_ALIGN % (GRANULE / LARGER_ALIGN)) as u8 + 1
+    const { assert!(GRANULE / LARGER_ALIGN < 0x80) };
+    (object.addr() / LARGER_ALIGN) as u8 | 0x80
 }
 
 const _: () = assert!(BLOCK == 1 << 16, "an offset in a block is the low half of a word");
