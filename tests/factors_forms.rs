@@ -8,7 +8,7 @@ use common::requests::{
     allocate, free, has_own_mapping, own_mappings, pages_of_two_mib, reallocate, requests, slow_requests, touch,
     use_once,
 };
-use common::{KIB, MIB, PAGE, assert_idle, counter, is_idle, level, off_or_absent, only, present};
+use common::{KIB, MIB, PAGE, assert_idle, case, counter, is_idle, level, off_or_absent, only, present};
 use hakmem::Hakmem;
 
 #[global_allocator]
@@ -438,4 +438,27 @@ fn assert_no_thread_cache() {
     objects.iter().for_each(|&object| free(object, 200));
     requests(200, 10_000);
     assert!(is_idle("thread-cache"));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/// What is verified is counted where no cache had the object, and nothing is while the factor is off or not compiled in.
+#[test]
+fn free_check_counts_what_it_verifies() {
+    let name = "free_check_counts_what_it_verifies";
+    let use_all = || {
+        for size in [16, 100, 1000, 2000, 100_000, 600_000, 2_000_000] {
+            free(allocate(size), size);
+        }
+    };
+    let count = || ["marked", "noted"].map(|counter| counter("free-check", counter) > 0);
+    case(name, "on").succeeds(|| {
+        use_all();
+        let is_there = present("free-check") && level("free-check") == "on";
+        assert_eq!(count(), [is_there; 2]);
+    });
+    case(name, "off").vars(&[("HAKMEM_DISABLE_FREE_CHECK", "1")]).succeeds(|| {
+        use_all();
+        assert_eq!(count(), [false; 2]);
+    });
 }

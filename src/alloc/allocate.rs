@@ -135,6 +135,13 @@ fn serve(request: Request, zeroed: bool) -> *mut u8 {
         let heap = access.heap()?;
         let memory = pass_hooks(heap, request)?;
         heap.cache.allocations.add(1);
+        if free_check::is_on()
+            && let Some(class) = range::slot_list_at(memory.user).class()
+        {
+            free_check::note(&heap.counters.free_check, class);
+            // SAFETY: the object is ours, and of this class.
+            unsafe { hand_out(memory.user, free_check::is_marked(class)) };
+        }
         Some((memory.user, memory.zeroed))
     });
     let (user, is_zero) = match memory {
@@ -142,12 +149,6 @@ fn serve(request: Request, zeroed: bool) -> *mut u8 {
         Some(None) => return ptr::null_mut(),
         None => (bypass::allocate(request.size, request.align), false),
     };
-    if free_check::is_on()
-        && let Some(class) = range::slot_list_at(user).class()
-    {
-        // SAFETY: the object is ours, and of this class.
-        unsafe { hand_out(user, free_check::is_marked(class)) };
-    }
     if zeroed && !is_zero && !user.is_null() {
         // SAFETY: the memory holds the request, and nothing else.
         unsafe { zero(user, request.size) };

@@ -27,6 +27,8 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 counters! {
     /// Free slots that were marked as they came to a cache.
     marked,
+    /// Larger objects that no cache had, which the table notes as it does all others.
+    noted,
 }
 
 /// Bytes of the largest objects that are marked.
@@ -152,6 +154,11 @@ pub(crate) unsafe fn admit(counters: &Counters, slots: &[*mut u8]) {
         unsafe { (*slot.cast::<AtomicU64>().wrapping_add(1)).store(mark_of(slot), Ordering::Relaxed) };
         range::note_handed_out(slot);
     }
+}
+
+/// Counts an object that no cache had.
+pub(crate) fn note(counters: &Counters, class: Class) {
+    counters.noted.add(u64::from(!is_marked(class)));
 }
 
 /// Notes that an object without a mark is handed out. Does nothing outside the range, where objects of a class may lie too.
