@@ -451,7 +451,7 @@ fn free_check_counts_what_it_verifies() {
             free(allocate(size), size);
         }
     };
-    let count = || ["marked", "noted"].map(|counter| counter("free-check", counter) > 0);
+    let count = || ["marked", "noted"].map(|name| counter("free-check", name) > 0);
     case(name, "on").succeeds(|| {
         use_all();
         let is_there = present("free-check") && level("free-check") == "on";
