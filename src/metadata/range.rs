@@ -157,6 +157,10 @@ pub(crate) fn reserve_once() {
 }
 
 fn reserve() {
+    if cfg!(loom) {
+        // One model runs at a time, and the records of its last run are gone with it.
+        SEGMENTS.iter().for_each(|segment| segment.store(ptr::null_mut(), Ordering::Relaxed));
+    }
     if let Some(base) = os::free_addresses(RANGE_BYTES_MAX + RANGE_BYTES_MAX / SIDE_GRANULE, SEGMENT) {
         BOUNDS.set(base.addr(), RANGE_BYTES_MAX / BLOCK);
         return;
