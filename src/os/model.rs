@@ -39,10 +39,9 @@ const MADV_DONTNEED: usize = 4;
 const REFUSED: usize = -12_isize as usize;
 /// Where mappings begin: a multiple of every alignment that is asked for.
 const FIRST: usize = 1 << 40;
-/// The shortest range that `metadata::range` tries, and what it maps besides: the side table, and a segment to align.
+/// The shortest range that `metadata::range` tries, and about what it maps besides: its tables, and a segment to align.
 const RANGE: usize = 64 << 20;
-const RANGE_MAPPED: usize = RANGE + RANGE / SIDE_GRANULE + SEGMENT;
-const SIDE_GRANULE: usize = 1 << 10;
+const RANGE_MAPPED_MAX: usize = RANGE + 2 * SEGMENT;
 const SEGMENT: usize = 4 << 20;
 const BLOCK: usize = 64 << 10;
 /// Blocks that are watched, from both ends of the range: two segments each.
@@ -71,7 +70,7 @@ pub(crate) fn touch(address: *mut u8) -> bool {
 
 pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: usize, _: usize, _: usize) -> usize {
     match number {
-        SYS_MMAP if b > RANGE_MAPPED => REFUSED,
+        SYS_MMAP if b > RANGE_MAPPED_MAX => REFUSED,
         SYS_MMAP => NEXT.fetch_add(b.next_multiple_of(SEGMENT), Ordering::Relaxed),
         SYS_MADVISE if c == MADV_DONTNEED => {
             loom::thread::yield_now();
