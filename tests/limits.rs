@@ -124,8 +124,8 @@ fn failures_cost_nothing_that_stays() {
 fn counts_are_right_when_memory_was_short() {
     let name = "counts_are_right_when_memory_was_short";
     let work = || {
-        // Below the mmap threshold: the arena gets memory, and has room for more.
-        free(allocate(MIB), MIB);
+        // Below every mmap threshold that may be chosen: the arena gets memory, and has room for more.
+        free(allocate(256 * KIB), 256 * KIB);
         let mut objects = Vec::with_capacity(4);
         let before = hakmem::stats();
         limit_addresses_to(virtual_bytes());

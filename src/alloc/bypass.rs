@@ -11,6 +11,8 @@
 //! A block of an OS page or more gives its memory back to the OS when it is freed.
 
 use crate::os::{self, OS_PAGE};
+use crate::sync::cell::UnsafeCell;
+use crate::sync::{atomic, constant, global};
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,10 +29,14 @@ const CHUNK: usize = 64 << 10;
 static RANGE: AtomicUsize = AtomicUsize::new(0);
 /// Bytes of the range that blocks have.
 static USED: AtomicUsize = AtomicUsize::new(0);
-/// Free blocks by length.
-static FREE: [Stack; (LOG_MAX - LOG_MIN + 1) as usize] = [const { Stack::new() }; (LOG_MAX - LOG_MIN + 1) as usize];
-/// Objects of other stations that wait for a free that may take locks. Popped all at once.
-static DEFERRED: AtomicUsize = AtomicUsize::new(0);
+global! {
+    /// Free blocks by length.
+    static FREE: [Stack; (LOG_MAX - LOG_MIN + 1) as usize] = each Stack::new();
+}
+global! {
+    /// Objects of other stations that wait for a free that may take locks. Popped all at once.
+    static DEFERRED: atomic::AtomicUsize = atomic::AtomicUsize::new(0);
+}
 
 /// What lies before each object.
 #[derive(Debug)]
@@ -112,11 +118,12 @@ pub(super) unsafe fn free(object: *mut u8) -> bool {
 /// # Safety
 /// - the object is live, has 16 bytes at least, and the caller gives it up.
 pub(super) unsafe fn defer(object: *mut u8) {
-    let link: *mut usize = object.cast();
+    // SAFETY: a word of the object's, which is ours alone.
+    let link = unsafe { &*object.cast::<UnsafeCell<usize>>() };
     let mut first = DEFERRED.load(Ordering::Relaxed);
     loop {
-        // SAFETY: the object is ours alone.
-        unsafe { link.write(first) };
+        // SAFETY: as above.
+        unsafe { *link.get() = first };
         // Release: pairs with the acquire in `take_deferred`.
         match DEFERRED.compare_exchange_weak(first, object.expose_provenance(), Ordering::Release, Ordering::Relaxed) {
             Ok(_) => return,
@@ -135,7 +142,7 @@ pub(super) fn take_deferred(mut free: impl FnMut(*mut u8)) {
     while next != 0 {
         let object: *mut u8 = ptr::with_exposed_provenance_mut(next);
         // SAFETY: `defer` wrote the link, and no other thread has the objects.
-        next = unsafe { object.cast::<usize>().read() };
+        next = unsafe { *(*object.cast::<UnsafeCell<usize>>()).get() };
         free(object);
     }
 }
@@ -214,15 +221,17 @@ fn range() -> (usize, usize) {
 /// address of the newest block and, in the bits that no such address uses, a count of changes: a caller that read the
 /// head and then finds the same block on top of different ones must notice.
 #[derive(Debug)]
-struct Stack(AtomicUsize);
+struct Stack(atomic::AtomicUsize);
 
 /// Bits of an address.
 const ADDRESS_BITS: u32 = 48;
 const ADDRESS: usize = ((1 << ADDRESS_BITS) - 1) & !((1 << LOG_MIN) - 1);
 
 impl Stack {
-    const fn new() -> Stack {
-        Stack(AtomicUsize::new(0))
+    constant! {
+        fn new() -> Stack {
+            Stack(atomic::AtomicUsize::new(0))
+        }
     }
 
     /// The head with another block on top. The count is what is left of the address: its carry goes around.
@@ -236,7 +245,7 @@ impl Stack {
     /// - the block is the caller's alone, and below all objects in it that are still used.
     unsafe fn push(&self, block: *mut u8) {
         // SAFETY: blocks are aligned to 16 bytes at least, and hold a word.
-        let link = unsafe { &*block.cast::<AtomicUsize>() };
+        let link = unsafe { &*block.cast::<atomic::AtomicUsize>() };
         let mut head = self.0.load(Ordering::Relaxed);
         loop {
             link.store(head & ADDRESS, Ordering::Relaxed);
@@ -260,7 +269,7 @@ impl Stack {
             }
             // SAFETY: blocks are never unmapped. If another caller has the block by now, this may be any word, and the
             // exchange fails.
-            let below = unsafe { (*block.cast::<AtomicUsize>()).load(Ordering::Relaxed) } & ADDRESS;
+            let below = unsafe { (*block.cast::<atomic::AtomicUsize>()).load(Ordering::Relaxed) } & ADDRESS;
             let new = Stack::head_with(head, below);
             match self.0.compare_exchange_weak(head, new, Ordering::Acquire, Ordering::Acquire) {
                 Ok(_) => return block,
@@ -338,5 +347,175 @@ mod tests {
         addresses.reverse();
         assert_eq!(found, addresses);
         take_deferred(|_| panic!("they came"));
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use crate::model::{Loss, check, fails};
+    use loom::sync::Arc;
+    use loom::thread;
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    /// A block: its link, and what a user writes to it, which no other thread may meet.
+    #[repr(C, align(64))]
+    struct Block {
+        link: atomic::AtomicUsize,
+        number: UnsafeCell<usize>,
+    }
+
+    /// Blocks with these numbers, by address.
+    fn blocks<const COUNT: usize>() -> Arc<[Block; COUNT]> {
+        Arc::new(core::array::from_fn(|n| Block { link: atomic::AtomicUsize::new(0), number: UnsafeCell::new(n) }))
+    }
+
+    fn push(stack: &Stack, block: &Block) {
+        // SAFETY: the block is the caller's, and begins with its link.
+        unsafe { stack.push((&raw const block.link).cast_mut().cast()) };
+    }
+
+    /// Pops a block, reads its number and writes it again.
+    fn pop<'a, const COUNT: usize>(stack: &Stack, blocks: &'a [Block; COUNT]) -> Option<&'a Block> {
+        let address = stack.pop().cast_const().cast();
+        let block = blocks.iter().find(|block| core::ptr::eq(&raw const block.link, address))?;
+        // SAFETY: the checker panics if another thread has the block.
+        unsafe { *block.number.get() += 0 };
+        Some(block)
+    }
+
+    /// Asserts that the stack and the threads together hold every block once.
+    fn assert_all<const COUNT: usize>(stack: &Stack, blocks: &[Block; COUNT], held: Vec<&Block>) {
+        let left = core::iter::from_fn(|| pop(stack, blocks));
+        // SAFETY: all other threads have ended.
+        let mut all: Vec<usize> = held.into_iter().chain(left).map(|block| unsafe { block.number.read() }).collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..COUNT).collect::<Vec<_>>());
+    }
+
+    /// One thread pops, while another pops two and pushes the first one again: the first thread may find the block that it
+    /// read on top, but with another one below.
+    fn sleeping_pop() {
+        let (stack, blocks) = (Arc::new(Stack::new()), blocks::<2>());
+        blocks.iter().for_each(|block| push(&stack, block));
+        let sleeper = thread::spawn({
+            let (stack, blocks) = (stack.clone(), blocks.clone());
+            move || pop(&stack, &blocks).map(|block| core::ptr::from_ref(block).addr())
+        });
+        let mut held: Vec<&Block> = [pop(&stack, &blocks), pop(&stack, &blocks)].into_iter().flatten().collect();
+        if !held.is_empty() {
+            push(&stack, held.remove(0));
+        }
+        let popped = sleeper.join().expect("no panic");
+        held.extend(blocks.iter().filter(|&block| popped == Some(core::ptr::from_ref(block).addr())));
+        assert_all(&stack, &blocks, held);
+    }
+
+    #[test]
+    fn loom_bypass_notices_that_the_top_went_and_came_back() {
+        check(sleeping_pop);
+    }
+
+    #[test]
+    fn loom_bypass_needs_its_count_of_changes() {
+        assert!(fails(Loss::Bits(ADDRESS), sleeping_pop));
+    }
+
+    /// Two threads pass blocks on, each sees what the last one wrote.
+    fn pass_on() {
+        let (stack, blocks) = (Arc::new(Stack::new()), blocks::<2>());
+        push(&stack, &blocks[0]);
+        let other = thread::spawn({
+            let (stack, blocks) = (stack.clone(), blocks.clone());
+            move || {
+                // SAFETY: the block is this thread's.
+                unsafe { *blocks[1].number.get() = 1 };
+                push(&stack, &blocks[1]);
+                if let Some(block) = pop(&stack, &blocks) {
+                    push(&stack, block);
+                }
+            }
+        });
+        if let Some(block) = pop(&stack, &blocks) {
+            push(&stack, block);
+        }
+        other.join().expect("no panic");
+        assert_all(&stack, &blocks, Vec::new());
+    }
+
+    #[test]
+    fn loom_bypass_loses_and_doubles_no_block() {
+        check(pass_on);
+    }
+
+    #[test]
+    fn loom_bypass_needs_its_acquires() {
+        assert!(fails(Loss::Acquire, pass_on));
+    }
+
+    #[test]
+    fn loom_bypass_needs_its_release() {
+        assert!(fails(Loss::Release, pass_on));
+    }
+
+    /// An object that waits: its link, and what its user wrote last.
+    #[repr(C)]
+    struct Object {
+        link: UnsafeCell<usize>,
+        number: UnsafeCell<usize>,
+    }
+
+    /// Two threads defer an object each, while two take what was deferred.
+    fn defer_and_take() {
+        let objects: &'static [Object; 2] =
+            Box::leak(Box::new([7, 7].map(|n| Object { link: UnsafeCell::new(n), number: UnsafeCell::new(n) })));
+        let found: Arc<[UnsafeCell<usize>; 2]> = Arc::new([0, 0].map(UnsafeCell::new));
+        let take = |found: &[UnsafeCell<usize>; 2]| {
+            take_deferred(|address| {
+                let is_it = |object: &Object| core::ptr::addr_eq(object, address);
+                let place = objects.iter().position(is_it).expect("an object that was deferred");
+                // SAFETY: the checker panics if another thread uses the object, or took it as well.
+                unsafe {
+                    assert_eq!(*objects[place].number.get(), place);
+                    *found[place].get() += 1;
+                }
+            });
+        };
+        let others: Vec<_> = (0..2)
+            .map(|n: usize| {
+                let found = found.clone();
+                thread::spawn(move || {
+                    // SAFETY: the object is this thread's, which then gives it up.
+                    unsafe {
+                        *objects[n].number.get() = n;
+                        defer((&raw const objects[n]).cast_mut().cast());
+                    }
+                    if n == 0 {
+                        take(&found);
+                    }
+                })
+            })
+            .collect();
+        take(&found);
+        others.into_iter().for_each(|other| other.join().expect("no panic"));
+        take(&found);
+        // SAFETY: all other threads have ended.
+        found.iter().for_each(|count| assert_eq!(unsafe { count.read() }, 1, "an object came back not once"));
+    }
+
+    #[test]
+    fn loom_deferred_objects_come_back_once() {
+        check(defer_and_take);
+    }
+
+    #[test]
+    fn loom_deferred_objects_need_their_acquire() {
+        assert!(fails(Loss::Acquire, defer_and_take));
+    }
+
+    #[test]
+    fn loom_deferred_objects_need_their_release() {
+        assert!(fails(Loss::Release, defer_and_take));
     }
 }

@@ -7,7 +7,7 @@ use super::thread_cache::{self, ThreadCache};
 use super::thread_heap::Heap;
 use super::transfer_batch::BATCH_SLOTS;
 use super::{bypass, learning, mapping_pool, purge, release, thread};
-use crate::class::{BLOCK, Class, SlotListOffset};
+use crate::class::{Class, SlotListOffset};
 use crate::config::{ActiveConfig, FREE_CHECK, active};
 use crate::factor::original::{bigcache, header};
 use crate::factor::{self, free_check};
@@ -27,11 +27,11 @@ pub(crate) unsafe fn free(address: *mut u8) {
         return unsafe { free_slow(address) };
     };
     if FREE_CHECK {
-        let offset = address.addr() as u32 % BLOCK as u32;
-        // SAFETY: a slot that was handed out starts there.
-        let is_verified = offset <= block.last_offset()
-            && free_check::is_start(block.list(), offset)
-            && unsafe { free_check::mark(address) };
+        // The offset in the block.
+        let offset = address.addr() as u16;
+        // SAFETY: a slot starts there, so that the block has a list, and the factor is on; it was handed out.
+        let is_verified = free_check::is_start(block.list(), u32::from(offset))
+            && unsafe { offset <= block.last_offset() && free_check::mark(address) };
         if !is_verified {
             // SAFETY: passed on.
             return unsafe { free_unmarked(address, block.list()) };

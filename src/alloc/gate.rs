@@ -15,7 +15,7 @@ use crate::metadata::allocator;
 use crate::os::{self, OS_PAGE};
 use crate::sync::{Guard, Lock, Sleepers, atomic, global};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 const OPEN: u32 = 0;
 const CLOSED: u32 = 1;
@@ -33,8 +33,10 @@ global! {
 global! {
     static SLEEPERS: Sleepers = Sleepers::new();
 }
-/// The words of the thread that closed the gate, as an address.
-static FORKER: AtomicUsize = AtomicUsize::new(0);
+global! {
+    /// The words of the thread that closed the gate, as an address; 0 while none did.
+    static FORKER: atomic::AtomicUsize = atomic::AtomicUsize::new(0);
+}
 /// 1 once the page below was asked for.
 static IS_MARKED: AtomicU32 = AtomicU32::new(0);
 /// A page whose first word is 1, except in a child that no handler was called for; null until it is made.
@@ -90,8 +92,10 @@ fn wait() -> bool {
     }
 }
 
-/// Closes the gate, in the thread that is about to fork. Waits while another one does.
+/// Closes the gate, in the thread that is about to fork. Waits while another one does: the C library calls the handlers of
+/// two forks at the same time.
 pub(super) fn close() {
+    // Acquire: pairs with the release in `open`.
     while FORKER.compare_exchange(0, own_words(), Ordering::Acquire, Ordering::Relaxed).is_err() {
         os::yield_now();
     }
@@ -101,13 +105,14 @@ pub(super) fn close() {
 
 /// Opens the gate after a fork.
 pub(super) fn open() {
+    if STATE.load(Ordering::Relaxed) != BROKEN {
+        // Release: pairs with the acquires of those that go in. Before another thread may close the gate, which would find
+        // it closed, and open a moment later.
+        STATE.swap(OPEN, Ordering::Release);
+    }
     // Release: pairs with the acquire in `close`.
     FORKER.store(0, Ordering::Release);
-    if STATE.load(Ordering::Relaxed) != BROKEN {
-        // Release: pairs with the acquires of those that go in.
-        STATE.swap(OPEN, Ordering::Release);
-        SLEEPERS.wake_all(&STATE);
-    }
+    SLEEPERS.wake_all(&STATE);
 }
 
 /// Closes the gate for ever.
@@ -191,6 +196,41 @@ mod models {
             heaps.iter().for_each(|(_, work)| assert!(unsafe { work.read() } <= 1));
             open();
             others.into_iter().for_each(|other| other.join().expect("no panic"));
+        });
+    }
+
+    /// Two threads fork at once, and one of them goes in afterwards: no two of these share what the gate guards.
+    #[test]
+    fn loom_gate_is_closed_by_one_thread_at_a_time() {
+        check(|| {
+            let heap = Arc::new((Lock::new(()), UnsafeCell::new(0)));
+            let work = |heap: &(Lock<()>, UnsafeCell<u32>)| {
+                // SAFETY: the checker panics if another thread is at it.
+                unsafe { *heap.1.get() += 1 };
+            };
+            let fork = move |heap: &(Lock<()>, UnsafeCell<u32>)| {
+                close();
+                drop(heap.0.lock());
+                work(heap);
+                open();
+            };
+            let other = thread::spawn({
+                let heap = heap.clone();
+                move || {
+                    fork(&heap);
+                    let guard = pass(&heap.0);
+                    let is_in = guard.is_some();
+                    if is_in {
+                        work(&heap);
+                    }
+                    u32::from(is_in)
+                }
+            });
+            fork(&heap);
+            let used = other.join().expect("no panic");
+            assert!(!is_closed());
+            // SAFETY: the other thread has ended.
+            assert_eq!(unsafe { heap.1.read() }, 2 + used);
         });
     }
 }

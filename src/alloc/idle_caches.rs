@@ -177,3 +177,19 @@ impl Drop for Stopped {
         self.first_word.store(self.before, Ordering::Release);
     }
 }
+
+/// Empties a heap's lists, as if none of them had moved. For the models.
+#[cfg(all(test, loom))]
+pub(super) fn empty_heap(active: ActiveConfig, counters: &factor::Counters, heap: &'static Heap) -> bool {
+    empty(active, counters, &[Some(Finding { heap, lists: u128::MAX, is_still: true })])
+}
+
+/// Calls `run` while a heap's thread cannot use its lists, unless the thread is past its cache. For the models.
+#[cfg(all(test, loom))]
+pub(super) fn while_stopped(heap: &'static Heap, run: impl FnOnce()) {
+    if let Some(_stopped) = Stopped::stop(heap)
+        && os::restart_sequences()
+    {
+        run();
+    }
+}

@@ -8,9 +8,10 @@
 //! - *Adoption of segments*: none. Segments are the arena's, whichever threads' objects are in them.
 
 use super::huge_pages::Policy;
-use super::thread::give_up;
+use super::thread::{self as threads, give_up};
+use super::thread_cache::{self, EMPTY};
 use super::thread_heap::{self, Heap, OpenLists};
-use super::{arena, central_free_list, purge as driver, transfer_cache};
+use super::{arena, central_free_list, idle_caches, purge as driver, transfer_cache};
 use crate::class::{BLOCK, Class, SEGMENT_BLOCKS};
 use crate::config;
 use crate::factor::Counters;
@@ -19,6 +20,8 @@ use crate::metadata::page::Page;
 use crate::metadata::segment::{HALF_BLOCKS, Kind};
 use crate::model::check;
 use crate::os;
+use crate::sync::Lock;
+use crate::sync::atomic::Ordering;
 use crate::sync::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -327,5 +330,119 @@ fn loom_heaps_and_objects_go_from_a_thread_that_ends_to_one_that_begins() {
         heaps.give_up(heap);
         other.join().expect("no panic");
         assert_all_free();
+    });
+}
+
+/// Gives the calling thread a heap, as its first slow request would.
+fn settle(heap: &'static Heap) {
+    let words = os::thread_slots();
+    let own = [core::ptr::from_ref(&heap.cache).expose_provenance(), core::ptr::from_ref(heap).expose_provenance()];
+    // SAFETY: no other thread has seen the heap, whose lock of zeroes the checker does not know; the words are the calling
+    // thread's.
+    unsafe {
+        (&raw const heap.inside).cast_mut().write(Lock::new(()));
+        *words = own;
+    }
+    heap.words.store(words.expose_provenance(), Ordering::Relaxed);
+}
+
+/// The cache that the calling thread's fast path uses.
+fn first_word() -> usize {
+    // SAFETY: the calling thread's words.
+    unsafe { (*os::thread_slots())[0] }
+}
+
+/// A thread uses its heap's list on the fast path and inside, while `purge` does something about it in another one. `using`
+/// is called whenever the thread uses the list.
+fn use_heap(using: impl Fn(), purge: impl FnOnce(&'static Heap, &Objects) + 'static) {
+    let (heaps, objects) = (Heaps::new(), Objects::new());
+    let heap = heaps.take();
+    let list = class().slot_list();
+    let object = heap.refill(POLICY, class());
+    objects.set(object, true);
+    settle(heap);
+    let purger = thread::spawn({
+        let objects = objects.clone();
+        move || purge(heap, &objects)
+    });
+    let note = || {
+        if first_word() == core::ptr::from_ref(&heap.cache).addr() {
+            using();
+        }
+    };
+    let free = |object: *mut u8| {
+        objects.set(object, false);
+        let put = || {
+            note();
+            thread_cache::put(list, object)
+        };
+        if os::sequence(put) {
+            return;
+        }
+        let is_closed = || first_word() == core::ptr::from_ref(&EMPTY).addr();
+        let freed = threads::inside(|access| {
+            assert!(is_closed(), "a signal handler finds closed lists");
+            using();
+            let heap = access.own_heap().expect("the thread has one");
+            assert!(heap.cache.push(list, object));
+            thread::yield_now();
+            assert!(is_closed(), "a signal handler finds closed lists");
+            using();
+        });
+        assert!(freed.is_some(), "no fork is under way");
+    };
+    free(object);
+    let take = || {
+        note();
+        thread_cache::take(list).0
+    };
+    let newest = os::sequence(take);
+    if !newest.is_null() {
+        objects.set(newest, true);
+        free(newest);
+    }
+    purger.join().expect("no panic");
+    assert_eq!(first_word(), core::ptr::from_ref(&heap.cache).addr(), "the thread has its cache again");
+    heaps.give_up(heap);
+    assert_all_free();
+}
+
+/// The purge empties a heap whose thread is on its fast path, goes inside and comes back. What the purge gives back is
+/// taken by another thread, here its own.
+#[test]
+fn loom_idle_caches_are_emptied_beside_their_thread() {
+    check(|| {
+        config::seal_once();
+        let purge = |heap: &'static Heap, objects: &Objects| {
+            idle_caches::empty_heap(config::active(), counters(), heap);
+            let mut slot = [core::ptr::null_mut(); 1];
+            assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut slot).0, 1);
+            objects.set(slot[0], true);
+            objects.set(slot[0], false);
+            central_free_list::give(class(), &slot, |page| _ = arena::give_run(page));
+        };
+        use_heap(|| {}, purge);
+    });
+}
+
+/// A heap's lists are used by its thread or by the purge, one after the other.
+#[test]
+fn loom_idle_caches_are_left_alone_by_their_thread() {
+    check(|| {
+        config::seal_once();
+        let lists = Arc::new(UnsafeCell::new(0));
+        // SAFETY: the checker panics if another thread uses them, and nothing orders the two.
+        let using = |lists: &UnsafeCell<u32>| unsafe { *lists.get() += 1 };
+        let purge = {
+            let lists = lists.clone();
+            move |heap: &'static Heap, _: &Objects| {
+                idle_caches::while_stopped(heap, || {
+                    using(&lists);
+                    thread::yield_now();
+                    using(&lists);
+                });
+            }
+        };
+        use_heap(|| using(&lists), purge);
     });
 }

@@ -3,8 +3,8 @@
 //! A double free would put an object on a stack twice, and two requests would get it; a free inside an object would hand
 //! out the middle of it. With this factor both end the process at the free, whichever thread frees.
 //!
-//! - *Small objects*, up to 1,024 bytes. The last offset in each block that was ever handed out stands beside the block's
-//!   slot list, and a multiplication tells whether the offset is a multiple of the slot's bytes. A free slot of a cache
+//! - *Small objects*, up to 1,024 bytes. The last offset in each block that was ever handed out stands in a table with two
+//!   bytes per block, and a multiplication tells whether the offset is a multiple of the slot's bytes. A free slot of a cache
 //!   has a mark in its second word, made of its address and a secret; a request takes it away. An object whose mark is
 //!   there is free already. Marks lie in memory that the program uses itself, or is about to.
 //! - *Larger objects*. Their memory is not touched. A table has a byte for every KiB of the range: where in it a live
@@ -60,6 +60,7 @@ pub(crate) fn is_on() -> bool {
 /// Begins to verify frees, before the first request. Without addresses for the table, larger objects are not verified.
 pub(crate) fn begin() {
     range::reserve_once();
+    range::use_last_offsets();
     if let Some(table) = range::side_table() {
         let (base, bytes) = range::bounds();
         TABLE.store(table.expose_provenance().wrapping_sub(base.addr() / GRANULE), Ordering::Relaxed);
@@ -73,10 +74,10 @@ pub(crate) fn begin() {
     SECRET.store(os::random_word() | 1, Ordering::Relaxed);
 }
 
-/// Makes the part of the table for new segments of the range usable. `false` when the kernel refuses.
+/// Makes the parts of the tables for new segments of the range usable. `false` when the kernel refuses.
 ///
 /// # Safety
-/// - `[start, start + bytes)` is whole segments of the range, for which this was not called before.
+/// - `[start, start + bytes)` is whole segments of the range, for which this did not return `true` before.
 pub(crate) unsafe fn cover(start: *const u8, bytes: usize) -> bool {
     // SAFETY: passed on.
     LENGTH.load(Ordering::Relaxed) == 0 || unsafe { range::commit_side(start, bytes) }
@@ -103,8 +104,9 @@ pub(crate) fn is_list_of_larger(list: SlotListOffset) -> bool {
 /// `false` for all other lists.
 #[inline(always)]
 pub(crate) fn is_start(list: SlotListOffset, offset: u32) -> bool {
-    // SAFETY: the table has an entry for every slot list.
-    let multiplier = unsafe { MULTIPLIERS.get_unchecked(list.0 as usize / size_of::<u32>()) }.load(Ordering::Relaxed);
+    // By bytes, since the offsets are multiples of an entry's, which the compiler does not know.
+    // SAFETY: the table has an entry for every slot list, at its offset.
+    let multiplier = unsafe { &*MULTIPLIERS.as_ptr().byte_add(list.0 as usize) }.load(Ordering::Relaxed);
     // Exact for offsets below 2^16 and slots up to 1,024 bytes. D. Lemire, O. Kaser, N. Kurz, "Faster remainder by direct
     // computation", Software: Practice and Experience 49:6, 2019.
     offset.wrapping_mul(multiplier) < multiplier

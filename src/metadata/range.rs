@@ -12,11 +12,11 @@
 use crate::class::{BLOCK, SEGMENT_BLOCKS, SlotListOffset};
 use crate::metadata::allocator;
 use crate::metadata::segment::{SEGMENT, Segment};
-use crate::os;
+use crate::os::{self, OS_PAGE};
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::{Once, constant, global};
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64, Ordering};
 
 /// Bytes of the range, tried in this order where the range must be mapped: addresses cost no memory, but a limit on them
 /// (`RLIMIT_AS`) or a checker (Valgrind above 16 GiB) refuses long ranges.
@@ -30,13 +30,21 @@ global! {
     /// 1 once the range was reserved, or refused.
     static TRIED: Once = Once::new();
 }
-/// The slot list of each block in which an object with a class may start, in the low half, and the last offset in the block
-/// that the factor `free-check` noted as handed out, in the high half. Relaxed: a word is written before the first address
-/// of its block is handed out, and whatever passes the address to another thread orders the word as well.
-static LISTS: [AtomicU32; RANGE_BYTES_MAX / BLOCK] = [const { AtomicU32::new(0) }; RANGE_BYTES_MAX / BLOCK];
+/// The slot list of each block in which an object with a class may start. Relaxed: a word is written before the first
+/// address of its block is handed out, and whatever passes the address to another thread orders the word as well.
+static LISTS: [AtomicU16; RANGE_BYTES_MAX / BLOCK] = [const { AtomicU16::new(0) }; RANGE_BYTES_MAX / BLOCK];
 /// The segments made so far, by their place in the range. Stores release and loads acquire.
 static SEGMENTS: [AtomicPtr<Segment>; RANGE_BYTES_MAX / SEGMENT] =
     [const { AtomicPtr::new(ptr::null_mut()) }; RANGE_BYTES_MAX / SEGMENT];
+
+/// The table of last offsets: a word for each block of the range, behind the side table; null while it is not used. It is
+/// no part of the program, since a process would be charged for all of it. Relaxed, as [`LISTS`].
+static LAST_OFFSETS: AtomicPtr<AtomicU16> = AtomicPtr::new(ptr::null_mut());
+/// Bytes of the range for which an OS page of that table serves.
+const LAST_GRANULE: usize = OS_PAGE / size_of::<AtomicU16>() * BLOCK;
+/// A bit for each OS page of that table that is memory. Changes only under the arena's lock.
+static LAST_PAGES: [AtomicU64; RANGE_BYTES_MAX / LAST_GRANULE / 64] =
+    [const { AtomicU64::new(0) }; RANGE_BYTES_MAX / LAST_GRANULE / 64];
 
 /// Whether the range is a mapping without access; else nothing is mapped there. Relaxed: written before the bounds.
 static IS_MAPPED: AtomicBool = AtomicBool::new(false);
@@ -78,9 +86,12 @@ impl Bounds {
     }
 }
 
-/// What is known of the objects in a block.
+/// What is known of the objects in a block of the range.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct BlockObjects(u32);
+pub(crate) struct BlockObjects {
+    list: u16,
+    block: usize,
+}
 
 const _: () = assert!(BLOCK == 1 << 16, "an offset in a block has 16 bits");
 
@@ -88,13 +99,17 @@ impl BlockObjects {
     /// The slot list that takes them when they are freed.
     #[inline(always)]
     pub(crate) fn list(self) -> SlotListOffset {
-        SlotListOffset(self.0 & 0xffff)
+        SlotListOffset(u32::from(self.list))
     }
 
     /// The last offset that was noted as handed out.
+    ///
+    /// # Safety
+    /// - [`use_last_offsets`] was called, and the block has a slot list.
     #[inline(always)]
-    pub(crate) fn last_offset(self) -> u32 {
-        self.0 >> 16
+    pub(crate) unsafe fn last_offset(self) -> u16 {
+        // SAFETY: the table is memory wherever the range is, before a block there has a list.
+        unsafe { &*LAST_OFFSETS.load(Ordering::Relaxed).add(self.block) }.load(Ordering::Relaxed)
     }
 }
 
@@ -108,19 +123,25 @@ pub(crate) fn block_objects(address: *const u8) -> Option<BlockObjects> {
         return None;
     }
     // SAFETY: the range is no longer than the table.
-    Some(BlockObjects(unsafe { LISTS.get_unchecked(block) }.load(Ordering::Relaxed)))
+    let list = unsafe { LISTS.get_unchecked(block) }.load(Ordering::Relaxed);
+    Some(BlockObjects { list, block })
 }
 
-/// Notes that an object at the address is handed out.
+/// Notes that an object at the address is handed out, whose block has a slot list. Only after [`use_last_offsets`].
 pub(crate) fn note_handed_out(address: *const u8) {
-    if let Some(block) = BOUNDS.block_of(address) {
-        let known = LISTS[block].load(Ordering::Relaxed);
-        let new = (known & 0xffff) | ((address.addr() as u32) << 16);
-        // The low half is the same as long as the block has objects, so that the higher word has the later offset.
-        if new > known {
-            LISTS[block].fetch_max(new, Ordering::Relaxed);
+    if let Some(last) = BOUNDS.block_of(address).and_then(last_offset_of) {
+        let offset = address.addr() as u16;
+        if offset > last.load(Ordering::Relaxed) {
+            last.fetch_max(offset, Ordering::Relaxed);
         }
     }
+}
+
+/// The last offset's word of a block with a slot list; `None` while there are none.
+fn last_offset_of(block: usize) -> Option<&'static AtomicU16> {
+    let table = LAST_OFFSETS.load(Ordering::Relaxed);
+    // SAFETY: as in `BlockObjects::last_offset`.
+    (!table.is_null()).then(|| unsafe { &*table.add(block) })
 }
 
 /// The slot list that takes an object at the address when it is freed; [`SlotListOffset::NONE`] where there is none.
@@ -128,10 +149,17 @@ pub(crate) fn slot_list_at(address: *const u8) -> SlotListOffset {
     block_objects(address).map_or(SlotListOffset::NONE, BlockObjects::list)
 }
 
-/// Sets the slot list of objects that start in a block; does nothing outside the range.
+/// Sets the slot list of objects that start in a block, of which none was handed out; does nothing outside the range.
 pub(crate) fn set_slot_list(block_address: *const u8, list: SlotListOffset) {
     if let Some(block) = BOUNDS.block_of(block_address) {
-        LISTS[block].store(list.0, Ordering::Relaxed);
+        if list != SlotListOffset::NONE
+            && let Some(last) = last_offset_of(block)
+            // Only blocks of small objects have one. A load alone leaves the table's page untouched for all others.
+            && last.load(Ordering::Relaxed) != 0
+        {
+            last.store(0, Ordering::Relaxed);
+        }
+        LISTS[block].store(list.0 as u16, Ordering::Relaxed);
     }
 }
 
@@ -157,7 +185,12 @@ pub(crate) fn reserve_once() {
 }
 
 fn reserve() {
-    if let Some(base) = os::free_addresses(RANGE_BYTES_MAX + RANGE_BYTES_MAX / SIDE_GRANULE, SEGMENT) {
+    if cfg!(loom) {
+        // One model runs at a time, and the memory of its last run is gone with it.
+        SEGMENTS.iter().for_each(|segment| segment.store(ptr::null_mut(), Ordering::Relaxed));
+        LAST_PAGES.iter().for_each(|bits| bits.store(0, Ordering::Relaxed));
+    }
+    if let Some(base) = os::free_addresses(with_tables(RANGE_BYTES_MAX), SEGMENT) {
         BOUNDS.set(base.addr(), RANGE_BYTES_MAX / BLOCK);
         return;
     }
@@ -166,7 +199,7 @@ fn reserve() {
     let most = os::address_limit() / 2;
     for bytes in RANGE_BYTES.into_iter().filter(|&bytes| bytes <= most) {
         // One segment more, to align; the ends stay without memory.
-        let range = os::reserve(bytes + bytes / SIDE_GRANULE + SEGMENT);
+        let range = os::reserve(with_tables(bytes) + SEGMENT);
         if !range.is_null() {
             BOUNDS.set(range.addr().next_multiple_of(SEGMENT), bytes / BLOCK);
             range.expose_provenance();
@@ -176,7 +209,12 @@ fn reserve() {
 }
 
 /// Bytes of the range for each byte of the side table, which lies behind the range. A segment has an OS page of it.
-pub(crate) const SIDE_GRANULE: usize = SEGMENT / os::OS_PAGE;
+pub(crate) const SIDE_GRANULE: usize = SEGMENT / OS_PAGE;
+
+/// Bytes of a range with the two tables behind it.
+const fn with_tables(bytes: usize) -> usize {
+    bytes + bytes / SIDE_GRANULE + bytes.div_ceil(LAST_GRANULE) * OS_PAGE
+}
 
 /// The address of the side table's first byte; `None` where there is no range.
 pub(crate) fn side_table() -> Option<*mut u8> {
@@ -184,22 +222,54 @@ pub(crate) fn side_table() -> Option<*mut u8> {
     (bytes > 0).then(|| base.wrapping_add(bytes))
 }
 
-/// Makes the side table's part for new segments of the range memory, zeroed. Returns `false` when the kernel refuses.
+/// The address of the first last offset; `None` where there is no range.
+fn last_offsets() -> Option<*mut u8> {
+    side_table().map(|side| side.wrapping_add(bounds().1 / SIDE_GRANULE))
+}
+
+/// Begins to note the last offset of each block that is handed out, before the first request.
+pub(crate) fn use_last_offsets() {
+    // In a model the range has no memory.
+    if let Some(table) = last_offsets().filter(|_| !cfg!(loom)) {
+        LAST_OFFSETS.store(table.cast(), Ordering::Relaxed);
+    }
+}
+
+/// Makes the tables' parts for new segments of the range memory, zeroed. Returns `false` when the kernel refuses. Called
+/// under the arena's lock.
 ///
 /// # Safety
-/// - `[start, start + bytes)` is whole segments of the range, for which this was not called before.
+/// - `[start, start + bytes)` is whole segments of the range, for which this did not return `true` before.
 pub(crate) unsafe fn commit_side(start: *const u8, bytes: usize) -> bool {
-    let Some(table) = side_table() else { return false };
-    let part = table.wrapping_add((start.addr() - BOUNDS.get().0) / SIDE_GRANULE);
-    let bytes = bytes / SIDE_GRANULE;
+    let (Some(side), Some(last)) = (side_table(), last_offsets()) else { return false };
+    let from = start.addr() - BOUNDS.get().0;
+    for page in from / LAST_GRANULE..(from + bytes).div_ceil(LAST_GRANULE) {
+        let (bits, bit) = (&LAST_PAGES[page / 64], 1 << (page % 64));
+        if bits.load(Ordering::Relaxed) & bit == 0 {
+            // SAFETY: the page is ours, and was not used.
+            if !unsafe { commit_table(last.wrapping_add(page * OS_PAGE), OS_PAGE) } {
+                return false;
+            }
+            bits.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+    // SAFETY: the part is ours, and was not used.
+    unsafe { commit_table(side.wrapping_add(from / SIDE_GRANULE), bytes / SIDE_GRANULE) }
+}
+
+/// Makes a part of a table memory.
+///
+/// # Safety
+/// - the part belongs to a table of the range, and is no memory yet.
+unsafe fn commit_table(part: *mut u8, bytes: usize) -> bool {
     let is_done = if IS_MAPPED.load(Ordering::Relaxed) {
-        // SAFETY: the part is ours, and was not used.
+        // SAFETY: the caller's promise.
         unsafe { os::commit(part, bytes) }
     } else {
         os::map_at(part, bytes)
     };
     if is_done {
-        allocator::note_pages(bytes / os::OS_PAGE);
+        allocator::note_pages(bytes / OS_PAGE);
     }
     is_done
 }

@@ -44,7 +44,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 cfg_if::cfg_if! {
     if #[cfg(all(test, loom))] {
         mod model;
-        pub(crate) use model::touch;
+        pub(crate) use model::{sequence, touch};
         use model as arch;
     } else if #[cfg(all(target_os = "linux", target_arch = "x86_64"))] {
         mod linux_x86_64;

@@ -6,6 +6,7 @@
 //! would use its memory, and the checker finds a touch that is not ordered after one decommit and before the next.
 
 use loom::cell::UnsafeCell;
+use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) const SYS_WRITE: usize = 1;
@@ -39,8 +40,9 @@ const MADV_DONTNEED: usize = 4;
 const REFUSED: usize = -12_isize as usize;
 /// Where mappings begin: a multiple of every alignment that is asked for.
 const FIRST: usize = 1 << 40;
-/// The shortest range that `metadata::range` tries. It maps one segment more, to align.
+/// The shortest range that `metadata::range` tries, and about what it maps besides: its tables, and a segment to align.
 const RANGE: usize = 64 << 20;
+const RANGE_MAPPED_MAX: usize = RANGE + 2 * SEGMENT;
 const SEGMENT: usize = 4 << 20;
 const BLOCK: usize = 64 << 10;
 /// Blocks that are watched, from both ends of the range: two segments each.
@@ -49,6 +51,9 @@ const WATCHED: usize = 2 * SEGMENT / BLOCK;
 loom::lazy_static! {
     /// The next mapping.
     static ref NEXT: AtomicUsize = AtomicUsize::new(FIRST);
+    /// Held in a restartable sequence, and by the call that restarts all of them: each sequence is over before it, or
+    /// begins after it.
+    static ref SEQUENCES: Mutex<()> = Mutex::new(());
     /// For each block, whether it was written and not given back since.
     static ref WRITTEN: [[UnsafeCell<bool>; WATCHED]; 2] =
         core::array::from_fn(|_| core::array::from_fn(|_| UnsafeCell::new(false)));
@@ -69,7 +74,7 @@ pub(crate) fn touch(address: *mut u8) -> bool {
 
 pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: usize, _: usize, _: usize) -> usize {
     match number {
-        SYS_MMAP if b > RANGE + SEGMENT => REFUSED,
+        SYS_MMAP if b > RANGE_MAPPED_MAX => REFUSED,
         SYS_MMAP => NEXT.fetch_add(b.next_multiple_of(SEGMENT), Ordering::Relaxed),
         SYS_MADVISE if c == MADV_DONTNEED => {
             loom::thread::yield_now();
@@ -89,8 +94,8 @@ pub(super) unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, _: us
             std::eprintln!("{}", std::string::String::from_utf8_lossy(text));
             c
         }
-        SYS_MUNMAP | SYS_MREMAP | SYS_MINCORE | SYS_PROCESS_VM_READV | SYS_GETRUSAGE | SYS_RT_SIGPROCMASK
-        | SYS_MEMBARRIER => REFUSED,
+        SYS_MEMBARRIER => sequence(|| 0),
+        SYS_MUNMAP | SYS_MREMAP | SYS_MINCORE | SYS_PROCESS_VM_READV | SYS_GETRUSAGE | SYS_RT_SIGPROCMASK => REFUSED,
         _ => 0,
     }
 }
@@ -106,6 +111,12 @@ pub(crate) fn cycles() -> u64 {
 
 loom::thread_local! {
     static SLOTS: UnsafeCell<[usize; 2]> = UnsafeCell::new([0; 2]);
+}
+
+/// Runs a restartable sequence.
+pub(crate) fn sequence<T>(run: impl FnOnce() -> T) -> T {
+    let _sequence = SEQUENCES.lock().expect("no thread panics with it");
+    run()
 }
 
 /// No thread has a cache of its own unless the model gives it one.

@@ -300,6 +300,20 @@ static void resizes(void)
         CHECK(object != NULL && is_filled(object, 0x3c, usable), "%zu", SIZES[i]);
         p_free(object);
     }
+    /* So it is where two freed neighbours serve one request, whose pages the kernel does not move as one. */
+    for (size_t bytes = 5 << 20; bytes < 20 << 20; bytes = bytes * 3 / 2 + 1) {
+        void *neighbours[] = { p_malloc(bytes), p_malloc(bytes), p_malloc(bytes) };
+        for (size_t i = 0; i < COUNT(neighbours); i++) {
+            p_free(neighbours[i]);
+        }
+        unsigned char *joined = p_malloc(2 * bytes + 1);
+        CHECK(joined != NULL);
+        size_t usable = p_usable(joined);
+        memset(joined, 0x3d, usable);
+        joined = p_realloc(joined, 4 * usable + 1);
+        CHECK(joined != NULL && is_filled(joined, 0x3d, usable), "%zu of %zu", usable, bytes);
+        p_free(joined);
+    }
     void *object = p_malloc(100);
     errno = 31;
     CHECK(p_realloc(object, 0) == NULL);
