@@ -3,7 +3,7 @@
 //! A call reads the numbers from the allocator's records. Requests do no counting for them, except for the factors'
 //! counters and each thread's numbers of objects.
 
-use crate::alloc::census::{Amount, Census};
+use crate::alloc::census::{Amount, Census, bypass_bytes};
 use crate::alloc::{purge, thread_heap};
 use crate::class::{CLASSES, Class};
 use crate::config::{self, FACTORS, FactorId, Level, REGISTRY};
@@ -55,7 +55,8 @@ pub struct Stats {
     pub dirty_block_bytes: u64,
     /// Bytes that the arena has mapped and that no segment has yet.
     pub reserve_bytes: u64,
-    /// Bytes for the allocator's own records, including [`Stats::metadata_free_bytes`].
+    /// Bytes for the allocator's own records, including [`Stats::metadata_free_bytes`], and of the blocks that served signal
+    /// handlers and code that ran during a fork.
     pub metadata_bytes: u64,
     /// Bytes for records that no record has yet.
     pub metadata_free_bytes: u64,
@@ -159,7 +160,7 @@ pub fn stats() -> Stats {
         free_block_bytes: census.free_block_bytes,
         dirty_block_bytes: census.dirty_block_bytes,
         reserve_bytes: census.reserve_bytes,
-        metadata_bytes: records.bytes as u64,
+        metadata_bytes: (records.bytes + bypass_bytes()) as u64,
         metadata_free_bytes: records.free_bytes as u64,
         lost_bytes: mapped.lost_bytes as u64,
         mapped_bytes: (mapped.bytes + allocator::PROGRAM_BYTES) as u64,

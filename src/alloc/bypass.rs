@@ -167,6 +167,12 @@ fn free_blocks(log: u32) -> &'static Stack {
     &FREE[(log - LOG_MIN) as usize]
 }
 
+/// The range as far as it was handed out: first address and bytes, for the statistics.
+pub(super) fn memory() -> (*mut u8, usize) {
+    let (base, bytes) = unpack(RANGE.load(Ordering::Relaxed));
+    (ptr::with_exposed_provenance_mut(base), bytes.min(USED.load(Ordering::Relaxed)))
+}
+
 /// Takes a new block from the range; null when there is none.
 fn new_block(log: u32) -> *mut u8 {
     let block_bytes = 1 << log;

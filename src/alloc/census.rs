@@ -4,7 +4,7 @@
 //! all threads, and the counts of the transfer cache. It allocates nothing, and takes the arena's lock for one segment
 //! at a time. It is exact while no thread allocates or frees; else each number was true a moment ago.
 
-use super::{arena, arena_growth, thread_heap, transfer_cache};
+use super::{arena, arena_growth, bypass, thread_heap, transfer_cache};
 use crate::class::{BLOCK, CLASSES, Class, SEGMENT_BLOCKS};
 use crate::factor::madvise_batch;
 use crate::metadata::allocator;
@@ -78,9 +78,15 @@ pub(crate) struct Census {
     pub(crate) resident_bytes: u64,
 }
 
+/// Bytes of the blocks from which signal handlers and code that runs during a fork are served.
+pub(crate) fn bypass_bytes() -> usize {
+    bypass::memory().1
+}
+
 impl Census {
     /// Takes the census.
     pub(crate) fn take() -> Census {
+        let bypass = bypass::memory();
         let mut census = Census {
             classes: [ClassCensus::default(); CLASSES],
             unclassed: Amount::default(),
@@ -92,7 +98,7 @@ impl Census {
             free_block_bytes: 0,
             dirty_block_bytes: 0,
             reserve_bytes: 0,
-            resident_bytes: allocator::resident_bytes() as u64,
+            resident_bytes: (allocator::resident_bytes() + os::resident_bytes(bypass.0, bypass.1)) as u64,
         };
         census.count_caches();
         let segments = census.count_range() + census.count_page_map();
