@@ -3,7 +3,7 @@
 //! A call reads the numbers from the allocator's records. Requests do no counting for them, except for the factors'
 //! counters and each thread's numbers of objects.
 
-use crate::alloc::census::{Amount, Census, bypass_bytes};
+use crate::alloc::census::{Amount, Census};
 use crate::alloc::{purge, thread_heap};
 use crate::class::{CLASSES, Class};
 use crate::config::{self, FACTORS, FactorId, Level, REGISTRY};
@@ -30,7 +30,8 @@ pub struct Stats {
     pub frees: u64,
     /// Objects in use.
     pub live: Amount,
-    /// Live objects that have no size class: above 4 MiB, with a large alignment, or by an mmap threshold.
+    /// Live objects that have no size class: above 4 MiB, with a large alignment, by an mmap threshold,
+    /// or requested by a signal handler or during a fork.
     pub unclassed: Amount,
     /// Objects that have a mapping of their own, live or in a thread's or the transfer cache. Those parts count them
     /// too.
@@ -55,8 +56,8 @@ pub struct Stats {
     pub dirty_block_bytes: u64,
     /// Bytes that the arena has mapped and that no segment has yet.
     pub reserve_bytes: u64,
-    /// Bytes for the allocator's own records, including [`Stats::metadata_free_bytes`], and of the blocks that served signal
-    /// handlers and code that ran during a fork.
+    /// Bytes for the allocator's own records, including [`Stats::metadata_free_bytes`], and free blocks of those
+    /// that serve signal handlers and code that runs during a fork.
     pub metadata_bytes: u64,
     /// Bytes for records that no record has yet.
     pub metadata_free_bytes: u64,
@@ -145,8 +146,8 @@ pub fn stats() -> Stats {
     let records = allocator::usage();
     let mapped = os::mapped();
     let mut stats = Stats {
-        allocations,
-        frees,
+        allocations: allocations + census.bypass.allocations,
+        frees: frees + census.bypass.frees,
         live: census.unclassed,
         unclassed: census.unclassed,
         own_mappings: census.own_mappings,
@@ -160,7 +161,7 @@ pub fn stats() -> Stats {
         free_block_bytes: census.free_block_bytes,
         dirty_block_bytes: census.dirty_block_bytes,
         reserve_bytes: census.reserve_bytes,
-        metadata_bytes: (records.bytes + bypass_bytes()) as u64,
+        metadata_bytes: (records.bytes + census.bypass.free_bytes()) as u64,
         metadata_free_bytes: records.free_bytes as u64,
         lost_bytes: mapped.lost_bytes as u64,
         mapped_bytes: (mapped.bytes + allocator::PROGRAM_BYTES) as u64,

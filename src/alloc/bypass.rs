@@ -29,6 +29,10 @@ const CHUNK: usize = 64 << 10;
 static RANGE: AtomicUsize = AtomicUsize::new(0);
 /// Bytes of the range that blocks have.
 static USED: AtomicUsize = AtomicUsize::new(0);
+/// Requests served, objects freed, and bytes of the blocks of the live ones. Only the statistics read them.
+static SERVED: AtomicUsize = AtomicUsize::new(0);
+static FREED: AtomicUsize = AtomicUsize::new(0);
+static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
 global! {
     /// Free blocks by length.
     static FREE: [Stack; (LOG_MAX - LOG_MIN + 1) as usize] = each Stack::new();
@@ -69,6 +73,8 @@ pub(super) fn allocate(size: usize, align: usize) -> *mut u8 {
     let object = block.wrapping_add((block.addr() + HEADER).next_multiple_of(align.max(HEADER)) - block.addr());
     // SAFETY: the block is ours alone, and a header's bytes lie between its start and the object.
     unsafe { object.cast::<Header>().sub(1).write(Header { block, log: AtomicUsize::new(log as usize) }) };
+    SERVED.fetch_add(1, Ordering::Relaxed);
+    LIVE_BYTES.fetch_add(1 << log, Ordering::Relaxed);
     object
 }
 
@@ -103,6 +109,8 @@ pub(super) unsafe fn free(object: *mut u8) -> bool {
         (*header).block
     };
     let bytes = 1_usize << log;
+    FREED.fetch_add(1, Ordering::Relaxed);
+    LIVE_BYTES.fetch_sub(bytes, Ordering::Relaxed);
     if bytes > OS_PAGE {
         // The first page stays: the block's link lies there.
         // SAFETY: the block is ours alone until it is pushed.
@@ -167,10 +175,43 @@ fn free_blocks(log: u32) -> &'static Stack {
     &FREE[(log - LOG_MIN) as usize]
 }
 
-/// The range as far as it was handed out: first address and bytes, for the statistics.
-pub(super) fn memory() -> (*mut u8, usize) {
+/// What the statistics say of the bypass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// Where the range begins.
+    pub(super) start: *mut u8,
+    /// Bytes of it that blocks have.
+    pub(super) bytes: usize,
+    /// Requests served so far.
+    pub(crate) allocations: u64,
+    /// Objects freed so far.
+    pub(crate) frees: u64,
+    /// Bytes of the blocks of the live objects.
+    pub(crate) live_bytes: usize,
+}
+
+impl Usage {
+    /// Bytes of blocks that no live object has.
+    pub(crate) fn free_bytes(&self) -> usize {
+        self.bytes.saturating_sub(self.live_bytes)
+    }
+
+    pub(crate) fn live_objects(&self) -> u64 {
+        self.allocations.saturating_sub(self.frees)
+    }
+}
+
+/// The statistics' numbers.
+pub(super) fn usage() -> Usage {
     let (base, bytes) = unpack(RANGE.load(Ordering::Relaxed));
-    (ptr::with_exposed_provenance_mut(base), bytes.min(USED.load(Ordering::Relaxed)))
+    Usage {
+        start: ptr::with_exposed_provenance_mut(base),
+        bytes: bytes.min(USED.load(Ordering::Relaxed)),
+        // The frees first: they are never more than the allocations.
+        frees: FREED.load(Ordering::Relaxed) as u64,
+        allocations: SERVED.load(Ordering::Relaxed) as u64,
+        live_bytes: LIVE_BYTES.load(Ordering::Relaxed),
+    }
 }
 
 /// Takes a new block from the range; null when there is none.

@@ -58,6 +58,8 @@ pub(crate) struct Census {
     pub(crate) classes: [ClassCensus; CLASSES],
     /// Live objects without a class.
     pub(crate) unclassed: Amount,
+    /// What the bypass has.
+    pub(crate) bypass: bypass::Usage,
     /// Mappings of their own, of a class or of none, that are live or in a cache.
     pub(crate) own_mappings: Amount,
     /// Free mappings in the mapping pool.
@@ -78,18 +80,14 @@ pub(crate) struct Census {
     pub(crate) resident_bytes: u64,
 }
 
-/// Bytes of the blocks from which signal handlers and code that runs during a fork are served.
-pub(crate) fn bypass_bytes() -> usize {
-    bypass::memory().1
-}
-
 impl Census {
     /// Takes the census.
     pub(crate) fn take() -> Census {
-        let bypass = bypass::memory();
+        let bypass = bypass::usage();
         let mut census = Census {
             classes: [ClassCensus::default(); CLASSES],
-            unclassed: Amount::default(),
+            bypass,
+            unclassed: Amount { objects: bypass.live_objects(), bytes: bypass.live_bytes as u64 },
             own_mappings: Amount::default(),
             pool: Amount::default(),
             ring: Amount::default(),
@@ -98,7 +96,7 @@ impl Census {
             free_block_bytes: 0,
             dirty_block_bytes: 0,
             reserve_bytes: 0,
-            resident_bytes: (allocator::resident_bytes() + os::resident_bytes(bypass.0, bypass.1)) as u64,
+            resident_bytes: (allocator::resident_bytes() + os::resident_bytes(bypass.start, bypass.bytes)) as u64,
         };
         census.count_caches();
         let segments = census.count_range() + census.count_page_map();

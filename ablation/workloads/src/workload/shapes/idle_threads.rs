@@ -2,11 +2,10 @@
 //! back. With a count, a thread has so many objects of one size at once, and the sizes come one after the other. Without
 //! one, all sizes live together.
 
-use super::tools::{Meter, Object, Outcome, Worker, in_threads, passes, wait};
+use super::tools::{Meter, Object, Outcome, Turns, Worker, in_threads, passes, wait};
 use crate::allocator::Allocator;
-use crate::os::clock;
 use crate::workload::plan::RunPlan;
-use std::sync::{Barrier, Mutex};
+use std::sync::Mutex;
 
 pub(super) fn run<A: Allocator>(a: A, plan: &RunPlan) -> Outcome {
     let (threads, sizes, count) = (plan.shape.threads(), plan.shape.sizes(), plan.shape.count() as usize);
@@ -16,51 +15,37 @@ pub(super) fn run<A: Allocator>(a: A, plan: &RunPlan) -> Outcome {
     let tables: Vec<Mutex<&mut [Object]>> = table.chunks_exact_mut(each).map(Mutex::new).collect();
     let mut pass_ns = passes(plan);
     let mut main = Worker::new(a, plan);
-    // Start and end of a pass, and the end of the sleep.
-    let (start, done, end) = (barrier(threads), barrier(threads), barrier(threads));
+    let turns = Turns::new(threads);
     let outcomes = std::thread::scope(|scope| {
         let worker = scope.spawn(|| {
             in_threads(threads, |thread| {
                 let mut worker = Worker::new(a, plan);
                 let mut table = tables[thread as usize].lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                done.wait();
+                turns.done.wait();
                 for _ in 0..plan.iterations {
-                    start.wait();
+                    turns.start.wait();
                     if count > 0 {
                         sizes.iter().for_each(|size| use_and_free(&mut worker, &mut table, &[*size]));
                     } else {
                         use_and_free(&mut worker, &mut table, &sizes);
                     }
-                    done.wait();
+                    turns.done.wait();
                 }
-                end.wait();
+                turns.end.wait();
                 worker.done()
             })
         });
-        // All threads are there.
-        done.wait();
-        meter.read("resident_before_bytes");
-        for _ in 0..plan.iterations {
-            start.wait();
-            let began = clock::now_ns();
-            done.wait();
-            pass_ns.push(clock::now_ns() - began);
-        }
+        turns.time(&mut meter, plan, &mut pass_ns);
         meter.read("resident_idle_bytes");
         wait(plan);
         meter.read("resident_rested_bytes");
-        end.wait();
+        turns.end.wait();
         worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     meter.read("resident_ended_bytes");
     meter.read_peak();
     outcomes.into_iter().for_each(|done| main.join(done));
     Outcome::of(pass_ns, &main, meter.values)
-}
-
-/// For the threads and the one that measures them.
-fn barrier(threads: u32) -> Barrier {
-    Barrier::new(threads as usize + 1)
 }
 
 /// Fills the table with objects of the sizes in turn, and empties it.

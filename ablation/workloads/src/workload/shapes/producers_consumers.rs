@@ -1,11 +1,10 @@
 //! Some threads request what others free, not as many of one kind as of the other. Objects travel in parcels, through one
 //! queue for each consumer.
 
-use super::tools::{Meter, Object, Outcome, Worker, in_threads, passes};
+use super::tools::{Meter, Object, Outcome, Turns, Worker, in_threads, passes};
 use crate::allocator::Allocator;
-use crate::os::clock;
 use crate::workload::plan::RunPlan;
-use std::sync::{Barrier, Condvar, Mutex};
+use std::sync::{Condvar, Mutex};
 
 /// Objects of a parcel, and parcels that a queue has room for.
 const PARCEL: usize = 64;
@@ -66,8 +65,7 @@ pub(super) fn run<A: Allocator>(a: A, plan: &RunPlan) -> Outcome {
     let queues: Vec<Queue> = (0..consumers).map(|_| Queue::new()).collect();
     // Producer p sends its parcel n to this consumer.
     let consumer_of = |producer: u32, parcel: usize| (producer as usize + parcel) % consumers as usize;
-    let all = (producers + consumers) as usize + 1;
-    let (start, done, end) = (Barrier::new(all), Barrier::new(all), Barrier::new(all));
+    let turns = Turns::new(producers + consumers);
     let mut meter = Meter::default();
     let mut main = Worker::new(a, plan);
     let mut pass_ns = passes(plan);
@@ -75,9 +73,9 @@ pub(super) fn run<A: Allocator>(a: A, plan: &RunPlan) -> Outcome {
         let others = scope.spawn(|| {
             in_threads(producers + consumers, |thread| {
                 let mut worker = Worker::new(a, plan);
-                done.wait();
+                turns.done.wait();
                 for _ in 0..plan.iterations {
-                    start.wait();
+                    turns.start.wait();
                     if thread < producers {
                         let mut sizes = sizes.iter().cycle();
                         for parcel in 0..parcels {
@@ -99,23 +97,15 @@ pub(super) fn run<A: Allocator>(a: A, plan: &RunPlan) -> Outcome {
                             }
                         }
                     }
-                    done.wait();
+                    turns.done.wait();
                 }
-                end.wait();
+                turns.end.wait();
                 worker.done()
             })
         });
-        // All threads are there.
-        done.wait();
-        meter.read("resident_before_bytes");
-        for _ in 0..plan.iterations {
-            start.wait();
-            let began = clock::now_ns();
-            done.wait();
-            pass_ns.push(clock::now_ns() - began);
-        }
+        turns.time(&mut meter, plan, &mut pass_ns);
         meter.read("resident_freed_bytes");
-        end.wait();
+        turns.end.wait();
         others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     meter.read_peak();

@@ -8,6 +8,7 @@ use crate::workload::plan::RunPlan;
 use crate::workload::touch::{EachPage, Touch, Untouched, Use, Whole};
 use hakmem::Site;
 use std::alloc::Layout;
+use std::sync::Barrier;
 
 /// What a shape's driver returns.
 pub(super) struct Outcome {
@@ -39,6 +40,36 @@ pub(super) fn wait(plan: &RunPlan) {
 /// A place for the time of each pass.
 pub(super) fn passes(plan: &RunPlan) -> Vec<u64> {
     Vec::with_capacity(plan.iterations as usize)
+}
+
+/// Where the threads of a shape and the one that times their passes wait for each other.
+pub(super) struct Turns {
+    /// A pass begins.
+    pub(super) start: Barrier,
+    /// All threads are there; after that, a pass is done.
+    pub(super) done: Barrier,
+    /// The last reading was taken.
+    pub(super) end: Barrier,
+}
+
+impl Turns {
+    /// For so many threads and the one that times them.
+    pub(super) fn new(threads: u32) -> Turns {
+        let barrier = || Barrier::new(threads as usize + 1);
+        Turns { start: barrier(), done: barrier(), end: barrier() }
+    }
+
+    /// Times the passes of the plan, after a reading of what is resident once all threads are there.
+    pub(super) fn time(&self, meter: &mut Meter, plan: &RunPlan, pass_ns: &mut Vec<u64>) {
+        self.done.wait();
+        meter.read("resident_before_bytes");
+        for _ in 0..plan.iterations {
+            self.start.wait();
+            let began = clock::now_ns();
+            self.done.wait();
+            pass_ns.push(clock::now_ns() - began);
+        }
+    }
 }
 
 /// A live object, or an empty place.
