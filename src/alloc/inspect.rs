@@ -3,7 +3,8 @@
 use super::find::{Found, find};
 use super::{bypass, thread};
 use crate::config::{ActiveConfig, active};
-use crate::fatal::{self, Call};
+use crate::factor::free_check;
+use crate::fatal::{self, Call, Fault};
 use crate::metadata::page::Use;
 use crate::metadata::page_map::{self, Place};
 use crate::metadata::range;
@@ -24,6 +25,10 @@ pub(super) fn lengths(active: ActiveConfig, user: *mut u8, call: Call) -> Length
         && active.header().is_none()
         && page_map::page_of(user).is_some_and(|page| page.starts_at(user))
     {
+        // SAFETY: a slot or run of the class starts there.
+        if unsafe { free_check::is_free(user, class) } {
+            fatal::abort_with(Fault::DoubleFree, call);
+        }
         return Lengths { usable: class.slot_bytes(), held: class.slot_bytes() };
     }
     if let Some(usable) = bypass::usable_bytes(user) {
