@@ -67,12 +67,11 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
     }
     let other = if size > usable { allocate_to_grow(size, align) } else { allocate(size, align, None) };
     if !other.is_null() {
-        let known = if let Large::Mapping(mapping) = place { mapping.size.get() } else { old_size };
         // SAFETY: both objects hold at least the shorter length, a new object overlaps no other, and the caller gives
         // the old one up.
         unsafe {
             if matches!(place, Large::Mapping(_)) {
-                move_contents(active, user, other, known.min(size));
+                move_contents(active, user, other, old_size.min(usable).min(size));
             } else {
                 ptr::copy_nonoverlapping(user, other, old_size.min(usable).min(size));
             }
