@@ -233,8 +233,7 @@ fn zero_free_finds_a_write_after_free() {
                 case.aborts_with(FREED, || {
                     let object = allocate(size);
                     free(object);
-                    // SAFETY: as in `flip`: the memory waits for reuse.
-                    unsafe { object.add(at).write_volatile(0x41) };
+                    flip(object.wrapping_add(at), 1);
                     (0..1000).for_each(|_| _ = allocate(size));
                 });
             }
