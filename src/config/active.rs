@@ -215,7 +215,7 @@ impl ActiveConfig {
     /// Whether large objects end with a guard.
     #[inline(always)]
     pub(crate) fn guard_pages(self) -> bool {
-        self.without_header(FactorId::GuardPages) && guard_pages::is_possible()
+        self.without_header(FactorId::GuardPages) && guard_pages::page_tail() > 0
     }
 
     /// Whether freed objects wait.
@@ -292,7 +292,7 @@ pub(crate) fn seal_once() {
         if active.canary() {
             canary::begin();
         }
-        if active.guard_pages() {
+        if active.without_header(FactorId::GuardPages) {
             guard_pages::begin();
         }
         if active.random_slots() {

@@ -27,20 +27,15 @@ const GUARD: usize = OS_PAGE;
 /// end of a coloured slot.
 pub(crate) const PADDING: usize = 2 * OS_PAGE;
 
-/// Whether pages of slots end with a guard. Written before the first request.
+/// Whether there are guards. Written before the first request.
 static GUARDS_PAGES: AtomicBool = AtomicBool::new(false);
 
 /// Begins to guard, before the first request. Does nothing where the kernel's pages are longer than a guard.
 pub(crate) fn begin() {
-    GUARDS_PAGES.store(is_possible(), Ordering::Relaxed);
+    GUARDS_PAGES.store(os::kernel_page() == GUARD, Ordering::Relaxed);
 }
 
-/// Whether the kernel's pages are as long as a guard.
-pub(crate) fn is_possible() -> bool {
-    os::kernel_page() == GUARD
-}
-
-/// Bytes at the end of a page of slots that no slot takes.
+/// Bytes at the end of a page of slots that no slot takes; 0 while there are no guards.
 pub(crate) fn page_tail() -> usize {
     if GUARDS_PAGES.load(Ordering::Relaxed) { GUARD } else { 0 }
 }

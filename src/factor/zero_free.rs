@@ -35,11 +35,15 @@ pub(crate) unsafe fn wipe(counters: &Counters, start: *mut u8, bytes: usize, by_
 /// # Safety
 /// - as [`wipe`].
 pub(crate) unsafe fn clear(start: *mut u8, bytes: usize, by_os: bool) {
+    if !by_os {
+        // SAFETY: the caller's promise.
+        return unsafe { start.write_bytes(0, bytes) };
+    }
     let page = os::kernel_page();
     let before = start.addr().next_multiple_of(page) - start.addr();
     // SAFETY: the caller's promise. Locked memory does not go back, and is written instead.
     unsafe {
-        if !by_os || bytes < before + page {
+        if bytes < before + page {
             return start.write_bytes(0, bytes);
         }
         let whole = (bytes - before) / page * page;
