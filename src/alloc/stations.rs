@@ -12,7 +12,7 @@ use crate::class::{BLOCK, Class};
 use crate::config::ActiveConfig;
 use crate::factor::original::elo::Strategy;
 use crate::factor::original::{self, bigcache, header};
-use crate::factor::{self, elo, random_slots};
+use crate::factor::{self, elo, free_check, random_slots};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::os::{self, HUGE_PAGE};
 use crate::request::{Request, Site};
@@ -83,7 +83,8 @@ fn slot(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) 
     }
     if base.is_null() {
         gather_before_growth(active, heap, class);
-        base = if active.random_slots() && class.slot_bytes() > LISTED_BYTES_MAX {
+        let has_list = active.thread_cache() && class.slot_bytes() <= LISTED_BYTES_MAX;
+        base = if active.random_slots() && !has_list {
             random_slot(heap, active, class)
         } else {
             heap.refill(policy(active), class)
@@ -118,7 +119,7 @@ fn random_of_list(heap: &'static Heap, class: Class, object: *mut u8) -> *mut u8
     choices[drained]
 }
 
-/// A random one of several free slots of a page, of a class whose lists hold few. Null when there is no memory.
+/// A random one of several free slots of a page, of a class whose lists hold few or none. Null when there is no memory.
 fn random_slot(heap: &'static Heap, active: ActiveConfig, class: Class) -> *mut u8 {
     let mut choices = [ptr::null_mut(); random_slots::CHOICES];
     let (taken, _) = central_free_list::take(&heap.counters, policy(active), class, &mut choices);
@@ -129,6 +130,10 @@ fn random_slot(heap: &'static Heap, active: ActiveConfig, class: Class) -> *mut 
     let is_due = release::give_back(active, &heap.counters, class, &choices[..taken - 1]);
     purge::request_if(is_due, active, &heap.counters);
     heap.cache.received.add(1);
+    if active.free_check() && free_check::is_marked(class) {
+        // SAFETY: the slot is ours alone.
+        unsafe { free_check::admit(&heap.counters.free_check, &choices[taken - 1..taken]) };
+    }
     choices[taken - 1]
 }
 

@@ -6,7 +6,8 @@
 //! again only the OS pages are looked at that were touched meanwhile. So all memory without an object is zero, but for
 //! marks of free slots; pages and runs go back to the OS when they give their shape up.
 //!
-//! What it cannot know: a write that writes zeroes, or to memory that is not used again.
+//! What it cannot know: a write that writes zeroes, or to memory that is not used again; one to the second word of a small
+//! slot that came back to its page, where `free-check` marks it anew.
 //! Costs a write of all bytes of an object with each free and a read of them with each request; a system call and page
 //! faults for each object beyond 56 KiB. It sees every request, so that none takes the fast path.
 
