@@ -153,6 +153,12 @@ unsafe fn defer(user: *mut u8) {
     }) {
         return fatal::abort_with(fault, Call::Free);
     }
+    if active().is_hardened()
+        // SAFETY: the records know the object.
+        && let Err(fault) = unsafe { hardening::defer(active(), user) }
+    {
+        return fatal::abort_with(fault, Call::Free);
+    }
     // SAFETY: the object is live.
     unsafe { bypass::defer(user) };
 }

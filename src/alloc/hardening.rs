@@ -190,6 +190,28 @@ pub(super) unsafe fn take_back(
     Ok(())
 }
 
+/// Verifies an object whose free waits for a thread that may take locks, and whose first word is a link until then.
+///
+/// # Errors
+/// As [`take_back`].
+///
+/// # Safety
+/// - as [`take_back`].
+pub(super) unsafe fn defer(active: ActiveConfig, object: *mut u8) -> Result<(), Fault> {
+    let Some(extent) = Extent::of(object).filter(|_| active.canary()) else { return Ok(()) };
+    let (counters, limit) = (&super::thread::NO_HEAP_COUNTERS.canary, extent.limit(active));
+    // SAFETY: the extent is the object's memory. The link would overwrite the gap behind a shorter object.
+    unsafe {
+        if canary::verify(counters, object, limit)? < LINK_BYTES {
+            canary::seal(counters, object, LINK_BYTES, limit);
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of the link of an object whose free waits.
+const LINK_BYTES: usize = size_of::<usize>();
+
 /// Lets a freed object wait. Returns the one that is free instead, if there is one.
 pub(super) fn wait(active: ActiveConfig, heap: Option<&Heap>, class: Class, object: *mut u8) -> Option<*mut u8> {
     let Some(heap) = heap.filter(|_| active.quarantine()) else { return Some(object) };

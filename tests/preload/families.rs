@@ -70,3 +70,12 @@ fn families_of_misuse_are_caught() {
         }
     }
 }
+
+/// The link of a free that waits is no overflow of an object that is shorter than it.
+#[test]
+fn a_free_that_waits_breaks_no_canary() {
+    let path = compile("deferred");
+    for variables in [[("HAKMEM_CANARY", "on")], [("HAKMEM_MODE", "hardened")]] {
+        run(program(&path).envs(variables).env("LD_PRELOAD", &*ALL_FACTORS));
+    }
+}
