@@ -19,6 +19,12 @@ pub(crate) enum Fault {
     DoubleFree,
     /// The header's magic value was overwritten.
     Header,
+    /// Something was written behind the object.
+    Behind,
+    /// Something was written before the object: behind the one before it.
+    Before,
+    /// Something was written to memory that held no object.
+    Freed,
 }
 
 /// Which call was given the address.
@@ -34,7 +40,7 @@ pub(crate) enum Call {
 }
 
 /// The sentence for each fault, in the order of [`Fault`], by call in the order of [`Call`].
-const SENTENCES: [[&[u8]; 3]; 4] = [
+const SENTENCES: [[&[u8]; 3]; 7] = [
     [
         b"hakmem: free of a pointer that hakmem did not allocate\n",
         b"hakmem: realloc of a pointer that hakmem did not allocate\n",
@@ -51,6 +57,9 @@ const SENTENCES: [[&[u8]; 3]; 4] = [
         b"hakmem: malloc_usable_size of a freed object\n",
     ],
     [b"hakmem: allocation header overwritten (magic value does not match)\n"; 3],
+    [b"hakmem: memory behind an object overwritten\n"; 3],
+    [b"hakmem: memory before an object overwritten\n"; 3],
+    [b"hakmem: freed memory overwritten\n"; 3],
 ];
 
 /// The fault that was found: the address of the words of the thread that found it, and above [`CODE_SHIFT`] which fault

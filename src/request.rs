@@ -42,7 +42,7 @@ impl Site {
 /// One request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
-    /// Bytes of the object, at least 1.
+    /// Bytes of the object; at least 1 for a station.
     pub(crate) size: usize,
     /// Alignment of the object in bytes, a power of two.
     pub(crate) align: usize,

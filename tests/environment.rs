@@ -74,7 +74,7 @@ fn bad_values_are_told_with_what_is_taken() {
     for (variable, value, takes) in [
         ("HAKMEM_DISABLE_TICK", "yes", "1, 0, true, false, on, off"),
         ("HAKMEM_DISABLE_TICK", "", "1, 0, true, false, on, off"),
-        ("HAKMEM_MODE", "evolving", "minimal, fast, balanced, learning, research, original"),
+        ("HAKMEM_MODE", "evolving", "hardened, minimal, fast, balanced, learning, research, original"),
         ("HAKMEM_ELO", "ucb1", "softmax, epsilon-greedy, slow-path, off"),
         ("HAKMEM_BIGCACHE", "on", "ring, direct"),
         ("HAKMEM_HEADER", "64", "32, 16, off"),
@@ -89,8 +89,7 @@ fn bad_values_are_told_with_what_is_taken() {
         let line = format!("hakmem: {variable}={value} ignored; it takes {takes}\n");
         check(case(name, &format!("{variable}={value}")).var(variable, value), &line);
     }
-    let line =
-        "hakmem: HAKMEM_MODE=fast??[31m ignored; it takes minimal, fast, balanced, learning, research, original\n";
+    let line = "hakmem: HAKMEM_MODE=fast??[31m ignored; it takes hardened, minimal, fast, balanced, learning, research, original\n";
     check(case(name, "control characters").var("HAKMEM_MODE", "fast\n\u{1b}[31m"), line);
     check_prefix(case(name, "too long").var("HAKMEM_MODE", "x".repeat(5_000)), "hakmem: HAKMEM_MODE=xxx");
     check_prefix(
@@ -102,7 +101,7 @@ fn bad_values_are_told_with_what_is_taken() {
 #[test]
 fn values_that_are_no_text_do_no_harm() {
     let name = "values_that_are_no_text_do_no_harm";
-    let line = "hakmem: HAKMEM_MODE=\u{fffd} ignored; it takes minimal, fast, balanced, learning, research, original\n";
+    let line = "hakmem: HAKMEM_MODE=\u{fffd} ignored; it takes hardened, minimal, fast, balanced, learning, research, original\n";
     check(case(name, "value").var("HAKMEM_MODE", OsStr::from_bytes(b"mini\xffmal")), line);
     check(case(name, "name").var(OsStr::from_bytes(b"HAKMEM_\xc3\x28"), "1"), "");
 }

@@ -7,6 +7,8 @@
 mod common;
 #[path = "preload/edges.rs"]
 mod edges;
+#[path = "preload/families.rs"]
+mod families;
 
 use common::{all_off_but, all_on, texts};
 use std::collections::BTreeSet;

@@ -82,6 +82,11 @@ fn presence_is_what_cargo_says() {
         ("thread-cache", cfg!(feature = "thread-cache")),
         ("purge", cfg!(feature = "purge")),
         ("free-check", cfg!(feature = "free-check")),
+        ("canary", cfg!(feature = "canary")),
+        ("guard-pages", cfg!(feature = "guard-pages")),
+        ("quarantine", cfg!(feature = "quarantine")),
+        ("zero-free", cfg!(feature = "zero-free")),
+        ("random-slots", cfg!(feature = "random-slots")),
     ];
     let present: Vec<_> = hakmem::factors::registry().iter().map(|factor| (factor.name, factor.present)).collect();
     assert_eq!(present, features);

@@ -217,6 +217,19 @@ fn ten_million_operations_in_eight_threads() {
 /// Whether there is anything for the factor to do, as the others are.
 fn has_occasion(stats: &Stats, factor: &FactorStats) -> bool {
     let level = |id| stats.factor(id).level.as_str();
+    // Objects with headers have neither marks nor what hardening puts around them; seals replace the marks.
+    let has_headers = !["absent", "off"].contains(&level(FactorId::Header));
+    let is_sealed = level(FactorId::Canary) == "on";
+    let by_headers = match factor.id {
+        FactorId::FreeCheck => has_headers || is_sealed,
+        FactorId::Canary | FactorId::GuardPages | FactorId::Quarantine | FactorId::ZeroFree | FactorId::RandomSlots => {
+            has_headers
+        }
+        _ => false,
+    };
+    if by_headers {
+        return false;
+    }
     // A plan is for runs that have a class: with the direct BigCache and the arena.
     (factor.id, factor.level.as_str()) != (FactorId::Elo, "slow-path")
         || (level(FactorId::BigCache) == "direct" && level(FactorId::Arena) == "on")

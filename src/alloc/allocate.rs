@@ -16,12 +16,13 @@
 use super::stations::{Memory, from_stations, run};
 use super::thread_cache::{self, ThreadCache};
 use super::thread_heap::Heap;
-use super::{arena, bypass, mapping_pool, purge, release, thread};
+use super::{arena, bypass, hardening, mapping_pool, purge, release, thread};
 use crate::class::{self, BLOCK, Class};
 use crate::config::{FREE_CHECK, active};
 use crate::factor::original::elo::Pick;
 use crate::factor::original::{self, header};
 use crate::factor::{elo, evolution, free_check, tick};
+use crate::fatal::{self, Call};
 use crate::metadata::range;
 use crate::os;
 use crate::request::{Request, Site};
@@ -119,7 +120,7 @@ const ADDRESSES_MAX: usize = 1 << 48;
 #[inline(never)]
 pub(crate) fn allocate_slow(size: usize, align: usize, site: Option<Site>, zeroed: bool) -> *mut u8 {
     let site = site.unwrap_or_else(|| Site::of_size(size));
-    serve(Request { size: size.max(1), align, site, prefix: 0, grows: false }, zeroed)
+    serve(Request { size, align, site, prefix: 0, grows: false }, zeroed)
 }
 
 /// Serves a request for an object that replaces a shorter one. Where it is a run, it is placed so that it can grow.
@@ -191,7 +192,8 @@ fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
     } else if active.tick_is_batched() {
         tick::catch_up(&mut locals.tick, &counters.tick, heap.cache.allocations.get() + 1);
     }
-    let watch = active.evolution().then(|| evolution::enter(&mut locals.evolution, &counters.evolution, request.size));
+    let watch =
+        active.evolution().then(|| evolution::enter(&mut locals.evolution, &counters.evolution, request.size.max(1)));
     let strategy = active.elo().map(|selection| {
         let pick = match watch.map_or(evolution::Mode::Learn, |watch| watch.mode) {
             evolution::Mode::Learn => Pick::Learn,
@@ -201,7 +203,10 @@ fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
         original::elo::choose(&mut locals.elo, &counters.elo, selection, pick)
     });
     let form = active.header();
-    let request = &Request { prefix: form.map_or(0, |form| form.prefix(request.align)), ..request };
+    // An object of no bytes takes some. None of them may be written, and hardening verifies that.
+    let size = request.size;
+    let padded = if active.is_hardened() { hardening::padded(active, size.max(1)) } else { size.max(1) };
+    let request = &Request { size: padded, prefix: form.map_or(0, |form| form.prefix(request.align)), ..request };
     let memory = from_stations(heap, active, request, strategy).or_else(|| {
         // No memory that is given back makes room for what no address space has room for.
         if request.size.saturating_add(request.align) > ADDRESSES_MAX {
@@ -233,6 +238,14 @@ fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
         }
     }
     let memory = memory?;
+    if active.is_hardened() {
+        // SAFETY: new memory for the request.
+        let handed_out = unsafe { hardening::hand_out(active, counters, memory.user, size, memory.zeroed) };
+        if let Err(fault) = handed_out {
+            fatal::note(fault, Call::Free);
+            return None;
+        }
+    }
     if let Some(form) = form {
         let facts = header::Facts {
             size: request.size,

@@ -6,7 +6,7 @@
 
 use super::{arena, arena_growth, bypass, thread_heap, transfer_cache};
 use crate::class::{BLOCK, CLASSES, Class, SEGMENT_BLOCKS};
-use crate::factor::madvise_batch;
+use crate::factor::{madvise_batch, quarantine};
 use crate::metadata::allocator;
 use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::page::{Page, Use};
@@ -43,7 +43,7 @@ impl Amount {
 pub(crate) struct ClassCensus {
     /// Slots, runs and mappings that users or caches hold.
     pub(crate) handed_out: u64,
-    /// Of those handed out, the ones in slot lists.
+    /// Of those handed out, the ones in slot lists, and those that the factor `quarantine` lets wait.
     pub(crate) in_threads: u64,
     /// Of those handed out, the ones in the transfer cache.
     pub(crate) in_transfer: u64,
@@ -112,7 +112,7 @@ impl Census {
         for class in Class::all() {
             let held = |heap: &thread_heap::Heap| settled(|| heap.cache.held(class), class.cache_slots()) as u64;
             let counts = &mut self.classes[class.index()];
-            counts.in_threads = thread_heap::all().map(held).sum();
+            counts.in_threads = thread_heap::all().map(held).sum::<u64>() + quarantine::waiting(class);
             counts.in_transfer = transfer_cache::objects(class);
         }
     }

@@ -6,7 +6,7 @@
 use super::arena;
 use super::huge_pages::Policy;
 use crate::class::{BLOCK, Class, SLOT_CLASSES};
-use crate::factor::{self, purge};
+use crate::factor::{self, guard_pages, purge};
 use crate::fatal::{self, Call, Fault};
 use crate::metadata::page::{GiveError, Page, PageList, WaitingList};
 use crate::metadata::page_map;
@@ -246,7 +246,15 @@ fn keep_spare<'a>(
 fn new_page(counters: &factor::Counters, policy: Policy, class: Class) -> Option<&'static Page> {
     let (page, zeroed) = arena::take_run(counters, policy, kind_of(class), class.blocks(), class.slot_bytes())?;
     counters.arena.runs.add(u64::from(class.is_large()));
-    page.begin_slots(class, zeroed);
+    let tail = guard_pages::page_tail();
+    page.begin_slots(class, zeroed, tail);
+    if tail > 0 {
+        let (base, bytes) = (page.base.get(), class.blocks() * BLOCK);
+        // SAFETY: the page is new, and no slot takes its end.
+        unsafe {
+            guard_pages::install_all(&counters.guard_pages, base, bytes, class.slot_bytes(), class.is_large());
+        }
+    }
     for block in 0..class.blocks() {
         range::set_slot_list(page.base.get().wrapping_add(block * BLOCK), class.slot_list());
     }

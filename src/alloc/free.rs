@@ -6,7 +6,7 @@ use super::thread::Access;
 use super::thread_cache::{self, ThreadCache};
 use super::thread_heap::Heap;
 use super::transfer_batch::BATCH_SLOTS;
-use super::{bypass, learning, mapping_pool, purge, release, thread};
+use super::{bypass, hardening, learning, mapping_pool, purge, release, thread};
 use crate::class::{Class, SlotListOffset};
 use crate::config::{ActiveConfig, FREE_CHECK, active};
 use crate::factor::original::{bigcache, header};
@@ -113,6 +113,12 @@ fn free_found(access: Access, user: *mut u8) {
         // SAFETY: `find` verified it.
         unsafe { header::mark_freed(user) };
     }
+    if active.is_hardened()
+        // SAFETY: `find` found it.
+        && let Err(fault) = unsafe { hardening::take_back(active, counters, user) }
+    {
+        return fatal::note(fault, Call::Free);
+    }
     let heap = access.own_heap();
     let is_due = match found {
         Found::Slot(page, base) | Found::Run(page, base) => {
@@ -148,6 +154,12 @@ unsafe fn defer(user: *mut u8) {
     }) {
         return fatal::abort_with(fault, Call::Free);
     }
+    if active().is_hardened()
+        // SAFETY: the records know the object.
+        && let Err(fault) = unsafe { hardening::defer(active(), user) }
+    {
+        return fatal::abort_with(fault, Call::Free);
+    }
     // SAFETY: the object is live.
     unsafe { bypass::defer(user) };
 }
@@ -167,6 +179,7 @@ fn free_size_classed(
     class: Class,
     base: *mut u8,
 ) -> bool {
+    let Some(base) = hardening::wait(active, heap, class, base) else { return false };
     match heap {
         Some(heap) if heap.cache.push(class.slot_list(), base) => false,
         Some(heap) => overflow(active, heap, class, base),

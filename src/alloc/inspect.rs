@@ -1,9 +1,10 @@
 //! What a program may ask about an object: its usable bytes, and whether an address is one of an object.
 
 use super::find::{Found, find};
-use super::{bypass, thread};
+use super::{bypass, hardening, thread};
 use crate::config::{ActiveConfig, active};
-use crate::fatal::{self, Call};
+use crate::factor::free_check;
+use crate::fatal::{self, Call, Fault};
 use crate::metadata::page::Use;
 use crate::metadata::page_map::{self, Place};
 use crate::metadata::range;
@@ -24,6 +25,10 @@ pub(super) fn lengths(active: ActiveConfig, user: *mut u8, call: Call) -> Length
         && active.header().is_none()
         && page_map::page_of(user).is_some_and(|page| page.starts_at(user))
     {
+        // SAFETY: a slot or run of the class starts there.
+        if unsafe { free_check::is_free(user, class) } {
+            fatal::abort_with(Fault::DoubleFree, call);
+        }
         return Lengths { usable: class.slot_bytes(), held: class.slot_bytes() };
     }
     if let Some(usable) = bypass::usable_bytes(user) {
@@ -53,7 +58,9 @@ pub(super) fn lengths(active: ActiveConfig, user: *mut u8, call: Call) -> Length
 
 /// Bytes that a live object may use: at least the requested ones.
 pub(crate) fn usable_bytes(address: *mut u8, call: Call) -> usize {
-    lengths(active(), address, call).usable
+    let active = active();
+    let held = lengths(active, address, call).usable;
+    if active.is_hardened() { hardening::usable(active, address, held, call) } else { held }
 }
 
 /// Whether the address is that of a live large mapping's object, or lies in a page that is in use.

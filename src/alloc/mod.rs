@@ -26,6 +26,7 @@ pub(crate) mod free;
 pub(crate) mod inspect;
 pub(crate) mod reallocate;
 
+mod hardening;
 mod stations;
 
 mod bypass;

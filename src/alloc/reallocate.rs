@@ -14,7 +14,7 @@ use super::free::free;
 use super::inspect::{Lengths, lengths};
 use super::stations::{NO_STRATEGY, placement};
 use super::thread::Access;
-use super::{bypass, large_mappings, mapping_pool, release, thread};
+use super::{bypass, hardening, large_mappings, mapping_pool, release, thread};
 use crate::class::{BLOCK, CLASS_BYTES_MAX, SMALL_BYTES_MAX, SlotListOffset};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::header;
@@ -43,6 +43,10 @@ const SPARE_BYTES_MAX: usize = 1 << 30;
 /// - the address came from `allocate` with this alignment, and no other thread uses the object.
 pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
     let active = active();
+    if active.is_hardened() {
+        // SAFETY: passed on.
+        return unsafe { reallocate_hardened(active, user, old_size, align, size) };
+    }
     let lengths = lengths(active, user, Call::Realloc);
     let Lengths { usable, held } = lengths;
     let place = if usable > SMALL_BYTES_MAX { large_place(user) } else { Large::No };
@@ -74,6 +78,62 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
                 ptr::copy_nonoverlapping(user, other, kept);
             }
             if size > usable && usable >= OUTGROWN_BYTES_MIN { free_past_cache(active, user) } else { free(user) }
+        }
+    }
+    other
+}
+
+/// As [`reallocate`], where factors surround objects: what is behind the object changes with its length.
+///
+/// # Safety
+/// - as [`reallocate`].
+#[cold]
+unsafe fn reallocate_hardened(
+    active: ActiveConfig,
+    user: *mut u8,
+    old_size: usize,
+    align: usize,
+    size: usize,
+) -> *mut u8 {
+    let Lengths { usable, .. } = lengths(active, user, Call::Realloc);
+    let known = hardening::usable(active, user, usable, Call::Realloc);
+    let kept = old_size.min(known).min(size);
+    let place = if usable > SMALL_BYTES_MAX && !bypass::owns(user) { large_place(user) } else { Large::No };
+    let counters = &thread::NO_HEAP_COUNTERS;
+    let room = hardening::room(active, user);
+    if matches!(place, Large::No) {
+        if room.is_some_and(|room| size <= room && size >= room / 2) {
+            // SAFETY: the object is the caller's, and there is room.
+            unsafe { hardening::end_resize(active, counters, user, size) };
+            return user;
+        }
+    } else {
+        let padded = hardening::padded(active, size);
+        // SAFETY: the object is the caller's, who gives up what is beyond the size; it is sealed again in any case.
+        unsafe {
+            hardening::begin_resize(active, user);
+            let resized = if padded <= usable {
+                (shorten(active, user, padded, usable, place) || padded >= usable / 2).then_some(user)
+            } else {
+                lengthen(active, user, align, padded, usable, place)
+            };
+            hardening::end_resize(
+                active,
+                counters,
+                resized.unwrap_or(user),
+                if resized.is_some() { size } else { known },
+            );
+            if let Some(resized) = resized {
+                return resized;
+            }
+        }
+    }
+    let other = if size > known { allocate_to_grow(size, align) } else { allocate(size, align, None) };
+    if !other.is_null() {
+        // SAFETY: both objects hold as many bytes, and the caller gives the old one up.
+        unsafe {
+            ptr::copy_nonoverlapping(user, other, kept);
+            free(user);
         }
     }
     other

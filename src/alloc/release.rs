@@ -6,10 +6,10 @@
 use super::large_mappings::{self, Memory};
 use super::mapping_pool::Keep;
 use super::{arena, central_free_list, learning, mapping_pool, transfer_cache};
-use crate::class::Class;
+use crate::class::{BLOCK, Class};
 use crate::config::ActiveConfig;
 use crate::factor::purge::When;
-use crate::factor::{self, madvise_batch};
+use crate::factor::{self, guard_pages, madvise_batch, zero_free};
 use crate::fatal::{self, Call, Fault};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::page::{Page, Use};
@@ -69,6 +69,16 @@ pub(super) fn give_run(active: ActiveConfig, counters: &factor::Counters, page: 
 /// Gives blocks back to the arena, and with `HAKMEM_PURGE=immediate` all that waits there to the OS. The purge is part
 /// of the free, so that the factor `elo`, which measures the callers, sees what it costs.
 fn give_blocks(active: ActiveConfig, counters: &factor::Counters, page: &'static Page) -> bool {
+    let (base, bytes) = (page.base.get(), usize::from(page.blocks.get()) * BLOCK);
+    if active.guard_pages() && page.usage.get() == Use::Slots {
+        // SAFETY: the page has no used slot.
+        unsafe { guard_pages::remove_all(base, bytes) };
+    }
+    if active.zero_free() || active.canary() {
+        // What is handed out next has another shape, and must not find contents, marks and seals in its midst.
+        // SAFETY: the blocks are free.
+        unsafe { zero_free::clear(base, bytes, true) };
+    }
     let is_due = arena::give_run(page);
     if active.purge() == Some(When::AtOnce) {
         arena::purge_older_than(counters, 0, false, || true);

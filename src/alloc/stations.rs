@@ -12,7 +12,7 @@ use crate::class::{BLOCK, Class};
 use crate::config::ActiveConfig;
 use crate::factor::original::elo::Strategy;
 use crate::factor::original::{self, bigcache, header};
-use crate::factor::{self, elo};
+use crate::factor::{self, elo, free_check, random_slots};
 use crate::metadata::large_mapping::LargeMapping;
 use crate::os::{self, HUGE_PAGE};
 use crate::request::{Request, Site};
@@ -83,7 +83,12 @@ fn slot(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) 
     }
     if base.is_null() {
         gather_before_growth(active, heap, class);
-        base = heap.refill(policy(active), class);
+        let has_list = active.thread_cache() && class.slot_bytes() <= LISTED_BYTES_MAX;
+        base = if active.random_slots() && !has_list {
+            random_slot(heap, active, class)
+        } else {
+            heap.refill(policy(active), class)
+        };
         if heap.may_hold_much() {
             purge::request_look(active, &heap.counters);
         }
@@ -91,9 +96,45 @@ fn slot(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) 
     if base.is_null() {
         return None;
     }
+    if active.random_slots() {
+        base = random_of_list(heap, class, base);
+    }
     // SAFETY: the slot holds prefix and object.
     let user = unsafe { base.add(prefix) };
     Some(Memory { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed: false })
+}
+
+/// Bytes of slots up to which a refill puts enough of them into a list to choose among.
+const LISTED_BYTES_MAX: usize = 1024;
+
+/// A random one of an object of a slot list's class and the newest ones in the list, which keeps the others.
+fn random_of_list(heap: &'static Heap, class: Class, object: *mut u8) -> *mut u8 {
+    let mut choices = [ptr::null_mut(); random_slots::CHOICES];
+    let drained = heap.drain(class, &mut choices[..random_slots::CHOICES - 1]);
+    choices[drained] = object;
+    random_slots::pick(&heap.counters.random_slots, &mut choices[..=drained]);
+    for &rest in &choices[..drained] {
+        heap.cache.push(class.slot_list(), rest);
+    }
+    choices[drained]
+}
+
+/// A random one of several free slots of a page, of a class whose lists hold few or none. Null when there is no memory.
+fn random_slot(heap: &'static Heap, active: ActiveConfig, class: Class) -> *mut u8 {
+    let mut choices = [ptr::null_mut(); random_slots::CHOICES];
+    let (taken, _) = central_free_list::take(&heap.counters, policy(active), class, &mut choices);
+    if taken == 0 {
+        return ptr::null_mut();
+    }
+    random_slots::pick(&heap.counters.random_slots, &mut choices[..taken]);
+    let is_due = release::give_back(active, &heap.counters, class, &choices[..taken - 1]);
+    purge::request_if(is_due, active, &heap.counters);
+    heap.cache.received.add(1);
+    if active.free_check() && free_check::is_marked(class) {
+        // SAFETY: the slot is ours alone.
+        unsafe { free_check::admit(&heap.counters.free_check, &choices[taken - 1..taken]) };
+    }
+    choices[taken - 1]
 }
 
 /// A large object of a class: from the thread's slot list, from the transfer cache, or new.
@@ -106,8 +147,15 @@ fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix:
         base = heap.take_batch(class);
         if base.is_null() {
             gather_before_growth(active, heap, class);
-            (base, zeroed) = new_size_classed(active, counters, class)?;
-            heap.cache.received.add(1);
+            if active.random_slots() && !class.is_run() {
+                base = random_slot(heap, active, class);
+                if base.is_null() {
+                    return None;
+                }
+            } else {
+                (base, zeroed) = new_size_classed(active, counters, class)?;
+                heap.cache.received.add(1);
+            }
         } else {
             counters.bigcache.hits.add(1);
         }

@@ -7,7 +7,7 @@ use super::environment;
 use super::level::Level;
 use super::preset::Preset;
 use super::registry::{FACTORS, FactorId, Levels, REGISTRY};
-use crate::factor::{align, elo, evolution, free_check, original, purge, thp};
+use crate::factor::{align, canary, elo, evolution, free_check, guard_pages, original, purge, random_slots, thp};
 use crate::sync::{Once, global};
 
 const LEVEL_BITS: u32 = 3;
@@ -188,17 +188,59 @@ impl ActiveConfig {
         }
     }
 
-    /// Whether frees are verified. Where objects have headers, these verify.
+    /// Whether frees are verified by marks. Where objects have headers, or canaries, these verify.
     #[inline(always)]
     pub(crate) fn free_check(self) -> bool {
-        self.ordinal(FactorId::FreeCheck) != 0 && self.header().is_none()
+        self.ordinal(FactorId::FreeCheck) != 0 && self.header().is_none() && !self.canary()
+    }
+
+    /// Whether any of the five factors below is on.
+    #[inline(always)]
+    pub(crate) fn is_hardened(self) -> bool {
+        self.canary() || self.guard_pages() || self.quarantine() || self.zero_free() || self.random_slots()
+    }
+
+    /// Whether a factor is on that acts on objects without headers alone.
+    #[inline(always)]
+    fn without_header(self, id: FactorId) -> bool {
+        self.ordinal(id) != 0 && self.header().is_none()
+    }
+
+    /// Whether objects end with a seal.
+    #[inline(always)]
+    pub(crate) fn canary(self) -> bool {
+        self.without_header(FactorId::Canary)
+    }
+
+    /// Whether large objects end with a guard.
+    #[inline(always)]
+    pub(crate) fn guard_pages(self) -> bool {
+        self.without_header(FactorId::GuardPages) && guard_pages::page_tail() > 0
+    }
+
+    /// Whether freed objects wait.
+    #[inline(always)]
+    pub(crate) fn quarantine(self) -> bool {
+        self.without_header(FactorId::Quarantine)
+    }
+
+    /// Whether freed memory is zeroed, and verified when it is used again.
+    #[inline(always)]
+    pub(crate) fn zero_free(self) -> bool {
+        self.without_header(FactorId::ZeroFree)
+    }
+
+    /// Whether slots come in random order.
+    #[inline(always)]
+    pub(crate) fn random_slots(self) -> bool {
+        self.without_header(FactorId::RandomSlots)
     }
 
     /// Whether a factor must see every request, so that no thread may use its cache on the fast path.
     #[inline(always)]
     pub(crate) fn per_request(self) -> bool {
         let evolution = self.evolution() && self.ordinal(FactorId::Evolution) != EVOLUTION_SLOW_PATH;
-        self.header().is_some() || self.tick() || evolution || self.elo().is_some()
+        self.header().is_some() || self.tick() || evolution || self.elo().is_some() || self.is_hardened()
     }
 
     fn evolution_policy(self) -> evolution::Policy {
@@ -246,6 +288,15 @@ pub(crate) fn seal_once() {
         }
         if active.free_check() {
             free_check::begin();
+        }
+        if active.canary() {
+            canary::begin();
+        }
+        if active.without_header(FactorId::GuardPages) {
+            guard_pages::begin();
+        }
+        if active.random_slots() {
+            random_slots::begin();
         }
         active.0
     });

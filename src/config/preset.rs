@@ -1,6 +1,6 @@
 //! Presets: levels for all factors at once, by `HAKMEM_MODE` or by a program that names one with [`crate::preset!`].
 //!
-//! All but the default are presets of the research original, as far as its documents describe them. Its setting for
+//! `hardened` is the default with every factor on that defends against misuse. All others are presets of the research original, as far as its documents describe them. Its setting for
 //! huge pages is off, auto or on: `auto` and `on` are both level `on` here. The original aligned nothing, mapped each
 //! large object, and gave nothing back by time. It took small objects from the C library and its caches, so the thread
 //! cache is on.
@@ -15,6 +15,8 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 pub enum Preset {
     /// Every factor at its default.
     Default,
+    /// Every factor that defends against misuse on, and all others at their defaults.
+    Hardened,
     /// BigCache, ELO, evolution and huge pages off.
     Minimal,
     /// Learning frozen, huge pages advised.
@@ -54,6 +56,7 @@ impl Preset {
 
     /// The values of `HAKMEM_MODE`, with their presets.
     pub const NAMED: &'static [(&'static str, Preset)] = &[
+        ("hardened", Preset::Hardened),
         ("minimal", Preset::Minimal),
         ("fast", Preset::Fast),
         ("balanced", Preset::Balanced),
@@ -72,11 +75,12 @@ impl Preset {
     pub(super) fn level_table(self) -> Levels {
         let mut levels = Levels::defaults();
         let mut set = |list: &[(FactorId, Level)]| list.iter().for_each(|&(id, level)| levels.set(id, level));
-        if self != Preset::Default {
+        if !matches!(self, Preset::Default | Preset::Hardened) {
             set(&ORIGINAL);
         }
         match self {
             Preset::Default | Preset::Evolving => {}
+            Preset::Hardened => set(&HARDENED),
             Preset::Minimal => {
                 set(&[(FactorId::BigCache, Level::Off), (FactorId::Elo, Level::Off), (FactorId::Evolution, Level::Off)])
             }
@@ -92,6 +96,15 @@ impl Preset {
         levels
     }
 }
+
+/// The factors that defend against misuse, beside `free-check`, which is on by default.
+const HARDENED: [(FactorId, Level); 5] = [
+    (FactorId::Canary, Level::On),
+    (FactorId::GuardPages, Level::On),
+    (FactorId::Quarantine, Level::On),
+    (FactorId::ZeroFree, Level::On),
+    (FactorId::RandomSlots, Level::On),
+];
 
 /// The original's levels: its six factors, and none that it did not have.
 const ORIGINAL: [(FactorId, Level); 11] = [

@@ -5,7 +5,8 @@
 use super::level::{Choice, Factor, Level, Variant};
 use crate::factor::original::header;
 use crate::factor::{
-    align, arena, bigcache, elo, evolution, free_check, madvise_batch, purge, thp, thread_cache, tick,
+    align, arena, bigcache, canary, elo, evolution, free_check, guard_pages, madvise_batch, purge, quarantine,
+    random_slots, thp, thread_cache, tick, zero_free,
 };
 
 /// A factor's identity. As a number it is the factor's index in [`registry()`].
@@ -37,6 +38,16 @@ pub enum FactorId {
     Purge,
     /// Verifies with every free that a live object starts at the address.
     FreeCheck,
+    /// Verifies a secret word behind each object.
+    Canary,
+    /// Ends large objects and pages of slots with an OS page without access.
+    GuardPages,
+    /// Lets freed objects wait before they are handed out again.
+    Quarantine,
+    /// Zeroes freed memory and verifies that it stays so.
+    ZeroFree,
+    /// Hands free slots out in random order.
+    RandomSlots,
 }
 
 impl FactorId {
@@ -54,6 +65,11 @@ impl FactorId {
         FactorId::ThreadCache,
         FactorId::Purge,
         FactorId::FreeCheck,
+        FactorId::Canary,
+        FactorId::GuardPages,
+        FactorId::Quarantine,
+        FactorId::ZeroFree,
+        FactorId::RandomSlots,
     ];
 
     /// The factor of this name, as the registry, Cargo features and configs spell it.
@@ -68,7 +84,10 @@ impl FactorId {
 }
 
 /// Number of factors.
-pub(crate) const FACTORS: usize = 12;
+pub(crate) const FACTORS: usize = 17;
+
+/// The values of a factor with one form that is off by default.
+const ON_OR_OFF: &[(&str, Level)] = &[("on", Level::On), ("off", Level::Off)];
 
 /// The registry, in the order of [`FactorId`].
 pub(crate) static REGISTRY: [Factor; FACTORS] = [
@@ -231,6 +250,56 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         counters: free_check::Counters::NAMES,
         about: "verifies with every free that a live object starts at the address, and ends the process at a double free or a free inside an object; where objects have headers, these verify",
         costs: "12 instructions per small object, whose second word is written when it is freed; about 20 per larger one, and one OS page per 4 MiB of them",
+    },
+    Factor {
+        name: "canary",
+        present: cfg!(feature = "canary"),
+        default: Level::Off,
+        toggle: "HAKMEM_DISABLE_CANARY",
+        choice: Some(Choice { variable: "HAKMEM_CANARY", values: ON_OR_OFF }),
+        counters: canary::Counters::NAMES,
+        about: "writes a secret word behind each object that says how long it is, and verifies it with every free and resize, and that of the slot before it: a write that runs on ends the process. It replaces `free-check`; off where objects have headers",
+        costs: "8 bytes per object; up to 72 bytes written per request and read per free; every request takes the slow path",
+    },
+    Factor {
+        name: "guard-pages",
+        present: cfg!(feature = "guard-pages"),
+        default: Level::Off,
+        toggle: "HAKMEM_DISABLE_GUARD_PAGES",
+        choice: Some(Choice { variable: "HAKMEM_GUARD_PAGES", values: ON_OR_OFF }),
+        counters: guard_pages::Counters::NAMES,
+        about: "ends each object beyond 56 KiB, and each page of smaller slots, with an OS page without access; off where objects have headers",
+        costs: "addresses: two OS pages per large object, one per page of slots; a system call per slot beyond 56 KiB of a new page, two per object beyond 512 KiB; every request takes the slow path",
+    },
+    Factor {
+        name: "quarantine",
+        present: cfg!(feature = "quarantine"),
+        default: Level::Off,
+        toggle: "HAKMEM_DISABLE_QUARANTINE",
+        choice: Some(Choice { variable: "HAKMEM_QUARANTINE", values: ON_OR_OFF }),
+        counters: quarantine::Counters::NAMES,
+        about: "lets freed objects up to 4 MiB wait in two rings per thread and class, for a random number of frees; off where objects have headers",
+        costs: "up to 128 KiB of small objects per class and thread that wait, and 16 larger ones without memory; 74 KiB of records per thread; every request takes the slow path",
+    },
+    Factor {
+        name: "zero-free",
+        present: cfg!(feature = "zero-free"),
+        default: Level::Off,
+        toggle: "HAKMEM_DISABLE_ZERO_FREE",
+        choice: Some(Choice { variable: "HAKMEM_ZERO_FREE", values: ON_OR_OFF }),
+        counters: zero_free::Counters::NAMES,
+        about: "zeroes objects when they are freed, by the OS beyond 56 KiB, and verifies that their memory is zero still when it is handed out again: a write after free ends the process; off where objects have headers",
+        costs: "a write and a read of all bytes of each object; a system call and page faults per object beyond 56 KiB; every request takes the slow path",
+    },
+    Factor {
+        name: "random-slots",
+        present: cfg!(feature = "random-slots"),
+        default: Level::Off,
+        toggle: "HAKMEM_DISABLE_RANDOM_SLOTS",
+        choice: Some(Choice { variable: "HAKMEM_RANDOM_SLOTS", values: ON_OR_OFF }),
+        counters: random_slots::Counters::NAMES,
+        about: "hands out a random one of up to 16 free slots; off where objects have headers",
+        costs: "up to sixteen moves between stacks per request; every request takes the slow path",
     },
 ];
 

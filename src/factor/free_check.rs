@@ -10,6 +10,8 @@
 //! - *Larger objects*. Their memory is not touched. A table has a byte for every KiB of the range: where in it a live
 //!   object starts. One OS page of it is used for 4 MiB.
 //!
+//! A change of an object's size, and the question for its bytes, ask the same of the object.
+//!
 //! What it cannot know: a free of an object's old address after another request got it; and a double free of a small
 //! object whose memory went back to the OS, which is found when the cache gives it up.
 //!
@@ -166,7 +168,7 @@ pub(crate) fn note(counters: &Counters, class: Class) {
 /// Notes that an object without a mark is handed out. Does nothing outside the range, where objects of a class may lie too.
 #[inline(always)]
 pub(crate) fn set_live(object: *mut u8) {
-    if object.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) < LENGTH.load(Ordering::Relaxed) {
+    if has_byte(object) {
         // SAFETY: the object lies in the range.
         unsafe { byte_of(TABLE.load(Ordering::Relaxed), object) }.store(code_of(object), Ordering::Relaxed);
     }
@@ -189,6 +191,27 @@ pub(crate) unsafe fn set_free(object: *mut u8) -> bool {
     }
     byte.store(0, Ordering::Relaxed);
     true
+}
+
+/// Whether an object of the class, which starts at the address, is known to be free. `false` while the factor is off.
+///
+/// # Safety
+/// - a slot or run of the class starts there, in memory of the range.
+pub(crate) unsafe fn is_free(object: *mut u8, class: Class) -> bool {
+    if is_marked(class) {
+        // SAFETY: the caller's promise. Atomic, as in `mark`.
+        let word = unsafe { (*object.cast::<AtomicU64>().wrapping_add(1)).load(Ordering::Relaxed) };
+        return is_on() && word == mark_of(object);
+    }
+    // SAFETY: the object lies in the range.
+    has_byte(object)
+        && unsafe { byte_of(TABLE.load(Ordering::Relaxed), object) }.load(Ordering::Relaxed) != code_of(object)
+}
+
+/// Whether there is a table with a byte for the address.
+#[inline(always)]
+fn has_byte(object: *mut u8) -> bool {
+    object.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) < LENGTH.load(Ordering::Relaxed)
 }
 
 /// The table's byte for an address.
@@ -244,9 +267,11 @@ mod tests {
         let object = (&raw mut slot).cast();
         // SAFETY: two words that are ours.
         unsafe {
-            assert!(mark(object) && !mark(object));
+            let class = Class::of(16).expect("a size with a class");
+            assert!(!is_free(object, class));
+            assert!(mark(object) && !mark(object) && is_free(object, class));
             unmark(object);
-            assert!(mark(object));
+            assert!(!is_free(object, class) && mark(object));
         }
     }
 }

@@ -10,15 +10,20 @@
 pub(crate) mod align;
 pub(crate) mod arena;
 pub(crate) mod bigcache;
+pub(crate) mod canary;
 pub(crate) mod elo;
 pub(crate) mod evolution;
 pub(crate) mod free_check;
+pub(crate) mod guard_pages;
 pub(crate) mod madvise_batch;
 pub(crate) mod original;
 pub(crate) mod purge;
+pub(crate) mod quarantine;
+pub(crate) mod random_slots;
 pub(crate) mod thp;
 pub(crate) mod thread_cache;
 pub(crate) mod tick;
+pub(crate) mod zero_free;
 
 /// Declares the counters of all factors. The order is that of the registry, which a test there holds.
 macro_rules! all_counters {
@@ -63,6 +68,11 @@ all_counters! {
     thread_cache: thread_cache::Counters,
     purge: purge::Counters,
     free_check: free_check::Counters,
+    canary: canary::Counters,
+    guard_pages: guard_pages::Counters,
+    quarantine: quarantine::Counters,
+    zero_free: zero_free::Counters,
+    random_slots: random_slots::Counters,
 }
 
 /// State of the factors in one thread. All-zero bytes are the state of a new thread.
@@ -71,4 +81,5 @@ pub(crate) struct Locals {
     pub(crate) elo: original::elo::Local,
     pub(crate) evolution: evolution::Local,
     pub(crate) tick: tick::Local,
+    pub(crate) quarantine: quarantine::Local,
 }

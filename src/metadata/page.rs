@@ -127,10 +127,11 @@ static RECIPROCALS: [u32; SLOT_CLASSES] = {
 };
 
 impl Page {
-    /// Makes all slots of a new page free; `zeroed` says that its memory is known to be zero.
-    pub(crate) fn begin_slots(&self, class: Class, zeroed: bool) {
+    /// Makes all slots of a new page free; `zeroed` says that its memory is known to be zero. Its last `tail` bytes are left
+    /// out.
+    pub(crate) fn begin_slots(&self, class: Class, zeroed: bool, tail: usize) {
         let slot = class.slot_bytes() as u32;
-        let capacity = (usize::from(self.blocks.get()) * BLOCK) as u32 / slot;
+        let capacity = (usize::from(self.blocks.get()) * BLOCK - tail) as u32 / slot;
         self.slot_bytes.set(slot);
         self.capacity.set(capacity);
         self.class_index.set(class.index() as u8);
@@ -322,7 +323,7 @@ mod tests {
         page.blocks.set(class.blocks() as u8);
         // SAFETY: zeroes are the parts of a page without free slots, in no list.
         page.set_parts(Box::leak(unsafe { Box::<PageParts>::new_zeroed().assume_init() }));
-        page.begin_slots(class, true);
+        page.begin_slots(class, true, 0);
         page
     }
 

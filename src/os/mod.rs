@@ -10,6 +10,8 @@
 //! | `madvise` | [`zero_in_children`] | a second thread begins |
 //! | `madvise` | [`decommit`] | memory of free blocks, or of free slots, goes back |
 //! | `madvise` | [`advise_huge`] | memory is new, and huge pages are advised on |
+//! | `madvise` or `mprotect` | [`guard::install`], [`guard::remove`] | with the factor `guard-pages`: a large object begins and ends |
+//! | `mincore` | [`guard::each_resident`] | with the factor `zero-free`: memory of a large object is used again |
 //! | `mincore` | [`resident_bytes`] | a program asks for statistics |
 //! | `mincore`, `getpid`, `process_vm_readv` | [`density`] | memory is new, and its like is looked at |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
@@ -58,6 +60,7 @@ cfg_if::cfg_if! {
 }
 
 pub(crate) mod density;
+pub(crate) mod guard;
 
 cfg_if::cfg_if! {
     if #[cfg(all(target_arch = "x86_64", not(loom)))] {
