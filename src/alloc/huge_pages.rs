@@ -101,8 +101,9 @@ const LENGTHS: usize = 5;
 #[derive(Debug)]
 pub(super) struct Halves {
     small: Predictor,
-    /// Of large objects that share the half, or cover it in part.
-    shared: Predictor,
+    /// Of large objects that share the half, or cover it in part, for first and second halves: where runs of one length
+    /// do not fill a segment, the second half has what is left.
+    shared: [Predictor; 2],
     /// Of large objects that cover the half, by their length, for their first and second half.
     covered: [[Predictor; 2]; LENGTHS],
 }
@@ -111,15 +112,15 @@ impl Halves {
     pub(super) const fn new() -> Halves {
         Halves {
             small: Predictor::new(Start::Ordinary),
-            shared: Predictor::new(Start::Ordinary),
+            shared: [Predictor::new(Start::Ordinary); 2],
             covered: [[Predictor::new(Start::OneHuge); 2]; LENGTHS],
         }
     }
 
     /// Forgets what was to be looked at in the 2 MiB from `base`.
     pub(super) fn forget(&mut self, base: *mut u8) {
-        let covered = self.covered.as_flattened_mut();
-        [&mut self.small, &mut self.shared].into_iter().chain(covered).for_each(|judge| judge.forget(base.addr()));
+        let large = self.shared.iter_mut().chain(self.covered.as_flattened_mut());
+        large.chain([&mut self.small]).for_each(|judge| judge.forget(base.addr()));
     }
 }
 
@@ -163,10 +164,10 @@ fn halves_wanted(
             wanted[half] = Some(!is_refused && halves.covered[length][part].judge(start(half), look));
             continue;
         }
-        let sort = if is_large { &mut halves.shared } else { &mut halves.small };
+        let sort = if is_large { &mut halves.shared[half] } else { &mut halves.small };
         wanted[half] = match wanted[0] {
-            // One judgement for a segment that held nothing: when the next is needed, the first half is full.
-            Some(first) if half == 1 && !covers(0) => Some(first),
+            // One judgement for a segment of small objects that held nothing: when the next is needed, the first half is full.
+            Some(first) if half == 1 && !is_large => Some(first),
             _ if run & half_mask(half) == 0 && (half == 0 || covers(0)) => None,
             _ if is_refused || is_first => {
                 sort.skip(start(half));
@@ -176,7 +177,7 @@ fn halves_wanted(
         };
     }
     // The next half is likely to get the same; one call for both keeps the kernel's list of mappings short.
-    if dirty_before == 0 && wanted == [Some(true), None] {
+    if dirty_before == 0 && wanted == [Some(true), None] && (!is_large || covers(0)) {
         wanted[1] = Some(true);
     }
     wanted
