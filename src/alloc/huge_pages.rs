@@ -9,7 +9,7 @@
 //! thread (khugepaged) would fill the holes within minutes: it makes a huge page of 2 MiB in which one page is used.
 
 use super::density::{Predictor, Probe, SharedPredictor, Start, look};
-use crate::class::BLOCK;
+use crate::class::{BLOCK, SEGMENT_BLOCKS};
 use crate::factor::elo;
 use crate::factor::thp::{self, Advice, Rule};
 use crate::metadata::segment::{HALF_BLOCKS, Kind, SEGMENT, Segment, half_mask};
@@ -101,8 +101,8 @@ const LENGTHS: usize = 5;
 #[derive(Debug)]
 pub(super) struct Halves {
     small: Predictor,
-    /// Of large objects that share the half, or cover it in part, for first and second halves: where runs of one length
-    /// do not fill a segment, the second half has what is left.
+    /// Of large objects that share the half, or cover it in part; the second one of second halves of segments that runs of
+    /// their length do not fill.
     shared: [Predictor; 2],
     /// Of large objects that cover the half, by their length, for their first and second half.
     covered: [[Predictor; 2]; LENGTHS],
@@ -156,6 +156,8 @@ fn halves_wanted(
     let start = |half| segment.base.get().addr() + half * HUGE_PAGE;
     let covers =
         |half| is_large && object_bytes.div_ceil(BLOCK) >= HALF_BLOCKS && run & half_mask(half) == half_mask(half);
+    // Runs of this length fill a segment but for a sixteenth. Else its second half has what is left, and is judged apart.
+    let fills = SEGMENT_BLOCKS % run.count_ones() as usize <= SEGMENT_BLOCKS / 16;
     let mut wanted = [None; 2];
     for half in (0..2).filter(|&half| is_new(half)) {
         if covers(half) {
@@ -164,10 +166,13 @@ fn halves_wanted(
             wanted[half] = Some(!is_refused && halves.covered[length][part].judge(start(half), look));
             continue;
         }
-        let sort = if is_large { &mut halves.shared[half] } else { &mut halves.small };
+        let sort = match is_large {
+            true => &mut halves.shared[usize::from(half == 1 && !fills)],
+            false => &mut halves.small,
+        };
         wanted[half] = match wanted[0] {
-            // One judgement for a segment of small objects that held nothing: when the next is needed, the first half is full.
-            Some(first) if half == 1 && !is_large => Some(first),
+            // One judgement for a segment that held nothing: when the next is needed, the first half is full.
+            Some(first) if half == 1 && !covers(0) && fills => Some(first),
             _ if run & half_mask(half) == 0 && (half == 0 || covers(0)) => None,
             _ if is_refused || is_first => {
                 sort.skip(start(half));
@@ -177,7 +182,7 @@ fn halves_wanted(
         };
     }
     // The next half is likely to get the same; one call for both keeps the kernel's list of mappings short.
-    if dirty_before == 0 && wanted == [Some(true), None] && (!is_large || covers(0)) {
+    if dirty_before == 0 && wanted == [Some(true), None] && (fills || covers(0)) {
         wanted[1] = Some(true);
     }
     wanted
@@ -248,7 +253,6 @@ pub(super) fn refuse(halves: &mut Halves, counters: &thp::Counters, segment: &Se
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::class::SEGMENT_BLOCKS;
     use crate::metadata::segment::mask;
     use std::boxed::Box;
 
