@@ -2,7 +2,8 @@
 //!
 //! They are a signal handler that interrupted the allocator, code that runs while the process forks, and the child of a
 //! fork that no handler was called for. They are rare, so the bypass is simple: blocks of powers of two, each after a
-//! header, taken from a range of addresses of its own and kept for reuse in one lock-free stack per length. Everything
+//! header, taken from a range of addresses of its own and kept for reuse in one lock-free stack ([`super::block_stack`])
+//! per length. Everything
 //! here may be interrupted at any instruction and called again: no step waits for another.
 //!
 //! Objects of the other stations that such callers free are put on one more stack; the next free that passes the gate
@@ -10,16 +11,17 @@
 //!
 //! A block of an OS page or more gives its memory back to the OS when it is freed.
 
+use super::block_stack::{self, BlockStack};
 use crate::os::{self, OS_PAGE};
 use crate::sync::cell::UnsafeCell;
-use crate::sync::{atomic, constant, global};
+use crate::sync::{atomic, global};
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// Lengths of the range as powers of two, tried in this order.
 const RANGE_LOGS: [usize; 4] = [36, 32, 28, 24];
 /// The shortest block, of 2^5 bytes: a header and an object of 16.
-const LOG_MIN: u32 = 5;
+const LOG_MIN: u32 = block_stack::ALIGN.trailing_zeros();
 /// The longest block.
 const LOG_MAX: u32 = 36;
 /// Blocks shorter than this are made so many bytes at a time.
@@ -35,7 +37,7 @@ static FREED: AtomicUsize = AtomicUsize::new(0);
 static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
 global! {
     /// Free blocks by length.
-    static FREE: [Stack; (LOG_MAX - LOG_MIN + 1) as usize] = each Stack::new();
+    static FREE: [BlockStack; (LOG_MAX - LOG_MIN + 1) as usize] = each BlockStack::new();
 }
 global! {
     /// Objects of other stations that wait for a free that may take locks. Popped all at once.
@@ -171,7 +173,7 @@ fn header_of(object: *mut u8) -> Option<(*const Header, usize)> {
         .then_some((header, log))
 }
 
-fn free_blocks(log: u32) -> &'static Stack {
+fn free_blocks(log: u32) -> &'static BlockStack {
     &FREE[(log - LOG_MIN) as usize]
 }
 
@@ -264,68 +266,6 @@ fn range() -> (usize, usize) {
     (0, 0)
 }
 
-/// A lock-free stack of free blocks, linked through their first words (R. K. Treiber, IBM RJ 5118, 1986). The head is the
-/// address of the newest block and, in the bits that no such address uses, a count of changes: a caller that read the
-/// head and then finds the same block on top of different ones must notice.
-#[derive(Debug)]
-struct Stack(atomic::AtomicUsize);
-
-/// Bits of an address.
-const ADDRESS_BITS: u32 = 48;
-const ADDRESS: usize = ((1 << ADDRESS_BITS) - 1) & !((1 << LOG_MIN) - 1);
-
-impl Stack {
-    constant! {
-        fn new() -> Stack {
-            Stack(atomic::AtomicUsize::new(0))
-        }
-    }
-
-    /// The head with another block on top. The count is what is left of the address: its carry goes around.
-    fn head_with(old: usize, block: usize) -> usize {
-        let low = (old & ((1 << LOG_MIN) - 1)) + 1;
-        let high = (old >> ADDRESS_BITS) + (low >> LOG_MIN);
-        block | (low & ((1 << LOG_MIN) - 1)) | (high << ADDRESS_BITS)
-    }
-
-    /// # Safety
-    /// - the block is the caller's alone, and below all objects in it that are still used.
-    unsafe fn push(&self, block: *mut u8) {
-        // SAFETY: blocks are aligned to 16 bytes at least, and hold a word.
-        let link = unsafe { &*block.cast::<atomic::AtomicUsize>() };
-        let mut head = self.0.load(Ordering::Relaxed);
-        loop {
-            link.store(head & ADDRESS, Ordering::Relaxed);
-            let new = Stack::head_with(head, block.expose_provenance());
-            // Release: pairs with the acquires in `pop`.
-            match self.0.compare_exchange_weak(head, new, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(newer) => head = newer,
-            }
-        }
-    }
-
-    /// The newest block; null when there is none.
-    fn pop(&self) -> *mut u8 {
-        // Acquire, here and below: pairs with the release in `push`.
-        let mut head = self.0.load(Ordering::Acquire);
-        loop {
-            let block: *mut u8 = ptr::with_exposed_provenance_mut(head & ADDRESS);
-            if block.is_null() {
-                return block;
-            }
-            // SAFETY: blocks are never unmapped. If another caller has the block by now, this may be any word, and the
-            // exchange fails.
-            let below = unsafe { (*block.cast::<atomic::AtomicUsize>()).load(Ordering::Relaxed) } & ADDRESS;
-            let new = Stack::head_with(head, below);
-            match self.0.compare_exchange_weak(head, new, Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => return block,
-                Err(newer) => head = newer,
-            }
-        }
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -405,106 +345,6 @@ mod models {
     use loom::thread;
     use std::boxed::Box;
     use std::vec::Vec;
-
-    /// A block: its link, and what a user writes to it, which no other thread may meet.
-    #[repr(C, align(64))]
-    struct Block {
-        link: atomic::AtomicUsize,
-        number: UnsafeCell<usize>,
-    }
-
-    /// Blocks with these numbers, by address.
-    fn blocks<const COUNT: usize>() -> Arc<[Block; COUNT]> {
-        Arc::new(core::array::from_fn(|n| Block { link: atomic::AtomicUsize::new(0), number: UnsafeCell::new(n) }))
-    }
-
-    fn push(stack: &Stack, block: &Block) {
-        // SAFETY: the block is the caller's, and begins with its link.
-        unsafe { stack.push((&raw const block.link).cast_mut().cast()) };
-    }
-
-    /// Pops a block, reads its number and writes it again.
-    fn pop<'a, const COUNT: usize>(stack: &Stack, blocks: &'a [Block; COUNT]) -> Option<&'a Block> {
-        let address = stack.pop().cast_const().cast();
-        let block = blocks.iter().find(|block| core::ptr::eq(&raw const block.link, address))?;
-        // SAFETY: the checker panics if another thread has the block.
-        unsafe { *block.number.get() += 0 };
-        Some(block)
-    }
-
-    /// Asserts that the stack and the threads together hold every block once.
-    fn assert_all<const COUNT: usize>(stack: &Stack, blocks: &[Block; COUNT], held: Vec<&Block>) {
-        let left = core::iter::from_fn(|| pop(stack, blocks));
-        // SAFETY: all other threads have ended.
-        let mut all: Vec<usize> = held.into_iter().chain(left).map(|block| unsafe { block.number.read() }).collect();
-        all.sort_unstable();
-        assert_eq!(all, (0..COUNT).collect::<Vec<_>>());
-    }
-
-    /// One thread pops, while another pops two and pushes the first one again: the first thread may find the block that it
-    /// read on top, but with another one below.
-    fn sleeping_pop() {
-        let (stack, blocks) = (Arc::new(Stack::new()), blocks::<2>());
-        blocks.iter().for_each(|block| push(&stack, block));
-        let sleeper = thread::spawn({
-            let (stack, blocks) = (stack.clone(), blocks.clone());
-            move || pop(&stack, &blocks).map(|block| core::ptr::from_ref(block).addr())
-        });
-        let mut held: Vec<&Block> = [pop(&stack, &blocks), pop(&stack, &blocks)].into_iter().flatten().collect();
-        if !held.is_empty() {
-            push(&stack, held.remove(0));
-        }
-        let popped = sleeper.join().expect("no panic");
-        held.extend(blocks.iter().filter(|&block| popped == Some(core::ptr::from_ref(block).addr())));
-        assert_all(&stack, &blocks, held);
-    }
-
-    #[test]
-    fn loom_bypass_notices_that_the_top_went_and_came_back() {
-        check(sleeping_pop);
-    }
-
-    #[test]
-    fn loom_bypass_needs_its_count_of_changes() {
-        assert!(fails(Loss::Bits(ADDRESS), sleeping_pop));
-    }
-
-    /// Two threads pass blocks on, each sees what the last one wrote.
-    fn pass_on() {
-        let (stack, blocks) = (Arc::new(Stack::new()), blocks::<2>());
-        push(&stack, &blocks[0]);
-        let other = thread::spawn({
-            let (stack, blocks) = (stack.clone(), blocks.clone());
-            move || {
-                // SAFETY: the block is this thread's.
-                unsafe { *blocks[1].number.get() = 1 };
-                push(&stack, &blocks[1]);
-                if let Some(block) = pop(&stack, &blocks) {
-                    push(&stack, block);
-                }
-            }
-        });
-        if let Some(block) = pop(&stack, &blocks) {
-            push(&stack, block);
-        }
-        other.join().expect("no panic");
-        assert_all(&stack, &blocks, Vec::new());
-    }
-
-    #[test]
-    fn loom_bypass_loses_and_doubles_no_block() {
-        check(pass_on);
-    }
-
-    #[test]
-    fn loom_bypass_needs_its_acquires() {
-        assert!(fails(Loss::Acquire, pass_on));
-    }
-
-    #[test]
-    fn loom_bypass_needs_its_release() {
-        assert!(fails(Loss::Release, pass_on));
-    }
 
     /// An object that waits: its link, and what its user wrote last.
     #[repr(C)]
