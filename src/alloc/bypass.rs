@@ -2,7 +2,7 @@
 //!
 //! They are a signal handler that interrupted the allocator, code that runs while the process forks, and the child of a
 //! fork that no handler was called for. They are rare, so the bypass is simple: blocks of powers of two, each after a
-//! header, taken from a range of addresses of its own and kept for reuse in one lock-free stack ([`super::block_stack`])
+//! header, taken from a range of addresses of its own and kept for reuse in one lock-free stack ([`super::treiber_stack`])
 //! per length. Everything
 //! here may be interrupted at any instruction and called again: no step waits for another.
 //!
@@ -11,7 +11,7 @@
 //!
 //! A block of an OS page or more gives its memory back to the OS when it is freed.
 
-use super::block_stack::{self, BlockStack};
+use super::treiber_stack::TreiberStack;
 use crate::os::{self, OS_PAGE};
 use crate::sync::cell::UnsafeCell;
 use crate::sync::{atomic, global};
@@ -21,7 +21,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 /// Lengths of the range as powers of two, tried in this order.
 const RANGE_LOGS: [usize; 4] = [36, 32, 28, 24];
 /// The shortest block, of 2^5 bytes: a header and an object of 16.
-const LOG_MIN: u32 = block_stack::ALIGN.trailing_zeros();
+const LOG_MIN: u32 = 5;
 /// The longest block.
 const LOG_MAX: u32 = 36;
 /// Blocks shorter than this are made so many bytes at a time.
@@ -37,12 +37,15 @@ static FREED: AtomicUsize = AtomicUsize::new(0);
 static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
 global! {
     /// Free blocks by length.
-    static FREE: [BlockStack; (LOG_MAX - LOG_MIN + 1) as usize] = each BlockStack::new();
+    static FREE: [FreeBlocks; (LOG_MAX - LOG_MIN + 1) as usize] = each FreeBlocks::new();
 }
 global! {
     /// Objects of other stations that wait for a free that may take locks. Popped all at once.
     static DEFERRED: atomic::AtomicUsize = atomic::AtomicUsize::new(0);
 }
+
+/// Free blocks of one length.
+type FreeBlocks = TreiberStack<{ 1 << LOG_MIN }>;
 
 /// What lies before each object.
 #[derive(Debug)]
@@ -173,7 +176,7 @@ fn header_of(object: *mut u8) -> Option<(*const Header, usize)> {
         .then_some((header, log))
 }
 
-fn free_blocks(log: u32) -> &'static BlockStack {
+fn free_blocks(log: u32) -> &'static FreeBlocks {
     &FREE[(log - LOG_MIN) as usize]
 }
 

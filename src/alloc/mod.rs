@@ -5,12 +5,12 @@
 //! | the calls | `allocate`, `free`, `reallocate`, `inspect` (length, owner), `census` (what each station holds), `flush` |
 //! | which station serves a request | `stations` |
 //! | start and end of a thread, and of a process | `thread`, `thread_end`, `gate` (closed while the process forks), `fork` |
-//! | where no lock may be waited for | `bypass`, `block_stack` (its free blocks) |
+//! | where no lock may be waited for | `bypass` |
 //! | the background purge | `purge` |
 //! | caches that are not used | `idle_caches`, `gather` (before the arena grows) |
 //! | past the caches | `release`, `find` (address → object), `learning` (what a plan or a strategy costs) |
 //! | per thread | `thread_heap`, `thread_cache` |
-//! | between threads | `transfer_cache`, `transfer_batch` |
+//! | between threads | `transfer_cache`, `transfer_batch`, `treiber_stack` (the lock-free stack, the bypass's too) |
 //! | per size class | `central_free_list` |
 //! | large objects | `mapping_pool`, `large_mappings` |
 //! | the range | `arena`, `arena_growth` (new segments), `huge_pages`, `density` (what new memory will be used like) |
@@ -29,7 +29,6 @@ pub(crate) mod reallocate;
 mod hardening;
 mod stations;
 
-mod block_stack;
 mod bypass;
 mod fork;
 mod gate;
@@ -50,6 +49,7 @@ pub(crate) mod thread_heap;
 
 mod transfer_batch;
 mod transfer_cache;
+mod treiber_stack;
 
 mod central_free_list;
 

@@ -66,7 +66,7 @@ const ALLOCATOR: &[Layer] = &[
     layer(&["metadata/segment.rs"], "4 MiB of the arena: which blocks are free"),
     layer(&["metadata/range.rs"], "the reserved addresses: address to slot list"),
     layer(&["metadata/page_map.rs", "metadata/"], "address to record, outside the range too"),
-    layer(&["alloc/block_stack.rs"], "free blocks that are pushed and popped without a lock"),
+    layer(&["alloc/treiber_stack.rs"], "blocks of memory that are pushed and popped without a lock"),
     apart(
         &["alloc/bypass.rs", "alloc/gate.rs", "alloc/thread_cache.rs", "alloc/transfer_batch.rs"],
         "what every request and free passes, or what replaces it, below the factors: no level is asked here",

@@ -1,47 +1,54 @@
-//! A lock-free stack of free blocks, linked through their first words (R. K. Treiber, IBM RJ 5118, 1986).
+//! A lock-free stack of blocks of memory, linked through their first words (R. K. Treiber, IBM RJ 5118, 1986).
 //!
-//! The head is the address of the newest block and, in the bits that no such address uses, a count of changes: a caller
-//! that read the head and then finds the same block on top of different ones must notice.
+//! The head is the address of the newest block and, in the bits that no such address uses, a count of changes: a thread
+//! that read the head and then finds the same block on top of different ones must notice (the ABA problem). Blocks are
+//! never unmapped, so that a thread may read one that another thread has popped.
 
-use crate::sync::{atomic, constant};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::constant;
 use core::ptr;
-use core::sync::atomic::Ordering;
-
-/// Blocks begin at multiples of so many bytes.
-pub(super) const ALIGN: usize = 32;
-
-/// The stack, which is its head.
-#[derive(Debug)]
-pub(super) struct BlockStack(atomic::AtomicUsize);
 
 /// Bits of an address.
 const ADDRESS_BITS: u32 = 48;
-const ADDRESS: usize = ((1 << ADDRESS_BITS) - 1) & !(ALIGN - 1);
 
-impl BlockStack {
+/// A stack of blocks that begin at multiples of `ALIGN` bytes, a power of two.
+#[derive(Debug)]
+pub(super) struct TreiberStack<const ALIGN: usize>(AtomicUsize);
+
+impl<const ALIGN: usize> TreiberStack<ALIGN> {
+    /// Bits below an address: with the 16 above it they count the changes.
+    const LOW_BITS: u32 = ALIGN.trailing_zeros();
+    /// The bits of the head that are an address.
+    pub(super) const ADDRESS: usize = ((1 << ADDRESS_BITS) - 1) & !(ALIGN - 1);
+
     constant! {
-        pub(super) fn new() -> BlockStack {
-            BlockStack(atomic::AtomicUsize::new(0))
+        pub(super) fn new() -> TreiberStack<ALIGN> {
+            TreiberStack(AtomicUsize::new(0))
         }
     }
 
-    /// The head with another block on top. The count is what is left of the address: its carry goes around.
-    fn head_with(old: usize, block: usize) -> usize {
+    /// The head with another block on top, and the count raised by one.
+    fn head_with(old: usize, top: usize) -> usize {
+        // The count's low part is in the low bits; its carry goes to the high part.
         let low = (old & (ALIGN - 1)) + 1;
-        let high = (old >> ADDRESS_BITS) + (low >> ALIGN.trailing_zeros());
-        block | (low & (ALIGN - 1)) | (high << ADDRESS_BITS)
+        let high = (old >> ADDRESS_BITS) + (low >> Self::LOW_BITS);
+        top | (low & (ALIGN - 1)) | (high << ADDRESS_BITS)
     }
 
+    /// Puts a block on top.
+    ///
     /// # Safety
-    /// - the block is the caller's alone, and below all objects in it that are still used.
+    /// - the block begins at a multiple of `ALIGN`, with a word that other threads access as an atomic only;
+    /// - it is the caller's alone, and is never unmapped.
     pub(super) unsafe fn push(&self, block: *mut u8) {
-        // SAFETY: blocks hold a word at their aligned start.
-        let link = unsafe { &*block.cast::<atomic::AtomicUsize>() };
+        // SAFETY: the caller's promise.
+        let link = unsafe { &*block.cast::<AtomicUsize>() };
+        let address = block.expose_provenance();
         let mut head = self.0.load(Ordering::Relaxed);
         loop {
-            link.store(head & ADDRESS, Ordering::Relaxed);
-            let new = BlockStack::head_with(head, block.expose_provenance());
-            // Release: pairs with the acquires in `pop`.
+            link.store(head & Self::ADDRESS, Ordering::Relaxed);
+            // Release: pairs with the acquires in `pop`: the thread that takes the block sees what is in it.
+            let new = Self::head_with(head, address);
             match self.0.compare_exchange_weak(head, new, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(newer) => head = newer,
@@ -49,24 +56,47 @@ impl BlockStack {
         }
     }
 
-    /// The newest block; null when there is none.
+    /// Takes the newest block; null when there is none.
     pub(super) fn pop(&self) -> *mut u8 {
         // Acquire, here and below: pairs with the release in `push`.
         let mut head = self.0.load(Ordering::Acquire);
         loop {
-            let block: *mut u8 = ptr::with_exposed_provenance_mut(head & ADDRESS);
+            let block: *mut u8 = ptr::with_exposed_provenance_mut(head & Self::ADDRESS);
             if block.is_null() {
                 return block;
             }
-            // SAFETY: blocks are never unmapped. If another caller has the block by now, this may be any word, and the
-            // exchange fails.
-            let below = unsafe { (*block.cast::<atomic::AtomicUsize>()).load(Ordering::Relaxed) } & ADDRESS;
-            let new = BlockStack::head_with(head, below);
+            // SAFETY: blocks are never unmapped. If another thread has popped the block meanwhile, this may be any word,
+            // and the exchange fails.
+            let below = unsafe { (*block.cast::<AtomicUsize>()).load(Ordering::Relaxed) } & Self::ADDRESS;
+            let new = Self::head_with(head, below);
             match self.0.compare_exchange_weak(head, new, Ordering::Acquire, Ordering::Acquire) {
                 Ok(_) => return block,
                 Err(newer) => head = newer,
             }
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn assert_counts<const ALIGN: usize>() {
+        let top = 0x7abc_def0_1400;
+        let mut head = 0x7fff_ffff_fc00;
+        for change in 1..200_000_usize {
+            head = TreiberStack::<ALIGN>::head_with(head, top);
+            assert_eq!(head & TreiberStack::<ALIGN>::ADDRESS, top);
+            let low_bits = TreiberStack::<ALIGN>::LOW_BITS;
+            let count = (head & !(usize::MAX << low_bits)) | (head >> ADDRESS_BITS << low_bits);
+            assert_eq!(count, change);
+        }
+    }
+
+    #[test]
+    fn the_count_of_changes_never_touches_the_address() {
+        assert_counts::<1024>();
+        assert_counts::<32>();
     }
 }
 
@@ -79,25 +109,27 @@ mod models {
     use loom::thread;
     use std::vec::Vec;
 
+    type Stack = TreiberStack<{ align_of::<Block>() }>;
+
     /// A block: its link, and what a user writes to it, which no other thread may meet.
     #[repr(C, align(64))]
     struct Block {
-        link: atomic::AtomicUsize,
+        link: AtomicUsize,
         number: UnsafeCell<usize>,
     }
 
     /// Blocks with these numbers, by address.
     fn blocks<const COUNT: usize>() -> Arc<[Block; COUNT]> {
-        Arc::new(core::array::from_fn(|n| Block { link: atomic::AtomicUsize::new(0), number: UnsafeCell::new(n) }))
+        Arc::new(core::array::from_fn(|n| Block { link: AtomicUsize::new(0), number: UnsafeCell::new(n) }))
     }
 
-    fn push(stack: &BlockStack, block: &Block) {
+    fn push(stack: &Stack, block: &Block) {
         // SAFETY: the block is the caller's, and begins with its link.
         unsafe { stack.push((&raw const block.link).cast_mut().cast()) };
     }
 
     /// Pops a block, reads its number and writes it again.
-    fn pop<'a, const COUNT: usize>(stack: &BlockStack, blocks: &'a [Block; COUNT]) -> Option<&'a Block> {
+    fn pop<'a, const COUNT: usize>(stack: &Stack, blocks: &'a [Block; COUNT]) -> Option<&'a Block> {
         let address = stack.pop().cast_const().cast();
         let block = blocks.iter().find(|block| core::ptr::eq(&raw const block.link, address))?;
         // SAFETY: the checker panics if another thread has the block.
@@ -106,7 +138,7 @@ mod models {
     }
 
     /// Asserts that the stack and the threads together hold every block once.
-    fn assert_all<const COUNT: usize>(stack: &BlockStack, blocks: &[Block; COUNT], held: Vec<&Block>) {
+    fn assert_all<const COUNT: usize>(stack: &Stack, blocks: &[Block; COUNT], held: Vec<&Block>) {
         let left = core::iter::from_fn(|| pop(stack, blocks));
         // SAFETY: all other threads have ended.
         let mut all: Vec<usize> = held.into_iter().chain(left).map(|block| unsafe { block.number.read() }).collect();
@@ -117,7 +149,7 @@ mod models {
     /// One thread pops, while another pops two and pushes the first one again: the first thread may find the block that it
     /// read on top, but with another one below.
     fn sleeping_pop() {
-        let (stack, blocks) = (Arc::new(BlockStack::new()), blocks::<2>());
+        let (stack, blocks) = (Arc::new(Stack::new()), blocks::<2>());
         blocks.iter().for_each(|block| push(&stack, block));
         let sleeper = thread::spawn({
             let (stack, blocks) = (stack.clone(), blocks.clone());
@@ -133,18 +165,18 @@ mod models {
     }
 
     #[test]
-    fn loom_block_stack_notices_that_the_top_went_and_came_back() {
+    fn loom_treiber_stack_notices_that_the_top_went_and_came_back() {
         check(sleeping_pop);
     }
 
     #[test]
-    fn loom_block_stack_needs_its_count_of_changes() {
-        assert!(fails(Loss::Bits(ADDRESS), sleeping_pop));
+    fn loom_treiber_stack_needs_its_count_of_changes() {
+        assert!(fails(Loss::Bits(Stack::ADDRESS), sleeping_pop));
     }
 
     /// Two threads pass blocks on, each sees what the last one wrote.
     fn pass_on() {
-        let (stack, blocks) = (Arc::new(BlockStack::new()), blocks::<2>());
+        let (stack, blocks) = (Arc::new(Stack::new()), blocks::<2>());
         push(&stack, &blocks[0]);
         let other = thread::spawn({
             let (stack, blocks) = (stack.clone(), blocks.clone());
@@ -165,17 +197,17 @@ mod models {
     }
 
     #[test]
-    fn loom_block_stack_loses_and_doubles_no_block() {
+    fn loom_treiber_stack_loses_and_doubles_no_block() {
         check(pass_on);
     }
 
     #[test]
-    fn loom_block_stack_needs_its_acquires() {
+    fn loom_treiber_stack_needs_its_acquires() {
         assert!(fails(Loss::Acquire, pass_on));
     }
 
     #[test]
-    fn loom_block_stack_needs_its_release() {
+    fn loom_treiber_stack_needs_its_release() {
         assert!(fails(Loss::Release, pass_on));
     }
 }
