@@ -5,23 +5,13 @@ mod common;
 
 use common::kernel::{resident_pages, threads};
 use common::requests::{allocate, free, reallocate, touch};
-use common::{KIB, MIB, PAGE, counter, is_idle, level, off_or_absent, only, present};
+use common::{KIB, MIB, PAGE, counter, eventually, is_idle, level, off_or_absent, only, present};
 use hakmem::Hakmem;
 use std::alloc::{GlobalAlloc, Layout};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[global_allocator]
 static GLOBAL: Hakmem = Hakmem;
-
-/// Waits for something that takes about two seconds on an idle machine.
-#[track_caller]
-fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// Objects of 2 MiB, each in half a segment of its own, in memory.
 fn touched_halves<const COUNT: usize>() -> [*mut u8; COUNT] {

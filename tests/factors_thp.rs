@@ -5,10 +5,9 @@ mod common;
 
 use common::kernel::{advice_at, has_flag, has_huge_pages, resident_bytes, resident_pages, smaps};
 use common::requests::{allocate, free, touch};
-use common::{KIB, MIB, PAGE, case, level, present};
+use common::{KIB, MIB, PAGE, case, eventually, level, present};
 use hakmem::Hakmem;
 use std::alloc::{GlobalAlloc, Layout};
-use std::time::{Duration, Instant};
 
 #[global_allocator]
 static GLOBAL: Hakmem = Hakmem;
@@ -42,16 +41,6 @@ const SIZES: [usize; 17] = [
 fn kernel_waits_to_be_asked() -> bool {
     let policy = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
     !policy.contains("[always]") && has_huge_pages()
-}
-
-/// Waits for what the purge does within two seconds on an idle machine.
-#[track_caller]
-fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// By how many bytes the process grows by the work.

@@ -83,24 +83,13 @@ pub(super) unsafe fn clone_thread(flags: usize, stack_top: *mut u8, id: *mut u32
     result
 }
 
-/// The address of a symbol of another object; 0 where no object has it. Weak, so that a static program is not linked
-/// with the loader.
-macro_rules! weak {
-    ($name:literal) => {{
-        let address: usize;
-        // SAFETY: reads a word that the loader has written.
-        unsafe {
-            core::arch::asm!(
-                concat!(".weak ", $name),
-                concat!("mov {0}, qword ptr [rip + ", $name, "@GOTPCREL]"),
-                out(reg) address,
-                options(pure, readonly, nostack, preserves_flags),
-            );
-        }
-        address
-    }};
+/// Instructions that load a symbol's address from the global offset table.
+macro_rules! load_from_got {
+    ($name:literal) => {
+        concat!("mov {0}, qword ptr [rip + ", $name, "@GOTPCREL]")
+    };
 }
-pub(super) use weak;
+pub(super) use load_from_got;
 
 /// The body of a naked function with two arguments. Passes the second to `$choose`, which returns a function and another
 /// second argument, and jumps there: to the function it is as if the caller had called it.

@@ -26,7 +26,7 @@
 //! | `sched_getaffinity` | a constructor | the process begins |
 //! | `clock_gettime` | [`now_ns`] | the purge, and learning, look at the time |
 //! | `membarrier` | [`restart_sequences`] | the purge empties the caches of idle threads |
-//! | `getpid`, `kill`, `rt_sigaction`, `exit_group` | [`abort`] | the purge thread found a fault |
+//! | `getpid`, `kill`, `rt_sigaction`, `exit_group` | [`abort()`] | the purge thread found a fault |
 //! | `write` | [`write_stderr`] | a warning, the sentence before an abort, or `malloc_stats` |
 //!
 //! The calls are made directly, not through libc's wrappers: nothing can interpose them and none of them touches
@@ -35,10 +35,15 @@
 
 mod abort;
 mod futex;
+#[cfg(not(loom))]
+mod loader;
 mod thread;
 
 pub(crate) use abort::abort;
 pub(crate) use futex::{wait, wait_ms, wake, wake_all};
+#[cfg(not(loom))]
+#[allow(unused_imports, reason = "the C interface does not use it")]
+pub(crate) use loader::loader;
 
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -475,13 +480,6 @@ pub(crate) fn write_stderr(text: &[u8]) {
     unsafe {
         arch::syscall6(arch::SYS_WRITE, 2, text.as_ptr().addr(), text.len(), 0, 0, 0);
     }
-}
-
-#[allow(dead_code, reason = "all but the C interface uses it")]
-/// The addresses of the loader's functions `dladdr` and `dlopen`; 0 in a static program, which has no loader.
-#[cfg(not(loom))]
-pub(crate) fn loader() -> (usize, usize) {
-    (arch::weak!("dladdr"), arch::weak!("dlopen"))
 }
 
 /// Monotonic time in nanoseconds. Not by the C library's function, which programs and their tools put their own in the

@@ -15,6 +15,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 pub(crate) const KIB: usize = 1 << 10;
 pub(crate) const MIB: usize = 1 << 20;
@@ -151,6 +152,16 @@ fn limit() {
     unsafe {
         libc::alarm(CHILD_SECONDS);
         libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
+    }
+}
+
+/// Waits for something that takes about two seconds on an idle machine.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
