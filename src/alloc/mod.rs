@@ -44,6 +44,7 @@ mod find;
 mod learning;
 mod release;
 
+mod outbox;
 mod thread_cache;
 pub(crate) mod thread_heap;
 

@@ -12,7 +12,7 @@ use super::thread::{self as threads, give_up};
 use super::thread_cache::{self, EMPTY};
 use super::thread_heap::{self, Heap, OpenLists};
 use super::{arena, central_free_list, idle_caches, purge as driver, transfer_cache};
-use crate::class::{BLOCK, Class, SEGMENT_BLOCKS};
+use crate::class::{BLOCK, Class, Owner, SEGMENT_BLOCKS};
 use crate::config;
 use crate::factor::Counters;
 use crate::factor::purge::{self, WAIT_EPOCHS};
@@ -29,7 +29,7 @@ use std::vec::Vec;
 
 /// No advice on huge pages.
 const POLICY: Policy = Policy { advice: None, by_plan: false };
-const OPEN: OpenLists = OpenLists { small: true, large: true, marked: false };
+const OPEN: OpenLists = OpenLists { small: true, large: true, marked: false, owned: false };
 
 fn counters() -> &'static Counters {
     driver::counters()
@@ -198,7 +198,7 @@ fn loom_pages_hand_slots_out_once() {
         let objects = Objects::new();
         let work = |objects: &Objects| {
             let mut slots = [core::ptr::null_mut(); 1];
-            assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut slots).0, 1);
+            assert_eq!(central_free_list::take(counters(), POLICY, class(), Owner::ALL, &mut slots).0, 1);
             objects.set(slots[0], true);
             objects.set(slots[0], false);
             central_free_list::give(class(), &slots, |page| _ = arena::give_run(page));
@@ -222,7 +222,7 @@ fn loom_pages_at_the_purge_take_slots_back_and_hand_none_out() {
         crate::metadata::range::reserve_once();
         let give_slot = |slot| central_free_list::give(class(), &[slot], |page| _ = arena::give_run(page));
         let mut slots = [core::ptr::null_mut(); 2];
-        assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut slots).0, 2);
+        assert_eq!(central_free_list::take(counters(), POLICY, class(), Owner::ALL, &mut slots).0, 2);
         let [kept, freed] = slots;
         give_slot(freed);
         assert_eq!(central_free_list::waiting_bytes(), class().slot_bytes());
@@ -232,7 +232,7 @@ fn loom_pages_at_the_purge_take_slots_back_and_hand_none_out() {
         });
         give_slot(kept);
         let mut one = [core::ptr::null_mut(); 1];
-        assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut one).0, 1);
+        assert_eq!(central_free_list::take(counters(), POLICY, class(), Owner::ALL, &mut one).0, 1);
         give_slot(one[0]);
         purger.join().expect("no panic");
         assert_eq!(central_free_list::waiting_bytes(), 0, "no page has a slot in use");
@@ -295,7 +295,7 @@ fn loom_objects_are_freed_by_others_while_their_thread_ends() {
                 let heap = heaps.take();
                 let handed = core::ptr::with_exposed_provenance_mut(handed);
                 objects.set(handed, false);
-                assert!(heap.cache.push(class().slot_list(), handed));
+                assert!(heap.cache.push(class(), handed));
                 heaps.give_up(heap);
             }
         });
@@ -321,12 +321,12 @@ fn loom_heaps_and_objects_go_from_a_thread_that_ends_to_one_that_begins() {
                 let object = heap.refill(POLICY, class());
                 objects.set(object, true);
                 objects.set(object, false);
-                assert!(heap.cache.push(class().slot_list(), object));
+                assert!(heap.cache.push(class(), object));
                 heaps.give_up(heap);
             }
         });
         objects.set(object, false);
-        assert!(heap.cache.push(class().slot_list(), object));
+        assert!(heap.cache.push(class(), object));
         heaps.give_up(heap);
         other.join().expect("no panic");
         assert_all_free();
@@ -336,7 +336,8 @@ fn loom_heaps_and_objects_go_from_a_thread_that_ends_to_one_that_begins() {
 /// Gives the calling thread a heap, as its first slow request would.
 fn settle(heap: &'static Heap) {
     let words = os::thread_slots();
-    let own = [core::ptr::from_ref(&heap.cache).expose_provenance(), core::ptr::from_ref(heap).expose_provenance()];
+    let [cache, lists] = heap.cache.words();
+    let own = [cache, lists, core::ptr::from_ref(heap).expose_provenance()];
     // SAFETY: no other thread has seen the heap, whose lock of zeroes the checker does not know; the words are the calling
     // thread's.
     unsafe {
@@ -357,7 +358,7 @@ fn first_word() -> usize {
 fn use_heap(using: impl Fn(), purge: impl FnOnce(&'static Heap, &Objects) + 'static) {
     let (heaps, objects) = (Heaps::new(), Objects::new());
     let heap = heaps.take();
-    let list = class().slot_list();
+    let list = class().slot_list().of_owner(Owner::ALL);
     let object = heap.refill(POLICY, class());
     objects.set(object, true);
     settle(heap);
@@ -384,7 +385,7 @@ fn use_heap(using: impl Fn(), purge: impl FnOnce(&'static Heap, &Objects) + 'sta
             assert!(is_closed(), "a signal handler finds closed lists");
             using();
             let heap = access.own_heap().expect("the thread has one");
-            assert!(heap.cache.push(list, object));
+            assert!(heap.cache.push(class(), object));
             thread::yield_now();
             assert!(is_closed(), "a signal handler finds closed lists");
             using();
@@ -394,7 +395,7 @@ fn use_heap(using: impl Fn(), purge: impl FnOnce(&'static Heap, &Objects) + 'sta
     free(object);
     let take = || {
         note();
-        thread_cache::take(list).0
+        thread_cache::take(class().slot_list()).object
     };
     let newest = os::sequence(take);
     if !newest.is_null() {
@@ -416,7 +417,7 @@ fn loom_idle_caches_are_emptied_beside_their_thread() {
         let purge = |heap: &'static Heap, objects: &Objects| {
             idle_caches::empty_heap(config::active(), counters(), heap);
             let mut slot = [core::ptr::null_mut(); 1];
-            assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut slot).0, 1);
+            assert_eq!(central_free_list::take(counters(), POLICY, class(), Owner::ALL, &mut slot).0, 1);
             objects.set(slot[0], true);
             objects.set(slot[0], false);
             central_free_list::give(class(), &slot, |page| _ = arena::give_run(page));

@@ -85,6 +85,7 @@ const ALLOCATOR: &[Layer] = &[
             "factor/madvise_batch.rs",
             "factor/purge/",
             "factor/quarantine.rs",
+            "factor/owned_pages.rs",
             "factor/random_slots.rs",
             "factor/thp.rs",
             "factor/thread_cache.rs",
