@@ -94,8 +94,8 @@ const SPANS_BYTES: usize = OWNERS * SPAN_BYTES;
 impl SlotListOffset {
     /// The slot list that holds and takes nothing.
     pub(crate) const NONE: SlotListOffset = SlotListOffset(0);
-    /// The list of objects that go back to their owners; it has no class.
-    pub(crate) const OUTBOX: SlotListOffset = SlotListOffset::of_number(CLASSES - OWNED_CLASSES);
+    /// The first outbox.
+    pub(crate) const OUTBOXES: SlotListOffset = SlotListOffset::of_number(CLASSES - OWNED_CLASSES);
     /// Bytes of a slot list; the thread cache checks them.
     pub(crate) const LIST_BYTES: usize = 16;
 
@@ -133,6 +133,13 @@ impl SlotListOffset {
         if owner < OWNERS { Owner(owner as u8) } else { Owner::NONE }
     }
 
+    /// The outbox for objects of this list, whose class has owners.
+    #[inline(always)]
+    pub(crate) const fn outbox(self) -> SlotListOffset {
+        let first = SlotListOffset::OUTBOXES.0 as usize - SlotListOffset::LIST_BYTES;
+        SlotListOffset((first + self.0 as usize % SPAN_BYTES) as u32)
+    }
+
     /// The number of the list among all that there are, for tables with an entry for each.
     pub(crate) const fn index(self) -> usize {
         self.0 as usize / SlotListOffset::LIST_BYTES
@@ -140,7 +147,7 @@ impl SlotListOffset {
 }
 
 /// Number of [`SlotListOffset`]s that blocks may have.
-pub(crate) const LISTS: usize = SlotListOffset::OUTBOX.index();
+pub(crate) const LISTS: usize = SlotListOffset::OUTBOXES.index();
 
 /// Bytes of a slot or run, by class.
 const SLOT_BYTES: [u32; CLASSES] = {
@@ -212,6 +219,14 @@ pub(crate) fn slot_list_of(bytes: usize) -> SlotListOffset {
         Some(&list) => list,
         None => SlotListOffset::NONE,
     }
+}
+
+/// The slot list of a size of a class with owners, in an owner's lists. `last` is the size minus 1.
+#[inline(always)]
+pub(crate) fn own_list_of(last: usize) -> Option<SlotListOffset> {
+    // Such classes are as many bytes apart as lists, which begin with the second place.
+    let list = (last / SlotListOffset::LIST_BYTES + 1) * SlotListOffset::LIST_BYTES;
+    (last < OWNED_CLASSES * SlotListOffset::LIST_BYTES).then_some(SlotListOffset(list as u32))
 }
 
 /// The class of a size above 128 bytes and up to [`SMALL_BYTES_MAX`]. `last` is the size minus 1.
@@ -363,6 +378,10 @@ mod tests {
                 assert!(below < bytes, "{bytes} fits the class below");
             }
         }
+        for bytes in 1..=2 * 128 {
+            let own = Class::of(bytes).filter(|class| class.has_owners()).map(Class::slot_list);
+            assert_eq!(own_list_of(bytes - 1), own, "{bytes}");
+        }
         for bytes in [0, CLASS_BYTES_MAX + 1, isize::MAX as usize, usize::MAX] {
             assert_eq!(Class::of(bytes), None, "{bytes}");
         }
@@ -402,7 +421,7 @@ mod tests {
     #[test]
     fn slot_lists_lead_back_to_their_classes() {
         assert_eq!(SlotListOffset::NONE.class(), None);
-        assert_eq!(SlotListOffset::OUTBOX.class(), None);
+        assert_eq!(SlotListOffset::OUTBOXES.class(), None);
         assert_eq!((Owner::of_heap(0), Owner::of_heap(OWNERS - 1)), (Owner::ALL, Owner::ALL));
         for class in Class::all() {
             assert_eq!(class.slot_list().class(), Some(class));
@@ -412,6 +431,8 @@ mod tests {
                 let list = class.slot_list().of_owner(owner);
                 assert_eq!(list.class(), Some(class));
                 assert_eq!(list.owner(), if class.has_owners() { owner } else { Owner::NONE });
+                let outbox = LISTS + class.index();
+                assert!(!class.has_owners() || list.outbox().index() == outbox);
                 assert!(list.index() < LISTS && u16::try_from(list.0).is_ok());
             }
         }

@@ -56,8 +56,7 @@ fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *m
 /// Serves a request of an alignment up to 16 bytes from the thread's cache, or else by `slow`.
 #[inline(always)]
 pub(crate) fn allocate_or_else(size: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
-    // Size 0, and sizes without a class, have a slot list that is always empty.
-    or_else(thread_cache::take(class::slot_list_of(size)), size <= free_check::MARKED_BYTES_MAX, slow)
+    or_else(thread_cache::take_bytes(size), size <= free_check::MARKED_BYTES_MAX, slow)
 }
 
 /// As [`allocate_or_else`], for a function that is not inlined, and so knows no constant size: small sizes share no

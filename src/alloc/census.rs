@@ -110,12 +110,11 @@ impl Census {
 
     fn count_caches(&mut self) {
         for class in Class::all() {
-            let held = |heap: &thread_heap::Heap| settled(|| heap.cache.held(class), class.cache_slots()) as u64;
-            let sent =
-                |heap: &thread_heap::Heap| heap.cache.outbox().filter(|&object| is_of(object, class)).count() as u64;
+            let held = |heap: &thread_heap::Heap| {
+                (settled(|| heap.cache.held(class), class.cache_slots()) + heap.cache.held_in_outbox(class)) as u64
+            };
             let counts = &mut self.classes[class.index()];
-            counts.in_threads =
-                thread_heap::all().map(|heap| held(heap) + sent(heap)).sum::<u64>() + quarantine::waiting(class);
+            counts.in_threads = thread_heap::all().map(held).sum::<u64>() + quarantine::waiting(class);
             counts.in_transfer = transfer_cache::objects(class);
         }
     }
@@ -213,11 +212,6 @@ impl Census {
             self.ring.add(amount);
         }
     }
-}
-
-/// Whether an object of the range is of the class.
-fn is_of(object: *const u8, class: Class) -> bool {
-    range::slot_list_at(object).class() == Some(class)
 }
 
 /// A count of at most `most` that another thread changes: it is read again while it is impossible, and is 0 if it stays

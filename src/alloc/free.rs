@@ -205,11 +205,11 @@ fn free_size_classed(
 
 /// Frees an object of another owner's page.
 fn send_back(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) -> bool {
-    if heap.cache.push_outbox(object) {
+    if heap.cache.push_outbox(class, object) {
         return false;
     }
-    let is_due = outbox::empty(active, heap, true);
-    if heap.cache.push_outbox(object) {
+    let is_due = outbox::empty(active, heap, class, true);
+    if heap.cache.push_outbox(class, object) {
         return is_due;
     }
     heap.cache.returned.add(1);

@@ -57,7 +57,7 @@ pub(super) fn gather(active: ActiveConfig, heap: &Heap, class: Class) -> bool {
         }
         heap.narrow(other);
     }
-    is_due |= outbox::empty(active, heap, false);
+    is_due |= outbox::empty_all(active, heap, false);
     transfer_cache::take_idle(false, |class, _, objects| {
         found += objects.len() * class.slot_bytes();
         is_due |= release::give_back(active, counters, class, objects);

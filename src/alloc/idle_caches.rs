@@ -38,14 +38,14 @@ const BATCHES_MAX: usize = 16;
 #[derive(Clone, Copy, Debug)]
 struct Finding {
     heap: &'static Heap,
-    /// A bit for each class whose list is emptied, and [`OUTBOX`].
+    /// A bit for each class whose list is emptied, and [`OUTBOXES`].
     lists: u128,
     /// Whether the whole thread was still.
     is_still: bool,
 }
 
-/// The outbox's bit.
-const OUTBOX: u128 = 1 << CLASSES;
+/// The outboxes' bit.
+const OUTBOXES: u128 = 1 << CLASSES;
 
 const _: () = assert!(CLASSES < u128::BITS as usize);
 
@@ -122,8 +122,8 @@ fn look_at(heap: &'static Heap, watch: &mut thread_heap::Watch) -> (Option<Findi
         watch.outbox_position = position;
         is_still = false;
     }
-    if is_still && heap.cache.held_in_outbox() > 0 {
-        lists |= OUTBOX;
+    if is_still {
+        lists |= OUTBOXES;
     }
     let lists = if is_still { lists } else { large };
     ((lists != 0).then_some(Finding { heap, lists, is_still }), bytes >= HOLDS_MIN)
@@ -160,8 +160,8 @@ fn empty_lists(active: ActiveConfig, counters: &factor::Counters, finding: Findi
         }
         heap.narrow(class);
     }
-    if finding.lists & OUTBOX != 0 {
-        is_due |= outbox::empty(active, heap, false);
+    if finding.lists & OUTBOXES != 0 {
+        is_due |= outbox::empty_all(active, heap, false);
     }
     is_due
 }

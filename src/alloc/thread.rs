@@ -223,7 +223,7 @@ pub(super) fn drain(active: ActiveConfig, heap: &Heap) -> bool {
             is_due |= release::pass_on(active, &heap.counters, class, heap.cache.owner(), &objects[..taken]);
         }
     }
-    is_due | outbox::empty(active, heap, true)
+    is_due | outbox::empty_all(active, heap, true)
 }
 
 /// Waits until no thread is inside, after the gate was closed. Where the calling thread is inside itself, since a signal

@@ -20,7 +20,7 @@
 //!
 //! [`outbox`]: super::outbox
 
-use crate::class::{CLASSES, Class, OWNED_CLASSES, OWNERS, Owner, SMALL_LISTS, SPAN_BYTES, SlotListOffset};
+use crate::class::{self, CLASSES, Class, OWNED_CLASSES, OWNERS, Owner, SMALL_LISTS, SPAN_BYTES, SlotListOffset};
 use crate::os;
 use crate::sync::Count;
 use core::cell::Cell;
@@ -31,11 +31,11 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 /// Most slots of a slot list's first stack. A list that needs more gets the stack of full length.
 pub(crate) const FIRST_SLOTS: usize = 64;
 
-/// One place of a stack. Atomic, because the statistics read the outbox; only the thread writes it.
-type Slot = AtomicPtr<u8>;
+/// One place of a stack.
+type Slot = Cell<*mut u8>;
 
-/// Places of the outbox.
-pub(crate) const OUTBOX_SLOTS: usize = 64;
+/// Places of an outbox.
+pub(crate) const OUTBOX_SLOTS: usize = 126;
 
 /// Words of a thread by which it takes objects: of classes without owners, and of those with owners.
 const CACHE_WORD: usize = 0;
@@ -89,7 +89,7 @@ impl SlotList {
     /// Takes an object; null when the slot list is empty.
     fn pop(&self) -> *mut u8 {
         // SAFETY: the pointer is a place of the stack.
-        let object = unsafe { (*self.pointer.load(Ordering::Relaxed)).load(Ordering::Relaxed) };
+        let object = unsafe { (*self.pointer.load(Ordering::Relaxed)).get() };
         if !object.is_null() {
             // The place holds an object, so it is not the base.
             self.move_pointer(-1);
@@ -104,7 +104,7 @@ impl SlotList {
             return false;
         }
         // SAFETY: the pointer is below the limit, which is a place of the stack.
-        unsafe { (*pointer.add(1)).store(object, Ordering::Relaxed) };
+        unsafe { (*pointer.add(1)).set(object) };
         self.move_pointer(1);
         true
     }
@@ -115,6 +115,17 @@ impl SlotList {
     }
 }
 
+/// Takes an object of a size, in the class's slot list of the calling thread's cache. Sizes without a class have a list
+/// that is always empty.
+#[inline(always)]
+pub(super) fn take_bytes(bytes: usize) -> Taken {
+    // Size 0 wraps around, to a size beyond all classes.
+    match class::own_list_of(bytes.wrapping_sub(1)) {
+        Some(list) => take_own(list),
+        None => take_shared(class::slot_list_of(bytes)),
+    }
+}
+
 /// Takes an object from a class's slot list of the calling thread's cache.
 ///
 /// A free and the request after it pass the stack pointer to each other through memory, and some processors forward it
@@ -122,16 +133,27 @@ impl SlotList {
 /// numbers).
 #[inline(always)]
 pub(super) fn take(list: SlotListOffset) -> Taken {
-    // SAFETY: the first word is always the address of a cache, of the empty one or of a heap's, which lives for ever,
-    // and the second that of its owner's lists; at every offset of a list lies one, which is a stack.
+    if list.is_of_own() { take_own(list) } else { take_shared(list) }
+}
+
+/// As [`take`], of a class with owners.
+#[inline(always)]
+fn take_own(list: SlotListOffset) -> Taken {
+    // SAFETY: the second word is always the address of an owner's lists, in the empty cache or in a heap's, which lives
+    // for ever; at every offset of a list lies one, which is a stack.
     unsafe {
-        if list.is_of_own() {
-            let (object, lists) = os::pop::<OWN_WORD>(list.0 as usize);
-            Taken { object, count: lists + offset_of!(OwnerLists, allocations) }
-        } else {
-            let (object, cache) = os::pop::<CACHE_WORD>(list.0 as usize);
-            Taken { object, count: cache + offset_of!(ThreadCache, allocations) }
-        }
+        let (object, lists) = os::pop::<OWN_WORD>(list.0 as usize);
+        Taken { object, count: lists + offset_of!(OwnerLists, allocations) }
+    }
+}
+
+/// As [`take`], of a class without owners, or none.
+#[inline(always)]
+fn take_shared(list: SlotListOffset) -> Taken {
+    // SAFETY: as above; the first word is always the address of such a cache.
+    unsafe {
+        let (object, cache) = os::pop::<CACHE_WORD>(list.0 as usize);
+        Taken { object, count: cache + offset_of!(ThreadCache, allocations) }
     }
 }
 
@@ -159,7 +181,7 @@ impl Taken {
 pub(super) fn take_small(bytes: usize) -> Option<Taken> {
     // Size 0 wraps around, to a place beyond the table.
     let index = bytes.wrapping_sub(1) / 16;
-    // SAFETY: as in `take`; the places of the table are addresses of slot lists.
+    // SAFETY: as in `take_shared`; the places of the table are addresses of slot lists.
     (index < SMALL_LISTS.len()).then(|| unsafe {
         let (object, cache) = os::pop_of_table::<{ offset_of!(ThreadCache, small_lists) }>(index);
         Taken { object, count: cache + offset_of!(ThreadCache, allocations) }
@@ -170,7 +192,7 @@ pub(super) fn take_small(bytes: usize) -> Option<Taken> {
 /// the list is full or another owner's.
 #[inline(always)]
 pub(super) fn put(list: SlotListOffset, object: *mut u8) -> bool {
-    // SAFETY: as in `take`; in the place of another owner's lists lie zeroes.
+    // SAFETY: as in `take_shared`; in the place of another owner's lists lie zeroes.
     unsafe { os::push(list.0 as usize, object) }
 }
 
@@ -204,8 +226,8 @@ pub(crate) struct ThreadCache {
     owners: [OwnerLists; OWNERS - 1],
     /// The lists of classes without owners.
     lists: [SlotList; CLASSES - OWNED_CLASSES],
-    /// Objects on their way back to their owners.
-    outbox: SlotList,
+    /// Objects of classes with owners, on their way back to these.
+    outboxes: [SlotList; OWNED_CLASSES],
     /// Objects that this thread has allocated, but for those that are counted with the owner's lists.
     pub(crate) allocations: Count,
     /// Objects that came from other stations, and those that went back to them. The difference is what users and the
@@ -216,17 +238,20 @@ pub(crate) struct ThreadCache {
     small_lists: [Cell<*const SlotList>; SMALL_LISTS.len()],
     /// Where the null of each class's stack lies.
     bases: [AtomicPtr<Slot>; CLASSES],
-    /// Where that of the outbox lies.
-    outbox_base: AtomicPtr<Slot>,
+    /// Where those of the outboxes lie.
+    outbox_bases: [AtomicPtr<Slot>; OWNED_CLASSES],
     owner: Cell<Owner>,
 }
 
-const _: () = assert!(offset_of!(ThreadCache, outbox) == SlotListOffset::OUTBOX.0 as usize);
+const _: () = assert!(offset_of!(ThreadCache, outboxes) == SlotListOffset::OUTBOXES.0 as usize);
 
-/// The stack of all closed slot lists: base, stack pointer and limit in one. It is never written.
+/// The stack of all closed slot lists: base, stack pointer and limit in one.
 struct Null(Slot);
 
-static NULL: Null = Null(AtomicPtr::new(ptr::null_mut()));
+// SAFETY: never written.
+unsafe impl Sync for Null {}
+
+static NULL: Null = Null(Cell::new(ptr::null_mut()));
 
 /// The slot list of every small size in [`EMPTY`].
 struct Closed(SlotList);
@@ -251,13 +276,13 @@ impl ThreadCache {
             // SAFETY: zeroes are counts of 0 and lists that are only compared.
             owners: unsafe { core::mem::zeroed() },
             lists: [const { SlotList::closed() }; CLASSES - OWNED_CLASSES],
-            outbox: SlotList::closed(),
+            outboxes: [const { SlotList::closed() }; OWNED_CLASSES],
             allocations: Count::new(),
             received: Count::new(),
             returned: Count::new(),
             small_lists: [const { Cell::new(&raw const CLOSED.0) }; SMALL_LISTS.len()],
             bases: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; CLASSES],
-            outbox_base: AtomicPtr::new((&raw const NULL.0).cast_mut()),
+            outbox_bases: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; OWNED_CLASSES],
             owner: Cell::new(Owner::NONE),
         }
     }
@@ -269,13 +294,10 @@ impl ThreadCache {
             own.set(list.class().map_or(&raw const CLOSED.0, |class| self.list(class)));
         }
         self.closed.iter().for_each(SlotList::close);
-        self.outbox.close();
+        self.outboxes.iter().for_each(SlotList::close);
+        Class::all().for_each(|class| self.list(class).close());
         let null: *mut Slot = (&raw const NULL.0).cast_mut();
-        self.outbox_base.store(null, Ordering::Relaxed);
-        for (class, base) in Class::all().zip(&self.bases) {
-            self.list(class).close();
-            base.store(null, Ordering::Relaxed);
-        }
+        self.bases.iter().chain(&self.outbox_bases).for_each(|base| base.store(null, Ordering::Relaxed));
     }
 
     /// The owner of the pages that the cache is filled from.
@@ -315,14 +337,17 @@ impl ThreadCache {
         unsafe { self.list(class).open(stack, held, slots) };
     }
 
-    /// Opens the outbox, which is empty.
+    /// Opens the outboxes, which are empty.
     ///
     /// # Safety
-    /// - as for [`ThreadCache::open`], for [`OUTBOX_SLOTS`].
-    pub(super) unsafe fn open_outbox(&self, stack: *mut *mut u8) {
-        self.outbox_base.store(stack.cast(), Ordering::Relaxed);
-        // SAFETY: inside the stack.
-        unsafe { self.outbox.open(stack.cast(), 0, OUTBOX_SLOTS) };
+    /// - as for [`ThreadCache::open`], for [`OUTBOX_SLOTS`] and each outbox, one stack behind the other.
+    pub(super) unsafe fn open_outboxes(&self, stacks: *mut *mut u8) {
+        for (place, outbox) in self.outboxes.iter().enumerate() {
+            let stack: *mut Slot = stacks.wrapping_add(place * (OUTBOX_SLOTS + 1)).cast();
+            self.outbox_bases[place].store(stack, Ordering::Relaxed);
+            // SAFETY: inside the stack.
+            unsafe { outbox.open(stack, 0, OUTBOX_SLOTS) };
+        }
     }
 
     /// Takes an object; null when the slot list is empty.
@@ -335,26 +360,20 @@ impl ThreadCache {
         self.list(class).push(object)
     }
 
-    /// Takes an object from the outbox; null when it is empty.
-    pub(super) fn pop_outbox(&self) -> *mut u8 {
-        self.outbox.pop()
+    /// Takes an object from the outbox of a class with owners; null when it is empty.
+    pub(super) fn pop_outbox(&self, class: Class) -> *mut u8 {
+        self.outboxes[class.index()].pop()
     }
 
-    /// Puts an object into the outbox; `false` when it is full or closed.
-    pub(super) fn push_outbox(&self, object: *mut u8) -> bool {
-        self.outbox.push(object)
+    /// Puts an object into it; `false` when it is full or closed.
+    pub(super) fn push_outbox(&self, class: Class, object: *mut u8) -> bool {
+        self.outboxes[class.index()].push(object)
     }
 
-    /// How many objects the outbox holds: exact in its own thread, else a moment old.
-    pub(crate) fn held_in_outbox(&self) -> usize {
-        self.outbox.held(&self.outbox_base).min(OUTBOX_SLOTS)
-    }
-
-    /// The objects in the outbox; for another thread than its own they may be any that were in it.
-    pub(crate) fn outbox(&self) -> impl Iterator<Item = *mut u8> {
-        let base = self.outbox_base.load(Ordering::Relaxed);
-        // SAFETY: so many places lie in the stack, which lives for ever.
-        (1..=self.held_in_outbox()).map(move |place| unsafe { (*base.add(place)).load(Ordering::Relaxed) })
+    /// How many objects the outbox of the class holds, if it has one: exact in its own thread, else a moment old.
+    pub(crate) fn held_in_outbox(&self, class: Class) -> usize {
+        let outbox = self.outboxes.get(class.index()).zip(self.outbox_bases.get(class.index()));
+        outbox.map_or(0, |(outbox, base)| outbox.held(base).min(OUTBOX_SLOTS))
     }
 
     /// How many objects of the class the cache holds. Another thread may read any number, more than there is room for,
@@ -372,8 +391,7 @@ impl ThreadCache {
     /// How many objects the cache holds: exact in its own thread, else a moment old.
     pub(crate) fn held_all(&self) -> u64 {
         // Bounded: a slot list that gets a longer stack at this moment may seem to hold any number.
-        let of_class = |class: Class| self.held(class).min(class.cache_slots()) as u64;
-        Class::all().map(of_class).sum::<u64>() + self.held_in_outbox() as u64
+        Class::all().map(|class| (self.held(class).min(class.cache_slots()) + self.held_in_outbox(class)) as u64).sum()
     }
 
     /// Sets how many objects of the class the slot list can hold, in the stack that it has.
@@ -391,9 +409,9 @@ impl ThreadCache {
         self.list(class).pointer.load(Ordering::Relaxed).addr()
     }
 
-    /// As [`ThreadCache::position`], of the outbox.
+    /// As [`ThreadCache::position`], of all outboxes together.
     pub(super) fn outbox_position(&self) -> usize {
-        self.outbox.pointer.load(Ordering::Relaxed).addr()
+        self.outboxes.iter().fold(0, |sum, outbox| sum.wrapping_add(outbox.pointer.load(Ordering::Relaxed).addr()))
     }
 
     /// The slot list of a class.

@@ -12,7 +12,7 @@ use super::huge_pages::Policy;
 use super::thread_cache::{FIRST_SLOTS, OUTBOX_SLOTS, ThreadCache};
 use super::transfer_batch::{BATCH_SLOTS, OwnBatch};
 use super::{central_free_list, transfer_cache};
-use crate::class::{CLASSES, Class, Owner, cache_slots};
+use crate::class::{CLASSES, Class, OWNED_CLASSES, Owner, cache_slots};
 use crate::factor::{self, free_check, owned_pages};
 use crate::metadata::allocator;
 use crate::metadata::range;
@@ -21,14 +21,14 @@ use core::cell::{Cell, UnsafeCell};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-/// Words of all first stacks, each a null and up to [`FIRST_SLOTS`] addresses, and of the outbox.
+/// Words of all first stacks, each a null and up to [`FIRST_SLOTS`] addresses, and of the outboxes.
 const FIRST_WORDS: usize = {
     let (mut class, mut words) = (0, 0);
     while class < CLASSES {
         words += first_slots(class) + 1;
         class += 1;
     }
-    words + OUTBOX_SLOTS + 1
+    words + OWNED_CLASSES * (OUTBOX_SLOTS + 1)
 };
 
 /// Slots of the first stack of the class with this index.
@@ -103,7 +103,7 @@ unsafe impl Sync for Heap {}
 pub(super) struct Watch {
     /// Objects that the thread had allocated.
     pub(super) allocations: u64,
-    /// Positions of the stack pointers, by class, and of the outbox's.
+    /// Positions of the stack pointers, by class, and of all outboxes together.
     pub(super) positions: [usize; CLASSES],
     pub(super) outbox_position: usize,
     /// For how many looks each of them has not moved.
@@ -234,8 +234,8 @@ impl Heap {
             stack = unsafe { stack.add(slots + 1) };
         }
         if open.small && open.owned {
-            // SAFETY: the last words are the outbox's.
-            unsafe { self.cache.open_outbox(stack) };
+            // SAFETY: the last words are the outboxes'.
+            unsafe { self.cache.open_outboxes(stack) };
         }
     }
 
