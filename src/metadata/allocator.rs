@@ -112,7 +112,7 @@ fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
 }
 
 /// Bytes of the allocator's records.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// Bytes of all chunks, [`PROGRAM_BYTES`] and those that were mapped, and of pages besides.
     pub(crate) bytes: usize,
