@@ -95,24 +95,31 @@ struct Fit {
     age: u32,
 }
 
+/// Where a mapping for a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The OS: it is zero, and the kernel has the advice on it.
+    Os,
+    /// It waited here.
+    Pool {
+        /// Whether it was joined of several.
+        is_joined: bool,
+    },
+}
+
 /// Takes a mapping that waits, or else a new one, for which `evict` gets the oldest ones where too much would wait. The
-/// pool takes the mapping when it is freed. Also returns whether its memory is known to be zero.
+/// pool takes the mapping when it is freed.
 pub(super) fn take(
     counters: &factor::Counters,
     placement: Placement,
     request: &Request,
     keep: Keep,
     evict: impl FnMut(&'static LargeMapping),
-) -> Option<(&'static LargeMapping, bool)> {
+) -> Option<(&'static LargeMapping, Origin)> {
     let shape = Shape::of(placement, request)?;
     let mut pool = POOL.lock();
     if let Some((mapping, is_joined)) = pool.take(&shape, request) {
-        drop(pool);
-        if is_joined {
-            // Its parts may have been too short for the advice.
-            large_mappings::advise(counters, placement, mapping);
-        }
-        return Some((mapping, false));
+        return Some((mapping, Origin::Pool { is_joined }));
     }
     // Where the next one ends at its start, they can be joined.
     let shape = if shape.bytes >= ROUNDED_BYTES_MIN { shape.rounded() } else { shape };
@@ -123,7 +130,7 @@ pub(super) fn take(
         return None;
     };
     mapping.pooled.set(true);
-    Some((mapping, true))
+    Some((mapping, Origin::Os))
 }
 
 /// Keeps a freed mapping. `evict` gets the oldest ones where too much waits. Returns whether the purge is due, which it
@@ -368,6 +375,7 @@ impl Pool {
         describe(mapping, at(base), bytes, user, request.site.id());
         mapping.pooled.set(true);
         mapping.mark_live(request.size);
+        mapping.reuses.set(mapping.reuses.get().wrapping_add(1));
         self.lend(bytes);
         Some((mapping, first != last))
     }
@@ -377,8 +385,10 @@ impl Pool {
         if first == last {
             return;
         }
+        let mut is_huge = false;
         for entry in &self.entries[first + 1..=last] {
             if let Some(mapping) = entry.mapping {
+                is_huge |= mapping.is_huge.get();
                 page_map::remove_mapping(mapping.user.get(), mapping);
                 give_record(mapping);
             }
@@ -390,6 +400,7 @@ impl Pool {
         if let Some(mapping) = joined.mapping {
             mapping.mapped.set(joined.bytes);
             mapping.is_joined.set(true);
+            mapping.is_huge.set(is_huge || mapping.is_huge.get());
         }
         self.entries.copy_within(last + 1..self.len, first + 1);
         self.len -= last - first;
@@ -418,6 +429,7 @@ impl Pool {
         describe(second, at(address), bytes, at(address), mapping.site.get());
         second.pooled.set(true);
         second.is_joined.set(mapping.is_joined.get());
+        second.is_huge.set(mapping.is_huge.get());
         mapping.mapped.set(address - whole.base);
         self.entries[place].bytes = address - whole.base;
         self.entries.copy_within(place + 1..self.len, place + 2);
@@ -441,6 +453,7 @@ impl Pool {
         self.split(first, needed);
         let bytes = self.entries[first].bytes;
         if let Some(behind) = self.remove(first) {
+            mapping.is_huge.set(mapping.is_huge.get() || behind.is_huge.get());
             page_map::remove_mapping(behind.user.get(), behind);
             give_record(behind);
         }

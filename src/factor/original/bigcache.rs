@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn request(site: usize, size: usize) -> Request {
-        Request { size, align: 16, site: Site::new(site), prefix: 0, grows: false }
+        Request { size, align: 16, site: Site::new(site), prefix: 0, grows: false, zeroed: false }
     }
 
     #[test]
