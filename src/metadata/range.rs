@@ -32,8 +32,10 @@ global! {
 }
 /// The slot list of each block in which an object with a class may start. Relaxed: a word is written before the first
 /// address of its block is handed out, and whatever passes the address to another thread orders the word as well.
+#[unsafe(link_section = ".bss.hakmem_tables")]
 static LISTS: [AtomicU16; RANGE_BYTES_MAX / BLOCK] = [const { AtomicU16::new(0) }; RANGE_BYTES_MAX / BLOCK];
 /// The segments made so far, by their place in the range. Stores release and loads acquire.
+#[unsafe(link_section = ".bss.hakmem_tables")]
 static SEGMENTS: [AtomicPtr<Segment>; RANGE_BYTES_MAX / SEGMENT] =
     [const { AtomicPtr::new(ptr::null_mut()) }; RANGE_BYTES_MAX / SEGMENT];
 
