@@ -10,7 +10,7 @@
 use super::arena_growth::{Extent, Growth};
 use super::huge_pages::{self, Halves, Placed, Policy};
 use crate::class::{BLOCK, SlotListOffset};
-use crate::factor::{self, purge};
+use crate::factor::{self, free_check, purge};
 use crate::metadata::list::List;
 use crate::metadata::page::Page;
 use crate::metadata::page_map;
@@ -366,6 +366,10 @@ impl Arena {
         let Some(segment) = self.whole_of_other(kind) else {
             return false;
         };
+        let base = segment.base.get();
+        if kind == Kind::Small && range::segment_of(base).is_some() && !free_check::turn_small(base, SEGMENT) {
+            return false;
+        }
         self.segments[kind.other() as usize][FitClass::COUNT - 1].remove(segment);
         for half in 0..2 {
             self.halves.forget(segment.base.get().wrapping_add(half * HUGE_PAGE));
