@@ -78,6 +78,12 @@ pub(super) fn take_run(
     // The last resort: memory of the other kind.
     let other = kind.other();
     loop {
+        if kind == Kind::Small
+            && let Some(segment) = arena.first_with(other, blocks)
+            && !free_check::begin_small(segment.base.get(), SEGMENT)
+        {
+            return None;
+        }
         let run = arena.take_from_lists(counters, policy, other, blocks, object_bytes);
         if run.is_some() || !arena.extend(counters, policy, other) {
             return run;
@@ -367,7 +373,7 @@ impl Arena {
             return false;
         };
         let base = segment.base.get();
-        if kind == Kind::Small && range::segment_of(base).is_some() && !free_check::turn_small(base, SEGMENT) {
+        if kind == Kind::Small && !free_check::begin_small(base, SEGMENT) {
             return false;
         }
         self.segments[kind.other() as usize][FitClass::COUNT - 1].remove(segment);

@@ -90,9 +90,9 @@ pub(crate) unsafe fn commit(start: *mut u8, bytes: usize, is_small: bool, is_new
     }
 }
 
-/// Makes the table for small pages usable in a segment of the range that had large objects. `false` when the kernel
+/// Makes the table for small pages usable in a segment for large objects, which is to have some. `false` when the kernel
 /// refuses.
-pub(crate) fn turn_small(segment: *const u8, bytes: usize) -> bool {
+pub(crate) fn begin_small(segment: *const u8, bytes: usize) -> bool {
     !has_tables() || range::commit_last_offsets(segment, bytes)
 }
 

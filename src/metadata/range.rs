@@ -41,7 +41,7 @@ static SEGMENTS: [AtomicPtr<Segment>; RANGE_BYTES_MAX / SEGMENT] =
     [const { AtomicPtr::new(ptr::null_mut()) }; RANGE_BYTES_MAX / SEGMENT];
 
 /// The table of last offsets: a word for each block of the range, behind the side table; null while it is not used. It is
-/// no part of the program, since a process would be charged for all of it. Only segments of small pages need it. Relaxed, as
+/// no part of the program, since a process would be charged for all of it. Only segments that have small pages need it. Relaxed, as
 /// [`LISTS`].
 static LAST_OFFSETS: AtomicPtr<AtomicU16> = AtomicPtr::new(ptr::null_mut());
 /// Bytes of the range for which an OS page of that table serves.
@@ -115,7 +115,7 @@ impl BlockObjects {
     /// - [`use_last_offsets`] was called, and the block has a slot list of [`SMALL_LISTS`].
     #[inline(always)]
     pub(crate) unsafe fn last_offset(self) -> u16 {
-        // SAFETY: the table is memory for every segment of small pages, before a block there has a list.
+        // SAFETY: the table is memory for every segment with small pages, before a block there has a list.
         unsafe { &*LAST_OFFSETS.load(Ordering::Relaxed).add(self.block) }.load(Ordering::Relaxed)
     }
 }
@@ -290,11 +290,11 @@ pub(crate) unsafe fn commit_with_tables(start: *mut u8, bytes: usize, is_small: 
     is_done
 }
 
-/// Makes last offsets memory for segments that will have small pages. Returns `false` when the kernel refuses. Called under
-/// the arena's lock.
+/// Makes last offsets memory for segments that will have small pages; those outside the range need none. Returns `false`
+/// when the kernel refuses. Called under the arena's lock.
 pub(crate) fn commit_last_offsets(start: *const u8, bytes: usize) -> bool {
-    let Some(last) = last_offsets() else { return false };
-    let from = start.addr() - BOUNDS.get().0;
+    let (Some(block), Some(last)) = (BOUNDS.block_of(start), last_offsets()) else { return true };
+    let from = block * BLOCK;
     let mut pages = from / LAST_GRANULE..(from + bytes).div_ceil(LAST_GRANULE);
     pages.all(|page| {
         // SAFETY: the page is ours, and was not used.
