@@ -154,17 +154,14 @@ fn advise_where(counters: &factor::Counters, placement: Placement, mapping: &Lar
 
 /// Judges a mapping that waited in the pool, by what became of its last object, and advises the kernel anew. A mapping of
 /// which little was used gives that little back, with its huge pages, so that its next object holds what it touches.
-/// Returns whether its memory is zero. `may_clear` is `false` where what is in it must stay.
+/// Returns whether its memory is zero.
 pub(super) fn begin_reuse(
     counters: &factor::Counters,
     placement: Placement,
     mapping: &LargeMapping,
-    zeroed: bool,
-    is_joined: bool,
-    may_clear: bool,
+    Reuse { zeroed, is_joined, reuses, may_clear }: Reuse,
 ) -> bool {
     // A look costs as much as ten requests that touch nothing, and little beside memory that is made zero.
-    let reuses = mapping.reuses.get();
     let is_due = may_clear && (zeroed || reuses.is_power_of_two() || reuses.is_multiple_of(REUSES_UNSEEN_MAX));
     if !is_due && !is_joined {
         return false;
@@ -180,8 +177,21 @@ pub(super) fn begin_reuse(
     is_cleared && unsafe { os::decommit(mapping.base.get(), mapping.mapped.get()) }
 }
 
-/// How often a mapping is used again, at most, between two looks at what became of it.
-const REUSES_UNSEEN_MAX: u8 = 16;
+/// Mappings that are used again, at most, between two looks at what became of one.
+const REUSES_UNSEEN_MAX: u32 = 16;
+
+/// What is known of a mapping that is used again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reuse {
+    /// Whether its object is to be zero.
+    pub(super) zeroed: bool,
+    /// Whether it was joined of several.
+    pub(super) is_joined: bool,
+    /// How many mappings were used again so far.
+    pub(super) reuses: u32,
+    /// Whether what is in it may be given back.
+    pub(super) may_clear: bool,
+}
 
 /// Maps memory for a request and fills its record.
 fn map_unadvised(counters: &factor::Counters, shape: &Shape, request: &Request) -> Option<&'static LargeMapping> {
@@ -195,7 +205,6 @@ fn map_unadvised(counters: &factor::Counters, shape: &Shape, request: &Request) 
     mapping.mark_live(request.size);
     mapping.is_joined.set(false);
     mapping.is_huge.set(false);
-    mapping.reuses.set(0);
     if !page_map::enter_mapping(mapping.user.get(), mapping) {
         // SAFETY: no other thread has seen the mapping.
         unsafe { os::unmap(base, shape.bytes) };

@@ -72,6 +72,8 @@ struct Pool {
     bytes: usize,
     /// The number of the next mapping that is freed.
     order: u32,
+    /// How many mappings were taken out. It wraps.
+    reuses: u32,
     /// Bytes of the mappings that are live and come back here.
     live: usize,
     /// The most live bytes in the current window, and in the last one.
@@ -111,6 +113,8 @@ pub(super) enum Origin {
     Pool {
         /// Whether it was joined of several.
         is_joined: bool,
+        /// How many were taken out before it and with it. It wraps.
+        reuses: u32,
     },
 }
 
@@ -126,7 +130,7 @@ pub(super) fn take(
     let shape = Shape::of(placement, request)?;
     let mut pool = POOL.lock();
     if let Some((mapping, is_joined)) = pool.take(&shape, request) {
-        return Some((mapping, Origin::Pool { is_joined }));
+        return Some((mapping, Origin::Pool { is_joined, reuses: pool.reuses }));
     }
     // Where the next one ends at its start, they can be joined.
     let shape = if shape.bytes >= ROUNDED_BYTES_MIN { shape.rounded() } else { shape };
@@ -253,6 +257,7 @@ impl Pool {
                 len: 0,
                 bytes: 0,
                 order: 0,
+                reuses: 0,
                 live: 0,
                 peaks: [0; 2],
                 window: 0,
@@ -385,7 +390,7 @@ impl Pool {
         describe(mapping, at(base), bytes, user, request.site.id());
         mapping.pooled.set(true);
         mapping.mark_live(request.size);
-        mapping.reuses.set(mapping.reuses.get().wrapping_add(1));
+        self.reuses = self.reuses.wrapping_add(1);
         self.lend(bytes);
         Some((mapping, first != last))
     }

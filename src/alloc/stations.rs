@@ -5,7 +5,7 @@
 //! picture in [`super::allocate`].
 
 use super::huge_pages::Policy;
-use super::large_mappings::Placement;
+use super::large_mappings::{Placement, Reuse};
 use super::mapping_pool::Origin;
 use super::thread_heap::Heap;
 use super::{central_free_list, gather, large_mappings, learning, mapping_pool, purge, release};
@@ -276,11 +276,11 @@ fn from_threshold(
                 purge::give_way(active, counters, mapping.mapped.get());
                 true
             }
-            Origin::Pool { is_joined } => {
+            Origin::Pool { is_joined, reuses } => {
                 // Hardening looks whether anything was written to free memory.
                 let may_clear = !active.is_hardened();
-                let place = placement(active);
-                large_mappings::begin_reuse(counters, place, mapping, request.zeroed, is_joined, may_clear)
+                let reuse = Reuse { zeroed: request.zeroed, is_joined, reuses, may_clear };
+                large_mappings::begin_reuse(counters, placement(active), mapping, reuse)
             }
         };
         return Some(Memory::of_mapping(mapping, zeroed));

@@ -83,11 +83,12 @@ pub(crate) fn begin() {
 /// - `[start, start + bytes)` lies in the range and is not memory yet.
 /// - `is_new` says that no part of its segments was memory before.
 pub(crate) unsafe fn commit(start: *mut u8, bytes: usize, is_small: bool, is_new: bool) -> bool {
-    // SAFETY: passed on.
-    match is_new && has_tables() {
-        true => unsafe { range::commit_with_tables(start, bytes, is_small) },
-        false => unsafe { range::commit(start, bytes) },
+    if is_new && has_tables() {
+        // SAFETY: passed on.
+        return unsafe { range::commit_with_tables(start, bytes, is_small) };
     }
+    // SAFETY: as above.
+    unsafe { range::commit(start, bytes) }
 }
 
 /// Makes the table for small pages usable in a segment for large objects, which is to have some. `false` when the kernel

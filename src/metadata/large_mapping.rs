@@ -31,8 +31,6 @@ pub(crate) struct LargeMapping {
     pub(crate) is_joined: Cell<bool>,
     /// Whether the kernel was advised to use huge pages in it, or in a part of it.
     pub(crate) is_huge: Cell<bool>,
-    /// How often it was taken out of the mapping pool. It wraps.
-    pub(crate) reuses: Cell<u8>,
     /// 1 while the object is live, so that a double free is seen; else 0.
     live: AtomicU8,
     /// Next in the list of records that describe no mapping.
@@ -58,7 +56,6 @@ impl LargeMapping {
             size_classed: SharedCell::new(false),
             is_joined: Cell::new(false),
             is_huge: Cell::new(false),
-            reuses: Cell::new(0),
             live: AtomicU8::new(0),
             next: Cell::new(None),
         }
