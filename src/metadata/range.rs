@@ -97,8 +97,8 @@ pub(crate) struct BlockObjects {
     block: usize,
 }
 
-/// The last list of [`SMALL_LISTS`], which are the first of all.
-const LAST_SMALL: SlotListOffset = SMALL_LISTS[SMALL_LISTS.len() - 1];
+/// Bytes of the largest objects in lists of [`SMALL_LISTS`].
+const SMALL_BYTES: usize = 16 * SMALL_LISTS.len();
 
 const _: () = assert!(BLOCK == 1 << 16, "an offset in a block has 16 bits");
 
@@ -160,8 +160,7 @@ pub(crate) fn slot_list_at(address: *const u8) -> SlotListOffset {
 /// Sets the slot list of objects that start in a block, of which none was handed out; does nothing outside the range.
 pub(crate) fn set_slot_list(block_address: *const u8, list: SlotListOffset) {
     if let Some(block) = BOUNDS.block_of(block_address) {
-        if list != SlotListOffset::NONE
-            && list.0 <= LAST_SMALL.0
+        if list.class().is_some_and(|class| class.slot_bytes() <= SMALL_BYTES)
             && let Some(last) = last_offset_of(block)
         {
             last.store(0, Ordering::Relaxed);
