@@ -1,8 +1,9 @@
 //! Models of several stations together: threads pass on objects and pages.
 //!
 //! Three things that other allocators have to prove here, and what corresponds to them:
-//! - *Remote free*, a free by a thread that does not own the page: no thread owns a page. The object joins the freeing
-//!   thread's stack, then the transfer cache, then the central free list, under the class's lock.
+//! - *Remote free*, a free by a thread that does not own the page. The object joins the freeing thread's stack, or its
+//!   outbox, then the transfer cache, then the central free list, under the class's lock.
+//! - *Change of owner of a page*, under the same lock, while threads have its objects.
 //! - *Change of owner when a thread ends*: a heap owns only its stacks, which [`give_up`] empties; another thread gets
 //!   the record alone.
 //! - *Adoption of segments*: none. Segments are the arena's, whichever threads' objects are in them.
@@ -11,7 +12,7 @@ use super::huge_pages::Policy;
 use super::thread::{self as threads, give_up};
 use super::thread_cache::{self, EMPTY};
 use super::thread_heap::{self, Heap, OpenLists};
-use super::{arena, central_free_list, idle_caches, purge as driver, transfer_cache};
+use super::{arena, central_free_list, idle_caches, outbox, purge as driver, transfer_cache};
 use crate::class::{BLOCK, Class, Owner, SEGMENT_BLOCKS};
 use crate::config;
 use crate::factor::Counters;
@@ -296,6 +297,48 @@ fn loom_objects_are_freed_by_others_while_their_thread_ends() {
                 let handed = core::ptr::with_exposed_provenance_mut(handed);
                 objects.set(handed, false);
                 assert!(heap.cache.push(class(), handed));
+                heaps.give_up(heap);
+            }
+        });
+        heaps.give_up(heap);
+        other.join().expect("no panic");
+        assert_all_free();
+    });
+}
+
+/// Two owners' threads: one frees an object of the other's page, and sends it back; the other takes slots meanwhile, ends,
+/// and leaves the page, which the first one may go on with.
+#[test]
+fn loom_owned_pages_get_their_objects_back_and_change_their_owner() {
+    check(|| {
+        config::seal_once();
+        let (heaps, objects) = (Heaps::new(), Objects::new());
+        let owned = OpenLists { owned: true, ..OPEN };
+        let take = move |heaps: &Heaps| {
+            let heap = thread_heap::take(owned).expect("there is room for a record");
+            heaps.set(heap, true);
+            heap
+        };
+        let heap = take(&heaps);
+        let handed = heap.refill(POLICY, class());
+        objects.set(handed, true);
+        let other = thread::spawn({
+            let (heaps, objects, handed) = (heaps.clone(), objects.clone(), handed.expose_provenance());
+            move || {
+                let heap = take(&heaps);
+                let handed = core::ptr::with_exposed_provenance_mut(handed);
+                objects.set(handed, false);
+                if outbox::is_foreign(heap, handed) {
+                    assert!(heap.cache.push_outbox(class(), handed));
+                    outbox::empty(config::active(), heap, class(), true);
+                } else {
+                    // The heap is the one that the other thread has given up.
+                    assert!(heap.cache.push(class(), handed));
+                }
+                let own = heap.refill(POLICY, class());
+                objects.set(own, true);
+                objects.set(own, false);
+                assert!(heap.cache.push(class(), own));
                 heaps.give_up(heap);
             }
         });

@@ -235,7 +235,7 @@ fn lengthen(
         Large::Mapping(mapping) => {
             let prefix = active.header().map_or(0, |form| form.prefix(align));
             let site = Site::new(mapping.site.get());
-            let request = Request { size, align, site, prefix, grows: true };
+            let request = Request { size, align, site, prefix, grows: true, zeroed: false };
             // Who grows by a little will do so again.
             let spare = if size - usable < size / 4 { (size / 4).min(SPARE_BYTES_MAX) } else { 0 };
             let lengthen = |access: Access| lengthen_mapping(active, access.counts().0, mapping, request, spare);

@@ -256,7 +256,7 @@ fn begin_child_inside(inside: usize) {
     let own = heap_word() & !INSIDE;
     for heap in thread_heap::all().filter(|heap| heap_address(heap) != own) {
         if heap.words.swap(0, Ordering::Relaxed) != 0 {
-            owned_pages::end_thread(heap.cache.owner());
+            heap.count_thread(owned_pages::end_thread);
         }
     }
     purge::forget_after_fork();

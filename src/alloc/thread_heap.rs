@@ -170,7 +170,7 @@ pub(super) fn take(open: OpenLists) -> Option<&'static Heap> {
     let mut spare = SPARE.lock();
     if let Some(heap) = spare.first {
         spare.first = heap.next_spare.take();
-        owned_pages::begin_thread(heap.cache.owner());
+        heap.count_thread(owned_pages::begin_thread);
         return Some(heap);
     }
     drop(spare);
@@ -183,7 +183,7 @@ pub(super) fn take(open: OpenLists) -> Option<&'static Heap> {
     }
     heap.cache.set_up(owner);
     heap.open_lists(open);
-    owned_pages::begin_thread(owner);
+    heap.count_thread(owned_pages::begin_thread);
     let mut first = NEWEST.load(Ordering::Relaxed);
     loop {
         heap.next_of_all.store(first, Ordering::Relaxed);
@@ -236,6 +236,13 @@ impl Heap {
         if open.small && open.owned {
             // SAFETY: the last words are the outboxes'.
             unsafe { self.cache.open_outboxes(stack) };
+        }
+    }
+
+    /// Counts its thread among those of its owner, if it has one of its own, or no longer.
+    pub(super) fn count_thread(&self, count: impl FnOnce(Owner)) {
+        if self.open.get().owned {
+            count(self.cache.owner());
         }
     }
 
@@ -424,7 +431,7 @@ impl Heap {
     /// Gives the record up, whose slot lists are empty: it waits for another thread.
     pub(super) fn recycle(&'static self) {
         Class::all().for_each(|class| self.narrow(class));
-        owned_pages::end_thread(self.cache.owner());
+        self.count_thread(owned_pages::end_thread);
         let mut spare = SPARE.lock();
         self.next_spare.set(spare.first);
         spare.first = Some(self);

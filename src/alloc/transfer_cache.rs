@@ -90,11 +90,11 @@ pub(super) fn waiting_bytes() -> usize {
 }
 
 global! {
-    static CACHES: [TransferCache; CLASSES - OWNED_CLASSES] = each TransferCache::new();
+    table static CACHES: [TransferCache; CLASSES - OWNED_CLASSES] = each TransferCache::new();
 }
 global! {
     /// Those of classes with owners, all of an owner's in a row.
-    static OWNED: [TransferCache; OWNERS * OWNED_CLASSES] = each TransferCache::new();
+    table static OWNED: [TransferCache; OWNERS * OWNED_CLASSES] = each TransferCache::new();
 }
 
 /// The transfer cache of a class, in which batches for an owner wait.

@@ -13,7 +13,7 @@
 //! | `madvise` or `mprotect` | [`guard::install`], [`guard::remove`] | with the factor `guard-pages`: a large object begins and ends |
 //! | `mincore` | [`guard::each_resident`] | with the factor `zero-free`: memory of a large object is used again |
 //! | `mincore` | [`resident_bytes`] | a program asks for statistics |
-//! | `mincore`, `getpid`, `process_vm_readv` | [`density`] | memory is new, and its like is looked at |
+//! | `mincore`, `getpid`, `process_vm_readv` | [`density`] | memory is new, or a large mapping is used again, and its like is looked at |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `futex` | [`wait_ms`], [`wake_all`] | a thread comes past its cache while the process forks |
 //! | `prlimit64` | [`address_limit`], [`is_limited`] | the process starts where no addresses are free; memory goes back |
