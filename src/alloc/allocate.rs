@@ -212,7 +212,7 @@ fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
             return None;
         }
         // What this thread's cache holds waits as well, for other sizes.
-        _ = thread::drain(active, heap);
+        _ = thread::drain(active, heap, false);
         purge::reclaim(active, counters);
         from_stations(heap, active, request, strategy).or_else(|| {
             let memory = run(active, counters, request, None)?;

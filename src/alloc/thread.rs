@@ -205,25 +205,30 @@ unsafe extern "C" fn end(heap: *mut libc::c_void) {
 pub(super) fn give_up(heap: &'static Heap) {
     let active = active();
     heap.words.store(0, Ordering::Relaxed);
-    let is_due = drain(active, heap);
+    let is_due = drain(active, heap, true);
     // Before another thread can take the record, whose counters count the request.
     purge::request_if(is_due, active, &heap.counters);
     heap.recycle();
     fatal::abort_if_noted();
 }
 
-/// Empties all slot lists of a heap. Returns whether the purge is due.
-pub(super) fn drain(active: ActiveConfig, heap: &Heap) -> bool {
+/// Empties all slot lists of a heap: into batches for other threads, or back to where the objects came from. Returns
+/// whether the purge is due.
+pub(super) fn drain(active: ActiveConfig, heap: &Heap, batches: bool) -> bool {
     let mut is_due = false;
     let mut objects = [ptr::null_mut(); BATCH_SLOTS];
     for class in Class::all() {
         while heap.cache.held(class) > 0 {
             let taken = heap.drain(class, &mut objects);
             heap.cache.returned.add(taken as u64);
-            is_due |= release::pass_on(active, &heap.counters, class, heap.cache.owner(), &objects[..taken]);
+            is_due |= if batches {
+                release::pass_on(active, &heap.counters, class, heap.cache.owner(), &objects[..taken])
+            } else {
+                release::give_back(active, &heap.counters, class, &objects[..taken])
+            };
         }
     }
-    is_due | outbox::empty_all(active, heap, true)
+    is_due | outbox::empty_all(active, heap, batches)
 }
 
 /// Waits until no thread is inside, after the gate was closed. Where the calling thread is inside itself, since a signal
