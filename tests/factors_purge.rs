@@ -170,6 +170,29 @@ fn memory_goes_back_by_default() {
 }
 
 /// A request that no address space has room for gives nothing back that waits for the next one.
+/// What shorter objects left in caches goes before longer ones take new memory.
+#[test]
+fn long_objects_take_the_place_of_shorter_ones() {
+    let name = "long_objects_take_the_place_of_shorter_ones";
+    for short in [3 * MIB, MIB, 300_000, 60_000] {
+        common::case(name, &short.to_string()).succeeds(|| {
+            if !hakmem::factors::registry().iter().all(|factor| factor.present) {
+                return;
+            }
+            let hold = |size: usize, bytes: usize| {
+                let objects: Vec<*mut u8> = (0..bytes / size).map(|_| allocate(size)).collect();
+                objects.iter().for_each(|&object| touch(object, size));
+                let resident = hakmem::stats().resident_bytes as usize;
+                objects.into_iter().for_each(|object| free(object, size));
+                resident
+            };
+            let before = hold(short, 48 * MIB);
+            let after = hold(12 * MIB, 48 * MIB);
+            assert!(after < before + 16 * MIB, "{after} bytes, {before} with objects of {short}");
+        });
+    }
+}
+
 #[test]
 fn an_impossible_request_purges_nothing() {
     common::case("an_impossible_request_purges_nothing", "default").succeeds(|| {
@@ -316,16 +339,23 @@ fn bursts_find_their_memory_and_leave_none() {
             return;
         }
         let mut objects = Vec::new();
-        // Memory that was freed by the burst before, and is there. On a slow machine the pause may be too long for it.
-        let found = (0..15).any(|burst| {
+        // Memory that was freed by the burst before, and is there. On a busy machine a pause may be too long for it: such
+        // a burst does not count.
+        let (mut bursts, mut found) = (0, false);
+        for burst in 0..60 {
             objects = touched_halves::<32>().to_vec();
             objects.iter().for_each(|&object| free(object, 2 * MIB));
+            let began = std::time::Instant::now();
             std::thread::sleep(Duration::from_millis(1_150));
-            let found = resident(&objects);
-            assert!(burst > 0 || found < 16 * HALF_PAGES, "the first burst's memory is not kept: {found}");
-            found > 24 * HALF_PAGES
-        });
-        assert!(found, "no burst found its memory");
+            let pages = resident(&objects);
+            assert!(burst > 0 || pages < 16 * HALF_PAGES, "the first burst's memory is not kept: {pages}");
+            bursts += u32::from(began.elapsed() < Duration::from_millis(1_300));
+            found = pages > 24 * HALF_PAGES;
+            if found || bursts == 15 {
+                break;
+            }
+        }
+        assert!(found || bursts < 15, "no burst found its memory");
         // The thread's cache keeps up to four.
         eventually("all goes when no burst comes", || resident(&objects) <= 4 * HALF_PAGES);
     });

@@ -38,15 +38,15 @@ pub(super) fn must_grow(class: Class, owner: Owner) -> bool {
     }
 }
 
-/// Puts back what waits, but objects of `class`. Returns whether the purge is due.
+/// Puts back what waits, but objects of `class` in lists. Returns whether the purge is due.
 #[cold]
-pub(super) fn gather(active: ActiveConfig, heap: &Heap, class: Class) -> bool {
+pub(super) fn gather(active: ActiveConfig, heap: &Heap, class: Option<Class>) -> bool {
     let (mut is_due, mut found) = (false, 0);
     let counters = &heap.counters;
     let mut objects = [ptr::null_mut(); BATCH_SLOTS];
     let is_wanted = |&other: &Class| {
         let is_long = heap.cache.held(other) * other.slot_bytes() >= LIST_BYTES_MIN;
-        other != class && (heap.is_unused_since_last_time(other) || is_long)
+        class != Some(other) && (heap.is_unused_since_last_time(other) || is_long)
     };
     for other in Class::all().filter(is_wanted) {
         while heap.cache.held(other) > 0 {

@@ -169,7 +169,7 @@ fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix:
 /// Has free memory gathered that waits elsewhere, if an object of the class takes new memory from the OS otherwise.
 fn gather_before_growth(active: ActiveConfig, heap: &Heap, class: Class) {
     if gather::is_worth_it(heap) && gather::must_grow(class, heap.cache.owner()) {
-        let is_due = gather::gather(active, heap, class);
+        let is_due = gather::gather(active, heap, Some(class));
         purge::request_if(is_due, active, &heap.counters);
     }
 }
@@ -218,10 +218,10 @@ fn large_object(
         return Some(Memory::of_mapping(mapping, false));
     }
     let memory = match strategy {
-        None => from_threshold(active, counters, request, None)?,
+        None => from_threshold(heap, active, request, None)?,
         Some(strategy) => {
             let start = os::cycles();
-            let memory = from_threshold(active, counters, request, Some(strategy))?;
+            let memory = from_threshold(heap, active, request, Some(strategy))?;
             let cost = original::elo::Cost {
                 cycles: os::cycles().saturating_sub(start),
                 fresh_pages: if memory.zeroed { (memory.held / os::OS_PAGE) as u64 } else { 0 },
@@ -245,12 +245,8 @@ fn index_of(strategy: Option<Strategy>) -> u8 {
 
 /// New memory for a large object without a class: from the mmap threshold on a mapping of its own, below it blocks of
 /// the arena, or a mapping from the pool. With the factor `arena` blocks wherever a segment can hold them.
-fn from_threshold(
-    active: ActiveConfig,
-    counters: &factor::Counters,
-    request: &Request,
-    strategy: Option<Strategy>,
-) -> Option<Memory> {
+fn from_threshold(heap: &Heap, active: ActiveConfig, request: &Request, strategy: Option<Strategy>) -> Option<Memory> {
+    let counters = &heap.counters;
     let threshold = strategy.map_or(elo::FIXED_THRESHOLD, Strategy::threshold);
     // BigCache's ring keeps large-mapping records, so a run of the arena gets one too.
     let is_kept_by_site = active.bigcache_is_ring() && request.size >= threshold;
@@ -273,7 +269,11 @@ fn from_threshold(
         mapping.strategy.set(index_of(strategy));
         let zeroed = match origin {
             Origin::Os => {
-                // Not touched yet: what waits in the arena goes before more is held than the program needs.
+                // Not touched yet: what waits in caches and in the arena goes before more is held than the program needs.
+                if gather::is_worth_it(heap) {
+                    let is_due = gather::gather(active, heap, None);
+                    purge::request_if(is_due, active, counters);
+                }
                 purge::give_way(active, counters, mapping.mapped.get());
                 true
             }

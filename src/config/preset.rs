@@ -107,7 +107,7 @@ const HARDENED: [(FactorId, Level); 5] = [
 ];
 
 /// The original's levels: its six factors, and none that it did not have.
-const ORIGINAL: [(FactorId, Level); 11] = [
+const ORIGINAL: [(FactorId, Level); 12] = [
     (FactorId::BigCache, Level::On),
     (FactorId::Elo, Level::On),
     (FactorId::Header, Level::On),
@@ -119,4 +119,5 @@ const ORIGINAL: [(FactorId, Level); 11] = [
     (FactorId::Arena, Level::Off),
     (FactorId::ThreadCache, Level::On),
     (FactorId::Purge, Level::Off),
+    (FactorId::OwnedPages, Level::Off),
 ];
