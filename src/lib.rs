@@ -30,7 +30,7 @@
 //!    and a factor's own variable chooses its form.
 //!
 //! `HAKMEM_MODE=original` sets the first six factors to the forms of an older research allocator, and switches off the
-//! rest except for the thread cache:
+//! rest except for the thread cache and `free-check`:
 //!
 //! | factor | by default | forms |
 //! |---|---|---|
