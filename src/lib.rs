@@ -45,6 +45,8 @@
 //! | `arena`: large objects from one range | on | |
 //! | `thread-cache` of small objects | on | |
 //! | `purge`: unused memory goes back | by time | `HAKMEM_PURGE=immediate`, `never` |
+//! | `free-check`: every free is verified | on | |
+//! | `canary`, `guard-pages`, `quarantine`, `zero-free`, `random-slots`: misuse of memory is found | off | `HAKMEM_MODE=hardened`: all on |
 //!
 //! [`factors::registry`] has this table as values, and docs/factors.md every variable. The module `settings` (feature
 //! `settings`) reads the variables for a program that shows the levels, or refuses to start with a misspelt name.
