@@ -62,7 +62,7 @@ const SENTENCES: [[&[u8]; 3]; 7] = [
     [b"hakmem: freed memory overwritten\n"; 3],
 ];
 
-/// The fault that was found: the address of the words of the thread that found it, and above [`CODE_SHIFT`] which fault
+/// The fault that was found: the number of the thread that found it, and above [`CODE_SHIFT`] which fault
 /// and which call. 0 while there is none. Relaxed: the thread reads what it wrote itself.
 static NOTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -75,7 +75,7 @@ const CODE_SHIFT: u32 = 56;
 #[inline(never)]
 pub(crate) fn note(fault: Fault, call: Call) {
     let code = fault as usize * SENTENCES[0].len() + call as usize;
-    let noted = os::thread_slots().addr() | code << CODE_SHIFT;
+    let noted = os::thread_number() | code << CODE_SHIFT;
     // A failure means that another thread is about to end the process.
     _ = NOTED.compare_exchange(0, noted, Ordering::Relaxed, Ordering::Relaxed);
 }
@@ -92,7 +92,7 @@ pub(crate) fn abort_if_noted() {
 #[inline(never)]
 fn abort_if_own() {
     let noted = NOTED.load(Ordering::Relaxed);
-    if noted & ((1 << CODE_SHIFT) - 1) != os::thread_slots().addr() {
+    if noted & ((1 << CODE_SHIFT) - 1) != os::thread_number() {
         return;
     }
     let code = (noted >> CODE_SHIFT) - Fault::Foreign as usize * SENTENCES[0].len();

@@ -52,4 +52,6 @@ pub(crate) struct Request {
     pub(crate) prefix: usize,
     /// Whether the object replaces a shorter one, and so is likely to grow again.
     pub(crate) grows: bool,
+    /// Whether the object is to be zero, so that memory which is zero already saves work.
+    pub(crate) zeroed: bool,
 }

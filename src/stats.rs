@@ -126,7 +126,8 @@ impl FactorStats {
 /// The statistics as they are now. Seals the levels if nothing has sealed them yet.
 ///
 /// Allocates nothing, and costs requests nothing. The call reads the record of every slab page and large object, and
-/// asks the kernel which memory is resident with one `mincore` per 16 MiB: some milliseconds per GiB.
+/// asks the kernel which memory is resident with one `mincore` per 16 MiB: some milliseconds per GiB. In a signal handler
+/// that interrupted the allocator, and in a handler of `fork`, the records must not be read: what they say is then 0.
 ///
 /// ```
 /// # #[global_allocator] static GLOBAL: hakmem::Hakmem = hakmem::Hakmem;
@@ -142,8 +143,8 @@ pub fn stats() -> Stats {
     config::seal_once();
     let allocations: u64 = thread_heap::all().map(|heap| heap.cache.allocations.get()).sum();
     let frees = frees(allocations, thread_heap::live_objects());
-    let census = Census::take();
-    let records = allocator::usage();
+    let census = Census::take(config::active());
+    let records = census.records;
     let mapped = os::mapped();
     let mut stats = Stats {
         allocations: allocations + census.bypass.allocations,
@@ -170,11 +171,7 @@ pub fn stats() -> Stats {
         classes: [ClassStats::default(); CLASSES],
         factors: factors(),
         ticks: factor::tick::total(),
-        elo_ratings: if config::active().elo_plans() {
-            factor::elo::ratings()
-        } else {
-            factor::original::elo::ratings()
-        },
+        elo_ratings: census.elo_ratings,
     };
     for class in Class::all() {
         let counts = census.classes[class.index()];

@@ -81,8 +81,20 @@ macro_rules! constant {
 pub(crate) use constant;
 
 /// Declares a static with locks and atomics, or an array with a new value in `each` place. The model checker makes it
-/// anew for each run of a model.
+/// anew for each run of a model. A `table`, which is long and zero at first, lies with the others of its kind: so what is
+/// short lies together, and the first request of a process touches few OS pages.
 macro_rules! global {
+    ($(#[$about:meta])* table static $($rest:tt)*) => {
+        #[cfg(not(loom))]
+        $crate::sync::global! {
+            $(#[$about])*
+            #[unsafe(link_section = ".bss.hakmem_tables")]
+            static $($rest)*
+        }
+
+        #[cfg(loom)]
+        $crate::sync::global! { $(#[$about])* static $($rest)* }
+    };
     ($(#[$about:meta])* static $name:ident: [$type:ty; $len:expr] = each $make:expr;) => {
         #[cfg(not(loom))]
         $(#[$about])* static $name: [$type; $len] = [const { $make }; $len];

@@ -256,6 +256,72 @@ fn a_ring_of_large_objects_takes_few_faults() {
     });
 }
 
+/// A zeroed object.
+fn allocate_zeroed(size: usize) -> *mut u8 {
+    let layout = Layout::from_size_align(size, 16).expect("far from overflow");
+    // SAFETY: the size is not 0.
+    let object = unsafe { GLOBAL.alloc_zeroed(layout) };
+    assert!(!object.is_null());
+    object
+}
+
+/// A freed mapping serves the next request, and keeps no huge page where little of it is used.
+#[test]
+fn a_mapping_that_is_used_again_holds_what_is_touched() {
+    for (size, zeroed) in [(5 * MIB, true), (16 * MIB, true), (64 * MIB, true), (16 * MIB, false), (64 * MIB, false)] {
+        let label = format!("{size}, zeroed {zeroed}");
+        case("a_mapping_that_is_used_again_holds_what_is_touched", &label).succeeds(|| {
+            if !kernel_waits_to_be_asked() || !present("thp") || !present("bigcache") {
+                return;
+            }
+            let request = || if zeroed { allocate_zeroed(size) } else { allocate(size) };
+            let mut resident = 0;
+            for n in 0..100 {
+                let object = request();
+                for at in [100, size / 16 * (n % 16) + 8] {
+                    // SAFETY: the object is that long, and holds zeroes where that was asked for.
+                    unsafe {
+                        assert!(!zeroed || object.add(at).read() == 0, "{n}");
+                        object.add(at).write_volatile(1);
+                    }
+                }
+                resident = resident_pages(object, size) * PAGE;
+                free(object, size);
+            }
+            assert!(resident <= 256 * KIB, "{} KiB resident", resident / KIB);
+            // What is written as a whole has huge pages again.
+            let mut faults = 0;
+            for _ in 0..8 {
+                let object = allocate_zeroed(size);
+                let before = common::kernel::minor_faults();
+                touch(object, size);
+                faults = common::kernel::minor_faults() - before;
+                free(object, size);
+            }
+            assert!(usize::try_from(faults).expect("a count") <= size / MIB, "{faults} faults");
+        });
+    }
+}
+
+/// Objects that are written as a whole, freed and asked for again, never lose their memory.
+#[test]
+fn a_mapping_that_is_used_densely_again_takes_no_faults() {
+    case("a_mapping_that_is_used_densely_again_takes_no_faults", "default").succeeds(|| {
+        if !present("thp") || !present("bigcache") || !has_huge_pages() {
+            return;
+        }
+        let size = 16 * MIB;
+        let before = common::kernel::minor_faults();
+        for _ in 0..200 {
+            let object = allocate(size);
+            touch(object, size);
+            free(object, size);
+        }
+        let faults = common::kernel::minor_faults() - before;
+        assert!(faults < 100, "{faults} faults");
+    });
+}
+
 #[test]
 fn memory_that_turns_sparse_or_dense_is_judged_anew() {
     case("memory_that_turns_sparse_or_dense_is_judged_anew", "default").succeeds(|| {

@@ -10,7 +10,7 @@
 use super::arena_growth::{Extent, Growth};
 use super::huge_pages::{self, Halves, Placed, Policy};
 use crate::class::{BLOCK, SlotListOffset};
-use crate::factor::{self, purge};
+use crate::factor::{self, free_check, purge};
 use crate::metadata::list::List;
 use crate::metadata::page::Page;
 use crate::metadata::page_map;
@@ -78,6 +78,12 @@ pub(super) fn take_run(
     // The last resort: memory of the other kind.
     let other = kind.other();
     loop {
+        if kind == Kind::Small
+            && let Some(segment) = arena.first_with(other, blocks)
+            && !free_check::begin_small(segment.base.get(), SEGMENT)
+        {
+            return None;
+        }
         let run = arena.take_from_lists(counters, policy, other, blocks, object_bytes);
         if run.is_some() || !arena.extend(counters, policy, other) {
             return run;
@@ -366,6 +372,10 @@ impl Arena {
         let Some(segment) = self.whole_of_other(kind) else {
             return false;
         };
+        let base = segment.base.get();
+        if kind == Kind::Small && !free_check::begin_small(base, SEGMENT) {
+            return false;
+        }
         self.segments[kind.other() as usize][FitClass::COUNT - 1].remove(segment);
         for half in 0..2 {
             self.halves.forget(segment.base.get().wrapping_add(half * HUGE_PAGE));

@@ -156,7 +156,7 @@ impl Growth {
     /// Makes a segment that was unmapped memory again. `None` when there is none, or no memory.
     fn map_again(&mut self, counters: &factor::Counters, policy: Policy, kind: Kind) -> Option<&'static Segment> {
         let segment = self.unmapped[kind as usize].first()?;
-        let bytes = self.commit(kind, |_| segment.base.get(), SEGMENT, SEGMENT)?;
+        let bytes = self.commit(kind, |_| segment.base.get(), SEGMENT, SEGMENT, false)?;
         self.unmapped[kind as usize].remove(segment);
         segment.begin(bytes / BLOCK);
         huge_pages::begin_segment(policy, segment, self.new_memory(segment));
@@ -221,7 +221,7 @@ impl Growth {
                 if self.low == self.low_committed {
                     let known = self.low.addr() - self.base.addr();
                     let most = self.high_committed.addr() - self.low.addr();
-                    let bytes = self.commit(kind, |_| self.low, known, most)?;
+                    let bytes = self.commit(kind, |_| self.low, known, most, true)?;
                     self.low_committed = self.low.wrapping_add(bytes.max(SEGMENT));
                     self.advise_new(counters, policy, kind, self.low, bytes);
                     blocks = blocks.min(bytes / BLOCK);
@@ -236,7 +236,7 @@ impl Growth {
                     let known = end - self.high.addr();
                     let most = self.high.addr() - self.low_committed.addr();
                     let start = |bytes: usize| self.high.wrapping_sub(bytes.max(SEGMENT));
-                    let bytes = self.commit(kind, start, known, most)?;
+                    let bytes = self.commit(kind, start, known, most, true)?;
                     self.high_committed = start(bytes);
                     self.advise_new(counters, policy, kind, self.high_committed, bytes);
                     blocks = blocks.min(bytes / BLOCK);
@@ -249,8 +249,15 @@ impl Growth {
 
     /// Makes a part of the range memory, at an end where `known` bytes are and `most` bytes are left: as much again, or a
     /// segment where that is refused, or the first blocks of one. Returns how many bytes. `start` returns where the part
-    /// begins, by its bytes.
-    fn commit(&self, kind: Kind, start: impl Fn(usize) -> *mut u8, known: usize, most: usize) -> Option<usize> {
+    /// begins, by its bytes. `is_new` says that its segments were never memory.
+    fn commit(
+        &self,
+        kind: Kind,
+        start: impl Fn(usize) -> *mut u8,
+        known: usize,
+        most: usize,
+        is_new: bool,
+    ) -> Option<usize> {
         let first = match known {
             0 if kind == Kind::Small => FIRST_BLOCKS * BLOCK,
             _ => known.clamp(SEGMENT, COMMIT_MAX).min(most),
@@ -259,7 +266,7 @@ impl Growth {
         let last = if self.partial[kind as usize].is_none() { LEAST_BLOCKS[kind as usize] * BLOCK } else { SEGMENT };
         let steps = [first, SEGMENT, last].into_iter().filter(|&bytes| bytes <= first && SEGMENT <= most);
         // SAFETY: the callers name a part of the range that is not used yet.
-        { steps }.find(|&bytes| unsafe { commit_covered(start(bytes), bytes) })
+        { steps }.find(|&bytes| unsafe { free_check::commit(start(bytes), bytes, kind == Kind::Small, is_new) })
     }
 
     /// Takes the next 4 MiB of a chunk outside the range for a segment.
@@ -283,24 +290,4 @@ impl Growth {
         self.chunk = base.wrapping_add(SEGMENT);
         Some(base)
     }
-}
-
-/// Makes a part of the range memory, which begins with a segment, and the table that the factor `free-check` has for it.
-///
-/// # Safety
-/// - `[start, start + bytes)` lies in the range and is not memory yet.
-unsafe fn commit_covered(start: *mut u8, bytes: usize) -> bool {
-    // SAFETY: the caller's promise.
-    if !unsafe { range::commit(start, bytes) } {
-        return false;
-    }
-    // A segment that was memory before keeps its part of the table.
-    let is_new = range::segment_of(start).is_none();
-    // SAFETY: the segments are new.
-    let is_covered = !is_new || unsafe { free_check::cover(start, bytes.next_multiple_of(SEGMENT)) };
-    if !is_covered {
-        // SAFETY: the part is not used.
-        unsafe { range::decommit(start, bytes) };
-    }
-    is_covered
 }

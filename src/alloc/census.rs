@@ -2,11 +2,13 @@
 //!
 //! Requests do no counting for it. The census reads the records: pages and segments, the page map, the slot lists of
 //! all threads, and the counts of the transfer cache. It allocates nothing, and takes the arena's lock for one segment
-//! at a time. It is exact while no thread allocates or frees; else each number was true a moment ago.
+//! at a time. It is exact while no thread allocates or frees; else each number was true a moment ago. As all that takes
+//! locks, it is taken inside: where the calling thread must not be, it has the bypass alone.
 
-use super::{arena, arena_growth, bypass, thread_heap, transfer_cache};
+use super::{arena, arena_growth, bypass, thread, thread_heap, transfer_cache};
 use crate::class::{BLOCK, CLASSES, Class, SEGMENT_BLOCKS};
-use crate::factor::{madvise_batch, quarantine};
+use crate::config::ActiveConfig;
+use crate::factor::{elo, madvise_batch, original, quarantine};
 use crate::metadata::allocator;
 use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::page::{Page, Use};
@@ -78,13 +80,23 @@ pub(crate) struct Census {
     pub(crate) reserve_bytes: u64,
     /// Resident bytes, of all that is mapped and of the records in the program.
     pub(crate) resident_bytes: u64,
+    /// The allocator's records.
+    pub(crate) records: allocator::Usage,
+    /// Ratings of the plans, or of the mmap thresholds.
+    pub(crate) elo_ratings: [f64; 12],
 }
 
 impl Census {
-    /// Takes the census.
-    pub(crate) fn take() -> Census {
+    /// Takes the census, or only that of the bypass: in a signal handler that interrupted the allocator, and in a thread that
+    /// forks.
+    pub(crate) fn take(active: ActiveConfig) -> Census {
+        thread::inside(|_| Census::count(active)).unwrap_or_else(Census::of_bypass)
+    }
+
+    /// Only what the bypass has.
+    fn of_bypass() -> Census {
         let bypass = bypass::usage();
-        let mut census = Census {
+        Census {
             classes: [ClassCensus::default(); CLASSES],
             bypass,
             unclassed: Amount { objects: bypass.live_objects(), bytes: bypass.live_bytes as u64 },
@@ -96,8 +108,17 @@ impl Census {
             free_block_bytes: 0,
             dirty_block_bytes: 0,
             reserve_bytes: 0,
-            resident_bytes: (allocator::resident_bytes() + os::resident_bytes(bypass.start, bypass.bytes)) as u64,
-        };
+            resident_bytes: os::resident_bytes(bypass.start, bypass.bytes) as u64,
+            records: allocator::Usage::default(),
+            elo_ratings: [0.0; 12],
+        }
+    }
+
+    fn count(active: ActiveConfig) -> Census {
+        let mut census = Census::of_bypass();
+        census.resident_bytes += allocator::resident_bytes() as u64;
+        census.records = allocator::usage();
+        census.elo_ratings = if active.elo_plans() { elo::ratings() } else { original::elo::ratings() };
         census.count_caches();
         let segments = census.count_range() + census.count_page_map();
         let arena_growth::Extent { low, high, chunk_bytes } = arena::extent();

@@ -17,7 +17,7 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Guard, Lock, global};
 
 global! {
-    static LISTS: [Lock<CentralFreeList>; SLOT_CLASSES] = each Lock::new(CentralFreeList::new());
+    table static LISTS: [Lock<CentralFreeList>; SLOT_CLASSES] = each Lock::new(CentralFreeList::new());
 }
 global! {
     /// Bytes of the slots of all classes that wait for the purge. Accesses are relaxed: the count orders nothing.

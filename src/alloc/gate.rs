@@ -67,7 +67,7 @@ pub(super) fn pass_in_the_end<T>(lock: &Lock<T>) -> Option<Guard<'_, T>> {
     while STATE.load(Ordering::Relaxed) != BROKEN {
         let guard = lock.lock();
         let state = STATE.load(Ordering::Acquire);
-        if state == OPEN || FORKER.load(Ordering::Relaxed) == own_words() {
+        if state == OPEN || FORKER.load(Ordering::Relaxed) == os::thread_number() {
             return Some(guard);
         }
         drop(guard);
@@ -78,7 +78,7 @@ pub(super) fn pass_in_the_end<T>(lock: &Lock<T>) -> Option<Guard<'_, T>> {
 
 /// Waits until the gate opens. Returns `false` when the caller must not wait.
 fn wait() -> bool {
-    if FORKER.load(Ordering::Relaxed) == own_words() {
+    if FORKER.load(Ordering::Relaxed) == os::thread_number() {
         return false;
     }
     match STATE.load(Ordering::Relaxed) {
@@ -96,7 +96,7 @@ fn wait() -> bool {
 /// two forks at the same time.
 pub(super) fn close() {
     // Acquire: pairs with the release in `open`.
-    while FORKER.compare_exchange(0, own_words(), Ordering::Acquire, Ordering::Relaxed).is_err() {
+    while FORKER.compare_exchange(0, os::thread_number(), Ordering::Acquire, Ordering::Relaxed).is_err() {
         os::yield_now();
     }
     // Only opened again by this thread, or by the child's copy of it.
@@ -159,10 +159,6 @@ pub(super) fn mark_child() {
     if let Some(mark) = unsafe { MARK.load(Ordering::Acquire).as_ref() } {
         mark.store(1, Ordering::Relaxed);
     }
-}
-
-fn own_words() -> usize {
-    os::thread_slots().addr()
 }
 
 #[cfg(all(test, loom))]

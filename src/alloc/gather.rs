@@ -53,10 +53,13 @@ pub(super) fn gather(active: ActiveConfig, heap: &Heap, class: Class) -> bool {
         }
         heap.narrow(other);
     }
-    transfer_cache::take_idle(false, |class, objects| {
-        found += objects.len() * class.slot_bytes();
-        is_due |= release::give_back(active, counters, class, objects);
-    });
+    // A program of one thread has nothing there, and need not touch the lists of all classes.
+    if transfer_cache::waiting_bytes() > 0 {
+        transfer_cache::take_idle(false, |class, objects| {
+            found += objects.len() * class.slot_bytes();
+            is_due |= release::give_back(active, counters, class, objects);
+        });
+    }
     central_free_list::give_empty(|class, page| {
         found += class.blocks() * BLOCK;
         is_due |= release::give_page(active, counters, class, page);

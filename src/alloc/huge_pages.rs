@@ -3,7 +3,8 @@
 //! A huge page saves 511 of 512 page faults where 2 MiB are used, and holds 2 MiB where one byte is touched. So by
 //! default memory gets huge pages where earlier memory of its sort was used densely ([`super::density`]). [`at_commit`]
 //! and [`halves_wanted`] are the whole decision. The sorts are: small pages; large objects that share 2 MiB; large
-//! objects that cover 2 MiB, by their length; and mappings of their own, by the power of two of theirs.
+//! objects that cover 2 MiB, by their length; and mappings of their own, by the power of two of theirs, which are judged
+//! again when they are used again.
 //!
 //! Where a part of 2 MiB was given back, the kernel is advised against huge pages ([`refuse`]). Else its collapse
 //! thread (khugepaged) would fill the holes within minutes: it makes a huge page of 2 MiB in which one page is used.
@@ -30,6 +31,11 @@ pub(super) struct Policy {
 }
 
 impl Policy {
+    /// Whether memory gets huge pages where its like was used densely.
+    pub(super) fn is_by_density(self) -> bool {
+        self.advice == Some(Rule::Dense)
+    }
+
     /// The least bytes of a large object whose half segment may become a huge page.
     fn object_bytes_min(self) -> usize {
         match self.advice {
@@ -68,15 +74,36 @@ fn at_commit(rule: Rule, new: NewMemory) -> Option<Advice> {
 /// # Safety
 /// - `[base, base + bytes)` is the allocator's.
 pub(super) unsafe fn advise(policy: Policy, counters: &thp::Counters, new: NewMemory, base: *mut u8, bytes: usize) {
-    let Some(rule) = policy.advice else { return };
-    let advice = match (rule, new) {
-        (Rule::Dense, NewMemory::Mapping) => is_mapping_dense(base.addr(), bytes).then_some(Advice::Huge),
-        _ => at_commit(rule, new),
-    };
-    if let Some(advice) = advice {
+    if let Some(advice) = policy.advice.and_then(|rule| at_commit(rule, new)) {
         // SAFETY: the caller's promise.
         unsafe { thp::advise(counters, advice, base, bytes) };
     }
+}
+
+/// Gives the kernel the advice on a mapping of its own, new or used again, where it differs from the last advice on all
+/// of it: `was_huge`, or `None` where parts of it had different advice. Returns whether it is for huge pages, by density.
+///
+/// # Safety
+/// - `[base, base + bytes)` is the allocator's.
+pub(super) unsafe fn advise_mapping(
+    policy: Policy,
+    counters: &thp::Counters,
+    base: *mut u8,
+    bytes: usize,
+    was_huge: Option<bool>,
+) -> bool {
+    if !policy.is_by_density() {
+        // SAFETY: the caller's promise.
+        unsafe { advise(policy, counters, NewMemory::Mapping, base, bytes) };
+        return false;
+    }
+    let is_huge = is_mapping_dense(base.addr(), bytes);
+    if was_huge != Some(is_huge) {
+        let advice = if is_huge { Advice::Huge } else { Advice::Small };
+        // SAFETY: as above.
+        unsafe { thp::advise(counters, advice, base, bytes) };
+    }
+    is_huge
 }
 
 global! {
@@ -84,7 +111,7 @@ global! {
     static MAPPINGS: [SharedPredictor; usize::BITS as usize] = each SharedPredictor::new(Start::Huge);
 }
 
-/// Whether a new mapping shall have huge pages. Judged by its first whole 2 MiB, in which an object that is touched at
+/// Whether a mapping shall have huge pages. Judged by its first whole 2 MiB, in which an object that is touched at
 /// all is touched.
 fn is_mapping_dense(base: usize, bytes: usize) -> bool {
     let first = base.next_multiple_of(HUGE_PAGE);

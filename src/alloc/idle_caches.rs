@@ -49,7 +49,7 @@ const _: () = assert!(CLASSES <= u128::BITS as usize);
 /// left for later. Returns whether the purge is due for what came of it, and whether
 /// a thread holds enough for a later look.
 pub(super) fn drain(active: ActiveConfig, counters: &factor::Counters, mut next: impl FnMut() -> bool) -> (bool, bool) {
-    if !os::use_registrations() {
+    if !os::are_restarted() {
         return (false, false);
     }
     let (mut is_due, mut holds) = (false, false);
@@ -77,7 +77,7 @@ pub(super) fn drain(active: ActiveConfig, counters: &factor::Counters, mut next:
 
 /// Empties the lists of all heaps whose threads are not past their caches at this moment, whether they are used or not.
 pub(super) fn drain_all(active: ActiveConfig, counters: &factor::Counters) {
-    if !os::use_registrations() {
+    if !os::are_restarted() {
         return;
     }
     for heap in thread_heap::all().filter(|heap| heap.words.load(Ordering::Relaxed) != 0) {

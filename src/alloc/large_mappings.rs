@@ -4,7 +4,7 @@
 //! memory, places it, fills its record and moves it.
 
 use super::arena::{self, Place};
-use super::huge_pages::{self, NewMemory, Policy};
+use super::huge_pages::{self, Policy};
 use crate::class::{BLOCK, Class, SEGMENT_BLOCKS, SlotListOffset};
 use crate::factor::{self, align};
 use crate::metadata::allocator;
@@ -138,11 +138,59 @@ pub(super) fn map_shape(
     map_unadvised(counters, shape, request).inspect(|mapping| advise(counters, placement, mapping))
 }
 
-/// Gives the kernel the advice on a mapping that is new, or that was moved. Its length is that of its object.
+/// Gives the kernel the advice on a mapping that is new, or that was moved or lengthened. Its length is that of its object.
 pub(super) fn advise(counters: &factor::Counters, placement: Placement, mapping: &LargeMapping) {
+    // Parts of a longer mapping may have other advice, or were too short for any.
+    advise_where(counters, placement, mapping, (!mapping.is_huge.get()).then_some(false));
+}
+
+/// Gives the kernel the advice on a mapping, where it differs from the last advice on all of it.
+fn advise_where(counters: &factor::Counters, placement: Placement, mapping: &LargeMapping, was_huge: Option<bool>) {
     let (base, bytes) = (mapping.base.get(), mapping.mapped.get());
     // SAFETY: the mapping is the allocator's.
-    unsafe { huge_pages::advise(placement.huge_pages, &counters.thp, NewMemory::Mapping, base, bytes) };
+    let is_huge = unsafe { huge_pages::advise_mapping(placement.huge_pages, &counters.thp, base, bytes, was_huge) };
+    mapping.is_huge.set(is_huge);
+}
+
+/// Judges a mapping that waited in the pool, by what became of its last object, and advises the kernel anew. A mapping of
+/// which little was used gives that little back, with its huge pages, so that its next object holds what it touches.
+/// Returns whether its memory is zero.
+pub(super) fn begin_reuse(
+    counters: &factor::Counters,
+    placement: Placement,
+    mapping: &LargeMapping,
+    Reuse { zeroed, is_joined, reuses, may_clear }: Reuse,
+) -> bool {
+    // A look costs as much as ten requests that touch nothing, and little beside memory that is made zero.
+    let is_due = may_clear && (zeroed || reuses.is_power_of_two() || reuses.is_multiple_of(REUSES_UNSEEN_MAX));
+    if !is_due && !is_joined {
+        return false;
+    }
+    let was_huge = mapping.is_huge.get();
+    match is_joined {
+        true => advise(counters, placement, mapping),
+        false => advise_where(counters, placement, mapping, Some(was_huge)),
+    }
+    let is_cleared =
+        may_clear && placement.huge_pages.is_by_density() && !mapping.is_huge.get() && (was_huge || zeroed);
+    // SAFETY: the mapping holds no object.
+    is_cleared && unsafe { os::decommit(mapping.base.get(), mapping.mapped.get()) }
+}
+
+/// Mappings that are used again, at most, between two looks at what became of one.
+const REUSES_UNSEEN_MAX: u32 = 16;
+
+/// What is known of a mapping that is used again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reuse {
+    /// Whether its object is to be zero.
+    pub(super) zeroed: bool,
+    /// Whether it was joined of several.
+    pub(super) is_joined: bool,
+    /// How many mappings were used again so far.
+    pub(super) reuses: u32,
+    /// Whether what is in it may be given back.
+    pub(super) may_clear: bool,
 }
 
 /// Maps memory for a request and fills its record.
@@ -156,6 +204,7 @@ fn map_unadvised(counters: &factor::Counters, shape: &Shape, request: &Request) 
     describe(mapping, base, shape.bytes, shape.object_in(base), request.site.id());
     mapping.mark_live(request.size);
     mapping.is_joined.set(false);
+    mapping.is_huge.set(false);
     if !page_map::enter_mapping(mapping.user.get(), mapping) {
         // SAFETY: no other thread has seen the mapping.
         unsafe { os::unmap(base, shape.bytes) };
@@ -255,6 +304,7 @@ pub(super) fn grow(
     if !move_over(mapping, longer) {
         return None;
     }
+    longer.is_huge.set(mapping.is_huge.get());
     // After the move: the OS pages come with the advice of the old mapping, which may have been too short for any.
     advise(counters, placement, longer);
     Some(longer)

@@ -20,6 +20,7 @@ use crate::metadata::large_mapping::LargeMapping;
 use crate::metadata::page_map;
 use crate::os::{HUGE_PAGE, OS_PAGE};
 use crate::request::Request;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Guard, Lock, constant, global};
 use core::ptr;
 
@@ -38,7 +39,13 @@ const ROUNDED_BYTES_MIN: usize = 8 * HUGE_PAGE;
 const WINDOW_EPOCHS: u32 = purge::WAIT_EPOCHS;
 
 global! {
-    static POOL: Lock<Pool> = Lock::new(Pool::new());
+    table static POOL: Lock<Pool> = Lock::new(Pool::new());
+}
+
+global! {
+    /// Bytes of the mappings that wait. Changes only under the pool's lock. Relaxed: who reads it without the lock sees some
+    /// earlier moment.
+    static WAITING: AtomicUsize = AtomicUsize::new(0);
 }
 
 /// A mapping that waits.
@@ -65,6 +72,8 @@ struct Pool {
     bytes: usize,
     /// The number of the next mapping that is freed.
     order: u32,
+    /// How many mappings were taken out. It wraps.
+    reuses: u32,
     /// Bytes of the mappings that are live and come back here.
     live: usize,
     /// The most live bytes in the current window, and in the last one.
@@ -95,24 +104,33 @@ struct Fit {
     age: u32,
 }
 
+/// Where a mapping for a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The OS: it is zero, and the kernel has the advice on it.
+    Os,
+    /// It waited here.
+    Pool {
+        /// Whether it was joined of several.
+        is_joined: bool,
+        /// How many were taken out before it and with it. It wraps.
+        reuses: u32,
+    },
+}
+
 /// Takes a mapping that waits, or else a new one, for which `evict` gets the oldest ones where too much would wait. The
-/// pool takes the mapping when it is freed. Also returns whether its memory is known to be zero.
+/// pool takes the mapping when it is freed.
 pub(super) fn take(
     counters: &factor::Counters,
     placement: Placement,
     request: &Request,
     keep: Keep,
     evict: impl FnMut(&'static LargeMapping),
-) -> Option<(&'static LargeMapping, bool)> {
+) -> Option<(&'static LargeMapping, Origin)> {
     let shape = Shape::of(placement, request)?;
     let mut pool = POOL.lock();
     if let Some((mapping, is_joined)) = pool.take(&shape, request) {
-        drop(pool);
-        if is_joined {
-            // Its parts may have been too short for the advice.
-            large_mappings::advise(counters, placement, mapping);
-        }
-        return Some((mapping, false));
+        return Some((mapping, Origin::Pool { is_joined, reuses: pool.reuses }));
     }
     // Where the next one ends at its start, they can be joined.
     let shape = if shape.bytes >= ROUNDED_BYTES_MIN { shape.rounded() } else { shape };
@@ -123,7 +141,7 @@ pub(super) fn take(
         return None;
     };
     mapping.pooled.set(true);
-    Some((mapping, true))
+    Some((mapping, Origin::Os))
 }
 
 /// Keeps a freed mapping. `evict` gets the oldest ones where too much waits. Returns whether the purge is due, which it
@@ -166,7 +184,8 @@ pub(super) fn note_cut(bytes: usize) {
 /// their place.
 #[cold]
 pub(super) fn give_way(bytes: usize, mut evict: impl FnMut(&'static LargeMapping)) {
-    let mut left = bytes;
+    // The read alone is what nearly every call costs.
+    let mut left = if WAITING.load(Ordering::Relaxed) == 0 { 0 } else { bytes };
     while left > 0 {
         let mut pool = POOL.lock();
         let Some(mut place) = pool.oldest() else { return };
@@ -195,7 +214,7 @@ pub(super) fn evict_older_than(epochs: u32, mut evict: impl FnMut(&'static Large
 
 /// Bytes of the mappings that are kept.
 pub(super) fn waiting_bytes() -> usize {
-    POOL.lock().bytes
+    WAITING.load(Ordering::Relaxed)
 }
 
 /// Hands every mapping that is kept to `evict`.
@@ -238,6 +257,7 @@ impl Pool {
                 len: 0,
                 bytes: 0,
                 order: 0,
+                reuses: 0,
                 live: 0,
                 peaks: [0; 2],
                 window: 0,
@@ -281,6 +301,7 @@ impl Pool {
         self.entries[place] = entry;
         self.len += 1;
         self.bytes += bytes;
+        WAITING.store(self.bytes, Ordering::Relaxed);
         self.order = self.order.wrapping_add(1);
     }
 
@@ -290,6 +311,7 @@ impl Pool {
         self.entries.copy_within(place + 1..self.len, place);
         self.len -= 1;
         self.bytes -= entry.bytes;
+        WAITING.store(self.bytes, Ordering::Relaxed);
         entry.mapping
     }
 
@@ -368,6 +390,7 @@ impl Pool {
         describe(mapping, at(base), bytes, user, request.site.id());
         mapping.pooled.set(true);
         mapping.mark_live(request.size);
+        self.reuses = self.reuses.wrapping_add(1);
         self.lend(bytes);
         Some((mapping, first != last))
     }
@@ -377,8 +400,10 @@ impl Pool {
         if first == last {
             return;
         }
+        let mut is_huge = false;
         for entry in &self.entries[first + 1..=last] {
             if let Some(mapping) = entry.mapping {
+                is_huge |= mapping.is_huge.get();
                 page_map::remove_mapping(mapping.user.get(), mapping);
                 give_record(mapping);
             }
@@ -390,6 +415,7 @@ impl Pool {
         if let Some(mapping) = joined.mapping {
             mapping.mapped.set(joined.bytes);
             mapping.is_joined.set(true);
+            mapping.is_huge.set(is_huge || mapping.is_huge.get());
         }
         self.entries.copy_within(last + 1..self.len, first + 1);
         self.len -= last - first;
@@ -418,6 +444,7 @@ impl Pool {
         describe(second, at(address), bytes, at(address), mapping.site.get());
         second.pooled.set(true);
         second.is_joined.set(mapping.is_joined.get());
+        second.is_huge.set(mapping.is_huge.get());
         mapping.mapped.set(address - whole.base);
         self.entries[place].bytes = address - whole.base;
         self.entries.copy_within(place + 1..self.len, place + 2);
@@ -441,6 +468,7 @@ impl Pool {
         self.split(first, needed);
         let bytes = self.entries[first].bytes;
         if let Some(behind) = self.remove(first) {
+            mapping.is_huge.set(mapping.is_huge.get() || behind.is_huge.get());
             page_map::remove_mapping(behind.user.get(), behind);
             give_record(behind);
         }

@@ -179,8 +179,8 @@ unsafe fn shorten(active: ActiveConfig, user: *mut u8, size: usize, usable: usiz
                 && align::can_cut()
                 && mapping.mapped.get() - bytes >= TAIL_BYTES_MIN
             {
-                // SAFETY: the caller's promise.
-                unsafe { release::cut_mapping(mapping, bytes) };
+                // SAFETY: the caller's promise. Where the thread must not be inside, the end stays.
+                _ = thread::inside(|_| unsafe { release::cut_mapping(mapping, bytes) });
             }
             note_size(active, user, size, mapping);
             true
@@ -216,7 +216,8 @@ fn lengthen(
         Large::Run(page) => {
             let bytes = size.checked_add(user.addr() - page.base.get().addr())?;
             let had_class = range::slot_list_at(user) != SlotListOffset::NONE;
-            if bytes > SEGMENT || !large_mappings::extend_run(page, bytes.div_ceil(BLOCK)) {
+            let extend = |_: Access| large_mappings::extend_run(page, bytes.div_ceil(BLOCK));
+            if bytes > SEGMENT || thread::inside(extend) != Some(true) {
                 return None;
             }
             page.strategy.set(NO_STRATEGY);
@@ -234,7 +235,7 @@ fn lengthen(
         Large::Mapping(mapping) => {
             let prefix = active.header().map_or(0, |form| form.prefix(align));
             let site = Site::new(mapping.site.get());
-            let request = Request { size, align, site, prefix, grows: true };
+            let request = Request { size, align, site, prefix, grows: true, zeroed: false };
             // Who grows by a little will do so again.
             let spare = if size - usable < size / 4 { (size / 4).min(SPARE_BYTES_MAX) } else { 0 };
             let lengthen = |access: Access| lengthen_mapping(active, access.counts().0, mapping, request, spare);
@@ -298,12 +299,7 @@ fn bytes_of(mapping: &LargeMapping, size: usize) -> usize {
 /// # Safety
 /// - the old object is given up; both have `bytes` bytes, and are different objects.
 unsafe fn move_contents(active: ActiveConfig, from: *mut u8, to: *mut u8, bytes: usize) {
-    if bytes < 2 * HUGE_PAGE || active.purge().is_none() {
-        // SAFETY: the caller's promise.
-        unsafe { ptr::copy_nonoverlapping(from, to, bytes) };
-        return;
-    }
-    _ = thread::inside(|access| {
+    let in_steps = |access: Access| {
         let counters = access.counts().0;
         let mut done = 0;
         while done < bytes {
@@ -321,7 +317,12 @@ unsafe fn move_contents(active: ActiveConfig, from: *mut u8, to: *mut u8, bytes:
             }
             done += step;
         }
-    });
+    };
+    let has_steps = bytes >= 2 * HUGE_PAGE && active.purge().is_some();
+    if !has_steps || thread::inside(in_steps).is_none() {
+        // SAFETY: the caller's promise.
+        unsafe { ptr::copy_nonoverlapping(from, to, bytes) };
+    }
 }
 
 /// Frees an object that became too short, past the thread's slot list: a program that lengthens its objects asks for

@@ -5,7 +5,8 @@
 //! picture in [`super::allocate`].
 
 use super::huge_pages::Policy;
-use super::large_mappings::Placement;
+use super::large_mappings::{Placement, Reuse};
+use super::mapping_pool::Origin;
 use super::thread_heap::Heap;
 use super::{central_free_list, gather, large_mappings, learning, mapping_pool, purge, release};
 use crate::class::{BLOCK, Class};
@@ -188,7 +189,8 @@ fn new_size_classed(active: ActiveConfig, counters: &factor::Counters, class: Cl
         return Some((page.base.get(), zeroed));
     }
     let size = class.slot_bytes();
-    let request = Request { size, align: os::OS_PAGE, site: Site::of_size(size), prefix: 0, grows: false };
+    let request =
+        Request { size, align: os::OS_PAGE, site: Site::of_size(size), prefix: 0, grows: false, zeroed: false };
     let mapping = large_mappings::map(counters, placement(active), &request)?;
     mapping.size_classed.set(true);
     Some((mapping.user.get(), true))
@@ -266,12 +268,21 @@ fn from_threshold(
     }
     if request.size < threshold || active.bigcache_is_direct() {
         let evict = |oldest| _ = release::give_mapping(active, counters, oldest);
-        let (mapping, zeroed) = mapping_pool::take(counters, placement(active), request, release::keep(active), evict)?;
+        let (mapping, origin) = mapping_pool::take(counters, placement(active), request, release::keep(active), evict)?;
         mapping.strategy.set(index_of(strategy));
-        if zeroed {
-            // Not touched yet: what waits in the arena goes before more is held than the program needs.
-            purge::give_way(active, counters, mapping.mapped.get());
-        }
+        let zeroed = match origin {
+            Origin::Os => {
+                // Not touched yet: what waits in the arena goes before more is held than the program needs.
+                purge::give_way(active, counters, mapping.mapped.get());
+                true
+            }
+            Origin::Pool { is_joined, reuses } => {
+                // Hardening looks whether anything was written to free memory.
+                let may_clear = !active.is_hardened();
+                let reuse = Reuse { zeroed: request.zeroed, is_joined, reuses, may_clear };
+                large_mappings::begin_reuse(counters, placement(active), mapping, reuse)
+            }
+        };
         return Some(Memory::of_mapping(mapping, zeroed));
     }
     let mapping = large_mappings::map(counters, placement(active), request)?;

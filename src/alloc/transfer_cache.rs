@@ -90,7 +90,7 @@ pub(super) fn waiting_bytes() -> usize {
 }
 
 global! {
-    static CACHES: [TransferCache; CLASSES] = each TransferCache::new();
+    table static CACHES: [TransferCache; CLASSES] = each TransferCache::new();
 }
 
 /// How many objects of the class a full slot list gives up, or an empty one gets: half of the list, at most a batch.

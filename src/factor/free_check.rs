@@ -48,7 +48,7 @@ const STRIDE: usize = SlotListOffset::LIST_BYTES / size_of::<u32>();
 static MULTIPLIERS: [AtomicU32; (CLASSES + 1) * STRIDE] = [const { AtomicU32::new(0) }; (CLASSES + 1) * STRIDE];
 /// What marks are made of; 0 while the factor is off.
 static SECRET: AtomicU64 = AtomicU64::new(0);
-/// The address of the table's byte for address 0, which wraps; 0 while there is no table.
+/// The address of the table's byte for address 0, from which the others go down; 0 while there is no table.
 static TABLE: AtomicUsize = AtomicUsize::new(0);
 /// First address and bytes of the range, as far as there is a table.
 static BASE: AtomicUsize = AtomicUsize::new(0);
@@ -65,7 +65,7 @@ pub(crate) fn begin() {
     range::use_last_offsets();
     if let Some(table) = range::side_table() {
         let (base, bytes) = range::bounds();
-        TABLE.store(table.expose_provenance().wrapping_sub(base.addr() / GRANULE), Ordering::Relaxed);
+        TABLE.store(table.expose_provenance() + (base.addr() + bytes) / GRANULE - 1, Ordering::Relaxed);
         BASE.store(base.addr(), Ordering::Relaxed);
         LENGTH.store(bytes, Ordering::Relaxed);
     }
@@ -76,13 +76,29 @@ pub(crate) fn begin() {
     SECRET.store(os::random_word() | 1, Ordering::Relaxed);
 }
 
-/// Makes the parts of the tables for new segments of the range usable. `false` when the kernel refuses.
+/// Makes a part of the range memory, which begins with a segment, and where its segments are new what the tables have for
+/// them. `is_small` says that the segments will have small pages. `false` when the kernel refuses.
 ///
 /// # Safety
-/// - `[start, start + bytes)` is whole segments of the range, for which this did not return `true` before.
-pub(crate) unsafe fn cover(start: *const u8, bytes: usize) -> bool {
-    // SAFETY: passed on.
-    LENGTH.load(Ordering::Relaxed) == 0 || unsafe { range::commit_side(start, bytes) }
+/// - `[start, start + bytes)` lies in the range and is not memory yet.
+/// - `is_new` says that no part of its segments was memory before.
+pub(crate) unsafe fn commit(start: *mut u8, bytes: usize, is_small: bool, is_new: bool) -> bool {
+    if is_new && has_tables() {
+        // SAFETY: passed on.
+        return unsafe { range::commit_with_tables(start, bytes, is_small) };
+    }
+    // SAFETY: as above.
+    unsafe { range::commit(start, bytes) }
+}
+
+/// Makes the table for small pages usable in a segment for large objects, which is to have some. `false` when the kernel
+/// refuses.
+pub(crate) fn begin_small(segment: *const u8, bytes: usize) -> bool {
+    !has_tables() || range::commit_last_offsets(segment, bytes)
+}
+
+fn has_tables() -> bool {
+    LENGTH.load(Ordering::Relaxed) != 0
 }
 
 /// Whether objects of the class are marked when they are free.
@@ -221,7 +237,7 @@ fn has_byte(object: *mut u8) -> bool {
 #[inline(always)]
 unsafe fn byte_of(table: usize, object: *mut u8) -> &'static AtomicU8 {
     // SAFETY: the table has a byte for every KiB of the range, which is usable where the memory is.
-    unsafe { &*ptr::with_exposed_provenance(table.wrapping_add(object.addr() / GRANULE)) }
+    unsafe { &*ptr::with_exposed_provenance(table.wrapping_sub(object.addr() / GRANULE)) }
 }
 
 /// Which of its granule's starts an object is at; never 0.

@@ -46,7 +46,7 @@ struct Batch {
 unsafe impl Send for Batch {}
 
 global! {
-    static BATCH: Lock<Batch> = Lock::new(Batch { ranges: [NO_RANGE; MAPPINGS_MAX], len: 0, bytes: 0 });
+    table static BATCH: Lock<Batch> = Lock::new(Batch { ranges: [NO_RANGE; MAPPINGS_MAX], len: 0, bytes: 0 });
 }
 
 /// Adds a mapping, and unmaps the batch when it is full.

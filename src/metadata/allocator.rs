@@ -24,6 +24,7 @@ unsafe impl Sync for First {}
 
 const _: () = assert!(align_of::<First>() == OS_PAGE);
 
+#[unsafe(link_section = ".bss.hakmem_tables")]
 static FIRST: First = First(UnsafeCell::new([0; CHUNK]));
 
 #[derive(Debug)]
@@ -40,6 +41,7 @@ struct Bump {
 const KNOWN_CHUNKS: usize = 4096;
 
 /// Where the mapped chunks lie, for the statistics. Stores release and loads acquire.
+#[unsafe(link_section = ".bss.hakmem_tables")]
 static CHUNKS: [AtomicPtr<u8>; KNOWN_CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; KNOWN_CHUNKS];
 
 // SAFETY: the pointers lead to memory that only the lock's holder hands out.
@@ -112,7 +114,7 @@ fn allocate_bytes(bytes: usize, align: usize) -> Option<ptr::NonNull<u8>> {
 }
 
 /// Bytes of the allocator's records.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// Bytes of all chunks, [`PROGRAM_BYTES`] and those that were mapped, and of pages besides.
     pub(crate) bytes: usize,

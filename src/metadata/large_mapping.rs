@@ -29,6 +29,8 @@ pub(crate) struct LargeMapping {
     pub(crate) size_classed: SharedCell<bool>,
     /// Whether it was joined of neighbours, which may be several mappings of the kernel's: it cannot be moved as one.
     pub(crate) is_joined: Cell<bool>,
+    /// Whether the kernel was advised to use huge pages in it, or in a part of it.
+    pub(crate) is_huge: Cell<bool>,
     /// 1 while the object is live, so that a double free is seen; else 0.
     live: AtomicU8,
     /// Next in the list of records that describe no mapping.
@@ -53,6 +55,7 @@ impl LargeMapping {
             pooled: SharedCell::new(false),
             size_classed: SharedCell::new(false),
             is_joined: Cell::new(false),
+            is_huge: Cell::new(false),
             live: AtomicU8::new(0),
             next: Cell::new(None),
         }

@@ -31,6 +31,7 @@ type Leaf = [AtomicPtr<LargeMapping>; LEAF_WORDS];
 
 /// The holder of [`GROW`] enters nodes, leaves and segments; the owner of a large mapping enters and removes it. Stores
 /// release and loads acquire.
+#[unsafe(link_section = ".bss.hakmem_tables")]
 static ROOT: [AtomicPtr<Node>; NODE_WORDS] = [const { AtomicPtr::new(ptr::null_mut()) }; NODE_WORDS];
 global! {
     static GROW: Lock<()> = Lock::new(());

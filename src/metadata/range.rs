@@ -9,7 +9,7 @@
 //! memory; where another mapping came first, that is refused, and the arena goes elsewhere. So no limit (`RLIMIT_AS`,
 //! `RLIMIT_MEMLOCK`) and no core dump counts what is not used yet.
 
-use crate::class::{BLOCK, SEGMENT_BLOCKS, SlotListOffset};
+use crate::class::{BLOCK, SEGMENT_BLOCKS, SMALL_LISTS, SlotListOffset};
 use crate::metadata::allocator;
 use crate::metadata::segment::{SEGMENT, Segment};
 use crate::os::{self, OS_PAGE};
@@ -32,13 +32,17 @@ global! {
 }
 /// The slot list of each block in which an object with a class may start. Relaxed: a word is written before the first
 /// address of its block is handed out, and whatever passes the address to another thread orders the word as well.
+#[unsafe(link_section = ".bss.hakmem_tables")]
 static LISTS: [AtomicU16; RANGE_BYTES_MAX / BLOCK] = [const { AtomicU16::new(0) }; RANGE_BYTES_MAX / BLOCK];
-/// The segments made so far, by their place in the range. Stores release and loads acquire.
+/// The segments made so far, from the last of the range to the first: the words of the first segment of large objects, here
+/// and at the end of [`LISTS`], are likely to share an OS page. Stores release and loads acquire.
+#[unsafe(link_section = ".bss.hakmem_tables")]
 static SEGMENTS: [AtomicPtr<Segment>; RANGE_BYTES_MAX / SEGMENT] =
     [const { AtomicPtr::new(ptr::null_mut()) }; RANGE_BYTES_MAX / SEGMENT];
 
 /// The table of last offsets: a word for each block of the range, behind the side table; null while it is not used. It is
-/// no part of the program, since a process would be charged for all of it. Relaxed, as [`LISTS`].
+/// no part of the program, since a process would be charged for all of it. Only segments that have small pages need it. Relaxed, as
+/// [`LISTS`].
 static LAST_OFFSETS: AtomicPtr<AtomicU16> = AtomicPtr::new(ptr::null_mut());
 /// Bytes of the range for which an OS page of that table serves.
 const LAST_GRANULE: usize = OS_PAGE / size_of::<AtomicU16>() * BLOCK;
@@ -93,6 +97,9 @@ pub(crate) struct BlockObjects {
     block: usize,
 }
 
+/// Bytes of the largest objects in lists of [`SMALL_LISTS`].
+const SMALL_BYTES: usize = 16 * SMALL_LISTS.len();
+
 const _: () = assert!(BLOCK == 1 << 16, "an offset in a block has 16 bits");
 
 impl BlockObjects {
@@ -105,10 +112,10 @@ impl BlockObjects {
     /// The last offset that was noted as handed out.
     ///
     /// # Safety
-    /// - [`use_last_offsets`] was called, and the block has a slot list.
+    /// - [`use_last_offsets`] was called, and the block has a slot list of [`SMALL_LISTS`].
     #[inline(always)]
     pub(crate) unsafe fn last_offset(self) -> u16 {
-        // SAFETY: the table is memory wherever the range is, before a block there has a list.
+        // SAFETY: the table is memory for every segment with small pages, before a block there has a list.
         unsafe { &*LAST_OFFSETS.load(Ordering::Relaxed).add(self.block) }.load(Ordering::Relaxed)
     }
 }
@@ -127,7 +134,8 @@ pub(crate) fn block_objects(address: *const u8) -> Option<BlockObjects> {
     Some(BlockObjects { list, block })
 }
 
-/// Notes that an object at the address is handed out, whose block has a slot list. Only after [`use_last_offsets`].
+/// Notes that an object at the address is handed out, whose block has a slot list of [`SMALL_LISTS`]. Only after
+/// [`use_last_offsets`].
 pub(crate) fn note_handed_out(address: *const u8) {
     if let Some(last) = BOUNDS.block_of(address).and_then(last_offset_of) {
         let offset = address.addr() as u16;
@@ -137,7 +145,7 @@ pub(crate) fn note_handed_out(address: *const u8) {
     }
 }
 
-/// The last offset's word of a block with a slot list; `None` while there are none.
+/// The last offset's word of a block with a slot list of [`SMALL_LISTS`]; `None` while there are none.
 fn last_offset_of(block: usize) -> Option<&'static AtomicU16> {
     let table = LAST_OFFSETS.load(Ordering::Relaxed);
     // SAFETY: as in `BlockObjects::last_offset`.
@@ -152,10 +160,8 @@ pub(crate) fn slot_list_at(address: *const u8) -> SlotListOffset {
 /// Sets the slot list of objects that start in a block, of which none was handed out; does nothing outside the range.
 pub(crate) fn set_slot_list(block_address: *const u8, list: SlotListOffset) {
     if let Some(block) = BOUNDS.block_of(block_address) {
-        if list != SlotListOffset::NONE
+        if list.class().is_some_and(|class| class.slot_bytes() <= SMALL_BYTES)
             && let Some(last) = last_offset_of(block)
-            // Only blocks of small objects have one. A load alone leaves the table's page untouched for all others.
-            && last.load(Ordering::Relaxed) != 0
         {
             last.store(0, Ordering::Relaxed);
         }
@@ -167,13 +173,18 @@ pub(crate) fn set_slot_list(block_address: *const u8, list: SlotListOffset) {
 pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
     let block = BOUNDS.block_of(address)?;
     // SAFETY: the words are null or addresses of segments, which live for ever.
-    unsafe { SEGMENTS[block / SEGMENT_BLOCKS].load(Ordering::Acquire).as_ref() }
+    unsafe { SEGMENTS[segment_index(block)].load(Ordering::Acquire).as_ref() }
+}
+
+/// The index in [`SEGMENTS`] of the segment that a block of the range lies in.
+fn segment_index(block: usize) -> usize {
+    (BOUNDS.get().1 - 1 - block) / SEGMENT_BLOCKS
 }
 
 /// Enters a segment of the range.
 pub(crate) fn enter_segment(segment: &'static Segment) {
-    let index = (segment.base.get().addr() - BOUNDS.get().0) / SEGMENT;
-    SEGMENTS[index].store(ptr::from_ref(segment).cast_mut(), Ordering::Release);
+    let block = (segment.base.get().addr() - BOUNDS.get().0) / BLOCK;
+    SEGMENTS[segment_index(block)].store(ptr::from_ref(segment).cast_mut(), Ordering::Release);
 }
 
 /// Finds addresses for the range, unless that was tried before.
@@ -208,7 +219,11 @@ fn reserve() {
     }
 }
 
-/// Bytes of the range for each byte of the side table, which lies behind the range. A segment has an OS page of it.
+/// Bytes of the range for each byte of the side table, which lies behind the range, its last byte first. A segment has an
+/// OS page of it.
+///
+/// So the side table's part for the last segment lies right behind that segment, and the part for the first one right
+/// before the first last offsets: each is memory with one call.
 pub(crate) const SIDE_GRANULE: usize = SEGMENT / OS_PAGE;
 
 /// Bytes of a range with the two tables behind it.
@@ -216,7 +231,8 @@ const fn with_tables(bytes: usize) -> usize {
     bytes + bytes / SIDE_GRANULE + bytes.div_ceil(LAST_GRANULE) * OS_PAGE
 }
 
-/// The address of the side table's first byte; `None` where there is no range.
+/// The address of the side table's first byte, which is for the range's last [`SIDE_GRANULE`] bytes; `None` where there is
+/// no range.
 pub(crate) fn side_table() -> Option<*mut u8> {
     let (base, bytes) = bounds();
     (bytes > 0).then(|| base.wrapping_add(bytes))
@@ -235,26 +251,66 @@ pub(crate) fn use_last_offsets() {
     }
 }
 
-/// Makes the tables' parts for new segments of the range memory, zeroed. Returns `false` when the kernel refuses. Called
-/// under the arena's lock.
+/// Makes a part of the range memory, as [`commit`], and what the tables have for it. Returns `false` when the kernel
+/// refuses. Called under the arena's lock.
 ///
 /// # Safety
-/// - `[start, start + bytes)` is whole segments of the range, for which this did not return `true` before.
-pub(crate) unsafe fn commit_side(start: *const u8, bytes: usize) -> bool {
-    let (Some(side), Some(last)) = (side_table(), last_offsets()) else { return false };
-    let from = start.addr() - BOUNDS.get().0;
-    for page in from / LAST_GRANULE..(from + bytes).div_ceil(LAST_GRANULE) {
-        let (bits, bit) = (&LAST_PAGES[page / 64], 1 << (page % 64));
-        if bits.load(Ordering::Relaxed) & bit == 0 {
-            // SAFETY: the page is ours, and was not used.
-            if !unsafe { commit_table(last.wrapping_add(page * OS_PAGE), OS_PAGE) } {
-                return false;
-            }
-            bits.fetch_or(bit, Ordering::Relaxed);
+/// - `[start, start + bytes)` begins with a segment, lies in the range and is not memory yet.
+/// - the tables have no memory for its segments yet. `is_small` says that they will have small pages.
+pub(crate) unsafe fn commit_with_tables(start: *mut u8, bytes: usize, is_small: bool) -> bool {
+    let Some(side) = side_table() else { return false };
+    let covered = bytes.next_multiple_of(SEGMENT);
+    let part = side.wrapping_add((side.addr() - start.addr() - covered) / SIDE_GRANULE);
+    let side_bytes = covered / SIDE_GRANULE;
+    if start.wrapping_add(bytes) == part && !is_small {
+        // SAFETY: the caller's promise.
+        let is_done = unsafe { commit(start, bytes + side_bytes) };
+        if is_done {
+            allocator::note_pages(side_bytes / OS_PAGE);
         }
+        return is_done;
     }
-    // SAFETY: the part is ours, and was not used.
-    unsafe { commit_table(side.wrapping_add(from / SIDE_GRANULE), bytes / SIDE_GRANULE) }
+    // SAFETY: the caller's promise.
+    if !unsafe { commit(start, bytes) } {
+        return false;
+    }
+    let first = last_offsets().filter(|&last| is_small && part.wrapping_add(side_bytes) == last && !is_last_page(0));
+    // SAFETY: the parts are the tables', and not used yet.
+    let is_done = unsafe {
+        match first {
+            Some(_) => commit_table(part, side_bytes + OS_PAGE) && note_last_page(0),
+            None => (!is_small || commit_last_offsets(start, covered)) && commit_table(part, side_bytes),
+        }
+    };
+    if !is_done {
+        // SAFETY: the part is not used.
+        unsafe { decommit(start, bytes) };
+    }
+    is_done
+}
+
+/// Makes last offsets memory for segments that will have small pages; those outside the range need none. Returns `false`
+/// when the kernel refuses. Called under the arena's lock.
+pub(crate) fn commit_last_offsets(start: *const u8, bytes: usize) -> bool {
+    let (Some(block), Some(last)) = (BOUNDS.block_of(start), last_offsets()) else { return true };
+    let from = block * BLOCK;
+    let mut pages = from / LAST_GRANULE..(from + bytes).div_ceil(LAST_GRANULE);
+    pages.all(|page| {
+        // SAFETY: the page is ours, and was not used.
+        is_last_page(page)
+            || unsafe { commit_table(last.wrapping_add(page * OS_PAGE), OS_PAGE) } && note_last_page(page)
+    })
+}
+
+/// Whether this OS page of last offsets is memory.
+fn is_last_page(page: usize) -> bool {
+    LAST_PAGES[page / 64].load(Ordering::Relaxed) & (1 << (page % 64)) != 0
+}
+
+/// Notes that this OS page of last offsets is memory. Returns `true`.
+fn note_last_page(page: usize) -> bool {
+    LAST_PAGES[page / 64].fetch_or(1 << (page % 64), Ordering::Relaxed);
+    true
 }
 
 /// Makes a part of a table memory.

@@ -13,7 +13,7 @@
 //! | `madvise` or `mprotect` | [`guard::install`], [`guard::remove`] | with the factor `guard-pages`: a large object begins and ends |
 //! | `mincore` | [`guard::each_resident`] | with the factor `zero-free`: memory of a large object is used again |
 //! | `mincore` | [`resident_bytes`] | a program asks for statistics |
-//! | `mincore`, `getpid`, `process_vm_readv` | [`density`] | memory is new, and its like is looked at |
+//! | `mincore`, `getpid`, `process_vm_readv` | [`density`] | memory is new, or a large mapping is used again, and its like is looked at |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `futex` | [`wait_ms`], [`wake_all`] | a thread comes past its cache while the process forks |
 //! | `prlimit64` | [`address_limit`], [`is_limited`] | the process starts where no addresses are free; memory goes back |
@@ -82,10 +82,10 @@ pub(crate) use arch::jump_to_next;
 pub(crate) use arch::{cycles, thread_slots};
 #[allow(unused_imports, reason = "only the C interface uses it")]
 pub(crate) use stacks::pop_of_table;
-pub(crate) use stacks::{pop, push, use_registrations};
+pub(crate) use stacks::{are_restarted, pop, push, use_registrations};
 pub(crate) use thread::{
     alarm, first_threads_privileges, forget_thread, own_privileges, settle_thread, sleep_ms, thread_is_lost,
-    thread_is_own, wait_for_thread_end, wake_thread, yield_now,
+    thread_is_own, thread_number, wait_for_thread_end, wake_thread, yield_now,
 };
 
 /// Bytes of an OS page as the allocator counts them. The kernel's own pages may be larger (aarch64): the kernel then

@@ -16,7 +16,10 @@ cfg_if::cfg_if! {
 type Stack = [Cell<*mut Cell<*mut u8>>; 2];
 
 /// There are none.
-pub(crate) fn use_registrations() -> bool {
+pub(crate) fn use_registrations() {}
+
+/// None are.
+pub(crate) fn are_restarted() -> bool {
     false
 }
 

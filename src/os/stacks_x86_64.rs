@@ -14,18 +14,26 @@
 
 use super::linux_x86_64::thread_slots;
 use core::arch::{asm, global_asm};
-use core::sync::atomic::{AtomicIsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 
 global_asm!(".weak __rseq_offset", ".weak __rseq_size");
 
 /// Where the address of the descriptor is written, from the thread's first word on. At first that is the third word.
 static REGISTRATION: AtomicIsize = AtomicIsize::new(16);
 
+/// Whether [`use_registrations`] has found that there are some. Relaxed: a word is written before it says so.
+static ARE_USED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the threads' registrations are used, so that sequences are restarted. Touches no thread-local storage.
+pub(crate) fn are_restarted() -> bool {
+    ARE_USED.load(Ordering::Relaxed)
+}
+
 /// Offset of the descriptor's address in a registration (`struct rseq`, `linux/rseq.h`).
 const DESCRIPTOR: isize = 8;
 
-/// Uses the threads' registrations with the kernel, if the C library made any. Returns whether it did.
-pub(crate) fn use_registrations() -> bool {
+/// Uses the threads' registrations with the kernel, if the C library made any.
+pub(crate) fn use_registrations() {
     let (offset, size): (*const isize, *const u32);
     // SAFETY: reads the addresses of two symbols of the C library, null where it has none.
     unsafe {
@@ -48,9 +56,9 @@ pub(crate) fn use_registrations() -> bool {
             };
             let words = thread_slots().addr().wrapping_sub(pointer).cast_signed();
             REGISTRATION.store(offset - words + DESCRIPTOR, Ordering::Relaxed);
-            true
+            ARE_USED.store(true, Ordering::Relaxed);
         }
-        _ => false,
+        _ => {}
     }
 }
 

@@ -162,6 +162,13 @@ pub(crate) fn thread_is_own() -> bool {
     control().is_some_and(|control| control.process.load(Ordering::Relaxed) == process())
 }
 
+/// A number that no other thread has at this moment: the address of the calling thread's words. The allocator's own
+/// thread, which must not touch thread-local storage, has 1.
+pub(crate) fn thread_number() -> usize {
+    let here = 0_u8;
+    if is_on_stack((&raw const here).addr()) { 1 } else { arch::thread_slots().addr() }
+}
+
 /// Whether an address lies on the thread's stack.
 pub(super) fn is_on_stack(address: usize) -> bool {
     control().is_some_and(|control| (1..=STACK_BYTES).contains(&(ptr::from_ref(control).addr().wrapping_sub(address))))

@@ -19,9 +19,35 @@ static void use_all(void)
     }
 }
 
+enum { RESIZED = 4 };
+
+/* Objects from before a fork, which a handler resizes: they keep what is in them. */
+static char *resized[RESIZED];
+static const size_t before_bytes[RESIZED] = {300000, 3000000, 6000000, 50000000};
+
+static void make_resized(void)
+{
+    for (int i = 0; i < RESIZED; i++)
+        memset(resized[i] = malloc(before_bytes[i]), 0x5a, before_bytes[i]);
+}
+
+static void resize(void)
+{
+    for (int i = 0; i < RESIZED && resized[i]; i++) {
+        size_t bytes = before_bytes[i], same = 0;
+        char *object = realloc(realloc(resized[i], 2 * bytes), bytes);
+        while (same < bytes && object[same] == 0x5a)
+            same++;
+        CHECK(same == bytes, "%zu bytes: different at %zu", bytes, same);
+        free(object);
+        resized[i] = NULL;
+    }
+}
+
 static void prepare(void)
 {
     use_all();
+    resize();
     handled++;
 }
 
@@ -114,6 +140,7 @@ static void beside(void *(*work)(void *), int threads, const char *label, int co
 int main(void)
 {
     alarm(90);
+    make_resized();
     forks("alone", 5, 0);
     CHECK(handled == 5, "%d", handled);
     beside(flush_all, 1, "beside a flush", 30, 0);

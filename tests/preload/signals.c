@@ -44,6 +44,30 @@ static void step(struct held *held, unsigned *seed)
         at->object[0] = at->object[at->words - 1] = name_of(at->object);
 }
 
+/* An object becomes longer, in its place or in another, then shorter, and keeps its first word. */
+static void resize(size_t from, size_t to)
+{
+    uint64_t *object = malloc(from);
+    uint64_t name = (uint64_t)object;
+    object[0] = name;
+    for (size_t size = from; size <= to; size += (to - from) / 8)
+        object = realloc(object, size);
+    object = realloc(object, from);
+    if (object[0] != name)
+        atomic_fetch_add(&spoilt, 1);
+    free(object);
+}
+
+/* What takes the allocator's locks besides requests and frees. */
+static void resize_and_look(unsigned turn)
+{
+    switch (turn % 16) {
+    case 0: resize(600 << 10, 3900 << 10); break;
+    case 4: resize(5 << 20, 40 << 20); break;
+    case 8: mallinfo2(); break;
+    }
+}
+
 static _Thread_local struct held of_handler[HELD];
 static _Thread_local unsigned handler_seed = 1;
 
@@ -53,6 +77,7 @@ static void handle(int signal)
     int error = errno;
     for (int i = 0; i < 3; i++)
         step(of_handler, &handler_seed);
+    resize_and_look(handler_seed >> 20);
     atomic_fetch_add(&handled, 1);
     errno = error;
 }
@@ -61,8 +86,10 @@ static void *work(void *from)
 {
     struct held held[HELD] = {{0}};
     unsigned seed = (unsigned)(uintptr_t)from;
-    while (!atomic_load(&done))
+    for (unsigned turn = 0; !atomic_load(&done); turn++) {
         step(held, &seed);
+        resize_and_look(turn);
+    }
     for (int i = 0; i < HELD; i++)
         free(held[i].object);
     return NULL;

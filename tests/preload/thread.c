@@ -211,8 +211,34 @@ static void bare_vfork(int other)
     start_thread();
 }
 
+static void *free_and_end(void *unused)
+{
+    free_much();
+    return unused;
+}
+
+/* The thread that started it ends, and the C library unmaps that one's stack and thread-local storage. */
+static void it_outlives_its_starter(void)
+{
+    pid_t child = fork();
+    if (!child) {
+        pthread_attr_t long_stack;
+        pthread_attr_init(&long_stack);
+        pthread_attr_setstacksize(&long_stack, 64 << 20);
+        pthread_t starter;
+        pthread_create(&starter, &long_stack, free_and_end, NULL);
+        pthread_join(starter, NULL);
+        sleep(2);
+        _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    CHECK(status == 0, "status %d", status);
+}
+
 int main(void)
 {
+    it_outlives_its_starter();
     it_keeps_nothing_of_its_starter();
     a_fork_sees_one_thread();
     in_a_child(namespaces);

@@ -39,7 +39,7 @@ struct Row {
 }
 
 global! {
-    static ROWS: [Lock<Row>; SITES] = each Lock::new(Row { ring: [None; RING], next: 0, bytes: 0 });
+    table static ROWS: [Lock<Row>; SITES] = each Lock::new(Row { ring: [None; RING], next: 0, bytes: 0 });
 }
 
 /// Looks for a mapping for a request of at least [`BYTES_MIN`].
@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn request(site: usize, size: usize) -> Request {
-        Request { size, align: 16, site: Site::new(site), prefix: 0, grows: false }
+        Request { size, align: 16, site: Site::new(site), prefix: 0, grows: false, zeroed: false }
     }
 
     #[test]
